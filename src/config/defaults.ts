@@ -1,0 +1,47 @@
+/** What a sandbox is when nothing is asked for. */
+import { machine } from 'node:os';
+import { MIB } from './size.js';
+import type { Identity, SandboxConfig, Security, Tuning } from './types.js';
+
+/** Memory of the machine, in bytes. */
+export const DEFAULT_MEMORY = 512 * MIB;
+
+/** How long the guest may take to answer, in milliseconds. */
+export const DEFAULT_BOOT_TIMEOUT = 60_000;
+
+export const DEFAULT_SECURITY: Security = { mode: 'dynamic', label: undefined };
+
+export const NO_TUNING: Tuning = { cpuShares: undefined, cpuPin: [], diskLimits: [], networkLimits: [] };
+
+/**
+ * A sandbox for `identity` with every default. Its command is empty, which {@link validateConfig} refuses: a sandbox
+ * has no program of its own to run.
+ */
+export function defaultConfig(identity: Identity): SandboxConfig {
+  return {
+    name: undefined,
+    uuid: undefined,
+    root: '/',
+    arch: machine(),
+    kernel: { version: undefined, path: undefined, modulesPath: undefined },
+    memory: DEFAULT_MEMORY,
+    vcpus: 1,
+    acceleration: 'auto',
+    identity,
+    privileged: false,
+    mounts: [],
+    disks: [],
+    networks: [],
+    security: DEFAULT_SECURITY,
+    environment: [],
+    cwd: undefined,
+    shell: false,
+    debug: false,
+    verbose: false,
+    tty: false,
+    command: [],
+    tuning: NO_TUNING,
+    service: undefined,
+    bootTimeout: DEFAULT_BOOT_TIMEOUT,
+  };
+}

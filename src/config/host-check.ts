@@ -1,0 +1,54 @@
+/** Whether the host has what a sandbox names. It is asked just before a start: a file may describe another host. */
+import { stat } from 'node:fs/promises';
+import { isSystemError, messageOf } from '../errors.js';
+import { configError, quote } from './failure.js';
+import { placeOf } from './path.js';
+import type { SandboxConfig } from './types.js';
+
+/** What kind of thing a path must lead to. */
+type Kind = 'directory' | 'file' | 'block device' | 'image' | 'anything';
+
+/**
+ * Checks that every path of the host that the sandbox uses is there and is of the right kind.
+ * @throws SandboxError `root-not-found`, `root-not-directory`, `mount-source-not-found`, `mount-source-not-directory`,
+ *   `mount-source-not-image`, `disk-source-not-found`, `disk-source-not-file`, `disk-source-not-block-device`,
+ *   `include-source-not-found`
+ */
+export async function checkHost(config: SandboxConfig): Promise<void> {
+  if (!config.mounts.some(({ target }) => placeOf(target) === '/')) {
+    await check(config.root, 'directory', 'root', 'the root directory');
+  }
+  for (const mount of config.mounts) {
+    const what = `the source of the mount on ${mount.target}`;
+    if (mount.type === 'host-bind' && mount.source !== undefined) {
+      await check(mount.source, 'directory', 'mount-source', what);
+    }
+    if (mount.type === 'host-image') await check(mount.source, 'image', 'mount-source', what);
+    for (const { source, target } of mount.includes) {
+      await check(source, 'anything', 'include-source', `the source of the include ${target}`);
+    }
+  }
+  for (const { type, tag, source } of config.disks) {
+    await check(source, type === 'file' ? 'file' : 'block device', 'disk-source', `the source of disk ${tag}`);
+  }
+}
+
+async function check(path: string, kind: Kind, code: string, what: string): Promise<void> {
+  try {
+    const status = await stat(path);
+    const right =
+      kind === 'anything' ||
+      (kind === 'directory' && status.isDirectory()) ||
+      ((kind === 'file' || kind === 'image') && status.isFile()) ||
+      ((kind === 'block device' || kind === 'image') && status.isBlockDevice());
+    if (right) return;
+  } catch (error) {
+    const why = isSystemError(error, 'ENOENT') ? 'does not exist' : `cannot be used: ${messageOf(error)}`;
+    throw configError(`${code}-not-found`, `${what}, ${quote(path)}, ${why}`, 'name one that exists', error);
+  }
+  throw configError(
+    `${code}-not-${kind.replace(' ', '-')}`,
+    `${what}, ${quote(path)}, is not a ${kind}`,
+    `name a ${kind}`,
+  );
+}

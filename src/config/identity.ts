@@ -1,0 +1,151 @@
+/**
+ * Who the application runs as. Users are those of the host: its passwd and group files first, because they cost
+ * nothing, then the name service (LDAP, systemd-homed, …) through getent.
+ */
+import { readFile } from 'node:fs/promises';
+import { isSystemError } from '../errors.js';
+import { configError, quote } from './failure.js';
+import type { Identity } from './types.js';
+
+/** Where users are looked up. */
+export interface UserDatabase {
+  readonly passwdFile: string;
+  readonly groupFile: string;
+  /** Ask the name service for users that the files do not have. */
+  readonly nameService: boolean;
+}
+
+/** The host's own users. */
+export const HOST_USERS: UserDatabase = { passwdFile: '/etc/passwd', groupFile: '/etc/group', nameService: true };
+
+/** One line of a passwd file. */
+interface PasswdEntry {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+/** What the running process tells about its user; {@link callerIdentity} reads the real one by default. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  /** $HOME. */
+  readonly home: string | undefined;
+}
+
+/** The user of this process: effective ids, since those are what its files are opened with. */
+export function currentCaller(): Caller {
+  return {
+    uid: process.geteuid?.() ?? 0,
+    gid: process.getegid?.() ?? 0,
+    groups: process.getgroups?.() ?? [],
+    home: process.env['HOME'],
+  };
+}
+
+/**
+ * The caller's identity: ids and groups of the process, name from the passwd entry (the uid in digits where there is
+ * none, as in containers with a made-up uid), home from $HOME, else the passwd entry, else `/`.
+ */
+export async function callerIdentity(database = HOST_USERS, caller = currentCaller()): Promise<Identity> {
+  const entry = await findUser(caller.uid, database);
+  const home = caller.home?.startsWith('/') === true ? caller.home : entry?.home;
+  return {
+    uid: caller.uid,
+    gid: caller.gid,
+    username: entry?.name ?? String(caller.uid),
+    home: home ?? '/',
+    groups: supplementary(caller.groups, caller.gid),
+  };
+}
+
+/**
+ * The identity of the host's user called `name`, with the groups that a login would give.
+ * @throws SandboxError `user-unknown`
+ */
+export async function userIdentity(name: string, database = HOST_USERS): Promise<Identity> {
+  const entry = await findUser(name, database);
+  if (entry === undefined) {
+    throw configError('user-unknown', `user ${quote(name)} is not known on this host`, 'name a user that id(1) knows');
+  }
+  return {
+    uid: entry.uid,
+    gid: entry.gid,
+    username: entry.name,
+    home: entry.home,
+    groups: await groupsOf(entry.name, entry.gid, database),
+  };
+}
+
+/** root's identity, for `--privileged`; it needs no passwd entry. */
+export async function rootIdentity(database = HOST_USERS): Promise<Identity> {
+  const entry = await findUser(0, database);
+  return { uid: 0, gid: 0, username: entry?.name ?? 'root', home: entry?.home ?? '/root', groups: [] };
+}
+
+/**
+ * Supplementary groups that the host gives to user `name`, ascending, without its own group `gid`.
+ * Empty for a user that the host does not have.
+ */
+export async function groupsOf(name: string, gid: number, database = HOST_USERS): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (const fields of await readTable(database.groupFile)) {
+    const [, , id = '', members = ''] = fields;
+    if (members.split(',').includes(name) && isId(id)) found.push(Number(id));
+  }
+  if (database.nameService && !(await inFile(name, database))) {
+    const line = await askNameService('initgroups', name);
+    found.push(...line.split(/\s+/).slice(1).filter(isId).map(Number));
+  }
+  return supplementary(found, gid);
+}
+
+/** `groups` ascending, each once, without `gid`: that one is set by itself. */
+function supplementary(groups: readonly number[], gid: number): readonly number[] {
+  return [...new Set(groups)].filter((group) => group !== gid).sort((a, b) => a - b);
+}
+
+/** Finds a user by name or by uid. */
+async function findUser(key: string | number, database: UserDatabase): Promise<PasswdEntry | undefined> {
+  const matches = (entry: PasswdEntry | undefined) => entry !== undefined && (entry.name === key || entry.uid === key);
+  const found = (await readTable(database.passwdFile)).map(passwdEntry).find(matches);
+  if (found !== undefined || !database.nameService) return found;
+  // The name service takes digits for a uid, so its answer counts only when it is about the user that was meant.
+  const answer = passwdEntry((await askNameService('passwd', String(key))).split(':'));
+  return matches(answer) ? answer : undefined;
+}
+
+async function inFile(name: string, database: UserDatabase): Promise<boolean> {
+  return (await readTable(database.passwdFile)).some((fields) => fields[0] === name);
+}
+
+function passwdEntry(fields: readonly string[]): PasswdEntry | undefined {
+  const [name = '', , uid = '', gid = '', , home = ''] = fields;
+  if (name === '' || !isId(uid) || !isId(gid)) return undefined;
+  return { name, uid: Number(uid), gid: Number(gid), home: home.startsWith('/') ? home : '/' };
+}
+
+/** A uid or gid in digits. (uid_t)-1 means "no user" in every system call. */
+function isId(text: string): boolean {
+  return /^[0-9]{1,10}$/.test(text) && Number(text) < 0xffffffff;
+}
+
+/** The lines of a passwd or group file as fields; a host without the file has no users in it. */
+async function readTable(path: string): Promise<readonly (readonly string[])[]> {
+  try {
+    return (await readFile(path, 'utf8')).split('\n').map((line) => line.split(':'));
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw configError('users-unreadable', `cannot read the users in ${path}`, 'make the file readable', error);
+  }
+}
+
+/** The first line that `getent DATABASE KEY` prints; empty when it finds nothing or is not installed. */
+async function askNameService(database: 'passwd' | 'initgroups', key: string): Promise<string> {
+  if (key === '' || key.includes('\0')) return '';
+  const { execa } = await import('execa');
+  const { stdout } = await execa('getent', [database, '--', key], { reject: false, timeout: 10_000, stdin: 'ignore' });
+  return stdout?.split('\n')[0] ?? '';
+}

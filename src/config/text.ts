@@ -1,0 +1,16 @@
+/** Small cuts of text that every option grammar needs. */
+
+/** The parts of `text` before and after the first `separator`; undefined when there is none. */
+export function splitOnce(text: string, separator: string): readonly [string, string] | undefined {
+  const at = text.indexOf(separator);
+  return at < 0 ? undefined : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+/** True when `text` has a character that a line of text cannot show: C0, DEL or C1. */
+export function hasControlCharacter(text: string): boolean {
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,159 @@
+/** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits as libvirt expresses them. */
+import { argumentError, quote } from './failure.js';
+import { parseWhole } from './number.js';
+import { splitOnce } from './text.js';
+import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit } from './types.js';
+
+/** The range of `cpu.shares`, which the kernel clamps to. */
+const LEAST_SHARES = 2;
+const MOST_SHARES = 262_144;
+
+/** More than any host has; it bounds what a range can grow to. */
+const LAST_CPU = 8191;
+
+/** Every limit of a disk, in the order that libvirt's documentation and sandbox.cfg have them. */
+export const DISK_LIMITS: readonly DiskLimitName[] = [
+  'total_bytes_sec',
+  'read_bytes_sec',
+  'write_bytes_sec',
+  'total_iops_sec',
+  'read_iops_sec',
+  'write_iops_sec',
+  'total_bytes_sec_max',
+  'read_bytes_sec_max',
+  'write_bytes_sec_max',
+  'total_iops_sec_max',
+  'read_iops_sec_max',
+  'write_iops_sec_max',
+];
+
+/**
+ * Reads `--cpu-shares N`: CPU time relative to other domains, 2 to 262144; 1024 is an ordinary domain's on cgroup v1.
+ * @throws SandboxError `number-invalid`
+ */
+export function parseCpuShares(text: string): number {
+  return parseWhole(text, '--cpu-shares', LEAST_SHARES, MOST_SHARES);
+}
+
+/**
+ * Reads `--cpu-pin LIST`: the host's CPUs that the sandbox may use, single or as ranges: `0-1,3`.
+ * @returns the CPUs, ascending, each once
+ * @throws SandboxError `cpu-pin-invalid`
+ */
+export function parseCpuPin(text: string): readonly number[] {
+  const cpus = new Set<number>();
+  for (const part of text.split(',')) {
+    const match = /^([0-9]{1,4})(?:-([0-9]{1,4}))?$/.exec(part);
+    const first = Number(match?.[1] ?? Number.NaN);
+    const last = Number(match?.[2] ?? match?.[1] ?? Number.NaN);
+    if (!(first <= last && last <= LAST_CPU)) {
+      throw argumentError(
+        'cpu-pin-invalid',
+        `--cpu-pin ${quote(text)} has ${quote(part)} where a CPU or a range belongs`,
+        'write CPUs and ascending ranges, as in 0-1,3',
+      );
+    }
+    for (let cpu = first; cpu <= last; cpu += 1) cpus.add(cpu);
+  }
+  return [...cpus].sort((a, b) => a - b);
+}
+
+/** CPUs as libvirt's `cpuset` and `--cpu-pin` write them, with runs as ranges. `cpus` must be ascending. */
+export function formatCpuSet(cpus: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const cpu of cpus) {
+    const run = runs.at(-1);
+    if (run !== undefined && run[1] === cpu - 1) run[1] = cpu;
+    else runs.push([cpu, cpu]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
+}
+
+/**
+ * Reads `--disk-limit TAG:NAME=N[,NAME=N…]`, where NAME is one of {@link DISK_LIMITS}. Bytes or operations a second.
+ * @throws SandboxError `disk-limit-invalid`, `number-invalid`
+ */
+export function parseDiskLimit(text: string): DiskLimit {
+  const what = `--disk-limit ${quote(text)}`;
+  const [tag, list] = splitOnce(text, ':') ?? ['', ''];
+  if (tag === '' || list === '') {
+    throw argumentError('disk-limit-invalid', `${what} does not name a disk and its limits`, DISK_LIMIT_SYNTAX);
+  }
+  const limits: Partial<Record<DiskLimitName, number>> = {};
+  for (const [name, value] of assignments(list, what, 'disk-limit-invalid', DISK_LIMIT_SYNTAX)) {
+    if (!isDiskLimit(name)) {
+      throw argumentError('disk-limit-invalid', `${what} has the unknown limit ${quote(name)}`, DISK_LIMIT_SYNTAX);
+    }
+    limits[name] = parseWhole(value, `${what}, ${name}`, 1, Number.MAX_SAFE_INTEGER);
+  }
+  refuseTotalWithParts(limits, what);
+  return { tag, limits };
+}
+
+const DISK_LIMIT_SYNTAX = `write TAG:NAME=N,…, where NAME is one of ${DISK_LIMITS.join(', ')}`;
+
+export function isDiskLimit(name: string): name is DiskLimitName {
+  return DISK_LIMITS.some((known) => known === name);
+}
+
+/** libvirt takes a total or its parts, not both. */
+function refuseTotalWithParts(limits: Partial<Record<DiskLimitName, number>>, what: string): void {
+  for (const unit of ['bytes_sec', 'iops_sec', 'bytes_sec_max', 'iops_sec_max'] as const) {
+    const parts = [limits[`read_${unit}`], limits[`write_${unit}`]];
+    if (limits[`total_${unit}`] === undefined || parts.every((part) => part === undefined)) continue;
+    throw argumentError(
+      'disk-limit-conflict',
+      `${what} has total_${unit} and a part of it`,
+      `give either total_${unit} or read_${unit} and write_${unit}`,
+    );
+  }
+}
+
+const NET_LIMIT_SYNTAX =
+  'write N:DIRECTION.NAME=KIB,…, where N counts interfaces from 0, DIRECTION is inbound or outbound and NAME is average, peak or burst';
+
+/** Largest that libvirt keeps for a bandwidth, in KiB a second. */
+const MOST_BANDWIDTH = 2_147_483_647;
+
+/**
+ * Reads `--net-limit N:inbound.average=KIB[,inbound.peak=KIB][,inbound.burst=KIB][,outbound.…]`. N counts the
+ * interfaces from 0 in the order of `--network`.
+ * @throws SandboxError `net-limit-invalid`, `number-invalid`; a direction without an average is `net-limit-invalid`
+ */
+export function parseNetworkLimit(text: string): NetworkLimit {
+  const what = `--net-limit ${quote(text)}`;
+  const [index, list] = splitOnce(text, ':') ?? [text, ''];
+  const values = new Map<string, number>();
+  for (const [name, value] of assignments(list, what, 'net-limit-invalid', NET_LIMIT_SYNTAX)) {
+    if (!/^(inbound|outbound)\.(average|peak|burst)$/.test(name)) {
+      throw argumentError('net-limit-invalid', `${what} has the unknown limit ${quote(name)}`, NET_LIMIT_SYNTAX);
+    }
+    values.set(name, parseWhole(value, `${what}, ${name}`, 1, MOST_BANDWIDTH));
+  }
+  return {
+    index: parseWhole(index, `${what}, the interface`, 0, 255),
+    inbound: direction('inbound', values, what),
+    outbound: direction('outbound', values, what),
+  };
+}
+
+function direction(name: string, values: ReadonlyMap<string, number>, what: string): Bandwidth | undefined {
+  const [average, peak, burst] = ['average', 'peak', 'burst'].map((part) => values.get(`${name}.${part}`));
+  if (average !== undefined) return { average, peak, burst };
+  if (peak === undefined && burst === undefined) return undefined;
+  throw argumentError(
+    'net-limit-invalid',
+    `${what} has no ${name}.average`,
+    `add ${name}.average, which libvirt needs`,
+  );
+}
+
+function assignments(list: string, what: string, code: string, syntax: string): readonly (readonly [string, string])[] {
+  return list.split(',').map((part) => {
+    const assignment = splitOnce(part, '=');
+    if (assignment === undefined) {
+      throw argumentError(code, `${what} has ${quote(part)} where NAME=N belongs`, syntax);
+    }
+    return assignment;
+  });
+}

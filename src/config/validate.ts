@@ -1,0 +1,147 @@
+/** Checks of a whole sandbox: what one option alone cannot know. */
+import { configError, quote } from './failure.js';
+import { placeOf } from './path.js';
+import { MIB } from './size.js';
+import { hasControlCharacter } from './text.js';
+import type { SandboxConfig } from './types.js';
+
+/** Below this no kernel comes up. */
+export const LEAST_MEMORY = 32 * MIB;
+
+/** Above this libvirt, which counts KiB, and JavaScript, which counts to 2^53, part ways. */
+export const MOST_MEMORY = 2 ** 50;
+
+/** Virtual CPUs that a machine can have without an interrupt remapper. */
+export const MOST_VCPUS = 255;
+
+/** Leaves room in a file name of 255 bytes for what libvirt and the state directory add to it. */
+const LONGEST_NAME = 200;
+
+/**
+ * Checks a sandbox without looking at the host. {@link checkHost} does that, just before it is started.
+ * @returns the same sandbox
+ * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
+ *   `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
+ *   `mount-root-duplicate`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
+ *   `net-limit-unknown-interface`, `nul-character`
+ */
+export function validateConfig(config: SandboxConfig): SandboxConfig {
+  refuseNul(config);
+  checkCommand(config.command);
+  if (config.name !== undefined) checkName(config.name);
+  if (config.uuid !== undefined) checkUuid(config.uuid);
+  checkAbsolute(config.root, 'root-not-absolute', 'the root directory');
+  if (config.cwd !== undefined) checkAbsolute(config.cwd, 'cwd-not-absolute', 'the working directory');
+  checkAbsolute(config.identity.home, 'home-not-absolute', `the home directory of ${config.identity.username}`);
+  checkMachine(config);
+  checkMounts(config);
+  checkDisks(config);
+  checkEnvironment(config);
+  checkLimits(config);
+  return config;
+}
+
+function checkCommand(command: readonly string[]): void {
+  if ((command[0] ?? '') !== '') return;
+  throw configError('no-command', 'there is no command to run', 'name a program after the options: -- /bin/date');
+}
+
+/**
+ * Checks that libvirt takes `name` for a domain and that it can name a directory.
+ * @throws SandboxError `name-invalid`, `name-too-long`
+ */
+export function checkName(name: string): void {
+  const remedy = `choose a name of 1 to ${LONGEST_NAME} bytes without / and control characters`;
+  if (name.trim() === '' || name === '.' || name === '..' || name.includes('/') || hasControlCharacter(name)) {
+    throw configError('name-invalid', `a sandbox cannot be called ${quote(name)}`, remedy);
+  }
+  if (Buffer.byteLength(name) > LONGEST_NAME) {
+    throw configError('name-too-long', `the name ${quote(name)} is too long`, remedy);
+  }
+}
+
+function checkUuid(uuid: string): void {
+  if (/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(uuid)) return;
+  throw configError('uuid-invalid', `${quote(uuid)} is not a UUID`, 'write it as 8-4-4-4-12 hexadecimal digits');
+}
+
+function checkAbsolute(path: string, code: string, what: string): void {
+  if (path.startsWith('/')) return;
+  throw configError(code, `${what} is ${quote(path)}, which is not an absolute path`, 'name it by its whole path');
+}
+
+function checkMachine({ memory, vcpus }: SandboxConfig): void {
+  if (!Number.isSafeInteger(memory) || memory < LEAST_MEMORY || memory > MOST_MEMORY) {
+    throw configError(
+      'memory-out-of-range',
+      `a machine cannot have ${memory} bytes of memory`,
+      `give it ${LEAST_MEMORY / MIB} MiB or more`,
+    );
+  }
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MOST_VCPUS) {
+    throw configError('vcpus-out-of-range', `a machine cannot have ${vcpus} CPUs`, `give it 1 to ${MOST_VCPUS}`);
+  }
+}
+
+function checkMounts({ mounts }: SandboxConfig): void {
+  for (const { target } of mounts) checkAbsolute(target, 'mount-target-not-absolute', 'the target of a mount');
+  // Elsewhere a later mount may lie over an earlier one; but there is only one root.
+  if (mounts.filter(({ target }) => placeOf(target) === '/').length > 1) {
+    throw configError('mount-root-duplicate', 'more than one mount has the target "/"', 'leave one of them');
+  }
+}
+
+function checkDisks({ disks }: SandboxConfig): void {
+  const seen = new Set<string>();
+  for (const { tag } of disks) {
+    if (tag === '' || tag === '.' || tag === '..' || tag.includes('/') || hasControlCharacter(tag)) {
+      throw configError(
+        'disk-tag-invalid',
+        `a disk cannot have the tag ${quote(tag)}`,
+        'choose one that can be a file name in /dev/disk/by-tag',
+      );
+    }
+    if (seen.has(tag)) {
+      throw configError('disk-tag-duplicate', `two disks have the tag ${quote(tag)}`, 'give each disk its own tag');
+    }
+    seen.add(tag);
+  }
+}
+
+function checkEnvironment({ environment }: SandboxConfig): void {
+  for (const { key } of environment) {
+    if (key !== '' && !key.includes('=')) continue;
+    throw configError(
+      'env-key-invalid',
+      `an environment variable cannot be called ${quote(key)}`,
+      'choose a name that is not empty and has no = in it',
+    );
+  }
+}
+
+function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
+  for (const { tag } of tuning.diskLimits) {
+    if (disks.some((disk) => disk.tag === tag)) continue;
+    throw configError(
+      'disk-limit-unknown-tag',
+      `a limit is for the disk ${quote(tag)}, which the sandbox does not have`,
+      'use the tag of a --disk',
+    );
+  }
+  for (const { index } of tuning.networkLimits) {
+    if (index < networks.length) continue;
+    throw configError(
+      'net-limit-unknown-interface',
+      `a limit is for network interface ${index}, and the sandbox has ${networks.length}`,
+      'count the interfaces from 0 in the order of --network',
+    );
+  }
+}
+
+/** No path, argument or variable can have a NUL in it: the kernel ends them there, silently. */
+function refuseNul(value: unknown): void {
+  if (typeof value === 'string' && value.includes('\0')) {
+    throw configError('nul-character', `${quote(value)} has a NUL character`, 'remove it');
+  }
+  if (typeof value === 'object' && value !== null) Object.entries(value).flat().forEach(refuseNul);
+}
