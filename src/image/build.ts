@@ -1,0 +1,237 @@
+/**
+ * Building an image from nothing. The kernel and the modules are unpacked at the same time, in memory; the disk is
+ * touched when everything is known to be right.
+ */
+
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SandboxError } from '../errors.js';
+import { findKernel, type KernelChoice } from '../kernel/find.js';
+import { InputRecorder } from '../kernel/inputs.js';
+import { hashSparse, readKernel } from '../kernel/stage.js';
+import { type BootFile, unpackKernel } from '../kernel/unpack.js';
+import { closureOf } from '../kmods/closure.js';
+import {
+  type FeatureState,
+  featureAbsentError,
+  featureStates,
+  lackSentence,
+  missingFeature,
+  modulesOf,
+} from '../kmods/features.js';
+import { type LoadedModule, readModules } from '../kmods/read.js';
+import { reportFeatures, servingKernels } from '../kmods/report.js';
+import { type ModuleSet, readSets } from '../kmods/sets.js';
+import { type ModuleTree, readModuleTree } from '../kmods/tree.js';
+import { initrdEntries, moduleEntryName, readInit } from './contents.js';
+import { packCpio } from './cpio.js';
+import { type Remembered, rememberedPath } from './lookup.js';
+import {
+  type Digest,
+  digestOf,
+  IMAGE_FORMAT,
+  INITRD_NAME,
+  MANIFEST_NAME,
+  type Manifest,
+  manifestText,
+  sealManifest,
+  sha256,
+} from './manifest.js';
+import { findImage, makeStore, publish, storeError, writeDurably } from './store.js';
+import type { ImageOptions, ImageTimings } from './types.js';
+import { sweepWorkspaces, withWorkspace } from './workspace.js';
+
+/** An image in the store. */
+export interface Built {
+  readonly manifest: Manifest;
+  readonly reason: string;
+  readonly fresh: boolean;
+  readonly timings: Partial<ImageTimings>;
+}
+
+type Timings = { -readonly [part in keyof ImageTimings]?: number };
+
+/** The two files of an image in memory, and the manifest. */
+interface Parts {
+  readonly manifest: Manifest;
+  readonly boot: BootFile;
+  readonly initrd: Buffer;
+}
+
+/** One build: what it was asked, what it looked at, how long it took. */
+class Build {
+  readonly timings: Timings = {};
+  readonly #inputs = new InputRecorder();
+  readonly #startedAt = Date.now();
+
+  constructor(
+    private readonly options: ImageOptions,
+    private readonly store: string,
+    private readonly setsDirectory: string,
+  ) {
+    // The code is an input like any other.
+    this.#inputs.note(fileURLToPath(import.meta.url));
+  }
+
+  async run(key: string): Promise<Built> {
+    const sets = await readSets(this.setsDirectory, this.options.sets, this.#inputs);
+    const choice = await this.#timed('select', this.#choose(sets));
+    this.#say(`using ${choice.reason}`);
+    const parts = await this.#make(choice, sets);
+    const fresh = await this.#timed('store', this.#keep(parts));
+    await this.#remember(key, parts.manifest, choice.reason);
+    return { manifest: parts.manifest, reason: choice.reason, fresh, timings: this.timings };
+  }
+
+  #say(message: string): void {
+    this.options.onProgress?.(message);
+  }
+
+  async #timed<T>(part: keyof ImageTimings, work: Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await work;
+    this.timings[part] = performance.now() - start;
+    return result;
+  }
+
+  async #choose(sets: readonly ModuleSet[]): Promise<KernelChoice> {
+    const lacks = async (version: string, directory: string): Promise<string | undefined> => {
+      const missing = missingFeature(await reportFeatures(version, directory, sets, this.#inputs));
+      return missing === undefined ? undefined : lackSentence(missing);
+    };
+    return findKernel(this.options.kernel, lacks, this.#inputs, this.options.places);
+  }
+
+  async #make(choice: KernelChoice, sets: readonly ModuleSet[]): Promise<Parts> {
+    // Started first: its decoder works on another thread while this one reads modules.
+    const kernelWork = this.#timed('kernel', this.#makeKernel(choice));
+    const initrdWork = this.#makeInitrd(choice, sets);
+    // Both are waited for even when one fails: nothing may run on behind an answer.
+    const [kernel, initrd] = await Promise.allSettled([kernelWork, initrdWork]);
+    if (initrd.status === 'rejected') throw initrd.reason;
+    if (kernel.status === 'rejected') throw kernel.reason;
+    const { boot, bootDigest, source } = kernel.value;
+    const { init, features, modules, archive } = initrd.value;
+    const manifest = sealManifest({
+      format: IMAGE_FORMAT,
+      kernel: { version: choice.version, file: boot.name, reason: boot.reason, source },
+      init,
+      sets: this.options.sets,
+      features,
+      modules: modules.map((module) => ({
+        name: module.name,
+        file: moduleEntryName(module),
+        ...digestOf(module.data),
+      })),
+      kernelArguments: [],
+      files: [
+        { name: boot.name, ...bootDigest },
+        { name: INITRD_NAME, ...digestOf(archive) },
+      ],
+    });
+    return { manifest, boot, initrd: archive };
+  }
+
+  async #makeKernel(choice: KernelChoice): Promise<{
+    boot: BootFile;
+    bootDigest: Digest;
+    source: Manifest['kernel']['source'];
+  }> {
+    const data = await readKernel(choice.file);
+    const work = unpackKernel(choice.file, data);
+    // Keeps a failure from counting as unhandled while this thread is busy hashing; it is thrown below.
+    work.catch(() => {});
+    const source = { ...digestOf(data), format: choice.file.format };
+    const boot = await work;
+    const sha = boot.name === 'kernel' ? source.sha256 : hashSparse(boot.content);
+    this.#say(`booting ${boot.name === 'kernel' ? 'the bzImage' : 'the unpacked vmlinux'}: ${boot.reason}`);
+    return { boot, bootDigest: { size: boot.content.size, sha256: sha }, source };
+  }
+
+  async #makeInitrd(
+    choice: KernelChoice,
+    sets: readonly ModuleSet[],
+  ): Promise<{ init: Digest; features: FeatureState[]; modules: LoadedModule[]; archive: Buffer }> {
+    const tree = await readModuleTree(choice.modulesDirectory, choice.version, this.#inputs);
+    const features = featureStates(tree, sets);
+    const missing = missingFeature(features);
+    if (missing !== undefined) {
+      const serving = await servingKernels(this.options.kernel, sets, this.#inputs, this.options.places);
+      throw featureAbsentError(choice.version, missing, serving);
+    }
+    const modules = await this.#timed('modules', this.#readModules(tree, features));
+    const init = await readInit(this.options.nativeInit, this.#inputs);
+    const archive = await this.#timed('initrd', packCpio(initrdEntries(init, modules)));
+    return { init: digestOf(init), features, modules, archive };
+  }
+
+  async #readModules(tree: ModuleTree, features: readonly FeatureState[]): Promise<LoadedModule[]> {
+    const order = await closureOf(tree, modulesOf(features));
+    this.#say(`modules: ${order.length === 0 ? 'none' : order.map((module) => module.name).join(', ')}`);
+    return readModules(tree, order, this.#inputs);
+  }
+
+  /** Puts the image into the store unless it is there; true when it was put there now. */
+  async #keep(parts: Parts): Promise<boolean> {
+    const { id } = parts.manifest;
+    const rebuild = this.options.rebuild === true;
+    if (!rebuild && (await findImage(this.store, id)) !== undefined) return false;
+    try {
+      makeStore(this.store);
+      await sweepWorkspaces(this.store);
+      return await withWorkspace(this.store, async (workspace) => {
+        const manifest = Buffer.from(manifestText(parts.manifest));
+        const whole = (data: Buffer) => ({ size: data.length, chunks: [{ position: 0, data }] });
+        const writes = await Promise.allSettled([
+          writeDurably(join(workspace, parts.boot.name), parts.boot.content),
+          writeDurably(join(workspace, INITRD_NAME), whole(parts.initrd)),
+          writeDurably(join(workspace, MANIFEST_NAME), whole(manifest)),
+        ]);
+        for (const write of writes) if (write.status === 'rejected') throw write.reason;
+        return publish(this.store, workspace, id, rebuild);
+      });
+    } catch (error) {
+      throw storeError(error, this.store);
+    }
+  }
+
+  /** Keeps the answer for the next time: see lookup.ts. */
+  async #remember(key: string, manifest: Manifest, reason: string): Promise<void> {
+    if (!this.#inputs.isSettled(this.#startedAt)) return;
+    const remembered: Remembered = {
+      format: IMAGE_FORMAT,
+      image: manifest.id,
+      manifest: sha256(manifestText(manifest)),
+      reason,
+      inputs: this.#inputs.entries(),
+    };
+    const data = Buffer.from(`${JSON.stringify(remembered)}\n`);
+    try {
+      makeStore(this.store);
+      await withWorkspace(this.store, async (workspace) => {
+        const path = join(workspace, 'remembered');
+        await writeDurably(path, { size: data.length, chunks: [{ position: 0, data }] });
+        await rename(path, rememberedPath(this.store, key));
+      });
+    } catch (error) {
+      // The image is there, and that is what was asked for; only the next search for it is slower.
+      if (!(storeError(error, this.store) instanceof SandboxError)) throw error;
+      this.#say('the store cannot be written to, so that this image will be searched for again next time');
+    }
+  }
+}
+
+/**
+ * Builds the image, or finds that the store has it, and remembers which request it answers.
+ *
+ * @param key The request's name in the store's index.
+ */
+export async function buildImage(
+  options: ImageOptions,
+  store: string,
+  setsDirectory: string,
+  key: string,
+): Promise<Built> {
+  return new Build(options, store, setsDirectory).run(key);
+}

@@ -1,0 +1,28 @@
+/** The part of cpio-stream that is used here; the package carries no types of its own. */
+declare module 'cpio-stream' {
+  import type { Readable, Writable } from 'node:stream';
+
+  interface Header {
+    name: string;
+    type: 'file' | 'directory' | 'character-device';
+    /** Permission bits. */
+    mode: number;
+    ino: number;
+    /** 0 is taken for "not given": see cpio.ts. */
+    dev: number;
+    nlink: number;
+    uid: number;
+    gid: number;
+    mtime: Date;
+    rdevmajor?: number;
+    rdevminor?: number;
+  }
+
+  interface Pack extends Readable {
+    entry(header: Header, content?: Buffer, done?: (error?: Error) => void): Writable;
+    finalize(): void;
+  }
+
+  const cpio: { pack(options: { format: 'newc' }): Pack };
+  export default cpio;
+}

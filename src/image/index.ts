@@ -1,0 +1,47 @@
+/**
+ * Boot images: a kernel, an initrd and a manifest in a directory of the store.
+ *
+ * Finding an image loads nothing but this file and what it imports; the builder and its decoders are loaded when there is
+ * something to build.
+ */
+
+import { join } from 'node:path';
+import { defaultSetsDirectory } from '../kmods/sets.js';
+import { lookUp, requestKey } from './lookup.js';
+import { INITRD_NAME } from './manifest.js';
+import { defaultStoreDirectory } from './store.js';
+import type { BootImage, ImageOptions } from './types.js';
+
+export type { Manifest } from './manifest.js';
+export { defaultStoreDirectory } from './store.js';
+export type { BootImage, ImageOptions, ImageTimings } from './types.js';
+
+/**
+ * Finds the image that serves `options`, or builds it.
+ *
+ * @throws {SandboxError} stage `kernel`, `modules` or `image`; nothing is left in the store.
+ */
+export async function resolveImage(options: ImageOptions): Promise<BootImage> {
+  const start = performance.now();
+  const store = options.storeDirectory ?? defaultStoreDirectory();
+  const setsDirectory = options.setsDirectory ?? defaultSetsDirectory();
+  const key = requestKey(options, setsDirectory);
+  const found = options.rebuild === true ? undefined : lookUp(store, key);
+  const lookup = performance.now() - start;
+  const { manifest, reason, fresh, timings } =
+    found === undefined
+      ? await import('./build.js').then(({ buildImage }) => buildImage(options, store, setsDirectory, key))
+      : { ...found, fresh: false, timings: {} };
+  const directory = join(store, manifest.id);
+  return {
+    id: manifest.id,
+    directory,
+    kernel: join(directory, manifest.kernel.file),
+    initrd: join(directory, INITRD_NAME),
+    kernelVersion: manifest.kernel.version,
+    manifest,
+    reason,
+    fresh,
+    timings: { ...timings, lookup, total: performance.now() - start },
+  };
+}

@@ -1,0 +1,158 @@
+/**
+ * What a kernel file is, by its content: never by its name.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { isSystemError, SandboxError } from '../errors.js';
+import { elfMachineOf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
+import { foreignArchitectureOf, HEADER_LENGTH, parseBzImage } from './header.js';
+
+/** A kernel file that can be booted; sizes are bytes. */
+export interface KernelFile {
+  readonly path: string;
+  /** The release that `uname -r` says inside. */
+  readonly version: string;
+  readonly format: 'bzimage' | 'elf';
+  /** How much of the file is needed: of an ELF file not its debug information. */
+  readonly size: number;
+  /** Where a bzImage's packed kernel is. */
+  readonly payload: { readonly offset: number; readonly length: number } | undefined;
+}
+
+const NOT_A_KERNEL = 'name a kernel image such as /boot/vmlinuz-VERSION with --kernpath';
+
+function kernelError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
+  return new SandboxError({ stage: 'kernel', code, message, remedy, cause });
+}
+
+const truncated = (path: string): SandboxError =>
+  kernelError('kernel-truncated', `kernel ${path} is truncated`, 'install its package again, or copy the file again');
+
+/** The error for a file that cannot be opened or read. */
+function accessError(path: string, error: unknown): unknown {
+  if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) {
+    return kernelError('kernel-not-found', `kernel ${path} does not exist`, NOT_A_KERNEL, error);
+  }
+  if (isSystemError(error, 'EACCES') || isSystemError(error, 'EPERM')) {
+    return kernelError(
+      'kernel-unreadable',
+      `kernel ${path} may not be read by this user`,
+      `make it readable with 'sudo chmod a+r ${path}', or name a copy that is readable with --kernpath`,
+      error,
+    );
+  }
+  if (isSystemError(error, 'EISDIR')) {
+    return kernelError('kernel-not-a-kernel', `${path} is a directory, not a kernel`, NOT_A_KERNEL, error);
+  }
+  return error;
+}
+
+/** Reads `length` bytes at `position`, fewer at the end of the file. */
+export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const data = Buffer.allocUnsafeSlow(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(data, done, length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return data.subarray(0, done);
+}
+
+/** Opens a kernel file, runs `use`, closes it; system errors become errors that name the file. */
+export async function withKernelFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    return await use(file);
+  } catch (error) {
+    throw accessError(path, error);
+  } finally {
+    await file?.close();
+  }
+}
+
+/**
+ * Finds out what the file at `path` is and which version it has.
+ *
+ * @throws {SandboxError} `kernel-not-found`, `kernel-unreadable`, `kernel-truncated`, `kernel-not-a-kernel`,
+ *   `kernel-architecture`.
+ */
+export async function identifyKernel(path: string): Promise<KernelFile> {
+  return withKernelFile(path, async (file) => {
+    const stat = await file.stat();
+    if (!stat.isFile()) throw kernelError('kernel-not-a-kernel', `${path} is not a regular file`, NOT_A_KERNEL);
+    const beginning = await readAt(file, 0, Math.min(HEADER_LENGTH, stat.size));
+    return (
+      identifyBzImage(path, beginning, stat.size) ??
+      (await identifyElf(path, beginning, stat.size, file)) ??
+      rejectOther(path, beginning)
+    );
+  });
+}
+
+function identifyBzImage(path: string, beginning: Buffer, size: number): KernelFile | undefined {
+  const header = parseBzImage(beginning);
+  if (header === undefined) return undefined;
+  if (size < header.size || size < (header.payload?.offset ?? 0) + (header.payload?.length ?? 0)) throw truncated(path);
+  if (!header.is64) throw wrongArchitecture(path, 'i386');
+  if (header.version === undefined) {
+    throw kernelError('kernel-not-a-kernel', `kernel ${path} has no version in its header`, NOT_A_KERNEL);
+  }
+  return { path, version: header.version, format: 'bzimage', size, payload: header.payload };
+}
+
+async function identifyElf(
+  path: string,
+  beginning: Buffer,
+  size: number,
+  file: FileHandle,
+): Promise<KernelFile | undefined> {
+  const kind = elfMachineOf(beginning);
+  if (kind === undefined) return undefined;
+  if (kind.machine !== MACHINE_X86_64 || !kind.is64) throw wrongArchitecture(path, kind.name);
+  const end = elfEnd(path, beginning);
+  if (end > size) throw truncated(path);
+  const version = await findBanner(file, end);
+  if (version === undefined) {
+    throw kernelError('kernel-not-a-kernel', `${path} is an ELF file but not a Linux kernel`, NOT_A_KERNEL);
+  }
+  return { path, version, format: 'elf', size: end, payload: undefined };
+}
+
+function elfEnd(path: string, beginning: Buffer): number {
+  try {
+    return segmentsEnd(segmentsOf(beginning));
+  } catch (error) {
+    throw kernelError('kernel-not-a-kernel', `${path} is an ELF file but not a Linux kernel`, NOT_A_KERNEL, error);
+  }
+}
+
+/** Searches the file's first `end` bytes for the banner that every kernel prints first. */
+async function findBanner(file: FileHandle, end: number): Promise<string | undefined> {
+  const step = 8 << 20;
+  // Pieces overlap, so that a banner across an edge is found as well.
+  const overlap = 256;
+  for (let at = 0; at < end; at += step) {
+    const data = await readAt(file, at, Math.min(step + overlap, end - at));
+    for (let found = data.indexOf('Linux version '); found >= 0; found = data.indexOf('Linux version ', found + 1)) {
+      const version = /^Linux version (\d[\w.+~-]*) \(/.exec(data.toString('latin1', found, found + overlap))?.[1];
+      if (version !== undefined) return version;
+    }
+  }
+  return undefined;
+}
+
+function wrongArchitecture(path: string, name: string): SandboxError {
+  return kernelError(
+    'kernel-architecture',
+    `kernel ${path} is for ${name}, and only x86_64 is supported`,
+    'name a kernel for x86_64 with --kernpath',
+  );
+}
+
+function rejectOther(path: string, beginning: Buffer): never {
+  const foreign = foreignArchitectureOf(beginning);
+  if (foreign !== undefined) throw wrongArchitecture(path, foreign);
+  throw kernelError('kernel-not-a-kernel', `${path} is not a Linux kernel`, NOT_A_KERNEL);
+}

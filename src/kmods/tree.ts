@@ -1,0 +1,127 @@
+/**
+ * A module tree: the directory that depmod writes for one kernel version.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { isSystemError, SandboxError } from '../errors.js';
+import type { InputLog } from '../kernel/inputs.js';
+import { normalizeName } from './names.js';
+import {
+  type AliasTable,
+  LineError,
+  type ModuleFile,
+  parseAliases,
+  parseBuiltin,
+  parseBuiltinInformation,
+  parseDependencies,
+  parseSoftDependencies,
+  parseWeakDependencies,
+  type SoftDependencies,
+} from './parse.js';
+
+/** What one name is in one kernel. */
+export type ModuleState = 'built-in' | 'module' | 'absent';
+
+/** A module tree whose index has been read. */
+export interface ModuleTree {
+  /** The kernel version it belongs to. */
+  readonly version: string;
+  readonly directory: string;
+  readonly modules: ReadonlyMap<string, ModuleFile>;
+  readonly builtin: ReadonlySet<string>;
+  readonly soft: ReadonlyMap<string, SoftDependencies>;
+  readonly weak: ReadonlyMap<string, readonly string[]>;
+  /** Aliases of the modules inside the kernel. */
+  readonly builtinAliases: AliasTable;
+  /** Aliases of the modules that are files: read when first asked for, since it is by far the largest file. */
+  aliases(): Promise<AliasTable>;
+}
+
+/** The index file `name` of a tree, undefined when it is not there. */
+async function readIndex(directory: string, name: string, inputs: InputLog): Promise<string | undefined> {
+  const path = join(directory, name);
+  inputs.note(path);
+  try {
+    return await readFile(path, 'latin1');
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    if (!isSystemError(error)) throw error;
+    throw new SandboxError({
+      stage: 'modules',
+      code: 'modules-unreadable',
+      message: `${path} cannot be read (${error.code})`,
+      remedy: 'make the module tree readable, or name another one with --kmodpath',
+      cause: error,
+    });
+  }
+}
+
+function required(text: string | undefined, directory: string, name: string, version: string): string {
+  if (text !== undefined) return text;
+  throw new SandboxError({
+    stage: 'modules',
+    code: 'modules-not-indexed',
+    message: `module tree ${directory} has no ${name}`,
+    remedy: `install the modules of kernel ${version} again, or run 'depmod ${version}' as root`,
+  });
+}
+
+/**
+ * Reads the index of a module tree.
+ *
+ * @param version The kernel version it must belong to.
+ * @param inputs Told of every file that is read.
+ * @throws {SandboxError} `modules-not-indexed`, `modules-unreadable`, `modules-dep-corrupt`.
+ */
+export async function readModuleTree(directory: string, version: string, inputs: InputLog): Promise<ModuleTree> {
+  const [dep, builtin, modinfo, softdep, weakdep] = await Promise.all(
+    ['modules.dep', 'modules.builtin', 'modules.builtin.modinfo', 'modules.softdep', 'modules.weakdep'].map((name) =>
+      readIndex(directory, name, inputs),
+    ),
+  );
+  const modules = parseDep(required(dep, directory, 'modules.dep', version), directory, version);
+  const builtinNames = parseBuiltin(required(builtin, directory, 'modules.builtin', version));
+  const information = parseBuiltinInformation(modinfo ?? '');
+  let aliases: Promise<AliasTable> | undefined;
+  return {
+    version,
+    directory,
+    modules,
+    builtin: new Set([...builtinNames, ...information.names]),
+    soft: parseSoftDependencies(softdep ?? ''),
+    weak: parseWeakDependencies(weakdep ?? ''),
+    builtinAliases: information.aliases,
+    aliases: () => {
+      aliases ??= readIndex(directory, 'modules.alias', inputs).then((text) => parseAliases(text ?? ''));
+      return aliases;
+    },
+  };
+}
+
+function parseDep(text: string, directory: string, version: string): Map<string, ModuleFile> {
+  try {
+    return parseDependencies(text);
+  } catch (error) {
+    if (!(error instanceof LineError)) throw error;
+    throw new SandboxError({
+      stage: 'modules',
+      code: 'modules-dep-corrupt',
+      message: `${join(directory, 'modules.dep')} is corrupt: ${error.message}`,
+      remedy: `run 'depmod ${version}' as root to write it anew`,
+      cause: error,
+    });
+  }
+}
+
+/** Whether `name` is inside the kernel, a file, or neither. */
+export function stateOf(tree: ModuleTree, name: string): ModuleState {
+  const normalized = normalizeName(name);
+  if (tree.builtin.has(normalized)) return 'built-in';
+  return tree.modules.has(normalized) ? 'module' : 'absent';
+}
+
+/** The absolute path of a module's file. */
+export function pathOf(tree: ModuleTree, module: ModuleFile): string {
+  return isAbsolute(module.path) ? module.path : join(tree.directory, module.path);
+}
