@@ -6,7 +6,15 @@ import { placeOf } from './path.js';
 import type { SandboxConfig } from './types.js';
 
 /** What kind of thing a path must lead to. */
-type Kind = 'directory' | 'file' | 'block device' | 'image' | 'anything';
+type Kind = 'directory' | 'file' | 'block-device' | 'image' | 'anything';
+
+const CALLED: Readonly<Record<Kind, string>> = {
+  directory: 'a directory',
+  file: 'a file',
+  'block-device': 'a block device',
+  image: 'a file or a block device',
+  anything: 'something',
+};
 
 /**
  * Checks that every path of the host that the sandbox uses is there and is of the right kind.
@@ -29,7 +37,7 @@ export async function checkHost(config: SandboxConfig): Promise<void> {
     }
   }
   for (const { type, tag, source } of config.disks) {
-    await check(source, type === 'file' ? 'file' : 'block device', 'disk-source', `the source of disk ${tag}`);
+    await check(source, type === 'file' ? 'file' : 'block-device', 'disk-source', `the source of disk ${tag}`);
   }
 }
 
@@ -40,15 +48,11 @@ async function check(path: string, kind: Kind, code: string, what: string): Prom
       kind === 'anything' ||
       (kind === 'directory' && status.isDirectory()) ||
       ((kind === 'file' || kind === 'image') && status.isFile()) ||
-      ((kind === 'block device' || kind === 'image') && status.isBlockDevice());
+      ((kind === 'block-device' || kind === 'image') && status.isBlockDevice());
     if (right) return;
   } catch (error) {
     const why = isSystemError(error, 'ENOENT') ? 'does not exist' : `cannot be used: ${messageOf(error)}`;
     throw configError(`${code}-not-found`, `${what}, ${quote(path)}, ${why}`, 'name one that exists', error);
   }
-  throw configError(
-    `${code}-not-${kind.replace(' ', '-')}`,
-    `${what}, ${quote(path)}, is not a ${kind}`,
-    `name a ${kind}`,
-  );
+  throw configError(`${code}-not-${kind}`, `${what}, ${quote(path)}, is not ${CALLED[kind]}`, `name ${CALLED[kind]}`);
 }

@@ -26,6 +26,10 @@ interface PasswdEntry {
   readonly home: string;
 }
 
+interface FoundUser extends PasswdEntry {
+  readonly fromNameService: boolean;
+}
+
 /** What the running process tells about its user; {@link callerIdentity} reads the real one by default. */
 export interface Caller {
   readonly uid: number;
@@ -70,33 +74,35 @@ export async function userIdentity(name: string, database = HOST_USERS): Promise
   if (entry === undefined) {
     throw configError('user-unknown', `user ${quote(name)} is not known on this host`, 'name a user that id(1) knows');
   }
-  return {
-    uid: entry.uid,
-    gid: entry.gid,
-    username: entry.name,
-    home: entry.home,
-    groups: await groupsOf(entry.name, entry.gid, database),
-  };
+  const user = { uid: entry.uid, gid: entry.gid, username: entry.name, home: entry.home };
+  return { ...user, groups: await memberships(entry, entry.gid, database) };
 }
 
 /** root's identity, for `--privileged`; it needs no passwd entry. */
 export async function rootIdentity(database = HOST_USERS): Promise<Identity> {
   const entry = await findUser(0, database);
-  return { uid: 0, gid: 0, username: entry?.name ?? 'root', home: entry?.home ?? '/root', groups: [] };
+  const user = { uid: 0, gid: 0, username: entry?.name ?? 'root', home: entry?.home ?? '/root' };
+  return { ...user, groups: await groupsOf(user, database) };
 }
 
 /**
- * Supplementary groups that the host gives to user `name`, ascending, without its own group `gid`.
- * Empty for a user that the host does not have.
+ * Supplementary groups that a login on this host would give to `user`, ascending, without its own group. Empty for a
+ * user that the host does not have, and for one whose name has another uid here: that is someone else.
  */
-export async function groupsOf(name: string, gid: number, database = HOST_USERS): Promise<readonly number[]> {
+export async function groupsOf(user: Omit<Identity, 'groups'>, database = HOST_USERS): Promise<readonly number[]> {
+  const entry = await findUser(user.username, database);
+  return entry?.uid === user.uid ? memberships(entry, user.gid, database) : [];
+}
+
+/** The groups that have `entry` as a member, but for `gid`. */
+async function memberships(entry: FoundUser, gid: number, database: UserDatabase): Promise<readonly number[]> {
   const found: number[] = [];
-  for (const fields of await readTable(database.groupFile)) {
-    const [, , id = '', members = ''] = fields;
-    if (members.split(',').includes(name) && isId(id)) found.push(Number(id));
+  for (const [, , id = '', members = ''] of await readTable(database.groupFile)) {
+    if (members.split(',').includes(entry.name) && isId(id)) found.push(Number(id));
   }
-  if (database.nameService && !(await inFile(name, database))) {
-    const line = await askNameService('initgroups', name);
+  // Asking for every local user as well would cost a process at each start.
+  if (entry.fromNameService) {
+    const line = await askNameService('initgroups', entry.name);
     found.push(...line.split(/\s+/).slice(1).filter(isId).map(Number));
   }
   return supplementary(found, gid);
@@ -108,17 +114,15 @@ function supplementary(groups: readonly number[], gid: number): readonly number[
 }
 
 /** Finds a user by name or by uid. */
-async function findUser(key: string | number, database: UserDatabase): Promise<PasswdEntry | undefined> {
-  const matches = (entry: PasswdEntry | undefined) => entry !== undefined && (entry.name === key || entry.uid === key);
-  const found = (await readTable(database.passwdFile)).map(passwdEntry).find(matches);
-  if (found !== undefined || !database.nameService) return found;
+async function findUser(key: string | number, database: UserDatabase): Promise<FoundUser | undefined> {
+  const matches = (entry: PasswdEntry | undefined): entry is PasswdEntry =>
+    entry !== undefined && (entry.name === key || entry.uid === key);
+  const local = (await readTable(database.passwdFile)).map(passwdEntry).find(matches);
+  if (local !== undefined) return { ...local, fromNameService: false };
+  if (!database.nameService) return undefined;
   // The name service takes digits for a uid, so its answer counts only when it is about the user that was meant.
   const answer = passwdEntry((await askNameService('passwd', String(key))).split(':'));
-  return matches(answer) ? answer : undefined;
-}
-
-async function inFile(name: string, database: UserDatabase): Promise<boolean> {
-  return (await readTable(database.passwdFile)).some((fields) => fields[0] === name);
+  return matches(answer) ? { ...answer, fromNameService: true } : undefined;
 }
 
 function passwdEntry(fields: readonly string[]): PasswdEntry | undefined {

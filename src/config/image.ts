@@ -5,18 +5,10 @@ import { argumentError, quote } from './failure.js';
 const FORMATS: ReadonlySet<string> = new Set('raw bochs cloop cow dmg iso qcow qcow2 qed vdi vhd vmdk vpc'.split(' '));
 
 /** Formats that a file name's extension stands for; every other name is taken for a raw image. */
-const FORMAT_OF_EXTENSION: Readonly<Record<string, string>> = {
-  bochs: 'bochs',
-  cloop: 'cloop',
-  dmg: 'dmg',
-  qcow: 'qcow',
-  qcow2: 'qcow2',
-  qed: 'qed',
-  vdi: 'vdi',
-  vhd: 'vpc',
-  vmdk: 'vmdk',
-  vpc: 'vpc',
-};
+const FORMAT_OF_EXTENSION: ReadonlyMap<string, string> = new Map([
+  ...['bochs', 'cloop', 'dmg', 'qcow', 'qcow2', 'qed', 'vdi', 'vmdk', 'vpc'].map((same) => [same, same] as const),
+  ['vhd', 'vpc'],
+]);
 
 /**
  * The format of an image by its name: by the extension, else raw. The contents are not looked at, because a guest that
@@ -24,7 +16,7 @@ const FORMAT_OF_EXTENSION: Readonly<Record<string, string>> = {
  */
 export function guessFormat(path: string): string {
   const extension = /\.([A-Za-z0-9]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
-  return FORMAT_OF_EXTENSION[extension] ?? 'raw';
+  return FORMAT_OF_EXTENSION.get(extension) ?? 'raw';
 }
 
 /** A source with what followed it. */

@@ -74,8 +74,11 @@ function readParameter(key: string, value: string | undefined, what: string): [s
   );
 }
 
-/** A MAC address must belong to one interface: libvirt refuses a group's (an odd first byte). */
-function checkMac(mac: string | undefined, what: string): string | undefined {
+/**
+ * Checks a MAC address. It must be that of one interface: libvirt refuses a group's, which has an odd first byte.
+ * @throws SandboxError `network-mac-invalid`
+ */
+export function checkMac(mac: string | undefined, what: string): string | undefined {
   if (mac === undefined || /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(mac)) return mac;
   throw argumentError(
     'network-mac-invalid',

@@ -1,5 +1,6 @@
 /** From option values, still text, to a sandbox. */
 
+import { parseAcceleration } from './acceleration.js';
 import { DEFAULT_SECURITY, defaultConfig } from './defaults.js';
 import { parseDisk } from './disk.js';
 import { parseEnv } from './env.js';
@@ -13,7 +14,7 @@ import { hostPath } from './path.js';
 import { parseSecurity } from './security.js';
 import { parseMemory } from './size.js';
 import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './tuning.js';
-import type { Acceleration, Identity, Mount, SandboxConfig, Tuning } from './types.js';
+import type { Identity, Mount, SandboxConfig, Tuning } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 
 /** What was given on a command line, by the long name of each option. Undefined is the same as not given. */
@@ -56,7 +57,7 @@ export interface ConfigOptions {
  * Makes a sandbox from option values. What is not given has its default; the identity is the caller's, root's with
  * `privileged`, or that of `switchto`. The host's directories and images are not looked at: see {@link checkHost}.
  * @param database where users are looked up
- * @throws SandboxError of stage `arguments` from the option's own parser, `privileged-with-switchto`,
+ * @throws SandboxError of stage `arguments` from each option's own parser, `privileged-with-switchto`,
  *   `acceleration-unknown`, `kernel-version-invalid`, `user-unknown`, and what {@link validateConfig} throws
  */
 export async function configFromOptions(options: ConfigOptions, database = HOST_USERS): Promise<SandboxConfig> {
@@ -73,7 +74,7 @@ export async function configFromOptions(options: ConfigOptions, database = HOST_
     },
     memory: optional(options.memory, parseMemory) ?? defaults.memory,
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? defaults.vcpus,
-    acceleration: optional(options.accel, parseAcceleration) ?? defaults.acceleration,
+    acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? defaults.acceleration,
     privileged: options.privileged ?? false,
     mounts: await mountsFrom(options),
     disks: (options.disk ?? []).map(parseDisk),
@@ -118,15 +119,6 @@ function tuningFrom(options: ConfigOptions): Tuning {
     diskLimits: (options.diskLimit ?? []).map(parseDiskLimit),
     networkLimits: (options.netLimit ?? []).map(parseNetworkLimit),
   };
-}
-
-/**
- * Reads `--accel auto|kvm|tcg`.
- * @throws SandboxError `acceleration-unknown`
- */
-export function parseAcceleration(text: string): Acceleration {
-  if (text === 'auto' || text === 'kvm' || text === 'tcg') return text;
-  throw argumentError('acceleration-unknown', `--accel cannot be ${quote(text)}`, 'give auto, kvm or tcg');
 }
 
 /** A version names a directory under the modules path, so it must be one name. */

@@ -5,7 +5,14 @@ export const KIB = 1024;
 export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
 
-const UNITS: Readonly<Record<string, number>> = { k: KIB, kib: KIB, m: MIB, mib: MIB, g: GIB, gib: GIB };
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['k', KIB],
+  ['kib', KIB],
+  ['m', MIB],
+  ['mib', MIB],
+  ['g', GIB],
+  ['gib', GIB],
+]);
 
 /**
  * Reads an amount of memory: a whole number, then K, KiB, M, MiB, G or GiB in any case; all are powers of 1024.
@@ -18,7 +25,7 @@ const UNITS: Readonly<Record<string, number>> = { k: KIB, kib: KIB, m: MIB, mib:
 export function parseSize(text: string, option: string, unit: number): number {
   const match = /^([0-9]+)([A-Za-z]*)$/.exec(text);
   const suffix = match?.[2]?.toLowerCase() ?? '';
-  const factor = suffix === '' ? unit : UNITS[suffix];
+  const factor = suffix === '' ? unit : UNITS.get(suffix);
   if (match === null || factor === undefined) {
     throw argumentError(
       'size-invalid',

@@ -71,11 +71,13 @@ export function formatCpuSet(cpus: readonly number[]): string {
 
 /**
  * Reads `--disk-limit TAG:NAME=N[,NAME=N…]`, where NAME is one of {@link DISK_LIMITS}. Bytes or operations a second.
- * @throws SandboxError `disk-limit-invalid`, `number-invalid`
+ * @throws SandboxError `disk-limit-invalid`, `disk-limit-conflict` for a total with its parts, `number-invalid`
  */
 export function parseDiskLimit(text: string): DiskLimit {
   const what = `--disk-limit ${quote(text)}`;
-  const [tag, list] = splitOnce(text, ':') ?? ['', ''];
+  // A tag may have colons in it, a limit has none.
+  const colon = Math.max(text.lastIndexOf(':'), 0);
+  const [tag, list] = [text.slice(0, colon), text.slice(colon + 1)];
   if (tag === '' || list === '') {
     throw argumentError('disk-limit-invalid', `${what} does not name a disk and its limits`, DISK_LIMIT_SYNTAX);
   }
