@@ -1,0 +1,184 @@
+#include "child.h"
+
+#include "app.h"
+#include "exec.h"
+#include "log.h"
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXIT_NOT_STARTED 127
+
+struct report {
+	int error;
+	char step[CHILD_STEP_BYTES];
+};
+
+static int report_end;
+
+_Noreturn void child_fail(int error, const char *format, const char *argument)
+{
+	struct report report = {.error = error};
+
+	(void)snprintf(report.step, sizeof report.step, format, argument);
+	/* Less than PIPE_BUF, so it arrives whole; nothing is left to do if it does not. */
+	(void)!write(report_end, &report, sizeof report);
+	_exit(EXIT_NOT_STARTED);
+}
+
+static void check(int result, const char *step)
+{
+	if (result < 0)
+		child_fail(errno, "%s", step);
+}
+
+static void set_up_descriptors(const struct child *child)
+{
+	check(dup2(child->in, STDIN_FILENO), "dup2(stdin)");
+	check(dup2(child->out, STDOUT_FILENO), "dup2(stdout)");
+	check(dup2(child->err, STDERR_FILENO), "dup2(stderr)");
+	if (child->terminal)
+		check(ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");
+}
+
+/* Also what a program of setuid root gets is in the bounding set, so what is not kept is out of reach for good. */
+static void drop_bounding_set(uint64_t keep)
+{
+	for (unsigned long capability = 0; capability < 64; capability++) {
+		int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+
+		if (held < 0)
+			return; /* the kernel knows no more capabilities */
+		if (held > 0 && (keep >> capability & 1) == 0)
+			check(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)");
+	}
+}
+
+static void set_capabilities(uint64_t keep)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	check((int)syscall(SYS_capget, &header, data), "capget");
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		/* A container's init may hold fewer than the host asks to keep. */
+		data[i].permitted &= (uint32_t)(keep >> (32 * i));
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	check((int)syscall(SYS_capset, &header, data), "capset");
+}
+
+static void take_identity(const struct child *child)
+{
+	check(setgroups(child->group_count, (const gid_t *)child->groups), "setgroups");
+	check(setresgid(child->gid, child->gid, child->gid), "setresgid");
+	drop_bounding_set(child->capabilities);
+	/* A kernel without ambient capabilities has none to clear. */
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+		child_fail(errno, "%s", "prctl(PR_CAP_AMBIENT)");
+	check(setresuid(child->uid, child->uid, child->uid), "setresuid");
+	set_capabilities(child->uid == 0 ? child->capabilities : 0);
+}
+
+static void reset_signals(void)
+{
+	struct sigaction action;
+	sigset_t none;
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = SIG_DFL;
+	/* Refused for SIGKILL, SIGSTOP and those of the C library, which are as they should be. */
+	for (int number = 1; number < NSIG; number++)
+		(void)sigaction(number, &action, NULL);
+	(void)sigemptyset(&none);
+	check(sigprocmask(SIG_SETMASK, &none, NULL), "sigprocmask");
+}
+
+static _Noreturn void become(const struct child *child)
+{
+	check((int)setsid(), "setsid");
+	set_up_descriptors(child);
+	(void)umask(022);
+	/* An ordinary user who runs the tests has no other identity to take. */
+	if (child->restricted && !(TEST_BUILD && geteuid() != 0))
+		take_identity(child);
+	/* After the user has changed: the directory has to be one that this user may enter. */
+	if (chdir(child->directory) < 0)
+		child_fail(errno, "chdir(%s)", child->directory);
+	reset_signals();
+	exec_program(child->argv, child->environment);
+}
+
+pid_t child_start(const struct child *child, int *report_fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 || (pid = fork()) < 0) {
+		int error = errno;
+
+		close_fd(&ends[0]);
+		close_fd(&ends[1]);
+		errno = error;
+		return -1;
+	}
+	if (pid == 0) {
+		report_end = ends[1];
+		become(child);
+	}
+	close_fd(&ends[1]);
+	*report_fd = ends[0];
+	return pid;
+}
+
+int child_report(int *report_fd, char step[CHILD_STEP_BYTES])
+{
+	struct report report;
+	ssize_t count = read(*report_fd, &report, sizeof report);
+
+	if (count < 0 && (errno == EAGAIN || errno == EINTR))
+		return CHILD_UNKNOWN;
+	close_fd(report_fd);
+	if (count == 0)
+		return 0; /* execve closed the other end */
+	if (count != (ssize_t)sizeof report) {
+		(void)snprintf(step, CHILD_STEP_BYTES, "read(report of the child)");
+		return EIO;
+	}
+	memcpy(step, report.step, sizeof report.step);
+	step[CHILD_STEP_BYTES - 1] = '\0';
+	return report.error != 0 ? report.error : EIO;
+}
+
+bool children_reap(void)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid > 0) {
+			app_reaped(pid, status);
+			run_reaped(pid, status);
+		} else if (pid == 0) {
+			return false;
+		} else if (errno != EINTR) {
+			return true;
+		}
+	}
+}

@@ -1,0 +1,42 @@
+/* Starting a program: what happens between fork and execve, and how a failure there is told. */
+#ifndef VS_CHILD_H
+#define VS_CHILD_H
+
+#include "util.h"
+
+#include <sys/types.h>
+
+struct child {
+	/* argv[-1] is a free place. */
+	char **argv;
+	char **environment;
+	const char *directory;
+	/* Whether identity and capabilities are set; a helper stays what the init is. */
+	bool restricted;
+	uint32_t uid;
+	uint32_t gid;
+	const uint32_t *groups;
+	size_t group_count;
+	uint64_t capabilities;
+	int in;
+	int out;
+	int err;
+	/* `in` becomes the controlling terminal. */
+	bool terminal;
+};
+
+/*
+ * Starts it as the leader of a session of its own. *report_fd becomes readable when it is known whether execve succeeded. Returns its
+ * pid, or -1 with errno.
+ */
+pid_t child_start(const struct child *child, int *report_fd);
+
+/* 0 once execve has succeeded, an errno value when a step failed (named in `step`), or CHILD_UNKNOWN. Closes *report_fd when known. */
+#define CHILD_UNKNOWN (-1)
+#define CHILD_STEP_BYTES 768
+int child_report(int *report_fd, char step[CHILD_STEP_BYTES]);
+
+/* Collects every child that has ended. True when none is left. */
+bool children_reap(void);
+
+#endif

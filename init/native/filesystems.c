@@ -1,0 +1,124 @@
+#include "filesystems.h"
+
+#include "log.h"
+#include "mounts.h"
+#include "processes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define END_US (10 * MICROSECONDS_PER_SECOND)
+#define TABLE_BYTES (256 * 1024)
+#define MAX_MOUNTS 1024
+
+static int proc_fd = -1;
+static int dev_fd = -1;
+
+static char table[TABLE_BYTES];
+static struct mount_entry mounts[MAX_MOUNTS];
+
+void filesystems_keep(void)
+{
+	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dev_fd = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int device_open(const char *name, int flags)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/dev/%s", name);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && dev_fd >= 0)
+		fd = openat(dev_fd, name, flags | O_CLOEXEC);
+	return fd;
+}
+
+/* The number of mounts of the table, oldest first. */
+static size_t read_mounts(void)
+{
+	size_t used = 0;
+	ssize_t count = 0;
+	int fd;
+
+	/* The init's own /proc: the one of the new root may be missing, or something else. */
+	fd = proc_fd >= 0 ? openat(proc_fd, "self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+	if (fd < 0)
+		fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		log_line("open(/proc/self/mountinfo): %s; nothing is unmounted", strerror(errno));
+		return 0;
+	}
+	while (used < sizeof table - 1 && (count = read(fd, table + used, sizeof table - 1 - used)) > 0)
+		used += (size_t)count;
+	if (count < 0)
+		log_line("read(/proc/self/mountinfo): %s", strerror(errno));
+	close_fd(&fd);
+	table[used] = '\0';
+	return mounts_parse(table, mounts, MAX_MOUNTS);
+}
+
+static void unmount(const struct mount_entry *entry)
+{
+	bool root = strcmp(entry->target, "/") == 0;
+
+	if (!root && umount2(entry->target, 0) == 0)
+		return;
+	if (mount(NULL, entry->target, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0)
+		return;
+	log_debug("%s (%s) stays as it is: %s", entry->target, entry->type, strerror(errno));
+}
+
+static void unmount_all(bool container)
+{
+	size_t count;
+
+	/* Of a container it would be the whole host. What belongs to the container is synced when it is unmounted. */
+	if (!container)
+		sync();
+	count = read_mounts();
+	while (count-- > 0) {
+		if (mount_holds_data(&mounts[count]))
+			unmount(&mounts[count]);
+	}
+}
+
+void filesystems_end(bool container)
+{
+	uint64_t deadline = time_now() + END_US;
+	pid_t pid;
+
+	if (TEST_BUILD)
+		return;
+	/* A process of its own, because a server that does not answer makes these calls wait for ever, and nothing interrupts them. */
+	pid = fork();
+	if (pid <= 0) {
+		unmount_all(container);
+		if (pid == 0)
+			_exit(0);
+		return;
+	}
+	for (;;) {
+		struct pollfd wait = {.fd = signals_fd(), .events = POLLIN};
+		struct signalfd_siginfo info;
+
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		if (time_now() >= deadline) {
+			log_line("sync and unmount took more than %d s; going on without", END_US / MICROSECONDS_PER_SECOND);
+			return;
+		}
+		(void)poll(&wait, 1, poll_timeout(deadline));
+		while (read(signals_fd(), &info, sizeof info) > 0)
+			continue;
+	}
+}

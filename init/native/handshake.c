@@ -1,0 +1,102 @@
+#include "handshake.h"
+
+#include "channel.h"
+#include "log.h"
+#include "processes.h"
+#include "protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How often an absent host is looked for where no signal would tell of it. */
+#define LOOK_US (1 * MICROSECONDS_PER_SECOND)
+
+enum progress { WAITING, ANSWERED, AGREED };
+
+/*
+ * poll() reports POLLHUP on a port for as long as no host is connected, so it cannot be used to wait for one. The port's driver sends
+ * SIGIO when a host comes or goes. A saved machine sits in exactly this wait.
+ */
+static void set_asynchronous(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) < 0)
+		log_debug("fcntl(O_ASYNC): %s", strerror(errno));
+}
+
+static bool answer(int fd)
+{
+	const uint8_t sync = VS_HANDSHAKE_SYNC;
+
+	for (;;) {
+		ssize_t count = write(fd, &sync, 1);
+
+		if (count == 1)
+			return true;
+		if (count < 0 && errno == EINTR)
+			continue;
+		/* Nothing was sent before, so there is room unless the host has gone: then it starts again when it comes back. */
+		return false;
+	}
+}
+
+/* Returns how far the handshake is after these bytes. */
+static enum progress take(int fd, enum progress progress, const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		/* Anything but the awaited byte is noise, such as the echo of a console. */
+		if (progress == WAITING && bytes[i] == VS_HANDSHAKE_WAIT) {
+			if (answer(fd))
+				progress = ANSWERED;
+		} else if (progress == ANSWERED && bytes[i] == VS_HANDSHAKE_SYNC) {
+			channel_prime(bytes + i + 1, size - i - 1);
+			return AGREED;
+		}
+	}
+	return progress;
+}
+
+bool handshake(int fd, uint64_t deadline)
+{
+	enum progress progress = WAITING;
+	uint8_t bytes[4096];
+	bool absent = false;
+
+	set_asynchronous(fd, true);
+	while (progress != AGREED) {
+		struct pollfd set[2] = {
+			{.fd = signals_fd(), .events = POLLIN},
+			{.fd = absent ? -1 : fd, .events = POLLIN},
+		};
+		uint64_t look = time_now() + LOOK_US;
+		ssize_t count;
+
+		if (time_now() >= deadline) {
+			log_line("no host has connected in time");
+			return false;
+		}
+		if (poll(set, 2, poll_timeout(absent && look < deadline ? look : deadline)) < 0 && errno != EINTR) {
+			log_line("poll: %s", strerror(errno));
+			return false;
+		}
+		if ((set[0].revents & POLLIN) != 0)
+			signals_read();
+		if (channel_ended())
+			return false;
+		count = read(fd, bytes, sizeof bytes);
+		if (count > 0) {
+			progress = take(fd, progress, bytes, (size_t)count);
+			continue;
+		}
+		/* No data and no host: the next one starts from the beginning. */
+		absent = count == 0 || errno != EAGAIN;
+		if (absent)
+			progress = WAITING;
+	}
+	set_asynchronous(fd, false);
+	return true;
+}

@@ -1,0 +1,108 @@
+#include "modules.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DIRECTORY "/modules/"
+#define ORDER_FILE DIRECTORY "order"
+#define ORDER_BYTES 32768
+#define MAX_MODULES 256
+#define NAME_BYTES 64
+
+static struct loaded {
+	char name[NAME_BYTES];
+	int error;
+	uint32_t took;
+} loaded[MAX_MODULES];
+static size_t loaded_count;
+
+int module_load(const char *path, const char *parameters)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (syscall(SYS_finit_module, fd, parameters, 0) < 0)
+		error = errno;
+	close_fd(&fd);
+	return error;
+}
+
+/* "/modules/9pnet_virtio.ko" is called 9pnet_virtio. */
+static void copy_name(char name[NAME_BYTES], const char *path)
+{
+	const char *base = strrchr(path, '/');
+	size_t size;
+
+	base = base == NULL ? path : base + 1;
+	size = strcspn(base, ".");
+	if (size > NAME_BYTES - 1)
+		size = NAME_BYTES - 1;
+	memcpy(name, base, size);
+	name[size] = '\0';
+}
+
+static void load_listed(const char *line)
+{
+	struct loaded *module = &loaded[loaded_count++];
+	char path[VS_MAX_PATH_BYTES + 1];
+	uint64_t start = time_now();
+
+	copy_name(module->name, line);
+	if ((size_t)snprintf(path, sizeof path, "%s%s", line[0] == '/' ? "" : DIRECTORY, line) >= sizeof path)
+		module->error = ENAMETOOLONG;
+	else
+		module->error = module_load(path, "");
+	module->took = (uint32_t)(time_now() - start);
+	if (module->error != 0 && module->error != EEXIST)
+		log_line("finit_module(%s): %s; going on without", path, strerror(module->error));
+	else
+		log_debug("module %s: %u us", module->name, module->took);
+}
+
+void modules_load(void)
+{
+	static char order[ORDER_BYTES];
+	char *place;
+	ssize_t size;
+	int fd = open(ORDER_FILE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		/* A kernel with everything built in needs no list. */
+		log_debug("open(%s): %s", ORDER_FILE, strerror(errno));
+		return;
+	}
+	size = read(fd, order, sizeof order - 1);
+	if (size < 0)
+		log_line("read(%s): %s; no module is loaded", ORDER_FILE, strerror(errno));
+	else if (size == (ssize_t)sizeof order - 1)
+		log_line("%s is longer than %d bytes; the rest is ignored", ORDER_FILE, ORDER_BYTES);
+	close_fd(&fd);
+	if (size <= 0)
+		return;
+	order[size] = '\0';
+	for (char *line = strtok_r(order, "\n", &place); line != NULL; line = strtok_r(NULL, "\n", &place)) {
+		if (loaded_count == MAX_MODULES) {
+			log_line("%s has more than %d lines; the rest is ignored", ORDER_FILE, MAX_MODULES);
+			return;
+		}
+		load_listed(line);
+	}
+}
+
+void modules_report(struct writer *to)
+{
+	put_u32(to, (uint32_t)loaded_count);
+	for (size_t i = 0; i < loaded_count; i++) {
+		put_str(to, loaded[i].name);
+		put_u32(to, (uint32_t)loaded[i].error);
+		put_u32(to, loaded[i].took);
+	}
+}

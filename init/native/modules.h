@@ -1,0 +1,15 @@
+/* Kernel modules of the initramfs. */
+#ifndef VS_MODULES_H
+#define VS_MODULES_H
+
+#include "codec.h"
+
+/* Loads one; returns 0 or an errno value (EEXIST: it is there already). */
+int module_load(const char *path, const char *parameters);
+
+/* Loads those listed in /modules/order, in that order, and remembers how each went. */
+void modules_load(void);
+/* Adds what is remembered as the list of READY. */
+void modules_report(struct writer *to);
+
+#endif

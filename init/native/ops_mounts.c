@@ -1,0 +1,131 @@
+/* Operations on the tree of mounts. */
+#include "operations.h"
+
+#include "place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* An initramfs is shallow; a deeper directory is left alone. */
+#define MAX_DEPTH 24
+
+int op_mount(struct call *call)
+{
+	struct reader *from = &call->arguments;
+	const char *source = read_path(from);
+	const char *target = read_path(from);
+	const char *type = read_str(from);
+	uint32_t flags = read_u32(from);
+	const char *data = read_str(from);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	/* Not every file system takes an empty string for "no options". */
+	if (mount(source, target, type, flags, data[0] == '\0' ? NULL : data) < 0)
+		return call_fail(call, errno, "mount(%s, %s, %s)", source, target, type);
+	return 0;
+}
+
+int op_unmount(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	uint32_t flags = read_u32(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (umount2(path, (int)flags) < 0)
+		return call_fail(call, errno, "umount(%s)", path);
+	return 0;
+}
+
+int op_sync(struct call *call)
+{
+	int error = call_arguments(call);
+
+	if (error == 0)
+		sync();
+	return error;
+}
+
+/* Removes what is in a directory, on its own file system only. Takes the descriptor. */
+static void empty_directory(int fd, dev_t device, int depth)
+{
+	DIR *directory = fdopendir(fd);
+	const struct dirent *entry;
+	struct stat status;
+
+	if (directory == NULL) {
+		close_fd(&fd);
+		return;
+	}
+	while ((entry = readdir(directory)) != NULL) {
+		const char *name = entry->d_name;
+		int child;
+
+		if (name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0')))
+			continue;
+		if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || status.st_dev != device)
+			continue;
+		if (!S_ISDIR(status.st_mode)) {
+			(void)unlinkat(fd, name, 0); /* only memory is at stake */
+			continue;
+		}
+		child = depth < MAX_DEPTH ? openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+		if (child >= 0)
+			empty_directory(child, device, depth + 1);
+		(void)unlinkat(fd, name, AT_REMOVEDIR);
+	}
+	(void)closedir(directory);
+}
+
+/* The old root's files are memory that the application should have. Takes the descriptor. */
+static void empty_initramfs(int old_root)
+{
+	struct statfs filesystem;
+	struct stat status;
+
+	/* Anything but an initramfs is somebody's files. */
+	if (fstatfs(old_root, &filesystem) < 0 || fstat(old_root, &status) < 0 ||
+	    ((unsigned long)filesystem.f_type != RAMFS_MAGIC && (unsigned long)filesystem.f_type != TMPFS_MAGIC) ||
+	    place() != PLACE_MACHINE) {
+		close_fd(&old_root);
+		return;
+	}
+	empty_directory(old_root, status.st_dev, 0);
+}
+
+int op_switch_root(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	int error = call_arguments(call);
+	int old_root;
+
+	if (error != 0)
+		return error;
+	old_root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (old_root < 0)
+		return call_fail(call, errno, "open(/)");
+	if (chdir(path) < 0)
+		error = call_fail(call, errno, "chdir(%s)", path);
+	else if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
+		error = call_fail(call, errno, "mount(%s, /, MS_MOVE)", path);
+	else if (chroot(".") < 0)
+		error = call_fail(call, errno, "chroot(%s)", path);
+	else if (chdir("/") < 0)
+		error = call_fail(call, errno, "chdir(/)");
+	if (error != 0) {
+		close_fd(&old_root);
+		(void)!chdir("/");
+		return error;
+	}
+	empty_initramfs(old_root);
+	return 0;
+}

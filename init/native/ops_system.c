@@ -1,0 +1,96 @@
+/* Operations on the kernel as a whole. */
+#include "operations.h"
+
+#include "channel.h"
+#include "filesystems.h"
+#include "modules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+/* rand_pool_info takes at most this many bytes here. */
+#define MAX_ENTROPY_BYTES 4096
+
+int op_hostname(struct call *call)
+{
+	const char *name = read_str(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (sethostname(name, strlen(name)) < 0)
+		return call_fail(call, errno, "sethostname(%s)", name);
+	return 0;
+}
+
+int op_set_clock(struct call *call)
+{
+	uint64_t seconds = read_u64(&call->arguments);
+	uint32_t nanoseconds = read_u32(&call->arguments);
+	struct timespec now = {.tv_sec = (time_t)seconds, .tv_nsec = (long)nanoseconds};
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (clock_settime(CLOCK_REALTIME, &now) < 0)
+		return call_fail(call, errno, "clock_settime(%llu, %u)", (unsigned long long)seconds, nanoseconds);
+	return 0;
+}
+
+int op_add_entropy(struct call *call)
+{
+	static union {
+		struct rand_pool_info info;
+		uint8_t room[sizeof(struct rand_pool_info) + MAX_ENTROPY_BYTES];
+	} pool;
+	struct span seed = read_bytes(&call->arguments);
+	int error = call_arguments(call);
+	int fd;
+
+	if (error != 0)
+		return error;
+	if (seed.size > MAX_ENTROPY_BYTES)
+		return call_fail(call, EINVAL, "add_entropy(%zu bytes): more than %d", seed.size, MAX_ENTROPY_BYTES);
+	fd = device_open("urandom", O_RDWR);
+	if (fd < 0)
+		return call_fail(call, errno, "open(/dev/urandom)");
+	pool.info.entropy_count = (int)seed.size * 8;
+	pool.info.buf_size = (int)seed.size;
+	if (seed.size > 0)
+		memcpy(pool.room + offsetof(struct rand_pool_info, buf), seed.data, seed.size);
+	if (ioctl(fd, RNDADDENTROPY, &pool.info) < 0)
+		error = call_fail(call, errno, "ioctl(RNDADDENTROPY, %zu bytes)", seed.size);
+	else if (ioctl(fd, RNDRESEEDCRNG) < 0)
+		error = call_fail(call, errno, "ioctl(RNDRESEEDCRNG)");
+	explicit_bzero(&pool, sizeof pool);
+	close_fd(&fd);
+	return error;
+}
+
+int op_load_module(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	const char *parameters = read_str(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	error = module_load(path, parameters);
+	if (error != 0 && error != EEXIST)
+		return call_fail(call, error, "finit_module(%s, %s)", path, parameters);
+	return 0;
+}
+
+int op_power_off(struct call *call)
+{
+	int error = call_arguments(call);
+
+	if (error == 0)
+		channel_end("POWER_OFF");
+	return error;
+}

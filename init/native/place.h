@@ -1,0 +1,20 @@
+/* Where this runs, and what that means: the only part that tells a machine from a container. */
+#ifndef VS_PLACE_H
+#define VS_PLACE_H
+
+#include "util.h"
+
+enum place { PLACE_MACHINE, PLACE_CONTAINER, PLACE_TEST };
+
+enum place place(void);
+
+/* Reads the arguments, makes /dev, /proc and /sys usable, opens the log. */
+void place_prepare(int argc, char **argv);
+/* Loads modules where that is to be done and opens the channel, non-blocking. -1 after saying why. */
+int place_open_channel(void);
+/* How long to wait for the host's first byte. */
+uint64_t place_handshake_us(void);
+/* The end of this process, and of the machine it runs. */
+_Noreturn void place_leave(void);
+
+#endif

@@ -1,0 +1,119 @@
+#include "port.h"
+
+#include "log.h"
+#include "protocol.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PORTS "/sys/class/virtio-ports"
+#define WAIT_US (10 * MICROSECONDS_PER_SECOND)
+/* A wait is worth a line on the console only when a person would notice it. */
+#define QUIET_US (1 * MICROSECONDS_PER_SECOND)
+#define KERNEL_EVENTS 1
+/* Between looks where there are no events to wait for. */
+#define LOOK_MS 20
+
+static int event_fd = -1;
+
+void port_listen(void)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_EVENTS};
+
+	event_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	if (event_fd >= 0 && bind(event_fd, (const struct sockaddr *)&address, sizeof address) < 0)
+		close_fd(&event_fd);
+	if (event_fd < 0)
+		log_line("socket(NETLINK_KOBJECT_UEVENT): %s; looking again and again instead", strerror(errno));
+}
+
+static bool has_channel_name(const char *port)
+{
+	char path[512];
+	char name[64];
+	ssize_t size;
+	int fd;
+
+	(void)snprintf(path, sizeof path, PORTS "/%s/name", port);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false; /* the kernel adds the name a moment after the port, with an event of its own */
+	size = read(fd, name, sizeof name - 1);
+	close_fd(&fd);
+	if (size <= 0)
+		return false;
+	name[size] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	return strcmp(name, VS_CHANNEL_NAME) == 0;
+}
+
+/* Writes the path of the port's device node; false where there is no such port yet. */
+static bool find_port(char *path, size_t size)
+{
+	DIR *ports = opendir(PORTS);
+	const struct dirent *entry;
+	bool found = false;
+
+	if (ports == NULL)
+		return false;
+	while (!found && (entry = readdir(ports)) != NULL) {
+		if (entry->d_name[0] != '.' && has_channel_name(entry->d_name))
+			found = (size_t)snprintf(path, size, "/dev/%s", entry->d_name) < size;
+	}
+	(void)closedir(ports);
+	return found;
+}
+
+static void wait_for_event(uint64_t until)
+{
+	struct pollfd wait = {.fd = event_fd, .events = POLLIN};
+	char event[4096];
+	int timeout = poll_timeout(until);
+
+	if (event_fd < 0 && timeout > LOOK_MS)
+		timeout = LOOK_MS;
+	(void)poll(&wait, 1, timeout);
+	/* What happened does not matter, and ENOBUFS (events were lost) means no more than: look. */
+	while (event_fd >= 0 && recv(event_fd, event, sizeof event, 0) > 0)
+		continue;
+}
+
+int port_open(void)
+{
+	uint64_t start = time_now();
+	uint64_t deadline = start + WAIT_US;
+	uint64_t quiet = start + QUIET_US;
+	char path[300];
+	int fd = -1;
+
+	while (!find_port(path, sizeof path)) {
+		uint64_t now = time_now();
+
+		if (now >= deadline) {
+			log_line("no virtio-serial port named %s after %d s: %s", VS_CHANNEL_NAME, WAIT_US / MICROSECONDS_PER_SECOND,
+				 access(PORTS, F_OK) == 0 ? "the machine has none of that name" : "the kernel has no driver for it");
+			close_fd(&event_fd);
+			return -1;
+		}
+		if (quiet != UINT64_MAX && now >= quiet) {
+			log_line("waiting for the virtio-serial port %s", VS_CHANNEL_NAME);
+			quiet = UINT64_MAX;
+		}
+		wait_for_event(quiet < deadline ? quiet : deadline);
+	}
+	close_fd(&event_fd);
+	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		log_line("open(%s): %s", path, strerror(errno));
+	else
+		log_debug("the channel is %s", path);
+	return fd;
+}
