@@ -21,9 +21,9 @@ import {
   modulesOf,
 } from '../kmods/features.js';
 import { type LoadedModule, readModules } from '../kmods/read.js';
-import { reportFeatures, servingKernels } from '../kmods/report.js';
+import { ModuleTrees, servingKernels } from '../kmods/report.js';
 import { type ModuleSet, readSets } from '../kmods/sets.js';
-import { type ModuleTree, readModuleTree } from '../kmods/tree.js';
+import type { ModuleTree } from '../kmods/tree.js';
 import { initrdEntries, moduleEntryName, readInit } from './contents.js';
 import { packCpio } from './cpio.js';
 import { type Remembered, rememberedPath } from './lookup.js';
@@ -63,6 +63,7 @@ interface Parts {
 class Build {
   readonly timings: Timings = {};
   readonly #inputs = new InputRecorder();
+  readonly #trees = new ModuleTrees(this.#inputs);
   readonly #startedAt = Date.now();
 
   constructor(
@@ -97,7 +98,7 @@ class Build {
 
   async #choose(sets: readonly ModuleSet[]): Promise<KernelChoice> {
     const lacks = async (version: string, directory: string): Promise<string | undefined> => {
-      const missing = missingFeature(await reportFeatures(version, directory, sets, this.#inputs));
+      const missing = missingFeature(featureStates(await this.#trees.read(directory, version), sets));
       return missing === undefined ? undefined : lackSentence(missing);
     };
     return findKernel(this.options.kernel, lacks, this.#inputs, this.options.places);
@@ -153,11 +154,12 @@ class Build {
     choice: KernelChoice,
     sets: readonly ModuleSet[],
   ): Promise<{ init: Digest; features: FeatureState[]; modules: LoadedModule[]; archive: Buffer }> {
-    const tree = await readModuleTree(choice.modulesDirectory, choice.version, this.#inputs);
+    const tree = await this.#trees.read(choice.modulesDirectory, choice.version);
     const features = featureStates(tree, sets);
     const missing = missingFeature(features);
     if (missing !== undefined) {
-      const serving = await servingKernels(this.options.kernel, sets, this.#inputs, this.options.places);
+      const { kernel, places } = this.options;
+      const serving = await servingKernels(kernel, sets, this.#trees, this.#inputs, places);
       throw featureAbsentError(choice.version, missing, serving);
     }
     const modules = await this.#timed('modules', this.#readModules(tree, features));
@@ -192,7 +194,8 @@ class Build {
         return publish(this.store, workspace, id, rebuild);
       });
     } catch (error) {
-      throw storeError(error, this.store);
+      const size = parts.manifest.files.reduce((sum, file) => sum + file.size, 0);
+      throw storeError(error, this.store, size);
     }
   }
 

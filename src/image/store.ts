@@ -23,15 +23,19 @@ export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.e
   return join(homedir(), '.cache', 'virt-sandbox', 'images');
 }
 
-/** The error for a system call on the store that failed; anything else stays as it is. */
-export function storeError(error: unknown, store: string): unknown {
+/**
+ * The error for a system call on the store that failed; anything else stays as it is.
+ *
+ * @param needed How many bytes were to be written.
+ */
+export function storeError(error: unknown, store: string, needed = 0): unknown {
   if (!isSystemError(error)) return error;
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
     return new SandboxError({
       stage: 'image',
       code: 'disk-full',
       message: `no space is left in ${store} for a boot image`,
-      remedy: 'free about 60 MB there, or set XDG_CACHE_HOME to a directory with space',
+      remedy: `free ${Math.ceil(needed / 1e6) + 1} MB there, or set XDG_CACHE_HOME to a directory with space`,
       cause: error,
     });
   }

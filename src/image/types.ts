@@ -3,7 +3,7 @@
  */
 
 import type { KernelSelection } from '../config/types.js';
-import type { KernelPlaces } from '../kernel/find.js';
+import type { KernelPlaces } from '../kernel/places.js';
 import type { Manifest } from './manifest.js';
 
 /** What image is wanted. */

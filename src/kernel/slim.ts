@@ -50,26 +50,25 @@ function place(elf: Buffer, segments: readonly Segment[]): Placed[] {
   return segments
     .filter((segment) => segment.type === SEGMENT_LOAD)
     .map((segment) => {
-      const fileSize = sizeWithoutZeros(elf.subarray(segment.offset, segment.offset + segment.fileSize));
+      const used = sizeWithoutZeros(elf.subarray(segment.offset, segment.offset + segment.fileSize));
+      // A note may end in zeros, and is no note without them.
+      const notes = noteSegments(segments).filter((note) => contains(segment, note));
+      const fileSize = Math.max(used, ...notes.map((note) => note.offset + note.fileSize - segment.offset));
       const placed = { segment, position, fileSize };
       position += pageUp(fileSize);
       return placed;
     });
 }
 
+function contains(segment: Segment, note: Segment): boolean {
+  return segment.offset <= note.offset && note.offset + note.fileSize <= segment.offset + segment.fileSize;
+}
+
 /** A note segment lies inside a loadable one: it moves along with it. */
-function moveNote(note: Segment, placed: readonly Placed[]): Placed[] {
-  return placed
-    .filter(
-      ({ segment, fileSize }) =>
-        segment.offset <= note.offset && note.offset + note.fileSize <= segment.offset + fileSize,
-    )
-    .slice(0, 1)
-    .map(({ segment, position }) => ({
-      segment: note,
-      position: position + note.offset - segment.offset,
-      fileSize: note.fileSize,
-    }));
+function moveNote(note: Segment, placed: readonly Placed[]): Placed {
+  const home = placed.find(({ segment }) => contains(segment, note));
+  if (home === undefined) throw new Error('a note of the kernel inside lies outside its loadable segments');
+  return { segment: note, position: home.position + note.offset - home.segment.offset, fileSize: note.fileSize };
 }
 
 function writeSegmentHeader(target: Buffer, at: number, { segment, position, fileSize }: Placed): void {
@@ -87,10 +86,12 @@ function writeSegmentHeader(target: Buffer, at: number, { segment, position, fil
 /**
  * The loadable and note segments of the kernel `elf`, packed together. The bytes of the segments, their addresses and
  * the entry point stay as they are.
+ *
+ * @throws {Error} for a note segment outside of the loadable ones.
  */
 export function slimKernel(elf: Buffer, segments: readonly Segment[]): SparseFile {
   const loaded = place(elf, segments);
-  const all = [...loaded, ...noteSegments(segments).flatMap((note) => moveNote(note, loaded))];
+  const all = [...loaded, ...noteSegments(segments).map((note) => moveNote(note, loaded))];
   const header = Buffer.alloc(PAGE);
   elf.copy(header, 0, 0, HEADER_SIZE);
   header.writeBigUInt64LE(BigInt(HEADER_SIZE), 32); // e_phoff: right behind this header

@@ -1,51 +1,60 @@
 /**
- * What a kernel version can do, for messages and for people.
+ * What installed kernels can do, for error messages and for people.
  */
 
 import type { KernelSelection } from '../config/types.js';
 import { SandboxError } from '../errors.js';
-import { installedKernels, type KernelPlaces } from '../kernel/find.js';
+import { installedKernels } from '../kernel/find.js';
 import { forgetInputs, type InputLog } from '../kernel/inputs.js';
+import type { KernelPlaces } from '../kernel/places.js';
 import { type FeatureState, featureStates, missingFeature } from './features.js';
-import { type ModuleSet, readSets } from './sets.js';
-import { readModuleTree } from './tree.js';
+import { defaultSetsDirectory, type ModuleSet, readSets } from './sets.js';
+import { type ModuleTree, readModuleTree } from './tree.js';
+
+/** Module trees by their directory, each read once. */
+export class ModuleTrees {
+  readonly #trees = new Map<string, Promise<ModuleTree>>();
+
+  constructor(private readonly inputs: InputLog) {}
+
+  /** @throws {SandboxError} as {@link readModuleTree} does. */
+  read(directory: string, version: string): Promise<ModuleTree> {
+    const tree = this.#trees.get(directory) ?? readModuleTree(directory, version, this.inputs);
+    this.#trees.set(directory, tree);
+    return tree;
+  }
+}
 
 /**
- * The features of `sets` in the kernel whose module tree is `modulesDirectory`.
+ * The features of the module sets `names` in one kernel.
  *
- * @throws {SandboxError} when the tree or a set cannot be read.
+ * @param modulesDirectory The kernel's own module tree, such as /lib/modules/VERSION.
+ * @param setsDirectory Where the sets are; default: the package's own.
+ * @throws {SandboxError} stage `modules`, when the tree or a set cannot be read.
  */
 export async function reportFeatures(
   version: string,
   modulesDirectory: string,
-  sets: readonly ModuleSet[],
-  inputs: InputLog = forgetInputs,
-): Promise<FeatureState[]> {
-  return featureStates(await readModuleTree(modulesDirectory, version, inputs), sets);
-}
-
-/** The same by the sets' names, read from `setsDirectory`. */
-export async function reportFeaturesByName(
-  version: string,
-  modulesDirectory: string,
-  setsDirectory: string,
   names: readonly string[],
+  setsDirectory: string = defaultSetsDirectory(),
 ): Promise<FeatureState[]> {
-  return reportFeatures(version, modulesDirectory, await readSets(setsDirectory, names, forgetInputs));
+  const sets = await readSets(setsDirectory, names, forgetInputs);
+  return featureStates(await readModuleTree(modulesDirectory, version, forgetInputs), sets);
 }
 
 /** Versions of the installed kernels that have every required feature of `sets`, newest first. */
 export async function servingKernels(
   selection: KernelSelection,
   sets: readonly ModuleSet[],
+  trees: ModuleTrees,
   inputs: InputLog,
   places: KernelPlaces = {},
 ): Promise<string[]> {
   const versions: string[] = [];
-  for (const kernel of await installedKernels(selection, inputs, places)) {
+  for (const { version, modulesDirectory } of await installedKernels(selection, inputs, places)) {
     try {
-      const states = await reportFeatures(kernel.version, kernel.modulesDirectory, sets, inputs);
-      if (missingFeature(states) === undefined) versions.push(kernel.version);
+      const states = featureStates(await trees.read(modulesDirectory, version), sets);
+      if (missingFeature(states) === undefined) versions.push(version);
     } catch (error) {
       // A damaged tree cannot be recommended.
       if (!(error instanceof SandboxError)) throw error;
