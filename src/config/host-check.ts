@@ -1,5 +1,5 @@
 /** Whether the host has what a sandbox names. It is asked just before a start: a file may describe another host. */
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../errors.js';
 import { configError, quote } from './failure.js';
 import { placeOf } from './path.js';
@@ -43,7 +43,8 @@ export async function checkHost(config: SandboxConfig): Promise<void> {
 
 async function check(path: string, kind: Kind, code: string, what: string): Promise<void> {
   try {
-    const status = await stat(path);
+    // An include is copied as it is: a symbolic link may lead to something that is only inside.
+    const status = await (kind === 'anything' ? lstat(path) : stat(path));
     const right =
       kind === 'anything' ||
       (kind === 'directory' && status.isDirectory()) ||
@@ -52,7 +53,12 @@ async function check(path: string, kind: Kind, code: string, what: string): Prom
     if (right) return;
   } catch (error) {
     const why = isSystemError(error, 'ENOENT') ? 'does not exist' : `cannot be used: ${messageOf(error)}`;
-    throw configError(`${code}-not-found`, `${what}, ${quote(path)}, ${why}`, 'name one that exists', error);
+    throw configError(
+      `${code}-not-found`,
+      `${what}, ${quote(path)}, ${why}`,
+      'name one that exists and that you can reach',
+      error,
+    );
   }
   throw configError(`${code}-not-${kind}`, `${what}, ${quote(path)}, is not ${CALLED[kind]}`, `name ${CALLED[kind]}`);
 }

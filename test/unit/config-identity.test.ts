@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, userIdentity } from '../../src/config/index.js';
+import { refuses, temporaryDirectory, testUsers } from './config-support.js';
+
+test('a user has the ids, home and groups of the host', async (t) => {
+  const users = await testUsers(t);
+  assert.deepEqual(await userIdentity('ada', users), {
+    uid: 2001,
+    gid: 2001,
+    username: 'ada',
+    home: '/home/ada',
+    groups: [29, 44],
+  });
+  assert.deepEqual(await userIdentity('nogroups', users), {
+    uid: 2003,
+    gid: 2003,
+    username: 'nogroups',
+    home: '/home/nogroups',
+    groups: [],
+  });
+});
+
+test('a home that is no absolute path becomes /', async (t) => {
+  assert.equal((await userIdentity('homeless', await testUsers(t))).home, '/');
+});
+
+test('an unknown user is named', async (t) => {
+  const users = await testUsers(t);
+  for (const name of ['', 'eve', 'Ada', '2001', 'broken', '# not a user', 'ada:x', '-h', 'a\0b', 'a\nb']) {
+    await refuses(() => userIdentity(name, users), 'config', 'user-unknown', JSON.stringify(name));
+  }
+});
+
+test('an unknown user stays unknown to the name service', async () => {
+  for (const name of ['no-such-user-here', '0', '--help', '']) {
+    await refuses(() => userIdentity(name, HOST_USERS), 'config', 'user-unknown', JSON.stringify(name));
+  }
+});
+
+test('the caller has the ids of the process and its $HOME', async (t) => {
+  const users = await testUsers(t);
+  const caller = { uid: 2001, gid: 2001, groups: [44, 2001, 29, 44], home: '/elsewhere' };
+  assert.deepEqual(await callerIdentity(users, caller), {
+    uid: 2001,
+    gid: 2001,
+    username: 'ada',
+    home: '/elsewhere',
+    groups: [29, 44],
+  });
+  assert.equal((await callerIdentity(users, { ...caller, home: undefined })).home, '/home/ada');
+  assert.equal((await callerIdentity(users, { ...caller, home: 'relative' })).home, '/home/ada');
+});
+
+test('a caller without a passwd entry is called by its uid', async (t) => {
+  const caller = { uid: 777_777, gid: 5, groups: [], home: undefined };
+  assert.deepEqual(await callerIdentity(await testUsers(t), caller), {
+    uid: 777_777,
+    gid: 5,
+    username: '777777',
+    home: '/',
+    groups: [],
+  });
+});
+
+test('the real caller is who runs the test', async () => {
+  const identity = await callerIdentity();
+  assert.equal(identity.uid, process.getuid?.());
+  assert.equal(identity.gid, process.getgid?.());
+});
+
+test('root needs no passwd entry', async (t) => {
+  const expected = { uid: 0, gid: 0, username: 'root', home: '/root', groups: [] };
+  assert.deepEqual(await rootIdentity(await testUsers(t)), expected);
+  const absent = join(await temporaryDirectory(t), 'absent');
+  assert.deepEqual(await rootIdentity({ passwdFile: absent, groupFile: absent, nameService: false }), expected);
+});
+
+test('groups are those of the user, not of another with its name', async (t) => {
+  const users = await testUsers(t);
+  const ada = { uid: 2001, gid: 2001, username: 'ada', home: '/' };
+  assert.deepEqual(await groupsOf(ada, users), [29, 44]);
+  assert.deepEqual(await groupsOf({ ...ada, gid: 44 }, users), [29, 2001]);
+  assert.deepEqual(await groupsOf({ ...ada, uid: 2002 }, users), []);
+  assert.deepEqual(await groupsOf({ ...ada, username: 'eve' }, users), []);
+});
+
+test('users that cannot be read are an error, not an unknown user', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const users = { passwdFile: directory, groupFile: directory, nameService: false };
+  await refuses(() => userIdentity('ada', users), 'config', 'users-unreadable', directory);
+});
+
+test('a user that only the name service has is found through getent', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const bin = join(directory, 'bin');
+  await mkdir(bin);
+  // Stands in for the name service itself (LDAP, …), which a test cannot set up; what calls it is the real code.
+  await writeFile(
+    join(bin, 'getent'),
+    `#!/bin/sh
+[ "$2" = -- ] || exit 9
+case "$1 $3" in
+  "passwd remote") echo "remote:*:3001:3000:Remote:/home/remote:/bin/sh" ;;
+  "passwd 3001") echo "remote:*:3001:3000:Remote:/home/remote:/bin/sh" ;;
+  "initgroups remote") echo "remote                3000 3002 3001" ;;
+  *) exit 2 ;;
+esac
+`,
+  );
+  await chmod(join(bin, 'getent'), 0o755);
+  const path = process.env['PATH'];
+  process.env['PATH'] = `${bin}:${path}`;
+  t.after(() => {
+    process.env['PATH'] = path;
+  });
+  const users = { ...(await testUsers(t)), nameService: true };
+  const remote = { uid: 3001, gid: 3000, username: 'remote', home: '/home/remote', groups: [3001, 3002] };
+  assert.deepEqual(await userIdentity('remote', users), remote);
+  assert.deepEqual(await groupsOf(remote, users), [3001, 3002]);
+  assert.deepEqual(await callerIdentity(users, { uid: 3001, gid: 3000, groups: [3002], home: undefined }), {
+    ...remote,
+    groups: [3002],
+  });
+  assert.deepEqual((await userIdentity('ada', users)).groups, [29, 44]);
+  await refuses(() => userIdentity('3001', users), 'config', 'user-unknown', '"3001"');
+});

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { machine } from 'node:os';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { type ConfigOptions, configFromOptions, defaultConfig, MIB } from '../../src/config/index.js';
+import { SandboxError } from '../../src/errors.js';
+import { refuses, temporaryDirectory, testUsers } from './config-support.js';
+
+const command = ['/bin/date'];
+
+test('only a command gives every default', async (t) => {
+  const config = await configFromOptions({ command }, await testUsers(t));
+  assert.deepEqual(config, { ...defaultConfig(config.identity), command });
+  assert.equal(config.name, undefined);
+  assert.equal(config.root, '/');
+  assert.equal(config.arch, machine());
+  assert.equal(config.memory, 512 * MIB);
+  assert.equal(config.vcpus, 1);
+  assert.equal(config.acceleration, 'auto');
+  assert.equal(config.bootTimeout, 60_000);
+  assert.deepEqual(config.security, { mode: 'dynamic', label: undefined });
+  assert.equal(config.identity.uid, process.getuid?.());
+});
+
+test('every option arrives', async (t) => {
+  const includefile = join(await temporaryDirectory(t), 'includes');
+  await writeFile(includefile, '/data/b\n');
+  const config = await configFromOptions(
+    {
+      name: 'box',
+      root: '/srv/root',
+      mount: ['ram:/data=1M', 'host-bind:/data/sub=/srv', 'host-bind:/=/srv/root2'],
+      include: ['/data/sub/a=/etc/motd', '/data/a'],
+      includefile,
+      disk: ['file:one=/srv/1.img', 'block:two=/dev/sdz'],
+      env: ['A=1', 'B=2', 'A=3'],
+      network: ['dhcp', 'address=10.0.0.2'],
+      security: 'static,label=u:r:t:s0',
+      switchto: 'ada',
+      shell: true,
+      debug: true,
+      verbose: true,
+      kernver: '6.1.0-test',
+      kernpath: 'vmlinuz',
+      kmodpath: '/srv/modules',
+      memory: '1G',
+      vcpus: '2',
+      accel: 'tcg',
+      cwd: '/data',
+      cpuShares: '512',
+      cpuPin: '0-1',
+      diskLimit: ['two:total_iops_sec=9'],
+      netLimit: ['1:inbound.average=8'],
+      bootTimeout: '1.5',
+      tty: true,
+      command: ['sh', '-c', ''],
+    },
+    await testUsers(t),
+  );
+  assert.equal(config.name, 'box');
+  assert.equal(config.root, '/srv/root');
+  assert.deepEqual(
+    config.mounts.map(({ type, target, includes }) => [type, target, includes.map((include) => include.target)]),
+    [
+      ['ram', '/data', ['/data/a', '/data/b']],
+      ['host-bind', '/data/sub', ['/data/sub/a']],
+      ['host-bind', '/', []],
+    ],
+  );
+  assert.deepEqual(
+    config.disks.map(({ tag }) => tag),
+    ['one', 'two'],
+  );
+  assert.deepEqual(
+    config.environment.map(({ key, value }) => key + value),
+    ['A1', 'B2', 'A3'],
+  );
+  assert.deepEqual(
+    config.networks.map(({ dhcp }) => dhcp),
+    [true, false],
+  );
+  assert.deepEqual(config.security, { mode: 'static', label: 'u:r:t:s0' });
+  assert.equal(config.identity.username, 'ada');
+  assert.deepEqual([config.shell, config.debug, config.verbose, config.tty], [true, true, true, true]);
+  assert.deepEqual(config.kernel, { version: '6.1.0-test', path: resolve('vmlinuz'), modulesPath: '/srv/modules' });
+  assert.equal(config.memory, 1024 * MIB);
+  assert.equal(config.vcpus, 2);
+  assert.equal(config.acceleration, 'tcg');
+  assert.equal(config.cwd, '/data');
+  assert.equal(config.bootTimeout, 1500);
+  assert.deepEqual(config.tuning, {
+    cpuShares: 512,
+    cpuPin: [0, 1],
+    diskLimits: [{ tag: 'two', limits: { total_iops_sec: 9 } }],
+    networkLimits: [{ index: 1, inbound: { average: 8, peak: undefined, burst: undefined }, outbound: undefined }],
+  });
+  assert.deepEqual(config.command, ['sh', '-c', '']);
+});
+
+test('privileged is root', async (t) => {
+  const config = await configFromOptions({ privileged: true, command }, await testUsers(t));
+  assert.equal(config.privileged, true);
+  assert.deepEqual(config.identity, { uid: 0, gid: 0, username: 'root', home: '/root', groups: [] });
+});
+
+const BAD_ARGUMENTS: [ConfigOptions, string, string][] = [
+  [{ privileged: true, switchto: 'ada' }, 'privileged-with-switchto', '"ada"'],
+  [{ root: '' }, 'path-empty', '--root'],
+  [{ kernpath: '' }, 'path-empty', '--kernpath'],
+  [{ kmodpath: '' }, 'path-empty', '--kmodpath'],
+  [{ kernver: '' }, 'kernel-version-invalid', '""'],
+  [{ kernver: '../x' }, 'kernel-version-invalid', '"../x"'],
+  [{ kernver: '6.1/x' }, 'kernel-version-invalid', '"6.1/x"'],
+  [{ memory: '1T' }, 'size-invalid', '"1T"'],
+  [{ vcpus: '0' }, 'number-invalid', '--vcpus'],
+  [{ vcpus: '256' }, 'number-invalid', '"256"'],
+  [{ accel: 'fast' }, 'acceleration-unknown', '"fast"'],
+  [{ bootTimeout: '0' }, 'duration-invalid', '--boot-timeout'],
+  [{ cpuShares: '1' }, 'number-invalid', '--cpu-shares'],
+  [{ cpuPin: 'x' }, 'cpu-pin-invalid', '"x"'],
+  [{ mount: ['nfs:/a=/b'] }, 'mount-type-unknown', '"nfs"'],
+  [{ disk: ['file:a'] }, 'disk-source-missing', 'file:a'],
+  [{ env: ['A'] }, 'env-value-missing', '"A"'],
+  [{ network: [''] }, 'network-option-unknown', '""'],
+  [{ security: 'x' }, 'security-mode-unknown', '"x"'],
+  [{ include: ['/a'] }, 'include-not-covered', '"/a"'],
+  [{ includefile: '/nonexistent/file' }, 'include-file-unreadable', '/nonexistent/file'],
+];
+
+const DISK = { disk: ['file:a=/x.img'] };
+
+const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
+  [{ command: [] }, 'no-command', 'command'],
+  [{ command: undefined }, 'no-command', 'command'],
+  [{ command: [''] }, 'no-command', 'command'],
+  [{ switchto: 'eve' }, 'user-unknown', '"eve"'],
+  [{ name: '' }, 'name-invalid', '""'],
+  [{ name: ' ' }, 'name-invalid', '" "'],
+  [{ name: '.' }, 'name-invalid', '"."'],
+  [{ name: '..' }, 'name-invalid', '".."'],
+  [{ name: 'a/b' }, 'name-invalid', '"a/b"'],
+  [{ name: 'a\nb' }, 'name-invalid', '"a\\nb"'],
+  [{ name: 'a\u007fb' }, 'name-invalid', 'b"'],
+  [{ name: 'x'.repeat(201) }, 'name-too-long', 'xxx'],
+  [{ name: 'ä'.repeat(101) }, 'name-too-long', 'äää'],
+  [{ memory: '31' }, 'memory-out-of-range', String(31 * MIB)],
+  [{ memory: '1048577G' }, 'memory-out-of-range', String(1_048_577 * 1024 * MIB)],
+  [{ cwd: 'data' }, 'cwd-not-absolute', '"data"'],
+  [{ cwd: '' }, 'cwd-not-absolute', '""'],
+  [{ mount: ['ram:data=1M'] }, 'mount-target-not-absolute', '"data"'],
+  [{ mount: ['ram:=1M'] }, 'mount-target-not-absolute', '""'],
+  [{ mount: ['ram:/=1M', 'host-bind://=/x'] }, 'mount-root-duplicate', '"/"'],
+  [{ disk: ['file:a=/x.img', 'block:a=/dev/sdz'] }, 'disk-tag-duplicate', '"a"'],
+  [{ disk: ['file:a/b=/x.img'] }, 'disk-tag-invalid', '"a/b"'],
+  [{ disk: ['file:..=/x.img'] }, 'disk-tag-invalid', '".."'],
+  [{ disk: ['file:a\tb=/x.img'] }, 'disk-tag-invalid', '"a\\tb"'],
+  [{ ...DISK, diskLimit: ['b:total_iops_sec=1'] }, 'disk-limit-unknown-tag', '"b"'],
+  [{ network: ['dhcp'], netLimit: ['1:inbound.average=1'] }, 'net-limit-unknown-interface', '1'],
+  [{ command: ['a\0b'] }, 'nul-character', 'a\\u0000b'],
+  [{ env: ['A=\0'] }, 'nul-character', '"\\u0000"'],
+  [{ mount: ['host-bind:/a=/x\0'] }, 'nul-character', '/x\\u0000'],
+];
+
+test('bad options', async (t) => {
+  const users = await testUsers(t);
+  for (const [stage, table] of [
+    ['arguments', BAD_ARGUMENTS],
+    ['config', BAD_SANDBOXES],
+  ] as const) {
+    for (const [options, code, name] of table) {
+      await t.test(JSON.stringify(options), () =>
+        refuses(() => configFromOptions({ command, ...options }, users), stage, code, name),
+      );
+    }
+  }
+});
+
+test('the largest and longest that is allowed', async (t) => {
+  const users = await testUsers(t);
+  const name = 'x'.repeat(200);
+  const config = await configFromOptions({ command, name, memory: '32', vcpus: '255' }, users);
+  assert.deepEqual([config.name, config.memory, config.vcpus], [name, 32 * MIB, 255]);
+  // Only the root is single: elsewhere a mount may lie over another.
+  assert.equal((await configFromOptions({ command, mount: ['ram:/a=1M', 'ram:/a=2M'] }, users)).mounts.length, 2);
+});
+
+test('every failure ends with 125', async (t) => {
+  await assert.rejects(
+    configFromOptions({ command, memory: 'x' }, await testUsers(t)),
+    (error) => error instanceof SandboxError && error.exitCode === 125,
+  );
+});
