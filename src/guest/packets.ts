@@ -1,0 +1,101 @@
+/** Splits the guest's byte stream into packets without copying the bytes of the application's output together. */
+import { ProtocolError } from './codec.js';
+import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc } from './wire.js';
+
+export interface PacketHeader {
+  readonly proc: number;
+  readonly type: number;
+  readonly status: number;
+  readonly serial: number;
+}
+
+export interface PacketSink {
+  /** A piece of the application's output, as it arrives; a packet may come in several pieces. */
+  stream(proc: typeof Proc.STDOUT | typeof Proc.STDERR, bytes: Buffer): void;
+  /** The application has closed that stream. */
+  streamEnd(proc: typeof Proc.STDOUT | typeof Proc.STDERR): void;
+  /** Any other packet, whole. */
+  packet(header: PacketHeader, payload: Buffer): void;
+}
+
+/** The state of one direction of a channel after its handshake. */
+export class PacketParser {
+  readonly #sink: PacketSink;
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #header: PacketHeader | undefined;
+  /** Payload bytes of the current packet that are still to come. */
+  #missing = 0;
+
+  constructor(sink: PacketSink) {
+    this.#sink = sink;
+  }
+
+  /** @throws {ProtocolError} when the bytes are no packet of the protocol; nothing more can be parsed then */
+  push(chunk: Buffer): void {
+    let rest = chunk;
+    while (rest.length > 0)
+      rest = this.#header === undefined ? this.#readHeader(rest) : this.#readPayload(rest, this.#header);
+  }
+
+  /** True when the stream ended between two packets. */
+  get idle(): boolean {
+    return this.#header === undefined && this.#pendingBytes === 0;
+  }
+
+  #readHeader(chunk: Buffer): Buffer {
+    const wanted = HEADER_BYTES - this.#pendingBytes;
+    this.#collect(chunk.subarray(0, wanted));
+    if (this.#pendingBytes < HEADER_BYTES) return chunk.subarray(chunk.length);
+    const bytes = this.#takePending();
+    const length = bytes.readUInt32BE(0);
+    if (length < HEADER_BYTES || length > MAX_PACKET_BYTES)
+      throw new ProtocolError(`a packet says it has ${length} bytes`);
+    this.#header = {
+      proc: bytes.readUInt32BE(4),
+      type: bytes.readUInt32BE(8),
+      status: bytes.readUInt32BE(12),
+      serial: bytes.readUInt32BE(16),
+    };
+    this.#missing = length - HEADER_BYTES;
+    if (this.#missing === 0) this.#finish(this.#header);
+    return chunk.subarray(wanted);
+  }
+
+  #readPayload(chunk: Buffer, header: PacketHeader): Buffer {
+    const piece = chunk.subarray(0, this.#missing);
+    this.#missing -= piece.length;
+    if (isStream(header)) {
+      this.#sink.stream(header.proc, piece);
+      if (this.#missing === 0) this.#header = undefined;
+    } else {
+      this.#collect(piece);
+      if (this.#missing === 0) this.#finish(header);
+    }
+    return chunk.subarray(piece.length);
+  }
+
+  #finish(header: PacketHeader): void {
+    this.#header = undefined;
+    const payload = this.#takePending();
+    if (isStream(header)) this.#sink.streamEnd(header.proc);
+    else this.#sink.packet(header, payload);
+  }
+
+  #collect(piece: Buffer): void {
+    this.#pending.push(piece);
+    this.#pendingBytes += piece.length;
+  }
+
+  #takePending(): Buffer {
+    const [first] = this.#pending;
+    const bytes = this.#pending.length === 1 && first ? first : Buffer.concat(this.#pending, this.#pendingBytes);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    return bytes;
+  }
+}
+
+function isStream(header: PacketHeader): header is PacketHeader & { proc: typeof Proc.STDOUT | typeof Proc.STDERR } {
+  return header.type === MessageType.DATA && (header.proc === Proc.STDOUT || header.proc === Proc.STDERR);
+}
