@@ -1,0 +1,61 @@
+/** The application: its environment, its identity, and how it is started. */
+import { type Guest, OperationError, type SpawnOperation } from '../../src/guest/operations.js';
+import { SpawnFlag } from '../../src/guest/wire.js';
+import type { GuestConfig } from './config.js';
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
+
+/** The environment of the application as KEY=VALUE: the usual variables, then the person's, of which the last of a name wins. */
+export function environmentOf(config: GuestConfig): string[] {
+  const { identity, terminal } = config;
+  const variables = new Map<string, string>([
+    ['PATH', DEFAULT_PATH],
+    ['HOME', identity.home],
+    ['USER', identity.username],
+    ['USERNAME', identity.username],
+    ['LOGNAME', identity.username],
+  ]);
+  if (terminal) variables.set('TERM', terminal.type);
+  for (const { key, value } of config.environment) variables.set(key, value);
+  return [...variables].map(([key, value]) => `${key}=${value}`);
+}
+
+/**
+ * Starts the application.
+ * @returns its process ID in the guest
+ * @throws {OperationError} when it could not be started; its detail names the system call
+ */
+export async function spawnApplication(guest: Guest, config: GuestConfig): Promise<number> {
+  const spawn = spawnOperation(config, config.cwd ?? config.identity.home);
+  try {
+    return (await guest.call(spawn)).value;
+  } catch (error) {
+    // A home directory need not exist inside; a directory that somebody asked for must.
+    if (config.cwd === undefined && error instanceof OperationError && isChdir(error)) {
+      return (await guest.call({ ...spawn, cwd: '/' }, { recover: true })).value;
+    }
+    throw error;
+  }
+}
+
+/** True when the spawn failed because of the working directory. */
+export function isChdir(error: OperationError): boolean {
+  return error.message.startsWith('chdir(');
+}
+
+function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
+  return {
+    op: 'spawn',
+    argv: config.command,
+    environment: environmentOf(config),
+    cwd,
+    uid: config.identity.uid,
+    gid: config.identity.gid,
+    groups: config.identity.groups,
+    capabilities: config.privileged ? ALL_CAPABILITIES : 0n,
+    flags: config.terminal ? SpawnFlag.PTY : 0,
+    rows: config.terminal?.rows ?? 0,
+    columns: config.terminal?.columns ?? 0,
+  };
+}
