@@ -1,0 +1,27 @@
+/* Removes a directory tree. */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_OPEN = 16 };
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+	(void)info;
+	(void)where;
+	int result = type == FTW_DP ? rmdir(path) : unlink(path);
+
+	/* Somebody else may be removing the same tree. */
+	return result != 0 && errno != ENOENT ? -1 : 0;
+}
+
+int remove_tree(const char *path)
+{
+	if (nftw(path, remove_one, MAX_OPEN, FTW_DEPTH | FTW_MOUNT | FTW_PHYS) == 0)
+		return 0;
+	return errno == ENOENT ? 0 : -1;
+}
