@@ -1,0 +1,61 @@
+/** Which way to the hypervisor is taken. */
+import { SandboxError } from '../errors.js';
+import type { Connection, ConnectionKind } from './connection.js';
+import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
+
+const URIS: Readonly<Record<string, ConnectionKind>> = {
+  'qemu:///system': 'system',
+  'qemu:///session': 'session',
+  'qemu:///embed': 'embedded',
+};
+
+export interface ConnectOptions extends EmbeddedOptions {
+  /** What the person asked for; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
+  readonly uri: string | undefined;
+  /** Told why, in a sentence. */
+  readonly onChoice?: (sentence: string) => void;
+}
+
+/**
+ * Opens the way that was asked for. Without a wish: a daemon that answers (system for root, session for others), else the embedded driver.
+ * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `embedded-driver-missing`
+ */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const wish = options.uri ?? nonEmpty(process.env['LIBVIRT_DEFAULT_URI']);
+  if (wish !== undefined) return open(kindOf(wish), options);
+
+  const kind = process.getuid?.() === 0 ? 'system' : 'session';
+  try {
+    const connection = await open(kind, options);
+    options.onChoice?.(`libvirt: ${connection.uri}, because a daemon answers there`);
+    return connection;
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    options.onChoice?.(`libvirt: the embedded driver, because no daemon answers (${error.message})`);
+    return connectEmbedded(options);
+  }
+}
+
+/**
+ * @throws {SandboxError} `uri-not-supported`
+ */
+export function kindOf(uri: string): ConnectionKind {
+  const kind = URIS[uri];
+  if (kind) return kind;
+  throw new SandboxError({
+    stage: 'libvirt',
+    code: 'uri-not-supported',
+    message: `the URI ${uri} is not supported`,
+    remedy: `use one of ${Object.keys(URIS).join(', ')}`,
+  });
+}
+
+async function open(kind: ConnectionKind, options: EmbeddedOptions): Promise<Connection> {
+  if (kind === 'embedded') return connectEmbedded(options);
+  const { connectDaemon } = await import('./daemon.js');
+  return connectDaemon(kind);
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}

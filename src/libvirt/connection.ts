@@ -1,0 +1,50 @@
+/** What the launcher needs of libvirt, whichever way it is reached. */
+import type { SandboxError } from '../errors.js';
+
+/** Why a domain is no more. */
+export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'other';
+
+/** The ways to reach a hypervisor. */
+export type ConnectionKind = 'system' | 'session' | 'embedded';
+
+/** How a domain came to its end. */
+export interface DomainStop {
+  readonly reason: StopReason;
+  /** Where libvirt said what was wrong. */
+  readonly error?: SandboxError;
+}
+
+/** A domain that was started. It is transient: once it has stopped nothing of it is left. */
+export interface Domain {
+  readonly name: string;
+  /** Settles when libvirt has nothing left of the domain. Never rejects. */
+  readonly stopped: Promise<DomainStop>;
+  /**
+   * Ends it at once and waits until nothing is left of it, the state directory included. Harmless when it has stopped already.
+   * @param politely false when the guest has already synced and unmounted everything, so that QEMU may be killed outright
+   * @throws {SandboxError} when libvirt cannot end it
+   */
+  end(politely: boolean): Promise<void>;
+}
+
+/** What a domain needs on the host beside its XML. */
+export interface StartContext {
+  /** The sandbox's own directory, which exists; it is removed when the domain has ended or this process has. */
+  readonly stateDirectory: string;
+  readonly name: string;
+  /** A descriptor of a terminal whose settings must survive this process. */
+  readonly terminal?: number;
+}
+
+/** An open way to a hypervisor. */
+export interface Connection {
+  readonly kind: ConnectionKind;
+  readonly uri: string;
+  /**
+   * Creates and starts a transient domain that ends with this process.
+   * @throws {SandboxError} in the stage `domain`, for what libvirt says
+   */
+  start(xml: string, context: StartContext): Promise<Domain>;
+  /** Lets go of everything; no domain may be in use any more. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+/**
+ * libvirt's QEMU driver without a daemon: virt-qemu-run runs it for one domain, in a directory of its own.
+ * https://libvirt.org/manpages/virt-qemu-run.html
+ */
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SandboxError } from '../errors.js';
+import { findInPath } from '../programs.js';
+import type { Connection, Domain, DomainStop, StartContext } from './connection.js';
+import { domainError } from './errors.js';
+import { killQemu } from './qemu-process.js';
+import { Supervisor } from './supervisor.js';
+
+/**
+ * Settings of the driver for one domain. There is no virtlogd to hand logs to, and no cgroups are made: with nobody left to remove them they
+ * would outlive the sandbox.
+ * https://libvirt.org/drvqemu.html
+ */
+const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\n';
+
+export interface EmbeddedOptions {
+  /** A directory that outlives sandboxes, for what the driver finds out about QEMU: 4 s the first time, none later. */
+  readonly cacheDirectory: string;
+}
+
+/**
+ * @throws {SandboxError} `embedded-driver-missing`
+ */
+export function connectEmbedded(options: EmbeddedOptions): Connection {
+  const program = findInPath('virt-qemu-run');
+  if (!program) {
+    throw new SandboxError({
+      stage: 'libvirt',
+      code: 'embedded-driver-missing',
+      message: 'no libvirt daemon answers, and there is no virt-qemu-run in PATH to do without one',
+      remedy: 'install it (Debian: libvirt-daemon-driver-qemu; Fedora: libvirt-daemon-driver-qemu), or start libvirtd',
+    });
+  }
+  return {
+    kind: 'embedded',
+    uri: 'qemu:///embed',
+    start: (xml, context) => startEmbedded(program, options, xml, context),
+    close: async () => {},
+  };
+}
+
+async function startEmbedded(
+  program: string,
+  options: EmbeddedOptions,
+  xml: string,
+  { stateDirectory, name, terminal }: StartContext,
+): Promise<Domain> {
+  const root = join(stateDirectory, 'libvirt');
+  const xmlFile = join(stateDirectory, 'domain.xml');
+  await Promise.all([
+    mkdir(join(root, 'etc'), { recursive: true }).then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),
+    mkdir(options.cacheDirectory, { recursive: true }),
+    writeFile(xmlFile, xml),
+  ]);
+  await symlink(options.cacheDirectory, join(root, 'cache'));
+  const supervisor = await Supervisor.start({
+    directory: stateDirectory,
+    command: [program, '-r', root, xmlFile],
+    ...(terminal === undefined ? {} : { terminal }),
+  });
+  return new EmbeddedDomain(supervisor, root, name);
+}
+
+class EmbeddedDomain implements Domain {
+  readonly name: string;
+  readonly stopped: Promise<DomainStop>;
+  readonly #supervisor: Supervisor;
+  readonly #pidFile: string;
+
+  constructor(supervisor: Supervisor, root: string, name: string) {
+    this.name = name;
+    this.#supervisor = supervisor;
+    this.#pidFile = join(root, 'run/qemu', `${name}.pid`);
+    this.stopped = supervisor.commandExited.then(({ status, stderr }) =>
+      status === 0 ? { reason: 'shutdown' } : { reason: 'failed', error: domainError(name, stderr) },
+    );
+  }
+
+  async end(politely: boolean): Promise<void> {
+    if (!politely) await killQemu(this.#pidFile, this.name);
+    await this.#supervisor.finish();
+  }
+}

@@ -1,0 +1,83 @@
+/** What libvirt says, turned into what happened and what to do about it. */
+import { SandboxError } from '../errors.js';
+
+interface Rule {
+  readonly pattern: RegExp;
+  readonly code: string;
+  readonly remedy: string;
+}
+
+/** First match wins. The texts are libvirt's and QEMU's own. */
+const rules: readonly Rule[] = [
+  {
+    pattern: /domain .* (?:already exists|is already)|already exists with uuid|already active/i,
+    code: 'name-in-use',
+    remedy: 'choose another name with --name, or end that sandbox first',
+  },
+  {
+    pattern: /virtlogd-sock/,
+    code: 'virtlogd-missing',
+    remedy: 'start virtlogd beside libvirtd (as root: virtlogd -d)',
+  },
+  {
+    pattern:
+      /Cannot find suitable emulator|could not find capabilities|unable to find any emulator|Cannot check QEMU binary|emulator .* does not support/i,
+    code: 'qemu-missing',
+    remedy: 'install QEMU for this architecture (Debian: qemu-system-x86)',
+  },
+  {
+    pattern: /Could not access KVM|KVM is not available|failed to initialize kvm|domain type.*kvm/i,
+    code: 'kvm-unusable',
+    remedy: 'use --accel tcg, or give this user access to /dev/kvm',
+  },
+  {
+    pattern: /Cannot access|Permission denied/i,
+    code: 'file-not-readable',
+    remedy: 'make that file readable for the user that QEMU runs as, and the directories above it searchable',
+  },
+  {
+    pattern: /cannot set up guest memory|Cannot allocate memory/i,
+    code: 'no-memory',
+    remedy: 'ask for less with --memory, or free some on the host',
+  },
+];
+
+/** The error for a domain that libvirt would not start. */
+export function domainError(name: string, message: string): SandboxError {
+  const text = tidy(message);
+  const rule = rules.find(({ pattern }) => pattern.test(text));
+  return new SandboxError({
+    stage: 'domain',
+    code: rule?.code ?? 'domain-refused',
+    message:
+      rule?.code === 'name-in-use'
+        ? `the name ${name} is in use: ${text}`
+        : `libvirt did not start domain ${name}: ${text}`,
+    remedy: rule?.remedy ?? 'look at the domain with --print-xml and at the log of libvirt',
+  });
+}
+
+/** The error for a URI that could not be connected to. */
+export function connectError(uri: string, message: string): SandboxError {
+  return new SandboxError({
+    stage: 'libvirt',
+    code: 'libvirt-unreachable',
+    message: `cannot connect to ${uri}: ${tidy(message)}`,
+    remedy:
+      uri === 'qemu:///system'
+        ? 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon'
+        : 'install the libvirt daemon (Debian: libvirt-daemon), or leave out -c to do without a daemon',
+  });
+}
+
+/** One line, without the time stamps and levels of a log. */
+function tidy(message: string): string {
+  return message
+    .split('\n')
+    .map((line) =>
+      line.replace(/^\d{4}-\d\d-\d\d[T ][\d:.]+(?:\+\d{4}|Z)?:? (?:\d+: )?(?:error : \w+:\d+ : )?/, '').trim(),
+    )
+    .filter((line) => line !== '' && !/^(?:info|warning) :|^Please use |deprecated/.test(line))
+    .join(' ')
+    .trim();
+}

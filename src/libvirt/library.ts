@@ -1,0 +1,203 @@
+/**
+ * libvirt.so through FFI: the dozen functions that are used, typed. Calls that wait for a daemon run on a worker thread.
+ *
+ * https://libvirt.org/html/index.html documents each function and the numbers below.
+ */
+import koffi, { type KoffiFunc, type TypeObject } from 'koffi';
+import { messageOf, SandboxError } from '../errors.js';
+
+/** A pointer that only libvirt looks into. */
+export type Handle = bigint;
+
+export interface LibvirtError {
+  /** virErrorNumber */
+  readonly code: number;
+  readonly message: string;
+}
+
+/** virDomainCreateFlags: the domain is destroyed when the connection that made it closes. */
+export const VIR_DOMAIN_START_AUTODESTROY = 2;
+/** virDomainEventID */
+export const VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0;
+/** virDomainEventType */
+export const VIR_DOMAIN_EVENT_STOPPED = 5;
+
+/** virErrorNumber */
+export const VIR_ERR_OPERATION_FAILED = 9;
+export const VIR_ERR_NO_DOMAIN = 42;
+export const VIR_ERR_OPERATION_INVALID = 55;
+
+type NativeFunction = KoffiFunc<(...args: unknown[]) => unknown>;
+
+type Lifecycle = (event: number, detail: number) => void;
+
+/** The functions, with their C names less the prefix. */
+export interface Library {
+  /** @returns the connection, or the reason why there is none */
+  connectOpen(uri: string): Promise<{ connection: Handle } | { error: LibvirtError }>;
+  connectClose(connection: Handle): Promise<void>;
+  lastError(connection: Handle): LibvirtError;
+  domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null>;
+  domainDestroy(domain: Handle): Promise<number>;
+  domainFree(domain: Handle): void;
+  /** Calls back for each lifecycle event of one domain, on the main thread, while the event loop runs. */
+  onLifecycle(connection: Handle, domain: Handle, listener: Lifecycle): () => void;
+  /** Keeps libvirt's event loop running as long as somebody wants it. */
+  holdEventLoop(): () => void;
+}
+
+let loaded: Library | undefined;
+
+/**
+ * libvirt, loaded once a process.
+ * @throws {SandboxError} `libvirt-missing`
+ */
+export function loadLibrary(): Library {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Library {
+  let so: ReturnType<typeof koffi.load>;
+  try {
+    so = koffi.load('libvirt.so.0');
+  } catch (error) {
+    throw new SandboxError({
+      stage: 'libvirt',
+      code: 'libvirt-missing',
+      message: `libvirt.so.0 cannot be loaded: ${messageOf(error)}`,
+      remedy: 'install libvirt (Debian: libvirt0 and libvirt-daemon-driver-qemu)',
+      cause: error,
+    });
+  }
+  const virError = koffi.struct({
+    code: 'int',
+    domain: 'int',
+    message: 'char *',
+    level: 'int',
+    conn: 'void *',
+    dom: 'void *',
+    str1: 'char *',
+    str2: 'char *',
+    str3: 'char *',
+    int1: 'int',
+    int2: 'int',
+    net: 'void *',
+  });
+  const virErrorFunc = koffi.pointer(koffi.proto('void', ['void *', koffi.pointer(virError)]));
+  const lifecycleFunc = koffi.pointer(koffi.proto('int', ['void *', 'void *', 'int', 'int', 'void *']));
+  const timeoutFunc = koffi.pointer(koffi.proto('void', ['int', 'void *']));
+
+  const functions = {
+    setErrorFunc: so.func('virSetErrorFunc', 'void', ['void *', virErrorFunc]),
+    connectOpen: so.func('virConnectOpen', 'void *', ['str']),
+    connectClose: so.func('virConnectClose', 'int', ['void *']),
+    connGetLastError: so.func('virConnGetLastError', koffi.pointer(virError), ['void *']),
+    createXML: so.func('virDomainCreateXML', 'void *', ['void *', 'str', 'unsigned int']),
+    destroy: so.func('virDomainDestroy', 'int', ['void *']),
+    free: so.func('virDomainFree', 'int', ['void *']),
+    registerDefaultImpl: so.func('virEventRegisterDefaultImpl', 'int', []),
+    runDefaultImpl: so.func('virEventRunDefaultImpl', 'int', []),
+    addTimeout: so.func('virEventAddTimeout', 'int', ['int', timeoutFunc, 'void *', 'void *']),
+    updateTimeout: so.func('virEventUpdateTimeout', 'void', ['int', 'int']),
+    registerAny: so.func('virConnectDomainEventRegisterAny', 'int', [
+      'void *',
+      'void *',
+      'int',
+      lifecycleFunc,
+      'void *',
+      'void *',
+    ]),
+    deregisterAny: so.func('virConnectDomainEventDeregisterAny', 'int', ['void *', 'int']),
+  };
+
+  // A connection that could not be opened has no object to ask for its error, and libvirt keeps errors per thread; the error function
+  // is told of it whatever the thread. It also keeps libvirt from printing to stderr by itself.
+  let openError: LibvirtError | undefined;
+  const onError = (_opaque: unknown, error: unknown) => {
+    openError = toError(koffi.decode(error, virError));
+  };
+  functions.setErrorFunc(null, koffi.register(onError, virErrorFunc));
+
+  let opening: Promise<unknown> = Promise.resolve();
+  const events = eventLoop(functions, timeoutFunc);
+  return {
+    connectOpen(uri) {
+      const attempt = opening.then(async () => {
+        openError = undefined;
+        events.register();
+        const connection = await onWorker<Handle | null>(functions.connectOpen, uri);
+        if (connection) return { connection };
+        return { error: openError ?? { code: 0, message: `cannot connect to ${uri}` } };
+      });
+      opening = attempt.catch(() => {});
+      return attempt;
+    },
+    async connectClose(connection) {
+      await onWorker(functions.connectClose, connection);
+    },
+    lastError: (connection) => toError(functions.connGetLastError(connection)),
+    domainCreateXML: (connection, xml, flags) => onWorker(functions.createXML, connection, xml, flags),
+    domainDestroy: (domain) => onWorker(functions.destroy, domain),
+    domainFree: (domain) => void functions.free(domain),
+    onLifecycle(connection, domain, listener) {
+      const callback = koffi.register((_c: unknown, _d: unknown, event: number, detail: number) => {
+        listener(event, detail);
+        return 0;
+      }, lifecycleFunc);
+      const id = Number(functions.registerAny(connection, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE, callback, null, null));
+      return () => {
+        if (id >= 0) functions.deregisterAny(connection, id);
+        koffi.unregister(callback);
+      };
+    },
+    holdEventLoop: events.hold,
+  };
+}
+
+/** libvirt's default event loop, one iteration at a time on a worker thread, and a timer to wake it when nobody wants it any more. */
+function eventLoop(
+  functions: Record<'registerDefaultImpl' | 'runDefaultImpl' | 'addTimeout' | 'updateTimeout', NativeFunction>,
+  timeoutFunc: TypeObject,
+) {
+  let registered = false;
+  let waker = -1;
+  let wanted = 0;
+  let running = false;
+  let tick: bigint | undefined;
+  const run = async () => {
+    if (running) return;
+    running = true;
+    while (wanted > 0) await onWorker(functions.runDefaultImpl);
+    running = false;
+  };
+  return {
+    /** Must come before the first connection is opened. */
+    register() {
+      if (registered) return;
+      registered = true;
+      functions.registerDefaultImpl();
+      tick = koffi.register(() => functions.updateTimeout(waker, -1), timeoutFunc);
+      waker = Number(functions.addTimeout(-1, tick, null, null));
+    },
+    hold() {
+      wanted += 1;
+      void run();
+      return () => {
+        wanted -= 1;
+        if (wanted === 0) functions.updateTimeout(waker, 0);
+      };
+    },
+  };
+}
+
+function onWorker<T>(fn: NativeFunction, ...args: unknown[]): Promise<T> {
+  return new Promise((resolve, reject) => {
+    fn.async(...args, (error: Error | null, value: unknown) => (error ? reject(error) : resolve(value as T)));
+  });
+}
+
+function toError(raw: unknown): LibvirtError {
+  const { code, message } = (raw ?? {}) as { code?: number; message?: string | null };
+  return { code: code ?? 0, message: message ?? 'libvirt gave no reason' };
+}

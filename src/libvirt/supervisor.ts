@@ -1,0 +1,88 @@
+/** The process that cleans up after this one, however this one ends: init/host/supervisor.c. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { messageOf, SandboxError } from '../errors.js';
+import { hostProgram } from '../programs.js';
+
+export interface SupervisorOptions {
+  /** Absolute path; removed with all in it when this process or the supervisor ends. */
+  readonly directory: string;
+  /** A command that is ended with this process. */
+  readonly command?: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
+  /** A descriptor of a terminal whose settings must survive. */
+  readonly terminal?: number;
+}
+
+/** How a supervised command ended. */
+export interface SupervisedExit {
+  /** Raw wait status. */
+  readonly status: number;
+  /** What it wrote to its stderr. */
+  readonly stderr: string;
+}
+
+/** A running supervisor. */
+export class Supervisor {
+  /** Settles when the command has ended; never without one. */
+  readonly commandExited: Promise<SupervisedExit>;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  private constructor(child: ChildProcess, ended: Promise<void>, commandExited: Promise<SupervisedExit>) {
+    this.#child = child;
+    this.#ended = ended;
+    this.commandExited = commandExited;
+  }
+
+  /** @throws {SandboxError} `supervisor-failed` */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const program = hostProgram('supervisor');
+    const child = spawn(program, [options.directory, ...(options.command ?? [])], {
+      stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
+      env: options.environment ?? process.env,
+      detached: true,
+    });
+    let stderr = '';
+    let report = '';
+    let onStarted: () => void = () => {};
+    let onFailed: (error: Error) => void = () => {};
+    const started = new Promise<void>((resolve, reject) => {
+      onStarted = resolve;
+      onFailed = reject;
+    });
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    const commandExited = new Promise<SupervisedExit>((resolve) => {
+      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        report += text;
+        const exit = /^exited (\d+)$/m.exec(report);
+        if (/^started$/m.test(report)) onStarted();
+        // The command's stderr is complete only when its pipe has been read, which setImmediate lets happen.
+        if (exit) setImmediate(() => resolve({ status: Number(exit[1]), stderr }));
+      });
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr = `${stderr}${text}`.slice(-16384);
+    });
+    child.stdin?.on('error', () => {});
+    const failed = (reason: string, cause?: unknown) =>
+      onFailed(
+        new SandboxError({
+          stage: 'domain',
+          code: 'supervisor-failed',
+          message: `${program} did not start: ${reason}`,
+          remedy: 'run make build, and see that the file is executable',
+          cause,
+        }),
+      );
+    child.once('error', (error) => failed(messageOf(error), error));
+    child.once('close', () => failed((report + stderr).trim() || 'it ended at once'));
+    await started;
+    return new Supervisor(child, ended, commandExited);
+  }
+
+  /** Has everything cleaned up, and waits until that is done. */
+  async finish(): Promise<void> {
+    this.#child.stdin?.end('k');
+    await this.#ended;
+  }
+}
