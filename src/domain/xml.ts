@@ -1,0 +1,60 @@
+/** XML as libvirt reads it: values of attributes and elements, escaped by the library. */
+import Builder from 'fast-xml-builder';
+import { SandboxError } from '../errors.js';
+
+/** An element: `@name` is an attribute, `#` its text, anything else a child or, as a list, several of that name; undefined is left out. */
+export interface Element {
+  readonly [name: string]: string | number | Element | readonly Element[] | undefined;
+}
+
+/** An element without attributes and content. */
+export const EMPTY = '';
+
+const builder = new Builder({
+  ignoreAttributes: false,
+  attributeNamePrefix: '@',
+  textNodeName: '#',
+  format: true,
+  suppressEmptyNode: true,
+  suppressBooleanAttributes: false,
+});
+
+/**
+ * @param document one root element
+ * @throws {SandboxError} `text-not-representable` for a control character, which XML cannot hold
+ */
+export function toXml(document: Element): string {
+  return String(builder.build(prune(document)));
+}
+
+/** Leaves out what is undefined, and looks at every text. */
+function prune(element: Element): Element {
+  return Object.fromEntries(
+    Object.entries(element)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, pruneValue(value ?? EMPTY)]),
+  );
+}
+
+function pruneValue(
+  value: string | number | Element | readonly Element[],
+): string | number | Element | readonly Element[] {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'string') return checked(value);
+  return isList(value) ? value.map(prune) : prune(value);
+}
+
+function isList(value: Element | readonly Element[]): value is readonly Element[] {
+  return Array.isArray(value);
+}
+
+function checked(text: string): string {
+  // Newlines and tabs are legal XML, but an attribute gives them back as spaces.
+  if (![...text].some((character) => character < ' ' || character === '\u007f')) return text;
+  throw new SandboxError({
+    stage: 'domain',
+    code: 'text-not-representable',
+    message: `${JSON.stringify(text)} has a control character in it, which libvirt's XML cannot hold`,
+    remedy: 'rename it',
+  });
+}
