@@ -1,0 +1,6 @@
+/** The public interface of this package; nothing else is meant to be imported. */
+export type * from './config/types.js';
+export { SandboxError, type SandboxErrorDetails, type Stage } from './errors.js';
+export type { ExitStatus } from './sandbox/exit.js';
+export type { LaunchOptions, Observers } from './sandbox/launch.js';
+export { Sandbox, type SandboxOptions } from './sandbox/sandbox.js';

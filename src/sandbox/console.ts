@@ -1,0 +1,41 @@
+/** The guest's serial console: its last lines are kept for the error that may come. */
+import type { Socket } from 'node:net';
+
+/** How much of the console's end is kept, in characters. */
+const KEPT_CHARACTERS = 16_384;
+/** How many lines an error shows. */
+const TAIL_LINES = 20;
+
+export class Console {
+  #text = '';
+  readonly #watch: ((chunk: Buffer) => void) | undefined;
+
+  /** @param watch is given every byte as it comes */
+  constructor(watch?: (chunk: Buffer) => void) {
+    this.#watch = watch;
+  }
+
+  attach(socket: Socket): void {
+    // A console that breaks says nothing that the channel's end does not.
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      this.#watch?.(chunk);
+      this.#text = (this.#text + chunk.toString('latin1')).slice(-KEPT_CHARACTERS);
+    });
+  }
+
+  /** The last lines, without control sequences. */
+  tail(): string[] {
+    return this.#text
+      .replace(/\u001b\[[0-9;?]*[A-Za-z]|\u001bc/g, '')
+      .split(/\r?\n|\r/)
+      .map((line) => line.replace(/[^\t\u0020-\u007e]/g, ''))
+      .filter((line) => line.trim() !== '')
+      .slice(-TAIL_LINES);
+  }
+
+  /** The reason that a kernel which has panicked gives. */
+  get panic(): string | undefined {
+    return /Kernel panic - not syncing: (.*)/.exec(this.#text)?.[1]?.trim();
+  }
+}

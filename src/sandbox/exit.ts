@@ -1,0 +1,26 @@
+/** The application's end, from a raw wait status to what a shell makes of it. */
+import { constants } from 'node:os';
+
+export interface ExitStatus {
+  /** 0 to 255; undefined when a signal ended it. */
+  readonly code: number | undefined;
+  /** The signal that ended it. */
+  readonly signal: NodeJS.Signals | number | undefined;
+  /** What a shell reports: the code, or 128 + the signal's number. */
+  readonly exitCode: number;
+}
+
+/** @param status as wait(2) has it on Linux */
+export function exitStatusOf(status: number): ExitStatus {
+  const signal = status & 0x7f;
+  if (signal === 0) {
+    const code = (status >> 8) & 0xff;
+    return { code, signal: undefined, exitCode: code };
+  }
+  return { code: undefined, signal: nameOf(signal) ?? signal, exitCode: 128 + signal };
+}
+
+function nameOf(signal: number): NodeJS.Signals | undefined {
+  const found = Object.entries(constants.signals).find(([, number]) => number === signal);
+  return found?.[0] as NodeJS.Signals | undefined;
+}

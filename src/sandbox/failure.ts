@@ -1,0 +1,84 @@
+/** What went wrong in a guest, as an error for a person. */
+import { constants } from 'node:os';
+import { isChdir } from '../../init/common/application.js';
+import type { StepError } from '../../init/common/drive.js';
+import { SandboxError } from '../errors.js';
+import type { OperationError } from '../guest/operations.js';
+import type { Console } from './console.js';
+
+const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
+
+/** The guest is gone, and nobody asked it to go. */
+export function goneError(console: Console, running: boolean): SandboxError {
+  const panic = console.panic;
+  const where = running ? 'while the application ran' : 'before the application was started';
+  return new SandboxError({
+    stage: running ? 'application' : 'boot',
+    code: panic === undefined ? 'guest-gone' : 'guest-panic',
+    message:
+      panic === undefined
+        ? `the guest ended ${where}, without its exit status`
+        : `the guest's kernel panicked ${where}: ${panic}`,
+    remedy: panic !== undefined && /memory|oom/i.test(panic) ? 'give it more memory with --memory' : DEBUG_REMEDY,
+    consoleTail: console.tail(),
+  });
+}
+
+/** The guest has not come as far as the application in time. */
+export function timeoutError(console: Console, milliseconds: number, reached: string): SandboxError {
+  return new SandboxError({
+    stage: 'boot',
+    code: 'boot-timeout',
+    message: `the guest did not answer within ${milliseconds / 1000} s; it came as far as: ${reached}`,
+    remedy: `allow more with --boot-timeout, or ${DEBUG_REMEDY}`,
+    consoleTail: console.tail(),
+  });
+}
+
+/** A step of the common init that failed. */
+export function stepError(error: StepError, console: Console): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'init-step-failed',
+    message: `step ${error.step} failed: ${error.message}`,
+    remedy:
+      error.step === 'root'
+        ? 'see that the root has the directories /dev and /proc, and that --root is what you meant'
+        : DEBUG_REMEDY,
+    consoleTail: console.tail(),
+    cause: error,
+  });
+}
+
+/** The application could not be started: 127 when it is not there, 126 when it cannot be executed, as shells have it. */
+export function spawnError(error: OperationError, command: string, cwd: string | undefined): SandboxError {
+  if (isChdir(error)) {
+    return new SandboxError({
+      stage: 'init',
+      code: 'cwd-unusable',
+      message: `the working directory ${cwd ?? '/'} cannot be entered inside: ${error.message}`,
+      remedy: 'give --cwd a directory that exists inside and that the user may enter',
+      cause: error,
+    });
+  }
+  const notFound = error.errno === constants.errno.ENOENT;
+  const exec = error.message.startsWith('execve(');
+  if (exec && notFound) {
+    return new SandboxError({
+      stage: 'application',
+      code: 'command-not-found',
+      message: `${command}: not found inside the sandbox`,
+      remedy: 'name a program that is in the root or in its PATH (a script needs its interpreter there too)',
+      exitCode: 127,
+      cause: error,
+    });
+  }
+  return new SandboxError({
+    stage: exec ? 'application' : 'init',
+    code: exec ? 'command-not-executable' : 'spawn-failed',
+    message: `${command}: cannot be started: ${error.message}`,
+    remedy: exec ? 'see that it is an executable file that the user inside may run' : DEBUG_REMEDY,
+    exitCode: exec ? 126 : 125,
+    cause: error,
+  });
+}
