@@ -1,0 +1,67 @@
+# virt-sandbox: the whole toolchain.
+#
+#   make run [CMD="uname -a"]   set up what is missing, build, and run a command in a sandbox
+#   make test                   set up, build, check, and run every test
+#   make build                  build; nothing is installed but npm packages, nothing is run
+#   make check                  formatter, linter, types
+#   make bench                  boot times as ratios, against bare QEMU and virtme-ng
+#   make install PREFIX=/usr/local [DESTDIR=]
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CMD ?= /bin/date
+
+NATIVE := dist/native
+TS_SOURCES := $(shell find src init/common -name '*.ts' 2>/dev/null)
+TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
+
+.PHONY: all build run test check bench install clean setup setup-test native
+
+all: build
+
+build: node_modules/.installed native dist/virt-sandbox.js
+
+setup:
+	@scripts/setup run
+
+setup-test:
+	@scripts/setup test
+
+node_modules/.installed: package.json package-lock.json .npmrc
+	npm ci --no-audit --no-fund
+	@touch $@
+
+native:
+	@$(MAKE) -C init/native OUT=$(abspath $(NATIVE))
+	@$(MAKE) -C init/host OUT=$(abspath $(NATIVE))
+
+dist/virt-sandbox.js: $(TS_SOURCES) scripts/bundle.mjs node_modules/.installed tsconfig.json
+	node scripts/bundle.mjs
+	npx tsc -p scripts/tsconfig.types.json
+	@touch $@
+
+run: setup build
+	@bin/virt-sandbox -- $(CMD)
+
+check: build
+	npx biome check --error-on-warnings .
+	npx tsc --noEmit -p .
+
+build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.json
+	npx tsc -p .
+	@touch $@
+
+test: setup-test build check build/.tests
+	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
+	node scripts/test.mjs
+
+bench: setup-test build
+	node scripts/bench.mjs
+
+clean:
+	rm -rf build dist node_modules/.installed

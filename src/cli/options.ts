@@ -1,0 +1,63 @@
+/** The options of virt-sandbox, once: for the parser, the help, and the manual page. */
+import type { Options } from 'yargs';
+
+export const options = {
+  connect: {
+    alias: 'c',
+    type: 'string',
+    requiresArg: true,
+    describe: 'libvirt URI: qemu:///system, qemu:///session or qemu:///embed (no daemon)',
+  },
+  name: { alias: 'n', type: 'string', requiresArg: true, describe: 'name of the domain [a unique one]' },
+  root: {
+    alias: 'r',
+    type: 'string',
+    requiresArg: true,
+    describe: 'host directory that is the root inside, read-only [/]',
+  },
+  env: {
+    alias: 'e',
+    type: 'string',
+    array: true,
+    nargs: 1,
+    requiresArg: true,
+    describe: 'KEY=VALUE for the environment inside; repeats',
+  },
+  privileged: { alias: 'p', type: 'boolean', describe: 'stay root inside, with every capability' },
+  switchto: { alias: 'S', type: 'string', requiresArg: true, describe: 'run as that user of the host' },
+  cwd: { type: 'string', requiresArg: true, describe: 'working directory inside [home, else /]' },
+  kernver: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'kernel version [the running one, else the newest that can]',
+  },
+  kernpath: { type: 'string', requiresArg: true, describe: 'kernel image [/boot/vmlinuz-VERSION]' },
+  kmodpath: { type: 'string', requiresArg: true, describe: 'directory of module trees [/lib/modules]' },
+  memory: { type: 'string', requiresArg: true, describe: 'memory of the machine in MiB, or with K, M, G [512]' },
+  vcpus: { type: 'string', requiresArg: true, describe: 'processors of the machine [1]' },
+  accel: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'auto, kvm or tcg; auto is kvm only where a guest really runs [auto]',
+  },
+  'boot-timeout': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'seconds that the guest may take to start the command [60]',
+  },
+  'print-xml': { type: 'boolean', describe: 'print the domain XML and exit' },
+  'dry-run': { type: 'boolean', describe: 'find or build the image, say which, and exit' },
+  json: { type: 'boolean', describe: 'with --dry-run: print JSON' },
+  verbose: { alias: 'v', type: 'boolean', describe: 'say on stderr what is chosen, and why' },
+  debug: { alias: 'd', type: 'boolean', describe: 'also say what is done, step by step, with times' },
+} as const satisfies Record<string, Options>;
+
+export const usage = `Usage: virt-sandbox [OPTIONS] [--] COMMAND [ARGS]
+
+Runs COMMAND of this host in a virtual machine of its own: the host's kernel, the host's files read-only, nothing else.`;
+
+export const epilogue = `Exit status: that of COMMAND; 128+N when signal N ended it; 126 when it cannot be executed, 127 when it is
+not found; 125 when the sandbox itself failed. At a terminal, Ctrl+] leaves.
+
+Environment: LIBVIRT_DEFAULT_URI (as --connect), LIBVIRT_SANDBOX_INIT_DEBUG (kernel messages and every
+step of the init on stderr), XDG_CACHE_HOME (images).`;

@@ -1,0 +1,161 @@
+/** Runs the command in a sandbox, from parsed arguments to its exit status. */
+import { constants } from 'node:os';
+import { configFromOptions } from '../config/options.js';
+import type { SandboxConfig } from '../config/types.js';
+import { SandboxError } from '../errors.js';
+import { domainXml, type LaunchOptions, prepare } from '../sandbox/launch.js';
+import { Sandbox } from '../sandbox/sandbox.js';
+import type { Arguments } from './arguments.js';
+import { attachTerminal, copyIn, copyOut, forwardSignals, ReaderGone, terminalSize } from './forward.js';
+import { reporter } from './report.js';
+
+/** Signals that end the sandbox where the application does not end by itself. */
+const ENDING = ['SIGTERM', 'SIGHUP'] as const;
+/** How long the application may take to end on one of them, in milliseconds. */
+const GRACE_MS = 2000;
+
+/** @returns the exit status for this process */
+export async function run(args: Arguments): Promise<number> {
+  const tty = process.stdin.isTTY === true;
+  const config = await configFromOptions({ ...args, tty });
+  const initDebug = (process.env['LIBVIRT_SANDBOX_INIT_DEBUG'] ?? '') !== '';
+  const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
+  const start = callOffOnSignal();
+  const [rows, columns] = terminalSize();
+  const options: LaunchOptions = {
+    ...observers,
+    connect: args.connect,
+    debugInit: initDebug,
+    signal: start.abort,
+    ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),
+  };
+  try {
+    if (args.printXml || args.dryRun) return await show(args, config, options);
+    const sandbox = await Sandbox.start(config, options);
+    done();
+    start.release();
+    return await attend(sandbox, tty);
+  } catch (error) {
+    const { signal } = start;
+    if (signal !== undefined && error instanceof SandboxError && error.code === 'aborted')
+      return 128 + constants.signals[signal];
+    throw error;
+  } finally {
+    done();
+    start.release();
+  }
+}
+
+/** Serves a running sandbox to its end. */
+async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
+  let forced: number | undefined;
+  const end = (exitCode: number) => {
+    forced ??= exitCode;
+    void sandbox.stop();
+  };
+  const detach = tty ? attachTerminal(sandbox, () => end(0)) : () => {};
+  const release = forwardSignals(sandbox, tty);
+  const releaseEnding = endOnSignal(sandbox, end);
+  if (!tty) copyIn(sandbox);
+  const copies = [copyOut(sandbox.stdout, 1), copyOut(sandbox.stderr, 2)];
+  for (const copy of copies) {
+    copy.catch((error: unknown) => {
+      if (error instanceof ReaderGone) end(128 + constants.signals.SIGPIPE);
+    });
+  }
+  try {
+    const { exitCode } = await sandbox.exited;
+    await Promise.all(copies);
+    return exitCode;
+  } catch (error) {
+    if (forced !== undefined) return forced;
+    throw error;
+  } finally {
+    detach();
+    release();
+    releaseEnding();
+  }
+}
+
+/** What `--print-xml` and `--dry-run` show. */
+async function show(args: Arguments, config: SandboxConfig, options: LaunchOptions): Promise<number> {
+  const prepared = await prepare(config, options);
+  try {
+    if (args.printXml) {
+      process.stdout.write(domainXml(config, prepared, options));
+    } else {
+      const { image, connection, acceleration } = prepared;
+      const result = {
+        image: image.directory,
+        kernel: image.kernel,
+        initrd: image.initrd,
+        kernelVersion: image.kernelVersion,
+        reason: image.reason,
+        built: image.fresh,
+        uri: connection.uri,
+        acceleration,
+      };
+      process.stdout.write(args.json ? `${JSON.stringify(result, null, 2)}\n` : lines(result));
+    }
+    return 0;
+  } finally {
+    await prepared.connection.close();
+  }
+}
+
+function lines(result: Readonly<Record<string, string | boolean>>): string {
+  return Object.entries(result)
+    .map(([name, value]) => `${name}: ${value}\n`)
+    .join('');
+}
+
+/** Until the application runs, a signal calls the start off. */
+function callOffOnSignal(): {
+  readonly abort: AbortSignal;
+  readonly signal: NodeJS.Signals | undefined;
+  release: () => void;
+} {
+  const controller = new AbortController();
+  let received: NodeJS.Signals | undefined;
+  const signals: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT'];
+  const handler = (signal: NodeJS.Signals) => {
+    received ??= signal;
+    controller.abort(
+      new SandboxError({
+        stage: 'boot',
+        code: 'aborted',
+        message: `called off by ${signal}`,
+        remedy: 'start it again',
+      }),
+    );
+  };
+  for (const signal of signals) process.on(signal, handler);
+  return {
+    abort: controller.signal,
+    get signal() {
+      return received;
+    },
+    release: () => {
+      for (const signal of signals) process.off(signal, handler);
+    },
+  };
+}
+
+/** The application is told first; it, or all of the sandbox at a second signal or after a while, ends. */
+function endOnSignal(sandbox: Sandbox, end: (exitCode: number) => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const handler = (signal: NodeJS.Signals) => {
+    const exitCode = 128 + constants.signals[signal];
+    if (timer) {
+      end(exitCode);
+      return;
+    }
+    void sandbox.kill(signal);
+    timer = setTimeout(() => end(exitCode), GRACE_MS);
+  };
+  for (const signal of ENDING) process.on(signal, handler);
+  return () => {
+    clearTimeout(timer);
+    for (const signal of ENDING) process.off(signal, handler);
+  };
+}
