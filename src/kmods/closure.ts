@@ -36,7 +36,8 @@ class Walk {
       await this.visit(target);
       return;
     }
-    // The same order as modprobe: files' aliases first, and only without one those of the kernel itself, which need nothing.
+    // What the kernel has in itself need not be loaded a second time as a faster variant.
+    if (this.tree.builtinAliases.lookUp(target).length > 0) return;
     for (const name of (await this.tree.aliases()).lookUp(target)) await this.visit(name);
   }
 }

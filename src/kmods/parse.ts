@@ -97,24 +97,19 @@ export function parseBuiltin(text: string): Set<string> {
   return new Set([...linesOf(text)].map(({ line }) => moduleNameOf(line)));
 }
 
-/** What modules.builtin.modinfo tells: names, and aliases with the modules that bear them. */
-export interface BuiltinInformation {
-  readonly names: ReadonlySet<string>;
-  readonly aliases: AliasTable;
-}
-
-/** modules.builtin.modinfo: records `NAME.KEY=VALUE`, each ended by a zero byte. */
-export function parseBuiltinInformation(text: string): BuiltinInformation {
-  const names = new Set<string>();
+/**
+ * The aliases in modules.builtin.modinfo: records `NAME.KEY=VALUE`, each ended by a zero byte. A NAME here is no proof
+ * that the module is built in: parts of the kernel that could never be a module have records too, and some are called
+ * like a module that is a file (`core` on Debian). That is what modules.builtin is for.
+ */
+export function parseBuiltinAliases(text: string): AliasTable {
   const aliases = new AliasTable();
   for (const record of text.split('\0')) {
     const [, module, key, value] = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(record) ?? [];
     if (module === undefined || key === undefined || value === undefined) continue;
-    const name = normalizeName(module);
-    names.add(name);
-    if (key === 'alias') aliases.add(value, name);
+    if (key === 'alias') aliases.add(value, normalizeName(module));
   }
-  return { names, aliases };
+  return aliases;
 }
 
 /** modules.alias: `alias PATTERN MODULE`. */

@@ -13,7 +13,7 @@ import {
   type ModuleFile,
   parseAliases,
   parseBuiltin,
-  parseBuiltinInformation,
+  parseBuiltinAliases,
   parseDependencies,
   parseSoftDependencies,
   parseWeakDependencies,
@@ -32,7 +32,7 @@ export interface ModuleTree {
   readonly builtin: ReadonlySet<string>;
   readonly soft: ReadonlyMap<string, SoftDependencies>;
   readonly weak: ReadonlyMap<string, readonly string[]>;
-  /** Aliases of the modules inside the kernel. */
+  /** Aliases of what is inside the kernel. */
   readonly builtinAliases: AliasTable;
   /** Aliases of the modules that are files: read when first asked for, since it is by far the largest file. */
   aliases(): Promise<AliasTable>;
@@ -81,17 +81,15 @@ export async function readModuleTree(directory: string, version: string, inputs:
     ),
   );
   const modules = parseDep(required(dep, directory, 'modules.dep', version), directory, version);
-  const builtinNames = parseBuiltin(required(builtin, directory, 'modules.builtin', version));
-  const information = parseBuiltinInformation(modinfo ?? '');
   let aliases: Promise<AliasTable> | undefined;
   return {
     version,
     directory,
     modules,
-    builtin: new Set([...builtinNames, ...information.names]),
+    builtin: parseBuiltin(required(builtin, directory, 'modules.builtin', version)),
     soft: parseSoftDependencies(softdep ?? ''),
     weak: parseWeakDependencies(weakdep ?? ''),
-    builtinAliases: information.aliases,
+    builtinAliases: parseBuiltinAliases(modinfo ?? ''),
     aliases: () => {
       aliases ??= readIndex(directory, 'modules.alias', inputs).then((text) => parseAliases(text ?? ''));
       return aliases;

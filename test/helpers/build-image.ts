@@ -1,0 +1,33 @@
+/**
+ * A process that resolves one image: takes the options as JSON, prints what came of it as JSON, and which of the decoders
+ * it had to load for it.
+ */
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const start = performance.now();
+const { SandboxError } = await import('../../src/errors.js');
+const { resolveImage } = await import('../../src/image/index.js');
+
+type Options = Parameters<typeof resolveImage>[0];
+const given = JSON.parse(process.argv[2] ?? '{}') as Partial<Options>;
+const kernel = { version: undefined, path: undefined, modulesPath: undefined, ...given.kernel };
+
+/** Parts of the paths of what is too slow to load when there is nothing to build. */
+const HEAVY = ['cpio-stream', 'lzma-native', 'koffi'];
+
+function loaded(): string[] {
+  const maps = readFileSync('/proc/self/maps', 'utf8');
+  const scripts = Object.keys(createRequire(import.meta.url).cache).join('\n');
+  return HEAVY.filter((name) => maps.includes(name) || scripts.includes(name));
+}
+
+try {
+  const image = await resolveImage({ sets: [], nativeInit: '/bin/true', ...given, kernel });
+  const elapsed = performance.now() - start;
+  console.log(JSON.stringify({ ...image, elapsed, loaded: loaded() }));
+} catch (error) {
+  if (!(error instanceof SandboxError)) throw error;
+  console.log(JSON.stringify({ code: error.code, line: error.line }));
+}

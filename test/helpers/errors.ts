@@ -1,0 +1,18 @@
+/** Expectations about errors that people read. */
+
+import assert from 'node:assert/strict';
+import { SandboxError } from '../../src/errors.js';
+
+/** Waits for `work` to fail with a {@link SandboxError} of this code whose line matches every pattern. */
+export async function rejectsWith(work: Promise<unknown>, code: string, ...patterns: RegExp[]): Promise<SandboxError> {
+  const error: unknown = await work.then(
+    () => assert.fail(`expected the error ${code}, and it succeeded`),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof SandboxError)) throw error;
+  assert.equal(error.code, code, error.line);
+  for (const pattern of patterns) assert.match(error.line, pattern);
+  assert.notEqual(error.remedy, '');
+  assert.doesNotMatch(error.line, /\n/);
+  return error;
+}

@@ -1,0 +1,35 @@
+/** Directories for tests, gone when the test is over, and reasons why a test cannot run here. */
+
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** A fresh directory that other users may enter, removed after the test. */
+export function scratchDirectory(context: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
+  chmodSync(directory, 0o755);
+  context.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** The two kernels of Debian 13 that the tests know; the one has 9p as a module, the other not at all. */
+export const DEBIAN_KERNEL = '6.12.118+deb13-amd64';
+export const DEBIAN_CLOUD_KERNEL = '6.12.118+deb13-cloud-amd64';
+
+export function installedKernelPath(version: string): string {
+  return `/boot/vmlinuz-${version}`;
+}
+
+/** A reason to skip, or false when the kernel and its modules are installed. */
+export function unlessInstalled(...versions: string[]): string | false {
+  const missing = versions.filter(
+    (version) => !existsSync(installedKernelPath(version)) || !existsSync(`/lib/modules/${version}/modules.dep`),
+  );
+  return missing.length === 0 ? false : `kernel ${missing.join(' and ')} is not installed`;
+}
+
+/** A reason to skip, or false when the test runs as root. */
+export function unlessRoot(why: string): string | false {
+  return process.geteuid?.() === 0 ? false : `needs root: ${why}`;
+}
