@@ -58,7 +58,7 @@ export interface ConfigOptions {
  * `privileged`, or that of `switchto`. The host's directories and images are not looked at: see {@link checkHost}.
  * @param database where users are looked up
  * @throws SandboxError of stage `arguments` from each option's own parser, `privileged-with-switchto`,
- *   `acceleration-unknown`, `kernel-version-invalid`, `user-unknown`, and what {@link validateConfig} throws
+ *   `acceleration-unknown`, `user-unknown`, and what {@link validateConfig} throws
  */
 export async function configFromOptions(options: ConfigOptions, database = HOST_USERS): Promise<SandboxConfig> {
   const identity = await identityFrom(options, database);
@@ -68,7 +68,7 @@ export async function configFromOptions(options: ConfigOptions, database = HOST_
     name: options.name,
     root: optional(options.root, (path) => hostPath(path, '--root')) ?? defaults.root,
     kernel: {
-      version: optional(options.kernver, checkKernelVersion),
+      version: options.kernver,
       path: optional(options.kernpath, (path) => hostPath(path, '--kernpath')),
       modulesPath: optional(options.kmodpath, (path) => hostPath(path, '--kmodpath')),
     },
@@ -119,16 +119,6 @@ function tuningFrom(options: ConfigOptions): Tuning {
     diskLimits: (options.diskLimit ?? []).map(parseDiskLimit),
     networkLimits: (options.netLimit ?? []).map(parseNetworkLimit),
   };
-}
-
-/** A version names a directory under the modules path, so it must be one name. */
-function checkKernelVersion(version: string): string {
-  if (/^[A-Za-z0-9][^/\s]*$/.test(version)) return version;
-  throw argumentError(
-    'kernel-version-invalid',
-    `--kernver cannot be ${quote(version)}`,
-    'give a version as uname -r prints it',
-  );
 }
 
 function optional<T>(value: string | undefined, read: (text: string) => T): T | undefined {

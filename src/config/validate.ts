@@ -21,7 +21,7 @@ const LONGEST_NAME = 200;
  * Checks a sandbox without looking at the host. {@link checkHost} does that, just before it is started.
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
- *   `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
+ *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
  *   `mount-root-duplicate`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
  *   `net-limit-unknown-interface`, `nul-character`
  */
@@ -33,6 +33,7 @@ export function validateConfig(config: SandboxConfig): SandboxConfig {
   checkAbsolute(config.root, 'root-not-absolute', 'the root directory');
   if (config.cwd !== undefined) checkAbsolute(config.cwd, 'cwd-not-absolute', 'the working directory');
   checkAbsolute(config.identity.home, 'home-not-absolute', `the home directory of ${config.identity.username}`);
+  if (config.kernel.version !== undefined) checkKernelVersion(config.kernel.version);
   checkMachine(config);
   checkMounts(config);
   checkDisks(config);
@@ -63,6 +64,16 @@ export function checkName(name: string): void {
 function checkUuid(uuid: string): void {
   if (/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(uuid)) return;
   throw configError('uuid-invalid', `${quote(uuid)} is not a UUID`, 'write it as 8-4-4-4-12 hexadecimal digits');
+}
+
+/** A version names a directory under the modules path, so it must be one plain name. */
+function checkKernelVersion(version: string): void {
+  if (/^[A-Za-z0-9][^/\s]*$/.test(version)) return;
+  throw configError(
+    'kernel-version-invalid',
+    `a kernel cannot have the version ${quote(version)}`,
+    'give a version as uname -r prints it',
+  );
 }
 
 function checkAbsolute(path: string, code: string, what: string): void {

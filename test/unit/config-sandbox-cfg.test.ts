@@ -381,6 +381,12 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['bad escape', MINIMAL.replace('/bin/date', '/bin/\\date'), 'key-file-value-invalid', 'argv.0', '[command]'],
   ['bad name', MINIMAL.replace('name=sandbox', 'name=a/b'), 'name-invalid', '"a/b"'],
   ['bad uuid', MINIMAL.replace('root=', 'uuid=1-2\nroot='), 'uuid-invalid', '"1-2"'],
+  [
+    'a kernel version with a path',
+    MINIMAL.replace('kernrelease=', 'kernrelease=../'),
+    'kernel-version-invalid',
+    '"../6.1.0',
+  ],
   ['relative root', MINIMAL.replace('root=/', 'root=here'), 'root-not-absolute', '"here"'],
   ['relative home', MINIMAL.replace('homedir=/', 'homedir='), 'home-not-absolute', '"home/nogroups"'],
   ['disk tags twice', COMPLETE.replace('tag=whole', 'tag=cache'), 'disk-tag-duplicate', '"cache"'],
