@@ -1,7 +1,7 @@
 # virt-sandbox: the whole toolchain.
 #
 #   make run [CMD="uname -a"]   set up what is missing, build, and run a command in a sandbox
-#   make test                   set up, build, check, and run every test
+#   make test [ONLY="cli guest"]  set up, build, check, and run every test, or those in files with such names
 #   make build                  build; nothing is installed but npm packages, nothing is run
 #   make check                  formatter, linter, types
 #   make bench                  boot times as ratios, against bare QEMU and virtme-ng
@@ -15,12 +15,13 @@ MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 DESTDIR ?=
 CMD ?= /bin/date
+ONLY ?=
 
 NATIVE := dist/native
 TS_SOURCES := $(shell find src init/common -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 
-.PHONY: all build run test check bench install clean setup setup-test native
+.PHONY: all build run test check bench install clean setup setup-test setup-bench native
 
 all: build
 
@@ -31,6 +32,9 @@ setup:
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench
 
 node_modules/.installed: package.json package-lock.json .npmrc
 	npm ci --no-audit --no-fund
@@ -58,9 +62,9 @@ build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.jso
 
 test: setup-test build check build/.tests
 	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
-	node scripts/test.mjs
+	node scripts/test.mjs $(ONLY)
 
-bench: setup-test build
+bench: setup-bench build
 	node scripts/bench.mjs
 
 clean:

@@ -1,0 +1,84 @@
+// A libvirtd for the tests of qemu:///system, where none answers.
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+const URI = 'qemu:///system';
+const START_MS = 20_000;
+const STOP_MS = 10_000;
+
+/**
+ * Finds or starts libvirtd with virtlogd beside it. What came of it is told to the tests in VIRT_SANDBOX_TEST_SYSTEM: `yes`, or why not.
+ * @returns {Promise<{stop: () => Promise<void>}>} ends what was started, and nothing else
+ */
+export async function startSystemLibvirt() {
+  const children = [];
+  const stop = async () => {
+    for (const child of children.splice(0).reverse()) await end(child);
+  };
+  try {
+    process.env.VIRT_SANDBOX_TEST_SYSTEM = await start(children);
+  } catch (error) {
+    process.env.VIRT_SANDBOX_TEST_SYSTEM = error.message;
+  }
+  if (process.env.VIRT_SANDBOX_TEST_SYSTEM !== 'yes') await stop();
+  return { stop };
+}
+
+async function start(children) {
+  if (await answers()) return 'yes';
+  if (process.geteuid() !== 0) return 'only root may start a libvirtd for qemu:///system, and none answers';
+  if (!existsSync('/run/libvirt/virtlogd-sock')) {
+    children.push(daemon('virtlogd'));
+    await until(() => existsSync('/run/libvirt/virtlogd-sock'), children);
+  }
+  // libvirt waits for each QEMU that it has killed to be reaped, and not every first process of a container does that at once; tini does.
+  children.push(daemon('tini', '-s', '--', 'libvirtd'));
+  await until(answers, children);
+  return 'yes';
+}
+
+async function answers() {
+  try {
+    await promisify(execFile)('virsh', ['-q', '-c', URI, 'list'], { timeout: 10_000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A daemon in the foreground, which does not outlive this process, however that ends. */
+function daemon(...command) {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  child.said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    child.said = `${child.said}${text}`.slice(-2000);
+  });
+  child.ended = new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', () => resolve(child.said.trim().split('\n').at(-1)));
+  });
+  child.command = command.join(' ');
+  return child;
+}
+
+async function until(ready, children) {
+  let gone;
+  for (const child of children) child.ended.then((said) => (gone ??= `${child.command} ended: ${said}`));
+  for (const deadline = Date.now() + START_MS; Date.now() < deadline; ) {
+    if (await ready()) return;
+    if (gone !== undefined) throw new Error(gone);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${children.at(-1).command} did not answer within ${START_MS / 1000} s`);
+}
+
+async function end(child) {
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await child.ended;
+  clearTimeout(timer);
+}
