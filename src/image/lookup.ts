@@ -8,7 +8,7 @@
  *
  * The answer holds as long as all of them look the same. They cannot look the same and be different: an identity has the
  * time of the last change, which the kernel sets at every write, in nanoseconds, and no program can set back; a file that
- * changed less than a second before the build began is not trusted to that clock, and its answer not kept (inputs.ts).
+ * changed within a tick of that clock before the build began is not trusted, and its answer not kept (inputs.ts).
  * When any of them looks different, everything is read again, and if the content turns out to be the same, the same image.
  */
 

@@ -3,7 +3,7 @@
  */
 
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
@@ -107,6 +107,16 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+async function replaceFile(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!isSystemError(error, 'EISDIR')) throw error;
+    await rm(to, { recursive: true, force: true });
+    await rename(from, to);
+  }
+}
+
 /**
  * Gives the image in `workspace` its name `id`, at once. When another builder was faster, its image is kept, since the
  * name is the hash of the content. An image that is damaged gets its files replaced one by one, each at once, so that no
@@ -125,7 +135,7 @@ export async function publish(store: string, workspace: string, id: string, repl
     if (!replace && (await findImage(store, id)) !== undefined) return false;
     await mkdir(target, { recursive: true });
     await chmod(target, 0o755);
-    for (const name of await readdir(workspace)) await rename(join(workspace, name), join(target, name));
+    for (const name of await readdir(workspace)) await replaceFile(join(workspace, name), join(target, name));
     await syncDirectory(target);
   }
   await syncDirectory(store);

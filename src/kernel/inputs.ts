@@ -5,8 +5,14 @@
 import { statSync } from 'node:fs';
 import { isSystemError } from '../errors.js';
 
-/** Nanoseconds in a millisecond. */
-const NANOSECONDS = 1_000_000n;
+/** Nanoseconds in a second. */
+const SECOND = 1_000_000_000n;
+/**
+ * How long after a change the next one surely gets another time stamp: a file system's clock ticks every 1 to 10 ms, except
+ * where it keeps whole seconds (or two) only, which shows in the stamp.
+ */
+const TICK = 50_000_000n;
+const SLOW_TICK = 2n * SECOND;
 
 /** Where a reader of files says which ones it is about to read. */
 export interface InputLog {
@@ -26,16 +32,16 @@ export function identityOf(path: string): string {
   return stateOf(path).identity;
 }
 
-function stateOf(path: string): { identity: string; changedAt: bigint } {
+/** `settledAt`: from when on, in nanoseconds since the epoch, every further change shows in the identity. */
+function stateOf(path: string): { identity: string; settledAt: bigint } {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return { identity: 'absent', changedAt: 0n };
-    return {
-      identity: `${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}:${stat.ino}`,
-      changedAt: stat.ctimeNs / NANOSECONDS,
-    };
+    if (stat === undefined) return { identity: 'absent', settledAt: 0n };
+    const { size, mtimeNs, ctimeNs, ino } = stat;
+    const settledAt = ctimeNs + (ctimeNs % SECOND === 0n ? SLOW_TICK : TICK);
+    return { identity: `${size}:${mtimeNs}:${ctimeNs}:${ino}`, settledAt };
   } catch (error) {
-    if (isSystemError(error)) return { identity: String(error.code), changedAt: 0n };
+    if (isSystemError(error)) return { identity: String(error.code), settledAt: 0n };
     throw error;
   }
 }
@@ -43,13 +49,13 @@ function stateOf(path: string): { identity: string; changedAt: bigint } {
 /** An {@link InputLog} that remembers. */
 export class InputRecorder implements InputLog {
   readonly #identities = new Map<string, string>();
-  #latestChange = 0n;
+  #settledAt = 0n;
 
   note(path: string): void {
     if (this.#identities.has(path)) return;
-    const { identity, changedAt } = stateOf(path);
+    const { identity, settledAt } = stateOf(path);
     this.#identities.set(path, identity);
-    if (changedAt > this.#latestChange) this.#latestChange = changedAt;
+    if (settledAt > this.#settledAt) this.#settledAt = settledAt;
   }
 
   /** Path and identity of everything noted, sorted by path. */
@@ -58,13 +64,13 @@ export class InputRecorder implements InputLog {
   }
 
   /**
-   * False when an input changed so lately that a second change could bear the same time stamp: a file system's clock
-   * ticks every 4 to 10 ms, and a few keep whole seconds only. What is not settled may not be remembered.
+   * False when an input changed so lately that a second change could bear the same time stamp. What is not settled may
+   * not be remembered.
    *
    * @param startedAt When the work began, in milliseconds since the epoch.
    */
   isSettled(startedAt: number): boolean {
-    return this.#latestChange < BigInt(Math.floor(startedAt)) - 1000n;
+    return this.#settledAt < BigInt(Math.floor(startedAt)) * 1_000_000n;
   }
 }
 

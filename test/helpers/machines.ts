@@ -1,0 +1,62 @@
+/** A whole made-up host for the image builder: kernels, modules, an init, a store. */
+
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { BootImage, ImageOptions } from '../../src/image/index.js';
+import { makeKernel } from './kernel-files.js';
+import { NINEP_TREE, writeModuleTree } from './module-trees.js';
+import { scratchDirectory } from './scratch.js';
+
+export const VERSION = '6.1.0-test';
+export const SETS = ['console', 'root-9p'];
+
+export interface TestMachine {
+  readonly directory: string;
+  readonly kernel: string;
+  readonly tree: string;
+  readonly init: string;
+  readonly store: string;
+  readonly options: ImageOptions;
+}
+
+/** A machine with one kernel that can mount a 9p root. */
+export function testMachine(context: TestContext): TestMachine {
+  const directory = scratchDirectory(context);
+  const boot = join(directory, 'boot');
+  const modules = join(directory, 'modules');
+  mkdirSync(boot);
+  const kernel = join(boot, `vmlinuz-${VERSION}`);
+  writeFileSync(kernel, makeKernel(VERSION));
+  const tree = writeModuleTree(modules, { version: VERSION, packer: 'gzip', ...NINEP_TREE });
+  const init = join(directory, 'init');
+  // Any program will do: no test of the builder runs it.
+  copyFileSync('/bin/true', init);
+  const store = join(directory, 'store');
+  const options: ImageOptions = {
+    kernel: { version: undefined, path: undefined, modulesPath: undefined },
+    sets: SETS,
+    nativeInit: init,
+    storeDirectory: store,
+    places: { release: 'none', bootDirectory: boot, modulesDirectory: modules },
+  };
+  return { directory, kernel, tree, init, store, options };
+}
+
+/** Images in a store, and what does not belong there. */
+export function storeContents(store: string): { images: string[]; workspaces: string[]; other: string[] } {
+  const names = existsSync(store) ? readdirSync(store).sort() : [];
+  const images = names.filter((name) => /^[0-9a-f]{32}$/.test(name));
+  const workspaces = names.filter((name) => name.startsWith('.build-'));
+  const other = names.filter((name) => !images.includes(name) && !workspaces.includes(name) && name !== '.index');
+  return { images, workspaces, other };
+}
+
+/** Every file of an image by its name. */
+export function imageFiles(image: Pick<BootImage, 'directory'>): Record<string, string> {
+  return Object.fromEntries(
+    readdirSync(image.directory)
+      .sort()
+      .map((name) => [name, readFileSync(join(image.directory, name)).toString('base64')]),
+  );
+}
