@@ -37,7 +37,7 @@ class Walk {
       return;
     }
     // What the kernel has in itself need not be loaded a second time as a faster variant.
-    if (this.tree.builtinAliases.lookUp(target).length > 0) return;
+    if ((await this.tree.builtinAliases()).lookUp(target).length > 0) return;
     for (const name of (await this.tree.aliases()).lookUp(target)) await this.visit(name);
   }
 }

@@ -23,19 +23,17 @@ export interface SoftDependencies {
 /** A line that cannot be understood; the caller knows the file's name. */
 export class LineError extends Error {}
 
-function* linesOf(text: string): Generator<{ line: string; number: number }> {
-  let number = 0;
-  for (let start = 0; start < text.length; ) {
-    const end = text.indexOf('\n', start);
-    const stop = end < 0 ? text.length : end;
-    number++;
-    const line = text.slice(start, stop).trim();
-    start = stop + 1;
-    if (line !== '' && !line.startsWith('#')) yield { line, number };
-  }
+function linesOf(text: string): { line: string; number: number }[] {
+  return text
+    .split('\n')
+    .map((line, i) => ({ line: line.trim(), number: i + 1 }))
+    .filter(({ line }) => line !== '' && !line.startsWith('#'));
 }
 
-const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
+function wordsOf(text: string): string[] {
+  const trimmed = text.trim();
+  return trimmed === '' ? [] : trimmed.split(/\s+/);
+}
 
 /**
  * modules.dep: `PATH: PATH…`.
@@ -43,19 +41,23 @@ const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => w
  * @throws {LineError} for a line without a colon, or a dependency that has no line of its own.
  */
 export function parseDependencies(text: string): Map<string, ModuleFile> {
-  const modules = new Map<string, ModuleFile>();
-  const needed = new Map<string, number>();
-  for (const { line, number } of linesOf(text)) {
+  const names = new Map<string, string>();
+  const lines = linesOf(text).map(({ line, number }) => {
     const colon = line.indexOf(':');
     if (colon <= 0) throw new LineError(`line ${number} has no ':'`);
     const path = line.slice(0, colon);
-    const dependencies = wordsOf(line.slice(colon + 1)).map(moduleNameOf);
-    for (const name of dependencies) if (!needed.has(name)) needed.set(name, number);
     const name = moduleNameOf(path);
+    names.set(path, name);
+    return { name, path, needs: line.slice(colon + 1), number };
+  });
+  const modules = new Map<string, ModuleFile>();
+  for (const { name, path, needs, number } of lines) {
+    const dependencies = wordsOf(needs).map((needed) => {
+      const known = names.get(needed);
+      if (known === undefined) throw new LineError(`line ${number} needs ${needed}, which has no line of its own`);
+      return known;
+    });
     modules.set(name, { name, path, dependencies });
-  }
-  for (const [name, number] of needed) {
-    if (!modules.has(name)) throw new LineError(`line ${number} needs module ${name}, which has no line of its own`);
   }
   return modules;
 }
@@ -94,7 +96,7 @@ export function parseWeakDependencies(text: string): Map<string, readonly string
 
 /** modules.builtin: one path a line. */
 export function parseBuiltin(text: string): Set<string> {
-  return new Set([...linesOf(text)].map(({ line }) => moduleNameOf(line)));
+  return new Set(linesOf(text).map(({ line }) => moduleNameOf(line)));
 }
 
 /**

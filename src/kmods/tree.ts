@@ -32,9 +32,9 @@ export interface ModuleTree {
   readonly builtin: ReadonlySet<string>;
   readonly soft: ReadonlyMap<string, SoftDependencies>;
   readonly weak: ReadonlyMap<string, readonly string[]>;
-  /** Aliases of what is inside the kernel. */
-  readonly builtinAliases: AliasTable;
-  /** Aliases of the modules that are files: read when first asked for, since it is by far the largest file. */
+  /** Aliases of what is inside the kernel; read when first asked for. */
+  builtinAliases(): Promise<AliasTable>;
+  /** Aliases of the modules that are files; read when first asked for, since it is by far the largest file. */
   aliases(): Promise<AliasTable>;
 }
 
@@ -57,6 +57,15 @@ async function readIndex(directory: string, name: string, inputs: InputLog): Pro
   }
 }
 
+/** The same answer every time, worked out the first time. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= work();
+    return answer;
+  };
+}
+
 function required(text: string | undefined, directory: string, name: string, version: string): string {
   if (text !== undefined) return text;
   throw new SandboxError({
@@ -75,13 +84,12 @@ function required(text: string | undefined, directory: string, name: string, ver
  * @throws {SandboxError} `modules-not-indexed`, `modules-unreadable`, `modules-dep-corrupt`.
  */
 export async function readModuleTree(directory: string, version: string, inputs: InputLog): Promise<ModuleTree> {
-  const [dep, builtin, modinfo, softdep, weakdep] = await Promise.all(
-    ['modules.dep', 'modules.builtin', 'modules.builtin.modinfo', 'modules.softdep', 'modules.weakdep'].map((name) =>
+  const [dep, builtin, softdep, weakdep] = await Promise.all(
+    ['modules.dep', 'modules.builtin', 'modules.softdep', 'modules.weakdep'].map((name) =>
       readIndex(directory, name, inputs),
     ),
   );
   const modules = parseDep(required(dep, directory, 'modules.dep', version), directory, version);
-  let aliases: Promise<AliasTable> | undefined;
   return {
     version,
     directory,
@@ -89,11 +97,10 @@ export async function readModuleTree(directory: string, version: string, inputs:
     builtin: parseBuiltin(required(builtin, directory, 'modules.builtin', version)),
     soft: parseSoftDependencies(softdep ?? ''),
     weak: parseWeakDependencies(weakdep ?? ''),
-    builtinAliases: parseBuiltinAliases(modinfo ?? ''),
-    aliases: () => {
-      aliases ??= readIndex(directory, 'modules.alias', inputs).then((text) => parseAliases(text ?? ''));
-      return aliases;
-    },
+    builtinAliases: once(async () =>
+      parseBuiltinAliases((await readIndex(directory, 'modules.builtin.modinfo', inputs)) ?? ''),
+    ),
+    aliases: once(async () => parseAliases((await readIndex(directory, 'modules.alias', inputs)) ?? '')),
   };
 }
 
