@@ -6,6 +6,7 @@
 #include "stdin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 
 static int in_fd = -1;
 static int out_fd = -1;
+static bool splicing;
 static bool ended;
 static bool broken;
 
@@ -33,10 +35,11 @@ static size_t packet_have;
 static struct packet_header header;
 static size_t stdin_left;
 
-void channel_open(int in, int out)
+void channel_open(int in, int out, bool can_splice)
 {
 	in_fd = in;
 	out_fd = out;
+	splicing = can_splice;
 }
 
 int channel_in(void)
@@ -253,6 +256,39 @@ ssize_t channel_write(const void *data, size_t size)
 			continue;
 		}
 		break_off(count == 0 ? "the host takes nothing" : strerror(errno));
+		errno = EPIPE;
+		return -1;
+	}
+}
+
+bool channel_can_splice(void)
+{
+	return splicing;
+}
+
+ssize_t channel_splice(int pipe_fd, size_t size)
+{
+	for (;;) {
+		ssize_t count = splice(pipe_fd, NULL, out_fd, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+		if (count > 0)
+			return count;
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0 && errno == EAGAIN)
+			return -1;
+		if (count < 0 && errno == EINVAL) {
+			splicing = false;
+			return -1;
+		}
+		if (count < 0 && errno == ENOMEM) {
+			(void)poll(NULL, 0, MEMORY_WAIT_MS);
+			continue;
+		}
+		/* A port that has no place for the pages it took gives 0. They are lost, and output with a hole must not pass for whole. */
+		if (count == 0)
+			log_line("the kernel lost output of the application; powering off");
+		break_off(count == 0 ? "output lost" : strerror(errno));
 		errno = EPIPE;
 		return -1;
 	}

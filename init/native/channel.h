@@ -6,8 +6,11 @@
 
 #include <sys/types.h>
 
-/* The two are the same descriptor but for a fuzzer. Both are non-blocking. */
-void channel_open(int in, int out);
+/*
+ * The two are the same descriptor but for a fuzzer. Both are non-blocking. `can_splice`: pages of a pipe may be given to `out`
+ * instead of copies of them.
+ */
+void channel_open(int in, int out, bool can_splice);
 int channel_in(void);
 int channel_out(void);
 
@@ -23,6 +26,14 @@ bool channel_wants_input(void);
 
 /* As write(2) on a non-blocking descriptor: EAGAIN when the host is slow. Any other failure has ended the channel. */
 ssize_t channel_write(const void *data, size_t size);
+
+bool channel_can_splice(void);
+/*
+ * Moves the `size` bytes that are in the pipe to the host without copying them; else as channel_write(). They have to be all that is
+ * in the pipe: the port's driver announces as many buffers as the pipe has, however few it fills. EINVAL: the channel cannot do it,
+ * nothing was moved, and it will not say again that it can.
+ */
+ssize_t channel_splice(int pipe_fd, size_t size);
 
 /* The host is gone, said QUIT, or broke the protocol: `reason` is for the console. The first one counts. */
 void channel_end(const char *reason);

@@ -2,7 +2,7 @@
 
 #include "app.h"
 #include "exec.h"
-#include "log.h"
+#include "processes.h"
 #include "run.h"
 
 #include <errno.h>
@@ -119,6 +119,7 @@ static _Noreturn void become(const struct child *child)
 	/* After the user has changed: the directory has to be one that this user may enter. */
 	if (chdir(child->directory) < 0)
 		child_fail(errno, "chdir(%s)", child->directory);
+	processes_yield(false);
 	reset_signals();
 	exec_program(child->argv, child->environment);
 }

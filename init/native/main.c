@@ -73,7 +73,8 @@ static void serve(uint64_t started)
 	log_debug("ready");
 	if (!handshake(fd, time_now() + place_handshake_us()))
 		return;
-	channel_open(fd, fd);
+	channel_open(fd, fd, place_can_splice());
+	processes_yield(true);
 	send_ready(started, ready);
 	if (loop_until_end()) {
 		stop_everything();

@@ -197,6 +197,12 @@ int place_open_channel(void)
 	return port_open();
 }
 
+bool place_can_splice(void)
+{
+	/* A socket does, which gives tests the same code; a terminal would copy. */
+	return where == PLACE_TEST || (where == PLACE_MACHINE && port_can_splice());
+}
+
 uint64_t place_handshake_us(void)
 {
 	return handshake_us;

@@ -12,6 +12,8 @@ enum place place(void);
 void place_prepare(int argc, char **argv);
 /* Loads modules where that is to be done and opens the channel, non-blocking. -1 after saying why. */
 int place_open_channel(void);
+/* Whether the channel that was opened takes pages of a pipe. */
+bool place_can_splice(void);
 /* How long to wait for the host's first byte. */
 uint64_t place_handshake_us(void);
 /* The end of this process, and of the machine it runs. */

@@ -22,7 +22,11 @@
 /* Between looks where there are no events to wait for. */
 #define LOOK_MS 20
 
+/* VIRTIO_RING_F_INDIRECT_DESC: a list of pages takes one place in the queue, so there is always one when the port says so. */
+#define INDIRECT_FEATURE 28
+
 static int event_fd = -1;
+static bool indirect;
 
 void port_listen(void)
 {
@@ -35,24 +39,34 @@ void port_listen(void)
 		log_line("socket(NETLINK_KOBJECT_UEVENT): %s; looking again and again instead", strerror(errno));
 }
 
-static bool has_channel_name(const char *port)
+/* Reads a line of sysfs about a port; empty where there is none. */
+static void read_attribute(const char *port, const char *attribute, char *text, size_t size)
 {
 	char path[512];
-	char name[64];
-	ssize_t size;
+	ssize_t count = -1;
 	int fd;
 
-	(void)snprintf(path, sizeof path, PORTS "/%s/name", port);
+	(void)snprintf(path, sizeof path, PORTS "/%s/%s", port, attribute);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false; /* the kernel adds the name a moment after the port, with an event of its own */
-	size = read(fd, name, sizeof name - 1);
+	if (fd >= 0)
+		count = read(fd, text, size - 1);
 	close_fd(&fd);
-	if (size <= 0)
+	text[count > 0 ? count : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
+/* Also remembers what the device behind it can do. */
+static bool is_channel(const char *port)
+{
+	char text[128];
+
+	/* The kernel adds the name a moment after the port, with an event of its own. */
+	read_attribute(port, "name", text, sizeof text);
+	if (strcmp(text, VS_CHANNEL_NAME) != 0)
 		return false;
-	name[size] = '\0';
-	name[strcspn(name, "\n")] = '\0';
-	return strcmp(name, VS_CHANNEL_NAME) == 0;
+	read_attribute(port, "device/features", text, sizeof text);
+	indirect = strlen(text) > INDIRECT_FEATURE && text[INDIRECT_FEATURE] == '1';
+	return true;
 }
 
 /* Writes the path of the port's device node; false where there is no such port yet. */
@@ -65,7 +79,7 @@ static bool find_port(char *path, size_t size)
 	if (ports == NULL)
 		return false;
 	while (!found && (entry = readdir(ports)) != NULL) {
-		if (entry->d_name[0] != '.' && has_channel_name(entry->d_name))
+		if (entry->d_name[0] != '.' && is_channel(entry->d_name))
 			found = (size_t)snprintf(path, size, "/dev/%s", entry->d_name) < size;
 	}
 	(void)closedir(ports);
@@ -116,4 +130,9 @@ int port_open(void)
 	else
 		log_debug("the channel is %s", path);
 	return fd;
+}
+
+bool port_can_splice(void)
+{
+	return indirect;
 }

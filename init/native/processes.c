@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEATH_US (2 * MICROSECONDS_PER_SECOND)
@@ -55,6 +57,15 @@ void signals_read(void)
 	}
 	/* Signals of the same kind merge, so every turn looks for all that ended. */
 	(void)children_reap();
+}
+
+void processes_yield(bool yield)
+{
+	const struct sched_param parameters = {.sched_priority = 0};
+
+	/* Only a matter of speed. The system call itself, because not every C library has a function that makes it. */
+	if (syscall(SYS_sched_setscheduler, 0, yield ? SCHED_BATCH : SCHED_OTHER, &parameters) < 0)
+		log_debug("sched_setscheduler: %s", strerror(errno));
 }
 
 #ifdef VS_TEST

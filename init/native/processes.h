@@ -10,6 +10,12 @@ int signals_fd(void);
 /* Takes what has arrived: reaps children, and ends the channel where this process was told to stop. */
 void signals_read(void);
 
+/*
+ * On one processor, lets a program that writes go on until it has to wait, instead of taking over at its first byte: its output then
+ * comes in large pieces. A child has to become ordinary again.
+ */
+void processes_yield(bool yield);
+
 /* Kills every other process; their deaths arrive as signals. */
 void processes_kill(void);
 /* Kills every other process and waits, bounded, until all are gone. */
