@@ -27,8 +27,7 @@ function nodeDecoder(): Decoder | undefined {
   if (zstdDecompress === undefined) return undefined;
   const decompress = promisify(zstdDecompress);
   // Large pieces: the default of 16 KiB means thousands of round trips for a kernel.
-  return (data, size, limit) =>
-    decompress(data, { chunkSize: Math.min(size ?? 4 * data.length, 64 << 20), maxOutputLength: limit });
+  return (data, _size, limit) => decompress(data, { chunkSize: 1 << 20, maxOutputLength: limit });
 }
 
 async function libraryDecoder(): Promise<Decoder> {
