@@ -19,12 +19,12 @@ class Walk {
     // Marked on the way in: soft dependencies may form a circle, and then any order is as good as another.
     if (module === undefined || this.tree.builtin.has(name) || this.#seen.has(name)) return;
     this.#seen.add(name);
+    // The order is modprobe's. modules.dep lists a dependency before what that one needs itself, so the last comes first.
+    for (const dependency of module.dependencies.toReversed()) await this.visit(dependency);
     const soft = this.tree.soft.get(name);
     for (const target of soft?.before ?? []) await this.visitTarget(target);
     // A module asks for its weak dependencies itself while it runs. No modprobe answers inside, so they come first.
     for (const target of this.tree.weak.get(name) ?? []) await this.visitTarget(target);
-    // modules.dep lists a dependency before what that one needs itself, so the last comes first.
-    for (const dependency of module.dependencies.toReversed()) await this.visit(dependency);
     this.order.push(module);
     for (const target of soft?.after ?? []) await this.visitTarget(target);
   }
@@ -43,7 +43,7 @@ class Walk {
 }
 
 /**
- * The modules `names` and all that they depend on, in load order: dependencies and soft `pre` and weak ones before a
+ * The modules `names` and all that they depend on, in load order: dependencies, then soft `pre`, then weak ones before a
  * module, soft `post` ones behind it, each once. A name that is built in or absent adds nothing.
  */
 export async function closureOf(tree: ModuleTree, names: Iterable<string>): Promise<ModuleFile[]> {

@@ -45,7 +45,7 @@ test('soft dependencies: pre before, post behind, and missing ones ignored', asy
     modules: { 'x/a.ko': ['d'], 'x/b.ko': [], 'x/c.ko': ['d'], 'x/d.ko': [] },
     softdep: 'softdep a pre: b nowhere post: c nowhere-else\n',
   });
-  assert.deepEqual(await orderOf(tree, 'a'), ['b', 'd', 'a', 'c']);
+  assert.deepEqual(await orderOf(tree, 'a'), ['d', 'b', 'a', 'c']);
 });
 
 test('a soft dependency of a dependency counts too', async (context) => {
@@ -149,26 +149,18 @@ test('the real order of ext4 has the bearers of the alias first', {
   assert.equal(order.at(-1), 'ext4');
 });
 
-test('the order agrees with modprobe', { skip: unlessInstalled(DEBIAN_KERNEL) || unlessModprobe() }, async () => {
+test('the order is that of modprobe', { skip: unlessInstalled(DEBIAN_KERNEL) || unlessModprobe() }, async () => {
   const tree = await realTree(DEBIAN_KERNEL);
-  for (const name of [
-    '9p',
-    '9pnet_virtio',
-    'virtio_net',
-    'virtio_blk',
-    'overlay',
-    'nfsv4',
-    'vhost_vsock',
-    'ext4',
-    'btrfs',
-  ]) {
+  const names = ['9p', '9pnet_virtio', 'virtio_net', 'virtio_blk', 'overlay', 'nfsv4', 'vhost_vsock', 'ceph', 'btrfs'];
+  for (const name of names) {
     const shown = execFileSync('modprobe', ['-S', DEBIAN_KERNEL, '--show-depends', '-C', '/dev/null', name], {
       encoding: 'utf8',
     });
     const paths = shown.split('\n').flatMap((line) => /^insmod (\S+)/.exec(line)?.[1] ?? []);
     const ours = (await closureOf(tree, [name])).map((module) => join(tree.directory, module.path));
-    const missing = paths.filter((path) => !ours.includes(path));
-    assert.deepEqual(missing, [], name);
+    // modprobe heeds the first of several softdep lines of a module only: btrfs has four.
+    const seen = name === 'btrfs' ? ours.filter((path) => paths.includes(path)) : ours;
+    assert.deepEqual(seen, paths, name);
   }
 });
 
