@@ -180,9 +180,7 @@ class Build {
     const rebuild = this.options.rebuild === true;
     if (!rebuild && (await findImage(this.store, id)) !== undefined) return false;
     try {
-      makeStore(this.store);
-      await sweepWorkspaces(this.store);
-      return await withWorkspace(this.store, async (workspace) => {
+      return await this.#inWorkspace(async (workspace) => {
         const manifest = Buffer.from(manifestText(parts.manifest));
         const whole = (data: Buffer) => ({ size: data.length, chunks: [{ position: 0, data }] });
         const writes = await Promise.allSettled([
@@ -199,6 +197,13 @@ class Build {
     }
   }
 
+  /** Runs `use` in a directory of the store that is gone afterwards, and clears up behind builders that died. */
+  async #inWorkspace<T>(use: (workspace: string) => Promise<T>): Promise<T> {
+    makeStore(this.store);
+    await sweepWorkspaces(this.store);
+    return withWorkspace(this.store, use);
+  }
+
   /** Keeps the answer for the next time: see lookup.ts. */
   async #remember(key: string, manifest: Manifest, reason: string): Promise<void> {
     if (!this.#inputs.isSettled(this.#startedAt)) return;
@@ -211,8 +216,7 @@ class Build {
     };
     const data = Buffer.from(`${JSON.stringify(remembered)}\n`);
     try {
-      makeStore(this.store);
-      await withWorkspace(this.store, async (workspace) => {
+      await this.#inWorkspace(async (workspace) => {
         const path = join(workspace, 'remembered');
         await writeDurably(path, { size: data.length, chunks: [{ position: 0, data }] });
         await rename(path, rememberedPath(this.store, key));

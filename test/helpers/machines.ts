@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { BootImage, ImageOptions } from '../../src/image/index.js';
+import { sha256 } from '../../src/image/manifest.js';
 import { makeKernel } from './kernel-files.js';
 import { NINEP_TREE, writeModuleTree } from './module-trees.js';
 import { scratchDirectory } from './scratch.js';
@@ -52,11 +53,11 @@ export function storeContents(store: string): { images: string[]; workspaces: st
   return { images, workspaces, other };
 }
 
-/** Every file of an image by its name. */
+/** The hash of every file of an image, by its name. */
 export function imageFiles(image: Pick<BootImage, 'directory'>): Record<string, string> {
   return Object.fromEntries(
     readdirSync(image.directory)
       .sort()
-      .map((name) => [name, readFileSync(join(image.directory, name)).toString('base64')]),
+      .map((name) => [name, sha256(readFileSync(join(image.directory, name)))]),
   );
 }
