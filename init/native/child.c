@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +52,8 @@ static void set_up_descriptors(const struct child *child)
 	check(dup2(child->in, STDIN_FILENO), "dup2(stdin)");
 	check(dup2(child->out, STDOUT_FILENO), "dup2(stdout)");
 	check(dup2(child->err, STDERR_FILENO), "dup2(stderr)");
+	/* Everything opened here is close-on-exec already; this is for what this process was started with. */
+	(void)syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	if (child->terminal)
 		check(ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");
 }
