@@ -204,9 +204,14 @@ bool calls_accept(const struct packet_header *header, const uint8_t *payload, si
 	return true;
 }
 
+bool calls_ready(void)
+{
+	return waiting_end > waiting_start && can_execute();
+}
+
 void calls_resume(void)
 {
-	while (waiting_end > waiting_start && can_execute() && !channel_ended()) {
+	while (calls_ready() && !channel_ended()) {
 		struct packet_header header;
 		const uint8_t *packet = waiting + waiting_start;
 

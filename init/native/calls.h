@@ -20,6 +20,8 @@ typedef int operation_function(struct call *call);
 bool calls_accept(const struct packet_header *header, const uint8_t *payload, size_t size);
 /* Carries out what was kept, where that is possible now. */
 void calls_resume(void);
+/* Whether calls_resume() would do something. */
+bool calls_ready(void);
 
 /*
  * For operations, after reading the arguments: 0, or the error of their encoding. In a build for tests, it also refuses what would

@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include "app.h"
+#include "calls.h"
 #include "channel.h"
 #include "log.h"
 #include "output.h"
@@ -52,7 +53,8 @@ static void turn(uint64_t deadline)
 	prepare(set);
 	deadline = earliest(deadline, earliest(app_deadline(), run_deadline()));
 	timeout = deadline == UINT64_MAX ? -1 : poll_timeout(deadline);
-	if (streams_ready() && !output_blocked())
+	/* What can go on without an event, such as calls that waited for room that the last turn has made. */
+	if (calls_ready() || (!output_blocked() && (streams_ready() || !output_empty())))
 		timeout = 0;
 	if (poll(set, SOURCES, timeout) < 0) {
 		if (errno == EINTR)
