@@ -34,7 +34,7 @@ class DaemonConnection implements Connection {
   readonly uri: string;
   readonly #library: Library;
   readonly #connection: Handle;
-  readonly #releaseEvents: () => void;
+  readonly #releaseEvents: () => Promise<void>;
 
   constructor(library: Library, connection: Handle, kind: Exclude<ConnectionKind, 'embedded'>, uri: string) {
     this.#library = library;
@@ -61,7 +61,7 @@ class DaemonConnection implements Connection {
 
   async close(): Promise<void> {
     await this.#library.connectClose(this.#connection);
-    this.#releaseEvents();
+    await this.#releaseEvents();
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * https://libvirt.org/html/index.html documents each function and the numbers below.
  */
-import koffi, { type KoffiFunc, type TypeObject } from 'koffi';
+import koffi, { type KoffiFunc } from 'koffi';
 import { messageOf, SandboxError } from '../errors.js';
 
 /** A pointer that only libvirt looks into. */
@@ -42,8 +42,8 @@ export interface Library {
   domainFree(domain: Handle): void;
   /** Calls back for each lifecycle event of one domain, on the main thread, while the event loop runs. */
   onLifecycle(connection: Handle, domain: Handle, listener: Lifecycle): () => void;
-  /** Keeps libvirt's event loop running as long as somebody wants it. */
-  holdEventLoop(): () => void;
+  /** Keeps libvirt's event loop running until the returned function is called; that resolves when no thread is in it any more. */
+  holdEventLoop(): () => Promise<void>;
 }
 
 let loaded: Library | undefined;
@@ -86,7 +86,6 @@ function load(): Library {
   });
   const virErrorFunc = koffi.pointer(koffi.proto('void', ['void *', koffi.pointer(virError)]));
   const lifecycleFunc = koffi.pointer(koffi.proto('int', ['void *', 'void *', 'int', 'int', 'void *']));
-  const timeoutFunc = koffi.pointer(koffi.proto('void', ['int', 'void *']));
 
   const functions = {
     setErrorFunc: so.func('virSetErrorFunc', 'void', ['void *', virErrorFunc]),
@@ -98,8 +97,7 @@ function load(): Library {
     free: so.func('virDomainFree', 'int', ['void *']),
     registerDefaultImpl: so.func('virEventRegisterDefaultImpl', 'int', []),
     runDefaultImpl: so.func('virEventRunDefaultImpl', 'int', []),
-    addTimeout: so.func('virEventAddTimeout', 'int', ['int', timeoutFunc, 'void *', 'void *']),
-    updateTimeout: so.func('virEventUpdateTimeout', 'void', ['int', 'int']),
+    addTimeout: so.func('virEventAddTimeout', 'int', ['int', 'void *', 'void *', 'void *']),
     registerAny: so.func('virConnectDomainEventRegisterAny', 'int', [
       'void *',
       'void *',
@@ -120,7 +118,7 @@ function load(): Library {
   functions.setErrorFunc(null, koffi.register(onError, virErrorFunc));
 
   let opening: Promise<unknown> = Promise.resolve();
-  const events = eventLoop(functions, timeoutFunc);
+  const events = eventLoop(functions, so.symbol('virEventRemoveTimeout') as bigint);
   return {
     connectOpen(uri) {
       const attempt = opening.then(async () => {
@@ -155,37 +153,34 @@ function load(): Library {
   };
 }
 
-/** libvirt's default event loop, one iteration at a time on a worker thread, and a timer to wake it when nobody wants it any more. */
+/** libvirt's default event loop, one iteration at a time on a worker thread while somebody wants it. */
 function eventLoop(
-  functions: Record<'registerDefaultImpl' | 'runDefaultImpl' | 'addTimeout' | 'updateTimeout', NativeFunction>,
-  timeoutFunc: TypeObject,
+  functions: Record<'registerDefaultImpl' | 'runDefaultImpl' | 'addTimeout', NativeFunction>,
+  removeTimeout: bigint,
 ) {
   let registered = false;
-  let waker = -1;
   let wanted = 0;
-  let running = false;
-  let tick: bigint | undefined;
+  let running: Promise<void> | undefined;
   const run = async () => {
-    if (running) return;
-    running = true;
     while (wanted > 0) await onWorker(functions.runDefaultImpl);
-    running = false;
+    running = undefined;
   };
   return {
     /** Must come before the first connection is opened. */
     register() {
-      if (registered) return;
+      if (!registered) functions.registerDefaultImpl();
       registered = true;
-      functions.registerDefaultImpl();
-      tick = koffi.register(() => functions.updateTimeout(waker, -1), timeoutFunc);
-      waker = Number(functions.addTimeout(-1, tick, null, null));
     },
     hold() {
       wanted += 1;
-      void run();
-      return () => {
+      running ??= run();
+      return async () => {
         wanted -= 1;
-        if (wanted === 0) functions.updateTimeout(waker, 0);
+        if (wanted > 0) return;
+        // A timer that is due ends the iteration that waits. It removes itself by libvirt's own function: a callback into JavaScript would
+        // need the main thread, which may be on its way out of the process and waiting for this one.
+        functions.addTimeout(0, removeTimeout, null, null);
+        await running;
       };
     },
   };

@@ -1,5 +1,6 @@
 /** The guest's serial console: its last lines are kept for the error that may come. */
 import type { Socket } from 'node:net';
+import { stripVTControlCharacters } from 'node:util';
 
 /** How much of the console's end is kept, in characters. */
 const KEPT_CHARACTERS = 16_384;
@@ -26,8 +27,7 @@ export class Console {
 
   /** The last lines, without control sequences. */
   tail(): string[] {
-    return this.#text
-      .replace(/\u001b\[[0-9;?]*[A-Za-z]|\u001bc/g, '')
+    return stripVTControlCharacters(this.#text)
       .split(/\r?\n|\r/)
       .map((line) => line.replace(/[^\t\u0020-\u007e]/g, ''))
       .filter((line) => line.trim() !== '')
