@@ -25,7 +25,7 @@ TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 
 all: build
 
-build: node_modules/.installed native dist/virt-sandbox.js
+build: node_modules/.installed native dist/virt-sandbox.cjs
 
 setup:
 	@scripts/setup run
@@ -44,7 +44,7 @@ native:
 	@$(MAKE) -C init/native OUT=$(abspath $(NATIVE))
 	@$(MAKE) -C init/host OUT=$(abspath $(NATIVE))
 
-dist/virt-sandbox.js: $(TS_SOURCES) scripts/bundle.mjs node_modules/.installed tsconfig.json
+dist/virt-sandbox.cjs: $(TS_SOURCES) scripts/bundle.mjs node_modules/.installed tsconfig.json
 	node scripts/bundle.mjs
 	npx tsc -p scripts/tsconfig.types.json
 	@touch $@

@@ -1,29 +1,45 @@
-// Bundles the programs and the public interface, so that starting one reads one file and not two hundred.
-import { readdirSync, rmSync } from 'node:fs';
+// Bundles the program and the public interface, so that starting one reads one file and not two hundred.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
-// Native addons and what is loaded on rare occasions stay packages.
-const external = ['koffi', 'lzma-native', 'execa', 'cpio-stream'];
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 // Chunks are named by their content, so those of an earlier build would stay.
-for (const name of readdirSync('dist', { withFileTypes: true })) {
-  if (name.isFile()) rmSync(`dist/${name.name}`);
+for (const entry of readdirSync('dist', { withFileTypes: true })) {
+  if (entry.isFile()) rmSync(`dist/${entry.name}`);
 }
 
-await build({
-  entryPoints: { 'virt-sandbox': 'src/cli/virt-sandbox.ts', index: 'src/index.ts' },
+const common = {
   outdir: 'dist',
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node20',
-  external,
+  // Native addons, and what is loaded on rare occasions only, stay packages.
+  external: ['koffi', 'lzma-native', 'execa', 'cpio-stream'],
   minify: true,
-  keepNames: false,
-  sourcemap: false,
   legalComments: 'none',
-  // yargs is bundled from its CommonJS parts, which want a require.
-  banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   logLevel: 'warning',
+};
+
+// The program is CommonJS: Node starts that 15 ms sooner than an ES module.
+await build({
+  ...common,
+  entryPoints: { 'virt-sandbox': 'src/cli/virt-sandbox.ts' },
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version) },
+  banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
+  // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
+  // are ASCII.
+  alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
+
+await build({
+  ...common,
+  entryPoints: { index: 'src/index.ts' },
+  format: 'esm',
+  splitting: true,
+});
+
+writeFileSync('dist/help.txt', execFileSync('bin/virt-sandbox', ['--help']));

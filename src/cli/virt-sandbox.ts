@@ -1,20 +1,25 @@
 /** The program virt-sandbox: a thin user of the public interface. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { SandboxError } from '../errors.js';
-import { packageDirectory } from '../programs.js';
-import { parseArguments } from './arguments.js';
+import { readHelp } from './help.js';
 import { failureText } from './report.js';
+import { version } from './version.js';
 
 /** Exit status for a failure of the sandbox itself. */
 const OWN_FAILURE = 125;
 
 // Not by running out of things to do: a library thread or an idle stdin must not hold the exit up.
-process.exit(await main());
+void main().then((status) => process.exit(status));
 
 async function main(): Promise<number> {
   try {
-    const request = await parseArguments(process.argv.slice(2), version());
+    const argv = process.argv.slice(2);
+    const help = argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h') ? readHelp() : undefined;
+    if (help !== undefined) {
+      process.stdout.write(help);
+      return 0;
+    }
+    const { parseArguments } = await import('./arguments.js');
+    const request = await parseArguments(argv, version);
     if ('print' in request) {
       process.stdout.write(request.print);
       return 0;
@@ -31,9 +36,4 @@ async function main(): Promise<number> {
     );
     return OWN_FAILURE;
   }
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(join(packageDirectory(), 'package.json'), 'utf8')) as { version: string };
-  return manifest.version;
 }
