@@ -3,6 +3,7 @@
  *
  * https://libvirt.org/formatdomain.html
  */
+import { existsSync } from 'node:fs';
 import { CHANNEL_NAME } from '../guest/wire.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
@@ -47,6 +48,7 @@ export function machineXml(options: MachineOptions): string {
       vcpu: options.vcpus,
       os: {
         type: { '@arch': 'x86_64', '@machine': 'q35', '#': 'hvm' },
+        loader: firmware(),
         kernel: options.kernel,
         initrd: options.initrd,
         cmdline: options.commandLine,
@@ -62,6 +64,15 @@ export function machineXml(options: MachineOptions): string {
       'qemu:capabilities': capabilities(),
     },
   });
+}
+
+/**
+ * qboot does just what starting a kernel takes, 0.1 s sooner than SeaBIOS under TCG. QEMU brings it for its microvm machine; where it does not,
+ * libvirt's usual firmware serves.
+ */
+function firmware(): Element | undefined {
+  const path = '/usr/share/qemu/qboot.rom';
+  return existsSync(path) ? { '@readonly': 'yes', '@type': 'rom', '#': path } : undefined;
 }
 
 /** Everything that this host can do: programs of the host are compiled for its CPU. */
