@@ -22,8 +22,8 @@ const ALWAYS = [
   `initcall_blacklist=${['jent_mod_init', 'bpf_tcp_ca_kfunc_init', 'bpf_dummy_struct_ops_init', 'trace_eval_init'].join(',')}`,
 ];
 
-/** A quiet serial line: each character costs time. A panic is shown all the same. */
-const QUIET = ['quiet', 'loglevel=0'];
+/** A quiet serial line: each character costs time. With 0 in place of 1 the kernel would not even show why it panics. */
+const QUIET = ['quiet', 'loglevel=1'];
 
 const DEBUG = ['debug', 'loglevel=10', 'earlyprintk=serial,ttyS0', 'printk.time=1'];
 

@@ -6,6 +6,9 @@ import { stripVTControlCharacters } from 'node:util';
 const KEPT_CHARACTERS = 16_384;
 /** How many lines an error shows. */
 const TAIL_LINES = 20;
+const LINES_BEFORE_PANIC = 5;
+const LINES_AFTER_PANIC = 3;
+const PANIC = 'Kernel panic - not syncing: ';
 
 export class Console {
   #text = '';
@@ -25,17 +28,27 @@ export class Console {
     });
   }
 
-  /** The last lines, without control sequences. */
+  /** The last lines, without control sequences; of a panic, its beginning, since the registers and addresses behind it say little. */
   tail(): string[] {
+    const lines = this.#lines();
+    const panic = lines.findIndex((line) => line.includes(PANIC));
+    return panic < 0
+      ? lines.slice(-TAIL_LINES)
+      : lines.slice(Math.max(0, panic - LINES_BEFORE_PANIC), panic + LINES_AFTER_PANIC);
+  }
+
+  #lines(): string[] {
     return stripVTControlCharacters(this.#text)
       .split(/\r?\n|\r/)
       .map((line) => line.replace(/[^\t\u0020-\u007e]/g, ''))
-      .filter((line) => line.trim() !== '')
-      .slice(-TAIL_LINES);
+      .filter((line) => line.trim() !== '');
   }
 
   /** The reason that a kernel which has panicked gives. */
   get panic(): string | undefined {
-    return /Kernel panic - not syncing: (.*)/.exec(this.#text)?.[1]?.trim();
+    return this.#lines()
+      .find((line) => line.includes(PANIC))
+      ?.split(PANIC)[1]
+      ?.trim();
   }
 }

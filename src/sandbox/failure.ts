@@ -11,6 +11,7 @@ const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
 /** The guest is gone, and nobody asked it to go. */
 export function goneError(console: Console, running: boolean): SandboxError {
   const panic = console.panic;
+  const tail = console.tail();
   const where = running ? 'while the application ran' : 'before the application was started';
   return new SandboxError({
     stage: running ? 'application' : 'boot',
@@ -19,9 +20,14 @@ export function goneError(console: Console, running: boolean): SandboxError {
       panic === undefined
         ? `the guest ended ${where}, without its exit status`
         : `the guest's kernel panicked ${where}: ${panic}`,
-    remedy: panic !== undefined && /memory|oom/i.test(panic) ? 'give it more memory with --memory' : DEBUG_REMEDY,
-    consoleTail: console.tail(),
+    remedy: wantsMemory(panic, running, tail) ? `give it more memory with --memory, or ${DEBUG_REMEDY}` : DEBUG_REMEDY,
+    consoleTail: tail,
   });
+}
+
+/** A kernel that cannot even set itself up for want of memory ends without a word. */
+function wantsMemory(panic: string | undefined, running: boolean, tail: readonly string[]): boolean {
+  return panic === undefined ? !running && tail.length === 0 : /memory|oom/i.test(panic);
 }
 
 /** The guest has not come as far as the application in time. */
