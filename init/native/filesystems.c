@@ -4,6 +4,7 @@
 #include "mounts.h"
 #include "processes.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,6 +22,7 @@
 
 static int proc_fd = -1;
 static int dev_fd = -1;
+static int sys_fd = -1;
 
 static char table[TABLE_BYTES];
 static struct mount_entry mounts[MAX_MOUNTS];
@@ -29,6 +31,7 @@ void filesystems_keep(void)
 {
 	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	dev_fd = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	sys_fd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 int device_open(const char *name, int flags)
@@ -78,14 +81,38 @@ static void unmount(const struct mount_entry *entry)
 	log_debug("%s (%s) stays as it is: %s", entry->target, entry->type, strerror(errno));
 }
 
-static void unmount_all(bool container)
+/* Block devices may have been written to without a file system. True where it cannot be told. */
+static bool has_block_devices(void)
 {
-	size_t count;
+	int fd = openat(sys_fd, "dev/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
 
+	if (directory == NULL) {
+		close_fd(&fd);
+		return true;
+	}
+	do {
+		entry = readdir(directory);
+	} while (entry != NULL && entry->d_name[0] == '.');
+	(void)closedir(directory);
+	return entry != NULL;
+}
+
+static bool anything_to_lose(size_t count, bool container)
+{
+	while (count-- > 0) {
+		if (mount_holds_data(&mounts[count]))
+			return true;
+	}
+	return !container && has_block_devices();
+}
+
+static void unmount_all(size_t count, bool container)
+{
 	/* Of a container it would be the whole host. What belongs to the container is synced when it is unmounted. */
 	if (!container)
 		sync();
-	count = read_mounts();
 	while (count-- > 0) {
 		if (mount_holds_data(&mounts[count]))
 			unmount(&mounts[count]);
@@ -95,14 +122,18 @@ static void unmount_all(bool container)
 void filesystems_end(bool container)
 {
 	uint64_t deadline = time_now() + END_US;
+	size_t count;
 	pid_t pid;
 
 	if (TEST_BUILD)
 		return;
+	count = read_mounts();
+	if (!anything_to_lose(count, container))
+		return;
 	/* A process of its own, because a server that does not answer makes these calls wait for ever, and nothing interrupts them. */
 	pid = fork();
 	if (pid <= 0) {
-		unmount_all(container);
+		unmount_all(count, container);
 		if (pid == 0)
 			_exit(0);
 		return;

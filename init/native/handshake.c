@@ -14,6 +14,9 @@
 /* How often an absent host is looked for where no signal would tell of it. */
 #define LOOK_US (1 * MICROSECONDS_PER_SECOND)
 
+/* A host that got its answer says SYNC at once. One that still asks after this long is another one, which came unnoticed. */
+#define ASK_AGAIN_US (5 * MICROSECONDS_PER_SECOND)
+
 enum progress { WAITING, ANSWERED, AGREED };
 
 /*
@@ -44,14 +47,23 @@ static bool answer(int fd)
 	}
 }
 
+static uint64_t answered_at;
+
+static bool wants_answer(enum progress progress)
+{
+	return progress == WAITING || time_now() - answered_at >= ASK_AGAIN_US;
+}
+
 /* Returns how far the handshake is after these bytes. */
 static enum progress take(int fd, enum progress progress, const uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
 		/* Anything but the awaited byte is noise, such as the echo of a console. */
-		if (progress == WAITING && bytes[i] == VS_HANDSHAKE_WAIT) {
-			if (answer(fd))
+		if (bytes[i] == VS_HANDSHAKE_WAIT && wants_answer(progress)) {
+			if (answer(fd)) {
 				progress = ANSWERED;
+				answered_at = time_now();
+			}
 		} else if (progress == ANSWERED && bytes[i] == VS_HANDSHAKE_SYNC) {
 			channel_prime(bytes + i + 1, size - i - 1);
 			return AGREED;

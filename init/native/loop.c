@@ -3,6 +3,7 @@
 #include "app.h"
 #include "calls.h"
 #include "channel.h"
+#include "initramfs.h"
 #include "log.h"
 #include "output.h"
 #include "processes.h"
@@ -51,7 +52,7 @@ static void turn(uint64_t deadline)
 	int timeout;
 
 	prepare(set);
-	deadline = earliest(deadline, earliest(app_deadline(), run_deadline()));
+	deadline = earliest(deadline, earliest(initramfs_deadline(), earliest(app_deadline(), run_deadline())));
 	timeout = deadline == UINT64_MAX ? -1 : poll_timeout(deadline);
 	/* What can go on without an event, such as calls that waited for room that the last turn has made. */
 	if (calls_ready() || (!output_blocked() && (streams_ready() || !output_empty())))
@@ -79,6 +80,7 @@ static void turn(uint64_t deadline)
 		streams_set_ready(1);
 	run_step();
 	app_step();
+	initramfs_step();
 	channel_resume();
 	stdin_pump();
 	output_send();

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@ void netlink_start(struct netlink_request *request, uint16_t type, uint16_t flag
 {
 	memset(request, 0, sizeof *request);
 	request->header.nlmsg_type = type;
-	request->header.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
+	request->header.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
 	request->header.nlmsg_seq = 1;
 	memcpy(request->body, fixed, size);
 	request->header.nlmsg_len = (uint32_t)NLMSG_LENGTH(size);
@@ -30,13 +31,14 @@ void netlink_attribute(struct netlink_request *request, uint16_t type, const voi
 	request->header.nlmsg_len = start + attribute.rta_len;
 }
 
-int netlink_send(struct netlink_request *request)
+union answer {
+	struct nlmsghdr header;
+	uint8_t bytes[8192];
+};
+
+/* Sends a request and receives the first message of its answer. 0 or an errno value; the answer may be an error, too. */
+static int exchange(const struct netlink_request *request, union answer *answer)
 {
-	union {
-		struct nlmsghdr header;
-		uint8_t bytes[4096];
-	} answer;
-	struct nlmsgerr result;
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	ssize_t size;
 	int error = 0;
@@ -44,21 +46,49 @@ int netlink_send(struct netlink_request *request)
 
 	if (fd < 0)
 		return errno;
-	if (sendto(fd, request, request->header.nlmsg_len, 0, (const struct sockaddr *)&kernel, sizeof kernel) < 0) {
+	/* The request is carried out within sendto(), so its answer is there when that returns: no wait to bound. */
+	if (sendto(fd, request, request->header.nlmsg_len, 0, (const struct sockaddr *)&kernel, sizeof kernel) < 0 ||
+	    (size = recv(fd, answer, sizeof *answer, MSG_DONTWAIT)) < 0)
 		error = errno;
-		goto out;
-	}
-	/* The request is carried out within sendto(), so its answer is there: no wait to bound. */
-	size = recv(fd, &answer, sizeof answer, MSG_DONTWAIT);
-	if (size < 0) {
-		error = errno;
-	} else if ((size_t)size < NLMSG_LENGTH(sizeof result) || answer.header.nlmsg_type != NLMSG_ERROR) {
+	else if ((size_t)size < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
 		error = EPROTO;
-	} else {
-		memcpy(&result, answer.bytes + NLMSG_LENGTH(0), sizeof result);
+	if (error == 0 && answer->header.nlmsg_type == NLMSG_ERROR) {
+		struct nlmsgerr result;
+
+		memcpy(&result, answer->bytes + NLMSG_LENGTH(0), sizeof result);
 		error = -result.error;
 	}
-out:
 	close_fd(&fd);
 	return error;
+}
+
+int netlink_send(struct netlink_request *request)
+{
+	static union answer answer;
+
+	request->header.nlmsg_flags |= NLM_F_ACK;
+	return exchange(request, &answer);
+}
+
+int netlink_interface(const char *name, int *index)
+{
+	static union answer answer;
+	const struct ifinfomsg fixed = {.ifi_family = AF_UNSPEC};
+	struct ifinfomsg found;
+	struct netlink_request request;
+	size_t size = strlen(name) + 1;
+	int error;
+
+	if (size == 1 || size > IF_NAMESIZE)
+		return ENODEV;
+	netlink_start(&request, RTM_GETLINK, 0, &fixed, sizeof fixed);
+	netlink_attribute(&request, IFLA_IFNAME, name, size);
+	error = exchange(&request, &answer);
+	if (error != 0)
+		return error;
+	if (answer.header.nlmsg_type != RTM_NEWLINK)
+		return EPROTO;
+	memcpy(&found, answer.bytes + NLMSG_LENGTH(0), sizeof found);
+	*index = found.ifi_index;
+	return 0;
 }

@@ -18,5 +18,10 @@ void netlink_start(struct netlink_request *request, uint16_t type, uint16_t flag
 void netlink_attribute(struct netlink_request *request, uint16_t type, const void *data, size_t size);
 /* Sends it and waits for the kernel's answer, which comes at once. 0 or an errno value. */
 int netlink_send(struct netlink_request *request);
+/*
+ * Finds an interface's number. 0 or an errno value. Not by if_nametoindex(): for a name it does not know the kernel then starts
+ * modprobe, in the hope that a module makes such an interface, and waits for it.
+ */
+int netlink_interface(const char *name, int *index);
 
 #endif

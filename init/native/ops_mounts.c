@@ -1,6 +1,7 @@
 /* Operations on the tree of mounts. */
 #include "operations.h"
 
+#include "initramfs.h"
 #include "place.h"
 
 #include <dirent.h>
@@ -14,6 +15,16 @@
 
 /* An initramfs is shallow; a deeper directory is left alone. */
 #define MAX_DEPTH 24
+
+/*
+ * Emptying it takes some ten milliseconds, which are worth more while an application starts than later, and a short one does not miss
+ * the memory.
+ */
+#define EMPTY_AFTER_US (1 * MICROSECONDS_PER_SECOND)
+
+/* The old root, whose files are memory that the application should have. */
+static int initramfs = -1;
+static uint64_t initramfs_due;
 
 int op_mount(struct call *call)
 {
@@ -86,20 +97,32 @@ static void empty_directory(int fd, dev_t device, int depth)
 	(void)closedir(directory);
 }
 
-/* The old root's files are memory that the application should have. Takes the descriptor. */
-static void empty_initramfs(int old_root)
+uint64_t initramfs_deadline(void)
+{
+	return initramfs >= 0 ? initramfs_due : UINT64_MAX;
+}
+
+void initramfs_step(void)
+{
+	struct stat status;
+	int fd = initramfs;
+
+	if (fd < 0 || time_now() < initramfs_due)
+		return;
+	initramfs = -1;
+	if (fstat(fd, &status) < 0)
+		close_fd(&fd);
+	else
+		empty_directory(fd, status.st_dev, 0);
+}
+
+/* Whether a root is one of this init's own, and not somebody's files. */
+static bool is_initramfs(int root)
 {
 	struct statfs filesystem;
-	struct stat status;
 
-	/* Anything but an initramfs is somebody's files. */
-	if (fstatfs(old_root, &filesystem) < 0 || fstat(old_root, &status) < 0 ||
-	    ((unsigned long)filesystem.f_type != RAMFS_MAGIC && (unsigned long)filesystem.f_type != TMPFS_MAGIC) ||
-	    place() != PLACE_MACHINE) {
-		close_fd(&old_root);
-		return;
-	}
-	empty_directory(old_root, status.st_dev, 0);
+	return place() == PLACE_MACHINE && fstatfs(root, &filesystem) == 0 &&
+	       ((unsigned long)filesystem.f_type == RAMFS_MAGIC || (unsigned long)filesystem.f_type == TMPFS_MAGIC);
 }
 
 int op_switch_root(struct call *call)
@@ -126,6 +149,11 @@ int op_switch_root(struct call *call)
 		(void)!chdir("/");
 		return error;
 	}
-	empty_initramfs(old_root);
+	if (initramfs < 0 && is_initramfs(old_root)) {
+		initramfs = old_root;
+		initramfs_due = time_now() + EMPTY_AFTER_US;
+	} else {
+		close_fd(&old_root);
+	}
 	return 0;
 }

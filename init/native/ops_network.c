@@ -36,9 +36,9 @@ int op_link_up(struct call *call)
 
 	if (error != 0)
 		return error;
-	fixed.ifi_index = (int)if_nametoindex(interface);
-	if (fixed.ifi_index == 0)
-		return call_fail(call, errno, "if_nametoindex(%s)", interface);
+	error = netlink_interface(interface, &fixed.ifi_index);
+	if (error != 0)
+		return call_fail(call, error, "interface(%s)", interface);
 	netlink_start(&request, RTM_NEWLINK, 0, &fixed, sizeof fixed);
 	error = netlink_send(&request);
 	if (error != 0)
@@ -58,6 +58,7 @@ int op_address(struct call *call)
 	struct netlink_request request;
 	struct ip_address ip;
 	struct ip_address all;
+	int index;
 
 	if (error != 0)
 		return error;
@@ -69,9 +70,10 @@ int op_address(struct call *call)
 	fixed.ifa_prefixlen = (uint8_t)prefix;
 	/* Nobody else has chosen addresses for this link, and duplicate detection would make this one useless for a second. */
 	fixed.ifa_flags = ip.family == AF_INET6 ? IFA_F_NODAD : 0;
-	fixed.ifa_index = if_nametoindex(interface);
-	if (fixed.ifa_index == 0)
-		return call_fail(call, errno, "if_nametoindex(%s)", interface);
+	error = netlink_interface(interface, &index);
+	if (error != 0)
+		return call_fail(call, error, "interface(%s)", interface);
+	fixed.ifa_index = (uint32_t)index;
 	netlink_start(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &fixed, sizeof fixed);
 	netlink_attribute(&request, IFA_LOCAL, ip.bytes, ip.size);
 	netlink_attribute(&request, IFA_ADDRESS, ip.bytes, ip.size);
@@ -95,7 +97,7 @@ int op_route(struct call *call)
 	struct netlink_request request;
 	struct ip_address to;
 	struct ip_address via;
-	uint32_t index;
+	int index;
 
 	if (error != 0)
 		return error;
@@ -103,9 +105,9 @@ int op_route(struct call *call)
 		return call_fail(call, EINVAL, "route(%s, %s/%u)", interface, target, prefix);
 	if (gateway[0] != '\0' && (!parse_ip(&via, gateway) || via.family != to.family))
 		return call_fail(call, EINVAL, "route(%s, %s/%u, %s)", interface, target, prefix, gateway);
-	index = if_nametoindex(interface);
-	if (index == 0)
-		return call_fail(call, errno, "if_nametoindex(%s)", interface);
+	error = netlink_interface(interface, &index);
+	if (error != 0)
+		return call_fail(call, error, "interface(%s)", interface);
 	fixed.rtm_family = to.family;
 	fixed.rtm_dst_len = (uint8_t)prefix;
 	/* Without a gateway the target is on the link itself. */
