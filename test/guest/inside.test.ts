@@ -1,0 +1,239 @@
+/** What the command finds around itself. One boot tells many facts, one a line. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { homedir, userInfo } from 'node:os';
+import { before, describe, it } from 'node:test';
+import { embedded } from '../helpers/connections.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { assertRun, runSandbox } from '../helpers/run.js';
+
+/** Each fact is a shell command; its first line, or what it fails with, is the answer. */
+type Facts = Readonly<Record<string, string>>;
+
+/** Asks for all of `facts` in one sandbox. */
+async function askInside<T extends Facts>(args: readonly string[], facts: T): Promise<Record<keyof T, string>> {
+  const script = Object.values(facts)
+    .map((command) => `printf '%s\\n' "$( { ${command} ; } 2>&1 | head -n 1)"`)
+    .join('\n');
+  const { code, out, stderr } = await runSandbox(['-c', embedded.uri, ...args, '--', 'sh', '-c', script]);
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr, '');
+  const answers = out.split('\n');
+  return Object.fromEntries(Object.keys(facts).map((name, index) => [name, answers[index] ?? ''])) as Record<
+    keyof T,
+    string
+  >;
+}
+
+const CAPABILITIES = {
+  inheritable: 'grep CapInh /proc/self/status',
+  permitted: 'grep CapPrm /proc/self/status',
+  effective: 'grep CapEff /proc/self/status',
+  bounding: 'grep CapBnd /proc/self/status',
+  ambient: 'grep CapAmb /proc/self/status',
+} as const;
+
+function assertCapabilities(found: Record<keyof typeof CAPABILITIES, string>, has: 'none' | 'all'): void {
+  for (const line of [found.permitted, found.effective, found.bounding]) {
+    const value = BigInt(`0x${line.split('\t')[1]}`);
+    // CAP_SETPCAP, and the highest that the guest's kernel knows, are those that only a full set has.
+    if (has === 'all') assert.ok(value >= (1n << 41n) - 1n && (value & (1n << 8n)) !== 0n, line);
+    else assert.equal(value, 0n, line);
+  }
+  assert.match(found.inheritable, /\t0{16}$/);
+  if (has === 'none') assert.match(found.ambient, /\t0{16}$/);
+}
+
+const WRITABLE = ['/tmp', '/run', '/dev/shm'];
+
+describe('inside, as root', { skip: embedded.skip }, () => {
+  const name = uniqueName();
+  const facts = {
+    ...CAPABILITIES,
+    ids: 'id',
+    hostname: 'hostname || cat /proc/sys/kernel/hostname',
+    hostnameFile: 'cat /proc/sys/kernel/hostname',
+    parent: 'cat /proc/1/comm',
+    cwd: 'pwd',
+    environment: `env | grep -vE '^(_|PWD|OLDPWD|SHLVL)=' | sort | tr '\\n' ' '`,
+    kernelArguments: 'cat /proc/cmdline',
+    write: 'touch /virt-sandbox-test-was-here && echo written',
+    rootOptions: `grep ' / ' /proc/mounts | tail -n 1`,
+    remount: 'mount -o remount,rw / && echo remounted',
+    loFlags: 'cat /sys/class/net/lo/flags',
+    links: 'ls /sys/class/net | tr "\\n" " "',
+    lo: 'busybox ping -c 1 -W 2 127.0.0.1 >/dev/null && echo up || cat /sys/class/net/lo/operstate',
+    descriptors: 'ls /proc/self/fd | tr "\\n" " "',
+    devFd: 'readlink /dev/fd; echo through | cat /dev/fd/0',
+    devStdout: 'echo through > /dev/stdout',
+    processes: 'ls /proc/1/status',
+    sys: 'ls -d /sys/class',
+    tty: 'tty',
+    ptmx: 'ls -l /dev/pts/ptmx | cut -c1-10',
+    null: 'echo gone > /dev/null; echo there',
+    date: 'date +%s',
+    ...Object.fromEntries(
+      WRITABLE.flatMap((path) => [
+        [`type ${path}`, `grep ' ${path} ' /proc/mounts | tail -n 1 | cut -d' ' -f3`],
+        [`empty ${path}`, `ls -A ${path}`],
+      ]),
+    ),
+    'write /tmp': 'echo kept > /tmp/x && cat /tmp/x',
+    'write /dev/shm': 'echo kept > /dev/shm/x && cat /dev/shm/x',
+    'mode /tmp': 'stat -c %a /tmp',
+    'mode /dev/shm': 'stat -c %a /dev/shm',
+    'no orphan': 'sh -c "sleep 0.1 & "; sleep 1; ps -o stat= 2>/dev/null | grep -c Z; true',
+    hostFile: 'cat /etc/passwd | head -n 1',
+    random: 'head -c 16 /dev/urandom | wc -c',
+  } as const;
+  let found: Record<string, string> = {};
+  before(async () => {
+    found = await askInside(['-n', name], facts);
+  });
+
+  it('is who called, with the same groups', () => {
+    const id = execFileSync('id', { encoding: 'utf8' }).trim();
+    assert.equal(found['ids'], id);
+  });
+
+  it('has no capability, not even as root', () => {
+    assertCapabilities(found as Record<keyof typeof CAPABILITIES, string>, 'none');
+  });
+
+  it('is called as its domain', () => assert.equal(found['hostnameFile'], name));
+
+  it('has the usual environment and nothing of the kernel arguments', () => {
+    const { username } = userInfo();
+    const variables = [
+      `HOME=${process.env['HOME'] ?? homedir()}`,
+      `LOGNAME=${username}`,
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      `USER=${username}`,
+      `USERNAME=${username}`,
+    ];
+    assert.equal(found['environment']?.trim(), variables.join(' '));
+  });
+
+  it('has nothing that a person wrote on the kernel command line', () => {
+    assert.doesNotMatch(found['kernelArguments'] ?? '', /printf|sh -c|PATH|HOME/);
+  });
+
+  it('begins in the home directory', () => assert.equal(found['cwd'], process.env['HOME'] ?? homedir()));
+
+  it('cannot write to the root', () => {
+    assert.match(found['write'] ?? '', /Read-only file system|Permission denied/);
+    assert.match(found['rootOptions'] ?? '', / \/ 9p ro[, ]/);
+    assert.doesNotMatch(found['remount'] ?? '', /remounted/);
+  });
+
+  it('sees the files of the host', () => {
+    assert.equal(found['hostFile'], execFileSync('head', ['-n', '1', '/etc/passwd'], { encoding: 'utf8' }).trim());
+  });
+
+  for (const path of WRITABLE) {
+    it(`has an empty tmpfs on ${path}`, () => {
+      assert.equal(found[`type ${path}`], 'tmpfs');
+      assert.equal(found[`empty ${path}`], '');
+    });
+  }
+
+  it('can write where everybody may', () => {
+    assert.deepEqual(
+      ['write /tmp', 'write /dev/shm', 'mode /tmp', 'mode /dev/shm'].map((fact) => found[fact]),
+      ['kept', 'kept', '1777', '1777'],
+    );
+  });
+
+  it('has its loopback interface up, and no other', () => {
+    assert.equal(Number(found['loFlags']) & 1, 1);
+    assert.equal(found['links']?.trim(), 'lo');
+    assert.match(found['lo'] ?? '', /^(up|unknown)$/);
+  });
+
+  it('has /proc, /sys, /dev/fd, /dev/pts and no terminal', () => {
+    assert.equal(found['processes'], '/proc/1/status');
+    assert.equal(found['sys'], '/sys/class');
+    assert.equal(found['devFd'], '/proc/self/fd');
+    assert.equal(found['devStdout'], 'through');
+    assert.equal(found['null'], 'there');
+    assert.equal(found['ptmx'], 'crw-rw-rw-');
+    assert.equal(found['tty'], 'not a tty');
+  });
+
+  it('has the time of the host and random numbers', () => {
+    assert.ok(Math.abs(Number(found['date']) - Date.now() / 1000) < 60, found['date']);
+    assert.equal(found['random'], '16');
+  });
+
+  it('has no process that nobody waits for', () => assert.equal(found['no orphan'], '0'));
+
+  it('inherits three descriptors and no more', () => assert.match(found['descriptors'] ?? '', /^0 1 2( 3)?\s*$/));
+});
+
+describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => {
+  it('-p stays root with every capability, and still cannot write to the root', async () => {
+    const found = await askInside(['-p'], {
+      ...CAPABILITIES,
+      user: 'id -u; id -g',
+      mount: 'mount -t tmpfs none /mnt && echo mounted',
+      remount: 'mount -o remount,rw / 2>&1; touch /etc/virt-sandbox-test-was-here && echo written',
+      device: 'ls /dev/mem',
+    });
+    assertCapabilities(found, 'all');
+    assert.equal(found.user, '0');
+    assert.equal(found.mount, 'mounted');
+    assert.doesNotMatch(found.remount, /written/);
+  });
+
+  it('-p cannot write to the root even after it was remounted, because the host refuses', async () => {
+    const script = 'mount -o remount,rw /; touch /etc/virt-sandbox-test-was-here; echo $?; ls /etc/virt-sandbox-test*';
+    const { out } = await runSandbox(['-c', embedded.uri, '-p', '--', 'sh', '-c', script]);
+    assert.equal(out, '1\n');
+  });
+
+  it('-S runs as that user, with that user’s home, groups and no capability', async () => {
+    const found = await askInside(['-S', 'nobody'], {
+      ...CAPABILITIES,
+      ids: 'id',
+      names: 'echo $USER $LOGNAME $HOME',
+      cwd: 'pwd',
+      tmp: 'touch /tmp/mine && stat -c %U /tmp/mine',
+      shadow: 'cat /etc/shadow',
+    });
+    assertCapabilities(found, 'none');
+    const [, , uid, gid, , home] = execFileSync('getent', ['passwd', 'nobody'], { encoding: 'utf8' }).trim().split(':');
+    assert.match(found.ids, new RegExp(`^uid=${uid}\\(nobody\\) gid=${gid}\\(`));
+    assert.equal(found.ids.includes('root'), false);
+    assert.equal(found.names, `nobody nobody ${home}`);
+    assert.equal(found.cwd, '/');
+    assert.equal(found.tmp, 'nobody');
+    assert.match(found.shadow, /Permission denied/);
+  });
+
+  it('-e sets variables, the last of a name wins, and an equals sign is part of a value', async () => {
+    const args = ['-e', 'A=1', '-e', 'B=x=y z', '--env', 'A=2', '-e', 'EMPTY=', '-e', 'HOME=/srv'];
+    const found = await askInside(args, { all: 'echo "$A|$B|$EMPTY|$HOME|$(env | grep -c ^EMPTY=)"' });
+    assert.equal(found.all, '2|x=y z||/srv|1');
+  });
+
+  it('--cwd begins there', async () => {
+    assertRun(await runSandbox(['-c', embedded.uri, '--cwd', '/usr/share', '--', 'pwd']), 0, '/usr/share\n');
+  });
+
+  it('--memory and --vcpus make the machine', async () => {
+    const found = await askInside(['--memory', '300', '--vcpus', '2'], {
+      processors: 'nproc',
+      memory: `sed -n 's/^MemTotal: *//p' /proc/meminfo`,
+    });
+    assert.equal(found.processors, '2');
+    const kib = Number.parseInt(found.memory, 10);
+    assert.ok(kib > 180_000 && kib < 300 * 1024, found.memory);
+  });
+
+  it('hands on arguments as they are', async () => {
+    const words = ['', ' two  words ', 'new\nline', '*', '$HOME', '"', "'", 'ä€😀', '--', '-v'];
+    const result = await runSandbox(['-c', embedded.uri, '--', 'printf', '[%s]', ...words]);
+    assertRun(result, 0, words.map((word) => `[${word}]`).join(''));
+  });
+});

@@ -1,0 +1,102 @@
+/** Standard input and output, byte for byte. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createCipheriv, createHash } from 'node:crypto';
+import { openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { assertRun, environment, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+const MIB = 1 << 20;
+
+/** Bytes of every value, in no order. */
+function noise(size: number): Buffer {
+  return createCipheriv('aes-256-ctr', Buffer.alloc(32, 7), Buffer.alloc(16)).update(Buffer.alloc(size));
+}
+
+function sha256(data: Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+for (const way of [embedded, system]) {
+  describe(`streams over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+    it('carries 10 MiB from stdin to stdout unchanged', async () => {
+      const data = noise(10 * MIB);
+      const result = await runSandbox(['-c', way.uri, '--', 'cat'], { input: data });
+      assert.equal(result.code, 0, result.stderr);
+      assert.equal(result.stdout.length, data.length);
+      assert.equal(sha256(result.stdout), sha256(data));
+    });
+  });
+}
+
+describe('streams', { skip: embedded.skip, concurrency: 2 }, () => {
+  const run = (...command: string[]) => runSandbox(['-c', embedded.uri, '--', ...command]);
+
+  it('gives the end of /dev/null at once', async () => assertRun(await run('cat'), 0, ''));
+
+  it('gives the end of a pipe behind its last byte, without a newline', async () => {
+    assertRun(await runSandbox(['-c', embedded.uri, '--', 'cat'], { input: 'one\ntwo' }), 0, 'one\ntwo');
+  });
+
+  it('does not wait for the end of stdin when the command ends', async () => {
+    assertRun(
+      await runSandbox(['-c', embedded.uri, '--', 'echo', 'done'], { input: 'open', timeout: 60_000 }),
+      0,
+      'done\n',
+    );
+  });
+
+  it('reads a file that stdin is', async (t) => {
+    const file = join(scratchDirectory(t), 'input');
+    writeFileSync(file, noise(MIB));
+    const child = spawn(PROGRAM, ['-c', embedded.uri, '--', 'sha256sum'], {
+      stdio: [openSync(file, 'r'), 'pipe', 'inherit'],
+      env: environment(),
+    });
+    let out = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+    });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    assert.deepEqual({ code, out }, { code: 0, out: `${sha256(noise(MIB))}  -\n` });
+  });
+
+  it('keeps stdout and stderr apart and whole when both are long', async () => {
+    const script = 'seq 1 200000 & seq 200001 400000 >&2; wait';
+    const result = await run('sh', '-c', script);
+    const numbers = (from: number) => `${Array.from({ length: 200_000 }, (_, index) => from + index).join('\n')}\n`;
+    assert.equal(result.code, 0);
+    assert.ok(result.out === numbers(1), 'stdout is whole');
+    assert.ok(result.stderr === numbers(200_001), 'stderr is whole');
+  });
+
+  it('hands over what was written just before the end', async () => {
+    const result = await run('head', '-c', String(2 * MIB), '/dev/zero');
+    assert.equal(result.stdout.length, 2 * MIB);
+  });
+
+  it('ends when nobody reads its output any more', async () => {
+    const name = uniqueName();
+    const running = startSandbox(['-c', embedded.uri, '-n', name, '--', 'yes']);
+    await running.until(/y\ny\n/);
+    running.child.stdout?.destroy();
+    const { code } = await running.result;
+    // 128 + SIGPIPE, as `yes | head` has it in a shell.
+    assert.equal(code, 141);
+    await assertNothingLeft(name);
+  });
+
+  it('waits for a slow reader and loses nothing', async () => {
+    const running = startSandbox(['-c', embedded.uri, '--', 'head', '-c', String(8 * MIB), '/dev/zero']);
+    running.child.stdout?.pause();
+    await new Promise((resolve) => setTimeout(resolve, 6000));
+    running.child.stdout?.resume();
+    const { code, stdout } = await running.result;
+    assert.deepEqual({ code, bytes: stdout.length }, { code: 0, bytes: 8 * MIB });
+  });
+});

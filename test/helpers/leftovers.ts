@@ -1,0 +1,75 @@
+/** What a sandbox may have left behind: looked for by its own name only, since others run beside it. */
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { environment } from './run.js';
+
+/** libvirt ends a QEMU whose launcher was killed after the launcher is gone; a loaded machine takes its time. */
+const GONE_MS = 15_000;
+
+/** Where root's sandboxes have their directories. */
+export const ROOT_STATE = '/run/libvirt-sandbox';
+
+/** A name that no other sandbox has. */
+export function uniqueName(): string {
+  return `test-${randomBytes(4).toString('hex')}`;
+}
+
+/** Every process that has `text` in one of its arguments, as `PID COMMAND LINE`. */
+export function processesWith(text: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return words.some((word) => word.includes(text)) ? [`${pid} ${words.join(' ').trim()}`] : [];
+      } catch {
+        // It ended while it was looked at.
+        return [];
+      }
+    });
+}
+
+/** The PID of the QEMU of a sandbox; undefined when there is none. */
+export function qemuOf(name: string): number | undefined {
+  const found = processesWith(`guest=${name},`)[0];
+  return found === undefined ? undefined : Number.parseInt(found, 10);
+}
+
+/** Names of the domains that a daemon runs. */
+export async function domainsOf(uri: string, through: readonly string[] = [], env = {}): Promise<string[]> {
+  const [command = '', ...args] = [...through, 'virsh', '-q', '-c', uri, 'list', '--all', '--name'];
+  const { stdout } = await promisify(execFile)(command, args, { env: environment(env), timeout: 20_000 });
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+/** Every file and directory called `name` in `directory` and below. */
+function filesWith(directory: string, name: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) => basename(path) === name);
+}
+
+export interface WhereLeft {
+  /** A directory that the directory of its state was in, at any depth. */
+  readonly state?: string;
+  /** The daemon's domains. */
+  readonly domains?: () => Promise<string[]>;
+}
+
+/** Expects that nothing is left of the sandbox `name`, now or in a moment. */
+export async function assertNothingLeft(name: string, where: WhereLeft = {}): Promise<void> {
+  const look = async () => [
+    ...processesWith(name),
+    ...filesWith(where.state ?? ROOT_STATE, name),
+    ...((await where.domains?.()) ?? []).filter((domain) => domain === name),
+  ];
+  let left = await look();
+  for (const deadline = Date.now() + GONE_MS; left.length > 0 && Date.now() < deadline; left = await look())
+    await sleep(100);
+  assert.deepEqual(left, [], `sandbox ${name} left something behind`);
+}

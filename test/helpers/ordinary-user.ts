@@ -1,0 +1,99 @@
+/** An ordinary user with a home, a runtime directory and, when libvirt starts one, a libvirtd of its own. */
+
+import { execFile, execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { domainsOf, type WhereLeft } from './leftovers.js';
+import { PROGRAM, REPOSITORY, type RunOptions } from './run.js';
+
+/** nobody and nogroup: libvirt's daemon crashes for a user that the host does not know. */
+const UID = 65_534;
+const GID = 65_534;
+/** A supplementary group. */
+const GROUP = 54_323;
+
+export class OrdinaryUser {
+  readonly uid = UID;
+  readonly gid = GID;
+  readonly group = GROUP;
+  readonly home: string;
+  /** What sandboxes of this user are run with. */
+  readonly options: RunOptions;
+
+  private constructor(directory: string, program: string) {
+    this.home = directory;
+    const env = {
+      HOME: this.home,
+      USER: undefined,
+      LOGNAME: undefined,
+      XDG_RUNTIME_DIR: join(directory, 'run'),
+      XDG_CACHE_HOME: undefined,
+      XDG_CONFIG_HOME: undefined,
+    };
+    const through = ['setpriv', `--reuid=${this.uid}`, `--regid=${this.gid}`, `--groups=${this.group}`, '--'];
+    this.options = { program, env, through, cwd: directory };
+  }
+
+  /** The caller must be root. End it with {@link end}. */
+  static async create(): Promise<OrdinaryUser> {
+    const directory = mkdtempSync(join(tmpdir(), 'vs-'));
+    chmodSync(directory, 0o755);
+    mkdirSync(join(directory, 'run'), { mode: 0o700 });
+    for (const path of [directory, join(directory, 'run')]) chownSync(path, UID, GID);
+    return new OrdinaryUser(directory, await programFor(directory));
+  }
+
+  /** For assertNothingLeft. */
+  get where(): WhereLeft {
+    const { through = [], env = {} } = this.options;
+    return {
+      state: this.home,
+      domains: () => domainsOf('qemu:///session', through, env),
+    };
+  }
+
+  /** Ends the daemons that libvirt has started for this user, and removes all that was the user's. */
+  async end(): Promise<void> {
+    const directory = join(this.home, 'run/libvirt');
+    const files = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.pid')) : [];
+    for (const file of files) await endDaemon(Number.parseInt(readFileSync(join(directory, file), 'utf8'), 10));
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function endDaemon(pid: number): Promise<void> {
+  const isThere = () => {
+    try {
+      // A PID file may be stale, and its number somebody else's by now.
+      return /libvirtd|virtlogd/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    } catch {
+      return false;
+    }
+  };
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!isThere()) return;
+    process.kill(pid, signal);
+    for (let tries = 0; tries < 50 && isThere(); tries += 1) await sleep(100);
+  }
+}
+
+/** The program where that user can reach it: a clone may be in a directory that is root's alone, and then it is installed elsewhere. */
+async function programFor(directory: string): Promise<string> {
+  try {
+    execFileSync('setpriv', [`--reuid=${UID}`, '--clear-groups', 'test', '-r', `${REPOSITORY}dist/native/init`]);
+    return PROGRAM;
+  } catch {
+    const prefix = join(directory, 'prefix');
+    await promisify(execFile)('make', ['install', `PREFIX=${prefix}`], { cwd: REPOSITORY });
+    return join(prefix, 'bin/virt-sandbox');
+  }
+}
+
+/** Why no sandbox can be run as another user here, or false. */
+export function unlessOrdinaryUser(): string | false {
+  if (process.geteuid?.() !== 0) return 'only root can become another user';
+  return existsSync('/usr/sbin/libvirtd') ? false : 'there is no libvirtd to be started for a session';
+}
