@@ -1,7 +1,9 @@
 /** The local side of the application's streams: standard input and output, the terminal, signals. */
+import { once } from 'node:events';
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
-import { finished } from 'node:stream/promises';
-import { isSystemError } from '../errors.js';
+import type { Readable, Writable } from 'node:stream';
+import { isatty } from 'node:tty';
+import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 
 /** Ctrl+] */
@@ -18,18 +20,44 @@ const FORWARDED: readonly NodeJS.Signals[] = [
   'SIGCONT',
 ];
 
-/** Copies a stream of the application to a descriptor of this process, whose reader may be slow or gone. */
-export async function copyOut(from: NodeJS.ReadableStream, fd: 1 | 2): Promise<void> {
-  // process.stdout writes to a pipe synchronously, and would keep this process from everything else while the reader is slow.
-  const to = createWriteStream('', { fd, autoClose: false, highWaterMark: 1 << 18 });
-  from.pipe(to);
+/**
+ * Copies a stream of the application to a descriptor of this process, at the pace of whoever reads it.
+ * @throws {ReaderGone} when nobody reads any more
+ * @throws {SandboxError} `output-failed`
+ */
+export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
+  const to = outputOf(fd);
+  let failure: Error | undefined;
+  // It may come at any time, also while nothing is being written.
+  to.on('error', (error) => {
+    failure ??= error;
+  });
   try {
-    await finished(to);
+    for await (const chunk of from) {
+      if (failure) throw failure;
+      if (!to.write(chunk)) await once(to, 'drain');
+    }
+    await new Promise<void>((resolve, reject) => to.write('', (error) => (error ? reject(error) : resolve())));
   } catch (error) {
-    if (!isSystemError(error, 'EPIPE')) throw error;
-    // Nobody reads any more; the application hears of it by the end of its sandbox, as from SIGPIPE.
-    throw new ReaderGone();
+    if (isSystemError(error, 'EPIPE')) throw new ReaderGone();
+    throw new SandboxError({
+      stage: 'application',
+      code: 'output-failed',
+      message: `the application's ${fd === 1 ? 'output' : 'error output'} cannot be written: ${messageOf(error)}`,
+      remedy: 'see to it that there is room where it goes',
+      cause: error,
+    });
   }
+}
+
+/**
+ * Node's own stream for a terminal or a pipe, which it writes to without blocking (and puts the descriptor back as it was when it ends). For a
+ * file its own stream takes a short write, as on a full disk, for a whole one; a file stream does not.
+ */
+function outputOf(fd: 1 | 2): Writable {
+  const status = fstatSync(fd);
+  if (status.isFIFO() || status.isSocket() || isatty(fd)) return fd === 1 ? process.stdout : process.stderr;
+  return createWriteStream('', { fd, autoClose: false });
 }
 
 /** The reader of our output has gone. */
@@ -65,6 +93,8 @@ export function attachTerminal(sandbox: Sandbox, onLeave: () => void): () => voi
 
 /** Rows and columns of the local terminal. */
 export function terminalSize(): [number, number] {
+  // Looking at process.stdout is what makes Node set it up.
+  if (!isatty(1)) return [24, 80];
   return [process.stdout.rows || 24, process.stdout.columns || 80];
 }
 

@@ -49,6 +49,7 @@ export async function run(args: Arguments): Promise<number> {
 /** Serves a running sandbox to its end. */
 async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
   let forced: number | undefined;
+  let broken: unknown;
   const end = (exitCode: number) => {
     forced ??= exitCode;
     void sandbox.stop();
@@ -60,7 +61,12 @@ async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
   const copies = [copyOut(sandbox.stdout, 1), copyOut(sandbox.stderr, 2)];
   for (const copy of copies) {
     copy.catch((error: unknown) => {
+      // The application hears of it by the end of its sandbox, as it would from SIGPIPE.
       if (error instanceof ReaderGone) end(128 + constants.signals.SIGPIPE);
+      else {
+        broken ??= error;
+        void sandbox.stop();
+      }
     });
   }
   try {
@@ -69,7 +75,7 @@ async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
     return exitCode;
   } catch (error) {
     if (forced !== undefined) return forced;
-    throw error;
+    throw broken ?? error;
   } finally {
     detach();
     release();
