@@ -64,8 +64,8 @@ test: setup-test build check build/.tests
 	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
 	node scripts/test.mjs $(ONLY)
 
-bench: setup-bench build
-	node scripts/bench.mjs
+bench: setup-bench build build/.tests
+	@node scripts/bench.mjs $(BENCH)
 
 clean:
 	rm -rf build dist node_modules/.installed

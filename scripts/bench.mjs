@@ -1,0 +1,19 @@
+// Runs the benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json]
+//
+// They need a libvirtd; where none answers, one is started here and ended here.
+import process from 'node:process';
+import { bench } from '../build/src/bench/main.js';
+import { startSystemLibvirt } from './test-libvirtd.mjs';
+
+const libvirt = process.geteuid() === 0 ? await startSystemLibvirt() : undefined;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, async () => {
+    await libvirt?.stop();
+    process.exit(1);
+  });
+}
+try {
+  process.exitCode = await bench(process.argv.slice(2));
+} finally {
+  await libvirt?.stop();
+}

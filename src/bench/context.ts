@@ -1,0 +1,54 @@
+/** What every benchmark needs to know. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { findInPath, packageDirectory } from '../programs.js';
+import type { Progress } from './run.js';
+
+export interface Context {
+  readonly runs: number;
+  /** The program as it is installed. */
+  readonly program: string;
+  /** What `--dry-run --json` says of the image that is booted. */
+  readonly image: ImageFacts;
+  /** A directory that is removed in the end, and that everybody may read. */
+  readonly scratch: string;
+  readonly progress: Progress;
+  /** virtme-ng, or why it is not compared with. */
+  readonly virtme: Virtme;
+}
+
+export interface ImageFacts {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly kernelVersion: string;
+  readonly uri: string;
+  readonly acceleration: string;
+}
+
+export type Virtme = { readonly program: string; readonly kernel: string } | { readonly missing: string };
+
+export function programPath(): string {
+  return join(packageDirectory(), 'bin', 'virt-sandbox');
+}
+
+/** Builds the image where it is not in the store. */
+export function imageFacts(program: string): ImageFacts {
+  const text = execFileSync(program, ['--dry-run', '--json', '--', '/bin/true'], { encoding: 'utf8' });
+  return JSON.parse(text) as ImageFacts;
+}
+
+export function findVirtme(kernelVersion: string): Virtme {
+  const program = findInPath('vng');
+  if (program === undefined) return { missing: 'virtme-ng is not installed (scripts/setup bench)' };
+  const kernel = `/boot/vmlinuz-${kernelVersion}`;
+  return existsSync(kernel) ? { program, kernel } : { missing: `${kernel}, which vng could boot, is not there` };
+}
+
+/** How Debian's virtme-ng runs a command as fast as it can without KVM. */
+export function virtmeArgv(
+  virtme: { readonly program: string; readonly kernel: string },
+  ...command: string[]
+): [string, ...string[]] {
+  return [virtme.program, '--run', virtme.kernel, '--disable-kvm', '--', ...command];
+}
