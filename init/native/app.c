@@ -45,11 +45,6 @@ int app_poll_fd(void)
 	return report_fd;
 }
 
-bool app_started(void)
-{
-	return state == APP_RUNNING || state == APP_ENDED;
-}
-
 static void close_ends(struct ends *ends)
 {
 	close_fd(&ends->in);

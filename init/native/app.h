@@ -12,8 +12,6 @@ void app_exec_event(void);
 /* For every child that was reaped; other children than the application are ignored. */
 void app_reaped(pid_t pid, int status);
 
-/* Whether it has been started, so that its streams may be served. */
-bool app_started(void);
 /* Looks at what is to be done by now; call it in every turn. */
 void app_step(void);
 /* When app_step() has to be called next at the latest, or UINT64_MAX. */

@@ -70,11 +70,14 @@ static size_t read_mounts(void)
 	return mounts_parse(table, mounts, MAX_MOUNTS);
 }
 
-static void unmount(const struct mount_entry *entry)
+static void unmount(const struct mount_entry *entry, bool container)
 {
 	bool root = strcmp(entry->target, "/") == 0;
 
 	if (!root && umount2(entry->target, 0) == 0)
+		return;
+	/* It is not only the container's: to make it read-only would make it so for everyone. */
+	if (container)
 		return;
 	if (mount(NULL, entry->target, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0)
 		return;
@@ -115,7 +118,7 @@ static void unmount_all(size_t count, bool container)
 		sync();
 	while (count-- > 0) {
 		if (mount_holds_data(&mounts[count]))
-			unmount(&mounts[count]);
+			unmount(&mounts[count], container);
 	}
 }
 

@@ -26,14 +26,13 @@ static void watch(struct pollfd *set, enum source source, int fd, short events)
 static void prepare(struct pollfd set[SOURCES])
 {
 	bool blocked = output_blocked();
-	bool streams = app_started() && !blocked;
 
 	watch(set, SIGNALS, signals_fd(), POLLIN);
 	watch(set, CHANNEL_IN, channel_alive() ? channel_in() : -1, channel_wants_input() ? POLLIN : 0);
 	watch(set, CHANNEL_OUT, blocked ? channel_out() : -1, POLLOUT);
 	watch(set, APP_IN, stdin_poll_fd(), POLLOUT);
-	watch(set, APP_OUT, streams ? streams_poll_fd(0) : -1, POLLIN);
-	watch(set, APP_ERR, streams ? streams_poll_fd(1) : -1, POLLIN);
+	watch(set, APP_OUT, blocked ? -1 : streams_poll_fd(0), POLLIN);
+	watch(set, APP_ERR, blocked ? -1 : streams_poll_fd(1), POLLIN);
 	watch(set, APP_REPORT, app_poll_fd(), POLLIN);
 	watch(set, RUN_REPORT, run_report_fd(), POLLIN);
 	watch(set, RUN_OUT, run_out_fd(), POLLIN);

@@ -1,0 +1,131 @@
+/*
+ * Reads files as what a host sends after the handshake: `init-fuzz FILE...`, or standard input without one. Every operation decodes its
+ * arguments and is then refused. An application is pretended: what goes to its stdin comes out of its stdout. The status is 0 unless a
+ * sanitizer has found something, or the end does not come.
+ */
+#include "channel.h"
+#include "log.h"
+#include "loop.h"
+#include "output.h"
+#include "processes.h"
+#include "stdin.h"
+#include "streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A stream that keeps the init busy for longer has made it hang. */
+#define LIMIT_SECONDS 20
+#define BLOCK_BYTES 65536
+
+static _Noreturn void fail(const char *what)
+{
+	(void)fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+/* The host's side: sends the file in pieces of varying size and reads what comes back, so that neither side waits for ever. */
+static _Noreturn void play_host(int file, int socket)
+{
+	static uint8_t block[BLOCK_BYTES];
+	static uint8_t answers[BLOCK_BYTES];
+	size_t piece = 1;
+	ssize_t count;
+
+	while ((count = read(file, block, piece)) > 0) {
+		for (ssize_t sent = 0; sent < count;) {
+			ssize_t part = send(socket, block + sent, (size_t)(count - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+			if (part > 0)
+				sent += part;
+			else if (errno != EAGAIN)
+				_exit(0);
+			while (recv(socket, answers, sizeof answers, MSG_DONTWAIT) > 0)
+				continue;
+		}
+		piece = piece * 3 % BLOCK_BYTES + 1;
+	}
+	(void)shutdown(socket, SHUT_WR);
+	while (recv(socket, answers, sizeof answers, 0) > 0)
+		continue;
+	_exit(0);
+}
+
+static int run_one(int file)
+{
+	int sockets[2];
+	int loopback[2];
+	int nothing[2];
+	pid_t host;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0 || pipe2(loopback, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(nothing, O_CLOEXEC | O_NONBLOCK) < 0 || fcntl(sockets[0], F_SETFL, O_NONBLOCK) < 0)
+		fail("channel");
+	host = fork();
+	if (host < 0)
+		fail("fork");
+	if (host == 0) {
+		close_fd(&sockets[0]);
+		play_host(file, sockets[1]);
+	}
+	close_fd(&sockets[1]);
+	log_open(NULL);
+	if (signals_open() < 0)
+		fail("signalfd");
+	channel_open(sockets[0], sockets[0], true);
+	stdin_attach(loopback[1], false);
+	streams_attach(loopback[0], nothing[0]);
+	(void)loop_until_end();
+	loop_flush(time_now() + MICROSECONDS_PER_SECOND);
+	return 0;
+}
+
+/* In a process of its own, because the init is made for one connection. */
+static bool run_apart(int file, const char *name)
+{
+	const struct timespec limit = {.tv_sec = LIMIT_SECONDS};
+	sigset_t ended;
+	int status;
+	pid_t child;
+
+	(void)sigemptyset(&ended);
+	(void)sigaddset(&ended, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &ended, NULL) < 0)
+		fail("sigprocmask");
+	child = fork();
+	if (child < 0)
+		fail("fork");
+	if (child == 0)
+		exit(run_one(file));
+	if (sigtimedwait(&ended, NULL, &limit) < 0)
+		(void)kill(child, SIGKILL);
+	if (waitpid(child, &status, 0) < 0)
+		fail("waitpid");
+	if (status != 0)
+		(void)fprintf(stderr, "%s: wait status 0x%x\n", name, (unsigned)status);
+	return status == 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool good = true;
+
+	if (argc < 2)
+		return run_apart(STDIN_FILENO, "stdin") ? 0 : 1;
+	for (int i = 1; i < argc; i++) {
+		int file = open(argv[i], O_RDONLY | O_CLOEXEC);
+
+		if (file < 0)
+			fail(argv[i]);
+		good = run_apart(file, argv[i]) && good;
+		close_fd(&file);
+	}
+	return good ? 0 : 1;
+}
