@@ -1,5 +1,8 @@
 /** Running whole processes against the clock. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { openPipe } from './pipe.js';
 import { type Summary, summarize } from './statistics.js';
 
 export interface Command {
@@ -19,7 +22,7 @@ export interface Variant extends Command {
 export type Progress = (message: string) => void;
 
 /** Far above anything measured here: it ends what hangs. */
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 120_000;
 const KEPT_ERRORS = 4096;
 
 /**
@@ -28,46 +31,54 @@ const KEPT_ERRORS = 4096;
  * @throws {Error} when it fails
  */
 export async function timed(command: Command): Promise<{ readonly seconds: number; readonly stdout: string }> {
-  const start = process.hrtime.bigint();
-  const child = spawn(command.argv[0], command.argv.slice(1), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...command.environment },
-  });
-  let stdout = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  const end = await succeeded(child, command.label);
-  return { seconds: Number(end - start) / 1e9, stdout };
+  const pieces: Buffer[] = [];
+  const seconds = await runToEnd(command, (piece) => pieces.push(piece));
+  return { seconds, stdout: Buffer.concat(pieces).toString() };
 }
 
 /**
- * Waits until the process is gone and its output read.
- * @returns the clock when it was gone
- * @throws {Error} with the end of its stderr, unless it ended with status 0
+ * Runs a command until it is gone and its output read.
+ * @param onOutput gets its output piece by piece
+ * @param input file on its stdin
+ * @returns the seconds from just before its start until it is gone
+ * @throws {Error} with the end of its stderr, unless it ends with status 0
  */
-export function succeeded(child: ChildProcess, label: string): Promise<bigint> {
+export async function runToEnd(
+  { label, argv, environment }: Command,
+  onOutput: (piece: Buffer) => void,
+  input = '/dev/null',
+): Promise<number> {
+  const stdin = openSync(input, 'r');
+  const stdout = openPipe();
+  const stderr = openPipe();
   let errors = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+  stdout.output.on('data', onOutput);
+  stderr.output.setEncoding('utf8').on('data', (text: string) => {
     errors = `${errors}${text}`.slice(-KEPT_ERRORS);
   });
+  const start = process.hrtime.bigint();
+  const child = spawn(argv[0], argv.slice(1), {
+    stdio: [stdin, stdout.input, stderr.input],
+    env: { ...process.env, ...environment },
+  });
+  closeSync(stdin);
+  for (const pipe of [stdout, stderr]) pipe.release();
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    child.kill('SIGKILL');
+    child.kill('SIGTERM');
   }, TIMEOUT_MS);
-  let end: bigint;
-  child.once('exit', () => {
-    end = process.hrtime.bigint();
-  });
-  return new Promise<bigint>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      if (code === 0) return resolve(end);
-      const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${signal ?? `status ${code}`}`;
-      reject(new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`));
-    });
-  }).finally(() => clearTimeout(timer));
+  const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal, at: process.hrtime.bigint() }));
+  const ends = [stdout, stderr].map(({ output }) => once(output, 'end'));
+  try {
+    const [{ code, signal, at }] = await Promise.all([exited, ...ends]);
+    if (code === 0) return Number(at - start) / 1e9;
+    const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${signal ?? `status ${code}`}`;
+    throw new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`);
+  } finally {
+    clearTimeout(timer);
+    for (const { output } of [stdout, stderr]) output.destroy();
+  }
 }
 
 /**

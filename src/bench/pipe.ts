@@ -1,0 +1,28 @@
+/** Pipes as a shell makes them. Node's own are sockets, which a program cannot open anew by its name in /proc, as virtme-ng does. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Pipe {
+  readonly output: Socket;
+  /** The descriptor for a child. */
+  readonly input: number;
+  /** Once the child has it: the output ends with the last process that writes to it. */
+  readonly release: () => void;
+}
+
+export function openPipe(): Pipe {
+  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-bench-'));
+  try {
+    const path = join(directory, 'pipe');
+    execFileSync('mkfifo', [path]);
+    const reading = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const input = openSync(path, constants.O_WRONLY);
+    const output = new Socket({ fd: reading, readable: true, writable: false });
+    return { output, input, release: () => closeSync(input) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
