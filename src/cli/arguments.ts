@@ -50,7 +50,6 @@ export async function parseArguments(argv: readonly string[], version: string): 
       'camel-case-expansion': true,
       'boolean-negation': false,
       'dot-notation': false,
-      'duplicate-arguments-array': false,
       'greedy-arrays': false,
       'parse-numbers': false,
       'parse-positional-numbers': false,
@@ -68,8 +67,22 @@ export async function parseArguments(argv: readonly string[], version: string): 
   );
   if (failure !== undefined) throw usageError(failure);
   if (parsed['help'] === true || parsed['version'] === true) return { print: `${printed}\n` };
-  return { run: { ...(parsed as object), command } };
+  return { run: { ...lastOfEach(parsed), command } };
 }
+
+/** Of an option that was given more than once the last counts, unless it is one that repeats. */
+function lastOfEach(parsed: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(parsed).map(([name, value]) => [
+      name,
+      Array.isArray(value) && !repeated.has(name) ? value.at(-1) : value,
+    ]),
+  );
+}
+
+const repeated = new Set(
+  Object.entries(options).flatMap(([name, option]) => ('array' in option ? [name, option.alias] : [])),
+);
 
 /** The options that take a value, by every name that they have. */
 const valued = new Set(

@@ -9,6 +9,7 @@ import { findInPath } from '../programs.js';
 import type { Connection, Domain, DomainStop, StartContext } from './connection.js';
 import { domainError } from './errors.js';
 import { killQemu } from './qemu-process.js';
+import { checkSocketPath } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
 
 /**
@@ -51,6 +52,8 @@ async function startEmbedded(
   { stateDirectory, name, terminal }: StartContext,
 ): Promise<Domain> {
   const root = join(stateDirectory, 'libvirt');
+  // The deepest socket that the driver makes; of the name it takes 20 characters.
+  checkSocketPath(join(root, `lib/qemu/domain-1-${name.slice(0, 20)}/monitor.sock`), stateDirectory);
   const xmlFile = join(stateDirectory, 'domain.xml');
   await Promise.all([
     mkdir(join(root, 'etc'), { recursive: true }).then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),

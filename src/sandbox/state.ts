@@ -6,11 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
-
-/** Longest path of a Unix socket, less its terminator: sun_path in unix(7). */
-const MAX_SOCKET_PATH = 107;
-/** The longest that libvirt's embedded driver makes below the directory. */
-const DEEPEST_SOCKET = '/libvirt/lib/qemu/domain-1-xxxxxxxxxxxxxxxxxxxx/monitor.sock';
+import { checkSocketPath } from '../libvirt/socket-path.js';
 
 export interface StateDirectory {
   readonly path: string;
@@ -32,14 +28,8 @@ export function stateBase(): string {
 export function claimState(name: string): StateDirectory {
   const base = stateBase();
   const path = join(base, name);
-  if (Buffer.byteLength(path + DEEPEST_SOCKET) > MAX_SOCKET_PATH) {
-    throw new SandboxError({
-      stage: 'config',
-      code: 'state-path-too-long',
-      message: `the state directory ${path} is too long a path for the sockets in it`,
-      remedy: 'choose a shorter --name, or set XDG_CACHE_HOME to a directory with a short path',
-    });
-  }
+  const state = { path, channelSocket: join(path, 'channel'), consoleSocket: join(path, 'console') };
+  checkSocketPath(state.channelSocket, path);
   try {
     mkdirSync(base, { recursive: true, mode: 0o755 });
     makeOwned(path, name);
@@ -55,7 +45,7 @@ export function claimState(name: string): StateDirectory {
       cause: error,
     });
   }
-  return { path, channelSocket: join(path, 'channel'), consoleSocket: join(path, 'console') };
+  return state;
 }
 
 /** Removes the directory where nothing else will. */
