@@ -32,52 +32,55 @@ const KEPT_ERRORS = 4096;
  */
 export async function timed(command: Command): Promise<{ readonly seconds: number; readonly stdout: string }> {
   const pieces: Buffer[] = [];
-  const seconds = await runToEnd(command, (piece) => pieces.push(piece));
+  const stdout = openPipe();
+  stdout.output.on('data', (piece: Buffer) => pieces.push(piece));
+  const ended = once(stdout.output, 'end');
+  const seconds = await runToEnd(command, stdout.input).finally(() => stdout.release());
+  await ended;
   return { seconds, stdout: Buffer.concat(pieces).toString() };
 }
 
 /**
- * Runs a command until it is gone and its output read.
- * @param onOutput gets its output piece by piece
+ * Runs a command until it is gone.
+ * @param stdout descriptor; it stays open
  * @param input file on its stdin
- * @returns the seconds from just before its start until it is gone
+ * @returns the seconds from just before its start
  * @throws {Error} with the end of its stderr, unless it ends with status 0
  */
 export async function runToEnd(
   { label, argv, environment }: Command,
-  onOutput: (piece: Buffer) => void,
+  stdout: number,
   input = '/dev/null',
 ): Promise<number> {
   const stdin = openSync(input, 'r');
-  const stdout = openPipe();
   const stderr = openPipe();
   let errors = '';
-  stdout.output.on('data', onOutput);
   stderr.output.setEncoding('utf8').on('data', (text: string) => {
     errors = `${errors}${text}`.slice(-KEPT_ERRORS);
   });
+  const errorsEnded = once(stderr.output, 'end');
   const start = process.hrtime.bigint();
   const child = spawn(argv[0], argv.slice(1), {
-    stdio: [stdin, stdout.input, stderr.input],
+    stdio: [stdin, stdout, stderr.input],
     env: { ...process.env, ...environment },
   });
   closeSync(stdin);
-  for (const pipe of [stdout, stderr]) pipe.release();
+  stderr.release();
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     child.kill('SIGTERM');
   }, TIMEOUT_MS);
-  const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal, at: process.hrtime.bigint() }));
-  const ends = [stdout, stderr].map(({ output }) => once(output, 'end'));
   try {
-    const [{ code, signal, at }] = await Promise.all([exited, ...ends]);
-    if (code === 0) return Number(at - start) / 1e9;
+    const [code, signal] = await once(child, 'exit');
+    const end = process.hrtime.bigint();
+    await errorsEnded;
+    if (code === 0) return Number(end - start) / 1e9;
     const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${signal ?? `status ${code}`}`;
     throw new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`);
   } finally {
     clearTimeout(timer);
-    for (const { output } of [stdout, stderr]) output.destroy();
+    stderr.output.destroy();
   }
 }
 

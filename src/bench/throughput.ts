@@ -1,6 +1,6 @@
 /** Bytes out of the guest, and through it. */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Context, virtmeArgv } from './context.js';
 import { forInformation, type Quantity, quantity, type Reference, type Row, timesTheRate } from './row.js';
@@ -18,24 +18,29 @@ interface Way {
   readonly what: string;
   readonly command: readonly string[];
   readonly input?: string;
-  readonly expected: Buffer;
+  /** File with what must come out. */
+  readonly expected: string;
   /** MiB/s of virtme-ng 1.41 with its own init, as docs/benchmarks.md says. */
   readonly documented: number;
 }
 
 export async function throughputRows(context: Context): Promise<Row[]> {
-  const data = randomBytes(OUT_BYTES);
+  const zeros = join(context.scratch, 'zeros');
+  const random = join(context.scratch, 'random');
   const input = join(context.scratch, 'through');
-  const through = data.subarray(0, THROUGH_BYTES);
-  writeFileSync(input, through);
+  const data = randomBytes(OUT_BYTES);
+  writeFileSync(zeros, '');
+  truncateSync(zeros, OUT_BYTES);
+  writeFileSync(random, data);
+  writeFileSync(input, data.subarray(0, THROUGH_BYTES));
   const ways: Way[] = [
     {
       what: '256 MiB out of the guest',
       command: ['head', '-c', String(OUT_BYTES), '/dev/zero'],
-      expected: Buffer.alloc(OUT_BYTES),
+      expected: zeros,
       documented: 93,
     },
-    { what: '64 MiB through the guest', command: ['cat'], input, expected: through, documented: 63 },
+    { what: '64 MiB through the guest', command: ['cat'], input, expected: input, documented: 63 },
   ];
   const rows: Row[] = [];
   for (const way of ways) {
@@ -47,15 +52,13 @@ export async function throughputRows(context: Context): Promise<Row[]> {
       timesTheRate(what, value, { name: 'virtme-ng 1.41, documented', amount: way.documented, unit: 'MiB/s' }, 1),
     );
   }
-  rows.push(await fileRow(context, data));
+  rows.push(await fileRow(context, random));
   return rows;
 }
 
 /** What is not zeros must arrive as well; how fast it does depends on 9p, too. */
-async function fileRow(context: Context, data: Buffer): Promise<Row> {
-  const file = join(context.scratch, 'out');
-  writeFileSync(file, data);
-  const way = { what: '256 MiB of random data', command: ['cat', file], expected: data, documented: 0 };
+async function fileRow(context: Context, file: string): Promise<Row> {
+  const way = { what: '256 MiB of random data', command: ['cat', file], expected: file, documented: 0 };
   const value = await rate(context, way, 'virt-sandbox', 1, [context.program, '--', ...way.command]);
   return forInformation('256 MiB of random data out of a file of the 9p root, byte-identical', value);
 }
@@ -74,7 +77,7 @@ async function virtmeRate(context: Context, way: Way): Promise<Reference | undef
 }
 
 async function rate(
-  { progress }: Context,
+  { progress, scratch }: Context,
   way: Way,
   who: string,
   runs: number,
@@ -83,7 +86,7 @@ async function rate(
   const transfer: Transfer = { label: `${who}, ${way.what}`, argv, expected: way.expected };
   const rates: number[] = [];
   for (let run = 1; run <= runs; run += 1) {
-    const one = await transferRate(way.input === undefined ? transfer : { ...transfer, input: way.input });
+    const one = await transferRate(way.input === undefined ? transfer : { ...transfer, input: way.input }, scratch);
     progress(`${transfer.label} ${run}/${runs}: ${one.toFixed(0)} MiB/s`);
     rates.push(one);
   }

@@ -1,34 +1,43 @@
 /** One process's output against the clock, and against what it should be. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import type { Received } from './receive.js';
 import { type Command, runToEnd } from './run.js';
 
 export interface Transfer extends Command {
   /** File on its stdin. */
   readonly input?: string;
-  /** Every byte that it must write. */
-  readonly expected: Buffer;
+  /** File with every byte that it must write. */
+  readonly expected: string;
 }
 
+const RECEIVE = fileURLToPath(new URL('./receive.js', import.meta.url));
 const MIB = 2 ** 20;
+
+let pipes = 0;
 
 /**
  * @returns MiB/s between the first and the last piece of the output, so that no boot counts; the first piece itself does not count either
  * @throws {Error} when one byte is another one, missing, or too many
  */
-export async function transferRate({ input, expected, ...command }: Transfer): Promise<number> {
-  let received = 0;
-  let first: { readonly at: bigint; readonly bytes: number } | undefined;
-  let last = 0n;
-  let differs: number | undefined;
-  const receive = (piece: Buffer) => {
-    last = process.hrtime.bigint();
-    first ??= { at: last, bytes: piece.length };
-    if (!piece.equals(expected.subarray(received, received + piece.length))) differs ??= received;
-    received += piece.length;
-  };
-  await runToEnd(command, receive, input);
-  const { label } = command;
-  if (differs !== undefined) throw new Error(`${label}: the output is wrong behind byte ${differs}`);
-  if (received !== expected.length) throw new Error(`${label}: ${received} of ${expected.length} bytes arrived`);
-  if (first === undefined) throw new Error(`${label}: there was nothing to transfer`);
-  return (received - first.bytes) / MIB / (Number(last - first.at) / 1e9);
+export async function transferRate({ input, expected, ...command }: Transfer, scratch: string): Promise<number> {
+  pipes += 1;
+  const pipe = join(scratch, `pipe-${pipes}`);
+  execFileSync('mkfifo', [pipe]);
+  const receiver = spawn(process.execPath, [RECEIVE, pipe, expected], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const answer = buffer(receiver.stdout);
+  const gone = once(receiver, 'exit');
+  // Waits for the receiver to open its end.
+  const writing = await open(pipe, 'w');
+  await runToEnd(command, writing.fd, input).finally(() => writing.close());
+  await gone;
+  const received = JSON.parse((await answer).toString()) as Received;
+  const { bytes, first, seconds, equal, total } = received;
+  if (equal !== bytes) throw new Error(`${command.label}: the output is wrong behind byte ${equal}`);
+  if (bytes !== total) throw new Error(`${command.label}: ${bytes} of ${total} bytes arrived`);
+  return (bytes - first) / MIB / seconds;
 }
