@@ -3,6 +3,7 @@
 #include "child.h"
 #include "log.h"
 #include "operations.h"
+#include "output.h"
 #include "processes.h"
 #include "stdin.h"
 #include "streams.h"
@@ -31,6 +32,8 @@ static int report_fd = -1;
 static int terminal_fd = -1;
 static uint64_t ended_at;
 static uint64_t killed_at;
+/* When the host was last seen to be slow. */
+static uint64_t blocked_at;
 
 /* This side's ends of the streams, until the application has started. */
 struct ends {
@@ -221,11 +224,19 @@ int op_resize(struct call *call)
 	return 0;
 }
 
-static uint64_t silence_deadline(void)
+static uint64_t latest(uint64_t a, uint64_t b)
 {
-	uint64_t last = streams_last_activity();
+	return a > b ? a : b;
+}
 
-	return (last > ended_at ? last : ended_at) + SILENCE_US;
+/* The limit on what is left of the output once the application has ended. A host that is slow to take it does not make it silent. */
+static uint64_t output_deadline(void)
+{
+	if (output_blocked())
+		return UINT64_MAX;
+	if (killed_at != 0)
+		return latest(killed_at, blocked_at) + DEATH_US;
+	return latest(latest(streams_last_activity(), blocked_at), ended_at) + SILENCE_US;
 }
 
 void app_step(void)
@@ -236,6 +247,8 @@ void app_step(void)
 		log_debug("the application ended with wait status 0x%x", (unsigned)wait_status);
 		stdin_discard();
 	}
+	if (output_blocked())
+		blocked_at = time_now();
 	if (state != APP_ENDED || streams_finished() || time_now() < app_deadline())
 		return;
 	if (killed_at == 0) {
@@ -252,7 +265,7 @@ uint64_t app_deadline(void)
 {
 	if (state != APP_ENDED || streams_finished())
 		return UINT64_MAX;
-	return killed_at == 0 ? silence_deadline() : killed_at + DEATH_US;
+	return output_deadline();
 }
 
 bool app_finished(void)

@@ -6,8 +6,8 @@
 
 /* Serves the channel until the application has ended with all its output sent (true), or the channel has ended (false). */
 bool loop_until_end(void);
-/* Goes on until the host says QUIT or is gone, at most until `deadline`. */
-void loop_until_quit(uint64_t deadline);
+/* Goes on until the host says QUIT or is gone. */
+void loop_until_quit(void);
 /* Sends what is queued, at most until `deadline`. */
 void loop_flush(uint64_t deadline);
 

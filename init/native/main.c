@@ -15,9 +15,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-/* How long a host may take to read the last packets, and to say QUIT after EXIT. */
+/* How long a host that has said QUIT may take to read the last packets. */
 #define FLUSH_US (1 * MICROSECONDS_PER_SECOND)
-#define QUIT_US (1 * MICROSECONDS_PER_SECOND)
 
 static void send_ready(uint64_t started, uint64_t ready)
 {
@@ -79,7 +78,7 @@ static void serve(uint64_t started)
 	if (loop_until_end()) {
 		stop_everything();
 		send_exit(app_status());
-		loop_until_quit(time_now() + QUIT_US);
+		loop_until_quit();
 	} else {
 		loop_flush(time_now() + FLUSH_US);
 		stop_everything();
