@@ -103,7 +103,12 @@ export function forwardSignals(sandbox: Sandbox, onTerminal: boolean): () => voi
   const forwarded = FORWARDED.filter((signal) => !(onTerminal && signal === 'SIGWINCH'));
   const handlers = forwarded.map((signal) => [signal, () => void sandbox.kill(signal)] as const);
   for (const [signal, handler] of handlers) process.on(signal, handler);
+  // The application has no shell above it that could continue it, and for such a one the kernel ignores SIGTSTP. The shell above us waits for
+  // this process to stop.
+  const stop = () => void sandbox.kill('SIGSTOP').then(() => process.kill(process.pid, 'SIGSTOP'));
+  process.on('SIGTSTP', stop);
   return () => {
+    process.off('SIGTSTP', stop);
     for (const [signal, handler] of handlers) process.off(signal, handler);
   };
 }
