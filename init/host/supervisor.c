@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -215,6 +216,10 @@ int main(int argc, char *argv[])
 		if (command < 0)
 			return fail("fork");
 	}
+	/* It may be replaced by another's of the same name before it is removed. */
+	struct stat ours;
+	bool known = lstat(argv[1], &ours) == 0;
+
 	report("started\n");
 
 	bool keep = await_launcher(signals, &command);
@@ -222,5 +227,10 @@ int main(int argc, char *argv[])
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
 	end_children(signals, &command);
+
+	struct stat now;
+
+	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
+		return 0;
 	return remove_tree(argv[1]) == 0 ? 0 : 1;
 }

@@ -37,7 +37,7 @@ export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
       if (failure) throw failure;
       if (!to.write(chunk)) await once(to, 'drain');
     }
-    await new Promise<void>((resolve, reject) => to.write('', (error) => (error ? reject(error) : resolve())));
+    await flushed(to, () => failure);
   } catch (error) {
     if (isSystemError(error, 'EPIPE')) throw new ReaderGone();
     throw new SandboxError({
@@ -48,6 +48,16 @@ export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Waits until all is written; a stream that has failed calls nobody back. */
+async function flushed(to: Writable, failure: () => Error | undefined): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const failed = failure();
+    if (failed) reject(failed);
+    to.once('error', reject);
+    to.write('', (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /**
@@ -74,6 +84,7 @@ export function copyIn(sandbox: Sandbox): void {
 /** Copies the keyboard to the application; Ctrl+] ends the sandbox. The terminal is raw until the returned function is called. */
 export function attachTerminal(sandbox: Sandbox, onLeave: () => void): () => void {
   const { stdin } = process;
+  stdin.on('error', () => sandbox.stdin.end());
   sandbox.stdin.on('error', () => {});
   stdin.setRawMode(true);
   stdin.on('data', (bytes: Buffer) => {

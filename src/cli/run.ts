@@ -1,5 +1,7 @@
 /** Runs the command in a sandbox, from parsed arguments to its exit status. */
 import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { configFromOptions } from '../config/options.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
@@ -16,7 +18,8 @@ const GRACE_MS = 2000;
 
 /** @returns the exit status for this process */
 export async function run(args: Arguments): Promise<number> {
-  const tty = process.stdin.isTTY === true;
+  // With its output elsewhere, a terminal's line ends and echo would be in the way.
+  const tty = isatty(0) && isatty(1);
   const config = await configFromOptions({ ...args, tty });
   const initDebug = (process.env['LIBVIRT_SANDBOX_INIT_DEBUG'] ?? '') !== '';
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
@@ -50,8 +53,13 @@ export async function run(args: Arguments): Promise<number> {
 async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
   let forced: number | undefined;
   let broken: unknown;
+  let giveUp: () => void = () => {};
+  const givenUp = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
   const end = (exitCode: number) => {
     forced ??= exitCode;
+    giveUp();
     void sandbox.stop();
   };
   const detach = tty ? attachTerminal(sandbox, () => end(0)) : () => {};
@@ -71,9 +79,11 @@ async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
   }
   try {
     const { exitCode } = await sandbox.exited;
-    await Promise.all(copies);
-    return exitCode;
+    // The sandbox is gone; its output may still wait for a reader, until somebody has had enough.
+    await Promise.race([Promise.all(copies), givenUp]);
+    return forced ?? exitCode;
   } catch (error) {
+    await Promise.race([Promise.allSettled(copies), delay(GRACE_MS, undefined, { ref: false })]);
     if (forced !== undefined) return forced;
     throw broken ?? error;
   } finally {
@@ -125,6 +135,8 @@ function callOffOnSignal(): {
   let received: NodeJS.Signals | undefined;
   const signals: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT'];
   const handler = (signal: NodeJS.Signals) => {
+    // Whoever asks twice does not want to wait for a daemon that does not answer; the supervisor cleans up.
+    if (received) process.kill(process.pid, 'SIGKILL');
     received ??= signal;
     controller.abort(
       new SandboxError({

@@ -11,6 +11,8 @@ const OWN_FAILURE = 125;
 void main().then((status) => process.exit(status));
 
 async function main(): Promise<number> {
+  // Whoever reads the messages may go away; that is no reason to end.
+  process.stderr.on('error', () => {});
   try {
     const argv = process.argv.slice(2);
     const help = argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h') ? readHelp() : undefined;

@@ -7,7 +7,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import type { Acceleration } from '../config/types.js';
-import { SandboxError } from '../errors.js';
+import { isSystemError, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
 
 export interface ProbeOptions {
@@ -66,7 +66,10 @@ async function kvmVerdict(options: ProbeOptions): Promise<Verdict> {
   if (known) return known;
   options.onProgress?.('Trying whether KVM runs a guest');
   const verdict = await probe(emulator, options.kernel);
-  await keepVerdict(file, key, verdict);
+  // Where it cannot be kept it is found out again.
+  await keepVerdict(file, key, verdict).catch((error: unknown) => {
+    if (!isSystemError(error)) throw error;
+  });
   return verdict;
 }
 

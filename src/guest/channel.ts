@@ -49,6 +49,7 @@ export class Channel implements Guest {
   readonly #transport: Duplex;
   readonly #stdout = new PassThrough({ highWaterMark: 1 << 20 });
   readonly #stderr = new PassThrough({ highWaterMark: 1 << 20 });
+  readonly #blocked = new Set<PassThrough>();
   readonly #calls = new Map<number, PendingCall>();
   readonly #parser: PacketParser;
   #serial = 0;
@@ -168,7 +169,10 @@ export class Channel implements Guest {
     if (stream.writableEnded || stream.destroyed) return;
     if (stream.write(bytes)) return;
     this.#transport.pause();
+    if (this.#blocked.has(stream)) return;
+    this.#blocked.add(stream);
     const resume = () => {
+      this.#blocked.delete(stream);
       stream.off('drain', resume);
       stream.off('close', resume);
       if (!this.#stdout.writableNeedDrain && !this.#stderr.writableNeedDrain) this.#transport.resume();

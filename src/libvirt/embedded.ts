@@ -4,7 +4,7 @@
  */
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SandboxError } from '../errors.js';
+import { messageOf, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
 import type { Connection, Domain, DomainStop, StartContext } from './connection.js';
 import { domainError } from './errors.js';
@@ -55,18 +55,33 @@ async function startEmbedded(
   // The deepest socket that the driver makes; of the name it takes 20 characters.
   checkSocketPath(join(root, `lib/qemu/domain-1-${name.slice(0, 20)}/monitor.sock`), stateDirectory);
   const xmlFile = join(stateDirectory, 'domain.xml');
-  await Promise.all([
-    mkdir(join(root, 'etc'), { recursive: true }).then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),
-    mkdir(options.cacheDirectory, { recursive: true }),
-    writeFile(xmlFile, xml),
-  ]);
-  await symlink(options.cacheDirectory, join(root, 'cache'));
+  await makeRoot(root, xmlFile, xml, options.cacheDirectory);
   const supervisor = await Supervisor.start({
     directory: stateDirectory,
     command: [program, '-r', root, xmlFile],
     ...(terminal === undefined ? {} : { terminal }),
   });
   return new EmbeddedDomain(supervisor, root, name);
+}
+
+/** What the driver reads, and where it writes. */
+async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string): Promise<void> {
+  try {
+    await Promise.all([
+      mkdir(join(root, 'etc'), { recursive: true }).then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),
+      mkdir(cacheDirectory, { recursive: true }),
+      writeFile(xmlFile, xml),
+    ]);
+    await symlink(cacheDirectory, join(root, 'cache'));
+  } catch (error) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'state-not-writable',
+      message: `what libvirt needs cannot be written: ${messageOf(error)}`,
+      remedy: 'make room there, or make it writable for you',
+      cause: error,
+    });
+  }
 }
 
 class EmbeddedDomain implements Domain {

@@ -161,6 +161,11 @@ function eventLoop(
   let registered = false;
   let wanted = 0;
   let running: Promise<void> | undefined;
+  const wake = () => functions.addTimeout(0, removeTimeout, null, null);
+  // Node waits for its worker threads when it exits, so the one that waits here must be told, however that comes.
+  process.on('exit', () => {
+    if (running) wake();
+  });
   const run = async () => {
     while (wanted > 0) await onWorker(functions.runDefaultImpl);
     running = undefined;
@@ -179,7 +184,7 @@ function eventLoop(
         if (wanted > 0) return;
         // A timer that is due ends the iteration that waits. It removes itself by libvirt's own function: a callback into JavaScript would
         // need the main thread, which may be on its way out of the process and waiting for this one.
-        functions.addTimeout(0, removeTimeout, null, null);
+        wake();
         await running;
       };
     },

@@ -79,17 +79,20 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   connecting.catch(() => {});
   try {
     await checkHost(config);
-    const image = await findImage(config, options);
+    const image = await unlessAborted(findImage(config, options), options.signal);
     options.onChoice?.(`kernel: ${image.reason}`);
-    const acceleration = await chooseAcceleration({
+    const probing = chooseAcceleration({
       wanted: config.acceleration,
       kernel: image.kernel,
       cacheDirectory: dirname(cacheDirectory),
       ...options,
     });
-    return { name, image, connection: await connecting, acceleration };
+    const acceleration = await unlessAborted(probing, options.signal);
+    return { name, image, connection: await unlessAborted(connecting, options.signal), acceleration };
   } catch (error) {
-    await connecting.then((connection) => connection.close()).catch(() => {});
+    const closing = connecting.then((connection) => connection.close()).catch(() => {});
+    // A daemon that does not answer is not waited for by somebody who has called it off.
+    if (!options.signal?.aborted) await closing;
     throw error;
   }
 }
@@ -134,7 +137,6 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   const listeners: Listener[] = [];
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
-    options.signal?.throwIfAborted();
     state = claimState(name);
     const channelListener = await Listener.open(state.channelSocket);
     listeners.push(channelListener);
@@ -143,11 +145,18 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     void consoleListener.connection.then((socket) => console.attach(socket));
 
     options.onProgress?.(`Starting domain ${name}`);
-    domain = await connection.start(domainXml(config, prepared, options), {
+    const starting = connection.start(domainXml(config, prepared, options), {
       stateDirectory: state.path,
       name,
       ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
     });
+    domain = await limit
+      .bound(starting, () => timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'))
+      .catch((error: unknown) => {
+        // It may still come to be, and must not stay.
+        starting.then((late) => late.end(true)).catch(() => {});
+        throw error;
+      });
     const stopped = domain.stopped.then(({ error }): never => {
       throw error ?? goneError(console, false);
     });
@@ -167,10 +176,13 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     await bounded(start(channel, guest, console, options), 'the init answering, its steps not done');
     return { name, channel, domain, connection, console };
   } catch (error) {
-    if (domain) await domain.end(true);
-    else if (state) releaseState(state);
-    await connection.close();
-    throw options.signal?.aborted && !(error instanceof SandboxError) ? abortError(error) : refine(error, console);
+    try {
+      if (domain) await domain.end(true);
+      else if (state) releaseState(state);
+    } finally {
+      await connection.close();
+    }
+    throw refine(error, console);
   } finally {
     limit.clear();
     for (const listener of listeners) listener.close();
@@ -209,6 +221,23 @@ function refine(error: unknown, console: Console): unknown {
     : error;
 }
 
+/** @throws {SandboxError} `aborted` as soon as the signal says so; the promise is left to itself */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  promise.catch(() => {});
+  if (signal.aborted) throw abortError(signal.reason);
+  let onAbort: () => void = () => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(abortError(signal.reason));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 function abortError(cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'boot',
@@ -224,6 +253,7 @@ class Deadline {
   readonly #timer: NodeJS.Timeout;
   readonly #expired: Promise<void>;
   readonly #aborted: Promise<never>;
+  #release: () => void = () => {};
 
   constructor(milliseconds: number, signal: AbortSignal | undefined) {
     let timer!: NodeJS.Timeout;
@@ -232,7 +262,10 @@ class Deadline {
     });
     this.#timer = timer;
     this.#aborted = new Promise((_resolve, reject) => {
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      const onAbort = () => reject(abortError(signal?.reason));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#release = () => signal?.removeEventListener('abort', onAbort);
+      if (signal?.aborted) onAbort();
     });
     this.#aborted.catch(() => {});
   }
@@ -247,5 +280,6 @@ class Deadline {
 
   clear(): void {
     clearTimeout(this.#timer);
+    this.#release();
   }
 }

@@ -1,4 +1,5 @@
 /** A Unix socket on which exactly one connection is awaited: QEMU's end of a character device. */
+import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../errors.js';
 
@@ -35,7 +36,11 @@ export class Listener {
           }),
         ),
       );
-      server.listen(path, resolve);
+      server.listen(path, () => {
+        // Whatever the umask is, only its owner may connect: libvirt makes that the user of QEMU.
+        chmodSync(path, 0o600);
+        resolve();
+      });
     });
     return new Listener(server, connection);
   }

@@ -60,9 +60,15 @@ export class Sandbox implements AsyncDisposable {
    */
   static async start(wanted: SandboxOptions, options: LaunchOptions = {}): Promise<Sandbox> {
     const config = await completeConfig(wanted);
-    options.signal?.throwIfAborted();
     const sandbox = new Sandbox(await launch(config, await prepare(config, options), options));
-    options.signal?.addEventListener('abort', () => void sandbox.stop(), { once: true });
+    const { signal } = options;
+    if (signal) {
+      const stop = () => void sandbox.stop();
+      signal.addEventListener('abort', stop, { once: true });
+      const release = () => signal.removeEventListener('abort', stop);
+      sandbox.exited.then(release, release);
+      if (signal.aborted) stop();
+    }
     return sandbox;
   }
 
@@ -113,10 +119,13 @@ export class Sandbox implements AsyncDisposable {
       const { error: reason } = await withGrace(domain.stopped);
       throw reason ?? goneError(console, true);
     } finally {
-      // With its status the guest has said that all is synced and unmounted.
-      await domain.end(status === undefined);
-      channel.destroy();
-      await connection.close();
+      try {
+        // With its status the guest has said that all is synced and unmounted.
+        await domain.end(status === undefined);
+      } finally {
+        channel.destroy();
+        await connection.close();
+      }
     }
   }
 }

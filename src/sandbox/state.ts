@@ -2,11 +2,14 @@
  * The directory of a running sandbox: sockets, the domain's XML, and whose it is. It is there as long as the sandbox is, and making it claims
  * the name.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { checkSocketPath } from '../libvirt/socket-path.js';
+
+/** How long making a directory and writing down whose it is may take, in milliseconds. */
+const CLAIM_MS = 10_000;
 
 export interface StateDirectory {
   readonly path: string;
@@ -31,7 +34,7 @@ export function claimState(name: string): StateDirectory {
   const state = { path, channelSocket: join(path, 'channel'), consoleSocket: join(path, 'console') };
   checkSocketPath(state.channelSocket, path);
   try {
-    mkdirSync(base, { recursive: true, mode: 0o755 });
+    mkdirSync(base, { recursive: true });
     makeOwned(path, name);
   } catch (error) {
     if (error instanceof SandboxError) throw error;
@@ -70,6 +73,8 @@ function makeOwned(path: string, name: string): void {
     rmSync(path, { recursive: true, force: true });
     mkdirSync(path, { mode: 0o711 });
   }
+  // Whatever the umask is.
+  chmodSync(path, 0o711);
   writeFileSync(join(path, 'owner'), `${process.pid} ${startTime(process.pid)}\n`);
 }
 
@@ -79,8 +84,9 @@ function ownerLives(path: string): boolean {
     const [pid = '', started = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
     return startTime(Number(pid)) === started;
   } catch (error) {
-    // Without the file it is somebody who has just made the directory, or nobody: the safe guess is the first.
-    return isSystemError(error, 'ENOENT') ? !error.path?.startsWith('/proc/') : true;
+    if (!isSystemError(error, 'ENOENT')) return true;
+    // Without the file it is somebody who has just made the directory, or one who died in between.
+    return !error.path?.startsWith('/proc/') && Date.now() - statSync(path).mtimeMs < CLAIM_MS;
   }
 }
 
