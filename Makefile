@@ -67,5 +67,15 @@ test: setup-test build check build/.tests
 bench: setup-bench build build/.tests
 	@node scripts/bench.mjs $(BENCH)
 
+# A tree of its own, with the packages that run needs and none that building needs, and one link to it.
+install: build
+	rm -rf '$(DESTDIR)$(PREFIX)/lib/virt-sandbox'
+	mkdir -p '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native' '$(DESTDIR)$(PREFIX)/bin'
+	cp -R bin kmods docs package.json package-lock.json README.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
+	cp -R dist/*.cjs dist/*.js dist/help.txt dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
+	cp dist/native/init dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
+	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	ln -sfn ../lib/virt-sandbox/bin/virt-sandbox '$(DESTDIR)$(PREFIX)/bin/virt-sandbox'
+
 clean:
 	rm -rf build dist node_modules/.installed
