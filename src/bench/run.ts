@@ -17,6 +17,8 @@ export interface Command {
 export interface Variant extends Command {
   /** Before each run, outside of the measured time; what it returns is added to the run's environment. */
   readonly prepare?: () => Readonly<Record<string, string>>;
+  /** How often a run that fails is started anew (0): what another program gets wrong now and then is not measured here. */
+  readonly retries?: number;
 }
 
 export type Progress = (message: string) => void;
@@ -97,11 +99,22 @@ export async function interleave<Label extends string>(
   for (let round = 0; round <= runs; round += 1) {
     for (const variant of variants) {
       const prepared = variant.prepare?.();
-      const { seconds } = await timed({ ...variant, environment: { ...variant.environment, ...prepared } });
+      const command = { ...variant, environment: { ...variant.environment, ...prepared } };
+      const { seconds } = await retried(() => timed(command), variant.retries ?? 0, progress);
       const which = round === 0 ? 'warm-up' : `${round}/${runs}`;
       progress(`${variant.label} ${which}: ${seconds.toFixed(3)} s`);
       if (round > 0) values.get(variant.label)?.push(seconds);
     }
   }
   return Object.fromEntries([...values].map(([label, list]) => [label, summarize(list)])) as Record<Label, Summary>;
+}
+
+async function retried<Result>(work: () => Promise<Result>, retries: number, progress: Progress): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (retries === 0) throw error;
+    progress(`once more: ${error instanceof Error ? error.message : String(error)}`);
+    return retried(work, retries - 1, progress);
+  }
 }

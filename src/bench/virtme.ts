@@ -12,7 +12,7 @@ export async function virtmeRows({ program, virtme, progress }: Context): Promis
   const seconds = await interleave(
     [
       { label: 'virt-sandbox', argv: [program, '--', '/bin/true'] },
-      { label: 'virtme-ng', argv: virtmeArgv(virtme, '/bin/true') },
+      { label: 'virtme-ng', argv: virtmeArgv(virtme, '/bin/true'), retries: 2 },
     ],
     RUNS,
     progress,

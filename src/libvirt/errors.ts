@@ -21,7 +21,7 @@ const rules: readonly Rule[] = [
   },
   {
     pattern:
-      /Cannot find suitable emulator|could not find capabilities|unable to find any emulator|Cannot check QEMU binary|emulator .* does not support/i,
+      /Cannot find suitable emulator|No emulator found|could not find capabilities|unable to find any emulator|Cannot check QEMU binary|emulator .* does not support/i,
     code: 'qemu-missing',
     remedy: 'install QEMU for this architecture (Debian: qemu-system-x86)',
   },

@@ -1,6 +1,7 @@
 /** From a config to a running application: image, domain, channel, plan, spawn. Whatever fails on the way, nothing is left. */
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isChdir, spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import { drivePlan, type OperationReport, StepError } from '../../init/common/drive.js';
@@ -23,6 +24,9 @@ import { goneError, spawnError, stepError, timeoutError } from './failure.js';
 import { guestConfig, sharesOf, type Terminal } from './guest-config.js';
 import { Listener } from './listener.js';
 import { claimState, releaseState, type StateDirectory, stateBase } from './state.js';
+
+/** How long a domain whose start was given up may take to come to be, in milliseconds. */
+const LATE_MS = 10_000;
 
 /** Told what happens on the way. All of them are optional. */
 export interface Observers {
@@ -134,6 +138,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   const console = new Console(options.onConsole);
   let state: StateDirectory | undefined;
   let domain: Domain | undefined;
+  let starting: Promise<Domain> | undefined;
   const listeners: Listener[] = [];
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
@@ -145,18 +150,14 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     void consoleListener.connection.then((socket) => console.attach(socket));
 
     options.onProgress?.(`Starting domain ${name}`);
-    const starting = connection.start(domainXml(config, prepared, options), {
+    starting = connection.start(domainXml(config, prepared, options), {
       stateDirectory: state.path,
       name,
       ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
     });
-    domain = await limit
-      .bound(starting, () => timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'))
-      .catch((error: unknown) => {
-        // It may still come to be, and must not stay.
-        starting.then((late) => late.end(true)).catch(() => {});
-        throw error;
-      });
+    domain = await limit.bound(starting, () =>
+      timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
+    );
     const stopped = domain.stopped.then(({ error }): never => {
       throw error ?? goneError(console, false);
     });
@@ -177,6 +178,9 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     return { name, channel, domain, connection, console };
   } catch (error) {
     try {
+      // It may still be coming to be, and must not stay; the connection is in use until then.
+      domain ??=
+        starting && (await Promise.race([starting.catch(() => undefined), delay(LATE_MS, undefined, { ref: false })]));
       if (domain) await domain.end(true);
       else if (state) releaseState(state);
     } finally {
