@@ -1,0 +1,216 @@
+/** What a person may get wrong before a guest runs: status 125, one line that names the thing and the remedy, and nothing left. */
+
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { embedded, system } from '../helpers/connections.js';
+import { hidden, libvirtLibrary, mounted, programPaths } from '../helpers/hide.js';
+import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { copyTree } from '../helpers/module-copies.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { assertFailure, type RunOptions, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+/** Expects the failure of a sandbox that would otherwise run /bin/true. */
+async function fails(args: readonly string[], patterns: readonly RegExp[], options: RunOptions = {}): Promise<void> {
+  const name = uniqueName();
+  const result = await runSandbox(['-n', name, ...args, '--', '/bin/true'], { timeout: 60_000, ...options });
+  assertFailure(result, ...patterns);
+  await assertNothingLeft(name);
+}
+
+const onEmbedded = ['-c', embedded.uri];
+
+describe('bad arguments', { concurrency: 2 }, () => {
+  const bad = (name: string, args: readonly string[], ...patterns: readonly RegExp[]) =>
+    it(name, async () => void assertFailure(await runSandbox(args, { timeout: 20_000 }), ...patterns));
+
+  bad('no command', [], /no command/, /-- \/bin\/date/);
+  bad('no command behind --', ['--'], /command/);
+  bad('no command behind options', ['-v', '-n', 'x'], /command/);
+  bad('an unknown long option', ['--no-such-option', '--', 'true'], /no-such-option/, /virt-sandbox --help/);
+  bad('an unknown short option', ['-Z', '--', 'true'], /Z/, /virt-sandbox --help/);
+  bad('an option without its value', ['--name'], /name/);
+  bad('a user that is not known', ['-S', 'no-such-user', '--', 'true'], /user .*no-such-user.* is not known/);
+  bad('a name that is a path', ['-n', '../x', '--', 'true'], /\.\.\/x/);
+  bad('an empty name', ['-n', '', '--', 'true'], /name/);
+  bad('memory that is no size', ['--memory', 'lots', '--', 'true'], /lots/);
+  bad('too little memory', ['--memory', '1', '--', 'true'], /memory/);
+  bad('no processor', ['--vcpus', '0', '--', 'true'], /0/);
+  bad('an acceleration that is none', ['--accel', 'warp', '--', 'true'], /warp/);
+  bad('a time that is none', ['--boot-timeout', 'soon', '--', 'true'], /soon/);
+  bad('a variable without a name', ['-e', '=x', '--', 'true'], /=x|environment/);
+  bad('a working directory that is not absolute', ['--cwd', 'tmp', '--', 'true'], /tmp/);
+  bad('a URI of another hypervisor', ['-c', 'xen:///system', '--', 'true'], /xen:\/\/\/system/, /qemu:\/\/\/embed/);
+  bad('a kernel version that is a path', ['--kernver', '../x', '--', 'true'], /\.\.\/x/);
+});
+
+describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
+  const version = servingKernel ?? '';
+  const image = `/boot/vmlinuz-${version}`;
+  const kernel = (t: TestContext, content: Buffer) => {
+    const path = join(scratchDirectory(t), 'vmlinuz');
+    writeFileSync(path, content);
+    return path;
+  };
+
+  it('a path that is not there', () => fails([...onEmbedded, '--kernpath', '/no/such/kernel'], [/\/no\/such\/kernel/]));
+  it('a path that is a directory', () => fails([...onEmbedded, '--kernpath', '/boot'], [/\/boot/]));
+  it('an empty file', (t) => fails([...onEmbedded, '--kernpath', kernel(t, Buffer.alloc(0))], [/vmlinuz/]));
+  it('a file that is no kernel', (t) =>
+    fails([...onEmbedded, '--kernpath', kernel(t, readFileSync('/bin/true'))], [/vmlinuz/]));
+
+  for (const kept of [300, 20_000, 3_000_000]) {
+    it(`a kernel of which ${kept} bytes are left`, (t) =>
+      fails([...onEmbedded, '--kernpath', kernel(t, readFileSync(image).subarray(0, kept))], [/vmlinuz/]));
+  }
+
+  it('a version that is not installed', () => fails([...onEmbedded, '--kernver', '9.9.9-none'], [/9\.9\.9-none/]));
+  it('a version and a path that disagree', () =>
+    fails([...onEmbedded, '--kernver', '9.9.9-none', '--kernpath', image], [/9\.9\.9-none/]));
+
+  it('a modules directory that is not there', () =>
+    fails([...onEmbedded, '--kernpath', image, '--kmodpath', '/no/such/modules'], [/\/no\/such\/modules/]));
+
+  it('a modules directory that is empty', (t) =>
+    fails([...onEmbedded, '--kernpath', image, '--kmodpath', scratchDirectory(t)], [/virt-sandbox-test-/]));
+
+  it('modules of another version', (t) => {
+    const directory = scratchDirectory(t);
+    copyTree(version, join(directory, '6.1.0-other'));
+    return fails(
+      [...onEmbedded, '--kernpath', image, '--kmodpath', directory],
+      [/6\.1\.0-other/, new RegExp(version.replace(/[+.]/g, '\\$&'))],
+    );
+  });
+
+  it('a modules.dep that is no list of modules', (t) => {
+    const directory = scratchDirectory(t);
+    const tree = copyTree(version, join(directory, version));
+    writeFileSync(
+      join(tree, 'modules.dep'),
+      Buffer.from('\x7fELF\x00\x01 kernel without a colon\n\xff\xfe\n', 'latin1'),
+    );
+    return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/modules\.dep/]);
+  });
+
+  it('a modules.dep that names a module which is not there', (t) => {
+    const directory = scratchDirectory(t);
+    const tree = copyTree(version, join(directory, version));
+    const text = readFileSync(join(tree, 'modules.dep'), 'utf8');
+    writeFileSync(join(tree, 'modules.dep'), text.replaceAll('fs/9p/9p.ko', 'fs/9p/gone/9p.ko'));
+    return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/gone\/9p\.ko/]);
+  });
+
+  it('a module that is cut short', (t) => {
+    const directory = scratchDirectory(t);
+    const tree = copyTree(version, join(directory, version));
+    const [file = ''] = /kernel\/fs\/9p\/9p\.ko[^:\s]*/.exec(readFileSync(join(tree, 'modules.dep'), 'utf8')) ?? [];
+    const path = join(tree, file);
+    writeFileSync(path, readFileSync(path).subarray(0, 5000));
+    return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/9p\.ko/]);
+  });
+});
+
+describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 }, () => {
+  it('no root directory', () => fails([...onEmbedded, '-r', '/no/such/root'], [/\/no\/such\/root/]));
+  it('a root that is a file', () => fails([...onEmbedded, '-r', '/etc/passwd'], [/\/etc\/passdw|\/etc\/passwd/]));
+
+  it('no libvirt at all', () =>
+    fails([], [/virt-qemu-run/, /libvirt-daemon-driver-qemu/], {
+      through: hidden(libvirtLibrary(), ...programPaths('virt-qemu-run')),
+    }));
+
+  it('no libvirt library where a daemon is asked for', () =>
+    fails(['-c', 'qemu:///system'], [/libvirt\.so\.0/, /libvirt0/], { through: hidden(libvirtLibrary()) }));
+
+  it('no daemon that answers where one is asked for', () =>
+    fails(['-c', 'qemu:///system'], [/qemu:\/\/\/system/, /libvirtd/], {
+      through: mounted('mount -t tmpfs none /run/libvirt'),
+    }));
+
+  it('no QEMU', (t) => {
+    // With a cache of its own: what libvirt has found out about QEMU before does not count.
+    const env = { XDG_CACHE_HOME: scratchDirectory(t) };
+    const programs = programPaths('qemu-system-x86_64', 'qemu-system-i386', 'qemu-kvm', 'kvm');
+    return fails(onEmbedded, [/QEMU|qemu|emulator/, /qemu-system-x86/], { through: hidden(...programs), env });
+  });
+
+  it('a state directory that cannot be written to', () =>
+    fails(onEmbedded, [/\/run\/libvirt-sandbox/], {
+      through: mounted('mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ro none /run/libvirt-sandbox'),
+    }));
+
+  it('a disk that is full while the image is built', (t) => {
+    const cache = scratchDirectory(t);
+    return fails(onEmbedded, [/no space is left in .*virt-sandbox/, /XDG_CACHE_HOME/], {
+      env: { XDG_CACHE_HOME: cache },
+      through: mounted(`mount -t tmpfs -o size=4m none ${cache}`),
+    });
+  });
+
+  it('a store that cannot be written to', (t) => {
+    const cache = scratchDirectory(t);
+    return fails(onEmbedded, [/images cannot be written to/], {
+      env: { XDG_CACHE_HOME: cache },
+      through: mounted(`mount -t tmpfs -o ro none ${cache}`),
+    });
+  });
+
+  it('KVM that is asked for and does not run a guest', async (t) => {
+    const through = mounted('mount --bind /dev/null /dev/kvm 2>/dev/null || true');
+    if (programPaths('qemu-system-x86_64').length === 0) return t.skip('there is no QEMU');
+    await fails([...onEmbedded, '--accel', 'kvm'], [/KVM/, /--accel tcg/], { through });
+  });
+});
+
+describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel, concurrency: 2 }, () => {
+  let user: OrdinaryUser;
+  before(async () => {
+    user = await OrdinaryUser.create();
+  });
+  after(() => user.end());
+
+  it('who may not read the kernel', async (t) => {
+    const path = join(scratchDirectory(t), 'vmlinuz');
+    writeFileSync(path, readFileSync(`/boot/vmlinuz-${servingKernel}`));
+    chmodSync(path, 0o600);
+    const name = uniqueName();
+    const args = ['-c', 'qemu:///embed', '-n', name, '--kernpath', path, '--', 'true'];
+    assertFailure(await runSandbox(args, user.options), /vmlinuz/, /read/);
+    await assertNothingLeft(name, { state: user.home });
+  });
+
+  it('whose cache cannot be written to', async (t) => {
+    const cache = join(scratchDirectory(t), 'cache');
+    mkdirSync(cache, { mode: 0o755 });
+    const env = { ...user.options.env, XDG_CACHE_HOME: cache };
+    assertFailure(await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env }), /cache/);
+  });
+
+  it('whom the host does not know: libvirt will not serve one, and that is said', async () => {
+    const through = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', '--'];
+    const env = {
+      ...user.options.env,
+      HOME: '/tmp',
+      XDG_CACHE_HOME: '/tmp/vs-unknown',
+      XDG_RUNTIME_DIR: '/tmp/vs-unknown',
+    };
+    const line = await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env, through });
+    // The reason must not be empty.
+    assertFailure(line, /: [^;: ]+ [^;]*;/);
+  });
+});
+
+describe('names over qemu:///system', { skip: system.skip }, () => {
+  it('two ways to libvirt do not disturb each other’s names', async () => {
+    const name = uniqueName();
+    const [first, second] = await Promise.all([
+      runSandbox(['-c', system.uri, '-n', name, '--', 'sleep', '1']),
+      runSandbox(['-c', system.uri, '-n', `${name}-2`, '--', 'sleep', '1']),
+    ]);
+    if (first.code !== 0 || second.code !== 0) throw new Error(first.stderr + second.stderr);
+    await assertNothingLeft(name, system.where);
+  });
+});

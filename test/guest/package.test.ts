@@ -1,0 +1,102 @@
+/** What is installed, packed and imported runs as what was built does. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+const quiet = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] } as const;
+
+describe('the package', () => {
+  it('installs into a prefix and runs from another directory', (t) => {
+    const destination = scratchDirectory(t);
+    execFileSync('make', ['install', `DESTDIR=${destination}`, 'PREFIX=/opt/vs'], quiet);
+    const program = join(destination, 'opt/vs/bin/virt-sandbox');
+    assert.equal(
+      execFileSync(program, ['-c', 'qemu:///embed', '--', '/bin/echo', 'installed'], { ...quiet, cwd: '/' }),
+      'installed\n',
+    );
+  });
+
+  it('is packed with all that it needs and nothing of the build', (t) => {
+    const directory = scratchDirectory(t);
+    execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], quiet);
+    const [archive = ''] = readdirSync(directory);
+    const files = execFileSync('tar', ['-tzf', join(directory, archive)], quiet).split('\n');
+    for (const wanted of ['dist/virt-sandbox.cjs', 'dist/native/init', 'dist/native/supervisor', 'kmods/root-9p.json']) {
+      assert.ok(files.includes(`package/${wanted}`), wanted);
+    }
+    assert.deepEqual(
+      files.filter((file) => /\.o(\/|$)|src\//.test(file) && !file.includes('/types/')),
+      [],
+    );
+
+    const user = join(directory, 'user');
+    mkdirSync(user);
+    writeFileSync(join(user, 'package.json'), '{"type":"module"}');
+    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', join(directory, archive)], { ...quiet, cwd: user });
+    assert.equal(
+      execFileSync('npx', ['virt-sandbox', '-c', 'qemu:///embed', '--', '/bin/echo', 'packed'], { ...quiet, cwd: user }),
+      'packed\n',
+    );
+  });
+
+  it('builds nothing again when nothing has changed', () => {
+    assert.doesNotMatch(execFileSync('make', ['build'], quiet), /esbuild|bundle\.mjs|tsc|gcc/);
+  });
+});
+
+describe('the interface for programs', { concurrency: 2 }, async () => {
+  // The bundle that users import, with the types of its source.
+  const { Sandbox, SandboxError } = (await import(
+    pathToFileURL(join(process.cwd(), 'dist/index.js')).href
+  )) as typeof import('../../src/index.js');
+  const connect = 'qemu:///embed';
+
+  it('gives streams and an end', async () => {
+    const name = uniqueName();
+    const sandbox = await Sandbox.start({ name, command: ['sh', '-c', 'cat; echo err >&2; exit 3'] }, { connect });
+    sandbox.stdin.end('in');
+    const [out, err, status] = await Promise.all([text(sandbox.stdout), text(sandbox.stderr), sandbox.exited]);
+    assert.deepEqual({ out, err, status }, { out: 'in', err: 'err\n', status: { code: 3, signal: undefined, exitCode: 3 } });
+    await assertNothingLeft(name);
+  });
+
+  it('names the signal that ended the application', async () => {
+    const sandbox = await Sandbox.start({ command: ['sleep', '1000'] }, { connect });
+    await sandbox.kill('SIGTERM');
+    assert.deepEqual(await sandbox.exited, { code: undefined, signal: 'SIGTERM', exitCode: 143 });
+  });
+
+  it('stops, also at the end of a scope', async () => {
+    const name = uniqueName();
+    const sandbox = await Sandbox.start({ name, command: ['sleep', '1000'] }, { connect });
+    await sandbox[Symbol.asyncDispose]();
+    await assert.rejects(sandbox.exited, (error) => error instanceof SandboxError && error.code === 'stopped');
+    await assertNothingLeft(name);
+  });
+
+  it('is called off by a signal, before the start and after it', async () => {
+    await assert.rejects(
+      Sandbox.start({ command: ['true'] }, { connect, signal: AbortSignal.abort() }),
+      (error) => error instanceof SandboxError && error.code === 'aborted',
+    );
+    const name = uniqueName();
+    const controller = new AbortController();
+    const sandbox = await Sandbox.start({ name, command: ['sleep', '1000'] }, { connect, signal: controller.signal });
+    controller.abort();
+    await assert.rejects(sandbox.exited, (error) => error instanceof SandboxError && error.code === 'stopped');
+    await assertNothingLeft(name);
+  });
+
+  it('fails with a code, a stage and a remedy', async () => {
+    await assert.rejects(
+      Sandbox.start({ command: ['/no/such/program'] }, { connect }),
+      (error) => error instanceof SandboxError && error.code === 'command-not-found' && error.exitCode === 127 && error.remedy !== '',
+    );
+  });
+});

@@ -1,0 +1,108 @@
+/** Signals to the launcher: handed on, and whatever ends it, nothing is left. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { startSandbox } from '../helpers/run.js';
+
+/** Says so when it runs, and does not end by itself. */
+const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
+/** Says which signals it gets, and ends at none. */
+const STUBBORN = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo running; while :; do sleep 0.1; done`;
+
+const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: undefined } as const;
+
+for (const way of [embedded, system]) {
+  describe(`what ends the launcher leaves nothing: ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+    for (const [signal, status] of Object.entries(STATUS) as [NodeJS.Signals, number | undefined][]) {
+      it(`${signal} while the command runs`, async () => {
+        const name = uniqueName();
+        const running = startSandbox(['-c', way.uri, '-n', name, '--', ...WAITING], { input: 'open' });
+        await running.until(/running/);
+        assert.notEqual(qemuOf(name), undefined);
+        process.kill(running.pid, signal);
+        const result = await running.result;
+        if (status === undefined) assert.equal(result.signal, 'SIGKILL');
+        else assert.equal(result.code, status, result.stderr);
+        await assertNothingLeft(name, way.where);
+      });
+
+      it(`${signal} while the guest boots`, async () => {
+        const name = uniqueName();
+        const running = startSandbox(['-c', way.uri, '-n', name, '--', ...WAITING], { input: 'open' });
+        for (let tries = 0; tries < 600 && qemuOf(name) === undefined; tries += 1) await sleep(50);
+        assert.notEqual(qemuOf(name), undefined, 'QEMU was started');
+        process.kill(running.pid, signal);
+        const result = await running.result;
+        if (status === undefined) assert.equal(result.signal, 'SIGKILL');
+        else assert.equal(result.code, status, result.stderr);
+        assert.equal(result.out, '');
+        await assertNothingLeft(name, way.where);
+      });
+    }
+  });
+}
+
+describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
+  const start = async (script: string) => {
+    const name = uniqueName();
+    const running = startSandbox(['-c', embedded.uri, '-n', name, '--', 'sh', '-c', script], { input: 'open' });
+    await running.until(/running/);
+    return { name, running };
+  };
+
+  it('are handed on to the command', async () => {
+    const { name, running } = await start(STUBBORN);
+    for (const signal of ['INT', 'QUIT', 'USR1', 'USR2', 'INT']) {
+      process.kill(running.pid, `SIG${signal}`);
+      await running.until(new RegExp(`got ${signal}\\n$`));
+    }
+    process.kill(running.pid, 'SIGKILL');
+    await running.result;
+    await assertNothingLeft(name);
+  });
+
+  it('SIGTERM lets the command end by itself, with its own status', async () => {
+    const { running } = await start('trap "echo tidying; exit 3" TERM; echo running; while :; do sleep 0.1; done');
+    process.kill(running.pid, 'SIGTERM');
+    const { code, out } = await running.result;
+    assert.deepEqual({ code, out }, { code: 3, out: 'running\ntidying\n' });
+  });
+
+  it('SIGTERM ends a command that will not, after a while', async () => {
+    const { name, running } = await start(STUBBORN);
+    const before = Date.now();
+    process.kill(running.pid, 'SIGTERM');
+    const { code, out } = await running.result;
+    assert.equal(code, 143);
+    assert.match(out, /got TERM/);
+    assert.ok(Date.now() - before < 20_000);
+    await assertNothingLeft(name);
+  });
+
+  it('SIGTSTP and SIGCONT stop and continue the command', async () => {
+    const { running } = await start('echo running; while :; do echo tick; sleep 0.1; done');
+    await running.until(/tick/);
+    process.kill(running.pid, 'SIGTSTP');
+    await sleep(1500);
+    const length = running.out().length;
+    await sleep(1000);
+    assert.equal(running.out().length, length, 'nothing is written while it is stopped');
+    process.kill(running.pid, 'SIGCONT');
+    await sleep(1500);
+    assert.ok(running.out().length > length, 'it goes on');
+    process.kill(running.pid, 'SIGTERM');
+    assert.equal((await running.result).code, 143);
+  });
+
+  it('a QEMU that is killed is an error of the sandbox, and leaves nothing', async () => {
+    const { name, running } = await start('echo running; exec sleep 1000');
+    process.kill(qemuOf(name) ?? 0, 'SIGKILL');
+    const { code, stderr } = await running.result;
+    assert.equal(code, 125, stderr);
+    assert.match(stderr, /^virt-sandbox: application: the guest ended while the application ran.*; .+\n/);
+    await assertNothingLeft(name);
+  });
+});

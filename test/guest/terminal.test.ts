@@ -1,0 +1,147 @@
+/** An interactive shell at a real terminal. */
+
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { AtTerminal } from '../helpers/pty.js';
+
+const SIZE = { rows: 33, columns: 101 };
+const CTRL_C = '\x03';
+const CTRL_D = '\x04';
+const CTRL_Z = '\x1a';
+const CTRL_RIGHT_BRACKET = '\x1d';
+
+/** A shell that asks with a prompt which no command line has in it as it is typed. */
+const SHELL = ['sh', '-i'];
+const PROMPT = /READY> $/;
+
+async function openShell(t: TestContext, uri: string, ...options: string[]) {
+  const name = uniqueName();
+  const terminal = new AtTerminal(['-c', uri, '-n', name, '-e', 'PS1=READY> ', ...options, '--', ...SHELL], SIZE);
+  t.after(() => terminal.close());
+  const settings = terminal.settings();
+  await terminal.until(PROMPT);
+  /** Types a command, and waits for its output. */
+  const ask = async (command: string): Promise<string> => {
+    terminal.type(`${command}\n`);
+    const [, output = ''] = await terminal.until(/\n([\s\S]*?)\r?\n?READY> $/);
+    return output.replaceAll('\r', '').trimEnd();
+  };
+  return { name, terminal, settings, ask };
+}
+
+for (const way of [embedded, system]) {
+  describe(`a shell at a terminal over ${way.uri}`, { skip: way.skip }, () => {
+    it('has a controlling terminal of the right size that follows, and keys that signal', async (t) => {
+      const { name, terminal, settings, ask } = await openShell(t, way.uri);
+      assert.notEqual(terminal.settings(), settings, 'the local terminal is raw');
+
+      assert.match(await ask('tty'), /^\/dev\/pts\/\d+$/);
+      assert.equal(await ask('stty size'), '33 101');
+      assert.equal(await ask('echo $TERM'), 'xterm-256color');
+      assert.equal(await ask('echo through > /dev/tty'), 'through');
+      assert.equal(await ask('echo error >&2; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all'), 'error\nall');
+
+      terminal.resize({ rows: 50, columns: 132 });
+      let size = '';
+      for (let tries = 0; tries < 50 && size !== '50 132'; tries += 1) {
+        size = await ask('stty size');
+        await sleep(100);
+      }
+      assert.equal(size, '50 132');
+
+      const before = Date.now();
+      terminal.type('sleep 1000; echo $((130 + 0))-was-the-status-$?\n');
+      await sleep(1500);
+      terminal.type(CTRL_C);
+      await terminal.until(PROMPT);
+      assert.ok(Date.now() - before < 60_000);
+      assert.equal(await ask('echo lives on'), 'lives on');
+
+      terminal.type('sleep 999\n');
+      await sleep(1500);
+      terminal.type(CTRL_Z);
+      await terminal.until(PROMPT);
+      assert.match(await ask('jobs'), /(Stopped|Suspended).*sleep 999/);
+      assert.equal(await ask('kill -KILL %1; wait; echo gone'), 'gone');
+
+      terminal.type(CTRL_D);
+      assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+      assert.equal(terminal.settings(), settings, 'the local terminal is as it was');
+      await assertNothingLeft(name, way.where);
+    });
+  });
+}
+
+describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
+  it('tells a program of its new size', async (t) => {
+    // Not from an interactive shell, whose commands are process groups of their own, which are told in its place.
+    const script = `trap 'echo RESIZED; stty size' WINCH; echo WAITING; while :; do sleep 0.2; done`;
+    const terminal = new AtTerminal(['-c', embedded.uri, '--', 'sh', '-c', script], SIZE);
+    t.after(() => terminal.close());
+    await terminal.until(/WAITING/);
+    terminal.resize({ rows: 24, columns: 81 });
+    await terminal.until(/RESIZED\s+24 81/);
+  });
+
+  it('gives the exit status of the shell', async (t) => {
+    const { terminal } = await openShell(t, embedded.uri);
+    terminal.type('exit 42\n');
+    assert.deepEqual(await terminal.exited(), { code: 42, signal: null });
+  });
+
+  it('leaves at Ctrl+], whatever runs, with the terminal as it was', async (t) => {
+    const { name, terminal, settings } = await openShell(t, embedded.uri);
+    terminal.type('sleep 1000\n');
+    await sleep(1000);
+    terminal.type(CTRL_RIGHT_BRACKET);
+    assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+    assert.equal(terminal.settings(), settings);
+    await assertNothingLeft(name);
+  });
+
+  it('shows a program’s bytes as they are', async (t) => {
+    const script = `stty raw; printf 'BEGIN a\\nb\\r\\nc END'; sleep 1`;
+    const terminal = new AtTerminal(['-c', embedded.uri, '--', 'sh', '-c', script], SIZE);
+    t.after(() => terminal.close());
+    const [, shown] = await terminal.until(/BEGIN([^]*)END/);
+    assert.equal(shown, ' a\nb\r\nc ');
+  });
+
+  it('carries keys that are no text', async (t) => {
+    const { terminal, ask } = await openShell(t, embedded.uri);
+    terminal.type('stty raw -echo; echo GO; head -c 6 | od -An -tx1; stty sane\n');
+    await terminal.until(/GO/);
+    terminal.type('\x00\x03\x1c\xff\x7f');
+    await terminal.until(/00 03 1c c3 bf 7f/);
+    assert.match(await ask('echo sane'), /sane/);
+  });
+
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
+    it(`has its settings back when ${signal} ends the launcher`, async (t) => {
+      const { name, terminal, settings } = await openShell(t, embedded.uri);
+      assert.notEqual(terminal.settings(), settings);
+      terminal.child.kill(signal);
+      const { code, signal: by } = await terminal.exited();
+      if (signal === 'SIGKILL') assert.equal(by, 'SIGKILL');
+      else assert.equal(code, signal === 'SIGTERM' ? 143 : 129);
+      await assertNothingLeft(name);
+      assert.equal(terminal.settings(), settings);
+    });
+  }
+
+  it('is cooked, and untouched, while the guest boots', async (t) => {
+    const name = uniqueName();
+    const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, '--', 'true'], SIZE);
+    t.after(() => terminal.close());
+    const settings = terminal.settings();
+    await sleep(1000);
+    assert.equal(terminal.settings(), settings);
+    // A person's Ctrl+C calls the start off.
+    terminal.type(CTRL_C);
+    assert.deepEqual(await terminal.exited(), { code: 130, signal: null });
+    await assertNothingLeft(name);
+  });
+});

@@ -1,0 +1,138 @@
+/** A real terminal: the program is at its far end as a person's shell would start it, and the test types and reads at this end. */
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ReadStream } from 'node:tty';
+import koffi from 'koffi';
+import { environment, PROGRAM, type RunOptions } from './run.js';
+
+const libc = koffi.load('libc.so.6');
+koffi.struct('winsize', { ws_row: 'uint16', ws_col: 'uint16', ws_xpixel: 'uint16', ws_ypixel: 'uint16' });
+const openpty = libc.func('int openpty(_Out_ int *, _Out_ int *, _Out_ char *, void *, const winsize *)');
+const ioctl = libc.func('int ioctl(int, unsigned long, const winsize *)');
+const fcntl = libc.func('int fcntl(int, int, int)');
+const TIOCSWINSZ = 0x5414;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/** In milliseconds; a guest that boots beside another on a loaded machine takes ten seconds. */
+const TIMEOUT = 40_000;
+
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** How a program ended: one of the two. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A program at a terminal. */
+export class AtTerminal {
+  readonly child: ChildProcess;
+  readonly #exited: Promise<Exit>;
+  /** Path of the terminal: /dev/pts/N. */
+  readonly path: string;
+  readonly #master: number;
+  readonly #slave: number;
+  readonly #screen: ReadStream;
+  #text = '';
+  #seen = 0;
+  #heard = () => {};
+
+  /** Runs `virt-sandbox ARGS` in a session of its own with a new terminal, which is its controlling one. */
+  constructor(args: readonly string[], size: Size, options: Pick<RunOptions, 'env' | 'through'> = {}) {
+    const master = [0];
+    const slave = [0];
+    const name = Buffer.alloc(128);
+    if (openpty(master, slave, name, null, winsize(size)) !== 0) throw new Error('openpty failed');
+    this.#master = master[0] ?? -1;
+    this.#slave = slave[0] ?? -1;
+    // A program that held the near end too would never notice that the terminal is gone.
+    for (const fd of [this.#master, this.#slave]) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    this.path = name.toString('latin1').split('\0')[0] ?? '';
+    this.#screen = new ReadStream(this.#master);
+    // Reading at the end of a terminal whose other end is closed is an error, and no news.
+    this.#screen.on('error', () => {});
+    this.#screen.setEncoding('utf8').on('data', (text: string) => {
+      this.#text += text;
+      this.#heard();
+    });
+    const command = [...(options.through ?? []), PROGRAM, ...args];
+    this.child = spawn('setsid', ['--ctty', ...command], {
+      stdio: [this.#slave, this.#slave, this.#slave],
+      env: environment({ TERM: 'xterm-256color', ...options.env }),
+    });
+    this.#exited = new Promise((resolve, reject) => {
+      this.child.once('error', reject);
+      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  /** Waits until the program has ended. */
+  async exited(): Promise<Exit> {
+    const late = sleep(TIMEOUT, undefined, { ref: false }).then((): never => {
+      throw new Error(`it did not end; the terminal shows:\n${this.#text}`);
+    });
+    return Promise.race([this.#exited, late]);
+  }
+
+  /** Everything that was shown. */
+  get text(): string {
+    return this.#text;
+  }
+
+  type(text: string): void {
+    this.#screen.write(text);
+  }
+
+  resize(size: Size): void {
+    if (ioctl(this.#master, TIOCSWINSZ, winsize(size)) !== 0) throw new Error('TIOCSWINSZ failed');
+  }
+
+  /** Waits until that is shown, behind what earlier calls waited for. */
+  async until(pattern: RegExp, timeout = TIMEOUT): Promise<RegExpExecArray> {
+    let timer: NodeJS.Timeout | undefined;
+    const told = () => `; the terminal shows:\n${this.#text}`;
+    try {
+      return await new Promise((resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`${pattern} was not shown${told()}`)), timeout);
+        this.#heard = () => {
+          const match = pattern.exec(this.#text.slice(this.#seen));
+          if (!match) return;
+          this.#seen += match.index + match[0].length;
+          resolve(match);
+        };
+        this.#heard();
+        void this.#exited.then(() => setTimeout(() => reject(new Error(`it ended without ${pattern}${told()}`)), 500));
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#heard = () => {};
+    }
+  }
+
+  /** The settings of the terminal, as stty(1) saves them. */
+  settings(): string {
+    return execFileSync('stty', ['-g'], { stdio: [this.#slave, 'pipe', 'inherit'], encoding: 'utf8' }).trim();
+  }
+
+  /** Ends the program if it still runs, and closes the terminal. */
+  async close(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
+    try {
+      await this.exited();
+    } finally {
+      this.child.kill('SIGKILL');
+      this.#screen.destroy();
+      closeSync(this.#slave);
+    }
+  }
+}
+
+function winsize({ rows, columns }: Size) {
+  return { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+}
