@@ -1,6 +1,6 @@
 /** What is installed, packed and imported runs as what was built does. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-const quiet = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] } as const;
+const quiet: ExecFileSyncOptionsWithStringEncoding = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] };
 
 describe('the package', () => {
   it('installs into a prefix and runs from another directory', (t) => {
@@ -27,7 +27,12 @@ describe('the package', () => {
     execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], quiet);
     const [archive = ''] = readdirSync(directory);
     const files = execFileSync('tar', ['-tzf', join(directory, archive)], quiet).split('\n');
-    for (const wanted of ['dist/virt-sandbox.cjs', 'dist/native/init', 'dist/native/supervisor', 'kmods/root-9p.json']) {
+    for (const wanted of [
+      'dist/virt-sandbox.cjs',
+      'dist/native/init',
+      'dist/native/supervisor',
+      'kmods/root-9p.json',
+    ]) {
       assert.ok(files.includes(`package/${wanted}`), wanted);
     }
     assert.deepEqual(
@@ -38,9 +43,15 @@ describe('the package', () => {
     const user = join(directory, 'user');
     mkdirSync(user);
     writeFileSync(join(user, 'package.json'), '{"type":"module"}');
-    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', join(directory, archive)], { ...quiet, cwd: user });
+    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', join(directory, archive)], {
+      ...quiet,
+      cwd: user,
+    });
     assert.equal(
-      execFileSync('npx', ['virt-sandbox', '-c', 'qemu:///embed', '--', '/bin/echo', 'packed'], { ...quiet, cwd: user }),
+      execFileSync('npx', ['virt-sandbox', '-c', 'qemu:///embed', '--', '/bin/echo', 'packed'], {
+        ...quiet,
+        cwd: user,
+      }),
       'packed\n',
     );
   });
@@ -62,7 +73,10 @@ describe('the interface for programs', { concurrency: 2 }, async () => {
     const sandbox = await Sandbox.start({ name, command: ['sh', '-c', 'cat; echo err >&2; exit 3'] }, { connect });
     sandbox.stdin.end('in');
     const [out, err, status] = await Promise.all([text(sandbox.stdout), text(sandbox.stderr), sandbox.exited]);
-    assert.deepEqual({ out, err, status }, { out: 'in', err: 'err\n', status: { code: 3, signal: undefined, exitCode: 3 } });
+    assert.deepEqual(
+      { out, err, status },
+      { out: 'in', err: 'err\n', status: { code: 3, signal: undefined, exitCode: 3 } },
+    );
     await assertNothingLeft(name);
   });
 
@@ -96,7 +110,11 @@ describe('the interface for programs', { concurrency: 2 }, async () => {
   it('fails with a code, a stage and a remedy', async () => {
     await assert.rejects(
       Sandbox.start({ command: ['/no/such/program'] }, { connect }),
-      (error) => error instanceof SandboxError && error.code === 'command-not-found' && error.exitCode === 127 && error.remedy !== '',
+      (error) =>
+        error instanceof SandboxError &&
+        error.code === 'command-not-found' &&
+        error.exitCode === 127 &&
+        error.remedy !== '',
     );
   });
 });
