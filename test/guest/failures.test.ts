@@ -1,0 +1,125 @@
+/** Guests that fail: status 125, one line that says where and what to do, the guest's last words under it, and nothing left. */
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { embedded, system } from '../helpers/connections.js';
+import { lackingKernel, servingKernel, unlessLackingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
+import { assertFailure, assertFailureWith, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+
+for (const way of [embedded, system]) {
+  describe(`a guest that fails over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+    it('a kernel that panics, with what it said', async () => {
+      const name = uniqueName();
+      const crash = ['sh', '-c', 'echo c > /proc/sysrq-trigger'];
+      const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', ...crash]);
+      assertFailure(result, /panicked while the application ran: sysrq triggered crash/);
+      assert.match(result.stderr, /\n {2}guest: .*Kernel panic - not syncing: sysrq triggered crash/);
+      await assertNothingLeft(name, way.where);
+    });
+
+    it('a boot that takes longer than it may', async () => {
+      const name = uniqueName();
+      const result = await runSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '0.5', '--', 'true']);
+      assertFailure(result, /did not answer within 0\.5 s; it came as far as/, /--boot-timeout/);
+      await assertNothingLeft(name, way.where);
+    });
+
+    it('a machine that stands still', async () => {
+      const name = uniqueName();
+      const running = startSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '6', '--', 'true']);
+      const qemu = await qemuThatStarts(name);
+      // libvirt itself waits for QEMU until the domain runs.
+      while (way === system && !(await isRunning(name))) await sleep(20);
+      process.kill(qemu, 'SIGSTOP');
+      assertFailure(await running.result, /did not answer within 6 s/);
+      await assertNothingLeft(name, way.where);
+    });
+  });
+}
+
+describe('a daemon that does not come back', { skip: system.skip }, () => {
+  it('is not waited for', async () => {
+    const name = uniqueName();
+    const args = ['-c', system.uri, '-n', name, '--boot-timeout', '4', '--', 'true'];
+    const running = startSandbox(args, { timeout: 40_000 });
+    const qemu = await qemuThatStarts(name);
+    // Before it has told libvirt what it can do.
+    process.kill(qemu, 'SIGSTOP');
+    try {
+      assertFailure(await running.result, /did not answer within 4 s/);
+    } finally {
+      process.kill(qemu, 'SIGKILL');
+    }
+    await assertNothingLeft(name, system.where);
+  });
+});
+
+async function qemuThatStarts(name: string): Promise<number> {
+  for (let tries = 0; tries < 2000; tries += 1) {
+    const qemu = qemuOf(name);
+    if (qemu !== undefined) return qemu;
+    await sleep(5);
+  }
+  throw new Error(`no QEMU of ${name} was started`);
+}
+
+async function isRunning(name: string): Promise<boolean> {
+  const { stdout } = await promisify(execFile)('virsh', ['-q', '-c', system.uri, 'list', '--name', '--state-running']);
+  return stdout.split('\n').includes(name);
+}
+
+describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () => {
+  const within = (root: string, ...command: string[]) => runSandbox(['-c', embedded.uri, '-r', root, '--', ...command]);
+
+  it('a small root of one program is enough', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc');
+    const result = await within(root, '/bin/sh', '-c', 'busybox ls /; busybox id -u; pwd');
+    assertRun(result, 0, `bin\ndev\nproc\n${process.getuid?.()}\n/\n`);
+  });
+
+  it('a root without the command: 127', async (t) => {
+    assertFailureWith(127, await within(makeRoot(t, 'dev', 'proc'), '/bin/date'), /\/bin\/date: not found inside/);
+  });
+
+  for (const missing of ['dev', 'proc']) {
+    it(`a root without /${missing}: a step that fails`, async (t) => {
+      const name = uniqueName();
+      const root = makeRoot(t, ...['dev', 'proc'].filter((directory) => directory !== missing));
+      const result = await runSandbox(['-c', embedded.uri, '-n', name, '-r', root, '--', '/bin/sh', '-c', 'true']);
+      assertFailure(result, new RegExp(`^virt-sandbox: init: step .*failed: .*/${missing}`));
+      await assertNothingLeft(name);
+    });
+  }
+
+  it('a working directory that is not there', async () => {
+    const result = await runSandbox(['-c', embedded.uri, '--cwd', '/no/such/directory', '--', 'true']);
+    assertFailure(result, /working directory \/no\/such\/directory/, /--cwd/);
+  });
+
+  it('a working directory that the user may not enter', async () => {
+    const result = await runSandbox(['-c', embedded.uri, '-S', 'nobody', '--cwd', '/root', '--', 'true']);
+    assertFailure(result, /working directory \/root/, /--cwd/);
+  });
+});
+
+describe('a kernel without 9p', { skip: embedded.skip || unlessLackingKernel }, () => {
+  it('is refused with the reason and another that serves', async () => {
+    const result = await runSandbox(['-c', embedded.uri, '--kernver', lackingKernel ?? '', '--', 'true']);
+    const line = assertFailure(result);
+    assert.match(line, /has no 9p file system, neither built in nor as a module/);
+    assert.ok(line.includes(`kernel ${lackingKernel}`), line);
+    if (servingKernel !== undefined) assert.ok(line.includes(servingKernel), line);
+  });
+
+  it('is passed over by default', async () => {
+    const { code, out, stderr } = await runSandbox(['-v', '-c', embedded.uri, '--', 'uname', '-r']);
+    assert.equal(code, 0, stderr);
+    assert.equal(out, `${servingKernel}\n`);
+    assert.ok(stderr.includes(`kernel ${lackingKernel} has no 9p file system`), stderr);
+  });
+});
