@@ -1,4 +1,5 @@
 /** The local side of the application's streams: standard input and output, the terminal, signals. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
@@ -87,6 +88,8 @@ export function attachTerminal(sandbox: Sandbox, onLeave: () => void): () => voi
   stdin.on('error', () => sandbox.stdin.end());
   sandbox.stdin.on('error', () => {});
   stdin.setRawMode(true);
+  // Node's raw mode still makes CR LF of LF, which the guest's terminal has done already; it is put back with the rest.
+  spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
   stdin.on('data', (bytes: Buffer) => {
     const at = bytes.indexOf(LEAVE);
     sandbox.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
