@@ -116,7 +116,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
 
   it('carries keys that are no text', async (t) => {
     const { terminal, ask } = await openShell(t, embedded.uri);
-    terminal.type('stty raw -echo; echo G''O; head -c 6 | od -An -tx1; stty sane\n');
+    terminal.type('stty raw -echo; echo G""O; head -c 6 | od -An -tx1; stty sane\n');
     await terminal.until(/GO/);
     terminal.type('\x00\x03\x1c\xff\x7f');
     await terminal.until(/00 03 1c c3 bf 7f/);
