@@ -1,6 +1,6 @@
 /** What a person may get wrong before a guest runs: status 125, one line that names the thing and the remedy, and nothing left. */
 
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
@@ -189,17 +189,14 @@ describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel
     assertFailure(await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env }), /cache/);
   });
 
-  it('whom the host does not know: libvirt will not serve one, and that is said', async () => {
+  it('whom the host does not know: libvirt will not serve one, and that is said', async (t) => {
+    const home = scratchDirectory(t);
+    chownSync(home, 54_321, 54_321);
     const through = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', '--'];
-    const env = {
-      ...user.options.env,
-      HOME: '/tmp',
-      XDG_CACHE_HOME: '/tmp/vs-unknown',
-      XDG_RUNTIME_DIR: '/tmp/vs-unknown',
-    };
-    const line = await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env, through });
+    const env = { ...user.options.env, HOME: home, XDG_RUNTIME_DIR: home };
+    const result = await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env, through });
     // The reason must not be empty.
-    assertFailure(line, /: [^;: ]+ [^;]*;/);
+    assertFailure(result, /: [^;: ]+ [^;]*;/);
   });
 });
 

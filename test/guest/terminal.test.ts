@@ -120,6 +120,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
     await terminal.until(/GO/);
     terminal.type('\x00\x03\x1c\xff\x7f');
     await terminal.until(/00 03 1c c3 bf 7f/);
+    await terminal.until(PROMPT);
     assert.match(await ask('echo sane'), /sane/);
   });
 
