@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { type Dirent, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { environment } from './run.js';
@@ -48,10 +48,19 @@ export async function domainsOf(uri: string, through: readonly string[] = [], en
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-/** Every file and directory called `name` in `directory` and below. */
-function filesWith(directory: string, name: string): string[] {
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) => basename(path) === name);
+/** Every file and directory called `name` in `directory` and a few levels below. Others come and go while it is looked at. */
+function filesWith(directory: string, name: string, depth = 4): string[] {
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+  return entries.flatMap((entry) => {
+    const path = join(directory, entry.name);
+    const below = entry.isDirectory() && depth > 1 ? filesWith(path, name, depth - 1) : [];
+    return entry.name === name ? [path, ...below] : below;
+  });
 }
 
 export interface WhereLeft {
