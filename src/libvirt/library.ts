@@ -118,13 +118,17 @@ function load(): Library {
   functions.setErrorFunc(null, koffi.register(onError, virErrorFunc));
 
   let opening: Promise<unknown> = Promise.resolve();
-  const events = eventLoop(functions, so.symbol('virEventRemoveTimeout') as bigint);
+  const events = eventLoop(
+    functions,
+    so.symbol('virEventRemoveTimeout') as bigint,
+    koffi.load(null).func('_exit', 'void', ['int']),
+  );
   return {
     connectOpen(uri) {
       const attempt = opening.then(async () => {
         openError = undefined;
         events.register();
-        const connection = await onWorker<Handle | null>(functions.connectOpen, uri);
+        const connection = await ask<Handle | null>(functions.connectOpen, uri);
         if (connection) return { connection };
         return { error: openError ?? { code: 0, message: `cannot connect to ${uri}` } };
       });
@@ -132,11 +136,11 @@ function load(): Library {
       return attempt;
     },
     async connectClose(connection) {
-      await onWorker(functions.connectClose, connection);
+      await ask(functions.connectClose, connection);
     },
     lastError: (connection) => toError(functions.connGetLastError(connection)),
-    domainCreateXML: (connection, xml, flags) => onWorker(functions.createXML, connection, xml, flags),
-    domainDestroy: (domain) => onWorker(functions.destroy, domain),
+    domainCreateXML: (connection, xml, flags) => ask(functions.createXML, connection, xml, flags),
+    domainDestroy: (domain) => ask(functions.destroy, domain),
     domainFree: (domain) => void functions.free(domain),
     onLifecycle(connection, domain, listener) {
       const callback = koffi.register((_c: unknown, _d: unknown, event: number, detail: number) => {
@@ -157,14 +161,17 @@ function load(): Library {
 function eventLoop(
   functions: Record<'registerDefaultImpl' | 'runDefaultImpl' | 'addTimeout', NativeFunction>,
   removeTimeout: bigint,
+  leave: NativeFunction,
 ) {
   let registered = false;
   let wanted = 0;
   let running: Promise<void> | undefined;
   const wake = () => functions.addTimeout(0, removeTimeout, null, null);
   // Node waits for its worker threads when it exits, so the one that waits here must be told, however that comes.
-  process.on('exit', () => {
+  process.on('exit', (code) => {
     if (running) wake();
+    // A daemon that never answers would hold the exit up for good. The connection ends with the process, and its domain with that.
+    if (unanswered > 0) leave(code);
   });
   const run = async () => {
     while (wanted > 0) await onWorker(functions.runDefaultImpl);
@@ -189,6 +196,19 @@ function eventLoop(
       };
     },
   };
+}
+
+/** Calls to a daemon that have not come back. */
+let unanswered = 0;
+
+/** A call that waits for a daemon. */
+async function ask<T>(fn: NativeFunction, ...args: unknown[]): Promise<T> {
+  unanswered += 1;
+  try {
+    return await onWorker<T>(fn, ...args);
+  } finally {
+    unanswered -= 1;
+  }
 }
 
 function onWorker<T>(fn: NativeFunction, ...args: unknown[]): Promise<T> {
