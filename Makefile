@@ -41,8 +41,8 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	@touch $@
 
 native:
-	@$(MAKE) -C init/native OUT=$(abspath $(NATIVE))
-	@$(MAKE) -C init/host OUT=$(abspath $(NATIVE))
+	@$(MAKE) --silent -C init/native OUT=$(abspath $(NATIVE)) >&2
+	@$(MAKE) --silent -C init/host OUT=$(abspath $(NATIVE)) >&2
 
 dist/virt-sandbox.cjs: $(TS_SOURCES) scripts/bundle.mjs node_modules/.installed tsconfig.json
 	node scripts/bundle.mjs
