@@ -11,15 +11,7 @@ import type { Sandbox } from '../sandbox/sandbox.js';
 const LEAVE = 0x1d;
 
 /** Signals that are the application's business. */
-const FORWARDED: readonly NodeJS.Signals[] = [
-  'SIGINT',
-  'SIGQUIT',
-  'SIGUSR1',
-  'SIGUSR2',
-  'SIGWINCH',
-  'SIGTSTP',
-  'SIGCONT',
-];
+const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
 
 /**
  * Copies a stream of the application to a descriptor of this process, at the pace of whoever reads it.
@@ -74,10 +66,27 @@ function outputOf(fd: 1 | 2): Writable {
 /** The reader of our output has gone. */
 export class ReaderGone extends Error {}
 
-/** Copies standard input to the application. */
-export function copyIn(sandbox: Sandbox): void {
-  const input = fstatSync(0).isFile() ? createReadStream('', { fd: 0, autoClose: false }) : process.stdin;
-  input.on('error', () => sandbox.stdin.end());
+/**
+ * Copies standard input to the application.
+ * @param onFailure told when it cannot be read, with a {@link SandboxError} `input-failed`
+ */
+export function copyIn(sandbox: Sandbox, onFailure: (error: SandboxError) => void): void {
+  const status = fstatSync(0);
+  // For a directory process.stdin is an empty stream, where reading it is an error.
+  const fromDisk = status.isFile() || status.isDirectory();
+  const input: Readable = fromDisk ? createReadStream('', { fd: 0, autoClose: false }) : process.stdin;
+  input.on('error', (error) =>
+    onFailure(
+      new SandboxError({
+        stage: 'application',
+        code: 'input-failed',
+        message: `standard input cannot be read: ${messageOf(error)}`,
+        remedy: 'give a file or a pipe that can be read, or </dev/null',
+        cause: error,
+      }),
+    ),
+  );
+  // An application that has ended wants no more of it.
   sandbox.stdin.on('error', () => {});
   input.pipe(sandbox.stdin);
 }

@@ -65,16 +65,17 @@ async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
   const detach = tty ? attachTerminal(sandbox, () => end(0)) : () => {};
   const release = forwardSignals(sandbox, tty);
   const releaseEnding = endOnSignal(sandbox, end);
-  if (!tty) copyIn(sandbox);
+  const fail = (error: unknown) => {
+    broken ??= error;
+    void sandbox.stop();
+  };
+  if (!tty) copyIn(sandbox, fail);
   const copies = [copyOut(sandbox.stdout, 1), copyOut(sandbox.stderr, 2)];
   for (const copy of copies) {
     copy.catch((error: unknown) => {
       // The application hears of it by the end of its sandbox, as it would from SIGPIPE.
       if (error instanceof ReaderGone) end(128 + constants.signals.SIGPIPE);
-      else {
-        broken ??= error;
-        void sandbox.stop();
-      }
+      else fail(error);
     });
   }
   try {
@@ -138,14 +139,7 @@ function callOffOnSignal(): {
     // Whoever asks twice does not want to wait for a daemon that does not answer; the supervisor cleans up.
     if (received) process.kill(process.pid, 'SIGKILL');
     received ??= signal;
-    controller.abort(
-      new SandboxError({
-        stage: 'boot',
-        code: 'aborted',
-        message: `called off by ${signal}`,
-        remedy: 'start it again',
-      }),
-    );
+    controller.abort(signal);
   };
   for (const signal of signals) process.on(signal, handler);
   return {

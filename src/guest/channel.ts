@@ -43,8 +43,6 @@ export class Channel implements Guest {
   readonly stdin: Writable;
   /** Raw wait status of the application; rejects when the connection ends before. */
   readonly exited: Promise<number>;
-  /** Settles when the connection has ended, whatever the reason. */
-  readonly closed: Promise<void>;
 
   readonly #transport: Duplex;
   readonly #stdout = new PassThrough({ highWaterMark: 1 << 20 });
@@ -72,7 +70,6 @@ export class Channel implements Guest {
     });
     // A caller that only looks at other promises must not be killed by this one.
     this.exited.catch(() => {});
-    this.closed = new Promise((resolve) => transport.once('close', () => resolve()));
     this.#parser = new PacketParser({
       stream: (proc, bytes) => this.#output(proc === Proc.STDOUT ? this.#stdout : this.#stderr, bytes),
       streamEnd: (proc) => (proc === Proc.STDOUT ? this.#stdout : this.#stderr).end(),

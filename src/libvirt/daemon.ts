@@ -1,6 +1,7 @@
 /** libvirt's daemons, through libvirt.so: qemu:///system and qemu:///session. */
 import { join } from 'node:path';
 import { SandboxError } from '../errors.js';
+import { settlesWithin } from '../promises.js';
 import type { Connection, ConnectionKind, Domain, DomainStop, StartContext, StopReason } from './connection.js';
 import { connectError, domainError } from './errors.js';
 import {
@@ -142,15 +143,4 @@ class DaemonDomain implements Domain {
 function reasonOf(detail: number): StopReason {
   const reasons: readonly StopReason[] = ['shutdown', 'destroyed', 'crashed', 'other', 'other', 'failed'];
   return reasons[detail] ?? 'other';
-}
-
-/** True when the promise settled in time. */
-async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
-  });
-  const settled = await Promise.race([promise.then(() => true as const), timeout]);
-  clearTimeout(timer);
-  return settled;
 }

@@ -23,7 +23,6 @@ export const VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0;
 export const VIR_DOMAIN_EVENT_STOPPED = 5;
 
 /** virErrorNumber */
-export const VIR_ERR_OPERATION_FAILED = 9;
 export const VIR_ERR_NO_DOMAIN = 42;
 export const VIR_ERR_OPERATION_INVALID = 55;
 

@@ -8,7 +8,6 @@ export interface SupervisorOptions {
   readonly directory: string;
   /** A command that is ended with this process. */
   readonly command?: readonly string[];
-  readonly environment?: NodeJS.ProcessEnv;
   /** A descriptor of a terminal whose settings must survive. */
   readonly terminal?: number;
 }
@@ -39,7 +38,6 @@ export class Supervisor {
     const program = hostProgram('supervisor');
     const child = spawn(program, [options.directory, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
-      env: options.environment ?? process.env,
       detached: true,
     });
     let stderr = '';

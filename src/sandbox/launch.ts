@@ -1,8 +1,7 @@
 /** From a config to a running application: image, domain, channel, plan, spawn. Whatever fails on the way, nothing is left. */
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { isChdir, spawnApplication } from '../../init/common/application.js';
+import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import { drivePlan, type OperationReport, StepError } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
@@ -19,6 +18,7 @@ import { type BootImage, defaultStoreDirectory, resolveImage } from '../image/in
 import { connect } from '../libvirt/connect.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { hostProgram } from '../programs.js';
+import { settlesWithin, unlessAborted } from '../promises.js';
 import { Console } from './console.js';
 import { goneError, spawnError, stepError, timeoutError } from './failure.js';
 import { guestConfig, sharesOf, type Terminal } from './guest-config.js';
@@ -74,16 +74,20 @@ export interface Launched {
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
   const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
+  await checkHost(config);
+  // Before the image: somebody who named what cannot be reached is not to wait for a build.
   const connecting = connect({
     uri: options.connect,
     cacheDirectory,
     ...(options.onChoice ? { onChoice: options.onChoice } : {}),
   });
-  // Its failure is looked at below; one of the image must not leave it unhandled.
-  connecting.catch(() => {});
+  const connection = await unlessAborted(connecting, options.signal, abortError).catch((error: unknown) => {
+    // It may still come, and nobody would close it.
+    connecting.then((late) => late.close()).catch(() => {});
+    throw error;
+  });
   try {
-    await checkHost(config);
-    const image = await unlessAborted(findImage(config, options), options.signal);
+    const image = await unlessAborted(findImage(config, options), options.signal, abortError);
     options.onChoice?.(`kernel: ${image.reason}`);
     const probing = chooseAcceleration({
       wanted: config.acceleration,
@@ -91,12 +95,10 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       cacheDirectory: dirname(cacheDirectory),
       ...options,
     });
-    const acceleration = await unlessAborted(probing, options.signal);
-    return { name, image, connection: await unlessAborted(connecting, options.signal), acceleration };
+    const acceleration = await unlessAborted(probing, options.signal, abortError);
+    return { name, image, connection, acceleration };
   } catch (error) {
-    const closing = connecting.then((connection) => connection.close()).catch(() => {});
-    // A daemon that does not answer is not waited for by somebody who has called it off.
-    if (!options.signal?.aborted) await closing;
+    await connection.close();
     throw error;
   }
 }
@@ -179,8 +181,9 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   } catch (error) {
     try {
       // It may still be coming to be, and must not stay; the connection is in use until then.
-      domain ??=
-        starting && (await Promise.race([starting.catch(() => undefined), delay(LATE_MS, undefined, { ref: false })]));
+      if (!domain && starting && (await settlesWithin(starting, LATE_MS))) {
+        domain = await starting.catch(() => undefined);
+      }
       if (domain) await domain.end(true);
       else if (state) releaseState(state);
     } finally {
@@ -213,8 +216,7 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
     await spawning;
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
-    const cwd = isChdir(error) ? (guest.cwd ?? '/') : guest.cwd;
-    throw spawnError(error, guest.command[0] ?? '', cwd);
+    throw spawnError(error, guest.command[0] ?? '', guest.cwd);
   }
 }
 
@@ -223,23 +225,6 @@ function refine(error: unknown, console: Console): unknown {
   return error instanceof SandboxError && error.code === 'guest-gone' && error.consoleTail.length === 0
     ? goneError(console, false)
     : error;
-}
-
-/** @throws {SandboxError} `aborted` as soon as the signal says so; the promise is left to itself */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  promise.catch(() => {});
-  if (signal.aborted) throw abortError(signal.reason);
-  let onAbort: () => void = () => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(abortError(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function abortError(cause: unknown): SandboxError {
@@ -254,10 +239,9 @@ function abortError(cause: unknown): SandboxError {
 
 /** The time that a boot may take, and the caller's wish to call it off. */
 class Deadline {
-  readonly #timer: NodeJS.Timeout;
   readonly #expired: Promise<void>;
-  readonly #aborted: Promise<never>;
-  #release: () => void = () => {};
+  readonly #timer: NodeJS.Timeout;
+  readonly #signal: AbortSignal | undefined;
 
   constructor(milliseconds: number, signal: AbortSignal | undefined) {
     let timer!: NodeJS.Timeout;
@@ -265,13 +249,7 @@ class Deadline {
       timer = setTimeout(resolve, milliseconds);
     });
     this.#timer = timer;
-    this.#aborted = new Promise((_resolve, reject) => {
-      const onAbort = () => reject(abortError(signal?.reason));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#release = () => signal?.removeEventListener('abort', onAbort);
-      if (signal?.aborted) onAbort();
-    });
-    this.#aborted.catch(() => {});
+    this.#signal = signal;
   }
 
   bound<T>(promise: Promise<T>, expired: () => Error): Promise<T> {
@@ -279,11 +257,10 @@ class Deadline {
       throw expired();
     });
     late.catch(() => {});
-    return Promise.race([promise, late, this.#aborted]);
+    return unlessAborted(Promise.race([promise, late]), this.#signal, abortError);
   }
 
   clear(): void {
     clearTimeout(this.#timer);
-    this.#release();
   }
 }

@@ -7,9 +7,11 @@ import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import { SandboxError } from '../errors.js';
 import { OperationError } from '../guest/operations.js';
+import { settlesWithin } from '../promises.js';
 import { type ExitStatus, exitStatusOf } from './exit.js';
 import { goneError } from './failure.js';
 import { type Launched, type LaunchOptions, launch, prepare } from './launch.js';
+import { refuseUnsupported } from './supported.js';
 
 /** A sandbox as a program asks for it: the command, and what differs from the defaults. */
 export type SandboxOptions = Partial<SandboxConfig> & Pick<SandboxConfig, 'command'>;
@@ -116,7 +118,8 @@ export class Sandbox implements AsyncDisposable {
       return status;
     } catch (error) {
       if (this.#stopping) throw stoppedError(error);
-      const { error: reason } = await withGrace(domain.stopped);
+      // libvirt notices the end of a QEMU a little after its sockets close, and may know the reason.
+      const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
       throw reason ?? goneError(console, true);
     } finally {
       try {
@@ -134,18 +137,9 @@ export class Sandbox implements AsyncDisposable {
 async function completeConfig(wanted: SandboxOptions): Promise<SandboxConfig> {
   const identity = wanted.identity ?? (await (wanted.privileged ? rootIdentity() : callerIdentity()));
   const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-  return validateConfig({ ...defaultConfig(identity), ...given });
-}
-
-/** libvirt notices the end of a QEMU a little after its sockets close. */
-async function withGrace(stopped: Launched['domain']['stopped']): Promise<Awaited<Launched['domain']['stopped']>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<{ reason: 'other' }>((resolve) => {
-    timer = setTimeout(() => resolve({ reason: 'other' }), STOP_MS);
-  });
-  const result = await Promise.race([stopped, late]);
-  clearTimeout(timer);
-  return result;
+  const config = validateConfig({ ...defaultConfig(identity), ...given });
+  refuseUnsupported(config);
+  return config;
 }
 
 function stoppedError(cause: unknown): SandboxError {

@@ -1,0 +1,34 @@
+/** What a config may say and this version cannot do. Nothing that was asked for is left out in silence. */
+import type { SandboxConfig } from '../config/types.js';
+import { SandboxError } from '../errors.js';
+
+/**
+ * @throws {SandboxError} `not-supported`
+ */
+export function refuseUnsupported(config: SandboxConfig): void {
+  const { mounts, tuning } = config;
+  const asked: readonly (readonly [boolean, string])[] = [
+    [mounts.some(({ type }) => type === 'host-image'), 'mounting a disk image'],
+    [mounts.some((mount) => mount.type === 'host-bind' && mount.source === undefined), 'a fresh host directory'],
+    [mounts.some(({ includes }) => includes.length > 0), 'copying includes'],
+    [mounts.some(({ target }) => target === '/'), 'a mount in place of the root'],
+    [config.disks.length > 0, 'a disk'],
+    [config.networks.length > 0, 'a network'],
+    [config.security.mode !== 'dynamic' || config.security.label !== undefined, 'a security label of its own'],
+    [config.shell, 'a debug shell'],
+    [config.service !== undefined, 'a service'],
+    [
+      tuning.cpuShares !== undefined ||
+        tuning.cpuPin.length + tuning.diskLimits.length + tuning.networkLimits.length > 0,
+      'tuning',
+    ],
+  ];
+  const refused = asked.filter(([wanted]) => wanted).map(([, what]) => what);
+  if (refused.length === 0) return;
+  throw new SandboxError({
+    stage: 'config',
+    code: 'not-supported',
+    message: `this version cannot do what was asked for: ${refused.join(', ')}`,
+    remedy: 'leave it out',
+  });
+}
