@@ -22,7 +22,7 @@ const common = {
   logLevel: 'warning',
 };
 
-// The program is CommonJS: Node starts that 15 ms sooner than an ES module.
+// The program is CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
 await build({
   ...common,
   entryPoints: { 'virt-sandbox': 'src/cli/virt-sandbox.ts' },

@@ -1,4 +1,4 @@
-/** The help text, as yargs laid it out when this program was built: laying it out takes longer than starting Node. */
+/** The help text, as yargs laid it out when this program was built: laying it out takes a good part of starting this program. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';

@@ -5,8 +5,9 @@
  */
 
 /**
- * Arguments of every boot. The seconds are what each is worth of a boot of 2.55 s to a first process, measured on Debian's 6.12 under TCG as
- * processor time of a bare QEMU, the best of three; anything below 0.05 s is noise there and was left out.
+ * Arguments of every boot. The seconds are what each was worth of a boot of 2.6 s to a first process in one experiment: Debian's 6.12 under TCG,
+ * processor time of a bare QEMU whose init powers off, the best of three, a shared machine; they are good to 0.1 s. Left out although they
+ * save something, because they weaken the guest's kernel: mitigations=off, rodata=off, init_on_alloc=0.
  */
 const ALWAYS = [
   // The log, and what a panic prints.

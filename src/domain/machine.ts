@@ -67,7 +67,7 @@ export function machineXml(options: MachineOptions): string {
 }
 
 /**
- * qboot does just what starting a kernel takes, 0.1 s sooner than SeaBIOS under TCG. QEMU brings it for its microvm machine; where it does not,
+ * qboot does just what starting a kernel takes, and does it sooner than SeaBIOS (docs/architecture.md). QEMU brings it for its microvm machine; where it does not,
  * libvirt's usual firmware serves.
  */
 function firmware(): Element | undefined {
@@ -115,7 +115,7 @@ function devices(options: MachineOptions): Element {
 
 /**
  * Addresses on the root bus itself. libvirt would give each device a PCIe port of its own, so that it can be unplugged, and the kernel takes
- * 50 ms under TCG to set one up. Slots 1 to 29 are free on q35 (31 is the chipset); beyond them libvirt chooses.
+ * time to set each up. Slots 1 to 29 are free on q35 (31 is the chipset); beyond them libvirt chooses.
  */
 function slots(): () => Element | undefined {
   let next = 1;
@@ -147,7 +147,7 @@ function share(entry: Share, address: Element | undefined): Element {
 }
 
 /**
- * With this capability libvirt asks QEMU for each of some 460 CPU properties by itself before it starts the machine, 0.3 s in all, to
+ * With this capability libvirt asks QEMU for each of some 460 CPU properties by itself before it starts the machine, to
  * describe a CPU model that nobody asks about. Without it, it reads them in two calls.
  * https://libvirt.org/drvqemu.html#experimenting-with-qemu-capabilities
  */

@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
-import { openSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -78,6 +80,18 @@ describe('streams', { skip: embedded.skip, concurrency: 2 }, () => {
   it('hands over what was written just before the end', async () => {
     const result = await run('head', '-c', String(2 * MIB), '/dev/zero');
     assert.equal(result.stdout.length, 2 * MIB);
+  });
+
+  it('says when its input cannot be read', async () => {
+    const directory = openSync('/', 'r');
+    const child = spawn(PROGRAM, ['-c', embedded.uri, '--', 'cat'], {
+      stdio: [directory, 'ignore', 'pipe'],
+      env: environment(),
+    });
+    closeSync(directory);
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    assert.equal(code, 125);
+    assert.match(stderr, /^virt-sandbox: application: standard input cannot be read: .*EISDIR.*; .+\n$/);
   });
 
   it('ends when nobody reads its output any more', async () => {
