@@ -89,7 +89,8 @@ describe('streams', { skip: embedded.skip, concurrency: 2 }, () => {
       env: environment(),
     });
     closeSync(directory);
-    const [stderr, [code]] = await Promise.all([text(child.stderr ?? []), once(child, 'close')]);
+    assert.ok(child.stderr);
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
     assert.equal(code, 125);
     assert.match(stderr, /^virt-sandbox: application: standard input cannot be read: .*EISDIR.*; .+\n$/);
   });
