@@ -1,6 +1,6 @@
 // A libvirtd for the tests of qemu:///system, where none answers.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { promisify } from 'node:util';
 
 const URI = 'qemu:///system';
@@ -28,9 +28,9 @@ export async function startSystemLibvirt() {
 async function start(children) {
   if (await answers()) return 'yes';
   if (process.geteuid() !== 0) return 'only root may start a libvirtd for qemu:///system, and none answers';
-  if (!existsSync('/run/libvirt/virtlogd-sock')) {
+  if (!(await logs())) {
     children.push(daemon('virtlogd'));
-    await until(() => existsSync('/run/libvirt/virtlogd-sock'), children);
+    await until(logs, children);
   }
   // libvirt waits for each QEMU that it has killed to be reaped, and not every first process of a container does that at once; tini does.
   children.push(daemon('tini', '-s', '--', 'libvirtd'));
@@ -45,6 +45,17 @@ async function answers() {
   } catch {
     return false;
   }
+}
+
+/** True when virtlogd takes connections: one that was killed leaves its socket behind. */
+function logs() {
+  return new Promise((resolve) => {
+    const socket = connect('/run/libvirt/virtlogd-sock', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }
 
 /** A daemon in the foreground, which does not outlive this process, however that ends. */

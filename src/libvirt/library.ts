@@ -108,11 +108,13 @@ function load(): Library {
     deregisterAny: so.func('virConnectDomainEventDeregisterAny', 'int', ['void *', 'int']),
   };
 
+  const decode = (error: unknown) => toError(error ? koffi.decode(error, virError) : undefined);
+
   // A connection that could not be opened has no object to ask for its error, and libvirt keeps errors per thread; the error function
   // is told of it whatever the thread. It also keeps libvirt from printing to stderr by itself.
   let openError: LibvirtError | undefined;
   const onError = (_opaque: unknown, error: unknown) => {
-    openError = toError(koffi.decode(error, virError));
+    openError = decode(error);
   };
   functions.setErrorFunc(null, koffi.register(onError, virErrorFunc));
 
@@ -137,7 +139,7 @@ function load(): Library {
     async connectClose(connection) {
       await ask(functions.connectClose, connection);
     },
-    lastError: (connection) => toError(functions.connGetLastError(connection)),
+    lastError: (connection) => decode(functions.connGetLastError(connection)),
     domainCreateXML: (connection, xml, flags) => ask(functions.createXML, connection, xml, flags),
     domainDestroy: (domain) => ask(functions.destroy, domain),
     domainFree: (domain) => void functions.free(domain),

@@ -28,6 +28,9 @@ import { claimState, releaseState, type StateDirectory, stateBase } from './stat
 /** How long a domain whose start was given up may take to come to be, in milliseconds. */
 const LATE_MS = 10_000;
 
+/** How long libvirt may take to tell of a QEMU that is gone, in milliseconds. */
+const STOPPED_MS = 2000;
+
 /** Told what happens on the way. All of them are optional. */
 export interface Observers {
   /** What is being done, for a person who waits. */
@@ -179,6 +182,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     await bounded(start(channel, guest, console, options), 'the init answering, its steps not done');
     return { name, channel, domain, connection, console };
   } catch (error) {
+    const reason = await refine(error, console, domain);
     try {
       // It may still be coming to be, and must not stay; the connection is in use until then.
       if (!domain && starting && (await settlesWithin(starting, LATE_MS))) {
@@ -189,7 +193,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     } finally {
       await connection.close();
     }
-    throw refine(error, console);
+    throw reason;
   } finally {
     limit.clear();
     for (const listener of listeners) listener.close();
@@ -220,11 +224,14 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
   }
 }
 
-/** The channel only knows that it broke; the console knows more. */
-function refine(error: unknown, console: Console): unknown {
-  return error instanceof SandboxError && error.code === 'guest-gone' && error.consoleTail.length === 0
-    ? goneError(console, false)
-    : error;
+/** The channel only knows that it broke; the console knows more, and so does libvirt where QEMU never ran the machine. */
+async function refine(error: unknown, console: Console, domain: Domain | undefined): Promise<unknown> {
+  if (!(error instanceof SandboxError) || error.code !== 'guest-gone' || error.consoleTail.length > 0) return error;
+  if (domain && (await settlesWithin(domain.stopped, STOPPED_MS))) {
+    const { error: refused } = await domain.stopped;
+    if (refused) return refused;
+  }
+  return goneError(console, false);
 }
 
 function abortError(cause: unknown): SandboxError {

@@ -22,6 +22,13 @@ for (const way of [embedded, system]) {
       await assertNothingLeft(name, way.where);
     });
 
+    it('a machine that QEMU cannot make, with the reason that libvirt was given', async () => {
+      const name = uniqueName();
+      const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '100000000', '--', 'true']);
+      assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
+      await assertNothingLeft(name, way.where);
+    });
+
     it('a boot that takes longer than it may', async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '0.5', '--', 'true']);
