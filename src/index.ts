@@ -2,5 +2,5 @@
 export type * from './config/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './errors.js';
 export type { ExitStatus } from './sandbox/exit.js';
-export type { LaunchOptions, Observers } from './sandbox/launch.js';
+export type { LaunchOptions, Observers } from './sandbox/launch-options.js';
 export { Sandbox, type SandboxOptions } from './sandbox/sandbox.js';

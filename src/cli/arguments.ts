@@ -7,6 +7,10 @@ export interface Arguments {
   readonly connect?: string;
   readonly name?: string;
   readonly root?: string;
+  readonly mount?: string[];
+  readonly include?: string[];
+  readonly includefile?: string;
+  readonly disk?: string[];
   readonly env?: string[];
   readonly privileged?: boolean;
   readonly switchto?: string;

@@ -1,6 +1,6 @@
 /** What is said on stderr while a sandbox starts and runs. */
 import type { SandboxError } from '../errors.js';
-import type { LaunchOptions } from '../sandbox/launch.js';
+import type { LaunchOptions } from '../sandbox/launch-options.js';
 
 export interface Verbosity {
   readonly verbose: boolean;

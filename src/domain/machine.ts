@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { CHANNEL_NAME } from '../guest/wire.js';
+import { pciAddresses } from './pci.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
 /** A directory of the host that the machine sees. */
@@ -29,6 +30,18 @@ export interface MachineOptions {
   readonly initrd: string;
   readonly commandLine: string;
   readonly shares: readonly Share[];
+  /** `disk` elements, made by disks.ts; addresses are added here. */
+  readonly disks?: readonly Element[];
+  /** `interface` elements; addresses are added here. */
+  readonly interfaces?: readonly Element[];
+  /** `seclabel` elements. */
+  readonly securityLabels?: readonly Element[];
+  /** The `cputune` element. */
+  readonly cputune?: Element | undefined;
+  /** `serial` elements beside the console, from port 1 on. */
+  readonly serials?: readonly Element[];
+  /** `channel` elements beside the sandbox's own. */
+  readonly channels?: readonly Element[];
   /** Paths of the sockets on which the launcher listens; QEMU connects before the machine starts, so not a byte is missed. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
@@ -46,6 +59,7 @@ export function machineXml(options: MachineOptions): string {
       uuid: options.uuid,
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
       vcpu: options.vcpus,
+      cputune: options.cputune,
       os: {
         type: { '@arch': 'x86_64', '@machine': 'q35', '#': 'hvm' },
         loader: firmware(),
@@ -61,6 +75,7 @@ export function machineXml(options: MachineOptions): string {
       on_reboot: 'destroy',
       on_crash: 'destroy',
       devices: devices(options),
+      seclabel: options.securityLabels,
       'qemu:capabilities': capabilities(),
     },
   });
@@ -92,48 +107,37 @@ function cpu(acceleration: MachineOptions['acceleration']): Element {
 const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
 
 function devices(options: MachineOptions): Element {
-  const slot = slots();
+  const { shares, disks = [], interfaces = [], serials = [], channels = [] } = options;
+  const address = pciAddresses(1 + shares.length + disks.length + interfaces.length);
   return {
     controller: [
       { '@type': 'usb', '@model': 'none' },
-      { '@type': 'virtio-serial', '@index': 0, address: slot() },
+      { '@type': 'virtio-serial', '@index': 0, address: address() },
     ],
-    filesystem: options.shares.map((entry) => share(entry, slot())),
+    filesystem: shares.map((entry) => share(entry, address())),
+    disk: disks.map((entry) => ({ ...entry, address: address() })),
+    interface: interfaces.map((entry) => ({ ...entry, address: address() })),
     memballoon: { '@model': 'none' },
-    serial: {
-      '@type': 'unix',
-      source: { '@mode': 'connect', '@path': options.consoleSocket },
-      target: { '@port': 0 },
-    },
-    channel: {
-      '@type': 'unix',
-      source: { '@mode': 'connect', '@path': options.channelSocket },
-      target: { '@type': 'virtio', '@name': CHANNEL_NAME },
-    },
+    serial: [
+      {
+        '@type': 'unix',
+        source: { '@mode': 'connect', '@path': options.consoleSocket },
+        target: { '@port': 0 },
+      },
+      ...serials,
+    ],
+    channel: [
+      {
+        '@type': 'unix',
+        source: { '@mode': 'connect', '@path': options.channelSocket },
+        target: { '@type': 'virtio', '@name': CHANNEL_NAME },
+      },
+      ...channels,
+    ],
   };
 }
 
-/**
- * Addresses on the root bus itself. libvirt would give each device a PCIe port of its own, so that it can be unplugged, and the kernel takes
- * time to set each up. Slots 1 to 29 are free on q35 (31 is the chipset); beyond them libvirt chooses.
- */
-function slots(): () => Element | undefined {
-  let next = 1;
-  return () => {
-    const slot = next;
-    next += 1;
-    if (slot > 29) return undefined;
-    return {
-      '@type': 'pci',
-      '@domain': '0x0000',
-      '@bus': '0x00',
-      '@slot': `0x${slot.toString(16).padStart(2, '0')}`,
-      '@function': '0x0',
-    };
-  };
-}
-
-function share(entry: Share, address: Element | undefined): Element {
+function share(entry: Share, address: Element): Element {
   return {
     '@type': 'mount',
     '@accessmode': entry.access,

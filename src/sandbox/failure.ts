@@ -88,3 +88,14 @@ export function spawnError(error: OperationError, command: string, cwd: string |
     cause: error,
   });
 }
+
+/** The caller did not want it any more. */
+export function abortError(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'boot',
+    code: 'aborted',
+    message: 'the start was called off',
+    remedy: 'start it again',
+    cause,
+  });
+}

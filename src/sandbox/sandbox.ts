@@ -10,7 +10,9 @@ import { OperationError } from '../guest/operations.js';
 import { settlesWithin } from '../promises.js';
 import { type ExitStatus, exitStatusOf } from './exit.js';
 import { goneError } from './failure.js';
-import { type Launched, type LaunchOptions, launch, prepare } from './launch.js';
+import { type Launched, launch } from './launch.js';
+import type { LaunchOptions } from './launch-options.js';
+import { prepare } from './prepare.js';
 import { refuseUnsupported } from './supported.js';
 
 /** A sandbox as a program asks for it: the command, and what differs from the defaults. */

@@ -1,0 +1,36 @@
+/**
+ * What plans are made of.
+ *
+ * Flags are those of mount(2) in <linux/mount.h>.
+ */
+import type { Operation } from '../../src/guest/operations.js';
+
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_BIND = 4096;
+
+export interface PlannedCall {
+  readonly operation: Operation;
+  /** The plan goes on when it fails. */
+  readonly tolerate?: boolean;
+}
+
+/** A named part of the plan; `LIBVIRT_SANDBOX_INIT_DEBUG=break:NAME` stops before it. */
+export interface Step {
+  readonly name: string;
+  readonly calls: readonly PlannedCall[];
+}
+
+export function mountOf(source: string, target: string, fstype: string, flags: number, data: string): Operation {
+  return { op: 'mount', source, target, fstype, flags, data };
+}
+
+export function call(operation: Operation): PlannedCall {
+  return { operation };
+}
+
+export function tolerated(operation: Operation): PlannedCall {
+  return { operation, tolerate: true };
+}

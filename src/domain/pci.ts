@@ -1,0 +1,46 @@
+/**
+ * Addresses of devices on the root bus of a q35 machine. libvirt would give each device a PCIe port of its own, so that it can be unplugged, and
+ * the kernel takes time to set each up.
+ */
+import { SandboxError } from '../errors.js';
+import type { Element } from './xml.js';
+
+/** Slot 0 is the host bridge, 30 libvirt's to use, 31 the chipset. */
+const FIRST_SLOT = 1;
+const SLOTS = 29;
+/** Of one slot. */
+const FUNCTIONS = 8;
+
+/** How many devices find a place. */
+export const MOST_PCI_DEVICES = SLOTS * FUNCTIONS;
+
+/**
+ * One address after the other, for `count` devices: a slot each, and where slots do not suffice up to eight functions of one.
+ * https://libvirt.org/pci-addresses.html
+ * @throws {SandboxError} `too-many-devices`
+ */
+export function pciAddresses(count: number): () => Element {
+  if (count > MOST_PCI_DEVICES) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'too-many-devices',
+      message: `a machine has room for ${MOST_PCI_DEVICES} devices, and the sandbox would have ${count}`,
+      remedy: 'leave out some mounts, disks or networks',
+    });
+  }
+  let next = 0;
+  return () => {
+    const slot = next % SLOTS;
+    const index = Math.floor(next / SLOTS);
+    next += 1;
+    return {
+      '@type': 'pci',
+      '@domain': '0x0000',
+      '@bus': '0x00',
+      '@slot': `0x${(FIRST_SLOT + slot).toString(16).padStart(2, '0')}`,
+      '@function': `0x${index}`,
+      // The guest looks for further functions only where the first says that there are some.
+      '@multifunction': index === 0 && slot + SLOTS < count ? 'on' : undefined,
+    };
+  };
+}

@@ -1,0 +1,39 @@
+/** What a start is told beside the config, and what it has before anything is started. */
+import type { OperationReport } from '../../init/common/drive.js';
+import type { GuestReady } from '../guest/codec.js';
+import type { BootImage } from '../image/index.js';
+import type { Connection } from '../libvirt/connection.js';
+import type { Terminal } from './guest-config.js';
+
+/** Told what happens on the way. All of them are optional. */
+export interface Observers {
+  /** What is being done, for a person who waits. */
+  readonly onProgress?: (message: string) => void;
+  /** A choice that was made, and why. */
+  readonly onChoice?: (sentence: string) => void;
+  /** Every byte of the guest's console. */
+  readonly onConsole?: (chunk: Buffer) => void;
+  readonly onReady?: (ready: GuestReady) => void;
+  /** Every operation of the common init. */
+  readonly onOperation?: (report: OperationReport) => void;
+}
+
+export interface LaunchOptions extends Observers {
+  /** libvirt URI; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
+  readonly connect?: string | undefined;
+  /** Show kernel messages and the init's steps on the console. */
+  readonly debugInit?: boolean;
+  /** The terminal of the application, where the config asks for one. */
+  readonly terminal?: Terminal | undefined;
+  /** The descriptor of the local terminal, whose settings must survive this process. */
+  readonly terminalFd?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** All that a start needs and that can be had without starting anything. */
+export interface Prepared {
+  readonly name: string;
+  readonly image: BootImage;
+  readonly connection: Connection;
+  readonly acceleration: 'kvm' | 'tcg';
+}

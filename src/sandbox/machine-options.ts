@@ -1,0 +1,26 @@
+/** From a sandbox to its virtual machine. What each kind of device looks like is said in src/domain/. */
+import { join } from 'node:path';
+import type { SandboxConfig } from '../config/types.js';
+import { kernelCommandLine } from '../domain/cmdline.js';
+import { machineXml } from '../domain/machine.js';
+import { sharesOf } from './guest-config.js';
+import type { LaunchOptions, Prepared } from './launch-options.js';
+import { stateBase } from './state.js';
+
+/** The domain as libvirt is given it. */
+export function domainXml(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): string {
+  const base = join(stateBase(), prepared.name);
+  return machineXml({
+    name: prepared.name,
+    uuid: config.uuid,
+    memory: config.memory,
+    vcpus: config.vcpus,
+    acceleration: prepared.acceleration,
+    kernel: prepared.image.kernel,
+    initrd: prepared.image.initrd,
+    commandLine: kernelCommandLine(options.debugInit ?? false),
+    shares: sharesOf(config),
+    channelSocket: join(base, 'channel'),
+    consoleSocket: join(base, 'console'),
+  });
+}

@@ -1,0 +1,55 @@
+/** Everything that a start needs and that can be had without starting anything: a connection, an image, a kind of acceleration. */
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { checkHost } from '../config/host-check.js';
+import type { SandboxConfig } from '../config/types.js';
+import { chooseAcceleration } from '../domain/acceleration.js';
+import { type BootImage, defaultStoreDirectory, resolveImage } from '../image/index.js';
+import { connect } from '../libvirt/connect.js';
+import { hostProgram } from '../programs.js';
+import { unlessAborted } from '../promises.js';
+import { abortError } from './failure.js';
+import type { LaunchOptions, Prepared } from './launch-options.js';
+import { moduleSets } from './module-sets.js';
+
+/** Finds or builds the image, and connects. */
+export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
+  const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
+  const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
+  await checkHost(config);
+  // Before the image: somebody who named what cannot be reached is not to wait for a build.
+  const connecting = connect({
+    uri: options.connect,
+    cacheDirectory,
+    ...(options.onChoice ? { onChoice: options.onChoice } : {}),
+  });
+  const connection = await unlessAborted(connecting, options.signal, abortError).catch((error: unknown) => {
+    // It may still come, and nobody would close it.
+    connecting.then((late) => late.close()).catch(() => {});
+    throw error;
+  });
+  try {
+    const image = await unlessAborted(findImage(config, options), options.signal, abortError);
+    options.onChoice?.(`kernel: ${image.reason}`);
+    const probing = chooseAcceleration({
+      wanted: config.acceleration,
+      kernel: image.kernel,
+      cacheDirectory: dirname(cacheDirectory),
+      ...options,
+    });
+    const acceleration = await unlessAborted(probing, options.signal, abortError);
+    return { name, image, connection, acceleration };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+function findImage(config: SandboxConfig, options: LaunchOptions): Promise<BootImage> {
+  return resolveImage({
+    kernel: config.kernel,
+    sets: moduleSets(config),
+    nativeInit: hostProgram('init'),
+    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+}
