@@ -85,7 +85,9 @@ function lastOfEach(parsed: Readonly<Record<string, unknown>>): Readonly<Record<
 }
 
 const repeated = new Set(
-  Object.entries(options).flatMap(([name, option]) => ('array' in option ? [name, option.alias] : [])),
+  Object.entries(options).flatMap(([name, option]) =>
+    'array' in option ? ['alias' in option ? option.alias : name, name] : [],
+  ),
 );
 
 /** The options that take a value, by every name that they have. */
