@@ -71,7 +71,7 @@ bench: setup-bench build build/.tests
 install: build
 	rm -rf '$(DESTDIR)$(PREFIX)/lib/virt-sandbox'
 	mkdir -p '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native' '$(DESTDIR)$(PREFIX)/bin'
-	cp -R bin kmods docs package.json package-lock.json README.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
+	cp -R bin kmods profiles docs package.json package-lock.json README.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
 	cp -R dist/*.cjs dist/*.js dist/help.txt dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
 	cp dist/native/init dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
 	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -21,6 +21,7 @@ export interface Arguments {
   readonly memory?: string;
   readonly vcpus?: string;
   readonly accel?: string;
+  readonly profile?: string;
   readonly bootTimeout?: string;
   readonly printXml?: boolean;
   readonly dryRun?: boolean;

@@ -64,6 +64,11 @@ export const options = {
     requiresArg: true,
     describe: 'auto, kvm or tcg; auto is kvm only where a guest really runs [auto]',
   },
+  profile: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'how the machine boots: compatible, default, fast, one of your own, or a path [default]',
+  },
   'boot-timeout': {
     type: 'string',
     requiresArg: true,
@@ -84,4 +89,4 @@ export const epilogue = `Exit status: that of COMMAND; 128+N when signal N ended
 not found; 125 when the sandbox itself failed. At a terminal, Ctrl+] leaves.
 
 Environment: LIBVIRT_DEFAULT_URI (as --connect), LIBVIRT_SANDBOX_INIT_DEBUG (kernel messages and every
-step of the init on stderr), XDG_CACHE_HOME (images).`;
+step of the init on stderr), XDG_CACHE_HOME (images), VIRT_SANDBOX_PROFILE (as --profile).`;

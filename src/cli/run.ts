@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { configFromOptions } from '../config/options.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
+import { mark } from '../marks.js';
 import type { LaunchOptions } from '../sandbox/launch-options.js';
 import { domainXml } from '../sandbox/machine-options.js';
 import { prepare } from '../sandbox/prepare.js';
@@ -23,6 +24,7 @@ export async function run(args: Arguments): Promise<number> {
   // With its output elsewhere, a terminal's line ends and echo would be in the way.
   const tty = isatty(0) && isatty(1);
   const config = await configFromOptions({ ...args, tty });
+  mark('config.done');
   const initDebug = (process.env['LIBVIRT_SANDBOX_INIT_DEBUG'] ?? '') !== '';
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
   const start = callOffOnSignal();
@@ -30,6 +32,7 @@ export async function run(args: Arguments): Promise<number> {
   const options: LaunchOptions = {
     ...observers,
     connect: args.connect,
+    profile: args.profile,
     debugInit: initDebug,
     signal: start.abort,
     ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),

@@ -1,5 +1,6 @@
 /** The program virt-sandbox: a thin user of the public interface. */
 import { SandboxError } from '../errors.js';
+import { mark } from '../marks.js';
 import { readHelp } from './help.js';
 import { failureText } from './report.js';
 import { version } from './version.js';
@@ -8,12 +9,18 @@ import { version } from './version.js';
 const OWN_FAILURE = 125;
 
 // Not by running out of things to do: a library thread or an idle stdin must not hold the exit up.
-void main().then((status) => process.exit(status));
+void main().then((status) => {
+  mark('cli.end');
+  process.exit(status);
+});
 
 async function main(): Promise<number> {
   // Whoever reads the messages may go away; that is no reason to end.
   process.stderr.on('error', () => {});
   try {
+    const traced = process.env['VIRT_SANDBOX_TRACE'];
+    if (traced) (await import('./trace.js')).writeTrace(traced);
+    mark('cli.start');
     const argv = process.argv.slice(2);
     const help = argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h') ? readHelp() : undefined;
     if (help !== undefined) {
@@ -26,6 +33,7 @@ async function main(): Promise<number> {
       process.stdout.write(request.print);
       return 0;
     }
+    mark('cli.parsed');
     const { run } = await import('./run.js');
     return await run(request.run);
   } catch (error) {

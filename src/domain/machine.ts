@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { CHANNEL_NAME } from '../guest/wire.js';
+import type { MachineTuning } from '../profile/types.js';
 import { pciAddresses } from './pci.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
@@ -29,6 +30,9 @@ export interface MachineOptions {
   readonly kernel: string;
   readonly initrd: string;
   readonly commandLine: string;
+  readonly tuning: MachineTuning;
+  /** Handed to QEMU as they are. */
+  readonly qemuArguments: readonly string[];
   readonly shares: readonly Share[];
   /** `disk` elements, made by disks.ts; addresses are added here. */
   readonly disks?: readonly Element[];
@@ -51,6 +55,7 @@ const QEMU_NAMESPACE = 'http://libvirt.org/schemas/domain/qemu/1.0';
 
 /** The domain, ready for virDomainCreateXML. */
 export function machineXml(options: MachineOptions): string {
+  const lean = options.tuning.legacy === 'absent';
   return toXml({
     domain: {
       '@type': options.acceleration === 'kvm' ? 'kvm' : 'qemu',
@@ -62,20 +67,21 @@ export function machineXml(options: MachineOptions): string {
       cputune: options.cputune,
       os: {
         type: { '@arch': 'x86_64', '@machine': 'q35', '#': 'hvm' },
-        loader: firmware(),
+        loader: options.tuning.firmware === 'qboot' ? qboot() : undefined,
         kernel: options.kernel,
         initrd: options.initrd,
         cmdline: options.commandLine,
       },
       // Firmware and kernel set up what is there, so what nobody uses is not there.
-      features: { acpi: EMPTY, vmport: { '@state': 'off' }, smm: { '@state': 'off' } },
+      features: { acpi: EMPTY, ...(lean ? { vmport: { '@state': 'off' }, smm: { '@state': 'off' } } : {}) },
       cpu: cpu(options.acceleration),
-      clock: { '@offset': 'utc', timer: [{ '@name': 'hpet', '@present': 'no' }] },
+      clock: { '@offset': 'utc', ...(lean ? { timer: [{ '@name': 'hpet', '@present': 'no' }] } : {}) },
       on_poweroff: 'destroy',
       on_reboot: 'destroy',
       on_crash: 'destroy',
       devices: devices(options),
       seclabel: options.securityLabels,
+      'qemu:commandline': commandLine(options.qemuArguments),
       'qemu:capabilities': capabilities(),
     },
   });
@@ -85,7 +91,7 @@ export function machineXml(options: MachineOptions): string {
  * qboot does just what starting a kernel takes, and does it sooner than SeaBIOS (docs/architecture.md). QEMU brings it for its microvm machine; where it does not,
  * libvirt's usual firmware serves.
  */
-function firmware(): Element | undefined {
+function qboot(): Element | undefined {
   const path = '/usr/share/qemu/qboot.rom';
   return existsSync(path) ? { '@readonly': 'yes', '@type': 'rom', '#': path } : undefined;
 }
@@ -108,7 +114,8 @@ const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
 
 function devices(options: MachineOptions): Element {
   const { shares, disks = [], interfaces = [], serials = [], channels = [] } = options;
-  const address = pciAddresses(1 + shares.length + disks.length + interfaces.length);
+  const onRootBus = pciAddresses(1 + shares.length + disks.length + interfaces.length);
+  const address = options.tuning.bus === 'root' ? onRootBus : () => undefined;
   return {
     controller: [
       { '@type': 'usb', '@model': 'none' },
@@ -137,7 +144,7 @@ function devices(options: MachineOptions): Element {
   };
 }
 
-function share(entry: Share, address: Element): Element {
+function share(entry: Share, address: Element | undefined): Element {
   return {
     '@type': 'mount',
     '@accessmode': entry.access,
@@ -148,6 +155,10 @@ function share(entry: Share, address: Element): Element {
     readonly: entry.readOnly ? EMPTY : undefined,
     address,
   };
+}
+
+function commandLine(words: readonly string[]): Element | undefined {
+  return words.length === 0 ? undefined : { 'qemu:arg': words.map((word) => ({ '@value': word })) };
 }
 
 /**

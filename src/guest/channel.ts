@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import { SandboxError } from '../errors.js';
+import { mark } from '../marks.js';
 import {
   decodeReady,
   decodeResult,
@@ -72,7 +73,10 @@ export class Channel implements Guest {
     this.exited.catch(() => {});
     this.#parser = new PacketParser({
       stream: (proc, bytes) => this.#output(proc === Proc.STDOUT ? this.#stdout : this.#stderr, bytes),
-      streamEnd: (proc) => (proc === Proc.STDOUT ? this.#stdout : this.#stderr).end(),
+      streamEnd: (proc) => {
+        mark('output.end', { proc });
+        (proc === Proc.STDOUT ? this.#stdout : this.#stderr).end();
+      },
       packet: (header, payload) => this.#packet(header, payload),
     });
   }
@@ -82,6 +86,7 @@ export class Channel implements Guest {
    * @throws {SandboxError} `guest-gone` when the connection ends first, `protocol-mismatch` for a guest of another version
    */
   static async open(transport: Duplex): Promise<{ channel: Channel; ready: GuestReady }> {
+    mark('qemu.channel');
     const channel = new Channel(transport);
     const ready = await channel.#handshake();
     if (ready.protocol !== PROTOCOL_VERSION) {
@@ -137,6 +142,7 @@ export class Channel implements Guest {
       const at = chunk.indexOf(HANDSHAKE_SYNC);
       if (at < 0) return;
       clearInterval(timer);
+      mark('channel.sync');
       transport.off('data', awaitSync);
       transport.write(Uint8Array.of(HANDSHAKE_SYNC));
       transport.on('data', (bytes: Buffer) => this.#receive(bytes));
@@ -185,6 +191,7 @@ export class Channel implements Guest {
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.READY) {
       this.#resolveReady(decodeReady(payload));
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.EXIT) {
+      mark('exit');
       this.#stdout.end();
       this.#stderr.end();
       this.#resolveExit(new FieldReader(payload).i32());

@@ -1,6 +1,7 @@
 /** libvirt's daemons, through libvirt.so: qemu:///system and qemu:///session. */
 import { join } from 'node:path';
 import { SandboxError } from '../errors.js';
+import { mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import type { Connection, ConnectionKind, Domain, DomainStop, StartContext, StopReason } from './connection.js';
 import { connectError, domainError } from './errors.js';
@@ -93,6 +94,7 @@ class DaemonDomain implements Domain {
     this.stopped = new Promise((resolve) => {
       const stop = library.onLifecycle(connection, handle, (event, detail) => {
         if (event !== VIR_DOMAIN_EVENT_STOPPED) return;
+        mark('domain.stopped');
         this.#ended = true;
         resolve({ reason: reasonOf(detail) });
         // Not from within the callback, which libvirt is still in.

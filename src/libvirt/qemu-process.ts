@@ -1,6 +1,7 @@
 /** The QEMU process behind a domain, known from the PID file that libvirt writes. */
 import { readFile } from 'node:fs/promises';
 import { isSystemError } from '../errors.js';
+import { mark } from '../marks.js';
 
 /**
  * Kills the QEMU of a domain outright. libvirt polls a process that it ends itself every 200 ms, but notices one that is gone at once; so
@@ -17,6 +18,7 @@ export async function killQemu(pidFile: string, name: string): Promise<boolean> 
     if (!argv.some((argument) => argument === `guest=${name},debug-threads=on` || argument === `guest=${name}`))
       return false;
     process.kill(pid, 'SIGKILL');
+    mark('qemu.killed', { pid });
     return true;
   } catch (error) {
     if (isSystemError(error)) return false;

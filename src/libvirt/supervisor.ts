@@ -1,6 +1,7 @@
 /** The process that cleans up after this one, however this one ends: init/host/supervisor.c. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../errors.js';
+import { mark } from '../marks.js';
 import { hostProgram } from '../programs.js';
 
 export interface SupervisorOptions {
@@ -75,6 +76,7 @@ export class Supervisor {
     child.once('error', (error) => failed(messageOf(error), error));
     child.once('close', () => failed((report + stderr).trim() || 'it ended at once'));
     await started;
+    mark('supervisor.started');
     return new Supervisor(child, ended, commandExited);
   }
 

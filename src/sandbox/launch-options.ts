@@ -3,6 +3,7 @@ import type { OperationReport } from '../../init/common/drive.js';
 import type { GuestReady } from '../guest/codec.js';
 import type { BootImage } from '../image/index.js';
 import type { Connection } from '../libvirt/connection.js';
+import type { Profile } from '../profile/types.js';
 import type { Terminal } from './guest-config.js';
 
 /** Told what happens on the way. All of them are optional. */
@@ -21,6 +22,8 @@ export interface Observers {
 export interface LaunchOptions extends Observers {
   /** libvirt URI; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
   readonly connect?: string | undefined;
+  /** How the machine boots: a name or a path (profiles/); undefined: VIRT_SANDBOX_PROFILE, else `default`. */
+  readonly profile?: string | undefined;
   /** Show kernel messages and the init's steps on the console. */
   readonly debugInit?: boolean;
   /** The terminal of the application, where the config asks for one. */
@@ -36,4 +39,5 @@ export interface Prepared {
   readonly image: BootImage;
   readonly connection: Connection;
   readonly acceleration: 'kvm' | 'tcg';
+  readonly profile: Profile;
 }

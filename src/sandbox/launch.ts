@@ -9,6 +9,7 @@ import { SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import { OperationError } from '../guest/operations.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
+import { inspectsGuest, mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
@@ -40,6 +41,7 @@ export interface Launched {
  */
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   const { connection, name } = prepared;
+  mark('launch.start', { name });
   const guest = guestConfig(config, name, options.terminal);
   const console = new Console(options.onConsole);
   let state: StateDirectory | undefined;
@@ -53,9 +55,14 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     listeners.push(channelListener);
     const consoleListener = await Listener.open(state.consoleSocket);
     listeners.push(consoleListener);
-    void consoleListener.connection.then((socket) => console.attach(socket));
+    void consoleListener.connection.then((socket) => {
+      mark('qemu.console');
+      console.attach(socket);
+    });
+    mark('listening');
 
     options.onProgress?.(`Starting domain ${name}`);
+    mark('domain.create');
     starting = connection.start(domainXml(config, prepared, options), {
       stateDirectory: state.path,
       name,
@@ -64,6 +71,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     domain = await limit.bound(starting, () =>
       timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
     );
+    mark('domain.created');
     const stopped = domain.stopped.then(({ error }): never => {
       throw error ?? goneError(console, false);
     });
@@ -79,6 +87,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
         throw error;
       },
     );
+    mark('ready', { ...ready });
     options.onReady?.(ready);
     await bounded(start(channel, guest, console, options), 'the init answering, its steps not done');
     return { name, channel, domain, connection, console };
@@ -108,17 +117,29 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
     now: { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 },
     entropy: randomBytes(64),
   });
-  const driving = drivePlan(channel, plan, options.onOperation);
+  mark('plan.sent');
+  const driving = drivePlan(channel, plan, (report) => {
+    mark('operation', { ...report });
+    options.onOperation?.(report);
+  });
+  if (inspectsGuest()) {
+    await driving.catch(() => {});
+    const { inspectGuest } = await import('./inspect-guest.js');
+    await inspectGuest(channel);
+  }
+  mark('spawn.sent');
   // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
   try {
     await driving;
+    mark('plan.done');
   } catch (error) {
     throw error instanceof StepError ? stepError(error, console) : error;
   }
   try {
     await spawning;
+    mark('spawned');
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
     throw spawnError(error, guest.command[0] ?? '', guest.cwd);

@@ -6,6 +6,9 @@ import type { SandboxConfig } from '../config/types.js';
 import { chooseAcceleration } from '../domain/acceleration.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../image/index.js';
 import { connect } from '../libvirt/connect.js';
+import { mark } from '../marks.js';
+import { loadProfile } from '../profile/load.js';
+import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
 import { unlessAborted } from '../promises.js';
 import { abortError } from './failure.js';
@@ -16,7 +19,10 @@ import { moduleSets } from './module-sets.js';
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
   const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
+  mark('prepare.start');
   await checkHost(config);
+  const profile = await loadProfile(options.profile);
+  mark('connect.start');
   // Before the image: somebody who named what cannot be reached is not to wait for a build.
   const connecting = connect({
     uri: options.connect,
@@ -28,8 +34,11 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     connecting.then((late) => late.close()).catch(() => {});
     throw error;
   });
+  mark('connect.done', { uri: connection.uri });
   try {
-    const image = await unlessAborted(findImage(config, options), options.signal, abortError);
+    mark('image.start');
+    const image = await unlessAborted(findImage(config, profile, options), options.signal, abortError);
+    mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
     options.onChoice?.(`kernel: ${image.reason}`);
     const probing = chooseAcceleration({
       wanted: config.acceleration,
@@ -38,17 +47,18 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       ...options,
     });
     const acceleration = await unlessAborted(probing, options.signal, abortError);
-    return { name, image, connection, acceleration };
+    mark('acceleration.done', { acceleration });
+    return { name, image, connection, acceleration, profile };
   } catch (error) {
     await connection.close();
     throw error;
   }
 }
 
-function findImage(config: SandboxConfig, options: LaunchOptions): Promise<BootImage> {
+function findImage(config: SandboxConfig, profile: Profile, options: LaunchOptions): Promise<BootImage> {
   return resolveImage({
     kernel: config.kernel,
-    sets: moduleSets(config),
+    sets: [...new Set([...moduleSets(config), ...(profile.moduleSets ?? [])])],
     nativeInit: hostProgram('init'),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });

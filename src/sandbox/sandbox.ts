@@ -7,6 +7,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import { SandboxError } from '../errors.js';
 import { OperationError } from '../guest/operations.js';
+import { mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import { type ExitStatus, exitStatusOf } from './exit.js';
 import { goneError } from './failure.js';
@@ -126,10 +127,13 @@ export class Sandbox implements AsyncDisposable {
     } finally {
       try {
         // With its status the guest has said that all is synced and unmounted.
+        mark('end.start');
         await domain.end(status === undefined);
+        mark('end.done');
       } finally {
         channel.destroy();
         await connection.close();
+        mark('connection.closed');
       }
     }
   }

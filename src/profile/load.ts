@@ -1,0 +1,94 @@
+/** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { packageDirectory } from '../programs.js';
+import type { Profile } from './types.js';
+
+export const DEFAULT_PROFILE = 'default';
+
+/** Where this package's own are. */
+export function shippedProfiles(): string {
+  return join(packageDirectory(), 'profiles');
+}
+
+/** Where those of this user are. */
+export function ownProfiles(): string {
+  const config = process.env['XDG_CONFIG_HOME'];
+  return join(config?.startsWith('/') ? config : join(homedir(), '.config'), 'libvirt-sandbox', 'profiles');
+}
+
+/**
+ * @param wanted a name, or a path with a slash in it; undefined: VIRT_SANDBOX_PROFILE, else `default`
+ * @throws {SandboxError} `profile-unknown`, `profile-invalid`
+ */
+export async function loadProfile(wanted?: string): Promise<Profile> {
+  const name = wanted ?? (process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE);
+  if (name.includes('/')) return validated(name, read(name) ?? unknown(name));
+  // What this package brings was checked when it was tested; a schema validator takes a while to load.
+  const shipped = read(join(shippedProfiles(), `${name}.json`));
+  if (shipped !== undefined) return JSON.parse(shipped) as Profile;
+  const path = join(ownProfiles(), `${name}.json`);
+  return validated(path, read(path) ?? unknown(name));
+}
+
+/** Names of all profiles that can be named. */
+export function profileNames(): string[] {
+  const names = [shippedProfiles(), ownProfiles()].flatMap(list).filter((file) => file.endsWith('.json'));
+  return [...new Set(names.map((file) => file.slice(0, -'.json'.length)))].sort();
+}
+
+async function validated(path: string, text: string): Promise<Profile> {
+  const invalid = (wrong: string, cause?: unknown) =>
+    new SandboxError({
+      stage: 'config',
+      code: 'profile-invalid',
+      message: `the profile ${path} is not one: ${wrong}`,
+      remedy: 'correct it; those of the package, in profiles/, show how it is written',
+      cause,
+    });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid(messageOf(error), error);
+  }
+  const { checkProfile } = await import('./schema.js');
+  const checked = checkProfile(value);
+  if ('wrong' in checked) throw invalid(checked.wrong);
+  return checked.profile;
+}
+
+function unknown(name: string): never {
+  throw new SandboxError({
+    stage: 'config',
+    code: 'profile-unknown',
+    message: `there is no profile ${name}`,
+    remedy: `use one of ${profileNames().join(', ')}, or the path of a file`,
+  });
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return undefined;
+    throw new SandboxError({
+      stage: 'config',
+      code: 'profile-unknown',
+      message: `the profile ${path} cannot be read: ${messageOf(error)}`,
+      remedy: 'make it readable for you',
+      cause: error,
+    });
+  }
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isSystemError(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * A profile: what of a boot is a matter of choice. It says nothing of the sandbox itself, which is the same under every profile.
+ *
+ * Profiles are files (profiles/*.json), so that `virt-sandbox-bench tune` can write one, and a person can read why each thing is there.
+ */
+
+/** Why something is in a profile. */
+export interface Reason {
+  /** What it does. */
+  readonly why: string;
+  /** What it is worth, as it was measured, and on what. */
+  readonly worth: string;
+  /** What it may cost: in safety, or where it does not fit. */
+  readonly risk: string;
+}
+
+/** One argument of the kernel; https://docs.kernel.org/admin-guide/kernel-parameters.html */
+export interface KernelArgument extends Reason {
+  readonly argument: string;
+}
+
+/** A function of the kernel that is not called at boot: `initcall_blacklist=`. A kernel without it ignores the name. */
+export interface SkippedInitcall extends Reason {
+  readonly initcall: string;
+}
+
+/** The machine, where libvirt's own choice is not the quickest. */
+export interface MachineTuning {
+  /** `qboot` where QEMU brings it; `libvirt`: what libvirt chooses, which is SeaBIOS. */
+  readonly firmware: 'qboot' | 'libvirt';
+  /** `root`: devices on the root bus; `ports`: each in a PCIe port of its own, as libvirt places them. */
+  readonly bus: 'root' | 'ports';
+  /** Devices and features of q35 that no sandbox uses. */
+  readonly legacy: 'absent' | 'present';
+}
+
+export interface Profile {
+  readonly format: 1;
+  readonly name: string;
+  readonly description: string;
+  readonly kernelArguments: readonly KernelArgument[];
+  readonly initcallBlacklist: readonly SkippedInitcall[];
+  readonly machine: MachineTuning;
+  /** Sets of modules beyond those that the sandbox needs, by their names in kmods/. */
+  readonly moduleSets?: readonly string[];
+  /** Handed to QEMU as they are: for measuring, as with `-icount`. */
+  readonly qemuArguments?: readonly string[];
+}

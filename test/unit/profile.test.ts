@@ -1,0 +1,112 @@
+/** Profiles: those that are shipped, those that a person writes, and what comes of them. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'node:test';
+import { kernelCommandLine } from '../../src/domain/cmdline.js';
+import { SandboxError } from '../../src/errors.js';
+import { loadProfile, profileNames, shippedProfiles } from '../../src/profile/load.js';
+import { checkProfile } from '../../src/profile/schema.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+const fails = (code: string, pattern: RegExp) => (error: unknown) =>
+  error instanceof SandboxError && error.code === code && pattern.test(error.line);
+
+describe('the profiles of the package', () => {
+  for (const file of readdirSync(shippedProfiles())) {
+    it(`${file} is valid, has its file's name, and gives a worth and a risk for everything`, () => {
+      const checked = checkProfile(JSON.parse(readFileSync(join(shippedProfiles(), file), 'utf8')));
+      assert.ok('profile' in checked, 'wrong' in checked ? checked.wrong : '');
+      const { name, kernelArguments, initcallBlacklist } = checked.profile;
+      assert.equal(`${name}.json`, file);
+      for (const { why, worth, risk } of [...kernelArguments, ...initcallBlacklist])
+        for (const text of [why, worth, risk]) assert.notEqual(text.trim(), '');
+    });
+  }
+
+  it('are three', () => assert.deepEqual(readdirSync(shippedProfiles()).sort(), SHIPPED));
+});
+
+const SHIPPED = ['compatible.json', 'default.json', 'fast.json'];
+
+describe('finding a profile', () => {
+  const { XDG_CONFIG_HOME, VIRT_SANDBOX_PROFILE } = process.env;
+  afterEach(() => {
+    for (const [name, value] of Object.entries({ XDG_CONFIG_HOME, VIRT_SANDBOX_PROFILE })) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  });
+
+  it('default where nothing is said; the environment; a name; a path', async (t) => {
+    const directory = scratchDirectory(t);
+    process.env['XDG_CONFIG_HOME'] = directory;
+    delete process.env['VIRT_SANDBOX_PROFILE'];
+    assert.equal((await loadProfile()).name, 'default');
+    process.env['VIRT_SANDBOX_PROFILE'] = 'fast';
+    assert.equal((await loadProfile()).name, 'fast');
+    assert.equal((await loadProfile('compatible')).name, 'compatible');
+
+    const own = {
+      ...(await loadProfile('compatible')),
+      name: 'mine',
+      moduleSets: ['block'],
+      qemuArguments: ['-D', 'x'],
+    };
+    const path = join(directory, 'libvirt-sandbox/profiles/mine.json');
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, JSON.stringify(own));
+    assert.deepEqual(await loadProfile('mine'), own);
+    assert.deepEqual(await loadProfile(path), own);
+    assert.deepEqual(profileNames(), ['compatible', 'default', 'fast', 'mine']);
+  });
+
+  it('says which there are, and what is wrong with one', async (t) => {
+    const directory = scratchDirectory(t);
+    process.env['XDG_CONFIG_HOME'] = directory;
+    await assert.rejects(
+      loadProfile('none'),
+      fails('profile-unknown', /no profile none; use one of compatible, default, fast/),
+    );
+    await assert.rejects(loadProfile('./none'), fails('profile-unknown', /no profile \.\/none/));
+    await assert.rejects(loadProfile(directory), fails('profile-unknown', /cannot be read/));
+    const path = join(directory, 'p.json');
+    const write = (text: string) => writeFileSync(path, text);
+    write('{');
+    await assert.rejects(loadProfile(path), fails('profile-invalid', /p\.json is not one: /));
+    const good = await loadProfile('compatible');
+    const argument = { argument: 'quiet init=/bin/sh', why: '', worth: '', risk: '' };
+    write(JSON.stringify({ ...good, kernelArguments: [argument] }));
+    await assert.rejects(loadProfile(path), fails('profile-invalid', /kernelArguments\.0\.argument: /));
+    write(JSON.stringify({ ...good, kernelArguments: [{ ...argument, argument: '--' }] }));
+    await assert.rejects(loadProfile(path), fails('profile-invalid', /kernelArguments\.0\.argument: /));
+    write(JSON.stringify({ ...good, more: 1 }));
+    await assert.rejects(loadProfile(path), fails('profile-invalid', /more/));
+  });
+});
+
+describe("the kernel's command line", () => {
+  const reason = { why: '', worth: '', risk: '' };
+  const profile = {
+    kernelArguments: [{ argument: 'a=b', ...reason }],
+    initcallBlacklist: [
+      { initcall: 'one', ...reason },
+      { initcall: 'two', ...reason },
+    ],
+  };
+
+  it('has what every sandbox needs, then the profile', () => {
+    assert.equal(
+      kernelCommandLine(profile, false),
+      'console=ttyS0 panic=-1 no_timer_check a=b initcall_blacklist=one,two quiet loglevel=1',
+    );
+    assert.equal(
+      kernelCommandLine({ kernelArguments: [], initcallBlacklist: [] }, false),
+      'console=ttyS0 panic=-1 no_timer_check quiet loglevel=1',
+    );
+  });
+
+  it('shows everything for debugging', () => {
+    assert.match(kernelCommandLine(profile, true), / a=b .* debug loglevel=10 .* -- --debug$/);
+  });
+});
