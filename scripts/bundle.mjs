@@ -25,7 +25,10 @@ const common = {
 // The program is CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
 await build({
   ...common,
-  entryPoints: { 'virt-sandbox': 'src/cli/virt-sandbox.ts' },
+  entryPoints: {
+    'virt-sandbox': 'src/cli/virt-sandbox.ts',
+    'virt-sandbox-bake': 'src/cli/virt-sandbox-bake.ts',
+  },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version) },

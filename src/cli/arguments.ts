@@ -15,6 +15,7 @@ export interface Arguments {
   readonly privileged?: boolean;
   readonly switchto?: string;
   readonly cwd?: string;
+  readonly image?: string;
   readonly kernver?: string;
   readonly kernpath?: string;
   readonly kmodpath?: string;

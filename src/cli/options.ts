@@ -50,6 +50,11 @@ export const options = {
   privileged: { alias: 'p', type: 'boolean', describe: 'stay root inside, with every capability' },
   switchto: { alias: 'S', type: 'string', requiresArg: true, describe: 'run as that user of the host' },
   cwd: { type: 'string', requiresArg: true, describe: 'working directory inside [home, else /]' },
+  image: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'boot image to use: its name, or its directory with a slash [found, else built]',
+  },
   kernver: {
     type: 'string',
     requiresArg: true,

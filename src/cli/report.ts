@@ -55,12 +55,12 @@ export function failureText(error: SandboxError): string {
 }
 
 /** One line on a terminal that is there only while something takes long. */
-function progressLine(): { show: (message: string) => void; clear: () => void } {
+export function progressLine(program = 'virt-sandbox'): { show: (message: string) => void; clear: () => void } {
   if (!process.stderr.isTTY) return { show: () => {}, clear: () => {} };
   let shown = false;
   let latest = '';
   const draw = () => {
-    process.stderr.write(`\r\u001b[Kvirt-sandbox: ${latest}…`);
+    process.stderr.write(`\r\u001b[K${program}: ${latest}…`);
     shown = true;
   };
   const timer = setTimeout(draw, PROGRESS_AFTER);

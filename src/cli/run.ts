@@ -33,6 +33,7 @@ export async function run(args: Arguments): Promise<number> {
     ...observers,
     connect: args.connect,
     profile: args.profile,
+    image: args.image,
     debugInit: initDebug,
     signal: start.abort,
     ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),

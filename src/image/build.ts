@@ -7,8 +7,10 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SandboxError } from '../errors.js';
+import { readBuildConfig } from '../kernel/build-config.js';
 import { findKernel, type KernelChoice } from '../kernel/find.js';
 import { InputRecorder } from '../kernel/inputs.js';
+import type { SparseFile } from '../kernel/slim.js';
 import { hashSparse, readKernel } from '../kernel/stage.js';
 import { type BootFile, unpackKernel } from '../kernel/unpack.js';
 import { closureOf } from '../kmods/closure.js';
@@ -24,8 +26,9 @@ import { type LoadedModule, readModules } from '../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../kmods/report.js';
 import { type ModuleSet, readSets } from '../kmods/sets.js';
 import type { ModuleTree } from '../kmods/tree.js';
+import { checkCompression, compress, type InitrdCompression } from './compress.js';
 import { initrdEntries, moduleEntryName, readInit } from './contents.js';
-import { packCpio } from './cpio.js';
+import { type CpioEntry, packCpio } from './cpio.js';
 import { type Remembered, rememberedPath } from './lookup.js';
 import {
   type Digest,
@@ -65,6 +68,7 @@ class Build {
   readonly #inputs = new InputRecorder();
   readonly #trees = new ModuleTrees(this.#inputs);
   readonly #startedAt = Date.now();
+  readonly #compression: InitrdCompression;
 
   constructor(
     private readonly options: ImageOptions,
@@ -73,6 +77,7 @@ class Build {
   ) {
     // The code is an input like any other.
     this.#inputs.note(fileURLToPath(import.meta.url));
+    this.#compression = options.compression ?? 'none';
   }
 
   async run(key: string): Promise<Built> {
@@ -107,7 +112,7 @@ class Build {
   async #make(choice: KernelChoice, sets: readonly ModuleSet[]): Promise<Parts> {
     // Started first: its decoder works on another thread while this one reads modules.
     const kernelWork = this.#timed('kernel', this.#makeKernel(choice));
-    const initrdWork = this.#makeInitrd(choice, sets);
+    const initrdWork = this.#makeInitrd(choice, sets, async () => (await kernelWork).boot.content);
     // Both are waited for even when one fails: nothing may run on behind an answer.
     const [kernel, initrd] = await Promise.allSettled([kernelWork, initrdWork]);
     if (initrd.status === 'rejected') throw initrd.reason;
@@ -125,6 +130,7 @@ class Build {
         file: moduleEntryName(module),
         ...digestOf(module.data),
       })),
+      compression: this.#compression,
       kernelArguments: [],
       files: [
         { name: boot.name, ...bootDigest },
@@ -153,6 +159,7 @@ class Build {
   async #makeInitrd(
     choice: KernelChoice,
     sets: readonly ModuleSet[],
+    boot: () => Promise<SparseFile>,
   ): Promise<{ init: Digest; features: FeatureState[]; modules: LoadedModule[]; archive: Buffer }> {
     const tree = await this.#trees.read(choice.modulesDirectory, choice.version);
     const features = featureStates(tree, sets);
@@ -162,10 +169,19 @@ class Build {
       const serving = await servingKernels(kernel, sets, this.#trees, this.#inputs, places);
       throw featureAbsentError(choice.version, missing, serving);
     }
+    if (this.#compression !== 'none') {
+      checkCompression(this.#compression, await readBuildConfig(choice, boot, this.#inputs), choice.version);
+    }
     const modules = await this.#timed('modules', this.#readModules(tree, features));
     const init = await readInit(this.options.nativeInit, this.#inputs);
-    const archive = await this.#timed('initrd', packCpio(initrdEntries(init, modules)));
+    const archive = await this.#timed('initrd', this.#pack(initrdEntries(init, modules)));
     return { init: digestOf(init), features, modules, archive };
+  }
+
+  async #pack(entries: readonly CpioEntry[]): Promise<Buffer> {
+    const archive = await packCpio(entries);
+    if (this.#compression !== 'none') this.#say(`packing the initrd with ${this.#compression}`);
+    return compress(archive, this.#compression);
   }
 
   async #readModules(tree: ModuleTree, features: readonly FeatureState[]): Promise<LoadedModule[]> {

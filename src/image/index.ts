@@ -7,9 +7,10 @@
 
 import { join } from 'node:path';
 import { defaultSetsDirectory } from '../kmods/sets.js';
+import { leaseImage } from './lease.js';
 import { lookUp, requestKey } from './lookup.js';
 import { INITRD_NAME } from './manifest.js';
-import { defaultStoreDirectory } from './store.js';
+import { defaultStoreDirectory, hasFiles } from './store.js';
 import type { BootImage, ImageOptions } from './types.js';
 
 export type { Manifest } from './manifest.js';
@@ -26,12 +27,14 @@ export async function resolveImage(options: ImageOptions): Promise<BootImage> {
   const store = options.storeDirectory ?? defaultStoreDirectory();
   const setsDirectory = options.setsDirectory ?? defaultSetsDirectory();
   const key = requestKey(options, setsDirectory);
+  const build = () => import('./build.js').then(({ buildImage }) => buildImage(options, store, setsDirectory, key));
   const found = options.rebuild === true ? undefined : lookUp(store, key);
   const lookup = performance.now() - start;
-  const { manifest, reason, fresh, timings } =
-    found === undefined
-      ? await import('./build.js').then(({ buildImage }) => buildImage(options, store, setsDirectory, key))
-      : { ...found, fresh: false, timings: {} };
+  let answer = found === undefined ? await build() : { ...found, fresh: false, timings: {} };
+  leaseImage(store, answer.manifest.id);
+  // Somebody may have removed it before the lease was there.
+  if (!hasFiles(join(store, answer.manifest.id), answer.manifest)) answer = await build();
+  const { manifest, reason, fresh, timings } = answer;
   const directory = join(store, manifest.id);
   return {
     id: manifest.id,

@@ -47,6 +47,7 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       absolute(places?.bootDirectory),
       absolute(places?.modulesDirectory),
       sets,
+      options.compression ?? 'none',
       resolve(setsDirectory),
       resolve(nativeInit),
       // What may be read depends on the user, and so does which kernel is chosen.

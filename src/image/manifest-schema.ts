@@ -3,6 +3,7 @@
  */
 
 import * as v from 'valibot';
+import { INITRD_COMPRESSIONS } from './compress.js';
 import { IMAGE_FORMAT, isSealed, type Manifest } from './manifest.js';
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -33,6 +34,7 @@ const ManifestSchema = v.strictObject({
     }),
   ),
   modules: v.array(v.strictObject({ name: v.string(), file: v.string(), size, sha256 })),
+  compression: v.picklist(INITRD_COMPRESSIONS),
   kernelArguments: v.array(v.string()),
   files: v.array(v.strictObject({ name: fileName, size, sha256 })),
 });

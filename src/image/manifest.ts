@@ -5,9 +5,10 @@
 
 import { createHash } from 'node:crypto';
 import type { FeatureState } from '../kmods/features.js';
+import type { InitrdCompression } from './compress.js';
 
 /** Changes whenever the same inputs make another image; images of another format are not used. */
-export const IMAGE_FORMAT = 1;
+export const IMAGE_FORMAT = 2;
 
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
@@ -37,6 +38,8 @@ export interface Manifest {
   readonly features: readonly FeatureState[];
   /** In load order; `file` is the path in the initrd. */
   readonly modules: readonly (Digest & { readonly name: string; readonly file: string })[];
+  /** How the initrd is packed. */
+  readonly compression: InitrdCompression;
   /** Arguments that this image asks for; none yet. */
   readonly kernelArguments: readonly string[];
   /** The image's own files. */

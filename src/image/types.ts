@@ -4,6 +4,7 @@
 
 import type { KernelSelection } from '../config/types.js';
 import type { KernelPlaces } from '../kernel/places.js';
+import type { InitrdCompression } from './compress.js';
 import type { Manifest } from './manifest.js';
 
 /** What image is wanted. */
@@ -13,6 +14,8 @@ export interface ImageOptions {
   readonly sets: readonly string[];
   /** Path of the static binary that becomes /init. */
   readonly nativeInit: string;
+  /** How the initrd is packed; default: not at all, which boots fastest. */
+  readonly compression?: InitrdCompression;
   /** Where images are kept; default: {@link defaultStoreDirectory}. */
   readonly storeDirectory?: string;
   /** Where module sets are; default: the package's own. */

@@ -24,6 +24,8 @@ export interface LaunchOptions extends Observers {
   readonly connect?: string | undefined;
   /** How the machine boots: a name or a path (profiles/); undefined: VIRT_SANDBOX_PROFILE, else `default`. */
   readonly profile?: string | undefined;
+  /** Boot image by its name, its id, or its directory (with a slash); undefined: one is found, else built. */
+  readonly image?: string | undefined;
   /** Show kernel messages and the init's steps on the console. */
   readonly debugInit?: boolean;
   /** The terminal of the application, where the config asks for one. */

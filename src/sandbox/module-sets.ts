@@ -8,3 +8,10 @@ export function moduleSets(config: SandboxConfig): string[] {
   if (networks.length > 0) sets.push('network');
   return sets;
 }
+
+/** The sets of an image that serves other sandboxes too. Another root than the usual one takes its place. */
+export function moduleSetsWith(sets: readonly string[], more: readonly string[]): string[] {
+  const otherRoot = more.some((name) => name.startsWith('root-') && !sets.includes(name));
+  const kept = sets.filter((name) => !otherRoot || !name.startsWith('root-'));
+  return [...new Set([...kept, ...more])];
+}

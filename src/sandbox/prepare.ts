@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { checkHost } from '../config/host-check.js';
 import type { SandboxConfig } from '../config/types.js';
 import { chooseAcceleration } from '../domain/acceleration.js';
+import { SandboxError } from '../errors.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../image/index.js';
 import { connect } from '../libvirt/connect.js';
 import { mark } from '../marks.js';
@@ -55,11 +56,28 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   }
 }
 
-function findImage(config: SandboxConfig, profile: Profile, options: LaunchOptions): Promise<BootImage> {
+async function findImage(config: SandboxConfig, profile: Profile, options: LaunchOptions): Promise<BootImage> {
+  const sets = [...new Set([...moduleSets(config), ...(profile.moduleSets ?? [])])];
+  if (options.image !== undefined) {
+    refuseKernelChoice(config, options.image);
+    const { openImage } = await import('../image/open.js');
+    return openImage(options.image, sets);
+  }
   return resolveImage({
     kernel: config.kernel,
-    sets: [...new Set([...moduleSets(config), ...(profile.moduleSets ?? [])])],
+    sets,
     nativeInit: hostProgram('init'),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+}
+
+/** An image brings its kernel. */
+function refuseKernelChoice({ kernel }: SandboxConfig, image: string): void {
+  if (kernel.version === undefined && kernel.path === undefined && kernel.modulesPath === undefined) return;
+  throw new SandboxError({
+    stage: 'config',
+    code: 'image-with-kernel',
+    message: `the boot image ${image} has a kernel, and another was asked for`,
+    remedy: 'leave out --image, or --kernver, --kernpath and --kmodpath',
   });
 }

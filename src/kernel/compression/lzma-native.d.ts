@@ -7,6 +7,14 @@ declare module 'lzma-native' {
       options: Record<string, never>,
       done: (result: Buffer | null, error?: Error & { code?: number }) => void,
     ): void;
+    /** Packs a whole buffer into .xz on a worker thread. */
+    compress(
+      data: Buffer,
+      options: { readonly preset: number; readonly check: number },
+      done: (result: Buffer | null, error?: Error & { code?: number }) => void,
+    ): void;
+    /** Check types of the .xz format. */
+    readonly CHECK_CRC32: number;
   }
   const lzma: LzmaNative;
   export default lzma;

@@ -1,0 +1,81 @@
+/** virt-sandbox-bake create */
+import { configFromOptions } from '../config/options.js';
+import { hostPath } from '../config/path.js';
+import type { KernelSelection } from '../config/types.js';
+import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
+import { createImage } from '../image/create.js';
+import { hostProgram } from '../programs.js';
+import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
+import { parseArguments } from './arguments.js';
+import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
+import { printJson, printLines, size } from './bake-output.js';
+import { progressLine } from './report.js';
+import { splitWords } from './words.js';
+
+export async function create(args: BakeArguments): Promise<number> {
+  const progress = progressLine('virt-sandbox-bake');
+  try {
+    const wanted = await imageFor(textOf(args, 'for'));
+    const image = await createImage({
+      kernel: {
+        version: textOf(args, 'kernver') ?? wanted.kernel.version,
+        path: pathOf(args, 'kernpath') ?? wanted.kernel.path,
+        modulesPath: pathOf(args, 'kmodpath') ?? wanted.kernel.modulesPath,
+      },
+      sets: moduleSetsWith(
+        wanted.sets,
+        wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
+      ),
+      nativeInit: hostProgram('init'),
+      compression: compressionOf(textOf(args, 'compress')),
+      rebuild: args['rebuild'] === true,
+      name: textOf(args, 'name'),
+      output: textOf(args, 'output'),
+      onProgress: progress.show,
+    });
+    const { manifest } = image;
+    const result = {
+      image: image.directory,
+      id: image.id,
+      ...(image.name === undefined ? {} : { name: image.name }),
+      ...(image.output === undefined ? {} : { output: image.output }),
+      kernelVersion: image.kernelVersion,
+      reason: image.reason,
+      sets: manifest.sets,
+      compression: manifest.compression,
+      size: manifest.files.reduce((sum, file) => sum + file.size, 0),
+      built: image.fresh,
+    };
+    progress.clear();
+    if (args['json'] === true) printJson(result);
+    else
+      printLines(
+        Object.entries({ ...result, sets: result.sets.join(', '), size: size(result.size) }).map(
+          ([name, value]) => `${name}: ${value}`,
+        ),
+      );
+    return 0;
+  } finally {
+    progress.clear();
+  }
+}
+
+/** What the sandbox needs that has these options. */
+async function imageFor(line: string | undefined): Promise<{ kernel: KernelSelection; sets: readonly string[] }> {
+  const request = await parseArguments(splitWords(line ?? ''), '');
+  if ('print' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
+  const { command } = request.run;
+  const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
+  return { kernel: config.kernel, sets: moduleSets(config) };
+}
+
+function pathOf(args: BakeArguments, name: string): string | undefined {
+  const path = textOf(args, name);
+  return path === undefined ? undefined : hostPath(path, `--${name}`);
+}
+
+function compressionOf(given = 'none'): InitrdCompression {
+  const known = INITRD_COMPRESSIONS.find((name) => name === given);
+  if (known === undefined) throw usageError(`--compress ${given} is not one of ${INITRD_COMPRESSIONS.join(', ')}`);
+  return known;
+}

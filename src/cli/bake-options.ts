@@ -1,0 +1,63 @@
+/** The commands and options of virt-sandbox-bake, once: for the parser, the help, and the manual page. */
+import type { Options } from 'yargs';
+import { INITRD_COMPRESSIONS } from '../image/compress.js';
+
+/** One command. */
+export interface BakeCommand {
+  /** As yargs has it: the name, <needed> and [optional] arguments. */
+  readonly command: string;
+  readonly describe: string;
+  readonly options: Readonly<Record<string, Options>>;
+}
+
+const json = { type: 'boolean', describe: 'print JSON' } as const satisfies Options;
+
+const text = (describe: string, alias?: string): Options => ({
+  type: 'string',
+  requiresArg: true,
+  describe,
+  ...(alias === undefined ? {} : { alias }),
+});
+
+export const bakeCommands = {
+  create: {
+    command: 'create',
+    describe: 'Make an image, or find that it is there',
+    options: {
+      kernver: text('kernel version [the running one, else the newest that can]'),
+      kernpath: text('kernel image [/boot/vmlinuz-VERSION]'),
+      kmodpath: text('directory of module trees [/lib/modules]'),
+      name: text('name to keep it under; an image that had the name loses it', 'n'),
+      output: text('also write it to that directory', 'o'),
+      with: text('what sandboxes may need beside a root, with commas between: network, block, overlay, …', 'w'),
+      for: text('the options of a virt-sandbox that is to use it, as one word'),
+      compress: text(`how the initrd is packed: ${INITRD_COMPRESSIONS.join(', ')} [none, which boots fastest]`),
+      rebuild: { type: 'boolean', describe: 'also when it is there' },
+      json,
+    },
+  },
+  list: { command: 'list', describe: 'List the images of the store', options: { json } },
+  show: { command: 'show <image>', describe: 'Say what an image is made of', options: { json } },
+  rm: { command: 'rm <image..>', describe: 'Remove images that are not in use', options: { json } },
+  prune: {
+    command: 'prune',
+    describe: 'Remove the images that have no name and are not in use, and what builders left that were killed',
+    options: {
+      'older-than': text('only those not used for so long: 30d, 12h, 5m, 10s'),
+      'dry-run': { type: 'boolean', describe: 'only say what would be removed' },
+      json,
+    },
+  },
+} as const satisfies Record<string, BakeCommand>;
+
+export type BakeCommandName = keyof typeof bakeCommands;
+
+export const bakeUsage = `Usage: virt-sandbox-bake COMMAND [OPTIONS]
+
+Makes, keeps and looks into the boot images that virt-sandbox runs machines from.`;
+
+export const bakeEpilogue = `An IMAGE is a name, an id or its beginning, or a directory (with a slash in it).
+
+Exit status: 0; 1 when verify finds damage or diff a difference; 125 when it failed.
+
+Environment: XDG_CACHE_HOME (images).`;

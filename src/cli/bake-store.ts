@@ -1,0 +1,121 @@
+/** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
+import { type StoredImage, storedImages } from '../image/inventory.js';
+import { imageNames } from '../image/names.js';
+import { placeOf, readImage } from '../image/open.js';
+import { pruneImages, removeImage } from '../image/remove.js';
+import { defaultStoreDirectory } from '../image/store.js';
+import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
+import { ago, columns, printJson, printLines, size } from './bake-output.js';
+
+/** Digits of an id that a person is shown; they are enough to name it. */
+const SHORT_ID = 12;
+
+export async function list(args: BakeArguments): Promise<number> {
+  const images = await storedImages(defaultStoreDirectory());
+  if (args['json'] === true) {
+    printJson(images.map(summaryOf));
+    return 0;
+  }
+  if (images.length === 0) {
+    process.stderr.write(`virt-sandbox-bake: there is no image in ${defaultStoreDirectory()}\n`);
+    return 0;
+  }
+  const rows = images.map((image) => [
+    image.names.join(', ') || '-',
+    image.id.slice(0, SHORT_ID),
+    image.manifest?.kernel.version ?? 'damaged or of another version',
+    image.manifest?.sets.join(',') ?? '-',
+    image.manifest?.compression ?? '-',
+    size(image.size),
+    image.usedBy.length > 0 ? `now, by ${image.usedBy.join(', ')}` : ago(image.lastUsed),
+  ]);
+  printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'LAST USED'], ...rows]));
+  return 0;
+}
+
+function summaryOf({ manifest, lastUsed, ...image }: StoredImage): object {
+  return {
+    ...image,
+    lastUsed: lastUsed.toISOString(),
+    usable: manifest !== undefined,
+    ...(manifest === undefined
+      ? {}
+      : { kernelVersion: manifest.kernel.version, sets: manifest.sets, compression: manifest.compression }),
+  };
+}
+
+export async function show(args: BakeArguments): Promise<number> {
+  const place = placeOf(textOf(args, 'image') ?? '');
+  const manifest = await readImage(place);
+  const names = imageNames(defaultStoreDirectory()).get(place.id ?? '') ?? [];
+  if (args['json'] === true) {
+    printJson({ directory: place.directory, names, ...manifest });
+    return 0;
+  }
+  const { kernel, init, features, modules, files } = manifest;
+  printLines([
+    `image: ${place.directory}`,
+    `id: ${manifest.id}`,
+    ...(names.length > 0 ? [`names: ${names.join(', ')}`] : []),
+    `kernel: ${kernel.version}, booted as ${kernel.file}: ${kernel.reason}`,
+    `kernel source: ${kernel.source.format}, ${size(kernel.source.size)}, sha256 ${kernel.source.sha256}`,
+    `init: ${size(init.size)}, sha256 ${init.sha256}`,
+    `sets: ${manifest.sets.join(', ')}`,
+    `compression: ${manifest.compression}`,
+    `kernel arguments: ${manifest.kernelArguments.join(' ') || 'none'}`,
+    '',
+    ...columns([
+      ['FEATURE', 'SET', 'STATE', 'OPTION'],
+      ...features.map(({ title, set, state, option }) => [title, set, state, option]),
+    ]),
+    '',
+    ...columns([
+      ['MODULE (in load order)', 'SIZE', 'SHA256'],
+      ...modules.map((module) => [module.name, size(module.size), module.sha256]),
+    ]),
+    '',
+    ...columns([['FILE', 'SIZE', 'SHA256'], ...files.map((file) => [file.name, size(file.size), file.sha256])]),
+  ]);
+  return 0;
+}
+
+export async function remove(args: BakeArguments): Promise<number> {
+  const results: object[] = [];
+  for (const called of wordsOf(args, 'image')) {
+    const result = await removeImage(defaultStoreDirectory(), called);
+    results.push({ image: called, ...result });
+    if (args['json'] !== true) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+  }
+  if (args['json'] === true) printJson(results);
+  return 0;
+}
+
+export async function prune(args: BakeArguments): Promise<number> {
+  const dryRun = args['dry-run'] === true;
+  const olderThan = textOf(args, 'older-than');
+  const { images, workspaces } = await pruneImages(defaultStoreDirectory(), {
+    dryRun,
+    ...(olderThan === undefined ? {} : { olderThan: durationOf(olderThan) }),
+  });
+  const freed = images.reduce((sum, image) => sum + image.size, 0);
+  if (args['json'] === true) {
+    printJson({ dryRun, freed, images: images.map(summaryOf), workspaces });
+    return 0;
+  }
+  const done = dryRun ? 'would be removed' : 'removed';
+  printLines([
+    ...images.map((image) => `${image.id}: ${done}, ${size(image.size)}, last used ${ago(image.lastUsed)}`),
+    ...workspaces.map((path) => `${path}: ${done}, left by a builder that was killed`),
+    `${images.length} images ${done}, ${size(freed)}`,
+  ]);
+  return 0;
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `30d`, `12h`, `5m`, `10s`, in milliseconds. */
+function durationOf(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (count === undefined) throw usageError(`--older-than ${text} is not a number with d, h, m or s behind it`);
+  return Number(count) * (UNITS[unit] ?? 0);
+}

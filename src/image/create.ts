@@ -1,0 +1,38 @@
+/** Making an image ahead of the sandboxes that use it. */
+
+import { exportImage, sweepOutputs } from './export.js';
+import { resolveImage } from './index.js';
+import { checkImageName, nameImage } from './names.js';
+import { defaultStoreDirectory } from './store.js';
+import type { BootImage, ImageOptions } from './types.js';
+import { sweepWorkspaces } from './workspace.js';
+
+export interface CreateOptions extends ImageOptions {
+  /** Name in the store. */
+  readonly name?: string | undefined;
+  /** A directory that becomes a copy of the image. */
+  readonly output?: string | undefined;
+}
+
+export interface CreatedImage extends BootImage {
+  readonly name: string | undefined;
+  readonly output: string | undefined;
+}
+
+/**
+ * Makes an image, or finds it in the store; gives it a name and copies it where that is asked for. Each of the three steps is done
+ * whole or not at all, and what earlier calls left that were killed is removed.
+ *
+ * @throws {SandboxError} as {@link resolveImage}, {@link nameImage} and {@link exportImage} do.
+ */
+export async function createImage(options: CreateOptions): Promise<CreatedImage> {
+  const { name, output } = options;
+  const store = options.storeDirectory ?? defaultStoreDirectory();
+  if (name !== undefined) checkImageName(name);
+  await sweepWorkspaces(store);
+  await sweepOutputs(store);
+  const image = await resolveImage(options);
+  if (output !== undefined) await exportImage(image, output, store);
+  if (name !== undefined) await nameImage(store, name, image.id);
+  return { ...image, name, output };
+}

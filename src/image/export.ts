@@ -1,0 +1,125 @@
+/**
+ * An image in a directory of its own, outside of the store: to be kept, looked into, and shipped.
+ *
+ * It is written beside the directory that it becomes. The store keeps a note of where that is, so that what a killed process
+ * has left is found again.
+ */
+
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { chmod, copyFile, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isSystemError, SandboxError } from '../errors.js';
+import { MANIFEST_NAME, manifestText } from './manifest.js';
+import { isOwnerGone, ownerTag } from './owner.js';
+import { makeStore, storeError, syncDirectory, writeDurably } from './store.js';
+import type { BootImage } from './types.js';
+import { sweepWorkspaces, withWorkspace } from './workspace.js';
+
+/** renameat2(2): AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>. */
+const HERE = -100;
+const EXCHANGE = 2;
+
+function outputsDirectory(store: string): string {
+  return join(store, '.outputs');
+}
+
+/**
+ * Copies an image to `output`, which is then this image whole, or what it was before. Whatever kills this process, there is no
+ * moment in between.
+ *
+ * @throws {SandboxError} `output-not-an-image` for a directory that holds something else; `disk-full`, `store-not-writable`.
+ */
+export async function exportImage(image: BootImage, output: string, store: string): Promise<void> {
+  const target = resolve(output);
+  const above = dirname(target);
+  const exists = checkTarget(target, output);
+  makeStore(store);
+  const note = join(
+    outputsDirectory(store),
+    `${createHash('sha256').update(above).digest('hex').slice(0, 16)}.${ownerTag()}`,
+  );
+  try {
+    await mkdir(outputsDirectory(store), { recursive: true, mode: 0o755 });
+    await rm(note, { force: true });
+    await symlink(above, note);
+    try {
+      await mkdir(above, { recursive: true });
+      await sweepWorkspaces(above);
+      await withWorkspace(above, async (workspace) => {
+        for (const { name } of image.manifest.files)
+          await copyDurably(join(image.directory, name), join(workspace, name));
+        const manifest = Buffer.from(manifestText(image.manifest));
+        await writeDurably(join(workspace, MANIFEST_NAME), {
+          size: manifest.length,
+          chunks: [{ position: 0, data: manifest }],
+        });
+        await syncDirectory(workspace);
+        if (exists) await exchange(workspace, target);
+        else await rename(workspace, target);
+        await syncDirectory(above);
+      });
+    } finally {
+      await rm(note, { force: true });
+    }
+  } catch (error) {
+    const size = image.manifest.files.reduce((sum, file) => sum + file.size, 0);
+    throw storeError(error, above, size);
+  }
+}
+
+/** True when there is an image in place of which the new one goes; false when there is nothing, or an empty directory. */
+function checkTarget(target: string, output: string): boolean {
+  const stat = lstatSync(target, { throwIfNoEntry: false });
+  if (stat === undefined) return false;
+  const names = stat.isDirectory() ? readdirSync(target) : [];
+  if (stat.isDirectory() && (names.length === 0 || names.includes(MANIFEST_NAME))) return names.length > 0;
+  throw new SandboxError({
+    stage: 'image',
+    code: 'output-not-an-image',
+    message: `${output} exists and is not a boot image`,
+    remedy: 'name a directory that does not exist, is empty, or holds an image',
+  });
+}
+
+async function copyDurably(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await chmod(to, 0o644);
+  const file = await open(to, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Lets two directories take each other's place at once; where the file system cannot, one after the other. */
+async function exchange(workspace: string, target: string): Promise<void> {
+  const { default: koffi } = await import('koffi');
+  const renameat2 = koffi
+    .load('libc.so.6')
+    .func('int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags)');
+  if (renameat2(HERE, workspace, HERE, target, EXCHANGE) === 0) return;
+  await withWorkspace(dirname(target), async (aside) => {
+    await rename(target, join(aside, basename(target)));
+    await rename(workspace, target);
+  });
+}
+
+/** Removes what a process that died left beside a directory that it was to write; returns the paths. */
+export async function sweepOutputs(store: string, dryRun = false): Promise<string[]> {
+  const directory = outputsDirectory(store);
+  const swept: string[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    const note = join(directory, name);
+    try {
+      swept.push(...(await sweepWorkspaces(readlinkSync(note), dryRun)));
+      const [, tag = ''] = name.split('.', 2);
+      const age = () => Date.now() - (lstatSync(note, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (!dryRun && isOwnerGone(tag, age)) await rm(note, { force: true });
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
+  }
+  return swept;
+}

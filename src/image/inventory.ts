@@ -1,0 +1,94 @@
+/** What the store has: every image, named or not, whole or not. */
+
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError } from '../errors.js';
+import { leasesOf } from './lease.js';
+import type { Manifest } from './manifest.js';
+import { imageNames } from './names.js';
+import { imageIds, readImage } from './open.js';
+import { type ImageUser, imageUsers, realImageDirectory } from './users.js';
+
+/** An image of the store. */
+export interface StoredImage {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly directory: string;
+  /** Of all its files, in bytes. */
+  readonly size: number;
+  /** When a sandbox last began to use it, else when it was made. */
+  readonly lastUsed: Date;
+  /** Names of the sandboxes that run from it, or the numbers of processes that hold it. */
+  readonly usedBy: readonly string[];
+  /** Undefined for an image that is damaged or of another version of this program: it cannot be used. */
+  readonly manifest: Manifest | undefined;
+}
+
+/** Every image of the store, last used first. */
+export async function storedImages(store: string): Promise<StoredImage[]> {
+  const names = imageNames(store);
+  const uses = new ImageUses(store);
+  const images = await Promise.all(imageIds(store).map((id) => storedImage(store, id, names.get(id) ?? [], uses)));
+  return images
+    .filter((image) => image !== undefined)
+    .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.id < b.id ? -1 : 1));
+}
+
+async function storedImage(
+  store: string,
+  id: string,
+  names: readonly string[],
+  uses: ImageUses,
+): Promise<StoredImage | undefined> {
+  const directory = join(store, id);
+  const stat = statSync(directory, { throwIfNoEntry: false });
+  // Removed while we looked.
+  if (stat === undefined) return undefined;
+  const manifest = await readImage({ directory, id, called: id }).catch(() => undefined);
+  return {
+    id,
+    names,
+    directory,
+    size: sizeOf(directory),
+    lastUsed: stat.mtime,
+    usedBy: uses.of(id),
+    manifest: manifest?.id === id ? manifest : undefined,
+  };
+}
+
+/** Bytes of all files in a directory and below. */
+export function sizeOf(directory: string): number {
+  let entries: ReturnType<typeof readEntries>;
+  try {
+    entries = readEntries(directory);
+  } catch (error) {
+    if (isSystemError(error)) return 0;
+    throw error;
+  }
+  return entries.reduce((sum, entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return sum + sizeOf(path);
+    return sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+  }, 0);
+}
+
+const readEntries = (directory: string) => readdirSync(directory, { withFileTypes: true });
+
+/** Who uses the images of a store, looked up once. */
+export class ImageUses {
+  readonly #leases: ReadonlyMap<string, readonly number[]>;
+  readonly #users: ReadonlyMap<string, readonly ImageUser[]>;
+
+  constructor(private readonly store: string) {
+    this.#leases = leasesOf(store);
+    this.#users = imageUsers();
+  }
+
+  /** Names of the sandboxes that run from an image; a process that holds it and has none yet is named by its number. */
+  of(id: string): string[] {
+    const users = this.#users.get(realImageDirectory(join(this.store, id))) ?? [];
+    const machines = users.map(({ name, pid }) => name ?? `process ${pid}`);
+    const holders = (this.#leases.get(id) ?? []).filter((pid) => pid !== process.pid).map((pid) => `process ${pid}`);
+    return machines.length > 0 ? machines : holders;
+  }
+}
