@@ -4,6 +4,7 @@ import { hostPath } from '../config/path.js';
 import type { KernelSelection } from '../config/types.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
 import { createImage } from '../image/create.js';
+import { loadProfile } from '../profile/load.js';
 import { hostProgram } from '../programs.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { parseArguments } from './arguments.js';
@@ -66,7 +67,8 @@ async function imageFor(line: string | undefined): Promise<{ kernel: KernelSelec
   if ('print' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  return { kernel: config.kernel, sets: moduleSets(config) };
+  const { moduleSets: more = [] } = await loadProfile(request.run.profile);
+  return { kernel: config.kernel, sets: [...new Set([...moduleSets(config), ...more])] };
 }
 
 function pathOf(args: BakeArguments, name: string): string | undefined {
