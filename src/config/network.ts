@@ -9,8 +9,8 @@ const KEYS =
   'filter=NAME and filter.KEY=VALUE';
 
 /**
- * Reads one interface. `address` and `route` may be repeated; of anything else the last one counts. An interface
- * without addresses uses DHCP, said or not.
+ * Reads one interface. `address` and `route` may be repeated; of anything else the last one counts. DHCP is used only
+ * where it is said, as in libvirt-sandbox: an interface without it and without addresses is only brought up.
  * @throws SandboxError `network-option-unknown` (an empty part too), `network-value-missing`, `network-mac-invalid`,
  *   `network-dhcp-conflict`, `network-route-without-address`, `network-filter-missing`,
  *   `network-filter-parameter-invalid`, and those of {@link readAddress} and {@link readRoute}
@@ -50,7 +50,7 @@ export function parseNetwork(text: string): Network {
     throw argumentError('network-filter-missing', `${what} has filter parameters and no filter`, 'add filter=NAME');
   }
   return {
-    dhcp: addresses.length === 0,
+    dhcp,
     source: single.get('source'),
     mac: checkMac(single.get('mac'), what),
     addresses,

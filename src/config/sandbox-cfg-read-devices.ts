@@ -4,6 +4,7 @@ import type { KeyFile } from './keyfile.js';
 import { checkMac } from './network.js';
 import { readAddress, readRoute } from './network-address.js';
 import { MOUNT_CLASS } from './sandbox-cfg-format.js';
+import { pathFromBelow } from './sandbox-cfg-includes.js';
 import { Section } from './section.js';
 import type { Disk, EnvironmentVariable, Include, Mount, Network, NetworkFilter } from './types.js';
 
@@ -15,7 +16,9 @@ export function readMounts(file: KeyFile): readonly Mount[] {
 function readMount(section: Section): Mount {
   const name = section.need('type');
   const target = section.need('target');
-  const includes = Section.numbered(section.file, `${section.group}.include`).map(readInclude);
+  const includes = Section.numbered(section.file, `${section.group}.include`).map((include) =>
+    readInclude(include, target),
+  );
   const readOnly = section.flag('readonly', false);
   switch (name) {
     case MOUNT_CLASS['host-bind']:
@@ -38,8 +41,8 @@ function readMount(section: Section): Mount {
   }
 }
 
-function readInclude(section: Section): Include {
-  return { target: section.need('dst'), source: section.need('src') };
+function readInclude(section: Section, mount: string): Include {
+  return { target: pathFromBelow(mount, section.need('dst')), source: section.need('src') };
 }
 
 /** The variables, in order. */

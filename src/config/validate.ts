@@ -1,6 +1,6 @@
 /** Checks of a whole sandbox: what one option alone cannot know. */
 import { configError, quote } from './failure.js';
-import { placeOf } from './path.js';
+import { covers, placeOf } from './path.js';
 import { MIB } from './size.js';
 import { hasControlCharacter } from './text.js';
 import type { SandboxConfig } from './types.js';
@@ -22,7 +22,7 @@ const LONGEST_NAME = 200;
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
- *   `mount-root-duplicate`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
+ *   `mount-root-duplicate`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
  *   `net-limit-unknown-interface`, `nul-character`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
@@ -36,6 +36,7 @@ export function validateConfig(config: SandboxConfig): SandboxConfig {
   if (config.kernel.version !== undefined) checkKernelVersion(config.kernel.version);
   checkMachine(config);
   checkMounts(config);
+  checkIncludes(config);
   checkDisks(config);
   checkEnvironment(config);
   checkLimits(config);
@@ -99,6 +100,19 @@ function checkMounts({ mounts }: SandboxConfig): void {
   // Elsewhere a later mount may lie over an earlier one; but there is only one root.
   if (mounts.filter(({ target }) => placeOf(target) === '/').length > 1) {
     throw configError('mount-root-duplicate', 'more than one mount has the target "/"', 'leave one of them');
+  }
+}
+
+/** In sandbox.cfg an include is a path below its mount. */
+function checkIncludes({ mounts }: SandboxConfig): void {
+  for (const { target: mount, includes } of mounts) {
+    const stray = includes.find(({ target }) => !covers(mount, target));
+    if (stray === undefined) continue;
+    throw configError(
+      'include-not-covered',
+      `include ${quote(stray.target)} is not inside its mount ${quote(mount)}`,
+      'give it to the mount that is above it',
+    );
   }
 }
 

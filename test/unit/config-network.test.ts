@@ -15,9 +15,9 @@ const network = (fields: Partial<Network>): Network => ({
 
 const NETWORKS: [string, Network][] = [
   ['dhcp', network({ dhcp: true })],
-  ['source=lan', network({ dhcp: true, source: 'lan' })],
+  ['source=lan', network({ source: 'lan' })],
   ['dhcp,source=lan,mac=52:54:00:aB:00:01', network({ dhcp: true, source: 'lan', mac: '52:54:00:aB:00:01' })],
-  ['source=a,source=b', network({ dhcp: true, source: 'b' })],
+  ['source=a,source=b', network({ source: 'b' })],
   ['address=10.1.2.3', network({ addresses: [{ primary: '10.1.2.3', prefix: 24, broadcast: undefined }] })],
   ['address=10.1.2.3/0', network({ addresses: [{ primary: '10.1.2.3', prefix: 0, broadcast: undefined }] })],
   ['address=10.1.2.3/32', network({ addresses: [{ primary: '10.1.2.3', prefix: 32, broadcast: undefined }] })],
@@ -51,7 +51,7 @@ const NETWORKS: [string, Network][] = [
       routes: [{ target: '0.0.0.0', prefix: 0, gateway: '10.1.2.1' }],
     }),
   ],
-  ['filter=clean', network({ dhcp: true, filter: { name: 'clean', parameters: {} } })],
+  ['filter=clean', network({ filter: { name: 'clean', parameters: {} } })],
   [
     'filter.ip=10.0.0.5,dhcp,filter=clean,filter.Ctrl_Ip=a=b,filter.EMPTY=',
     network({ dhcp: true, filter: { name: 'clean', parameters: { IP: '10.0.0.5', CTRL_IP: 'a=b', EMPTY: '' } } }),

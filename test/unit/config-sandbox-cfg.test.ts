@@ -41,11 +41,11 @@ target=/data
 source=/srv/data
 
 [mount.0.include.0]
-dst=/data/motd
+dst=/motd
 src=/etc/motd
 
 [mount.0.include.1]
-dst=/data/etc
+dst=/etc
 src=/etc
 
 [mount.1]
@@ -234,7 +234,7 @@ test('what libvirt-sandbox does not know has keys of its own', async (t) => {
     command: ['/bin/date'],
     mount: ['host-bind:/a=/srv,ro', 'host-image:/b=/x.img,ro'],
     disk: ['file:d=/d.img'],
-    network: ['filter=clean,filter.IP=10.0.0.9,filter.MAC='],
+    network: ['dhcp,filter=clean,filter.IP=10.0.0.9,filter.MAC='],
     security: 'inherit',
     memory: '1G',
     vcpus: '3',
@@ -320,7 +320,7 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['no mount source', without('source=/data/opt\n'), 'config-key-missing', '[mount.3]', 'source'],
   ['no mount usage', without('usage=2147483648\n'), 'config-key-missing', '[mount.4]', 'usage'],
   ['no mount format', without('format=qcow2\n'), 'config-key-missing', '[mount.2]', 'format'],
-  ['no include target', without('dst=/data/etc\n'), 'config-key-missing', '[mount.0.include.1]', 'dst'],
+  ['no include target', without('dst=/etc\n'), 'config-key-missing', '[mount.0.include.1]', 'dst'],
   ['no include source', without('src=/etc\n'), 'config-key-missing', '[mount.0.include.1]', 'src'],
   ['no variable name', without('key=EMPTY\n'), 'config-key-missing', '[env.1]', 'key'],
   [
@@ -348,7 +348,7 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['a mount left out', COMPLETE.replace('[mount.3]', '[mount.9]'), 'config-number-gap', 'mount.9', 'mount.3'],
   [
     'an include left out',
-    without('[mount.0.include.0]\ndst=/data/motd\nsrc=/etc/motd\n'),
+    without('[mount.0.include.0]\ndst=/motd\nsrc=/etc/motd\n'),
     'config-number-gap',
     'mount.0.include.1',
   ],
