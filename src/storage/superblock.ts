@@ -1,0 +1,89 @@
+/**
+ * Which file system an image holds, told from its first bytes. Only magic numbers are looked at: whoever made the image is not trusted, and the
+ * guest's kernel judges the rest.
+ */
+
+/** File systems that a sandbox can mount, by the name that mount(2) has for them; kmods/filesystem-NAME.json says what each needs. */
+export type Filesystem =
+  | 'ext4'
+  | 'xfs'
+  | 'btrfs'
+  | 'vfat'
+  | 'exfat'
+  | 'ntfs3'
+  | 'f2fs'
+  | 'squashfs'
+  | 'erofs'
+  | 'iso9660';
+
+/** The kernel mounts these read-only or not at all. */
+export const READ_ONLY_FILESYSTEMS: ReadonlySet<Filesystem> = new Set(['squashfs', 'erofs', 'iso9660']);
+
+interface Magic<T> {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+  readonly means: T;
+}
+
+function magic<T>(at: number, bytes: string | readonly number[], means: T): Magic<T> {
+  return { at, bytes: typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Uint8Array.from(bytes), means };
+}
+
+/** include/uapi/linux/magic.h and the on-disk headers of each file system in the kernel's sources. */
+const FILESYSTEMS: readonly Magic<Filesystem>[] = [
+  // ext2 and ext3 too: the ext4 driver mounts them all.
+  magic(0x438, [0x53, 0xef], 'ext4'),
+  magic(0, 'XFSB', 'xfs'),
+  magic(0x1_0040, '_BHRfS_M', 'btrfs'),
+  magic(0, 'hsqs', 'squashfs'),
+  magic(0x400, [0xe2, 0xe1, 0xf5, 0xe0], 'erofs'),
+  magic(0x400, [0x10, 0x20, 0xf5, 0xf2], 'f2fs'),
+  magic(0x8001, 'CD001', 'iso9660'),
+  magic(3, 'EXFAT   ', 'exfat'),
+  magic(3, 'NTFS    ', 'ntfs3'),
+  magic(0x36, 'FAT12   ', 'vfat'),
+  magic(0x36, 'FAT16   ', 'vfat'),
+  magic(0x52, 'FAT32   ', 'vfat'),
+];
+
+/** What is there in place of a file system, for the message. */
+const OTHERS: readonly Magic<string>[] = [
+  magic(0, [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe], 'an encrypted LUKS volume'),
+  magic(0xff6, 'SWAPSPACE2', 'swap space'),
+  magic(0x218, 'LVM2 001', 'an LVM volume'),
+  magic(0x200, 'EFI PART', 'a table of partitions'),
+  magic(0x1fe, [0x55, 0xaa], 'a table of partitions'),
+  magic(0, [0x51, 0x46, 0x49, 0xfb], 'another image, in QCOW format'),
+];
+
+/** The bytes that are looked at; an image may be shorter. */
+export const REGIONS: readonly { readonly at: number; readonly size: number }[] = [
+  { at: 0, size: 4096 },
+  { at: 0x8000, size: 4096 },
+  { at: 0x1_0000, size: 4096 },
+];
+
+/** Bytes of an image by where they are. */
+export type Regions = ReadonlyMap<number, Uint8Array>;
+
+/** @returns undefined for none that is known */
+export function filesystemOf(regions: Regions): Filesystem | undefined {
+  return FILESYSTEMS.find((entry) => matches(regions, entry))?.means;
+}
+
+/** What an image without a file system holds, as in "it holds …". */
+export function contentOf(regions: Regions): string {
+  const other = OTHERS.find((entry) => matches(regions, entry));
+  if (other) return other.means;
+  const empty = [...regions.values()].every((bytes) => bytes.every((byte) => byte === 0));
+  return empty ? 'nothing yet' : 'no file system that is known here';
+}
+
+function matches(regions: Regions, { at, bytes }: Magic<unknown>): boolean {
+  for (const [start, region] of regions) {
+    const from = at - start;
+    if (from < 0 || from + bytes.length > region.length) continue;
+    return bytes.every((byte, index) => region[from + index] === byte);
+  }
+  return false;
+}
