@@ -3,16 +3,46 @@
  * init itself.
  */
 
+/** A directory that the host shares. */
+export interface GuestShare {
+  readonly type: '9p' | 'virtiofs';
+  readonly tag: string;
+  readonly readOnly: boolean;
+}
+
+/** A file system on a disk, which is found by its serial number. */
+export interface GuestImage {
+  readonly type: 'image';
+  readonly serial: string;
+  readonly filesystem: string;
+  /** Data of mount(2). */
+  readonly options: string;
+  readonly readOnly: boolean;
+}
+
+/** A file system in memory. */
+export interface GuestRam {
+  readonly type: 'ram';
+  /** Its largest size. */
+  readonly bytes: number;
+}
+
+/** What becomes the root. */
+export type GuestRoot = GuestShare | GuestImage | GuestRam;
+
 /** A mount to make, in order. */
-export type GuestMount =
-  | {
-      readonly type: '9p';
-      readonly tag: string;
-      readonly target: string;
-      readonly readOnly: boolean;
-    }
-  | { readonly type: 'ram'; readonly target: string; readonly bytes: number }
-  | { readonly type: 'bind'; readonly source: string; readonly target: string };
+export type GuestMount = { readonly target: string } & (
+  | GuestShare
+  | GuestImage
+  | GuestRam
+  | { readonly type: 'bind'; readonly source: string }
+);
+
+/** A disk for the application: /dev/disk/by-tag/TAG. */
+export interface GuestDisk {
+  readonly tag: string;
+  readonly serial: string;
+}
 
 /** Size of the application's terminal, in characters. */
 export interface TerminalSize {
@@ -22,9 +52,9 @@ export interface TerminalSize {
 
 export interface GuestConfig {
   readonly hostname: string;
-  /** The share that becomes the root. */
-  readonly root: { readonly type: '9p'; readonly tag: string };
+  readonly root: GuestRoot;
   readonly mounts: readonly GuestMount[];
+  readonly disks: readonly GuestDisk[];
   readonly identity: {
     readonly uid: number;
     readonly gid: number;

@@ -1,5 +1,6 @@
 /** The root, and the mounts that a sandbox asks for. */
-import type { GuestConfig, GuestMount } from './config.js';
+import type { GuestConfig, GuestMount, GuestRoot } from './config.js';
+import { type Devices, deviceOf } from './disks.js';
 import {
   call,
   MS_BIND,
@@ -15,6 +16,9 @@ import {
 /** Where the initramfs mounts what becomes the root. */
 const NEW_ROOT = '/newroot';
 
+/** Mount points that a root needs; one that can be written to gets what it lacks. */
+const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
+
 /**
  * 9p2000.L with a large message, so that a program is read in few round trips. The root cannot change from inside and is trusted to stay
  * as it is for the seconds of a run, so its pages and names may be cached; a directory that the host shares read-write is not cached.
@@ -24,10 +28,13 @@ const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
 const ROOT_CACHE = 'cache=loose';
 const SHARE_CACHE = 'cache=mmap';
 
-export function rootStep(config: GuestConfig): Step {
+export function rootStep({ root }: GuestConfig, devices: Devices): Step {
   const calls = [
-    call(mountOf(config.root.tag, NEW_ROOT, '9p', MS_RDONLY, `${P9_OPTIONS},${ROOT_CACHE}`)),
-    // The root is read-only, so what is mounted on it must already be there.
+    call(mountAt(root, NEW_ROOT, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices)),
+    ...(isReadOnly(root)
+      ? []
+      : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
+    // What is mounted on a read-only root must already be there.
     call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755')),
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
@@ -35,28 +42,44 @@ export function rootStep(config: GuestConfig): Step {
 }
 
 /** In the order in which they were asked for. */
-export function mountSteps(config: GuestConfig): Step[] {
-  return config.mounts.map((entry, index) => ({ name: `mount.${index}`, calls: mountCalls(entry) }));
+export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
+  return config.mounts.map((entry, index) => ({ name: `mount.${index}`, calls: mountCalls(entry, devices) }));
 }
 
-function mountCalls(entry: GuestMount): PlannedCall[] {
+function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
+  const { target } = entry;
+  const directory: PlannedCall = call({ op: 'mkdir', path: target, mode: 0o755 });
   switch (entry.type) {
     case '9p':
-      return [
-        ...targetCalls(entry.target),
-        call(mountOf(entry.tag, entry.target, '9p', entry.readOnly ? MS_RDONLY : 0, `${P9_OPTIONS},${SHARE_CACHE}`)),
-      ];
+    case 'virtiofs':
+    case 'image':
     case 'ram':
-      return [
-        ...targetCalls(entry.target),
-        call(mountOf('tmpfs', entry.target, 'tmpfs', MS_NOSUID | MS_NODEV, `size=${entry.bytes}`)),
-      ];
+      return [directory, call(mountAt(entry, target, SHARE_CACHE, devices))];
     case 'bind':
-      return [...targetCalls(entry.target), call(mountOf(entry.source, entry.target, '', MS_BIND, ''))];
+      return [
+        // mount(2) itself does not say which of the two is missing.
+        call({ op: 'stat', path: entry.source, follow: true }),
+        // A file is bound on a file.
+        { ...directory, tolerate: true },
+        call(mountOf(entry.source, target, '', MS_BIND, '')),
+      ];
   }
 }
 
-/** On a read-only root the directory can only be there already, so a failure to make it is left to the mount to report. */
-function targetCalls(target: string): PlannedCall[] {
-  return [tolerated({ op: 'mkdir', path: target, mode: 0o755 })];
+function mountAt(entry: GuestRoot, target: string, cache: string, devices: Devices) {
+  const flags = isReadOnly(entry) ? MS_RDONLY : 0;
+  switch (entry.type) {
+    case '9p':
+      return mountOf(entry.tag, target, '9p', flags, `${P9_OPTIONS},${cache}`);
+    case 'virtiofs':
+      return mountOf(entry.tag, target, 'virtiofs', flags, '');
+    case 'image':
+      return mountOf(deviceOf(devices, entry.serial), target, entry.filesystem, flags, entry.options);
+    case 'ram':
+      return mountOf('tmpfs', target, 'tmpfs', MS_NOSUID | MS_NODEV, `size=${entry.bytes},mode=755`);
+  }
+}
+
+function isReadOnly(entry: GuestRoot): boolean {
+  return entry.type !== 'ram' && entry.readOnly;
 }

@@ -1,5 +1,6 @@
 /** The plan: from what a sandbox is to the operations that make it, in order. Pure, so that it can be tested and printed without a guest. */
 import type { GuestConfig } from './config.js';
+import { type Devices, diskSteps } from './disks.js';
 import { mountSteps, rootStep } from './mounts.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 
@@ -9,6 +10,7 @@ export interface RunInputs {
   readonly now: { readonly seconds: bigint; readonly nanoseconds: number };
   /** Random bytes for the guest's pool; clones of one machine must not share it. */
   readonly entropy: Uint8Array;
+  readonly devices: Devices;
 }
 
 /** The steps that make `config`, up to but without the application itself. */
@@ -21,9 +23,10 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
         { operation: { op: 'addEntropy', data: inputs.entropy } },
       ],
     },
-    rootStep(config),
+    rootStep(config, inputs.devices),
     { name: 'system', calls: systemCalls() },
-    ...mountSteps(config),
+    ...diskSteps(config, inputs.devices),
+    ...mountSteps(config, inputs.devices),
     {
       name: 'network',
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],

@@ -102,6 +102,32 @@ static bool has_block_devices(void)
 	return entry != NULL;
 }
 
+/*
+ * sync(2) hands what was written to a device itself over to the device, and does not tell it to keep it. QEMU may be killed as soon as the host
+ * has the exit status, with its own caches.
+ */
+static void flush_block_devices(void)
+{
+	int fd = openat(sys_fd, "block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (directory == NULL) {
+		close_fd(&fd);
+		return;
+	}
+	while ((entry = readdir(directory)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = device_open(entry->d_name, O_RDONLY | O_NONBLOCK);
+		/* A device without a medium cannot be opened, and one that is read-only has nothing to keep. */
+		if (fd >= 0 && fsync(fd) < 0 && errno != EROFS)
+			log_line("fsync(/dev/%s): %s", entry->d_name, strerror(errno));
+		close_fd(&fd);
+	}
+	(void)closedir(directory);
+}
+
 static bool anything_to_lose(size_t count, bool container)
 {
 	while (count-- > 0) {
@@ -120,6 +146,8 @@ static void unmount_all(size_t count, bool container)
 		if (mount_holds_data(&mounts[count]))
 			unmount(&mounts[count], container);
 	}
+	if (!container)
+		flush_block_devices();
 }
 
 void filesystems_end(bool container)

@@ -208,3 +208,18 @@ int op_chmod(struct call *call)
 		return call_fail(call, errno, "chmod(%s, 0%o)", path, mode);
 	return 0;
 }
+
+int op_mknod(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	uint32_t mode = read_u32(&call->arguments);
+	uint32_t device_major = read_u32(&call->arguments);
+	uint32_t device_minor = read_u32(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (mknod(path, (mode_t)mode, makedev(device_major, device_minor)) < 0)
+		return call_fail(call, errno, "mknod(%s, 0%o, %u:%u)", path, mode, device_major, device_minor);
+	return 0;
+}

@@ -46,6 +46,7 @@
 #define VS_PROC_STAT 53
 #define VS_PROC_CHOWN 54
 #define VS_PROC_CHMOD 55
+#define VS_PROC_MKNOD 56
 
 #define VS_TYPE_MESSAGE 0
 #define VS_TYPE_DATA 1

@@ -22,7 +22,7 @@ const LONGEST_NAME = 200;
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
- *   `mount-root-duplicate`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
+ *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
  *   `net-limit-unknown-interface`, `nul-character`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
@@ -100,6 +100,13 @@ function checkMounts({ mounts }: SandboxConfig): void {
   // Elsewhere a later mount may lie over an earlier one; but there is only one root.
   if (mounts.filter(({ target }) => placeOf(target) === '/').length > 1) {
     throw configError('mount-root-duplicate', 'more than one mount has the target "/"', 'leave one of them');
+  }
+  if (mounts.some(({ type, target }) => type === 'guest-bind' && placeOf(target) === '/')) {
+    throw configError(
+      'mount-root-bind',
+      'a guest-bind cannot have the target "/": without a root there is nothing to bind',
+      'use host-bind, host-image or ram',
+    );
   }
 }
 

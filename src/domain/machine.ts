@@ -7,17 +7,8 @@ import { existsSync } from 'node:fs';
 import { CHANNEL_NAME } from '../guest/wire.js';
 import type { MachineTuning } from '../profile/types.js';
 import { pciAddresses } from './pci.js';
+import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type Element, EMPTY, toXml } from './xml.js';
-
-/** A directory of the host that the machine sees. */
-export interface Share {
-  /** 9p mount tag; at most 31 characters. */
-  readonly tag: string;
-  readonly directory: string;
-  readonly readOnly: boolean;
-  /** passthrough: files have the owner that they have on the host, which takes a QEMU that runs as root. */
-  readonly access: 'passthrough' | 'squash';
-}
 
 export interface MachineOptions {
   readonly name: string;
@@ -63,6 +54,7 @@ export function machineXml(options: MachineOptions): string {
       name: options.name,
       uuid: options.uuid,
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
+      memoryBacking: memoryBacking(options.shares),
       vcpu: options.vcpus,
       cputune: options.cputune,
       os: {
@@ -121,7 +113,7 @@ function devices(options: MachineOptions): Element {
       { '@type': 'usb', '@model': 'none' },
       { '@type': 'virtio-serial', '@index': 0, address: address() },
     ],
-    filesystem: shares.map((entry) => share(entry, address())),
+    filesystem: shares.map((entry) => ({ ...shareElement(entry), address: address() })),
     disk: disks.map((entry) => ({ ...entry, address: address() })),
     interface: interfaces.map((entry) => ({ ...entry, address: address() })),
     memballoon: { '@model': 'none' },
@@ -141,19 +133,6 @@ function devices(options: MachineOptions): Element {
       },
       ...channels,
     ],
-  };
-}
-
-function share(entry: Share, address: Element | undefined): Element {
-  return {
-    '@type': 'mount',
-    '@accessmode': entry.access,
-    // Host file systems below the directory have inode numbers of their own that would collide.
-    '@multidevs': 'remap',
-    source: { '@dir': entry.directory },
-    target: { '@dir': entry.tag },
-    readonly: entry.readOnly ? EMPTY : undefined,
-    address,
   };
 }
 

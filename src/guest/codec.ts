@@ -158,6 +158,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   stat: Proc.STAT,
   chown: Proc.CHOWN,
   chmod: Proc.CHMOD,
+  mknod: Proc.MKNOD,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -169,6 +170,9 @@ function encodeArguments(operation: Operation): Buffer {
     case 'mkdir':
     case 'chmod':
       w.str(operation.path).u32(operation.mode);
+      break;
+    case 'mknod':
+      w.str(operation.path).u32(operation.mode).u32(operation.deviceMajor).u32(operation.deviceMinor);
       break;
     case 'symlink':
       w.str(operation.target).str(operation.path);

@@ -83,7 +83,15 @@ export type Operation =
   | { readonly op: 'listDir'; readonly path: string }
   | { readonly op: 'stat'; readonly path: string; readonly follow: boolean }
   | { readonly op: 'chown'; readonly path: string; readonly uid: number; readonly gid: number }
-  | { readonly op: 'chmod'; readonly path: string; readonly mode: number };
+  | { readonly op: 'chmod'; readonly path: string; readonly mode: number }
+  | {
+      readonly op: 'mknod';
+      readonly path: string;
+      /** Type (S_IF*) and permissions. */
+      readonly mode: number;
+      readonly deviceMajor: number;
+      readonly deviceMinor: number;
+    };
 
 export type OperationName = Operation['op'];
 

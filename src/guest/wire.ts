@@ -52,6 +52,7 @@ export const Proc = {
   STAT: 53,
   CHOWN: 54,
   CHMOD: 55,
+  MKNOD: 56,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 

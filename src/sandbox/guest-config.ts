@@ -1,9 +1,10 @@
-/** From a sandbox to what the common init and the domain are told of it. */
-import type { GuestConfig, GuestMount, TerminalSize } from '../../init/common/config.js';
+/** From a sandbox to what the common init is told of it. */
+import type { GuestConfig, GuestDisk, GuestMount, GuestRoot, TerminalSize } from '../../init/common/config.js';
 import type { Mount, SandboxConfig } from '../config/types.js';
-import type { Share } from '../domain/machine.js';
-
-export const ROOT_TAG = 'sandbox:root';
+import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../storage/superblock.js';
+import type { Prepared } from './launch-options.js';
+import { mountTag, ROOT_TAG, rootMount, transportOf } from './shares.js';
+import { diskSerial, imageSerial } from './storage.js';
 
 /** The terminal that the application is to have. */
 export interface Terminal extends TerminalSize {
@@ -11,11 +12,18 @@ export interface Terminal extends TerminalSize {
   readonly type: string;
 }
 
-export function guestConfig(config: SandboxConfig, name: string, terminal: Terminal | undefined): GuestConfig {
+export function guestConfig(
+  config: SandboxConfig,
+  prepared: Pick<Prepared, 'name' | 'connection' | 'images'>,
+  terminal: Terminal | undefined,
+): GuestConfig {
+  const mounts = config.mounts.map((mount, index) => guestMount(config, prepared, mount, index));
+  const atRoot = rootMount(config);
   return {
-    hostname: hostnameOf(name),
-    root: { type: '9p', tag: ROOT_TAG },
-    mounts: config.mounts.map(guestMount),
+    hostname: hostnameOf(prepared.name),
+    root: rootOf(atRoot === undefined ? undefined : mounts[atRoot]),
+    mounts: mounts.filter((_mount, index) => index !== atRoot),
+    disks: config.disks.map(({ tag }, index): GuestDisk => ({ tag, serial: diskSerial(index) })),
     identity: config.identity,
     privileged: config.privileged,
     environment: config.environment,
@@ -25,34 +33,47 @@ export function guestConfig(config: SandboxConfig, name: string, terminal: Termi
   };
 }
 
-/** The directories of the host that the machine is given: the root read-only, by the host itself. */
-export function sharesOf(config: SandboxConfig): Share[] {
-  // Only a QEMU that is root could give files away, so others squash.
-  const access = process.getuid?.() === 0 ? 'passthrough' : 'squash';
-  const root: Share = { tag: ROOT_TAG, directory: config.root, readOnly: true, access: 'squash' };
-  const binds = config.mounts.flatMap((mount, index): Share[] =>
-    mount.type === 'host-bind' && mount.source !== undefined
-      ? [{ tag: mountTag(index), directory: mount.source, readOnly: mount.readOnly, access }]
-      : [],
-  );
-  return [root, ...binds];
+function rootOf(mount: GuestMount | undefined): GuestRoot {
+  if (mount === undefined) return { type: '9p', tag: ROOT_TAG, readOnly: true };
+  if (mount.type === 'bind') throw new Error('validateConfig() lets no directory inside replace the root');
+  return mount;
 }
 
-function guestMount(mount: Mount, index: number): GuestMount {
+function guestMount(
+  { identity }: SandboxConfig,
+  { connection, images }: Pick<Prepared, 'connection' | 'images'>,
+  mount: Mount,
+  index: number,
+): GuestMount {
+  const { target } = mount;
   switch (mount.type) {
     case 'host-bind':
-      return { type: '9p', tag: mountTag(index), target: mount.target, readOnly: mount.readOnly };
+      return { type: transportOf(mount, connection.kind), tag: mountTag(index), target, readOnly: mount.readOnly };
     case 'ram':
-      return { type: 'ram', target: mount.target, bytes: mount.usage };
+      return { type: 'ram', target, bytes: mount.usage };
     case 'guest-bind':
-      return { type: 'bind', source: mount.source, target: mount.target };
-    case 'host-image':
-      throw new Error(`${mount.target}: refuseUnsupported() lets no image pass`);
+      return { type: 'bind', source: mount.source, target };
+    case 'host-image': {
+      const contents = images.get(index);
+      if (contents === undefined) throw new Error(`${target}: inspectImages() looks into every image`);
+      const { filesystem } = contents;
+      const readOnly = mount.readOnly || READ_ONLY_FILESYSTEMS.has(filesystem);
+      return {
+        type: 'image',
+        serial: imageSerial(index),
+        filesystem,
+        options: optionsOf(filesystem, identity),
+        target,
+        readOnly,
+      };
+    }
   }
 }
 
-function mountTag(index: number): string {
-  return `sandbox:mount${index}`;
+/** File systems that know no owners are the user's as a whole. */
+function optionsOf(filesystem: Filesystem, { uid, gid }: SandboxConfig['identity']): string {
+  const owned = filesystem === 'vfat' || filesystem === 'exfat' || filesystem === 'ntfs3';
+  return owned ? `uid=${uid},gid=${gid},umask=022` : '';
 }
 
 /** A name as a host may have it: gethostname(7) allows letters, digits and hyphens, 63 of them. */

@@ -5,6 +5,7 @@ import type { BootImage } from '../image/index.js';
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import type { Terminal } from './guest-config.js';
+import type { Images } from './storage.js';
 
 /** Told what happens on the way. All of them are optional. */
 export interface Observers {
@@ -42,4 +43,6 @@ export interface Prepared {
   readonly connection: Connection;
   readonly acceleration: 'kvm' | 'tcg';
   readonly profile: Profile;
+  /** What the images hold that are to be mounted. */
+  readonly images: Images;
 }

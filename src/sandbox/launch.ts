@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
+import { findDevices } from '../../init/common/disks.js';
 import { drivePlan, StepError } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
 import type { SandboxConfig } from '../config/types.js';
@@ -18,6 +19,7 @@ import { guestConfig } from './guest-config.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { Listener } from './listener.js';
 import { domainXml } from './machine-options.js';
+import { makeFreshDirectories } from './shares.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
 
 /** How long a domain whose start was given up may take to come to be, in milliseconds. */
@@ -42,7 +44,7 @@ export interface Launched {
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   const { connection, name } = prepared;
   mark('launch.start', { name });
-  const guest = guestConfig(config, name, options.terminal);
+  const guest = guestConfig(config, prepared, options.terminal);
   const console = new Console(options.onConsole);
   let state: StateDirectory | undefined;
   let domain: Domain | undefined;
@@ -51,6 +53,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
     state = claimState(name);
+    makeFreshDirectories(config, state.path);
     const channelListener = await Listener.open(state.channelSocket);
     listeners.push(channelListener);
     const consoleListener = await Listener.open(state.consoleSocket);
@@ -116,6 +119,7 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
   const plan = planSandbox(guest, {
     now: { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 },
     entropy: randomBytes(64),
+    devices: await findDevices(channel, guest),
   });
   mark('plan.sent');
   const driving = drivePlan(channel, plan, (report) => {

@@ -2,10 +2,12 @@
 import { join } from 'node:path';
 import type { SandboxConfig } from '../config/types.js';
 import { kernelCommandLine } from '../domain/cmdline.js';
+import { diskElements } from '../domain/disks.js';
 import { machineXml } from '../domain/machine.js';
-import { sharesOf } from './guest-config.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
+import { sharesOf } from './shares.js';
 import { stateBase } from './state.js';
+import { disksOf } from './storage.js';
 
 /** The domain as libvirt is given it. */
 export function domainXml(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): string {
@@ -21,7 +23,8 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     commandLine: kernelCommandLine(prepared.profile, options.debugInit ?? false),
     tuning: prepared.profile.machine,
     qemuArguments: prepared.profile.qemuArguments ?? [],
-    shares: sharesOf(config),
+    shares: sharesOf(config, prepared.connection.kind, base),
+    disks: diskElements(disksOf(config, prepared.images)),
     channelSocket: join(base, 'channel'),
     consoleSocket: join(base, 'console'),
   });

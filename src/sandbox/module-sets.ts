@@ -1,11 +1,16 @@
 /** Which of kmods/ a sandbox needs. Every module costs time at boot, so one that is not needed is not loaded. */
 import type { SandboxConfig } from '../config/types.js';
+import type { Share } from '../domain/shares.js';
+import { disksOf, type Images } from './storage.js';
 
-export function moduleSets(config: SandboxConfig): string[] {
-  const { disks, mounts, networks } = config;
-  const sets = ['console', 'root-9p'];
-  if (disks.length > 0 || mounts.some(({ type }) => type === 'host-image')) sets.push('block');
-  if (networks.length > 0) sets.push('network');
+export function moduleSets(config: SandboxConfig, shares: readonly Share[], images: Images): string[] {
+  const sets = ['console'];
+  if (shares.some(({ transport }) => transport === '9p')) sets.push('root-9p');
+  if (shares.some(({ transport }) => transport === 'virtiofs')) sets.push('root-virtiofs');
+  if (disksOf(config, images).length > 0) sets.push('block');
+  const filesystems = new Set([...images.values()].map(({ filesystem }) => filesystem));
+  sets.push(...[...filesystems].sort().map((name) => `filesystem-${name}`));
+  if (config.networks.length > 0) sets.push('network');
   return sets;
 }
 

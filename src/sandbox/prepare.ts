@@ -15,6 +15,8 @@ import { unlessAborted } from '../promises.js';
 import { abortError } from './failure.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { moduleSets } from './module-sets.js';
+import { sharesOf } from './shares.js';
+import { inspectImages } from './storage.js';
 
 /** Finds or builds the image, and connects. */
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
@@ -38,7 +40,9 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   mark('connect.done', { uri: connection.uri });
   try {
     mark('image.start');
-    const image = await unlessAborted(findImage(config, profile, options), options.signal, abortError);
+    const images = await inspectImages(config);
+    const sets = moduleSets(config, sharesOf(config, connection.kind, ''), images);
+    const image = await unlessAborted(findImage(config, sets, profile, options), options.signal, abortError);
     mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
     options.onChoice?.(`kernel: ${image.reason}`);
     const probing = chooseAcceleration({
@@ -49,15 +53,20 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     });
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
-    return { name, image, connection, acceleration, profile };
+    return { name, image, connection, acceleration, profile, images };
   } catch (error) {
     await connection.close();
     throw error;
   }
 }
 
-async function findImage(config: SandboxConfig, profile: Profile, options: LaunchOptions): Promise<BootImage> {
-  const sets = [...new Set([...moduleSets(config), ...(profile.moduleSets ?? [])])];
+async function findImage(
+  config: SandboxConfig,
+  wanted: readonly string[],
+  profile: Profile,
+  options: LaunchOptions,
+): Promise<BootImage> {
+  const sets = [...new Set([...wanted, ...(profile.moduleSets ?? [])])];
   if (options.image !== undefined) {
     refuseKernelChoice(config, options.image);
     const { openImage } = await import('../image/open.js');

@@ -8,11 +8,7 @@ import { SandboxError } from '../errors.js';
 export function refuseUnsupported(config: SandboxConfig): void {
   const { mounts, tuning } = config;
   const asked: readonly (readonly [boolean, string])[] = [
-    [mounts.some(({ type }) => type === 'host-image'), 'mounting a disk image'],
-    [mounts.some((mount) => mount.type === 'host-bind' && mount.source === undefined), 'a fresh host directory'],
     [mounts.some(({ includes }) => includes.length > 0), 'copying includes'],
-    [mounts.some(({ target }) => target === '/'), 'a mount in place of the root'],
-    [config.disks.length > 0, 'a disk'],
     [config.networks.length > 0, 'a network'],
     [config.security.mode !== 'dynamic' || config.security.label !== undefined, 'a security label of its own'],
     [config.shell, 'a debug shell'],

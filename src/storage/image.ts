@@ -68,7 +68,7 @@ async function readThroughQemu({ source, format }: ImageFile, named: string): Pr
   }
   const { execa } = await import('execa');
   // A path may have a colon in it, which by itself would name a protocol.
-  const options = `driver=${format},file.driver=${await isBlockDevice(source) ? 'host_device' : 'file'},file.filename=${source.replaceAll(',', ',,')}`;
+  const options = `driver=${format},file.driver=${(await isBlockDevice(source)) ? 'host_device' : 'file'},file.filename=${source.replaceAll(',', ',,')}`;
   // --force-share: another QEMU may have the image open, and what becomes of that is decided when the machine starts.
   const read = (at: number, size: number) =>
     execa(program, ['--read-only', '--force-share', '--image-opts', '-c', `read -v ${at} ${size}`, options], {
@@ -96,7 +96,13 @@ function bytesOf(dump: string): Uint8Array {
 }
 
 function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1)?.replace(/^qemu-io: /, '') ?? '';
+  return (
+    text
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^qemu-io: /, '') ?? ''
+  );
 }
 
 async function isBlockDevice(path: string): Promise<boolean> {
@@ -104,7 +110,12 @@ async function isBlockDevice(path: string): Promise<boolean> {
 }
 
 function unreadable(named: string, why: string, cause?: unknown): SandboxError {
-  return storageError('image-unreadable', `${named} cannot be read: ${why}`, 'make it readable for you, and see that its format is right', cause);
+  return storageError(
+    'image-unreadable',
+    `${named} cannot be read: ${why}`,
+    'make it readable for you, and see that its format is right',
+    cause,
+  );
 }
 
 function storageError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {

@@ -1,0 +1,42 @@
+/**
+ * Disks of the machine.
+ *
+ * https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
+ */
+import { type Element, EMPTY } from './xml.js';
+
+export interface DiskDevice {
+  /** What the guest knows it by: virtio's serial number, at most 20 bytes. */
+  readonly serial: string;
+  readonly source: string;
+  /** The source is a block device of the host in place of a file. */
+  readonly isBlock: boolean;
+  /** A QEMU block format. */
+  readonly format: string;
+  readonly readOnly: boolean;
+  /** An `iotune` element. */
+  readonly iotune?: Element | undefined;
+}
+
+/** `disk` elements, less their addresses. */
+export function diskElements(disks: readonly DiskDevice[]): Element[] {
+  return disks.map(({ serial, source, isBlock, format, readOnly, iotune }, index) => ({
+    '@type': isBlock ? 'block' : 'file',
+    '@device': 'disk',
+    driver: { '@name': 'qemu', '@type': format },
+    source: { [isBlock ? '@dev' : '@file']: source },
+    target: { '@dev': diskName(index), '@bus': 'virtio' },
+    iotune,
+    readonly: readOnly ? EMPTY : undefined,
+    serial,
+  }));
+}
+
+/** vda to vdz, then vdaa, and so on. */
+export function diskName(index: number): string {
+  let letters = '';
+  for (let rest = index; rest >= 0; rest = Math.floor(rest / 26) - 1) {
+    letters = String.fromCharCode('a'.charCodeAt(0) + (rest % 26)) + letters;
+  }
+  return `vd${letters}`;
+}
