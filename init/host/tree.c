@@ -35,7 +35,7 @@ int remove_tree(const char *path)
 {
 	if (nftw(path, remove_one, MAX_OPEN, FTW_DEPTH | FTW_MOUNT | FTW_PHYS) == 0)
 		return 0;
-	if (errno == EACCES && nftw(path, open_up, MAX_OPEN, FTW_MOUNT | FTW_PHYS) == 0 &&
+	if (nftw(path, open_up, MAX_OPEN, FTW_MOUNT | FTW_PHYS) == 0 &&
 	    nftw(path, remove_one, MAX_OPEN, FTW_DEPTH | FTW_MOUNT | FTW_PHYS) == 0)
 		return 0;
 	return errno == ENOENT ? 0 : -1;

@@ -11,7 +11,10 @@ import { rejectsWith } from '../helpers/errors.js';
 import { writeModuleTree } from '../helpers/module-trees.js';
 import { DEBIAN_CLOUD_KERNEL, DEBIAN_KERNEL, scratchDirectory, unlessInstalled } from '../helpers/scratch.js';
 
-const NAMES = ['block', 'console', 'network', 'overlay', 'root-9p', 'root-virtiofs'];
+const FILESYSTEMS = ['btrfs', 'erofs', 'exfat', 'ext4', 'f2fs', 'iso9660', 'ntfs3', 'squashfs', 'vfat', 'xfs'].map(
+  (name) => `filesystem-${name}`,
+);
+const NAMES = ['block', 'console', ...FILESYSTEMS, 'network', 'overlay', 'root-9p', 'root-virtiofs'];
 
 const treePath = (version: string): string => `/lib/modules/${version}`;
 
@@ -35,7 +38,7 @@ test('sets that are not there, by any trick', async () => {
     await rejectsWith(
       readSets(defaultSetsDirectory(), [name], forgetInputs),
       'set-unknown',
-      /use one of block, console, network, overlay, root-9p, root-virtiofs/,
+      /use one of block, console, filesystem-btrfs, .*, network, overlay, root-9p, root-virtiofs/,
     );
   }
 });
