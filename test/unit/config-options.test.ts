@@ -152,7 +152,7 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ mount: ['ram:data=1M'] }, 'mount-target-not-absolute', '"data"'],
   [{ mount: ['ram:=1M'] }, 'mount-target-not-absolute', '""'],
   [{ mount: ['ram:/=1M', 'host-bind://=/x'] }, 'mount-root-duplicate', '"/"'],
-  [{ mount: ['guest-bind:/=/srv'] }, 'mount-root-bind'],
+  [{ mount: ['guest-bind:/=/srv'] }, 'mount-root-bind', '"/"'],
   [{ disk: ['file:a=/x.img', 'block:a=/dev/sdz'] }, 'disk-tag-duplicate', '"a"'],
   [{ disk: ['file:a/b=/x.img'] }, 'disk-tag-invalid', '"a/b"'],
   [{ disk: ['file:..=/x.img'] }, 'disk-tag-invalid', '".."'],
