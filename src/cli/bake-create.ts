@@ -4,9 +4,12 @@ import { hostPath } from '../config/path.js';
 import type { KernelSelection } from '../config/types.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
 import { createImage } from '../image/create.js';
+import { kindOf } from '../libvirt/connect.js';
 import { loadProfile } from '../profile/load.js';
 import { hostProgram } from '../programs.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
+import { sharesOf } from '../sandbox/shares.js';
+import { inspectImages } from '../sandbox/storage.js';
 import { parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { printJson, printLines, size } from './bake-output.js';
@@ -68,7 +71,10 @@ async function imageFor(line: string | undefined): Promise<{ kernel: KernelSelec
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
   const { moduleSets: more = [] } = await loadProfile(request.run.profile);
-  return { kernel: config.kernel, sets: [...new Set([...moduleSets(config), ...more])] };
+  const { connect } = request.run;
+  const shares = sharesOf(config, connect === undefined ? 'embedded' : kindOf(connect), '');
+  const sets = moduleSets(config, shares, await inspectImages(config));
+  return { kernel: config.kernel, sets: [...new Set([...sets, ...more])] };
 }
 
 function pathOf(args: BakeArguments, name: string): string | undefined {
