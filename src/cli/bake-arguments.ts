@@ -13,7 +13,8 @@ export type BakeRequest =
 /** @throws {SandboxError} `usage` */
 export async function parseBakeArguments(argv: readonly string[], version: string): Promise<BakeRequest> {
   let chosen: BakeRequest | undefined;
-  const parser = yargs([...argv])
+  const words = joinFor(argv);
+  const parser = yargs(words)
     .scriptName('virt-sandbox-bake')
     .usage(bakeUsage)
     .help('help')
@@ -45,12 +46,19 @@ export async function parseBakeArguments(argv: readonly string[], version: strin
   }
   let printed = '';
   let failure: string | undefined;
-  await parser.parseAsync([...argv], {}, (error: Error | undefined | null, _argv: unknown, output: string) => {
+  await parser.parseAsync(words, {}, (error: Error | undefined | null, _argv: unknown, output: string) => {
     if (error) failure = error.message;
     printed = output;
   });
   if (failure !== undefined || (chosen === undefined && printed === '')) throw usageError(failure ?? 'unknown command');
   return printed !== '' || chosen === undefined ? { print: `${printed}\n` } : chosen;
+}
+
+/** The word behind `--for` begins with a dash itself, and yargs would take it for an option. */
+function joinFor(argv: readonly string[]): string[] {
+  const at = argv.indexOf('--for');
+  const value = argv[at + 1];
+  return at < 0 || value === undefined ? [...argv] : [...argv.slice(0, at), `--for=${value}`, ...argv.slice(at + 2)];
 }
 
 /** Of an option that was given more than once the last counts. */

@@ -38,6 +38,19 @@ export const bakeCommands = {
   },
   list: { command: 'list', describe: 'List the images of the store', options: { json } },
   show: { command: 'show <image>', describe: 'Say what an image is made of', options: { json } },
+  ls: { command: 'ls <image>', describe: 'List what is in an initrd', options: { json } },
+  cat: { command: 'cat <image> <file>', describe: 'Write a file of an initrd to stdout', options: { json } },
+  unpack: {
+    command: 'unpack <image> <directory>',
+    describe: 'Unpack an initrd into a directory, and nowhere else',
+    options: { json },
+  },
+  diff: { command: 'diff <a> <b>', describe: 'Say where two images or initrds differ', options: { json } },
+  verify: {
+    command: 'verify [image..]',
+    describe: 'Read images and say what was changed since they were baked',
+    options: { all: { type: 'boolean', describe: 'every image of the store' }, json },
+  },
   rm: { command: 'rm <image..>', describe: 'Remove images that are not in use', options: { json } },
   prune: {
     command: 'prune',
@@ -56,7 +69,8 @@ export const bakeUsage = `Usage: virt-sandbox-bake COMMAND [OPTIONS]
 
 Makes, keeps and looks into the boot images that virt-sandbox runs machines from.`;
 
-export const bakeEpilogue = `An IMAGE is a name, an id or its beginning, or a directory (with a slash in it).
+export const bakeEpilogue = `An image is a name, an id or its beginning, or a directory (with a slash in it). ls, cat, unpack and diff also
+take any initrd by its path.
 
 Exit status: 0; 1 when verify finds damage or diff a difference; 125 when it failed.
 

@@ -45,6 +45,12 @@ async function dispatch({ command, args }: Exclude<BakeRequest, { print: string 
       return (await import('./bake-store.js')).list(args);
     case 'show':
       return (await import('./bake-store.js')).show(args);
+    case 'ls':
+    case 'cat':
+    case 'unpack':
+    case 'diff':
+    case 'verify':
+      return (await import('./bake-inspect.js'))[command](args);
     case 'rm':
       return (await import('./bake-store.js')).remove(args);
     case 'prune':

@@ -78,6 +78,35 @@ function unpackBlock(block: BlockReader, target: Buffer, position: number): numb
 }
 
 /**
+ * Unpacks the legacy LZ4 frame that begins `data`, of which nobody knows how large it gets, nor whether zeros follow.
+ *
+ * @param limit Most bytes that may come out.
+ * @returns what came out, and how many bytes of `data` it took
+ * @throws {Error} when the data are damaged.
+ */
+export function unpackLz4Part(data: Buffer, limit: number): { data: Buffer; used: number } {
+  const parts: Buffer[] = [];
+  let size = 0;
+  let position = 4;
+  while (position + 4 <= data.length) {
+    const length = data.readUInt32LE(position);
+    // No block is empty: it is what lies behind the frame.
+    if (length === 0) break;
+    position += 4;
+    if (length === MAGIC) continue;
+    if (position + length > data.length) throw new Error('the lz4 frame ends in the middle of a block');
+    const target = Buffer.allocUnsafeSlow(BLOCK_LIMIT);
+    const written = unpackBlock(new BlockReader(data, position, position + length), target, 0);
+    // What is kept must not hold on to the rest of its block.
+    parts.push(written < BLOCK_LIMIT / 2 ? Buffer.from(target.subarray(0, written)) : target.subarray(0, written));
+    size += written;
+    if (size > limit) throw new Error(`the lz4 frame unpacks to more than ${limit} bytes`);
+    position += length;
+  }
+  return { data: Buffer.concat(parts, size), used: Math.min(position, data.length) };
+}
+
+/**
  * Unpacks a legacy LZ4 frame with nothing after it.
  *
  * @param size The unpacked size in bytes, which the frame does not say itself.

@@ -1,0 +1,250 @@
+/** Unpacking an initrd into a directory, as the kernel does into its root: what comes later takes the place of what was there. */
+
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  futimesSync,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
+import { isSystemError, messageOf, SandboxError } from '../../errors.js';
+import { printable } from './newc.js';
+import { isLinked, plainPath, sharedContents } from './read.js';
+import { type Place, Tree } from './tree.js';
+import { type Archive, type ArchiveEntry, ArchiveError } from './types.js';
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+/** mode_t without the type. */
+const PERMISSIONS = 0o7777;
+/** What an ordinary user may give to files that were another's: no set-user-ID. */
+const PLAIN_PERMISSIONS = 0o777;
+
+export interface UnpackResult {
+  /** How many entries are there now. */
+  readonly unpacked: number;
+  /** What an ordinary user cannot make, and why, as lines for a person. */
+  readonly skipped: readonly string[];
+}
+
+/** Makes a device, a pipe or a socket: mknod(2), which Node lacks. */
+type MakeNode = (place: Place, entry: ArchiveEntry) => void;
+
+/**
+ * Unpacks all archives into `directory`, which is made, or must be empty. Nothing is written anywhere else.
+ *
+ * Root gives each file its owner; anybody else owns what is unpacked, and makes no devices.
+ *
+ * @throws {SandboxError} `unpack-not-empty`, `archive-unsafe`, `unpack-failed`.
+ */
+export async function unpackArchives(archives: readonly Archive[], directory: string): Promise<UnpackResult> {
+  const entries = archives.flatMap((archive) => archive.entries);
+  // Before anything is written: a hostile archive is not to be unpacked in part.
+  for (const { name } of entries) {
+    if (name.split('/').includes('..')) throw unsafe(`it has the name ${printable(name)}, which leads out of it`);
+  }
+  const isRoot = process.geteuid?.() === 0;
+  const makeNode = isRoot && entries.some(isNode) ? await nodeMaker() : undefined;
+  let tree: Tree;
+  try {
+    mkdirSync(directory, { recursive: true });
+    if (readdirSync(directory).length > 0) {
+      throw new SandboxError({
+        stage: 'image',
+        code: 'unpack-not-empty',
+        message: `${directory} is not empty`,
+        remedy: 'name a directory that does not exist or is empty',
+      });
+    }
+    tree = new Tree(directory);
+  } catch (error) {
+    throw error instanceof SandboxError ? error : failed(directory, error);
+  }
+  try {
+    return new Unpacker(tree, isRoot, makeNode).run(archives);
+  } catch (error) {
+    if (error instanceof ArchiveError) throw unsafe(error.message);
+    throw failed(directory, error);
+  } finally {
+    tree.close();
+  }
+}
+
+function unsafe(message: string): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'archive-unsafe',
+    message: `the initrd is not unpacked: ${message}`,
+    remedy: 'look at it with virt-sandbox-bake ls; do not trust where it came from',
+  });
+}
+
+function failed(directory: string, error: unknown): unknown {
+  if (!isSystemError(error)) return error;
+  return new SandboxError({
+    stage: 'image',
+    code: 'unpack-failed',
+    // The path of such an error is one of /proc/self/fd, which means nothing to anybody.
+    message: `the initrd cannot be unpacked into ${directory} (${error.code}${error instanceof UnpackError ? ` at ${error.entry}` : ''})`,
+    remedy: error.code === 'ENOSPC' ? 'free some space there' : 'name a directory that you may write to',
+    cause: error,
+  });
+}
+
+/** A system call that failed, and the entry that it was for. */
+class UnpackError extends Error {
+  readonly code: string;
+
+  constructor(
+    readonly entry: string,
+    cause: NodeJS.ErrnoException,
+  ) {
+    super(messageOf(cause), { cause });
+    this.code = cause.code ?? 'unknown';
+  }
+}
+
+function isNode({ type }: ArchiveEntry): boolean {
+  return type === 'character-device' || type === 'block-device' || type === 'fifo' || type === 'socket';
+}
+
+async function nodeMaker(): Promise<MakeNode> {
+  const { default: koffi } = await import('koffi');
+  const mknod = koffi.load('libc.so.6').func('int mknod(const char *path, unsigned int mode, uint64_t dev)');
+  return (place, { mode, rdevMajor, rdevMinor, name }) => {
+    // gnu_dev_makedev of <sys/sysmacros.h>.
+    const [major, minor] = [BigInt(rdevMajor), BigInt(rdevMinor)];
+    const device = (minor & 0xffn) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) | ((major & ~0xfffn) << 32n);
+    if (mknod(Buffer.concat([place.path, Buffer.of(0)]), mode, device) === 0) return;
+    throw Object.assign(new Error(`mknod of ${name} failed`), {
+      code: koffi.errno() === 1 ? 'EPERM' : `errno ${koffi.errno()}`,
+    });
+  };
+}
+
+class Unpacker {
+  #unpacked = 0;
+  readonly #skipped: string[] = [];
+  /** Modes and times of directories, which are given last, when nothing is put into them any more. */
+  readonly #directories = new Map<string, ArchiveEntry>();
+
+  constructor(
+    private readonly tree: Tree,
+    private readonly isRoot: boolean,
+    private readonly makeNode: MakeNode | undefined,
+  ) {}
+
+  run(archives: readonly Archive[]): UnpackResult {
+    for (const { entries } of archives) {
+      const contents = sharedContents(entries);
+      /** The first name of each file that has several. */
+      const first = new Map<string, string>();
+      for (const entry of entries) this.#entry(entry, contents, first);
+    }
+    // From the inside out: a directory may not be entered any more when it has its mode.
+    const depth = (path: string) => path.split('/').length;
+    const directories = [...this.#directories].sort(([a], [b]) => depth(b) - depth(a));
+    for (const [path, entry] of directories) this.#finishDirectory(path, entry);
+    return { unpacked: this.#unpacked, skipped: this.#skipped };
+  }
+
+  #entry(entry: ArchiveEntry, contents: ReadonlyMap<string, Buffer>, first: Map<string, string>): void {
+    const path = plainPath(entry.name);
+    // The root itself is there.
+    if (path === '') return;
+    try {
+      const isMade = this.tree.at(path, (place) => {
+        place.clear(entry.type === 'directory');
+        // What takes a name takes it away from the file that had it.
+        for (const [inode, name] of first) if (name === path) first.delete(inode);
+        this.#directories.delete(path);
+        return this.#make(entry, path, place, contents, first);
+      });
+      if (isMade) this.#unpacked += 1;
+    } catch (error) {
+      throw isSystemError(error) ? new UnpackError(printable(entry.name), error) : error;
+    }
+  }
+
+  #make(
+    entry: ArchiveEntry,
+    path: string,
+    place: Place,
+    contents: ReadonlyMap<string, Buffer>,
+    first: Map<string, string>,
+  ): boolean {
+    switch (entry.type) {
+      case 'directory':
+        if (place.stat() === undefined) mkdirSync(place.path, { mode: 0o700 });
+        this.#directories.set(path, entry);
+        return true;
+      case 'file': {
+        const other = isLinked(entry) ? first.get(entry.inode) : undefined;
+        if (other !== undefined) {
+          this.tree.at(other, (existing) => linkSync(existing.path, place.path));
+          return true;
+        }
+        if (isLinked(entry)) first.set(entry.inode, path);
+        this.#writeFile(entry, place, (isLinked(entry) ? contents.get(entry.inode) : undefined) ?? entry.data);
+        return true;
+      }
+      case 'symlink':
+        symlinkSync(entry.data, place.path);
+        if (this.isRoot) lchownSync(place.path, entry.uid, entry.gid);
+        lutimesSync(place.path, entry.mtime, entry.mtime);
+        return true;
+      case 'unknown':
+        this.#skipped.push(`${printable(entry.name)}: it is of no kind that is known (mode ${entry.mode.toString(8)})`);
+        return false;
+      default:
+        if (this.makeNode === undefined) {
+          this.#skipped.push(`${printable(entry.name)}: only root can make a ${entry.type}`);
+          return false;
+        }
+        this.makeNode(place, entry);
+        lchownSync(place.path, entry.uid, entry.gid);
+        // It was made just now, and nobody else writes here; a node is no link.
+        chmodSync(place.path, entry.mode & PERMISSIONS);
+        lutimesSync(place.path, entry.mtime, entry.mtime);
+        return true;
+    }
+  }
+
+  #writeFile(entry: ArchiveEntry, place: Place, content: Buffer): void {
+    const fd = openSync(place.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
+      // Changing the owner takes set-user-ID away, so the mode comes behind it.
+      if (this.isRoot) lchownSync(place.path, entry.uid, entry.gid);
+      fchmodSync(fd, this.#permissions(entry));
+      futimesSync(fd, entry.mtime, entry.mtime);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #finishDirectory(path: string, entry: ArchiveEntry): void {
+    this.tree.at(path, (place) => {
+      if (place.stat()?.isDirectory() !== true) return;
+      if (this.isRoot) lchownSync(place.path, entry.uid, entry.gid);
+      const fd = place.openDirectory();
+      try {
+        fchmodSync(fd, this.#permissions(entry));
+        futimesSync(fd, entry.mtime, entry.mtime);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  #permissions({ mode }: ArchiveEntry): number {
+    return mode & (this.isRoot ? PERMISSIONS : PLAIN_PERMISSIONS);
+  }
+}
