@@ -42,6 +42,7 @@ node_modules/.installed: package.json package-lock.json .npmrc
 
 native:
 	@$(MAKE) --silent -C init/native OUT=$(abspath $(NATIVE)) >&2
+	@$(MAKE) --silent -C init/dhcp OUT=$(abspath $(NATIVE)) >&2
 	@$(MAKE) --silent -C init/host OUT=$(abspath $(NATIVE)) >&2
 
 dist/virt-sandbox.cjs: $(TS_SOURCES) scripts/bundle.mjs node_modules/.installed tsconfig.json
@@ -62,6 +63,7 @@ build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.jso
 
 test: setup-test build check build/.tests
 	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
+	@$(MAKE) -C init/dhcp OUT=$(abspath build/native) test-build
 	node scripts/test.mjs $(ONLY)
 
 bench: setup-bench build build/.tests
@@ -73,7 +75,7 @@ install: build
 	mkdir -p '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native' '$(DESTDIR)$(PREFIX)/bin'
 	cp -R bin kmods profiles docs package.json package-lock.json README.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
 	cp -R dist/*.cjs dist/*.js dist/help.txt dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
-	cp dist/native/init dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
+	cp dist/native/init dist/native/dhcp dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
 	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	for program in virt-sandbox virt-sandbox-bake; do ln -sfn ../lib/virt-sandbox/bin/$$program '$(DESTDIR)$(PREFIX)/bin/'$$program; done
 

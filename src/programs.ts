@@ -16,7 +16,7 @@ export function packageDirectory(): string {
  * A native program of this package.
  * @throws {SandboxError} `not-built`
  */
-export function hostProgram(name: 'supervisor' | 'init'): string {
+export function hostProgram(name: 'supervisor' | 'init' | 'dhcp'): string {
   const path = join(packageDirectory(), 'dist', 'native', name);
   if (existsSync(path)) return path;
   throw new SandboxError({

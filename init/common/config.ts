@@ -50,6 +50,39 @@ export interface TerminalSize {
   readonly columns: number;
 }
 
+/** An address of an interface; IPv4 or IPv6. */
+export interface GuestAddress {
+  readonly primary: string;
+  readonly prefix: number;
+  /** undefined: the usual one. */
+  readonly broadcast: string | undefined;
+}
+
+/** One network interface. */
+export interface GuestInterface {
+  /** By which it is found. */
+  readonly mac: string;
+  readonly dhcp: boolean;
+  readonly addresses: readonly GuestAddress[];
+  readonly routes: readonly { readonly target: string; readonly prefix: number; readonly gateway: string }[];
+}
+
+/** Where names are looked up. */
+export interface NameService {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+}
+
+export interface GuestNetwork {
+  readonly interfaces: readonly GuestInterface[];
+  /** Path of the DHCP client inside, at the time when the network is set up. */
+  readonly dhcpClient: string;
+  /** How long a server may take to give a lease. */
+  readonly dhcpSeconds: number;
+  /** For interfaces without DHCP. */
+  readonly names: NameService;
+}
+
 export interface GuestConfig {
   readonly hostname: string;
   readonly root: GuestRoot;
@@ -66,6 +99,8 @@ export interface GuestConfig {
   readonly privileged: boolean;
   /** Variables that the person asked for; they win over the usual ones. */
   readonly environment: readonly { readonly key: string; readonly value: string }[];
+  /** undefined: no interface but lo. */
+  readonly network: GuestNetwork | undefined;
   /** undefined: the home directory, or / where that does not exist. */
   readonly cwd: string | undefined;
   readonly command: readonly string[];

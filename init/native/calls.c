@@ -51,6 +51,7 @@ static const struct operation {
 	{VS_PROC_CHOWN, 0, "chown", op_chown},
 	{VS_PROC_CHMOD, 0, "chmod", op_chmod},
 	{VS_PROC_MKNOD, 0, "mknod", op_mknod},
+	{VS_PROC_READ_LINK, 0, "read_link", op_read_link},
 };
 
 /* The one call that is being carried out, and how it is to be answered. */

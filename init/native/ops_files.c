@@ -114,6 +114,26 @@ int op_read_file(struct call *call)
 	return error;
 }
 
+int op_read_link(struct call *call)
+{
+	static char target[VS_MAX_PATH_BYTES + 1];
+	const char *path = read_path(&call->arguments);
+	int error = call_arguments(call);
+	ssize_t size;
+
+	if (error != 0)
+		return error;
+	size = readlink(path, target, sizeof target);
+	if (size < 0)
+		return call_fail(call, errno, "readlink(%s)", path);
+	/* The kernel cuts off what does not fit and does not say so. */
+	if ((size_t)size == sizeof target)
+		return call_fail(call, ENAMETOOLONG, "readlink(%s)", path);
+	target[size] = '\0';
+	put_str(&call->result, target);
+	return 0;
+}
+
 static int compare_names(const void *left, const void *right)
 {
 	return strcmp(*(const char *const *)left, *(const char *const *)right);

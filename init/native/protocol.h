@@ -47,6 +47,7 @@
 #define VS_PROC_CHOWN 54
 #define VS_PROC_CHMOD 55
 #define VS_PROC_MKNOD 56
+#define VS_PROC_READ_LINK 57
 
 #define VS_TYPE_MESSAGE 0
 #define VS_TYPE_DATA 1

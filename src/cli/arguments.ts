@@ -12,6 +12,12 @@ export interface Arguments {
   readonly includefile?: string;
   readonly disk?: string[];
   readonly env?: string[];
+  readonly network?: string[];
+  readonly security?: string;
+  readonly cpuShares?: string;
+  readonly cpuPin?: string;
+  readonly diskLimit?: string[];
+  readonly netLimit?: string[];
   readonly privileged?: boolean;
   readonly switchto?: string;
   readonly cwd?: string;
@@ -88,9 +94,14 @@ function lastOfEach(parsed: Readonly<Record<string, unknown>>): Readonly<Record<
 
 const repeated = new Set(
   Object.entries(options).flatMap(([name, option]) =>
-    'array' in option ? ['alias' in option ? option.alias : name, name] : [],
+    'array' in option ? ['alias' in option ? option.alias : camelCase(name), name] : [],
   ),
 );
+
+/** As yargs also calls an option whose name has hyphens in it. */
+function camelCase(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
 
 /** The options that take a value, by every name that they have. */
 const valued = new Set(

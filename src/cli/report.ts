@@ -15,7 +15,7 @@ const PROGRESS_AFTER = 1000;
 /** Observers that write to stderr what the person asked to see. */
 export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   LaunchOptions,
-  'onProgress' | 'onChoice' | 'onConsole' | 'onReady' | 'onOperation'
+  'onProgress' | 'onChoice' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
 > & {
   /** Clears a progress line that is still there. */
   readonly done: () => void;
@@ -27,6 +27,10 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   return {
     ...(debug ? { onProgress: (message: string) => say(`${stamp()} ${message}`) } : { onProgress: progress.show }),
     ...(verbose || debug ? { onChoice: (sentence: string) => say(sentence) } : {}),
+    onWarning: (sentence) => {
+      progress.clear();
+      say(`warning: ${sentence}`);
+    },
     ...(initDebug ? { onConsole: (chunk: Buffer) => void process.stderr.write(chunk) } : {}),
     ...(debug || initDebug
       ? {

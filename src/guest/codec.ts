@@ -159,6 +159,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   chown: Proc.CHOWN,
   chmod: Proc.CHMOD,
   mknod: Proc.MKNOD,
+  readLink: Proc.READ_LINK,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -182,6 +183,7 @@ function encodeArguments(operation: Operation): Buffer {
       break;
     case 'switchRoot':
     case 'listDir':
+    case 'readLink':
       w.str(operation.path);
       break;
     case 'linkUp':
@@ -260,6 +262,8 @@ function decodeValue(operation: Operation, r: FieldReader): unknown {
       return r.u32();
     case 'run':
       return { status: r.i32(), output: r.bytes() };
+    case 'readLink':
+      return r.str();
     case 'readFile':
       return r.bytes();
     case 'listDir':

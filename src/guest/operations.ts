@@ -81,6 +81,7 @@ export type Operation =
     }
   | { readonly op: 'readFile'; readonly path: string; readonly limit: number }
   | { readonly op: 'listDir'; readonly path: string }
+  | { readonly op: 'readLink'; readonly path: string }
   | { readonly op: 'stat'; readonly path: string; readonly follow: boolean }
   | { readonly op: 'chown'; readonly path: string; readonly uid: number; readonly gid: number }
   | { readonly op: 'chmod'; readonly path: string; readonly mode: number }
@@ -121,9 +122,11 @@ export type ResultOf<T extends Operation> = T extends { op: 'spawn' }
       ? Uint8Array
       : T extends { op: 'listDir' }
         ? readonly string[]
-        : T extends { op: 'stat' }
-          ? GuestStat
-          : undefined;
+        : T extends { op: 'readLink' }
+          ? string
+          : T extends { op: 'stat' }
+            ? GuestStat
+            : undefined;
 
 /** The answer to an operation that succeeded. */
 export interface OperationResult<T extends Operation> {

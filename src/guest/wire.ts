@@ -53,6 +53,7 @@ export const Proc = {
   CHOWN: 54,
   CHMOD: 55,
   MKNOD: 56,
+  READ_LINK: 57,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 

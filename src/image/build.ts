@@ -27,7 +27,7 @@ import { ModuleTrees, servingKernels } from '../kmods/report.js';
 import { type ModuleSet, readSets } from '../kmods/sets.js';
 import type { ModuleTree } from '../kmods/tree.js';
 import { checkCompression, compress, type InitrdCompression } from './compress.js';
-import { initrdEntries, moduleEntryName, readInit } from './contents.js';
+import { initrdEntries, moduleEntryName, readInit, readPrograms } from './contents.js';
 import { type CpioEntry, packCpio } from './cpio.js';
 import { type Remembered, rememberedPath } from './lookup.js';
 import {
@@ -174,7 +174,8 @@ class Build {
     }
     const modules = await this.#timed('modules', this.#readModules(tree, features));
     const init = await readInit(this.options.nativeInit, this.#inputs);
-    const archive = await this.#timed('initrd', this.#pack(initrdEntries(init, modules)));
+    const programs = await readPrograms(this.options.sets, this.#inputs);
+    const archive = await this.#timed('initrd', this.#pack(initrdEntries(init, modules, programs)));
     return { init: digestOf(init), features, modules, archive };
   }
 

@@ -45,6 +45,12 @@ export interface Connection {
    * @throws {SandboxError} in the stage `domain`, for what libvirt says
    */
   start(xml: string, context: StartContext): Promise<Domain>;
+  /**
+   * What the hypervisor says it is and can do, as XML; undefined where nobody but this host is to be asked.
+   * https://libvirt.org/formatcaps.html
+   * @throws {SandboxError} `capabilities-unknown`
+   */
+  readonly capabilities?: () => Promise<string>;
   /** Lets go of everything; no domain may be in use any more. */
   close(): Promise<void>;
 }

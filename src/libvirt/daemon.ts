@@ -61,6 +61,18 @@ class DaemonConnection implements Connection {
     return new DaemonDomain(this.#library, this.#connection, handle, name, this.kind, supervisor);
   }
 
+  readonly capabilities = async (): Promise<string> => {
+    const xml = await this.#library.capabilities(this.#connection);
+    if (xml !== null) return xml;
+    const { message } = this.#library.lastError(this.#connection);
+    throw new SandboxError({
+      stage: 'libvirt',
+      code: 'capabilities-unknown',
+      message: `${this.uri} does not say what it can do: ${message}`,
+      remedy: `see what virsh -c ${this.uri} capabilities says`,
+    });
+  };
+
   async close(): Promise<void> {
     await this.#library.connectClose(this.#connection);
     await this.#releaseEvents();

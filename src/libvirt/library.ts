@@ -36,6 +36,7 @@ export interface Library {
   connectOpen(uri: string): Promise<{ connection: Handle } | { error: LibvirtError }>;
   connectClose(connection: Handle): Promise<void>;
   lastError(connection: Handle): LibvirtError;
+  capabilities(connection: Handle): Promise<string | null>;
   domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null>;
   domainDestroy(domain: Handle): Promise<number>;
   domainFree(domain: Handle): void;
@@ -91,6 +92,8 @@ function load(): Library {
     connectOpen: so.func('virConnectOpen', 'void *', ['str']),
     connectClose: so.func('virConnectClose', 'int', ['void *']),
     connGetLastError: so.func('virConnGetLastError', koffi.pointer(virError), ['void *']),
+    // The caller has to free the text; it is asked for once a process, if at all.
+    capabilities: so.func('virConnectGetCapabilities', 'str', ['void *']),
     createXML: so.func('virDomainCreateXML', 'void *', ['void *', 'str', 'unsigned int']),
     destroy: so.func('virDomainDestroy', 'int', ['void *']),
     free: so.func('virDomainFree', 'int', ['void *']),
@@ -140,6 +143,7 @@ function load(): Library {
       await ask(functions.connectClose, connection);
     },
     lastError: (connection) => decode(functions.connGetLastError(connection)),
+    capabilities: (connection) => ask(functions.capabilities, connection),
     domainCreateXML: (connection, xml, flags) => ask(functions.createXML, connection, xml, flags),
     domainDestroy: (domain) => ask(functions.destroy, domain),
     domainFree: (domain) => void functions.free(domain),

@@ -2,6 +2,7 @@
 import type { GuestConfig, GuestDisk, GuestMount, GuestRoot, TerminalSize } from '../../init/common/config.js';
 import type { Mount, SandboxConfig } from '../config/types.js';
 import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../storage/superblock.js';
+import { guestNetwork } from './guest-network.js';
 import type { Prepared } from './launch-options.js';
 import { mountTag, ROOT_TAG, rootMount, transportOf } from './shares.js';
 import { diskSerial, imageSerial } from './storage.js';
@@ -24,6 +25,7 @@ export function guestConfig(
     root: rootOf(atRoot === undefined ? undefined : mounts[atRoot]),
     mounts: mounts.filter((_mount, index) => index !== atRoot),
     disks: config.disks.map(({ tag }, index): GuestDisk => ({ tag, serial: diskSerial(index) })),
+    network: guestNetwork(config, prepared.name),
     identity: config.identity,
     privileged: config.privileged,
     environment: config.environment,

@@ -1,5 +1,6 @@
 /** What a start is told beside the config, and what it has before anything is started. */
 import type { OperationReport } from '../../init/common/drive.js';
+import type { Element } from '../domain/xml.js';
 import type { GuestReady } from '../guest/codec.js';
 import type { BootImage } from '../image/index.js';
 import type { Connection } from '../libvirt/connection.js';
@@ -13,6 +14,8 @@ export interface Observers {
   readonly onProgress?: (message: string) => void;
   /** A choice that was made, and why. */
   readonly onChoice?: (sentence: string) => void;
+  /** Something that the person should know although the sandbox goes on. */
+  readonly onWarning?: (sentence: string) => void;
   /** Every byte of the guest's console. */
   readonly onConsole?: (chunk: Buffer) => void;
   readonly onReady?: (ready: GuestReady) => void;
@@ -42,6 +45,8 @@ export interface Prepared {
   readonly image: BootImage;
   readonly connection: Connection;
   readonly acceleration: 'kvm' | 'tcg';
+  /** `seclabel` elements. */
+  readonly securityLabels: readonly Element[];
   readonly profile: Profile;
   /** What the images hold that are to be mounted. */
   readonly images: Images;

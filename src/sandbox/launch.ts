@@ -115,6 +115,8 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
 
 /** Drives the plan, and starts the application behind it. */
 async function start(channel: Channel, guest: GuestConfig, console: Console, options: LaunchOptions): Promise<void> {
+  const network = guest.network === undefined ? undefined : await import('./network-phase.js');
+  const names = await network?.setUpInterfaces(channel, guest, console, options);
   const now = BigInt(Date.now());
   const plan = planSandbox(guest, {
     now: { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 },
@@ -130,6 +132,13 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
     await driving.catch(() => {});
     const { inspectGuest } = await import('./inspect-guest.js');
     await inspectGuest(channel);
+  }
+  if (names !== undefined) {
+    await driving.then(
+      () => network?.setUpNames(channel, guest, names, console, options),
+      // It is told below.
+      () => {},
+    );
   }
   mark('spawn.sent');
   // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.

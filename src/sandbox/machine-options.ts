@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import type { SandboxConfig } from '../config/types.js';
 import { kernelCommandLine } from '../domain/cmdline.js';
 import { diskElements } from '../domain/disks.js';
+import { machineInterfaces } from '../domain/interfaces.js';
 import { machineXml } from '../domain/machine.js';
+import { cputune } from '../domain/tuning.js';
+import { interfacesOf } from './guest-network.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { sharesOf } from './shares.js';
 import { stateBase } from './state.js';
@@ -25,6 +28,9 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     qemuArguments: prepared.profile.qemuArguments ?? [],
     shares: sharesOf(config, prepared.connection.kind, base),
     disks: diskElements(disksOf(config, prepared.images)),
+    interfaces: machineInterfaces(interfacesOf(config, prepared.name)),
+    securityLabels: prepared.securityLabels,
+    cputune: cputune(config.tuning, config.vcpus),
     channelSocket: join(base, 'channel'),
     consoleSocket: join(base, 'console'),
   });

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { checkHost } from '../config/host-check.js';
 import type { SandboxConfig } from '../config/types.js';
 import { chooseAcceleration } from '../domain/acceleration.js';
+import { type SandboxKind, securityLabels } from '../domain/security.js';
 import { SandboxError } from '../errors.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../image/index.js';
 import { connect } from '../libvirt/connect.js';
@@ -12,9 +13,11 @@ import { loadProfile } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
 import { unlessAborted } from '../promises.js';
+import { checkDriver } from './driver-check.js';
 import { abortError } from './failure.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { moduleSets } from './module-sets.js';
+import { callerLabel, securityModel } from './security-model.js';
 import { sharesOf } from './shares.js';
 import { inspectImages } from './storage.js';
 
@@ -39,6 +42,11 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   });
   mark('connect.done', { uri: connection.uri });
   try {
+    checkDriver(config, connection.kind);
+    const model = await unlessAborted(securityModel(connection, config.security), options.signal, abortError);
+    const labelsFor = (kind: SandboxKind) => securityLabels({ security: config.security, kind, model, callerLabel });
+    // What is wrong with them is so for every kind, and is not to be heard after an image was built.
+    labelsFor('qemu');
     mark('image.start');
     const images = await inspectImages(config);
     const sets = moduleSets(config, sharesOf(config, connection.kind, ''), images);
@@ -53,7 +61,15 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     });
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
-    return { name, image, connection, acceleration, profile, images };
+    return {
+      name,
+      image,
+      connection,
+      acceleration,
+      profile,
+      images,
+      securityLabels: labelsFor(acceleration === 'kvm' ? 'kvm' : 'qemu'),
+    };
   } catch (error) {
     await connection.close();
     throw error;

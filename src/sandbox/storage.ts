@@ -1,6 +1,7 @@
 /** The disks and disk images of a sandbox. */
 import type { HostImageMount, SandboxConfig } from '../config/types.js';
 import type { DiskDevice } from '../domain/disks.js';
+import { iotune } from '../domain/tuning.js';
 import type { ImageContents } from '../storage/image.js';
 
 /** What each image that is to be mounted holds, by the number of its mount. */
@@ -21,14 +22,15 @@ export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> 
 }
 
 /** Disks first, then images to be mounted. */
-export function disksOf({ disks, mounts }: SandboxConfig, images: Images): DiskDevice[] {
+export function disksOf({ disks, mounts, tuning }: SandboxConfig, images: Images): DiskDevice[] {
   const plain = disks.map(
-    ({ type, source, format }, index): DiskDevice => ({
+    ({ type, tag, source, format }, index): DiskDevice => ({
       serial: diskSerial(index),
       source,
       isBlock: type === 'block',
       format,
       readOnly: false,
+      iotune: iotune(tuning, tag),
     }),
   );
   const mounted = mounts.flatMap((mount, index): DiskDevice[] => {

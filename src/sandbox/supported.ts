@@ -6,18 +6,11 @@ import { SandboxError } from '../errors.js';
  * @throws {SandboxError} `not-supported`
  */
 export function refuseUnsupported(config: SandboxConfig): void {
-  const { mounts, tuning } = config;
+  const { mounts } = config;
   const asked: readonly (readonly [boolean, string])[] = [
     [mounts.some(({ includes }) => includes.length > 0), 'copying includes'],
-    [config.networks.length > 0, 'a network'],
-    [config.security.mode !== 'dynamic' || config.security.label !== undefined, 'a security label of its own'],
     [config.shell, 'a debug shell'],
     [config.service !== undefined, 'a service'],
-    [
-      tuning.cpuShares !== undefined ||
-        tuning.cpuPin.length + tuning.diskLimits.length + tuning.networkLimits.length > 0,
-      'tuning',
-    ],
   ];
   const refused = asked.filter(([wanted]) => wanted).map(([, what]) => what);
   if (refused.length === 0) return;

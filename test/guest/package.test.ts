@@ -29,6 +29,7 @@ describe('the package', () => {
     const files = execFileSync('tar', ['-tzf', join(directory, archive)], quiet).split('\n');
     for (const wanted of [
       'dist/virt-sandbox.cjs',
+      'dist/native/dhcp',
       'dist/native/init',
       'dist/native/supervisor',
       'kmods/root-9p.json',

@@ -1,0 +1,207 @@
+/**
+ * The network of a sandbox, from inside: which interface is which, addresses, routes, name servers. The same for a machine and a
+ * container; it uses nothing that the root may or may not have.
+ */
+import type { Guest, GuestRun } from '../../src/guest/operations.js';
+import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
+import { type Lease, parseLease } from './lease.js';
+
+/** Beyond what the client may take itself, in milliseconds: a busy machine is slow to start and to end a process. */
+const GRACE_MS = 10_000;
+
+/** Exit statuses of the DHCP client (init/dhcp/main.c). */
+const NOBODY_ANSWERED = 2;
+const REFUSED = 3;
+
+/** A network that cannot be set up as it was asked for. */
+export class NetworkError extends Error {
+  /** Kebab-case: `dhcp-no-answer`. */
+  readonly code: string;
+  readonly remedy: string;
+
+  constructor(code: string, message: string, remedy: string) {
+    super(message);
+    this.name = 'NetworkError';
+    this.code = code;
+    this.remedy = remedy;
+  }
+}
+
+/**
+ * Sets up every interface, in the order in which they were asked for. The root may be mounted or not: only /sys is looked at.
+ * @returns the name servers that the sandbox is to use
+ * @throws {NetworkError} `interface-missing`, `dhcp-no-answer`, `dhcp-refused`, `dhcp-failed`
+ * @throws {OperationError} for an address or a route that the kernel refuses
+ */
+export async function setUpNetwork(guest: Guest, config: GuestConfig, network: GuestNetwork): Promise<NameService> {
+  const links = await linksByMac(guest);
+  const leases: Lease[] = [];
+  for (const [index, wanted] of network.interfaces.entries()) {
+    const link = links.get(wanted.mac.toLowerCase());
+    if (link === undefined) throw missingError(index, wanted.mac, [...links.keys()]);
+    await guest.call({ op: 'linkUp', link });
+    if (!wanted.dhcp) {
+      await applyStatic(guest, link, wanted);
+      continue;
+    }
+    const lease = await askForLease(guest, link, index, config.hostname, network);
+    // The kernel has room for one default route of a kind, and the first interface is the one that was named first.
+    await applyLease(guest, link, lease, !leases.some(hasDefaultRoute));
+    leases.push(lease);
+  }
+  const unknown = network.interfaces.some(({ dhcp }) => !dhcp);
+  return {
+    servers: unique([...leases.flatMap(({ nameServers }) => nameServers), ...(unknown ? network.names.servers : [])]),
+    search: unique([
+      ...leases.flatMap(({ domain }) => (domain === undefined ? [] : [domain])),
+      ...(unknown ? network.names.search : []),
+    ]),
+  };
+}
+
+/** The interfaces of the guest. Their names depend on the kernel and on what else is there, their hardware addresses were given to them. */
+async function linksByMac(guest: Guest): Promise<Map<string, string>> {
+  const { value: names } = await guest.call({ op: 'listDir', path: '/sys/class/net' });
+  const found = await Promise.all(
+    names
+      .filter((name) => name !== 'lo')
+      .map(async (name): Promise<[string, string][]> => {
+        // What is in that directory and no interface (`bonding_masters`) has no such file.
+        const reading = guest.call(
+          { op: 'readFile', path: `/sys/class/net/${name}/address`, limit: 256 },
+          { tolerate: true },
+        );
+        return reading.then(
+          ({ value }) => [[textOf(value).trim().toLowerCase(), name]],
+          () => [],
+        );
+      }),
+  );
+  return new Map(found.flat());
+}
+
+async function applyStatic(guest: Guest, link: string, { addresses, routes }: GuestInterface): Promise<void> {
+  await Promise.all([
+    ...addresses.map(({ primary, prefix, broadcast }) =>
+      guest.call({
+        op: 'address',
+        link,
+        address: primary,
+        prefix,
+        broadcast: broadcast ?? usualBroadcast(primary, prefix),
+      }),
+    ),
+    ...routes.map(({ target, prefix, gateway }) => guest.call({ op: 'route', link, target, prefix, gateway })),
+  ]);
+}
+
+async function askForLease(
+  guest: Guest,
+  link: string,
+  index: number,
+  hostname: string,
+  { dhcpClient, dhcpSeconds }: GuestNetwork,
+): Promise<Lease> {
+  const { value } = await guest.call({
+    op: 'run',
+    argv: [dhcpClient, link, String(dhcpSeconds), hostname],
+    environment: [],
+    stdin: new Uint8Array(),
+    timeout: dhcpSeconds * 1000 + GRACE_MS,
+  });
+  const status = exitCodeOf(value);
+  const said = textOf(value.output).trim();
+  if (status === 0) return parseLease(said);
+  if (status === NOBODY_ANSWERED) {
+    throw new NetworkError(
+      'dhcp-no-answer',
+      `no DHCP server answered on NIC ${index} within ${dhcpSeconds} s`,
+      'see that the network has a DHCP server, or give the interface an address=',
+    );
+  }
+  if (status === REFUSED) {
+    throw new NetworkError(
+      'dhcp-refused',
+      `the DHCP server on NIC ${index} offered an address and then refused it, for ${dhcpSeconds} s`,
+      "look into the server's log, or give the interface an address=",
+    );
+  }
+  throw new NetworkError(
+    'dhcp-failed',
+    `the DHCP client failed on NIC ${index}: ${said || `wait status ${value.status}`}`,
+    'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step',
+  );
+}
+
+async function applyLease(guest: Guest, link: string, lease: Lease, withDefault: boolean): Promise<void> {
+  const calls: Promise<unknown>[] = [];
+  if (lease.mtu !== undefined) {
+    // A device may have a limit of its own, and a network that works a little is better than none.
+    const path = `/sys/class/net/${link}/mtu`;
+    const data = new TextEncoder().encode(String(lease.mtu));
+    calls.push(guest.call({ op: 'writeFile', path, mode: 0o644, flags: 0, data }, { tolerate: true }).catch(() => {}));
+  }
+  const { address, prefix } = lease;
+  calls.push(
+    guest.call({ op: 'address', link, address, prefix, broadcast: lease.broadcast ?? usualBroadcast(address, prefix) }),
+  );
+  for (const route of lease.routes) {
+    if (isDefault(route) && !withDefault) continue;
+    if (route.gateway !== undefined && !covers(address, prefix, route.gateway)) {
+      // A gateway outside the subnet is reached on the link itself.
+      calls.push(
+        guest
+          .call({ op: 'route', link, target: route.gateway, prefix: 32, gateway: '' }, { tolerate: true })
+          .catch(() => {}),
+      );
+    }
+    const { target, gateway = '' } = route;
+    calls.push(guest.call({ op: 'route', link, target, prefix: route.prefix, gateway }));
+  }
+  await Promise.all(calls);
+}
+
+function hasDefaultRoute({ routes }: Lease): boolean {
+  return routes.some(isDefault);
+}
+
+function isDefault({ prefix }: { readonly prefix: number }): boolean {
+  return prefix === 0;
+}
+
+/** All ones behind the prefix, which the kernel does not fill in by itself; none for IPv6 and where there is no room for one. */
+function usualBroadcast(address: string, prefix: number): string {
+  if (address.includes(':') || prefix > 30) return '';
+  const bits = (numberOf(address) | (0xffff_ffff >>> prefix)) >>> 0;
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join('.');
+}
+
+function covers(address: string, prefix: number, other: string): boolean {
+  if (prefix === 0) return true;
+  return numberOf(address) >>> (32 - prefix) === numberOf(other) >>> (32 - prefix);
+}
+
+function numberOf(ip: string): number {
+  return ip.split('.').reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
+}
+
+/** 256 or more for a process that a signal ended. */
+function exitCodeOf({ status }: GuestRun): number {
+  return (status & 0x7f) === 0 ? (status >> 8) & 0xff : 256 + (status & 0x7f);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}
+
+function missingError(index: number, mac: string, there: readonly string[]): NetworkError {
+  return new NetworkError(
+    'interface-missing',
+    `NIC ${index} (${mac}) is not there inside; the interfaces have ${there.join(', ') || 'no hardware address at all'}`,
+    'see that the kernel has the driver: LIBVIRT_SANDBOX_INIT_DEBUG=1 shows which modules were loaded',
+  );
+}

@@ -1,0 +1,96 @@
+/**
+ * Security labels as libvirt describes them: how the process that runs the sandbox is confined on the host.
+ *
+ * https://libvirt.org/formatdomain.html#security-label
+ */
+import type { Security } from '../config/types.js';
+import { SandboxError } from '../errors.js';
+import type { Element } from './xml.js';
+
+/** What runs the sandbox; each has a base context of its own. */
+export type SandboxKind = 'kvm' | 'qemu' | 'lxc';
+
+/** The models of mandatory access control that sandboxes know. The first of these that the hypervisor has is used. */
+export const SECURITY_MODELS = ['selinux', 'apparmor'] as const;
+export type SecurityModel = (typeof SECURITY_MODELS)[number];
+
+/** From which libvirt makes a label of its own for each sandbox, in SELinux's reference policy. */
+const BASE_CONTEXTS: Readonly<Record<SandboxKind, string>> = {
+  kvm: 'system_u:system_r:svirt_t:s0',
+  qemu: 'system_u:system_r:svirt_tcg_t:s0',
+  lxc: 'system_u:system_r:svirt_lxc_net_t:s0',
+};
+
+export interface LabelOptions {
+  readonly security: Security;
+  readonly kind: SandboxKind;
+  /** What the hypervisor has; undefined for none of {@link SECURITY_MODELS}. */
+  readonly model: SecurityModel | undefined;
+  /** The label of the calling process, for `inherit`. */
+  readonly callerLabel: () => string | undefined;
+}
+
+/**
+ * The `seclabel` elements of a sandbox.
+ * @throws {SandboxError} `security-model-missing` for a label without a model, `security-base-label-unsupported`,
+ *   `security-label-unknown` where the caller's cannot be read
+ */
+export function securityLabels({ security, kind, model, callerLabel }: LabelOptions): Element[] {
+  const { mode, label } = security;
+  if (model === undefined) {
+    if (mode === 'dynamic' && label === undefined) return [];
+    throw missingModel(security);
+  }
+  if (mode === 'dynamic') return [dynamicLabel(model, label, kind)];
+  const wanted = label ?? callerLabel();
+  if (wanted === undefined) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'security-label-unknown',
+      message: `the ${NAMES[model]} label of this process cannot be read, so it cannot be inherited`,
+      remedy: 'give one: --security static,label=LABEL',
+    });
+  }
+  // An unconfined caller has no profile to hand on.
+  if (model === 'apparmor' && wanted === 'unconfined') return [{ '@type': 'none', '@model': model }];
+  return [
+    {
+      '@type': 'static',
+      '@model': model,
+      // The process may only read files that have its label, so the sandbox's own get it for as long as it runs. AppArmor has no labels on files.
+      '@relabel': model === 'selinux' ? 'yes' : 'no',
+      label: wanted,
+    },
+  ];
+}
+
+const NAMES: Readonly<Record<SecurityModel, string>> = { selinux: 'SELinux', apparmor: 'AppArmor' };
+
+function dynamicLabel(model: SecurityModel, label: string | undefined, kind: SandboxKind): Element {
+  const dynamic = { '@type': 'dynamic', '@model': model, '@relabel': 'yes' };
+  if (model === 'selinux') return { ...dynamic, baselabel: label ?? BASE_CONTEXTS[kind] };
+  if (label === undefined) return dynamic;
+  throw new SandboxError({
+    stage: 'domain',
+    code: 'security-base-label-unsupported',
+    message: `AppArmor makes a profile of its own for a dynamic label and takes no base for it, and ${JSON.stringify(label)} was given`,
+    remedy: `leave the label out, or confine the sandbox by that profile: --security static,label=${label}`,
+  });
+}
+
+function missingModel({ mode, label }: Security): SandboxError {
+  const what =
+    label === undefined ? `--security ${mode}` : `--security ${mode} with the label ${JSON.stringify(label)}`;
+  return new SandboxError({
+    stage: 'domain',
+    code: 'security-model-missing',
+    message: `${what} needs SELinux or AppArmor, and the hypervisor has neither`,
+    remedy: 'leave --security out, or enable one of them in the kernel and in libvirt',
+  });
+}
+
+/** The first of {@link SECURITY_MODELS} that is in the capabilities of a hypervisor: https://libvirt.org/formatcaps.html */
+export function modelOfCapabilities(xml: string): SecurityModel | undefined {
+  const models = [...xml.matchAll(/<secmodel>\s*<model>\s*([^<\s]+)\s*<\/model>/g)].map(([, name]) => name);
+  return SECURITY_MODELS.find((model) => models.includes(model));
+}

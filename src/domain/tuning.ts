@@ -1,0 +1,46 @@
+/**
+ * Limits as libvirt describes them.
+ *
+ * https://libvirt.org/formatdomain.html#cpu-tuning, #hard-drives-floppy-disks-cdroms (iotune), #quality-of-service
+ */
+import { formatCpuSet } from '../config/tuning.js';
+import type { Bandwidth, Tuning } from '../config/types.js';
+import type { Element } from './xml.js';
+
+/** The `cputune` element; undefined when nothing is asked for. */
+export function cputune({ cpuShares, cpuPin }: Tuning, vcpus: number): Element | undefined {
+  if (cpuShares === undefined && cpuPin.length === 0) return undefined;
+  const cpuset = formatCpuSet(cpuPin);
+  return {
+    shares: cpuShares,
+    vcpupin: cpuPin.length === 0 ? undefined : range(vcpus).map((vcpu) => ({ '@vcpu': vcpu, '@cpuset': cpuset })),
+    // Its input and output and what emulates a CPU are the sandbox as well.
+    emulatorpin: cpuPin.length === 0 ? undefined : { '@cpuset': cpuset },
+  };
+}
+
+/** The `iotune` element of the disk with that tag; undefined where it has no limit. Of a limit that is given again the last counts. */
+export function iotune({ diskLimits }: Tuning, tag: string): Element | undefined {
+  const limits = diskLimits.filter((limit) => limit.tag === tag);
+  if (limits.length === 0) return undefined;
+  return Object.assign({}, ...limits.map((limit) => limit.limits)) as Element;
+}
+
+/** The `bandwidth` element of an interface, counted from 0; undefined where it has no limit. */
+export function bandwidth({ networkLimits }: Tuning, index: number): Element | undefined {
+  const limits = networkLimits.filter((limit) => limit.index === index);
+  if (limits.length === 0) return undefined;
+  return {
+    inbound: direction(limits.findLast(({ inbound }) => inbound !== undefined)?.inbound),
+    outbound: direction(limits.findLast(({ outbound }) => outbound !== undefined)?.outbound),
+  };
+}
+
+function direction(limit: Bandwidth | undefined): Element | undefined {
+  if (limit === undefined) return undefined;
+  return { '@average': limit.average, '@peak': limit.peak, '@burst': limit.burst };
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}

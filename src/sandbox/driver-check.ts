@@ -1,0 +1,115 @@
+/** What the way to the hypervisor cannot do, said before anything is started and in the words of the options. */
+import { readFileSync } from 'node:fs';
+import type { SandboxConfig } from '../config/types.js';
+import { isSystemError, SandboxError } from '../errors.js';
+import type { ConnectionKind } from '../libvirt/connection.js';
+
+/**
+ * @throws {SandboxError} `network-needs-root`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
+ *   `cgroup-missing`, `cpu-not-there`
+ */
+export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
+  checkNetworks(config, kind);
+  checkTuning(config, kind);
+}
+
+function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
+  for (const [index, { source, filter }] of networks.entries()) {
+    if (source !== undefined && !mayUseNetworks(kind)) {
+      throw refusal(
+        'network-needs-root',
+        `NIC ${index} is to join the network ${JSON.stringify(source)}, which takes root: ${URI[kind]} cannot plug into it`,
+        'leave source= out for user networking, or use --connect qemu:///system',
+      );
+    }
+    if (source === undefined && filter !== undefined) {
+      throw refusal(
+        'filter-needs-network',
+        `NIC ${index} has the filter ${JSON.stringify(filter.name)} and user networking, which the host cannot filter`,
+        'add source=NETWORK, or leave the filter out',
+      );
+    }
+    if (source === undefined && tuning.networkLimits.some((limit) => limit.index === index)) {
+      throw refusal(
+        'net-limit-needs-network',
+        `--net-limit ${index} is for an interface with user networking, which the host cannot limit`,
+        'add source=NETWORK to that interface, or leave the limit out',
+      );
+    }
+  }
+}
+
+function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
+  if (tuning.cpuShares !== undefined) {
+    if (kind !== 'system') {
+      throw refusal(
+        'cpu-shares-need-system',
+        `--cpu-shares takes control groups, and ${URI[kind]} makes none`,
+        'use --connect qemu:///system, or leave it out',
+      );
+    }
+    if (!hasCpuController()) {
+      throw refusal(
+        'cgroup-missing',
+        '--cpu-shares takes the cpu controller of control groups, which is not mounted on this host',
+        'mount it (mount -t cgroup -o cpu cpu DIR, or the unified hierarchy with cpu enabled) and start libvirtd again, or leave it out',
+      );
+    }
+  }
+  const present = presentCpus();
+  const missing = tuning.cpuPin.find((cpu) => present !== undefined && !present(cpu));
+  if (missing !== undefined) {
+    throw refusal(
+      'cpu-not-there',
+      `--cpu-pin names CPU ${missing}, which this host does not have`,
+      `name CPUs of /sys/devices/system/cpu/online`,
+    );
+  }
+}
+
+/** The embedded driver asks the system's network daemon, which lets in root only. */
+function mayUseNetworks(kind: ConnectionKind): boolean {
+  return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0);
+}
+
+const URI: Readonly<Record<ConnectionKind, string>> = {
+  system: 'qemu:///system',
+  session: 'qemu:///session',
+  embedded: 'qemu:///embed',
+};
+
+/** True when a hierarchy with the cpu controller is mounted, of the first kind or the second. */
+function hasCpuController(): boolean {
+  return read('/proc/mounts')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .some(
+      ([, directory = '', type, options = '']) =>
+        (type === 'cgroup' && options.split(',').includes('cpu')) ||
+        (type === 'cgroup2' && read(`${directory}/cgroup.controllers`).trim().split(' ').includes('cpu')),
+    );
+}
+
+/** Whether a CPU of that number is online; undefined where the kernel does not say. */
+function presentCpus(): ((cpu: number) => boolean) | undefined {
+  const ranges = read('/sys/devices/system/cpu/online')
+    .trim()
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => part.split('-').map(Number));
+  if (ranges.length === 0) return undefined;
+  return (cpu) => ranges.some(([first = 0, last = first]) => cpu >= first && cpu <= last);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isSystemError(error)) return '';
+    throw error;
+  }
+}
+
+function refusal(code: string, message: string, remedy: string): SandboxError {
+  return new SandboxError({ stage: 'config', code, message, remedy });
+}
