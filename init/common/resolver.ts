@@ -102,7 +102,7 @@ function isInMemory(config: GuestConfig, path: string): boolean {
   const covering = mounts.filter(({ target }) => covers(target));
   // Of two on one place the later one is on top.
   const deepest = covering.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best), {
-    type: 'root',
+    type: config.root.type as string,
     target: '',
   });
   return deepest.type === 'ram';

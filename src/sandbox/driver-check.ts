@@ -1,11 +1,11 @@
 /** What the way to the hypervisor cannot do, said before anything is started and in the words of the options. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { SandboxConfig } from '../config/types.js';
 import { isSystemError, SandboxError } from '../errors.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
 
 /**
- * @throws {SandboxError} `network-needs-root`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
+ * @throws {SandboxError} `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
  *   `cgroup-missing`, `cpu-not-there`
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
@@ -17,9 +17,9 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
   for (const [index, { source, filter }] of networks.entries()) {
     if (source !== undefined && !mayUseNetworks(kind)) {
       throw refusal(
-        'network-needs-root',
-        `NIC ${index} is to join the network ${JSON.stringify(source)}, which takes root: ${URI[kind]} cannot plug into it`,
-        'leave source= out for user networking, or use --connect qemu:///system',
+        'network-needs-system',
+        `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks`,
+        'use --connect qemu:///system, or leave source= out for user networking',
       );
     }
     if (source === undefined && filter !== undefined) {
@@ -67,9 +67,12 @@ function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
   }
 }
 
-/** The embedded driver asks the system's network daemon, which lets in root only. */
+/** Where virtnetworkd listens, libvirt's daemon for networks alone; https://libvirt.org/daemons.html */
+const NETWORK_DAEMON = '/run/libvirt/virtnetworkd-sock';
+
+/** The embedded driver has no networks of its own and asks virtnetworkd, which lets in root only; it does not ask libvirtd. */
 function mayUseNetworks(kind: ConnectionKind): boolean {
-  return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0);
+  return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0 && existsSync(NETWORK_DAEMON));
 }
 
 const URI: Readonly<Record<ConnectionKind, string>> = {
