@@ -1,10 +1,12 @@
 /** What went wrong in a guest, as an error for a person. */
 import { constants } from 'node:os';
 import { isChdir } from '../../init/common/application.js';
+import type { GuestConfig } from '../../init/common/config.js';
 import type { StepError } from '../../init/common/drive.js';
 import { SandboxError } from '../errors.js';
 import type { OperationError } from '../guest/operations.js';
 import type { Console } from './console.js';
+import { mountFailure } from './mount-failure.js';
 
 const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
 
@@ -41,19 +43,27 @@ export function timeoutError(console: Console, milliseconds: number, reached: st
   });
 }
 
-/** A step of the common init that failed. */
-export function stepError(error: StepError, console: Console): SandboxError {
+/** Includes were being copied on the host, and that took too long. */
+export function copyTimeoutError(milliseconds: number): SandboxError {
   return new SandboxError({
-    stage: 'init',
+    stage: 'boot',
+    code: 'boot-timeout',
+    message: `copying includes took more than ${milliseconds / 1000} s`,
+    remedy: 'allow more with --boot-timeout, or include less',
+  });
+}
+
+/** A step of the common init that failed. */
+export function stepError(error: StepError, console: Console, guest?: GuestConfig): SandboxError {
+  const { code, message, remedy } = (guest && mountFailure(error, guest)) ?? {
     code: 'init-step-failed',
     message: `step ${error.step} failed: ${error.message}`,
     remedy:
       error.step === 'root'
         ? 'see that the root has the directories /dev and /proc, and that --root is what you meant'
         : DEBUG_REMEDY,
-    consoleTail: console.tail(),
-    cause: error,
-  });
+  };
+  return new SandboxError({ stage: 'init', code, message, remedy, consoleTail: console.tail(), cause: error });
 }
 
 /** The application could not be started: 127 when it is not there, 126 when it cannot be executed, as shells have it. */

@@ -72,10 +72,9 @@ function guestMount(
   }
 }
 
-/** File systems that know no owners are the user's as a whole. */
+/** A file system that knows no owners is the user's as a whole, and says nothing when it cannot keep the mode of a file. */
 function optionsOf(filesystem: Filesystem, { uid, gid }: SandboxConfig['identity']): string {
-  const owned = filesystem === 'vfat' || filesystem === 'exfat' || filesystem === 'ntfs3';
-  return owned ? `uid=${uid},gid=${gid},umask=022` : '';
+  return filesystem === 'vfat' ? `uid=${uid},gid=${gid},umask=022,quiet` : '';
 }
 
 /** A name as a host may have it: gethostname(7) allows letters, digits and hyphens, 63 of them. */

@@ -14,8 +14,9 @@ import { inspectsGuest, mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
-import { goneError, spawnError, stepError, timeoutError } from './failure.js';
+import { copyTimeoutError, goneError, spawnError, stepError, timeoutError } from './failure.js';
 import { guestConfig } from './guest-config.js';
+import { copyInside, copyOnHost, guestIncludes } from './includes.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { Listener } from './listener.js';
 import { domainXml } from './machine-options.js';
@@ -52,8 +53,11 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   const listeners: Listener[] = [];
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
+    // Before there is anything that somebody would have to remove.
+    await limit.bound(copyOnHost(config, undefined, options), () => copyTimeoutError(config.bootTimeout));
     state = claimState(name);
     makeFreshDirectories(config, state.path);
+    await copyOnHost(config, state.path, options);
     const channelListener = await Listener.open(state.channelSocket);
     listeners.push(channelListener);
     const consoleListener = await Listener.open(state.consoleSocket);
@@ -92,7 +96,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     );
     mark('ready', { ...ready });
     options.onReady?.(ready);
-    await bounded(start(channel, guest, console, options), 'the init answering, its steps not done');
+    await bounded(start(channel, config, guest, console, options), 'the init answering, its steps not done');
     return { name, channel, domain, connection, console };
   } catch (error) {
     const reason = await refine(error, console, domain);
@@ -114,7 +118,13 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
 }
 
 /** Drives the plan, and starts the application behind it. */
-async function start(channel: Channel, guest: GuestConfig, console: Console, options: LaunchOptions): Promise<void> {
+async function start(
+  channel: Channel,
+  config: SandboxConfig,
+  guest: GuestConfig,
+  console: Console,
+  options: LaunchOptions,
+): Promise<void> {
   const network = guest.network === undefined ? undefined : await import('./network-phase.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   const now = BigInt(Date.now());
@@ -127,6 +137,8 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
   const driving = drivePlan(channel, plan, (report) => {
     mark('operation', { ...report });
     options.onOperation?.(report);
+  }).catch((error: unknown) => {
+    throw error instanceof StepError ? stepError(error, console, guest) : error;
   });
   if (inspectsGuest()) {
     await driving.catch(() => {});
@@ -140,16 +152,16 @@ async function start(channel: Channel, guest: GuestConfig, console: Console, opt
       () => {},
     );
   }
+  if (guestIncludes(config).length > 0) {
+    await driving;
+    await copyInside(channel, config, options);
+  }
   mark('spawn.sent');
   // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
-  try {
-    await driving;
-    mark('plan.done');
-  } catch (error) {
-    throw error instanceof StepError ? stepError(error, console) : error;
-  }
+  await driving;
+  mark('plan.done');
   try {
     await spawning;
     mark('spawned');

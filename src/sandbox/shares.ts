@@ -13,7 +13,7 @@ export function sharesOf(config: SandboxConfig, kind: ConnectionKind, stateDirec
   const root: Share = { tag: ROOT_TAG, directory: config.root, readOnly: true, transport: '9p' };
   const binds = config.mounts.flatMap((mount, index): Share[] => {
     if (mount.type !== 'host-bind') return [];
-    const directory = mount.source ?? freshDirectory(stateDirectory, index);
+    const directory = mountSource(mount, index, stateDirectory);
     return [{ tag: mountTag(index), directory, readOnly: mount.readOnly, transport: transportOf(mount, kind) }];
   });
   return rootMount(config) === undefined ? [root, ...binds] : binds;
@@ -42,12 +42,13 @@ export function transportOf(mount: HostBindMount, kind: ConnectionKind): Share['
 export function makeFreshDirectories({ mounts, identity }: SandboxConfig, stateDirectory: string): void {
   for (const [index, mount] of mounts.entries()) {
     if (mount.type !== 'host-bind' || mount.source !== undefined) continue;
-    const path = freshDirectory(stateDirectory, index);
+    const path = mountSource(mount, index, stateDirectory);
     mkdirSync(path, { mode: 0o700 });
     if (process.getuid?.() === 0) chownSync(path, identity.uid, identity.gid);
   }
 }
 
-function freshDirectory(stateDirectory: string, index: number): string {
-  return join(stateDirectory, `mount${index}`);
+/** The directory of the host that is seen inside; a fresh one is in the state directory. */
+export function mountSource({ source }: HostBindMount, index: number, stateDirectory: string): string {
+  return source ?? join(stateDirectory, `mount${index}`);
 }

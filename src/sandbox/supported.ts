@@ -6,9 +6,7 @@ import { SandboxError } from '../errors.js';
  * @throws {SandboxError} `not-supported`
  */
 export function refuseUnsupported(config: SandboxConfig): void {
-  const { mounts } = config;
   const asked: readonly (readonly [boolean, string])[] = [
-    [mounts.some(({ includes }) => includes.length > 0), 'copying includes'],
     [config.shell, 'a debug shell'],
     [config.service !== undefined, 'a service'],
   ];

@@ -4,17 +4,7 @@
  */
 
 /** File systems that a sandbox can mount, by the name that mount(2) has for them; kmods/filesystem-NAME.json says what each needs. */
-export type Filesystem =
-  | 'ext4'
-  | 'xfs'
-  | 'btrfs'
-  | 'vfat'
-  | 'exfat'
-  | 'ntfs3'
-  | 'f2fs'
-  | 'squashfs'
-  | 'erofs'
-  | 'iso9660';
+export type Filesystem = 'ext4' | 'xfs' | 'btrfs' | 'vfat' | 'squashfs' | 'erofs' | 'iso9660';
 
 /** The kernel mounts these read-only or not at all. */
 export const READ_ONLY_FILESYSTEMS: ReadonlySet<Filesystem> = new Set(['squashfs', 'erofs', 'iso9660']);
@@ -37,10 +27,7 @@ const FILESYSTEMS: readonly Magic<Filesystem>[] = [
   magic(0x1_0040, '_BHRfS_M', 'btrfs'),
   magic(0, 'hsqs', 'squashfs'),
   magic(0x400, [0xe2, 0xe1, 0xf5, 0xe0], 'erofs'),
-  magic(0x400, [0x10, 0x20, 0xf5, 0xf2], 'f2fs'),
   magic(0x8001, 'CD001', 'iso9660'),
-  magic(3, 'EXFAT   ', 'exfat'),
-  magic(3, 'NTFS    ', 'ntfs3'),
   magic(0x36, 'FAT12   ', 'vfat'),
   magic(0x36, 'FAT16   ', 'vfat'),
   magic(0x52, 'FAT32   ', 'vfat'),
@@ -48,6 +35,9 @@ const FILESYSTEMS: readonly Magic<Filesystem>[] = [
 
 /** What is there in place of a file system, for the message. */
 const OTHERS: readonly Magic<string>[] = [
+  magic(3, 'EXFAT   ', 'exFAT, which is not supported'),
+  magic(3, 'NTFS    ', 'NTFS, which is not supported'),
+  magic(0x400, [0x10, 0x20, 0xf5, 0xf2], 'F2FS, which is not supported'),
   magic(0, [0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe], 'an encrypted LUKS volume'),
   magic(0xff6, 'SWAPSPACE2', 'swap space'),
   magic(0x218, 'LVM2 001', 'an LVM volume'),

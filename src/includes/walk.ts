@@ -1,0 +1,73 @@
+/** What an include is made of: everything at and below a path of the host, as it is; links are not followed. */
+import type { Stats } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import type { Include } from '../config/types.js';
+import { isSystemError, messageOf, SandboxError } from '../errors.js';
+
+export type EntryKind =
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'file' }
+  | { readonly kind: 'link'; readonly leadsTo: string }
+  | { readonly kind: 'pipe' }
+  | { readonly kind: 'device'; readonly isBlock: boolean; readonly major: number; readonly minor: number }
+  /** A socket is somebody's who listens, and nobody would at a copy. */
+  | { readonly kind: 'socket' };
+
+/** One thing to be copied. */
+export type Entry = EntryKind & {
+  /** On the host. */
+  readonly source: string;
+  /** Inside. */
+  readonly target: string;
+  /** Permission bits. */
+  readonly mode: number;
+};
+
+/**
+ * A directory comes before what is in it; names are in the order of their bytes.
+ * @throws {SandboxError} `include-unreadable`
+ */
+export async function* entriesOf({ source, target }: Include): AsyncGenerator<Entry> {
+  const status = await reading(source, lstat(source));
+  yield { source, target, mode: status.mode & 0o7777, ...(await kindOf(source, status)) };
+  if (!status.isDirectory()) return;
+  const names = await reading(source, readdir(source));
+  for (const name of names.sort()) {
+    yield* entriesOf({ source: join(source, name), target: posix.join(target, name) });
+  }
+}
+
+async function kindOf(source: string, status: Stats): Promise<EntryKind> {
+  if (status.isDirectory()) return { kind: 'directory' };
+  if (status.isFile()) return { kind: 'file' };
+  if (status.isSymbolicLink()) return { kind: 'link', leadsTo: await reading(source, readlink(source)) };
+  if (status.isFIFO()) return { kind: 'pipe' };
+  if (status.isSocket()) return { kind: 'socket' };
+  return { kind: 'device', isBlock: status.isBlockDevice(), ...deviceNumbers(status.rdev) };
+}
+
+/** gnu_dev_major() and gnu_dev_minor() of <sys/sysmacros.h>. */
+export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  const bits = BigInt(rdev);
+  return {
+    major: Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n)),
+    minor: Number((bits & 0xffn) | ((bits >> 12n) & 0xffffff00n)),
+  };
+}
+
+/** Awaits something that is read from `path`. */
+export async function reading<T>(path: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new SandboxError({
+      stage: 'config',
+      code: 'include-unreadable',
+      message: `${JSON.stringify(path)}, which is to be included, cannot be read: ${messageOf(error)}`,
+      remedy: 'make it readable for you, or include less',
+      cause: error,
+    });
+  }
+}
