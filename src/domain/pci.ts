@@ -8,11 +8,12 @@ import type { Element } from './xml.js';
 /** Slot 0 is the host bridge, 30 libvirt's to use, 31 the chipset. */
 const FIRST_SLOT = 1;
 const SLOTS = 29;
-/** Of one slot. */
-const FUNCTIONS = 8;
 
-/** How many devices find a place. */
-export const MOST_PCI_DEVICES = SLOTS * FUNCTIONS;
+/**
+ * Eight functions in each slot would be 232 addresses, but a processor has some 200 interrupt vectors for devices, of which a virtio device takes
+ * two or three: with more than 110 devices Linux leaves out those that come last.
+ */
+export const MOST_PCI_DEVICES = 100;
 
 /**
  * One address after the other, for `count` devices: a slot each, and where slots do not suffice up to eight functions of one.

@@ -1,0 +1,54 @@
+/** Disk images with file systems, made by the tools that make real ones. */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { programPaths } from './hide.js';
+
+interface Maker {
+  readonly program: string;
+  /** In bytes; undefined where the tool makes the file by itself. */
+  readonly size?: number;
+  /** @param content a directory with a file `hello` that tools for read-only images put in */
+  readonly args: (image: string, content: string) => readonly string[];
+}
+
+const MIB = 1 << 20;
+
+export const IMAGE_MAKERS = {
+  ext4: { program: 'mkfs.ext4', size: 16 * MIB, args: (image) => ['-q', image] },
+  xfs: { program: 'mkfs.xfs', size: 300 * MIB, args: (image) => ['-q', image] },
+  btrfs: { program: 'mkfs.btrfs', size: 120 * MIB, args: (image) => ['-q', image] },
+  vfat: { program: 'mkfs.vfat', size: 16 * MIB, args: (image) => [image] },
+  squashfs: { program: 'mksquashfs', args: (image, content) => [content, image, '-quiet', '-no-progress'] },
+  erofs: { program: 'mkfs.erofs', args: (image, content) => ['--quiet', image, content] },
+  iso9660: { program: 'genisoimage', args: (image, content) => ['-quiet', '-R', '-o', image, content] },
+} as const satisfies Record<string, Maker>;
+
+export type ImageKind = keyof typeof IMAGE_MAKERS;
+
+/** Those that are made with their content, and cannot change. */
+export const FILLED: ReadonlySet<string> = new Set(['squashfs', 'erofs', 'iso9660']);
+
+/** Makes `KIND.img` in `directory`. */
+export function makeImage(directory: string, kind: ImageKind): string {
+  const { program, size, args }: Maker = IMAGE_MAKERS[kind];
+  const image = join(directory, `${kind}.img`);
+  const content = join(directory, 'content');
+  if (!existsSync(content)) {
+    mkdirSync(content);
+    writeFileSync(join(content, 'hello'), 'hello\n');
+  }
+  if (size !== undefined) {
+    writeFileSync(image, '');
+    truncateSync(image, size);
+  }
+  execFileSync(programPaths(program)[0] ?? program, args(image, content), { stdio: ['ignore', 'ignore', 'inherit'] });
+  return image;
+}
+
+/** A reason to skip, or false when the program is installed. */
+export function unlessProgram(...names: readonly string[]): string | false {
+  const missing = names.filter((name) => programPaths(name).length === 0);
+  return missing.length === 0 ? false : `${missing.join(' and ')} is not installed`;
+}
