@@ -1,11 +1,10 @@
 // A libvirtd for the tests of qemu:///system, where none answers.
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
+import { daemon, end, until } from './test-daemons.mjs';
 
 const URI = 'qemu:///system';
-const START_MS = 20_000;
-const STOP_MS = 10_000;
 
 /**
  * Finds or starts libvirtd with virtlogd beside it. What came of it is told to the tests in VIRT_SANDBOX_TEST_SYSTEM: `yes`, or why not.
@@ -56,40 +55,4 @@ function logs() {
     });
     socket.once('error', () => resolve(false));
   });
-}
-
-/** A daemon in the foreground, which does not outlive this process, however that ends. */
-function daemon(...command) {
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true,
-  });
-  child.said = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    child.said = `${child.said}${text}`.slice(-2000);
-  });
-  child.ended = new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('close', () => resolve(child.said.trim().split('\n').at(-1)));
-  });
-  child.command = command.join(' ');
-  return child;
-}
-
-async function until(ready, children) {
-  let gone;
-  for (const child of children) child.ended.then((said) => (gone ??= `${child.command} ended: ${said}`));
-  for (const deadline = Date.now() + START_MS; Date.now() < deadline; ) {
-    if (await ready()) return;
-    if (gone !== undefined) throw new Error(gone);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${children.at(-1).command} did not answer within ${START_MS / 1000} s`);
-}
-
-async function end(child) {
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-  await child.ended;
-  clearTimeout(timer);
 }

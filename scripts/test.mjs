@@ -1,7 +1,7 @@
 // Runs the tests: node scripts/test.mjs [PART-OF-A-FILE-NAME…]
 //
 // Test files run as processes of their own, two at a time. What they share is started here and ended here: libvirtd for qemu:///system, where
-// none answers.
+// none answers, and one for lxc:///.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { startSystemLibvirt } from './test-libvirtd.mjs';
+import { startLxcLibvirt } from './test-lxc.mjs';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 if (process.geteuid() === 0 && !isReachable()) process.exit(runWhereReachable());
@@ -30,10 +31,12 @@ const files = readdirSync(compiled, { recursive: true })
 if (files.length === 0)
   fail(`no test file in ${relative('.', compiled)} has ${only.join(' or ') || '.test.js'} in its name`);
 
-const libvirt = files.some((name) => weight(relative(compiled, name)) > 0) ? await startSystemLibvirt() : undefined;
+const guests = files.some((name) => weight(relative(compiled, name)) > 0);
+const daemons = guests ? await Promise.all([startSystemLibvirt(), startLxcLibvirt()]) : [];
+const stopDaemons = () => Promise.all(daemons.map((daemon) => daemon.stop()));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {
-    await libvirt?.stop();
+    await stopDaemons();
     process.exit(1);
   });
 }
@@ -49,7 +52,7 @@ results.on('test:fail', ({ todo }) => {
 });
 results.compose(new spec()).pipe(process.stdout);
 await new Promise((resolve) => results.once('end', resolve));
-await libvirt?.stop();
+await stopDaemons();
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
@@ -73,9 +76,9 @@ function runWhereReachable() {
   }
 }
 
-/** Guests take seconds, all else far less. */
+/** Guests take seconds, containers and all else far less. */
 function weight(name) {
-  return name.startsWith('guest/') ? 1 : 0;
+  return name.startsWith('guest/') ? 2 : name.startsWith('lxc/') ? 1 : 0;
 }
 
 function fail(message) {

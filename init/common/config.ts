@@ -27,14 +27,22 @@ export interface GuestRam {
   readonly bytes: number;
 }
 
+/** A directory of the host that libvirt has bound into a container: the root where it belongs, others to be moved there. */
+export interface GuestStaged {
+  readonly type: 'staged';
+  readonly tag: string;
+  readonly readOnly: boolean;
+}
+
 /** What becomes the root. */
-export type GuestRoot = GuestShare | GuestImage | GuestRam;
+export type GuestRoot = GuestShare | GuestImage | GuestRam | GuestStaged;
 
 /** A mount to make, in order. */
 export type GuestMount = { readonly target: string } & (
   | GuestShare
   | GuestImage
   | GuestRam
+  | GuestStaged
   | { readonly type: 'bind'; readonly source: string }
 );
 
@@ -84,10 +92,14 @@ export interface GuestNetwork {
 }
 
 export interface GuestConfig {
+  /** A machine's init has everything to set up; a container's is given devices, /proc and /sys by libvirt. */
+  readonly place: 'machine' | 'container';
   readonly hostname: string;
   readonly root: GuestRoot;
   readonly mounts: readonly GuestMount[];
   readonly disks: readonly GuestDisk[];
+  /** Devices of disks by their serial numbers, where that is known; undefined: the kernel is asked. */
+  readonly devices: Readonly<Record<string, string>> | undefined;
   readonly identity: {
     readonly uid: number;
     readonly gid: number;

@@ -15,6 +15,7 @@ const SERIAL_BYTES = 64;
  * a driver that is loaded looks for its devices there and then.
  */
 export async function findDevices(guest: Guest, config: GuestConfig): Promise<Devices> {
+  if (config.devices !== undefined) return new Map(Object.entries(config.devices));
   const wanted = serialsOf(config);
   const devices = new Map<string, string>();
   if (wanted.length === 0) return devices;

@@ -1,5 +1,6 @@
 /** The root, and the mounts that a sandbox asks for. */
-import type { GuestConfig, GuestMount, GuestRoot } from './config.js';
+import type { GuestConfig, GuestMount, GuestRoot, GuestStaged } from './config.js';
+import { leaveContainerRoot, move, STAGE } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
 import {
   call,
@@ -8,13 +9,11 @@ import {
   MS_NOSUID,
   MS_RDONLY,
   mountOf,
+  NEW_ROOT,
   type PlannedCall,
   type Step,
   tolerated,
 } from './step.js';
-
-/** Where the initramfs mounts what becomes the root. */
-const NEW_ROOT = '/newroot';
 
 /** Mount points that a root needs; one that can be written to gets what it lacks. */
 const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
@@ -28,14 +27,20 @@ const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
 const ROOT_CACHE = 'cache=loose';
 const SHARE_CACHE = 'cache=mmap';
 
-export function rootStep({ root }: GuestConfig, devices: Devices): Step {
+export function rootStep({ root, place }: GuestConfig, devices: Devices): Step {
   const calls = [
-    call(mountAt(root, NEW_ROOT, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices)),
+    // A container's root is there already, or the directory for it is not.
+    ...(place === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
+    ...(root.type === 'staged'
+      ? []
+      : [call(mountAt(root, NEW_ROOT, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices))]),
     ...(isReadOnly(root)
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
     // What is mounted on a read-only root must already be there.
-    call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755')),
+    ...(place === 'container'
+      ? leaveContainerRoot()
+      : [call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755'))]),
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
   return { name: 'root', calls };
@@ -50,6 +55,8 @@ function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
   const { target } = entry;
   const directory: PlannedCall = call({ op: 'mkdir', path: target, mode: 0o755 });
   switch (entry.type) {
+    case 'staged':
+      return [directory, move(`${STAGE}/${entry.tag}`, target)];
     case '9p':
     case 'virtiofs':
     case 'image':
@@ -66,7 +73,7 @@ function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
   }
 }
 
-function mountAt(entry: GuestRoot, target: string, cache: string, devices: Devices) {
+function mountAt(entry: Exclude<GuestRoot, GuestStaged>, target: string, cache: string, devices: Devices) {
   const flags = isReadOnly(entry) ? MS_RDONLY : 0;
   switch (entry.type) {
     case '9p':

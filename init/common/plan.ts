@@ -1,5 +1,6 @@
 /** The plan: from what a sandbox is to the operations that make it, in order. Pure, so that it can be tested and printed without a guest. */
 import type { GuestConfig } from './config.js';
+import { containerSystemStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { mountSteps, rootStep } from './mounts.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
@@ -16,15 +17,10 @@ export interface RunInputs {
 /** The steps that make `config`, up to but without the application itself. */
 export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
   return [
-    {
-      name: 'clock',
-      calls: [
-        { operation: { op: 'setClock', ...inputs.now } },
-        { operation: { op: 'addEntropy', data: inputs.entropy } },
-      ],
-    },
+    // A container has the host's kernel, with its clock and its random numbers.
+    ...(config.place === 'container' ? [] : [kernelStep(inputs)]),
     rootStep(config, inputs.devices),
-    { name: 'system', calls: systemCalls() },
+    config.place === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
     ...diskSteps(config, inputs.devices),
     ...mountSteps(config, inputs.devices),
     {
@@ -32,6 +28,10 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],
     },
   ];
+}
+
+function kernelStep({ now, entropy }: RunInputs): Step {
+  return { name: 'clock', calls: [call({ op: 'setClock', ...now }), call({ op: 'addEntropy', data: entropy })] };
 }
 
 function systemCalls(): PlannedCall[] {

@@ -9,7 +9,12 @@ export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
+export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
+export const MS_MOVE = 8192;
+
+/** Where what becomes the root is mounted. */
+export const NEW_ROOT = '/newroot';
 
 export interface PlannedCall {
   readonly operation: Operation;

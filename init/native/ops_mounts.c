@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -125,6 +126,30 @@ static bool is_initramfs(int root)
 	       ((unsigned long)filesystem.f_type == RAMFS_MAGIC || (unsigned long)filesystem.f_type == TMPFS_MAGIC);
 }
 
+/* The initramfs cannot be unmounted, so the new root is moved over it. */
+static int cover_root(struct call *call, const char *path)
+{
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
+		return call_fail(call, errno, "mount(%s, /, MS_MOVE)", path);
+	if (chroot(".") < 0)
+		return call_fail(call, errno, "chroot(%s)", path);
+	return 0;
+}
+
+/*
+ * The root that a container was started with is a mount like any other. It goes away altogether, and so does what is mounted below it:
+ * no application that may call chroot(2) finds its way there.
+ */
+static int replace_root(struct call *call, const char *path)
+{
+	/* The old root comes to lie on the new one, at the place where this process is. */
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return call_fail(call, errno, "pivot_root(%s)", path);
+	if (umount2(".", MNT_DETACH) < 0)
+		return call_fail(call, errno, "umount(the root before %s)", path);
+	return 0;
+}
+
 int op_switch_root(struct call *call)
 {
 	const char *path = read_path(&call->arguments);
@@ -138,11 +163,9 @@ int op_switch_root(struct call *call)
 		return call_fail(call, errno, "open(/)");
 	if (chdir(path) < 0)
 		error = call_fail(call, errno, "chdir(%s)", path);
-	else if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
-		error = call_fail(call, errno, "mount(%s, /, MS_MOVE)", path);
-	else if (chroot(".") < 0)
-		error = call_fail(call, errno, "chroot(%s)", path);
-	else if (chdir("/") < 0)
+	else
+		error = place() == PLACE_CONTAINER ? replace_root(call, path) : cover_root(call, path);
+	if (error == 0 && chdir("/") < 0)
 		error = call_fail(call, errno, "chdir(/)");
 	if (error != 0) {
 		close_fd(&old_root);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
@@ -159,6 +160,10 @@ static int open_console(void)
 	}
 	if (terminal_make_raw(fd) < 0) {
 		log_line("tcsetattr(%s): %s", channel_path, strerror(errno));
+		close_fd(&fd);
+	} else if (ioctl(fd, TIOCEXCL) < 0) {
+		/* An application that is root without capabilities must not open it too. */
+		log_line("ioctl(%s, TIOCEXCL): %s", channel_path, strerror(errno));
 		close_fd(&fd);
 	}
 	return fd;

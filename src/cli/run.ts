@@ -6,7 +6,7 @@ import { configFromOptions } from '../config/options.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
-import type { LaunchOptions } from '../sandbox/launch-options.js';
+import type { LaunchOptions, Prepared } from '../sandbox/launch-options.js';
 import { domainXml } from '../sandbox/machine-options.js';
 import { prepare } from '../sandbox/prepare.js';
 import { Sandbox } from '../sandbox/sandbox.js';
@@ -107,23 +107,29 @@ async function show(args: Arguments, config: SandboxConfig, options: LaunchOptio
     if (args.printXml) {
       process.stdout.write(domainXml(config, prepared, options));
     } else {
-      const { image, connection, acceleration } = prepared;
-      const result = {
-        image: image.directory,
-        kernel: image.kernel,
-        initrd: image.initrd,
-        kernelVersion: image.kernelVersion,
-        reason: image.reason,
-        built: image.fresh,
-        uri: connection.uri,
-        acceleration,
-      };
+      const result = dryRun(prepared);
       process.stdout.write(args.json ? `${JSON.stringify(result, null, 2)}\n` : lines(result));
     }
     return 0;
   } finally {
     await prepared.connection.close();
   }
+}
+
+function dryRun(prepared: Prepared): Readonly<Record<string, string | boolean>> {
+  const { connection } = prepared;
+  if (prepared.place === 'container') return { uri: connection.uri };
+  const { image, acceleration } = prepared;
+  return {
+    image: image.directory,
+    kernel: image.kernel,
+    initrd: image.initrd,
+    kernelVersion: image.kernelVersion,
+    reason: image.reason,
+    built: image.fresh,
+    uri: connection.uri,
+    acceleration,
+  };
 }
 
 function lines(result: Readonly<Record<string, string | boolean>>): string {

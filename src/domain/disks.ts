@@ -1,5 +1,5 @@
 /**
- * Disks of the machine.
+ * Disks of the machine, or of the container.
  *
  * https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
  */
@@ -25,18 +25,39 @@ export function diskElements(disks: readonly DiskDevice[]): Element[] {
     '@device': 'disk',
     driver: { '@name': 'qemu', '@type': format },
     source: { [isBlock ? '@dev' : '@file']: source },
-    target: { '@dev': diskName(index), '@bus': 'virtio' },
+    target: { '@dev': diskName('vd', index), '@bus': 'virtio' },
     iotune,
     readonly: readOnly ? EMPTY : undefined,
     serial,
   }));
 }
 
+/**
+ * The same for a container, for which libvirt makes a block device of every file and hands it in: raw ones by a loop device, others by a network
+ * block device.
+ */
+export function containerDiskElements(disks: readonly DiskDevice[]): Element[] {
+  return disks.map(({ source, isBlock, format, readOnly, iotune }, index) => ({
+    '@type': isBlock ? 'block' : 'file',
+    '@device': 'disk',
+    driver: isBlock ? undefined : { '@name': format === 'raw' ? 'loop' : 'nbd', '@type': format },
+    source: { [isBlock ? '@dev' : '@file']: source },
+    target: { '@dev': diskName('sd', index) },
+    iotune,
+    readonly: readOnly ? EMPTY : undefined,
+  }));
+}
+
+/** Where a container sees each disk, by its serial number. */
+export function containerDevices(disks: readonly DiskDevice[]): Record<string, string> {
+  return Object.fromEntries(disks.map(({ serial }, index) => [serial, `/dev/${diskName('sd', index)}`]));
+}
+
 /** vda to vdz, then vdaa, and so on. */
-export function diskName(index: number): string {
+export function diskName(prefix: 'vd' | 'sd', index: number): string {
   let letters = '';
   for (let rest = index; rest >= 0; rest = Math.floor(rest / 26) - 1) {
     letters = String.fromCharCode('a'.charCodeAt(0) + (rest % 26)) + letters;
   }
-  return `vd${letters}`;
+  return `${prefix}${letters}`;
 }

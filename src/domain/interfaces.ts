@@ -24,8 +24,17 @@ export function machineInterfaces(interfaces: readonly InterfaceOptions[]): Elem
   }));
 }
 
+/** The network that libvirt brings, which leads a container out where a machine has user-mode networking. */
+const DEFAULT_NETWORK = 'default';
+
+/** The `interface` element of a container. */
+export function containerInterface(entry: InterfaceOptions): Element {
+  const source = entry.network.source ?? DEFAULT_NETWORK;
+  return interfaceElement({ ...entry, network: { ...entry.network, source } });
+}
+
 /** What machines and containers have in common. */
-export function interfaceElement({ network, mac, bandwidth }: InterfaceOptions): Element {
+function interfaceElement({ network, mac, bandwidth }: InterfaceOptions): Element {
   const { source, filter } = network;
   return {
     '@type': source === undefined ? 'user' : 'network',

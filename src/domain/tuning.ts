@@ -19,6 +19,16 @@ export function cputune({ cpuShares, cpuPin }: Tuning, vcpus: number): Element |
   };
 }
 
+/** The same for a container, whose processors are pinned by its `vcpu` element: {@link cpusetOf}. */
+export function containerCputune({ cpuShares }: Tuning): Element | undefined {
+  return cpuShares === undefined ? undefined : { shares: cpuShares };
+}
+
+/** The processors that a container may run on; undefined where it may on all. */
+export function cpusetOf({ cpuPin }: Tuning): string | undefined {
+  return cpuPin.length === 0 ? undefined : formatCpuSet(cpuPin);
+}
+
 /** The `iotune` element of the disk with that tag; undefined where it has no limit. Of a limit that is given again the last counts. */
 export function iotune({ diskLimits }: Tuning, tag: string): Element | undefined {
   const limits = diskLimits.filter((limit) => limit.tag === tag);

@@ -7,6 +7,7 @@ const URIS: Readonly<Record<string, ConnectionKind>> = {
   'qemu:///system': 'system',
   'qemu:///session': 'session',
   'qemu:///embed': 'embedded',
+  'lxc:///': 'lxc',
 };
 
 export interface ConnectOptions extends EmbeddedOptions {
@@ -18,7 +19,7 @@ export interface ConnectOptions extends EmbeddedOptions {
 
 /**
  * Opens the way that was asked for. Without a wish: a daemon that answers (system for root, session for others), else the embedded driver.
- * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `embedded-driver-missing`
+ * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `embedded-driver-missing`, `root-needed`
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const wish = options.uri ?? nonEmpty(process.env['LIBVIRT_DEFAULT_URI']);
@@ -52,8 +53,20 @@ export function kindOf(uri: string): ConnectionKind {
 
 async function open(kind: ConnectionKind, options: EmbeddedOptions): Promise<Connection> {
   if (kind === 'embedded') return connectEmbedded(options);
+  if (kind === 'lxc') refuseOrdinaryUser();
   const { connectDaemon } = await import('./daemon.js');
   return connectDaemon(kind);
+}
+
+/** libvirt would let some other users in too, but the consoles of its containers belong to root. */
+function refuseOrdinaryUser(): void {
+  if (process.geteuid?.() === 0) return;
+  throw new SandboxError({
+    stage: 'libvirt',
+    code: 'root-needed',
+    message: 'only root can start containers with lxc:///',
+    remedy: 'run it as root, or leave out -c for a virtual machine, which needs no root',
+  });
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

@@ -5,7 +5,7 @@ import type { SandboxError } from '../errors.js';
 export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'other';
 
 /** The ways to reach a hypervisor. */
-export type ConnectionKind = 'system' | 'session' | 'embedded';
+export type ConnectionKind = 'system' | 'session' | 'embedded' | 'lxc';
 
 /** How a domain came to its end. */
 export interface DomainStop {
@@ -20,8 +20,14 @@ export interface Domain {
   /** Settles when libvirt has nothing left of the domain. Never rejects. */
   readonly stopped: Promise<DomainStop>;
   /**
+   * Paths of the host's ends of its pseudo terminals, by the number of the console; none where the domain's devices are sockets.
+   * @throws {SandboxError} when libvirt cannot tell
+   */
+  consolePaths(): Promise<readonly string[]>;
+  /**
    * Ends it at once and waits until nothing is left of it, the state directory included. Harmless when it has stopped already.
-   * @param politely false when the guest has already synced and unmounted everything, so that QEMU may be killed outright
+   * @param politely false when the guest has already synced and unmounted everything, so that QEMU or the container's processes may be killed
+   *   outright
    * @throws {SandboxError} when libvirt cannot end it
    */
   end(politely: boolean): Promise<void>;

@@ -99,6 +99,10 @@ class EmbeddedDomain implements Domain {
     );
   }
 
+  async consolePaths(): Promise<readonly string[]> {
+    return [];
+  }
+
   async end(politely: boolean): Promise<void> {
     if (!politely) await killQemu(this.#pidFile, this.name);
     await this.#supervisor.finish();

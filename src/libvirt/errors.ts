@@ -31,6 +31,12 @@ const rules: readonly Rule[] = [
     remedy: 'use --accel tcg, or give this user access to /dev/kvm',
   },
   {
+    pattern: /cgroup/i,
+    code: 'cgroups-unusable',
+    remedy:
+      'see that the cgroup controllers cpu, cpuacct, memory, devices and freezer are mounted where libvirtd runs, or use a virtual machine; docs/lxc.md has more',
+  },
+  {
     pattern: /Cannot access|Permission denied/i,
     code: 'file-not-readable',
     remedy: 'make that file readable for the user that QEMU runs as, and the directories above it searchable',
@@ -64,11 +70,15 @@ export function connectError(uri: string, message: string): SandboxError {
     code: 'libvirt-unreachable',
     message: `cannot connect to ${uri}: ${tidy(message)}`,
     remedy:
-      uri === 'qemu:///system'
-        ? 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon'
-        : 'install the libvirt daemon (Debian: libvirt-daemon), or leave out -c to do without a daemon',
+      REMEDIES[uri] ?? 'install the libvirt daemon (Debian: libvirt-daemon), or leave out -c to do without a daemon',
   });
 }
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  'qemu:///system': 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon',
+  'lxc:///':
+    'start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out -c for a virtual machine',
+};
 
 /** One line, without the time stamps and levels of a log. */
 function tidy(message: string): string {

@@ -1,5 +1,5 @@
 /**
- * libvirt.so through FFI: the dozen functions that are used, typed. Calls that wait for a daemon run on a worker thread.
+ * libvirt.so through FFI: the functions that are used, typed. Calls that wait for a daemon run on a worker thread.
  *
  * https://libvirt.org/html/index.html documents each function and the numbers below.
  */
@@ -40,6 +40,10 @@ export interface Library {
   domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null>;
   domainDestroy(domain: Handle): Promise<number>;
   domainFree(domain: Handle): void;
+  /** For a container the process ID of its controller, libvirt_lxc; 4294967295 where it does not run any more. */
+  domainId(domain: Handle): number;
+  /** The XML of a domain as it runs; null where there is none any more. */
+  domainXML(domain: Handle): Promise<string | null>;
   /** Calls back for each lifecycle event of one domain, on the main thread, while the event loop runs. */
   onLifecycle(connection: Handle, domain: Handle, listener: Lifecycle): () => void;
   /** Keeps libvirt's event loop running until the returned function is called; that resolves when no thread is in it any more. */
@@ -97,6 +101,8 @@ function load(): Library {
     createXML: so.func('virDomainCreateXML', 'void *', ['void *', 'str', 'unsigned int']),
     destroy: so.func('virDomainDestroy', 'int', ['void *']),
     free: so.func('virDomainFree', 'int', ['void *']),
+    getID: so.func('virDomainGetID', 'unsigned int', ['void *']),
+    getXML: so.func('virDomainGetXMLDesc', koffi.disposable('str'), ['void *', 'unsigned int']),
     registerDefaultImpl: so.func('virEventRegisterDefaultImpl', 'int', []),
     runDefaultImpl: so.func('virEventRunDefaultImpl', 'int', []),
     addTimeout: so.func('virEventAddTimeout', 'int', ['int', 'void *', 'void *', 'void *']),
@@ -147,6 +153,8 @@ function load(): Library {
     domainCreateXML: (connection, xml, flags) => ask(functions.createXML, connection, xml, flags),
     domainDestroy: (domain) => ask(functions.destroy, domain),
     domainFree: (domain) => void functions.free(domain),
+    domainId: (domain) => Number(functions.getID(domain)),
+    domainXML: (domain) => ask(functions.getXML, domain, 0),
     onLifecycle(connection, domain, listener) {
       const callback = koffi.register((_c: unknown, _d: unknown, event: number, detail: number) => {
         listener(event, detail);

@@ -1,5 +1,5 @@
-/** The guest's serial console: its last lines are kept for the error that may come. */
-import type { Socket } from 'node:net';
+/** The guest's console: its last lines are kept for the error that may come. */
+import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 
 /** How much of the console's end is kept, in characters. */
@@ -19,7 +19,7 @@ export class Console {
     this.#watch = watch;
   }
 
-  attach(socket: Socket): void {
+  attach(socket: Readable): void {
     // A console that breaks says nothing that the channel's end does not.
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {

@@ -6,7 +6,7 @@ import type { ConnectionKind } from '../libvirt/connection.js';
 
 /**
  * @throws {SandboxError} `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
- *   `cgroup-missing`, `cpu-not-there`
+ *   `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
   checkNetworks(config, kind);
@@ -14,6 +14,8 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
+  // A container without a name for its network is in libvirt's own.
+  if (kind === 'lxc') return;
   for (const [index, { source, filter }] of networks.entries()) {
     if (source !== undefined && !mayUseNetworks(kind)) {
       throw refusal(
@@ -40,8 +42,16 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
 }
 
 function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
+  const [limit] = tuning.diskLimits;
+  if (limit !== undefined && kind === 'lxc') {
+    throw refusal(
+      'disk-limit-needs-machine',
+      `--disk-limit ${limit.tag} is for a disk of a container, which libvirt cannot limit`,
+      'use a virtual machine, or leave the limit out',
+    );
+  }
   if (tuning.cpuShares !== undefined) {
-    if (kind !== 'system') {
+    if (kind !== 'system' && kind !== 'lxc') {
       throw refusal(
         'cpu-shares-need-system',
         `--cpu-shares takes control groups, and ${URI[kind]} makes none`,
@@ -79,6 +89,7 @@ const URI: Readonly<Record<ConnectionKind, string>> = {
   system: 'qemu:///system',
   session: 'qemu:///session',
   embedded: 'qemu:///embed',
+  lxc: 'lxc:///',
 };
 
 /** True when a hierarchy with the cpu controller is mounted, of the first kind or the second. */

@@ -1,11 +1,12 @@
 /** From a sandbox to what the common init is told of it. */
 import type { GuestConfig, GuestDisk, GuestMount, GuestRoot, TerminalSize } from '../../init/common/config.js';
 import type { Mount, SandboxConfig } from '../config/types.js';
+import { containerDevices } from '../domain/disks.js';
 import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../storage/superblock.js';
-import { guestNetwork } from './guest-network.js';
+import { CONTAINER_DHCP_CLIENT, guestNetwork } from './guest-network.js';
 import type { Prepared } from './launch-options.js';
 import { mountTag, ROOT_TAG, rootMount, transportOf } from './shares.js';
-import { diskSerial, imageSerial } from './storage.js';
+import { diskSerial, disksOf, imageSerial } from './storage.js';
 
 /** The terminal that the application is to have. */
 export interface Terminal extends TerminalSize {
@@ -20,12 +21,15 @@ export function guestConfig(
 ): GuestConfig {
   const mounts = config.mounts.map((mount, index) => guestMount(config, prepared, mount, index));
   const atRoot = rootMount(config);
+  const container = prepared.connection.kind === 'lxc';
   return {
+    place: container ? 'container' : 'machine',
     hostname: hostnameOf(prepared.name),
-    root: rootOf(atRoot === undefined ? undefined : mounts[atRoot]),
+    root: rootOf(atRoot === undefined ? undefined : mounts[atRoot], container),
     mounts: mounts.filter((_mount, index) => index !== atRoot),
     disks: config.disks.map(({ tag }, index): GuestDisk => ({ tag, serial: diskSerial(index) })),
-    network: guestNetwork(config, prepared.name),
+    network: guestNetwork(config, prepared.name, container ? CONTAINER_DHCP_CLIENT : undefined),
+    devices: container ? containerDevices(disksOf(config, prepared.images)) : undefined,
     identity: config.identity,
     privileged: config.privileged,
     environment: config.environment,
@@ -35,8 +39,8 @@ export function guestConfig(
   };
 }
 
-function rootOf(mount: GuestMount | undefined): GuestRoot {
-  if (mount === undefined) return { type: '9p', tag: ROOT_TAG, readOnly: true };
+function rootOf(mount: GuestMount | undefined, container: boolean): GuestRoot {
+  if (mount === undefined) return { type: container ? 'staged' : '9p', tag: ROOT_TAG, readOnly: true };
   if (mount.type === 'bind') throw new Error('validateConfig() lets no directory inside replace the root');
   return mount;
 }
@@ -50,7 +54,12 @@ function guestMount(
   const { target } = mount;
   switch (mount.type) {
     case 'host-bind':
-      return { type: transportOf(mount, connection.kind), tag: mountTag(index), target, readOnly: mount.readOnly };
+      return {
+        type: connection.kind === 'lxc' ? 'staged' : transportOf(mount, connection.kind),
+        tag: mountTag(index),
+        target,
+        readOnly: mount.readOnly,
+      };
     case 'ram':
       return { type: 'ram', target, bytes: mount.usage };
     case 'guest-bind':

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { GuestNetwork, NameService } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
+import { CONTAINER_NATIVE } from '../domain/container.js';
 import type { InterfaceOptions } from '../domain/interfaces.js';
 import { macOf } from '../domain/mac.js';
 import { bandwidth } from '../domain/tuning.js';
@@ -10,6 +11,8 @@ import { isSystemError } from '../errors.js';
 
 /** Where the boot image has the DHCP client. */
 export const DHCP_CLIENT = '/dhcp';
+/** Where a container sees it. */
+export const CONTAINER_DHCP_CLIENT = `${CONTAINER_NATIVE}/dhcp`;
 
 /** A DHCP server may try for three seconds whether an address is in use; the rest is for a busy machine. */
 const DHCP_SECONDS = 15;

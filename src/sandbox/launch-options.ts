@@ -40,7 +40,10 @@ export interface LaunchOptions extends Observers {
 }
 
 /** All that a start needs and that can be had without starting anything. */
-export interface Prepared {
+export type Prepared = PreparedMachine | PreparedContainer;
+
+export interface PreparedMachine {
+  readonly place: 'machine';
   readonly name: string;
   readonly image: BootImage;
   readonly connection: Connection;
@@ -50,4 +53,15 @@ export interface Prepared {
   readonly profile: Profile;
   /** What the images hold that are to be mounted. */
   readonly images: Images;
+}
+
+/** It runs the host's kernel, so there is nothing to find and nothing to build. */
+export interface PreparedContainer {
+  readonly place: 'container';
+  readonly name: string;
+  readonly connection: Connection;
+  /** As a machine has it. */
+  readonly images: Images;
+  /** `seclabel` elements. */
+  readonly securityLabels: readonly Element[];
 }

@@ -18,7 +18,7 @@ import { copyTimeoutError, goneError, spawnError, stepError, timeoutError } from
 import { guestConfig } from './guest-config.js';
 import { copyInside, copyOnHost, guestIncludes } from './includes.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
-import { Listener } from './listener.js';
+import { type Lines, openLines } from './lines.js';
 import { domainXml } from './machine-options.js';
 import { makeFreshDirectories } from './shares.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
@@ -50,7 +50,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   let state: StateDirectory | undefined;
   let domain: Domain | undefined;
   let starting: Promise<Domain> | undefined;
-  const listeners: Listener[] = [];
+  let lines: Lines | undefined;
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
     // Before there is anything that somebody would have to remove.
@@ -58,14 +58,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     state = claimState(name);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options);
-    const channelListener = await Listener.open(state.channelSocket);
-    listeners.push(channelListener);
-    const consoleListener = await Listener.open(state.consoleSocket);
-    listeners.push(consoleListener);
-    void consoleListener.connection.then((socket) => {
-      mark('qemu.console');
-      console.attach(socket);
-    });
+    lines = await openLines(connection.kind, state, console);
     mark('listening');
 
     options.onProgress?.(`Starting domain ${name}`);
@@ -86,14 +79,12 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     const bounded = <T>(promise: Promise<T>, reached: string): Promise<T> =>
       limit.bound(Promise.race([promise, stopped]), () => timeoutError(console, config.bootTimeout, reached));
 
-    const socket = await bounded(channelListener.connection, 'QEMU being started');
-    const opening = Channel.open(socket);
-    const { channel, ready } = await bounded(opening, 'the machine running, its kernel or init not answering').catch(
-      (error: unknown) => {
-        socket.destroy();
-        throw error;
-      },
-    );
+    const transport = await bounded(lines.channel(domain), lines.awaited);
+    const opening = Channel.open(transport);
+    const { channel, ready } = await bounded(opening, lines.unanswered).catch((error: unknown) => {
+      transport.destroy();
+      throw error;
+    });
     mark('ready', { ...ready });
     options.onReady?.(ready);
     await bounded(start(channel, config, guest, console, options), 'the init answering, its steps not done');
@@ -113,7 +104,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     throw reason;
   } finally {
     limit.clear();
-    for (const listener of listeners) listener.close();
+    lines?.close();
   }
 }
 

@@ -6,6 +6,7 @@ import { diskElements } from '../domain/disks.js';
 import { machineInterfaces } from '../domain/interfaces.js';
 import { machineXml } from '../domain/machine.js';
 import { cputune } from '../domain/tuning.js';
+import { containerDomainXml } from './container-options.js';
 import { interfacesOf } from './guest-network.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { sharesOf } from './shares.js';
@@ -14,6 +15,7 @@ import { disksOf } from './storage.js';
 
 /** The domain as libvirt is given it. */
 export function domainXml(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): string {
+  if (prepared.place === 'container') return containerDomainXml(config, prepared, options);
   const base = join(stateBase(), prepared.name);
   return machineXml({
     name: prepared.name,

@@ -49,6 +49,10 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     labelsFor('qemu');
     mark('image.start');
     const images = await inspectImages(config);
+    if (connection.kind === 'lxc') {
+      tellIgnored(config, options);
+      return { place: 'container', name, connection, images, securityLabels: labelsFor('lxc') };
+    }
     const sets = moduleSets(config, sharesOf(config, connection.kind, ''), images);
     const image = await unlessAborted(findImage(config, sets, profile, options), options.signal, abortError);
     mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
@@ -62,6 +66,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
     return {
+      place: 'machine',
       name,
       image,
       connection,
@@ -74,6 +79,26 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     await connection.close();
     throw error;
   }
+}
+
+/** A script that names a kernel for its machines is to run with containers too; somebody who wonders is told. */
+function tellIgnored(
+  { kernel, acceleration, vcpus }: SandboxConfig,
+  { image, profile, onChoice }: LaunchOptions,
+): void {
+  const ignored = [
+    ...(image === undefined ? [] : ['--image']),
+    ...(profile === undefined ? [] : ['--profile']),
+    ...(kernel.version === undefined ? [] : ['--kernver']),
+    ...(kernel.path === undefined ? [] : ['--kernpath']),
+    ...(kernel.modulesPath === undefined ? [] : ['--kmodpath']),
+    ...(acceleration === 'auto' ? [] : ['--accel']),
+    ...(vcpus === 1 ? [] : ['--vcpus']),
+  ];
+  if (ignored.length === 0) return;
+  onChoice?.(
+    `without effect: ${ignored.join(', ')}, because a container has the kernel and the processors of the host`,
+  );
 }
 
 async function findImage(

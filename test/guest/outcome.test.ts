@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { embedded, system } from '../helpers/connections.js';
+import { embedded, lxc, system } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailureWith, assertRun, runSandbox } from '../helpers/run.js';
@@ -10,17 +10,17 @@ import { assertFailureWith, assertRun, runSandbox } from '../helpers/run.js';
 /** stdout, stderr and the exit status, each on its own way. */
 const SPEAK = ['sh', '-c', 'echo to stdout; echo to stderr >&2; exit 7'];
 
-for (const way of [embedded, system]) {
+for (const way of [embedded, system, lxc]) {
   describe(`${way.uri} as root`, { skip: way.skip, concurrency: 2 }, () => {
     it('hands over stdout, stderr and the exit status, and leaves nothing', async () => {
       const name = uniqueName();
-      const result = await runSandbox(['-c', way.uri, '-n', name, '--', ...SPEAK]);
+      const result = await runSandbox(['-c', way.uri, '-n', name, '--', ...SPEAK], way.options);
       assertRun(result, 7, 'to stdout\n', 'to stderr\n');
       await assertNothingLeft(name, way.where);
     });
 
     it('runs a program that says nothing', async () => {
-      assertRun(await runSandbox(['-c', way.uri, '--', '/bin/true']), 0, '');
+      assertRun(await runSandbox(['-c', way.uri, '--', '/bin/true'], way.options), 0, '');
     });
   });
 }
@@ -59,27 +59,28 @@ describe('an ordinary user', { skip: unlessOrdinaryUser(), concurrency: 2 }, () 
   });
 });
 
-describe('exit status', { skip: embedded.skip, concurrency: 2 }, () => {
-  const run = (...command: string[]) => runSandbox(['-c', embedded.uri, '--', ...command]);
+for (const way of [embedded, lxc])
+  describe(`exit status over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+    const run = (...command: string[]) => runSandbox(['-c', way.uri, '--', ...command], way.options);
 
-  it('255', async () => assertRun(await run('sh', '-c', 'exit 255'), 255, ''));
-  it('137 for death by SIGKILL', async () => assertRun(await run('sh', '-c', 'kill -KILL $$'), 137, ''));
-  it('139 for death by SIGSEGV', async () => assertRun(await run('sh', '-c', 'kill -SEGV $$'), 139, ''));
-  it('143 for death by SIGTERM from inside', async () => assertRun(await run('sh', '-c', 'kill $$'), 143, ''));
+    it('255', async () => assertRun(await run('sh', '-c', 'exit 255'), 255, ''));
+    it('137 for death by SIGKILL', async () => assertRun(await run('sh', '-c', 'kill -KILL $$'), 137, ''));
+    it('139 for death by SIGSEGV', async () => assertRun(await run('sh', '-c', 'kill -SEGV $$'), 139, ''));
+    it('143 for death by SIGTERM from inside', async () => assertRun(await run('sh', '-c', 'kill $$'), 143, ''));
 
-  it('127 for a command that is not there', async () => {
-    assertFailureWith(127, await run('/no/such/command'), /\/no\/such\/command: not found inside the sandbox/);
+    it('127 for a command that is not there', async () => {
+      assertFailureWith(127, await run('/no/such/command'), /\/no\/such\/command: not found inside the sandbox/);
+    });
+
+    it('127 for a name that is not in PATH', async () => {
+      assertFailureWith(127, await run('no-such-command-anywhere'), /no-such-command-anywhere: not found/);
+    });
+
+    it('126 for a file that is not executable', async () => {
+      assertFailureWith(126, await run('/etc/passwd'), /\/etc\/passwd: cannot be started: .*Permission denied/);
+    });
+
+    it('126 for a directory', async () => {
+      assertFailureWith(126, await run('/etc'), /\/etc: cannot be started/);
+    });
   });
-
-  it('127 for a name that is not in PATH', async () => {
-    assertFailureWith(127, await run('no-such-command-anywhere'), /no-such-command-anywhere: not found/);
-  });
-
-  it('126 for a file that is not executable', async () => {
-    assertFailureWith(126, await run('/etc/passwd'), /\/etc\/passwd: cannot be started: .*Permission denied/);
-  });
-
-  it('126 for a directory', async () => {
-    assertFailureWith(126, await run('/etc'), /\/etc: cannot be started/);
-  });
-});

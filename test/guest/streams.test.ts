@@ -8,7 +8,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { embedded, system } from '../helpers/connections.js';
+import { embedded, lxc, system } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertRun, environment, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -24,11 +24,11 @@ function sha256(data: Buffer): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-for (const way of [embedded, system]) {
+for (const way of [embedded, system, lxc]) {
   describe(`streams over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
     it('carries 10 MiB from stdin to stdout unchanged', async () => {
       const data = noise(10 * MIB);
-      const result = await runSandbox(['-c', way.uri, '--', 'cat'], { input: data });
+      const result = await runSandbox(['-c', way.uri, '--', 'cat'], { ...way.options, input: data });
       assert.equal(result.code, 0, result.stderr);
       assert.equal(result.stdout.length, data.length);
       assert.equal(sha256(result.stdout), sha256(data));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { embedded, system } from '../helpers/connections.js';
+import { embedded, lxc, system, type Way } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { AtTerminal } from '../helpers/pty.js';
 
@@ -17,9 +17,13 @@ const CTRL_RIGHT_BRACKET = '\x1d';
 const SHELL = ['sh', '-i'];
 const PROMPT = /READY> $/;
 
-async function openShell(t: TestContext, uri: string, ...options: string[]) {
+async function openShell(t: TestContext, way: Way, ...options: string[]) {
   const name = uniqueName();
-  const terminal = new AtTerminal(['-c', uri, '-n', name, '-e', 'PS1=READY> ', ...options, '--', ...SHELL], SIZE);
+  const terminal = new AtTerminal(
+    ['-c', way.uri, '-n', name, '-e', 'PS1=READY> ', ...options, '--', ...SHELL],
+    SIZE,
+    way.options,
+  );
   t.after(() => terminal.close());
   const settings = terminal.settings();
   await terminal.until(PROMPT);
@@ -32,10 +36,10 @@ async function openShell(t: TestContext, uri: string, ...options: string[]) {
   return { name, terminal, settings, ask };
 }
 
-for (const way of [embedded, system]) {
+for (const way of [embedded, system, lxc]) {
   describe(`a shell at a terminal over ${way.uri}`, { skip: way.skip }, () => {
     it('has a controlling terminal of the right size that follows, and keys that signal', async (t) => {
-      const { name, terminal, settings, ask } = await openShell(t, way.uri);
+      const { name, terminal, settings, ask } = await openShell(t, way);
       assert.notEqual(terminal.settings(), settings, 'the local terminal is raw');
 
       assert.match(await ask('tty'), /^\/dev\/pts\/\d+$/);
@@ -91,13 +95,13 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
   });
 
   it('gives the exit status of the shell', async (t) => {
-    const { terminal } = await openShell(t, embedded.uri);
+    const { terminal } = await openShell(t, embedded);
     terminal.type('exit 42\n');
     assert.deepEqual(await terminal.exited(), { code: 42, signal: null });
   });
 
   it('leaves at Ctrl+], whatever runs, with the terminal as it was', async (t) => {
-    const { name, terminal, settings } = await openShell(t, embedded.uri);
+    const { name, terminal, settings } = await openShell(t, embedded);
     terminal.type('sleep 1000\n');
     await sleep(1000);
     terminal.type(CTRL_RIGHT_BRACKET);
@@ -115,7 +119,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
   });
 
   it('carries keys that are no text', async (t) => {
-    const { terminal, ask } = await openShell(t, embedded.uri);
+    const { terminal, ask } = await openShell(t, embedded);
     terminal.type('stty raw -echo; echo G""O; head -c 6 | od -An -tx1; stty sane\n');
     await terminal.until(/GO/);
     terminal.type('\x00\x03\x1c\xff\x7f');
@@ -126,7 +130,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
 
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
     it(`has its settings back when ${signal} ends the launcher`, async (t) => {
-      const { name, terminal, settings } = await openShell(t, embedded.uri);
+      const { name, terminal, settings } = await openShell(t, embedded);
       assert.notEqual(terminal.settings(), settings);
       terminal.child.kill(signal);
       const { code, signal: by } = await terminal.exited();

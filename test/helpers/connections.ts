@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { domainsOf, type WhereLeft } from './leftovers.js';
+import type { RunOptions } from './run.js';
 
 /** A way that root takes. */
 export interface Way {
@@ -9,17 +10,37 @@ export interface Way {
   /** Why it cannot be taken here, or false. */
   readonly skip: string | false;
   readonly where: WhereLeft;
+  /** How the program is run for it. */
+  readonly options: Pick<RunOptions, 'through'>;
 }
 
 /** libvirt's driver without a daemon. */
-export const embedded: Way = { uri: 'qemu:///embed', skip: unlessRootUser(), where: {} };
+export const embedded: Way = { uri: 'qemu:///embed', skip: unlessRootUser(), where: {}, options: {} };
 
 /** root's libvirtd. */
 export const system: Way = {
   uri: 'qemu:///system',
   skip: unlessRootUser() || unlessSystem(),
   where: { domains: () => domainsOf('qemu:///system') },
+  options: {},
 };
+
+/** Enters the namespace of the libvirtd that scripts/test.mjs has started for containers. */
+const enterLxc = ['nsenter', '--mount', '--target', process.env['VIRT_SANDBOX_TEST_LXC'] ?? '', '--'];
+
+/** Containers. */
+export const lxc: Way = {
+  uri: 'lxc:///',
+  skip: unlessRootUser() || unlessLxc(),
+  where: { domains: () => domainsOf('lxc:///', enterLxc) },
+  options: { through: enterLxc },
+};
+
+/** Runs a command where the libvirtd for containers is. */
+export function besideLxc(...command: readonly string[]): string {
+  const [program = '', ...args] = [...enterLxc, ...command];
+  return execFileSync(program, args, { encoding: 'utf8' });
+}
 
 function unlessRootUser(): string | false {
   return process.geteuid?.() === 0 ? false : 'needs root';
@@ -35,4 +56,9 @@ function unlessSystem(): string | false {
   } catch {
     return 'no libvirtd answers at qemu:///system (scripts/test.mjs starts one)';
   }
+}
+
+function unlessLxc(): string | false {
+  const told = process.env['VIRT_SANDBOX_TEST_LXC'] ?? 'scripts/test.mjs starts the libvirtd for it';
+  return /^\d+$/.test(told) ? false : told;
 }

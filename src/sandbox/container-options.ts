@@ -1,0 +1,81 @@
+/** From a sandbox to its container. */
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { STAGE } from '../../init/common/container.js';
+import { NEW_ROOT } from '../../init/common/step.js';
+import type { SandboxConfig } from '../config/types.js';
+import { type Bind, CONTAINER_NATIVE, containerXml } from '../domain/container.js';
+import { containerDiskElements } from '../domain/disks.js';
+import { containerInterface } from '../domain/interfaces.js';
+import type { Share } from '../domain/shares.js';
+import { containerCputune, cpusetOf } from '../domain/tuning.js';
+import { hostProgram } from '../programs.js';
+import { interfacesOf } from './guest-network.js';
+import { mountsBelow } from './host-mounts.js';
+import type { LaunchOptions, PreparedContainer } from './launch-options.js';
+import { mountTag, ROOT_TAG, rootMount, sharesOf } from './shares.js';
+import { stateBase } from './state.js';
+import { disksOf } from './storage.js';
+
+/** Its consoles: the first is for what the init has to say, the second is the channel. */
+export const LOG_CONSOLE = 0;
+export const CHANNEL_CONSOLE = 1;
+
+/** The domain as libvirt is given it. */
+export function containerDomainXml(
+  config: SandboxConfig,
+  { name, images, securityLabels }: PreparedContainer,
+  options: LaunchOptions,
+): string {
+  const state = join(stateBase(), name);
+  return containerXml({
+    name,
+    uuid: config.uuid,
+    memory: config.memory,
+    root: containerRoot(state),
+    binds: [
+      // Not a copy: the state directory may be where nothing can be executed, as /run often is.
+      { directory: dirname(hostProgram('init')), target: CONTAINER_NATIVE, readOnly: true },
+      ...sharesOf(config, 'lxc', state).flatMap((share) => bindsOf(share, rootTag(config))),
+    ],
+    disks: containerDiskElements(disksOf(config, images)),
+    interfaces: interfacesOf(config, name).map(containerInterface),
+    securityLabels,
+    cputune: containerCputune(config.tuning),
+    cpuset: cpusetOf(config.tuning),
+    init: [
+      join(CONTAINER_NATIVE, 'init'),
+      `--console=/dev/tty${CHANNEL_CONSOLE + 1}`,
+      ...(options.debugInit ? ['--debug'] : []),
+    ],
+    consoles: 2,
+  });
+}
+
+/** Which of the shares is the root. */
+function rootTag(config: SandboxConfig): string {
+  const mount = rootMount(config);
+  return mount === undefined ? ROOT_TAG : mountTag(mount);
+}
+
+/** Makes the directory that libvirt starts the container in. */
+export function makeContainerRoot(stateDirectory: string): void {
+  mkdirSync(containerRoot(stateDirectory), { mode: 0o755 });
+}
+
+function containerRoot(stateDirectory: string): string {
+  return join(stateDirectory, 'root');
+}
+
+/** Directories of a root that the common init mounts something on, so that what the host has there is not seen. */
+const HIDDEN = ['dev', 'proc', 'sys', 'tmp', 'run'];
+
+/** A bind of libvirt's shows nothing of what is mounted below the directory, so each of those is a bind of its own. */
+function bindsOf({ tag, directory, readOnly }: Share, root: string): Bind[] {
+  const target = tag === root ? NEW_ROOT : `${STAGE}/${tag}`;
+  const hidden = tag === root ? HIDDEN : [];
+  // A fresh directory is not there before the start, and has no mounts.
+  const below = existsSync(directory) ? mountsBelow(realpathSync(directory)) : [];
+  const shown = below.filter((path) => !hidden.includes(path.split('/')[0] ?? ''));
+  return ['', ...shown].map((path) => ({ directory: join(directory, path), target: join(target, path), readOnly }));
+}

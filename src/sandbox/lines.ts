@@ -1,0 +1,83 @@
+/** The two lines to a guest, its channel and its console: sockets that QEMU connects to, or pseudo terminals that libvirt has made. */
+import { constants, openSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import { messageOf, SandboxError } from '../errors.js';
+import type { ConnectionKind, Domain } from '../libvirt/connection.js';
+import { mark } from '../marks.js';
+import type { Console } from './console.js';
+import { CHANNEL_CONSOLE, LOG_CONSOLE, makeContainerRoot } from './container-options.js';
+import { Listener } from './listener.js';
+import type { StateDirectory } from './state.js';
+
+/** Made before the domain is started, so that nothing the guest says is missed. */
+export interface Lines {
+  /** What is waited for while the channel is not there, for an error. */
+  readonly awaited: string;
+  /** The same while nobody answers on it. */
+  readonly unanswered: string;
+  /** The guest's end of the channel, when it is there; the console is read from then on, or earlier. */
+  channel(domain: Domain): Promise<Duplex>;
+  /** Lets go of what nobody has connected to. */
+  close(): void;
+}
+
+export async function openLines(kind: ConnectionKind, state: StateDirectory, console: Console): Promise<Lines> {
+  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console);
+}
+
+async function socketLines(state: StateDirectory, console: Console): Promise<Lines> {
+  const channel = await Listener.open(state.channelSocket);
+  try {
+    const log = await Listener.open(state.consoleSocket);
+    void log.connection.then((socket) => {
+      mark('qemu.console');
+      console.attach(socket);
+    });
+    return {
+      awaited: 'QEMU being started',
+      unanswered: 'the machine running, its kernel or init not answering',
+      channel: () => channel.connection,
+      close: () => {
+        channel.close();
+        log.close();
+      },
+    };
+  } catch (error) {
+    channel.close();
+    throw error;
+  }
+}
+
+function terminalLines(state: StateDirectory, console: Console): Lines {
+  makeContainerRoot(state.path);
+  return {
+    awaited: 'the container being started',
+    unanswered: 'the container running, its init not answering',
+    async channel(domain) {
+      const paths = await domain.consolePaths();
+      console.attach(openTerminal(paths[LOG_CONSOLE]));
+      return openTerminal(paths[CHANNEL_CONSOLE]);
+    },
+    close: () => {},
+  };
+}
+
+/**
+ * The host's end of a container's console. libvirt has made it raw, and hands bytes on at the pace of whoever reads them.
+ * @throws {SandboxError} `console-unusable`
+ */
+function openTerminal(path: string | undefined): Duplex {
+  try {
+    if (path === undefined) throw new Error('libvirt has made none');
+    return new ReadStream(openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK));
+  } catch (error) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'console-unusable',
+      message: `the console ${path ?? ''} of the container cannot be opened: ${messageOf(error)}`,
+      remedy: 'see that /dev/pts here is the one that libvirtd has',
+      cause: error,
+    });
+  }
+}
