@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,13 +129,37 @@ static void flush_block_devices(void)
 	(void)closedir(directory);
 }
 
+/* A container has no kernel of its own to ask; its disks are those that have a node in /dev. Writes out each; false where there is none. */
+static bool sync_disks(bool write_out)
+{
+	DIR *directory = opendir("/dev");
+	const struct dirent *entry;
+	struct stat status;
+	bool found = false;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		int fd;
+
+		if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISBLK(status.st_mode))
+			continue;
+		found = true;
+		fd = write_out ? openat(dirfd(directory), entry->d_name, O_RDONLY | O_CLOEXEC) : -1;
+		if (fd >= 0 && fsync(fd) < 0)
+			log_line("fsync(/dev/%s): %s", entry->d_name, strerror(errno));
+		close_fd(&fd);
+	}
+	if (directory != NULL)
+		(void)closedir(directory);
+	return found;
+}
+
 static bool anything_to_lose(size_t count, bool container)
 {
 	while (count-- > 0) {
 		if (mount_holds_data(&mounts[count]))
 			return true;
 	}
-	return !container && has_block_devices();
+	return container ? sync_disks(false) : has_block_devices();
 }
 
 static void unmount_all(size_t count, bool container)
@@ -146,6 +171,8 @@ static void unmount_all(size_t count, bool container)
 		if (mount_holds_data(&mounts[count]))
 			unmount(&mounts[count], container);
 	}
+	if (container)
+		(void)sync_disks(true);
 	if (!container)
 		flush_block_devices();
 }
