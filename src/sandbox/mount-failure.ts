@@ -56,8 +56,17 @@ function above(target: string): string {
   return parent === '' ? '/mnt' : parent;
 }
 
+const CALLED: Readonly<Record<GuestMount['type'], string>> = {
+  '9p': 'directory',
+  virtiofs: 'directory',
+  staged: 'directory',
+  image: 'image',
+  ram: 'memory',
+  bind: 'bind',
+};
+
 function contentsFailure(mount: GuestMount, error: StepError): MountFailure {
-  const what = { '9p': 'directory', virtiofs: 'directory', image: 'image', ram: 'memory', bind: 'bind' }[mount.type];
+  const what = CALLED[mount.type];
   return {
     code: 'mount-failed',
     message: `the mount on ${mount.target} (${mount.type === 'image' ? `an ${mount.filesystem} image` : what}) failed: ${error.message}`,
