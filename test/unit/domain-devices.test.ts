@@ -49,7 +49,7 @@ test('there is room for so many devices, and an error for one more', () => {
 });
 
 test('names of disks go on behind z', () => {
-  const names = [0, 25, 26, 51, 52, 701, 702].map(diskName);
+  const names = [0, 25, 26, 51, 52, 701, 702].map((index) => diskName('vd', index));
   assert.deepEqual(names, ['vda', 'vdz', 'vdaa', 'vdaz', 'vdba', 'vdzz', 'vdaaa']);
 });
 
