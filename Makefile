@@ -77,7 +77,7 @@ install: build
 	cp -R dist/*.cjs dist/*.js dist/help.txt dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
 	cp dist/native/init dist/native/dhcp dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
 	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
-	for program in virt-sandbox virt-sandbox-bake; do ln -sfn ../lib/virt-sandbox/bin/$$program '$(DESTDIR)$(PREFIX)/bin/'$$program; done
+	for program in virt-sandbox virt-sandbox-bake virt-sandbox-bench; do ln -sfn "../lib/virt-sandbox/bin/$$program" '$(DESTDIR)$(PREFIX)/bin/'"$$program"; done
 
 clean:
 	rm -rf build dist node_modules/.installed

@@ -16,18 +16,19 @@ const common = {
   platform: 'node',
   target: 'node20',
   // Native addons, and what is loaded on rare occasions only, stay packages.
-  external: ['koffi', 'lzma-native', 'execa', 'cpio-stream'],
+  external: ['koffi', 'lzma-native', 'execa', 'cpio-stream', '@observablehq/plot', 'linkedom'],
   minify: true,
   legalComments: 'none',
   logLevel: 'warning',
 };
 
-// The program is CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
+// The programs are CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
 await build({
   ...common,
   entryPoints: {
     'virt-sandbox': 'src/cli/virt-sandbox.ts',
     'virt-sandbox-bake': 'src/cli/virt-sandbox-bake.ts',
+    'virt-sandbox-bench': 'src/cli/virt-sandbox-bench.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',

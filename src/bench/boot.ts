@@ -1,15 +1,13 @@
 /** A whole `virt-sandbox -- /bin/true` against the floor: a bare QEMU whose guest does nothing but end. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packCpio } from '../image/cpio.js';
-import { findInPath } from '../programs.js';
 import type { Context } from './context.js';
+import { powerOffProgram } from './power-off.js';
 import { bareMachine, splitCommandLine } from './qemu-argv.js';
 import { forInformation, quantity, type Row, timesAsLong } from './row.js';
 import { interleave } from './run.js';
-
-const POWER_OFF = '#include <sys/reboot.h>\nint main(void) { return reboot(RB_POWER_OFF); }\n';
 
 export async function bootRows(context: Context): Promise<Row[]> {
   const { program } = context;
@@ -35,9 +33,12 @@ export async function bootRows(context: Context): Promise<Row[]> {
 }
 
 /** The very machine that libvirt would start, but started by hand, with an init that powers off. */
-async function floor({ program, image, scratch }: Context): Promise<[string, ...string[]]> {
+export async function floor(
+  { program, image, scratch }: Pick<Context, 'program' | 'image' | 'scratch'>,
+  options: readonly string[] = [],
+): Promise<[string, ...string[]]> {
   const xml = join(scratch, 'domain.xml');
-  writeFileSync(xml, execFileSync(program, ['--print-xml', '--', '/bin/true']));
+  writeFileSync(xml, execFileSync(program, ['--print-xml', ...options, '--', '/bin/true']));
   const line = execFileSync('virsh', ['-q', '-c', image.uri, 'domxml-to-native', 'qemu-argv', xml], {
     encoding: 'utf8',
   });
@@ -45,12 +46,8 @@ async function floor({ program, image, scratch }: Context): Promise<[string, ...
 }
 
 async function powerOffInitrd(scratch: string): Promise<string> {
-  const source = join(scratch, 'power-off.c');
-  const init = join(scratch, 'power-off');
   const initrd = join(scratch, 'power-off.cpio');
-  writeFileSync(source, POWER_OFF);
-  execFileSync(findInPath('musl-gcc') ?? 'cc', ['-static', '-Os', '-s', '-o', init, source]);
-  const archive = await packCpio([{ type: 'file', name: 'init', mode: 0o755, content: readFileSync(init) }]);
+  const archive = await packCpio([{ type: 'file', name: 'init', mode: 0o755, content: powerOffProgram() }]);
   writeFileSync(initrd, archive);
   return initrd;
 }

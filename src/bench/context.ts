@@ -33,8 +33,11 @@ export function programPath(): string {
 }
 
 /** Builds the image where it is not in the store. */
-export function imageFacts(program: string): ImageFacts {
-  const text = execFileSync(program, ['--dry-run', '--json', '--', '/bin/true'], { encoding: 'utf8' });
+export function imageFacts(program: string, options: readonly string[] = []): ImageFacts {
+  const text = execFileSync(program, ['--dry-run', '--json', ...options, '--', '/bin/true'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   return JSON.parse(text) as ImageFacts;
 }
 

@@ -24,10 +24,10 @@ export function machineFacts({ image, virtme }: Context): MachineFacts {
     processors: availableParallelism(),
     acceleration: image.acceleration,
     kernel: image.kernelVersion,
-    qemu: version(findInPath('qemu-system-x86_64')),
-    libvirt: version(findInPath('virsh')),
+    qemu: programVersion(findInPath('qemu-system-x86_64')),
+    libvirt: programVersion(findInPath('virsh')),
     node: process.versions.node,
-    virtme: 'missing' in virtme ? 'none' : version(virtme.program),
+    virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program),
     load: loadavg()[0] ?? 0,
   };
 }
@@ -40,7 +40,7 @@ export function machineText(facts: MachineFacts): string {
   );
 }
 
-function version(program: string | undefined): string {
+export function programVersion(program: string | undefined): string {
   if (program === undefined) return 'none';
   const said = execFileSync(program, ['--version'], { encoding: 'utf8' });
   return /\d+\.\d+(\.\d+)?/.exec(said)?.[0] ?? 'unknown';

@@ -1,0 +1,205 @@
+/** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
+import { readdirSync } from 'node:fs';
+import { defaultSetsDirectory } from '../kmods/sets.js';
+import type { Profile } from '../profile/types.js';
+import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
+import { Interrupted } from './process.js';
+import { type Comparison, comparison, makeResult, type Result, type VariantResult, variantResult } from './result.js';
+import { takeSample } from './sample.js';
+import { amount, measureInTurns, type Series } from './series.js';
+import type { Session } from './session.js';
+import { median } from './statistics.js';
+import { percent, table } from './text.js';
+import type { KernelLog } from './timeline/kernel-log.js';
+import { parseKernelLog } from './timeline/kernel-log.js';
+import type { SandboxVariant } from './variant.js';
+
+/** One thing that is changed, and what comes of it. */
+export interface Change {
+  /** As `without cryptomgr.notests`. */
+  readonly label: string;
+  readonly apply: (profile: Profile) => Profile;
+}
+
+/** Runs of what everything is compared with: they say how exact a boot that counts instructions is. */
+const BASE_RUNS = 3;
+/** At least so inexact is taken to be what counts instructions, as a share. */
+const LEAST_ERROR = 0.0002;
+/** A kernel that came up in seconds so far does not come up at all after that. */
+const BOOT_TIMEOUT = ['--boot-timeout', '30'];
+
+export interface AblationOptions {
+  readonly runs: number;
+  /** Only changes whose label this matches. */
+  readonly only?: RegExp | undefined;
+}
+
+export async function ablate(session: Session, base: SandboxVariant, options: AblationOptions): Promise<Result> {
+  const { only } = options;
+  const changes = changesOf(base.profile).filter(({ label }) => only?.test(label) ?? true);
+  session.say(`${changes.length} changes to measure`);
+  return measureChanges(session, base, changes, options.runs, 'ablate');
+}
+
+/** Measures each change by itself. */
+export async function measureChanges(
+  session: Session,
+  base: SandboxVariant,
+  changes: readonly Change[],
+  runs: number,
+  kind: 'ablate' | 'tune',
+): Promise<Result> {
+  const changed = changes.map(({ label, apply }): SandboxVariant => {
+    return { ...base, label, options: [...BOOT_TIMEOUT, ...base.options], profile: apply(base.profile) };
+  });
+  const counts = session.unit === 'instructions';
+  const series: Series[] = [];
+  let interrupted = false;
+  const rounds = counts
+    ? [
+        { variants: [base], runs: BASE_RUNS, warmUp: 0 },
+        ...changed.map((one) => ({ variants: [one], runs, warmUp: 0 })),
+      ]
+    : [{ variants: [base, ...changed], runs: Math.max(BASE_RUNS, runs), warmUp: 1 }];
+  for (const round of rounds) {
+    const measured = await measureInTurns(round.variants, { ...session, ...round });
+    series.push(...measured.series.filter(({ samples, failure }) => samples.length > 0 || failure !== undefined));
+    interrupted ||= measured.interrupted;
+    if (interrupted) break;
+  }
+  const results = series.map((one) => variantResult(one));
+  const [first, ...others] = results;
+  const compared = first?.summary
+    ? others
+        .filter(({ values }) => values.length > 0)
+        .map((one) => (counts ? exact(one, first) : comparison(one, first)))
+    : [];
+  return makeResult(kind, session, { interrupted }, results, compared);
+}
+
+/** Of values that differ by next to nothing no sample says more than the values themselves. */
+export function exact(one: VariantResult, against: VariantResult): Comparison {
+  const center = median(against.values);
+  const error = Math.max(LEAST_ERROR, (Math.max(...against.values) - Math.min(...against.values)) / center);
+  const ratio = median(one.values) / center;
+  const [low, high] = [ratio - error, ratio + error];
+  const verdict = high < 1 ? 'faster' : low > 1 ? 'slower' : 'undecided';
+  return { label: one.label, against: against.label, ratio, low, high, verdict };
+}
+
+/** Everything that a profile may have or lack. */
+export function changesOf(profile: Profile): Change[] {
+  const { kernelArguments, initcallBlacklist, machine, moduleSets = [] } = profile;
+  const removed = [
+    ...kernelArguments.map(({ argument }) => ({
+      label: `without ${argument}`,
+      apply: (one: Profile) => ({
+        ...one,
+        kernelArguments: one.kernelArguments.filter((other) => other.argument !== argument),
+      }),
+    })),
+    ...initcallBlacklist.map(({ initcall }) => ({
+      label: `without skipping ${initcall}`,
+      apply: (one: Profile) => ({
+        ...one,
+        initcallBlacklist: one.initcallBlacklist.filter((other) => other.initcall !== initcall),
+      }),
+    })),
+  ];
+  const here = new Set([
+    ...kernelArguments.map(({ argument }) => argument),
+    ...initcallBlacklist.map(({ initcall }) => initcall),
+  ]);
+  const added = CANDIDATES.filter(({ name }) => !here.has(name)).map(adding);
+  const other = <T extends string>(now: T, one: T, two: T) => (now === one ? two : one);
+  const machines = [
+    { firmware: other(machine.firmware, 'qboot', 'libvirt') },
+    { bus: other(machine.bus, 'root', 'ports') },
+    { legacy: other(machine.legacy, 'absent', 'present') },
+  ].map((change) => ({
+    label: `machine with ${Object.entries(change).map(([name, value]) => `${name} ${value}`)[0]}`,
+    apply: (one: Profile): Profile => ({ ...one, machine: { ...one.machine, ...change } }),
+  }));
+  const sets = setNames()
+    .filter((name) => !moduleSets.includes(name))
+    .map((name) => ({
+      label: `with the modules of ${name}`,
+      apply: (one: Profile): Profile => ({ ...one, moduleSets: [...(one.moduleSets ?? []), name] }),
+    }));
+  return [...removed, ...added, ...machines, ...sets];
+}
+
+/** A candidate as a change; what it is worth is written down later. */
+export function adding({ kind, name, why, risk }: Candidate): Change {
+  const reason = { why, worth: 'not measured', risk };
+  return kind === 'argument'
+    ? {
+        label: `with ${name}`,
+        apply: (one) => ({ ...one, kernelArguments: [...one.kernelArguments, { argument: name, ...reason }] }),
+      }
+    : {
+        label: `skipping ${name}`,
+        apply: (one) => ({ ...one, initcallBlacklist: [...one.initcallBlacklist, { initcall: name, ...reason }] }),
+      };
+}
+
+/** Initcalls that take at least so long, in microseconds of the guest's clock, and that nothing is known to need. */
+export async function measuredInitcalls(session: Session, base: SandboxVariant, least: number): Promise<Candidate[]> {
+  try {
+    const { log } = await takeSample(base, { ...session, inDetail: true });
+    return log === undefined ? [] : longInitcalls(parseKernelLog(log), least);
+  } catch (error) {
+    if (error instanceof Interrupted) return [];
+    throw error;
+  }
+}
+
+function longInitcalls({ initcalls }: KernelLog, least: number): Candidate[] {
+  const known = new Set(CANDIDATES.map(({ name }) => name));
+  return initcalls
+    .filter(
+      ({ name, module, microseconds }) =>
+        module === undefined &&
+        !name.startsWith('probe of') &&
+        microseconds >= least &&
+        !known.has(name) &&
+        mayBeSkipped(name),
+    )
+    .map(({ name }) => ({
+      kind: 'initcall' as const,
+      name,
+      why: 'took long when it was measured',
+      risk: 'not known: it was found by measuring alone; see that what you need still works',
+    }));
+}
+
+export function ablationText(result: Result): string {
+  const { variants, comparisons, unit } = result;
+  const [base] = variants;
+  if (!base?.summary) return 'Nothing was measured.\n';
+  const whole = base.summary.median;
+  const rows = [...comparisons]
+    .sort((a, b) => a.ratio - b.ratio)
+    .map(({ label, ratio, low, high, verdict }) => [
+      label,
+      `${ratio < 1 ? '−' : '+'}${amount(Math.abs(ratio - 1) * whole, unit)}`,
+      percent(ratio - 1),
+      `${percent(low - 1)} … ${percent(high - 1)}`,
+      verdict === 'undecided' ? 'no difference seen' : '',
+    ]);
+  const failed = variants.filter(({ failure }) => failure !== undefined);
+  return [
+    `${base.label} (${base.profile}): ${amount(whole, unit)}${result.interrupted ? '; interrupted, so not everything was measured' : ''}`,
+    '',
+    ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
+    ...failed.map(({ label, failure }) => `${label}: does not boot: ${failure?.split('\n')[0]}`),
+    '',
+  ].join('\n');
+}
+
+function setNames(): string[] {
+  return readdirSync(defaultSetsDirectory())
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => file.slice(0, -'.json'.length))
+    .sort();
+}

@@ -1,0 +1,105 @@
+/** docs/boot-time.md, out of results that were kept. */
+import { ablationText } from './ablate.js';
+import { hostText } from './host.js';
+import { peersText } from './peers.js';
+import { terminalWaterfall } from './pictures/terminal.js';
+import type { Result, VariantResult } from './result.js';
+import { amount } from './series.js';
+import { comparisonText, percent } from './text.js';
+import { length, rest } from './timeline/span.js';
+import type { Timeline } from './timeline/timeline.js';
+
+const INTRODUCTION = `# Where the time of a boot goes
+
+Everything below was measured, and this page written, by \`virt-sandbox-bench\`; [bench.md](bench.md) says how, and how to do it again. Ratios
+travel from machine to machine, absolute times do not. Instructions are those of the guest up to the start of the application, counted by QEMU:
+they are the same from run to run, whatever else the machine does, but an instruction that reaches into a device, or touches memory for the first
+time, takes longer than one that adds two numbers. So they rank what is worth something, and the clock has the last word.
+`;
+
+export function bootTimeDocument(results: readonly Result[]): string {
+  return [INTRODUCTION, ...results.map(section), limits(results)].join('\n');
+}
+
+function section(result: Result): string {
+  switch (result.kind) {
+    case 'run':
+      return [heading('A run', result), figures(result), ...result.variants.flatMap(stages)].join('\n');
+    case 'compare':
+      return [heading('Compared', result), figures(result)].join('\n');
+    case 'ablate':
+    case 'tune':
+      return [
+        heading(`What each thing is worth, from the profile ${result.variants[0]?.profile ?? ''}`, result),
+        'Each is changed by itself. Less than nothing is a saving; worths do not add up exactly, since one thing may do another’s work.\n',
+        fenced(ablationText(result)),
+      ].join('\n');
+    case 'peers':
+      return [heading('Beside others', result), fenced(peersText(result))].join('\n');
+  }
+}
+
+function heading(text: string, { host, date, version }: Result): string {
+  return `## ${text}\n\nvirt-sandbox ${version}, ${date.slice(0, 10)}; ${hostText(host)}.\n`;
+}
+
+function figures({ variants, comparisons, unit }: Result): string {
+  const rows = variants.map(({ label, summary, failure }) =>
+    summary === null
+      ? [label, failure?.split('\n')[0] ?? '', '', '', '']
+      : [
+          label,
+          amount(summary.median, unit),
+          `${amount(summary.low, unit)} – ${amount(summary.high, unit)}`,
+          amount(summary.min, unit),
+          String(summary.runs),
+        ],
+  );
+  const compared = comparisons.map((one) => `- ${comparisonText(one)}`);
+  return `${markdown(['', 'median', '95 % of it', 'least', 'runs'], rows)}\n${compared.join('\n')}\n`;
+}
+
+function stages({ label, timeline }: VariantResult): string[] {
+  if (timeline === undefined) return [];
+  const rows = timeline.stages.map((stage) => [
+    stage.name,
+    stage.where,
+    `${(length(stage) / 1000).toFixed(1)} ms`,
+    percent(length(stage) / timeline.wall),
+    rest(stage) > 0 ? `${(rest(stage) / 1000).toFixed(1)} ms` : '',
+  ]);
+  return [
+    `### ${label}: one run in detail\n`,
+    markdown(['stage', 'where', 'took', 'of the run', 'in none of its parts'], rows),
+    fenced(terminalWaterfall(timeline, 110, 2000)),
+  ];
+}
+
+function limits(results: readonly Result[]): string {
+  const timeline = results
+    .flatMap(({ variants }) => variants.map((one) => one.timeline))
+    .find((one) => one !== undefined);
+  return timeline === undefined ? '' : `## What limits remain\n\n${limitText(timeline)}\n`;
+}
+
+/** The longest stages are what is left to be worked on. */
+function limitText(timeline: Timeline): string {
+  const longest = [...timeline.stages]
+    .filter(({ where }) => where !== 'measuring')
+    .sort((a, b) => length(b) - length(a))
+    .slice(0, 6)
+    .map(
+      (stage) =>
+        `- **${stage.name}**: ${(length(stage) / 1000).toFixed(0)} ms, ${percent(length(stage) / timeline.wall)} of the run`,
+    );
+  return `The longest stages of the run above:\n\n${longest.join('\n')}`;
+}
+
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+  return [head, head.map(() => '---'), ...rows].map(line).join('');
+}
+
+function fenced(text: string): string {
+  return `\`\`\`\n${text.trimEnd()}\n\`\`\`\n`;
+}

@@ -1,0 +1,122 @@
+/** Results over time: one file of JSON lines that is only ever appended to. */
+import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { isSystemError } from '../errors.js';
+import type { HostFacts } from './host.js';
+import type { Result } from './result.js';
+import type { Unit } from './sample.js';
+import { amount } from './series.js';
+import { table } from './text.js';
+
+export interface HistoryEntry extends Omit<HostFacts, 'load'> {
+  readonly date: string;
+  readonly version: string;
+  readonly label: string;
+  readonly profile: string;
+  readonly options: readonly string[];
+  readonly unit: Unit;
+  readonly runs: number;
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+const entrySchema = v.object({
+  ...{ date: v.string(), version: v.string(), label: v.string(), profile: v.string(), options: v.array(v.string()) },
+  ...{
+    unit: v.picklist(['s', 'instructions']),
+    runs: v.number(),
+    median: v.number(),
+    low: v.number(),
+    high: v.number(),
+  },
+  ...{ processors: v.number(), model: v.string(), acceleration: v.string(), kernel: v.string(), qemu: v.string() },
+  ...{ libvirt: v.string(), node: v.string(), connection: v.string() },
+});
+
+export function historyFile(): string {
+  const data = process.env['XDG_DATA_HOME'];
+  const base = data?.startsWith('/') ? data : join(homedir(), '.local/share');
+  return join(base, 'libvirt-sandbox', 'bench.jsonl');
+}
+
+/** One line for each variant that has values and a profile. */
+export function entriesOf({ date, version, host, unit, variants }: Result): HistoryEntry[] {
+  const { load: _load, ...machine } = host;
+  return variants.flatMap(({ label, profile, options, summary }) => {
+    if (summary === null || profile === undefined) return [];
+    const { runs, median, low, high } = summary;
+    return [{ date, version, label, profile, options, unit, runs, median, low, high, ...machine }];
+  });
+}
+
+/** Each line is written in one piece, so that two that append at once do not mix. */
+export function appendHistory(path: string, result: Result): void {
+  mkdirSync(dirname(path), { recursive: true });
+  for (const entry of entriesOf(result)) appendFileSync(path, `${JSON.stringify(entry)}\n`);
+}
+
+/**
+ * @returns nothing where there is no such file; lines that are none of it, as half of one after a full disk, are left out and counted
+ */
+export function readHistory(path: string): { readonly entries: readonly HistoryEntry[]; readonly unreadable: number } {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return { entries: [], unreadable: 0 };
+    throw error;
+  }
+  const lines = text.split('\n').filter((line) => line !== '');
+  const entries = lines.flatMap(parseEntry);
+  return { entries, unreadable: lines.length - entries.length };
+}
+
+function parseEntry(line: string): HistoryEntry[] {
+  try {
+    const checked = v.safeParse(entrySchema, JSON.parse(line));
+    return checked.success ? [checked.output] : [];
+  } catch {
+    return [];
+  }
+}
+
+/** What can be compared over time: the same thing, in the same unit, on the same machine. */
+export function trends(entries: readonly HistoryEntry[]): Map<string, HistoryEntry[]> {
+  const groups = new Map<string, HistoryEntry[]>();
+  for (const entry of entries) {
+    const { profile, options, unit, model, processors, acceleration, connection } = entry;
+    const key = `${profile}: ${options.join(' ')} · ${unit} · ${connection}, ${processors} × ${model}, ${acceleration}`;
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  return groups;
+}
+
+const TICKS = '▁▂▃▄▅▆▇█';
+
+/** One line of bars for each trend, and its entries below it. */
+export function historyText(entries: readonly HistoryEntry[]): string {
+  const blocks = [...trends(entries)].map(([key, group]) => {
+    const most = Math.max(...group.map(({ median }) => median));
+    const bars = group.map(({ median }) => TICKS[Math.max(0, Math.ceil((median / most) * TICKS.length) - 1)]).join('');
+    const rows = group.map(({ date, version, kernel, qemu, libvirt, median, low, high, unit }, at) => {
+      const before = group[at - 1];
+      const change = before ? `${((median / before.median - 1) * 100).toFixed(1)} %` : '';
+      const interval = `${amount(low, unit)} – ${amount(high, unit)}`;
+      return [
+        date.slice(0, 16),
+        version,
+        kernel,
+        `QEMU ${qemu}`,
+        `libvirt ${libvirt}`,
+        amount(median, unit),
+        interval,
+        change,
+      ];
+    });
+    return `${key}\n${bars}\n${table(rows).join('\n')}\n`;
+  });
+  return blocks.length === 0 ? 'Nothing has been measured yet.\n' : blocks.join('\n');
+}

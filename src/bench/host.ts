@@ -1,0 +1,42 @@
+/** On what something was measured. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import { findInPath } from '../programs.js';
+import type { ImageFacts } from './context.js';
+import { programVersion } from './machine.js';
+
+export interface HostFacts {
+  readonly processors: number;
+  readonly model: string;
+  readonly acceleration: string;
+  /** Of the guest. */
+  readonly kernel: string;
+  readonly qemu: string;
+  readonly libvirt: string;
+  readonly node: string;
+  readonly connection: string;
+  /** Processes that were running on average in the minute before. */
+  readonly load: number;
+}
+
+export function hostFacts(image: ImageFacts): HostFacts {
+  return {
+    processors: availableParallelism(),
+    model: /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown',
+    acceleration: image.acceleration,
+    kernel: image.kernelVersion,
+    qemu: programVersion(findInPath('qemu-system-x86_64')),
+    libvirt: programVersion(findInPath('virsh') ?? findInPath('libvirtd')),
+    node: process.versions.node,
+    connection: image.uri,
+    load: loadavg()[0] ?? 0,
+  };
+}
+
+export function hostText(facts: HostFacts): string {
+  const { processors, model, acceleration, kernel, qemu, libvirt, node, connection, load } = facts;
+  return (
+    `${processors} processors (${model}), ${acceleration.toUpperCase()}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
+    `libvirt ${libvirt} (${connection}), Node.js ${node}; load before the first run ${load.toFixed(2)}`
+  );
+}

@@ -1,0 +1,48 @@
+/** A result as a page that stands by itself: the pictures, the figures, and on what they were taken. */
+import { hostText } from '../host.js';
+import type { Result } from '../result.js';
+import { amount } from '../series.js';
+import { comparisonText } from '../text.js';
+import { colourStyle, escaped, type Labelled, waterfallSvg } from './svg.js';
+
+export async function page(results: readonly Result[]): Promise<string> {
+  const timelines = results.flatMap(({ variants }) =>
+    variants.flatMap(({ label, timeline }): Labelled[] => (timeline === undefined ? [] : [{ label, timeline }])),
+  );
+  const picture = timelines.length === 0 ? '' : await waterfallSvg(timelines);
+  return `<!doctype html>
+<html lang="en" class="vs">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>virt-sandbox-bench</title>
+<style>${colourStyle}
+html{background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+body{max-width:1240px;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .8rem;border-bottom:1px solid var(--grid);text-align:right}
+th:first-child,td:first-child{text-align:left}
+svg.vs{max-width:100%;height:auto}
+@media print{svg.vs{max-width:100%}body{margin:0}}
+</style>
+</head>
+<body>
+<h1>Where the time of a sandbox goes</h1>
+${results.map(section).join('\n')}
+${picture}</body>
+</html>
+`;
+}
+
+function section({ host, date, unit, variants, comparisons }: Result): string {
+  const rows = variants.map(({ label, summary, failure }) =>
+    summary === null
+      ? `<tr><td>${escaped(label)}</td><td colspan="5">${escaped(failure ?? 'nothing was measured')}</td></tr>`
+      : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), `${amount(summary.low, unit)} – ${amount(summary.high, unit)}`].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`,
+  );
+  return `<p>${escaped(`${date}: ${hostText(host)}`)}</p>
+<table><tr><th></th><th>runs</th><th>min</th><th>median</th><th>p95</th><th>95 % of the median</th></tr>
+${rows.join('\n')}</table>
+${comparisons.map((one) => `<p>${escaped(comparisonText(one))}</p>`).join('\n')}`;
+}

@@ -1,0 +1,54 @@
+/** A timeline in characters. */
+import { length, type Span } from '../timeline/span.js';
+import type { Timeline } from '../timeline/timeline.js';
+
+const BAR_WIDTH = 40;
+const BLOCKS = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+const NAME_WIDTH = 46;
+/** Of the whole. */
+const LEAST_SHARE = 0.004;
+
+/**
+ * @param columns of the terminal
+ * @param least parts that take less are left out, in microseconds
+ */
+export function terminalWaterfall(timeline: Timeline, columns: number, least = timeline.wall * LEAST_SHARE): string {
+  const room = Math.max(10, Math.min(BAR_WIDTH * 2, columns - NAME_WIDTH - 12));
+  const lines: string[] = [];
+  const draw = (one: Span, depth: number) => {
+    if (depth > 0 && length(one) < least) return;
+    const name = `${'  '.repeat(depth)}${one.name}`;
+    const shown = name.length > NAME_WIDTH ? `${name.slice(0, NAME_WIDTH - 1)}…` : name.padEnd(NAME_WIDTH);
+    lines.push(`${shown} ${milliseconds(length(one)).padStart(9)} ${bar(one, timeline.wall, room)}`.trimEnd());
+    for (const part of one.parts) draw(part, depth + 1);
+  };
+  for (const stage of timeline.stages) draw(stage, 0);
+  return `${lines.join('\n')}\n${summaryLines(timeline).join('\n')}\n`;
+}
+
+/** What a picture cannot show. */
+export function summaryLines({ wall, unexplained, measuring, rest, alignment }: Timeline): string[] {
+  return [
+    `${milliseconds(wall)} from execution to exit; ${milliseconds(unexplained)} unexplained; ${milliseconds(rest)} within stages but in none of the parts shown` +
+      (measuring > 0 ? `; ${milliseconds(measuring)} spent on asking the guest` : ''),
+    alignment === undefined
+      ? "The guest's clock is not on the host's: it counts instructions."
+      : `The guest's clock is on the host's to within ${milliseconds(alignment.error)} (${alignment.method === 'round-trip' ? 'half of the shortest round trip' : 'by the handshake alone'}).`,
+  ];
+}
+
+export function milliseconds(microseconds: number): string {
+  const value = microseconds / 1000;
+  return `${value.toFixed(value < 10 ? 2 : 1)} ms`;
+}
+
+function bar({ start, end }: Span, wall: number, room: number): string {
+  const from = Math.round((start / wall) * room * 8);
+  const to = Math.max(from + 1, Math.round((end / wall) * room * 8));
+  const lead = Math.floor(from / 8);
+  const eighths = to - lead * 8;
+  // Characters fill from the left, so a bar begins at the whole character before it.
+  const full = '█'.repeat(Math.floor(eighths / 8));
+  const part = eighths % 8 === 0 ? '' : (BLOCKS[(eighths % 8) - 1] ?? '');
+  return ' '.repeat(lead) + full + part;
+}

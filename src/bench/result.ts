@@ -1,0 +1,163 @@
+/** What a measurement came to, as it is kept in a file: docs/bench-json.md says what each field means. */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import type { HostFacts } from './host.js';
+import type { Sample, Unit } from './sample.js';
+import type { Measured, Series } from './series.js';
+import { type Difference, difference, median, type Summary, summarize } from './statistics.js';
+import type { Span } from './timeline/span.js';
+import type { Timeline } from './timeline/timeline.js';
+
+export const RESULT_FORMAT = 1;
+
+export type Kind = 'run' | 'compare' | 'ablate' | 'tune' | 'peers';
+
+export interface VariantResult {
+  readonly label: string;
+  /** Name of the profile; absent for another program. */
+  readonly profile?: string | undefined;
+  /** Of virt-sandbox, or the whole command line of another program. */
+  readonly options: readonly string[];
+  readonly values: readonly number[];
+  /** Null where there is no value. */
+  readonly summary: Summary | null;
+  /** Medians of the parts of the value. */
+  readonly parts: Readonly<Record<string, number>>;
+  readonly failure?: string | undefined;
+  /** Of one run that was measured in detail. */
+  readonly timeline?: Timeline | undefined;
+}
+
+export interface Comparison extends Difference {
+  readonly label: string;
+  readonly against: string;
+}
+
+export interface Result {
+  readonly format: typeof RESULT_FORMAT;
+  readonly kind: Kind;
+  /** ISO 8601 */
+  readonly date: string;
+  /** Of virt-sandbox. */
+  readonly version: string;
+  readonly host: HostFacts;
+  readonly unit: Unit;
+  readonly interrupted: boolean;
+  readonly variants: readonly VariantResult[];
+  readonly comparisons: readonly Comparison[];
+}
+
+export function variantResult({ variant, samples, failure }: Series, timeline?: Timeline): VariantResult {
+  const values = samples.map(({ value }) => value);
+  return {
+    label: variant.label,
+    ...(variant.kind === 'sandbox' ? { profile: variant.profile.name } : {}),
+    options: variant.kind === 'sandbox' ? [...variant.options, '--', ...variant.command] : variant.argv,
+    values,
+    summary: values.length === 0 ? null : summarize(values),
+    parts: medianParts(samples),
+    ...(failure === undefined ? {} : { failure }),
+    ...(timeline === undefined ? {} : { timeline }),
+  };
+}
+
+/** Each variant against the first. */
+export function againstFirst(variants: readonly VariantResult[]): Comparison[] {
+  const [first, ...others] = variants;
+  if (!first || first.values.length === 0) return [];
+  return others.flatMap((other) => (other.values.length === 0 ? [] : [comparison(other, first)]));
+}
+
+export function comparison(one: VariantResult, against: VariantResult): Comparison {
+  return { label: one.label, against: against.label, ...difference(one.values, against.values) };
+}
+
+export function makeResult(
+  kind: Kind,
+  facts: Pick<Result, 'version' | 'host' | 'unit'>,
+  measured: Pick<Measured, 'interrupted'>,
+  variants: readonly VariantResult[],
+  comparisons: readonly Comparison[] = againstFirst(variants),
+): Result {
+  const { interrupted } = measured;
+  return { format: RESULT_FORMAT, kind, date: new Date().toISOString(), ...facts, interrupted, variants, comparisons };
+}
+
+function medianParts(samples: readonly Sample[]): Record<string, number> {
+  const names = new Set(samples.flatMap(({ parts }) => Object.keys(parts)));
+  return Object.fromEntries([...names].map((name) => [name, median(samples.map(({ parts }) => parts[name] ?? 0))]));
+}
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const spanSchema: v.GenericSchema<Span> = v.object({
+  name: v.string(),
+  where: v.picklist(['host', 'libvirt', 'qemu', 'guest', 'measuring', 'unexplained']),
+  start: v.number(),
+  end: v.number(),
+  parts: v.array(v.lazy(() => spanSchema)),
+  note: v.exactOptional(v.string()),
+});
+const timelineSchema = v.object({
+  wall: v.number(),
+  stages: v.array(spanSchema),
+  alignment: v.optional(
+    v.object({ offset: v.number(), error: v.number(), method: v.picklist(['round-trip', 'handshake']) }),
+  ),
+  unexplained: v.number(),
+  measuring: v.number(),
+  rest: v.number(),
+});
+const summarySchema = v.object({
+  runs: count,
+  ...{ min: v.number(), median: v.number(), p95: v.number(), max: v.number(), spread: v.number() },
+  ...{ low: v.number(), high: v.number(), outliers: v.array(count) },
+});
+const hostSchema = v.object({
+  processors: count,
+  ...{ model: v.string(), acceleration: v.string(), kernel: v.string(), qemu: v.string(), libvirt: v.string() },
+  ...{ node: v.string(), connection: v.string(), load: v.number() },
+});
+
+export const resultSchema = v.object({
+  format: v.literal(RESULT_FORMAT),
+  kind: v.picklist(['run', 'compare', 'ablate', 'tune', 'peers']),
+  date: v.pipe(v.string(), v.isoTimestamp()),
+  version: v.string(),
+  host: hostSchema,
+  unit: v.picklist(['s', 'instructions']),
+  interrupted: v.boolean(),
+  variants: v.array(
+    v.object({
+      label: v.string(),
+      profile: v.optional(v.string()),
+      options: v.array(v.string()),
+      values: v.array(v.number()),
+      summary: v.nullable(summarySchema),
+      parts: v.record(v.string(), v.number()),
+      failure: v.optional(v.string()),
+      timeline: v.optional(timelineSchema),
+    }),
+  ),
+  comparisons: v.array(
+    v.object({
+      ...{ label: v.string(), against: v.string(), ratio: v.number(), low: v.number(), high: v.number() },
+      verdict: v.picklist(['faster', 'slower', 'undecided']),
+    }),
+  ),
+});
+
+/** @throws {Error} for a file that holds no result of this format */
+export function readResult(path: string): Result {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Error(`${path} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const checked = v.safeParse(resultSchema, value);
+  if (checked.success) return checked.output as Result;
+  const [issue] = checked.issues;
+  throw new Error(
+    `${path} holds no result of virt-sandbox-bench: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`,
+  );
+}

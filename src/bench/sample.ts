@@ -1,0 +1,106 @@
+/** One measured run. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { runProcess } from './process.js';
+import { parseQemuLog, traceArguments } from './timeline/qemu-log.js';
+import { length } from './timeline/span.js';
+import { type Timeline, timelineOf } from './timeline/timeline.js';
+import { Trace } from './timeline/trace.js';
+import {
+  countingInstructions,
+  instructions,
+  loggingInitcalls,
+  profileOptions,
+  type SandboxVariant,
+  type Variant,
+  withQemu,
+} from './variant.js';
+
+/** Seconds of the host, or instructions of the guest up to the start of the application. */
+export type Unit = 's' | 'instructions';
+
+export interface Sample {
+  readonly value: number;
+  /** Parts of the value, by name. */
+  readonly parts: Readonly<Record<string, number>>;
+  readonly timeline: Timeline | undefined;
+  /** The kernel's, where the guest was asked. */
+  readonly log?: string | undefined;
+}
+
+export interface SampleOptions {
+  readonly program: string;
+  /** A directory that QEMU's user may write to. */
+  readonly scratch: string;
+  readonly unit: Unit;
+  /** Also ask the guest, which takes time of its own. */
+  readonly inDetail: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** @throws {Error} when the run fails */
+export async function takeSample(variant: Variant, options: SampleOptions): Promise<Sample> {
+  if (variant.kind === 'program') {
+    const { started, ended } = await runProcess(variant.label, variant.argv, variant.environment ?? {}, options.signal);
+    return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
+  }
+  return sampleSandbox(variant, options);
+}
+
+async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): Promise<Sample> {
+  const { scratch, unit, inDetail } = options;
+  const traceFile = join(scratch, 'trace');
+  const qemuFile = join(scratch, 'qemu.log');
+  for (const file of [traceFile, qemuFile]) rmSync(file, { force: true });
+  const counts = unit === 'instructions';
+  let profile = counts ? countingInstructions(variant.profile) : variant.profile;
+  if (inDetail) profile = withQemu(loggingInitcalls(profile), traceArguments(qemuFile));
+  const argv = [
+    options.program,
+    ...(counts ? ['--accel', 'tcg'] : []),
+    ...variant.options,
+    ...profileOptions(profile, scratch),
+    '--',
+    ...variant.command,
+  ];
+  const environment = { VIRT_SANDBOX_TRACE: inDetail ? `guest:${traceFile}` : traceFile };
+  const run = await runProcess(variant.label, argv as [string, ...string[]], environment, options.signal);
+  const trace = Trace.read(traceFile);
+  const qemu = existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
+  const timeline = timelineOf({ trace, ...run, qemu, countsInstructions: counts });
+  checkModules(trace);
+  const text = trace.first('inspect.log')?.detail['text'];
+  const log = typeof text === 'string' ? { log: text } : {};
+  return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log };
+}
+
+/** A guest whose modules do not load may start an application that needs none, and is still not the guest that was asked for. */
+function checkModules(trace: Trace): void {
+  const failed = trace.init?.modules.filter(({ errno }) => errno !== 0 && errno !== constants.errno.EEXIST) ?? [];
+  if (failed.length === 0) return;
+  throw new Error(`modules do not load: ${failed.map(({ name, errno }) => `${name} (errno ${errno})`).join(', ')}`);
+}
+
+/** What only measuring costs is no part of it. */
+function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts'> {
+  const stages = timeline.stages.filter(({ where }) => where !== 'measuring');
+  const parts: Record<string, number> = {};
+  for (const stage of stages) parts[stage.name] = (parts[stage.name] ?? 0) + length(stage) / 1e6;
+  return { value: (timeline.wall - timeline.measuring) / 1e6, parts };
+}
+
+/** Waiting for the host is left out: a guest that is idle executes nothing. */
+function countedParts(trace: Trace): Pick<Sample, 'value' | 'parts'> {
+  const { init, operations } = trace;
+  if (!init) throw new Error('the guest did not say when its init was ready');
+  const loading = init.modules.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  const plan = operations.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  const parts = {
+    kernel: instructions(init.started),
+    ...Object.fromEntries(init.modules.map(({ name, microseconds }) => [`module ${name}`, instructions(microseconds)])),
+    'the rest of the init': instructions(init.ready - init.started - loading),
+    'common init': instructions(plan),
+  };
+  return { value: instructions(init.ready + plan), parts };
+}

@@ -1,0 +1,65 @@
+/** Many runs of some variants, in turns. */
+import { Interrupted } from './process.js';
+import type { Say } from './progress.js';
+import { type Sample, type SampleOptions, takeSample, type Unit } from './sample.js';
+import type { Variant } from './variant.js';
+
+export interface SeriesOptions extends Omit<SampleOptions, 'inDetail'> {
+  readonly runs: number;
+  /** Runs of each variant before that, which do not count. */
+  readonly warmUp: number;
+  readonly say: Say;
+}
+
+export interface Series {
+  readonly variant: Variant;
+  readonly samples: readonly Sample[];
+  /** Why there are fewer runs than were asked for. */
+  readonly failure: string | undefined;
+}
+
+export interface Measured {
+  readonly series: readonly Series[];
+  readonly interrupted: boolean;
+}
+
+/**
+ * A B A B, so that what else the machine does meets them alike. A variant that fails is told of and left out from then on; what was measured
+ * until an interruption is returned.
+ */
+export async function measureInTurns(variants: readonly Variant[], options: SeriesOptions): Promise<Measured> {
+  const { runs, warmUp, say } = options;
+  const samples = new Map<Variant, Sample[]>(variants.map((variant) => [variant, []]));
+  const failures = new Map<Variant, string>();
+  let interrupted = false;
+  rounds: for (let round = 1 - warmUp; round <= runs; round += 1) {
+    for (const variant of variants.filter((one) => !failures.has(one))) {
+      try {
+        const sample = await takeSample(variant, { ...options, inDetail: false });
+        const which = round < 1 ? 'warm-up' : `${round}/${runs}`;
+        say(`${variant.label} ${which}: ${amount(sample.value, options.unit)}`);
+        if (round >= 1) samples.get(variant)?.push(sample);
+      } catch (error) {
+        if (error instanceof Interrupted) {
+          interrupted = true;
+          break rounds;
+        }
+        const message = error instanceof Error ? error.message : String(error);
+        say(`${variant.label} is left out: ${message}`);
+        failures.set(variant, message);
+      }
+    }
+  }
+  const series = variants.map((variant) => ({
+    variant,
+    samples: samples.get(variant) ?? [],
+    failure: failures.get(variant),
+  }));
+  return { series, interrupted };
+}
+
+/** As a person reads it. */
+export function amount(value: number, unit: Unit): string {
+  if (unit === 'instructions') return `${(value / 1e6).toFixed(1)} M instructions`;
+  return value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(3)} s`;
+}

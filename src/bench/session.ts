@@ -1,0 +1,69 @@
+/** What all measurements of one call have in common. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { loadProfile } from '../profile/load.js';
+import type { Profile } from '../profile/types.js';
+import { type ImageFacts, imageFacts, programPath } from './context.js';
+import { type HostFacts, hostFacts } from './host.js';
+import { QUIET_LOAD } from './machine.js';
+import { interruptible, type Say, say } from './progress.js';
+import type { Unit } from './sample.js';
+import type { SandboxVariant } from './variant.js';
+
+export interface Session {
+  readonly program: string;
+  readonly image: ImageFacts;
+  readonly host: HostFacts;
+  /** A directory that everybody may write to, as QEMU's user has to; it is removed in the end. */
+  readonly scratch: string;
+  readonly signal: AbortSignal;
+  readonly unit: Unit;
+  readonly version: string;
+  readonly say: Say;
+}
+
+export interface SessionOptions {
+  readonly version: string;
+  /** Options of virt-sandbox that decide on connection and image. */
+  readonly options: readonly string[];
+  readonly deterministic: boolean;
+}
+
+/** Builds the image where it is not in the store, so that no run has to. */
+export async function inSession<T>(wanted: SessionOptions, work: (session: Session) => Promise<T>): Promise<T> {
+  // Not in /tmp: the guest has one of its own.
+  const scratch = mkdtempSync('/var/tmp/virt-sandbox-bench-');
+  const { signal, release } = interruptible(say);
+  try {
+    chmodSync(scratch, 0o1777);
+    const program = programPath();
+    const image = imageFacts(program, wanted.options);
+    const host = hostFacts(image);
+    const unit = wanted.deterministic ? 'instructions' : 's';
+    if (unit === 's' && host.load > QUIET_LOAD)
+      say(`the load is ${host.load.toFixed(2)}: other work will show in the figures`);
+    return await work({ program, image, host, scratch, signal, unit, version: wanted.version, say });
+  } finally {
+    release();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** A variant by the names that a person gives. */
+export async function sandboxVariant(
+  label: string,
+  wanted: {
+    readonly profile?: string | undefined;
+    readonly options?: readonly string[];
+    readonly command: readonly string[];
+  },
+): Promise<SandboxVariant> {
+  const { options = [], command } = wanted;
+  const at = options.findIndex((word) => word === '--profile' || word.startsWith('--profile='));
+  // The profile is written anew for each run, so it is taken out of the options.
+  const named =
+    at < 0 ? wanted.profile : options[at]?.includes('=') ? options[at]?.slice('--profile='.length) : options[at + 1];
+  const others =
+    at < 0 ? options : [...options.slice(0, at), ...options.slice(at + (options[at]?.includes('=') ? 1 : 2))];
+  const profile: Profile = await loadProfile(named);
+  return { kind: 'sandbox', label, options: others, profile, command };
+}

@@ -1,0 +1,77 @@
+/** Results for a person at a terminal. */
+import { hostText } from './host.js';
+import type { Comparison, Result, VariantResult } from './result.js';
+import type { Unit } from './sample.js';
+import { amount } from './series.js';
+import { noise } from './statistics.js';
+
+export function resultText(result: Result): string {
+  const { variants, comparisons, unit, host, interrupted } = result;
+  const lines = [hostText(host), ''];
+  if (interrupted) lines.push('Interrupted: this is what was measured until then.', '');
+  lines.push(...table([HEAD, ...variants.map((variant) => cells(variant, unit))]), '');
+  for (const variant of variants) lines.push(...remarks(variant, unit));
+  lines.push(...comparisons.map((one) => comparisonText(one)));
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** What takes a smaller share is not worth a line. */
+const LEAST_SHARE = 0.001;
+
+const HEAD = ['', 'runs', 'min', 'median', '95 % of it', 'p95', 'noise'];
+
+function cells({ label, summary, values, failure }: VariantResult, unit: Unit): string[] {
+  if (summary === null) return [label, '0', failure?.split('\n')[0] ?? 'nothing was measured'];
+  const { runs, min, median, low, high, p95 } = summary;
+  const interval = runs < 3 ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
+  return [
+    label,
+    String(runs),
+    ...[amount(min, unit), amount(median, unit), interval, amount(p95, unit)],
+    runs < 3 ? '' : `${(noise(values) * 100).toFixed(unit === 's' ? 1 : 3)} %`,
+  ];
+}
+
+function remarks({ label, values, summary, parts }: VariantResult, unit: Unit): string[] {
+  if (summary === null) return [];
+  const outlying = summary.outliers.map((at) => amount(values[at] ?? 0, unit));
+  const rows = Object.entries(parts)
+    .filter(([, value]) => value / summary.median >= LEAST_SHARE)
+    .map(([name, value]) => [`  ${name}`, amount(value, unit), share(value, summary.median)]);
+  return [
+    ...(outlying.length > 0 ? [`${label}: standing out: ${outlying.join(', ')}`, ''] : []),
+    ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...table(rows), ''] : []),
+  ];
+}
+
+export function comparisonText({ label, against, ratio, low, high, verdict }: Comparison): string {
+  const said = {
+    faster: `${percent(1 - ratio)} less than`,
+    slower: `${percent(ratio - 1)} more than`,
+    undecided: 'not told apart from',
+  }[verdict];
+  return `${label}: ${ratio.toFixed(3)} × (${low.toFixed(3)} – ${high.toFixed(3)}), ${said} ${against}`;
+}
+
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(Math.abs(share) < 0.01 ? 2 : 1)} %`;
+}
+
+function share(value: number, whole: number): string {
+  return `${((value / whole) * 100).toFixed(1)} %`;
+}
+
+/** Columns of equal width; the first to the left, figures to the right. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, at) => {
+      widths[at] = Math.max(widths[at] ?? 0, cell.length);
+    });
+  return rows.map((row) =>
+    row
+      .map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,59 @@
+/** A way to start a sandbox that is measured. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Profile } from '../profile/types.js';
+
+export interface SandboxVariant {
+  readonly kind: 'sandbox';
+  readonly label: string;
+  /** Of virt-sandbox. */
+  readonly options: readonly string[];
+  readonly profile: Profile;
+  readonly command: readonly string[];
+}
+
+/** Another program that is measured beside it, as a whole process. */
+export interface ProgramVariant {
+  readonly kind: 'program';
+  readonly label: string;
+  readonly argv: readonly [string, ...string[]];
+  /** What it wants in its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export type Variant = SandboxVariant | ProgramVariant;
+
+/**
+ * One instruction is 2 ns of the guest's clock, so that a boot of some 0.6 thousand million instructions sees few ticks of its timer.
+ * https://www.qemu.org/docs/master/system/replay.html
+ */
+export const INSTRUCTION_SHIFT = 1;
+const INSTRUCTION_ARGUMENTS = ['-icount', `shift=${INSTRUCTION_SHIFT},sleep=off`];
+
+/** In which the guest's clock counts instructions. */
+export function countingInstructions(profile: Profile): Profile {
+  return withQemu(profile, INSTRUCTION_ARGUMENTS);
+}
+
+/** From microseconds of such a guest's clock. */
+export function instructions(microseconds: number): number {
+  return (microseconds * 1000) / 2 ** INSTRUCTION_SHIFT;
+}
+
+/** In which the kernel keeps in its log how long each initcall took. The log is not shown, which would take far longer. */
+export function loggingInitcalls(profile: Profile): Profile {
+  const reason = { why: 'for measuring', worth: '', risk: '' };
+  const added = ['initcall_debug', 'log_buf_len=4M'].map((argument) => ({ argument, ...reason }));
+  return { ...profile, kernelArguments: [...profile.kernelArguments, ...added] };
+}
+
+export function withQemu(profile: Profile, words: readonly string[]): Profile {
+  return { ...profile, qemuArguments: [...(profile.qemuArguments ?? []), ...words] };
+}
+
+/** @returns the options that have virt-sandbox boot by this profile */
+export function profileOptions(profile: Profile, scratch: string): string[] {
+  const path = join(scratch, `${profile.name}.json`);
+  writeFileSync(path, JSON.stringify(profile));
+  return ['--profile', path];
+}
