@@ -12,7 +12,7 @@ import type { Timeline } from './timeline/timeline.js';
 const INTRODUCTION = `# Where the time of a boot goes
 
 Everything below was measured, and this page written, by \`virt-sandbox-bench\`; [bench.md](bench.md) says how, and how to do it again. Ratios
-travel from machine to machine, absolute times do not. Instructions are those of the guest up to the start of the application, counted by QEMU:
+travel from machine to machine, absolute times do not. Instructions are those of the guest until its init is ready, counted by QEMU:
 they are the same from run to run, whatever else the machine does, but an instruction that reaches into a device, or touches memory for the first
 time, takes longer than one that adds two numbers. So they rank what is worth something, and the clock has the last word.
 `;

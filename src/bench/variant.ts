@@ -28,7 +28,11 @@ export type Variant = SandboxVariant | ProgramVariant;
  * https://www.qemu.org/docs/master/system/replay.html
  */
 export const INSTRUCTION_SHIFT = 1;
-const INSTRUCTION_ARGUMENTS = ['-icount', `shift=${INSTRUCTION_SHIFT},sleep=off`];
+const INSTRUCTION_ARGUMENTS = [
+  ...['-icount', `shift=${INSTRUCTION_SHIFT},sleep=off`],
+  // The processor itself does what it asks a device for. Else another thread would, and the guest spin for as long as the host takes.
+  ...['virtio-serial-pci', 'virtio-9p-pci'].flatMap((device) => ['-global', `${device}.ioeventfd=off`]),
+];
 
 /** In which the guest's clock counts instructions. */
 export function countingInstructions(profile: Profile): Profile {

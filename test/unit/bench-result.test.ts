@@ -1,0 +1,276 @@
+/** Results: what is kept, compared, drawn and written down. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { ablationText, changesOf, exact } from '../../src/bench/ablate.js';
+import { CANDIDATES, mayBeSkipped } from '../../src/bench/candidates.js';
+import { compareResults } from '../../src/bench/compare.js';
+import { bootTimeDocument } from '../../src/bench/document.js';
+import { appendHistory, historyText, readHistory } from '../../src/bench/history.js';
+import { chromeTrace } from '../../src/bench/pictures/chrome.js';
+import { page } from '../../src/bench/pictures/html.js';
+import { waterfallSvg } from '../../src/bench/pictures/svg.js';
+import { terminalWaterfall } from '../../src/bench/pictures/terminal.js';
+import { powerOffProgram } from '../../src/bench/power-off.js';
+import { type Kind, makeResult, type Result, readResult, type VariantResult } from '../../src/bench/result.js';
+import { summarize } from '../../src/bench/statistics.js';
+import { resultText } from '../../src/bench/text.js';
+import { span } from '../../src/bench/timeline/span.js';
+import type { Timeline } from '../../src/bench/timeline/timeline.js';
+import { words } from '../../src/bench/words.js';
+import { loadProfile } from '../../src/profile/load.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+const host = {
+  ...{ processors: 2, model: 'A processor', acceleration: 'tcg', kernel: '6.12', qemu: '10.0', libvirt: '11.3' },
+  ...{ node: '20.20', connection: 'qemu:///system', load: 0.1 },
+};
+
+const timeline: Timeline = {
+  wall: 2_000_000,
+  stages: [
+    span('start <of> "it" & more', 'host', 0, 100_000),
+    span('unexplained', 'unexplained', 100_000, 150_000),
+    span('kernel', 'guest', 150_000, 1_900_000, [span('an_initcall', 'guest', 200_000, 700_000)], 'a note'),
+    span('end', 'libvirt', 1_900_000, 2_000_000),
+  ],
+  ...{ alignment: { offset: 150_000, error: 230, method: 'round-trip' as const } },
+  ...{ unexplained: 50_000, measuring: 0, rest: 1_250_000 },
+};
+
+function variant(label: string, values: readonly number[], more: Partial<VariantResult> = {}): VariantResult {
+  return {
+    ...{ label, profile: 'default', options: ['--', '/bin/true'], values },
+    ...{ summary: values.length === 0 ? null : summarize(values), parts: { kernel: 1.5 }, ...more },
+  };
+}
+
+function result(kind: Kind, variants: readonly VariantResult[], unit: Result['unit'] = 's'): Result {
+  return makeResult(kind, { version: '1.0', host, unit }, { interrupted: false }, variants);
+}
+
+const VALUES = [2, 2.01, 2.02, 1.99, 2.0];
+const SLOWER = VALUES.map((value) => value * 1.2);
+
+describe('a result in a file', () => {
+  it('comes back as it was', (t) => {
+    const path = join(scratchDirectory(t), 'r.json');
+    const one = result('run', [
+      variant('a', VALUES, { timeline }),
+      variant('b', SLOWER),
+      variant('c', [], { failure: 'x' }),
+    ]);
+    writeFileSync(path, JSON.stringify(one));
+    assert.deepEqual(readResult(path), JSON.parse(JSON.stringify(one)));
+    assert.deepEqual(
+      one.comparisons.map(({ label, against, verdict }) => [label, against, verdict]),
+      [['b', 'a', 'slower']],
+    );
+  });
+
+  it('is refused where it is none, by the name of what is wrong', (t) => {
+    const path = join(scratchDirectory(t), 'r.json');
+    writeFileSync(path, '{');
+    assert.throws(() => readResult(path), /cannot be read as JSON/);
+    writeFileSync(path, JSON.stringify({ ...result('run', []), format: 2 }));
+    assert.throws(() => readResult(path), /holds no result of virt-sandbox-bench: format/);
+  });
+
+  it('says every field of it in docs/bench-json.md', () => {
+    const text = readFileSync('docs/bench-json.md', 'utf8');
+    const one = result('run', [variant('a', VALUES, { timeline, failure: 'x' }), variant('b', SLOWER)]);
+    for (const name of fieldsOf(one)) assert.match(text, new RegExp(`\`${name}\``), name);
+  });
+});
+
+/** Names of all fields; those of `parts` of a variant are no fields, but names of stages. */
+function fieldsOf(value: unknown): Set<string> {
+  const names = new Set<string>();
+  const visit = (one: unknown, within: string) => {
+    if (Array.isArray(one)) for (const item of one) visit(item, within);
+    else if (typeof one === 'object' && one !== null) {
+      for (const [name, inner] of Object.entries(one)) {
+        if (within !== 'parts' || typeof inner !== 'number') names.add(name);
+        visit(inner, name);
+      }
+    }
+  };
+  visit(value, '');
+  return names;
+}
+
+describe('two results', () => {
+  it('are compared where they measured the same', () => {
+    const one = result('run', [variant('a', SLOWER), variant('floor', [1], { profile: undefined })]);
+    const other = result('run', [variant('a', VALUES)]);
+    const compared = compareResults(one, other, 'new.json', 'old.json');
+    assert.equal(compared.comparisons.length, 1);
+    assert.equal(compared.comparisons[0]?.verdict, 'slower');
+    assert.equal(compared.comparisons[0]?.ratio.toFixed(3), '1.200');
+    assert.match(resultText(compared), /a in new\.json: 1\.200 × .* 20\.0 % more than a in old\.json/);
+  });
+
+  it('are not compared in different units, or without anything in common', () => {
+    const one = result('run', [variant('a', VALUES)]);
+    assert.throws(
+      () => compareResults(one, result('run', [variant('a', VALUES)], 'instructions'), 'x', 'y'),
+      /x is in s/,
+    );
+    assert.throws(() => compareResults(one, result('run', [variant('a', [])]), 'x', 'y'), /nothing in common/);
+  });
+});
+
+describe('text for a terminal', () => {
+  it('has the figures, what stands out, and what is not there', () => {
+    const text = resultText(result('run', [variant('a', [...VALUES, 9]), variant('c', [], { failure: 'no\nsuch' })]));
+    assert.match(text, /^2 processors \(A processor\), TCG/);
+    assert.match(text, /a +6 +1\.990 s +2\.005 s/);
+    assert.match(text, /standing out: 9\.000 s/);
+    assert.match(text, /c +0 +no$/m);
+  });
+
+  it('draws a waterfall whose bars are where their time is', () => {
+    const lines = terminalWaterfall(timeline, 100).split('\n');
+    const kernel = lines.find((line) => line.startsWith('kernel')) ?? '';
+    const start = lines.find((line) => line.startsWith('start')) ?? '';
+    assert.ok(kernel.indexOf('█') > start.indexOf('█'));
+    assert.ok((kernel.match(/█/g)?.length ?? 0) > 10 * (start.match(/█/g)?.length ?? 1));
+    assert.match(lines.join('\n'), /50\.0 ms unexplained/);
+    assert.match(lines.join('\n'), /to within 0\.23 ms \(half of the shortest round trip\)/);
+  });
+});
+
+describe('pictures', () => {
+  const shown = [
+    { label: 'A', timeline },
+    { label: 'B & C', timeline },
+  ];
+
+  it('are SVG that stands by itself and is well-formed', async (t) => {
+    const svg = await waterfallSvg(shown);
+    const path = join(scratchDirectory(t), 'w.svg');
+    writeFileSync(path, svg);
+    execFileSync('xmllint', ['--noout', path], { stdio: ['ignore', 'ignore', 'inherit'] });
+    assert.doesNotMatch(svg.replace('http://www.w3.org/2000/svg', ''), /https?:|<script|href/);
+    assert.match(svg, /prefers-color-scheme:dark/);
+    assert.match(svg, /@media print/);
+    assert.equal(svg.match(/an_initcall: 500\.0 ms/g)?.length, 2);
+    assert.match(svg, /B &amp; C/);
+  });
+
+  it('are a page that stands by itself', async () => {
+    const html = await page([result('compare', [variant('a', VALUES, { timeline }), variant('b', SLOWER)])]);
+    assert.doesNotMatch(html.replace('http://www.w3.org/2000/svg', ''), /https?:|<script|<link/);
+    assert.match(html, /20\.0 % more than a/);
+  });
+
+  it('are trace events, with every span once', () => {
+    const { traceEvents } = JSON.parse(JSON.stringify(chromeTrace(shown))) as {
+      traceEvents: { ph: string; name: string; ts: number; dur: number; pid: number }[];
+    };
+    const spans = traceEvents.filter(({ ph }) => ph === 'X');
+    assert.equal(spans.length, 10);
+    assert.deepEqual(
+      spans.filter(({ name }) => name === 'an_initcall').map(({ ts, dur, pid }) => [ts, dur, pid]),
+      [
+        [200_000, 500_000, 1],
+        [200_000, 500_000, 2],
+      ],
+    );
+  });
+});
+
+describe('history', () => {
+  it('is appended to, read back, and drawn as a trend', (t) => {
+    const path = join(scratchDirectory(t), 'deep/er/h.jsonl');
+    assert.deepEqual(readHistory(path), { entries: [], unreadable: 0 });
+    appendHistory(path, result('run', [variant('a', VALUES), variant('floor', [1], { profile: undefined })]));
+    appendHistory(path, result('run', [variant('a', SLOWER)]));
+    appendFileSync(path, '{"half a li');
+    const { entries, unreadable } = readHistory(path);
+    assert.equal(entries.length, 2);
+    assert.equal(unreadable, 1);
+    assert.deepEqual([entries[0]?.median, entries[0]?.kernel, entries[0]?.profile], [2, '6.12', 'default']);
+    assert.match(historyText(entries), /▇█\n[^\n]*2\.000 s[^\n]*\n[^\n]*2\.400 s[^\n]* 20\.0 %/);
+  });
+});
+
+describe('ablation', () => {
+  it('changes one thing at a time, and everything that there is', async () => {
+    const profile = await loadProfile('default');
+    const changes = changesOf(profile);
+    assert.equal(new Set(changes.map(({ label }) => label)).size, changes.length);
+    for (const { label, apply } of changes) assert.notDeepEqual(apply(profile), profile, label);
+    for (const { argument } of profile.kernelArguments)
+      assert.ok(changes.some(({ label }) => label === `without ${argument}`));
+    for (const { name } of CANDIDATES)
+      assert.ok(
+        changes.some(({ label }) => label.endsWith(` ${name}`)),
+        name,
+      );
+  });
+
+  it('never tries to skip what a sandbox needs', () => {
+    for (const name of [
+      'virtio_pci_driver_init',
+      'inet_init',
+      'pty_init',
+      'devtmpfs_init',
+      'serial8250_init',
+      'acpi_init',
+    ])
+      assert.equal(mayBeSkipped(name), false, name);
+    assert.equal(mayBeSkipped('dmi_sysfs_init'), true);
+  });
+
+  it('tells a difference of instructions that is larger than the runs differ by themselves', () => {
+    const base = variant('base', [1000, 1001, 1000]);
+    assert.equal(exact(variant('x', [990]), base).verdict, 'faster');
+    assert.equal(exact(variant('x', [1000.5]), base).verdict, 'undecided');
+    assert.equal(exact(variant('x', [1100]), base).verdict, 'slower');
+  });
+
+  it('is a table, the best first', () => {
+    const variants = [variant('as it is', [1e9, 1e9, 1e9]), variant('with x', [9e8]), variant('without y', [2e9])];
+    const compared = variants.slice(1).map((one) => exact(one, variants[0] as VariantResult));
+    const text = ablationText({ ...result('ablate', variants, 'instructions'), comparisons: compared });
+    assert.match(text, /with x +−100\.0 M instructions +-10\.0 %[^\n]*\nwithout y +\+1000\.0 M instructions +100\.0 %/);
+  });
+});
+
+describe('the document', () => {
+  it('has a section for each result', () => {
+    const text = bootTimeDocument([
+      result('run', [variant('a', VALUES, { timeline })]),
+      result('ablate', [variant('as it is', VALUES)]),
+      result('peers', [variant('virt-sandbox', VALUES), variant('image: virt-sandbox', VALUES)]),
+    ]);
+    for (const heading of ['A run', 'What each thing is worth', 'Beside others', 'What limits remain'])
+      assert.match(text, new RegExp(`^## ${heading}`, 'm'));
+    assert.match(text, /\| kernel \| guest \| 1750\.0 ms \| 87\.5 % \| 1250\.0 ms \|/);
+  });
+});
+
+describe('options as one text', () => {
+  it('are split as a shell splits them', () => {
+    assert.deepEqual(words(` -N dhcp --name 'a b' "c \\"d\\"" e\\ f x='1 2' '' `), [
+      ...['-N', 'dhcp', '--name', 'a b', 'c "d"', 'e f', 'x=1 2', ''],
+    ]);
+    assert.deepEqual(words(''), []);
+    assert.throws(() => words("a 'b"), /a quote is not closed: 'b/);
+  });
+});
+
+describe('the smallest init', () => {
+  it('is a static program that this kernel would run', (t) => {
+    const path = join(scratchDirectory(t), 'init');
+    writeFileSync(path, powerOffProgram());
+    const header = execFileSync('readelf', ['-hl', path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+    assert.match(header, /Type:\s+EXEC/);
+    assert.match(header, /Machine:\s+Advanced Micro Devices X86-64/);
+    assert.match(header, /Entry point address:\s+0x400078/);
+    assert.doesNotMatch(header, /INTERP/);
+  });
+});

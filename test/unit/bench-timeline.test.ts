@@ -1,0 +1,230 @@
+/** From what a run has written to a timeline: clocks, logs, stages that add up. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { align, alignByHandshake } from '../../src/bench/timeline/clock.js';
+import { parseKernelLog } from '../../src/bench/timeline/kernel-log.js';
+import { kernelParts } from '../../src/bench/timeline/kernel-parts.js';
+import { parseQemuLog } from '../../src/bench/timeline/qemu-log.js';
+import { fillGaps, length, rest, span } from '../../src/bench/timeline/span.js';
+import { timelineOf } from '../../src/bench/timeline/timeline.js';
+import { Trace, type TraceEvent } from '../../src/bench/timeline/trace.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+describe('clocks', () => {
+  it('are aligned by the shortest round trip, to within half of it', () => {
+    const readings = [
+      { sent: 1000, received: 1400, guest: 50 },
+      { sent: 2000, received: 2100, guest: 950 },
+      { sent: 3000, received: 3300, guest: 2000 },
+    ];
+    assert.deepEqual(align(readings), { offset: 1100, error: 50, method: 'round-trip' });
+  });
+
+  it('are aligned whatever the guest did in between: the truth lies within the error', () => {
+    const truth = 12_345;
+    for (const share of [0, 0.2, 0.9, 1]) {
+      const found = align([{ sent: 20_000, received: 20_500, guest: 20_000 + 500 * share - truth }]);
+      assert.ok(found && Math.abs(found.offset - truth) <= found.error + 1e-9, String(share));
+    }
+  });
+
+  it('are not aligned without a reading', () => assert.equal(align([]), undefined));
+
+  it('are aligned by the handshake to within its interval, or the start of the machine', () => {
+    assert.deepEqual(alignByHandshake(900_000, 500_000, 100_000), {
+      offset: 400_000,
+      error: 50_000,
+      method: 'handshake',
+    });
+    assert.equal(alignByHandshake(900_000, 500_000, 390_000).error, 10_000);
+  });
+});
+
+const LOG = `clock-before now at 2000000000 nsecs
+clock-after now at 2000100000 nsecs
+[    0.000000] Linux version 6.12
+[    0.100000] ftrace: allocating 45312 entries in 180 pages
+[    0.300000] Freeing SMP alternatives memory: 40K
+[    0.360000] initcall early_one+0x0/0x20 returned 0 after 4000 usecs @@0.060000
+[    0.400000] initcall late_one+0x0/0x20 returned -19 after 30000 usecs
+[    0.410000] probe of 00:00 returned 0 after 8000 usecs
+[    0.500000] initcall init_p9+0x0/0x30 [9pnet] returned 0 after 918 usecs
+[    1.990000] virt-sandbox-clock
+`;
+
+describe("the kernel's log", () => {
+  const log = parseKernelLog(LOG);
+
+  it('has initcalls, of the kernel and of modules, and devices that were looked at', () => {
+    assert.deepEqual(
+      log.initcalls.map(({ name, module, microseconds }) => [name, module, Math.round(microseconds)]),
+      [
+        ['early_one', undefined, 60_000],
+        ['late_one', undefined, 30_000],
+        ['probe of 00:00', undefined, 8000],
+        ['init_p9', '9pnet', 918],
+      ],
+    );
+  });
+
+  it('says how its clock lies to the other, and how well that is known', () => {
+    assert.equal(Math.round(log.toMonotonic?.microseconds ?? 0), 10_050);
+    assert.equal(log.toMonotonic?.error, 50);
+    assert.equal(parseKernelLog('[    0.1] x').toMonotonic, undefined);
+  });
+
+  it('is broken down into what took long, which never overlaps', () => {
+    const place = (seconds: number) => seconds * 1e6;
+    const parts = kernelParts(log, { place, start: 0, end: 480_000, threshold: 5000 });
+    assert.deepEqual(
+      parts.map(({ name, start, end }) => [name, Math.round(start), Math.round(end)]),
+      [
+        ['ftrace: preparing the entries of functions', 0, 100_000],
+        ['patching alternatives, retpolines and returns', 100_000, 300_000],
+        ['early_one', 300_000, 360_000],
+        ['initcalls, short ones', 360_000, 370_000],
+        ['late_one', 370_000, 400_000],
+        ['probe of 00:00', 402_000, 410_000],
+        ['starting the init', 410_000, 480_000],
+      ],
+    );
+  });
+});
+
+describe("QEMU's log", () => {
+  it('says when the machine was made, ran, and entered the kernel', () => {
+    const text = [
+      "42@100.100000:fw_cfg_select 0x1 key 0x0000 'signature', ret: 1",
+      '42@100.200000:vm_state_notify running 1 reason 9 (running)',
+      "43@100.210000:fw_cfg_select 0x1 key 0x0001 'id', ret: 1",
+      "43@100.230000:fw_cfg_select 0x1 key 0x0010 'kernel_entry', ret: 1",
+      'qemu-system-x86_64: something else',
+    ].join('\n');
+    assert.deepEqual(parseQemuLog(text), { machineMade: 100.1, running: 100.2, kernelEntered: 100.23 });
+    assert.deepEqual(parseQemuLog(''), { machineMade: undefined, running: undefined, kernelEntered: undefined });
+  });
+});
+
+describe('spans', () => {
+  it('with gaps between them are filled with what is unexplained', () => {
+    const filled = fillGaps([span('a', 'host', 10, 20), span('b', 'host', 20, 30), span('c', 'host', 50, 60)], 0, 100);
+    assert.deepEqual(
+      filled.map(({ name, start, end }) => [name, start, end]),
+      [
+        ['unexplained', 0, 10],
+        ['a', 10, 20],
+        ['b', 20, 30],
+        ['unexplained', 30, 50],
+        ['c', 50, 60],
+        ['unexplained', 60, 100],
+      ],
+    );
+  });
+
+  it('that overlap are an error and no timeline', () => {
+    assert.throws(() => fillGaps([span('a', 'host', 0, 20), span('b', 'host', 10, 30)], 0, 30), /“b” begins/);
+  });
+
+  it('have what is in none of their parts', () => {
+    assert.equal(rest(span('a', 'host', 0, 10)), 0);
+    assert.equal(rest(span('a', 'host', 0, 10, [span('b', 'host', 1, 4), span('c', 'host', 4, 5)])), 6);
+  });
+});
+
+/** A run in which every mark comes at a round time, in milliseconds from its start. */
+function run(): Trace {
+  const base = 5_000_000_000_000;
+  const at = (milliseconds: number) => base + milliseconds * 1e6;
+  const event = (name: string, milliseconds: number, detail: TraceEvent['detail'] = {}): TraceEvent => {
+    return { name, time: at(milliseconds), detail };
+  };
+  const operation = (what: string, microseconds: number) =>
+    event('operation', 1600, { step: 'root', operation: { op: 'mount', target: what }, microseconds });
+  return new Trace([
+    event('process', 5, { bootstrapComplete: at(50), wallClock: 1_700_000_000e9 }),
+    ...[event('cli.start', 60), event('cli.parsed', 70), event('prepare.start', 80), event('connect.start', 81)],
+    ...[event('connect.done', 100), event('image.start', 100), event('image.done', 102, { fresh: false, timings: {} })],
+    ...[event('acceleration.done', 103), event('domain.create', 105), event('qemu.console', 180)],
+    ...[event('domain.created', 250), event('channel.sync', 1510)],
+    event('ready', 1520, {
+      initStarted: 1_000_000,
+      initReady: 1_200_000,
+      modules: [{ name: '9p', errno: 0, microseconds: 150_000 }],
+    }),
+    ...[event('plan.sent', 1521), event('spawn.sent', 1522)],
+    ...[operation('/newroot', 10_000), operation('/proc', 5000)],
+    event('inspect.clock', 1590, { sent: at(1580), received: at(1582), guest: 1_281_000_000 }),
+    ...[event('spawned', 1620), event('output.end', 1640), event('output.end', 1650), event('exit', 1660)],
+    ...[event('end.start', 1661), event('qemu.killed', 1662), event('domain.stopped', 1680), event('end.done', 1690)],
+    ...[event('connection.closed', 1691), event('cli.end', 1692)],
+  ]);
+}
+
+describe('a timeline', () => {
+  const started = 5_000_000_000_000;
+  const ended = started + 1_700e6;
+
+  it('adds up to the time from the execution to the exit, with nothing counted twice', () => {
+    const timeline = timelineOf({ trace: run(), started, ended });
+    const sum = timeline.stages.reduce((total, stage) => total + length(stage), 0);
+    assert.ok(Math.abs(sum - timeline.wall) < 50, `${sum} of ${timeline.wall}`);
+    assert.equal(timeline.wall, 1_700_000);
+    assert.deepEqual(timeline.alignment, { offset: 300_000, error: 1000, method: 'round-trip' });
+    assert.equal(timeline.unexplained, 0);
+  });
+
+  it('places the guest between what the host saw', () => {
+    const { stages } = timelineOf({ trace: run(), started, ended });
+    const kernel = stages.find(({ name }) => name === 'kernel');
+    const init = stages.find(({ name }) => name === 'init');
+    assert.deepEqual([kernel?.start, kernel?.end], [300_000, 1_300_000]);
+    assert.deepEqual([init?.start, init?.end], [1_300_000, 1_500_000]);
+    assert.deepEqual(
+      init?.parts.map(({ name, start, end }) => [name, start, end]),
+      [['module 9p', 1_300_000, 1_450_000]],
+    );
+    const names = stages.map(({ name }) => name);
+    assert.ok(
+      names.indexOf('domain') < names.indexOf('kernel') && names.indexOf('kernel') < names.indexOf('common init'),
+    );
+  });
+
+  it('shows what no mark explains', () => {
+    const trace = new Trace(run().events.filter(({ name }) => name !== 'connect.done'));
+    const timeline = timelineOf({ trace, started, ended });
+    assert.equal(Math.round(timeline.unexplained), 19_000);
+  });
+
+  it('takes a guest that counts instructions as a whole', () => {
+    const timeline = timelineOf({ trace: run(), started, ended, countsInstructions: true });
+    assert.equal(timeline.alignment, undefined);
+    assert.ok(timeline.stages.some(({ name }) => name.includes('whose clock counts instructions')));
+    assert.equal(timeline.unexplained, 0);
+  });
+
+  it('refuses a contradiction', () => {
+    const late = run().events.map((event) => (event.name === 'exit' ? { ...event, time: started + 1_630e6 } : event));
+    assert.doesNotThrow(() => timelineOf({ trace: new Trace(late), started, ended }));
+    const wrong = run().events.map((event) =>
+      event.name === 'connect.done' ? { ...event, time: started + 200e6 } : event,
+    );
+    assert.throws(() => timelineOf({ trace: new Trace(wrong), started, ended }), RangeError);
+  });
+});
+
+describe('a trace', () => {
+  it('is read from lines, and nothing else is one', (t) => {
+    const path = join(scratchDirectory(t), 'trace');
+    writeFileSync(
+      path,
+      '{"name":"process","time":1}\n{"name":"ready","time":2,"detail":{"initStarted":1,"initReady":2,"modules":[]}}\n',
+    );
+    const trace = Trace.read(path);
+    assert.deepEqual(trace.init, { started: 1, ready: 2, modules: [] });
+    assert.equal(trace.first('none'), undefined);
+    writeFileSync(path, '{"name":1}\n');
+    assert.throws(() => Trace.read(path), /is not a trace/);
+  });
+});
