@@ -37,6 +37,21 @@ const rules: readonly Rule[] = [
       'see that the cgroup controllers cpu, cpuacct, memory, devices and freezer are mounted where libvirtd runs, or use a virtual machine; docs/lxc.md has more',
   },
   {
+    pattern: /Failed to get "[^"]+" lock|another process using the image/i,
+    code: 'image-in-use',
+    remedy: 'end what uses that image, or give every user of it only to read (,ro)',
+  },
+  {
+    pattern: /invalid \S+ image|Image is not in \S+ format|not in \S+ format|Could not read (?:image|snapshot|L1)/i,
+    code: 'image-invalid',
+    remedy: 'see that it is an image of that format (,format=…)',
+  },
+  {
+    pattern: /virtiofsd/i,
+    code: 'virtiofsd-missing',
+    remedy: 'install it (Debian: virtiofsd), or let the mount be read-only (,ro)',
+  },
+  {
     pattern: /Cannot access|Permission denied/i,
     code: 'file-not-readable',
     remedy: 'make that file readable for the user that QEMU runs as, and the directories above it searchable',

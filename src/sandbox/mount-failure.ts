@@ -47,13 +47,8 @@ function targetFailure({ target }: GuestMount, error: StepError): MountFailure {
   return {
     code: 'mount-target-missing',
     message: `the target ${target} of a mount is not there, and cannot be made${readOnly ? ', because what it would be in is read-only' : ''}: ${error.message}`,
-    remedy: `make the directory on the host, or mount something that can be written to above it first (-m ram:${above(target)}=10M)`,
+    remedy: 'make the directory on the host, choose one that is there (/mnt), or first mount a -m ram: on one above it',
   };
-}
-
-function above(target: string): string {
-  const parent = target.replace(/\/[^/]*\/*$/, '');
-  return parent === '' ? '/mnt' : parent;
 }
 
 const CALLED: Readonly<Record<GuestMount['type'], string>> = {
