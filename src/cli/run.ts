@@ -2,7 +2,6 @@
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { configFromOptions } from '../config/options.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
@@ -11,6 +10,7 @@ import { domainXml } from '../sandbox/machine-options.js';
 import { prepare } from '../sandbox/prepare.js';
 import { Sandbox } from '../sandbox/sandbox.js';
 import type { Arguments } from './arguments.js';
+import { describeSandbox, save } from './config-file.js';
 import { attachTerminal, copyIn, copyOut, forwardSignals, ReaderGone, terminalSize } from './forward.js';
 import { reporter } from './report.js';
 
@@ -23,7 +23,8 @@ const GRACE_MS = 2000;
 export async function run(args: Arguments): Promise<number> {
   // With its output elsewhere, a terminal's line ends and echo would be in the way.
   const tty = isatty(0) && isatty(1);
-  const config = await configFromOptions({ ...args, tty });
+  const described = await describeSandbox(args, tty);
+  const { config } = described;
   mark('config.done');
   const initDebug = (process.env['LIBVIRT_SANDBOX_INIT_DEBUG'] ?? '') !== '';
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
@@ -32,14 +33,14 @@ export async function run(args: Arguments): Promise<number> {
   const options: LaunchOptions = {
     ...observers,
     connect: args.connect,
-    profile: args.profile,
-    image: args.image,
     debugInit: initDebug,
     signal: start.abort,
     ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),
   };
   try {
+    if (args.saveConfig !== undefined) await save(described, args.saveConfig);
     if (args.printXml || args.dryRun) return await show(args, config, options);
+    if (args.saveConfig !== undefined) return 0;
     const sandbox = await Sandbox.start(config, options);
     done();
     start.release();

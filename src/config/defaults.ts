@@ -24,6 +24,8 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     root: '/',
     arch: machine(),
     kernel: { version: undefined, path: undefined, modulesPath: undefined },
+    image: undefined,
+    profile: undefined,
     memory: DEFAULT_MEMORY,
     vcpus: 1,
     acceleration: 'auto',

@@ -1,7 +1,7 @@
 /** From option values, still text, to a sandbox. */
 
 import { parseAcceleration } from './acceleration.js';
-import { DEFAULT_SECURITY, defaultConfig } from './defaults.js';
+import { defaultConfig } from './defaults.js';
 import { parseDisk } from './disk.js';
 import { parseEnv } from './env.js';
 import { argumentError, quote } from './failure.js';
@@ -37,6 +37,8 @@ export interface ConfigOptions {
   readonly kernver?: string | undefined;
   readonly kernpath?: string | undefined;
   readonly kmodpath?: string | undefined;
+  readonly image?: string | undefined;
+  readonly profile?: string | undefined;
   /** MiB, or with a suffix. */
   readonly memory?: string | undefined;
   readonly vcpus?: string | undefined;
@@ -57,44 +59,75 @@ export interface ConfigOptions {
  * Makes a sandbox from option values. What is not given has its default; the identity is the caller's, root's with
  * `privileged`, or that of `switchto`. The host's directories and images are not looked at: see {@link checkHost}.
  * @param database where users are looked up
+ * @param base a sandbox that the options change: what is not given stays as it is there, what repeats is added to it, and a command, an
+ *   identity or a kernel takes the place of that one
  * @throws SandboxError of stage `arguments` from each option's own parser, `privileged-with-switchto`,
  *   `acceleration-unknown`, `user-unknown`, and what {@link validateConfig} throws
  */
-export async function configFromOptions(options: ConfigOptions, database = HOST_USERS): Promise<SandboxConfig> {
-  const identity = await identityFrom(options, database);
-  const defaults = defaultConfig(identity);
+export async function configFromOptions(
+  options: ConfigOptions,
+  database = HOST_USERS,
+  base?: SandboxConfig,
+): Promise<SandboxConfig> {
+  const identity = await identityFrom(options, database, base);
+  const from = base ?? defaultConfig(identity);
+  const tuning = tuningFrom(options);
   return validateConfig({
-    ...defaults,
-    name: options.name,
-    root: optional(options.root, (path) => hostPath(path, '--root')) ?? defaults.root,
-    kernel: {
-      version: options.kernver,
-      path: optional(options.kernpath, (path) => hostPath(path, '--kernpath')),
-      modulesPath: optional(options.kmodpath, (path) => hostPath(path, '--kmodpath')),
+    ...from,
+    identity,
+    name: options.name ?? from.name,
+    root: optional(options.root, (path) => hostPath(path, '--root')) ?? from.root,
+    ...bootFrom(options, from),
+    memory: optional(options.memory, parseMemory) ?? from.memory,
+    vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,
+    acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? from.acceleration,
+    privileged: options.privileged ?? (options.switchto === undefined && from.privileged),
+    mounts: await mountsFrom(options, from.mounts),
+    disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
+    networks: [...from.networks, ...(options.network ?? []).map(parseNetwork)],
+    security: optional(options.security, parseSecurity) ?? from.security,
+    environment: [...from.environment, ...(options.env ?? []).map(parseEnv)],
+    cwd: options.cwd ?? from.cwd,
+    shell: options.shell ?? from.shell,
+    debug: options.debug ?? from.debug,
+    verbose: options.verbose ?? from.verbose,
+    tty: options.tty ?? from.tty,
+    command: options.command ?? from.command,
+    tuning: {
+      cpuShares: tuning.cpuShares ?? from.tuning.cpuShares,
+      cpuPin: tuning.cpuPin.length > 0 ? tuning.cpuPin : from.tuning.cpuPin,
+      diskLimits: [...from.tuning.diskLimits, ...tuning.diskLimits],
+      networkLimits: [...from.tuning.networkLimits, ...tuning.networkLimits],
     },
-    memory: optional(options.memory, parseMemory) ?? defaults.memory,
-    vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? defaults.vcpus,
-    acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? defaults.acceleration,
-    privileged: options.privileged ?? false,
-    mounts: await mountsFrom(options),
-    disks: (options.disk ?? []).map(parseDisk),
-    networks: (options.network ?? []).map(parseNetwork),
-    security: optional(options.security, parseSecurity) ?? DEFAULT_SECURITY,
-    environment: (options.env ?? []).map(parseEnv),
-    cwd: options.cwd,
-    shell: options.shell ?? false,
-    debug: options.debug ?? false,
-    verbose: options.verbose ?? false,
-    tty: options.tty ?? false,
-    command: options.command ?? [],
-    tuning: tuningFrom(options),
-    bootTimeout: optional(options.bootTimeout, (text) => parseSeconds(text, '--boot-timeout')) ?? defaults.bootTimeout,
+    bootTimeout: optional(options.bootTimeout, (text) => parseSeconds(text, '--boot-timeout')) ?? from.bootTimeout,
   });
 }
 
-async function identityFrom(options: ConfigOptions, database: typeof HOST_USERS): Promise<Identity> {
+/** What is booted, and how. A kernel or an image that is asked for is not mixed with another one's version or path. */
+function bootFrom(options: ConfigOptions, from: SandboxConfig): Pick<SandboxConfig, 'kernel' | 'image' | 'profile'> {
+  const path = optional(options.kernpath, (given) => hostPath(given, '--kernpath'));
+  const modulesPath = optional(options.kmodpath, (given) => hostPath(given, '--kmodpath'));
+  const asked = options.kernver !== undefined || path !== undefined;
+  const kept = asked || options.image !== undefined ? undefined : from.kernel;
+  return {
+    kernel: {
+      version: options.kernver ?? kept?.version,
+      path: path ?? kept?.path,
+      modulesPath: modulesPath ?? (options.image === undefined ? from.kernel.modulesPath : undefined),
+    },
+    image: options.image ?? (asked || modulesPath !== undefined ? undefined : from.image),
+    profile: options.profile ?? from.profile,
+  };
+}
+
+async function identityFrom(
+  options: ConfigOptions,
+  database: typeof HOST_USERS,
+  base: SandboxConfig | undefined,
+): Promise<Identity> {
   if (options.switchto === undefined) {
-    return options.privileged === true ? rootIdentity(database) : callerIdentity(database);
+    if (options.privileged === true) return rootIdentity(database);
+    return base?.identity ?? callerIdentity(database);
   }
   if (options.privileged === true) {
     throw argumentError(
@@ -106,10 +139,10 @@ async function identityFrom(options: ConfigOptions, database: typeof HOST_USERS)
   return userIdentity(options.switchto, database);
 }
 
-async function mountsFrom(options: ConfigOptions): Promise<readonly Mount[]> {
+async function mountsFrom(options: ConfigOptions, base: readonly Mount[]): Promise<readonly Mount[]> {
   const includes = (options.include ?? []).map(parseInclude);
   if (options.includefile !== undefined) includes.push(...(await readIncludeFile(options.includefile)));
-  return attachIncludes((options.mount ?? []).map(parseMount), includes);
+  return attachIncludes([...base, ...(options.mount ?? []).map(parseMount)], includes);
 }
 
 function tuningFrom(options: ConfigOptions): Tuning {

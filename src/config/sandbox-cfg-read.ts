@@ -72,6 +72,8 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
       acceleration === undefined
         ? defaults.acceleration
         : parseAcceleration(acceleration, `acceleration in ${machine.where}`),
+    image: machine.text('image'),
+    profile: machine.text('profile'),
     bootTimeout: machine.whole('boottimeout', 1, 86_400_000) ?? defaults.bootTimeout,
     tuning: readTuning(file),
   };

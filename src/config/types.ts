@@ -183,6 +183,10 @@ export interface SandboxConfig {
   readonly root: string;
   readonly arch: string;
   readonly kernel: KernelSelection;
+  /** Boot image by its name, its id, or its directory (with a slash); undefined: one is found, else built. */
+  readonly image: string | undefined;
+  /** How the machine boots: a name or a path (profiles/); undefined: VIRT_SANDBOX_PROFILE, else `default`. */
+  readonly profile: string | undefined;
   /** Memory of the machine in bytes. */
   readonly memory: number;
   readonly vcpus: number;

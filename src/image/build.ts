@@ -8,24 +8,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SandboxError } from '../errors.js';
 import { readBuildConfig } from '../kernel/build-config.js';
-import { findKernel, type KernelChoice } from '../kernel/find.js';
+import type { KernelChoice } from '../kernel/find.js';
 import { InputRecorder } from '../kernel/inputs.js';
 import type { SparseFile } from '../kernel/slim.js';
 import { hashSparse, readKernel } from '../kernel/stage.js';
 import { type BootFile, unpackKernel } from '../kernel/unpack.js';
 import { closureOf } from '../kmods/closure.js';
-import {
-  type FeatureState,
-  featureAbsentError,
-  featureStates,
-  lackSentence,
-  missingFeature,
-  modulesOf,
-} from '../kmods/features.js';
+import { type FeatureState, featureAbsentError, featureStates, missingFeature, modulesOf } from '../kmods/features.js';
 import { type LoadedModule, readModules } from '../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../kmods/report.js';
 import { type ModuleSet, readSets } from '../kmods/sets.js';
 import type { ModuleTree } from '../kmods/tree.js';
+import { chooseKernel } from './choose.js';
 import { checkCompression, compress, type InitrdCompression } from './compress.js';
 import { initrdEntries, moduleEntryName, readInit, readPrograms } from './contents.js';
 import { type CpioEntry, packCpio } from './cpio.js';
@@ -101,12 +95,8 @@ class Build {
     return result;
   }
 
-  async #choose(sets: readonly ModuleSet[]): Promise<KernelChoice> {
-    const lacks = async (version: string, directory: string): Promise<string | undefined> => {
-      const missing = missingFeature(featureStates(await this.#trees.read(directory, version), sets));
-      return missing === undefined ? undefined : lackSentence(missing);
-    };
-    return findKernel(this.options.kernel, lacks, this.#inputs, this.options.places);
+  #choose(sets: readonly ModuleSet[]): Promise<KernelChoice> {
+    return chooseKernel(this.options, sets, this.#inputs, this.#trees);
   }
 
   async #make(choice: KernelChoice, sets: readonly ModuleSet[]): Promise<Parts> {

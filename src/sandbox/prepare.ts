@@ -27,7 +27,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
   mark('prepare.start');
   await checkHost(config);
-  const profile = await loadProfile(options.profile);
+  const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');
   // Before the image: somebody who named what cannot be reached is not to wait for a build.
   const connecting = connect({
@@ -108,10 +108,12 @@ async function findImage(
   options: LaunchOptions,
 ): Promise<BootImage> {
   const sets = [...new Set([...wanted, ...(profile.moduleSets ?? [])])];
-  if (options.image !== undefined) {
-    refuseKernelChoice(config, options.image);
+  const called = options.image ?? config.image;
+  if (called !== undefined) {
     const { openImage } = await import('../image/open.js');
-    return openImage(options.image, sets);
+    const image = await openImage(called, sets);
+    refuseKernelChoice(config, called, image.kernelVersion);
+    return image;
   }
   return resolveImage({
     kernel: config.kernel,
@@ -121,9 +123,10 @@ async function findImage(
   });
 }
 
-/** An image brings its kernel. */
-function refuseKernelChoice({ kernel }: SandboxConfig, image: string): void {
-  if (kernel.version === undefined && kernel.path === undefined && kernel.modulesPath === undefined) return;
+/** An image brings its kernel. A sandbox.cfg may say which that was. */
+function refuseKernelChoice({ kernel }: SandboxConfig, image: string, version: string): void {
+  const same = kernel.version === undefined || kernel.version === version;
+  if (same && kernel.path === undefined && kernel.modulesPath === undefined) return;
   throw new SandboxError({
     stage: 'config',
     code: 'image-with-kernel',

@@ -1,0 +1,48 @@
+/** From a command line to a sandbox and to a sandbox.cfg. */
+import { release } from 'node:os';
+import { isatty } from 'node:tty';
+import { configFromOptions } from '../config/options.js';
+import type { SandboxConfig } from '../config/types.js';
+import { SandboxError } from '../errors.js';
+import type { Arguments } from './arguments.js';
+
+/** A sandbox, and what its file is to say of its terminal. */
+export interface Described {
+  readonly config: SandboxConfig;
+  /** Of the file that was read; else whether standard input is a terminal, as libvirt-sandbox has it. */
+  readonly savedTty: boolean;
+}
+
+/**
+ * The sandbox that the command line describes: the one in its --config, if it has that, changed by its other options.
+ * @param tty whether the application gets a terminal, whatever a file says
+ */
+export async function describeSandbox(args: Arguments, tty: boolean): Promise<Described> {
+  if (args.config === undefined) return { config: await configFromOptions({ ...args, tty }), savedTty: isatty(0) };
+  const { loadSandboxCfg } = await import('../config/sandbox-cfg.js');
+  const base = await loadSandboxCfg(args.config);
+  const command = args.command.length > 0 ? args.command : undefined;
+  return { config: await configFromOptions({ ...args, command, tty }, undefined, base), savedTty: base.tty };
+}
+
+/** Writes the sandbox to `path`, with the version of the kernel that would be booted. */
+export async function save({ config, savedTty }: Described, path: string): Promise<void> {
+  const { saveSandboxCfg } = await import('../config/sandbox-cfg.js');
+  await saveSandboxCfg(path, { ...config, tty: savedTty }, { kernelRelease: await kernelRelease(config) });
+}
+
+async function kernelRelease(config: SandboxConfig): Promise<string> {
+  if (config.kernel.version !== undefined) return config.kernel.version;
+  if (config.image !== undefined) {
+    const { openImage } = await import('../image/open.js');
+    return (await openImage(config.image, [])).kernelVersion;
+  }
+  const { kernelVersionFor } = await import('../image/choose.js');
+  try {
+    return await kernelVersionFor({ kernel: config.kernel, sets: ['console', 'root-9p'] });
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    // The file may be for another host; then it says what the running one has, as in libvirt-sandbox.
+    return release();
+  }
+}
