@@ -18,7 +18,7 @@ CMD ?= /bin/date
 ONLY ?=
 
 NATIVE := dist/native
-TS_SOURCES := $(shell find src init/common -name '*.ts' 2>/dev/null)
+TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 
 .PHONY: all build run test check bench install clean setup setup-test setup-bench native
@@ -74,9 +74,10 @@ install: build
 	rm -rf '$(DESTDIR)$(PREFIX)/lib/virt-sandbox'
 	mkdir -p '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native' '$(DESTDIR)$(PREFIX)/bin'
 	cp -R bin kmods profiles docs package.json package-lock.json README.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
-	cp -R dist/*.cjs dist/*.js dist/help.txt dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
+	cp -R dist/*.cjs dist/*.js dist/help dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
 	cp dist/native/init dist/native/dhcp dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
 	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	cp -R dist/share '$(DESTDIR)$(PREFIX)/'
 	for program in virt-sandbox virt-sandbox-bake virt-sandbox-bench; do ln -sfn "../lib/virt-sandbox/bin/$$program" '$(DESTDIR)$(PREFIX)/bin/'"$$program"; done
 
 clean:

@@ -1,6 +1,7 @@
 // Bundles the program and the public interface, so that starting one reads one file and not two hundred.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import process from 'node:process';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -46,4 +47,15 @@ await build({
   splitting: true,
 });
 
-writeFileSync('dist/help.txt', execFileSync('bin/virt-sandbox', ['--help']));
+// The help, the manual pages and the completions, from the tables of options that the programs have.
+await build({
+  entryPoints: ['man/main.ts'],
+  outfile: 'build/manual.mjs',
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  packages: 'external',
+  logLevel: 'warning',
+});
+for (const made of ['dist/help', 'dist/share']) rmSync(made, { recursive: true, force: true });
+execFileSync(process.execPath, ['build/manual.mjs', version, 'dist']);

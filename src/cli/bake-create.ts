@@ -66,8 +66,8 @@ export async function create(args: BakeArguments): Promise<number> {
 
 /** What the sandbox needs that has these options. */
 async function imageFor(line: string | undefined): Promise<{ kernel: KernelSelection; sets: readonly string[] }> {
-  const request = await parseArguments(splitWords(line ?? ''), '');
-  if ('print' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
+  const request = parseArguments(splitWords(line ?? ''));
+  if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
   const { moduleSets: more = [] } = await loadProfile(request.run.profile);

@@ -1,6 +1,7 @@
 /** The program virt-sandbox: a thin user of the public interface. */
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
+import { parseArguments } from './arguments.js';
 import { readHelp } from './help.js';
 import { failureText } from './report.js';
 import { version } from './version.js';
@@ -21,19 +22,11 @@ async function main(): Promise<number> {
     const traced = process.env['VIRT_SANDBOX_TRACE'];
     if (traced) (await import('./trace.js')).writeTrace(traced);
     mark('cli.start');
-    const argv = process.argv.slice(2);
-    const help = argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h') ? readHelp() : undefined;
-    if (help !== undefined) {
-      process.stdout.write(help);
+    const request = parseArguments(process.argv.slice(2));
+    if ('asks' in request) {
+      process.stdout.write(request.asks === 'help' ? readHelp('virt-sandbox') : `virt-sandbox version ${version}\n`);
       return 0;
     }
-    const { parseArguments } = await import('./arguments.js');
-    const request = await parseArguments(argv, version);
-    if ('print' in request) {
-      process.stdout.write(request.print);
-      return 0;
-    }
-    mark('cli.parsed');
     const { run } = await import('./run.js');
     return await run(request.run);
   } catch (error) {

@@ -30,7 +30,7 @@ describe('help', () => {
   for (const word of ['-V', '--version']) {
     it(`${word} tells the version of the package`, async () => {
       const { version } = JSON.parse(readFileSync(`${REPOSITORY}package.json`, 'utf8')) as { version: string };
-      assertRun(await runSandbox([word]), 0, `virt-sandbox ${version}\n`);
+      assertRun(await runSandbox([word]), 0, `virt-sandbox version ${version}\n`);
     });
   }
 

@@ -1,0 +1,58 @@
+/** Text as roff: man(7), which groff and mandoc read. */
+import type { Paragraph } from './program.js';
+
+/** Plain text: what roff would take for a request or an escape is escaped. Hyphens are those that are typed. */
+export function plain(text: string): string {
+  const escaped = text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replaceAll('…', '...')
+    .replaceAll('’', '\\(cq')
+    .replaceAll("'", '\\(aq')
+    .replaceAll('`', '\\(ga')
+    .replaceAll('^', '\\(ha')
+    .replaceAll('~', '\\(ti');
+  return escaped.replace(/^\./gm, '\\&.');
+}
+
+/** A text with `what is typed` in bold and *what it stands for* in italics. */
+export function marked(text: string): string {
+  const parts = text.split(/(`[^`]+`|\*[^*\s][^*]*\*)/);
+  const formatted = parts.map((part) => {
+    if (part.length > 2 && part.startsWith('`')) return `\\fB${plain(part.slice(1, -1))}\\fP`;
+    if (part.length > 2 && part.startsWith('*')) return `\\fI${plain(part.slice(1, -1))}\\fP`;
+    return plain(part);
+  });
+  return folded(formatted.join(''));
+}
+
+/** Lines of no more than 80 bytes, as long as there are spaces. A line that begins as a request does is none. */
+function folded(text: string): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && Buffer.byteLength(`${line} ${word}`) > 80) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((each) => each.replace(/^\./, '\\&.')).join('\n');
+}
+
+/** Paragraphs, the first without space above it where `inset`, as below a term. */
+export function paragraphs(body: readonly Paragraph[], inset = false): string {
+  return body.map((part, index) => paragraph(part, index === 0, inset)).join('');
+}
+
+function paragraph(part: Paragraph, first: boolean, inset: boolean): string {
+  const space = first ? '' : inset ? '.IP\n' : '.PP\n';
+  if (typeof part === 'string') return `${space}${marked(part)}\n`;
+  if ('block' in part) {
+    const lines = plain(part.block).replace(/\n$/, '');
+    return `${first ? '' : '.sp\n'}.nf\n.RS 4\n${lines}\n.RE\n.fi\n`;
+  }
+  const terms = part.terms
+    .map(([term, text]) => `.TP\n${marked(term).replaceAll('\n', ' ')}\n${marked(text)}\n`)
+    .join('');
+  return inset ? `.RS 7\n${terms}.RE\n` : terms;
+}

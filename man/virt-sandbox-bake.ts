@@ -1,0 +1,51 @@
+/** virt-sandbox-bake(1), beside the tables of its commands. */
+import { bakeCommands } from '../src/cli/bake-options.js';
+import { INITRD_COMPRESSIONS } from '../src/image/compress.js';
+import type { Program } from './program.js';
+
+export const virtSandboxBake: Program = {
+  name: 'virt-sandbox-bake',
+  summary: 'make, keep and look into boot images',
+  usage: '*COMMAND* [*OPTIONS*]',
+  description: [
+    'Makes, keeps and looks into the boot images that virt-sandbox(1) runs machines from. virt-sandbox makes one by itself where it needs it, so this is for those who want to have made it before, to have it elsewhere, or to know what is in it.',
+    'An *image* is a name, an id or its beginning, or a directory with a slash in it.',
+  ],
+  options: {},
+  commands: bakeCommands,
+  details: {
+    kernver: { value: 'VERSION', complete: 'kernel' },
+    kernpath: { value: 'FILE', complete: 'file' },
+    kmodpath: { value: 'DIR', complete: 'directory' },
+    name: { value: 'NAME' },
+    output: { value: 'DIR', complete: 'directory' },
+    with: { value: 'NEED,...', complete: { list: ['network', 'block', 'overlay'] } },
+    for: { value: 'OPTIONS' },
+    compress: { value: 'KIND', complete: { words: INITRD_COMPRESSIONS } },
+    'older-than': { value: 'AGE' },
+  },
+  runs: 'nothing',
+  argument: 'directory',
+  sections: [
+    {
+      title: 'Exit status',
+      body: [
+        '0; 1 when `verify` finds damage or `diff` a difference; 125 when it failed, with one line on standard error.',
+      ],
+    },
+    {
+      title: 'Files',
+      body: [
+        {
+          terms: [
+            [
+              '`/var/cache/virt-sandbox/images`, `~/.cache/virt-sandbox/images`',
+              'The store of root, and of another user.',
+            ],
+          ],
+        },
+      ],
+    },
+    { title: 'See also', body: ['virt-sandbox(1)'] },
+  ],
+};
