@@ -28,6 +28,8 @@ const UPSTREAM: readonly (readonly [keyof typeof options, string | undefined, 'f
   ['mount', 'm', 'all'],
   ['include', 'i', 'all'],
   ['includefile', 'I', 'last'],
+  ['network', 'N', 'all'],
+  ['security', 's', 'last'],
   ['privileged', 'p', 'flag'],
   ['switchto', 'S', 'last'],
   ['kernver', undefined, 'last'],
