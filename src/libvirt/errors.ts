@@ -31,6 +31,28 @@ const rules: readonly Rule[] = [
     remedy: 'use --accel tcg, or give this user access to /dev/kvm',
   },
   {
+    pattern: /no network with matching name|network '[^']*' is not active|network is not active/i,
+    code: 'network-not-there',
+    remedy: 'see virsh net-list --all, and start the network with virsh net-start',
+  },
+  {
+    pattern: /referenced filter '[^']*' is missing|no nwfilter with matching name|nwfilter driver/i,
+    code: 'filter-not-there',
+    remedy:
+      "see virsh nwfilter-list; libvirt's driver for filters is a package of its own (libvirt-daemon-driver-nwfilter)",
+  },
+  {
+    pattern: /'user' (?:is not a valid|does not exist)|backend 'user' is not|-netdev user.*(?:slirp|not compiled)/i,
+    code: 'slirp-missing',
+    remedy: 'use a QEMU that was built with slirp, or give the interface source=NETWORK',
+  },
+  {
+    pattern: /\btc (?:qdisc|class|filter) /,
+    code: 'net-limit-unsupported',
+    remedy:
+      "leave --net-limit out, or load the kernel's schedulers on the host (sch_htb, sch_sfq, sch_ingress, cls_u32, act_police)",
+  },
+  {
     pattern: /cgroup/i,
     code: 'cgroups-unusable',
     remedy:
