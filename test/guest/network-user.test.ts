@@ -1,0 +1,158 @@
+/** User networking, which needs no rights on the host, and the name servers of a sandbox. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, symlinkSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
+import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+
+/** The host, as user networking shows it. */
+const HOST = '10.0.2.2';
+
+/** Name servers of this host that can be reached from elsewhere. */
+function hostServers(): string[] {
+  const lines = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'].map((file) => {
+    try {
+      return readFileSync(file, 'utf8').split('\n');
+    } catch {
+      return [];
+    }
+  });
+  const servers = lines.map((list) => list.filter((line) => /^nameserver (?!127\.|::1)/.test(line)));
+  return servers.find((list) => list.length > 0) ?? [];
+}
+
+describe('user networking', { skip: unlessBusybox }, () => {
+  let server: Server;
+  let port = 0;
+  before(async () => {
+    server = createServer((socket) => socket.on('error', () => {}).end('from the host\n'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    port = (server.address() as AddressInfo).port;
+  });
+  after(() => server?.close());
+
+  it('embedded: gives an address, a route, a name server and the way to the host', {
+    skip: embedded.skip,
+  }, async () => {
+    const name = uniqueName();
+    const script = [
+      `ip -4 addr show dev eth0 | grep -oE "inet [^ ]+ brd [^ ]+"`,
+      'ip route show | grep -o "^default via [^ ]* dev eth0"',
+      'cat /etc/resolv.conf',
+      'touch /etc/resolv.conf 2>/dev/null && echo writable',
+      `nc -w 5 ${HOST} ${port} </dev/null`,
+      // An address of its own by router advertisement, some time later.
+      'for i in $(seq 100); do grep -q "^fec0.* eth0" /proc/net/if_inet6 && break; sleep 0.1; done',
+      'grep -c "^fec0.* eth0" /proc/net/if_inet6',
+      'cat /proc/[0-9]*/comm | grep -c "^dhcp$"',
+      'grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/$(pidof dhcp)/status | tr "\\t\\n" "  "',
+    ]
+      .map((line) => line.replace(/\b(ip|nc|pidof) /g, 'busybox $1 '))
+      .join('\n');
+    const result = await runSandbox(['-c', embedded.uri, '-n', name, '-N', 'dhcp', '--', 'sh', '-c', script]);
+    assert.equal(result.code, 0, result.stderr);
+    assert.deepEqual(result.out.trim().split('\n'), [
+      'inet 10.0.2.15/24 brd 10.0.2.255',
+      `default via ${HOST} dev eth0`,
+      'nameserver 10.0.2.3',
+      'writable',
+      'from the host',
+      '1',
+      // What renews the lease is nobody.
+      '1',
+      'Uid: 65534 65534 65534 65534 CapEff: 0000000000000000 NoNewPrivs: 1',
+    ]);
+    assert.equal(result.stderr, '');
+    await assertNothingLeft(name);
+  });
+
+  it('system: a second interface with a static address gets the host’s name servers', {
+    skip: system.skip,
+  }, async () => {
+    const networks = ['-N', 'dhcp', '-N', 'address=10.0.2.77,mac=52:54:00:77:77:77,route=10.9.0.0/16%10.0.2.2'];
+    const script = [
+      'grep -l 52:54:00:77:77:77 /sys/class/net/*/address | cut -d/ -f5',
+      'busybox ip -4 addr show dev eth1 | grep -o "inet [^ ]*"',
+      'busybox ip route | grep -c "^default"',
+      'busybox ip route | grep -o "^10.9.0.0/16 via 10.0.2.2 dev eth1"',
+      'grep nameserver /etc/resolv.conf',
+    ].join('\n');
+    const result = await runSandbox(['-c', system.uri, ...networks, '--', 'sh', '-c', script]);
+    const servers = ['nameserver 10.0.2.3', ...hostServers()].slice(0, 3);
+    assertRun(
+      result,
+      0,
+      ['eth1', 'inet 10.0.2.77/24', '1', '10.9.0.0/16 via 10.0.2.2 dev eth1', ...servers, ''].join('\n'),
+    );
+  });
+
+  it('session: works for a user without rights', { skip: unlessOrdinaryUser() }, async () => {
+    const user = await OrdinaryUser.create();
+    try {
+      const args = ['-c', 'qemu:///session', '-N', 'dhcp', '--', 'busybox', 'nc', '-w', '5', HOST, String(port)];
+      assertRun(await runSandbox(args, user.options), 0, 'from the host\n');
+      const refused = ['-c', 'qemu:///session', '-N', 'source=default,dhcp', '--', 'true'];
+      assertFailure(await runSandbox(refused, user.options), /NIC 0 .*"default".*qemu:\/\/\/session has no networks/);
+    } finally {
+      await user.end();
+    }
+  });
+});
+
+describe('name servers', { skip: embedded.skip || unlessBusybox }, () => {
+  const show = ['--', '/bin/sh', '-c', 'busybox cat /etc/resolv.conf; busybox ls /etc'];
+
+  it('are written where a link leads, in a directory that is empty at first', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc', 'var');
+    symlinkSync('../run', `${root}/var/run`);
+    symlinkSync('../var/run/systemd/resolve/stub-resolv.conf', `${root}/etc/resolv.conf`);
+    const result = await runSandbox(['-c', embedded.uri, '--root', root, '-N', 'dhcp', ...show]);
+    assertRun(result, 0, 'nameserver 10.0.2.3\nresolv.conf\n');
+  });
+
+  it('cannot be set on a root without the file, which is said while the command runs', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
+    const result = await runSandbox([
+      '-c',
+      embedded.uri,
+      '--root',
+      root,
+      '-N',
+      'dhcp',
+      '--',
+      '/bin/sh',
+      '-c',
+      'echo ran',
+    ]);
+    assertRun(
+      result,
+      0,
+      'ran\n',
+      'virt-sandbox: warning: /etc/resolv.conf does not exist in the root, so the name servers (10.0.2.3) cannot be set; ' +
+        'make an empty file there\n',
+    );
+  });
+
+  it('are written into an /etc in memory', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
+    const result = await runSandbox(['-c', embedded.uri, '--root', root, '-m', 'ram:/etc=1M', '-N', 'dhcp', ...show]);
+    assertRun(result, 0, 'nameserver 10.0.2.3\nresolv.conf\n');
+  });
+});
+
+describe('networks that cannot be', { skip: embedded.skip }, () => {
+  for (const [what, args, told] of [
+    ['a filter', ['-N', 'dhcp,filter=clean-traffic'], /NIC 0 has the filter "clean-traffic" and user networking/],
+    ['a limit', ['-N', 'dhcp', '--net-limit', '0:inbound.average=10'], /--net-limit 0 is for an interface with user/],
+    ['a network', ['-N', 'source=default,dhcp'], /NIC 0 .*"default".*qemu:\/\/\/embed has no networks/],
+  ] as const) {
+    it(`are refused before anything is started: ${what}`, async () => {
+      assertFailure(await runSandbox(['-c', embedded.uri, ...args, '--', 'true']), told);
+    });
+  }
+});
