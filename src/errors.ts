@@ -70,10 +70,14 @@ export class SandboxError extends Error {
   }
 }
 
-/** True for an error of Node's own system calls with this `code` (`ENOENT`, …), or with any code when none is named. */
+/**
+ * True for an error of a system call with this `code` (`ENOENT`, …), or with any code when none is named. What this package reports on
+ * purpose is none, although it has a code.
+ */
 export function isSystemError(error: unknown, code?: string): error is NodeJS.ErrnoException {
   return (
     error instanceof Error &&
+    !(error instanceof SandboxError) &&
     typeof (error as NodeJS.ErrnoException).code === 'string' &&
     (code === undefined || (error as NodeJS.ErrnoException).code === code)
   );

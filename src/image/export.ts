@@ -12,7 +12,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
 import { MANIFEST_NAME, manifestText } from './manifest.js';
 import { isOwnerGone, ownerTag } from './owner.js';
-import { makeStore, storeError, syncDirectory, writeDurably } from './store.js';
+import { makeStore, syncDirectory, writeDurably } from './store.js';
 import type { BootImage } from './types.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
@@ -63,9 +63,21 @@ export async function exportImage(image: BootImage, output: string, store: strin
       await rm(note, { force: true });
     }
   } catch (error) {
-    const size = image.manifest.files.reduce((sum, file) => sum + file.size, 0);
-    throw storeError(error, above, size);
+    throw outputError(error, output, image);
   }
+}
+
+function outputError(error: unknown, output: string, { manifest }: BootImage): unknown {
+  if (!isSystemError(error)) return error;
+  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+  const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
+  return new SandboxError({
+    stage: 'image',
+    code: isFull ? 'disk-full' : 'output-not-writable',
+    message: `the image cannot be written to ${output} (${error.code})`,
+    remedy: isFull ? `free ${Math.ceil(size / 1e6) + 1} MB there` : 'name a directory in one that you may write to',
+    cause: error,
+  });
 }
 
 /** True when there is an image in place of which the new one goes; false when there is nothing, or an empty directory. */

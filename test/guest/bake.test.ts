@@ -1,0 +1,163 @@
+/** Images baked ahead, with the kernels and modules that are installed, and machines that run from them. */
+
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { bakeJson, runBake } from '../helpers/bake.js';
+import { embedded } from '../helpers/connections.js';
+import { flipByte } from '../helpers/kernel-files.js';
+import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { imageFiles } from '../helpers/machines.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+
+/** One store for all, so that QEMU's capabilities are asked for once. */
+const cache = mkdtempSync(join(tmpdir(), 'vs-bake-'));
+chmodSync(cache, 0o755);
+after(() => rmSync(cache, { recursive: true, force: true }));
+
+interface Created {
+  readonly image: string;
+  readonly id: string;
+  readonly built: boolean;
+  readonly compression: string;
+}
+
+const skip = unlessServingKernel || embedded.skip;
+const run = (args: readonly string[], ...command: string[]) =>
+  runSandbox(['-c', embedded.uri, ...args, '--', ...command], { env: { XDG_CACHE_HOME: cache } });
+
+describe('a machine that runs from a baked image', { skip }, () => {
+  for (const compression of ['none', 'gzip', 'xz', 'zstd', 'lz4']) {
+    it(`with its initrd packed with ${compression}, by its name`, async () => {
+      const created = await bakeJson<Created>(cache, ['create', '--name', compression, '--compress', compression]);
+      assert.equal(created.compression, compression);
+      assertRun(await run(['--image', compression], 'uname', '-r'), 0, `${servingKernel}\n`);
+    });
+  }
+
+  it('from a directory that is nowhere near the store', async () => {
+    const output = join(cache, 'shipped');
+    await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
+    const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json'], {
+      env: { XDG_CACHE_HOME: join(cache, 'other') },
+    });
+    const { kernel, built } = JSON.parse(result.out) as { kernel: string; built: boolean };
+    assert.deepEqual({ kernel, built }, { kernel: join(output, 'vmlinux'), built: false });
+    assertRun(await run(['--image', output], 'true'), 0, '');
+  });
+
+  it('is the one that virt-sandbox finds by itself, and what it needs can be told by its options', async () => {
+    const { id } = await bakeJson<Created>(cache, ['create']);
+    const made = await bakeJson<Created>(cache, ['create', '--for', '--memory 256 -e "A=b c" -- /bin/true']);
+    assert.equal(made.id, id);
+    const dry = await run(['--dry-run', '--json'], 'true');
+    assert.equal((JSON.parse(dry.out) as { image: string }).image, made.image);
+    assert.equal((JSON.parse(dry.out) as { built: boolean }).built, false);
+  });
+
+  it('is kept while it runs, and not when it has ended', async () => {
+    const { id, image } = await bakeJson<Created>(cache, ['create', '--with', 'overlay', '--name', 'used']);
+    const name = uniqueName();
+    const running = startSandbox(
+      ['-c', embedded.uri, '-n', name, '--image', 'used', '--', 'sh', '-c', 'echo up; read x'],
+      {
+        env: { XDG_CACHE_HOME: cache },
+        input: 'open',
+      },
+    );
+    await running.until(/up/);
+    const list = await bakeJson<{ id: string; usedBy: string[] }[]>(cache, ['list']);
+    assert.deepEqual(list.find((entry) => entry.id === id)?.usedBy, [name]);
+    const refused = await runBake(cache, ['rm', 'used']);
+    assert.equal(refused.code, 125);
+    assert.match(refused.stderr, new RegExp(`^virt-sandbox-bake: image: image used is in use by ${name}; .+\n$`));
+    assert.ok(existsSync(image));
+    running.child.stdin?.end('go\n');
+    assertRun(await running.result, 0, 'up\n');
+    await assertNothingLeft(name);
+    const removed = await runBake(cache, ['rm', 'used']);
+    assertRun(removed, 0, 'used: removed\n');
+    assert.ok(!existsSync(image));
+  });
+});
+
+describe('an image that does not serve', { skip }, () => {
+  const fails = async (args: readonly string[], ...patterns: RegExp[]) =>
+    assertFailure(await run(args, 'true'), ...patterns);
+
+  it('is refused with what it lacks, before anything starts', async () => {
+    const kernel = readdirSync('/lib/modules').find((version) => version.includes('cloud'));
+    const args = ['create', '--name', 'virtiofs', '--with', 'root-virtiofs', ...(kernel ? ['--kernver', kernel] : [])];
+    await bakeJson<Created>(cache, args);
+    await fails(['--image', 'virtiofs'], /boot image virtiofs was baked without root-9p/, /--with root-9p/);
+  });
+
+  it('does not exist, is no image, or comes with another kernel', async () => {
+    await fails(['--image', 'nowhere'], /there is no image nowhere/, /create --name nowhere/);
+    await fails(['--image', './nowhere'], /there is no directory/);
+    await fails(['--image', '/etc'], /is no boot image/);
+    await fails(['--image', 'none', '--kernver', '1.2.3'], /another was asked for/);
+  });
+
+  it('has a changed byte: verify says where', async () => {
+    const { image } = await bakeJson<Created>(cache, ['create', '--name', 'flip']);
+    assertRun(await runBake(cache, ['verify', 'flip']), 0, 'flip: whole\n');
+    for (const name of readdirSync(image)) {
+      const path = join(image, name);
+      const whole = readFileSync(path);
+      writeFileSync(path, flipByte(whole, Math.floor(whole.length / 2), 1));
+      const { code, out } = await runBake(cache, ['verify', 'flip']);
+      assert.equal(code, 1);
+      assert.match(out, new RegExp(`^flip: ${name}: .+`));
+      writeFileSync(path, whole);
+    }
+    assertRun(await runBake(cache, ['verify', 'flip']), 0, 'flip: whole\n');
+  });
+});
+
+describe('the same bytes', { skip: unlessServingKernel || unlessOrdinaryUser() }, () => {
+  it('from two users in other directories, time zones, locales and with other umasks', async () => {
+    const user = await OrdinaryUser.create();
+    try {
+      const here = join(cache, 'reproduced');
+      mkdirSync(here);
+      const there = join(user.home, 'a cache');
+      const baked = async (compression: string) => {
+        const args = ['create', '--with', 'block,network', '--compress', compression, '-o'];
+        const mine = join(here, compression);
+        const theirs = join(user.home, `out ${compression}`);
+        const first = await bakeJson<Created>(cache, [...args, mine], {
+          env: { TZ: 'Pacific/Kiritimati', LC_ALL: 'C', SOURCE_DATE_EPOCH: undefined },
+          through: ['sh', '-c', 'umask 077; exec "$@"', 'sh'],
+          cwd: '/',
+        });
+        const { through = [] } = user.options;
+        const second = await bakeJson<Created>(there, [...args, theirs], {
+          ...user.options,
+          env: { ...user.options.env, TZ: 'America/New_York', LC_ALL: 'tr_TR.UTF-8', SOURCE_DATE_EPOCH: '1234567890' },
+          through: [...through, 'sh', '-c', 'umask 000; exec "$@"', 'sh'],
+        });
+        assert.deepEqual({ built: first.built && second.built, id: first.id }, { built: true, id: second.id });
+        assert.deepEqual(Object.keys(imageFiles({ directory: mine })), ['initrd', 'manifest.json', 'vmlinux']);
+        assert.deepEqual(imageFiles({ directory: mine }), imageFiles({ directory: theirs }), compression);
+        assertRun(await runBake(cache, ['diff', mine, theirs]), 0, '');
+      };
+      for (const compression of ['none', 'gzip', 'xz', 'zstd', 'lz4']) await baked(compression);
+    } finally {
+      await user.end();
+    }
+  });
+});
