@@ -51,7 +51,7 @@ describe('a machine that runs from a baked image', { skip }, () => {
   it('from a directory that is nowhere near the store', async () => {
     const output = join(cache, 'shipped');
     await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
-    const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json'], {
+    const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json', '--', 'true'], {
       env: { XDG_CACHE_HOME: join(cache, 'other') },
     });
     const { kernel, built } = JSON.parse(result.out) as { kernel: string; built: boolean };
