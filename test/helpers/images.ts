@@ -52,3 +52,11 @@ export function unlessProgram(...names: readonly string[]): string | false {
   const missing = names.filter((name) => programPaths(name).length === 0);
   return missing.length === 0 ? false : `${missing.join(' and ')} is not installed`;
 }
+
+/** A file of an ext4 image, read by the tool that knows the format, without a kernel. */
+export function imageFile(image: string, path: string): string {
+  return execFileSync(programPaths('debugfs')[0] ?? 'debugfs', ['-R', `cat ${path}`, image], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+}
