@@ -4,6 +4,7 @@
 #include "log.h"
 #include "operations.h"
 #include "output.h"
+#include "place.h"
 #include "processes.h"
 #include "stdin.h"
 #include "streams.h"
@@ -80,6 +81,17 @@ static int open_pipes(struct call *call, const struct child *child, struct ends 
 	return 0;
 }
 
+static int open_trace(struct call *call, struct child *child)
+{
+	int ends[2];
+
+	if (make_pipe(ends, 0) < 0)
+		return call_fail(call, errno, "pipe(trace)");
+	ours.err = ends[0];
+	child->trace = ends[1];
+	return 0;
+}
+
 static int open_terminal(struct call *call, const struct child *child, uint32_t rows, uint32_t columns, struct ends *theirs)
 {
 	const char *step;
@@ -125,7 +137,7 @@ int op_spawn(struct call *call)
 	/* To setresuid() that number means: stay what you are, which is root. */
 	if (child.uid == NO_ID || child.gid == NO_ID)
 		return call_fail(call, EINVAL, "spawn(%s): uid %u, gid %u", child.argv[0], child.uid, child.gid);
-	if ((flags & ~(uint32_t)VS_SPAWN_PTY) != 0 || rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
+	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE)) != 0 || flags == VS_SPAWN_TRACE || rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
 		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags, rows, columns);
 	if (state != APP_NONE)
 		return call_fail(call, EBUSY, "spawn(%s): there is an application", child.argv[0]);
@@ -137,6 +149,8 @@ int op_spawn(struct call *call)
 		error = open_terminal(call, &child, rows, columns, &theirs);
 	else
 		error = open_pipes(call, &child, &theirs);
+	if (error == 0 && (flags & VS_SPAWN_TRACE) != 0)
+		error = open_trace(call, &child);
 	if (error == 0) {
 		child.in = theirs.in;
 		child.out = theirs.out;
@@ -146,6 +160,8 @@ int op_spawn(struct call *call)
 			error = call_fail(call, errno, "fork");
 	}
 	close_ends(&theirs);
+	if (child.trace > 0)
+		close_fd(&child.trace);
 	if (error != 0) {
 		close_ends(&ours);
 		close_fd(&terminal_fd);
@@ -251,7 +267,9 @@ void app_step(void)
 		blocked_at = time_now();
 	if (state != APP_ENDED || streams_finished() || time_now() < app_deadline())
 		return;
-	if (killed_at == 0) {
+	if (place() == PLACE_SESSION) {
+		streams_abandon();
+	} else if (killed_at == 0) {
 		log_line("what the application left running keeps its output open and is silent; killing it");
 		killed_at = time_now();
 		processes_kill();

@@ -52,6 +52,8 @@ static const struct operation {
 	{VS_PROC_CHMOD, 0, "chmod", op_chmod},
 	{VS_PROC_MKNOD, 0, "mknod", op_mknod},
 	{VS_PROC_READ_LINK, 0, "read_link", op_read_link},
+	{VS_PROC_SESSIONS, CHANGES_MACHINE, "sessions", op_sessions},
+	{VS_PROC_TERMINAL, CHANGES_MACHINE, "terminal", op_terminal},
 };
 
 /* The one call that is being carried out, and how it is to be answered. */

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define EXIT_NOT_STARTED 127
+#define TRACE_FILENO 3
 
 struct report {
 	int error;
@@ -52,8 +54,10 @@ static void set_up_descriptors(const struct child *child)
 	check(dup2(child->in, STDIN_FILENO), "dup2(stdin)");
 	check(dup2(child->out, STDOUT_FILENO), "dup2(stdout)");
 	check(dup2(child->err, STDERR_FILENO), "dup2(stderr)");
+	if (child->trace > 0)
+		check(dup2(child->trace, TRACE_FILENO), "dup2(trace)");
 	/* Everything opened here is close-on-exec already; this is for what this process was started with. */
-	(void)syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 ? 2 : 1), UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	if (child->terminal)
 		check(ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");
 }
@@ -116,16 +120,23 @@ static _Noreturn void become(const struct child *child)
 {
 	check((int)setsid(), "setsid");
 	set_up_descriptors(child);
-	(void)umask(022);
+	if (!child->follows)
+		(void)umask(022);
 	/* An ordinary user who runs the tests has no other identity to take. */
 	if (child->restricted && !(TEST_BUILD && geteuid() != 0))
 		take_identity(child);
 	/* After the user has changed: the directory has to be one that this user may enter. */
-	if (chdir(child->directory) < 0)
+	if (!child->follows && chdir(child->directory) < 0)
 		child_fail(errno, "chdir(%s)", child->directory);
 	processes_yield(false);
 	reset_signals();
 	exec_program(child->argv, child->environment);
+}
+
+static pid_t fork_following(void)
+{
+	/* As fork(), but sharing the root: a system call of its own, because no C library has a function for it. It has to call execve(). */
+	return (pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0);
 }
 
 pid_t child_start(const struct child *child, int *report_fd)
@@ -135,7 +146,7 @@ pid_t child_start(const struct child *child, int *report_fd)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
-	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 || (pid = fork()) < 0) {
+	if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 || (pid = child->follows ? fork_following() : fork()) < 0) {
 		int error = errno;
 
 		close_fd(&ends[0]);

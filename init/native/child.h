@@ -21,8 +21,12 @@ struct child {
 	int in;
 	int out;
 	int err;
+	/* A pipe that becomes descriptor 3, or 0. */
+	int trace;
 	/* `in` becomes the controlling terminal. */
 	bool terminal;
+	/* It has this process's root and working directory for good, wherever this process moves to: for programs of the init's own. */
+	bool follows;
 };
 
 /*

@@ -1,49 +1,15 @@
-/* Process 1: from the kernel's start to the power off. */
-#include "app.h"
-#include "channel.h"
-#include "codec.h"
+/* Process 1: from the kernel's start to the power off. As an ordinary process, with --sessions, what it started for shells. */
 #include "filesystems.h"
-#include "handshake.h"
 #include "log.h"
-#include "loop.h"
-#include "modules.h"
-#include "output.h"
 #include "place.h"
 #include "processes.h"
+#include "serve.h"
+#include "sessions.h"
+#include "terminal_shell.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/utsname.h>
-
-/* How long a host that has said QUIT may take to read the last packets. */
-#define FLUSH_US (1 * MICROSECONDS_PER_SECOND)
-
-static void send_ready(uint64_t started, uint64_t ready)
-{
-	static uint8_t payload[VS_MAX_PACKET_BYTES - VS_HEADER_BYTES];
-	struct utsname system;
-	struct writer writer;
-
-	if (uname(&system) < 0)
-		system.release[0] = '\0';
-	writer_start(&writer, payload, sizeof payload);
-	put_u32(&writer, VS_PROTOCOL_VERSION);
-	put_str(&writer, system.release);
-	put_u64(&writer, started);
-	put_u64(&writer, ready);
-	modules_report(&writer);
-	output_packet(VS_PROC_READY, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
-}
-
-static void send_exit(int status)
-{
-	struct writer writer;
-	uint8_t payload[4];
-
-	writer_start(&writer, payload, sizeof payload);
-	put_u32(&writer, (uint32_t)status);
-	output_packet(VS_PROC_EXIT, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
-}
+#include <unistd.h>
 
 static void stop_everything(void)
 {
@@ -56,40 +22,28 @@ static void stop_everything(void)
 	log_debug("processes ended in %u us, file systems in %u us", (unsigned)(killed - start), (unsigned)(time_now() - killed));
 }
 
-static void serve(uint64_t started)
+static void run(uint64_t started)
 {
 	int fd;
-	uint64_t ready;
 
 	if (signals_open() < 0) {
 		log_line("signalfd: %s; powering off", strerror(errno));
 		return;
 	}
 	fd = place_open_channel();
-	if (fd < 0)
-		return;
-	ready = time_of(CLOCK_BOOTTIME);
-	log_debug("ready");
-	if (!handshake(fd, time_now() + place_handshake_us()))
-		return;
-	channel_open(fd, fd, place_can_splice());
-	processes_yield(true);
-	send_ready(started, ready);
-	if (loop_until_end()) {
-		stop_everything();
-		send_exit(app_status());
-		loop_until_quit();
-	} else {
-		loop_flush(time_now() + FLUSH_US);
-		stop_everything();
-	}
+	if (fd >= 0)
+		serve(fd, place_can_splice(), time_now() + place_handshake_us(), started, stop_everything);
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t started = time_of(CLOCK_BOOTTIME);
 
+	if (argc == 3 && strcmp(argv[1], SESSIONS_ARGUMENT) == 0)
+		sessions_serve(argv[2]);
+	if (argc >= 4 && strcmp(argv[1], TERMINAL_ARGUMENT) == 0)
+		terminal_shell(argv[2], argv + 3, environ);
 	place_prepare(argc, argv);
-	serve(started);
+	run(started);
 	place_leave();
 }

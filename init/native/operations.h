@@ -10,5 +10,6 @@ operation_function op_hostname, op_set_clock, op_add_entropy, op_load_module, op
 operation_function op_link_up, op_address, op_route;
 operation_function op_spawn, op_signal, op_resize;
 operation_function op_run;
+operation_function op_sessions, op_terminal;
 
 #endif

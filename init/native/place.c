@@ -4,6 +4,7 @@
 #include "log.h"
 #include "modules.h"
 #include "port.h"
+#include "protocol.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -146,20 +147,30 @@ void place_prepare(int argc, char **argv)
 		if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 			log_line("prctl(PR_SET_CHILD_SUBREAPER): %s", strerror(errno));
 		break;
+	case PLACE_SESSION:
+		break;
 	}
 	read_arguments(argc, argv, true);
 }
 
-static int open_console(void)
+void place_prepare_session(void)
 {
-	int fd = open(channel_path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	where = PLACE_SESSION;
+	fill_standard_descriptors();
+	log_open(CONSOLE);
+	(void)umask(0);
+}
+
+int place_open_console(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0) {
-		log_line("open(%s): %s", channel_path, strerror(errno));
+		log_line("open(%s): %s", path, strerror(errno));
 		return -1;
 	}
 	if (terminal_make_raw(fd) < 0) {
-		log_line("tcsetattr(%s): %s", channel_path, strerror(errno));
+		log_line("tcsetattr(%s): %s", path, strerror(errno));
 		close_fd(&fd);
 	} else if (ioctl(fd, TIOCEXCL) < 0) {
 		/* An application that is root without capabilities must not open it too. */
@@ -190,7 +201,7 @@ int place_open_channel(void)
 {
 	switch (where) {
 	case PLACE_CONTAINER:
-		return open_console();
+		return place_open_console(channel_path);
 	case PLACE_TEST:
 		return open_test_channel();
 	default:
@@ -199,7 +210,7 @@ int place_open_channel(void)
 	/* Before the modules, so that no event of theirs is missed. */
 	port_listen();
 	modules_load();
-	return port_open();
+	return port_find(VS_CHANNEL_NAME) ? port_open() : -1;
 }
 
 bool place_can_splice(void)

@@ -4,12 +4,17 @@
 
 #include "util.h"
 
-enum place { PLACE_MACHINE, PLACE_CONTAINER, PLACE_TEST };
+/* PLACE_SESSION: not process 1, but a process that it started; see sessions.h. */
+enum place { PLACE_MACHINE, PLACE_CONTAINER, PLACE_TEST, PLACE_SESSION };
 
 enum place place(void);
 
 /* Reads the arguments, makes /dev, /proc and /sys usable, opens the log. */
 void place_prepare(int argc, char **argv);
+/* The same for a process that serves sessions, where the rest was done by process 1. */
+void place_prepare_session(void);
+/* Opens a terminal that carries a byte stream: raw and non-blocking. -1 after saying why. */
+int place_open_console(const char *path);
 /* Loads modules where that is to be done and opens the channel, non-blocking. -1 after saying why. */
 int place_open_channel(void);
 /* Whether the channel that was opened takes pages of a pipe. */

@@ -1,7 +1,6 @@
 #include "port.h"
 
 #include "log.h"
-#include "protocol.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -27,6 +26,8 @@
 
 static int event_fd = -1;
 static bool indirect;
+/* Path of the device of the port that was found. */
+static char node[300];
 
 void port_listen(void)
 {
@@ -56,21 +57,21 @@ static void read_attribute(const char *port, const char *attribute, char *text, 
 }
 
 /* Also remembers what the device behind it can do. */
-static bool is_channel(const char *port)
+static bool is_named(const char *port, const char *name)
 {
 	char text[128];
 
 	/* The kernel adds the name a moment after the port, with an event of its own. */
 	read_attribute(port, "name", text, sizeof text);
-	if (strcmp(text, VS_CHANNEL_NAME) != 0)
+	if (strcmp(text, name) != 0)
 		return false;
 	read_attribute(port, "device/features", text, sizeof text);
 	indirect = strlen(text) > INDIRECT_FEATURE && text[INDIRECT_FEATURE] == '1';
 	return true;
 }
 
-/* Writes the path of the port's device node; false where there is no such port yet. */
-static bool find_port(char *path, size_t size)
+/* False where there is no such port yet. */
+static bool find_node(const char *name)
 {
 	DIR *ports = opendir(PORTS);
 	const struct dirent *entry;
@@ -79,8 +80,8 @@ static bool find_port(char *path, size_t size)
 	if (ports == NULL)
 		return false;
 	while (!found && (entry = readdir(ports)) != NULL) {
-		if (entry->d_name[0] != '.' && is_channel(entry->d_name))
-			found = (size_t)snprintf(path, size, "/dev/%s", entry->d_name) < size;
+		if (entry->d_name[0] != '.' && is_named(entry->d_name, name))
+			found = (size_t)snprintf(node, sizeof node, "/dev/%s", entry->d_name) < sizeof node;
 	}
 	(void)closedir(ports);
 	return found;
@@ -100,35 +101,38 @@ static void wait_for_event(uint64_t until)
 		continue;
 }
 
-int port_open(void)
+bool port_find(const char *name)
 {
 	uint64_t start = time_now();
 	uint64_t deadline = start + WAIT_US;
 	uint64_t quiet = start + QUIET_US;
-	char path[300];
-	int fd = -1;
 
-	while (!find_port(path, sizeof path)) {
+	while (!find_node(name)) {
 		uint64_t now = time_now();
 
 		if (now >= deadline) {
-			log_line("no virtio-serial port named %s after %d s: %s", VS_CHANNEL_NAME, WAIT_US / MICROSECONDS_PER_SECOND,
+			log_line("no virtio-serial port named %s after %d s: %s", name, WAIT_US / MICROSECONDS_PER_SECOND,
 				 access(PORTS, F_OK) == 0 ? "the machine has none of that name" : "the kernel has no driver for it");
 			close_fd(&event_fd);
-			return -1;
+			return false;
 		}
 		if (quiet != UINT64_MAX && now >= quiet) {
-			log_line("waiting for the virtio-serial port %s", VS_CHANNEL_NAME);
+			log_line("waiting for the virtio-serial port %s", name);
 			quiet = UINT64_MAX;
 		}
 		wait_for_event(quiet < deadline ? quiet : deadline);
 	}
 	close_fd(&event_fd);
-	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	log_debug("%s is %s", name, node);
+	return true;
+}
+
+int port_open(void)
+{
+	int fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
 	if (fd < 0)
-		log_line("open(%s): %s", path, strerror(errno));
-	else
-		log_debug("the channel is %s", path);
+		log_line("open(%s): %s", node, strerror(errno));
 	return fd;
 }
 

@@ -3,6 +3,7 @@
 #include "channel.h"
 #include "child.h"
 #include "log.h"
+#include "place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,9 @@ void processes_kill(void)
 #else
 void processes_kill(void)
 {
+	/* What a person left running in a session may go on. */
+	if (place() == PLACE_SESSION)
+		return;
 	/* To process 1, -1 means everyone but itself. ESRCH: there is nobody. */
 	if (kill(-1, SIGKILL) < 0 && errno != ESRCH)
 		log_line("kill(-1): %s", strerror(errno));

@@ -15,6 +15,7 @@
 #define VS_STDIN_WINDOW_BYTES 524288
 
 #define VS_CHANNEL_NAME "org.virt-sandbox.channel.0"
+#define VS_SHELL_NAME "org.virt-sandbox.shell.0"
 
 #define VS_PROC_STDIN 1
 #define VS_PROC_STDOUT 2
@@ -48,6 +49,8 @@
 #define VS_PROC_CHMOD 55
 #define VS_PROC_MKNOD 56
 #define VS_PROC_READ_LINK 57
+#define VS_PROC_SESSIONS 60
+#define VS_PROC_TERMINAL 61
 
 #define VS_TYPE_MESSAGE 0
 #define VS_TYPE_DATA 1
@@ -62,6 +65,7 @@
 #define VS_CALL_RECOVER 2
 
 #define VS_SPAWN_PTY 1
+#define VS_SPAWN_TRACE 2
 
 #define VS_WRITE_APPEND 1
 #define VS_WRITE_PARENTS 2

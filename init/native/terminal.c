@@ -1,8 +1,12 @@
 #include "terminal.h"
 
+#include "place.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -32,6 +36,25 @@ static void set_utf8(int fd)
 	(void)tcsetattr(fd, TCSANOW, &settings);
 }
 
+/* A devpts of its own, which is mounted nowhere. */
+static int open_unmounted_ptmx(void)
+{
+	int context = (int)syscall(SYS_fsopen, "devpts", FSOPEN_CLOEXEC);
+	int mount = -1;
+	int fd = -1;
+	int error;
+
+	if (context >= 0 && syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		mount = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
+	if (mount >= 0)
+		fd = openat(mount, "ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	error = errno;
+	close_fd(&mount);
+	close_fd(&context);
+	errno = error;
+	return fd;
+}
+
 int terminal_open(int *host_side, uint32_t owner, uint16_t rows, uint16_t columns, const char **step)
 {
 	int unlocked = 0;
@@ -43,6 +66,11 @@ int terminal_open(int *host_side, uint32_t owner, uint16_t rows, uint16_t column
 	if (*host_side < 0 && errno == ENOENT) {
 		*step = "open(/dev/pts/ptmx)";
 		*host_side = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	}
+	/* Before /dev/pts is there, which is when somebody stops to look at why it is not. */
+	if (*host_side < 0 && place() == PLACE_SESSION) {
+		*step = "open(ptmx)";
+		*host_side = open_unmounted_ptmx();
 	}
 	if (*host_side < 0)
 		return -1;
