@@ -3,8 +3,8 @@ import { type Guest, OperationError, type SpawnOperation } from '../../src/guest
 import { SpawnFlag } from '../../src/guest/wire.js';
 import type { GuestConfig } from './config.js';
 
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
 
 /** The environment of the application as KEY=VALUE: the usual variables, then the person's, of which the last of a name wins. */
 export function environmentOf(config: GuestConfig): string[] {

@@ -91,6 +91,14 @@ export interface GuestNetwork {
   readonly names: NameService;
 }
 
+/** Root shells for a person, beside the application. */
+export interface GuestShell {
+  /** Where sessions come in: the name of a virtio-serial port, or the path of a terminal. */
+  readonly sessions: string;
+  /** A terminal that has a shell of its own, such as a serial line. */
+  readonly console: string | undefined;
+}
+
 export interface GuestConfig {
   /** A machine's init has everything to set up; a container's is given devices, /proc and /sys by libvirt. */
   readonly place: 'machine' | 'container';
@@ -100,6 +108,8 @@ export interface GuestConfig {
   readonly disks: readonly GuestDisk[];
   /** Devices of disks by their serial numbers, where that is known; undefined: the kernel is asked. */
   readonly devices: Readonly<Record<string, string>> | undefined;
+  /** undefined: none. */
+  readonly shell?: GuestShell | undefined;
   readonly identity: {
     readonly uid: number;
     readonly gid: number;

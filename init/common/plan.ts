@@ -3,6 +3,7 @@ import type { GuestConfig } from './config.js';
 import { containerSystemStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { mountSteps, rootStep } from './mounts.js';
+import { consoleStep, sessionsStep } from './shell.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 
 /** What varies from run to run and is no part of the sandbox. */
@@ -16,7 +17,9 @@ export interface RunInputs {
 
 /** The steps that make `config`, up to but without the application itself. */
 export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
+  const { shell } = config;
   return [
+    ...(shell ? [sessionsStep(shell)] : []),
     // A container has the host's kernel, with its clock and its random numbers.
     ...(config.place === 'container' ? [] : [kernelStep(inputs)]),
     rootStep(config, inputs.devices),
@@ -27,6 +30,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
       name: 'network',
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],
     },
+    ...(shell ? consoleStep(config.hostname, shell) : []),
   ];
 }
 

@@ -5,7 +5,13 @@ import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+
+/** What runs at the far end: an application, or a shell beside it. */
+export interface Program {
+  readonly stdin: Writable;
+  kill(signal: NodeJS.Signals): Promise<void>;
+  resize(rows: number, columns: number): Promise<void>;
+}
 
 /** Ctrl+] */
 const LEAVE = 0x1d;
@@ -70,7 +76,7 @@ export class ReaderGone extends Error {}
  * Copies standard input to the application.
  * @param onFailure told when it cannot be read, with a {@link SandboxError} `input-failed`
  */
-export function copyIn(sandbox: Sandbox, onFailure: (error: SandboxError) => void): void {
+export function copyIn(sandbox: Pick<Program, 'stdin'>, onFailure: (error: SandboxError) => void): void {
   const status = fstatSync(0);
   // For a directory process.stdin is an empty stream, where reading it is an error.
   const fromDisk = status.isFile() || status.isDirectory();
@@ -92,7 +98,7 @@ export function copyIn(sandbox: Sandbox, onFailure: (error: SandboxError) => voi
 }
 
 /** Copies the keyboard to the application; Ctrl+] ends the sandbox. The terminal is raw until the returned function is called. */
-export function attachTerminal(sandbox: Sandbox, onLeave: () => void): () => void {
+export function attachTerminal(sandbox: Program, onLeave: () => void): () => void {
   const { stdin } = process;
   stdin.on('error', () => sandbox.stdin.end());
   sandbox.stdin.on('error', () => {});
@@ -122,7 +128,7 @@ export function terminalSize(): [number, number] {
 }
 
 /** Hands signals on to the application, until the returned function is called. */
-export function forwardSignals(sandbox: Sandbox, onTerminal: boolean): () => void {
+export function forwardSignals(sandbox: Pick<Program, 'kill'>, onTerminal: boolean): () => void {
   const forwarded = FORWARDED.filter((signal) => !(onTerminal && signal === 'SIGWINCH'));
   const handlers = forwarded.map((signal) => [signal, () => void sandbox.kill(signal)] as const);
   for (const [signal, handler] of handlers) process.on(signal, handler);

@@ -69,6 +69,16 @@ export const options = {
     requiresArg: true,
     describe: 'boot image to use: its name, or its directory with a slash [found, else built]',
   },
+  shell: {
+    alias: 'l',
+    type: 'boolean',
+    describe: 'also have a root shell in it, for --attach or virsh console from another terminal',
+  },
+  attach: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'start nothing: open a root shell in that running sandbox, or run COMMAND there',
+  },
   kernver: {
     type: 'string',
     requiresArg: true,

@@ -23,10 +23,14 @@ const GRACE_MS = 2000;
 export async function run(args: Arguments): Promise<number> {
   // With its output elsewhere, a terminal's line ends and echo would be in the way.
   const tty = isatty(0) && isatty(1);
+  if (args.attach !== undefined) {
+    const { attach } = await import('./attach.js');
+    return attach(args.attach, args.command);
+  }
   const described = await describeSandbox(args, tty);
   const { config } = described;
   mark('config.done');
-  const initDebug = (process.env['LIBVIRT_SANDBOX_INIT_DEBUG'] ?? '') !== '';
+  const { initDebug, step } = debugWish(process.env['LIBVIRT_SANDBOX_INIT_DEBUG']);
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
   const start = callOffOnSignal();
   const [rows, columns] = terminalSize();
@@ -34,6 +38,7 @@ export async function run(args: Arguments): Promise<number> {
     ...observers,
     connect: args.connect,
     debugInit: initDebug,
+    ...(step === undefined ? {} : { breakpoint: (await import('./attach.js')).breakpointAt(step, tty) }),
     signal: start.abort,
     ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),
   };
@@ -44,6 +49,7 @@ export async function run(args: Arguments): Promise<number> {
     const sandbox = await Sandbox.start(config, options);
     done();
     start.release();
+    if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     return await attend(sandbox, tty);
   } catch (error) {
     const { signal } = start;
@@ -54,6 +60,12 @@ export async function run(args: Arguments): Promise<number> {
     done();
     start.release();
   }
+}
+
+/** LIBVIRT_SANDBOX_INIT_DEBUG: `break:STEP` stops before a step; anything else shows what the kernel and the init do. */
+function debugWish(text = ''): { readonly initDebug: boolean; readonly step: string | undefined } {
+  const step = text.startsWith('break:') ? text.slice('break:'.length) : undefined;
+  return { initDebug: text !== '' && step === undefined, step };
 }
 
 /** Serves a running sandbox to its end. */

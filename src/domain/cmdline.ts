@@ -8,8 +8,6 @@ import type { Profile } from '../profile/types.js';
 
 /** Arguments of every boot: without them a sandbox would not be what it promises. */
 const ALWAYS = [
-  // The log, and what a panic prints.
-  'console=ttyS0',
   // A kernel that panics ends the machine at once, with its message on the console.
   'panic=-1',
   // On a busy host the kernel may see no tick while it checks that the emulated timer works, and then it panics.
@@ -19,19 +17,24 @@ const ALWAYS = [
 /** A quiet serial line: each character costs time. With 0 in place of 1 the kernel would not even show why it panics. */
 const QUIET = ['quiet', 'loglevel=1'];
 
-const DEBUG = ['debug', 'loglevel=10', 'earlyprintk=serial,ttyS0', 'printk.time=1'];
+const DEBUG = ['debug', 'loglevel=10', 'printk.time=1'];
 
-/** @param debug show every kernel message, and the init's own steps */
+/**
+ * @param debug show every kernel message, and the init's own steps
+ * @param console the serial line of the log, and of what a panic prints
+ */
 export function kernelCommandLine(
   { kernelArguments, initcallBlacklist }: Pick<Profile, 'kernelArguments' | 'initcallBlacklist'>,
   debug: boolean,
+  console: 'ttyS0' | 'ttyS1' = 'ttyS0',
 ): string {
   const skipped = initcallBlacklist.map(({ initcall }) => initcall);
   return [
+    `console=${console}`,
     ...ALWAYS,
     ...kernelArguments.map(({ argument }) => argument),
     ...(skipped.length === 0 ? [] : [`initcall_blacklist=${skipped.join(',')}`]),
     // What stands behind `--` is for the init.
-    ...(debug ? [...DEBUG, '--', '--debug'] : QUIET),
+    ...(debug ? [...DEBUG, `earlyprintk=serial,${console}`, '--', '--debug'] : QUIET),
   ].join(' ');
 }

@@ -33,7 +33,7 @@ export interface MachineOptions {
   readonly securityLabels?: readonly Element[];
   /** The `cputune` element. */
   readonly cputune?: Element | undefined;
-  /** `serial` elements beside the console, from port 1 on. */
+  /** `serial` elements in front of the log's, from port 0 on: the first is the console of libvirt's clients. */
   readonly serials?: readonly Element[];
   /** `channel` elements beside the sandbox's own. */
   readonly channels?: readonly Element[];
@@ -118,12 +118,12 @@ function devices(options: MachineOptions): Element {
     interface: interfaces.map((entry) => ({ ...entry, address: address() })),
     memballoon: { '@model': 'none' },
     serial: [
+      ...serials,
       {
         '@type': 'unix',
         source: { '@mode': 'connect', '@path': options.consoleSocket },
-        target: { '@port': 0 },
+        target: { '@port': serials.length },
       },
-      ...serials,
     ],
     channel: [
       {

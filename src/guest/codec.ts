@@ -160,6 +160,8 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   chmod: Proc.CHMOD,
   mknod: Proc.MKNOD,
   readLink: Proc.READ_LINK,
+  sessions: Proc.SESSIONS,
+  terminal: Proc.TERMINAL,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -236,6 +238,14 @@ function encodeArguments(operation: Operation): Buffer {
       break;
     case 'chown':
       w.str(operation.path).u32(operation.uid).u32(operation.gid);
+      break;
+    case 'sessions':
+      w.str(operation.place);
+      break;
+    case 'terminal':
+      w.str(operation.device);
+      w.list(operation.argv, (value) => w.str(value));
+      w.list(operation.environment, (value) => w.str(value));
       break;
     case 'sync':
     case 'powerOff':

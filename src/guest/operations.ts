@@ -92,6 +92,15 @@ export type Operation =
       readonly mode: number;
       readonly deviceMajor: number;
       readonly deviceMinor: number;
+    }
+  /** Serves hosts of their own on a port, by its name, or on a terminal, by its path. */
+  | { readonly op: 'sessions'; readonly place: string }
+  /** Runs `argv` on a terminal, again and again, when Enter is pressed there. */
+  | {
+      readonly op: 'terminal';
+      readonly device: string;
+      readonly argv: readonly string[];
+      readonly environment: readonly string[];
     };
 
 export type OperationName = Operation['op'];

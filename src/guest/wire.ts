@@ -21,6 +21,9 @@ export const STDIN_WINDOW_BYTES = 524288;
 /** Name of the virtio-serial port that carries the channel. */
 export const CHANNEL_NAME = 'org.virt-sandbox.channel.0';
 
+/** Name of the virtio-serial port that carries sessions of a root shell. */
+export const SHELL_NAME = 'org.virt-sandbox.shell.0';
+
 export const Proc = {
   STDIN: 1,
   STDOUT: 2,
@@ -54,6 +57,8 @@ export const Proc = {
   CHMOD: 55,
   MKNOD: 56,
   READ_LINK: 57,
+  SESSIONS: 60,
+  TERMINAL: 61,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 
@@ -87,6 +92,8 @@ export const CallFlag = {
 export const SpawnFlag = {
   /** Give it a pseudo-terminal that becomes its controlling terminal; stdout and stderr are then one stream, sent as STDOUT. */
   PTY: 1,
+  /** Only with PTY: descriptor 3 is a pipe that is sent as STDERR, for a tracer that must not write to the terminal. */
+  TRACE: 2,
 } as const;
 
 /** Flags of WRITE_FILE. */

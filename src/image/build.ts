@@ -23,6 +23,7 @@ import { chooseKernel } from './choose.js';
 import { checkCompression, compress, type InitrdCompression } from './compress.js';
 import { initrdEntries, moduleEntryName, readInit, readPrograms } from './contents.js';
 import { type CpioEntry, packCpio } from './cpio.js';
+import { debugShellEntries } from './debug-shell.js';
 import { type Remembered, rememberedPath } from './lookup.js';
 import {
   type Digest,
@@ -165,7 +166,9 @@ class Build {
     const modules = await this.#timed('modules', this.#readModules(tree, features));
     const init = await readInit(this.options.nativeInit, this.#inputs);
     const programs = await readPrograms(this.options.sets, this.#inputs);
-    const archive = await this.#timed('initrd', this.#pack(initrdEntries(init, modules, programs)));
+    const shell = this.options.debugShell === true ? await debugShellEntries(this.#inputs) : [];
+    const entries = [...initrdEntries(init, modules, programs), ...shell];
+    const archive = await this.#timed('initrd', this.#pack(entries));
     return { init: digestOf(init), features, modules, archive };
   }
 

@@ -50,6 +50,7 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       options.compression ?? 'none',
       resolve(setsDirectory),
       resolve(nativeInit),
+      ...(options.debugShell === true ? ['debug shell'] : []),
       // What may be read depends on the user, and so does which kernel is chosen.
       process.geteuid?.() ?? null,
     ]),

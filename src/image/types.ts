@@ -14,6 +14,8 @@ export interface ImageOptions {
   readonly sets: readonly string[];
   /** Path of the static binary that becomes /init. */
   readonly nativeInit: string;
+  /** Put the host's static busybox into the initrd, as a shell for a time when there is no root. */
+  readonly debugShell?: boolean;
   /** How the initrd is packed; default: not at all, which boots fastest. */
   readonly compression?: InitrdCompression;
   /** Where images are kept; default: {@link defaultStoreDirectory}. */

@@ -4,15 +4,20 @@ import { abortError } from './failure.js';
 /** The time that a boot may take, and the caller's wish to call it off. */
 export class Deadline {
   readonly #expired: Promise<void>;
-  readonly #timer: NodeJS.Timeout;
+  readonly #expire: () => void;
+  #timer: NodeJS.Timeout;
+  #left: number;
+  #since = Date.now();
   readonly #signal: AbortSignal | undefined;
 
   constructor(milliseconds: number, signal: AbortSignal | undefined) {
-    let timer!: NodeJS.Timeout;
+    let expire!: () => void;
     this.#expired = new Promise((resolve) => {
-      timer = setTimeout(resolve, milliseconds);
+      expire = resolve;
     });
-    this.#timer = timer;
+    this.#expire = expire;
+    this.#left = milliseconds;
+    this.#timer = setTimeout(expire, milliseconds);
     this.#signal = signal;
   }
 
@@ -22,6 +27,17 @@ export class Deadline {
     });
     late.catch(() => {});
     return unlessAborted(Promise.race([promise, late]), this.#signal, abortError);
+  }
+
+  /** The time stands still until {@link resume} is called: somebody looks around. */
+  suspend(): void {
+    clearTimeout(this.#timer);
+    this.#left -= Date.now() - this.#since;
+  }
+
+  resume(): void {
+    this.#since = Date.now();
+    this.#timer = setTimeout(this.#expire, Math.max(0, this.#left));
   }
 
   clear(): void {

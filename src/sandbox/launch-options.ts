@@ -23,6 +23,26 @@ export interface Observers {
   readonly onOperation?: (report: OperationReport) => void;
 }
 
+/** The plan stands still before a step. */
+export interface Stop {
+  readonly step: string;
+  readonly name: string;
+  /** The state directory of the sandbox. */
+  readonly stateDirectory: string;
+  /** Aborts when the sandbox ends meanwhile. */
+  readonly ended: AbortSignal;
+}
+
+export interface Breakpoint {
+  /** Name of the step; `spawn` is the application itself. */
+  readonly step: string;
+  /**
+   * Called when the plan has come there; the start goes on when it returns. There is no limit of time.
+   * @returns whether to go on; false gives the start up
+   */
+  readonly onStop: (stop: Stop) => Promise<boolean>;
+}
+
 export interface LaunchOptions extends Observers {
   /** libvirt URI; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
   readonly connect?: string | undefined;
@@ -32,6 +52,8 @@ export interface LaunchOptions extends Observers {
   readonly image?: string | undefined;
   /** Show kernel messages and the init's steps on the console. */
   readonly debugInit?: boolean;
+  /** Where to stop, and what to do then. */
+  readonly breakpoint?: Breakpoint | undefined;
   /** The terminal of the application, where the config asks for one. */
   readonly terminal?: Terminal | undefined;
   /** The descriptor of the local terminal, whose settings must survive this process. */

@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
-import { findDevices } from '../../init/common/disks.js';
+import { type Devices, findDevices } from '../../init/common/disks.js';
 import { drivePlan, StepError } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
+import type { Step } from '../../init/common/step.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
@@ -12,15 +13,17 @@ import { OperationError } from '../guest/operations.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { inspectsGuest, mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
+import { givenUpError } from './breakpoint.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
 import { copyTimeoutError, goneError, spawnError, stepError, timeoutError } from './failure.js';
 import { guestConfig } from './guest-config.js';
 import { copyInside, copyOnHost, guestIncludes } from './includes.js';
-import type { LaunchOptions, Prepared } from './launch-options.js';
+import type { LaunchOptions, Prepared, Stop } from './launch-options.js';
 import { type Lines, openLines } from './lines.js';
 import { domainXml } from './machine-options.js';
 import { makeFreshDirectories } from './shares.js';
+import { machineShell, makeShellPlaces } from './shell.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
 
 /** How long a domain whose start was given up may take to come to be, in milliseconds. */
@@ -45,7 +48,7 @@ export interface Launched {
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   const { connection, name } = prepared;
   mark('launch.start', { name });
-  const guest = guestConfig(config, prepared, options.terminal);
+  const base = guestConfig(config, prepared, options.terminal);
   const console = new Console(options.onConsole);
   let state: StateDirectory | undefined;
   let domain: Domain | undefined;
@@ -59,6 +62,9 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options);
     lines = await openLines(connection.kind, state, console);
+    const shell = machineShell(config, options, connection.kind, state.path);
+    if (shell) makeShellPlaces(state.path);
+    const guest = shell ? { ...base, shell: shell.guest } : base;
     mark('listening');
 
     options.onProgress?.(`Starting domain ${name}`);
@@ -87,7 +93,13 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     });
     mark('ready', { ...ready });
     options.onReady?.(ready);
-    await bounded(start(channel, config, guest, console, options), 'the init answering, its steps not done');
+    const gone = new AbortController();
+    void domain.stopped.then(() => gone.abort());
+    const stop = { name, stateDirectory: state.path, ended: gone.signal };
+    await bounded(
+      start(channel, config, guest, console, options, limit, stop),
+      'the init answering, its steps not done',
+    );
     return { name, channel, domain, connection, console };
   } catch (error) {
     const reason = await refine(error, console, domain);
@@ -115,22 +127,35 @@ async function start(
   guest: GuestConfig,
   console: Console,
   options: LaunchOptions,
+  limit: Deadline,
+  stop: Omit<Stop, 'step'>,
 ): Promise<void> {
   const network = guest.network === undefined ? undefined : await import('./network-phase.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
-  const now = BigInt(Date.now());
-  const plan = planSandbox(guest, {
-    now: { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 },
-    entropy: randomBytes(64),
-    devices: await findDevices(channel, guest),
-  });
+  const devices = await findDevices(channel, guest);
+  let plan = planNow(guest, devices);
+  const drive = (steps: readonly Step[]) =>
+    drivePlan(channel, steps, (report) => {
+      mark('operation', { ...report });
+      options.onOperation?.(report);
+    }).catch((error: unknown) => {
+      throw error instanceof StepError ? stepError(error, console, guest) : error;
+    });
+  if (options.breakpoint) {
+    const { breakpoint } = options;
+    const at = plan.findIndex(({ name }) => name === breakpoint.step);
+    const before = at < 0 ? plan.length : at;
+    await drive(plan.slice(0, before));
+    limit.suspend();
+    const goOn = await breakpoint.onStop({ ...stop, step: breakpoint.step });
+    limit.resume();
+    if (stop.ended.aborted) throw goneError(console, false);
+    if (!goOn) throw givenUpError(breakpoint.step);
+    // Its clock has gone on meanwhile.
+    plan = planNow(guest, devices).slice(before);
+  }
   mark('plan.sent');
-  const driving = drivePlan(channel, plan, (report) => {
-    mark('operation', { ...report });
-    options.onOperation?.(report);
-  }).catch((error: unknown) => {
-    throw error instanceof StepError ? stepError(error, console, guest) : error;
-  });
+  const driving = drive(plan);
   if (inspectsGuest()) {
     await driving.catch(() => {});
     const { inspectGuest } = await import('./inspect-guest.js');
@@ -160,6 +185,16 @@ async function start(
     if (!(error instanceof OperationError)) throw error;
     throw spawnError(error, guest.command[0] ?? '', guest.cwd);
   }
+}
+
+/** The plan with the time of now. */
+function planNow(guest: GuestConfig, devices: Devices): Step[] {
+  const now = BigInt(Date.now());
+  return planSandbox(guest, {
+    now: { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 },
+    entropy: randomBytes(64),
+    devices,
+  });
 }
 
 /** The channel only knows that it broke; the console knows more, and so does libvirt where QEMU never ran the machine. */

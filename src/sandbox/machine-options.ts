@@ -10,6 +10,7 @@ import { containerDomainXml } from './container-options.js';
 import { interfacesOf } from './guest-network.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { sharesOf } from './shares.js';
+import { machineShell } from './shell.js';
 import { stateBase } from './state.js';
 import { disksOf } from './storage.js';
 
@@ -17,6 +18,7 @@ import { disksOf } from './storage.js';
 export function domainXml(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): string {
   if (prepared.place === 'container') return containerDomainXml(config, prepared, options);
   const base = join(stateBase(), prepared.name);
+  const shell = machineShell(config, options, prepared.connection.kind, base);
   return machineXml({
     name: prepared.name,
     uuid: config.uuid,
@@ -25,7 +27,7 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     acceleration: prepared.acceleration,
     kernel: prepared.image.kernel,
     initrd: prepared.image.initrd,
-    commandLine: kernelCommandLine(prepared.profile, options.debugInit ?? false),
+    commandLine: kernelCommandLine(prepared.profile, options.debugInit ?? false, shell?.log),
     tuning: prepared.profile.machine,
     qemuArguments: prepared.profile.qemuArguments ?? [],
     shares: sharesOf(config, prepared.connection.kind, base),
@@ -33,6 +35,7 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     interfaces: machineInterfaces(interfacesOf(config, prepared.name)),
     securityLabels: prepared.securityLabels,
     cputune: cputune(config.tuning, config.vcpus),
+    ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket: join(base, 'channel'),
     consoleSocket: join(base, 'console'),
   });

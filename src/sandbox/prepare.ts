@@ -13,6 +13,7 @@ import { loadProfile } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
 import { unlessAborted } from '../promises.js';
+import { stopsBeforeRoot } from './breakpoint.js';
 import { checkDriver } from './driver-check.js';
 import { abortError } from './failure.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
@@ -50,11 +51,17 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     mark('image.start');
     const images = await inspectImages(config);
     if (connection.kind === 'lxc') {
+      refuseShell(config, options);
       tellIgnored(config, options);
       return { place: 'container', name, connection, images, securityLabels: labelsFor('lxc') };
     }
+    const withoutRoot = stopsBeforeRoot(config, { name, connection, images }, options);
     const sets = moduleSets(config, sharesOf(config, connection.kind, ''), images);
-    const image = await unlessAborted(findImage(config, sets, profile, options), options.signal, abortError);
+    const image = await unlessAborted(
+      findImage(config, sets, profile, options, withoutRoot),
+      options.signal,
+      abortError,
+    );
     mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
     options.onChoice?.(`kernel: ${image.reason}`);
     const probing = chooseAcceleration({
@@ -106,10 +113,12 @@ async function findImage(
   wanted: readonly string[],
   profile: Profile,
   options: LaunchOptions,
+  debugShell: boolean,
 ): Promise<BootImage> {
   const sets = [...new Set([...wanted, ...(profile.moduleSets ?? [])])];
   const called = options.image ?? config.image;
   if (called !== undefined) {
+    if (debugShell) throw noShellIn(called);
     const { openImage } = await import('../image/open.js');
     const image = await openImage(called, sets);
     refuseKernelChoice(config, called, image.kernelVersion);
@@ -119,7 +128,28 @@ async function findImage(
     kernel: config.kernel,
     sets,
     nativeInit: hostProgram('init'),
+    ...(debugShell ? { debugShell } : {}),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+}
+
+function noShellIn(image: string): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'image-without-shell',
+    message: `the boot image ${image} has no shell for a breakpoint before the root is mounted`,
+    remedy: 'leave out --image, or stop before a later step',
+  });
+}
+
+/** A container has no port for sessions yet. */
+function refuseShell(config: SandboxConfig, options: LaunchOptions): void {
+  if (!config.shell && options.breakpoint === undefined) return;
+  throw new SandboxError({
+    stage: 'config',
+    code: 'shell-needs-machine',
+    message: 'a root shell, or a stop before a step, is for a virtual machine, and lxc:/// makes containers',
+    remedy: 'use a qemu:/// connection, or virsh -c lxc:/// lxc-enter-namespace NAME /bin/sh',
   });
 }
 

@@ -17,9 +17,12 @@ export interface StateDirectory {
   readonly consoleSocket: string;
 }
 
+/** Where root's are. */
+export const ROOT_STATE = '/run/libvirt-sandbox';
+
 /** Where the directories of this user's sandboxes are: the places of libvirt-sandbox. */
 export function stateBase(): string {
-  if (process.getuid?.() === 0) return '/run/libvirt-sandbox';
+  if (process.getuid?.() === 0) return ROOT_STATE;
   const cache = process.env['XDG_CACHE_HOME'];
   return join(cache?.startsWith('/') ? cache : join(homedir(), '.cache'), 'libvirt-sandbox');
 }
@@ -79,7 +82,7 @@ function makeOwned(path: string, name: string): void {
 }
 
 /** False for what a crashed machine or a killed supervisor has left. */
-function ownerLives(path: string): boolean {
+export function ownerLives(path: string): boolean {
   try {
     const [pid = '', started = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
     return startTime(Number(pid)) === started;

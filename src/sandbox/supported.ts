@@ -6,10 +6,7 @@ import { SandboxError } from '../errors.js';
  * @throws {SandboxError} `not-supported`
  */
 export function refuseUnsupported(config: SandboxConfig): void {
-  const asked: readonly (readonly [boolean, string])[] = [
-    [config.shell, 'a debug shell'],
-    [config.service !== undefined, 'a service'],
-  ];
+  const asked: readonly (readonly [boolean, string])[] = [[config.service !== undefined, 'a service']];
   const refused = asked.filter(([wanted]) => wanted).map(([, what]) => what);
   if (refused.length === 0) return;
   throw new SandboxError({

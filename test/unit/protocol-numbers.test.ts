@@ -41,6 +41,7 @@ test('the native init has the numbers of wire.ts', async () => {
     ['MAX_PACKET_BYTES', wire.MAX_PACKET_BYTES],
     ['STDIN_WINDOW_BYTES', wire.STDIN_WINDOW_BYTES],
     ['CHANNEL_NAME', wire.CHANNEL_NAME],
+    ['SHELL_NAME', wire.SHELL_NAME],
     ...GROUPS.flatMap(([prefix, members]) => group(prefix, members)),
   ];
   for (const [name, value] of expected) assert.equal(native.get(name), value, name);

@@ -1,0 +1,55 @@
+/** Which sandboxes have shells beside their application, and where. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GuestShell } from '../../init/common/config.js';
+import type { SandboxConfig } from '../config/types.js';
+import { shellChannel, shellSerial } from '../domain/shell.js';
+import type { Element } from '../domain/xml.js';
+import { SHELL_NAME } from '../guest/wire.js';
+import type { ConnectionKind } from '../libvirt/connection.js';
+import type { LaunchOptions } from './launch-options.js';
+
+/** What is in the state directory of a sandbox with shells. */
+export interface ShellPlaces {
+  /** Only its owner, the launcher's user, may enter it, whoever owns the sockets in it. */
+  readonly directory: string;
+  /** Where QEMU listens for sessions. */
+  readonly sessions: string;
+  /** Where the launcher listens while the plan stands still. */
+  readonly breakpoint: string;
+}
+
+export function shellPlaces(stateDirectory: string): ShellPlaces {
+  const directory = join(stateDirectory, 'shell');
+  return { directory, sessions: join(directory, 'sessions'), breakpoint: join(directory, 'break') };
+}
+
+export function makeShellPlaces(stateDirectory: string): void {
+  mkdirSync(shellPlaces(stateDirectory).directory, { mode: 0o700 });
+}
+
+/** How a machine has its shells; undefined: it has none, and nothing of them. */
+export interface MachineShell {
+  readonly guest: GuestShell;
+  readonly channels: readonly Element[];
+  readonly serials: readonly Element[];
+  /** The serial line that the log is on then. */
+  readonly log: 'ttyS0' | 'ttyS1';
+}
+
+/** @param kind without a daemon there is nobody who could give anybody a console */
+export function machineShell(
+  config: SandboxConfig,
+  { breakpoint }: Pick<LaunchOptions, 'breakpoint'>,
+  kind: ConnectionKind,
+  stateDirectory: string,
+): MachineShell | undefined {
+  if (!config.shell && breakpoint === undefined) return undefined;
+  const console = config.shell && kind !== 'embedded';
+  return {
+    guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
+    channels: [shellChannel(shellPlaces(stateDirectory).sessions)],
+    serials: console ? [shellSerial()] : [],
+    log: console ? 'ttyS1' : 'ttyS0',
+  };
+}
