@@ -133,9 +133,9 @@ static _Noreturn void become(const struct child *child)
 	exec_program(child->argv, child->environment);
 }
 
-static pid_t fork_following(void)
+pid_t fork_following(void)
 {
-	/* As fork(), but sharing the root: a system call of its own, because no C library has a function for it. It has to call execve(). */
+	/* No C library has a function for it. There is one thread, so nothing is lost with what fork() does besides. */
 	return (pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0);
 }
 

@@ -29,6 +29,9 @@ struct child {
 	bool follows;
 };
 
+/* As fork(), but the child's root and working directory are this process's for good, also when it changes them. */
+pid_t fork_following(void);
+
 /*
  * Starts it as the leader of a session of its own. *report_fd becomes readable when it is known whether execve succeeded. Returns its
  * pid, or -1 with errno.

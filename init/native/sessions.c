@@ -1,5 +1,6 @@
 #include "sessions.h"
 
+#include "child.h"
 #include "log.h"
 #include "place.h"
 #include "port.h"
@@ -43,7 +44,7 @@ _Noreturn void sessions_serve(const char *path)
 	for (;;) {
 		int status;
 		/* A process for each, because one serves one host: nothing of a session is left for the next. */
-		pid_t pid = fork();
+		pid_t pid = fork_following();
 
 		if (pid == 0)
 			serve_one(path);

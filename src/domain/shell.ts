@@ -3,8 +3,13 @@
  *
  * https://libvirt.org/formatdomain.html#consoles-serial-parallel-channel-devices
  */
+import { accessSync, constants, statSync } from 'node:fs';
+import { isSystemError } from '../errors.js';
 import { SHELL_NAME } from '../guest/wire.js';
 import type { Element } from './xml.js';
+
+const PTMX = '/dev/ptmx';
+const OTHERS_READ_WRITE = 0o006;
 
 /** The port that carries sessions. QEMU listens on the socket, and takes one host after the other. */
 export function shellChannel(socket: string): Element {
@@ -15,7 +20,22 @@ export function shellChannel(socket: string): Element {
   };
 }
 
-/** A serial line for `virsh console`, which takes the first and only one that is a pseudo-terminal. */
+/** A serial line for `virsh console`, which takes the first, and only where it is a pseudo-terminal. */
 export function shellSerial(): Element {
   return { '@type': 'pty', target: { '@port': 0 } };
+}
+
+/**
+ * Whether QEMU can make a pseudo-terminal. A daemon of the system runs it as a user of its own, who is one of the others here; some containers
+ * have a /dev/ptmx for root alone.
+ */
+export function canMakeTerminals(kind: 'system' | 'session'): boolean {
+  try {
+    if (kind === 'system') return (statSync(PTMX).mode & OTHERS_READ_WRITE) === OTHERS_READ_WRITE;
+    accessSync(PTMX, constants.R_OK | constants.W_OK);
+    return true;
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
+  }
 }

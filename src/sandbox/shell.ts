@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestShell } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
-import { shellChannel, shellSerial } from '../domain/shell.js';
+import { canMakeTerminals, shellChannel, shellSerial } from '../domain/shell.js';
 import type { Element } from '../domain/xml.js';
 import { SHELL_NAME } from '../guest/wire.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
@@ -21,7 +21,11 @@ export interface ShellPlaces {
 
 export function shellPlaces(stateDirectory: string): ShellPlaces {
   const directory = join(stateDirectory, 'shell');
-  return { directory, sessions: join(directory, 'sessions'), breakpoint: join(directory, 'break') };
+  return {
+    directory,
+    sessions: join(directory, 'sessions'),
+    breakpoint: join(directory, 'break'),
+  };
 }
 
 export function makeShellPlaces(stateDirectory: string): void {
@@ -45,7 +49,7 @@ export function machineShell(
   stateDirectory: string,
 ): MachineShell | undefined {
   if (!config.shell && breakpoint === undefined) return undefined;
-  const console = config.shell && kind !== 'embedded';
+  const console = config.shell && kind !== 'embedded' && canMakeTerminals(kind);
   return {
     guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
     channels: [shellChannel(shellPlaces(stateDirectory).sessions)],
