@@ -36,10 +36,11 @@ export async function attach(name: string, command: readonly string[]): Promise<
 }
 
 /** Where a start stops for somebody who looks around: in a shell at this terminal, else for one who attaches. */
-export function breakpointAt(step: string, tty: boolean): Breakpoint {
+export function breakpointAt(step: string, tty: boolean, onStop: () => void): Breakpoint {
   return {
     step,
     onStop: async (stop) => {
+      onStop();
       if (tty) {
         const attached = await attachIn(stop, { terminal: localTerminal() });
         say(`stopped before step ${step}; exit lets the start go on, exit 1 gives it up, Ctrl+] leaves it waiting`);

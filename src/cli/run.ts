@@ -38,7 +38,7 @@ export async function run(args: Arguments): Promise<number> {
     ...observers,
     connect: args.connect,
     debugInit: initDebug,
-    ...(step === undefined ? {} : { breakpoint: (await import('./attach.js')).breakpointAt(step, tty) }),
+    ...(step === undefined ? {} : { breakpoint: (await import('./attach.js')).breakpointAt(step, tty, done) }),
     signal: start.abort,
     ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),
   };

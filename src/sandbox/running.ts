@@ -15,8 +15,8 @@ export interface RunningSandbox {
  */
 export function findRunning(name: string): RunningSandbox {
   const bases = basesOf();
-  const found = bases.map((base) => join(base, name)).find(runs);
-  if (found !== undefined && !/[/\0]/.test(name)) {
+  const found = isName(name) ? bases.map((base) => join(base, name)).find(runs) : undefined;
+  if (found !== undefined) {
     if (mayEnter(found)) return { name, stateDirectory: found };
     throw new SandboxError({
       stage: 'application',
@@ -29,12 +29,17 @@ export function findRunning(name: string): RunningSandbox {
   throw new SandboxError({
     stage: 'application',
     code: 'sandbox-not-found',
-    message: `no sandbox called ${name} runs`,
+    message: `no sandbox called ${JSON.stringify(name)} runs`,
     remedy:
       names.length === 0
         ? 'none of yours runs; start one with --shell'
         : `these run: ${[...new Set(names)].join(', ')}`,
   });
+}
+
+/** A name is one directory below the others. */
+function isName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 }
 
 /** Where to look: this user's, then root's; for root those of every user in the passwd file, too. */
@@ -49,7 +54,13 @@ function basesOf(): string[] {
 }
 
 function runs(stateDirectory: string): boolean {
-  return statSync(stateDirectory, { throwIfNoEntry: false })?.isDirectory() === true && ownerLives(stateDirectory);
+  try {
+    return statSync(stateDirectory).isDirectory() && ownerLives(stateDirectory);
+  } catch (error) {
+    // What this user may not look at is not this user's.
+    if (isSystemError(error)) return false;
+    throw error;
+  }
 }
 
 /** Its owner and root may. */

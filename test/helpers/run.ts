@@ -46,6 +46,8 @@ export interface Running {
   readonly stderr: () => string;
   /** Waits until that was written to stdout; fails when the program ends before. */
   readonly until: (pattern: RegExp) => Promise<RegExpExecArray>;
+  /** The same for stderr. */
+  readonly untilError: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly result: Promise<RunResult>;
 }
 
@@ -67,6 +69,7 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   let text = '';
   let stderr = '';
   let heard = () => {};
+  let heardError = () => {};
   child.stdout?.on('data', (chunk: Buffer) => {
     stdout.push(chunk);
     text = (text + chunk.toString('latin1')).slice(-65_536);
@@ -74,6 +77,7 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   });
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
+    heardError();
   });
   child.stdin?.on('error', () => {});
   if (options.input !== undefined && options.input !== 'open') child.stdin?.end(options.input);
@@ -104,7 +108,16 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
       heard();
       result.then(() => reject(new Error(`it ended without ${pattern}\n${said()}`)), reject);
     });
-  return { child, pid: child.pid ?? 0, out: () => text, stderr: () => stderr, until, result };
+  const untilError = (pattern: RegExp) =>
+    new Promise<RegExpExecArray>((resolve, reject) => {
+      heardError = () => {
+        const match = pattern.exec(stderr);
+        if (match) resolve(match);
+      };
+      heardError();
+      result.then(() => reject(new Error(`it ended without ${pattern}\n${said()}`)), reject);
+    });
+  return { child, pid: child.pid ?? 0, out: () => text, stderr: () => stderr, until, untilError, result };
 }
 
 /** Runs `virt-sandbox ARGS` to its end. */

@@ -1,0 +1,136 @@
+/** LIBVIRT_SANDBOX_INIT_DEBUG=break:STEP: a start that stands still, with a shell in it. */
+
+import assert from 'node:assert/strict';
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { embedded } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { AtTerminal } from '../helpers/pty.js';
+import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+const SIZE = { rows: 33, columns: 101 };
+const CTRL_RIGHT_BRACKET = '\x1d';
+/** At a terminal for which bash writes nothing but text. */
+const stopBefore = (step: string) => ({ LIBVIRT_SANDBOX_INIT_DEBUG: `break:${step}`, TERM: 'dumb' });
+/** busybox asks the terminal where its cursor is. */
+const promptOf = (name: string) => new RegExp(`\\[${name}\\] / # (.\\[6n)?$`);
+
+function atTerminal(t: TestContext, step: string, ...options: string[]) {
+  const name = uniqueName();
+  const command = ['sh', '-c', 'echo application-ran; exit 3'];
+  const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, ...options, '--', ...command], SIZE, {
+    env: stopBefore(step),
+  });
+  t.after(() => terminal.close());
+  return { name, terminal };
+}
+
+/** Starts without a terminal, and waits until it stands still. */
+async function standing(t: TestContext, step: string, ...options: string[]) {
+  const name = uniqueName();
+  const running = startSandbox(['-c', embedded.uri, '-n', name, ...options, '--', 'echo', 'ran'], {
+    env: stopBefore(step),
+  });
+  t.after(async () => {
+    running.child.kill('SIGTERM');
+    await running.result.catch(() => {});
+  });
+  await running.untilError(new RegExp(`stopped before step ${step}; attach with: virt-sandbox --attach ${name}\n`));
+  return { name, running };
+}
+
+describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
+  it('before the root has the programs of busybox and a terminal, and outlasts the time of a boot', async (t) => {
+    const { name, terminal } = atTerminal(t, 'root', '--boot-timeout', '15');
+    await terminal.until(/stopped before step root; exit lets the start go on/);
+    await terminal.until(promptOf(name));
+    terminal.type('ls -d /newroot/* /newroot; cat /proc/1/comm; stty size\n');
+    await terminal.until(/\/newroot\r?\ninit\r?\n33 101\r?\n/);
+    // The guest has been given 15 s in all; that it is still there then is what this waits for.
+    terminal.type('sleep 16; echo still he""re\n');
+    await terminal.until(/still here/);
+    terminal.type('exit\n');
+    await terminal.until(/application-ran/);
+    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
+    await assertNothingLeft(name);
+  });
+
+  it('gives the start up at another status', async (t) => {
+    const { name, terminal } = atTerminal(t, 'system');
+    const settings = terminal.settings();
+    await terminal.until(promptOf(name));
+    // The root is there, and not what the step would mount on it.
+    terminal.type('ls /etc/passwd; ls -d /dev/pts; stty size\n');
+    await terminal.until(/\/etc\/passwd\r?\n.*cannot access.*\r?\n33 101\r?\n/);
+    terminal.type('exit 1\n');
+    await terminal.until(/init: the start was given up at the breakpoint before step system, .*; .+/);
+    assert.deepEqual(await terminal.exited(), { code: 125, signal: null });
+    assert.doesNotMatch(terminal.text, /application-ran/);
+    assert.equal(terminal.settings(), settings);
+    await assertNothingLeft(name);
+  });
+
+  it('waits for somebody else where it was left with Ctrl+]', async (t) => {
+    const { name, terminal } = atTerminal(t, 'spawn');
+    await terminal.until(promptOf(name));
+    terminal.type(CTRL_RIGHT_BRACKET);
+    await terminal.until(/stopped before step spawn; attach with/);
+    const { code } = await runSandbox(['--attach', name], { input: 'exit 0\n' });
+    assert.equal(code, 0);
+    await terminal.until(/application-ran/);
+    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
+  });
+});
+
+describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
+  it('goes on when a shell that was attached ends with 0, and not when it was left', async (t) => {
+    const { name, running } = await standing(t, 'mount.1', '-m', 'ram:/mnt=16M', '-m', 'ram:/srv=16M');
+    const terminal = new AtTerminal(['--attach', name], SIZE, { env: { TERM: 'dumb' } });
+    t.after(() => terminal.close());
+    await terminal.until(/exit lets its start go on, exit 1 gives it up/);
+    await terminal.until(promptOf(name));
+    terminal.type("cut -d' ' -f2 /proc/mounts | grep -cE '^/(mnt|srv)$'\n");
+    await terminal.until(/\n1\r?\n/);
+    terminal.type(CTRL_RIGHT_BRACKET);
+    assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+    assert.match(terminal.text, /detached from .*, which waits on/);
+    assert.equal(running.out(), '');
+    assert.equal((await runSandbox(['--attach', name], { input: 'exit 0\n' })).code, 0);
+    const { code, out } = await running.result;
+    assert.deepEqual({ code, out }, { code: 0, out: 'ran\n' });
+  });
+
+  it('can be called off, and leaves nothing', async (t) => {
+    const { name, running } = await standing(t, 'network');
+    process.kill(running.pid, 'SIGINT');
+    const { code, out } = await running.result;
+    assert.deepEqual({ code, out }, { code: 130, out: '' });
+    await assertNothingLeft(name);
+  });
+
+  it('names the steps that there are', async () => {
+    const result = await runSandbox(['-c', embedded.uri, '-m', 'ram:/mnt=1M', 'true'], { env: stopBefore('mount') });
+    assertFailure(result, /break:mount names no step/, /one of clock, root, system, mount\.0, network, spawn$/);
+  });
+
+  it('needs a busybox that can run by itself before there is a root', async (t) => {
+    const directory = scratchDirectory(t);
+    const env = { ...stopBefore('root'), PATH: `${directory}:${process.env['PATH']}`, XDG_CACHE_HOME: directory };
+    symlinkSync('/bin/cat', join(directory, 'busybox'));
+    const result = await runSandbox(['-c', embedded.uri, 'true'], { env });
+    assertFailure(result, /busybox needs libraries/, /busybox-static/);
+  });
+
+  it('does not change the image of a start that has none', async () => {
+    const image = async (env = {}) => {
+      const { out } = await runSandbox(['-c', embedded.uri, '--dry-run', 'true'], { env });
+      return /^initrd: (.+)$/m.exec(out)?.[1];
+    };
+    const plain = await image();
+    assert.equal(await image(stopBefore('system')), plain);
+    assert.notEqual(await image(stopBefore('root')), plain);
+    assert.equal(await image(), plain);
+  });
+});
