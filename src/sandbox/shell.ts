@@ -48,7 +48,7 @@ export function machineShell(
   kind: ConnectionKind,
   stateDirectory: string,
 ): MachineShell | undefined {
-  if (!config.shell && breakpoint === undefined) return undefined;
+  if (kind === 'lxc' || (!config.shell && breakpoint === undefined)) return undefined;
   const console = config.shell && kind !== 'embedded' && canMakeTerminals(kind);
   return {
     guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
