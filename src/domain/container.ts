@@ -21,7 +21,7 @@ export interface ContainerOptions {
   readonly uuid: string | undefined;
   /** The most that it may use, in bytes. */
   readonly memory: number;
-  /** A directory for this container alone, which is its root until its init has moved to another; libvirt writes to it. */
+  /** The directory that is its root until its init has moved to another; libvirt makes mount points in it that are missing. */
   readonly root: string;
   readonly binds: readonly Bind[];
   /** Path of the init in the container, and its arguments. */

@@ -53,6 +53,12 @@ const rules: readonly Rule[] = [
       "leave --net-limit out, or load the kernel's schedulers on the host (sch_htb, sch_sfq, sch_ingress, cls_u32, act_police)",
   },
   {
+    pattern: /nbd/i,
+    code: 'image-format-unusable',
+    remedy:
+      'a container has images that are not raw by the network block devices of the host, which has none: make it raw (qemu-img convert -O raw), or use a virtual machine',
+  },
+  {
     pattern: /cgroup/i,
     code: 'cgroups-unusable',
     remedy:

@@ -9,6 +9,7 @@ import { containerDiskElements } from '../domain/disks.js';
 import { containerInterface } from '../domain/interfaces.js';
 import type { Share } from '../domain/shares.js';
 import { containerCputune, cpusetOf } from '../domain/tuning.js';
+import { messageOf, SandboxError } from '../errors.js';
 import { hostProgram } from '../programs.js';
 import { interfacesOf } from './guest-network.js';
 import { mountsBelow } from './host-mounts.js';
@@ -32,7 +33,7 @@ export function containerDomainXml(
     name,
     uuid: config.uuid,
     memory: config.memory,
-    root: containerRoot(state),
+    root: containerRoot(),
     binds: [
       // Not a copy: the state directory may be where nothing can be executed, as /run often is.
       { directory: dirname(hostProgram('init')), target: CONTAINER_NATIVE, readOnly: true },
@@ -58,13 +59,32 @@ function rootTag(config: SandboxConfig): string {
   return mount === undefined ? ROOT_TAG : mountTag(mount);
 }
 
-/** Makes the directory that libvirt starts the container in. */
-export function makeContainerRoot(stateDirectory: string): void {
-  mkdirSync(containerRoot(stateDirectory), { mode: 0o755 });
+/**
+ * What a container is rooted in until its init has moved on: nothing but mount points, the same for all containers and never removed. libvirt
+ * makes those that are missing, also after a launcher that was killed has been cleaned up after, so they are not in a sandbox's own directory.
+ */
+function containerRoot(): string {
+  return join(stateBase(), '.container');
 }
 
-function containerRoot(stateDirectory: string): string {
-  return join(stateDirectory, 'root');
+/**
+ * Makes it where it is not there.
+ * @throws {SandboxError} `state-not-writable`
+ */
+export function makeContainerRoot(): void {
+  try {
+    for (const name of ['.oldroot', 'dev', 'proc', 'sys', NEW_ROOT, CONTAINER_NATIVE]) {
+      mkdirSync(join(containerRoot(), name), { recursive: true, mode: 0o755 });
+    }
+  } catch (error) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'state-not-writable',
+      message: `the mount points for containers cannot be made: ${messageOf(error)}`,
+      remedy: `make ${stateBase()} a directory that you can write to`,
+      cause: error,
+    });
+  }
 }
 
 /** Directories of a root that the common init mounts something on, so that what the host has there is not seen. */

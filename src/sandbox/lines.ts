@@ -23,7 +23,7 @@ export interface Lines {
 }
 
 export async function openLines(kind: ConnectionKind, state: StateDirectory, console: Console): Promise<Lines> {
-  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console);
+  return kind === 'lxc' ? terminalLines(console) : socketLines(state, console);
 }
 
 async function socketLines(state: StateDirectory, console: Console): Promise<Lines> {
@@ -49,8 +49,8 @@ async function socketLines(state: StateDirectory, console: Console): Promise<Lin
   }
 }
 
-function terminalLines(state: StateDirectory, console: Console): Lines {
-  makeContainerRoot(state.path);
+function terminalLines(console: Console): Lines {
+  makeContainerRoot();
   return {
     awaited: 'the container being started',
     unanswered: 'the container running, its init not answering',

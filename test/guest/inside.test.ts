@@ -5,45 +5,9 @@ import { execFileSync } from 'node:child_process';
 import { homedir, userInfo } from 'node:os';
 import { before, describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
+import { askInside, assertCapabilities, CAPABILITIES } from '../helpers/inside.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
-
-/** Each fact is a shell command; its first line, or what it fails with, is the answer. */
-type Facts = Readonly<Record<string, string>>;
-
-/** Asks for all of `facts` in one sandbox. */
-async function askInside<T extends Facts>(args: readonly string[], facts: T): Promise<Record<keyof T, string>> {
-  const script = Object.values(facts)
-    .map((command) => `printf '%s\\n' "$( { ${command} ; } 2>&1 | head -n 1)"`)
-    .join('\n');
-  const { code, out, stderr } = await runSandbox(['-c', embedded.uri, ...args, '--', 'sh', '-c', script]);
-  assert.equal(code, 0, stderr);
-  assert.equal(stderr, '');
-  const answers = out.split('\n');
-  return Object.fromEntries(Object.keys(facts).map((name, index) => [name, answers[index] ?? ''])) as Record<
-    keyof T,
-    string
-  >;
-}
-
-const CAPABILITIES = {
-  inheritable: 'grep CapInh /proc/self/status',
-  permitted: 'grep CapPrm /proc/self/status',
-  effective: 'grep CapEff /proc/self/status',
-  bounding: 'grep CapBnd /proc/self/status',
-  ambient: 'grep CapAmb /proc/self/status',
-} as const;
-
-function assertCapabilities(found: Record<keyof typeof CAPABILITIES, string>, has: 'none' | 'all'): void {
-  for (const line of [found.permitted, found.effective, found.bounding]) {
-    const value = BigInt(`0x${line.split('\t')[1]}`);
-    // CAP_SETPCAP, and the highest that the guest's kernel knows, are those that only a full set has.
-    if (has === 'all') assert.ok(value >= (1n << 41n) - 1n && (value & (1n << 8n)) !== 0n, line);
-    else assert.equal(value, 0n, line);
-  }
-  assert.match(found.inheritable, /\t0{16}$/);
-  if (has === 'none') assert.match(found.ambient, /\t0{16}$/);
-}
 
 const WRITABLE = ['/tmp', '/run', '/dev/shm'];
 
@@ -90,7 +54,7 @@ describe('inside, as root', { skip: embedded.skip }, () => {
   } as const;
   let found: Record<string, string> = {};
   before(async () => {
-    found = await askInside(['-n', name], facts);
+    found = await askInside(embedded, ['-n', name], facts);
   });
 
   it('is who called, with the same groups', () => {
@@ -175,7 +139,7 @@ describe('inside, as root', { skip: embedded.skip }, () => {
 
 describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => {
   it('-p stays root with every capability, and still cannot write to the root', async () => {
-    const found = await askInside(['-p'], {
+    const found = await askInside(embedded, ['-p'], {
       ...CAPABILITIES,
       user: 'id -u; id -g',
       mount: 'mount -t tmpfs none /mnt && echo mounted',
@@ -195,7 +159,7 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
   });
 
   it('-S runs as that user, with that user’s home, groups and no capability', async () => {
-    const found = await askInside(['-S', 'nobody'], {
+    const found = await askInside(embedded, ['-S', 'nobody'], {
       ...CAPABILITIES,
       ids: 'id',
       names: 'echo $USER $LOGNAME $HOME',
@@ -215,7 +179,7 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
 
   it('-e sets variables, the last of a name wins, and an equals sign is part of a value', async () => {
     const args = ['-e', 'A=1', '-e', 'B=x=y z', '--env', 'A=2', '-e', 'EMPTY=', '-e', 'HOME=/srv'];
-    const found = await askInside(args, { all: 'echo "$A|$B|$EMPTY|$HOME|$(env | grep -c ^EMPTY=)"' });
+    const found = await askInside(embedded, args, { all: 'echo "$A|$B|$EMPTY|$HOME|$(env | grep -c ^EMPTY=)"' });
     assert.equal(found.all, '2|x=y z||/srv|1');
   });
 
@@ -224,7 +188,7 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
   });
 
   it('--memory and --vcpus make the machine', async () => {
-    const found = await askInside(['--memory', '300', '--vcpus', '2'], {
+    const found = await askInside(embedded, ['--memory', '300', '--vcpus', '2'], {
       processors: 'nproc',
       memory: `sed -n 's/^MemTotal: *//p' /proc/meminfo`,
     });

@@ -1,0 +1,208 @@
+/** What a command in a container finds around itself. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readlinkSync } from 'node:fs';
+import { homedir, release } from 'node:os';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { askInside, assertCapabilities, CAPABILITIES } from '../helpers/inside.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
+import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+
+const WRITABLE = ['/tmp', '/run', '/dev/shm'];
+const BIT = { SETPCAP: 8n, NET_ADMIN: 12n, SYS_MODULE: 16n, SYS_ADMIN: 21n, SYS_TIME: 25n, MKNOD: 27n } as const;
+
+describe('inside a container, as root', { skip: lxc.skip }, () => {
+  const name = uniqueName();
+  const facts = {
+    ...Object.fromEntries(
+      WRITABLE.flatMap((path) => [
+        [`type ${path}`, `grep ' ${path} ' /proc/mounts | tail -n 1 | cut -d' ' -f3`],
+        [`empty ${path}`, `ls -A ${path}`],
+        [`mode ${path}`, `stat -c %a ${path}`],
+      ]),
+    ),
+    ...CAPABILITIES,
+    ids: 'id',
+    hostname: 'cat /proc/sys/kernel/hostname',
+    kernel: 'uname -r',
+    cwd: 'pwd',
+    environment: `env | grep -vE '^(_|PWD|OLDPWD|SHLVL)=' | cut -d= -f1 | sort | tr '\\n' ' '`,
+    write: 'touch /virt-sandbox-test-was-here && echo written',
+    remount: 'mount -o remount,bind,rw / && echo remounted',
+    rootOptions: `grep ' / ' /proc/mounts | tail -n 1 | cut -d' ' -f4`,
+    lo: 'cat /sys/class/net/lo/flags',
+    links: 'ls /sys/class/net | tr "\\n" " "',
+    loReachable: 'busybox nc -w 2 127.0.0.1 9',
+    descriptors: 'ls /proc/self/fd | tr "\\n" " "',
+    devStdout: 'echo through > /dev/stdout',
+    tty: 'tty',
+    ptmx: 'ls -l /dev/ptmx | cut -c1-10',
+    first: 'cat /proc/1/comm',
+    strangers: `ls -d /proc/[0-9]* | wc -l`,
+    start: 'ls -d /native /newroot /.oldroot 2>/dev/null | wc -l',
+    blockDevices: 'find /dev -type b | wc -l',
+    channel: 'cat < /dev/tty2',
+    cgroups: 'grep -c cgroup /proc/mounts',
+    interrupts: 'touch /proc/irq/default_smp_affinity && echo 1 > /proc/irq/default_smp_affinity && echo written',
+    kernelSettings: 'echo 1 > /proc/sys/kernel/panic && echo written',
+    date: 'date +%s',
+    hostFile: 'head -n 1 /etc/passwd',
+    namespace: 'readlink /proc/self/ns/net',
+  } as const;
+  let found: Record<string, string> = {};
+  before(async () => {
+    found = await askInside(lxc, ['-n', name], facts);
+  });
+
+  it('is who called, without any capability', () => {
+    assert.equal(found['ids'], execFileSync('id', { encoding: 'utf8' }).trim());
+    assertCapabilities(found as Record<keyof typeof CAPABILITIES, string>, 'none');
+  });
+
+  it('is called as its domain, runs the kernel of the host, and has its time', () => {
+    assert.equal(found['hostname'], name);
+    assert.equal(found['kernel'], release());
+    assert.ok(Math.abs(Number(found['date']) - Date.now() / 1000) < 60, found['date']);
+  });
+
+  it('begins in the home directory, with the usual environment and nothing of libvirt’s', () => {
+    assert.equal(found['cwd'], process.env['HOME'] ?? homedir());
+    assert.equal(found['environment']?.trim(), 'HOME LOGNAME PATH USER USERNAME');
+  });
+
+  it('sees the files of the host and cannot change them', () => {
+    assert.equal(found['hostFile'], execFileSync('head', ['-n', '1', '/etc/passwd'], { encoding: 'utf8' }).trim());
+    assert.match(found['write'] ?? '', /Read-only file system/);
+    assert.match(found['rootOptions'] ?? '', /^ro(,|$)/);
+    assert.doesNotMatch(found['remount'] ?? '', /remounted/);
+  });
+
+  for (const path of WRITABLE) {
+    it(`has an empty tmpfs on ${path}`, () => {
+      assert.equal(found[`type ${path}`], 'tmpfs');
+      assert.equal(found[`empty ${path}`], '');
+      assert.equal(found[`mode ${path}`], path === '/run' ? '755' : '1777');
+    });
+  }
+
+  it('has network interfaces of its own: the loopback one, which is up', () => {
+    assert.notEqual(found['namespace'], readlinkSync('/proc/self/ns/net'));
+    assert.equal(found['links']?.trim(), 'lo');
+    assert.equal(Number(found['lo']) & 1, 1);
+    assert.match(found['loReachable'] ?? '', /refused/);
+  });
+
+  it('has devices, three descriptors and no terminal', () => {
+    assert.equal(found['devStdout'], 'through');
+    assert.equal(found['ptmx'], 'crw-rw-rw-');
+    assert.equal(found['tty'], 'not a tty');
+    assert.match(found['descriptors'] ?? '', /^0 1 2( 3)?\s*$/);
+    assert.equal(found['blockDevices'], '0');
+  });
+
+  it('sees its own processes only', () => {
+    assert.equal(found['first'], 'init');
+    // The init, the shell, its substitution and what runs in that.
+    assert.ok(Number(found['strangers']) <= 6, found['strangers']);
+  });
+
+  it('sees nothing of how it was started', () => assert.equal(found['start'], '0'));
+
+  it('cannot reach the channel, nor what of the host’s kernel belongs to user 0', () => {
+    assert.match(found['channel'] ?? '', /Device or resource busy/);
+    assert.equal(found['cgroups'], '0');
+    assert.match(found['interrupts'] ?? '', /Read-only file system/);
+    assert.match(found['kernelSettings'] ?? '', /Read-only file system/);
+  });
+});
+
+describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 }, () => {
+  it('-p stays root with the capabilities that libvirt leaves a container', async () => {
+    const found = await askInside(lxc, ['-p'], { ...CAPABILITIES, mount: 'mount -t tmpfs none /mnt && echo mounted' });
+    const has = (bit: bigint) => (BigInt(`0x${found.effective.split('\t')[1]}`) >> bit) & 1n;
+    for (const bit of [BIT.SETPCAP, BIT.NET_ADMIN, BIT.SYS_ADMIN]) assert.equal(has(bit), 1n, found.effective);
+    for (const bit of [BIT.SYS_MODULE, BIT.SYS_TIME, BIT.MKNOD]) assert.equal(has(bit), 0n, found.effective);
+    assert.equal(found.mount, 'mounted');
+  });
+
+  it('-S runs as that user, with that user’s groups and home, and no capability', async () => {
+    const found = await askInside(lxc, ['-S', 'nobody'], {
+      ...CAPABILITIES,
+      ids: 'id -un; id -gn',
+      names: 'echo $USER $HOME',
+      tmp: 'touch /tmp/mine && stat -c %U /tmp/mine',
+      shadow: 'cat /etc/shadow',
+      console: 'echo x > /dev/tty1',
+    });
+    assertCapabilities(found, 'none');
+    assert.equal(found.ids, 'nobody');
+    assert.equal(found.tmp, 'nobody');
+    assert.match(found.shadow, /Permission denied/);
+    assert.match(found.console, /Permission denied/);
+  });
+
+  it('-e and --cwd are as they were asked for', async () => {
+    const args = ['-e', 'A=1', '-e', 'A=x=y z', '--cwd', '/usr/share', '-c', lxc.uri];
+    assertRun(await runSandbox([...args, 'sh', '-c', 'echo "$A|$(pwd)"'], lxc.options), 0, 'x=y z|/usr/share\n');
+  });
+
+  it('--memory is the most that it may use', async () => {
+    const found = await askInside(lxc, ['--memory', '200'], {
+      total: `sed -n 's/^MemTotal: *//p' /proc/meminfo`,
+      used: `sh -c 'head -c 400000000 /dev/zero | tail -c 399999999 | wc -c'; echo; true`,
+    });
+    assert.equal(Number.parseInt(found.total, 10), 200 * 1024);
+    assert.doesNotMatch(found.used, /399999999/);
+  });
+
+  it('arguments arrive as they are', async () => {
+    const words = ['', ' two  words ', 'new\nline', '*', '$HOME', '"', "'", 'ä€😀', '--', '-v'];
+    const result = await runSandbox(['-c', lxc.uri, '--', 'printf', '[%s]', ...words], lxc.options);
+    assertRun(result, 0, words.map((word) => `[${word}]`).join(''));
+  });
+});
+
+describe('the root of a container', { skip: lxc.skip || unlessBusybox, concurrency: 2 }, () => {
+  it('--root needs nothing in it but mount points', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run');
+    const result = await runSandbox(['-c', lxc.uri, '-r', root, 'sh', '-c', '/bin/busybox ls /; : > /x'], lxc.options);
+    assert.equal(result.out, 'bin\ndev\nproc\nrun\nsys\ntmp\n');
+    assert.match(result.stderr, /Read-only file system/);
+  });
+
+  it('without /dev it is an error that says so', async (t) => {
+    const root = makeRoot(t, 'proc');
+    const result = await runSandbox(['-c', lxc.uri, '-r', root, 'sh', '-c', 'true'], lxc.options);
+    assertFailure(result, /\/newroot\/dev/, /has the directories \/dev and \/proc/);
+  });
+
+  it('shows what is mounted below it on the host, read-only too', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc', 'data space');
+    const mounted = join(root, 'data space');
+    besideLxc('mount', '-t', 'tmpfs', 'none', mounted);
+    try {
+      besideLxc('mkdir', join(mounted, 'below'));
+      besideLxc('mount', '-t', 'tmpfs', 'none', join(mounted, 'below'));
+      besideLxc('touch', join(mounted, 'below/here'));
+      const script = 'cd "/data space"; /bin/busybox ls below; /bin/busybox touch new; /bin/busybox touch below/new';
+      const { out, stderr } = await runSandbox(['-c', lxc.uri, '-r', root, '--', 'sh', '-c', script], lxc.options);
+      assert.equal(out, 'here\n');
+      assert.equal(stderr.match(/Read-only file system/g)?.length, 2, stderr);
+    } finally {
+      besideLxc('umount', join(mounted, 'below'), mounted);
+    }
+  });
+
+  it('may be a path with a symbolic link in it', async (t) => {
+    const root = makeRoot(t, 'dev', 'proc');
+    const link = `${root}-link`;
+    execFileSync('ln', ['-s', root, link]);
+    t.after(() => execFileSync('rm', [link]));
+    mkdirSync(join(root, 'srv'));
+    assertRun(await runSandbox(['-c', lxc.uri, '-r', link, 'sh', '-c', 'echo in'], lxc.options), 0, 'in\n');
+  });
+});

@@ -1,0 +1,88 @@
+/** The network of a container, on a host-only network that the test makes where the libvirtd for containers is. */
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { askInside } from '../helpers/inside.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { assertFailure, runSandbox } from '../helpers/run.js';
+
+/** An isolated network with a DHCP server. */
+function networkXml(name: string, subnet: string): string {
+  return `<network><name>${name}</name><bridge name='vst${randomBytes(3).toString('hex')}'/>
+    <ip address='${subnet}.1' netmask='255.255.255.0'><dhcp><range start='${subnet}.50' end='${subnet}.60'/></dhcp></ip></network>`;
+}
+
+describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () => {
+  const named = uniqueName();
+  const networks = { [named]: '10.213.7', default: '10.213.8' };
+  before(() => {
+    for (const [name, subnet] of Object.entries(networks)) {
+      const file = join(tmpdir(), `${named}.xml`);
+      writeFileSync(file, networkXml(name, subnet));
+      besideLxc('virsh', '-c', lxc.uri, 'net-create', file);
+      rmSync(file);
+    }
+  });
+  after(() => {
+    for (const name of Object.keys(networks)) besideLxc('virsh', '-c', lxc.uri, 'net-destroy', name);
+  });
+
+  const FACTS = {
+    links: 'ls /sys/class/net | tr "\\n" " "',
+    address: `ip -4 -o address show dev eth0 | tr -s ' ' | cut -d' ' -f4`,
+    gateway: `ip route show default | cut -d' ' -f3`,
+    names: 'grep nameserver /etc/resolv.conf',
+  } as const;
+
+  it('gets an address, a route and a name server by DHCP', async () => {
+    const name = uniqueName();
+    const found = await askInside(lxc, ['-n', name, '-N', `dhcp,source=${named}`], {
+      ...FACTS,
+      // The server of the network answers there.
+      reach: 'busybox nc -w 3 10.213.7.1 53 </dev/null && echo reached',
+    });
+    assert.equal(found.links.trim(), 'eth0 lo');
+    assert.match(found.address, /^10\.213\.7\.(5\d|60)\/24$/);
+    assert.equal(found.names, 'nameserver 10.213.7.1');
+    assert.equal(found.reach, 'reached');
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  it('is in libvirt’s default network where none is named', async () => {
+    const found = await askInside(lxc, ['-N', 'dhcp'], FACTS);
+    assert.match(found.address, /^10\.213\.8\.(5\d|60)\/24$/);
+  });
+
+  it('has the hardware address, addresses and routes that were asked for', async () => {
+    const nic = `source=${named},mac=52:54:00:12:34:56,address=10.213.7.9/24,address=fd00:7::9/64,route=192.0.2.0/24%10.213.7.1`;
+    const found = await askInside(lxc, ['-N', nic], {
+      mac: 'cat /sys/class/net/eth0/address',
+      four: FACTS.address,
+      six: `ip -6 -o address show dev eth0 scope global | tr -s ' ' | cut -d' ' -f4`,
+      route: 'ip route show 192.0.2.0/24',
+    });
+    assert.equal(found.mac, '52:54:00:12:34:56');
+    assert.equal(found.four, '10.213.7.9/24');
+    assert.equal(found.six, 'fd00:7::9/64');
+    assert.match(found.route, /^192\.0\.2\.0\/24 via 10\.213\.7\.1 dev eth0/);
+  });
+
+  it('may have several interfaces, in their order', async () => {
+    const args = ['-N', `source=${named},address=10.213.7.11`, '-N', 'source=default,address=10.213.8.11'];
+    const found = await askInside(lxc, args, {
+      first: `ip -4 -o address | grep 10.213.7.11 | cut -d' ' -f2`,
+      second: `ip -4 -o address | grep 10.213.8.11 | cut -d' ' -f2`,
+    });
+    assert.deepEqual(found, { first: 'eth0', second: 'eth1' });
+  });
+
+  it('a network that is not there is an error', async () => {
+    const result = await runSandbox(['-c', lxc.uri, '-N', 'dhcp,source=no-such-net', '--', 'true'], lxc.options);
+    assertFailure(result, /no-such-net/);
+  });
+});

@@ -1,0 +1,124 @@
+/** What ends a container or its launcher, and that nothing is left then. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { assertNothingLeft, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { runSandbox, startSandbox } from '../helpers/run.js';
+
+const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
+const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: undefined } as const;
+
+/** What libvirt has in its own directory for a container of that name. */
+function libvirtFiles(name: string): string[] {
+  return besideLxc('ls', '/run/libvirt/lxc')
+    .split('\n')
+    .filter((file) => file.startsWith(name));
+}
+
+/** The process that libvirt has for a container. */
+function controllerOf(name: string): number | undefined {
+  const found = processesWith(name).find((line) => line.includes('libvirt_lxc'));
+  return found === undefined ? undefined : Number.parseInt(found, 10);
+}
+
+/** True from when the process runs that cleans up, which is about when libvirt is asked to start the container. */
+function isWatched(name: string): boolean {
+  return processesWith(name).some((line) => line.includes('/supervisor '));
+}
+
+describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
+  const start = async (script: string) => {
+    const name = uniqueName();
+    const args = ['-c', lxc.uri, '-n', name, '--', 'sh', '-c', script];
+    const running = startSandbox(args, { ...lxc.options, input: 'open' });
+    await running.until(/running/);
+    return { name, running };
+  };
+
+  it('leaves nothing, not even what libvirt does', async () => {
+    const name = uniqueName();
+    const result = await runSandbox(['-c', lxc.uri, '-n', name, '--', 'true'], lxc.options);
+    assert.equal(result.code, 0, result.stderr);
+    assert.deepEqual(libvirtFiles(name), []);
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  for (const [signal, status] of Object.entries(STATUS) as [NodeJS.Signals, number | undefined][]) {
+    it(`${signal} to the launcher while the command runs`, async () => {
+      const { name, running } = await start(WAITING[2] ?? '');
+      assert.notEqual(controllerOf(name), undefined);
+      process.kill(running.pid, signal);
+      const result = await running.result;
+      if (status === undefined) assert.equal(result.signal, 'SIGKILL');
+      else assert.equal(result.code, status, result.stderr);
+      await assertNothingLeft(name, lxc.where);
+    });
+
+    it(`${signal} to the launcher while the container starts`, async () => {
+      const name = uniqueName();
+      const running = startSandbox(['-c', lxc.uri, '-n', name, '--', ...WAITING], { ...lxc.options, input: 'open' });
+      for (let tries = 0; tries < 2000 && !isWatched(name); tries += 1) await sleep(5);
+      assert.ok(isWatched(name), 'what cleans up after the launcher runs');
+      process.kill(running.pid, signal);
+      const result = await running.result;
+      if (status === undefined) assert.equal(result.signal, 'SIGKILL');
+      else assert.equal(result.code, status, result.stderr);
+      await assertNothingLeft(name, lxc.where);
+    });
+  }
+
+  it('signals are handed on, and the command may end by itself', async () => {
+    const script =
+      'trap "echo got USR1" USR1; trap "echo tidying; exit 3" TERM; echo running; while :; do sleep 0.1; done';
+    const { name, running } = await start(script);
+    process.kill(running.pid, 'SIGUSR1');
+    await running.until(/got USR1/);
+    process.kill(running.pid, 'SIGTERM');
+    const { code, out } = await running.result;
+    assert.deepEqual({ code, out }, { code: 3, out: 'running\ngot USR1\ntidying\n' });
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  it('what the command leaves running ends with it', async () => {
+    const name = uniqueName();
+    const script = `(trap '' TERM HUP; exec sleep 1000) >/dev/null 2>&1 & echo done`;
+    const { code, out } = await runSandbox(['-c', lxc.uri, '-n', name, 'sh', '-c', script], lxc.options);
+    assert.deepEqual({ code, out }, { code: 0, out: 'done\n' });
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  it('a container that is killed from outside is an error of the sandbox', async () => {
+    const { name, running } = await start(WAITING[2] ?? '');
+    process.kill(controllerOf(name) ?? 0, 'SIGKILL');
+    const { code, stderr } = await running.result;
+    assert.equal(code, 125, stderr);
+    assert.match(stderr, /^virt-sandbox: application: the guest ended while the application ran.*; .+\n/);
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  it('a container that is destroyed through libvirt is one too', async () => {
+    const { name, running } = await start(WAITING[2] ?? '');
+    besideLxc('virsh', '-c', lxc.uri, 'destroy', name);
+    const { code, stderr } = await running.result;
+    assert.equal(code, 125, stderr);
+    await assertNothingLeft(name, lxc.where);
+  });
+});
+
+describe('names of containers', { skip: lxc.skip }, () => {
+  it('one that is in use is refused, and free again when the sandbox has ended', async () => {
+    const name = uniqueName();
+    const args = ['-c', lxc.uri, '-n', name, '--'];
+    const running = startSandbox([...args, ...WAITING], { ...lxc.options, input: 'open' });
+    await running.until(/running/);
+    const second = await runSandbox([...args, 'true'], lxc.options);
+    assert.equal(second.code, 125);
+    assert.match(second.stderr, new RegExp(`the name ${name} is in use`));
+    process.kill(running.pid, 'SIGTERM');
+    await running.result;
+    assert.equal((await runSandbox([...args, 'true'], lxc.options)).code, 0);
+    await assertNothingLeft(name, lxc.where);
+  });
+});

@@ -1,0 +1,162 @@
+/** Mounts, images, disks and includes of a container. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { lxc } from '../helpers/connections.js';
+import { makeImage, unlessProgram } from '../helpers/images.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
+import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+const MIB = 1 << 20;
+
+function run(args: readonly string[], script: string) {
+  return runSandbox(['-c', lxc.uri, ...args, '--', 'sh', '-c', script], lxc.options);
+}
+
+describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
+  it('host-bind, ram and guest-bind are made in order, one in another', async (t) => {
+    const host = scratchDirectory(t);
+    const result = await run(
+      ['-m', 'ram:/mnt=4M', '-m', `host-bind:/mnt/host=${host}`, '-m', 'guest-bind:/srv=/mnt/host'],
+      'echo there > /srv/file; stat -f -c %T /mnt; df -k /mnt | tail -n 1 | tr -s " " | cut -d" " -f2',
+    );
+    assertRun(result, 0, 'tmpfs\n4096\n');
+    assert.equal(readFileSync(join(host, 'file'), 'utf8'), 'there\n');
+  });
+
+  it('a read-only host-bind cannot be written to', async (t) => {
+    const host = scratchDirectory(t);
+    writeFileSync(join(host, 'file'), 'kept\n');
+    const { out, stderr } = await run(['-m', `host-bind:/mnt=${host},ro`], 'cat /mnt/file; echo no > /mnt/file');
+    assert.equal(out, 'kept\n');
+    assert.match(stderr, /Read-only file system/);
+    assert.equal(readFileSync(join(host, 'file'), 'utf8'), 'kept\n');
+  });
+
+  it('files have the owner on the host that they have inside', async (t) => {
+    const host = scratchDirectory(t);
+    execFileSync('chown', ['nobody', host]);
+    assertRun(await run(['-S', 'nobody', '-m', `host-bind:/mnt=${host}`], 'umask 077; echo x > /mnt/mine'), 0, '');
+    const { uid, mode } = statSync(join(host, 'mine'));
+    assert.deepEqual({ uid, mode: mode & 0o777 }, { uid: statSync(host).uid, mode: 0o600 });
+  });
+
+  it('a fresh directory is empty, the user’s own, and gone afterwards', async () => {
+    const name = uniqueName();
+    const result = await run(
+      ['-n', name, '-S', 'nobody', '-m', 'host-bind:/mnt='],
+      'ls -A /mnt; touch /mnt/x; stat -c "%U %a" /mnt',
+    );
+    assertRun(result, 0, 'nobody 700\n');
+    await assertNothingLeft(name, lxc.where);
+  });
+
+  it('a mount on / replaces the root, and may be written to', { skip: unlessBusybox }, async (t) => {
+    const root = makeRoot(t);
+    const result = await run(['-m', `host-bind:/=${root}`], 'echo new > /file; /bin/busybox ls -d /proc/1');
+    assertRun(result, 0, '/proc/1\n');
+    assert.equal(readFileSync(join(root, 'file'), 'utf8'), 'new\n');
+  });
+
+  it('a target that cannot be made is an error that says what to do', async (t) => {
+    assertFailure(
+      await run(['-m', `host-bind:/no-such-directory=${scratchDirectory(t)}`], 'true'),
+      /\/no-such-directory/,
+      /read-only/,
+    );
+  });
+
+  it('includes are copied into what covers them', async (t) => {
+    const host = scratchDirectory(t);
+    const result = await run(
+      [
+        '-m',
+        'ram:/mnt=4M',
+        '-m',
+        `host-bind:/srv=${host}`,
+        '-i',
+        '/mnt/etc/group=/etc/group',
+        '-i',
+        '/srv/group=/etc/group',
+      ],
+      'cmp /mnt/etc/group /etc/group && cmp /srv/group /etc/group && echo same',
+    );
+    assertRun(result, 0, 'same\n');
+    assert.ok(existsSync(join(host, 'group')));
+  });
+});
+
+describe('disks and images of a container', { skip: lxc.skip || unlessProgram('mkfs.ext4'), concurrency: 2 }, () => {
+  it('a disk is found by its tag, the user’s own, and what is written is in the file', async (t) => {
+    const file = join(scratchDirectory(t), 'disk');
+    writeFileSync(file, '');
+    truncateSync(file, 8 * MIB);
+    const script = [
+      'readlink /dev/disk/by-tag/cache',
+      'stat -L -c %U /dev/disk/by-tag/cache',
+      'mkfs.ext4 -q -F -L by-tag /dev/disk/by-tag/cache',
+      'head -c 1048576 /dev/zero | tr "\\0" x | dd of=/dev/disk/by-tag/cache bs=1M seek=7 conv=notrunc 2>/dev/null',
+    ].join('; ');
+    assertRun(await run(['-S', 'nobody', '--disk', `file:cache=${file}`], script), 0, '../../sda\nnobody\n');
+    const bytes = readFileSync(file);
+    assert.equal(
+      bytes.subarray(7 * MIB).every((byte) => byte === 'x'.charCodeAt(0)),
+      true,
+    );
+    assert.match(bytes.subarray(1024, 2048).toString('latin1'), /by-tag/);
+  });
+
+  it('a block device of the host is one too', async (t) => {
+    const file = join(scratchDirectory(t), 'disk');
+    writeFileSync(file, 'from the host\n'.padEnd(MIB, '\0'));
+    const device = execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
+    t.after(() => execFileSync('losetup', ['--detach', device]));
+    assertRun(await run(['--disk', `block:raw=${device}`], 'head -n 1 /dev/disk/by-tag/raw'), 0, 'from the host\n');
+  });
+
+  it('the file system of an image is mounted, and whole when it is unmounted', async (t) => {
+    const image = makeImage(scratchDirectory(t), 'ext4');
+    const args = ['-m', `host-image:/mnt=${image}`];
+    assertRun(await run(args, 'stat -f -c %T /mnt; echo kept > /mnt/file'), 0, 'ext2/ext3\n');
+    execFileSync('e2fsck', ['-f', '-n', image], { stdio: 'ignore' });
+    assertRun(
+      await run(['-m', `host-image:/mnt=${image},ro`], 'cat /mnt/file; touch /mnt/x 2>/dev/null || echo ro'),
+      0,
+      'kept\nro\n',
+    );
+  });
+
+  it('more than one, in any order, each at its place', async (t) => {
+    const directory = scratchDirectory(t);
+    const images = ['a', 'b', 'c'].map((name) => {
+      mkdirSync(join(directory, name));
+      return makeImage(join(directory, name), 'ext4');
+    });
+    const mounts = [
+      '-m',
+      'ram:/mnt=1M',
+      ...images.flatMap((image, index) => ['-m', `host-image:/mnt/${index}=${image}`]),
+    ];
+    const result = await run(
+      mounts,
+      'for i in 0 1 2; do echo $i > /mnt/$i/number; done; cut -d" " -f2 /proc/mounts | grep -c "^/mnt/[012]$"',
+    );
+    assertRun(result, 0, '3\n');
+    const check = ['-m', `host-image:/mnt=${images[1]}`];
+    assertRun(await run(check, 'cat /mnt/number'), 0, '1\n');
+  });
+
+  it('an image that is not raw needs network block devices, which this kernel has not, and that is said', {
+    skip: unlessProgram('qemu-img') || (existsSync('/dev/nbd0') && 'this kernel has network block devices'),
+  }, async (t) => {
+    const image = join(scratchDirectory(t), 'disk.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', image, '8M']);
+    const result = await run(['--disk', `file:q=${image},format=qcow2`], 'true');
+    assertFailure(result, /nbd/, /network block devices/, /qemu-img convert/);
+  });
+});
