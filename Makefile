@@ -3,6 +3,7 @@
 #   make run [CMD="uname -a"]   set up what is missing, build, and run a command in a sandbox
 #   make test [ONLY="cli guest"]  set up, build, check, and run every test, or those in files with such names
 #   make build                  build; nothing is installed but npm packages, nothing is run
+#   make test-profiles          the tests that boot guests, under every profile
 #   make check                  formatter, linter, types
 #   make bench                  boot times as ratios, against bare QEMU and virtme-ng
 #   make install PREFIX=/usr/local [DESTDIR=]
@@ -21,7 +22,7 @@ NATIVE := dist/native
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 
-.PHONY: all build run test check bench install clean setup setup-test setup-bench native
+.PHONY: all build run test test-profiles check bench install clean setup setup-test setup-bench native
 
 all: build
 
@@ -65,6 +66,13 @@ test: setup-test build check build/.tests
 	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
 	@$(MAKE) -C init/dhcp OUT=$(abspath build/native) test-build
 	node scripts/test.mjs $(ONLY)
+
+# Every test that boots a guest, under every profile that is shipped.
+test-profiles: setup-test build build/.tests
+	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
+	@failed=; for profile in $(basename $(notdir $(wildcard profiles/*.json))); do \
+	  echo "profile $$profile"; VIRT_SANDBOX_PROFILE=$$profile node scripts/test.mjs guest/ || failed+=" $$profile"; \
+	done; [[ -z $$failed ]] || { echo "failed under:$$failed" >&2; exit 1; }
 
 bench: setup-bench build build/.tests
 	@node scripts/bench.mjs $(BENCH)

@@ -74,13 +74,14 @@ export function comparison(one: VariantResult, against: VariantResult): Comparis
 
 export function makeResult(
   kind: Kind,
-  facts: Pick<Result, 'version' | 'host' | 'unit'>,
+  { version, host, unit }: Pick<Result, 'version' | 'host' | 'unit'>,
   measured: Pick<Measured, 'interrupted'>,
   variants: readonly VariantResult[],
   comparisons: readonly Comparison[] = againstFirst(variants),
 ): Result {
   const { interrupted } = measured;
-  return { format: RESULT_FORMAT, kind, date: new Date().toISOString(), ...facts, interrupted, variants, comparisons };
+  const date = new Date().toISOString();
+  return { format: RESULT_FORMAT, kind, date, version, host, unit, interrupted, variants, comparisons };
 }
 
 function medianParts(samples: readonly Sample[]): Record<string, number> {

@@ -25,6 +25,8 @@ export interface MeasureArguments extends OutputArguments, PictureArguments {
   readonly command: readonly string[];
 }
 
+/** As a shell has it for SIGINT. */
+const INTERRUPTED = 130;
 /** A boot that counts instructions is the same every time. */
 const RUNS = { timed: 10, counted: 3 };
 /** The least that a comparison takes. */
@@ -171,6 +173,7 @@ async function finish(
     process.stdout.write((text ?? resultText)(result));
     process.stdout.write(await waterfalls([result]));
   }
+  if (result.interrupted) return INTERRUPTED;
   return result.variants.some(({ failure, values }) => failure !== undefined || values.length === 0) ? 1 : 0;
 }
 

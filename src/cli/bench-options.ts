@@ -33,4 +33,4 @@ export const epilogue = `Results go to stdout, progress to stderr. Ctrl+C ends t
 second one ends the program.
 
 Exit status: 0; 1 for a regression (compare --threshold), or where something could not be measured; 2 for a
-wrong command line.`;
+wrong command line; 130 when it was interrupted.`;

@@ -6,6 +6,8 @@ import { epilogue, measuring, output, pictures, usage } from './bench-options.js
 import { version } from './version.js';
 
 const USAGE_ERROR = 2;
+/** Options whose value looks like options. */
+const HOLDING_OPTIONS = new Set(['--options', '--against']);
 
 void main().then((status) => process.exit(status));
 
@@ -90,8 +92,9 @@ async function main(): Promise<number> {
     .parserConfiguration({ 'dot-notation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
     .exitProcess(false)
     .fail((message, error) => {
-      if (error) throw error;
-      wrong = message;
+      // Whatever is thrown here keeps the command from being carried out.
+      if (!error) wrong = message;
+      throw error ?? new Error(message);
     });
   try {
     await parser.parseAsync();
@@ -125,7 +128,19 @@ function filesOf(args: Readonly<Record<string, unknown>>): string[] {
 /** What stands behind `--` is the command that is run inside; without one, one that does nothing. */
 function split(argv: readonly string[]): [string[], readonly string[]] {
   const at = argv.indexOf('--');
-  return at < 0 ? [[...argv], ['/bin/true']] : [argv.slice(0, at), argv.slice(at + 1)];
+  return at < 0 ? [joined(argv), ['/bin/true']] : [joined(argv.slice(0, at)), argv.slice(at + 1)];
+}
+
+/** yargs takes a value that begins with a hyphen only where it stands behind an equals sign. */
+function joined(argv: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let at = 0; at < argv.length; at += 1) {
+    const [word = '', next] = [argv[at], argv[at + 1]];
+    const joins = HOLDING_OPTIONS.has(word) && next !== undefined;
+    words.push(joins ? `${word}=${next}` : word);
+    if (joins) at += 1;
+  }
+  return words;
 }
 
 function failed(error: unknown): number {
