@@ -28,14 +28,16 @@ export interface LabelOptions {
   readonly model: SecurityModel | undefined;
   /** The label of the calling process, for `inherit`. */
   readonly callerLabel: () => string | undefined;
+  /** That the sandbox was given. */
+  readonly uuid: string | undefined;
 }
 
 /**
  * The `seclabel` elements of a sandbox.
  * @throws {SandboxError} `security-model-missing` for a label without a model, `security-base-label-unsupported`,
- *   `security-label-unknown` where the caller's cannot be read
+ *   `security-label-unknown` where the caller's cannot be read, `security-profile-not-a-domains`
  */
-export function securityLabels({ security, kind, model, callerLabel }: LabelOptions): Element[] {
+export function securityLabels({ security, kind, model, callerLabel, uuid }: LabelOptions): Element[] {
   const { mode, label } = security;
   if (model === undefined) {
     if (mode === 'dynamic' && label === undefined) return [];
@@ -51,17 +53,39 @@ export function securityLabels({ security, kind, model, callerLabel }: LabelOpti
       remedy: 'give one: --security static,label=LABEL',
     });
   }
+  if (model === 'apparmor') return [profileLabel(wanted, uuid)];
+  // The process may only read files that have its label, so the sandbox's own get it for as long as it runs.
+  return [{ '@type': 'static', '@model': model, '@relabel': 'yes', label: wanted }];
+}
+
+/** libvirt confines a domain by the profile that is called after its UUID and by no other, whatever the label says. */
+function profileLabel(profile: string, uuid: string | undefined): Element {
   // An unconfined caller has no profile to hand on.
-  if (model === 'apparmor' && wanted === 'unconfined') return [{ '@type': 'none', '@model': model }];
-  return [
-    {
-      '@type': 'static',
-      '@model': model,
-      // The process may only read files that have its label, so the sandbox's own get it for as long as it runs. AppArmor has no labels on files.
-      '@relabel': model === 'selinux' ? 'yes' : 'no',
-      label: wanted,
-    },
-  ];
+  if (profile === 'unconfined') return { '@type': 'none', '@model': 'apparmor' };
+  const own = PROFILE_NAME.exec(profile)?.[1];
+  if (own !== undefined && (uuid === undefined || uuid.toLowerCase() === own)) {
+    return { '@type': 'static', '@model': 'apparmor', '@relabel': 'no', label: profile };
+  }
+  throw new SandboxError({
+    stage: 'domain',
+    code: 'security-profile-not-a-domains',
+    message:
+      own === undefined
+        ? `libvirt confines a sandbox by no AppArmor profile but one that is called libvirt-UUID, and ${JSON.stringify(profile)} was asked for`
+        : `the AppArmor profile ${profile} is for another UUID than ${uuid}, which the sandbox was given`,
+    remedy:
+      'call the profile libvirt-UUID, load it, and give that name: the sandbox will have that UUID; or use dynamic',
+  });
+}
+
+const PROFILE_NAME = /^libvirt-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** The UUID that a sandbox with these labels must have; undefined where any will do. */
+export function uuidForLabels(labels: readonly Element[]): string | undefined {
+  for (const { '@model': model, label } of labels) {
+    if (model === 'apparmor' && typeof label === 'string') return PROFILE_NAME.exec(label)?.[1];
+  }
+  return undefined;
 }
 
 const NAMES: Readonly<Record<SecurityModel, string>> = { selinux: 'SELinux', apparmor: 'AppArmor' };
@@ -74,7 +98,7 @@ function dynamicLabel(model: SecurityModel, label: string | undefined, kind: San
     stage: 'domain',
     code: 'security-base-label-unsupported',
     message: `AppArmor makes a profile of its own for a dynamic label and takes no base for it, and ${JSON.stringify(label)} was given`,
-    remedy: `leave the label out, or confine the sandbox by that profile: --security static,label=${label}`,
+    remedy: `leave the label out, or confine the sandbox by that profile: --security static,label=${label}, where it is called libvirt-UUID`,
   });
 }
 

@@ -7,6 +7,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { type Bind, CONTAINER_NATIVE, containerXml } from '../domain/container.js';
 import { containerDiskElements } from '../domain/disks.js';
 import { containerInterface } from '../domain/interfaces.js';
+import { uuidForLabels } from '../domain/security.js';
 import type { Share } from '../domain/shares.js';
 import { containerCputune, cpusetOf } from '../domain/tuning.js';
 import { messageOf, SandboxError } from '../errors.js';
@@ -31,7 +32,7 @@ export function containerDomainXml(
   const state = join(stateBase(), name);
   return containerXml({
     name,
-    uuid: config.uuid,
+    uuid: config.uuid ?? uuidForLabels(securityLabels),
     memory: config.memory,
     root: containerRoot(),
     binds: [

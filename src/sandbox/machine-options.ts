@@ -5,6 +5,7 @@ import { kernelCommandLine } from '../domain/cmdline.js';
 import { diskElements } from '../domain/disks.js';
 import { machineInterfaces } from '../domain/interfaces.js';
 import { machineXml } from '../domain/machine.js';
+import { uuidForLabels } from '../domain/security.js';
 import { cputune } from '../domain/tuning.js';
 import { containerDomainXml } from './container-options.js';
 import { interfacesOf } from './guest-network.js';
@@ -21,7 +22,7 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
   const shell = machineShell(config, options, prepared.connection.kind, base);
   return machineXml({
     name: prepared.name,
-    uuid: config.uuid,
+    uuid: config.uuid ?? uuidForLabels(prepared.securityLabels),
     memory: config.memory,
     vcpus: config.vcpus,
     acceleration: prepared.acceleration,

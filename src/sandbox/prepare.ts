@@ -45,7 +45,8 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   try {
     checkDriver(config, connection.kind);
     const model = await unlessAborted(securityModel(connection, config.security), options.signal, abortError);
-    const labelsFor = (kind: SandboxKind) => securityLabels({ security: config.security, kind, model, callerLabel });
+    const labelsFor = (kind: SandboxKind) =>
+      securityLabels({ security: config.security, kind, model, callerLabel, uuid: config.uuid });
     // What is wrong with them is so for every kind, and is not to be heard after an image was built.
     labelsFor('qemu');
     mark('image.start');
