@@ -2,6 +2,7 @@
 import { type Guest, OperationError, type SpawnOperation } from '../../src/guest/operations.js';
 import { SpawnFlag } from '../../src/guest/wire.js';
 import type { GuestConfig } from './config.js';
+import { tracedCommand } from './trace.js';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
@@ -47,14 +48,14 @@ export function isChdir(error: OperationError): boolean {
 function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
   return {
     op: 'spawn',
-    argv: config.command,
+    argv: config.trace ? tracedCommand(config.command, config.trace, config.terminal !== undefined) : config.command,
     environment: environmentOf(config),
     cwd,
     uid: config.identity.uid,
     gid: config.identity.gid,
     groups: config.identity.groups,
     capabilities: config.privileged ? ALL_CAPABILITIES : 0n,
-    flags: config.terminal ? SpawnFlag.PTY : 0,
+    flags: config.terminal ? SpawnFlag.PTY | (config.trace ? SpawnFlag.TRACE : 0) : 0,
     rows: config.terminal?.rows ?? 0,
     columns: config.terminal?.columns ?? 0,
   };

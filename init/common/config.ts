@@ -99,6 +99,12 @@ export interface GuestShell {
   readonly console: string | undefined;
 }
 
+/** The application runs under strace. */
+export interface GuestTrace {
+  /** For strace -e; undefined: every system call. */
+  readonly expression: string | undefined;
+}
+
 export interface GuestConfig {
   /** A machine's init has everything to set up; a container's is given devices, /proc and /sys by libvirt. */
   readonly place: 'machine' | 'container';
@@ -110,6 +116,7 @@ export interface GuestConfig {
   readonly devices: Readonly<Record<string, string>> | undefined;
   /** undefined: none. */
   readonly shell?: GuestShell | undefined;
+  readonly trace?: GuestTrace | undefined;
   readonly identity: {
     readonly uid: number;
     readonly gid: number;

@@ -1,14 +1,17 @@
 /** Runs the command in a sandbox, from parsed arguments to its exit status. */
+import { createWriteStream } from 'node:fs';
 import { constants } from 'node:os';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import type { SandboxConfig } from '../config/types.js';
-import { SandboxError } from '../errors.js';
+import { messageOf, SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import type { LaunchOptions, Prepared } from '../sandbox/launch-options.js';
 import { domainXml } from '../sandbox/machine-options.js';
 import { prepare } from '../sandbox/prepare.js';
 import { Sandbox } from '../sandbox/sandbox.js';
+import { traceWish } from '../sandbox/trace.js';
 import type { Arguments } from './arguments.js';
 import { describeSandbox, save } from './config-file.js';
 import { attachTerminal, copyIn, copyOut, forwardSignals, ReaderGone, terminalSize } from './forward.js';
@@ -38,6 +41,7 @@ export async function run(args: Arguments): Promise<number> {
     ...observers,
     connect: args.connect,
     debugInit: initDebug,
+    trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
     ...(step === undefined ? {} : { breakpoint: (await import('./attach.js')).breakpointAt(step, tty, done) }),
     signal: start.abort,
     ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),
@@ -50,7 +54,7 @@ export async function run(args: Arguments): Promise<number> {
     done();
     start.release();
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
-    return await attend(sandbox, tty);
+    return await attend(sandbox, tty, options.trace !== undefined);
   } catch (error) {
     const { signal } = start;
     if (signal !== undefined && error instanceof SandboxError && error.code === 'aborted')
@@ -69,7 +73,7 @@ function debugWish(text = ''): { readonly initDebug: boolean; readonly step: str
 }
 
 /** Serves a running sandbox to its end. */
-async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
+async function attend(sandbox: Sandbox, tty: boolean, traced: boolean): Promise<number> {
   let forced: number | undefined;
   let broken: unknown;
   let giveUp: () => void = () => {};
@@ -89,7 +93,9 @@ async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
     void sandbox.stop();
   };
   if (!tty) copyIn(sandbox, fail);
-  const copies = [copyOut(sandbox.stdout, 1), copyOut(sandbox.stderr, 2)];
+  // At the application's own terminal the trace would be in its way.
+  const errors = traced && tty && isatty(2) ? keepTrace(sandbox) : copyOut(sandbox.stderr, 2);
+  const copies = [copyOut(sandbox.stdout, 1), errors];
   for (const copy of copies) {
     copy.catch((error: unknown) => {
       // The application hears of it by the end of its sandbox, as it would from SIGPIPE.
@@ -111,6 +117,21 @@ async function attend(sandbox: Sandbox, tty: boolean): Promise<number> {
     release();
     releaseEnding();
   }
+}
+
+/** Writes the trace to a file of the working directory, and says which. */
+function keepTrace(sandbox: Sandbox): Promise<void> {
+  const path = `${sandbox.name}.strace`;
+  process.stderr.write(`virt-sandbox: the trace goes to ./${path}\r\n`);
+  return pipeline(sandbox.stderr, createWriteStream(path, { mode: 0o600 })).catch((error: unknown) => {
+    throw new SandboxError({
+      stage: 'application',
+      code: 'trace-not-written',
+      message: `the trace cannot be written to ${path}: ${messageOf(error)}`,
+      remedy: 'start it in a directory that you may write to, or send stderr elsewhere: 2>FILE',
+      cause: error,
+    });
+  });
 }
 
 /** What `--print-xml` and `--dry-run` show. */

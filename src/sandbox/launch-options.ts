@@ -1,4 +1,5 @@
 /** What a start is told beside the config, and what it has before anything is started. */
+import type { GuestTrace } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
 import type { Element } from '../domain/xml.js';
 import type { GuestReady } from '../guest/codec.js';
@@ -52,6 +53,8 @@ export interface LaunchOptions extends Observers {
   readonly image?: string | undefined;
   /** Show kernel messages and the init's steps on the console. */
   readonly debugInit?: boolean;
+  /** Run the application under the root's strace. Its trace is on stderr, which is not that of the application where that has a terminal. */
+  readonly trace?: GuestTrace | undefined;
   /** Where to stop, and what to do then. */
   readonly breakpoint?: Breakpoint | undefined;
   /** The terminal of the application, where the config asks for one. */

@@ -64,7 +64,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     lines = await openLines(connection.kind, state, console);
     const shell = machineShell(config, options, connection.kind, state.path);
     if (shell) makeShellPlaces(state.path);
-    const guest = shell ? { ...base, shell: shell.guest } : base;
+    const guest = { ...base, shell: shell?.guest, trace: options.trace };
     mark('listening');
 
     options.onProgress?.(`Starting domain ${name}`);
@@ -171,6 +171,11 @@ async function start(
   if (guestIncludes(config).length > 0) {
     await driving;
     await copyInside(channel, config, options);
+  }
+  if (guest.trace) {
+    await driving;
+    const { checkTraceable } = await import('./trace.js');
+    await checkTraceable(channel, guest);
   }
   mark('spawn.sent');
   // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
