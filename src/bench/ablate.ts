@@ -89,7 +89,7 @@ export function exact(one: VariantResult, against: VariantResult): Comparison {
 
 /** Everything that a profile may have or lack. */
 export function changesOf(profile: Profile): Change[] {
-  const { kernelArguments, initcallBlacklist, machine, moduleSets = [] } = profile;
+  const { kernelArguments, initcallBlacklist, machine, image, moduleSets = [] } = profile;
   const removed = [
     ...kernelArguments.map(({ argument }) => ({
       label: `without ${argument}`,
@@ -120,13 +120,20 @@ export function changesOf(profile: Profile): Change[] {
     label: `machine with ${Object.entries(change).map(([name, value]) => `${name} ${value}`)[0]}`,
     apply: (one: Profile): Profile => ({ ...one, machine: { ...one.machine, ...change } }),
   }));
+  const signatures = other(image?.moduleSignatures ?? 'kept', 'kept', 'removed');
+  const images = [
+    {
+      label: `image with module signatures ${signatures}`,
+      apply: (one: Profile): Profile => ({ ...one, image: { ...one.image, moduleSignatures: signatures } }),
+    },
+  ];
   const sets = setNames()
     .filter((name) => !moduleSets.includes(name))
     .map((name) => ({
       label: `with the modules of ${name}`,
       apply: (one: Profile): Profile => ({ ...one, moduleSets: [...(one.moduleSets ?? []), name] }),
     }));
-  return [...removed, ...added, ...machines, ...sets];
+  return [...removed, ...added, ...machines, ...images, ...sets];
 }
 
 /** A candidate as a change; what it is worth is written down later. */

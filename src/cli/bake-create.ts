@@ -19,7 +19,7 @@ import { splitWords } from './words.js';
 export async function create(args: BakeArguments): Promise<number> {
   const progress = progressLine('virt-sandbox-bake');
   try {
-    const wanted = await imageFor(textOf(args, 'for'));
+    const wanted = await imageFor(textOf(args, 'for'), textOf(args, 'profile'));
     const image = await createImage({
       kernel: {
         version: textOf(args, 'kernver') ?? wanted.kernel.version,
@@ -32,6 +32,7 @@ export async function create(args: BakeArguments): Promise<number> {
       ),
       nativeInit: hostProgram('init'),
       compression: compressionOf(textOf(args, 'compress')),
+      moduleSignatures: wanted.moduleSignatures,
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
       output: textOf(args, 'output'),
@@ -64,17 +65,20 @@ export async function create(args: BakeArguments): Promise<number> {
   }
 }
 
-/** What the sandbox needs that has these options. */
-async function imageFor(line: string | undefined): Promise<{ kernel: KernelSelection; sets: readonly string[] }> {
+/** What the sandbox needs that has these options; a profile among them counts before the other. */
+async function imageFor(
+  line: string | undefined,
+  profile: string | undefined,
+): Promise<{ kernel: KernelSelection; sets: readonly string[]; moduleSignatures: 'kept' | 'removed' | undefined }> {
   const request = parseArguments(splitWords(line ?? ''));
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  const { moduleSets: more = [] } = await loadProfile(request.run.profile);
+  const { moduleSets: more = [], image } = await loadProfile(request.run.profile ?? profile);
   const { connect } = request.run;
   const shares = sharesOf(config, connect === undefined ? 'embedded' : kindOf(connect), '');
   const sets = moduleSets(config, shares, await inspectImages(config));
-  return { kernel: config.kernel, sets: [...new Set([...sets, ...more])] };
+  return { kernel: config.kernel, sets: [...new Set([...sets, ...more])], moduleSignatures: image?.moduleSignatures };
 }
 
 function pathOf(args: BakeArguments, name: string): string | undefined {

@@ -31,6 +31,7 @@ export const bakeCommands = {
       output: text('also write it to that directory', 'o'),
       with: text('what sandboxes may need beside a root, with commas between: network, block, overlay, …', 'w'),
       for: text('the options of a virt-sandbox that is to use it, as one word'),
+      profile: text('the profile that those sandboxes boot by [default]'),
       compress: text(`how the initrd is packed: ${INITRD_COMPRESSIONS.join(', ')} [none, which boots fastest]`),
       rebuild: { type: 'boolean', describe: 'also when it is there' },
       json,

@@ -19,6 +19,7 @@ export const profileSchema = v.strictObject({
     bus: v.picklist(['root', 'ports']),
     legacy: v.picklist(['absent', 'present']),
   }),
+  image: v.exactOptional(v.strictObject({ moduleSignatures: v.picklist(['kept', 'removed']) })),
   moduleSets: v.exactOptional(v.array(word)),
   qemuArguments: v.exactOptional(v.array(v.string())),
 });

@@ -130,6 +130,7 @@ async function findImage(
     sets,
     nativeInit: hostProgram('init'),
     ...(debugShell ? { debugShell } : {}),
+    moduleSignatures: profile.image?.moduleSignatures,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
 }

@@ -214,8 +214,13 @@ class Builder {
 
   /** From the application's end to that of the program. */
   #end(): void {
-    const drained = this.#trace.last('output.end') ? 'output.last' : 'spawned';
-    this.#between('ending what is left, sync and unmount', 'guest', drained, 'exit');
+    // Of an application that ends at once the output's end may be heard of before its start.
+    const begun = this.#at('spawned');
+    const exit = this.#at('exit');
+    if (begun !== undefined && exit !== undefined) {
+      const drained = Math.max(begun, this.#at('output.last') ?? 0);
+      this.#add('ending what is left, sync and unmount', 'guest', drained, exit);
+    }
     this.#between('hearing of it', 'host', 'exit', 'end.start');
     const killed = this.#at('qemu.killed');
     const stopped = this.#at('domain.stopped');
