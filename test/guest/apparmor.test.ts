@@ -152,6 +152,7 @@ describe('on a kernel with AppArmor', { skip }, () => {
   it('--net-limit is what the kernel schedules the interface by', () => {
     const text = (said.get('limit') ?? []).join('\n');
     // libvirt says KiB and tc takes them for a thousand bytes.
+    assert.match(text, /^ready$/m);
     assert.match(text, /rate 8Mbit ceil 16Mbit/);
     assert.match(text, /police .* rate 6400Kbit/);
   });

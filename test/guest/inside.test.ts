@@ -137,6 +137,16 @@ describe('inside, as root', { skip: embedded.skip }, () => {
   it('inherits three descriptors and no more', () => assert.match(found['descriptors'] ?? '', /^0 1 2( 3)?\s*$/));
 });
 
+/** libvirt's package for QEMU makes a user who is in two groups. */
+function unlessUserWithGroups(): string | false {
+  try {
+    const groups = execFileSync('id', ['-G', 'libvirt-qemu'], { encoding: 'utf8', stdio: 'pipe' }).trim().split(' ');
+    return groups.length > 1 ? false : 'the user libvirt-qemu is in one group here';
+  } catch {
+    return 'there is no user libvirt-qemu';
+  }
+}
+
 describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => {
   it('-p stays root with every capability, and still cannot write to the root', async () => {
     const found = await askInside(embedded, ['-p'], {
@@ -175,6 +185,19 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
     assert.equal(found.cwd, '/');
     assert.equal(found.tmp, 'nobody');
     assert.match(found.shadow, /Permission denied/);
+  });
+
+  it('-S has the supplementary groups of that user', { skip: unlessUserWithGroups() }, async () => {
+    const found = await askInside(embedded, ['-S', 'libvirt-qemu'], {
+      ids: 'id',
+      status: 'grep ^Groups /proc/self/status | tr "\\t" " "',
+      ...CAPABILITIES,
+    });
+    const asked = (...args: string[]) => execFileSync('id', [...args, 'libvirt-qemu'], { encoding: 'utf8' }).trim();
+    assert.equal(found.ids, asked());
+    const numbers = (text: string) => text.split(/\s+/).filter((word) => /^\d+$/.test(word));
+    assert.deepEqual(new Set([asked('-g'), ...numbers(found.status)]), new Set(numbers(asked('-G'))));
+    assertCapabilities(found, 'none');
   });
 
   it('-e sets variables, the last of a name wins, and an equals sign is part of a value', async () => {
