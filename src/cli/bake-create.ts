@@ -8,7 +8,7 @@ import { kindOf } from '../libvirt/connect.js';
 import { loadProfile } from '../profile/load.js';
 import { hostProgram } from '../programs.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
-import { sharesOf } from '../sandbox/shares.js';
+import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
 import { parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
@@ -76,7 +76,7 @@ async function imageFor(
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
   const { moduleSets: more = [], image } = await loadProfile(request.run.profile ?? profile);
   const { connect } = request.run;
-  const shares = sharesOf(config, connect === undefined ? 'embedded' : kindOf(connect), '');
+  const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const sets = moduleSets(config, shares, await inspectImages(config));
   return { kernel: config.kernel, sets: [...new Set([...sets, ...more])], moduleSignatures: image?.moduleSignatures };
 }

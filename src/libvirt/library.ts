@@ -35,6 +35,8 @@ export interface Library {
   /** @returns the connection, or the reason why there is none */
   connectOpen(uri: string): Promise<{ connection: Handle } | { error: LibvirtError }>;
   connectClose(connection: Handle): Promise<void>;
+  /** Of the library itself: major * 1000000 + minor * 1000 + release. */
+  version(): number;
   lastError(connection: Handle): LibvirtError;
   capabilities(connection: Handle): Promise<string | null>;
   domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null>;
@@ -95,6 +97,7 @@ function load(): Library {
     setErrorFunc: so.func('virSetErrorFunc', 'void', ['void *', virErrorFunc]),
     connectOpen: so.func('virConnectOpen', 'void *', ['str']),
     connectClose: so.func('virConnectClose', 'int', ['void *']),
+    getVersion: so.func('virGetVersion', 'int', [koffi.out(koffi.pointer('unsigned long')), 'str', 'void *']),
     connGetLastError: so.func('virConnGetLastError', koffi.pointer(virError), ['void *']),
     // The caller has to free the text; it is asked for once a process, if at all.
     capabilities: so.func('virConnectGetCapabilities', 'str', ['void *']),
@@ -147,6 +150,10 @@ function load(): Library {
     },
     async connectClose(connection) {
       await ask(functions.connectClose, connection);
+    },
+    version() {
+      const version: [number] = [0];
+      return functions.getVersion(version, null, null) === 0 ? Number(version[0]) : 0;
     },
     lastError: (connection) => decode(functions.connGetLastError(connection)),
     capabilities: (connection) => ask(functions.capabilities, connection),

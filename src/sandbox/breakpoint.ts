@@ -13,7 +13,7 @@ export const SPAWN_STEP = 'spawn';
 /** Until then there is no program in the guest but the init. */
 const ROOT_STEP = 'root';
 
-type Inspected = Pick<Prepared, 'name' | 'connection' | 'images'>;
+type Inspected = Pick<Prepared, 'name' | 'images' | 'server'>;
 
 /** The steps of a sandbox that can be stopped before, in order. */
 function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {

@@ -38,7 +38,9 @@ export function containerDomainXml(
     binds: [
       // Not a copy: the state directory may be where nothing can be executed, as /run often is.
       { directory: dirname(hostProgram('init')), target: CONTAINER_NATIVE, readOnly: true },
-      ...sharesOf(config, 'lxc', state).flatMap((share) => bindsOf(share, rootTag(config))),
+      ...sharesOf(config, { kind: 'lxc', readOnlyVirtiofs: false }, state).flatMap((share) =>
+        bindsOf(share, rootTag(config)),
+      ),
     ],
     disks: containerDiskElements(disksOf(config, images)),
     interfaces: interfacesOf(config, name).map(containerInterface),

@@ -16,12 +16,12 @@ export interface Terminal extends TerminalSize {
 
 export function guestConfig(
   config: SandboxConfig,
-  prepared: Pick<Prepared, 'name' | 'connection' | 'images'>,
+  prepared: Pick<Prepared, 'name' | 'images' | 'server'>,
   terminal: Terminal | undefined,
 ): GuestConfig {
   const mounts = config.mounts.map((mount, index) => guestMount(config, prepared, mount, index));
   const atRoot = rootMount(config);
-  const container = prepared.connection.kind === 'lxc';
+  const container = prepared.server.kind === 'lxc';
   return {
     place: container ? 'container' : 'machine',
     hostname: hostnameOf(prepared.name),
@@ -47,7 +47,7 @@ function rootOf(mount: GuestMount | undefined, container: boolean): GuestRoot {
 
 function guestMount(
   { identity }: SandboxConfig,
-  { connection, images }: Pick<Prepared, 'connection' | 'images'>,
+  { images, server }: Pick<Prepared, 'images' | 'server'>,
   mount: Mount,
   index: number,
 ): GuestMount {
@@ -55,7 +55,7 @@ function guestMount(
   switch (mount.type) {
     case 'host-bind':
       return {
-        type: connection.kind === 'lxc' ? 'staged' : transportOf(mount, connection.kind),
+        type: server.kind === 'lxc' ? 'staged' : transportOf(mount, server),
         tag: mountTag(index),
         target,
         readOnly: mount.readOnly,

@@ -7,6 +7,7 @@ import type { BootImage } from '../image/index.js';
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import type { Terminal } from './guest-config.js';
+import type { ShareServer } from './shares.js';
 import type { Images } from './storage.js';
 
 /** Told what happens on the way. All of them are optional. */
@@ -78,6 +79,7 @@ export interface PreparedMachine {
   readonly profile: Profile;
   /** What the images hold that are to be mounted. */
   readonly images: Images;
+  readonly server: ShareServer;
 }
 
 /** It runs the host's kernel, so there is nothing to find and nothing to build. */
@@ -85,8 +87,9 @@ export interface PreparedContainer {
   readonly place: 'container';
   readonly name: string;
   readonly connection: Connection;
-  /** As a machine has it. */
+  /** As a machine has them. */
   readonly images: Images;
+  readonly server: ShareServer;
   /** `seclabel` elements. */
   readonly securityLabels: readonly Element[];
 }

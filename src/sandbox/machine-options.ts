@@ -31,7 +31,7 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     commandLine: kernelCommandLine(prepared.profile, options.debugInit ?? false, shell?.log),
     tuning: prepared.profile.machine,
     qemuArguments: prepared.profile.qemuArguments ?? [],
-    shares: sharesOf(config, prepared.connection.kind, base),
+    shares: sharesOf(config, prepared.server, base),
     disks: diskElements(disksOf(config, prepared.images)),
     interfaces: machineInterfaces(interfacesOf(config, prepared.name)),
     securityLabels: prepared.securityLabels,

@@ -19,7 +19,7 @@ import { abortError } from './failure.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { moduleSets } from './module-sets.js';
 import { callerLabel, securityModel } from './security-model.js';
-import { sharesOf } from './shares.js';
+import { shareServer, sharesOf } from './shares.js';
 import { inspectImages } from './storage.js';
 
 /** Finds or builds the image, and connects. */
@@ -51,13 +51,14 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     labelsFor('qemu');
     mark('image.start');
     const images = await inspectImages(config);
+    const server = await shareServer(config, connection.kind);
     if (connection.kind === 'lxc') {
       refuseShell(config, options);
       tellIgnored(config, options);
-      return { place: 'container', name, connection, images, securityLabels: labelsFor('lxc') };
+      return { place: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
     }
-    const withoutRoot = stopsBeforeRoot(config, { name, connection, images }, options);
-    const sets = moduleSets(config, sharesOf(config, connection.kind, ''), images);
+    const withoutRoot = stopsBeforeRoot(config, { name, images, server }, options);
+    const sets = moduleSets(config, sharesOf(config, server, ''), images);
     const image = await unlessAborted(
       findImage(config, sets, profile, options, withoutRoot),
       options.signal,
@@ -81,6 +82,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       acceleration,
       profile,
       images,
+      server,
       securityLabels: labelsFor(acceleration === 'kvm' ? 'kvm' : 'qemu'),
     };
   } catch (error) {

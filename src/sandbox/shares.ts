@@ -5,16 +5,17 @@ import { placeOf } from '../config/path.js';
 import type { HostBindMount, SandboxConfig } from '../config/types.js';
 import type { Share } from '../domain/shares.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
+import { findInPath } from '../programs.js';
 
 export const ROOT_TAG = 'sandbox:root';
 
 /** @param stateDirectory where fresh directories are */
-export function sharesOf(config: SandboxConfig, kind: ConnectionKind, stateDirectory: string): Share[] {
+export function sharesOf(config: SandboxConfig, server: ShareServer, stateDirectory: string): Share[] {
   const root: Share = { tag: ROOT_TAG, directory: config.root, readOnly: true, transport: '9p' };
   const binds = config.mounts.flatMap((mount, index): Share[] => {
     if (mount.type !== 'host-bind') return [];
     const directory = mountSource(mount, index, stateDirectory);
-    return [{ tag: mountTag(index), directory, readOnly: mount.readOnly, transport: transportOf(mount, kind) }];
+    return [{ tag: mountTag(index), directory, readOnly: mount.readOnly, transport: transportOf(mount, server) }];
   });
   return rootMount(config) === undefined ? [root, ...binds] : binds;
 }
@@ -29,13 +30,34 @@ export function rootMount(config: SandboxConfig): number | undefined {
   return index < 0 ? undefined : index;
 }
 
+/** What serves directories on this host. */
+export interface ShareServer {
+  readonly kind: ConnectionKind;
+  /** virtiofs can also be had read-only. */
+  readonly readOnlyVirtiofs: boolean;
+}
+
+/** https://libvirt.org/news.html: as libvirt counts, 11.0.0. */
+const READ_ONLY_VIRTIOFS = 11_000_000;
+
+/** Asks only where there is something to be served read-only by root. */
+export async function shareServer({ mounts }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
+  const asks = isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
+  if (!asks || findInPath('virtiofsd') === undefined) return { kind, readOnlyVirtiofs: false };
+  const { loadLibrary } = await import('../libvirt/library.js');
+  return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS };
+}
+
 /**
- * Where QEMU is a user of its own, as under root it is, it could neither write to the person's directories nor give a new file its owner. Where
+ * Where QEMU is a user of its own, as under root it is, it could neither get at the person's directories nor give a new file its owner. Where
  * it is the person, it can do what the person can, and needs no help.
  */
-export function transportOf(mount: HostBindMount, kind: ConnectionKind): Share['transport'] {
-  if (mount.readOnly) return '9p';
-  return kind === 'system' || process.getuid?.() === 0 ? 'virtiofs' : '9p';
+export function transportOf({ readOnly }: HostBindMount, { kind, readOnlyVirtiofs }: ShareServer): Share['transport'] {
+  return isForeign(kind) && (!readOnly || readOnlyVirtiofs) ? 'virtiofs' : '9p';
+}
+
+function isForeign(kind: ConnectionKind): boolean {
+  return kind === 'system' || process.getuid?.() === 0;
 }
 
 /** Makes the directories that last as long as the sandbox; the state directory is removed with all that is in it, whatever ends the launcher. */

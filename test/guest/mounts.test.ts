@@ -57,7 +57,7 @@ for (const way of [embedded, system]) {
     assert.deepEqual(found.types.split('\n'), [
       '/mnt virtiofs rw',
       '/mnt/made/ram tmpfs rw',
-      '/srv 9p ro',
+      '/srv virtiofs ro',
       '/srv/below virtiofs rw',
       '/media ext4 rw',
       '/opt tmpfs rw',
