@@ -9,7 +9,7 @@ import { covers, placeOf } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { includeError, throughLinkError } from './failure.js';
-import { type Entry, entriesOf, reading } from './walk.js';
+import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
 
 const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
@@ -25,14 +25,13 @@ export interface Destination {
 
 /**
  * @param owner everything that is copied becomes this user's, where the caller may give files away
- * @param onLeftOut told of what cannot be copied and is of no use
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
  */
 export async function copyToDirectory(
   { directory, target }: Destination,
   includes: readonly Include[],
   owner: Identity,
-  onLeftOut: (sentence: string) => void,
+  { onLeftOut, onPiece }: CopyObserver,
 ): Promise<void> {
   for (const include of includes) {
     for await (const entry of entriesOf(include)) {
@@ -46,7 +45,7 @@ export async function copyToDirectory(
         .split('/')
         .filter((part) => part !== '');
       try {
-        await copyEntry(directory, parts, entry, owner);
+        await copyEntry(directory, parts, entry, owner, onPiece);
       } catch (error) {
         if (!isSystemError(error)) throw error;
         throw includeError(entry, messageOf(error), error.code, error);
@@ -55,13 +54,19 @@ export async function copyToDirectory(
   }
 }
 
-async function copyEntry(directory: string, parts: readonly string[], entry: Entry, owner: Identity): Promise<void> {
+async function copyEntry(
+  directory: string,
+  parts: readonly string[],
+  entry: Entry,
+  owner: Identity,
+  onPiece: () => void,
+): Promise<void> {
   const name = parts.at(-1);
   // The mount's own directory stays the person's.
   if (name === undefined) return requireDirectory(entry);
   const parent = await openParent(directory, parts.slice(0, -1), entry);
   try {
-    await make(below(parent, name), entry, owner);
+    await make(below(parent, name), entry, owner, onPiece);
   } finally {
     await parent.close();
   }
@@ -97,7 +102,7 @@ async function openParent(directory: string, parts: readonly string[], entry: En
   return at;
 }
 
-async function make(path: string, entry: Entry, owner: Identity): Promise<void> {
+async function make(path: string, entry: Entry, owner: Identity, onPiece: () => void): Promise<void> {
   switch (entry.kind) {
     case 'directory': {
       await mkdir(path, { mode: 0o700 }).catch(ignoreExisting);
@@ -109,7 +114,7 @@ async function make(path: string, entry: Entry, owner: Identity): Promise<void> 
       await using from = await reading(entry.source, open(entry.source, O_RDONLY | O_NOFOLLOW));
       // Non-blocking, so that a pipe in its place is an error and no wait.
       await using to = await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600);
-      await copyBytes(from, to, entry);
+      await copyBytes(from, to, entry, onPiece);
       await settle(to, entry, owner);
       return;
     }
@@ -145,11 +150,12 @@ function mayGiveAway(): boolean {
   return process.getuid?.() === 0;
 }
 
-async function copyBytes(from: FileHandle, to: FileHandle, entry: Entry): Promise<void> {
+async function copyBytes(from: FileHandle, to: FileHandle, entry: Entry, onPiece: () => void): Promise<void> {
   for (;;) {
     const { bytesRead, buffer } = await reading(entry.source, from.read(Buffer.allocUnsafe(PIECE), 0, PIECE));
     if (bytesRead === 0) return;
     await to.writeFile(buffer.subarray(0, bytesRead));
+    onPiece();
   }
 }
 

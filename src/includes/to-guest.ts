@@ -7,7 +7,7 @@ import type { Identity, Include } from '../config/types.js';
 import { type Guest, type Operation, OperationError } from '../guest/operations.js';
 import { WriteFlag } from '../guest/wire.js';
 import { includeError } from './failure.js';
-import { type Entry, entriesOf, reading } from './walk.js';
+import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
 
 /** How much of a file goes in one packet, in bytes. */
 const PIECE = 128 * 1024;
@@ -16,16 +16,15 @@ const WINDOW = 16;
 
 /**
  * @param owner everything that is copied becomes this user's
- * @param onLeftOut told of what cannot be copied and is of no use
  * @throws {SandboxError} `include-unreadable`, `include-failed`
  */
 export async function copyToGuest(
   guest: Guest,
   includes: readonly Include[],
   owner: Identity,
-  onLeftOut: (sentence: string) => void,
+  { onLeftOut, onPiece }: CopyObserver,
 ): Promise<void> {
-  const copier = new Copier(guest, owner);
+  const copier = new Copier(guest, owner, onPiece);
   for (const include of includes) {
     await copier.makeParent(include);
     for await (const entry of entriesOf(include)) {
@@ -41,9 +40,12 @@ class Copier {
   readonly #owner: Identity;
   readonly #underWay: Promise<void>[] = [];
 
-  constructor(guest: Guest, owner: Identity) {
+  readonly #onPiece: () => void;
+
+  constructor(guest: Guest, owner: Identity, onPiece: () => void) {
     this.#guest = guest;
     this.#owner = owner;
+    this.#onPiece = onPiece;
   }
 
   async makeParent({ source, target }: Include): Promise<void> {
@@ -125,7 +127,7 @@ class Copier {
   /** Waits only where too many are under way. */
   async #send(entry: Entry, operation: Operation): Promise<void> {
     const sent = this.#guest.call(operation).then(
-      () => {},
+      () => this.#onPiece(),
       (error: unknown) => {
         throw error instanceof OperationError ? guestError(entry, error) : error;
       },

@@ -24,6 +24,14 @@ export type Entry = EntryKind & {
   readonly mode: number;
 };
 
+/** Told how the copying goes on. */
+export interface CopyObserver {
+  /** What cannot be copied, and is of no use. */
+  readonly onLeftOut: (sentence: string) => void;
+  /** Some more is copied. */
+  readonly onPiece: () => void;
+}
+
 /**
  * A directory comes before what is in it; names are in the order of their bytes.
  * @throws {SandboxError} `include-unreadable`

@@ -9,6 +9,7 @@ export class Deadline {
   #left: number;
   #since = Date.now();
   readonly #signal: AbortSignal | undefined;
+  readonly #whole: number;
 
   constructor(milliseconds: number, signal: AbortSignal | undefined) {
     let expire!: () => void;
@@ -17,6 +18,7 @@ export class Deadline {
     });
     this.#expire = expire;
     this.#left = milliseconds;
+    this.#whole = milliseconds;
     this.#timer = setTimeout(expire, milliseconds);
     this.#signal = signal;
   }
@@ -38,6 +40,13 @@ export class Deadline {
   resume(): void {
     this.#since = Date.now();
     this.#timer = setTimeout(this.#expire, Math.max(0, this.#left));
+  }
+
+  /** It begins anew: something goes on that may take long, and has just come a step further. */
+  renew(): void {
+    clearTimeout(this.#timer);
+    this.#left = this.#whole;
+    this.resume();
   }
 
   clear(): void {

@@ -43,13 +43,13 @@ export function timeoutError(console: Console, milliseconds: number, reached: st
   });
 }
 
-/** Includes were being copied on the host, and that took too long. */
+/** Includes were being copied on the host, and that stood still. */
 export function copyTimeoutError(milliseconds: number): SandboxError {
   return new SandboxError({
     stage: 'boot',
     code: 'boot-timeout',
-    message: `copying includes took more than ${milliseconds / 1000} s`,
-    remedy: 'allow more with --boot-timeout, or include less',
+    message: `copying includes stood still for ${milliseconds / 1000} s`,
+    remedy: 'see that what is included can be read and its mount can be written to, or allow more with --boot-timeout',
   });
 }
 

@@ -11,12 +11,14 @@ const OVER_ROOT = ['/dev', '/proc', '/sys', '/tmp', '/run'];
 /**
  * Those that go into a directory of the host. What is copied there need not pass the channel, and can be in a mount that is read-only inside.
  * @param stateDirectory where fresh directories are; undefined: all but those, which are not there yet
+ * @param onPiece called as the copying goes on
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
  */
 export async function copyOnHost(
   config: SandboxConfig,
   stateDirectory: string | undefined,
   { onChoice, onProgress }: Observers,
+  onPiece: () => void,
 ): Promise<void> {
   for (const [index, mount] of config.mounts.entries()) {
     if (mount.type !== 'host-bind' || (mount.source === undefined) !== (stateDirectory !== undefined)) continue;
@@ -25,7 +27,10 @@ export async function copyOnHost(
     onProgress?.(`Copying includes to ${mount.target}`);
     const { copyToDirectory } = await import('../includes/to-directory.js');
     const destination = { directory: mountSource(mount, index, stateDirectory ?? ''), target: mount.target };
-    await copyToDirectory(destination, includes, config.identity, (sentence) => onChoice?.(sentence));
+    await copyToDirectory(destination, includes, config.identity, {
+      onLeftOut: (sentence) => onChoice?.(sentence),
+      onPiece,
+    });
   }
 }
 
@@ -37,18 +42,20 @@ export function guestIncludes({ mounts }: SandboxConfig): Include[] {
 }
 
 /**
+ * @param onPiece called as the copying goes on
  * @throws {SandboxError} `include-unreadable`, `include-failed`
  */
 export async function copyInside(
   guest: Guest,
   config: SandboxConfig,
   { onChoice, onProgress }: Observers,
+  onPiece: () => void,
 ): Promise<void> {
   const includes = guestIncludes(config);
   if (includes.length === 0) return;
   onProgress?.('Copying includes');
   const { copyToGuest } = await import('../includes/to-guest.js');
-  await copyToGuest(guest, includes, config.identity, (sentence) => onChoice?.(sentence));
+  await copyToGuest(guest, includes, config.identity, { onLeftOut: (sentence) => onChoice?.(sentence), onPiece });
 }
 
 /** A fresh directory is removed with the sandbox, so it is better filled when somebody watches over that. */

@@ -57,10 +57,11 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
     // Before there is anything that somebody would have to remove.
-    await limit.bound(copyOnHost(config, undefined, options), () => copyTimeoutError(config.bootTimeout));
+    const copying = copyOnHost(config, undefined, options, () => limit.renew());
+    await limit.bound(copying, () => copyTimeoutError(config.bootTimeout));
     state = claimState(name);
     makeFreshDirectories(config, state.path);
-    await copyOnHost(config, state.path, options);
+    await copyOnHost(config, state.path, options, () => limit.renew());
     lines = await openLines(connection.kind, state, console);
     const shell = machineShell(config, options, connection.kind, state.path);
     if (shell) makeShellPlaces(state.path);
@@ -170,7 +171,7 @@ async function start(
   }
   if (guestIncludes(config).length > 0) {
     await driving;
-    await copyInside(channel, config, options);
+    await copyInside(channel, config, options, () => limit.renew());
   }
   if (guest.trace) {
     await driving;
