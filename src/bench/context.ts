@@ -1,6 +1,7 @@
 /** What every benchmark needs to know. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { findInPath, packageDirectory } from '../programs.js';
 import type { Progress } from './run.js';
@@ -21,9 +22,10 @@ export interface Context {
 export interface ImageFacts {
   readonly kernel: string;
   readonly initrd: string;
-  readonly kernelVersion: string;
+  /** Absent, as all of the image, for a container. */
+  readonly kernelVersion?: string;
   readonly uri: string;
-  readonly acceleration: string;
+  readonly acceleration?: string;
 }
 
 export type Virtme = { readonly program: string; readonly kernel: string } | { readonly missing: string };
@@ -41,7 +43,7 @@ export function imageFacts(program: string, options: readonly string[] = []): Im
   return JSON.parse(text) as ImageFacts;
 }
 
-export function findVirtme(kernelVersion: string): Virtme {
+export function findVirtme(kernelVersion = release()): Virtme {
   const program = findInPath('vng');
   if (program === undefined) return { missing: 'virtme-ng is not installed (scripts/setup bench)' };
   const kernel = `/boot/vmlinuz-${kernelVersion}`;

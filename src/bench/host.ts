@@ -1,6 +1,6 @@
 /** On what something was measured. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
+import { availableParallelism, loadavg, release } from 'node:os';
 import { findInPath } from '../programs.js';
 import type { ImageFacts } from './context.js';
 import { programVersion } from './machine.js';
@@ -23,8 +23,9 @@ export function hostFacts(image: ImageFacts): HostFacts {
   return {
     processors: availableParallelism(),
     model: /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown',
-    acceleration: image.acceleration,
-    kernel: image.kernelVersion,
+    // A container has neither.
+    acceleration: image.acceleration ?? 'none',
+    kernel: image.kernelVersion ?? release(),
     qemu: programVersion(findInPath('qemu-system-x86_64')),
     libvirt: programVersion(findInPath('virsh') ?? findInPath('libvirtd')),
     node: process.versions.node,

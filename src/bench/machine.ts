@@ -1,6 +1,6 @@
 /** What the figures were taken on, as far as it bears on them. */
 import { execFileSync } from 'node:child_process';
-import { availableParallelism, loadavg } from 'node:os';
+import { availableParallelism, loadavg, release } from 'node:os';
 import { findInPath } from '../programs.js';
 import type { Context } from './context.js';
 
@@ -22,8 +22,8 @@ export interface MachineFacts {
 export function machineFacts({ image, virtme }: Context): MachineFacts {
   return {
     processors: availableParallelism(),
-    acceleration: image.acceleration,
-    kernel: image.kernelVersion,
+    acceleration: image.acceleration ?? 'none',
+    kernel: image.kernelVersion ?? release(),
     qemu: programVersion(findInPath('qemu-system-x86_64')),
     libvirt: programVersion(findInPath('virsh')),
     node: process.versions.node,

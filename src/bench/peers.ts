@@ -1,5 +1,6 @@
 /** Other programs that do the like, in the same session and on the same kernel. What is not installed is named and left out. */
 import { existsSync, mkdtempSync } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { findInPath } from '../programs.js';
 import { findVirtme, virtmeArgv } from './context.js';
@@ -81,7 +82,7 @@ function libguestfs({ image }: Session): Peer {
 /** Each builds an image for the same kernel into a file of its own. */
 function imageBuilders(session: Session): Peer[] {
   const { image, program, scratch } = session;
-  const version = image.kernelVersion;
+  const version = image.kernelVersion ?? release();
   const into = (name: string) => join(scratch, `${name}.img`);
   const store = mkdtempSync(join(scratch, 'store-'));
   const own = ['sh', '-c', 'rm -rf "$1"/* && shift && exec "$@"', 'sh', store] as const;

@@ -204,6 +204,18 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
   });
 
+  it('knows a container by its connection', () => {
+    const machine = ['image.start', 'image.done', 'acceleration.done', 'qemu.console', 'qemu.killed', 'inspect.clock'];
+    const events = run()
+      .events.filter(({ name }) => !machine.includes(name))
+      .map((event) => (event.name === 'connect.done' ? { ...event, detail: { uri: 'lxc:///' } } : event));
+    const timeline = timelineOf({ trace: new Trace(events), started, ended });
+    assert.equal(timeline.alignment, undefined);
+    assert.equal(timeline.unexplained, 0);
+    assert.ok(timeline.stages.some(({ name }) => name === 'process 1 of the container, greeting'));
+    assert.ok(!timeline.stages.some(({ name }) => name.startsWith('kernel')));
+  });
+
   it('refuses a contradiction', () => {
     const wrong = run().events.map((event) =>
       event.name === 'connect.done' ? { ...event, time: started + 200e6 } : event,

@@ -32,7 +32,7 @@ export function summaryLines({ wall, unexplained, measuring, rest, alignment }: 
     `${milliseconds(wall)} from execution to exit; ${milliseconds(unexplained)} unexplained; ${milliseconds(rest)} within stages but in none of the parts shown` +
       (measuring > 0 ? `; ${milliseconds(measuring)} spent on asking the guest` : ''),
     alignment === undefined
-      ? "The guest's clock is not on the host's: it counts instructions."
+      ? "The guest's clock is not on the host's: it counts instructions, or is the host's own."
       : `The guest's clock is on the host's to within ${milliseconds(alignment.error)} (${alignment.method === 'round-trip' ? 'half of the shortest round trip' : 'by the handshake alone'}).`,
   ];
 }

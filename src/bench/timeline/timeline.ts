@@ -101,7 +101,9 @@ class Builder {
     this.#between('connecting to libvirt', 'libvirt', 'connect.start', 'connect.done');
     this.#image();
     this.#between('choosing the acceleration', 'host', 'image.done', 'acceleration.done');
-    this.#between('state directory and sockets', 'host', 'acceleration.done', 'domain.create');
+    // A container has no image, and nothing that would be accelerated.
+    const prepared = this.#isContainer ? 'connect.done' : 'acceleration.done';
+    this.#between('state directory and sockets', 'host', prepared, 'domain.create');
   }
 
   #image(): void {
@@ -149,7 +151,9 @@ class Builder {
     const { alignment } = this;
     const ready = this.#at('ready');
     if (!init || ready === undefined) return;
-    if (alignment === undefined) {
+    if (this.#isContainer) {
+      this.#add('process 1 of the container, greeting', 'guest', this.#stages.at(-1)?.end ?? 0, ready);
+    } else if (alignment === undefined) {
       const running = this.#stages.at(-1)?.end ?? 0;
       this.#add('kernel and init, whose clock counts instructions', 'guest', running, ready);
     } else {
@@ -178,6 +182,8 @@ class Builder {
     const asked = this.#at('spawn.sent');
     const spawned = this.#at('spawned');
     if (asked !== undefined && spawned !== undefined) {
+      const before = Math.max(this.#at('operation.last') ?? 0, this.#at('inspect.done') ?? 0);
+      if (asked - before > 200) this.#add('names of the network, includes', 'guest', before, asked);
       const turn = Math.max(asked, this.#at('operation.last') ?? 0);
       this.#add('starting the application', 'guest', turn, spawned);
     }
@@ -197,7 +203,7 @@ class Builder {
     const last = this.#at('operation.last');
     if (sent === undefined || last === undefined) return;
     const ready = this.#at('ready');
-    if (ready !== undefined) this.#add('making the plan', 'host', ready, sent);
+    if (ready !== undefined) this.#add('network, disks, making the plan', 'guest', ready, sent);
     const parts = sequence(
       sent,
       this.#trace.operations.map(({ step, what, microseconds }) => [`${step}: ${what}`, microseconds] as const),
@@ -269,7 +275,12 @@ class Builder {
     return this.#time(process.time + (seconds * 1e9 - Number(process.detail['wallClock'])));
   }
 
+  get #isContainer(): boolean {
+    return String(this.#trace.first('connect.done')?.detail['uri']).startsWith('lxc:');
+  }
+
   #align(): Alignment | undefined {
+    if (this.#isContainer) return undefined;
     const readings = this.#trace.all('inspect.clock').flatMap(({ detail }): ClockReading[] => {
       const { sent, received, guest } = detail;
       if (typeof guest !== 'number') return [];
