@@ -27,13 +27,15 @@ function ${id}_rest
             case '--*=*'
             case '--*'
                 contains -- $word $argv; and set value yes
-            case '-?*'
+            case -
+                printf '%s\\n' $words[$at..]
+                return 0
+            case '-*'
                 for index in (seq 2 (string length -- $word))
                     contains -- -(string sub -s $index -l 1 -- $word) $argv; or continue
                     test $index -eq (string length -- $word); and set value yes
                     break
                 end
-            case -
             case ''
                 test $at -lt (count $words); and return 1
                 printf '\\n'
@@ -51,10 +53,10 @@ function ${id}_typed
     set -l value (commandline -ct | string replace -r -- '^(--[^=]*=|-[A-Za-z])(?=[a-z])' '')
     if string match -q -- '*=*' $value
         set -l parts (string split -m 1 -- = $value)
-        printf "$parts[1]=%s\\n" (__fish_complete_path $parts[2])
+        printf '%s\\n' $parts[1]=(__fish_complete_path $parts[2])
     else if string match -q -- '*:*' $value
         set -l parts (string split -m 1 -- : $value)
-        printf "$parts[1]:%s\\n" (__fish_complete_directories $parts[2] '')
+        printf '%s\\n' $parts[1]:(__fish_complete_directories $parts[2] '')
     else
         printf '%s:\\n' $argv
     end
@@ -62,8 +64,8 @@ end
 
 # Words with commas between them.
 function ${id}_list
-    set -l before (commandline -ct | string match -r -- '^.*,')
-    printf "$before%s\\n" $argv
+    set -l before (commandline -ct | string replace -r -- '^--[^=]*=' '' | string match -r -- '^.*,')
+    printf '%s\\n' "$before"$argv
 end
 
 # GUEST=HOST
@@ -71,7 +73,7 @@ function ${id}_paths
     set -l value (commandline -ct | string replace -r -- '^--[^=]*=' '')
     if string match -q -- '*=*' $value
         set -l parts (string split -m 1 -- = $value)
-        printf "$parts[1]=%s\\n" (__fish_complete_path $parts[2])
+        printf '%s\\n' $parts[1]=(__fish_complete_path $parts[2])
     else
         __fish_complete_path $value
     end

@@ -18,9 +18,9 @@ ${id}_typed() {
     if compset -P '*='; then
         _files
     elif compset -P '*:'; then
-        _files -/ -S ''
+        _files -/
     else
-        compadd -S ':' -- "$@"
+        compadd -S '' -- "\${@/%/:}"
     fi
 }
 
@@ -43,7 +43,7 @@ ${id}_paths() {
     if compset -P '*='; then
         _files
     else
-        _files -S ''
+        _files
     fi
 }
 
@@ -129,12 +129,12 @@ function action(complete: Completion, id: string): string {
     case 'paths':
       return `${id}_paths`;
   }
-  if ('words' in complete) return `${id}_words ${complete.words.map(inAction).join(' ')}`;
-  if ('list' in complete) return `${id}_list ${complete.list.map(inAction).join(' ')}`;
-  return `${id}_typed ${complete.types.join(' ')}`;
+  if ('words' in complete) return ` ${id}_words ${complete.words.map(inAction).join(' ')}`;
+  if ('list' in complete) return ` ${id}_list ${complete.list.map(inAction).join(' ')}`;
+  return ` ${id}_typed ${complete.types.join(' ')}`;
 }
 
-/** A word of an action: zsh splits a specification at colons. */
+/** A word of an action, whose leading space keeps _arguments from adding its own: zsh splits a specification at colons. */
 function inAction(word: string): string {
   return word.replaceAll(':', '\\:');
 }

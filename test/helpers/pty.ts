@@ -44,7 +44,7 @@ export class AtTerminal {
   #heard = () => {};
 
   /** Runs `virt-sandbox ARGS` in a session of its own with a new terminal, which is its controlling one. */
-  constructor(args: readonly string[], size: Size, options: Pick<RunOptions, 'env' | 'through'> = {}) {
+  constructor(args: readonly string[], size: Size, options: Pick<RunOptions, 'env' | 'through' | 'program'> = {}) {
     const master = [0];
     const slave = [0];
     const name = Buffer.alloc(128);
@@ -61,7 +61,7 @@ export class AtTerminal {
       this.#text += text;
       this.#heard();
     });
-    const command = [...(options.through ?? []), PROGRAM, ...args];
+    const command = [...(options.through ?? []), options.program ?? PROGRAM, ...args];
     this.child = spawn('setsid', ['--ctty', ...command], {
       stdio: [this.#slave, this.#slave, this.#slave],
       env: environment({ TERM: 'xterm-256color', ...options.env }),

@@ -1,0 +1,120 @@
+/** Shells that complete a line as they do for a person: each a real one, with the completions that were built. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { AtTerminal } from './pty.js';
+import { environment, REPOSITORY } from './run.js';
+
+const SHARE = join(REPOSITORY, 'dist/share');
+
+export interface CompletingShell {
+  readonly name: string;
+  /** Why it cannot be had here, or false. */
+  readonly skip: string | false;
+  open(): Promise<OpenShell>;
+}
+
+export interface OpenShell {
+  /** What Tab at the end of `line` gives: all that is offered, and the line as it is then. */
+  complete(line: string): Promise<{ readonly offered: readonly string[]; readonly line: string }>;
+  close(): Promise<void>;
+}
+
+const BASH_COMPLETION = '/usr/share/bash-completion/bash_completion';
+const SIZE = { rows: 1000, columns: 300 };
+
+function missing(...paths: readonly string[]): string | false {
+  const absent = paths.filter((path) => !existsSync(path));
+  return absent.length === 0 ? false : `there is no ${absent.join(' and no ')}`;
+}
+
+/** Where virt-sandbox is a command. */
+const PATH = `${REPOSITORY}bin:${process.env['PATH'] ?? ''}`;
+const CLEAR = '\x15';
+const SAY = '\x18';
+
+/** A shell at a terminal, which Ctrl+X has say its line. */
+async function interactive(program: string, args: readonly string[], setup: readonly string[]): Promise<OpenShell> {
+  const env = { TERM: 'dumb', HISTFILE: undefined, PATH };
+  const terminal = new AtTerminal(args, SIZE, { program, env });
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the first prompt may ask for bracketed paste
+  const prompt = () => terminal.until(/READY> (?:\x1b\[\?2004h)?$/);
+  terminal.type(`${setup.join('; ')}; PS1='REA''DY> '\n`);
+  await prompt();
+  return {
+    async complete(line) {
+      terminal.type(`${line}\t${SAY}`);
+      const [, shown = '', edited = ''] = await terminal.until(/^([\s\S]*)LINE<([^>]*)>END/);
+      terminal.type(`${CLEAR}\n`);
+      await prompt();
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal is controlled by them
+      const plain = shown.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+      return { offered: [...plain.split(/\s+/), ...edited.split(/\s+/)], line: edited };
+    },
+    async close() {
+      terminal.type(`${CLEAR}exit\n`);
+      await terminal.exited();
+      await terminal.close();
+    },
+  };
+}
+
+const bash: CompletingShell = {
+  name: 'bash',
+  skip: missing('/bin/bash', BASH_COMPLETION),
+  open: () =>
+    interactive(
+      '/bin/bash',
+      ['--norc', '--noprofile', '-i'],
+      [
+        `source ${BASH_COMPLETION}`,
+        `source ${SHARE}/bash-completion/completions/virt-sandbox`,
+        `source ${SHARE}/bash-completion/completions/virt-sandbox-bake`,
+        "bind 'set show-all-if-ambiguous on' 'set completion-query-items 0' 'set page-completions off'",
+        "bind 'set enable-bracketed-paste off' 'set bell-style none'",
+        'bind -x \'"\\C-x": printf "LINE<%s>END\\n" "$READLINE_LINE"\'',
+      ],
+    ),
+};
+
+const zsh: CompletingShell = {
+  name: 'zsh',
+  skip: missing('/usr/bin/zsh'),
+  open: () =>
+    interactive(
+      '/usr/bin/zsh',
+      ['-f', '-i'],
+      [
+        `fpath=(${SHARE}/zsh/site-functions $fpath)`,
+        'autoload -Uz compinit',
+        'compinit -D -u',
+        'unset zle_bracketed_paste',
+        'setopt no_prompt_sp no_auto_menu auto_list list_rows_first no_beep',
+        'LISTMAX=10000',
+        `say() { zle -I; printf 'LINE<%s>END\\n' "$BUFFER" }`,
+        'zle -N say',
+        "bindkey -e; bindkey -r '^X'; bindkey '^X' say",
+      ],
+    ),
+};
+
+const fish: CompletingShell = {
+  name: 'fish',
+  skip: missing('/usr/bin/fish'),
+  // It can be asked without a terminal, by the same code that Tab runs.
+  open: async () => ({
+    async complete(line) {
+      const directory = `${SHARE}/fish/vendor_completions.d`;
+      const script = `source ${directory}/virt-sandbox.fish; source ${directory}/virt-sandbox-bake.fish; complete -C $argv[1]`;
+      const text = execFileSync('/usr/bin/fish', ['-c', script, line], {
+        encoding: 'utf8',
+        env: environment({ PATH }),
+      });
+      const offered = text.split('\n').map((each) => each.split('\t')[0] ?? '');
+      return { offered: offered.filter((each) => each !== ''), line };
+    },
+    close: async () => {},
+  }),
+};
+
+export const shells: readonly CompletingShell[] = [bash, zsh, fish];
