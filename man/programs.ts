@@ -2,5 +2,6 @@
 import type { Program } from './program.js';
 import { virtSandbox } from './virt-sandbox.js';
 import { virtSandboxBake } from './virt-sandbox-bake.js';
+import { virtSandboxBench } from './virt-sandbox-bench.js';
 
-export const programs: readonly Program[] = [virtSandbox, virtSandboxBake];
+export const programs: readonly Program[] = [virtSandbox, virtSandboxBake, virtSandboxBench];

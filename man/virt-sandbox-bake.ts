@@ -21,6 +21,7 @@ export const virtSandboxBake: Program = {
     output: { value: 'DIR', complete: 'directory' },
     with: { value: 'NEED,...', complete: { list: ['network', 'block', 'overlay'] } },
     for: { value: 'OPTIONS' },
+    profile: { value: 'PROFILE', complete: { words: ['compatible', 'default', 'fast'] } },
     compress: { value: 'KIND', complete: { words: INITRD_COMPRESSIONS } },
     'older-than': { value: 'AGE' },
   },

@@ -158,7 +158,9 @@ const details = {
   attach: {
     value: 'NAME',
     complete: 'sandbox',
-    text: ['Opens a root shell in the running sandbox *NAME*, which was started with `--shell`.'],
+    text: [
+      'Starts nothing: opens a root shell in the running sandbox *NAME*, which was started with `--shell`, or runs *COMMAND* there as root.',
+    ],
   },
   image: {
     value: 'IMAGE',
@@ -336,7 +338,7 @@ export const virtSandbox: Program = {
     },
     {
       title: 'See also',
-      body: ['virt-sandbox-bake(1), sandbox.cfg(5), virsh(1), systemd-nspawn(1)'],
+      body: ['virt-sandbox-bake(1), virt-sandbox-bench(1), sandbox.cfg(5), virsh(1), systemd-nspawn(1)'],
     },
   ],
 };

@@ -2,7 +2,7 @@
 import yargs from 'yargs';
 import { SandboxError } from '../errors.js';
 import * as commands from './bench-commands.js';
-import { epilogue, measuring, output, pictures, usage } from './bench-options.js';
+import { benchCommands, epilogue, usage } from './bench-options.js';
 import { version } from './version.js';
 
 const USAGE_ERROR = 2;
@@ -16,69 +16,29 @@ async function main(): Promise<number> {
   let status = 0;
   let wrong: string | undefined;
   const [own, command] = split(process.argv.slice(2));
-  const measured = { ...measuring, ...output, ...pictures };
+  const { run, compare, ablate, tune, peers, history, picture, document } = benchCommands;
   const keep = async (working: Promise<number>) => {
     status = await working;
   };
   const parser = yargs(own)
     .scriptName('virt-sandbox-bench')
     .usage(usage)
-    .command(
-      'run [-- COMMAND…]',
-      'measure the time of a sandbox, and where it goes',
-      {
-        ...measured,
-        floor: { type: 'boolean', default: true, describe: 'also measure a bare QEMU: the floor' },
-        timeline: { type: 'boolean', default: true, describe: 'also measure one run in detail' },
-      },
-      (args) => keep(commands.runCommand({ ...args, command })),
+    .command(run.command, run.describe, run.options, (args) => keep(commands.runCommand({ ...args, command })))
+    .command(compare.command, compare.describe, compare.options, (args) =>
+      keep(compareWhat(args as unknown as CompareArguments, command)),
     )
-    .command(
-      'compare [FILE] [AGAINST]',
-      'compare two results, or --options with --against in turns',
-      {
-        ...measured,
-        against: { type: 'string', requiresArg: true, describe: 'options of virt-sandbox to compare with, in quotes' },
-        threshold: {
-          type: 'string',
-          requiresArg: true,
-          describe: 'exit with 1 when it is slower by more than that (5%)',
-        },
-      },
-      (args) => keep(compare(args as unknown as CompareArguments, command)),
+    .command(ablate.command, ablate.describe, ablate.options, (args) =>
+      keep(commands.ablateCommand({ ...args, command })),
     )
-    .command(
-      'ablate [-- COMMAND…]',
-      'measure what each kernel argument, initcall, part of the machine and set of modules is worth',
-      {
-        ...{ ...measuring, ...output },
-        deterministic: { ...measuring.deterministic, default: true },
-        only: { type: 'string', requiresArg: true, describe: 'only changes that match this regular expression' },
-      },
-      (args) => keep(commands.ablateCommand({ ...args, command })),
+    .command(tune.command, tune.describe, tune.options, (args) => keep(commands.tuneCommand({ ...args, command })))
+    .command(peers.command, peers.describe, peers.options, (args) =>
+      keep(commands.peersCommand({ ...args, warmUp: 1, deterministic: false, command })),
     )
-    .command(
-      'tune',
-      'search for a profile',
-      {
-        ...{ ...measuring, ...output },
-        deterministic: { ...measuring.deterministic, default: true },
-        name: { type: 'string', requiresArg: true, default: 'tuned', describe: 'name of the profile that is written' },
-        to: { type: 'string', requiresArg: true, describe: 'file for it [where virt-sandbox --profile NAME finds it]' },
-      },
-      (args) => keep(commands.tuneCommand({ ...args, command })),
-    )
-    .command(
-      'peers [-- COMMAND…]',
-      'measure other programs that do the like, on the same kernel',
-      { ...{ runs: measuring.runs, profile: measuring.profile, options: measuring.options }, ...output },
-      (args) => keep(commands.peersCommand({ ...args, warmUp: 1, deterministic: false, command })),
-    )
-    .command('history', 'show results over time', output, (args) => keep(commands.historyCommand(args)))
-    .command('picture FILE [AGAINST]', 'draw the timelines of results that were kept', pictures, (args) =>
+    .command(history.command, history.describe, history.options, (args) => keep(commands.historyCommand(args)))
+    .command(picture.command, picture.describe, picture.options, (args) =>
       keep(commands.pictureCommand(args, filesOf(args))),
     )
-    .command('document FILE…', 'write docs/boot-time.md from results that were kept', {}, (args) =>
+    .command(document.command, document.describe, document.options, (args) =>
       keep(commands.documentCommand(filesOf(args))),
     )
     .demandCommand(1, 'a command is missing')
@@ -113,7 +73,7 @@ type CompareArguments = commands.MeasureArguments & {
   readonly threshold?: string;
 };
 
-function compare(args: CompareArguments, command: readonly string[]): Promise<number> {
+function compareWhat(args: CompareArguments, command: readonly string[]): Promise<number> {
   const { FILE, AGAINST, against } = args;
   if (FILE !== undefined && AGAINST !== undefined) return commands.compareFiles(args, FILE, AGAINST);
   if (FILE === undefined && against !== undefined) return commands.compareOptions({ ...args, against, command });

@@ -62,7 +62,7 @@ describe('manual pages', () => {
       }
       for (const { title } of program.sections) assert.ok(text.includes(title.toUpperCase()));
       for (const { command } of Object.values(program.commands ?? {})) {
-        assert.ok(text.includes(command.replaceAll(/[<>]/g, '')), command);
+        assert.ok(text.includes(command.replaceAll(/[<>]/g, '').replaceAll('…', '...')), command);
       }
     });
 
