@@ -5,7 +5,7 @@ import { isSystemError, SandboxError } from '../errors.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
 
 /**
- * @throws {SandboxError} `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
+ * @throws {SandboxError} `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
  *   `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
@@ -14,6 +14,7 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
+  refuseSameMac(networks);
   // A container without a name for its network is in libvirt's own.
   if (kind === 'lxc') return;
   for (const [index, { source, filter }] of networks.entries()) {
@@ -38,6 +39,23 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
         'add source=NETWORK to that interface, or leave the limit out',
       );
     }
+  }
+}
+
+/** Inside they are told apart by it. */
+function refuseSameMac(networks: SandboxConfig['networks']): void {
+  const seen = new Map<string, number>();
+  for (const [index, { mac }] of networks.entries()) {
+    if (mac === undefined) continue;
+    const other = seen.get(mac.toLowerCase());
+    if (other !== undefined) {
+      throw refusal(
+        'mac-duplicate',
+        `NIC ${other} and NIC ${index} have the same hardware address ${mac}`,
+        'give each its own, or leave mac= out',
+      );
+    }
+    seen.set(mac.toLowerCase(), index);
   }
 }
 
@@ -66,7 +84,7 @@ function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
       );
     }
   }
-  const present = presentCpus();
+  const present = tuning.cpuPin.length === 0 ? undefined : presentCpus();
   const missing = tuning.cpuPin.find((cpu) => present !== undefined && !present(cpu));
   if (missing !== undefined) {
     throw refusal(

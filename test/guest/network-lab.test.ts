@@ -11,10 +11,9 @@ import { assertFailure, assertRun, environment, startSandbox } from '../helpers/
 import { scratchDirectory } from '../helpers/scratch.js';
 
 /** No name server of the outside: the network's own answers for its domain alone. */
-const NETWORK = `<network>
+const NETWORK = `<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
   <name>lab</name>
   <bridge name='vslab0' stp='off' delay='0'/>
-  <mtu size='1400'/>
   <domain name='lab.test' localOnly='yes'/>
   <dns forwardPlainNames='no'><host ip='192.168.123.1'><hostname>server.lab.test</hostname></host></dns>
   <ip address='192.168.123.1' netmask='255.255.255.0'>
@@ -24,6 +23,10 @@ const NETWORK = `<network>
     </dhcp>
   </ip>
   <ip family='ipv6' address='fd12:3456::1' prefix='64'/>
+  <dnsmasq:options>
+    <dnsmasq:option value='dhcp-option=option:mtu,1400'/>
+    <dnsmasq:option value='dhcp-option=option:classless-static-route,10.50.0.0/16,192.168.123.2,0.0.0.0/0,192.168.123.1'/>
+  </dnsmasq:options>
 </network>`;
 
 const QUIET_NETWORK = `<network>
@@ -78,13 +81,14 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     await libvirt.virshFile(directory, 'nwfilter-define', FILTER);
   }
 
-  it('gets address, route, MTU, domain and name server from DHCP, on a root that has no client for it', async (t) => {
+  it('gets address, routes, MTU, domain and name server from DHCP, on a root that has no client for it', async (t) => {
     await networks(t);
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
     writeFileSync(`${root}/etc/resolv.conf`, 'nameserver 192.0.2.1\n');
     const script = [
       'busybox ip -4 addr show dev eth0 | busybox grep -o "inet .* brd [^ ]*"',
       'busybox cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu',
+      'busybox ip route | busybox grep via',
       'busybox cat /etc/resolv.conf',
       'busybox nslookup server.lab.test | busybox grep -A1 "^Name" | busybox grep -o "Address.*"',
       tryPort('192.168.123.1', 8081),
@@ -103,6 +107,8 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
         'inet 192.168.123.42/24 brd 192.168.123.255',
         '52:54:00:00:00:42',
         '1400',
+        'default via 192.168.123.1 dev eth0 ',
+        '10.50.0.0/16 via 192.168.123.2 dev eth0 ',
         'search lab.test',
         'nameserver 192.168.123.1',
         'Address: 192.168.123.1',
@@ -123,7 +129,8 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     const script = [
       'for mac in 52:54:00:00:00:ff 52:54:00:00:00:07; do',
       '  link=$(grep -l $mac /sys/class/net/*/address | cut -d/ -f5)',
-      '  ip addr show dev $link | grep -oE "inet6? [^ ]+( brd [^ ]+)?( scope global)" | sort',
+      // Beside those the kernel makes itself one from what the router says, some time later.
+      '  ip addr show dev $link permanent | grep -oE "inet6? [^ ]+( brd [^ ]+)?( scope global)" | sort',
       '  ip route show dev $link | grep via; ip -6 route show dev $link | grep via',
       'done',
       tryPort('192.168.123.1', 8081),

@@ -149,6 +149,11 @@ describe('networks that cannot be', { skip: embedded.skip }, () => {
   for (const [what, args, told] of [
     ['a filter', ['-N', 'dhcp,filter=clean-traffic'], /NIC 0 has the filter "clean-traffic" and user networking/],
     ['a limit', ['-N', 'dhcp', '--net-limit', '0:inbound.average=10'], /--net-limit 0 is for an interface with user/],
+    [
+      'a hardware address twice',
+      ['-N', 'dhcp,mac=52:54:00:00:00:aa', '-N', 'dhcp,mac=52:54:00:00:00:AA'],
+      /NIC 0 and NIC 1 have the same hardware address/,
+    ],
     ['a network', ['-N', 'source=default,dhcp'], /NIC 0 .*"default".*qemu:\/\/\/embed has no networks/],
   ] as const) {
     it(`are refused before anything is started: ${what}`, async () => {

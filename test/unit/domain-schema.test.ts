@@ -114,6 +114,8 @@ describe('the domain of each option is one that libvirt knows', { skip }, () => 
       ],
     ],
     ['mounts', { mount: ['host-bind:/a=/tmp', 'ram:/b=1M', 'guest-bind:/c=/tmp'] }, []],
+    ['a disk image', { mount: ['host-image:/a=/tmp/a.qcow2'] }, [['string(//disk/driver/@type)', 'qcow2']]],
+    ['a block device', { disk: ['block:a=/dev/vda'] }, [["string(//disk[@type='block']/source/@dev)", '/dev/vda']]],
     ['memory and processors', { memory: '300', vcpus: '2' }, [['string(/domain/vcpu)', '2']]],
   ];
   for (const [what, options, facts] of kinds) {

@@ -421,6 +421,17 @@ describe('files', () => {
     await guest.finish();
   });
 
+  test('READ_LINK gives what a link leads to, and EINVAL for what is none', async (t) => {
+    const directory = await scratch(t);
+    const guest = await Guest.start(t);
+    await symlink('../some where', join(directory, 'link'));
+    await writeFile(join(directory, 'file'), '');
+    assert.deepEqual(await guest.ok(Proc.READ_LINK, str(join(directory, 'link'))), str('../some where'));
+    await guest.fails(errno.EINVAL, Proc.READ_LINK, str(join(directory, 'file')), CallFlag.TOLERATE);
+    await guest.fails(errno.ENOENT, Proc.READ_LINK, str(join(directory, 'none')));
+    await guest.finish();
+  });
+
   test('LIST_DIR sorts by byte, and gives 4096 names and no more', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
