@@ -1,6 +1,15 @@
 /** The public interface of this package; nothing else is meant to be imported. */
 export type * from './config/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './errors.js';
+export {
+  type BakeOptions,
+  type CreatedImage,
+  type Damage,
+  Images,
+  type PruneOptions,
+  type Removal,
+  type StoredImage,
+} from './image/images.js';
 export type { ExitStatus } from './sandbox/exit.js';
 export type { LaunchOptions, Observers } from './sandbox/launch-options.js';
 export { Sandbox, type SandboxOptions } from './sandbox/sandbox.js';

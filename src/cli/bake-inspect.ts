@@ -2,13 +2,14 @@
 import { printable } from '../image/archive/newc.js';
 import { fileIn, readInitrd } from '../image/archive/source.js';
 import type { ArchiveEntry } from '../image/archive/types.js';
-import { unpackArchives } from '../image/archive/unpack.js';
+import { type UnpackResult, unpackArchives } from '../image/archive/unpack.js';
 import { differences } from '../image/diff.js';
 import { imageIds, placeOf } from '../image/open.js';
 import { defaultStoreDirectory } from '../image/store.js';
 import { verifyImage } from '../image/verify.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { columns, printJson, printLines } from './bake-output.js';
+import { progressLine } from './report.js';
 
 /** Exit status of diff and verify when there is something to tell. */
 const FOUND = 1;
@@ -93,8 +94,15 @@ export async function cat(args: BakeArguments): Promise<number> {
 
 export async function unpack(args: BakeArguments): Promise<number> {
   const directory = textOf(args, 'directory') ?? '';
-  const { archives } = await readInitrd(textOf(args, 'image') ?? '');
-  const result = await unpackArchives(archives, directory);
+  const progress = progressLine('virt-sandbox-bake');
+  let result: UnpackResult;
+  try {
+    progress.show(`unpacking into ${directory}`);
+    const { archives } = await readInitrd(textOf(args, 'image') ?? '');
+    result = await unpackArchives(archives, directory);
+  } finally {
+    progress.clear();
+  }
   if (args['json'] === true) printJson({ directory, ...result });
   else for (const line of result.skipped) process.stderr.write(`virt-sandbox-bake: left out ${line}\n`);
   return 0;
@@ -123,8 +131,14 @@ export async function verify(args: BakeArguments): Promise<number> {
   const all = args['all'] === true;
   if (all === named.length > 0) throw usageError('verify takes images or --all');
   const results = [];
-  for (const called of all ? imageIds(defaultStoreDirectory()) : named) {
-    results.push({ image: called, damage: await verifyImage(placeOf(called)) });
+  const progress = progressLine('virt-sandbox-bake');
+  try {
+    for (const called of all ? imageIds(defaultStoreDirectory()) : named) {
+      progress.show(`reading ${called}`);
+      results.push({ image: called, damage: await verifyImage(placeOf(called)) });
+    }
+  } finally {
+    progress.clear();
   }
   if (args['json'] === true) {
     printJson(results.map((result) => ({ ...result, whole: result.damage.length === 0 })));

@@ -1,6 +1,7 @@
 /** Where two images differ, or two initrds. */
 
 import { moduleVersions } from '../kmods/modinfo.js';
+import { printable } from './archive/newc.js';
 import { type FinalEntry, finalEntries } from './archive/read.js';
 import type { Initrd } from './archive/source.js';
 import { type Manifest, sha256 } from './manifest.js';
@@ -66,8 +67,8 @@ function entryDifferences(a: Initrd, b: Initrd): Difference[] {
     const module = MODULE.exec(path)?.[1];
     const [before, after] = [left.get(path), right.get(path)];
     if (module !== undefined)
-      return fields('modules', [[module, moduleText(before, after), moduleText(after, before)]]);
-    return fields(path === INIT ? 'init' : 'contents', [[path, entryText(before), entryText(after)]]);
+      return fields('modules', [[printable(module), moduleText(before, after), moduleText(after, before)]]);
+    return fields(path === INIT ? 'init' : 'contents', [[printable(path), entryText(before), entryText(after)]]);
   });
   // The headings in a fixed order.
   const order: readonly Difference['about'][] = ['init', 'modules', 'contents'];
@@ -83,7 +84,7 @@ function moduleText(entry: FinalEntry | undefined, other: FinalEntry | undefined
     ...(version === undefined ? [] : [`version ${version}`]),
     ...(srcversion === undefined ? [] : [`srcversion ${srcversion}`]),
     ...(vermagic === undefined ? [] : [`for ${vermagic.split(' ')[0]}`]),
-  ];
+  ].map(printable);
   return [...named, digest({ size: entry.content.length, sha256: sha256(entry.content) })].join(', ');
 }
 
@@ -93,7 +94,10 @@ function orderDifferences(a: FinalEntry | undefined, b: FinalEntry | undefined):
     (entry?.content.toString('latin1') ?? '').split('\n').flatMap((line) => MODULE.exec(line)?.[1] ?? []);
   const [left, right] = [names(a), names(b)];
   const common = (list: readonly string[], other: readonly string[]) =>
-    list.filter((name) => other.includes(name)).join(', ');
+    list
+      .filter((name) => other.includes(name))
+      .map(printable)
+      .join(', ');
   return fields('modules', [['load order', common(left, right), common(right, left)]]);
 }
 
@@ -102,6 +106,6 @@ function entryText(entry: FinalEntry | undefined): string | undefined {
   const { type, mode, uid, gid, content, rdevMajor, rdevMinor } = entry;
   const common = `${type}, mode ${(mode & 0o7777).toString(8)}, owner ${uid}:${gid}`;
   if (type === 'file') return `${common}, ${digest({ size: content.length, sha256: sha256(content) })}`;
-  if (type === 'symlink') return `${common}, to ${content.toString('utf8')}`;
+  if (type === 'symlink') return `${common}, to ${printable(content.toString('latin1'))}`;
   return type.endsWith('device') ? `${common}, ${rdevMajor}:${rdevMinor}` : common;
 }
