@@ -24,6 +24,8 @@ export const virtSandboxBake: Program = {
     profile: { value: 'PROFILE', complete: { words: ['compatible', 'default', 'fast'] } },
     compress: { value: 'KIND', complete: { words: INITRD_COMPRESSIONS } },
     'older-than': { value: 'AGE' },
+    'common-init': { value: 'WHERE', complete: { words: ['host', 'guest'] } },
+    node: { value: 'FILE', complete: 'file' },
   },
   runs: 'nothing',
   argument: 'directory',

@@ -40,6 +40,15 @@ await build({
   alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
 
+// The common init for a guest that runs it by itself: all in one file, with nothing beside it.
+await build({
+  ...common,
+  external: [],
+  entryPoints: { 'guest-init': 'init/common/guest.ts' },
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+});
+
 await build({
   ...common,
   entryPoints: { index: 'src/index.ts' },

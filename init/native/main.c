@@ -1,4 +1,6 @@
 /* Process 1: from the kernel's start to the power off. As an ordinary process, with --sessions, what it started for shells. */
+#include "channel.h"
+#include "common.h"
 #include "filesystems.h"
 #include "log.h"
 #include "place.h"
@@ -16,6 +18,12 @@ static void stop_everything(void)
 	uint64_t start = time_now();
 	uint64_t killed;
 
+	/* An orderly end, which the launcher is to hear of from this init itself. */
+	if (common_active() && !channel_ended()) {
+		int port = common_finish(channel_in());
+
+		channel_open(port, port, false);
+	}
 	processes_end();
 	killed = time_now();
 	filesystems_end(place() == PLACE_CONTAINER);
@@ -31,6 +39,8 @@ static void run(uint64_t started)
 		return;
 	}
 	fd = place_open_channel();
+	if (fd >= 0 && place() == PLACE_MACHINE && common_carried())
+		fd = common_start(fd);
 	if (fd >= 0)
 		serve(fd, place_can_splice(), time_now() + place_handshake_us(), started, stop_everything);
 }

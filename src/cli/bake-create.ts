@@ -33,6 +33,7 @@ export async function create(args: BakeArguments): Promise<number> {
       nativeInit: hostProgram('init'),
       compression: compressionOf(textOf(args, 'compress')),
       moduleSignatures: wanted.moduleSignatures,
+      guestNode: guestNodeOf(args),
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
       output: textOf(args, 'output'),
@@ -84,6 +85,16 @@ async function imageFor(
 function pathOf(args: BakeArguments, name: string): string | undefined {
   const path = textOf(args, name);
   return path === undefined ? undefined : hostPath(path, `--${name}`);
+}
+
+/** The Node.js for the guest where it is to have one. */
+function guestNodeOf(args: BakeArguments): string | undefined {
+  const where = textOf(args, 'common-init') ?? 'host';
+  const node = pathOf(args, 'node');
+  if (where === 'guest') return node ?? process.execPath;
+  if (where !== 'host') throw usageError(`--common-init ${where} is neither host nor guest`);
+  if (node !== undefined) throw usageError('--node goes with --common-init guest');
+  return undefined;
 }
 
 function compressionOf(given = 'none'): InitrdCompression {

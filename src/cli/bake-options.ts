@@ -33,6 +33,10 @@ export const bakeCommands = {
       for: text('the options of a virt-sandbox that is to use it, as one word'),
       profile: text('the profile that those sandboxes boot by [default]'),
       compress: text(`how the initrd is packed: ${INITRD_COMPRESSIONS.join(', ')} [none, which boots fastest]`),
+      'common-init': text(
+        'host: the launcher drives the machine; guest: the machine has Node and does it itself [host]',
+      ),
+      node: text('the Node.js that such a machine has [the one that runs this]'),
       rebuild: { type: 'boolean', describe: 'also when it is there' },
       json,
     },

@@ -160,6 +160,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   chmod: Proc.CHMOD,
   mknod: Proc.MKNOD,
   readLink: Proc.READ_LINK,
+  configure: Proc.CONFIGURE,
   sessions: Proc.SESSIONS,
   terminal: Proc.TERMINAL,
 };
@@ -247,6 +248,9 @@ function encodeArguments(operation: Operation): Buffer {
       w.list(operation.argv, (value) => w.str(value));
       w.list(operation.environment, (value) => w.str(value));
       break;
+    case 'configure':
+      w.str(operation.sandbox);
+      break;
     case 'sync':
     case 'powerOff':
       break;
@@ -292,6 +296,14 @@ export interface GuestReady {
   readonly initStarted: bigint;
   readonly initReady: bigint;
   readonly modules: readonly { readonly name: string; readonly errno: number; readonly microseconds: number }[];
+}
+
+/** What {@link decodeReady} reads. */
+export function encodeReady(ready: GuestReady): Buffer {
+  const w = new FieldWriter();
+  w.u32(ready.protocol).str(ready.kernelRelease).u64(ready.initStarted).u64(ready.initReady);
+  w.list(ready.modules, ({ name, errno, microseconds }) => w.str(name).u32(errno).u32(microseconds));
+  return w.finish();
 }
 
 /** @throws {ProtocolError} when the payload is not a READY */

@@ -57,6 +57,7 @@ export const Proc = {
   CHMOD: 55,
   MKNOD: 56,
   READ_LINK: 57,
+  CONFIGURE: 58,
   SESSIONS: 60,
   TERMINAL: 61,
 } as const;

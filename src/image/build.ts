@@ -123,6 +123,7 @@ class Build {
         ...digestOf(module.data),
       })),
       compression: this.#compression,
+      commonInit: this.options.guestNode === undefined ? 'host' : 'guest',
       kernelArguments: [],
       files: [
         { name: boot.name, ...bootDigest },
@@ -167,6 +168,11 @@ class Build {
     const modules = await this.#timed('modules', this.#readModules(tree, features));
     const init = await readInit(this.options.nativeInit, this.#inputs);
     const programs = await readPrograms(this.options.sets, this.#inputs);
+    const { guestNode } = this.options;
+    if (guestNode !== undefined) {
+      const { readRuntime } = await import('./runtime.js');
+      programs.push(...(await readRuntime(guestNode, this.#inputs)));
+    }
     const shell = this.options.debugShell === true ? await debugShellEntries(this.#inputs) : [];
     const entries = [...initrdEntries(init, modules, programs), ...shell];
     const archive = await this.#timed('initrd', this.#pack(entries));

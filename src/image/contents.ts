@@ -37,11 +37,21 @@ export function initrdEntries(
     { type: 'character-device', name: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     { type: 'file', name: 'init', mode: 0o755, content: init },
     { type: 'file', name: 'modules/order', mode: 0o644, content: Buffer.from(order, 'latin1') },
+    ...parentsOf(programs).map((name): CpioEntry => ({ type: 'directory', name, mode: 0o755 })),
     ...programs.map(({ name, content }): CpioEntry => ({ type: 'file', name, mode: 0o755, content })),
     ...modules.map(
       (module): CpioEntry => ({ type: 'file', name: moduleEntryName(module), mode: 0o644, content: module.data }),
     ),
   ];
+}
+
+/** The directories that programs are in. */
+function parentsOf(programs: readonly ReadProgram[]): string[] {
+  const parents = programs.flatMap(({ name }) => {
+    const parts = name.split('/').slice(0, -1);
+    return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
+  });
+  return [...new Set(parents)];
 }
 
 /**

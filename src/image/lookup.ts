@@ -48,6 +48,7 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       absolute(places?.modulesDirectory),
       sets,
       options.compression ?? 'none',
+      absolute(options.guestNode),
       resolve(setsDirectory),
       resolve(nativeInit),
       ...(options.debugShell === true ? ['debug shell'] : []),

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { INITRD_COMPRESSIONS } from './compress.js';
 import { IMAGE_FORMAT, isSealed, type Manifest } from './manifest.js';
+import { COMMON_INITS } from './runtime.js';
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
@@ -35,6 +36,7 @@ const ManifestSchema = v.strictObject({
   ),
   modules: v.array(v.strictObject({ name: v.string(), file: v.string(), size, sha256 })),
   compression: v.picklist(INITRD_COMPRESSIONS),
+  commonInit: v.picklist(COMMON_INITS),
   kernelArguments: v.array(v.string()),
   files: v.array(v.strictObject({ name: fileName, size, sha256 })),
 });

@@ -6,9 +6,10 @@
 import { createHash } from 'node:crypto';
 import type { FeatureState } from '../kmods/features.js';
 import type { InitrdCompression } from './compress.js';
+import type { CommonInit } from './runtime.js';
 
 /** Changes whenever the same inputs make another image; images of another format are not used. */
-export const IMAGE_FORMAT = 2;
+export const IMAGE_FORMAT = 3;
 
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
@@ -40,6 +41,8 @@ export interface Manifest {
   readonly modules: readonly (Digest & { readonly name: string; readonly file: string })[];
   /** How the initrd is packed. */
   readonly compression: InitrdCompression;
+  /** Where the common init runs. */
+  readonly commonInit: CommonInit;
   /** Arguments that this image asks for; none yet. */
   readonly kernelArguments: readonly string[];
   /** The image's own files. */

@@ -20,6 +20,8 @@ export interface ImageOptions {
   readonly moduleSignatures?: 'kept' | 'removed' | undefined;
   /** How the initrd is packed; default: not at all, which boots fastest. */
   readonly compression?: InitrdCompression;
+  /** Path of a Node.js that runs the common init in the guest; default: the launcher drives it, and there is none in the guest. */
+  readonly guestNode?: string | undefined;
   /** Where images are kept; default: {@link defaultStoreDirectory}. */
   readonly storeDirectory?: string;
   /** Where module sets are; default: the package's own. */

@@ -98,7 +98,9 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     void domain.stopped.then(() => gone.abort());
     const stop = { name, stateDirectory: state.path, ended: gone.signal };
     await bounded(
-      start(channel, config, guest, console, options, limit, stop),
+      prepared.place === 'machine' && prepared.image.manifest.commonInit === 'guest'
+        ? import('./guest-init.js').then(({ startInGuest }) => startInGuest(channel, config, guest, console, options))
+        : start(channel, config, guest, console, options, limit, stop),
       'the init answering, its steps not done',
     );
     return { name, channel, domain, connection, console };

@@ -1,0 +1,204 @@
+/**
+ * The common init as a program in the guest, beside the native init: it is that one's host on a socket pair, and the launcher's guest on
+ * the port. The launcher sends what the sandbox is (CONFIGURE) and then only stdin, signals and sizes; everything else is decided here, with
+ * the code that the launcher runs otherwise. A launcher that goes away changes nothing: its sandbox goes on.
+ *
+ * When the application has ended, the native init closes its direction of the socket pair. All output is in the port when this program closes the
+ * other; then the native init takes the port back, and says EXIT itself.
+ */
+import { read, write } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Channel } from '../../src/guest/channel.js';
+import { encodePacket, encodeReady, FieldReader, FieldWriter } from '../../src/guest/codec.js';
+import { type Operation, OperationError } from '../../src/guest/operations.js';
+import { type PacketHeader, PacketParser } from '../../src/guest/packets.js';
+import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/guest/wire.js';
+import { spawnApplication } from './application.js';
+import type { Configuration } from './configuration.js';
+import { findDevices } from './disks.js';
+import { drivePlan, StepError } from './drive.js';
+import { planSandbox } from './plan.js';
+
+/** Descriptors that the native init gives to this program: init/native/common.c. */
+const CHANNEL_FD = 3;
+const PORT_FD = 4;
+/** A port without a host is looked at again so often, in milliseconds. */
+const LOOK_MS = 50;
+const ENOSYS = 38;
+
+const readPort = promisify(read);
+const writePort = promisify(write);
+
+/** The port: its reads and writes block a thread each, and never this one. */
+class Port {
+  #last: Promise<void> = Promise.resolve();
+  #isGone = false;
+  /** Packets that are not in the port yet. */
+  pending = 0;
+
+  /** Empty when the launcher is gone. */
+  async read(): Promise<Buffer> {
+    const { bytesRead, buffer } = await readPort(PORT_FD, Buffer.allocUnsafe(65_536), 0, 65_536, null);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** Resolves when all of it is in the port, or nobody will ever take it. */
+  write(bytes: Uint8Array): Promise<void> {
+    this.pending += 1;
+    this.#last = this.#last.then(async () => {
+      for (let done = 0; done < bytes.length && !this.#isGone; ) {
+        try {
+          done += (await writePort(PORT_FD, bytes, done)).bytesWritten;
+        } catch {
+          this.#isGone = true;
+        }
+      }
+      this.pending -= 1;
+    });
+    return this.#last;
+  }
+
+  packet(proc: number, type: number, payload: Uint8Array, status = 0, serial = 0): Promise<void> {
+    return this.write(encodePacket(proc, type, status, serial, payload));
+  }
+
+  /** The guest's side of the handshake; returns what came behind it. */
+  async greet(): Promise<Buffer> {
+    for (let answered = false; ; ) {
+      const bytes = await this.read();
+      if (bytes.length === 0) await delay(LOOK_MS);
+      for (const [at, byte] of bytes.entries()) {
+        if (byte === HANDSHAKE_WAIT && !answered) {
+          answered = true;
+          await this.write(Uint8Array.of(HANDSHAKE_SYNC));
+        } else if (byte === HANDSHAKE_SYNC && answered) {
+          return bytes.subarray(at + 1);
+        }
+      }
+    }
+  }
+}
+
+const port = new Port();
+const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true, allowHalfOpen: true });
+let nativeIsDone = false;
+
+/** Ends the conversation with the native init when everything has reached the port. */
+function closeWhenDone(channel: Channel): void {
+  const left = channel.stdout.readableLength + channel.stderr.readableLength + port.pending;
+  if (nativeIsDone && left === 0) socket.destroy();
+}
+
+function relay(stream: Readable, proc: number, channel: Channel): void {
+  stream.on('data', (bytes: Buffer) => {
+    stream.pause();
+    void port.packet(proc, MessageType.DATA, bytes).then(() => {
+      stream.resume();
+      closeWhenDone(channel);
+    });
+  });
+  stream.on('end', () => void port.packet(proc, MessageType.DATA, new Uint8Array()).then(() => closeWhenDone(channel)));
+}
+
+/** From the sandbox to the running application. */
+async function configure(channel: Channel, text: string): Promise<void> {
+  const { guest, now, entropy } = JSON.parse(text) as Configuration;
+  const plan = planSandbox(guest, {
+    now: { seconds: BigInt(now.seconds), nanoseconds: now.nanoseconds },
+    entropy: Buffer.from(entropy, 'base64'),
+    devices: await findDevices(channel, guest),
+  });
+  const driving = drivePlan(channel, plan);
+  const spawning = spawnApplication(channel, guest);
+  spawning.catch(() => {});
+  await driving;
+  await spawning;
+}
+
+/** What of a call that failed the launcher needs to tell it as if it had made the call itself. */
+function failureOf(error: unknown): { errno: number; detail: string } {
+  const failed = error instanceof StepError ? error.operation : error;
+  const { operation = 'configure', errno = 0 } = failed instanceof OperationError ? failed : {};
+  const message = error instanceof Error ? error.message : String(error);
+  const step = error instanceof StepError ? error.step : undefined;
+  return { errno, detail: JSON.stringify({ step, operation, message }) };
+}
+
+async function answer(
+  header: PacketHeader,
+  channel: Channel,
+  work: Promise<unknown>,
+  isNested: boolean,
+): Promise<void> {
+  const w = new FieldWriter();
+  let status: number = Status.OK;
+  try {
+    await work;
+    w.u32(0);
+  } catch (error) {
+    status = Status.ERROR;
+    const { errno, detail } = failureOf(error);
+    w.u32(0)
+      .u32(errno)
+      .str(isNested ? detail : String(error instanceof Error ? error.message : error));
+  }
+  await port.packet(header.proc, MessageType.REPLY, w.finish(), status, header.serial);
+  closeWhenDone(channel);
+}
+
+/** Operations that a launcher has reason to send while the application runs. */
+function operationOf(proc: number, r: FieldReader): Operation | undefined {
+  if (proc === Proc.SIGNAL) return { op: 'signal', signal: r.u32() };
+  if (proc === Proc.RESIZE) return { op: 'resize', rows: r.u32(), columns: r.u32() };
+  return undefined;
+}
+
+function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): void {
+  const { proc, type } = header;
+  if (type === MessageType.DATA && proc === Proc.STDIN) {
+    if (payload.length === 0) {
+      channel.stdin.end();
+      return;
+    }
+    channel.stdin.write(payload, () => {
+      void port.packet(Proc.STDIN, MessageType.REPLY, new FieldWriter().u32(payload.length).finish());
+    });
+  } else if (type === MessageType.MESSAGE && proc === Proc.QUIT) {
+    channel.quit();
+  } else if (type === MessageType.CALL && proc === Proc.CONFIGURE) {
+    void answer(header, channel, configure(channel, new FieldReader(payload).str()), true);
+  } else if (type === MessageType.CALL) {
+    const operation = operationOf(proc, new FieldReader(payload));
+    const unknown = () => Promise.reject(new OperationError('configure', ENOSYS, 'the common init is in the guest'));
+    void answer(header, channel, operation ? channel.call(operation, { tolerate: true }) : unknown(), false);
+  }
+}
+
+async function main(): Promise<void> {
+  const early = await port.greet();
+  const { channel, ready } = await Channel.open(socket);
+  socket.on('end', () => {
+    nativeIsDone = true;
+    closeWhenDone(channel);
+  });
+  channel.stdin.on('error', () => {});
+  await port.packet(Proc.READY, MessageType.MESSAGE, encodeReady(ready));
+  relay(channel.stdout, Proc.STDOUT, channel);
+  relay(channel.stderr, Proc.STDERR, channel);
+  const parser = new PacketParser({
+    stream: () => {},
+    streamEnd: () => {},
+    packet: (header, payload) => fromLauncher(channel, header, payload),
+  });
+  parser.push(early);
+  for (;;) {
+    const bytes = await port.read();
+    if (bytes.length === 0) return;
+    parser.push(bytes);
+  }
+}
+
+void main();
