@@ -36,6 +36,11 @@ const writePort = promisify(write);
 class Port {
   #last: Promise<void> = Promise.resolve();
   #isGone = false;
+  #giveUp: () => void = () => {};
+  /** A write to a port without a host waits for one, and none will come. */
+  readonly #gone = new Promise<undefined>((resolve) => {
+    this.#giveUp = () => resolve(undefined);
+  });
   /** Packets that are not in the port yet. */
   pending = 0;
 
@@ -45,15 +50,21 @@ class Port {
     return buffer.subarray(0, bytesRead);
   }
 
+  /** The launcher will take nothing any more. */
+  abandon(): void {
+    this.#isGone = true;
+    this.#giveUp();
+  }
+
   /** Resolves when all of it is in the port, or nobody will ever take it. */
   write(bytes: Uint8Array): Promise<void> {
     this.pending += 1;
     this.#last = this.#last.then(async () => {
       for (let done = 0; done < bytes.length && !this.#isGone; ) {
         try {
-          done += (await writePort(PORT_FD, bytes, done)).bytesWritten;
+          done += (await Promise.race([writePort(PORT_FD, bytes, done), this.#gone]))?.bytesWritten ?? 0;
         } catch {
-          this.#isGone = true;
+          this.abandon();
         }
       }
       this.pending -= 1;
@@ -196,9 +207,11 @@ async function main(): Promise<void> {
   parser.push(early);
   for (;;) {
     const bytes = await port.read();
-    if (bytes.length === 0) return;
+    if (bytes.length === 0) break;
     parser.push(bytes);
   }
+  port.abandon();
+  closeWhenDone(channel);
 }
 
 void main();
