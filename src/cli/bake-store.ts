@@ -62,6 +62,7 @@ export async function show(args: BakeArguments): Promise<number> {
     `init: ${size(init.size)}, sha256 ${init.sha256}`,
     `sets: ${manifest.sets.join(', ')}`,
     `compression: ${manifest.compression}`,
+    `common init: in the ${manifest.commonInit}`,
     `kernel arguments: ${manifest.kernelArguments.join(' ') || 'none'}`,
     '',
     ...columns([

@@ -1,0 +1,200 @@
+/** Machines that have the common init in them: what a launcher would do happens inside, and the application does not see a difference. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { Channel } from '../../src/guest/channel.js';
+import { bakeJson, runBake } from '../helpers/bake.js';
+import { embedded } from '../helpers/connections.js';
+import { unlessServingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import {
+  assertFailure,
+  assertFailureWith,
+  assertRun,
+  type RunOptions,
+  runSandbox,
+  startSandbox,
+} from '../helpers/run.js';
+
+const cache = mkdtempSync(join(tmpdir(), 'vs-inside-'));
+chmodSync(cache, 0o755);
+after(() => rmSync(cache, { recursive: true, force: true }));
+
+/** Node starts in a machine that is emulated, beside others. */
+const SLOW = ['--boot-timeout', '120'];
+
+describe('the common init in the guest', { skip: unlessServingKernel || embedded.skip }, () => {
+  let image = '';
+  before(async () => {
+    ({ image } = await bakeJson<{ image: string }>(cache, ['create', '--name', 'inside', '--common-init', 'guest']));
+  });
+  const options = (more: RunOptions = {}): RunOptions => ({
+    ...more,
+    env: { XDG_CACHE_HOME: cache },
+    timeout: 240_000,
+  });
+  const run = (args: readonly string[], command: readonly string[], more: RunOptions = {}) =>
+    runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, ...args, '--', ...command], options(more));
+
+  it('streams, identity, environment, directory and exit status are as ever', async () => {
+    const name = uniqueName();
+    const script = 'cat; id -u; echo $GREETING; pwd; uname -n; touch /etc/changed; echo err >&2; exit 7';
+    const args = ['-n', name, '-S', 'nobody', '-e', 'GREETING=hi', '--cwd', '/usr'];
+    const result = await run(args, ['sh', '-c', script], { input: 'stdin\n' });
+    assertRun(
+      result,
+      7,
+      `stdin\n65534\nhi\n/usr\n${name}\n`,
+      "touch: cannot touch '/etc/changed': Read-only file system\nerr\n",
+    );
+    await assertNothingLeft(name);
+  });
+
+  it('megabytes go both ways whole', async () => {
+    const input = Buffer.alloc(3_000_000, 'abcdefg\n');
+    const result = await run([], ['cat'], { input });
+    assert.equal(result.stderr, '');
+    assert.ok(result.stdout.equals(input));
+  });
+
+  it('what cannot be started is told as ever', async () => {
+    assertFailureWith(127, await run([], ['/no/such']), /application: \/no\/such: not found inside the sandbox/);
+    assertFailure(
+      await run(['--root', join(cache, 'virt-sandbox')], ['true']),
+      /^virt-sandbox: init: step root failed: mount/,
+    );
+  });
+
+  it('what only a launcher can do is refused', async () => {
+    await bakeJson(cache, ['create', '--name', 'net', '--common-init', 'guest', '--with', 'network']);
+    const args = ['-c', embedded.uri, '--image', 'net', ...SLOW, '--network', 'dhcp', '--', 'true'];
+    assertFailure(await runSandbox(args, options()), /the common init in the guest cannot set up network interfaces/);
+  });
+
+  it('signals reach the application', async () => {
+    const running = startSandbox(
+      [
+        '-c',
+        embedded.uri,
+        '--image',
+        'inside',
+        ...SLOW,
+        '--',
+        'sh',
+        '-c',
+        'trap "echo caught; exit 3" USR1; echo up; while :; do sleep 1; done',
+      ],
+      options(),
+    );
+    await running.until(/up/);
+    process.kill(running.pid, 'SIGUSR1');
+    // The shell has its own words on stderr for a child that died of it too.
+    const { code, out } = await running.result;
+    assert.deepEqual({ code, out }, { code: 3, out: 'up\ncaught\n' });
+  });
+
+  it('the sandbox goes on when its launcher has gone, and ends by itself', async () => {
+    const share = join(cache, 'share');
+    mkdirSync(share);
+    const path = join(cache, 'port');
+    const server = createServer({ allowHalfOpen: false });
+    const connected = once(server, 'connection') as Promise<[Socket]>;
+    await new Promise<void>((resolve) => {
+      server.listen(path, resolve);
+    });
+    const machine = spawn('qemu-system-x86_64', machineArguments(image, path, share), { stdio: 'ignore' });
+    const ended = once(machine, 'exit');
+    try {
+      const [socket] = await connected;
+      const { channel } = await Channel.open(socket);
+      const command = [
+        'sh',
+        '-c',
+        'echo up; read gone; echo $? > /mnt/end; yes | head -c 1000000; echo more > /mnt/last',
+      ];
+      const guest = {
+        place: 'machine',
+        hostname: 'alone',
+        root: { type: '9p', tag: 'root', readOnly: true },
+        mounts: [{ type: '9p', tag: 'share', target: '/mnt', readOnly: false }],
+        disks: [],
+        identity: { uid: 0, gid: 0, groups: [], username: 'root', home: '/' },
+        privileged: true,
+        environment: [],
+        command,
+      };
+      const now = { seconds: String(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
+      await channel.call({ op: 'configure', sandbox: JSON.stringify({ guest, now, entropy: 'AAAA' }) });
+      const [up] = (await once(channel.stdout, 'data')) as [Buffer];
+      assert.equal(up.toString(), 'up\n');
+      // Its end of file stands in the port before the end of the connection.
+      channel.stdin.end();
+      await once(channel.stdin, 'finish');
+      assert.ok(!existsSync(join(share, 'last')));
+      socket.end();
+      await ended;
+      assert.equal(readFileSync(join(share, 'end'), 'utf8'), '1\n');
+      assert.equal(readFileSync(join(share, 'last'), 'utf8'), 'more\n');
+    } finally {
+      server.close();
+      machine.kill('SIGKILL');
+      await ended;
+    }
+  });
+
+  it('a Node.js that cannot be put into an image is refused', async () => {
+    const { code, stderr } = await runBake(cache, ['create', '--common-init', 'guest', '--node', '/bin/busybox']);
+    assert.equal(code, 125);
+    assert.match(
+      stderr,
+      /^virt-sandbox-bake: image: \/bin\/busybox is not a dynamically linked program; name a Node\.js/,
+    );
+    const text = await runBake(cache, ['create', '--common-init', 'guest', '--node', '/etc/passwd']);
+    assert.match(text.stderr, /\/etc\/passwd is no program that can be put into an image/);
+    assert.match(
+      (await runBake(cache, ['create', '--node', '/bin/true'])).stderr,
+      /--node goes with --common-init guest/,
+    );
+  });
+});
+
+/** A machine that nobody steers: its launcher may come and go. */
+function machineArguments(image: string, port: string, share: string): string[] {
+  const kernelArguments = 'console=ttyS0 quiet panic=-1 mitigations=off';
+  return [
+    ...[
+      '-machine',
+      'q35,accel=tcg',
+      '-cpu',
+      'max',
+      '-m',
+      '768',
+      '-nodefaults',
+      '-no-user-config',
+      '-display',
+      'none',
+      '-no-reboot',
+    ],
+    ...['-kernel', join(image, 'vmlinux'), '-initrd', join(image, 'initrd'), '-append', kernelArguments],
+    ...['-device', 'virtio-serial-pci', '-chardev', `socket,id=channel,path=${port}`],
+    ...['-device', 'virtserialport,chardev=channel,name=org.virt-sandbox.channel.0'],
+    ...[
+      '-fsdev',
+      'local,id=root,path=/,security_model=none,readonly=on',
+      '-device',
+      'virtio-9p-pci,fsdev=root,mount_tag=root',
+    ],
+    ...[
+      '-fsdev',
+      `local,id=share,path=${share},security_model=none`,
+      '-device',
+      'virtio-9p-pci,fsdev=share,mount_tag=share',
+    ],
+  ];
+}
