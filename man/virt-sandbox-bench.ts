@@ -34,7 +34,7 @@ export const virtSandboxBench: Program = {
     {
       title: 'Exit status',
       body: [
-        '0; 1 for a regression (`compare --threshold`), or where something could not be measured; 2 for a wrong command line.',
+        '0; 1 for a regression (`compare --threshold`), or where something could not be measured; 2 for a wrong command line; 130 when it was interrupted.',
       ],
     },
     { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bake(1)'] },

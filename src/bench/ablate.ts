@@ -26,7 +26,7 @@ const BASE_RUNS = 3;
 /** At least so inexact is taken to be what counts instructions, as a share. */
 const LEAST_ERROR = 0.0002;
 /** A kernel that came up in seconds so far does not come up at all after that. */
-const BOOT_TIMEOUT = ['--boot-timeout', '30'];
+const BOOT_TIMEOUT = ['--boot-timeout', '60'];
 
 export interface AblationOptions {
   readonly runs: number;

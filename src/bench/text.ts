@@ -20,8 +20,8 @@ const LEAST_SHARE = 0.001;
 
 const HEAD = ['', 'runs', 'min', 'median', '95 % of it', 'p95', 'noise'];
 
-function cells({ label, summary, values, failure }: VariantResult, unit: Unit): string[] {
-  if (summary === null) return [label, '0', failure?.split('\n')[0] ?? 'nothing was measured'];
+function cells({ label, summary, values }: VariantResult, unit: Unit): string[] {
+  if (summary === null) return [label, '0'];
   const { runs, min, median, low, high, p95 } = summary;
   const interval = runs < 3 ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
   return [
@@ -32,7 +32,8 @@ function cells({ label, summary, values, failure }: VariantResult, unit: Unit): 
   ];
 }
 
-function remarks({ label, values, summary, parts }: VariantResult, unit: Unit): string[] {
+function remarks({ label, values, summary, parts, failure }: VariantResult, unit: Unit): string[] {
+  if (failure !== undefined) return [`${label} is left out: ${failure}`, ''];
   if (summary === null) return [];
   const outlying = summary.outliers.map((at) => amount(values[at] ?? 0, unit));
   const rows = Object.entries(parts)

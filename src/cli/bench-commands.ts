@@ -1,8 +1,8 @@
 /** What each command of virt-sandbox-bench does: from its arguments to its exit status. */
 import { writeFileSync } from 'node:fs';
 import type { Result } from '../bench/result.js';
-import { words } from '../bench/words.js';
 import { version } from './version.js';
+import { splitWords } from './words.js';
 
 export interface OutputArguments {
   readonly json: boolean;
@@ -37,7 +37,7 @@ export async function runCommand(
 ): Promise<number> {
   const { inSession, sandboxVariant } = await import('../bench/session.js');
   const { measure } = await import('../bench/measure.js');
-  const options = words(args.options);
+  const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const variant = await sandboxVariant('virt-sandbox', { ...args, options });
     return measure(session, [{ ...variant, label: `virt-sandbox (${variant.profile.name})` }], {
@@ -57,8 +57,8 @@ export async function compareOptions(
   const { inSession, sandboxVariant } = await import('../bench/session.js');
   const { measure } = await import('../bench/measure.js');
   const threshold = thresholdOf(args.threshold);
-  const options = words(args.options);
-  const against = words(args.against);
+  const options = splitWords(args.options);
+  const against = splitWords(args.against);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const variants = [
       await sandboxVariant(`B: ${args.against || 'without options'}`, { ...args, options: against }),
@@ -88,7 +88,7 @@ export async function compareFiles(
 export async function ablateCommand(args: MeasureArguments & { readonly only?: string | undefined }): Promise<number> {
   const { inSession, sandboxVariant } = await import('../bench/session.js');
   const { ablate, ablationText } = await import('../bench/ablate.js');
-  const options = words(args.options);
+  const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
     const only = args.only === undefined ? undefined : new RegExp(args.only);
@@ -103,7 +103,7 @@ export async function tuneCommand(
   const { inSession, sandboxVariant } = await import('../bench/session.js');
   const { tune } = await import('../bench/tune.js');
   const { ablationText } = await import('../bench/ablate.js');
-  const options = words(args.options);
+  const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
     return tune(session, base, { name: args.name, path: args.to });
@@ -114,7 +114,7 @@ export async function tuneCommand(
 export async function peersCommand(args: MeasureArguments): Promise<number> {
   const { inSession, sandboxVariant } = await import('../bench/session.js');
   const { measurePeers, peersText } = await import('../bench/peers.js');
-  const options = words(args.options);
+  const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) =>
     measurePeers(session, await sandboxVariant('virt-sandbox', { ...args, options }), args.runs ?? COMPARED),
   );

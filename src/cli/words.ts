@@ -1,5 +1,5 @@
 /** A command line in one word, split as a shell would: blanks, quotes, and backslashes; nothing is expanded. */
-import { usageError } from './bake-arguments.js';
+import { SandboxError } from '../errors.js';
 
 /** @throws {SandboxError} `usage` for a quote that does not end */
 export function splitWords(line: string): string[] {
@@ -22,6 +22,13 @@ export function splitWords(line: string): string[] {
       else word += letter;
     }
   }
-  if (quote !== '') throw usageError(`a quote ${quote} does not end in: ${line}`);
+  if (quote !== '') {
+    throw new SandboxError({
+      stage: 'arguments',
+      code: 'usage',
+      message: `a quote ${quote} does not end in: ${line}`,
+      remedy: 'close it',
+    });
+  }
   return word === undefined ? words : [...words, word];
 }

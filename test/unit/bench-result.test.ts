@@ -19,7 +19,6 @@ import { summarize } from '../../src/bench/statistics.js';
 import { resultText } from '../../src/bench/text.js';
 import { span } from '../../src/bench/timeline/span.js';
 import type { Timeline } from '../../src/bench/timeline/timeline.js';
-import { words } from '../../src/bench/words.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
@@ -128,7 +127,7 @@ describe('text for a terminal', () => {
     assert.match(text, /^2 processors \(A processor\), TCG/);
     assert.match(text, /a +6 +1\.990 s +2\.005 s/);
     assert.match(text, /standing out: 9\.000 s/);
-    assert.match(text, /c +0 +no$/m);
+    assert.match(text, /^c is left out: no\nsuch$/m);
   });
 
   it('draws a waterfall whose bars are where their time is', () => {
@@ -250,16 +249,6 @@ describe('the document', () => {
     for (const heading of ['A run', 'What each thing is worth', 'Beside others', 'What limits remain'])
       assert.match(text, new RegExp(`^## ${heading}`, 'm'));
     assert.match(text, /\| kernel \| guest \| 1750\.0 ms \| 87\.5 % \| 1250\.0 ms \|/);
-  });
-});
-
-describe('options as one text', () => {
-  it('are split as a shell splits them', () => {
-    assert.deepEqual(words(` -N dhcp --name 'a b' "c \\"d\\"" e\\ f x='1 2' '' `), [
-      ...['-N', 'dhcp', '--name', 'a b', 'c "d"', 'e f', 'x=1 2', ''],
-    ]);
-    assert.deepEqual(words(''), []);
-    assert.throws(() => words("a 'b"), /a quote is not closed: 'b/);
   });
 });
 
