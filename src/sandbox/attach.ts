@@ -9,6 +9,7 @@ import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import { OperationError } from '../guest/operations.js';
 import { type ExitStatus, exitStatusOf } from './exit.js';
+import { openTerminal } from './lines.js';
 import { findRunning, type RunningSandbox } from './running.js';
 import { shellPlaces } from './shell.js';
 
@@ -171,6 +172,8 @@ async function lockOf(name: string, directory: string): Promise<Server> {
 }
 
 async function open(name: string, path: string): Promise<Socket> {
+  // A container has a terminal there, which is open as soon as it is there.
+  if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice()) return openTerminal(path);
   const socket = connect(path);
   try {
     await new Promise<void>((resolve, reject) => {

@@ -16,6 +16,7 @@ import { interfacesOf } from './guest-network.js';
 import { mountsBelow } from './host-mounts.js';
 import type { LaunchOptions, PreparedContainer } from './launch-options.js';
 import { mountTag, ROOT_TAG, rootMount, sharesOf } from './shares.js';
+import { machineShell, SHELL_CONSOLE } from './shell.js';
 import { stateBase } from './state.js';
 import { disksOf } from './storage.js';
 
@@ -52,7 +53,7 @@ export function containerDomainXml(
       `--console=/dev/tty${CHANNEL_CONSOLE + 1}`,
       ...(options.debugInit ? ['--debug'] : []),
     ],
-    consoles: 2,
+    consoles: machineShell(config, options, 'lxc', state) ? SHELL_CONSOLE + 1 : CHANNEL_CONSOLE + 1,
   });
 }
 

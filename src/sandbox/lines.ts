@@ -1,5 +1,6 @@
 /** The two lines to a guest, its channel and its console: sockets that QEMU connects to, or pseudo terminals that libvirt has made. */
-import { constants, openSync } from 'node:fs';
+import { constants, openSync, symlinkSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { messageOf, SandboxError } from '../errors.js';
@@ -8,6 +9,7 @@ import { mark } from '../marks.js';
 import type { Console } from './console.js';
 import { CHANNEL_CONSOLE, LOG_CONSOLE, makeContainerRoot } from './container-options.js';
 import { Listener } from './listener.js';
+import { SHELL_CONSOLE, shellPlaces } from './shell.js';
 import type { StateDirectory } from './state.js';
 
 /** Made before the domain is started, so that nothing the guest says is missed. */
@@ -23,7 +25,7 @@ export interface Lines {
 }
 
 export async function openLines(kind: ConnectionKind, state: StateDirectory, console: Console): Promise<Lines> {
-  return kind === 'lxc' ? terminalLines(console) : socketLines(state, console);
+  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console);
 }
 
 async function socketLines(state: StateDirectory, console: Console): Promise<Lines> {
@@ -49,7 +51,7 @@ async function socketLines(state: StateDirectory, console: Console): Promise<Lin
   }
 }
 
-function terminalLines(console: Console): Lines {
+function terminalLines(state: StateDirectory, console: Console): Lines {
   makeContainerRoot();
   return {
     awaited: 'the container being started',
@@ -57,6 +59,9 @@ function terminalLines(console: Console): Lines {
     async channel(domain) {
       const paths = await domain.consolePaths();
       console.attach(openTerminal(paths[LOG_CONSOLE]));
+      const shell = paths[SHELL_CONSOLE];
+      // Where whoever attaches looks for it.
+      if (shell !== undefined) symlinkSync(shell, shellPlaces(state.path).sessions);
       return openTerminal(paths[CHANNEL_CONSOLE]);
     },
     close: () => {},
@@ -67,7 +72,7 @@ function terminalLines(console: Console): Lines {
  * The host's end of a container's console. libvirt has made it raw, and hands bytes on at the pace of whoever reads them.
  * @throws {SandboxError} `console-unusable`
  */
-function openTerminal(path: string | undefined): Duplex {
+export function openTerminal(path: string | undefined): Socket {
   try {
     if (path === undefined) throw new Error('libvirt has made none');
     return new ReadStream(openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK));

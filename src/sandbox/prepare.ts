@@ -52,12 +52,12 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     mark('image.start');
     const images = await inspectImages(config);
     const server = await shareServer(config, connection.kind);
+    const withoutRoot = stopsBeforeRoot(config, { name, images, server }, options);
     if (connection.kind === 'lxc') {
-      refuseShell(config, options);
+      if (withoutRoot) throw noShellWithoutRoot();
       tellIgnored(config, options);
       return { place: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
     }
-    const withoutRoot = stopsBeforeRoot(config, { name, images, server }, options);
     const sets = moduleSets(config, sharesOf(config, server, ''), images);
     const image = await unlessAborted(
       findImage(config, sets, profile, options, withoutRoot),
@@ -146,14 +146,13 @@ function noShellIn(image: string): SandboxError {
   });
 }
 
-/** A container has no port for sessions yet. */
-function refuseShell(config: SandboxConfig, options: LaunchOptions): void {
-  if (!config.shell && options.breakpoint === undefined) return;
-  throw new SandboxError({
+/** The shell for that time is in boot images. */
+function noShellWithoutRoot(): SandboxError {
+  return new SandboxError({
     stage: 'config',
-    code: 'shell-needs-machine',
-    message: 'a root shell, or a stop before a step, is for a virtual machine, and lxc:/// makes containers',
-    remedy: 'use a qemu:/// connection, or virsh -c lxc:/// lxc-enter-namespace NAME /bin/sh',
+    code: 'container-without-shell',
+    message: 'a container has no shell for a breakpoint before its root is there',
+    remedy: 'stop before a later step, or use a qemu:/// connection',
   });
 }
 

@@ -32,7 +32,11 @@ export function makeShellPlaces(stateDirectory: string): void {
   mkdirSync(shellPlaces(stateDirectory).directory, { mode: 0o700 });
 }
 
-/** How a machine has its shells; undefined: it has none, and nothing of them. */
+/** The console of a container that its shells are served on, counted from 0, and what it is called inside. */
+export const SHELL_CONSOLE = 2;
+const CONTAINER_SHELL = `/dev/tty${SHELL_CONSOLE + 1}`;
+
+/** How a machine or a container has its shells; undefined: it has none, and nothing of them. */
 export interface MachineShell {
   readonly guest: GuestShell;
   readonly channels: readonly Element[];
@@ -48,7 +52,10 @@ export function machineShell(
   kind: ConnectionKind,
   stateDirectory: string,
 ): MachineShell | undefined {
-  if (kind === 'lxc' || (!config.shell && breakpoint === undefined)) return undefined;
+  if (!config.shell && breakpoint === undefined) return undefined;
+  if (kind === 'lxc') {
+    return { guest: { sessions: CONTAINER_SHELL, console: undefined }, channels: [], serials: [], log: 'ttyS0' };
+  }
   const console = config.shell && kind !== 'embedded' && canMakeTerminals(kind);
   return {
     guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
