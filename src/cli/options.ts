@@ -6,7 +6,7 @@ export const options = {
     alias: 'c',
     type: 'string',
     requiresArg: true,
-    describe: 'libvirt URI: qemu:///system, qemu:///session or qemu:///embed (no daemon)',
+    describe: 'libvirt URI: qemu:///system, qemu:///session, qemu:///embed (no daemon) or lxc:/// (a container)',
   },
   name: { alias: 'n', type: 'string', requiresArg: true, describe: 'name of the domain [a unique one]' },
   root: {
