@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { flipByte } from '../helpers/kernel-files.js';
@@ -91,6 +92,24 @@ describe('a machine that runs from a baked image', { skip }, () => {
     const removed = await runBake(cache, ['rm', 'used']);
     assertRun(removed, 0, 'used: removed\n');
     assert.ok(!existsSync(image));
+  });
+});
+
+describe('images for programs', { skip: unlessServingKernel }, () => {
+  it('are made, listed, verified and removed', async () => {
+    // The bundle that users import, with the types of its source.
+    const { Images, SandboxError } = (await import(
+      pathToFileURL(join(process.cwd(), 'dist/index.js')).href
+    )) as typeof import('../../src/index.js');
+    const storeDirectory = join(cache, 'of a program');
+    const kernel = { version: servingKernel, path: undefined, modulesPath: undefined };
+    const made = await Images.create({ kernel, sets: ['console', 'root-9p'], storeDirectory, name: 'mine' });
+    const [listed] = await Images.list(storeDirectory);
+    assert.deepEqual({ id: listed?.id, names: listed?.names }, { id: made.id, names: ['mine'] });
+    assert.deepEqual(await Images.verify('mine', storeDirectory), []);
+    assert.deepEqual((await Images.prune({}, storeDirectory)).images, []);
+    assert.deepEqual(await Images.remove('mine', storeDirectory), { id: made.id, removed: true });
+    await assert.rejects(Images.verify('mine', storeDirectory), (error) => error instanceof SandboxError);
   });
 });
 
