@@ -132,5 +132,9 @@ function tidy(message: string): string {
     )
     .filter((line) => line !== '' && !/^(?:info|warning) :|^Please use |deprecated/.test(line))
     .join(' ')
+    .replace(QEMU_OPTION, (option, rest: string) => (rest.includes('/') ? rest : `${option}`))
     .trim();
 }
+
+/** QEMU says which of its options failed, in full; that helps only where what follows does not name the file. */
+const QEMU_OPTION = /-(?:blockdev|device) \{[^}]*\}: (.*)$/;

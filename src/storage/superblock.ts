@@ -66,7 +66,7 @@ export function contentOf(regions: Regions): string {
   const other = OTHERS.find((entry) => matches(regions, entry));
   if (other) return other.means;
   const empty = [...regions.values()].every((bytes) => bytes.every((byte) => byte === 0));
-  return empty ? 'nothing yet' : 'no file system that is known here';
+  return empty ? 'nothing yet' : 'something that is not known here';
 }
 
 function matches(regions: Regions, { at, bytes }: Magic<unknown>): boolean {
