@@ -15,4 +15,6 @@ export interface ConfigurationFailure {
   readonly step?: string;
   readonly operation: string;
   readonly message: string;
+  /** A network that cannot be set up as it was asked for. */
+  readonly network?: { readonly code: string; readonly remedy: string };
 }

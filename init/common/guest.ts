@@ -17,10 +17,12 @@ import { type Operation, OperationError } from '../../src/guest/operations.js';
 import { type PacketHeader, PacketParser } from '../../src/guest/packets.js';
 import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/guest/wire.js';
 import { spawnApplication } from './application.js';
-import type { Configuration } from './configuration.js';
+import type { Configuration, ConfigurationFailure } from './configuration.js';
 import { findDevices } from './disks.js';
 import { drivePlan, StepError } from './drive.js';
+import { NetworkError, setUpNetwork } from './network.js';
 import { planSandbox } from './plan.js';
+import { setUpResolver } from './resolver.js';
 
 /** Descriptors that the native init gives to this program: init/native/common.c. */
 const CHANNEL_FD = 3;
@@ -117,16 +119,32 @@ function relay(stream: Readable, proc: number, channel: Channel): void {
 /** From the sandbox to the running application. */
 async function configure(channel: Channel, text: string): Promise<void> {
   const { guest, now, entropy } = JSON.parse(text) as Configuration;
+  const { network } = guest;
+  const names = network && (await inStep('network', setUpNetwork(channel, guest, network)));
   const plan = planSandbox(guest, {
     now: { seconds: BigInt(now.seconds), nanoseconds: now.nanoseconds },
     entropy: Buffer.from(entropy, 'base64'),
     devices: await findDevices(channel, guest),
   });
   const driving = drivePlan(channel, plan);
+  if (names !== undefined) {
+    await driving;
+    const lack = await inStep('resolver', setUpResolver(channel, guest, names));
+    if (lack !== undefined) process.stderr.write(`warning: ${lack}\n`);
+  }
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
   await driving;
   await spawning;
+}
+
+/** An operation that failed, as one of that step. */
+async function inStep<T>(step: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof OperationError ? new StepError(step, error) : error;
+  }
 }
 
 /** What of a call that failed the launcher needs to tell it as if it had made the call itself. */
@@ -135,7 +153,14 @@ function failureOf(error: unknown): { errno: number; detail: string } {
   const { operation = 'configure', errno = 0 } = failed instanceof OperationError ? failed : {};
   const message = error instanceof Error ? error.message : String(error);
   const step = error instanceof StepError ? error.step : undefined;
-  return { errno, detail: JSON.stringify({ step, operation, message }) };
+  const { code, remedy } = error instanceof NetworkError ? error : {};
+  const failure: ConfigurationFailure = {
+    operation,
+    message,
+    ...(step === undefined ? {} : { step }),
+    ...(code === undefined || remedy === undefined ? {} : { network: { code, remedy } }),
+  };
+  return { errno, detail: JSON.stringify(failure) };
 }
 
 async function answer(

@@ -47,7 +47,8 @@ function toldError(error: OperationError, console: Console, guest: GuestConfig):
   } catch {
     return error;
   }
-  const { step, operation, message } = told;
+  const { step, operation, message, network } = told;
+  if (network !== undefined) return new SandboxError({ stage: 'init', ...network, message, cause: error });
   const inner = new OperationError(operation as OperationName, error.errno, message);
   return step === undefined
     ? spawnError(inner, guest.command[0] ?? '', guest.cwd)
@@ -56,7 +57,6 @@ function toldError(error: OperationError, console: Console, guest: GuestConfig):
 
 function refuse(config: SandboxConfig, guest: GuestConfig, options: LaunchOptions): void {
   const asked = [
-    ...(guest.network === undefined ? [] : ['set up network interfaces']),
     ...(guestIncludes(config).length > 0 ? ['copy includes inside'] : []),
     ...(guest.trace ? ['trace the application'] : []),
     ...(options.breakpoint ? ['stop before a step'] : []),

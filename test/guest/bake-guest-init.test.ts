@@ -72,9 +72,21 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   });
 
   it('what only a launcher can do is refused', async () => {
+    const include = ['-m', 'ram:/mnt=1M', '-i', '/mnt/passwd=/etc/passwd'];
+    assertFailure(await run(include, ['true']), /the common init in the guest cannot copy includes inside/);
+  });
+
+  it('interfaces and name servers are set up inside', async () => {
     await bakeJson(cache, ['create', '--name', 'net', '--common-init', 'guest', '--with', 'network']);
-    const args = ['-c', embedded.uri, '--image', 'net', ...SLOW, '--network', 'dhcp', '--', 'true'];
-    assertFailure(await runSandbox(args, options()), /the common init in the guest cannot set up network interfaces/);
+    const start = ['-c', embedded.uri, '--image', 'net', ...SLOW, '-N', 'dhcp'];
+    const script = 'busybox ip -4 addr show dev eth0 | grep -o "inet [^ ]*"; cat /etc/resolv.conf';
+    assertRun(
+      await runSandbox([...start, '--', 'sh', '-c', script], options()),
+      0,
+      'inet 10.0.2.15/24\nnameserver 10.0.2.3\n',
+    );
+    const wrong = ['-N', 'address=10.0.2.77,route=0.0.0.0/0%192.0.2.1', '--', 'true'];
+    assertFailure(await runSandbox([...start, ...wrong], options()), /step network failed: route\(eth1, 0\.0\.0\.0\/0/);
   });
 
   it('signals reach the application', async () => {
