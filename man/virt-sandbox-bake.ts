@@ -21,6 +21,8 @@ export const virtSandboxBake: Program = {
     output: { value: 'DIR', complete: 'directory' },
     with: { value: 'NEED,...', complete: { list: ['network', 'block', 'overlay'] } },
     for: { value: 'OPTIONS' },
+    slots: { value: 'KIND=COUNT,...' },
+    connect: { value: 'URI', complete: { words: ['qemu:///system', 'qemu:///session', 'qemu:///embed'] } },
     profile: { value: 'PROFILE', complete: { words: ['compatible', 'default', 'fast'] } },
     compress: { value: 'KIND', complete: { words: INITRD_COMPRESSIONS } },
     'older-than': { value: 'AGE' },

@@ -198,6 +198,13 @@ const details = {
       '`kvm` insists on KVM, `tcg` on emulation. `auto`, the default, is KVM where a guest has been seen to run under it, and else emulation.',
     ],
   },
+  boot: {
+    value: 'HOW',
+    complete: { words: ['auto', 'cold', 'warm'] },
+    text: [
+      '`warm` goes on from a machine that `virt-sandbox-bake create --warm` has saved, and fails where none fits; `cold` boots one. `auto`, the default, is warm where a saved machine fits exactly, and else cold; `-v` says which and why.',
+    ],
+  },
   profile: {
     value: 'PROFILE',
     complete: { words: ['compatible', 'default', 'fast'] },

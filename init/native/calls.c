@@ -177,6 +177,9 @@ static void execute(const struct packet_header *header, const uint8_t *payload, 
 		pending = true;
 	else
 		answer_done(error);
+	/* By this answer the host knows how old the time is at most that it sent; the calls behind it may take long. */
+	if (header->proc == VS_PROC_SET_CLOCK)
+		output_send_queued();
 }
 
 static bool can_execute(void)

@@ -1,7 +1,7 @@
 /** virt-sandbox-bake create */
 import { configFromOptions } from '../config/options.js';
 import { hostPath } from '../config/path.js';
-import type { KernelSelection } from '../config/types.js';
+import type { KernelSelection, SandboxConfig } from '../config/types.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
 import { createImage } from '../image/create.js';
 import { kindOf } from '../libvirt/connect.js';
@@ -10,9 +10,10 @@ import { hostProgram } from '../programs.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
-import { parseArguments } from './arguments.js';
+import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { printJson, printLines, size } from './bake-output.js';
+import { createWarm } from './bake-warm.js';
 import { progressLine } from './report.js';
 import { splitWords } from './words.js';
 
@@ -40,6 +41,8 @@ export async function create(args: BakeArguments): Promise<number> {
       onProgress: progress.show,
     });
     const { manifest } = image;
+    const warm =
+      args['warm'] === true ? await createWarm(args, wanted.config, wanted.request, image, progress.show) : undefined;
     const result = {
       image: image.directory,
       id: image.id,
@@ -51,14 +54,18 @@ export async function create(args: BakeArguments): Promise<number> {
       compression: manifest.compression,
       size: manifest.files.reduce((sum, file) => sum + file.size, 0),
       built: image.fresh,
+      ...warm,
     };
     progress.clear();
     if (args['json'] === true) printJson(result);
     else
       printLines(
-        Object.entries({ ...result, sets: result.sets.join(', '), size: size(result.size) }).map(
-          ([name, value]) => `${name}: ${value}`,
-        ),
+        Object.entries({
+          ...result,
+          sets: result.sets.join(', '),
+          size: size(result.size),
+          ...(warm ? { warmSize: size(warm.warmSize), slots: `mounts=${warm.slots.mounts}` } : {}),
+        }).map(([name, value]) => `${name}: ${value}`),
       );
     return 0;
   } finally {
@@ -70,7 +77,13 @@ export async function create(args: BakeArguments): Promise<number> {
 async function imageFor(
   line: string | undefined,
   profile: string | undefined,
-): Promise<{ kernel: KernelSelection; sets: readonly string[]; moduleSignatures: 'kept' | 'removed' | undefined }> {
+): Promise<{
+  kernel: KernelSelection;
+  sets: readonly string[];
+  moduleSignatures: 'kept' | 'removed' | undefined;
+  config: SandboxConfig;
+  request: Arguments;
+}> {
   const request = parseArguments(splitWords(line ?? ''));
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
@@ -79,7 +92,13 @@ async function imageFor(
   const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const sets = moduleSets(config, shares, await inspectImages(config));
-  return { kernel: config.kernel, sets: [...new Set([...sets, ...more])], moduleSignatures: image?.moduleSignatures };
+  return {
+    kernel: config.kernel,
+    sets: [...new Set([...sets, ...more])],
+    moduleSignatures: image?.moduleSignatures,
+    config,
+    request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },
+  };
 }
 
 function pathOf(args: BakeArguments, name: string): string | undefined {

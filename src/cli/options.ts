@@ -118,6 +118,11 @@ export const options = {
     requiresArg: true,
     describe: 'how the machine boots: compatible, default, fast, one of your own, or a path [default]',
   },
+  boot: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'cold, warm (from a baked machine), or auto: warm where one fits [auto]',
+  },
   'boot-timeout': {
     type: 'string',
     requiresArg: true,

@@ -153,7 +153,7 @@ async function show(args: Arguments, config: SandboxConfig, options: LaunchOptio
 function dryRun(prepared: Prepared): Readonly<Record<string, string | boolean>> {
   const { connection } = prepared;
   if (prepared.place === 'container') return { uri: connection.uri };
-  const { image, acceleration } = prepared;
+  const { image, acceleration, warm } = prepared;
   return {
     image: image.directory,
     kernel: image.kernel,
@@ -163,6 +163,8 @@ function dryRun(prepared: Prepared): Readonly<Record<string, string | boolean>> 
     built: image.fresh,
     uri: connection.uri,
     acceleration,
+    boot: warm ? 'warm' : 'cold',
+    ...(warm ? { warmImage: warm.directory } : {}),
   };
 }
 

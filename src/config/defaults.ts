@@ -29,6 +29,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     memory: DEFAULT_MEMORY,
     vcpus: 1,
     acceleration: 'auto',
+    boot: 'auto',
     identity,
     privileged: false,
     mounts: [],

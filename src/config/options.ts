@@ -1,6 +1,6 @@
 /** From option values, still text, to a sandbox. */
 
-import { parseAcceleration } from './acceleration.js';
+import { parseAcceleration, parseBootMode } from './acceleration.js';
 import { defaultConfig } from './defaults.js';
 import { parseDisk } from './disk.js';
 import { parseEnv } from './env.js';
@@ -43,6 +43,7 @@ export interface ConfigOptions {
   readonly memory?: string | undefined;
   readonly vcpus?: string | undefined;
   readonly accel?: string | undefined;
+  readonly boot?: string | undefined;
   readonly cwd?: string | undefined;
   readonly cpuShares?: string | undefined;
   readonly cpuPin?: string | undefined;
@@ -62,7 +63,7 @@ export interface ConfigOptions {
  * @param base a sandbox that the options change: what is not given stays as it is there, what repeats is added to it, and a command, an
  *   identity or a kernel takes the place of that one
  * @throws SandboxError of stage `arguments` from each option's own parser, `privileged-with-switchto`,
- *   `acceleration-unknown`, `user-unknown`, and what {@link validateConfig} throws
+ *   `acceleration-unknown`, `boot-mode-unknown`, `user-unknown`, and what {@link validateConfig} throws
  */
 export async function configFromOptions(
   options: ConfigOptions,
@@ -81,6 +82,7 @@ export async function configFromOptions(
     memory: optional(options.memory, parseMemory) ?? from.memory,
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,
     acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? from.acceleration,
+    boot: optional(options.boot, (text) => parseBootMode(text, '--boot')) ?? from.boot,
     privileged: options.privileged ?? (options.switchto === undefined && from.privileged),
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],

@@ -1,5 +1,5 @@
 /** A sandbox from sandbox.cfg, whether this package or libvirt-sandbox wrote it. */
-import { parseAcceleration } from './acceleration.js';
+import { parseAcceleration, parseBootMode } from './acceleration.js';
 import { defaultConfig } from './defaults.js';
 import { configError, quote } from './failure.js';
 import { KeyFile } from './keyfile.js';
@@ -45,6 +45,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
   const defaults = defaultConfig(identity);
   const name = core.text('name');
   const acceleration = machine.text('acceleration');
+  const boot = machine.text('boot');
   return {
     ...defaults,
     // The file always has a name, so the usual one says that none was chosen: two runs of it must not collide.
@@ -72,6 +73,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
       acceleration === undefined
         ? defaults.acceleration
         : parseAcceleration(acceleration, `acceleration in ${machine.where}`),
+    boot: boot === undefined ? defaults.boot : parseBootMode(boot, `boot in ${machine.where}`),
     image: machine.text('image'),
     profile: machine.text('profile'),
     bootTimeout: machine.whole('boottimeout', 1, 86_400_000) ?? defaults.bootTimeout,

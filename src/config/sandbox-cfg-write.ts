@@ -123,11 +123,15 @@ function putProgram(file: KeyFile, { service, tty, command }: SandboxConfig): vo
   for (const [index, argument] of command.entries()) put(file, 'command', { [`argv.${index}`]: argument });
 }
 
-function putMachine(file: KeyFile, { memory, vcpus, acceleration, image, profile, bootTimeout }: SandboxConfig): void {
+function putMachine(
+  file: KeyFile,
+  { memory, vcpus, acceleration, boot, image, profile, bootTimeout }: SandboxConfig,
+): void {
   put(file, 'machine', {
     memory: unless(DEFAULT_MEMORY, memory),
     vcpus: unless(1, vcpus),
     acceleration: unless('auto', acceleration),
+    boot: unless('auto', boot),
     image,
     profile,
     boottimeout: unless(DEFAULT_BOOT_TIMEOUT, bootTimeout),

@@ -119,6 +119,9 @@ export interface KernelSelection {
 
 export type Acceleration = 'auto' | 'kvm' | 'tcg';
 
+/** From a saved machine (`warm`), from nothing (`cold`), or from the one where there is one that fits, and else from the other (`auto`). */
+export type BootMode = 'auto' | 'cold' | 'warm';
+
 /** What one disk may do: libvirt's `iotune` elements by their names. Bytes or operations a second; `_max` is the peak of a burst. */
 export type DiskLimitName =
   | 'total_bytes_sec'
@@ -191,6 +194,7 @@ export interface SandboxConfig {
   readonly memory: number;
   readonly vcpus: number;
   readonly acceleration: Acceleration;
+  readonly boot: BootMode;
   readonly identity: Identity;
   /** Stay root inside, with every capability. */
   readonly privileged: boolean;

@@ -17,10 +17,10 @@ export interface MachineOptions {
   readonly memory: number;
   readonly vcpus: number;
   readonly acceleration: 'kvm' | 'tcg';
-  /** Absolute path of the kernel image, and so on. */
-  readonly kernel: string;
-  readonly initrd: string;
-  readonly commandLine: string;
+  /** Absolute path of the kernel image, and so on; undefined for a machine that goes on from a saved one. */
+  readonly kernel: string | undefined;
+  readonly initrd: string | undefined;
+  readonly commandLine: string | undefined;
   readonly tuning: MachineTuning;
   /** Handed to QEMU as they are. */
   readonly qemuArguments: readonly string[];

@@ -55,8 +55,8 @@ export class Channel implements Guest {
   #stdinCredit = STDIN_WINDOW_BYTES;
   #stdinWaiting: (() => void) | undefined;
   #failure: Error | undefined;
-  #resolveReady!: (ready: GuestReady) => void;
-  #rejectReady!: (error: Error) => void;
+  #resolveReady: (ready: GuestReady) => void = () => {};
+  #rejectReady: (error: Error) => void = () => {};
   #resolveExit!: (status: number) => void;
   #rejectExit!: (error: Error) => void;
 
@@ -98,6 +98,15 @@ export class Channel implements Guest {
       });
     }
     return { channel, ready };
+  }
+
+  /** Goes on with a guest that greeted another host and was saved while it waited for packets. */
+  static resume(transport: Duplex): Channel {
+    const channel = new Channel(transport);
+    mark('qemu.channel');
+    channel.#watchTransport(() => {});
+    transport.on('data', (bytes: Buffer) => channel.#receive(bytes));
+    return channel;
   }
 
   call<T extends Operation>(operation: T, options: CallOptions = {}): Promise<OperationResult<T>> {
@@ -149,13 +158,17 @@ export class Channel implements Guest {
       if (at + 1 < chunk.length) this.#receive(chunk.subarray(at + 1));
     };
     transport.on('data', awaitSync);
-    transport.once('error', (error) => this.#fail(error));
-    transport.once('close', () => {
-      clearInterval(timer);
-      this.#fail(undefined);
-    });
+    this.#watchTransport(() => clearInterval(timer));
     greet();
     return ready;
+  }
+
+  #watchTransport(onClose: () => void): void {
+    this.#transport.once('error', (error) => this.#fail(error));
+    this.#transport.once('close', () => {
+      onClose();
+      this.#fail(undefined);
+    });
   }
 
   #receive(bytes: Buffer): void {

@@ -11,7 +11,7 @@ import { leaseImage } from './lease.js';
 import { lookUp, requestKey } from './lookup.js';
 import { INITRD_NAME } from './manifest.js';
 import { defaultStoreDirectory, hasFiles } from './store.js';
-import type { BootImage, ImageOptions } from './types.js';
+import type { BootImage, ImageOptions, ImageTimings } from './types.js';
 
 export type { Manifest } from './manifest.js';
 export { defaultStoreDirectory } from './store.js';
@@ -34,7 +34,26 @@ export async function resolveImage(options: ImageOptions): Promise<BootImage> {
   leaseImage(store, answer.manifest.id);
   // Somebody may have removed it before the lease was there.
   if (!hasFiles(join(store, answer.manifest.id), answer.manifest)) answer = await build();
-  const { manifest, reason, fresh, timings } = answer;
+  return bootImage(store, answer, { ...answer.timings, lookup, total: performance.now() - start });
+}
+
+/** The image that serves `options` and is known to, or undefined: nothing is built or searched for. */
+export function findKnownImage(options: ImageOptions): BootImage | undefined {
+  const start = performance.now();
+  const store = options.storeDirectory ?? defaultStoreDirectory();
+  const found = lookUp(store, requestKey(options, options.setsDirectory ?? defaultSetsDirectory()));
+  if (found === undefined) return undefined;
+  leaseImage(store, found.manifest.id);
+  if (!hasFiles(join(store, found.manifest.id), found.manifest)) return undefined;
+  const elapsed = performance.now() - start;
+  return bootImage(store, { ...found, fresh: false }, { lookup: elapsed, total: elapsed });
+}
+
+function bootImage(
+  store: string,
+  { manifest, reason, fresh }: Pick<BootImage, 'manifest' | 'reason' | 'fresh'>,
+  timings: ImageTimings,
+): BootImage {
   const directory = join(store, manifest.id);
   return {
     id: manifest.id,
@@ -45,6 +64,6 @@ export async function resolveImage(options: ImageOptions): Promise<BootImage> {
     manifest,
     reason,
     fresh,
-    timings: { ...timings, lookup, total: performance.now() - start },
+    timings,
   };
 }

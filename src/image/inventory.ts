@@ -56,6 +56,9 @@ async function storedImage(
   };
 }
 
+/** Unit of a file's place on the disk: stat(2). */
+const BLOCK_BYTES = 512;
+
 /** Bytes of all files in a directory and below. */
 export function sizeOf(directory: string): number {
   let entries: ReturnType<typeof readEntries>;
@@ -68,7 +71,9 @@ export function sizeOf(directory: string): number {
   return entries.reduce((sum, entry) => {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) return sum + sizeOf(path);
-    return sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    // A saved machine's memory is mostly holes.
+    return sum + (stat === undefined ? 0 : Math.min(stat.size, stat.blocks * BLOCK_BYTES));
   }, 0);
 }
 

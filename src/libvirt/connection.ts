@@ -57,6 +57,8 @@ export interface Connection {
    * @throws {SandboxError} `capabilities-unknown`
    */
   readonly capabilities?: () => Promise<string>;
+  /** libvirt's version as a number, as the daemon has it; undefined where there is none. */
+  version(): Promise<number | undefined>;
   /** Lets go of everything; no domain may be in use any more. */
   close(): Promise<void>;
 }

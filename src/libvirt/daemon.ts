@@ -83,6 +83,10 @@ class DaemonConnection implements Connection {
     });
   };
 
+  version(): Promise<number | undefined> {
+    return this.#library.libraryVersion(this.#connection);
+  }
+
   async close(): Promise<void> {
     await this.#library.connectClose(this.#connection);
     await this.#releaseEvents();

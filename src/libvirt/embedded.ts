@@ -41,6 +41,7 @@ export function connectEmbedded(options: EmbeddedOptions): Connection {
     kind: 'embedded',
     uri: 'qemu:///embed',
     start: (xml, context) => startEmbedded(program, options, xml, context),
+    version: async () => undefined,
     close: async () => {},
   };
 }

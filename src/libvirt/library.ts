@@ -37,6 +37,8 @@ export interface Library {
   connectClose(connection: Handle): Promise<void>;
   /** Of the library itself: major * 1000000 + minor * 1000 + release. */
   version(): number;
+  /** Of the libvirt at the connection's other end; undefined where it does not say. */
+  libraryVersion(connection: Handle): Promise<number | undefined>;
   lastError(connection: Handle): LibvirtError;
   capabilities(connection: Handle): Promise<string | null>;
   domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null>;
@@ -98,6 +100,7 @@ function load(): Library {
     connectOpen: so.func('virConnectOpen', 'void *', ['str']),
     connectClose: so.func('virConnectClose', 'int', ['void *']),
     getVersion: so.func('virGetVersion', 'int', [koffi.out(koffi.pointer('unsigned long')), 'str', 'void *']),
+    getLibVersion: so.func('virConnectGetLibVersion', 'int', ['void *', 'void *']),
     connGetLastError: so.func('virConnGetLastError', koffi.pointer(virError), ['void *']),
     // The caller has to free the text; it is asked for once a process, if at all.
     capabilities: so.func('virConnectGetCapabilities', 'str', ['void *']),
@@ -154,6 +157,12 @@ function load(): Library {
     version() {
       const version: [number] = [0];
       return functions.getVersion(version, null, null) === 0 ? Number(version[0]) : 0;
+    },
+    async libraryVersion(connection) {
+      // An unsigned long.
+      const version = Buffer.alloc(8);
+      const result = await ask<number>(functions.getLibVersion, connection, version);
+      return result < 0 ? undefined : Number(version.readBigUInt64LE());
     },
     lastError: (connection) => decode(functions.connGetLastError(connection)),
     capabilities: (connection) => ask(functions.capabilities, connection),

@@ -60,7 +60,7 @@ export function containerDomainXml(
 /** Which of the shares is the root. */
 function rootTag(config: SandboxConfig): string {
   const mount = rootMount(config);
-  return mount === undefined ? ROOT_TAG : mountTag(mount);
+  return mount === undefined ? ROOT_TAG : mountTag(config.mounts, mount);
 }
 
 /**

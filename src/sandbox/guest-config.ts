@@ -46,7 +46,7 @@ function rootOf(mount: GuestMount | undefined, container: boolean): GuestRoot {
 }
 
 function guestMount(
-  { identity }: SandboxConfig,
+  { identity, mounts }: SandboxConfig,
   { images, server }: Pick<Prepared, 'images' | 'server'>,
   mount: Mount,
   index: number,
@@ -56,7 +56,7 @@ function guestMount(
     case 'host-bind':
       return {
         type: server.kind === 'lxc' ? 'staged' : transportOf(mount, server),
-        tag: mountTag(index),
+        tag: mountTag(mounts, index),
         target,
         readOnly: mount.readOnly,
       };

@@ -4,6 +4,7 @@ import type { OperationReport } from '../../init/common/drive.js';
 import type { Element } from '../domain/xml.js';
 import type { GuestReady } from '../guest/codec.js';
 import type { BootImage } from '../image/index.js';
+import type { WarmImage } from '../image/warm.js';
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import type { Terminal } from './guest-config.js';
@@ -80,6 +81,8 @@ export interface PreparedMachine {
   /** What the images hold that are to be mounted. */
   readonly images: Images;
   readonly server: ShareServer;
+  /** The saved machine that it goes on from; undefined: it boots. */
+  readonly warm: WarmImage | undefined;
 }
 
 /** It runs the host's kernel, so there is nothing to find and nothing to build. */

@@ -14,6 +14,7 @@ import type { Connection, Domain } from '../libvirt/connection.js';
 import { inspectsGuest, mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import { givenUpError } from './breakpoint.js';
+import { GuestClock } from './clock.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
 import { copyTimeoutError, goneError, spawnError, stepError, timeoutError } from './failure.js';
@@ -25,6 +26,8 @@ import { domainXml } from './machine-options.js';
 import { makeFreshDirectories } from './shares.js';
 import { machineShell, makeShellPlaces } from './shell.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
+import { readyOf } from './warm-ready.js';
+import { isRestoreError, isTuned, loadMachine, reasonToBoot, runMachine } from './warm-restore.js';
 
 /** How long a domain whose start was given up may take to come to be, in milliseconds. */
 const LATE_MS = 10_000;
@@ -46,7 +49,28 @@ export interface Launched {
  * @throws {SandboxError} whatever failed; everything is cleaned up then, the connection included
  */
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
+  try {
+    return await launchWarmOrCold(config, prepared, options);
+  } catch (error) {
+    await prepared.connection.close();
+    throw error;
+  }
+}
+
+async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
+  if (prepared.place === 'container' || prepared.warm === undefined) return launchOnce(config, prepared, options);
+  try {
+    return await launchOnce(config, prepared, options);
+  } catch (error) {
+    if (!isRestoreError(error) || config.boot === 'warm') throw error;
+    options.onChoice?.(`boot: cold, because ${error.message}`);
+    return launchOnce(config, { ...prepared, warm: undefined }, options);
+  }
+}
+
+async function launchOnce(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   const { connection, name } = prepared;
+  const warm = prepared.place === 'machine' ? prepared.warm : undefined;
   mark('launch.start', { name });
   const base = guestConfig(config, prepared, options.terminal);
   const console = new Console(options.onConsole);
@@ -54,6 +78,8 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   let domain: Domain | undefined;
   let starting: Promise<Domain> | undefined;
   let lines: Lines | undefined;
+  /** A saved machine is loaded, and may be running. */
+  let resumed = false;
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
     // Before there is anything that somebody would have to remove.
@@ -62,7 +88,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
     state = claimState(name);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options, () => limit.renew());
-    lines = await openLines(connection.kind, state, console);
+    lines = await openLines(connection.kind, state, console, warm?.record.owner);
     const shell = machineShell(config, options, connection.kind, state.path);
     if (shell) makeShellPlaces(state.path);
     const guest = { ...base, shell: shell?.guest, trace: options.trace };
@@ -75,47 +101,60 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
       name,
       ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
     });
-    domain = await limit.bound(starting, () =>
-      timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
-    );
-    mark('domain.created');
-    const stopped = domain.stopped.then(({ error }): never => {
-      throw error ?? goneError(console, false);
+    const created = starting.then((started) => {
+      mark('domain.created');
+      domain = started;
+      return started;
     });
-    stopped.catch(() => {});
-    const bounded = <T>(promise: Promise<T>, reached: string): Promise<T> =>
-      limit.bound(Promise.race([promise, stopped]), () => timeoutError(console, config.bootTimeout, reached));
-
-    const transport = await bounded(lines.channel(domain), lines.awaited);
-    const opening = Channel.open(transport);
-    const { channel, ready } = await bounded(opening, lines.unanswered).catch((error: unknown) => {
-      transport.destroy();
-      throw error;
+    const failed = created.then(async ({ stopped }): Promise<never> => {
+      throw (await stopped).error ?? goneError(console, false);
     });
-    mark('ready', { ...ready });
-    options.onReady?.(ready);
     const gone = new AbortController();
-    void domain.stopped.then(() => gone.abort());
+    failed.catch(() => gone.abort());
     const stop = { name, stateDirectory: state.path, ended: gone.signal };
-    await bounded(
+    const bounded = <T>(promise: Promise<T>, reached: string): Promise<T> =>
+      limit.bound(Promise.race([promise, failed]), () => timeoutError(console, config.bootTimeout, reached));
+
+    const begin = (channel: Channel): Promise<void> =>
       prepared.place === 'machine' && prepared.image.manifest.commonInit === 'guest'
         ? import('./guest-init.js').then(({ startInGuest }) => startInGuest(channel, config, guest, console, options))
-        : start(channel, config, guest, console, options, limit, stop),
-      'the init answering, its steps not done',
-    );
-    return { name, channel, domain, connection, console };
-  } catch (error) {
-    const reason = await refine(error, console, domain);
-    try {
-      // It may still be coming to be, and must not stay; the connection is in use until then.
-      if (!domain && starting && (await settlesWithin(starting, LATE_MS))) {
-        domain = await starting.catch(() => undefined);
-      }
-      if (domain) await domain.end(true);
-      else if (state) releaseState(state);
-    } finally {
-      await connection.close();
+        : start(channel, config, guest, console, options, limit, stop);
+    let channel: Channel;
+    if (warm) {
+      const loading = loadMachine(lines.monitor, warm);
+      loading.catch(() => {});
+      channel = Channel.resume(await bounded(lines.channel(starting), lines.awaited));
+      const monitor = await bounded(loading, 'the saved machine being loaded');
+      resumed = true;
+      options.onReady?.(readyOf(warm));
+      const begun = begin(channel);
+      if (!isTuned(config)) runMachine(monitor);
+      await bounded(begun, 'the saved machine going on, its steps not done');
+    } else {
+      await limit.bound(created, () =>
+        timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
+      );
+      const transport = await bounded(lines.channel(starting), lines.awaited);
+      const opening = Channel.open(transport);
+      const opened = await bounded(opening, lines.unanswered).catch((error: unknown) => {
+        transport.destroy();
+        throw error;
+      });
+      channel = opened.channel;
+      mark('ready', { ...opened.ready });
+      options.onReady?.(opened.ready);
+      await bounded(begin(channel), 'the init answering, its steps not done');
     }
+    // With a saved machine the application may be done before libvirt is.
+    return { name, channel, domain: await bounded(created, 'libvirt starting the domain'), connection, console };
+  } catch (error) {
+    const reason = warm && !resumed ? reasonToBoot(warm, error) : await refine(error, console, domain);
+    // It may still be coming to be, and must not stay; the connection is in use until then.
+    if (!domain && starting && (await settlesWithin(starting, LATE_MS))) {
+      domain = await starting.catch(() => undefined);
+    }
+    if (domain) await domain.end(true);
+    else if (state) releaseState(state);
     throw reason;
   } finally {
     limit.clear();
@@ -136,10 +175,12 @@ async function start(
   const network = guest.network === undefined ? undefined : await import('./network-phase.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   const devices = await findDevices(channel, guest);
-  let plan = planNow(guest, devices);
+  const clock = new GuestClock(channel);
+  let plan = planNow(guest, devices, clock);
   const drive = (steps: readonly Step[]) =>
     drivePlan(channel, steps, (report) => {
       mark('operation', { ...report });
+      if (report.operation.op === 'setClock') clock.answered();
       options.onOperation?.(report);
     }).catch((error: unknown) => {
       throw error instanceof StepError ? stepError(error, console, guest) : error;
@@ -155,10 +196,16 @@ async function start(
     if (stop.ended.aborted) throw goneError(console, false);
     if (!goOn) throw givenUpError(breakpoint.step);
     // Its clock has gone on meanwhile.
-    plan = planNow(guest, devices).slice(before);
+    plan = planNow(guest, devices, clock).slice(before);
   }
   mark('plan.sent');
   const driving = drive(plan);
+  // The application is not sent for before the clock is known to be right; the guest has the rest of the plan to do meanwhile.
+  await Promise.race([clock.set, driving.catch(() => {})]);
+  if (!clock.isRight) {
+    await driving;
+    await clock.correct();
+  }
   if (inspectsGuest()) {
     await driving.catch(() => {});
     const { inspectGuest } = await import('./inspect-guest.js');
@@ -196,13 +243,8 @@ async function start(
 }
 
 /** The plan with the time of now. */
-function planNow(guest: GuestConfig, devices: Devices): Step[] {
-  const now = BigInt(Date.now());
-  return planSandbox(guest, {
-    now: { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 },
-    entropy: randomBytes(64),
-    devices,
-  });
+function planNow(guest: GuestConfig, devices: Devices, clock: GuestClock): Step[] {
+  return planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
 }
 
 /** The channel only knows that it broke; the console knows more, and so does libvirt where QEMU never ran the machine. */

@@ -19,19 +19,37 @@ export interface Lines {
   /** The same while nobody answers on it. */
   readonly unanswered: string;
   /** The guest's end of the channel, when it is there; the console is read from then on, or earlier. */
-  channel(domain: Domain): Promise<Duplex>;
+  channel(domain: Promise<Domain>): Promise<Duplex>;
+  /** QEMU's monitor, when it is there; undefined where nobody wants it. */
+  readonly monitor: Promise<Socket> | undefined;
   /** Lets go of what nobody has connected to. */
   close(): void;
 }
 
-export async function openLines(kind: ConnectionKind, state: StateDirectory, console: Console): Promise<Lines> {
-  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console);
+/** @param monitorOwner the user of the QEMU whose monitor is wanted; libvirt does not know of it */
+export async function openLines(
+  kind: ConnectionKind,
+  state: StateDirectory,
+  console: Console,
+  monitorOwner: number | undefined,
+): Promise<Lines> {
+  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console, monitorOwner);
 }
 
-async function socketLines(state: StateDirectory, console: Console): Promise<Lines> {
-  const channel = await Listener.open(state.channelSocket);
+async function socketLines(state: StateDirectory, console: Console, monitorOwner: number | undefined): Promise<Lines> {
+  const open: Listener[] = [];
+  const listen = async (path: string, owner?: number) => {
+    const listener = await Listener.open(path, owner);
+    open.push(listener);
+    return listener;
+  };
+  const close = () => {
+    for (const listener of open) listener.close();
+  };
   try {
-    const log = await Listener.open(state.consoleSocket);
+    const channel = await listen(state.channelSocket);
+    const log = await listen(state.consoleSocket);
+    const monitor = monitorOwner === undefined ? undefined : await listen(state.monitorSocket, monitorOwner);
     void log.connection.then((socket) => {
       mark('qemu.console');
       console.attach(socket);
@@ -39,14 +57,12 @@ async function socketLines(state: StateDirectory, console: Console): Promise<Lin
     return {
       awaited: 'QEMU being started',
       unanswered: 'the machine running, its kernel or init not answering',
+      monitor: monitor?.connection,
       channel: () => channel.connection,
-      close: () => {
-        channel.close();
-        log.close();
-      },
+      close,
     };
   } catch (error) {
-    channel.close();
+    close();
     throw error;
   }
 }
@@ -56,8 +72,9 @@ function terminalLines(state: StateDirectory, console: Console): Lines {
   return {
     awaited: 'the container being started',
     unanswered: 'the container running, its init not answering',
+    monitor: undefined,
     async channel(domain) {
-      const paths = await domain.consolePaths();
+      const paths = await (await domain).consolePaths();
       console.attach(openTerminal(paths[LOG_CONSOLE]));
       const shell = paths[SHELL_CONSOLE];
       // Where whoever attaches looks for it.

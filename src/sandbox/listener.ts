@@ -1,29 +1,32 @@
 /** A Unix socket on which exactly one connection is awaited: QEMU's end of a character device. */
-import { chmodSync } from 'node:fs';
+import { chmodSync, chownSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../errors.js';
 
 export class Listener {
   readonly #server: Server;
   readonly #connection: Promise<Socket>;
+  #owner: number | undefined;
 
-  private constructor(server: Server, connection: Promise<Socket>) {
+  private constructor(server: Server, path: string) {
     this.#server = server;
-    this.#connection = connection;
-  }
-
-  /**
-   * @throws {SandboxError} `state-not-writable`
-   */
-  static async open(path: string): Promise<Listener> {
-    const server = createServer({ allowHalfOpen: false });
-    const connection = new Promise<Socket>((resolve) => {
+    this.#connection = new Promise<Socket>((resolve) => {
       server.once('connection', (socket) => {
-        // Nobody else is to be listened to.
-        server.close();
+        // Nobody else is to be listened to, and the socket is removed.
+        this.#owner = statSync(path).uid;
+        this.close();
         resolve(socket);
       });
     });
+  }
+
+  /**
+   * @param owner who may connect, where libvirt does not see to that
+   * @throws {SandboxError} `state-not-writable`
+   */
+  static async open(path: string, owner?: number): Promise<Listener> {
+    const server = createServer({ allowHalfOpen: false });
+    const listener = new Listener(server, path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
         reject(
@@ -39,15 +42,21 @@ export class Listener {
       server.listen(path, () => {
         // Whatever the umask is, only its owner may connect: libvirt makes that the user of QEMU.
         chmodSync(path, 0o600);
+        if (owner !== undefined && process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
         resolve();
       });
     });
-    return new Listener(server, connection);
+    return listener;
   }
 
   /** The connection, when it has come. */
   get connection(): Promise<Socket> {
     return this.#connection;
+  }
+
+  /** Whose the socket was when the connection came: libvirt makes it that of QEMU's user. */
+  get owner(): number | undefined {
+    return this.#owner;
   }
 
   close(): void {

@@ -4,9 +4,11 @@ import type { SandboxConfig } from '../config/types.js';
 import { kernelCommandLine } from '../domain/cmdline.js';
 import { diskElements } from '../domain/disks.js';
 import { machineInterfaces } from '../domain/interfaces.js';
-import { machineXml } from '../domain/machine.js';
+import { type MachineOptions, machineXml } from '../domain/machine.js';
 import { uuidForLabels } from '../domain/security.js';
 import { cputune } from '../domain/tuning.js';
+import { restoredMachineArguments } from '../domain/warm.js';
+import { WARM_MEMORY, type WarmImage } from '../image/warm.js';
 import { containerDomainXml } from './container-options.js';
 import { interfacesOf } from './guest-network.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
@@ -14,13 +16,14 @@ import { sharesOf } from './shares.js';
 import { machineShell } from './shell.js';
 import { stateBase } from './state.js';
 import { disksOf } from './storage.js';
+import { emptyDirectoryOf, inSlots } from './warm-machine.js';
 
 /** The domain as libvirt is given it. */
 export function domainXml(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): string {
   if (prepared.place === 'container') return containerDomainXml(config, prepared, options);
   const base = join(stateBase(), prepared.name);
   const shell = machineShell(config, options, prepared.connection.kind, base);
-  return machineXml({
+  const machine: MachineOptions = {
     name: prepared.name,
     uuid: config.uuid ?? uuidForLabels(prepared.securityLabels),
     memory: config.memory,
@@ -39,5 +42,20 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket: join(base, 'channel'),
     consoleSocket: join(base, 'console'),
-  });
+  };
+  return machineXml(prepared.warm ? restored(machine, prepared.warm, join(base, 'monitor')) : machine);
+}
+
+/** The same machine, going on from where a saved one was. */
+function restored(machine: MachineOptions, warm: WarmImage, monitorSocket: string): MachineOptions {
+  const memory = { path: join(warm.directory, WARM_MEMORY), size: machine.memory };
+  return {
+    ...machine,
+    // They are in its memory already.
+    kernel: undefined,
+    initrd: undefined,
+    commandLine: undefined,
+    shares: inSlots(machine.shares, warm.record.slots, emptyDirectoryOf(warm)),
+    qemuArguments: [...machine.qemuArguments, ...restoredMachineArguments(memory, monitorSocket)],
+  };
 }

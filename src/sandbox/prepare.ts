@@ -21,6 +21,7 @@ import { moduleSets } from './module-sets.js';
 import { callerLabel, securityModel } from './security-model.js';
 import { shareServer, sharesOf } from './shares.js';
 import { inspectImages } from './storage.js';
+import { takeOffer, warmOffer } from './warm-find.js';
 
 /** Finds or builds the image, and connects. */
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
@@ -58,12 +59,13 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       tellIgnored(config, options);
       return { place: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
     }
-    const sets = moduleSets(config, sharesOf(config, server, ''), images);
-    const image = await unlessAborted(
-      findImage(config, sets, profile, options, withoutRoot),
-      options.signal,
-      abortError,
-    );
+    const shares = sharesOf(config, server, '');
+    const warmRequest = { config, shares, profile, image: options.image ?? config.image, options };
+    const offer = config.boot === 'cold' ? undefined : await warmOffer(warmRequest);
+    const sets = moduleSets(config, shares, images);
+    const image =
+      offer?.image ??
+      (await unlessAborted(findImage(config, sets, profile, options, withoutRoot), options.signal, abortError));
     mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
     options.onChoice?.(`kernel: ${image.reason}`);
     const probing = chooseAcceleration({
@@ -74,6 +76,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     });
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
+    const warm = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
     return {
       place: 'machine',
       name,
@@ -83,6 +86,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       profile,
       images,
       server,
+      warm,
       securityLabels: labelsFor(acceleration === 'kvm' ? 'kvm' : 'qemu'),
     };
   } catch (error) {
@@ -93,7 +97,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
 
 /** A script that names a kernel for its machines is to run with containers too; somebody who wonders is told. */
 function tellIgnored(
-  { kernel, acceleration, vcpus }: SandboxConfig,
+  { kernel, acceleration, vcpus, boot }: SandboxConfig,
   { image, profile, onChoice }: LaunchOptions,
 ): void {
   const ignored = [
@@ -104,6 +108,7 @@ function tellIgnored(
     ...(kernel.modulesPath === undefined ? [] : ['--kmodpath']),
     ...(acceleration === 'auto' ? [] : ['--accel']),
     ...(vcpus === 1 ? [] : ['--vcpus']),
+    ...(boot === 'auto' ? [] : ['--boot']),
   ];
   if (ignored.length === 0) return;
   onChoice?.(

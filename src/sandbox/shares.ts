@@ -15,13 +15,25 @@ export function sharesOf(config: SandboxConfig, server: ShareServer, stateDirect
   const binds = config.mounts.flatMap((mount, index): Share[] => {
     if (mount.type !== 'host-bind') return [];
     const directory = mountSource(mount, index, stateDirectory);
-    return [{ tag: mountTag(index), directory, readOnly: mount.readOnly, transport: transportOf(mount, server) }];
+    return [
+      {
+        tag: mountTag(config.mounts, index),
+        directory,
+        readOnly: mount.readOnly,
+        transport: transportOf(mount, server),
+      },
+    ];
   });
   return rootMount(config) === undefined ? [root, ...binds] : binds;
 }
 
-export function mountTag(index: number): string {
-  return `sandbox:mount${index}`;
+/** By the number among the shares, so that the machine's devices depend on how many there are and on nothing else. */
+export function mountTag(mounts: SandboxConfig['mounts'], index: number): string {
+  return shareTag(mounts.slice(0, index).filter(({ type }) => type === 'host-bind').length);
+}
+
+export function shareTag(number: number): string {
+  return `sandbox:mount${number}`;
 }
 
 /** The mount that replaces the root. */

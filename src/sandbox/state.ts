@@ -15,6 +15,8 @@ export interface StateDirectory {
   readonly path: string;
   readonly channelSocket: string;
   readonly consoleSocket: string;
+  /** Of QEMU's own monitor, where the launcher steers QEMU itself. */
+  readonly monitorSocket: string;
 }
 
 /** Where root's are. */
@@ -34,7 +36,12 @@ export function stateBase(): string {
 export function claimState(name: string): StateDirectory {
   const base = stateBase();
   const path = join(base, name);
-  const state = { path, channelSocket: join(path, 'channel'), consoleSocket: join(path, 'console') };
+  const state = {
+    path,
+    channelSocket: join(path, 'channel'),
+    consoleSocket: join(path, 'console'),
+    monitorSocket: join(path, 'monitor'),
+  };
   checkSocketPath(state.channelSocket, path);
   try {
     mkdirSync(base, { recursive: true });

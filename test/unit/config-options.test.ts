@@ -18,6 +18,7 @@ test('only a command gives every default', async (t) => {
   assert.equal(config.memory, 512 * MIB);
   assert.equal(config.vcpus, 1);
   assert.equal(config.acceleration, 'auto');
+  assert.equal(config.boot, 'auto');
   assert.equal(config.bootTimeout, 60_000);
   assert.deepEqual(config.security, { mode: 'dynamic', label: undefined });
   assert.equal(config.identity.uid, process.getuid?.());
@@ -113,6 +114,7 @@ const BAD_ARGUMENTS: [ConfigOptions, string, string][] = [
   [{ vcpus: '0' }, 'number-invalid', '--vcpus'],
   [{ vcpus: '256' }, 'number-invalid', '"256"'],
   [{ accel: 'fast' }, 'acceleration-unknown', '"fast"'],
+  [{ boot: 'hot' }, 'boot-mode-unknown', '"hot"'],
   [{ bootTimeout: '0' }, 'duration-invalid', '--boot-timeout'],
   [{ cpuShares: '1' }, 'number-invalid', '--cpu-shares'],
   [{ cpuPin: 'x' }, 'cpu-pin-invalid', '"x"'],

@@ -141,6 +141,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     memory: (32 + random.below(4096)) * MIB,
     vcpus: 1 + random.below(255),
     acceleration: random.pick(['auto', 'kvm', 'tcg']),
+    boot: random.pick(['auto', 'cold', 'warm']),
     bootTimeout: 1 + random.below(86_400_000),
     tuning: tuning(random, tags, networks.length),
   };

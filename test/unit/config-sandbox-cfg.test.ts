@@ -239,6 +239,7 @@ test('what libvirt-sandbox does not know has keys of its own', async (t) => {
     memory: '1G',
     vcpus: '3',
     accel: 'tcg',
+    boot: 'cold',
     cwd: '/srv',
     bootTimeout: '5',
     cpuShares: '100',
@@ -256,7 +257,7 @@ test('what libvirt-sandbox does not know has keys of its own', async (t) => {
     '\nsource=/x.img\nreadonly=true\n\n[disk.0]\n',
     '\n[network.0]\ndhcp=true\naddresses=0\nroutes=0\nfilter=clean\n\n[network.0.filter]\nIP=10.0.0.9\nMAC=\n',
     '\n[security]\ndynamic=false\ninherit=true\n',
-    '\n[machine]\nmemory=1073741824\nvcpus=3\nacceleration=tcg\nboottimeout=5000\n',
+    '\n[machine]\nmemory=1073741824\nvcpus=3\nacceleration=tcg\nboot=cold\nboottimeout=5000\n',
     '\n[tuning]\ncpushares=100\ncpupin=0-1,7\n\n[tuning.disk.0]\ntag=d\nread_bytes_sec=3\nwrite_iops_sec=4\n',
     '\n[tuning.network.0]\nindex=0\ninbound.average=1\noutbound.average=2\noutbound.peak=3\noutbound.burst=4\n',
   ]) {
@@ -345,6 +346,7 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['too little memory', `${MINIMAL}\n[machine]\nmemory=1\n`, 'config-value-invalid', '[machine]', 'memory'],
   ['too many CPUs', `${MINIMAL}\n[machine]\nvcpus=256\n`, 'config-value-invalid', '[machine]', 'vcpus'],
   ['no acceleration', `${MINIMAL}\n[machine]\nacceleration=x\n`, 'acceleration-unknown', '[machine]', '"x"'],
+  ['no boot mode', `${MINIMAL}\n[machine]\nboot=x\n`, 'boot-mode-unknown', '[machine]', '"x"'],
   ['a mount left out', COMPLETE.replace('[mount.3]', '[mount.9]'), 'config-number-gap', 'mount.9', 'mount.3'],
   [
     'an include left out',

@@ -1,0 +1,85 @@
+/** Putting a warm image where it is found: whole or not at all. */
+import { chmod, mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSystemError } from '../errors.js';
+import { identityOf } from '../kernel/inputs.js';
+import { digestSparse } from './digest.js';
+import { sha256 } from './manifest.js';
+import { storeError, syncDirectory } from './store.js';
+import {
+  readWarmImage,
+  WARM_DIRECTORY,
+  WARM_MEMORY,
+  WARM_RECORD,
+  WARM_STATE,
+  type WarmFile,
+  type WarmImage,
+  type WarmRecord,
+  warmRecordText,
+} from './warm.js';
+import { sweepWorkspaces, withWorkspace } from './workspace.js';
+
+/** What is known of a saved machine when its files are written. */
+export type WarmFacts = Omit<WarmRecord, 'format' | 'files'>;
+
+/**
+ * Saves a machine into the warm directory of an image.
+ * @param save writes the files `memory` and `state` of the directory that it is given
+ * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`
+ */
+export async function publishWarm(
+  imageDirectory: string,
+  save: (directory: string) => Promise<WarmFacts>,
+): Promise<WarmImage> {
+  const above = join(imageDirectory, WARM_DIRECTORY);
+  try {
+    await mkdir(above, { mode: 0o755 }).catch(ignoreExisting);
+    await sweepWorkspaces(above);
+    return await withWorkspace(above, async (workspace) => {
+      // Others may pass, as the user of QEMU must, and not look around.
+      await chmod(workspace, 0o711);
+      const facts = await save(workspace);
+      const files = [await sealFile(workspace, WARM_MEMORY), await sealFile(workspace, WARM_STATE)];
+      const record = { ...facts, files };
+      await writeFile(join(workspace, WARM_RECORD), warmRecordText(record), { mode: 0o600, flush: true });
+      const target = join(above, nameOf(facts));
+      await replaceDirectory(workspace, target, above);
+      const made = readWarmImage(target);
+      if (made === undefined) throw new Error(`${target} cannot be read again`);
+      return made;
+    });
+  } catch (error) {
+    throw storeError(error, imageDirectory);
+  }
+}
+
+function ignoreExisting(error: unknown): void {
+  if (!isSystemError(error, 'EEXIST')) throw error;
+}
+
+/** One warm image for each machine that can be asked for. */
+function nameOf({ machine, memory, vcpus, acceleration, slots }: WarmFacts): string {
+  return sha256(JSON.stringify([machine, memory, vcpus, acceleration, slots])).slice(0, 16);
+}
+
+/** Waits until the file is on the disk, and notes what it is. Nobody writes to it any more. */
+async function sealFile(directory: string, name: string): Promise<WarmFile> {
+  const path = join(directory, name);
+  const file = await open(path, 'r');
+  try {
+    await file.chmod(0o400);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { name, identity: identityOf(path), digest: await digestSparse(path) };
+}
+
+async function replaceDirectory(workspace: string, target: string, above: string): Promise<void> {
+  await syncDirectory(workspace);
+  await withWorkspace(above, async (aside) => {
+    await rename(target, join(aside, 'old')).catch(() => {});
+    await rename(workspace, target);
+  });
+  await syncDirectory(above);
+}

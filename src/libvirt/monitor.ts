@@ -1,0 +1,102 @@
+/**
+ * QEMU's monitor, on a socket of the launcher's own beside that of libvirt: for what libvirt has no call for and its embedded driver no way.
+ *
+ * https://www.qemu.org/docs/master/interop/qmp-spec.html
+ */
+import type { Socket } from 'node:net';
+import { isRecord } from '../records.js';
+
+type Arguments = Readonly<Record<string, unknown>>;
+
+/** What QEMU says of itself. */
+export interface MonitorEvent {
+  readonly name: string;
+  readonly data: Arguments;
+}
+
+/** QEMU refused a command, or is gone. */
+export class MonitorError extends Error {}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Monitor {
+  readonly #socket: Socket;
+  readonly #pending: Pending[] = [];
+  readonly #listeners = new Set<(event: MonitorEvent) => void>();
+  readonly #gone: Promise<never>;
+  #text = '';
+  #failure: MonitorError | undefined;
+
+  /** Commands may follow at once: QEMU takes them in order, and its greeting says nothing that is wanted here. */
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#gone = new Promise((_resolve, reject) => {
+      const fail = (reason: string) => {
+        this.#failure ??= new MonitorError(reason);
+        for (const { reject: refuse } of this.#pending.splice(0)) refuse(this.#failure);
+        reject(this.#failure);
+      };
+      socket.on('error', (error) => fail(`QEMU's monitor broke: ${error.message}`));
+      socket.on('close', () => fail('QEMU has ended'));
+    });
+    this.#gone.catch(() => {});
+    socket.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
+    this.execute('qmp_capabilities').catch(() => {});
+  }
+
+  /** @throws {MonitorError} */
+  execute(command: string, parameters: Arguments = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) {
+        reject(this.#failure);
+        return;
+      }
+      this.#pending.push({ resolve, reject });
+      this.#socket.write(`${JSON.stringify({ execute: command, arguments: parameters })}\n`);
+    });
+  }
+
+  /**
+   * Waits for an event from now on.
+   * @throws {MonitorError} when QEMU ends first
+   */
+  async next(wanted: (event: MonitorEvent) => boolean): Promise<MonitorEvent> {
+    let listener: (event: MonitorEvent) => void = () => {};
+    const found = new Promise<MonitorEvent>((resolve) => {
+      listener = (event) => {
+        if (wanted(event)) resolve(event);
+      };
+      this.#listeners.add(listener);
+    });
+    try {
+      return await Promise.race([found, this.#gone]);
+    } finally {
+      this.#listeners.delete(listener);
+    }
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(text: string): void {
+    const lines = (this.#text + text).split('\n');
+    this.#text = lines.pop() ?? '';
+    for (const line of lines) if (line.trim() !== '') this.#line(JSON.parse(line));
+  }
+
+  #line(message: unknown): void {
+    if (!isRecord(message)) return;
+    const { event, data, error } = message;
+    if (typeof event === 'string') {
+      for (const listener of [...this.#listeners]) listener({ name: event, data: isRecord(data) ? data : {} });
+    } else if ('return' in message) {
+      this.#pending.shift()?.resolve(message['return']);
+    } else if (isRecord(error)) {
+      this.#pending.shift()?.reject(new MonitorError(String(error['desc'])));
+    }
+  }
+}

@@ -1,0 +1,198 @@
+/** Baking: a machine is booted until its init waits to be told what to do, and saved there. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SandboxConfig } from '../config/types.js';
+import { machineXml } from '../domain/machine.js';
+import { savedMachineArguments } from '../domain/warm.js';
+import { messageOf, SandboxError } from '../errors.js';
+import { Channel } from '../guest/channel.js';
+import type { GuestReady } from '../guest/codec.js';
+import { type Slots, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
+import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
+import type { Domain } from '../libvirt/connection.js';
+import { Monitor } from '../libvirt/monitor.js';
+import { findInPath } from '../programs.js';
+import { Console } from './console.js';
+import { Deadline } from './deadline.js';
+import { goneError, timeoutError } from './failure.js';
+import type { LaunchOptions, PreparedMachine } from './launch-options.js';
+import { Listener } from './listener.js';
+import { prepare } from './prepare.js';
+import { claimState, releaseState } from './state.js';
+import { warmHost } from './warm-host.js';
+import { EMPTY_DIRECTORY, machineSignature, type WarmShape, warmMachine } from './warm-machine.js';
+import { readyRecord } from './warm-ready.js';
+import { migrationEnd, setCapabilities } from './warm-restore.js';
+
+/**
+ * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
+ * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`
+ */
+export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<WarmImage> {
+  const prepared = await prepare({ ...config, name: undefined, boot: 'cold' }, options);
+  try {
+    if (prepared.place === 'container') throw containerError(prepared.connection.uri);
+    const { acceleration, profile } = prepared;
+    const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
+    const baker = new Baker(prepared, shape, config.bootTimeout, options);
+    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory));
+  } finally {
+    await prepared.connection.close();
+  }
+}
+
+/** A machine that is there for being saved. */
+interface Machine {
+  readonly channel: Listener;
+  readonly monitor: Listener;
+}
+
+class Baker {
+  readonly #prepared: PreparedMachine;
+  readonly #shape: WarmShape;
+  readonly #bootTimeout: number;
+  readonly #options: LaunchOptions;
+  readonly #console: Console;
+
+  constructor(prepared: PreparedMachine, shape: WarmShape, bootTimeout: number, options: LaunchOptions) {
+    this.#prepared = prepared;
+    this.#shape = shape;
+    this.#bootTimeout = bootTimeout;
+    this.#options = options;
+    this.#console = new Console(options.onConsole);
+  }
+
+  /** Writes the machine's memory and state into `directory`. */
+  async save(directory: string): Promise<WarmFacts> {
+    const { image, connection, acceleration } = this.#prepared;
+    const { memory, vcpus, slots } = this.#shape;
+    const empty = join(directory, EMPTY_DIRECTORY);
+    mkdirSync(empty);
+    chmodSync(empty, 0o555);
+    const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);
+    for (const name of [WARM_MEMORY, WARM_STATE]) {
+      const path = join(directory, name);
+      writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+      if (process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
+    }
+    await truncate(join(directory, WARM_MEMORY), memory);
+    this.#options.onProgress?.('Booting the machine that is to be saved');
+    const ready = await this.#run(owner, empty, directory, (machine) => this.#bootAndSave(machine, directory));
+    await dropZeros(join(directory, WARM_MEMORY));
+    return {
+      image: image.id,
+      sets: image.manifest.sets,
+      memory,
+      vcpus,
+      acceleration,
+      slots,
+      machine: machineSignature(this.#shape),
+      host: await warmHost(connection),
+      owner,
+      ready: readyRecord(ready),
+    };
+  }
+
+  /** Which user libvirt has QEMU run as: it makes the sockets that QEMU connects to that user's. */
+  async #findOwner(empty: string): Promise<number> {
+    return this.#run(undefined, empty, undefined, async ({ channel }) => {
+      await channel.connection;
+      return channel.owner ?? 0;
+    });
+  }
+
+  async #bootAndSave(machine: Machine, directory: string): Promise<GuestReady> {
+    const { channel, ready } = await Channel.open(await machine.channel.connection);
+    // What every sandbox does and what says nothing of it is done once.
+    await channel.call({ op: 'linkUp', link: 'lo' });
+    this.#options.onProgress?.('Saving the machine');
+    const monitor = new Monitor(await machine.monitor.connection);
+    try {
+      const ended = migrationEnd(monitor);
+      ended.catch(() => {});
+      await setCapabilities(monitor);
+      await monitor.execute('migrate', { uri: `file:${join(directory, WARM_STATE)}` });
+      await ended;
+    } catch (error) {
+      throw new SandboxError({
+        stage: 'image',
+        code: 'warm-save-failed',
+        message: `QEMU cannot save the machine: ${messageOf(error)}`,
+        remedy: 'see that its version is 8.2 or later, and that the store has room',
+        cause: error,
+      });
+    }
+    return ready;
+  }
+
+  /**
+   * Starts the machine, and ends it when `use` is done.
+   * @param directory where the memory is; undefined: the machine is not to be saved
+   */
+  async #run<T>(
+    owner: number | undefined,
+    empty: string,
+    directory: string | undefined,
+    use: (machine: Machine) => Promise<T>,
+  ): Promise<T> {
+    const { connection, image } = this.#prepared;
+    const name = `bake-${randomBytes(4).toString('hex')}`;
+    const state = claimState(name);
+    const listeners: Listener[] = [];
+    const limit = new Deadline(this.#bootTimeout, this.#options.signal);
+    let domain: Domain | undefined;
+    try {
+      const listen = async (path: string) => {
+        const listener = await Listener.open(path, owner);
+        listeners.push(listener);
+        return listener;
+      };
+      const channel = await listen(state.channelSocket);
+      const monitor = await listen(state.monitorSocket);
+      const console = await listen(state.consoleSocket);
+      void console.connection.then((socket) => this.#console.attach(socket));
+      const base = warmMachine(this.#shape, empty, { ...state, name, uuid: undefined });
+      const memory = directory && { path: join(directory, WARM_MEMORY), size: this.#shape.memory };
+      const xml = machineXml({
+        ...base,
+        kernel: image.kernel,
+        initrd: image.initrd,
+        qemuArguments: [...base.qemuArguments, ...(memory ? savedMachineArguments(memory, state.monitorSocket) : [])],
+      });
+      const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
+      const starting = connection.start(xml, { stateDirectory: state.path, name });
+      domain = await limit.bound(starting, reached('libvirt being asked to start the domain'));
+      const stopped = domain.stopped.then(({ error }): never => {
+        throw error ?? goneError(this.#console, false);
+      });
+      stopped.catch(() => {});
+      const work = use({ channel, monitor });
+      return await limit.bound(Promise.race([work, stopped]), reached('the machine running, its init not answering'));
+    } finally {
+      limit.clear();
+      for (const listener of listeners) listener.close();
+      if (domain) await domain.end(false);
+      else releaseState(state);
+    }
+  }
+}
+
+/** Pages that hold nothing need no room on the disk. */
+async function dropZeros(path: string): Promise<void> {
+  const program = findInPath('fallocate');
+  if (program === undefined) return;
+  const { execa } = await import('execa');
+  // A file system that cannot do it keeps the zeros.
+  await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
+}
+
+function containerError(uri: string): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'warm-container',
+    message: `${uri} runs containers, which cannot be saved`,
+    remedy: 'name another driver with --connect',
+  });
+}

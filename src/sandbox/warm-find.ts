@@ -1,0 +1,172 @@
+/** Which saved machine, if any, serves a sandbox. */
+import { DEFAULT_MEMORY } from '../config/defaults.js';
+import { MIB } from '../config/size.js';
+import type { SandboxConfig } from '../config/types.js';
+import type { Share } from '../domain/shares.js';
+import { SandboxError } from '../errors.js';
+import { type BootImage, defaultStoreDirectory, findKnownImage } from '../image/index.js';
+import { placeOf } from '../image/open.js';
+import { changedFiles, type WarmImage, warmImagesIn, warmImagesOf } from '../image/warm.js';
+import type { Connection } from '../libvirt/connection.js';
+import type { Profile } from '../profile/types.js';
+import { hostProgram } from '../programs.js';
+import type { LaunchOptions } from './launch-options.js';
+import { changedFacts, warmHost } from './warm-host.js';
+import { DEFAULT_SLOTS, machineSignature, warmObstacle } from './warm-machine.js';
+
+export interface WarmRequest {
+  readonly config: SandboxConfig;
+  readonly shares: readonly Share[];
+  readonly profile: Profile;
+  /** The boot image that was named. */
+  readonly image: string | undefined;
+  readonly options: LaunchOptions;
+}
+
+/** Saved machines of the right size, or why there are none. */
+export interface WarmOffer {
+  readonly candidates: readonly WarmImage[];
+  readonly reason: string;
+  /** The boot image of the first, where it is known to be what the sandbox would boot. */
+  readonly image: BootImage | undefined;
+}
+
+/** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
+export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
+  const { config, profile } = request;
+  const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
+  for (const { record } of request.image === undefined ? candidates : []) {
+    const image = findKnownImage({
+      kernel: config.kernel,
+      sets: record.sets,
+      nativeInit: hostProgram('init'),
+      moduleSignatures: profile.image?.moduleSignatures,
+    });
+    if (image?.id === record.image) return { candidates, reason, image };
+  }
+  return { candidates, reason, image: undefined };
+}
+
+async function storedImages(image: string | undefined): Promise<readonly WarmImage[]> {
+  if (image === undefined) return warmImagesIn(defaultStoreDirectory());
+  return warmImagesOf(placeOf(image).directory);
+}
+
+/**
+ * The saved machine to go on from, if one is valid; says which, or why none is.
+ * @throws {SandboxError} `warm-image-missing` when one was asked for
+ */
+export async function takeOffer(
+  { candidates, reason }: WarmOffer,
+  request: WarmRequest,
+  image: BootImage,
+  acceleration: 'kvm' | 'tcg',
+  connection: Connection,
+): Promise<WarmImage | undefined> {
+  const choice =
+    candidates.length === 0 ? { reason } : await chooseWarm(request, candidates, image, acceleration, connection);
+  if ('warm' in choice) {
+    request.options.onChoice?.(`boot: warm, from ${choice.warm.directory}`);
+    return choice.warm;
+  }
+  if (request.config.boot === 'warm') throw warmMissingError(choice.reason, request);
+  request.options.onChoice?.(`boot: cold, because ${choice.reason}`);
+  return undefined;
+}
+
+/** The images that have places enough and the right size, those with the fewest places first; or why there are none. */
+function warmCandidates(
+  { config, shares, options }: WarmRequest,
+  images: readonly WarmImage[],
+): Pick<WarmOffer, 'candidates' | 'reason'> {
+  const none = (reason: string) => ({ candidates: [], reason });
+  if (images.length === 0) return none('there is no warm image');
+  const obstacle = warmObstacle(config, shares);
+  if (obstacle !== undefined) return none(obstacle);
+  if (options.debugInit === true)
+    return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
+  if (options.breakpoint) return none('it is to stop on its way');
+  const mounts = shares.length - 1;
+  const sized = images.filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus);
+  if (sized.length === 0) return none('no warm image has just this memory and these processors');
+  const candidates = sized
+    .filter(({ record }) => record.slots.mounts >= mounts)
+    .sort((a, b) => a.record.slots.mounts - b.record.slots.mounts);
+  return candidates.length > 0 ? { candidates, reason: '' } : none(`no warm image has places for ${mounts} mounts`);
+}
+
+/** The first candidate that is valid for this image on this host. */
+async function chooseWarm(
+  { profile }: WarmRequest,
+  candidates: readonly WarmImage[],
+  image: BootImage,
+  acceleration: 'kvm' | 'tcg',
+  connection: Connection,
+): Promise<{ readonly warm: WarmImage } | { readonly reason: string }> {
+  const ofImage = candidates.filter(({ record }) => record.image === image.id);
+  const [other] = candidates;
+  if (ofImage.length === 0) {
+    return { reason: `the warm image ${other?.directory} is stale: the kernel, its modules or the init have changed` };
+  }
+  const host = await warmHost(connection);
+  let reason = '';
+  for (const warm of ofImage) {
+    const stale = await staleness(warm, profile, acceleration, host);
+    if (stale === undefined) return { warm };
+    reason ||= `the warm image ${warm.directory} ${stale}`;
+  }
+  return { reason };
+}
+
+async function staleness(
+  warm: WarmImage,
+  profile: Profile,
+  acceleration: 'kvm' | 'tcg',
+  host: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  const { record } = warm;
+  if (record.acceleration !== acceleration) return `was baked under ${record.acceleration}`;
+  const { memory, vcpus, slots } = record;
+  if (record.machine !== machineSignature({ memory, vcpus, acceleration, profile, slots }))
+    return 'is stale: the kernel arguments or the machine have changed';
+  const changed = changedFacts(record.host, host);
+  if (changed.length > 0) return `is stale: ${changed.join(' and ')} changed`;
+  const damaged = await damagedFile(warm);
+  return damaged === undefined ? undefined : `is damaged: its file ${damaged} is not what it was`;
+}
+
+/** A file that looks as it did is as it was; of one that does not, the content is looked at. */
+async function damagedFile(warm: WarmImage): Promise<string | undefined> {
+  const suspects = changedFiles(warm);
+  if (suspects.length === 0) return undefined;
+  const { hasDigest } = await import('../image/digest.js');
+  for (const file of suspects) if (!(await hasDigest(warm.directory, file))) return file.name;
+  return undefined;
+}
+
+/** For somebody who insists on a saved machine. */
+function warmMissingError(reason: string, request: WarmRequest): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'warm-image-missing',
+    message: `no warm image serves this sandbox: ${reason}`,
+    remedy:
+      warmObstacle(request.config, request.shares) === undefined
+        ? `bake one with: ${bakeCommand(request)}`
+        : 'leave out --boot warm',
+  });
+}
+
+function bakeCommand({ config: { memory, vcpus }, shares, options }: WarmRequest): string {
+  const mounts = shares.length - 1;
+  const more = [
+    ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
+    ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
+    ...(options.profile === undefined ? [] : [`--profile ${options.profile}`]),
+  ];
+  return [
+    'virt-sandbox-bake create --warm',
+    ...(mounts > DEFAULT_SLOTS.mounts ? [`--slots mounts=${mounts}`] : []),
+    ...(more.length === 0 ? [] : [`--for '${more.join(' ')}'`]),
+  ].join(' ');
+}

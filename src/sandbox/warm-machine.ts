@@ -1,0 +1,82 @@
+/** What of a sandbox is the machine that can be saved, and what is the host's side of it and may differ from one to the next. */
+import { join } from 'node:path';
+import type { SandboxConfig } from '../config/types.js';
+import { kernelCommandLine } from '../domain/cmdline.js';
+import { type MachineOptions, machineXml } from '../domain/machine.js';
+import type { Share } from '../domain/shares.js';
+import { sha256 } from '../image/manifest.js';
+import type { Slots, WarmImage } from '../image/warm.js';
+import type { Profile } from '../profile/types.js';
+import { ROOT_TAG, shareTag } from './shares.js';
+
+/** Of a warm image for which nothing else was asked: each place costs a start some milliseconds. */
+export const DEFAULT_SLOTS: Slots = { mounts: 4 };
+
+/** Served in a place that no sandbox has asked for. */
+export const EMPTY_DIRECTORY = 'empty';
+
+/** A saved machine, less what is kept of it. */
+export interface WarmShape {
+  /** In bytes. */
+  readonly memory: number;
+  readonly vcpus: number;
+  readonly acceleration: 'kvm' | 'tcg';
+  readonly profile: Profile;
+  readonly slots: Slots;
+}
+
+/** Paths that differ from sandbox to sandbox. */
+type Paths = Pick<MachineOptions, 'name' | 'uuid' | 'channelSocket' | 'consoleSocket'>;
+
+/** The machine that is saved, and in which every place is empty. */
+export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Paths): MachineOptions {
+  const { memory, vcpus, acceleration, profile, slots } = shape;
+  return {
+    ...paths,
+    memory,
+    vcpus,
+    acceleration,
+    kernel: undefined,
+    initrd: undefined,
+    commandLine: kernelCommandLine(profile, false),
+    tuning: profile.machine,
+    qemuArguments: profile.qemuArguments ?? [],
+    shares: inSlots([], slots, emptyDirectory),
+  };
+}
+
+/** Two machines of the same signature have the same devices, at the same places, and the same kernel arguments. */
+export function machineSignature(shape: WarmShape): string {
+  const uuid = '00000000-0000-0000-0000-000000000000';
+  return sha256(
+    machineXml(
+      warmMachine(shape, '/empty', { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' }),
+    ),
+  );
+}
+
+/** The shares of a sandbox at the places that a saved machine has for them. */
+export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: string): Share[] {
+  const tags = [ROOT_TAG, ...Array.from({ length: slots.mounts }, (_, number) => shareTag(number))];
+  return tags.map(
+    (tag) =>
+      shares.find((share) => share.tag === tag) ?? { tag, directory: emptyDirectory, readOnly: true, transport: '9p' },
+  );
+}
+
+export function emptyDirectoryOf({ directory }: WarmImage): string {
+  return join(directory, EMPTY_DIRECTORY);
+}
+
+/** Why no saved machine can serve this sandbox, whatever it has places for. */
+export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): string | undefined {
+  if (shares.some(({ transport }) => transport === 'virtiofs'))
+    return 'it has a mount that virtiofs serves, which cannot be added to a saved machine';
+  if (!shares.some(({ tag }) => tag === ROOT_TAG)) return 'a mount takes the place of its root';
+  if (config.disks.length > 0 || config.mounts.some(({ type }) => type === 'host-image'))
+    return 'it has a disk, and a saved machine has no place for one';
+  if (config.networks.length > 0) return 'it has a network, and a saved machine has no place for one';
+  if (config.shell) return 'it has a debug shell';
+  if (config.service !== undefined) return 'it is a service';
+  return undefined;
+}

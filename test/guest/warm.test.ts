@@ -1,0 +1,247 @@
+/** Machines that go on from a saved one. */
+
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { AtTerminal } from '../helpers/pty.js';
+import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
+import { type Baked, bakeWarm, resealWarm, TCG } from '../helpers/warm.js';
+
+const WARM = [...TCG, '--boot', 'warm'];
+
+/** What no two machines have in common, a line each. */
+const OWN = [
+  'hostname',
+  'cat /proc/sys/kernel/random/boot_id',
+  'od -An -tx8 -N8 /dev/urandom',
+  'mktemp -u /tmp/XXXXXXXXXXXXXXXX',
+  'cat /proc/sys/kernel/random/uuid',
+].join('; ');
+
+/** How far the guest's clock may be off, in seconds. */
+const CLOCK_SECONDS = 0.05;
+
+function privateStore(): { env: { XDG_CACHE_HOME: string }; remove: () => void } {
+  const directory = mkdtempSync(join(tmpdir(), 'vs-warm-'));
+  chmodSync(directory, 0o755);
+  return {
+    env: { XDG_CACHE_HOME: directory },
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+/**
+ * Expects the guest's clock to be right. What the guest says lies between question and answer, so of each exchange it is known how far the clock
+ * is off at least; however slow the machine is, that is no more than it really is.
+ */
+async function assertClock(args: readonly string[], options: RunOptions): Promise<void> {
+  const script = 'date +%s.%N; while read -r line; do date +%s.%N; done';
+  const running = startSandbox([...args, '--', 'sh', '-c', script], { ...options, input: 'open' });
+  await running.until(/^(\S+)\n/);
+  for (let exchange = 1; exchange <= 5; exchange += 1) {
+    const asked = Date.now() / 1000;
+    running.child.stdin?.write('\n');
+    const [, text = ''] = await running.until(new RegExp(`^(?:\\S+\\n){${exchange}}(\\S+)\\n`));
+    const answered = Date.now() / 1000;
+    const off = Math.max(asked - Number(text), Number(text) - answered, 0);
+    assert.ok(off <= CLOCK_SECONDS, `the clock is off by ${off} s at least`);
+  }
+  running.child.stdin?.end();
+  const { code, stderr } = await running.result;
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+}
+
+describe('a saved machine, as root', { skip: embedded.skip }, () => {
+  const store = privateStore();
+  const { env } = store;
+  let baked: Baked;
+  before(async () => {
+    baked = await bakeWarm(['-c', system.skip === false ? system.uri : embedded.uri], { env });
+  });
+  after(store.remove);
+
+  it('is kept in files that only the user of QEMU can read, and takes no more room than it must', () => {
+    for (const name of ['memory', 'state']) {
+      const { mode, uid } = statSync(join(baked.warm, name));
+      assert.equal(mode & 0o7777, 0o400, name);
+      assert.notEqual(uid, 0, `libvirt runs QEMU as a user of its own, who must be able to read ${name}`);
+    }
+    assert.equal(statSync(join(baked.warm, 'warm.json')).mode & 0o077, 0);
+    assert.ok(baked.warmSize <= 80e6, `${baked.warmSize} bytes`);
+    // Nothing of the baking is left beside it.
+    assert.deepEqual(readdirSync(join(baked.warm, '..')), [baked.warm.split('/').at(-1)]);
+  });
+
+  for (const way of [embedded, system]) {
+    it(`goes on over ${way.uri}, twice, each with its own name, clock and secrets`, { skip: way.skip }, async () => {
+      const names = [uniqueName(), uniqueName()];
+      const script = `echo to stdout; echo to stderr >&2; ${OWN}; cat; exit 7`;
+      const results = await Promise.all(
+        names.map((name) =>
+          runSandbox([...WARM, '-c', way.uri, '-n', name, '--', 'sh', '-c', script], { env, input: 'from stdin\n' }),
+        ),
+      );
+      const [first, second] = results.map(({ code, out, stderr }, index) => {
+        assert.deepEqual({ code, stderr }, { code: 7, stderr: 'to stderr\n' });
+        const lines = out.trimEnd().split('\n');
+        assert.deepEqual([lines[0], lines[1], lines.at(-1)], ['to stdout', names[index], 'from stdin']);
+        return lines.slice(1, -1);
+      });
+      assert.equal(first?.length, 5);
+      for (const [index, line] of (first ?? []).entries()) assert.notEqual(line, second?.[index]);
+      for (const name of names) await assertNothingLeft(name, way.where);
+    });
+  }
+
+  it('has the time of the host', () => assertClock([...WARM, '-c', embedded.uri], { env }));
+
+  it('has mounts in its places, a terminal, and signals that end it', async (t) => {
+    const source = mkdtempSync(join(tmpdir(), 'vs-warm-mount-'));
+    t.after(() => rmSync(source, { recursive: true, force: true }));
+    chmodSync(source, 0o755);
+    for (const name of ['one', 'two']) {
+      mkdirSync(join(source, name));
+      writeFileSync(join(source, name, 'file'), `${name}\n`);
+    }
+    const mounts = [
+      ...['-m', `host-bind:/tmp/one=${source}/one,ro`],
+      ...['-m', 'ram:/tmp/ram=1M'],
+      ...['-m', `host-bind:/tmp/two=${source}/two,ro`],
+    ];
+    const name = uniqueName();
+    const terminal = new AtTerminal(
+      [...WARM, '-c', embedded.uri, '-n', name, ...mounts, '-e', 'PS1=READY> ', '--', 'sh', '-i'],
+      { rows: 33, columns: 101 },
+      { env },
+    );
+    t.after(() => terminal.close());
+    await terminal.until(/READY> $/);
+    terminal.type('stty size; cat /tmp/one/file /tmp/two/file; ls /tmp/ram | wc -l; exit 3\n');
+    await terminal.until(/33 101\r?\none\r?\ntwo\r?\n0\r?\n/);
+    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
+    await assertNothingLeft(name);
+  });
+
+  it('is passed over where it does not fit, and that is said', async () => {
+    const other = await runSandbox([...TCG, '--memory', '300', '-v', '--', 'true'], { env });
+    assert.equal(other.code, 0, other.stderr);
+    assert.match(other.stderr, /^virt-sandbox: boot: cold, because no warm image has just this memory/m);
+
+    const insisting = ['--boot', 'warm', '--memory', '300', '--', 'true'];
+    assertFailure(
+      await runSandbox([...TCG, ...insisting], { env }),
+      /^virt-sandbox: image: no warm image serves this sandbox.*virt-sandbox-bake create --warm --for '--memory 300M'/,
+    );
+  });
+
+  it('is not used when its kernel arguments, or QEMU, are others', async () => {
+    const profile = await runSandbox([...TCG, '--profile', 'compatible', '-v', '--dry-run', '--', 'true'], { env });
+    assert.match(
+      profile.stderr,
+      /boot: cold, because the warm image \S+ is stale: the kernel arguments or the machine/,
+    );
+    // Another file of the same name, first in PATH, is another QEMU.
+    const path = mkdtempSync(join(tmpdir(), 'vs-warm-path-'));
+    try {
+      copyFileSync('/bin/true', join(path, 'qemu-system-x86_64'));
+      const qemu = await runSandbox([...TCG, '-v', '--dry-run', '--', 'true'], {
+        env: { ...env, PATH: `${path}:${process.env['PATH']}` },
+      });
+      assert.match(qemu.stderr, /boot: cold, because the warm image \S+ is stale: QEMU changed/);
+    } finally {
+      rmSync(path, { recursive: true, force: true });
+    }
+  });
+
+  it('starts twenty at once', async () => {
+    const names = Array.from({ length: 20 }, uniqueName);
+    const uri = system.skip === false ? system.uri : embedded.uri;
+    const results = await Promise.all(
+      names.map((name) => runSandbox([...WARM, '-c', uri, '-n', name, '--', 'hostname'], { env })),
+    );
+    for (const [index, result] of results.entries()) assertRun(result, 0, `${names[index]}\n`);
+    for (const name of names) await assertNothingLeft(name, system.skip === false ? system.where : {});
+  });
+
+  // Last, since it damages the image.
+  it('is told from a damaged one, which is passed over', async () => {
+    const script = 'cat /proc/sys/kernel/random/boot_id';
+    const args = ['-c', embedded.uri, '-v', '--', 'sh', '-c', script];
+    const damage = async (name: string, pattern: RegExp) => {
+      assertFailure(await runSandbox([...WARM, ...args.slice(0, 2), ...args.slice(3)], { env }), pattern);
+      const fallen = await runSandbox([...TCG, ...args], { env });
+      assert.equal(fallen.code, 0, fallen.stderr);
+      assert.match(fallen.out, /^\S+\n$/, `${name}: the command ran once`);
+      assert.match(fallen.stderr, /^virt-sandbox: boot: cold, because /m);
+    };
+    const memory = join(baked.warm, 'memory');
+    chmodSync(memory, 0o600);
+    const file = openSync(memory, 'r+');
+    writeSync(file, 'x', 20_000_000);
+    await damage('memory', /memory is not what it was/);
+
+    // QEMU itself finds what looks as it did and is nonsense: the record is written anew for it.
+    const again = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=1'], { env });
+    assert.notEqual(again.warm, baked.warm);
+    rmSync(baked.warm, { recursive: true });
+    const state = join(again.warm, 'state');
+    truncateSync(state, 10_000);
+    await resealWarm(again.warm);
+    await damage('state', /cannot be started from/);
+  });
+});
+
+describe('a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() }, () => {
+  let user: OrdinaryUser;
+  let baked: Baked;
+  before(async () => {
+    user = await OrdinaryUser.create();
+    baked = await bakeWarm(['-c', 'qemu:///session'], user.options);
+  });
+  after(() => user.end());
+
+  it('goes on over qemu:///session and without a daemon, and is nobody else’s to read', async () => {
+    for (const name of ['memory', 'state', 'warm.json']) {
+      const { mode, uid } = statSync(join(baked.warm, name));
+      assert.deepEqual({ private: (mode & 0o077) === 0, uid }, { private: true, uid: user.uid }, name);
+    }
+    for (const uri of ['qemu:///session', 'qemu:///embed']) {
+      const name = uniqueName();
+      const result = await runSandbox(
+        [...WARM, '-c', uri, '-n', name, '--', 'sh', '-c', 'id -u; exit 5'],
+        user.options,
+      );
+      assertRun(result, 5, `${user.uid}\n`);
+      await assertNothingLeft(name, user.where);
+    }
+  });
+});
+
+it('without a warm image it is said how to get one', { skip: embedded.skip }, async () => {
+  const store = privateStore();
+  try {
+    assertFailure(
+      await runSandbox([...WARM, '-c', embedded.uri, '--', 'true'], { env: store.env }),
+      /^virt-sandbox: image: no warm image serves this sandbox: there is no warm image; bake one with: virt-sandbox-bake create --warm$/,
+    );
+  } finally {
+    store.remove();
+  }
+});

@@ -1,0 +1,49 @@
+/** Baking, for tests: always into a store of their own, since a warm image changes how every other sandbox of the store starts. */
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { digestSparse } from '../../src/image/digest.js';
+import { readWarmImage, WARM_RECORD, warmRecordText } from '../../src/image/warm.js';
+import { identityOf } from '../../src/kernel/inputs.js';
+import { environment, PROGRAM, type RunOptions } from './run.js';
+
+/** KVM is not asked about in every new store. */
+export const TCG = ['--accel', 'tcg'];
+
+export interface Baked {
+  /** Directory of the warm image. */
+  readonly warm: string;
+  readonly warmSize: number;
+  readonly image: string;
+}
+
+/** Runs `virt-sandbox-bake create --warm ARGS`. */
+export async function bakeWarm(args: readonly string[], options: RunOptions): Promise<Baked> {
+  const program = `${options.program ?? PROGRAM}-bake`;
+  const words = [...(options.through ?? []), program, 'create', '--warm', '--json', '--for', TCG.join(' '), ...args];
+  const { stdout } = await promisify(execFile)(words[0] ?? '', words.slice(1), {
+    env: environment(options.env),
+    cwd: options.cwd,
+    timeout: 180_000,
+  });
+  const baked = JSON.parse(stdout) as Partial<Baked>;
+  assert.ok(baked.warm !== undefined && baked.image !== undefined && baked.warmSize !== undefined, stdout);
+  return { warm: baked.warm, image: baked.image, warmSize: baked.warmSize };
+}
+
+/** Makes a warm image whose files were changed look whole, so that only QEMU can tell. */
+export async function resealWarm(directory: string): Promise<void> {
+  const image = readWarmImage(directory);
+  assert.ok(image !== undefined);
+  const { format: _format, ...record } = image.record;
+  const files = await Promise.all(
+    record.files.map(async ({ name }) => {
+      const path = join(directory, name);
+      return { name, identity: identityOf(path), digest: await digestSparse(path) };
+    }),
+  );
+  writeFileSync(join(directory, WARM_RECORD), warmRecordText({ ...record, files }));
+}
