@@ -201,10 +201,12 @@ async function start(
   mark('plan.sent');
   const driving = drive(plan);
   // The application is not sent for before the clock is known to be right; the guest has the rest of the plan to do meanwhile.
-  await Promise.race([clock.set, driving.catch(() => {})]);
-  if (!clock.isRight) {
-    await driving;
-    await clock.correct();
+  if (setsClock(plan)) {
+    await Promise.race([clock.set, driving.catch(() => {})]);
+    if (!clock.isRight) {
+      await driving;
+      await clock.correct();
+    }
   }
   if (inspectsGuest()) {
     await driving.catch(() => {});
@@ -240,6 +242,11 @@ async function start(
     if (!(error instanceof OperationError)) throw error;
     throw spawnError(error, guest.command[0] ?? '', guest.cwd);
   }
+}
+
+/** A container has the host's clock. */
+function setsClock(plan: readonly Step[]): boolean {
+  return plan.some(({ calls }) => calls.some(({ operation }) => operation.op === 'setClock'));
 }
 
 /** The plan with the time of now. */
