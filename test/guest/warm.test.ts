@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   truncateSync,
@@ -112,33 +114,6 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
 
   it('has the time of the host', () => assertClock([...WARM, '-c', embedded.uri], { env }));
 
-  it('has mounts in its places, a terminal, and signals that end it', async (t) => {
-    const source = mkdtempSync(join(tmpdir(), 'vs-warm-mount-'));
-    t.after(() => rmSync(source, { recursive: true, force: true }));
-    chmodSync(source, 0o755);
-    for (const name of ['one', 'two']) {
-      mkdirSync(join(source, name));
-      writeFileSync(join(source, name, 'file'), `${name}\n`);
-    }
-    const mounts = [
-      ...['-m', `host-bind:/tmp/one=${source}/one,ro`],
-      ...['-m', 'ram:/tmp/ram=1M'],
-      ...['-m', `host-bind:/tmp/two=${source}/two,ro`],
-    ];
-    const name = uniqueName();
-    const terminal = new AtTerminal(
-      [...WARM, '-c', embedded.uri, '-n', name, ...mounts, '-e', 'PS1=READY> ', '--', 'sh', '-i'],
-      { rows: 33, columns: 101 },
-      { env },
-    );
-    t.after(() => terminal.close());
-    await terminal.until(/READY> $/);
-    terminal.type('stty size; cat /tmp/one/file /tmp/two/file; ls /tmp/ram | wc -l; exit 3\n');
-    await terminal.until(/33 101\r?\none\r?\ntwo\r?\n0\r?\n/);
-    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
-    await assertNothingLeft(name);
-  });
-
   it('is passed over where it does not fit, and that is said', async () => {
     const other = await runSandbox([...TCG, '--memory', '300', '-v', '--', 'true'], { env });
     assert.equal(other.code, 0, other.stderr);
@@ -216,6 +191,35 @@ describe('a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() },
     baked = await bakeWarm(['-c', 'qemu:///session'], user.options);
   });
   after(() => user.end());
+
+  it('has mounts in its places, a terminal, and signals that end it', async (t) => {
+    const source = mkdtempSync(join(tmpdir(), 'vs-warm-mount-'));
+    t.after(() => rmSync(source, { recursive: true, force: true }));
+    chmodSync(source, 0o755);
+    for (const name of ['one', 'two']) {
+      mkdirSync(join(source, name));
+      writeFileSync(join(source, name, 'file'), `${name}\n`);
+      chownSync(join(source, name), user.uid, user.gid);
+    }
+    const mounts = [
+      ...['-m', `host-bind:/tmp/one=${source}/one,ro`],
+      ...['-m', 'ram:/tmp/ram=1M'],
+      ...['-m', `host-bind:/tmp/two=${source}/two`],
+    ];
+    const name = uniqueName();
+    const terminal = new AtTerminal(
+      [...WARM, '-c', 'qemu:///session', '-n', name, ...mounts, '-e', 'PS1=READY> ', '--', 'sh', '-i'],
+      { rows: 33, columns: 101 },
+      user.options,
+    );
+    t.after(() => terminal.close());
+    await terminal.until(/READY> $/);
+    terminal.type('stty size; cat /tmp/one/file /tmp/two/file; echo new >/tmp/two/new; ls /tmp/ram | wc -l; exit 3\n');
+    await terminal.until(/33 101\r?\none\r?\ntwo\r?\n0\r?\n/);
+    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
+    assert.equal(readFileSync(join(source, 'two/new'), 'utf8'), 'new\n');
+    await assertNothingLeft(name, user.where);
+  });
 
   it('goes on over qemu:///session and without a daemon, and is nobody else’s to read', async () => {
     for (const name of ['memory', 'state', 'warm.json']) {
