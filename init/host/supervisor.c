@@ -3,6 +3,7 @@
  * started and removes what it made.
  *
  *   supervisor DIRECTORY [COMMAND ARG...]
+ *   supervisor --remove-stale DIRECTORY      only that, where its owner is dead: see remove_stale()
  *
  * fd 0  a pipe (or socket) from the launcher; its end is the order to clean up
  * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended
@@ -181,6 +182,8 @@ static void end_children(int signals, pid_t *command)
 
 int main(int argc, char *argv[])
 {
+	if (argc == 3 && strcmp(argv[1], "--remove-stale") == 0 && argv[2][0] == '/')
+		return remove_stale(argv[2]);
 	if (argc < 2 || argv[1][0] != '/') {
 		static const char usage[] = "usage: supervisor DIRECTORY [COMMAND ARG...]\n";
 
@@ -230,6 +233,8 @@ int main(int argc, char *argv[])
 
 	struct stat now;
 
+	/* Without the lock it is removed all the same: leaving it would be worse than a claim at the same moment. */
+	(void)lock_removals(argv[1]);
 	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
 		return 0;
 	return remove_tree(argv[1]) == 0 ? 0 : 1;

@@ -2,14 +2,16 @@
  * The directory of a running sandbox: sockets, the domain's XML, and whose it is. It is there as long as the sandbox is, and making it claims
  * the name.
  */
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { checkSocketPath } from '../libvirt/socket-path.js';
+import { hostProgram } from '../programs.js';
 
-/** How long making a directory and writing down whose it is may take, in milliseconds. */
-const CLAIM_MS = 10_000;
+/** Others who claim the same name may come in between; each time one of them has had it. */
+const CLAIM_TRIES = 10;
 
 export interface StateDirectory {
   readonly path: string;
@@ -67,25 +69,49 @@ export function releaseState(state: StateDirectory): void {
 }
 
 function makeOwned(path: string, name: string): void {
+  // It appears with its owner in it, so that nobody takes it for one that was left.
+  const fresh = mkdtempSync(join(dirname(path), '.claim-'));
   try {
-    // QEMU may run as another user, who must reach the sockets in it and nothing else.
-    mkdirSync(path, { mode: 0o711 });
-  } catch (error) {
-    if (!isSystemError(error, 'EEXIST')) throw error;
-    if (ownerLives(path)) {
-      throw new SandboxError({
-        stage: 'config',
-        code: 'name-in-use',
-        message: `the name ${name} is in use: ${path} belongs to a running process`,
-        remedy: 'choose another name with --name, or end that sandbox first',
-      });
+    // QEMU may run as another user, who must reach the sockets in it and nothing else. Whatever the umask is.
+    chmodSync(fresh, 0o711);
+    writeFileSync(join(fresh, 'owner'), `${process.pid} ${startTime(process.pid)}\n`);
+    for (let tries = 0; tries < CLAIM_TRIES; tries += 1) {
+      if (renamed(fresh, path)) return;
+      if (ownerLives(path) || !removeStale(path)) break;
     }
-    rmSync(path, { recursive: true, force: true });
-    mkdirSync(path, { mode: 0o711 });
+    throw new SandboxError({
+      stage: 'config',
+      code: 'name-in-use',
+      message: `the name ${name} is in use: ${path} belongs to a running process`,
+      remedy: 'choose another name with --name, or end that sandbox first',
+    });
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    throw error;
   }
-  // Whatever the umask is.
-  chmodSync(path, 0o711);
-  writeFileSync(join(path, 'owner'), `${process.pid} ${startTime(process.pid)}\n`);
+}
+
+/** rename(2) replaces nothing but an empty directory, which is one that is just being removed. */
+function renamed(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ENOTEMPTY') || isSystemError(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Under a lock, which Node has none of: of several who find the same directory only one may remove it, and nobody the one that was made then.
+ * @returns false when it has an owner meanwhile
+ */
+function removeStale(path: string): boolean {
+  const { status, stderr, error } = spawnSync(hostProgram('supervisor'), ['--remove-stale', path], {
+    encoding: 'utf8',
+  });
+  if (status === 0 || status === 1) return status === 0;
+  throw new Error(`what a dead sandbox left cannot be removed: ${stderr?.trim() || messageOf(error)}`);
 }
 
 /** False for what a crashed machine or a killed supervisor has left. */
@@ -94,9 +120,8 @@ export function ownerLives(path: string): boolean {
     const [pid = '', started = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
     return startTime(Number(pid)) === started;
   } catch (error) {
-    if (!isSystemError(error, 'ENOENT')) return true;
-    // Without the file it is somebody who has just made the directory, or one who died in between.
-    return !error.path?.startsWith('/proc/') && Date.now() - statSync(path).mtimeMs < CLAIM_MS;
+    // Without the file it is being removed, or was when that was cut short.
+    return !isSystemError(error, 'ENOENT') && !isSystemError(error, 'ESRCH');
   }
 }
 
@@ -104,5 +129,6 @@ export function ownerLives(path: string): boolean {
 function startTime(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return afterName[19] ?? '';
+  // One that only waits to be reaped is dead.
+  return afterName[0] === 'Z' ? '' : (afterName[19] ?? '');
 }
