@@ -94,6 +94,21 @@ static bool is_owned(const char *directory)
 	return sscanf(text, "%ld %31s", &pid, started) == 2 && lives(pid, started);
 }
 
+/* Out of the way first, so that at its own path nobody ever sees half of it. */
+static int remove_aside(const char *directory)
+{
+	char aside[PATH_BYTES];
+	const char *name = strrchr(directory, '/');
+
+	if (name == NULL ||
+	    (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory, (int)getpid()) >= sizeof(aside))
+		return 2;
+	if (rename(directory, aside) == 0 && remove_tree(aside) == 0)
+		return 0;
+	(void)dprintf(2, "%s: %s\n", directory, strerror(errno));
+	return 2;
+}
+
 int remove_stale(const char *directory)
 {
 	int lock = lock_removals(directory);
@@ -103,13 +118,13 @@ int remove_stale(const char *directory)
 		(void)dprintf(2, "%s/../.lock: %s\n", directory, strerror(errno));
 		return 2;
 	}
-	if (is_owned(directory)) {
+	/* One that is empty may be replaced at any moment; one that is not stays what it is while the lock is held. */
+	if (rmdir(directory) == 0 || errno == ENOENT)
+		result = 0;
+	else if (is_owned(directory))
 		result = 1;
-	} else {
-		result = remove_tree(directory) == 0 ? 0 : 2;
-		if (result != 0)
-			(void)dprintf(2, "%s: %s\n", directory, strerror(errno));
-	}
+	else
+		result = remove_aside(directory);
 	(void)close(lock);
 	return result;
 }

@@ -65,7 +65,15 @@ export function claimState(name: string): StateDirectory {
 
 /** Removes the directory where nothing else will. */
 export function releaseState(state: StateDirectory): void {
-  rmSync(state.path, { recursive: true, force: true });
+  // Out of the way first: who claims the name next must not meet half of it.
+  const aside = join(dirname(state.path), `.claim-${process.pid}-${Date.now()}`);
+  try {
+    renameSync(state.path, aside);
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return;
+    throw error;
+  }
+  rmSync(aside, { recursive: true, force: true });
 }
 
 function makeOwned(path: string, name: string): void {

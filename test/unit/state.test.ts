@@ -1,7 +1,7 @@
 /** Claiming a name: many at once, and over what a dead sandbox has left. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,14 +18,18 @@ const RACER = `
   import { once } from 'node:events';
   process.setgid?.(65534); process.setuid?.(65534);
   const { claimState } = await import(process.argv[1]);
+  const ended = once(process.stdin, 'end');
   console.log('ready');
   await once(process.stdin, 'data');
+  process.stdin.resume();
   let said;
   try { claimState('contested'); said = 'claimed'; } catch (error) { said = error.code + ' ' + error.message; }
   console.log(said);
-  await once(process.stdin, 'end');
+  await ended;
   process.exit();
 `;
+
+const children: ChildProcess[] = [];
 
 /** A racer; `said` gives its lines in turn. */
 function startRacer(cache: string) {
@@ -33,6 +37,7 @@ function startRacer(cache: string) {
     env: { ...process.env, XDG_CACHE_HOME: cache },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  children.push(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return { child, said: async () => String((await lines.next()).value) };
 }
@@ -41,6 +46,9 @@ test('of many who find what a dead one left, one has the name', {
   skip: unlessRoot('takes another user'),
 }, async (t) => {
   const cache = scratchDirectory(t);
+  t.after(() => {
+    for (const child of children) child.kill();
+  });
   chownSync(cache, 65_534, 65_534);
   const path = join(cache, 'libvirt-sandbox/contested');
   for (let round = 0; round < ROUNDS; round += 1) {
