@@ -145,4 +145,5 @@ export const epilogue = `Exit status: that of COMMAND; 128+N when signal N ended
 not found; 125 when the sandbox itself failed. At a terminal, Ctrl+] leaves.
 
 Environment: LIBVIRT_DEFAULT_URI (as --connect), LIBVIRT_SANDBOX_INIT_DEBUG (kernel messages and every
-step of the init on stderr), XDG_CACHE_HOME (images), VIRT_SANDBOX_PROFILE (as --profile).`;
+step of the init on stderr; break:STEP stops before a step), LIBVIRT_SANDBOX_STRACE (1, or an expression:
+the application under strace), XDG_CACHE_HOME (images), VIRT_SANDBOX_PROFILE (as --profile).`;
