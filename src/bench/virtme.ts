@@ -1,4 +1,5 @@
 /** A whole `virt-sandbox -- /bin/true` against virtme-ng's. */
+import { COLD } from './boot.js';
 import { type Context, virtmeArgv } from './context.js';
 import { quantity, type Row, timesFaster } from './row.js';
 import { interleave } from './run.js';
@@ -11,7 +12,7 @@ export async function virtmeRows({ program, virtme, progress }: Context): Promis
   if ('missing' in virtme) return [{ what, skipped: virtme.missing }];
   const seconds = await interleave(
     [
-      { label: 'virt-sandbox', argv: [program, '--', '/bin/true'] },
+      { label: 'virt-sandbox', argv: [program, ...COLD, '--', '/bin/true'] },
       { label: 'virtme-ng', argv: virtmeArgv(virtme, '/bin/true'), retries: 2 },
     ],
     RUNS,

@@ -2,13 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { finalEntries } from './archive/read.js';
 import { readInitrdFile } from './archive/source.js';
+import { hasDigest } from './digest.js';
 import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from './manifest.js';
 import { parseManifest } from './manifest-schema.js';
 import type { Place } from './open.js';
+import { warmImagesOf } from './warm.js';
 
 /** Something in an image that is not as it was baked. */
 export interface Damage {
@@ -41,7 +43,19 @@ export async function verifyImage(place: Place): Promise<Damage[]> {
     if (problem !== undefined) damage.push({ file: name, problem });
   }
   if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(place, manifest)));
-  return [...damage, ...strangers(place, manifest)];
+  return [...damage, ...(await warmDamage(place)), ...strangers(place, manifest)];
+}
+
+/** Saved machines of the image: their files as well. */
+async function warmDamage({ directory }: Place): Promise<Damage[]> {
+  const damage: Damage[] = [];
+  for (const warm of warmImagesOf(directory)) {
+    for (const file of warm.record.files) {
+      if (await hasDigest(warm.directory, file)) continue;
+      damage.push({ file: relative(directory, join(warm.directory, file.name)), problem: 'its content was changed' });
+    }
+  }
+  return damage;
 }
 
 function readOrNothing(path: string): string | undefined {
