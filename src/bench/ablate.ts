@@ -25,8 +25,11 @@ export interface Change {
 const BASE_RUNS = 3;
 /** At least so inexact is taken to be what counts instructions, as a share. */
 const LEAST_ERROR = 0.0002;
-/** A kernel that came up in seconds so far does not come up at all after that. */
-const BOOT_TIMEOUT = ['--boot-timeout', '60'];
+/** However busy the machine is. */
+const PATIENCE_SECONDS = 150;
+/** A kernel that takes so many times as long as it did before does not come up at all. */
+const TIMES_AS_LONG = 4;
+const AT_LEAST_SECONDS = 20;
 
 export interface AblationOptions {
   readonly runs: number;
@@ -49,23 +52,26 @@ export async function measureChanges(
   runs: number,
   kind: 'ablate' | 'tune',
 ): Promise<Result> {
-  const changed = changes.map(({ label, apply }): SandboxVariant => {
-    return { ...base, label, options: [...BOOT_TIMEOUT, ...base.options], profile: apply(base.profile) };
-  });
   const counts = session.unit === 'instructions';
-  const series: Series[] = [];
-  let interrupted = false;
+  const patient = patiently(base);
+  const before = await measureInTurns([patient], { ...session, runs: counts ? BASE_RUNS : 1, warmUp: 0 });
+  const seconds = Math.max(
+    ...before.series.flatMap(({ samples }) => samples.map(({ timeline }) => (timeline?.wall ?? 0) / 1e6)),
+  );
+  const patience = Math.ceil(AT_LEAST_SECONDS + TIMES_AS_LONG * seconds);
+  const changed = changes.map(({ label, apply }): SandboxVariant => {
+    return { ...base, label, options: within(patience, base.options), profile: apply(base.profile) };
+  });
+  const series: Series[] = counts ? [...before.series] : [];
+  let { interrupted } = before;
   const rounds = counts
-    ? [
-        { variants: [base], runs: BASE_RUNS, warmUp: 0 },
-        ...changed.map((one) => ({ variants: [one], runs, warmUp: 0 })),
-      ]
-    : [{ variants: [base, ...changed], runs: Math.max(BASE_RUNS, runs), warmUp: 1 }];
-  for (const round of rounds) {
+    ? changed.map((one) => ({ variants: [one], runs, warmUp: 0 }))
+    : [{ variants: [patient, ...changed], runs: Math.max(BASE_RUNS, runs), warmUp: 0 }];
+  for (const round of before.series[0]?.failure === undefined ? rounds : []) {
+    if (interrupted) break;
     const measured = await measureInTurns(round.variants, { ...session, ...round });
     series.push(...measured.series.filter(({ samples, failure }) => samples.length > 0 || failure !== undefined));
-    interrupted ||= measured.interrupted;
-    if (interrupted) break;
+    interrupted = measured.interrupted;
   }
   const results = series.map((one) => variantResult(one));
   const [first, ...others] = results;
@@ -75,6 +81,16 @@ export async function measureChanges(
         .map((one) => (counts ? exact(one, first) : comparison(one, first)))
     : [];
   return makeResult(kind, session, { interrupted }, results, compared);
+}
+
+/** The same, with a boot that may take as long as it does on a very busy machine. */
+export function patiently(variant: SandboxVariant): SandboxVariant {
+  return { ...variant, options: within(PATIENCE_SECONDS, variant.options) };
+}
+
+/** Options with a boot timeout, which one among them wins over. */
+function within(seconds: number, options: readonly string[]): string[] {
+  return ['--boot-timeout', String(seconds), ...options];
 }
 
 /** Of values that differ by next to nothing no sample says more than the values themselves. */

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ownProfiles } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
-import { adding, measureChanges, measuredInitcalls } from './ablate.js';
+import { adding, measureChanges, measuredInitcalls, patiently } from './ablate.js';
 import { CANDIDATES, type Candidate } from './candidates.js';
 import { type Comparison, type Result, variantResult } from './result.js';
 import { amount, measureInTurns } from './series.js';
@@ -18,6 +18,8 @@ export interface TuneOptions {
   readonly name: string;
   /** Where the profile goes; default: where virt-sandbox finds it by its name. */
   readonly path?: string | undefined;
+  /** Only candidates whose name this matches. */
+  readonly only?: RegExp | undefined;
 }
 
 /** What is worth less, as a share, is not worth its risk. */
@@ -50,9 +52,12 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     ...profile.initcallBlacklist.map(({ initcall }) => initcall),
   ]);
   const known = CANDIDATES.filter(({ name, harmful }) => !here.has(name) && harmful !== true);
-  const found = await measuredInitcalls(session, base, LEAST_INITCALL);
+  const patient = patiently(base);
+  const found = await measuredInitcalls(session, patient, LEAST_INITCALL);
   say(`${known.length} candidates are known, ${found.length} were found among the initcalls`);
-  const candidates = [...known, ...found.filter(({ name }) => !here.has(name))];
+  const candidates = [...known, ...found.filter(({ name }) => !here.has(name))].filter(
+    ({ name }) => options.only?.test(name) ?? true,
+  );
   const alone = await measureChanges(session, base, candidates.map(adding), 1, 'tune');
   const worth = new Map(alone.comparisons.map((one) => [one.label, one]));
   const kept = candidates
@@ -62,7 +67,7 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     say(alone.interrupted ? 'interrupted: no profile is written' : 'nothing is worth anything: no profile is written');
     return alone;
   }
-  const { chosen, series } = await together(session, base, kept);
+  const { chosen, series } = await together(session, patient, kept);
   const whole = alone.variants[0]?.summary?.median ?? 0;
   const written = profileOf(start.profile, options.name, chosen, worth, whole, session);
   const path = options.path ?? join(ownProfiles(), `${options.name}.json`);

@@ -98,7 +98,11 @@ export async function ablateCommand(args: MeasureArguments & { readonly only?: s
 }
 
 export async function tuneCommand(
-  args: MeasureArguments & { readonly name: string; readonly to?: string | undefined },
+  args: MeasureArguments & {
+    readonly name: string;
+    readonly to?: string | undefined;
+    readonly only?: string | undefined;
+  },
 ): Promise<number> {
   const { inSession, sandboxVariant } = await import('../bench/session.js');
   const { tune } = await import('../bench/tune.js');
@@ -106,7 +110,8 @@ export async function tuneCommand(
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
-    return tune(session, base, { name: args.name, path: args.to });
+    const only = args.only === undefined ? undefined : new RegExp(args.only);
+    return tune(session, base, { name: args.name, path: args.to, only });
   });
   return finish(result, args, ablationText);
 }

@@ -74,6 +74,7 @@ export const benchCommands = {
     describe: 'search for a profile',
     options: {
       ...counting,
+      only: { type: 'string', requiresArg: true, describe: 'only candidates that match this regular expression' },
       name: { type: 'string', requiresArg: true, default: 'tuned', describe: 'name of the profile that is written' },
       to: { type: 'string', requiresArg: true, describe: 'file for it [where virt-sandbox --profile NAME finds it]' },
     },

@@ -8,8 +8,9 @@ import { describe, it } from 'node:test';
 import { readHistory } from '../../src/bench/history.js';
 import { type Result, readResult } from '../../src/bench/result.js';
 import { length, type Span } from '../../src/bench/timeline/span.js';
+import { loadProfile } from '../../src/profile/load.js';
 import { embedded, system } from '../helpers/connections.js';
-import { environment, REPOSITORY } from '../helpers/run.js';
+import { environment, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 const PROGRAM = `${REPOSITORY}bin/virt-sandbox-bench`;
@@ -120,6 +121,29 @@ describe('counting instructions', { skip: embedded.skip }, () => {
       comparisons.map(({ label, verdict }) => [label, verdict]),
       [['without cryptomgr.notests', 'slower']],
     );
+  });
+});
+
+describe('tuning', { skip: embedded.skip }, () => {
+  it('writes a profile of what is worth something, by which a sandbox boots', async (t) => {
+    const path = join(scratchDirectory(t), 'tuned.json');
+    const { code, stderr } = await bench([
+      ...['tune', '--profile', 'default', '--only', '^(rodata=off|raid=noautodetect|param_sysfs_builtin_init)$'],
+      ...['--to', path, '--options', '-c qemu:///embed', '--history', 'none'],
+    ]);
+    assert.equal(code, 0, stderr);
+    const profile = await loadProfile(path);
+    const base = await loadProfile('default');
+    const added = profile.kernelArguments.slice(base.kernelArguments.length);
+    // What is worth nothing is not in it.
+    assert.deepEqual(
+      added.map(({ argument }) => argument),
+      ['rodata=off'],
+    );
+    assert.match(added[0]?.worth ?? '', /^[\d.]+ M instructions of [\d.]+ M instructions \([\d.]+ %\)$/);
+    assert.equal(profile.initcallBlacklist.at(-1)?.initcall, 'param_sysfs_builtin_init');
+    const run = await runSandbox(['-c', 'qemu:///embed', '--profile', path, '--', 'cat', '/proc/cmdline']);
+    assert.match(run.out, /rodata=off.*initcall_blacklist=.*param_sysfs_builtin_init/, run.stderr);
   });
 });
 
