@@ -170,7 +170,6 @@ async function finish(
     const { appendHistory, historyFile } = await import('../bench/history.js');
     appendHistory(args.history ?? historyFile(), result);
   }
-  if (wantsPicture(args)) await draw([result], args);
   if (args.json) {
     process.stdout.write(json);
   } else {
@@ -178,6 +177,8 @@ async function finish(
     process.stdout.write((text ?? resultText)(result));
     process.stdout.write(await waterfalls([result]));
   }
+  // The figures come first: they are there even where there is nothing to draw.
+  if (wantsPicture(args) && !(result.interrupted && labelled([result]).length === 0)) await draw([result], args);
   if (result.interrupted) return INTERRUPTED;
   return result.variants.some(({ failure, values }) => failure !== undefined || values.length === 0) ? 1 : 0;
 }

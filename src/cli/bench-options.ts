@@ -86,12 +86,12 @@ export const benchCommands = {
   },
   history: { command: 'history', describe: 'show results over time', options: output },
   picture: {
-    command: 'picture FILE [AGAINST]',
+    command: 'picture <FILE> [AGAINST]',
     describe: 'draw the timelines of results that were kept',
     options: pictures,
   },
   document: {
-    command: 'document FILE…',
+    command: 'document <FILE..>',
     describe: 'write docs/boot-time.md from results that were kept',
     options: {},
   },
