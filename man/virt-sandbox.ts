@@ -244,7 +244,7 @@ const details = {
     value: 'FILE',
     complete: 'file',
     text: [
-      'Writes the sandbox to *FILE*, a sandbox.cfg(5) as libvirt-sandbox 0.8 writes it, and does not run it. Only its owner can read a new file, because the environment may hold secrets.',
+      'Writes the sandbox to *FILE*, or to standard output where that is `-`, a sandbox.cfg(5) as libvirt-sandbox 0.8 writes it, and does not run it. Only its owner can read a new file, because the environment may hold secrets.',
     ],
   },
   'print-xml': { text: ['Prints the XML of the domain as libvirt would be given it, and exits.'] },

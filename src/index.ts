@@ -1,4 +1,13 @@
 /** The public interface of this package; nothing else is meant to be imported. */
+export { type ConfigOptions, configFromOptions } from './config/options.js';
+export {
+  formatSandboxCfg,
+  type LoadOptions,
+  loadSandboxCfg,
+  parseSandboxCfg,
+  type SaveOptions,
+  saveSandboxCfg,
+} from './config/sandbox-cfg.js';
 export type * from './config/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './errors.js';
 export {

@@ -25,10 +25,13 @@ export async function describeSandbox(args: Arguments, tty: boolean): Promise<De
   return { config: await configFromOptions({ ...args, command, tty }, undefined, base), savedTty: base.tty };
 }
 
-/** Writes the sandbox to `path`, with the version of the kernel that would be booted. */
+/** Writes the sandbox to `path`, or to standard output for `-`, with the version of the kernel that would be booted. */
 export async function save({ config, savedTty }: Described, path: string): Promise<void> {
-  const { saveSandboxCfg } = await import('../config/sandbox-cfg.js');
-  await saveSandboxCfg(path, { ...config, tty: savedTty }, { kernelRelease: await kernelRelease(config) });
+  const { formatSandboxCfg, saveSandboxCfg } = await import('../config/sandbox-cfg.js');
+  const saved = { ...config, tty: savedTty };
+  const options = { kernelRelease: await kernelRelease(config) };
+  if (path === '-') process.stdout.write(await formatSandboxCfg(saved, options));
+  else await saveSandboxCfg(path, saved, options);
 }
 
 async function kernelRelease(config: SandboxConfig): Promise<string> {

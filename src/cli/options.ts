@@ -129,7 +129,11 @@ export const options = {
     describe: 'seconds that the guest may take to start the command [60]',
   },
   config: { type: 'string', requiresArg: true, describe: 'start from that sandbox.cfg; other options change it' },
-  'save-config': { type: 'string', requiresArg: true, describe: 'write the sandbox to that sandbox.cfg, and exit' },
+  'save-config': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'write the sandbox to that sandbox.cfg, or - for stdout, and exit',
+  },
   'print-xml': { type: 'boolean', describe: 'print the domain XML and exit' },
   'dry-run': { type: 'boolean', describe: 'find or build the image, say which, and exit' },
   json: { type: 'boolean', describe: 'with --dry-run: print JSON' },

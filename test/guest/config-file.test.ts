@@ -1,0 +1,169 @@
+/** sandbox.cfg at the command line: a sandbox that is saved is the same one when it is run from its file. */
+import assert from 'node:assert/strict';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { ask } from '../helpers/ask.js';
+import { embedded, lxc, system } from '../helpers/connections.js';
+import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { AtTerminal } from '../helpers/pty.js';
+import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+
+/** A sandbox with what libvirt-sandbox knows and what only this program does. */
+const OPTIONS = [
+  ...['-S', 'nobody', '-e', 'GREETING=hello\tthere ', '-e', 'EMPTY=', '-m', 'ram:/srv=3M', '-m', 'host-bind:/mnt='],
+  ...['-i', '/mnt/hosts=/etc/hosts', '-i', '/mnt/deep/name=/etc/hostname', '--cwd', '/srv', '--memory', '300M'],
+  ...['--vcpus', '2', '--accel', 'tcg', '--boot-timeout', '90'],
+];
+
+describe('saving', { skip: unlessServingKernel }, () => {
+  it('writes what libvirt-sandbox would, for the kernel that would be booted, and runs nothing', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    const args = ['-c', 'qemu:///nowhere', '-S', 'nobody', '-m', 'ram:/work=64M', '--save-config', file, '--'];
+    assertRun(await runSandbox([...args, 'echo', 'not\nrun']), 0, '');
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(
+      readFileSync(file, 'utf8'),
+      `[api]
+class=GVirSandboxConfigInteractive
+version=0.8.0
+
+[core]
+name=sandbox
+root=/
+arch=x86_64
+kernrelease=${servingKernel}
+shell=false
+debug=false
+verbose=false
+
+[identity]
+uid=65534
+gid=65534
+username=nobody
+homedir=/nonexistent
+
+[mount.0]
+type=GVirSandboxConfigMountRam
+target=/work
+usage=67108864
+
+[security]
+dynamic=true
+
+[interactive]
+tty=false
+
+[command]
+argv.0=echo
+argv.1=not\\nrun
+`,
+    );
+  });
+
+  it('to standard output, and a file from a file with the same bytes', async (t) => {
+    const first = join(scratchDirectory(t), 'sandbox.cfg');
+    assertRun(await runSandbox([...OPTIONS, '--save-config', first, '--', 'true']), 0, '');
+    const again = await runSandbox(['--config', first, '--save-config', '-']);
+    assertRun(again, 0, readFileSync(first, 'utf8'));
+  });
+
+  it('says that standard input is a terminal, which a run of the file decides anew', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    const terminal = new AtTerminal(['--save-config', file, '--', 'tty'], { rows: 24, columns: 80 });
+    t.after(() => terminal.close());
+    assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+    assert.match(readFileSync(file, 'utf8'), /^tty=true$/m);
+    const result = await runSandbox(['-c', embedded.uri, '--config', file]);
+    assert.deepEqual({ code: result.code, out: result.out }, { code: 1, out: 'not a tty\n' });
+  });
+
+  it('names the running kernel where none can be booted', async (t) => {
+    const directory = scratchDirectory(t);
+    const file = join(directory, 'sandbox.cfg');
+    assertRun(await runSandbox(['--kmodpath', directory, '--save-config', file, '--', 'true']), 0, '');
+    assert.match(readFileSync(file, 'utf8'), new RegExp(`^kernrelease=${release().replaceAll(/[.+]/g, '\\$&')}$`, 'm'));
+  });
+
+  it('fails where the file cannot be written or the sandbox cannot be', async () => {
+    const failing = async (args: readonly string[], ...patterns: RegExp[]) =>
+      assertFailure(await runSandbox([...args, '--save-config', '/nonexistent/x.cfg', '--', 'true']), ...patterns);
+    await failing([], /\/nonexistent\/x\.cfg/);
+    await failing(['-S', 'no-such-user'], /no-such-user/);
+  });
+});
+
+describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
+  it('finds inside what the options say', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    const name = uniqueName();
+    const saved = await runSandbox(['-n', name, ...OPTIONS, '--save-config', file, '--', 'false']);
+    assertRun(saved, 0, '');
+    const found = await ask(['-c', embedded.uri, '--config', file, '-e', 'MORE=1', '-m', 'ram:/opt=1M'], {
+      who: 'id -un; pwd; uname -n',
+      environment: 'env | grep -E "^(GREETING|EMPTY|MORE)=" | sort',
+      mounts: 'awk \'$2 ~ "^/(srv|mnt|opt)$" {print $2}\' /proc/mounts',
+      included: 'cat /mnt/hosts /mnt/deep/name',
+      machine: 'nproc; head -n 1 /proc/meminfo',
+    });
+    assert.equal(found.who, `nobody\n/srv\n${name}`);
+    assert.equal(found.environment, 'EMPTY=\nGREETING=hello\tthere \nMORE=1');
+    assert.equal(found.mounts, '/srv\n/mnt\n/opt');
+    assert.equal(
+      found.included,
+      `${readFileSync('/etc/hosts', 'utf8')}${readFileSync('/etc/hostname', 'utf8')}`.trim(),
+    );
+    assert.match(found.machine, /^2\nMemTotal: +2\d{5} kB$/);
+    // Without a command it is the file's.
+    assertRun(await runSandbox(['-c', embedded.uri, '--config', file]), 1, '');
+    await assertNothingLeft(name);
+  });
+
+  it('is another user or root where the command line says so', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    assertRun(
+      await runSandbox(['-p', '--save-config', file, '--', 'sh', '-c', 'id -un; grep CapEff /proc/self/status']),
+      0,
+      '',
+    );
+    const privileged = await runSandbox(['-c', embedded.uri, '--config', file]);
+    assert.match(privileged.out, /^root\nCapEff:\t0*[137]?f{9,}\n$/);
+    const other = await runSandbox(['-c', embedded.uri, '--config', file, '-S', 'daemon']);
+    assertRun(other, 0, `daemon\nCapEff:\t${'0'.repeat(16)}\n`);
+  });
+
+  it('fails with the name of a file that is none', async (t) => {
+    const file = join(scratchDirectory(t), 'bad.cfg');
+    assertFailure(await runSandbox(['--config', file, '--', 'true']), /bad\.cfg/);
+    writeFileSync(file, '[api]\nclass=GVirSandboxConfigInteractive\n\n[mount.1]\n');
+    assertFailure(await runSandbox(['--config', file, '--', 'true']), /bad\.cfg has mount\.1 and no mount\.0/);
+  });
+});
+
+for (const way of [embedded, system, lxc]) {
+  describe(`the domain over ${way.uri}`, { skip: way.skip || unlessServingKernel }, () => {
+    it('made again from its file is the same', async (t) => {
+      const directory = scratchDirectory(t);
+      const file = join(directory, 'sandbox.cfg');
+      // Control groups are not everywhere to be had.
+      const limits = way === embedded ? [] : ['--cpu-shares', '512'];
+      const machine = way === lxc ? [] : ['--profile', 'compatible', '--shell', '--disk', `file:d=${disk(directory)}`];
+      const own = ['-n', uniqueName(), ...(way === lxc ? OPTIONS.slice(0, 14) : OPTIONS), ...limits, ...machine];
+      const line = ['-c', way.uri, ...own, '--print-xml', '--', 'true'];
+      const before = await runSandbox(line, way.options);
+      assert.equal(before.code, 0, before.stderr);
+      assertRun(await runSandbox([...own, '--save-config', file, '--', 'true'], way.options), 0, '');
+      const after = await runSandbox(['-c', way.uri, '--config', file, '--print-xml'], way.options);
+      assertRun(after, 0, before.out);
+    });
+  });
+}
+
+function disk(directory: string): string {
+  const path = join(directory, 'disk.img');
+  writeFileSync(path, Buffer.alloc(1 << 20));
+  return path;
+}
