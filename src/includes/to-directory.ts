@@ -114,6 +114,8 @@ async function make(path: string, entry: Entry, owner: Identity, onPiece: () => 
       await using from = await reading(entry.source, open(entry.source, O_RDONLY | O_NOFOLLOW));
       // Non-blocking, so that a pipe in its place is an error and no wait.
       await using to = await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600);
+      // Root inside could have made a device of the host there.
+      if (!(await to.stat()).isFile()) throw includeError(entry, 'something that is no file is there', 'EEXIST');
       await copyBytes(from, to, entry, onPiece);
       await settle(to, entry, owner);
       return;

@@ -181,6 +181,14 @@ describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
       /\/etc\/passwd could not be copied to \/mnt\/file: /,
     ],
     [
+      'onto a device in a directory of the host',
+      (directory) => {
+        execFileSync('mknod', [join(directory, 'file'), 'c', '1', '3']);
+        return ['-m', `host-bind:/mnt=${directory}`, '-i', '/mnt/file=/etc/passwd'];
+      },
+      /could not be copied to \/mnt\/file: something that is no file is there/,
+    ],
+    [
       'of devices into a directory of the host',
       (directory) => ['-m', `host-bind:/mnt=${directory}`, '-i', '/mnt/null=/dev/null'],
       /\/dev\/null is a device, and would be one on the host too/,
