@@ -1,6 +1,7 @@
 #include "handshake.h"
 
 #include "channel.h"
+#include "common.h"
 #include "log.h"
 #include "processes.h"
 #include "protocol.h"
@@ -106,6 +107,10 @@ bool handshake(int fd, uint64_t deadline)
 		}
 		/* No data and no host: the next one starts from the beginning. */
 		absent = count == 0 || errno != EAGAIN;
+		if (absent && common_active()) {
+			log_line("the common init has ended before it began");
+			return false;
+		}
 		if (absent)
 			progress = WAITING;
 	}

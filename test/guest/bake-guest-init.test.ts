@@ -160,6 +160,13 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     }
   });
 
+  it('a program that is no Node.js ends the machine at once, with its last words', async () => {
+    await bakeJson(cache, ['create', '--name', 'true', '--common-init', 'guest', '--node', '/bin/true']);
+    const result = await runSandbox(['-c', embedded.uri, '--image', 'true', ...SLOW, '--', 'true'], options());
+    assertFailure(result, /boot: the guest ended before the application was started/);
+    assert.match(result.stderr, /guest: init: the common init has ended before it began/);
+  });
+
   it('a Node.js that cannot be put into an image is refused', async () => {
     const { code, stderr } = await runBake(cache, ['create', '--common-init', 'guest', '--node', '/bin/busybox']);
     assert.equal(code, 125);
