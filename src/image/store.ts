@@ -4,9 +4,9 @@
 
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
+import { homeDirectory } from '../home.js';
 import type { SparseFile } from '../kernel/slim.js';
 import { writeSparse } from '../kernel/stage.js';
 import { MANIFEST_NAME, type Manifest } from './manifest.js';
@@ -20,7 +20,7 @@ export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.e
   // A relative path is to be ignored, says the XDG Base Directory Specification.
   if (cache !== undefined && isAbsolute(cache)) return join(cache, 'virt-sandbox', 'images');
   if (process.geteuid?.() === 0) return '/var/cache/virt-sandbox/images';
-  return join(homedir(), '.cache', 'virt-sandbox', 'images');
+  return join(homeDirectory(), '.cache', 'virt-sandbox', 'images');
 }
 
 /**

@@ -4,9 +4,9 @@
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { homeDirectory } from '../home.js';
 import { checkSocketPath } from '../libvirt/socket-path.js';
 import { hostProgram } from '../programs.js';
 
@@ -28,7 +28,7 @@ export const ROOT_STATE = '/run/libvirt-sandbox';
 export function stateBase(): string {
   if (process.getuid?.() === 0) return ROOT_STATE;
   const cache = process.env['XDG_CACHE_HOME'];
-  return join(cache?.startsWith('/') ? cache : join(homedir(), '.cache'), 'libvirt-sandbox');
+  return join(cache?.startsWith('/') ? cache : join(homeDirectory(), '.cache'), 'libvirt-sandbox');
 }
 
 /**
