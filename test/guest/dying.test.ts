@@ -1,0 +1,28 @@
+/** A guest that dies early shows its last console lines. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { assertFailure, runSandbox } from '../helpers/run.js';
+
+for (const way of [embedded, system]) {
+  describe(`a guest that dies: ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+    it('of too little memory for its kernel, with the panic and what to do', async () => {
+      const name = uniqueName();
+      const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '64', '--', 'true']);
+      assertFailure(result, /before the application was started/, /give it more memory with --memory/);
+      assert.match(result.stderr, /\n {2}guest: .*Kernel panic - not syncing: .*memory/);
+      await assertNothingLeft(name, way.where);
+    });
+
+    it('by a power-off from inside, with what the kernel said', async () => {
+      const name = uniqueName();
+      const script = 'echo o > /proc/sysrq-trigger; exec sleep 1000';
+      const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', 'sh', '-c', script]);
+      assertFailure(result, /ended while the application ran, without its exit status/);
+      assert.match(result.stderr, /\n {2}guest: .*sysrq: Power Off/);
+      await assertNothingLeft(name, way.where);
+    });
+  });
+}
