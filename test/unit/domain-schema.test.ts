@@ -1,7 +1,7 @@
 /** The XML of every option, against libvirt's own schema. */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -180,6 +180,31 @@ describe('the domain of each option is one that libvirt knows', { skip }, () => 
     assertDomain(scratchDirectory(t), await container({}, elements), [
       ['string(//seclabel/baselabel)', 'system_u:system_r:svirt_lxc_net_t:s0'],
     ]);
+  });
+});
+
+const HELPER = '/usr/lib/libvirt/virt-aa-helper';
+const unlessHelper = existsSync(HELPER) ? false : `there is no ${HELPER}`;
+
+describe('the AppArmor profile that libvirt would make', { skip: unlessHelper }, () => {
+  it('lets a machine have its sockets and read its root and its image, and write to neither', async () => {
+    const xml = await machine({ network: ['dhcp'] }, labels('apparmor', 'static', PROFILE));
+    // Dry: it prints what it would write.
+    const dynamic = xml.replace('<seclabel type="static"', '<seclabel type="dynamic"');
+    const made = spawnSync(HELPER, ['-d', '-c', '-u', PROFILE], { input: dynamic, encoding: 'utf8' });
+    assert.equal(made.status, 0, made.stderr);
+    const rules = (made.stdout + made.stderr).split('\n').map((line) => line.trim());
+    for (const rule of [
+      `"/run/libvirt-sandbox/${NAME}/channel" rw,`,
+      `"/run/libvirt-sandbox/${NAME}/console" rw,`,
+      '"/k/vmlinux" r,',
+      '"/k/initrd" r,',
+      '"/" r,',
+      '"/**" r,',
+    ]) {
+      assert.ok(rules.includes(rule), `${rule}\n${rules.join('\n')}`);
+    }
+    assert.ok(!rules.some((rule) => /^"\/(\*\*)?" .*w/.test(rule)), rules.join('\n'));
   });
 });
 
