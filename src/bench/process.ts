@@ -1,6 +1,8 @@
 /** One process from before its execution until it is gone. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { settlesWithin } from '../promises.js';
+import { openPipe } from './pipe.js';
 
 export interface ProcessRun {
   /** CLOCK_MONOTONIC in nanoseconds. */
@@ -32,15 +34,22 @@ export async function runProcess(
   signal: AbortSignal,
 ): Promise<ProcessRun> {
   if (signal.aborted) throw new Interrupted();
+  // As a shell makes them, since virtme-ng opens its output anew by its name.
+  const stdout = openPipe();
+  const stderr = openPipe();
+  stdout.output.resume();
   const started = Number(process.hrtime.bigint());
   const child = spawn(argv[0], argv.slice(1), {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', stdout.input, stderr.input],
     env: { ...process.env, ...environment },
     // A group of its own: Ctrl+C is for the benchmark, which ends what it has started.
     detached: true,
   });
+  stdout.release();
+  stderr.release();
+  const told = once(stderr.output, 'end');
   let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  stderr.output.setEncoding('utf8').on('data', (text: string) => {
     errors = `${errors}${text}`.slice(-KEPT_ERRORS);
   });
   const end = () => void child.kill('SIGTERM');
@@ -55,10 +64,14 @@ export async function runProcess(
     const run = { started, ended: Number(process.hrtime.bigint()) };
     if (signal.aborted) throw new Interrupted();
     if (code === 0) return run;
+    // What it has left behind may hold its stderr open.
+    await settlesWithin(told, 1000);
     const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${ended ?? `status ${code}`}`;
     throw new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', end);
+    stdout.output.destroy();
+    stderr.output.destroy();
   }
 }
