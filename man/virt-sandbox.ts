@@ -293,7 +293,11 @@ export const virtSandbox: Program = {
             ['LIBVIRT_DEFAULT_URI', 'As `--connect`, which goes before it.'],
             [
               'LIBVIRT_SANDBOX_INIT_DEBUG',
-              'Whatever it is set to: the messages of the kernel and every step of the init come on standard error.',
+              'Whatever it is set to: the messages of the kernel and every step of the init come on standard error. `break:`*STEP* also stops before that step, which is one of `clock`, `root`, `system`, `network` and `spawn`, with a root shell: at the terminal, or without one for `--attach`.',
+            ],
+            [
+              'LIBVIRT_SANDBOX_STRACE',
+              '`1`, or an expression as strace(1) takes it with `-e`: the command runs under the strace of the root.',
             ],
             ['VIRT_SANDBOX_PROFILE', 'As `--profile`, which goes before it.'],
             [

@@ -1,7 +1,7 @@
 /** What is installed, packed and imported runs as what was built does. */
 import assert from 'node:assert/strict';
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
@@ -16,6 +16,19 @@ describe('the package', () => {
     const destination = scratchDirectory(t);
     execFileSync('make', ['install', `DESTDIR=${destination}`, 'PREFIX=/opt/vs'], quiet);
     const program = join(destination, 'opt/vs/bin/virt-sandbox');
+    for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench']) {
+      for (const file of [
+        `man/man1/${name}.1`,
+        `bash-completion/completions/${name}`,
+        `zsh/site-functions/_${name}`,
+        `fish/vendor_completions.d/${name}.fish`,
+      ]) {
+        assert.ok(existsSync(join(destination, 'opt/vs/share', file)), file);
+      }
+    }
+    assert.ok(existsSync(join(destination, 'opt/vs/share/man/man5/sandbox.cfg.5')));
+    // The help is a file of the installation.
+    assert.match(execFileSync(program, ['--help'], { ...quiet, cwd: '/' }), /^Usage: virt-sandbox /);
     assert.equal(
       execFileSync(program, ['-c', 'qemu:///embed', '--', '/bin/echo', 'installed'], { ...quiet, cwd: '/' }),
       'installed\n',
