@@ -32,6 +32,7 @@ const UPSTREAM: readonly (readonly [keyof typeof options, string | undefined, 'f
   ['security', 's', 'last'],
   ['privileged', 'p', 'flag'],
   ['switchto', 'S', 'last'],
+  ['shell', 'l', 'flag'],
   ['kernver', undefined, 'last'],
   ['kernpath', undefined, 'last'],
   ['kmodpath', undefined, 'last'],
