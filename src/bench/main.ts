@@ -10,9 +10,11 @@ import type { Row } from './row.js';
 import { markdownTable } from './table.js';
 import { throughputRows } from './throughput.js';
 import { virtmeRows } from './virtme.js';
+import { warmRows } from './warm.js';
 
 const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>> = {
   boot: bootRows,
+  warm: warmRows,
   virtme: virtmeRows,
   image: imageRows,
   initrd: initrdRows,

@@ -1,0 +1,128 @@
+/** A sandbox that goes on from a saved machine, against one that boots and against a bare QEMU that restores the same. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readWarmImage } from '../image/warm.js';
+import { bareRestore } from './bare-restore.js';
+import { COLD } from './boot.js';
+import { type Context, virtmeArgv } from './context.js';
+import { splitCommandLine } from './qemu-argv.js';
+import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';
+import { interleave, type Progress, timed } from './run.js';
+import { type Summary, summarize } from './statistics.js';
+
+const WARM = ['--boot', 'warm'];
+const AT_ONCE = 20;
+/** It takes some 20 s. */
+const VIRTME_RUNS = 2;
+
+export async function warmRows(context: Context): Promise<Row[]> {
+  const { program, runs, progress, scratch, image } = context;
+  // A store of its own: nobody else's sandboxes are to become warm.
+  const environment = { XDG_CACHE_HOME: join(scratch, 'warm') };
+  mkdirSync(environment.XDG_CACHE_HOME);
+  const own = { environment };
+  const uri = ['-c', image.uri];
+  const bakeArgv: [string, ...string[]] = [`${program}-bake`, 'create', '--warm', '--json', ...uri];
+  // The first one builds the boot image as well.
+  await timed({ label: 'bake, image and all', argv: bakeArgv, ...own });
+  const baked = await timed({ label: 'bake', argv: bakeArgv, ...own });
+  const { warm: directory, warmSize } = JSON.parse(baked.stdout) as { warm: string; warmSize: number };
+  const warm = readWarmImage(directory);
+  if (warm === undefined) throw new Error(`${directory} is no warm image`);
+
+  const seconds = await interleave(
+    [
+      { label: 'cold', argv: [program, ...COLD, ...uri, '--', '/bin/true'], ...own },
+      { label: 'warm', argv: [program, ...WARM, ...uri, '--', '/bin/true'], ...own },
+      { label: 'embedded', argv: [program, ...WARM, '-c', 'qemu:///embed', '--', '/bin/true'], ...own },
+    ],
+    runs,
+    progress,
+  );
+  const bare = await measureBare(context, () => bareRestore(argvOf(context, environment), warm));
+  const cold = { name: 'cold', ...quantity(seconds.cold, 's') };
+  return [
+    timesAsLong(`warm \`virt-sandbox -- /bin/true\` (${image.uri})`, quantity(seconds.warm, 's'), cold, 0.3),
+    timesAsLong('the same with `-c qemu:///embed`', quantity(seconds.embedded, 's'), cold, 0.4),
+    timesAsLong(
+      `warm \`virt-sandbox -- /bin/true\` (${image.uri})`,
+      quantity(seconds.warm, 's'),
+      { name: 'bare `qemu -incoming` of the same state', ...quantity(bare, 's') },
+      2,
+    ),
+    ...(await virtmeRow(context, environment)),
+    ...(await atOnceRows(context, environment)),
+    timesAsLong('baking it', { amount: baked.seconds, unit: 's', runs: 1 }, cold, 1.5),
+    within('its files', { amount: warmSize / 1e6, unit: 'MB' }, 80),
+  ];
+}
+
+/** QEMU's command line for a new sandbox. */
+function argvOf({ program, scratch, image }: Context, environment: Readonly<Record<string, string>>): string[] {
+  const xml = join(scratch, 'warm.xml');
+  const env = { ...process.env, ...environment };
+  writeFileSync(xml, execFileSync(program, ['--print-xml', ...WARM, '-c', image.uri, '--', '/bin/true'], { env }));
+  const words = ['-q', '-c', image.uri, 'domxml-to-native', 'qemu-argv', xml];
+  return splitCommandLine(execFileSync('virsh', words, { encoding: 'utf8' }));
+}
+
+async function measureBare({ runs, progress }: Context, restore: () => Promise<number>): Promise<Summary> {
+  const values: number[] = [];
+  for (let round = 0; round <= runs; round += 1) {
+    const value = await restore();
+    progress(`bare restore ${round === 0 ? 'warm-up' : `${round}/${runs}`}: ${value.toFixed(3)} s`);
+    if (round > 0) values.push(value);
+  }
+  return summarize(values);
+}
+
+async function virtmeRow(
+  { program, virtme, progress, image }: Context,
+  environment: Readonly<Record<string, string>>,
+): Promise<Row[]> {
+  const what = 'warm `virt-sandbox -- /bin/true`, how many times faster than virtme-ng';
+  if ('missing' in virtme) return [{ what, skipped: virtme.missing }];
+  const seconds = await interleave(
+    [
+      { label: 'warm', argv: [program, ...WARM, '-c', image.uri, '--', '/bin/true'], environment },
+      { label: 'virtme-ng', argv: virtmeArgv(virtme, '/bin/true'), retries: 2 },
+    ],
+    VIRTME_RUNS,
+    progress,
+  );
+  const reference = { name: '`vng --run … --disable-kvm -- /bin/true`', ...quantity(seconds['virtme-ng'], 's') };
+  return [timesFaster(what, quantity(seconds.warm, 's'), reference, 30)];
+}
+
+/** All of them must succeed. */
+async function atOnceRows(
+  { program, progress, image }: Context,
+  environment: Readonly<Record<string, string>>,
+): Promise<Row[]> {
+  const all = (how: readonly string[]) =>
+    together(progress, () =>
+      timed({
+        label: how.join(' '),
+        argv: [program, ...how, '-c', image.uri, '--boot-timeout', '300', '--', '/bin/true'],
+        environment,
+      }),
+    );
+  const warm = await all(WARM);
+  const cold = await all(COLD);
+  const row = forInformation(
+    `${AT_ONCE} warm ones started at once, until the last is gone`,
+    { amount: warm, unit: 's' },
+    { name: `${AT_ONCE} cold ones`, amount: cold, unit: 's' },
+  );
+  progress(`${(AT_ONCE / warm).toFixed(2)} warm sandboxes a second, ${(AT_ONCE / cold).toFixed(2)} cold ones`);
+  return [row];
+}
+
+async function together(progress: Progress, one: () => Promise<unknown>): Promise<number> {
+  const start = process.hrtime.bigint();
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  progress(`${AT_ONCE} at once: ${seconds.toFixed(2)} s`);
+  return seconds;
+}
