@@ -1,9 +1,9 @@
 /** Results over time: one file of JSON lines that is only ever appended to. */
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { isSystemError } from '../errors.js';
+import { homeDirectory } from '../home.js';
 import type { HostFacts } from './host.js';
 import type { Result } from './result.js';
 import type { Unit } from './sample.js';
@@ -36,9 +36,10 @@ const entrySchema = v.object({
   ...{ libvirt: v.string(), node: v.string(), connection: v.string() },
 });
 
+/** @throws {SandboxError} `home-unknown` */
 export function historyFile(): string {
   const data = process.env['XDG_DATA_HOME'];
-  const base = data?.startsWith('/') ? data : join(homedir(), '.local/share');
+  const base = data?.startsWith('/') ? data : join(homeDirectory('XDG_DATA_HOME'), '.local/share');
   return join(base, 'libvirt-sandbox', 'bench.jsonl');
 }
 

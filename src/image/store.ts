@@ -20,7 +20,7 @@ export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.e
   // A relative path is to be ignored, says the XDG Base Directory Specification.
   if (cache !== undefined && isAbsolute(cache)) return join(cache, 'virt-sandbox', 'images');
   if (process.geteuid?.() === 0) return '/var/cache/virt-sandbox/images';
-  return join(homeDirectory(), '.cache', 'virt-sandbox', 'images');
+  return join(homeDirectory('XDG_CACHE_HOME'), '.cache', 'virt-sandbox', 'images');
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { homeDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
 import type { Profile } from './types.js';
 
@@ -13,10 +13,17 @@ export function shippedProfiles(): string {
   return join(packageDirectory(), 'profiles');
 }
 
-/** Where those of this user are. */
+/**
+ * Where those of this user are.
+ * @throws {SandboxError} `home-unknown`
+ */
 export function ownProfiles(): string {
   const config = process.env['XDG_CONFIG_HOME'];
-  return join(config?.startsWith('/') ? config : join(homedir(), '.config'), 'libvirt-sandbox', 'profiles');
+  return join(
+    config?.startsWith('/') ? config : join(homeDirectory('XDG_CONFIG_HOME'), '.config'),
+    'libvirt-sandbox',
+    'profiles',
+  );
 }
 
 /**

@@ -28,7 +28,7 @@ export const ROOT_STATE = '/run/libvirt-sandbox';
 export function stateBase(): string {
   if (process.getuid?.() === 0) return ROOT_STATE;
   const cache = process.env['XDG_CACHE_HOME'];
-  return join(cache?.startsWith('/') ? cache : join(homeDirectory(), '.cache'), 'libvirt-sandbox');
+  return join(cache?.startsWith('/') ? cache : join(homeDirectory('XDG_CACHE_HOME'), '.cache'), 'libvirt-sandbox');
 }
 
 /**

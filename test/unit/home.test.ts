@@ -2,26 +2,38 @@ import assert from 'node:assert/strict';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { historyFile } from '../../src/bench/history.js';
 import { homeDirectory } from '../../src/home.js';
+import { ownProfiles } from '../../src/profile/load.js';
 
-function setHome(t: TestContext, value: string): void {
-  const before = process.env['HOME'];
-  t.after(() => {
-    process.env['HOME'] = before;
-  });
-  process.env['HOME'] = value;
+function setVariable(t: TestContext, name: string, value: string | undefined): void {
+  const before = process.env[name];
+  const set = (to: string | undefined) => {
+    if (to === undefined) delete process.env[name];
+    else process.env[name] = to;
+  };
+  t.after(() => set(before));
+  set(value);
 }
 
 test('HOME is the home directory', (t) => {
-  setHome(t, join('/srv', 'somebody'));
-  assert.equal(homeDirectory(), '/srv/somebody');
+  setVariable(t, 'HOME', join('/srv', 'somebody'));
+  assert.equal(homeDirectory('XDG_CACHE_HOME'), '/srv/somebody');
 });
 
 for (const value of ['', 'relative/path']) {
   test(`HOME=${JSON.stringify(value)} is passed over for the user database`, (t) => {
-    setHome(t, value);
+    setVariable(t, 'HOME', value);
     const { homedir } = userInfo();
     assert.match(homedir, /^\//);
-    assert.equal(homeDirectory(), homedir);
+    assert.equal(homeDirectory('XDG_CACHE_HOME'), homedir);
   });
 }
+
+test('profiles and the history of measurements are below the same home', (t) => {
+  setVariable(t, 'HOME', '');
+  for (const name of ['XDG_CONFIG_HOME', 'XDG_DATA_HOME']) setVariable(t, name, undefined);
+  const { homedir } = userInfo();
+  assert.equal(ownProfiles(), join(homedir, '.config/libvirt-sandbox/profiles'));
+  assert.equal(historyFile(), join(homedir, '.local/share/libvirt-sandbox/bench.jsonl'));
+});
