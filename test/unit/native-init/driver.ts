@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
-import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, HEADER_BYTES, MessageType, Proc, Status } from '../../src/guest/wire.js';
+import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, HEADER_BYTES, MessageType, Proc, Status } from '../../../src/guest/wire.js';
 
 /**
  * Drives the native init's test build over a Unix socket. It encodes by itself, so that a mistake in the launcher's own codec is not
@@ -14,12 +14,8 @@ import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, HEADER_BYTES, MessageType, Proc, Status
  */
 
 const TIMEOUT_MS = 20_000;
-const OUT = resolve('build/native');
-const INIT = join(OUT, 'init-asan');
-
-export function buildInit(): void {
-  execFileSync('make', ['-s', '-C', 'init/native', `OUT=${OUT}`, 'test-build'], { stdio: 'inherit' });
-}
+/** `make test` builds it. */
+const INIT = resolve('build/native/init-asan');
 
 export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -91,6 +87,24 @@ export function spawnPayload(argv: readonly string[], options: SpawnOptions = {}
     u32(options.flags ?? 0),
     u32(options.rows ?? 0),
     u32(options.columns ?? 0),
+  ]);
+}
+
+/** The payload of WRITE_FILE. */
+export function writeFilePayload(path: string, data: string, flags = 0, mode = 0o644): Buffer {
+  return Buffer.concat([str(path), u32(mode), u32(flags), str(data)]);
+}
+
+/** The payload of RUN. */
+export function runPayload(
+  argv: string[],
+  options: { stdin?: Buffer; timeout?: number; environment?: string[] } = {},
+): Buffer {
+  return Buffer.concat([
+    list(argv),
+    list(options.environment ?? ['PATH=/usr/bin:/bin']),
+    str(options.stdin ?? ''),
+    u32(options.timeout ?? 10_000),
   ]);
 }
 
