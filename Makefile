@@ -63,7 +63,7 @@ build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.jso
 	@touch $@
 
 test: setup-test build check build/.tests
-	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
+	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build fuzz
 	@$(MAKE) -C init/dhcp OUT=$(abspath build/native) test-build
 	node scripts/test.mjs $(ONLY)
 

@@ -1,0 +1,136 @@
+/** Mutated packets: whatever a host sends, the native init takes it or ends the connection, and no sanitizer finds anything. */
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { it } from 'node:test';
+import { promisify } from 'node:util';
+import { HEADER_BYTES, MessageType, Proc, SpawnFlag, WriteFlag } from '../../src/guest/wire.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { list, packet, runPayload, spawnPayload, str, u32, u64, writeFilePayload } from '../unit/native-init/driver.js';
+import { type Random, randomNumbers } from './random.js';
+
+/** `make test` builds it: every operation decodes its arguments, and is then refused. */
+const FUZZ = resolve('build/native/init-fuzz');
+const FILES = 400;
+
+/** One call of every operation, well made: what is new in the protocol has to be added here. */
+const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | 'EXIT' | 'QUIT' | 'READY'>, Buffer> = {
+  MOUNT: Buffer.concat([str('source'), str('/target'), str('9p'), u32(1), str('trans=virtio')]),
+  MKDIR: Buffer.concat([str('/a/b'), u32(0o755)]),
+  SYMLINK: Buffer.concat([str('/proc/self/fd'), str('/dev/fd')]),
+  WRITE_FILE: writeFilePayload('/etc/file', 'content\0', WriteFlag.PARENTS),
+  SWITCH_ROOT: str('/newroot'),
+  LINK_UP: str('lo'),
+  ADDRESS: Buffer.concat([str('eth0'), str('192.168.122.2'), u32(24), str('192.168.122.255')]),
+  ROUTE: Buffer.concat([str('eth0'), str('fd12::'), u32(64), str('fd12::1')]),
+  HOSTNAME: str('sandbox'),
+  SET_CLOCK: Buffer.concat([u64(1_700_000_000n), u32(5)]),
+  ADD_ENTROPY: str(Buffer.alloc(64, 9)),
+  SPAWN: spawnPayload(['sh', '-c', 'true'], { groups: [1, 2], flags: SpawnFlag.PTY, rows: 24, columns: 80 }),
+  SIGNAL: u32(15),
+  RESIZE: Buffer.concat([u32(24), u32(80)]),
+  SYNC: Buffer.alloc(0),
+  UNMOUNT: Buffer.concat([str('/mnt'), u32(2)]),
+  POWER_OFF: Buffer.alloc(0),
+  LOAD_MODULE: Buffer.concat([str('/module.ko'), str('debug=1')]),
+  RUN: runPayload(['mkfs', '/dev/vda'], { stdin: Buffer.from('y\n') }),
+  READ_FILE: Buffer.concat([str('/etc/passwd'), u32(131_072)]),
+  LIST_DIR: str('/'),
+  STAT: Buffer.concat([str('/'), u32(1)]),
+  CHOWN: Buffer.concat([str('/f'), u32(1), u32(2)]),
+  CHMOD: Buffer.concat([str('/f'), u32(0o600)]),
+  MKNOD: Buffer.concat([str('/dev/x'), u32(0o020600), u32(1), u32(3)]),
+  READ_LINK: str('/dev/fd'),
+  CONFIGURE: str('{"a":1}'),
+  SESSIONS: str('org.virt-sandbox.shell.0'),
+  TERMINAL: Buffer.concat([str('/dev/ttyS0'), list(['sh']), list(['TERM=linux'])]),
+};
+
+/** Each as a packet, with flags, and with stdin in between; POWER_OFF would keep those behind it from being read. */
+const PACKETS = [
+  ...Object.entries(CALLS)
+    .filter(([name]) => name !== 'POWER_OFF')
+    .map(([name, payload], serial) =>
+      packet(Proc[name as keyof typeof Proc], MessageType.CALL, serial % 4, serial, payload),
+    ),
+  packet(Proc.STDIN, MessageType.DATA, 0, 0, Buffer.from('some input\n')),
+];
+const LAST = [
+  packet(Proc.POWER_OFF, MessageType.CALL, 0, 99, CALLS.POWER_OFF),
+  packet(Proc.QUIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(0)),
+  packet(Proc.STDIN, MessageType.DATA, 0, 0, Buffer.alloc(0)),
+];
+
+const EDGES = [0, 1, 19, 20, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
+
+/** Some packets in any order; in most of them bytes, numbers or the length are changed, and the framing is mostly kept whole. */
+function mutated(random: Random): Buffer {
+  const parts = Array.from({ length: 1 + random(24) }, () => changed(pick(PACKETS, random), random));
+  if (random(2) === 0) parts.push(changed(pick(LAST, random), random));
+  const whole = Buffer.concat(parts);
+  return random(6) === 0 ? whole.subarray(0, random(whole.length)) : whole;
+}
+
+function changed(original: Buffer, random: Random): Buffer {
+  let bytes = Buffer.from(original);
+  for (let count = random(4); count > 0; count -= 1) {
+    const at = 4 + random(bytes.length - 4);
+    switch (random(6)) {
+      case 0:
+        bytes.writeUInt8(random(256), at);
+        break;
+      case 1: {
+        const place = 4 + 4 * random(Math.floor(bytes.length / 4) - 1);
+        bytes.writeUInt32BE(pick(EDGES, random), place);
+        break;
+      }
+      case 2:
+        bytes = Buffer.concat([bytes, Buffer.alloc(random(100), random(256))]);
+        break;
+      case 3:
+        bytes = bytes.subarray(0, Math.max(HEADER_BYTES, at));
+        break;
+      case 4:
+        bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(random(at))]);
+        break;
+      default:
+        bytes.writeUInt32BE(random(64), 4);
+    }
+  }
+  bytes.writeUInt32BE(random(20) === 0 ? pick(EDGES, random) : bytes.length, 0);
+  return bytes;
+}
+
+function pick<T>(from: readonly T[], random: Random): T {
+  const found = from[random(from.length)];
+  assert.ok(found !== undefined);
+  return found;
+}
+
+/** @returns what it says, which is nothing but complaints about the host where all is well */
+async function feed(files: readonly string[]): Promise<string> {
+  const env = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
+  const { stderr } = await promisify(execFile)(FUZZ, files, { env, maxBuffer: 64 << 20 });
+  return stderr;
+}
+
+it('packets as they ought to be are no reason to complain', async (t) => {
+  const file = join(scratchDirectory(t), 'whole');
+  writeFileSync(file, Buffer.concat([...PACKETS, ...LAST]));
+  assert.equal(await feed([file]), '');
+});
+
+it(`${FILES} streams of mutated packets`, async (t) => {
+  const directory = scratchDirectory(t);
+  const random = randomNumbers(20_261_124);
+  const files = Array.from({ length: FILES }, (_, index) => {
+    const file = join(directory, `${index}`);
+    writeFileSync(file, mutated(random));
+    return file;
+  });
+  const said = await feed(files);
+  for (const complaint of [/shorter than its header/, /longer than the limit/, /unknown type/])
+    assert.match(said, complaint);
+});
