@@ -91,6 +91,8 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     lines = await openLines(connection.kind, state, console, warm?.record.owner);
     const shell = machineShell(config, options, connection.kind, state.path);
     if (shell) makeShellPlaces(state.path);
+    if (shell?.noConsole)
+      options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
     const guest = { ...base, shell: shell?.guest, trace: options.trace };
     mark('listening');
 

@@ -43,6 +43,8 @@ export interface MachineShell {
   readonly serials: readonly Element[];
   /** The serial line that the log is on then. */
   readonly log: 'ttyS0' | 'ttyS1';
+  /** Why `virsh console` reaches none of them, where they were asked for; undefined: it does, or nobody asked. */
+  readonly noConsole: string | undefined;
 }
 
 /** @param kind without a daemon there is nobody who could give anybody a console */
@@ -54,13 +56,21 @@ export function machineShell(
 ): MachineShell | undefined {
   if (!config.shell && breakpoint === undefined) return undefined;
   if (kind === 'lxc') {
-    return { guest: { sessions: CONTAINER_SHELL, console: undefined }, channels: [], serials: [], log: 'ttyS0' };
+    const guest = { sessions: CONTAINER_SHELL, console: undefined };
+    return { guest, channels: [], serials: [], log: 'ttyS0', noConsole: undefined };
   }
-  const console = config.shell && kind !== 'embedded' && canMakeTerminals(kind);
+  const noConsole = reasonAgainstConsole(kind);
+  const console = config.shell && noConsole === undefined;
   return {
     guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
     channels: [shellChannel(shellPlaces(stateDirectory).sessions)],
     serials: console ? [shellSerial()] : [],
     log: console ? 'ttyS1' : 'ttyS0',
+    noConsole: config.shell ? noConsole : undefined,
   };
+}
+
+function reasonAgainstConsole(kind: Exclude<ConnectionKind, 'lxc'>): string | undefined {
+  if (kind === 'embedded') return 'without a daemon there is nobody whom virsh could ask';
+  return canMakeTerminals(kind) ? undefined : 'the user whom QEMU runs as may not open /dev/ptmx';
 }

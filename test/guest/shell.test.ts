@@ -1,50 +1,16 @@
 /** Root shells beside an application: `--shell`, and `--attach` from another terminal. */
 
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
-import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
-import { AtTerminal } from '../helpers/pty.js';
+import { assertNothingLeft } from '../helpers/leftovers.js';
 import { assertFailure, assertFailureWith, runSandbox, startSandbox } from '../helpers/run.js';
+import { attach, startWithShell } from '../helpers/shells.js';
 
-const SIZE = { rows: 33, columns: 101 };
-/** A terminal for which bash writes nothing but text. */
-const PLAIN = { env: { TERM: 'dumb' } };
 const CTRL_C = '\x03';
 const CTRL_Z = '\x1a';
 const CTRL_RIGHT_BRACKET = '\x1d';
-
-/** Is seen in a list of processes, and ends when its input does. */
-const APPLICATION = ['sh', '-c', 'echo running; exec tail -f /dev/stdin --pid=1'];
-
-async function startWithShell(t: TestContext, uri: string, ...options: string[]) {
-  const name = uniqueName();
-  const running = startSandbox(['-c', uri, '-n', name, ...options, '--', ...APPLICATION], { input: 'open' });
-  t.after(async () => {
-    running.child.kill('SIGTERM');
-    await running.result.catch(() => {});
-  });
-  await running.until(/running/);
-  return { name, running };
-}
-
-/** Attaches, and waits for the prompt. */
-async function attach(t: TestContext, name: string) {
-  const terminal = new AtTerminal(['--attach', name], SIZE, PLAIN);
-  t.after(() => terminal.close());
-  const settings = terminal.settings();
-  const prompt = new RegExp(`\\[${name}\\] / # $`);
-  await terminal.until(prompt);
-  const ask = async (command: string): Promise<string> => {
-    terminal.type(`${command}; echo END\n`);
-    // The line as it was typed has END too.
-    const [, output = ''] = await terminal.until(/echo END\r?\n([\s\S]*?)END\r?\n/);
-    await terminal.until(prompt);
-    return output.replaceAll('\r', '').trimEnd();
-  };
-  return { terminal, settings, prompt, ask };
-}
 
 for (const way of [embedded, system]) {
   describe(`a shell beside the application over ${way.uri}`, { skip: way.skip }, () => {
@@ -56,7 +22,7 @@ for (const way of [embedded, system]) {
       assert.match(terminal.text, /root shell of the sandbox .*Ctrl\+\] detaches/);
       assert.equal(await ask('id -u; id -g; pwd; echo $TERM $VIRT_SANDBOX'), `0\n0\n/\ndumb ${name}`);
       assert.match(await ask('tty'), /^\/dev\/pts\/\d+$/);
-      assert.match(await ask('ps -eo user,args'), /^nobody +tail -f \/dev\/stdin --pid=1$/m, 'the application is seen');
+      assert.match(await ask('ps -eo user,args'), /^nobody +cat$/m, 'the application is seen');
       assert.match(await ask('grep CapEff /proc/self/status'), /\t0{5}1ffffffffff$/);
       assert.match(await ask('mount -t tmpfs none /mnt && echo mounted'), /^mounted$/);
 
@@ -96,7 +62,6 @@ for (const way of [embedded, system]) {
       assert.deepEqual(await again.terminal.exited(), { code: 42, signal: null });
 
       const last = await attach(t, name);
-      running.child.stdin?.end();
       process.kill(running.pid, 'SIGTERM');
       const { code } = await running.result;
       assert.equal(code, 143);

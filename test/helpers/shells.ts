@@ -1,0 +1,58 @@
+/** Sandboxes with a shell beside their application, and a person at it. */
+
+import type { TestContext } from 'node:test';
+import { uniqueName } from './leftovers.js';
+import { AtTerminal } from './pty.js';
+import { type RunOptions, startSandbox } from './run.js';
+
+const SIZE = { rows: 33, columns: 101 };
+/** A terminal for which bash writes nothing but text. */
+const PLAIN = { TERM: 'dumb' };
+
+/** Is seen in a list of processes, and ends when its input does. */
+const APPLICATION = ['sh', '-c', 'echo running; exec cat'];
+
+/** How the program is run. */
+type How = Pick<RunOptions, 'env' | 'through' | 'program' | 'cwd'>;
+
+/** Starts a sandbox called `name`, and waits for its application. */
+export async function startNamed(t: TestContext, name: string, uri: string, options: readonly string[], how: How = {}) {
+  const args = ['-c', uri, '-n', name, ...options, '--', ...APPLICATION];
+  const running = startSandbox(args, { ...how, input: 'open' });
+  t.after(async () => {
+    running.child.kill('SIGTERM');
+    await running.result.catch(() => {});
+  });
+  await running.until(/running/);
+  return running;
+}
+
+/** The same, with a name of its own. */
+export async function startWithShell(t: TestContext, uri: string, ...options: string[]) {
+  const name = uniqueName();
+  return { name, running: await startNamed(t, name, uri, options) };
+}
+
+/** Attaches, and waits for the prompt. */
+export async function attach(t: TestContext, name: string, how: How = {}) {
+  const terminal = new AtTerminal(['--attach', name], SIZE, { ...how, env: { ...how.env, ...PLAIN } });
+  t.after(() => terminal.close());
+  const settings = terminal.settings();
+  const prompt = promptOf(name);
+  await terminal.until(prompt);
+  return { terminal, settings, prompt, ask: asker(terminal, prompt) };
+}
+
+function promptOf(name: string): RegExp {
+  return new RegExp(`\\[${name}\\] / # $`);
+}
+
+function asker(terminal: AtTerminal, prompt: RegExp) {
+  return async (command: string): Promise<string> => {
+    terminal.type(`${command}; echo END\n`);
+    // The line as it was typed has END too.
+    const [, output = ''] = await terminal.until(/echo END\r?\n([\s\S]*?)END\r?\n/);
+    await terminal.until(prompt);
+    return output.replaceAll('\r', '').trimEnd();
+  };
+}
