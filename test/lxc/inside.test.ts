@@ -42,7 +42,7 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
     tty: 'tty',
     ptmx: 'ls -l /dev/ptmx | cut -c1-10',
     first: 'cat /proc/1/comm',
-    strangers: `ls -d /proc/[0-9]* | wc -l`,
+    processes: 'cat /proc/[0-9]*/comm 2>/dev/null',
     start: 'ls -d /native /newroot /.oldroot 2>/dev/null | wc -l',
     blockDevices: 'find /dev -type b | wc -l',
     channel: 'cat < /dev/tty2',
@@ -106,8 +106,9 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
 
   it('sees its own processes only', () => {
     assert.equal(found['first'], 'init');
-    // The init, the shell, its substitution and what runs in that.
-    assert.ok(Number(found['strangers']) <= 6, found['strangers']);
+    // How many there are changes from moment to moment; those of the host have other names, libvirtd and node among them.
+    assert.match(found['processes'] ?? '', /^init$/m);
+    assert.doesNotMatch(found['processes'] ?? '', /libvirt|virtlogd|node|qemu/);
   });
 
   it('sees nothing of how it was started', () => assert.equal(found['start'], '0'));
