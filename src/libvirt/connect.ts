@@ -1,14 +1,9 @@
 /** Which way to the hypervisor is taken. */
 import { SandboxError } from '../errors.js';
-import type { Connection, ConnectionKind } from './connection.js';
+import { type Connection, type ConnectionKind, URI } from './connection.js';
 import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
 
-const URIS: Readonly<Record<string, ConnectionKind>> = {
-  'qemu:///system': 'system',
-  'qemu:///session': 'session',
-  'qemu:///embed': 'embedded',
-  'lxc:///': 'lxc',
-};
+const KINDS = new Map((Object.keys(URI) as ConnectionKind[]).map((kind) => [URI[kind], kind]));
 
 export interface ConnectOptions extends EmbeddedOptions {
   /** What the person asked for; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
@@ -41,13 +36,13 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
  * @throws {SandboxError} `uri-not-supported`
  */
 export function kindOf(uri: string): ConnectionKind {
-  const kind = URIS[uri];
+  const kind = KINDS.get(uri);
   if (kind) return kind;
   throw new SandboxError({
     stage: 'libvirt',
     code: 'uri-not-supported',
     message: `the URI ${uri} is not supported`,
-    remedy: `use one of ${Object.keys(URIS).join(', ')}`,
+    remedy: `use one of ${Object.values(URI).join(', ')}`,
   });
 }
 

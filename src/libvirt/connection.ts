@@ -7,6 +7,14 @@ export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'othe
 /** The ways to reach a hypervisor. */
 export type ConnectionKind = 'system' | 'session' | 'embedded' | 'lxc';
 
+/** How a person names them. */
+export const URI: Readonly<Record<ConnectionKind, string>> = {
+  system: 'qemu:///system',
+  session: 'qemu:///session',
+  embedded: 'qemu:///embed',
+  lxc: 'lxc:///',
+};
+
 /** How a domain came to its end. */
 export interface DomainStop {
   readonly reason: StopReason;

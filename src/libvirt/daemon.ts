@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
-import type { Connection, ConnectionKind, Domain, DomainStop, StartContext, StopReason } from './connection.js';
+import {
+  type Connection,
+  type ConnectionKind,
+  type Domain,
+  type DomainStop,
+  type StartContext,
+  type StopReason,
+  URI,
+} from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
 import { connectError, domainError } from './errors.js';
 import {
@@ -24,17 +32,11 @@ const NOTICE_MS = 2000;
 /** The ways that lead to a daemon. */
 export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
 
-const URIS: Readonly<Record<DaemonKind, string>> = {
-  system: 'qemu:///system',
-  session: 'qemu:///session',
-  lxc: 'lxc:///',
-};
-
 /**
  * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`
  */
 export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
-  const uri = URIS[kind];
+  const uri = URI[kind];
   const library = loadLibrary();
   const opened = await library.connectOpen(uri);
   if ('error' in opened) throw connectError(uri, opened.error.message);
@@ -172,7 +174,7 @@ class DaemonDomain implements Domain {
           stage: 'domain',
           code: 'destroy-failed',
           message: `libvirt could not end domain ${this.name}: ${error.message}`,
-          remedy: `end it with: virsh -c ${URIS[this.#kind]} destroy ${this.name}`,
+          remedy: `end it with: virsh -c ${URI[this.#kind]} destroy ${this.name}`,
         });
       }
     }

@@ -6,7 +6,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
-import type { Connection, Domain, DomainStop, StartContext } from './connection.js';
+import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
 import { killQemu } from './qemu-process.js';
 import { checkSocketPath } from './socket-path.js';
@@ -39,7 +39,7 @@ export function connectEmbedded(options: EmbeddedOptions): Connection {
   }
   return {
     kind: 'embedded',
-    uri: 'qemu:///embed',
+    uri: URI.embedded,
     start: (xml, context) => startEmbedded(program, options, xml, context),
     version: async () => undefined,
     close: async () => {},

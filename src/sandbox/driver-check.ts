@@ -1,8 +1,9 @@
 /** What the way to the hypervisor cannot do, said before anything is started and in the words of the options. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../config/types.js';
-import { isSystemError, SandboxError } from '../errors.js';
-import type { ConnectionKind } from '../libvirt/connection.js';
+import { SandboxError } from '../errors.js';
+import { type ConnectionKind, URI } from '../libvirt/connection.js';
+import { readIfThere } from '../small-files.js';
 
 /**
  * @throws {SandboxError} `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
@@ -103,43 +104,28 @@ function mayUseNetworks(kind: ConnectionKind): boolean {
   return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0 && existsSync(NETWORK_DAEMON));
 }
 
-const URI: Readonly<Record<ConnectionKind, string>> = {
-  system: 'qemu:///system',
-  session: 'qemu:///session',
-  embedded: 'qemu:///embed',
-  lxc: 'lxc:///',
-};
-
 /** True when a hierarchy with the cpu controller is mounted, of the first kind or the second. */
 function hasCpuController(): boolean {
-  return read('/proc/mounts')
+  return (readIfThere('/proc/mounts') ?? '')
     .split('\n')
     .map((line) => line.split(' '))
     .some(
       ([, directory = '', type, options = '']) =>
         (type === 'cgroup' && options.split(',').includes('cpu')) ||
-        (type === 'cgroup2' && read(`${directory}/cgroup.controllers`).trim().split(' ').includes('cpu')),
+        (type === 'cgroup2' &&
+          (readIfThere(`${directory}/cgroup.controllers`) ?? '').trim().split(' ').includes('cpu')),
     );
 }
 
 /** Whether a CPU of that number is online; undefined where the kernel does not say. */
 function presentCpus(): ((cpu: number) => boolean) | undefined {
-  const ranges = read('/sys/devices/system/cpu/online')
+  const ranges = (readIfThere('/sys/devices/system/cpu/online') ?? '')
     .trim()
     .split(',')
     .filter((part) => part !== '')
     .map((part) => part.split('-').map(Number));
   if (ranges.length === 0) return undefined;
   return (cpu) => ranges.some(([first = 0, last = first]) => cpu >= first && cpu <= last);
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isSystemError(error)) return '';
-    throw error;
-  }
 }
 
 function refusal(code: string, message: string, remedy: string): SandboxError {

@@ -1,5 +1,4 @@
 /** From the networks of a sandbox to its interfaces, on the host's side and inside. */
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { GuestNetwork, NameService } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
@@ -7,7 +6,7 @@ import { CONTAINER_NATIVE } from '../domain/container.js';
 import type { InterfaceOptions } from '../domain/interfaces.js';
 import { macOf } from '../domain/mac.js';
 import { bandwidth } from '../domain/tuning.js';
-import { isSystemError } from '../errors.js';
+import { readIfThere } from '../small-files.js';
 
 /** Where the boot image has the DHCP client. */
 export const DHCP_CLIENT = '/dhcp';
@@ -47,7 +46,7 @@ export function guestNetwork(config: SandboxConfig, name: string, dhcpClient = D
 /** The name servers of the host that are not the host itself: those can be reached from elsewhere. */
 function hostNames(): NameService {
   for (const file of RESOLVER_FILES) {
-    const names = parseResolver(read(file));
+    const names = parseResolver(readIfThere(file) ?? '');
     if (names.servers.length > 0) return names;
   }
   return { servers: [], search: [] };
@@ -65,13 +64,4 @@ export function parseResolver(text: string): NameService {
 function isElsewhere(server: string): boolean {
   if (isIP(server) === 4) return !server.startsWith('127.') && server !== '0.0.0.0';
   return isIP(server) === 6 && server !== '::1' && server !== '::' && !server.includes('%');
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isSystemError(error)) return '';
-    throw error;
-  }
 }

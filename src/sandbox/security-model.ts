@@ -1,9 +1,9 @@
 /** Which model of mandatory access control the hypervisor has, and what the calling process is confined by. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Security } from '../config/types.js';
 import { modelOfCapabilities, type SecurityModel } from '../domain/security.js';
-import { isSystemError } from '../errors.js';
 import type { Connection } from '../libvirt/connection.js';
+import { readIfThere } from '../small-files.js';
 
 const SELINUX = '/sys/fs/selinux/enforce';
 const APPARMOR = '/sys/module/apparmor/parameters/enabled';
@@ -15,7 +15,7 @@ const APPARMOR = '/sys/module/apparmor/parameters/enabled';
 export async function securityModel(connection: Connection, security: Security): Promise<SecurityModel | undefined> {
   const usual = security.mode === 'dynamic' && security.label === undefined;
   if (connection.capabilities === undefined) return embeddedModel();
-  if (usual && !existsSync(SELINUX) && read(APPARMOR) !== 'Y') return undefined;
+  if (usual && !existsSync(SELINUX) && readIfThere(APPARMOR)?.trim() !== 'Y') return undefined;
   return modelOfCapabilities(await connection.capabilities());
 }
 
@@ -25,22 +25,12 @@ export async function securityModel(connection: Connection, security: Security):
  */
 function embeddedModel(): SecurityModel | undefined {
   if (existsSync(SELINUX)) return 'selinux';
-  const profiles = read('/sys/kernel/security/apparmor/profiles');
+  const profiles = readIfThere('/sys/kernel/security/apparmor/profiles');
   return profiles !== undefined && /^(libvirtd|\S*\/virt-qemu-run) \(/m.test(profiles) ? 'apparmor' : undefined;
 }
 
 /** The label of this process, without AppArmor's mode; undefined where it has none. */
 export function callerLabel(): string | undefined {
-  const label = read('/proc/self/attr/current')?.replace(/\0$/, '');
+  const label = readIfThere('/proc/self/attr/current')?.trim().replace(/\0$/, '');
   return label?.replace(/ \((enforce|complain|unconfined|kill|mixed)\)$/, '') || undefined;
-}
-
-/** What a small file of the kernel says; undefined where it does not. */
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (error) {
-    if (isSystemError(error)) return undefined;
-    throw error;
-  }
 }
