@@ -6,13 +6,11 @@ import { SandboxError } from '../errors.js';
  * @throws {SandboxError} `not-supported`
  */
 export function refuseUnsupported(config: SandboxConfig): void {
-  const asked: readonly (readonly [boolean, string])[] = [[config.service !== undefined, 'a service']];
-  const refused = asked.filter(([wanted]) => wanted).map(([, what]) => what);
-  if (refused.length === 0) return;
+  if (config.service === undefined) return;
   throw new SandboxError({
     stage: 'config',
     code: 'not-supported',
-    message: `this version cannot do what was asked for: ${refused.join(', ')}`,
-    remedy: 'leave it out',
+    message: 'this is a service, and this version runs interactive sandboxes alone',
+    remedy: 'leave [service] out of the file, and make its class GVirSandboxConfigInteractive',
   });
 }
