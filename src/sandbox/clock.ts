@@ -49,6 +49,11 @@ export class GuestClock {
     return this.#took <= OLD_MS;
   }
 
+  /** How late its clock may be, in whole milliseconds. */
+  get late(): number {
+    return Math.round(this.#took);
+  }
+
   /** Tells the guest the time until it hears of it soon enough. */
   async correct(): Promise<void> {
     for (let tries = 0; tries < MOST_TRIES && !this.isRight; tries += 1) {

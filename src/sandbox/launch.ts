@@ -1,26 +1,17 @@
-/** From a config to a running application: image, domain, channel, plan, spawn. Whatever fails on the way, nothing is left. */
-import { randomBytes } from 'node:crypto';
-import { spawnApplication } from '../../init/common/application.js';
-import type { GuestConfig } from '../../init/common/config.js';
-import { type Devices, findDevices } from '../../init/common/disks.js';
-import { drivePlan, StepError } from '../../init/common/drive.js';
-import { planSandbox } from '../../init/common/plan.js';
-import type { Step } from '../../init/common/step.js';
+/** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
-import { OperationError } from '../guest/operations.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
-import { inspectsGuest, mark } from '../marks.js';
+import { mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
-import { givenUpError } from './breakpoint.js';
-import { GuestClock } from './clock.js';
+import { begin } from './begin.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
-import { copyTimeoutError, goneError, spawnError, stepError, timeoutError } from './failure.js';
+import { copyTimeoutError, goneError, timeoutError } from './failure.js';
 import { guestConfig } from './guest-config.js';
-import { copyInside, copyOnHost, guestIncludes } from './includes.js';
-import type { LaunchOptions, Prepared, Stop } from './launch-options.js';
+import { copyOnHost } from './includes.js';
+import type { LaunchOptions, Prepared } from './launch-options.js';
 import { type Lines, openLines } from './lines.js';
 import { domainXml } from './machine-options.js';
 import { makeFreshDirectories } from './shares.js';
@@ -117,10 +108,10 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     const bounded = <T>(promise: Promise<T>, reached: string): Promise<T> =>
       limit.bound(Promise.race([promise, failed]), () => timeoutError(console, config.bootTimeout, reached));
 
-    const begin = (channel: Channel): Promise<void> =>
+    const serve = (channel: Channel): Promise<void> =>
       prepared.place === 'machine' && prepared.image.manifest.commonInit === 'guest'
         ? import('./guest-init.js').then(({ startInGuest }) => startInGuest(channel, config, guest, console, options))
-        : start(channel, config, guest, console, options, limit, stop);
+        : begin({ channel, config, guest, console, options, limit, stop });
     let channel: Channel;
     if (warm) {
       const loading = loadMachine(lines.monitor, warm);
@@ -129,7 +120,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
       const monitor = await bounded(loading, 'the saved machine being loaded');
       resumed = true;
       options.onReady?.(readyOf(warm));
-      const begun = begin(channel);
+      const begun = serve(channel);
       if (!isTuned(config)) runMachine(monitor);
       await bounded(begun, 'the saved machine going on, its steps not done');
     } else {
@@ -145,7 +136,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
       channel = opened.channel;
       mark('ready', { ...opened.ready });
       options.onReady?.(opened.ready);
-      await bounded(begin(channel), 'the init answering, its steps not done');
+      await bounded(serve(channel), 'the init answering, its steps not done');
     }
     // With a saved machine the application may be done before libvirt is.
     return { name, channel, domain: await bounded(created, 'libvirt starting the domain'), connection, console };
@@ -162,98 +153,6 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     limit.clear();
     lines?.close();
   }
-}
-
-/** Drives the plan, and starts the application behind it. */
-async function start(
-  channel: Channel,
-  config: SandboxConfig,
-  guest: GuestConfig,
-  console: Console,
-  options: LaunchOptions,
-  limit: Deadline,
-  stop: Omit<Stop, 'step'>,
-): Promise<void> {
-  const network = guest.network === undefined ? undefined : await import('./network-phase.js');
-  const names = await network?.setUpInterfaces(channel, guest, console, options);
-  const devices = await findDevices(channel, guest);
-  const clock = new GuestClock(channel);
-  let plan = planNow(guest, devices, clock);
-  const drive = (steps: readonly Step[]) =>
-    drivePlan(channel, steps, (report) => {
-      mark('operation', { ...report });
-      if (report.operation.op === 'setClock') clock.answered();
-      options.onOperation?.(report);
-    }).catch((error: unknown) => {
-      throw error instanceof StepError ? stepError(error, console, guest) : error;
-    });
-  if (options.breakpoint) {
-    const { breakpoint } = options;
-    const at = plan.findIndex(({ name }) => name === breakpoint.step);
-    const before = at < 0 ? plan.length : at;
-    await drive(plan.slice(0, before));
-    limit.suspend();
-    const goOn = await breakpoint.onStop({ ...stop, step: breakpoint.step });
-    limit.resume();
-    if (stop.ended.aborted) throw goneError(console, false);
-    if (!goOn) throw givenUpError(breakpoint.step);
-    // Its clock has gone on meanwhile.
-    plan = planNow(guest, devices, clock).slice(before);
-  }
-  mark('plan.sent');
-  const driving = drive(plan);
-  // The application is not sent for before the clock is known to be right; the guest has the rest of the plan to do meanwhile.
-  if (setsClock(plan)) {
-    await Promise.race([clock.set, driving.catch(() => {})]);
-    if (!clock.isRight) {
-      await driving;
-      await clock.correct();
-    }
-  }
-  if (inspectsGuest()) {
-    await driving.catch(() => {});
-    const { inspectGuest } = await import('./inspect-guest.js');
-    await inspectGuest(channel);
-  }
-  if (names !== undefined) {
-    await driving.then(
-      () => network?.setUpNames(channel, guest, names, console, options),
-      // It is told below.
-      () => {},
-    );
-  }
-  if (guestIncludes(config).length > 0) {
-    await driving;
-    await copyInside(channel, config, options, () => limit.renew());
-  }
-  if (guest.trace) {
-    await driving;
-    const { checkTraceable } = await import('./trace.js');
-    await checkTraceable(channel, guest);
-  }
-  mark('spawn.sent');
-  // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
-  const spawning = spawnApplication(channel, guest);
-  spawning.catch(() => {});
-  await driving;
-  mark('plan.done');
-  try {
-    await spawning;
-    mark('spawned');
-  } catch (error) {
-    if (!(error instanceof OperationError)) throw error;
-    throw spawnError(error, guest.command[0] ?? '', guest.cwd);
-  }
-}
-
-/** A container has the host's clock. */
-function setsClock(plan: readonly Step[]): boolean {
-  return plan.some(({ calls }) => calls.some(({ operation }) => operation.op === 'setClock'));
-}
-
-/** The plan with the time of now. */
-function planNow(guest: GuestConfig, devices: Devices, clock: GuestClock): Step[] {
-  return planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
 }
 
 /** The channel only knows that it broke; the console knows more, and so does libvirt where QEMU never ran the machine. */
