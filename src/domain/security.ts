@@ -118,3 +118,14 @@ export function modelOfCapabilities(xml: string): SecurityModel | undefined {
   const models = [...xml.matchAll(/<secmodel>\s*<model>\s*([^<\s]+)\s*<\/model>/g)].map(([, name]) => name);
   return SECURITY_MODELS.find((model) => models.includes(model));
 }
+
+/**
+ * The user that libvirt's daemon has QEMU run as, by the discretionary access control in its capabilities; undefined where they do not say.
+ * https://libvirt.org/formatcaps.html
+ */
+export function ownerInCapabilities(xml: string | undefined, acceleration: 'kvm' | 'tcg'): number | undefined {
+  const dac = /<secmodel>\s*<model>\s*dac\s*<\/model>(.*?)<\/secmodel>/s.exec(xml ?? '')?.[1] ?? '';
+  const type = acceleration === 'kvm' ? 'kvm' : 'qemu';
+  const user = new RegExp(`<baselabel type='${type}'>\\+(\\d+):`).exec(dac)?.[1];
+  return user === undefined ? undefined : Number(user);
+}

@@ -5,6 +5,7 @@ import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SandboxConfig } from '../config/types.js';
 import { machineXml } from '../domain/machine.js';
+import { ownerInCapabilities } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
@@ -95,8 +96,13 @@ class Baker {
     };
   }
 
-  /** Which user libvirt has QEMU run as: it makes the sockets that QEMU connects to that user's. */
+  /**
+   * Which user libvirt has QEMU run as. A daemon says so; the embedded driver is seen to make the sockets that QEMU connects to that user's.
+   */
   async #findOwner(empty: string): Promise<number> {
+    const { connection, acceleration } = this.#prepared;
+    const told = ownerInCapabilities(await connection.capabilities?.(), acceleration);
+    if (told !== undefined) return told;
     return this.#run(undefined, empty, undefined, async ({ channel }) => {
       await channel.connection;
       return channel.owner ?? 0;
