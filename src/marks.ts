@@ -47,7 +47,6 @@ export type MarkName =
   | 'inspect.done'
   | 'spawn.sent'
   | 'spawned'
-  | 'output.first'
   | 'output.end'
   | 'exit'
   | 'end.start'
@@ -56,9 +55,8 @@ export type MarkName =
   | 'end.done'
   | 'connection.closed'
   | 'cli.end'
-  // What another part of the program has to tell, as `warm.restore`.
-  | `warm.${string}`
-  | `container.${string}`;
+  | 'warm.loaded'
+  | 'warm.running';
 
 const marks = channel(MARKS);
 const guest = channel(GUEST);

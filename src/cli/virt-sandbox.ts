@@ -23,6 +23,7 @@ async function main(): Promise<number> {
     if (traced) (await import('./trace.js')).writeTrace(traced);
     mark('cli.start');
     const request = parseArguments(process.argv.slice(2));
+    mark('cli.parsed');
     if ('asks' in request) {
       process.stdout.write(request.asks === 'help' ? readHelp('virt-sandbox') : `virt-sandbox version ${version}\n`);
       return 0;

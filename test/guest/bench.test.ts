@@ -70,8 +70,8 @@ for (const way of [embedded, system]) {
         assert.ok(found, `${name} of ${timeline.stages.map((one) => one.name).join(', ')}`);
         return found;
       };
-      for (const name of ['start of the program', 'connecting to libvirt', 'domain', 'firmware, loading the kernel'])
-        stage(name);
+      for (const name of ['start of the program', 'command line', 'config', 'connecting to libvirt']) stage(name);
+      for (const name of ['domain', 'firmware, loading the kernel']) stage(name);
       for (const name of [
         'kernel, before its clock',
         'starting the application',

@@ -57,3 +57,18 @@ export function rest(one: Span): number {
   if (one.parts.length === 0) return 0;
   return Math.max(0, length(one) - one.parts.reduce((sum, part) => sum + length(part), 0));
 }
+
+/** Spans of the guest, by name and microseconds: one behind the other, from `start` on. */
+export function sequence(start: number, parts: readonly (readonly [string, number])[]): Span[] {
+  let cursor = start;
+  return parts.map(([name, microseconds]) => {
+    const begin = cursor;
+    cursor += microseconds;
+    return span(name, 'guest', begin, cursor);
+  });
+}
+
+/** Clocks differ by a little; no part ends behind the whole. */
+export function within(parts: readonly Span[], end: number): Span[] {
+  return parts.map((part) => ({ ...part, start: Math.min(part.start, end), end: Math.min(part.end, end) }));
+}

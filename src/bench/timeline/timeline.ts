@@ -1,9 +1,10 @@
 /** A run from its execution to its exit on one clock: stages that follow one another, with what each is made of. */
+import type { MarkName } from '../../marks.js';
 import { type Alignment, align, alignByHandshake, type ClockReading } from './clock.js';
 import { type KernelLog, parseKernelLog } from './kernel-log.js';
 import { kernelParts } from './kernel-parts.js';
 import type { QemuLog } from './qemu-log.js';
-import { fillGaps, length, rest, type Span, span, type Where } from './span.js';
+import { fillGaps, length, rest, type Span, sequence, span, type Where, within } from './span.js';
 import type { Trace } from './trace.js';
 
 export interface Timeline {
@@ -33,6 +34,9 @@ export interface TimelineInputs {
 }
 
 const THRESHOLD = 2000;
+
+/** A mark is the first of its kind; these two are the last. */
+type Moment = MarkName | 'operation.last' | 'output.last';
 
 /** @throws {RangeError} when what was measured contradicts itself */
 export function timelineOf(inputs: TimelineInputs): Timeline {
@@ -247,14 +251,14 @@ class Builder {
     if (end > start) this.#stages.push(span(name, where, start, end, parts, note));
   }
 
-  #between(name: string, where: Where, from: string, to: string, parts: readonly Span[] = [], note?: string): void {
+  #between(name: string, where: Where, from: Moment, to: Moment, parts: readonly Span[] = [], note?: string): void {
     const start = this.#at(from);
     const end = this.#at(to);
     if (start !== undefined && end !== undefined) this.#add(name, where, start, end, parts, note);
   }
 
-  /** When an event came; `operation.last` and `output.last` are the last of their kind. */
-  #at(name: string): number | undefined {
+  /** When an event came. */
+  #at(name: Moment): number | undefined {
     const event =
       name === 'operation.last'
         ? this.#trace.last('operation')
@@ -292,19 +296,4 @@ class Builder {
     if (!init || heard === undefined || created === undefined) return undefined;
     return align(readings) ?? alignByHandshake(heard, init.ready, created);
   }
-}
-
-/** One behind the other, from `start` on. */
-function sequence(start: number, parts: readonly (readonly [string, number])[]): Span[] {
-  let cursor = start;
-  return parts.map(([name, microseconds]) => {
-    const begin = cursor;
-    cursor += microseconds;
-    return span(name, 'guest', begin, cursor);
-  });
-}
-
-/** Clocks differ by a little; no part ends behind the whole. */
-function within(parts: readonly Span[], end: number): Span[] {
-  return parts.map((part) => ({ ...part, start: Math.min(part.start, end), end: Math.min(part.end, end) }));
 }
