@@ -1,9 +1,12 @@
 /** On what something was measured. */
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { findInPath } from '../programs.js';
 import type { ImageFacts } from './context.js';
-import { programVersion } from './machine.js';
+
+/** Above it, other work shows in the figures. */
+export const QUIET_LOAD = 0.5;
 
 export interface HostFacts {
   readonly processors: number;
@@ -40,4 +43,10 @@ export function hostText(facts: HostFacts): string {
     `${processors} processors (${model}), ${acceleration.toUpperCase()}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
     `libvirt ${libvirt} (${connection}), Node.js ${node}; load before the first run ${load.toFixed(2)}`
   );
+}
+
+export function programVersion(program: string | undefined): string {
+  if (program === undefined) return 'none';
+  const said = execFileSync(program, ['--version'], { encoding: 'utf8' });
+  return /\d+\.\d+(\.\d+)?/.exec(said)?.[0] ?? 'unknown';
 }

@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util';
 import { bootRows } from './boot.js';
 import { type Context, findVirtme, imageFacts, programPath } from './context.js';
 import { helpRows } from './help.js';
+import { hostFacts, hostText, programVersion, QUIET_LOAD } from './host.js';
 import { imageRows, initrdRows } from './image.js';
-import { machineFacts, machineText, QUIET_LOAD } from './machine.js';
 import type { Row } from './row.js';
 import { markdownTable } from './table.js';
 import { throughputRows } from './throughput.js';
@@ -51,7 +51,9 @@ export async function bench(argv: readonly string[]): Promise<number> {
 }
 
 async function measure(context: Context, { names, json }: Options): Promise<number> {
-  const machine = machineFacts(context);
+  const { virtme } = context;
+  const versions = { virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
+  const machine = { ...hostFacts(context.image), ...versions };
   if (machine.load > QUIET_LOAD) say(`the load is ${machine.load.toFixed(2)}: other work will show in the figures`);
   const rows: Row[] = [];
   const failures: string[] = [];
@@ -66,7 +68,7 @@ async function measure(context: Context, { names, json }: Options): Promise<numb
   process.stdout.write(
     json
       ? `${JSON.stringify({ machine, rows, failures }, null, 2)}\n`
-      : `${machineText(machine)}\n\n${markdownTable(rows)}`,
+      : `${hostText(machine)}; virtme-ng ${machine.virtme}\n\n${markdownTable(rows)}`,
   );
   return failures.length === 0 ? 0 : 1;
 }

@@ -26,8 +26,8 @@ export async function measure(
 ): Promise<Result> {
   const { kind, runs, warmUp } = options;
   const [first] = variants;
-  const floors = options.withFloor && session.unit === 's' && first ? [await floorVariant(session, first)] : [];
-  const measured = await measureInTurns([...variants, ...floors.flat()], { ...session, runs, warmUp });
+  const floors = options.withFloor && session.unit === 's' && first ? await floorVariant(session, first) : [];
+  const measured = await measureInTurns([...variants, ...floors], { ...session, runs, warmUp });
   const results = [];
   for (const series of measured.series) {
     const wanted = options.inDetail && !measured.interrupted;

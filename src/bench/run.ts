@@ -1,17 +1,8 @@
 /** Running whole processes against the clock. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
 import { openPipe } from './pipe.js';
+import { type Command, runProcess } from './process.js';
 import { type Summary, summarize } from './statistics.js';
-
-export interface Command {
-  /** Unique among those that are compared. */
-  readonly label: string;
-  readonly argv: readonly [string, ...string[]];
-  /** Added to this process's environment. */
-  readonly environment?: Readonly<Record<string, string>>;
-}
 
 /** A command that is run many times. */
 export interface Variant extends Command {
@@ -23,10 +14,6 @@ export interface Variant extends Command {
 
 export type Progress = (message: string) => void;
 
-/** Far above anything measured here: it ends what hangs. */
-const TIMEOUT_MS = 120_000;
-const KEPT_ERRORS = 4096;
-
 /**
  * Runs a command to its end.
  * @returns the seconds from just before its start until it is gone, and what it printed
@@ -37,53 +24,9 @@ export async function timed(command: Command): Promise<{ readonly seconds: numbe
   const stdout = openPipe();
   stdout.output.on('data', (piece: Buffer) => pieces.push(piece));
   const ended = once(stdout.output, 'end');
-  const seconds = await runToEnd(command, stdout.input).finally(() => stdout.release());
+  const run = await runProcess(command, { stdout: stdout.input }).finally(() => stdout.release());
   await ended;
-  return { seconds, stdout: Buffer.concat(pieces).toString() };
-}
-
-/**
- * Runs a command until it is gone.
- * @param stdout descriptor; it stays open
- * @param input file on its stdin
- * @returns the seconds from just before its start
- * @throws {Error} with the end of its stderr, unless it ends with status 0
- */
-export async function runToEnd(
-  { label, argv, environment }: Command,
-  stdout: number,
-  input = '/dev/null',
-): Promise<number> {
-  const stdin = openSync(input, 'r');
-  const stderr = openPipe();
-  let errors = '';
-  stderr.output.setEncoding('utf8').on('data', (text: string) => {
-    errors = `${errors}${text}`.slice(-KEPT_ERRORS);
-  });
-  const errorsEnded = once(stderr.output, 'end');
-  const start = process.hrtime.bigint();
-  const child = spawn(argv[0], argv.slice(1), {
-    stdio: [stdin, stdout, stderr.input],
-    env: { ...process.env, ...environment },
-  });
-  closeSync(stdin);
-  stderr.release();
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    child.kill('SIGTERM');
-  }, TIMEOUT_MS);
-  try {
-    const [code, signal] = await once(child, 'exit');
-    const end = process.hrtime.bigint();
-    await errorsEnded;
-    if (code === 0) return Number(end - start) / 1e9;
-    const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${signal ?? `status ${code}`}`;
-    throw new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`);
-  } finally {
-    clearTimeout(timer);
-    stderr.output.destroy();
-  }
+  return { seconds: (run.ended - run.started) / 1e9, stdout: Buffer.concat(pieces).toString() };
 }
 
 /**

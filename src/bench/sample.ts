@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { runProcess } from './process.js';
+import { runSilently } from './process.js';
 import { parseQemuLog, traceArguments } from './timeline/qemu-log.js';
 import { length } from './timeline/span.js';
 import { type Timeline, timelineOf } from './timeline/timeline.js';
@@ -42,7 +42,7 @@ export interface SampleOptions {
 /** @throws {Error} when the run fails */
 export async function takeSample(variant: Variant, options: SampleOptions): Promise<Sample> {
   if (variant.kind === 'program') {
-    const { started, ended } = await runProcess(variant.label, variant.argv, variant.environment ?? {}, options.signal);
+    const { started, ended } = await runSilently(variant, options.signal);
     return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
   }
   return sampleSandbox(variant, options);
@@ -56,7 +56,7 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   const counts = unit === 'instructions';
   let profile = counts ? countingInstructions(variant.profile) : variant.profile;
   if (inDetail) profile = withQemu(loggingInitcalls(profile), traceArguments(qemuFile));
-  const argv = [
+  const argv: [string, ...string[]] = [
     options.program,
     ...(counts ? ['--accel', 'tcg'] : []),
     ...variant.options,
@@ -67,7 +67,7 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   // A container has the host's clock, and the log of the host's kernel is not its business.
   const asks = inDetail && !variant.options.some((word) => word.includes('lxc:'));
   const environment = { VIRT_SANDBOX_TRACE: asks ? `guest:${traceFile}` : traceFile };
-  const run = await runProcess(variant.label, argv as [string, ...string[]], environment, options.signal);
+  const run = await runSilently({ label: variant.label, argv, environment }, options.signal);
   const trace = Trace.read(traceFile);
   const qemu = existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
   const timeline = timelineOf({ trace, ...run, qemu, countsInstructions: counts });

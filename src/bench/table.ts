@@ -1,15 +1,16 @@
 /** Rows as a Markdown table. */
+import { markdown } from './markdown.js';
 import type { Quantity, Row } from './row.js';
 
 const HEAD = ['what', 'value', 'reference', 'ratio', 'limit', 'met'];
 
 export function markdownTable(rows: readonly Row[]): string {
-  return [HEAD, HEAD.map(() => '---'), ...rows.map(cells)].map((line) => `| ${line.join(' | ')} |\n`).join('');
+  return markdown(HEAD, rows.map(cells));
 }
 
 function cells(row: Row): string[] {
   const { value, reference, ratio, limit } = row;
-  if (row.skipped !== undefined) return [row.what, `skipped: ${row.skipped}`, '', '', '', ''].map(cellText);
+  if (row.skipped !== undefined) return [row.what, `skipped: ${row.skipped}`, '', '', '', ''];
   const unit = ratio === undefined && value ? ` ${value.unit}` : ' ×';
   return [
     row.what,
@@ -18,7 +19,7 @@ function cells(row: Row): string[] {
     ratio === undefined ? '' : `${ratio.toFixed(2)} ×`,
     limit?.most !== undefined ? `≤ ${limit.most}${unit}` : limit?.least !== undefined ? `≥ ${limit.least}${unit}` : '',
     row.met === undefined ? '' : row.met ? 'yes' : '**no**',
-  ].map(cellText);
+  ];
 }
 
 function quantityText({ amount, unit, min, max, runs }: Quantity): string {
@@ -32,8 +33,4 @@ function digits(amount: number): string {
   if (amount === 0) return '0';
   const places = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(amount))));
   return amount.toFixed(Math.min(places, 4));
-}
-
-function cellText(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 }

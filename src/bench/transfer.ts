@@ -5,8 +5,8 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { type Command, runProcess } from './process.js';
 import type { Received } from './receive.js';
-import { type Command, runToEnd } from './run.js';
 
 export interface Transfer extends Command {
   /** File on its stdin. */
@@ -33,7 +33,7 @@ export async function transferRate({ input, expected, ...command }: Transfer, sc
   const gone = once(receiver, 'exit');
   // Waits for the receiver to open its end.
   const writing = await open(pipe, 'w');
-  await runToEnd(command, writing.fd, input).finally(() => writing.close());
+  await runProcess(command, { stdout: writing.fd, input }).finally(() => writing.close());
   await gone;
   const received = JSON.parse((await answer).toString()) as Received;
   const { bytes, first, seconds, equal, total } = received;

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Profile } from '../profile/types.js';
+import type { Command } from './process.js';
 
 export interface SandboxVariant {
   readonly kind: 'sandbox';
@@ -13,18 +14,14 @@ export interface SandboxVariant {
 }
 
 /** Another program that is measured beside it, as a whole process. */
-export interface ProgramVariant {
+export interface ProgramVariant extends Command {
   readonly kind: 'program';
-  readonly label: string;
-  readonly argv: readonly [string, ...string[]];
-  /** What it wants in its environment. */
-  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export type Variant = SandboxVariant | ProgramVariant;
 
 /**
- * One instruction is 2 ns of the guest's clock, so that a boot of some 0.6 thousand million instructions sees few ticks of its timer.
+ * One instruction is 2 ns of the guest's clock, so that a boot of some 0.9 thousand million instructions sees few ticks of its timer.
  * https://www.qemu.org/docs/master/system/replay.html
  */
 export const INSTRUCTION_SHIFT = 1;
