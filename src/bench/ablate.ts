@@ -9,7 +9,7 @@ import { takeSample } from './sample.js';
 import { amount, measureInTurns, type Series } from './series.js';
 import type { Session } from './session.js';
 import { median } from './statistics.js';
-import { percent, table } from './text.js';
+import { failureLine, percent, table } from './text.js';
 import type { KernelLog } from './timeline/kernel-log.js';
 import { parseKernelLog } from './timeline/kernel-log.js';
 import type { SandboxVariant } from './variant.js';
@@ -122,10 +122,7 @@ export function changesOf(profile: Profile): Change[] {
       }),
     })),
   ];
-  const here = new Set([
-    ...kernelArguments.map(({ argument }) => argument),
-    ...initcallBlacklist.map(({ initcall }) => initcall),
-  ]);
+  const here = namesIn(profile);
   const added = CANDIDATES.filter(({ name }) => !here.has(name)).map(adding);
   const other = <T extends string>(now: T, one: T, two: T) => (now === one ? two : one);
   const machines = [
@@ -150,6 +147,14 @@ export function changesOf(profile: Profile): Change[] {
       apply: (one: Profile): Profile => ({ ...one, moduleSets: [...(one.moduleSets ?? []), name] }),
     }));
   return [...removed, ...added, ...machines, ...images, ...sets];
+}
+
+/** Of the kernel arguments and initcalls that a profile has. */
+export function namesIn({ kernelArguments, initcallBlacklist }: Profile): Set<string> {
+  return new Set([
+    ...kernelArguments.map(({ argument }) => argument),
+    ...initcallBlacklist.map(({ initcall }) => initcall),
+  ]);
 }
 
 /** A candidate as a change; what it is worth is written down later. */
@@ -215,7 +220,7 @@ export function ablationText(result: Result): string {
     `${base.label} (${base.profile}): ${amount(whole, unit)}${result.interrupted ? '; interrupted, so not everything was measured' : ''}`,
     '',
     ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
-    ...failed.map(({ label, failure }) => `${label}: does not boot: ${failure?.split('\n')[0]}`),
+    ...failed.map(({ label, failure = '' }) => `${label}: ${failureLine(failure)}`),
     '',
   ].join('\n');
 }

@@ -1,20 +1,24 @@
 /** docs/boot-time.md, out of results that were kept. */
+
+import { shellWord } from '../shell-word.js';
 import { ablationText } from './ablate.js';
-import { hostText } from './host.js';
+import { hostText, QUIET_LOAD } from './host.js';
+import { markdown } from './markdown.js';
 import { peersText } from './peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
 import type { Result, VariantResult } from './result.js';
 import { amount } from './series.js';
-import { comparisonText, percent } from './text.js';
+import { comparisonText, failureLine, intervalText, percent } from './text.js';
 import { length, rest } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
 const INTRODUCTION = `# Where the time of a boot goes
 
-Everything below was measured, and this page written, by \`virt-sandbox-bench\`; [bench.md](bench.md) says how, and how to do it again. Ratios
-travel from machine to machine, absolute times do not. Instructions are those of the guest until its init is ready, counted by QEMU:
-they are the same from run to run, whatever else the machine does, but an instruction that reaches into a device, or touches memory for the first
-time, takes longer than one that adds two numbers. So they rank what is worth something, and the clock has the last word.
+Everything below was measured, and this page written, by \`virt-sandbox-bench\`; [bench.md](bench.md) says how, and how to do it again. Each
+section says which build it is of, what was asked for, and how much else the machine did. Instructions are those of the guest until its init
+is ready, counted by QEMU: they are the same from run to run, whatever else the machine does, but an instruction that reaches into a device, or
+touches memory for the first time, takes longer than one that adds two numbers. So they rank what is worth something, and the clock has the
+last word. Seconds are the clock's: of a machine that did other work they say how much of it went where, and no more.
 `;
 
 export function bootTimeDocument(results: readonly Result[]): string {
@@ -39,24 +43,30 @@ function section(result: Result): string {
   }
 }
 
-function heading(text: string, { host, date, version }: Result): string {
-  return `## ${text}\n\nvirt-sandbox ${version}, ${date.slice(0, 10)}; ${hostText(host)}.\n`;
+function heading(text: string, { host, date, version, command, unit }: Result): string {
+  const asked = command.length === 0 ? [] : [`    ${command.map(shellWord).join(' ')}`];
+  const busy =
+    unit === 's' && host.load > QUIET_LOAD ? ['**The machine did other work**, which is in every time below.'] : [];
+  const measured = `virt-sandbox ${version}, ${date.slice(0, 10)}; ${hostText(host)}.`;
+  return `${[`## ${text}`, ...asked, measured, ...busy].join('\n\n')}\n`;
 }
 
 function figures({ variants, comparisons, unit }: Result): string {
   const rows = variants.map(({ label, summary, failure }) =>
     summary === null
-      ? [label, failure?.split('\n')[0] ?? '', '', '', '']
+      ? [label, failureLine(failure ?? ''), '', '', '']
       : [
           label,
           amount(summary.median, unit),
-          `${amount(summary.low, unit)} – ${amount(summary.high, unit)}`,
+          intervalText(summary, unit),
           amount(summary.min, unit),
           String(summary.runs),
         ],
   );
-  const compared = comparisons.map((one) => `- ${comparisonText(one)}`);
-  return `${markdown(['', 'median', '95 % of it', 'least', 'runs'], rows)}\n${compared.join('\n')}\n`;
+  const compared = comparisons.map((one) => `- ${comparisonText(one)}\n`);
+  return [markdown(['', 'median', '95 % of it', 'least', 'runs'], rows), compared.join('')]
+    .filter((text) => text !== '')
+    .join('\n');
 }
 
 function stages({ label, timeline }: VariantResult): string[] {
@@ -93,11 +103,6 @@ function limitText(timeline: Timeline): string {
         `- **${stage.name}**: ${(length(stage) / 1000).toFixed(0)} ms, ${percent(length(stage) / timeline.wall)} of the run`,
     );
   return `The longest stages of the run above:\n\n${longest.join('\n')}`;
-}
-
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  return [head, head.map(() => '---'), ...rows].map(line).join('');
 }
 
 function fenced(text: string): string {

@@ -4,37 +4,25 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { isSystemError } from '../errors.js';
 import { homeDirectory } from '../home.js';
-import type { HostFacts } from './host.js';
-import type { Result } from './result.js';
-import type { Unit } from './sample.js';
+import { hostSchema, type Result } from './result.js';
 import { amount } from './series.js';
 import { table } from './text.js';
 
-export interface HistoryEntry extends Omit<HostFacts, 'load'> {
-  readonly date: string;
-  readonly version: string;
-  readonly label: string;
-  readonly profile: string;
-  readonly options: readonly string[];
-  readonly unit: Unit;
-  readonly runs: number;
-  readonly median: number;
-  readonly low: number;
-  readonly high: number;
-}
-
 const entrySchema = v.object({
-  ...{ date: v.string(), version: v.string(), label: v.string(), profile: v.string(), options: v.array(v.string()) },
-  ...{
-    unit: v.picklist(['s', 'instructions']),
-    runs: v.number(),
-    median: v.number(),
-    low: v.number(),
-    high: v.number(),
-  },
-  ...{ processors: v.number(), model: v.string(), acceleration: v.string(), kernel: v.string(), qemu: v.string() },
-  ...{ libvirt: v.string(), node: v.string(), connection: v.string() },
+  date: v.string(),
+  version: v.string(),
+  label: v.string(),
+  profile: v.string(),
+  options: v.pipe(v.array(v.string()), v.readonly()),
+  unit: v.picklist(['s', 'instructions']),
+  runs: v.number(),
+  median: v.number(),
+  low: v.number(),
+  high: v.number(),
+  ...v.omit(hostSchema, ['load']).entries,
 });
+
+export type HistoryEntry = Readonly<v.InferOutput<typeof entrySchema>>;
 
 /** @throws {SandboxError} `home-unknown` */
 export function historyFile(): string {

@@ -9,7 +9,7 @@ import { floorVariant } from './measure.js';
 import { makeResult, type Result, variantResult } from './result.js';
 import { amount, measureInTurns } from './series.js';
 import type { Session } from './session.js';
-import { table } from './text.js';
+import { failureLine, table } from './text.js';
 import { type ProgramVariant, profileOptions, type SandboxVariant } from './variant.js';
 
 /** What starts a guest; `image: ` in a label marks what only builds an image. */
@@ -44,22 +44,17 @@ async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]
     'missing' in virtme
       ? { label: 'virtme-ng', missing: virtme.missing }
       : peer('virtme-ng', virtmeArgv(virtme, '/bin/true'));
-  const containers = ['-c', 'lxc:///', ...profileOptions(sandbox.profile, scratch), '--', ...sandbox.command];
+  const over = (uri: string) =>
+    peer(`virt-sandbox -c ${uri}`, [
+      ...([program, '-c', uri, ...profileOptions(sandbox.profile, scratch), '--'] as const),
+      ...sandbox.command,
+    ]);
   return [
     ...(await floorVariant(session, sandbox)),
-    peer('virt-sandbox -c qemu:///embed', [
-      ...([
-        program,
-        '-c',
-        'qemu:///embed',
-        ...profileOptions(sandbox.profile, scratch),
-        '--',
-        ...sandbox.command,
-      ] as const),
-    ] as unknown as readonly [string, ...string[]]),
+    over('qemu:///embed'),
     findInPath('libvirt_lxc') === undefined && !existsSync('/usr/lib/libvirt/libvirt_lxc')
       ? { label: 'virt-sandbox -c lxc:///', missing: "libvirt's LXC driver is not installed" }
-      : peer('virt-sandbox -c lxc:///', [program, ...containers]),
+      : over('lxc:///'),
     vng,
     libguestfs(session),
   ];
@@ -117,17 +112,17 @@ export function peersText(result: Result): string {
   const part = (isImage: boolean) => {
     const own = variants.filter(({ label }) => label.startsWith(IMAGE) === isImage);
     const base = own[0]?.summary?.median;
-    return own.map(({ label, summary, failure }) => {
+    return own.flatMap(({ label, summary }) => {
+      if (summary === null) return [];
+      const { median, min, max, runs } = summary;
+      const figures = `${amount(median, 's')} (${min.toFixed(2)}–${max.toFixed(2)}, n=${runs})`;
       const name = isImage ? label.slice(IMAGE.length) : label;
-      if (!summary) return [name, failure?.split('\n')[0] ?? 'nothing was measured'];
-      const ratio = base === undefined ? '' : `${(summary.median / base).toFixed(2)} ×`;
-      return [
-        name,
-        `${amount(summary.median, 's')} (${summary.min.toFixed(2)}–${summary.max.toFixed(2)}, n=${summary.runs})`,
-        ratio,
-      ];
+      return [[name, figures, base === undefined ? '' : `${(median / base).toFixed(2)} ×`]];
     });
   };
+  const failed = variants.flatMap(({ label, failure }) =>
+    failure === undefined ? [] : [`${label}: ${failureLine(failure)}`],
+  );
   return [
     `${hostText(host)}${interrupted ? '; interrupted, so not everything was measured' : ''}`,
     '',
@@ -135,5 +130,6 @@ export function peersText(result: Result): string {
     '',
     ...table([['building an image, whole process', 'median', ''], ...part(true)]),
     '',
+    ...failed,
   ].join('\n');
 }

@@ -38,8 +38,10 @@ export interface Result {
   readonly kind: Kind;
   /** ISO 8601 */
   readonly date: string;
-  /** Of virt-sandbox. */
+  /** Of virt-sandbox, with the revision it was built from where that is known. */
   readonly version: string;
+  /** That measured this, word by word; empty where it is not known. */
+  readonly command: readonly string[];
   readonly host: HostFacts;
   readonly unit: Unit;
   readonly interrupted: boolean;
@@ -74,14 +76,14 @@ export function comparison(one: VariantResult, against: VariantResult): Comparis
 
 export function makeResult(
   kind: Kind,
-  { version, host, unit }: Pick<Result, 'version' | 'host' | 'unit'>,
+  { version, command, host, unit }: Pick<Result, 'version' | 'command' | 'host' | 'unit'>,
   measured: Pick<Measured, 'interrupted'>,
   variants: readonly VariantResult[],
   comparisons: readonly Comparison[] = againstFirst(variants),
 ): Result {
   const { interrupted } = measured;
   const date = new Date().toISOString();
-  return { format: RESULT_FORMAT, kind, date, version, host, unit, interrupted, variants, comparisons };
+  return { format: RESULT_FORMAT, kind, date, version, command, host, unit, interrupted, variants, comparisons };
 }
 
 function medianParts(samples: readonly Sample[]): Record<string, number> {
@@ -113,7 +115,7 @@ const summarySchema = v.object({
   ...{ min: v.number(), median: v.number(), p95: v.number(), max: v.number(), spread: v.number() },
   ...{ low: v.number(), high: v.number(), outliers: v.array(count) },
 });
-const hostSchema = v.object({
+export const hostSchema = v.object({
   processors: count,
   ...{ model: v.string(), acceleration: v.string(), kernel: v.string(), qemu: v.string(), libvirt: v.string() },
   ...{ node: v.string(), connection: v.string(), load: v.number() },
@@ -124,6 +126,7 @@ export const resultSchema = v.object({
   kind: v.picklist(['run', 'compare', 'ablate', 'tune', 'peers']),
   date: v.pipe(v.string(), v.isoTimestamp()),
   version: v.string(),
+  command: v.optional(v.array(v.string()), []),
   host: hostSchema,
   unit: v.picklist(['s', 'instructions']),
   interrupted: v.boolean(),

@@ -3,8 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadProfile } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
 import { type ImageFacts, imageFacts, programPath } from './context.js';
-import { type HostFacts, hostFacts } from './host.js';
-import { QUIET_LOAD } from './machine.js';
+import { type HostFacts, hostFacts, QUIET_LOAD } from './host.js';
 import { interruptible, type Say, say } from './progress.js';
 import type { Unit } from './sample.js';
 import type { SandboxVariant } from './variant.js';
@@ -18,11 +17,14 @@ export interface Session {
   readonly signal: AbortSignal;
   readonly unit: Unit;
   readonly version: string;
+  readonly command: readonly string[];
   readonly say: Say;
 }
 
 export interface SessionOptions {
   readonly version: string;
+  /** What was asked for, word by word. */
+  readonly command: readonly string[];
   /** Options of virt-sandbox that decide on connection and image. */
   readonly options: readonly string[];
   readonly deterministic: boolean;
@@ -41,7 +43,8 @@ export async function inSession<T>(wanted: SessionOptions, work: (session: Sessi
     const unit = wanted.deterministic ? 'instructions' : 's';
     if (unit === 's' && host.load > QUIET_LOAD)
       say(`the load is ${host.load.toFixed(2)}: other work will show in the figures`);
-    return await work({ program, image, host, scratch, signal, unit, version: wanted.version, say });
+    const { version, command } = wanted;
+    return await work({ program, image, host, scratch, signal, unit, version, command, say });
   } finally {
     release();
     rmSync(scratch, { recursive: true, force: true });

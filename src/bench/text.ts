@@ -3,7 +3,7 @@ import { hostText } from './host.js';
 import type { Comparison, Result, VariantResult } from './result.js';
 import type { Unit } from './sample.js';
 import { amount } from './series.js';
-import { noise } from './statistics.js';
+import { noise, type Summary } from './statistics.js';
 
 export function resultText(result: Result): string {
   const { variants, comparisons, unit, host, interrupted } = result;
@@ -22,12 +22,11 @@ const HEAD = ['', 'runs', 'min', 'median', '95 % of it', 'p95', 'noise'];
 
 function cells({ label, summary, values }: VariantResult, unit: Unit): string[] {
   if (summary === null) return [label, '0'];
-  const { runs, min, median, low, high, p95 } = summary;
-  const interval = runs < 3 ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
+  const { runs, min, median, p95 } = summary;
   return [
     label,
     String(runs),
-    ...[amount(min, unit), amount(median, unit), interval, amount(p95, unit)],
+    ...[amount(min, unit), amount(median, unit), intervalText(summary, unit), amount(p95, unit)],
     runs < 3 ? '' : `${(noise(values) * 100).toFixed(unit === 's' ? 1 : 3)} %`,
   ];
 }
@@ -38,7 +37,7 @@ function remarks({ label, values, summary, parts, failure }: VariantResult, unit
   const outlying = summary.outliers.map((at) => amount(values[at] ?? 0, unit));
   const rows = Object.entries(parts)
     .filter(([, value]) => value / summary.median >= LEAST_SHARE)
-    .map(([name, value]) => [`  ${name}`, amount(value, unit), share(value, summary.median)]);
+    .map(([name, value]) => [`  ${name}`, amount(value, unit), percent(value / summary.median)]);
   return [
     ...(outlying.length > 0 ? [`${label}: standing out: ${outlying.join(', ')}`, ''] : []),
     ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...table(rows), ''] : []),
@@ -58,8 +57,14 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(Math.abs(share) < 0.01 ? 2 : 1)} %`;
 }
 
-function share(value: number, whole: number): string {
-  return `${((value / whole) * 100).toFixed(1)} %`;
+/** Of a failure that holds what a program has said: how it ended, and the first that it said. */
+export function failureLine(failure: string): string {
+  return failure.split('\n').slice(0, 2).join(' ');
+}
+
+/** Where the median lies; of one or two runs nothing says so. */
+export function intervalText({ runs, low, high }: Summary, unit: Unit): string {
+  return runs < 3 ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
 }
 
 /** Columns of equal width; the first to the left, figures to the right. */

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ownProfiles } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
-import { adding, measureChanges, measuredInitcalls, patiently } from './ablate.js';
+import { adding, measureChanges, measuredInitcalls, namesIn, patiently } from './ablate.js';
 import { CANDIDATES, type Candidate } from './candidates.js';
 import { type Comparison, type Result, variantResult } from './result.js';
 import { amount, measureInTurns } from './series.js';
@@ -47,10 +47,7 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
   const { say } = session;
   const profile = { ...start.profile, moduleSets: MODULE_SETS };
   const base: SandboxVariant = { ...start, profile, command: ['sh', '-ec', CHECK] };
-  const here = new Set([
-    ...profile.kernelArguments.map(({ argument }) => argument),
-    ...profile.initcallBlacklist.map(({ initcall }) => initcall),
-  ]);
+  const here = namesIn(profile);
   const known = CANDIDATES.filter(({ name, harmful }) => !here.has(name) && harmful !== true);
   const patient = patiently(base);
   const found = await measuredInitcalls(session, patient, LEAST_INITCALL);

@@ -5,6 +5,7 @@ import type { Attached } from '../sandbox/attach.js';
 import { attachIn, attachTo } from '../sandbox/attach.js';
 import { awaitVerdict } from '../sandbox/breakpoint.js';
 import type { Breakpoint, Stop } from '../sandbox/launch-options.js';
+import { shellWord } from '../shell-word.js';
 import { attachTerminal, copyIn, copyOut, forwardSignals, ReaderGone, terminalSize } from './forward.js';
 
 /** Signals that end the session. */
@@ -14,7 +15,7 @@ const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
 
 /** How to get into a sandbox from another terminal. */
 export function sayHowToAttach(name: string): void {
-  say(`a root shell, from another terminal: virt-sandbox --attach ${quoted(name)}`);
+  say(`a root shell, from another terminal: virt-sandbox --attach ${shellWord(name)}`);
 }
 
 /**
@@ -54,7 +55,7 @@ export function breakpointAt(step: string, tty: boolean, onStop: () => void): Br
 
 async function awaitOther(stop: Stop): Promise<boolean> {
   const verdict = awaitVerdict(stop);
-  say(`stopped before step ${stop.step}; attach with: virt-sandbox --attach ${quoted(stop.name)}`);
+  say(`stopped before step ${stop.step}; attach with: virt-sandbox --attach ${shellWord(stop.name)}`);
   return verdict;
 }
 
@@ -105,9 +106,4 @@ async function attend(attached: Attached, tty: boolean): Promise<number | undefi
 function localTerminal() {
   const [rows, columns] = terminalSize();
   return { rows, columns, type: process.env['TERM'] ?? 'linux' };
-}
-
-/** As a shell reads it back. */
-function quoted(name: string): string {
-  return /^[\w.@%+=:,-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }

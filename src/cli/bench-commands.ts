@@ -1,7 +1,7 @@
 /** What each command of virt-sandbox-bench does: from its arguments to its exit status. */
 import { writeFileSync } from 'node:fs';
 import type { Result } from '../bench/result.js';
-import { version } from './version.js';
+import { build } from './version.js';
 import { splitWords } from './words.js';
 
 export interface OutputArguments {
@@ -155,7 +155,8 @@ export async function documentCommand(files: readonly string[]): Promise<number>
 
 function sessionOptions(args: MeasureArguments, options: readonly string[]) {
   const profile = args.profile === undefined ? [] : ['--profile', args.profile];
-  return { version, options: [...options, ...profile], deterministic: args.deterministic };
+  const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
+  return { version: build, command, options: [...options, ...profile], deterministic: args.deterministic };
 }
 
 /** Prints the result and keeps it where it is to be kept. */

@@ -236,6 +236,7 @@ function resultOf(factor: number): Result {
       kind: 'run',
       date: '2026-01-01T00:00:00.000Z',
       version: '1',
+      command: [],
       unit: 's',
       interrupted: false,
       comparisons: [],

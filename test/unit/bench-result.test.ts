@@ -9,6 +9,7 @@ import { CANDIDATES, mayBeSkipped } from '../../src/bench/candidates.js';
 import { compareResults } from '../../src/bench/compare.js';
 import { bootTimeDocument } from '../../src/bench/document.js';
 import { appendHistory, historyText, readHistory } from '../../src/bench/history.js';
+import { peersText } from '../../src/bench/peers.js';
 import { chromeTrace } from '../../src/bench/pictures/chrome.js';
 import { page } from '../../src/bench/pictures/html.js';
 import { waterfallSvg } from '../../src/bench/pictures/svg.js';
@@ -47,7 +48,12 @@ function variant(label: string, values: readonly number[], more: Partial<Variant
 }
 
 function result(kind: Kind, variants: readonly VariantResult[], unit: Result['unit'] = 's'): Result {
-  return makeResult(kind, { version: '1.0', host, unit }, { interrupted: false }, variants);
+  return makeResult(
+    kind,
+    { version: '1.0', command: ['virt-sandbox-bench', kind], host, unit },
+    { interrupted: false },
+    variants,
+  );
 }
 
 const VALUES = [2, 2.01, 2.02, 1.99, 2.0];
@@ -248,7 +254,34 @@ describe('the document', () => {
     ]);
     for (const heading of ['A run', 'What each thing is worth', 'Beside others', 'What limits remain'])
       assert.match(text, new RegExp(`^## ${heading}`, 'm'));
+    assert.match(text, /^## A run\n\n {4}virt-sandbox-bench run\n\nvirt-sandbox 1\.0, /m);
     assert.match(text, /\| kernel \| guest \| 1750\.0 ms \| 87\.5 % \| 1250\.0 ms \|/);
+  });
+
+  it('says of times, and not of instructions, that the machine was busy', () => {
+    const busy = (unit: Result['unit'], load: number) =>
+      bootTimeDocument([{ ...result('run', [variant('a', VALUES)], unit), host: { ...host, load } }]);
+    assert.match(busy('s', 2), /\*\*The machine did other work/);
+    assert.doesNotMatch(busy('s', 0.1), /\*\*The machine did other work/);
+    assert.doesNotMatch(busy('instructions', 2), /\*\*The machine did other work/);
+  });
+});
+
+describe('other programs', () => {
+  it('are compared with the first, and told why they are not there', () => {
+    const text = peersText(
+      result('peers', [
+        variant('virt-sandbox', [2]),
+        variant('virtme-ng', [20]),
+        variant('x', [], { failure: 'x ended with status 1:\nx: no\nand more' }),
+        variant('image: virt-sandbox', [], { failure: 'no' }),
+        variant('image: y', [1]),
+      ]),
+    );
+    assert.match(text, /^virtme-ng +20\.000 s \(20\.00–20\.00, n=1\) +10\.00 ×$/m);
+    assert.match(text, /^x: x ended with status 1: x: no$/m);
+    // Nothing to compare with.
+    assert.match(text, /^y +1\.000 s \(1\.00–1\.00, n=1\)$/m);
   });
 });
 

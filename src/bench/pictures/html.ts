@@ -2,7 +2,7 @@
 import { hostText } from '../host.js';
 import type { Result } from '../result.js';
 import { amount } from '../series.js';
-import { comparisonText } from '../text.js';
+import { comparisonText, intervalText } from '../text.js';
 import { colourStyle, escaped, type Labelled, waterfallSvg } from './svg.js';
 
 export async function page(results: readonly Result[]): Promise<string> {
@@ -39,7 +39,7 @@ function section({ host, date, unit, variants, comparisons }: Result): string {
   const rows = variants.map(({ label, summary, failure }) =>
     summary === null
       ? `<tr><td>${escaped(label)}</td><td colspan="5">${escaped(failure ?? 'nothing was measured')}</td></tr>`
-      : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), `${amount(summary.low, unit)} – ${amount(summary.high, unit)}`].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`,
+      : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), intervalText(summary, unit)].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`,
   );
   return `<p>${escaped(`${date}: ${hostText(host)}`)}</p>
 <table><tr><th></th><th>runs</th><th>min</th><th>median</th><th>p95</th><th>95 % of the median</th></tr>
