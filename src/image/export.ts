@@ -7,18 +7,15 @@
 
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readdir, rename, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { chmod, copyFile, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
 import { MANIFEST_NAME, manifestText } from './manifest.js';
 import { isOwnerGone, ownerTag } from './owner.js';
-import { makeStore, syncDirectory, writeDurably } from './store.js';
+import { replaceDirectory } from './replace.js';
+import { makeStore, writeDurably } from './store.js';
 import type { BootImage } from './types.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
-
-/** renameat2(2): AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>. */
-const HERE = -100;
-const EXCHANGE = 2;
 
 function outputsDirectory(store: string): string {
   return join(store, '.outputs');
@@ -33,7 +30,7 @@ function outputsDirectory(store: string): string {
 export async function exportImage(image: BootImage, output: string, store: string): Promise<void> {
   const target = resolve(output);
   const above = dirname(target);
-  const exists = checkTarget(target, output);
+  checkTarget(target, output);
   makeStore(store);
   const note = join(
     outputsDirectory(store),
@@ -54,10 +51,7 @@ export async function exportImage(image: BootImage, output: string, store: strin
           size: manifest.length,
           chunks: [{ position: 0, data: manifest }],
         });
-        await syncDirectory(workspace);
-        if (exists) await exchange(workspace, target);
-        else await rename(workspace, target);
-        await syncDirectory(above);
+        await replaceDirectory(workspace, target);
       });
     } finally {
       await rm(note, { force: true });
@@ -80,12 +74,12 @@ function outputError(error: unknown, output: string, { manifest }: BootImage): u
   });
 }
 
-/** True when there is an image in place of which the new one goes; false when there is nothing, or an empty directory. */
-function checkTarget(target: string, output: string): boolean {
+/** Sees to it that nothing is there but an image or an empty directory. */
+function checkTarget(target: string, output: string): void {
   const stat = lstatSync(target, { throwIfNoEntry: false });
-  if (stat === undefined) return false;
+  if (stat === undefined) return;
   const names = stat.isDirectory() ? readdirSync(target) : [];
-  if (stat.isDirectory() && (names.length === 0 || names.includes(MANIFEST_NAME))) return names.length > 0;
+  if (stat.isDirectory() && (names.length === 0 || names.includes(MANIFEST_NAME))) return;
   throw new SandboxError({
     stage: 'image',
     code: 'output-not-an-image',
@@ -103,19 +97,6 @@ async function copyDurably(from: string, to: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-/** Lets two directories take each other's place at once; where the file system cannot, one after the other. */
-async function exchange(workspace: string, target: string): Promise<void> {
-  const { default: koffi } = await import('koffi');
-  const renameat2 = koffi
-    .load('libc.so.6')
-    .func('int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags)');
-  if (renameat2(HERE, workspace, HERE, target, EXCHANGE) === 0) return;
-  await withWorkspace(dirname(target), async (aside) => {
-    await rename(target, join(aside, basename(target)));
-    await rename(workspace, target);
-  });
 }
 
 /** Removes what a process that died left beside a directory that it was to write; returns the paths. */

@@ -1,11 +1,12 @@
 /** Putting a warm image where it is found: whole or not at all. */
-import { chmod, mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { digestSparse } from './digest.js';
 import { sha256 } from './manifest.js';
-import { storeError, syncDirectory } from './store.js';
+import { replaceDirectory } from './replace.js';
+import { storeError } from './store.js';
 import {
   readWarmImage,
   WARM_DIRECTORY,
@@ -43,7 +44,7 @@ export async function publishWarm(
       const record = { ...facts, files };
       await writeFile(join(workspace, WARM_RECORD), warmRecordText(record), { mode: 0o600, flush: true });
       const target = join(above, nameOf(facts));
-      await replaceDirectory(workspace, target, above);
+      await replaceDirectory(workspace, target);
       const made = readWarmImage(target);
       if (made === undefined) throw new Error(`${target} cannot be read again`);
       return made;
@@ -73,13 +74,4 @@ async function sealFile(directory: string, name: string): Promise<WarmFile> {
     await file.close();
   }
   return { name, identity: identityOf(path), digest: await digestSparse(path) };
-}
-
-async function replaceDirectory(workspace: string, target: string, above: string): Promise<void> {
-  await syncDirectory(workspace);
-  await withWorkspace(above, async (aside) => {
-    await rename(target, join(aside, 'old')).catch(() => {});
-    await rename(workspace, target);
-  });
-  await syncDirectory(above);
 }
