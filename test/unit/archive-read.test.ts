@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { printable } from '../../src/image/archive/newc.js';
 import { finalEntries, readArchives } from '../../src/image/archive/read.js';
+import { fileIn } from '../../src/image/archive/source.js';
 import { ArchiveError } from '../../src/image/archive/types.js';
 import { INITRD_PACKERS, type InitrdPacker, makeArchive, packInitrd, unlessInitrdPacker } from '../helpers/archives.js';
 import { noise } from '../helpers/kernel-files.js';
@@ -118,6 +119,26 @@ describe('reading an initrd', () => {
       makeArchive([{ name: 'a', data: 'last' }]),
     ]);
     assert.deepEqual(await contents(initrd), { a: Buffer.from('last') });
+  });
+
+  it('a file is found through links, to the root and to where they are as well, and never outside', async () => {
+    const link = (name: string, data: string) => ({ name, mode: 0o120777, data });
+    const initrd = makeArchive([
+      { name: 'usr', mode: 0o040755 },
+      { name: 'usr/bin', mode: 0o040755 },
+      { name: 'usr/bin/sh', data: 'a shell' },
+      link('bin', 'usr/bin'),
+      link('usr/self', '.'),
+      link('usr/root', '/'),
+      link('up', '../../../usr'),
+      link('a', 'b'),
+      link('b', 'a'),
+    ]);
+    const read = { path: 'the initrd', size: 0, manifest: undefined, archives: await readArchives(initrd) };
+    for (const path of ['usr/bin/sh', '/bin/sh', './usr/self/bin/sh', 'usr/root/bin//sh', 'up/bin/sh', '../bin/sh']) {
+      assert.equal(fileIn(read, path).content.toString(), 'a shell', path);
+    }
+    for (const path of ['', '/', 'usr', 'a', 'bin/none']) assert.throws(() => fileIn(read, path), /has no file/, path);
   });
 
   it('names that would act on a terminal are shown harmless', () => {

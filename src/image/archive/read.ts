@@ -56,12 +56,14 @@ function skipZeros(data: Buffer, start: number): number {
   return at;
 }
 
+/** The parts of a path inside that say something: of `./usr//bin/` they are `usr` and `bin`, of `/` there are none. */
+export function pathParts(name: string): string[] {
+  return name.split('/').filter((part) => part !== '' && part !== '.');
+}
+
 /** A path inside without `.`, empty parts, and slashes at its ends: `./usr//bin/` is `usr/bin`. */
 export function plainPath(name: string): string {
-  return name
-    .split('/')
-    .filter((part) => part !== '' && part !== '.')
-    .join('/');
+  return pathParts(name).join('/');
 }
 
 /** A file with the content that it has when all is unpacked. */

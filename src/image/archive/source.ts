@@ -6,7 +6,7 @@ import { isSystemError, SandboxError } from '../../errors.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
 import { isPath, placeOf, readImage } from '../open.js';
 import { defaultStoreDirectory } from '../store.js';
-import { type FinalEntry, finalEntries, plainPath, readArchives } from './read.js';
+import { type FinalEntry, finalEntries, pathParts, readArchives } from './read.js';
 import { type Archive, ArchiveError } from './types.js';
 
 /** An initrd that was read. */
@@ -77,7 +77,7 @@ export function fileIn(initrd: Initrd, path: string): FinalEntry {
   const entries = finalEntries(initrd.archives);
   const missing = () =>
     sourceError('file-not-in-initrd', `${initrd.path} has no file ${path}`, 'look for it with virt-sandbox-bake ls');
-  let left = plainPath(path).split('/');
+  let left = pathParts(path);
   let at: string[] = [];
   for (let links = 0; left.length > 0; ) {
     const [part = '', ...rest] = left;
@@ -92,7 +92,7 @@ export function fileIn(initrd: Initrd, path: string): FinalEntry {
       if (links > MOST_LINKS) throw missing();
       const target = entry.content.toString('latin1');
       if (target.startsWith('/')) at = [];
-      left = [...plainPath(target).split('/'), ...rest];
+      left = [...pathParts(target), ...rest];
     } else {
       at = [...at, part];
     }

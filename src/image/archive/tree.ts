@@ -18,6 +18,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { isSystemError } from '../../errors.js';
+import { pathParts } from './read.js';
 import { ArchiveError } from './types.js';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
@@ -69,7 +70,7 @@ export class Tree {
    * @throws {ArchiveError} for a name that has no last part, and for one that leads out.
    */
   at<T>(name: string, use: (place: Place) => T): T {
-    const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+    const parts = pathParts(name);
     const base = parts.pop();
     if (base === undefined || base === '..' || parts.includes('..')) {
       throw new ArchiveError(`the name ${JSON.stringify(name)} leads out of the directory`);
@@ -111,7 +112,7 @@ export class Tree {
       if (links > MOST_LINKS)
         throw new ArchiveError(`too many symbolic links on the way to ${JSON.stringify(parts.join('/'))}`);
       if (target.startsWith('/')) way = [this.#root];
-      left = [...target.split('/').filter((word) => word !== '' && word !== '.'), ...rest];
+      left = [...pathParts(target), ...rest];
     }
   }
 }
