@@ -83,6 +83,16 @@ export function isSystemError(error: unknown, code?: string): error is NodeJS.Er
   );
 }
 
+/** What `read` returns; `otherwise` where a system call failed in it. */
+export function orElse<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isSystemError(error)) return otherwise;
+    throw error;
+  }
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -29,7 +29,7 @@ function optionOf(compression: Exclude<InitrdCompression, 'none'>): string {
  * Checks that the kernel can unpack an initrd.
  *
  * @param config How it was built; undefined where nobody knows.
- * @throws {SandboxError} `compression-unsupported`, `compression-unknown-to-kernel`.
+ * @throws {SandboxError} `compression-unsupported`, `compression-unchecked`.
  */
 export function checkCompression(
   compression: InitrdCompression,

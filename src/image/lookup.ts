@@ -15,7 +15,7 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join, resolve } from 'node:path';
-import { isSystemError } from '../errors.js';
+import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { IMAGE_FORMAT, MANIFEST_NAME, type Manifest, sha256 } from './manifest.js';
 import { hasFiles, indexDirectory } from './store.js';
@@ -75,16 +75,6 @@ function isRemembered(value: unknown): value is Remembered {
   );
 }
 
-/** Reads a file; undefined when it cannot be read. */
-function readOrNothing(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isSystemError(error)) return undefined;
-    throw error;
-  }
-}
-
 function parseOrNothing(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -95,12 +85,12 @@ function parseOrNothing(text: string): unknown {
 
 /** The image that answered this request before, if the answer still holds and the image is whole. */
 export function lookUp(store: string, key: string): { manifest: Manifest; reason: string } | undefined {
-  const text = readOrNothing(rememberedPath(store, key));
+  const text = orElse(() => readFileSync(rememberedPath(store, key), 'utf8'), undefined);
   const remembered = text === undefined ? undefined : parseOrNothing(text);
   if (!isRemembered(remembered)) return undefined;
   if (!remembered.inputs.every(([path, identity]) => identityOf(path) === identity)) return undefined;
   const directory = join(store, remembered.image);
-  const manifestText = readOrNothing(join(directory, MANIFEST_NAME));
+  const manifestText = orElse(() => readFileSync(join(directory, MANIFEST_NAME), 'utf8'), undefined);
   if (manifestText === undefined || sha256(manifestText) !== remembered.manifest) return undefined;
   // These are the bytes that this package wrote itself, as their hash tells.
   const manifest = JSON.parse(manifestText) as Manifest;

@@ -5,7 +5,7 @@
 
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { isSystemError } from '../errors.js';
+import { orElse } from '../errors.js';
 
 /** A machine that runs. */
 export interface ImageUser {
@@ -18,6 +18,7 @@ export interface ImageUser {
 export function imageUsers(): Map<string, ImageUser[]> {
   const users = new Map<string, ImageUser[]>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    // A process may end while it is looked at.
     const words = orElse(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0'), []);
     const kernel = words[words.indexOf('-kernel') + 1];
     if (!words.includes('-kernel') || kernel === undefined) continue;
@@ -36,14 +37,4 @@ export function realImageDirectory(directory: string): string {
     orElse(() => realpathSync(above), above),
     basename(directory),
   );
-}
-
-/** A process may end while it is looked at. */
-function orElse<T>(read: () => T, otherwise: T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (isSystemError(error)) return otherwise;
-    throw error;
-  }
 }

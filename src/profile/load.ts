@@ -1,7 +1,7 @@
 /** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { homeDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
 import type { Profile } from './types.js';
@@ -42,7 +42,9 @@ export async function loadProfile(wanted?: string): Promise<Profile> {
 
 /** Names of all profiles that can be named. */
 export function profileNames(): string[] {
-  const names = [shippedProfiles(), ownProfiles()].flatMap(list).filter((file) => file.endsWith('.json'));
+  const names = [shippedProfiles(), ownProfiles()]
+    .flatMap((directory) => orElse(() => readdirSync(directory), []))
+    .filter((file) => file.endsWith('.json'));
   return [...new Set(names.map((file) => file.slice(0, -'.json'.length)))].sort();
 }
 
@@ -88,14 +90,5 @@ function read(path: string): string | undefined {
       remedy: 'make it readable for you',
       cause: error,
     });
-  }
-}
-
-function list(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isSystemError(error)) return [];
-    throw error;
   }
 }
