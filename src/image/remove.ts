@@ -3,12 +3,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError, SandboxError } from '../errors.js';
+import { isSystemError, orElse, SandboxError } from '../errors.js';
 import { sweepOutputs } from './export.js';
 import { ImageUses, type StoredImage, storedImages } from './inventory.js';
 import { imageNamed, imageNames, unnameImage } from './names.js';
 import { imageIds, placeOf } from './open.js';
 import { indexDirectory, storeError } from './store.js';
+import { WARM_DIRECTORY } from './warm.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
 /** What one call removed. */
@@ -113,6 +114,9 @@ export async function pruneImages(store: string, options: PruneOptions = {}): Pr
       if (dryRun || (await discard(store, image.id)).length === 0) images.push(image);
     }
     const workspaces = [...(await sweepWorkspaces(store, dryRun)), ...(await sweepOutputs(store, dryRun))];
+    for (const id of imageIds(store)) {
+      workspaces.push(...(await sweepWorkspaces(join(store, id, WARM_DIRECTORY), dryRun)));
+    }
     if (!dryRun) {
       await pruneNames(store);
       await pruneIndex(store);
@@ -135,18 +139,9 @@ async function pruneNames(store: string): Promise<void> {
 async function pruneIndex(store: string): Promise<void> {
   const ids = new Set(imageIds(store));
   const directory = indexDirectory(store);
-  const files = orEmpty(() => readdirSync(directory));
+  const files = orElse(() => readdirSync(directory), []);
   for (const path of files.map((name) => join(directory, name))) {
-    const image = orEmpty(() => /"image":"([0-9a-f]{32})"/.exec(readFileSync(path, 'latin1')) ?? [])[1];
+    const image = /"image":"([0-9a-f]{32})"/.exec(orElse(() => readFileSync(path, 'latin1'), ''))?.[1];
     if (image === undefined || !ids.has(image)) await rm(path, { force: true });
-  }
-}
-
-function orEmpty<T>(read: () => T[]): T[] {
-  try {
-    return read();
-  } catch (error) {
-    if (isSystemError(error)) return [];
-    throw error;
   }
 }

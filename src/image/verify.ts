@@ -2,15 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { join, relative } from 'node:path';
+import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { finalEntries } from './archive/read.js';
 import { readInitrdFile } from './archive/source.js';
-import { hasDigest } from './digest.js';
+import { digestSparse } from './digest.js';
 import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from './manifest.js';
 import { parseManifest } from './manifest-schema.js';
 import type { Place } from './open.js';
-import { warmImagesOf } from './warm.js';
+import { readWarmImage, WARM_DIRECTORY, WARM_RECORD, warmDirectoriesOf } from './warm.js';
 
 /** Something in an image that is not as it was baked. */
 export interface Damage {
@@ -25,7 +25,7 @@ export interface Damage {
  * @returns what is wrong; nothing for a whole image
  */
 export async function verifyImage(place: Place): Promise<Damage[]> {
-  const text = readOrNothing(join(place.directory, MANIFEST_NAME));
+  const text = orElse(() => readFileSync(join(place.directory, MANIFEST_NAME), 'utf8'), undefined);
   if (text === undefined) return [{ file: MANIFEST_NAME, problem: 'it is missing or cannot be read' }];
   const manifest = parseManifest(text);
   if (manifest === undefined) {
@@ -39,43 +39,43 @@ export async function verifyImage(place: Place): Promise<Damage[]> {
     damage.push({ file: MANIFEST_NAME, problem: `it is that of the image ${manifest.id}` });
   }
   for (const { name, sha256: expected } of manifest.files) {
-    const problem = await fileProblem(join(place.directory, name), expected);
+    const problem = await fileProblem(hashFile(join(place.directory, name)), expected);
     if (problem !== undefined) damage.push({ file: name, problem });
   }
   if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(place, manifest)));
   return [...damage, ...(await warmDamage(place)), ...strangers(place, manifest)];
 }
 
-/** Saved machines of the image: their files as well. */
+/** Saved machines of the image: their records and their files. */
 async function warmDamage({ directory }: Place): Promise<Damage[]> {
   const damage: Damage[] = [];
-  for (const warm of warmImagesOf(directory)) {
-    for (const file of warm.record.files) {
-      if (await hasDigest(warm.directory, file)) continue;
-      damage.push({ file: relative(directory, join(warm.directory, file.name)), problem: 'its content was changed' });
+  for (const warm of warmDirectoriesOf(directory)) {
+    const within = (name: string) => relative(directory, join(warm, name));
+    const record = readWarmImage(warm)?.record;
+    if (record === undefined) {
+      damage.push({ file: within(WARM_RECORD), problem: 'it is missing, unreadable, changed, or of another version' });
+    }
+    for (const { name, digest } of record?.files ?? []) {
+      const problem = await fileProblem(digestSparse(join(warm, name)), digest);
+      if (problem !== undefined) damage.push({ file: within(name), problem });
     }
   }
   return damage;
 }
 
-function readOrNothing(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isSystemError(error)) return undefined;
-    throw error;
-  }
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
+  return hash.digest('hex');
 }
 
-async function fileProblem(path: string, expected: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
+async function fileProblem(digest: Promise<string>, expected: string): Promise<string | undefined> {
   try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
+    return (await digest) === expected ? undefined : 'its content was changed';
   } catch (error) {
     if (!isSystemError(error)) throw error;
     return error.code === 'ENOENT' ? 'it is missing' : `it cannot be read (${messageOf(error)})`;
   }
-  return hash.digest('hex') === expected ? undefined : 'its content was changed';
 }
 
 /** The init and the modules inside are those that the manifest names. */
@@ -96,10 +96,10 @@ async function initrdDamage(place: Place, manifest: Manifest): Promise<Damage[]>
     .map(({ file }) => ({ file: `${INITRD_NAME}:${file}`, problem: 'it is not the one that the manifest names' }));
 }
 
-/** Files that nobody baked. What belongs to a warm image has a check of its own. */
+/** Files that nobody baked. Warm images have a check of their own. */
 function strangers(place: Place, manifest: Manifest): Damage[] {
-  const known = [MANIFEST_NAME, ...manifest.files.map(({ name }) => name)];
+  const known = [MANIFEST_NAME, WARM_DIRECTORY, ...manifest.files.map(({ name }) => name)];
   return readdirSync(place.directory)
-    .filter((name) => !known.includes(name) && !basename(name).startsWith('warm'))
+    .filter((name) => !known.includes(name))
     .map((name) => ({ file: name, problem: 'it is no part of the image' }));
 }

@@ -11,7 +11,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError } from '../errors.js';
+import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { isRecord } from '../records.js';
 import { sha256 } from './manifest.js';
@@ -75,10 +75,15 @@ export function warmRecordText(record: Omit<WarmRecord, 'format'>): string {
 
 /** Every warm image of a boot image. */
 export function warmImagesOf(imageDirectory: string): WarmImage[] {
+  return warmDirectoriesOf(imageDirectory).flatMap((directory) => readWarmImage(directory) ?? []);
+}
+
+/** The directories that warm images of a boot image are in, whole or not. */
+export function warmDirectoriesOf(imageDirectory: string): string[] {
   const above = join(imageDirectory, WARM_DIRECTORY);
-  return namesIn(above)
+  return orElse(() => readdirSync(above), [])
     .filter((name) => !name.startsWith('.'))
-    .flatMap((name) => readWarmImage(join(above, name)) ?? []);
+    .map((name) => join(above, name));
 }
 
 /** The warm image in a directory; undefined where there is none, or one that is damaged or of another format. */
@@ -97,24 +102,9 @@ export function changedFiles({ directory, record }: WarmImage): WarmFile[] {
   return record.files.filter(({ name, identity }) => identityOf(join(directory, name)) !== identity);
 }
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isSystemError(error)) return [];
-    throw error;
-  }
-}
-
 /** Undefined for what is not there, damaged, or of another format. */
 function readRecord(path: string): WarmRecord | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isSystemError(error)) return undefined;
-    throw error;
-  }
+  const text = orElse(() => readFileSync(path, 'utf8'), '');
   const [seal, content = ''] = text.split('\n');
   if (sha256(content) !== seal) return undefined;
   // The seal says that these are the bytes that this package wrote itself.
