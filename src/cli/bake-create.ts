@@ -12,7 +12,7 @@ import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
 import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
-import { printJson, printLines, size } from './bake-output.js';
+import { printJson, printLines, size, slotsText } from './bake-output.js';
 import { createWarm } from './bake-warm.js';
 import { progressLine } from './report.js';
 import { splitWords } from './words.js';
@@ -64,7 +64,7 @@ export async function create(args: BakeArguments): Promise<number> {
           ...result,
           sets: result.sets.join(', '),
           size: size(result.size),
-          ...(warm ? { warmSize: size(warm.warmSize), slots: `mounts=${warm.slots.mounts}` } : {}),
+          ...(warm ? { warmSize: size(warm.warmSize), slots: slotsText(warm.slots) } : {}),
         }).map(([name, value]) => `${name}: ${value}`),
       );
     return 0;

@@ -1,11 +1,12 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
-import { type StoredImage, storedImages } from '../image/inventory.js';
+import { basename } from 'node:path';
+import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../image/inventory.js';
 import { imageNames } from '../image/names.js';
 import { placeOf, readImage } from '../image/open.js';
 import { pruneImages, removeImage } from '../image/remove.js';
 import { defaultStoreDirectory } from '../image/store.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
-import { ago, columns, printJson, printLines, size } from './bake-output.js';
+import { ago, columns, printJson, printLines, size, slotsText } from './bake-output.js';
 
 /** Digits of an id that a person is shown; they are enough to name it. */
 const SHORT_ID = 12;
@@ -27,10 +28,21 @@ export async function list(args: BakeArguments): Promise<number> {
     image.manifest?.sets.join(',') ?? '-',
     image.manifest?.compression ?? '-',
     size(image.size),
+    image.warm.map(warmText).join('; ') || '-',
     image.usedBy.length > 0 ? `now, by ${image.usedBy.join(', ')}` : ago(image.lastUsed),
   ]);
-  printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'LAST USED'], ...rows]));
+  printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'WARM', 'LAST USED'], ...rows]));
   return 0;
+}
+
+/** What a sandbox must ask for, and what it takes: `512 MiB, mounts=4, 68.6 MB`. */
+function warmText({ memory, slots, size: bytes }: StoredWarm): string {
+  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}`;
+}
+
+/** As `--memory` counts. */
+function mebibytes(bytes: number): string {
+  return `${bytes / 2 ** 20} MiB`;
 }
 
 function summaryOf({ manifest, lastUsed, ...image }: StoredImage): object {
@@ -48,8 +60,9 @@ export async function show(args: BakeArguments): Promise<number> {
   const place = placeOf(textOf(args, 'image') ?? '');
   const manifest = await readImage(place);
   const names = imageNames(defaultStoreDirectory()).get(place.id ?? '') ?? [];
+  const warm = storedWarm(place.directory);
   if (args['json'] === true) {
-    printJson({ directory: place.directory, names, ...manifest });
+    printJson({ directory: place.directory, names, ...manifest, warm });
     return 0;
   }
   const { kernel, init, features, modules, files } = manifest;
@@ -76,8 +89,15 @@ export async function show(args: BakeArguments): Promise<number> {
     ]),
     '',
     ...columns([['FILE', 'SIZE', 'SHA256'], ...files.map((file) => [file.name, size(file.size), file.sha256])]),
+    ...(warm.length > 0
+      ? ['', ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)])]
+      : []),
   ]);
   return 0;
+}
+
+function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes }: StoredWarm): string[] {
+  return [basename(directory), mebibytes(memory), String(vcpus), acceleration, slotsText(slots), size(bytes)];
 }
 
 export async function remove(args: BakeArguments): Promise<number> {

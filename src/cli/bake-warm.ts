@@ -1,9 +1,9 @@
 /** virt-sandbox-bake create --warm */
-import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseWhole } from '../config/number.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { CreatedImage } from '../image/create.js';
+import { sizeOf } from '../image/inventory.js';
 import type { Slots } from '../image/warm.js';
 import { bakeWarm } from '../sandbox/warm-bake.js';
 import { DEFAULT_SLOTS } from '../sandbox/warm-machine.js';
@@ -14,7 +14,7 @@ import { type BakeArguments, textOf, usageError } from './bake-arguments.js';
 const MOST_MOUNTS = 27;
 
 /** What is said of a warm image. */
-export interface WarmResult {
+interface WarmResult {
   readonly warm: string;
   /** Bytes on the disk. */
   readonly warmSize: number;
@@ -31,7 +31,7 @@ export async function createWarm(
 ): Promise<WarmResult> {
   const slots = slotsOf(textOf(args, 'slots'));
   const connect = textOf(args, 'connect') ?? request.connect;
-  const { directory, record } = await bakeWarm(
+  const { directory } = await bakeWarm(
     { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } },
     slots,
     {
@@ -41,12 +41,11 @@ export async function createWarm(
       onProgress,
     },
   );
-  const warmSize = record.files.reduce((sum, { name }) => sum + statSync(join(directory, name)).blocks * 512, 0);
-  return { warm: directory, warmSize, slots };
+  return { warm: directory, warmSize: sizeOf(directory), slots };
 }
 
 /** `mounts=4` */
-export function slotsOf(text: string | undefined): Slots {
+function slotsOf(text: string | undefined): Slots {
   if (text === undefined) return DEFAULT_SLOTS;
   const slots: { mounts: number } = { ...DEFAULT_SLOTS };
   for (const part of text.split(',')) {

@@ -1,12 +1,12 @@
 /** The store of boot images, for programs. What it does is loaded when it is asked for: a sandbox needs none of it to start. */
 
 import type { CreatedImage, CreateOptions } from './create.js';
-import type { StoredImage } from './inventory.js';
+import type { StoredImage, StoredWarm } from './inventory.js';
 import type { PruneOptions, Removal } from './remove.js';
 import { defaultStoreDirectory } from './store.js';
 import type { Damage } from './verify.js';
 
-export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage };
+export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage, StoredWarm };
 
 /** What `virt-sandbox-bake create` is told, less what this package knows by itself. */
 export type BakeOptions = Omit<CreateOptions, 'nativeInit'> & Partial<Pick<CreateOptions, 'nativeInit'>>;

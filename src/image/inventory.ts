@@ -2,19 +2,20 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError } from '../errors.js';
+import { orElse } from '../errors.js';
 import { leasesOf } from './lease.js';
 import type { Manifest } from './manifest.js';
 import { imageNames } from './names.js';
 import { imageIds, readImage } from './open.js';
 import { type ImageUser, imageUsers, realImageDirectory } from './users.js';
+import { type WarmRecord, warmImagesOf } from './warm.js';
 
 /** An image of the store. */
 export interface StoredImage {
   readonly id: string;
   readonly names: readonly string[];
   readonly directory: string;
-  /** Of all its files, in bytes. */
+  /** Of all its files on the disk, saved machines among them, in bytes. */
   readonly size: number;
   /** When a sandbox last began to use it, else when it was made. */
   readonly lastUsed: Date;
@@ -22,6 +23,23 @@ export interface StoredImage {
   readonly usedBy: readonly string[];
   /** Undefined for an image that is damaged or of another version of this program: it cannot be used. */
   readonly manifest: Manifest | undefined;
+  /** The machines that were saved with it. */
+  readonly warm: readonly StoredWarm[];
+}
+
+/** A saved machine of an image: what a sandbox must ask for to go on from it, and what it takes. */
+export interface StoredWarm extends Pick<WarmRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots'> {
+  readonly directory: string;
+  /** On the disk, in bytes. */
+  readonly size: number;
+}
+
+/** Every saved machine of the image in a directory, valid or stale. */
+export function storedWarm(imageDirectory: string): StoredWarm[] {
+  return warmImagesOf(imageDirectory).map(({ directory, record }) => {
+    const { memory, vcpus, acceleration, slots } = record;
+    return { directory, memory, vcpus, acceleration, slots, size: sizeOf(directory) };
+  });
 }
 
 /** Every image of the store, last used first. */
@@ -53,6 +71,7 @@ async function storedImage(
     lastUsed: stat.mtime,
     usedBy: uses.of(id),
     manifest: manifest?.id === id ? manifest : undefined,
+    warm: storedWarm(directory),
   };
 }
 
@@ -61,13 +80,7 @@ const BLOCK_BYTES = 512;
 
 /** Bytes of all files in a directory and below. */
 export function sizeOf(directory: string): number {
-  let entries: ReturnType<typeof readEntries>;
-  try {
-    entries = readEntries(directory);
-  } catch (error) {
-    if (isSystemError(error)) return 0;
-    throw error;
-  }
+  const entries = orElse(() => readdirSync(directory, { withFileTypes: true }), []);
   return entries.reduce((sum, entry) => {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) return sum + sizeOf(path);
@@ -76,8 +89,6 @@ export function sizeOf(directory: string): number {
     return sum + (stat === undefined ? 0 : Math.min(stat.size, stat.blocks * BLOCK_BYTES));
   }, 0);
 }
-
-const readEntries = (directory: string) => readdirSync(directory, { withFileTypes: true });
 
 /** Who uses the images of a store, looked up once. */
 export class ImageUses {

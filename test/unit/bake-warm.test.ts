@@ -1,0 +1,127 @@
+/** Saved machines as files of an image: how they get there, what is said of them, what is damaged. No machine is booted for it. */
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { createImage } from '../../src/image/create.js';
+import { storedImages } from '../../src/image/inventory.js';
+import { placeOf } from '../../src/image/open.js';
+import { ownerTag } from '../../src/image/owner.js';
+import { pruneImages } from '../../src/image/remove.js';
+import { verifyImage } from '../../src/image/verify.js';
+import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/warm.js';
+import { publishWarm, type WarmFacts } from '../../src/image/warm-publish.js';
+import { bakeJson, runBake } from '../helpers/bake.js';
+import { flipByte } from '../helpers/kernel-files.js';
+import { testMachine } from '../helpers/machines.js';
+import { assertRun } from '../helpers/run.js';
+
+const MEMORY = 512 << 20;
+
+/** An image by the name of `web` in the store of a cache, and a way to publish a machine that is none. */
+async function warmable(context: TestContext) {
+  const machine = testMachine(context);
+  const cache = join(machine.directory, 'cache');
+  const store = join(cache, 'virt-sandbox/images');
+  const image = await createImage({ ...machine.options, storeDirectory: store, name: 'web' });
+  const publish = (state: string, facts: Partial<WarmFacts> = {}): Promise<WarmImage> =>
+    publishWarm(image.directory, async (directory) => {
+      await writeFile(join(directory, WARM_MEMORY), 'a page');
+      await truncate(join(directory, WARM_MEMORY), MEMORY);
+      await writeFile(join(directory, WARM_STATE), state);
+      return {
+        image: image.id,
+        sets: image.manifest.sets,
+        memory: MEMORY,
+        vcpus: 2,
+        acceleration: 'tcg',
+        slots: { mounts: 4 },
+        machine: 'a machine',
+        host: {},
+        owner: process.geteuid?.() ?? 0,
+        ready: {},
+        ...facts,
+      };
+    });
+  return { cache, store, image, publish };
+}
+
+describe('saved machines', () => {
+  it('list and show say what they are for and what they take', async (context) => {
+    const { cache, store, image, publish } = await warmable(context);
+    assert.deepEqual((await storedImages(store))[0]?.warm, []);
+    assert.match((await runBake(cache, ['list'])).out, /^web .* +- +now/m);
+    assert.doesNotMatch((await runBake(cache, ['show', 'web'])).out, /WARM/);
+
+    const { directory } = await publish('x'.repeat(100_000));
+    const [listed] = (await storedImages(store))[0]?.warm ?? [];
+    const { size, ...rest } = listed ?? { size: 0 };
+    assert.deepEqual(rest, { directory, memory: MEMORY, vcpus: 2, acceleration: 'tcg', slots: { mounts: 4 } });
+    // The memory is all holes but a page.
+    assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`);
+
+    assert.match((await runBake(cache, ['list'])).out, /^web .* 512 MiB, mounts=4, \d+\.\d kB +now/m);
+    const name = directory.slice(dirname(directory).length + 1);
+    assert.match(
+      (await runBake(cache, ['show', 'web'])).out,
+      new RegExp(`^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE\n${name} +512 MiB +2 +tcg +mounts=4 +\\d+\\.\\d kB\n$`, 'm'),
+    );
+    const [inList] = await bakeJson<{ warm: unknown }[]>(cache, ['list']);
+    assert.deepEqual(inList?.warm, [listed]);
+    assert.deepEqual((await bakeJson<{ warm: unknown; id: string }>(cache, ['show', 'web'])).warm, [listed]);
+    assertRun(await runBake(cache, ['verify', image.id]), 0, `${image.id}: whole\n`);
+  });
+
+  it('a later one for the same takes the place of the first, one for something else stands beside it', async (context) => {
+    const { publish } = await warmable(context);
+    const first = await publish('first');
+    const second = await publish('second');
+    assert.equal(second.directory, first.directory);
+    assert.equal(readFileSync(join(second.directory, WARM_STATE), 'utf8'), 'second');
+    const other = await publish('other', { slots: { mounts: 1 } });
+    const names = [second, other].map(({ directory }) => directory.slice(dirname(directory).length + 1));
+    assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
+  });
+
+  it('verify finds a changed byte in any file, what is missing, and what was never baked', async (context) => {
+    const { store, image, publish } = await warmable(context);
+    const { directory } = await publish('x'.repeat(10_000));
+    const place = placeOf(image.id, store);
+    assert.deepEqual(await verifyImage(place), []);
+    const files = async () => (await verifyImage(place)).map(({ file }) => file);
+    const named = (name: string) => join('warm', directory.slice(dirname(directory).length + 1), name);
+    for (const name of [WARM_STATE, 'warm.json']) {
+      const path = join(directory, name);
+      const whole = readFileSync(path);
+      for (const position of [0, Math.floor(whole.length / 2), whole.length - 2]) {
+        rmSync(path);
+        writeFileSync(path, flipByte(whole, position, 1));
+        assert.deepEqual(await files(), [named(name)], `${name}, byte ${position}`);
+      }
+      rmSync(path);
+      assert.deepEqual(await files(), [named(name)], `${name} is missing`);
+      writeFileSync(path, whole);
+    }
+    assert.deepEqual(await files(), []);
+    rmSync(join(directory, WARM_MEMORY));
+    assert.deepEqual(await verifyImage(place), [{ file: named(WARM_MEMORY), problem: 'it is missing' }]);
+    rmSync(directory, { recursive: true });
+    writeFileSync(join(image.directory, 'warm-not'), '');
+    assert.deepEqual(await files(), ['warm-not']);
+  });
+
+  it('prune clears up behind a baker that was killed', async (context) => {
+    const { store, image, publish } = await warmable(context);
+    const { directory } = await publish('state');
+    const sphere = ownerTag().split('-').slice(0, 2).join('-');
+    const dead = join(dirname(directory), `.build-${sphere}-999999999-1-abcdef01`);
+    mkdirSync(dead);
+    writeFileSync(join(dead, WARM_MEMORY), 'half of it');
+    assert.deepEqual((await pruneImages(store, { dryRun: true })).workspaces, [dead]);
+    assert.ok(existsSync(dead));
+    assert.deepEqual(await pruneImages(store), { images: [], workspaces: [dead] });
+    assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
+  });
+});
