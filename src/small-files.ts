@@ -1,13 +1,8 @@
 /** Files that say something in a line or two, and that need not be there: those of the kernel above all. */
 import { readFileSync } from 'node:fs';
-import { isSystemError } from './errors.js';
+import { orElse } from './errors.js';
 
 /** @returns undefined where the file is not there or cannot be read */
 export function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isSystemError(error)) return undefined;
-    throw error;
-  }
+  return orElse(() => readFileSync(path, 'utf8'), undefined);
 }

@@ -12,11 +12,10 @@
  * When any of them looks different, everything is read again, and if the content turns out to be the same, the same image.
  */
 
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join, resolve } from 'node:path';
-import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
+import { readIfThere } from '../small-files.js';
 import { IMAGE_FORMAT, MANIFEST_NAME, type Manifest, sha256 } from './manifest.js';
 import { hasFiles, indexDirectory } from './store.js';
 import type { ImageOptions } from './types.js';
@@ -85,12 +84,12 @@ function parseOrNothing(text: string): unknown {
 
 /** The image that answered this request before, if the answer still holds and the image is whole. */
 export function lookUp(store: string, key: string): { manifest: Manifest; reason: string } | undefined {
-  const text = orElse(() => readFileSync(rememberedPath(store, key), 'utf8'), undefined);
+  const text = readIfThere(rememberedPath(store, key));
   const remembered = text === undefined ? undefined : parseOrNothing(text);
   if (!isRemembered(remembered)) return undefined;
   if (!remembered.inputs.every(([path, identity]) => identityOf(path) === identity)) return undefined;
   const directory = join(store, remembered.image);
-  const manifestText = orElse(() => readFileSync(join(directory, MANIFEST_NAME), 'utf8'), undefined);
+  const manifestText = readIfThere(join(directory, MANIFEST_NAME));
   if (manifestText === undefined || sha256(manifestText) !== remembered.manifest) return undefined;
   // These are the bytes that this package wrote itself, as their hash tells.
   const manifest = JSON.parse(manifestText) as Manifest;

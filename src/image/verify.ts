@@ -1,9 +1,10 @@
 /** Whether an image is, to the last byte, what was baked. */
 
 import { createHash } from 'node:crypto';
-import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
+import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { readIfThere } from '../small-files.js';
 import { finalEntries } from './archive/read.js';
 import { readInitrdFile } from './archive/source.js';
 import { digestSparse } from './digest.js';
@@ -25,7 +26,7 @@ export interface Damage {
  * @returns what is wrong; nothing for a whole image
  */
 export async function verifyImage(place: Place): Promise<Damage[]> {
-  const text = orElse(() => readFileSync(join(place.directory, MANIFEST_NAME), 'utf8'), undefined);
+  const text = readIfThere(join(place.directory, MANIFEST_NAME));
   if (text === undefined) return [{ file: MANIFEST_NAME, problem: 'it is missing or cannot be read' }];
   const manifest = parseManifest(text);
   if (manifest === undefined) {

@@ -9,11 +9,12 @@
  * They hold a machine's memory, and are readable for nobody but the user that QEMU runs as.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { isRecord } from '../records.js';
+import { readIfThere } from '../small-files.js';
 import { sha256 } from './manifest.js';
 import { imageIds } from './open.js';
 
@@ -104,7 +105,7 @@ export function changedFiles({ directory, record }: WarmImage): WarmFile[] {
 
 /** Undefined for what is not there, damaged, or of another format. */
 function readRecord(path: string): WarmRecord | undefined {
-  const text = orElse(() => readFileSync(path, 'utf8'), '');
+  const text = readIfThere(path) ?? '';
   const [seal, content = ''] = text.split('\n');
   if (sha256(content) !== seal) return undefined;
   // The seal says that these are the bytes that this package wrote itself.
