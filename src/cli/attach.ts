@@ -6,10 +6,7 @@ import { attachIn, attachTo } from '../sandbox/attach.js';
 import { awaitVerdict } from '../sandbox/breakpoint.js';
 import type { Breakpoint, Stop } from '../sandbox/launch-options.js';
 import { shellWord } from '../shell-word.js';
-import { attachTerminal, copyIn, copyOut, forwardSignals, ReaderGone, terminalSize } from './forward.js';
-
-/** Signals that end the session. */
-const ENDING = ['SIGTERM', 'SIGHUP'] as const;
+import { attachTerminal, copyIn, copyOut, ENDING, forwardSignals, localTerminal, ReaderGone } from './forward.js';
 
 const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
 
@@ -101,9 +98,4 @@ async function attend(attached: Attached, tty: boolean): Promise<number | undefi
   }
   if (broken !== undefined) throw broken;
   return left === 'detached' ? undefined : (left ?? status);
-}
-
-function localTerminal() {
-  const [rows, columns] = terminalSize();
-  return { rows, columns, type: process.env['TERM'] ?? 'linux' };
 }

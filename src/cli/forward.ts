@@ -13,6 +13,9 @@ export interface Program {
   resize(rows: number, columns: number): Promise<void>;
 }
 
+/** Signals that end what runs at the far end where it does not end by itself. */
+export const ENDING = ['SIGTERM', 'SIGHUP'] as const;
+
 /** Ctrl+] */
 const LEAVE = 0x1d;
 
@@ -97,31 +100,42 @@ export function copyIn(sandbox: Pick<Program, 'stdin'>, onFailure: (error: Sandb
   input.pipe(sandbox.stdin);
 }
 
-/** Copies the keyboard to the application; Ctrl+] ends the sandbox. The terminal is raw until the returned function is called. */
+/** Copies the keyboard to the application until the returned function is called; until then the terminal is raw. Ctrl+] calls `onLeave`. */
 export function attachTerminal(sandbox: Program, onLeave: () => void): () => void {
   const { stdin } = process;
-  stdin.on('error', () => sandbox.stdin.end());
+  const onEnd = () => void sandbox.stdin.end();
+  const onData = (bytes: Buffer) => {
+    const at = bytes.indexOf(LEAVE);
+    sandbox.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
+    if (at >= 0) onLeave();
+  };
+  const resize = () => void sandbox.resize(...terminalSize());
   sandbox.stdin.on('error', () => {});
   stdin.setRawMode(true);
   // Node's raw mode still makes CR LF of LF, which the guest's terminal has done already; it is put back with the rest.
   spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
-  stdin.on('data', (bytes: Buffer) => {
-    const at = bytes.indexOf(LEAVE);
-    sandbox.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
-    if (at >= 0) onLeave();
-  });
-  stdin.on('end', () => sandbox.stdin.end());
-  const resize = () => void sandbox.resize(...terminalSize());
+  stdin.on('error', onEnd).on('end', onEnd).on('data', onData);
+  // Whoever had the keyboard before, as the shell of a breakpoint, has paused it.
+  stdin.resume();
   process.on('SIGWINCH', resize);
   return () => {
     process.off('SIGWINCH', resize);
+    stdin.off('error', onEnd).off('end', onEnd).off('data', onData);
+    // It may fail later, with nobody who could do anything about it.
+    stdin.on('error', () => {});
     stdin.setRawMode(false);
     stdin.pause();
   };
 }
 
+/** What a program inside is told of the local terminal. */
+export function localTerminal(): { readonly rows: number; readonly columns: number; readonly type: string } {
+  const [rows, columns] = terminalSize();
+  return { rows, columns, type: process.env['TERM'] ?? 'linux' };
+}
+
 /** Rows and columns of the local terminal. */
-export function terminalSize(): [number, number] {
+function terminalSize(): [number, number] {
   // Looking at process.stdout is what makes Node set it up.
   if (!isatty(1)) return [24, 80];
   return [process.stdout.rows || 24, process.stdout.columns || 80];

@@ -14,11 +14,9 @@ import { Sandbox } from '../sandbox/sandbox.js';
 import { traceWish } from '../sandbox/trace.js';
 import type { Arguments } from './arguments.js';
 import { describeSandbox, save } from './config-file.js';
-import { attachTerminal, copyIn, copyOut, forwardSignals, ReaderGone, terminalSize } from './forward.js';
+import { attachTerminal, copyIn, copyOut, ENDING, forwardSignals, localTerminal, ReaderGone } from './forward.js';
 import { reporter } from './report.js';
 
-/** Signals that end the sandbox where the application does not end by itself. */
-const ENDING = ['SIGTERM', 'SIGHUP'] as const;
 /** How long the application may take to end on one of them, in milliseconds. */
 const GRACE_MS = 2000;
 
@@ -36,7 +34,6 @@ export async function run(args: Arguments): Promise<number> {
   const { initDebug, step } = debugWish(process.env['LIBVIRT_SANDBOX_INIT_DEBUG']);
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
   const start = callOffOnSignal();
-  const [rows, columns] = terminalSize();
   const options: LaunchOptions = {
     ...observers,
     connect: args.connect,
@@ -44,7 +41,7 @@ export async function run(args: Arguments): Promise<number> {
     trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
     ...(step === undefined ? {} : { breakpoint: (await import('./attach.js')).breakpointAt(step, tty, done) }),
     signal: start.abort,
-    ...(tty ? { terminal: { rows, columns, type: process.env['TERM'] ?? 'linux' }, terminalFd: 0 } : {}),
+    ...(tty ? { terminal: localTerminal(), terminalFd: 0 } : {}),
   };
   try {
     if (args.saveConfig !== undefined) await save(described, args.saveConfig);

@@ -19,12 +19,20 @@ const promptOf = (name: string) => new RegExp(`\\[${name}\\] / # (.\\[6n)?$`);
 
 function atTerminal(t: TestContext, step: string, ...options: string[]) {
   const name = uniqueName();
-  const command = ['sh', '-c', 'echo application-ran; exit 3'];
+  const command = ['sh', '-c', 'echo application-ran; read word; echo "it read $word"; exit 3'];
   const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, ...options, '--', ...command], SIZE, {
     env: stopBefore(step),
   });
   t.after(() => terminal.close());
   return { name, terminal };
+}
+
+/** The application has the terminal, keyboard and all. */
+async function assertRuns(terminal: AtTerminal): Promise<void> {
+  await terminal.until(/application-ran/);
+  terminal.type('a-word\n');
+  await terminal.until(/it read a-word/);
+  assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
 }
 
 /** Starts without a terminal, and waits until it stands still. */
@@ -52,8 +60,7 @@ describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, 
     terminal.type('sleep 16; echo still he""re\n');
     await terminal.until(/still here/);
     terminal.type('exit\n');
-    await terminal.until(/application-ran/);
-    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
+    await assertRuns(terminal);
     await assertNothingLeft(name);
   });
 
@@ -79,8 +86,7 @@ describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, 
     await terminal.until(/stopped before step spawn; attach with/);
     const { code } = await runSandbox(['--attach', name], { input: 'exit 0\n' });
     assert.equal(code, 0);
-    await terminal.until(/application-ran/);
-    assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
+    await assertRuns(terminal);
   });
 });
 
