@@ -17,9 +17,9 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { ask } from '../helpers/ask.js';
 import { embedded, system } from '../helpers/connections.js';
 import { imageFile, makeImage, unlessProgram } from '../helpers/images.js';
+import { ask } from '../helpers/inside.js';
 import { noise } from '../helpers/kernel-files.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';

@@ -8,10 +8,10 @@ import { chownSync, closeSync, mkdirSync, openSync, readFileSync, truncateSync, 
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { ask } from '../helpers/ask.js';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
 import { programPaths } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
+import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ask } from '../helpers/ask.js';
 import { embedded, system } from '../helpers/connections.js';
 import { FILLED, IMAGE_MAKERS, type ImageKind, imageFile, makeImage, unlessProgram } from '../helpers/images.js';
+import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';

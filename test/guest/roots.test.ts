@@ -15,9 +15,9 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { ask } from '../helpers/ask.js';
 import { embedded } from '../helpers/connections.js';
 import { imageFile, unlessProgram } from '../helpers/images.js';
+import { ask } from '../helpers/inside.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';

@@ -1,29 +1,42 @@
-/** What a sandbox is like from inside. One start tells many facts, one a line. */
+/** What a sandbox is like from inside. One start tells many facts. */
 
 import assert from 'node:assert/strict';
 import type { Way } from './connections.js';
-import { runSandbox } from './run.js';
+import { type RunOptions, runSandbox } from './run.js';
 
-/** Each fact is a shell command; its first line, or what it fails with, is the answer. */
+/** Each fact is a command of a shell; its output is the answer, errors included, without the space around it. */
 export type Facts = Readonly<Record<string, string>>;
 
-/** Asks for all of `facts` in one sandbox. */
-export async function askInside<T extends Facts>(
-  way: Way,
+/**
+ * Asks for all of `facts` in one sandbox.
+ * @param shell the shell inside
+ */
+export async function ask<T extends Facts>(
   args: readonly string[],
   facts: T,
+  options: RunOptions & { readonly shell?: readonly string[] } = {},
 ): Promise<Record<keyof T, string>> {
+  // Each in a shell of its own: one that changes its directory changes it for no other.
   const script = Object.values(facts)
-    .map((command) => `printf '%s\\n' "$( { ${command} ; } 2>&1 | head -n 1)"`)
+    .map((command) => `( ${command}\n) 2>&1; printf '\\036'`)
     .join('\n');
-  const { code, out, stderr } = await runSandbox(['-c', way.uri, ...args, '--', 'sh', '-c', script], way.options);
+  const { code, out, stderr } = await runSandbox([...args, '--', ...(options.shell ?? ['sh']), '-c', script], options);
   assert.equal(code, 0, stderr);
   assert.equal(stderr, '');
-  const answers = out.split('\n');
+  const answers = out.split('\x1e').map((answer) => answer.trim());
   return Object.fromEntries(Object.keys(facts).map((name, index) => [name, answers[index] ?? ''])) as Record<
     keyof T,
     string
   >;
+}
+
+/** The same in the sandbox of a way to libvirt. */
+export function askInside<T extends Facts>(
+  way: Way,
+  args: readonly string[],
+  facts: T,
+): Promise<Record<keyof T, string>> {
+  return ask(['-c', way.uri, ...args], facts, way.options);
 }
 
 /** The sets of capabilities of a process. */
