@@ -2,12 +2,54 @@
 import { type Edition, page, sections } from './page.js';
 import type { Section } from './program.js';
 
+/** A command line and the file that it gives. */
+export const EXAMPLE = {
+  options: ['-S', 'nobody', '-m', 'ram:/work=64M', '--memory', '1G'],
+  command: '/bin/date',
+  kernel: '6.12.118+deb13-amd64',
+  file: `[api]
+class=GVirSandboxConfigInteractive
+version=0.8.0
+
+[core]
+name=sandbox
+root=/
+arch=x86_64
+kernrelease=6.12.118+deb13-amd64
+shell=false
+debug=false
+verbose=false
+
+[identity]
+uid=65534
+gid=65534
+username=nobody
+homedir=/nonexistent
+
+[mount.0]
+type=GVirSandboxConfigMountRam
+target=/work
+usage=67108864
+
+[security]
+dynamic=true
+
+[interactive]
+tty=false
+
+[command]
+argv.0=/bin/date
+
+[machine]
+memory=1073741824`,
+} as const;
+
 const BODY: readonly Section[] = [
   {
     title: 'Description',
     body: [
       'A file that describes a sandbox. `virt-sandbox --save-config` writes one and `virt-sandbox --config` runs one. Its format is that of libvirt-sandbox 0.8: the same command line gives the same file, and each reads what the other writes. What only this program knows stands in keys and groups of its own, which are there only where they differ from the default.',
-      'It is a key file as GLib knows them: groups in brackets, below them lines of *key*`=`*value*, comments from `#` to the end of the line. In a value `\\n` is a line feed, `\\r` a carriage return, `\\t` a tab, `\\s` a space (needed only at its beginning), and `\\\\` a backslash. A boolean is `true` or `false`. The file is UTF-8.',
+      'It is a key file as GLib knows them: groups in brackets, below them lines of *key*`=`*value*, and lines that begin with `#`, which are comments. In a value `\\n` is a line feed, `\\r` a carriage return, `\\t` a tab, `\\s` a space (needed only at its beginning), and `\\\\` a backslash. A boolean is `true` or `false`. The file is UTF-8.',
       'Groups with a number in their name are numbered from 0 without a gap. Reading a file and writing it again gives the same bytes.',
     ],
   },
@@ -54,7 +96,7 @@ const BODY: readonly Section[] = [
           ['`[service]`', '`bootTarget`, what systemd boots to, default `multi-user.target`.'],
           [
             '`[machine]`',
-            '`memory` in bytes, default 512 MiB; `vcpus`, default 1; `acceleration`, `auto`, `kvm` or `tcg`; `image` and `profile` as the options of those names; `boottimeout` in milliseconds, default 60000.',
+            '`memory` in bytes, default 512 MiB; `vcpus`, default 1; `acceleration`, `auto`, `kvm` or `tcg`; `boot`, `auto`, `cold` or `warm`; `image` and `profile` as the options of those names; `boottimeout` in milliseconds, default 60000.',
           ],
           ['`[tuning]`', '`cpushares`; `cpupin`.'],
           ['`[tuning.disk.`*N*`]`', '`tag`, and limits as `--disk-limit` names them.'],
@@ -66,43 +108,9 @@ const BODY: readonly Section[] = [
   {
     title: 'Examples',
     body: [
-      'What `virt-sandbox -S nobody -m ram:/work=64M --memory 1G --save-config job.cfg -- /bin/date` writes:',
+      `What \`virt-sandbox ${EXAMPLE.options.join(' ')} --save-config job.cfg -- ${EXAMPLE.command}\` writes:`,
       {
-        block: `[api]
-class=GVirSandboxConfigInteractive
-version=0.8.0
-
-[core]
-name=sandbox
-root=/
-arch=x86_64
-kernrelease=6.12.118+deb13-amd64
-shell=false
-debug=false
-verbose=false
-
-[identity]
-uid=65534
-gid=65534
-username=nobody
-homedir=/nonexistent
-
-[mount.0]
-type=GVirSandboxConfigMountRam
-target=/work
-usage=67108864
-
-[security]
-dynamic=true
-
-[interactive]
-tty=false
-
-[command]
-argv.0=/bin/date
-
-[machine]
-memory=1073741824`,
+        block: EXAMPLE.file,
       },
     ],
   },

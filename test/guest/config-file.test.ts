@@ -4,6 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { EXAMPLE } from '../../man/sandbox-cfg.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { ask } from '../helpers/inside.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
@@ -22,45 +23,21 @@ const OPTIONS = [
 describe('saving', { skip: unlessServingKernel }, () => {
   it('writes what libvirt-sandbox would, for the kernel that would be booted, and runs nothing', async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
-    const args = ['-c', 'qemu:///nowhere', '-S', 'nobody', '-m', 'ram:/work=64M', '--save-config', file, '--'];
-    assertRun(await runSandbox([...args, 'echo', 'not\nrun']), 0, '');
+    const save = async (...command: string[]) => {
+      const args = ['-c', 'qemu:///nowhere', ...EXAMPLE.options, '--save-config', file, '--', ...command];
+      assertRun(await runSandbox(args), 0, '');
+      return readFileSync(file, 'utf8');
+    };
+    assert.ok(servingKernel !== undefined);
+    // What the manual shows.
+    const expected = `${EXAMPLE.file.replace(EXAMPLE.kernel, servingKernel)}\n`;
+    assert.equal(await save(EXAMPLE.command), expected);
     assert.equal(statSync(file).mode & 0o777, 0o600);
+    const command = '\n[command]\nargv.0=';
+    const other = `${command}echo\nargv.1=not\\nrun\n`;
     assert.equal(
-      readFileSync(file, 'utf8'),
-      `[api]
-class=GVirSandboxConfigInteractive
-version=0.8.0
-
-[core]
-name=sandbox
-root=/
-arch=x86_64
-kernrelease=${servingKernel}
-shell=false
-debug=false
-verbose=false
-
-[identity]
-uid=65534
-gid=65534
-username=nobody
-homedir=/nonexistent
-
-[mount.0]
-type=GVirSandboxConfigMountRam
-target=/work
-usage=67108864
-
-[security]
-dynamic=true
-
-[interactive]
-tty=false
-
-[command]
-argv.0=echo
-argv.1=not\\nrun
-`,
+      await save('echo', 'not\nrun'),
+      expected.replace(`${command}${EXAMPLE.command}\n`, () => other),
     );
   });
 
