@@ -40,11 +40,8 @@ ${id}_words() {
 
 # GUEST=HOST
 ${id}_paths() {
-    if compset -P '*='; then
-        _files
-    else
-        _files
-    fi
+    compset -P '*='
+    _files
 }
 
 ${id}_kernels() {
