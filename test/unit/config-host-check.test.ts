@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ConfigOptions, checkHost, configFromOptions } from '../../src/config/index.js';
+import { checkHost } from '../../src/config/host-check.js';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { refuses, temporaryDirectory, testUsers } from './config-support.js';
 
 test('the host must have what a sandbox names', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, userIdentity } from '../../src/config/index.js';
+import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, userIdentity } from '../../src/config/identity.js';
 import { refuses, temporaryDirectory, testUsers } from './config-support.js';
 
 test('a user has the ids, home and groups of the host', async (t) => {

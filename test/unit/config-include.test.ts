@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { attachIncludes, covers, parseInclude, parseMount, readIncludeFile } from '../../src/config/index.js';
+import { attachIncludes, parseInclude, readIncludeFile } from '../../src/config/include.js';
+import { parseMount } from '../../src/config/mount.js';
+import { covers } from '../../src/config/path.js';
 import { refuses, temporaryDirectory } from './config-support.js';
 
 test('includes', async () => {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { type Mount, parseDisk, parseMount } from '../../src/config/index.js';
+import { parseDisk } from '../../src/config/disk.js';
+import { parseMount } from '../../src/config/mount.js';
+import type { Mount } from '../../src/config/types.js';
 import { refuses } from './config-support.js';
 
 const hostBind = (target: string, source: string | undefined, readOnly = false): Mount => ({

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Network, parseNetwork, parseSecurity, type Security } from '../../src/config/index.js';
+import { parseNetwork } from '../../src/config/network.js';
+import { parseSecurity } from '../../src/config/security.js';
+import type { Network, Security } from '../../src/config/types.js';
 import { refuses } from './config-support.js';
 
 const network = (fields: Partial<Network>): Network => ({

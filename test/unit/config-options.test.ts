@@ -3,7 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { machine } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { type ConfigOptions, configFromOptions, defaultConfig, MIB } from '../../src/config/index.js';
+import { defaultConfig } from '../../src/config/defaults.js';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
+import { MIB } from '../../src/config/size.js';
 import { SandboxError } from '../../src/errors.js';
 import { refuses, temporaryDirectory, testUsers } from './config-support.js';
 

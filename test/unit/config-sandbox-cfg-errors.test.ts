@@ -1,6 +1,6 @@
 /** sandbox.cfg: texts that describe no sandbox. */
 import { test } from 'node:test';
-import { parseSandboxCfg } from '../../src/config/index.js';
+import { parseSandboxCfg } from '../../src/config/sandbox-cfg.js';
 import { COMPLETE, MINIMAL } from './config-sandbox-cfg-texts.js';
 import { refuses, testUsers } from './config-support.js';
 

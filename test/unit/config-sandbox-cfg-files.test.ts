@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadSandboxCfg, parseSandboxCfg, saveSandboxCfg } from '../../src/config/index.js';
+import { loadSandboxCfg, parseSandboxCfg, saveSandboxCfg } from '../../src/config/sandbox-cfg.js';
 import { COMPLETE, MINIMAL } from './config-sandbox-cfg-texts.js';
 import { refuses, temporaryDirectory, testUsers } from './config-support.js';
 

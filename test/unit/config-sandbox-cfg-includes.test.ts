@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ConfigOptions, configFromOptions, formatSandboxCfg, parseSandboxCfg } from '../../src/config/index.js';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../src/config/sandbox-cfg.js';
 import { hashOrder, pathBelow, pathFromBelow } from '../../src/config/sandbox-cfg-includes.js';
 import { refuses, testUsers } from './config-support.js';
 

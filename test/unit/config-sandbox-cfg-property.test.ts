@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type Bandwidth,
-  DISK_LIMITS,
-  defaultConfig,
-  type EnvironmentVariable,
-  formatSandboxCfg,
-  type Include,
-  MIB,
-  type Mount,
-  type Network,
-  parseSandboxCfg,
-  type SandboxConfig,
-  type Security,
-  type Tuning,
-} from '../../src/config/index.js';
+import { defaultConfig } from '../../src/config/defaults.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../src/config/sandbox-cfg.js';
+import { MIB } from '../../src/config/size.js';
+import { DISK_LIMITS } from '../../src/config/tuning.js';
+import type {
+  Bandwidth,
+  EnvironmentVariable,
+  Include,
+  Mount,
+  Network,
+  SandboxConfig,
+  Security,
+  Tuning,
+} from '../../src/config/types.js';
 import { SandboxError } from '../../src/errors.js';
 import { Random, testUsers } from './config-support.js';
 

@@ -1,13 +1,9 @@
 /** sandbox.cfg: what a command line gives, and what a file gives when it is saved again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type ConfigOptions,
-  configFromOptions,
-  formatSandboxCfg,
-  parseSandboxCfg,
-  type SandboxConfig,
-} from '../../src/config/index.js';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../src/config/sandbox-cfg.js';
+import type { SandboxConfig } from '../../src/config/types.js';
 import { COMPLETE, COMPLETE_OPTIONS, MINIMAL } from './config-sandbox-cfg-texts.js';
 import { testUsers } from './config-support.js';
 

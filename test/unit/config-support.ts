@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { UserDatabase } from '../../src/config/index.js';
+import type { UserDatabase } from '../../src/config/identity.js';
 import { SandboxError, type Stage } from '../../src/errors.js';
 
 /** Asserts that `act` fails with `code`, on one line that has each of `names` and a remedy. */

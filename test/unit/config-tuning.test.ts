@@ -6,7 +6,7 @@ import {
   parseCpuShares,
   parseDiskLimit,
   parseNetworkLimit,
-} from '../../src/config/index.js';
+} from '../../src/config/tuning.js';
 import { Random, refuses } from './config-support.js';
 
 test('CPU shares', async () => {

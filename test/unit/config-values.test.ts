@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  environmentRecord,
-  GIB,
-  KIB,
-  MIB,
-  parseAcceleration,
-  parseEnv,
-  parseMemory,
-  parseSeconds,
-  parseSize,
-  parseWhole,
-} from '../../src/config/index.js';
+import { parseAcceleration } from '../../src/config/acceleration.js';
+import { environmentRecord, parseEnv } from '../../src/config/env.js';
+import { parseSeconds, parseWhole } from '../../src/config/number.js';
+import { GIB, KIB, MIB, parseMemory, parseSize } from '../../src/config/size.js';
 import { refuses } from './config-support.js';
 
 test('a size is a whole number with a binary suffix', async (t) => {

@@ -5,7 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type ConfigOptions, configFromOptions } from '../../src/config/index.js';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { securityLabels } from '../../src/domain/security.js';
 import type { Element } from '../../src/domain/xml.js';
 import { SandboxError } from '../../src/errors.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { configFromOptions } from '../../src/config/index.js';
+import { configFromOptions } from '../../src/config/options.js';
 import type { SandboxConfig } from '../../src/config/types.js';
 import { SandboxError } from '../../src/errors.js';
 import { refuseUnsupported } from '../../src/sandbox/supported.js';
