@@ -168,6 +168,66 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ mount: ['host-bind:/a=/x\0'] }, 'nul-character', '/x\\u0000'],
 ];
 
+/** Something else than the default for each option, and then something else than that. */
+const BASE: ConfigOptions = {
+  ...{
+    name: 'a',
+    root: '/a',
+    kmodpath: '/m',
+    kernver: '1.2',
+    kernpath: '/k',
+    profile: 'fast',
+    memory: '300',
+    vcpus: '2',
+  },
+  ...{ accel: 'tcg', boot: 'cold', cwd: '/a', bootTimeout: '9', security: 'inherit', cpuShares: '9', cpuPin: '1' },
+  ...{ shell: true, debug: true, verbose: true, privileged: true, tty: true, command: ['a'], env: ['A=1'] },
+  ...{ mount: ['ram:/a=1M'], network: ['dhcp'], disk: ['file:a=/a.img'] },
+  ...{ diskLimit: ['a:total_iops_sec=1'], netLimit: ['0:inbound.average=1'] },
+};
+const CHANGES: ConfigOptions = {
+  ...{ name: 'b', root: '/b', kmodpath: '/n', kernver: '2.3', kernpath: '/l', profile: 'default', memory: '400' },
+  ...{ vcpus: '3', accel: 'auto', boot: 'auto', cwd: '/b', bootTimeout: '8', security: 'dynamic', cpuShares: '8' },
+  ...{ cpuPin: '2', command: ['b'] },
+};
+const ADDITIONS = {
+  ...{ env: ['B=2'], mount: ['ram:/b=2M'], network: ['address=10.0.0.2'], disk: ['file:b=/b.img'] },
+  ...{ diskLimit: ['b:total_iops_sec=2'], netLimit: ['1:inbound.average=2'] },
+} satisfies ConfigOptions;
+
+test('options change a sandbox that is there', async (t) => {
+  const users = await testUsers(t);
+  const base = await configFromOptions(BASE, users);
+  assert.deepEqual(await configFromOptions({}, users, base), base);
+  for (const [option, value] of Object.entries(CHANGES)) {
+    const changed = await configFromOptions({ [option]: value }, users, base);
+    assert.notDeepEqual(changed, base, option);
+  }
+  assert.deepEqual(
+    await configFromOptions(CHANGES, users, base),
+    await configFromOptions({ ...BASE, ...CHANGES }, users),
+  );
+  const both = Object.entries(ADDITIONS).map(([option, added]) => [
+    option,
+    [...((BASE as Record<string, readonly string[]>)[option] ?? []), ...added],
+  ]);
+  const expected = await configFromOptions({ ...BASE, ...Object.fromEntries(both) }, users);
+  assert.deepEqual(await configFromOptions(ADDITIONS, users, base), expected);
+});
+
+test('of a sandbox that is there another identity or kernel takes the place as a whole', async (t) => {
+  const users = await testUsers(t);
+  const base = await configFromOptions(BASE, users);
+  const other = await configFromOptions({ switchto: 'ada' }, users, base);
+  assert.deepEqual([other.identity.username, other.privileged], ['ada', false]);
+  const version = await configFromOptions({ kernver: '2.3' }, users, base);
+  assert.deepEqual(version.kernel, { version: '2.3', path: undefined, modulesPath: '/m' });
+  const image = await configFromOptions({ image: 'baked' }, users, base);
+  assert.deepEqual(image.kernel, { version: undefined, path: undefined, modulesPath: undefined });
+  assert.equal(image.image, 'baked');
+  assert.equal((await configFromOptions({ kernver: '2.3' }, users, image)).image, undefined);
+});
+
 test('bad options', async (t) => {
   const users = await testUsers(t);
   for (const [stage, table] of [
