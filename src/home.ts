@@ -1,14 +1,30 @@
-/** The home directory of this user. */
+/** The home directory of this user, and those that are in it unless a variable says otherwise. */
 import { homedir, userInfo } from 'node:os';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from './errors.js';
+
+const BASE_DIRECTORIES = {
+  XDG_CACHE_HOME: '.cache',
+  XDG_CONFIG_HOME: '.config',
+  XDG_DATA_HOME: join('.local', 'share'),
+} as const;
+type BaseVariable = keyof typeof BASE_DIRECTORIES;
+
+/**
+ * The directory that `variable` of the XDG Base Directory Specification means. A relative path is to be ignored, it says.
+ * @throws {SandboxError} `home-unknown`
+ */
+export function baseDirectory(variable: BaseVariable, environment: NodeJS.ProcessEnv = process.env): string {
+  const path = environment[variable];
+  return path !== undefined && isAbsolute(path) ? path : join(homeDirectory(variable), BASE_DIRECTORIES[variable]);
+}
 
 /**
  * HOME where it is an absolute path, else what the user database says: an empty HOME would make paths below it relative.
  * @param instead the variable that would make the home needless
  * @throws {SandboxError} `home-unknown`
  */
-export function homeDirectory(instead: 'XDG_CACHE_HOME' | 'XDG_CONFIG_HOME' | 'XDG_DATA_HOME'): string {
+export function homeDirectory(instead: BaseVariable): string {
   const home = homedir();
   if (isAbsolute(home)) return home;
   try {

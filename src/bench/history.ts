@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { isSystemError } from '../errors.js';
-import { homeDirectory } from '../home.js';
+import { baseDirectory } from '../home.js';
 import { hostSchema, type Result } from './result.js';
 import { amount } from './series.js';
 import { table } from './text.js';
@@ -26,9 +26,7 @@ export type HistoryEntry = Readonly<v.InferOutput<typeof entrySchema>>;
 
 /** @throws {SandboxError} `home-unknown` */
 export function historyFile(): string {
-  const data = process.env['XDG_DATA_HOME'];
-  const base = data?.startsWith('/') ? data : join(homeDirectory('XDG_DATA_HOME'), '.local/share');
-  return join(base, 'libvirt-sandbox', 'bench.jsonl');
+  return join(baseDirectory('XDG_DATA_HOME'), 'libvirt-sandbox', 'bench.jsonl');
 }
 
 /** One line for each variant that has values and a profile. */

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
-import { homeDirectory } from '../home.js';
+import { baseDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
 import type { Profile } from './types.js';
 
@@ -18,12 +18,7 @@ export function shippedProfiles(): string {
  * @throws {SandboxError} `home-unknown`
  */
 export function ownProfiles(): string {
-  const config = process.env['XDG_CONFIG_HOME'];
-  return join(
-    config?.startsWith('/') ? config : join(homeDirectory('XDG_CONFIG_HOME'), '.config'),
-    'libvirt-sandbox',
-    'profiles',
-  );
+  return join(baseDirectory('XDG_CONFIG_HOME'), 'libvirt-sandbox', 'profiles');
 }
 
 /**

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { homeDirectory } from '../home.js';
+import { baseDirectory } from '../home.js';
 import { checkSocketPath } from '../libvirt/socket-path.js';
 import { hostProgram } from '../programs.js';
 
@@ -27,8 +27,7 @@ export const ROOT_STATE = '/run/libvirt-sandbox';
 /** Where the directories of this user's sandboxes are: the places of libvirt-sandbox. */
 export function stateBase(): string {
   if (process.getuid?.() === 0) return ROOT_STATE;
-  const cache = process.env['XDG_CACHE_HOME'];
-  return join(cache?.startsWith('/') ? cache : join(homeDirectory('XDG_CACHE_HOME'), '.cache'), 'libvirt-sandbox');
+  return join(baseDirectory('XDG_CACHE_HOME'), 'libvirt-sandbox');
 }
 
 /**

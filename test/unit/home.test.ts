@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { historyFile } from '../../src/bench/history.js';
-import { homeDirectory } from '../../src/home.js';
+import { baseDirectory, homeDirectory } from '../../src/home.js';
 import { ownProfiles } from '../../src/profile/load.js';
 
 function setVariable(t: TestContext, name: string, value: string | undefined): void {
@@ -36,4 +36,14 @@ test('profiles and the history of measurements are below the same home', (t) => 
   const { homedir } = userInfo();
   assert.equal(ownProfiles(), join(homedir, '.config/libvirt-sandbox/profiles'));
   assert.equal(historyFile(), join(homedir, '.local/share/libvirt-sandbox/bench.jsonl'));
+});
+
+test('a variable of the XDG Base Directory Specification counts where it is an absolute path', () => {
+  assert.equal(baseDirectory('XDG_CACHE_HOME', { XDG_CACHE_HOME: '/srv/cache' }), '/srv/cache');
+  for (const value of [undefined, '', 'relative/path']) {
+    assert.equal(
+      baseDirectory('XDG_DATA_HOME', { XDG_DATA_HOME: value }),
+      join(homeDirectory('XDG_DATA_HOME'), '.local/share'),
+    );
+  }
 });
