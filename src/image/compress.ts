@@ -13,9 +13,6 @@ import type { BuildConfig } from '../kernel/build-config.js';
 export const INITRD_COMPRESSIONS = ['none', 'gzip', 'xz', 'zstd', 'lz4'] as const;
 export type InitrdCompression = (typeof INITRD_COMPRESSIONS)[number];
 
-/** The magic number of lz4's legacy frame, and the most that one of its blocks holds, in bytes: lz4_Frame_format.md. */
-const LZ4_LEGACY_MAGIC = 0x184c2102;
-const LZ4_BLOCK = 8 << 20;
 /** Its window of 8 MiB is the most that every kernel unpacks. */
 const ZSTD_LEVEL = 19;
 const LZ4_LEVEL = 12;
@@ -128,9 +125,10 @@ async function packZstd(archive: Buffer): Promise<Buffer> {
   return target.subarray(0, Number(size));
 }
 
-/** The legacy frame: blocks of 8 MiB, each behind its length. The kernel knows no other. */
+/** The legacy frame: blocks, each behind its length. The kernel knows no other. */
 async function packLz4(archive: Buffer): Promise<Buffer> {
   const library = await loadLibrary('liblz4.so.1', 'Debian: liblz4-1, Fedora: lz4-libs');
+  const { BLOCK_LIMIT, MAGIC } = await import('../kernel/compression/lz4.js');
   const bound = library.func('int LZ4_compressBound(int inputSize)');
   const pack = library.func(
     'int LZ4_compress_HC(const void *src, void *dst, int srcSize, int dstCapacity, int compressionLevel)',
@@ -140,9 +138,9 @@ async function packLz4(archive: Buffer): Promise<Buffer> {
     data.writeUInt32LE(value);
     return data;
   };
-  const parts = [word(LZ4_LEGACY_MAGIC)];
-  for (let at = 0; at < archive.length; at += LZ4_BLOCK) {
-    const block = archive.subarray(at, at + LZ4_BLOCK);
+  const parts = [word(MAGIC)];
+  for (let at = 0; at < archive.length; at += BLOCK_LIMIT) {
+    const block = archive.subarray(at, at + BLOCK_LIMIT);
     const target = Buffer.allocUnsafeSlow(Number(bound(block.length)));
     const size = await new Promise<number>((resolve, reject) => {
       pack.async(block, target, block.length, target.length, LZ4_LEVEL, (error: Error | null, result: number) => {

@@ -1,13 +1,10 @@
 /** A shell in the initrd, for somebody who stops a start before there is a root. */
 import { readFile } from 'node:fs/promises';
 import { isSystemError, SandboxError } from '../errors.js';
-import { elfMachineOf, MACHINE_X86_64, segmentsOf } from '../kernel/elf.js';
+import { elfMachineOf, MACHINE_X86_64, SEGMENT_INTERPRETER, segmentsOf } from '../kernel/elf.js';
 import type { InputLog } from '../kernel/inputs.js';
 import { findInPath } from '../programs.js';
 import type { CpioEntry } from './cpio.js';
-
-/** PT_INTERP of elf(5): the program needs a loader, and with it libraries. */
-const SEGMENT_INTERPRETER = 3;
 
 /**
  * The host's busybox, which holds the usual programs, as an entry of an initrd.

@@ -9,11 +9,9 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { type Segment, segmentsOf } from '../kernel/elf.js';
+import { SEGMENT_DYNAMIC, SEGMENT_INTERPRETER, SEGMENT_LOAD, type Segment, segmentsOf } from '../kernel/elf.js';
 import type { InputLog } from '../kernel/inputs.js';
 
-const SEGMENT_DYNAMIC = 2;
-const SEGMENT_INTERPRETER = 3;
 const DT_NEEDED = 1n;
 const DT_STRTAB = 5n;
 const DT_RPATH = 15n;
@@ -66,7 +64,7 @@ function needsOf(data: Buffer, path: string): Needs {
   const address = entries.find(([tag]) => tag === DT_STRTAB)?.[1] ?? 0n;
   const home = segments.find(
     ({ type, virtualAddress, fileSize }) =>
-      type === 1 && address >= virtualAddress && address < virtualAddress + BigInt(fileSize),
+      type === SEGMENT_LOAD && address >= virtualAddress && address < virtualAddress + BigInt(fileSize),
   );
   const strings = home === undefined ? 0 : home.offset + Number(address - home.virtualAddress);
   const texts = (...tags: bigint[]) =>

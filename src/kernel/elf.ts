@@ -18,7 +18,11 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
   [258, 'loongarch64'],
 ]);
 
+/** p_type of elf(5). */
 export const SEGMENT_LOAD = 1;
+export const SEGMENT_DYNAMIC = 2;
+/** PT_INTERP: the program needs a loader, and with it libraries. */
+export const SEGMENT_INTERPRETER = 3;
 const SEGMENT_NOTE = 4;
 /** XEN_ELFNOTE_PHYS32_ENTRY: the 32-bit entry point of the PVH boot protocol. */
 const NOTE_PVH_ENTRY = 18;

@@ -4,8 +4,8 @@
  */
 
 /** Most that one block unpacks to, in bytes. */
-const BLOCK_LIMIT = 8 << 20;
-const MAGIC = 0x184c2102;
+export const BLOCK_LIMIT = 8 << 20;
+export const MAGIC = 0x184c2102;
 /** A match is never shorter than this. */
 const SHORTEST_MATCH = 4;
 
