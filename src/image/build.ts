@@ -200,12 +200,10 @@ class Build {
     if (!rebuild && (await findImage(this.store, id)) !== undefined) return false;
     try {
       return await this.#inWorkspace(async (workspace) => {
-        const manifest = Buffer.from(manifestText(parts.manifest));
-        const whole = (data: Buffer) => ({ size: data.length, chunks: [{ position: 0, data }] });
         const writes = await Promise.allSettled([
           writeDurably(join(workspace, parts.boot.name), parts.boot.content),
-          writeDurably(join(workspace, INITRD_NAME), whole(parts.initrd)),
-          writeDurably(join(workspace, MANIFEST_NAME), whole(manifest)),
+          writeDurably(join(workspace, INITRD_NAME), parts.initrd),
+          writeDurably(join(workspace, MANIFEST_NAME), Buffer.from(manifestText(parts.manifest))),
         ]);
         for (const write of writes) if (write.status === 'rejected') throw write.reason;
         return publish(this.store, workspace, id, rebuild);
@@ -237,7 +235,7 @@ class Build {
     try {
       await this.#inWorkspace(async (workspace) => {
         const path = join(workspace, 'remembered');
-        await writeDurably(path, { size: data.length, chunks: [{ position: 0, data }] });
+        await writeDurably(path, data);
         await rename(path, rememberedPath(this.store, key));
       });
     } catch (error) {

@@ -7,13 +7,13 @@
 
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
 import { MANIFEST_NAME, manifestText } from './manifest.js';
 import { isOwnerGone, ownerTag } from './owner.js';
 import { replaceDirectory } from './replace.js';
-import { makeStore, writeDurably } from './store.js';
+import { makeStore, syncToDisk, writeDurably } from './store.js';
 import type { BootImage } from './types.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
@@ -46,11 +46,7 @@ export async function exportImage(image: BootImage, output: string, store: strin
       await withWorkspace(above, async (workspace) => {
         for (const { name } of image.manifest.files)
           await copyDurably(join(image.directory, name), join(workspace, name));
-        const manifest = Buffer.from(manifestText(image.manifest));
-        await writeDurably(join(workspace, MANIFEST_NAME), {
-          size: manifest.length,
-          chunks: [{ position: 0, data: manifest }],
-        });
+        await writeDurably(join(workspace, MANIFEST_NAME), Buffer.from(manifestText(image.manifest)));
         await replaceDirectory(workspace, target);
       });
     } finally {
@@ -91,12 +87,7 @@ function checkTarget(target: string, output: string): void {
 async function copyDurably(from: string, to: string): Promise<void> {
   await copyFile(from, to);
   await chmod(to, 0o644);
-  const file = await open(to, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await syncToDisk(to);
 }
 
 /** Removes what a process that died left beside a directory that it was to write; returns the paths. */

@@ -9,9 +9,8 @@ import { join } from 'node:path';
 import { defaultSetsDirectory } from '../kmods/sets.js';
 import { leaseImage } from './lease.js';
 import { lookUp, requestKey } from './lookup.js';
-import { INITRD_NAME } from './manifest.js';
-import { defaultStoreDirectory, hasFiles } from './store.js';
-import type { BootImage, ImageOptions, ImageTimings } from './types.js';
+import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
+import type { BootImage, ImageOptions } from './types.js';
 
 export type { Manifest } from './manifest.js';
 export { defaultStoreDirectory } from './store.js';
@@ -34,7 +33,8 @@ export async function resolveImage(options: ImageOptions): Promise<BootImage> {
   leaseImage(store, answer.manifest.id);
   // Somebody may have removed it before the lease was there.
   if (!hasFiles(join(store, answer.manifest.id), answer.manifest)) answer = await build();
-  return bootImage(store, answer, { ...answer.timings, lookup, total: performance.now() - start });
+  const timings = { ...answer.timings, lookup, total: performance.now() - start };
+  return bootImage(join(store, answer.manifest.id), { ...answer, timings });
 }
 
 /** The image that serves `options` and is known to, or undefined: nothing is built or searched for. */
@@ -44,26 +44,8 @@ export function findKnownImage(options: ImageOptions): BootImage | undefined {
   const found = lookUp(store, requestKey(options, options.setsDirectory ?? defaultSetsDirectory()));
   if (found === undefined) return undefined;
   leaseImage(store, found.manifest.id);
-  if (!hasFiles(join(store, found.manifest.id), found.manifest)) return undefined;
+  const directory = join(store, found.manifest.id);
+  if (!hasFiles(directory, found.manifest)) return undefined;
   const elapsed = performance.now() - start;
-  return bootImage(store, { ...found, fresh: false }, { lookup: elapsed, total: elapsed });
-}
-
-function bootImage(
-  store: string,
-  { manifest, reason, fresh }: Pick<BootImage, 'manifest' | 'reason' | 'fresh'>,
-  timings: ImageTimings,
-): BootImage {
-  const directory = join(store, manifest.id);
-  return {
-    id: manifest.id,
-    directory,
-    kernel: join(directory, manifest.kernel.file),
-    initrd: join(directory, INITRD_NAME),
-    kernelVersion: manifest.kernel.version,
-    manifest,
-    reason,
-    fresh,
-    timings,
-  };
+  return bootImage(directory, { ...found, fresh: false, timings: { lookup: elapsed, total: elapsed } });
 }

@@ -16,7 +16,7 @@ import { release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { identityOf } from '../kernel/inputs.js';
 import { readIfThere } from '../small-files.js';
-import { IMAGE_FORMAT, MANIFEST_NAME, type Manifest, sha256 } from './manifest.js';
+import { IMAGE_FORMAT, isImageId, MANIFEST_NAME, type Manifest, sha256 } from './manifest.js';
 import { hasFiles, indexDirectory } from './store.js';
 import type { ImageOptions } from './types.js';
 
@@ -67,7 +67,7 @@ function isRemembered(value: unknown): value is Remembered {
   return (
     format === IMAGE_FORMAT &&
     typeof image === 'string' &&
-    /^[0-9a-f]{32}$/.test(image) &&
+    isImageId(image) &&
     typeof manifest === 'string' &&
     typeof reason === 'string' &&
     Array.isArray(inputs)

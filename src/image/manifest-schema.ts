@@ -4,7 +4,7 @@
 
 import * as v from 'valibot';
 import { INITRD_COMPRESSIONS } from './compress.js';
-import { IMAGE_FORMAT, isSealed, type Manifest } from './manifest.js';
+import { IMAGE_FORMAT, isImageId, isSealed, type Manifest } from './manifest.js';
 import { COMMON_INITS } from './runtime.js';
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -14,7 +14,7 @@ const fileName = v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/));
 const moduleState = v.picklist(['built-in', 'module', 'absent']);
 
 const ManifestSchema = v.strictObject({
-  id: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  id: v.pipe(v.string(), v.check(isImageId)),
   format: v.literal(IMAGE_FORMAT),
   kernel: v.strictObject({
     version: v.string(),

@@ -57,8 +57,13 @@ export function sha256(data: Buffer | string): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
+/** True for what can be an image's id, which is also the name of its directory in a store. */
+export function isImageId(text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text);
+}
+
 /** The image's name: the first 128 bits of the hash of everything in its manifest, and so of every byte in it. */
-export function imageIdOf(manifest: Omit<Manifest, 'id'>): string {
+function imageIdOf(manifest: Omit<Manifest, 'id'>): string {
   return sha256(JSON.stringify(manifest)).slice(0, 32);
 }
 

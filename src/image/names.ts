@@ -7,12 +7,12 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
-import { makeStore, storeError, syncDirectory } from './store.js';
+import { isImageId } from './manifest.js';
+import { makeStore, storeError, syncToDisk } from './store.js';
 import { withWorkspace } from './workspace.js';
 
 /** What `--name` may be: a file name that cannot be taken for an option, a path, or an image's id. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/;
-const ID = /^[0-9a-f]{32}$/;
 
 function namesDirectory(store: string): string {
   return join(store, '.names');
@@ -20,7 +20,7 @@ function namesDirectory(store: string): string {
 
 /** @throws {SandboxError} `image-name-invalid` */
 export function checkImageName(name: string): void {
-  if (NAME.test(name) && !ID.test(name)) return;
+  if (NAME.test(name) && !isImageId(name)) return;
   throw new SandboxError({
     stage: 'arguments',
     code: 'image-name-invalid',
@@ -34,7 +34,7 @@ export function imageNamed(store: string, name: string): string | undefined {
   if (!NAME.test(name)) return undefined;
   try {
     const id = basename(readlinkSync(join(namesDirectory(store), name)));
-    return ID.test(id) ? id : undefined;
+    return isImageId(id) ? id : undefined;
   } catch (error) {
     if (isSystemError(error, 'ENOENT') || isSystemError(error, 'EINVAL')) return undefined;
     throw storeError(error, store);
@@ -76,7 +76,7 @@ export async function nameImage(store: string, name: string, id: string): Promis
       await symlink(join('..', id), link);
       await rename(link, join(directory, name));
     });
-    await syncDirectory(directory);
+    await syncToDisk(directory);
   } catch (error) {
     throw storeError(error, store);
   }

@@ -6,9 +6,9 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
 import { leaseImage } from './lease.js';
-import { INITRD_NAME, MANIFEST_NAME, type Manifest } from './manifest.js';
+import { isImageId, MANIFEST_NAME, type Manifest } from './manifest.js';
 import { imageNamed, imageNames } from './names.js';
-import { defaultStoreDirectory, hasFiles } from './store.js';
+import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
 import type { BootImage } from './types.js';
 
 /** Fewer digits than this are more likely a slip than an id. */
@@ -30,9 +30,7 @@ function openError(code: string, message: string, remedy: string, cause?: unknow
 /** The ids of a store's images, sorted. */
 export function imageIds(store: string): string[] {
   try {
-    return readdirSync(store)
-      .filter((name) => /^[0-9a-f]{32}$/.test(name))
-      .sort();
+    return readdirSync(store).filter(isImageId).sort();
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return [];
     throw openError(
@@ -145,17 +143,11 @@ export async function openImage(
       `bake one with virt-sandbox-bake create --with ${sets.filter((set) => set !== 'console').join(',')}`,
     );
   }
-  const { directory } = place;
   const elapsed = performance.now() - start;
-  return {
-    id: manifest.id,
-    directory,
-    kernel: join(directory, manifest.kernel.file),
-    initrd: join(directory, INITRD_NAME),
-    kernelVersion: manifest.kernel.version,
+  return bootImage(place.directory, {
     manifest,
     reason: `kernel ${manifest.kernel.version} from the boot image ${called}, as asked for`,
     fresh: false,
     timings: { total: elapsed, lookup: elapsed },
-  };
+  });
 }

@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { syncDirectory } from './store.js';
+import { syncToDisk } from './store.js';
 import { withWorkspace } from './workspace.js';
 
 /** renameat2(2): AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>. */
@@ -14,10 +14,10 @@ const EXCHANGE = 2;
  * afterwards, to be removed as a workspace is. It is on the disk when this returns.
  */
 export async function replaceDirectory(from: string, to: string): Promise<void> {
-  await syncDirectory(from);
+  await syncToDisk(from);
   if (lstatSync(to, { throwIfNoEntry: false }) === undefined) await rename(from, to);
   else await exchange(from, to);
-  await syncDirectory(dirname(to));
+  await syncToDisk(dirname(to));
 }
 
 /** Lets two directories take each other's place at once; where the file system cannot, one after the other. */

@@ -6,21 +6,20 @@ import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
-import { homeDirectory } from '../home.js';
+import { baseDirectory } from '../home.js';
 import type { SparseFile } from '../kernel/slim.js';
 import { writeSparse } from '../kernel/stage.js';
-import { MANIFEST_NAME, type Manifest } from './manifest.js';
+import { INITRD_NAME, MANIFEST_NAME, type Manifest } from './manifest.js';
+import type { BootImage } from './types.js';
 
 /**
  * The store of this user: `$XDG_CACHE_HOME/virt-sandbox/images` where that variable is an absolute path, else
  * /var/cache/virt-sandbox/images for root and ~/.cache/virt-sandbox/images for everyone else.
  */
 export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const cache = environment['XDG_CACHE_HOME'];
-  // A relative path is to be ignored, says the XDG Base Directory Specification.
-  if (cache !== undefined && isAbsolute(cache)) return join(cache, 'virt-sandbox', 'images');
-  if (process.geteuid?.() === 0) return '/var/cache/virt-sandbox/images';
-  return join(homeDirectory('XDG_CACHE_HOME'), '.cache', 'virt-sandbox', 'images');
+  const isSet = isAbsolute(environment['XDG_CACHE_HOME'] ?? '');
+  if (!isSet && process.geteuid?.() === 0) return '/var/cache/virt-sandbox/images';
+  return join(baseDirectory('XDG_CACHE_HOME', environment), 'virt-sandbox', 'images');
 }
 
 /**
@@ -72,6 +71,22 @@ export function hasFiles(directory: string, manifest: Manifest): boolean {
   });
 }
 
+/** The image that is in `directory`, with what is known of how it was come by. */
+export function bootImage(
+  directory: string,
+  { manifest, ...found }: Pick<BootImage, 'manifest' | 'reason' | 'fresh' | 'timings'>,
+): BootImage {
+  return {
+    id: manifest.id,
+    directory,
+    kernel: join(directory, manifest.kernel.file),
+    initrd: join(directory, INITRD_NAME),
+    kernelVersion: manifest.kernel.version,
+    manifest,
+    ...found,
+  };
+}
+
 /** The whole image `id` of the store, undefined when it is not there, damaged, or incomplete. */
 export async function findImage(store: string, id: string): Promise<Manifest | undefined> {
   const directory = join(store, id);
@@ -86,24 +101,25 @@ export async function findImage(store: string, id: string): Promise<Manifest | u
 }
 
 /** Writes a file that other users can read, and waits until it is on the disk. */
-export async function writeDurably(path: string, content: SparseFile): Promise<void> {
+export async function writeDurably(path: string, content: SparseFile | Buffer): Promise<void> {
   const file = await open(path, 'wx', 0o644);
   try {
     await file.chmod(0o644);
-    await writeSparse(file, content);
+    if (Buffer.isBuffer(content)) await file.writeFile(content);
+    else await writeSparse(file, content);
     await file.sync();
   } finally {
     await file.close();
   }
 }
 
-/** Waits until a directory's entries are on the disk. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
+/** Waits until a file's content, or a directory's entries, are on the disk. */
+export async function syncToDisk(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await directory.sync();
+    await file.sync();
   } finally {
-    await directory.close();
+    await file.close();
   }
 }
 
@@ -127,7 +143,7 @@ async function replaceFile(from: string, to: string): Promise<void> {
  */
 export async function publish(store: string, workspace: string, id: string, replace: boolean): Promise<boolean> {
   const target = join(store, id);
-  await syncDirectory(workspace);
+  await syncToDisk(workspace);
   try {
     await rename(workspace, target);
   } catch (error) {
@@ -136,8 +152,8 @@ export async function publish(store: string, workspace: string, id: string, repl
     await mkdir(target, { recursive: true });
     await chmod(target, 0o755);
     for (const name of await readdir(workspace)) await replaceFile(join(workspace, name), join(target, name));
-    await syncDirectory(target);
+    await syncToDisk(target);
   }
-  await syncDirectory(store);
+  await syncToDisk(store);
   return true;
 }

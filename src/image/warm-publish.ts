@@ -1,12 +1,12 @@
 /** Putting a warm image where it is found: whole or not at all. */
-import { chmod, mkdir, open, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { digestSparse } from './digest.js';
 import { sha256 } from './manifest.js';
 import { replaceDirectory } from './replace.js';
-import { storeError } from './store.js';
+import { storeError, syncToDisk } from './store.js';
 import {
   readWarmImage,
   WARM_DIRECTORY,
@@ -66,12 +66,7 @@ function nameOf({ machine, memory, vcpus, acceleration, slots }: WarmFacts): str
 /** Waits until the file is on the disk, and notes what it is. Nobody writes to it any more. */
 async function sealFile(directory: string, name: string): Promise<WarmFile> {
   const path = join(directory, name);
-  const file = await open(path, 'r');
-  try {
-    await file.chmod(0o400);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await chmod(path, 0o400);
+  await syncToDisk(path);
   return { name, identity: identityOf(path), digest: await digestSparse(path) };
 }
