@@ -80,7 +80,8 @@ int common_start(int port)
 	close_fd(&ends[1]);
 	if (pid < 0)
 		close_fd(&ends[0]);
-	port_fd = port;
+	else
+		port_fd = port;
 	return ends[0];
 }
 

@@ -174,7 +174,7 @@ int place_open_console(const char *path)
 		close_fd(&fd);
 	} else if (ioctl(fd, TIOCEXCL) < 0) {
 		/* An application that is root without capabilities must not open it too. */
-		log_line("ioctl(%s, TIOCEXCL): %s", channel_path, strerror(errno));
+		log_line("ioctl(%s, TIOCEXCL): %s", path, strerror(errno));
 		close_fd(&fd);
 	}
 	return fd;

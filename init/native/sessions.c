@@ -52,8 +52,12 @@ _Noreturn void sessions_serve(const char *path)
 			log_line("fork: %s; no shell", strerror(errno));
 			_exit(EXIT_NO_PLACE);
 		}
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			continue;
+		while (waitpid(pid, &status, 0) < 0) {
+			if (errno == EINTR)
+				continue;
+			log_line("waitpid: %s; no shell", strerror(errno));
+			_exit(EXIT_NO_PLACE);
+		}
 		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NO_PLACE)
 			_exit(EXIT_NO_PLACE);
 	}
