@@ -85,22 +85,37 @@ static void unmount(const struct mount_entry *entry, bool container)
 	log_debug("%s (%s) stays as it is: %s", entry->target, entry->type, strerror(errno));
 }
 
+/* The block devices as the kernel lists them, of the kept /sys. NULL where it cannot be told. */
+static DIR *open_block_devices(void)
+{
+	int fd = openat(sys_fd, "block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+
+	if (directory == NULL)
+		close_fd(&fd);
+	return directory;
+}
+
+/* The next name of a directory that is not "." or ".."; NULL at its end. */
+static const char *next_name(DIR *directory)
+{
+	const struct dirent *entry;
+
+	do {
+		entry = readdir(directory);
+	} while (entry != NULL && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+	return entry == NULL ? NULL : entry->d_name;
+}
+
 /* Block devices may have been written to without a file system. True where it cannot be told. */
 static bool has_block_devices(void)
 {
-	int fd = openat(sys_fd, "dev/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+	DIR *directory = open_block_devices();
+	bool found = directory == NULL || next_name(directory) != NULL;
 
-	if (directory == NULL) {
-		close_fd(&fd);
-		return true;
-	}
-	do {
-		entry = readdir(directory);
-	} while (entry != NULL && entry->d_name[0] == '.');
-	(void)closedir(directory);
-	return entry != NULL;
+	if (directory != NULL)
+		(void)closedir(directory);
+	return found;
 }
 
 /*
@@ -109,43 +124,38 @@ static bool has_block_devices(void)
  */
 static void flush_block_devices(void)
 {
-	int fd = openat(sys_fd, "block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+	DIR *directory = open_block_devices();
+	const char *name;
 
-	if (directory == NULL) {
-		close_fd(&fd);
-		return;
-	}
-	while ((entry = readdir(directory)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		fd = device_open(entry->d_name, O_RDONLY | O_NONBLOCK);
+	while (directory != NULL && (name = next_name(directory)) != NULL) {
+		int fd = device_open(name, O_RDONLY | O_NONBLOCK);
+
 		/* A device without a medium cannot be opened, and one that is read-only has nothing to keep. */
 		if (fd >= 0 && fsync(fd) < 0 && errno != EROFS)
-			log_line("fsync(/dev/%s): %s", entry->d_name, strerror(errno));
+			log_line("fsync(/dev/%s): %s", name, strerror(errno));
 		close_fd(&fd);
 	}
-	(void)closedir(directory);
+	if (directory != NULL)
+		(void)closedir(directory);
 }
 
 /* A container has no kernel of its own to ask; its disks are those that have a node in /dev. Writes out each; false where there is none. */
 static bool sync_disks(bool write_out)
 {
 	DIR *directory = opendir("/dev");
-	const struct dirent *entry;
+	const char *name;
 	struct stat status;
 	bool found = false;
 
-	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+	while (directory != NULL && (name = next_name(directory)) != NULL) {
 		int fd;
 
-		if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISBLK(status.st_mode))
+		if (fstatat(dirfd(directory), name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISBLK(status.st_mode))
 			continue;
 		found = true;
-		fd = write_out ? openat(dirfd(directory), entry->d_name, O_RDONLY | O_CLOEXEC) : -1;
+		fd = write_out ? openat(dirfd(directory), name, O_RDONLY | O_CLOEXEC) : -1;
 		if (fd >= 0 && fsync(fd) < 0)
-			log_line("fsync(/dev/%s): %s", entry->d_name, strerror(errno));
+			log_line("fsync(/dev/%s): %s", name, strerror(errno));
 		close_fd(&fd);
 	}
 	if (directory != NULL)
