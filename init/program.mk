@@ -1,0 +1,69 @@
+# How each program of C is built: one static binary of the C files beside its Makefile, which includes this file and sets
+#
+#   PROGRAM   its name; `make OUT=DIR` builds DIR/PROGRAM, and knows these targets:
+#               all         DIR/PROGRAM, checked to be static and small
+#               test-build  DIR/PROGRAM-asan: an ordinary program for tests (VS_TEST), with sanitizers
+#   MAX_SIZE  the most bytes that the stripped binary may have
+#   APART     C files that are no part of it
+
+OUT ?= build
+STRIP ?= strip
+READELF ?= readelf
+HOST_CC ?= gcc
+
+HERE := $(dir $(abspath $(firstword $(MAKEFILE_LIST))))
+RULES := $(abspath $(MAKEFILE_LIST))
+MUSL_GCC := $(shell command -v musl-gcc 2>/dev/null)
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+
+# musl comes without the kernel's headers; behind its own, the system's are searched for those.
+ifneq ($(MUSL_GCC),)
+STATIC_CC := $(MUSL_GCC)
+INCLUDES := -idirafter /usr/include $(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH))
+else
+STATIC_CC := $(CC)
+INCLUDES :=
+endif
+
+WARNINGS := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -pedantic-errors -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wcast-align -Wpointer-arith -Wwrite-strings -Wundef
+HARDENING := -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
+# Nothing here unwinds a stack.
+SMALL := -fno-asynchronous-unwind-tables -fno-unwind-tables
+STATIC_CFLAGS := $(WARNINGS) $(HARDENING) $(SMALL) -O2 $(INCLUDES)
+STATIC_LDFLAGS := -static -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none
+SANITIZERS := -fsanitize=address,undefined
+ASAN_CFLAGS := $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
+
+SOURCES := $(filter-out $(APART),$(notdir $(wildcard $(HERE)*.c)))
+OBJECTS := $(SOURCES:%.c=$(OUT)/$(PROGRAM).o/%.o)
+ASAN_OBJECTS := $(SOURCES:%.c=$(OUT)/$(PROGRAM)-asan.o/%.o)
+
+.PHONY: all test-build
+.DELETE_ON_ERROR:
+
+all: $(OUT)/$(PROGRAM)
+test-build: $(OUT)/$(PROGRAM)-asan
+
+# The name appears only when every check has passed.
+$(OUT)/$(PROGRAM): $(OBJECTS)
+	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@.part $(OBJECTS)
+	$(STRIP) --strip-all $@.part
+	@if $(READELF) -lW $@.part | grep -q INTERP || $(READELF) -dW $@.part | grep -q NEEDED; then \
+		echo "$@: not static; install musl-tools, or the C library's static archive" >&2; rm -f $@.part; exit 1; fi
+	@size=$$(wc -c < $@.part); if [ "$$size" -gt $(MAX_SIZE) ]; then \
+		echo "$@: $$size bytes, more than $(MAX_SIZE); install musl-tools" >&2; rm -f $@.part; exit 1; fi
+	mv $@.part $@
+
+$(OUT)/$(PROGRAM)-asan: $(ASAN_OBJECTS)
+	$(HOST_CC) $(SANITIZERS) -o $@ $(ASAN_OBJECTS)
+
+$(OUT)/$(PROGRAM).o/%.o: $(HERE)%.c $(RULES)
+	@mkdir -p $(@D)
+	$(STATIC_CC) $(STATIC_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/$(PROGRAM)-asan.o/%.o: $(HERE)%.c $(RULES)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(ASAN_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(OBJECTS:.o=.d) $(ASAN_OBJECTS:.o=.d)
