@@ -3,17 +3,11 @@ import type { Duplex } from 'node:stream';
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
-import {
-  decodeReady,
-  decodeResult,
-  encodeCall,
-  encodePacket,
-  FieldReader,
-  type GuestReady,
-  ProtocolError,
-} from './codec.js';
+import { decodeResult, encodeCall } from './codec.js';
+import { FieldReader, ProtocolError } from './fields.js';
 import { type CallOptions, type Guest, type Operation, OperationError, type OperationResult } from './operations.js';
-import { type PacketHeader, PacketParser } from './packets.js';
+import { encodePacket, type PacketHeader, PacketParser } from './packets.js';
+import { decodeReady, type GuestReady } from './ready.js';
 import {
   HANDSHAKE_SYNC,
   HANDSHAKE_WAIT,

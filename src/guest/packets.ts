@@ -1,5 +1,5 @@
-/** Splits the guest's byte stream into packets without copying the bytes of the application's output together. */
-import { ProtocolError } from './codec.js';
+/** Packets: one of them as bytes, and a byte stream split into them. */
+import { ProtocolError } from './fields.js';
 import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc } from './wire.js';
 
 export interface PacketHeader {
@@ -18,7 +18,28 @@ export interface PacketSink {
   packet(header: PacketHeader, payload: Buffer): void;
 }
 
-/** The state of one direction of a channel after its handshake. */
+/**
+ * One packet, header included.
+ * @throws {ProtocolError} when it is larger than the protocol allows
+ */
+export function encodePacket(proc: number, type: number, status: number, serial: number, payload: Uint8Array): Buffer {
+  const length = HEADER_BYTES + payload.length;
+  if (length > MAX_PACKET_BYTES)
+    throw new ProtocolError(`a packet of ${length} bytes is larger than ${MAX_PACKET_BYTES}`);
+  const packet = Buffer.allocUnsafe(length);
+  packet.writeUInt32BE(length, 0);
+  packet.writeUInt32BE(proc, 4);
+  packet.writeUInt32BE(type, 8);
+  packet.writeUInt32BE(status, 12);
+  packet.writeUInt32BE(serial >>> 0, 16);
+  packet.set(payload, HEADER_BYTES);
+  return packet;
+}
+
+/**
+ * The state of one direction of a channel after its handshake. The bytes of the application's output are handed on without copying them
+ * together.
+ */
 export class PacketParser {
   readonly #sink: PacketSink;
   #pending: Buffer[] = [];
@@ -36,11 +57,6 @@ export class PacketParser {
     let rest = chunk;
     while (rest.length > 0)
       rest = this.#header === undefined ? this.#readHeader(rest) : this.#readPayload(rest, this.#header);
-  }
-
-  /** True when the stream ended between two packets. */
-  get idle(): boolean {
-    return this.#header === undefined && this.#pendingBytes === 0;
   }
 
   #readHeader(chunk: Buffer): Buffer {

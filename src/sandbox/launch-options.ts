@@ -2,7 +2,7 @@
 import type { GuestTrace } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
 import type { Element } from '../domain/xml.js';
-import type { GuestReady } from '../guest/codec.js';
+import type { GuestReady } from '../guest/ready.js';
 import type { BootImage } from '../image/index.js';
 import type { WarmImage } from '../image/warm.js';
 import type { Connection } from '../libvirt/connection.js';

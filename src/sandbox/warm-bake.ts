@@ -9,7 +9,7 @@ import { ownerInCapabilities } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
-import type { GuestReady } from '../guest/codec.js';
+import type { GuestReady } from '../guest/ready.js';
 import { type Slots, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
 import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
 import type { Domain } from '../libvirt/connection.js';

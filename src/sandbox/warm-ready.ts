@@ -1,5 +1,5 @@
 /** What the init said when the machine was saved, as it is kept in JSON. */
-import type { GuestReady } from '../guest/codec.js';
+import type { GuestReady } from '../guest/ready.js';
 import type { WarmImage } from '../image/warm.js';
 
 export function readyRecord(ready: GuestReady): Record<string, unknown> {
