@@ -1,5 +1,6 @@
 /** Disks: which device each is, and their links for the application. */
-import { type Guest, OperationError } from '../../src/guest/operations.js';
+import type { Guest } from '../../src/guest/operations.js';
+import { attempt } from './attempt.js';
 import type { GuestConfig } from './config.js';
 import { call, type Step } from './step.js';
 
@@ -31,14 +32,8 @@ export async function findDevices(guest: Guest, config: GuestConfig): Promise<De
 
 /** Other block devices have no serial number. */
 async function readSerial(guest: Guest, name: string): Promise<string | undefined> {
-  try {
-    const path = `${SYS_BLOCK}/${name}/serial`;
-    const { value } = await guest.call({ op: 'readFile', path, limit: SERIAL_BYTES }, { tolerate: true });
-    return Buffer.from(value).toString('latin1').trim();
-  } catch (error) {
-    if (error instanceof OperationError) return undefined;
-    throw error;
-  }
+  const serial = await attempt(guest, { op: 'readFile', path: `${SYS_BLOCK}/${name}/serial`, limit: SERIAL_BYTES });
+  return serial && Buffer.from(serial).toString('latin1').trim();
 }
 
 function serialsOf({ root, mounts, disks }: GuestConfig): string[] {

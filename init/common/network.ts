@@ -3,6 +3,7 @@
  * container; it uses nothing that the root may or may not have.
  */
 import type { Guest, GuestRun } from '../../src/guest/operations.js';
+import { attempt } from './attempt.js';
 import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
 import { type Lease, parseLease } from './lease.js';
 
@@ -67,14 +68,8 @@ async function linksByMac(guest: Guest): Promise<Map<string, string>> {
       .filter((name) => name !== 'lo')
       .map(async (name): Promise<[string, string][]> => {
         // What is in that directory and no interface (`bonding_masters`) has no such file.
-        const reading = guest.call(
-          { op: 'readFile', path: `/sys/class/net/${name}/address`, limit: 256 },
-          { tolerate: true },
-        );
-        return reading.then(
-          ({ value }) => [[textOf(value).trim().toLowerCase(), name]],
-          () => [],
-        );
+        const mac = await attempt(guest, { op: 'readFile', path: `/sys/class/net/${name}/address`, limit: 256 });
+        return mac ? [[textOf(mac).trim().toLowerCase(), name]] : [];
       }),
   );
   return new Map(found.flat());
@@ -139,7 +134,7 @@ async function applyLease(guest: Guest, link: string, lease: Lease, withDefault:
     // A device may have a limit of its own, and a network that works a little is better than none.
     const path = `/sys/class/net/${link}/mtu`;
     const data = new TextEncoder().encode(String(lease.mtu));
-    calls.push(guest.call({ op: 'writeFile', path, mode: 0o644, flags: 0, data }, { tolerate: true }).catch(() => {}));
+    calls.push(attempt(guest, { op: 'writeFile', path, mode: 0o644, flags: 0, data }));
   }
   const { address, prefix } = lease;
   calls.push(
@@ -149,11 +144,7 @@ async function applyLease(guest: Guest, link: string, lease: Lease, withDefault:
     if (isDefault(route) && !withDefault) continue;
     if (route.gateway !== undefined && !covers(address, prefix, route.gateway)) {
       // A gateway outside the subnet is reached on the link itself.
-      calls.push(
-        guest
-          .call({ op: 'route', link, target: route.gateway, prefix: 32, gateway: '' }, { tolerate: true })
-          .catch(() => {}),
-      );
+      calls.push(attempt(guest, { op: 'route', link, target: route.gateway, prefix: 32, gateway: '' }));
     }
     const { target, gateway = '' } = route;
     calls.push(guest.call({ op: 'route', link, target, prefix: route.prefix, gateway }));

@@ -1,6 +1,7 @@
 /** An application that runs under the root's strace. */
-import { type Guest, OperationError } from '../../src/guest/operations.js';
+import type { Guest } from '../../src/guest/operations.js';
 import { environmentOf } from './application.js';
+import { attempt } from './attempt.js';
 import type { GuestConfig, GuestTrace } from './config.js';
 
 /** Where the trace goes with a terminal: see TRACE in docs/protocol.md. */
@@ -45,17 +46,8 @@ export async function lookFor(
         .slice('PATH='.length)
         .split(':')
         .map((directory) => at(`${directory || '.'}/${program}`));
-  const modes = await Promise.all(candidates.map((candidate) => modeOf(guest, candidate)));
-  const files = modes.filter((mode) => mode !== undefined && (mode & TYPE) === REGULAR);
-  if (files.length === 0) return 'missing';
-  return files.some((mode) => ((mode ?? 0) & ANY_EXECUTE) !== 0) ? 'there' : 'denied';
-}
-
-async function modeOf(guest: Guest, path: string): Promise<number | undefined> {
-  try {
-    return (await guest.call({ op: 'stat', path, follow: true }, { tolerate: true })).value.mode;
-  } catch (error) {
-    if (error instanceof OperationError) return undefined;
-    throw error;
-  }
+  const found = await Promise.all(candidates.map((path) => attempt(guest, { op: 'stat', path, follow: true })));
+  const modes = found.flatMap((stat) => (stat && (stat.mode & TYPE) === REGULAR ? [stat.mode] : []));
+  if (modes.length === 0) return 'missing';
+  return modes.some((mode) => (mode & ANY_EXECUTE) !== 0) ? 'there' : 'denied';
 }
