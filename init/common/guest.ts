@@ -12,7 +12,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Channel } from '../../src/guest/channel.js';
-import { FieldReader, FieldWriter } from '../../src/guest/fields.js';
+import { FieldReader, FieldWriter, ProtocolError } from '../../src/guest/fields.js';
 import { type Operation, OperationError } from '../../src/guest/operations.js';
 import { encodePacket, type PacketHeader, PacketParser } from '../../src/guest/packets.js';
 import { encodeReady } from '../../src/guest/ready.js';
@@ -31,6 +31,7 @@ const PORT_FD = 4;
 /** A port without a host is looked at again so often, in milliseconds. */
 const LOOK_MS = 50;
 const ENOSYS = 38;
+const EPROTO = 71;
 
 const readPort = promisify(read);
 const writePort = promisify(write);
@@ -83,7 +84,11 @@ class Port {
   async greet(): Promise<Buffer> {
     for (let answered = false; ; ) {
       const bytes = await this.read();
-      if (bytes.length === 0) await delay(LOOK_MS);
+      if (bytes.length === 0) {
+        // Nobody is there, and the next starts from the beginning.
+        answered = false;
+        await delay(LOOK_MS);
+      }
       for (const [at, byte] of bytes.entries()) {
         if (byte === HANDSHAKE_WAIT && !answered) {
           answered = true;
@@ -118,8 +123,8 @@ function relay(stream: Readable, proc: number, channel: Channel): void {
 }
 
 /** From the sandbox to the running application. */
-async function configure(channel: Channel, text: string): Promise<void> {
-  const { guest, now, entropy } = JSON.parse(text) as Configuration;
+async function configure(channel: Channel, payload: Buffer): Promise<void> {
+  const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
   const names = network && (await inStep('network', setUpNetwork(channel, guest, network)));
   const plan = planSandbox(guest, {
@@ -151,7 +156,8 @@ async function inStep<T>(step: string, work: Promise<T>): Promise<T> {
 /** What of a call that failed the launcher needs to tell it as if it had made the call itself. */
 function failureOf(error: unknown): { errno: number; detail: string } {
   const failed = error instanceof StepError ? error.operation : error;
-  const { operation = 'configure', errno = 0 } = failed instanceof OperationError ? failed : {};
+  const unread = error instanceof ProtocolError ? EPROTO : 0;
+  const { operation = 'configure', errno = unread } = failed instanceof OperationError ? failed : {};
   const message = error instanceof Error ? error.message : String(error);
   const step = error instanceof StepError ? error.step : undefined;
   const { code, remedy } = error instanceof NetworkError ? error : {};
@@ -186,11 +192,22 @@ async function answer(
   closeWhenDone(channel);
 }
 
+/** @throws {ProtocolError} when they are not what `read` reads, to the last byte */
+function argumentsOf<T>(payload: Buffer, read: (r: FieldReader) => T): T {
+  const r = new FieldReader(payload);
+  const value = read(r);
+  r.end();
+  return value;
+}
+
 /** Operations that a launcher has reason to send while the application runs. */
-function operationOf(proc: number, r: FieldReader): Operation | undefined {
-  if (proc === Proc.SIGNAL) return { op: 'signal', signal: r.u32() };
-  if (proc === Proc.RESIZE) return { op: 'resize', rows: r.u32(), columns: r.u32() };
-  return undefined;
+async function handOn(channel: Channel, proc: number, payload: Buffer): Promise<void> {
+  let operation: Operation;
+  if (proc === Proc.SIGNAL) operation = argumentsOf(payload, (r) => ({ op: 'signal', signal: r.u32() }));
+  else if (proc === Proc.RESIZE)
+    operation = argumentsOf(payload, (r) => ({ op: 'resize', rows: r.u32(), columns: r.u32() }));
+  else throw new OperationError('configure', ENOSYS, 'the common init is in the guest');
+  await channel.call(operation, { tolerate: true });
 }
 
 function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): void {
@@ -206,11 +223,9 @@ function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): 
   } else if (type === MessageType.MESSAGE && proc === Proc.QUIT) {
     channel.quit();
   } else if (type === MessageType.CALL && proc === Proc.CONFIGURE) {
-    void answer(header, channel, configure(channel, new FieldReader(payload).str()), true);
+    void answer(header, channel, configure(channel, payload), true);
   } else if (type === MessageType.CALL) {
-    const operation = operationOf(proc, new FieldReader(payload));
-    const unknown = () => Promise.reject(new OperationError('configure', ENOSYS, 'the common init is in the guest'));
-    void answer(header, channel, operation ? channel.call(operation, { tolerate: true }) : unknown(), false);
+    void answer(header, channel, handOn(channel, proc, payload), false);
   }
 }
 
