@@ -55,3 +55,22 @@ test('the native init has no number that wire.ts does not have', async () => {
     assert.deepEqual(new Set(there), known, prefix);
   }
 });
+
+test('docs/protocol.md has every number of the procs, and no other', async () => {
+  const text = await readFile(join(process.cwd(), 'docs/protocol.md'), 'utf8');
+  // The first cell of a row names one or two: "| STDOUT 2, STDERR 3 | guest → host | …".
+  const rows = [...text.matchAll(/^\| ([A-Z_]+ \d+(?:, [A-Z_]+ \d+)*) \|/gm)].flatMap(([, cell = '']) =>
+    cell.split(', '),
+  );
+  const known = Object.entries(wire.Proc).map(([name, number]) => `${name} ${number}`);
+  assert.deepEqual([...new Set(rows)].sort(), known.sort());
+});
+
+test('docs/protocol.md names every flag with its number', async () => {
+  const text = await readFile(join(process.cwd(), 'docs/protocol.md'), 'utf8');
+  const groups = [wire.MessageType, wire.Status, wire.CallFlag, wire.SpawnFlag, wire.WriteFlag];
+  for (const members of groups) {
+    const said = Object.entries(members).map(([name, number]) => `${name} ${number}`);
+    assert.ok(text.includes(said.join(', ')), said.join(', '));
+  }
+});

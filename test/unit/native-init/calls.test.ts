@@ -70,6 +70,8 @@ describe('arguments of operations', () => {
     await tolerate(Proc.SET_CLOCK, u64(1n), u32(0));
     await tolerate(Proc.ADD_ENTROPY, str('seed'));
     await tolerate(Proc.LOAD_MODULE, str('/x.ko'), str(''));
+    await tolerate(Proc.SESSIONS, str('/dev/console'));
+    await tolerate(Proc.TERMINAL, str('/dev/console'), list(['/bin/true']), list([]));
     await guest.finish();
   });
 });
