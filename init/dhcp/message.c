@@ -19,8 +19,13 @@
 #define AT_CURRENT 12
 #define AT_YOURS 16
 #define AT_MAC 28
+#define AT_COOKIE 236
 
+/* Relays of old drop what is shorter than a BOOTP message. */
+#define LEAST_BYTES 300
 #define LARGEST_LABEL 63
+
+static const uint8_t dhcp_cookie[4] = {99, 130, 83, 99};
 
 static void put16(uint8_t *at, uint16_t value)
 {
@@ -71,7 +76,6 @@ size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client
 		at = put_option(at, OPTION_HOSTNAME, client->hostname, (uint8_t)hostname);
 	at = put_option(at, OPTION_PARAMETERS, parameters, sizeof parameters);
 	*at = OPTION_END;
-	/* Relays of old drop what is shorter than a BOOTP message. */
 	return at + 1 - message < LEAST_BYTES ? LEAST_BYTES : (size_t)(at + 1 - message);
 }
 

@@ -5,8 +5,6 @@
 #define OVERLOAD_FILE 1
 #define OVERLOAD_SNAME 2
 
-const uint8_t dhcp_cookie[4] = {99, 130, 83, 99};
-
 /* Adds the parts that a field of options has. True when there was one, even an empty one. */
 static bool collect(struct option *option, const uint8_t *field, size_t size, uint8_t code)
 {

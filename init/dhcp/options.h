@@ -10,9 +10,7 @@
 #define SNAME_BYTES 64
 #define AT_FILE 108
 #define FILE_BYTES 128
-#define AT_COOKIE 236
 #define AT_OPTIONS 240
-#define LEAST_BYTES 300
 
 #define OPTION_PAD 0
 #define OPTION_MASK 1
@@ -36,8 +34,6 @@
 #define OPTION_END 255
 
 #define MAX_OPTION_BYTES 1024
-
-extern const uint8_t dhcp_cookie[4];
 
 /* An option's value, its parts put together. */
 struct option {
