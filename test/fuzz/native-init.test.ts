@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
-import { HEADER_BYTES, MessageType, Proc, SpawnFlag, WriteFlag } from '../../src/guest/wire.js';
+import { CallFlag, HEADER_BYTES, MessageType, Proc, SpawnFlag, WriteFlag } from '../../src/guest/wire.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { list, packet, runPayload, spawnPayload, str, u32, u64, writeFilePayload } from '../unit/native-init/driver.js';
 import { type Random, randomNumbers } from './random.js';
@@ -48,12 +48,15 @@ const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | '
   TERMINAL: Buffer.concat([str('/dev/ttyS0'), list(['sh']), list(['TERM=linux'])]),
 };
 
-/** Each as a packet, with flags, and with stdin in between; POWER_OFF would keep those behind it from being read. */
+/**
+ * Each as a packet, and with stdin in between. Every call fails, and without RECOVER the arguments of those behind it would not be looked at;
+ * POWER_OFF would keep them from being read.
+ */
 const PACKETS = [
   ...Object.entries(CALLS)
     .filter(([name]) => name !== 'POWER_OFF')
     .map(([name, payload], serial) =>
-      packet(Proc[name as keyof typeof Proc], MessageType.CALL, serial % 4, serial, payload),
+      packet(Proc[name as keyof typeof Proc], MessageType.CALL, CallFlag.RECOVER, serial, payload),
     ),
   packet(Proc.STDIN, MessageType.DATA, 0, 0, Buffer.from('some input\n')),
 ];
@@ -119,6 +122,22 @@ async function feed(files: readonly string[]): Promise<string> {
 it('packets as they ought to be are no reason to complain', async (t) => {
   const file = join(scratchDirectory(t), 'whole');
   writeFileSync(file, Buffer.concat([...PACKETS, ...LAST]));
+  assert.equal(await feed([file]), '');
+});
+
+it('every number of every operation at its edges, wherever it may stand', async (t) => {
+  const file = join(scratchDirectory(t), 'edges');
+  const places = PACKETS.flatMap((original) =>
+    Array.from({ length: Math.max(0, original.length - HEADER_BYTES - 3) }, (_, at) => ({ original, at })),
+  );
+  const packets = places.flatMap(({ original, at }) =>
+    EDGES.map((edge) => {
+      const bytes = Buffer.from(original);
+      bytes.writeUInt32BE(edge, HEADER_BYTES + at);
+      return bytes;
+    }),
+  );
+  writeFileSync(file, Buffer.concat(packets));
   assert.equal(await feed([file]), '');
 });
 
