@@ -183,7 +183,8 @@ test('gets a lease and renews it without privileges', { skip: unlessRoot('makes 
       LEASES,
       CLIENT,
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 },
+    // unshare takes no notice of SIGTERM.
+    { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL' },
   );
   let out = '';
   let heard = '';
