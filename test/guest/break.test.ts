@@ -108,6 +108,15 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     assert.deepEqual({ code, out }, { code: 0, out: 'ran\n' });
   });
 
+  it('gives the start up when a shell that was attached ends with another status', async (t) => {
+    const { name, running } = await standing(t, 'spawn');
+    assert.equal((await runSandbox(['--attach', name], { input: 'exit 3\n' })).code, 3);
+    const { code, out, stderr } = await running.result;
+    assert.deepEqual({ code, out }, { code: 125, out: '' });
+    assert.match(stderr, /\nvirt-sandbox: init: the start was given up at the breakpoint before step spawn, .*; .+\n$/);
+    await assertNothingLeft(name);
+  });
+
   it('can be called off, and leaves nothing', async (t) => {
     const { name, running } = await standing(t, 'network');
     process.kill(running.pid, 'SIGINT');
