@@ -11,22 +11,18 @@ import { Channel } from '../guest/channel.js';
 import type { WarmImage } from '../image/warm.js';
 import { Listener } from '../sandbox/listener.js';
 import { loadMachine } from '../sandbox/warm-restore.js';
+import { optionsOf } from './qemu-argv.js';
 
 /** How libvirt steers QEMU: left out here. */
 const LEFT_OUT = new Set(['-name', '-S', '-no-shutdown']);
-const WITHOUT_VALUE = new Set(['-S', '-no-shutdown', '-nodefaults', '-no-user-config']);
 
 /** The same command line, less libvirt's monitor and secret. */
 export function restoreArgv(argv: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < argv.length; at += 1) {
-    const option = argv[at] ?? '';
-    const words = at === 0 || WITHOUT_VALUE.has(option) ? [option] : [option, argv[++at] ?? ''];
-    const value = words[1] ?? '';
-    const steers = LEFT_OUT.has(option) || /charmonitor/.test(value) || /"secret"/.test(value);
-    if (!steers) kept.push(...words);
-  }
-  return kept;
+  const [program = '', ...words] = argv;
+  const kept = optionsOf(words).filter(
+    ([option, value = '']) => !LEFT_OUT.has(option) && !/charmonitor|"secret"/.test(value),
+  );
+  return [program, ...kept.flatMap(([option, value]) => (value === undefined ? [option] : [option, value]))];
 }
 
 /** The paths of the sockets that QEMU connects to, by the names of their devices. */

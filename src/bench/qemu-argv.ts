@@ -25,15 +25,19 @@ export function splitCommandLine(line: string): string[] {
 export function bareMachine(argv: readonly string[], initrd: string): [string, ...string[]] {
   const [program, ...words] = argv;
   if (program === undefined) throw new Error('the command line of QEMU is empty');
-  const bare: string[] = [];
-  for (let at = 0; at < words.length; at += 1) {
-    const option = words[at] ?? '';
-    const value = WITHOUT_VALUE.has(option) ? undefined : words[++at];
-    const changed = change(option, value, initrd);
-    if (changed) bare.push(...changed);
-  }
+  const bare = optionsOf(words).flatMap(([option, value]) => change(option, value, initrd) ?? []);
   if (!bare.includes(initrd)) throw new Error('the command line of QEMU has no -initrd');
   return [program, ...bare];
+}
+
+/** The options behind the program's name, each with its value where it has one. */
+export function optionsOf(words: readonly string[]): (readonly [string, string | undefined])[] {
+  const options: [string, string | undefined][] = [];
+  for (let at = 0; at < words.length; at += 1) {
+    const option = words[at] ?? '';
+    options.push([option, WITHOUT_VALUE.has(option) ? undefined : words[++at]]);
+  }
+  return options;
 }
 
 /** @returns undefined for what is left out */

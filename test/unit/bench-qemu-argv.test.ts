@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { restoreArgv } from '../../src/bench/bare-restore.js';
 import { bareMachine, splitCommandLine } from '../../src/bench/qemu-argv.js';
 
 const LINE = `LC_ALL=C HOME=/a /usr/bin/qemu-system-x86_64 -name guest=x -S -object '{"qom-type":"secret","id":"k"}' \
@@ -22,6 +23,15 @@ test('the same machine runs without libvirt', () => {
     ...['-append', "quiet a=b it's", '-chardev', 'null,id=charserial0'],
     ...['-device', '{"driver":"isa-serial","chardev":"charserial0"}'],
   ]);
+});
+
+test('the same machine is restored without libvirt: it keeps its sockets and its initrd', () => {
+  const words = restoreArgv(splitCommandLine(LINE));
+  assert.deepEqual(words.slice(0, 3), ['/usr/bin/qemu-system-x86_64', '-machine', 'q35,acpi=on']);
+  assert.doesNotMatch(words.join('\n'), /charmonitor|"secret"|^-(?:name|S|no-shutdown)$/m);
+  assert.ok(words.includes('-nodefaults'));
+  assert.match(words[words.indexOf('-chardev') + 1] ?? '', /id=charserial0/);
+  assert.equal(words[words.indexOf('-initrd') + 1], '/i');
 });
 
 test('a machine without an initrd is none to compare with', () => {
