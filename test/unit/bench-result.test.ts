@@ -112,6 +112,13 @@ describe('two results', () => {
     const other = result('run', [variant('a', VALUES)]);
     const compared = compareResults(one, other, 'new.json', 'old.json');
     assert.equal(compared.comparisons.length, 1);
+    assert.deepEqual(
+      compared.variants.map(({ label, values }) => [label, values]),
+      [
+        ['a in new.json', SLOWER],
+        ['a in old.json', VALUES],
+      ],
+    );
     assert.equal(compared.comparisons[0]?.verdict, 'slower');
     assert.equal(compared.comparisons[0]?.ratio.toFixed(3), '1.200');
     assert.match(resultText(compared), /a in new\.json: 1\.200 × .* 20\.0 % more than a in old\.json/);
