@@ -16,9 +16,10 @@ const INTRODUCTION = `# Where the time of a boot goes
 
 Everything below was measured, and this page written, by \`virt-sandbox-bench\`; [bench.md](bench.md) says how, and how to do it again. Each
 section says which build it is of, what was asked for, and how much else the machine did. Instructions are those of the guest until its init
-is ready, counted by QEMU: they are the same from run to run, whatever else the machine does, but an instruction that reaches into a device, or
-touches memory for the first time, takes longer than one that adds two numbers. So they rank what is worth something, and the clock has the
-last word. Seconds are the clock's: of a machine that did other work they say how much of it went where, and no more.
+is ready, counted by QEMU: they hardly differ from run to run, whatever else the machine does (bench.md says by how much), but an instruction
+that reaches into a device, or touches memory for the first time, takes longer than one that adds two numbers. So they rank what is worth
+something, and the clock has the last word. Seconds are the clock's: of a machine that did other work they say how much of it went where, and no
+more.
 `;
 
 export function bootTimeDocument(results: readonly Result[]): string {
