@@ -8,7 +8,7 @@ import { peersText } from './peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
 import type { Result, VariantResult } from './result.js';
 import { amount } from './series.js';
-import { comparisonText, failureLine, intervalText, percent } from './text.js';
+import { comparisonText, failureLine, intervalText, partRows, percent } from './text.js';
 import { length, rest } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
@@ -31,7 +31,7 @@ function section(result: Result): string {
     case 'run':
       return [heading('A run', result), figures(result), ...result.variants.flatMap(stages)].join('\n');
     case 'compare':
-      return [heading('Compared', result), figures(result)].join('\n');
+      return [heading('Compared', result), figures(result), ...countedParts(result)].join('\n');
     case 'ablate':
     case 'tune':
       return [
@@ -68,6 +68,12 @@ function figures({ variants, comparisons, unit }: Result): string {
   return [markdown(['', 'median', '95 % of it', 'least', 'runs'], rows), compared.join('')]
     .filter((text) => text !== '')
     .join('\n');
+}
+
+/** Of seconds there are stages of a run in detail; instructions have none. */
+function countedParts({ variants, unit }: Result): string[] {
+  if (unit !== 'instructions') return [];
+  return variants.map((one) => markdown([one.label, 'instructions', 'of the whole'], partRows(one, unit)));
 }
 
 function stages({ label, timeline }: VariantResult): string[] {

@@ -31,13 +31,20 @@ function cells({ label, summary, values }: VariantResult, unit: Unit): string[] 
   ];
 }
 
-function remarks({ label, values, summary, parts, failure }: VariantResult, unit: Unit): string[] {
+/** The parts that are worth a line: name, amount, share. */
+export function partRows({ summary, parts }: VariantResult, unit: Unit): string[][] {
+  if (summary === null) return [];
+  return Object.entries(parts)
+    .filter(([, value]) => value / summary.median >= LEAST_SHARE)
+    .map(([name, value]) => [name, amount(value, unit), percent(value / summary.median)]);
+}
+
+function remarks(variant: VariantResult, unit: Unit): string[] {
+  const { label, values, summary, failure } = variant;
   if (failure !== undefined) return [`${label} is left out: ${failure}`, ''];
   if (summary === null) return [];
   const outlying = summary.outliers.map((at) => amount(values[at] ?? 0, unit));
-  const rows = Object.entries(parts)
-    .filter(([, value]) => value / summary.median >= LEAST_SHARE)
-    .map(([name, value]) => [`  ${name}`, amount(value, unit), percent(value / summary.median)]);
+  const rows = partRows(variant, unit).map(([name, ...figures]) => [`  ${name}`, ...figures]);
   return [
     ...(outlying.length > 0 ? [`${label}: standing out: ${outlying.join(', ')}`, ''] : []),
     ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...table(rows), ''] : []),

@@ -265,6 +265,15 @@ describe('the document', () => {
     assert.match(text, /\| kernel \| guest \| 1750\.0 ms \| 87\.5 % \| 1250\.0 ms \|/);
   });
 
+  it('says where the instructions of a boot go', () => {
+    const parts = { kernel: 9e8, 'module 9p': 1e8 };
+    const text = bootTimeDocument([result('compare', [variant('a', [1e9, 1e9, 1e9], { parts })], 'instructions')]);
+    assert.match(
+      text,
+      /^\| a \| instructions \| of the whole \|\n.*\n\| kernel \| 900\.0 M instructions \| 90\.0 % \|$/m,
+    );
+  });
+
   it('says of times, and not of instructions, that the machine was busy', () => {
     const busy = (unit: Result['unit'], load: number) =>
       bootTimeDocument([{ ...result('run', [variant('a', VALUES)], unit), host: { ...host, load } }]);
