@@ -7,6 +7,7 @@ import { kernelCommandLine } from '../../src/domain/cmdline.js';
 import { SandboxError } from '../../src/errors.js';
 import { loadProfile, profileNames, shippedProfiles } from '../../src/profile/load.js';
 import { checkProfile } from '../../src/profile/schema.js';
+import type { KernelArgument, SkippedInitcall } from '../../src/profile/types.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 const fails = (code: string, pattern: RegExp) => (error: unknown) =>
@@ -24,9 +25,29 @@ describe('the profiles of the package', () => {
     });
   }
 
+  it('give worths that docs/boot-time.md has, as they were measured from the profile default', async () => {
+    const page = readFileSync('docs/boot-time.md', 'utf8');
+    const [, whole = ''] = /^as it is \(default\): ([\d.]+) M instructions$/m.exec(page) ?? [];
+    const base = await loadProfile('default');
+    const here = [...base.kernelArguments, ...base.initcallBlacklist].map(nameOf);
+    for (const name of SHIPPED.map((file) => file.replace('.json', ''))) {
+      const { kernelArguments, initcallBlacklist } = await loadProfile(name);
+      for (const one of [...kernelArguments, ...initcallBlacklist]) {
+        const leftOut = here.includes(nameOf(one));
+        const change = 'argument' in one ? ['with', 'without'] : ['skipping', 'without skipping'];
+        const label = `${change[leftOut ? 1 : 0]} ${nameOf(one)} `;
+        const line = page.split('\n').find((text) => text.startsWith(label)) ?? '';
+        const [, saved = '', share = ''] = /[−+]([\d.]+) M instructions +-?([\d.]+ %)/.exec(line) ?? [];
+        const worth = `${saved} M instructions ${leftOut ? 'beside' : 'of'} ${whole} M (${share})`;
+        assert.equal(one.worth.split(';')[0], worth, `${name}: ${nameOf(one)}`);
+      }
+    }
+  });
+
   it('are three', () => assert.deepEqual(readdirSync(shippedProfiles()).sort(), SHIPPED));
 });
 
+const nameOf = (one: KernelArgument | SkippedInitcall) => ('argument' in one ? one.argument : one.initcall);
 const SHIPPED = ['compatible.json', 'default.json', 'fast.json'];
 
 describe('finding a profile', () => {
