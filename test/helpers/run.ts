@@ -53,7 +53,12 @@ export interface Running {
 
 /** The environment of the tests less what would change a run. */
 export function environment(changes: RunOptions['env'] = {}): NodeJS.ProcessEnv {
-  const { LIBVIRT_DEFAULT_URI: _uri, LIBVIRT_SANDBOX_INIT_DEBUG: _debug, ...inherited } = process.env;
+  const {
+    LIBVIRT_DEFAULT_URI: _uri,
+    LIBVIRT_SANDBOX_INIT_DEBUG: _debug,
+    LIBVIRT_SANDBOX_STRACE: _strace,
+    ...inherited
+  } = process.env;
   return Object.fromEntries(Object.entries({ ...inherited, ...changes }).filter(([, value]) => value !== undefined));
 }
 
@@ -68,16 +73,15 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   const stdout: Buffer[] = [];
   let text = '';
   let stderr = '';
-  let heard = () => {};
-  let heardError = () => {};
+  const heard = { stdout: () => {}, stderr: () => {} };
   child.stdout?.on('data', (chunk: Buffer) => {
     stdout.push(chunk);
     text = (text + chunk.toString('latin1')).slice(-65_536);
-    heard();
+    heard.stdout();
   });
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
-    heardError();
+    heard.stderr();
   });
   child.stdin?.on('error', () => {});
   if (options.input !== undefined && options.input !== 'open') child.stdin?.end(options.input);
@@ -99,24 +103,16 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   });
   // Who only looks at the output so far need not look at the end too.
   result.catch(() => {});
-  const until = (pattern: RegExp) =>
+  const awaitIn = (stream: keyof typeof heard) => (pattern: RegExp) =>
     new Promise<RegExpExecArray>((resolve, reject) => {
-      heard = () => {
-        const match = pattern.exec(text);
+      heard[stream] = () => {
+        const match = pattern.exec(stream === 'stdout' ? text : stderr);
         if (match) resolve(match);
       };
-      heard();
+      heard[stream]();
       result.then(() => reject(new Error(`it ended without ${pattern}\n${said()}`)), reject);
     });
-  const untilError = (pattern: RegExp) =>
-    new Promise<RegExpExecArray>((resolve, reject) => {
-      heardError = () => {
-        const match = pattern.exec(stderr);
-        if (match) resolve(match);
-      };
-      heardError();
-      result.then(() => reject(new Error(`it ended without ${pattern}\n${said()}`)), reject);
-    });
+  const [until, untilError] = [awaitIn('stdout'), awaitIn('stderr')];
   return { child, pid: child.pid ?? 0, out: () => text, stderr: () => stderr, until, untilError, result };
 }
 
