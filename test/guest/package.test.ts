@@ -27,6 +27,16 @@ describe('the package', () => {
       }
     }
     assert.ok(existsSync(join(destination, 'opt/vs/share/man/man5/sandbox.cfg.5')));
+    for (const name of ['virt-sandbox-bake', 'virt-sandbox-bench']) {
+      const installed = join(destination, 'opt/vs/bin', name);
+      assert.match(execFileSync(installed, ['--help'], { ...quiet, cwd: '/' }), new RegExp(`^Usage: ${name} `));
+    }
+    // With the common init and a profile of the installation.
+    const image = join(destination, 'image');
+    const bake = ['create', '--common-init', 'guest', '--profile', 'fast', '-o', image, '--json'];
+    const env = { ...process.env, XDG_CACHE_HOME: destination };
+    execFileSync(join(destination, 'opt/vs/bin/virt-sandbox-bake'), bake, { ...quiet, cwd: '/', env });
+    assert.ok(existsSync(join(image, 'initrd')));
     // The help is a file of the installation.
     assert.match(execFileSync(program, ['--help'], { ...quiet, cwd: '/' }), /^Usage: virt-sandbox /);
     assert.equal(
@@ -45,6 +55,10 @@ describe('the package', () => {
       'dist/native/dhcp',
       'dist/native/init',
       'dist/native/supervisor',
+      'dist/guest-init.cjs',
+      'dist/help/virt-sandbox.txt',
+      'dist/share/man/man1/virt-sandbox.1',
+      'profiles/fast.json',
       'kmods/root-9p.json',
     ]) {
       assert.ok(files.includes(`package/${wanted}`), wanted);
