@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft } from '../helpers/leftovers.js';
 import { assertFailure, assertFailureWith, runSandbox, startSandbox } from '../helpers/run.js';
-import { attach, startWithShell } from '../helpers/shells.js';
+import { assertFollowsSize, attach, startWithShell } from '../helpers/shells.js';
 
 const CTRL_C = '\x03';
 const CTRL_Z = '\x1a';
@@ -27,13 +27,7 @@ for (const way of [embedded, system]) {
       assert.match(await ask('mount -t tmpfs none /mnt && echo mounted'), /^mounted$/);
 
       assert.equal(await ask('stty size'), '33 101');
-      terminal.resize({ rows: 50, columns: 132 });
-      let size = '';
-      for (let tries = 0; tries < 50 && size !== '50 132'; tries += 1) {
-        size = await ask('stty size');
-        await sleep(100);
-      }
-      assert.equal(size, '50 132');
+      await assertFollowsSize(terminal, ask);
 
       terminal.type('echo WAIT""ING; sleep 1000\n');
       await terminal.until(/WAITING/);

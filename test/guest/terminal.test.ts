@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { AtTerminal } from '../helpers/pty.js';
+import { assertFollowsSize } from '../helpers/shells.js';
 
 const SIZE = { rows: 33, columns: 101 };
 const CTRL_C = '\x03';
@@ -48,13 +49,7 @@ for (const way of [embedded, system, lxc]) {
       assert.equal(await ask('echo through > /dev/tty'), 'through');
       assert.equal(await ask('echo error >&2; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all'), 'error\nall');
 
-      terminal.resize({ rows: 50, columns: 132 });
-      let size = '';
-      for (let tries = 0; tries < 50 && size !== '50 132'; tries += 1) {
-        size = await ask('stty size');
-        await sleep(100);
-      }
-      assert.equal(size, '50 132');
+      await assertFollowsSize(terminal, ask);
 
       const before = Date.now();
       terminal.type('sleep 1000; echo $((130 + 0))-was-the-status-$?\n');

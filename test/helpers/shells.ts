@@ -1,6 +1,8 @@
 /** Sandboxes with a shell beside their application, and a person at it. */
 
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { uniqueName } from './leftovers.js';
 import { AtTerminal } from './pty.js';
 import { type RunOptions, startSandbox } from './run.js';
@@ -41,6 +43,20 @@ export async function attach(t: TestContext, name: string, how: How = {}) {
   const prompt = promptOf(name);
   await terminal.until(prompt);
   return { terminal, settings, prompt, ask: asker(terminal, prompt) };
+}
+
+/** The terminal gets another size, and the shell in it is told. */
+export async function assertFollowsSize(
+  terminal: AtTerminal,
+  ask: (command: string) => Promise<string>,
+): Promise<void> {
+  terminal.resize({ rows: 50, columns: 132 });
+  let size = '';
+  for (let tries = 0; tries < 50 && size !== '50 132'; tries += 1) {
+    size = await ask('stty size');
+    await sleep(100);
+  }
+  assert.equal(size, '50 132');
 }
 
 function promptOf(name: string): RegExp {
