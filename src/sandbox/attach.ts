@@ -76,7 +76,12 @@ async function start(
     throw ended(name, error);
   });
   signal?.removeEventListener('abort', giveUp);
-  await spawn(name, channel, command, terminal);
+  try {
+    await spawn(name, channel, command, terminal);
+  } catch (error) {
+    await leave(channel, socket);
+    throw error;
+  }
   const stopped = statSync(breakpoint, { throwIfNoEntry: false }) !== undefined;
   const tolerant = async (call: Promise<unknown>): Promise<void> => {
     await call.catch((error: unknown) => {
@@ -95,13 +100,21 @@ async function start(
     kill: (number) => tolerant(channel.call({ op: 'signal', signal: constants.signals[number] }, { tolerate: true })),
     resize: (rows, columns) => tolerant(channel.call({ op: 'resize', rows, columns }, { tolerate: true })),
     close: async (status) => {
-      channel.quit();
-      await new Promise<void>((resolve) => socket.end(resolve));
-      channel.destroy();
+      await leave(channel, socket);
       lock.close();
       if (stopped && status !== undefined) await tell(breakpoint, status);
     },
   };
+}
+
+/**
+ * Says that the session ends, and does not leave that to the line's hanging up: the next to attach may be there before the guest has seen it, and
+ * would talk to the session of before.
+ */
+async function leave(channel: Channel, socket: Socket): Promise<void> {
+  channel.quit();
+  await new Promise<void>((resolve) => socket.end(resolve));
+  channel.destroy();
 }
 
 /** The root's own shell, or the one that came with the guest for a time when there is no root. */
