@@ -73,6 +73,16 @@ static enum progress take(int fd, enum progress progress, const uint8_t *bytes, 
 	return progress;
 }
 
+/*
+ * A container's terminal is served by libvirt's controller, which has taken note that nobody had it open, and hears of that no more: opening a
+ * terminal is no event at its other end. A byte is, and the host ignores it.
+ */
+static void announce(int fd)
+{
+	if (isatty(fd) != 0 && write(fd, "\n", 1) != 1)
+		log_debug("write to the terminal: %s", strerror(errno));
+}
+
 bool handshake(int fd, uint64_t deadline)
 {
 	enum progress progress = WAITING;
@@ -80,6 +90,7 @@ bool handshake(int fd, uint64_t deadline)
 	bool absent = false;
 
 	set_asynchronous(fd, true);
+	announce(fd);
 	while (progress != AGREED) {
 		struct pollfd set[2] = {
 			{.fd = signals_fd(), .events = POLLIN},
