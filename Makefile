@@ -59,6 +59,8 @@ check: build
 	npx tsc --noEmit -p .
 
 build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.json
+	@# A test whose source is gone must not run on.
+	rm -rf build/test
 	npx tsc -p .
 	@touch $@
 
