@@ -5,14 +5,19 @@
  *   supervisor DIRECTORY [COMMAND ARG...]
  *   supervisor --remove-stale DIRECTORY      only that, where its owner is dead: see remove_stale()
  *
- * fd 0  a pipe (or socket) from the launcher; its end is the order to clean up
- * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended
- * fd 3  optional: a terminal, whose settings are saved now and put back when the launcher died without sending the byte 'k' (keep)
+ * fd 0  a pipe (or socket) from the launcher; its end is the order to clean up. Before that it may say, in lines:
+ *         keep               leave the terminal as it is
+ *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see end_outright()
+ * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or "ended 0\n" in answer to end
+ * fd 3  optional: a terminal, whose settings are saved now and put back when the launcher died without having said keep
  *
  * It is a child subreaper, so that a daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is reaped here at once, and is
  * known and ended here too.
  */
 #include "supervisor.h"
+
+#include "control.h"
+#include "outright.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +25,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -123,9 +129,32 @@ static void drain(int signals)
 		continue;
 }
 
+static void reap_one_more(void *command)
+{
+	(void)reap(command);
+}
+
+/* Returns true for the order to keep the terminal as it is. */
+static bool obey(const char *order, pid_t *command)
+{
+	static const char end[] = "end ";
+	char *argument;
+
+	if (strcmp(order, "keep") == 0)
+		return true;
+	if (strncmp(order, end, sizeof(end) - 1) == 0) {
+		long pid = strtol(order + sizeof(end) - 1, &argument, 10);
+		bool ended = *argument == ' ' && end_outright((pid_t)pid, argument + 1, reap_one_more, command);
+
+		report(ended ? "ended 1\n" : "ended 0\n");
+	}
+	return false;
+}
+
 /* Waits until the launcher's end of the control pipe is closed. Returns true when the launcher said that the terminal may stay as it is. */
 static bool await_launcher(int signals, pid_t *command)
 {
+	struct control control = {.length = 0};
 	bool keep = false;
 
 	for (;;) {
@@ -141,15 +170,12 @@ static bool await_launcher(int signals, pid_t *command)
 			(void)reap(command);
 		}
 		if (fds[0].revents != 0) {
-			char bytes[16];
-			ssize_t n = read(CONTROL_FD, bytes, sizeof(bytes));
+			char order[CONTROL_BYTES];
 
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n <= 0)
+			if (!control_read(&control, CONTROL_FD))
 				return keep;
-			if (memchr(bytes, 'k', (size_t)n) != NULL)
-				keep = true;
+			while (control_next(&control, order))
+				keep |= obey(order, command);
 		}
 	}
 }

@@ -2,6 +2,7 @@
 import { readFile, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
+import type { Supervisor } from './supervisor.js';
 
 /** Where libvirt has the sockets and the mount points of containers: its own constant. */
 const RUN_DIRECTORY = '/run/libvirt/lxc';
@@ -13,15 +14,14 @@ const RUN_DIRECTORY = '/run/libvirt/lxc';
  * @param name the domain's name, which the controller's command line must hold: the process may have ended, and its ID be another's
  * @returns false when that process is not there or not ours to kill
  */
-export async function killContainer(controller: number, name: string): Promise<boolean> {
+export async function killContainer(supervisor: Supervisor, controller: number, name: string): Promise<boolean> {
   try {
     const argv = (await readFile(`/proc/${controller}/cmdline`, 'utf8')).split('\0');
     if (argv[argv.indexOf('--name') + 1] !== name) return false;
     const children = await readFile(`/proc/${controller}/task/${controller}/children`, 'utf8');
     // With its process 1 the kernel ends all of the container's.
-    for (const pid of [...children.trim().split(' '), controller].map(Number))
-      if (pid > 1) process.kill(pid, 'SIGKILL');
-    return true;
+    for (const pid of children.trim().split(' ').map(Number)) if (pid > 1) process.kill(pid, 'SIGKILL');
+    return await supervisor.killOutright(controller, name);
   } catch (error) {
     if (isSystemError(error)) return false;
     throw error;

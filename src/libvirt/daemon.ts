@@ -184,8 +184,8 @@ class DaemonDomain implements Domain {
   /** True when its processes were killed, which is sooner than libvirt would end them: its own way takes 0.2 s, with a container 0.5 s. */
   async #kill(): Promise<boolean> {
     return this.#kind === 'lxc'
-      ? killContainer(this.#library.domainId(this.#handle), this.name)
-      : killQemu(this.#pidFile(), this.name);
+      ? killContainer(this.#supervisor, this.#library.domainId(this.#handle), this.name)
+      : killQemu(this.#supervisor, this.#pidFile(), this.name);
   }
 
   #pidFile(): string {

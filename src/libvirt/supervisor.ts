@@ -27,11 +27,17 @@ export class Supervisor {
   readonly commandExited: Promise<SupervisedExit>;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
+  /** Told what the supervisor answers to the order to end a process. */
+  #onKilled: (killed: boolean) => void = () => {};
 
   private constructor(child: ChildProcess, ended: Promise<void>, commandExited: Promise<SupervisedExit>) {
     this.#child = child;
     this.#ended = ended;
     this.commandExited = commandExited;
+    child.stdout?.on('data', (text: string) => {
+      const answer = /^ended ([01])$/m.exec(text);
+      if (answer) this.#onKilled(answer[1] === '1');
+    });
   }
 
   /** @throws {SandboxError} `supervisor-failed` */
@@ -80,9 +86,22 @@ export class Supervisor {
     return new Supervisor(child, ended, commandExited);
   }
 
+  /**
+   * Kills a process so that libvirt, which hears of it, does not find it and wait. One order at a time.
+   * @param argument one of its arguments, by itself or with more behind a comma: its ID may be another's by now
+   * @returns when nothing is left of it: true; false when it is not there, or not ours to kill
+   */
+  async killOutright(pid: number, argument: string): Promise<boolean> {
+    const answered = new Promise<boolean>((resolve) => {
+      this.#onKilled = resolve;
+    });
+    this.#child.stdin?.write(`end ${pid} ${argument}\n`);
+    return Promise.race([answered, this.#ended.then(() => false)]);
+  }
+
   /** Has everything cleaned up, and waits until that is done. */
   async finish(): Promise<void> {
-    this.#child.stdin?.end('k');
+    this.#child.stdin?.end('keep\n');
     await this.#ended;
   }
 }
