@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
+import { nextData } from './extents.js';
 import type { WarmFile } from './warm.js';
 
 const CHUNK_BYTES = 1 << 20;
@@ -18,15 +19,16 @@ export async function digestSparse(path: string): Promise<string> {
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await open(path, 'r');
   try {
-    let position = 0;
-    for (;;) {
+    const { size } = await file.stat();
+    for (let position = 0; position < size; position += CHUNK_BYTES) {
+      const data = nextData(file.fd, position);
+      if (data === undefined) break;
+      position = data - (data % CHUNK_BYTES);
       const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position);
-      if (bytesRead === 0) break;
       const bytes = chunk.subarray(0, bytesRead);
       if (!bytes.equals(zeros.subarray(0, bytesRead))) hash.update(`${position}:${bytesRead}:`).update(bytes);
-      position += bytesRead;
     }
-    return hash.update(`end:${position}`).digest('hex');
+    return hash.update(`end:${size}`).digest('hex');
   } finally {
     await file.close();
   }

@@ -80,8 +80,14 @@ class Baker {
     }
     await truncate(join(directory, WARM_MEMORY), memory);
     this.#options.onProgress?.('Booting the machine that is to be saved');
-    const ready = await this.#run(owner, empty, directory, (machine) => this.#bootAndSave(machine, directory));
-    await dropZeros(join(directory, WARM_MEMORY));
+    let dropping: Promise<void> | undefined;
+    const ready = await this.#run(owner, empty, directory, async (machine) => {
+      const saved = await this.#bootAndSave(machine, directory);
+      // The machine stands still; ending it takes libvirt as long.
+      dropping = dropZeros(join(directory, WARM_MEMORY));
+      return saved;
+    });
+    await dropping;
     return {
       image: image.id,
       sets: image.manifest.sets,
