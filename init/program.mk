@@ -30,7 +30,7 @@ WARNINGS := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -pedantic-errors -Wsh
 HARDENING := -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
 # Nothing here unwinds a stack.
 SMALL := -fno-asynchronous-unwind-tables -fno-unwind-tables
-STATIC_CFLAGS := $(WARNINGS) $(HARDENING) $(SMALL) -O2 $(INCLUDES)
+STATIC_CFLAGS := $(WARNINGS) $(HARDENING) $(SMALL) -Os $(INCLUDES)
 STATIC_LDFLAGS := -static -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none
 SANITIZERS := -fsanitize=address,undefined
 ASAN_CFLAGS := $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
