@@ -1,11 +1,14 @@
 #include "modules.h"
 
 #include "log.h"
+#include "signature.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,16 +24,45 @@ static struct loaded {
 	uint32_t took;
 } loaded[MAX_MODULES];
 static size_t loaded_count;
+static bool unchecked;
+
+void modules_leave_unchecked(void)
+{
+	unchecked = true;
+}
+
+/* Hands the kernel the module without its signature, so that it does not check it. */
+static int load_unsigned(int fd, const char *parameters)
+{
+	struct stat info;
+	unsigned char *module;
+	size_t size;
+	int error = 0;
+
+	if (fstat(fd, &info) < 0)
+		return errno;
+	size = (size_t)info.st_size;
+	module = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (module == MAP_FAILED)
+		return errno;
+	if (syscall(SYS_init_module, module, signature_start(module, size), parameters) < 0)
+		error = errno;
+	if (munmap(module, size) < 0 && error == 0)
+		error = errno;
+	return error;
+}
 
 int module_load(const char *path, const char *parameters)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int error = 0;
+	int error;
 
 	if (fd < 0)
 		return errno;
-	if (syscall(SYS_finit_module, fd, parameters, 0) < 0)
-		error = errno;
+	error = unchecked ? load_unsigned(fd, parameters) : ENOEXEC;
+	/* A kernel that enforces signatures is to see this one's; one that has the module has it. */
+	if (error != 0 && error != EEXIST)
+		error = syscall(SYS_finit_module, fd, parameters, 0) < 0 ? errno : 0;
 	close_fd(&fd);
 	return error;
 }

@@ -4,6 +4,9 @@
 
 #include "codec.h"
 
+/* From now on the kernel is not asked to check the signatures of modules, unless it insists: under emulation that takes long. */
+void modules_leave_unchecked(void);
+
 /* Loads one; returns 0 or an errno value (EEXIST: it is there already). */
 int module_load(const char *path, const char *parameters);
 

@@ -78,6 +78,8 @@ static void read_arguments(int argc, char **argv, bool report)
 
 		if (strcmp(argv[i], "--debug") == 0) {
 			log_enable_debug();
+		} else if (strcmp(argv[i], "--unchecked-modules") == 0) {
+			modules_leave_unchecked();
 		} else if ((value = option_value(argc, argv, &i, "--console")) != NULL) {
 			where = PLACE_CONTAINER;
 			channel_path = value;

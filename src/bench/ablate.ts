@@ -105,7 +105,7 @@ export function exact(one: VariantResult, against: VariantResult): Comparison {
 
 /** Everything that a profile may have or lack. */
 export function changesOf(profile: Profile): Change[] {
-  const { kernelArguments, initcallBlacklist, machine, image, moduleSets = [] } = profile;
+  const { kernelArguments, initcallBlacklist, machine, moduleSignatures = 'checked', moduleSets = [] } = profile;
   const removed = [
     ...kernelArguments.map(({ argument }) => ({
       label: `without ${argument}`,
@@ -133,11 +133,11 @@ export function changesOf(profile: Profile): Change[] {
     label: `machine with ${Object.entries(change).map(([name, value]) => `${name} ${value}`)[0]}`,
     apply: (one: Profile): Profile => ({ ...one, machine: { ...one.machine, ...change } }),
   }));
-  const signatures = other(image?.moduleSignatures ?? 'kept', 'kept', 'removed');
+  const signatures = other(moduleSignatures, 'checked', 'unchecked');
   const images = [
     {
-      label: `image with module signatures ${signatures}`,
-      apply: (one: Profile): Profile => ({ ...one, image: { ...one.image, moduleSignatures: signatures } }),
+      label: `with module signatures ${signatures}`,
+      apply: (one: Profile): Profile => ({ ...one, moduleSignatures: signatures }),
     },
   ];
   const sets = setNames()

@@ -33,7 +33,6 @@ export async function create(args: BakeArguments): Promise<number> {
       ),
       nativeInit: hostProgram('init'),
       compression: compressionOf(textOf(args, 'compress')),
-      moduleSignatures: wanted.moduleSignatures,
       guestNode: guestNodeOf(args),
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
@@ -80,7 +79,6 @@ async function imageFor(
 ): Promise<{
   kernel: KernelSelection;
   sets: readonly string[];
-  moduleSignatures: 'kept' | 'removed' | undefined;
   config: SandboxConfig;
   request: Arguments;
 }> {
@@ -88,14 +86,13 @@ async function imageFor(
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  const { moduleSets: more = [], image } = await loadProfile(request.run.profile ?? profile);
+  const { moduleSets: more = [] } = await loadProfile(request.run.profile ?? profile);
   const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const sets = moduleSets(config, shares, await inspectImages(config));
   return {
     kernel: config.kernel,
     sets: [...new Set([...sets, ...more])],
-    moduleSignatures: image?.moduleSignatures,
     config,
     request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },
   };

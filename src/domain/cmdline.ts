@@ -19,22 +19,25 @@ const QUIET = ['quiet', 'loglevel=1'];
 
 const DEBUG = ['debug', 'loglevel=10', 'printk.time=1'];
 
+type BootTuning = Pick<Profile, 'kernelArguments' | 'initcallBlacklist' | 'moduleSignatures'>;
+
 /**
  * @param debug show every kernel message, and the init's own steps
  * @param console the serial line of the log, and of what a panic prints
  */
 export function kernelCommandLine(
-  { kernelArguments, initcallBlacklist }: Pick<Profile, 'kernelArguments' | 'initcallBlacklist'>,
+  { kernelArguments, initcallBlacklist, moduleSignatures }: BootTuning,
   debug: boolean,
   console: 'ttyS0' | 'ttyS1' = 'ttyS0',
 ): string {
+  const forInit = [...(debug ? ['--debug'] : []), ...(moduleSignatures === 'unchecked' ? ['--unchecked-modules'] : [])];
   const skipped = initcallBlacklist.map(({ initcall }) => initcall);
   return [
     `console=${console}`,
     ...ALWAYS,
     ...kernelArguments.map(({ argument }) => argument),
     ...(skipped.length === 0 ? [] : [`initcall_blacklist=${skipped.join(',')}`]),
-    // What stands behind `--` is for the init.
-    ...(debug ? [...DEBUG, `earlyprintk=serial,${console}`, '--', '--debug'] : QUIET),
+    ...(debug ? [...DEBUG, `earlyprintk=serial,${console}`] : QUIET),
+    ...(forInit.length === 0 ? [] : ['--', ...forInit]),
   ].join(' ');
 }

@@ -18,7 +18,6 @@ import { type FeatureState, featureAbsentError, featureStates, missingFeature, m
 import { type LoadedModule, readModules } from '../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../kmods/report.js';
 import { type ModuleSet, readSets } from '../kmods/sets.js';
-import { withoutSignature } from '../kmods/signature.js';
 import type { ModuleTree } from '../kmods/tree.js';
 import { chooseKernel } from './choose.js';
 import { checkCompression, compress, type InitrdCompression } from './compress.js';
@@ -188,9 +187,7 @@ class Build {
   async #readModules(tree: ModuleTree, features: readonly FeatureState[]): Promise<LoadedModule[]> {
     const order = await closureOf(tree, modulesOf(features));
     this.#say(`modules: ${order.length === 0 ? 'none' : order.map((module) => module.name).join(', ')}`);
-    const modules = await readModules(tree, order, this.#inputs);
-    if (this.options.moduleSignatures !== 'removed') return modules;
-    return modules.map((module) => ({ ...module, data: withoutSignature(module.data) }));
+    return readModules(tree, order, this.#inputs);
   }
 
   /** Puts the image into the store unless it is there; true when it was put there now. */

@@ -51,7 +51,6 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       resolve(setsDirectory),
       resolve(nativeInit),
       ...(options.debugShell === true ? ['debug shell'] : []),
-      ...(options.moduleSignatures === 'removed' ? ['modules without signatures'] : []),
       // What may be read depends on the user, and so does which kernel is chosen.
       process.geteuid?.() ?? null,
     ]),

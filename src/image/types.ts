@@ -16,8 +16,6 @@ export interface ImageOptions {
   readonly nativeInit: string;
   /** Put the host's static busybox into the initrd, as a shell for a time when there is no root. */
   readonly debugShell?: boolean;
-  /** `removed`: the guest's kernel has none to check, which takes long, and says that it is tainted; default: `kept`. */
-  readonly moduleSignatures?: 'kept' | 'removed' | undefined;
   /** How the initrd is packed; default: not at all, which boots fastest. */
   readonly compression?: InitrdCompression;
   /** Path of a Node.js that runs the common init in the guest; default: the launcher drives it, and there is none in the guest. */

@@ -19,7 +19,7 @@ export const profileSchema = v.strictObject({
     bus: v.picklist(['root', 'ports']),
     legacy: v.picklist(['absent', 'present']),
   }),
-  image: v.exactOptional(v.strictObject({ moduleSignatures: v.picklist(['kept', 'removed']) })),
+  moduleSignatures: v.exactOptional(v.picklist(['checked', 'unchecked'])),
   moduleSets: v.exactOptional(v.array(word)),
   qemuArguments: v.exactOptional(v.array(v.string())),
 });

@@ -34,12 +34,6 @@ export interface MachineTuning {
   readonly legacy: 'absent' | 'present';
 }
 
-/** The boot image, where it can be had in more than one way. */
-export interface ImageTuning {
-  /** `removed`: the kernel checks none, which takes long under emulation; it says that it is tainted, and one that enforces them loads none. */
-  readonly moduleSignatures: 'kept' | 'removed';
-}
-
 export interface Profile {
   readonly format: 1;
   readonly name: string;
@@ -47,7 +41,11 @@ export interface Profile {
   readonly kernelArguments: readonly KernelArgument[];
   readonly initcallBlacklist: readonly SkippedInitcall[];
   readonly machine: MachineTuning;
-  readonly image?: ImageTuning;
+  /**
+   * `unchecked`: the init hands the kernel its modules without their signatures, whose check takes long under emulation; the kernel says that it
+   * is tainted (E). One that enforces them gets them after all. Default: `checked`.
+   */
+  readonly moduleSignatures?: 'checked' | 'unchecked';
   /** Sets of modules beyond those that the sandbox needs, by their names in kmods/. */
   readonly moduleSets?: readonly string[];
   /** Handed to QEMU as they are: for measuring, as with `-icount`. */

@@ -137,7 +137,6 @@ async function findImage(
     sets,
     nativeInit: hostProgram('init'),
     ...(debugShell ? { debugShell } : {}),
-    moduleSignatures: profile.image?.moduleSignatures,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
 }

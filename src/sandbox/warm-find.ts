@@ -33,14 +33,13 @@ export interface WarmOffer {
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
 export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
-  const { config, profile } = request;
+  const { config } = request;
   const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
   for (const { record } of request.image === undefined ? candidates : []) {
     const image = findKnownImage({
       kernel: config.kernel,
       sets: record.sets,
       nativeInit: hostProgram('init'),
-      moduleSignatures: profile.image?.moduleSignatures,
     });
     if (image?.id === record.image) return { candidates, reason, image };
   }

@@ -130,4 +130,11 @@ describe("the kernel's command line", () => {
   it('shows everything for debugging', () => {
     assert.match(kernelCommandLine(profile, true), / a=b .* debug loglevel=10 .* -- --debug$/);
   });
+
+  it("tells the init to leave signatures unchecked, behind what is the kernel's", () => {
+    const unchecked = { ...profile, moduleSignatures: 'unchecked' as const };
+    assert.match(kernelCommandLine(unchecked, false), / quiet loglevel=1 -- --unchecked-modules$/);
+    assert.match(kernelCommandLine(unchecked, true), / -- --debug --unchecked-modules$/);
+    assert.doesNotMatch(kernelCommandLine({ ...profile, moduleSignatures: 'checked' }, true), /unchecked/);
+  });
 });
