@@ -30,6 +30,8 @@ const CHANNEL_FD = 3;
 const PORT_FD = 4;
 /** A port without a host is looked at again so often, in milliseconds. */
 const LOOK_MS = 50;
+/** In nanoseconds. */
+const SECOND = 1_000_000_000n;
 const ENOSYS = 38;
 const EPROTO = 71;
 
@@ -124,13 +126,18 @@ function relay(stream: Readable, proc: number, channel: Channel): void {
 
 /** From the sandbox to the running application. */
 async function configure(channel: Channel, payload: Buffer): Promise<void> {
+  const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
   const names = network && (await inStep('network', setUpNetwork(channel, guest, network)));
+  const devices = await findDevices(channel, guest);
+  const told = BigInt(now.seconds) * SECOND + BigInt(now.nanoseconds);
+  // Node.js reads this for the first time, and an emulator has to translate it: that takes a while.
+  const time = told + process.hrtime.bigint() - arrived;
   const plan = planSandbox(guest, {
-    now: { seconds: BigInt(now.seconds), nanoseconds: now.nanoseconds },
+    now: { seconds: time / SECOND, nanoseconds: Number(time % SECOND) },
     entropy: Buffer.from(entropy, 'base64'),
-    devices: await findDevices(channel, guest),
+    devices,
   });
   const driving = drivePlan(channel, plan);
   if (names !== undefined) {

@@ -117,8 +117,8 @@ class Baker {
 
   async #bootAndSave(machine: Machine, directory: string): Promise<GuestReady> {
     const { channel, ready } = await Channel.open(await machine.channel.connection);
-    // What every sandbox does and what says nothing of it is done once.
-    await channel.call({ op: 'linkUp', link: 'lo' });
+    // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
+    if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
     this.#options.onProgress?.('Saving the machine');
     const monitor = new Monitor(await machine.monitor.connection);
     try {

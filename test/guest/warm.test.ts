@@ -70,6 +70,30 @@ async function assertClock(args: readonly string[], options: RunOptions): Promis
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
 }
 
+describe('a saved machine with the common init in it', { skip: embedded.skip }, () => {
+  const store = privateStore();
+  const { env } = store;
+  const args = [...WARM, '-c', embedded.uri, '--image', 'inside'];
+  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
+  after(store.remove);
+
+  it('goes on, twice, each with its own name and secrets', async () => {
+    const names = [uniqueName(), uniqueName()];
+    const runs = names.map((name) =>
+      runSandbox([...args, '-n', name, '--', 'sh', '-c', `${OWN}; cat; exit 7`], { env, input: 'from stdin\n' }),
+    );
+    const [first, second] = (await Promise.all(runs)).map(({ code, out, stderr }, index) => {
+      assert.deepEqual({ code, stderr }, { code: 7, stderr: '' });
+      const lines = out.trimEnd().split('\n');
+      assert.deepEqual([lines[0], lines.at(-1)], [names[index], 'from stdin']);
+      return lines.slice(0, -1);
+    });
+    assert.equal(first?.length, 5);
+    for (const [index, line] of (first ?? []).entries()) assert.notEqual(line, second?.[index]);
+    for (const name of names) await assertNothingLeft(name);
+  });
+});
+
 describe('a saved machine, as root', { skip: embedded.skip }, () => {
   const store = privateStore();
   const { env } = store;
