@@ -1,7 +1,7 @@
 /** One line of the result: what was measured, against what, and whether that is enough. */
 import type { Summary } from './statistics.js';
 
-export type Unit = 's' | 'ms' | 'MiB/s' | 'MB';
+export type Unit = 's' | 'ms' | 'MiB/s' | 'MB' | '/s';
 
 export interface Quantity {
   readonly amount: number;
