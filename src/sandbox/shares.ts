@@ -52,9 +52,13 @@ export interface ShareServer {
 /** https://libvirt.org/news.html: as libvirt counts, 11.0.0. */
 const READ_ONLY_VIRTIOFS = 11_000_000;
 
-/** Asks only where there is something to be served read-only by root. */
-export async function shareServer({ mounts }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
-  const asks = isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
+/**
+ * Asks only where there is something to be served read-only by root. Whoever insists on a saved machine, which cannot be given virtiofs, has it
+ * served by QEMU.
+ */
+export async function shareServer({ mounts, boot }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
+  const asks =
+    boot !== 'warm' && isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
   if (!asks || findInPath('virtiofsd') === undefined) return { kind, readOnlyVirtiofs: false };
   const { loadLibrary } = await import('../libvirt/library.js');
   return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS };

@@ -71,7 +71,7 @@ export function emptyDirectoryOf({ directory }: WarmImage): string {
 /** Why no saved machine can serve this sandbox, whatever it has places for. */
 export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): string | undefined {
   if (shares.some(({ transport }) => transport === 'virtiofs'))
-    return 'it has a mount that virtiofs serves, which cannot be added to a saved machine';
+    return 'it has a mount that virtiofs serves, which a saved machine cannot be given (with --boot warm one that is read-only, `,ro`, is served without)';
   if (!shares.some(({ tag }) => tag === ROOT_TAG)) return 'a mount takes the place of its root';
   if (config.disks.length > 0 || config.mounts.some(({ type }) => type === 'host-image'))
     return 'it has a disk, and a saved machine has no place for one';
