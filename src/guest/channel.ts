@@ -5,6 +5,7 @@ import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import { decodeResult, encodeCall } from './codec.js';
 import { FieldReader, ProtocolError } from './fields.js';
+import { isSmallPiece, letMoreCome } from './gather.js';
 import { type CallOptions, type Guest, type Operation, OperationError, type OperationResult } from './operations.js';
 import { encodePacket, type PacketHeader, PacketParser } from './packets.js';
 import { decodeReady, type GuestReady } from './ready.js';
@@ -168,6 +169,7 @@ export class Channel implements Guest {
   #receive(bytes: Buffer): void {
     try {
       this.#parser.push(bytes);
+      if (isSmallPiece(bytes.length, this.#parser.missing)) letMoreCome();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       this.#transport.destroy();

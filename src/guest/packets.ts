@@ -52,6 +52,11 @@ export class PacketParser {
     this.#sink = sink;
   }
 
+  /** So many bytes of the current packet are still on their way. */
+  get missing(): number {
+    return this.#missing;
+  }
+
   /** @throws {ProtocolError} when the bytes are no packet of the protocol; nothing more can be parsed then */
   push(chunk: Buffer): void {
     let rest = chunk;
