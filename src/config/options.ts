@@ -5,6 +5,7 @@ import { defaultConfig } from './defaults.js';
 import { parseDisk } from './disk.js';
 import { parseEnv } from './env.js';
 import { argumentError, quote } from './failure.js';
+import { tableOrder } from './hash-order.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
 import { attachIncludes, parseInclude, readIncludeFile } from './include.js';
 import { parseMount } from './mount.js';
@@ -14,7 +15,7 @@ import { hostPath } from './path.js';
 import { parseSecurity } from './security.js';
 import { parseMemory } from './size.js';
 import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './tuning.js';
-import type { Identity, Mount, SandboxConfig, Tuning } from './types.js';
+import type { EnvironmentVariable, Identity, Mount, SandboxConfig, Tuning } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 
 /** What was given on a command line, by the long name of each option. Undefined is the same as not given. */
@@ -88,7 +89,7 @@ export async function configFromOptions(
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: [...from.networks, ...(options.network ?? []).map(parseNetwork)],
     security: optional(options.security, parseSecurity) ?? from.security,
-    environment: [...from.environment, ...(options.env ?? []).map(parseEnv)],
+    environment: environmentFrom(options, from.environment),
     cwd: options.cwd ?? from.cwd,
     shell: options.shell ?? from.shell,
     debug: options.debug ?? from.debug,
@@ -145,6 +146,12 @@ async function mountsFrom(options: ConfigOptions, base: readonly Mount[]): Promi
   const includes = (options.include ?? []).map(parseInclude);
   if (options.includefile !== undefined) includes.push(...(await readIncludeFile(options.includefile)));
   return attachIncludes([...base, ...(options.mount ?? []).map(parseMount)], includes);
+}
+
+/** In the order in which libvirt-sandbox has them in its file, unless a file has them in another. */
+function environmentFrom(options: ConfigOptions, base: readonly EnvironmentVariable[]): readonly EnvironmentVariable[] {
+  const given = (options.env ?? []).map(parseEnv);
+  return base.length > 0 ? [...base, ...given] : tableOrder(given, ({ key }) => key);
 }
 
 function tuningFrom(options: ConfigOptions): Tuning {

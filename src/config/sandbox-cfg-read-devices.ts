@@ -3,22 +3,27 @@ import { configError, quote } from './failure.js';
 import type { KeyFile } from './keyfile.js';
 import { checkMac } from './network.js';
 import { readAddress, readRoute } from './network-address.js';
+import { covers } from './path.js';
 import { MOUNT_CLASS } from './sandbox-cfg-format.js';
 import { pathFromBelow } from './sandbox-cfg-includes.js';
 import { Section } from './section.js';
-import type { Disk, EnvironmentVariable, Include, Mount, Network, NetworkFilter } from './types.js';
+import type { Disk, EnvironmentVariable, Mount, Network, NetworkFilter } from './types.js';
 
 /** The mounts, in order. */
 export function readMounts(file: KeyFile): readonly Mount[] {
-  return Section.numbered(file, 'mount').map(readMount);
+  const sections = Section.numbered(file, 'mount');
+  const targets = sections.map((section) => section.need('target'));
+  const isCovered = (path: string) => targets.some((target) => covers(target, path));
+  return sections.map((section) => readMount(section, isCovered));
 }
 
-function readMount(section: Section): Mount {
+function readMount(section: Section, isCovered: (path: string) => boolean): Mount {
   const name = section.need('type');
   const target = section.need('target');
-  const includes = Section.numbered(section.file, `${section.group}.include`).map((include) =>
-    readInclude(include, target),
-  );
+  const includes = Section.numbered(section.file, `${section.group}.include`).map((include) => ({
+    target: pathFromBelow(target, include.need('dst'), isCovered),
+    source: include.need('src'),
+  }));
   const readOnly = section.flag('readonly', false);
   switch (name) {
     case MOUNT_CLASS['host-bind']:
@@ -39,10 +44,6 @@ function readMount(section: Section): Mount {
     default:
       throw typeUnknown(section, name, Object.values(MOUNT_CLASS));
   }
-}
-
-function readInclude(section: Section, mount: string): Include {
-  return { target: pathFromBelow(mount, section.need('dst')), source: section.need('src') };
 }
 
 /** The variables, in order. */

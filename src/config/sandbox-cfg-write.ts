@@ -5,7 +5,7 @@
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from './defaults.js';
 import { KeyFile } from './keyfile.js';
 import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED } from './sandbox-cfg-format.js';
-import { pathBelow, writingOrder } from './sandbox-cfg-includes.js';
+import { pathBelow } from './sandbox-cfg-includes.js';
 import { DISK_LIMITS, formatCpuSet } from './tuning.js';
 import type { Bandwidth, Mount, Network, SandboxConfig } from './types.js';
 
@@ -90,7 +90,7 @@ function putMount(file: KeyFile, group: string, mount: Mount): void {
   if (mount.type === 'host-bind' || mount.type === 'host-image') {
     put(file, group, { readonly: unless(false, mount.readOnly) });
   }
-  for (const [index, { target, source }] of writingOrder(mount.target, mount.includes).entries()) {
+  for (const [index, { target, source }] of mount.includes.entries()) {
     put(file, `${group}.include.${index}`, { dst: pathBelow(mount.target, target), src: source });
   }
 }

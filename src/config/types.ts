@@ -43,7 +43,10 @@ export interface RamMount {
 
 export type Mount = HostBindMount | HostImageMount | GuestBindMount | RamMount;
 
-/** A host file copied into the mount that covers `target`. */
+/**
+ * A host file copied into the mount that covers `target`: of several the one with the longest target, which need not be the one that sandbox.cfg
+ * shows it with.
+ */
 export interface Include {
   /** Absolute path inside the sandbox. */
   readonly target: string;

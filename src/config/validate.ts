@@ -1,6 +1,7 @@
 /** Checks of a whole sandbox: what one option alone cannot know. */
 import { configError, quote } from './failure.js';
-import { covers, placeOf } from './path.js';
+import { coveringMount } from './include.js';
+import { placeOf } from './path.js';
 import { MIB } from './size.js';
 import { hasControlCharacter } from './text.js';
 import type { SandboxConfig } from './types.js';
@@ -110,15 +111,13 @@ function checkMounts({ mounts }: SandboxConfig): void {
   }
 }
 
-/** In sandbox.cfg an include is a path below its mount. */
 function checkIncludes({ mounts }: SandboxConfig): void {
-  for (const { target: mount, includes } of mounts) {
-    const stray = includes.find(({ target }) => !covers(mount, target));
-    if (stray === undefined) continue;
+  for (const { target } of mounts.flatMap(({ includes }) => includes)) {
+    if (coveringMount(mounts, target) !== undefined) continue;
     throw configError(
       'include-not-covered',
-      `include ${quote(stray.target)} is not inside its mount ${quote(mount)}`,
-      'give it to the mount that is above it',
+      `include ${quote(target)} is not inside any mount`,
+      'add a mount whose target is above it',
     );
   }
 }

@@ -1,6 +1,7 @@
 /** Which includes are copied where: into a directory of the host before the start, or through the channel when the mounts are there. */
+import { includesOf, type PlacedInclude } from '../config/include.js';
 import { covers, placeOf } from '../config/path.js';
-import type { HostBindMount, Include, SandboxConfig } from '../config/types.js';
+import type { Include, SandboxConfig } from '../config/types.js';
 import type { Guest } from '../guest/operations.js';
 import type { Observers } from './launch-options.js';
 import { mountSource } from './shares.js';
@@ -20,9 +21,10 @@ export async function copyOnHost(
   { onChoice, onProgress }: Observers,
   onPiece: () => void,
 ): Promise<void> {
+  const placed = includesOf(config.mounts).filter(isOnHost);
   for (const [index, mount] of config.mounts.entries()) {
     if (mount.type !== 'host-bind' || (mount.source === undefined) !== (stateDirectory !== undefined)) continue;
-    const includes = mount.includes.filter((include) => isOnHost(mount, include));
+    const includes = placed.filter((each) => each.mount === mount).map(({ include }) => include);
     if (includes.length === 0) continue;
     onProgress?.(`Copying includes to ${mount.target}`);
     const { copyToDirectory } = await import('../includes/to-directory.js');
@@ -36,9 +38,9 @@ export async function copyOnHost(
 
 /** All others; they need the mounts. */
 export function guestIncludes({ mounts }: SandboxConfig): Include[] {
-  return mounts.flatMap((mount) =>
-    mount.includes.filter((include) => mount.type !== 'host-bind' || !isOnHost(mount, include)),
-  );
+  return includesOf(mounts)
+    .filter((placed) => !isOnHost(placed))
+    .map(({ include }) => include);
 }
 
 /**
@@ -59,7 +61,8 @@ export async function copyInside(
 }
 
 /** A fresh directory is removed with the sandbox, so it is better filled when somebody watches over that. */
-function isOnHost({ source, target, readOnly }: HostBindMount, include: Include): boolean {
-  if (placeOf(target) === '/' && OVER_ROOT.some((place) => covers(place, include.target))) return false;
-  return source !== undefined || readOnly;
+function isOnHost({ mount, include }: PlacedInclude): boolean {
+  if (mount.type !== 'host-bind') return false;
+  if (placeOf(mount.target) === '/' && OVER_ROOT.some((place) => covers(place, include.target))) return false;
+  return mount.source !== undefined || mount.readOnly;
 }

@@ -123,6 +123,28 @@ for (const way of [embedded, system]) {
 }
 
 describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
+  it('over another one and in a mount over another one are there, in either order and from a file', async (context) => {
+    const directory = scratchDirectory(context);
+    const tree = join(directory, 'tree');
+    const own = join(directory, 'own');
+    mkdirSync(join(tree, 'etc'), { recursive: true });
+    for (const name of ['file', 'etc/file']) writeFileSync(join(tree, name), 'of the tree\n');
+    writeFileSync(own, 'of its own\n');
+    const mounts = ['-m', 'ram:/mnt=1M', '-m', 'ram:/mnt/deep=1M', '-m', `host-bind:/srv=${directory}`];
+    const given = [`/mnt/etc/file=${own}`, `/mnt=${tree}`, `/mnt/deep/etc=${tree}/etc`, `/mnt/deep/etc/file=${own}`];
+    const command = ['--', 'sh', '-c', 'cat /mnt/file /mnt/etc/file /mnt/deep/etc/file; ls /mnt'];
+    for (const targets of [given, given.toReversed()]) {
+      const file = join(directory, 'sandbox.cfg');
+      const args = [...mounts, ...targets.flatMap((target) => ['-i', target])];
+      assert.equal((await runSandbox([...args, '--save-config', file, ...command])).code, 0);
+      for (const way of [args, ['--config', file]]) {
+        const result = await runSandbox(['-c', embedded.uri, ...way, ...command]);
+        assert.equal(result.stderr, '');
+        assert.equal(result.out, 'of the tree\nof its own\nof its own\ndeep\netc\nfile\n');
+      }
+    }
+  });
+
   it('devices are made where they are only inside, and sockets are left out and told of', async (context) => {
     const directory = scratchDirectory(context);
     const tree = join(directory, 'tree');

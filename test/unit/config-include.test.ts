@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { attachIncludes, parseInclude, readIncludeFile } from '../../src/config/include.js';
+import { attachIncludes, includesOf, parseInclude, readIncludeFile } from '../../src/config/include.js';
 import { parseMount } from '../../src/config/mount.js';
 import { covers } from '../../src/config/path.js';
 import { refuses, temporaryDirectory } from './config-support.js';
@@ -53,9 +53,15 @@ test('a mount covers what is below it', () => {
 test('an include goes to the longest target above it', async () => {
   const mounts = ['host-bind:/var=', 'host-bind:/var/lib=', 'host-bind:/va=', 'ram:/var/lib=1M'].map(parseMount);
   const includes = ['/var/x', '/var/lib/y', '/var/library', '/var/lib'].map(parseInclude);
-  const attached = attachIncludes(mounts, includes).map((mount) => mount.includes.map(({ target }) => target));
+  const attached = attachIncludes(mounts, includes);
+  const placed = includesOf(attached).map(({ mount, include }) => [attached.indexOf(mount), include.target]);
   // The second mount on /var/lib hides the first.
-  assert.deepEqual(attached, [['/var/x', '/var/library'], [], [], ['/var/lib/y', '/var/lib']]);
+  assert.deepEqual(placed.sort(), [
+    [0, '/var/library'],
+    [0, '/var/x'],
+    [3, '/var/lib'],
+    [3, '/var/lib/y'],
+  ]);
   assert.deepEqual(attachIncludes(mounts, []), mounts);
   await refuses(
     () => attachIncludes(mounts, [parseInclude('/etc/motd')]),
@@ -64,4 +70,21 @@ test('an include goes to the longest target above it', async () => {
     '"/etc/motd"',
   );
   await refuses(() => attachIncludes([], [parseInclude('/v')]), 'arguments', 'include-not-covered', '"/v"');
+});
+
+test('an include that lies over another one comes after it, however they were given', () => {
+  const mounts = ['host-bind:/a=', 'ram:/a/b=1M'].map(parseMount);
+  for (const given of [
+    ['/a/x=/1', '/a/x/y=/2', '/a/b=/3', '/a/b/c/d=/4', '/a/b/c=/5'],
+    ['/a/b/c/d=/4', '/a/b/c=/5', '/a/b=/3', '/a/x/y=/2', '/a/x=/1'],
+  ]) {
+    const targets = includesOf(attachIncludes(mounts, given.map(parseInclude))).map(({ include }) => include.target);
+    for (const [above, below] of [
+      ['/a/x', '/a/x/y'],
+      ['/a/b', '/a/b/c'],
+      ['/a/b/c', '/a/b/c/d'],
+    ] as const) {
+      assert.ok(targets.indexOf(above) < targets.indexOf(below), `${above} before ${below} in ${targets.join(' ')}`);
+    }
+  }
 });

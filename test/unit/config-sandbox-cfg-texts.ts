@@ -58,12 +58,12 @@ target=/tmp
 usage=2147483648
 
 [env.0]
-key=GREETING
-value=\\sgood\tday=\\\\o/\x20
-
-[env.1]
 key=EMPTY
 value=
+
+[env.1]
+key=GREETING
+value=\\sgood\tday=\\\\o/\x20
 
 [disk.0]
 type=file
