@@ -1,22 +1,30 @@
 /** Disk images as --mount host-image and --disk name them: `PATH[,format=F][,ro]`. */
 import { argumentError, quote } from './failure.js';
 
-/** The formats that libvirt knows for the contents of a disk. */
-const FORMATS: ReadonlySet<string> = new Set('raw bochs cloop cow dmg iso qcow qcow2 qed vdi vhd vmdk vpc'.split(' '));
+/** The formats that libvirt has names for, as libvirt-sandbox knows them. */
+const FORMATS: ReadonlySet<string> = new Set(
+  'raw dir bochs cloop cow dmg iso qcow qcow2 qed vmdk vpc fat vhd vdi'.split(' '),
+);
 
-/** Formats that a file name's extension stands for; every other name is taken for a raw image. */
-const FORMAT_OF_EXTENSION: ReadonlyMap<string, string> = new Map([
-  ...['bochs', 'cloop', 'dmg', 'qcow', 'qcow2', 'qed', 'vdi', 'vmdk', 'vpc'].map((same) => [same, same] as const),
+/** Names that are no driver of QEMU, and the driver for what they stand for. */
+const DRIVERS: ReadonlyMap<string, string> = new Map([
   ['vhd', 'vpc'],
+  // A file with a file system in it, whatever that is called.
+  ...['dir', 'fat', 'iso'].map((name) => [name, 'raw'] as const),
 ]);
 
+/** QEMU's driver for a format. */
+export function driverOf(format: string): string {
+  return DRIVERS.get(format) ?? format;
+}
+
 /**
- * The format of an image by its name: by the extension, else raw. The contents are not looked at, because a guest that
+ * The format of an image by its name: the extension where that is one, else raw. The contents are not looked at, because a guest that
  * can write a raw image could make it look like another format, which names further files of the host.
  */
 export function guessFormat(path: string): string {
   const extension = /\.([A-Za-z0-9]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
-  return FORMAT_OF_EXTENSION.get(extension) ?? 'raw';
+  return FORMATS.has(extension) ? extension : 'raw';
 }
 
 /** A source with what followed it. */

@@ -1,4 +1,5 @@
 /** The disks and disk images of a sandbox. */
+import { driverOf } from '../config/image.js';
 import type { HostImageMount, SandboxConfig } from '../config/types.js';
 import type { DiskDevice } from '../domain/disks.js';
 import { iotune } from '../domain/tuning.js';
@@ -16,7 +17,9 @@ export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> 
   if (!mounts.some(isImage)) return found;
   const { inspectImage } = await import('../storage/image.js');
   for (const [index, mount] of mounts.entries()) {
-    if (isImage(mount)) found.set(index, await inspectImage(mount, `the image of the mount on ${mount.target}`));
+    if (!isImage(mount)) continue;
+    const image = { source: mount.source, format: driverOf(mount.format) };
+    found.set(index, await inspectImage(image, `the image of the mount on ${mount.target}`));
   }
   return found;
 }
@@ -28,7 +31,7 @@ export function disksOf({ disks, mounts, tuning }: SandboxConfig, images: Images
       serial: diskSerial(index),
       source,
       isBlock: type === 'block',
-      format,
+      format: driverOf(format),
       readOnly: false,
       iotune: iotune(tuning, tag),
     }),
@@ -36,7 +39,8 @@ export function disksOf({ disks, mounts, tuning }: SandboxConfig, images: Images
   const mounted = mounts.flatMap((mount, index): DiskDevice[] => {
     if (!isImage(mount)) return [];
     const { source, format, readOnly } = mount;
-    return [{ serial: imageSerial(index), source, format, readOnly, isBlock: images.get(index)?.isBlock ?? false }];
+    const isBlock = images.get(index)?.isBlock ?? false;
+    return [{ serial: imageSerial(index), source, format: driverOf(format), readOnly, isBlock }];
   });
   return [...plain, ...mounted];
 }

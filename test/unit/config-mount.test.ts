@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
 import { parseDisk } from '../../src/config/disk.js';
+import { driverOf } from '../../src/config/image.js';
 import { parseMount } from '../../src/config/mount.js';
 import type { Mount } from '../../src/config/types.js';
 import { refuses } from './config-support.js';
@@ -38,8 +39,8 @@ const MOUNTS: [string, Mount][] = [
   ['host-image:/=/srv/root.img', hostImage('/', '/srv/root.img', 'raw')],
   ['host-image:/d=/srv/root.qcow2', hostImage('/d', '/srv/root.qcow2', 'qcow2')],
   ['host-image:/d=/srv/root.QCOW2', hostImage('/d', '/srv/root.QCOW2', 'qcow2')],
-  ['host-image:/d=/srv/root.vhd', hostImage('/d', '/srv/root.vhd', 'vpc')],
-  ['host-image:/d=/srv/root.iso', hostImage('/d', '/srv/root.iso', 'raw')],
+  ['host-image:/d=/srv/root.vhd', hostImage('/d', '/srv/root.vhd', 'vhd')],
+  ['host-image:/d=/srv/root.iso', hostImage('/d', '/srv/root.iso', 'iso')],
   ['host-image:/d=/srv/root.constructor', hostImage('/d', '/srv/root.constructor', 'raw')],
   ['host-image:/d=/srv/dir.qcow2/root', hostImage('/d', '/srv/dir.qcow2/root', 'raw')],
   ['host-image:/d=/srv/qcow2', hostImage('/d', '/srv/qcow2', 'raw')],
@@ -56,6 +57,11 @@ const MOUNTS: [string, Mount][] = [
 
 test('mounts', async (t) => {
   for (const [text, mount] of MOUNTS) await t.test(text, () => assert.deepEqual(parseMount(text), mount));
+});
+
+test('formats that are no driver of QEMU have one', () => {
+  const formats = ['raw', 'qcow2', 'vmdk', 'vhd', 'iso', 'fat', 'dir', 'constructor'];
+  assert.deepEqual(formats.map(driverOf), ['raw', 'qcow2', 'vmdk', 'vpc', 'raw', 'raw', 'raw', 'constructor']);
 });
 
 const BAD_MOUNTS: [string, string, string][] = [
