@@ -68,7 +68,7 @@ const BODY: readonly Section[] = [
           ],
           [
             '`[identity]`',
-            '`uid`, `gid`, `username` and `homedir`, all of them or none; without the group it is the caller. `groups`, numbers each with a `;` behind it, default those that the host gives the user. `privileged`, default `false`.',
+            '`uid`, `gid`, `username` and `homedir`, all of them or none; without the group it is the caller. `groups`, numbers each with a `;` behind it, default those that the host gives the user. `privileged`, whether every capability is kept; default `true` for `root` with uid 0, which libvirt-sandbox does not take them from, and `false` for everybody else.',
           ],
           [
             '`[mount.`*N*`]`',
@@ -76,7 +76,7 @@ const BODY: readonly Section[] = [
           ],
           [
             '`[mount.`*N*`.include.`*M*`]`',
-            'A file that is copied into the mount: `dst` is its path below the target of the mount, `src` that on the host.',
+            'A file that is copied: `dst` is what follows the target of the mount in its path, `src` its path on the host. It goes into the mount with the longest target above it.',
           ],
           ['`[env.`*N*`]`', '`key` and `value`.'],
           ['`[disk.`*N*`]`', '`type`, `file` or `block`; `source`; `tag`; `format`.'],

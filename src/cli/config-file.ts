@@ -32,6 +32,18 @@ export async function save({ config, savedTty }: Described, path: string): Promi
   const options = { kernelRelease: await kernelRelease(config) };
   if (path === '-') process.stdout.write(await formatSandboxCfg(saved, options));
   else await saveSandboxCfg(path, saved, options);
+  if (isatty(2) && (await gainsCapabilities(saved))) {
+    process.stderr.write(
+      'virt-sandbox: root keeps every capability when it is run from this file, as in libvirt-sandbox; to take them from it add privileged=false to [identity]\n',
+    );
+  }
+}
+
+/** libvirt-sandbox's file says root and no more; what it means is not what this command line does. */
+async function gainsCapabilities(config: SandboxConfig): Promise<boolean> {
+  if (config.privileged !== undefined || config.identity.uid !== 0) return false;
+  const { formatSandboxCfg, parseSandboxCfg } = await import('../config/sandbox-cfg.js');
+  return (await parseSandboxCfg(await formatSandboxCfg(config))).privileged === true;
 }
 
 async function kernelRelease(config: SandboxConfig): Promise<string> {

@@ -31,7 +31,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     acceleration: 'auto',
     boot: 'auto',
     identity,
-    privileged: false,
+    privileged: undefined,
     mounts: [],
     disks: [],
     networks: [],

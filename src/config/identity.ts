@@ -78,11 +78,23 @@ export async function userIdentity(name: string, database = HOST_USERS): Promise
   return { ...user, groups: await memberships(entry, entry.gid, database) };
 }
 
-/** root's identity, for `--privileged`; it needs no passwd entry. */
-export async function rootIdentity(database = HOST_USERS): Promise<Identity> {
-  const entry = await findUser(0, database);
-  const user = { uid: 0, gid: 0, username: entry?.name ?? 'root', home: entry?.home ?? '/root' };
-  return { ...user, groups: await groupsOf(user, database) };
+/**
+ * root's identity, for `--privileged`; it needs no passwd entry.
+ * @param savedHome what sandbox.cfg says of its home: libvirt-sandbox leaves the caller's there
+ */
+export async function rootIdentity(database = HOST_USERS, savedHome?: string): Promise<Identity> {
+  const home = (await findUser(0, database))?.home ?? '/root';
+  const user = { uid: 0, gid: 0, username: ROOT, home };
+  const groups = await groupsOf(user, database);
+  return { ...user, groups, ...(savedHome === undefined || savedHome === home ? {} : { savedHome }) };
+}
+
+/** What libvirt-sandbox calls the user of `--privileged`, whatever the host does. */
+const ROOT = 'root';
+
+/** True for the user whom libvirt-sandbox leaves every capability, asked for or not; it goes by the name. */
+export function isRoot({ uid, username }: Pick<Identity, 'uid' | 'username'>): boolean {
+  return uid === 0 && username === ROOT;
 }
 
 /**

@@ -84,7 +84,7 @@ export async function configFromOptions(
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,
     acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? from.acceleration,
     boot: optional(options.boot, (text) => parseBootMode(text, '--boot')) ?? from.boot,
-    privileged: options.privileged ?? (options.switchto === undefined && from.privileged),
+    privileged: options.privileged ?? (options.switchto === undefined ? from.privileged : undefined),
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: [...from.networks, ...(options.network ?? []).map(parseNetwork)],
@@ -129,7 +129,7 @@ async function identityFrom(
   base: SandboxConfig | undefined,
 ): Promise<Identity> {
   if (options.switchto === undefined) {
-    if (options.privileged === true) return rootIdentity(database);
+    if (options.privileged === true) return rootIdentity(database, (await callerIdentity(database)).home);
     return base?.identity ?? callerIdentity(database);
   }
   if (options.privileged === true) {

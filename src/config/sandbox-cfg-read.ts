@@ -2,6 +2,7 @@
 import { parseAcceleration, parseBootMode } from './acceleration.js';
 import { defaultConfig } from './defaults.js';
 import { configError, quote } from './failure.js';
+import { isRoot } from './identity.js';
 import { KeyFile } from './keyfile.js';
 import {
   DEFAULT_BOOT_TARGET,
@@ -25,6 +26,8 @@ const LAST_ID = 0xfffffffe;
 export interface ReadContext {
   /** The identity when the file has none. */
   readonly caller: () => Promise<Identity>;
+  /** root, of whom the file says that this is its home. */
+  readonly root: (savedHome: string) => Promise<Identity>;
   /** The groups of the file's user when it does not list them. */
   readonly groupsOf: (user: Omit<Identity, 'groups'>) => Promise<readonly number[]>;
 }
@@ -39,7 +42,7 @@ export interface ReadContext {
 export async function readSandboxCfg(text: string, origin: string, context: ReadContext): Promise<SandboxConfig> {
   const file = KeyFile.parse(text, origin);
   const service = readService(file);
-  const identity = await readIdentity(new Section(file, 'identity'), context);
+  const { identity, privileged } = await readIdentity(new Section(file, 'identity'), context);
   const core = new Section(file, 'core');
   const machine = new Section(file, 'machine');
   const defaults = defaultConfig(identity);
@@ -58,7 +61,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     debug: core.flag('debug', false),
     verbose: core.flag('verbose', false),
     cwd: core.text('cwd'),
-    privileged: new Section(file, 'identity').flag('privileged', false),
+    privileged,
     mounts: readMounts(file),
     environment: readEnvironment(file),
     disks: readDisks(file),
@@ -93,9 +96,16 @@ function readService(file: KeyFile): Service | undefined {
   throw configError('config-class-unknown', `${file.origin} has the unknown class ${quote(name)}`, remedy);
 }
 
-/** All of the identity or nothing: a uid that is completed with the caller's gid could be given root's. */
-async function readIdentity(section: Section, context: ReadContext): Promise<Identity> {
-  if (!section.exists) return context.caller();
+/**
+ * All of the identity or nothing: a uid that is completed with the caller's gid could be given root's. A file that says root and nothing of its
+ * capabilities means what it means to libvirt-sandbox: it keeps them, and has root's home.
+ */
+async function readIdentity(
+  section: Section,
+  context: ReadContext,
+): Promise<Pick<SandboxConfig, 'identity' | 'privileged'>> {
+  const said = section.text('privileged') === undefined ? undefined : section.flag('privileged', false);
+  if (!section.exists) return { identity: await context.caller(), privileged: undefined };
   const user = {
     uid: section.needWhole('uid', 0, LAST_ID),
     gid: section.needWhole('gid', 0, LAST_ID),
@@ -103,7 +113,9 @@ async function readIdentity(section: Section, context: ReadContext): Promise<Ide
     home: section.need('homedir'),
   };
   const list = section.text('groups');
-  return { ...user, groups: list === undefined ? await context.groupsOf(user) : readGroups(section, list) };
+  const groups = list === undefined ? await context.groupsOf(user) : readGroups(section, list);
+  if (said === false || !isRoot(user)) return { identity: { ...user, groups }, privileged: said };
+  return { identity: { ...(await context.root(user.home)), gid: user.gid, groups }, privileged: true };
 }
 
 function readGroups(section: Section, list: string): readonly number[] {

@@ -3,6 +3,7 @@
  * keys and groups of its own, and only where it differs from the default, so that both write the same file.
  */
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from './defaults.js';
+import { isRoot } from './identity.js';
 import { KeyFile } from './keyfile.js';
 import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED } from './sandbox-cfg-format.js';
 import { pathBelow } from './sandbox-cfg-includes.js';
@@ -18,31 +19,49 @@ export interface WriteContext {
 }
 
 type Value = string | number | boolean | undefined;
+type Values = Readonly<Record<string, Value>>;
 
 /** Writes `config`; the opposite of `readSandboxCfg`. */
 export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): string {
-  const file = new KeyFile('sandbox.cfg');
-  put(file, 'api', { class: classOf(config), version: FORMAT_VERSION });
-  putCore(file, config, context.kernelRelease);
-  putIdentity(file, config, context.hostGroups);
-  for (const [index, mount] of config.mounts.entries()) putMount(file, `mount.${index}`, mount);
-  for (const [index, { key, value }] of config.environment.entries()) put(file, `env.${index}`, { key, value });
+  const writer = new Writer();
+  writer.put('api', { class: classOf(config), version: FORMAT_VERSION });
+  putCore(writer, config, context.kernelRelease);
+  putIdentity(writer, config, context.hostGroups);
+  for (const [index, mount] of config.mounts.entries()) putMount(writer, `mount.${index}`, mount);
+  for (const [index, { key, value }] of config.environment.entries()) writer.put(`env.${index}`, { key, value });
   for (const [index, { type, source, tag, format }] of config.disks.entries()) {
-    put(file, `disk.${index}`, { type, source, tag, format });
+    writer.put(`disk.${index}`, { type, source, tag, format });
   }
-  for (const [index, network] of config.networks.entries()) putNetwork(file, `network.${index}`, network);
+  for (const [index, network] of config.networks.entries()) putNetwork(writer, `network.${index}`, network);
   const { label, mode } = config.security;
-  put(file, 'security', { label, dynamic: mode === 'dynamic', inherit: mode === 'inherit' || undefined });
-  putProgram(file, config);
-  putMachine(file, config);
-  putTuning(file, config);
-  return file.toString();
+  writer.put('security', { label, dynamic: mode === 'dynamic' });
+  writer.putOwn('security', { inherit: mode === 'inherit' || undefined });
+  putProgram(writer, config);
+  putMachine(writer, config);
+  putTuning(writer, config);
+  // A file that cannot be libvirt-sandbox's anyway can say what libvirt-sandbox's cannot.
+  if (writer.hasOwn && isRoot(config.identity) && config.privileged === undefined) {
+    writer.putOwn('identity', { privileged: false });
+  }
+  return writer.file.toString();
 }
 
-/** Sets the keys that have a value, in order. */
-function put(file: KeyFile, group: string, values: Readonly<Record<string, Value>>): void {
-  for (const [key, value] of Object.entries(values)) {
-    if (value !== undefined) file.set(group, key, value);
+class Writer {
+  readonly file = new KeyFile('sandbox.cfg');
+  /** Whether there is anything in it that libvirt-sandbox would not write. */
+  hasOwn = false;
+
+  /** Sets the keys that have a value, in order. */
+  put(group: string, values: Values): void {
+    for (const [key, value] of Object.entries(values)) {
+      if (value !== undefined) this.file.set(group, key, value);
+    }
+  }
+
+  /** The same, of what only this package knows. */
+  putOwn(group: string, values: Values): void {
+    this.put(group, values);
+    this.hasOwn ||= Object.values(values).some((value) => value !== undefined);
   }
 }
 
@@ -51,8 +70,8 @@ function unless<T extends Value>(standard: T, value: T): T | undefined {
   return value === standard ? undefined : value;
 }
 
-function putCore(file: KeyFile, config: SandboxConfig, kernelRelease: string | undefined): void {
-  put(file, 'core', {
+function putCore(writer: Writer, config: SandboxConfig, kernelRelease: string | undefined): void {
+  writer.put('core', {
     name: config.name ?? UNNAMED,
     uuid: config.uuid,
     root: config.root,
@@ -63,18 +82,21 @@ function putCore(file: KeyFile, config: SandboxConfig, kernelRelease: string | u
     shell: config.shell,
     debug: config.debug,
     verbose: config.verbose,
-    cwd: config.cwd,
   });
+  writer.putOwn('core', { cwd: config.cwd });
 }
 
-function putIdentity(file: KeyFile, { identity, privileged }: SandboxConfig, hostGroups: readonly number[]): void {
-  put(file, 'identity', {
+function putIdentity(writer: Writer, { identity, privileged }: SandboxConfig, hostGroups: readonly number[]): void {
+  writer.put('identity', {
     uid: identity.uid,
     gid: identity.gid,
     username: identity.username,
-    homedir: identity.home,
+    homedir: identity.savedHome ?? identity.home,
+  });
+  writer.putOwn('identity', {
     groups: unless(integerList(hostGroups), integerList(identity.groups)),
-    privileged: unless(false, privileged),
+    // Said where it is not what such a user has in libvirt-sandbox.
+    privileged: unless(isRoot(identity), privileged),
   });
 }
 
@@ -83,51 +105,52 @@ function integerList(values: readonly number[]): string {
   return values.map((value) => `${value};`).join('');
 }
 
-function putMount(file: KeyFile, group: string, mount: Mount): void {
-  put(file, group, { type: MOUNT_CLASS[mount.type], target: mount.target });
-  if (mount.type === 'ram') put(file, group, { usage: mount.usage });
-  else put(file, group, { format: mount.type === 'host-image' ? mount.format : undefined, source: mount.source ?? '' });
+function putMount(writer: Writer, group: string, mount: Mount): void {
+  writer.put(group, { type: MOUNT_CLASS[mount.type], target: mount.target });
+  if (mount.type === 'ram') writer.put(group, { usage: mount.usage });
+  else
+    writer.put(group, { format: mount.type === 'host-image' ? mount.format : undefined, source: mount.source ?? '' });
   if (mount.type === 'host-bind' || mount.type === 'host-image') {
-    put(file, group, { readonly: unless(false, mount.readOnly) });
+    writer.putOwn(group, { readonly: unless(false, mount.readOnly) });
   }
   for (const [index, { target, source }] of mount.includes.entries()) {
-    put(file, `${group}.include.${index}`, { dst: pathBelow(mount.target, target), src: source });
+    writer.put(`${group}.include.${index}`, { dst: pathBelow(mount.target, target), src: source });
   }
 }
 
 /** The addresses and routes come before the interface that has them. */
-function putNetwork(file: KeyFile, group: string, network: Network): void {
+function putNetwork(writer: Writer, group: string, network: Network): void {
   for (const [index, { primary, broadcast, prefix }] of network.addresses.entries()) {
-    put(file, `${group}.address.${index}`, { primary, broadcast, prefix });
+    writer.put(`${group}.address.${index}`, { primary, broadcast, prefix });
   }
   for (const [index, { prefix, gateway, target }] of network.routes.entries()) {
-    put(file, `${group}.route.${index}`, { prefix, gateway, target });
+    writer.put(`${group}.route.${index}`, { prefix, gateway, target });
   }
-  put(file, group, {
+  writer.put(group, {
     dhcp: network.dhcp,
     source: network.source,
     mac: network.mac,
     addresses: network.addresses.length,
     routes: network.routes.length,
-    filter: network.filter?.name,
   });
-  put(file, `${group}.filter`, network.filter?.parameters ?? {});
+  writer.putOwn(group, { filter: network.filter?.name });
+  writer.putOwn(`${group}.filter`, network.filter?.parameters ?? {});
 }
 
-function putProgram(file: KeyFile, { service, tty, command }: SandboxConfig): void {
+function putProgram(writer: Writer, { service, tty, command }: SandboxConfig): void {
   if (service?.type === 'systemd') {
-    put(file, 'service', { bootTarget: service.bootTarget });
+    writer.put('service', { bootTarget: service.bootTarget });
     return;
   }
-  if (service === undefined) put(file, 'interactive', { tty });
-  for (const [index, argument] of command.entries()) put(file, 'command', { [`argv.${index}`]: argument });
+  if (service === undefined) writer.put('interactive', { tty });
+  for (const [index, argument] of command.entries()) writer.put('command', { [`argv.${index}`]: argument });
 }
 
 function putMachine(
-  file: KeyFile,
+  writer: Writer,
   { memory, vcpus, acceleration, boot, image, profile, bootTimeout }: SandboxConfig,
 ): void {
-  put(file, 'machine', {
+  writer.putOwn('machine', {
     memory: unless(DEFAULT_MEMORY, memory),
     vcpus: unless(1, vcpus),
     acceleration: unless('auto', acceleration),
@@ -138,20 +161,20 @@ function putMachine(
   });
 }
 
-function putTuning(file: KeyFile, { tuning }: SandboxConfig): void {
-  put(file, 'tuning', { cpushares: tuning.cpuShares, cpupin: unless('', formatCpuSet(tuning.cpuPin)) });
+function putTuning(writer: Writer, { tuning }: SandboxConfig): void {
+  writer.putOwn('tuning', { cpushares: tuning.cpuShares, cpupin: unless('', formatCpuSet(tuning.cpuPin)) });
   for (const [position, { tag, limits }] of tuning.diskLimits.entries()) {
     const group = `tuning.disk.${position}`;
-    put(file, group, { tag });
-    for (const name of DISK_LIMITS) put(file, group, { [name]: limits[name] });
+    writer.putOwn(group, { tag });
+    for (const name of DISK_LIMITS) writer.putOwn(group, { [name]: limits[name] });
   }
   for (const [position, { index, inbound, outbound }] of tuning.networkLimits.entries()) {
     const group = `tuning.network.${position}`;
-    put(file, group, { index, ...bandwidth('inbound', inbound), ...bandwidth('outbound', outbound) });
+    writer.putOwn(group, { index, ...bandwidth('inbound', inbound), ...bandwidth('outbound', outbound) });
   }
 }
 
-function bandwidth(direction: string, limit: Bandwidth | undefined): Record<string, Value> {
+function bandwidth(direction: string, limit: Bandwidth | undefined): Values {
   return {
     [`${direction}.average`]: limit?.average,
     [`${direction}.peak`]: limit?.peak,

@@ -2,7 +2,7 @@
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { messageOf, SandboxError } from '../errors.js';
 import { configError, quote } from './failure.js';
-import { callerIdentity, groupsOf, HOST_USERS, type UserDatabase } from './identity.js';
+import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, type UserDatabase } from './identity.js';
 import { readSandboxCfg } from './sandbox-cfg-read.js';
 import { writeSandboxCfg } from './sandbox-cfg-write.js';
 import type { SandboxConfig } from './types.js';
@@ -42,6 +42,7 @@ export async function parseSandboxCfg(text: string, options: LoadOptions = {}): 
     return validateConfig(
       await readSandboxCfg(text, origin, {
         caller: () => callerIdentity(users),
+        root: (savedHome) => rootIdentity(users, savedHome),
         groupsOf: (user) => groupsOf(user, users),
       }),
     );

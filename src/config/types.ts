@@ -105,6 +105,10 @@ export interface Identity {
   readonly home: string;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+  /**
+   * What sandbox.cfg says of root's home in place of `home`: libvirt-sandbox writes that of the caller of `--privileged`, and gives it to nobody.
+   */
+  readonly savedHome?: string;
 }
 
 export interface EnvironmentVariable {
@@ -199,8 +203,11 @@ export interface SandboxConfig {
   readonly acceleration: Acceleration;
   readonly boot: BootMode;
   readonly identity: Identity;
-  /** Stay root inside, with every capability. */
-  readonly privileged: boolean;
+  /**
+   * Stay root inside, with every capability. Undefined: nobody said. Then it has none, and sandbox.cfg says nothing of it where it has nothing
+   * else to say that libvirt-sandbox could not.
+   */
+  readonly privileged: boolean | undefined;
   readonly mounts: readonly Mount[];
   readonly disks: readonly Disk[];
   readonly networks: readonly Network[];

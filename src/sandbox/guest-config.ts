@@ -31,7 +31,7 @@ export function guestConfig(
     network: guestNetwork(config, prepared.name, container ? CONTAINER_DHCP_CLIENT : undefined),
     devices: container ? containerDevices(disksOf(config, prepared.images)) : undefined,
     identity: config.identity,
-    privileged: config.privileged,
+    privileged: config.privileged === true,
     environment: config.environment,
     cwd: config.cwd,
     command: config.command,

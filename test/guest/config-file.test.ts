@@ -108,8 +108,46 @@ describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2
     );
     const privileged = await runSandbox(['-c', embedded.uri, '--config', file]);
     assert.match(privileged.out, /^root\nCapEff:\t0*[137]?f{9,}\n$/);
-    const other = await runSandbox(['-c', embedded.uri, '--config', file, '-S', 'daemon']);
-    assertRun(other, 0, `daemon\nCapEff:\t${'0'.repeat(16)}\n`);
+    for (const user of ['daemon', 'root']) {
+      const other = await runSandbox(['-c', embedded.uri, '--config', file, '-S', user]);
+      assertRun(other, 0, `${user}\nCapEff:\t${'0'.repeat(16)}\n`);
+    }
+  });
+
+  it('leaves root its capabilities as libvirt-sandbox does, unless the file says otherwise', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    const command = ['sh', '-c', 'echo $HOME; grep CapEff /proc/self/status'];
+    const saved = async (...options: string[]) => {
+      assertRun(await runSandbox([...options, '--save-config', file, '--', ...command]), 0, '');
+      return readFileSync(file, 'utf8');
+    };
+    const [all, none] = [/^\/root\nCapEff:\t0*[137]?f{9,}\n$/, /^\/root\nCapEff:\t0{16}\n$/];
+    // The file says nothing of them: libvirt-sandbox has no words for that.
+    assert.equal(await saved('-S', 'root'), await saved('-p'));
+    assert.match((await runSandbox(['-c', embedded.uri, '--config', file])).out, all);
+    assert.match(await saved('-S', 'root', '--vcpus', '2'), /^privileged=false$/m);
+    assert.match((await runSandbox(['-c', embedded.uri, '--config', file])).out, none);
+    // Of another's home root has nothing.
+    const text = await saved('-p');
+    writeFileSync(file, text.replace(/^homedir=.*$/m, 'homedir=/home/somebody'));
+    assert.match((await runSandbox(['-c', embedded.uri, '--config', file])).out, all);
+  });
+
+  it('tells a person that root is to keep them', async (t) => {
+    const directory = scratchDirectory(t);
+    const said = async (...options: string[]) => {
+      const terminal = new AtTerminal([...options, '--save-config', join(directory, 'x.cfg'), '--', 'true'], {
+        rows: 24,
+        columns: 80,
+      });
+      t.after(() => terminal.close());
+      assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+      return terminal.text;
+    };
+    assert.match(await said('-S', 'root'), /root keeps every capability .* privileged=false/);
+    for (const options of [['-p'], ['-S', 'daemon'], ['-S', 'root', '--vcpus', '2']]) {
+      assert.doesNotMatch(await said(...options), /capability/);
+    }
   });
 
   it('fails with the name of a file that is none', async (t) => {

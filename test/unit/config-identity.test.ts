@@ -73,7 +73,10 @@ test('the real caller is who runs the test', async () => {
 
 test('root needs no passwd entry', async (t) => {
   const expected = { uid: 0, gid: 0, username: 'root', home: '/root', groups: [] };
-  assert.deepEqual(await rootIdentity(await testUsers(t)), expected);
+  const users = await testUsers(t);
+  assert.deepEqual(await rootIdentity(users), expected);
+  assert.deepEqual(await rootIdentity(users, '/root'), expected);
+  assert.deepEqual(await rootIdentity(users, '/home/ada'), { ...expected, savedHome: '/home/ada' });
   const absent = join(await temporaryDirectory(t), 'absent');
   assert.deepEqual(await rootIdentity({ passwdFile: absent, groupFile: absent, nameService: false }), expected);
 });

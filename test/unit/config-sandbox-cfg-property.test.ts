@@ -134,7 +134,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
   return {
     ...config,
     security: random.pick([config.security, { mode: 'inherit', label: undefined }]),
-    privileged: random.chance(),
+    privileged: random.pick([undefined, true]),
     cwd: maybe(random, () => path(random)),
     memory: (32 + random.below(4096)) * MIB,
     vcpus: 1 + random.below(255),

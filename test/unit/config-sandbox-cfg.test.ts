@@ -88,6 +88,74 @@ test('what libvirt-sandbox does not know has keys of its own', async (t) => {
   assert.equal(await formatSandboxCfg(back, { users }), text);
 });
 
+/** MINIMAL of root, whose home it says is `home`, with more lines in [identity]. */
+const ofRoot = (home: string, ...lines: readonly string[]): string =>
+  MINIMAL.replaceAll('=2003', '=0')
+    .replace('username=nogroups', 'username=root')
+    .replace('homedir=/home/nogroups', [`homedir=${home}`, ...lines].join('\n'));
+
+const root = { uid: 0, gid: 0, username: 'root', home: '/root', groups: [] };
+
+test('--privileged gives the file of libvirt-sandbox, which says root and the home of the caller', async (t) => {
+  const users = await testUsers(t);
+  const base = onX86(await configFromOptions({ privileged: true, command: ['/bin/date'] }, users));
+  for (const [savedHome, home] of [
+    [undefined, '/root'],
+    ['/home/ada', '/home/ada'],
+  ] as const) {
+    const config = { ...base, identity: savedHome === undefined ? root : { ...root, savedHome } };
+    const text = await formatSandboxCfg(config, { users, kernelRelease: '6.1.0-9-amd64' });
+    assert.equal(text, ofRoot(home));
+    const back = await parseSandboxCfg(text, { users });
+    assert.deepEqual(back, { ...config, kernel: back.kernel });
+    assert.equal(await formatSandboxCfg(back, { users }), text);
+  }
+});
+
+test('root without --privileged gives the same file, unless the file has more to say than libvirt-sandbox can', async (t) => {
+  const users = await testUsers(t);
+  const save = async (options: ConfigOptions) => {
+    const config = onX86(await configFromOptions({ switchto: 'root', command: ['/bin/date'], ...options }, users));
+    assert.equal(config.privileged, undefined);
+    return formatSandboxCfg(config, { users, kernelRelease: '6.1.0-9-amd64' });
+  };
+  assert.equal(await save({}), ofRoot('/root'));
+  const marked = ofRoot('/root', 'privileged=false');
+  const own: [ConfigOptions, (text: string) => string][] = [
+    [{ vcpus: '2' }, (text) => `${text}\n[machine]\nvcpus=2\n`],
+    [{ cwd: '/srv' }, (text) => text.replace('verbose=false', 'verbose=false\ncwd=/srv')],
+    [{ security: 'inherit' }, (text) => text.replace('dynamic=true', 'dynamic=false\ninherit=true')],
+    [{ cpuPin: '1' }, (text) => `${text}\n[tuning]\ncpupin=1\n`],
+  ];
+  for (const [options, change] of own) {
+    const text = await save(options);
+    assert.equal(text, change(marked));
+    const back = await parseSandboxCfg(text, { users });
+    assert.equal(back.privileged, false);
+    assert.equal(await formatSandboxCfg(back, { users }), text);
+  }
+});
+
+test('what a file says of root’s capabilities holds', async (t) => {
+  const users = await testUsers(t);
+  for (const [lines, privileged] of [
+    [[], true],
+    [['privileged=true'], true],
+    [['privileged=false'], false],
+  ] as const) {
+    const config = await parseSandboxCfg(ofRoot('/root', ...lines), { users });
+    assert.deepEqual([config.identity, config.privileged], [root, privileged]);
+  }
+  // libvirt-sandbox goes by the name; here the uid must be root's too.
+  const named = await parseSandboxCfg(ofRoot('/root').replace('uid=0', 'uid=7'), { users });
+  assert.deepEqual([named.identity.uid, named.privileged], [7, undefined]);
+  const unnamed = await parseSandboxCfg(ofRoot('/root').replace('username=root', 'username=toor'), { users });
+  assert.deepEqual([unnamed.identity.uid, unnamed.privileged], [0, undefined]);
+  const asked = await parseSandboxCfg(MINIMAL.replace('\n\n[security]', '\nprivileged=true\n\n[security]'), { users });
+  assert.equal(asked.privileged, true);
+  assert.match(await formatSandboxCfg(asked, { users }), /^homedir=\/home\/nogroups\nprivileged=true$/m);
+});
+
 test('a user without the groups that the host gives it has none after loading', async (t) => {
   const users = await testUsers(t);
   const base = await configFromOptions({ switchto: 'ada', command: ['x'] }, users);
