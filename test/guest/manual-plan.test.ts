@@ -4,13 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, closeSync, mkdirSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { chownSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
-import { programPaths } from '../helpers/hide.js';
-import { unlessProgram } from '../helpers/images.js';
+import { ext4Of, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -48,11 +47,7 @@ function image(directory: string, name: string, ...directories: readonly string[
   mkdirSync(content);
   writeFileSync(join(content, 'label'), `${name}\n`);
   for (const each of directories) mkdirSync(join(content, each), { mode: 0o777 });
-  const path = join(directory, `${name}.img`);
-  writeFileSync(path, '');
-  truncateSync(path, 8 << 20);
-  execFileSync(programPaths('mkfs.ext4')[0] ?? 'mkfs.ext4', ['-q', '-d', content, path]);
-  return path;
+  return ext4Of(content, join(directory, `${name}.img`));
 }
 
 /** A block device of the host with that content; undefined where the host has none to spare. */

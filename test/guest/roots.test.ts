@@ -2,21 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { embedded } from '../helpers/connections.js';
-import { imageFile, unlessProgram } from '../helpers/images.js';
+import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
@@ -36,11 +27,7 @@ function addMuslProgram(root: string): void {
 
 /** An ext4 image of a directory. */
 function imageOf(context: TestContext, root: string, size: number): string {
-  const image = join(scratchDirectory(context), 'root.img');
-  writeFileSync(image, '');
-  truncateSync(image, size);
-  execFileSync('mkfs.ext4', ['-q', '-d', root, image]);
-  return image;
+  return ext4Of(root, join(scratchDirectory(context), 'root.img'), size);
 }
 
 describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () => {

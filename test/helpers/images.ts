@@ -47,6 +47,14 @@ export function makeImage(directory: string, kind: ImageKind): string {
   return image;
 }
 
+/** Makes the raw image `image` of `size` bytes with an ext4 file system that holds what is in the directory `content`. */
+export function ext4Of(content: string, image: string, size = 16 * MIB): string {
+  writeFileSync(image, '');
+  truncateSync(image, size);
+  execFileSync(programPaths('mkfs.ext4')[0] ?? 'mkfs.ext4', ['-q', '-d', content, image]);
+  return image;
+}
+
 /** A reason to skip, or false when the program is installed. */
 export function unlessProgram(...names: readonly string[]): string | false {
   const missing = names.filter((name) => programPaths(name).length === 0);
