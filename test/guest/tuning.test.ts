@@ -46,25 +46,30 @@ describe('--disk-limit', { skip: embedded.skip }, () => {
       truncateSync(file, 8 * MIB);
       return ['--disk', `file:${tag}=${file}`];
     });
-    const read = (tag: string) =>
-      `start=$(cut -d" " -f1 /proc/uptime); dd if=/dev/disk/by-tag/${tag} of=/dev/null bs=64k count=64 iflag=direct 2>/dev/null; ` +
-      `echo ${tag} $start $(cut -d" " -f1 /proc/uptime)`;
+    const timed = (name: string, words: string) =>
+      `start=$(cut -d" " -f1 /proc/uptime); dd ${words} bs=64k count=64 2>/dev/null; echo ${name} $start $(cut -d" " -f1 /proc/uptime)`;
+    const script = ['slow', 'free'].flatMap((tag) => [
+      timed(`${tag} read`, `if=/dev/disk/by-tag/${tag} of=/dev/null iflag=direct`),
+      timed(`${tag} write`, `if=/dev/zero of=/dev/disk/by-tag/${tag} oflag=direct conv=notrunc`),
+    ]);
     const result = await runSandbox(
       ['-c', embedded.uri, '-p', ...disks, '--disk-limit', `slow:read_bytes_sec=${MIB},write_bytes_sec=${MIB}`].concat(
         '--',
         'sh',
         '-c',
-        `${read('slow')}; ${read('free')}`,
+        script.join('; '),
       ),
     );
     assert.equal(result.code, 0, result.stderr);
-    const took = (tag: string) => {
-      const [, start, end] = new RegExp(`^${tag} (\\S+) (\\S+)$`, 'm').exec(result.out) ?? [];
+    const took = (name: string) => {
+      const [, start, end] = new RegExp(`^${name} (\\S+) (\\S+)$`, 'm').exec(result.out) ?? [];
       return Number(end) - Number(start);
     };
-    // 4 MiB at 1 MiB a second cannot take less than three, whatever else goes on; a tenth of a second's worth is free.
-    assert.ok(took('slow') > 3, result.out);
-    assert.ok(took('free') < took('slow'), result.out);
+    for (const way of ['read', 'write']) {
+      // 4 MiB at 1 MiB a second cannot take less than three, whatever else goes on; a tenth of a second's worth is free.
+      assert.ok(took(`slow ${way}`) > 3, result.out);
+      assert.ok(took(`free ${way}`) < took(`slow ${way}`), result.out);
+    }
   });
 });
 
