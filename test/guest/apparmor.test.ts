@@ -1,14 +1,17 @@
 /**
  * Confinement for real: a sandbox whose kernel has AppArmor, in it a libvirtd, and in that containers of this program under profiles. It
- * is also where a network can be limited whatever the host's kernel has.
+ * is also where a network can be limited and an image be a network block device, whatever the host's kernel has.
  */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
+import { programPaths } from '../helpers/hide.js';
+import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
 import { unlessBusybox } from '../helpers/roots.js';
 import { REPOSITORY, runSandbox } from '../helpers/run.js';
 import { DEBIAN_KERNEL, unlessInstalled } from '../helpers/scratch.js';
@@ -26,7 +29,32 @@ const PROFILE = {
   machine: { firmware: 'qboot', bus: 'root', legacy: 'absent' },
 };
 
-const NETWORK = "<network><name>lab</name><bridge name='lab0' stp='off' delay='0'/></network>";
+const NETWORK =
+  "<network><name>lab</name><bridge name='lab0' stp='off' delay='0'/><ip address='10.9.9.1' netmask='255.255.255.0'/></network>";
+
+/** Bytes that a container receives and sends. */
+const [RECEIVED, SENT] = [4_000_000, 3_000_000];
+const LIMITS = '0:inbound.average=1000,inbound.peak=2000,inbound.burst=100,outbound.average=800,outbound.burst=100';
+
+/** At one port it sends, and at the next it says how much it has received. */
+const SERVER = `
+const { createServer } = require("node:net");
+createServer({ allowHalfOpen: true }, (socket) => socket.on("error", () => {}).end(Buffer.alloc(${RECEIVED}))).listen(7001);
+createServer({ allowHalfOpen: true }, (socket) => {
+  let count = 0;
+  socket.on("error", () => {}).on("data", (data) => { count += data.length; }).on("end", () => socket.end(count + "\\n"));
+}).listen(7002, () => console.log("listening"));
+`;
+
+/** Says how long it took to receive and to send, in seconds, and how much went. */
+const TRANSFER = `
+read start rest </proc/uptime
+received=$(busybox nc 10.9.9.1 7001 </dev/null | busybox wc -c)
+read between rest </proc/uptime
+sent=$(busybox head -c ${SENT} /dev/zero | busybox nc 10.9.9.1 7002)
+read end rest </proc/uptime
+echo $received $sent $start $between $end
+`;
 
 /** What the init of a container does, which libvirt's own template does not allow, and one thing that is not to be done. */
 const RULES = ['mount,', 'umount,', 'pivot_root,', 'deny /tmp/denied w,'];
@@ -51,7 +79,7 @@ apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd /run/pr
 modprobe --all veth bridge sch_htb sch_sfq sch_ingress cls_u32 act_police
 
 root=/run/root
-for directory in bin dev proc sys tmp run etc; do mkdir -p $root/$directory; done
+for directory in bin dev proc sys tmp run etc img; do mkdir -p $root/$directory; done
 cp /bin/busybox $root/bin
 : >$root/etc/resolv.conf
 ln -s busybox $root/bin/sh
@@ -72,16 +100,32 @@ echo "== limit"
 printf '%s' "${NETWORK}" >/run/network.xml
 virsh -q -c lxc:/// net-create /run/network.xml
 mkfifo /run/go
+${process.execPath} -e '${SERVER}' >/run/server &
+server=$!
+for try in $(seq 400); do grep -q listening /run/server && break; sleep 0.1; done
+transfer='${TRANSFER}'
 /mnt/bin/virt-sandbox -c lxc:/// -n limited -p -r $root -N address=10.9.9.9,source=lab \\
-  --net-limit 0:inbound.average=1000,inbound.peak=2000,outbound.average=800 -- /bin/sh -c 'echo ready; read line' </run/go >/run/said 2>&1 &
+  --net-limit ${LIMITS} -- /bin/sh -c "$transfer echo ready; read line" </run/go >/run/said 2>&1 &
+limited=$!
 exec 9>/run/go
-for try in $(seq 400); do grep -q ready /run/said && break; sleep 0.1; done
+for try in $(seq 1200); do grep -q ready /run/said && break; sleep 0.1; done
 cat /run/said
 interface=$(virsh -c lxc:/// dumpxml limited | sed -n "s/.*<target dev='\\([^']*\\)'.*/\\1/p" | head -n 1)
 tc class show dev $interface
 tc filter show dev $interface parent ffff:
 exec 9>&-
-wait %2
+wait $limited
+echo "== free"
+/mnt/bin/virt-sandbox -c lxc:/// -p -r $root -N address=10.9.9.9,source=lab -- /bin/sh -c "$transfer" 2>&1
+kill $server
+
+echo "== image"
+/mnt/bin/virt-sandbox -c lxc:/// -p -r $root -m host-image:/img=/media/ext4.qcow2 -- /bin/sh -c '
+  busybox cat /img/hello; echo written >/img/inside; busybox grep -o "^[^ ]* /img [^ ]*" /proc/mounts' 2>&1
+echo "== disk"
+/mnt/bin/virt-sandbox -c lxc:/// -p -r $root --disk file:tag=/media/ext4.qcow2 -- /bin/sh -c '
+  busybox readlink /dev/disk/by-tag/tag; busybox dd if=/dev/disk/by-tag/tag bs=1 skip=1080 count=2 2>/dev/null | busybox xxd -p' 2>&1
+pgrep -a qemu-nbd
 echo "== end"
 `;
 
@@ -93,11 +137,18 @@ function unlessContainers(): string | false {
   return existsSync('/usr/lib/libvirt/libvirt_lxc') ? false : 'libvirt has no driver for containers here';
 }
 
-const skip = embedded.skip || unlessBusybox || unlessInstalled(DEBIAN_KERNEL) || unlessAppArmor() || unlessContainers();
+const skip =
+  embedded.skip ||
+  unlessProgram('mkfs.ext4', 'qemu-nbd') ||
+  unlessBusybox ||
+  unlessInstalled(DEBIAN_KERNEL) ||
+  unlessAppArmor() ||
+  unlessContainers();
 
 describe('on a kernel with AppArmor', { skip }, () => {
   /** What each part of the script has said, by its heading. */
   let said: ReadonlyMap<string, readonly string[]>;
+  let image: string;
 
   const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
   after(() => rmSync(directory, { recursive: true, force: true }));
@@ -105,6 +156,13 @@ describe('on a kernel with AppArmor', { skip }, () => {
   before(async () => {
     const profile = join(directory, 'profile.json');
     writeFileSync(profile, JSON.stringify(PROFILE));
+    const media = join(directory, 'media');
+    mkdirSync(media);
+    image = join(media, 'ext4.qcow2');
+    const content = join(directory, 'content');
+    mkdirSync(content);
+    writeFileSync(join(content, 'hello'), 'hello\n');
+    execFileSync('qemu-img', ['convert', '-O', 'qcow2', ext4Of(content, join(directory, 'ext4.img')), image]);
     const memory = ['/var/lib/libvirt', '/var/cache', '/var/log', '/var/tmp', '/etc/libvirt'];
     const result = await runSandbox(
       [
@@ -122,7 +180,7 @@ describe('on a kernel with AppArmor', { skip }, () => {
           '2',
         ],
         ...memory.flatMap((target) => ['-m', `ram:${target}=100M`]),
-        ...['-m', `host-bind:/mnt=${REPOSITORY},ro`, '--', 'sh', '-c', SCRIPT],
+        ...['-m', `host-bind:/mnt=${REPOSITORY},ro`, '-m', `host-bind:/media=${media}`, '--', 'sh', '-c', SCRIPT],
       ],
       { timeout: 600_000 },
     );
@@ -149,11 +207,36 @@ describe('on a kernel with AppArmor', { skip }, () => {
     ]);
   });
 
+  /** How long a part took to receive and to send, in seconds. */
+  function times(part: string): { receiving: number; sending: number } {
+    const line = (said.get(part) ?? []).find((each) => each.startsWith(`${RECEIVED} ${SENT} `)) ?? '';
+    const [, , start = Number.NaN, between = Number.NaN, end = Number.NaN] = line.split(' ').map(Number);
+    assert.ok(start <= between && between <= end, (said.get(part) ?? []).join('\n'));
+    return { receiving: between - start, sending: end - between };
+  }
+
   it('--net-limit is what the kernel schedules the interface by', () => {
     const text = (said.get('limit') ?? []).join('\n');
     // libvirt says KiB and tc takes them for a thousand bytes.
     assert.match(text, /^ready$/m);
     assert.match(text, /rate 8Mbit ceil 16Mbit/);
     assert.match(text, /police .* rate 6400Kbit/);
+  });
+
+  it('--net-limit makes a network as slow as it says, and no other', () => {
+    const [limited, free] = [times('limit'), times('free')];
+    // However slow everything else is, these bytes take at least as long as the limit says, less what a burst is free to do.
+    assert.ok(limited.receiving > (RECEIVED - 200_000) / 2_000_000, `received in ${limited.receiving} s`);
+    assert.ok(limited.sending > (SENT - 200_000) / 800_000, `sent in ${limited.sending} s`);
+    assert.ok(free.receiving < limited.receiving && free.sending < limited.sending, JSON.stringify({ limited, free }));
+  });
+
+  it('an image that is not raw is a network block device, mounted or as a disk, and is whole and free afterwards', () => {
+    assert.deepEqual(said.get('image'), ['hello', '/dev/sda /img ext4']);
+    assert.deepEqual(said.get('disk'), ['../../sda', '53ef']);
+    const raw = join(directory, 'back.img');
+    execFileSync('qemu-img', ['convert', '-O', 'raw', image, raw]);
+    execFileSync(programPaths('e2fsck')[0] ?? 'e2fsck', ['-f', '-n', raw], { stdio: 'ignore' });
+    assert.equal(imageFile(raw, 'inside'), 'written\n');
   });
 });
