@@ -1,6 +1,7 @@
 /** Mounts of every type, seen from inside and from the host. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -14,7 +15,15 @@ import {
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
-import { FILLED, IMAGE_MAKERS, type ImageKind, imageFile, makeImage, unlessProgram } from '../helpers/images.js';
+import {
+  ext4Of,
+  FILLED,
+  IMAGE_MAKERS,
+  type ImageKind,
+  imageFile,
+  makeImage,
+  unlessProgram,
+} from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -162,6 +171,27 @@ it('every file system that is known, found by what is in the image', {
     if (FILLED.has(kind)) assert.match(found[kind] ?? '', new RegExp(`^${kind} ro\nhello\n.*Read-only file system`));
     else assert.equal(found[kind], `${kind} rw\nnew\n0`);
   }
+});
+
+it('an image in the format that its name says', {
+  skip: embedded.skip || unlessProgram('mkfs.ext4', 'qemu-img'),
+}, async (context) => {
+  const directory = scratchDirectory(context);
+  const content = join(directory, 'content');
+  mkdirSync(content);
+  writeFileSync(join(content, 'hello'), 'hello\n');
+  const raw = ext4Of(content, join(directory, 'raw.img'));
+  // What the extension is, and what QEMU calls that.
+  const formats = { qcow2: 'qcow2', vmdk: 'vmdk', vdi: 'vdi', vpc: 'vpc', vhd: 'vpc', iso: 'raw', fat: 'raw' };
+  const mounts = Object.entries(formats).flatMap(([extension, format]) => {
+    const image = join(directory, `image.${extension}`);
+    execFileSync('qemu-img', ['convert', '-O', format, raw, image]);
+    return ['-m', `ram:/mnt/${extension}=1M`, '-m', `host-image:/mnt/${extension}=${image},ro`];
+  });
+  const found = await ask(['-c', embedded.uri, '-m', 'ram:/mnt=1M', ...mounts], {
+    hello: 'cat /mnt/*/hello | sort | uniq -c',
+  });
+  assert.equal(found.hello, `${Object.keys(formats).length} hello`);
 });
 
 describe('mounts that cannot be', { skip: embedded.skip || unlessProgram('mkfs.ext4'), concurrency: 2 }, () => {
