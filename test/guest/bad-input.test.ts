@@ -1,6 +1,6 @@
 /** What a person may get wrong before a guest runs: status 125, one line that names the thing and the remedy, and nothing left. */
 
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
@@ -18,6 +18,12 @@ async function fails(args: readonly string[], patterns: readonly RegExp[], optio
   const result = await runSandbox(['-n', name, ...args, '--', '/bin/true'], { timeout: 60_000, ...options });
   assertFailure(result, ...patterns);
   await assertNothingLeft(name);
+}
+
+/** Where a kernel has one of them, libvirt may have it too. */
+function unlessUnlabelled(): string | false {
+  const found = ['/sys/module/apparmor/parameters/enabled', '/sys/fs/selinux/enforce'].find(existsSync);
+  return found === undefined ? false : `this host has ${found}`;
 }
 
 const onEmbedded = ['-c', embedded.uri];
@@ -44,6 +50,17 @@ describe('bad arguments', { concurrency: 2 }, () => {
   bad('a working directory that is not absolute', ['--cwd', 'tmp', '--', 'true'], /tmp/);
   bad('a URI of another hypervisor', ['-c', 'xen:///system', '--', 'true'], /xen:\/\/\/system/, /qemu:\/\/\/embed/);
   bad('a kernel version that is a path', ['--kernver', '../x', '--', 'true'], /\.\.\/x/);
+});
+
+describe('a label on a host that has no such thing', {
+  skip: embedded.skip || unlessUnlabelled(),
+  concurrency: 2,
+}, () => {
+  for (const way of ['static,label=a', 'dynamic,label=a', 'inherit']) {
+    it(way, () =>
+      fails([...onEmbedded, '-s', way], [/--security .* needs SELinux or AppArmor/, /leave --security out/]),
+    );
+  }
 });
 
 describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
