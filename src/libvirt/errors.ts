@@ -59,6 +59,13 @@ const rules: readonly Rule[] = [
       'a container has images that are not raw by the network block devices of the host, which has none: make it raw (qemu-img convert -O raw), or use a virtual machine',
   },
   {
+    // A thread of qemu-nbd that ended while libvirt moved it to the container's control group.
+    pattern: /cgroup\.procs': No such process/,
+    code: 'image-format-raced',
+    remedy:
+      'end the qemu-nbd that libvirt has left and start it again, or make the image raw (qemu-img convert -O raw)',
+  },
+  {
     pattern: /cgroup/i,
     code: 'cgroups-unusable',
     remedy:
