@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { CHANNEL_NAME } from '../guest/wire.js';
 import type { MachineTuning } from '../profile/types.js';
-import { pciAddresses } from './pci.js';
+import { type DeviceAddresses, deviceAddresses, type Places, vacantArguments } from './places.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
@@ -29,6 +29,8 @@ export interface MachineOptions {
   readonly disks?: readonly Element[];
   /** `interface` elements; addresses are added here. */
   readonly interfaces?: readonly Element[];
+  /** Of a saved machine: the disks and interfaces take the first of each kind. undefined: as many as there are disks and interfaces. */
+  readonly places?: Places | undefined;
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
   /** The `cputune` element. */
@@ -73,7 +75,7 @@ export function machineXml(options: MachineOptions): string {
       on_crash: 'destroy',
       devices: devices(options),
       seclabel: options.securityLabels,
-      'qemu:commandline': commandLine(options.qemuArguments),
+      'qemu:commandline': commandLine([...options.qemuArguments, ...vacantPlaces(options)]),
       'qemu:capabilities': capabilities(),
     },
   });
@@ -104,18 +106,32 @@ function cpu(acceleration: MachineOptions['acceleration']): Element {
  */
 const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
 
+function addressesOf({ shares, disks = [], interfaces = [], places }: MachineOptions): DeviceAddresses {
+  return deviceAddresses(shares.length, places ?? { disks: disks.length, networks: interfaces.length });
+}
+
+function vacantPlaces(options: MachineOptions): string[] {
+  const { disks, networks } = addressesOf(options);
+  return vacantArguments(disks.slice(options.disks?.length ?? 0), networks.slice(options.interfaces?.length ?? 0));
+}
+
 function devices(options: MachineOptions): Element {
   const { shares, disks = [], interfaces = [], serials = [], channels = [] } = options;
-  const onRootBus = pciAddresses(1 + shares.length + disks.length + interfaces.length);
-  const address = options.tuning.bus === 'root' ? onRootBus : () => undefined;
+  const addresses = addressesOf(options);
+  const isFlat = options.tuning.bus === 'root';
+  /** What libvirt does not know of has an address that is known here, and so what takes its place. */
+  const isPlaced = isFlat || options.places !== undefined;
   return {
     controller: [
       { '@type': 'usb', '@model': 'none' },
-      { '@type': 'virtio-serial', '@index': 0, address: address() },
+      { '@type': 'virtio-serial', '@index': 0, address: isFlat ? addresses.serial : undefined },
     ],
-    filesystem: shares.map((entry) => ({ ...shareElement(entry), address: address() })),
-    disk: disks.map((entry) => ({ ...entry, address: address() })),
-    interface: interfaces.map((entry) => ({ ...entry, address: address() })),
+    filesystem: shares.map((entry, at) => ({
+      ...shareElement(entry),
+      address: isFlat ? addresses.shares[at] : undefined,
+    })),
+    disk: disks.map((entry, at) => ({ ...entry, address: isPlaced ? addresses.disks[at] : undefined })),
+    interface: interfaces.map((entry, at) => ({ ...entry, address: isPlaced ? addresses.networks[at] : undefined })),
     memballoon: { '@model': 'none' },
     serial: [
       ...serials,

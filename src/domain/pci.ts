@@ -3,7 +3,17 @@
  * the kernel takes time to set each up.
  */
 import { SandboxError } from '../errors.js';
-import type { Element } from './xml.js';
+
+/** An `address` element. */
+export interface PciAddress {
+  readonly '@type': 'pci';
+  readonly '@domain': string;
+  readonly '@bus': string;
+  readonly '@slot': string;
+  readonly '@function': string;
+  readonly '@multifunction': 'on' | undefined;
+  readonly [name: string]: string | undefined;
+}
 
 /** Slot 0 is the host bridge, 30 libvirt's to use, 31 the chipset. */
 const FIRST_SLOT = 1;
@@ -20,7 +30,7 @@ export const MOST_PCI_DEVICES = 100;
  * https://libvirt.org/pci-addresses.html
  * @throws {SandboxError} `too-many-devices`
  */
-export function pciAddresses(count: number): () => Element {
+export function pciAddresses(count: number): () => PciAddress {
   if (count > MOST_PCI_DEVICES) {
     throw new SandboxError({
       stage: 'domain',
@@ -44,4 +54,12 @@ export function pciAddresses(count: number): () => Element {
       '@multifunction': index === 0 && slot + SLOTS < count ? 'on' : undefined,
     };
   };
+}
+
+/** As Linux calls the device there. */
+export function pciName(address: PciAddress): string {
+  const [domain, bus, slot, index] = [address['@domain'], address['@bus'], address['@slot'], address['@function']].map(
+    (number) => number.replace('0x', ''),
+  );
+  return `${domain}:${bus}:${slot}.${index}`;
 }
