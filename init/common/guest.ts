@@ -22,6 +22,7 @@ import type { Configuration, ConfigurationFailure } from './configuration.js';
 import { findDevices } from './disks.js';
 import { drivePlan, StepError } from './drive.js';
 import { NetworkError, setUpNetwork } from './network.js';
+import { attachPlaces } from './places.js';
 import { planSandbox } from './plan.js';
 import { setUpResolver } from './resolver.js';
 
@@ -129,6 +130,7 @@ async function configure(channel: Channel, payload: Buffer): Promise<void> {
   const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
+  await inStep('places', attachPlaces(channel, guest.places ?? []));
   const names = network && (await inStep('network', setUpNetwork(channel, guest, network)));
   const devices = await findDevices(channel, guest);
   const told = BigInt(now.seconds) * SECOND + BigInt(now.nanoseconds);

@@ -1,6 +1,7 @@
 /** virt-sandbox-bake create */
 import { configFromOptions } from '../config/options.js';
 import { hostPath } from '../config/path.js';
+import { DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../config/slots.js';
 import type { KernelSelection, SandboxConfig } from '../config/types.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
 import { createImage } from '../image/create.js';
@@ -10,9 +11,10 @@ import { hostProgram } from '../programs.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
+import { neededSlots, setsOfSlots } from '../sandbox/warm-slots.js';
 import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
-import { printJson, printLines, size, slotsText } from './bake-output.js';
+import { printJson, printLines, size } from './bake-output.js';
 import { createWarm } from './bake-warm.js';
 import { progressLine } from './report.js';
 import { splitWords } from './words.js';
@@ -21,16 +23,17 @@ export async function create(args: BakeArguments): Promise<number> {
   const progress = progressLine('virt-sandbox-bake');
   try {
     const wanted = await imageFor(textOf(args, 'for'), textOf(args, 'profile'));
+    const slots = args['warm'] === true ? slotsOf(args, wanted.slots) : undefined;
     const image = await createImage({
       kernel: {
         version: textOf(args, 'kernver') ?? wanted.kernel.version,
         path: pathOf(args, 'kernpath') ?? wanted.kernel.path,
         modulesPath: pathOf(args, 'kmodpath') ?? wanted.kernel.modulesPath,
       },
-      sets: moduleSetsWith(
-        wanted.sets,
-        wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
-      ),
+      sets: moduleSetsWith(wanted.sets, [
+        ...(slots ? setsOfSlots(slots) : []),
+        ...wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
+      ]),
       nativeInit: hostProgram('init'),
       compression: compressionOf(textOf(args, 'compress')),
       guestNode: guestNodeOf(args),
@@ -40,8 +43,7 @@ export async function create(args: BakeArguments): Promise<number> {
       onProgress: progress.show,
     });
     const { manifest } = image;
-    const warm =
-      args['warm'] === true ? await createWarm(args, wanted.config, wanted.request, image, progress.show) : undefined;
+    const warm = slots && (await createWarm(args, wanted.config, wanted.request, slots, image, progress.show));
     const result = {
       image: image.directory,
       id: image.id,
@@ -81,6 +83,7 @@ async function imageFor(
   sets: readonly string[];
   config: SandboxConfig;
   request: Arguments;
+  slots: Slots;
 }> {
   const request = parseArguments(splitWords(line ?? ''));
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
@@ -89,13 +92,22 @@ async function imageFor(
   const { moduleSets: more = [] } = await loadProfile(request.run.profile ?? profile);
   const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
-  const sets = moduleSets(config, shares, await inspectImages(config));
+  const images = await inspectImages(config);
+  const sets = moduleSets(config, shares, images);
   return {
     kernel: config.kernel,
     sets: [...new Set([...sets, ...more])],
     config,
+    slots: neededSlots(config, shares, images),
     request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },
   };
+}
+
+/** Those that were asked for, else the usual ones and what the sandbox needs that it is for. */
+function slotsOf(args: BakeArguments, needed: Slots): Slots {
+  const usual = mostSlots(DEFAULT_SLOTS, needed);
+  const text = textOf(args, 'slots');
+  return text === undefined ? usual : parseSlots(text, usual);
 }
 
 function pathOf(args: BakeArguments, name: string): string | undefined {

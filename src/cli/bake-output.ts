@@ -1,7 +1,5 @@
 /** What virt-sandbox-bake writes: results on stdout, for a person or a program. */
 
-import type { Slots } from '../image/warm.js';
-
 /** Writes JSON. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
@@ -30,13 +28,6 @@ export function size(bytes: number): string {
   let unit = 0;
   for (; value >= 1000 && unit < units.length - 1; unit += 1) value /= 1000;
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
-/** The places of a saved machine, as `--slots` takes them. */
-export function slotsText(slots: Slots): string {
-  return Object.entries(slots)
-    .map(([kind, count]) => `${kind}=${count}`)
-    .join(',');
 }
 
 /** How long ago, for a person, in the largest unit that fits: `5 min ago`. */

@@ -1,12 +1,13 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
 import { basename } from 'node:path';
+import { slotsText } from '../config/slots.js';
 import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../image/inventory.js';
 import { imageNames } from '../image/names.js';
 import { placeOf, readImage } from '../image/open.js';
 import { pruneImages, removeImage } from '../image/remove.js';
 import { defaultStoreDirectory } from '../image/store.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
-import { ago, columns, printJson, printLines, size, slotsText } from './bake-output.js';
+import { ago, columns, printJson, printLines, size } from './bake-output.js';
 
 /** Digits of an id that a person is shown; they are enough to name it. */
 const SHORT_ID = 12;

@@ -1,17 +1,12 @@
 /** virt-sandbox-bake create --warm */
 import { resolve } from 'node:path';
-import { parseWhole } from '../config/number.js';
+import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { CreatedImage } from '../image/create.js';
 import { sizeOf } from '../image/inventory.js';
-import type { Slots } from '../image/warm.js';
 import { bakeWarm } from '../sandbox/warm-bake.js';
-import { DEFAULT_SLOTS } from '../sandbox/warm-machine.js';
 import type { Arguments } from './arguments.js';
-import { type BakeArguments, textOf, usageError } from './bake-arguments.js';
-
-/** More would not find a place on the machine's bus. */
-const MOST_MOUNTS = 27;
+import { type BakeArguments, textOf } from './bake-arguments.js';
 
 /** What is said of a warm image. */
 interface WarmResult {
@@ -26,10 +21,10 @@ export async function createWarm(
   args: BakeArguments,
   config: SandboxConfig,
   request: Arguments,
+  slots: Slots,
   image: CreatedImage,
   onProgress: (message: string) => void,
 ): Promise<WarmResult> {
-  const slots = slotsOf(textOf(args, 'slots'));
   const connect = textOf(args, 'connect') ?? request.connect;
   const { directory } = await bakeWarm(
     { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } },
@@ -42,16 +37,4 @@ export async function createWarm(
     },
   );
   return { warm: directory, warmSize: sizeOf(directory), slots };
-}
-
-/** `mounts=4` */
-function slotsOf(text: string | undefined): Slots {
-  if (text === undefined) return DEFAULT_SLOTS;
-  const slots: { mounts: number } = { ...DEFAULT_SLOTS };
-  for (const part of text.split(',')) {
-    const [kind, count = ''] = part.split('=');
-    if (kind !== 'mounts') throw usageError(`--slots takes mounts=NUMBER, and not ${part}`);
-    slots.mounts = parseWhole(count, '--slots mounts', 0, MOST_MOUNTS);
-  }
-  return slots;
 }

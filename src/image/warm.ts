@@ -11,6 +11,7 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Slots } from '../config/slots.js';
 import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { isRecord } from '../records.js';
@@ -19,16 +20,11 @@ import { sha256 } from './manifest.js';
 import { imageIds } from './open.js';
 
 /** Changes whenever older warm images are not to be used any more. */
-const WARM_FORMAT = 1;
+const WARM_FORMAT = 2;
 export const WARM_DIRECTORY = 'warm';
 export const WARM_RECORD = 'warm.json';
 export const WARM_MEMORY = 'memory';
 export const WARM_STATE = 'state';
-
-/** How many devices of each kind the machine has for sandboxes that want some. */
-export interface Slots {
-  readonly mounts: number;
-}
 
 /** A file as it was when the machine was saved. */
 export interface WarmFile {

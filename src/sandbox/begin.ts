@@ -39,6 +39,7 @@ export interface Answering {
  */
 export async function begin(answering: Answering): Promise<void> {
   const { channel, config, guest, console, options, limit } = answering;
+  await attach(answering);
   const network = guest.network === undefined ? undefined : await import('./network-phase.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   const devices = await findDevices(channel, guest);
@@ -102,6 +103,17 @@ async function stopBefore(answering: Answering, plan: readonly Step[], clock: Gu
   if (stop.ended.aborted) throw goneError(console, false);
   if (!goOn) throw givenUpError(breakpoint.step);
   return before;
+}
+
+/** What a saved machine has places for and this sandbox has, so that whatever looks for it behind this finds it. */
+async function attach({ channel, guest, console }: Answering): Promise<void> {
+  if (!guest.places?.length) return;
+  const { attachPlaces } = await import('../../init/common/places.js');
+  try {
+    await attachPlaces(channel, guest.places);
+  } catch (error) {
+    throw error instanceof OperationError ? stepError(new StepError('places', error), console, guest) : error;
+  }
 }
 
 async function drive(

@@ -4,9 +4,10 @@ import type { Mount, SandboxConfig } from '../config/types.js';
 import { containerDevices } from '../domain/disks.js';
 import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../storage/superblock.js';
 import { CONTAINER_DHCP_CLIENT, guestNetwork } from './guest-network.js';
-import type { Prepared } from './launch-options.js';
+import type { Prepared, PreparedMachine } from './launch-options.js';
 import { mountTag, ROOT_TAG, rootMount, transportOf } from './shares.js';
 import { diskSerial, disksOf, imageSerial } from './storage.js';
+import { takenPlaces } from './warm-slots.js';
 
 /** The terminal that the application is to have. */
 export interface Terminal extends TerminalSize {
@@ -16,7 +17,7 @@ export interface Terminal extends TerminalSize {
 
 export function guestConfig(
   config: SandboxConfig,
-  prepared: Pick<Prepared, 'name' | 'images' | 'server'>,
+  prepared: Pick<Prepared, 'name' | 'images' | 'server'> & Partial<Pick<PreparedMachine, 'warm'>>,
   terminal: Terminal | undefined,
 ): GuestConfig {
   const mounts = config.mounts.map((mount, index) => guestMount(config, prepared, mount, index));
@@ -30,6 +31,7 @@ export function guestConfig(
     disks: config.disks.map(({ tag }, index): GuestDisk => ({ tag, serial: diskSerial(index) })),
     network: guestNetwork(config, prepared.name, container ? CONTAINER_DHCP_CLIENT : undefined),
     devices: container ? containerDevices(disksOf(config, prepared.images)) : undefined,
+    places: prepared.warm ? takenPlaces(prepared.warm, config, prepared.images) : undefined,
     identity: config.identity,
     privileged: config.privileged === true,
     environment: config.environment,

@@ -56,6 +56,7 @@ function restored(machine: MachineOptions, warm: WarmImage, monitorSocket: strin
     initrd: undefined,
     commandLine: undefined,
     shares: inSlots(machine.shares, warm.record.slots, emptyDirectoryOf(warm)),
+    places: warm.record.slots,
     qemuArguments: [...machine.qemuArguments, ...restoredMachineArguments(memory, monitorSocket)],
   };
 }

@@ -22,6 +22,7 @@ import { callerLabel, securityModel } from './security-model.js';
 import { shareServer, sharesOf } from './shares.js';
 import { inspectImages } from './storage.js';
 import { takeOffer, warmOffer } from './warm-find.js';
+import { neededSlots } from './warm-slots.js';
 
 /** Finds or builds the image, and connects. */
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
@@ -60,12 +61,15 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       return { place: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
     }
     const shares = sharesOf(config, server, '');
-    const warmRequest = { config, shares, profile, image: options.image ?? config.image, options };
+    const sets = [...new Set([...moduleSets(config, shares, images), ...(profile.moduleSets ?? [])])];
+    const needs = { slots: neededSlots(config, shares, images), sets };
+    const warmRequest = { config, shares, profile, needs, image: options.image ?? config.image, options };
     const offer = config.boot === 'cold' ? undefined : await warmOffer(warmRequest);
-    const sets = moduleSets(config, shares, images);
-    const image =
-      offer?.image ??
-      (await unlessAborted(findImage(config, sets, profile, options, withoutRoot), options.signal, abortError));
+    const find = (wanted: readonly string[]) =>
+      unlessAborted(findImage(config, wanted, profile, options, withoutRoot), options.signal, abortError);
+    // What a saved machine has in it beside what this sandbox needs may not be had any more: then it is stale, and no reason to fail.
+    const findFor = (offered: readonly string[]) => find(offered).catch(() => find(sets));
+    let image = offer?.image ?? (await (offer?.sets ? findFor(offer.sets) : find(sets)));
     mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
     options.onChoice?.(`kernel: ${image.reason}`);
     const probing = chooseAcceleration({
@@ -77,6 +81,8 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
     const warm = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
+    // One that is to be booted has no more in it than it needs.
+    if (!warm && offer?.sets) image = await find(sets);
     return {
       place: 'machine',
       name,
@@ -118,12 +124,11 @@ function tellIgnored(
 
 async function findImage(
   config: SandboxConfig,
-  wanted: readonly string[],
+  sets: readonly string[],
   profile: Profile,
   options: LaunchOptions,
   debugShell: boolean,
 ): Promise<BootImage> {
-  const sets = [...new Set([...wanted, ...(profile.moduleSets ?? [])])];
   const called = options.image ?? config.image;
   if (called !== undefined) {
     if (debugShell) throw noShellIn(called);

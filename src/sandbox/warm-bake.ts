@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { detachPlaces } from '../../init/common/places.js';
+import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { machineXml } from '../domain/machine.js';
 import { ownerInCapabilities } from '../domain/security.js';
@@ -10,7 +12,7 @@ import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import type { GuestReady } from '../guest/ready.js';
-import { type Slots, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
+import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
 import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
 import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
@@ -26,6 +28,7 @@ import { warmHost } from './warm-host.js';
 import { EMPTY_DIRECTORY, machineSignature, type WarmShape, warmMachine } from './warm-machine.js';
 import { readyRecord } from './warm-ready.js';
 import { migrationEnd, setCapabilities } from './warm-restore.js';
+import { placesOf } from './warm-slots.js';
 
 /**
  * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
@@ -119,6 +122,7 @@ class Baker {
     const { channel, ready } = await Channel.open(await machine.channel.connection);
     // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
+    await detachPlaces(channel, placesOf(this.#shape.slots));
     this.#options.onProgress?.('Saving the machine');
     const monitor = new Monitor(await machine.monitor.connection);
     try {

@@ -1,6 +1,7 @@
 /** Which saved machine, if any, serves a sandbox. */
 import { DEFAULT_MEMORY } from '../config/defaults.js';
 import { MIB } from '../config/size.js';
+import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Share } from '../domain/shares.js';
 import { SandboxError } from '../errors.js';
@@ -12,12 +13,14 @@ import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
 import type { LaunchOptions } from './launch-options.js';
 import { changedFacts, warmHost } from './warm-host.js';
-import { DEFAULT_SLOTS, machineSignature, warmObstacle } from './warm-machine.js';
+import { machineSignature, warmObstacle } from './warm-machine.js';
+import { lackOf, setsOfSlots, type WarmNeeds } from './warm-slots.js';
 
 export interface WarmRequest {
   readonly config: SandboxConfig;
   readonly shares: readonly Share[];
   readonly profile: Profile;
+  readonly needs: WarmNeeds;
   /** The boot image that was named. */
   readonly image: string | undefined;
   readonly options: LaunchOptions;
@@ -27,23 +30,26 @@ export interface WarmRequest {
 export interface WarmOffer {
   readonly candidates: readonly WarmImage[];
   readonly reason: string;
-  /** The boot image of the first, where it is known to be what the sandbox would boot. */
+  /** The boot image of the first, where it is known to be what would be built now. */
   readonly image: BootImage | undefined;
+  /** What is built now with these module sets tells whether the first is valid. */
+  readonly sets: readonly string[] | undefined;
 }
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
 export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
   const { config } = request;
   const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
-  for (const { record } of request.image === undefined ? candidates : []) {
+  if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
+  for (const { record } of candidates) {
     const image = findKnownImage({
       kernel: config.kernel,
       sets: record.sets,
       nativeInit: hostProgram('init'),
     });
-    if (image?.id === record.image) return { candidates, reason, image };
+    if (image?.id === record.image) return { candidates, reason, image, sets: record.sets };
   }
-  return { candidates, reason, image: undefined };
+  return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
 }
 
 async function storedImages(image: string | undefined): Promise<readonly WarmImage[]> {
@@ -75,7 +81,7 @@ export async function takeOffer(
 
 /** The images that have places enough and the right size, those with the fewest places first; or why there are none. */
 function warmCandidates(
-  { config, shares, options }: WarmRequest,
+  { config, shares, needs, options }: WarmRequest,
   images: readonly WarmImage[],
 ): Pick<WarmOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
@@ -85,13 +91,14 @@ function warmCandidates(
   if (options.debugInit === true)
     return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
   if (options.breakpoint) return none('it is to stop on its way');
-  const mounts = shares.length - 1;
-  const sized = images.filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus);
-  if (sized.length === 0) return none('no warm image has just this memory and these processors');
-  const candidates = sized
-    .filter(({ record }) => record.slots.mounts >= mounts)
-    .sort((a, b) => a.record.slots.mounts - b.record.slots.mounts);
-  return candidates.length > 0 ? { candidates, reason: '' } : none(`no warm image has places for ${mounts} mounts`);
+  const sized = images
+    .filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus)
+    .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));
+  const most = sized.at(-1);
+  if (most === undefined) return none('no warm image has just this memory and these processors');
+  const candidates = sized.filter(({ record }) => lackOf(record, needs) === undefined);
+  if (candidates.length > 0) return { candidates, reason: '' };
+  return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
 }
 
 /** The first candidate that is valid for this image on this host. */
@@ -156,8 +163,13 @@ function warmMissingError(reason: string, request: WarmRequest): SandboxError {
   });
 }
 
-function bakeCommand({ config: { memory, vcpus }, shares, options }: WarmRequest): string {
-  const mounts = shares.length - 1;
+function bakeCommand({ config: { memory, vcpus }, needs, profile, options }: WarmRequest): string {
+  const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > DEFAULT_SLOTS[kind]).map(
+    (kind) => `${kind}=${needs.slots[kind]}`,
+  );
+  const ofSlots = setsOfSlots(mostSlots(DEFAULT_SLOTS, needs.slots));
+  const usual = ['console', 'root-9p', ...ofSlots, ...(profile.moduleSets ?? [])];
+  const sets = needs.sets.filter((set) => !usual.includes(set));
   const more = [
     ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
     ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
@@ -165,7 +177,8 @@ function bakeCommand({ config: { memory, vcpus }, shares, options }: WarmRequest
   ];
   return [
     'virt-sandbox-bake create --warm',
-    ...(mounts > DEFAULT_SLOTS.mounts ? [`--slots mounts=${mounts}`] : []),
+    ...(slots.length === 0 ? [] : [`--slots ${slots.join(',')}`]),
+    ...(sets.length === 0 ? [] : [`--with ${sets.join(',')}`]),
     ...(more.length === 0 ? [] : [`--for '${more.join(' ')}'`]),
   ].join(' ');
 }

@@ -1,16 +1,14 @@
 /** What of a sandbox is the machine that can be saved, and what is the host's side of it and may differ from one to the next. */
 import { join } from 'node:path';
+import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { kernelCommandLine } from '../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../domain/machine.js';
 import type { Share } from '../domain/shares.js';
 import { sha256 } from '../image/manifest.js';
-import type { Slots, WarmImage } from '../image/warm.js';
+import type { WarmImage } from '../image/warm.js';
 import type { Profile } from '../profile/types.js';
 import { ROOT_TAG, shareTag } from './shares.js';
-
-/** Of a warm image for which nothing else was asked: each place costs a start some milliseconds. */
-export const DEFAULT_SLOTS: Slots = { mounts: 4 };
 
 /** Served in a place that no sandbox has asked for. */
 export const EMPTY_DIRECTORY = 'empty';
@@ -42,6 +40,7 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),
+    places: slots,
   };
 }
 
@@ -73,9 +72,6 @@ export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): s
   if (shares.some(({ transport }) => transport === 'virtiofs'))
     return 'it has a mount that virtiofs serves, which a saved machine cannot be given (with --boot warm one that is read-only, `,ro`, is served without)';
   if (!shares.some(({ tag }) => tag === ROOT_TAG)) return 'a mount takes the place of its root';
-  if (config.disks.length > 0 || config.mounts.some(({ type }) => type === 'host-image'))
-    return 'it has a disk, and a saved machine has no place for one';
-  if (config.networks.length > 0) return 'it has a network, and a saved machine has no place for one';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;

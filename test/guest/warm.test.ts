@@ -25,7 +25,7 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeWarm, resealWarm, TCG } from '../helpers/warm.js';
+import { type Baked, bakeWarm, privateStore, resealWarm, TCG } from '../helpers/warm.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -40,15 +40,6 @@ const OWN = [
 
 /** How far the guest's clock may be off, in seconds. */
 const CLOCK_SECONDS = 0.05;
-
-function privateStore(): { env: { XDG_CACHE_HOME: string }; remove: () => void } {
-  const directory = mkdtempSync(join(tmpdir(), 'vs-warm-'));
-  chmodSync(directory, 0o755);
-  return {
-    env: { XDG_CACHE_HOME: directory },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
-  };
-}
 
 /**
  * Expects the guest's clock to be right. What the guest says lies between question and answer, so of each exchange it is known how far the clock

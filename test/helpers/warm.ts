@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestSparse } from '../../src/image/digest.js';
@@ -13,11 +14,22 @@ import { environment, PROGRAM, type RunOptions } from './run.js';
 /** KVM is not asked about in every new store. */
 export const TCG = ['--accel', 'tcg'];
 
+/** A store for one file of tests. */
+export function privateStore(): { env: { XDG_CACHE_HOME: string }; remove: () => void } {
+  const directory = mkdtempSync(join(tmpdir(), 'vs-warm-'));
+  chmodSync(directory, 0o755);
+  return {
+    env: { XDG_CACHE_HOME: directory },
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
 export interface Baked {
   /** Directory of the warm image. */
   readonly warm: string;
   readonly warmSize: number;
   readonly image: string;
+  readonly slots: unknown;
 }
 
 /** Runs `virt-sandbox-bake create --warm ARGS`. */
@@ -31,7 +43,7 @@ export async function bakeWarm(args: readonly string[], options: RunOptions): Pr
   });
   const baked = JSON.parse(stdout) as Partial<Baked>;
   assert.ok(baked.warm !== undefined && baked.image !== undefined && baked.warmSize !== undefined, stdout);
-  return { warm: baked.warm, image: baked.image, warmSize: baked.warmSize };
+  return { warm: baked.warm, image: baked.image, warmSize: baked.warmSize, slots: baked.slots };
 }
 
 /** Makes a warm image whose files were changed look whole, so that only QEMU can tell. */

@@ -37,7 +37,7 @@ async function warmable(context: TestContext) {
         memory: MEMORY,
         vcpus: 2,
         acceleration: 'tcg',
-        slots: { mounts: 4 },
+        slots: { mounts: 4, disks: 2, networks: 1 },
         machine: 'a machine',
         host: {},
         owner: process.geteuid?.() ?? 0,
@@ -58,15 +58,27 @@ describe('saved machines', () => {
     const { directory } = await publish('x'.repeat(100_000));
     const [listed] = (await storedImages(store))[0]?.warm ?? [];
     const { size, ...rest } = listed ?? { size: 0 };
-    assert.deepEqual(rest, { directory, memory: MEMORY, vcpus: 2, acceleration: 'tcg', slots: { mounts: 4 } });
+    assert.deepEqual(rest, {
+      directory,
+      memory: MEMORY,
+      vcpus: 2,
+      acceleration: 'tcg',
+      slots: { mounts: 4, disks: 2, networks: 1 },
+    });
     // The memory is all holes but a page.
     assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`);
 
-    assert.match((await runBake(cache, ['list'])).out, /^web .* 512 MiB, mounts=4, \d+\.\d kB +now/m);
+    assert.match(
+      (await runBake(cache, ['list'])).out,
+      /^web .* 512 MiB, mounts=4,disks=2,networks=1, \d+\.\d kB +now/m,
+    );
     const name = directory.slice(dirname(directory).length + 1);
     assert.match(
       (await runBake(cache, ['show', 'web'])).out,
-      new RegExp(`^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE\n${name} +512 MiB +2 +tcg +mounts=4 +\\d+\\.\\d kB\n$`, 'm'),
+      new RegExp(
+        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB\n$`,
+        'm',
+      ),
     );
     const [inList] = await bakeJson<{ warm: unknown }[]>(cache, ['list']);
     assert.deepEqual(inList?.warm, [listed]);
@@ -80,7 +92,7 @@ describe('saved machines', () => {
     const second = await publish('second');
     assert.equal(second.directory, first.directory);
     assert.equal(readFileSync(join(second.directory, WARM_STATE), 'utf8'), 'second');
-    const other = await publish('other', { slots: { mounts: 1 } });
+    const other = await publish('other', { slots: { mounts: 1, disks: 0, networks: 0 } });
     const names = [second, other].map(({ directory }) => directory.slice(dirname(directory).length + 1));
     assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
   });

@@ -1,0 +1,55 @@
+/** What a sandbox needs of a saved machine that has places for devices, and what a machine lacks of it. */
+import { SLOT_KINDS, type Slots } from '../config/slots.js';
+import type { SandboxConfig } from '../config/types.js';
+import { placeNames } from '../domain/places.js';
+import type { Share } from '../domain/shares.js';
+import type { WarmImage, WarmRecord } from '../image/warm.js';
+import { ROOT_TAG } from './shares.js';
+import { disksOf, type Images } from './storage.js';
+
+/** What must be in a saved machine. */
+export interface WarmNeeds {
+  readonly slots: Slots;
+  /** Module sets. */
+  readonly sets: readonly string[];
+}
+
+export function neededSlots(config: SandboxConfig, shares: readonly Share[], images: Images): Slots {
+  return {
+    mounts: shares.filter(({ tag }) => tag !== ROOT_TAG).length,
+    disks: disksOf(config, images).length,
+    networks: config.networks.length,
+  };
+}
+
+/** The module sets that make use of the places: a disk may be there to be mounted. */
+export function setsOfSlots({ disks, networks }: Slots): string[] {
+  return [...(disks > 0 ? ['block', 'filesystem-ext4'] : []), ...(networks > 0 ? ['network'] : [])];
+}
+
+const NUMBERS = ['', 'second ', 'third ', 'fourth ', 'fifth ', 'sixth ', 'seventh ', 'eighth ', 'ninth '];
+const ONE = { mounts: 'mount', disks: 'disk', networks: 'network' } as const;
+
+/** What keeps a saved machine from serving; undefined: it serves. `has no place for a second disk`, `was baked without filesystem-xfs`. */
+export function lackOf(record: Pick<WarmRecord, 'slots' | 'sets'>, needs: WarmNeeds): string | undefined {
+  for (const kind of SLOT_KINDS) {
+    const there = record.slots[kind];
+    if (needs.slots[kind] <= there) continue;
+    const which = NUMBERS[there] ?? `${there + 1}th `;
+    return `has no place for a ${which}${ONE[kind]}`;
+  }
+  const sets = needs.sets.filter((set) => !record.sets.includes(set));
+  return sets.length === 0 ? undefined : `was baked without ${sets.join(' and ')}`;
+}
+
+/** The places that a sandbox takes, as the guest knows them. */
+export function takenPlaces({ record: { slots } }: WarmImage, config: SandboxConfig, images: Images): string[] {
+  const { disks, networks } = placeNames(1 + slots.mounts, slots);
+  return [...disks.slice(0, disksOf(config, images).length), ...networks.slice(0, config.networks.length)];
+}
+
+/** All places for disks and networks. */
+export function placesOf(slots: Slots): string[] {
+  const { disks, networks } = placeNames(1 + slots.mounts, slots);
+  return [...disks, ...networks];
+}

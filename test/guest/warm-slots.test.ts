@@ -1,0 +1,270 @@
+/** Disks and networks of machines that go on from a saved one. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chownSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { indexDirectory } from '../../src/image/store.js';
+import { embedded, system } from '../helpers/connections.js';
+import { imageFile, makeImage, unlessProgram } from '../helpers/images.js';
+import { ask } from '../helpers/inside.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
+import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { type Baked, bakeWarm, privateStore, TCG } from '../helpers/warm.js';
+
+const WARM = [...TCG, '--boot', 'warm'];
+const PLACES = ['--slots', 'disks=2,networks=1'];
+const MIB = 1 << 20;
+
+function sparse(directory: string, name: string, size: number): string {
+  const path = join(directory, name);
+  writeFileSync(path, '');
+  truncateSync(path, size);
+  return path;
+}
+
+/** Of a disk `with space`, an image on /media, and an interface. */
+const FACTS = {
+  links:
+    'cd /dev/disk/by-tag && for link in *; do echo "$link: $(cat /sys/block/$(basename $(readlink "$link"))/serial)"; done',
+  blocks: 'cat /sys/block/*/size',
+  readOnly: 'cat /sys/block/vdb/ro',
+  format:
+    'mkfs.ext4 -q "/dev/disk/by-tag/with space" && mount "/dev/disk/by-tag/with space" /mnt && hostname > /mnt/name',
+  media: 'cat /media/content; touch /media/other',
+  links_up: 'ls /sys/class/net',
+  mac: 'cat /sys/class/net/eth*/address',
+  address: 'busybox ip -4 addr show dev eth0 | grep -o "inet [^ ]*"',
+} as const;
+
+interface Media {
+  readonly disk: string;
+  readonly image: string;
+}
+
+/** An empty disk, and an image with a file `content`. */
+function media(directory: string, content: string): Media {
+  const disk = sparse(directory, 'disk.img', 24 * MIB);
+  const image = makeImage(directory, 'ext4');
+  writeFileSync(join(directory, 'text'), content);
+  execFileSync('debugfs', ['-w', '-R', `write ${join(directory, 'text')} content`, image], { stdio: 'ignore' });
+  return { disk, image };
+}
+
+function argsFor(name: string, { disk, image }: Media): string[] {
+  return [
+    ...['-n', name, '-p', '-N', 'dhcp', '--disk', `file:with space=${disk}`],
+    ...['-m', `host-image:/media=${image},ro`],
+  ];
+}
+
+function assertFacts(found: Record<keyof typeof FACTS, string>, content: string, mac: string): void {
+  assert.deepEqual(found, {
+    links: 'with space: disk0',
+    blocks: `${24 * 2048}\n${16 * 2048}`,
+    readOnly: '1',
+    format: '',
+    media: `${content}touch: cannot touch '/media/other': Read-only file system`,
+    links_up: 'eth0\nlo',
+    mac,
+    address: 'inet 10.0.2.15/24',
+  });
+}
+
+/** That libvirt would be told. */
+async function macOf(args: readonly string[], options = {}): Promise<string> {
+  const { out } = await runSandbox([...args, '--print-xml', '--', 'true'], options);
+  return /<mac address="([^"]+)"/.exec(out)?.[1] ?? '';
+}
+
+const unlessTools = unlessProgram('mkfs.ext4', 'debugfs', 'busybox');
+
+describe('places of a saved machine, as root', { skip: embedded.skip || unlessTools }, () => {
+  const store = privateStore();
+  const { env } = store;
+  const uri = system.skip === false ? system.uri : embedded.uri;
+  let baked: Baked;
+  before(async () => {
+    baked = await bakeWarm(['-c', uri, ...PLACES], { env });
+  });
+  after(store.remove);
+
+  it('take no more room than they must, and are told of', () => {
+    assert.ok(baked.warmSize <= 80e6, `${baked.warmSize} bytes`);
+    assert.deepEqual(baked.slots, { mounts: 4, disks: 2, networks: 1 });
+  });
+
+  for (const way of [embedded, system]) {
+    it(`are taken by disks, images and networks over ${way.uri}, by two at once, each by its own`, {
+      skip: way.skip,
+    }, async (t) => {
+      const two = [uniqueName(), uniqueName()].map((name) => {
+        const content = `of ${name}\n`;
+        return { name, content, ...media(scratchDirectory(t), content) };
+      });
+      const found = await Promise.all(
+        two.map(({ name, ...its }) => ask([...WARM, '-c', way.uri, ...argsFor(name, its)], FACTS, { env })),
+      );
+      for (const [index, { name, content, disk, image }] of two.entries()) {
+        const facts = found[index];
+        assert.ok(facts);
+        assertFacts(facts, content, await macOf(['-c', way.uri, ...argsFor(name, { disk, image })], { env }));
+        assert.equal(imageFile(disk, 'name'), `${name}\n`);
+        await assertNothingLeft(name, way.where);
+      }
+      assert.notEqual(found[0]?.mac, found[1]?.mac);
+    });
+  }
+
+  it('are there for who needs fewer also when it is not known any more what the image is made of', async () => {
+    rmSync(indexDirectory(join(env.XDG_CACHE_HOME, 'virt-sandbox/images')), { recursive: true });
+    assertRun(await runSandbox([...WARM, '-c', embedded.uri, '--', 'echo', 'warm'], { env }), 0, 'warm\n');
+  });
+
+  it('are not there for who has nothing to put there', async () => {
+    const facts = { blocks: 'ls /sys/block; ls /dev | grep -E "^(vd|disk)"', links: 'ls /sys/class/net' };
+    const found = await ask([...WARM, '-c', embedded.uri], facts, { env });
+    assert.deepEqual(found, { blocks: '', links: 'lo' });
+  });
+
+  it('are taken by disks of every kind that are written to and read by tag', async (t) => {
+    const directory = scratchDirectory(t);
+    const packed = join(directory, 'b.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', packed, '3G']);
+    const raw = sparse(directory, 'a.img', 5 * MIB);
+    const args = ['-c', embedded.uri, '--disk', `file:packed=${packed}`, '--disk', `file:raw=${raw}`];
+    const found = await ask(
+      [...WARM, ...args],
+      {
+        sizes: 'for tag in packed raw; do busybox blockdev --getsize64 $(readlink -f /dev/disk/by-tag/$tag); done',
+        // What flushes it is the end of the sandbox.
+        write:
+          'for tag in packed raw; do printf "I am $tag" | dd of=/dev/disk/by-tag/$tag bs=1M seek=3 status=none; done',
+      },
+      { env },
+    );
+    assert.deepEqual(found, { sizes: `${3 * 1024 * MIB}\n${5 * MIB}`, write: '' });
+    for (const [format, tag, path] of [
+      ['qcow2', 'packed', packed],
+      ['raw', 'raw', raw],
+    ] as const) {
+      const [at, plain] = [`${3 * MIB}`, join(directory, 'plain')];
+      execFileSync('qemu-img', ['dd', '-f', format, '-O', 'raw', 'bs=1M', 'skip=3', `if=${path}`, `of=${plain}`]);
+      const text = execFileSync('head', ['-c', String(`I am ${tag}`.length), plain], { encoding: 'utf8' });
+      assert.equal(text, `I am ${tag}`, at);
+    }
+  });
+
+  it('are too few for some, and that is said, with what to bake', async (t) => {
+    const directory = scratchDirectory(t);
+    const disks = ['a', 'b', 'c'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
+    const cold = await runSandbox([...TCG, '-v', ...disks, '--', 'true'], { env });
+    assert.equal(cold.code, 0, cold.stderr);
+    assert.match(cold.stderr, /boot: cold, because the warm image \S+ has no place for a third disk$/m);
+    const bake = async (args: readonly string[], pattern: RegExp) =>
+      assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
+    await bake(disks, /virt-sandbox-bake create --warm --slots disks=3$/);
+    await bake(['-N', 'dhcp', '-N', 'dhcp'], /no place for a second network; .*--slots networks=2$/);
+    if (unlessProgram('mkfs.xfs') === false)
+      await bake(
+        ['-m', `host-image:/media=${makeImage(directory, 'xfs')}`],
+        /was baked without filesystem-xfs; .* --warm --slots disks=1 --with filesystem-xfs$/,
+      );
+  });
+});
+
+describe('places of a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() || unlessTools }, () => {
+  let user: OrdinaryUser;
+  before(async () => {
+    user = await OrdinaryUser.create();
+    await bakeWarm(['-c', 'qemu:///session', '--slots', 'mounts=1,disks=2,networks=1'], user.options);
+  });
+  after(() => user.end());
+
+  for (const uri of ['qemu:///session', 'qemu:///embed']) {
+    it(`are taken by a directory, a disk, an image and a network over ${uri}`, async (t) => {
+      const [name, directory] = [uniqueName(), scratchDirectory(t)];
+      const its = media(directory, 'mine\n');
+      writeFileSync(join(directory, 'file'), 'shared');
+      for (const path of [directory, its.disk, its.image]) chownSync(path, user.uid, user.gid);
+      const args = ['-c', uri, ...argsFor(name, its), '-m', `host-bind:/opt=${directory},ro`];
+      const found = await ask([...WARM, ...args], { ...FACTS, shared: 'cat /opt/file' }, user.options);
+      const { shared, ...rest } = found;
+      assert.equal(shared, 'shared');
+      assertFacts(rest, 'mine\n', await macOf(args, user.options));
+      assert.equal(imageFile(its.disk, 'name'), `${name}\n`);
+      await assertNothingLeft(name, user.where);
+    });
+  }
+});
+
+const NETWORK = `<network>
+  <name>warmlab</name>
+  <bridge name='vswarm0' stp='off' delay='0'/>
+  <ip address='192.168.125.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.125.100' end='192.168.125.200'/></dhcp>
+  </ip>
+</network>`;
+
+describe('a network of a saved machine, on the wire', { skip: unlessPrivateLibvirt() || unlessTools }, () => {
+  const store = privateStore();
+  let libvirt: PrivateLibvirt;
+  before(async () => {
+    await bakeWarm(['-c', embedded.uri, '--slots', 'networks=2'], { env: store.env });
+    libvirt = await PrivateLibvirt.start();
+  });
+  after(async () => {
+    await libvirt?.end();
+    store.remove();
+  });
+
+  /** A sandbox that has told its addresses and waits. */
+  async function inNetwork(t: TestContext, ...networks: readonly string[]) {
+    const name = uniqueName();
+    const script =
+      'cat /sys/class/net/eth*/address; busybox nc -w 20 192.168.125.1 9 2>/dev/null </dev/null; echo up; read line';
+    const args = ['-c', libvirt.uri, '-n', name, ...networks.flatMap((network) => ['-N', network])];
+    const running = startSandbox([...WARM, ...args, '--', 'sh', '-c', script], {
+      env: store.env,
+      through: libvirt.through,
+      input: 'open',
+    });
+    t.after(() => running.child.stdin?.end('\n'));
+    const [said = ''] = await running.until(/^[\s\S]*up\n/);
+    const xml = await libvirt.virsh('dumpxml', name);
+    const macs = [...xml.matchAll(/<mac address='([^']+)'/g)].map(([, mac]) => mac ?? '');
+    return { running, inside: said.split('\n').slice(0, -2), macs };
+  }
+
+  /** The hardware addresses of whoever has sent a packet to the host. */
+  async function heard(): Promise<string[]> {
+    const text = await libvirt.run('ip', 'neigh', 'show', 'dev', 'vswarm0');
+    return [...text.matchAll(/^(192\S+) lladdr (\S+)/gm)].map(([, ip, mac]) => `${ip} ${mac}`);
+  }
+
+  it('has the hardware address that libvirt was told, with a lease or an address of its own', async (t) => {
+    await libvirt.virshFile(scratchDirectory(t), 'net-create', NETWORK);
+    const fixed = 'source=warmlab,mac=52:54:00:00:00:09,address=192.168.125.9';
+    const both = await Promise.all([
+      inNetwork(t, 'source=warmlab,dhcp'),
+      inNetwork(t, fixed, 'source=warmlab,mac=52:54:00:00:00:02,address=192.168.125.10/32'),
+    ]);
+    for (const { inside, macs } of both) assert.deepEqual(inside, macs);
+    const [leased, several] = both;
+    assert.deepEqual(several.macs, ['52:54:00:00:00:09', '52:54:00:00:00:02']);
+    const macs = await heard();
+    assert.ok(macs.includes('192.168.125.9 52:54:00:00:00:09'), macs.join('\n'));
+    const lease = macs.find((line) => line.endsWith(leased.macs[0] ?? '?'));
+    assert.match(lease ?? macs.join('\n'), /^192\.168\.125\.1\d\d /);
+    // No other host has been heard of.
+    assert.equal(macs.length, 2, macs.join('\n'));
+    for (const { running } of both) {
+      running.child.stdin?.write('\n');
+      assert.equal((await running.result).code, 0);
+    }
+  });
+});
