@@ -21,7 +21,23 @@ export const virtSandboxBake: Program = {
     output: { value: 'DIR', complete: 'directory' },
     with: { value: 'NEED,...', complete: { list: ['network', 'block', 'overlay'] } },
     for: { value: 'OPTIONS' },
-    slots: { value: 'KIND=COUNT,...' },
+    slots: {
+      value: 'KIND=COUNT,...',
+      complete: { list: ['mounts=', 'disks=', 'networks='] },
+      text: [
+        'With `--warm`: how many of each a sandbox may have at most that starts from the saved machine. A kind that is left out keeps its default, which is `mounts=4`, and as many disks and networks as the sandbox of `--for` has.',
+        {
+          terms: [
+            ['`mounts`', 'Directories of the host.'],
+            [
+              '`disks`',
+              'Disks, and disk images that are mounted. They bring ext4 with them; `--with filesystem-xfs` adds XFS, and so on.',
+            ],
+            ['`networks`', 'Network interfaces.'],
+          ],
+        },
+      ],
+    },
     connect: { value: 'URI', complete: { words: ['qemu:///system', 'qemu:///session', 'qemu:///embed'] } },
     profile: { value: 'PROFILE', complete: { words: ['compatible', 'default', 'fast'] } },
     compress: { value: 'KIND', complete: { words: INITRD_COMPRESSIONS } },

@@ -38,7 +38,7 @@ export const bakeCommands = {
       ),
       node: text('the Node.js that such a machine has [the one that runs this]'),
       warm: { type: 'boolean', describe: 'also boot it and save the machine, for sandboxes that start at once' },
-      slots: text('with --warm: what sandboxes may have at most, as mounts=4 [mounts=4]'),
+      slots: text('with --warm: what sandboxes may have at most: mounts=4,disks=2,networks=1 [mounts=4]'),
       connect: text('with --warm: libvirt URI, as for virt-sandbox', 'c'),
       rebuild: { type: 'boolean', describe: 'also when it is there' },
       json,

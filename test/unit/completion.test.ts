@@ -53,6 +53,8 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-bake cre', ['create'], ['show']],
   ['virt-sandbox-bake create --comp', ['--compress']],
   ['virt-sandbox-bake create --compress ', ['none', 'zstd']],
+  ['virt-sandbox-bake create --slots ', ['mounts=', 'disks=', 'networks=']],
+  ['virt-sandbox-bake create --slots mounts=4,di', ['mounts=4,disks='], ['mounts=']],
   ['virt-sandbox-bake prune --old', ['--older-than']],
   ['virt-sandbox-bake list --old', [], ['--older-than']],
   ['virt-sandbox-bake show /us', ['/usr/']],
