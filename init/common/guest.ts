@@ -209,12 +209,20 @@ function argumentsOf<T>(payload: Buffer, read: (r: FieldReader) => T): T {
   return value;
 }
 
-/** Operations that a launcher has reason to send while the application runs. */
+/** Operations that a launcher has reason to send while the application runs; and one that a baker has, which takes devices from their driver. */
 async function handOn(channel: Channel, proc: number, payload: Buffer): Promise<void> {
   let operation: Operation;
   if (proc === Proc.SIGNAL) operation = argumentsOf(payload, (r) => ({ op: 'signal', signal: r.u32() }));
   else if (proc === Proc.RESIZE)
     operation = argumentsOf(payload, (r) => ({ op: 'resize', rows: r.u32(), columns: r.u32() }));
+  else if (proc === Proc.WRITE_FILE)
+    operation = argumentsOf(payload, (r) => ({
+      op: 'writeFile',
+      path: r.str(),
+      mode: r.u32(),
+      flags: r.u32(),
+      data: r.bytes(),
+    }));
   else throw new OperationError('configure', ENOSYS, 'the common init is in the guest');
   await channel.call(operation, { tolerate: true });
 }
