@@ -7,6 +7,7 @@ import { createImage } from '../image/create.js';
 import { kindOf } from '../libvirt/connect.js';
 import { loadProfile } from '../profile/load.js';
 import { hostProgram } from '../programs.js';
+import { imageChoices } from '../sandbox/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
@@ -32,8 +33,8 @@ export async function create(args: BakeArguments): Promise<number> {
         wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
       ),
       nativeInit: hostProgram('init'),
-      compression: compressionOf(textOf(args, 'compress')),
-      moduleSignatures: wanted.moduleSignatures,
+      ...wanted.choices,
+      compression: compressionOf(textOf(args, 'compress') ?? wanted.choices.compression),
       guestNode: guestNodeOf(args),
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
@@ -80,7 +81,7 @@ async function imageFor(
 ): Promise<{
   kernel: KernelSelection;
   sets: readonly string[];
-  moduleSignatures: 'kept' | 'removed' | undefined;
+  choices: ReturnType<typeof imageChoices>;
   config: SandboxConfig;
   request: Arguments;
 }> {
@@ -88,14 +89,15 @@ async function imageFor(
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  const { moduleSets: more = [], image } = await loadProfile(request.run.profile ?? profile);
+  const chosen = await loadProfile(request.run.profile ?? profile);
+  const { moduleSets: more = [] } = chosen;
   const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const sets = moduleSets(config, shares, await inspectImages(config));
   return {
     kernel: config.kernel,
     sets: [...new Set([...sets, ...more])],
-    moduleSignatures: image?.moduleSignatures,
+    choices: imageChoices(chosen),
     config,
     request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },
   };

@@ -52,6 +52,7 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       resolve(nativeInit),
       ...(options.debugShell === true ? ['debug shell'] : []),
       ...(options.moduleSignatures === 'removed' ? ['modules without signatures'] : []),
+      ...(options.kernelForm === 'packed' ? ['the kernel as it is packed'] : []),
       // What may be read depends on the user, and so does which kernel is chosen.
       process.geteuid?.() ?? null,
     ]),

@@ -18,6 +18,8 @@ export interface ImageOptions {
   readonly debugShell?: boolean;
   /** `removed`: the guest's kernel has none to check, which takes long, and says that it is tainted; default: `kept`. */
   readonly moduleSignatures?: 'kept' | 'removed' | undefined;
+  /** `packed`: the bzImage as it is; default: `unpacked`, the kernel inside, where QEMU can boot it. */
+  readonly kernelForm?: 'unpacked' | 'packed' | undefined;
   /** How the initrd is packed; default: not at all, which boots fastest. */
   readonly compression?: InitrdCompression;
   /** Path of a Node.js that runs the common init in the guest; default: the launcher drives it, and there is none in the guest. */

@@ -3,6 +3,7 @@
  *
  * Profiles are files (profiles/*.json), so that `virt-sandbox-bench tune` can write one, and a person can read why each thing is there.
  */
+import type { InitrdCompression } from '../image/compress.js';
 
 /** Why something is in a profile. */
 export interface Reason {
@@ -37,7 +38,11 @@ export interface MachineTuning {
 /** The boot image, where it can be had in more than one way. */
 export interface ImageTuning {
   /** `removed`: the kernel checks none, which takes long under emulation; it says that it is tainted, and one that enforces them loads none. */
-  readonly moduleSignatures: 'kept' | 'removed';
+  readonly moduleSignatures?: 'kept' | 'removed';
+  /** `packed`: the kernel unpacks itself in the guest; default: `unpacked`, where QEMU can boot what is inside. */
+  readonly kernel?: 'unpacked' | 'packed';
+  /** How the initrd is packed; default: not at all. */
+  readonly initrd?: InitrdCompression;
 }
 
 export interface Profile {
@@ -52,4 +57,12 @@ export interface Profile {
   readonly moduleSets?: readonly string[];
   /** Handed to QEMU as they are: for measuring, as with `-icount`. */
   readonly qemuArguments?: readonly string[];
+}
+
+/** A profile as it is written down. One that extends another, which it names, says only in what it differs. */
+export interface ProfileFile
+  extends Pick<Profile, 'format' | 'name' | 'description'>,
+    Partial<Omit<Profile, 'format' | 'name' | 'description' | 'machine'>> {
+  readonly extends?: string;
+  readonly machine?: Partial<MachineTuning>;
 }

@@ -16,6 +16,7 @@ import { unlessAborted } from '../promises.js';
 import { stopsBeforeRoot } from './breakpoint.js';
 import { checkDriver } from './driver-check.js';
 import { abortError } from './failure.js';
+import { imageChoices } from './image-choices.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { moduleSets } from './module-sets.js';
 import { callerLabel, securityModel } from './security-model.js';
@@ -77,6 +78,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
     const warm = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
+    if (warm) mark('warm.chosen', { directory: warm.directory });
     return {
       place: 'machine',
       name,
@@ -137,7 +139,7 @@ async function findImage(
     sets,
     nativeInit: hostProgram('init'),
     ...(debugShell ? { debugShell } : {}),
-    moduleSignatures: profile.image?.moduleSignatures,
+    ...imageChoices(profile),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
 }

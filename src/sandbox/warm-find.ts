@@ -10,6 +10,7 @@ import { changedFiles, type WarmImage, warmImagesIn, warmImagesOf } from '../ima
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
+import { imageChoices } from './image-choices.js';
 import type { LaunchOptions } from './launch-options.js';
 import { changedFacts, warmHost } from './warm-host.js';
 import { DEFAULT_SLOTS, machineSignature, warmObstacle } from './warm-machine.js';
@@ -40,7 +41,7 @@ export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
       kernel: config.kernel,
       sets: record.sets,
       nativeInit: hostProgram('init'),
-      moduleSignatures: profile.image?.moduleSignatures,
+      ...imageChoices(profile),
     });
     if (image?.id === record.image) return { candidates, reason, image };
   }

@@ -1,0 +1,10 @@
+/** What of a boot image a profile decides on. */
+import type { ImageOptions } from '../image/types.js';
+import type { Profile } from '../profile/types.js';
+
+export function imageChoices({
+  image = {},
+}: Pick<Profile, 'image'>): Pick<ImageOptions, 'moduleSignatures' | 'kernelForm' | 'compression'> {
+  const { moduleSignatures, kernel, initrd } = image;
+  return { moduleSignatures, kernelForm: kernel, ...(initrd === undefined ? {} : { compression: initrd }) };
+}
