@@ -8,7 +8,7 @@ import { peersText } from './peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
 import type { Result, VariantResult } from './result.js';
 import { amount } from './series.js';
-import { comparisonText, failureLine, intervalText, partRows, percent } from './text.js';
+import { comparisonText, failureLine, intervalText, overheadRows, partRows, percent } from './text.js';
 import { length, rest } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
@@ -31,7 +31,12 @@ function section(result: Result): string {
     case 'run':
       return [heading('A run', result), figures(result), ...result.variants.flatMap(stages)].join('\n');
     case 'compare':
-      return [heading('Compared', result), figures(result), ...countedParts(result)].join('\n');
+      return [
+        heading('Compared', result),
+        figures(result),
+        ...countedParts(result),
+        ...result.variants.flatMap(stages),
+      ].join('\n');
     case 'ablate':
     case 'tune':
       return [
@@ -76,7 +81,8 @@ function countedParts({ variants, unit }: Result): string[] {
   return variants.map((one) => markdown([one.label, 'instructions', 'of the whole'], partRows(one, unit)));
 }
 
-function stages({ label, timeline }: VariantResult): string[] {
+function stages(variant: VariantResult): string[] {
+  const { label, timeline } = variant;
   if (timeline === undefined) return [];
   const rows = timeline.stages.map((stage) => [
     stage.name,
@@ -89,6 +95,17 @@ function stages({ label, timeline }: VariantResult): string[] {
     `### ${label}: one run in detail\n`,
     markdown(['stage', 'where', 'took', 'of the run', 'in none of its parts'], rows),
     fenced(terminalWaterfall(timeline, 110, 2000)),
+    ...overhead(variant),
+  ];
+}
+
+/** Medians of all runs, which say more than the one in detail. */
+function overhead(variant: VariantResult): string[] {
+  const rows = overheadRows(variant, 's');
+  if (rows.length === 0) return [];
+  return [
+    `### ${variant.label}: what is neither QEMU nor the guest\n`,
+    markdown(['medians', 'where', 'took', 'of the run'], rows),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { readFile, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
+import { mark } from '../marks.js';
 
 /** Where libvirt has the sockets and the mount points of containers: its own constant. */
 const RUN_DIRECTORY = '/run/libvirt/lxc';
@@ -21,6 +22,7 @@ export async function killContainer(controller: number, name: string): Promise<b
     // With its process 1 the kernel ends all of the container's.
     for (const pid of [...children.trim().split(' '), controller].map(Number))
       if (pid > 1) process.kill(pid, 'SIGKILL');
+    mark('container.killed', { controller });
     return true;
   } catch (error) {
     if (isSystemError(error)) return false;
