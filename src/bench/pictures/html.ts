@@ -24,7 +24,7 @@ table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .8rem;border-bottom:1px solid var(--grid);text-align:right}
 th:first-child,td:first-child{text-align:left}
 svg.vs{max-width:100%;height:auto}
-@media print{svg.vs{max-height:${timelines.length === 1 ? '74vh' : '96vh'};width:auto}body{margin:0}}
+@media print{svg.vs{max-height:${timelines.length === 1 ? '64vh' : '96vh'};width:auto}body{margin:0}}
 </style>
 </head>
 <body>

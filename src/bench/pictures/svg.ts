@@ -101,7 +101,7 @@ export async function waterfallSvg(timelines: readonly Labelled[]): Promise<stri
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" class="vs" viewBox="0 0 ${WIDTH} ${top + 24}" width="${WIDTH}" height="${top + 24}" ` +
     `font-family="system-ui, sans-serif" role="img" aria-label="${escaped(timelines.map(({ label }) => label).join(', '))}">` +
-    `<style>${colourStyle}\n.vs text{fill:var(--ink)}</style><rect width="100%" height="100%" fill="var(--paper)"/>${charts.join('')}${legend(top)}</svg>\n`
+    `<style>${colourStyle}\nsvg.vs{background:var(--paper)}\n.vs text{fill:var(--ink)}</style><rect width="100%" height="100%" fill="var(--paper)"/>${charts.join('')}${legend(top)}</svg>\n`
   );
 }
 
