@@ -231,6 +231,7 @@ export function ablationText(result: Result): string {
     '',
     ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
     ...failed.map(({ label, failure = '' }) => `${label}: ${failureLine(failure)}`),
+    ...uncountedNote(result),
     '',
   ].join('\n');
 }
@@ -241,6 +242,16 @@ function floorLine({ parts, summary }: VariantResult, unit: Result['unit']): str
   if (unit !== 'instructions' || kernel === undefined || summary === null) return [];
   return [
     `of it the kernel alone, to its first process (the floor): ${amount(kernel, unit)}, ${percent(kernel / summary.median)}`,
+  ];
+}
+
+/** The kernel's clock starts when it is unpacked and has looked at its memory. */
+function uncountedNote({ unit, variants }: Result): string[] {
+  if (unit !== 'instructions' || !variants.some(({ label }) => /the kernel (?:un)?packed|firmware/.test(label)))
+    return [];
+  return [
+    '',
+    "What comes before the kernel's clock is not counted: the firmware, and a kernel that unpacks itself. By the clock: --no-deterministic",
   ];
 }
 
