@@ -17,10 +17,10 @@ const daemons = process.geteuid() === 0 ? await Promise.all([startSystemLibvirt(
 const lxc = process.env.VIRT_SANDBOX_TEST_LXC ?? '';
 const env = { ...process.env };
 if (/^\d+$/.test(lxc)) env.VIRT_SANDBOX_BENCH_LXC = `nsenter --mount --target ${lxc} --`;
-const child = spawn(program, args, { stdio: 'inherit', env });
-// The terminal has sent Ctrl+C to the command as well, which ends by itself, and daemons are wanted until then.
-process.on('SIGINT', () => {});
-for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// In a group of its own, so that a signal to all of this one reaches it once: a second one would end it before it has told what it measured. The
+// daemons are wanted until it has.
+const child = spawn(program, args, { stdio: 'inherit', env, detached: true });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 const ended = await once(child, 'exit').catch((error) => {
   process.stderr.write(`with-libvirt: ${error.message}\n`);
   return [127, null];
