@@ -248,6 +248,20 @@ describe('a timeline', () => {
     assert.ok(!timeline.stages.some(({ name }) => name.startsWith('kernel')));
   });
 
+  it('takes a guest whose clock runs wrong as a whole', () => {
+    const events = run().events.filter(({ name }) => name !== 'inspect.clock');
+    const fast = events.map((event) =>
+      event.name === 'ready'
+        ? { ...event, detail: { initStarted: 33_000_000, initReady: 34_000_000, modules: [] } }
+        : event,
+    );
+    const timeline = timelineOf({ trace: new Trace(fast), started, ended });
+    assert.equal(timeline.alignment, undefined);
+    assert.equal(timeline.unexplained, 0);
+    const stage = timeline.stages.find(({ name }) => name === 'kernel and init, whose clock runs wrong');
+    assert.deepEqual([stage?.start, stage?.end], [250_000, 1_520_000]);
+  });
+
   it('of a container has its init by the clock of the host', () => {
     const ready = { initStarted: 5_000_000_000 + 150_000, initReady: 5_000_000_000 + 160_000, modules: [] };
     const machine = ['image.start', 'image.done', 'acceleration.done', 'qemu.console', 'qemu.killed', 'inspect.clock'];

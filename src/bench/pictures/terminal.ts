@@ -45,7 +45,7 @@ function unaligned({ start }: Timeline): string {
     case 'container':
       return "The container's clock is the host's.";
     default:
-      return "The guest's clock is not on the host's: it counts instructions.";
+      return "The guest's clock is not on the host's: it counts instructions, or runs wrong.";
   }
 }
 

@@ -16,8 +16,7 @@ export interface ColdInputs {
 export function coldStages(stages: Stages, inputs: ColdInputs): Alignment | undefined {
   const alignment = inputs.countsInstructions ? undefined : alignmentOf(stages);
   machine(stages, inputs.qemu, alignment);
-  guest(stages, inputs.threshold, alignment);
-  return alignment;
+  return guest(stages, inputs.threshold, alignment) ? alignment : undefined;
 }
 
 /** From the wish for a domain to the guest's first instruction in the kernel. */
@@ -51,17 +50,25 @@ function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment
   }
 }
 
-/** From the kernel's clock to the greeting. */
-function guest(stages: Stages, threshold: number, alignment: Alignment | undefined): void {
+/**
+ * From the kernel's clock to the greeting.
+ * @returns false where the guest's clock says nothing: a kernel that measures its timers on a host that is too busy takes them for faster than they are
+ */
+function guest(stages: Stages, threshold: number, alignment: Alignment | undefined): boolean {
   const { init } = stages.trace;
   const ready = stages.at('ready');
-  if (!init || ready === undefined) return;
+  if (!init || ready === undefined) return true;
   if (alignment === undefined) {
     stages.until('kernel and init, whose clock counts instructions', 'guest', ready);
-    return;
+    return true;
   }
   const place = (microseconds: number) => microseconds + alignment.offset;
   const started = place(init.started);
+  const isEarly = alignment.offset + alignment.error < (stages.at('domain.create') ?? 0);
+  if (isEarly || started < stages.end) {
+    stages.until('kernel and init, whose clock runs wrong', 'guest', ready);
+    return false;
+  }
   const zero = Math.max(place(0), stages.end);
   stages.add('kernel', 'guest', zero, started, logged(stages, { place, start: zero, end: started, threshold }));
   const parts = sequence(
@@ -71,6 +78,7 @@ function guest(stages: Stages, threshold: number, alignment: Alignment | undefin
   const initReady = Math.min(place(init.ready), ready);
   stages.add('init', 'guest', started, initReady, within(parts, initReady), 'modules are placed one behind the other');
   stages.add('greeting', 'guest', initReady, ready);
+  return true;
 }
 
 interface KernelPlace {
