@@ -15,6 +15,9 @@ import { environment, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeWarm, TCG } from '../helpers/warm.js';
 
+/** An application whose start is heard of before its end, however busy this machine is. */
+const LASTING = ['--', 'sleep', '0.1'];
+
 const PROGRAM = `${REPOSITORY}bin/virt-sandbox-bench`;
 
 interface Ended {
@@ -57,6 +60,7 @@ for (const way of [embedded, system]) {
       const { code, out, stderr } = await bench([
         ...['run', '-n', '1', '--warm-up', '0', '--no-floor', '--json', '--options', `-c ${way.uri}`],
         ...['-o', file('r.json'), '--svg', file('r.svg'), '--trace', file('r.trace'), '--history', file('h.jsonl')],
+        ...LASTING,
       ]);
       assert.equal(code, 0, stderr);
       const result = readResult(file('r.json'));
@@ -120,7 +124,20 @@ describe('a run of a saved machine', { skip: embedded.skip }, () => {
     await bakeWarm(['-c', embedded.uri], { env });
     const file = join(directory, 'r.json');
     const options = [...TCG, '--boot', 'warm', '-c', embedded.uri].join(' ');
-    const words = ['run', '-n', '1', '--warm-up', '0', '--options', options, '-o', file, '--history', 'none'];
+    const words = [
+      'run',
+      '-n',
+      '1',
+      '--warm-up',
+      '0',
+      '--options',
+      options,
+      '-o',
+      file,
+      '--history',
+      'none',
+      ...LASTING,
+    ];
     const { code, out, stderr } = await bench(words, { env });
     assert.equal(code, 0, stderr);
     const { variants } = readResult(file);
@@ -148,7 +165,20 @@ describe('a run of a container', { skip: lxc.skip }, () => {
   it('has stages of its own, which add up', async (t) => {
     const file = join(scratchDirectory(t), 'r.json');
     const env = { VIRT_SANDBOX_BENCH_LXC: lxc.options.through?.join(' ') };
-    const words = ['run', '-n', '1', '--warm-up', '0', '--options', `-c ${lxc.uri}`, '-o', file, '--history', 'none'];
+    const words = [
+      'run',
+      '-n',
+      '1',
+      '--warm-up',
+      '0',
+      '--options',
+      `-c ${lxc.uri}`,
+      '-o',
+      file,
+      '--history',
+      'none',
+      ...LASTING,
+    ];
     const { code, stderr } = await bench(words, { env });
     assert.equal(code, 0, stderr);
     const { variants } = readResult(file);
