@@ -22,7 +22,9 @@ NATIVE := dist/native
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 
-.PHONY: all build run test test-profiles check bench install clean setup setup-test setup-bench native
+PROFILES := $(basename $(notdir $(wildcard profiles/*.json)))
+
+.PHONY: FORCE all build run test test-profiles check bench install clean setup setup-test setup-bench native
 
 all: build
 
@@ -46,7 +48,14 @@ native:
 	@$(MAKE) --silent -C init/dhcp OUT=$(abspath $(NATIVE)) >&2
 	@$(MAKE) --silent -C init/host OUT=$(abspath $(NATIVE)) >&2
 
-dist/virt-sandbox.cjs: $(TS_SOURCES) scripts/bundle.mjs node_modules/.installed tsconfig.json
+# Programs tell their revision, and that their sources differ from it: so they are built anew after a commit.
+build/.revision: FORCE
+	@mkdir -p build
+	@revision=$$(git describe --always --dirty 2>/dev/null || true); [[ -e $@ && $$(<$@) == "$$revision" ]] || echo "$$revision" >$@
+
+FORCE:
+
+dist/virt-sandbox.cjs: $(TS_SOURCES) build/.revision scripts/bundle.mjs scripts/revision.mjs node_modules/.installed tsconfig.json
 	node scripts/bundle.mjs
 	npx tsc -p scripts/tsconfig.types.json
 	@touch $@
@@ -72,7 +81,7 @@ test: setup-test build check build/.tests
 # Every test that boots a guest, under every profile that is shipped.
 test-profiles: setup-test build build/.tests
 	@$(MAKE) -C init/native OUT=$(abspath build/native) test-build
-	@failed=; for profile in $(basename $(notdir $(wildcard profiles/*.json))); do \
+	@failed=; for profile in $(PROFILES); do \
 	  echo "profile $$profile"; VIRT_SANDBOX_PROFILE=$$profile node scripts/test.mjs guest/ || failed+=" $$profile"; \
 	done; [[ -z $$failed ]] || { echo "failed under:$$failed" >&2; exit 1; }
 

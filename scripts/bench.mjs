@@ -1,8 +1,10 @@
 // Runs the benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json]
 //
 // They need a libvirtd; where none answers, one is started here and ended here.
+import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { bench } from '../build/src/bench/main.js';
+import { revision } from './revision.mjs';
 import { startSystemLibvirt } from './test-libvirtd.mjs';
 
 const libvirt = process.geteuid() === 0 ? await startSystemLibvirt() : undefined;
@@ -13,7 +15,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 try {
-  process.exitCode = await bench(process.argv.slice(2));
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const built = revision();
+  process.exitCode = await bench(process.argv.slice(2), built === '' ? version : `${version} (${built})`);
 } finally {
   await libvirt?.stop();
 }

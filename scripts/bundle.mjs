@@ -1,13 +1,11 @@
 // Bundles the program and the public interface, so that starting one reads one file and not two hundred.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import process from 'node:process';
 import { build } from 'esbuild';
+import { revision } from './revision.mjs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-// What is measured is told by its revision; sources without a repository have none.
-const described = existsSync('.git') ? spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }) : {};
-const revision = described.status === 0 ? described.stdout.trim() : '';
 
 // Chunks are named by their content, so those of an earlier build would stay.
 for (const entry of readdirSync('dist', { withFileTypes: true })) {
@@ -36,7 +34,7 @@ await build({
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
-  define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision) },
+  define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision()) },
   banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
   // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
   // are ASCII.

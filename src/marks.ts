@@ -55,8 +55,14 @@ export type MarkName =
   | 'end.done'
   | 'connection.closed'
   | 'cli.end'
+  | 'warm.chosen'
+  | 'qemu.monitor'
+  | 'monitor.answered'
+  | 'monitor.event'
   | 'warm.loaded'
-  | 'warm.running';
+  | 'warm.running'
+  | 'clock.done'
+  | 'container.killed';
 
 const marks = channel(MARKS);
 const guest = channel(GUEST);

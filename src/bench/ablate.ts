@@ -1,7 +1,9 @@
 /** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
 import { readdirSync } from 'node:fs';
+import { INITRD_COMPRESSIONS } from '../image/compress.js';
 import { defaultSetsDirectory } from '../kmods/sets.js';
-import type { Profile } from '../profile/types.js';
+import type { ImageTuning, Profile } from '../profile/types.js';
+import { COLD } from './boot.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
 import { Interrupted } from './process.js';
 import { type Comparison, comparison, makeResult, type Result, type VariantResult, variantResult } from './result.js';
@@ -88,9 +90,9 @@ export function patiently(variant: SandboxVariant): SandboxVariant {
   return { ...variant, options: within(PATIENCE_SECONDS, variant.options) };
 }
 
-/** Options with a boot timeout, which one among them wins over. */
+/** Options with a boot timeout, and with a boot, whatever saved machines there are; what is among them wins over both. */
 function within(seconds: number, options: readonly string[]): string[] {
-  return ['--boot-timeout', String(seconds), ...options];
+  return ['--boot-timeout', String(seconds), ...COLD, ...options];
 }
 
 /** Of values that differ by next to nothing no sample says more than the values themselves. */
@@ -105,7 +107,7 @@ export function exact(one: VariantResult, against: VariantResult): Comparison {
 
 /** Everything that a profile may have or lack. */
 export function changesOf(profile: Profile): Change[] {
-  const { kernelArguments, initcallBlacklist, machine, moduleSignatures = 'checked', moduleSets = [] } = profile;
+  const { kernelArguments, initcallBlacklist, machine, image, moduleSignatures = 'checked', moduleSets = [] } = profile;
   const removed = [
     ...kernelArguments.map(({ argument }) => ({
       label: `without ${argument}`,
@@ -134,11 +136,17 @@ export function changesOf(profile: Profile): Change[] {
     apply: (one: Profile): Profile => ({ ...one, machine: { ...one.machine, ...change } }),
   }));
   const signatures = other(moduleSignatures, 'checked', 'unchecked');
+  const kernel = other(image?.kernel ?? 'unpacked', 'unpacked', 'packed');
+  const initrds = INITRD_COMPRESSIONS.filter((compression) => compression !== (image?.initrd ?? 'none'));
   const images = [
     {
       label: `with module signatures ${signatures}`,
       apply: (one: Profile): Profile => ({ ...one, moduleSignatures: signatures }),
     },
+    changedImage(`the kernel ${kernel}${kernel === 'packed' ? ' (bzImage)' : ' (vmlinux)'}`, { kernel }),
+    ...initrds.map((initrd) =>
+      changedImage(initrd === 'none' ? 'an initrd that is not packed' : `the initrd packed with ${initrd}`, { initrd }),
+    ),
   ];
   const sets = setNames()
     .filter((name) => !moduleSets.includes(name))
@@ -147,6 +155,10 @@ export function changesOf(profile: Profile): Change[] {
       apply: (one: Profile): Profile => ({ ...one, moduleSets: [...(one.moduleSets ?? []), name] }),
     }));
   return [...removed, ...added, ...machines, ...images, ...sets];
+}
+
+function changedImage(what: string, change: ImageTuning): Change {
+  return { label: `image with ${what}`, apply: (one) => ({ ...one, image: { ...one.image, ...change } }) };
 }
 
 /** Of the kernel arguments and initcalls that a profile has. */
@@ -218,11 +230,32 @@ export function ablationText(result: Result): string {
   const failed = variants.filter(({ failure }) => failure !== undefined);
   return [
     `${base.label} (${base.profile}): ${amount(whole, unit)}${result.interrupted ? '; interrupted, so not everything was measured' : ''}`,
+    ...floorLine(base, unit),
     '',
     ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
     ...failed.map(({ label, failure = '' }) => `${label}: ${failureLine(failure)}`),
+    ...uncountedNote(result),
     '',
   ].join('\n');
+}
+
+/** Counted instructions end where the init is ready, so a bare machine is the kernel alone. */
+function floorLine({ parts, summary }: VariantResult, unit: Result['unit']): string[] {
+  const { kernel } = parts;
+  if (unit !== 'instructions' || kernel === undefined || summary === null) return [];
+  return [
+    `of it the kernel alone, to its first process (the floor): ${amount(kernel, unit)}, ${percent(kernel / summary.median)}`,
+  ];
+}
+
+/** The kernel's clock starts when it is unpacked and has looked at its memory. */
+function uncountedNote({ unit, variants }: Result): string[] {
+  if (unit !== 'instructions' || !variants.some(({ label }) => /the kernel (?:un)?packed|firmware/.test(label)))
+    return [];
+  return [
+    '',
+    "What comes before the kernel's clock is not counted: the firmware, and a kernel that unpacks itself. By the clock: --no-deterministic",
+  ];
 }
 
 function setNames(): string[] {

@@ -26,6 +26,9 @@ export interface ImageFacts {
   readonly kernelVersion?: string;
   readonly uri: string;
   readonly acceleration?: string;
+  readonly boot?: 'cold' | 'warm';
+  /** Directory of the saved machine that is gone on from. */
+  readonly warmImage?: string;
 }
 
 export type Virtme = { readonly program: string; readonly kernel: string } | { readonly missing: string };
@@ -34,9 +37,29 @@ export function programPath(): string {
   return join(packageDirectory(), 'bin', 'virt-sandbox');
 }
 
+/** Whether these options of virt-sandbox ask for a container. */
+export function asksForContainer(options: readonly string[]): boolean {
+  return options.some((word) => word.includes('lxc:'));
+}
+
+/**
+ * How virt-sandbox is run with these options: the libvirtd for containers may be in namespaces of its own, and VIRT_SANDBOX_BENCH_LXC has the
+ * words that lead there (scripts/with-libvirt.mjs).
+ */
+export function sandboxArgv(program: string, options: readonly string[]): [string, ...string[]] {
+  const [first, ...others] = asksForContainer(options) ? lxcThrough() : [];
+  return first === undefined ? [program, ...options] : [first, ...others, program, ...options];
+}
+
+/** What stands before a command that is to reach the libvirtd for containers. */
+export function lxcThrough(): string[] {
+  return (process.env['VIRT_SANDBOX_BENCH_LXC'] ?? '').split(' ').filter((word) => word !== '');
+}
+
 /** Builds the image where it is not in the store. */
 export function imageFacts(program: string, options: readonly string[] = []): ImageFacts {
-  const text = execFileSync(program, ['--dry-run', '--json', ...options, '--', '/bin/true'], {
+  const [first, ...words] = sandboxArgv(program, ['--dry-run', '--json', ...options, '--', '/bin/true']);
+  const text = execFileSync(first, words, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });

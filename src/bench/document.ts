@@ -8,7 +8,7 @@ import { peersText } from './peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
 import type { Result, VariantResult } from './result.js';
 import { amount } from './series.js';
-import { comparisonText, failureLine, intervalText, partRows, percent } from './text.js';
+import { comparisonText, failureLine, intervalText, overheadRows, partRows, percent } from './text.js';
 import { length, rest } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
@@ -29,9 +29,14 @@ export function bootTimeDocument(results: readonly Result[]): string {
 function section(result: Result): string {
   switch (result.kind) {
     case 'run':
-      return [heading('A run', result), figures(result), ...result.variants.flatMap(stages)].join('\n');
+      return [heading(runHeading(result), result), figures(result), ...result.variants.flatMap(stages)].join('\n');
     case 'compare':
-      return [heading('Compared', result), figures(result), ...countedParts(result)].join('\n');
+      return [
+        heading('Compared', result),
+        figures(result),
+        ...countedParts(result),
+        ...result.variants.flatMap(stages),
+      ].join('\n');
     case 'ablate':
     case 'tune':
       return [
@@ -42,6 +47,12 @@ function section(result: Result): string {
     case 'peers':
       return [heading('Beside others', result), fenced(peersText(result))].join('\n');
   }
+}
+
+function runHeading({ variants }: Result): string {
+  const headings = { cold: 'A boot', warm: 'A warm start', container: 'A container' };
+  const start = variants.find(({ timeline }) => timeline !== undefined)?.timeline?.start;
+  return start === undefined ? 'A run' : headings[start];
 }
 
 function heading(text: string, { host, date, version, command, unit }: Result): string {
@@ -76,7 +87,8 @@ function countedParts({ variants, unit }: Result): string[] {
   return variants.map((one) => markdown([one.label, 'instructions', 'of the whole'], partRows(one, unit)));
 }
 
-function stages({ label, timeline }: VariantResult): string[] {
+function stages(variant: VariantResult): string[] {
+  const { label, timeline } = variant;
   if (timeline === undefined) return [];
   const rows = timeline.stages.map((stage) => [
     stage.name,
@@ -89,27 +101,42 @@ function stages({ label, timeline }: VariantResult): string[] {
     `### ${label}: one run in detail\n`,
     markdown(['stage', 'where', 'took', 'of the run', 'in none of its parts'], rows),
     fenced(terminalWaterfall(timeline, 110, 2000)),
+    ...overhead(variant),
+  ];
+}
+
+/** Medians of all runs, which say more than the one in detail. */
+function overhead(variant: VariantResult): string[] {
+  const rows = overheadRows(variant, 's');
+  if (rows.length === 0) return [];
+  return [
+    `### ${variant.label}: what is neither QEMU nor the guest\n`,
+    markdown(['medians', 'where', 'took', 'of the run'], rows),
   ];
 }
 
 function limits(results: readonly Result[]): string {
-  const timeline = results
-    .flatMap(({ variants }) => variants.map((one) => one.timeline))
-    .find((one) => one !== undefined);
-  return timeline === undefined ? '' : `## What limits remain\n\n${limitText(timeline)}\n`;
+  const texts = results
+    .filter(({ kind }) => kind === 'run')
+    .flatMap((result) =>
+      result.variants.flatMap(({ label, timeline }) =>
+        timeline === undefined ? [] : [limitText(`${runHeading(result)}, ${label}`, timeline)],
+      ),
+    );
+  return texts.length === 0 ? '' : `## What limits remain\n\n${texts.join('\n')}`;
 }
 
 /** The longest stages are what is left to be worked on. */
-function limitText(timeline: Timeline): string {
+function limitText(label: string, timeline: Timeline): string {
   const longest = [...timeline.stages]
     .filter(({ where }) => where !== 'measuring')
     .sort((a, b) => length(b) - length(a))
     .slice(0, 6)
     .map(
       (stage) =>
-        `- **${stage.name}**: ${(length(stage) / 1000).toFixed(0)} ms, ${percent(length(stage) / timeline.wall)} of the run`,
+        `- **${stage.name}** (${stage.where}): ${(length(stage) / 1000).toFixed(0)} ms, ${percent(length(stage) / timeline.wall)} of the run\n`,
     );
-  return `The longest stages of the run above:\n\n${longest.join('\n')}`;
+  return `${label}: its longest stages.\n\n${longest.join('')}`;
 }
 
 function fenced(text: string): string {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { isSystemError } from '../errors.js';
 import { baseDirectory } from '../home.js';
-import { hostSchema, type Result } from './result.js';
+import { hostSchema, type Result, type VariantResult } from './result.js';
 import { amount } from './series.js';
 import { table } from './text.js';
 
@@ -19,6 +19,8 @@ const entrySchema = v.object({
   median: v.number(),
   low: v.number(),
   high: v.number(),
+  /** Median of a bare QEMU that was measured beside it. */
+  floor: v.optional(v.number()),
   ...v.omit(hostSchema, ['load']).entries,
 });
 
@@ -32,11 +34,21 @@ export function historyFile(): string {
 /** One line for each variant that has values and a profile. */
 export function entriesOf({ date, version, host, unit, variants }: Result): HistoryEntry[] {
   const { load: _load, ...machine } = host;
-  return variants.flatMap(({ label, profile, options, summary }) => {
+  return variants.flatMap((variant) => {
+    const { label, profile, options, summary } = variant;
     if (summary === null || profile === undefined) return [];
     const { runs, median, low, high } = summary;
-    return [{ date, version, label, profile, options, unit, runs, median, low, high, ...machine }];
+    const floor = floorOf(variant, variants);
+    const beside = floor === undefined ? {} : { floor };
+    return [{ date, version, label, profile, options, unit, runs, median, low, high, ...beside, ...machine }];
   });
+}
+
+/** Of a machine that goes on, one that restores; else one that boots. */
+function floorOf({ timeline }: VariantResult, variants: readonly VariantResult[]): number | undefined {
+  const floors = variants.filter(({ label, profile }) => profile === undefined && label.endsWith('(the floor)'));
+  const own = floors.find(({ label }) => label.includes('restores') === (timeline?.start === 'warm'));
+  return (own ?? (floors.length === 1 ? floors[0] : undefined))?.summary?.median;
 }
 
 /** Each line is written in one piece, so that two that append at once do not mix. */
@@ -88,7 +100,7 @@ export function historyText(entries: readonly HistoryEntry[]): string {
   const blocks = [...trends(entries)].map(([key, group]) => {
     const most = Math.max(...group.map(({ median }) => median));
     const bars = group.map(({ median }) => TICKS[Math.max(0, Math.ceil((median / most) * TICKS.length) - 1)]).join('');
-    const rows = group.map(({ date, version, kernel, qemu, libvirt, median, low, high, unit }, at) => {
+    const rows = group.map(({ date, version, kernel, qemu, libvirt, median, low, high, floor, unit }, at) => {
       const before = group[at - 1];
       const change = before ? `${((median / before.median - 1) * 100).toFixed(1)} %` : '';
       const interval = `${amount(low, unit)} – ${amount(high, unit)}`;
@@ -101,6 +113,7 @@ export function historyText(entries: readonly HistoryEntry[]): string {
         amount(median, unit),
         interval,
         change,
+        floor === undefined ? '' : `${(median / floor).toFixed(2)} × the floor`,
       ];
     });
     return `${key}\n${bars}\n${table(rows).join('\n')}\n`;

@@ -40,7 +40,7 @@ export function hostFacts(image: ImageFacts): HostFacts {
 export function hostText(facts: HostFacts): string {
   const { processors, model, acceleration, kernel, qemu, libvirt, node, connection, load } = facts;
   return (
-    `${processors} processors (${model}), ${acceleration.toUpperCase()}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
+    `${processors} processors (${model}), ${acceleration === 'none' ? 'a container' : acceleration.toUpperCase()}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
     `libvirt ${libvirt} (${connection}), Node.js ${node}; load before the first run ${load.toFixed(2)}`
   );
 }

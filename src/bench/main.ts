@@ -30,9 +30,10 @@ interface Options {
 
 /**
  * Measures, and prints the table.
+ * @param version of virt-sandbox, with its revision
  * @returns the exit status: 0 also where a limit is missed, since a benchmark is no test; 1 where something could not be measured
  */
-export async function bench(argv: readonly string[]): Promise<number> {
+export async function bench(argv: readonly string[], version: string): Promise<number> {
   let options: Options;
   try {
     options = parse(argv);
@@ -47,10 +48,10 @@ export async function bench(argv: readonly string[]): Promise<number> {
   const program = programPath();
   const image = imageFacts(program);
   const virtme = findVirtme(image.kernelVersion);
-  return measure({ runs: options.runs, program, image, scratch, progress: say, virtme }, options);
+  return measure({ runs: options.runs, program, image, scratch, progress: say, virtme }, options, version);
 }
 
-async function measure(context: Context, { names, json }: Options): Promise<number> {
+async function measure(context: Context, { names, json }: Options, version: string): Promise<number> {
   const { virtme } = context;
   const versions = { virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
   const machine = { ...hostFacts(context.image), ...versions };
@@ -67,8 +68,8 @@ async function measure(context: Context, { names, json }: Options): Promise<numb
   }
   process.stdout.write(
     json
-      ? `${JSON.stringify({ machine, rows, failures }, null, 2)}\n`
-      : `${hostText(machine)}; virtme-ng ${machine.virtme}\n\n${markdownTable(rows)}`,
+      ? `${JSON.stringify({ version, machine, rows, failures }, null, 2)}\n`
+      : `virt-sandbox ${version}; ${hostText(machine)}; virtme-ng ${machine.virtme}\n\n${markdownTable(rows)}`,
   );
   return failures.length === 0 ? 0 : 1;
 }

@@ -1,13 +1,18 @@
 /** `run` and `compare`: variants in turns, and one run of each in detail. */
-import { floor } from './boot.js';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readWarmImage } from '../image/warm.js';
+import { COLD, floor } from './boot.js';
+import { asksForContainer, imageFacts } from './context.js';
 import { Interrupted } from './process.js';
+import { splitCommandLine } from './qemu-argv.js';
 import { makeResult, type Result, variantResult } from './result.js';
 import { takeSample } from './sample.js';
 import { measureInTurns, type Series } from './series.js';
 import type { Session } from './session.js';
 import type { Timeline } from './timeline/timeline.js';
-import type { ProgramVariant, SandboxVariant } from './variant.js';
-import { profileOptions } from './variant.js';
+import { profileOptions, type SandboxVariant, type Variant } from './variant.js';
 
 export interface MeasureOptions {
   readonly kind: 'run' | 'compare';
@@ -25,15 +30,16 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<Result> {
   const { kind, runs, warmUp } = options;
-  const [first] = variants;
-  const floors = options.withFloor && session.unit === 's' && first ? await floorVariant(session, first) : [];
+  const floors = options.withFloor && session.unit === 's' ? await floorsOf(session, variants) : [];
   const measured = await measureInTurns([...variants, ...floors], { ...session, runs, warmUp });
   const results = [];
   for (const series of measured.series) {
     const wanted = options.inDetail && !measured.interrupted;
     results.push(variantResult(series, wanted ? await detail(session, series) : undefined));
   }
-  return makeResult(kind, session, measured, results);
+  // The run in detail may have been called off as well.
+  const interrupted = measured.interrupted || session.signal.aborted;
+  return makeResult(kind, session, { interrupted }, results);
 }
 
 async function detail(session: Session, { variant, failure }: Series): Promise<Timeline | undefined> {
@@ -48,13 +54,43 @@ async function detail(session: Session, { variant, failure }: Series): Promise<T
   }
 }
 
-/** Nothing where QEMU's command line is not to be had. */
-export async function floorVariant(session: Session, { options, profile }: SandboxVariant): Promise<ProgramVariant[]> {
+/** One for each way in which the variants start. */
+async function floorsOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
+  const floors = new Map<string, Variant>();
+  for (const variant of variants)
+    for (const one of await floorVariant(session, variant)) if (!floors.has(one.label)) floors.set(one.label, one);
+  return [...floors.values()];
+}
+
+/** A bare QEMU that does the least that this variant's does; nothing for a container, or where QEMU's command line is not to be had. */
+export async function floorVariant(session: Session, { options, profile }: SandboxVariant): Promise<Variant[]> {
+  if (asksForContainer(options)) return [];
+  const { image, program, scratch, say } = session;
+  const words = [...options, ...profileOptions(profile, scratch)];
   try {
-    const argv = await floor(session, [...options, ...profileOptions(profile, session.scratch)]);
-    return [{ kind: 'program', label: 'bare QEMU (the floor)', argv }];
+    const { uri: own, warmImage } = imageFacts(program, words);
+    // The driver that is embedded writes no command line but with a directory of its own.
+    const uri = own === 'qemu:///embed' ? `${own}?root=${join(scratch, 'embed')}` : own;
+    const warm = warmImage === undefined ? undefined : readWarmImage(warmImage);
+    if (warm === undefined)
+      return [
+        {
+          kind: 'program',
+          label: 'bare QEMU (the floor)',
+          argv: await floor({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
+        },
+      ];
+    const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));
+    return [{ kind: 'restore', label: 'bare QEMU that restores the same state (the floor)', argv, warm }];
   } catch (error) {
-    session.say(`no floor to compare with: ${error instanceof Error ? error.message : String(error)}`);
+    say(`no floor to compare with: ${error instanceof Error ? error.message : String(error)}`);
     return [];
   }
+}
+
+/** QEMU's command line for a sandbox that would be started now. */
+function nativeArgv(program: string, uri: string, options: readonly string[], xml: string): string[] {
+  writeFileSync(xml, execFileSync(program, ['--print-xml', ...options, '--', '/bin/true']));
+  const words = ['-q', '-c', uri, 'domxml-to-native', 'qemu-argv', xml];
+  return splitCommandLine(execFileSync('virsh', words, { encoding: 'utf8' }));
 }

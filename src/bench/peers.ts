@@ -1,26 +1,35 @@
 /** Other programs that do the like, in the same session and on the same kernel. What is not installed is named and left out. */
-import { existsSync, mkdtempSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { findInPath } from '../programs.js';
-import { findVirtme, virtmeArgv } from './context.js';
+import { COLD } from './boot.js';
+import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from './context.js';
 import { hostText } from './host.js';
 import { floorVariant } from './measure.js';
 import { makeResult, type Result, variantResult } from './result.js';
 import { amount, measureInTurns } from './series.js';
 import type { Session } from './session.js';
 import { failureLine, table } from './text.js';
-import { type ProgramVariant, profileOptions, type SandboxVariant } from './variant.js';
+import { type ProgramVariant, profileOptions, type SandboxVariant, type Variant } from './variant.js';
 
 /** What starts a guest; `image: ` in a label marks what only builds an image. */
 const IMAGE = 'image: ';
 
-export async function measurePeers(session: Session, sandbox: SandboxVariant, runs: number): Promise<Result> {
+export async function measurePeers(session: Session, wanted: SandboxVariant, runs: number): Promise<Result> {
   const builders = imageBuilders(session);
-  const variants = [sandbox, ...(await guests(session, sandbox)), ...builders];
+  // Whatever saved machines there are: they are a row of their own.
+  const sandbox = { ...wanted, options: [...COLD, ...wanted.options] };
+  const variants: Peer[] = [
+    sandbox,
+    ...(await warm(session, wanted)),
+    ...(await guests(session, sandbox)),
+    ...builders,
+  ];
   const missing = variants.filter((one) => 'missing' in one);
   for (const { label, missing: why } of missing) session.say(`${label} is left out: ${why}`);
-  const present = variants.filter((one): one is SandboxVariant | ProgramVariant => !('missing' in one));
+  const present = variants.filter((one): one is Variant => !('missing' in one));
   const measured = await measureInTurns(present, { ...session, runs, warmUp: 1 });
   const results = measured.series.map((one) => variantResult(one));
   const left = missing.map(({ label, missing: why }) => ({
@@ -35,7 +44,17 @@ interface Missing {
   readonly missing: string;
 }
 
-type Peer = ProgramVariant | Missing;
+type Peer = Variant | Missing;
+
+/** A sandbox that goes on from a saved machine, where one is baked, and a bare QEMU that does. */
+async function warm(session: Session, sandbox: SandboxVariant): Promise<Peer[]> {
+  const label = `${sandbox.label}, warm`;
+  const variant = { ...sandbox, label, options: ['--boot', 'warm', ...sandbox.options] };
+  const { program, scratch } = session;
+  const facts = imageFacts(program, [...sandbox.options, ...profileOptions(sandbox.profile, scratch)]);
+  if (facts.boot !== 'warm') return [{ label, missing: 'there is no saved machine (virt-sandbox-bake create --warm)' }];
+  return [variant, ...(await floorVariant(session, variant))];
+}
 
 async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]> {
   const { image, program, scratch } = session;
@@ -44,34 +63,60 @@ async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]
     'missing' in virtme
       ? { label: 'virtme-ng', missing: virtme.missing }
       : peer('virtme-ng', virtmeArgv(virtme, '/bin/true'));
-  const over = (uri: string) =>
-    peer(`virt-sandbox -c ${uri}`, [
-      ...([program, '-c', uri, ...profileOptions(sandbox.profile, scratch), '--'] as const),
-      ...sandbox.command,
-    ]);
+  const over = (uri: string) => {
+    const words = [...COLD, '-c', uri, ...profileOptions(sandbox.profile, scratch), '--', ...sandbox.command];
+    return peer(`virt-sandbox -c ${uri}`, sandboxArgv(program, words));
+  };
   return [
     ...(await floorVariant(session, sandbox)),
     over('qemu:///embed'),
-    findInPath('libvirt_lxc') === undefined && !existsSync('/usr/lib/libvirt/libvirt_lxc')
-      ? { label: 'virt-sandbox -c lxc:///', missing: "libvirt's LXC driver is not installed" }
-      : over('lxc:///'),
+    answersLxc()
+      ? over('lxc:///')
+      : {
+          label: 'virt-sandbox -c lxc:///',
+          missing: 'no libvirtd answers at lxc:/// (node scripts/with-libvirt.mjs COMMAND starts one)',
+        },
     vng,
     libguestfs(session),
   ];
 }
 
+/** It may be in namespaces of its own. */
+function answersLxc(): boolean {
+  const [program = '', ...words] = [...lxcThrough(), 'virsh', '-q', '-c', 'lxc:///', 'list'];
+  return spawnSync(program, words, { stdio: 'ignore', timeout: 10_000 }).status === 0;
+}
+
+/** Where distributions have what libguestfs makes its appliance of. */
+const APPLIANCES = ['/usr/lib/x86_64-linux-gnu/guestfs', '/usr/lib64/guestfs', '/usr/lib/guestfs'];
+
 /** Its appliance is built once, before the warm-up is over. */
-function libguestfs({ image }: Session): Peer {
+function libguestfs({ image, scratch }: Session): Peer {
   const label = 'libguestfs appliance';
   const program = findInPath('guestfish');
-  if (program === undefined) return { label, missing: 'guestfish is not installed (Debian: guestfish)' };
-  const kernel = `/boot/vmlinuz-${image.kernelVersion}`;
+  const appliance = APPLIANCES.map((path) => join(path, 'supermin.d')).find((path) => existsSync(path));
+  if (program === undefined || appliance === undefined)
+    return { label, missing: 'guestfish is not installed (scripts/setup bench)' };
   return peer(label, [program, '-a', '/dev/null', 'run'], {
     LIBGUESTFS_BACKEND: 'direct',
     LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
-    SUPERMIN_KERNEL: kernel,
+    LIBGUESTFS_PATH: withDev(appliance, scratch),
+    SUPERMIN_KERNEL: `/boot/vmlinuz-${image.kernelVersion}`,
     SUPERMIN_MODULES: `/lib/modules/${image.kernelVersion}`,
   });
+}
+
+/**
+ * The same with a directory for devices: the appliance has only what the packages of this host say is theirs, and where the base of the system
+ * was not installed from packages none of them says so of /dev.
+ */
+function withDev(appliance: string, scratch: string): string {
+  const path = join(scratch, 'guestfs');
+  const parts = join(path, 'supermin.d');
+  mkdirSync(join(path, 'root/dev'), { recursive: true });
+  cpSync(appliance, parts, { recursive: true, preserveTimestamps: true });
+  execFileSync('tar', ['-C', join(path, 'root'), '-czf', join(parts, 'dev.tar.gz'), './dev']);
+  return path;
 }
 
 /** Each builds an image for the same kernel into a file of its own. */
@@ -93,7 +138,7 @@ function imageBuilders(session: Session): Peer[] {
     }),
     builder('mkinitramfs', '-o', into('mkinitramfs'), version),
     builder('dracut', '--force', '--quiet', into('dracut'), version),
-    builder('mktirfs', '-o', into('mktirfs'), '-k', version),
+    builder('mktirfs', '-o', into('mktirfs'), version),
     builder('virtme-mkinitramfs', '--mod-kversion', version),
   ];
 }

@@ -5,7 +5,7 @@ import type { HostFacts } from './host.js';
 import type { Sample, Unit } from './sample.js';
 import type { Measured, Series } from './series.js';
 import { type Difference, difference, median, type Summary, summarize } from './statistics.js';
-import type { Span } from './timeline/span.js';
+import type { Span, Where } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
 export const RESULT_FORMAT = 1;
@@ -23,6 +23,8 @@ export interface VariantResult {
   readonly summary: Summary | null;
   /** Medians of the parts of the value. */
   readonly parts: Readonly<Record<string, number>>;
+  /** Where the time of each part went; absent for instructions, and in older files. */
+  readonly where?: Readonly<Record<string, Where>> | undefined;
   readonly failure?: string | undefined;
   /** Of one run that was measured in detail. */
   readonly timeline?: Timeline | undefined;
@@ -58,6 +60,7 @@ export function variantResult({ variant, samples, failure }: Series, timeline?: 
     values,
     summary: values.length === 0 ? null : summarize(values),
     parts: medianParts(samples),
+    ...wheres(samples),
     ...(failure === undefined ? {} : { failure }),
     ...(timeline === undefined ? {} : { timeline }),
   };
@@ -91,16 +94,23 @@ function medianParts(samples: readonly Sample[]): Record<string, number> {
   return Object.fromEntries([...names].map((name) => [name, median(samples.map(({ parts }) => parts[name] ?? 0))]));
 }
 
+function wheres(samples: readonly Sample[]): Pick<VariantResult, 'where'> {
+  const where: Record<string, Where> = Object.assign({}, ...samples.map((one) => one.where ?? {}));
+  return Object.keys(where).length === 0 ? {} : { where };
+}
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const whereSchema = v.picklist(['host', 'libvirt', 'qemu', 'guest', 'measuring', 'unexplained']);
 const spanSchema: v.GenericSchema<Span> = v.object({
   name: v.string(),
-  where: v.picklist(['host', 'libvirt', 'qemu', 'guest', 'measuring', 'unexplained']),
+  where: whereSchema,
   start: v.number(),
   end: v.number(),
   parts: v.array(v.lazy(() => spanSchema)),
   note: v.exactOptional(v.string()),
 });
 const timelineSchema = v.object({
+  start: v.optional(v.picklist(['cold', 'warm', 'container'])),
   wall: v.number(),
   stages: v.array(spanSchema),
   alignment: v.optional(
@@ -138,6 +148,7 @@ export const resultSchema = v.object({
       values: v.array(v.number()),
       summary: v.nullable(summarySchema),
       parts: v.record(v.string(), v.number()),
+      where: v.optional(v.record(v.string(), whereSchema)),
       failure: v.optional(v.string()),
       timeline: v.optional(timelineSchema),
     }),

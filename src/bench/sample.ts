@@ -2,9 +2,11 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { runSilently } from './process.js';
+import { bareRestore } from './bare-restore.js';
+import { asksForContainer, imageFacts, sandboxArgv } from './context.js';
+import { Interrupted, runSilently } from './process.js';
 import { parseQemuLog, traceArguments } from './timeline/qemu-log.js';
-import { length } from './timeline/span.js';
+import { length, type Where } from './timeline/span.js';
 import { type Timeline, timelineOf } from './timeline/timeline.js';
 import { Trace } from './timeline/trace.js';
 import {
@@ -12,6 +14,7 @@ import {
   instructions,
   loggingInitcalls,
   profileOptions,
+  refuseCounting,
   type SandboxVariant,
   type Variant,
   withQemu,
@@ -24,6 +27,8 @@ export interface Sample {
   readonly value: number;
   /** Parts of the value, by name. */
   readonly parts: Readonly<Record<string, number>>;
+  /** Where each part of a time went. */
+  readonly where?: Readonly<Record<string, Where>> | undefined;
   readonly timeline: Timeline | undefined;
   /** The kernel's, where the guest was asked. */
   readonly log?: string | undefined;
@@ -45,6 +50,10 @@ export async function takeSample(variant: Variant, options: SampleOptions): Prom
     const { started, ended } = await runSilently(variant, options.signal);
     return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
   }
+  if (variant.kind === 'restore') {
+    if (options.signal.aborted) throw new Interrupted();
+    return { value: await bareRestore(variant.argv, variant.warm), parts: {}, timeline: undefined };
+  }
   return sampleSandbox(variant, options);
 }
 
@@ -54,19 +63,19 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   const qemuFile = join(scratch, 'qemu.log');
   for (const file of [traceFile, qemuFile]) rmSync(file, { force: true });
   const counts = unit === 'instructions';
+  if (counts) refuseCounting(variant.options);
   let profile = counts ? countingInstructions(variant.profile) : variant.profile;
-  if (inDetail) profile = withQemu(loggingInitcalls(profile), traceArguments(qemuFile));
-  const argv: [string, ...string[]] = [
-    options.program,
+  // A saved machine keeps its kernel's arguments, and has said all that its kernel says.
+  const boots = inDetail && isBooted(variant, options);
+  if (inDetail) profile = withQemu(boots ? loggingInitcalls(profile) : profile, traceArguments(qemuFile));
+  const argv = sandboxArgv(options.program, [
     ...(counts ? ['--accel', 'tcg'] : []),
     ...variant.options,
     ...profileOptions(profile, scratch),
     '--',
     ...variant.command,
-  ];
-  // A container has the host's clock, and the log of the host's kernel is not its business.
-  const asks = inDetail && !variant.options.some((word) => word.includes('lxc:'));
-  const environment = { VIRT_SANDBOX_TRACE: asks ? `guest:${traceFile}` : traceFile };
+  ]);
+  const environment = { VIRT_SANDBOX_TRACE: boots ? `guest:${traceFile}` : traceFile };
   const run = await runSilently({ label: variant.label, argv, environment }, options.signal);
   const trace = Trace.read(traceFile);
   const qemu = existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
@@ -77,6 +86,12 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log };
 }
 
+/** A container has the host's clock, and the log of the host's kernel is not its business. */
+function isBooted({ options, profile }: SandboxVariant, { program, scratch }: SampleOptions): boolean {
+  if (asksForContainer(options)) return false;
+  return imageFacts(program, [...options, ...profileOptions(profile, scratch)]).boot !== 'warm';
+}
+
 /** A guest whose modules do not load may start an application that needs none, and is still not the guest that was asked for. */
 function checkModules(trace: Trace): void {
   const failed = trace.init?.modules.filter(({ errno }) => errno !== 0 && errno !== constants.errno.EEXIST) ?? [];
@@ -85,11 +100,12 @@ function checkModules(trace: Trace): void {
 }
 
 /** What only measuring costs is no part of it. */
-function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts'> {
+function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts' | 'where'> {
   const stages = timeline.stages.filter(({ where }) => where !== 'measuring');
   const parts: Record<string, number> = {};
   for (const stage of stages) parts[stage.name] = (parts[stage.name] ?? 0) + length(stage) / 1e6;
-  return { value: (timeline.wall - timeline.measuring) / 1e6, parts };
+  const where = Object.fromEntries(stages.map((stage) => [stage.name, stage.where]));
+  return { value: (timeline.wall - timeline.measuring) / 1e6, parts, where };
 }
 
 /**

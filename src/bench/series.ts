@@ -61,5 +61,5 @@ export async function measureInTurns(variants: readonly Variant[], options: Seri
 /** As a person reads it. */
 export function amount(value: number, unit: Unit): string {
   if (unit === 'instructions') return `${(value / 1e6).toFixed(1)} M instructions`;
-  return value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(3)} s`;
+  return value < 1 ? `${(value * 1000).toFixed(value < 0.01 ? 1 : 0)} ms` : `${value.toFixed(3)} s`;
 }

@@ -6,7 +6,7 @@ import { type ImageFacts, imageFacts, programPath } from './context.js';
 import { type HostFacts, hostFacts, QUIET_LOAD } from './host.js';
 import { interruptible, type Say, say } from './progress.js';
 import type { Unit } from './sample.js';
-import type { SandboxVariant } from './variant.js';
+import { refuseCounting, type SandboxVariant } from './variant.js';
 
 export interface Session {
   readonly program: string;
@@ -32,6 +32,7 @@ export interface SessionOptions {
 
 /** Builds the image where it is not in the store, so that no run has to. */
 export async function inSession<T>(wanted: SessionOptions, work: (session: Session) => Promise<T>): Promise<T> {
+  if (wanted.deterministic) refuseCounting(wanted.options);
   // Not in /tmp: the guest has one of its own.
   const scratch = mkdtempSync('/var/tmp/virt-sandbox-bench-');
   const { signal, release } = interruptible(say);

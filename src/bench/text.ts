@@ -4,6 +4,7 @@ import type { Comparison, Result, VariantResult } from './result.js';
 import type { Unit } from './sample.js';
 import { amount } from './series.js';
 import { noise, type Summary } from './statistics.js';
+import type { Where } from './timeline/span.js';
 
 export function resultText(result: Result): string {
   const { variants, comparisons, unit, host, interrupted } = result;
@@ -44,11 +45,31 @@ function remarks(variant: VariantResult, unit: Unit): string[] {
   if (failure !== undefined) return [`${label} is left out: ${failure}`, ''];
   if (summary === null) return [];
   const outlying = summary.outliers.map((at) => amount(values[at] ?? 0, unit));
-  const rows = partRows(variant, unit).map(([name, ...figures]) => [`  ${name}`, ...figures]);
+  const indented = (rows: readonly string[][]) => table(rows.map(([name, ...figures]) => [`  ${name}`, ...figures]));
+  const rows = partRows(variant, unit);
+  const overhead = overheadRows(variant, unit);
   return [
     ...(outlying.length > 0 ? [`${label}: standing out: ${outlying.join(', ')}`, ''] : []),
-    ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...table(rows), ''] : []),
+    ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...indented(rows), ''] : []),
+    ...(overhead.length > 0 ? [`${label}, what is neither QEMU nor the guest:`, ...indented(overhead), ''] : []),
   ];
+}
+
+/** Where the time goes that neither QEMU nor the guest takes. */
+const BESIDE: readonly (Where | undefined)[] = ['host', 'libvirt', 'unexplained'];
+
+/** What Node.js, libvirt and the end of a machine that went on from a saved state take: the sum, then each; name, where, amount, share. */
+export function overheadRows({ summary, parts, where = {}, timeline }: VariantResult, unit: Unit): string[][] {
+  if (summary === null || timeline?.start !== 'warm') return [];
+  const beside = Object.entries(parts).filter(([name]) => BESIDE.includes(where[name]));
+  const sum = beside.reduce((total, [, value]) => total + value, 0);
+  const row = (name: string, place: string, value: number) => [
+    name,
+    place,
+    amount(value, unit),
+    percent(value / summary.median),
+  ];
+  return [row('all of it', '', sum), ...beside.map(([name, value]) => row(name, where[name] ?? '', value))];
 }
 
 export function comparisonText({ label, against, ratio, low, high, verdict }: Comparison): string {

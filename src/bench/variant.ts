@@ -1,7 +1,9 @@
 /** A way to start a sandbox that is measured. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WarmImage } from '../image/warm.js';
 import type { Profile } from '../profile/types.js';
+import { asksForContainer } from './context.js';
 import type { Command } from './process.js';
 
 export interface SandboxVariant {
@@ -18,7 +20,15 @@ export interface ProgramVariant extends Command {
   readonly kind: 'program';
 }
 
-export type Variant = SandboxVariant | ProgramVariant;
+/** A bare QEMU that goes on from the same state as a sandbox, and runs the same steps inside. */
+export interface RestoreVariant {
+  readonly kind: 'restore';
+  readonly label: string;
+  readonly argv: readonly string[];
+  readonly warm: WarmImage;
+}
+
+export type Variant = SandboxVariant | ProgramVariant | RestoreVariant;
 
 /**
  * One instruction is 2 ns of the guest's clock, so that a boot of some 0.9 thousand million instructions sees few ticks of its timer.
@@ -34,6 +44,14 @@ const INSTRUCTION_ARGUMENTS = [
 /** In which the guest's clock counts instructions. */
 export function countingInstructions(profile: Profile): Profile {
   return withQemu(profile, INSTRUCTION_ARGUMENTS);
+}
+
+/** @throws {Error} where no kernel boots */
+export function refuseCounting(options: readonly string[]): void {
+  const warm = options.some((word, at) => word === '--boot=warm' || (word === 'warm' && options[at - 1] === '--boot'));
+  if (!warm && !asksForContainer(options)) return;
+  const what = warm ? 'a saved machine goes on' : 'a container has no kernel of its own';
+  throw new Error(`--deterministic counts the instructions of a boot, and ${what}; measure its time`);
 }
 
 /** From microseconds of such a guest's clock. */

@@ -8,6 +8,7 @@ import { createImage } from '../image/create.js';
 import { kindOf } from '../libvirt/connect.js';
 import { loadProfile } from '../profile/load.js';
 import { hostProgram } from '../programs.js';
+import { imageChoices } from '../sandbox/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
@@ -35,7 +36,8 @@ export async function create(args: BakeArguments): Promise<number> {
         ...wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
       ]),
       nativeInit: hostProgram('init'),
-      compression: compressionOf(textOf(args, 'compress')),
+      ...wanted.choices,
+      compression: compressionOf(textOf(args, 'compress') ?? wanted.choices.compression),
       guestNode: guestNodeOf(args),
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
@@ -81,6 +83,7 @@ async function imageFor(
 ): Promise<{
   kernel: KernelSelection;
   sets: readonly string[];
+  choices: ReturnType<typeof imageChoices>;
   config: SandboxConfig;
   request: Arguments;
   slots: Slots;
@@ -89,7 +92,8 @@ async function imageFor(
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
   const { command } = request.run;
   const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  const { moduleSets: more = [] } = await loadProfile(request.run.profile ?? profile);
+  const chosen = await loadProfile(request.run.profile ?? profile);
+  const { moduleSets: more = [] } = chosen;
   const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const images = await inspectImages(config);
@@ -97,6 +101,7 @@ async function imageFor(
   return {
     kernel: config.kernel,
     sets: [...new Set([...sets, ...more])],
+    choices: imageChoices(chosen),
     config,
     slots: neededSlots(config, shares, images),
     request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },

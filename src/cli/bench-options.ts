@@ -63,7 +63,8 @@ export const benchCommands = {
   },
   ablate: {
     command: 'ablate [-- COMMAND…]',
-    describe: 'measure what each kernel argument, initcall, part of the machine and set of modules is worth',
+    describe:
+      'measure what each kernel argument, initcall, part of the machine, choice of image and set of modules is worth',
     options: {
       ...counting,
       only: { type: 'string', requiresArg: true, describe: 'only changes that match this regular expression' },

@@ -138,7 +138,7 @@ class Build {
     source: Manifest['kernel']['source'];
   }> {
     const data = await readKernel(choice.file);
-    const work = unpackKernel(choice.file, data);
+    const work = unpackKernel(choice.file, data, this.options.kernelForm);
     // Keeps a failure from counting as unhandled while this thread is busy hashing; it is thrown below.
     work.catch(() => {});
     const source = { ...digestOf(data), format: choice.file.format };

@@ -51,6 +51,7 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       resolve(setsDirectory),
       resolve(nativeInit),
       ...(options.debugShell === true ? ['debug shell'] : []),
+      ...(options.kernelForm === 'packed' ? ['the kernel as it is packed'] : []),
       // What may be read depends on the user, and so does which kernel is chosen.
       process.geteuid?.() ?? null,
     ]),

@@ -16,6 +16,8 @@ export interface ImageOptions {
   readonly nativeInit: string;
   /** Put the host's static busybox into the initrd, as a shell for a time when there is no root. */
   readonly debugShell?: boolean;
+  /** `packed`: the bzImage as it is; default: `unpacked`, the kernel inside, where QEMU can boot it. */
+  readonly kernelForm?: 'unpacked' | 'packed' | undefined;
   /** How the initrd is packed; default: not at all, which boots fastest. */
   readonly compression?: InitrdCompression;
   /** Path of a Node.js that runs the common init in the guest; default: the launcher drives it, and there is none in the guest. */

@@ -38,9 +38,14 @@ const whole = (data: Buffer): SparseFile => ({ size: data.length, chunks: [{ pos
  *
  * @param file What {@link identifyKernel} said of it.
  * @param data Its first `file.size` bytes.
+ * @param form `packed`: a bzImage stays one.
  * @throws {SandboxError} `kernel-damaged`; `kernel-not-bootable` for an ELF kernel without a PVH entry.
  */
-export async function unpackKernel(file: KernelFile, data: Buffer): Promise<BootFile> {
+export async function unpackKernel(
+  file: KernelFile,
+  data: Buffer,
+  form: 'unpacked' | 'packed' = 'unpacked',
+): Promise<BootFile> {
   if (file.format === 'elf') {
     const content = slimBootable(file, data);
     if (content !== undefined) return { name: 'vmlinux', content, reason: 'it is an ELF kernel with a PVH entry' };
@@ -52,6 +57,7 @@ export async function unpackKernel(file: KernelFile, data: Buffer): Promise<Boot
     });
   }
   const packed = (reason: string): BootFile => ({ name: 'kernel', content: whole(data), reason });
+  if (form === 'packed') return packed('the profile asks for the bzImage');
   if (file.payload === undefined) return packed('its header is too old to say where the kernel inside is');
   const { offset, length } = file.payload;
   const payload = data.subarray(offset, offset + length);

@@ -2,6 +2,7 @@
 import { readFile, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
+import { mark } from '../marks.js';
 import type { Supervisor } from './supervisor.js';
 
 /** Where libvirt has the sockets and the mount points of containers: its own constant. */
@@ -21,7 +22,9 @@ export async function killContainer(supervisor: Supervisor, controller: number, 
     const children = await readFile(`/proc/${controller}/task/${controller}/children`, 'utf8');
     // With its process 1 the kernel ends all of the container's.
     for (const pid of children.trim().split(' ').map(Number)) if (pid > 1) process.kill(pid, 'SIGKILL');
-    return await supervisor.killOutright(controller, name);
+    if (!(await supervisor.killOutright(controller, name))) return false;
+    mark('container.killed', { controller });
+    return true;
   } catch (error) {
     if (isSystemError(error)) return false;
     throw error;

@@ -4,6 +4,7 @@
  * https://www.qemu.org/docs/master/interop/qmp-spec.html
  */
 import type { Socket } from 'node:net';
+import { mark } from '../marks.js';
 import { isRecord } from '../records.js';
 
 type Arguments = Readonly<Record<string, unknown>>;
@@ -44,7 +45,10 @@ export class Monitor {
     });
     this.#gone.catch(() => {});
     socket.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
-    this.execute('qmp_capabilities').catch(() => {});
+    this.execute('qmp_capabilities').then(
+      () => mark('monitor.answered'),
+      () => {},
+    );
   }
 
   /** @throws {MonitorError} */
@@ -90,8 +94,9 @@ export class Monitor {
 
   #line(message: unknown): void {
     if (!isRecord(message)) return;
-    const { event, data, error } = message;
+    const { event, data, error, timestamp } = message;
     if (typeof event === 'string') {
+      mark('monitor.event', { event, data, timestamp });
       for (const listener of [...this.#listeners]) listener({ name: event, data: isRecord(data) ? data : {} });
     } else if ('return' in message) {
       this.#pending.shift()?.resolve(message['return']);

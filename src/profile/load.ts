@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
-import type { Profile } from './types.js';
+import type { Profile, ProfileFile } from './types.js';
 
 export const DEFAULT_PROFILE = 'default';
 
@@ -25,12 +25,27 @@ export function ownProfiles(): string {
  * @param wanted a name, or a path with a slash in it; undefined: VIRT_SANDBOX_PROFILE, else `default`
  * @throws {SandboxError} `profile-unknown`, `profile-invalid`
  */
-export async function loadProfile(wanted?: string): Promise<Profile> {
-  const name = wanted ?? (process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE);
+export function loadProfile(wanted?: string): Promise<Profile> {
+  return resolved(wanted ?? (process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE), []);
+}
+
+/** @param extending the profiles that are being read because of which this one is */
+async function resolved(name: string, extending: readonly string[]): Promise<Profile> {
+  const own = await readProfile(name);
+  const { extends: base } = own;
+  // One that extends no other says everything.
+  if (base === undefined) return own as Profile;
+  const chain = [...extending, name];
+  if (chain.includes(base)) throw invalid(name, `it extends itself (${[...chain, base].join(' extends ')})`);
+  const { extended } = await import('./extend.js');
+  return extended(await resolved(base, chain), own);
+}
+
+async function readProfile(name: string): Promise<ProfileFile> {
   if (name.includes('/')) return validated(name, read(name) ?? unknown(name));
   // What this package brings was checked when it was tested; a schema validator takes a while to load.
   const shipped = read(join(shippedProfiles(), `${name}.json`));
-  if (shipped !== undefined) return JSON.parse(shipped) as Profile;
+  if (shipped !== undefined) return JSON.parse(shipped) as ProfileFile;
   const path = join(ownProfiles(), `${name}.json`);
   return validated(path, read(path) ?? unknown(name));
 }
@@ -43,25 +58,27 @@ export function profileNames(): string[] {
   return [...new Set(names.map((file) => file.slice(0, -'.json'.length)))].sort();
 }
 
-async function validated(path: string, text: string): Promise<Profile> {
-  const invalid = (wrong: string, cause?: unknown) =>
-    new SandboxError({
-      stage: 'config',
-      code: 'profile-invalid',
-      message: `the profile ${path} is not one: ${wrong}`,
-      remedy: 'correct it; those of the package, in profiles/, show how it is written',
-      cause,
-    });
+async function validated(path: string, text: string): Promise<ProfileFile> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw invalid(messageOf(error), error);
+    throw invalid(path, messageOf(error), error);
   }
   const { checkProfile } = await import('./schema.js');
   const checked = checkProfile(value);
-  if ('wrong' in checked) throw invalid(checked.wrong);
+  if ('wrong' in checked) throw invalid(path, checked.wrong);
   return checked.profile;
+}
+
+function invalid(path: string, wrong: string, cause?: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'profile-invalid',
+    message: `the profile ${path} is not one: ${wrong}`,
+    remedy: 'correct it; those of the package, in profiles/, show how it is written',
+    cause,
+  });
 }
 
 function unknown(name: string): never {

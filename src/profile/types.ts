@@ -3,6 +3,7 @@
  *
  * Profiles are files (profiles/*.json), so that `virt-sandbox-bench tune` can write one, and a person can read why each thing is there.
  */
+import type { InitrdCompression } from '../image/compress.js';
 
 /** Why something is in a profile. */
 export interface Reason {
@@ -34,6 +35,14 @@ export interface MachineTuning {
   readonly legacy: 'absent' | 'present';
 }
 
+/** The boot image, where it can be had in more than one way. */
+export interface ImageTuning {
+  /** `packed`: the kernel unpacks itself in the guest; default: `unpacked`, where QEMU can boot what is inside. */
+  readonly kernel?: 'unpacked' | 'packed';
+  /** How the initrd is packed; default: not at all. */
+  readonly initrd?: InitrdCompression;
+}
+
 export interface Profile {
   readonly format: 1;
   readonly name: string;
@@ -41,6 +50,7 @@ export interface Profile {
   readonly kernelArguments: readonly KernelArgument[];
   readonly initcallBlacklist: readonly SkippedInitcall[];
   readonly machine: MachineTuning;
+  readonly image?: ImageTuning;
   /**
    * `unchecked`: the init hands the kernel its modules without their signatures, whose check takes long under emulation; the kernel says that it
    * is tainted (E). One that enforces them gets them after all. Default: `checked`.
@@ -50,4 +60,12 @@ export interface Profile {
   readonly moduleSets?: readonly string[];
   /** Handed to QEMU as they are: for measuring, as with `-icount`. */
   readonly qemuArguments?: readonly string[];
+}
+
+/** A profile as it is written down. One that extends another, which it names, says only in what it differs. */
+export interface ProfileFile
+  extends Pick<Profile, 'format' | 'name' | 'description'>,
+    Partial<Omit<Profile, 'format' | 'name' | 'description' | 'machine'>> {
+  readonly extends?: string;
+  readonly machine?: Partial<MachineTuning>;
 }

@@ -52,6 +52,7 @@ export async function begin(answering: Answering): Promise<void> {
   // Where it fails somebody waits for it below.
   driving.catch(() => {});
   await setClock(plan, clock, driving, options);
+  mark('clock.done');
   if (inspectsGuest()) {
     await driving;
     const { inspectGuest } = await import('./inspect-guest.js');

@@ -54,6 +54,10 @@ async function socketLines(state: StateDirectory, console: Console, monitorOwner
       mark('qemu.console');
       console.attach(socket);
     });
+    monitor?.connection.then(
+      () => mark('qemu.monitor'),
+      () => {},
+    );
     return {
       awaited: 'QEMU being started',
       unanswered: 'the machine running, its kernel or init not answering',

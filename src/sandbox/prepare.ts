@@ -16,6 +16,7 @@ import { unlessAborted } from '../promises.js';
 import { stopsBeforeRoot } from './breakpoint.js';
 import { checkDriver } from './driver-check.js';
 import { abortError } from './failure.js';
+import { imageChoices } from './image-choices.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { moduleSets } from './module-sets.js';
 import { callerLabel, securityModel } from './security-model.js';
@@ -81,8 +82,9 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
     const warm = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
+    if (warm) mark('warm.chosen', { directory: warm.directory });
     // One that is to be booted has no more in it than it needs.
-    if (!warm && offer?.sets) image = await find(sets);
+    else if (offer?.sets) image = await find(sets);
     return {
       place: 'machine',
       name,
@@ -142,6 +144,7 @@ async function findImage(
     sets,
     nativeInit: hostProgram('init'),
     ...(debugShell ? { debugShell } : {}),
+    ...imageChoices(profile),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
 }

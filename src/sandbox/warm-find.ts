@@ -11,6 +11,7 @@ import { changedFiles, type WarmImage, warmImagesIn, warmImagesOf } from '../ima
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
+import { imageChoices } from './image-choices.js';
 import type { LaunchOptions } from './launch-options.js';
 import { changedFacts, warmHost } from './warm-host.js';
 import { machineSignature, warmObstacle } from './warm-machine.js';
@@ -38,7 +39,7 @@ export interface WarmOffer {
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
 export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
-  const { config } = request;
+  const { config, profile } = request;
   const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
   if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
   for (const { record } of candidates) {
@@ -46,6 +47,7 @@ export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
       kernel: config.kernel,
       sets: record.sets,
       nativeInit: hostProgram('init'),
+      ...imageChoices(profile),
     });
     if (image?.id === record.image) return { candidates, reason, image, sets: record.sets };
   }

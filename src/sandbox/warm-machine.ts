@@ -45,7 +45,9 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
 }
 
 /** Two machines of the same signature have the same devices, at the same places, and the same kernel arguments. */
-export function machineSignature(shape: WarmShape): string {
+export function machineSignature(wanted: WarmShape): string {
+  const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
+  const shape = { ...wanted, profile: { ...wanted.profile, qemuArguments } };
   const uuid = '00000000-0000-0000-0000-000000000000';
   return sha256(
     machineXml(
@@ -75,4 +77,9 @@ export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): s
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;
+}
+
+/** QEMU's own notes of what it does are no part of the machine. */
+function withoutTracing(words: readonly string[]): string[] {
+  return words.filter((word, at) => ![word, words[at - 1]].some((one) => one === '-D' || one === '-trace'));
 }

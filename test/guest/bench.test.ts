@@ -2,16 +2,21 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readHistory } from '../../src/bench/history.js';
 import { type Result, readResult } from '../../src/bench/result.js';
 import { length, type Span } from '../../src/bench/timeline/span.js';
+import type { Timeline } from '../../src/bench/timeline/timeline.js';
 import { loadProfile } from '../../src/profile/load.js';
-import { embedded, system } from '../helpers/connections.js';
+import { embedded, lxc, system } from '../helpers/connections.js';
 import { environment, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
+import { bakeWarm, TCG } from '../helpers/warm.js';
+
+/** An application whose start is heard of before its end, however busy this machine is. */
+const LASTING = ['--', 'sleep', '0.1'];
 
 const PROGRAM = `${REPOSITORY}bin/virt-sandbox-bench`;
 
@@ -23,9 +28,15 @@ interface Ended {
 
 async function bench(
   args: readonly string[],
-  onProgress: (child: ChildProcess, text: string) => void = () => {},
+  {
+    env = {},
+    onProgress = () => {},
+  }: {
+    readonly env?: Readonly<Record<string, string | undefined>>;
+    readonly onProgress?: (child: ChildProcess, text: string) => void;
+  } = {},
 ): Promise<Ended> {
-  const child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() });
+  const child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(env) });
   let out = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -49,6 +60,7 @@ for (const way of [embedded, system]) {
       const { code, out, stderr } = await bench([
         ...['run', '-n', '1', '--warm-up', '0', '--no-floor', '--json', '--options', `-c ${way.uri}`],
         ...['-o', file('r.json'), '--svg', file('r.svg'), '--trace', file('r.trace'), '--history', file('h.jsonl')],
+        ...LASTING,
       ]);
       assert.equal(code, 0, stderr);
       const result = readResult(file('r.json'));
@@ -104,6 +116,91 @@ for (const way of [embedded, system]) {
   });
 }
 
+describe('a run of a saved machine', { skip: embedded.skip }, () => {
+  it('has stages of its own, which add up, beside a bare QEMU that restores the same', async (t) => {
+    const directory = scratchDirectory(t);
+    chmodSync(directory, 0o755);
+    const env = { XDG_CACHE_HOME: directory };
+    await bakeWarm(['-c', embedded.uri], { env });
+    const file = join(directory, 'r.json');
+    const options = [...TCG, '--boot', 'warm', '-c', embedded.uri].join(' ');
+    const words = [
+      'run',
+      '-n',
+      '1',
+      '--warm-up',
+      '0',
+      '--options',
+      options,
+      '-o',
+      file,
+      '--history',
+      'none',
+      ...LASTING,
+    ];
+    const { code, out, stderr } = await bench(words, { env });
+    assert.equal(code, 0, stderr);
+    const { variants } = readResult(file);
+    assert.deepEqual(
+      variants.map(({ label, values }) => [label, values.length]),
+      [
+        ['virt-sandbox (default)', 1],
+        ['bare QEMU that restores the same state (the floor)', 1],
+      ],
+    );
+    const timeline = variants[0]?.timeline;
+    assert.equal(timeline?.start, 'warm');
+    assertWhole(timeline, [
+      ...['connecting to libvirt', 'finding the image and the saved machine', 'libvirt, until QEMU runs'],
+      ...['QEMU maps the memory', 'QEMU makes the machine', 'loading the state', 'resuming'],
+      ...['common init', 'starting the application', 'ending what is left, sync and unmount', 'exit'],
+    ]);
+    const init = timeline.stages.find(({ name }) => name === 'common init');
+    assert.match(init?.parts.map(({ name }) => name).join() ?? '', /setClock.*addEntropy.*root: mount \/newroot/);
+    assert.match(out, /what is neither QEMU nor the guest:\n {2}all of it/);
+  });
+});
+
+describe('a run of a container', { skip: lxc.skip }, () => {
+  it('has stages of its own, which add up', async (t) => {
+    const file = join(scratchDirectory(t), 'r.json');
+    const env = { VIRT_SANDBOX_BENCH_LXC: lxc.options.through?.join(' ') };
+    const words = [
+      'run',
+      '-n',
+      '1',
+      '--warm-up',
+      '0',
+      '--options',
+      `-c ${lxc.uri}`,
+      '-o',
+      file,
+      '--history',
+      'none',
+      ...LASTING,
+    ];
+    const { code, stderr } = await bench(words, { env });
+    assert.equal(code, 0, stderr);
+    const { variants } = readResult(file);
+    assert.equal(variants.length, 1);
+    const timeline = variants[0]?.timeline;
+    assert.equal(timeline?.start, 'container');
+    assertWhole(timeline, [
+      ...['libvirt, until process 1 runs', 'init', 'opening the channel, greeting', 'common init'],
+      ...['power off: finding and killing the container', "the container's end, libvirt's notice of it", 'exit'],
+    ]);
+  });
+});
+
+/** Expects these stages, and that all of them add up to the time from the execution to the exit. */
+function assertWhole({ stages, wall, unexplained }: Timeline, wanted: readonly string[]): void {
+  const names = stages.map(({ name }) => name);
+  for (const name of wanted) assert.ok(names.includes(name), `${name} of ${names.join(', ')}`);
+  const sum = stages.reduce((total, one) => total + length(one), 0);
+  assert.ok(Math.abs(sum - wall) < 100, `${sum} of ${wall}`);
+  assert.ok(unexplained < wall / 20, `${unexplained} of ${wall}`);
+}
+
 describe('counting instructions', { skip: embedded.skip }, () => {
   it('gives the same again, and tells a tuned boot from another by one run', async (t) => {
     const file = join(scratchDirectory(t), 'r.json');
@@ -121,6 +218,19 @@ describe('counting instructions', { skip: embedded.skip }, () => {
       comparisons.map(({ label, verdict }) => [label, verdict]),
       [['without cryptomgr.notests', 'slower']],
     );
+  });
+});
+
+describe('counting instructions of what does not boot', { skip: embedded.skip }, () => {
+  it('is refused', async () => {
+    for (const [options, why] of [
+      ['-c qemu:///embed --boot=warm', /a saved machine goes on; measure its time/],
+      ['-c qemu:///embed --boot warm', /counts the instructions of a boot/],
+    ] as const) {
+      const { code, stderr } = await bench(['run', '--deterministic', '--options', options, '--history', 'none']);
+      assert.equal(code, 1);
+      assert.match(stderr, why);
+    }
   });
 });
 
@@ -167,10 +277,12 @@ describe('an interruption', { skip: embedded.skip }, () => {
         '--history',
         'none',
       ],
-      (child, text) => {
-        if (told || !/ 1\/100: /.test(text)) return;
-        told = true;
-        child.kill('SIGINT');
+      {
+        onProgress: (child, text) => {
+          if (told || !/ 1\/100: /.test(text)) return;
+          told = true;
+          child.kill('SIGINT');
+        },
       },
     );
     assert.equal(code, 130, stderr);

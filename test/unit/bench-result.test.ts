@@ -8,7 +8,7 @@ import { ablationText, changesOf, exact } from '../../src/bench/ablate.js';
 import { CANDIDATES, mayBeSkipped } from '../../src/bench/candidates.js';
 import { compareResults } from '../../src/bench/compare.js';
 import { bootTimeDocument } from '../../src/bench/document.js';
-import { appendHistory, historyText, readHistory } from '../../src/bench/history.js';
+import { appendHistory, entriesOf, historyText, readHistory } from '../../src/bench/history.js';
 import { peersText } from '../../src/bench/peers.js';
 import { chromeTrace } from '../../src/bench/pictures/chrome.js';
 import { page } from '../../src/bench/pictures/html.js';
@@ -194,7 +194,62 @@ describe('pictures', () => {
   });
 });
 
+describe('trace events', () => {
+  it('are what the format asks for: each lies within the one above it in its row, or beside it', () => {
+    const { traceEvents, displayTimeUnit } = JSON.parse(JSON.stringify(chromeTrace([{ label: 'A', timeline }]))) as {
+      displayTimeUnit: string;
+      traceEvents: { ph: string; name: string; cat?: string; ts: number; dur: number; pid: number; tid?: number }[];
+    };
+    assert.equal(displayTimeUnit, 'ms');
+    for (const one of traceEvents) {
+      assert.ok(one.ph === 'X' || one.ph === 'M', one.ph);
+      assert.ok(one.name !== '' && Number.isInteger(one.pid), one.name);
+      if (one.ph === 'X') assert.ok(one.ts >= 0 && one.dur >= 0 && Number.isInteger(one.tid), one.name);
+    }
+    const spans = traceEvents.filter(({ ph }) => ph === 'X');
+    for (const one of spans)
+      for (const other of spans.filter(({ tid }) => tid === one.tid)) {
+        const apart = one.ts + one.dur <= other.ts || other.ts + other.dur <= one.ts;
+        const [outer, inner] = one.dur >= other.dur ? [one, other] : [other, one];
+        const inside = inner.ts >= outer.ts && inner.ts + inner.dur <= outer.ts + outer.dur;
+        assert.ok(apart || inside, `${one.name} and ${other.name}`);
+      }
+  });
+});
+
+describe('the part of a warm start that is neither QEMU nor the guest', () => {
+  const parts = { 'start of the program': 0.1, 'loading the state': 0.05, 'common init': 0.2, exit: 0.01 };
+  const where = {
+    'start of the program': 'host',
+    'loading the state': 'qemu',
+    'common init': 'guest',
+    exit: 'host',
+  } as const;
+  const warm = variant('a', [0.36], { parts, where, timeline: { ...timeline, start: 'warm' } });
+
+  it('is listed, its sum first', () => {
+    const text = resultText(result('run', [warm]));
+    const [, list = ''] = text.split('a, what is neither QEMU nor the guest:\n');
+    assert.deepEqual(
+      list
+        .split('\n\n')[0]
+        ?.split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.trim().replace(/ {2,}/g, ' | ')),
+      ['all of it | 110 ms | 30.6 %', 'start of the program | host | 100 ms | 27.8 %', 'exit | host | 10 ms | 2.8 %'],
+    );
+    assert.match(bootTimeDocument([result('run', [warm])]), /^### a: what is neither QEMU nor the guest$/m);
+  });
+
+  it('is not listed of a boot', () => {
+    const cold = { ...warm, timeline: { ...timeline, start: 'cold' as const } };
+    assert.doesNotMatch(resultText(result('run', [cold])), /what is neither/);
+  });
+});
+
 describe('history', () => {
+  const floor = { ...variant('bare QEMU (the floor)', [1.6]), profile: undefined };
+
   it('is appended to, read back, and drawn as a trend', (t) => {
     const path = join(scratchDirectory(t), 'deep/er/h.jsonl');
     assert.deepEqual(readHistory(path), { entries: [], unreadable: 0 });
@@ -205,6 +260,12 @@ describe('history', () => {
     assert.equal(entries.length, 2);
     assert.equal(unreadable, 1);
     assert.deepEqual([entries[0]?.median, entries[0]?.kernel, entries[0]?.profile], [2, '6.12', 'default']);
+    const beside = entriesOf(result('run', [variant('a', VALUES), floor]));
+    assert.deepEqual(
+      beside.map(({ label, floor: median }) => [label, median]),
+      [['a', 1.6]],
+    );
+    assert.match(historyText(beside), / 1\.25 × the floor$/m);
     assert.match(historyText(entries), /▇█\n[^\n]*2\.000 s[^\n]*\n[^\n]*2\.400 s[^\n]* 20\.0 %/);
   });
 });
@@ -222,6 +283,18 @@ describe('ablation', () => {
         changes.some(({ label }) => label.endsWith(` ${name}`)),
         name,
       );
+  });
+
+  it('chooses another form of the kernel, and every packing of the initrd', async () => {
+    const labels = changesOf(await loadProfile('default')).map(({ label }) => label);
+    assert.deepEqual(
+      labels.filter((label) => label.startsWith('image with')),
+      [
+        'image with module signatures removed',
+        'image with the kernel packed (bzImage)',
+        ...['gzip', 'xz', 'zstd', 'lz4'].map((name) => `image with the initrd packed with ${name}`),
+      ],
+    );
   });
 
   it('never tries to skip what a sandbox needs', () => {
@@ -245,7 +318,12 @@ describe('ablation', () => {
   });
 
   it('is a table, the best first', () => {
-    const variants = [variant('as it is', [1e9, 1e9, 1e9]), variant('with x', [9e8]), variant('without y', [2e9])];
+    const parts = { kernel: 9e8 };
+    const variants = [
+      variant('as it is', [1e9, 1e9, 1e9], { parts }),
+      variant('with x', [9e8]),
+      variant('without y', [2e9]),
+    ];
     const compared = variants.slice(1).map((one) => exact(one, variants[0] as VariantResult));
     const text = ablationText({ ...result('ablate', variants, 'instructions'), comparisons: compared });
     assert.match(text, /with x +−100\.0 M instructions +-10\.0 %[^\n]*\nwithout y +\+1000\.0 M instructions +100\.0 %/);

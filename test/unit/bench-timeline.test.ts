@@ -96,14 +96,19 @@ describe("the kernel's log", () => {
 describe("QEMU's log", () => {
   it('says when the machine was made, ran, and entered the kernel', () => {
     const text = [
+      '42@100.040000:qio_channel_socket_new Socket new ioc=0x55d1',
+      '42@100.050000:find_ram_offset size: 0x20000000 @ 0x0',
+      '42@100.060000:find_ram_offset size: 0x40000 @ 0x20000000',
       "42@100.100000:fw_cfg_select 0x1 key 0x0000 'signature', ret: 1",
       '42@100.200000:vm_state_notify running 1 reason 9 (running)',
       "43@100.210000:fw_cfg_select 0x1 key 0x0001 'id', ret: 1",
       "43@100.230000:fw_cfg_select 0x1 key 0x0010 'kernel_entry', ret: 1",
       'qemu-system-x86_64: something else',
     ].join('\n');
-    assert.deepEqual(parseQemuLog(text), { machineMade: 100.1, running: 100.2, kernelEntered: 100.23 });
-    assert.deepEqual(parseQemuLog(''), { machineMade: undefined, running: undefined, kernelEntered: undefined });
+    const times = { started: 100.04, memoryMapped: 100.05, machineMade: 100.1, running: 100.2, kernelEntered: 100.23 };
+    assert.deepEqual(parseQemuLog(text), times);
+    const nothing = Object.fromEntries(Object.keys(times).map((name) => [name, undefined]));
+    assert.deepEqual(parseQemuLog(''), nothing);
   });
 });
 
@@ -162,6 +167,33 @@ function run(): Trace {
   ]);
 }
 
+const milliseconds = (microseconds: number) => Math.round(microseconds / 100) / 10;
+
+/** The same of a saved machine; libvirt is done with its start when the application has ended. */
+function warmRun(): Trace {
+  const at = (milliseconds: number) => 5_000_000_000_000 + milliseconds * 1e6;
+  const event = (name: string, milliseconds: number, detail: TraceEvent['detail'] = {}): TraceEvent => {
+    return { name, time: at(milliseconds), detail };
+  };
+  // QEMU tells the time of day; the run began 5 ms before its process.
+  const told = (name: string, milliseconds: number, data = {}) =>
+    event('monitor.event', milliseconds + 3, {
+      ...{ event: name, data, timestamp: { seconds: 1_700_000_000, microseconds: (milliseconds - 5) * 1000 } },
+    });
+  const until = run().events.findIndex(({ name }) => name === 'domain.create');
+  const from = run().events.findIndex(({ name }) => name === 'end.start');
+  return new Trace([
+    ...run().events.slice(0, until),
+    ...[event('warm.chosen', 104), event('domain.create', 105), event('qemu.console', 150), event('qemu.monitor', 151)],
+    ...[event('monitor.answered', 204), told('MIGRATION', 205, { status: 'setup' })],
+    ...[told('MIGRATION', 230, { status: 'completed' }), event('warm.loaded', 240), event('plan.sent', 245)],
+    ...[told('RESUME', 255), event('warm.running', 256), event('clock.done', 260), event('spawn.sent', 261)],
+    event('operation', 300, { step: 'root', operation: { op: 'mount', target: '/' }, microseconds: 9000 }),
+    ...[event('spawned', 310), event('output.end', 320), event('exit', 330), event('domain.created', 400)],
+    ...run().events.slice(from),
+  ]);
+}
+
 describe('a timeline', () => {
   const started = 5_000_000_000_000;
   const ended = started + 1_700e6;
@@ -214,6 +246,91 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
     assert.ok(timeline.stages.some(({ name }) => name === 'process 1 of the container, greeting'));
     assert.ok(!timeline.stages.some(({ name }) => name.startsWith('kernel')));
+  });
+
+  it('takes a guest whose clock runs wrong as a whole', () => {
+    const events = run().events.filter(({ name }) => name !== 'inspect.clock');
+    const fast = events.map((event) =>
+      event.name === 'ready'
+        ? { ...event, detail: { initStarted: 33_000_000, initReady: 34_000_000, modules: [] } }
+        : event,
+    );
+    const timeline = timelineOf({ trace: new Trace(fast), started, ended });
+    assert.equal(timeline.alignment, undefined);
+    assert.equal(timeline.unexplained, 0);
+    const stage = timeline.stages.find(({ name }) => name === 'kernel and init, whose clock runs wrong');
+    assert.deepEqual([stage?.start, stage?.end], [250_000, 1_520_000]);
+  });
+
+  it('of a container has its init by the clock of the host', () => {
+    const ready = { initStarted: 5_000_000_000 + 150_000, initReady: 5_000_000_000 + 160_000, modules: [] };
+    const machine = ['image.start', 'image.done', 'acceleration.done', 'qemu.console', 'qemu.killed', 'inspect.clock'];
+    const events = run()
+      .events.filter(({ name }) => !machine.includes(name))
+      .map((event) => {
+        if (event.name === 'connect.done') return { ...event, detail: { uri: 'lxc:///' } };
+        return event.name === 'ready' ? { ...event, detail: ready } : event;
+      });
+    const killed = { name: 'container.killed', time: started + 1_662e6, detail: {} };
+    const timeline = timelineOf({ trace: new Trace([...events, killed]), started, ended });
+    assert.equal(timeline.start, 'container');
+    assert.equal(timeline.unexplained, 0);
+    const stage = (name: string) => timeline.stages.find((one) => one.name === name);
+    assert.deepEqual([stage('init')?.start, stage('init')?.end], [150_000, 160_000]);
+    assert.deepEqual(stage('libvirt says that it has started')?.end, 250_000);
+    assert.deepEqual(stage("the container's end, libvirt's notice of it")?.start, 1_662_000);
+  });
+
+  it('of a machine that goes on has the memory, the load of the state and its resumption', () => {
+    const timeline = timelineOf({
+      trace: warmRun(),
+      started,
+      ended,
+      qemu: {
+        started: 1_700_000_000.144,
+        memoryMapped: 1_700_000_000.155,
+        machineMade: 1_700_000_000.16,
+        running: undefined,
+        kernelEntered: undefined,
+      },
+    });
+    assert.equal(timeline.start, 'warm');
+    assert.equal(timeline.unexplained, 0);
+    assert.deepEqual(
+      timeline.stages
+        .slice(7)
+        .map(({ name, where, start, end }) => [name, where, milliseconds(start), milliseconds(end)]),
+      [
+        ['seeing that the saved machine is valid', 'host', 103, 104],
+        ['state directory and sockets', 'host', 104, 105],
+        ['libvirt, until QEMU runs', 'libvirt', 105, 149],
+        ['QEMU maps the memory', 'qemu', 149, 160],
+        ['QEMU makes the machine', 'qemu', 160, 165],
+        ['QEMU makes the devices, answers the monitor', 'qemu', 165, 205],
+        ['loading the state', 'qemu', 205, 240],
+        ['resuming', 'qemu', 240, 255],
+        ['common init', 'guest', 255, 300],
+        ['starting the application', 'guest', 300, 310],
+        ['application, to the end of its output', 'guest', 310, 320],
+        ['ending what is left, sync and unmount', 'guest', 320, 330],
+        ["libvirt's end of the start, which the machine outran", 'libvirt', 330, 400],
+        ['hearing of it', 'host', 400, 1661],
+        ['power off: finding and killing QEMU', 'host', 1661, 1662],
+        ["QEMU's end, and libvirt's notice of it", 'libvirt', 1662, 1680],
+        ['removing the state directory', 'host', 1680, 1690],
+        ['closing the connection', 'libvirt', 1690, 1691],
+        ['last output', 'host', 1691, 1692],
+        ['exit', 'host', 1692, 1700],
+      ],
+    );
+    const parts = timeline.stages.find(({ name }) => name === 'loading the state')?.parts;
+    assert.deepEqual(
+      parts?.map(({ name, end }) => [name, milliseconds(end)]),
+      [
+        ['QEMU loads it', 230],
+        ['hearing of it', 240],
+      ],
+    );
   });
 
   it('refuses a contradiction', () => {

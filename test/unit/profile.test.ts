@@ -18,7 +18,7 @@ describe('the profiles of the package', () => {
     it(`${file} is valid, has its file's name, and gives a worth and a risk for everything`, () => {
       const checked = checkProfile(JSON.parse(readFileSync(join(shippedProfiles(), file), 'utf8')));
       assert.ok('profile' in checked, 'wrong' in checked ? checked.wrong : '');
-      const { name, kernelArguments, initcallBlacklist } = checked.profile;
+      const { name, kernelArguments = [], initcallBlacklist = [] } = checked.profile;
       assert.equal(`${name}.json`, file);
       for (const { why, worth, risk } of [...kernelArguments, ...initcallBlacklist])
         for (const text of [why, worth, risk]) assert.notEqual(text.trim(), '');
@@ -49,6 +49,52 @@ describe('the profiles of the package', () => {
 
 const nameOf = (one: KernelArgument | SkippedInitcall) => ('argument' in one ? one.argument : one.initcall);
 const SHIPPED = ['compatible.json', 'default.json', 'fast.json'];
+
+describe('a profile that extends another', () => {
+  const write = (directory: string, name: string, more: object) => {
+    const path = join(directory, 'libvirt-sandbox/profiles', `${name}.json`);
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, JSON.stringify({ format: 1, name, description: '', ...more }));
+  };
+  const { XDG_CONFIG_HOME } = process.env;
+  afterEach(() => {
+    if (XDG_CONFIG_HOME === undefined) delete process.env['XDG_CONFIG_HOME'];
+    else process.env['XDG_CONFIG_HOME'] = XDG_CONFIG_HOME;
+  });
+
+  it('has all of that one first, and its own word where there is but one', async (t) => {
+    process.env['XDG_CONFIG_HOME'] = scratchDirectory(t);
+    const argument = { argument: 'edd=off', why: 'w', worth: 'w', risk: 'r' };
+    write(process.env['XDG_CONFIG_HOME'], 'mine', {
+      ...{ extends: 'fast', kernelArguments: [argument], machine: { bus: 'ports' }, image: { initrd: 'gzip' } },
+      ...{ moduleSets: ['block'], moduleSignatures: 'checked' },
+    });
+    const [mine, fast, base] = [await loadProfile('mine'), await loadProfile('fast'), await loadProfile('default')];
+    assert.deepEqual(mine, {
+      ...fast,
+      ...{ name: 'mine', description: '', kernelArguments: [...fast.kernelArguments, argument] },
+      machine: { ...fast.machine, bus: 'ports' },
+      image: { initrd: 'gzip' },
+      ...{ moduleSets: ['block'], moduleSignatures: 'checked' },
+    });
+    assert.deepEqual(fast.kernelArguments.slice(0, base.kernelArguments.length), base.kernelArguments);
+    assert.deepEqual(fast.initcallBlacklist.slice(0, base.initcallBlacklist.length), base.initcallBlacklist);
+  });
+
+  it('extends no profile that extends it, nor one that is not there, and is no other kind of file', async (t) => {
+    const directory = scratchDirectory(t);
+    process.env['XDG_CONFIG_HOME'] = directory;
+    write(directory, 'one', { extends: 'two' });
+    write(directory, 'two', { extends: 'one' });
+    await assert.rejects(loadProfile('one'), fails('profile-invalid', /one extends two extends one/));
+    write(directory, 'three', { extends: 'none' });
+    await assert.rejects(loadProfile('three'), fails('profile-unknown', /no profile none/));
+    write(directory, 'four', { extends: 'fast', machine: { bus: 'none' } });
+    await assert.rejects(loadProfile('four'), fails('profile-invalid', /machine\.bus/));
+    write(directory, 'five', {});
+    await assert.rejects(loadProfile('five'), fails('profile-invalid', /kernelArguments/));
+  });
+});
 
 describe('finding a profile', () => {
   const { XDG_CONFIG_HOME, VIRT_SANDBOX_PROFILE } = process.env;

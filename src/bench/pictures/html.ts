@@ -24,7 +24,7 @@ table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .8rem;border-bottom:1px solid var(--grid);text-align:right}
 th:first-child,td:first-child{text-align:left}
 svg.vs{max-width:100%;height:auto}
-@media print{svg.vs{max-width:100%}body{margin:0}}
+@media print{svg.vs{max-height:${timelines.length === 1 ? '64vh' : '96vh'};width:auto}body{margin:0}}
 </style>
 </head>
 <body>
@@ -35,13 +35,13 @@ ${picture}</body>
 `;
 }
 
-function section({ host, date, unit, variants, comparisons }: Result): string {
+function section({ host, date, version, unit, variants, comparisons }: Result): string {
   const rows = variants.map(({ label, summary, failure }) =>
     summary === null
       ? `<tr><td>${escaped(label)}</td><td colspan="5">${escaped(failure ?? 'nothing was measured')}</td></tr>`
       : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), intervalText(summary, unit)].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`,
   );
-  return `<p>${escaped(`${date}: ${hostText(host)}`)}</p>
+  return `<p>${escaped(`virt-sandbox ${version}, ${date}: ${hostText(host)}`)}</p>
 <table><tr><th></th><th>runs</th><th>min</th><th>median</th><th>p95</th><th>95 % of the median</th></tr>
 ${rows.join('\n')}</table>
 ${comparisons.map((one) => `<p>${escaped(comparisonText(one))}</p>`).join('\n')}`;

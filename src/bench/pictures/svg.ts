@@ -74,8 +74,20 @@ export async function waterfallSvg(timelines: readonly Labelled[]): Promise<stri
           fillOpacity: (row: Row) => (row.depth === 0 ? 1 : 0.62),
           title: 'title',
         }),
-        Plot.text(rows, { y: 'key', x: () => 0, text: 'name', textAnchor: 'end', dx: -8, fill: 'var(--ink)' }),
-        Plot.text(rows, { y: 'key', x: 'end', text: 'took', textAnchor: 'start', dx: 5, fill: 'var(--ink)' }),
+        ...[true, false].map((isStage) =>
+          Plot.text(
+            rows.filter(({ depth }) => (depth === 0) === isStage),
+            {
+              ...{ y: 'key', x: () => 0, text: 'name', textAnchor: 'end', dx: -8, fill: 'var(--ink)' },
+              ...(isStage ? { fontWeight: 600 } : { fillOpacity: 0.8 }),
+            },
+          ),
+        ),
+        Plot.text(rows, {
+          ...{ y: 'key', x: 'end', text: 'took', textAnchor: 'start', dx: 5, fill: 'var(--ink)' },
+          // What lies below it is not to strike it through.
+          ...{ stroke: 'var(--paper)', strokeWidth: 4 },
+        }),
       ],
     });
     const [told = '', aligned = ''] = summaryLines(timeline);
@@ -89,7 +101,7 @@ export async function waterfallSvg(timelines: readonly Labelled[]): Promise<stri
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" class="vs" viewBox="0 0 ${WIDTH} ${top + 24}" width="${WIDTH}" height="${top + 24}" ` +
     `font-family="system-ui, sans-serif" role="img" aria-label="${escaped(timelines.map(({ label }) => label).join(', '))}">` +
-    `<style>${colourStyle}\n.vs text{fill:var(--ink)}</style><rect width="100%" height="100%" fill="var(--paper)"/>${charts.join('')}${legend(top)}</svg>\n`
+    `<style>${colourStyle}\nsvg.vs{background:var(--paper)}\n.vs text{fill:var(--ink)}</style><rect width="100%" height="100%" fill="var(--paper)"/>${charts.join('')}${legend(top)}</svg>\n`
   );
 }
 
@@ -112,7 +124,7 @@ function rowsOf(timeline: Timeline): Row[] {
     const start = one.start / 1000;
     rows.push({
       key: String(rows.length),
-      name: `${'\u2003'.repeat(depth)}${shorten(one.name)}`,
+      name: shorten(one.name),
       ...{ where: one.where, depth, start, end: one.end / 1000, took },
       title: `${one.name}: ${took}, from ${milliseconds(one.start)}${one.note === undefined ? '' : `; ${one.note}`}`,
     });

@@ -27,14 +27,26 @@ export function terminalWaterfall(timeline: Timeline, columns: number, least = t
 }
 
 /** What a picture cannot show. */
-export function summaryLines({ wall, unexplained, measuring, rest, alignment }: Timeline): string[] {
+export function summaryLines(timeline: Timeline): string[] {
+  const { wall, unexplained, measuring, rest, alignment } = timeline;
   return [
     `${milliseconds(wall)} from execution to exit; ${milliseconds(unexplained)} unexplained; ${milliseconds(rest)} within stages but in none of the parts shown` +
       (measuring > 0 ? `; ${milliseconds(measuring)} spent on asking the guest` : ''),
     alignment === undefined
-      ? "The guest's clock is not on the host's: it counts instructions, or is the host's own."
+      ? unaligned(timeline)
       : `The guest's clock is on the host's to within ${milliseconds(alignment.error)} (${alignment.method === 'round-trip' ? 'half of the shortest round trip' : 'by the handshake alone'}).`,
   ];
+}
+
+function unaligned({ start }: Timeline): string {
+  switch (start) {
+    case 'warm':
+      return "All is timed by the host's clock: a machine that goes on from a saved state tells how long its steps took, and not when.";
+    case 'container':
+      return "The container's clock is the host's.";
+    default:
+      return "The guest's clock is not on the host's: it counts instructions, or runs wrong.";
+  }
 }
 
 export function milliseconds(microseconds: number): string {

@@ -1,0 +1,110 @@
+/** A machine that is booted, from the wish for it to its init's greeting. */
+import { type Alignment, align, alignByHandshake, type ClockReading } from './clock.js';
+import { parseKernelLog } from './kernel-log.js';
+import { kernelParts } from './kernel-parts.js';
+import type { QemuLog } from './qemu-log.js';
+import { type Span, sequence, span, within } from './span.js';
+import type { Stages } from './stages.js';
+
+export interface ColdInputs {
+  readonly qemu: QemuLog | undefined;
+  readonly threshold: number;
+  readonly countsInstructions: boolean;
+}
+
+/** @returns how the guest's clock lies on the host's */
+export function coldStages(stages: Stages, inputs: ColdInputs): Alignment | undefined {
+  const alignment = inputs.countsInstructions ? undefined : alignmentOf(stages);
+  machine(stages, inputs.qemu, alignment);
+  return guest(stages, inputs.threshold, alignment) ? alignment : undefined;
+}
+
+/** From the wish for a domain to the guest's first instruction in the kernel. */
+function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment | undefined): void {
+  const create = stages.at('domain.create');
+  const created = stages.at('domain.created');
+  if (create === undefined || created === undefined) return;
+  const made = stages.ofDay(qemu?.machineMade);
+  const running = stages.ofDay(qemu?.running) ?? created;
+  const console = stages.at('qemu.console');
+  const begun = stages.ofDay(qemu?.started);
+  const parts: Span[] = [];
+  const known = [begun, console, made].filter((time) => time !== undefined);
+  if (known.length > 0) {
+    const first = Math.min(...known);
+    const last = made ?? Math.max(...known);
+    parts.push(span('libvirt, until QEMU runs', 'libvirt', create, first));
+    if (last > first) parts.push(span('QEMU makes the machine', 'qemu', first, last));
+    if (running > last) parts.push(span('libvirt sets QEMU up, QEMU resets the machine', 'libvirt', last, running));
+  }
+  stages.add('domain', 'libvirt', create, running, parts);
+  const entered = stages.ofDay(qemu?.kernelEntered);
+  const zero = alignment?.offset;
+  if (entered !== undefined) stages.add('firmware, loading the kernel', 'guest', running, entered);
+  if (zero !== undefined && zero > running) {
+    const [name, from] =
+      entered === undefined
+        ? (['firmware, and the kernel before its clock', running] as const)
+        : (['kernel, before its clock', entered] as const);
+    stages.add(name, 'guest', from, zero);
+  }
+}
+
+/**
+ * From the kernel's clock to the greeting.
+ * @returns false where the guest's clock says nothing: a kernel that measures its timers on a host that is too busy takes them for faster than they are
+ */
+function guest(stages: Stages, threshold: number, alignment: Alignment | undefined): boolean {
+  const { init } = stages.trace;
+  const ready = stages.at('ready');
+  if (!init || ready === undefined) return true;
+  if (alignment === undefined) {
+    stages.until('kernel and init, whose clock counts instructions', 'guest', ready);
+    return true;
+  }
+  const place = (microseconds: number) => microseconds + alignment.offset;
+  const started = place(init.started);
+  const isEarly = alignment.offset + alignment.error < (stages.at('domain.create') ?? 0);
+  if (isEarly || started < stages.end) {
+    stages.until('kernel and init, whose clock runs wrong', 'guest', ready);
+    return false;
+  }
+  const zero = Math.max(place(0), stages.end);
+  stages.add('kernel', 'guest', zero, started, logged(stages, { place, start: zero, end: started, threshold }));
+  const parts = sequence(
+    started,
+    init.modules.map(({ name, microseconds }) => [`module ${name}`, microseconds] as const),
+  );
+  const initReady = Math.min(place(init.ready), ready);
+  stages.add('init', 'guest', started, initReady, within(parts, initReady), 'modules are placed one behind the other');
+  stages.add('greeting', 'guest', initReady, ready);
+  return true;
+}
+
+interface KernelPlace {
+  readonly place: (microseconds: number) => number;
+  readonly start: number;
+  readonly end: number;
+  readonly threshold: number;
+}
+
+function logged(stages: Stages, { place, ...times }: KernelPlace): Span[] {
+  const text = stages.trace.first('inspect.log')?.detail['text'];
+  const log = typeof text === 'string' ? parseKernelLog(text) : undefined;
+  const shift = log?.toMonotonic?.microseconds;
+  if (log === undefined || shift === undefined) return [];
+  return kernelParts(log, { ...times, place: (seconds) => place(seconds * 1e6 + shift) });
+}
+
+function alignmentOf(stages: Stages): Alignment | undefined {
+  const readings = stages.trace.all('inspect.clock').flatMap(({ detail }): ClockReading[] => {
+    const { sent, received, guest: told } = detail;
+    if (typeof told !== 'number') return [];
+    return [{ sent: stages.time(Number(sent)), received: stages.time(Number(received)), guest: told / 1000 }];
+  });
+  const { init } = stages.trace;
+  const heard = stages.at('channel.sync');
+  const created = stages.at('domain.created');
+  if (!init || heard === undefined || created === undefined) return undefined;
+  return align(readings) ?? alignByHandshake(heard, init.ready, created);
+}
