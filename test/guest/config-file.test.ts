@@ -121,16 +121,21 @@ describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2
       assertRun(await runSandbox([...options, '--save-config', file, '--', ...command]), 0, '');
       return readFileSync(file, 'utf8');
     };
+    const run = async () => {
+      const { code, out, stderr } = await runSandbox(['-c', embedded.uri, '--config', file]);
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+      return out;
+    };
     const [all, none] = [/^\/root\nCapEff:\t0*[137]?f{9,}\n$/, /^\/root\nCapEff:\t0{16}\n$/];
     // The file says nothing of them: libvirt-sandbox has no words for that.
     assert.equal(await saved('-S', 'root'), await saved('-p'));
-    assert.match((await runSandbox(['-c', embedded.uri, '--config', file])).out, all);
+    assert.match(await run(), all);
     assert.match(await saved('-S', 'root', '--vcpus', '2'), /^privileged=false$/m);
-    assert.match((await runSandbox(['-c', embedded.uri, '--config', file])).out, none);
+    assert.match(await run(), none);
     // Of another's home root has nothing.
     const text = await saved('-p');
     writeFileSync(file, text.replace(/^homedir=.*$/m, 'homedir=/home/somebody'));
-    assert.match((await runSandbox(['-c', embedded.uri, '--config', file])).out, all);
+    assert.match(await run(), all);
   });
 
   it('tells a person that root is to keep them', async (t) => {

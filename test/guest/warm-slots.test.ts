@@ -202,6 +202,20 @@ describe('places of a saved machine, as an ordinary user', { skip: unlessOrdinar
   }
 });
 
+describe('places of a saved machine that has the common init in it', { skip: embedded.skip || unlessTools }, () => {
+  const store = privateStore();
+  const { env } = store;
+  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside', ...PLACES], { env }));
+  after(store.remove);
+
+  it('are taken by a disk, an image and a network', async (t) => {
+    const name = uniqueName();
+    const args = ['-c', embedded.uri, '--image', 'inside', ...argsFor(name, media(scratchDirectory(t), 'mine\n'))];
+    assertFacts(await ask([...WARM, ...args], FACTS, { env }), 'mine\n', await macOf(args, { env }));
+    await assertNothingLeft(name);
+  });
+});
+
 const NETWORK = `<network>
   <name>warmlab</name>
   <bridge name='vswarm0' stp='off' delay='0'/>

@@ -285,12 +285,12 @@ describe('ablation', () => {
       );
   });
 
-  it('chooses another form of the kernel, and every packing of the initrd', async () => {
+  it('chooses another form of the kernel, every packing of the initrd, and whether signatures are checked', async () => {
     const labels = changesOf(await loadProfile('default')).map(({ label }) => label);
+    assert.ok(labels.includes('with module signatures checked'));
     assert.deepEqual(
       labels.filter((label) => label.startsWith('image with')),
       [
-        'image with module signatures removed',
         'image with the kernel packed (bzImage)',
         ...['gzip', 'xz', 'zstd', 'lz4'].map((name) => `image with the initrd packed with ${name}`),
       ],
