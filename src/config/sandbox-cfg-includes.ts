@@ -18,5 +18,5 @@ export function pathBelow(mount: string, target: string): string {
  */
 export function pathFromBelow(mount: string, below: string, isCovered: (path: string) => boolean): string {
   const path = mount + below;
-  return isCovered(path) ? path : `${mount}/${below}`;
+  return mount.endsWith('/') || isCovered(path) ? path : `${mount}/${below}`;
 }

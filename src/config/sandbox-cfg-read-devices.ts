@@ -3,7 +3,7 @@ import { configError, quote } from './failure.js';
 import type { KeyFile } from './keyfile.js';
 import { checkMac } from './network.js';
 import { readAddress, readRoute } from './network-address.js';
-import { covers } from './path.js';
+import { covers, placeOf } from './path.js';
 import { MOUNT_CLASS } from './sandbox-cfg-format.js';
 import { pathFromBelow } from './sandbox-cfg-includes.js';
 import { Section } from './section.js';
@@ -13,7 +13,8 @@ import type { Disk, EnvironmentVariable, Mount, Network, NetworkFilter } from '.
 export function readMounts(file: KeyFile): readonly Mount[] {
   const sections = Section.numbered(file, 'mount');
   const targets = sections.map((section) => section.need('target'));
-  const isCovered = (path: string) => targets.some((target) => covers(target, path));
+  // What replaces the root covers every path, right or wrong.
+  const isCovered = (path: string) => targets.some((target) => placeOf(target) !== '/' && covers(target, path));
   return sections.map((section) => readMount(section, isCovered));
 }
 

@@ -1,7 +1,7 @@
 /** The content of large files that are mostly holes. */
 
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../errors.js';
 import { nextData } from './extents.js';
@@ -24,13 +24,21 @@ export async function digestSparse(path: string): Promise<string> {
       const data = nextData(file.fd, position);
       if (data === undefined) break;
       position = data - (data % CHUNK_BYTES);
-      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, position);
-      const bytes = chunk.subarray(0, bytesRead);
-      if (!bytes.equals(zeros.subarray(0, bytesRead))) hash.update(`${position}:${bytesRead}:`).update(bytes);
+      const bytes = chunk.subarray(0, await readFully(file, chunk, position));
+      if (!bytes.equals(zeros.subarray(0, bytes.length))) hash.update(`${position}:${bytes.length}:`).update(bytes);
     }
     return hash.update(`end:${size}`).digest('hex');
   } finally {
     await file.close();
+  }
+}
+
+/** Some file systems give less at once than there is. */
+async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
+  for (let length = 0; ; ) {
+    const { bytesRead } = await file.read(into, length, into.length - length, position + length);
+    length += bytesRead;
+    if (bytesRead === 0 || length === into.length) return length;
   }
 }
 

@@ -89,7 +89,7 @@ export class Supervisor {
   /**
    * Kills a process so that libvirt, which hears of it, does not find it and wait. One order at a time.
    * @param argument one of its arguments, by itself or with more behind a comma: its ID may be another's by now
-   * @returns when nothing is left of it: true; false when it is not there, or not ours to kill
+   * @returns true when it was killed and, unless its parent was slow to reap it, nothing is left; false when it is not there, or not ours to kill
    */
   async killOutright(pid: number, argument: string): Promise<boolean> {
     const answered = new Promise<boolean>((resolve) => {

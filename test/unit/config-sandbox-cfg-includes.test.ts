@@ -97,3 +97,15 @@ test('an include outside every mount is refused', async (t) => {
     '"/a//../foo"',
   );
 });
+
+test('a mount that replaces the root does not make every path one of an include', async (t) => {
+  const users = await testUsers(t);
+  const text = await formatSandboxCfg(await configFromOptions(line({ mount: ['ram:/=64M', 'ram:/etc=1M'] }), users), {
+    users,
+  });
+  const { mounts } = await parseSandboxCfg(`${text}\n[mount.1.include.0]\ndst=hosts\nsrc=/srv/1\n`, { users });
+  assert.deepEqual(
+    mounts.map(({ includes }) => includes.map(({ target }) => target)),
+    [[], ['/etc/hosts']],
+  );
+});
