@@ -129,7 +129,7 @@ static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 	}
 }
 
-bool end_outright(pid_t pid, const char *argument, void (*reap)(void *), void *context)
+bool end_outright(pid_t pid, const char *argument, bool keep, void (*reap)(void *), void *context)
 {
 	int held[MAX_SOCKETS];
 	/* From here on it is this process and no other that is looked at and killed. */
@@ -144,7 +144,7 @@ bool end_outright(pid_t pid, const char *argument, void (*reap)(void *), void *c
 		killed = pidfd_send_signal(pidfd, SIGKILL) == 0;
 		if (killed)
 			await_reaping(pidfd, reap, context);
-		while (count > 0)
+		while (count > 0 && !(killed && keep))
 			(void)close(held[--count]);
 	}
 	(void)close(pidfd);

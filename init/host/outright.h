@@ -8,10 +8,11 @@
  * Kills a process that libvirt watches, so that libvirt finds it gone when it looks.
  *
  * `argument` must be among the words of its command line, by itself or with more behind a comma: `pid` may be another's by now. `reap` collects
- * children of this process that have ended, in case it is one of them.
+ * children of this process that have ended, in case it is one of them. With `keep` its sockets stay open until this process ends, so that nobody
+ * hears of its end from them.
  *
  * Returns true when it was killed, and false when it is not there, not the one that is meant, or not ours to kill.
  */
-bool end_outright(pid_t pid, const char *argument, void (*reap)(void *), void *context);
+bool end_outright(pid_t pid, const char *argument, bool keep, void (*reap)(void *), void *context);
 
 #endif

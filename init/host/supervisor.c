@@ -144,7 +144,9 @@ static bool obey(const char *order, pid_t *command)
 		return true;
 	if (strncmp(order, end, sizeof(end) - 1) == 0) {
 		long pid = strtol(order + sizeof(end) - 1, &argument, 10);
-		bool ended = *argument == ' ' && end_outright((pid_t)pid, argument + 1, reap_one_more, command);
+		/* COMMAND is about to be told to end. libvirt may lock itself up for ever when it hears of QEMU's end at that moment. */
+		bool keep = *command > 0;
+		bool ended = *argument == ' ' && end_outright((pid_t)pid, argument + 1, keep, reap_one_more, command);
 
 		report(ended ? "ended 1\n" : "ended 0\n");
 	}

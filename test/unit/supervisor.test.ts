@@ -10,7 +10,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 const MARK = 'guest=marked';
 
 /** Has a supervisor run a program that is connected to us, and is neither its own child nor ours. */
-async function watched(t: TestContext) {
+async function watched(t: TestContext, then = '') {
   const path = scratchDirectory(t);
   const directory = join(path, 'state');
   mkdirSync(directory);
@@ -18,12 +18,13 @@ async function watched(t: TestContext) {
   const socket = join(path, 'socket');
   await once(server.listen(socket), 'listening');
   const program = `const socket = require('node:net').connect(${JSON.stringify(socket)}); socket.write(String(process.pid));`;
-  const command = ['sh', '-c', '"$@" & ', 'sh', process.execPath, '-e', program, `${MARK},debug-threads=on`];
+  const command = ['sh', '-c', `"$@" & ${then}`, 'sh', process.execPath, '-e', program, `${MARK},debug-threads=on`];
   const connecting = once(server, 'connection') as Promise<[Socket]>;
   const supervisor = await Supervisor.start({ directory, command });
   t.after(() => supervisor.finish());
   const [connection] = await connecting;
   server.close();
+  if (then === '') await supervisor.commandExited;
   const [bytes] = (await once(connection, 'data')) as [Buffer];
   return { supervisor, connection, pid: Number(bytes.toString()) };
 }
@@ -57,4 +58,22 @@ test('a process that is not there is not killed', async (t) => {
   connection.resume();
   assert.equal(await supervisor.killOutright(pid, MARK), true);
   assert.equal(await supervisor.killOutright(pid, MARK), false);
+});
+
+test('nobody hears from its sockets that it has ended, while a command runs that is to end as well', async (t) => {
+  const { supervisor, connection, pid } = await watched(t, 'exec sleep 1000');
+  let ended = false;
+  connection.once('end', () => {
+    ended = true;
+  });
+  connection.resume();
+  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.ok(!existsSync(`/proc/${pid}`), 'it is gone');
+  // What it has closed would be read by then.
+  await new Promise((resolve) => setImmediate(resolve));
+  await supervisor.killOutright(pid, MARK);
+  assert.equal(ended, false);
+  const closed = once(connection, 'close');
+  await supervisor.finish();
+  await closed;
 });
