@@ -1,20 +1,25 @@
 /** The floor of a warm start: QEMU started by hand with the machine's own command line, the same state, the same steps inside, and no libvirt. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import { drivePlan } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
 import { Channel } from '../guest/channel.js';
 import type { WarmImage } from '../image/warm.js';
+import { settlesWithin, unlessAborted } from '../promises.js';
 import { Listener } from '../sandbox/listener.js';
 import { loadMachine } from '../sandbox/warm-restore.js';
+import { Interrupted } from './process.js';
 import { optionsOf } from './qemu-argv.js';
 
 /** How libvirt steers QEMU: left out here. */
 const LEFT_OUT = new Set(['-name', '-S', '-no-shutdown']);
+const KEPT_ERRORS = 4096;
+/** A QEMU that ends breaks its connections first; its own words are worth more than theirs. */
+const LAST_WORDS_MS = 1000;
 
 /** The same command line, less libvirt's monitor and secret. */
 export function restoreArgv(argv: readonly string[]): string[] {
@@ -36,38 +41,68 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string;
   return { channel: pathOf('charchannel0'), console: pathOf('charserial0'), monitor: pathOf('warm-monitor') };
 }
 
-/** @returns the seconds from QEMU's start until it is gone, the guest having run /bin/true */
-export async function bareRestore(argv: readonly string[], warm: WarmImage): Promise<number> {
+/**
+ * @returns the seconds from QEMU's start until it is gone, the guest having run /bin/true
+ * @throws {Interrupted} when the signal came first; QEMU is then gone
+ * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself
+ */
+export async function bareRestore(argv: readonly string[], warm: WarmImage, signal?: AbortSignal): Promise<number> {
+  if (signal?.aborted) throw new Interrupted();
   const [program = '', ...words] = restoreArgv(argv);
   const paths = socketsOf(words);
   const directory = dirname(paths.channel);
   mkdirSync(directory, { recursive: true });
-  const listeners = await Promise.all(
-    [paths.channel, paths.console, paths.monitor].map((path) => Listener.open(path, process.geteuid?.())),
-  );
-  const [channelListener, , monitorListener] = listeners;
+  const open = (path: string) => Listener.open(path, process.geteuid?.());
+  const listeners = await Promise.all([open(paths.channel), open(paths.monitor), open(paths.console)]);
   const start = process.hrtime.bigint();
-  const qemu = spawn(program, words, { stdio: 'ignore' });
-  const ended = once(qemu, 'exit');
+  const qemu = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = endOf(qemu);
+  const gone = ended.then((how) => Promise.reject(new Error(how)));
+  const running = runGuest(listeners[0], listeners[1], warm).catch(async (error: unknown) => {
+    await settlesWithin(ended, LAST_WORDS_MS);
+    throw error;
+  });
   try {
-    if (!channelListener || !monitorListener) throw new Error('there are three sockets');
-    const loading = loadMachine(monitorListener.connection, warm);
-    const channel = Channel.resume(await channelListener.connection);
-    await loading;
-    const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
-    const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));
-    await Promise.all([driving, spawnApplication(channel, GUEST)]);
-    channel.stdout.resume();
-    channel.stderr.resume();
-    await channel.exited;
+    await unlessAborted(Promise.race([running, gone]), signal, () => new Interrupted());
     qemu.kill('SIGKILL');
     await ended;
     return Number(process.hrtime.bigint() - start) / 1e9;
   } finally {
     qemu.kill('SIGKILL');
     for (const listener of listeners) listener.close();
+    await ended;
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Settles when the program has ended in the guest. It waits for ever for a QEMU that does not connect. */
+async function runGuest(channelListener: Listener, monitorListener: Listener, warm: WarmImage): Promise<void> {
+  const [channel] = await Promise.all([
+    channelListener.connection.then((socket) => Channel.resume(socket)),
+    loadMachine(monitorListener.connection, warm),
+  ]);
+  const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
+  const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));
+  await Promise.all([driving, spawnApplication(channel, GUEST)]);
+  channel.stdout.resume();
+  channel.stderr.resume();
+  await channel.exited;
+}
+
+/** @returns how QEMU ended, in words, as soon as it has */
+function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string> {
+  let errors = '';
+  qemu.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors = `${errors}${text}`.slice(-KEPT_ERRORS);
+  });
+  return new Promise((resolve) => {
+    qemu.once('error', (error) => resolve(`the bare QEMU cannot be started: ${error.message}`));
+    // Unlike `exit` it comes when all of stderr is read.
+    qemu.once('close', (status: number | null, killed: NodeJS.Signals | null) => {
+      const last = errors.trimEnd().split('\n').at(-1) ?? '';
+      resolve(`the bare QEMU ended with ${killed ?? `status ${status}`}${last === '' ? '' : `: ${last}`}`);
+    });
+  });
 }
 
 const GUEST: GuestConfig = {

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { bareRestore } from './bare-restore.js';
 import { asksForContainer, imageFacts, sandboxArgv } from './context.js';
-import { Interrupted, runSilently } from './process.js';
+import { runSilently } from './process.js';
 import { parseQemuLog, traceArguments } from './timeline/qemu-log.js';
 import { length, type Where } from './timeline/span.js';
 import { type Timeline, timelineOf } from './timeline/timeline.js';
@@ -51,8 +51,8 @@ export async function takeSample(variant: Variant, options: SampleOptions): Prom
     return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
   }
   if (variant.kind === 'restore') {
-    if (options.signal.aborted) throw new Interrupted();
-    return { value: await bareRestore(variant.argv, variant.warm), parts: {}, timeline: undefined };
+    const value = await bareRestore(variant.argv, variant.warm, options.signal);
+    return { value, parts: {}, timeline: undefined };
   }
   return sampleSandbox(variant, options);
 }
