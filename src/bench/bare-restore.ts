@@ -1,4 +1,4 @@
-/** The floor of a warm start: QEMU started by hand with the machine's own command line, the same state, the same steps inside, and no libvirt. */
+/** The floor of a warm start: QEMU started by hand with the machine's own command line, the same state, the least that a guest does, and no libvirt. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -105,6 +105,7 @@ function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string>
   });
 }
 
+/** The same for every variant: what a sandbox mounts, attaches or runs is no part of the floor. */
 const GUEST: GuestConfig = {
   place: 'machine',
   hostname: 'bare',

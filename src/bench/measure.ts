@@ -62,7 +62,7 @@ async function floorsOf(session: Session, variants: readonly SandboxVariant[]): 
   return [...floors.values()];
 }
 
-/** A bare QEMU that does the least that this variant's does; nothing for a container, or where QEMU's command line is not to be had. */
+/** A bare QEMU that does the least that any such sandbox does, whatever this one's command and mounts; nothing for a container, or where QEMU's command line is not to be had. */
 export async function floorVariant(session: Session, { options, profile }: SandboxVariant): Promise<Variant[]> {
   if (asksForContainer(options)) return [];
   const { image, program, scratch, say } = session;
@@ -81,7 +81,9 @@ export async function floorVariant(session: Session, { options, profile }: Sandb
         },
       ];
     const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));
-    return [{ kind: 'restore', label: 'bare QEMU that restores the same state (the floor)', argv, warm }];
+    return [
+      { kind: 'restore', label: 'bare QEMU that restores the same state and runs /bin/true (the floor)', argv, warm },
+    ];
   } catch (error) {
     say(`no floor to compare with: ${error instanceof Error ? error.message : String(error)}`);
     return [];

@@ -20,7 +20,7 @@ export interface ProgramVariant extends Command {
   readonly kind: 'program';
 }
 
-/** A bare QEMU that goes on from the same state as a sandbox, and runs the same steps inside. */
+/** A bare QEMU that goes on from the same state as a sandbox, and runs /bin/true in a guest without mounts, disks or networks. */
 export interface RestoreVariant {
   readonly kind: 'restore';
   readonly label: string;

@@ -145,7 +145,7 @@ describe('a run of a saved machine', { skip: embedded.skip }, () => {
       variants.map(({ label, values }) => [label, values.length]),
       [
         ['virt-sandbox (default)', 1],
-        ['bare QEMU that restores the same state (the floor)', 1],
+        ['bare QEMU that restores the same state and runs /bin/true (the floor)', 1],
       ],
     );
     const timeline = variants[0]?.timeline;
