@@ -1,4 +1,6 @@
 /*
+ * `init-fuzz --module FILE...` prints how many bytes of each file are the module itself, without its signature.
+ *
  * Reads files as what a host sends after the handshake: `init-fuzz FILE...`, or standard input without one. Every operation decodes its
  * arguments and is then refused. An application is pretended: what goes to its stdin comes out of its stdout. The status is 0 unless a
  * sanitizer has found something, or the end does not come.
@@ -8,6 +10,7 @@
 #include "loop.h"
 #include "output.h"
 #include "processes.h"
+#include "signature.h"
 #include "stdin.h"
 #include "streams.h"
 
@@ -18,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,10 +117,34 @@ static bool run_apart(int file, const char *name)
 	return status == 0;
 }
 
+/* In memory of exactly the file's size, so that a sanitizer sees a look beyond either end. */
+static void print_module_size(const char *name)
+{
+	FILE *file = fopen(name, "rbe");
+	unsigned char *module;
+	struct stat status;
+	size_t size;
+
+	if (file == NULL || fstat(fileno(file), &status) < 0)
+		fail(name);
+	size = (size_t)status.st_size;
+	module = malloc(size);
+	if (module == NULL || fread(module, 1, size, file) != size)
+		fail(name);
+	(void)printf("%zu\n", signature_start(module, size));
+	free(module);
+	(void)fclose(file);
+}
+
 int main(int argc, char **argv)
 {
 	bool good = true;
 
+	if (argc > 1 && strcmp(argv[1], "--module") == 0) {
+		for (int i = 2; i < argc; i++)
+			print_module_size(argv[i]);
+		return 0;
+	}
 	if (argc < 2)
 		return run_apart(STDIN_FILENO, "stdin") ? 0 : 1;
 	for (int i = 1; i < argc; i++) {
