@@ -18,7 +18,7 @@ async function watched(t: TestContext, then = '') {
   const socket = join(path, 'socket');
   await once(server.listen(socket), 'listening');
   const program = `const socket = require('node:net').connect(${JSON.stringify(socket)}); socket.write(String(process.pid));`;
-  const command = ['sh', '-c', `"$@" & ${then}`, 'sh', process.execPath, '-e', program, `${MARK},debug-threads=on`];
+  const command = ['sh', '-c', `("$@" &); ${then}`, 'sh', process.execPath, '-e', program, `${MARK},debug-threads=on`];
   const connecting = once(server, 'connection') as Promise<[Socket]>;
   const supervisor = await Supervisor.start({ directory, command });
   t.after(() => supervisor.finish());
