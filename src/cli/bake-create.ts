@@ -1,7 +1,7 @@
 /** virt-sandbox-bake create */
 import { configFromOptions } from '../config/options.js';
 import { hostPath } from '../config/path.js';
-import { DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../config/slots.js';
+import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../config/slots.js';
 import type { KernelSelection, SandboxConfig } from '../config/types.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
 import { createImage } from '../image/create.js';
@@ -112,7 +112,7 @@ async function imageFor(
 function slotsOf(args: BakeArguments, needed: Slots): Slots {
   const usual = mostSlots(DEFAULT_SLOTS, needed);
   const text = textOf(args, 'slots');
-  return text === undefined ? usual : parseSlots(text, usual);
+  return text === undefined ? checkSlots(usual) : parseSlots(text, usual);
 }
 
 function pathOf(args: BakeArguments, name: string): string | undefined {

@@ -42,15 +42,21 @@ export function parseSlots(text: string, defaults: Slots): Slots {
     named.add(kind);
     slots[kind] = parseWhole(values[0] ?? '', `--slots ${kind}`, 0, MOST_SLOTS);
   }
+  return checkSlots(slots);
+}
+
+/**
+ * @returns the same
+ * @throws {SandboxError} `slots-too-many`
+ */
+export function checkSlots(slots: Slots): Slots {
   const sum = countOfSlots(slots);
-  if (sum > MOST_SLOTS) {
-    throw argumentError(
-      'slots-too-many',
-      `--slots asks for ${sum} places (${slotsText(slots)}), and a machine has ${MOST_SLOTS}`,
-      'ask for fewer; a kind that is not named has places too',
-    );
-  }
-  return slots;
+  if (sum <= MOST_SLOTS) return slots;
+  throw argumentError(
+    'slots-too-many',
+    `--slots and --for ask for ${sum} places (${slotsText(slots)}), and a machine has ${MOST_SLOTS}`,
+    'ask for fewer; a kind that is not named has places too',
+  );
 }
 
 export function countOfSlots(slots: Slots): number {

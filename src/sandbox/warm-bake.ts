@@ -35,7 +35,9 @@ import { placesOf } from './warm-slots.js';
  * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`
  */
 export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<WarmImage> {
-  const prepared = await prepare({ ...config, name: undefined, boot: 'cold' }, options);
+  // What a sandbox has is no part of it, but for the places.
+  const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
+  const prepared = await prepare({ ...machine, boot: 'cold' }, options);
   try {
     if (prepared.place === 'container') throw containerError(prepared.connection.uri);
     const { acceleration, profile } = prepared;

@@ -81,9 +81,12 @@ export async function takeOffer(
   return undefined;
 }
 
-/** The images that have places enough and the right size, those with the fewest places first; or why there are none. */
+/**
+ * The images that have places enough and the right size; or why there are none. Those of this very machine come first, and then those with the fewest
+ * places.
+ */
 function warmCandidates(
-  { config, shares, needs, options }: WarmRequest,
+  { config, shares, needs, profile, options }: WarmRequest,
   images: readonly WarmImage[],
 ): Pick<WarmOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
@@ -99,8 +102,16 @@ function warmCandidates(
   const most = sized.at(-1);
   if (most === undefined) return none('no warm image has just this memory and these processors');
   const candidates = sized.filter(({ record }) => lackOf(record, needs) === undefined);
-  if (candidates.length > 0) return { candidates, reason: '' };
+  if (candidates.length === 1) return { candidates, reason: '' };
+  const [fitting, others] = [true, false].map((fits) => candidates.filter((one) => isOfMachine(one, profile) === fits));
+  if (candidates.length > 0) return { candidates: [...(fitting ?? []), ...(others ?? [])], reason: '' };
   return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
+}
+
+/** Whether it was baked with these kernel arguments and this machine. */
+function isOfMachine({ record }: WarmImage, profile: Profile): boolean {
+  const { memory, vcpus, acceleration, slots } = record;
+  return record.machine === machineSignature({ memory, vcpus, acceleration, profile, slots });
 }
 
 /** The first candidate that is valid for this image on this host. */
@@ -134,9 +145,7 @@ async function staleness(
 ): Promise<string | undefined> {
   const { record } = warm;
   if (record.acceleration !== acceleration) return `was baked under ${record.acceleration}`;
-  const { memory, vcpus, slots } = record;
-  if (record.machine !== machineSignature({ memory, vcpus, acceleration, profile, slots }))
-    return 'is stale: the kernel arguments or the machine have changed';
+  if (!isOfMachine(warm, profile)) return 'is stale: the kernel arguments or the machine have changed';
   const changed = changedFacts(record.host, host);
   if (changed.length > 0) return `is stale: ${changed.join(' and ')} changed`;
   const damaged = await damagedFile(warm);

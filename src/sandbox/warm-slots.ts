@@ -30,12 +30,18 @@ export function setsOfSlots({ disks, networks }: Slots): string[] {
 const NUMBERS = ['', 'second ', 'third ', 'fourth ', 'fifth ', 'sixth ', 'seventh ', 'eighth ', 'ninth '];
 const ONE = { mounts: 'mount', disks: 'disk', networks: 'network' } as const;
 
+const ENDINGS: Readonly<Partial<Record<Intl.LDMLPluralRule, string>>> = { one: 'st', two: 'nd', few: 'rd' };
+
+function ordinal(number: number): string {
+  return `${number}${ENDINGS[new Intl.PluralRules('en', { type: 'ordinal' }).select(number)] ?? 'th'} `;
+}
+
 /** What keeps a saved machine from serving; undefined: it serves. `has no place for a second disk`, `was baked without filesystem-xfs`. */
 export function lackOf(record: Pick<WarmRecord, 'slots' | 'sets'>, needs: WarmNeeds): string | undefined {
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;
-    const which = NUMBERS[there] ?? `${there + 1}th `;
+    const which = NUMBERS[there] ?? ordinal(there + 1);
     return `has no place for a ${which}${ONE[kind]}`;
   }
   const sets = needs.sets.filter((set) => !record.sets.includes(set));

@@ -12,6 +12,7 @@ import { loadProfile } from '../../src/profile/load.js';
 import { moduleSets } from '../../src/sandbox/module-sets.js';
 import { sharesOf } from '../../src/sandbox/shares.js';
 import { warmOffer } from '../../src/sandbox/warm-find.js';
+import { machineSignature } from '../../src/sandbox/warm-machine.js';
 import { neededSlots } from '../../src/sandbox/warm-slots.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
@@ -22,12 +23,15 @@ const MIDDLE: Slots = { mounts: 1, disks: 3, networks: 1 };
 const LARGE: Slots = { mounts: 4, disks: 1, networks: 2 };
 
 /** A boot image's directory with machines that have these places. */
-async function machines(t: TestContext, ...all: readonly (readonly [Slots, readonly string[]])[]): Promise<string> {
+async function machines(
+  t: TestContext,
+  ...all: readonly (readonly [Slots, readonly string[], machine?: string])[]
+): Promise<string> {
   const directory = scratchDirectory(t);
-  for (const [slots, sets] of all)
+  for (const [slots, sets, machine = 'machine'] of all)
     await publishWarm(directory, async (place) => {
       for (const name of [WARM_MEMORY, WARM_STATE]) await writeFile(join(place, name), name);
-      const facts = { image: 'image', memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine: 'machine' } as const;
+      const facts = { image: 'image', memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine } as const;
       return { ...facts, sets, slots, host: {}, owner: 0, ready: {} };
     });
   return `${directory}/`;
@@ -65,6 +69,13 @@ test('those that have places enough are offered, the smallest first', async (t) 
     await t.test(JSON.stringify(options), async () =>
       assert.deepEqual(await offered(image, options), { slots, reason }),
     );
+});
+
+test('those of this very machine come before smaller ones of another', async (t) => {
+  const profile = await loadProfile(undefined);
+  const own = machineSignature({ memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile, slots: LARGE });
+  const image = await machines(t, [SMALL, USUAL], [LARGE, MORE, own]);
+  assert.deepEqual((await offered(image, {})).slots, [LARGE, SMALL]);
 });
 
 test('one with places and without the modules for them is not offered', async (t) => {

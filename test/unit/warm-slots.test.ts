@@ -27,6 +27,7 @@ test('what a saved machine lacks is said in the order of the kinds, then of the 
     [SLOTS, { ...SLOTS, mounts: 2, networks: 2 }, USUAL, 'has no place for a second mount'],
     [SLOTS, { ...SLOTS, networks: 2 }, USUAL, 'has no place for a second network'],
     [{ ...none, disks: 11 }, { ...none, disks: 12 }, USUAL, 'has no place for a 12th disk'],
+    [{ ...none, disks: 20 }, { ...none, disks: 21 }, USUAL, 'has no place for a 21st disk'],
     [SLOTS, SLOTS, [...USUAL, 'block'], 'was baked without block'],
     [SLOTS, SLOTS, ['block', 'network'], 'was baked without block and network'],
   ];
