@@ -48,6 +48,8 @@ export interface StartContext {
   readonly name: string;
   /** A descriptor of a terminal whose settings must survive this process. */
   readonly terminal?: number;
+  /** Given when a start that goes on is called off: a QEMU that keeps libvirt waiting is killed then, so that the start fails and nothing stays. */
+  readonly calledOff?: AbortSignal;
 }
 
 /** An open way to a hypervisor. */

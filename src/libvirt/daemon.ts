@@ -58,13 +58,22 @@ class DaemonConnection implements Connection {
     this.#releaseEvents = library.holdEventLoop();
   }
 
-  async start(xml: string, { name, stateDirectory, terminal }: StartContext): Promise<Domain> {
+  async start(xml: string, { name, stateDirectory, terminal, calledOff }: StartContext): Promise<Domain> {
     const supervising = Supervisor.start({
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
     });
     const creating = this.#library.domainCreateXML(this.#connection, xml, VIR_DOMAIN_START_AUTODESTROY);
+    const kill = () => {
+      if (this.kind === 'lxc') return;
+      supervising.then(
+        (supervisor) => killQemu(supervisor, pidFileOf(this.kind, name), name),
+        () => {},
+      );
+    };
+    calledOff?.addEventListener('abort', kill, { once: true });
     const [supervisor, handle] = await Promise.all([supervising, creating]);
+    calledOff?.removeEventListener('abort', kill);
     if (!handle) {
       const { message } = this.#library.lastError(this.#connection);
       await supervisor.finish();
@@ -185,14 +194,15 @@ class DaemonDomain implements Domain {
   async #kill(): Promise<boolean> {
     return this.#kind === 'lxc'
       ? killContainer(this.#supervisor, this.#library.domainId(this.#handle), this.name)
-      : killQemu(this.#supervisor, this.#pidFile(), this.name);
+      : killQemu(this.#supervisor, pidFileOf(this.#kind, this.name), this.name);
   }
+}
 
-  #pidFile(): string {
-    if (this.#kind === 'system') return `/run/libvirt/qemu/${this.name}.pid`;
-    const runtime = process.env['XDG_RUNTIME_DIR'] ?? join(process.env['HOME'] ?? '/', '.cache');
-    return join(runtime, 'libvirt/qemu/run', `${this.name}.pid`);
-  }
+/** Where libvirt's QEMU driver has the process ID of a QEMU. */
+function pidFileOf(kind: DaemonKind, name: string): string {
+  if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
+  const runtime = process.env['XDG_RUNTIME_DIR'] ?? join(process.env['HOME'] ?? '/', '.cache');
+  return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
 }
 
 /** libvirt's own XML, in which a pseudo terminal's path needs no escapes. */

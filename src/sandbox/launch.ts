@@ -69,6 +69,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
   let domain: Domain | undefined;
   let starting: Promise<Domain> | undefined;
   let lines: Lines | undefined;
+  const callingOff = new AbortController();
   /** A saved machine is loaded, and may be running. */
   let resumed = false;
   const limit = new Deadline(config.bootTimeout, options.signal);
@@ -92,6 +93,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     starting = connection.start(domainXml(config, prepared, options), {
       stateDirectory: state.path,
       name,
+      calledOff: callingOff.signal,
       ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
     });
     const created = starting.then((started) => {
@@ -143,8 +145,9 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
   } catch (error) {
     const reason = warm && !resumed ? reasonToBoot(warm, error) : await refine(error, console, domain);
     // It may still be coming to be, and must not stay; the connection is in use until then.
-    if (!domain && starting && (await settlesWithin(starting, LATE_MS))) {
-      domain = await starting.catch(() => undefined);
+    if (!domain && starting) {
+      if (!(await settlesWithin(starting, LATE_MS))) callingOff.abort();
+      if (await settlesWithin(starting, LATE_MS)) domain = await starting.catch(() => undefined);
     }
     if (domain) await domain.end(true);
     else if (state) releaseState(state);
