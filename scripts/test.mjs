@@ -1,9 +1,9 @@
 // Runs the tests: node scripts/test.mjs [PART-OF-A-FILE-NAME…]
 //
 // Test files run as processes of their own, two at a time. What they share is started here and ended here: libvirtd for qemu:///system, where
-// none answers, and one for lxc:///.
+// none answers, and one for lxc:///, and a store of their own.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
@@ -31,12 +31,20 @@ const files = readdirSync(compiled, { recursive: true })
 if (files.length === 0)
   fail(`no test file in ${relative('.', compiled)} has ${only.join(' or ') || '.test.js'} in its name`);
 
+// What the person who runs the tests has baked would change how sandboxes start.
+const store = mkdtempSync(join(tmpdir(), 'vs-store-'));
+chmodSync(store, 0o755);
+process.env.XDG_CACHE_HOME = store;
+
 const guests = files.some((name) => weight(relative(compiled, name)) > 0);
 const daemons = guests ? await Promise.all([startSystemLibvirt(), startLxcLibvirt()]) : [];
-const stopDaemons = () => Promise.all(daemons.map((daemon) => daemon.stop()));
+const cleanUp = async () => {
+  await Promise.all(daemons.map((daemon) => daemon.stop()));
+  rmSync(store, { recursive: true, force: true });
+};
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {
-    await stopDaemons();
+    await cleanUp();
     process.exit(1);
   });
 }
@@ -52,7 +60,7 @@ results.on('test:fail', ({ todo }) => {
 });
 results.compose(new spec()).pipe(process.stdout);
 await new Promise((resolve) => results.once('end', resolve));
-await stopDaemons();
+await cleanUp();
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
