@@ -60,7 +60,7 @@ export type MarkName =
   | 'monitor.answered'
   | 'monitor.event'
   | 'warm.loaded'
-  | 'warm.running'
+  | 'machine.running'
   | 'clock.done'
   | 'container.killed';
 

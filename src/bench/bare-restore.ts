@@ -31,14 +31,14 @@ export function restoreArgv(argv: readonly string[]): string[] {
 }
 
 /** The paths of the sockets that QEMU connects to, by the names of their devices. */
-function socketsOf(argv: readonly string[]): { channel: string; console: string; monitor: string } {
+function socketsOf(argv: readonly string[]): { channel: string; console: string } {
   const pathOf = (id: string) => {
     const chardev = argv.find((word) => word.startsWith('socket,') && word.includes(`id=${id},`));
     const path = /path=([^,]+)/.exec(chardev ?? '')?.[1];
     if (path === undefined) throw new Error(`the command line of QEMU has no ${id}`);
     return path;
   };
-  return { channel: pathOf('charchannel0'), console: pathOf('charserial0'), monitor: pathOf('warm-monitor') };
+  return { channel: pathOf('charchannel0'), console: pathOf('charserial0') };
 }
 
 /**
@@ -52,13 +52,12 @@ export async function bareRestore(argv: readonly string[], warm: WarmImage, sign
   const paths = socketsOf(words);
   const directory = dirname(paths.channel);
   mkdirSync(directory, { recursive: true });
-  const open = (path: string) => Listener.open(path, process.geteuid?.());
-  const listeners = await Promise.all([open(paths.channel), open(paths.monitor), open(paths.console)]);
+  const listeners = await Promise.all([Listener.open(paths.channel, { count: 2 }), Listener.open(paths.console)]);
   const start = process.hrtime.bigint();
   const qemu = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = endOf(qemu);
   const gone = ended.then((how) => Promise.reject(new Error(how)));
-  const running = runGuest(listeners[0], listeners[1], warm).catch(async (error: unknown) => {
+  const running = runGuest(listeners[0], warm).catch(async (error: unknown) => {
     await settlesWithin(ended, LAST_WORDS_MS);
     throw error;
   });
@@ -76,10 +75,10 @@ export async function bareRestore(argv: readonly string[], warm: WarmImage, sign
 }
 
 /** Settles when the program has ended in the guest. It waits for ever for a QEMU that does not connect. */
-async function runGuest(channelListener: Listener, monitorListener: Listener, warm: WarmImage): Promise<void> {
+async function runGuest(listener: Listener, warm: WarmImage): Promise<void> {
   const [channel] = await Promise.all([
-    channelListener.connection.then((socket) => Channel.resume(socket)),
-    loadMachine(monitorListener.connection, warm),
+    listener.connection.then((socket) => Channel.resume(socket)),
+    loadMachine(listener.connectionAt(1), warm),
   ]);
   const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
   const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));

@@ -3,6 +3,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
+import { Monitor } from '../libvirt/monitor.js';
 import { mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import { begin } from './begin.js';
@@ -13,12 +14,13 @@ import { guestConfig } from './guest-config.js';
 import { copyOnHost } from './includes.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { type Lines, openLines } from './lines.js';
-import { domainXml } from './machine-options.js';
+import { domainXml, isMonitored } from './machine-options.js';
+import { mayRunEarly, runMachine } from './run-machine.js';
 import { makeFreshDirectories } from './shares.js';
 import { machineShell, makeShellPlaces } from './shell.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
 import { readyOf } from './warm-ready.js';
-import { isRestoreError, isTuned, loadMachine, reasonToBoot, runMachine } from './warm-restore.js';
+import { isRestoreError, loadMachine, reasonToBoot } from './warm-restore.js';
 
 /** How long a domain whose start was given up may take to come to be, in milliseconds. */
 const LATE_MS = 10_000;
@@ -80,7 +82,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     state = claimState(name);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options, () => limit.renew());
-    lines = await openLines(connection.kind, state, console, warm?.record.owner);
+    lines = await openLines(connection.kind, state, console, isMonitored(config, prepared));
     const shell = machineShell(config, options, connection.kind, state.path);
     if (shell) makeShellPlaces(state.path);
     if (shell?.noConsole)
@@ -123,9 +125,10 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
       resumed = true;
       options.onReady?.(readyOf(warm));
       const begun = serve(channel);
-      if (!isTuned(config)) runMachine(monitor);
+      if (mayRunEarly(config)) runMachine(monitor);
       await bounded(begun, 'the saved machine going on, its steps not done');
     } else {
+      void lines.monitor?.then((socket) => runMachine(new Monitor(socket)));
       await limit.bound(created, () =>
         timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
       );

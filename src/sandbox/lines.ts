@@ -26,20 +26,20 @@ export interface Lines {
   close(): void;
 }
 
-/** @param monitorOwner the user of the QEMU whose monitor is wanted; libvirt does not know of it */
+/** @param monitored the machine has QEMU's monitor on its channel's socket: src/domain/monitor.ts */
 export async function openLines(
   kind: ConnectionKind,
   state: StateDirectory,
   console: Console,
-  monitorOwner: number | undefined,
+  monitored: boolean,
 ): Promise<Lines> {
-  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console, monitorOwner);
+  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console, monitored);
 }
 
-async function socketLines(state: StateDirectory, console: Console, monitorOwner: number | undefined): Promise<Lines> {
+async function socketLines(state: StateDirectory, console: Console, monitored: boolean): Promise<Lines> {
   const open: Listener[] = [];
-  const listen = async (path: string, owner?: number) => {
-    const listener = await Listener.open(path, owner);
+  const listen = async (path: string, count: number) => {
+    const listener = await Listener.open(path, { count });
     open.push(listener);
     return listener;
   };
@@ -47,21 +47,18 @@ async function socketLines(state: StateDirectory, console: Console, monitorOwner
     for (const listener of open) listener.close();
   };
   try {
-    const channel = await listen(state.channelSocket);
-    const log = await listen(state.consoleSocket);
-    const monitor = monitorOwner === undefined ? undefined : await listen(state.monitorSocket, monitorOwner);
+    const channel = await listen(state.channelSocket, monitored ? 2 : 1);
+    const log = await listen(state.consoleSocket, 1);
     void log.connection.then((socket) => {
       mark('qemu.console');
       console.attach(socket);
     });
-    monitor?.connection.then(
-      () => mark('qemu.monitor'),
-      () => {},
-    );
+    const monitor = monitored ? channel.connectionAt(1) : undefined;
+    void monitor?.then(() => mark('qemu.monitor'));
     return {
       awaited: 'QEMU being started',
       unanswered: 'the machine running, its kernel or init not answering',
-      monitor: monitor?.connection,
+      monitor,
       channel: () => channel.connection,
       close,
     };

@@ -5,6 +5,7 @@ import { kernelCommandLine } from '../domain/cmdline.js';
 import { diskElements } from '../domain/disks.js';
 import { machineInterfaces } from '../domain/interfaces.js';
 import { type MachineOptions, machineXml } from '../domain/machine.js';
+import { monitorArguments } from '../domain/monitor.js';
 import { uuidForLabels } from '../domain/security.js';
 import { cputune } from '../domain/tuning.js';
 import { restoredMachineArguments } from '../domain/warm.js';
@@ -12,6 +13,7 @@ import { WARM_MEMORY, type WarmImage } from '../image/warm.js';
 import { containerDomainXml } from './container-options.js';
 import { interfacesOf } from './guest-network.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
+import { mayRunEarly } from './run-machine.js';
 import { sharesOf } from './shares.js';
 import { machineShell } from './shell.js';
 import { stateBase } from './state.js';
@@ -23,6 +25,7 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
   if (prepared.place === 'container') return containerDomainXml(config, prepared, options);
   const base = join(stateBase(), prepared.name);
   const shell = machineShell(config, options, prepared.connection.kind, base);
+  const channelSocket = join(base, 'channel');
   const machine: MachineOptions = {
     name: prepared.name,
     uuid: config.uuid ?? uuidForLabels(prepared.securityLabels),
@@ -33,21 +36,29 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     initrd: prepared.image.initrd,
     commandLine: kernelCommandLine(prepared.profile, options.debugInit ?? false, shell?.log),
     tuning: prepared.profile.machine,
-    qemuArguments: prepared.profile.qemuArguments ?? [],
+    qemuArguments: [
+      ...(prepared.profile.qemuArguments ?? []),
+      ...(isMonitored(config, prepared) ? monitorArguments(channelSocket) : []),
+    ],
     shares: sharesOf(config, prepared.server, base),
     disks: diskElements(disksOf(config, prepared.images)),
     interfaces: machineInterfaces(interfacesOf(config, prepared.name)),
     securityLabels: prepared.securityLabels,
     cputune: cputune(config.tuning, config.vcpus),
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
-    channelSocket: join(base, 'channel'),
+    channelSocket,
     consoleSocket: join(base, 'console'),
   };
-  return machineXml(prepared.warm ? restored(machine, prepared.warm, join(base, 'monitor')) : machine);
+  return machineXml(prepared.warm ? restored(machine, prepared.warm) : machine);
+}
+
+/** Whether the launcher has a monitor of QEMU: a saved machine is loaded with it, and any other let run. */
+export function isMonitored(config: SandboxConfig, prepared: Prepared): boolean {
+  return prepared.place === 'machine' && (prepared.warm !== undefined || mayRunEarly(config));
 }
 
 /** The same machine, going on from where a saved one was. */
-function restored(machine: MachineOptions, warm: WarmImage, monitorSocket: string): MachineOptions {
+function restored(machine: MachineOptions, warm: WarmImage): MachineOptions {
   const memory = { path: join(warm.directory, WARM_MEMORY), size: machine.memory };
   return {
     ...machine,
@@ -57,6 +68,6 @@ function restored(machine: MachineOptions, warm: WarmImage, monitorSocket: strin
     commandLine: undefined,
     shares: inSlots(machine.shares, warm.record.slots, emptyDirectoryOf(warm)),
     places: warm.record.slots,
-    qemuArguments: [...machine.qemuArguments, ...restoredMachineArguments(memory, monitorSocket)],
+    qemuArguments: [...machine.qemuArguments, ...restoredMachineArguments(memory)],
   };
 }

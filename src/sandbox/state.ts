@@ -15,10 +15,9 @@ const CLAIM_TRIES = 10;
 
 export interface StateDirectory {
   readonly path: string;
+  /** Also that of QEMU's monitor, where the launcher steers QEMU itself. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
-  /** Of QEMU's own monitor, where the launcher steers QEMU itself. */
-  readonly monitorSocket: string;
 }
 
 /** Where root's are. */
@@ -41,7 +40,6 @@ export function claimState(name: string): StateDirectory {
     path,
     channelSocket: join(path, 'channel'),
     consoleSocket: join(path, 'console'),
-    monitorSocket: join(path, 'monitor'),
   };
   checkSocketPath(state.channelSocket, path);
   try {

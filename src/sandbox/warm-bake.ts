@@ -7,6 +7,7 @@ import { detachPlaces } from '../../init/common/places.js';
 import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { machineXml } from '../domain/machine.js';
+import { monitorArguments } from '../domain/monitor.js';
 import { ownerInCapabilities } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
@@ -52,7 +53,6 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
 /** A machine that is there for being saved. */
 interface Machine {
   readonly channel: Listener;
-  readonly monitor: Listener;
 }
 
 class Baker {
@@ -126,7 +126,7 @@ class Baker {
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
     await detachPlaces(channel, placesOf(this.#shape.slots));
     this.#options.onProgress?.('Saving the machine');
-    const monitor = new Monitor(await machine.monitor.connection);
+    const monitor = new Monitor(await machine.channel.connectionAt(1));
     try {
       const ended = migrationEnd(monitor);
       ended.catch(() => {});
@@ -158,26 +158,28 @@ class Baker {
     const { connection, image } = this.#prepared;
     const name = `bake-${randomBytes(4).toString('hex')}`;
     const state = claimState(name);
+    const memory = directory && { path: join(directory, WARM_MEMORY), size: this.#shape.memory };
     const listeners: Listener[] = [];
     const limit = new Deadline(this.#bootTimeout, this.#options.signal);
     let domain: Domain | undefined;
     try {
-      const listen = async (path: string) => {
-        const listener = await Listener.open(path, owner);
+      const listen = async (path: string, count = 1) => {
+        const listener = await Listener.open(path, { owner, count });
         listeners.push(listener);
         return listener;
       };
-      const channel = await listen(state.channelSocket);
-      const monitor = await listen(state.monitorSocket);
+      const channel = await listen(state.channelSocket, memory ? 2 : 1);
       const console = await listen(state.consoleSocket);
       void console.connection.then((socket) => this.#console.attach(socket));
       const base = warmMachine(this.#shape, empty, { ...state, name, uuid: undefined });
-      const memory = directory && { path: join(directory, WARM_MEMORY), size: this.#shape.memory };
       const xml = machineXml({
         ...base,
         kernel: image.kernel,
         initrd: image.initrd,
-        qemuArguments: [...base.qemuArguments, ...(memory ? savedMachineArguments(memory, state.monitorSocket) : [])],
+        qemuArguments: [
+          ...base.qemuArguments,
+          ...(memory ? [...savedMachineArguments(memory), ...monitorArguments(state.channelSocket)] : []),
+        ],
       });
       const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
       const starting = connection.start(xml, { stateDirectory: state.path, name });
@@ -186,7 +188,7 @@ class Baker {
         throw error ?? goneError(this.#console, false);
       });
       stopped.catch(() => {});
-      const work = use({ channel, monitor });
+      const work = use({ channel });
       return await limit.bound(Promise.race([work, stopped]), reached('the machine running, its init not answering'));
     } finally {
       limit.clear();

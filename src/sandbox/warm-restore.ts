@@ -1,7 +1,6 @@
 /** Giving a machine that waits for it the state of a saved one. */
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { SandboxConfig } from '../config/types.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { WARM_STATE, type WarmImage } from '../image/warm.js';
 import { Monitor, type MonitorEvent } from '../libvirt/monitor.js';
@@ -16,7 +15,7 @@ const ENDED = new Set(['completed', 'failed', 'cancelled']);
 /**
  * Loads the state. Whatever fails here fails before the machine has carried out a single instruction.
  * @param connecting the monitor's socket
- * @returns the monitor, for {@link runMachine}
+ * @returns the monitor, with which to let it run
  * @throws {SandboxError} `warm-restore-failed`
  */
 export async function loadMachine(connecting: Promise<Socket> | undefined, warm: WarmImage): Promise<Monitor> {
@@ -35,17 +34,6 @@ export async function loadMachine(connecting: Promise<Socket> | undefined, warm:
   } catch (error) {
     throw restoreError(warm, error);
   }
-}
-
-/**
- * Lets the machine run. libvirt does so too, when it has done all else; that it need not be waited for saves the time that it takes. So where
- * this fails libvirt says why.
- */
-export function runMachine(monitor: Monitor): void {
-  monitor.execute('cont').then(
-    () => mark('warm.running'),
-    () => {},
-  );
 }
 
 /** Settles when a saving or a loading that is begun now has ended well. */
@@ -82,10 +70,4 @@ export function isRestoreError(error: unknown): error is SandboxError {
 export function reasonToBoot(warm: WarmImage, error: unknown): unknown {
   const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'state-path-too-long'];
   return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(warm, error);
-}
-
-/** libvirt sees to limits when QEMU is there and the machine does not run yet. */
-export function isTuned({ tuning }: SandboxConfig): boolean {
-  const { cpuShares, cpuPin, diskLimits, networkLimits } = tuning;
-  return cpuShares !== undefined || cpuPin.length + diskLimits.length + networkLimits.length > 0;
 }

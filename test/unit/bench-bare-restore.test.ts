@@ -16,7 +16,7 @@ const WARM = { directory: '/nowhere' } as WarmImage;
 function machine(t: TestContext, program: (directory: string) => string): { argv: string[]; sockets: string } {
   const directory = scratchDirectory(t);
   const sockets = join(directory, 'sockets');
-  const chardevs = ['charchannel0', 'charserial0', 'warm-monitor'].flatMap((id) => [
+  const chardevs = ['charchannel0', 'charserial0'].flatMap((id) => [
     '-chardev',
     `socket,id=${id},path=${join(sockets, id)}`,
   ]);

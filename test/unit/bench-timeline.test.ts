@@ -187,7 +187,7 @@ function warmRun(): Trace {
     ...[event('warm.chosen', 104), event('domain.create', 105), event('qemu.console', 150), event('qemu.monitor', 151)],
     ...[event('monitor.answered', 204), told('MIGRATION', 205, { status: 'setup' })],
     ...[told('MIGRATION', 230, { status: 'completed' }), event('warm.loaded', 240), event('plan.sent', 245)],
-    ...[told('RESUME', 255), event('warm.running', 256), event('clock.done', 260), event('spawn.sent', 261)],
+    ...[told('RESUME', 255), event('machine.running', 256), event('clock.done', 260), event('spawn.sent', 261)],
     event('operation', 300, { step: 'root', operation: { op: 'mount', target: '/' }, microseconds: 9000 }),
     ...[event('spawned', 310), event('output.end', 320), event('exit', 330), event('domain.created', 400)],
     ...run().events.slice(from),

@@ -22,10 +22,10 @@ export function coldStages(stages: Stages, inputs: ColdInputs): Alignment | unde
 /** From the wish for a domain to the guest's first instruction in the kernel. */
 function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment | undefined): void {
   const create = stages.at('domain.create');
-  const created = stages.at('domain.created');
-  if (create === undefined || created === undefined) return;
+  const told = stages.running;
+  if (create === undefined || told === undefined) return;
   const made = stages.ofDay(qemu?.machineMade);
-  const running = stages.ofDay(qemu?.running) ?? created;
+  const running = stages.ofDay(qemu?.running) ?? told;
   const console = stages.at('qemu.console');
   const begun = stages.ofDay(qemu?.started);
   const parts: Span[] = [];
@@ -35,7 +35,7 @@ function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment
     const last = made ?? Math.max(...known);
     parts.push(span('libvirt, until QEMU runs', 'libvirt', create, first));
     if (last > first) parts.push(span('QEMU makes the machine', 'qemu', first, last));
-    if (running > last) parts.push(span('libvirt sets QEMU up, QEMU resets the machine', 'libvirt', last, running));
+    if (running > last) parts.push(span('QEMU resets the machine, and is told to run it', 'qemu', last, running));
   }
   stages.add('domain', 'libvirt', create, running, parts);
   const entered = stages.ofDay(qemu?.kernelEntered);
@@ -104,7 +104,7 @@ function alignmentOf(stages: Stages): Alignment | undefined {
   });
   const { init } = stages.trace;
   const heard = stages.at('channel.sync');
-  const created = stages.at('domain.created');
-  if (!init || heard === undefined || created === undefined) return undefined;
-  return align(readings) ?? alignByHandshake(heard, init.ready, created);
+  const { running } = stages;
+  if (!init || heard === undefined || running === undefined) return undefined;
+  return align(readings) ?? alignByHandshake(heard, init.ready, running);
 }

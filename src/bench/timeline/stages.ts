@@ -61,6 +61,24 @@ export class Stages {
     return event && this.time(event.time);
   }
 
+  /** When QEMU says that something happened, the first time. */
+  told(event: string, status?: string): number | undefined {
+    const found = this.trace.all('monitor.event').find(({ detail }) => {
+      const data = detail['data'] as Readonly<Record<string, unknown>> | undefined;
+      return detail['event'] === event && (status === undefined || data?.['status'] === status);
+    });
+    const stamp = found?.detail['timestamp'] as
+      | { readonly seconds?: number; readonly microseconds?: number }
+      | undefined;
+    if (stamp?.seconds === undefined) return undefined;
+    return this.ofDay(stamp.seconds + (stamp.microseconds ?? 0) / 1e6);
+  }
+
+  /** When the machine was let run, whoever did it. */
+  get running(): number | undefined {
+    return this.told('RESUME') ?? this.at('machine.running') ?? this.at('domain.created');
+  }
+
   /** From nanoseconds of CLOCK_MONOTONIC. */
   time(nanoseconds: number): number {
     return (nanoseconds - this.#started) / 1000;

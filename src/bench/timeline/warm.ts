@@ -15,7 +15,7 @@ export function warmStages(stages: Stages, qemu: QemuLog | undefined): void {
   const first = connected.length > 0 ? Math.min(...connected) : create;
   stages.add('libvirt, until QEMU runs', 'libvirt', create, first);
 
-  const begun = within(eventTime(stages, 'MIGRATION', 'setup') ?? stages.at('monitor.answered'), first, loaded);
+  const begun = within(stages.told('MIGRATION', 'setup') ?? stages.at('monitor.answered'), first, loaded);
   if (qemu?.memoryMapped === undefined) {
     stages.add('QEMU maps the memory and makes the machine', 'qemu', first, begun);
   } else {
@@ -26,27 +26,16 @@ export function warmStages(stages: Stages, qemu: QemuLog | undefined): void {
     stages.add('QEMU makes the devices, answers the monitor', 'qemu', made, begun);
   }
 
-  const done = within(eventTime(stages, 'MIGRATION', 'completed'), begun, loaded);
+  const done = within(stages.told('MIGRATION', 'completed'), begun, loaded);
   stages.add('loading the state', 'qemu', begun, loaded, [
     span('QEMU loads it', 'qemu', begun, done),
     span('hearing of it', 'host', done, loaded),
   ]);
   // The plan is sent meanwhile, so that it is there when the machine goes on.
-  const running = eventTime(stages, 'RESUME') ?? stages.at('warm.running');
+  const running = stages.running;
   const sent = stages.at('plan.sent');
   const resumes = sent === undefined ? [] : [span('making the plan', 'host', loaded, sent)];
   if (running !== undefined) stages.add('resuming', 'qemu', loaded, Math.max(running, sent ?? 0), resumes);
-}
-
-/** When QEMU says that something happened, the first time. */
-function eventTime(stages: Stages, event: string, status?: string): number | undefined {
-  const found = stages.trace.all('monitor.event').find(({ detail }) => {
-    const data = detail['data'] as Readonly<Record<string, unknown>> | undefined;
-    return detail['event'] === event && (status === undefined || data?.['status'] === status);
-  });
-  const stamp = found?.detail['timestamp'] as { readonly seconds?: number; readonly microseconds?: number } | undefined;
-  if (stamp?.seconds === undefined) return undefined;
-  return stages.ofDay(stamp.seconds + (stamp.microseconds ?? 0) / 1e6);
 }
 
 /** Two clocks differ by a little: no time lies outside of what surrounds it. */
