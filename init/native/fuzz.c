@@ -1,5 +1,5 @@
 /*
- * `init-fuzz --module FILE...` prints how many bytes of each file are the module itself, without its signature.
+ * `init-fuzz --module FILE` writes the module as the kernel is given it: without its signature, and with sections that it is to pass over.
  *
  * Reads files as what a host sends after the handshake: `init-fuzz FILE...`, or standard input without one. Every operation decodes its
  * arguments and is then refused. An application is pretended: what goes to its stdin comes out of its stdout. The status is 0 unless a
@@ -10,6 +10,7 @@
 #include "loop.h"
 #include "output.h"
 #include "processes.h"
+#include "sections.h"
 #include "signature.h"
 #include "stdin.h"
 #include "streams.h"
@@ -118,7 +119,7 @@ static bool run_apart(int file, const char *name)
 }
 
 /* In memory of exactly the file's size, so that a sanitizer sees a look beyond either end. */
-static void print_module_size(const char *name)
+static void write_module(const char *name)
 {
 	FILE *file = fopen(name, "rbe");
 	unsigned char *module;
@@ -131,7 +132,10 @@ static void print_module_size(const char *name)
 	module = malloc(size);
 	if (module == NULL || fread(module, 1, size, file) != size)
 		fail(name);
-	(void)printf("%zu\n", signature_start(module, size));
+	sections_pass_over(module, size);
+	size = signature_start(module, size);
+	if (fwrite(module, 1, size, stdout) != size || fflush(stdout) != 0)
+		fail("stdout");
 	free(module);
 	(void)fclose(file);
 }
@@ -140,9 +144,8 @@ int main(int argc, char **argv)
 {
 	bool good = true;
 
-	if (argc > 1 && strcmp(argv[1], "--module") == 0) {
-		for (int i = 2; i < argc; i++)
-			print_module_size(argv[i]);
+	if (argc == 3 && strcmp(argv[1], "--module") == 0) {
+		write_module(argv[2]);
 		return 0;
 	}
 	if (argc < 2)

@@ -1,6 +1,7 @@
 #include "modules.h"
 
 #include "log.h"
+#include "sections.h"
 #include "signature.h"
 
 #include <errno.h>
@@ -42,9 +43,10 @@ static int load_unsigned(int fd, const char *parameters)
 	if (fstat(fd, &info) < 0)
 		return errno;
 	size = (size_t)info.st_size;
-	module = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	module = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	if (module == MAP_FAILED)
 		return errno;
+	sections_pass_over(module, size);
 	if (syscall(SYS_init_module, module, signature_start(module, size), parameters) < 0)
 		error = errno;
 	if (munmap(module, size) < 0 && error == 0)

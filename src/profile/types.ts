@@ -52,8 +52,8 @@ export interface Profile {
   readonly machine: MachineTuning;
   readonly image?: ImageTuning;
   /**
-   * `unchecked`: the init hands the kernel its modules without their signatures, whose check takes long under emulation; the kernel says that it
-   * is tainted (E). One that enforces them gets them after all. Default: `checked`.
+   * `unchecked`: the init hands the kernel its modules without their signatures, whose check takes long under emulation, and without
+   * sections that cost time; the kernel says that it is tainted (E). One that enforces them gets them after all. Default: `checked`.
    */
   readonly moduleSignatures?: 'checked' | 'unchecked';
   /** Sets of modules beyond those that the sandbox needs, by their names in kmods/. */

@@ -46,6 +46,6 @@ test('the length of a module without its signature', (t) => {
   for (const [index, [name, bytes, length]] of CASES.entries()) {
     const file = join(directory, `${index}.ko`);
     writeFileSync(file, bytes);
-    assert.equal(execFileSync(FUZZ, ['--module', file], { encoding: 'utf8' }), `${length}\n`, name);
+    assert.deepEqual(execFileSync(FUZZ, ['--module', file]), bytes.subarray(0, length), name);
   }
 });
