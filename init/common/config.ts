@@ -108,6 +108,8 @@ export interface GuestTrace {
 export interface GuestConfig {
   /** A machine's init has everything to set up; a container's is given devices, /proc and /sys by libvirt. */
   readonly place: 'machine' | 'container';
+  /** How many processors the kernel has left off; undefined: none. */
+  readonly lateProcessors?: number;
   readonly hostname: string;
   readonly root: GuestRoot;
   readonly mounts: readonly GuestMount[];

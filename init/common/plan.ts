@@ -22,6 +22,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     ...(shell ? [sessionsStep(shell)] : []),
     // A container has the host's kernel, with its clock and its random numbers.
     ...(config.place === 'container' ? [] : [kernelStep(inputs)]),
+    ...processorsStep(config),
     rootStep(config, inputs.devices),
     config.place === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
     ...diskSteps(config, inputs.devices),
@@ -36,6 +37,21 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
 
 function kernelStep({ now, entropy }: RunInputs): Step {
   return { name: 'clock', calls: [call({ op: 'setClock', ...now }), call({ op: 'addEntropy', data: entropy })] };
+}
+
+/** Before the root takes the place of the initramfs, whose /sys is there whatever the root has. */
+function processorsStep({ lateProcessors = 0 }: GuestConfig): Step[] {
+  if (lateProcessors === 0) return [];
+  const calls = Array.from({ length: lateProcessors }, (_, number) =>
+    call({
+      op: 'writeFile',
+      path: `/sys/devices/system/cpu/cpu${number + 1}/online`,
+      mode: 0o600,
+      flags: 0,
+      data: new TextEncoder().encode('1'),
+    }),
+  );
+  return [{ name: 'processors', calls }];
 }
 
 function systemCalls(): PlannedCall[] {

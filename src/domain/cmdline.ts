@@ -21,20 +21,25 @@ const DEBUG = ['debug', 'loglevel=10', 'printk.time=1'];
 
 type BootTuning = Pick<Profile, 'kernelArguments' | 'initcallBlacklist' | 'moduleSignatures'>;
 
-/**
- * @param debug show every kernel message, and the init's own steps
- * @param console the serial line of the log, and of what a panic prints
- */
+export interface CommandLineOptions {
+  /** Show every kernel message, and the init's own steps. */
+  readonly debug?: boolean;
+  /** The serial line of the log, and of what a panic prints. */
+  readonly console?: 'ttyS0' | 'ttyS1' | undefined;
+  /** About processors: {@link processorArguments}. */
+  readonly processors?: readonly string[];
+}
+
 export function kernelCommandLine(
   { kernelArguments, initcallBlacklist, moduleSignatures }: BootTuning,
-  debug: boolean,
-  console: 'ttyS0' | 'ttyS1' = 'ttyS0',
+  { debug = false, console = 'ttyS0', processors = [] }: CommandLineOptions,
 ): string {
   const forInit = [...(debug ? ['--debug'] : []), ...(moduleSignatures === 'unchecked' ? ['--unchecked-modules'] : [])];
   const skipped = initcallBlacklist.map(({ initcall }) => initcall);
   return [
     `console=${console}`,
     ...ALWAYS,
+    ...processors,
     ...kernelArguments.map(({ argument }) => argument),
     ...(skipped.length === 0 ? [] : [`initcall_blacklist=${skipped.join(',')}`]),
     ...(debug ? [...DEBUG, `earlyprintk=serial,${console}`] : QUIET),

@@ -2,6 +2,7 @@
 import type { GuestConfig, GuestDisk, GuestMount, GuestRoot, TerminalSize } from '../../init/common/config.js';
 import type { Mount, SandboxConfig } from '../config/types.js';
 import { containerDevices } from '../domain/disks.js';
+import { lateProcessors } from '../domain/processors.js';
 import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../storage/superblock.js';
 import { CONTAINER_DHCP_CLIENT, guestNetwork } from './guest-network.js';
 import type { Prepared, PreparedMachine } from './launch-options.js';
@@ -17,7 +18,7 @@ export interface Terminal extends TerminalSize {
 
 export function guestConfig(
   config: SandboxConfig,
-  prepared: Pick<Prepared, 'name' | 'images' | 'server'> & Partial<Pick<PreparedMachine, 'warm'>>,
+  prepared: Pick<Prepared, 'name' | 'images' | 'server'> & Partial<Pick<PreparedMachine, 'warm' | 'acceleration'>>,
   terminal: Terminal | undefined,
 ): GuestConfig {
   const mounts = config.mounts.map((mount, index) => guestMount(config, prepared, mount, index));
@@ -25,6 +26,7 @@ export function guestConfig(
   const container = prepared.server.kind === 'lxc';
   return {
     place: container ? 'container' : 'machine',
+    lateProcessors: prepared.acceleration ? lateProcessors(config.vcpus, prepared.acceleration) : 0,
     hostname: hostnameOf(prepared.name),
     root: rootOf(atRoot === undefined ? undefined : mounts[atRoot], container),
     mounts: mounts.filter((_mount, index) => index !== atRoot),

@@ -6,6 +6,7 @@ import { diskElements } from '../domain/disks.js';
 import { machineInterfaces } from '../domain/interfaces.js';
 import { type MachineOptions, machineXml } from '../domain/machine.js';
 import { monitorArguments } from '../domain/monitor.js';
+import { processorArguments } from '../domain/processors.js';
 import { uuidForLabels } from '../domain/security.js';
 import { cputune } from '../domain/tuning.js';
 import { restoredMachineArguments } from '../domain/warm.js';
@@ -34,7 +35,11 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     acceleration: prepared.acceleration,
     kernel: prepared.image.kernel,
     initrd: prepared.image.initrd,
-    commandLine: kernelCommandLine(prepared.profile, options.debugInit ?? false, shell?.log),
+    commandLine: kernelCommandLine(prepared.profile, {
+      debug: options.debugInit ?? false,
+      console: shell?.log,
+      processors: processorArguments(config.vcpus, prepared.acceleration),
+    }),
     tuning: prepared.profile.machine,
     qemuArguments: [
       ...(prepared.profile.qemuArguments ?? []),

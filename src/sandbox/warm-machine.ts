@@ -4,6 +4,7 @@ import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { kernelCommandLine } from '../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../domain/machine.js';
+import { processorArguments } from '../domain/processors.js';
 import type { Share } from '../domain/shares.js';
 import { sha256 } from '../image/manifest.js';
 import type { WarmImage } from '../image/warm.js';
@@ -36,7 +37,7 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     acceleration,
     kernel: undefined,
     initrd: undefined,
-    commandLine: kernelCommandLine(profile, false),
+    commandLine: kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) }),
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),

@@ -126,11 +126,15 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
   });
 
   it('--memory and --vcpus make the machine', async () => {
-    const found = await askInside(embedded, ['--memory', '300', '--vcpus', '2'], {
+    const found = await askInside(embedded, ['--accel', 'tcg', '--memory', '300', '--vcpus', '3'], {
       processors: 'nproc',
+      online: 'cat /sys/devices/system/cpu/online',
+      late: 'grep -c maxcpus=1 /proc/cmdline',
       memory: `sed -n 's/^MemTotal: *//p' /proc/meminfo`,
     });
-    assert.equal(found.processors, '2');
+    assert.equal(found.processors, '3');
+    assert.equal(found.online, '0-2');
+    assert.equal(found.late, '1', 'the others came when the devices were there: src/domain/processors.ts');
     const kib = Number.parseInt(found.memory, 10);
     assert.ok(kib > 180_000 && kib < 300 * 1024, found.memory);
   });

@@ -164,23 +164,23 @@ describe("the kernel's command line", () => {
 
   it('has what every sandbox needs, then the profile', () => {
     assert.equal(
-      kernelCommandLine(profile, false),
+      kernelCommandLine(profile, {}),
       'console=ttyS0 panic=-1 no_timer_check a=b initcall_blacklist=one,two quiet loglevel=1',
     );
     assert.equal(
-      kernelCommandLine({ kernelArguments: [], initcallBlacklist: [] }, false),
+      kernelCommandLine({ kernelArguments: [], initcallBlacklist: [] }, {}),
       'console=ttyS0 panic=-1 no_timer_check quiet loglevel=1',
     );
   });
 
   it('shows everything for debugging', () => {
-    assert.match(kernelCommandLine(profile, true), / a=b .* debug loglevel=10 .* -- --debug$/);
+    assert.match(kernelCommandLine(profile, { debug: true }), / a=b .* debug loglevel=10 .* -- --debug$/);
   });
 
   it("tells the init to leave signatures unchecked, behind what is the kernel's", () => {
     const unchecked = { ...profile, moduleSignatures: 'unchecked' as const };
-    assert.match(kernelCommandLine(unchecked, false), / quiet loglevel=1 -- --unchecked-modules$/);
-    assert.match(kernelCommandLine(unchecked, true), / -- --debug --unchecked-modules$/);
-    assert.doesNotMatch(kernelCommandLine({ ...profile, moduleSignatures: 'checked' }, true), /unchecked/);
+    assert.match(kernelCommandLine(unchecked, {}), / quiet loglevel=1 -- --unchecked-modules$/);
+    assert.match(kernelCommandLine(unchecked, { debug: true }), / -- --debug --unchecked-modules$/);
+    assert.doesNotMatch(kernelCommandLine({ ...profile, moduleSignatures: 'checked' }, { debug: true }), /unchecked/);
   });
 });
