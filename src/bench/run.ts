@@ -30,7 +30,7 @@ export async function timed(command: Command): Promise<{ readonly seconds: numbe
 }
 
 /**
- * Measures variants in turn, A B A B, so that what else the machine does meets them alike, after one run of each that does not count.
+ * Measures variants in turn, so that what else the machine does meets them alike, after one run of each that does not count.
  * @returns seconds by label
  */
 export async function interleave<Label extends string>(
@@ -40,7 +40,7 @@ export async function interleave<Label extends string>(
 ): Promise<Record<Label, Summary>> {
   const values = new Map<Label, number[]>(variants.map(({ label }) => [label, []]));
   for (let round = 0; round <= runs; round += 1) {
-    for (const variant of variants) {
+    for (const variant of inOrderOf(round, variants)) {
       const prepared = variant.prepare?.();
       const command = { ...variant, environment: { ...variant.environment, ...prepared } };
       const { seconds } = await retried(() => timed(command), variant.retries ?? 0, progress);
@@ -50,6 +50,15 @@ export async function interleave<Label extends string>(
     }
   }
   return Object.fromEntries([...values].map(([label, list]) => [label, summarize(list)])) as Record<Label, Summary>;
+}
+
+/**
+ * Each round has another order, A B B A B A A B: with two or three variants each comes as often behind each other. A run goes faster behind one that has used
+ * as much memory, and slower behind one that has used less: a machine that is itself a guest gives what is free back to its host.
+ */
+export function inOrderOf<Item>(round: number, variants: readonly Item[]): Item[] {
+  const turned = variants.map((_, at) => variants[(at + (round >> 1)) % variants.length] as Item);
+  return round % 2 === 0 ? turned : turned.reverse();
 }
 
 async function retried<Result>(work: () => Promise<Result>, retries: number, progress: Progress): Promise<Result> {
