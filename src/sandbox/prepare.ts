@@ -81,10 +81,15 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     });
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
-    const warm = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
-    if (warm) mark('warm.chosen', { directory: warm.directory });
-    // One that is to be booted has no more in it than it needs.
-    else if (offer?.sets) image = await find(sets);
+    const choice = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
+    const warm = choice?.warm;
+    if (choice) {
+      image = choice.image;
+      mark('warm.chosen', { directory: choice.warm.directory });
+    } else if (offer?.sets) {
+      // One that is to be booted has no more in it than it needs.
+      image = await find(sets);
+    }
     return {
       place: 'machine',
       name,

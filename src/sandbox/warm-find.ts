@@ -39,19 +39,24 @@ export interface WarmOffer {
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
 export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
-  const { config, profile } = request;
   const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
   if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
-  for (const { record } of candidates) {
-    const image = findKnownImage({
-      kernel: config.kernel,
-      sets: record.sets,
-      nativeInit: hostProgram('init'),
-      ...imageChoices(profile),
-    });
-    if (image?.id === record.image) return { candidates, reason, image, sets: record.sets };
+  for (const warm of candidates) {
+    const image = currentImageOf(warm, request);
+    if (image !== undefined) return { candidates, reason, image, sets: warm.record.sets };
   }
   return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
+}
+
+/** The boot image that a saved machine is of, if it is known to be what would be built now. */
+function currentImageOf({ record }: WarmImage, { config, profile }: WarmRequest): BootImage | undefined {
+  const image = findKnownImage({
+    kernel: config.kernel,
+    sets: record.sets,
+    nativeInit: hostProgram('init'),
+    ...imageChoices(profile),
+  });
+  return image?.id === record.image ? image : undefined;
 }
 
 async function storedImages(image: string | undefined): Promise<readonly WarmImage[]> {
@@ -59,8 +64,14 @@ async function storedImages(image: string | undefined): Promise<readonly WarmIma
   return warmImagesOf(placeOf(image).directory);
 }
 
+/** A saved machine, and the boot image that it is of. */
+export interface WarmChoice {
+  readonly warm: WarmImage;
+  readonly image: BootImage;
+}
+
 /**
- * The saved machine to go on from, if one is valid; says which, or why none is.
+ * The saved machine to go on from, if one is valid, with its boot image, which need not be `image`; says which, or why none is.
  * @throws {SandboxError} `warm-image-missing` when one was asked for
  */
 export async function takeOffer(
@@ -69,12 +80,12 @@ export async function takeOffer(
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
-): Promise<WarmImage | undefined> {
+): Promise<WarmChoice | undefined> {
   const choice =
     candidates.length === 0 ? { reason } : await chooseWarm(request, candidates, image, acceleration, connection);
   if ('warm' in choice) {
     request.options.onChoice?.(`boot: warm, from ${choice.warm.directory}`);
-    return choice.warm;
+    return choice;
   }
   if (request.config.boot === 'warm') throw warmMissingError(choice.reason, request);
   request.options.onChoice?.(`boot: cold, because ${choice.reason}`);
@@ -114,27 +125,32 @@ function isOfMachine({ record }: WarmImage, profile: Profile): boolean {
   return record.machine === machineSignature({ memory, vcpus, acceleration, profile, slots });
 }
 
-/** The first candidate that is valid for this image on this host. */
+/** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
 async function chooseWarm(
-  { profile }: WarmRequest,
+  request: WarmRequest,
   candidates: readonly WarmImage[],
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
-): Promise<{ readonly warm: WarmImage } | { readonly reason: string }> {
-  const ofImage = candidates.filter(({ record }) => record.image === image.id);
-  const [other] = candidates;
-  if (ofImage.length === 0) {
-    return { reason: `the warm image ${other?.directory} is stale: the kernel, its modules or the init have changed` };
-  }
+): Promise<WarmChoice | { readonly reason: string }> {
   const host = await warmHost(connection);
   let reason = '';
-  for (const warm of ofImage) {
-    const stale = await staleness(warm, profile, acceleration, host);
-    if (stale === undefined) return { warm };
+  for (const warm of candidates) {
+    const own = imageOf(warm, image, request);
+    const stale =
+      own === undefined
+        ? 'is stale: the kernel, its modules or the init have changed'
+        : await staleness(warm, request.profile, acceleration, host);
+    if (own !== undefined && stale === undefined) return { warm, image: own };
     reason ||= `the warm image ${warm.directory} ${stale}`;
   }
   return { reason };
+}
+
+/** Where an image was named it is that one or none. */
+function imageOf(warm: WarmImage, image: BootImage, request: WarmRequest): BootImage | undefined {
+  if (warm.record.image === image.id) return image;
+  return request.image === undefined ? currentImageOf(warm, request) : undefined;
 }
 
 async function staleness(

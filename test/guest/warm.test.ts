@@ -200,6 +200,14 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     writeSync(file, 'x', 20_000_000);
     await damage('memory', /memory is not what it was/);
 
+    // One of another boot image does as well.
+    const larger = await bakeWarm(['-c', embedded.uri, '--slots', 'disks=1'], { env });
+    assert.notEqual(larger.image, baked.image);
+    const other = await runSandbox([...WARM, ...args], { env });
+    assert.equal(other.code, 0, other.stderr);
+    assert.ok(other.stderr.includes(`boot: warm, from ${larger.warm}\n`), other.stderr);
+    rmSync(larger.warm, { recursive: true });
+
     // QEMU itself finds what looks as it did and is nonsense: the record is written anew for it.
     const again = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=1'], { env });
     assert.notEqual(again.warm, baked.warm);
