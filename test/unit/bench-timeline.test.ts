@@ -7,7 +7,7 @@ import { align, alignByHandshake } from '../../src/bench/timeline/clock.js';
 import { parseKernelLog } from '../../src/bench/timeline/kernel-log.js';
 import { kernelParts } from '../../src/bench/timeline/kernel-parts.js';
 import { parseQemuLog } from '../../src/bench/timeline/qemu-log.js';
-import { fillGaps, length, rest, span } from '../../src/bench/timeline/span.js';
+import { fillGaps, length, rest, type Span, span } from '../../src/bench/timeline/span.js';
 import { timelineOf } from '../../src/bench/timeline/timeline.js';
 import { Trace, type TraceEvent } from '../../src/bench/timeline/trace.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -90,6 +90,42 @@ describe("the kernel's log", () => {
         ['starting the init', 410_000, 480_000],
       ],
     );
+  });
+
+  it('has what a call said, and the devices it looked at, within it; and the initrd’s unpacking around what went on meanwhile', () => {
+    const text = `[    0.100000] calling  first+0x0/0x20 @ 1
+[    0.110000] initcall first+0x0/0x20 returned 0 after 10000 usecs
+[    0.150000] talkative: begins
+[    0.190000] probe of 00:01 returned 0 after 20000 usecs
+[    0.200000] initcall talkative_init+0x0/0x20 returned 0 after 88000 usecs
+[    0.203000] initcall short+0x0/0x20 returned 0 after 3000 usecs
+[    0.206000] initcall short_too+0x0/0x20 returned 0 after 3000 usecs
+[    0.210000] Trying to unpack rootfs image as initramfs...
+[    0.230000] initcall meanwhile+0x0/0x20 returned 0 after 24000 usecs
+[    0.260000] Freeing initrd memory: 1252K
+[    0.270000] initcall over_it+0x0/0x20 returned 0 after 30000 usecs`;
+    const place = (seconds: number) => seconds * 1e6;
+    const told: unknown[] = [];
+    const tell = (one: Span, depth: number) => {
+      told.push([depth, one.name, Math.round(one.start), Math.round(one.end)]);
+      for (const part of one.parts) tell(part, depth + 1);
+    };
+    for (const one of kernelParts(parseKernelLog(text), { place, start: 100_000, end: 290_000, threshold: 5000 }))
+      tell(one, 0);
+    assert.deepEqual(told, [
+      [0, 'first', 100_000, 110_000],
+      [0, 'talkative_init', 112_000, 200_000],
+      [1, 'until “talkative: begins”', 112_000, 150_000],
+      [1, 'the rest of it', 150_000, 170_000],
+      [1, 'probe of 00:01', 170_000, 190_000],
+      [1, 'the rest of it', 190_000, 200_000],
+      [0, 'initcalls, short ones', 200_000, 206_000],
+      [0, 'unpacking the initrd, and initcalls meanwhile', 206_000, 270_000],
+      [1, 'meanwhile', 206_000, 230_000],
+      [1, 'initcalls, short ones', 230_000, 240_000],
+      [1, 'over_it', 240_000, 270_000],
+      [0, 'starting the init', 270_000, 290_000],
+    ]);
   });
 });
 
