@@ -1,5 +1,6 @@
 /** Running whole processes against the clock. */
 import { once } from 'node:events';
+import { inOrderOf } from './order.js';
 import { openPipe } from './pipe.js';
 import { type Command, runProcess } from './process.js';
 import { type Summary, summarize } from './statistics.js';
@@ -50,15 +51,6 @@ export async function interleave<Label extends string>(
     }
   }
   return Object.fromEntries([...values].map(([label, list]) => [label, summarize(list)])) as Record<Label, Summary>;
-}
-
-/**
- * Each round has another order, A B B A B A A B: with two or three variants each comes as often behind each other. A run goes faster behind one that has used
- * as much memory, and slower behind one that has used less: a machine that is itself a guest gives what is free back to its host.
- */
-export function inOrderOf<Item>(round: number, variants: readonly Item[]): Item[] {
-  const turned = variants.map((_, at) => variants[(at + (round >> 1)) % variants.length] as Item);
-  return round % 2 === 0 ? turned : turned.reverse();
 }
 
 async function retried<Result>(work: () => Promise<Result>, retries: number, progress: Progress): Promise<Result> {

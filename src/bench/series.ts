@@ -1,4 +1,5 @@
 /** Many runs of some variants, in turns. */
+import { inOrderOf } from './order.js';
 import { Interrupted } from './process.js';
 import type { Say } from './progress.js';
 import { type Sample, type SampleOptions, takeSample, type Unit } from './sample.js';
@@ -24,7 +25,7 @@ export interface Measured {
 }
 
 /**
- * A B A B, so that what else the machine does meets them alike. A variant that fails is told of and left out from then on; what was measured
+ * In turns, so that what else the machine does meets them alike, each round in another order. A variant that fails is told of and left out from then on; what was measured
  * until an interruption is returned.
  */
 export async function measureInTurns(variants: readonly Variant[], options: SeriesOptions): Promise<Measured> {
@@ -33,7 +34,7 @@ export async function measureInTurns(variants: readonly Variant[], options: Seri
   const failures = new Map<Variant, string>();
   let interrupted = false;
   rounds: for (let round = 1 - warmUp; round <= runs; round += 1) {
-    for (const variant of variants.filter((one) => !failures.has(one))) {
+    for (const variant of inOrderOf(round - 1 + warmUp, variants).filter((one) => !failures.has(one))) {
       try {
         const sample = await takeSample(variant, { ...options, inDetail: false });
         const which = round < 1 ? 'warm-up' : `${round}/${runs}`;
