@@ -5,12 +5,12 @@ import { defaultSetsDirectory } from '../kmods/sets.js';
 import type { ImageTuning, Profile } from '../profile/types.js';
 import { COLD } from './boot.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
+import { floorsOf } from './measure.js';
 import { Interrupted } from './process.js';
-import { type Comparison, comparison, makeResult, type Result, type VariantResult, variantResult } from './result.js';
+import { floorFor, makeResult, type Result, type VariantResult, variantResult } from './result.js';
 import { takeSample } from './sample.js';
 import { amount, measureInTurns, type Series } from './series.js';
 import type { Session } from './session.js';
-import { median } from './statistics.js';
 import { failureLine, percent, table } from './text.js';
 import type { KernelLog } from './timeline/kernel-log.js';
 import { parseKernelLog } from './timeline/kernel-log.js';
@@ -25,16 +25,20 @@ export interface Change {
 
 /** Runs of what everything is compared with: they say how exact a boot that counts instructions is. */
 const BASE_RUNS = 3;
-/** At least so inexact is taken to be what counts instructions, as a share. */
-const LEAST_ERROR = 0.0002;
 /** However busy the machine is. */
 const PATIENCE_SECONDS = 150;
 /** A kernel that takes so many times as long as it did before does not come up at all. */
 const TIMES_AS_LONG = 4;
 const AT_LEAST_SECONDS = 20;
 
-export interface AblationOptions {
+/** How often each change is measured. */
+export interface Repetitions {
   readonly runs: number;
+  /** Runs of each before that, which do not count. Where instructions are counted there are none: they are the same the first time. */
+  readonly warmUp: number;
+}
+
+export interface AblationOptions extends Repetitions {
   /** Only changes whose label this matches. */
   readonly only?: RegExp | undefined;
 }
@@ -43,7 +47,7 @@ export async function ablate(session: Session, base: SandboxVariant, options: Ab
   const { only } = options;
   const changes = changesOf(base.profile).filter(({ label }) => only?.test(label) ?? true);
   session.say(`${changes.length} changes to measure`);
-  return measureChanges(session, base, changes, options.runs, 'ablate');
+  return measureChanges(session, base, changes, options, 'ablate');
 }
 
 /** Measures each change by itself. */
@@ -51,7 +55,7 @@ export async function measureChanges(
   session: Session,
   base: SandboxVariant,
   changes: readonly Change[],
-  runs: number,
+  { runs, warmUp }: Repetitions,
   kind: 'ablate' | 'tune',
 ): Promise<Result> {
   const counts = session.unit === 'instructions';
@@ -68,7 +72,7 @@ export async function measureChanges(
   let { interrupted } = before;
   const rounds = counts
     ? changed.map((one) => ({ variants: [one], runs, warmUp: 0 }))
-    : [{ variants: [patient, ...changed], runs: Math.max(BASE_RUNS, runs), warmUp: 0 }];
+    : [{ variants: [patient, ...changed, ...(await floorsOf(session, [patient]))], runs, warmUp }];
   for (const round of before.series[0]?.failure === undefined ? rounds : []) {
     if (interrupted) break;
     const measured = await measureInTurns(round.variants, { ...session, ...round });
@@ -76,13 +80,7 @@ export async function measureChanges(
     interrupted = measured.interrupted;
   }
   const results = series.map((one) => variantResult(one));
-  const [first, ...others] = results;
-  const compared = first?.summary
-    ? others
-        .filter(({ values }) => values.length > 0)
-        .map((one) => (counts ? exact(one, first) : comparison(one, first)))
-    : [];
-  return makeResult(kind, session, { interrupted }, results, compared);
+  return makeResult(kind, session, { interrupted }, results);
 }
 
 /** The same, with a boot that may take as long as it does on a very busy machine. */
@@ -93,16 +91,6 @@ export function patiently(variant: SandboxVariant): SandboxVariant {
 /** Options with a boot timeout, and with a boot, whatever saved machines there are; what is among them wins over both. */
 function within(seconds: number, options: readonly string[]): string[] {
   return ['--boot-timeout', String(seconds), ...COLD, ...options];
-}
-
-/** Of values that differ by next to nothing no sample says more than the values themselves. */
-export function exact(one: VariantResult, against: VariantResult): Comparison {
-  const center = median(against.values);
-  const error = Math.max(LEAST_ERROR, (Math.max(...against.values) - Math.min(...against.values)) / center);
-  const ratio = median(one.values) / center;
-  const [low, high] = [ratio - error, ratio + error];
-  const verdict = high < 1 ? 'faster' : low > 1 ? 'slower' : 'undecided';
-  return { label: one.label, against: against.label, ratio, low, high, verdict };
 }
 
 /** Everything that a profile may have or lack. */
@@ -154,7 +142,14 @@ export function changesOf(profile: Profile): Change[] {
       label: `with the modules of ${name}`,
       apply: (one: Profile): Profile => ({ ...one, moduleSets: [...(one.moduleSets ?? []), name] }),
     }));
-  return [...removed, ...added, ...machines, ...images, ...sets];
+  const fewer = moduleSets.map((name) => ({
+    label: `without the modules of ${name}`,
+    apply: (one: Profile): Profile => ({
+      ...one,
+      moduleSets: (one.moduleSets ?? []).filter((other) => other !== name),
+    }),
+  }));
+  return [...removed, ...added, ...machines, ...images, ...fewer, ...sets];
 }
 
 function changedImage(what: string, change: ImageTuning): Change {
@@ -218,7 +213,8 @@ export function ablationText(result: Result): string {
   const [base] = variants;
   if (!base?.summary) return 'Nothing was measured.\n';
   const whole = base.summary.median;
-  const rows = [...comparisons]
+  const changes = comparisons.filter(({ against }) => against === base.label);
+  const rows = changes
     .sort((a, b) => a.ratio - b.ratio)
     .map(({ label, ratio, low, high, verdict }) => [
       label,
@@ -230,22 +226,34 @@ export function ablationText(result: Result): string {
   const failed = variants.filter(({ failure }) => failure !== undefined);
   return [
     `${base.label} (${base.profile}): ${amount(whole, unit)}${result.interrupted ? '; interrupted, so not everything was measured' : ''}`,
-    ...floorLine(base, unit),
+    ...floorLine(base, result),
     '',
     ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
     ...failed.map(({ label, failure = '' }) => `${label}: ${failureLine(failure)}`),
+    ...byChance(changes.length, unit),
     ...uncountedNote(result),
     '',
   ].join('\n');
 }
 
 /** Counted instructions end where the init is ready, so a bare machine is the kernel alone. */
-function floorLine({ parts, summary }: VariantResult, unit: Result['unit']): string[] {
+function floorLine(base: VariantResult, { unit, variants }: Result): string[] {
+  const { parts, summary } = base;
+  const floor = floorFor(base, variants)?.summary;
+  if (floor && summary)
+    return [`a bare QEMU (the floor): ${amount(floor.median, unit)}, ${percent(floor.median / summary.median)}`];
   const { kernel } = parts;
   if (unit !== 'instructions' || kernel === undefined || summary === null) return [];
   return [
     `of it the kernel alone, to its first process (the floor): ${amount(kernel, unit)}, ${percent(kernel / summary.median)}`,
   ];
+}
+
+/** Each interval by itself is wrong once in a while, and here are many. */
+function byChance(changes: number, unit: Result['unit']): string[] {
+  const wrong = Math.round(changes / 20);
+  if (unit !== 's' || wrong < 1) return [];
+  return ['', `Of ${changes} changes that were worth nothing chance alone would show ${wrong} as worth something.`];
 }
 
 /** The kernel's clock starts when it is unpacked and has looked at its memory. */

@@ -1,8 +1,9 @@
 /** Two results that were kept, against each other. */
+import type { HostFacts } from './host.js';
 import { comparison, type Result, type VariantResult } from './result.js';
 
 /**
- * Every variant of the one against that of the other which boots by the same profile, or against its only one.
+ * Every variant of the one against that of the other which is called the same and boots by the same profile, or against the only one that does, or that there is.
  * @throws {Error} when the two cannot be compared
  */
 export function compareResults(one: Result, against: Result, name: string, againstName: string): Result {
@@ -11,7 +12,8 @@ export function compareResults(one: Result, against: Result, name: string, again
   const others = measured(against);
   const pairs = own.flatMap((variant) => {
     const sole = own.length === 1 && others.length === 1 ? others[0] : undefined;
-    const other = others.find((candidate) => same(candidate, variant)) ?? sole;
+    const alike = others.filter((candidate) => same(candidate, variant));
+    const other = alike.find(({ label }) => label === variant.label) ?? (alike.length === 1 ? alike[0] : sole);
     return other ? [[labelled(variant, name), labelled(other, againstName)] as const] : [];
   });
   if (pairs.length === 0) throw new Error(`${name} and ${againstName} have nothing in common that was measured`);
@@ -20,8 +22,16 @@ export function compareResults(one: Result, against: Result, name: string, again
     kind: 'compare',
     interrupted: one.interrupted || against.interrupted,
     variants: pairs.flat(),
-    comparisons: pairs.map(([a, b]) => comparison(a, b)),
+    comparisons: pairs.map(([a, b]) => comparison(a, b, one.unit)),
   };
+}
+
+/** What of the two machines differs, as sentences: then it is not only what was measured that makes the difference. */
+export function differingHosts(one: Result, against: Result, name: string, againstName: string): string[] {
+  const facts = Object.keys(one.host).filter((fact): fact is keyof HostFacts => fact !== 'load');
+  return facts
+    .filter((fact) => one.host[fact] !== against.host[fact])
+    .map((fact) => `${fact} is ${one.host[fact]} in ${name}, and ${against.host[fact]} in ${againstName}`);
 }
 
 function measured({ variants }: Result): VariantResult[] {

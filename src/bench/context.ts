@@ -73,10 +73,12 @@ export function findVirtme(kernelVersion = release()): Virtme {
   return existsSync(kernel) ? { program, kernel } : { missing: `${kernel}, which vng could boot, is not there` };
 }
 
-/** How Debian's virtme-ng runs a command as fast as it can without KVM. */
+/** How Debian's virtme-ng runs a command as fast as it can, under the same acceleration as a sandbox. */
 export function virtmeArgv(
   virtme: { readonly program: string; readonly kernel: string },
+  acceleration: string | undefined,
   ...command: string[]
 ): [string, ...string[]] {
-  return [virtme.program, '--run', virtme.kernel, '--disable-kvm', '--', ...command];
+  const without = acceleration === 'kvm' ? [] : ['--disable-kvm'];
+  return [virtme.program, '--run', virtme.kernel, ...without, '--', ...command];
 }

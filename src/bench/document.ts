@@ -8,8 +8,17 @@ import { peersText } from './peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
 import type { Result, VariantResult } from './result.js';
 import { amount } from './series.js';
-import { comparisonText, failureLine, intervalText, overheadRows, partRows, percent } from './text.js';
-import { length, rest } from './timeline/span.js';
+import {
+  comparisonText,
+  failureLine,
+  intervalText,
+  noiseText,
+  outlyingText,
+  overheadRows,
+  partRows,
+  percent,
+} from './text.js';
+import { length, rest, type Span } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
 const INTRODUCTION = `# Where the time of a boot goes
@@ -64,19 +73,22 @@ function heading(text: string, { host, date, version, command, unit }: Result): 
 }
 
 function figures({ variants, comparisons, unit }: Result): string {
-  const rows = variants.map(({ label, summary, failure }) =>
-    summary === null
-      ? [label, failureLine(failure ?? ''), '', '', '']
+  const rows = variants.map((variant) => {
+    const { label, summary, values, failure } = variant;
+    return summary === null
+      ? [label, failureLine(failure ?? ''), '', '', '', '', '']
       : [
           label,
           amount(summary.median, unit),
           intervalText(summary, unit),
           amount(summary.min, unit),
           String(summary.runs),
-        ],
-  );
+          noiseText(values, unit),
+          outlyingText(variant, unit),
+        ];
+  });
   const compared = comparisons.map((one) => `- ${comparisonText(one)}\n`);
-  return [markdown(['', 'median', '95 % of it', 'least', 'runs'], rows), compared.join('')]
+  return [markdown(['', 'median', '95 % of it', 'least', 'runs', 'noise', 'standing out'], rows), compared.join('')]
     .filter((text) => text !== '')
     .join('\n');
 }
@@ -94,7 +106,7 @@ function stages(variant: VariantResult): string[] {
     stage.name,
     stage.where,
     `${(length(stage) / 1000).toFixed(1)} ms`,
-    percent(length(stage) / timeline.wall),
+    shareOf(stage, timeline),
     rest(stage) > 0 ? `${(rest(stage) / 1000).toFixed(1)} ms` : '',
   ]);
   return [
@@ -103,6 +115,11 @@ function stages(variant: VariantResult): string[] {
     fenced(terminalWaterfall(timeline, 110, 2000)),
     ...overhead(variant),
   ];
+}
+
+/** What only measuring costs is no part of a run. */
+function shareOf(stage: Span, { wall, measuring }: Timeline): string {
+  return stage.where === 'measuring' ? '' : percent(length(stage) / (wall - measuring));
 }
 
 /** Medians of all runs, which say more than the one in detail. */
@@ -134,7 +151,7 @@ function limitText(label: string, timeline: Timeline): string {
     .slice(0, 6)
     .map(
       (stage) =>
-        `- **${stage.name}** (${stage.where}): ${(length(stage) / 1000).toFixed(0)} ms, ${percent(length(stage) / timeline.wall)} of the run\n`,
+        `- **${stage.name}** (${stage.where}): ${(length(stage) / 1000).toFixed(0)} ms, ${shareOf(stage, timeline)} of the run\n`,
     );
   return `${label}: its longest stages.\n\n${longest.join('')}`;
 }

@@ -1,10 +1,10 @@
 /** Results over time: one file of JSON lines that is only ever appended to. */
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { isSystemError } from '../errors.js';
 import { baseDirectory } from '../home.js';
-import { hostSchema, type Result, type VariantResult } from './result.js';
+import { floorFor, hostSchema, type Result } from './result.js';
 import { amount } from './series.js';
 import { table } from './text.js';
 
@@ -14,6 +14,8 @@ const entrySchema = v.object({
   label: v.string(),
   profile: v.string(),
   options: v.pipe(v.array(v.string()), v.readonly()),
+  /** What of the profile was changed, as `without quiet`, where it was not taken as it is. */
+  change: v.optional(v.string()),
   unit: v.picklist(['s', 'instructions']),
   runs: v.number(),
   median: v.number(),
@@ -32,29 +34,41 @@ export function historyFile(): string {
 }
 
 /** One line for each variant that has values and a profile. */
-export function entriesOf({ date, version, host, unit, variants }: Result): HistoryEntry[] {
+export function entriesOf({ kind, date, version, host, unit, variants }: Result): HistoryEntry[] {
   const { load: _load, ...machine } = host;
-  return variants.flatMap((variant) => {
+  const changes = kind === 'ablate' || kind === 'tune';
+  return variants.flatMap((variant, at) => {
     const { label, profile, options, summary } = variant;
     if (summary === null || profile === undefined) return [];
     const { runs, median, low, high } = summary;
-    const floor = floorOf(variant, variants);
+    const floor = floorFor(variant, variants)?.summary?.median;
+    const changed = changes && at > 0 ? { change: label } : {};
     const beside = floor === undefined ? {} : { floor };
-    return [{ date, version, label, profile, options, unit, runs, median, low, high, ...beside, ...machine }];
+    const what = { date, version, label, profile, options, ...changed };
+    return [{ ...what, unit, runs, median, low, high, ...beside, ...machine }];
   });
-}
-
-/** Of a machine that goes on, one that restores; else one that boots. */
-function floorOf({ timeline }: VariantResult, variants: readonly VariantResult[]): number | undefined {
-  const floors = variants.filter(({ label, profile }) => profile === undefined && label.endsWith('(the floor)'));
-  const own = floors.find(({ label }) => label.includes('restores') === (timeline?.start === 'warm'));
-  return (own ?? (floors.length === 1 ? floors[0] : undefined))?.summary?.median;
 }
 
 /** Each line is written in one piece, so that two that append at once do not mix. */
 export function appendHistory(path: string, result: Result): void {
   mkdirSync(dirname(path), { recursive: true });
-  for (const entry of entriesOf(result)) appendFileSync(path, `${JSON.stringify(entry)}\n`);
+  // Half a line that a full disk has left is none of the next.
+  let before = endsWithinLine(path) ? '\n' : '';
+  for (const entry of entriesOf(result)) {
+    appendFileSync(path, `${before}${JSON.stringify(entry)}\n`);
+    before = '';
+  }
+}
+
+function endsWithinLine(path: string): boolean {
+  const file = openSync(path, 'a+');
+  try {
+    const { size } = fstatSync(file);
+    const last = Buffer.alloc(1);
+    return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last.toString('latin1') !== '\n';
+  } finally {
+    closeSync(file);
+  }
 }
 
 /**
@@ -86,8 +100,9 @@ function parseEntry(line: string): HistoryEntry[] {
 export function trends(entries: readonly HistoryEntry[]): Map<string, HistoryEntry[]> {
   const groups = new Map<string, HistoryEntry[]>();
   for (const entry of entries) {
-    const { profile, options, unit, model, processors, acceleration, connection } = entry;
-    const key = `${profile}: ${options.join(' ')} · ${unit} · ${connection}, ${processors} × ${model}, ${acceleration}`;
+    const { profile, change, options, unit, model, processors, acceleration, connection } = entry;
+    const which = change === undefined ? profile : `${profile}, ${change}`;
+    const key = `${which}: ${options.join(' ')} · ${unit} · ${connection}, ${processors} × ${model}, ${acceleration}`;
     groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
   return groups;

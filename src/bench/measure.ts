@@ -12,7 +12,13 @@ import { takeSample } from './sample.js';
 import { measureInTurns, type Series } from './series.js';
 import type { Session } from './session.js';
 import type { Timeline } from './timeline/timeline.js';
-import { profileOptions, type SandboxVariant, type Variant } from './variant.js';
+import {
+  type ProgramVariant,
+  profileOptions,
+  type RestoreVariant,
+  type SandboxVariant,
+  type Variant,
+} from './variant.js';
 
 export interface MeasureOptions {
   readonly kind: 'run' | 'compare';
@@ -55,15 +61,29 @@ async function detail(session: Session, { variant, failure }: Series): Promise<T
 }
 
 /** One for each way in which the variants start. */
-async function floorsOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
-  const floors = new Map<string, Variant>();
-  for (const variant of variants)
-    for (const one of await floorVariant(session, variant)) if (!floors.has(one.label)) floors.set(one.label, one);
-  return [...floors.values()];
+export async function floorsOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
+  const ways = new Map<string, SandboxVariant[]>();
+  for (const variant of variants) {
+    const { name: _name, description: _description, ...boot } = variant.profile;
+    const way = JSON.stringify([variant.options, boot]);
+    ways.set(way, [...(ways.get(way) ?? []), variant]);
+  }
+  const floors: Variant[] = [];
+  for (const alike of ways.values()) {
+    const labels = alike.map(({ label }) => label);
+    const [first] = alike;
+    const which = ways.size === 1 ? '' : ` of ${labels.join(', ')}`;
+    for (const one of first === undefined ? [] : await floorVariant(session, first))
+      floors.push({ ...one, label: one.label.replace(/ \(the floor\)$/, `$&${which}`), floorOf: labels });
+  }
+  return floors;
 }
 
 /** A bare QEMU that does the least that any such sandbox does, whatever this one's command and mounts; nothing for a container, or where QEMU's command line is not to be had. */
-export async function floorVariant(session: Session, { options, profile }: SandboxVariant): Promise<Variant[]> {
+export async function floorVariant(
+  session: Session,
+  { label, options, profile }: SandboxVariant,
+): Promise<(ProgramVariant | RestoreVariant)[]> {
   if (asksForContainer(options)) return [];
   const { image, program, scratch, say } = session;
   const words = [...options, ...profileOptions(profile, scratch)];
@@ -77,12 +97,19 @@ export async function floorVariant(session: Session, { options, profile }: Sandb
         {
           kind: 'program',
           label: 'bare QEMU (the floor)',
+          floorOf: [label],
           argv: await floor({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
         },
       ];
     const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));
     return [
-      { kind: 'restore', label: 'bare QEMU that restores the same state and runs /bin/true (the floor)', argv, warm },
+      {
+        kind: 'restore',
+        label: 'bare QEMU that restores the same state and runs /bin/true (the floor)',
+        floorOf: [label],
+        argv,
+        warm,
+      },
     ];
   } catch (error) {
     say(`no floor to compare with: ${error instanceof Error ? error.message : String(error)}`);

@@ -62,7 +62,7 @@ async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]
   const vng: Peer =
     'missing' in virtme
       ? { label: 'virtme-ng', missing: virtme.missing }
-      : peer('virtme-ng', virtmeArgv(virtme, '/bin/true'));
+      : peer('virtme-ng', virtmeArgv(virtme, image.acceleration, '/bin/true'));
   const over = (uri: string) => {
     const words = [...COLD, '-c', uri, ...profileOptions(sandbox.profile, scratch), '--', ...sandbox.command];
     return peer(`virt-sandbox -c ${uri}`, sandboxArgv(program, words));
@@ -99,7 +99,8 @@ function libguestfs({ image, scratch }: Session): Peer {
     return { label, missing: 'guestfish is not installed (scripts/setup bench)' };
   return peer(label, [program, '-a', '/dev/null', 'run'], {
     LIBGUESTFS_BACKEND: 'direct',
-    LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
+    // Whatever it would choose, it is compared with a sandbox under the same acceleration.
+    LIBGUESTFS_BACKEND_SETTINGS: image.acceleration === 'kvm' ? 'force_kvm' : 'force_tcg',
     LIBGUESTFS_PATH: withDev(appliance, scratch),
     SUPERMIN_KERNEL: `/boot/vmlinuz-${image.kernelVersion}`,
     SUPERMIN_MODULES: `/lib/modules/${image.kernelVersion}`,

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { HostFacts } from './host.js';
 import type { Sample, Unit } from './sample.js';
 import type { Measured, Series } from './series.js';
-import { type Difference, difference, median, type Summary, summarize } from './statistics.js';
+import { type Difference, difference, exactDifference, median, type Summary, summarize } from './statistics.js';
 import type { Span, Where } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
@@ -26,6 +26,8 @@ export interface VariantResult {
   /** Where the time of each part went; absent for instructions, and in older files. */
   readonly where?: Readonly<Record<string, Where>> | undefined;
   readonly failure?: string | undefined;
+  /** Labels of the variants that this is the floor of: a bare QEMU. */
+  readonly floorOf?: readonly string[] | undefined;
   /** Of one run that was measured in detail. */
   readonly timeline?: Timeline | undefined;
 }
@@ -62,28 +64,40 @@ export function variantResult({ variant, samples, failure }: Series, timeline?: 
     parts: medianParts(samples),
     ...wheres(samples),
     ...(failure === undefined ? {} : { failure }),
+    ...(variant.kind === 'sandbox' || variant.floorOf === undefined ? {} : { floorOf: variant.floorOf }),
     ...(timeline === undefined ? {} : { timeline }),
   };
 }
 
-/** Each variant against the first. */
-export function againstFirst(variants: readonly VariantResult[]): Comparison[] {
-  const [first, ...others] = variants;
-  if (!first || first.values.length === 0) return [];
-  return others.flatMap((other) => (other.values.length === 0 ? [] : [comparison(other, first)]));
+/** Each variant against the first, and each against its floor. */
+export function comparisonsOf(variants: readonly VariantResult[], unit: Unit): Comparison[] {
+  const measured = variants.filter(({ values }) => values.length > 0);
+  const [first, ...others] = measured.filter(({ floorOf }) => floorOf === undefined);
+  const floors = measured.flatMap((one) => {
+    const floor = floorFor(one, measured);
+    return floor === undefined ? [] : [comparison(one, floor, unit)];
+  });
+  return [...(first ? others.map((other) => comparison(other, first, unit)) : []), ...floors];
 }
 
-export function comparison(one: VariantResult, against: VariantResult): Comparison {
-  return { label: one.label, against: against.label, ...difference(one.values, against.values) };
+/** The bare QEMU that was measured beside it. */
+export function floorFor({ label }: VariantResult, variants: readonly VariantResult[]): VariantResult | undefined {
+  return variants.find(({ floorOf, values }) => floorOf?.includes(label) && values.length > 0);
+}
+
+export function comparison(one: VariantResult, against: VariantResult, unit: Unit): Comparison {
+  const compare = unit === 'instructions' ? exactDifference : difference;
+  return { label: one.label, against: against.label, ...compare(one.values, against.values) };
 }
 
 export function makeResult(
   kind: Kind,
-  { version, command, host, unit }: Pick<Result, 'version' | 'command' | 'host' | 'unit'>,
+  session: Pick<Result, 'version' | 'command' | 'host' | 'unit'>,
   measured: Pick<Measured, 'interrupted'>,
   variants: readonly VariantResult[],
-  comparisons: readonly Comparison[] = againstFirst(variants),
+  comparisons: readonly Comparison[] = comparisonsOf(variants, session.unit),
 ): Result {
+  const { version, command, host, unit } = session;
   const { interrupted } = measured;
   const date = new Date().toISOString();
   return { format: RESULT_FORMAT, kind, date, version, command, host, unit, interrupted, variants, comparisons };
@@ -150,6 +164,7 @@ export const resultSchema = v.object({
       parts: v.record(v.string(), v.number()),
       where: v.optional(v.record(v.string(), whereSchema)),
       failure: v.optional(v.string()),
+      floorOf: v.optional(v.array(v.string())),
       timeline: v.optional(timelineSchema),
     }),
   ),

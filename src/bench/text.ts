@@ -3,7 +3,7 @@ import { hostText } from './host.js';
 import type { Comparison, Result, VariantResult } from './result.js';
 import type { Unit } from './sample.js';
 import { amount } from './series.js';
-import { noise, type Summary } from './statistics.js';
+import { ENOUGH, noise, type Summary } from './statistics.js';
 import type { Where } from './timeline/span.js';
 
 export function resultText(result: Result): string {
@@ -28,8 +28,18 @@ function cells({ label, summary, values }: VariantResult, unit: Unit): string[] 
     label,
     String(runs),
     ...[amount(min, unit), amount(median, unit), intervalText(summary, unit), amount(p95, unit)],
-    runs < 3 ? '' : `${(noise(values) * 100).toFixed(unit === 's' ? 1 : 3)} %`,
+    noiseText(values, unit),
   ];
+}
+
+/** How much a single run varies; of one or two nothing says so. */
+export function noiseText(values: readonly number[], unit: Unit): string {
+  return values.length < 3 ? '' : `${(noise(values) * 100).toFixed(unit === 's' ? 1 : 3)} %`;
+}
+
+/** The runs that stand out. */
+export function outlyingText({ summary, values }: VariantResult, unit: Unit): string {
+  return (summary?.outliers ?? []).map((at) => amount(values[at] ?? 0, unit)).join(', ');
 }
 
 /** The parts that are worth a line: name, amount, share. */
@@ -41,15 +51,15 @@ export function partRows({ summary, parts }: VariantResult, unit: Unit): string[
 }
 
 function remarks(variant: VariantResult, unit: Unit): string[] {
-  const { label, values, summary, failure } = variant;
+  const { label, summary, failure } = variant;
   if (failure !== undefined) return [`${label} is left out: ${failure}`, ''];
   if (summary === null) return [];
-  const outlying = summary.outliers.map((at) => amount(values[at] ?? 0, unit));
+  const outlying = outlyingText(variant, unit);
   const indented = (rows: readonly string[][]) => table(rows.map(([name, ...figures]) => [`  ${name}`, ...figures]));
   const rows = partRows(variant, unit);
   const overhead = overheadRows(variant, unit);
   return [
-    ...(outlying.length > 0 ? [`${label}: standing out: ${outlying.join(', ')}`, ''] : []),
+    ...(outlying === '' ? [] : [`${label}: standing out: ${outlying}`, '']),
     ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...indented(rows), ''] : []),
     ...(overhead.length > 0 ? [`${label}, what is neither QEMU nor the guest:`, ...indented(overhead), ''] : []),
   ];
@@ -90,9 +100,9 @@ export function failureLine(failure: string): string {
   return failure.split('\n').slice(0, 2).join(' ');
 }
 
-/** Where the median lies; of one or two runs nothing says so. */
+/** Where the median lies; of a few runs nothing says so. */
 export function intervalText({ runs, low, high }: Summary, unit: Unit): string {
-  return runs < 3 ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
+  return unit === 's' && runs < ENOUGH ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
 }
 
 /** Columns of equal width; the first to the left, figures to the right. */

@@ -68,7 +68,7 @@ async function virtmeRate(context: Context, way: Way): Promise<Reference | undef
   const { virtme, progress } = context;
   if ('missing' in virtme) return undefined;
   try {
-    const argv = virtmeArgv(virtme, ...way.command);
+    const argv = virtmeArgv(virtme, 'tcg', ...way.command);
     return { name: 'virtme-ng', ...(await rate(context, way, 'virtme-ng', VIRTME_RUNS, argv)) };
   } catch (error) {
     progress(`virtme-ng is left out: ${error instanceof Error ? error.message : String(error)}`);

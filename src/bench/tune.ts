@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ownProfiles } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
-import { adding, measureChanges, measuredInitcalls, namesIn, patiently } from './ablate.js';
+import { adding, measureChanges, measuredInitcalls, namesIn, patiently, type Repetitions } from './ablate.js';
 import { CANDIDATES, type Candidate } from './candidates.js';
 import { type Comparison, type Result, variantResult } from './result.js';
 import { amount, measureInTurns } from './series.js';
@@ -14,7 +14,7 @@ import type { Session } from './session.js';
 import { percent } from './text.js';
 import type { SandboxVariant } from './variant.js';
 
-export interface TuneOptions {
+export interface TuneOptions extends Repetitions {
   readonly name: string;
   /** Where the profile goes; default: where virt-sandbox finds it by its name. */
   readonly path?: string | undefined;
@@ -55,7 +55,7 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
   const candidates = [...known, ...found.filter(({ name }) => !here.has(name))].filter(
     ({ name }) => options.only?.test(name) ?? true,
   );
-  const alone = await measureChanges(session, base, candidates.map(adding), 1, 'tune');
+  const alone = await measureChanges(session, base, candidates.map(adding), options, 'tune');
   const worth = new Map(alone.comparisons.map((one) => [one.label, one]));
   const kept = candidates
     .filter((candidate) => isWorthIt(worth.get(adding(candidate).label)))
@@ -64,7 +64,11 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     say(alone.interrupted ? 'interrupted: no profile is written' : 'nothing is worth anything: no profile is written');
     return alone;
   }
-  const { chosen, series } = await together(session, patient, kept);
+  const { chosen, series, interrupted } = await together(session, patient, kept);
+  if (interrupted) {
+    say('interrupted before all of it was seen to work together: no profile is written');
+    return { ...alone, interrupted };
+  }
   const whole = alone.variants[0]?.summary?.median ?? 0;
   const written = profileOf(start.profile, options.name, chosen, worth, whole, session);
   const path = options.path ?? join(ownProfiles(), `${options.name}.json`);
@@ -81,18 +85,18 @@ async function together(session: Session, base: SandboxVariant, kept: readonly C
     return measureInTurns([{ ...base, label, profile }], { ...session, runs: 1, warmUp: 0 });
   };
   const all = await attempt(kept, 'all together');
-  if (all.series[0]?.failure === undefined) return { chosen: kept, series: all.series };
+  if (all.interrupted || all.series[0]?.failure === undefined) return { chosen: kept, ...all };
   session.say('not all at once: one after the other');
   let chosen: Candidate[] = [];
   let { series } = all;
   for (const candidate of kept) {
     const tried = await attempt([...chosen, candidate], `together with ${candidate.name}`);
-    if (tried.interrupted) break;
+    if (tried.interrupted) return { chosen, ...tried };
     if (tried.series[0]?.failure !== undefined) continue;
     chosen = [...chosen, candidate];
     series = tried.series;
   }
-  return { chosen, series };
+  return { chosen, series, interrupted: false };
 }
 
 function isWorthIt(one: Comparison | undefined): boolean {

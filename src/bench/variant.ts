@@ -15,9 +15,10 @@ export interface SandboxVariant {
   readonly command: readonly string[];
 }
 
-/** Another program that is measured beside it, as a whole process. */
+/** Another program that is measured beside it, as a whole process. `floorOf` has the labels of the sandboxes that it is the floor of. */
 export interface ProgramVariant extends Command {
   readonly kind: 'program';
+  readonly floorOf?: readonly string[];
 }
 
 /** A bare QEMU that goes on from the same state as a sandbox, and runs /bin/true in a guest without mounts, disks or networks. */
@@ -26,6 +27,7 @@ export interface RestoreVariant {
   readonly label: string;
   readonly argv: readonly string[];
   readonly warm: WarmImage;
+  readonly floorOf?: readonly string[];
 }
 
 export type Variant = SandboxVariant | ProgramVariant | RestoreVariant;

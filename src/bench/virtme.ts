@@ -13,7 +13,7 @@ export async function virtmeRows({ program, virtme, progress }: Context): Promis
   const seconds = await interleave(
     [
       { label: 'virt-sandbox', argv: [program, ...COLD, '--', '/bin/true'] },
-      { label: 'virtme-ng', argv: virtmeArgv(virtme, '/bin/true'), retries: 2 },
+      { label: 'virtme-ng', argv: virtmeArgv(virtme, 'tcg', '/bin/true'), retries: 2 },
     ],
     RUNS,
     progress,

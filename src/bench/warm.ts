@@ -111,7 +111,7 @@ async function virtmeRow(
   const seconds = await interleave(
     [
       { label: 'warm', argv: [program, ...WARM, '-c', image.uri, '--', '/bin/true'], environment },
-      { label: 'virtme-ng', argv: virtmeArgv(virtme, '/bin/true'), retries: 2 },
+      { label: 'virtme-ng', argv: virtmeArgv(virtme, 'tcg', '/bin/true'), retries: 2 },
     ],
     VIRTME_RUNS,
     progress,

@@ -1,20 +1,16 @@
 /** What each command of virt-sandbox-bench does: from its arguments to its exit status. */
-import { writeFileSync } from 'node:fs';
 import type { Result } from '../bench/result.js';
+import {
+  checkOutputs,
+  draw,
+  finish,
+  type OutputArguments,
+  type PictureArguments,
+  wantsPicture,
+  waterfalls,
+} from './bench-output.js';
 import { build } from './version.js';
 import { splitWords } from './words.js';
-
-export interface OutputArguments {
-  readonly json: boolean;
-  readonly output?: string | undefined;
-  readonly history?: string | undefined;
-}
-
-export interface PictureArguments {
-  readonly svg?: string | undefined;
-  readonly html?: string | undefined;
-  readonly trace?: string | undefined;
-}
 
 export interface MeasureArguments extends OutputArguments, PictureArguments {
   readonly runs?: number | undefined;
@@ -25,12 +21,12 @@ export interface MeasureArguments extends OutputArguments, PictureArguments {
   readonly command: readonly string[];
 }
 
-/** As a shell has it for SIGINT. */
-const INTERRUPTED = 130;
 /** A boot that counts instructions is the same every time. */
 const RUNS = { timed: 10, counted: 3 };
-/** The least that a comparison takes. */
-const COMPARED = 3;
+/** The least that a comparison takes: of instructions, and of time. */
+const COMPARED = { timed: 5, counted: 3 };
+/** Peers take long, and are far apart. */
+const PEERS = 3;
 
 export async function runCommand(
   args: MeasureArguments & { readonly floor: boolean; readonly timeline: boolean },
@@ -64,7 +60,7 @@ export async function compareOptions(
       await sandboxVariant(`B: ${args.against || 'without options'}`, { ...args, options: against }),
       await sandboxVariant(`A: ${args.options || 'without options'}`, { ...args, options }),
     ];
-    const runs = args.runs ?? (args.deterministic ? COMPARED : RUNS.timed);
+    const runs = args.runs ?? (args.deterministic ? COMPARED.counted : RUNS.timed);
     return measure(session, variants, {
       ...{ kind: 'compare', runs, warmUp: args.warmUp, withFloor: true },
       inDetail: wantsPicture(args),
@@ -78,11 +74,19 @@ export async function compareFiles(
   file: string,
   against: string,
 ): Promise<number> {
-  const { compareResults } = await import('../bench/compare.js');
+  const { compareResults, differingHosts } = await import('../bench/compare.js');
   const { readResult } = await import('../bench/result.js');
   const threshold = thresholdOf(args.threshold);
-  const result = compareResults(readResult(file), readResult(against), file, against);
+  const [one, other] = [readResult(file), readResult(against)];
+  for (const difference of differingHosts(one, other, file, against))
+    process.stderr.write(`virt-sandbox-bench: ${difference}\n`);
+  const result = compareResults(one, other, file, against);
   return Math.max(await finish(result, { ...args, history: 'none' }), regressed(result, threshold));
+}
+
+/** Of changes: instructions are the same every time. */
+function repetitions({ runs, warmUp, deterministic }: MeasureArguments) {
+  return deterministic ? { runs: runs ?? 1, warmUp: 0 } : { runs: runs ?? COMPARED.timed, warmUp };
 }
 
 export async function ablateCommand(args: MeasureArguments & { readonly only?: string | undefined }): Promise<number> {
@@ -92,7 +96,7 @@ export async function ablateCommand(args: MeasureArguments & { readonly only?: s
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
     const only = args.only === undefined ? undefined : new RegExp(args.only);
-    return ablate(session, base, { runs: args.runs ?? (args.deterministic ? 1 : COMPARED), only });
+    return ablate(session, base, { ...repetitions(args), only });
   });
   return finish(result, args, ablationText);
 }
@@ -111,7 +115,7 @@ export async function tuneCommand(
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
     const only = args.only === undefined ? undefined : new RegExp(args.only);
-    return tune(session, base, { name: args.name, path: args.to, only });
+    return tune(session, base, { ...repetitions(args), name: args.name, path: args.to, only });
   });
   return finish(result, args, ablationText);
 }
@@ -121,7 +125,7 @@ export async function peersCommand(args: MeasureArguments): Promise<number> {
   const { measurePeers, peersText } = await import('../bench/peers.js');
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) =>
-    measurePeers(session, await sandboxVariant('virt-sandbox', { ...args, options }), args.runs ?? COMPARED),
+    measurePeers(session, await sandboxVariant('virt-sandbox', { ...args, options }), args.runs ?? PEERS),
   );
   return finish(result, args, peersText);
 }
@@ -153,69 +157,19 @@ export async function documentCommand(files: readonly string[]): Promise<number>
   return 0;
 }
 
+/** @throws {Error} for what would only be found to be wrong when all is measured */
 function sessionOptions(args: MeasureArguments, options: readonly string[]) {
+  checkOutputs(args);
+  checkCount('--runs', args.runs, 1);
+  checkCount('--warm-up', args.warmUp, 0);
   const profile = args.profile === undefined ? [] : ['--profile', args.profile];
   const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
   return { version: build, command, options: [...options, ...profile], deterministic: args.deterministic };
 }
 
-/** Prints the result and keeps it where it is to be kept. */
-async function finish(
-  result: Result,
-  args: OutputArguments & PictureArguments,
-  text?: (result: Result) => string,
-): Promise<number> {
-  const json = `${JSON.stringify(result, null, 2)}\n`;
-  if (args.output !== undefined) writeFileSync(args.output, json);
-  if (args.history !== 'none') {
-    const { appendHistory, historyFile } = await import('../bench/history.js');
-    appendHistory(args.history ?? historyFile(), result);
-  }
-  if (args.json) {
-    process.stdout.write(json);
-  } else {
-    const { resultText } = await import('../bench/text.js');
-    process.stdout.write((text ?? resultText)(result));
-    process.stdout.write(await waterfalls([result]));
-  }
-  // The figures come first: they are there even where there is nothing to draw.
-  if (wantsPicture(args) && !(result.interrupted && labelled([result]).length === 0)) await draw([result], args);
-  if (result.interrupted) return INTERRUPTED;
-  return result.variants.some(({ failure, values }) => failure !== undefined || values.length === 0) ? 1 : 0;
-}
-
-function wantsPicture({ svg, html, trace }: PictureArguments): boolean {
-  return svg !== undefined || html !== undefined || trace !== undefined;
-}
-
-function labelled(results: readonly Result[]) {
-  return results.flatMap(({ variants }) =>
-    variants.flatMap(({ label, timeline }) => (timeline === undefined ? [] : [{ label, timeline }])),
-  );
-}
-
-async function waterfalls(results: readonly Result[]): Promise<string> {
-  const { terminalWaterfall } = await import('../bench/pictures/terminal.js');
-  const columns = process.stdout.columns ?? 110;
-  return labelled(results)
-    .map(({ label, timeline }) => `\n${label}, one run in detail:\n${terminalWaterfall(timeline, columns)}`)
-    .join('');
-}
-
-async function draw(results: readonly Result[], { svg, html, trace }: PictureArguments): Promise<void> {
-  const timelines = labelled(results);
-  if (timelines.length === 0) throw new Error('there is no timeline to draw: no run was measured in detail');
-  if (trace !== undefined) {
-    const { chromeTrace } = await import('../bench/pictures/chrome.js');
-    writeFileSync(trace, JSON.stringify(chromeTrace(timelines)));
-  }
-  if (svg === undefined && html === undefined) return;
-  const { waterfallSvg } = await import('../bench/pictures/svg.js');
-  if (svg !== undefined) writeFileSync(svg, await waterfallSvg(timelines));
-  if (html !== undefined) {
-    const { page } = await import('../bench/pictures/html.js');
-    writeFileSync(html, await page(results));
-  }
+function checkCount(option: string, value: number | undefined, least: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least)) return;
+  throw new Error(`${option} takes a whole number from ${least} on`);
 }
 
 /** `5%` or `0.05` */
@@ -229,6 +183,7 @@ function thresholdOf(text: string | undefined): number | undefined {
 /** A regression is one only where the interval leaves no doubt that it is slower at all, and the median says that it is by that much. */
 function regressed(result: Result, threshold: number | undefined): number {
   if (threshold === undefined) return 0;
-  const compared = result.comparisons.filter(({ label }) => !label.startsWith('bare QEMU'));
+  const floors = new Set(result.variants.filter(({ floorOf }) => floorOf !== undefined).map(({ label }) => label));
+  const compared = result.comparisons.filter(({ against }) => !floors.has(against));
   return compared.some(({ verdict, ratio }) => verdict === 'slower' && ratio > 1 + threshold) ? 1 : 0;
 }

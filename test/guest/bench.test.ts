@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readHistory } from '../../src/bench/history.js';
@@ -256,6 +256,27 @@ describe('tuning', { skip: embedded.skip }, () => {
     assert.equal(profile.initcallBlacklist.at(-1)?.initcall, 'param_sysfs_builtin_init');
     const run = await runSandbox(['-c', 'qemu:///embed', '--profile', path, '--', 'cat', '/proc/cmdline']);
     assert.match(run.out, /rodata=off.*initcall_blacklist=.*param_sysfs_builtin_init/, run.stderr);
+  });
+});
+
+describe('tuning that is interrupted', { skip: embedded.skip }, () => {
+  it('writes no profile that was not seen to work', async (t) => {
+    const path = join(scratchDirectory(t), 'tuned.json');
+    let told = false;
+    const { code, stderr } = await bench(
+      ['tune', '--only', '^rodata=off$', '--to', path, '--options', '-c qemu:///embed', '--history', 'none'],
+      {
+        // All that is left then is to try it together.
+        onProgress: (child, text) => {
+          if (told || !/with rodata=off 1\/1: /.test(text)) return;
+          told = true;
+          child.kill('SIGINT');
+        },
+      },
+    );
+    assert.equal(code, 130, stderr);
+    assert.match(stderr, /interrupted before all of it was seen to work together: no profile is written/);
+    assert.equal(existsSync(path), false);
   });
 });
 

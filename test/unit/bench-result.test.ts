@@ -4,18 +4,25 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ablationText, changesOf, exact } from '../../src/bench/ablate.js';
+import { ablationText, changesOf } from '../../src/bench/ablate.js';
 import { CANDIDATES, mayBeSkipped } from '../../src/bench/candidates.js';
-import { compareResults } from '../../src/bench/compare.js';
+import { compareResults, differingHosts } from '../../src/bench/compare.js';
 import { bootTimeDocument } from '../../src/bench/document.js';
-import { appendHistory, entriesOf, historyText, readHistory } from '../../src/bench/history.js';
+import { appendHistory, entriesOf, historyText, readHistory, trends } from '../../src/bench/history.js';
 import { peersText } from '../../src/bench/peers.js';
 import { chromeTrace } from '../../src/bench/pictures/chrome.js';
 import { page } from '../../src/bench/pictures/html.js';
 import { waterfallSvg } from '../../src/bench/pictures/svg.js';
 import { terminalWaterfall } from '../../src/bench/pictures/terminal.js';
 import { powerOffProgram } from '../../src/bench/power-off.js';
-import { type Kind, makeResult, type Result, readResult, type VariantResult } from '../../src/bench/result.js';
+import {
+  comparison,
+  type Kind,
+  makeResult,
+  type Result,
+  readResult,
+  type VariantResult,
+} from '../../src/bench/result.js';
 import { summarize } from '../../src/bench/statistics.js';
 import { resultText } from '../../src/bench/text.js';
 import { span } from '../../src/bench/timeline/span.js';
@@ -85,7 +92,10 @@ describe('a result in a file', () => {
 
   it('says every field of it in docs/bench-json.md', () => {
     const text = readFileSync('docs/bench-json.md', 'utf8');
-    const one = result('run', [variant('a', VALUES, { timeline, failure: 'x' }), variant('b', SLOWER)]);
+    const one = result('run', [
+      variant('a', VALUES, { timeline, failure: 'x' }),
+      variant('b', SLOWER, { floorOf: ['a'] }),
+    ]);
     for (const name of fieldsOf(one)) assert.match(text, new RegExp(`\`${name}\``), name);
   });
 });
@@ -122,6 +132,36 @@ describe('two results', () => {
     assert.equal(compared.comparisons[0]?.verdict, 'slower');
     assert.equal(compared.comparisons[0]?.ratio.toFixed(3), '1.200');
     assert.match(resultText(compared), /a in new\.json: 1\.200 × .* 20\.0 % more than a in old\.json/);
+  });
+
+  it('are paired by their labels where many boot alike, and not at all where none is the same', () => {
+    const names = (one: Result, other: Result) =>
+      compareResults(one, other, '1', '2').comparisons.map(({ label, against }) => [label, against]);
+    const ablation = (...labels: string[]) =>
+      result(
+        'ablate',
+        labels.map((label) => variant(label, VALUES)),
+      );
+    assert.deepEqual(names(ablation('as it is', 'without x', 'with y'), ablation('as it is', 'with y')), [
+      ['as it is in 1', 'as it is in 2'],
+      ['with y in 1', 'with y in 2'],
+    ]);
+    // One that was renamed is found by what it boots by.
+    assert.deepEqual(names(ablation('a'), ablation('b')), [['a in 1', 'b in 2']]);
+  });
+
+  it('of two machines are told apart by what the machines differ in', () => {
+    const one = result('run', [variant('a', VALUES)]);
+    const other = { ...one, host: { ...host, kernel: '6.13', load: 3 } };
+    assert.deepEqual(differingHosts(one, other, 'x', 'y'), ['kernel is 6.12 in x, and 6.13 in y']);
+    assert.deepEqual(differingHosts(one, one, 'x', 'y'), []);
+  });
+
+  it('of instructions are compared by how far runs of the same lie apart', () => {
+    const counted = (values: number[]) => result('run', [variant('a', values)], 'instructions');
+    const verdict = (values: number[]) =>
+      compareResults(counted(values), counted([1000, 1001]), 'x', 'y').comparisons[0]?.verdict;
+    assert.deepEqual([verdict([1000.8]), verdict([1004])], ['undecided', 'slower']);
   });
 
   it('are not compared in different units, or without anything in common', () => {
@@ -248,7 +288,7 @@ describe('the part of a warm start that is neither QEMU nor the guest', () => {
 });
 
 describe('history', () => {
-  const floor = { ...variant('bare QEMU (the floor)', [1.6]), profile: undefined };
+  const floor = variant('bare QEMU (the floor)', [1.6], { profile: undefined, floorOf: ['a'] });
 
   it('is appended to, read back, and drawn as a trend', (t) => {
     const path = join(scratchDirectory(t), 'deep/er/h.jsonl');
@@ -266,7 +306,36 @@ describe('history', () => {
       [['a', 1.6]],
     );
     assert.match(historyText(beside), / 1\.25 × the floor$/m);
+    // Half a line takes no other with it.
+    appendHistory(path, result('run', [variant('a', VALUES)]));
+    assert.deepEqual([readHistory(path).entries.length, readHistory(path).unreadable], [3, 1]);
     assert.match(historyText(entries), /▇█\n[^\n]*2\.000 s[^\n]*\n[^\n]*2\.400 s[^\n]* 20\.0 %/);
+  });
+
+  it('has each floor beside what it is the floor of', () => {
+    const other = variant('bare QEMU (the floor) of b', [1], { profile: undefined, floorOf: ['b'] });
+    const beside = entriesOf(result('compare', [variant('a', VALUES), variant('b', VALUES), other, floor]));
+    assert.deepEqual(
+      beside.map(({ label, floor: median }) => [label, median]),
+      [
+        ['a', 1.6],
+        ['b', 1],
+      ],
+    );
+  });
+
+  it('has a trend of its own for each change of an ablation, apart from the profile as it is', () => {
+    const ablation = result('ablate', [
+      variant('as it is', VALUES),
+      variant('without x', SLOWER),
+      variant('with y', [1]),
+    ]);
+    const entries = [
+      ...entriesOf(ablation),
+      ...entriesOf(ablation),
+      ...entriesOf(result('run', [variant('a', VALUES)])),
+    ];
+    assert.deepEqual([...trends(entries).values()].map((group) => group.length).sort(), [2, 2, 3]);
   });
 });
 
@@ -312,9 +381,8 @@ describe('ablation', () => {
 
   it('tells a difference of instructions that is larger than the runs differ by themselves', () => {
     const base = variant('base', [1000, 1001, 1000]);
-    assert.equal(exact(variant('x', [990]), base).verdict, 'faster');
-    assert.equal(exact(variant('x', [1000.5]), base).verdict, 'undecided');
-    assert.equal(exact(variant('x', [1100]), base).verdict, 'slower');
+    const verdict = (value: number) => comparison(variant('x', [value]), base, 'instructions').verdict;
+    assert.deepEqual([990, 1000.5, 1100].map(verdict), ['faster', 'undecided', 'slower']);
   });
 
   it('is a table, the best first', () => {
@@ -324,9 +392,19 @@ describe('ablation', () => {
       variant('with x', [9e8]),
       variant('without y', [2e9]),
     ];
-    const compared = variants.slice(1).map((one) => exact(one, variants[0] as VariantResult));
-    const text = ablationText({ ...result('ablate', variants, 'instructions'), comparisons: compared });
+    const text = ablationText(result('ablate', variants, 'instructions'));
     assert.match(text, /with x +−100\.0 M instructions +-10\.0 %[^\n]*\nwithout y +\+1000\.0 M instructions +100\.0 %/);
+    assert.doesNotMatch(text, /chance/);
+  });
+
+  it('of times says what the floor is, and what chance does where there are many', () => {
+    const changes = Array.from({ length: 40 }, (_, at) => variant(`change ${at}`, VALUES));
+    const floor = variant('bare QEMU', [1, 1, 1, 1, 1], { profile: undefined, floorOf: ['as it is'] });
+    const text = ablationText(result('ablate', [variant('as it is', VALUES), ...changes, floor]));
+    assert.match(text, /^a bare QEMU \(the floor\): 1\.000 s, 50\.0 %$/m);
+    assert.match(text, /^Of 40 changes that were worth nothing chance alone would show 2 as worth something\.$/m);
+    assert.equal(text.match(/^change/gm)?.length, 40 + 1);
+    assert.doesNotMatch(text, /^bare QEMU/m);
   });
 });
 

@@ -8,6 +8,18 @@ function around(center: number, count: number, spread = 0.1, phase = 0): number[
   return Array.from({ length: count }, (_, at) => center * (1 + spread * Math.sin(phase + at * 2.39996)));
 }
 
+const TRIALS = 300;
+
+/** Normally distributed numbers, the same every time: the minimal standard generator, and Box and Muller's transformation. */
+function noiseOf(seed: number): () => number {
+  let state = seed * 7919;
+  const uniform = () => {
+    state = (state * 16807) % 2147483647;
+    return state / 2147483647;
+  };
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
 describe('a summary', () => {
   it('has the figures of its values', () => {
     const { runs, min, median: middle, max, spread, p95, outliers } = summarize([3, 1, 2, 10, 2]);
@@ -69,7 +81,32 @@ describe('a difference', () => {
     assert.equal(difference(around(101, 10, 0.2), around(100, 10, 0.2, 1)).verdict, 'undecided');
   });
 
-  it('is not told of fewer than three values, however far they are apart', () => {
-    assert.equal(difference([100, 101], [1, 2]).verdict, 'undecided');
+  it('is not told of fewer than five values, however far they are apart', () => {
+    const far = (count: number) => difference(around(100, count), around(1, count)).verdict;
+    assert.deepEqual([far(2), far(4), far(5)], ['undecided', 'undecided', 'slower']);
+  });
+
+  it('is seen by chance, where there is none, no more often than it is said to be, from the least number of values on', () => {
+    const random = noiseOf(1);
+    for (const count of [5, 8]) {
+      const series = () => Array.from({ length: count }, () => Math.exp(0.07 * random()));
+      const wrong = Array.from({ length: TRIALS }, () => difference(series(), series()).verdict).filter(
+        (verdict) => verdict !== 'undecided',
+      ).length;
+      assert.ok(wrong / TRIALS <= 0.06, `${wrong} of ${TRIALS} with ${count} values`);
+    }
+  });
+});
+
+describe('an interval', () => {
+  it('holds the true median about as often as it says', () => {
+    const random = noiseOf(2);
+    for (const count of [5, 12]) {
+      const held = Array.from({ length: TRIALS }, () => {
+        const { low, high } = summarize(Array.from({ length: count }, () => Math.exp(0.07 * random())));
+        return low <= 1 && high >= 1;
+      }).filter(Boolean).length;
+      assert.ok(held / TRIALS >= 0.88, `${held} of ${TRIALS} with ${count} values`);
+    }
   });
 });

@@ -2,7 +2,7 @@
 import { hostText } from '../host.js';
 import type { Result } from '../result.js';
 import { amount } from '../series.js';
-import { comparisonText, intervalText } from '../text.js';
+import { comparisonText, intervalText, noiseText, outlyingText } from '../text.js';
 import { colourStyle, escaped, type Labelled, waterfallSvg } from './svg.js';
 
 export async function page(results: readonly Result[]): Promise<string> {
@@ -36,13 +36,14 @@ ${picture}</body>
 }
 
 function section({ host, date, version, unit, variants, comparisons }: Result): string {
-  const rows = variants.map(({ label, summary, failure }) =>
-    summary === null
-      ? `<tr><td>${escaped(label)}</td><td colspan="5">${escaped(failure ?? 'nothing was measured')}</td></tr>`
-      : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), intervalText(summary, unit)].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`,
-  );
+  const rows = variants.map((variant) => {
+    const { label, summary, values, failure } = variant;
+    return summary === null
+      ? `<tr><td>${escaped(label)}</td><td colspan="7">${escaped(failure ?? 'nothing was measured')}</td></tr>`
+      : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), intervalText(summary, unit), noiseText(values, unit), outlyingText(variant, unit)].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`;
+  });
   return `<p>${escaped(`virt-sandbox ${version}, ${date}: ${hostText(host)}`)}</p>
-<table><tr><th></th><th>runs</th><th>min</th><th>median</th><th>p95</th><th>95 % of the median</th></tr>
+<table><tr><th></th><th>runs</th><th>min</th><th>median</th><th>p95</th><th>95 % of the median</th><th>noise</th><th>standing out</th></tr>
 ${rows.join('\n')}</table>
 ${comparisons.map((one) => `<p>${escaped(comparisonText(one))}</p>`).join('\n')}`;
 }

@@ -1,6 +1,6 @@
 /** A machine that is booted, from the wish for it to its init's greeting. */
 import { type Alignment, align, alignByHandshake, type ClockReading } from './clock.js';
-import { parseKernelLog } from './kernel-log.js';
+import { type KernelLog, parseKernelLog } from './kernel-log.js';
 import { kernelParts } from './kernel-parts.js';
 import type { QemuLog } from './qemu-log.js';
 import { type Span, sequence, span, within } from './span.js';
@@ -89,11 +89,15 @@ interface KernelPlace {
 }
 
 function logged(stages: Stages, { place, ...times }: KernelPlace): Span[] {
-  const text = stages.trace.first('inspect.log')?.detail['text'];
-  const log = typeof text === 'string' ? parseKernelLog(text) : undefined;
+  const log = kernelLog(stages);
   const shift = log?.toMonotonic?.microseconds;
   if (log === undefined || shift === undefined) return [];
   return kernelParts(log, { ...times, place: (seconds) => place(seconds * 1e6 + shift) });
+}
+
+function kernelLog(stages: Stages): KernelLog | undefined {
+  const text = stages.trace.first('inspect.log')?.detail['text'];
+  return typeof text === 'string' ? parseKernelLog(text) : undefined;
 }
 
 function alignmentOf(stages: Stages): Alignment | undefined {
@@ -106,5 +110,7 @@ function alignmentOf(stages: Stages): Alignment | undefined {
   const heard = stages.at('channel.sync');
   const { running } = stages;
   if (!init || heard === undefined || running === undefined) return undefined;
-  return align(readings) ?? alignByHandshake(heard, init.ready, running);
+  const alignment = align(readings) ?? alignByHandshake(heard, init.ready, running);
+  // What is placed by the kernel's log is off by how that lies to the clock as well.
+  return { ...alignment, error: alignment.error + (kernelLog(stages)?.toMonotonic?.error ?? 0) };
 }
