@@ -295,3 +295,8 @@ int app_status(void)
 {
 	return wait_status;
 }
+
+uint64_t app_ended_at(void)
+{
+	return ended_at;
+}

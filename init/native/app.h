@@ -19,5 +19,7 @@ uint64_t app_deadline(void);
 /* It has ended and all its output was sent. */
 bool app_finished(void);
 int app_status(void);
+/* When it was reaped, by time_now(); 0 before. */
+uint64_t app_ended_at(void);
 
 #endif

@@ -32,13 +32,22 @@ static void send_ready(uint64_t started, uint64_t ready)
 	output_packet(VS_PROC_READY, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
 }
 
-static void send_exit(int status)
+static uint32_t between(uint64_t from, uint64_t until)
+{
+	if (from == 0 || until < from)
+		return 0;
+	return until - from > UINT32_MAX ? UINT32_MAX : (uint32_t)(until - from);
+}
+
+static void send_exit(uint64_t drained)
 {
 	struct writer writer;
-	uint8_t payload[4];
+	uint8_t payload[12];
 
 	writer_start(&writer, payload, sizeof payload);
-	put_u32(&writer, (uint32_t)status);
+	put_u32(&writer, (uint32_t)app_status());
+	put_u32(&writer, between(app_ended_at(), drained));
+	put_u32(&writer, between(drained, time_now()));
 	output_packet(VS_PROC_EXIT, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
 }
 
@@ -53,8 +62,10 @@ void serve(int fd, bool can_splice, uint64_t deadline, uint64_t started, void (*
 	processes_yield(true);
 	send_ready(started, ready);
 	if (loop_until_end()) {
+		uint64_t drained = time_now();
+
 		finish();
-		send_exit(app_status());
+		send_exit(drained);
 		loop_until_quit();
 	} else {
 		loop_flush(time_now() + FLUSH_US);

@@ -5,6 +5,7 @@ import { defaultSetsDirectory } from '../kmods/sets.js';
 import type { ImageTuning, Profile } from '../profile/types.js';
 import { COLD } from './boot.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
+import { deviceChanges } from './devices.js';
 import { floorsOf } from './measure.js';
 import { Interrupted } from './process.js';
 import { floorFor, makeResult, type Result, type VariantResult, variantResult } from './result.js';
@@ -149,7 +150,7 @@ export function changesOf(profile: Profile): Change[] {
       moduleSets: (one.moduleSets ?? []).filter((other) => other !== name),
     }),
   }));
-  return [...removed, ...added, ...machines, ...images, ...fewer, ...sets];
+  return [...removed, ...added, ...machines, ...deviceChanges(profile), ...images, ...fewer, ...sets];
 }
 
 function changedImage(what: string, change: ImageTuning): Change {

@@ -4,6 +4,7 @@ import { PassThrough, type Readable, Writable } from 'node:stream';
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import { decodeResult, encodeCall } from './codec.js';
+import { decodeExit } from './exit.js';
 import { FieldReader, ProtocolError } from './fields.js';
 import { isSmallPiece, letMoreCome } from './gather.js';
 import { type CallOptions, type Guest, type Operation, OperationError, type OperationResult } from './operations.js';
@@ -200,10 +201,11 @@ export class Channel implements Guest {
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.READY) {
       this.#resolveReady(decodeReady(payload));
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.EXIT) {
-      mark('exit');
+      const { status, drained, finished } = decodeExit(payload);
+      mark('exit', { drained, finished });
       this.#stdout.end();
       this.#stderr.end();
-      this.#resolveExit(new FieldReader(payload).i32());
+      this.#resolveExit(status);
     } else {
       throw new ProtocolError(`the guest sent a packet of proc ${header.proc}, type ${header.type}`);
     }

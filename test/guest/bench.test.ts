@@ -87,7 +87,8 @@ for (const way of [embedded, system]) {
       for (const name of [
         'kernel, before its clock',
         'starting the application',
-        'ending what is left, sync and unmount',
+        'draining its output, ending what is left',
+        'sync and unmount',
         'exit',
       ])
         stage(name);
@@ -155,7 +156,7 @@ describe('a run of a saved machine', { skip: embedded.skip }, () => {
     assertWhole(timeline, [
       ...['connecting to libvirt', 'finding the image and the saved machine', 'libvirt, until QEMU runs'],
       ...['QEMU maps the memory', 'QEMU makes the machine', 'loading the state', 'resuming'],
-      ...['common init', 'starting the application', 'ending what is left, sync and unmount', 'exit'],
+      ...['common init', 'starting the application', 'sync and unmount', 'exit'],
     ]);
     const init = timeline.stages.find(({ name }) => name === 'common init');
     assert.match(init?.parts.map(({ name }) => name).join() ?? '', /setClock.*addEntropy.*root: mount \/newroot/);

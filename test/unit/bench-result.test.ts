@@ -354,6 +354,14 @@ describe('ablation', () => {
       );
   });
 
+  it('turns each device of the machine off that is there, and on that is not', async () => {
+    const of = async (name: string) =>
+      changesOf(await loadProfile(name)).flatMap(({ label }) => /^machine (with(?:out)? \w+)$/.exec(label)?.[1] ?? []);
+    const usual = ['without i8042', 'without sata', 'without smbus'];
+    assert.deepEqual(await of('default'), ['with hpet', 'with vmport', 'with smm', ...usual]);
+    assert.deepEqual(await of('compatible'), ['without hpet', 'without vmport', 'without smm', ...usual]);
+  });
+
   it('chooses another form of the kernel, every packing of the initrd, and whether signatures are checked', async () => {
     const labels = changesOf(await loadProfile('default')).map(({ label }) => label);
     assert.ok(labels.includes('with module signatures checked'));

@@ -225,7 +225,8 @@ function warmRun(): Trace {
     ...[told('MIGRATION', 230, { status: 'completed' }), event('warm.loaded', 240), event('plan.sent', 245)],
     ...[told('RESUME', 255), event('machine.running', 256), event('clock.done', 260), event('spawn.sent', 261)],
     event('operation', 300, { step: 'root', operation: { op: 'mount', target: '/' }, microseconds: 9000 }),
-    ...[event('spawned', 310), event('output.end', 320), event('exit', 330), event('domain.created', 400)],
+    ...[event('spawned', 310), event('output.end', 329), event('domain.created', 400)],
+    event('exit', 330, { drained: 6000, finished: 4000 }),
     ...run().events.slice(from),
   ]);
 }
@@ -347,8 +348,9 @@ describe('a timeline', () => {
         ['resuming', 'qemu', 240, 255],
         ['common init', 'guest', 255, 300],
         ['starting the application', 'guest', 300, 310],
-        ['application, to the end of its output', 'guest', 310, 320],
-        ['ending what is left, sync and unmount', 'guest', 320, 330],
+        ['application', 'guest', 310, 320],
+        ['draining its output, ending what is left', 'guest', 320, 326],
+        ['sync and unmount', 'guest', 326, 330],
         ["libvirt's end of the start, which the machine outran", 'libvirt', 330, 400],
         ['hearing of it', 'host', 400, 1661],
         ['power off: finding and killing QEMU', 'host', 1661, 1662],

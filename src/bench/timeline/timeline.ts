@@ -120,8 +120,27 @@ function application(stages: Stages): void {
     if (asked - before > NOTHING) stages.add('names of the network, includes', 'guest', before, asked);
     stages.add('starting the application', 'guest', Math.max(asked, before), spawned);
   }
-  if (stages.trace.last('output.end'))
-    stages.between('application, to the end of its output', 'guest', 'spawned', 'output.last');
+  ending(stages);
+}
+
+/** The init says how long it took behind the application's end; an older one does not, and then the output's end is all that is known. */
+function ending(stages: Stages): void {
+  const spawned = stages.at('spawned');
+  const exit = stages.at('exit');
+  const { drained, finished } = stages.trace.first('exit')?.detail ?? {};
+  if (spawned === undefined || exit === undefined) return;
+  if (typeof drained !== 'number' || typeof finished !== 'number') {
+    const output = stages.at('output.last');
+    if (output !== undefined) stages.add('application, to the end of its output', 'guest', spawned, output);
+    stages.add('ending what is left, sync and unmount', 'guest', Math.max(spawned, output ?? 0), exit);
+    return;
+  }
+  // Of an application that ends at once the end may be heard of with its start.
+  const synced = Math.max(spawned, exit - finished);
+  const ended = Math.max(spawned, synced - drained);
+  stages.add('application', 'guest', spawned, ended);
+  stages.add('draining its output, ending what is left', 'guest', ended, synced);
+  stages.add('sync and unmount', 'guest', synced, exit);
 }
 
 function plan(stages: Stages): void {
@@ -143,13 +162,7 @@ function plan(stages: Stages): void {
 
 /** From the application's end to that of the program. */
 function teardown(stages: Stages, wall: number): void {
-  // Of an application that ends at once the output's end may be heard of before its start.
-  const begun = stages.at('spawned');
   const exit = stages.at('exit');
-  if (begun !== undefined && exit !== undefined) {
-    const drained = Math.max(begun, stages.at('output.last') ?? 0);
-    stages.add('ending what is left, sync and unmount', 'guest', drained, exit);
-  }
   const created = stages.at('domain.created');
   const end = stages.at('end.start');
   if (exit !== undefined && end !== undefined) {

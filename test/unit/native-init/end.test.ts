@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeExit } from '../../../src/guest/exit.js';
+import { ProtocolError } from '../../../src/guest/fields.js';
 import { Proc, Status } from '../../../src/guest/wire.js';
 import { Guest, runPayload } from './driver.js';
 import { gone } from './machine.js';
@@ -17,6 +19,25 @@ describe('the end', () => {
     const waited = new Promise((resolve) => setTimeout(() => resolve('waiting'), 1500));
     assert.equal(await Promise.race([ended, waited]), 'waiting');
     await guest.finish();
+  });
+
+  test('EXIT says how long it took to drain the output, and to end', async (t) => {
+    const guest = await Guest.start(t);
+    // What holds the output open is waited for until it has been silent for a second.
+    await guest.shell('sleep 1000 & exit 7');
+    await guest.exit();
+    const exit = guest.packets.at(-1);
+    assert.ok(exit?.proc === Proc.EXIT);
+    const { status, drained = 0, finished = 0 } = decodeExit(exit.payload);
+    assert.equal(status, 7 << 8);
+    assert.ok(drained >= 900_000 && drained < 60_000_000, `${drained} µs`);
+    assert.ok(finished < 60_000_000, `${finished} µs`);
+    await guest.finish();
+  });
+
+  test('EXIT of an older init says how it ended alone', () => {
+    assert.deepEqual(decodeExit(Buffer.from([0, 0, 1, 0])), { status: 256, drained: undefined, finished: undefined });
+    assert.throws(() => decodeExit(Buffer.alloc(8)), ProtocolError);
   });
 
   test('QUIT after EXIT ends it at once', async (t) => {
