@@ -29,6 +29,13 @@ import { Supervisor } from './supervisor.js';
 /** How long libvirt may take to notice that a QEMU is gone before the domain is destroyed the slow way, in milliseconds. */
 const NOTICE_MS = 2000;
 
+/**
+ * Whoever looks for a free loop device may find that another was quicker, and is to look again, as losetup(8) does. libvirt does not, for the images
+ * of a container; its attempt is over before the container has begun. https://man7.org/linux/man-pages/man4/loop.4.html
+ */
+const LOOP_RACED = /to loop device: Device or resource busy/;
+const LOOP_ATTEMPTS = 20;
+
 /** The ways that lead to a daemon. */
 export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
 
@@ -63,7 +70,7 @@ class DaemonConnection implements Connection {
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
     });
-    const creating = this.#library.domainCreateXML(this.#connection, xml, VIR_DOMAIN_START_AUTODESTROY);
+    const creating = this.#create(xml);
     const kill = () => {
       if (this.kind === 'lxc') return;
       supervising.then(
@@ -72,14 +79,22 @@ class DaemonConnection implements Connection {
       );
     };
     calledOff?.addEventListener('abort', kill, { once: true });
-    const [supervisor, handle] = await Promise.all([supervising, creating]);
+    const [supervisor, created] = await Promise.all([supervising, creating]);
     calledOff?.removeEventListener('abort', kill);
-    if (!handle) {
-      const { message } = this.#library.lastError(this.#connection);
+    if ('error' in created) {
       await supervisor.finish();
-      throw domainError(name, message);
+      throw domainError(name, created.error);
     }
-    return new DaemonDomain(this.#library, this.#connection, handle, name, this.kind, supervisor);
+    return new DaemonDomain(this.#library, this.#connection, created.handle, name, this.kind, supervisor);
+  }
+
+  async #create(xml: string): Promise<{ readonly handle: Handle } | { readonly error: string }> {
+    for (let attempt = 1; ; attempt += 1) {
+      const handle = await this.#library.domainCreateXML(this.#connection, xml, VIR_DOMAIN_START_AUTODESTROY);
+      if (handle) return { handle };
+      const { message } = this.#library.lastError(this.#connection);
+      if (attempt === LOOP_ATTEMPTS || !LOOP_RACED.test(message)) return { error: message };
+    }
   }
 
   readonly capabilities = async (): Promise<string> => {

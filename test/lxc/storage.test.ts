@@ -111,6 +111,16 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     assert.match(bytes.subarray(1024, 2048).toString('latin1'), /by-tag/);
   });
 
+  it('those of several that start at once all find a free loop device', async (t) => {
+    const directory = scratchDirectory(t);
+    const files = Array.from({ length: 8 }, (_, at) => join(directory, `disk${at}`));
+    for (const file of files) writeFileSync(file, `of ${file}\n`.padEnd(MIB, '\0'));
+    const results = await Promise.all(
+      files.map((file) => run(['--disk', `file:a=${file}`], 'head -n 1 /dev/disk/by-tag/a')),
+    );
+    for (const [at, result] of results.entries()) assertRun(result, 0, `of ${files[at]}\n`);
+  });
+
   it('a block device of the host is one too', async (t) => {
     const file = join(scratchDirectory(t), 'disk');
     writeFileSync(file, 'from the host\n'.padEnd(MIB, '\0'));
