@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { findInPath } from '../programs.js';
+import type { Repetitions } from './ablate.js';
 import { COLD } from './boot.js';
 import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from './context.js';
 import { hostText } from './host.js';
@@ -17,7 +18,11 @@ import { type ProgramVariant, profileOptions, type SandboxVariant, type Variant 
 /** What starts a guest; `image: ` in a label marks what only builds an image. */
 const IMAGE = 'image: ';
 
-export async function measurePeers(session: Session, wanted: SandboxVariant, runs: number): Promise<Result> {
+export async function measurePeers(
+  session: Session,
+  wanted: SandboxVariant,
+  repetitions: Repetitions,
+): Promise<Result> {
   const builders = imageBuilders(session);
   // Whatever saved machines there are: they are a row of their own.
   const sandbox = { ...wanted, options: [...COLD, ...wanted.options] };
@@ -30,7 +35,7 @@ export async function measurePeers(session: Session, wanted: SandboxVariant, run
   const missing = variants.filter((one) => 'missing' in one);
   for (const { label, missing: why } of missing) session.say(`${label} is left out: ${why}`);
   const present = variants.filter((one): one is Variant => !('missing' in one));
-  const measured = await measureInTurns(present, { ...session, runs, warmUp: 1 });
+  const measured = await measureInTurns(present, { ...session, ...repetitions });
   const results = measured.series.map((one) => variantResult(one));
   const left = missing.map(({ label, missing: why }) => ({
     ...{ label, options: [], values: [], summary: null, parts: {} },

@@ -125,7 +125,10 @@ export async function peersCommand(args: MeasureArguments): Promise<number> {
   const { measurePeers, peersText } = await import('../bench/peers.js');
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) =>
-    measurePeers(session, await sandboxVariant('virt-sandbox', { ...args, options }), args.runs ?? PEERS),
+    measurePeers(session, await sandboxVariant('virt-sandbox', { ...args, options }), {
+      runs: args.runs ?? PEERS,
+      warmUp: args.warmUp,
+    }),
   );
   return finish(result, args, peersText);
 }

@@ -83,7 +83,13 @@ export const benchCommands = {
   peers: {
     command: 'peers [-- COMMAND…]',
     describe: 'measure other programs that do the like, on the same kernel',
-    options: { runs: measuring.runs, profile: measuring.profile, options: measuring.options, ...output },
+    options: {
+      runs: measuring.runs,
+      'warm-up': measuring['warm-up'],
+      profile: measuring.profile,
+      options: measuring.options,
+      ...output,
+    },
   },
   history: { command: 'history', describe: 'show results over time', options: output },
   picture: {

@@ -32,7 +32,7 @@ async function main(): Promise<number> {
     )
     .command(tune.command, tune.describe, tune.options, (args) => keep(commands.tuneCommand({ ...args, command })))
     .command(peers.command, peers.describe, peers.options, (args) =>
-      keep(commands.peersCommand({ ...args, warmUp: 1, deterministic: false, command })),
+      keep(commands.peersCommand({ ...args, deterministic: false, command })),
     )
     .command(history.command, history.describe, history.options, (args) => keep(commands.historyCommand(args)))
     .command(picture.command, picture.describe, picture.options, (args) =>

@@ -1,0 +1,40 @@
+/** virt-sandbox-bench as somebody runs it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { environment, REPOSITORY } from './run.js';
+
+export const BENCH = `${REPOSITORY}bin/virt-sandbox-bench`;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly stderr: string;
+}
+
+export async function bench(
+  args: readonly string[],
+  {
+    env = {},
+    onProgress = () => {},
+  }: {
+    readonly env?: Readonly<Record<string, string | undefined>>;
+    readonly onProgress?: (child: ChildProcess, text: string) => void;
+  } = {},
+): Promise<Ended> {
+  const child = spawn(BENCH, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(env) });
+  let out = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    onProgress(child, stderr);
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, stderr };
+}
+
+/** Directories that a measurement works in, of all that run now. */
+export const scratchLeft = () => readdirSync('/var/tmp').filter((name) => name.startsWith('virt-sandbox-bench-'));
