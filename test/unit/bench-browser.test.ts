@@ -79,12 +79,29 @@ describe('in a browser', { skip }, () => {
 
   it('the page is printed in dark ink on one sheet, whatever the scheme', async (t) => {
     const pdf = browse(t, 'a.html', await page([result]), SCHEME.dark, (out) => `--print-to-pdf=${out}`);
-    assert.equal(pdf.toString('latin1').match(/\/Type\s*\/Page\b/g)?.length, 1);
+    assert.equal(sheetsOf(pdf), 1);
     const fills = fillsIn(contentOf(pdf));
     for (const colour of [LIGHT.host, LIGHT.guest, '#000000']) assert.ok(fills.has(colour), [...fills].join());
     for (const colour of Object.values(DARK)) assert.ok(!fills.has(colour), colour);
   });
 });
+
+describe('two long runs', { skip }, () => {
+  it('are printed on a sheet each, behind the figures', async (t) => {
+    const rows = 64;
+    const stages = Array.from({ length: rows }, (_, at) => span(`stage ${at}`, 'guest', at * 1e4, (at + 1) * 1e4));
+    const long = { ...timeline, wall: rows * 1e4, stages };
+    const [variant] = result.variants;
+    assert.ok(variant);
+    const variants = ['a', 'b'].map((label) => ({ ...variant, label, timeline: long }));
+    const html = await page([{ ...result, kind: 'compare', variants }]);
+    assert.equal(sheetsOf(browse(t, 'a.html', html, SCHEME.light, (out) => `--print-to-pdf=${out}`)), 3);
+  });
+});
+
+function sheetsOf(pdf: Buffer): number {
+  return pdf.toString('latin1').match(/\/Type\s*\/Page\b/g)?.length ?? 0;
+}
 
 /** What is drawn on all pages. */
 function contentOf(pdf: Buffer): string {

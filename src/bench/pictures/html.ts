@@ -3,13 +3,14 @@ import { hostText } from '../host.js';
 import type { Result } from '../result.js';
 import { amount } from '../series.js';
 import { comparisonText, intervalText, noiseText, outlyingText } from '../text.js';
-import { colourStyle, escaped, type Labelled, waterfallSvg } from './svg.js';
+import { colourStyle, escaped, type Labelled, longest, waterfallSvg } from './svg.js';
 
 export async function page(results: readonly Result[]): Promise<string> {
   const timelines = results.flatMap(({ variants }) =>
     variants.flatMap(({ label, timeline }): Labelled[] => (timeline === undefined ? [] : [{ label, timeline }])),
   );
-  const picture = timelines.length === 0 ? '' : await waterfallSvg(timelines);
+  // A picture each, on one scale: on paper each has a sheet, and letters that can be read.
+  const pictures = await Promise.all(timelines.map((one) => waterfallSvg([one], longest(timelines))));
   return `<!doctype html>
 <html lang="en" class="vs">
 <head>
@@ -24,13 +25,13 @@ table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .8rem;border-bottom:1px solid var(--grid);text-align:right}
 th:first-child,td:first-child{text-align:left}
 svg.vs{max-width:100%;height:auto}
-@media print{svg.vs{max-height:${timelines.length === 1 ? '64vh' : '96vh'};width:auto}body{margin:0}}
+@media print{svg.vs{display:block;max-height:96vh;width:auto;break-inside:avoid}body{margin:0}}
 </style>
 </head>
 <body>
 <h1>Where the time of a sandbox goes</h1>
 ${results.map(section).join('\n')}
-${picture}</body>
+${pictures.join('')}</body>
 </html>
 `;
 }

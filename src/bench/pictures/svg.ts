@@ -2,7 +2,7 @@
  * A timeline as a picture: a waterfall, one bar below the other. Several are drawn below each other on the same scale. The SVG stands by itself:
  * no script, no font, no address; its colours follow the reader's scheme, and print.
  */
-import { length, type Span, type Where } from '../timeline/span.js';
+import { length as lengthOf, type Span, type Where } from '../timeline/span.js';
 import type { Timeline } from '../timeline/timeline.js';
 import { milliseconds, summaryLines } from './terminal.js';
 
@@ -43,11 +43,19 @@ export const colourStyle = `
 @media (prefers-color-scheme:dark){.vs{--ink:#f4f4f4;--paper:#161616;--grid:#4d4d4d;${variables(DARK)}}}
 @media print{.vs{--ink:#000000;--paper:#ffffff;--grid:#bbbbbb;${variables(LIGHT)}}}`;
 
-/** @returns one SVG document with every timeline on one scale */
-export async function waterfallSvg(timelines: readonly Labelled[]): Promise<string> {
+/** Of the time axis that all of them have room on, in microseconds. */
+export function longest(timelines: readonly Labelled[]): number {
+  return Math.max(...timelines.map(({ timeline }) => timeline.wall));
+}
+
+/**
+ * @param length of the time axis, in microseconds
+ * @returns one SVG document with every timeline on one scale
+ */
+export async function waterfallSvg(timelines: readonly Labelled[], length = longest(timelines)): Promise<string> {
   const [Plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')]);
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
-  const wall = Math.max(...timelines.map(({ timeline }) => timeline.wall)) / 1000;
+  const wall = length / 1000;
   let top = 0;
   const charts = timelines.map(({ label, timeline }) => {
     const rows = rowsOf(timeline);
@@ -119,8 +127,8 @@ interface Row {
 function rowsOf(timeline: Timeline): Row[] {
   const rows: Row[] = [];
   const add = (one: Span, depth: number) => {
-    if (depth > 0 && length(one) < timeline.wall * LEAST_SHOWN) return;
-    const took = milliseconds(length(one));
+    if (depth > 0 && lengthOf(one) < timeline.wall * LEAST_SHOWN) return;
+    const took = milliseconds(lengthOf(one));
     const start = one.start / 1000;
     rows.push({
       key: String(rows.length),
