@@ -1,6 +1,6 @@
 /**
  * Whether KVM runs a guest here. A /dev/kvm that opens proves nothing: under nested virtualization it may fail at the first instruction. So
- * the answer comes from a guest: the kernel itself, with an initrd that has no init. It must come as far as saying so.
+ * the answer comes from a guest (probe.ts).
  */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Acceleration } from '../config/types.js';
 import { isSystemError, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
+import { probe, type Verdict } from './probe.js';
 
 export interface ProbeOptions {
   readonly wanted: Acceleration;
@@ -22,9 +23,6 @@ export interface ProbeOptions {
 
 /** How long a guest under KVM may take to reach its first process, in milliseconds. */
 const PROBE_MS = 10_000;
-
-/** The panic of a kernel that has found no init: it has booted. */
-const BOOTED = /No working init found|Attempted to kill init|Unable to mount root/;
 
 /**
  * @returns what to boot with
@@ -46,11 +44,6 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
   return 'tcg';
 }
 
-interface Verdict {
-  readonly usable: boolean;
-  readonly reason: string;
-}
-
 async function kvmVerdict(options: ProbeOptions): Promise<Verdict> {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
@@ -65,48 +58,12 @@ async function kvmVerdict(options: ProbeOptions): Promise<Verdict> {
   const known = readVerdict(file, key);
   if (known) return known;
   options.onProgress?.('Trying whether KVM runs a guest');
-  const verdict = await probe(emulator, options.kernel);
+  const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS });
   // Where it cannot be kept it is found out again.
   await keepVerdict(file, key, verdict).catch((error: unknown) => {
     if (!isSystemError(error)) throw error;
   });
   return verdict;
-}
-
-async function probe(emulator: string, kernel: string): Promise<Verdict> {
-  const { execa } = await import('execa');
-  const result = await execa(
-    emulator,
-    [
-      ...[
-        '-accel',
-        'kvm',
-        '-cpu',
-        'host',
-        '-machine',
-        'q35',
-        '-m',
-        '256',
-        '-nodefaults',
-        '-no-user-config',
-        '-no-reboot',
-      ],
-      ...['-display', 'none', '-serial', 'stdio', '-kernel', kernel],
-      ...['-append', 'console=ttyS0 panic=-1 quiet loglevel=0'],
-    ],
-    { reject: false, timeout: PROBE_MS, stdin: 'ignore', all: true },
-  );
-  const output = result.all ?? '';
-  if (BOOTED.test(output)) return { usable: true, reason: 'a guest booted' };
-  if (result.timedOut)
-    return { usable: false, reason: `a guest did not boot within ${PROBE_MS / 1000} s: ${lastLine(output)}` };
-  return { usable: false, reason: lastLine(output) };
-}
-
-function lastLine(output: string): string {
-  const line =
-    output.split('\n').find((text) => /error|fail|KVM|abort/i.test(text)) ?? output.trim().split('\n').at(-1);
-  return line?.trim().slice(0, 200) || 'QEMU said nothing';
 }
 
 function bootId(): string {
