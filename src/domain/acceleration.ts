@@ -2,19 +2,21 @@
  * Whether KVM runs a guest here. A /dev/kvm that opens proves nothing: under nested virtualization it may fail at the first instruction. So
  * the answer comes from a guest (probe.ts).
  */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { release } from 'node:os';
-import { join } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
 import { isSystemError, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
 import { probe, type Verdict } from './probe.js';
+import { Verdicts } from './verdicts.js';
 
 export interface ProbeOptions {
   readonly wanted: Acceleration;
   /** A kernel image that the probe may boot. */
   readonly kernel: string;
+  /** What tells it from other kernels, whichever image it is in. */
+  readonly kernelDigest: string;
+  /** Default: /dev/kvm. */
+  readonly device?: string;
   /** Where the answer is kept until the host is booted anew or QEMU changes. */
   readonly cacheDirectory: string;
   readonly onChoice?: (sentence: string) => void;
@@ -44,49 +46,24 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
   return 'tcg';
 }
 
-async function kvmVerdict(options: ProbeOptions): Promise<Verdict> {
+async function kvmVerdict({ device = '/dev/kvm', ...options }: ProbeOptions): Promise<Verdict> {
   try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    accessSync(device, constants.R_OK | constants.W_OK);
   } catch {
-    return { usable: false, reason: '/dev/kvm is missing or not accessible to this user' };
+    return { usable: false, reason: `${device} is missing or not accessible to this user` };
   }
   const emulator = findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm');
   if (!emulator) return { usable: false, reason: 'there is no qemu-system-x86_64 to try it with' };
 
-  const key = `${bootId()} ${release()} ${emulator} ${statSync(emulator).mtimeMs} ${options.kernel}`;
-  const file = join(options.cacheDirectory, 'kvm.json');
-  const known = readVerdict(file, key);
+  const subject = `${emulator} ${statSync(emulator).mtimeMs} ${options.kernelDigest}`;
+  const verdicts = new Verdicts(options.cacheDirectory);
+  const known = verdicts.find(subject);
   if (known) return known;
   options.onProgress?.('Trying whether KVM runs a guest');
   const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS });
   // Where it cannot be kept it is found out again.
-  await keepVerdict(file, key, verdict).catch((error: unknown) => {
+  await verdicts.keep(subject, verdict).catch((error: unknown) => {
     if (!isSystemError(error)) throw error;
   });
   return verdict;
-}
-
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-
-function readVerdict(file: string, key: string): Verdict | undefined {
-  try {
-    const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (typeof kept !== 'object' || kept === null) return undefined;
-    const { key: keptKey, usable, reason } = kept as Record<string, unknown>;
-    return keptKey === key && typeof usable === 'boolean' && typeof reason === 'string'
-      ? { usable, reason }
-      : undefined;
-  } catch {
-    // Not there or not readable as what it should be: it is made again.
-    return undefined;
-  }
-}
-
-async function keepVerdict(file: string, key: string, verdict: Verdict): Promise<void> {
-  const temporary = `${file}.${process.pid}`;
-  await mkdir(join(file, '..'), { recursive: true });
-  await writeFile(temporary, JSON.stringify({ key, ...verdict }));
-  await rename(temporary, file);
 }
