@@ -13,7 +13,7 @@ import {
   URI,
 } from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
-import { connectError, domainError } from './errors.js';
+import { connectError, domainError, silentError } from './errors.js';
 import {
   type Handle,
   type Library,
@@ -29,16 +29,20 @@ import { Supervisor } from './supervisor.js';
 /** How long libvirt may take to notice that a QEMU is gone before the domain is destroyed the slow way, in milliseconds. */
 const NOTICE_MS = 2000;
 
+/** How long a daemon may take to answer at first, in milliseconds. One that is started for it, of a session, is there in a tenth of a second. */
+const ANSWER_MS = 10_000;
+
 /** The ways that lead to a daemon. */
 export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
 
 /**
- * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`
+ * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`
  */
 export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
   const uri = URI[kind];
   const library = loadLibrary();
-  const opened = await library.connectOpen(uri);
+  const opened = await library.connectOpen(uri, ANSWER_MS);
+  if (opened === undefined) throw silentError(uri, ANSWER_MS);
   if ('error' in opened) throw connectError(uri, opened.error.message);
   return new DaemonConnection(library, opened.connection, kind, uri);
 }
