@@ -13,6 +13,7 @@ import {
   URI,
 } from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
+import { logsToCome, removeLogs } from './domain-logs.js';
 import { connectError, domainError, silentError } from './errors.js';
 import {
   type Handle,
@@ -67,6 +68,7 @@ class DaemonConnection implements Connection {
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
     });
+    const logs = logsToCome(this.kind, name, xml);
     const creating = this.#library.domainCreateXML(this.#connection, xml, VIR_DOMAIN_START_AUTODESTROY);
     const kill = () => {
       if (this.kind === 'lxc') return;
@@ -83,7 +85,7 @@ class DaemonConnection implements Connection {
       await supervisor.finish();
       throw domainError(name, message);
     }
-    return new DaemonDomain(this.#library, this.#connection, handle, name, this.kind, supervisor);
+    return new DaemonDomain(this.#library, this.#connection, handle, name, this.kind, supervisor, logs);
   }
 
   readonly capabilities = async (): Promise<string> => {
@@ -116,6 +118,7 @@ class DaemonDomain implements Domain {
   readonly #handle: Handle;
   readonly #kind: DaemonKind;
   readonly #supervisor: Supervisor;
+  readonly #logs: readonly string[];
   #ended = false;
   /** Settles when no call is under way that uses the handle. */
   #asking: Promise<unknown> = Promise.resolve();
@@ -127,6 +130,7 @@ class DaemonDomain implements Domain {
     name: string,
     kind: DaemonKind,
     supervisor: Supervisor,
+    logs: readonly string[],
   ) {
     this.#library = library;
     this.#connection = connection;
@@ -134,6 +138,7 @@ class DaemonDomain implements Domain {
     this.#supervisor = supervisor;
     this.name = name;
     this.#kind = kind;
+    this.#logs = logs;
     this.stopped = new Promise((resolve) => {
       const stop = library.onLifecycle(connection, handle, (event, detail) => {
         if (event !== VIR_DOMAIN_EVENT_STOPPED) return;
@@ -163,6 +168,8 @@ class DaemonDomain implements Domain {
   async end(politely: boolean): Promise<void> {
     try {
       await this.#endDomain(politely);
+      // libvirt's last word in it comes before it tells of the end. Where something went wrong it is kept: it may say what.
+      if (!politely && this.#ended) await removeLogs(this.#logs);
     } finally {
       // Before the name is anybody else's.
       if (this.#kind === 'lxc') await removeContainerFiles(this.name);
