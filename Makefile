@@ -12,6 +12,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# What sets up must be done before anything is built. The C programs' own makes run as many jobs as they may.
+.NOTPARALLEL:
 
 PREFIX ?= /usr/local
 DESTDIR ?=

@@ -32,6 +32,7 @@ export const virtSandbox: Program = {
             ],
           ],
         },
+        'A process that the command leaves running may go on writing as long as it is never silent for a second. Then it is killed, and what it would have written later is lost.',
       ],
     },
     {

@@ -37,7 +37,8 @@ chmodSync(store, 0o755);
 process.env.XDG_CACHE_HOME = store;
 
 const guests = files.some((name) => weight(relative(compiled, name)) > 0);
-const daemons = guests ? await Promise.all([startSystemLibvirt(), startLxcLibvirt()]) : [];
+const starts = await Promise.allSettled(guests ? [startSystemLibvirt(), startLxcLibvirt()] : []);
+const daemons = starts.flatMap((start) => start.value ?? []);
 const cleanUp = async () => {
   await Promise.all(daemons.map((daemon) => daemon.stop()));
   rmSync(store, { recursive: true, force: true });
@@ -47,6 +48,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     await cleanUp();
     process.exit(1);
   });
+}
+
+for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
+  await cleanUp();
+  fail(reason.message);
 }
 
 let ran = 0;

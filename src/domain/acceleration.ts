@@ -1,19 +1,22 @@
 /**
  * Whether KVM runs a guest here. A /dev/kvm that opens proves nothing: under nested virtualization it may fail at the first instruction. So
- * the answer comes from a guest: the kernel itself, with an initrd that has no init. It must come as far as saying so.
+ * the answer comes from a guest (probe.ts).
  */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { release } from 'node:os';
-import { join } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
 import { isSystemError, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
+import { probe, type Verdict } from './probe.js';
+import { Verdicts } from './verdicts.js';
 
 export interface ProbeOptions {
   readonly wanted: Acceleration;
   /** A kernel image that the probe may boot. */
   readonly kernel: string;
+  /** What tells it from other kernels, whichever image it is in. */
+  readonly kernelDigest: string;
+  /** Default: /dev/kvm. */
+  readonly device?: string;
   /** Where the answer is kept until the host is booted anew or QEMU changes. */
   readonly cacheDirectory: string;
   readonly onChoice?: (sentence: string) => void;
@@ -22,9 +25,6 @@ export interface ProbeOptions {
 
 /** How long a guest under KVM may take to reach its first process, in milliseconds. */
 const PROBE_MS = 10_000;
-
-/** The panic of a kernel that has found no init: it has booted. */
-const BOOTED = /No working init found|Attempted to kill init|Unable to mount root/;
 
 /**
  * @returns what to boot with
@@ -46,90 +46,24 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
   return 'tcg';
 }
 
-interface Verdict {
-  readonly usable: boolean;
-  readonly reason: string;
-}
-
-async function kvmVerdict(options: ProbeOptions): Promise<Verdict> {
+async function kvmVerdict({ device = '/dev/kvm', ...options }: ProbeOptions): Promise<Verdict> {
   try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    accessSync(device, constants.R_OK | constants.W_OK);
   } catch {
-    return { usable: false, reason: '/dev/kvm is missing or not accessible to this user' };
+    return { usable: false, reason: `${device} is missing or not accessible to this user` };
   }
   const emulator = findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm');
   if (!emulator) return { usable: false, reason: 'there is no qemu-system-x86_64 to try it with' };
 
-  const key = `${bootId()} ${release()} ${emulator} ${statSync(emulator).mtimeMs} ${options.kernel}`;
-  const file = join(options.cacheDirectory, 'kvm.json');
-  const known = readVerdict(file, key);
+  const subject = `${emulator} ${statSync(emulator).mtimeMs} ${options.kernelDigest}`;
+  const verdicts = new Verdicts(options.cacheDirectory);
+  const known = verdicts.find(subject);
   if (known) return known;
   options.onProgress?.('Trying whether KVM runs a guest');
-  const verdict = await probe(emulator, options.kernel);
+  const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS });
   // Where it cannot be kept it is found out again.
-  await keepVerdict(file, key, verdict).catch((error: unknown) => {
+  await verdicts.keep(subject, verdict).catch((error: unknown) => {
     if (!isSystemError(error)) throw error;
   });
   return verdict;
-}
-
-async function probe(emulator: string, kernel: string): Promise<Verdict> {
-  const { execa } = await import('execa');
-  const result = await execa(
-    emulator,
-    [
-      ...[
-        '-accel',
-        'kvm',
-        '-cpu',
-        'host',
-        '-machine',
-        'q35',
-        '-m',
-        '256',
-        '-nodefaults',
-        '-no-user-config',
-        '-no-reboot',
-      ],
-      ...['-display', 'none', '-serial', 'stdio', '-kernel', kernel],
-      ...['-append', 'console=ttyS0 panic=-1 quiet loglevel=0'],
-    ],
-    { reject: false, timeout: PROBE_MS, stdin: 'ignore', all: true },
-  );
-  const output = result.all ?? '';
-  if (BOOTED.test(output)) return { usable: true, reason: 'a guest booted' };
-  if (result.timedOut)
-    return { usable: false, reason: `a guest did not boot within ${PROBE_MS / 1000} s: ${lastLine(output)}` };
-  return { usable: false, reason: lastLine(output) };
-}
-
-function lastLine(output: string): string {
-  const line =
-    output.split('\n').find((text) => /error|fail|KVM|abort/i.test(text)) ?? output.trim().split('\n').at(-1);
-  return line?.trim().slice(0, 200) || 'QEMU said nothing';
-}
-
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-
-function readVerdict(file: string, key: string): Verdict | undefined {
-  try {
-    const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (typeof kept !== 'object' || kept === null) return undefined;
-    const { key: keptKey, usable, reason } = kept as Record<string, unknown>;
-    return keptKey === key && typeof usable === 'boolean' && typeof reason === 'string'
-      ? { usable, reason }
-      : undefined;
-  } catch {
-    // Not there or not readable as what it should be: it is made again.
-    return undefined;
-  }
-}
-
-async function keepVerdict(file: string, key: string, verdict: Verdict): Promise<void> {
-  const temporary = `${file}.${process.pid}`;
-  await mkdir(join(file, '..'), { recursive: true });
-  await writeFile(temporary, JSON.stringify({ key, ...verdict }));
-  await rename(temporary, file);
 }

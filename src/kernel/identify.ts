@@ -2,7 +2,8 @@
  * What a kernel file is, by its content: never by its name.
  */
 
-import { type FileHandle, open } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { isSystemError, SandboxError } from '../errors.js';
 import { elfMachineOf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import { foreignArchitectureOf, HEADER_LENGTH, parseBzImage } from './header.js';
@@ -41,10 +42,8 @@ function accessError(path: string, error: unknown): unknown {
       error,
     );
   }
-  if (isSystemError(error, 'EISDIR')) {
-    return kernelError('kernel-not-a-kernel', `${path} is a directory, not a kernel`, NOT_A_KERNEL, error);
-  }
-  return error;
+  if (!isSystemError(error)) return error;
+  return kernelError('kernel-unreadable', `kernel ${path} cannot be read (${error.code})`, NOT_A_KERNEL, error);
 }
 
 /** Reads `length` bytes at `position`, fewer at the end of the file. */
@@ -63,6 +62,8 @@ export async function readAt(file: FileHandle, position: number, length: number)
 export async function withKernelFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
   let file: FileHandle | undefined;
   try {
+    // Before it is opened: a named pipe without a writer would wait for one, and opening a device may set something going.
+    refuseOther(path, await stat(path));
     file = await open(path);
     return await use(file);
   } catch (error) {
@@ -70,6 +71,12 @@ export async function withKernelFile<T>(path: string, use: (file: FileHandle) =>
   } finally {
     await file?.close();
   }
+}
+
+function refuseOther(path: string, found: Stats): void {
+  if (found.isFile()) return;
+  const what = found.isDirectory() ? 'a directory, not a kernel' : 'not a regular file';
+  throw kernelError('kernel-not-a-kernel', `${path} is ${what}`, NOT_A_KERNEL);
 }
 
 /**
@@ -80,12 +87,11 @@ export async function withKernelFile<T>(path: string, use: (file: FileHandle) =>
  */
 export async function identifyKernel(path: string): Promise<KernelFile> {
   return withKernelFile(path, async (file) => {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw kernelError('kernel-not-a-kernel', `${path} is not a regular file`, NOT_A_KERNEL);
-    const beginning = await readAt(file, 0, Math.min(HEADER_LENGTH, stat.size));
+    const { size } = await file.stat();
+    const beginning = await readAt(file, 0, Math.min(HEADER_LENGTH, size));
     return (
-      identifyBzImage(path, beginning, stat.size) ??
-      (await identifyElf(path, beginning, stat.size, file)) ??
+      identifyBzImage(path, beginning, size) ??
+      (await identifyElf(path, beginning, size, file)) ??
       rejectOther(path, beginning)
     );
   });

@@ -7,6 +7,7 @@ import { isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
 import type { InputLog } from '../kernel/inputs.js';
 import { normalizeName } from './names.js';
+import { lastUnlisted } from './order.js';
 import {
   type AliasTable,
   LineError,
@@ -84,12 +85,16 @@ function required(text: string | undefined, directory: string, name: string, ver
  * @throws {SandboxError} `modules-not-indexed`, `modules-unreadable`, `modules-dep-corrupt`.
  */
 export async function readModuleTree(directory: string, version: string, inputs: InputLog): Promise<ModuleTree> {
-  const [dep, builtin, softdep, weakdep] = await Promise.all(
-    ['modules.dep', 'modules.builtin', 'modules.softdep', 'modules.weakdep'].map((name) =>
+  const [dep, builtin, softdep, weakdep, order] = await Promise.all(
+    ['modules.dep', 'modules.builtin', 'modules.softdep', 'modules.weakdep', 'modules.order'].map((name) =>
       readIndex(directory, name, inputs),
     ),
   );
   const modules = parseDep(required(dep, directory, 'modules.dep', version), directory, version);
+  const unlisted = order === undefined ? undefined : await lastUnlisted(directory, order, modules);
+  if (unlisted !== undefined) {
+    throw depError(directory, version, `it ends before ${unlisted}, which is there`);
+  }
   return {
     version,
     directory,
@@ -109,14 +114,18 @@ function parseDep(text: string, directory: string, version: string): Map<string,
     return parseDependencies(text);
   } catch (error) {
     if (!(error instanceof LineError)) throw error;
-    throw new SandboxError({
-      stage: 'modules',
-      code: 'modules-dep-corrupt',
-      message: `${join(directory, 'modules.dep')} is corrupt: ${error.message}`,
-      remedy: `run 'depmod ${version}' as root to write it anew`,
-      cause: error,
-    });
+    throw depError(directory, version, error.message, error);
   }
+}
+
+function depError(directory: string, version: string, why: string, cause?: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'modules',
+    code: 'modules-dep-corrupt',
+    message: `${join(directory, 'modules.dep')} is corrupt: ${why}`,
+    remedy: `run 'depmod ${version}' as root to write it anew`,
+    cause,
+  });
 }
 
 /** Whether `name` is inside the kernel, a file, or neither. */

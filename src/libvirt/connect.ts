@@ -14,7 +14,7 @@ export interface ConnectOptions extends EmbeddedOptions {
 
 /**
  * Opens the way that was asked for. Without a wish: a daemon that answers (system for root, session for others), else the embedded driver.
- * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `embedded-driver-missing`, `root-needed`
+ * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`, `embedded-driver-missing`, `root-needed`
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const wish = options.uri ?? nonEmpty(process.env['LIBVIRT_DEFAULT_URI']);

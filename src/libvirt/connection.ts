@@ -35,7 +35,7 @@ export interface Domain {
   /**
    * Ends it at once and waits until nothing is left of it, the state directory included. Harmless when it has stopped already.
    * @param politely false when the guest has already synced and unmounted everything, so that QEMU or the container's processes may be killed
-   *   outright
+   *   outright, and no log of libvirt's is of use any more
    * @throws {SandboxError} when libvirt cannot end it
    */
   end(politely: boolean): Promise<void>;

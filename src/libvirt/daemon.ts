@@ -13,7 +13,8 @@ import {
   URI,
 } from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
-import { connectError, domainError } from './errors.js';
+import { logsToCome, removeLogs } from './domain-logs.js';
+import { connectError, domainError, silentError } from './errors.js';
 import {
   type Handle,
   type Library,
@@ -36,16 +37,20 @@ const NOTICE_MS = 2000;
 const LOOP_RACED = /to loop device: Device or resource busy/;
 const LOOP_ATTEMPTS = 20;
 
+/** How long a daemon may take to answer at first, in milliseconds. One that is started for it, of a session, is there in a tenth of a second. */
+const ANSWER_MS = 10_000;
+
 /** The ways that lead to a daemon. */
 export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
 
 /**
- * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`
+ * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`
  */
 export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
   const uri = URI[kind];
   const library = loadLibrary();
-  const opened = await library.connectOpen(uri);
+  const opened = await library.connectOpen(uri, ANSWER_MS);
+  if (opened === undefined) throw silentError(uri, ANSWER_MS);
   if ('error' in opened) throw connectError(uri, opened.error.message);
   return new DaemonConnection(library, opened.connection, kind, uri);
 }
@@ -70,6 +75,7 @@ class DaemonConnection implements Connection {
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
     });
+    const logs = logsToCome(this.kind, name, xml);
     const creating = this.#create(xml);
     const kill = () => {
       if (this.kind === 'lxc') return;
@@ -85,7 +91,7 @@ class DaemonConnection implements Connection {
       await supervisor.finish();
       throw domainError(name, created.error);
     }
-    return new DaemonDomain(this.#library, this.#connection, created.handle, name, this.kind, supervisor);
+    return new DaemonDomain(this.#library, this.#connection, created.handle, name, this.kind, supervisor, logs);
   }
 
   async #create(xml: string): Promise<{ readonly handle: Handle } | { readonly error: string }> {
@@ -127,6 +133,7 @@ class DaemonDomain implements Domain {
   readonly #handle: Handle;
   readonly #kind: DaemonKind;
   readonly #supervisor: Supervisor;
+  readonly #logs: readonly string[];
   #ended = false;
   /** Settles when no call is under way that uses the handle. */
   #asking: Promise<unknown> = Promise.resolve();
@@ -138,6 +145,7 @@ class DaemonDomain implements Domain {
     name: string,
     kind: DaemonKind,
     supervisor: Supervisor,
+    logs: readonly string[],
   ) {
     this.#library = library;
     this.#connection = connection;
@@ -145,6 +153,7 @@ class DaemonDomain implements Domain {
     this.#supervisor = supervisor;
     this.name = name;
     this.#kind = kind;
+    this.#logs = logs;
     this.stopped = new Promise((resolve) => {
       const stop = library.onLifecycle(connection, handle, (event, detail) => {
         if (event !== VIR_DOMAIN_EVENT_STOPPED) return;
@@ -174,6 +183,8 @@ class DaemonDomain implements Domain {
   async end(politely: boolean): Promise<void> {
     try {
       await this.#endDomain(politely);
+      // libvirt's last word in it comes before it tells of the end. Where something went wrong it is kept: it may say what.
+      if (!politely && this.#ended) await removeLogs(this.#logs);
     } finally {
       // Before the name is anybody else's.
       if (this.#kind === 'lxc') await removeContainerFiles(this.name);

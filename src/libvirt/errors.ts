@@ -124,6 +124,17 @@ export function connectError(uri: string, message: string): SandboxError {
   });
 }
 
+/** The error for a daemon that takes connections and does not answer. */
+export function silentError(uri: string, milliseconds: number): SandboxError {
+  const instead = uri === 'lxc:///' ? 'for a virtual machine' : 'to do without a daemon';
+  return new SandboxError({
+    stage: 'libvirt',
+    code: 'libvirt-silent',
+    message: `the daemon of ${uri} has not answered within ${milliseconds / 1000} s`,
+    remedy: `see what it waits for (is it stopped?), start it anew, or leave out -c ${instead}`,
+  });
+}
+
 const REMEDIES: Readonly<Record<string, string>> = {
   'qemu:///system': 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon',
   'lxc:///':

@@ -5,6 +5,8 @@
  */
 import koffi, { type KoffiFunc } from 'koffi';
 import { messageOf, SandboxError } from '../errors.js';
+import { settlesWithin } from '../promises.js';
+import { daemonSockets, hangUp } from './hang-up.js';
 
 /** A pointer that only libvirt looks into. */
 export type Handle = bigint;
@@ -32,8 +34,11 @@ type Lifecycle = (event: number, detail: number) => void;
 
 /** The functions, with their C names less the prefix. */
 export interface Library {
-  /** @returns the connection, or the reason why there is none */
-  connectOpen(uri: string): Promise<{ connection: Handle } | { error: LibvirtError }>;
+  /**
+   * @param limit how long the daemon may take to answer, in milliseconds
+   * @returns the connection, the reason why there is none, or undefined when the limit has passed
+   */
+  connectOpen(uri: string, limit: number): Promise<{ connection: Handle } | { error: LibvirtError } | undefined>;
   connectClose(connection: Handle): Promise<void>;
   /** Of the library itself: major * 1000000 + minor * 1000 + release. */
   version(): number;
@@ -133,27 +138,38 @@ function load(): Library {
   };
   functions.setErrorFunc(null, koffi.register(onError, virErrorFunc));
 
+  const connectClose = async (connection: Handle): Promise<void> => {
+    await ask(functions.connectClose, connection);
+  };
   let opening: Promise<unknown> = Promise.resolve();
+  let connections = 0;
   const events = eventLoop(
     functions,
     so.symbol('virEventRemoveTimeout') as bigint,
     koffi.load(null).func('_exit', 'void', ['int']),
   );
   return {
-    connectOpen(uri) {
+    async connectOpen(uri, limit) {
+      let others: ReadonlySet<number> | undefined;
       const attempt = opening.then(async () => {
         openError = undefined;
         events.register();
+        others = connections === 0 ? new Set() : daemonSockets();
         const connection = await ask<Handle | null>(functions.connectOpen, uri);
-        if (connection) return { connection };
-        return { error: openError ?? { code: 0, message: `cannot connect to ${uri}` } };
+        if (!connection) return { error: openError ?? { code: 0, message: `cannot connect to ${uri}` } };
+        connections += 1;
+        return { connection };
       });
       opening = attempt.catch(() => {});
-      return attempt;
+      if (await settlesWithin(attempt, limit)) return attempt;
+      if (others) hangUp(others);
+      // It may have answered at the last moment.
+      attempt
+        .then((late) => (late.connection === undefined ? undefined : connectClose(late.connection)))
+        .catch(() => {});
+      return undefined;
     },
-    async connectClose(connection) {
-      await ask(functions.connectClose, connection);
-    },
+    connectClose,
     version() {
       const version: [number] = [0];
       return functions.getVersion(version, null, null) === 0 ? Number(version[0]) : 0;

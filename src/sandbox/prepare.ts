@@ -76,6 +76,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const probing = chooseAcceleration({
       wanted: config.acceleration,
       kernel: image.kernel,
+      kernelDigest: image.manifest.kernel.source.sha256,
       cacheDirectory: dirname(cacheDirectory),
       ...options,
     });

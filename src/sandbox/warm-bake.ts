@@ -162,6 +162,7 @@ class Baker {
     const listeners: Listener[] = [];
     const limit = new Deadline(this.#bootTimeout, this.#options.signal);
     let domain: Domain | undefined;
+    let failed = true;
     try {
       const listen = async (path: string, count = 1) => {
         const listener = await Listener.open(path, { owner, count });
@@ -189,11 +190,16 @@ class Baker {
       });
       stopped.catch(() => {});
       const work = use({ channel });
-      return await limit.bound(Promise.race([work, stopped]), reached('the machine running, its init not answering'));
+      const result = await limit.bound(
+        Promise.race([work, stopped]),
+        reached('the machine running, its init not answering'),
+      );
+      failed = false;
+      return result;
     } finally {
       limit.clear();
       for (const listener of listeners) listener.close();
-      if (domain) await domain.end(false);
+      if (domain) await domain.end(failed);
       else releaseState(state);
     }
   }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { embedded, system } from '../helpers/connections.js';
 import { lackingKernel, servingKernel, unlessLackingKernel } from '../helpers/kernels.js';
-import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, butForLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertFailureWith, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
@@ -19,21 +19,21 @@ for (const way of [embedded, system]) {
       const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', ...crash]);
       assertFailure(result, /panicked while the application ran: sysrq triggered crash/);
       assert.match(result.stderr, /\n {2}guest: .*Kernel panic - not syncing: sysrq triggered crash/);
-      await assertNothingLeft(name, way.where);
+      await assertNothingLeft(name, butForLogs(way.where));
     });
 
     it('a machine that QEMU cannot make, with the reason that libvirt was given', async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '100000000', '--', 'true']);
       assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
-      await assertNothingLeft(name, way.where);
+      await assertNothingLeft(name, butForLogs(way.where));
     });
 
     it('a boot that takes longer than it may', async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '0.5', '--', 'true']);
       assertFailure(result, /did not answer within 0\.5 s; it came as far as/, /--boot-timeout/);
-      await assertNothingLeft(name, way.where);
+      await assertNothingLeft(name, butForLogs(way.where));
     });
 
     it('a machine that stands still', async () => {
@@ -44,7 +44,7 @@ for (const way of [embedded, system]) {
       while (way === system && !(await isRunning(name))) await sleep(20);
       process.kill(qemu, 'SIGSTOP');
       assertFailure(await running.result, /did not answer within 6 s/);
-      await assertNothingLeft(name, way.where);
+      await assertNothingLeft(name, butForLogs(way.where));
     });
   });
 }
@@ -58,7 +58,7 @@ describe('a QEMU that keeps libvirt waiting', { skip: system.skip }, () => {
     // Before it has told libvirt what it can do.
     process.kill(qemu, 'SIGSTOP');
     assertFailure(await running.result, /did not answer within 4 s/);
-    await assertNothingLeft(name, system.where);
+    await assertNothingLeft(name, butForLogs(system.where));
   });
 });
 

@@ -21,7 +21,7 @@ export const embedded: Way = { uri: 'qemu:///embed', skip: unlessRootUser(), whe
 export const system: Way = {
   uri: 'qemu:///system',
   skip: unlessRootUser() || unlessSystem(),
-  where: { domains: () => domainsOf('qemu:///system') },
+  where: { domains: () => domainsOf('qemu:///system'), logs: '/var/log/libvirt/qemu' },
   options: {},
 };
 
@@ -32,7 +32,7 @@ const enterLxc = ['nsenter', '--mount', '--target', process.env['VIRT_SANDBOX_TE
 export const lxc: Way = {
   uri: 'lxc:///',
   skip: unlessRootUser() || unlessLxc(),
-  where: { domains: () => domainsOf('lxc:///', enterLxc) },
+  where: { domains: () => domainsOf('lxc:///', enterLxc), logs: '/var/log/libvirt/lxc' },
   options: { through: enterLxc },
 };
 

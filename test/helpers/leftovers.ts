@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { type Dirent, readdirSync, readFileSync } from 'node:fs';
+import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -68,6 +68,21 @@ export interface WhereLeft {
   readonly state?: string;
   /** The daemon's domains. */
   readonly domains?: () => Promise<string[]>;
+  /** Where the daemon has the logs of its domains. */
+  readonly logs?: string;
+}
+
+/** The same for a sandbox that came to no good end: its log stays, since it may say why. */
+export function butForLogs({ logs: _logs, ...where }: WhereLeft): WhereLeft {
+  return where;
+}
+
+/** The logs of a domain, and of what was started for it. */
+export function logsOf(name: string, { logs }: WhereLeft): string[] {
+  if (logs === undefined || !existsSync(logs)) return [];
+  return readdirSync(logs)
+    .filter((file) => file.startsWith(`${name}.`) || file.startsWith(`${name}-fs`))
+    .map((file) => join(logs, file));
 }
 
 /** Expects that nothing is left of the sandbox `name`, now or in a moment. */
@@ -75,6 +90,7 @@ export async function assertNothingLeft(name: string, where: WhereLeft = {}): Pr
   const look = async () => [
     ...processesWith(name),
     ...filesWith(where.state ?? ROOT_STATE, name),
+    ...logsOf(name, where),
     ...((await where.domains?.()) ?? []).filter((domain) => domain === name),
   ];
   let left = await look();

@@ -25,6 +25,8 @@ export interface TreeOptions {
   readonly softdep?: string;
   readonly weakdep?: string;
   readonly alias?: string;
+  /** Paths (below kernel/, without compression) of modules.order. */
+  readonly order?: readonly string[];
   /** Records of modules.builtin.modinfo. */
   readonly modinfo?: readonly string[];
   readonly packer?: Packer;
@@ -58,6 +60,7 @@ export function writeModuleTree(directory: string, options: TreeOptions): string
   write('modules.softdep', options.softdep);
   write('modules.weakdep', options.weakdep);
   write('modules.alias', options.alias);
+  write('modules.order', options.order?.map((path) => `kernel/${path}\n`).join(''));
   write('modules.builtin.modinfo', options.modinfo?.map((record) => `${record}\0`).join(''));
   return tree;
 }

@@ -52,6 +52,7 @@ export class OrdinaryUser {
     return {
       state: this.home,
       domains: () => domainsOf('qemu:///session', through, env),
+      logs: join(this.home, '.cache/libvirt/qemu/log'),
     };
   }
 

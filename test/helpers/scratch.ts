@@ -5,10 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** A fresh directory that other users may enter, removed after the test. */
-export function scratchDirectory(context: TestContext): string {
+/** A fresh directory that other users may enter. Whoever asks for it removes it. */
+export function freshDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
   chmodSync(directory, 0o755);
+  return directory;
+}
+
+/** The same, removed after the test. */
+export function scratchDirectory(context: TestContext): string {
+  const directory = freshDirectory();
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

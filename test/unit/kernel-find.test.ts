@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -114,6 +115,22 @@ test('broken files do not stop the search, and are named when nothing else is th
     findKernel({ ...NONE, version: '6.5.0' }, complete, forgetInputs, host.places),
     'kernel-truncated',
     /vmlinuz-6\.5\.0/,
+  );
+});
+
+test('names that lead nowhere, or to no file, do not stop the search', async (context) => {
+  const host = machine(context);
+  host.install('6.1.0');
+  symlinkSync('vmlinuz-6.7.0', join(host.boot, 'vmlinuz-6.7.0'));
+  execFileSync('mkfifo', [join(host.boot, 'vmlinuz-6.8.0')]);
+  const choice = await findKernel(NONE, complete, forgetInputs, host.places);
+  assert.equal(choice.version, '6.1.0');
+  assert.match(choice.reason, /vmlinuz-6\.7\.0 cannot be read \(ELOOP\)/);
+  assert.match(choice.reason, /vmlinuz-6\.8\.0 is not a regular file/);
+  await rejectsWith(
+    findKernel({ ...NONE, version: '6.7.0' }, complete, forgetInputs, host.places),
+    'kernel-unreadable',
+    /vmlinuz-6\.7\.0/,
   );
 });
 

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { identifyKernel } from '../../src/kernel/identify.js';
+import { readKernel } from '../../src/kernel/stage.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { makeBzImage, makeKernel, makeVmlinux, noise } from '../helpers/kernel-files.js';
 import { buildAs } from '../helpers/programs.js';
@@ -108,9 +111,35 @@ test('files that are no kernel', async (context) => {
       throw new Error(`${name}: ${error.message}`);
     });
   }
-  mkdirSync(join(directory, 'dir'));
-  await rejectsWith(identifyKernel(join(directory, 'dir')), 'kernel-not-a-kernel');
-  await rejectsWith(identifyKernel('/dev/zero'), 'kernel-not-a-kernel', /not a regular file/);
+});
+
+test('paths that lead to no file that can be read', async (context) => {
+  const directory = scratchDirectory(context);
+  const at = (name: string): string => join(directory, name);
+  mkdirSync(at('dir'));
+  symlinkSync('loop', at('loop'));
+  symlinkSync('gone', at('dangling'));
+  // Nobody will ever write to it.
+  execFileSync('mkfifo', [at('fifo')]);
+  symlinkSync('fifo', at('to-fifo'));
+  const socket = createServer().listen(at('socket'));
+  context.after(() => socket.close());
+  await once(socket, 'listening');
+  const cases: [string, string, RegExp][] = [
+    [at('dir'), 'kernel-not-a-kernel', /dir is a directory/],
+    [at('fifo'), 'kernel-not-a-kernel', /fifo is not a regular file/],
+    [at('to-fifo'), 'kernel-not-a-kernel', /to-fifo is not a regular file/],
+    [at('socket'), 'kernel-not-a-kernel', /socket is not a regular file/],
+    ['/dev/zero', 'kernel-not-a-kernel', /zero is not a regular file/],
+    [at('dangling'), 'kernel-not-found', /dangling does not exist/],
+    [at('loop'), 'kernel-unreadable', /loop cannot be read \(ELOOP\)/],
+    [at('loop/vmlinuz'), 'kernel-unreadable', /loop\/vmlinuz cannot be read \(ELOOP\)/],
+    [at('x'.repeat(256)), 'kernel-unreadable', /xxx cannot be read \(ENAMETOOLONG\)/],
+  ];
+  for (const [path, code, message] of cases) {
+    await rejectsWith(identifyKernel(path), code, message, /; name a kernel image/);
+    await rejectsWith(readKernel({ path, version: '6.1.0', format: 'bzimage', size: 9, payload: undefined }), code);
+  }
 });
 
 test('kernels of other architectures are named', async (context) => {

@@ -1,0 +1,57 @@
+/** What was found out about KVM, on the disk until the host is booted anew. */
+import { readFileSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { orElse } from '../errors.js';
+import { isRecord } from '../records.js';
+import type { Verdict } from './probe.js';
+
+/** The file holds those of one boot; a person has no more kernels than that, or may wait for a probe once more. */
+const MOST = 32;
+
+export class Verdicts {
+  readonly #directory: string;
+  readonly #boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** @param subject what was tried with what */
+  find(subject: string): Verdict | undefined {
+    return this.#read().get(subject);
+  }
+
+  /** @throws a system error where the directory cannot be written to */
+  async keep(subject: string, { usable, reason }: Verdict): Promise<void> {
+    const kept = [...this.#read()].filter(([other]) => other !== subject);
+    const verdicts = Object.fromEntries([...kept.slice(1 - MOST), [subject, { usable, reason }]]);
+    const temporary = `${this.#file}.${process.pid}`;
+    await mkdir(this.#directory, { recursive: true });
+    await writeFile(temporary, JSON.stringify({ boot: this.#boot, verdicts }));
+    await rename(temporary, this.#file);
+  }
+
+  get #file(): string {
+    return join(this.#directory, 'kvm.json');
+  }
+
+  /** Whatever is not there, of another boot, or not readable as what it should be, is found out again. */
+  #read(): Map<string, Verdict> {
+    const kept = parse(orElse(() => readFileSync(this.#file, 'utf8'), ''));
+    if (!isRecord(kept) || kept['boot'] !== this.#boot || !isRecord(kept['verdicts'])) return new Map();
+    return new Map(Object.entries(kept['verdicts']).filter((entry): entry is [string, Verdict] => isVerdict(entry[1])));
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isVerdict(value: unknown): value is Verdict {
+  return isRecord(value) && typeof value['usable'] === 'boolean' && typeof value['reason'] === 'string';
+}

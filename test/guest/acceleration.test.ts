@@ -1,0 +1,40 @@
+/** The guest that tells whether an accelerator works. Under TCG it always must: so it is known to tell the truth where KVM works too. */
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { probe } from '../../src/domain/probe.js';
+import { resolveImage } from '../../src/image/index.js';
+import { hostProgram } from '../../src/programs.js';
+import { programPaths } from '../helpers/hide.js';
+import { unlessProgram } from '../helpers/images.js';
+import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
+
+/** In milliseconds; emulated, and beside another test. */
+const LONG = 60_000;
+
+describe('the probe', { skip: unlessServingKernel || unlessProgram('qemu-system-x86_64') }, () => {
+  const [emulator = ''] = programPaths('qemu-system-x86_64');
+  let kernel = '';
+  before(async () => {
+    const wanted = { version: servingKernel, path: undefined, modulesPath: undefined };
+    ({ kernel } = await resolveImage({ kernel: wanted, sets: [], nativeInit: hostProgram('init') }));
+  });
+
+  it('knows a guest that boots', async () => {
+    assert.deepEqual(await probe({ accelerator: 'tcg', emulator, kernel, limit: LONG }), {
+      usable: true,
+      reason: 'a guest booted',
+    });
+  });
+
+  it('knows one that does not come so far', async () => {
+    const { usable, reason } = await probe({ accelerator: 'tcg', emulator, kernel, limit: 300 });
+    assert.equal(usable, false);
+    assert.match(reason, /^a guest did not boot within 0\.3 s: /);
+  });
+
+  it('says what QEMU says', async () => {
+    const { usable, reason } = await probe({ accelerator: 'tcg', emulator, kernel: '/no/such/kernel', limit: LONG });
+    assert.equal(usable, false);
+    assert.match(reason, /could not open kernel file '\/no\/such\/kernel'/);
+  });
+});
