@@ -127,7 +127,7 @@ export async function prune(args: BakeArguments): Promise<number> {
   const done = dryRun ? 'would be removed' : 'removed';
   printLines([
     ...images.map((image) => `${image.id}: ${done}, ${size(image.size)}, last used ${ago(image.lastUsed)}`),
-    ...workspaces.map((path) => `${path}: ${done}, left by a builder that was killed`),
+    ...workspaces.map((path) => `${path}: ${done}, which nobody needs any more`),
     `${images.length} images ${done}, ${size(freed)}`,
   ]);
   return 0;

@@ -12,6 +12,7 @@ import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from 
 import { parseManifest } from './manifest-schema.js';
 import type { Place } from './open.js';
 import { readWarmImage, WARM_DIRECTORY, WARM_RECORD, warmDirectoriesOf } from './warm.js';
+import { isRetired } from './warm-generations.js';
 
 /** Something in an image that is not as it was baked. */
 export interface Damage {
@@ -50,7 +51,7 @@ export async function verifyImage(place: Place): Promise<Damage[]> {
 /** Saved machines of the image: their records and their files. */
 async function warmDamage({ directory }: Place): Promise<Damage[]> {
   const damage: Damage[] = [];
-  for (const warm of warmDirectoriesOf(directory)) {
+  for (const warm of warmDirectoriesOf(directory).filter((path) => !isRetired(path))) {
     const within = (name: string) => relative(directory, join(warm, name));
     const record = readWarmImage(warm)?.record;
     if (record === undefined) {

@@ -18,13 +18,14 @@ import {
   type WarmRecord,
   warmRecordText,
 } from './warm.js';
-import { sweepWorkspaces, withWorkspace } from './workspace.js';
+import { nextGeneration, retireOthers, sweepWarm } from './warm-generations.js';
+import { withWorkspace } from './workspace.js';
 
 /** What is known of a saved machine when its files are written. */
 export type WarmFacts = Omit<WarmRecord, 'format' | 'files'>;
 
 /**
- * Saves a machine into the warm directory of an image.
+ * Saves a machine into the warm directory of an image, in the place of one that was saved there for the same.
  * @param save writes the files `memory` and `state` of the directory that it is given
  * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`
  */
@@ -35,7 +36,7 @@ export async function publishWarm(
   const above = join(imageDirectory, WARM_DIRECTORY);
   try {
     await mkdir(above, { mode: 0o755 }).catch(ignoreExisting);
-    await sweepWorkspaces(above);
+    await sweepWarm(imageDirectory);
     return await withWorkspace(above, async (workspace) => {
       // Others may pass, as the user of QEMU must, and not look around.
       await chmod(workspace, 0o711);
@@ -43,10 +44,12 @@ export async function publishWarm(
       const files = [await sealFile(workspace, WARM_MEMORY), await sealFile(workspace, WARM_STATE)];
       const record = { ...facts, files };
       await writeFile(join(workspace, WARM_RECORD), warmRecordText(record), { mode: 0o600, flush: true });
-      const target = join(above, nameOf(facts));
+      const target = nextGeneration(imageDirectory, nameOf(facts));
       await replaceDirectory(workspace, target);
       const made = readWarmImage(target);
       if (made === undefined) throw new Error(`${target} cannot be read again`);
+      await retireOthers(imageDirectory, target);
+      await sweepWarm(imageDirectory);
       return made;
     });
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * Warm images: machines that were saved when they were ready to be told what to do. Each is a directory `warm/NAME` of its boot image:
+ * Warm images: machines that were saved when they were ready to be told what to do. Each is a directory `warm/NAME-GENERATION` of its boot image:
  *
  * - `memory`: the machine's memory, a sparse file. QEMU maps it copy on write, so that nothing is read before it is used, and what no sandbox
  *   changes is there once for all of them.
@@ -23,6 +23,8 @@ import { imageIds } from './open.js';
 const WARM_FORMAT = 2;
 export const WARM_DIRECTORY = 'warm';
 export const WARM_RECORD = 'warm.json';
+/** What becomes of it when another machine takes this one's place: see warm-generations.ts. */
+export const RETIRED_RECORD = 'retired.json';
 export const WARM_MEMORY = 'memory';
 export const WARM_STATE = 'state';
 

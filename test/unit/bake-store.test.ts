@@ -28,6 +28,7 @@ import { pruneImages, removeImage } from '../../src/image/remove.js';
 import { verifyImage } from '../../src/image/verify.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { flipByte, makeKernel } from '../helpers/kernel-files.js';
+import { leaseFor } from '../helpers/leases.js';
 import { storeContents, type TestMachine, testMachine, VERSION } from '../helpers/machines.js';
 
 /** A process that stays, as a QEMU that has its kernel from `directory` would look in /proc. */
@@ -117,10 +118,7 @@ describe('rm and prune', () => {
     const { other } = await twoImages(machine);
     const child = spawn('sleep', ['1000']);
     context.after(() => child.kill('SIGKILL'));
-    const start = readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[19];
-    const [boot, namespace] = ownerTag().split('-');
-    const lease = join(machine.store, '.leases', `${other.id}.${boot}-${namespace}-${child.pid}-${start}`);
-    writeFileSync(lease, '');
+    const lease = leaseFor(machine.store, other.id, child.pid ?? 0);
     assert.deepEqual(
       leasesOf(machine.store)
         .get(other.id)

@@ -1,6 +1,8 @@
 /** Saved machines as files of an image: how they get there, what is said of them, what is damaged. No machine is booted for it. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,10 +13,18 @@ import { placeOf } from '../../src/image/open.js';
 import { ownerTag } from '../../src/image/owner.js';
 import { pruneImages } from '../../src/image/remove.js';
 import { verifyImage } from '../../src/image/verify.js';
-import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/warm.js';
+import {
+  changedFiles,
+  WARM_MEMORY,
+  WARM_STATE,
+  type WarmImage,
+  warmDirectoriesOf,
+  warmImagesOf,
+} from '../../src/image/warm.js';
 import { publishWarm, type WarmFacts } from '../../src/image/warm-publish.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { flipByte } from '../helpers/kernel-files.js';
+import { leaseFor } from '../helpers/leases.js';
 import { testMachine } from '../helpers/machines.js';
 import { assertRun } from '../helpers/run.js';
 
@@ -25,7 +35,8 @@ async function warmable(context: TestContext) {
   const machine = testMachine(context);
   const cache = join(machine.directory, 'cache');
   const store = join(cache, 'virt-sandbox/images');
-  const image = await createImage({ ...machine.options, storeDirectory: store, name: 'web' });
+  const options = { ...machine.options, storeDirectory: store };
+  const image = await createImage({ ...options, name: 'web' });
   const publish = (state: string, facts: Partial<WarmFacts> = {}): Promise<WarmImage> =>
     publishWarm(image.directory, async (directory) => {
       await writeFile(join(directory, WARM_MEMORY), 'a page');
@@ -45,7 +56,7 @@ async function warmable(context: TestContext) {
         ...facts,
       };
     });
-  return { cache, store, image, publish };
+  return { cache, store, image, options, publish };
 }
 
 describe('saved machines', () => {
@@ -90,11 +101,38 @@ describe('saved machines', () => {
     const { publish } = await warmable(context);
     const first = await publish('first');
     const second = await publish('second');
-    assert.equal(second.directory, first.directory);
     assert.equal(readFileSync(join(second.directory, WARM_STATE), 'utf8'), 'second');
+    // No path ever leads to another machine than it did.
+    assert.notEqual(second.directory, first.directory);
+    assert.ok(!existsSync(first.directory));
     const other = await publish('other', { slots: { mounts: 1, disks: 0, networks: 0 } });
     const names = [second, other].map(({ directory }) => directory.slice(dirname(directory).length + 1));
     assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
+  });
+
+  it('one that a sandbox has found keeps its files until that is gone, and is found by no other', async (context) => {
+    const { store, image, publish } = await warmable(context);
+    const first = await publish('first');
+    const sandbox = spawn('sleep', ['1000']);
+    context.after(() => sandbox.kill('SIGKILL'));
+    leaseFor(store, image.id, sandbox.pid ?? 0);
+    const [found] = warmImagesOf(image.directory);
+    assert.equal(found?.directory, first.directory);
+
+    const second = await publish('second');
+    // It opens the memory, and after a while the state.
+    assert.equal(readFileSync(join(found.directory, WARM_STATE), 'utf8'), 'first');
+    assert.deepEqual(changedFiles(found), []);
+    assert.deepEqual(warmImagesOf(image.directory), [second]);
+    assert.deepEqual(await verifyImage(placeOf(image.id, store)), []);
+    assert.deepEqual((await pruneImages(store)).workspaces, []);
+
+    const ended = once(sandbox, 'exit');
+    sandbox.kill('SIGKILL');
+    await ended;
+    assert.deepEqual((await pruneImages(store, { dryRun: true })).workspaces, [first.directory]);
+    assert.deepEqual((await pruneImages(store)).workspaces, [first.directory]);
+    assert.deepEqual(warmDirectoriesOf(image.directory), [second.directory]);
   });
 
   it('verify finds a changed byte in any file, what is missing, and what was never baked', async (context) => {
