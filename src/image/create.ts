@@ -5,6 +5,7 @@ import { resolveImage } from './index.js';
 import { checkImageName, nameImage } from './names.js';
 import { defaultStoreDirectory } from './store.js';
 import type { BootImage, ImageOptions } from './types.js';
+import { sweepStoredWarm } from './warm-generations.js';
 import { sweepWorkspaces } from './workspace.js';
 
 export interface CreateOptions extends ImageOptions {
@@ -31,6 +32,7 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
   if (name !== undefined) checkImageName(name);
   await sweepWorkspaces(store);
   await sweepOutputs(store);
+  await sweepStoredWarm(store);
   const image = await resolveImage(options);
   if (output !== undefined) await exportImage(image, output, store);
   if (name !== undefined) await nameImage(store, name, image.id);

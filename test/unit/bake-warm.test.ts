@@ -162,8 +162,8 @@ describe('saved machines', () => {
     assert.deepEqual(await files(), ['warm-not']);
   });
 
-  it('prune clears up behind a baker that was killed', async (context) => {
-    const { store, image, publish } = await warmable(context);
+  it('prune clears up behind a baker that was killed, and so does every create', async (context) => {
+    const { store, image, options, publish } = await warmable(context);
     const { directory } = await publish('state');
     const sphere = ownerTag().split('-').slice(0, 2).join('-');
     const dead = join(dirname(directory), `.build-${sphere}-999999999-1-abcdef01`);
@@ -172,6 +172,10 @@ describe('saved machines', () => {
     assert.deepEqual((await pruneImages(store, { dryRun: true })).workspaces, [dead]);
     assert.ok(existsSync(dead));
     assert.deepEqual(await pruneImages(store), { images: [], workspaces: [dead] });
+    assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
+    mkdirSync(dead);
+    // It makes another image.
+    await createImage({ ...options, sets: ['console'] });
     assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
   });
 });
