@@ -16,7 +16,7 @@ import { neededSlots, setsOfSlots } from '../sandbox/warm-slots.js';
 import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { printJson, printLines, size } from './bake-output.js';
-import { createWarm } from './bake-warm.js';
+import { createWarm, type WarmResult } from './bake-warm.js';
 import { progressLine } from './report.js';
 import { splitWords } from './words.js';
 
@@ -25,6 +25,7 @@ export async function create(args: BakeArguments): Promise<number> {
   try {
     const wanted = await imageFor(textOf(args, 'for'), textOf(args, 'profile'));
     const slots = args['warm'] === true ? slotsOf(args, wanted.slots) : undefined;
+    let warm: WarmResult | undefined;
     const image = await createImage({
       kernel: {
         version: textOf(args, 'kernver') ?? wanted.kernel.version,
@@ -42,10 +43,14 @@ export async function create(args: BakeArguments): Promise<number> {
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
       output: textOf(args, 'output'),
+      ...(slots && {
+        complete: async (directory: string) => {
+          warm = await createWarm(args, wanted.config, wanted.request, slots, directory, progress.show);
+        },
+      }),
       onProgress: progress.show,
     });
     const { manifest } = image;
-    const warm = slots && (await createWarm(args, wanted.config, wanted.request, slots, image, progress.show));
     const result = {
       image: image.directory,
       id: image.id,
