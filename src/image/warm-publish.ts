@@ -1,7 +1,6 @@
 /** Putting a warm image where it is found: whole or not at all. */
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { digestSparse } from './digest.js';
 import { sha256 } from './manifest.js';
@@ -35,7 +34,9 @@ export async function publishWarm(
 ): Promise<WarmImage> {
   const above = join(imageDirectory, WARM_DIRECTORY);
   try {
-    await mkdir(above, { mode: 0o755 }).catch(ignoreExisting);
+    await mkdir(above, { recursive: true });
+    // The user of QEMU must pass, whatever the umask.
+    await chmod(above, 0o755);
     await sweepWarm(imageDirectory);
     return await withWorkspace(above, async (workspace) => {
       // Others may pass, as the user of QEMU must, and not look around.
@@ -55,10 +56,6 @@ export async function publishWarm(
   } catch (error) {
     throw storeError(error, imageDirectory);
   }
-}
-
-function ignoreExisting(error: unknown): void {
-  if (!isSystemError(error, 'EEXIST')) throw error;
 }
 
 /** One warm image for each machine that can be asked for. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -108,6 +108,15 @@ describe('saved machines', () => {
     const other = await publish('other', { slots: { mounts: 1, disks: 0, networks: 0 } });
     const names = [second, other].map(({ directory }) => directory.slice(dirname(directory).length + 1));
     assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
+  });
+
+  it('let the user of QEMU pass and nobody look, whatever the umask', async (context) => {
+    const { publish } = await warmable(context);
+    const before = process.umask(0o077);
+    const { directory } = await publish('state').finally(() => process.umask(before));
+    const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8);
+    assert.deepEqual([mode(dirname(directory)), mode(directory)], ['755', '711']);
+    for (const name of [WARM_MEMORY, WARM_STATE]) assert.equal(mode(join(directory, name)), '400', name);
   });
 
   it('one that a sandbox has found keeps its files until that is gone, and is found by no other', async (context) => {
