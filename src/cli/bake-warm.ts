@@ -1,11 +1,14 @@
 /** virt-sandbox-bake create --warm */
+import { constants } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
+import { SandboxError } from '../errors.js';
 import { sizeOf } from '../image/inventory.js';
 import { bakeWarm } from '../sandbox/warm-bake.js';
 import type { Arguments } from './arguments.js';
 import { type BakeArguments, textOf } from './bake-arguments.js';
+import { callOffOnSignal } from './call-off.js';
 
 /** What is said of a warm image. */
 export interface WarmResult {
@@ -28,13 +31,23 @@ export async function createWarm(
   onProgress: (message: string) => void,
 ): Promise<WarmResult> {
   const connect = textOf(args, 'connect') ?? request.connect;
-  const baked = await bakeWarm(
-    { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } },
-    slots,
-    { image: directory, connect, profile: request.profile, onProgress },
-  );
+  const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
+  const start = callOffOnSignal();
+  const options = { image: directory, connect, profile: request.profile, onProgress, signal: start.abort };
+  const baked = await bakeWarm(machine, slots, options)
+    .catch((error: unknown) => {
+      throw start.signal === undefined ? error : endedBy(start.signal, error);
+    })
+    .finally(start.release);
   // A copy of the image takes its place with the saved machine in it.
   const output = textOf(args, 'output');
   const warm = output === undefined ? baked.directory : join(resolve(output), relative(directory, baked.directory));
   return { warm, warmSize: sizeOf(baked.directory), slots };
+}
+
+/** The same failure, with the exit status of a program that a signal has ended. */
+function endedBy(signal: NodeJS.Signals, error: unknown): unknown {
+  if (!(error instanceof SandboxError)) return error;
+  const { stage, code, message, remedy } = error;
+  return new SandboxError({ stage, code, message, remedy, exitCode: 128 + constants.signals[signal], cause: error });
 }

@@ -26,11 +26,13 @@ export type WarmFacts = Omit<WarmRecord, 'format' | 'files'>;
 /**
  * Saves a machine into the warm directory of an image, in the place of one that was saved there for the same.
  * @param save writes the files `memory` and `state` of the directory that it is given
- * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`
+ * @param signal calls it off until the machine is where it is found
+ * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`; the signal's reason
  */
 export async function publishWarm(
   imageDirectory: string,
   save: (directory: string) => Promise<WarmFacts>,
+  signal?: AbortSignal,
 ): Promise<WarmImage> {
   const above = join(imageDirectory, WARM_DIRECTORY);
   try {
@@ -46,6 +48,7 @@ export async function publishWarm(
       const record = { ...facts, files };
       await writeFile(join(workspace, WARM_RECORD), warmRecordText(record), { mode: 0o600, flush: true });
       const target = nextGeneration(imageDirectory, nameOf(facts));
+      signal?.throwIfAborted();
       await replaceDirectory(workspace, target);
       const made = readWarmImage(target);
       if (made === undefined) throw new Error(`${target} cannot be read again`);

@@ -21,6 +21,7 @@ import { findInPath } from '../programs.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
 import { goneError, timeoutError } from './failure.js';
+import { lateDomain } from './late-domain.js';
 import type { LaunchOptions, PreparedMachine } from './launch-options.js';
 import { Listener } from './listener.js';
 import { prepare } from './prepare.js';
@@ -33,7 +34,7 @@ import { placesOf } from './warm-slots.js';
 
 /**
  * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
- * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`
+ * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
  */
 export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<WarmImage> {
   // What a sandbox has is no part of it, but for the places.
@@ -44,7 +45,9 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
     const { acceleration, profile } = prepared;
     const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const baker = new Baker(prepared, shape, config.bootTimeout, options);
-    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory));
+    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory), options.signal);
+  } catch (error) {
+    throw options.signal?.aborted ? calledOffError(error) : error;
   } finally {
     await prepared.connection.close();
   }
@@ -162,6 +165,8 @@ class Baker {
     const listeners: Listener[] = [];
     const limit = new Deadline(this.#bootTimeout, this.#options.signal);
     let domain: Domain | undefined;
+    let starting: Promise<Domain> | undefined;
+    const callingOff = new AbortController();
     try {
       const listen = async (path: string, count = 1) => {
         const listener = await Listener.open(path, { owner, count });
@@ -182,7 +187,7 @@ class Baker {
         ],
       });
       const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
-      const starting = connection.start(xml, { stateDirectory: state.path, name });
+      starting = connection.start(xml, { stateDirectory: state.path, name, calledOff: callingOff.signal });
       domain = await limit.bound(starting, reached('libvirt being asked to start the domain'));
       const stopped = domain.stopped.then(({ error }): never => {
         throw error ?? goneError(this.#console, false);
@@ -193,6 +198,7 @@ class Baker {
     } finally {
       limit.clear();
       for (const listener of listeners) listener.close();
+      domain ??= await lateDomain(starting, callingOff);
       if (domain) await domain.end(false);
       else releaseState(state);
     }
@@ -206,6 +212,16 @@ async function dropZeros(path: string): Promise<void> {
   const { execa } = await import('execa');
   // A file system that cannot do it keeps the zeros.
   await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
+}
+
+function calledOffError(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'aborted',
+    message: 'the baking was called off, and nothing was changed',
+    remedy: 'bake it again',
+    cause,
+  });
 }
 
 function containerError(uri: string): SandboxError {
