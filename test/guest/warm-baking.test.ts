@@ -1,7 +1,8 @@
 /** Baking that does not come to its end: what was there before stays, and nothing else does. */
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -131,6 +132,24 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
       await assertOld(before, true);
     });
   }
+
+  it('because the disk is full: that is said, and what there is to do', async (context) => {
+    const small = join(scratchDirectory(context), 'small');
+    mkdirSync(small);
+    // Enough for the boot image, and not for a machine's memory.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m,mode=755', 'tmpfs', small]);
+    try {
+      assertOneLine(
+        await runBake(small, [...WARM, '--name', 'web']),
+        125,
+        /^virt-sandbox-bake: image: no space is left in \S+ for a saved machine; free \d+ MB there, or set XDG_CACHE_HOME/,
+      );
+      const [image] = await bakeJson<(Found & { warm: unknown[] })[]>(small, ['list']);
+      assert.deepEqual({ names: image?.names, warm: image?.warm }, { names: [], warm: [] });
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
 
   it('with a umask that shuts everybody out it does', async (context) => {
     const cache = scratchDirectory(context);
