@@ -77,7 +77,6 @@ export async function show(args: BakeArguments): Promise<number> {
     `sets: ${manifest.sets.join(', ')}`,
     `compression: ${manifest.compression}`,
     `common init: in the ${manifest.commonInit}`,
-    `kernel arguments: ${manifest.kernelArguments.join(' ') || 'none'}`,
     '',
     ...columns([
       ['FEATURE', 'SET', 'STATE', 'OPTION'],
@@ -91,7 +90,12 @@ export async function show(args: BakeArguments): Promise<number> {
     '',
     ...columns([['FILE', 'SIZE', 'SHA256'], ...files.map((file) => [file.name, size(file.size), file.sha256])]),
     ...(warm.length > 0
-      ? ['', ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)])]
+      ? [
+          '',
+          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)]),
+          '',
+          ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
+        ]
       : []),
   ]);
   return 0;
@@ -99,6 +103,10 @@ export async function show(args: BakeArguments): Promise<number> {
 
 function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes }: StoredWarm): string[] {
   return [basename(directory), mebibytes(memory), String(vcpus), acceleration, slotsText(slots), size(bytes)];
+}
+
+function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
+  return [basename(directory), kernelArguments];
 }
 
 export async function remove(args: BakeArguments): Promise<number> {

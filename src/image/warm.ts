@@ -51,6 +51,8 @@ export interface WarmRecord {
   readonly slots: Slots;
   /** Hash of the domain's XML, less what differs from sandbox to sandbox. */
   readonly machine: string;
+  /** What its kernel was told, for people; the hash has it too. Undefined in a record of an earlier version. */
+  readonly kernelArguments?: string | undefined;
   /** Programs, libraries and the host's processor: what is asked, and what the answer was. */
   readonly host: Readonly<Record<string, string>>;
   /** The user that QEMU runs as. */

@@ -27,7 +27,7 @@ import { Listener } from './listener.js';
 import { prepare } from './prepare.js';
 import { claimState, releaseState } from './state.js';
 import { warmHost } from './warm-host.js';
-import { EMPTY_DIRECTORY, machineSignature, type WarmShape, warmMachine } from './warm-machine.js';
+import { EMPTY_DIRECTORY, machineSignature, type WarmShape, warmCommandLine, warmMachine } from './warm-machine.js';
 import { readyRecord } from './warm-ready.js';
 import { migrationEnd, setCapabilities } from './warm-restore.js';
 import { placesOf } from './warm-slots.js';
@@ -104,6 +104,7 @@ class Baker {
       acceleration,
       slots,
       machine: machineSignature(this.#shape),
+      kernelArguments: warmCommandLine(this.#shape),
       host: await warmHost(connection),
       owner,
       ready: readyRecord(ready),

@@ -37,12 +37,16 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     acceleration,
     kernel: undefined,
     initrd: undefined,
-    commandLine: kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) }),
+    commandLine: warmCommandLine(shape),
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),
     places: slots,
   };
+}
+
+export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): string {
+  return kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) });
 }
 
 /** Two machines of the same signature have the same devices, at the same places, and the same kernel arguments. */

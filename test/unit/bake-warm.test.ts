@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -50,6 +50,7 @@ async function warmable(context: TestContext) {
         acceleration: 'tcg',
         slots: { mounts: 4, disks: 2, networks: 1 },
         machine: 'a machine',
+        kernelArguments: 'console=ttyS0 quiet',
         host: {},
         owner: process.geteuid?.() ?? 0,
         ready: {},
@@ -57,6 +58,10 @@ async function warmable(context: TestContext) {
       };
     });
   return { cache, store, image, options, publish };
+}
+
+async function bakeDiff(cache: string, a: string, b: string): Promise<unknown> {
+  return JSON.parse((await runBake(cache, ['diff', a, b, '--json'])).out);
 }
 
 describe('saved machines', () => {
@@ -75,6 +80,7 @@ describe('saved machines', () => {
       vcpus: 2,
       acceleration: 'tcg',
       slots: { mounts: 4, disks: 2, networks: 1 },
+      kernelArguments: 'console=ttyS0 quiet',
     });
     // The memory is all holes but a page.
     assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`);
@@ -87,7 +93,7 @@ describe('saved machines', () => {
     assert.match(
       (await runBake(cache, ['show', 'web'])).out,
       new RegExp(
-        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB\n$`,
+        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB\n\nWARM +KERNEL ARGUMENTS\n${name} +console=ttyS0 quiet\n$`,
         'm',
       ),
     );
@@ -142,6 +148,37 @@ describe('saved machines', () => {
     assert.deepEqual((await pruneImages(store, { dryRun: true })).workspaces, [first.directory]);
     assert.deepEqual((await pruneImages(store)).workspaces, [first.directory]);
     assert.deepEqual(warmDirectoriesOf(image.directory), [second.directory]);
+  });
+
+  it('diff says where they differ: what was saved, its kernel arguments, its devices', async (context) => {
+    const { cache, image, publish } = await warmable(context);
+    const output = join(cache, 'copy');
+    await publish('state');
+    cpSync(image.directory, output, { recursive: true });
+    assertRun(await runBake(cache, ['diff', 'web', output]), 0, '');
+
+    rmSync(join(image.directory, 'warm'), { recursive: true });
+    await publish('state', { machine: 'another', kernelArguments: 'console=ttyS0 quiet nosmp' });
+    const shape = '512 MiB, vcpus=2, tcg, mounts=4,disks=2,networks=1';
+    assertRun(
+      await runBake(cache, ['diff', output, 'web']),
+      1,
+      [
+        `arguments: kernel arguments of ${shape}\n  - console=ttyS0 quiet\n  + console=ttyS0 quiet nosmp\n`,
+        `warm: ${shape}\n  - a machine of sha256 a machine\n  + a machine of sha256 another\n`,
+      ].join(''),
+    );
+
+    rmSync(join(image.directory, 'warm'), { recursive: true });
+    await publish('state', { memory: 1 << 30, kernelArguments: undefined });
+    assert.deepEqual(await bakeDiff(cache, output, 'web'), [
+      {
+        about: 'warm',
+        what: '1024 MiB, vcpus=2, tcg, mounts=4,disks=2,networks=1',
+        b: 'a machine of sha256 a machine',
+      },
+      { about: 'warm', what: shape, a: 'a machine of sha256 a machine' },
+    ]);
   });
 
   it('verify finds a changed byte in any file, what is missing, and what was never baked', async (context) => {
