@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { restoredMachineArguments } from '../../src/domain/warm.js';
 import { readInitrd } from '../../src/image/archive/source.js';
 import { createImage } from '../../src/image/create.js';
 import { differences } from '../../src/image/diff.js';
@@ -31,16 +32,21 @@ import { flipByte, makeKernel } from '../helpers/kernel-files.js';
 import { leaseFor } from '../helpers/leases.js';
 import { storeContents, type TestMachine, testMachine, VERSION } from '../helpers/machines.js';
 
-/** A process that stays, as a QEMU that has its kernel from `directory` would look in /proc. */
+const booted = (directory: string) => ['-kernel', join(directory, 'vmlinux')];
+const restored = (directory: string) =>
+  restoredMachineArguments({ path: join(directory, 'warm/0123-abcd/memory'), size: 1 << 20 });
+
+/** A process that stays, as a QEMU that has its machine from `directory` would look in /proc. */
 async function fakeMachine(
   context: TestContext,
   directory: string,
   name: string,
+  from = booted,
 ): Promise<{ end: () => Promise<void> }> {
   const script = 'process.stdout.write("up"); setInterval(() => {}, 1000)';
   const child = spawn(
     process.execPath,
-    ['-e', script, '--', '-name', `guest=${name},debug-threads=on`, '-kernel', join(directory, 'vmlinux')],
+    ['-e', script, '--', '-name', `guest=${name},debug-threads=on`, '{', ...from(directory)],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -103,6 +109,16 @@ describe('rm and prune', () => {
     assert.deepEqual(storeContents(machine.store).images, [named.id]);
     // What was found before is not found any more, and built anew.
     assert.equal((await createImage({ ...machine.options, sets: ['console'] })).fresh, true);
+  });
+
+  it('a machine that goes on from a saved one is known by its name like any other', async (context) => {
+    const machine = testMachine(context);
+    const { other } = await twoImages(machine);
+    const running = await fakeMachine(context, other.directory, 'sandbox-w', restored);
+    assert.deepEqual((await storedImages(machine.store)).find(({ id }) => id === other.id)?.usedBy, ['sandbox-w']);
+    await rejectsWith(removeImage(machine.store, other.id), 'image-in-use', /in use by sandbox-w/);
+    await running.end();
+    assert.deepEqual((await storedImages(machine.store)).find(({ id }) => id === other.id)?.usedBy, []);
   });
 
   it('a machine is found through symbolic links above the store', async (context) => {
