@@ -1,6 +1,7 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
 import { basename } from 'node:path';
 import { slotsText } from '../config/slots.js';
+import { SandboxError } from '../errors.js';
 import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../image/inventory.js';
 import { imageNames } from '../image/names.js';
 import { placeOf, readImage } from '../image/open.js';
@@ -109,15 +110,29 @@ function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm):
   return [basename(directory), kernelArguments];
 }
 
+/** Each image is a thing of its own: what cannot be removed keeps nothing else from being. */
 export async function remove(args: BakeArguments): Promise<number> {
+  const json = args['json'] === true;
   const results: object[] = [];
-  for (const called of wordsOf(args, 'image')) {
-    const result = await removeImage(defaultStoreDirectory(), called);
-    results.push({ image: called, ...result });
-    if (args['json'] !== true) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+  let status = 0;
+  try {
+    for (const called of wordsOf(args, 'image')) {
+      try {
+        const result = await removeImage(defaultStoreDirectory(), called);
+        results.push({ image: called, ...result });
+        if (!json) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+      } catch (error) {
+        if (!(error instanceof SandboxError)) throw error;
+        const { code, message, remedy, exitCode } = error;
+        results.push({ image: called, removed: false, error: { code, message, remedy } });
+        process.stderr.write(`virt-sandbox-bake: ${error.line}\n`);
+        status = exitCode;
+      }
+    }
+  } finally {
+    if (json) printJson(results);
   }
-  if (args['json'] === true) printJson(results);
-  return 0;
+  return status;
 }
 
 export async function prune(args: BakeArguments): Promise<number> {
