@@ -27,6 +27,8 @@ export const WARM_RECORD = 'warm.json';
 export const RETIRED_RECORD = 'retired.json';
 export const WARM_MEMORY = 'memory';
 export const WARM_STATE = 'state';
+/** Served in a place that no sandbox has asked for. */
+export const WARM_EMPTY = 'empty';
 
 /** A file as it was when the machine was saved. */
 export interface WarmFile {
@@ -70,7 +72,10 @@ export interface WarmImage {
 
 /** The bytes of warm.json: the record under a seal. */
 export function warmRecordText(record: Omit<WarmRecord, 'format'>): string {
-  const content = JSON.stringify({ format: WARM_FORMAT, ...record });
+  return sealed(JSON.stringify({ format: WARM_FORMAT, ...record }));
+}
+
+function sealed(content: string): string {
   return `${sha256(content)}\n${content}\n`;
 }
 
@@ -107,7 +112,7 @@ export function changedFiles({ directory, record }: WarmImage): WarmFile[] {
 function readRecord(path: string): WarmRecord | undefined {
   const text = readIfThere(path) ?? '';
   const [seal, content = ''] = text.split('\n');
-  if (sha256(content) !== seal) return undefined;
+  if (sha256(content) !== seal || text !== sealed(content)) return undefined;
   // The seal says that these are the bytes that this package wrote itself.
   const record: unknown = JSON.parse(content);
   return isRecord(record) && record['format'] === WARM_FORMAT ? (record as unknown as WarmRecord) : undefined;

@@ -13,7 +13,7 @@ import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import type { GuestReady } from '../guest/ready.js';
-import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
+import { WARM_EMPTY, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
 import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
 import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
@@ -27,7 +27,7 @@ import { Listener } from './listener.js';
 import { prepare } from './prepare.js';
 import { claimState, releaseState } from './state.js';
 import { warmHost } from './warm-host.js';
-import { EMPTY_DIRECTORY, machineSignature, type WarmShape, warmCommandLine, warmMachine } from './warm-machine.js';
+import { machineSignature, type WarmShape, warmCommandLine, warmMachine } from './warm-machine.js';
 import { readyRecord } from './warm-ready.js';
 import { migrationEnd, setCapabilities } from './warm-restore.js';
 import { placesOf } from './warm-slots.js';
@@ -77,7 +77,7 @@ class Baker {
   async save(directory: string): Promise<WarmFacts> {
     const { image, connection, acceleration } = this.#prepared;
     const { memory, vcpus, slots } = this.#shape;
-    const empty = join(directory, EMPTY_DIRECTORY);
+    const empty = join(directory, WARM_EMPTY);
     mkdirSync(empty);
     chmodSync(empty, 0o555);
     const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);

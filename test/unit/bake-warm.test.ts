@@ -3,7 +3,21 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -15,6 +29,7 @@ import { pruneImages } from '../../src/image/remove.js';
 import { verifyImage } from '../../src/image/verify.js';
 import {
   changedFiles,
+  WARM_EMPTY,
   WARM_MEMORY,
   WARM_STATE,
   type WarmImage,
@@ -39,6 +54,7 @@ async function warmable(context: TestContext) {
   const image = await createImage({ ...options, name: 'web' });
   const publish = (state: string, facts: Partial<WarmFacts> = {}): Promise<WarmImage> =>
     publishWarm(image.directory, async (directory) => {
+      mkdirSync(join(directory, WARM_EMPTY));
       await writeFile(join(directory, WARM_MEMORY), 'a page');
       await truncate(join(directory, WARM_MEMORY), MEMORY);
       await writeFile(join(directory, WARM_STATE), state);
@@ -58,6 +74,20 @@ async function warmable(context: TestContext) {
       };
     });
   return { cache, store, image, options, publish };
+}
+
+/** Gives a byte of a file another value, or the one that it had; returns what it was. */
+function changeByte(path: string, position: number, to?: number): number {
+  const file = openSync(path, 'r+');
+  try {
+    const byte = Buffer.alloc(1);
+    readSync(file, byte, 0, 1, position);
+    const before = byte[0] ?? 0;
+    writeSync(file, Buffer.from([to ?? before ^ 1]), 0, 1, position);
+    return before;
+  } finally {
+    closeSync(file);
+  }
 }
 
 async function bakeDiff(cache: string, a: string, b: string): Promise<unknown> {
@@ -191,6 +221,9 @@ describe('saved machines', () => {
     for (const name of [WARM_STATE, 'warm.json']) {
       const path = join(directory, name);
       const whole = readFileSync(path);
+      rmSync(path);
+      writeFileSync(path, Buffer.concat([whole, Buffer.from('more\n')]));
+      assert.deepEqual(await files(), [named(name)], `${name}, longer`);
       for (const position of [0, Math.floor(whole.length / 2), whole.length - 2]) {
         rmSync(path);
         writeFileSync(path, flipByte(whole, position, 1));
@@ -201,11 +234,33 @@ describe('saved machines', () => {
       writeFileSync(path, whole);
     }
     assert.deepEqual(await files(), []);
+    // In a page that holds something, and in what was a hole.
+    const memory = join(directory, WARM_MEMORY);
+    chmodSync(memory, 0o600);
+    for (const position of [3, 100 << 20, MEMORY - 1]) {
+      const before = changeByte(memory, position);
+      assert.deepEqual(await files(), [named(WARM_MEMORY)], `byte ${position}`);
+      changeByte(memory, position, before);
+      assert.deepEqual(await files(), []);
+    }
+    for (const name of ['more', 'empty/more', '../.more']) {
+      writeFileSync(join(directory, name), '');
+      assert.deepEqual(await verifyImage(place), [{ file: named(name), problem: 'it is no part of the image' }]);
+      rmSync(join(directory, name));
+    }
     rmSync(join(directory, WARM_MEMORY));
     assert.deepEqual(await verifyImage(place), [{ file: named(WARM_MEMORY), problem: 'it is missing' }]);
     rmSync(directory, { recursive: true });
     writeFileSync(join(image.directory, 'warm-not'), '');
     assert.deepEqual(await files(), ['warm-not']);
+  });
+
+  it('verify finds one that was put into another image', async (context) => {
+    const { store, image, publish } = await warmable(context);
+    await publish('state', { image: 'another' });
+    const [damage] = await verifyImage(placeOf(image.id, store));
+    assert.match(damage?.file ?? '', /^warm\/[\w-]+\/warm\.json$/);
+    assert.equal(damage?.problem, 'it is that of a machine of the image another');
   });
 
   it('prune clears up behind a baker that was killed, and so does every create', async (context) => {
