@@ -1,5 +1,4 @@
 /** virt-sandbox-bake create */
-import { configFromOptions } from '../config/options.js';
 import { hostPath } from '../config/path.js';
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../config/slots.js';
 import type { KernelSelection, SandboxConfig } from '../config/types.js';
@@ -17,6 +16,7 @@ import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { printJson, printLines, size } from './bake-output.js';
 import { createWarm, type WarmResult } from './bake-warm.js';
+import { describeSandbox } from './config-file.js';
 import { progressLine } from './report.js';
 import { splitWords } from './words.js';
 
@@ -84,7 +84,7 @@ export async function create(args: BakeArguments): Promise<number> {
 /** What the sandbox needs that has these options; a profile among them counts before the other. */
 async function imageFor(
   line: string | undefined,
-  profile: string | undefined,
+  otherProfile: string | undefined,
 ): Promise<{
   kernel: KernelSelection;
   sets: readonly string[];
@@ -95,11 +95,13 @@ async function imageFor(
 }> {
   const request = parseArguments(splitWords(line ?? ''));
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
-  const { command } = request.run;
-  const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  const chosen = await loadProfile(request.run.profile ?? profile);
+  const { command, image, config: file, connect } = request.run;
+  if (image !== undefined) throw usageError(`--for cannot have --image ${image}: an image is made for that sandbox`);
+  const none = command.length === 0 && file === undefined;
+  const { config } = await describeSandbox({ ...request.run, command: none ? ['true'] : command }, false);
+  const profile = request.run.profile ?? config.profile ?? otherProfile;
+  const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;
-  const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const images = await inspectImages(config);
   const sets = moduleSets(config, shares, images);
@@ -109,7 +111,7 @@ async function imageFor(
     choices: imageChoices(chosen),
     config,
     slots: neededSlots(config, shares, images),
-    request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },
+    request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
   };
 }
 
