@@ -11,6 +11,7 @@ import { imageChoices } from '../sandbox/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
+import { warmObstacle } from '../sandbox/warm-machine.js';
 import { neededSlots, setsOfSlots } from '../sandbox/warm-slots.js';
 import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
@@ -23,8 +24,12 @@ import { splitWords } from './words.js';
 export async function create(args: BakeArguments): Promise<number> {
   const progress = progressLine('virt-sandbox-bake');
   try {
-    const wanted = await imageFor(textOf(args, 'for'), textOf(args, 'profile'));
+    const wanted = await imageFor(args);
     const slots = args['warm'] === true ? slotsOf(args, wanted.slots) : undefined;
+    if (slots && wanted.obstacle !== undefined)
+      process.stderr.write(
+        `virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because ${wanted.obstacle}\n`,
+      );
     let warm: WarmResult | undefined;
     const image = await createImage({
       kernel: {
@@ -82,24 +87,25 @@ export async function create(args: BakeArguments): Promise<number> {
 }
 
 /** What the sandbox needs that has these options; a profile among them counts before the other. */
-async function imageFor(
-  line: string | undefined,
-  otherProfile: string | undefined,
-): Promise<{
+async function imageFor(args: BakeArguments): Promise<{
   kernel: KernelSelection;
   sets: readonly string[];
   choices: ReturnType<typeof imageChoices>;
   config: SandboxConfig;
   request: Arguments;
   slots: Slots;
+  /** Why it could not go on from a saved machine. */
+  obstacle: string | undefined;
 }> {
+  const line = textOf(args, 'for');
   const request = parseArguments(splitWords(line ?? ''));
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
-  const { command, image, config: file, connect } = request.run;
+  const { command, image, config: file } = request.run;
+  const connect = textOf(args, 'connect') ?? request.run.connect;
   if (image !== undefined) throw usageError(`--for cannot have --image ${image}: an image is made for that sandbox`);
   const none = command.length === 0 && file === undefined;
   const { config } = await describeSandbox({ ...request.run, command: none ? ['true'] : command }, false);
-  const profile = request.run.profile ?? config.profile ?? otherProfile;
+  const profile = request.run.profile ?? config.profile ?? textOf(args, 'profile');
   const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
@@ -111,6 +117,7 @@ async function imageFor(
     choices: imageChoices(chosen),
     config,
     slots: neededSlots(config, shares, images),
+    obstacle: warmObstacle(config, shares),
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
   };
 }

@@ -104,6 +104,21 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     assert.match((await runSandbox(dry, store)).out, new RegExp(`^warmImage: ${output}/warm/`, 'm'));
   });
 
+  it('is not begun without a word for a sandbox that could not use it', async () => {
+    const say = async (options: string) =>
+      (
+        await runBake(cache, ['create', '--warm', '-c', embedded.uri, '--for', options], {
+          through: hidden(...programPaths('qemu-system-x86_64')),
+        })
+      ).stderr.split('\n')[0] ?? '';
+    assert.match(
+      await say('-m host-bind:/mnt=/tmp'),
+      /^virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because it has a mount that virtiofs serves/,
+    );
+    assert.match(await say('--shell'), /will boot all the same, because it has a debug shell$/);
+    assert.doesNotMatch(await say('-m ram:/mnt=1M'), /warning/);
+  });
+
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
