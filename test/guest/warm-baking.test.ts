@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -173,5 +173,19 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     const args = ['-c', embedded.uri, ...TCG, '--boot', 'warm', '--', 'head', '-n1', '/etc/passwd'];
     const first = readFileSync('/etc/passwd', 'utf8').split('\n')[0];
     assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, `${first}\n`);
+  });
+
+  // Last, since it takes the files away.
+  it('is as good as not done where QEMU may not open what was saved: sandboxes boot', async () => {
+    const args = ['-c', embedded.uri, ...TCG, '-v'];
+    for (const name of ['memory', 'state']) {
+      const path = join(saved, name);
+      const { uid } = statSync(path);
+      chownSync(path, 0, 0);
+      const { code, out, stderr } = await runSandbox([...args, '--', 'echo', 'once'], store);
+      assert.deepEqual({ code, out }, { code: 0, out: 'once\n' }, stderr);
+      assert.match(stderr, /^virt-sandbox: boot: cold, because the warm image \S+ cannot be started from/m, name);
+      chownSync(path, uid, 0);
+    }
   });
 });
