@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isSystemError } from '../errors.js';
 import { leasesOf } from './lease.js';
 import { imageIds } from './open.js';
 import { RETIRED_RECORD, WARM_DIRECTORY, WARM_RECORD, warmDirectoriesOf } from './warm.js';
@@ -44,12 +45,22 @@ export async function sweepWarm(imageDirectory: string, dryRun = false): Promise
   const swept = await sweepWorkspaces(above, dryRun);
   const retired = warmDirectoriesOf(imageDirectory).filter(isRetired);
   if (retired.length === 0 || isHeld(imageDirectory)) return swept;
-  if (!dryRun)
-    // By way of a workspace: one that is half removed must not look like one that is damaged.
-    await withWorkspace(above, async (workspace) => {
-      for (const directory of retired) await rename(directory, join(workspace, basename(directory)));
-    });
-  return [...swept, ...retired];
+  if (dryRun) return [...swept, ...retired];
+  // By way of a workspace: one that is half removed must not look like one that is damaged.
+  await withWorkspace(above, async (workspace) => {
+    for (const directory of retired) {
+      try {
+        await rename(directory, join(workspace, basename(directory)));
+        swept.push(directory);
+      } catch (error) {
+        // Somebody else sweeps too; and what cannot be removed is only in the way of disk space.
+        if (!isSystemError(error)) throw error;
+      }
+    }
+  }).catch((error: unknown) => {
+    if (!isSystemError(error)) throw error;
+  });
+  return swept;
 }
 
 /** The same for every image of a store. */

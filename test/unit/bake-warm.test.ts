@@ -146,6 +146,19 @@ describe('saved machines', () => {
     assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
   });
 
+  it('are swept by several at once, and none fails for it', async (context) => {
+    const { store, image, publish } = await warmable(context);
+    const { directory } = await publish('state');
+    const retired = ['a', 'b', 'c'].map((name) => join(dirname(directory), name));
+    for (const path of retired) {
+      mkdirSync(path);
+      writeFileSync(join(path, 'retired.json'), '');
+    }
+    const swept = await Promise.all(Array.from({ length: 4 }, () => pruneImages(store)));
+    assert.deepEqual(swept.flatMap(({ workspaces }) => workspaces).sort(), retired);
+    assert.deepEqual(warmDirectoriesOf(image.directory), [directory]);
+  });
+
   it('let the user of QEMU pass and nobody look, whatever the umask', async (context) => {
     const { publish } = await warmable(context);
     const before = process.umask(0o077);
