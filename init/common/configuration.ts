@@ -3,8 +3,8 @@ import type { GuestConfig } from './config.js';
 
 export interface Configuration {
   readonly guest: GuestConfig;
-  /** The host's time when it is sent; the seconds in decimal digits. */
-  readonly now: { readonly seconds: string; readonly nanoseconds: number };
+  /** The host's time when it is sent; the seconds in decimal digits. Left out by a host that has set the clock. */
+  readonly now?: { readonly seconds: string; readonly nanoseconds: number };
   /** Random bytes for the guest's pool, as base64. */
   readonly entropy: string;
 }

@@ -133,11 +133,8 @@ async function configure(channel: Channel, payload: Buffer): Promise<void> {
   await inStep('places', attachPlaces(channel, guest.places ?? []));
   const names = network && (await inStep('network', setUpNetwork(channel, guest, network)));
   const devices = await findDevices(channel, guest);
-  const told = BigInt(now.seconds) * SECOND + BigInt(now.nanoseconds);
-  // Node.js reads this for the first time, and an emulator has to translate it: that takes a while.
-  const time = told + process.hrtime.bigint() - arrived;
   const plan = planSandbox(guest, {
-    now: { seconds: time / SECOND, nanoseconds: Number(time % SECOND) },
+    now: now && laterThan(now, arrived),
     entropy: Buffer.from(entropy, 'base64'),
     devices,
   });
@@ -151,6 +148,15 @@ async function configure(channel: Channel, payload: Buffer): Promise<void> {
   spawning.catch(() => {});
   await driving;
   await spawning;
+}
+
+/** A time that was told when it `arrived`, and is used later: Node.js reads this for the first time, which takes an emulator a while. */
+function laterThan(
+  { seconds, nanoseconds }: NonNullable<Configuration['now']>,
+  arrived: bigint,
+): { seconds: bigint; nanoseconds: number } {
+  const time = BigInt(seconds) * SECOND + BigInt(nanoseconds) + process.hrtime.bigint() - arrived;
+  return { seconds: time / SECOND, nanoseconds: Number(time % SECOND) };
 }
 
 /** An operation that failed, as one of that step. */
@@ -209,12 +215,17 @@ function argumentsOf<T>(payload: Buffer, read: (r: FieldReader) => T): T {
   return value;
 }
 
-/** Operations that a launcher has reason to send while the application runs; and one that a baker has, which takes devices from their driver. */
+/**
+ * Operations that a launcher has reason to send while the application runs; the time, before that; and one that a baker has, which takes devices
+ * from their driver.
+ */
 async function handOn(channel: Channel, proc: number, payload: Buffer): Promise<void> {
   let operation: Operation;
   if (proc === Proc.SIGNAL) operation = argumentsOf(payload, (r) => ({ op: 'signal', signal: r.u32() }));
   else if (proc === Proc.RESIZE)
     operation = argumentsOf(payload, (r) => ({ op: 'resize', rows: r.u32(), columns: r.u32() }));
+  else if (proc === Proc.SET_CLOCK)
+    operation = argumentsOf(payload, (r) => ({ op: 'setClock', seconds: r.u64(), nanoseconds: r.u32() }));
   else if (proc === Proc.WRITE_FILE)
     operation = argumentsOf(payload, (r) => ({
       op: 'writeFile',

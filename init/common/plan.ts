@@ -8,8 +8,8 @@ import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type S
 
 /** What varies from run to run and is no part of the sandbox. */
 export interface RunInputs {
-  /** The host's time when the plan is sent. */
-  readonly now: { readonly seconds: bigint; readonly nanoseconds: number };
+  /** The host's time when the plan is sent; undefined where the clock is right. */
+  readonly now: { readonly seconds: bigint; readonly nanoseconds: number } | undefined;
   /** Random bytes for the guest's pool; clones of one machine must not share it. */
   readonly entropy: Uint8Array;
   readonly devices: Devices;
@@ -36,7 +36,8 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
 }
 
 function kernelStep({ now, entropy }: RunInputs): Step {
-  return { name: 'clock', calls: [call({ op: 'setClock', ...now }), call({ op: 'addEntropy', data: entropy })] };
+  const clock = now ? [call({ op: 'setClock', ...now })] : [];
+  return { name: 'clock', calls: [...clock, call({ op: 'addEntropy', data: entropy })] };
 }
 
 /** Before the root takes the place of the initramfs, whose /sys is there whatever the root has. */

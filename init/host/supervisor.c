@@ -91,6 +91,8 @@ static pid_t start(char *const argv[], const sigset_t *original)
 	/* stderr stays the launcher's pipe: what COMMAND says of a failure is wanted there. */
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		_exit(126);
+	/* As a daemon has it: where QEMU runs as another user, that one must reach what libvirt makes for it. */
+	(void)umask(022);
 	execvp(argv[0], argv);
 	(void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);

@@ -1,5 +1,4 @@
 /** virt-sandbox-bake create */
-import { configFromOptions } from '../config/options.js';
 import { hostPath } from '../config/path.js';
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../config/slots.js';
 import type { KernelSelection, SandboxConfig } from '../config/types.js';
@@ -12,19 +11,26 @@ import { imageChoices } from '../sandbox/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
+import { warmObstacle } from '../sandbox/warm-machine.js';
 import { neededSlots, setsOfSlots } from '../sandbox/warm-slots.js';
 import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { printJson, printLines, size } from './bake-output.js';
-import { createWarm } from './bake-warm.js';
+import { createWarm, type WarmResult } from './bake-warm.js';
+import { describeSandbox } from './config-file.js';
 import { progressLine } from './report.js';
 import { splitWords } from './words.js';
 
 export async function create(args: BakeArguments): Promise<number> {
   const progress = progressLine('virt-sandbox-bake');
   try {
-    const wanted = await imageFor(textOf(args, 'for'), textOf(args, 'profile'));
+    const wanted = await imageFor(args);
     const slots = args['warm'] === true ? slotsOf(args, wanted.slots) : undefined;
+    if (slots && wanted.obstacle !== undefined)
+      process.stderr.write(
+        `virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because ${wanted.obstacle}\n`,
+      );
+    let warm: WarmResult | undefined;
     const image = await createImage({
       kernel: {
         version: textOf(args, 'kernver') ?? wanted.kernel.version,
@@ -42,10 +48,14 @@ export async function create(args: BakeArguments): Promise<number> {
       rebuild: args['rebuild'] === true,
       name: textOf(args, 'name'),
       output: textOf(args, 'output'),
+      ...(slots && {
+        complete: async (directory: string) => {
+          warm = await createWarm(args, wanted.config, wanted.request, slots, directory, progress.show);
+        },
+      }),
       onProgress: progress.show,
     });
     const { manifest } = image;
-    const warm = slots && (await createWarm(args, wanted.config, wanted.request, slots, image, progress.show));
     const result = {
       image: image.directory,
       id: image.id,
@@ -77,24 +87,27 @@ export async function create(args: BakeArguments): Promise<number> {
 }
 
 /** What the sandbox needs that has these options; a profile among them counts before the other. */
-async function imageFor(
-  line: string | undefined,
-  profile: string | undefined,
-): Promise<{
+async function imageFor(args: BakeArguments): Promise<{
   kernel: KernelSelection;
   sets: readonly string[];
   choices: ReturnType<typeof imageChoices>;
   config: SandboxConfig;
   request: Arguments;
   slots: Slots;
+  /** Why it could not go on from a saved machine. */
+  obstacle: string | undefined;
 }> {
+  const line = textOf(args, 'for');
   const request = parseArguments(splitWords(line ?? ''));
   if ('asks' in request) throw usageError(`--for takes the options of a sandbox, not ${line}`);
-  const { command } = request.run;
-  const config = await configFromOptions({ ...request.run, command: command.length > 0 ? command : ['true'] });
-  const chosen = await loadProfile(request.run.profile ?? profile);
+  const { command, image, config: file } = request.run;
+  const connect = textOf(args, 'connect') ?? request.run.connect;
+  if (image !== undefined) throw usageError(`--for cannot have --image ${image}: an image is made for that sandbox`);
+  const none = command.length === 0 && file === undefined;
+  const { config } = await describeSandbox({ ...request.run, command: none ? ['true'] : command }, false);
+  const profile = request.run.profile ?? config.profile ?? textOf(args, 'profile');
+  const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;
-  const { connect } = request.run;
   const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
   const images = await inspectImages(config);
   const sets = moduleSets(config, shares, images);
@@ -104,7 +117,8 @@ async function imageFor(
     choices: imageChoices(chosen),
     config,
     slots: neededSlots(config, shares, images),
-    request: { ...request.run, ...(profile === undefined ? {} : { profile: request.run.profile ?? profile }) },
+    obstacle: warmObstacle(config, shares),
+    request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
   };
 }
 

@@ -1,6 +1,7 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
 import { basename } from 'node:path';
 import { slotsText } from '../config/slots.js';
+import { SandboxError } from '../errors.js';
 import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../image/inventory.js';
 import { imageNames } from '../image/names.js';
 import { placeOf, readImage } from '../image/open.js';
@@ -77,7 +78,6 @@ export async function show(args: BakeArguments): Promise<number> {
     `sets: ${manifest.sets.join(', ')}`,
     `compression: ${manifest.compression}`,
     `common init: in the ${manifest.commonInit}`,
-    `kernel arguments: ${manifest.kernelArguments.join(' ') || 'none'}`,
     '',
     ...columns([
       ['FEATURE', 'SET', 'STATE', 'OPTION'],
@@ -91,7 +91,12 @@ export async function show(args: BakeArguments): Promise<number> {
     '',
     ...columns([['FILE', 'SIZE', 'SHA256'], ...files.map((file) => [file.name, size(file.size), file.sha256])]),
     ...(warm.length > 0
-      ? ['', ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)])]
+      ? [
+          '',
+          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)]),
+          '',
+          ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
+        ]
       : []),
   ]);
   return 0;
@@ -101,15 +106,33 @@ function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes }:
   return [basename(directory), mebibytes(memory), String(vcpus), acceleration, slotsText(slots), size(bytes)];
 }
 
+function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
+  return [basename(directory), kernelArguments];
+}
+
+/** Each image is a thing of its own: what cannot be removed keeps nothing else from being. */
 export async function remove(args: BakeArguments): Promise<number> {
+  const json = args['json'] === true;
   const results: object[] = [];
-  for (const called of wordsOf(args, 'image')) {
-    const result = await removeImage(defaultStoreDirectory(), called);
-    results.push({ image: called, ...result });
-    if (args['json'] !== true) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+  let status = 0;
+  try {
+    for (const called of wordsOf(args, 'image')) {
+      try {
+        const result = await removeImage(defaultStoreDirectory(), called);
+        results.push({ image: called, ...result });
+        if (!json) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+      } catch (error) {
+        if (!(error instanceof SandboxError)) throw error;
+        const { code, message, remedy, exitCode } = error;
+        results.push({ image: called, removed: false, error: { code, message, remedy } });
+        process.stderr.write(`virt-sandbox-bake: ${error.line}\n`);
+        status = exitCode;
+      }
+    }
+  } finally {
+    if (json) printJson(results);
   }
-  if (args['json'] === true) printJson(results);
-  return 0;
+  return status;
 }
 
 export async function prune(args: BakeArguments): Promise<number> {
@@ -127,7 +150,7 @@ export async function prune(args: BakeArguments): Promise<number> {
   const done = dryRun ? 'would be removed' : 'removed';
   printLines([
     ...images.map((image) => `${image.id}: ${done}, ${size(image.size)}, last used ${ago(image.lastUsed)}`),
-    ...workspaces.map((path) => `${path}: ${done}, left by a builder that was killed`),
+    ...workspaces.map((path) => `${path}: ${done}, which nobody needs any more`),
     `${images.length} images ${done}, ${size(freed)}`,
   ]);
   return 0;

@@ -1,40 +1,53 @@
 /** virt-sandbox-bake create --warm */
-import { resolve } from 'node:path';
+import { constants } from 'node:os';
+import { join, relative, resolve } from 'node:path';
 import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
-import type { CreatedImage } from '../image/create.js';
+import { SandboxError } from '../errors.js';
 import { sizeOf } from '../image/inventory.js';
 import { bakeWarm } from '../sandbox/warm-bake.js';
 import type { Arguments } from './arguments.js';
 import { type BakeArguments, textOf } from './bake-arguments.js';
+import { callOffOnSignal } from './call-off.js';
 
 /** What is said of a warm image. */
-interface WarmResult {
+export interface WarmResult {
   readonly warm: string;
   /** Bytes on the disk. */
   readonly warmSize: number;
   readonly slots: Slots;
 }
 
-/** @param request the sandbox's options, of which it is for one */
+/**
+ * @param directory of the boot image
+ * @param request the sandbox's options, of which it is for one
+ */
 export async function createWarm(
   args: BakeArguments,
   config: SandboxConfig,
   request: Arguments,
   slots: Slots,
-  image: CreatedImage,
+  directory: string,
   onProgress: (message: string) => void,
 ): Promise<WarmResult> {
   const connect = textOf(args, 'connect') ?? request.connect;
-  const { directory } = await bakeWarm(
-    { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } },
-    slots,
-    {
-      image: image.output === undefined ? image.directory : resolve(image.output),
-      connect,
-      profile: request.profile,
-      onProgress,
-    },
-  );
-  return { warm: directory, warmSize: sizeOf(directory), slots };
+  const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
+  const start = callOffOnSignal();
+  const options = { image: directory, connect, profile: request.profile, onProgress, signal: start.abort };
+  const baked = await bakeWarm(machine, slots, options)
+    .catch((error: unknown) => {
+      throw start.signal === undefined ? error : endedBy(start.signal, error);
+    })
+    .finally(start.release);
+  // A copy of the image takes its place with the saved machine in it.
+  const output = textOf(args, 'output');
+  const warm = output === undefined ? baked.directory : join(resolve(output), relative(directory, baked.directory));
+  return { warm, warmSize: sizeOf(baked.directory), slots };
+}
+
+/** The same failure, with the exit status of a program that a signal has ended. */
+function endedBy(signal: NodeJS.Signals, error: unknown): unknown {
+  if (!(error instanceof SandboxError)) return error;
+  const { stage, code, message, remedy } = error;
+  return new SandboxError({ stage, code, message, remedy, exitCode: 128 + constants.signals[signal], cause: error });
 }

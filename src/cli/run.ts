@@ -13,6 +13,7 @@ import { prepare } from '../sandbox/prepare.js';
 import { Sandbox } from '../sandbox/sandbox.js';
 import { traceWish } from '../sandbox/trace.js';
 import type { Arguments } from './arguments.js';
+import { callOffOnSignal } from './call-off.js';
 import { describeSandbox, save } from './config-file.js';
 import { attachTerminal, copyIn, copyOut, ENDING, forwardSignals, localTerminal, ReaderGone } from './forward.js';
 import { reporter } from './report.js';
@@ -169,33 +170,6 @@ function lines(result: Readonly<Record<string, string | boolean>>): string {
   return Object.entries(result)
     .map(([name, value]) => `${name}: ${value}\n`)
     .join('');
-}
-
-/** Until the application runs, a signal calls the start off. */
-function callOffOnSignal(): {
-  readonly abort: AbortSignal;
-  readonly signal: NodeJS.Signals | undefined;
-  release: () => void;
-} {
-  const controller = new AbortController();
-  let received: NodeJS.Signals | undefined;
-  const signals: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT'];
-  const handler = (signal: NodeJS.Signals) => {
-    // Whoever asks twice does not want to wait for a daemon that does not answer; the supervisor cleans up.
-    if (received) process.kill(process.pid, 'SIGKILL');
-    received ??= signal;
-    controller.abort(signal);
-  };
-  for (const signal of signals) process.on(signal, handler);
-  return {
-    abort: controller.signal,
-    get signal() {
-      return received;
-    },
-    release: () => {
-      for (const signal of signals) process.off(signal, handler);
-    },
-  };
 }
 
 /** The application is told first; it, or all of the sandbox at a second signal or after a while, ends. */

@@ -5,6 +5,8 @@
  * (https://www.qemu.org/docs/master/system/vm-templating.html). libvirt has no element for such a memory.
  */
 
+import { isRecord } from '../records.js';
+
 /** Of QEMU's object; it is in the saved state. */
 const MEMORY_ID = 'warm-memory';
 
@@ -28,4 +30,18 @@ export function restoredMachineArguments(memory: WarmMemory): string[] {
 function memoryArguments({ path, size }: WarmMemory, use: Readonly<Record<string, unknown>>): string[] {
   const backend = { 'qom-type': 'memory-backend-file', id: MEMORY_ID, size, 'mem-path': path, ...use };
   return ['-object', JSON.stringify(backend), '-machine', `memory-backend=${MEMORY_ID}`];
+}
+
+/** The path of the memory that an argument of QEMU is about, if that is one of those above. */
+export function savedMemoryIn(argument: string): string | undefined {
+  if (!argument.startsWith('{') || !argument.includes(MEMORY_ID)) return undefined;
+  let backend: unknown;
+  try {
+    backend = JSON.parse(argument);
+  } catch {
+    // An argument of some other program.
+    return undefined;
+  }
+  const path = isRecord(backend) && backend['id'] === MEMORY_ID ? backend['mem-path'] : undefined;
+  return typeof path === 'string' ? path : undefined;
 }

@@ -5,6 +5,7 @@ import { resolveImage } from './index.js';
 import { checkImageName, nameImage } from './names.js';
 import { defaultStoreDirectory } from './store.js';
 import type { BootImage, ImageOptions } from './types.js';
+import { sweepStoredWarm } from './warm-generations.js';
 import { sweepWorkspaces } from './workspace.js';
 
 export interface CreateOptions extends ImageOptions {
@@ -12,6 +13,8 @@ export interface CreateOptions extends ImageOptions {
   readonly name?: string | undefined;
   /** A directory that becomes a copy of the image. */
   readonly output?: string | undefined;
+  /** Adds to the image in a directory, which has neither its name nor its place yet; where this fails it gets neither. */
+  readonly complete?: (directory: string) => Promise<void>;
 }
 
 export interface CreatedImage extends BootImage {
@@ -26,13 +29,15 @@ export interface CreatedImage extends BootImage {
  * @throws {SandboxError} as {@link resolveImage}, {@link nameImage} and {@link exportImage} do.
  */
 export async function createImage(options: CreateOptions): Promise<CreatedImage> {
-  const { name, output } = options;
+  const { name, output, complete } = options;
   const store = options.storeDirectory ?? defaultStoreDirectory();
   if (name !== undefined) checkImageName(name);
   await sweepWorkspaces(store);
   await sweepOutputs(store);
+  await sweepStoredWarm(store);
   const image = await resolveImage(options);
-  if (output !== undefined) await exportImage(image, output, store);
+  if (output !== undefined) await exportImage(image, output, store, complete);
+  else await complete?.(image.directory);
   if (name !== undefined) await nameImage(store, name, image.id);
   return { ...image, name, output };
 }

@@ -1,14 +1,17 @@
 /** Where two images differ, or two initrds. */
 
+import { MIB } from '../config/size.js';
+import { slotsText } from '../config/slots.js';
 import { moduleVersions } from '../kmods/modinfo.js';
 import { printable } from './archive/newc.js';
 import { type FinalEntry, finalEntries } from './archive/read.js';
 import type { Initrd } from './archive/source.js';
 import { type Manifest, sha256 } from './manifest.js';
+import type { WarmRecord } from './warm.js';
 
 /** One thing that is not the same in both. */
 export interface Difference {
-  readonly about: 'kernel' | 'init' | 'modules' | 'sets' | 'arguments' | 'compression' | 'size' | 'contents';
+  readonly about: 'kernel' | 'init' | 'modules' | 'sets' | 'arguments' | 'warm' | 'compression' | 'size' | 'contents';
   /** What exactly: `version`, a module's name, a path. */
   readonly what: string;
   /** Undefined where the first has no such thing. */
@@ -17,10 +20,11 @@ export interface Difference {
   readonly b: string | undefined;
 }
 
-/** Everything in which two initrds differ; of two images also their kernels. The list is empty when they are the same. */
+/** Everything in which two initrds differ; of two images also their kernels and saved machines. The list is empty when they are the same. */
 export function differences(a: Initrd, b: Initrd): Difference[] {
   return [
     ...(a.manifest && b.manifest ? manifestDifferences(a.manifest, b.manifest) : []),
+    ...warmDifferences(a.warm, b.warm),
     ...entryDifferences(a, b),
     ...fields('size', [['initrd', bytes(a.size), bytes(b.size)]]),
   ];
@@ -45,7 +49,6 @@ function manifestDifferences(a: Manifest, b: Manifest): Difference[] {
       ['booted file', bootFile(a), bootFile(b)],
     ]),
     ...fields('sets', [['sets', a.sets.join(', '), b.sets.join(', ')]]),
-    ...fields('arguments', [['kernel arguments', a.kernelArguments.join(' '), b.kernelArguments.join(' ')]]),
     ...fields('compression', [['initrd', a.compression, b.compression]]),
     ...fields('size', [['kernel', sizeOf(a), sizeOf(b)]]),
   ];
@@ -53,6 +56,33 @@ function manifestDifferences(a: Manifest, b: Manifest): Difference[] {
 
 function digest({ size, sha256 }: { readonly size: number; readonly sha256: string }): string {
   return `${bytes(size)}, sha256 ${sha256.slice(0, 16)}`;
+}
+
+/**
+ * Of saved machines, those that serve the same sandboxes. The kernel's arguments are a profile's, and are only part of an image that has been booted
+ * with them.
+ */
+function warmDifferences(a: readonly WarmRecord[], b: readonly WarmRecord[]): Difference[] {
+  const shapes = [...new Set([...a, ...b].map(shapeOf))].sort();
+  return shapes.flatMap((shape) => {
+    const of = (records: readonly WarmRecord[]) => records.filter((record) => shapeOf(record) === shape);
+    const text = (records: readonly WarmRecord[], tell: (record: WarmRecord) => string) =>
+      records.length === 0 ? undefined : [...new Set(records.map(tell))].sort().join('; ');
+    const [left, right] = [of(a), of(b)];
+    const argumentsOf = ({ kernelArguments = 'not known' }: WarmRecord) => kernelArguments;
+    const machineOf = ({ machine }: WarmRecord) => `a machine of sha256 ${machine.slice(0, 16)}`;
+    return [
+      ...(left.length > 0 && right.length > 0
+        ? fields('arguments', [[`kernel arguments of ${shape}`, text(left, argumentsOf), text(right, argumentsOf)]])
+        : []),
+      ...fields('warm', [[shape, text(left, machineOf), text(right, machineOf)]]),
+    ];
+  });
+}
+
+/** What a sandbox must ask for to be served. */
+function shapeOf({ memory, vcpus, acceleration, slots }: WarmRecord): string {
+  return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${slotsText(slots)}`;
 }
 
 const INIT = 'init';

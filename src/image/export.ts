@@ -25,9 +25,15 @@ function outputsDirectory(store: string): string {
  * Copies an image to `output`, which is then this image whole, or what it was before. Whatever kills this process, there is no
  * moment in between.
  *
+ * @param complete adds to the copy before it takes its place
  * @throws {SandboxError} `output-not-an-image` for a directory that holds something else; `disk-full`, `store-not-writable`.
  */
-export async function exportImage(image: BootImage, output: string, store: string): Promise<void> {
+export async function exportImage(
+  image: BootImage,
+  output: string,
+  store: string,
+  complete?: (directory: string) => Promise<void>,
+): Promise<void> {
   const target = resolve(output);
   const above = dirname(target);
   checkTarget(target, output);
@@ -47,6 +53,7 @@ export async function exportImage(image: BootImage, output: string, store: strin
         for (const { name } of image.manifest.files)
           await copyDurably(join(image.directory, name), join(workspace, name));
         await writeDurably(join(workspace, MANIFEST_NAME), Buffer.from(manifestText(image.manifest)));
+        await complete?.(workspace);
         await replaceDirectory(workspace, target);
       });
     } finally {

@@ -28,7 +28,8 @@ export interface StoredImage {
 }
 
 /** A saved machine of an image: what a sandbox must ask for to go on from it, and what it takes. */
-export interface StoredWarm extends Pick<WarmRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots'> {
+export interface StoredWarm
+  extends Pick<WarmRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots' | 'kernelArguments'> {
   readonly directory: string;
   /** On the disk, in bytes. */
   readonly size: number;
@@ -37,8 +38,8 @@ export interface StoredWarm extends Pick<WarmRecord, 'memory' | 'vcpus' | 'accel
 /** Every saved machine of the image in a directory, valid or stale. */
 export function storedWarm(imageDirectory: string): StoredWarm[] {
   return warmImagesOf(imageDirectory).map(({ directory, record }) => {
-    const { memory, vcpus, acceleration, slots } = record;
-    return { directory, memory, vcpus, acceleration, slots, size: sizeOf(directory) };
+    const { memory, vcpus, acceleration, slots, kernelArguments } = record;
+    return { directory, memory, vcpus, acceleration, slots, kernelArguments, size: sizeOf(directory) };
   });
 }
 

@@ -43,7 +43,7 @@ export interface Manifest {
   readonly compression: InitrdCompression;
   /** Where the common init runs. */
   readonly commonInit: CommonInit;
-  /** Arguments that this image asks for; none yet. */
+  /** None: profiles have them, and a saved machine says what it was booted with (warm.ts). */
   readonly kernelArguments: readonly string[];
   /** The image's own files. */
   readonly files: readonly (Digest & { readonly name: string })[];

@@ -9,13 +9,13 @@ import { ImageUses, type StoredImage, storedImages } from './inventory.js';
 import { imageNamed, imageNames, unnameImage } from './names.js';
 import { imageIds, placeOf } from './open.js';
 import { indexDirectory, storeError } from './store.js';
-import { WARM_DIRECTORY } from './warm.js';
+import { sweepStoredWarm } from './warm-generations.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
 /** What one call removed. */
 export interface Removal {
   readonly images: readonly StoredImage[];
-  /** Directories of builders that died. */
+  /** Directories of builders that died, and of saved machines that others took the place of. */
   readonly workspaces: readonly string[];
 }
 
@@ -114,9 +114,7 @@ export async function pruneImages(store: string, options: PruneOptions = {}): Pr
       if (dryRun || (await discard(store, image.id)).length === 0) images.push(image);
     }
     const workspaces = [...(await sweepWorkspaces(store, dryRun)), ...(await sweepOutputs(store, dryRun))];
-    for (const id of imageIds(store)) {
-      workspaces.push(...(await sweepWorkspaces(join(store, id, WARM_DIRECTORY), dryRun)));
-    }
+    workspaces.push(...(await sweepStoredWarm(store, dryRun)));
     if (!dryRun) {
       await pruneNames(store);
       await pruneIndex(store);

@@ -29,21 +29,24 @@ export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.e
  */
 export function storeError(error: unknown, store: string, needed = 0): unknown {
   if (!isSystemError(error)) return error;
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
-    return new SandboxError({
-      stage: 'image',
-      code: 'disk-full',
-      message: `no space is left in ${store} for a boot image`,
-      remedy: `free ${Math.ceil(needed / 1e6) + 1} MB there, or set XDG_CACHE_HOME to a directory with space`,
-      cause: error,
-    });
-  }
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return diskFullError('a boot image', store, needed, error);
   return new SandboxError({
     stage: 'image',
     code: 'store-not-writable',
     message: `boot images cannot be written to ${store} (${error.code}${error.path === undefined ? '' : ` at ${error.path}`})`,
     remedy: 'make it a directory that this user may write to, or set XDG_CACHE_HOME to one',
     cause: error,
+  });
+}
+
+/** @param needed How many bytes were to be written. */
+export function diskFullError(what: string, directory: string, needed: number, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'disk-full',
+    message: `no space is left in ${directory} for ${what}`,
+    remedy: `free ${Math.ceil(needed / 1e6) + 1} MB there, or set XDG_CACHE_HOME to a directory with space`,
+    cause,
   });
 }
 

@@ -1,11 +1,13 @@
 /**
- * The machines that run from an image, by their command lines: libvirt names kernel and initrd to QEMU by their paths. It finds
- * those of other users too, and those whose launcher is gone.
+ * The machines that run from an image, by their command lines: QEMU is told kernel and initrd by their paths, or the memory of a saved machine. It
+ * finds those of other users too, and those whose launcher is gone.
  */
 
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { savedMemoryIn } from '../domain/warm.js';
 import { orElse } from '../errors.js';
+import { WARM_DIRECTORY } from './warm.js';
 
 /** A machine that runs. */
 export interface ImageUser {
@@ -14,20 +16,29 @@ export interface ImageUser {
   readonly name: string | undefined;
 }
 
-/** Every running QEMU that has its kernel from a directory, by that directory's real path. */
+/** Every running QEMU that goes on from what is in an image's directory, by that directory's real path. */
 export function imageUsers(): Map<string, ImageUser[]> {
   const users = new Map<string, ImageUser[]>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     // A process may end while it is looked at.
     const words = orElse(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0'), []);
-    const kernel = words[words.indexOf('-kernel') + 1];
-    if (!words.includes('-kernel') || kernel === undefined) continue;
+    const used = imageOf(words);
+    if (used === undefined) continue;
     // The directory itself may just have been moved away; the one above it is there.
-    const directory = realImageDirectory(dirname(kernel));
+    const directory = realImageDirectory(used);
     const name = /^guest=([^,]+)/.exec(words[words.indexOf('-name') + 1] ?? '')?.[1];
     users.set(directory, [...(users.get(directory) ?? []), { pid: Number(pid), name }]);
   }
   return users;
+}
+
+/** The directory of the boot image that a QEMU with these arguments has. */
+function imageOf(words: readonly string[]): string | undefined {
+  const kernel = words.includes('-kernel') ? words[words.indexOf('-kernel') + 1] : undefined;
+  if (kernel !== undefined) return dirname(kernel);
+  const memory = words.flatMap((word) => savedMemoryIn(word) ?? [])[0];
+  const above = memory && dirname(dirname(memory));
+  return above && basename(above) === WARM_DIRECTORY ? dirname(above) : undefined;
 }
 
 /** An image's directory without symbolic links above it. */

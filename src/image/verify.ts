@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { readIfThere } from '../small-files.js';
 import { finalEntries } from './archive/read.js';
 import { readInitrdFile } from './archive/source.js';
@@ -11,7 +11,17 @@ import { digestSparse } from './digest.js';
 import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from './manifest.js';
 import { parseManifest } from './manifest-schema.js';
 import type { Place } from './open.js';
-import { readWarmImage, WARM_DIRECTORY, WARM_RECORD, warmDirectoriesOf } from './warm.js';
+import {
+  readWarmImage,
+  WARM_DIRECTORY,
+  WARM_EMPTY,
+  WARM_MEMORY,
+  WARM_RECORD,
+  WARM_STATE,
+  warmDirectoriesOf,
+} from './warm.js';
+import { isRetired } from './warm-generations.js';
+import { isWorkspace } from './workspace.js';
 
 /** Something in an image that is not as it was baked. */
 export interface Damage {
@@ -44,24 +54,36 @@ export async function verifyImage(place: Place): Promise<Damage[]> {
     if (problem !== undefined) damage.push({ file: name, problem });
   }
   if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(place, manifest)));
-  return [...damage, ...(await warmDamage(place)), ...strangers(place, manifest)];
+  damage.push(...(await warmDamage(place, manifest)));
+  // Saved machines have a check of their own.
+  const known = [MANIFEST_NAME, WARM_DIRECTORY, ...manifest.files.map(({ name }) => name)];
+  return [...damage, ...strangers(place.directory, place.directory, (name) => known.includes(name))];
 }
 
-/** Saved machines of the image: their records and their files. */
-async function warmDamage({ directory }: Place): Promise<Damage[]> {
+/** Saved machines of the image: their records, their files, and what else is there. */
+async function warmDamage({ directory }: Place, { id }: Manifest): Promise<Damage[]> {
+  const above = join(directory, WARM_DIRECTORY);
   const damage: Damage[] = [];
-  for (const warm of warmDirectoriesOf(directory)) {
+  for (const warm of warmDirectoriesOf(directory).filter((path) => !isRetired(path))) {
     const within = (name: string) => relative(directory, join(warm, name));
     const record = readWarmImage(warm)?.record;
     if (record === undefined) {
       damage.push({ file: within(WARM_RECORD), problem: 'it is missing, unreadable, changed, or of another version' });
+    } else if (record.image !== id) {
+      damage.push({ file: within(WARM_RECORD), problem: `it is that of a machine of the image ${record.image}` });
     }
     for (const { name, digest } of record?.files ?? []) {
       const problem = await fileProblem(digestSparse(join(warm, name)), digest);
       if (problem !== undefined) damage.push({ file: within(name), problem });
     }
+    const known = [WARM_RECORD, WARM_MEMORY, WARM_STATE, WARM_EMPTY];
+    damage.push(
+      ...strangers(directory, warm, (name) => known.includes(name)),
+      ...strangers(directory, join(warm, WARM_EMPTY), () => false),
+    );
   }
-  return damage;
+  // Whoever bakes just now has a directory there.
+  return [...damage, ...strangers(directory, above, (name) => !name.startsWith('.') || isWorkspace(name))];
 }
 
 async function hashFile(path: string): Promise<string> {
@@ -97,10 +119,9 @@ async function initrdDamage(place: Place, manifest: Manifest): Promise<Damage[]>
     .map(({ file }) => ({ file: `${INITRD_NAME}:${file}`, problem: 'it is not the one that the manifest names' }));
 }
 
-/** Files that nobody baked. Warm images have a check of their own. */
-function strangers(place: Place, manifest: Manifest): Damage[] {
-  const known = [MANIFEST_NAME, WARM_DIRECTORY, ...manifest.files.map(({ name }) => name)];
-  return readdirSync(place.directory)
-    .filter((name) => !known.includes(name))
-    .map((name) => ({ file: name, problem: 'it is no part of the image' }));
+/** What is in a directory and nobody put there when the image was baked. */
+function strangers(image: string, directory: string, isKnown: (name: string) => boolean): Damage[] {
+  return orElse(() => readdirSync(directory), [])
+    .filter((name) => !isKnown(name))
+    .map((name) => ({ file: relative(image, join(directory, name)), problem: 'it is no part of the image' }));
 }

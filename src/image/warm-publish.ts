@@ -1,12 +1,11 @@
 /** Putting a warm image where it is found: whole or not at all. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { digestSparse } from './digest.js';
 import { sha256 } from './manifest.js';
 import { replaceDirectory } from './replace.js';
-import { storeError, syncToDisk } from './store.js';
+import { diskFullError, storeError, syncToDisk } from './store.js';
 import {
   readWarmImage,
   WARM_DIRECTORY,
@@ -18,35 +17,53 @@ import {
   type WarmRecord,
   warmRecordText,
 } from './warm.js';
-import { sweepWorkspaces, withWorkspace } from './workspace.js';
+import { nextGeneration, retireOthers, sweepWarm } from './warm-generations.js';
+import { withWorkspace } from './workspace.js';
 
 /** What is known of a saved machine when its files are written. */
 export type WarmFacts = Omit<WarmRecord, 'format' | 'files'>;
 
+/** What a machine of the usual size takes on the disk while it is saved; afterwards it is less. */
+const SAVED_BYTES = 100e6;
+
+/** A file system with less than this may have no room for one more page. */
+const FULL_BYTES = 4 << 20;
+
 /**
- * Saves a machine into the warm directory of an image.
+ * Saves a machine into the warm directory of an image, in the place of one that was saved there for the same.
  * @param save writes the files `memory` and `state` of the directory that it is given
- * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`
+ * @param signal calls it off until the machine is where it is found
+ * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`; the signal's reason
  */
 export async function publishWarm(
   imageDirectory: string,
   save: (directory: string) => Promise<WarmFacts>,
+  signal?: AbortSignal,
 ): Promise<WarmImage> {
   const above = join(imageDirectory, WARM_DIRECTORY);
   try {
-    await mkdir(above, { mode: 0o755 }).catch(ignoreExisting);
-    await sweepWorkspaces(above);
+    await mkdir(above, { recursive: true });
+    // The user of QEMU must pass, whatever the umask.
+    await chmod(above, 0o755);
+    await sweepWarm(imageDirectory);
     return await withWorkspace(above, async (workspace) => {
       // Others may pass, as the user of QEMU must, and not look around.
       await chmod(workspace, 0o711);
-      const facts = await save(workspace);
+      const facts = await save(workspace).catch(async (error: unknown) => {
+        throw signal?.aborted !== true && (await isFull(workspace))
+          ? diskFullError('a saved machine', imageDirectory, SAVED_BYTES, error)
+          : error;
+      });
       const files = [await sealFile(workspace, WARM_MEMORY), await sealFile(workspace, WARM_STATE)];
       const record = { ...facts, files };
       await writeFile(join(workspace, WARM_RECORD), warmRecordText(record), { mode: 0o600, flush: true });
-      const target = join(above, nameOf(facts));
+      const target = nextGeneration(imageDirectory, nameOf(facts));
+      signal?.throwIfAborted();
       await replaceDirectory(workspace, target);
       const made = readWarmImage(target);
       if (made === undefined) throw new Error(`${target} cannot be read again`);
+      await retireOthers(imageDirectory, target);
+      await sweepWarm(imageDirectory);
       return made;
     });
   } catch (error) {
@@ -54,8 +71,13 @@ export async function publishWarm(
   }
 }
 
-function ignoreExisting(error: unknown): void {
-  if (!isSystemError(error, 'EEXIST')) throw error;
+/**
+ * Whether the disk is full. A QEMU that writes to its memory and finds no room there is killed (SIGBUS) and says nothing; so after a failure this is
+ * looked at, while what was written is still there.
+ */
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < FULL_BYTES;
 }
 
 /** One warm image for each machine that can be asked for. */

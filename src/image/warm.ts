@@ -1,5 +1,5 @@
 /**
- * Warm images: machines that were saved when they were ready to be told what to do. Each is a directory `warm/NAME` of its boot image:
+ * Warm images: machines that were saved when they were ready to be told what to do. Each is a directory `warm/NAME-GENERATION` of its boot image:
  *
  * - `memory`: the machine's memory, a sparse file. QEMU maps it copy on write, so that nothing is read before it is used, and what no sandbox
  *   changes is there once for all of them.
@@ -23,8 +23,12 @@ import { imageIds } from './open.js';
 const WARM_FORMAT = 2;
 export const WARM_DIRECTORY = 'warm';
 export const WARM_RECORD = 'warm.json';
+/** What becomes of it when another machine takes this one's place: see warm-generations.ts. */
+export const RETIRED_RECORD = 'retired.json';
 export const WARM_MEMORY = 'memory';
 export const WARM_STATE = 'state';
+/** Served in a place that no sandbox has asked for. */
+export const WARM_EMPTY = 'empty';
 
 /** A file as it was when the machine was saved. */
 export interface WarmFile {
@@ -49,6 +53,8 @@ export interface WarmRecord {
   readonly slots: Slots;
   /** Hash of the domain's XML, less what differs from sandbox to sandbox. */
   readonly machine: string;
+  /** What its kernel was told, for people; the hash has it too. Undefined in a record of an earlier version. */
+  readonly kernelArguments?: string | undefined;
   /** Programs, libraries and the host's processor: what is asked, and what the answer was. */
   readonly host: Readonly<Record<string, string>>;
   /** The user that QEMU runs as. */
@@ -66,7 +72,10 @@ export interface WarmImage {
 
 /** The bytes of warm.json: the record under a seal. */
 export function warmRecordText(record: Omit<WarmRecord, 'format'>): string {
-  const content = JSON.stringify({ format: WARM_FORMAT, ...record });
+  return sealed(JSON.stringify({ format: WARM_FORMAT, ...record }));
+}
+
+function sealed(content: string): string {
   return `${sha256(content)}\n${content}\n`;
 }
 
@@ -103,7 +112,7 @@ export function changedFiles({ directory, record }: WarmImage): WarmFile[] {
 function readRecord(path: string): WarmRecord | undefined {
   const text = readIfThere(path) ?? '';
   const [seal, content = ''] = text.split('\n');
-  if (sha256(content) !== seal) return undefined;
+  if (sha256(content) !== seal || text !== sealed(content)) return undefined;
   // The seal says that these are the bytes that this package wrote itself.
   const record: unknown = JSON.parse(content);
   return isRecord(record) && record['format'] === WARM_FORMAT ? (record as unknown as WarmRecord) : undefined;

@@ -23,6 +23,11 @@ export async function withWorkspace<T>(store: string, use: (directory: string) =
   }
 }
 
+/** True for the name of a directory that something is being written in. */
+export function isWorkspace(name: string): boolean {
+  return name.startsWith(PREFIX);
+}
+
 function isAbandoned(store: string, name: string): boolean {
   const tag = /^\.build-(.+)-\w+$/.exec(name)?.[1] ?? '';
   return isOwnerGone(tag, () => {
@@ -37,7 +42,7 @@ function isAbandoned(store: string, name: string): boolean {
  * @returns the paths of those that are gone now
  */
 export async function sweepWorkspaces(store: string, dryRun = false): Promise<string[]> {
-  const names = (await readdir(store).catch(() => [])).filter((name) => name.startsWith(PREFIX));
+  const names = (await readdir(store).catch(() => [])).filter(isWorkspace);
   const swept: string[] = [];
   for (const name of names.filter((name) => isAbandoned(store, name))) {
     const path = join(store, name);

@@ -2,7 +2,7 @@
  * libvirt's QEMU driver without a daemon: virt-qemu-run runs it for one domain, in a directory of its own.
  * https://libvirt.org/manpages/virt-qemu-run.html
  */
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
@@ -69,7 +69,10 @@ async function startEmbedded(
 async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string): Promise<void> {
   try {
     await Promise.all([
-      mkdir(join(root, 'etc'), { recursive: true }).then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),
+      mkdir(join(root, 'etc'), { recursive: true })
+        // QEMU may run as another user, whatever the umask.
+        .then(() => chmod(root, 0o755))
+        .then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),
       mkdir(cacheDirectory, { recursive: true }),
       writeFile(xmlFile, xml),
     ]);

@@ -146,10 +146,7 @@ async function setClock(
   if (clock.isRight) return;
   await driving;
   await clock.correct();
-  if (!clock.isRight)
-    onWarning?.(
-      `the guest's clock may be late by ${clock.late} ms: this host is too busy to say sooner what time it is`,
-    );
+  if (!clock.isRight) onWarning?.(clock.warning);
 }
 
 /** The plan with the time of now. */

@@ -7,10 +7,14 @@ import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import type { Channel } from '../guest/channel.js';
 import { OperationError, type OperationName } from '../guest/operations.js';
+import { GuestClock } from './clock.js';
 import type { Console } from './console.js';
 import { spawnError, stepError } from './failure.js';
 import { guestIncludes } from './includes.js';
 import type { LaunchOptions } from './launch-options.js';
+
+/** How old the time may be that the guest was told, in milliseconds: Node.js inside takes longer to answer than the native init. */
+const OLD_MS = 40;
 
 /**
  * Has the common init in the guest make the sandbox and start the application.
@@ -25,10 +29,16 @@ export async function startInGuest(
   options: LaunchOptions,
 ): Promise<void> {
   refuse(config, guest, options);
-  const now = BigInt(Date.now());
+  // What is told beside all the rest is old when it has been read; of a call of its own it is known how old.
+  const clock = new GuestClock(channel, OLD_MS);
+  try {
+    await clock.correct();
+  } catch (error) {
+    throw error instanceof OperationError ? stepError(new StepError('clock', error), console, guest) : error;
+  }
+  if (!clock.isRight) options.onWarning?.(clock.warning);
   const configuration: Configuration = {
     guest,
-    now: { seconds: String(now / 1000n), nanoseconds: Number(now % 1000n) * 1_000_000 },
     entropy: randomBytes(64).toString('base64'),
   };
   try {

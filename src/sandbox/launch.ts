@@ -12,6 +12,7 @@ import { Deadline } from './deadline.js';
 import { copyTimeoutError, goneError, timeoutError } from './failure.js';
 import { guestConfig } from './guest-config.js';
 import { copyOnHost } from './includes.js';
+import { lateDomain } from './late-domain.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { type Lines, openLines } from './lines.js';
 import { domainXml, isMonitored } from './machine-options.js';
@@ -21,9 +22,6 @@ import { machineShell, makeShellPlaces } from './shell.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
 import { readyOf } from './warm-ready.js';
 import { isRestoreError, loadMachine, reasonToBoot } from './warm-restore.js';
-
-/** How long a domain whose start was given up may take to come to be, in milliseconds. */
-const LATE_MS = 10_000;
 
 /** How long libvirt may take to tell of a QEMU that is gone, in milliseconds. */
 const STOPPED_MS = 2000;
@@ -148,10 +146,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
   } catch (error) {
     const reason = warm && !resumed ? reasonToBoot(warm, error) : await refine(error, console, domain);
     // It may still be coming to be, and must not stay; the connection is in use until then.
-    if (!domain && starting) {
-      if (!(await settlesWithin(starting, LATE_MS))) callingOff.abort();
-      if (await settlesWithin(starting, LATE_MS)) domain = await starting.catch(() => undefined);
-    }
+    domain ??= await lateDomain(starting, callingOff);
     if (domain) await domain.end(true);
     else if (state) releaseState(state);
     throw reason;

@@ -43,7 +43,8 @@ export function claimState(name: string): StateDirectory {
   };
   checkSocketPath(state.channelSocket, path);
   try {
-    mkdirSync(base, { recursive: true });
+    // QEMU may run as another user, who must pass.
+    if (mkdirSync(base, { recursive: true }) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
     makeOwned(path, name);
   } catch (error) {
     if (error instanceof SandboxError) throw error;

@@ -13,7 +13,7 @@ import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import type { GuestReady } from '../guest/ready.js';
-import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
+import { WARM_EMPTY, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
 import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
 import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
@@ -21,19 +21,20 @@ import { findInPath } from '../programs.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
 import { goneError, timeoutError } from './failure.js';
+import { lateDomain } from './late-domain.js';
 import type { LaunchOptions, PreparedMachine } from './launch-options.js';
 import { Listener } from './listener.js';
 import { prepare } from './prepare.js';
 import { claimState, releaseState } from './state.js';
 import { warmHost } from './warm-host.js';
-import { EMPTY_DIRECTORY, machineSignature, type WarmShape, warmMachine } from './warm-machine.js';
+import { machineSignature, type WarmShape, warmCommandLine, warmMachine } from './warm-machine.js';
 import { readyRecord } from './warm-ready.js';
 import { migrationEnd, setCapabilities } from './warm-restore.js';
 import { placesOf } from './warm-slots.js';
 
 /**
  * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
- * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`
+ * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
  */
 export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<WarmImage> {
   // What a sandbox has is no part of it, but for the places.
@@ -44,7 +45,9 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
     const { acceleration, profile } = prepared;
     const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const baker = new Baker(prepared, shape, config.bootTimeout, options);
-    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory));
+    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory), options.signal);
+  } catch (error) {
+    throw options.signal?.aborted ? calledOffError(error) : error;
   } finally {
     await prepared.connection.close();
   }
@@ -74,7 +77,7 @@ class Baker {
   async save(directory: string): Promise<WarmFacts> {
     const { image, connection, acceleration } = this.#prepared;
     const { memory, vcpus, slots } = this.#shape;
-    const empty = join(directory, EMPTY_DIRECTORY);
+    const empty = join(directory, WARM_EMPTY);
     mkdirSync(empty);
     chmodSync(empty, 0o555);
     const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);
@@ -101,6 +104,7 @@ class Baker {
       acceleration,
       slots,
       machine: machineSignature(this.#shape),
+      kernelArguments: warmCommandLine(this.#shape),
       host: await warmHost(connection),
       owner,
       ready: readyRecord(ready),
@@ -163,6 +167,8 @@ class Baker {
     const limit = new Deadline(this.#bootTimeout, this.#options.signal);
     let domain: Domain | undefined;
     let failed = true;
+    let starting: Promise<Domain> | undefined;
+    const callingOff = new AbortController();
     try {
       const listen = async (path: string, count = 1) => {
         const listener = await Listener.open(path, { owner, count });
@@ -183,7 +189,7 @@ class Baker {
         ],
       });
       const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
-      const starting = connection.start(xml, { stateDirectory: state.path, name });
+      starting = connection.start(xml, { stateDirectory: state.path, name, calledOff: callingOff.signal });
       domain = await limit.bound(starting, reached('libvirt being asked to start the domain'));
       const stopped = domain.stopped.then(({ error }): never => {
         throw error ?? goneError(this.#console, false);
@@ -199,6 +205,7 @@ class Baker {
     } finally {
       limit.clear();
       for (const listener of listeners) listener.close();
+      domain ??= await lateDomain(starting, callingOff);
       if (domain) await domain.end(failed);
       else releaseState(state);
     }
@@ -212,6 +219,16 @@ async function dropZeros(path: string): Promise<void> {
   const { execa } = await import('execa');
   // A file system that cannot do it keeps the zeros.
   await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
+}
+
+function calledOffError(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'aborted',
+    message: 'the baking was called off, and nothing was changed',
+    remedy: 'bake it again',
+    cause,
+  });
 }
 
 function containerError(uri: string): SandboxError {

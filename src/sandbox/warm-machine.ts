@@ -7,12 +7,9 @@ import { type MachineOptions, machineXml } from '../domain/machine.js';
 import { processorArguments } from '../domain/processors.js';
 import type { Share } from '../domain/shares.js';
 import { sha256 } from '../image/manifest.js';
-import type { WarmImage } from '../image/warm.js';
+import { WARM_EMPTY, type WarmImage } from '../image/warm.js';
 import type { Profile } from '../profile/types.js';
 import { ROOT_TAG, shareTag } from './shares.js';
-
-/** Served in a place that no sandbox has asked for. */
-export const EMPTY_DIRECTORY = 'empty';
 
 /** A saved machine, less what is kept of it. */
 export interface WarmShape {
@@ -37,12 +34,16 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     acceleration,
     kernel: undefined,
     initrd: undefined,
-    commandLine: kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) }),
+    commandLine: warmCommandLine(shape),
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),
     places: slots,
   };
+}
+
+export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): string {
+  return kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) });
 }
 
 /** Two machines of the same signature have the same devices, at the same places, and the same kernel arguments. */
@@ -67,7 +68,7 @@ export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: 
 }
 
 export function emptyDirectoryOf({ directory }: WarmImage): string {
-  return join(directory, EMPTY_DIRECTORY);
+  return join(directory, WARM_EMPTY);
 }
 
 /** Why no saved machine can serve this sandbox, whatever it has places for. */

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { findInPath } from '../../src/programs.js';
 import { runBake } from '../helpers/bake.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
@@ -12,7 +12,10 @@ import { assertRun } from '../helpers/run.js';
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 
 const initrds = existsSync('/boot') ? readdirSync('/boot').filter((name) => name.startsWith('initrd.img-')) : [];
-const unlessTool = (name: string) => (findInPath(name) === undefined ? `${name} is not installed` : false);
+const unlessTool = (...names: readonly string[]) => {
+  const missing = names.filter((name) => findInPath(name) === undefined);
+  return missing.length > 0 && `${missing.join(' and ')} is not installed`;
+};
 
 /** Every file with its type, mode, owner, size, target and content, in one text. */
 function described(directory: string): string {
@@ -32,25 +35,51 @@ function described(directory: string): string {
 }
 
 describe('an initrd', { skip: unlessRoot('it unpacks devices and owners') }, () => {
+  /** Unpacks it as we do and as its own tool does. */
+  async function compare(context: TestContext, initrd: string): Promise<void> {
+    const scratch = scratchDirectory(context);
+    const ours = join(scratch, 'ours');
+    const theirs = join(scratch, 'theirs');
+    assertRun(await runBake(scratch, ['unpack', initrd, ours]), 0, '');
+    execFileSync('unmkinitramfs', [initrd, theirs]);
+    // With microcode it makes a directory for each archive.
+    const parts = readdirSync(theirs);
+    if (parts.includes('main')) {
+      const merged = join(scratch, 'merged');
+      mkdirSync(merged);
+      for (const part of parts.sort()) execFileSync('cp', ['-a', `${join(theirs, part)}/.`, merged]);
+      assert.equal(described(ours), described(merged));
+    } else {
+      assert.equal(described(ours), described(theirs));
+    }
+    const init = await runBake(scratch, ['cat', initrd, '/init']);
+    assert.match(init.out, /^#!\/bin\/sh/);
+  }
+
   for (const name of initrds) {
-    it(`/boot/${name}, of initramfs-tools`, { skip: unlessTool('unmkinitramfs') }, async (context) => {
+    it(`/boot/${name}, of initramfs-tools`, { skip: unlessTool('unmkinitramfs') }, (context) =>
+      compare(context, join('/boot', name)),
+    );
+  }
+
+  for (const compression of ['gzip', 'zstd']) {
+    it(`of initramfs-tools, packed with ${compression}`, {
+      skip: unlessServingKernel || unlessTool('mkinitramfs', 'unmkinitramfs'),
+    }, async (context) => {
       const scratch = scratchDirectory(context);
-      const ours = join(scratch, 'ours');
-      const theirs = join(scratch, 'theirs');
-      assertRun(await runBake(scratch, ['unpack', join('/boot', name), ours]), 0, '');
-      execFileSync('unmkinitramfs', [join('/boot', name), theirs]);
-      // With microcode it makes a directory for each archive.
-      const parts = readdirSync(theirs);
-      if (parts.includes('main')) {
-        const merged = join(scratch, 'merged');
-        mkdirSync(merged);
-        for (const part of parts.sort()) execFileSync('cp', ['-a', `${join(theirs, part)}/.`, merged]);
-        assert.equal(described(ours), described(merged));
-      } else {
-        assert.equal(described(ours), described(theirs));
-      }
-      const init = await runBake(scratch, ['cat', join('/boot', name), '/init']);
-      assert.match(init.out, /^#!\/bin\/sh/);
+      const configuration = join(scratch, 'configuration');
+      const made = join(scratch, 'initrd.img');
+      cpSync('/etc/initramfs-tools', configuration, { recursive: true });
+      // No more modules than it must have: the others take most of the time.
+      appendFileSync(join(configuration, 'initramfs.conf'), '\nMODULES=list\n');
+      const options = ['-d', configuration, '-c', compression, '-o', made];
+      execFileSync('mkinitramfs', [...options, servingKernel ?? ''], {
+        stdio: 'ignore',
+        env: { ...process.env, TMPDIR: scratch },
+      });
+      const list = await runBake(scratch, ['ls', made]);
+      assert.match(list.out, new RegExp(`^archive 2 of 2: at byte \\d+, packed with ${compression}$`, 'm'));
+      await compare(context, made);
     });
   }
 

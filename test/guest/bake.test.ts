@@ -69,6 +69,16 @@ describe('a machine that runs from a baked image', { skip }, () => {
     assert.equal((JSON.parse(dry.out) as { built: boolean }).built, false);
   });
 
+  it('has what a sandbox of a file needs', async () => {
+    const file = join(cache, 'with a disk.cfg');
+    const words = ['--disk', 'file:data=/dev/null', '--memory', '300', '--profile', 'compatible'];
+    assertRun(await run([...words, '--save-config', file], 'true'), 0, '');
+    const made = await bakeJson<Created & { sets: string[] }>(cache, ['create', '--for', `--config '${file}'`]);
+    const told = await bakeJson<Created & { sets: string[] }>(cache, ['create', '--for', words.join(' ')]);
+    assert.ok(made.sets.includes('block'), made.sets.join(', '));
+    assert.equal(made.id, told.id);
+  });
+
   it('is kept while it runs, and not when it has ended', async () => {
     const { id, image } = await bakeJson<Created>(cache, ['create', '--with', 'overlay', '--name', 'used']);
     const name = uniqueName();

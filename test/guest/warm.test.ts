@@ -84,6 +84,8 @@ describe('a saved machine with the common init in it', { skip: embedded.skip }, 
     for (const [index, line] of (first ?? []).entries()) assert.notEqual(line, second?.[index]);
     for (const name of names) await assertNothingLeft(name);
   });
+
+  it('has the time of the host', () => assertClock(args, { env }));
 });
 
 describe('a saved machine, as root', { skip: embedded.skip }, () => {

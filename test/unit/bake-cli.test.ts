@@ -43,6 +43,8 @@ describe('virt-sandbox-bake', () => {
       [['create', '--common-init', 'moon'], /--common-init moon is neither host nor guest/],
       [['create', '--name', '../x'], /cannot be the name of an image/],
       [['create', '--for', '--nonsense'], /nonsense/],
+      [['create', '--for', '--image web'], /--for cannot have --image web/],
+      [['create', '--for', '--config /nonexistent.cfg'], /nonexistent\.cfg/],
       [['show'], /Not enough non-option arguments/],
       [['verify'], /verify takes images or --all/],
       [['prune', '--older-than', 'ages'], /--older-than ages is not a number/],

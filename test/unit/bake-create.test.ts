@@ -177,6 +177,42 @@ describe('a directory of its own', () => {
   });
 });
 
+describe('what is added to an image', () => {
+  it('is there before the image has its name and its place', async (context) => {
+    const machine = testMachine(context);
+    const output = join(machine.directory, 'out');
+    const seen: unknown[] = [];
+    const complete = async (directory: string) => {
+      seen.push(existsSync(output), existsSync(join(directory, 'manifest.json')), imageNamed(machine.store, 'web'));
+      writeFileSync(join(directory, 'added'), 'added');
+    };
+    const { id } = await createImage({ ...machine.options, name: 'web', output, complete });
+    assert.deepEqual(seen, [false, true, undefined]);
+    assert.equal(imageNamed(machine.store, 'web'), id);
+    assert.equal(readFileSync(join(output, 'added'), 'utf8'), 'added');
+  });
+
+  it('and cannot be added leaves name and directory as they were', async (context) => {
+    const machine = testMachine(context);
+    const output = join(machine.directory, 'out');
+    const both = { ...machine.options, name: 'web', output };
+    const add = async (directory: string) => writeFileSync(join(directory, 'added'), 'added');
+    const { id } = await createImage({ ...both, complete: add });
+    const before = imageFiles({ directory: output });
+    const complete = async (directory: string) => {
+      await add(directory);
+      throw new Error('it cannot be baked');
+    };
+    await assert.rejects(createImage({ ...both, sets: ['console'], complete }), /it cannot be baked/);
+    assert.equal(imageNamed(machine.store, 'web'), id);
+    assert.deepEqual(imageFiles({ directory: output }), before);
+    assert.deepEqual(
+      readdirSync(machine.directory).filter((name) => name.startsWith('.')),
+      [],
+    );
+  });
+});
+
 it('killed at any moment, create leaves the old image or the new one, and the next one clears up', async (context) => {
   const machine = testMachine(context);
   const output = join(machine.directory, 'out');

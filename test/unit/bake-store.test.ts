@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { restoredMachineArguments } from '../../src/domain/warm.js';
 import { readInitrd } from '../../src/image/archive/source.js';
 import { createImage } from '../../src/image/create.js';
 import { differences } from '../../src/image/diff.js';
@@ -28,18 +29,24 @@ import { pruneImages, removeImage } from '../../src/image/remove.js';
 import { verifyImage } from '../../src/image/verify.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { flipByte, makeKernel } from '../helpers/kernel-files.js';
+import { leaseFor } from '../helpers/leases.js';
 import { storeContents, type TestMachine, testMachine, VERSION } from '../helpers/machines.js';
 
-/** A process that stays, as a QEMU that has its kernel from `directory` would look in /proc. */
+const booted = (directory: string) => ['-kernel', join(directory, 'vmlinux')];
+const restored = (directory: string) =>
+  restoredMachineArguments({ path: join(directory, 'warm/0123-abcd/memory'), size: 1 << 20 });
+
+/** A process that stays, as a QEMU that has its machine from `directory` would look in /proc. */
 async function fakeMachine(
   context: TestContext,
   directory: string,
   name: string,
+  from = booted,
 ): Promise<{ end: () => Promise<void> }> {
   const script = 'process.stdout.write("up"); setInterval(() => {}, 1000)';
   const child = spawn(
     process.execPath,
-    ['-e', script, '--', '-name', `guest=${name},debug-threads=on`, '-kernel', join(directory, 'vmlinux')],
+    ['-e', script, '--', '-name', `guest=${name},debug-threads=on`, '{', ...from(directory)],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -104,6 +111,16 @@ describe('rm and prune', () => {
     assert.equal((await createImage({ ...machine.options, sets: ['console'] })).fresh, true);
   });
 
+  it('a machine that goes on from a saved one is known by its name like any other', async (context) => {
+    const machine = testMachine(context);
+    const { other } = await twoImages(machine);
+    const running = await fakeMachine(context, other.directory, 'sandbox-w', restored);
+    assert.deepEqual((await storedImages(machine.store)).find(({ id }) => id === other.id)?.usedBy, ['sandbox-w']);
+    await rejectsWith(removeImage(machine.store, other.id), 'image-in-use', /in use by sandbox-w/);
+    await running.end();
+    assert.deepEqual((await storedImages(machine.store)).find(({ id }) => id === other.id)?.usedBy, []);
+  });
+
   it('a machine is found through symbolic links above the store', async (context) => {
     const machine = testMachine(context);
     const { other } = await twoImages(machine);
@@ -117,10 +134,7 @@ describe('rm and prune', () => {
     const { other } = await twoImages(machine);
     const child = spawn('sleep', ['1000']);
     context.after(() => child.kill('SIGKILL'));
-    const start = readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[19];
-    const [boot, namespace] = ownerTag().split('-');
-    const lease = join(machine.store, '.leases', `${other.id}.${boot}-${namespace}-${child.pid}-${start}`);
-    writeFileSync(lease, '');
+    const lease = leaseFor(machine.store, other.id, child.pid ?? 0);
     assert.deepEqual(
       leasesOf(machine.store)
         .get(other.id)

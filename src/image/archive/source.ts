@@ -6,6 +6,7 @@ import { isSystemError, SandboxError } from '../../errors.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
 import { isPath, placeOf, readImage } from '../open.js';
 import { defaultStoreDirectory } from '../store.js';
+import { type WarmRecord, warmImagesOf } from '../warm.js';
 import { type FinalEntry, finalEntries, pathParts, readArchives } from './read.js';
 import { type Archive, ArchiveError } from './types.js';
 
@@ -17,6 +18,8 @@ export interface Initrd {
   readonly archives: readonly Archive[];
   /** Of the image that it belongs to; undefined for a file. */
   readonly manifest: Manifest | undefined;
+  /** The machines that were saved with that image. */
+  readonly warm: readonly WarmRecord[];
 }
 
 function sourceError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
@@ -31,11 +34,12 @@ function sourceError(code: string, message: string, remedy: string, cause?: unkn
 export async function readInitrd(called: string, store = defaultStoreDirectory()): Promise<Initrd> {
   const stat = statSync(resolve(called), { throwIfNoEntry: false });
   if (stat?.isFile() === true && (isPath(called) || !isImage(called, store))) {
-    return { ...(await readInitrdFile(resolve(called))), manifest: undefined };
+    return { ...(await readInitrdFile(resolve(called))), manifest: undefined, warm: [] };
   }
   const place = placeOf(called, store);
   const manifest = await readImage(place);
-  return { ...(await readInitrdFile(join(place.directory, INITRD_NAME))), manifest };
+  const warm = warmImagesOf(place.directory).map(({ record }) => record);
+  return { ...(await readInitrdFile(join(place.directory, INITRD_NAME))), manifest, warm };
 }
 
 function isImage(called: string, store: string): boolean {
@@ -49,7 +53,7 @@ function isImage(called: string, store: string): boolean {
 }
 
 /** @throws {SandboxError} `initrd-unreadable`, `initrd-damaged`. */
-export async function readInitrdFile(path: string): Promise<Omit<Initrd, 'manifest'>> {
+export async function readInitrdFile(path: string): Promise<Omit<Initrd, 'manifest' | 'warm'>> {
   let data: Buffer;
   try {
     data = readFileSync(path);

@@ -1,0 +1,191 @@
+/** Baking that does not come to its end: what was there before stays, and nothing else does. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { orElse } from '../../src/errors.js';
+import { bakeJson, runBake } from '../helpers/bake.js';
+import { embedded } from '../helpers/connections.js';
+import { hidden, programPaths } from '../helpers/hide.js';
+import { unlessServingKernel } from '../helpers/kernels.js';
+import { processesWith } from '../helpers/leftovers.js';
+import { assertRun, PROGRAM, type Running, type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { bakeWarm, privateStore, TCG } from '../helpers/warm.js';
+
+const WARM = ['create', '--warm', '-c', embedded.uri, '--for', TCG.join(' ')];
+
+interface Found {
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+/** Everything in a directory with what tells one file from another. */
+function contents(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => {
+      const { ino, mtimeMs, size } = statSync(join(directory, name));
+      return `${name} ${ino} ${mtimeMs} ${size}`;
+    });
+}
+
+/** Expects one line that begins so. */
+function assertOneLine({ code, out, stderr }: RunResult, expected: number, pattern: RegExp): void {
+  assert.deepEqual({ code, out }, { code: expected, out: '' }, stderr);
+  assert.match(stderr, /^virt-sandbox-bake: [a-z]+: [^\n]+; [^\n]+\n(?: {2}guest: [^\n]*\n)*$/);
+  assert.match(stderr, pattern);
+}
+
+describe('baking that does not come to its end', { skip: unlessServingKernel || embedded.skip }, () => {
+  const store = privateStore();
+  const cache = store.env.XDG_CACHE_HOME;
+  const output = join(cache, 'out');
+  /** The directory that saved machines of the image `web` are in. */
+  let warm = '';
+  let saved = '';
+  before(async () => {
+    const { image, warm: directory } = await bakeWarm(['-c', embedded.uri, '--name', 'web'], store);
+    warm = join(image, 'warm');
+    saved = directory;
+    await bakeWarm(['-c', embedded.uri, '-o', output], store);
+  });
+  after(store.remove);
+
+  const start = (args: readonly string[]): Running =>
+    startSandbox([...WARM, ...args], { ...store, program: `${PROGRAM}-bake` });
+
+  /** Waits until the baker has come so far. */
+  async function reach(running: Running, hasCome: (workspace: string) => boolean): Promise<void> {
+    let ended = false;
+    running.result.finally(() => {
+      ended = true;
+    });
+    while (!ended) {
+      const [name] = orElse(() => readdirSync(warm), []).filter((entry) => entry.startsWith('.build-'));
+      if (name !== undefined && orElse(() => hasCome(join(warm, name)), false)) return;
+      await delay(2);
+    }
+    assert.fail(`the baker has ended before: ${running.stderr()}`);
+  }
+
+  /** The machine is gone, and what is there is the old one. */
+  async function assertOld(before: readonly string[], clearsUp: boolean): Promise<void> {
+    for (let tries = 0; processesWith(warm).length > 0 && tries < 100; tries += 1) await delay(100);
+    assert.deepEqual(processesWith(warm), []);
+    assert.deepEqual(contents(saved), before);
+    if (clearsUp) await bakeJson(cache, ['create']);
+    assert.deepEqual(
+      readdirSync(warm).map((name) => join(warm, name)),
+      [saved],
+    );
+    assertRun(await runBake(cache, ['verify', 'web']), 0, 'web: whole\n');
+  }
+
+  it('without QEMU: name and directory stay what they were', async () => {
+    const before = contents(output);
+    const named = async () => (await bakeJson<Found[]>(cache, ['list'])).find(({ names }) => names.includes('web'))?.id;
+    const id = await named();
+    const result = await runBake(cache, [...WARM, '--with', 'overlay', '--name', 'web', '-o', output], {
+      through: hidden(...programPaths('qemu-system-x86_64')),
+    });
+    assertOneLine(result, 125, /./);
+    assert.equal(await named(), id);
+    assert.deepEqual(contents(output), before);
+    assert.deepEqual(
+      readdirSync(cache).filter((name) => name.startsWith('.build-')),
+      [],
+    );
+    // And it is still used.
+    const dry = ['--image', output, '-c', embedded.uri, ...TCG, '--boot', 'warm', '--dry-run', '--', 'true'];
+    assert.match((await runSandbox(dry, store)).out, new RegExp(`^warmImage: ${output}/warm/`, 'm'));
+  });
+
+  it('is not begun without a word for a sandbox that could not use it', async () => {
+    const say = async (options: string) =>
+      (
+        await runBake(cache, ['create', '--warm', '-c', embedded.uri, '--for', options], {
+          through: hidden(...programPaths('qemu-system-x86_64')),
+        })
+      ).stderr.split('\n')[0] ?? '';
+    assert.match(
+      await say('-m host-bind:/mnt=/tmp'),
+      /^virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because it has a mount that virtiofs serves/,
+    );
+    assert.match(await say('--shell'), /will boot all the same, because it has a debug shell$/);
+    assert.doesNotMatch(await say('-m ram:/mnt=1M'), /warning/);
+  });
+
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    it(`because of ${signal}: the machine ends, and nothing of it stays`, async () => {
+      const before = contents(saved);
+      const running = start([]);
+      await reach(running, (workspace) => statSync(join(workspace, 'memory')).blocks > 0);
+      process.kill(running.pid, signal);
+      assertOneLine(await running.result, code, /the baking was called off, and nothing was changed/);
+      await assertOld(before, false);
+    });
+  }
+
+  for (const [moment, hasCome] of [
+    ['the machine boots', (workspace: string) => statSync(join(workspace, 'memory')).blocks > 0],
+    ['it is being saved', (workspace: string) => statSync(join(workspace, 'state')).size > 0],
+    ['it is saved', (workspace: string) => (statSync(join(workspace, 'memory')).mode & 0o777) === 0o400],
+  ] as const) {
+    it(`because it is killed while ${moment}: the old one stays, and the next create clears up`, async () => {
+      const before = contents(saved);
+      const running = start(['--name', 'web']);
+      await reach(running, hasCome);
+      process.kill(running.pid, 'SIGKILL');
+      assert.equal((await running.result).signal, 'SIGKILL');
+      await assertOld(before, true);
+    });
+  }
+
+  it('because the disk is full: that is said, and what there is to do', async (context) => {
+    const small = join(scratchDirectory(context), 'small');
+    mkdirSync(small);
+    // Enough for the boot image, and not for a machine's memory.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m,mode=755', 'tmpfs', small]);
+    try {
+      assertOneLine(
+        await runBake(small, [...WARM, '--name', 'web']),
+        125,
+        /^virt-sandbox-bake: image: no space is left in \S+ for a saved machine; free \d+ MB there, or set XDG_CACHE_HOME/,
+      );
+      const [image] = await bakeJson<(Found & { warm: unknown[] })[]>(small, ['list']);
+      assert.deepEqual({ names: image?.names, warm: image?.warm }, { names: [], warm: [] });
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
+
+  it('with a umask that shuts everybody out it does', async (context) => {
+    const cache = scratchDirectory(context);
+    const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
+    await bakeWarm(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache }, through });
+    const args = ['-c', embedded.uri, ...TCG, '--boot', 'warm', '--', 'head', '-n1', '/etc/passwd'];
+    const first = readFileSync('/etc/passwd', 'utf8').split('\n')[0];
+    assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, `${first}\n`);
+  });
+
+  // Last, since it takes the files away.
+  it('is as good as not done where QEMU may not open what was saved: sandboxes boot', async () => {
+    const args = ['-c', embedded.uri, ...TCG, '-v'];
+    for (const name of ['memory', 'state']) {
+      const path = join(saved, name);
+      const { uid } = statSync(path);
+      chownSync(path, 0, 0);
+      const { code, out, stderr } = await runSandbox([...args, '--', 'echo', 'once'], store);
+      assert.deepEqual({ code, out }, { code: 0, out: 'once\n' }, stderr);
+      assert.match(stderr, /^virt-sandbox: boot: cold, because the warm image \S+ cannot be started from/m, name);
+      chownSync(path, uid, 0);
+    }
+  });
+});

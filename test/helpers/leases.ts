@@ -1,0 +1,15 @@
+/** Leases of other processes, as they would take them themselves. */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { leaseDirectory } from '../../src/image/lease.js';
+import { ownerTag } from '../../src/image/owner.js';
+
+/** Says that the process `pid` uses image `id`; returns the lease's path. */
+export function leaseFor(store: string, id: string, pid: number): string {
+  const start = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[19];
+  const [boot, namespace] = ownerTag().split('-');
+  const lease = join(leaseDirectory(store), `${id}.${boot}-${namespace}-${pid}-${start}`);
+  writeFileSync(lease, '');
+  return lease;
+}
