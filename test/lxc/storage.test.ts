@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileS
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
-import { makeImage, unlessProgram } from '../helpers/images.js';
+import { ext4Of, makeImage, unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
@@ -61,6 +61,25 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     const result = await run(['-m', `host-bind:/=${root}`], 'echo new > /file; /bin/busybox ls -d /proc/1');
     assertRun(result, 0, '/proc/1\n');
     assert.equal(readFileSync(join(root, 'file'), 'utf8'), 'new\n');
+  });
+
+  it('a root that is no directory of the host has those of the host that come after it', {
+    skip: unlessBusybox || unlessProgram('mkfs.ext4'),
+  }, async (t) => {
+    const directory = scratchDirectory(t);
+    writeFileSync(join(directory, 'file'), 'of the host\n');
+    const image = ext4Of(makeRoot(t, 'mnt', 'dev', 'proc', 'sys'), join(scratchDirectory(t), 'root.img'));
+    const roots = [
+      ['-m', 'ram:/=16M', '-i', '/bin/busybox'],
+      ['-m', `host-image:/=${image}`],
+    ];
+    for (const root of roots) {
+      const args = ['-c', lxc.uri, ...root, '-m', `host-bind:/mnt=${directory}`];
+      const command = ['/bin/busybox', 'sh', '-c', 'busybox ls /; busybox cat /mnt/file'];
+      const result = await runSandbox([...args, '--', ...command], lxc.options);
+      assert.equal(result.stderr, '');
+      assert.match(result.out, /^bin\ndev\n(lost\+found\n)?mnt\nproc\nrun\nsys\ntmp\nof the host\n$/);
+    }
   });
 
   it('a target that cannot be made is an error that says what to do', async (t) => {
