@@ -73,12 +73,23 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
   });
 
   it('may have several interfaces, in their order', async () => {
-    const args = ['-N', `source=${named},address=10.213.7.11`, '-N', 'source=default,address=10.213.8.11'];
+    const route = 'route=0.0.0.0/0%10.213';
+    const args = [
+      '-N',
+      `source=${named},address=10.213.7.11,${route}.7.1`,
+      '-N',
+      `source=default,address=10.213.8.11,${route}.8.1`,
+    ];
     const found = await askInside(lxc, args, {
+      defaults: 'ip route show default',
       first: `ip -4 -o address | grep 10.213.7.11 | cut -d' ' -f2`,
       second: `ip -4 -o address | grep 10.213.8.11 | cut -d' ' -f2`,
     });
-    assert.deepEqual(found, { first: 'eth0', second: 'eth1' });
+    assert.deepEqual(found, {
+      defaults: 'default via 10.213.7.1 dev eth0 proto static',
+      first: 'eth0',
+      second: 'eth1',
+    });
   });
 
   it('a network that is not there is an error', async () => {
