@@ -152,7 +152,7 @@ describe('name servers', { skip: embedded.skip || unlessBusybox }, () => {
 
   it('are written into an /etc in memory', async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
-    const result = await runSandbox(['-c', embedded.uri, '--root', root, '-m', 'ram:/etc=1M', '-N', 'dhcp', ...show]);
+    const result = await runSandbox(['-c', embedded.uri, '--root', root, '-m', 'ram:/etc/=1M', '-N', 'dhcp', ...show]);
     assertRun(result, 0, 'nameserver 10.0.2.3\nresolv.conf\n');
   });
 });
