@@ -119,13 +119,13 @@ export const details = {
   },
   security: {
     value: 'MODE[,label=LABEL]',
-    complete: { words: ['dynamic', 'dynamic,label=', 'static,label=', 'inherit', 'inherit,label='] },
+    complete: { words: ['dynamic', 'dynamic,label=', 'static', 'static,label=', 'inherit', 'inherit,label='] },
     text: [
       'How the host confines the sandbox, where it has SELinux or AppArmor.',
       {
         terms: [
           ['`dynamic`[`,label=`*LABEL*]', 'libvirt makes a label for it alone, from *LABEL* or the usual one.'],
-          ['`static,label=`*LABEL*', 'Exactly that label.'],
+          ['`static`[`,label=`*LABEL*]', 'Exactly that label, or the caller’s.'],
           ['`inherit`', 'The label of the caller.'],
         ],
       },

@@ -219,6 +219,11 @@ describe('labels that cannot be', () => {
       'security-model-missing',
     ],
     [
+      'a static label that is none and cannot be read',
+      { ...none, model: 'selinux', security: { mode: 'static', label: undefined } },
+      'security-label-unknown',
+    ],
+    [
       'inheriting what cannot be read',
       { ...none, model: 'selinux', security: { mode: 'inherit', label: undefined } },
       'security-label-unknown',
