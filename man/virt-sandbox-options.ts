@@ -20,7 +20,7 @@ export const details = {
           ['`lxc:///`', 'A container, by the daemon of the system. It shares the kernel of the host.'],
         ],
       },
-      'Without it LIBVIRT_DEFAULT_URI counts, and else a machine is run: by a daemon that answers, which is the system’s for root and the user’s own for others, or without one.',
+      'Without it LIBVIRT_DEFAULT_URI counts, then `uri_default` of libvirt’s own libvirt.conf (*/etc/libvirt/libvirt.conf* for root, *~/.config/libvirt/libvirt.conf* for others), and else a machine is run: by a daemon that answers, which is the system’s for root and the user’s own for others, or without one.',
     ],
   },
   name: {
@@ -119,13 +119,13 @@ export const details = {
   },
   security: {
     value: 'MODE[,label=LABEL]',
-    complete: { words: ['dynamic', 'dynamic,label=', 'static,label=', 'inherit', 'inherit,label='] },
+    complete: { words: ['dynamic', 'dynamic,label=', 'static', 'static,label=', 'inherit', 'inherit,label='] },
     text: [
       'How the host confines the sandbox, where it has SELinux or AppArmor.',
       {
         terms: [
           ['`dynamic`[`,label=`*LABEL*]', 'libvirt makes a label for it alone, from *LABEL* or the usual one.'],
-          ['`static,label=`*LABEL*', 'Exactly that label.'],
+          ['`static`[`,label=`*LABEL*]', 'Exactly that label, or the caller’s.'],
           ['`inherit`', 'The label of the caller.'],
         ],
       },

@@ -43,7 +43,7 @@ export const virtSandbox: Program = {
             ['LIBVIRT_DEFAULT_URI', 'As `--connect`, which goes before it.'],
             [
               'LIBVIRT_SANDBOX_INIT_DEBUG',
-              'Whatever it is set to: the messages of the kernel and every step of the init come on standard error. `break:`*STEP* also stops before that step, which is one of `clock`, `root`, `system`, `network` and `spawn` (with several processors also `processors`), with a root shell: at the terminal, or without one for `--attach`.',
+              'Whatever it is set to: the messages of the kernel and every step of the init come on standard error. `break:`*STEP* also stops before that step, which is one of `interfaces` (with `--network`), `clock`, `root`, `system`, `disks` (with `--disk`), `mount.`*N* (of the mounts, from 0), `network`, `resolver` (with `--network`), `includes` (with `--include`) and `spawn`, with a root shell: at the terminal, or without one for `--attach`.',
             ],
             [
               'LIBVIRT_SANDBOX_STRACE',

@@ -131,7 +131,7 @@ async function configure(channel: Channel, payload: Buffer): Promise<void> {
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
   await inStep('places', attachPlaces(channel, guest.places ?? []));
-  const names = network && (await inStep('network', setUpNetwork(channel, guest, network)));
+  const names = network && (await inStep('interfaces', setUpNetwork(channel, guest, network)));
   const devices = await findDevices(channel, guest);
   const plan = planSandbox(guest, {
     now: now && laterThan(now, arrived),

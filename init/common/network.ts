@@ -2,7 +2,7 @@
  * The network of a sandbox, from inside: which interface is which, addresses, routes, name servers. The same for a machine and a
  * container; it uses nothing that the root may or may not have.
  */
-import type { Guest, GuestRun } from '../../src/guest/operations.js';
+import { type Guest, type GuestRun, type Operation, OperationError } from '../../src/guest/operations.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
 import { type Lease, parseLease } from './lease.js';
@@ -13,6 +13,10 @@ const GRACE_MS = 10_000;
 /** Exit statuses of the DHCP client (init/dhcp/main.c). */
 const NOBODY_ANSWERED = 2;
 const REFUSED = 3;
+
+const EXISTS = 17;
+
+type RouteOperation = Extract<Operation, { op: 'route' }>;
 
 /** A network that cannot be set up as it was asked for. */
 export class NetworkError extends Error {
@@ -42,12 +46,11 @@ export async function setUpNetwork(guest: Guest, config: GuestConfig, network: G
     if (link === undefined) throw missingError(index, wanted.mac, [...links.keys()]);
     await guest.call({ op: 'linkUp', link });
     if (!wanted.dhcp) {
-      await applyStatic(guest, link, wanted);
+      await applyStatic(guest, link, wanted, index > 0);
       continue;
     }
     const lease = await askForLease(guest, link, index, config.hostname, network);
-    // The kernel has room for one default route of a kind, and the first interface is the one that was named first.
-    await applyLease(guest, link, lease, !leases.some(hasDefaultRoute));
+    await applyLease(guest, link, lease);
     leases.push(lease);
   }
   const unknown = network.interfaces.some(({ dhcp }) => !dhcp);
@@ -75,7 +78,12 @@ async function linksByMac(guest: Guest): Promise<Map<string, string>> {
   return new Map(found.flat());
 }
 
-async function applyStatic(guest: Guest, link: string, { addresses, routes }: GuestInterface): Promise<void> {
+async function applyStatic(
+  guest: Guest,
+  link: string,
+  { addresses, routes }: GuestInterface,
+  isLater: boolean,
+): Promise<void> {
   await Promise.all([
     ...addresses.map(({ primary, prefix, broadcast }) =>
       guest.call({
@@ -86,8 +94,22 @@ async function applyStatic(guest: Guest, link: string, { addresses, routes }: Gu
         broadcast: broadcast ?? usualBroadcast(primary, prefix),
       }),
     ),
-    ...routes.map(({ target, prefix, gateway }) => guest.call({ op: 'route', link, target, prefix, gateway })),
+    ...routes.map(({ target, prefix, gateway }) =>
+      addRoute(guest, { op: 'route', link, target, prefix, gateway }, isLater),
+    ),
   ]);
+}
+
+/**
+ * The kernel keeps one route to a place, and the interface that was named first has come first: a later one's stands back. So does what a server
+ * says twice. Two routes to one place on the first interface are the person's mistake.
+ */
+async function addRoute(guest: Guest, route: RouteOperation, standsBack: boolean): Promise<void> {
+  try {
+    await guest.call(route, { tolerate: standsBack });
+  } catch (error) {
+    if (!(standsBack && error instanceof OperationError && error.errno === EXISTS)) throw error;
+  }
 }
 
 async function askForLease(
@@ -128,7 +150,7 @@ async function askForLease(
   );
 }
 
-async function applyLease(guest: Guest, link: string, lease: Lease, withDefault: boolean): Promise<void> {
+async function applyLease(guest: Guest, link: string, lease: Lease): Promise<void> {
   const calls: Promise<unknown>[] = [];
   if (lease.mtu !== undefined) {
     // A device may have a limit of its own, and a network that works a little is better than none.
@@ -141,23 +163,14 @@ async function applyLease(guest: Guest, link: string, lease: Lease, withDefault:
     guest.call({ op: 'address', link, address, prefix, broadcast: lease.broadcast ?? usualBroadcast(address, prefix) }),
   );
   for (const route of lease.routes) {
-    if (isDefault(route) && !withDefault) continue;
     if (route.gateway !== undefined && !covers(address, prefix, route.gateway)) {
       // A gateway outside the subnet is reached on the link itself.
       calls.push(attempt(guest, { op: 'route', link, target: route.gateway, prefix: 32, gateway: '' }));
     }
     const { target, gateway = '' } = route;
-    calls.push(guest.call({ op: 'route', link, target, prefix: route.prefix, gateway }));
+    calls.push(addRoute(guest, { op: 'route', link, target, prefix: route.prefix, gateway }, true));
   }
   await Promise.all(calls);
-}
-
-function hasDefaultRoute({ routes }: Lease): boolean {
-  return routes.some(isDefault);
-}
-
-function isDefault({ prefix }: { readonly prefix: number }): boolean {
-  return prefix === 0;
 }
 
 /** All ones behind the prefix, which the kernel does not fill in by itself; none for IPv6 and where there is no room for one. */

@@ -2,6 +2,7 @@
  * /etc/resolv.conf on a root that cannot be written to: a file in memory is mounted over it. Where it is a symbolic link the file that
  * it leads to counts, which may be in a directory that is empty at first, such as /run.
  */
+import { covers, placeOf } from '../../src/config/path.js';
 import { type Guest, OperationError } from '../../src/guest/operations.js';
 import { WriteFlag } from '../../src/guest/wire.js';
 import type { GuestConfig, NameService } from './config.js';
@@ -94,12 +95,11 @@ function absolute(link: string, target: string): string {
 function isInMemory(config: GuestConfig, path: string): boolean {
   // /var/run is a link to /run almost everywhere.
   const place = path.startsWith('/var/run/') ? path.slice('/var'.length) : path;
-  const covers = (directory: string): boolean => place.startsWith(directory === '/' ? '/' : `${directory}/`);
   const mounts = [
     ...IN_MEMORY.map((target) => ({ type: 'ram', target })),
-    ...config.mounts.map(({ type, target }) => ({ type, target })),
+    ...config.mounts.map(({ type, target }) => ({ type, target: placeOf(target) })),
   ];
-  const covering = mounts.filter(({ target }) => covers(target));
+  const covering = mounts.filter(({ target }) => covers(target, place));
   // Of two on one place the later one is on top.
   const deepest = covering.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best), {
     type: config.root.type as string,

@@ -11,9 +11,11 @@ export const BUSYBOX = '/bin/busybox';
 /** Rows and columns, and TERM; a session without a terminal has three pipes. */
 export type ShellTerminal = TerminalSize & { readonly type: string };
 
+export const SESSIONS_STEP = 'shell';
+
 /** The step that lets sessions in; it comes first, so that there are some before any other. */
 export function sessionsStep(shell: GuestShell): Step {
-  return { name: 'shell', calls: [call({ op: 'sessions', place: shell.sessions })] };
+  return { name: SESSIONS_STEP, calls: [call({ op: 'sessions', place: shell.sessions })] };
 }
 
 /** The step that puts a shell on the second console; it comes last, since it takes the root's own programs. */

@@ -11,6 +11,8 @@ export interface Described {
   readonly config: SandboxConfig;
   /** Of the file that was read; else whether standard input is a terminal, as libvirt-sandbox has it. */
   readonly savedTty: boolean;
+  /** What of it a person who reads the file may not expect. */
+  readonly note?: string | undefined;
 }
 
 /**
@@ -22,7 +24,13 @@ export async function describeSandbox(args: Arguments, tty: boolean): Promise<De
   const { loadSandboxCfg } = await import('../config/sandbox-cfg.js');
   const base = await loadSandboxCfg(args.config);
   const command = args.command.length > 0 ? args.command : undefined;
-  return { config: await configFromOptions({ ...args, command, tty }, undefined, base), savedTty: base.tty };
+  const config = await configFromOptions({ ...args, command, tty }, undefined, base);
+  // libvirt-sandbox's file says root and no more, and is not to mean less here.
+  const keeps = config.privileged === true && args.privileged !== true;
+  const note = keeps
+    ? `capabilities: root keeps all, unless ${args.config} has privileged=false in [identity]`
+    : undefined;
+  return { config, savedTty: base.tty, note };
 }
 
 /** Writes the sandbox to `path`, or to standard output for `-`, with the version of the kernel that would be booted. */
@@ -32,7 +40,7 @@ export async function save({ config, savedTty }: Described, path: string): Promi
   const options = { kernelRelease: await kernelRelease(config) };
   if (path === '-') process.stdout.write(await formatSandboxCfg(saved, options));
   else await saveSandboxCfg(path, saved, options);
-  if (isatty(2) && (await gainsCapabilities(saved))) {
+  if (await gainsCapabilities(saved)) {
     process.stderr.write(
       'virt-sandbox: root keeps every capability when it is run from this file, as in libvirt-sandbox; to take them from it add privileged=false to [identity]\n',
     );

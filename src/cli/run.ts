@@ -34,6 +34,7 @@ export async function run(args: Arguments): Promise<number> {
   mark('config.done');
   const { initDebug, step } = debugWish(process.env['LIBVIRT_SANDBOX_INIT_DEBUG']);
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
+  if (described.note !== undefined) observers.onChoice?.(described.note);
   const start = callOffOnSignal();
   const options: LaunchOptions = {
     ...observers,

@@ -41,10 +41,21 @@ function readMount(section: Section, isCovered: (path: string) => boolean): Moun
     case MOUNT_CLASS['guest-bind']:
       return { type: 'guest-bind', target, source: section.need('source'), includes };
     case MOUNT_CLASS.ram:
-      return { type: 'ram', target, usage: section.needWhole('usage', 1, Number.MAX_SAFE_INTEGER), includes };
+      return { type: 'ram', target, usage: readUsage(section), includes };
     default:
       throw typeUnknown(section, name, Object.values(MOUNT_CLASS));
   }
+}
+
+/**
+ * libvirt-sandbox counts in 32 bits with a sign and writes 64 without one, so that 2 GiB and what is between that and 4 GiB come out as if they
+ * were below 2^64.
+ */
+function readUsage(section: Section): number {
+  const text = section.need('usage').trimEnd();
+  const bytes = /^[0-9]{20}$/.test(text) ? BigInt(text) - 2n ** 64n + 2n ** 32n : 0n;
+  if (bytes >= 2n ** 31n && bytes < 2n ** 32n) return Number(bytes);
+  return section.needWhole('usage', 1, Number.MAX_SAFE_INTEGER);
 }
 
 /** The variables, in order. */

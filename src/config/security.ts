@@ -3,13 +3,13 @@ import { argumentError, quote } from './failure.js';
 import { splitOnce } from './text.js';
 import type { Security } from './types.js';
 
-const SYNTAX = 'write dynamic[,label=LABEL], static,label=LABEL or inherit';
+const SYNTAX = 'write dynamic, static or inherit, each alone or with ,label=LABEL';
 
 /**
  * Reads the confinement of the sandbox. The label is everything after `label=`, commas included.
  * - `dynamic`: libvirt makes a label of its own from the base label
- * - `static`: the label as it is
- * - `inherit`: static, with the caller's own label unless one is given
+ * - `static`: the label as it is; the caller's own unless one is given
+ * - `inherit`: the same
  * @throws SandboxError `security-mode-unknown`, `security-option-unknown`, `security-label-missing`
  */
 export function parseSecurity(text: string): Security {
@@ -25,7 +25,7 @@ export function parseSecurity(text: string): Security {
     );
   }
   const label = option?.slice('label='.length);
-  if (label === '' || (label === undefined && mode === 'static')) {
+  if (label === '') {
     throw argumentError('security-label-missing', `security ${quote(text)} has no label`, SYNTAX);
   }
   return { mode, label };

@@ -1,8 +1,8 @@
 /** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits as libvirt expresses them. */
-import { argumentError, quote } from './failure.js';
+import { argumentError, configError, quote } from './failure.js';
 import { parseWhole } from './number.js';
 import { splitOnce } from './text.js';
-import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit } from './types.js';
+import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit, Tuning } from './types.js';
 
 /** The range of `cpu.shares`, which the kernel clamps to. */
 const LEAST_SHARES = 2;
@@ -98,17 +98,40 @@ export function isDiskLimit(name: string): name is DiskLimitName {
   return DISK_LIMITS.some((known) => known === name);
 }
 
-/** libvirt takes a total or its parts, not both. */
-function refuseTotalWithParts(limits: Partial<Record<DiskLimitName, number>>, what: string): void {
-  for (const unit of ['bytes_sec', 'iops_sec', 'bytes_sec_max', 'iops_sec_max'] as const) {
-    const parts = [limits[`read_${unit}`], limits[`write_${unit}`]];
-    if (limits[`total_${unit}`] === undefined || parts.every((part) => part === undefined)) continue;
-    throw argumentError(
-      'disk-limit-conflict',
-      `${what} has total_${unit} and a part of it`,
-      `give either total_${unit} or read_${unit} and write_${unit}`,
-    );
-  }
+function refuseTotalWithParts(limits: DiskLimit['limits'], what: string): void {
+  const unit = conflictOf(limits);
+  if (unit === undefined) return;
+  throw argumentError('disk-limit-conflict', `${what} has total_${unit} and a part of it`, eitherOf(unit));
+}
+
+/** What is limited both in total and in part, where libvirt takes the one or the other: `bytes_sec`. */
+function conflictOf(limits: DiskLimit['limits']) {
+  return (['bytes_sec', 'iops_sec', 'bytes_sec_max', 'iops_sec_max'] as const).find(
+    (unit) =>
+      limits[`total_${unit}`] !== undefined &&
+      [limits[`read_${unit}`], limits[`write_${unit}`]].some((part) => part !== undefined),
+  );
+}
+
+function eitherOf(unit: string): string {
+  return `give either total_${unit} or read_${unit} and write_${unit}`;
+}
+
+/** All limits of the disk with that tag; undefined where it has none. Of a limit that is given again the last counts. */
+export function diskLimitsOf({ diskLimits }: Tuning, tag: string): DiskLimit['limits'] | undefined {
+  const limits = diskLimits.filter((limit) => limit.tag === tag);
+  return limits.length === 0 ? undefined : Object.assign({}, ...limits.map((limit) => limit.limits));
+}
+
+/**
+ * Checks what the limits of one disk come to that were given by several options, or by a file and an option.
+ * @throws SandboxError `disk-limit-conflict`
+ */
+export function checkDiskLimits(tuning: Tuning, tag: string): void {
+  const unit = conflictOf(diskLimitsOf(tuning, tag) ?? {});
+  if (unit === undefined) return;
+  const message = `the disk ${quote(tag)} is given limits for total_${unit} and for a part of it`;
+  throw configError('disk-limit-conflict', message, eitherOf(unit));
 }
 
 const NET_LIMIT_SYNTAX =

@@ -4,6 +4,7 @@ import { coveringMount } from './include.js';
 import { placeOf } from './path.js';
 import { MIB } from './size.js';
 import { hasControlCharacter } from './text.js';
+import { checkDiskLimits } from './tuning.js';
 import type { SandboxConfig } from './types.js';
 
 /** Below this no kernel comes up. */
@@ -24,7 +25,7 @@ const LONGEST_NAME = 200;
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
  *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
- *   `net-limit-unknown-interface`, `nul-character`
+ *   `disk-limit-conflict`, `net-limit-unknown-interface`, `nul-character`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
   refuseNul(config);
@@ -159,6 +160,7 @@ function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
       'use the tag of a --disk',
     );
   }
+  for (const { tag } of disks) checkDiskLimits(tuning, tag);
   for (const { index } of tuning.networkLimits) {
     if (index < networks.length) continue;
     throw configError(

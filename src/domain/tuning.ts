@@ -3,7 +3,7 @@
  *
  * https://libvirt.org/formatdomain.html#cpu-tuning, #hard-drives-floppy-disks-cdroms (iotune), #quality-of-service
  */
-import { formatCpuSet } from '../config/tuning.js';
+import { diskLimitsOf, formatCpuSet } from '../config/tuning.js';
 import type { Bandwidth, Tuning } from '../config/types.js';
 import type { Element } from './xml.js';
 
@@ -29,11 +29,9 @@ export function cpusetOf({ cpuPin }: Tuning): string | undefined {
   return cpuPin.length === 0 ? undefined : formatCpuSet(cpuPin);
 }
 
-/** The `iotune` element of the disk with that tag; undefined where it has no limit. Of a limit that is given again the last counts. */
-export function iotune({ diskLimits }: Tuning, tag: string): Element | undefined {
-  const limits = diskLimits.filter((limit) => limit.tag === tag);
-  if (limits.length === 0) return undefined;
-  return Object.assign({}, ...limits.map((limit) => limit.limits)) as Element;
+/** The `iotune` element of the disk with that tag; undefined where it has no limit. */
+export function iotune(tuning: Tuning, tag: string): Element | undefined {
+  return diskLimitsOf(tuning, tag);
 }
 
 /** The `bandwidth` element of an interface, counted from 0; undefined where it has no limit. */

@@ -1,24 +1,32 @@
 /** Which way to the hypervisor is taken. */
 import { SandboxError } from '../errors.js';
 import { type Connection, type ConnectionKind, URI } from './connection.js';
+import { defaultUri } from './default-uri.js';
 import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
 
 const KINDS = new Map((Object.keys(URI) as ConnectionKind[]).map((kind) => [URI[kind], kind]));
 
 export interface ConnectOptions extends EmbeddedOptions {
-  /** What the person asked for; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
+  /** What the person asked for; undefined: libvirt's default, else whatever is there. */
   readonly uri: string | undefined;
   /** Told why, in a sentence. */
   readonly onChoice?: (sentence: string) => void;
 }
 
 /**
- * Opens the way that was asked for. Without a wish: a daemon that answers (system for root, session for others), else the embedded driver.
- * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`, `embedded-driver-missing`, `root-needed`
+ * Opens the way that was asked for, here or in libvirt's settings. Without a wish: a daemon that answers (system for root, session for others),
+ * else the embedded driver.
+ * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`, `embedded-driver-missing`, `root-needed`,
+ *   and those of {@link defaultUri}
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const wish = options.uri ?? nonEmpty(process.env['LIBVIRT_DEFAULT_URI']);
-  if (wish !== undefined) return open(kindOf(wish), options);
+  if (options.uri !== undefined) return open(kindOf(options.uri), options);
+  const wish = defaultUri();
+  if (wish !== undefined) {
+    const wanted = kindOf(wish.uri, wish.origin);
+    options.onChoice?.(`libvirt: ${wish.uri}, because of ${wish.origin}`);
+    return open(wanted, options);
+  }
 
   const kind = process.getuid?.() === 0 ? 'system' : 'session';
   try {
@@ -33,15 +41,16 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 }
 
 /**
+ * @param origin what named it, unless that was the person
  * @throws {SandboxError} `uri-not-supported`
  */
-export function kindOf(uri: string): ConnectionKind {
+export function kindOf(uri: string, origin?: string): ConnectionKind {
   const kind = KINDS.get(uri);
   if (kind) return kind;
   throw new SandboxError({
     stage: 'libvirt',
     code: 'uri-not-supported',
-    message: `the URI ${uri} is not supported`,
+    message: `the URI ${uri}${origin === undefined ? '' : ` (${origin})`} is not supported`,
     remedy: `use one of ${Object.values(URI).join(', ')}`,
   });
 }
@@ -62,8 +71,4 @@ function refuseOrdinaryUser(): void {
     message: 'only root can start containers with lxc:///',
     remedy: 'run it as root, or leave out -c for a virtual machine, which needs no root',
   });
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
 }

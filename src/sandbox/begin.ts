@@ -5,15 +5,16 @@
 import { randomBytes } from 'node:crypto';
 import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
-import { type Devices, findDevices } from '../../init/common/disks.js';
+import { findDevices } from '../../init/common/disks.js';
 import { drivePlan, StepError } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
+import { SESSIONS_STEP } from '../../init/common/shell.js';
 import type { Step } from '../../init/common/step.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Channel } from '../guest/channel.js';
 import { OperationError } from '../guest/operations.js';
 import { inspectsGuest, mark } from '../marks.js';
-import { givenUpError } from './breakpoint.js';
+import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SPAWN_STEP } from './breakpoint.js';
 import { GuestClock } from './clock.js';
 import type { Console } from './console.js';
 import type { Deadline } from './deadline.js';
@@ -40,13 +41,15 @@ export interface Answering {
 export async function begin(answering: Answering): Promise<void> {
   const { channel, config, guest, console, options, limit } = answering;
   await attach(answering);
-  const network = guest.network === undefined ? undefined : await import('./network-phase.js');
-  const names = await network?.setUpInterfaces(channel, guest, console, options);
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
-  const before = await stopBefore(answering, planNow(guest, devices, clock), clock);
+  const planNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
+  const letIn = await stopBeforePlan(answering, planNow, clock);
+  const network = guest.network === undefined ? undefined : await import('./network-phase.js');
+  const names = await network?.setUpInterfaces(channel, guest, console, options);
+  const done = letIn + (await stopWithin(answering, () => planNow().slice(letIn), clock));
   // Its clock has gone on at a breakpoint.
-  const plan = planNow(guest, devices, clock).slice(before);
+  const plan = planNow().slice(done);
   mark('plan.sent');
   const driving = drive(answering, plan, clock);
   // Where it fails somebody waits for it below.
@@ -60,16 +63,22 @@ export async function begin(answering: Answering): Promise<void> {
   }
   if (names !== undefined) {
     await driving;
+    await stopAt(RESOLVER_STEP, answering);
     await network?.setUpNames(channel, guest, names, console, options);
   }
   if (guestIncludes(config).length > 0) {
     await driving;
+    await stopAt(INCLUDES_STEP, answering);
     await copyInside(channel, config, options, () => limit.renew());
   }
   if (guest.trace) {
     await driving;
     const { checkTraceable } = await import('./trace.js');
     await checkTraceable(channel, guest);
+  }
+  if (options.breakpoint?.step === SPAWN_STEP) {
+    await driving;
+    await stopAt(SPAWN_STEP, answering);
   }
   mark('spawn.sent');
   // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
@@ -87,23 +96,51 @@ export async function begin(answering: Answering): Promise<void> {
 }
 
 /**
- * Drives the plan up to a breakpoint, and stands still there.
+ * The interfaces are set up before the plan is driven, but for what lets somebody in: it begins with that.
  * @returns how many steps of the plan are done
+ * @throws {SandboxError} as {@link stopAt}
+ */
+async function stopBeforePlan(
+  answering: Answering,
+  planNow: () => readonly Step[],
+  clock: GuestClock,
+): Promise<number> {
+  if (answering.options.breakpoint?.step !== INTERFACES_STEP) return 0;
+  const plan = planNow();
+  const letIn = plan.findIndex(({ name }) => name === SESSIONS_STEP) + 1;
+  await drive(answering, plan.slice(0, letIn), clock);
+  await stopAt(INTERFACES_STEP, answering);
+  return letIn;
+}
+
+/**
+ * Drives the plan up to a breakpoint in it, and stands still there.
+ * @returns how many steps of the plan are done
+ * @throws {SandboxError} as {@link stopAt}
+ */
+async function stopWithin(answering: Answering, planNow: () => readonly Step[], clock: GuestClock): Promise<number> {
+  const step = answering.options.breakpoint?.step;
+  if (step === undefined) return 0;
+  const plan = planNow();
+  const at = plan.findIndex(({ name }) => name === step);
+  if (at < 0) return 0;
+  await drive(answering, plan.slice(0, at), clock);
+  await stopAt(step, answering);
+  return at;
+}
+
+/**
+ * Stands still if that is the step to stop before.
  * @throws {SandboxError} `given-up`, or because the guest ended meanwhile
  */
-async function stopBefore(answering: Answering, plan: readonly Step[], clock: GuestClock): Promise<number> {
-  const { console, options, limit, stop } = answering;
+async function stopAt(step: string, { console, options, limit, stop }: Answering): Promise<void> {
   const { breakpoint } = options;
-  if (!breakpoint) return 0;
-  const at = plan.findIndex(({ name }) => name === breakpoint.step);
-  const before = at < 0 ? plan.length : at;
-  await drive(answering, plan.slice(0, before), clock);
+  if (breakpoint?.step !== step) return;
   limit.suspend();
-  const goOn = await breakpoint.onStop({ ...stop, step: breakpoint.step });
+  const goOn = await breakpoint.onStop({ ...stop, step });
   limit.resume();
   if (stop.ended.aborted) throw goneError(console, false);
-  if (!goOn) throw givenUpError(breakpoint.step);
-  return before;
+  if (!goOn) throw givenUpError(step);
 }
 
 /** What a saved machine has places for and this sandbox has, so that whatever looks for it behind this finds it. */
@@ -147,9 +184,4 @@ async function setClock(
   await driving;
   await clock.correct();
   if (!clock.isRight) onWarning?.(clock.warning);
-}
-
-/** The plan with the time of now. */
-function planNow(guest: GuestConfig, devices: Devices, clock: GuestClock): Step[] {
-  return planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
 }

@@ -4,10 +4,14 @@ import { planSandbox } from '../../init/common/plan.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { guestConfig } from './guest-config.js';
+import { guestIncludes } from './includes.js';
 import type { LaunchOptions, Prepared, Stop } from './launch-options.js';
 import { shellPlaces } from './shell.js';
 
-/** The step behind the plan: the application. */
+/** What comes before the plan, and what comes behind it. */
+export const INTERFACES_STEP = 'interfaces';
+export const RESOLVER_STEP = 'resolver';
+export const INCLUDES_STEP = 'includes';
 export const SPAWN_STEP = 'spawn';
 
 /** Until then there is no program in the guest but the init. */
@@ -18,7 +22,15 @@ type Inspected = Pick<Prepared, 'name' | 'images' | 'server'>;
 /** The steps of a sandbox that can be stopped before, in order. */
 function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
   const inputs = { now: { seconds: 0n, nanoseconds: 0 }, entropy: new Uint8Array(), devices: new Map() };
-  return [...planSandbox(guestConfig(config, prepared, undefined), inputs).map(({ name }) => name), SPAWN_STEP];
+  const guest = guestConfig(config, prepared, undefined);
+  const hasNetwork = guest.network !== undefined;
+  return [
+    ...(hasNetwork ? [INTERFACES_STEP] : []),
+    ...planSandbox(guest, inputs).map(({ name }) => name),
+    ...(hasNetwork ? [RESOLVER_STEP] : []),
+    ...(guestIncludes(config).length > 0 ? [INCLUDES_STEP] : []),
+    SPAWN_STEP,
+  ];
 }
 
 /**

@@ -57,10 +57,12 @@ export function containerDomainXml(
   });
 }
 
-/** Which of the shares is the root. */
-function rootTag(config: SandboxConfig): string {
-  const mount = rootMount(config);
-  return mount === undefined ? ROOT_TAG : mountTag(config.mounts, mount);
+/** Which of the shares is the root; undefined where the init itself mounts one that is no directory of the host. */
+function rootTag(config: SandboxConfig): string | undefined {
+  const { mounts } = config;
+  const index = rootMount(config);
+  if (index === undefined) return ROOT_TAG;
+  return mounts[index]?.type === 'host-bind' ? mountTag(mounts, index) : undefined;
 }
 
 /**
@@ -95,7 +97,7 @@ export function makeContainerRoot(): void {
 const HIDDEN = ['dev', 'proc', 'sys', 'tmp', 'run'];
 
 /** A bind of libvirt's shows nothing of what is mounted below the directory, so each of those is a bind of its own. */
-function bindsOf({ tag, directory, readOnly }: Share, root: string): Bind[] {
+function bindsOf({ tag, directory, readOnly }: Share, root: string | undefined): Bind[] {
   const target = tag === root ? NEW_ROOT : `${STAGE}/${tag}`;
   const hidden = tag === root ? HIDDEN : [];
   // A fresh directory is not there before the start, and has no mounts.

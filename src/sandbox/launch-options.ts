@@ -47,7 +47,7 @@ export interface Breakpoint {
 }
 
 export interface LaunchOptions extends Observers {
-  /** libvirt URI; undefined: LIBVIRT_DEFAULT_URI, else whatever is there. */
+  /** libvirt URI; undefined: LIBVIRT_DEFAULT_URI, else `uri_default` of libvirt.conf, else whatever is there. */
   readonly connect?: string | undefined;
   /** How the machine boots: a name or a path (profiles/); undefined: VIRT_SANDBOX_PROFILE, else `default`. */
   readonly profile?: string | undefined;

@@ -5,6 +5,7 @@ import { NetworkError, setUpNetwork } from '../../init/common/network.js';
 import { setUpResolver } from '../../init/common/resolver.js';
 import { SandboxError } from '../errors.js';
 import { type Guest, OperationError } from '../guest/operations.js';
+import { INTERFACES_STEP, RESOLVER_STEP } from './breakpoint.js';
 import type { Console } from './console.js';
 import { stepError } from './failure.js';
 import type { Observers } from './launch-options.js';
@@ -22,7 +23,9 @@ export function setUpInterfaces(
 ): Promise<NameService | undefined> {
   const { network } = config;
   if (network === undefined) return Promise.resolve(undefined);
-  return guarded('network', console, () => setUpNetwork(observed(guest, 'network', observers), config, network));
+  return guarded(INTERFACES_STEP, console, () =>
+    setUpNetwork(observed(guest, INTERFACES_STEP, observers), config, network),
+  );
 }
 
 /**
@@ -36,8 +39,8 @@ export function setUpNames(
   console: Console,
   observers: Observers,
 ): Promise<void> {
-  return guarded('resolver', console, async () => {
-    const lack = await setUpResolver(observed(guest, 'resolver', observers), config, names);
+  return guarded(RESOLVER_STEP, console, async () => {
+    const lack = await setUpResolver(observed(guest, RESOLVER_STEP, observers), config, names);
     if (lack !== undefined) observers.onWarning?.(lack);
   });
 }

@@ -1,7 +1,7 @@
 /** LIBVIRT_SANDBOX_INIT_DEBUG=break:STEP: a start that stands still, with a shell in it. */
 
 import assert from 'node:assert/strict';
-import { symlinkSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { embedded } from '../helpers/connections.js';
@@ -108,9 +108,26 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     assert.deepEqual({ code, out }, { code: 0, out: 'ran\n' });
   });
 
+  it('comes before the network is set up, or before the includes are there', async (t) => {
+    const options = ['-N', 'dhcp', '-m', 'ram:/mnt=16M', '-i', '/mnt/hosts=/etc/hosts'];
+    const seen = async (step: string) => {
+      const { name, running } = await standing(t, step, ...options);
+      // Before the root the programs are busybox's.
+      const script = 'cat /sys/class/net/eth0/operstate; grep -c eth0 /proc/net/route; ls /mnt 2>/dev/null; exit 0\n';
+      const { out } = await runSandbox(['--attach', name], { input: script });
+      const { code, out: ran } = await running.result;
+      assert.deepEqual({ code, ran }, { code: 0, ran: 'ran\n' });
+      return out;
+    };
+    assert.equal(await seen('interfaces'), 'down\n0\n');
+    assert.match(await seen('includes'), /^up\n[1-9]\n$/);
+  });
+
   it('gives the start up when a shell that was attached ends with another status', async (t) => {
-    const { name, running } = await standing(t, 'spawn');
-    assert.equal((await runSandbox(['--attach', name], { input: 'exit 3\n' })).code, 3);
+    const { name, running } = await standing(t, 'spawn', '-m', 'ram:/mnt=1M', '-i', '/mnt/hosts=/etc/hosts');
+    // Everything that comes before the application is done.
+    const shell = await runSandbox(['--attach', name], { input: 'ls /mnt; exit 3\n' });
+    assert.deepEqual([shell.code, shell.out], [3, 'hosts\n']);
     const { code, out, stderr } = await running.result;
     assert.deepEqual({ code, out }, { code: 125, out: '' });
     assert.match(stderr, /\nvirt-sandbox: init: the start was given up at the breakpoint before step spawn, .*; .+\n$/);
@@ -125,9 +142,19 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     await assertNothingLeft(name);
   });
 
-  it('names the steps that there are', async () => {
-    const result = await runSandbox(['-c', embedded.uri, '-m', 'ram:/mnt=1M', 'true'], { env: stopBefore('mount') });
-    assertFailure(result, /break:mount names no step/, /one of clock, root, system, mount\.0, network, spawn$/);
+  it('names the steps that there are', async (t) => {
+    const steps = async (...options: string[]) => {
+      const args = ['-c', embedded.uri, '-m', 'ram:/mnt=1M', ...options, 'true'];
+      const line = assertFailure(await runSandbox(args, { env: stopBefore('mount') }), /break:mount names no step/);
+      return /one of (.*)$/.exec(line)?.[1];
+    };
+    assert.equal(await steps(), 'clock, root, system, mount.0, network, spawn');
+    const disk = join(scratchDirectory(t), 'disk');
+    writeFileSync(disk, Buffer.alloc(1 << 20));
+    assert.equal(
+      await steps('-N', 'dhcp', '--disk', `file:d=${disk}`, '-m', 'ram:/srv=1M', '-i', '/mnt/hosts=/etc/hosts'),
+      'interfaces, clock, root, system, disks, mount.0, mount.1, network, resolver, includes, spawn',
+    );
   });
 
   it('needs a busybox that can run by itself before there is a root', async (t) => {

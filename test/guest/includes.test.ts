@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -24,43 +23,9 @@ import { noise } from '../helpers/kernel-files.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
+import { LISTING, list, makeTree } from '../helpers/trees.js';
 
 const NOBODY = 65_534;
-
-/** A tree with one of everything. */
-function makeTree(directory: string): string {
-  const tree = join(directory, 'tree');
-  mkdirSync(join(tree, 'dir/inner'), { recursive: true });
-  writeFileSync(join(tree, 'file'), 'a file\n');
-  writeFileSync(join(tree, 'empty'), '');
-  writeFileSync(join(tree, 'dir/program'), '#!/bin/sh\necho it ran\n');
-  symlinkSync('file', join(tree, 'link'));
-  symlinkSync('/not/there', join(tree, 'dangling'));
-  execFileSync('mkfifo', ['-m', '640', join(tree, 'pipe')]);
-  for (const [path, mode] of [
-    ['file', 0o640],
-    ['empty', 0o600],
-    ['dir', 0o751],
-    ['dir/inner', 0o700],
-    ['dir/program', 0o4755],
-  ] as const)
-    chmodSync(join(tree, path), mode);
-  return tree;
-}
-
-const LISTING = [
-  './dangling l777 nobody -> /not/there',
-  './dir d751 nobody',
-  './dir/inner d700 nobody',
-  './dir/program f4755 nobody',
-  './empty f600 nobody',
-  './file f640 nobody',
-  './link l777 nobody -> file',
-  './pipe p640 nobody',
-].join('\n');
-
-const list = (path: string) =>
-  `cd ${path} && find . -mindepth 1 -printf '%p %y%m %u' \\( -type l -printf ' -> %l' -o -true \\) -printf '\\n' | LC_ALL=C sort`;
 
 for (const way of [embedded, system]) {
   it(`a tree into every type of mount over ${way.uri}`, {

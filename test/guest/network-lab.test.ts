@@ -153,6 +153,15 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     ]);
   });
 
+  it('of routes to one place that of the first interface counts, whoever names the others', async (t) => {
+    await networks(t);
+    const silent = 'source=silent,address=192.168.124.9,route=0.0.0.0/0%192.168.124.1';
+    const args = ['-N', silent, '-N', 'dhcp,source=lab', '-N', 'dhcp,source=lab'];
+    const script = 'busybox ip route | busybox grep via';
+    const result = await libvirt.sandbox([...args, '--', 'sh', '-c', script]);
+    assertRun(result, 0, 'default via 192.168.124.1 dev eth0 \n10.50.0.0/16 via 192.168.123.2 dev eth1 \n');
+  });
+
   it('is filtered by a filter with parameters', async (t) => {
     await networks(t);
     const name = uniqueName();

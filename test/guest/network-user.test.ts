@@ -74,11 +74,16 @@ describe('user networking', { skip: unlessBusybox }, () => {
   it('system: a second interface with a static address gets the host’s name servers', {
     skip: system.skip,
   }, async () => {
-    const networks = ['-N', 'dhcp', '-N', 'address=10.0.2.77,mac=52:54:00:77:77:77,route=10.9.0.0/16%10.0.2.2'];
+    const networks = [
+      '-N',
+      'dhcp',
+      '-N',
+      'address=10.0.2.77,mac=52:54:00:77:77:77,route=10.9.0.0/16%10.0.2.2,route=0.0.0.0/0%10.0.2.3',
+    ];
     const script = [
       'grep -l 52:54:00:77:77:77 /sys/class/net/*/address | cut -d/ -f5',
       'busybox ip -4 addr show dev eth1 | grep -o "inet [^ ]*"',
-      'busybox ip route | grep -c "^default"',
+      'busybox ip route | grep -o "^default via [^ ]* dev [^ ]*"',
       'busybox ip route | grep -o "^10.9.0.0/16 via 10.0.2.2 dev eth1"',
       'grep nameserver /etc/resolv.conf',
     ].join('\n');
@@ -87,7 +92,14 @@ describe('user networking', { skip: unlessBusybox }, () => {
     assertRun(
       result,
       0,
-      ['eth1', 'inet 10.0.2.77/24', '1', '10.9.0.0/16 via 10.0.2.2 dev eth1', ...servers, ''].join('\n'),
+      [
+        'eth1',
+        'inet 10.0.2.77/24',
+        'default via 10.0.2.2 dev eth0',
+        '10.9.0.0/16 via 10.0.2.2 dev eth1',
+        ...servers,
+        '',
+      ].join('\n'),
     );
   });
 
@@ -140,7 +152,7 @@ describe('name servers', { skip: embedded.skip || unlessBusybox }, () => {
 
   it('are written into an /etc in memory', async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
-    const result = await runSandbox(['-c', embedded.uri, '--root', root, '-m', 'ram:/etc=1M', '-N', 'dhcp', ...show]);
+    const result = await runSandbox(['-c', embedded.uri, '--root', root, '-m', 'ram:/etc/=1M', '-N', 'dhcp', ...show]);
     assertRun(result, 0, 'nameserver 10.0.2.3\nresolv.conf\n');
   });
 });

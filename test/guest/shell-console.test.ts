@@ -3,12 +3,73 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { canMakeTerminals } from '../../src/domain/shell.js';
 import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft } from '../helpers/leftovers.js';
+import { AtTerminal } from '../helpers/pty.js';
 import { startWithShell } from '../helpers/shells.js';
 
 const NO_CONSOLE = /^virt-sandbox: shell: for --attach, and not for virsh console, because (.*)$/m;
 
+const SIZE = { rows: 33, columns: 101 };
+const CTRL_C = '\x03';
+const CTRL_RIGHT_BRACKET = '\x1d';
+const unlessConsole = canMakeTerminals('system') ? false : 'the user whom QEMU runs as may not open /dev/ptmx here';
+
 describe('virsh console', () => {
+  it('is a root shell that a person can use, leave and come back to', {
+    skip: system.skip || unlessConsole,
+  }, async (t) => {
+    const { name, running } = await startWithShell(t, system.uri, '-S', 'nobody', '--shell');
+    const prompt = new RegExp(`\\[${name}\\] / # `);
+    const console = async () => {
+      const terminal = new AtTerminal(['-c', system.uri, 'console', name], SIZE, { program: 'virsh' });
+      t.after(() => terminal.close());
+      const settings = terminal.settings();
+      await terminal.until(/Escape character is/);
+      // virsh throws away what is typed before it has the keyboard to itself.
+      while (terminal.settings() === settings) await sleep(20);
+      return terminal;
+    };
+    const leave = async (terminal: AtTerminal) => {
+      terminal.type(CTRL_RIGHT_BRACKET);
+      assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
+    };
+
+    const terminal = await console();
+    terminal.type('\r');
+    await terminal.until(new RegExp(`Root shell of the sandbox ${name}\\. Press Enter again`));
+    await terminal.until(prompt);
+    terminal.type('echo I""AM $(id -u) $(tty) $(stty size) $(ps -eo user,args | grep -c "^nobody *ca[t]$")\r');
+    await terminal.until(/IAM 0 \/dev\/ttyS0 24 80 1\r?\n/);
+    await terminal.until(prompt);
+    // It is the terminal that the shell is in charge of.
+    terminal.type('sleep 1000\r');
+    await terminal.until(/sleep 1000\r?\n/);
+    await sleep(500);
+    terminal.type(CTRL_C);
+    await terminal.until(prompt);
+    terminal.type('exit\r');
+    await terminal.until(/exit\r?\n/);
+    // Nobody is there until Enter is pressed again.
+    await sleep(500);
+    terminal.type('\r');
+    await terminal.until(prompt);
+    terminal.type('left=behi""nd\r');
+    await terminal.until(prompt);
+    await leave(terminal);
+
+    const again = await console();
+    again.type('echo $left\r');
+    await again.until(/behind\r?\n/);
+    await leave(again);
+    assert.equal(running.out(), 'running\n', 'nothing of it reaches the application');
+    running.child.stdin?.end();
+    assert.equal((await running.result).code, 0);
+    await assertNothingLeft(name, system.where);
+  });
+
   for (const way of [embedded, system]) {
     it(`-v says why it reaches none over ${way.uri}, and only then`, { skip: way.skip }, async (t) => {
       const { name, running } = await startWithShell(t, way.uri, '-v', '--shell');

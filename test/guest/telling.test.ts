@@ -6,8 +6,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
+import { mounted } from '../helpers/hide.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
-import { assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 /** Short and long names of the options that issue and manual promise. */
@@ -126,5 +127,21 @@ describe('what is said on stderr', { skip: embedded.skip, concurrency: 2 }, () =
     assert.equal(code, 125);
     assert.match(stderr, /xen:\/\/\/system/);
     assertRun(await run([], wrong), 0, 'output\n');
+  });
+
+  it('so does that of libvirt.conf, and -v says where it is from', async () => {
+    const through = (uri: string) =>
+      mounted(`mount -t tmpfs none /etc/libvirt; echo 'uri_default = "${uri}"' > /etc/libvirt/libvirt.conf`);
+    const found = await runSandbox(['-v', '--dry-run', '--json', '--', 'true'], { through: through('qemu:///embed') });
+    assert.equal(found.code, 0, found.stderr);
+    assert.equal(JSON.parse(found.out).uri, 'qemu:///embed');
+    const told = 'libvirt: qemu:///embed, because of uri_default in /etc/libvirt/libvirt.conf\n';
+    assert.ok(found.stderr.includes(told), found.stderr);
+    const wrong = await runSandbox(['--', 'true'], { through: through('xen:///system') });
+    assertFailure(wrong, /xen:\/\/\/system \(uri_default in \/etc\/libvirt\/libvirt.conf\) is not supported/);
+    const passedOver = await runSandbox(['-c', 'qemu:///embed', '--dry-run', '--', 'true'], {
+      through: through('xen:///system'),
+    });
+    assert.equal(passedOver.code, 0, passedOver.stderr);
   });
 });

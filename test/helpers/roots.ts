@@ -1,5 +1,6 @@
 /** Small root directories for sandboxes. */
 
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -17,3 +18,16 @@ export function makeRoot(context: TestContext, ...directories: readonly string[]
 }
 
 export const unlessBusybox = existsSync(BUSYBOX) ? false : `${BUSYBOX} is not installed`;
+
+const MUSL = ['/usr/lib/x86_64-linux-musl/libc.so', '/usr/lib/musl/lib/libc.so'].find(existsSync);
+
+/** /bin/program for another libc than the host's, dynamically linked, which says `hello from musl`. */
+export function addMuslProgram(root: string): void {
+  mkdirSync(join(root, 'lib'), { recursive: true });
+  copyFileSync(MUSL ?? '', join(root, 'lib/ld-musl-x86_64.so.1'));
+  execFileSync('musl-gcc', ['-x', 'c', '-o', join(root, 'bin/program'), '-'], {
+    input: '#include <stdio.h>\nint main(void) { return puts("hello from musl") < 0; }\n',
+  });
+}
+
+export const unlessMusl = MUSL === undefined ? 'musl is not installed' : false;

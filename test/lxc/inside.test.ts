@@ -12,7 +12,9 @@ import { askInside, assertCapabilities, CAPABILITIES } from '../helpers/inside.j
 import { uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 
+const onLxc = ['-c', lxc.uri];
 const BIT = { SETPCAP: 8n, NET_ADMIN: 12n, SYS_MODULE: 16n, SYS_ADMIN: 21n, SYS_TIME: 25n, MKNOD: 27n } as const;
 
 describe('inside a container, as root', { skip: lxc.skip }, () => {
@@ -110,6 +112,41 @@ describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 },
     });
     assert.equal(Number.parseInt(found.total, 10), 200 * 1024);
     assert.doesNotMatch(found.used, /399999999/);
+  });
+
+  it('LIBVIRT_SANDBOX_STRACE shows what the command asks of the kernel, and nothing of the init', async () => {
+    const env = { LIBVIRT_SANDBOX_STRACE: 'trace=chdir,openat' };
+    const script = 'cd /usr; : </etc/hostname; id -un; exit 9';
+    const args = ['-c', lxc.uri, '-S', 'nobody', '--', 'sh', '-c', script];
+    const { code, out, stderr } = await runSandbox(args, { ...lxc.options, env });
+    assert.deepEqual({ code, out }, { code: 9, out: 'nobody\n' });
+    assert.match(stderr, /^chdir\("\/usr"\) += 0$/m);
+    assert.match(stderr, /^openat\(AT_FDCWD, "\/etc\/hostname"/m);
+    assert.match(stderr, /^\+\+\+ exited with 9 \+\+\+$/m);
+    assert.doesNotMatch(stderr, /execve|mount/);
+  });
+
+  it('--config runs what --save-config has saved', async (t) => {
+    const file = join(scratchDirectory(t), 'sandbox.cfg');
+    const saved = [
+      ...['-S', 'nobody', '-e', 'A=x y', '-m', 'ram:/srv=3M', '-m', 'host-bind:/mnt=', '-i', '/mnt/group=/etc/group'],
+      ...['--cwd', '/srv', '--memory', '300M'],
+    ];
+    const saving = [...onLxc, ...saved, '--save-config', file, '--', 'sh', '-c', 'echo "$A"; id -un; pwd'];
+    assertRun(await runSandbox(saving, lxc.options), 0, '');
+    assertRun(await runSandbox([...onLxc, '--config', file], lxc.options), 0, 'x y\nnobody\n/srv\n');
+    const found = await askInside(lxc, ['--config', file, '-e', 'B=1'], {
+      environment: 'echo $A $B',
+      mounts: `awk '$2 ~ "^/(srv|mnt)$" {print $2}' /proc/mounts | sort`,
+      included: 'cmp /mnt/group /etc/group && echo same',
+      memory: `sed -n 's/^MemTotal: *//p' /proc/meminfo`,
+    });
+    assert.deepEqual(found, {
+      environment: 'x y 1',
+      mounts: '/mnt\n/srv',
+      included: 'same',
+      memory: `${300 * 1024} kB`,
+    });
   });
 
   it('arguments arrive as they are', async () => {

@@ -7,14 +7,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
-import { askInside } from '../helpers/inside.js';
+import { ask, askInside } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
 
 /** An isolated network with a DHCP server. */
 function networkXml(name: string, subnet: string): string {
-  return `<network><name>${name}</name><bridge name='vst${randomBytes(3).toString('hex')}'/>
+  return `<network><name>${name}</name><bridge name='vst${randomBytes(3).toString('hex')}' stp='off' delay='0'/>
+    <domain name='lxc.test' localOnly='yes'/>
+    <dns forwardPlainNames='no'><host ip='${subnet}.1'><hostname>server.lxc.test</hostname></host></dns>
     <ip address='${subnet}.1' netmask='255.255.255.0'><dhcp><range start='${subnet}.50' end='${subnet}.60'/></dhcp></ip></network>`;
+}
+
+/** What a container may not connect to. */
+function filterXml(name: string): string {
+  return `<filter name='${name}' chain='root'>
+    <rule action='drop' direction='out' priority='500'><tcp dstportstart='$BLOCKED'/></rule></filter>`;
+}
+
+/** Runs virsh, where the libvirtd for containers is, with a file of that content. */
+function defined(command: string, xml: string): void {
+  const file = join(tmpdir(), `${uniqueName()}.xml`);
+  writeFileSync(file, xml);
+  besideLxc('virsh', '-c', lxc.uri, command, file);
+  rmSync(file);
 }
 
 describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () => {
@@ -22,10 +39,7 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
   const networks = { [named]: '10.213.7', default: '10.213.8' };
   before(() => {
     for (const [name, subnet] of Object.entries(networks)) {
-      const file = join(tmpdir(), `${named}.xml`);
-      writeFileSync(file, networkXml(name, subnet));
-      besideLxc('virsh', '-c', lxc.uri, 'net-create', file);
-      rmSync(file);
+      defined('net-create', networkXml(name, subnet));
     }
   });
   after(() => {
@@ -73,12 +87,45 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
   });
 
   it('may have several interfaces, in their order', async () => {
-    const args = ['-N', `source=${named},address=10.213.7.11`, '-N', 'source=default,address=10.213.8.11'];
+    const route = 'route=0.0.0.0/0%10.213';
+    const args = [
+      '-N',
+      `source=${named},address=10.213.7.11,${route}.7.1`,
+      '-N',
+      `source=default,address=10.213.8.11,${route}.8.1`,
+    ];
     const found = await askInside(lxc, args, {
+      defaults: 'ip route show default',
       first: `ip -4 -o address | grep 10.213.7.11 | cut -d' ' -f2`,
       second: `ip -4 -o address | grep 10.213.8.11 | cut -d' ' -f2`,
     });
-    assert.deepEqual(found, { first: 'eth0', second: 'eth1' });
+    assert.deepEqual(found, {
+      defaults: 'default via 10.213.7.1 dev eth0 proto static',
+      first: 'eth0',
+      second: 'eth1',
+    });
+  });
+
+  it('is filtered, and finds names, on a root that has nothing but busybox', { skip: unlessBusybox }, async (t) => {
+    const filter = `block-${named}`;
+    defined('nwfilter-define', filterXml(filter));
+    t.after(() => besideLxc('virsh', '-c', lxc.uri, 'nwfilter-undefine', filter));
+    const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
+    writeFileSync(join(root, 'etc/resolv.conf'), 'nameserver 192.0.2.1\n');
+    const tryPort = (port: number) => `busybox nc -w 2 10.213.7.1 ${port} </dev/null && echo open`;
+    const facts = {
+      names: 'busybox cat /etc/resolv.conf',
+      lookUp: 'busybox nslookup server.lxc.test | busybox grep -A1 "^Name" | busybox grep -o "Address.*"',
+      // There the name server listens as well.
+      dns: tryPort(53),
+      other: tryPort(54),
+    };
+    const args = ['-c', lxc.uri, '-r', root, '-N', `dhcp,source=${named},filter=${filter},filter.blocked=53`];
+    const found = await ask(args, facts, { ...lxc.options, shell: ['/bin/busybox', 'sh'] });
+    assert.equal(found.names, 'search lxc.test\nnameserver 10.213.7.1');
+    assert.equal(found.lookUp, 'Address: 10.213.7.1');
+    assert.doesNotMatch(found.dns, /open|refused/);
+    assert.match(found.other, /refused/);
   });
 
   it('a network that is not there is an error', async () => {

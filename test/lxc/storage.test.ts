@@ -6,13 +6,18 @@ import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileS
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { lxc } from '../helpers/connections.js';
-import { makeImage, unlessProgram } from '../helpers/images.js';
+import { ext4Of, FILLED, IMAGE_MAKERS, type ImageKind, makeImage, unlessProgram } from '../helpers/images.js';
+import { askInside } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 const MIB = 1 << 20;
+
+/** A container has the kernel of the host, and that has these. */
+const FILESYSTEMS = readFileSync('/proc/filesystems', 'utf8').trim().split(/\s+/);
+const KINDS = (Object.keys(IMAGE_MAKERS) as ImageKind[]).filter((kind) => FILESYSTEMS.includes(kind));
 
 function run(args: readonly string[], script: string) {
   return runSandbox(['-c', lxc.uri, ...args, '--', 'sh', '-c', script], lxc.options);
@@ -61,6 +66,25 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     const result = await run(['-m', `host-bind:/=${root}`], 'echo new > /file; /bin/busybox ls -d /proc/1');
     assertRun(result, 0, '/proc/1\n');
     assert.equal(readFileSync(join(root, 'file'), 'utf8'), 'new\n');
+  });
+
+  it('a root that is no directory of the host has those of the host that come after it', {
+    skip: unlessBusybox || unlessProgram('mkfs.ext4'),
+  }, async (t) => {
+    const directory = scratchDirectory(t);
+    writeFileSync(join(directory, 'file'), 'of the host\n');
+    const image = ext4Of(makeRoot(t, 'mnt', 'dev', 'proc', 'sys'), join(scratchDirectory(t), 'root.img'));
+    const roots = [
+      ['-m', 'ram:/=16M', '-i', '/bin/busybox'],
+      ['-m', `host-image:/=${image}`],
+    ];
+    for (const root of roots) {
+      const args = ['-c', lxc.uri, ...root, '-m', `host-bind:/mnt=${directory}`];
+      const command = ['/bin/busybox', 'sh', '-c', 'busybox ls /; busybox cat /mnt/file'];
+      const result = await runSandbox([...args, '--', ...command], lxc.options);
+      assert.equal(result.stderr, '');
+      assert.match(result.out, /^bin\ndev\n(lost\+found\n)?mnt\nproc\nrun\nsys\ntmp\nof the host\n$/);
+    }
   });
 
   it('a target that cannot be made is an error that says what to do', async (t) => {
@@ -139,6 +163,43 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
       0,
       'kept\nro\n',
     );
+  });
+
+  it('forty disks, each the one that its tag says', async (t) => {
+    const directory = scratchDirectory(t);
+    const tags = Array.from({ length: 40 }, (_, index) => `tag${index}`);
+    const args = tags.flatMap((tag) => {
+      writeFileSync(join(directory, tag), `I am ${tag}.`.padEnd(4096));
+      return ['--disk', `file:${tag}=${join(directory, tag)}`];
+    });
+    const script = `for tag in ${tags.join(' ')}; do head -c 12 /dev/disk/by-tag/$tag | cut -d. -f1; done; ls /dev/sda?`;
+    const { code, out, stderr } = await run(args, script);
+    assert.equal(code, 0, stderr);
+    const lines = out.trim().split('\n');
+    assert.deepEqual(
+      lines.slice(0, 40),
+      tags.map((tag) => `I am ${tag}`),
+    );
+    assert.deepEqual(lines.slice(40, 42), ['/dev/sdaa', '/dev/sdab'], 'the names go on behind sdz');
+  });
+
+  it('every file system that this kernel has, found by what is in the image', {
+    skip: unlessProgram(...KINDS.map((kind) => IMAGE_MAKERS[kind].program)),
+  }, async (t) => {
+    const directory = scratchDirectory(t);
+    const mounts = KINDS.flatMap((kind) => ['-m', `host-image:/mnt/${kind}=${makeImage(directory, kind)}`]);
+    const questions = Object.fromEntries(
+      KINDS.map((kind) => [
+        kind,
+        `awk '$2 == "/mnt/${kind}" {print $3, substr($4, 1, 2)}' /proc/mounts; cat /mnt/${kind}/hello 2>/dev/null; ` +
+          `echo new > /mnt/${kind}/new; cat /mnt/${kind}/new`,
+      ]),
+    );
+    const found = await askInside(lxc, ['-m', 'ram:/mnt=1M', ...mounts], questions);
+    for (const kind of KINDS) {
+      if (FILLED.has(kind)) assert.match(found[kind] ?? '', new RegExp(`^${kind} ro\nhello\n.*Read-only file system`));
+      else assert.equal(found[kind], `${kind} rw\nnew`);
+    }
   });
 
   it('more than one, in any order, each at its place', async (t) => {

@@ -29,7 +29,7 @@ const CASES: readonly Case[] = [
   ['virt-sandbox -N ', ['dhcp', 'source=', 'mac=', 'address=', 'route=', 'filter=']],
   ['virt-sandbox -N dhcp,so', ['dhcp,source=']],
   ['virt-sandbox --network dhcp,so', ['dhcp,source=']],
-  ['virt-sandbox -s stat', ['static,label=']],
+  ['virt-sandbox -s static,', ['static,label=']],
   ['virt-sandbox -S nobod', ['nobody']],
   ['virt-sandbox -I /etc/hostn', ['/etc/hostname']],
   ['virt-sandbox -i /etc/hostn', ['/etc/hostname']],

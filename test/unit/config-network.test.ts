@@ -116,6 +116,7 @@ test('security', async (t) => {
   const table: [string, Security][] = [
     ['dynamic', { mode: 'dynamic', label: undefined }],
     ['dynamic,label=u:r:t:s0', { mode: 'dynamic', label: 'u:r:t:s0' }],
+    ['static', { mode: 'static', label: undefined }],
     ['static,label=u:r:t:s0:c1,c2', { mode: 'static', label: 'u:r:t:s0:c1,c2' }],
     ['static,label=a=b', { mode: 'static', label: 'a=b' }],
     ['inherit', { mode: 'inherit', label: undefined }],
@@ -129,7 +130,6 @@ test('bad security', async (t) => {
     ['', 'security-mode-unknown', '""'],
     ['none', 'security-mode-unknown', '"none"'],
     ['label=u:r:t:s0', 'security-mode-unknown', '"label=u:r:t:s0"'],
-    ['static', 'security-label-missing', '"static"'],
     ['static,label=', 'security-label-missing', '"static,label="'],
     ['dynamic,label=', 'security-label-missing', '"dynamic,label="'],
     ['dynamic,', 'security-option-unknown', '""'],

@@ -184,6 +184,7 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ disk: ['file:..=/x.img'] }, 'disk-tag-invalid', '".."'],
   [{ disk: ['file:a\tb=/x.img'] }, 'disk-tag-invalid', '"a\\tb"'],
   [{ ...DISK, diskLimit: ['b:total_iops_sec=1'] }, 'disk-limit-unknown-tag', '"b"'],
+  [{ ...DISK, diskLimit: ['a:total_bytes_sec=1', 'a:write_bytes_sec=1'] }, 'disk-limit-conflict', '"a"'],
   [{ network: ['dhcp'], netLimit: ['1:inbound.average=1'] }, 'net-limit-unknown-interface', '1'],
   [{ command: ['a\0b'] }, 'nul-character', 'a\\u0000b'],
   [{ env: ['A=\0'] }, 'nul-character', '"\\u0000"'],

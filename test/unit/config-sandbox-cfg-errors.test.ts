@@ -50,6 +50,13 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['uid (uid_t)-1', MINIMAL.replace('uid=2003', 'uid=4294967295'), 'config-value-invalid', '"4294967295"'],
   ['no group id', MINIMAL.replace('uid=', 'groups=1;x;\nuid='), 'config-value-invalid', 'groups', '"1;x;"'],
   ['no size', COMPLETE.replace('usage=2147483648', 'usage=2G'), 'config-value-invalid', '[mount.4]', 'usage', '"2G"'],
+  [
+    'a size that libvirt-sandbox never writes',
+    COMPLETE.replace('usage=2147483648', `usage=${2n ** 64n - 2n ** 31n - 1n}`),
+    'config-value-invalid',
+    'usage',
+  ],
+  ['a size of nothing', COMPLETE.replace('usage=2147483648', 'usage=0'), 'config-value-invalid', 'usage', '"0"'],
   ['too little memory', `${MINIMAL}\n[machine]\nmemory=1\n`, 'config-value-invalid', '[machine]', 'memory'],
   ['too many CPUs', `${MINIMAL}\n[machine]\nvcpus=256\n`, 'config-value-invalid', '[machine]', 'vcpus'],
   ['no acceleration', `${MINIMAL}\n[machine]\nacceleration=x\n`, 'acceleration-unknown', '[machine]', '"x"'],

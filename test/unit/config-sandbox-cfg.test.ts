@@ -184,3 +184,14 @@ test('what a file may leave out', async (t) => {
     [24, 64],
   );
 });
+
+test('sizes that 0.8 writes wrong are those that were asked for', async (t) => {
+  const users = await testUsers(t);
+  for (const bytes of [2n ** 31n, 2n ** 31n + 1n, 3n * 2n ** 30n, 2n ** 32n - 1n]) {
+    const usage = BigInt.asUintN(64, BigInt.asIntN(32, bytes));
+    const text = COMPLETE.replace('usage=2147483648', `usage=${usage}`);
+    const { mounts } = await parseSandboxCfg(text, { users });
+    assert.ok(text.includes(`usage=${usage}`) && mounts[4]?.type === 'ram');
+    assert.equal(mounts[4].usage, Number(bytes));
+  }
+});

@@ -1,71 +1,25 @@
 /** The XML of every option, against libvirt's own schema. */
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
+import type { ConfigOptions } from '../../src/config/options.js';
 import { securityLabels } from '../../src/domain/security.js';
-import type { Element } from '../../src/domain/xml.js';
 import { SandboxError } from '../../src/errors.js';
-import { loadProfile } from '../../src/profile/load.js';
-import { containerDomainXml } from '../../src/sandbox/container-options.js';
-import { domainXml } from '../../src/sandbox/machine-options.js';
+import {
+  assertDomain,
+  callerLabel,
+  containerOf,
+  labels,
+  machineOf,
+  NAME,
+  PROFILE,
+  unlessSchema,
+} from '../helpers/domain-xml.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-const SCHEMA = '/usr/share/libvirt/schemas/domain.rng';
-const skip = existsSync(SCHEMA) ? false : `${SCHEMA} is not installed`;
-
-const NAME = 'schema';
-const connection = { uri: 'qemu:///system', close: async () => {} };
-
-/** The machine of these options; what a start would find out is made up. */
-async function machine(options: ConfigOptions, labels: readonly Element[] = []): Promise<string> {
-  const config = await configFromOptions({ command: ['/bin/true'], ...options });
-  return domainXml(
-    config,
-    {
-      place: 'machine',
-      name: NAME,
-      connection: { ...connection, kind: 'system' },
-      acceleration: 'tcg',
-      image: { kernel: '/k/vmlinux', initrd: '/k/initrd' },
-      images: new Map([[0, { isBlock: false }]]),
-      server: { kind: 'system', readOnlyVirtiofs: false },
-      profile: await loadProfile(undefined),
-      securityLabels: labels,
-    } as unknown as Parameters<typeof domainXml>[1],
-    {},
-  );
-}
-
-async function container(options: ConfigOptions, labels: readonly Element[] = []): Promise<string> {
-  const config = await configFromOptions({ command: ['/bin/true'], ...options });
-  return containerDomainXml(
-    config,
-    {
-      place: 'container',
-      name: NAME,
-      connection: { ...connection, kind: 'lxc' },
-      images: new Map(),
-      server: { kind: 'lxc', readOnlyVirtiofs: false },
-      securityLabels: labels,
-    } as unknown as Parameters<typeof containerDomainXml>[1],
-    {},
-  );
-}
-
-const callerLabel = () => 'unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023';
-const PROFILE = 'libvirt-11111111-2222-3333-4444-555555555555';
-
-function labels(model: 'selinux' | 'apparmor', mode: 'dynamic' | 'static' | 'inherit', label?: string, kind = 'qemu') {
-  const base = { kind: kind as 'qemu', model, uuid: undefined };
-  const caller = model === 'selinux' ? callerLabel : () => 'unconfined';
-  return securityLabels({ ...base, security: { mode, label }, callerLabel: caller });
-}
-
-describe('the domain of each option is one that libvirt knows', { skip }, () => {
+describe('the domain of each option is one that libvirt knows', { skip: unlessSchema }, () => {
   const kinds: readonly (readonly [string, ConfigOptions, readonly (readonly [string, string])[]])[] = [
     ['nothing', {}, []],
     [
@@ -119,11 +73,11 @@ describe('the domain of each option is one that libvirt knows', { skip }, () => 
     ['memory and processors', { memory: '300', vcpus: '2' }, [['string(/domain/vcpu)', '2']]],
   ];
   for (const [what, options, facts] of kinds) {
-    it(`a machine with ${what}`, async (t) => assertDomain(scratchDirectory(t), await machine(options), facts));
+    it(`a machine with ${what}`, async (t) => assertDomain(scratchDirectory(t), await machineOf(options), facts));
   }
 
   it('a machine that is pinned', async (t) => {
-    assertDomain(scratchDirectory(t), await machine({ vcpus: '2', cpuPin: '0-1,3' }), [
+    assertDomain(scratchDirectory(t), await machineOf({ vcpus: '2', cpuPin: '0-1,3' }), [
       ['count(//vcpupin)', '2'],
       ["string(//vcpupin[@vcpu='1']/@cpuset)", '0-1,3'],
       ['string(//emulatorpin/@cpuset)', '0-1,3'],
@@ -136,7 +90,7 @@ describe('the domain of each option is one that libvirt knows', { skip }, () => 
     ['limits', { cpuShares: '300', cpuPin: '0,1' }],
   ];
   for (const [what, options] of containers) {
-    it(`a container with ${what}`, async (t) => assertDomain(scratchDirectory(t), await container(options), []));
+    it(`a container with ${what}`, async (t) => assertDomain(scratchDirectory(t), await containerOf(options), []));
   }
 
   for (const [what, elements, facts] of [
@@ -172,12 +126,13 @@ describe('the domain of each option is one that libvirt knows', { skip }, () => 
     ],
     ['an unconfined caller', labels('apparmor', 'inherit'), [['string(//seclabel/@type)', 'none']]],
   ] as const) {
-    it(`a machine with ${what}`, async (t) => assertDomain(scratchDirectory(t), await machine({}, elements), facts));
+    it(`a machine with ${what}`, async (t) =>
+      assertDomain(scratchDirectory(t), await machineOf({}, { securityLabels: elements }), facts));
   }
 
   it('a container with its own base context', async (t) => {
     const elements = labels('selinux', 'dynamic', undefined, 'lxc');
-    assertDomain(scratchDirectory(t), await container({}, elements), [
+    assertDomain(scratchDirectory(t), await containerOf({}, { securityLabels: elements }), [
       ['string(//seclabel/baselabel)', 'system_u:system_r:svirt_lxc_net_t:s0'],
     ]);
   });
@@ -188,7 +143,7 @@ const unlessHelper = existsSync(HELPER) ? false : `there is no ${HELPER}`;
 
 describe('the AppArmor profile that libvirt would make', { skip: unlessHelper }, () => {
   it('lets a machine have its sockets and read its root and its image, and write to neither', async () => {
-    const xml = await machine({ network: ['dhcp'] }, labels('apparmor', 'static', PROFILE));
+    const xml = await machineOf({ network: ['dhcp'] }, { securityLabels: labels('apparmor', 'static', PROFILE) });
     // Dry: it prints what it would write.
     const dynamic = xml.replace('<seclabel type="static"', '<seclabel type="dynamic"');
     const made = spawnSync(HELPER, ['-d', '-c', '-u', PROFILE], { input: dynamic, encoding: 'utf8' });
@@ -217,6 +172,11 @@ describe('labels that cannot be', () => {
       'inheriting without a model',
       { ...none, security: { mode: 'inherit', label: undefined } },
       'security-model-missing',
+    ],
+    [
+      'a static label that is none and cannot be read',
+      { ...none, model: 'selinux', security: { mode: 'static', label: undefined } },
+      'security-label-unknown',
     ],
     [
       'inheriting what cannot be read',
@@ -256,18 +216,3 @@ describe('labels that cannot be', () => {
     assert.deepEqual(securityLabels({ ...none, security: { mode: 'dynamic', label: undefined } }), []);
   });
 });
-
-/** Expects the document to be valid, and each XPath expression to give its value. */
-function assertDomain(directory: string, xml: string, facts: readonly (readonly [string, string])[]): void {
-  const file = join(directory, 'domain.xml');
-  writeFileSync(file, xml);
-  try {
-    execFileSync('xmllint', ['--noout', '--relaxng', SCHEMA, file], { stdio: 'pipe', encoding: 'utf8' });
-  } catch (error) {
-    assert.fail(`${(error as { stderr: string }).stderr}\n${xml}`);
-  }
-  for (const [path, value] of facts) {
-    const found = execFileSync('xmllint', ['--xpath', path, file], { encoding: 'utf8' }).trim();
-    assert.equal(found, value, `${path}\n${xml}`);
-  }
-}

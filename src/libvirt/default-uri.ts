@@ -1,0 +1,64 @@
+/**
+ * The URI that libvirt's own settings name where the person names none: LIBVIRT_DEFAULT_URI, then `uri_default` of libvirt.conf.
+ * https://libvirt.org/uri.html#default-uri-choice
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { baseDirectory } from '../home.js';
+
+/** A URI, and what named it. */
+export interface DefaultUri {
+  readonly uri: string;
+  /** `LIBVIRT_DEFAULT_URI`, or `uri_default in FILE`. */
+  readonly origin: string;
+}
+
+const VARIABLE = 'LIBVIRT_DEFAULT_URI';
+const KEY = 'uri_default';
+
+/**
+ * An empty one names none, as for libvirt.
+ * @throws {SandboxError} `libvirt-conf-invalid`, `libvirt-conf-unreadable`
+ */
+export function defaultUri(environment = process.env, uid = process.geteuid?.()): DefaultUri | undefined {
+  const uri = environment[VARIABLE];
+  if (uri) return { uri, origin: VARIABLE };
+  // Where libvirt looks for the settings of this user.
+  const file = join(uid === 0 ? '/etc' : baseDirectory('XDG_CONFIG_HOME', environment), 'libvirt', 'libvirt.conf');
+  const text = readConf(file);
+  const named = text && uriIn(text, file);
+  return named ? { uri: named, origin: `${KEY} in ${file}` } : undefined;
+}
+
+function readConf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) return undefined;
+    throw new SandboxError({
+      stage: 'libvirt',
+      code: 'libvirt-conf-unreadable',
+      message: `${file}, which may name the default URI, cannot be read: ${messageOf(error)}`,
+      remedy: `make it readable, or name a URI with -c or ${VARIABLE}`,
+      cause: error,
+    });
+  }
+}
+
+/** libvirt takes a string in quotation marks of either kind, without escapes, and the first of several. */
+function uriIn(text: string, file: string): string | undefined {
+  const lines = text.split('\n');
+  const number = lines.findIndex((line) => /^\s*uri_default\s*=/.test(line));
+  if (number < 0) return undefined;
+  const value = (lines[number] ?? '').replace(/^[^=]*=/, '');
+  const [, double, single] = /^\s*(?:"([^"]*)"|'([^']*)')\s*(?:#.*)?$/.exec(value) ?? [];
+  const uri = double ?? single;
+  if (uri !== undefined) return uri;
+  throw new SandboxError({
+    stage: 'libvirt',
+    code: 'libvirt-conf-invalid',
+    message: `line ${number + 1} of ${file} has ${KEY} without a string in quotation marks`,
+    remedy: `write ${KEY} = "qemu:///system", or name a URI with -c`,
+  });
+}

@@ -1,0 +1,61 @@
+/** Another distribution as a root: nothing of it is the host's, and nothing of ours is installed in it. */
+
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { embedded, lxc } from '../helpers/connections.js';
+import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
+import { assertRun, runSandbox } from '../helpers/run.js';
+import { unlessRoot } from '../helpers/scratch.js';
+
+/** A Debian of another age than the host's, so that it has another libc. */
+const SUITE = /^VERSION_CODENAME=bookworm$/m.test(readFileSync('/etc/os-release', 'utf8')) ? 'trixie' : 'bookworm';
+
+describe(`a root of Debian ${SUITE}`, {
+  skip: unlessRoot('makes devices') || unlessProgram('debootstrap', 'mkfs.ext4'),
+  timeout: 600_000,
+}, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
+  const root = join(directory, 'root');
+  const image = join(directory, 'root.img');
+  let lacks: string | undefined;
+
+  before(async () => {
+    chmodSync(directory, 0o755);
+    // In a mount namespace of its own, so that whatever it mounts goes with it.
+    const bootstrap = ['--mount', '--propagation', 'private', 'debootstrap', '--variant=minbase', SUITE, root];
+    try {
+      await promisify(execFile)('unshare', bootstrap, { timeout: 500_000 });
+    } catch (error) {
+      lacks = `debootstrap cannot make one here: ${String(error).split('\n')[0]}`;
+      return;
+    }
+    symlinkSync('/proc/self/mounts', join(root, 'etc/mtab'));
+    ext4Of(root, image, 700 << 20);
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  for (const { uri, skip, options } of [embedded, lxc]) {
+    const user = uri.replace(/\W+/g, '');
+
+    it(`${uri}: its programs run, with its libc`, { skip }, async (t) => {
+      if (lacks !== undefined) return t.skip(lacks);
+      const ask = ['sh', '-c', 'dpkg --version && ldd --version && cat /etc/debian_version'];
+      const expected = execFileSync('chroot', [root, ...ask], { encoding: 'utf8' });
+      assert.notEqual(expected, execFileSync('sh', ask.slice(1), { encoding: 'utf8' }));
+      assertRun(await runSandbox(['-c', uri, '-e', 'HOME=/', '-r', root, '--', ...ask], options), 0, expected);
+    });
+
+    it(`${uri}: from an image it can be changed, and the change stays`, { skip }, async (t) => {
+      if (lacks !== undefined) return t.skip(lacks);
+      const change = `useradd ${user} && id -un ${user} && perl -e "print qq(perl\\n)"`;
+      const args = ['-c', uri, '-p', '-m', `host-image:/=${image}`, '--', 'sh', '-c', change];
+      assertRun(await runSandbox(args, options), 0, `${user}\nperl\n`);
+      assert.match(imageFile(image, 'etc/passwd'), new RegExp(`^${user}:x:`, 'm'));
+    });
+  }
+});

@@ -1,0 +1,88 @@
+/** The XML of a domain without a start, and libvirt's own schema for it. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
+import { type SandboxKind, securityLabels } from '../../src/domain/security.js';
+import { loadProfile } from '../../src/profile/load.js';
+import type { LaunchOptions, PreparedContainer, PreparedMachine } from '../../src/sandbox/launch-options.js';
+import { domainXml } from '../../src/sandbox/machine-options.js';
+
+const SCHEMA = '/usr/share/libvirt/schemas/domain.rng';
+export const unlessSchema = existsSync(SCHEMA) ? false : `${SCHEMA} is not installed`;
+
+export const NAME = 'schema';
+const connection = { uri: 'qemu:///system', close: async () => {} };
+
+/** The machine of these options; what a start would find out is made up, or given. */
+export async function machineOf(
+  options: ConfigOptions,
+  found: Partial<PreparedMachine> = {},
+  launch: LaunchOptions = {},
+): Promise<string> {
+  const config = await configFromOptions({ command: ['/bin/true'], ...options });
+  const prepared = {
+    place: 'machine',
+    name: NAME,
+    connection: { ...connection, kind: 'system' },
+    acceleration: 'tcg',
+    image: { kernel: '/k/vmlinux', initrd: '/k/initrd' },
+    images: new Map([[0, { isBlock: false }]]),
+    server: { kind: 'system', readOnlyVirtiofs: false },
+    profile: await loadProfile(options.profile),
+    securityLabels: [],
+    ...found,
+  } as unknown as PreparedMachine;
+  return domainXml(config, prepared, launch);
+}
+
+/** The same of a container. */
+export async function containerOf(
+  options: ConfigOptions,
+  found: Partial<PreparedContainer> = {},
+  launch: LaunchOptions = {},
+): Promise<string> {
+  const config = await configFromOptions({ command: ['/bin/true'], ...options });
+  const prepared = {
+    place: 'container',
+    name: NAME,
+    connection: { ...connection, kind: 'lxc' },
+    images: new Map(),
+    server: { kind: 'lxc', readOnlyVirtiofs: false },
+    securityLabels: [],
+    ...found,
+  } as unknown as PreparedContainer;
+  return domainXml(config, prepared, launch);
+}
+
+export const callerLabel = () => 'unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023';
+export const PROFILE = 'libvirt-11111111-2222-3333-4444-555555555555';
+
+/** What a host with that model makes of an option. */
+export function labels(
+  model: 'selinux' | 'apparmor',
+  mode: 'dynamic' | 'static' | 'inherit',
+  label?: string,
+  kind: SandboxKind = 'qemu',
+) {
+  const base = { kind, model, uuid: undefined };
+  const caller = model === 'selinux' ? callerLabel : () => 'unconfined';
+  return securityLabels({ ...base, security: { mode, label }, callerLabel: caller });
+}
+
+/** Expects the document to be valid, and each XPath expression to give its value. */
+export function assertDomain(directory: string, xml: string, facts: readonly (readonly [string, string])[]): void {
+  const file = join(directory, 'domain.xml');
+  writeFileSync(file, xml);
+  try {
+    execFileSync('xmllint', ['--noout', '--relaxng', SCHEMA, file], { stdio: 'pipe', encoding: 'utf8' });
+  } catch (error) {
+    assert.fail(`${(error as { stderr: string }).stderr}\n${xml}`);
+  }
+  for (const [path, value] of facts) {
+    const found = execFileSync('xmllint', ['--xpath', path, file], { encoding: 'utf8' }).trim();
+    assert.equal(found, value, `${path}\n${xml}`);
+  }
+}
