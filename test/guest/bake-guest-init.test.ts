@@ -86,7 +86,10 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
       'inet 10.0.2.15/24\nnameserver 10.0.2.3\n',
     );
     const wrong = ['-N', 'address=10.0.2.77,route=0.0.0.0/0%192.0.2.1', '--', 'true'];
-    assertFailure(await runSandbox([...start, ...wrong], options()), /step network failed: route\(eth1, 0\.0\.0\.0\/0/);
+    assertFailure(
+      await runSandbox([...start, ...wrong], options()),
+      /step interfaces failed: route\(eth1, 0\.0\.0\.0\/0/,
+    );
   });
 
   it('signals reach the application', async () => {

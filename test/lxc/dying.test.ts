@@ -3,9 +3,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
 import { assertNothingLeft, processesWith, uniqueName } from '../helpers/leftovers.js';
-import { type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
+import { type RunResult, startSandbox } from '../helpers/run.js';
+
+/** At a breakpoint nobody shows the console before the end. */
+const ON_THE_WAY_MS = 500;
 
 const SAY = 'echo last words > /dev/tty1';
 
@@ -27,9 +31,13 @@ function assertDied({ code, stderr }: RunResult, when: RegExp): void {
 describe('a container that dies', { skip: lxc.skip, concurrency: 2 }, () => {
   it('while the application runs', async () => {
     const name = uniqueName();
-    const command = ['sh', '-c', `${SAY}; echo running; exec sleep 1000`];
-    const running = startSandbox(['-c', lxc.uri, '-n', name, '--', ...command], lxc.options);
+    const command = ['sh', '-c', `echo running; read line; ${SAY}; exec sleep 1000`];
+    const env = { LIBVIRT_SANDBOX_INIT_DEBUG: '1' };
+    const running = startSandbox(['-c', lxc.uri, '-n', name, '--', ...command], { ...lxc.options, env, input: 'open' });
     await running.until(/running/);
+    running.child.stdin?.write('\n');
+    // libvirt takes what is said there from hand to hand, and it is on its way when the container is gone.
+    await running.untilError(/^last words/m);
     killInit(name);
     assertDied(await running.result, /ended while the application ran, without its exit status/);
     await assertNothingLeft(name, lxc.where);
@@ -43,14 +51,10 @@ describe('a container that dies', { skip: lxc.skip, concurrency: 2 }, () => {
     // Of a shell that ends the start would go on.
     const shell = startSandbox(['--attach', name, '--', 'sh', '-c', `${SAY}; echo said; exec sleep 1000`], lxc.options);
     await shell.until(/said/);
+    await sleep(ON_THE_WAY_MS);
     killInit(name);
     assertDied(await running.result, /ended before the application was started/);
     assert.equal((await shell.result).code, 125);
     await assertNothingLeft(name, lxc.where);
-  });
-
-  it('has nothing to show where nothing was said', async () => {
-    const result = await runSandbox(['-c', lxc.uri, '--', 'sh', '-c', 'exit 3'], lxc.options);
-    assert.deepEqual([result.code, result.stderr], [3, '']);
   });
 });

@@ -165,22 +165,16 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     );
   });
 
-  it('forty disks, each the one that its tag says', async (t) => {
+  it('more disks than there are letters, each the one that its tag says', async (t) => {
     const directory = scratchDirectory(t);
-    const tags = Array.from({ length: 40 }, (_, index) => `tag${index}`);
+    const tags = Array.from({ length: 28 }, (_, index) => `tag${index}`);
     const args = tags.flatMap((tag) => {
       writeFileSync(join(directory, tag), `I am ${tag}.`.padEnd(4096));
       return ['--disk', `file:${tag}=${join(directory, tag)}`];
     });
     const script = `for tag in ${tags.join(' ')}; do head -c 12 /dev/disk/by-tag/$tag | cut -d. -f1; done; ls /dev/sda?`;
-    const { code, out, stderr } = await run(args, script);
-    assert.equal(code, 0, stderr);
-    const lines = out.trim().split('\n');
-    assert.deepEqual(
-      lines.slice(0, 40),
-      tags.map((tag) => `I am ${tag}`),
-    );
-    assert.deepEqual(lines.slice(40, 42), ['/dev/sdaa', '/dev/sdab'], 'the names go on behind sdz');
+    const expected = [...tags.map((tag) => `I am ${tag}`), '/dev/sdaa', '/dev/sdab'];
+    assertRun(await run(args, script), 0, `${expected.join('\n')}\n`);
   });
 
   it('every file system that this kernel has, found by what is in the image', {
