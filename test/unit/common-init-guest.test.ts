@@ -44,8 +44,12 @@ async function start(t: TestContext): Promise<Inside> {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' },
   });
-  t.after(() => native.kill('SIGKILL'));
-  const [channel] = (await once(server, 'connection')) as [Socket];
+  t.after(() => {
+    server.close();
+    native.kill('SIGKILL');
+  });
+  const gone = once(native, 'exit').then(([code]): never => assert.fail(`the native init ended with ${code}`));
+  const [channel] = (await Promise.race([once(server, 'connection'), gone])) as [Socket];
   server.close();
   const common = spawn(process.execPath, [COMMON_INIT], { stdio: ['ignore', 'ignore', 'inherit', channel, 'pipe'] });
   t.after(() => common.kill('SIGKILL'));

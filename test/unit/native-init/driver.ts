@@ -168,14 +168,17 @@ export class Guest {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=0:exitcode=99', UBSAN_OPTIONS: 'print_stacktrace=1' },
     });
-    const [socket] = (await once(server, 'connection')) as [Socket];
-    server.close();
-    const guest = new Guest(child, socket);
     t.after(async () => {
-      socket.destroy();
+      server.close();
       child.kill('SIGKILL');
       await rm(directory, { recursive: true, force: true });
     });
+    // One that does not come up must not be waited for.
+    const gone = once(child, 'exit').then(([code]): never => assert.fail(`the init ended with ${code} at its start`));
+    const [socket] = (await Promise.race([once(server, 'connection'), gone])) as [Socket];
+    server.close();
+    const guest = new Guest(child, socket);
+    t.after(() => void socket.destroy());
     if (options.handshake !== false) {
       socket.write(Buffer.of(HANDSHAKE_WAIT));
       assert.deepEqual(await guest.raw(1), Buffer.of(HANDSHAKE_SYNC));
