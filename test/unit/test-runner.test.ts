@@ -8,7 +8,7 @@ import { unlessRoot } from '../helpers/scratch.js';
 
 test('where libvirtd cannot be started, that is a failure', { skip: unlessRoot('starts libvirtd') }, () => {
   const hide = programPaths('libvirtd').map((path) => `mount --bind /dev/null ${path}`);
-  const through = mounted(['mount -t tmpfs none /run/libvirt', ...hide].join('\n'));
+  const through = mounted(['mount -t tmpfs none /run', 'mkdir /run/libvirt', ...hide].join('\n'));
   const [program = '', ...args] = [...through, process.execPath, 'scripts/test.mjs', 'guest/kernels-chosen'];
   // Not as a part of the tests that run.
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
