@@ -22,7 +22,9 @@ type Inspected = Pick<Prepared, 'name' | 'images' | 'server'>;
 /** The steps of a sandbox that can be stopped before, in order. */
 function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
   const inputs = { now: { seconds: 0n, nanoseconds: 0 }, entropy: new Uint8Array(), devices: new Map() };
-  const guest = guestConfig(config, prepared, undefined);
+  // Which acceleration it will be is not known yet; only a machine without KVM has its other processors brought up in a step.
+  const mayEmulate = prepared.server.kind !== 'lxc' && config.acceleration !== 'kvm';
+  const guest = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
   const hasNetwork = guest.network !== undefined;
   return [
     ...(hasNetwork ? [INTERFACES_STEP] : []),

@@ -149,6 +149,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
       return /one of (.*)$/.exec(line)?.[1];
     };
     assert.equal(await steps(), 'clock, root, system, mount.0, network, spawn');
+    assert.match((await steps('--accel', 'tcg', '--vcpus', '2')) ?? '', /^clock, processors, root, /);
     const disk = join(scratchDirectory(t), 'disk');
     writeFileSync(disk, Buffer.alloc(1 << 20));
     assert.equal(
