@@ -13,7 +13,7 @@ import {
   URI,
 } from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
-import { logsToCome, removeLogs } from './domain-logs.js';
+import { logOf, logsToCome, removeLogs, sizeOf } from './domain-logs.js';
 import { connectError, domainError, silentError } from './errors.js';
 import {
   type Handle,
@@ -24,6 +24,7 @@ import {
   VIR_ERR_NO_DOMAIN,
   VIR_ERR_OPERATION_INVALID,
 } from './library.js';
+import { failureOf } from './qemu-log.js';
 import { killQemu } from './qemu-process.js';
 import { Supervisor } from './supervisor.js';
 
@@ -76,6 +77,8 @@ class DaemonConnection implements Connection {
       ...(terminal === undefined ? {} : { terminal }),
     });
     const logs = logsToCome(this.kind, name, xml);
+    const log = logOf(this.kind, name);
+    const earlier = sizeOf(log);
     const creating = this.#create(xml);
     const kill = () => {
       if (this.kind === 'lxc') return;
@@ -89,7 +92,7 @@ class DaemonConnection implements Connection {
     calledOff?.removeEventListener('abort', kill);
     if ('error' in created) {
       await supervisor.finish();
-      throw domainError(name, created.error);
+      throw domainError(name, await failureOf(created.error, log, earlier));
     }
     return new DaemonDomain(this.#library, this.#connection, created.handle, name, this.kind, supervisor, logs);
   }

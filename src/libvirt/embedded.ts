@@ -8,6 +8,7 @@ import { messageOf, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
+import { failureOf } from './qemu-log.js';
 import { killQemu } from './qemu-process.js';
 import { checkSocketPath } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
@@ -98,8 +99,13 @@ class EmbeddedDomain implements Domain {
     this.name = name;
     this.#supervisor = supervisor;
     this.#pidFile = join(root, 'run/qemu', `${name}.pid`);
-    this.stopped = supervisor.commandExited.then(({ status, stderr }) =>
-      status === 0 ? { reason: 'shutdown' } : { reason: 'failed', error: domainError(name, stderr) },
+    this.stopped = supervisor.commandExited.then(async ({ status, stderr }) =>
+      status === 0
+        ? { reason: 'shutdown' }
+        : {
+            reason: 'failed',
+            error: domainError(name, await failureOf(stderr, join(root, 'log/qemu', `${name}.log`))),
+          },
     );
   }
 

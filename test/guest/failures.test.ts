@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -48,6 +51,29 @@ for (const way of [embedded, system]) {
     });
   });
 }
+
+describe('a QEMU that ends before libvirt has reached its monitor', { skip: embedded.skip }, () => {
+  it('is reported with what it said', async () => {
+    const name = uniqueName();
+    const directory = await mkdtemp(join(tmpdir(), 'slow-libvirt-'));
+    try {
+      // libvirt comes late, is refused, and finds the process still there: what otherwise takes a busy machine.
+      const late = '-e trace=connect,kill -e inject=connect:delay_enter=300ms -e inject=kill:retval=0:when=1';
+      const script = `#!/bin/sh\nexec strace -qq -o ${directory}/trace ${late} /usr/bin/virt-qemu-run "$@"\n`;
+      await writeFile(join(directory, 'virt-qemu-run'), script, { mode: 0o755 });
+      const env = { PATH: `${directory}:${process.env['PATH']}` };
+      const args = ['-c', embedded.uri, '-n', name, '--memory', '100000000', '--', 'true'];
+      const result = await runSandbox(args, { env });
+      assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
+      const trace = await readFile(join(directory, 'trace'), 'utf8');
+      assert.match(trace, /monitor\.sock.*ECONNREFUSED/);
+      assert.match(trace, /kill\(\d+, 0\) += 0 \(INJECTED\)/);
+      await assertNothingLeft(name);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+});
 
 describe('a QEMU that keeps libvirt waiting', { skip: system.skip }, () => {
   it('is killed, and nothing of it stays', async () => {
