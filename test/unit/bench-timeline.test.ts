@@ -244,6 +244,16 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
   });
 
+  it('bears that libvirt tells of the end before the killing has been answered', () => {
+    const early = (one: TraceEvent) => (one.name === 'domain.stopped' ? { ...one, time: started + 1661.5e6 } : one);
+    const { stages } = timelineOf({ trace: new Trace(run().events.map(early)), started, ended });
+    const end = stages.filter(({ start }) => start >= 1_661_000).map(({ name, start, end }) => [name, start, end]);
+    assert.deepEqual(end.slice(0, 2), [
+      ['power off: finding and killing QEMU', 1_661_000, 1_662_000],
+      ['removing the state directory', 1_662_000, 1_690_000],
+    ]);
+  });
+
   it('places the guest between what the host saw', () => {
     const { stages } = timelineOf({ trace: run(), started, ended });
     const kernel = stages.find(({ name }) => name === 'kernel');

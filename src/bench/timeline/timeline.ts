@@ -173,15 +173,19 @@ function teardown(stages: Stages, wall: number): void {
     stages.add('hearing of it', 'host', hears, end);
   }
   const container = stages.start === 'container';
-  const killed = container ? 'container.killed' : 'qemu.killed';
+  const killed = stages.at(container ? 'container.killed' : 'qemu.killed');
+  const stopped = stages.at('domain.stopped');
+  const done = stages.at('end.done');
   const what = container ? 'the container' : 'QEMU';
-  if (stages.at(killed) !== undefined && stages.at('domain.stopped') !== undefined) {
-    stages.between(`power off: finding and killing ${what}`, 'host', 'end.start', killed);
+  if (end !== undefined && killed !== undefined && stopped !== undefined && done !== undefined) {
+    // libvirt may tell of the end before whoever has brought it about says so.
+    const noticedAt = Math.max(killed, stopped);
+    stages.add(`power off: finding and killing ${what}`, 'host', end, killed);
     const noticed = container
       ? "the container's end, libvirt's notice of it"
       : "QEMU's end, and libvirt's notice of it";
-    stages.between(noticed, 'libvirt', killed, 'domain.stopped');
-    stages.between('removing the state directory', 'host', 'domain.stopped', 'end.done');
+    stages.add(noticed, 'libvirt', killed, noticedAt);
+    stages.add('removing the state directory', 'host', noticedAt, done);
   } else {
     stages.between(`the end of ${what}, removing the state directory`, 'libvirt', 'end.start', 'end.done');
   }
