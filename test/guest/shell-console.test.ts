@@ -45,9 +45,8 @@ describe('virsh console', () => {
     await terminal.until(/IAM 0 \/dev\/ttyS0 24 80 1\r?\n/);
     await terminal.until(prompt);
     // It is the terminal that the shell is in charge of.
-    terminal.type('sleep 1000\r');
-    await terminal.until(/sleep 1000\r?\n/);
-    await sleep(500);
+    terminal.type(`sh -c 'echo WAIT""ING; exec sleep 1000'\r`);
+    await terminal.until(/WAITING\r?\n/);
     terminal.type(CTRL_C);
     await terminal.until(prompt);
     terminal.type('exit\r');

@@ -1,6 +1,7 @@
 /** Signals to the launcher: handed on, and whatever ends it, nothing is left. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
@@ -11,6 +12,9 @@ import { startSandbox } from '../helpers/run.js';
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
 /** Says which signals it gets, and ends at none. */
 const STUBBORN = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo running; while :; do sleep 0.1; done`;
+
+/** How long a command is stopped. It is what is looked for, and nothing is waited for. */
+const STOPPED_MS = 1500;
 
 const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: undefined } as const;
 
@@ -83,16 +87,19 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
   });
 
   it('SIGTSTP and SIGCONT stop and continue the command', async () => {
-    const { running } = await start('echo running; while :; do echo tick; sleep 0.1; done');
-    await running.until(/tick/);
+    const { running } = await start('echo running; while :; do cut -d" " -f1 /proc/uptime; sleep 0.1; done');
+    await running.until(/\d\n/);
     process.kill(running.pid, 'SIGTSTP');
-    await sleep(1500);
-    const length = running.out().length;
-    await sleep(1000);
-    assert.equal(running.out().length, length, 'nothing is written while it is stopped');
+    // The launcher stops itself when the command has been stopped.
+    while (stateOf(running.pid) !== 'T') await sleep(5);
+    const lines = running.out().split('\n').length;
+    await sleep(STOPPED_MS);
     process.kill(running.pid, 'SIGCONT');
-    await sleep(1500);
-    assert.ok(running.out().length > length, 'it goes on');
+    // Some may have been on their way when it was stopped.
+    await running.until(new RegExp(`^(?:.*\\n){${lines + 10}}`));
+    const times = running.out().split('\n').slice(1, -1).map(Number);
+    const longest = Math.max(...times.slice(1).map((time, i) => time - (times[i] ?? 0)));
+    assert.ok(longest * 1000 >= STOPPED_MS * 0.9, `by the guest's clock it was silent for ${longest} s`);
     process.kill(running.pid, 'SIGTERM');
     assert.equal((await running.result).code, 143);
   });
@@ -106,3 +113,8 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
     await assertNothingLeft(name);
   });
 });
+
+/** The state of a process, as proc_pid_stat(5) has it. */
+function stateOf(pid: number): string | undefined {
+  return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+}
