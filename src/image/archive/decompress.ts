@@ -72,7 +72,7 @@ export async function decompress(data: Buffer, compression: Packed, limit = UNPA
     }
   } catch (error) {
     if (error instanceof SandboxError || error instanceof ArchiveError) throw error;
-    throw new ArchiveError(`the ${compression} data are damaged (${messageOf(error)})`);
+    throw new ArchiveError(`the ${compression} data cannot be unpacked (${messageOf(error)})`);
   }
 }
 
