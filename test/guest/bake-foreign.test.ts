@@ -62,9 +62,13 @@ describe('an initrd', { skip: unlessRoot('it unpacks devices and owners') }, () 
     );
   }
 
-  for (const compression of ['gzip', 'zstd']) {
-    it(`of initramfs-tools, packed with ${compression}`, {
-      skip: unlessServingKernel || unlessTool('mkinitramfs', 'unmkinitramfs'),
+  for (const [program, compression] of [
+    ['gzip', 'gzip'],
+    ['zstd', 'zstd'],
+    ['lzop', 'lzo'],
+  ] as const) {
+    it(`of initramfs-tools, packed with ${program}`, {
+      skip: unlessServingKernel || unlessTool('mkinitramfs', 'unmkinitramfs', program),
     }, async (context) => {
       const scratch = scratchDirectory(context);
       const configuration = join(scratch, 'configuration');
@@ -72,7 +76,7 @@ describe('an initrd', { skip: unlessRoot('it unpacks devices and owners') }, () 
       cpSync('/etc/initramfs-tools', configuration, { recursive: true });
       // No more modules than it must have: the others take most of the time.
       appendFileSync(join(configuration, 'initramfs.conf'), '\nMODULES=list\n');
-      const options = ['-d', configuration, '-c', compression, '-o', made];
+      const options = ['-d', configuration, '-c', program, '-o', made];
       execFileSync('mkinitramfs', [...options, servingKernel ?? ''], {
         stdio: 'ignore',
         env: { ...process.env, TMPDIR: scratch },

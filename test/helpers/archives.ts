@@ -45,6 +45,7 @@ export const INITRD_PACKERS = {
   bzip2: ['bzip2', '-c'],
   zstd: ['zstd', '-q', '-3', '-c'],
   lz4: ['lz4', '-q', '-l', '-1', '-c'],
+  lzo: ['lzop', '-c'],
 } as const;
 
 export type InitrdPacker = keyof typeof INITRD_PACKERS;

@@ -87,7 +87,7 @@ export function makeVmlinux(options: VmlinuxOptions): Buffer {
   return file;
 }
 
-export type Packer = 'none' | 'gzip' | 'xz' | 'zstd' | 'lz4';
+export type Packer = 'none' | 'gzip' | 'xz' | 'zstd' | 'lz4' | 'lzo';
 
 /** What the kernel's build runs for each compression (scripts/Makefile.lib), with quicker levels. */
 const PACKERS: Readonly<Record<Exclude<Packer, 'none'>, readonly [string, ...string[]]>> = {
@@ -95,6 +95,7 @@ const PACKERS: Readonly<Record<Exclude<Packer, 'none'>, readonly [string, ...str
   xz: ['xz', '--check=crc32', '--x86', '--lzma2=preset=1,dict=128MiB', '-c'],
   zstd: ['zstd', '-q', '-3', '-c'],
   lz4: ['lz4', '-q', '-l', '-1', '-c'],
+  lzo: ['lzop', '-3', '-c'],
 };
 
 /** A reason to skip, or false when the tool for `packer` is installed. */

@@ -29,10 +29,13 @@ export interface TreeOptions {
   readonly order?: readonly string[];
   /** Records of modules.builtin.modinfo. */
   readonly modinfo?: readonly string[];
-  readonly packer?: Packer;
+  readonly packer?: ModulePacker;
 }
 
-const ENDINGS: Readonly<Record<Packer, string>> = { none: '', gzip: '.gz', xz: '.xz', zstd: '.zst', lz4: '.lz4' };
+/** No modules are packed with lzo. */
+type ModulePacker = Exclude<Packer, 'lzo'>;
+
+const ENDINGS: Readonly<Record<ModulePacker, string>> = { none: '', gzip: '.gz', xz: '.xz', zstd: '.zst', lz4: '.lz4' };
 
 /** Writes a module tree at `directory`/VERSION and returns its path. */
 export function writeModuleTree(directory: string, options: TreeOptions): string {

@@ -93,7 +93,7 @@ it('archives that are not packed: 1500 of them, unpacked too', async (context) =
   assert.ok(unpacked > 50, `only ${unpacked} were whole enough to be unpacked`);
 });
 
-for (const packer of ['gzip', 'xz', 'lzma', 'bzip2', 'zstd', 'lz4'] as const satisfies readonly InitrdPacker[]) {
+for (const packer of ['gzip', 'xz', 'lzma', 'bzip2', 'zstd', 'lz4', 'lzo'] as const satisfies readonly InitrdPacker[]) {
   it(`archives packed with ${packer}: 150 of them`, { skip: unlessInitrdPacker(packer) }, async () => {
     const packed = packInitrd(
       packer,

@@ -31,7 +31,7 @@ import {
   unlessInstalled,
 } from '../helpers/scratch.js';
 
-const PACKERS: readonly Packer[] = ['none', 'gzip', 'xz', 'zstd', 'lz4'];
+const PACKERS: readonly Packer[] = ['none', 'gzip', 'xz', 'zstd', 'lz4', 'lzo'];
 
 async function unpackFile(path: string): Promise<BootFile> {
   const file = await identifyKernel(path);
@@ -133,7 +133,7 @@ test('an ELF kernel without a PVH entry cannot be booted, and the error says wha
   await rejectsWith(work, 'kernel-not-bootable', /without a PVH entry \(CONFIG_PVH\).*; name the bzImage/);
 });
 
-for (const packer of ['gzip', 'xz', 'zstd'] as const) {
+for (const packer of ['gzip', 'xz', 'zstd', 'lzo'] as const) {
   test(`a damaged ${packer} payload is noticed`, { skip: unlessPacker(packer) }, async (context) => {
     const payload = makePayload(packer, makeVmlinux({ version: '6.1.0' }));
     const withSize = (size: number): Buffer => {
@@ -161,6 +161,13 @@ for (const packer of ['gzip', 'xz', 'zstd'] as const) {
     }
   });
 }
+
+test('bytes behind the end of an lzo payload are noticed', { skip: unlessPacker('lzo') }, async (context) => {
+  const payload = makePayload('lzo', makeVmlinux({ version: '6.1.0' }));
+  const longer = Buffer.concat([payload.subarray(0, -4), noise(8, 'behind'), payload.subarray(-4)]);
+  const work = unpackBytes(context, makeBzImage({ version: '6.1.0', payload: longer }));
+  await rejectsWith(work, 'kernel-damaged', /something follows the lzo data/);
+});
 
 test('a damaged lz4 payload never does worse than fail', { skip: unlessPacker('lz4') }, () => {
   // The legacy frame has no checksum, so a change may pass; it may not crash, hang, or write outside of its buffer.

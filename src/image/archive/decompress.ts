@@ -5,7 +5,7 @@
 import * as zlib from 'node:zlib';
 import { inflateRawSync } from 'node:zlib';
 import { messageOf, SandboxError } from '../../errors.js';
-import { UNPACKED_LIMIT } from '../../kernel/compression/index.js';
+import { LZOP_MAGIC, UNPACKED_LIMIT } from '../../kernel/compression/index.js';
 import { type ArchiveCompression, ArchiveError } from './types.js';
 
 /** What came out of a part, and how many bytes of it were used. */
@@ -24,9 +24,9 @@ const MAGICS: readonly (readonly [Packed, readonly number[]])[] = [
   ['bzip2', [0x42, 0x5a, 0x68]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
   ['lz4', [0x02, 0x21, 0x4c, 0x18]],
+  ['lzo', LZOP_MAGIC],
 ];
 const UNSUPPORTED: readonly (readonly [string, readonly number[]])[] = [
-  ['lzo', [0x89, 0x4c, 0x5a, 0x4f]],
   ['the lz4 frame that no kernel unpacks', [0x04, 0x22, 0x4d, 0x18]],
   ['an old kind of cpio (odc) that no kernel reads', [0x30, 0x37, 0x30, 0x37, 0x30, 0x37]],
   ['an old kind of cpio (binary) that no kernel reads', [0xc7, 0x71]],
@@ -69,10 +69,14 @@ export async function decompress(data: Buffer, compression: Packed, limit = UNPA
         const { unpackLz4Part } = await import('../../kernel/compression/lz4.js');
         return unpackLz4Part(data, limit);
       }
+      case 'lzo': {
+        const { unpackLzop } = await import('../../kernel/compression/lzop.js');
+        return unpackLzop(data, limit);
+      }
     }
   } catch (error) {
     if (error instanceof SandboxError || error instanceof ArchiveError) throw error;
-    throw new ArchiveError(`the ${compression} data are damaged (${messageOf(error)})`);
+    throw new ArchiveError(`the ${compression} data cannot be unpacked (${messageOf(error)})`);
   }
 }
 

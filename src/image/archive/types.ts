@@ -1,7 +1,7 @@
 /** What an initrd holds, as it is read. */
 
 /** How a part of an initrd is packed. */
-export type ArchiveCompression = 'none' | 'gzip' | 'xz' | 'lzma' | 'bzip2' | 'zstd' | 'lz4';
+export type ArchiveCompression = 'none' | 'gzip' | 'xz' | 'lzma' | 'bzip2' | 'zstd' | 'lz4' | 'lzo';
 
 export type EntryType =
   | 'file'

@@ -6,10 +6,13 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 
-export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'lz4';
+export type Compression = 'none' | 'gzip' | 'xz' | 'zstd' | 'lz4' | 'lzo';
 
 /** No kernel and no module is larger than this, in bytes; what says so is damaged. */
 export const UNPACKED_LIMIT = 1 << 30;
+
+/** Beginning of a file of lzop. The kernel looks at two bytes of it; the others tell a file that went through as text. */
+export const LZOP_MAGIC: readonly number[] = [0x89, 0x4c, 0x5a, 0x4f, 0x00, 0x0d, 0x0a, 0x1a, 0x0a];
 
 const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
   ['none', [0x7f, 0x45, 0x4c, 0x46]],
@@ -17,6 +20,7 @@ const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
   ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
   ['lz4', [0x02, 0x21, 0x4c, 0x18]],
+  ['lzo', LZOP_MAGIC],
 ];
 
 /** The compression of `data`, `none` for a plain ELF file, undefined for anything that is not known here. */
@@ -60,6 +64,12 @@ export async function unpack(data: Buffer, compression: Compression, size?: numb
       if (size === undefined) throw new Error('the unpacked size of lz4 data must be known');
       const { unpackLz4Legacy } = await import('./lz4.js');
       return unpackLz4Legacy(data, size);
+    }
+    case 'lzo': {
+      const { unpackLzop } = await import('./lzop.js');
+      const { data: content, used } = unpackLzop(data, size ?? UNPACKED_LIMIT);
+      if (used !== data.length) throw new Error('something follows the lzo data');
+      return content;
     }
   }
 }

@@ -1,0 +1,66 @@
+/** Files of lzop: what the program packs, and files with headers and blocks that it does not write. */
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { crc32, deflateSync } from 'node:zlib';
+import { unlessInitrdPacker } from './archives.js';
+
+export const unlessLzop = unlessInitrdPacker('lzo');
+
+/** `data` packed by lzop, from a pipe: the header has no name. */
+export function lzop(data: Buffer, ...options: readonly string[]): Buffer {
+  return execFileSync('lzop', [...options, '-c'], { input: data, maxBuffer: 1 << 30 });
+}
+
+/** True when lzop itself finds nothing wrong. */
+export function lzopTakes(file: Buffer): boolean {
+  return spawnSync('lzop', ['-t'], { input: file, stdio: ['pipe', 'ignore', 'ignore'] }).status === 0;
+}
+
+/** The header's size, in bytes, of a file that lzop packed from a pipe, without a filter. */
+export const HEADER_SIZE = 38;
+
+export const number = (value: number, size = 4): Buffer => {
+  const bytes = Buffer.alloc(size);
+  bytes.writeUIntBE(value, 0, size);
+  return bytes;
+};
+
+/** By zlib, which puts it behind what it packs. */
+export const adler = (data: Buffer): Buffer => deflateSync(data, { level: 0 }).subarray(-4);
+export const crc = (data: Buffer): Buffer => number(crc32(data));
+
+/** The bytes that lzop makes of `data`, which must be one block and get smaller. */
+export function packedBlock(data: Buffer, ...options: readonly string[]): Buffer {
+  const file = lzop(data, '-F', ...options);
+  const checked = (file.readUInt32BE(17) & 1) === 1;
+  return file.subarray(HEADER_SIZE + (checked ? 12 : 8), -4);
+}
+
+export interface MadeHeader {
+  readonly version?: number;
+  readonly method?: number;
+  readonly flags?: number;
+  readonly name?: string;
+  /** Bytes behind the header's checksum. */
+  readonly extra?: Buffer;
+}
+
+/** Magic number and header, with the checksum that its flags ask for. */
+export function makeHeader(made: MadeHeader = {}): Buffer {
+  const { version = 0x1040, method = 1, flags = 0, name = '', extra = Buffer.alloc(0) } = made;
+  const fields = Buffer.concat([
+    ...[number(version, 2), number(0x20a0, 2), number(0x940, 2), number(method, 1), number(5, 1), number(flags)],
+    // Mode, and time in two halves.
+    ...[number(0o100644), number(0), number(0), number(name.length, 1), Buffer.from(name)],
+  ]);
+  const check = flags & 0x1000 ? crc(fields) : adler(fields);
+  return Buffer.concat([Buffer.from('\x89LZO\0\r\n\x1a\n', 'latin1'), fields, check, extra]);
+}
+
+/** A block with its two sizes; what `checksums` has stands between them and the bytes. */
+export function makeBlock(size: number, packed: Buffer, ...checksums: readonly Buffer[]): Buffer {
+  return Buffer.concat([number(size), number(packed.length), ...checksums, packed]);
+}
+
+/** What ends a file. */
+export const END = number(0);
