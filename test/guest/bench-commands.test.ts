@@ -115,7 +115,10 @@ describe('tuning that is interrupted', { skip: embedded.skip }, () => {
     const path = join(scratchDirectory(t), 'tuned.json');
     let told = false;
     const { code, stderr } = await bench(
-      ['tune', '--only', '^rodata=off$', '--to', path, '--options', '-c qemu:///embed', '--history', 'none'],
+      [
+        ...['tune', '--profile', 'default', '--only', '^rodata=off$', '--to', path],
+        ...['--options', '-c qemu:///embed', '--history', 'none'],
+      ],
       {
         // All that is left then is to try it together.
         onProgress: (child, text) => {
