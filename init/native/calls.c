@@ -54,6 +54,7 @@ static const struct operation {
 	{VS_PROC_READ_LINK, 0, "read_link", op_read_link},
 	{VS_PROC_SESSIONS, CHANGES_MACHINE, "sessions", op_sessions},
 	{VS_PROC_TERMINAL, CHANGES_MACHINE, "terminal", op_terminal},
+	{VS_PROC_CLEAR_MEMORY, 0, "clear_memory", op_clear_memory},
 };
 
 /* The one call that is being carried out, and how it is to be answered. */

@@ -6,7 +6,7 @@
 
 operation_function op_mount, op_unmount, op_switch_root, op_sync;
 operation_function op_mkdir, op_symlink, op_write_file, op_read_file, op_list_dir, op_stat, op_chown, op_chmod, op_mknod, op_read_link;
-operation_function op_hostname, op_set_clock, op_add_entropy, op_load_module, op_power_off;
+operation_function op_hostname, op_set_clock, op_add_entropy, op_load_module, op_power_off, op_clear_memory;
 operation_function op_link_up, op_address, op_route;
 operation_function op_spawn, op_signal, op_resize;
 operation_function op_run;

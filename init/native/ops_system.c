@@ -10,11 +10,16 @@
 #include <linux/random.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 /* rand_pool_info takes at most this many bytes here. */
 #define MAX_ENTROPY_BYTES 4096
+#define MAX_CLEARED_MEBIBYTES 1024
+/* The least that there is. */
+#define PAGE_BYTES 4096
 
 int op_hostname(struct call *call)
 {
@@ -84,6 +89,40 @@ int op_load_module(struct call *call)
 	if (error != 0 && error != EEXIST)
 		return call_fail(call, error, "finit_module(%s, %s)", path, parameters);
 	return 0;
+}
+
+/*
+ * What the kernel has freed still has its old content, which is saved with the machine. Pages that a process takes are zeroed, and
+ * those that were freed last are given first: small ones, where pieces of 2 MiB would be taken from what was never used.
+ */
+int op_clear_memory(struct call *call)
+{
+	uint32_t mebibytes = read_u32(&call->arguments);
+	size_t size = (size_t)mebibytes << 20;
+	int error = call_arguments(call);
+	struct sysinfo memory;
+	volatile uint8_t *at;
+
+	if (error != 0)
+		return error;
+	if (mebibytes == 0 || mebibytes > MAX_CLEARED_MEBIBYTES)
+		return call_fail(call, EINVAL, "clear_memory(%u MiB): not 1 to %d", mebibytes, MAX_CLEARED_MEBIBYTES);
+	if (sysinfo(&memory) < 0)
+		return call_fail(call, errno, "sysinfo()");
+	/* Nothing may be killed for it. */
+	if (size > (uint64_t)memory.freeram * memory.mem_unit / 2)
+		return call_fail(call, ENOMEM, "clear_memory(%u MiB): that is more than half of what is free", mebibytes);
+	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return call_fail(call, errno, "mmap(%u MiB)", mebibytes);
+	/* A kernel without pieces of 2 MiB knows no such advice. */
+	if (madvise((void *)at, size, MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
+		error = call_fail(call, errno, "madvise(%u MiB)", mebibytes);
+	for (size_t page = 0; error == 0 && page < size; page += PAGE_BYTES)
+		at[page] = 0;
+	if (munmap((void *)at, size) < 0 && error == 0)
+		error = call_fail(call, errno, "munmap(%u MiB)", mebibytes);
+	return error;
 }
 
 int op_power_off(struct call *call)

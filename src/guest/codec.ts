@@ -43,6 +43,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   configure: Proc.CONFIGURE,
   sessions: Proc.SESSIONS,
   terminal: Proc.TERMINAL,
+  clearMemory: Proc.CLEAR_MEMORY,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -122,6 +123,9 @@ function encodeArguments(operation: Operation): Buffer {
       break;
     case 'terminal':
       w.str(operation.device).strings(operation.argv).strings(operation.environment);
+      break;
+    case 'clearMemory':
+      w.u32(operation.mebibytes);
       break;
     case 'configure':
       w.str(operation.sandbox);

@@ -103,7 +103,9 @@ export type Operation =
       readonly device: string;
       readonly argv: readonly string[];
       readonly environment: readonly string[];
-    };
+    }
+  /** So much of the memory that is free has its old content taken away: 1 to 1024 MiB, and at most half of what is free. */
+  | { readonly op: 'clearMemory'; readonly mebibytes: number };
 
 export type OperationName = Operation['op'];
 

@@ -60,6 +60,7 @@ export const Proc = {
   CONFIGURE: 58,
   SESSIONS: 60,
   TERMINAL: 61,
+  CLEAR_MEMORY: 62,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { detachPlaces } from '../../init/common/places.js';
 import type { Slots } from '../config/slots.js';
@@ -12,6 +13,7 @@ import { ownerInCapabilities } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/warm.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
+import { OperationError } from '../guest/operations.js';
 import type { GuestReady } from '../guest/ready.js';
 import { WARM_EMPTY, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/warm.js';
 import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
@@ -52,6 +54,9 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
     await prepared.connection.close();
   }
 }
+
+/** More than what is freed while a machine boots; more than this brings no more. */
+const CLEARED_MEBIBYTES = 16;
 
 /** A machine that is there for being saved. */
 interface Machine {
@@ -129,6 +134,7 @@ class Baker {
     // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
     await detachPlaces(channel, placesOf(this.#shape.slots));
+    if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
     this.#options.onProgress?.('Saving the machine');
     const monitor = new Monitor(await machine.channel.connectionAt(1));
     try {
@@ -209,6 +215,15 @@ class Baker {
       if (domain) await domain.end(failed);
       else releaseState(state);
     }
+  }
+}
+
+/** What boots leave in memory that is free again would be saved as well: 6 to 8 MB. A machine that is small keeps it. */
+async function clearMemory(channel: Channel): Promise<void> {
+  try {
+    await channel.call({ op: 'clearMemory', mebibytes: CLEARED_MEBIBYTES }, { tolerate: true });
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.errno !== constants.errno.ENOMEM) throw error;
   }
 }
 

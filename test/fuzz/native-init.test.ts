@@ -45,6 +45,7 @@ const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | '
   READ_LINK: str('/dev/fd'),
   CONFIGURE: str('{"a":1}'),
   SESSIONS: str('org.virt-sandbox.shell.0'),
+  CLEAR_MEMORY: u32(1),
   TERMINAL: Buffer.concat([str('/dev/ttyS0'), list(['sh']), list(['TERM=linux'])]),
 };
 

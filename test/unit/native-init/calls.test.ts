@@ -39,6 +39,16 @@ describe('arguments of operations', () => {
     await guest.finish();
   });
 
+  test('memory to be cleared is neither nothing nor more than may be missed', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.ok(Proc.CLEAR_MEMORY, u32(1));
+    for (const mebibytes of [0, 1025, 0xffff_ffff]) {
+      const detail = await guest.fails(errno.EINVAL, Proc.CLEAR_MEMORY, u32(mebibytes), CallFlag.TOLERATE);
+      assert.match(detail, new RegExp(`clear_memory\\(${mebibytes} MiB\\): not 1 to 1024`));
+    }
+    await guest.finish();
+  });
+
   test('an operation that is not known is answered with ENOSYS', async (t) => {
     const guest = await Guest.start(t);
     for (const proc of [0, Proc.READY, 31, 1000, 0xffff_ffff]) {
