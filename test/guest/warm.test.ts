@@ -152,7 +152,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     const insisting = ['--boot', 'warm', '--memory', '300', '--', 'true'];
     assertFailure(
       await runSandbox([...TCG, ...insisting], { env }),
-      /^virt-sandbox: image: no warm image serves this sandbox.*virt-sandbox-bake create --warm --for '--memory 300M'/,
+      /^virt-sandbox: image: no warm image serves this sandbox.*virt-sandbox-bake create --warm --for '--memory 300M --accel tcg'/,
     );
   });
 
@@ -160,7 +160,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     const profile = await runSandbox([...TCG, '--profile', 'compatible', '-v', '--dry-run', '--', 'true'], { env });
     assert.match(
       profile.stderr,
-      /boot: cold, because the warm image \S+ is stale: the kernel arguments or the machine/,
+      /boot: cold, because the warm image \S+ is stale: the kernel arguments and the machine changed$/m,
     );
     // Another file of the same name, first in PATH, is another QEMU.
     const path = mkdtempSync(join(tmpdir(), 'vs-warm-path-'));
@@ -281,7 +281,7 @@ it('without a warm image it is said how to get one', { skip: embedded.skip }, as
   try {
     assertFailure(
       await runSandbox([...WARM, '-c', embedded.uri, '--', 'true'], { env: store.env }),
-      /^virt-sandbox: image: no warm image serves this sandbox: there is no warm image; bake one with: virt-sandbox-bake create --warm$/,
+      /^virt-sandbox: image: no warm image serves this sandbox: there is no warm image; bake one with: virt-sandbox-bake create --warm --for '--accel tcg'$/,
     );
   } finally {
     store.remove();
