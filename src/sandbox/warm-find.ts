@@ -69,6 +69,8 @@ async function storedImages(image: string | undefined): Promise<readonly WarmIma
 export interface WarmChoice {
   readonly warm: WarmImage;
   readonly image: BootImage;
+  /** The next one that is valid, for where this one cannot be gone on from after all. */
+  readonly next: () => Promise<WarmChoice | undefined>;
 }
 
 /**
@@ -129,17 +131,28 @@ async function chooseWarm(
   connection: Connection,
 ): Promise<WarmChoice | { readonly reason: string }> {
   const host = await warmHost(connection);
-  let reason = '';
-  for (const warm of candidates) {
+  return firstValid(candidates, async (warm) => {
     const own = imageOf(warm, image, request);
-    const stale =
-      own === undefined
-        ? await imageStaleness(warm, image.manifest)
-        : warm.record.acceleration === acceleration
-          ? await staleness(warm, request.profile, host)
-          : `was baked under ${warm.record.acceleration}`;
-    if (own !== undefined && stale === undefined) return { warm, image: own };
-    reason ||= `the warm image ${warm.directory} ${stale}`;
+    if (own === undefined) return imageStaleness(warm, image.manifest);
+    if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
+    return (await staleness(warm, request.profile, host)) ?? own;
+  });
+}
+
+/** @param judge tells the boot image of a valid one, or what is wrong with it */
+async function firstValid(
+  candidates: readonly WarmImage[],
+  judge: (warm: WarmImage) => Promise<BootImage | string>,
+): Promise<WarmChoice | { readonly reason: string }> {
+  let reason = '';
+  for (const [at, warm] of candidates.entries()) {
+    const image = await judge(warm);
+    if (typeof image !== 'string') {
+      const others = candidates.slice(at + 1);
+      const next = () => firstValid(others, judge).then((choice) => ('warm' in choice ? choice : undefined));
+      return { warm, image, next };
+    }
+    reason ||= `the warm image ${warm.directory} ${image}`;
   }
   return { reason };
 }

@@ -7,14 +7,11 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
-  truncateSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +22,7 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeWarm, privateStore, resealWarm, TCG } from '../helpers/warm.js';
+import { type Baked, bakeWarm, privateStore, TCG } from '../helpers/warm.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -183,41 +180,6 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     );
     for (const [index, result] of results.entries()) assertRun(result, 0, `${names[index]}\n`);
     for (const name of names) await assertNothingLeft(name, system.skip === false ? system.where : {});
-  });
-
-  // Last, since it damages the image.
-  it('is told from a damaged one, which is passed over', async () => {
-    const script = 'cat /proc/sys/kernel/random/boot_id';
-    const args = ['-c', embedded.uri, '-v', '--', 'sh', '-c', script];
-    const damage = async (name: string, pattern: RegExp) => {
-      assertFailure(await runSandbox([...WARM, ...args.slice(0, 2), ...args.slice(3)], { env }), pattern);
-      const fallen = await runSandbox([...TCG, ...args], { env });
-      assert.equal(fallen.code, 0, fallen.stderr);
-      assert.match(fallen.out, /^\S+\n$/, `${name}: the command ran once`);
-      assert.match(fallen.stderr, /^virt-sandbox: boot: cold, because /m);
-    };
-    const memory = join(baked.warm, 'memory');
-    chmodSync(memory, 0o600);
-    const file = openSync(memory, 'r+');
-    writeSync(file, 'x', 20_000_000);
-    await damage('memory', /memory is not what it was/);
-
-    // One of another boot image does as well.
-    const larger = await bakeWarm(['-c', embedded.uri, '--slots', 'disks=1'], { env });
-    assert.notEqual(larger.image, baked.image);
-    const other = await runSandbox([...WARM, ...args], { env });
-    assert.equal(other.code, 0, other.stderr);
-    assert.ok(other.stderr.includes(`boot: warm, from ${larger.warm}\n`), other.stderr);
-    rmSync(larger.warm, { recursive: true });
-
-    // QEMU itself finds what looks as it did and is nonsense: the record is written anew for it.
-    const again = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=1'], { env });
-    assert.notEqual(again.warm, baked.warm);
-    rmSync(baked.warm, { recursive: true });
-    const state = join(again.warm, 'state');
-    truncateSync(state, 10_000);
-    await resealWarm(again.warm);
-    await damage('state', /cannot be started from/);
   });
 });
 
