@@ -7,6 +7,7 @@ import { imageNames } from '../image/names.js';
 import { placeOf, readImage } from '../image/open.js';
 import { pruneImages, removeImage } from '../image/remove.js';
 import { defaultStoreDirectory } from '../image/store.js';
+import { type WarmOwner, type WarmState, warmStates } from '../sandbox/warm-stored.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { ago, columns, printJson, printLines, size } from './bake-output.js';
 
@@ -14,7 +15,7 @@ import { ago, columns, printJson, printLines, size } from './bake-output.js';
 const SHORT_ID = 12;
 
 export async function list(args: BakeArguments): Promise<number> {
-  const images = await storedImages(defaultStoreDirectory());
+  const images = await Promise.all((await storedImages(defaultStoreDirectory())).map(withStates));
   if (args['json'] === true) {
     printJson(images.map(summaryOf));
     return 0;
@@ -37,9 +38,29 @@ export async function list(args: BakeArguments): Promise<number> {
   return 0;
 }
 
+type JudgedWarm = StoredWarm & WarmState;
+
+/** The image, and of each of its saved machines whether it can be gone on from. */
+async function withStates<T extends WarmOwner & { readonly warm: readonly StoredWarm[] }>(
+  image: T,
+): Promise<T & { readonly warm: readonly JudgedWarm[] }> {
+  const states = await warmStates(defaultStoreDirectory(), image);
+  // One without a state has been removed meanwhile.
+  const warm = image.warm.flatMap((one) => {
+    const state = states.get(one.directory);
+    return state ? [{ ...one, ...state }] : [];
+  });
+  return { ...image, warm };
+}
+
 /** What a sandbox must ask for, and what it takes: `512 MiB, mounts=4, 68.6 MB`. */
-function warmText({ memory, slots, size: bytes }: StoredWarm): string {
-  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}`;
+function warmText({ memory, slots, size: bytes, ...state }: JudgedWarm): string {
+  const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
+  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
+}
+
+function stateText(state: WarmState): string {
+  return state.state === 'valid' ? 'valid' : `${state.state}: ${state.reason}`;
 }
 
 /** As `--memory` counts. */
@@ -62,7 +83,7 @@ export async function show(args: BakeArguments): Promise<number> {
   const place = placeOf(textOf(args, 'image') ?? '');
   const manifest = await readImage(place);
   const names = imageNames(defaultStoreDirectory()).get(place.id ?? '') ?? [];
-  const warm = storedWarm(place.directory);
+  const { warm } = await withStates({ ...place, names, warm: storedWarm(place.directory) });
   if (args['json'] === true) {
     printJson({ directory: place.directory, names, ...manifest, warm });
     return 0;
@@ -93,7 +114,7 @@ export async function show(args: BakeArguments): Promise<number> {
     ...(warm.length > 0
       ? [
           '',
-          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)]),
+          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE', 'STATE'], ...warm.map(warmRow)]),
           '',
           ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
         ]
@@ -102,8 +123,16 @@ export async function show(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes }: StoredWarm): string[] {
-  return [basename(directory), mebibytes(memory), String(vcpus), acceleration, slotsText(slots), size(bytes)];
+function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes, ...state }: JudgedWarm): string[] {
+  return [
+    basename(directory),
+    mebibytes(memory),
+    String(vcpus),
+    acceleration,
+    slotsText(slots),
+    size(bytes),
+    stateText(state),
+  ];
 }
 
 function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
@@ -137,11 +166,9 @@ export async function remove(args: BakeArguments): Promise<number> {
 
 export async function prune(args: BakeArguments): Promise<number> {
   const dryRun = args['dry-run'] === true;
-  const olderThan = textOf(args, 'older-than');
-  const { images, workspaces } = await pruneImages(defaultStoreDirectory(), {
-    dryRun,
-    ...(olderThan === undefined ? {} : { olderThan: durationOf(olderThan) }),
-  });
+  const age = textOf(args, 'older-than');
+  const options = { dryRun, ...(age === undefined ? {} : { olderThan: durationOf(age) }) };
+  const { images, workspaces } = await pruneImages(defaultStoreDirectory(), options);
   const freed = images.reduce((sum, image) => sum + image.size, 0);
   if (args['json'] === true) {
     printJson({ dryRun, freed, images: images.map(summaryOf), workspaces });

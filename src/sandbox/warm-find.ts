@@ -16,7 +16,7 @@ import type { LaunchOptions } from './launch-options.js';
 import { warmHost } from './warm-host.js';
 import { warmObstacle } from './warm-machine.js';
 import { lackOf, setsOfSlots, type WarmNeeds } from './warm-slots.js';
-import { imageStaleness, isOfMachine, staleness } from './warm-state.js';
+import { imageProblem, isOfMachine, problemOf, problemText } from './warm-state.js';
 
 export interface WarmRequest {
   readonly config: SandboxConfig;
@@ -133,9 +133,10 @@ async function chooseWarm(
   const host = await warmHost(connection);
   return firstValid(candidates, async (warm) => {
     const own = imageOf(warm, image, request);
-    if (own === undefined) return imageStaleness(warm, image.manifest);
+    if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
     if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
-    return (await staleness(warm, request.profile, host)) ?? own;
+    const problem = await problemOf(warm, request.profile, host);
+    return problem ? problemText(problem) : own;
   });
 }
 

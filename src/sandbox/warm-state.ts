@@ -7,26 +7,41 @@ import type { Profile } from '../profile/types.js';
 import { changedFacts } from './warm-host.js';
 import { machineSignature, type WarmShape, warmCommandLine } from './warm-machine.js';
 
-/** Facts of a host, as `warmHost` has them. */
-type Host = Readonly<Record<string, string>>;
-
-/**
- * What keeps a saved machine from being gone on from, whatever boot image it is of: `is stale: QEMU changed`.
- * @returns undefined where nothing does
- */
-export async function staleness(warm: WarmImage, profile: Profile, host: Host): Promise<string | undefined> {
-  const changed = [...changedMachine(warm, profile), ...changedFacts(warm.record.host, host)];
-  if (changed.length > 0) return stale(changed);
-  const damaged = await damagedFile(warm);
-  return damaged === undefined ? undefined : `is damaged: its file ${damaged} is not what it was`;
+/** What keeps a saved machine from being gone on from. */
+export interface WarmProblem {
+  readonly state: 'stale' | 'damaged';
+  readonly reason: string;
 }
 
-/** The same where it is not of the boot image that is used now. */
-export async function imageStaleness({ directory }: WarmImage, now: Manifest): Promise<string> {
+/** `is stale: QEMU changed` */
+export function problemText({ state, reason }: WarmProblem): string {
+  return `is ${state}: ${reason}`;
+}
+
+/**
+ * What is wrong with a saved machine, whatever boot image it is of.
+ * @param profile undefined: not known
+ * @param host as `warmHost` has it
+ * @returns undefined where nothing is
+ */
+export async function problemOf(
+  warm: WarmImage,
+  profile: Profile | undefined,
+  host: Readonly<Record<string, string>>,
+): Promise<WarmProblem | undefined> {
+  const machine = profile === undefined ? [] : changedMachine(warm, profile);
+  const changed = [...machine, ...changedFacts(warm.record.host, host)];
+  if (changed.length > 0) return stale(changed);
+  const damaged = await damagedFile(warm);
+  return damaged === undefined ? undefined : { state: 'damaged', reason: `its file ${damaged} is not what it was` };
+}
+
+/** The same of one that is not of the boot image that is used now. */
+export async function imageProblem({ directory }: WarmImage, now: Manifest): Promise<WarmProblem> {
   const image = dirname(dirname(directory));
   const then = await readImage({ directory: image, id: undefined, called: image }).catch(() => undefined);
   const changed = then === undefined ? [] : changedParts(then, now);
-  return changed.length === 0 ? 'is of another boot image' : stale(changed);
+  return changed.length === 0 ? { state: 'stale', reason: 'it is of another boot image' } : stale(changed);
 }
 
 /** Whether it was baked with these kernel arguments and this machine. */
@@ -34,8 +49,8 @@ export function isOfMachine(warm: WarmImage, profile: Profile): boolean {
   return warm.record.machine === machineSignature(shapeOf(warm, profile));
 }
 
-function stale(changed: readonly string[]): string {
-  return `is stale: ${changed.join(' and ')} changed`;
+function stale(changed: readonly string[]): WarmProblem {
+  return { state: 'stale', reason: `${changed.join(' and ')} changed` };
 }
 
 function shapeOf({ record: { memory, vcpus, acceleration, slots } }: WarmImage, profile: Profile): WarmShape {

@@ -1,12 +1,13 @@
 /** Made-up hosts with saved machines that are none: whether one would be gone on from is told without a boot. */
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/index.js';
+import { hasAnswer } from '../../src/image/lookup.js';
 import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/warm.js';
 import { publishWarm, type WarmFacts } from '../../src/image/warm-publish.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
@@ -66,7 +67,11 @@ export class WarmHost {
   async image(profileName?: string, nativeInit = hostProgram('init')): Promise<BootImage> {
     const choices = imageChoices(await loadProfile(profileName));
     const { kernel } = await this.#config({});
-    return resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
+    for (;;) {
+      const image = await resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
+      // What was made of files that have only just been written is not remembered.
+      if (hasAnswer(this.store, image.id)) return image;
+    }
   }
 
   #config(options: ConfigOptions) {
@@ -84,6 +89,7 @@ export class WarmHost {
       ...fields,
       machine: machineSignature(shape),
       kernelArguments: warmCommandLine(shape),
+      profile: 'default',
       host: await warmHost(this.#connection),
       owner: process.geteuid?.() ?? 0,
       ready: {},
@@ -134,6 +140,11 @@ export class WarmHost {
     const error = await rejectsWith(this.start({ ...options, boot: 'warm' }, profileName), 'warm-image-missing');
     assert.equal(error.message, `no warm image serves this sandbox: ${why}`);
     assert.match(error.remedy, /^bake one with: virt-sandbox-bake create --warm --kernpath \S+ --kmodpath \S+/);
+  }
+
+  /** Its content stays. */
+  touchKernel(): void {
+    writeFileSync(this.#machine.kernel, readFileSync(this.#machine.kernel));
   }
 
   changeKernel(): void {

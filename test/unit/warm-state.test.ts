@@ -105,7 +105,7 @@ describe('a saved machine', { skip: unlessDriver }, () => {
     const warm = await here.save(image);
     here.changeModule();
     rmSync(join(image.directory, INITRD_NAME));
-    await here.assertPassedOver(warm, 'IMAGE is of another boot image');
+    await here.assertPassedOver(warm, 'IMAGE is stale: it is of another boot image');
   });
 
   it('is for one profile', async (context) => {
