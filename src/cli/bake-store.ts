@@ -10,6 +10,7 @@ import { defaultStoreDirectory } from '../image/store.js';
 import { type WarmOwner, type WarmState, warmStates } from '../sandbox/warm-stored.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { ago, columns, printJson, printLines, size } from './bake-output.js';
+import { pruneStale, removeOnlyWarm } from './bake-warm-remove.js';
 
 /** Digits of an id that a person is shown; they are enough to name it. */
 const SHORT_ID = 12;
@@ -139,17 +140,29 @@ function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm):
   return [basename(directory), kernelArguments];
 }
 
+interface Removed {
+  readonly result: object;
+  /** For a person. */
+  readonly done: string;
+}
+
+async function removeWhole(called: string): Promise<Removed> {
+  const result = await removeImage(defaultStoreDirectory(), called);
+  return { result, done: result.removed ? 'removed' : 'only the name was removed' };
+}
+
 /** Each image is a thing of its own: what cannot be removed keeps nothing else from being. */
 export async function remove(args: BakeArguments): Promise<number> {
   const json = args['json'] === true;
+  const removeOne = args['warm'] === true ? removeOnlyWarm : removeWhole;
   const results: object[] = [];
   let status = 0;
   try {
     for (const called of wordsOf(args, 'image')) {
       try {
-        const result = await removeImage(defaultStoreDirectory(), called);
+        const { result, done } = await removeOne(called);
         results.push({ image: called, ...result });
-        if (!json) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+        if (!json) printLines([`${called}: ${done}`]);
       } catch (error) {
         if (!(error instanceof SandboxError)) throw error;
         const { code, message, remedy, exitCode } = error;
@@ -168,6 +181,7 @@ export async function prune(args: BakeArguments): Promise<number> {
   const dryRun = args['dry-run'] === true;
   const age = textOf(args, 'older-than');
   const options = { dryRun, ...(age === undefined ? {} : { olderThan: durationOf(age) }) };
+  if (args['stale'] === true) return pruneStale(options, args['json'] === true);
   const { images, workspaces } = await pruneImages(defaultStoreDirectory(), options);
   const freed = images.reduce((sum, image) => sum + image.size, 0);
   if (args['json'] === true) {
