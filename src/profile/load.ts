@@ -26,12 +26,16 @@ export function ownProfiles(): string {
  * @throws {SandboxError} `profile-unknown`, `profile-invalid`
  */
 export function loadProfile(wanted?: string): Promise<Profile> {
-  return resolved(profileCalled(wanted), []);
+  return resolved(wanted ?? usualProfile(), []);
 }
 
-/** What a profile can be loaded by from anywhere: its name, or an absolute path. */
-export function profileCalled(wanted = process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE): string {
+/** The same profile by a name or path that is good in any directory. */
+export function profileCalled(wanted = usualProfile()): string {
   return wanted.includes('/') ? resolve(wanted) : wanted;
+}
+
+function usualProfile(): string {
+  return process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE;
 }
 
 /** @param extending the profiles that are being read because of which this one is */
