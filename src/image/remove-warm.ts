@@ -2,6 +2,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSystemError } from '../errors.js';
 import { ImageUses, type StoredImage, sizeOf, storedImages } from './inventory.js';
 import { placeOf } from './open.js';
 import { imageInUse, imageNotInStore } from './remove.js';
@@ -81,10 +82,18 @@ async function discard(store: string, imageDirectory: string, machines: readonly
   try {
     for (const { directory } of machines) {
       await retire(directory);
-      if (!isRetired(directory)) await writeFile(join(directory, RETIRED_RECORD), '');
+      if (!isRetired(directory)) await markRetired(directory);
     }
     if (machines.length > 0) await sweepWarm(imageDirectory);
   } catch (error) {
     throw storeError(error, store);
   }
+}
+
+/** What has no record is swept like one whose record was put away. */
+async function markRetired(directory: string): Promise<void> {
+  await writeFile(join(directory, RETIRED_RECORD), '').catch((error: unknown) => {
+    // Somebody else has removed it.
+    if (!isSystemError(error, 'ENOENT')) throw error;
+  });
 }

@@ -29,9 +29,10 @@ export async function retireOthers(imageDirectory: string, latest: string): Prom
 
 /** One that is retired is found by no sandbox any more. */
 export async function retire(directory: string): Promise<void> {
-  // One without a record is found by nobody as it is.
-  const record = join(directory, WARM_RECORD);
-  if (existsSync(record)) await rename(record, join(directory, RETIRED_RECORD));
+  await rename(join(directory, WARM_RECORD), join(directory, RETIRED_RECORD)).catch((error: unknown) => {
+    // One without a record is found by nobody as it is, and somebody else may have been quicker.
+    if (!isSystemError(error, 'ENOENT')) throw error;
+  });
 }
 
 export function isRetired(directory: string): boolean {

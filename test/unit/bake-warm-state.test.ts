@@ -10,6 +10,7 @@ import { resolveImage } from '../../src/image/index.js';
 import { storedImages } from '../../src/image/inventory.js';
 import { leaseDirectory } from '../../src/image/lease.js';
 import { nameImage } from '../../src/image/names.js';
+import { removeWarm } from '../../src/image/remove-warm.js';
 import { WARM_STATE, type WarmImage, warmDirectoriesOf } from '../../src/image/warm.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { hostProgram } from '../../src/programs.js';
@@ -169,6 +170,12 @@ describe('rm --warm', { skip: unlessDriver }, () => {
       others.map(({ error }) => error?.code),
       ['image-not-found', 'image-not-in-store'],
     );
+  });
+
+  it('is done by several at once, and none fails for it', async (context) => {
+    const { here, image } = await four(context);
+    await Promise.all(Array.from({ length: 4 }, () => removeWarm(here.store, image.id)));
+    assert.deepEqual(warmDirectoriesOf(image.directory), []);
   });
 
   it('removes nothing under somebody', async (context) => {
