@@ -16,13 +16,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { runBake } from '../helpers/bake.js';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeWarm, privateStore, TCG } from '../helpers/warm.js';
+import { type Baked, bakeWarm, privateStore, recordOf, resealWarm, TCG } from '../helpers/warm.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -170,6 +171,30 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     } finally {
       rmSync(path, { recursive: true, force: true });
     }
+  });
+
+  it('is not removed under a sandbox that goes on from it, stale or not', async (t) => {
+    const name = uniqueName();
+    const args = [...WARM, '-c', embedded.uri, '-n', name, '--', 'sh', '-c', 'echo up; cat'];
+    const running = startSandbox(args, { env, input: 'open' });
+    await running.until(/^up\n/);
+    const cache = env.XDG_CACHE_HOME;
+    const id = baked.image.split('/').at(-1) ?? '';
+    const refused = await runBake(cache, ['rm', '--warm', id]);
+    assert.equal(refused.code, 125);
+    assert.equal(
+      refused.stderr,
+      `virt-sandbox-bake: image: image ${id} is in use by ${name}; end that sandbox first\n`,
+    );
+    const record = recordOf(baked);
+    t.after(() => resealWarm(baked.warm, record));
+    await resealWarm(baked.warm, { machine: 'another' });
+    const prune = async () =>
+      (await runBake(cache, ['prune', '--stale', '--dry-run'])).out.trimEnd().split('\n').at(-1);
+    assert.equal(await prune(), '0 saved machines would be removed, 0 B');
+    running.child.stdin?.end('goes on\n');
+    assertRun(await running.result, 0, 'up\ngoes on\n');
+    assert.match((await prune()) ?? '', /^1 saved machines would be removed/);
   });
 
   it('starts twenty at once', async () => {
