@@ -59,12 +59,17 @@ export const bakeCommands = {
     describe: 'Read images and say what was changed since they were baked',
     options: { all: { type: 'boolean', describe: 'every image of the store' }, json },
   },
-  rm: { command: 'rm <image..>', describe: 'Remove images that are not in use', options: { json } },
+  rm: {
+    command: 'rm <image..>',
+    describe: 'Remove images that are not in use',
+    options: { warm: { type: 'boolean', describe: 'only the machines that were saved with them' }, json },
+  },
   prune: {
     command: 'prune',
     describe: 'Remove the images that have no name and are not in use, and what builders left that were killed',
     options: {
       'older-than': text('only those not used for so long: 30d, 12h, 5m, 10s'),
+      stale: { type: 'boolean', describe: 'only saved machines that no sandbox can start from any more' },
       'dry-run': { type: 'boolean', describe: 'only say what would be removed' },
       json,
     },

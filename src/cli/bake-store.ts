@@ -7,14 +7,16 @@ import { imageNames } from '../image/names.js';
 import { placeOf, readImage } from '../image/open.js';
 import { pruneImages, removeImage } from '../image/remove.js';
 import { defaultStoreDirectory } from '../image/store.js';
+import { type WarmOwner, type WarmState, warmStates } from '../sandbox/warm-stored.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { ago, columns, printJson, printLines, size } from './bake-output.js';
+import { pruneStale, removeOnlyWarm } from './bake-warm-remove.js';
 
 /** Digits of an id that a person is shown; they are enough to name it. */
 const SHORT_ID = 12;
 
 export async function list(args: BakeArguments): Promise<number> {
-  const images = await storedImages(defaultStoreDirectory());
+  const images = await Promise.all((await storedImages(defaultStoreDirectory())).map(withStates));
   if (args['json'] === true) {
     printJson(images.map(summaryOf));
     return 0;
@@ -37,9 +39,29 @@ export async function list(args: BakeArguments): Promise<number> {
   return 0;
 }
 
+type JudgedWarm = StoredWarm & WarmState;
+
+/** The image, and of each of its saved machines whether it can be gone on from. */
+async function withStates<T extends WarmOwner & { readonly warm: readonly StoredWarm[] }>(
+  image: T,
+): Promise<T & { readonly warm: readonly JudgedWarm[] }> {
+  const states = await warmStates(defaultStoreDirectory(), image);
+  // One without a state has been removed meanwhile.
+  const warm = image.warm.flatMap((one) => {
+    const state = states.get(one.directory);
+    return state ? [{ ...one, ...state }] : [];
+  });
+  return { ...image, warm };
+}
+
 /** What a sandbox must ask for, and what it takes: `512 MiB, mounts=4, 68.6 MB`. */
-function warmText({ memory, slots, size: bytes }: StoredWarm): string {
-  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}`;
+function warmText({ memory, slots, size: bytes, ...state }: JudgedWarm): string {
+  const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
+  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
+}
+
+function stateText(state: WarmState): string {
+  return state.state === 'valid' ? 'valid' : `${state.state}: ${state.reason}`;
 }
 
 /** As `--memory` counts. */
@@ -62,7 +84,7 @@ export async function show(args: BakeArguments): Promise<number> {
   const place = placeOf(textOf(args, 'image') ?? '');
   const manifest = await readImage(place);
   const names = imageNames(defaultStoreDirectory()).get(place.id ?? '') ?? [];
-  const warm = storedWarm(place.directory);
+  const { warm } = await withStates({ ...place, names, warm: storedWarm(place.directory) });
   if (args['json'] === true) {
     printJson({ directory: place.directory, names, ...manifest, warm });
     return 0;
@@ -93,7 +115,7 @@ export async function show(args: BakeArguments): Promise<number> {
     ...(warm.length > 0
       ? [
           '',
-          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE'], ...warm.map(warmRow)]),
+          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE', 'STATE'], ...warm.map(warmRow)]),
           '',
           ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
         ]
@@ -102,25 +124,45 @@ export async function show(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes }: StoredWarm): string[] {
-  return [basename(directory), mebibytes(memory), String(vcpus), acceleration, slotsText(slots), size(bytes)];
+function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes, ...state }: JudgedWarm): string[] {
+  return [
+    basename(directory),
+    mebibytes(memory),
+    String(vcpus),
+    acceleration,
+    slotsText(slots),
+    size(bytes),
+    stateText(state),
+  ];
 }
 
 function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
   return [basename(directory), kernelArguments];
 }
 
+interface Removed {
+  readonly result: object;
+  /** For a person. */
+  readonly done: string;
+}
+
+async function removeWhole(called: string): Promise<Removed> {
+  const result = await removeImage(defaultStoreDirectory(), called);
+  return { result, done: result.removed ? 'removed' : 'only the name was removed' };
+}
+
 /** Each image is a thing of its own: what cannot be removed keeps nothing else from being. */
 export async function remove(args: BakeArguments): Promise<number> {
   const json = args['json'] === true;
+  const removeOne = args['warm'] === true ? removeOnlyWarm : removeWhole;
   const results: object[] = [];
   let status = 0;
   try {
     for (const called of wordsOf(args, 'image')) {
       try {
-        const result = await removeImage(defaultStoreDirectory(), called);
+        const { result, done } = await removeOne(called);
         results.push({ image: called, ...result });
-        if (!json) printLines([`${called}: ${result.removed ? 'removed' : 'only the name was removed'}`]);
+        if (!json) printLines([`${called}: ${done}`]);
       } catch (error) {
         if (!(error instanceof SandboxError)) throw error;
         const { code, message, remedy, exitCode } = error;
@@ -137,11 +179,10 @@ export async function remove(args: BakeArguments): Promise<number> {
 
 export async function prune(args: BakeArguments): Promise<number> {
   const dryRun = args['dry-run'] === true;
-  const olderThan = textOf(args, 'older-than');
-  const { images, workspaces } = await pruneImages(defaultStoreDirectory(), {
-    dryRun,
-    ...(olderThan === undefined ? {} : { olderThan: durationOf(olderThan) }),
-  });
+  const age = textOf(args, 'older-than');
+  const options = { dryRun, ...(age === undefined ? {} : { olderThan: durationOf(age) }) };
+  if (args['stale'] === true) return pruneStale(options, args['json'] === true);
+  const { images, workspaces } = await pruneImages(defaultStoreDirectory(), options);
   const freed = images.reduce((sum, image) => sum + image.size, 0);
   if (args['json'] === true) {
     printJson({ dryRun, freed, images: images.map(summaryOf), workspaces });

@@ -12,8 +12,10 @@
  * When any of them looks different, everything is read again, and if the content turns out to be the same, the same image.
  */
 
+import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { join, resolve } from 'node:path';
+import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { readIfThere } from '../small-files.js';
 import { IMAGE_FORMAT, isImageId, MANIFEST_NAME, type Manifest, sha256 } from './manifest.js';
@@ -82,12 +84,28 @@ function parseOrNothing(text: string): unknown {
   }
 }
 
+/** Whether the image is known to be the answer to some request. */
+export function hasAnswer(store: string, id: string): boolean {
+  return orElse(() => readdirSync(indexDirectory(store)), []).some((file) => {
+    const remembered = readRemembered(join(indexDirectory(store), file));
+    return remembered?.image === id && holds(remembered);
+  });
+}
+
+function readRemembered(path: string): Remembered | undefined {
+  const text = readIfThere(path);
+  const remembered = text === undefined ? undefined : parseOrNothing(text);
+  return isRemembered(remembered) ? remembered : undefined;
+}
+
+function holds({ inputs }: Remembered): boolean {
+  return inputs.every(([path, identity]) => identityOf(path) === identity);
+}
+
 /** The image that answered this request before, if the answer still holds and the image is whole. */
 export function lookUp(store: string, key: string): { manifest: Manifest; reason: string } | undefined {
-  const text = readIfThere(rememberedPath(store, key));
-  const remembered = text === undefined ? undefined : parseOrNothing(text);
-  if (!isRemembered(remembered)) return undefined;
-  if (!remembered.inputs.every(([path, identity]) => identityOf(path) === identity)) return undefined;
+  const remembered = readRemembered(rememberedPath(store, key));
+  if (remembered === undefined || !holds(remembered)) return undefined;
   const directory = join(store, remembered.image);
   const manifestText = readIfThere(join(directory, MANIFEST_NAME));
   if (manifestText === undefined || sha256(manifestText) !== remembered.manifest) return undefined;

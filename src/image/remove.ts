@@ -29,14 +29,7 @@ export interface Removal {
 export async function removeImage(store: string, called: string): Promise<{ id: string; removed: boolean }> {
   const isName = imageNamed(store, called) !== undefined;
   const { id } = placeOf(called, store);
-  if (id === undefined) {
-    throw new SandboxError({
-      stage: 'image',
-      code: 'image-not-in-store',
-      message: `${called} is a directory, and only images of the store ${store} are removed`,
-      remedy: 'remove the directory itself, or give the name or the id of an image',
-    });
-  }
+  if (id === undefined) throw imageNotInStore(called, store);
   const names = imageNames(store).get(id) ?? [];
   if (!isName && names.length > 0) {
     throw new SandboxError({
@@ -52,19 +45,30 @@ export async function removeImage(store: string, called: string): Promise<{ id: 
   }
   try {
     const users = await discard(store, id);
-    if (users.length > 0) {
-      throw new SandboxError({
-        stage: 'image',
-        code: 'image-in-use',
-        message: `image ${called} is in use by ${users.join(', ')}`,
-        remedy: 'end that sandbox first',
-      });
-    }
+    if (users.length > 0) throw imageInUse(called, users);
   } catch (error) {
     throw storeError(error, store);
   }
   if (isName) await unnameImage(store, called);
   return { id, removed: true };
+}
+
+export function imageNotInStore(called: string, store: string): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'image-not-in-store',
+    message: `${called} is a directory, and only images of the store ${store} are removed`,
+    remedy: 'remove the directory itself, or give the name or the id of an image',
+  });
+}
+
+export function imageInUse(called: string, users: readonly string[]): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'image-in-use',
+    message: `image ${called} is in use by ${users.join(', ')}`,
+    remedy: 'end that sandbox first',
+  });
 }
 
 /**

@@ -23,11 +23,16 @@ export function nextGeneration(imageDirectory: string, name: string): string {
 export async function retireOthers(imageDirectory: string, latest: string): Promise<void> {
   const nameOf = (directory: string) => basename(directory).split('-')[0];
   for (const directory of warmDirectoriesOf(imageDirectory)) {
-    if (directory === latest || nameOf(directory) !== nameOf(latest)) continue;
-    // One without a record is found by nobody as it is.
-    const record = join(directory, WARM_RECORD);
-    if (existsSync(record)) await rename(record, join(directory, RETIRED_RECORD));
+    if (directory !== latest && nameOf(directory) === nameOf(latest)) await retire(directory);
   }
+}
+
+/** One that is retired is found by no sandbox any more. */
+export async function retire(directory: string): Promise<void> {
+  await rename(join(directory, WARM_RECORD), join(directory, RETIRED_RECORD)).catch((error: unknown) => {
+    // One without a record is found by nobody as it is, and somebody else may have been quicker.
+    if (!isSystemError(error, 'ENOENT')) throw error;
+  });
 }
 
 export function isRetired(directory: string): boolean {

@@ -55,6 +55,8 @@ export interface WarmRecord {
   readonly machine: string;
   /** What its kernel was told, for people; the hash has it too. Undefined in a record of an earlier version. */
   readonly kernelArguments?: string | undefined;
+  /** How it boots: the name of a profile, or its path. Undefined in a record of an earlier version. */
+  readonly profile?: string | undefined;
   /** Programs, libraries and the host's processor: what is asked, and what the answer was. */
   readonly host: Readonly<Record<string, string>>;
   /** The user that QEMU runs as. */

@@ -1,6 +1,6 @@
 /** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
@@ -26,7 +26,16 @@ export function ownProfiles(): string {
  * @throws {SandboxError} `profile-unknown`, `profile-invalid`
  */
 export function loadProfile(wanted?: string): Promise<Profile> {
-  return resolved(wanted ?? (process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE), []);
+  return resolved(wanted ?? usualProfile(), []);
+}
+
+/** The same profile by a name or path that is good in any directory. */
+export function profileCalled(wanted = usualProfile()): string {
+  return wanted.includes('/') ? resolve(wanted) : wanted;
+}
+
+function usualProfile(): string {
+  return process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE;
 }
 
 /** @param extending the profiles that are being read because of which this one is */

@@ -10,6 +10,7 @@ import type { Profile } from '../profile/types.js';
 import type { Terminal } from './guest-config.js';
 import type { ShareServer } from './shares.js';
 import type { Images } from './storage.js';
+import type { WarmChoice } from './warm-find.js';
 
 /** Told what happens on the way. All of them are optional. */
 export interface Observers {
@@ -83,6 +84,8 @@ export interface PreparedMachine {
   readonly server: ShareServer;
   /** The saved machine that it goes on from; undefined: it boots. */
   readonly warm: WarmImage | undefined;
+  /** Another one, and its boot image, for where that one cannot be gone on from. */
+  readonly nextWarm?: WarmChoice['next'] | undefined;
 }
 
 /** It runs the host's kernel, so there is nothing to find and nothing to build. */

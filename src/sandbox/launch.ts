@@ -48,14 +48,18 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   }
 }
 
+/** A saved machine that cannot be gone on from has run nothing: the next is tried, each once, and then one is booted. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   if (prepared.place === 'container' || prepared.warm === undefined) return launchOnce(config, prepared, options);
   try {
     return await launchOnce(config, prepared, options);
   } catch (error) {
-    if (!isRestoreError(error) || config.boot === 'warm') throw error;
-    options.onChoice?.(`boot: cold, because ${error.message}`);
-    return launchOnce(config, { ...prepared, warm: undefined }, options);
+    if (!isRestoreError(error)) throw error;
+    const next = await prepared.nextWarm?.();
+    if (next === undefined && config.boot === 'warm') throw error;
+    options.onChoice?.(`boot: ${next ? `warm, from ${next.warm.directory}` : 'cold'}, because ${error.message}`);
+    const instead = next ? { image: next.image, warm: next.warm, nextWarm: next.next } : { warm: undefined };
+    return launchWarmOrCold(config, { ...prepared, ...instead }, options);
   }
 }
 

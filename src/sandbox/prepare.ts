@@ -83,7 +83,6 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
     const choice = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
-    const warm = choice?.warm;
     if (choice) {
       image = choice.image;
       mark('warm.chosen', { directory: choice.warm.directory });
@@ -100,7 +99,8 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       profile,
       images,
       server,
-      warm,
+      warm: choice?.warm,
+      nextWarm: choice?.next,
       securityLabels: labelsFor(acceleration === 'kvm' ? 'kvm' : 'qemu'),
     };
   } catch (error) {

@@ -19,6 +19,7 @@ import { WARM_EMPTY, WARM_MEMORY, WARM_STATE, type WarmImage } from '../image/wa
 import { publishWarm, type WarmFacts } from '../image/warm-publish.js';
 import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
+import { profileCalled } from '../profile/load.js';
 import { findInPath } from '../programs.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
@@ -46,7 +47,8 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
     if (prepared.place === 'container') throw containerError(prepared.connection.uri);
     const { acceleration, profile } = prepared;
     const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
-    const baker = new Baker(prepared, shape, config.bootTimeout, options);
+    const called = profileCalled(options.profile ?? config.profile);
+    const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
     return await publishWarm(prepared.image.directory, (directory) => baker.save(directory), options.signal);
   } catch (error) {
     throw options.signal?.aborted ? calledOffError(error) : error;
@@ -66,13 +68,21 @@ interface Machine {
 class Baker {
   readonly #prepared: PreparedMachine;
   readonly #shape: WarmShape;
+  readonly #profile: string;
   readonly #bootTimeout: number;
   readonly #options: LaunchOptions;
   readonly #console: Console;
 
-  constructor(prepared: PreparedMachine, shape: WarmShape, bootTimeout: number, options: LaunchOptions) {
+  constructor(
+    prepared: PreparedMachine,
+    shape: WarmShape,
+    profile: string,
+    bootTimeout: number,
+    options: LaunchOptions,
+  ) {
     this.#prepared = prepared;
     this.#shape = shape;
+    this.#profile = profile;
     this.#bootTimeout = bootTimeout;
     this.#options = options;
     this.#console = new Console(options.onConsole);
@@ -110,6 +120,7 @@ class Baker {
       slots,
       machine: machineSignature(this.#shape),
       kernelArguments: warmCommandLine(this.#shape),
+      profile: this.#profile,
       host: await warmHost(connection),
       owner,
       ready: readyRecord(ready),

@@ -7,15 +7,16 @@ import type { Share } from '../domain/shares.js';
 import { SandboxError } from '../errors.js';
 import { type BootImage, defaultStoreDirectory, findKnownImage } from '../image/index.js';
 import { placeOf } from '../image/open.js';
-import { changedFiles, type WarmImage, warmImagesIn, warmImagesOf } from '../image/warm.js';
+import { type WarmImage, warmImagesIn, warmImagesOf } from '../image/warm.js';
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import { hostProgram } from '../programs.js';
 import { imageChoices } from './image-choices.js';
 import type { LaunchOptions } from './launch-options.js';
-import { changedFacts, warmHost } from './warm-host.js';
-import { machineSignature, warmObstacle } from './warm-machine.js';
+import { warmHost } from './warm-host.js';
+import { warmObstacle } from './warm-machine.js';
 import { lackOf, setsOfSlots, type WarmNeeds } from './warm-slots.js';
+import { imageProblem, isOfMachine, problemOf, problemText } from './warm-state.js';
 
 export interface WarmRequest {
   readonly config: SandboxConfig;
@@ -68,6 +69,8 @@ async function storedImages(image: string | undefined): Promise<readonly WarmIma
 export interface WarmChoice {
   readonly warm: WarmImage;
   readonly image: BootImage;
+  /** The next one that is valid, for where this one cannot be gone on from after all. */
+  readonly next: () => Promise<WarmChoice | undefined>;
 }
 
 /**
@@ -119,12 +122,6 @@ function warmCandidates(
   return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
 }
 
-/** Whether it was baked with these kernel arguments and this machine. */
-function isOfMachine({ record }: WarmImage, profile: Profile): boolean {
-  const { memory, vcpus, acceleration, slots } = record;
-  return record.machine === machineSignature({ memory, vcpus, acceleration, profile, slots });
-}
-
 /** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
 async function chooseWarm(
   request: WarmRequest,
@@ -134,15 +131,29 @@ async function chooseWarm(
   connection: Connection,
 ): Promise<WarmChoice | { readonly reason: string }> {
   const host = await warmHost(connection);
-  let reason = '';
-  for (const warm of candidates) {
+  return firstValid(candidates, async (warm) => {
     const own = imageOf(warm, image, request);
-    const stale =
-      own === undefined
-        ? 'is stale: the kernel, its modules or the init have changed'
-        : await staleness(warm, request.profile, acceleration, host);
-    if (own !== undefined && stale === undefined) return { warm, image: own };
-    reason ||= `the warm image ${warm.directory} ${stale}`;
+    if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
+    if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
+    const problem = await problemOf(warm, request.profile, host);
+    return problem ? problemText(problem) : own;
+  });
+}
+
+/** @param judge tells the boot image of a valid one, or what is wrong with it */
+async function firstValid(
+  candidates: readonly WarmImage[],
+  judge: (warm: WarmImage) => Promise<BootImage | string>,
+): Promise<WarmChoice | { readonly reason: string }> {
+  let reason = '';
+  for (const [at, warm] of candidates.entries()) {
+    const image = await judge(warm);
+    if (typeof image !== 'string') {
+      const others = candidates.slice(at + 1);
+      const next = () => firstValid(others, judge).then((choice) => ('warm' in choice ? choice : undefined));
+      return { warm, image, next };
+    }
+    reason ||= `the warm image ${warm.directory} ${image}`;
   }
   return { reason };
 }
@@ -151,30 +162,6 @@ async function chooseWarm(
 function imageOf(warm: WarmImage, image: BootImage, request: WarmRequest): BootImage | undefined {
   if (warm.record.image === image.id) return image;
   return request.image === undefined ? currentImageOf(warm, request) : undefined;
-}
-
-async function staleness(
-  warm: WarmImage,
-  profile: Profile,
-  acceleration: 'kvm' | 'tcg',
-  host: Readonly<Record<string, string>>,
-): Promise<string | undefined> {
-  const { record } = warm;
-  if (record.acceleration !== acceleration) return `was baked under ${record.acceleration}`;
-  if (!isOfMachine(warm, profile)) return 'is stale: the kernel arguments or the machine have changed';
-  const changed = changedFacts(record.host, host);
-  if (changed.length > 0) return `is stale: ${changed.join(' and ')} changed`;
-  const damaged = await damagedFile(warm);
-  return damaged === undefined ? undefined : `is damaged: its file ${damaged} is not what it was`;
-}
-
-/** A file that looks as it did is as it was; of one that does not, the content is looked at. */
-async function damagedFile(warm: WarmImage): Promise<string | undefined> {
-  const suspects = changedFiles(warm);
-  if (suspects.length === 0) return undefined;
-  const { hasDigest } = await import('../image/digest.js');
-  for (const file of suspects) if (!(await hasDigest(warm.directory, file))) return file.name;
-  return undefined;
 }
 
 /** For somebody who insists on a saved machine. */
@@ -190,20 +177,26 @@ function warmMissingError(reason: string, request: WarmRequest): SandboxError {
   });
 }
 
-function bakeCommand({ config: { memory, vcpus }, needs, profile, options }: WarmRequest): string {
+function bakeCommand({ config, needs, profile, options }: WarmRequest): string {
+  const { memory, vcpus, acceleration, kernel } = config;
   const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > DEFAULT_SLOTS[kind]).map(
     (kind) => `${kind}=${needs.slots[kind]}`,
   );
   const ofSlots = setsOfSlots(mostSlots(DEFAULT_SLOTS, needs.slots));
   const usual = ['console', 'root-9p', ...ofSlots, ...(profile.moduleSets ?? [])];
   const sets = needs.sets.filter((set) => !usual.includes(set));
+  const named = options.profile ?? config.profile;
   const more = [
     ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
     ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
-    ...(options.profile === undefined ? [] : [`--profile ${options.profile}`]),
+    ...(acceleration === 'auto' ? [] : [`--accel ${acceleration}`]),
+    ...(named === undefined ? [] : [`--profile ${named}`]),
   ];
   return [
     'virt-sandbox-bake create --warm',
+    ...(kernel.version === undefined ? [] : [`--kernver ${kernel.version}`]),
+    ...(kernel.path === undefined ? [] : [`--kernpath ${kernel.path}`]),
+    ...(kernel.modulesPath === undefined ? [] : [`--kmodpath ${kernel.modulesPath}`]),
     ...(slots.length === 0 ? [] : [`--slots ${slots.join(',')}`]),
     ...(sets.length === 0 ? [] : [`--with ${sets.join(',')}`]),
     ...(more.length === 0 ? [] : [`--for '${more.join(' ')}'`]),

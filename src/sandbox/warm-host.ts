@@ -6,7 +6,7 @@ import { identityOf } from '../kernel/inputs.js';
 import type { Connection } from '../libvirt/connection.js';
 import { findInPath } from '../programs.js';
 
-/** Where distributions put the part of libvirt that knows QEMU. */
+/** Where distributions put it. */
 const DRIVER_DIRECTORIES = [
   '/usr/lib/x86_64-linux-gnu/libvirt/connection-driver',
   '/usr/lib64/libvirt/connection-driver',
@@ -18,18 +18,23 @@ const PROCESSOR_BYTES = 8192;
 
 /**
  * Facts by name. A program is known by its file's identity, which changes with every update; so nothing has to be run to ask for a version. The
- * daemon may still be of an older version than its files, so it is asked.
+ * daemon may still be of an older version than its files, so it is asked where there is a connection.
  */
-export async function warmHost(connection: Connection): Promise<Record<string, string>> {
-  const version = await connection.version();
+export async function warmHost(connection?: Connection): Promise<Record<string, string>> {
+  const version = await connection?.version();
   return {
     QEMU: fileFact(findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm')),
-    libvirt: fileFact(
-      DRIVER_DIRECTORIES.map((directory) => join(directory, 'libvirt_driver_qemu.so')).find((path) => existsSync(path)),
-    ),
+    libvirt: fileFact(driverFile()),
     ...(version === undefined ? {} : { 'the libvirt daemon': String(version) }),
     "the host's processor": processor(),
   };
+}
+
+/** The part of libvirt that knows QEMU. */
+export function driverFile(): string | undefined {
+  return DRIVER_DIRECTORIES.map((directory) => join(directory, 'libvirt_driver_qemu.so')).find((path) =>
+    existsSync(path),
+  );
 }
 
 /** What differs, by name. A fact that only one side has says nothing. */

@@ -46,16 +46,16 @@ export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): st
   return kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) });
 }
 
-/** Two machines of the same signature have the same devices, at the same places, and the same kernel arguments. */
-export function machineSignature(wanted: WarmShape): string {
+/**
+ * Two machines of the same signature have the same devices, at the same places, and the same kernel arguments.
+ * @param commandLine default: what the kernel of such a machine is told now
+ */
+export function machineSignature(wanted: WarmShape, commandLine = warmCommandLine(wanted)): string {
   const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
   const shape = { ...wanted, profile: { ...wanted.profile, qemuArguments } };
   const uuid = '00000000-0000-0000-0000-000000000000';
-  return sha256(
-    machineXml(
-      warmMachine(shape, '/empty', { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' }),
-    ),
-  );
+  const paths: Paths = { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' };
+  return sha256(machineXml({ ...warmMachine(shape, '/empty', paths), commandLine }));
 }
 
 /** The shares of a sandbox at the places that a saved machine has for them. */

@@ -167,12 +167,15 @@ describe('places of a saved machine, as root', { skip: embedded.skip || unlessTo
     assert.match(cold.stderr, /boot: cold, because the warm image \S+ has no place for a third disk$/m);
     const bake = async (args: readonly string[], pattern: RegExp) =>
       assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
-    await bake(disks, /virt-sandbox-bake create --warm --slots disks=3$/);
-    await bake(['-N', 'dhcp', '-N', 'dhcp'], /no place for a second network; .*--slots networks=2$/);
+    await bake(disks, /virt-sandbox-bake create --warm --slots disks=3 --for '--accel tcg'$/);
+    await bake(
+      ['-N', 'dhcp', '-N', 'dhcp'],
+      /no place for a second network; .*--slots networks=2 --for '--accel tcg'$/,
+    );
     if (unlessProgram('mkfs.xfs') === false)
       await bake(
         ['-m', `host-image:/media=${makeImage(directory, 'xfs')}`],
-        /was baked without filesystem-xfs; .* --warm --slots disks=1 --with filesystem-xfs$/,
+        /was baked without filesystem-xfs; .* --warm --slots disks=1 --with filesystem-xfs --for '--accel tcg'$/,
       );
   });
 });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestSparse } from '../../src/image/digest.js';
-import { readWarmImage, WARM_RECORD, warmRecordText } from '../../src/image/warm.js';
+import { readWarmImage, WARM_RECORD, type WarmRecord, warmRecordText } from '../../src/image/warm.js';
 import { identityOf } from '../../src/kernel/inputs.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
@@ -46,11 +46,15 @@ export async function bakeWarm(args: readonly string[], options: RunOptions): Pr
   return { warm: baked.warm, image: baked.image, warmSize: baked.warmSize, slots: baked.slots };
 }
 
-/** Makes a warm image whose files were changed look whole, so that only QEMU can tell. */
-export async function resealWarm(directory: string): Promise<void> {
-  const image = readWarmImage(directory);
-  assert.ok(image !== undefined);
-  const { format: _format, ...record } = image.record;
+/** What is kept of a baked machine. */
+export function recordOf({ warm }: Pick<Baked, 'warm'>): WarmRecord {
+  const { record } = readWarmImage(warm) ?? assert.fail(`${warm} has no record`);
+  return record;
+}
+
+/** Makes a warm image whose files were changed look whole, so that only QEMU can tell; and one of which `facts` are others. */
+export async function resealWarm(directory: string, facts: Partial<WarmRecord> = {}): Promise<void> {
+  const { format: _format, ...record } = { ...recordOf({ warm: directory }), ...facts };
   const files = await Promise.all(
     record.files.map(async ({ name }) => {
       const path = join(directory, name);

@@ -123,13 +123,15 @@ describe('saved machines', () => {
     assert.match(
       (await runBake(cache, ['show', 'web'])).out,
       new RegExp(
-        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB\n\nWARM +KERNEL ARGUMENTS\n${name} +console=ttyS0 quiet\n$`,
+        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE +STATE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB +valid\n\nWARM +KERNEL ARGUMENTS\n${name} +console=ttyS0 quiet\n$`,
         'm',
       ),
     );
     const [inList] = await bakeJson<{ warm: unknown }[]>(cache, ['list']);
-    assert.deepEqual(inList?.warm, [listed]);
-    assert.deepEqual((await bakeJson<{ warm: unknown; id: string }>(cache, ['show', 'web'])).warm, [listed]);
+    assert.deepEqual(inList?.warm, [{ ...listed, state: 'valid' }]);
+    assert.deepEqual((await bakeJson<{ warm: unknown; id: string }>(cache, ['show', 'web'])).warm, [
+      { ...listed, state: 'valid' },
+    ]);
     assertRun(await runBake(cache, ['verify', image.id]), 0, `${image.id}: whole\n`);
   });
 

@@ -57,6 +57,8 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-bake create --slots mounts=4,di', ['mounts=4,disks='], ['mounts=']],
   ['virt-sandbox-bake prune --old', ['--older-than']],
   ['virt-sandbox-bake list --old', [], ['--older-than']],
+  ['virt-sandbox-bake prune --st', ['--stale']],
+  ['virt-sandbox-bake rm --wa', ['--warm'], ['--stale']],
   ['virt-sandbox-bake show /us', ['/usr/']],
 ];
 

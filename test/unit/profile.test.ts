@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { kernelCommandLine } from '../../src/domain/cmdline.js';
 import { SandboxError } from '../../src/errors.js';
-import { loadProfile, profileNames, shippedProfiles } from '../../src/profile/load.js';
+import { loadProfile, profileCalled, profileNames, shippedProfiles } from '../../src/profile/load.js';
 import { checkProfile } from '../../src/profile/schema.js';
 import type { KernelArgument, SkippedInitcall } from '../../src/profile/types.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -126,6 +126,14 @@ describe('finding a profile', () => {
     assert.deepEqual(await loadProfile('mine'), own);
     assert.deepEqual(await loadProfile(path), own);
     assert.deepEqual(profileNames(), ['compatible', 'default', 'fast', 'mine']);
+  });
+
+  it('is called by what finds it from any directory', () => {
+    process.env['VIRT_SANDBOX_PROFILE'] = '';
+    assert.equal(profileCalled(), 'default');
+    process.env['VIRT_SANDBOX_PROFILE'] = './own.json';
+    assert.equal(profileCalled(), join(process.cwd(), 'own.json'));
+    assert.equal(profileCalled('fast'), 'fast');
   });
 
   it('says which there are, and what is wrong with one', async (t) => {

@@ -1,0 +1,142 @@
+/** A saved machine where one thing has really changed since: it is passed over, what changed is said, and the sandbox boots. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import type { WarmRecord } from '../../src/image/warm.js';
+import { driverFile } from '../../src/sandbox/warm-host.js';
+import { embedded, system } from '../helpers/connections.js';
+import { mounted, programPaths } from '../helpers/hide.js';
+import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
+import { assertFailure, REPOSITORY, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { type Baked, bakeWarm, privateStore, recordOf, resealWarm, TCG } from '../helpers/warm.js';
+
+interface Where {
+  readonly through?: readonly string[];
+  readonly uri?: string;
+}
+
+/** A command that runs what follows where `path` is another file of that name. */
+function replaced(t: TestContext, path: string, make: (copy: string) => void): string[] {
+  const copy = join(scratchDirectory(t), basename(path));
+  copyFileSync(path, copy);
+  make(copy);
+  return mounted(`mount --bind '${copy}' '${path}'`);
+}
+
+const oneByteMore = (copy: string) => appendFileSync(copy, 'x');
+
+/** Packs a module again with one byte more in it. */
+function repack(copy: string): void {
+  const packers: Readonly<Record<string, string>> = { '.xz': 'xz --check=crc32', '.zst': 'zstd', '.gz': 'gzip' };
+  const packer = packers[extname(copy)];
+  // Debian's are packed; others' may not be.
+  if (packer === undefined) oneByteMore(copy);
+  else
+    execFileSync('sh', ['-ec', '{ $1 -dc "$2"; printf x; } | $1 -c >"$2.new"; mv "$2.new" "$2"', 'sh', packer, copy]);
+}
+
+/** A profile that is the default one, but for this. */
+function profileWith(t: TestContext, more: object): string {
+  const path = join(scratchDirectory(t), 'own.json');
+  const profile = { format: 1, name: 'own', description: 'The default one, but for one thing.', extends: 'default' };
+  writeFileSync(path, JSON.stringify({ ...profile, ...more }));
+  return path;
+}
+
+const version = servingKernel ?? '';
+
+describe('a saved machine is stale', { skip: unlessServingKernel || embedded.skip }, () => {
+  const store = privateStore();
+  const { env } = store;
+  let baked: Baked;
+  before(async () => {
+    baked = await bakeWarm(['-c', embedded.uri], { env });
+  });
+  after(store.remove);
+
+  const start = (args: readonly string[], { through = [], uri = embedded.uri }: Where) =>
+    runSandbox(['-c', uri, ...TCG, ...args], { env, through });
+
+  /** Expects a start to boot for this reason, and one that insists on a saved machine to fail with it and to say how to bake one. */
+  async function assertStale(reason: string, where: Where, args: readonly string[] = []): Promise<void> {
+    const why = reason.replace('IMAGE', `the warm image ${baked.warm}`);
+    const { code, out, stderr } = await start([...args, '-v', '--', 'echo', 'cold'], where);
+    assert.deepEqual({ code, out }, { code: 0, out: 'cold\n' }, stderr);
+    assert.ok(stderr.includes(`\nvirt-sandbox: boot: cold, because ${why}\n`), stderr);
+    const line = assertFailure(await start([...args, '--boot', 'warm', '--', 'echo', 'warm'], where));
+    const [said, bake] = line.split('; bake one with: ');
+    assert.equal(said, `image: no warm image serves this sandbox: ${why}`);
+    assert.match(bake ?? line, /^virt-sandbox-bake create --warm --for '[^']*--accel tcg[^']*'$/);
+    for (const word of args) assert.ok(bake?.includes(word), line);
+  }
+
+  it('with another QEMU', (t) => {
+    const [path = ''] = programPaths('qemu-system-x86_64', 'qemu-kvm');
+    return assertStale('IMAGE is stale: QEMU changed', { through: replaced(t, path, () => {}) });
+  });
+
+  it('with another libvirt', (t) =>
+    assertStale('IMAGE is stale: libvirt changed', { through: replaced(t, driverFile() ?? '', () => {}) }));
+
+  it('with another processor', (t) => {
+    const through = replaced(t, '/proc/cpuinfo', (copy) =>
+      writeFileSync(copy, readFileSync('/proc/cpuinfo', 'latin1').replaceAll(/^flags\s*:.*$/gm, '$& another')),
+    );
+    return assertStale("IMAGE is stale: the host's processor changed", { through });
+  });
+
+  it('with another kernel', (t) =>
+    assertStale('IMAGE is stale: the kernel changed', {
+      through: replaced(t, `/boot/vmlinuz-${version}`, oneByteMore),
+    }));
+
+  it('with another module', (t) => {
+    const directory = `/lib/modules/${version}/kernel/fs/9p`;
+    const path = join(directory, readdirSync(directory).find((name) => name.startsWith('9p.ko')) ?? '');
+    return assertStale('IMAGE is stale: a module changed', { through: replaced(t, path, repack) });
+  });
+
+  it('with another init', (t) =>
+    assertStale('IMAGE is stale: the init changed', {
+      through: replaced(t, `${REPOSITORY}dist/native/init`, oneByteMore),
+    }));
+
+  it('with one more kernel argument, or with other firmware', async (t) => {
+    const argument = { argument: 'audit=0', why: 'a test', worth: 'none', risk: 'none' };
+    const more = profileWith(t, { kernelArguments: [argument] });
+    await assertStale('IMAGE is stale: the kernel arguments changed', {}, ['--profile', more]);
+    const other = profileWith(t, { machine: { firmware: 'libvirt' } });
+    await assertStale('IMAGE is stale: the machine changed', {}, ['--profile', other]);
+  });
+
+  it('with one processor more', () =>
+    assertStale('no warm image has just this memory and these processors', {}, ['--vcpus', '2']));
+
+  /** What is kept of the machine is other facts until the test is over. */
+  async function reseal(t: TestContext, facts: Partial<WarmRecord>): Promise<void> {
+    const record = recordOf(baked);
+    t.after(() => resealWarm(baked.warm, record));
+    await resealWarm(baked.warm, facts);
+  }
+
+  it('under a libvirt daemon of another version', { skip: system.skip }, async (t) => {
+    await reseal(t, { host: { ...recordOf(baked).host, 'the libvirt daemon': '1002003' } });
+    await assertStale('IMAGE is stale: the libvirt daemon changed', { uri: system.uri });
+  });
+
+  it('under another acceleration', async (t) => {
+    await reseal(t, { acceleration: 'kvm' });
+    await assertStale('IMAGE was baked under kvm', {});
+  });
+
+  // Last, after all of them: it was what they changed.
+  it('and is gone on from where nothing has changed', async () => {
+    const { code, out, stderr } = await start(['-v', '--', 'echo', 'warm'], {});
+    assert.deepEqual({ code, out }, { code: 0, out: 'warm\n' }, stderr);
+    assert.ok(stderr.includes(`\nvirt-sandbox: boot: warm, from ${baked.warm}\n`), stderr);
+  });
+});

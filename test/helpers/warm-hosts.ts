@@ -1,0 +1,163 @@
+/** Made-up hosts with saved machines that are none: whether one would be gone on from is told without a boot. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
+import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/index.js';
+import { hasAnswer } from '../../src/image/lookup.js';
+import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/warm.js';
+import { publishWarm, type WarmFacts } from '../../src/image/warm-publish.js';
+import { connectEmbedded } from '../../src/libvirt/embedded.js';
+import { loadProfile } from '../../src/profile/load.js';
+import { findInPath, hostProgram } from '../../src/programs.js';
+import { imageChoices } from '../../src/sandbox/image-choices.js';
+import { sharesOf } from '../../src/sandbox/shares.js';
+import { takeOffer, type WarmChoice, type WarmRequest, warmOffer } from '../../src/sandbox/warm-find.js';
+import { warmHost } from '../../src/sandbox/warm-host.js';
+import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/warm-machine.js';
+import { neededSlots } from '../../src/sandbox/warm-slots.js';
+import { rejectsWith } from './errors.js';
+import { makeKernel, packWith } from './kernel-files.js';
+import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
+import { makeModule } from './module-trees.js';
+
+/** What of a machine's record is other than it would be here. */
+export type Change = (facts: WarmFacts) => Partial<WarmFacts>;
+
+export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run is not installed';
+
+/** The machine that is saved unless something else is asked for. */
+export async function defaultShape(): Promise<WarmShape> {
+  const slots = { mounts: 4, disks: 0, networks: 0 };
+  return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots };
+}
+
+/** The kernel and its modules are made up; QEMU, libvirt, the processor and the init are those that are here. The store is that of this process. */
+export class WarmHost {
+  readonly #machine: TestMachine;
+  readonly #connection;
+
+  constructor(context: TestContext) {
+    this.#machine = testMachine(context);
+    const before = process.env['XDG_CACHE_HOME'];
+    process.env['XDG_CACHE_HOME'] = this.cache;
+    context.after(() => {
+      if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = before;
+    });
+    this.#connection = connectEmbedded({ cacheDirectory: join(this.directory, 'libvirt') });
+  }
+
+  get directory(): string {
+    return this.#machine.directory;
+  }
+
+  get cache(): string {
+    return join(this.directory, 'cache');
+  }
+
+  get store(): string {
+    return defaultStoreDirectory();
+  }
+
+  /** The image that is built now, with the init of this package or another. */
+  async image(profileName?: string, nativeInit = hostProgram('init')): Promise<BootImage> {
+    const choices = imageChoices(await loadProfile(profileName));
+    const { kernel } = await this.#config({});
+    for (;;) {
+      const image = await resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
+      // What was made of files that have only just been written is not remembered.
+      if (hasAnswer(this.store, image.id)) return image;
+    }
+  }
+
+  #config(options: ConfigOptions) {
+    const kernel = { kernpath: this.#machine.kernel, kmodpath: join(this.directory, 'modules') };
+    return configFromOptions({ command: ['true'], ...kernel, ...options });
+  }
+
+  /** Saves what is no machine, with the record that one would have here, but for `change`. */
+  async save(image: BootImage, change: Change = () => ({})): Promise<WarmImage> {
+    const shape = await defaultShape();
+    const { profile: _profile, ...fields } = shape;
+    const facts: WarmFacts = {
+      image: image.id,
+      sets: image.manifest.sets,
+      ...fields,
+      machine: machineSignature(shape),
+      kernelArguments: warmCommandLine(shape),
+      profile: 'default',
+      host: await warmHost(this.#connection),
+      owner: process.geteuid?.() ?? 0,
+      ready: {},
+    };
+    return publishWarm(image.directory, async (directory) => {
+      for (const name of [WARM_MEMORY, WARM_STATE]) await writeFile(join(directory, name), name);
+      return { ...facts, ...change(facts) };
+    });
+  }
+
+  /** What becomes of a start: the saved machine that is gone on from, if any, and what is said. */
+  async start(
+    options: ConfigOptions = {},
+    profileName?: string,
+  ): Promise<{ warm: string | undefined; said: string[] }> {
+    const said: string[] = [];
+    const choice = await this.choose(options, profileName, said);
+    return { warm: choice?.warm.directory, said };
+  }
+
+  /** @param said is added to */
+  async choose(
+    options: ConfigOptions = {},
+    profileName?: string,
+    said: string[] = [],
+  ): Promise<WarmChoice | undefined> {
+    const config = await this.#config(options);
+    const shares = sharesOf(config, { kind: 'session', readOnlyVirtiofs: false }, '').map(
+      (share) => ({ ...share, transport: '9p' }) as const,
+    );
+    const request: WarmRequest = {
+      config,
+      shares,
+      profile: await loadProfile(profileName),
+      needs: { slots: neededSlots(config, shares, new Map()), sets: SETS },
+      image: undefined,
+      options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
+    };
+    const offer = await warmOffer(request);
+    const image = offer.image ?? (await this.image(profileName));
+    return takeOffer(offer, request, image, 'tcg', this.#connection);
+  }
+
+  /** Expects a start to pass `warm` over for this reason, and one that insists on a saved machine to fail with it. */
+  async assertPassedOver({ directory }: WarmImage, reason: string, options: ConfigOptions = {}, profileName?: string) {
+    const why = reason.replace('IMAGE', `the warm image ${directory}`);
+    assert.deepEqual(await this.start(options, profileName), { warm: undefined, said: [`boot: cold, because ${why}`] });
+    const error = await rejectsWith(this.start({ ...options, boot: 'warm' }, profileName), 'warm-image-missing');
+    assert.equal(error.message, `no warm image serves this sandbox: ${why}`);
+    assert.match(error.remedy, /^bake one with: virt-sandbox-bake create --warm --kernpath \S+ --kmodpath \S+/);
+  }
+
+  /** Its content stays. */
+  touchKernel(): void {
+    writeFileSync(this.#machine.kernel, readFileSync(this.#machine.kernel));
+  }
+
+  changeKernel(): void {
+    writeFileSync(this.#machine.kernel, makeKernel(VERSION, 'gzip', { textSize: 128 << 10 }));
+  }
+
+  changeModule(): void {
+    const path = join(this.#machine.tree, 'kernel/fs/9p/9p.ko.gz');
+    writeFileSync(path, packWith('gzip', makeModule('fs/9p/9p.ko, another', VERSION)));
+  }
+
+  /** Whatever is built with it has another init than this package's. */
+  get otherInit(): string {
+    return this.#machine.init;
+  }
+}
