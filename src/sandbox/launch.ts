@@ -1,15 +1,14 @@
 /** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
 import type { SandboxConfig } from '../config/types.js';
-import { SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { mark } from '../marks.js';
-import { settlesWithin } from '../promises.js';
 import { begin } from './begin.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
 import { copyTimeoutError, goneError, timeoutError } from './failure.js';
+import { goneReason } from './gone-reason.js';
 import { guestConfig } from './guest-config.js';
 import { copyOnHost } from './includes.js';
 import { lateDomain } from './late-domain.js';
@@ -22,9 +21,6 @@ import { machineShell, makeShellPlaces } from './shell.js';
 import { claimState, releaseState, type StateDirectory } from './state.js';
 import { readyOf } from './warm-ready.js';
 import { isRestoreError, loadMachine, reasonToBoot } from './warm-restore.js';
-
-/** How long libvirt may take to tell of a QEMU that is gone, in milliseconds. */
-const STOPPED_MS = 2000;
 
 /** A running application. */
 export interface Launched {
@@ -148,7 +144,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // With a saved machine the application may be done before libvirt is.
     return { name, channel, domain: await bounded(created, 'libvirt starting the domain'), connection, console };
   } catch (error) {
-    const reason = warm && !resumed ? reasonToBoot(warm, error) : await refine(error, console, domain);
+    const reason = warm && !resumed ? reasonToBoot(warm, error) : await goneReason(error, console, domain);
     // It may still be coming to be, and must not stay; the connection is in use until then.
     domain ??= await lateDomain(starting, callingOff);
     if (domain) await domain.end(true);
@@ -158,14 +154,4 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     limit.clear();
     lines?.close();
   }
-}
-
-/** The channel only knows that it broke; the console knows more, and so does libvirt where QEMU never ran the machine. */
-async function refine(error: unknown, console: Console, domain: Domain | undefined): Promise<unknown> {
-  if (!(error instanceof SandboxError) || error.code !== 'guest-gone' || error.consoleTail.length > 0) return error;
-  if (domain && (await settlesWithin(domain.stopped, STOPPED_MS))) {
-    const { error: refused } = await domain.stopped;
-    if (refused) return refused;
-  }
-  return goneError(console, false);
 }

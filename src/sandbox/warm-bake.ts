@@ -24,6 +24,7 @@ import { findInPath } from '../programs.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
 import { goneError, timeoutError } from './failure.js';
+import { goneReason } from './gone-reason.js';
 import { lateDomain } from './late-domain.js';
 import type { LaunchOptions, PreparedMachine } from './launch-options.js';
 import { Listener } from './listener.js';
@@ -219,6 +220,8 @@ class Baker {
       );
       failed = false;
       return result;
+    } catch (error) {
+      throw await goneReason(error, this.#console, domain);
     } finally {
       limit.clear();
       for (const listener of listeners) listener.close();

@@ -104,6 +104,12 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     assert.match((await runSandbox(dry, store)).out, new RegExp(`^warmImage: ${output}/warm/`, 'm'));
   });
 
+  it('because the machine is too small to boot: with what its kernel said', async () => {
+    const machine = [...TCG, '--memory', '64M'].join(' ');
+    const result = await runBake(cache, ['create', '--warm', '-c', embedded.uri, '--for', machine]);
+    assertOneLine(result, 125, /the guest's kernel panicked before .*deadlocked on memory; give it more memory with/);
+  });
+
   it('is not begun without a word for a sandbox that could not use it', async () => {
     const say = async (options: string) =>
       (
