@@ -68,6 +68,10 @@ export const virtSandbox: Program = {
               'The state of a running sandbox of root, and of another user.',
             ],
             [
+              '`/run/libvirt-sandbox/.`*UNIQUE*, `/tmp/vs-`*UNIQUE*',
+              'A short way to it, where its own path is too long for the sockets in it.',
+            ],
+            [
               '`/var/cache/virt-sandbox`, `~/.cache/virt-sandbox`',
               'Boot images, and what was found out about the host. It may be removed while no sandbox runs.',
             ],

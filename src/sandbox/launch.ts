@@ -77,11 +77,11 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // Before there is anything that somebody would have to remove.
     const copying = copyOnHost(config, undefined, options, () => limit.renew());
     await limit.bound(copying, () => copyTimeoutError(config.bootTimeout));
-    state = claimState(name);
+    state = claimState(name, connection.kind);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options, () => limit.renew());
     lines = await openLines(connection.kind, state, console, isMonitored(config, prepared));
-    const shell = machineShell(config, options, connection.kind, state.path);
+    const shell = machineShell(config, options, connection.kind, state.sockets);
     if (shell) makeShellPlaces(state.path);
     if (shell?.noConsole)
       options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
@@ -90,8 +90,9 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
 
     options.onProgress?.(`Starting domain ${name}`);
     mark('domain.create');
-    starting = connection.start(domainXml(config, prepared, options), {
+    starting = connection.start(domainXml(config, prepared, options, state.sockets), {
       stateDirectory: state.path,
+      socketDirectory: state.sockets,
       name,
       calledOff: callingOff.signal,
       ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
