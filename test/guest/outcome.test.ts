@@ -68,6 +68,11 @@ for (const way of [embedded, lxc])
     it('139 for death by SIGSEGV', async () => assertRun(await run('sh', '-c', 'kill -SEGV $$'), 139, ''));
     it('143 for death by SIGTERM from inside', async () => assertRun(await run('sh', '-c', 'kill $$'), 143, ''));
 
+    it('the one of a command with as many arguments as Linux takes', async () => {
+      const words = Array.from({ length: 100_000 }, (_, index) => String(index));
+      assertRun(await run('sh', '-c', 'echo $#', 'sh', ...words), 0, '100000\n');
+    });
+
     it('127 for a command that is not there', async () => {
       assertFailureWith(127, await run('/no/such/command'), /\/no\/such\/command: not found inside the sandbox/);
     });
