@@ -2,6 +2,7 @@
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import { parseArguments } from './arguments.js';
+import { givenWords } from './argv.js';
 import { readHelp } from './help.js';
 import { failureText } from './report.js';
 import { version } from './version.js';
@@ -22,7 +23,7 @@ async function main(): Promise<number> {
     const traced = process.env['VIRT_SANDBOX_TRACE'];
     if (traced) (await import('./trace.js')).writeTrace(traced);
     mark('cli.start');
-    const request = parseArguments(process.argv.slice(2));
+    const request = parseArguments(givenWords());
     mark('cli.parsed');
     if ('asks' in request) {
       process.stdout.write(request.asks === 'help' ? readHelp('virt-sandbox') : `virt-sandbox version ${version}\n`);
