@@ -1,5 +1,5 @@
 /** The program virt-sandbox: a thin user of the public interface. */
-import { SandboxError } from '../errors.js';
+import { isOutOfFiles, messageOf, SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import { parseArguments } from './arguments.js';
 import { givenWords } from './argv.js';
@@ -31,7 +31,8 @@ async function main(): Promise<number> {
     }
     const { run } = await import('./run.js');
     return await run(request.run);
-  } catch (error) {
+  } catch (thrown) {
+    const error = isOutOfFiles(thrown) ? outOfFiles(thrown) : thrown;
     if (error instanceof SandboxError) {
       process.stderr.write(failureText(error));
       return error.exitCode;
@@ -41,4 +42,15 @@ async function main(): Promise<number> {
     );
     return OWN_FAILURE;
   }
+}
+
+/** It may come to that at any place. */
+function outOfFiles(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'out-of-files',
+    message: messageOf(cause),
+    remedy: 'open fewer',
+    cause,
+  });
 }

@@ -1,4 +1,5 @@
 /** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { Channel } from '../guest/channel.js';
@@ -149,7 +150,12 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // It may still be coming to be, and must not stay; the connection is in use until then.
     domain ??= await lateDomain(starting, callingOff);
     if (domain) await domain.end(true);
-    else if (state) releaseState(state);
+    else if (state) {
+      // Where descriptors have run out, those that were closed are free in the next turn only.
+      lines?.close();
+      await nextTurn();
+      releaseState(state);
+    }
     throw reason;
   } finally {
     limit.clear();
