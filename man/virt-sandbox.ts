@@ -12,6 +12,7 @@ export const virtSandbox: Program = {
     'Its input, output and error output, its signals and its exit status are those of the command. At a terminal it has a terminal of its own that follows the size of this one; `Ctrl+]` leaves.',
     'The first word that is not an option begins the command; all that follows belongs to it. It is looked up in PATH inside.',
     'By default the command runs as the calling user, without any capability, without a network, with `/tmp`, `/run` and `/dev/shm` writable and empty.',
+    'The words of the command and the values of `--env` are handed on byte for byte, and may be as long as Linux takes: 128 KiB each, 2 MiB together. All else has to be UTF-8.',
   ],
   options,
   details,
@@ -66,6 +67,10 @@ export const virtSandbox: Program = {
             [
               '`/run/libvirt-sandbox/`*NAME*, `~/.cache/libvirt-sandbox/`*NAME*',
               'The state of a running sandbox of root, and of another user.',
+            ],
+            [
+              '`/run/libvirt-sandbox/.`*UNIQUE*, `/tmp/vs-`*UNIQUE*',
+              'A short way to it, where its own path is too long for the sockets in it.',
             ],
             [
               '`/var/cache/virt-sandbox`, `~/.cache/virt-sandbox`',

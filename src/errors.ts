@@ -29,7 +29,7 @@ export interface SandboxErrorDetails {
   readonly exitCode?: number;
   /** The last lines that the guest's console showed, where there was a guest. */
   readonly consoleTail?: readonly string[];
-  /** The error underneath, where there is one. */
+  /** The error underneath, where there is one. That this process has too many files open is remedied in one way only. */
   readonly cause?: unknown;
 }
 
@@ -46,7 +46,7 @@ export class SandboxError extends Error {
     this.name = 'SandboxError';
     this.stage = details.stage;
     this.code = details.code;
-    this.remedy = details.remedy;
+    this.remedy = isOutOfFiles(details.cause) ? 'raise the limit of open files: ulimit -n 1024' : details.remedy;
     this.exitCode = details.exitCode ?? 125;
     this.consoleTail = details.consoleTail ?? [];
   }
@@ -81,6 +81,11 @@ export function isSystemError(error: unknown, code?: string): error is NodeJS.Er
     typeof (error as NodeJS.ErrnoException).code === 'string' &&
     (code === undefined || (error as NodeJS.ErrnoException).code === code)
   );
+}
+
+/** Then nothing is wrong with the file that could not be opened, whatever was to be done with it. */
+export function isOutOfFiles(error: unknown): boolean {
+  return isSystemError(error, 'EMFILE') || isSystemError(error, 'ENFILE');
 }
 
 /** What `read` returns; `otherwise` where a system call failed in it. */

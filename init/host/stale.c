@@ -103,8 +103,11 @@ static int remove_aside(const char *directory)
 	if (name == NULL ||
 	    (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory, (int)getpid()) >= sizeof(aside))
 		return 2;
-	if (rename(directory, aside) == 0 && remove_tree(aside) == 0)
-		return 0;
+	if (rename(directory, aside) == 0) {
+		remove_alias(aside, directory);
+		if (remove_tree(aside) == 0)
+			return 0;
+	}
 	(void)dprintf(2, "%s: %s\n", directory, strerror(errno));
 	return 2;
 }

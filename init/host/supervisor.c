@@ -267,5 +267,6 @@ int main(int argc, char *argv[])
 	(void)lock_removals(argv[1]);
 	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
 		return 0;
+	remove_alias(argv[1], argv[1]);
 	return remove_tree(argv[1]) == 0 ? 0 : 1;
 }

@@ -30,7 +30,7 @@ static size_t staging_at;
 static size_t staging_end;
 
 /* The packet being put together; data of stdin goes past it, straight to its buffer. */
-static uint8_t packet[VS_MAX_PACKET_BYTES];
+static uint8_t packet[VS_MAX_SPAWN_BYTES];
 static size_t packet_have;
 static struct packet_header header;
 static size_t stdin_left;

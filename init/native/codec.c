@@ -3,16 +3,17 @@
 #include <errno.h>
 #include <string.h>
 
-#define LIST_ITEMS (VS_MAX_PACKET_BYTES / 4)
+#define LIST_ITEMS (VS_MAX_SPAWN_BYTES / 4)
+#define MAX_NUMBERS (VS_MAX_PACKET_BYTES / 4)
 
 /*
  * A string takes its length and 4 bytes on the wire and its length and 1 byte here, so the strings of a packet always fit. Lists are
- * checked against the bytes that are left, which need at least 4 for each item.
+ * checked against the bytes that are left, which need at least 4 for each item. Of all this only the pages that are used take memory.
  */
-static char arena[VS_MAX_PACKET_BYTES];
+static char arena[VS_MAX_SPAWN_BYTES];
 static size_t arena_used;
 static char *lists[2][LIST_ITEMS + 2];
-static uint32_t numbers[LIST_ITEMS];
+static uint32_t numbers[MAX_NUMBERS];
 
 static uint32_t decode_u32(const uint8_t *at)
 {
@@ -45,11 +46,16 @@ void header_decode(struct packet_header *header, const uint8_t bytes[VS_HEADER_B
 	header->serial = decode_u32(bytes + 16);
 }
 
+static uint32_t longest(const struct packet_header *header)
+{
+	return header->type == VS_TYPE_CALL && header->proc == VS_PROC_SPAWN ? VS_MAX_SPAWN_BYTES : VS_MAX_PACKET_BYTES;
+}
+
 const char *header_fault(const struct packet_header *header)
 {
 	if (header->length < VS_HEADER_BYTES)
 		return "a packet shorter than its header";
-	if (header->length > VS_MAX_PACKET_BYTES)
+	if (header->length > longest(header))
 		return "a packet longer than the limit";
 	if (header->type > VS_TYPE_REPLY)
 		return "a packet of unknown type";
@@ -159,7 +165,7 @@ const uint32_t *read_numbers(struct reader *reader, size_t *count)
 {
 	uint32_t announced = read_u32(reader);
 
-	if (announced > reader->left / 4) {
+	if (announced > reader->left / 4 || announced > MAX_NUMBERS) {
 		reader_fail(reader, EPROTO);
 		announced = 0;
 	}

@@ -12,6 +12,7 @@
 
 #define VS_HEADER_BYTES 20
 #define VS_MAX_PACKET_BYTES 262144
+#define VS_MAX_SPAWN_BYTES 2359296
 #define VS_STDIN_WINDOW_BYTES 524288
 
 #define VS_CHANNEL_NAME "org.virt-sandbox.channel.0"

@@ -1,5 +1,6 @@
 /** The command line of virt-sandbox, parsed. */
 import type { Options } from 'yargs';
+import { refuseRaw } from './argv.js';
 import { readCommandLine } from './command-line.js';
 import { options } from './options.js';
 
@@ -24,11 +25,14 @@ export type Request = { readonly run: Arguments } | { readonly asks: 'help' | 'v
 
 /**
  * The first word that is not an option begins the command; nothing behind it is looked at.
- * @throws {SandboxError} `usage` for an option that is not known or has no value
+ * @throws {SandboxError} `usage` for an option that is not known or has no value, `not-utf8`
  */
 export function parseArguments(argv: readonly string[]): Request {
   const { values, asks, rest } = readCommandLine(argv, options, 'virt-sandbox');
   if (asks) return { asks };
+  for (const [name, value] of values) {
+    if (name !== 'env' && value !== true) for (const word of [value].flat()) refuseRaw(word, `the value of --${name},`);
+  }
   const named = Object.fromEntries([...values].map(([name, value]) => [camelCase(name), value]));
   // The table says of each option what it may be.
   return { run: { ...(named as Omit<Arguments, 'command'>), command: rest } };

@@ -1,5 +1,6 @@
 /** The program virt-sandbox-bake. */
 import { SandboxError } from '../errors.js';
+import { givenWords, refuseRaw } from './argv.js';
 import { type BakeRequest, parseBakeArguments } from './bake-arguments.js';
 import { version } from './version.js';
 
@@ -19,7 +20,9 @@ async function main(): Promise<number> {
     });
   }
   try {
-    const request = await parseBakeArguments(process.argv.slice(2), version);
+    const words = givenWords();
+    for (const word of words) refuseRaw(word, 'the word');
+    const request = await parseBakeArguments(words, version);
     if ('print' in request) {
       process.stdout.write(request.print);
       return 0;

@@ -1,7 +1,8 @@
 /** The program virt-sandbox: a thin user of the public interface. */
-import { SandboxError } from '../errors.js';
+import { isOutOfFiles, messageOf, SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
 import { parseArguments } from './arguments.js';
+import { givenWords } from './argv.js';
 import { readHelp } from './help.js';
 import { failureText } from './report.js';
 import { version } from './version.js';
@@ -22,7 +23,7 @@ async function main(): Promise<number> {
     const traced = process.env['VIRT_SANDBOX_TRACE'];
     if (traced) (await import('./trace.js')).writeTrace(traced);
     mark('cli.start');
-    const request = parseArguments(process.argv.slice(2));
+    const request = parseArguments(givenWords());
     mark('cli.parsed');
     if ('asks' in request) {
       process.stdout.write(request.asks === 'help' ? readHelp('virt-sandbox') : `virt-sandbox version ${version}\n`);
@@ -30,7 +31,8 @@ async function main(): Promise<number> {
     }
     const { run } = await import('./run.js');
     return await run(request.run);
-  } catch (error) {
+  } catch (thrown) {
+    const error = isOutOfFiles(thrown) ? outOfFiles(thrown) : thrown;
     if (error instanceof SandboxError) {
       process.stderr.write(failureText(error));
       return error.exitCode;
@@ -40,4 +42,15 @@ async function main(): Promise<number> {
     );
     return OWN_FAILURE;
   }
+}
+
+/** It may come to that at any place. */
+function outOfFiles(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'out-of-files',
+    message: messageOf(cause),
+    remedy: 'open fewer',
+    cause,
+  });
 }

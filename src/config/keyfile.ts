@@ -2,6 +2,7 @@
  * GLib's key-file format: groups of `key=value` lines. Written as GKeyFile writes it, byte for byte, and read as
  * GKeyFile reads it, but comments are not kept.
  */
+import { isRaw } from '../raw-text.js';
 import { configError, quote } from './failure.js';
 import { hasControlCharacter } from './text.js';
 
@@ -48,6 +49,13 @@ export class KeyFile {
 
   /** Sets a value; a group or key that is not there comes last. */
   set(group: string, key: string, value: string | number | boolean): void {
+    if (isRaw(String(value))) {
+      throw configError(
+        'key-file-not-utf8',
+        `${this.origin} cannot have ${quote(String(value))} for ${key} in [${group}]: it is not UTF-8`,
+        'give it on the command line each time',
+      );
+    }
     this.#group(group).set(key, escapeValue(String(value)));
   }
 

@@ -19,13 +19,19 @@ export const MOST_VCPUS = 255;
 /** Leaves room in a file name of 255 bytes for what libvirt and the state directory add to it. */
 const LONGEST_NAME = 200;
 
+/** Of one argument or variable with its end: MAX_ARG_STRLEN of Linux. */
+const LONGEST_WORD = 128 * 1024;
+
+/** Of all of them, each with its end and a pointer: what Linux takes with the usual stack, less some room for what the guest adds. See execve(2). */
+const MOST_WORDS = 2 * MIB - 16 * 1024;
+
 /**
  * Checks a sandbox without looking at the host. {@link checkHost} does that, just before it is started.
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
  *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
- *   `disk-limit-conflict`, `net-limit-unknown-interface`, `nul-character`
+ *   `disk-limit-conflict`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`, `arguments-too-long`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
   refuseNul(config);
@@ -41,6 +47,7 @@ export function validateConfig(config: SandboxConfig): SandboxConfig {
   checkIncludes(config);
   checkDisks(config);
   checkEnvironment(config);
+  checkWords(config);
   checkLimits(config);
   return config;
 }
@@ -149,6 +156,26 @@ function checkEnvironment({ environment }: SandboxConfig): void {
       'choose a name that is not empty and has no = in it',
     );
   }
+}
+
+/** Linux would refuse them when the guest has booted. */
+function checkWords({ command, environment }: SandboxConfig): void {
+  const words = [...command, ...environment.map(({ key, value }) => `${key}=${value}`)];
+  const remedy = 'hand it over on standard input or in a file';
+  let all = 0;
+  for (const word of words) {
+    const length = Buffer.byteLength(word) + 1;
+    all += length + 8;
+    if (length <= LONGEST_WORD) continue;
+    const what = `the argument or variable ${quote(`${word.slice(0, 20)}…`)} has ${length - 1} bytes`;
+    throw configError('argument-too-long', `${what}, and Linux takes ${LONGEST_WORD - 1}`, remedy);
+  }
+  if (all <= MOST_WORDS) return;
+  throw configError(
+    'arguments-too-long',
+    `the command and its environment take ${all} bytes, and at most ${MOST_WORDS} can be given to a program`,
+    `split them, as with xargs -s ${MIB}, or ${remedy}`,
+  );
 }
 
 function checkLimits({ tuning, disks, networks }: SandboxConfig): void {

@@ -1,5 +1,7 @@
 /** Fields: what the payloads of packets are made of. */
 
+import { bytesOf } from '../raw-text.js';
+
 /** A packet or payload that is not what the protocol says. */
 export class ProtocolError extends Error {
   constructor(message: string) {
@@ -28,7 +30,7 @@ export class FieldWriter {
   /** @throws {ProtocolError} for a string with a NUL byte, which no path, name or argument of Linux can hold */
   str(value: string): this {
     if (value.includes('\0')) throw new ProtocolError(`${JSON.stringify(value)} has a NUL byte in it`);
-    return this.bytes(Buffer.from(value));
+    return this.bytes(bytesOf(value));
   }
 
   bytes(value: Uint8Array): this {

@@ -1,6 +1,6 @@
 /** Packets: one of them as bytes, and a byte stream split into them. */
 import { ProtocolError } from './fields.js';
-import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc } from './wire.js';
+import { HEADER_BYTES, MessageType, maxPacketBytes, Proc } from './wire.js';
 
 export interface PacketHeader {
   readonly proc: number;
@@ -24,8 +24,8 @@ export interface PacketSink {
  */
 export function encodePacket(proc: number, type: number, status: number, serial: number, payload: Uint8Array): Buffer {
   const length = HEADER_BYTES + payload.length;
-  if (length > MAX_PACKET_BYTES)
-    throw new ProtocolError(`a packet of ${length} bytes is larger than ${MAX_PACKET_BYTES}`);
+  const most = maxPacketBytes(proc, type);
+  if (length > most) throw new ProtocolError(`a packet of ${length} bytes is larger than ${most}`);
   const packet = Buffer.allocUnsafe(length);
   packet.writeUInt32BE(length, 0);
   packet.writeUInt32BE(proc, 4);
@@ -70,16 +70,17 @@ export class PacketParser {
     if (this.#pendingBytes < HEADER_BYTES) return chunk.subarray(chunk.length);
     const bytes = this.#takePending();
     const length = bytes.readUInt32BE(0);
-    if (length < HEADER_BYTES || length > MAX_PACKET_BYTES)
-      throw new ProtocolError(`a packet says it has ${length} bytes`);
-    this.#header = {
+    const header = {
       proc: bytes.readUInt32BE(4),
       type: bytes.readUInt32BE(8),
       status: bytes.readUInt32BE(12),
       serial: bytes.readUInt32BE(16),
     };
+    if (length < HEADER_BYTES || length > maxPacketBytes(header.proc, header.type))
+      throw new ProtocolError(`a packet says it has ${length} bytes`);
+    this.#header = header;
     this.#missing = length - HEADER_BYTES;
-    if (this.#missing === 0) this.#finish(this.#header);
+    if (this.#missing === 0) this.#finish(header);
     return chunk.subarray(wanted);
   }
 

@@ -15,6 +15,8 @@ export const PROTOCOL_VERSION = 1;
 export const HEADER_BYTES = 20;
 /** Largest packet, header included. */
 export const MAX_PACKET_BYTES = 262144;
+/** The same for SPAWN, and for CONFIGURE, which has its words: Linux takes 2 MiB of arguments and environment. */
+export const MAX_SPAWN_BYTES = 2359296;
 /** How much stdin the host may have sent that the guest has not acknowledged. */
 export const STDIN_WINDOW_BYTES = 524288;
 
@@ -63,6 +65,12 @@ export const Proc = {
   CLEAR_MEMORY: 62,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
+
+/** Largest packet of that kind, header included. */
+export function maxPacketBytes(proc: number, type: number): number {
+  const isLong = type === MessageType.CALL && (proc === Proc.SPAWN || proc === Proc.CONFIGURE);
+  return isLong ? MAX_SPAWN_BYTES : MAX_PACKET_BYTES;
+}
 
 export const MessageType = {
   /** An event that wants no answer: EXIT, QUIT, READY. */

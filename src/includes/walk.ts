@@ -1,9 +1,11 @@
 /** What an include is made of: everything at and below a path of the host, as it is; links are not followed. */
+import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { textOf } from '../raw-text.js';
 
 export type EntryKind =
   | { readonly kind: 'directory' }
@@ -42,6 +44,7 @@ export async function* entriesOf({ source, target }: Include): AsyncGenerator<En
   if (!status.isDirectory()) return;
   const names = await reading(source, readdir(source));
   for (const name of names.sort()) {
+    if (name.includes('\ufffd')) await refuseRawNames(source);
     yield* entriesOf({ source: join(source, name), target: posix.join(target, name) });
   }
 }
@@ -49,10 +52,37 @@ export async function* entriesOf({ source, target }: Include): AsyncGenerator<En
 async function kindOf(source: string, status: Stats): Promise<EntryKind> {
   if (status.isDirectory()) return { kind: 'directory' };
   if (status.isFile()) return { kind: 'file' };
-  if (status.isSymbolicLink()) return { kind: 'link', leadsTo: await reading(source, readlink(source)) };
+  if (status.isSymbolicLink()) return { kind: 'link', leadsTo: await targetOf(source) };
   if (status.isFIFO()) return { kind: 'pipe' };
   if (status.isSocket()) return { kind: 'socket' };
   return { kind: 'device', isBlock: status.isBlockDevice(), ...deviceNumbers(status.rdev) };
+}
+
+async function targetOf(source: string): Promise<string> {
+  const target = await reading(source, readlink(source, { encoding: 'buffer' }));
+  if (isUtf8(target)) return target.toString();
+  throw notUtf8(
+    `where ${JSON.stringify(source)}, which is to be included, leads to, ${JSON.stringify(textOf(target))},`,
+  );
+}
+
+/** Node has U+FFFD in place of what is not UTF-8, and that would be another name. */
+async function refuseRawNames(directory: string): Promise<void> {
+  for (const name of await reading(directory, readdir(directory, { encoding: 'buffer' }))) {
+    if (!isUtf8(name))
+      throw notUtf8(
+        `the name ${JSON.stringify(textOf(name))} in ${JSON.stringify(directory)}, which is to be included,`,
+      );
+  }
+}
+
+function notUtf8(what: string): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'include-unreadable',
+    message: `${what} is not UTF-8`,
+    remedy: 'rename it, leave it out, or have the directory as a mount: --mount host-bind:/target=/source',
+  });
 }
 
 /** gnu_dev_major() and gnu_dev_minor() of <sys/sysmacros.h>. */

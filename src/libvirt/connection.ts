@@ -45,6 +45,8 @@ export interface Domain {
 export interface StartContext {
   /** The sandbox's own directory, which exists; it is removed when the domain has ended or this process has. */
   readonly stateDirectory: string;
+  /** The same one by a path for the sockets in it: short, and ASCII for the embedded driver. */
+  readonly socketDirectory: string;
   readonly name: string;
   /** A descriptor of a terminal whose settings must survive this process. */
   readonly terminal?: number;

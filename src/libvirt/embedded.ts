@@ -10,7 +10,7 @@ import { type Connection, type Domain, type DomainStop, type StartContext, URI }
 import { domainError } from './errors.js';
 import { failureOf } from './qemu-log.js';
 import { killQemu } from './qemu-process.js';
-import { checkSocketPath } from './socket-path.js';
+import { EMBEDDED_ROOT } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
 
 /**
@@ -19,6 +19,9 @@ import { Supervisor } from './supervisor.js';
  * https://libvirt.org/drvqemu.html
  */
 const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\n';
+
+/** Of libvirt's messages, which are looked at; and it cuts names to characters of this. */
+const LOCALE = 'C.UTF-8';
 
 export interface EmbeddedOptions {
   /** A directory that outlives sandboxes, for what the driver finds out about QEMU: 4 s the first time, none later. */
@@ -51,16 +54,15 @@ async function startEmbedded(
   program: string,
   options: EmbeddedOptions,
   xml: string,
-  { stateDirectory, name, terminal }: StartContext,
+  { stateDirectory, socketDirectory, name, terminal }: StartContext,
 ): Promise<Domain> {
-  const root = join(stateDirectory, 'libvirt');
-  // The deepest socket that the driver makes; of the name it takes 20 characters.
-  checkSocketPath(join(root, `lib/qemu/domain-1-${name.slice(0, 20)}/monitor.sock`), stateDirectory);
-  const xmlFile = join(stateDirectory, 'domain.xml');
+  const root = join(socketDirectory, EMBEDDED_ROOT);
+  const xmlFile = join(socketDirectory, 'domain.xml');
   await makeRoot(root, xmlFile, xml, options.cacheDirectory);
   const supervisor = await Supervisor.start({
     directory: stateDirectory,
     command: [program, '-r', root, xmlFile],
+    environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });
   return new EmbeddedDomain(supervisor, root, name);

@@ -9,6 +9,8 @@ export interface SupervisorOptions {
   readonly directory: string;
   /** A command that is ended with this process. */
   readonly command?: readonly string[];
+  /** That of the command, if not this process's own. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** A descriptor of a terminal whose settings must survive. */
   readonly terminal?: number;
 }
@@ -46,6 +48,7 @@ export class Supervisor {
     const child = spawn(program, [options.directory, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
+      ...(options.environment && { env: options.environment }),
     });
     let stderr = '';
     let report = '';

@@ -12,6 +12,7 @@ import { type ExitStatus, exitStatusOf } from './exit.js';
 import { openTerminal } from './lines.js';
 import { findRunning, type RunningSandbox } from './running.js';
 import { shellPlaces } from './shell.js';
+import { socketDirectory } from './state-alias.js';
 
 export interface AttachOptions {
   /** Run in place of a shell, as root. */
@@ -47,7 +48,7 @@ export async function attachTo(name: string, options: AttachOptions = {}): Promi
 }
 
 export async function attachIn({ name, stateDirectory }: RunningSandbox, options: AttachOptions): Promise<Attached> {
-  const places = shellPlaces(stateDirectory);
+  const places = shellPlaces(socketDirectory(stateDirectory));
   const lock = await lockOf(name, places.directory);
   try {
     const socket = await open(name, places.sessions);

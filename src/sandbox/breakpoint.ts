@@ -7,6 +7,7 @@ import { guestConfig } from './guest-config.js';
 import { guestIncludes } from './includes.js';
 import type { LaunchOptions, Prepared, Stop } from './launch-options.js';
 import { shellPlaces } from './shell.js';
+import { socketDirectory } from './state-alias.js';
 
 /** What comes before the plan, and what comes behind it. */
 export const INTERFACES_STEP = 'interfaces';
@@ -70,7 +71,7 @@ export function givenUpError(step: string): SandboxError {
  * @returns whether to go on: the status was 0
  */
 export async function awaitVerdict({ stateDirectory, ended }: Stop): Promise<boolean> {
-  const { breakpoint } = shellPlaces(stateDirectory);
+  const { breakpoint } = shellPlaces(socketDirectory(stateDirectory));
   const server = createServer();
   const sockets = new Set<Socket>();
   try {

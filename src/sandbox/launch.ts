@@ -1,4 +1,5 @@
 /** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SandboxConfig } from '../config/types.js';
 import { Channel } from '../guest/channel.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
@@ -77,11 +78,11 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // Before there is anything that somebody would have to remove.
     const copying = copyOnHost(config, undefined, options, () => limit.renew());
     await limit.bound(copying, () => copyTimeoutError(config.bootTimeout));
-    state = claimState(name);
+    state = claimState(name, connection.kind);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options, () => limit.renew());
     lines = await openLines(connection.kind, state, console, isMonitored(config, prepared));
-    const shell = machineShell(config, options, connection.kind, state.path);
+    const shell = machineShell(config, options, connection.kind, state.sockets);
     if (shell) makeShellPlaces(state.path);
     if (shell?.noConsole)
       options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
@@ -90,8 +91,9 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
 
     options.onProgress?.(`Starting domain ${name}`);
     mark('domain.create');
-    starting = connection.start(domainXml(config, prepared, options), {
+    starting = connection.start(domainXml(config, prepared, options, state.sockets), {
       stateDirectory: state.path,
+      socketDirectory: state.sockets,
       name,
       calledOff: callingOff.signal,
       ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
@@ -148,7 +150,12 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // It may still be coming to be, and must not stay; the connection is in use until then.
     domain ??= await lateDomain(starting, callingOff);
     if (domain) await domain.end(true);
-    else if (state) releaseState(state);
+    else if (state) {
+      // Where descriptors have run out, those that were closed are free in the next turn only.
+      lines?.close();
+      await nextTurn();
+      releaseState(state);
+    }
     throw reason;
   } finally {
     limit.clear();

@@ -21,12 +21,20 @@ import { stateBase } from './state.js';
 import { disksOf } from './storage.js';
 import { emptyDirectoryOf, inSlots } from './warm-machine.js';
 
-/** The domain as libvirt is given it. */
-export function domainXml(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): string {
+/**
+ * The domain as libvirt is given it.
+ * @param sockets the state directory by the path that its sockets are given; undefined: there is none yet
+ */
+export function domainXml(
+  config: SandboxConfig,
+  prepared: Prepared,
+  options: LaunchOptions,
+  sockets = join(stateBase(), prepared.name),
+): string {
   if (prepared.place === 'container') return containerDomainXml(config, prepared, options);
   const base = join(stateBase(), prepared.name);
-  const shell = machineShell(config, options, prepared.connection.kind, base);
-  const channelSocket = join(base, 'channel');
+  const shell = machineShell(config, options, prepared.connection.kind, sockets);
+  const channelSocket = join(sockets, 'channel');
   const machine: MachineOptions = {
     name: prepared.name,
     uuid: config.uuid ?? uuidForLabels(prepared.securityLabels),
@@ -52,7 +60,7 @@ export function domainXml(config: SandboxConfig, prepared: Prepared, options: La
     cputune: cputune(config.tuning, config.vcpus),
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,
-    consoleSocket: join(base, 'console'),
+    consoleSocket: join(sockets, 'console'),
   };
   return machineXml(prepared.warm ? restored(machine, prepared.warm) : machine);
 }

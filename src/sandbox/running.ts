@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
-import { ownerLives, ROOT_STATE, stateBase } from './state.js';
+import { ownerLives, stateBase } from './state.js';
+import { ROOT_STATE } from './state-alias.js';
 
 export interface RunningSandbox {
   readonly name: string;

@@ -7,21 +7,21 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, wr
 import { dirname, join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
-import { checkSocketPath } from '../libvirt/socket-path.js';
+import type { ConnectionKind } from '../libvirt/connection.js';
 import { hostProgram } from '../programs.js';
+import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './state-alias.js';
 
 /** Others who claim the same name may come in between; each time one of them has had it. */
 const CLAIM_TRIES = 10;
 
 export interface StateDirectory {
   readonly path: string;
+  /** The same directory, by a path that the address of a socket has room for. */
+  readonly sockets: string;
   /** Also that of QEMU's monitor, where the launcher steers QEMU itself. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
 }
-
-/** Where root's are. */
-export const ROOT_STATE = '/run/libvirt-sandbox';
 
 /** Where the directories of this user's sandboxes are: the places of libvirt-sandbox. */
 export function stateBase(): string {
@@ -31,17 +31,13 @@ export function stateBase(): string {
 
 /**
  * Makes the directory of `name`.
- * @throws {SandboxError} `name-in-use`, `state-not-writable`, `state-path-too-long`
+ * @param kind of the connection that its domain is started with
+ * @throws {SandboxError} `name-in-use`, `name-too-long`, `state-not-writable`
  */
-export function claimState(name: string): StateDirectory {
+export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   const base = stateBase();
   const path = join(base, name);
-  const state = {
-    path,
-    channelSocket: join(path, 'channel'),
-    consoleSocket: join(path, 'console'),
-  };
-  checkSocketPath(state.channelSocket, path);
+  const aliased = needsAlias(path, name, kind);
   try {
     // QEMU may run as another user, who must pass.
     if (mkdirSync(base, { recursive: true }) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
@@ -58,11 +54,17 @@ export function claimState(name: string): StateDirectory {
       cause: error,
     });
   }
-  return state;
+  try {
+    const sockets = aliased ? makeAlias(path) : path;
+    return { path, sockets, channelSocket: join(sockets, 'channel'), consoleSocket: join(sockets, 'console') };
+  } catch (error) {
+    releaseState({ path });
+    throw error;
+  }
 }
 
 /** Removes the directory where nothing else will. */
-export function releaseState(state: StateDirectory): void {
+export function releaseState(state: Pick<StateDirectory, 'path'>): void {
   // Out of the way first: who claims the name next must not meet half of it.
   const aside = join(dirname(state.path), `.claim-${process.pid}-${Date.now()}`);
   try {
@@ -71,6 +73,7 @@ export function releaseState(state: StateDirectory): void {
     if (isSystemError(error, 'ENOENT')) return;
     throw error;
   }
+  removeAlias(state.path, aside);
   rmSync(aside, { recursive: true, force: true });
 }
 

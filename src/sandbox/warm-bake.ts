@@ -179,7 +179,7 @@ class Baker {
   ): Promise<T> {
     const { connection, image } = this.#prepared;
     const name = `bake-${randomBytes(4).toString('hex')}`;
-    const state = claimState(name);
+    const state = claimState(name, connection.kind);
     const memory = directory && { path: join(directory, WARM_MEMORY), size: this.#shape.memory };
     const listeners: Listener[] = [];
     const limit = new Deadline(this.#bootTimeout, this.#options.signal);
@@ -207,7 +207,12 @@ class Baker {
         ],
       });
       const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
-      starting = connection.start(xml, { stateDirectory: state.path, name, calledOff: callingOff.signal });
+      starting = connection.start(xml, {
+        stateDirectory: state.path,
+        socketDirectory: state.sockets,
+        name,
+        calledOff: callingOff.signal,
+      });
       domain = await limit.bound(starting, reached('libvirt being asked to start the domain'));
       const stopped = domain.stopped.then(({ error }): never => {
         throw error ?? goneError(this.#console, false);

@@ -68,6 +68,6 @@ export function isRestoreError(error: unknown): error is SandboxError {
 
 /** What kept a saved machine from running is a reason to boot one, unless it is none of the saved machine's doing. */
 export function reasonToBoot(warm: WarmImage, error: unknown): unknown {
-  const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'state-path-too-long'];
+  const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'];
   return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(warm, error);
 }

@@ -159,6 +159,13 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
       through: mounted('mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ro none /run/libvirt-sandbox'),
     }));
 
+  for (const most of [20, 24]) {
+    it(`no more than ${most} open files`, () =>
+      fails(onEmbedded, [/EMFILE|\/etc\/passwd/, /ulimit -n/], {
+        through: ['sh', '-c', `ulimit -n ${most}; exec "$@"`, 'sh'],
+      }));
+  }
+
   it('a disk that is full while the image is built', (t) => {
     const cache = scratchDirectory(t);
     return fails(onEmbedded, [/no space is left in .*virt-sandbox/, /XDG_CACHE_HOME/], {

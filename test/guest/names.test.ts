@@ -1,11 +1,13 @@
-/** Names of sandboxes: unique unless given, one at a time, and free again at once. */
+/** Names of sandboxes: unique unless given, one at a time, and free again at once; and paths to them that are too long. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
-import { assertNothingLeft, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
+import { unlessServingKernel } from '../helpers/kernels.js';
+import { aliasesOf, assertNothingLeft, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
 for (const way of [embedded, system]) {
@@ -53,6 +55,58 @@ describe('a directory that a crash has left', { skip: embedded.skip }, () => {
       rmSync(directory, { recursive: true, force: true });
     }
   });
+});
+
+describe('names that no path has room for', { skip: embedded.skip, concurrency: 2 }, () => {
+  // One with the bytes that a name may have, and two that are not ASCII, the shorter of which needs no other path.
+  for (const [what, more] of [
+    ['a long one', 'n'.repeat(200)],
+    ['one that is not ASCII', 'ü'],
+    ['a long one that is not ASCII', 'ü'.repeat(90)],
+  ] as const) {
+    it(`${what} runs, can be attached to, and leaves nothing`, async () => {
+      const name = (uniqueName() + more).slice(0, 200);
+      const running = startSandbox(['-c', embedded.uri, '-n', name, '--shell', '--', 'sh', '-c', 'echo running; cat'], {
+        input: 'open',
+      });
+      await running.until(/running/);
+      assertRun(await runSandbox(['--attach', name, '--', '/bin/echo', 'hello']), 0, 'hello\n');
+      process.kill(running.pid, 'SIGKILL');
+      await running.result;
+      await assertNothingLeft(name);
+    });
+  }
+});
+
+describe('the home of an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel }, () => {
+  let user: OrdinaryUser;
+  before(async () => {
+    user = await OrdinaryUser.create();
+  });
+  after(() => user.end());
+
+  for (const [what, directory] of [
+    ['long', 'h'.repeat(60)],
+    ['not ASCII', 'jö'],
+  ] as const) {
+    it(`may be ${what}`, async () => {
+      const HOME = join(user.home, directory);
+      mkdirSync(HOME);
+      chownSync(HOME, user.uid, user.gid);
+      const name = uniqueName();
+      const env = { ...user.options.env, HOME };
+      const options = { ...user.options, env };
+      const running = startSandbox(['-c', embedded.uri, '-n', name, '--', 'sh', '-c', 'echo running; cat'], {
+        ...options,
+        input: 'open',
+      });
+      await running.until(/running/);
+      assert.equal(aliasesOf(name).length, 1);
+      running.child.stdin?.end();
+      assertRun(await running.result, 0, 'running\n');
+      await assertNothingLeft(name, { state: user.home });
+    });
+  }
 });
 
 describe('names over two ways at once', { skip: embedded.skip || system.skip }, () => {

@@ -68,6 +68,19 @@ for (const way of [embedded, lxc])
     it('139 for death by SIGSEGV', async () => assertRun(await run('sh', '-c', 'kill -SEGV $$'), 139, ''));
     it('143 for death by SIGTERM from inside', async () => assertRun(await run('sh', '-c', 'kill $$'), 143, ''));
 
+    it('the one of a command with as many arguments as Linux takes', async () => {
+      const words = Array.from({ length: 100_000 }, (_, index) => String(index));
+      assertRun(await run('sh', '-c', 'echo $#', 'sh', ...words), 0, '100000\n');
+    });
+
+    it('the one of a command whose words are not UTF-8', async () => {
+      // Node can give no such words, and so a shell does.
+      const start = ['sh', '-c', `exec "$@" "$(printf 'a\\377')"`, 'sh'];
+      const through = [...(way.options.through ?? []), ...start];
+      const result = await runSandbox(['-c', way.uri, '--', 'printf', '%s'], { ...way.options, through });
+      assert.deepEqual([result.code, result.stdout], [0, Buffer.from('a\xff', 'latin1')], result.stderr);
+    });
+
     it('127 for a command that is not there', async () => {
       assertFailureWith(127, await run('/no/such/command'), /\/no\/such\/command: not found inside the sandbox/);
     });

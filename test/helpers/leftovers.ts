@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { type Dirent, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { environment } from './run.js';
@@ -63,6 +63,21 @@ function filesWith(directory: string, name: string, depth = 4): string[] {
   });
 }
 
+/** The short ways to the state directory of `name`: links alone in a directory. */
+export function aliasesOf(name: string): string[] {
+  return [ROOT_STATE, '/tmp'].flatMap((base) =>
+    (existsSync(base) ? readdirSync(base) : [])
+      .map((entry) => join(base, entry, 's'))
+      .filter((path) => {
+        try {
+          return basename(readlinkSync(path)) === name;
+        } catch {
+          return false;
+        }
+      }),
+  );
+}
+
 export interface WhereLeft {
   /** A directory that the directory of its state was in, at any depth. */
   readonly state?: string;
@@ -90,6 +105,7 @@ export async function assertNothingLeft(name: string, where: WhereLeft = {}): Pr
   const look = async () => [
     ...processesWith(name),
     ...filesWith(where.state ?? ROOT_STATE, name),
+    ...aliasesOf(name),
     ...logsOf(name, where),
     ...((await where.domains?.()) ?? []).filter((domain) => domain === name),
   ];

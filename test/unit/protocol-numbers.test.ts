@@ -39,6 +39,7 @@ test('the native init has the numbers of wire.ts', async () => {
     ['PROTOCOL_VERSION', wire.PROTOCOL_VERSION],
     ['HEADER_BYTES', wire.HEADER_BYTES],
     ['MAX_PACKET_BYTES', wire.MAX_PACKET_BYTES],
+    ['MAX_SPAWN_BYTES', wire.MAX_SPAWN_BYTES],
     ['STDIN_WINDOW_BYTES', wire.STDIN_WINDOW_BYTES],
     ['CHANNEL_NAME', wire.CHANNEL_NAME],
     ['SHELL_NAME', wire.SHELL_NAME],

@@ -1,12 +1,27 @@
-/** Claiming a name: many at once, and over what a dead sandbox has left. */
+/** Claiming a name: many at once, over what a dead sandbox has left, and where the path is too long for sockets. */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { test } from 'node:test';
+import { describe, it, type TestContext, test } from 'node:test';
+import { Supervisor } from '../../src/libvirt/supervisor.js';
+import { hostProgram } from '../../src/programs.js';
+import { claimState, releaseState } from '../../src/sandbox/state.js';
+import { socketDirectory } from '../../src/sandbox/state-alias.js';
+import { aliasesOf, uniqueName } from '../helpers/leftovers.js';
 import { scratchDirectory, unlessRoot } from '../helpers/scratch.js';
 
 const STATE = new URL('../../src/sandbox/state.js', import.meta.url).href;
@@ -23,7 +38,7 @@ const RACER = `
   await once(process.stdin, 'data');
   process.stdin.resume();
   let said;
-  try { claimState('contested'); said = 'claimed'; } catch (error) { said = error.code + ' ' + error.message; }
+  try { claimState('contested', 'embedded'); said = 'claimed'; } catch (error) { said = error.code + ' ' + error.message; }
   console.log(said);
   await ended;
   process.exit();
@@ -75,4 +90,68 @@ test('of many who find what a dead one left, one has the name', {
       }),
     );
   }
+});
+
+describe('a state directory whose path is too long for its sockets', () => {
+  const longName = () => `${uniqueName()}-${'n'.repeat(180)}`;
+  /** Claimed, and gone after the test whatever it has done. */
+  const claimed = (t: TestContext, kind: 'embedded' | 'session') => {
+    const name = longName();
+    const state = claimState(name, kind);
+    assert.notEqual(state.sockets, state.path);
+    t.after(() => {
+      for (const path of [state.path, dirname(state.sockets)]) rmSync(path, { recursive: true, force: true });
+    });
+    return { name, state };
+  };
+
+  it('has another name for them, which is removed with it', (t) => {
+    for (const kind of ['embedded', 'session'] as const) {
+      const { name, state } = claimed(t, kind);
+      writeFileSync(state.channelSocket, 'here');
+      assert.equal(readFileSync(join(state.path, 'channel'), 'utf8'), 'here');
+      assert.ok(Buffer.byteLength(state.sockets) <= 30, state.sockets);
+      assert.equal(socketDirectory(state.path), state.sockets, 'who attaches finds it');
+      assert.equal(lstatSync(dirname(state.sockets)).mode & 0o777, 0o711);
+      assert.deepEqual(aliasesOf(name), [state.sockets]);
+      releaseState(state);
+      assert.deepEqual([existsSync(state.path), existsSync(dirname(state.sockets))], [false, false]);
+    }
+  });
+
+  it('has it removed by the supervisor as well', async (t) => {
+    const { state } = claimed(t, 'embedded');
+    const supervisor = await Supervisor.start({ directory: state.path });
+    await supervisor.finish();
+    assert.deepEqual([existsSync(state.path), existsSync(dirname(state.sockets))], [false, false]);
+  });
+
+  it('has it removed when its owner is dead and the name is claimed again', (t) => {
+    const { name, state } = claimed(t, 'embedded');
+    writeFileSync(join(state.path, 'owner'), '4194304 1\n');
+    const again = claimState(name, 'embedded');
+    t.after(() => rmSync(dirname(again.sockets), { recursive: true, force: true }));
+    assert.deepEqual(aliasesOf(name), [again.sockets]);
+    assert.ok(!existsSync(dirname(state.sockets)));
+  });
+
+  it('does not have one removed that leads elsewhere by now', (t) => {
+    const { state } = claimed(t, 'embedded');
+    const elsewhere = `${state.path.slice(0, -1)}m`;
+    t.after(() => rmSync(elsewhere, { recursive: true, force: true }));
+    renameSync(state.path, elsewhere);
+    writeFileSync(join(elsewhere, 'owner'), '4194304 1\n');
+    assert.equal(spawnSync(hostProgram('supervisor'), ['--remove-stale', elsewhere]).status, 0);
+    assert.deepEqual([existsSync(elsewhere), existsSync(dirname(state.sockets))], [false, true]);
+  });
+
+  it('cannot have one where libvirt takes more of the name than any path has room for', () => {
+    assert.throws(() => claimState('\u{6f22}'.repeat(20), 'embedded'), { code: 'name-too-long' });
+  });
+
+  it('has none where the path will do', (t) => {
+    const state = claimState(uniqueName(), 'session');
+    t.after(() => releaseState(state));
+    assert.equal(state.sockets, state.path);
+  });
 });

@@ -1,12 +1,13 @@
 /** The application: how it is started, and what it leaves running. */
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { CallFlag, Proc, SpawnFlag } from '../../../src/guest/wire.js';
-import { Guest, spawnPayload, u32 } from './driver.js';
+import { Guest, runPayload, spawnPayload, u32 } from './driver.js';
 import { gone, scratch } from './machine.js';
 
 const { errno, signals } = constants;
@@ -38,6 +39,27 @@ describe('the application', () => {
     assert.equal(descriptors, '4', 'stdin, stdout, stderr and the directory that ls reads');
     assert.equal(mask, '0022');
     assert.deepEqual(ids?.trim().split(/\s+/), [`${pid}`, `${pid}`, `${pid}`]);
+    await guest.finish();
+  });
+
+  test('gets as many arguments as Linux takes, also behind a call that takes long', async (t) => {
+    const guest = await Guest.start(t);
+    const words = Array.from({ length: 13 }, (_, index) => String(index).padEnd(130_000, 'x'));
+    const many = Array.from({ length: 20_000 }, (_, index) => String(index));
+    const argv = ['/bin/sh', '-c', 'printf "%s\\n" "$@" | sha256sum', 'sh', ...words, ...many];
+    const waited = guest.ok(Proc.RUN, runPayload(['sleep', '0.3']));
+    await guest.spawn(argv);
+    await waited;
+    assert.equal(await guest.exit(), 0);
+    const all = [...words, ...many].map((word) => `${word}\n`).join('');
+    assert.equal(guest.output(Proc.STDOUT).toString(), `${createHash('sha256').update(all).digest('hex')}  -\n`);
+    await guest.finish();
+  });
+
+  test('is refused more than that, with the reason of Linux', async (t) => {
+    const guest = await Guest.start(t);
+    const argv = ['/bin/true', ...Array.from({ length: 17 }, () => 'x'.repeat(130_000))];
+    assert.match(await guest.fails(errno.E2BIG, Proc.SPAWN, spawnPayload(argv)), /execve/);
     await guest.finish();
   });
 
