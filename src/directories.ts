@@ -1,17 +1,18 @@
 /** Making directories. */
 import { mkdirSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { isSystemError } from './errors.js';
+import { absolutePath } from './working-directory.js';
 
 /**
  * Makes a directory and those above it that are missing. Node's own way, `recursive`, never returns where a parent is there and mkdir(2) says
  * ENOENT, as below /proc.
  * @returns the first that was made; undefined where all were there
- * @throws the error of the system call that failed
+ * @throws the error of the system call that failed; {@link absolutePath}'s
  */
 export function makeDirectories(path: string, mode = 0o777): string | undefined {
   const missing: string[] = [];
-  let at = resolve(path);
+  let at = absolutePath(path);
   while (!exists(at) && at !== dirname(at)) {
     missing.push(at);
     at = dirname(at);

@@ -1,9 +1,10 @@
 /** The program virt-sandbox-bench: a thin user of src/bench/. */
-import yargs from 'yargs';
+
 import { SandboxError } from '../errors.js';
 import * as commands from './bench-commands.js';
 import { benchCommands, epilogue, usage } from './bench-options.js';
 import { version } from './version.js';
+import { loadYargs } from './yargs.js';
 
 const USAGE_ERROR = 2;
 /** Options whose value looks like options. */
@@ -20,6 +21,7 @@ async function main(): Promise<number> {
   const keep = async (working: Promise<number>) => {
     status = await working;
   };
+  const yargs = await loadYargs();
   const parser = yargs(own)
     .scriptName('virt-sandbox-bench')
     .usage(usage)

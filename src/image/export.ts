@@ -8,9 +8,10 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { chmod, copyFile, readdir, rm, symlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeDirectories } from '../directories.js';
 import { isSystemError, SandboxError } from '../errors.js';
+import { absolutePath } from '../working-directory.js';
 import { MANIFEST_NAME, manifestText } from './manifest.js';
 import { isOwnerGone, ownerTag } from './owner.js';
 import { replaceDirectory } from './replace.js';
@@ -35,7 +36,7 @@ export async function exportImage(
   store: string,
   complete?: (directory: string) => Promise<void>,
 ): Promise<void> {
-  const target = resolve(output);
+  const target = absolutePath(output);
   const above = dirname(target);
   checkTarget(target, output);
   makeStore(store);

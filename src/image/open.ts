@@ -3,8 +3,9 @@
  */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
+import { absolutePath } from '../working-directory.js';
 import { leaseImage } from './lease.js';
 import { isImageId, MANIFEST_NAME, type Manifest } from './manifest.js';
 import { imageNamed, imageNames } from './names.js';
@@ -54,7 +55,7 @@ export function isPath(text: string): boolean {
  */
 export function placeOf(called: string, store = defaultStoreDirectory()): Place {
   if (isPath(called)) {
-    const directory = resolve(called);
+    const directory = absolutePath(called);
     if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return { directory, id: undefined, called };
     throw openError('image-not-found', `there is no directory ${called}`, 'name the directory of an image');
   }

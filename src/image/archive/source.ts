@@ -1,8 +1,9 @@
 /** The initrd that a person means: that of an image, or any file. */
 
 import { readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../errors.js';
+import { absolutePath } from '../../working-directory.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
 import { isPath, placeOf, readImage } from '../open.js';
 import { defaultStoreDirectory } from '../store.js';
@@ -32,9 +33,10 @@ function sourceError(code: string, message: string, remedy: string, cause?: unkn
  * @throws {SandboxError} `image-not-found`, `image-damaged`, `initrd-unreadable`, `initrd-damaged`.
  */
 export async function readInitrd(called: string, store = defaultStoreDirectory()): Promise<Initrd> {
-  const stat = statSync(resolve(called), { throwIfNoEntry: false });
+  // Not its absolute form: the name of an image needs no working directory.
+  const stat = statSync(called, { throwIfNoEntry: false });
   if (stat?.isFile() === true && (isPath(called) || !isImage(called, store))) {
-    return { ...(await readInitrdFile(resolve(called))), manifest: undefined, warm: [] };
+    return { ...(await readInitrdFile(absolutePath(called))), manifest: undefined, warm: [] };
   }
   const place = placeOf(called, store);
   const manifest = await readImage(place);
