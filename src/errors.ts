@@ -13,7 +13,8 @@ export type Stage =
   | 'domain'
   | 'boot'
   | 'init'
-  | 'application';
+  | 'application'
+  | 'output';
 
 /** What is needed to make a {@link SandboxError}. */
 export interface SandboxErrorDetails {

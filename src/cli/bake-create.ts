@@ -70,9 +70,9 @@ export async function create(args: BakeArguments): Promise<number> {
       ...warm,
     };
     progress.clear();
-    if (args['json'] === true) printJson(result);
+    if (args['json'] === true) await printJson(result);
     else
-      printLines(
+      await printLines(
         Object.entries({
           ...result,
           sets: result.sets.join(', '),

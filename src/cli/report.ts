@@ -53,9 +53,9 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
 }
 
 /** The lines for a failure: one that says what and what to do, and the guest's last words. */
-export function failureText(error: SandboxError): string {
+export function failureText(error: SandboxError, program: string): string {
   const tail = error.consoleTail.map((line) => `  guest: ${line}\n`).join('');
-  return `virt-sandbox: ${error.line}\n${tail}`;
+  return `${program}: ${error.line}\n${tail}`;
 }
 
 /** One line on a terminal that is there only while something takes long. */

@@ -15,7 +15,8 @@ import { traceWish } from '../sandbox/trace.js';
 import type { Arguments } from './arguments.js';
 import { callOffOnSignal } from './call-off.js';
 import { describeSandbox, save } from './config-file.js';
-import { attachTerminal, copyIn, copyOut, ENDING, forwardSignals, localTerminal, ReaderGone } from './forward.js';
+import { attachTerminal, copyIn, ENDING, forwardSignals, localTerminal } from './forward.js';
+import { copyOut, print, ReaderGone } from './output.js';
 import { reporter } from './report.js';
 
 /** How long the application may take to end on one of them, in milliseconds. */
@@ -138,10 +139,10 @@ async function show(args: Arguments, config: SandboxConfig, options: LaunchOptio
   const prepared = await prepare(config, options);
   try {
     if (args.printXml) {
-      process.stdout.write(domainXml(config, prepared, options));
+      await print(domainXml(config, prepared, options));
     } else {
       const result = dryRun(prepared);
-      process.stdout.write(args.json ? `${JSON.stringify(result, null, 2)}\n` : lines(result));
+      await print(args.json ? `${JSON.stringify(result, null, 2)}\n` : lines(result));
     }
     return 0;
   } finally {
