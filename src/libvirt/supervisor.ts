@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
-import { hostProgram } from '../programs.js';
+import { hostProgram, searchPath } from '../programs.js';
 
 export interface SupervisorOptions {
   /** Absolute path; removed with all in it when this process or the supervisor ends. */
@@ -46,6 +46,8 @@ export class Supervisor {
     const child = spawn(program, [options.directory, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
+      // libvirt looks for QEMU in PATH and nowhere else.
+      env: { ...process.env, PATH: searchPath() },
     });
     let stderr = '';
     let report = '';
