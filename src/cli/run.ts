@@ -12,7 +12,7 @@ import { domainXml } from '../sandbox/machine-options.js';
 import { prepare } from '../sandbox/prepare.js';
 import { Sandbox } from '../sandbox/sandbox.js';
 import { traceWish } from '../sandbox/trace.js';
-import type { Arguments } from './arguments.js';
+import { type Arguments, checkTogether } from './arguments.js';
 import { callOffOnSignal } from './call-off.js';
 import { describeSandbox, save } from './config-file.js';
 import { attachTerminal, copyIn, ENDING, forwardSignals, localTerminal } from './forward.js';
@@ -24,6 +24,7 @@ const GRACE_MS = 2000;
 
 /** @returns the exit status for this process */
 export async function run(args: Arguments): Promise<number> {
+  checkTogether(args);
   // With its output elsewhere, a terminal's line ends and echo would be in the way.
   const tty = isatty(0) && isatty(1);
   if (args.attach !== undefined) {

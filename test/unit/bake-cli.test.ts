@@ -45,6 +45,8 @@ describe('virt-sandbox-bake', () => {
       [['create', '--for', '--nonsense'], /nonsense/],
       [['create', '--for', '--image web'], /--for cannot have --image web/],
       [['create', '--for', '--config /nonexistent.cfg'], /nonexistent\.cfg/],
+      [['create', '--slots', 'mounts=1'], /--slots goes with --warm/],
+      [['create', '-c', 'qemu:///embed'], /--connect goes with --warm/],
       [['show'], /Not enough non-option arguments/],
       [['verify'], /verify takes images or --all/],
       [['prune', '--older-than', 'ages'], /--older-than ages is not a number/],
