@@ -1,5 +1,5 @@
 /** What is said on stderr while a sandbox starts and runs. */
-import type { SandboxError } from '../errors.js';
+import { oneLine, type SandboxError } from '../errors.js';
 import type { LaunchOptions } from '../sandbox/launch-options.js';
 
 export interface Verbosity {
@@ -21,7 +21,7 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   readonly done: () => void;
 } {
   const start = performance.now();
-  const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
+  const say = (text: string) => process.stderr.write(`virt-sandbox: ${oneLine(text)}\n`);
   const stamp = () => `[${((performance.now() - start) / 1000).toFixed(3)}]`;
   const progress = progressLine();
   return {

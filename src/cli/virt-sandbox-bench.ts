@@ -1,6 +1,6 @@
 /** The program virt-sandbox-bench: a thin user of src/bench/. */
 
-import { SandboxError } from '../errors.js';
+import { oneLine, SandboxError } from '../errors.js';
 import * as commands from './bench-commands.js';
 import { benchCommands, epilogue, usage } from './bench-options.js';
 import { OUTPUT_FAILED, print, ReaderGone } from './output.js';
@@ -70,7 +70,7 @@ async function main(): Promise<number> {
     if (wrong === undefined) return failed(error);
   }
   if (wrong === undefined) return status;
-  process.stderr.write(`virt-sandbox-bench: ${wrong}; see virt-sandbox-bench --help\n`);
+  process.stderr.write(`virt-sandbox-bench: ${oneLine(wrong)}; see virt-sandbox-bench --help\n`);
   return USAGE_ERROR;
 }
 
@@ -115,6 +115,6 @@ function failed(error: unknown): number {
   const isOfOutput = error instanceof ReaderGone || (error instanceof SandboxError && error.code === OUTPUT_FAILED);
   if (isOfOutput) throw error;
   const text = error instanceof SandboxError ? error.line : error instanceof Error ? error.message : String(error);
-  process.stderr.write(`virt-sandbox-bench: ${text}\n`);
+  process.stderr.write(`virt-sandbox-bench: ${oneLine(text)}\n`);
   return 1;
 }

@@ -19,9 +19,13 @@ function namesDirectory(store: string): string {
   return join(store, '.names');
 }
 
+export function isImageName(name: string): boolean {
+  return NAME.test(name) && !isImageId(name);
+}
+
 /** @throws {SandboxError} `image-name-invalid` */
 export function checkImageName(name: string): void {
-  if (NAME.test(name) && !isImageId(name)) return;
+  if (isImageName(name)) return;
   throw new SandboxError({
     stage: 'arguments',
     code: 'image-name-invalid',

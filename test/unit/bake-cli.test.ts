@@ -51,7 +51,13 @@ describe('virt-sandbox-bake', () => {
       [['verify'], /verify takes images or --all/],
       [['prune', '--older-than', 'ages'], /--older-than ages is not a number/],
       [['show', 'nothing'], /there is no image nothing/],
-      [['ls', './nothing'], /there is no directory/],
+      [
+        ['ls', './nothing'],
+        /there is no file and no directory \.\/nothing; name an initrd, or the directory of an image/,
+      ],
+      [['ls', ''], /there is no image '' in .* --name NAME;/],
+      [['create', '--name', 'a\nb'], /'a\\nb' cannot be the name of an image/],
+      [['create', '--profile', ''], /there is no profile ''/],
       [['ls', join(process.cwd(), 'package.json')], /cannot be read as an initrd: at byte 0 is neither/],
       [['rm', 'nothing'], /there is no image nothing/],
     ];
