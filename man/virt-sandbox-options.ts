@@ -159,7 +159,7 @@ export const details = {
     value: 'NAME',
     complete: 'sandbox',
     text: [
-      'Starts nothing: opens a root shell in the running sandbox *NAME*, which was started with `--shell`, or runs *COMMAND* there as root.',
+      'Starts nothing: opens a root shell in the running sandbox *NAME*, which was started with `--shell`, or runs *COMMAND* there as root. Of the other options only `--verbose` and `--debug` go with it.',
     ],
   },
   image: {

@@ -13,7 +13,8 @@ export type Stage =
   | 'domain'
   | 'boot'
   | 'init'
-  | 'application';
+  | 'application'
+  | 'output';
 
 /** What is needed to make a {@link SandboxError}. */
 export interface SandboxErrorDetails {
@@ -51,9 +52,9 @@ export class SandboxError extends Error {
     this.consoleTail = details.consoleTail ?? [];
   }
 
-  /** The one line for a person: stage, what happened, what to do. */
+  /** The one line for a person: stage, what happened, what to do. What was given may hold anything. */
   get line(): string {
-    return `${this.stage}: ${this.message}; ${this.remedy}`;
+    return oneLine(`${this.stage}: ${this.message}; ${this.remedy}`);
   }
 
   /** The same error with the guest's last console lines added. */
@@ -69,6 +70,16 @@ export class SandboxError extends Error {
     });
   }
 }
+
+/** A text with nothing in it that begins a line or that a terminal would act on: such characters as `\n` or `\u{1b}`. */
+export function oneLine(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (letter) => SHORT[letter] ?? `\\u{${letter.charCodeAt(0).toString(16)}}`,
+  );
+}
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /**
  * True for an error of a system call with this `code` (`ENOENT`, …), or with any code when none is named. What this package reports on

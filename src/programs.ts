@@ -29,11 +29,19 @@ export function hostProgram(name: 'supervisor' | 'init' | 'dhcp'): string {
 
 /** The first executable of that name in PATH, or in the directories that hold system programs whatever PATH is. */
 export function findInPath(name: string): string | undefined {
-  const system = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/libexec'];
-  return [...(process.env['PATH'] ?? '').split(delimiter), ...system]
-    .filter((directory) => directory.startsWith('/'))
+  return searchDirectories()
     .map((directory) => join(directory, name))
     .find(isExecutable);
+}
+
+/** A PATH with which another program finds what {@link findInPath} does. */
+export function searchPath(): string {
+  return searchDirectories().join(delimiter);
+}
+
+function searchDirectories(): string[] {
+  const own = (process.env['PATH'] ?? '').split(delimiter).filter((directory) => directory.startsWith('/'));
+  return [...new Set([...own, '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/libexec'])];
 }
 
 function isExecutable(path: string): boolean {

@@ -1,7 +1,8 @@
 /** Results over time: one file of JSON lines that is only ever appended to. */
-import { appendFileSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
+import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { makeDirectories } from '../directories.js';
 import { isSystemError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import { floorFor, hostSchema, type Result } from './result.js';
@@ -51,7 +52,7 @@ export function entriesOf({ kind, date, version, host, unit, variants }: Result)
 
 /** Each line is written in one piece, so that two that append at once do not mix. */
 export function appendHistory(path: string, result: Result): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeDirectories(dirname(path));
   // Half a line that a full disk has left is none of the next.
   let before = endsWithinLine(path) ? '\n' : '';
   for (const entry of entriesOf(result)) {

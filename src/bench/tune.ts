@@ -2,8 +2,9 @@
  * Searches for a profile: what is worth something by itself is put together, as long as the guest still does what it should, and the whole is
  * measured again. Only what is known, or found by measuring, to be dispensable is tried.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { ownProfiles } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
 import { adding, measureChanges, measuredInitcalls, namesIn, patiently, type Repetitions } from './ablate.js';
@@ -72,7 +73,7 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
   const whole = alone.variants[0]?.summary?.median ?? 0;
   const written = profileOf(start.profile, options.name, chosen, worth, whole, session);
   const path = options.path ?? join(ownProfiles(), `${options.name}.json`);
-  mkdirSync(dirname(path), { recursive: true });
+  makeDirectories(dirname(path));
   writeFileSync(path, `${JSON.stringify(written, null, 2)}\n`);
   say(`${chosen.length} of ${candidates.length} are in the profile ${path}`);
   return { ...alone, variants: [...alone.variants, ...series.map((one) => variantResult(one))] };

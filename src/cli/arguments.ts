@@ -1,7 +1,7 @@
 /** The command line of virt-sandbox, parsed. */
 import type { Options } from 'yargs';
 import { refuseRaw } from './argv.js';
-import { readCommandLine } from './command-line.js';
+import { readCommandLine, usageError } from './command-line.js';
 import { options } from './options.js';
 
 /** `boot-timeout` becomes `bootTimeout`. */
@@ -36,6 +36,26 @@ export function parseArguments(argv: readonly string[]): Request {
   const named = Object.fromEntries([...values].map(([name, value]) => [camelCase(name), value]));
   // The table says of each option what it may be.
   return { run: { ...(named as Omit<Arguments, 'command'>), command: rest } };
+}
+
+/** What still means something to `--attach`. */
+const WITH_ATTACH: readonly (keyof Arguments)[] = ['attach', 'command', 'verbose', 'debug'];
+
+/**
+ * Refuses options that would do nothing beside the others.
+ * @throws {SandboxError} `usage`
+ */
+export function checkTogether(args: Arguments): void {
+  const names = Object.keys(options) as (keyof typeof options)[];
+  const idle = names.filter((name) => {
+    const key = camelCase(name) as keyof Arguments;
+    return args[key] !== undefined && !WITH_ATTACH.includes(key);
+  });
+  if (args.attach !== undefined && idle.length > 0) {
+    const shown = idle.map((name) => `--${name}`).join(', ');
+    throw usageError(`--attach starts nothing, and cannot have ${shown} with it`, 'virt-sandbox');
+  }
+  if (args.json && !args.dryRun) throw usageError('--json goes with --dry-run', 'virt-sandbox');
 }
 
 function camelCase(name: string): string {

@@ -6,7 +6,8 @@ import { attachIn, attachTo } from '../sandbox/attach.js';
 import { awaitVerdict } from '../sandbox/breakpoint.js';
 import type { Breakpoint, Stop } from '../sandbox/launch-options.js';
 import { shellWord } from '../shell-word.js';
-import { attachTerminal, copyIn, copyOut, ENDING, forwardSignals, localTerminal, ReaderGone } from './forward.js';
+import { attachTerminal, copyIn, ENDING, forwardSignals, localTerminal } from './forward.js';
+import { copyOut, ReaderGone } from './output.js';
 
 const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
 

@@ -1,7 +1,8 @@
 /** The command line of virt-sandbox-bake, parsed. */
-import yargs from 'yargs';
+
 import { SandboxError } from '../errors.js';
 import { type BakeCommandName, bakeCommands, bakeEpilogue, bakeUsage } from './bake-options.js';
+import { loadYargs } from './yargs.js';
 
 /** Values by the options' and arguments' names. */
 export type BakeArguments = Readonly<Record<string, unknown>>;
@@ -14,6 +15,7 @@ export type BakeRequest =
 export async function parseBakeArguments(argv: readonly string[], version: string): Promise<BakeRequest> {
   let chosen: BakeRequest | undefined;
   const words = joinFor(argv);
+  const yargs = await loadYargs();
   const parser = yargs(words)
     .scriptName('virt-sandbox-bake')
     .usage(bakeUsage)

@@ -22,6 +22,8 @@ import { progressLine } from './report.js';
 import { splitWords } from './words.js';
 
 export async function create(args: BakeArguments): Promise<number> {
+  for (const name of args['warm'] === true ? [] : ['slots', 'connect'])
+    if (args[name] !== undefined) throw usageError(`--${name} goes with --warm`);
   const progress = progressLine('virt-sandbox-bake');
   try {
     const wanted = await imageFor(args);
@@ -70,9 +72,9 @@ export async function create(args: BakeArguments): Promise<number> {
       ...warm,
     };
     progress.clear();
-    if (args['json'] === true) printJson(result);
+    if (args['json'] === true) await printJson(result);
     else
-      printLines(
+      await printLines(
         Object.entries({
           ...result,
           sets: result.sets.join(', '),

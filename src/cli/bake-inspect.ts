@@ -1,4 +1,5 @@
 /** virt-sandbox-bake ls, cat, unpack, diff, verify: what is in an image, or in any initrd. */
+
 import { printable } from '../image/archive/newc.js';
 import { fileIn, readInitrd } from '../image/archive/source.js';
 import type { ArchiveEntry } from '../image/archive/types.js';
@@ -9,6 +10,7 @@ import { defaultStoreDirectory } from '../image/store.js';
 import { verifyImage } from '../image/verify.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { columns, printJson, printLines } from './bake-output.js';
+import { print } from './output.js';
 import { progressLine } from './report.js';
 
 /** Exit status of diff and verify when there is something to tell. */
@@ -17,19 +19,19 @@ const FOUND = 1;
 export async function ls(args: BakeArguments): Promise<number> {
   const { path, archives } = await readInitrd(textOf(args, 'image') ?? '');
   if (args['json'] === true) {
-    printJson({
+    await printJson({
       path,
       archives: archives.map((archive) => ({ ...archive, entries: archive.entries.map(entryJson) })),
     });
     return 0;
   }
-  archives.forEach(({ offset, compression, entries }, i) => {
-    if (archives.length > 1) {
+  await printLines(
+    archives.flatMap(({ offset, compression, entries }, i) => {
       const packed = compression === 'none' ? 'not packed' : `packed with ${compression}`;
-      printLines([`${i > 0 ? '\n' : ''}archive ${i + 1} of ${archives.length}: at byte ${offset}, ${packed}`]);
-    }
-    printLines(columns(entries.map(entryRow)));
-  });
+      const which = `${i > 0 ? '\n' : ''}archive ${i + 1} of ${archives.length}: at byte ${offset}, ${packed}`;
+      return [...(archives.length > 1 ? [which] : []), ...columns(entries.map(entryRow))];
+    }),
+  );
   return 0;
 }
 
@@ -85,9 +87,9 @@ function modeText({ type, mode }: ArchiveEntry): string {
 export async function cat(args: BakeArguments): Promise<number> {
   const { content, name, mode } = fileIn(await readInitrd(textOf(args, 'image') ?? ''), textOf(args, 'file') ?? '');
   if (args['json'] === true) {
-    printJson({ name: printable(name), mode, size: content.length, base64: content.toString('base64') });
+    await printJson({ name: printable(name), mode, size: content.length, base64: content.toString('base64') });
   } else {
-    process.stdout.write(content);
+    await print(content);
   }
   return 0;
 }
@@ -103,7 +105,7 @@ export async function unpack(args: BakeArguments): Promise<number> {
   } finally {
     progress.clear();
   }
-  if (args['json'] === true) printJson({ directory, ...result });
+  if (args['json'] === true) await printJson({ directory, ...result });
   else for (const line of result.skipped) process.stderr.write(`virt-sandbox-bake: left out ${line}\n`);
   return 0;
 }
@@ -113,9 +115,9 @@ export async function diff(args: BakeArguments): Promise<number> {
   const b = await readInitrd(textOf(args, 'b') ?? '');
   const found = differences(a, b);
   if (args['json'] === true) {
-    printJson(found);
+    await printJson(found);
   } else {
-    printLines(
+    await printLines(
       found.flatMap(({ about, what, a, b }) => [
         `${about}: ${what}`,
         `  - ${a === undefined ? 'not there' : a || 'none'}`,
@@ -141,9 +143,9 @@ export async function verify(args: BakeArguments): Promise<number> {
     progress.clear();
   }
   if (args['json'] === true) {
-    printJson(results.map((result) => ({ ...result, whole: result.damage.length === 0 })));
+    await printJson(results.map((result) => ({ ...result, whole: result.damage.length === 0 })));
   } else {
-    printLines(
+    await printLines(
       results.flatMap(({ image, damage }) =>
         damage.length === 0 ? [`${image}: whole`] : damage.map(({ file, problem }) => `${image}: ${file}: ${problem}`),
       ),

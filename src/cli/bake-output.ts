@@ -1,13 +1,14 @@
 /** What virt-sandbox-bake writes: results on stdout, for a person or a program. */
+import { print } from './output.js';
 
 /** Writes JSON. */
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+export async function printJson(value: unknown): Promise<void> {
+  await print(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** Writes lines. */
-export function printLines(lines: readonly string[]): void {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+export async function printLines(lines: readonly string[]): Promise<void> {
+  await print(lines.map((line) => `${line}\n`).join(''));
 }
 
 /** Rows with columns of the same width; the last column is as long as it likes. */

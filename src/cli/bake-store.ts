@@ -18,7 +18,7 @@ const SHORT_ID = 12;
 export async function list(args: BakeArguments): Promise<number> {
   const images = await Promise.all((await storedImages(defaultStoreDirectory())).map(withStates));
   if (args['json'] === true) {
-    printJson(images.map(summaryOf));
+    await printJson(images.map(summaryOf));
     return 0;
   }
   if (images.length === 0) {
@@ -35,7 +35,7 @@ export async function list(args: BakeArguments): Promise<number> {
     image.warm.map(warmText).join('; ') || '-',
     image.usedBy.length > 0 ? `now, by ${image.usedBy.join(', ')}` : ago(image.lastUsed),
   ]);
-  printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'WARM', 'LAST USED'], ...rows]));
+  await printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'WARM', 'LAST USED'], ...rows]));
   return 0;
 }
 
@@ -86,11 +86,11 @@ export async function show(args: BakeArguments): Promise<number> {
   const names = imageNames(defaultStoreDirectory()).get(place.id ?? '') ?? [];
   const { warm } = await withStates({ ...place, names, warm: storedWarm(place.directory) });
   if (args['json'] === true) {
-    printJson({ directory: place.directory, names, ...manifest, warm });
+    await printJson({ directory: place.directory, names, ...manifest, warm });
     return 0;
   }
   const { kernel, init, features, modules, files } = manifest;
-  printLines([
+  await printLines([
     `image: ${place.directory}`,
     `id: ${manifest.id}`,
     ...(names.length > 0 ? [`names: ${names.join(', ')}`] : []),
@@ -156,13 +156,15 @@ export async function remove(args: BakeArguments): Promise<number> {
   const json = args['json'] === true;
   const removeOne = args['warm'] === true ? removeOnlyWarm : removeWhole;
   const results: object[] = [];
+  // They are told when all is done: a reader that has gone keeps nothing from being removed.
+  const lines: string[] = [];
   let status = 0;
   try {
     for (const called of wordsOf(args, 'image')) {
       try {
         const { result, done } = await removeOne(called);
         results.push({ image: called, ...result });
-        if (!json) printLines([`${called}: ${done}`]);
+        lines.push(`${called}: ${done}`);
       } catch (error) {
         if (!(error instanceof SandboxError)) throw error;
         const { code, message, remedy, exitCode } = error;
@@ -172,7 +174,7 @@ export async function remove(args: BakeArguments): Promise<number> {
       }
     }
   } finally {
-    if (json) printJson(results);
+    await (json ? printJson(results) : printLines(lines));
   }
   return status;
 }
@@ -185,11 +187,11 @@ export async function prune(args: BakeArguments): Promise<number> {
   const { images, workspaces } = await pruneImages(defaultStoreDirectory(), options);
   const freed = images.reduce((sum, image) => sum + image.size, 0);
   if (args['json'] === true) {
-    printJson({ dryRun, freed, images: images.map(summaryOf), workspaces });
+    await printJson({ dryRun, freed, images: images.map(summaryOf), workspaces });
     return 0;
   }
   const done = dryRun ? 'would be removed' : 'removed';
-  printLines([
+  await printLines([
     ...images.map((image) => `${image.id}: ${done}, ${size(image.size)}, last used ${ago(image.lastUsed)}`),
     ...workspaces.map((path) => `${path}: ${done}, which nobody needs any more`),
     `${images.length} images ${done}, ${size(freed)}`,

@@ -28,11 +28,11 @@ export async function pruneStale(
   const warm = await pruneWarm(store, { ...options, problemsOf });
   const { dryRun } = options;
   if (json) {
-    printJson({ dryRun, freed: sumOf(warm), images: [], workspaces: [], warm });
+    await printJson({ dryRun, freed: sumOf(warm), images: [], workspaces: [], warm });
     return 0;
   }
   const done = dryRun ? 'would be removed' : 'removed';
-  printLines([
+  await printLines([
     ...warm.map((one) => `${one.directory}: ${done}, ${size(one.size)}, ${one.reason}`),
     `${warm.length} saved machines ${done}, ${size(sumOf(warm))}`,
   ]);

@@ -1,11 +1,12 @@
 /** virt-sandbox-bake create --warm */
 import { constants } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import { sizeOf } from '../image/inventory.js';
 import { bakeWarm } from '../sandbox/warm-bake.js';
+import { absolutePath } from '../working-directory.js';
 import type { Arguments } from './arguments.js';
 import { type BakeArguments, textOf } from './bake-arguments.js';
 import { callOffOnSignal } from './call-off.js';
@@ -41,7 +42,8 @@ export async function createWarm(
     .finally(start.release);
   // A copy of the image takes its place with the saved machine in it.
   const output = textOf(args, 'output');
-  const warm = output === undefined ? baked.directory : join(resolve(output), relative(directory, baked.directory));
+  const warm =
+    output === undefined ? baked.directory : join(absolutePath(output), relative(directory, baked.directory));
   return { warm, warmSize: sizeOf(baked.directory), slots };
 }
 

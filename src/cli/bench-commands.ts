@@ -1,4 +1,5 @@
 /** What each command of virt-sandbox-bench does: from its arguments to its exit status. */
+
 import type { Result } from '../bench/result.js';
 import {
   checkOutputs,
@@ -9,6 +10,7 @@ import {
   wantsPicture,
   waterfalls,
 } from './bench-output.js';
+import { print } from './output.js';
 import { build } from './version.js';
 import { splitWords } from './words.js';
 
@@ -139,7 +141,7 @@ export async function historyCommand(args: OutputArguments): Promise<number> {
   const { entries, unreadable } = readHistory(path);
   if (unreadable > 0)
     process.stderr.write(`virt-sandbox-bench: ${unreadable} lines of ${path} are left out: they are no results\n`);
-  process.stdout.write(args.json ? `${JSON.stringify(entries, null, 2)}\n` : historyText(entries));
+  await print(args.json ? `${JSON.stringify(entries, null, 2)}\n` : historyText(entries));
   return 0;
 }
 
@@ -149,14 +151,14 @@ export async function pictureCommand(args: PictureArguments, files: readonly str
   const shown = results.flatMap(({ variants }) => variants.filter(({ timeline }) => timeline !== undefined));
   if (shown.length === 0) throw new Error(`there is no timeline in ${files.join(', ')}`);
   if (wantsPicture(args)) await draw(results, args);
-  else process.stdout.write(await waterfalls(results));
+  else await print(await waterfalls(results));
   return 0;
 }
 
 export async function documentCommand(files: readonly string[]): Promise<number> {
   const { bootTimeDocument } = await import('../bench/document.js');
   const { readResult } = await import('../bench/result.js');
-  process.stdout.write(bootTimeDocument(files.map(readResult)));
+  await print(bootTimeDocument(files.map(readResult)));
   return 0;
 }
 

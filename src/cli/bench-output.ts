@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Result } from '../bench/result.js';
+import { print } from './output.js';
 
 export interface OutputArguments {
   readonly json: boolean;
@@ -41,14 +42,11 @@ export async function finish(
   text?: (result: Result) => string,
 ): Promise<number> {
   const json = `${JSON.stringify(result, null, 2)}\n`;
-  // What took long to measure is told before anything is tried that may fail.
-  if (args.json) {
-    process.stdout.write(json);
-  } else {
-    const { resultText } = await import('../bench/text.js');
-    process.stdout.write((text ?? resultText)(result));
-    process.stdout.write(await waterfalls([result]));
-  }
+  // What took long to measure is told before anything is tried that may fail; and where it cannot be told it is kept first.
+  const { resultText } = await import('../bench/text.js');
+  const untold = await print(args.json ? json : (text ?? resultText)(result) + (await waterfalls([result]))).catch(
+    (error: Error) => error,
+  );
   if (args.output !== undefined) writeFileSync(args.output, json);
   if (args.history !== 'none') {
     const { appendHistory, historyFile } = await import('../bench/history.js');
@@ -56,6 +54,7 @@ export async function finish(
   }
   // The figures come first: they are there even where there is nothing to draw.
   if (wantsPicture(args) && !(result.interrupted && labelled([result]).length === 0)) await draw([result], args);
+  if (untold) throw untold;
   if (result.interrupted) return INTERRUPTED;
   return result.variants.some(({ failure, values }) => failure !== undefined || values.length === 0) ? 1 : 0;
 }

@@ -5,6 +5,7 @@ import { configFromOptions } from '../config/options.js';
 import type { SandboxConfig } from '../config/types.js';
 import { SandboxError } from '../errors.js';
 import type { Arguments } from './arguments.js';
+import { print } from './output.js';
 
 /** A sandbox, and what its file is to say of its terminal. */
 export interface Described {
@@ -38,7 +39,7 @@ export async function save({ config, savedTty }: Described, path: string): Promi
   const { formatSandboxCfg, saveSandboxCfg } = await import('../config/sandbox-cfg.js');
   const saved = { ...config, tty: savedTty };
   const options = { kernelRelease: await kernelRelease(config) };
-  if (path === '-') process.stdout.write(await formatSandboxCfg(saved, options));
+  if (path === '-') await print(await formatSandboxCfg(saved, options));
   else await saveSandboxCfg(path, saved, options);
   if (await gainsCapabilities(saved)) {
     process.stderr.write(

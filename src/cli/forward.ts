@@ -1,10 +1,9 @@
-/** The local side of the application's streams: standard input and output, the terminal, signals. */
+/** The local side of the application's streams: standard input, the terminal, signals. Its output: output.ts. */
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
+import { createReadStream, fstatSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
+import { messageOf, SandboxError } from '../errors.js';
 
 /** What runs at the far end: an application, or a shell beside it. */
 export interface Program {
@@ -21,59 +20,6 @@ const LEAVE = 0x1d;
 
 /** Signals that are the application's business. */
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
-
-/**
- * Copies a stream of the application to a descriptor of this process, at the pace of whoever reads it.
- * @throws {ReaderGone} when nobody reads any more
- * @throws {SandboxError} `output-failed`
- */
-export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
-  const to = outputOf(fd);
-  let failure: Error | undefined;
-  // It may come at any time, also while nothing is being written.
-  to.on('error', (error) => {
-    failure ??= error;
-  });
-  try {
-    for await (const chunk of from) {
-      if (failure) throw failure;
-      if (!to.write(chunk)) await once(to, 'drain');
-    }
-    await flushed(to, () => failure);
-  } catch (error) {
-    if (isSystemError(error, 'EPIPE')) throw new ReaderGone();
-    throw new SandboxError({
-      stage: 'application',
-      code: 'output-failed',
-      message: `the application's ${fd === 1 ? 'output' : 'error output'} cannot be written: ${messageOf(error)}`,
-      remedy: 'see to it that there is room where it goes',
-      cause: error,
-    });
-  }
-}
-
-/** Waits until all is written; a stream that has failed calls nobody back. */
-async function flushed(to: Writable, failure: () => Error | undefined): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const failed = failure();
-    if (failed) reject(failed);
-    to.once('error', reject);
-    to.write('', (error) => (error ? reject(error) : resolve()));
-  });
-}
-
-/**
- * Node's own stream for a terminal or a pipe, which it writes to without blocking (and puts the descriptor back as it was when it ends). For a
- * file its own stream takes a short write, as on a full disk, for a whole one; a file stream does not.
- */
-function outputOf(fd: 1 | 2): Writable {
-  const status = fstatSync(fd);
-  if (status.isFIFO() || status.isSocket() || isatty(fd)) return fd === 1 ? process.stdout : process.stderr;
-  return createWriteStream('', { fd, autoClose: false });
-}
-
-/** The reader of our output has gone. */
-export class ReaderGone extends Error {}
 
 /**
  * Copies standard input to the application.

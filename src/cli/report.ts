@@ -1,5 +1,5 @@
 /** What is said on stderr while a sandbox starts and runs. */
-import type { SandboxError } from '../errors.js';
+import { oneLine, type SandboxError } from '../errors.js';
 import type { LaunchOptions } from '../sandbox/launch-options.js';
 
 export interface Verbosity {
@@ -21,7 +21,7 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   readonly done: () => void;
 } {
   const start = performance.now();
-  const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
+  const say = (text: string) => process.stderr.write(`virt-sandbox: ${oneLine(text)}\n`);
   const stamp = () => `[${((performance.now() - start) / 1000).toFixed(3)}]`;
   const progress = progressLine();
   return {
@@ -53,9 +53,9 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
 }
 
 /** The lines for a failure: one that says what and what to do, and the guest's last words. */
-export function failureText(error: SandboxError): string {
+export function failureText(error: SandboxError, program: string): string {
   const tail = error.consoleTail.map((line) => `  guest: ${line}\n`).join('');
-  return `virt-sandbox: ${error.line}\n${tail}`;
+  return `${program}: ${error.line}\n${tail}`;
 }
 
 /** One line on a terminal that is there only while something takes long. */

@@ -12,10 +12,11 @@ import { domainXml } from '../sandbox/machine-options.js';
 import { prepare } from '../sandbox/prepare.js';
 import { Sandbox } from '../sandbox/sandbox.js';
 import { traceWish } from '../sandbox/trace.js';
-import type { Arguments } from './arguments.js';
+import { type Arguments, checkTogether } from './arguments.js';
 import { callOffOnSignal } from './call-off.js';
 import { describeSandbox, save } from './config-file.js';
-import { attachTerminal, copyIn, copyOut, ENDING, forwardSignals, localTerminal, ReaderGone } from './forward.js';
+import { attachTerminal, copyIn, ENDING, forwardSignals, localTerminal } from './forward.js';
+import { copyOut, print, ReaderGone } from './output.js';
 import { reporter } from './report.js';
 
 /** How long the application may take to end on one of them, in milliseconds. */
@@ -23,6 +24,7 @@ const GRACE_MS = 2000;
 
 /** @returns the exit status for this process */
 export async function run(args: Arguments): Promise<number> {
+  checkTogether(args);
   // With its output elsewhere, a terminal's line ends and echo would be in the way.
   const tty = isatty(0) && isatty(1);
   if (args.attach !== undefined) {
@@ -138,10 +140,10 @@ async function show(args: Arguments, config: SandboxConfig, options: LaunchOptio
   const prepared = await prepare(config, options);
   try {
     if (args.printXml) {
-      process.stdout.write(domainXml(config, prepared, options));
+      await print(domainXml(config, prepared, options));
     } else {
       const result = dryRun(prepared);
-      process.stdout.write(args.json ? `${JSON.stringify(result, null, 2)}\n` : lines(result));
+      await print(args.json ? `${JSON.stringify(result, null, 2)}\n` : lines(result));
     }
     return 0;
   } finally {

@@ -1,25 +1,29 @@
 /** The program virt-sandbox-bench: a thin user of src/bench/. */
-import yargs from 'yargs';
-import { SandboxError } from '../errors.js';
+
+import { oneLine, SandboxError } from '../errors.js';
 import * as commands from './bench-commands.js';
 import { benchCommands, epilogue, usage } from './bench-options.js';
+import { OUTPUT_FAILED, print, ReaderGone } from './output.js';
+import { runProgram } from './program.js';
 import { version } from './version.js';
+import { loadYargs } from './yargs.js';
 
 const USAGE_ERROR = 2;
 /** Options whose value looks like options. */
 const HOLDING_OPTIONS = new Set(['--options', '--against']);
 
-void main().then((status) => process.exit(status));
+runProgram('virt-sandbox-bench', main);
 
 async function main(): Promise<number> {
-  process.stderr.on('error', () => {});
   let status = 0;
+  let help = '';
   let wrong: string | undefined;
   const [own, command] = split(process.argv.slice(2));
   const { run, compare, ablate, tune, peers, history, picture, document } = benchCommands;
   const keep = async (working: Promise<number>) => {
     status = await working;
   };
+  const yargs = await loadYargs();
   const parser = yargs(own)
     .scriptName('virt-sandbox-bench')
     .usage(usage)
@@ -57,12 +61,16 @@ async function main(): Promise<number> {
       throw error ?? new Error(message);
     });
   try {
-    await parser.parseAsync();
+    // With somebody to take the help, yargs does not write it to where nobody sees that it fails.
+    await parser.parseAsync(own, {}, (_error: unknown, _args: unknown, output: string) => {
+      help = output;
+    });
+    if (help !== '') await print(`${help}\n`);
   } catch (error) {
     if (wrong === undefined) return failed(error);
   }
   if (wrong === undefined) return status;
-  process.stderr.write(`virt-sandbox-bench: ${wrong}; see virt-sandbox-bench --help\n`);
+  process.stderr.write(`virt-sandbox-bench: ${oneLine(wrong)}; see virt-sandbox-bench --help\n`);
   return USAGE_ERROR;
 }
 
@@ -104,7 +112,9 @@ function joined(argv: readonly string[]): string[] {
 }
 
 function failed(error: unknown): number {
+  const isOfOutput = error instanceof ReaderGone || (error instanceof SandboxError && error.code === OUTPUT_FAILED);
+  if (isOfOutput) throw error;
   const text = error instanceof SandboxError ? error.line : error instanceof Error ? error.message : String(error);
-  process.stderr.write(`virt-sandbox-bench: ${text}\n`);
+  process.stderr.write(`virt-sandbox-bench: ${oneLine(text)}\n`);
   return 1;
 }

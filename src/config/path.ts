@@ -1,16 +1,17 @@
 /** Paths on the host and inside. */
-import { isAbsolute, posix, resolve } from 'node:path';
+import { isAbsolute, posix } from 'node:path';
+import { absolutePath } from '../working-directory.js';
 import { argumentError } from './failure.js';
 
 /**
  * A path of the host as libvirt needs it: absolute. One that is absolute already stays as it was written, byte for
  * byte, because sandbox.cfg shows it.
  * @param what what has the path, for the message: `--root`
- * @throws SandboxError `path-empty`
+ * @throws SandboxError `path-empty`, `working-directory-gone`
  */
 export function hostPath(path: string, what: string): string {
   if (path === '') throw argumentError('path-empty', `${what} has an empty path`, 'name a path on this host');
-  return isAbsolute(path) ? path : resolve(path);
+  return isAbsolute(path) ? path : absolutePath(path);
 }
 
 /** A path inside, without `.`, `..`, repeated slashes and a slash at its end: two names of one place become equal. */

@@ -17,8 +17,10 @@ export interface ProbeOptions {
   readonly kernelDigest: string;
   /** Default: /dev/kvm. */
   readonly device?: string;
-  /** Where the answer is kept until the host is booted anew or QEMU changes. */
+  /** Where the answer is kept until the host is booted anew or QEMU changes. Whoever asks for KVM has a bad one found out anew. */
   readonly cacheDirectory: string;
+  /** Calls off what is tried. */
+  readonly signal?: AbortSignal | undefined;
   readonly onChoice?: (sentence: string) => void;
   readonly onProgress?: (message: string) => void;
 }
@@ -46,7 +48,7 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
   return 'tcg';
 }
 
-async function kvmVerdict({ device = '/dev/kvm', ...options }: ProbeOptions): Promise<Verdict> {
+async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: ProbeOptions): Promise<Verdict> {
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
   } catch {
@@ -58,9 +60,10 @@ async function kvmVerdict({ device = '/dev/kvm', ...options }: ProbeOptions): Pr
   const subject = `${emulator} ${statSync(emulator).mtimeMs} ${options.kernelDigest}`;
   const verdicts = new Verdicts(options.cacheDirectory);
   const known = verdicts.find(subject);
-  if (known) return known;
+  if (known && (known.usable || wanted !== 'kvm')) return known;
   options.onProgress?.('Trying whether KVM runs a guest');
-  const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS });
+  const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS, signal });
+  if (!verdict.lasting) return verdict;
   // Where it cannot be kept it is found out again.
   await verdicts.keep(subject, verdict).catch((error: unknown) => {
     if (!isSystemError(error)) throw error;

@@ -1,7 +1,8 @@
 /** What was found out about KVM, on the disk until the host is booted anew. */
 import { readFileSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { orElse } from '../errors.js';
 import { isRecord } from '../records.js';
 import type { Verdict } from './probe.js';
@@ -27,7 +28,7 @@ export class Verdicts {
     const kept = [...this.#read()].filter(([other]) => other !== subject);
     const verdicts = Object.fromEntries([...kept.slice(1 - MOST), [subject, { usable, reason }]]);
     const temporary = `${this.#file}.${process.pid}`;
-    await mkdir(this.#directory, { recursive: true });
+    makeDirectories(this.#directory);
     await writeFile(temporary, JSON.stringify({ boot: this.#boot, verdicts }));
     await rename(temporary, this.#file);
   }

@@ -7,9 +7,11 @@
 
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { chmod, copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { chmod, copyFile, readdir, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { isSystemError, SandboxError } from '../errors.js';
+import { absolutePath } from '../working-directory.js';
 import { MANIFEST_NAME, manifestText } from './manifest.js';
 import { isOwnerGone, ownerTag } from './owner.js';
 import { replaceDirectory } from './replace.js';
@@ -34,7 +36,7 @@ export async function exportImage(
   store: string,
   complete?: (directory: string) => Promise<void>,
 ): Promise<void> {
-  const target = resolve(output);
+  const target = absolutePath(output);
   const above = dirname(target);
   checkTarget(target, output);
   makeStore(store);
@@ -43,11 +45,11 @@ export async function exportImage(
     `${createHash('sha256').update(above).digest('hex').slice(0, 16)}.${ownerTag()}`,
   );
   try {
-    await mkdir(outputsDirectory(store), { recursive: true, mode: 0o755 });
+    makeDirectories(outputsDirectory(store), 0o755);
     await rm(note, { force: true });
     await symlink(above, note);
     try {
-      await mkdir(above, { recursive: true });
+      makeDirectories(above);
       await sweepWorkspaces(above);
       await withWorkspace(above, async (workspace) => {
         for (const { name } of image.manifest.files)

@@ -14,10 +14,11 @@
 
 import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { orElse } from '../errors.js';
 import { identityOf } from '../kernel/inputs.js';
 import { readIfThere } from '../small-files.js';
+import { absolutePath } from '../working-directory.js';
 import { IMAGE_FORMAT, isImageId, MANIFEST_NAME, type Manifest, sha256 } from './manifest.js';
 import { hasFiles, indexDirectory } from './store.js';
 import type { ImageOptions } from './types.js';
@@ -37,7 +38,7 @@ export interface Remembered {
 /** The name of a request: all that is asked, but nothing that is read. */
 export function requestKey(options: ImageOptions, setsDirectory: string): string {
   const { kernel, sets, nativeInit, places } = options;
-  const absolute = (path: string | undefined): string | null => (path === undefined ? null : resolve(path));
+  const absolute = (path: string | undefined): string | null => (path === undefined ? null : absolutePath(path));
   return sha256(
     JSON.stringify([
       IMAGE_FORMAT,
@@ -50,8 +51,8 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       sets,
       options.compression ?? 'none',
       absolute(options.guestNode),
-      resolve(setsDirectory),
-      resolve(nativeInit),
+      absolutePath(setsDirectory),
+      absolutePath(nativeInit),
       ...(options.debugShell === true ? ['debug shell'] : []),
       ...(options.kernelForm === 'packed' ? ['the kernel as it is packed'] : []),
       // What may be read depends on the user, and so does which kernel is chosen.

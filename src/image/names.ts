@@ -4,8 +4,9 @@
  */
 
 import { readdirSync, readlinkSync } from 'node:fs';
-import { mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { rename, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { isSystemError, SandboxError } from '../errors.js';
 import { isImageId } from './manifest.js';
 import { makeStore, storeError, syncToDisk } from './store.js';
@@ -18,9 +19,13 @@ function namesDirectory(store: string): string {
   return join(store, '.names');
 }
 
+export function isImageName(name: string): boolean {
+  return NAME.test(name) && !isImageId(name);
+}
+
 /** @throws {SandboxError} `image-name-invalid` */
 export function checkImageName(name: string): void {
-  if (NAME.test(name) && !isImageId(name)) return;
+  if (isImageName(name)) return;
   throw new SandboxError({
     stage: 'arguments',
     code: 'image-name-invalid',
@@ -70,7 +75,7 @@ export async function nameImage(store: string, name: string, id: string): Promis
   makeStore(store);
   const directory = namesDirectory(store);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o755 });
+    makeDirectories(directory, 0o755);
     await withWorkspace(store, async (workspace) => {
       const link = join(workspace, 'name');
       await symlink(join('..', id), link);

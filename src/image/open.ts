@@ -3,11 +3,13 @@
  */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../errors.js';
+import { shellWord } from '../shell-word.js';
+import { absolutePath } from '../working-directory.js';
 import { leaseImage } from './lease.js';
 import { isImageId, MANIFEST_NAME, type Manifest } from './manifest.js';
-import { imageNamed, imageNames } from './names.js';
+import { imageNamed, imageNames, isImageName } from './names.js';
 import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
 import type { BootImage } from './types.js';
 
@@ -54,9 +56,9 @@ export function isPath(text: string): boolean {
  */
 export function placeOf(called: string, store = defaultStoreDirectory()): Place {
   if (isPath(called)) {
-    const directory = resolve(called);
+    const directory = absolutePath(called);
     if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return { directory, id: undefined, called };
-    throw openError('image-not-found', `there is no directory ${called}`, 'name the directory of an image');
+    throw openError('image-not-found', `there is no directory ${shellWord(called)}`, 'name the directory of an image');
   }
   const named = imageNamed(store, called);
   if (named !== undefined && isDirectory(join(store, named))) {
@@ -87,8 +89,8 @@ function notFound(called: string, store: string): SandboxError {
   const others = names.length === 0 ? '' : `choose one of ${names.join(', ')}, or `;
   return openError(
     'image-not-found',
-    `there is no image ${called} in ${store}`,
-    `${others}make it with virt-sandbox-bake create --name ${called}; a directory must have a slash in it`,
+    `there is no image ${shellWord(called)} in ${store}`,
+    `${others}make it with virt-sandbox-bake create --name ${isImageName(called) ? called : 'NAME'}; a directory must have a slash in it`,
   );
 }
 

@@ -2,9 +2,10 @@
  * Where images are kept, and how one gets there: whole or not at all.
  */
 
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmodSync, statSync } from 'node:fs';
+import { chmod, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { isSystemError, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import type { SparseFile } from '../kernel/slim.js';
@@ -53,7 +54,7 @@ export function diskFullError(what: string, directory: string, needed: number, c
 /** Makes the store and its index; every directory that is made can be entered by other users, whatever the umask. */
 export function makeStore(store: string): void {
   const index = indexDirectory(store);
-  const first = mkdirSync(index, { recursive: true, mode: 0o755 });
+  const first = makeDirectories(index, 0o755);
   if (first === undefined) return;
   for (let directory = index; ; directory = dirname(directory)) {
     chmodSync(directory, 0o755);
@@ -152,7 +153,7 @@ export async function publish(store: string, workspace: string, id: string, repl
   } catch (error) {
     if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'EEXIST')) throw error;
     if (!replace && (await findImage(store, id)) !== undefined) return false;
-    await mkdir(target, { recursive: true });
+    makeDirectories(target);
     await chmod(target, 0o755);
     for (const name of await readdir(workspace)) await replaceFile(join(workspace, name), join(target, name));
     await syncToDisk(target);

@@ -1,6 +1,7 @@
 /** Putting a warm image where it is found: whole or not at all. */
-import { chmod, mkdir, statfs, writeFile } from 'node:fs/promises';
+import { chmod, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { identityOf } from '../kernel/inputs.js';
 import { digestSparse } from './digest.js';
 import { sha256 } from './manifest.js';
@@ -42,7 +43,7 @@ export async function publishWarm(
 ): Promise<WarmImage> {
   const above = join(imageDirectory, WARM_DIRECTORY);
   try {
-    await mkdir(above, { recursive: true });
+    makeDirectories(above);
     // The user of QEMU must pass, whatever the umask.
     await chmod(above, 0o755);
     await sweepWarm(imageDirectory);

@@ -1,5 +1,7 @@
 /** Which way to the hypervisor is taken. */
+
 import { SandboxError } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 import { type Connection, type ConnectionKind, URI } from './connection.js';
 import { defaultUri } from './default-uri.js';
 import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
@@ -50,7 +52,7 @@ export function kindOf(uri: string, origin?: string): ConnectionKind {
   throw new SandboxError({
     stage: 'libvirt',
     code: 'uri-not-supported',
-    message: `the URI ${uri}${origin === undefined ? '' : ` (${origin})`} is not supported`,
+    message: `the URI ${shellWord(uri)}${origin === undefined ? '' : ` (${origin})`} is not supported`,
     remedy: `use one of ${Object.values(URI).join(', ')}`,
   });
 }

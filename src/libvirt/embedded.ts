@@ -2,8 +2,9 @@
  * libvirt's QEMU driver without a daemon: virt-qemu-run runs it for one domain, in a directory of its own.
  * https://libvirt.org/manpages/virt-qemu-run.html
  */
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { messageOf, SandboxError } from '../errors.js';
 import { findInPath } from '../programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
@@ -71,12 +72,12 @@ async function startEmbedded(
 /** What the driver reads, and where it writes. */
 async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string): Promise<void> {
   try {
+    makeDirectories(join(root, 'etc'));
+    makeDirectories(cacheDirectory);
     await Promise.all([
-      mkdir(join(root, 'etc'), { recursive: true })
-        // QEMU may run as another user, whatever the umask.
-        .then(() => chmod(root, 0o755))
-        .then(() => writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF)),
-      mkdir(cacheDirectory, { recursive: true }),
+      // QEMU may run as another user, whatever the umask.
+      chmod(root, 0o755),
+      writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF),
       writeFile(xmlFile, xml),
     ]);
     await symlink(cacheDirectory, join(root, 'cache'));

@@ -1,5 +1,7 @@
 /** What libvirt says, turned into what happened and what to do about it. */
+import { dirname } from 'node:path';
 import { SandboxError } from '../errors.js';
+import { findInPath } from '../programs.js';
 
 interface Rule {
   readonly pattern: RegExp;
@@ -98,6 +100,13 @@ const rules: readonly Rule[] = [
   },
 ];
 
+/** Where QEMU is and libvirt has not found it, it is of no use to install it. */
+function remedyOf({ code, remedy }: Rule): string {
+  const qemu = code === 'qemu-missing' ? findInPath('qemu-system-x86_64') : undefined;
+  if (qemu === undefined) return remedy;
+  return `${qemu} is there: see that it can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
+}
+
 /** The error for a domain that libvirt would not start. */
 export function domainError(name: string, message: string): SandboxError {
   const text = tidy(message);
@@ -109,7 +118,7 @@ export function domainError(name: string, message: string): SandboxError {
       rule?.code === 'name-in-use'
         ? `the name ${name} is in use: ${text}`
         : `libvirt did not start domain ${name}: ${text}`,
-    remedy: rule?.remedy ?? 'look at the domain with --print-xml and at the log of libvirt',
+    remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml and at the log of libvirt',
   });
 }
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
-import { hostProgram } from '../programs.js';
+import { hostProgram, searchPath } from '../programs.js';
 
 export interface SupervisorOptions {
   /** Absolute path; removed with all in it when this process or the supervisor ends. */
@@ -48,7 +48,8 @@ export class Supervisor {
     const child = spawn(program, [options.directory, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
-      ...(options.environment && { env: options.environment }),
+      // libvirt looks for QEMU in PATH and nowhere else.
+      env: { ...(options.environment ?? process.env), PATH: searchPath() },
     });
     let stderr = '';
     let report = '';

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
+import { shellWord } from '../shell-word.js';
 import type { Profile, ProfileFile } from './types.js';
 
 export const DEFAULT_PROFILE = 'default';
@@ -94,7 +95,7 @@ function unknown(name: string): never {
   throw new SandboxError({
     stage: 'config',
     code: 'profile-unknown',
-    message: `there is no profile ${name}`,
+    message: `there is no profile ${shellWord(name)}`,
     remedy: `use one of ${profileNames().join(', ')}, or the path of a file`,
   });
 }

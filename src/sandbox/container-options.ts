@@ -1,9 +1,10 @@
 /** From a sandbox to its container. */
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { STAGE } from '../../init/common/container.js';
 import { NEW_ROOT } from '../../init/common/step.js';
 import type { SandboxConfig } from '../config/types.js';
+import { makeDirectories } from '../directories.js';
 import { type Bind, CONTAINER_NATIVE, containerXml } from '../domain/container.js';
 import { containerDiskElements } from '../domain/disks.js';
 import { containerInterface } from '../domain/interfaces.js';
@@ -80,7 +81,7 @@ function containerRoot(): string {
 export function makeContainerRoot(): void {
   try {
     for (const name of ['.oldroot', 'dev', 'proc', 'sys', NEW_ROOT, CONTAINER_NATIVE]) {
-      mkdirSync(join(containerRoot(), name), { recursive: true, mode: 0o755 });
+      makeDirectories(join(containerRoot(), name), 0o755);
     }
   } catch (error) {
     throw new SandboxError({

@@ -3,8 +3,9 @@
  * the name.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectories } from '../directories.js';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
@@ -40,7 +41,7 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   const aliased = needsAlias(path, name, kind);
   try {
     // QEMU may run as another user, who must pass.
-    if (mkdirSync(base, { recursive: true }) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
+    if (makeDirectories(base) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
     makeOwned(path, name);
   } catch (error) {
     if (error instanceof SandboxError) throw error;

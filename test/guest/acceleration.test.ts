@@ -23,18 +23,20 @@ describe('the probe', { skip: unlessServingKernel || unlessProgram('qemu-system-
     assert.deepEqual(await probe({ accelerator: 'tcg', emulator, kernel, limit: LONG }), {
       usable: true,
       reason: 'a guest booted',
+      lasting: true,
     });
   });
 
   it('knows one that does not come so far', async () => {
-    const { usable, reason } = await probe({ accelerator: 'tcg', emulator, kernel, limit: 300 });
-    assert.equal(usable, false);
+    const { usable, reason, lasting } = await probe({ accelerator: 'tcg', emulator, kernel, limit: 300 });
+    assert.deepEqual({ usable, lasting }, { usable: false, lasting: true });
     assert.match(reason, /^a guest did not boot within 0\.3 s: /);
   });
 
   it('says what QEMU says', async () => {
-    const { usable, reason } = await probe({ accelerator: 'tcg', emulator, kernel: '/no/such/kernel', limit: LONG });
-    assert.equal(usable, false);
+    const missing = '/no/such/kernel';
+    const { usable, reason, lasting } = await probe({ accelerator: 'tcg', emulator, kernel: missing, limit: LONG });
+    assert.deepEqual({ usable, lasting }, { usable: false, lasting: false });
     assert.match(reason, /could not open kernel file '\/no\/such\/kernel'/);
   });
 });

@@ -32,6 +32,12 @@ describe('bad arguments', { concurrency: 2 }, () => {
   const bad = (name: string, args: readonly string[], ...patterns: readonly RegExp[]) =>
     it(name, async () => void assertFailure(await runSandbox(args, { timeout: 20_000 }), ...patterns));
 
+  bad(
+    'a sandbox for --attach, which starts none',
+    [...['--attach', 'x', '-m', 'ram:/x=1M', '--dry-run', '-e', 'A=b', '-v'], '--', 'true'],
+    /: --attach starts nothing, and cannot have --mount, --env, --dry-run with it; see /,
+  );
+  bad('JSON without anything that prints it', ['--json', '--', 'true'], /--json goes with --dry-run/);
   bad('no command', [], /no command/, /-- \/bin\/date/);
   bad('no command behind --', ['--'], /command/);
   bad('no command behind options', ['-v', '-n', 'x'], /command/);

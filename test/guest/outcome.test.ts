@@ -25,6 +25,11 @@ for (const way of [embedded, system, lxc]) {
   });
 }
 
+it('an empty PATH keeps libvirt from nothing', { skip: embedded.skip }, async () => {
+  const options = { through: [process.execPath], env: { PATH: '' } };
+  assertRun(await runSandbox(['-c', embedded.uri, '--', '/bin/true'], options), 0, '');
+});
+
 describe('an ordinary user', { skip: unlessOrdinaryUser(), concurrency: 2 }, () => {
   let user: OrdinaryUser;
   before(async () => {

@@ -1,8 +1,9 @@
 /** How often it is tried whether KVM works: with a stand-in for QEMU that counts, and any file as the device. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { chooseAcceleration, type ProbeOptions } from '../../src/domain/acceleration.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -18,14 +19,17 @@ interface Host {
   probes(): number;
 }
 
-/** @param says what QEMU prints */
-function host(context: TestContext, says: string): Host {
+/**
+ * @param says what QEMU prints
+ * @param ends how it ends
+ */
+function host(context: TestContext, says: string, ends = 'exit 0'): Host {
   const directory = scratchDirectory(context);
   const log = join(directory, 'log');
   const emulator = join(directory, 'qemu-system-x86_64');
   const device = join(directory, 'kvm');
   const cache = join(directory, 'cache');
-  writeFileSync(emulator, `#!/bin/sh\necho x >> ${log}\necho '${says}'\n`, { mode: 0o755 });
+  writeFileSync(emulator, `#!/bin/sh\necho x >> ${log}\necho '${says}'\n${ends}\n`, { mode: 0o755 });
   writeFileSync(device, '');
   writeFileSync(log, '');
   const { PATH: path = '' } = process.env;
@@ -126,6 +130,81 @@ test('nothing is tried where that can be told without', async (context) => {
   const onChoice = (sentence: string) => void chosen.push(sentence);
   assert.equal(await choose({ device: '/no/such/kvm', onChoice }), 'tcg');
   assert.match(chosen.join('\n'), /\/no\/such\/kvm is missing or not accessible/);
+  assert.equal(probes(), 0);
+});
+
+for (const [what, says, ends] of [
+  ['was told to end', 'qemu-system-x86_64: terminating on signal 2 from pid 1 (bash)', 'exit 0'],
+  ['was killed', '', 'kill -KILL $$'],
+  ['got no memory', "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory", 'exit 1'],
+  ['found KVM busy', 'qemu-system-x86_64: failed to initialize kvm: Device or resource busy', 'exit 1'],
+  ['had no descriptors left', 'ioctl(KVM_CREATE_VM) failed: 24 Too many open files', 'exit 1'],
+  ['found no kernel', "qemu: could not open kernel file '/x': No such file or directory", 'exit 1'],
+] as const) {
+  test(`a QEMU that ${what} says nothing of KVM that would last`, async (context) => {
+    const { cache, choose, probes } = host(context, says, ends);
+    const chosen: string[] = [];
+    assert.equal(await choose({ onChoice: (sentence) => void chosen.push(sentence) }), 'tcg');
+    assert.match(chosen.join(), says === '' ? /QEMU was ended by SIGKILL/ : /does not run a guest here \(.*qemu|KVM_/);
+    assert.equal(await choose(), 'tcg');
+    assert.equal(probes(), 2);
+    assert.equal(existsSync(join(cache, 'kvm.json')), false);
+  });
+}
+
+for (const [what, says, ends] of [
+  ['gave up', 'kvm_buf_set_msrs: Assertion failed.', 'kill -ABRT $$'],
+  ['has no KVM', 'failed to initialize kvm: No such device', 'exit 1'],
+  ['ended without a word', '', 'exit 0'],
+] as const) {
+  test(`a QEMU that ${what} is not tried again`, async (context) => {
+    const { choose, probes } = host(context, says, ends);
+    assert.equal(await choose(), 'tcg');
+    assert.equal(await choose(), 'tcg');
+    assert.equal(probes(), 1);
+  });
+}
+
+test('a QEMU that cannot be started is tried again', async (context) => {
+  const { cache, emulator, choose } = host(context, BOOTS);
+  writeFileSync(emulator, '#!/no/such/shell\n');
+  const chosen: string[] = [];
+  assert.equal(await choose({ onChoice: (sentence) => void chosen.push(sentence) }), 'tcg');
+  assert.match(chosen.join(), /ENOENT/);
+  assert.equal(existsSync(join(cache, 'kvm.json')), false);
+});
+
+test('the signals of a terminal do not reach QEMU, and it ends when it is called off', async (context) => {
+  const { cache, choose } = host(
+    context,
+    '',
+    'read -r pid name state parent group rest </proc/$$/stat; echo $group >"$0.group"; echo $$ >"$0.pid"; exec sleep 60',
+  );
+  const emulator = join(cache, '..', 'qemu-system-x86_64');
+  const calling = new AbortController();
+  const choice = choose({ signal: calling.signal });
+  while (!existsSync(`${emulator}.pid`) || readFileSync(`${emulator}.pid`, 'utf8') === '') await setImmediate();
+  const pid = readFileSync(`${emulator}.pid`, 'utf8');
+  assert.equal(readFileSync(`${emulator}.group`, 'utf8'), pid, 'it has a process group of its own');
+  calling.abort();
+  assert.equal(await choice, 'tcg');
+  assert.throws(() => process.kill(Number(pid), 0), /ESRCH/);
+  assert.equal(existsSync(join(cache, 'kvm.json')), false);
+});
+
+test('whoever asks for KVM has it tried anew where it did not work', async (context) => {
+  const { emulator, choose, probes } = host(context, FAILS);
+  utimesSync(emulator, 1, 1);
+  await choose();
+  assert.equal(probes(), 1);
+  writeFileSync(emulator, readFileSync(emulator, 'utf8').replace(FAILS, BOOTS));
+  utimesSync(emulator, 1, 1);
+  assert.equal(await choose(), 'tcg');
+  assert.equal(probes(), 0);
+  assert.equal(await choose({ wanted: 'kvm' }), 'kvm');
+  assert.equal(probes(), 1);
+  assert.equal(await choose(), 'kvm', 'and that is kept');
+  assert.equal(await choose({ wanted: 'kvm' }), 'kvm');
   assert.equal(probes(), 0);
 });
 

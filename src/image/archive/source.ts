@@ -1,8 +1,10 @@
 /** The initrd that a person means: that of an image, or any file. */
 
 import { readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../errors.js';
+import { shellWord } from '../../shell-word.js';
+import { absolutePath } from '../../working-directory.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
 import { isPath, placeOf, readImage } from '../open.js';
 import { defaultStoreDirectory } from '../store.js';
@@ -32,9 +34,14 @@ function sourceError(code: string, message: string, remedy: string, cause?: unkn
  * @throws {SandboxError} `image-not-found`, `image-damaged`, `initrd-unreadable`, `initrd-damaged`.
  */
 export async function readInitrd(called: string, store = defaultStoreDirectory()): Promise<Initrd> {
-  const stat = statSync(resolve(called), { throwIfNoEntry: false });
+  // The name of an image needs no working directory.
+  const stat = statSync(isPath(called) ? absolutePath(called) : called, { throwIfNoEntry: false });
   if (stat?.isFile() === true && (isPath(called) || !isImage(called, store))) {
-    return { ...(await readInitrdFile(resolve(called))), manifest: undefined, warm: [] };
+    return { ...(await readInitrdFile(absolutePath(called))), manifest: undefined, warm: [] };
+  }
+  if (stat === undefined && isPath(called)) {
+    const remedy = 'name an initrd, or the directory of an image';
+    throw sourceError('image-not-found', `there is no file and no directory ${shellWord(called)}`, remedy);
   }
   const place = placeOf(called, store);
   const manifest = await readImage(place);
@@ -79,8 +86,9 @@ const MOST_LINKS = 40;
  */
 export function fileIn(initrd: Initrd, path: string): FinalEntry {
   const entries = finalEntries(initrd.archives);
-  const missing = () =>
-    sourceError('file-not-in-initrd', `${initrd.path} has no file ${path}`, 'look for it with virt-sandbox-bake ls');
+  const missing = (what: string) =>
+    sourceError('file-not-in-initrd', what, `look for a file with virt-sandbox-bake ls`);
+  const none = `${initrd.path} has no file ${shellWord(path)}`;
   let left = pathParts(path);
   let at: string[] = [];
   for (let links = 0; left.length > 0; ) {
@@ -93,7 +101,7 @@ export function fileIn(initrd: Initrd, path: string): FinalEntry {
     const entry = entries.get([...at, part].join('/'));
     if (entry?.type === 'symlink') {
       links += 1;
-      if (links > MOST_LINKS) throw missing();
+      if (links > MOST_LINKS) throw missing(none);
       const target = entry.content.toString('latin1');
       if (target.startsWith('/')) at = [];
       left = [...pathParts(target), ...rest];
@@ -102,6 +110,6 @@ export function fileIn(initrd: Initrd, path: string): FinalEntry {
     }
   }
   const found = entries.get(at.join('/'));
-  if (found?.type !== 'file') throw missing();
-  return found;
+  if (found?.type === 'file') return found;
+  throw missing(found ? `${shellWord(path)} is a ${found.type.replace('-', ' ')} in ${initrd.path}` : none);
 }

@@ -15,6 +15,7 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
+import { makeDirectories } from '../../directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../errors.js';
 import { printable } from './newc.js';
 import { isLinked, plainPath, sharedContents } from './read.js';
@@ -54,7 +55,7 @@ export async function unpackArchives(archives: readonly Archive[], directory: st
   const makeNode = isRoot && entries.some(isNode) ? await nodeMaker() : undefined;
   let tree: Tree;
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectories(directory);
     if (readdirSync(directory).length > 0) {
       throw new SandboxError({
         stage: 'image',

@@ -1,0 +1,33 @@
+/** The working directory, which may have been removed under the process: then Node's own functions throw what is no one's fault. */
+import { resolve } from 'node:path';
+import { isSystemError, SandboxError } from './errors.js';
+
+/**
+ * The absolute form of a path.
+ * @throws {SandboxError} `working-directory-gone` for a relative one
+ */
+export function absolutePath(path: string): string {
+  try {
+    return resolve(path);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new SandboxError({
+      stage: 'config',
+      code: 'working-directory-gone',
+      message: `the working directory is gone (${error.code}), and ${JSON.stringify(path)} is relative to it`,
+      remedy: 'change to another directory, or give an absolute path',
+      cause: error,
+    });
+  }
+}
+
+/** Whether there is one that has a path. */
+export function hasWorkingDirectory(): boolean {
+  try {
+    process.cwd();
+    return true;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return false;
+  }
+}
