@@ -26,7 +26,7 @@ const STOP_MS = 2000;
  * An application that runs in a machine of its own.
  *
  * ```ts
- * await using sandbox = await Sandbox.start({ command: ['/bin/date'] });
+ * const sandbox = await Sandbox.start({ command: ['/bin/date'] });
  * sandbox.stdout.pipe(process.stdout);
  * const { exitCode } = await sandbox.exited;
  * ```
