@@ -143,7 +143,7 @@ export const details = {
   switchto: {
     value: 'USER',
     complete: 'user',
-    text: ['Runs the command as that user of the host: its uid, gid, groups, name and home directory.'],
+    text: ['Runs the command as that user of the host, by name or by uid: its uid, gid, groups, name and home directory.'],
   },
   cwd: {
     value: 'DIR',

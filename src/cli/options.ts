@@ -62,7 +62,7 @@ export const options = {
     describe: 'dynamic, static or inherit[,label=LABEL]: SELinux or AppArmor on the host [dynamic]',
   },
   privileged: { alias: 'p', type: 'boolean', describe: 'stay root inside, with every capability' },
-  switchto: { alias: 'S', type: 'string', requiresArg: true, describe: 'run as that user of the host' },
+  switchto: { alias: 'S', type: 'string', requiresArg: true, describe: 'run as that user of the host: a name, or a uid' },
   cwd: { type: 'string', requiresArg: true, describe: 'working directory inside [home, else /]' },
   image: {
     type: 'string',
