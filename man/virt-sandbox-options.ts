@@ -81,12 +81,13 @@ export const details = {
       {
         terms: [
           [
-            '`file:`*TAG*`=`*FILE*[`,format=`*FORMAT*]',
+            '`file:`*TAG*`=`*FILE*[`,format=`*FORMAT*][`,ro`]',
             'A disk image. The format is taken from the name’s ending, and else is `raw`.',
           ],
-          ['`block:`*TAG*`=`*DEVICE*', 'A block device of the host.'],
+          ['`block:`*TAG*`=`*DEVICE*[`,ro`]', 'A block device of the host.'],
         ],
       },
+      '`,ro` makes it read-only; a path that itself ends with `,ro` needs `,rw` behind it.',
     ],
   },
   network: {
@@ -143,7 +144,9 @@ export const details = {
   switchto: {
     value: 'USER',
     complete: 'user',
-    text: ['Runs the command as that user of the host, by name or by uid: its uid, gid, groups, name and home directory.'],
+    text: [
+      'Runs the command as that user of the host, by name or by uid: its uid, gid, groups, name and home directory.',
+    ],
   },
   cwd: {
     value: 'DIR',

@@ -75,7 +75,10 @@ const entries = {
   }),
   privileged: flag,
   mounts: list(mount, 'mounts'),
-  disks: list(record({ type: oneOf(['file', 'block']), tag: text, source: text, format: text }), 'disks'),
+  disks: list(
+    record({ type: oneOf(['file', 'block']), tag: text, source: text, format: text, readOnly: flag }),
+    'disks',
+  ),
   networks: list(network, 'networks'),
   security: record({ mode: oneOf(['dynamic', 'static', 'inherit']), label: v.optional(text) }),
   environment: list(record({ key: text, value: text }), 'variables: { key, value }'),

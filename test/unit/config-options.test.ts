@@ -180,6 +180,10 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ mount: ['ram:/=1M', 'host-bind://=/x'] }, 'mount-root-duplicate', '"/"'],
   [{ mount: ['guest-bind:/=/srv'] }, 'mount-root-bind', '"/"'],
   [{ disk: ['file:a=/x.img', 'block:a=/dev/sdz'] }, 'disk-tag-duplicate', '"a"'],
+  [{ disk: ['file:a=/x.img', 'file:b=/x.img'] }, 'image-twice', '"/x.img"'],
+  [{ disk: ['file:a=/x.img,ro', 'file:b=/./x.img'] }, 'image-twice', '"/x.img"'],
+  [{ ...DISK, mount: ['host-image:/mnt=/x.img,ro'] }, 'image-twice', '"/x.img"'],
+  [{ mount: ['host-image:/mnt=/x.img', 'host-image:/srv=/x.img'] }, 'image-twice', '"/x.img"'],
   [{ disk: ['file:a/b=/x.img'] }, 'disk-tag-invalid', '"a/b"'],
   [{ disk: ['file:..=/x.img'] }, 'disk-tag-invalid', '".."'],
   [{ disk: ['file:a\tb=/x.img'] }, 'disk-tag-invalid', '"a\\tb"'],
@@ -270,6 +274,8 @@ test('the largest and longest that is allowed', async (t) => {
   const name = 'x'.repeat(200);
   const config = await configFromOptions({ command, name, memory: '32', vcpus: '255' }, users);
   assert.deepEqual([config.name, config.memory, config.vcpus], [name, 32 * MIB, 255]);
+  const twice = { disk: ['file:a=/x.img,ro', 'file:b=/x.img,ro'], mount: ['host-image:/mnt=/x.img,ro'] };
+  assert.equal((await configFromOptions({ command, ...twice }, users)).disks.length, 2);
   // Only the root is single: elsewhere a mount may lie over another.
   assert.equal((await configFromOptions({ command, mount: ['ram:/a=1M', 'ram:/a=2M'] }, users)).mounts.length, 2);
 });

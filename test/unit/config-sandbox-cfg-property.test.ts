@@ -29,7 +29,8 @@ function mount(random: Random, index: number): Mount {
   const target = `/${index}${random.text(6)}`.replaceAll('/../', '/');
   const includes = random.list(4, (at) => include(random, target, at));
   const readOnly = random.chance();
-  const source = path(random);
+  // Nothing is given twice.
+  const source = `${path(random)}/${index}`;
   return random.pick<Mount>([
     { type: 'host-bind', target, source: maybe(random, () => source), readOnly, includes },
     { type: 'host-image', target, source, format: random.pick(['raw', 'qcow2']), readOnly, includes },
@@ -117,7 +118,13 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       modulesPath: maybe(random, () => path(random)),
     },
     mounts: random.list(5, (index) => mount(random, index)),
-    disks: tags.map((tag) => ({ type: random.pick(['file', 'block']), tag, source: path(random), format: 'raw' })),
+    disks: tags.map((tag, index) => ({
+      type: random.pick(['file', 'block']),
+      tag,
+      source: `${path(random)}/disk${index}`,
+      format: 'raw',
+      readOnly: !bare && random.chance(),
+    })),
     networks,
     environment,
     security: random.pick<Security>([
