@@ -227,7 +227,7 @@ export const details = {
   'disk-limit': {
     value: 'TAG:LIMIT=N,...',
     text: [
-      'What the disk *TAG* may do: `read_bytes_sec`, `write_bytes_sec`, `total_bytes_sec`, `read_iops_sec`, `write_iops_sec`, `total_iops_sec`, each also with `_max` behind it for the peak of a burst.',
+      'What the disk *TAG* may do: `read_bytes_sec`, `write_bytes_sec`, `total_bytes_sec`, `read_iops_sec`, `write_iops_sec`, `total_iops_sec`, each also with `_max` behind it for the peak of a burst, which needs the rate itself and is no smaller.',
     ],
   },
   'net-limit': {

@@ -25,7 +25,7 @@ const LONGEST_NAME = 200;
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
  *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`,
- *   `disk-limit-conflict`, `net-limit-unknown-interface`, `nul-character`
+ *   `disk-limit-conflict`, `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
   refuseNul(config);

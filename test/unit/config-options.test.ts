@@ -189,6 +189,9 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ disk: ['file:a\tb=/x.img'] }, 'disk-tag-invalid', '"a\\tb"'],
   [{ ...DISK, diskLimit: ['b:total_iops_sec=1'] }, 'disk-limit-unknown-tag', '"b"'],
   [{ ...DISK, diskLimit: ['a:total_bytes_sec=1', 'a:write_bytes_sec=1'] }, 'disk-limit-conflict', '"a"'],
+  [{ ...DISK, diskLimit: ['a:read_bytes_sec_max=1'] }, 'disk-limit-peak', 'read_bytes_sec_max=1 and no read_bytes_sec'],
+  [{ ...DISK, diskLimit: ['a:total_iops_sec=3,total_iops_sec_max=2'] }, 'disk-limit-peak', 'and total_iops_sec=3'],
+  [{ ...DISK, diskLimit: ['a:write_iops_sec=3', 'a:write_iops_sec_max=2'] }, 'disk-limit-peak', 'write_iops_sec_max=2'],
   [{ network: ['dhcp'], netLimit: ['1:inbound.average=1'] }, 'net-limit-unknown-interface', '1'],
   [{ command: ['a\0b'] }, 'nul-character', 'a\\u0000b'],
   [{ env: ['A=\0'] }, 'nul-character', '"\\u0000"'],
@@ -276,6 +279,8 @@ test('the largest and longest that is allowed', async (t) => {
   assert.deepEqual([config.name, config.memory, config.vcpus], [name, 32 * MIB, 255]);
   const twice = { disk: ['file:a=/x.img,ro', 'file:b=/x.img,ro'], mount: ['host-image:/mnt=/x.img,ro'] };
   assert.equal((await configFromOptions({ command, ...twice }, users)).disks.length, 2);
+  const diskLimit = ['a:write_iops_sec_max=3', 'a:write_iops_sec=3', 'b:read_bytes_sec=2,read_bytes_sec_max=9'];
+  assert.equal((await configFromOptions({ command, ...twice, diskLimit }, users)).tuning.diskLimits.length, 3);
   // Only the root is single: elsewhere a mount may lie over another.
   assert.equal((await configFromOptions({ command, mount: ['ram:/a=1M', 'ram:/a=2M'] }, users)).mounts.length, 2);
 });

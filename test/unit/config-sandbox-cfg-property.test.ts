@@ -77,10 +77,16 @@ function tuning(random: Random, tags: readonly string[], interfaces: number): Tu
     cpuShares: maybe(random, () => 2 + random.below(1000)),
     cpuPin: [...new Set(cpus)].sort((a, b) => a - b),
     diskLimits: tags.filter(random.chance.bind(random)).map((tag) => {
-      const parts = DISK_LIMITS.filter((name) => !name.startsWith('total_') && random.chance());
+      const parts = DISK_LIMITS.filter((name) => /^(read|write).*sec$/.test(name) && random.chance());
+      const rate = 1 + random.below(9);
       return {
         tag,
-        limits: Object.fromEntries([...parts, 'read_iops_sec'].map((name) => [name, 1 + random.below(9)])),
+        limits: Object.fromEntries(
+          [...parts, 'read_iops_sec'].flatMap((name) => [
+            [name, rate],
+            ...(random.chance() ? [[`${name}_max`, rate + random.below(9)]] : []),
+          ]),
+        ),
       };
     }),
     networkLimits: Array.from({ length: interfaces }, (_, index) => ({
