@@ -169,7 +169,7 @@ export const details = {
     value: 'IMAGE',
     complete: 'directory',
     text: [
-      'The boot image to use, which virt-sandbox-bake(1) has made: its name, or its directory with a slash in it. Without it one that fits is found or built. An image brings its kernel, so that `--kernpath` and `--kmodpath` cannot go with it.',
+      'The boot image to use, which virt-sandbox-bake(1) has made: its name, or its directory with a slash in it. Without it one that fits is found or built. An image brings its kernel: a `--kernver` beside it must be the version of that one, and `--kernpath` and `--kmodpath` cannot go with it.',
     ],
   },
   kernver: {
