@@ -133,8 +133,10 @@ export const details = {
     ],
   },
   env: {
-    value: 'KEY=VALUE',
-    text: ['A variable for the environment inside. *VALUE* may be empty; of two with the same name the later counts.'],
+    value: 'KEY[=VALUE]',
+    text: [
+      'A variable for the environment inside. *VALUE* may be empty; without `=` it is that of the caller, and an error where the caller has none. Of two with the same name the later counts. A file of `--save-config` has the value, not where it came from.',
+    ],
   },
   privileged: {
     text: [

@@ -45,7 +45,7 @@ export const options = {
     array: true,
     nargs: 1,
     requiresArg: true,
-    describe: 'KEY=VALUE for the environment inside; repeats',
+    describe: 'KEY=VALUE for the environment inside, or KEY to hand it on; repeats',
   },
   network: {
     alias: 'N',

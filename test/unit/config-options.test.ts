@@ -144,7 +144,7 @@ const BAD_ARGUMENTS: [ConfigOptions, string, string][] = [
   [{ cpuPin: 'x' }, 'cpu-pin-invalid', '"x"'],
   [{ mount: ['nfs:/a=/b'] }, 'mount-type-unknown', '"nfs"'],
   [{ disk: ['file:a'] }, 'disk-source-missing', 'file:a'],
-  [{ env: ['A'] }, 'env-value-missing', '"A"'],
+  [{ env: ['NOT SET'] }, 'env-value-missing', '"NOT SET"'],
   [{ network: [''] }, 'network-option-unknown', '""'],
   [{ security: 'x' }, 'security-mode-unknown', '"x"'],
   [{ include: ['/a'] }, 'include-not-covered', '"/a"'],
