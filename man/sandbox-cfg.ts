@@ -79,7 +79,7 @@ const BODY: readonly Section[] = [
             'A file that is copied: `dst` is what follows the target of the mount in its path, `src` its path on the host. It goes into the mount with the longest target above it.',
           ],
           ['`[env.`*N*`]`', '`key` and `value`.'],
-          ['`[disk.`*N*`]`', '`type`, `file` or `block`; `source`; `tag`; `format`.'],
+          ['`[disk.`*N*`]`', '`type`, `file` or `block`; `source`; `tag`; `format`; `readonly`, default `false`.'],
           [
             '`[network.`*N*`]`',
             '`dhcp`, default `true`; `source`, a network of libvirt; `mac`; `addresses` and `routes`, how many of them there are; `filter`, the name of a network filter.',

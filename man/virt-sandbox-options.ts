@@ -81,12 +81,13 @@ export const details = {
       {
         terms: [
           [
-            '`file:`*TAG*`=`*FILE*[`,format=`*FORMAT*]',
+            '`file:`*TAG*`=`*FILE*[`,format=`*FORMAT*][`,ro`]',
             'A disk image. The format is taken from the name’s ending, and else is `raw`.',
           ],
-          ['`block:`*TAG*`=`*DEVICE*', 'A block device of the host.'],
+          ['`block:`*TAG*`=`*DEVICE*[`,ro`]', 'A block device of the host.'],
         ],
       },
+      '`,ro` makes it read-only; a path that itself ends with `,ro` needs `,rw` behind it.',
     ],
   },
   network: {
@@ -132,8 +133,10 @@ export const details = {
     ],
   },
   env: {
-    value: 'KEY=VALUE',
-    text: ['A variable for the environment inside. *VALUE* may be empty; of two with the same name the later counts.'],
+    value: 'KEY[=VALUE]',
+    text: [
+      'A variable for the environment inside. *VALUE* may be empty; without `=` it is that of the caller, and an error where the caller has none. Of two with the same name the later counts. A file of `--save-config` has the value, not where it came from.',
+    ],
   },
   privileged: {
     text: [
@@ -143,7 +146,9 @@ export const details = {
   switchto: {
     value: 'USER',
     complete: 'user',
-    text: ['Runs the command as that user of the host: its uid, gid, groups, name and home directory.'],
+    text: [
+      'Runs the command as that user of the host, by name or by uid: its uid, gid, groups, name and home directory.',
+    ],
   },
   cwd: {
     value: 'DIR',
@@ -166,7 +171,7 @@ export const details = {
     value: 'IMAGE',
     complete: 'directory',
     text: [
-      'The boot image to use, which virt-sandbox-bake(1) has made: its name, or its directory with a slash in it. Without it one that fits is found or built. An image brings its kernel, so that `--kernpath` and `--kmodpath` cannot go with it.',
+      'The boot image to use, which virt-sandbox-bake(1) has made: its name, or its directory with a slash in it. Without it one that fits is found or built. An image brings its kernel: a `--kernver` beside it must be the version of that one, and `--kernpath` and `--kmodpath` cannot go with it.',
     ],
   },
   kernver: {
@@ -224,7 +229,7 @@ export const details = {
   'disk-limit': {
     value: 'TAG:LIMIT=N,...',
     text: [
-      'What the disk *TAG* may do: `read_bytes_sec`, `write_bytes_sec`, `total_bytes_sec`, `read_iops_sec`, `write_iops_sec`, `total_iops_sec`, each also with `_max` behind it for the peak of a burst.',
+      'What the disk *TAG* may do: `read_bytes_sec`, `write_bytes_sec`, `total_bytes_sec`, `read_iops_sec`, `write_iops_sec`, `total_iops_sec`, each also with `_max` behind it for the peak of a burst, which needs the rate itself and is no smaller.',
     ],
   },
   'net-limit': {

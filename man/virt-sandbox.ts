@@ -37,6 +37,13 @@ export const virtSandbox: Program = {
       ],
     },
     {
+      title: 'Environment inside',
+      body: [
+        'The command has USER, LOGNAME, USERNAME and HOME of the user that it runs as, PATH (`/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`), TERM where it has a terminal, and what `--env` gives it, which goes before these. Nothing else is handed on, neither LANG nor TZ. Its umask is 022.',
+        'It begins in the home directory, or in `/` where that is not there or may not be entered. What it may read there is another question: QEMU reads the files of the host, under root as a user of its own, for whom */root* and homes are often closed. `--cwd` names another directory.',
+      ],
+    },
+    {
       title: 'Environment',
       body: [
         {
@@ -44,7 +51,7 @@ export const virtSandbox: Program = {
             ['LIBVIRT_DEFAULT_URI', 'As `--connect`, which goes before it.'],
             [
               'LIBVIRT_SANDBOX_INIT_DEBUG',
-              'Whatever it is set to: the messages of the kernel and every step of the init come on standard error. `break:`*STEP* also stops before that step, which is one of `interfaces` (with `--network`), `clock`, `root`, `system`, `disks` (with `--disk`), `mount.`*N* (of the mounts, from 0), `network`, `resolver` (with `--network`), `includes` (with `--include`) and `spawn`, with a root shell: at the terminal, or without one for `--attach`.',
+              'Where it is set and not empty, the messages of the kernel and every step of the init come on standard error. `break:`*STEP* shows none of them and stops before that step, which is one of `interfaces` (with `--network`), `clock`, `root`, `system`, `disks` (with `--disk`), `mount.`*N* (of the mounts, from 0), `network`, `resolver` (with `--network`), `includes` (with `--include`) and `spawn`, with a root shell: at the terminal, or without one for `--attach`.',
             ],
             [
               'LIBVIRT_SANDBOX_STRACE',

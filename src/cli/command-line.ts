@@ -82,7 +82,9 @@ function takeShort(
     const letter = word.charAt(at);
     const name = longOf.get(letter) ?? '';
     const flag = known[name]?.type === 'boolean' || name === '';
-    const attached = flag || at === word.length - 1 ? undefined : word.slice(at + 1);
+    const behind = word.slice(at + 1);
+    // A flag may have another one behind it, and no value: `-p=false`.
+    const attached = flag ? (behind.startsWith('=') ? behind.slice(1) : undefined) : behind || undefined;
     const taken = take(name, `-${letter}`, attached, next);
     if (!flag) return taken;
   }

@@ -37,7 +37,7 @@ export const options = {
     array: true,
     nargs: 1,
     requiresArg: true,
-    describe: 'TYPE:TAG=SOURCE, TYPE file or block: /dev/disk/by-tag/TAG inside; repeats',
+    describe: 'TYPE:TAG=SOURCE[,ro], TYPE file or block: /dev/disk/by-tag/TAG inside; repeats',
   },
   env: {
     alias: 'e',
@@ -45,7 +45,7 @@ export const options = {
     array: true,
     nargs: 1,
     requiresArg: true,
-    describe: 'KEY=VALUE for the environment inside; repeats',
+    describe: 'KEY=VALUE for the environment inside, or KEY to hand it on; repeats',
   },
   network: {
     alias: 'N',
@@ -62,7 +62,12 @@ export const options = {
     describe: 'dynamic, static or inherit[,label=LABEL]: SELinux or AppArmor on the host [dynamic]',
   },
   privileged: { alias: 'p', type: 'boolean', describe: 'stay root inside, with every capability' },
-  switchto: { alias: 'S', type: 'string', requiresArg: true, describe: 'run as that user of the host' },
+  switchto: {
+    alias: 'S',
+    type: 'string',
+    requiresArg: true,
+    describe: 'run as that user of the host: a name, or a uid',
+  },
   cwd: { type: 'string', requiresArg: true, describe: 'working directory inside [home, else /]' },
   image: {
     type: 'string',

@@ -51,7 +51,7 @@ export async function run(args: Arguments): Promise<number> {
     if (args.saveConfig !== undefined) await save(described, args.saveConfig);
     if (args.printXml || args.dryRun) return await show(args, config, options);
     if (args.saveConfig !== undefined) return 0;
-    const sandbox = await Sandbox.start(config, options);
+    const sandbox = await Sandbox.startChecked(config, options);
     done();
     start.release();
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);

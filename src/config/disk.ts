@@ -1,14 +1,14 @@
-/** `--disk TYPE:TAG=SOURCE[,format=F]`. */
+/** `--disk TYPE:TAG=SOURCE[,format=F][,ro]`. */
 import { argumentError, quote } from './failure.js';
 import { cutOptions, guessFormat } from './image.js';
 import { hostPath } from './path.js';
 import { splitOnce } from './text.js';
 import type { Disk } from './types.js';
 
-const SYNTAX = 'write file:TAG=IMAGE[,format=FORMAT] or block:TAG=DEVICE[,format=FORMAT]';
+const SYNTAX = 'write file:TAG=IMAGE[,format=FORMAT][,ro] or block:TAG=DEVICE[,format=FORMAT][,ro]';
 
 /**
- * Reads one disk: `file:TAG=IMAGE[,format=F]` or `block:TAG=DEVICE[,format=F]`. The format of a file is guessed from
+ * Reads one disk: `file:TAG=IMAGE[,format=F][,ro]` or `block:TAG=DEVICE[,format=F][,ro]`. The format of a file is guessed from
  * its extension; a block device is raw, whatever its name. Relative paths count from the working directory.
  * @throws SandboxError `disk-type-missing`, `disk-type-unknown`, `disk-tag-missing`, `disk-source-missing`,
  *   `disk-option-unknown`, `disk-format-unknown`
@@ -23,8 +23,8 @@ export function parseDisk(text: string): Disk {
   }
   const [tag, value] = splitOnce(rest, '=') ?? [rest, ''];
   if (tag === '') throw argumentError('disk-tag-missing', `${what} has no tag`, SYNTAX);
-  const { source, format } = cutOptions(value, what, 'disk', { format: true });
+  const { source, format, readOnly } = cutOptions(value, what, 'disk', { format: true, readOnly: true });
   if (source === '') throw argumentError('disk-source-missing', `${what} has no source`, SYNTAX);
   const guessed = type === 'block' ? 'raw' : guessFormat(source);
-  return { type, tag, source: hostPath(source, what), format: format ?? guessed };
+  return { type, tag, source: hostPath(source, what), format: format ?? guessed, readOnly };
 }

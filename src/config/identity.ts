@@ -66,13 +66,16 @@ export async function callerIdentity(database = HOST_USERS, caller = currentCall
 }
 
 /**
- * The identity of the host's user called `name`, with the groups that a login would give.
+ * The identity of the host's user called `name`, or else of the one with that uid, with the groups that a login would give.
  * @throws SandboxError `user-unknown`
  */
 export async function userIdentity(name: string, database = HOST_USERS): Promise<Identity> {
-  const entry = await findUser(name, database);
+  const entry = (await findUser(name, database)) ?? (isId(name) ? await findUser(Number(name), database) : undefined);
   if (entry === undefined) {
-    throw configError('user-unknown', `user ${quote(name)} is not known on this host`, 'name a user that id(1) knows');
+    const remedy = isId(name)
+      ? 'name a user of this host (getent passwd), since a number without an entry there has no home and no groups'
+      : 'name a user that id(1) knows';
+    throw configError('user-unknown', `user ${quote(name)} is not known on this host`, remedy);
   }
   const user = { uid: entry.uid, gid: entry.gid, username: entry.name, home: entry.home };
   return { ...user, groups: await memberships(entry, entry.gid, database) };

@@ -1,5 +1,5 @@
 /** IP addresses and routes as `--network` writes them. */
-import { isIP, SocketAddress } from 'node:net';
+import { BlockList, isIP, SocketAddress } from 'node:net';
 import { argumentError, quote } from './failure.js';
 import { splitOnce } from './text.js';
 import type { NetworkAddress, NetworkRoute } from './types.js';
@@ -11,6 +11,14 @@ import type { NetworkAddress, NetworkRoute } from './types.js';
 export function readAddress(text: string, what: string): NetworkAddress {
   const [rest, broadcast] = splitOnce(text, '%') ?? [text, undefined];
   const { ip, prefix, family } = readPrefixed(rest, what);
+  const kind = groupOf(ip);
+  if (kind !== undefined) {
+    throw argumentError(
+      'network-address-invalid',
+      `${what} has the address ${quote(ip)}, which is ${kind} and not that of one interface`,
+      'give an address of the network that the interface joins',
+    );
+  }
   if (broadcast !== undefined && (family === 6 || isIP(broadcast) !== 4)) {
     throw argumentError(
       'network-broadcast-invalid',
@@ -43,6 +51,14 @@ export function readRoute(text: string, what: string): NetworkRoute {
       `give an IPv${family} address, as ${ip} is one`,
     );
   }
+  const kind = groupOf(gateway);
+  if (kind !== undefined) {
+    throw argumentError(
+      'network-gateway-invalid',
+      `${what} has the gateway ${quote(gateway)}, which is ${kind} and not that of one interface`,
+      'give the address of a host of the network',
+    );
+  }
   return { target: ip, prefix, gateway: canonical(gateway, family) };
 }
 
@@ -68,6 +84,23 @@ function readPrefix(text: string | undefined, family: 4 | 6, what: string): numb
     `${what} has the prefix ${quote(text)}`,
     `give a whole number from 0 to ${largest}`,
   );
+}
+
+/** What an address stands for that is not that of one interface. */
+function groupOf(ip: string): string | undefined {
+  return Object.entries(GROUPS).find(([, list]) => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))?.[0];
+}
+
+const GROUPS: Readonly<Record<string, BlockList>> = {
+  unspecified: blocks(['0.0.0.0', 32], ['::', 128]),
+  'a broadcast': blocks(['255.255.255.255', 32]),
+  'a multicast group': blocks(['224.0.0.0', 4], ['ff00::', 8]),
+};
+
+function blocks(...nets: readonly (readonly [string, number])[]): BlockList {
+  const list = new BlockList();
+  for (const [net, prefix] of nets) list.addSubnet(net, prefix, isIP(net) === 6 ? 'ipv6' : 'ipv4');
+  return list;
 }
 
 /** The one usual spelling of an address, which sandbox.cfg keeps: an IPv6 address has many. */

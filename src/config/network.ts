@@ -75,14 +75,14 @@ function readParameter(key: string, value: string | undefined, what: string): [s
 }
 
 /**
- * Checks a MAC address. It must be that of one interface: libvirt refuses a group's, which has an odd first byte.
+ * Checks a MAC address. It must be that of one interface: libvirt refuses a group's, which has an odd first byte, and QEMU takes zeros for none.
  * @throws SandboxError `network-mac-invalid`
  */
 export function checkMac(mac: string | undefined, what: string): string | undefined {
-  if (mac === undefined || /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(mac)) return mac;
+  if (mac === undefined || /^(?!00(:00){5}$)[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/i.test(mac)) return mac;
   throw argumentError(
     'network-mac-invalid',
     `${what} has the MAC address ${quote(mac)}, which is not that of one interface`,
-    'write six bytes in hexadecimal, the first one even: 52:54:00:12:34:56',
+    'write six bytes in hexadecimal, the first one even, and not all of them 0: 52:54:00:12:34:56',
   );
 }

@@ -68,7 +68,13 @@ export function readDisks(file: KeyFile): readonly Disk[] {
   return Section.numbered(file, 'disk').map((section) => {
     const type = section.need('type');
     if (type !== 'file' && type !== 'block') throw typeUnknown(section, type, ['file', 'block']);
-    return { type, tag: section.need('tag'), source: section.need('source'), format: section.need('format') };
+    return {
+      type,
+      tag: section.need('tag'),
+      source: section.need('source'),
+      format: section.need('format'),
+      readOnly: section.flag('readonly', false),
+    };
   });
 }
 

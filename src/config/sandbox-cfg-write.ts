@@ -29,8 +29,9 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   putIdentity(writer, config, context.hostGroups);
   for (const [index, mount] of config.mounts.entries()) putMount(writer, `mount.${index}`, mount);
   for (const [index, { key, value }] of config.environment.entries()) writer.put(`env.${index}`, { key, value });
-  for (const [index, { type, source, tag, format }] of config.disks.entries()) {
+  for (const [index, { type, source, tag, format, readOnly }] of config.disks.entries()) {
     writer.put(`disk.${index}`, { type, source, tag, format });
+    writer.putOwn(`disk.${index}`, { readonly: unless(false, readOnly) });
   }
   for (const [index, network] of config.networks.entries()) putNetwork(writer, `network.${index}`, network);
   const { label, mode } = config.security;

@@ -69,6 +69,9 @@ export function formatCpuSet(cpus: readonly number[]): string {
   return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }
 
+/** The largest rate that QEMU keeps, THROTTLE_VALUE_MAX. */
+const MOST_RATE = 1e15;
+
 /**
  * Reads `--disk-limit TAG:NAME=N[,NAME=N…]`, where NAME is one of {@link DISK_LIMITS}. Bytes or operations a second.
  * @throws SandboxError `disk-limit-invalid`, `disk-limit-conflict` for a total with its parts, `number-invalid`
@@ -86,7 +89,7 @@ export function parseDiskLimit(text: string): DiskLimit {
     if (!isDiskLimit(name)) {
       throw argumentError('disk-limit-invalid', `${what} has the unknown limit ${quote(name)}`, DISK_LIMIT_SYNTAX);
     }
-    limits[name] = parseWhole(value, `${what}, ${name}`, 1, Number.MAX_SAFE_INTEGER);
+    limits[name] = parseWhole(value, `${what}, ${name}`, 1, MOST_RATE);
   }
   refuseTotalWithParts(limits, what);
   return { tag, limits };
@@ -125,14 +128,36 @@ export function diskLimitsOf({ diskLimits }: Tuning, tag: string): DiskLimit['li
 
 /**
  * Checks what the limits of one disk come to that were given by several options, or by a file and an option.
- * @throws SandboxError `disk-limit-conflict`
+ * @throws SandboxError `disk-limit-conflict`, `disk-limit-peak`
  */
 export function checkDiskLimits(tuning: Tuning, tag: string): void {
-  const unit = conflictOf(diskLimitsOf(tuning, tag) ?? {});
-  if (unit === undefined) return;
-  const message = `the disk ${quote(tag)} is given limits for total_${unit} and for a part of it`;
-  throw configError('disk-limit-conflict', message, eitherOf(unit));
+  const limits = diskLimitsOf(tuning, tag) ?? {};
+  const unit = conflictOf(limits);
+  if (unit !== undefined) {
+    const message = `the disk ${quote(tag)} is given limits for total_${unit} and for a part of it`;
+    throw configError('disk-limit-conflict', message, eitherOf(unit));
+  }
+  checkPeaks(limits, tag);
 }
+
+/** QEMU wants a rate below each peak. */
+function checkPeaks(limits: DiskLimit['limits'], tag: string): void {
+  for (const rate of RATES) {
+    const [usual, peak] = [limits[rate], limits[`${rate}_max`]];
+    if (peak === undefined || (usual !== undefined && usual <= peak)) continue;
+    const message = `the disk ${quote(tag)} is given ${rate}_max=${peak} and ${usual === undefined ? `no ${rate}` : `${rate}=${usual}`}`;
+    throw configError('disk-limit-peak', message, `give it ${rate} too, no larger than the peak`);
+  }
+}
+
+const RATES = [
+  'total_bytes_sec',
+  'read_bytes_sec',
+  'write_bytes_sec',
+  'total_iops_sec',
+  'read_iops_sec',
+  'write_iops_sec',
+] as const;
 
 const NET_LIMIT_SYNTAX =
   'write N:DIRECTION.NAME=KIB,…, where N counts interfaces from 0, DIRECTION is inbound or outbound and NAME is average, peak or burst';

@@ -60,6 +60,7 @@ export interface Disk {
   readonly tag: string;
   readonly source: string;
   readonly format: string;
+  readonly readOnly: boolean;
 }
 
 export interface NetworkAddress {

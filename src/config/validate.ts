@@ -30,8 +30,9 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
- *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `env-key-invalid`, `disk-limit-unknown-tag`,
- *   `disk-limit-conflict`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`, `arguments-too-long`
+ *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`,
+ *   `disk-limit-conflict`, `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`,
+ *   `arguments-too-long`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
   refuseNul(config);
@@ -46,6 +47,7 @@ export function validateConfig(config: SandboxConfig): SandboxConfig {
   checkMounts(config);
   checkIncludes(config);
   checkDisks(config);
+  checkImages(config);
   checkEnvironment(config);
   checkWords(config);
   checkLimits(config);
@@ -144,6 +146,20 @@ function checkDisks({ disks }: SandboxConfig): void {
       throw configError('disk-tag-duplicate', `two disks have the tag ${quote(tag)}`, 'give each disk its own tag');
     }
     seen.add(tag);
+  }
+}
+
+/** An image that is written to has a single user, and QEMU would refuse it in words that speak of another process. */
+function checkImages({ disks, mounts }: SandboxConfig): void {
+  const images = [...disks, ...mounts.filter((mount) => mount.type === 'host-image')];
+  for (const [index, { source }] of images.entries()) {
+    const users = images.filter((image) => placeOf(image.source) === placeOf(source));
+    if (users[0] !== images[index] || users.length < 2 || users.every(({ readOnly }) => readOnly)) continue;
+    throw configError(
+      'image-twice',
+      `the image ${quote(source)} is given more than once, and to be written to`,
+      'give it once, or each time only to read (,ro)',
+    );
   }
 }
 

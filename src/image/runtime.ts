@@ -3,10 +3,12 @@
  * paths.
  */
 
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SandboxError } from '../errors.js';
+import { promisify } from 'node:util';
+import { messageOf, SandboxError } from '../errors.js';
 import type { InputLog } from '../kernel/inputs.js';
 import { packageDirectory } from '../programs.js';
 import type { ReadProgram } from './contents.js';
@@ -34,10 +36,35 @@ export async function readRuntime(node: string, inputs: InputLog): Promise<ReadP
     });
   }
   const { content, loader, libraries } = await readLinkedProgram(node, inputs);
+  await checkNode(node);
   return [
     { name: 'common/init.cjs', content: await readFile(script) },
     { name: 'common/node', content },
     { name: 'common/lib/ld.so', content: loader },
     ...libraries.map(([name, library]) => ({ name: `common/lib/${name}`, content: library })),
   ];
+}
+
+/** The least Node.js that the common init runs on, as in package.json. */
+export const LEAST_NODE = '20.19';
+
+/** In a machine it would end before it says a word. */
+async function checkNode(node: string): Promise<void> {
+  if (node === process.execPath) return;
+  const said = await promisify(execFile)(node, ['--version'], { env: {}, timeout: 10_000 }).then(
+    ({ stdout }) => stdout.trim(),
+    (error: unknown) => messageOf(error),
+  );
+  const [, major, minor] = /^v([0-9]+)\.([0-9]+)\.[0-9]+[^\s]*$/.exec(said) ?? [];
+  const [leastMajor = 0, leastMinor = 0] = LEAST_NODE.split('.').map(Number);
+  const isNode = major !== undefined;
+  if (isNode && (Number(major) > leastMajor || (Number(major) === leastMajor && Number(minor) >= leastMinor))) return;
+  throw new SandboxError({
+    stage: 'image',
+    code: 'node-unusable',
+    message: isNode
+      ? `${node} is Node.js ${said.slice(1)}, and the common init needs ${LEAST_NODE}`
+      : `${node} is no Node.js: --version gives ${JSON.stringify(said.split('\n')[0])}`,
+    remedy: `name a Node.js of version ${LEAST_NODE} or newer with --node`,
+  });
 }

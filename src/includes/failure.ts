@@ -34,3 +34,13 @@ export function throughLinkError(entry: Entry, part: string): SandboxError {
     remedy: 'include it where no link is on the way, or remove the link',
   });
 }
+
+/** Where it would be a device of the host too. */
+export function deviceError({ source, target }: Entry): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'include-device',
+    message: `${source} is a device, and would be one on the host too, for everybody who can get at ${target} there`,
+    remedy: 'include it into a ram or host-image mount, or leave it out',
+  });
+}

@@ -7,8 +7,8 @@ import { type FileHandle, lchown, lstat, mkdir, open, readlink, symlink } from '
 import { posix } from 'node:path';
 import { covers, placeOf } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { includeError, throughLinkError } from './failure.js';
+import { isSystemError, messageOf } from '../errors.js';
+import { deviceError, includeError, throughLinkError } from './failure.js';
 import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
 
 const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
@@ -127,12 +127,7 @@ async function make(path: string, entry: Entry, owner: Identity, onPiece: () => 
       await makePipe(path, entry.mode);
       return giveAway(path, owner);
     case 'device':
-      throw new SandboxError({
-        stage: 'config',
-        code: 'include-device',
-        message: `${entry.source} is a device, and would be one on the host too, for everybody who can get at ${entry.target} there`,
-        remedy: 'include it into a ram or host-image mount, or leave it out',
-      });
+      throw deviceError(entry);
     case 'socket':
   }
 }

@@ -6,6 +6,7 @@ import { join, posix } from 'node:path';
 import type { Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../errors.js';
 import { textOf } from '../raw-text.js';
+import { deviceError } from './failure.js';
 
 export type EntryKind =
   | { readonly kind: 'directory' }
@@ -47,6 +48,11 @@ export async function* entriesOf({ source, target }: Include): AsyncGenerator<En
     if (name.includes('\ufffd')) await refuseRawNames(source);
     yield* entriesOf({ source: join(source, name), target: posix.join(target, name) });
   }
+}
+
+/** @throws {SandboxError} `include-device`, `include-unreadable` */
+export async function refuseDevices(include: Include): Promise<void> {
+  for await (const entry of entriesOf(include)) if (entry.kind === 'device') throw deviceError(entry);
 }
 
 async function kindOf(source: string, status: Stats): Promise<EntryKind> {

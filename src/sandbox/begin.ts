@@ -91,7 +91,7 @@ export async function begin(answering: Answering): Promise<void> {
     mark('spawned');
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
-    throw spawnError(error, guest.command[0] ?? '', guest.cwd);
+    throw spawnError(error, guest);
   }
 }
 

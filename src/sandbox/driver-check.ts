@@ -22,8 +22,10 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
     if (source !== undefined && !mayUseNetworks(kind)) {
       throw refusal(
         'network-needs-system',
-        `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks`,
-        'use --connect qemu:///system, or leave source= out for user networking',
+        `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks${kind === 'embedded' ? ' of its own' : ''}`,
+        kind === 'embedded' && process.geteuid?.() === 0
+          ? 'use --connect qemu:///system, start virtnetworkd, or leave source= out for user networking'
+          : 'use --connect qemu:///system as root, or leave source= out for user networking',
       );
     }
     if (source === undefined && filter !== undefined) {

@@ -67,7 +67,10 @@ export function stepError(error: StepError, console: Console, guest?: GuestConfi
 }
 
 /** The application could not be started: 127 when it is not there, 126 when it cannot be executed, as shells have it. */
-export function spawnError(error: OperationError, command: string, cwd: string | undefined): SandboxError {
+export function spawnError(
+  error: OperationError,
+  { command: [command = ''], cwd, identity }: Pick<GuestConfig, 'command' | 'cwd' | 'identity'>,
+): SandboxError {
   if (isChdir(error)) {
     return new SandboxError({
       stage: 'init',
@@ -79,12 +82,18 @@ export function spawnError(error: OperationError, command: string, cwd: string |
   }
   const notFound = error.errno === constants.errno.ENOENT;
   const exec = error.message.startsWith('execve(');
+  // PATH is for names alone.
+  const relative = command.includes('/') && !command.startsWith('/');
+  const directory = cwd ?? `${identity.home}, or / where that cannot be entered`;
+  const elsewhere = `name it by its whole path, or give --cwd: it is looked for from the working directory inside (${directory})`;
   if (exec && notFound) {
     return new SandboxError({
       stage: 'application',
       code: 'command-not-found',
       message: `${command}: not found inside the sandbox`,
-      remedy: 'name a program that is in the root or in its PATH (a script needs its interpreter there too)',
+      remedy: relative
+        ? elsewhere
+        : 'name a program that is in the root or in its PATH (a script needs its interpreter there too)',
       exitCode: 127,
       cause: error,
     });
@@ -93,7 +102,9 @@ export function spawnError(error: OperationError, command: string, cwd: string |
     stage: exec ? 'application' : 'init',
     code: exec ? 'command-not-executable' : 'spawn-failed',
     message: `${command}: cannot be started: ${error.message}`,
-    remedy: exec ? 'see that it is an executable file that the user inside may run' : DEBUG_REMEDY,
+    remedy: exec
+      ? `see that it is an executable file that the user inside may run${relative ? `, and ${elsewhere}` : ''}`
+      : DEBUG_REMEDY,
     exitCode: exec ? 126 : 125,
     cause: error,
   });

@@ -60,9 +60,7 @@ function toldError(error: OperationError, console: Console, guest: GuestConfig):
   const { step, operation, message, network } = told;
   if (network !== undefined) return new SandboxError({ stage: 'init', ...network, message, cause: error });
   const inner = new OperationError(operation as OperationName, error.errno, message);
-  return step === undefined
-    ? spawnError(inner, guest.command[0] ?? '', guest.cwd)
-    : stepError(new StepError(step, inner), console, guest);
+  return step === undefined ? spawnError(inner, guest) : stepError(new StepError(step, inner), console, guest);
 }
 
 function refuse(config: SandboxConfig, guest: GuestConfig, options: LaunchOptions): void {

@@ -1,7 +1,8 @@
 /** Which includes are copied where: into a directory of the host before the start, or through the channel when the mounts are there. */
-import { includesOf, type PlacedInclude } from '../config/include.js';
+import { posix } from 'node:path';
+import { coveringMount, includesOf, type PlacedInclude } from '../config/include.js';
 import { covers, placeOf } from '../config/path.js';
-import type { Include, SandboxConfig } from '../config/types.js';
+import type { Include, Mount, SandboxConfig } from '../config/types.js';
 import type { Guest } from '../guest/operations.js';
 import type { Observers } from './launch-options.js';
 import { mountSource } from './shares.js';
@@ -36,6 +37,19 @@ export async function copyOnHost(
   }
 }
 
+/**
+ * Refuses devices in what goes through the channel into a directory of the host, of which {@link copyOnHost} knows nothing: they would be
+ * devices of the host too.
+ * @throws {SandboxError} `include-device`, `include-unreadable`
+ */
+export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void> {
+  for (const placed of includesOf(mounts)) {
+    if (isOnHost(placed) || !endsOnHost(mounts, placed)) continue;
+    const { refuseDevices } = await import('../includes/walk.js');
+    await refuseDevices(placed.include);
+  }
+}
+
 /** All others; they need the mounts. */
 export function guestIncludes({ mounts }: SandboxConfig): Include[] {
   return includesOf(mounts)
@@ -61,8 +75,22 @@ export async function copyInside(
 }
 
 /** A fresh directory is removed with the sandbox, so it is better filled when somebody watches over that. */
-function isOnHost({ mount, include }: PlacedInclude): boolean {
+function isOnHost(placed: PlacedInclude): boolean {
+  const { mount } = placed;
+  return isInHostBind(placed) && mount.type === 'host-bind' && (mount.source !== undefined || mount.readOnly);
+}
+
+function isInHostBind({ mount, include }: PlacedInclude): boolean {
   if (mount.type !== 'host-bind') return false;
-  if (placeOf(mount.target) === '/' && OVER_ROOT.some((place) => covers(place, include.target))) return false;
-  return mount.source !== undefined || mount.readOnly;
+  return placeOf(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
+}
+
+/** A guest-bind shows what was mounted before it. */
+function endsOnHost(mounts: readonly Mount[], placed: PlacedInclude): boolean {
+  const { mount, include } = placed;
+  if (mount.type !== 'guest-bind') return isInHostBind(placed);
+  const earlier = mounts.slice(0, mounts.indexOf(mount));
+  const target = posix.join(mount.source, posix.relative(placeOf(mount.target), placeOf(include.target)));
+  const shown = coveringMount(earlier, target);
+  return shown !== undefined && endsOnHost(earlier, { mount: shown, include: { ...include, target } });
 }

@@ -11,7 +11,7 @@ import { Deadline } from './deadline.js';
 import { copyTimeoutError, goneError, timeoutError } from './failure.js';
 import { goneReason } from './gone-reason.js';
 import { guestConfig } from './guest-config.js';
-import { copyOnHost } from './includes.js';
+import { copyOnHost, refuseHostDevices } from './includes.js';
 import { lateDomain } from './late-domain.js';
 import type { LaunchOptions, Prepared } from './launch-options.js';
 import { type Lines, openLines } from './lines.js';
@@ -78,6 +78,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // Before there is anything that somebody would have to remove.
     const copying = copyOnHost(config, undefined, options, () => limit.renew());
     await limit.bound(copying, () => copyTimeoutError(config.bootTimeout));
+    await refuseHostDevices(config);
     state = claimState(name, connection.kind);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options, () => limit.renew());

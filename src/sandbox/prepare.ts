@@ -181,7 +181,7 @@ function refuseKernelChoice({ kernel }: SandboxConfig, image: string, version: s
   throw new SandboxError({
     stage: 'config',
     code: 'image-with-kernel',
-    message: `the boot image ${image} has a kernel, and another was asked for`,
+    message: `the boot image ${image} has kernel ${version}, and another was asked for`,
     remedy: 'leave out --image, or --kernver, --kernpath and --kmodpath',
   });
 }

@@ -26,7 +26,7 @@ const STOP_MS = 2000;
  * An application that runs in a machine of its own.
  *
  * ```ts
- * await using sandbox = await Sandbox.start({ command: ['/bin/date'] });
+ * const sandbox = await Sandbox.start({ command: ['/bin/date'] });
  * sandbox.stdout.pipe(process.stdout);
  * const { exitCode } = await sandbox.exited;
  * ```
@@ -61,10 +61,20 @@ export class Sandbox implements AsyncDisposable {
   /**
    * Starts a sandbox. It resolves when the application runs.
    * @param signal calls the start off, or ends the sandbox
-   * @throws {SandboxError} whatever failed; nothing is left then
+   * @throws {SandboxError} whatever failed; nothing is left then. What is not of its type is `config-value-invalid` or `config-key-unknown`
    */
   static async start(wanted: SandboxOptions, options: LaunchOptions = {}): Promise<Sandbox> {
-    const config = await completeConfig(wanted);
+    const { checkStart } = await import('./start-schema.js');
+    checkStart(wanted, options);
+    return Sandbox.startChecked(await completeConfig(wanted), options);
+  }
+
+  /**
+   * The same for a config that the compiler has checked, and without the time that {@link start} takes to do so.
+   * @internal
+   */
+  static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
+    refuseUnsupported(validateConfig(config));
     const sandbox = new Sandbox(await launch(config, await prepare(config, options), options));
     const { signal } = options;
     if (signal) {
@@ -143,9 +153,7 @@ export class Sandbox implements AsyncDisposable {
 async function completeConfig(wanted: SandboxOptions): Promise<SandboxConfig> {
   const identity = wanted.identity ?? (await (wanted.privileged ? rootIdentity() : callerIdentity()));
   const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-  const config = validateConfig({ ...defaultConfig(identity), ...given });
-  refuseUnsupported(config);
-  return config;
+  return { ...defaultConfig(identity), ...given };
 }
 
 function stoppedError(cause: unknown): SandboxError {

@@ -27,12 +27,12 @@ export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> 
 /** Disks first, then images to be mounted. */
 export function disksOf({ disks, mounts, tuning }: SandboxConfig, images: Images): DiskDevice[] {
   const plain = disks.map(
-    ({ type, tag, source, format }, index): DiskDevice => ({
+    ({ type, tag, source, format, readOnly }, index): DiskDevice => ({
       serial: diskSerial(index),
       source,
       isBlock: type === 'block',
       format: driverOf(format),
-      readOnly: false,
+      readOnly,
       iotune: iotune(tuning, tag),
     }),
   );

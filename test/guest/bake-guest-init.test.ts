@@ -11,6 +11,7 @@ import { after, before, describe, it } from 'node:test';
 import { Channel } from '../../src/guest/channel.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
+import { fakeNode } from '../helpers/fake-node.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import {
@@ -163,8 +164,9 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     }
   });
 
-  it('a program that is no Node.js ends the machine at once, with its last words', async () => {
-    await bakeJson(cache, ['create', '--name', 'true', '--common-init', 'guest', '--node', '/bin/true']);
+  it('a Node.js that ends by itself ends the machine at once, with its last words', async () => {
+    const node = fakeNode(cache, 'v20.19.0');
+    await bakeJson(cache, ['create', '--name', 'true', '--common-init', 'guest', '--node', node]);
     const result = await runSandbox(['-c', embedded.uri, '--image', 'true', ...SLOW, '--', 'true'], options());
     assertFailure(result, /boot: the guest ended before the application was started/);
     assert.match(result.stderr, /guest: init: the common init has ended before it began/);
@@ -177,6 +179,8 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
       stderr,
       /^virt-sandbox-bake: image: \/bin\/busybox is not a dynamically linked program; name a Node\.js/,
     );
+    const other = await runBake(cache, ['create', '--common-init', 'guest', '--node', '/bin/true']);
+    assert.match(other.stderr, /image: \/bin\/true is no Node\.js/);
     const text = await runBake(cache, ['create', '--common-init', 'guest', '--node', '/etc/passwd']);
     assert.match(text.stderr, /\/etc\/passwd is no program that can be put into an image/);
     assert.match(

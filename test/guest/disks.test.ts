@@ -124,6 +124,22 @@ describe('disks', { skip: embedded.skip, concurrency: 2 }, () => {
     assertRun(await running.result, 0, 'up\n');
   });
 
+  it('an image that is only read, by two disks and a mount of one sandbox and by another', async (context) => {
+    const directory = scratchDirectory(context);
+    const image = makeImage(directory, 'ext4');
+    const args = ['-c', embedded.uri, '-p', '--disk', `file:a=${image},ro`];
+    const running = startSandbox([...args, '--', 'sh', '-c', 'echo up; cat'], { input: 'open' });
+    await running.until(/up/);
+    const found = await ask([...args, '--disk', `file:b=${image},ro`, '-m', `host-image:/mnt=${image},ro`], {
+      read: 'cmp /dev/disk/by-tag/a /dev/disk/by-tag/b && cat /sys/block/vd[abc]/ro',
+      write: 'echo x > /dev/disk/by-tag/a || echo refused',
+    });
+    assert.equal(found.read, '1\n1\n1');
+    assert.match(found.write, /refused$/);
+    running.child.stdin?.end();
+    assertRun(await running.result, 0, 'up\n');
+  });
+
   it('an image that is not of the format that was said', async (context) => {
     const image = sparse(scratchDirectory(context), 'a.img', 1 << 20);
     const result = await runSandbox(['-c', embedded.uri, '--disk', `file:a=${image},format=qcow2`, '--', 'true']);

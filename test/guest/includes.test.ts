@@ -181,6 +181,20 @@ describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
       /\/dev\/null is a device, and would be one on the host too/,
     ],
     [
+      'of devices into a fresh directory of the host',
+      () => ['-m', 'host-bind:/mnt=', '-i', '/mnt/null=/dev/null'],
+      /\/dev\/null is a device, and would be one on the host too/,
+    ],
+    [
+      'of devices below a directory, by a bind of a fresh directory of the host',
+      (directory) => {
+        mkdirSync(join(directory, 'tree'));
+        execFileSync('mknod', [join(directory, 'tree/null'), 'c', '1', '3']);
+        return ['-m', 'host-bind:/mnt=', '-m', 'guest-bind:/opt=/mnt', '-i', `/opt/tree=${directory}/tree`];
+      },
+      /tree\/null is a device, and would be one on the host too/,
+    ],
+    [
       'into an image that is read-only',
       (directory) => ['-m', `host-image:/mnt=${makeImage(directory, 'ext4')},ro`, '-i', '/mnt/x=/etc/passwd'],
       /Read-only file system; .*leave out its ,ro/,

@@ -90,6 +90,17 @@ for (const way of [embedded, lxc])
       assertFailureWith(127, await run('/no/such/command'), /\/no\/such\/command: not found inside the sandbox/);
     });
 
+    it('127 and 126 for a file below the working directory, which is told', async () => {
+      const below = (command: string) => runSandbox(['-c', way.uri, '--cwd', '/etc', '--', command], way.options);
+      const remedy = 'name it by its whole path, .* the working directory inside \\(/etc\\)$';
+      assertFailureWith(127, await below('./no'), new RegExp(`\\./no: not found inside the sandbox; ${remedy}`, 'm'));
+      assertFailureWith(
+        126,
+        await below('./passwd'),
+        new RegExp(`\\./passwd: cannot be started: .*, and ${remedy}`, 'm'),
+      );
+    });
+
     it('127 for a name that is not in PATH', async () => {
       assertFailureWith(127, await run('no-such-command-anywhere'), /no-such-command-anywhere: not found/);
     });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, userIdentity } from '../../src/config/identity.js';
@@ -23,19 +23,35 @@ test('a user has the ids, home and groups of the host', async (t) => {
   });
 });
 
+test('a number is the user with that uid, unless somebody is called that', async (t) => {
+  const users = await testUsers(t);
+  assert.deepEqual(await userIdentity('2001', users), await userIdentity('ada', users));
+  assert.equal((await userIdentity('0', users)).username, 'root');
+  await appendFile(users.passwdFile, '2001:x:2004:2004::/home/2001:/bin/sh\n');
+  assert.equal((await userIdentity('2001', users)).uid, 2004);
+});
+
+test('a number without a user is refused with what it lacks', async (t) => {
+  const users = await testUsers(t);
+  for (const name of ['1999', '4294967295']) {
+    await refuses(() => userIdentity(name, users), 'config', 'user-unknown', JSON.stringify(name));
+  }
+  await assert.rejects(userIdentity('1999', users), { remedy: /getent passwd.*number without an entry/ });
+});
+
 test('a home that is no absolute path becomes /', async (t) => {
   assert.equal((await userIdentity('homeless', await testUsers(t))).home, '/');
 });
 
 test('an unknown user is named', async (t) => {
   const users = await testUsers(t);
-  for (const name of ['', 'eve', 'Ada', '2001', 'broken', '# not a user', 'ada:x', '-h', 'a\0b', 'a\nb']) {
+  for (const name of ['', 'eve', 'Ada', '-1', '2001x', 'broken', '# not a user', 'ada:x', '-h', 'a\0b', 'a\nb']) {
     await refuses(() => userIdentity(name, users), 'config', 'user-unknown', JSON.stringify(name));
   }
 });
 
 test('an unknown user stays unknown to the name service', async () => {
-  for (const name of ['no-such-user-here', '0', '--help', '']) {
+  for (const name of ['no-such-user-here', '4294967294', '--help', '']) {
     await refuses(() => userIdentity(name, HOST_USERS), 'config', 'user-unknown', JSON.stringify(name));
   }
 });
@@ -128,5 +144,6 @@ esac
     groups: [3002],
   });
   assert.deepEqual((await userIdentity('ada', users)).groups, [29, 44]);
-  await refuses(() => userIdentity('3001', users), 'config', 'user-unknown', '"3001"');
+  assert.deepEqual(await userIdentity('3001', users), remote);
+  await refuses(() => userIdentity('3002', users), 'config', 'user-unknown', '"3002"');
 });

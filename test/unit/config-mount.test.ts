@@ -99,15 +99,30 @@ test('bad mounts', async (t) => {
 
 test('disks', async (t) => {
   const table: [string, ReturnType<typeof parseDisk>][] = [
-    ['file:data=/srv/d.img', { type: 'file', tag: 'data', source: '/srv/d.img', format: 'raw' }],
-    ['file:data=/srv/d.qcow2', { type: 'file', tag: 'data', source: '/srv/d.qcow2', format: 'qcow2' }],
-    ['file:data=/srv/d.qcow2,format=raw', { type: 'file', tag: 'data', source: '/srv/d.qcow2', format: 'raw' }],
-    ['file:data=d.img', { type: 'file', tag: 'data', source: resolve('d.img'), format: 'raw' }],
-    ['file:a:b=/x=y', { type: 'file', tag: 'a:b', source: '/x=y', format: 'raw' }],
-    ['file:data=/srv/x,ro', { type: 'file', tag: 'data', source: '/srv/x,ro', format: 'raw' }],
-    ['block:data=/dev/sdz', { type: 'block', tag: 'data', source: '/dev/sdz', format: 'raw' }],
-    ['block:data=/dev/vg/x.qcow2', { type: 'block', tag: 'data', source: '/dev/vg/x.qcow2', format: 'raw' }],
-    ['block:data=/dev/sdz,format=qcow2', { type: 'block', tag: 'data', source: '/dev/sdz', format: 'qcow2' }],
+    ['file:data=/srv/d.img', { type: 'file', tag: 'data', source: '/srv/d.img', format: 'raw', readOnly: false }],
+    ['file:data=/srv/d.qcow2', { type: 'file', tag: 'data', source: '/srv/d.qcow2', format: 'qcow2', readOnly: false }],
+    [
+      'file:data=/srv/d.qcow2,format=raw',
+      { type: 'file', tag: 'data', source: '/srv/d.qcow2', format: 'raw', readOnly: false },
+    ],
+    ['file:data=d.img', { type: 'file', tag: 'data', source: resolve('d.img'), format: 'raw', readOnly: false }],
+    ['file:a:b=/x=y', { type: 'file', tag: 'a:b', source: '/x=y', format: 'raw', readOnly: false }],
+    ['file:data=/srv/x,ro', { type: 'file', tag: 'data', source: '/srv/x', format: 'raw', readOnly: true }],
+    ['file:data=/srv/x,ro,rw', { type: 'file', tag: 'data', source: '/srv/x,ro', format: 'raw', readOnly: false }],
+    [
+      'file:data=x,ro,format=qcow2',
+      { type: 'file', tag: 'data', source: resolve('x'), format: 'qcow2', readOnly: true },
+    ],
+    ['block:data=/dev/sdz,ro', { type: 'block', tag: 'data', source: '/dev/sdz', format: 'raw', readOnly: true }],
+    ['block:data=/dev/sdz', { type: 'block', tag: 'data', source: '/dev/sdz', format: 'raw', readOnly: false }],
+    [
+      'block:data=/dev/vg/x.qcow2',
+      { type: 'block', tag: 'data', source: '/dev/vg/x.qcow2', format: 'raw', readOnly: false },
+    ],
+    [
+      'block:data=/dev/sdz,format=qcow2',
+      { type: 'block', tag: 'data', source: '/dev/sdz', format: 'qcow2', readOnly: false },
+    ],
   ];
   for (const [text, disk] of table) await t.test(text, () => assert.deepEqual(parseDisk(text), disk));
 });

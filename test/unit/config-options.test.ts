@@ -144,7 +144,7 @@ const BAD_ARGUMENTS: [ConfigOptions, string, string][] = [
   [{ cpuPin: 'x' }, 'cpu-pin-invalid', '"x"'],
   [{ mount: ['nfs:/a=/b'] }, 'mount-type-unknown', '"nfs"'],
   [{ disk: ['file:a'] }, 'disk-source-missing', 'file:a'],
-  [{ env: ['A'] }, 'env-value-missing', '"A"'],
+  [{ env: ['NOT SET'] }, 'env-value-missing', '"NOT SET"'],
   [{ network: [''] }, 'network-option-unknown', '""'],
   [{ security: 'x' }, 'security-mode-unknown', '"x"'],
   [{ include: ['/a'] }, 'include-not-covered', '"/a"'],
@@ -180,11 +180,18 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ mount: ['ram:/=1M', 'host-bind://=/x'] }, 'mount-root-duplicate', '"/"'],
   [{ mount: ['guest-bind:/=/srv'] }, 'mount-root-bind', '"/"'],
   [{ disk: ['file:a=/x.img', 'block:a=/dev/sdz'] }, 'disk-tag-duplicate', '"a"'],
+  [{ disk: ['file:a=/x.img', 'file:b=/x.img'] }, 'image-twice', '"/x.img"'],
+  [{ disk: ['file:a=/x.img,ro', 'file:b=/./x.img'] }, 'image-twice', '"/x.img"'],
+  [{ ...DISK, mount: ['host-image:/mnt=/x.img,ro'] }, 'image-twice', '"/x.img"'],
+  [{ mount: ['host-image:/mnt=/x.img', 'host-image:/srv=/x.img'] }, 'image-twice', '"/x.img"'],
   [{ disk: ['file:a/b=/x.img'] }, 'disk-tag-invalid', '"a/b"'],
   [{ disk: ['file:..=/x.img'] }, 'disk-tag-invalid', '".."'],
   [{ disk: ['file:a\tb=/x.img'] }, 'disk-tag-invalid', '"a\\tb"'],
   [{ ...DISK, diskLimit: ['b:total_iops_sec=1'] }, 'disk-limit-unknown-tag', '"b"'],
   [{ ...DISK, diskLimit: ['a:total_bytes_sec=1', 'a:write_bytes_sec=1'] }, 'disk-limit-conflict', '"a"'],
+  [{ ...DISK, diskLimit: ['a:read_bytes_sec_max=1'] }, 'disk-limit-peak', 'read_bytes_sec_max=1 and no read_bytes_sec'],
+  [{ ...DISK, diskLimit: ['a:total_iops_sec=3,total_iops_sec_max=2'] }, 'disk-limit-peak', 'and total_iops_sec=3'],
+  [{ ...DISK, diskLimit: ['a:write_iops_sec=3', 'a:write_iops_sec_max=2'] }, 'disk-limit-peak', 'write_iops_sec_max=2'],
   [{ network: ['dhcp'], netLimit: ['1:inbound.average=1'] }, 'net-limit-unknown-interface', '1'],
   [{ command: ['a\0b'] }, 'nul-character', 'a\\u0000b'],
   [{ env: ['A=\0'] }, 'nul-character', '"\\u0000"'],
@@ -273,6 +280,10 @@ test('the largest and longest that is allowed', async (t) => {
   const name = 'x'.repeat(200);
   const config = await configFromOptions({ command, name, memory: '32', vcpus: '255' }, users);
   assert.deepEqual([config.name, config.memory, config.vcpus], [name, 32 * MIB, 255]);
+  const twice = { disk: ['file:a=/x.img,ro', 'file:b=/x.img,ro'], mount: ['host-image:/mnt=/x.img,ro'] };
+  assert.equal((await configFromOptions({ command, ...twice }, users)).disks.length, 2);
+  const diskLimit = ['a:write_iops_sec_max=3', 'a:write_iops_sec=3', 'b:read_bytes_sec=2,read_bytes_sec_max=9'];
+  assert.equal((await configFromOptions({ command, ...twice, diskLimit }, users)).tuning.diskLimits.length, 3);
   // Only the root is single: elsewhere a mount may lie over another.
   assert.equal((await configFromOptions({ command, mount: ['ram:/a=1M', 'ram:/a=2M'] }, users)).mounts.length, 2);
 });

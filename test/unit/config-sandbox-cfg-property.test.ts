@@ -29,7 +29,8 @@ function mount(random: Random, index: number): Mount {
   const target = `/${index}${random.text(6)}`.replaceAll('/../', '/');
   const includes = random.list(4, (at) => include(random, target, at));
   const readOnly = random.chance();
-  const source = path(random);
+  // Nothing is given twice.
+  const source = `${path(random)}/${index}`;
   return random.pick<Mount>([
     { type: 'host-bind', target, source: maybe(random, () => source), readOnly, includes },
     { type: 'host-image', target, source, format: random.pick(['raw', 'qcow2']), readOnly, includes },
@@ -76,10 +77,16 @@ function tuning(random: Random, tags: readonly string[], interfaces: number): Tu
     cpuShares: maybe(random, () => 2 + random.below(1000)),
     cpuPin: [...new Set(cpus)].sort((a, b) => a - b),
     diskLimits: tags.filter(random.chance.bind(random)).map((tag) => {
-      const parts = DISK_LIMITS.filter((name) => !name.startsWith('total_') && random.chance());
+      const parts = DISK_LIMITS.filter((name) => /^(read|write).*sec$/.test(name) && random.chance());
+      const rate = 1 + random.below(9);
       return {
         tag,
-        limits: Object.fromEntries([...parts, 'read_iops_sec'].map((name) => [name, 1 + random.below(9)])),
+        limits: Object.fromEntries(
+          [...parts, 'read_iops_sec'].flatMap((name) => [
+            [name, rate],
+            ...(random.chance() ? [[`${name}_max`, rate + random.below(9)]] : []),
+          ]),
+        ),
       };
     }),
     networkLimits: Array.from({ length: interfaces }, (_, index) => ({
@@ -117,7 +124,13 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       modulesPath: maybe(random, () => path(random)),
     },
     mounts: random.list(5, (index) => mount(random, index)),
-    disks: tags.map((tag) => ({ type: random.pick(['file', 'block']), tag, source: path(random), format: 'raw' })),
+    disks: tags.map((tag, index) => ({
+      type: random.pick(['file', 'block']),
+      tag,
+      source: `${path(random)}/disk${index}`,
+      format: 'raw',
+      readOnly: !bare && random.chance(),
+    })),
     networks,
     environment,
     security: random.pick<Security>([

@@ -76,6 +76,7 @@ test('bad disk limits', async (t) => {
     ['data:speed=1', 'disk-limit-invalid', '"speed"'],
     ['data:toString=1', 'disk-limit-invalid', '"toString"'],
     ['data:read_bytes_sec=0', 'number-invalid', 'read_bytes_sec'],
+    ['data:read_bytes_sec=1000000000000001', 'number-invalid', 'read_bytes_sec'],
     ['data:read_bytes_sec=1M', 'number-invalid', '"1M"'],
     ['data:read_bytes_sec=1,total_bytes_sec=2', 'disk-limit-conflict', 'total_bytes_sec'],
     ['data:total_iops_sec_max=2,write_iops_sec_max=1', 'disk-limit-conflict', 'total_iops_sec_max'],

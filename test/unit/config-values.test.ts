@@ -64,13 +64,23 @@ test('a duration is in seconds', async (t) => {
   }
 });
 
+test('an environment variable without a value has that of this process', async (t) => {
+  process.env['VS_TEST_FOO'] = 'a=b';
+  t.after(() => delete process.env['VS_TEST_FOO']);
+  assert.deepEqual(parseEnv('VS_TEST_FOO'), { key: 'VS_TEST_FOO', value: 'a=b' });
+  process.env['VS_TEST_FOO'] = '';
+  assert.deepEqual(parseEnv('VS_TEST_FOO'), { key: 'VS_TEST_FOO', value: '' });
+  delete process.env['VS_TEST_FOO'];
+  await refuses(() => parseEnv('VS_TEST_FOO'), 'arguments', 'env-value-missing', '"VS_TEST_FOO"');
+  await refuses(() => parseEnv('toString'), 'arguments', 'env-value-missing', '"toString"');
+});
+
 test('an environment variable ends its name at the first =', async () => {
   assert.deepEqual(parseEnv('FOO=bar'), { key: 'FOO', value: 'bar' });
   assert.deepEqual(parseEnv('FOO='), { key: 'FOO', value: '' });
   assert.deepEqual(parseEnv('FOO=a b=c'), { key: 'FOO', value: 'a b=c' });
   assert.deepEqual(parseEnv('FOO==\n'), { key: 'FOO', value: '=\n' });
-  await refuses(() => parseEnv('FOO'), 'arguments', 'env-value-missing', '"FOO"');
-  await refuses(() => parseEnv(''), 'arguments', 'env-value-missing', '""');
+  await refuses(() => parseEnv(''), 'arguments', 'env-key-missing', '""');
   await refuses(() => parseEnv('=bar'), 'arguments', 'env-key-missing', '"=bar"');
 });
 

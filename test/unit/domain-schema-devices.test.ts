@@ -91,12 +91,13 @@ describe('a container that libvirt knows', { skip: unlessSchema }, () => {
   it('with disks and the image of a file system', async (t) => {
     const path = await image(t);
     const options = {
-      disk: [`file:a=${path}`, `file:q=${path}.qcow2`, 'block:b=/dev/vda'],
+      disk: [`file:a=${path},ro`, `file:q=${path}.qcow2`, 'block:b=/dev/vda'],
       mount: ['ram:/r=1M', `host-image:/i=${path},ro`],
     };
     const images = new Map([[1, { isBlock: false, filesystem: 'ext4' }]]) as unknown as PreparedMachine['images'];
     assertDomain(scratchDirectory(t), await containerOf(options, { images }), [
       ['count(//disk)', '4'],
+      ['count(//disk[readonly])', '2'],
       ["string(//disk[@type='block']/source/@dev)", '/dev/vda'],
       ["count(//disk[source/@file][driver/@name='loop'])", '2'],
       ["string(//disk[contains(source/@file, 'qcow2')]/driver/@name)", 'nbd'],
