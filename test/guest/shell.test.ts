@@ -45,7 +45,7 @@ for (const way of [embedded, system]) {
 
       terminal.type(CTRL_RIGHT_BRACKET);
       assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
-      assert.match(terminal.text, /detached from /);
+      await terminal.until(/detached from /);
       assert.equal(terminal.settings(), settings, 'the local terminal is as it was');
 
       const again = await attach(t, name);
