@@ -52,7 +52,7 @@ async function offered(image: string, options: ConfigOptions) {
 
 test('those that have places enough are offered, the smallest first', async (t) => {
   const image = await machines(t, [LARGE, MORE], [SMALL, USUAL], [MIDDLE, MORE]);
-  const disks = (count: number) => Array.from({ length: count }, (_, index) => `file:d${index}=/dev/null`);
+  const disks = (count: number) => Array.from({ length: count }, (_, index) => `file:d${index}=/srv/${index}.img`);
   const table: [ConfigOptions, readonly Slots[], string][] = [
     [{}, [SMALL, MIDDLE, LARGE], ''],
     [{ mount: ['host-bind:/a=/tmp', 'host-bind:/b=/tmp'] }, [SMALL, LARGE], ''],
