@@ -30,7 +30,8 @@ export async function warmRows(context: Context): Promise<Row[]> {
   const bakes = [];
   for (let run = 0; run < BAKE_RUNS; run += 1) bakes.push(await timed({ label: 'bake', argv: bakeArgv, ...own }));
   const baking = summarize(bakes.map(({ seconds }) => seconds));
-  const { warm: directory, warmSize } = JSON.parse(bakes[0]?.stdout ?? '') as { warm: string; warmSize: number };
+  // Each takes the place of the one before.
+  const { warm: directory, warmSize } = JSON.parse(bakes.at(-1)?.stdout ?? '') as { warm: string; warmSize: number };
   const warm = readWarmImage(directory);
   if (warm === undefined) throw new Error(`${directory} is no warm image`);
 
