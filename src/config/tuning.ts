@@ -11,21 +11,18 @@ const MOST_SHARES = 262_144;
 /** More than any host has; it bounds what a range can grow to. */
 const LAST_CPU = 8191;
 
-/** Every limit of a disk, in the order that libvirt's documentation and sandbox.cfg have them. */
-export const DISK_LIMITS: readonly DiskLimitName[] = [
+/** Each has a peak, too. */
+const RATES = [
   'total_bytes_sec',
   'read_bytes_sec',
   'write_bytes_sec',
   'total_iops_sec',
   'read_iops_sec',
   'write_iops_sec',
-  'total_bytes_sec_max',
-  'read_bytes_sec_max',
-  'write_bytes_sec_max',
-  'total_iops_sec_max',
-  'read_iops_sec_max',
-  'write_iops_sec_max',
-];
+] as const;
+
+/** Every limit of a disk, in the order that libvirt's documentation and sandbox.cfg have them. */
+export const DISK_LIMITS: readonly DiskLimitName[] = [...RATES, ...RATES.map((rate) => `${rate}_max` as const)];
 
 /**
  * Reads `--cpu-shares N`: CPU time relative to other domains, 2 to 262144; 1024 is an ordinary domain's on cgroup v1.
@@ -149,15 +146,6 @@ function checkPeaks(limits: DiskLimit['limits'], tag: string): void {
     throw configError('disk-limit-peak', message, `give it ${rate} too, no larger than the peak`);
   }
 }
-
-const RATES = [
-  'total_bytes_sec',
-  'read_bytes_sec',
-  'write_bytes_sec',
-  'total_iops_sec',
-  'read_iops_sec',
-  'write_iops_sec',
-] as const;
 
 const NET_LIMIT_SYNTAX =
   'write N:DIRECTION.NAME=KIB,…, where N counts interfaces from 0, DIRECTION is inbound or outbound and NAME is average, peak or burst';
