@@ -1,10 +1,11 @@
 /** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
 import { baseDirectory } from '../home.js';
 import { packageDirectory } from '../programs.js';
 import { shellWord } from '../shell-word.js';
+import { absolutePath } from '../working-directory.js';
 import type { Profile, ProfileFile } from './types.js';
 
 export const DEFAULT_PROFILE = 'default';
@@ -32,7 +33,7 @@ export function loadProfile(wanted?: string): Promise<Profile> {
 
 /** The same profile by a name or path that is good in any directory. */
 export function profileCalled(wanted = usualProfile()): string {
-  return wanted.includes('/') ? resolve(wanted) : wanted;
+  return wanted.includes('/') ? absolutePath(wanted) : wanted;
 }
 
 function usualProfile(): string {
