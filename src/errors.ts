@@ -109,6 +109,16 @@ export function orElse<T>(read: () => T, otherwise: T): T {
   }
 }
 
+/** What `read` comes to; undefined where it failed on purpose. */
+export async function unlessRefused<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (error instanceof SandboxError) return undefined;
+    throw error;
+  }
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

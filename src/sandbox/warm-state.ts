@@ -1,5 +1,6 @@
 /** Whether a saved machine is still what would be saved now, and what has changed since. */
 import { dirname } from 'node:path';
+import { unlessRefused } from '../errors.js';
 import type { Manifest } from '../image/manifest.js';
 import { readImage } from '../image/open.js';
 import { changedFiles, type WarmImage } from '../image/warm.js';
@@ -39,7 +40,7 @@ export async function problemOf(
 /** The same of one that is not of the boot image that is used now. */
 export async function imageProblem({ directory }: WarmImage, now: Manifest): Promise<WarmProblem> {
   const image = dirname(dirname(directory));
-  const then = await readImage({ directory: image, id: undefined, called: image }).catch(() => undefined);
+  const then = await unlessRefused(readImage({ directory: image, id: undefined, called: image }));
   const changed = then === undefined ? [] : changedParts(then, now);
   return changed.length === 0 ? { state: 'stale', reason: 'it is of another boot image' } : stale(changed);
 }

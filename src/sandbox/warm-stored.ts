@@ -1,4 +1,5 @@
 /** What can be said of the saved machines in a store while nobody wants to start one: no daemon is asked, and nothing is built. */
+import { unlessRefused } from '../errors.js';
 import { hasAnswer, lookUp, requestKey } from '../image/lookup.js';
 import { type WarmImage, warmImagesOf } from '../image/warm.js';
 import { defaultSetsDirectory } from '../kmods/sets.js';
@@ -39,7 +40,7 @@ async function stateOf(
   host: Readonly<Record<string, string>>,
 ): Promise<WarmState> {
   const called = warm.record.profile;
-  const profile = called === undefined ? undefined : await loadProfile(called).catch(() => undefined);
+  const profile = called === undefined ? undefined : await unlessRefused(loadProfile(called));
   return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
 }
 
