@@ -25,13 +25,14 @@
 
 #define EXIT_NOT_STARTED 127
 #define TRACE_FILENO 3
+#define REPORT_FILENO 3
 
 struct report {
 	int error;
 	char step[CHILD_STEP_BYTES];
 };
 
-static int report_end;
+static int report_end = -1;
 
 _Noreturn void child_fail(int error, const char *format, const char *argument)
 {
@@ -49,6 +50,27 @@ static void check(int result, const char *step)
 		child_fail(errno, "%s", step);
 }
 
+/* The report stays open in the program that is started. */
+static void hand_on_report(void)
+{
+	if (report_end == REPORT_FILENO)
+		check(fcntl(report_end, F_SETFD, 0), "fcntl(report)");
+	else
+		check(dup2(report_end, REPORT_FILENO), "dup2(report)");
+}
+
+void child_take_report(void)
+{
+	report_end = REPORT_FILENO;
+	if (fcntl(report_end, F_SETFD, FD_CLOEXEC) < 0)
+		report_end = -1;
+}
+
+void child_is_ready(void)
+{
+	close_fd(&report_end);
+}
+
 static void set_up_descriptors(const struct child *child)
 {
 	check(dup2(child->in, STDIN_FILENO), "dup2(stdin)");
@@ -56,8 +78,10 @@ static void set_up_descriptors(const struct child *child)
 	check(dup2(child->err, STDERR_FILENO), "dup2(stderr)");
 	if (child->trace > 0)
 		check(dup2(child->trace, TRACE_FILENO), "dup2(trace)");
+	if (child->follows)
+		hand_on_report();
 	/* Everything opened here is close-on-exec already; this is for what this process was started with. */
-	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 ? 2 : 1), UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 || child->follows ? 2 : 1), UINT_MAX, CLOSE_RANGE_CLOEXEC);
 	if (child->terminal)
 		check(ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");
 }
@@ -172,7 +196,7 @@ int child_report(int *report_fd, char step[CHILD_STEP_BYTES])
 		return CHILD_UNKNOWN;
 	close_fd(report_fd);
 	if (count == 0)
-		return 0; /* execve closed the other end */
+		return 0; /* execve, or the program that was started, closed the other end */
 	if (count != (ssize_t)sizeof report) {
 		(void)snprintf(step, CHILD_STEP_BYTES, "read(report of the child)");
 		return EIO;

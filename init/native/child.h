@@ -25,7 +25,10 @@ struct child {
 	int trace;
 	/* `in` becomes the controlling terminal. */
 	bool terminal;
-	/* It has this process's root and working directory for good, wherever this process moves to: for programs of the init's own. */
+	/*
+	 * For programs of the init's own. It has this process's root and working directory for good, wherever this process moves to, and
+	 * its start has succeeded only when it says so: see child_is_ready().
+	 */
 	bool follows;
 };
 
@@ -42,6 +45,11 @@ pid_t child_start(const struct child *child, int *report_fd);
 #define CHILD_UNKNOWN (-1)
 #define CHILD_STEP_BYTES 768
 int child_report(int *report_fd, char step[CHILD_STEP_BYTES]);
+
+/* In a program that was started with `follows`, first of all: child_is_ready() and child_fail() tell who started it. */
+void child_take_report(void);
+/* From now on who started it need not wait for it. */
+void child_is_ready(void);
 
 /* Collects every child that has ended. True when none is left. */
 bool children_reap(void);

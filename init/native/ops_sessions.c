@@ -14,8 +14,8 @@
 /* This program, whatever file system it came from. */
 #define THIS_PROGRAM "/proc/self/exe"
 #define MAX_ARGUMENTS 32
-/* It starts from memory. */
-#define START_MS 10000
+/* More than it waits for a port. */
+#define START_MS 15000
 
 static int start(struct call *call, char **argv, char **environment)
 {
@@ -43,7 +43,7 @@ static int start(struct call *call, char **argv, char **environment)
 	error = child_report(&wait.fd, step);
 	if (error == CHILD_UNKNOWN) {
 		close_fd(&wait.fd);
-		return call_fail(call, ETIMEDOUT, "execve(%s)", THIS_PROGRAM);
+		return call_fail(call, ETIMEDOUT, "start of %s", argv[1]);
 	}
 	return error == 0 ? 0 : call_fail(call, error, "%s", step);
 }

@@ -163,14 +163,16 @@ void place_prepare_session(void)
 	(void)umask(0);
 }
 
-int place_open_console(const char *path)
+int place_open_line(int directory, const char *path)
 {
-	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int fd = openat(directory, path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0) {
 		log_line("open(%s): %s", path, strerror(errno));
 		return -1;
 	}
+	if (isatty(fd) == 0)
+		return fd;
 	if (terminal_make_raw(fd) < 0) {
 		log_line("tcsetattr(%s): %s", path, strerror(errno));
 		close_fd(&fd);
@@ -203,7 +205,7 @@ int place_open_channel(void)
 {
 	switch (where) {
 	case PLACE_CONTAINER:
-		return place_open_console(channel_path);
+		return place_open_line(AT_FDCWD, channel_path);
 	case PLACE_TEST:
 		return open_test_channel();
 	default:
@@ -212,7 +214,7 @@ int place_open_channel(void)
 	/* Before the modules, so that no event of theirs is missed. */
 	port_listen();
 	modules_load();
-	return port_find(VS_CHANNEL_NAME) ? port_open() : -1;
+	return port_find(VS_CHANNEL_NAME) ? place_open_line(AT_FDCWD, port_device()) : -1;
 }
 
 bool place_can_splice(void)

@@ -13,8 +13,8 @@ enum place place(void);
 void place_prepare(int argc, char **argv);
 /* The same for a process that serves sessions, where the rest was done by process 1. */
 void place_prepare_session(void);
-/* Opens a terminal that carries a byte stream: raw and non-blocking. -1 after saying why. */
-int place_open_console(const char *path);
+/* Opens what carries packets, a port or a terminal, non-blocking; `directory` as in openat(2). -1 after saying why. */
+int place_open_line(int directory, const char *path);
 /* Loads modules where that is to be done and opens the channel, non-blocking. -1 after saying why. */
 int place_open_channel(void);
 /* Whether the channel that was opened takes pages of a pipe. */

@@ -127,13 +127,9 @@ bool port_find(const char *name)
 	return true;
 }
 
-int port_open(void)
+const char *port_device(void)
 {
-	int fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		log_line("open(%s): %s", node, strerror(errno));
-	return fd;
+	return node;
 }
 
 bool port_can_splice(void)

@@ -8,8 +8,8 @@
 void port_listen(void);
 /* Finds the port of that name, waiting for it, bounded, where it is not there yet. False after saying why. */
 bool port_find(const char *name);
-/* Opens the port that was found, non-blocking; it can be opened again when it was closed. -1 after saying why. */
-int port_open(void);
+/* The device of the port that was found, in /dev; it can be opened again when it was closed. */
+const char *port_device(void);
 /* Whether the port that was found takes many pages as one buffer. */
 bool port_can_splice(void);
 

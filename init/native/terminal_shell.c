@@ -1,5 +1,6 @@
 #include "terminal_shell.h"
 
+#include "child.h"
 #include "log.h"
 #include "place.h"
 #include "terminal.h"
@@ -69,7 +70,9 @@ _Noreturn void terminal_shell(const char *device, char **argv, char **environmen
 	struct termios settings;
 	bool known = false;
 
+	child_take_report();
 	place_prepare_session();
+	child_is_ready();
 	for (;;) {
 		/* Opened each time: the kernel hangs a line up when the leader of its session ends. */
 		int fd = open_line(device);

@@ -30,6 +30,18 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** The two ends of a new terminal, of which no program that is started inherits one, and the path of the far one. */
+export function openPair(size: Size): { master: number; slave: number; path: string } {
+  const master = [-1];
+  const slave = [-1];
+  const name = Buffer.alloc(128);
+  if (openpty(master, slave, name, null, winsize(size)) !== 0) throw new Error('openpty failed');
+  const pair = { master: master[0] ?? -1, slave: slave[0] ?? -1, path: name.toString('latin1').split('\0')[0] ?? '' };
+  // A program that held the near end too would never notice that the terminal is gone.
+  for (const fd of [pair.master, pair.slave]) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return pair;
+}
+
 /** A program at a terminal. */
 export class AtTerminal {
   readonly child: ChildProcess;
@@ -45,15 +57,10 @@ export class AtTerminal {
 
   /** Runs `virt-sandbox ARGS` in a session of its own with a new terminal, which is its controlling one. */
   constructor(args: readonly string[], size: Size, options: Pick<RunOptions, 'env' | 'through' | 'program'> = {}) {
-    const master = [0];
-    const slave = [0];
-    const name = Buffer.alloc(128);
-    if (openpty(master, slave, name, null, winsize(size)) !== 0) throw new Error('openpty failed');
-    this.#master = master[0] ?? -1;
-    this.#slave = slave[0] ?? -1;
-    // A program that held the near end too would never notice that the terminal is gone.
-    for (const fd of [this.#master, this.#slave]) fcntl(fd, F_SETFD, FD_CLOEXEC);
-    this.path = name.toString('latin1').split('\0')[0] ?? '';
+    const { master, slave, path } = openPair(size);
+    this.#master = master;
+    this.#slave = slave;
+    this.path = path;
     this.#screen = new ReadStream(this.#master);
     // Reading at the end of a terminal whose other end is closed is an error, and no news.
     this.#screen.on('error', () => {});

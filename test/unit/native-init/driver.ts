@@ -15,7 +15,7 @@ import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, HEADER_BYTES, MessageType, Proc, Status
 
 const TIMEOUT_MS = 20_000;
 /** `make test` builds it. */
-const INIT = resolve('build/native/init-asan');
+export const INIT = resolve('build/native/init-asan');
 
 export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
