@@ -223,7 +223,7 @@ const NETWORK = `<network>
   <name>warmlab</name>
   <bridge name='vswarm0' stp='off' delay='0'/>
   <ip address='192.168.125.1' netmask='255.255.255.0'>
-    <dhcp><range start='192.168.125.100' end='192.168.125.200'/></dhcp>
+    <dhcp><range start='192.168.125.100' end='192.168.125.199'/></dhcp>
   </ip>
 </network>`;
 
