@@ -1,7 +1,10 @@
 // Bundles the program and the public interface, so that starting one reads one file and not two hundred.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { Script } from 'node:vm';
 import { build } from 'esbuild';
 import { revision } from './revision.mjs';
 
@@ -31,15 +34,28 @@ await build({
     'virt-sandbox': 'src/cli/virt-sandbox.ts',
     'virt-sandbox-bake': 'src/cli/virt-sandbox-bake.ts',
     'virt-sandbox-bench': 'src/cli/virt-sandbox-bench.ts',
+    compiled: 'src/cli/compiled.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision()) },
   banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
+  // What was compiled before cannot import, but require.
+  supported: { 'dynamic-import': false },
   // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
   // are ASCII.
   alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
+
+// V8 compiles functions when they are called; those of a program are to be there before.
+const { cacheOf, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
+for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench']) {
+  const filename = `dist/${name}.cjs`;
+  setFlagsFromString('--no-lazy');
+  const script = new Script(wrapped(readFileSync(filename, 'utf8')), { filename });
+  setFlagsFromString('--lazy');
+  writeFileSync(cacheOf(filename), script.createCachedData());
+}
 
 // The common init for a guest that runs it by itself: all in one file, with nothing beside it.
 await build({
