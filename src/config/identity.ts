@@ -2,7 +2,7 @@
  * Who the application runs as. Users are those of the host: its passwd and group files first, because they cost
  * nothing, then the name service (LDAP, systemd-homed, …) through getent.
  */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { isSystemError } from '../errors.js';
 import { configError, quote } from './failure.js';
 import type { Identity } from './types.js';
@@ -112,7 +112,7 @@ export async function groupsOf(user: Omit<Identity, 'groups'>, database = HOST_U
 /** The groups that have `entry` as a member, but for `gid`. */
 async function memberships(entry: FoundUser, gid: number, database: UserDatabase): Promise<readonly number[]> {
   const found: number[] = [];
-  for (const [, , id = '', members = ''] of await readTable(database.groupFile)) {
+  for (const [, , id = '', members = ''] of readTable(database.groupFile)) {
     if (members.split(',').includes(entry.name) && isId(id)) found.push(Number(id));
   }
   // Asking for every local user as well would cost a process at each start.
@@ -132,7 +132,7 @@ function supplementary(groups: readonly number[], gid: number): readonly number[
 async function findUser(key: string | number, database: UserDatabase): Promise<FoundUser | undefined> {
   const matches = (entry: PasswdEntry | undefined): entry is PasswdEntry =>
     entry !== undefined && (entry.name === key || entry.uid === key);
-  const local = (await readTable(database.passwdFile)).map(passwdEntry).find(matches);
+  const local = readTable(database.passwdFile).map(passwdEntry).find(matches);
   if (local !== undefined) return { ...local, fromNameService: false };
   if (!database.nameService) return undefined;
   // The name service takes digits for a uid, so its answer counts only when it is about the user that was meant.
@@ -152,9 +152,12 @@ function isId(text: string): boolean {
 }
 
 /** The lines of a passwd or group file as fields; a host without the file has no users in it. */
-async function readTable(path: string): Promise<readonly (readonly string[])[]> {
+/** At once: to wait for another thread takes longer than to read it. */
+function readTable(path: string): readonly (readonly string[])[] {
   try {
-    return (await readFile(path, 'utf8')).split('\n').map((line) => line.split(':'));
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'));
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return [];
     throw configError('users-unreadable', `cannot read the users in ${path}`, 'make the file readable', error);

@@ -88,14 +88,17 @@ function readPrefix(text: string | undefined, family: 4 | 6, what: string): numb
 
 /** What an address stands for that is not that of one interface. */
 function groupOf(ip: string): string | undefined {
-  return Object.entries(GROUPS).find(([, list]) => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))?.[0];
+  return Object.entries(groups()).find(([, list]) => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))?.[0];
 }
 
-const GROUPS: Readonly<Record<string, BlockList>> = {
-  unspecified: blocks(['0.0.0.0', 32], ['::', 128]),
-  'a broadcast': blocks(['255.255.255.255', 32]),
-  'a multicast group': blocks(['224.0.0.0', 4], ['ff00::', 8]),
-};
+/** Made when an address is given: it takes milliseconds, and most sandboxes have none. */
+function groups(): Readonly<Record<string, BlockList>> {
+  return {
+    unspecified: blocks(['0.0.0.0', 32], ['::', 128]),
+    'a broadcast': blocks(['255.255.255.255', 32]),
+    'a multicast group': blocks(['224.0.0.0', 4], ['ff00::', 8]),
+  };
+}
 
 function blocks(...nets: readonly (readonly [string, number])[]): BlockList {
   const list = new BlockList();
