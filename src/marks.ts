@@ -59,6 +59,7 @@ export type MarkName =
   | 'qemu.monitor'
   | 'monitor.answered'
   | 'monitor.event'
+  | 'warm.filled'
   | 'warm.loaded'
   | 'machine.running'
   | 'clock.done'

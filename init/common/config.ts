@@ -130,6 +130,8 @@ export interface GuestConfig {
   readonly privileged: boolean;
   /** Variables that the person asked for; they win over the usual ones. */
   readonly environment: readonly { readonly key: string; readonly value: string }[];
+  /** Devices that were not there when the machine was saved, for which it has to look. */
+  readonly lateDevices?: boolean;
   /** Where on the PCI bus of a saved machine its disks and interfaces are: `0000:00:07.0`. */
   readonly places?: readonly string[] | undefined;
   /** undefined: no interface but lo. */

@@ -130,7 +130,7 @@ async function configure(channel: Channel, payload: Buffer): Promise<void> {
   const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
-  await inStep('places', attachPlaces(channel, guest.places ?? []));
+  await inStep('places', attachPlaces(channel, guest));
   const names = network && (await inStep('interfaces', setUpNetwork(channel, guest, network)));
   const devices = await findDevices(channel, guest);
   const plan = planSandbox(guest, {

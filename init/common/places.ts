@@ -2,16 +2,25 @@
  * Devices at the places of a saved machine. When it was saved none of them had a driver: what stands there now may be another device, and whatever a
  * driver knows of one it asks when it gets to it.
  */
-import type { Guest } from '../../src/guest/operations.js';
 
-const DRIVER = '/sys/bus/pci/drivers/virtio-pci';
+import type { Guest } from '../../src/guest/operations.js';
+import type { GuestConfig } from './config.js';
+
+const BUS = '/sys/bus/pci';
+const DRIVER = `${BUS}/drivers/virtio-pci`;
 
 /**
- * Gives the driver the devices that the sandbox has. They are there when this returns.
+ * Has the kernel look for devices that were not there when the machine was saved, and gives the driver those at the sandbox's places. They are there
+ * when this returns.
  * @throws {OperationError} where a device is not there, or is not what it should be
  */
-export async function attachPlaces(guest: Guest, places: readonly string[]): Promise<void> {
-  await tellDriver(guest, 'bind', places);
+export async function attachPlaces(
+  guest: Guest,
+  { lateDevices = false, places = [] }: Pick<GuestConfig, 'lateDevices' | 'places'>,
+): Promise<void> {
+  // The kernel gives each that it finds addresses and its driver before it answers.
+  const looking = lateDevices ? [write(guest, `${BUS}/rescan`, '1')] : [];
+  await Promise.all([...looking, tellDriver(guest, 'bind', places)]);
 }
 
 /** Takes every device from the driver, for a machine that is to be saved. */
@@ -20,15 +29,9 @@ export async function detachPlaces(guest: Guest, places: readonly string[]): Pro
 }
 
 async function tellDriver(guest: Guest, what: 'bind' | 'unbind', places: readonly string[]): Promise<void> {
-  await Promise.all(
-    places.map((place) =>
-      guest.call({
-        op: 'writeFile',
-        path: `${DRIVER}/${what}`,
-        mode: 0o200,
-        flags: 0,
-        data: new TextEncoder().encode(place),
-      }),
-    ),
-  );
+  await Promise.all(places.map((place) => write(guest, `${DRIVER}/${what}`, place)));
+}
+
+async function write(guest: Guest, path: string, text: string): Promise<void> {
+  await guest.call({ op: 'writeFile', path, mode: 0o200, flags: 0, data: new TextEncoder().encode(text) });
 }

@@ -78,7 +78,7 @@ export async function bareRestore(argv: readonly string[], warm: WarmImage, sign
 async function runGuest(listener: Listener, warm: WarmImage): Promise<void> {
   const [channel] = await Promise.all([
     listener.connection.then((socket) => Channel.resume(socket)),
-    loadMachine(listener.connectionAt(1), warm),
+    loadMachine(listener.connectionAt(1), warm, undefined),
   ]);
   const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
   const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));

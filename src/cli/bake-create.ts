@@ -2,6 +2,7 @@
 import { hostPath } from '../config/path.js';
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../config/slots.js';
 import type { KernelSelection, SandboxConfig } from '../config/types.js';
+import { SandboxError } from '../errors.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../image/compress.js';
 import { createImage } from '../image/create.js';
 import { kindOf } from '../libvirt/connect.js';
@@ -12,7 +13,7 @@ import { moduleSets, moduleSetsWith } from '../sandbox/module-sets.js';
 import { shareServer, sharesOf } from '../sandbox/shares.js';
 import { inspectImages } from '../sandbox/storage.js';
 import { warmObstacle } from '../sandbox/warm-machine.js';
-import { neededSlots, setsOfSlots } from '../sandbox/warm-slots.js';
+import { neededSlots, setsOfSlots, VIRTIOFS_SET } from '../sandbox/warm-slots.js';
 import { type Arguments, parseArguments } from './arguments.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './bake-arguments.js';
 import { printJson, printLines, size } from './bake-output.js';
@@ -33,30 +34,32 @@ export async function create(args: BakeArguments): Promise<number> {
         `virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because ${wanted.obstacle}\n`,
       );
     let warm: WarmResult | undefined;
-    const image = await createImage({
-      kernel: {
-        version: textOf(args, 'kernver') ?? wanted.kernel.version,
-        path: pathOf(args, 'kernpath') ?? wanted.kernel.path,
-        modulesPath: pathOf(args, 'kmodpath') ?? wanted.kernel.modulesPath,
-      },
-      sets: moduleSetsWith(wanted.sets, [
-        ...(slots ? setsOfSlots(slots) : []),
-        ...wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
-      ]),
-      nativeInit: hostProgram('init'),
-      ...wanted.choices,
-      compression: compressionOf(textOf(args, 'compress') ?? wanted.choices.compression),
-      guestNode: guestNodeOf(args),
-      rebuild: args['rebuild'] === true,
-      name: textOf(args, 'name'),
-      output: textOf(args, 'output'),
-      ...(slots && {
-        complete: async (directory: string) => {
-          warm = await createWarm(args, wanted.config, wanted.request, slots, directory, progress.show);
+    const create = (ofSlots: readonly string[]) =>
+      createImage({
+        kernel: {
+          version: textOf(args, 'kernver') ?? wanted.kernel.version,
+          path: pathOf(args, 'kernpath') ?? wanted.kernel.path,
+          modulesPath: pathOf(args, 'kmodpath') ?? wanted.kernel.modulesPath,
         },
-      }),
-      onProgress: progress.show,
-    });
+        sets: moduleSetsWith(
+          [...wanted.sets, ...ofSlots],
+          wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
+        ),
+        nativeInit: hostProgram('init'),
+        ...wanted.choices,
+        compression: compressionOf(textOf(args, 'compress') ?? wanted.choices.compression),
+        guestNode: guestNodeOf(args),
+        rebuild: args['rebuild'] === true,
+        name: textOf(args, 'name'),
+        output: textOf(args, 'output'),
+        ...(slots && {
+          complete: async (directory: string) => {
+            warm = await createWarm(args, wanted.config, wanted.request, slots, directory, progress.show);
+          },
+        }),
+        onProgress: progress.show,
+      });
+    const image = await createWithSets(slots ? setsOfSlots(slots) : [], create);
     const { manifest } = image;
     const result = {
       image: image.directory,
@@ -85,6 +88,17 @@ export async function create(args: BakeArguments): Promise<number> {
     return 0;
   } finally {
     progress.clear();
+  }
+}
+
+/** A kernel without virtiofs serves all sandboxes but those that it would serve directories to. */
+async function createWithSets<T>(sets: readonly string[], create: (sets: readonly string[]) => Promise<T>): Promise<T> {
+  try {
+    return await create(sets);
+  } catch (error) {
+    const isAbsent = error instanceof SandboxError && error.code === 'feature-absent';
+    if (!isAbsent || !sets.includes(VIRTIOFS_SET)) throw error;
+    return create(sets.filter((set) => set !== VIRTIOFS_SET));
   }
 }
 

@@ -25,6 +25,8 @@ export interface MachineOptions {
   /** Handed to QEMU as they are. */
   readonly qemuArguments: readonly string[];
   readonly shares: readonly Share[];
+  /** Of a machine that goes on from a saved one: those that were not there when it was saved. The guest has to look for them. */
+  readonly lateShares?: readonly Share[];
   /** `disk` elements, made by disks.ts; addresses are added here. */
   readonly disks?: readonly Element[];
   /** `interface` elements; addresses are added here. */
@@ -56,7 +58,7 @@ export function machineXml(options: MachineOptions): string {
       name: options.name,
       uuid: options.uuid,
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
-      memoryBacking: memoryBacking(options.shares),
+      memoryBacking: options.lateShares ? memoryBacking(options.lateShares, true) : memoryBacking(options.shares),
       vcpu: options.vcpus,
       cputune: options.cputune,
       os: {
@@ -106,8 +108,15 @@ function cpu(acceleration: MachineOptions['acceleration']): Element {
  */
 const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
 
-function addressesOf({ shares, disks = [], interfaces = [], places }: MachineOptions): DeviceAddresses {
-  return deviceAddresses(shares.length, places ?? { disks: disks.length, networks: interfaces.length });
+function addressesOf({
+  shares,
+  lateShares = [],
+  disks = [],
+  interfaces = [],
+  places,
+}: MachineOptions): DeviceAddresses {
+  const { length } = lateShares;
+  return deviceAddresses(shares.length, places ?? { disks: disks.length, networks: interfaces.length }, length);
 }
 
 function vacantPlaces(options: MachineOptions): string[] {
@@ -116,7 +125,7 @@ function vacantPlaces(options: MachineOptions): string[] {
 }
 
 function devices(options: MachineOptions): Element {
-  const { shares, disks = [], interfaces = [], serials = [], channels = [] } = options;
+  const { shares, lateShares = [], disks = [], interfaces = [], serials = [], channels = [] } = options;
   const addresses = addressesOf(options);
   const isFlat = options.tuning.bus === 'root';
   /** What libvirt does not know of has an address that is known here, and so what takes its place. */
@@ -126,10 +135,10 @@ function devices(options: MachineOptions): Element {
       { '@type': 'usb', '@model': 'none' },
       { '@type': 'virtio-serial', '@index': 0, address: isFlat ? addresses.serial : undefined },
     ],
-    filesystem: shares.map((entry, at) => ({
-      ...shareElement(entry),
-      address: isFlat ? addresses.shares[at] : undefined,
-    })),
+    filesystem: [
+      ...shares.map((entry, at) => ({ ...shareElement(entry), address: isFlat ? addresses.shares[at] : undefined })),
+      ...lateShares.map((entry, at) => ({ ...shareElement(entry), address: addresses.lateShares[at] })),
+    ],
     disk: disks.map((entry, at) => ({ ...entry, address: isPlaced ? addresses.disks[at] : undefined })),
     interface: interfaces.map((entry, at) => ({ ...entry, address: isPlaced ? addresses.networks[at] : undefined })),
     memballoon: { '@model': 'none' },

@@ -16,13 +16,21 @@ export interface DeviceAddresses {
   readonly shares: readonly PciAddress[];
   readonly disks: readonly PciAddress[];
   readonly networks: readonly PciAddress[];
+  /** Behind all others, so that none has another address for their sake. */
+  readonly lateShares: readonly PciAddress[];
 }
 
 /** @throws {SandboxError} `too-many-devices` */
-export function deviceAddresses(shares: number, { disks, networks }: Places): DeviceAddresses {
-  const next = pciAddresses(1 + shares + disks + networks);
+export function deviceAddresses(shares: number, { disks, networks }: Places, lateShares = 0): DeviceAddresses {
+  const next = pciAddresses(1 + shares + disks + networks + lateShares);
   const several = (count: number) => Array.from({ length: count }, next);
-  return { serial: next(), shares: several(shares), disks: several(disks), networks: several(networks) };
+  return {
+    serial: next(),
+    shares: several(shares),
+    disks: several(disks),
+    networks: several(networks),
+    lateShares: several(lateShares),
+  };
 }
 
 /** Every place by the name that Linux has for its device: `0000:00:07.0`. */

@@ -38,8 +38,15 @@ export function shareElement({ tag, directory, readOnly, transport }: Share): El
   };
 }
 
-/** virtiofsd works on the guest's memory itself. */
-export function memoryBacking(shares: readonly Share[]): Element | undefined {
-  if (!shares.some(({ transport }) => transport === 'virtiofs')) return undefined;
-  return { source: { '@type': 'memfd' }, access: { '@mode': 'shared' } };
+/**
+ * virtiofsd works on the guest's memory itself.
+ * @param own the machine has memory of its own, which is shared, and libvirt's is not used: a file that nothing is written to
+ */
+export function memoryBacking(shares: readonly Share[], own = false): Element | undefined {
+  if (!shares.some(isVirtiofs)) return undefined;
+  return { source: own ? undefined : { '@type': 'memfd' }, access: { '@mode': 'shared' } };
+}
+
+export function isVirtiofs({ transport }: Pick<Share, 'transport'>): boolean {
+  return transport === 'virtiofs';
 }

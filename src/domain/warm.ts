@@ -24,12 +24,30 @@ export function savedMachineArguments(memory: WarmMemory): string[] {
 
 /** For a machine that waits for its state. */
 export function restoredMachineArguments(memory: WarmMemory): string[] {
-  return [...memoryArguments(memory, { share: false, readonly: true, rom: 'off' }), '-incoming', 'defer'];
+  return [...memoryArguments(memory, { share: false, readonly: true, rom: 'off' }), ...WAITING];
 }
 
+/**
+ * For one whose memory others work on too, and which therefore has a copy of its own. Whoever loads the state writes that before.
+ * @param size in bytes
+ */
+export function sharingMachineArguments(size: number): string[] {
+  return [...backendArguments({ 'qom-type': SHARED_BACKEND, size, share: true }), ...WAITING];
+}
+
+const WAITING = ['-incoming', 'defer'];
+
+const SHARED_BACKEND = 'memory-backend-memfd';
+
+/** What /proc says that a descriptor of such a memory is. */
+export const SHARED_MEMORY_LINK = `/memfd:${SHARED_BACKEND} (deleted)`;
+
 function memoryArguments({ path, size }: WarmMemory, use: Readonly<Record<string, unknown>>): string[] {
-  const backend = { 'qom-type': 'memory-backend-file', id: MEMORY_ID, size, 'mem-path': path, ...use };
-  return ['-object', JSON.stringify(backend), '-machine', `memory-backend=${MEMORY_ID}`];
+  return backendArguments({ 'qom-type': 'memory-backend-file', size, 'mem-path': path, ...use });
+}
+
+function backendArguments(backend: Readonly<Record<string, unknown>>): string[] {
+  return ['-object', JSON.stringify({ ...backend, id: MEMORY_ID }), '-machine', `memory-backend=${MEMORY_ID}`];
 }
 
 /** The path of the memory that an argument of QEMU is about, if that is one of those above. */

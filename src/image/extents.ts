@@ -2,6 +2,7 @@
 import koffi from 'koffi';
 
 const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 
 type Seek = (fd: number, offset: number, whence: number) => number;
 
@@ -14,9 +15,22 @@ let seek: Seek | undefined;
  * @returns `position` itself where the file system does not tell holes from data, or fails to; undefined when only a hole follows
  */
 export function nextData(fd: number, position: number): number | undefined {
-  // All of it is in the C library that Node itself runs with.
-  seek ??= koffi.load(null).func('int64_t lseek64(int fd, int64_t offset, int whence)') as unknown as Seek;
-  const found = seek(fd, position, SEEK_DATA);
+  const found = seekIn()(fd, position, SEEK_DATA);
   if (found >= position) return found;
   return koffi.errno() === koffi.os.errno['ENXIO'] ? undefined : position;
+}
+
+/**
+ * Where the data at `position` ends.
+ * @returns `limit` where that is behind it, or where the file system does not tell
+ */
+export function endOfData(fd: number, position: number, limit: number): number {
+  const found = seekIn()(fd, position, SEEK_HOLE);
+  return found > position ? Math.min(found, limit) : limit;
+}
+
+function seekIn(): Seek {
+  // All of it is in the C library that Node itself runs with.
+  seek ??= koffi.load(null).func('int64_t lseek64(int fd, int64_t offset, int whence)') as unknown as Seek;
+  return seek;
 }

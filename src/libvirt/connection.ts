@@ -69,6 +69,8 @@ export interface Connection {
    * @throws {SandboxError} `capabilities-unknown`
    */
   readonly capabilities?: () => Promise<string>;
+  /** Process ID of a domain's QEMU while libvirt is still starting it; undefined where there is none, or not yet. */
+  qemuPid(context: Pick<StartContext, 'name' | 'socketDirectory'>): Promise<number | undefined>;
   /** libvirt's version as a number, as the daemon has it; undefined where there is none. */
   version(): Promise<number | undefined>;
   /** Lets go of everything; no domain may be in use any more. */

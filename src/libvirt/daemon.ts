@@ -25,7 +25,7 @@ import {
   VIR_ERR_OPERATION_INVALID,
 } from './library.js';
 import { failureOf } from './qemu-log.js';
-import { killQemu } from './qemu-process.js';
+import { killQemu, readPid } from './qemu-process.js';
 import { Supervisor } from './supervisor.js';
 
 /** How long libvirt may take to notice that a QEMU is gone before the domain is destroyed the slow way, in milliseconds. */
@@ -95,6 +95,10 @@ class DaemonConnection implements Connection {
       throw domainError(name, await failureOf(created.error, log, earlier));
     }
     return new DaemonDomain(this.#library, this.#connection, created.handle, name, this.kind, supervisor, logs);
+  }
+
+  async qemuPid({ name }: Pick<StartContext, 'name'>): Promise<number | undefined> {
+    return readPid(pidFileOf(this.kind, name));
   }
 
   async #create(xml: string): Promise<{ readonly handle: Handle } | { readonly error: string }> {

@@ -10,7 +10,7 @@ import { findInPath } from '../programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
 import { failureOf } from './qemu-log.js';
-import { killQemu } from './qemu-process.js';
+import { killQemu, readPid } from './qemu-process.js';
 import { EMBEDDED_ROOT } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
 
@@ -46,6 +46,7 @@ export function connectEmbedded(options: EmbeddedOptions): Connection {
     kind: 'embedded',
     uri: URI.embedded,
     start: (xml, context) => startEmbedded(program, options, xml, context),
+    qemuPid: ({ name, socketDirectory }) => readPid(pidFileOf(join(socketDirectory, EMBEDDED_ROOT), name)),
     version: async () => undefined,
     close: async () => {},
   };
@@ -92,6 +93,11 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
   }
 }
 
+/** Where libvirt's QEMU driver has the process ID of a QEMU. */
+function pidFileOf(root: string, name: string): string {
+  return join(root, 'run/qemu', `${name}.pid`);
+}
+
 class EmbeddedDomain implements Domain {
   readonly name: string;
   readonly stopped: Promise<DomainStop>;
@@ -101,7 +107,7 @@ class EmbeddedDomain implements Domain {
   constructor(supervisor: Supervisor, root: string, name: string) {
     this.name = name;
     this.#supervisor = supervisor;
-    this.#pidFile = join(root, 'run/qemu', `${name}.pid`);
+    this.#pidFile = pidFileOf(root, name);
     this.stopped = supervisor.commandExited.then(async ({ status, stderr }) =>
       status === 0
         ? { reason: 'shutdown' }

@@ -27,6 +27,8 @@ export class Monitor {
   readonly #socket: Socket;
   readonly #pending: Pending[] = [];
   readonly #listeners = new Set<(event: MonitorEvent) => void>();
+  /** Settles when QEMU has made the machine and answers. */
+  readonly answered: Promise<void>;
   readonly #gone: Promise<never>;
   #text = '';
   #failure: MonitorError | undefined;
@@ -45,10 +47,8 @@ export class Monitor {
     });
     this.#gone.catch(() => {});
     socket.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
-    this.execute('qmp_capabilities').then(
-      () => mark('monitor.answered'),
-      () => {},
-    );
+    this.answered = this.execute('qmp_capabilities').then(() => mark('monitor.answered'));
+    this.answered.catch(() => {});
   }
 
   /** @throws {MonitorError} */

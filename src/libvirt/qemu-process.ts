@@ -18,7 +18,8 @@ export async function killQemu(supervisor: Supervisor, pidFile: string, name: st
   return true;
 }
 
-async function readPid(pidFile: string): Promise<number | undefined> {
+/** What libvirt's PID file says; undefined where there is none. */
+export async function readPid(pidFile: string): Promise<number | undefined> {
   try {
     const pid = Number.parseInt(await readFile(pidFile, 'utf8'), 10);
     return pid > 1 ? pid : undefined;

@@ -145,10 +145,10 @@ async function stopAt(step: string, { console, options, limit, stop }: Answering
 
 /** What a saved machine has places for and this sandbox has, so that whatever looks for it behind this finds it. */
 async function attach({ channel, guest, console }: Answering): Promise<void> {
-  if (!guest.places?.length) return;
+  if (!guest.lateDevices && !guest.places?.length) return;
   const { attachPlaces } = await import('../../init/common/places.js');
   try {
-    await attachPlaces(channel, guest.places);
+    await attachPlaces(channel, guest);
   } catch (error) {
     throw error instanceof OperationError ? stepError(new StepError('places', error), console, guest) : error;
   }

@@ -16,7 +16,7 @@ import { hostProgram } from '../programs.js';
 import { interfacesOf } from './guest-network.js';
 import { mountsBelow } from './host-mounts.js';
 import type { LaunchOptions, PreparedContainer } from './launch-options.js';
-import { mountTag, ROOT_TAG, rootMount, sharesOf } from './shares.js';
+import { mountTag, ROOT_TAG, rootMount, type ShareServer, sharesOf } from './shares.js';
 import { machineShell, SHELL_CONSOLE } from './shell.js';
 import { stateBase } from './state.js';
 import { disksOf } from './storage.js';
@@ -28,7 +28,7 @@ export const CHANNEL_CONSOLE = 1;
 /** The domain as libvirt is given it. */
 export function containerDomainXml(
   config: SandboxConfig,
-  { name, images, securityLabels }: PreparedContainer,
+  { name, images, server, securityLabels }: PreparedContainer,
   options: LaunchOptions,
 ): string {
   const state = join(stateBase(), name);
@@ -40,9 +40,7 @@ export function containerDomainXml(
     binds: [
       // Not a copy: the state directory may be where nothing can be executed, as /run often is.
       { directory: dirname(hostProgram('init')), target: CONTAINER_NATIVE, readOnly: true },
-      ...sharesOf(config, { kind: 'lxc', readOnlyVirtiofs: false }, state).flatMap((share) =>
-        bindsOf(share, rootTag(config)),
-      ),
+      ...sharesOf(config, server, state).flatMap((share) => bindsOf(share, rootTag(config, server))),
     ],
     disks: containerDiskElements(disksOf(config, images)),
     interfaces: interfacesOf(config, name).map(containerInterface),
@@ -59,11 +57,11 @@ export function containerDomainXml(
 }
 
 /** Which of the shares is the root; undefined where the init itself mounts one that is no directory of the host. */
-function rootTag(config: SandboxConfig): string | undefined {
+function rootTag(config: SandboxConfig, server: ShareServer): string | undefined {
   const { mounts } = config;
   const index = rootMount(config);
   if (index === undefined) return ROOT_TAG;
-  return mounts[index]?.type === 'host-bind' ? mountTag(mounts, index) : undefined;
+  return mounts[index]?.type === 'host-bind' ? mountTag(mounts, index, server) : undefined;
 }
 
 /**

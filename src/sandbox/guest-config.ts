@@ -33,6 +33,7 @@ export function guestConfig(
     disks: config.disks.map(({ tag }, index): GuestDisk => ({ tag, serial: diskSerial(index) })),
     network: guestNetwork(config, prepared.name, container ? CONTAINER_DHCP_CLIENT : undefined),
     devices: container ? containerDevices(disksOf(config, prepared.images)) : undefined,
+    lateDevices: prepared.warm !== undefined && mounts.some(({ type }) => type === 'virtiofs'),
     places: prepared.warm ? takenPlaces(prepared.warm, config, prepared.images) : undefined,
     identity: config.identity,
     privileged: config.privileged === true,
@@ -60,7 +61,7 @@ function guestMount(
     case 'host-bind':
       return {
         type: server.kind === 'lxc' ? 'staged' : transportOf(mount, server),
-        tag: mountTag(mounts, index),
+        tag: mountTag(mounts, index, server),
         target,
         readOnly: mount.readOnly,
       };

@@ -8,8 +8,9 @@ import { type MachineOptions, machineXml } from '../domain/machine.js';
 import { monitorArguments } from '../domain/monitor.js';
 import { processorArguments } from '../domain/processors.js';
 import { uuidForLabels } from '../domain/security.js';
+import { isVirtiofs } from '../domain/shares.js';
 import { cputune } from '../domain/tuning.js';
-import { restoredMachineArguments } from '../domain/warm.js';
+import { restoredMachineArguments, sharingMachineArguments } from '../domain/warm.js';
 import { WARM_MEMORY, type WarmImage } from '../image/warm.js';
 import { containerDomainXml } from './container-options.js';
 import { interfacesOf } from './guest-network.js';
@@ -72,7 +73,11 @@ export function isMonitored(config: SandboxConfig, prepared: Prepared): boolean 
 
 /** The same machine, going on from where a saved one was. */
 function restored(machine: MachineOptions, warm: WarmImage): MachineOptions {
-  const memory = { path: join(warm.directory, WARM_MEMORY), size: machine.memory };
+  const lateShares = machine.shares.filter(isVirtiofs);
+  const memory =
+    lateShares.length > 0
+      ? sharingMachineArguments(machine.memory)
+      : restoredMachineArguments({ path: join(warm.directory, WARM_MEMORY), size: machine.memory });
   return {
     ...machine,
     // They are in its memory already.
@@ -80,7 +85,8 @@ function restored(machine: MachineOptions, warm: WarmImage): MachineOptions {
     initrd: undefined,
     commandLine: undefined,
     shares: inSlots(machine.shares, warm.record.slots, emptyDirectoryOf(warm)),
+    lateShares,
     places: warm.record.slots,
-    qemuArguments: [...machine.qemuArguments, ...restoredMachineArguments(memory)],
+    qemuArguments: [...machine.qemuArguments, ...memory],
   };
 }

@@ -14,24 +14,24 @@ export function sharesOf(config: SandboxConfig, server: ShareServer, stateDirect
   const root: Share = { tag: ROOT_TAG, directory: config.root, readOnly: true, transport: '9p' };
   const binds = config.mounts.flatMap((mount, index): Share[] => {
     if (mount.type !== 'host-bind') return [];
+    const transport = transportOf(mount, server);
     const directory = mountSource(mount, index, stateDirectory);
-    return [
-      {
-        tag: mountTag(config.mounts, index),
-        directory,
-        readOnly: mount.readOnly,
-        transport: transportOf(mount, server),
-      },
-    ];
+    return [{ tag: mountTag(config.mounts, index, server), directory, readOnly: mount.readOnly, transport }];
   });
   return rootMount(config) === undefined ? [root, ...binds] : binds;
 }
 
-/** By the number among the shares, so that the machine's devices depend on how many there are and on nothing else. */
-export function mountTag(mounts: SandboxConfig['mounts'], index: number): string {
-  return shareTag(mounts.slice(0, index).filter(({ type }) => type === 'host-bind').length);
+/** By the number among the shares of its kind, so that the machine's devices depend on how many there are and on nothing else. */
+export function mountTag(mounts: SandboxConfig['mounts'], index: number, server: ShareServer): string {
+  const transports = mounts
+    .slice(0, index + 1)
+    .flatMap((mount) => (mount.type === 'host-bind' ? [transportOf(mount, server)] : []));
+  const own = transports.pop() ?? '9p';
+  const number = transports.filter((transport) => transport === own).length;
+  return own === '9p' ? shareTag(number) : `sandbox:virtiofs${number}`;
 }
 
+/** Of a directory that QEMU serves. */
 export function shareTag(number: number): string {
   return `sandbox:mount${number}`;
 }
@@ -52,13 +52,9 @@ export interface ShareServer {
 /** https://libvirt.org/news.html: as libvirt counts, 11.0.0. */
 const READ_ONLY_VIRTIOFS = 11_000_000;
 
-/**
- * Asks only where there is something to be served read-only by root. Whoever insists on a saved machine, which cannot be given virtiofs, has it
- * served by QEMU.
- */
-export async function shareServer({ mounts, boot }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
-  const asks =
-    boot !== 'warm' && isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
+/** Asks only where there is something to be served read-only by root. */
+export async function shareServer({ mounts }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
+  const asks = isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
   if (!asks || findInPath('virtiofsd') === undefined) return { kind, readOnlyVirtiofs: false };
   const { loadLibrary } = await import('../libvirt/library.js');
   return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS };

@@ -5,7 +5,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { kernelCommandLine } from '../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../domain/machine.js';
 import { processorArguments } from '../domain/processors.js';
-import type { Share } from '../domain/shares.js';
+import { isVirtiofs, type Share } from '../domain/shares.js';
 import { sha256 } from '../image/manifest.js';
 import { WARM_EMPTY, type WarmImage } from '../image/warm.js';
 import type { Profile } from '../profile/types.js';
@@ -73,9 +73,8 @@ export function emptyDirectoryOf({ directory }: WarmImage): string {
 
 /** Why no saved machine can serve this sandbox, whatever it has places for. */
 export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): string | undefined {
-  if (shares.some(({ transport }) => transport === 'virtiofs'))
-    return 'it has a mount that virtiofs serves, which a saved machine cannot be given (with --boot warm one that is read-only, `,ro`, is served without)';
-  if (!shares.some(({ tag }) => tag === ROOT_TAG)) return 'a mount takes the place of its root';
+  if (shares.some(isVirtiofs) && process.getuid?.() !== 0)
+    return 'it has a mount that virtiofs serves, for which nobody but root can give a saved machine memory of its own';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;

@@ -15,13 +15,20 @@ const ENDED = new Set(['completed', 'failed', 'cancelled']);
 /**
  * Loads the state. Whatever fails here fails before the machine has carried out a single instruction.
  * @param connecting the monitor's socket
+ * @param findQemu tells its process ID, where its memory is a copy that is to be written first
  * @returns the monitor, with which to let it run
  * @throws {SandboxError} `warm-restore-failed`
  */
-export async function loadMachine(connecting: Promise<Socket> | undefined, warm: WarmImage): Promise<Monitor> {
+export async function loadMachine(
+  connecting: Promise<Socket> | undefined,
+  warm: WarmImage,
+  findQemu: (() => Promise<number | undefined>) | undefined,
+): Promise<Monitor> {
   if (connecting === undefined) throw new Error('a saved machine has a monitor');
   const monitor = new Monitor(await connecting);
   try {
+    // Devices look into the memory when their state is loaded.
+    if (findQemu) await fill(monitor, warm, findQemu);
     const ended = migrationEnd(monitor);
     // Nothing is waited for in between: QEMU takes commands in order.
     await Promise.all([
@@ -34,6 +41,16 @@ export async function loadMachine(connecting: Promise<Socket> | undefined, warm:
   } catch (error) {
     throw restoreError(warm, error);
   }
+}
+
+async function fill(monitor: Monitor, warm: WarmImage, findQemu: () => Promise<number | undefined>): Promise<void> {
+  // Its memory is there when it answers, and libvirt has noted its process before it ran.
+  await monitor.answered;
+  const pid = await findQemu();
+  if (pid === undefined) throw new Error('libvirt has no PID file of its QEMU');
+  const { fillMemory } = await import('./warm-memory.js');
+  fillMemory(pid, warm);
+  mark('warm.filled');
 }
 
 /** Settles when a saving or a loading that is begun now has ended well. */

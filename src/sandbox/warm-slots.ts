@@ -2,8 +2,9 @@
 import { SLOT_KINDS, type Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { placeNames } from '../domain/places.js';
-import type { Share } from '../domain/shares.js';
+import { isVirtiofs, type Share } from '../domain/shares.js';
 import type { WarmImage, WarmRecord } from '../image/warm.js';
+import { findInPath } from '../programs.js';
 import { ROOT_TAG } from './shares.js';
 import { disksOf, type Images } from './storage.js';
 
@@ -16,15 +17,27 @@ export interface WarmNeeds {
 
 export function neededSlots(config: SandboxConfig, shares: readonly Share[], images: Images): Slots {
   return {
-    mounts: shares.filter(({ tag }) => tag !== ROOT_TAG).length,
+    // What virtiofs serves needs no place.
+    mounts: shares.filter((share) => share.tag !== ROOT_TAG && !isVirtiofs(share)).length,
     disks: disksOf(config, images).length,
     networks: config.networks.length,
   };
 }
 
-/** The module sets that make use of the places: a disk may be there to be mounted. */
-export function setsOfSlots({ disks, networks }: Slots): string[] {
-  return [...(disks > 0 ? ['block', 'filesystem-ext4'] : []), ...(networks > 0 ? ['network'] : [])];
+/** The module sets that make use of the places: a disk may be there to be mounted, and what root mounts is served by virtiofsd where there is one. */
+export function setsOfSlots({ mounts, disks, networks }: Slots): string[] {
+  return [
+    ...(mounts > 0 && virtiofsServes() ? [VIRTIOFS_SET] : []),
+    ...(disks > 0 ? ['block', 'filesystem-ext4'] : []),
+    ...(networks > 0 ? ['network'] : []),
+  ];
+}
+
+export const VIRTIOFS_SET = 'root-virtiofs';
+
+/** Whether a saved machine of this user's can have directories that virtiofs serves: see warmObstacle(). */
+function virtiofsServes(): boolean {
+  return process.getuid?.() === 0 && findInPath('virtiofsd') !== undefined;
 }
 
 const NUMBERS = ['', 'second ', 'third ', 'fourth ', 'fifth ', 'sixth ', 'seventh ', 'eighth ', 'ninth '];

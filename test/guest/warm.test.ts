@@ -22,7 +22,6 @@ import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
-import { scratchDirectory } from '../helpers/scratch.js';
 import { type Baked, bakeWarm, privateStore, recordOf, resealWarm, TCG } from '../helpers/warm.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
@@ -127,18 +126,6 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
       for (const name of names) await assertNothingLeft(name, way.where);
     });
   }
-
-  it('has directories of root that may be read, and says why it has none to write to', async (t) => {
-    const directory = scratchDirectory(t);
-    writeFileSync(join(directory, 'file'), 'hello');
-    const mount = (more: string) => ['-c', embedded.uri, '-m', `host-bind:/mnt=${directory}${more}`];
-    const read = [...WARM, ...mount(',ro'), '--', 'sh', '-c', 'cat /mnt/file; touch /mnt/file'];
-    assertRun(await runSandbox(read, { env }), 1, 'hello', "touch: cannot touch '/mnt/file': Read-only file system\n");
-    assertFailure(
-      await runSandbox([...WARM, ...mount(''), '--', 'true'], { env }),
-      /^virt-sandbox: image: no warm image serves this sandbox: it has a mount that virtiofs serves.*,ro.*; leave out --boot warm$/,
-    );
-  });
 
   it('has the time of the host', () => assertClock([...WARM, '-c', embedded.uri], { env }));
 

@@ -122,8 +122,8 @@ export class WarmHost {
     );
     const request: WarmRequest = {
       config,
-      shares,
       profile: await loadProfile(profileName),
+      shares,
       needs: { slots: neededSlots(config, shares, new Map()), sets: SETS },
       image: undefined,
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },

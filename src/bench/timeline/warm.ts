@@ -16,15 +16,19 @@ export function warmStages(stages: Stages, qemu: QemuLog | undefined): void {
   stages.add('libvirt, until QEMU runs', 'libvirt', create, first);
 
   const begun = within(stages.told('MIGRATION', 'setup') ?? stages.at('monitor.answered'), first, loaded);
+  // A copy of the memory is written when QEMU has made the machine, and before it loads the state.
+  const isCopied = stages.at('warm.filled') !== undefined;
+  const made = isCopied ? within(stages.at('monitor.answered'), first, begun) : begun;
   if (qemu?.memoryMapped === undefined) {
-    stages.add('QEMU maps the memory and makes the machine', 'qemu', first, begun);
+    stages.add('QEMU maps the memory and makes the machine', 'qemu', first, made);
   } else {
-    const mapped = within(stages.ofDay(qemu.memoryMapped), first, begun);
-    const made = within(stages.ofDay(qemu.machineMade), mapped, begun);
+    const mapped = within(stages.ofDay(qemu.memoryMapped), first, made);
+    const bare = within(stages.ofDay(qemu.machineMade), mapped, made);
     stages.add('QEMU maps the memory', 'qemu', first, mapped);
-    stages.add('QEMU makes the machine', 'qemu', mapped, made);
-    stages.add('QEMU makes the devices, answers the monitor', 'qemu', made, begun);
+    stages.add('QEMU makes the machine', 'qemu', mapped, bare);
+    stages.add('QEMU makes the devices, answers the monitor', 'qemu', bare, made);
   }
+  if (isCopied) stages.add('writing its memory', 'host', made, begun);
 
   const done = within(stages.told('MIGRATION', 'completed'), begun, loaded);
   stages.add('loading the state', 'qemu', begun, loaded, [

@@ -1,0 +1,119 @@
+/** Directories that virtiofs serves to machines that go on from a saved one. */
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { embedded, system } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
+import { ask } from '../helpers/inside.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { bakeWarm, privateStore, recordOf, TCG } from '../helpers/warm.js';
+
+const WARM = [...TCG, '--boot', 'warm'];
+
+const FACTS = {
+  types: `awk '$2 ~ "^/(mnt|srv|opt)$" {print $2, $3, substr($4, 1, 2)}' /proc/mounts`,
+  write: 'hostname > /mnt/file; mkdir -m 750 /mnt/dir; chown 1234:5678 /mnt/dir; mkfifo /mnt/pipe',
+  read: 'cat /srv/file',
+  refused: 'touch /srv/x',
+  fresh: 'ls -A /opt; touch /opt/x && ls /opt',
+  // The page cache has to hold it, and virtiofsd to reach all of the memory.
+  large:
+    'head -c 40M /dev/zero | tr "\\0" x > /mnt/large; tr -d x < /mnt/large | wc -c; stat -c %s /mnt/large; rm /mnt/large',
+  places: 'ls /sys/bus/virtio/drivers/virtiofs | grep -c ^virtio',
+} as const;
+
+const unlessServed = embedded.skip || unlessProgram('virtiofsd');
+
+describe('directories of a saved machine, as root', { skip: unlessServed }, () => {
+  const store = privateStore();
+  const { env } = store;
+  before(async () => {
+    // Not a place is needed for what virtiofs serves.
+    const args = ['-c', system.skip === false ? system.uri : embedded.uri, '--slots', 'mounts=1'];
+    const baked = await bakeWarm(args, { env });
+    assert.ok(recordOf(baked).sets.includes('root-virtiofs'));
+  });
+  after(store.remove);
+
+  for (const way of [embedded, system]) {
+    it(`are its own, with owners and modes, of two at once over ${way.uri}`, { skip: way.skip }, async (t) => {
+      const two = [uniqueName(), uniqueName()].map((name) => ({ name, directory: scratchDirectory(t) }));
+      const found = await Promise.all(
+        two.map(({ name, directory }) => {
+          for (const part of ['rw', 'ro']) mkdirSync(join(directory, part), { mode: 0o755 });
+          // Nobody but root may look.
+          writeFileSync(join(directory, 'ro/file'), `from the host, to ${name}`, { mode: 0o600 });
+          const mounts = [`host-bind:/mnt=${directory}/rw`, `host-bind:/srv=${directory}/ro,ro`, 'host-bind:/opt='];
+          const args = [...WARM, '-c', way.uri, '-n', name, '-p', ...mounts.flatMap((mount) => ['-m', mount])];
+          return ask(args, FACTS, { env });
+        }),
+      );
+      for (const [index, { name, directory }] of two.entries()) {
+        assert.deepEqual(found[index], {
+          types: '/mnt virtiofs rw\n/srv virtiofs ro\n/opt virtiofs rw',
+          write: '',
+          read: `from the host, to ${name}`,
+          refused: "touch: cannot touch '/srv/x': Read-only file system",
+          fresh: 'x',
+          large: `0\n${40 << 20}`,
+          places: '3',
+        });
+        assert.equal(readFileSync(join(directory, 'rw/file'), 'utf8'), `${name}\n`);
+        const made = statSync(join(directory, 'rw/dir'));
+        assert.deepEqual([made.uid, made.gid, made.mode & 0o777], [1234, 5678, 0o750]);
+        assert.ok(statSync(join(directory, 'rw/pipe')).isFIFO());
+        await assertNothingLeft(name, way.where);
+        assertNoMemoryOf(name);
+      }
+    });
+  }
+
+  it('may be its root', async () => {
+    const args = [...WARM, '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
+    const facts = { root: `awk '$2 == "/" {print $3}' /proc/mounts | tail -n 1`, user: 'id -u; test -e /etc/passwd' };
+    assert.deepEqual(await ask(args, facts, { env }), { root: 'virtiofs', user: '0' });
+  });
+
+  it('are had by booting where QEMU’s memory cannot be reached', { skip: system.skip }, async () => {
+    const through = ['setpriv', '--bounding-set', '-sys_ptrace', '--'];
+    const name = uniqueName();
+    const args = [...TCG, '-v', '-c', system.uri, '-n', name, '-m', 'host-bind:/mnt=', '--', 'touch', '/mnt/x'];
+    const { code, stderr } = await runSandbox(args, { env, through });
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /^virt-sandbox: boot: cold, because the warm image .*QEMU's memory cannot be written, which takes CAP_SYS_PTRACE: EACCES/m,
+    );
+    await assertNothingLeft(name, system.where);
+    assertNoMemoryOf(name);
+  });
+});
+
+describe('directories of a saved machine with the common init in it', { skip: unlessServed }, () => {
+  const store = privateStore();
+  const { env } = store;
+  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
+  after(store.remove);
+
+  it('are found by that', async (t) => {
+    const directory = scratchDirectory(t);
+    const args = [...WARM, '-c', embedded.uri, '--image', 'inside', '-m', `host-bind:/mnt=${directory}`];
+    const facts = { write: 'echo inside > /mnt/file; cat /mnt/file' };
+    assert.deepEqual(await ask(args, facts, { env }), { write: 'inside' });
+    assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'inside\n');
+  });
+});
+
+/** libvirt has a file for the memory that a machine is not given. */
+function assertNoMemoryOf(name: string): void {
+  const directory = '/var/lib/libvirt/qemu/ram';
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  assert.deepEqual(
+    names.filter((each) => each.includes(name)),
+    [],
+  );
+}
