@@ -63,7 +63,8 @@ export type MarkName =
   | 'warm.loaded'
   | 'machine.running'
   | 'clock.done'
-  | 'container.killed';
+  | 'container.killed'
+  | 'virtiofsd.killed';
 
 const marks = channel(MARKS);
 const guest = channel(GUEST);

@@ -83,7 +83,7 @@ class DaemonConnection implements Connection {
     const kill = () => {
       if (this.kind === 'lxc') return;
       supervising.then(
-        (supervisor) => killQemu(supervisor, pidFileOf(this.kind, name), name),
+        (supervisor) => killQemu(supervisor, pidFileOf(this.kind, name), name, undefined),
         () => {},
       );
     };
@@ -225,9 +225,10 @@ class DaemonDomain implements Domain {
 
   /** True when its processes were killed, which is sooner than libvirt would end them: its own way takes 0.2 s, with a container 0.5 s. */
   async #kill(): Promise<boolean> {
+    const id = this.#library.domainId(this.#handle);
     return this.#kind === 'lxc'
-      ? killContainer(this.#supervisor, this.#library.domainId(this.#handle), this.name)
-      : killQemu(this.#supervisor, pidFileOf(this.#kind, this.name), this.name);
+      ? killContainer(this.#supervisor, id, this.name)
+      : killQemu(this.#supervisor, pidFileOf(this.#kind, this.name), this.name, `${id}-`);
   }
 }
 

@@ -123,7 +123,7 @@ class EmbeddedDomain implements Domain {
   }
 
   async end(politely: boolean): Promise<void> {
-    if (!politely) await killQemu(this.#supervisor, this.#pidFile, this.name);
+    if (!politely) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
     await this.#supervisor.finish();
   }
 }
