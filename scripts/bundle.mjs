@@ -34,25 +34,31 @@ await build({
     'virt-sandbox': 'src/cli/virt-sandbox.ts',
     'virt-sandbox-bake': 'src/cli/virt-sandbox-bake.ts',
     'virt-sandbox-bench': 'src/cli/virt-sandbox-bench.ts',
-    compiled: 'src/cli/compiled.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision()) },
   banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
-  // What was compiled before cannot import, but require.
-  supported: { 'dynamic-import': false },
   // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
   // are ASCII.
   alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
 
-// V8 compiles functions when they are called; those of a program are to be there before.
-const { cacheOf, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
+// What starts them from their compiled code.
+await build({
+  ...common,
+  entryPoints: { compiled: 'src/cli/compiled.ts' },
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+});
+const { cacheOf, IMPORT, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
 for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench']) {
   const filename = `dist/${name}.cjs`;
+  const source = readFileSync(filename, 'utf8').replaceAll(/\bimport\((?=")/g, `${IMPORT}(`);
+  writeFileSync(filename, source);
+  // V8 compiles functions when they are called; those of a program are to be there before.
   setFlagsFromString('--no-lazy');
-  const script = new Script(wrapped(readFileSync(filename, 'utf8')), { filename });
+  const script = new Script(wrapped(source), { filename });
   setFlagsFromString('--lazy');
   writeFileSync(cacheOf(filename), script.createCachedData());
 }

@@ -1,6 +1,7 @@
 /**
  * Runs a bundled program from what V8 has compiled it to: a file beside it that scripts/bundle.mjs makes. Compiling takes a tenth of the time that Node
- * itself takes to start. Another V8 than that of the build rejects the file, and compiles.
+ * itself takes to start. Another V8 than that of the build rejects the file, and compiles. Whether it belongs to the source is not seen, so the build writes
+ * both.
  * https://nodejs.org/api/vm.html#scriptcreatecacheddata
  */
 import { readFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ export function runCompiled(program: string): void {
   const filename = join(__dirname, `${program}.cjs`);
   const script = compiled(filename);
   const run = script.runInThisContext() as (...given: readonly unknown[]) => void;
-  run({}, createRequire(filename), {}, filename, dirname(filename));
+  run({}, createRequire(filename), {}, filename, dirname(filename), (name: string) => import(name));
 }
 
 function compiled(filename: string): Script {
@@ -30,7 +31,10 @@ export function cacheOf(filename: string): string {
   return `${filename}.v8`;
 }
 
+/** What the bundles call in place of `import`, which Node.js does not give to code that was compiled before. */
+export const IMPORT = '__import';
+
 /** A CommonJS module as Node.js compiles it. */
 export function wrapped(source: string): string {
-  return `(function(exports,require,module,__filename,__dirname){${source}\n})`;
+  return `(function(exports,require,module,__filename,__dirname,${IMPORT}){${source}\n})`;
 }

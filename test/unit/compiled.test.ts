@@ -16,8 +16,10 @@ for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench'
   test(`V8 takes the code of ${program}`, () => {
     const filename = join(DIST, `${program}.cjs`);
     const cachedData = readFileSync(cacheOf(filename));
-    const script = new Script(wrapped(readFileSync(filename, 'utf8')), { filename, cachedData });
+    const source = readFileSync(filename, 'utf8');
+    const script = new Script(wrapped(source), { filename, cachedData });
     assert.equal(script.cachedDataRejected, false);
+    assert.deepEqual(source.match(/\bimport\(.{0,20}/g), null);
   });
 
 for (const [what, code] of [
