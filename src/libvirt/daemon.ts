@@ -1,6 +1,7 @@
 /** libvirt's daemons, through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
 import { join } from 'node:path';
 import { SandboxError } from '../errors.js';
+import { baseDirectory } from '../home.js';
 import { mark } from '../marks.js';
 import { settlesWithin } from '../promises.js';
 import {
@@ -62,6 +63,8 @@ class DaemonConnection implements Connection {
   readonly #library: Library;
   readonly #connection: Handle;
   readonly #releaseEvents: () => Promise<void>;
+  /** Of domains that were started here and came to no good end: of whoever has the name next. */
+  readonly #leftLogs = new Map<string, readonly string[]>();
 
   constructor(library: Library, connection: Handle, kind: DaemonKind, uri: string) {
     this.#library = library;
@@ -76,7 +79,8 @@ class DaemonConnection implements Connection {
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
     });
-    const logs = logsToCome(this.kind, name, xml);
+    const logs = [...(this.#leftLogs.get(name) ?? []), ...logsToCome(this.kind, name, xml)];
+    this.#leftLogs.set(name, logs);
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
     const creating = this.#create(xml);
@@ -228,14 +232,19 @@ class DaemonDomain implements Domain {
     const id = this.#library.domainId(this.#handle);
     return this.#kind === 'lxc'
       ? killContainer(this.#supervisor, id, this.name)
-      : killQemu(this.#supervisor, pidFileOf(this.#kind, this.name), this.name, `${id}-`);
+      : killQemu(this.#supervisor, pidFileOf(this.#kind, this.name), this.name, `${id}-${shortName(this.name)}-fs`);
   }
+}
+
+/** What libvirt calls a domain in the names of some files: virDomainDefGetShortName in its source. */
+function shortName(name: string): string {
+  return [...name].slice(0, 20).join('');
 }
 
 /** Where libvirt's QEMU driver has the process ID of a QEMU. */
 function pidFileOf(kind: DaemonKind, name: string): string {
   if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
-  const runtime = process.env['XDG_RUNTIME_DIR'] ?? join(process.env['HOME'] ?? '/', '.cache');
+  const runtime = process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
   return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
 }
 

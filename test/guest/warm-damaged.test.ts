@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { embedded } from '../helpers/connections.js';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
 import { type Baked, bakeWarm, privateStore, resealWarm, TCG } from '../helpers/warm.js';
 
@@ -82,5 +83,16 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     );
     const refused = await runSandbox([...WARM, ...args.slice(0, 2), '--', 'true'], { env });
     assertFailure(refused, /the warm image \S+ cannot be started from.*; bake it again with/);
+  });
+
+  it('that was begun with in vain leaves no log of a daemon behind', { skip: system.skip }, async () => {
+    const damaged = await bakeWarm(['-c', system.uri, '--slots', 'mounts=3'], { env });
+    truncateSync(join(damaged.warm, 'state'), 10_000);
+    await resealWarm(damaged.warm);
+    const name = uniqueName();
+    const { code, stderr } = await runSandbox([...TCG, '-v', '-c', system.uri, '-n', name, '--', 'true'], { env });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^virt-sandbox: boot: cold, because the warm image \S+ cannot be started from/m);
+    await assertNothingLeft(name, system.where);
   });
 });
