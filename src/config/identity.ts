@@ -151,8 +151,10 @@ function isId(text: string): boolean {
   return /^[0-9]{1,10}$/.test(text) && Number(text) < 0xffffffff;
 }
 
-/** The lines of a passwd or group file as fields; a host without the file has no users in it. */
-/** At once: to wait for another thread takes longer than to read it. */
+/**
+ * The lines of a passwd or group file as fields; a host without the file has no users in it. At once: to wait for another thread takes longer than to
+ * read it.
+ */
 function readTable(path: string): readonly (readonly string[])[] {
   try {
     return readFileSync(path, 'utf8')

@@ -88,8 +88,11 @@ function readPrefix(text: string | undefined, family: 4 | 6, what: string): numb
 
 /** What an address stands for that is not that of one interface. */
 function groupOf(ip: string): string | undefined {
-  return Object.entries(groups()).find(([, list]) => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))?.[0];
+  known ??= groups();
+  return Object.entries(known).find(([, list]) => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))?.[0];
 }
+
+let known: Readonly<Record<string, BlockList>> | undefined;
 
 /** Made when an address is given: it takes milliseconds, and most sandboxes have none. */
 function groups(): Readonly<Record<string, BlockList>> {
