@@ -25,7 +25,7 @@ export const virtSandboxBake: Program = {
       value: 'KIND=COUNT,...',
       complete: { list: ['mounts=', 'disks=', 'networks='] },
       text: [
-        'With `--warm`: how many of each a sandbox may have at most that starts from the saved machine. A kind that is left out keeps its default, which is `mounts=4`, and as many disks and networks as the sandbox of `--for` has.',
+        'With `--warm`: how many of each a sandbox may have at most that starts from the saved machine. A kind that is left out keeps its default, which is `mounts=4`, and as many disks and networks as the sandbox of `--for` has. Directories that virtiofs serves, as it does for root, need no place.',
         {
           terms: [
             ['`mounts`', 'Directories of the host.'],

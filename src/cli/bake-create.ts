@@ -41,9 +41,10 @@ export async function create(args: BakeArguments): Promise<number> {
           path: pathOf(args, 'kernpath') ?? wanted.kernel.path,
           modulesPath: pathOf(args, 'kmodpath') ?? wanted.kernel.modulesPath,
         },
+        // A saved machine's own root and its places for mounts are 9p, whatever else it is to have.
         sets: moduleSetsWith(
           [...wanted.sets, ...ofSlots],
-          wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
+          [...wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)), ...(slots ? ['root-9p'] : [])],
         ),
         nativeInit: hostProgram('init'),
         ...wanted.choices,

@@ -17,7 +17,8 @@ export interface PciAddress {
 
 /** Slot 0 is the host bridge, 30 libvirt's to use, 31 the chipset. */
 const FIRST_SLOT = 1;
-const SLOTS = 29;
+/** So many devices have a slot each. */
+export const SLOTS = 29;
 
 /**
  * Eight functions in each slot would be 232 addresses, but a processor has some 200 interrupt vectors for devices, of which a virtio device takes

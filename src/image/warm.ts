@@ -2,7 +2,7 @@
  * Warm images: machines that were saved when they were ready to be told what to do. Each is a directory `warm/NAME-GENERATION` of its boot image:
  *
  * - `memory`: the machine's memory, a sparse file. QEMU maps it copy on write, so that nothing is read before it is used, and what no sandbox
- *   changes is there once for all of them.
+ *   changes is there once for all of them; but for one whose memory virtiofsd works on too, which gets a copy.
  * - `state`: its processor and devices, as QEMU writes them.
  * - `warm.json`: what it is valid for.
  *

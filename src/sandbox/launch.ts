@@ -120,8 +120,8 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     let channel: Channel;
     if (warm) {
       const { sockets: socketDirectory } = state;
-      const findQemu = guest.lateDevices ? () => connection.qemuPid({ name, socketDirectory }) : undefined;
-      const loading = loadMachine(lines.monitor, warm, findQemu);
+      const findQemu = () => connection.qemuPid({ name, socketDirectory });
+      const loading = loadMachine(lines.monitor, warm, guest.lateDevices ? { name, findQemu } : undefined);
       loading.catch(() => {});
       channel = Channel.resume(await bounded(lines.channel(starting), lines.awaited));
       const monitor = await bounded(loading, 'the saved machine being loaded');
@@ -149,12 +149,10 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     // With a saved machine the application may be done before libvirt is.
     return { name, channel, domain: await bounded(created, 'libvirt starting the domain'), connection, console };
   } catch (error) {
-    const unused = warm !== undefined && !resumed;
-    const reason = unused ? reasonToBoot(warm, error) : await goneReason(error, console, domain);
+    const reason = warm && !resumed ? reasonToBoot(warm, error) : await goneReason(error, console, domain);
     // It may still be coming to be, and must not stay; the connection is in use until then.
     domain ??= await lateDomain(starting, callingOff);
-    // One that never ran has nothing to write out, and another of its name may follow.
-    if (domain) await domain.end(!unused);
+    if (domain) await domain.end(true);
     else if (state) {
       // Where descriptors have run out, those that were closed are free in the next turn only.
       lines?.close();

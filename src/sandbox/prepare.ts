@@ -5,6 +5,7 @@ import { checkHost } from '../config/host-check.js';
 import type { SandboxConfig } from '../config/types.js';
 import { chooseAcceleration } from '../domain/acceleration.js';
 import { type SandboxKind, securityLabels } from '../domain/security.js';
+import { isVirtiofs } from '../domain/shares.js';
 import { SandboxError } from '../errors.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../image/index.js';
 import { connect } from '../libvirt/connect.js';
@@ -63,7 +64,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     }
     const shares = sharesOf(config, server, '');
     const sets = [...new Set([...moduleSets(config, shares, images), ...(profile.moduleSets ?? [])])];
-    const needs = { slots: neededSlots(config, shares, images), sets };
+    const needs = { slots: neededSlots(config, shares, images), sets, late: shares.filter(isVirtiofs).length };
     const warmRequest = { config, shares, profile, needs, image: options.image ?? config.image, options };
     const offer = config.boot === 'cold' ? undefined : await warmOffer(warmRequest);
     const find = (wanted: readonly string[]) =>

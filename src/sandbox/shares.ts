@@ -6,6 +6,7 @@ import type { HostBindMount, SandboxConfig } from '../config/types.js';
 import type { Share } from '../domain/shares.js';
 import type { ConnectionKind } from '../libvirt/connection.js';
 import { findInPath } from '../programs.js';
+import { mayFillMemory } from './capabilities.js';
 
 export const ROOT_TAG = 'sandbox:root';
 
@@ -52,10 +53,14 @@ export interface ShareServer {
 /** https://libvirt.org/news.html: as libvirt counts, 11.0.0. */
 const READ_ONLY_VIRTIOFS = 11_000_000;
 
-/** Asks only where there is something to be served read-only by root. */
-export async function shareServer({ mounts }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
+/**
+ * Asks only where there is something to be served read-only by root. Whoever insists on a saved machine that cannot be given virtiofs has it served by
+ * QEMU.
+ */
+export async function shareServer({ mounts, boot }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
   const asks = isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
-  if (!asks || findInPath('virtiofsd') === undefined) return { kind, readOnlyVirtiofs: false };
+  if (!asks || (boot === 'warm' && !mayFillMemory()) || findInPath('virtiofsd') === undefined)
+    return { kind, readOnlyVirtiofs: false };
   const { loadLibrary } = await import('../libvirt/library.js');
   return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS };
 }

@@ -9,7 +9,9 @@ import { isVirtiofs, type Share } from '../domain/shares.js';
 import { sha256 } from '../image/manifest.js';
 import { WARM_EMPTY, type WarmImage } from '../image/warm.js';
 import type { Profile } from '../profile/types.js';
+import { mayFillMemory } from './capabilities.js';
 import { ROOT_TAG, shareTag } from './shares.js';
+import { MOST_LATE_SHARES } from './warm-slots.js';
 
 /** A saved machine, less what is kept of it. */
 export interface WarmShape {
@@ -73,8 +75,11 @@ export function emptyDirectoryOf({ directory }: WarmImage): string {
 
 /** Why no saved machine can serve this sandbox, whatever it has places for. */
 export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): string | undefined {
-  if (shares.some(isVirtiofs) && process.getuid?.() !== 0)
-    return 'it has a mount that virtiofs serves, for which nobody but root can give a saved machine memory of its own';
+  const late = shares.filter(isVirtiofs).length;
+  if (late > MOST_LATE_SHARES)
+    return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a saved machine has no room for them`;
+  if (late > 0 && !mayFillMemory())
+    return 'it has a mount that virtiofs serves, and nobody but root with CAP_SYS_PTRACE can give a saved machine memory of its own';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;

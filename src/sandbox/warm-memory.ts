@@ -2,26 +2,30 @@
  * The memory of a machine that goes on from a saved one and shares it, as virtiofsd wants it: not the saved machine's, which others map too, but a
  * copy that the launcher writes where QEMU has it.
  */
-import { closeSync, openSync, readdirSync, readlinkSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../domain/warm.js';
 import { isSystemError, messageOf } from '../errors.js';
 import { endOfData, nextData } from '../image/extents.js';
 import { WARM_MEMORY, type WarmImage } from '../image/warm.js';
 
 const PIECE_BYTES = 1 << 20;
+/** So much is written at a time before anything else has its turn: some 20 ms. */
+const TURN_BYTES = 32 << 20;
 
 /**
  * Writes what is in the saved memory; the rest of it is zeros, as a new memory is.
  * @param pid of a QEMU that waits for its state
- * @throws {Error} where this process may not look into that one: proc_pid_fd(5)
+ * @param name of its domain
+ * @throws {Error} where its memory cannot be had
  */
-export function fillMemory(pid: number, warm: WarmImage): void {
+export async function fillMemory(pid: number, name: string, warm: WarmImage): Promise<void> {
   const saved = openSync(join(warm.directory, WARM_MEMORY), 'r');
   try {
-    const memory = openSharedMemory(pid);
+    const memory = openSharedMemory(pid, name);
     try {
-      copyData(saved, memory);
+      await copyData(saved, memory);
     } finally {
       closeSync(memory);
     }
@@ -30,19 +34,26 @@ export function fillMemory(pid: number, warm: WarmImage): void {
   }
 }
 
-function openSharedMemory(pid: number): number {
+function openSharedMemory(pid: number, domain: string): number {
   const directory = `/proc/${pid}/fd`;
   try {
     const [path, ...others] = readdirSync(directory)
       .map((name) => join(directory, name))
       .filter((each) => linkOf(each) === SHARED_MEMORY_LINK);
     if (path === undefined || others.length > 0) throw new Error('it has none that is shared, or several');
-    return openSync(path, 'r+');
+    const memory = openSync(path, 'r+');
+    // Behind that: what is open is this process's, and no other's that has its number by now.
+    if (isQemuOf(pid, domain)) return memory;
+    closeSync(memory);
+    throw new Error(`process ${pid} is none of that machine's`);
   } catch (error) {
-    throw new Error(`QEMU's memory cannot be written, which takes CAP_SYS_PTRACE: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new Error(`QEMU's memory cannot be written: ${messageOf(error)}`, { cause: error });
   }
+}
+
+function isQemuOf(pid: number, domain: string): boolean {
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  return words.some((word) => word === `guest=${domain}` || word.startsWith(`guest=${domain},`));
 }
 
 /** Empty for one that was closed meanwhile. */
@@ -55,10 +66,10 @@ function linkOf(path: string): string {
   }
 }
 
-function copyData(from: number, to: number): void {
+async function copyData(from: number, to: number): Promise<void> {
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   let position: number | undefined = 0;
-  for (;;) {
+  for (let written = 0; ; ) {
     position = nextData(from, position);
     if (position === undefined) return;
     const end = endOfData(from, position, position + PIECE_BYTES);
@@ -66,5 +77,9 @@ function copyData(from: number, to: number): void {
     if (count === 0) return;
     for (let done = 0; done < count; ) done += writeSync(to, piece, done, count - done, position + done);
     position += count;
+    written += count;
+    if (written < TURN_BYTES) continue;
+    written = 0;
+    await nextTurn();
   }
 }

@@ -12,23 +12,31 @@ export const SAVED_CAPABILITIES = ['x-ignore-shared', 'events'];
 /** How a saving or a loading ended: the states of QEMU's MigrationStatus that are final. */
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
 
+/** A machine whose memory others work on too. */
+export interface SharingMachine {
+  /** Of its domain. */
+  readonly name: string;
+  /** Tells the process ID of its QEMU, when that has connected. */
+  findQemu(): Promise<number | undefined>;
+}
+
 /**
  * Loads the state. Whatever fails here fails before the machine has carried out a single instruction.
  * @param connecting the monitor's socket
- * @param findQemu tells its process ID, where its memory is a copy that is to be written first
+ * @param sharing where its memory is a copy that is to be written first
  * @returns the monitor, with which to let it run
  * @throws {SandboxError} `warm-restore-failed`
  */
 export async function loadMachine(
   connecting: Promise<Socket> | undefined,
   warm: WarmImage,
-  findQemu: (() => Promise<number | undefined>) | undefined,
+  sharing: SharingMachine | undefined,
 ): Promise<Monitor> {
   if (connecting === undefined) throw new Error('a saved machine has a monitor');
   const monitor = new Monitor(await connecting);
   try {
     // Devices look into the memory when their state is loaded.
-    if (findQemu) await fill(monitor, warm, findQemu);
+    if (sharing) await fill(monitor, warm, sharing);
     const ended = migrationEnd(monitor);
     // Nothing is waited for in between: QEMU takes commands in order.
     await Promise.all([
@@ -43,13 +51,13 @@ export async function loadMachine(
   }
 }
 
-async function fill(monitor: Monitor, warm: WarmImage, findQemu: () => Promise<number | undefined>): Promise<void> {
+async function fill(monitor: Monitor, warm: WarmImage, { name, findQemu }: SharingMachine): Promise<void> {
   // Its memory is there when it answers, and libvirt has noted its process before it ran.
   await monitor.answered;
   const pid = await findQemu();
   if (pid === undefined) throw new Error('libvirt has no PID file of its QEMU');
   const { fillMemory } = await import('./warm-memory.js');
-  fillMemory(pid, warm);
+  await fillMemory(pid, name, warm);
   mark('warm.filled');
 }
 

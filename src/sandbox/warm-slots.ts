@@ -1,10 +1,10 @@
 /** What a sandbox needs of a saved machine that has places for devices, and what a machine lacks of it. */
-import { SLOT_KINDS, type Slots } from '../config/slots.js';
+import { countOfSlots, DEFAULT_SLOTS, SLOT_KINDS, type Slots } from '../config/slots.js';
 import type { SandboxConfig } from '../config/types.js';
+import { SLOTS } from '../domain/pci.js';
 import { placeNames } from '../domain/places.js';
 import { isVirtiofs, type Share } from '../domain/shares.js';
 import type { WarmImage, WarmRecord } from '../image/warm.js';
-import { findInPath } from '../programs.js';
 import { ROOT_TAG } from './shares.js';
 import { disksOf, type Images } from './storage.js';
 
@@ -13,6 +13,8 @@ export interface WarmNeeds {
   readonly slots: Slots;
   /** Module sets. */
   readonly sets: readonly string[];
+  /** Devices that no saved machine has places for: directories that virtiofs serves. */
+  readonly late: number;
 }
 
 export function neededSlots(config: SandboxConfig, shares: readonly Share[], images: Images): Slots {
@@ -24,10 +26,11 @@ export function neededSlots(config: SandboxConfig, shares: readonly Share[], ima
   };
 }
 
-/** The module sets that make use of the places: a disk may be there to be mounted, and what root mounts is served by virtiofsd where there is one. */
+/** The module sets that make use of the places: a disk may be there to be mounted. */
 export function setsOfSlots({ mounts, disks, networks }: Slots): string[] {
   return [
-    ...(mounts > 0 && virtiofsServes() ? [VIRTIOFS_SET] : []),
+    // What root mounts is served by virtiofs: see transportOf().
+    ...(mounts > 0 && process.getuid?.() === 0 ? [VIRTIOFS_SET] : []),
     ...(disks > 0 ? ['block', 'filesystem-ext4'] : []),
     ...(networks > 0 ? ['network'] : []),
   ];
@@ -35,10 +38,8 @@ export function setsOfSlots({ mounts, disks, networks }: Slots): string[] {
 
 export const VIRTIOFS_SET = 'root-virtiofs';
 
-/** Whether a saved machine of this user's can have directories that virtiofs serves: see warmObstacle(). */
-function virtiofsServes(): boolean {
-  return process.getuid?.() === 0 && findInPath('virtiofsd') !== undefined;
-}
+/** So many such directories have room beside the places that a saved machine has by default. */
+export const MOST_LATE_SHARES = SLOTS - 1 - 1 - countOfSlots(DEFAULT_SLOTS);
 
 const NUMBERS = ['', 'second ', 'third ', 'fourth ', 'fifth ', 'sixth ', 'seventh ', 'eighth ', 'ninth '];
 const ONE = { mounts: 'mount', disks: 'disk', networks: 'network' } as const;
@@ -57,6 +58,8 @@ export function lackOf(record: Pick<WarmRecord, 'slots' | 'sets'>, needs: WarmNe
     const which = NUMBERS[there] ?? ordinal(there + 1);
     return `has no place for a ${which}${ONE[kind]}`;
   }
+  // Where slots do not suffice two devices share one, and the first of them is no longer what it was when it was saved.
+  if (1 + 1 + countOfSlots(record.slots) + needs.late > SLOTS) return 'has no room for so many directories';
   const sets = needs.sets.filter((set) => !record.sets.includes(set));
   return sets.length === 0 ? undefined : `was baked without ${sets.join(' and ')}`;
 }

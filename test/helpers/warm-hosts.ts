@@ -124,7 +124,7 @@ export class WarmHost {
       config,
       profile: await loadProfile(profileName),
       shares,
-      needs: { slots: neededSlots(config, shares, new Map()), sets: SETS },
+      needs: { slots: neededSlots(config, shares, new Map()), sets: SETS, late: 0 },
       image: undefined,
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
     };

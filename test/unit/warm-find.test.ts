@@ -44,7 +44,7 @@ async function offered(image: string, options: ConfigOptions) {
   const shares = sharesOf(config, { kind: 'session', readOnlyVirtiofs: false }, '').map(
     (share) => ({ ...share, transport: '9p' }) as const,
   );
-  const needs = { slots: neededSlots(config, shares, images), sets: moduleSets(config, shares, images) };
+  const needs = { slots: neededSlots(config, shares, images), sets: moduleSets(config, shares, images), late: 0 };
   const profile = await loadProfile(undefined);
   const { candidates, reason } = await warmOffer({ config, shares, profile, needs, image, options: {} });
   return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };

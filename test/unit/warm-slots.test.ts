@@ -10,7 +10,6 @@ import { type MachineOptions, machineXml } from '../../src/domain/machine.js';
 import { placeNames } from '../../src/domain/places.js';
 import type { Guest, Operation } from '../../src/guest/operations.js';
 import { loadProfile } from '../../src/profile/load.js';
-import { findInPath } from '../../src/programs.js';
 import { lackOf, setsOfSlots } from '../../src/sandbox/warm-slots.js';
 
 const SLOTS: Slots = { mounts: 1, disks: 2, networks: 1 };
@@ -33,11 +32,19 @@ test('what a saved machine lacks is said in the order of the kinds, then of the 
     [SLOTS, SLOTS, ['block', 'network'], 'was baked without block and network'],
   ];
   for (const [slots, needed, sets, lack] of table)
-    await t.test(String(lack), () => assert.equal(lackOf({ slots, sets: USUAL }, { slots: needed, sets }), lack));
+    await t.test(String(lack), () =>
+      assert.equal(lackOf({ slots, sets: USUAL }, { slots: needed, sets, late: 0 }), lack),
+    );
+  const late = (count: number, slots = none) =>
+    lackOf({ slots, sets: USUAL }, { slots: none, sets: USUAL, late: count });
+  assert.equal(late(27), undefined);
+  assert.equal(late(28), 'has no room for so many directories');
+  assert.equal(late(23, { ...none, mounts: 4 }), undefined);
+  assert.equal(late(24, { ...none, mounts: 4 }), 'has no room for so many directories');
 });
 
 test('places bring the modules that they are for', () => {
-  const ofMounts = process.getuid?.() === 0 && findInPath('virtiofsd') !== undefined ? ['root-virtiofs'] : [];
+  const ofMounts = process.getuid?.() === 0 ? ['root-virtiofs'] : [];
   assert.deepEqual(setsOfSlots({ mounts: 0, disks: 0, networks: 0 }), []);
   assert.deepEqual(setsOfSlots({ mounts: 9, disks: 0, networks: 0 }), ofMounts);
   assert.deepEqual(setsOfSlots(SLOTS), [...ofMounts, 'block', 'filesystem-ext4', 'network']);
