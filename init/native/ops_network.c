@@ -9,6 +9,7 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 struct ip_address {
@@ -31,19 +32,24 @@ int op_link_up(struct call *call)
 {
 	const char *interface = read_str(&call->arguments);
 	int error = call_arguments(call);
-	struct ifinfomsg fixed = {.ifi_family = AF_UNSPEC, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-	struct netlink_request request;
+	struct ifreq request = {0};
+	int fd;
 
 	if (error != 0)
 		return error;
-	error = netlink_interface(interface, &fixed.ifi_index);
-	if (error != 0)
-		return call_fail(call, error, "interface(%s)", interface);
-	netlink_start(&request, RTM_NEWLINK, 0, &fixed, sizeof fixed);
-	error = netlink_send(&request);
-	if (error != 0)
-		return call_fail(call, error, "link_up(%s)", interface);
-	return 0;
+	if (strlen(interface) >= sizeof request.ifr_name)
+		return call_fail(call, ENODEV, "interface(%s)", interface);
+	memcpy(request.ifr_name, interface, strlen(interface));
+	/* Not by netlink, for which an emulated kernel takes 10 ms more. */
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return call_fail(call, errno, "socket(AF_INET)");
+	error = ioctl(fd, SIOCGIFFLAGS, &request) < 0 ? errno : 0;
+	request.ifr_flags |= IFF_UP;
+	if (error == 0 && ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		error = errno;
+	close_fd(&fd);
+	return error == 0 ? 0 : call_fail(call, error, "link_up(%s)", interface);
 }
 
 int op_address(struct call *call)
