@@ -36,6 +36,7 @@ export function domainXml(
   const base = join(stateBase(), prepared.name);
   const shell = machineShell(config, options, prepared.connection.kind, sockets);
   const channelSocket = join(sockets, 'channel');
+  const shares = sharesOf(config, prepared.server, base);
   const machine: MachineOptions = {
     name: prepared.name,
     uuid: config.uuid ?? uuidForLabels(prepared.securityLabels),
@@ -47,6 +48,7 @@ export function domainXml(
     commandLine: kernelCommandLine(prepared.profile, {
       debug: options.debugInit ?? false,
       console: shell?.log,
+      writtenBehindEmulator: prepared.acceleration === 'tcg' && shares.some(isVirtiofs),
       processors: processorArguments(config.vcpus, prepared.acceleration),
     }),
     tuning: prepared.profile.machine,
@@ -54,7 +56,7 @@ export function domainXml(
       ...(prepared.profile.qemuArguments ?? []),
       ...(isMonitored(config, prepared) ? monitorArguments(channelSocket) : []),
     ],
-    shares: sharesOf(config, prepared.server, base),
+    shares,
     disks: diskElements(disksOf(config, prepared.images)),
     interfaces: machineInterfaces(interfacesOf(config, prepared.name)),
     securityLabels: prepared.securityLabels,

@@ -45,7 +45,11 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
 }
 
 export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): string {
-  return kernelCommandLine(profile, { processors: processorArguments(vcpus, acceleration) });
+  return kernelCommandLine(profile, {
+    // One of root's may be given directories that virtiofs serves: see warmObstacle().
+    writtenBehindEmulator: acceleration === 'tcg' && process.getuid?.() === 0,
+    processors: processorArguments(vcpus, acceleration),
+  });
 }
 
 /**

@@ -146,6 +146,25 @@ it('a fresh directory goes when the launcher is killed', {
   await assertNothingLeft(name);
 });
 
+/** Programs, one behind the other, each in pages of memory that others were in. */
+const REUSED = [
+  'for round in 1 2 3; do',
+  '  for program in "ls /" "sort /etc/passwd" "awk 1 /etc/passwd" "perl -e 1" "grep -c a /etc/passwd" "sed -n 1p /etc/passwd" "tar -cf - /etc/default"; do',
+  '    $program >/dev/null 2>&1 || echo "$program: $?"',
+  '  done',
+  '  echo 3 >/proc/sys/vm/drop_caches',
+  'done',
+  'echo done',
+].join('\n');
+
+it('what virtiofs serves runs as what it is, also where the kernel was told not to clear memory', {
+  skip: embedded.skip || unlessProgram('virtiofsd', 'perl'),
+}, async () => {
+  const args = ['--accel', 'tcg', '--profile', 'fast', '-p', '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
+  const { out, stderr } = await runSandbox([...args, '--', 'bash', '-c', REUSED]);
+  assert.deepEqual([out, stderr], ['done\n', '']);
+});
+
 const KINDS = Object.keys(IMAGE_MAKERS) as ImageKind[];
 
 it('every file system that is known, found by what is in the image', {

@@ -181,6 +181,11 @@ describe("the kernel's command line", () => {
     );
   });
 
+  it('has memory cleared, whatever the profile says, where others write to it behind the emulator', () => {
+    const told = { ...profile, kernelArguments: [{ argument: 'init_on_alloc=0', ...reason }] };
+    assert.match(kernelCommandLine(told, { writtenBehindEmulator: true }), / init_on_alloc=0 init_on_alloc=1 /);
+  });
+
   it('shows everything for debugging', () => {
     assert.match(kernelCommandLine(profile, { debug: true }), / a=b .* debug loglevel=10 .* -- --debug$/);
   });
