@@ -6,7 +6,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync,
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../domain/warm.js';
-import { isSystemError, messageOf } from '../errors.js';
+import { isSystemError, messageOf, orElse } from '../errors.js';
 import { endOfData, nextData } from '../image/extents.js';
 import { WARM_MEMORY, type WarmImage } from '../image/warm.js';
 
@@ -43,7 +43,8 @@ function openSharedMemory(pid: number, domain: string): number {
     if (path === undefined || others.length > 0) throw new Error('it has none that is shared, or several');
     const memory = openSync(path, 'r+');
     // Behind that: what is open is this process's, and no other's that has its number by now.
-    if (isQemuOf(pid, domain)) return memory;
+    const isOurs = orElse(() => isQemuOf(pid, domain), false);
+    if (isOurs) return memory;
     closeSync(memory);
     throw new Error(`process ${pid} is none of that machine's`);
   } catch (error) {
