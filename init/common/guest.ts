@@ -11,9 +11,9 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Channel } from '../../src/guest/channel.js';
+import { Channel, type RawReply } from '../../src/guest/channel.js';
 import { FieldReader, FieldWriter, ProtocolError } from '../../src/guest/fields.js';
-import { type Operation, OperationError } from '../../src/guest/operations.js';
+import { OperationError } from '../../src/guest/operations.js';
 import { encodePacket, type PacketHeader, PacketParser } from '../../src/guest/packets.js';
 import { encodeReady } from '../../src/guest/ready.js';
 import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/guest/wire.js';
@@ -33,7 +33,6 @@ const PORT_FD = 4;
 const LOOK_MS = 50;
 /** In nanoseconds. */
 const SECOND = 1_000_000_000n;
-const ENOSYS = 38;
 const EPROTO = 71;
 
 const readPort = promisify(read);
@@ -125,8 +124,11 @@ function relay(stream: Readable, proc: number, channel: Channel): void {
   stream.on('end', () => void port.packet(proc, MessageType.DATA, new Uint8Array()).then(() => closeWhenDone(channel)));
 }
 
-/** From the sandbox to the running application. */
-async function configure(channel: Channel, payload: Buffer): Promise<void> {
+/**
+ * From the sandbox to the running application.
+ * @param mode `arrange`: to where it could be started; the launcher has more to do before, and starts it itself
+ */
+async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 'arrange'): Promise<void> {
   const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
@@ -143,6 +145,10 @@ async function configure(channel: Channel, payload: Buffer): Promise<void> {
     await driving;
     const lack = await inStep('resolver', setUpResolver(channel, guest, names));
     if (lack !== undefined) process.stderr.write(`warning: ${lack}\n`);
+  }
+  if (mode === 'arrange') {
+    await driving;
+    return;
   }
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
@@ -185,12 +191,7 @@ function failureOf(error: unknown): { errno: number; detail: string } {
   return { errno, detail: JSON.stringify(failure) };
 }
 
-async function answer(
-  header: PacketHeader,
-  channel: Channel,
-  work: Promise<unknown>,
-  isNested: boolean,
-): Promise<void> {
+async function answer(header: PacketHeader, channel: Channel, work: Promise<unknown>): Promise<void> {
   const w = new FieldWriter();
   let status: number = Status.OK;
   try {
@@ -199,11 +200,19 @@ async function answer(
   } catch (error) {
     status = Status.ERROR;
     const { errno, detail } = failureOf(error);
-    w.u32(0)
-      .u32(errno)
-      .str(isNested ? detail : String(error instanceof Error ? error.message : error));
+    w.u32(0).u32(errno).str(detail);
   }
   await port.packet(header.proc, MessageType.REPLY, w.finish(), status, header.serial);
+  closeWhenDone(channel);
+}
+
+/** Every other call is one to the native init. */
+async function handOn({ proc, status: flags, serial }: PacketHeader, channel: Channel, payload: Buffer): Promise<void> {
+  const reply = await channel.forward(proc, flags, payload).catch((error: unknown): RawReply => {
+    const message = error instanceof Error ? error.message : String(error);
+    return { status: Status.ERROR, payload: new FieldWriter().u32(0).u32(0).str(message).finish() };
+  });
+  await port.packet(proc, MessageType.REPLY, reply.payload, reply.status, serial);
   closeWhenDone(channel);
 }
 
@@ -213,29 +222,6 @@ function argumentsOf<T>(payload: Buffer, read: (r: FieldReader) => T): T {
   const value = read(r);
   r.end();
   return value;
-}
-
-/**
- * Operations that a launcher has reason to send while the application runs; the time, before that; and one that a baker has, which takes devices
- * from their driver.
- */
-async function handOn(channel: Channel, proc: number, payload: Buffer): Promise<void> {
-  let operation: Operation;
-  if (proc === Proc.SIGNAL) operation = argumentsOf(payload, (r) => ({ op: 'signal', signal: r.u32() }));
-  else if (proc === Proc.RESIZE)
-    operation = argumentsOf(payload, (r) => ({ op: 'resize', rows: r.u32(), columns: r.u32() }));
-  else if (proc === Proc.SET_CLOCK)
-    operation = argumentsOf(payload, (r) => ({ op: 'setClock', seconds: r.u64(), nanoseconds: r.u32() }));
-  else if (proc === Proc.WRITE_FILE)
-    operation = argumentsOf(payload, (r) => ({
-      op: 'writeFile',
-      path: r.str(),
-      mode: r.u32(),
-      flags: r.u32(),
-      data: r.bytes(),
-    }));
-  else throw new OperationError('configure', ENOSYS, 'the common init is in the guest');
-  await channel.call(operation, { tolerate: true });
 }
 
 function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): void {
@@ -250,10 +236,10 @@ function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): 
     });
   } else if (type === MessageType.MESSAGE && proc === Proc.QUIT) {
     channel.quit();
-  } else if (type === MessageType.CALL && proc === Proc.CONFIGURE) {
-    void answer(header, channel, configure(channel, payload), true);
+  } else if (type === MessageType.CALL && (proc === Proc.CONFIGURE || proc === Proc.ARRANGE)) {
+    void answer(header, channel, configure(channel, payload, proc === Proc.ARRANGE ? 'arrange' : 'configure'));
   } else if (type === MessageType.CALL) {
-    void answer(header, channel, handOn(channel, proc, payload), false);
+    void handOn(header, channel, payload);
   }
 }
 

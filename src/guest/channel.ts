@@ -27,9 +27,14 @@ const HANDSHAKE_INTERVAL = 50;
 const MAX_STDIN_BYTES = MAX_PACKET_BYTES - HEADER_BYTES;
 
 interface PendingCall {
-  readonly operation: Operation;
-  readonly resolve: (result: OperationResult<Operation>) => void;
-  readonly reject: (error: Error) => void;
+  answer(status: number, payload: Buffer): void;
+  reject(error: Error): void;
+}
+
+/** What a guest has answered, as it came. */
+export interface RawReply {
+  readonly status: number;
+  readonly payload: Buffer;
 }
 
 /** A connected guest. Made by {@link Channel.open}. */
@@ -119,8 +124,25 @@ export class Channel implements Guest {
         reject(error instanceof ProtocolError ? new OperationError(operation.op, 0, error.message) : error);
         return;
       }
-      // The map holds calls of every kind; the decoder picks the result by the operation itself.
-      this.#calls.set(this.#serial, { operation, resolve: resolve as PendingCall['resolve'], reject });
+      const answer = (status: number, payload: Buffer) => {
+        if (status === Status.OK) resolve(decodeResult(operation, payload));
+        else reject(failureOf(operation, status, payload));
+      };
+      this.#calls.set(this.#serial, { answer, reject });
+      this.#transport.write(packet);
+    });
+  }
+
+  /** Hands on somebody else's call, as it came. */
+  forward(proc: number, flags: number, payload: Uint8Array): Promise<RawReply> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) {
+        reject(this.#failure);
+        return;
+      }
+      this.#serial = (this.#serial + 1) >>> 0;
+      const packet = encodePacket(proc, MessageType.CALL, flags, this.#serial, payload);
+      this.#calls.set(this.#serial, { answer: (status, answered) => resolve({ status, payload: answered }), reject });
       this.#transport.write(packet);
     });
   }
@@ -215,19 +237,7 @@ export class Channel implements Guest {
     const call = this.#calls.get(header.serial);
     if (!call) throw new ProtocolError(`the guest answered call ${header.serial}, which was not made`);
     this.#calls.delete(header.serial);
-    const { operation } = call;
-    if (header.status === Status.OK) {
-      call.resolve(decodeResult(operation, payload));
-    } else if (header.status === Status.SKIPPED) {
-      call.reject(
-        new OperationError(operation.op, 0, `${operation.op} was not tried, because an earlier step failed`, true),
-      );
-    } else {
-      const r = new FieldReader(payload);
-      r.u32();
-      const errno = r.u32();
-      call.reject(new OperationError(operation.op, errno, r.str()));
-    }
+    call.answer(header.status, payload);
   }
 
   #acknowledge(bytes: number): void {
@@ -284,4 +294,13 @@ export class Channel implements Guest {
     this.#stdinWaiting = undefined;
     waiting?.();
   }
+}
+
+function failureOf({ op }: Operation, status: number, payload: Buffer): OperationError {
+  if (status === Status.SKIPPED)
+    return new OperationError(op, 0, `${op} was not tried, because an earlier step failed`, true);
+  const r = new FieldReader(payload);
+  r.u32();
+  const errno = r.u32();
+  return new OperationError(op, errno, r.str());
 }

@@ -44,6 +44,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   sessions: Proc.SESSIONS,
   terminal: Proc.TERMINAL,
   clearMemory: Proc.CLEAR_MEMORY,
+  arrange: Proc.ARRANGE,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -128,6 +129,7 @@ function encodeArguments(operation: Operation): Buffer {
       w.u32(operation.mebibytes);
       break;
     case 'configure':
+    case 'arrange':
       w.str(operation.sandbox);
       break;
     case 'sync':

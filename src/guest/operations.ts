@@ -83,7 +83,7 @@ export type Operation =
   | { readonly op: 'listDir'; readonly path: string }
   | { readonly op: 'readLink'; readonly path: string }
   /** For a common init in the guest: the sandbox, as JSON; see init/common/guest.ts. */
-  | { readonly op: 'configure'; readonly sandbox: string }
+  | { readonly op: 'configure' | 'arrange'; readonly sandbox: string }
   | { readonly op: 'stat'; readonly path: string; readonly follow: boolean }
   | { readonly op: 'chown'; readonly path: string; readonly uid: number; readonly gid: number }
   | { readonly op: 'chmod'; readonly path: string; readonly mode: number }

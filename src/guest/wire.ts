@@ -15,7 +15,7 @@ export const PROTOCOL_VERSION = 1;
 export const HEADER_BYTES = 20;
 /** Largest packet, header included. */
 export const MAX_PACKET_BYTES = 262144;
-/** The same for SPAWN, and for CONFIGURE, which has its words: Linux takes 2 MiB of arguments and environment. */
+/** The same for SPAWN, and for CONFIGURE and ARRANGE, which have its words: Linux takes 2 MiB of arguments and environment. */
 export const MAX_SPAWN_BYTES = 2359296;
 /** How much stdin the host may have sent that the guest has not acknowledged. */
 export const STDIN_WINDOW_BYTES = 524288;
@@ -63,12 +63,16 @@ export const Proc = {
   SESSIONS: 60,
   TERMINAL: 61,
   CLEAR_MEMORY: 62,
+  ARRANGE: 63,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 
+/** Calls with packets of the second size. */
+const LONG: ReadonlySet<number> = new Set([Proc.SPAWN, Proc.CONFIGURE, Proc.ARRANGE]);
+
 /** Largest packet of that kind, header included. */
 export function maxPacketBytes(proc: number, type: number): number {
-  const isLong = type === MessageType.CALL && (proc === Proc.SPAWN || proc === Proc.CONFIGURE);
+  const isLong = type === MessageType.CALL && LONG.has(proc);
   return isLong ? MAX_SPAWN_BYTES : MAX_PACKET_BYTES;
 }
 

@@ -1,5 +1,7 @@
 /** A sandbox whose image has a common init of its own: it is told what it is, and the rest happens inside. */
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { Configuration, ConfigurationFailure } from '../../init/common/configuration.js';
 import { StepError } from '../../init/common/drive.js';
@@ -9,8 +11,9 @@ import type { Channel } from '../guest/channel.js';
 import { OperationError, type OperationName } from '../guest/operations.js';
 import { GuestClock } from './clock.js';
 import type { Console } from './console.js';
+import type { Deadline } from './deadline.js';
 import { spawnError, stepError } from './failure.js';
-import { guestIncludes } from './includes.js';
+import { copyInside, guestIncludes } from './includes.js';
 import type { LaunchOptions } from './launch-options.js';
 
 /** How old the time may be that the guest was told, in milliseconds: Node.js inside takes longer to answer than the native init. */
@@ -27,8 +30,9 @@ export async function startInGuest(
   guest: GuestConfig,
   console: Console,
   options: LaunchOptions,
+  limit: Deadline,
 ): Promise<void> {
-  refuse(config, guest, options);
+  refuse(options);
   // What is told beside all the rest is old when it has been read; of a call of its own it is known how old.
   const clock = new GuestClock(channel, OLD_MS);
   try {
@@ -41,12 +45,37 @@ export async function startInGuest(
     guest,
     entropy: randomBytes(64).toString('base64'),
   };
+  const sandbox = JSON.stringify(configuration);
+  const isMoreToDo = guestIncludes(config).length > 0 || guest.trace !== undefined;
   try {
-    await channel.call({ op: 'configure', sandbox: JSON.stringify(configuration) });
+    await channel.call({ op: isMoreToDo ? 'arrange' : 'configure', sandbox });
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
+    if (isMoreToDo && error.errno === constants.errno.ENOSYS) throw olderError();
     throw toldError(error, console, guest);
   }
+  if (!isMoreToDo) return;
+  await copyInside(channel, config, options, () => limit.renew());
+  if (guest.trace) {
+    const { checkTraceable } = await import('./trace.js');
+    await checkTraceable(channel, guest);
+  }
+  try {
+    await spawnApplication(channel, guest);
+  } catch (error) {
+    throw error instanceof OperationError ? spawnError(error, guest) : error;
+  }
+}
+
+/** It knows no ARRANGE. */
+function olderError(): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'guest-init-older',
+    message:
+      'the common init in the guest is of an earlier version, which can neither have includes copied inside nor trace',
+    remedy: 'bake the image again with: virt-sandbox-bake create --common-init guest',
+  });
 }
 
 /** The error that there would be if the launcher had made the call that failed inside. */
@@ -63,17 +92,12 @@ function toldError(error: OperationError, console: Console, guest: GuestConfig):
   return step === undefined ? spawnError(inner, guest) : stepError(new StepError(step, inner), console, guest);
 }
 
-function refuse(config: SandboxConfig, guest: GuestConfig, options: LaunchOptions): void {
-  const asked = [
-    ...(guestIncludes(config).length > 0 ? ['copy includes inside'] : []),
-    ...(guest.trace ? ['trace the application'] : []),
-    ...(options.breakpoint ? ['stop before a step'] : []),
-  ];
-  if (asked.length === 0) return;
+function refuse({ breakpoint }: LaunchOptions): void {
+  if (breakpoint === undefined) return;
   throw new SandboxError({
     stage: 'init',
     code: 'guest-init-cannot',
-    message: `the common init in the guest cannot ${asked.join(' and ')}`,
+    message: 'the common init in the guest cannot stop before a step',
     remedy: 'use an image that was baked without --common-init guest',
   });
 }

@@ -115,7 +115,9 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
 
     const serve = (channel: Channel): Promise<void> =>
       prepared.place === 'machine' && prepared.image.manifest.commonInit === 'guest'
-        ? import('./guest-init.js').then(({ startInGuest }) => startInGuest(channel, config, guest, console, options))
+        ? import('./guest-init.js').then(({ startInGuest }) =>
+            startInGuest(channel, config, guest, console, options, limit),
+          )
         : begin({ channel, config, guest, console, options, limit, stop });
     let channel: Channel;
     if (warm) {

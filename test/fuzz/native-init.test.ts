@@ -44,6 +44,7 @@ const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | '
   MKNOD: Buffer.concat([str('/dev/x'), u32(0o020600), u32(1), u32(3)]),
   READ_LINK: str('/dev/fd'),
   CONFIGURE: str('{"a":1}'),
+  ARRANGE: str('{"a":1}'),
   SESSIONS: str('org.virt-sandbox.shell.0'),
   CLEAR_MEMORY: u32(1),
   TERMINAL: Buffer.concat([str('/dev/ttyS0'), list(['sh']), list(['TERM=linux'])]),

@@ -12,6 +12,7 @@ import { Channel } from '../../src/guest/channel.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { fakeNode } from '../helpers/fake-node.js';
+import { unlessProgram } from '../helpers/images.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import {
@@ -72,9 +73,37 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     );
   });
 
+  it('includes are copied inside before the application starts', async () => {
+    const include = ['-m', 'ram:/mnt=1M', '-i', '/mnt/below/passwd=/etc/passwd'];
+    const passwd = readFileSync('/etc/passwd', 'utf8');
+    assertRun(
+      await run(include, ['sh', '-c', 'cat; cat /mnt/below/passwd; exit 3'], { input: 'stdin\n' }),
+      3,
+      `stdin\n${passwd}`,
+    );
+    assertFailureWith(127, await run(include, ['/no/such']), /application: \/no\/such: not found inside the sandbox/);
+    const full = ['-m', 'ram:/mnt=64K', '-i', `/mnt/node=${process.execPath}`];
+    assertFailure(await run(full, ['true']), /could not be copied to \/mnt\/node: .*No space left/);
+  });
+
+  it('the application is traced', { skip: unlessProgram('strace') }, async () => {
+    const traced = (command: readonly string[]) =>
+      runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, '--', ...command], {
+        ...options(),
+        env: { XDG_CACHE_HOME: cache, LIBVIRT_SANDBOX_STRACE: 'execve' },
+      });
+    const { code, out, stderr } = await traced(['sh', '-c', 'echo out; exit 4']);
+    assert.deepEqual([code, out], [4, 'out\n'], stderr);
+    assert.match(stderr, /^execve\("[^"]*sh", \["sh", "-c", "echo out; exit 4"\]/m);
+    assertFailureWith(127, await traced(['/no/such']), /application: \/no\/such: not found inside the sandbox/);
+  });
+
   it('what only a launcher can do is refused', async () => {
-    const include = ['-m', 'ram:/mnt=1M', '-i', '/mnt/passwd=/etc/passwd'];
-    assertFailure(await run(include, ['true']), /the common init in the guest cannot copy includes inside/);
+    const stopped = await runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, '--', 'true'], {
+      ...options(),
+      env: { XDG_CACHE_HOME: cache, LIBVIRT_SANDBOX_INIT_DEBUG: 'break:spawn' },
+    });
+    assertFailure(stopped, /the common init in the guest cannot stop before a step/);
   });
 
   it('interfaces and name servers are set up inside', async () => {
