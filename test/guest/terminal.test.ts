@@ -17,8 +17,11 @@ const CTRL_RIGHT_BRACKET = '\x1d';
 /** A shell that asks with a prompt which no command line has in it as it is typed. */
 const SHELL = ['sh', '-i'];
 const PROMPT = /READY> $/;
-/** A command that does not end by itself. What it says is not in the line as it is typed, and by then the keys are its own; it says when it is continued. */
-const IN_FRONT = `sh -c 'trap "echo GOES"" ON" CONT; echo IN"" FRONT; while :; do sleep 0.1; done'\n`;
+/**
+ * A command that does not end by itself. What it says is not in the line as it is typed, and by then the keys are its own; it says when it is continued. It starts
+ * nothing meanwhile: a dash that is just about to, by vfork(2), cannot be stopped while the one that it starts is, and its parent then sees nothing stop.
+ */
+const IN_FRONT = `sh -c 'trap "echo GOES"" ON" CONT; sleep 1000 >/dev/null 2>&1 & echo IN"" FRONT; while :; do wait; done'\n`;
 
 async function openShell(t: TestContext, way: Way, ...options: string[]) {
   const name = uniqueName();
