@@ -2,7 +2,6 @@
  * Devices at the places of a saved machine. When it was saved none of them had a driver: what stands there now may be another device, and whatever a
  * driver knows of one it asks when it gets to it.
  */
-
 import type { Guest } from '../../src/guest/operations.js';
 import type { GuestConfig } from './config.js';
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import { SandboxError } from '../errors.js';
 import { mark } from '../marks.js';
-import { decodeResult, encodeCall } from './codec.js';
+import { decodeFailure, decodeResult, encodeCall } from './codec.js';
 import { decodeExit } from './exit.js';
 import { FieldReader, ProtocolError } from './fields.js';
 import { isSmallPiece, letMoreCome } from './gather.js';
@@ -28,7 +28,7 @@ const MAX_STDIN_BYTES = MAX_PACKET_BYTES - HEADER_BYTES;
 
 interface PendingCall {
   answer(status: number, payload: Buffer): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
 }
 
 /** What a guest has answered, as it came. */
@@ -112,39 +112,42 @@ export class Channel implements Guest {
 
   call<T extends Operation>(operation: T, options: CallOptions = {}): Promise<OperationResult<T>> {
     return new Promise((resolve, reject) => {
-      if (this.#failure) {
-        reject(this.#failure);
-        return;
-      }
-      this.#serial = (this.#serial + 1) >>> 0;
-      let packet: Buffer;
-      try {
-        packet = encodeCall(operation, this.#serial, options);
-      } catch (error) {
-        reject(error instanceof ProtocolError ? new OperationError(operation.op, 0, error.message) : error);
-        return;
-      }
-      const answer = (status: number, payload: Buffer) => {
-        if (status === Status.OK) resolve(decodeResult(operation, payload));
-        else reject(failureOf(operation, status, payload));
-      };
-      this.#calls.set(this.#serial, { answer, reject });
-      this.#transport.write(packet);
+      this.#send((serial) => encodeCall(operation, serial, options), {
+        answer: (status, payload) => {
+          if (status === Status.OK) resolve(decodeResult(operation, payload));
+          else reject(decodeFailure(operation, status, payload));
+        },
+        reject: (error) =>
+          reject(error instanceof ProtocolError ? new OperationError(operation.op, 0, error.message) : error),
+      });
     });
   }
 
   /** Hands on somebody else's call, as it came. */
   forward(proc: number, flags: number, payload: Uint8Array): Promise<RawReply> {
     return new Promise((resolve, reject) => {
-      if (this.#failure) {
-        reject(this.#failure);
-        return;
-      }
-      this.#serial = (this.#serial + 1) >>> 0;
-      const packet = encodePacket(proc, MessageType.CALL, flags, this.#serial, payload);
-      this.#calls.set(this.#serial, { answer: (status, answered) => resolve({ status, payload: answered }), reject });
-      this.#transport.write(packet);
+      this.#send((serial) => encodePacket(proc, MessageType.CALL, flags, serial, payload), {
+        answer: (status, answered) => resolve({ status, payload: answered }),
+        reject,
+      });
     });
+  }
+
+  #send(encode: (serial: number) => Buffer, pending: PendingCall): void {
+    if (this.#failure) {
+      pending.reject(this.#failure);
+      return;
+    }
+    this.#serial = (this.#serial + 1) >>> 0;
+    let packet: Buffer;
+    try {
+      packet = encode(this.#serial);
+    } catch (error) {
+      pending.reject(error);
+      return;
+    }
+    this.#calls.set(this.#serial, pending);
+    this.#transport.write(packet);
   }
 
   /** Asks the guest to kill what runs and to power off. */
@@ -294,13 +297,4 @@ export class Channel implements Guest {
     this.#stdinWaiting = undefined;
     waiting?.();
   }
-}
-
-function failureOf({ op }: Operation, status: number, payload: Buffer): OperationError {
-  if (status === Status.SKIPPED)
-    return new OperationError(op, 0, `${op} was not tried, because an earlier step failed`, true);
-  const r = new FieldReader(payload);
-  r.u32();
-  const errno = r.u32();
-  return new OperationError(op, errno, r.str());
 }

@@ -1,8 +1,8 @@
 /** Bytes of operations and their answers. */
 import { FieldReader, FieldWriter } from './fields.js';
-import type { CallOptions, Operation, OperationResult } from './operations.js';
+import { type CallOptions, type Operation, OperationError, type OperationResult } from './operations.js';
 import { encodePacket } from './packets.js';
-import { CallFlag, MessageType, Proc, type ProcNumber } from './wire.js';
+import { CallFlag, MessageType, Proc, type ProcNumber, Status } from './wire.js';
 
 /**
  * An operation as a CALL packet.
@@ -137,6 +137,19 @@ function encodeArguments(operation: Operation): Buffer {
       break;
   }
   return w.finish();
+}
+
+/**
+ * What any other reply to `operation` says.
+ * @throws {ProtocolError} when it is not what a guest says of a failure
+ */
+export function decodeFailure({ op }: Operation, status: number, payload: Buffer): OperationError {
+  if (status === Status.SKIPPED)
+    return new OperationError(op, 0, `${op} was not tried, because an earlier step failed`, true);
+  const r = new FieldReader(payload);
+  r.u32();
+  const errno = r.u32();
+  return new OperationError(op, errno, r.str());
 }
 
 /**
