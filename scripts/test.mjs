@@ -92,7 +92,7 @@ function runWhereReachable() {
 
 /** Guests take seconds, containers and all else far less. */
 function weight(name) {
-  return name.startsWith('guest/') ? 2 : name.startsWith('lxc/') ? 1 : 0;
+  return /^(guest|hostile)\//.test(name) ? 2 : name.startsWith('lxc/') ? 1 : 0;
 }
 
 function fail(message) {

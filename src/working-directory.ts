@@ -20,14 +20,3 @@ export function absolutePath(path: string): string {
     });
   }
 }
-
-/** Whether there is one that has a path. */
-export function hasWorkingDirectory(): boolean {
-  try {
-    process.cwd();
-    return true;
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    return false;
-  }
-}
