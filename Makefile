@@ -95,7 +95,7 @@ install: build
 	rm -rf '$(DESTDIR)$(PREFIX)/lib/virt-sandbox'
 	mkdir -p '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native' '$(DESTDIR)$(PREFIX)/bin'
 	cp -R bin kmods profiles docs package.json package-lock.json README.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
-	cp -R dist/*.cjs dist/*.cjs.v8 dist/*.js dist/help dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
+	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
 	cp dist/native/init dist/native/dhcp dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
 	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	cp -R dist/share '$(DESTDIR)$(PREFIX)/'

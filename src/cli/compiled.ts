@@ -1,7 +1,7 @@
 /**
- * Runs a bundled program from what V8 has compiled it to: a file beside it that scripts/bundle.mjs makes. Compiling takes a tenth of the time that Node
- * itself takes to start. Another V8 than that of the build rejects the file, and compiles. Whether it belongs to the source is not seen, so the build writes
- * both.
+ * Runs a bundled program from what V8 has compiled it to: a file beside it that scripts/bundle.mjs makes. Compiling takes a
+ * tenth of the time that Node.js itself takes to start. V8 does not check that the file belongs to the source, so the build
+ * writes both; nor does it check the patch level of Node.js, and crashes on code of another one, so the name of the file has it.
  * https://nodejs.org/api/vm.html#scriptcreatecacheddata
  */
 import { readFileSync } from 'node:fs';
@@ -26,9 +26,9 @@ function compiled(filename: string): Script {
   });
 }
 
-/** Where the code of a bundle is. */
+/** Where the code of a bundle is for the Node.js that runs this. Another one finds none, and compiles. */
 export function cacheOf(filename: string): string {
-  return `${filename}.v8`;
+  return `${filename}.${process.version}-${process.arch}.v8`;
 }
 
 /** What the bundles call in place of `import`, which Node.js does not give to code that was compiled before. */

@@ -58,7 +58,7 @@ describe('the package', () => {
     const files = execFileSync('tar', ['-tzf', join(directory, archive)], quiet).split('\n');
     for (const wanted of [
       'dist/virt-sandbox.cjs',
-      'dist/virt-sandbox.cjs.v8',
+      `dist/virt-sandbox.cjs.${process.version}-${process.arch}.v8`,
       'dist/native/dhcp',
       'dist/native/init',
       'dist/native/supervisor',

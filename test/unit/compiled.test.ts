@@ -22,6 +22,11 @@ for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench'
     assert.deepEqual(source.match(/\bimport\(.{0,20}/g), null);
   });
 
+// Of 20.20.2's code Node.js 20.19.0 made "join is not a function" or a crash: V8 took it for its own.
+test('a file of code is for one version of Node.js', () => {
+  assert.equal(cacheOf('a.cjs'), `a.cjs.${process.version}-${process.arch}.v8`);
+});
+
 for (const [what, code] of [
   ['none', undefined],
   ['that of another V8', Buffer.alloc(64, 1)],
