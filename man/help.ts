@@ -1,6 +1,6 @@
 /** The help of a program, laid out by yargs. */
 import yargs from 'yargs';
-import { epilogue, options, usage } from '../src/cli/options.js';
+import { epilogue, options, usage } from '../src/cli/sandbox/options.js';
 import { COMMON } from './program.js';
 
 /** Columns of the widest line. */

@@ -1,5 +1,5 @@
 /** virt-sandbox-bench(1), beside the tables of its commands. */
-import { benchCommands } from '../src/cli/bench-options.js';
+import { benchCommands } from '../src/cli/bench/options.js';
 import type { Program } from './program.js';
 
 export const virtSandboxBench: Program = {

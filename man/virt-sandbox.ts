@@ -1,5 +1,5 @@
 /** virt-sandbox(1): all but what it says of its options. */
-import { options } from '../src/cli/options.js';
+import { options } from '../src/cli/sandbox/options.js';
 import type { Program } from './program.js';
 import { details } from './virt-sandbox-options.js';
 

@@ -3,8 +3,8 @@
  * it leads to counts, which may be in a directory that is empty at first, such as /run.
  */
 import { covers, placeOf } from '../../src/config/path.js';
-import { type Guest, OperationError } from '../../src/guest/operations.js';
-import { WriteFlag } from '../../src/guest/wire.js';
+import { type Guest, OperationError } from '../../src/protocol/operations.js';
+import { WriteFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig, NameService } from './config.js';
 import { MS_BIND } from './step.js';
 

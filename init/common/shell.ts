@@ -1,6 +1,6 @@
 /** Root shells for a person, beside the application. */
-import type { SpawnOperation } from '../../src/guest/operations.js';
-import { SpawnFlag } from '../../src/guest/wire.js';
+import type { SpawnOperation } from '../../src/protocol/operations.js';
+import { SpawnFlag } from '../../src/protocol/wire.js';
 import { ALL_CAPABILITIES, DEFAULT_PATH } from './application.js';
 import type { GuestShell, TerminalSize } from './config.js';
 import { call, type Step } from './step.js';

@@ -1,9 +1,9 @@
 /** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
 import { readdirSync } from 'node:fs';
-import { INITRD_COMPRESSIONS } from '../image/compress.js';
+import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
 import { defaultSetsDirectory } from '../kmods/sets.js';
 import type { ImageTuning, Profile } from '../profile/types.js';
-import { COLD } from './boot.js';
+import { COLD } from './baseline.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
 import { deviceChanges } from './devices.js';
 import { floorsOf } from './measure.js';

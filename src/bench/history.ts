@@ -2,9 +2,9 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { makeDirectories } from '../directories.js';
-import { isSystemError } from '../errors.js';
-import { baseDirectory } from '../home.js';
+import { makeDirectories } from '../util/directories.js';
+import { isSystemError } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
 import { floorFor, hostSchema, type Result } from './result.js';
 import { amount } from './series.js';
 import { table } from './text.js';

@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readWarmImage } from '../image/warm.js';
-import { COLD, floor } from './boot.js';
-import { asksForContainer, imageFacts } from './context.js';
+import { readWarmImage } from '../image/snapshot/snapshot.js';
+import { COLD, floor } from './baseline.js';
+import { asksForContainer, imageFacts } from './commands.js';
 import { Interrupted } from './process.js';
 import { splitCommandLine } from './qemu-argv.js';
 import { makeResult, type Result, variantResult } from './result.js';

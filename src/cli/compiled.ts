@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
-import { orElse } from '../errors.js';
+import { orElse } from '../util/errors.js';
 
 /** @param program the name of a bundle beside this one, without its ending */
 export function runCompiled(program: string): void {

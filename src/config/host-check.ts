@@ -1,6 +1,6 @@
 /** Whether the host has what a sandbox names. It is asked just before a start: a file may describe another host. */
 import { lstat, stat } from 'node:fs/promises';
-import { isSystemError, messageOf } from '../errors.js';
+import { isSystemError, messageOf } from '../util/errors.js';
 import { configError, quote } from './failure.js';
 import { placeOf } from './path.js';
 import type { SandboxConfig } from './types.js';

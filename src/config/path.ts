@@ -1,6 +1,6 @@
 /** Paths on the host and inside. */
 import { isAbsolute, posix } from 'node:path';
-import { absolutePath } from '../working-directory.js';
+import { absolutePath } from '../util/working-directory.js';
 import { argumentError } from './failure.js';
 
 /**

@@ -1,10 +1,10 @@
 /** Checks of a whole sandbox: what one option alone cannot know. */
 import { configError, quote } from './failure.js';
-import { coveringMount } from './include.js';
+import { coveringMount } from './parsers/include.js';
+import { MIB } from './parsers/size.js';
+import { hasControlCharacter } from './parsers/text.js';
+import { checkDiskLimits } from './parsers/tuning.js';
 import { placeOf } from './path.js';
-import { MIB } from './size.js';
-import { hasControlCharacter } from './text.js';
-import { checkDiskLimits } from './tuning.js';
 import type { SandboxConfig } from './types.js';
 
 /** Below this no kernel comes up. */

@@ -4,10 +4,10 @@
  * https://libvirt.org/formatdomain.html
  */
 import { existsSync } from 'node:fs';
-import { CHANNEL_NAME } from '../guest/wire.js';
 import type { MachineTuning } from '../profile/types.js';
-import { type DeviceAddresses, deviceAddresses, type Places, vacantArguments } from './places.js';
+import { CHANNEL_NAME } from '../protocol/wire.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
+import { type DeviceAddresses, deviceAddresses, type Places, vacantArguments } from './slots.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
 export interface MachineOptions {

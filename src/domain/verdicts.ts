@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectories } from '../directories.js';
-import { orElse } from '../errors.js';
-import { isRecord } from '../records.js';
+import { makeDirectories } from '../util/directories.js';
+import { orElse } from '../util/errors.js';
+import { isRecord } from '../util/records.js';
 import type { Verdict } from './probe.js';
 
 /** The file holds those of one boot; a person has no more kernels than that, or may wait for a probe once more. */

@@ -3,8 +3,8 @@
  */
 
 import type { KernelSelection } from '../config/types.js';
-import type { KernelPlaces } from '../kernel/places.js';
-import type { InitrdCompression } from './compress.js';
+import type { KernelPlaces } from '../kernel/search-paths.js';
+import type { InitrdCompression } from './build/compress.js';
 import type { Manifest } from './manifest.js';
 
 /** What image is wanted. */

@@ -7,7 +7,7 @@ import { type FileHandle, lchown, lstat, mkdir, open, readlink, symlink } from '
 import { posix } from 'node:path';
 import { covers, placeOf } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
-import { isSystemError, messageOf } from '../errors.js';
+import { isSystemError, messageOf } from '../util/errors.js';
 import { deviceError, includeError, throughLinkError } from './failure.js';
 import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
 

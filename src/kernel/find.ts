@@ -3,10 +3,10 @@
  */
 
 import type { KernelSelection } from '../config/types.js';
-import { messageOf, SandboxError } from '../errors.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import type { InputLog } from '../util/input-log.js';
 import type { KernelFile } from './identify.js';
-import type { InputLog } from './inputs.js';
-import { Installation, type KernelPlaces } from './places.js';
+import { Installation, type KernelPlaces } from './search-paths.js';
 
 /** The kernel that was chosen. */
 export interface KernelChoice {

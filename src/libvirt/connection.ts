@@ -1,5 +1,5 @@
 /** What the launcher needs of libvirt, whichever way it is reached. */
-import type { SandboxError } from '../errors.js';
+import type { SandboxError } from '../util/errors.js';
 
 /** Why a domain is no more. */
 export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'other';

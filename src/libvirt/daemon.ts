@@ -1,9 +1,9 @@
 /** libvirt's daemons, through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
 import { join } from 'node:path';
-import { SandboxError } from '../errors.js';
-import { baseDirectory } from '../home.js';
-import { mark } from '../marks.js';
-import { settlesWithin } from '../promises.js';
+import { SandboxError } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
+import { mark } from '../util/marks.js';
+import { settlesWithin } from '../util/promises.js';
 import {
   type Connection,
   type ConnectionKind,

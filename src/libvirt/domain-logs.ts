@@ -5,8 +5,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { orElse } from '../errors.js';
-import { baseDirectory } from '../home.js';
+import { orElse } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
 import type { DaemonKind } from './daemon.js';
 
 /** libvirt's own constants. */

@@ -4,9 +4,9 @@
  */
 import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectories } from '../directories.js';
-import { messageOf, SandboxError } from '../errors.js';
-import { findInPath } from '../programs.js';
+import { makeDirectories } from '../util/directories.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { findInPath } from '../util/programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
 import { failureOf } from './qemu-log.js';

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import koffi from 'koffi';
-import { orElse } from '../errors.js';
+import { orElse } from '../util/errors.js';
 
 /** sockaddr_un, see unix(7): its family, and a path behind that. */
 const ADDRESS_BYTES = 110;

@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isSystemError, orElse } from '../errors.js';
-import { mark } from '../marks.js';
+import { isSystemError, orElse } from '../util/errors.js';
+import { mark } from '../util/marks.js';
 import type { Supervisor } from './supervisor.js';
 
 /**

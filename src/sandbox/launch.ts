@@ -1,27 +1,27 @@
 /** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SandboxConfig } from '../config/types.js';
-import { Channel } from '../guest/channel.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
-import { mark } from '../marks.js';
-import { begin } from './begin.js';
-import { Console } from './console.js';
-import { Deadline } from './deadline.js';
-import { copyTimeoutError, goneError, timeoutError } from './failure.js';
-import { goneReason } from './gone-reason.js';
-import { guestConfig } from './guest-config.js';
-import { copyOnHost, refuseHostDevices } from './includes.js';
-import { lateDomain } from './late-domain.js';
-import type { LaunchOptions, Prepared } from './launch-options.js';
-import { type Lines, openLines } from './lines.js';
-import { domainXml, isMonitored } from './machine-options.js';
-import { mayRunEarly, runMachine } from './run-machine.js';
-import { makeFreshDirectories } from './shares.js';
-import { machineShell, makeShellPlaces } from './shell.js';
-import { claimState, releaseState, type StateDirectory } from './state.js';
-import { readyOf } from './warm-ready.js';
-import { isRestoreError, loadMachine, reasonToBoot } from './warm-restore.js';
+import { Channel } from '../protocol/channel.js';
+import { mark } from '../util/marks.js';
+import { domainXml, isMonitored } from './devices/machine-options.js';
+import { makeFreshDirectories } from './devices/shares.js';
+import { machineShell, makeShellPlaces } from './devices/shell-paths.js';
+import { guestConfig } from './setup/guest-config.js';
+import { copyOnHost, refuseHostDevices } from './setup/includes.js';
+import { begin } from './setup/run-plan.js';
+import { readyOf } from './snapshot/ready.js';
+import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
+import { Console } from './start/console.js';
+import { Deadline } from './start/deadline.js';
+import { copyTimeoutError, goneError, timeoutError } from './start/failure.js';
+import { goneReason } from './start/gone-reason.js';
+import { lateDomain } from './start/late-domain.js';
+import { mayRunEarly, runMachine } from './start/run-machine.js';
+import { type Lines, openLines } from './start/transports.js';
+import { claimState, releaseState, type StateDirectory } from './state/state.js';
+import type { LaunchOptions, Prepared } from './types.js';
 
 /** A running application. */
 export interface Launched {
@@ -115,7 +115,7 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
 
     const serve = (channel: Channel): Promise<void> =>
       prepared.place === 'machine' && prepared.image.manifest.commonInit === 'guest'
-        ? import('./guest-init.js').then(({ startInGuest }) =>
+        ? import('./setup/guest-init.js').then(({ startInGuest }) =>
             startInGuest(channel, config, guest, console, options, limit),
           )
         : begin({ channel, config, guest, console, options, limit, stop });

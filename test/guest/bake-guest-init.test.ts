@@ -8,7 +8,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Channel } from '../../src/guest/channel.js';
+import { Channel } from '../../src/protocol/channel.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { fakeNode } from '../helpers/fake-node.js';

@@ -6,7 +6,7 @@ import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { orElse } from '../../src/errors.js';
+import { orElse } from '../../src/util/errors.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { hidden, programPaths } from '../helpers/hide.js';

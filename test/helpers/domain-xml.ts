@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type SandboxKind, securityLabels } from '../../src/domain/security.js';
 import { loadProfile } from '../../src/profile/load.js';
-import type { LaunchOptions, PreparedContainer, PreparedMachine } from '../../src/sandbox/launch-options.js';
-import { domainXml } from '../../src/sandbox/machine-options.js';
+import { domainXml } from '../../src/sandbox/devices/machine-options.js';
+import type { LaunchOptions, PreparedContainer, PreparedMachine } from '../../src/sandbox/types.js';
 
 const SCHEMA = '/usr/share/libvirt/schemas/domain.rng';
 export const unlessSchema = existsSync(SCHEMA) ? false : `${SCHEMA} is not installed`;

@@ -17,7 +17,7 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
-import { isSystemError } from '../../errors.js';
+import { isSystemError } from '../../util/errors.js';
 import { pathParts } from './read.js';
 import { ArchiveError } from './types.js';
 

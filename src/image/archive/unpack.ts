@@ -15,8 +15,8 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
-import { makeDirectories } from '../../directories.js';
-import { isSystemError, messageOf, SandboxError } from '../../errors.js';
+import { makeDirectories } from '../../util/directories.js';
+import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { printable } from './newc.js';
 import { isLinked, plainPath, sharedContents } from './read.js';
 import { type Place, Tree } from './tree.js';

@@ -1,0 +1,20 @@
+/** What starting the program itself costs. */
+import type { Context } from '../../src/bench/commands.js';
+import { quantity, type Row, timesAsLong } from './row.js';
+import { interleave } from './run.js';
+
+/** These runs are short, and so is the noise that they must stand out of. */
+const TIMES_THE_RUNS = 3;
+
+export async function helpRows({ program, runs, progress }: Context): Promise<Row[]> {
+  const seconds = await interleave(
+    [
+      { label: 'node', argv: [process.execPath, '-e', '0'] },
+      { label: 'help', argv: [program, '--help'] },
+    ],
+    runs * TIMES_THE_RUNS,
+    progress,
+  );
+  const reference = { name: '`node -e 0`', ...quantity(seconds.node, 'ms', 1e3) };
+  return [timesAsLong('`virt-sandbox --help`', quantity(seconds.help, 'ms', 1e3), reference, 1.5)];
+}
