@@ -1,43 +1,28 @@
-/** A whole `virt-sandbox -- /bin/true` against the floor: a bare QEMU whose guest does nothing but end. */
+/** The baseline of a boot: a bare QEMU whose guest does nothing but end. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { forInformation, quantity, type Row, timesAsLong } from '../../test/bench/row.js';
-import { interleave } from '../../test/bench/run.js';
 import { packCpio } from '../image/build/cpio.js';
-import type { Context } from './commands.js';
+import type { ImageFacts } from './commands.js';
 import { powerOffProgram } from './power-off.js';
 import { bareMachine, splitCommandLine } from './qemu-argv.js';
 
-/** Whatever warm images there are. */
+/** Boots cold, also where a snapshot would serve. */
 export const COLD = ['--boot', 'cold'];
 
-export async function bootRows(context: Context): Promise<Row[]> {
-  const { program } = context;
-  const seconds = await interleave(
-    [
-      { label: 'floor', argv: await floor(context) },
-      { label: 'default', argv: [program, ...COLD, '--', '/bin/true'] },
-      { label: 'embedded', argv: [program, ...COLD, '-c', 'qemu:///embed', '--', '/bin/true'] },
-    ],
-    context.runs,
-    context.progress,
-  );
-  const reference = { name: 'bare QEMU', ...quantity(seconds.floor, 's') };
-  return [
-    timesAsLong(
-      `\`virt-sandbox -- /bin/true\` (${context.image.uri})`,
-      quantity(seconds.default, 's'),
-      reference,
-      1.35,
-    ),
-    forInformation('`virt-sandbox -c qemu:///embed -- /bin/true`', quantity(seconds.embedded, 's'), reference),
-  ];
+/** What is booted, and a directory to work in. */
+export interface Subject {
+  readonly program: string;
+  readonly image: ImageFacts;
+  readonly scratch: string;
 }
 
-/** The very machine that libvirt would start, but started by hand, with an init that powers off. */
-export async function floor(
-  { program, image, scratch }: Pick<Context, 'program' | 'image' | 'scratch'>,
+/**
+ * The command line of QEMU for the machine that libvirt would start, with an init that powers off.
+ * @param options further options of virt-sandbox
+ */
+export async function baseline(
+  { program, image, scratch }: Subject,
   options: readonly string[] = [],
 ): Promise<[string, ...string[]]> {
   const xml = join(scratch, 'domain.xml');

@@ -1,23 +1,9 @@
-/** What every benchmark needs to know. */
+/** How each measured program is run: virt-sandbox and virtme-ng. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import type { Progress } from '../../test/bench/run.js';
 import { findInPath, packageDirectory } from '../util/programs.js';
-
-export interface Context {
-  readonly runs: number;
-  /** The program as it is installed. */
-  readonly program: string;
-  /** What `--dry-run --json` says of the image that is booted. */
-  readonly image: ImageFacts;
-  /** A directory that is removed in the end, and that everybody may read. */
-  readonly scratch: string;
-  readonly progress: Progress;
-  /** virtme-ng, or why it is not compared with. */
-  readonly virtme: Virtme;
-}
 
 export interface ImageFacts {
   readonly kernel: string;

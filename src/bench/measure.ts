@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readWarmImage } from '../image/snapshot/snapshot.js';
-import { COLD, floor } from './baseline.js';
+import { baseline, COLD } from './baseline.js';
 import { asksForContainer, imageFacts } from './commands.js';
 import { Interrupted } from './process.js';
 import { splitCommandLine } from './qemu-argv.js';
@@ -98,7 +98,7 @@ export async function floorVariant(
           kind: 'program',
           label: 'bare QEMU (the floor)',
           floorOf: [label],
-          argv: await floor({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
+          argv: await baseline({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
         },
       ];
     const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));

@@ -1,5 +1,5 @@
 /** What starting the program itself costs. */
-import type { Context } from '../../src/bench/commands.js';
+import type { Context } from './context.js';
 import { quantity, type Row, timesAsLong } from './row.js';
 import { interleave } from './run.js';
 

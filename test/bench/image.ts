@@ -2,9 +2,9 @@
 import { mkdtempSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Context } from '../../src/bench/commands.js';
 import { summarize } from '../../src/bench/statistics.js';
 import type { ImageTimings } from '../../src/image/resolve.js';
+import type { Context } from './context.js';
 import { quantity, type Row, within } from './row.js';
 import { interleave, timed } from './run.js';
 

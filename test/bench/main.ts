@@ -1,9 +1,10 @@
 /** The benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json] */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { bootRows } from '../../src/bench/baseline.js';
-import { type Context, findVirtme, imageFacts, programPath } from '../../src/bench/commands.js';
+import { findVirtme, imageFacts, programPath } from '../../src/bench/commands.js';
 import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/host.js';
+import { bootRows } from './boot.js';
+import type { Context } from './context.js';
 import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
 import type { Row } from './row.js';

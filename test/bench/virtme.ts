@@ -1,6 +1,7 @@
 /** A whole `virt-sandbox -- /bin/true` against virtme-ng's. */
 import { COLD } from '../../src/bench/baseline.js';
-import { type Context, virtmeArgv } from '../../src/bench/commands.js';
+import { virtmeArgv } from '../../src/bench/commands.js';
+import type { Context } from './context.js';
 import { quantity, type Row, timesFaster } from './row.js';
 import { interleave } from './run.js';
 

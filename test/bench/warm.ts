@@ -4,10 +4,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bareRestore } from '../../src/bench/bare-restore.js';
 import { COLD } from '../../src/bench/baseline.js';
-import { type Context, virtmeArgv } from '../../src/bench/commands.js';
+import { virtmeArgv } from '../../src/bench/commands.js';
 import { splitCommandLine } from '../../src/bench/qemu-argv.js';
 import { type Summary, summarize } from '../../src/bench/statistics.js';
 import { readWarmImage, type WarmImage } from '../../src/image/snapshot/snapshot.js';
+import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';
 import { interleave, type Progress, timed } from './run.js';
 
