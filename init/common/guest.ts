@@ -24,7 +24,7 @@ import { drivePlan, StepError } from './drive.js';
 import { NetworkError, setUpNetwork } from './network.js';
 import { planSandbox } from './plan.js';
 import { setUpResolver } from './resolver.js';
-import { attachPlaces } from './slots.js';
+import { attachSlots } from './slots.js';
 
 /** Descriptors that the native init gives to this program: init/native/common.c. */
 const CHANNEL_FD = 3;
@@ -132,7 +132,7 @@ async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 
   const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
-  await inStep('places', attachPlaces(channel, guest));
+  await inStep('slots', attachSlots(channel, guest));
   const names = network && (await inStep('interfaces', setUpNetwork(channel, guest, network)));
   const devices = await findDevices(channel, guest);
   const plan = planSandbox(guest, {

@@ -15,7 +15,7 @@ export const SESSIONS_STEP = 'shell';
 
 /** The step that lets sessions in; it comes first, so that there are some before any other. */
 export function sessionsStep(shell: GuestShell): Step {
-  return { name: SESSIONS_STEP, calls: [call({ op: 'sessions', place: shell.sessions })] };
+  return { name: SESSIONS_STEP, calls: [call({ op: 'sessions', endpoint: shell.sessions })] };
 }
 
 /** The step that puts a shell on the second console; it comes last, since it takes the root's own programs. */

@@ -9,26 +9,26 @@ const BUS = '/sys/bus/pci';
 const DRIVER = `${BUS}/drivers/virtio-pci`;
 
 /**
- * Has the kernel look for devices that were not there when the machine was saved, and gives the driver those at the sandbox's places. They are there
+ * Has the kernel look for devices that were not there when the machine was saved, and gives the driver those at the sandbox's slots. They are there
  * when this returns.
  * @throws {OperationError} where a device is not there, or is not what it should be
  */
-export async function attachPlaces(
+export async function attachSlots(
   guest: Guest,
-  { lateDevices = false, places = [] }: Pick<GuestConfig, 'lateDevices' | 'places'>,
+  { lateDevices = false, slots = [] }: Pick<GuestConfig, 'lateDevices' | 'slots'>,
 ): Promise<void> {
   // The kernel gives each that it finds addresses and its driver before it answers.
   const looking = lateDevices ? [write(guest, `${BUS}/rescan`, '1')] : [];
-  await Promise.all([...looking, tellDriver(guest, 'bind', places)]);
+  await Promise.all([...looking, tellDriver(guest, 'bind', slots)]);
 }
 
 /** Takes every device from the driver, for a machine that is to be saved. */
-export async function detachPlaces(guest: Guest, places: readonly string[]): Promise<void> {
-  await tellDriver(guest, 'unbind', places);
+export async function detachSlots(guest: Guest, slots: readonly string[]): Promise<void> {
+  await tellDriver(guest, 'unbind', slots);
 }
 
-async function tellDriver(guest: Guest, what: 'bind' | 'unbind', places: readonly string[]): Promise<void> {
-  await Promise.all(places.map((place) => write(guest, `${DRIVER}/${what}`, place)));
+async function tellDriver(guest: Guest, what: 'bind' | 'unbind', slots: readonly string[]): Promise<void> {
+  await Promise.all(slots.map((place) => write(guest, `${DRIVER}/${what}`, place)));
 }
 
 async function write(guest: Guest, path: string, text: string): Promise<void> {

@@ -106,7 +106,7 @@ function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string>
 
 /** The same for every variant: what a sandbox mounts, attaches or runs is no part of the floor. */
 const GUEST: GuestConfig = {
-  place: 'machine',
+  platform: 'machine',
   hostname: 'bare',
   root: { type: '9p', tag: 'sandbox:root', readOnly: true },
   mounts: [],

@@ -36,7 +36,7 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<Result> {
   const { kind, runs, warmUp } = options;
-  const floors = options.withFloor && session.unit === 's' ? await floorsOf(session, variants) : [];
+  const floors = options.withFloor && session.unit === 's' ? await baselinesOf(session, variants) : [];
   const measured = await measureInTurns([...variants, ...floors], { ...session, runs, warmUp });
   const results = [];
   for (const series of measured.series) {
@@ -61,7 +61,7 @@ async function detail(session: Session, { variant, failure }: Series): Promise<T
 }
 
 /** One for each way in which the variants start. */
-export async function floorsOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
+export async function baselinesOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
   const ways = new Map<string, SandboxVariant[]>();
   for (const variant of variants) {
     const { name: _name, description: _description, ...boot } = variant.profile;
@@ -73,14 +73,14 @@ export async function floorsOf(session: Session, variants: readonly SandboxVaria
     const labels = alike.map(({ label }) => label);
     const [first] = alike;
     const which = ways.size === 1 ? '' : ` of ${labels.join(', ')}`;
-    for (const one of first === undefined ? [] : await floorVariant(session, first))
+    for (const one of first === undefined ? [] : await baselineVariant(session, first))
       floors.push({ ...one, label: one.label.replace(/ \(the floor\)$/, `$&${which}`), floorOf: labels });
   }
   return floors;
 }
 
 /** A bare QEMU that does the least that any such sandbox does, whatever this one's command and mounts; nothing for a container, or where QEMU's command line is not to be had. */
-export async function floorVariant(
+export async function baselineVariant(
   session: Session,
   { label, options, profile }: SandboxVariant,
 ): Promise<(ProgramVariant | RestoreVariant)[]> {

@@ -1,11 +1,11 @@
 /**
- * Places of a saved machine for disks and networks. A device that was there when a machine was saved has to be there when it goes on, at the
+ * Slots of a saved machine for disks and networks. A device that was there when a machine was saved has to be there when it goes on, at the
  * same address. So a place is always taken: by a disk or a network of the sandbox, or by one that leads nowhere.
  */
 import { type PciAddress, pciAddresses, pciName } from './pci.js';
 
 /** How many there are of each kind. */
-export interface Places {
+export interface Slots {
   readonly disks: number;
   readonly networks: number;
 }
@@ -21,7 +21,7 @@ export interface DeviceAddresses {
 }
 
 /** @throws {SandboxError} `too-many-devices` */
-export function deviceAddresses(shares: number, { disks, networks }: Places, lateShares = 0): DeviceAddresses {
+export function deviceAddresses(shares: number, { disks, networks }: Slots, lateShares = 0): DeviceAddresses {
   const next = pciAddresses(1 + shares + disks + networks + lateShares);
   const several = (count: number) => Array.from({ length: count }, next);
   return {
@@ -36,9 +36,9 @@ export function deviceAddresses(shares: number, { disks, networks }: Places, lat
 /** Every place by the name that Linux has for its device: `0000:00:07.0`. */
 export function placeNames(
   shares: number,
-  places: Places,
+  slots: Slots,
 ): { readonly disks: readonly string[]; readonly networks: readonly string[] } {
-  const { disks, networks } = deviceAddresses(shares, places);
+  const { disks, networks } = deviceAddresses(shares, slots);
   return { disks: disks.map(pciName), networks: networks.map(pciName) };
 }
 

@@ -30,11 +30,11 @@ export const Images = {
   },
   /** What in an image is not as it was baked; nothing for a whole one. @throws {SandboxError} `image-not-found` */
   async verify(called: string, store = defaultStoreDirectory()): Promise<Damage[]> {
-    const [{ placeOf }, { verifyImage }] = await Promise.all([
+    const [{ imageRef }, { verifyImage }] = await Promise.all([
       import('./store/open.js'),
       import('./inspect/verify.js'),
     ]);
-    return verifyImage(placeOf(called, store));
+    return verifyImage(imageRef(called, store));
   },
   /** Removes an image by its name or id. @throws {SandboxError} `image-not-found`, `image-in-use`, `image-has-names` */
   async remove(called: string, store = defaultStoreDirectory()): Promise<{ id: string; removed: boolean }> {

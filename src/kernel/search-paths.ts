@@ -12,7 +12,7 @@ import { identifyKernel, type KernelFile } from './identify.js';
 import { compareVersions } from './version.js';
 
 /** Where kernels are looked for; every field has a default. */
-export interface KernelPlaces {
+export interface KernelSearchPaths {
   /** The running kernel's version; default: `uname -r`. */
   readonly release?: string;
   /** Where vmlinuz-VERSION files are; default: /boot. */
@@ -52,12 +52,12 @@ export class Installation {
 
   constructor(
     selection: KernelSelection,
-    places: KernelPlaces,
+    searchPaths: KernelSearchPaths,
     private readonly inputs: InputLog,
   ) {
-    this.release = places.release ?? release();
-    this.bootDirectory = places.bootDirectory ?? '/boot';
-    this.modulesDirectory = selection.modulesPath ?? places.modulesDirectory ?? '/lib/modules';
+    this.release = searchPaths.release ?? release();
+    this.bootDirectory = searchPaths.bootDirectory ?? '/boot';
+    this.modulesDirectory = selection.modulesPath ?? searchPaths.modulesDirectory ?? '/lib/modules';
   }
 
   async identify(path: string): Promise<KernelFile> {

@@ -122,8 +122,8 @@ class EmbeddedDomain implements Domain {
     return [];
   }
 
-  async end(politely: boolean): Promise<void> {
-    if (!politely) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
+  async destroy({ force }: { readonly force: boolean }): Promise<void> {
+    if (force) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
     await this.#supervisor.finish();
   }
 }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
-import { isSmallPiece, letMoreCome } from './coalesce-reads.js';
+import { coalesceReads, isSmallPiece } from './coalesce-reads.js';
 import { decodeFailure, decodeResult, encodeCall } from './codec.js';
 import { decodeExit } from './exit.js';
 import { FieldReader, ProtocolError } from './fields.js';
@@ -195,7 +195,7 @@ export class Channel implements Guest {
   #receive(bytes: Buffer): void {
     try {
       this.#parser.push(bytes);
-      if (isSmallPiece(bytes.length, this.#parser.missing)) letMoreCome();
+      if (isSmallPiece(bytes.length, this.#parser.missing)) coalesceReads();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       this.#transport.destroy();

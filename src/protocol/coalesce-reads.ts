@@ -23,6 +23,6 @@ export function isSmallPiece(taken: number, missing: number): boolean {
  * QEMU sends a packet page by page. Waking for each costs this process and QEMU more than the bytes themselves, on processors that the guest wants.
  * So where pages are sure to follow, because the packet has said so, some are let come first. Nothing waits behind a packet that is whole.
  */
-export function letMoreCome(): void {
+export function coalesceReads(): void {
   Atomics.wait(nothing, 0, 0, MOMENT);
 }

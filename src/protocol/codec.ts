@@ -120,7 +120,7 @@ function encodeArguments(operation: Operation): Buffer {
       w.str(operation.path).u32(operation.uid).u32(operation.gid);
       break;
     case 'sessions':
-      w.str(operation.place);
+      w.str(operation.endpoint);
       break;
     case 'terminal':
       w.str(operation.device).strings(operation.argv).strings(operation.environment);

@@ -96,7 +96,7 @@ export type Operation =
       readonly deviceMinor: number;
     }
   /** Serves hosts of their own on a port, by its name, or on a terminal, by its path. */
-  | { readonly op: 'sessions'; readonly place: string }
+  | { readonly op: 'sessions'; readonly endpoint: string }
   /** Runs `argv` on a terminal, again and again, when Enter is pressed there. */
   | {
       readonly op: 'terminal';

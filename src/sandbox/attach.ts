@@ -8,7 +8,7 @@ import { BUSYBOX, type ShellTerminal, shellSpawn } from '../../init/common/shell
 import { Channel } from '../protocol/channel.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
-import { shellPlaces } from './devices/shell-paths.js';
+import { shellPaths } from './devices/shell-paths.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { openTerminal } from './start/transports.js';
 import { socketDirectory } from './state/alias.js';
@@ -48,7 +48,7 @@ export async function attachTo(name: string, options: AttachOptions = {}): Promi
 }
 
 export async function attachIn({ name, stateDirectory }: RunningSandbox, options: AttachOptions): Promise<Attached> {
-  const places = shellPlaces(socketDirectory(stateDirectory));
+  const places = shellPaths(socketDirectory(stateDirectory));
   const lock = await lockOf(name, places.directory);
   try {
     const socket = await open(name, places.sessions);

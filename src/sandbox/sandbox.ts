@@ -138,7 +138,7 @@ export class Sandbox implements AsyncDisposable {
       try {
         // With its status the guest has said that all is synced and unmounted.
         mark('end.start');
-        await domain.end(status === undefined);
+        await domain.destroy({ force: status !== undefined });
         mark('end.done');
       } finally {
         channel.destroy();

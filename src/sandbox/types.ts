@@ -71,7 +71,7 @@ export interface LaunchOptions extends Observers {
 export type Prepared = PreparedMachine | PreparedContainer;
 
 export interface PreparedMachine {
-  readonly place: 'machine';
+  readonly platform: 'machine';
   readonly name: string;
   readonly image: BootImage;
   readonly connection: Connection;
@@ -90,7 +90,7 @@ export interface PreparedMachine {
 
 /** It runs the host's kernel, so there is nothing to find and nothing to build. */
 export interface PreparedContainer {
-  readonly place: 'container';
+  readonly platform: 'container';
   readonly name: string;
   readonly connection: Connection;
   /** As a machine has them. */

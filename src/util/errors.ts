@@ -100,7 +100,7 @@ export function isOutOfFiles(error: unknown): boolean {
 }
 
 /** What `read` returns; `otherwise` where a system call failed in it. */
-export function orElse<T>(read: () => T, otherwise: T): T {
+export function valueOr<T>(read: () => T, otherwise: T): T {
   try {
     return read();
   } catch (error) {
@@ -110,7 +110,7 @@ export function orElse<T>(read: () => T, otherwise: T): T {
 }
 
 /** What `read` comes to; undefined where it failed on purpose. */
-export async function unlessRefused<T>(read: Promise<T>): Promise<T | undefined> {
+export async function ignoreSandboxError<T>(read: Promise<T>): Promise<T | undefined> {
   try {
     return await read;
   } catch (error) {

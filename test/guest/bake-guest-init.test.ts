@@ -164,7 +164,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
         'echo up; read gone; echo $? > /mnt/end; yes | head -c 1000000; echo more > /mnt/last',
       ];
       const guest = {
-        place: 'machine',
+        platform: 'machine',
         hostname: 'alone',
         root: { type: '9p', tag: 'root', readOnly: true },
         mounts: [{ type: '9p', tag: 'share', target: '/mnt', readOnly: false }],

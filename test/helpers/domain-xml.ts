@@ -24,7 +24,7 @@ export async function machineOf(
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
   const prepared = {
-    place: 'machine',
+    platform: 'machine',
     name: NAME,
     connection: { ...connection, kind: 'system' },
     acceleration: 'tcg',
@@ -46,7 +46,7 @@ export async function containerOf(
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
   const prepared = {
-    place: 'container',
+    platform: 'container',
     name: NAME,
     connection: { ...connection, kind: 'lxc' },
     images: new Map(),

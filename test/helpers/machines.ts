@@ -39,7 +39,7 @@ export function testMachine(context: TestContext): TestMachine {
     sets: SETS,
     nativeInit: init,
     storeDirectory: store,
-    places: { release: 'none', bootDirectory: boot, modulesDirectory: modules },
+    searchPaths: { release: 'none', bootDirectory: boot, modulesDirectory: modules },
   };
   return { directory, kernel, tree, init, store, options };
 }

@@ -14,7 +14,7 @@ import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { sharesOf } from '../../src/sandbox/devices/shares.js';
 import { imageChoices } from '../../src/sandbox/prepare/image-choices.js';
-import { takeOffer, type WarmChoice, type WarmRequest, warmOffer } from '../../src/sandbox/snapshot/find.js';
+import { findSnapshots, selectSnapshot, type WarmChoice, type WarmRequest } from '../../src/sandbox/snapshot/find.js';
 import { warmHost } from '../../src/sandbox/snapshot/host.js';
 import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/snapshot/machine.js';
 import { neededSlots } from '../../src/sandbox/snapshot/slots.js';
@@ -128,9 +128,9 @@ export class WarmHost {
       image: undefined,
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
     };
-    const offer = await warmOffer(request);
+    const offer = await findSnapshots(request);
     const image = offer.image ?? (await this.image(profileName));
-    return takeOffer(offer, request, image, 'tcg', this.#connection);
+    return selectSnapshot(offer, request, image, 'tcg', this.#connection);
   }
 
   /** Expects a start to pass `warm` over for this reason, and one that insists on a saved machine to fail with it. */

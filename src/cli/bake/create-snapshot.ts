@@ -8,7 +8,7 @@ import { bakeWarm } from '../../sandbox/snapshot/bake.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
 import type { Arguments } from '../sandbox/arguments.js';
-import { callOffOnSignal } from '../terminal/cancel-on-signal.js';
+import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { type BakeArguments, textOf } from './arguments.js';
 
 /** What is said of a warm image. */
@@ -33,7 +33,7 @@ export async function createWarm(
 ): Promise<WarmResult> {
   const connect = textOf(args, 'connect') ?? request.connect;
   const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
-  const start = callOffOnSignal();
+  const start = cancelOnSignal();
   const options = { image: directory, connect, profile: request.profile, onProgress, signal: start.abort };
   const baked = await bakeWarm(machine, slots, options)
     .catch((error: unknown) => {

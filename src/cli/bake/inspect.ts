@@ -6,7 +6,7 @@ import { type UnpackResult, unpackArchives } from '../../image/archive/unpack.js
 import { differences } from '../../image/inspect/diff.js';
 import { fileIn, readInitrd } from '../../image/inspect/source.js';
 import { verifyImage } from '../../image/inspect/verify.js';
-import { imageIds, placeOf } from '../../image/store/open.js';
+import { imageIds, imageRef } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { print } from '../terminal/output.js';
 import { progressLine } from '../terminal/report.js';
@@ -137,7 +137,7 @@ export async function verify(args: BakeArguments): Promise<number> {
   try {
     for (const called of all ? imageIds(defaultStoreDirectory()) : named) {
       progress.show(`reading ${called}`);
-      results.push({ image: called, damage: await verifyImage(placeOf(called)) });
+      results.push({ image: called, damage: await verifyImage(imageRef(called)) });
     }
   } finally {
     progress.clear();

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { slotsText } from '../../config/parsers/slots.js';
 import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../../image/inspect/inventory.js';
 import { imageNames } from '../../image/store/names.js';
-import { placeOf, readImage } from '../../image/store/open.js';
+import { imageRef, readImage } from '../../image/store/open.js';
 import { pruneImages, removeImage } from '../../image/store/remove.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { type WarmOwner, type WarmState, warmStates } from '../../sandbox/snapshot/stored.js';
@@ -81,17 +81,17 @@ function summaryOf({ manifest, lastUsed, ...image }: StoredImage): object {
 }
 
 export async function show(args: BakeArguments): Promise<number> {
-  const place = placeOf(textOf(args, 'image') ?? '');
-  const manifest = await readImage(place);
-  const names = imageNames(defaultStoreDirectory()).get(place.id ?? '') ?? [];
-  const { warm } = await withStates({ ...place, names, warm: storedWarm(place.directory) });
+  const ref = imageRef(textOf(args, 'image') ?? '');
+  const manifest = await readImage(ref);
+  const names = imageNames(defaultStoreDirectory()).get(ref.id ?? '') ?? [];
+  const { warm } = await withStates({ ...ref, names, warm: storedWarm(ref.directory) });
   if (args['json'] === true) {
-    await printJson({ directory: place.directory, names, ...manifest, warm });
+    await printJson({ directory: ref.directory, names, ...manifest, warm });
     return 0;
   }
   const { kernel, init, features, modules, files } = manifest;
   await printLines([
-    `image: ${place.directory}`,
+    `image: ${ref.directory}`,
     `id: ${manifest.id}`,
     ...(names.length > 0 ? [`names: ${names.join(', ')}`] : []),
     `kernel: ${kernel.version}, booted as ${kernel.file}: ${kernel.reason}`,

@@ -12,7 +12,7 @@ import { Sandbox } from '../../sandbox/sandbox.js';
 import type { LaunchOptions, Prepared } from '../../sandbox/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
-import { callOffOnSignal } from '../terminal/cancel-on-signal.js';
+import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { attachTerminal, copyIn, ENDING, forwardSignals, localTerminal } from '../terminal/forward.js';
 import { copyOut, print, ReaderGone } from '../terminal/output.js';
 import { reporter } from '../terminal/report.js';
@@ -37,7 +37,7 @@ export async function run(args: Arguments): Promise<number> {
   const { initDebug, step } = debugWish(process.env['LIBVIRT_SANDBOX_INIT_DEBUG']);
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
   if (described.note !== undefined) observers.onChoice?.(described.note);
-  const start = callOffOnSignal();
+  const start = cancelOnSignal();
   const options: LaunchOptions = {
     ...observers,
     connect: args.connect,
@@ -57,7 +57,7 @@ export async function run(args: Arguments): Promise<number> {
     done();
     start.release();
     if (config.shell) (await import('../terminal/attach.js')).sayHowToAttach(sandbox.name);
-    return await attend(sandbox, tty, options.trace !== undefined);
+    return await supervise(sandbox, tty, options.trace !== undefined);
   } catch (error) {
     const { signal } = start;
     if (signal !== undefined && error instanceof SandboxError && error.code === 'aborted')
@@ -76,7 +76,7 @@ function debugWish(text = ''): { readonly initDebug: boolean; readonly step: str
 }
 
 /** Serves a running sandbox to its end. */
-async function attend(sandbox: Sandbox, tty: boolean, traced: boolean): Promise<number> {
+async function supervise(sandbox: Sandbox, tty: boolean, traced: boolean): Promise<number> {
   let forced: number | undefined;
   let broken: unknown;
   let giveUp: () => void = () => {};
@@ -155,7 +155,7 @@ async function show(args: Arguments, config: SandboxConfig, options: LaunchOptio
 
 function dryRun(prepared: Prepared): Readonly<Record<string, string | boolean>> {
   const { connection } = prepared;
-  if (prepared.place === 'container') return { uri: connection.uri };
+  if (prepared.platform === 'container') return { uri: connection.uri };
   const { image, acceleration, warm } = prepared;
   return {
     image: image.directory,

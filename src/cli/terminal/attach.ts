@@ -29,7 +29,7 @@ export async function attach(name: string, command: readonly string[]): Promise<
       : 'exit or Ctrl+D ends the shell';
     say(`root shell of the sandbox ${name}; ${leave}, Ctrl+] detaches`);
   }
-  const status = await attend(attached, tty);
+  const status = await supervise(attached, tty);
   if (status === undefined) say(`detached from ${name}${attached.atBreakpoint ? ', which waits on' : ''}`);
   return status ?? 0;
 }
@@ -43,7 +43,7 @@ export function breakpointAt(step: string, tty: boolean, onStop: () => void): Br
       if (tty) {
         const attached = await attachIn(stop, { terminal: localTerminal() });
         say(`stopped before step ${step}; exit lets the start go on, exit 1 gives it up, Ctrl+] leaves it waiting`);
-        const status = await attend(attached, true);
+        const status = await supervise(attached, true);
         if (status !== undefined) return status === 0;
       }
       return awaitOther(stop);
@@ -58,7 +58,7 @@ async function awaitOther(stop: Stop): Promise<boolean> {
 }
 
 /** @returns the status of the shell; undefined when the person detached */
-async function attend(attached: Attached, tty: boolean): Promise<number | undefined> {
+async function supervise(attached: Attached, tty: boolean): Promise<number | undefined> {
   let left: number | 'detached' | undefined;
   let leave: () => void = () => {};
   const leaving = new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@
 import { ENDING } from './forward.js';
 
 /** Until `release` is called, a signal calls off what has been given `abort`. */
-export function callOffOnSignal(): {
+export function cancelOnSignal(): {
   readonly abort: AbortSignal;
   readonly signal: NodeJS.Signals | undefined;
   release: () => void;

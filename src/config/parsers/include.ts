@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../../util/errors.js';
 import { argumentError, quote } from '../failure.js';
-import { covers, hostPath, placeOf } from '../path.js';
+import { covers, hostPath, normalizePath } from '../path.js';
 import { tableOrder } from '../sandbox-cfg/hash-order.js';
 import { pathBelow } from '../sandbox-cfg/includes.js';
 import type { Include, Mount } from '../types.js';
@@ -92,7 +92,7 @@ export function includesOf(mounts: readonly Mount[]): readonly PlacedInclude[] {
       return mount === undefined ? [] : [{ mount, include }];
     }),
   );
-  return placed.sort((a, b) => placeOf(a.include.target).length - placeOf(b.include.target).length);
+  return placed.sort((a, b) => normalizePath(a.include.target).length - normalizePath(b.include.target).length);
 }
 
 /** Of two mounts on one target it is the later one, which hides the earlier. */
@@ -100,7 +100,7 @@ export function coveringMount(mounts: readonly Mount[], path: string): Mount | u
   let best: Mount | undefined;
   for (const mount of mounts) {
     if (!covers(mount.target, path)) continue;
-    if (best === undefined || placeOf(mount.target).length >= placeOf(best.target).length) best = mount;
+    if (best === undefined || normalizePath(mount.target).length >= normalizePath(best.target).length) best = mount;
   }
   return best;
 }

@@ -1,5 +1,5 @@
 /** The includes of sandbox.cfg as libvirt-sandbox writes them: what follows the target of their mount in their path. */
-import { placeOf } from '../path.js';
+import { normalizePath } from '../path.js';
 
 /**
  * The path of an include as `dst` has it: what follows the mount's target. It begins with `/` unless the target ends with one.
@@ -8,7 +8,7 @@ import { placeOf } from '../path.js';
 export function pathBelow(mount: string, target: string): string {
   if (target.startsWith(mount)) return target.slice(mount.length);
   // Two spellings of one place have only their meaning in common.
-  const place = placeOf(target).slice(placeOf(mount) === '/' ? 0 : placeOf(mount).length);
+  const place = normalizePath(target).slice(normalizePath(mount) === '/' ? 0 : normalizePath(mount).length);
   return mount.endsWith('/') ? place.slice(1) : place;
 }
 

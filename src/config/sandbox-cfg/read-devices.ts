@@ -2,7 +2,7 @@
 import { configError, quote } from '../failure.js';
 import { checkMac } from '../parsers/network.js';
 import { readAddress, readRoute } from '../parsers/network-address.js';
-import { covers, placeOf } from '../path.js';
+import { covers, normalizePath } from '../path.js';
 import type { Disk, EnvironmentVariable, Mount, Network, NetworkFilter } from '../types.js';
 import { MOUNT_CLASS } from './format.js';
 import { pathFromBelow } from './includes.js';
@@ -14,7 +14,7 @@ export function readMounts(file: KeyFile): readonly Mount[] {
   const sections = Section.numbered(file, 'mount');
   const targets = sections.map((section) => section.need('target'));
   // What replaces the root covers every path, right or wrong.
-  const isCovered = (path: string) => targets.some((target) => placeOf(target) !== '/' && covers(target, path));
+  const isCovered = (path: string) => targets.some((target) => normalizePath(target) !== '/' && covers(target, path));
   return sections.map((section) => readMount(section, isCovered));
 }
 

@@ -157,8 +157,8 @@ class Build {
     const features = featureStates(tree, sets);
     const missing = missingFeature(features);
     if (missing !== undefined) {
-      const { kernel, places } = this.options;
-      const serving = await servingKernels(kernel, sets, this.#trees, this.#inputs, places);
+      const { kernel, searchPaths } = this.options;
+      const serving = await servingKernels(kernel, sets, this.#trees, this.#inputs, searchPaths);
       throw featureAbsentError(choice.version, missing, serving);
     }
     if (this.#compression !== 'none') {

@@ -11,7 +11,7 @@ import type { ImageOptions } from '../types.js';
  * @throws {SandboxError} those of {@link findKernel}
  */
 export function chooseKernel(
-  { kernel, places }: Pick<ImageOptions, 'kernel' | 'places'>,
+  { kernel, searchPaths }: Pick<ImageOptions, 'kernel' | 'searchPaths'>,
   sets: readonly ModuleSet[],
   inputs: InputLog,
   trees: ModuleTrees,
@@ -20,14 +20,14 @@ export function chooseKernel(
     const missing = missingFeature(featureStates(await trees.read(directory, version), sets));
     return missing === undefined ? undefined : lackSentence(missing);
   };
-  return findKernel(kernel, lacks, inputs, places);
+  return findKernel(kernel, lacks, inputs, searchPaths);
 }
 
 /**
  * The version of the kernel that {@link resolveImage} would choose; nothing is built.
  * @throws {SandboxError} those of {@link findKernel}
  */
-export async function kernelVersionFor(options: Pick<ImageOptions, 'kernel' | 'places' | 'sets'>): Promise<string> {
+export async function kernelVersionFor(options: Pick<ImageOptions, 'kernel' | 'searchPaths' | 'sets'>): Promise<string> {
   const inputs = new InputRecorder();
   const sets = await readSets(defaultSetsDirectory(), options.sets, inputs);
   return (await chooseKernel(options, sets, inputs, new ModuleTrees(inputs))).version;

@@ -2,7 +2,7 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { orElse } from '../../util/errors.js';
+import { valueOr } from '../../util/errors.js';
 import type { Manifest } from '../manifest.js';
 import { type WarmRecord, warmImagesOf } from '../snapshot/snapshot.js';
 import { leasesOf } from '../store/lease.js';
@@ -81,7 +81,7 @@ const BLOCK_BYTES = 512;
 
 /** Bytes of all files in a directory and below. */
 export function sizeOf(directory: string): number {
-  const entries = orElse(() => readdirSync(directory, { withFileTypes: true }), []);
+  const entries = valueOr(() => readdirSync(directory, { withFileTypes: true }), []);
   return entries.reduce((sum, entry) => {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) return sum + sizeOf(path);

@@ -9,7 +9,7 @@ import { type FinalEntry, finalEntries, pathParts, readArchives } from '../archi
 import { type Archive, ArchiveError } from '../archive/types.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
 import { type WarmRecord, warmImagesOf } from '../snapshot/snapshot.js';
-import { isPath, placeOf, readImage } from '../store/open.js';
+import { imageRef, isPath, readImage } from '../store/open.js';
 import { defaultStoreDirectory } from '../store/store.js';
 
 /** An initrd that was read. */
@@ -43,15 +43,15 @@ export async function readInitrd(called: string, store = defaultStoreDirectory()
     const remedy = 'name an initrd, or the directory of an image';
     throw sourceError('image-not-found', `there is no file and no directory ${shellWord(called)}`, remedy);
   }
-  const place = placeOf(called, store);
-  const manifest = await readImage(place);
-  const warm = warmImagesOf(place.directory).map(({ record }) => record);
-  return { ...(await readInitrdFile(join(place.directory, INITRD_NAME))), manifest, warm };
+  const ref = imageRef(called, store);
+  const manifest = await readImage(ref);
+  const warm = warmImagesOf(ref.directory).map(({ record }) => record);
+  return { ...(await readInitrdFile(join(ref.directory, INITRD_NAME))), manifest, warm };
 }
 
 function isImage(called: string, store: string): boolean {
   try {
-    placeOf(called, store);
+    imageRef(called, store);
     return true;
   } catch (error) {
     if (error instanceof SandboxError) return false;

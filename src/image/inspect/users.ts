@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { savedMemoryIn } from '../../domain/snapshot.js';
-import { orElse } from '../../util/errors.js';
+import { valueOr } from '../../util/errors.js';
 import { WARM_DIRECTORY } from '../snapshot/snapshot.js';
 
 /** A machine that runs. */
@@ -21,7 +21,7 @@ export function imageUsers(): Map<string, ImageUser[]> {
   const users = new Map<string, ImageUser[]>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     // A process may end while it is looked at.
-    const words = orElse(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0'), []);
+    const words = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0'), []);
     const used = imageOf(words);
     if (used === undefined) continue;
     // The directory itself may just have been moved away; the one above it is there.
@@ -45,7 +45,7 @@ function imageOf(words: readonly string[]): string | undefined {
 export function realImageDirectory(directory: string): string {
   const above = dirname(directory);
   return join(
-    orElse(() => realpathSync(above), above),
+    valueOr(() => realpathSync(above), above),
     basename(directory),
   );
 }

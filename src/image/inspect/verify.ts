@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { isSystemError, messageOf, orElse, SandboxError } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { readIfThere } from '../../util/small-files.js';
 import { finalEntries } from '../archive/read.js';
 import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from '../manifest.js';
@@ -19,7 +19,7 @@ import {
   warmDirectoriesOf,
 } from '../snapshot/snapshot.js';
 import { parseManifest } from '../store/manifest-schema.js';
-import type { Place } from '../store/open.js';
+import type { ImageRef } from '../store/open.js';
 import { isWorkspace } from '../store/workspace.js';
 import { readInitrdFile } from './source.js';
 
@@ -35,8 +35,8 @@ export interface Damage {
  *
  * @returns what is wrong; nothing for a whole image
  */
-export async function verifyImage(place: Place): Promise<Damage[]> {
-  const text = readIfThere(join(place.directory, MANIFEST_NAME));
+export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
+  const text = readIfThere(join(ref.directory, MANIFEST_NAME));
   if (text === undefined) return [{ file: MANIFEST_NAME, problem: 'it is missing or cannot be read' }];
   const manifest = parseManifest(text);
   if (manifest === undefined) {
@@ -46,22 +46,22 @@ export async function verifyImage(place: Place): Promise<Damage[]> {
   if (manifestText(manifest) !== text) {
     damage.push({ file: MANIFEST_NAME, problem: 'it says the same in other bytes than those that were written' });
   }
-  if (place.id !== undefined && manifest.id !== place.id) {
+  if (ref.id !== undefined && manifest.id !== ref.id) {
     damage.push({ file: MANIFEST_NAME, problem: `it is that of the image ${manifest.id}` });
   }
   for (const { name, sha256: expected } of manifest.files) {
-    const problem = await fileProblem(hashFile(join(place.directory, name)), expected);
+    const problem = await fileProblem(hashFile(join(ref.directory, name)), expected);
     if (problem !== undefined) damage.push({ file: name, problem });
   }
-  if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(place, manifest)));
-  damage.push(...(await warmDamage(place, manifest)));
+  if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(ref, manifest)));
+  damage.push(...(await warmDamage(ref, manifest)));
   // Saved machines have a check of their own.
   const known = [MANIFEST_NAME, WARM_DIRECTORY, ...manifest.files.map(({ name }) => name)];
-  return [...damage, ...strangers(place.directory, place.directory, (name) => known.includes(name))];
+  return [...damage, ...strangers(ref.directory, ref.directory, (name) => known.includes(name))];
 }
 
 /** Saved machines of the image: their records, their files, and what else is there. */
-async function warmDamage({ directory }: Place, { id }: Manifest): Promise<Damage[]> {
+async function warmDamage({ directory }: ImageRef, { id }: Manifest): Promise<Damage[]> {
   const above = join(directory, WARM_DIRECTORY);
   const damage: Damage[] = [];
   for (const warm of warmDirectoriesOf(directory).filter((path) => !isRetired(path))) {
@@ -102,10 +102,10 @@ async function fileProblem(digest: Promise<string>, expected: string): Promise<s
 }
 
 /** The init and the modules inside are those that the manifest names. */
-async function initrdDamage(place: Place, manifest: Manifest): Promise<Damage[]> {
+async function initrdDamage(ref: ImageRef, manifest: Manifest): Promise<Damage[]> {
   let entries: ReturnType<typeof finalEntries>;
   try {
-    entries = finalEntries((await readInitrdFile(join(place.directory, INITRD_NAME))).archives);
+    entries = finalEntries((await readInitrdFile(join(ref.directory, INITRD_NAME))).archives);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     return [{ file: INITRD_NAME, problem: error.message }];
@@ -121,7 +121,7 @@ async function initrdDamage(place: Place, manifest: Manifest): Promise<Damage[]>
 
 /** What is in a directory and nobody put there when the image was baked. */
 function strangers(image: string, directory: string, isKnown: (name: string) => boolean): Damage[] {
-  return orElse(() => readdirSync(directory), [])
+  return valueOr(() => readdirSync(directory), [])
     .filter((name) => !isKnown(name))
     .map((name) => ({ file: relative(image, join(directory, name)), problem: 'it is no part of the image' }));
 }

@@ -12,7 +12,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
-import { orElse } from '../../util/errors.js';
+import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { isRecord } from '../../util/records.js';
 import { readIfThere } from '../../util/small-files.js';
@@ -89,7 +89,7 @@ export function warmImagesOf(imageDirectory: string): WarmImage[] {
 /** The directories that warm images of a boot image are in, whole or not. */
 export function warmDirectoriesOf(imageDirectory: string): string[] {
   const above = join(imageDirectory, WARM_DIRECTORY);
-  return orElse(() => readdirSync(above), [])
+  return valueOr(() => readdirSync(above), [])
     .filter((name) => !name.startsWith('.'))
     .map((name) => join(above, name));
 }

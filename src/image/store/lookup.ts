@@ -15,7 +15,7 @@
 import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { orElse } from '../../util/errors.js';
+import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { readIfThere } from '../../util/small-files.js';
 import { absolutePath } from '../../util/working-directory.js';
@@ -37,7 +37,7 @@ export interface Remembered {
 
 /** The name of a request: all that is asked, but nothing that is read. */
 export function requestKey(options: ImageOptions, setsDirectory: string): string {
-  const { kernel, sets, nativeInit, places } = options;
+  const { kernel, sets, nativeInit, searchPaths } = options;
   const absolute = (path: string | undefined): string | null => (path === undefined ? null : absolutePath(path));
   return sha256(
     JSON.stringify([
@@ -45,9 +45,9 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       kernel.version ?? null,
       absolute(kernel.path),
       absolute(kernel.modulesPath),
-      places?.release ?? release(),
-      absolute(places?.bootDirectory),
-      absolute(places?.modulesDirectory),
+      searchPaths?.release ?? release(),
+      absolute(searchPaths?.bootDirectory),
+      absolute(searchPaths?.modulesDirectory),
       sets,
       options.compression ?? 'none',
       absolute(options.guestNode),
@@ -87,7 +87,7 @@ function parseOrNothing(text: string): unknown {
 
 /** Whether the image is known to be the answer to some request. */
 export function hasAnswer(store: string, id: string): boolean {
-  return orElse(() => readdirSync(indexDirectory(store)), []).some((file) => {
+  return valueOr(() => readdirSync(indexDirectory(store)), []).some((file) => {
     const remembered = readRemembered(join(indexDirectory(store), file));
     return remembered?.image === id && holds(remembered);
   });

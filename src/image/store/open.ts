@@ -17,7 +17,7 @@ import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
 const SHORTEST_ID = 4;
 
 /** Where an image is. */
-export interface Place {
+export interface ImageRef {
   readonly directory: string;
   /** Its id where it is in the store. */
   readonly id: string | undefined;
@@ -54,7 +54,7 @@ export function isPath(text: string): boolean {
  *
  * @throws {SandboxError} `image-not-found`, `image-ambiguous`.
  */
-export function placeOf(called: string, store = defaultStoreDirectory()): Place {
+export function imageRef(called: string, store = defaultStoreDirectory()): ImageRef {
   if (isPath(called)) {
     const directory = absolutePath(called);
     if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return { directory, id: undefined, called };
@@ -99,8 +99,8 @@ function notFound(called: string, store: string): SandboxError {
  *
  * @throws {SandboxError} `image-unreadable`, `image-damaged`.
  */
-export async function readImage(place: Place): Promise<Manifest> {
-  const path = join(place.directory, MANIFEST_NAME);
+export async function readImage(ref: ImageRef): Promise<Manifest> {
+  const path = join(ref.directory, MANIFEST_NAME);
   const again = 'bake it again with virt-sandbox-bake create';
   let text: string;
   try {
@@ -108,7 +108,7 @@ export async function readImage(place: Place): Promise<Manifest> {
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (error.code === 'ENOENT')
-      throw openError('image-damaged', `${place.directory} is no boot image: it has no ${MANIFEST_NAME}`, again, error);
+      throw openError('image-damaged', `${ref.directory} is no boot image: it has no ${MANIFEST_NAME}`, again, error);
     throw openError('image-unreadable', `${path} cannot be read (${error.code})`, 'make it readable', error);
   }
   const { parseManifest } = await import('./manifest-schema.js');
@@ -116,8 +116,8 @@ export async function readImage(place: Place): Promise<Manifest> {
   if (manifest === undefined) {
     throw openError('image-damaged', `${path} is damaged, or of another version of this program`, again);
   }
-  if (!hasFiles(place.directory, manifest)) {
-    throw openError('image-damaged', `a file of the image in ${place.directory} is missing or has another size`, again);
+  if (!hasFiles(ref.directory, manifest)) {
+    throw openError('image-damaged', `a file of the image in ${ref.directory} is missing or has another size`, again);
   }
   return manifest;
 }
@@ -134,9 +134,9 @@ export async function openImage(
   store = defaultStoreDirectory(),
 ): Promise<BootImage> {
   const start = performance.now();
-  const place = placeOf(called, store);
-  if (place.id !== undefined) leaseImage(store, place.id);
-  const manifest = await readImage(place);
+  const ref = imageRef(called, store);
+  if (ref.id !== undefined) leaseImage(store, ref.id);
+  const manifest = await readImage(ref);
   const lacking = sets.filter((set) => !manifest.sets.includes(set));
   if (lacking.length > 0) {
     throw openError(
@@ -146,7 +146,7 @@ export async function openImage(
     );
   }
   const elapsed = performance.now() - start;
-  return bootImage(place.directory, {
+  return bootImage(ref.directory, {
     manifest,
     reason: `kernel ${manifest.kernel.version} from the boot image ${called}, as asked for`,
     fresh: false,

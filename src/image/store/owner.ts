@@ -5,21 +5,21 @@
  */
 
 import { readFileSync, readlinkSync } from 'node:fs';
-import { orElse } from '../../util/errors.js';
+import { valueOr } from '../../util/errors.js';
 
 /** A thing from another boot or container cannot be asked about its owner; it is left alone for a day, in milliseconds. */
 const FOREIGN_AGE = 24 * 60 * 60 * 1000;
 
 /** `BOOT-NAMESPACE`: processes with the same one see each other under the same numbers. */
 function sphere(): string {
-  const boot = orElse(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'), 'unknown');
-  const namespace = orElse(() => readlinkSync('/proc/self/ns/pid'), '0');
+  const boot = valueOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'), 'unknown');
+  const namespace = valueOr(() => readlinkSync('/proc/self/ns/pid'), '0');
   return `${boot.trim().replaceAll('-', '').slice(0, 12)}-${namespace.replace(/\D/g, '')}`;
 }
 
 /** When a process started, in clock ticks after the boot (field 22 of proc_pid_stat(5)); undefined when it is gone. */
 function startOf(pid: number | 'self'): string | undefined {
-  const text = orElse(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '');
+  const text = valueOr(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '');
   // The second field is the program's name in parentheses, and may hold anything, even a parenthesis.
   return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
 }

@@ -6,7 +6,7 @@ import { isSystemError } from '../../util/errors.js';
 import { ImageUses, type StoredImage, sizeOf, storedImages } from '../inspect/inventory.js';
 import { isRetired, retire, sweepWarm } from '../snapshot/generations.js';
 import { RETIRED_RECORD, readWarmImage, warmDirectoriesOf } from '../snapshot/snapshot.js';
-import { placeOf } from './open.js';
+import { imageRef } from './open.js';
 import { imageInUse, imageNotInStore } from './remove.js';
 import { storeError } from './store.js';
 
@@ -22,7 +22,7 @@ export interface RemovedWarm {
  * @throws {SandboxError} `image-not-found`, `image-not-in-store`, `image-in-use`, `store-not-writable`
  */
 export async function removeWarm(store: string, called: string): Promise<{ id: string; warm: RemovedWarm[] }> {
-  const { id, directory } = placeOf(called, store);
+  const { id, directory } = imageRef(called, store);
   if (id === undefined) throw imageNotInStore(called, store);
   const users = new ImageUses(store).of(id);
   if (users.length > 0) throw imageInUse(called, users);

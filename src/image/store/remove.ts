@@ -3,12 +3,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError, orElse, SandboxError } from '../../util/errors.js';
+import { isSystemError, SandboxError, valueOr } from '../../util/errors.js';
 import { ImageUses, type StoredImage, storedImages } from '../inspect/inventory.js';
 import { sweepStoredWarm } from '../snapshot/generations.js';
 import { sweepOutputs } from './export.js';
 import { imageNamed, imageNames, unnameImage } from './names.js';
-import { imageIds, placeOf } from './open.js';
+import { imageIds, imageRef } from './open.js';
 import { indexDirectory, storeError } from './store.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
@@ -28,7 +28,7 @@ export interface Removal {
  */
 export async function removeImage(store: string, called: string): Promise<{ id: string; removed: boolean }> {
   const isName = imageNamed(store, called) !== undefined;
-  const { id } = placeOf(called, store);
+  const { id } = imageRef(called, store);
   if (id === undefined) throw imageNotInStore(called, store);
   const names = imageNames(store).get(id) ?? [];
   if (!isName && names.length > 0) {
@@ -141,9 +141,9 @@ async function pruneNames(store: string): Promise<void> {
 async function pruneIndex(store: string): Promise<void> {
   const ids = new Set(imageIds(store));
   const directory = indexDirectory(store);
-  const files = orElse(() => readdirSync(directory), []);
+  const files = valueOr(() => readdirSync(directory), []);
   for (const path of files.map((name) => join(directory, name))) {
-    const image = /"image":"([0-9a-f]{32})"/.exec(orElse(() => readFileSync(path, 'latin1'), ''))?.[1];
+    const image = /"image":"([0-9a-f]{32})"/.exec(valueOr(() => readFileSync(path, 'latin1'), ''))?.[1];
     if (image === undefined || !ids.has(image)) await rm(path, { force: true });
   }
 }

@@ -32,7 +32,7 @@ export function domainXml(
   options: LaunchOptions,
   sockets = join(stateBase(), prepared.name),
 ): string {
-  if (prepared.place === 'container') return containerDomainXml(config, prepared, options);
+  if (prepared.platform === 'container') return containerDomainXml(config, prepared, options);
   const base = join(stateBase(), prepared.name);
   const shell = machineShell(config, options, prepared.connection.kind, sockets);
   const channelSocket = join(sockets, 'channel');
@@ -70,7 +70,7 @@ export function domainXml(
 
 /** Whether the launcher has a monitor of QEMU: a saved machine is loaded with it, and any other let run. */
 export function isMonitored(config: SandboxConfig, prepared: Prepared): boolean {
-  return prepared.place === 'machine' && (prepared.warm !== undefined || mayRunEarly(config));
+  return prepared.platform === 'machine' && (prepared.warm !== undefined || mayRunEarly(config));
 }
 
 /** The same machine, going on from where a saved one was. */
@@ -88,7 +88,7 @@ function restored(machine: MachineOptions, warm: WarmImage): MachineOptions {
     commandLine: undefined,
     shares: inSlots(machine.shares, warm.record.slots, emptyDirectoryOf(warm)),
     lateShares,
-    places: warm.record.slots,
+    slots: warm.record.slots,
     qemuArguments: [...machine.qemuArguments, ...memory],
   };
 }

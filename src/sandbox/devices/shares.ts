@@ -1,7 +1,7 @@
 /** The directories of the host that a sandbox is given. */
 import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { placeOf } from '../../config/path.js';
+import { normalizePath } from '../../config/path.js';
 import type { HostBindMount, SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
@@ -39,7 +39,7 @@ export function shareTag(number: number): string {
 
 /** The mount that replaces the root. */
 export function rootMount(config: SandboxConfig): number | undefined {
-  const index = config.mounts.findIndex(({ target }) => placeOf(target) === '/');
+  const index = config.mounts.findIndex(({ target }) => normalizePath(target) === '/');
   return index < 0 ? undefined : index;
 }
 

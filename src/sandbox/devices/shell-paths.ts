@@ -10,7 +10,7 @@ import { SHELL_NAME } from '../../protocol/wire.js';
 import type { LaunchOptions } from '../types.js';
 
 /** What is in the state directory of a sandbox with shells. */
-export interface ShellPlaces {
+export interface ShellPaths {
   /** Only its owner, the launcher's user, may enter it, whoever owns the sockets in it. */
   readonly directory: string;
   /** Where QEMU listens for sessions. */
@@ -19,7 +19,7 @@ export interface ShellPlaces {
   readonly breakpoint: string;
 }
 
-export function shellPlaces(stateDirectory: string): ShellPlaces {
+export function shellPaths(stateDirectory: string): ShellPaths {
   const directory = join(stateDirectory, 'shell');
   return {
     directory,
@@ -28,8 +28,8 @@ export function shellPlaces(stateDirectory: string): ShellPlaces {
   };
 }
 
-export function makeShellPlaces(stateDirectory: string): void {
-  mkdirSync(shellPlaces(stateDirectory).directory, { mode: 0o700 });
+export function makeShellDirectory(stateDirectory: string): void {
+  mkdirSync(shellPaths(stateDirectory).directory, { mode: 0o700 });
 }
 
 /** The console of a container that its shells are served on, counted from 0, and what it is called inside. */
@@ -63,7 +63,7 @@ export function machineShell(
   const console = config.shell && noConsole === undefined;
   return {
     guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
-    channels: [shellChannel(shellPlaces(stateDirectory).sessions)],
+    channels: [shellChannel(shellPaths(stateDirectory).sessions)],
     serials: console ? [shellSerial()] : [],
     log: console ? 'ttyS1' : 'ttyS0',
     noConsole: config.shell ? noConsole : undefined,

@@ -17,7 +17,7 @@ import { unlessAborted } from '../../util/promises.js';
 import { inspectImages } from '../devices/disks.js';
 import { shareServer, sharesOf } from '../devices/shares.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
-import { takeOffer, warmOffer } from '../snapshot/find.js';
+import { findSnapshots, selectSnapshot } from '../snapshot/find.js';
 import { neededSlots } from '../snapshot/slots.js';
 import { abortError } from '../start/failure.js';
 import type { LaunchOptions, Prepared } from '../types.js';
@@ -60,13 +60,13 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     if (connection.kind === 'lxc') {
       if (withoutRoot) throw noShellWithoutRoot();
       tellIgnored(config, options);
-      return { place: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
+      return { platform: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
     }
     const shares = sharesOf(config, server, '');
     const sets = [...new Set([...moduleSets(config, shares, images), ...(profile.moduleSets ?? [])])];
     const needs = { slots: neededSlots(config, shares, images), sets, late: shares.filter(isVirtiofs).length };
     const warmRequest = { config, shares, profile, needs, image: options.image ?? config.image, options };
-    const offer = config.boot === 'cold' ? undefined : await warmOffer(warmRequest);
+    const offer = config.boot === 'cold' ? undefined : await findSnapshots(warmRequest);
     const find = (wanted: readonly string[]) =>
       unlessAborted(findImage(config, wanted, profile, options, withoutRoot), options.signal, abortError);
     // What a saved machine has in it beside what this sandbox needs may not be had any more: then it is stale, and no reason to fail.
@@ -83,7 +83,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     });
     const acceleration = await unlessAborted(probing, options.signal, abortError);
     mark('acceleration.done', { acceleration });
-    const choice = offer && (await takeOffer(offer, warmRequest, image, acceleration, connection));
+    const choice = offer && (await selectSnapshot(offer, warmRequest, image, acceleration, connection));
     if (choice) {
       image = choice.image;
       mark('warm.chosen', { directory: choice.warm.directory });
@@ -92,7 +92,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       image = await find(sets);
     }
     return {
-      place: 'machine',
+      platform: 'machine',
       name,
       image,
       connection,

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { planSandbox } from '../../../init/common/plan.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { SandboxError } from '../../util/errors.js';
-import { shellPlaces } from '../devices/shell-paths.js';
+import { shellPaths } from '../devices/shell-paths.js';
 import { socketDirectory } from '../state/alias.js';
 import type { LaunchOptions, Prepared, Stop } from '../types.js';
 import { guestConfig } from './guest-config.js';
@@ -71,7 +71,7 @@ export function givenUpError(step: string): SandboxError {
  * @returns whether to go on: the status was 0
  */
 export async function awaitVerdict({ stateDirectory, ended }: Stop): Promise<boolean> {
-  const { breakpoint } = shellPlaces(socketDirectory(stateDirectory));
+  const { breakpoint } = shellPaths(socketDirectory(stateDirectory));
   const server = createServer();
   const sockets = new Set<Socket>();
   try {

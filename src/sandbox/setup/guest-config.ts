@@ -7,7 +7,7 @@ import { lateProcessors } from '../../domain/processors.js';
 import { diskSerial, disksOf, imageSerial } from '../devices/disks.js';
 import { CONTAINER_DHCP_CLIENT, guestNetwork } from '../devices/interfaces.js';
 import { mountTag, ROOT_TAG, rootMount, transportOf } from '../devices/shares.js';
-import { takenPlaces } from '../snapshot/slots.js';
+import { takenSlots } from '../snapshot/slots.js';
 import type { Prepared, PreparedMachine } from '../types.js';
 
 /** The terminal that the application is to have. */
@@ -25,7 +25,7 @@ export function guestConfig(
   const atRoot = rootMount(config);
   const container = prepared.server.kind === 'lxc';
   return {
-    place: container ? 'container' : 'machine',
+    platform: container ? 'container' : 'machine',
     lateProcessors: prepared.acceleration ? lateProcessors(config.vcpus, prepared.acceleration) : 0,
     hostname: hostnameOf(prepared.name),
     root: rootOf(atRoot === undefined ? undefined : mounts[atRoot], container),
@@ -34,7 +34,7 @@ export function guestConfig(
     network: guestNetwork(config, prepared.name, container ? CONTAINER_DHCP_CLIENT : undefined),
     devices: container ? containerDevices(disksOf(config, prepared.images)) : undefined,
     lateDevices: prepared.warm !== undefined && mounts.some(({ type }) => type === 'virtiofs'),
-    places: prepared.warm ? takenPlaces(prepared.warm, config, prepared.images) : undefined,
+    slots: prepared.warm ? takenSlots(prepared.warm, config, prepared.images) : undefined,
     identity: config.identity,
     privileged: config.privileged === true,
     environment: config.environment,

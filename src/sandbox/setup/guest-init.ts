@@ -42,7 +42,7 @@ export async function startInGuest(
   }
   if (!clock.isRight) options.onWarning?.(clock.warning);
   const configuration: Configuration = {
-    guest,
+    guest: withOldNames(guest),
     entropy: randomBytes(64).toString('base64'),
   };
   const sandbox = JSON.stringify(configuration);
@@ -65,6 +65,11 @@ export async function startInGuest(
   } catch (error) {
     throw error instanceof OperationError ? spawnError(error, guest) : error;
   }
+}
+
+/** An init that 0.9.0 baked into an image reads `place` and `places`. */
+function withOldNames(guest: GuestConfig): GuestConfig {
+  return { ...guest, ...{ place: guest.platform, places: guest.slots } };
 }
 
 /** It knows no ARRANGE. */

@@ -1,7 +1,7 @@
 /** Which includes are copied where: into a directory of the host before the start, or through the channel when the mounts are there. */
 import { posix } from 'node:path';
 import { coveringMount, includesOf, type PlacedInclude } from '../../config/parsers/include.js';
-import { covers, placeOf } from '../../config/path.js';
+import { covers, normalizePath } from '../../config/path.js';
 import type { Include, Mount, SandboxConfig } from '../../config/types.js';
 import type { Guest } from '../../protocol/operations.js';
 import { mountSource } from '../devices/shares.js';
@@ -82,7 +82,7 @@ function isOnHost(placed: PlacedInclude): boolean {
 
 function isInHostBind({ mount, include }: PlacedInclude): boolean {
   if (mount.type !== 'host-bind') return false;
-  return placeOf(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
+  return normalizePath(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
 }
 
 /** A guest-bind shows what was mounted before it. */
@@ -90,7 +90,7 @@ function endsOnHost(mounts: readonly Mount[], placed: PlacedInclude): boolean {
   const { mount, include } = placed;
   if (mount.type !== 'guest-bind') return isInHostBind(placed);
   const earlier = mounts.slice(0, mounts.indexOf(mount));
-  const target = posix.join(mount.source, posix.relative(placeOf(mount.target), placeOf(include.target)));
+  const target = posix.join(mount.source, posix.relative(normalizePath(mount.target), normalizePath(include.target)));
   const shown = coveringMount(earlier, target);
   return shown !== undefined && endsOnHost(earlier, { mount: shown, include: { ...include, target } });
 }

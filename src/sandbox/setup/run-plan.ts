@@ -38,16 +38,16 @@ export interface Answering {
  * Returns when the application runs.
  * @throws {SandboxError} for the step that failed, or why the application could not be started
  */
-export async function begin(answering: Answering): Promise<void> {
+export async function runPlan(answering: Answering): Promise<void> {
   const { channel, config, guest, console, options, limit } = answering;
   await attach(answering);
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
   const planNow = () => planSandbox(guest, { now: clock.now(), entropy: randomBytes(64), devices });
-  const letIn = await stopBeforePlan(answering, planNow, clock);
+  const firstSteps = await stopBeforePlan(answering, planNow, clock);
   const network = guest.network === undefined ? undefined : await import('./network.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
-  const done = letIn + (await stopWithin(answering, () => planNow().slice(letIn), clock));
+  const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
   // Its clock has gone on at a breakpoint.
   const plan = planNow().slice(done);
   mark('plan.sent');
@@ -107,10 +107,10 @@ async function stopBeforePlan(
 ): Promise<number> {
   if (answering.options.breakpoint?.step !== INTERFACES_STEP) return 0;
   const plan = planNow();
-  const letIn = plan.findIndex(({ name }) => name === SESSIONS_STEP) + 1;
-  await drive(answering, plan.slice(0, letIn), clock);
+  const firstSteps = plan.findIndex(({ name }) => name === SESSIONS_STEP) + 1;
+  await drive(answering, plan.slice(0, firstSteps), clock);
   await stopAt(INTERFACES_STEP, answering);
-  return letIn;
+  return firstSteps;
 }
 
 /**
@@ -145,12 +145,12 @@ async function stopAt(step: string, { console, options, limit, stop }: Answering
 
 /** What a saved machine has places for and this sandbox has, so that whatever looks for it behind this finds it. */
 async function attach({ channel, guest, console }: Answering): Promise<void> {
-  if (!guest.lateDevices && !guest.places?.length) return;
-  const { attachPlaces } = await import('../../../init/common/slots.js');
+  if (!guest.lateDevices && !guest.slots?.length) return;
+  const { attachSlots } = await import('../../../init/common/slots.js');
   try {
-    await attachPlaces(channel, guest);
+    await attachSlots(channel, guest);
   } catch (error) {
-    throw error instanceof OperationError ? stepError(new StepError('places', error), console, guest) : error;
+    throw error instanceof OperationError ? stepError(new StepError('slots', error), console, guest) : error;
   }
 }
 

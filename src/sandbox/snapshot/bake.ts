@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { detachPlaces } from '../../../init/common/slots.js';
+import { detachSlots } from '../../../init/common/slots.js';
 import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { machineXml } from '../../domain/machine.js';
@@ -45,7 +45,7 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
   const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
   const prepared = await prepare({ ...machine, boot: 'cold' }, options);
   try {
-    if (prepared.place === 'container') throw containerError(prepared.connection.uri);
+    if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
     const { acceleration, profile } = prepared;
     const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const called = profileCalled(options.profile ?? config.profile);
@@ -145,7 +145,7 @@ class Baker {
     const { channel, ready } = await Channel.open(await machine.channel.connection);
     // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
-    await detachPlaces(channel, placesOf(this.#shape.slots));
+    await detachSlots(channel, placesOf(this.#shape.slots));
     if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
     this.#options.onProgress?.('Saving the machine');
     const monitor = new Monitor(await machine.channel.connectionAt(1));
@@ -231,7 +231,7 @@ class Baker {
       limit.clear();
       for (const listener of listeners) listener.close();
       domain ??= await lateDomain(starting, callingOff);
-      if (domain) await domain.end(failed);
+      if (domain) await domain.destroy({ force: !failed });
       else releaseState(state);
     }
   }

@@ -6,7 +6,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import { type BootImage, defaultStoreDirectory, findKnownImage } from '../../image/resolve.js';
 import { type WarmImage, warmImagesIn, warmImagesOf } from '../../image/snapshot/snapshot.js';
-import { placeOf } from '../../image/store/open.js';
+import { imageRef } from '../../image/store/open.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
@@ -29,7 +29,7 @@ export interface WarmRequest {
 }
 
 /** Saved machines of the right size, or why there are none. */
-export interface WarmOffer {
+export interface SnapshotOffer {
   readonly candidates: readonly WarmImage[];
   readonly reason: string;
   /** The boot image of the first, where it is known to be what would be built now. */
@@ -39,7 +39,7 @@ export interface WarmOffer {
 }
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
-export async function warmOffer(request: WarmRequest): Promise<WarmOffer> {
+export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer> {
   const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
   if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
   for (const warm of candidates) {
@@ -62,7 +62,7 @@ function currentImageOf({ record }: WarmImage, { config, profile }: WarmRequest)
 
 async function storedImages(image: string | undefined): Promise<readonly WarmImage[]> {
   if (image === undefined) return warmImagesIn(defaultStoreDirectory());
-  return warmImagesOf(placeOf(image).directory);
+  return warmImagesOf(imageRef(image).directory);
 }
 
 /** A saved machine, and the boot image that it is of. */
@@ -77,8 +77,8 @@ export interface WarmChoice {
  * The saved machine to go on from, if one is valid, with its boot image, which need not be `image`; says which, or why none is.
  * @throws {SandboxError} `warm-image-missing` when one was asked for
  */
-export async function takeOffer(
-  { candidates, reason }: WarmOffer,
+export async function selectSnapshot(
+  { candidates, reason }: SnapshotOffer,
   request: WarmRequest,
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
@@ -102,7 +102,7 @@ export async function takeOffer(
 function warmCandidates(
   { config, shares, needs, profile, options }: WarmRequest,
   images: readonly WarmImage[],
-): Pick<WarmOffer, 'candidates' | 'reason'> {
+): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
   if (images.length === 0) return none('there is no warm image');
   const obstacle = warmObstacle(config, shares);

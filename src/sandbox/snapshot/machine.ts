@@ -40,7 +40,7 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),
-    places: slots,
+    slots: slots,
   };
 }
 
@@ -53,7 +53,7 @@ export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): st
 }
 
 /**
- * Two machines of the same signature have the same devices, at the same places, and the same kernel arguments.
+ * Two machines of the same signature have the same devices, at the same slots, and the same kernel arguments.
  * @param commandLine default: what the kernel of such a machine is told now
  */
 export function machineSignature(wanted: WarmShape, commandLine = warmCommandLine(wanted)): string {

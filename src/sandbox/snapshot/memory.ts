@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../../domain/snapshot.js';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
 import { WARM_MEMORY, type WarmImage } from '../../image/snapshot/snapshot.js';
-import { isSystemError, messageOf, orElse } from '../../util/errors.js';
+import { isSystemError, messageOf, valueOr } from '../../util/errors.js';
 
 const PIECE_BYTES = 1 << 20;
 /** So much is written at a time before anything else has its turn: some 20 ms. */
@@ -43,7 +43,7 @@ function openSharedMemory(pid: number, domain: string): number {
     if (path === undefined || others.length > 0) throw new Error('it has none that is shared, or several');
     const memory = openSync(path, 'r+');
     // Behind that: what is open is this process's, and no other's that has its number by now.
-    const isOurs = orElse(() => isQemuOf(pid, domain), false);
+    const isOurs = valueOr(() => isQemuOf(pid, domain), false);
     if (isOurs) return memory;
     closeSync(memory);
     throw new Error(`process ${pid} is none of that machine's`);

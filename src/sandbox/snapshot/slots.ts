@@ -65,7 +65,7 @@ export function lackOf(record: Pick<WarmRecord, 'slots' | 'sets'>, needs: WarmNe
 }
 
 /** The places that a sandbox takes, as the guest knows them. */
-export function takenPlaces({ record: { slots } }: WarmImage, config: SandboxConfig, images: Images): string[] {
+export function takenSlots({ record: { slots } }: WarmImage, config: SandboxConfig, images: Images): string[] {
   const { disks, networks } = placeNames(1 + slots.mounts, slots);
   return [...disks.slice(0, disksOf(config, images).length), ...networks.slice(0, config.networks.length)];
 }

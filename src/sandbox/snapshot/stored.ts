@@ -5,7 +5,7 @@ import { hasAnswer, lookUp, requestKey } from '../../image/store/lookup.js';
 import { defaultSetsDirectory } from '../../kmods/sets.js';
 import { loadProfile } from '../../profile/load.js';
 import type { Profile } from '../../profile/types.js';
-import { unlessRefused } from '../../util/errors.js';
+import { ignoreSandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { imageChoices } from '../prepare/image-choices.js';
 import { warmHost } from './host.js';
@@ -41,7 +41,7 @@ async function stateOf(
   host: Readonly<Record<string, string>>,
 ): Promise<WarmState> {
   const called = warm.record.profile;
-  const profile = called === undefined ? undefined : await unlessRefused(loadProfile(called));
+  const profile = called === undefined ? undefined : await ignoreSandboxError(loadProfile(called));
   return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
 }
 

@@ -4,7 +4,7 @@ import type { Manifest } from '../../image/manifest.js';
 import { changedFiles, type WarmImage } from '../../image/snapshot/snapshot.js';
 import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
-import { unlessRefused } from '../../util/errors.js';
+import { ignoreSandboxError } from '../../util/errors.js';
 import { changedFacts } from './host.js';
 import { machineSignature, type WarmShape, warmCommandLine } from './machine.js';
 
@@ -40,7 +40,7 @@ export async function problemOf(
 /** The same of one that is not of the boot image that is used now. */
 export async function imageProblem({ directory }: WarmImage, now: Manifest): Promise<WarmProblem> {
   const image = dirname(dirname(directory));
-  const then = await unlessRefused(readImage({ directory: image, id: undefined, called: image }));
+  const then = await ignoreSandboxError(readImage({ directory: image, id: undefined, called: image }));
   const changed = then === undefined ? [] : changedParts(then, now);
   return changed.length === 0 ? { state: 'stale', reason: 'it is of another boot image' } : stale(changed);
 }

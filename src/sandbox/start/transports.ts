@@ -7,13 +7,13 @@ import type { ConnectionKind, Domain } from '../../libvirt/connection.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { CHANNEL_CONSOLE, LOG_CONSOLE, makeContainerRoot } from '../devices/container-options.js';
-import { SHELL_CONSOLE, shellPlaces } from '../devices/shell-paths.js';
+import { SHELL_CONSOLE, shellPaths } from '../devices/shell-paths.js';
 import type { StateDirectory } from '../state/state.js';
 import type { Console } from './console.js';
 import { Listener } from './listener.js';
 
 /** Made before the domain is started, so that nothing the guest says is missed. */
-export interface Lines {
+export interface Transports {
   /** What is waited for while the channel is not there, for an error. */
   readonly awaited: string;
   /** The same while nobody answers on it. */
@@ -32,11 +32,11 @@ export async function openLines(
   state: StateDirectory,
   console: Console,
   monitored: boolean,
-): Promise<Lines> {
-  return kind === 'lxc' ? terminalLines(state, console) : socketLines(state, console, monitored);
+): Promise<Transports> {
+  return kind === 'lxc' ? terminalTransports(state, console) : socketTransports(state, console, monitored);
 }
 
-async function socketLines(state: StateDirectory, console: Console, monitored: boolean): Promise<Lines> {
+async function socketTransports(state: StateDirectory, console: Console, monitored: boolean): Promise<Transports> {
   const open: Listener[] = [];
   const listen = async (path: string, count: number) => {
     const listener = await Listener.open(path, { count });
@@ -68,7 +68,7 @@ async function socketLines(state: StateDirectory, console: Console, monitored: b
   }
 }
 
-function terminalLines(state: StateDirectory, console: Console): Lines {
+function terminalTransports(state: StateDirectory, console: Console): Transports {
   makeContainerRoot();
   return {
     awaited: 'the container being started',
@@ -79,7 +79,7 @@ function terminalLines(state: StateDirectory, console: Console): Lines {
       console.attach(openTerminal(paths[LOG_CONSOLE]));
       const shell = paths[SHELL_CONSOLE];
       // Where whoever attaches looks for it.
-      if (shell !== undefined) symlinkSync(shell, shellPlaces(state.path).sessions);
+      if (shell !== undefined) symlinkSync(shell, shellPaths(state.path).sessions);
       return openTerminal(paths[CHANNEL_CONSOLE]);
     },
     close: () => {},

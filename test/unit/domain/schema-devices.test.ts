@@ -1,4 +1,4 @@
-/** The XML of what one option alone does not show, against libvirt's own schema: shells, profiles, places, transports, containers. */
+/** The XML of what one option alone does not show, against libvirt's own schema: shells, profiles, slots, transports, containers. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

@@ -148,7 +148,7 @@ test('an optional feature that is absent is left out, a required one ends the bu
 
 test('the error for an absent feature names an installed kernel that has it', async (context) => {
   const machine = testMachine(context);
-  const { bootDirectory = '', modulesDirectory = '' } = machine.options.places ?? {};
+  const { bootDirectory = '', modulesDirectory = '' } = machine.options.searchPaths ?? {};
   writeFileSync(join(bootDirectory, 'vmlinuz-6.2.0-cloud'), makeKernel('6.2.0-cloud'));
   writeModuleTree(modulesDirectory, { version: '6.2.0-cloud', builtin: ['x/virtio_pci.ko', 'x/virtio_console.ko'] });
   const chosen = await resolveImage(machine.options);
@@ -208,7 +208,7 @@ test('the real kernel: an initrd for a 9p root of at most 1.5 MB', {
   // The size of the largest native init that is allowed.
   const init = Buffer.concat([readFileSync('/bin/true'), Buffer.alloc(100_000)]).subarray(0, 100_000);
   writeFileSync(machine.init, init);
-  const { places: _, ...options } = machine.options;
+  const { searchPaths: _, ...options } = machine.options;
   const image = await resolveImage({ ...options, kernel: { ...NONE, version: DEBIAN_KERNEL } });
   assert.equal(image.manifest.kernel.file, 'vmlinux');
   assert.ok(statSync(image.initrd).size <= 1_500_000, `${statSync(image.initrd).size} bytes`);
@@ -217,7 +217,7 @@ test('the real kernel: an initrd for a 9p root of at most 1.5 MB', {
 test('the real cloud kernel has no 9p, and the error says so', {
   skip: unlessInstalled(DEBIAN_KERNEL, DEBIAN_CLOUD_KERNEL),
 }, async (context) => {
-  const { places: _, ...options } = testMachine(context).options;
+  const { searchPaths: _, ...options } = testMachine(context).options;
   const error = await rejectsWith(
     resolveImage({ ...options, kernel: { ...NONE, version: DEBIAN_CLOUD_KERNEL } }),
     'feature-absent',
@@ -232,7 +232,7 @@ test('the real cloud kernel has no 9p, and the error says so', {
 test('building in a process of its own tells how long its parts took', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, (context) => {
-  const { places: _, ...options } = testMachine(context).options;
+  const { searchPaths: _, ...options } = testMachine(context).options;
   const measure = (): { whole: number; initrd: number } => {
     const store = scratchDirectory(context);
     const start = performance.now();

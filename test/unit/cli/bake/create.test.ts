@@ -13,7 +13,7 @@ import { readInitrdFile } from '../../../../src/image/inspect/source.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
 import { createImage } from '../../../../src/image/store/create.js';
 import { imageNamed, imageNames } from '../../../../src/image/store/names.js';
-import { openImage, placeOf } from '../../../../src/image/store/open.js';
+import { imageRef, openImage } from '../../../../src/image/store/open.js';
 import { pruneImages } from '../../../../src/image/store/remove.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { makeBzImage, makeKernel, makePayload, makeVmlinux } from '../../../helpers/kernel-files.js';
@@ -43,7 +43,7 @@ describe('compression', () => {
       );
       plain ??= archives[0]?.entries;
       assert.deepEqual(archives[0]?.entries, plain, compression);
-      assert.deepEqual(await verifyImage(placeOf(image.directory)), []);
+      assert.deepEqual(await verifyImage(imageRef(image.directory)), []);
       const again = await createImage({ ...machine.options, compression, rebuild: true });
       assert.equal(again.id, image.id, 'the same bytes');
     }
@@ -242,8 +242,8 @@ it('killed at any moment, create leaves the old image or the new one, and the ne
     if (workspaces().some((name) => !left.has(name))) caught += 1;
     const image = await openImage(output, SETS);
     assert.ok(known.has(image.id), `round ${round}`);
-    assert.deepEqual(await verifyImage(placeOf(output)), [], `round ${round}`);
-    const named = placeOf('web', machine.store);
+    assert.deepEqual(await verifyImage(imageRef(output)), [], `round ${round}`);
+    const named = imageRef('web', machine.store);
     assert.ok(named.id !== undefined && known.has(named.id), `round ${round}`);
     assert.deepEqual(await verifyImage(named), [], `round ${round}`);
   }

@@ -24,7 +24,7 @@ import { verifyImage } from '../../../../src/image/inspect/verify.js';
 import { createImage } from '../../../../src/image/store/create.js';
 import { leasesOf } from '../../../../src/image/store/lease.js';
 import { imageNames } from '../../../../src/image/store/names.js';
-import { placeOf } from '../../../../src/image/store/open.js';
+import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
 import { pruneImages, removeImage } from '../../../../src/image/store/remove.js';
 import { rejectsWith } from '../../../helpers/errors.js';
@@ -185,7 +185,7 @@ describe('verify', () => {
   it('finds a changed byte anywhere', async (context) => {
     const machine = testMachine(context);
     const { id, directory } = await createImage(machine.options);
-    const place = placeOf(id, machine.store);
+    const place = imageRef(id, machine.store);
     assert.deepEqual(await verifyImage(place), []);
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
@@ -217,7 +217,7 @@ describe('verify', () => {
     const { named, other } = await twoImages(machine);
     rmSync(other.directory, { recursive: true });
     renameSync(named.directory, other.directory);
-    assert.match((await verifyImage(placeOf(other.id, machine.store)))[0]?.problem ?? '', /that of the image/);
+    assert.match((await verifyImage(imageRef(other.id, machine.store)))[0]?.problem ?? '', /that of the image/);
   });
 });
 

@@ -34,7 +34,7 @@ import {
   warmImagesOf,
 } from '../../../../src/image/snapshot/snapshot.js';
 import { createImage } from '../../../../src/image/store/create.js';
-import { placeOf } from '../../../../src/image/store/open.js';
+import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
 import { pruneImages } from '../../../../src/image/store/remove.js';
 import { bakeJson, runBake } from '../../../helpers/bake.js';
@@ -184,7 +184,7 @@ describe('saved machines', () => {
     assert.equal(readFileSync(join(found.directory, WARM_STATE), 'utf8'), 'first');
     assert.deepEqual(changedFiles(found), []);
     assert.deepEqual(warmImagesOf(image.directory), [second]);
-    assert.deepEqual(await verifyImage(placeOf(image.id, store)), []);
+    assert.deepEqual(await verifyImage(imageRef(image.id, store)), []);
     assert.deepEqual((await pruneImages(store)).workspaces, []);
 
     const ended = once(sandbox, 'exit');
@@ -229,7 +229,7 @@ describe('saved machines', () => {
   it('verify finds a changed byte in any file, what is missing, and what was never baked', async (context) => {
     const { store, image, publish } = await warmable(context);
     const { directory } = await publish('x'.repeat(10_000));
-    const place = placeOf(image.id, store);
+    const place = imageRef(image.id, store);
     assert.deepEqual(await verifyImage(place), []);
     const files = async () => (await verifyImage(place)).map(({ file }) => file);
     const named = (name: string) => join('warm', directory.slice(dirname(directory).length + 1), name);
@@ -273,7 +273,7 @@ describe('saved machines', () => {
   it('verify finds one that was put into another image', async (context) => {
     const { store, image, publish } = await warmable(context);
     await publish('state', { image: 'another' });
-    const [damage] = await verifyImage(placeOf(image.id, store));
+    const [damage] = await verifyImage(imageRef(image.id, store));
     assert.match(damage?.file ?? '', /^warm\/[\w-]+\/warm\.json$/);
     assert.equal(damage?.problem, 'it is that of a machine of the image another');
   });

@@ -52,7 +52,7 @@ test('an image is found again in a new process, and no decoder is loaded for it'
 test('every change of an input is noticed', async (context) => {
   const machine = testMachine(context);
   const { options } = machine;
-  const { bootDirectory = '', modulesDirectory = '' } = options.places ?? {};
+  const { bootDirectory = '', modulesDirectory = '' } = options.searchPaths ?? {};
   await delay(SETTLED);
   let last = await resolveImage(options);
   const module = join(machine.tree, 'kernel/fs/9p/9p.ko.gz');
@@ -133,7 +133,7 @@ test('a different request is a different question', (context) => {
     key({ kernel: { ...options.kernel, version: '6' } }),
     key({ kernel: { ...options.kernel, path: '6' } }),
     key({ kernel: { ...options.kernel, modulesPath: '6' } }),
-    key({ places: { ...options.places, release: 'other' } }),
+    key({ searchPaths: { ...options.searchPaths, release: 'other' } }),
     requestKey(options, '/other-sets'),
   ];
   assert.equal(new Set(keys).size, keys.length);

@@ -11,7 +11,7 @@ import { WARM_MEMORY, WARM_STATE } from '../../../../src/image/snapshot/snapshot
 import { loadProfile } from '../../../../src/profile/load.js';
 import { sharesOf } from '../../../../src/sandbox/devices/shares.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
-import { warmOffer } from '../../../../src/sandbox/snapshot/find.js';
+import { findSnapshots } from '../../../../src/sandbox/snapshot/find.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { neededSlots } from '../../../../src/sandbox/snapshot/slots.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
@@ -46,7 +46,7 @@ async function offered(image: string, options: ConfigOptions) {
   );
   const needs = { slots: neededSlots(config, shares, images), sets: moduleSets(config, shares, images), late: 0 };
   const profile = await loadProfile(undefined);
-  const { candidates, reason } = await warmOffer({ config, shares, profile, needs, image, options: {} });
+  const { candidates, reason } = await findSnapshots({ config, shares, profile, needs, image, options: {} });
   return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };
 }
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { attachPlaces, detachPlaces } from '../../../../init/common/slots.js';
+import { attachSlots, detachSlots } from '../../../../init/common/slots.js';
 import type { Slots } from '../../../../src/config/parsers/slots.js';
 import { diskElements } from '../../../../src/domain/disks.js';
 import { machineInterfaces } from '../../../../src/domain/interfaces.js';
@@ -66,7 +66,7 @@ for (const name of ['default', 'compatible']) {
     const share = { directory: '/empty', readOnly: true, transport: '9p' } as const;
     const profile = await loadProfile(name);
     const machine: MachineOptions = {
-      name: 'places',
+      name: 'slots',
       uuid: undefined,
       memory: 512 << 20,
       vcpus: 1,
@@ -80,7 +80,7 @@ for (const name of ['default', 'compatible']) {
         { tag: 'root', ...share },
         { tag: 'mount', ...share },
       ],
-      places: SLOTS,
+      slots: SLOTS,
       channelSocket: '/channel',
       consoleSocket: '/console',
     };
@@ -107,8 +107,8 @@ test('the driver is told of each device by its name', async () => {
       return { microseconds: 0, value: undefined as never };
     },
   };
-  await detachPlaces(guest, ['0000:00:04.0', '0000:00:05.0']);
-  await attachPlaces(guest, { lateDevices: true, places: ['0000:00:05.0'] });
+  await detachSlots(guest, ['0000:00:04.0', '0000:00:05.0']);
+  await attachSlots(guest, { lateDevices: true, slots: ['0000:00:05.0'] });
   assert.deepEqual(told, [
     '/sys/bus/pci/drivers/virtio-pci/unbind 0000:00:04.0',
     '/sys/bus/pci/drivers/virtio-pci/unbind 0000:00:05.0',
