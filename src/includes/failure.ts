@@ -1,6 +1,6 @@
 /** Includes that could not be written. */
 import { SandboxError } from '../util/errors.js';
-import type { Entry } from './walk.js';
+import type { Entry } from './entry.js';
 
 /** @param code errno's name where it is known: ENOSPC */
 export function includeError(

@@ -6,8 +6,9 @@ import { posix } from 'node:path';
 import type { Identity, Include } from '../config/types.js';
 import { type Guest, type Operation, OperationError } from '../protocol/operations.js';
 import { WriteFlag } from '../protocol/wire.js';
+import type { CopyObserver, Entry } from './entry.js';
 import { includeError } from './failure.js';
-import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
+import { entriesOf, reading } from './walk.js';
 
 /** How much of a file goes in one packet, in bytes. */
 const PIECE = 128 * 1024;

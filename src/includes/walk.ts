@@ -6,34 +6,8 @@ import { join, posix } from 'node:path';
 import type { Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { textOf } from '../util/raw-text.js';
+import type { Entry, EntryKind } from './entry.js';
 import { deviceError } from './failure.js';
-
-export type EntryKind =
-  | { readonly kind: 'directory' }
-  | { readonly kind: 'file' }
-  | { readonly kind: 'link'; readonly leadsTo: string }
-  | { readonly kind: 'pipe' }
-  | { readonly kind: 'device'; readonly isBlock: boolean; readonly major: number; readonly minor: number }
-  /** A socket is somebody's who listens, and nobody would at a copy. */
-  | { readonly kind: 'socket' };
-
-/** One thing to be copied. */
-export type Entry = EntryKind & {
-  /** On the host. */
-  readonly source: string;
-  /** Inside. */
-  readonly target: string;
-  /** Permission bits. */
-  readonly mode: number;
-};
-
-/** Told how the copying goes on. */
-export interface CopyObserver {
-  /** What cannot be copied, and is of no use. */
-  readonly onLeftOut: (sentence: string) => void;
-  /** Some more is copied. */
-  readonly onPiece: () => void;
-}
 
 /**
  * A directory comes before what is in it; names are in the order of their bytes.

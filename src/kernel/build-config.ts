@@ -4,8 +4,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { unpack } from '../compression/formats.js';
 import { isSystemError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
 import type { KernelChoice } from './find.js';
@@ -61,7 +60,7 @@ async function embeddedConfig(kernel: SparseFile): Promise<string | undefined> {
     const end = start < 0 ? -1 : data.indexOf(IKCONFIG_END, start);
     if (end < 0) continue;
     const packed = data.subarray(start + IKCONFIG_START.length, end);
-    return promisify(gunzip)(packed, { maxOutputLength: CONFIG_LIMIT }).then(
+    return unpack(packed, 'gzip', undefined, CONFIG_LIMIT).then(
       (text) => text.toString('latin1'),
       () => undefined,
     );

@@ -3,6 +3,9 @@
  * Facts: elf(5), and Xen's public/elfnote.h for the entry that QEMU boots directly.
  */
 
+/** "\x7fELF" as a big-endian number. */
+const ELF_MAGIC = 0x7f454c46;
+
 /** e_machine of x86-64. */
 export const MACHINE_X86_64 = 62;
 
@@ -45,9 +48,14 @@ export interface Segment {
   readonly memorySize: number;
 }
 
-/** What `data` begins with, or undefined when it is no ELF file. */
+/** True when `data` begins with the magic number of ELF. */
+export function isElf(data: Buffer): boolean {
+  return data.length >= 4 && data.readUInt32BE(0) === ELF_MAGIC;
+}
+
+/** The machine that an ELF file is for; undefined when `data` is no ELF file. */
 export function elfMachineOf(data: Buffer): { machine: number; name: string; is64: boolean } | undefined {
-  if (data.length < HEADER_SIZE || data.readUInt32BE(0) !== 0x7f454c46) return undefined;
+  if (data.length < HEADER_SIZE || !isElf(data)) return undefined;
   const machine = data[5] === 2 ? data.readUInt16BE(18) : data.readUInt16LE(18);
   return { machine, name: MACHINES.get(machine) ?? `machine number ${machine}`, is64: data[4] === 2 };
 }

@@ -3,9 +3,10 @@
  * guest from unpacking it (20 to 25 % of a cold boot without hardware virtualization), else the bzImage as it is.
  */
 
-import { compressionOf, UNPACKED_LIMIT, unpack } from '../compression/unpack.js';
+import { type FileFormat, fileFormatOf, unpack } from '../compression/formats.js';
+import { UNPACKED_LIMIT } from '../compression/types.js';
 import { messageOf, SandboxError } from '../util/errors.js';
-import { elfMachineOf, hasPvhEntry, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
+import { elfMachineOf, hasPvhEntry, isElf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import type { KernelFile } from './identify.js';
 import { type SparseFile, slimKernel } from './slim.js';
 
@@ -62,7 +63,7 @@ export async function unpackKernel(
   const { offset, length } = file.payload;
   const payload = data.subarray(offset, offset + length);
   if (payload.length < SMALLEST_PAYLOAD) throw damaged(file, `the kernel inside has ${payload.length} bytes`);
-  const compression = compressionOf(payload);
+  const compression = isElf(payload) ? 'none' : fileFormatOf(payload);
   if (compression === undefined) return packed('the compression of the kernel inside is not known');
   let elf: Buffer;
   try {
@@ -78,18 +79,15 @@ export async function unpackKernel(
     : { name: 'vmlinux', content, reason: `the kernel inside (${compression}) has a PVH entry` };
 }
 
-async function unpackPayload(
-  file: KernelFile,
-  payload: Buffer,
-  compression: NonNullable<ReturnType<typeof compressionOf>>,
-): Promise<Buffer> {
+async function unpackPayload(file: KernelFile, payload: Buffer, compression: 'none' | FileFormat): Promise<Buffer> {
   // The kernel's build puts the unpacked size into the payload's last four bytes; in gzip they are part of the format.
   const size = payload.readUInt32LE(payload.length - 4);
   if (size > UNPACKED_LIMIT) throw damaged(file, `the kernel inside claims to have ${size} bytes`);
-  const own = compression === 'gzip' || compression === 'none';
+  if (compression === 'none') return payload;
+  const hasOwnSize = compression === 'gzip';
   try {
-    const elf = await unpack(own ? payload : payload.subarray(0, -4), compression, size);
-    if (!own && elf.length !== size) throw new Error(`it unpacks to ${elf.length} bytes and not ${size}`);
+    const elf = await unpack(hasOwnSize ? payload : payload.subarray(0, -4), compression, size);
+    if (!hasOwnSize && elf.length !== size) throw new Error(`it unpacks to ${elf.length} bytes and not ${size}`);
     return elf;
   } catch (error) {
     if (error instanceof SandboxError) throw error;

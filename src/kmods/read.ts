@@ -3,7 +3,8 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import { compressionOf, unpack } from '../compression/unpack.js';
+import { fileFormatOf, unpack } from '../compression/formats.js';
+import { isElf } from '../kernel/elf.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
 import { moduleFileName } from './names.js';
@@ -30,7 +31,7 @@ function moduleError(code: string, message: string, version: string, cause?: unk
 
 /** e_shoff, e_shentsize and e_shnum of an ELF64 header: a module's section headers are the last part of the file. */
 function isWholeElf(data: Buffer): boolean {
-  if (data.length < 64 || compressionOf(data) !== 'none') return false;
+  if (data.length < 64 || !isElf(data)) return false;
   return Number(data.readBigUInt64LE(40)) + data.readUInt16LE(58) * data.readUInt16LE(60) <= data.length;
 }
 
@@ -70,17 +71,20 @@ async function readPacked(path: string, version: string): Promise<Buffer> {
 }
 
 async function unpackModule(path: string, packed: Buffer, version: string): Promise<Buffer> {
-  const compression = compressionOf(packed);
-  let data: Buffer;
   try {
-    if (compression === undefined) throw new Error('it is neither ELF nor gzip, xz or zstd');
-    data = await unpack(packed, compression);
+    const data = isElf(packed) ? packed : await unpackPacked(packed);
     if (!isWholeElf(data)) throw new Error('it ends before its last section');
+    return data;
   } catch (error) {
     if (error instanceof SandboxError) throw error;
     throw moduleError('module-damaged', `module ${path} is damaged or truncated (${messageOf(error)})`, version, error);
   }
-  return data;
+}
+
+async function unpackPacked(packed: Buffer): Promise<Buffer> {
+  const format = fileFormatOf(packed);
+  if (format === undefined) throw new Error('it is neither ELF nor gzip, xz or zstd');
+  return unpack(packed, format);
 }
 
 /**

@@ -7,6 +7,9 @@ export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'othe
 /** The ways to reach a hypervisor. */
 export type ConnectionKind = 'system' | 'session' | 'embedded' | 'lxc';
 
+/** The kinds that talk to a daemon. */
+export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
+
 /** How a person names them. */
 export const URI: Readonly<Record<ConnectionKind, string>> = {
   system: 'qemu:///system',

@@ -6,7 +6,7 @@ import { mark } from '../util/marks.js';
 import { settlesWithin } from '../util/promises.js';
 import {
   type Connection,
-  type ConnectionKind,
+  type DaemonKind,
   type Domain,
   type DomainStop,
   type StartContext,
@@ -41,9 +41,6 @@ const LOOP_ATTEMPTS = 20;
 
 /** How long a daemon may take to answer at first, in milliseconds. One that is started for it, of a session, is there in a tenth of a second. */
 const ANSWER_MS = 10_000;
-
-/** The ways that lead to a daemon. */
-export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
 
 /**
  * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`

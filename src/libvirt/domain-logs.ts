@@ -7,7 +7,7 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { valueOr } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
-import type { DaemonKind } from './daemon.js';
+import type { DaemonKind } from './connection.js';
 
 /** libvirt's own constants. */
 const DIRECTORIES = { system: '/var/log/libvirt/qemu', lxc: '/var/log/libvirt/lxc' } as const;

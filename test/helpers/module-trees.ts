@@ -2,6 +2,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { FORMATS } from '../../src/compression/formats.js';
 import { noise, type Packer, packWith } from './kernel-files.js';
 
 /** A file that passes for a module of kernel `version`: ELF, with a vermagic, and a signature behind. */
@@ -35,12 +36,11 @@ export interface TreeOptions {
 /** No modules are packed with lzo. */
 type ModulePacker = Exclude<Packer, 'lzo'>;
 
-const ENDINGS: Readonly<Record<ModulePacker, string>> = { none: '', gzip: '.gz', xz: '.xz', zstd: '.zst', lz4: '.lz4' };
-
 /** Writes a module tree at `directory`/VERSION and returns its path. */
 export function writeModuleTree(directory: string, options: TreeOptions): string {
   const tree = join(directory, options.version);
-  const ending = ENDINGS[options.packer ?? 'none'];
+  const packer = options.packer ?? 'none';
+  const ending = packer === 'none' ? '' : FORMATS[packer].ending;
   const modules = options.modules ?? {};
   const pathOf = (name: string): string => {
     const path = Object.keys(modules).find((key) => key.endsWith(`/${name}.ko`));
@@ -50,7 +50,7 @@ export function writeModuleTree(directory: string, options: TreeOptions): string
   for (const path of Object.keys(modules)) {
     const file = join(tree, `kernel/${path}${ending}`);
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, packWith(options.packer ?? 'none', makeModule(path, options.version)));
+    writeFileSync(file, packWith(packer, makeModule(path, options.version)));
   }
   const dep = Object.entries(modules).map(
     ([path, needs]) => `kernel/${path}${ending}:${needs.map((name) => ` ${pathOf(name)}`).join('')}\n`,

@@ -1,7 +1,9 @@
 /** What an initrd holds, as it is read. */
 
+import type { FormatName } from '../../compression/formats.js';
+
 /** How a part of an initrd is packed. */
-export type ArchiveCompression = 'none' | 'gzip' | 'xz' | 'lzma' | 'bzip2' | 'zstd' | 'lz4' | 'lzo';
+export type ArchiveCompression = 'none' | FormatName;
 
 export type EntryType =
   | 'file'
