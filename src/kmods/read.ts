@@ -1,6 +1,4 @@
-/**
- * Modules as the kernel takes them: unpacked, and byte for byte what was signed.
- */
+/** Reads modules into memory, unpacked and unchanged, so that their signatures stay valid. */
 
 import { readFile } from 'node:fs/promises';
 import { fileFormatOf, unpack } from '../compression/formats.js';
@@ -14,7 +12,7 @@ import { type ModuleTree, pathOf } from './tree.js';
 /** A module in memory. */
 export interface LoadedModule {
   readonly name: string;
-  /** NAME.ko, without a compression's ending. */
+  /** NAME.ko, without the ending of a compression. */
   readonly fileName: string;
   readonly data: Buffer;
 }
@@ -29,20 +27,20 @@ function moduleError(code: string, message: string, version: string, cause?: unk
   });
 }
 
-/** e_shoff, e_shentsize and e_shnum of an ELF64 header: a module's section headers are the last part of the file. */
+/** Checks e_shoff, e_shentsize and e_shnum: a module's section headers are the last part of its file, apart from the signature. */
 function isWholeElf(data: Buffer): boolean {
   if (data.length < 64 || !isElf(data)) return false;
   return Number(data.readBigUInt64LE(40)) + data.readUInt16LE(58) * data.readUInt16LE(60) <= data.length;
 }
 
-/** The kernel release that a module was built for, from its `vermagic`; undefined when it has none. */
+/** Release of the kernel that a module was built for, from its `vermagic`; undefined if it has none. */
 function builtFor(data: Buffer): string | undefined {
   const start = data.indexOf('\0vermagic=');
   if (start < 0) return undefined;
   return data.toString('latin1', start + 10, start + 10 + 128).split(/[ \0]/)[0];
 }
 
-/** Reads and unpacks one module, and checks that it is whole and made for this kernel. */
+/** Reads and unpacks one module. Checks that it is complete and was built for this kernel. */
 async function readModule(tree: ModuleTree, module: ModuleFile, inputs: InputLog): Promise<LoadedModule> {
   const path = pathOf(tree, module);
   inputs.note(path);
@@ -64,7 +62,7 @@ async function readPacked(path: string, version: string): Promise<Buffer> {
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (error.code === 'ENOENT') {
-      throw moduleError('module-missing', `module ${path} is in modules.dep but not there`, version, error);
+      throw moduleError('module-missing', `module ${path} is in modules.dep but does not exist`, version, error);
     }
     throw moduleError('module-unreadable', `module ${path} cannot be read (${error.code})`, version, error);
   }
@@ -88,10 +86,10 @@ async function unpackPacked(packed: Buffer): Promise<Buffer> {
 }
 
 /**
- * Reads modules in parallel; the result keeps the given order.
+ * Reads modules in parallel. The result has the order of `modules`.
  *
  * @param inputs Told of every file that is read.
- * @throws {SandboxError} `module-missing`, `module-unreadable`, `module-damaged`, `modules-other-version`.
+ * @throws {SandboxError} `module-missing`, `module-unreadable`, `module-damaged`, `modules-other-version`
  */
 export async function readModules(
   tree: ModuleTree,
