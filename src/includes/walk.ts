@@ -1,4 +1,4 @@
-/** What an include is made of: everything at and below a path of the host, as it is; links are not followed. */
+/** Lists what an include consists of: everything at and below a path of the host. Links are not followed. */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
@@ -10,7 +10,8 @@ import type { Entry, EntryKind } from './entry.js';
 import { deviceError } from './failure.js';
 
 /**
- * A directory comes before what is in it; names are in the order of their bytes.
+ * The entries of an include. A directory comes before its content; names are sorted.
+ *
  * @throws {SandboxError} `include-unreadable`
  */
 export async function* entriesOf({ source, target }: Include): AsyncGenerator<Entry> {
@@ -24,7 +25,11 @@ export async function* entriesOf({ source, target }: Include): AsyncGenerator<En
   }
 }
 
-/** @throws {SandboxError} `include-device`, `include-unreadable` */
+/**
+ * Checks that an include has no devices.
+ *
+ * @throws {SandboxError} `include-device`, `include-unreadable`
+ */
 export async function refuseDevices(include: Include): Promise<void> {
   for await (const entry of entriesOf(include)) if (entry.kind === 'device') throw deviceError(entry);
 }
@@ -41,18 +46,13 @@ async function kindOf(source: string, status: Stats): Promise<EntryKind> {
 async function targetOf(source: string): Promise<string> {
   const target = await reading(source, readlink(source, { encoding: 'buffer' }));
   if (isUtf8(target)) return target.toString();
-  throw notUtf8(
-    `where ${JSON.stringify(source)}, which is to be included, leads to, ${JSON.stringify(textOf(target))},`,
-  );
+  throw notUtf8(`the target ${JSON.stringify(textOf(target))} of the symbolic link ${JSON.stringify(source)}`);
 }
 
-/** Node has U+FFFD in place of what is not UTF-8, and that would be another name. */
+/** Throws for a name in `directory` that is not UTF-8. Node.js replaces such bytes with U+FFFD, which is another name. */
 async function refuseRawNames(directory: string): Promise<void> {
   for (const name of await reading(directory, readdir(directory, { encoding: 'buffer' }))) {
-    if (!isUtf8(name))
-      throw notUtf8(
-        `the name ${JSON.stringify(textOf(name))} in ${JSON.stringify(directory)}, which is to be included,`,
-      );
+    if (!isUtf8(name)) throw notUtf8(`the name ${JSON.stringify(textOf(name))} in ${JSON.stringify(directory)}`);
   }
 }
 
@@ -60,12 +60,12 @@ function notUtf8(what: string): SandboxError {
   return new SandboxError({
     stage: 'config',
     code: 'include-unreadable',
-    message: `${what} is not UTF-8`,
-    remedy: 'rename it, leave it out, or have the directory as a mount: --mount host-bind:/target=/source',
+    message: `${what} is not UTF-8, so it cannot be included`,
+    remedy: 'rename it, leave it out, or mount the directory: --mount host-bind:/target=/source',
   });
 }
 
-/** gnu_dev_major() and gnu_dev_minor() of <sys/sysmacros.h>. */
+/** Major and minor number of a device, as gnu_dev_major() and gnu_dev_minor() of <sys/sysmacros.h> compute them. */
 export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
   const bits = BigInt(rdev);
   return {
@@ -74,7 +74,11 @@ export function deviceNumbers(rdev: number): { readonly major: number; readonly 
   };
 }
 
-/** Awaits something that is read from `path`. */
+/**
+ * Awaits `work`, which reads from `path`.
+ *
+ * @throws {SandboxError} `include-unreadable`, in place of a system error
+ */
 export async function reading<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -83,8 +87,8 @@ export async function reading<T>(path: string, work: Promise<T>): Promise<T> {
     throw new SandboxError({
       stage: 'config',
       code: 'include-unreadable',
-      message: `${JSON.stringify(path)}, which is to be included, cannot be read: ${messageOf(error)}`,
-      remedy: 'make it readable for you, or include less',
+      message: `${JSON.stringify(path)} is to be included and cannot be read: ${messageOf(error)}`,
+      remedy: 'make it readable for your user, or include less',
       cause: error,
     });
   }

@@ -79,7 +79,15 @@ test('an include with a name that is not UTF-8 is refused by its name', async (t
   writeFileSync(join(names, '\ufffd'), '');
   await walk(names);
   writeFileSync(Buffer.concat([Buffer.from(`${names}/a`), Buffer.from([0xff])]), '');
-  await rejectsWith(walk(names), 'include-unreadable', /"a\\udcff" in ".*names".* is not UTF-8; rename it/);
+  await rejectsWith(
+    walk(names),
+    'include-unreadable',
+    /"a\\udcff" in ".*names".* is not UTF-8, so it cannot be included; rename it/,
+  );
   symlinkSync(Buffer.from([0xff]), join(links, 'l'));
-  await rejectsWith(walk(links), 'include-unreadable', /links\/l".* leads to, "\\udcff".* is not UTF-8/);
+  await rejectsWith(
+    walk(links),
+    'include-unreadable',
+    /target "\\udcff" of the symbolic link ".*links\/l" is not UTF-8/,
+  );
 });
