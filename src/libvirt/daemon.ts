@@ -1,4 +1,4 @@
-/** libvirt's daemons, through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
+/** Connections to libvirt's daemons through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
 import { join } from 'node:path';
 import { SandboxError } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
@@ -14,7 +14,7 @@ import {
   URI,
 } from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
-import { logOf, logsToCome, removeLogs, sizeOf } from './domain-logs.js';
+import { logOf, newLogs, removeLogs, sizeOf } from './domain-logs.js';
 import { connectError, domainError, silentError } from './errors.js';
 import {
   type Handle,
@@ -29,20 +29,22 @@ import { failureOf } from './qemu-log.js';
 import { killQemu, readPid } from './qemu-process.js';
 import { Supervisor } from './supervisor.js';
 
-/** How long libvirt may take to notice that a QEMU is gone before the domain is destroyed the slow way, in milliseconds. */
+/** How long libvirt may take to notice that a QEMU is gone, in milliseconds. After that the domain is destroyed the slow way. */
 const NOTICE_MS = 2000;
 
 /**
- * Whoever looks for a free loop device may find that another was quicker, and is to look again, as losetup(8) does. libvirt does not, for the images
- * of a container; its attempt is over before the container has begun. https://man7.org/linux/man-pages/man4/loop.4.html
+ * libvirt found a free loop device for a container's image, but another process took it first. losetup(8) tries again in this case;
+ * libvirt does not, so it is done here. The container has not started yet then. https://man7.org/linux/man-pages/man4/loop.4.html
  */
 const LOOP_RACED = /to loop device: Device or resource busy/;
 const LOOP_ATTEMPTS = 20;
 
-/** How long a daemon may take to answer at first, in milliseconds. One that is started for it, of a session, is there in a tenth of a second. */
+/** How long a daemon may take to accept a connection, in milliseconds. Even a session daemon that is started for it takes only 100. */
 const ANSWER_MS = 10_000;
 
 /**
+ * Connects to a daemon.
+ *
  * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`
  */
 export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
@@ -60,8 +62,8 @@ class DaemonConnection implements Connection {
   readonly #library: Library;
   readonly #connection: Handle;
   readonly #releaseEvents: () => Promise<void>;
-  /** Of domains that were started here and came to no good end: of whoever has the name next. */
-  readonly #leftLogs = new Map<string, readonly string[]>();
+  /** Logs of domains that failed to start or to end well, by name. The next domain with that name removes them. */
+  readonly #keptLogs = new Map<string, readonly string[]>();
 
   constructor(library: Library, connection: Handle, kind: DaemonKind, uri: string) {
     this.#library = library;
@@ -76,8 +78,8 @@ class DaemonConnection implements Connection {
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
     });
-    const logs = [...(this.#leftLogs.get(name) ?? []), ...logsToCome(this.kind, name, xml)];
-    this.#leftLogs.set(name, logs);
+    const logs = [...(this.#keptLogs.get(name) ?? []), ...newLogs(this.kind, name, xml)];
+    this.#keptLogs.set(name, logs);
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
     const creating = this.#create(xml);
@@ -143,7 +145,7 @@ class DaemonDomain implements Domain {
   readonly #supervisor: Supervisor;
   readonly #logs: readonly string[];
   #ended = false;
-  /** Settles when no call is under way that uses the handle. */
+  /** Settles when no call is using the handle. */
   #asking: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -168,7 +170,7 @@ class DaemonDomain implements Domain {
         mark('domain.stopped');
         this.#ended = true;
         resolve({ reason: reasonOf(detail) });
-        // Not from within the callback, which libvirt is still in.
+        // Not within the callback, which libvirt is still running.
         setImmediate(async () => {
           stop();
           await this.#asking;
@@ -179,7 +181,7 @@ class DaemonDomain implements Domain {
   }
 
   async consolePaths(): Promise<readonly string[]> {
-    // Once it has stopped there is no handle to ask with.
+    // When the domain has stopped, the handle is freed.
     const xml = this.#ended ? null : await this.#ask(this.#library.domainXML(this.#handle));
     if (xml === null) {
       const reason = this.#ended ? 'it has ended' : this.#library.lastError(this.#connection).message;
@@ -191,15 +193,16 @@ class DaemonDomain implements Domain {
   async destroy({ force }: { readonly force: boolean }): Promise<void> {
     try {
       await this.#endDomain(force);
-      // libvirt's last word in it comes before it tells of the end. Where something went wrong it is kept: it may say what.
+      // libvirt writes to the logs before it reports the end. If something went wrong they are kept, since they may say what.
       if (force && this.#ended) await removeLogs(this.#logs);
     } finally {
-      // Before the name is anybody else's.
+      // While the name is still this domain's.
       if (this.#kind === 'lxc') await removeContainerFiles(this.name);
       await this.#supervisor.finish();
     }
   }
 
+  /** Tracks a call that uses the handle, so that the handle is not freed meanwhile. */
   #ask<T>(call: Promise<T>): Promise<T> {
     this.#asking = Promise.allSettled([this.#asking, call]);
     return call;
@@ -224,7 +227,7 @@ class DaemonDomain implements Domain {
     await settlesWithin(this.stopped, NOTICE_MS);
   }
 
-  /** True when its processes were killed, which is sooner than libvirt would end them: its own way takes 0.2 s, with a container 0.5 s. */
+  /** Kills the domain's processes. libvirt's own way takes 0.2 s, for a container 0.5 s. Returns false if they could not be killed. */
   async #kill(): Promise<boolean> {
     const id = this.#library.domainId(this.#handle);
     return this.#kind === 'lxc'
@@ -233,24 +236,24 @@ class DaemonDomain implements Domain {
   }
 }
 
-/** What libvirt calls a domain in the names of some files: virDomainDefGetShortName in its source. */
+/** The domain's name in some file names: virDomainDefGetShortName in libvirt's source. */
 function shortName(name: string): string {
   return [...name].slice(0, 20).join('');
 }
 
-/** Where libvirt's QEMU driver has the process ID of a QEMU. */
+/** Path of the PID file that libvirt writes for a QEMU. */
 function pidFileOf(kind: DaemonKind, name: string): string {
   if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
   const runtime = process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
   return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
 }
 
-/** libvirt's own XML, in which a pseudo terminal's path needs no escapes. */
+/** Paths of pseudo-terminals in a domain's XML. libvirt's paths need no unescaping. */
 function consolePathsIn(xml: string): string[] {
   return [...xml.matchAll(/<console type='pty'[^>]*>\s*<source path='([^']*)'/g)].map(([, path = '']) => path);
 }
 
-/** virDomainEventStoppedDetailType */
+/** Translates a virDomainEventStoppedDetailType. */
 function reasonOf(detail: number): StopReason {
   const reasons: readonly StopReason[] = ['shutdown', 'destroyed', 'crashed', 'other', 'other', 'failed'];
   return reasons[detail] ?? 'other';

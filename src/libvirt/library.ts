@@ -1,14 +1,14 @@
 /**
- * libvirt.so through FFI: the functions that are used, typed. Calls that wait for a daemon run on a worker thread.
+ * Typed functions of libvirt.so, called through FFI. Calls that wait for a daemon run on a worker thread.
  *
- * https://libvirt.org/html/index.html documents each function and the numbers below.
+ * https://libvirt.org/html/index.html documents the functions, and the numbers below.
  */
 import koffi, { type KoffiFunc } from 'koffi';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { daemonSockets, hangUp } from './hang-up.js';
 
-/** A pointer that only libvirt looks into. */
+/** A pointer to a libvirt object. */
 export type Handle = bigint;
 
 export interface LibvirtError {
@@ -17,7 +17,7 @@ export interface LibvirtError {
   readonly message: string;
 }
 
-/** virDomainCreateFlags: the domain is destroyed when the connection that made it closes. */
+/** virDomainCreateFlags: destroy the domain when the connection closes. */
 export const VIR_DOMAIN_START_AUTODESTROY = 2;
 /** virDomainEventID */
 export const VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0;
@@ -32,37 +32,38 @@ type NativeFunction = KoffiFunc<(...args: unknown[]) => unknown>;
 
 type Lifecycle = (event: number, detail: number) => void;
 
-/** The functions, with their C names less the prefix. */
+/** The functions, by their C names without the prefix `vir`. */
 export interface Library {
   /**
-   * @param limit how long the daemon may take to answer, in milliseconds
-   * @returns the connection, the reason why there is none, or undefined when the limit has passed
+   * @param limit How long the daemon may take to answer, in milliseconds.
+   * @returns the connection, or an error, or undefined if the daemon did not answer in time
    */
   connectOpen(uri: string, limit: number): Promise<{ connection: Handle } | { error: LibvirtError } | undefined>;
   connectClose(connection: Handle): Promise<void>;
-  /** Of the library itself: major * 1000000 + minor * 1000 + release. */
+  /** Version of the library itself: major * 1000000 + minor * 1000 + release. */
   version(): number;
-  /** Of the libvirt at the connection's other end; undefined where it does not say. */
+  /** Version of the daemon's libvirt, as above; undefined if the daemon does not tell. */
   libraryVersion(connection: Handle): Promise<number | undefined>;
   lastError(connection: Handle): LibvirtError;
   capabilities(connection: Handle): Promise<string | null>;
   domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null>;
   domainDestroy(domain: Handle): Promise<number>;
   domainFree(domain: Handle): void;
-  /** For a container the process ID of its controller, libvirt_lxc; 4294967295 where it does not run any more. */
+  /** For a container, the process ID of its controller, libvirt_lxc. 4294967295 if the domain does not run any more. */
   domainId(domain: Handle): number;
-  /** The XML of a domain as it runs; null where there is none any more. */
+  /** The XML of a running domain; null if it has stopped. */
   domainXML(domain: Handle): Promise<string | null>;
-  /** Calls back for each lifecycle event of one domain, on the main thread, while the event loop runs. */
+  /** Calls `listener` on the main thread for each lifecycle event of a domain, while the event loop runs. Returns how to stop that. */
   onLifecycle(connection: Handle, domain: Handle, listener: Lifecycle): () => void;
-  /** Keeps libvirt's event loop running until the returned function is called; that resolves when no thread is in it any more. */
+  /** Keeps libvirt's event loop running until the returned function is called. That one resolves when no thread is in the loop. */
   holdEventLoop(): () => Promise<void>;
 }
 
 let loaded: Library | undefined;
 
 /**
- * libvirt, loaded once a process.
+ * Loads libvirt, once per process.
+ *
  * @throws {SandboxError} `libvirt-missing`
  */
 export function loadLibrary(): Library {
@@ -107,7 +108,7 @@ function load(): Library {
     getVersion: so.func('virGetVersion', 'int', [koffi.out(koffi.pointer('unsigned long')), 'str', 'void *']),
     getLibVersion: so.func('virConnectGetLibVersion', 'int', ['void *', 'void *']),
     connGetLastError: so.func('virConnGetLastError', koffi.pointer(virError), ['void *']),
-    // The caller has to free the text; it is asked for once a process, if at all.
+    // Leaks the text, which the caller would have to free. It is asked for at most once per process.
     capabilities: so.func('virConnectGetCapabilities', 'str', ['void *']),
     createXML: so.func('virDomainCreateXML', 'void *', ['void *', 'str', 'unsigned int']),
     destroy: so.func('virDomainDestroy', 'int', ['void *']),
@@ -130,8 +131,8 @@ function load(): Library {
 
   const decode = (error: unknown) => toError(error ? koffi.decode(error, virError) : undefined);
 
-  // A connection that could not be opened has no object to ask for its error, and libvirt keeps errors per thread; the error function
-  // is told of it whatever the thread. It also keeps libvirt from printing to stderr by itself.
+  // If a connection cannot be opened there is no object to ask for the error, and libvirt keeps errors per thread. The error function
+  // gets the errors of all threads. Setting it also keeps libvirt from printing to stderr.
   let openError: LibvirtError | undefined;
   const onError = (_opaque: unknown, error: unknown) => {
     openError = decode(error);
@@ -163,7 +164,7 @@ function load(): Library {
       opening = attempt.catch(() => {});
       if (await settlesWithin(attempt, limit)) return attempt;
       if (others) hangUp(others);
-      // It may have answered at the last moment.
+      // It may still have answered at the last moment.
       attempt
         .then((late) => (late.connection === undefined ? undefined : connectClose(late.connection)))
         .catch(() => {});
@@ -175,7 +176,7 @@ function load(): Library {
       return functions.getVersion(version, null, null) === 0 ? Number(version[0]) : 0;
     },
     async libraryVersion(connection) {
-      // An unsigned long.
+      // Room for an unsigned long.
       const version = Buffer.alloc(8);
       const result = await ask<number>(functions.getLibVersion, connection, version);
       return result < 0 ? undefined : Number(version.readBigUInt64LE());
@@ -202,7 +203,7 @@ function load(): Library {
   };
 }
 
-/** libvirt's default event loop, one iteration at a time on a worker thread while somebody wants it. */
+/** Runs libvirt's default event loop on a worker thread, one iteration at a time, while it is wanted. */
 function eventLoop(
   functions: Record<'registerDefaultImpl' | 'runDefaultImpl' | 'addTimeout', NativeFunction>,
   removeTimeout: bigint,
@@ -212,10 +213,10 @@ function eventLoop(
   let wanted = 0;
   let running: Promise<void> | undefined;
   const wake = () => functions.addTimeout(0, removeTimeout, null, null);
-  // Node waits for its worker threads when it exits, so the one that waits here must be told, however that comes.
+  // Node.js waits for its worker threads when it exits, so the one that waits in the event loop must be woken up.
   process.on('exit', (code) => {
     if (running) wake();
-    // A daemon that never answers would hold the exit up for good. The connection ends with the process, and its domain with that.
+    // A daemon that never answers would block the exit forever. The process takes the connection with it, and so the domain.
     if (unanswered > 0) leave(code);
   });
   const run = async () => {
@@ -234,8 +235,8 @@ function eventLoop(
       return async () => {
         wanted -= 1;
         if (wanted > 0) return;
-        // A timer that is due ends the iteration that waits. It removes itself by libvirt's own function: a callback into JavaScript would
-        // need the main thread, which may be on its way out of the process and waiting for this one.
+        // A timer that is due ends the waiting iteration. It calls libvirt's own function to remove itself: a callback into JavaScript
+        // would need the main thread, which may be exiting and waiting for this one.
         wake();
         await running;
       };
@@ -243,10 +244,10 @@ function eventLoop(
   };
 }
 
-/** Calls to a daemon that have not come back. */
+/** Number of calls to a daemon that have not returned. */
 let unanswered = 0;
 
-/** A call that waits for a daemon. */
+/** Makes a call that waits for a daemon. */
 async function ask<T>(fn: NativeFunction, ...args: unknown[]): Promise<T> {
   unanswered += 1;
   try {

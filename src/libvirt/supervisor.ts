@@ -1,17 +1,17 @@
-/** The process that cleans up after this one, however this one ends: init/host/supervisor.c. */
+/** Starts the supervisor, a process that cleans up after this one however it ends: init/host/supervisor.c. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
 
 export interface SupervisorOptions {
-  /** Absolute path; removed with all in it when this process or the supervisor ends. */
+  /** Absolute path. The directory is removed with its content when this process or the supervisor ends. */
   readonly directory: string;
-  /** A command that is ended with this process. */
+  /** A command to run. It ends when this process does. */
   readonly command?: readonly string[];
-  /** That of the command, if not this process's own. */
+  /** Environment of the command; default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv;
-  /** A descriptor of a terminal whose settings must survive. */
+  /** Descriptor of a terminal whose settings are to be restored. */
   readonly terminal?: number;
 }
 
@@ -19,17 +19,17 @@ export interface SupervisorOptions {
 export interface SupervisedExit {
   /** Raw wait status. */
   readonly status: number;
-  /** What it wrote to its stderr. */
+  /** The last 16 KiB of its stderr. */
   readonly stderr: string;
 }
 
 /** A running supervisor. */
 export class Supervisor {
-  /** Settles when the command has ended; never without one. */
+  /** Resolves when the command has ended. Pending if there is no command. */
   readonly commandExited: Promise<SupervisedExit>;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
-  /** Told what the supervisor answers to the order to end a process. */
+  /** Called with the supervisor's answer to the order to kill a process. */
   #onKilled: (killed: boolean) => void = () => {};
 
   private constructor(child: ChildProcess, ended: Promise<void>, commandExited: Promise<SupervisedExit>) {
@@ -48,7 +48,7 @@ export class Supervisor {
     const child = spawn(program, [options.directory, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
-      // libvirt looks for QEMU in PATH and nowhere else.
+      // libvirt searches QEMU only in PATH.
       env: { ...(options.environment ?? process.env), PATH: searchPath() },
     });
     let stderr = '';
@@ -65,7 +65,7 @@ export class Supervisor {
         report += text;
         const exit = /^exited (\d+)$/m.exec(report);
         if (/^started$/m.test(report)) onStarted();
-        // The command's stderr is complete only when its pipe has been read, which setImmediate lets happen.
+        // setImmediate lets the pipe be read first, so that the command's stderr is complete.
         if (exit) setImmediate(() => resolve({ status: Number(exit[1]), stderr }));
       });
     });
@@ -79,7 +79,7 @@ export class Supervisor {
           stage: 'domain',
           code: 'supervisor-failed',
           message: `${program} did not start: ${reason}`,
-          remedy: 'run make build, and see that the file is executable',
+          remedy: 'run make build, and check that the file is executable',
           cause,
         }),
       );
@@ -91,11 +91,12 @@ export class Supervisor {
   }
 
   /**
-   * Kills a process so that libvirt, which hears of it, does not find it and wait. One order at a time.
-   * @param argument one of its arguments, by itself or with more behind a comma: its ID may be another's by now
-   * @returns true when it was killed and, unless its parent was slow to reap it, nothing is left; false when it is not there, or not ours to kill
+   * Kills a process and waits until it is gone, so that libvirt, which notices, does not find it and wait. Only one call at a time.
+   *
+   * @param argument An argument in its command line, whole or up to a comma, since another process may have that ID by now.
+   * @returns true if it was killed, and is gone unless its parent was slow to reap it; false if it does not exist, or may not be killed
    */
-  async killOutright(pid: number, argument: string): Promise<boolean> {
+  async kill(pid: number, argument: string): Promise<boolean> {
     const answered = new Promise<boolean>((resolve) => {
       this.#onKilled = resolve;
     });
@@ -103,7 +104,7 @@ export class Supervisor {
     return Promise.race([answered, this.#ended.then(() => false)]);
   }
 
-  /** Has everything cleaned up, and waits until that is done. */
+  /** Lets the supervisor clean up, and waits until it has. */
   async finish(): Promise<void> {
     this.#child.stdin?.end('keep\n');
     await this.#ended;

@@ -20,6 +20,6 @@ test('a QEMU that is there need not be installed', (context) => {
   assert.equal(code, 'qemu-missing');
   assert.equal(
     remedy,
-    `${qemu} is there: see that it can be executed, and that libvirtd was started with ${directory} in its PATH`,
+    `check that ${qemu} can be executed, and that libvirtd was started with ${directory} in its PATH`,
   );
 });

@@ -37,7 +37,7 @@ test('a process that is killed outright is reaped before its sockets close', asy
   });
   connection.resume();
   const ended = once(connection, 'end');
-  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.equal(await supervisor.kill(pid, MARK), true);
   await ended;
   assert.equal(leftWhenClosed, false);
 });
@@ -45,7 +45,7 @@ test('a process that is killed outright is reaped before its sockets close', asy
 test('a process that is not the one that is meant is left alone', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   for (const other of ['guest=mark', 'guest', 'other=marked', '']) {
-    assert.equal(await supervisor.killOutright(pid, other), false, other);
+    assert.equal(await supervisor.kill(pid, other), false, other);
   }
   assert.ok(existsSync(`/proc/${pid}`));
   connection.resume();
@@ -56,8 +56,8 @@ test('a process that is not the one that is meant is left alone', async (t) => {
 test('a process that is not there is not killed', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   connection.resume();
-  assert.equal(await supervisor.killOutright(pid, MARK), true);
-  assert.equal(await supervisor.killOutright(pid, MARK), false);
+  assert.equal(await supervisor.kill(pid, MARK), true);
+  assert.equal(await supervisor.kill(pid, MARK), false);
 });
 
 test('nobody hears from its sockets that it has ended, while a command runs that is to end as well', async (t) => {
@@ -67,11 +67,11 @@ test('nobody hears from its sockets that it has ended, while a command runs that
     ended = true;
   });
   connection.resume();
-  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.equal(await supervisor.kill(pid, MARK), true);
   assert.ok(!existsSync(`/proc/${pid}`), 'it is gone');
   // What it has closed would be read by then.
   await new Promise((resolve) => setImmediate(resolve));
-  await supervisor.killOutright(pid, MARK);
+  await supervisor.kill(pid, MARK);
   assert.equal(ended, false);
   const closed = once(connection, 'close');
   await supervisor.finish();
