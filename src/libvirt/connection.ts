@@ -31,17 +31,18 @@ export interface Domain {
   /** Resolves when libvirt has removed the domain. Never rejects. */
   readonly stopped: Promise<DomainStop>;
   /**
-   * Paths of the host's ends of the domain's pseudo-terminals, by console number. Empty if the domain uses sockets instead.
+   * Paths of the host's ends of the domain's pseudo-terminals, by console number. Empty if the domain uses sockets
+   * instead.
    *
    * @throws {SandboxError} when libvirt cannot tell
    */
   consolePaths(): Promise<readonly string[]>;
   /**
-   * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after the domain
-   * has stopped.
+   * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after
+   * the domain has stopped.
    *
-   * @param options `force` kills QEMU, or the container's processes, and removes libvirt's logs of the domain. Use it only if the
-   *   guest has synced and unmounted everything.
+   * @param options `force` kills QEMU, or the container's processes, and removes libvirt's logs of the domain. Use it
+   *   only if the guest has synced and unmounted everything.
    * @throws {SandboxError} when libvirt cannot end the domain
    */
   destroy(options: { readonly force: boolean }): Promise<void>;
@@ -71,13 +72,15 @@ export interface Connection {
    */
   start(xml: string, context: StartContext): Promise<Domain>;
   /**
-   * The hypervisor's capabilities as XML (https://libvirt.org/formatcaps.html). Undefined for the embedded driver, which has no
-   * daemon to ask.
+   * The hypervisor's capabilities as XML (https://libvirt.org/formatcaps.html). Undefined for the embedded driver,
+   * which has no daemon to ask.
    *
    * @throws {SandboxError} `capabilities-unknown`
    */
   readonly capabilities?: () => Promise<string>;
-  /** Process ID of a domain's QEMU, also while libvirt is still starting the domain; undefined if there is none (yet). */
+  /**
+   * Process ID of a domain's QEMU, also while libvirt is still starting the domain; undefined if there is none (yet).
+   */
   qemuPid(context: Pick<StartContext, 'name' | 'socketDirectory'>): Promise<number | undefined>;
   /** Version of the daemon's libvirt: major * 1000000 + minor * 1000 + release; undefined without a daemon. */
   version(): Promise<number | undefined>;

@@ -1,6 +1,6 @@
 /**
- * Processes and files of a container on the host. libvirt's controller process (libvirt_lxc) has one child, which is process 1 in the
- * container.
+ * Processes and files of a container on the host. libvirt's controller process (libvirt_lxc) has one child, which is
+ * process 1 in the container.
  */
 import { readFile, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,11 +12,12 @@ import type { Supervisor } from './supervisor.js';
 const RUN_DIRECTORY = '/run/libvirt/lxc';
 
 /**
- * Kills a container. libvirt's own way is to ask each process to end and to check every 200 ms. Even if the container's init has
- * ended, it still finds the controller. If both are gone before libvirt looks, it does not wait.
+ * Kills a container. libvirt's own way is to ask each process to end and to check every 200 ms. Even if the container's
+ * init has ended, it still finds the controller. If both are gone before libvirt looks, it does not wait.
  *
  * @param controller Process ID of the controller. libvirt reports it as the domain's ID.
- * @param name Name of the domain. The controller's command line must contain it, since another process may have that ID by now.
+ * @param name Name of the domain. The controller's command line must contain it, since another process may have that ID
+ *   by now.
  * @returns false if the process does not exist, or may not be killed
  */
 export async function killContainer(supervisor: Supervisor, controller: number, name: string): Promise<boolean> {

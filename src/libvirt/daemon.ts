@@ -29,17 +29,24 @@ import { failureOf } from './qemu-log.js';
 import { killQemu, readPid } from './qemu-process.js';
 import { Supervisor } from './supervisor.js';
 
-/** How long libvirt may take to notice that a QEMU is gone, in milliseconds. After that the domain is destroyed the slow way. */
+/**
+ * How long libvirt may take to notice that a QEMU is gone, in milliseconds. After that the domain is destroyed the slow
+ * way.
+ */
 const NOTICE_MS = 2000;
 
 /**
- * libvirt found a free loop device for a container's image, but another process took it first. losetup(8) tries again in this case;
- * libvirt does not, so it is done here. The container has not started yet then. https://man7.org/linux/man-pages/man4/loop.4.html
+ * libvirt found a free loop device for a container's image, but another process took it first. losetup(8) tries again
+ * in this case; libvirt does not, so it is done here. The container has not started yet then.
+ * https://man7.org/linux/man-pages/man4/loop.4.html
  */
 const LOOP_RACED = /to loop device: Device or resource busy/;
 const LOOP_ATTEMPTS = 20;
 
-/** How long a daemon may take to accept a connection, in milliseconds. Even a session daemon that is started for it takes only 100. */
+/**
+ * How long a daemon may take to accept a connection, in milliseconds. Even a session daemon that is started for it
+ * takes only 100.
+ */
 const ANSWER_MS = 10_000;
 
 /**
@@ -193,7 +200,8 @@ class DaemonDomain implements Domain {
   async destroy({ force }: { readonly force: boolean }): Promise<void> {
     try {
       await this.#endDomain(force);
-      // libvirt writes to the logs before it reports the end. If something went wrong they are kept, since they may say what.
+      // libvirt writes to the logs before it reports the end. If something went wrong they are kept, since they may say
+      // what.
       if (force && this.#ended) await removeLogs(this.#logs);
     } finally {
       // While the name is still this domain's.
@@ -227,7 +235,10 @@ class DaemonDomain implements Domain {
     await settlesWithin(this.stopped, NOTICE_MS);
   }
 
-  /** Kills the domain's processes. libvirt's own way takes 0.2 s, for a container 0.5 s. Returns false if they could not be killed. */
+  /**
+   * Kills the domain's processes. libvirt's own way takes 0.2 s, for a container 0.5 s. Returns false if they could not
+   * be killed.
+   */
   async #kill(): Promise<boolean> {
     const id = this.#library.domainId(this.#handle);
     return this.#kind === 'lxc'

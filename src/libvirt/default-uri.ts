@@ -47,7 +47,9 @@ function readConf(file: string): string | undefined {
   }
 }
 
-/** Parses `uri_default` as libvirt does: a string in single or double quotes, without escapes. The first line counts. */
+/**
+ * Parses `uri_default` as libvirt does: a string in single or double quotes, without escapes. The first line counts.
+ */
 function uriIn(text: string, file: string): string | undefined {
   const lines = text.split('\n');
   const number = lines.findIndex((line) => /^\s*uri_default\s*=/.test(line));

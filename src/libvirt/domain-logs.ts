@@ -1,6 +1,6 @@
 /**
- * Logs that libvirt's daemons write: one for each domain name, and one for each virtiofsd. The daemons never remove them, and each
- * sandbox has a new name, so they are removed here.
+ * Logs that libvirt's daemons write: one for each domain name, and one for each virtiofsd. The daemons never remove
+ * them, and each sandbox has a new name, so they are removed here.
  */
 import { existsSync, statSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
@@ -12,7 +12,10 @@ import type { DaemonKind } from './connection.js';
 /** Constants in libvirt's source. */
 const DIRECTORIES = { system: '/var/log/libvirt/qemu', lxc: '/var/log/libvirt/lxc' } as const;
 
-/** Paths of the logs that a domain will have. Existing files are left out: they belong to another domain that had the same name. */
+/**
+ * Paths of the logs that a domain will have. Existing files are left out: they belong to another domain that had the
+ * same name.
+ */
 export function newLogs(kind: DaemonKind, name: string, xml: string): string[] {
   const shares = xml.split('<filesystem').length - 1;
   const names = [name, ...Array.from({ length: shares }, (_, index) => `${name}-fs${index}-virtiofsd`)];
@@ -30,7 +33,10 @@ export function sizeOf(log: string): number {
   return valueOr(() => statSync(log).size, 0);
 }
 
-/** Removes logs. Errors are ignored: not every share has a log, and an ordinary user may not remove those of the system daemon. */
+/**
+ * Removes logs. Errors are ignored: not every share has a log, and an ordinary user may not remove those of the system
+ * daemon.
+ */
 export async function removeLogs(logs: readonly string[]): Promise<void> {
   await Promise.allSettled(logs.map((path) => unlink(path)));
 }

@@ -1,6 +1,6 @@
 /**
- * The embedded driver: virt-qemu-run runs libvirt's QEMU driver without a daemon, for one domain, in a directory of its own.
- * https://libvirt.org/manpages/virt-qemu-run.html
+ * The embedded driver: virt-qemu-run runs libvirt's QEMU driver without a daemon, for one domain, in a directory of its
+ * own. https://libvirt.org/manpages/virt-qemu-run.html
  */
 import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,16 +15,21 @@ import { EMBEDDED_ROOT } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
 
 /**
- * Settings of the driver (https://libvirt.org/drvqemu.html): log to files, since there is no virtlogd; make no cgroups, since nothing
- * would remove them after the sandbox.
+ * Settings of the driver (https://libvirt.org/drvqemu.html): log to files, since there is no virtlogd; make no cgroups,
+ * since nothing would remove them after the sandbox.
  */
 const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\n';
 
-/** Locale of virt-qemu-run. Its messages are matched, and it shortens names to a number of characters in this encoding. */
+/**
+ * Locale of virt-qemu-run. Its messages are matched, and it shortens names to a number of characters in this encoding.
+ */
 const LOCALE = 'C.UTF-8';
 
 export interface EmbeddedOptions {
-  /** Directory where the driver caches what it finds out about QEMU. That takes 4 s the first time, so it must outlive sandboxes. */
+  /**
+   * Directory where the driver caches what it finds out about QEMU. That takes 4 s the first time, so it must outlive
+   * sandboxes.
+   */
   readonly cacheDirectory: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Ends a call to a daemon that does not answer. libvirt waits for the answer without a limit, on a thread that Node.js waits for
- * before it exits. Shutting down the call's socket ends the wait.
+ * Ends a call to a daemon that does not answer. libvirt waits for the answer without a limit, on a thread that Node.js
+ * waits for before it exits. Shutting down the call's socket ends the wait.
  */
 import { readdirSync } from 'node:fs';
 import koffi from 'koffi';

@@ -3,10 +3,13 @@
  *
  * https://libvirt.org/html/index.html documents the functions, and the numbers below.
  */
-import koffi, { type KoffiFunc } from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
+import { EventLoop } from './event-loop.js';
+import { declare, errorCallback, type Functions, lifecycleCallback, virError } from './functions.js';
 import { daemonSockets, hangUp } from './hang-up.js';
+import { ask } from './worker-calls.js';
 
 /** A pointer to a libvirt object. */
 export type Handle = bigint;
@@ -27,8 +30,6 @@ export const VIR_DOMAIN_EVENT_STOPPED = 5;
 /** virErrorNumber */
 export const VIR_ERR_NO_DOMAIN = 42;
 export const VIR_ERR_OPERATION_INVALID = 55;
-
-type NativeFunction = KoffiFunc<(...args: unknown[]) => unknown>;
 
 type Lifecycle = (event: number, detail: number) => void;
 
@@ -53,9 +54,15 @@ export interface Library {
   domainId(domain: Handle): number;
   /** The XML of a running domain; null if it has stopped. */
   domainXML(domain: Handle): Promise<string | null>;
-  /** Calls `listener` on the main thread for each lifecycle event of a domain, while the event loop runs. Returns how to stop that. */
+  /**
+   * Calls `listener` on the main thread for each lifecycle event of a domain, while the event loop runs. Returns how to
+   * stop that.
+   */
   onLifecycle(connection: Handle, domain: Handle, listener: Lifecycle): () => void;
-  /** Keeps libvirt's event loop running until the returned function is called. That one resolves when no thread is in the loop. */
+  /**
+   * Keeps libvirt's event loop running until the returned function is called. That one resolves when no thread is in
+   * the loop.
+   */
   holdEventLoop(): () => Promise<void>;
 }
 
@@ -67,14 +74,13 @@ let loaded: Library | undefined;
  * @throws {SandboxError} `libvirt-missing`
  */
 export function loadLibrary(): Library {
-  loaded ??= load();
+  loaded ??= new LoadedLibrary(loadObject());
   return loaded;
 }
 
-function load(): Library {
-  let so: ReturnType<typeof koffi.load>;
+function loadObject(): LibraryHandle {
   try {
-    so = koffi.load('libvirt.so.0');
+    return koffi.load('libvirt.so.0');
   } catch (error) {
     throw new SandboxError({
       stage: 'libvirt',
@@ -84,186 +90,112 @@ function load(): Library {
       cause: error,
     });
   }
-  const virError = koffi.struct({
-    code: 'int',
-    domain: 'int',
-    message: 'char *',
-    level: 'int',
-    conn: 'void *',
-    dom: 'void *',
-    str1: 'char *',
-    str2: 'char *',
-    str3: 'char *',
-    int1: 'int',
-    int2: 'int',
-    net: 'void *',
-  });
-  const virErrorFunc = koffi.pointer(koffi.proto('void', ['void *', koffi.pointer(virError)]));
-  const lifecycleFunc = koffi.pointer(koffi.proto('int', ['void *', 'void *', 'int', 'int', 'void *']));
-
-  const functions = {
-    setErrorFunc: so.func('virSetErrorFunc', 'void', ['void *', virErrorFunc]),
-    connectOpen: so.func('virConnectOpen', 'void *', ['str']),
-    connectClose: so.func('virConnectClose', 'int', ['void *']),
-    getVersion: so.func('virGetVersion', 'int', [koffi.out(koffi.pointer('unsigned long')), 'str', 'void *']),
-    getLibVersion: so.func('virConnectGetLibVersion', 'int', ['void *', 'void *']),
-    connGetLastError: so.func('virConnGetLastError', koffi.pointer(virError), ['void *']),
-    // Leaks the text, which the caller would have to free. It is asked for at most once per process.
-    capabilities: so.func('virConnectGetCapabilities', 'str', ['void *']),
-    createXML: so.func('virDomainCreateXML', 'void *', ['void *', 'str', 'unsigned int']),
-    destroy: so.func('virDomainDestroy', 'int', ['void *']),
-    free: so.func('virDomainFree', 'int', ['void *']),
-    getID: so.func('virDomainGetID', 'unsigned int', ['void *']),
-    getXML: so.func('virDomainGetXMLDesc', koffi.disposable('str'), ['void *', 'unsigned int']),
-    registerDefaultImpl: so.func('virEventRegisterDefaultImpl', 'int', []),
-    runDefaultImpl: so.func('virEventRunDefaultImpl', 'int', []),
-    addTimeout: so.func('virEventAddTimeout', 'int', ['int', 'void *', 'void *', 'void *']),
-    registerAny: so.func('virConnectDomainEventRegisterAny', 'int', [
-      'void *',
-      'void *',
-      'int',
-      lifecycleFunc,
-      'void *',
-      'void *',
-    ]),
-    deregisterAny: so.func('virConnectDomainEventDeregisterAny', 'int', ['void *', 'int']),
-  };
-
-  const decode = (error: unknown) => toError(error ? koffi.decode(error, virError) : undefined);
-
-  // If a connection cannot be opened there is no object to ask for the error, and libvirt keeps errors per thread. The error function
-  // gets the errors of all threads. Setting it also keeps libvirt from printing to stderr.
-  let openError: LibvirtError | undefined;
-  const onError = (_opaque: unknown, error: unknown) => {
-    openError = decode(error);
-  };
-  functions.setErrorFunc(null, koffi.register(onError, virErrorFunc));
-
-  const connectClose = async (connection: Handle): Promise<void> => {
-    await ask(functions.connectClose, connection);
-  };
-  let opening: Promise<unknown> = Promise.resolve();
-  let connections = 0;
-  const events = eventLoop(
-    functions,
-    so.symbol('virEventRemoveTimeout') as bigint,
-    koffi.load(null).func('_exit', 'void', ['int']),
-  );
-  return {
-    async connectOpen(uri, limit) {
-      let others: ReadonlySet<number> | undefined;
-      const attempt = opening.then(async () => {
-        openError = undefined;
-        events.register();
-        others = connections === 0 ? new Set() : daemonSockets();
-        const connection = await ask<Handle | null>(functions.connectOpen, uri);
-        if (!connection) return { error: openError ?? { code: 0, message: `cannot connect to ${uri}` } };
-        connections += 1;
-        return { connection };
-      });
-      opening = attempt.catch(() => {});
-      if (await settlesWithin(attempt, limit)) return attempt;
-      if (others) hangUp(others);
-      // It may still have answered at the last moment.
-      attempt
-        .then((late) => (late.connection === undefined ? undefined : connectClose(late.connection)))
-        .catch(() => {});
-      return undefined;
-    },
-    connectClose,
-    version() {
-      const version: [number] = [0];
-      return functions.getVersion(version, null, null) === 0 ? Number(version[0]) : 0;
-    },
-    async libraryVersion(connection) {
-      // Room for an unsigned long.
-      const version = Buffer.alloc(8);
-      const result = await ask<number>(functions.getLibVersion, connection, version);
-      return result < 0 ? undefined : Number(version.readBigUInt64LE());
-    },
-    lastError: (connection) => decode(functions.connGetLastError(connection)),
-    capabilities: (connection) => ask(functions.capabilities, connection),
-    domainCreateXML: (connection, xml, flags) => ask(functions.createXML, connection, xml, flags),
-    domainDestroy: (domain) => ask(functions.destroy, domain),
-    domainFree: (domain) => void functions.free(domain),
-    domainId: (domain) => Number(functions.getID(domain)),
-    domainXML: (domain) => ask(functions.getXML, domain, 0),
-    onLifecycle(connection, domain, listener) {
-      const callback = koffi.register((_c: unknown, _d: unknown, event: number, detail: number) => {
-        listener(event, detail);
-        return 0;
-      }, lifecycleFunc);
-      const id = Number(functions.registerAny(connection, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE, callback, null, null));
-      return () => {
-        if (id >= 0) functions.deregisterAny(connection, id);
-        koffi.unregister(callback);
-      };
-    },
-    holdEventLoop: events.hold,
-  };
 }
 
-/** Runs libvirt's default event loop on a worker thread, one iteration at a time, while it is wanted. */
-function eventLoop(
-  functions: Record<'registerDefaultImpl' | 'runDefaultImpl' | 'addTimeout', NativeFunction>,
-  removeTimeout: bigint,
-  leave: NativeFunction,
-) {
-  let registered = false;
-  let wanted = 0;
-  let running: Promise<void> | undefined;
-  const wake = () => functions.addTimeout(0, removeTimeout, null, null);
-  // Node.js waits for its worker threads when it exits, so the one that waits in the event loop must be woken up.
-  process.on('exit', (code) => {
-    if (running) wake();
-    // A daemon that never answers would block the exit forever. The process takes the connection with it, and so the domain.
-    if (unanswered > 0) leave(code);
-  });
-  const run = async () => {
-    while (wanted > 0) await onWorker(functions.runDefaultImpl);
-    running = undefined;
-  };
-  return {
-    /** Must come before the first connection is opened. */
-    register() {
-      if (!registered) functions.registerDefaultImpl();
-      registered = true;
-    },
-    hold() {
-      wanted += 1;
-      running ??= run();
-      return async () => {
-        wanted -= 1;
-        if (wanted > 0) return;
-        // A timer that is due ends the waiting iteration. It calls libvirt's own function to remove itself: a callback into JavaScript
-        // would need the main thread, which may be exiting and waiting for this one.
-        wake();
-        await running;
-      };
-    },
-  };
-}
+class LoadedLibrary implements Library {
+  readonly #functions: Functions;
+  readonly #events: EventLoop;
+  /** The last error of any thread. */
+  #anyError: LibvirtError | undefined;
+  /** Settles when no connection is being opened. */
+  #opening: Promise<unknown> = Promise.resolve();
+  #connections = 0;
 
-/** Number of calls to a daemon that have not returned. */
-let unanswered = 0;
+  constructor(so: LibraryHandle) {
+    this.#functions = declare(so);
+    this.#events = new EventLoop(this.#functions, so.symbol('virEventRemoveTimeout') as bigint);
+    // If a connection cannot be opened there is no object to ask for the error, and libvirt keeps errors per thread.
+    // This function gets the errors of all threads. It also keeps libvirt from printing to stderr.
+    const onError = (_opaque: unknown, error: unknown) => {
+      this.#anyError = decode(error);
+    };
+    this.#functions.setErrorFunc(null, koffi.register(onError, errorCallback));
+  }
 
-/** Makes a call that waits for a daemon. */
-async function ask<T>(fn: NativeFunction, ...args: unknown[]): Promise<T> {
-  unanswered += 1;
-  try {
-    return await onWorker<T>(fn, ...args);
-  } finally {
-    unanswered -= 1;
+  async connectOpen(uri: string, limit: number) {
+    let others: ReadonlySet<number> | undefined;
+    const attempt = this.#opening.then(async () => {
+      this.#anyError = undefined;
+      this.#events.register();
+      others = this.#connections === 0 ? new Set() : daemonSockets();
+      const connection = await ask<Handle | null>(this.#functions.connectOpen, uri);
+      if (!connection) return { error: this.#anyError ?? { code: 0, message: `cannot connect to ${uri}` } };
+      this.#connections += 1;
+      return { connection };
+    });
+    this.#opening = attempt.catch(() => {});
+    if (await settlesWithin(attempt, limit)) return attempt;
+    if (others) hangUp(others);
+    // It may still have answered at the last moment.
+    attempt
+      .then((late) => (late.connection === undefined ? undefined : this.connectClose(late.connection)))
+      .catch(() => {});
+    return undefined;
+  }
+
+  async connectClose(connection: Handle): Promise<void> {
+    await ask(this.#functions.connectClose, connection);
+  }
+
+  version(): number {
+    const version: [number] = [0];
+    return this.#functions.getVersion(version, null, null) === 0 ? Number(version[0]) : 0;
+  }
+
+  async libraryVersion(connection: Handle): Promise<number | undefined> {
+    // Room for an unsigned long.
+    const version = Buffer.alloc(8);
+    const result = await ask<number>(this.#functions.getLibVersion, connection, version);
+    return result < 0 ? undefined : Number(version.readBigUInt64LE());
+  }
+
+  lastError(connection: Handle): LibvirtError {
+    return decode(this.#functions.connGetLastError(connection));
+  }
+
+  capabilities(connection: Handle): Promise<string | null> {
+    return ask(this.#functions.capabilities, connection);
+  }
+
+  domainCreateXML(connection: Handle, xml: string, flags: number): Promise<Handle | null> {
+    return ask(this.#functions.createXML, connection, xml, flags);
+  }
+
+  domainDestroy(domain: Handle): Promise<number> {
+    return ask(this.#functions.destroy, domain);
+  }
+
+  domainFree(domain: Handle): void {
+    this.#functions.free(domain);
+  }
+
+  domainId(domain: Handle): number {
+    return Number(this.#functions.getID(domain));
+  }
+
+  domainXML(domain: Handle): Promise<string | null> {
+    return ask(this.#functions.getXML, domain, 0);
+  }
+
+  onLifecycle(connection: Handle, domain: Handle, listener: Lifecycle): () => void {
+    const callback = koffi.register((_c: unknown, _d: unknown, event: number, detail: number) => {
+      listener(event, detail);
+      return 0;
+    }, lifecycleCallback);
+    const { registerAny, deregisterAny } = this.#functions;
+    const id = Number(registerAny(connection, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE, callback, null, null));
+    return () => {
+      if (id >= 0) deregisterAny(connection, id);
+      koffi.unregister(callback);
+    };
+  }
+
+  holdEventLoop(): () => Promise<void> {
+    return this.#events.hold();
   }
 }
 
-function onWorker<T>(fn: NativeFunction, ...args: unknown[]): Promise<T> {
-  return new Promise((resolve, reject) => {
-    fn.async(...args, (error: Error | null, value: unknown) => (error ? reject(error) : resolve(value as T)));
-  });
-}
-
-function toError(raw: unknown): LibvirtError {
-  const { code, message } = (raw ?? {}) as { code?: number; message?: string | null };
-  return { code: code ?? 0, message: message ?? 'libvirt gave no reason' };
+function decode(raw: unknown): LibvirtError {
+  const error: { code?: number; message?: string | null } = raw ? koffi.decode(raw, virError) : {};
+  return { code: error.code ?? 0, message: error.message ?? 'libvirt gave no reason' };
 }

@@ -1,6 +1,6 @@
 /**
- * A second QEMU monitor, on a socket of the launcher, besides libvirt's. It is for commands that libvirt does not offer, or not through
- * the embedded driver.
+ * A second QEMU monitor, on a socket of the launcher, besides libvirt's. It is for commands that libvirt does not
+ * offer, or not through the embedded driver.
  *
  * https://www.qemu.org/docs/master/interop/qmp-spec.html
  */

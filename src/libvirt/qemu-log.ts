@@ -1,6 +1,6 @@
 /**
- * Reads QEMU's own messages from libvirt's log. libvirt does so too to explain a failed start, but only if QEMU has ended. If QEMU has
- * closed its monitor and not ended yet, libvirt reports nothing but a refused connection.
+ * Reads QEMU's own messages from libvirt's log. libvirt does so too to explain a failed start, but only if QEMU has
+ * ended. If QEMU has closed its monitor and not ended yet, libvirt reports nothing but a refused connection.
  */
 import { open } from 'node:fs/promises';
 import { isSystemError } from '../util/errors.js';

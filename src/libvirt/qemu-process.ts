@@ -7,8 +7,8 @@ import { mark } from '../util/marks.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
- * Kills the virtiofsd processes of a domain, then its QEMU. libvirt polls a process that it ends every 200 ms, but notices at once that
- * a process is gone. So this saves the wait, if the guest has nothing left to write.
+ * Kills the virtiofsd processes of a domain, then its QEMU. libvirt polls a process that it ends every 200 ms, but
+ * notices at once that a process is gone. So this saves the wait, if the guest has nothing left to write.
  *
  * @param pidFile libvirt's PID file of the domain. It may be stale, so QEMU's command line must contain the name.
  * @param name Name of the domain.

@@ -8,7 +8,9 @@ const MAX_SOCKET_PATH = 107;
 /** The embedded driver's directory, in a state directory. */
 export const EMBEDDED_ROOT = 'libvirt';
 
-/** The longest path of a socket that the embedded driver makes in a state directory. It uses 20 characters of the name. */
+/**
+ * The longest path of a socket that the embedded driver makes in a state directory. It uses 20 characters of the name.
+ */
 export function embeddedSocket(name: string): string {
   return join(EMBEDDED_ROOT, 'lib/qemu', `domain-1-${[...name].slice(0, 20).join('')}`, 'monitor.sock');
 }
