@@ -1,5 +1,6 @@
 /**
- * The one table of compressed formats: how each is recognized, unpacked and packed. Kernels, modules and initrds all use it.
+ * The one table of compressed formats: how each is recognized, unpacked and packed. Kernels, modules and initrds all
+ * use it.
  *
  * Each codec is imported on first use: finding an image in the store loads none.
  */

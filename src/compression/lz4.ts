@@ -1,6 +1,7 @@
 /**
- * The legacy LZ4 frame, which `lz4 -l` writes and the kernel reads: a magic number, then blocks. Each block has its packed
- * length in four bytes and unpacks to at most 8 MiB. Formats: lz4_Block_format.md and lz4_Frame_format.md of LZ4.
+ * The legacy LZ4 frame, which `lz4 -l` writes and the kernel reads: a magic number, then blocks. Each block has its
+ * packed length in four bytes and unpacks to at most 8 MiB. Formats: lz4_Block_format.md and lz4_Frame_format.md of
+ * LZ4.
  */
 
 import { compressorMissing, loadLibrary } from './library.js';
@@ -40,7 +41,10 @@ class BlockReader {
     return value;
   }
 
-  /** A length that starts with the four bits `nibble`. If they are 15, bytes to add follow, the last being the first below 255. */
+  /**
+   * A length that starts with the four bits `nibble`. If they are 15, bytes to add follow, the last being the first
+   * below 255.
+   */
   length(nibble: number): number {
     let length = nibble;
     if (nibble === 15) {

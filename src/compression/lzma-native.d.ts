@@ -2,7 +2,9 @@
 declare module 'lzma-native' {
   /** A coder that takes its input in pieces. */
   interface LzmaStream {
-    /** Called with a piece of output, with an error, or at the end with `part` null and the number of input bytes used. */
+    /**
+     * Called with a piece of output, with an error, or at the end with `part` null and the number of input bytes used.
+     */
     bufferHandler: (
       part: Buffer | null | undefined,
       processed: number | undefined,

@@ -1,10 +1,12 @@
 /**
- * Unpacks a block of LZO1X. LZO has no specification of its own; the format is in Documentation/staging/lzo.rst of the kernel.
- * An instruction copies a match (bytes that came out before), then up to three literals (bytes that follow the instruction).
- * The format's second version there (LZO-RLE) is for compressed memory. No program packs files with it.
+ * Unpacks a block of LZO1X. LZO has no specification of its own; the format is in Documentation/staging/lzo.rst of the
+ * kernel. An instruction copies a match (bytes that came out before), then up to three literals (bytes that follow the
+ * instruction). The format's second version there (LZO-RLE) is for compressed memory. No program packs files with it.
  */
 
-/** "Four or more literals". The next instruction's meaning depends on the last number of literals: 0, 1 to 3, or more. */
+/**
+ * "Four or more literals". The next instruction's meaning depends on the last number of literals: 0, 1 to 3, or more.
+ */
 const MANY = 4;
 /** A match at this distance ends a block. Its length is 3, and no literals follow. */
 const END_DISTANCE = 16_384;
@@ -36,8 +38,8 @@ class Unpacking {
   /**
    * A length.
    *
-   * @param bits Its bits in the instruction. 0: the length is `most` plus the bytes that follow; each 0 byte counts 255, and the
-   *   first other byte is the last.
+   * @param bits Its bits in the instruction. 0: the length is `most` plus the bytes that follow; each 0 byte counts
+   *   255, and the first other byte is the last.
    */
   #length(bits: number, most: number): number {
     if (bits !== 0) return bits;

@@ -1,7 +1,8 @@
 /**
- * The file format of lzop, as lib/decompress_unlzo.c of the kernel reads it: a magic number, a header, then blocks. Each block
- * has its unpacked size, its packed size, its checksums and its bytes. Numbers are big-endian; an unpacked size of 0 ends the file.
- * The kernel skips one checksum of four bytes per block, whatever the header says. This code checks all that the header announces.
+ * The file format of lzop, as lib/decompress_unlzo.c of the kernel reads it: a magic number, a header, then blocks.
+ * Each block has its unpacked size, its packed size, its checksums and its bytes. Numbers are big-endian; an unpacked
+ * size of 0 ends the file. The kernel skips one checksum of four bytes per block, whatever the header says. This code
+ * checks all that the header announces.
  */
 
 import * as zlib from 'node:zlib';

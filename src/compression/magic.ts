@@ -1,4 +1,6 @@
-/** The first bytes of each compressed format. Sources: the formats' specifications, and lib/decompress.c of the kernel. */
+/**
+ * The first bytes of each compressed format. Sources: the formats' specifications, and lib/decompress.c of the kernel.
+ */
 
 export const MAGIC = {
   gzip: [0x1f, 0x8b],

@@ -19,7 +19,8 @@ export interface Format {
   /** The kernel's build option for an initrd in this format: usr/Kconfig. */
   readonly initrdOption: string;
   /**
-   * Unpacks a whole file; nothing may follow. Undefined for formats in which this program reads neither kernels nor modules.
+   * Unpacks a whole file; nothing may follow. Undefined for formats in which this program reads neither kernels nor
+   * modules.
    *
    * @param size Unpacked size in bytes, if known. Required for lz4.
    * @param limit Most bytes that may come out.
@@ -36,8 +37,8 @@ export interface Format {
    */
   readonly unpackPart: (data: Buffer, limit: number) => Promise<UnpackedPart>;
   /**
-   * Packs an initrd so that the kernel can unpack it. The same data and library version give the same bytes: no time, user or
-   * machine goes in. Undefined for formats in which this program packs nothing.
+   * Packs an initrd so that the kernel can unpack it. The same data and library version give the same bytes: no time,
+   * user or machine goes in. Undefined for formats in which this program packs nothing.
    *
    * @throws {SandboxError} `compressor-missing`: a library is not installed.
    */

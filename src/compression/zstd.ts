@@ -1,6 +1,7 @@
 /**
- * Zstandard (RFC 8878). The decoder is Node's own (22.15 and later), else the system's libzstd, which QEMU itself links to.
- * A WebAssembly decoder would take 3 to 4 times as long for a kernel, and unpacking it is the longest step of a build.
+ * Zstandard (RFC 8878). The decoder is Node's own (22.15 and later), else the system's libzstd, which QEMU itself links
+ * to. A WebAssembly decoder would take 3 to 4 times as long for a kernel, and unpacking it is the longest step of a
+ * build.
  */
 
 import { promisify } from 'node:util';
@@ -126,7 +127,7 @@ function frameLength(data: Buffer): number {
   return at;
 }
 
-/** Packs with libzstd into one frame with its size and a checksum, as the kernel expects of an initrd. */
+/** Packs with libzstd into one frame that holds the unpacked size. */
 export async function packZstd(data: Buffer): Promise<Buffer> {
   const library = await loadLibrary('libzstd.so.1', compressorMissing('zstd', 'Debian: libzstd1, Fedora: libzstd'));
   const bound = library.func('size_t ZSTD_compressBound(size_t srcSize)');

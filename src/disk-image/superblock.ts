@@ -1,9 +1,12 @@
 /**
- * Recognizes the file system of an image by magic numbers. Nothing else of the image is parsed on the host, since it is not
- * trusted. The guest's kernel checks the rest.
+ * Recognizes the file system of an image by magic numbers. Nothing else of the image is parsed on the host, since it is
+ * not trusted. The guest's kernel checks the rest.
  */
 
-/** File systems that a sandbox can mount, by their names for mount(2). Each has a module set: kmods/filesystem-NAME.json. */
+/**
+ * File systems that a sandbox can mount, by their names for mount(2). Each has a module set:
+ * kmods/filesystem-NAME.json.
+ */
 export type Filesystem = 'ext4' | 'xfs' | 'btrfs' | 'vfat' | 'squashfs' | 'erofs' | 'iso9660';
 
 /** File systems that the kernel mounts read-only only. */

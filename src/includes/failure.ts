@@ -32,8 +32,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The error `include-through-link`: a symbolic link on the way to the target. A sandbox may have made it, so it may lead anywhere
- * on the host.
+ * The error `include-through-link`: a symbolic link on the way to the target. A sandbox may have made it, so it may
+ * lead anywhere on the host.
  *
  * @param part Path of the link on the host.
  */
@@ -46,7 +46,9 @@ export function throughLinkError(entry: Entry, part: string): SandboxError {
   });
 }
 
-/** The error `include-device`: the include has a device, and its copy in a directory of the host would work there too. */
+/**
+ * The error `include-device`: the include has a device, and its copy in a directory of the host would work there too.
+ */
 export function deviceError({ source, target }: Entry): SandboxError {
   return new SandboxError({
     stage: 'config',

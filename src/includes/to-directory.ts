@@ -1,6 +1,6 @@
 /**
- * Copies includes into a directory of the host, before the sandbox starts. An earlier sandbox may have written to that directory,
- * so no symbolic link in it is followed: each part of a path is opened relative to the directory before it.
+ * Copies includes into a directory of the host, before the sandbox starts. An earlier sandbox may have written to that
+ * directory, so no symbolic link in it is followed: each part of a path is opened relative to the directory before it.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, lchown, lstat, mkdir, open, readlink, symlink } from 'node:fs/promises';

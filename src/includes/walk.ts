@@ -49,7 +49,9 @@ async function targetOf(source: string): Promise<string> {
   throw notUtf8(`the target ${JSON.stringify(textOf(target))} of the symbolic link ${JSON.stringify(source)}`);
 }
 
-/** Throws for a name in `directory` that is not UTF-8. Node.js replaces such bytes with U+FFFD, which is another name. */
+/**
+ * Throws for a name in `directory` that is not UTF-8. Node.js replaces such bytes with U+FFFD, which is another name.
+ */
 async function refuseRawNames(directory: string): Promise<void> {
   for (const name of await reading(directory, readdir(directory, { encoding: 'buffer' }))) {
     if (!isUtf8(name)) throw notUtf8(`the name ${JSON.stringify(textOf(name))} in ${JSON.stringify(directory)}`);

@@ -22,8 +22,8 @@ export interface BuildConfig {
 }
 
 /**
- * Reads a kernel's configuration from config-VERSION beside the kernel, `config` in its module tree, or the kernel itself, in
- * this order.
+ * Reads a kernel's configuration from config-VERSION beside the kernel, `config` in its module tree, or the kernel
+ * itself, in this order.
  *
  * @param boot Gives the unpacked kernel. Called only if neither file exists.
  * @param inputs Told of the files before they are read.

@@ -63,7 +63,9 @@ async function byVersion(installation: Installation, version: string): Promise<K
   );
 }
 
-/** Chooses the running kernel if it serves, else the newest that does, else the first with modules, whatever it lacks. */
+/**
+ * Chooses the running kernel if it serves, else the newest that does, else the first with modules, whatever it lacks.
+ */
 async function byDefault(installation: Installation, lacks: Lacks): Promise<KernelChoice> {
   const { usable, unusable } = await installation.kernels();
   const running = usable.find((kernel) => kernel.version === installation.release);

@@ -1,9 +1,9 @@
 /**
  * Shrinks a kernel's ELF file to what a loader reads.
  *
- * The file inside a bzImage has 57 MB: alignment gaps of 2 MiB, relocations, section headers, and the zeros of .bss. Its
- * segments alone, each up to its last page that is not zero, have 40 MB. That is less to write, to store, and for QEMU to read
- * at every start.
+ * The file inside a bzImage has 57 MB: alignment gaps of 2 MiB, relocations, section headers, and the zeros of .bss.
+ * Its segments alone, each up to its last page that is not zero, have 40 MB. That is less to write, to store, and for
+ * QEMU to read at every start.
  */
 
 import { HEADER_SIZE, noteSegments, SEGMENT_HEADER_SIZE, SEGMENT_LOAD, type Segment } from './elf.js';
@@ -84,8 +84,8 @@ function writeSegmentHeader(target: Buffer, at: number, { segment, position, fil
 }
 
 /**
- * Moves the loadable and note segments of the kernel `elf` together. The bytes of the segments, their addresses and the entry
- * point stay.
+ * Moves the loadable and note segments of the kernel `elf` together. The bytes of the segments, their addresses and the
+ * entry point stay.
  *
  * @throws {Error} when a note segment lies outside of the loadable ones.
  */

@@ -1,4 +1,7 @@
-/** Copies a kernel into an image: read, write, hash. A kernel is never used where it is installed, since libvirt may relabel it. */
+/**
+ * Copies a kernel into an image: read, write, hash. A kernel is never used where it is installed, since libvirt may
+ * relabel it.
+ */
 
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';

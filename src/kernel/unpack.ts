@@ -1,6 +1,7 @@
 /**
- * Makes the file to boot from a kernel file. If QEMU can boot the ELF kernel inside a bzImage, that is unpacked here, so that the
- * guest need not unpack it (20 to 25 % of a cold boot without hardware virtualization). Otherwise the bzImage is booted.
+ * Makes the file to boot from a kernel file. If QEMU can boot the ELF kernel inside a bzImage, that is unpacked here,
+ * so that the guest need not unpack it (20 to 25 % of a cold boot without hardware virtualization). Otherwise the
+ * bzImage is booted.
  */
 
 import { type FileFormat, fileFormatOf, unpack } from '../compression/formats.js';

@@ -13,8 +13,8 @@ function rankOf(token: string | undefined): number {
 }
 
 /**
- * Compares two kernel versions. Runs of digits are numbers: 6.12.9 is before 6.12.118. A release candidate is before its
- * release: 6.12-rc3 is before 6.12. A longer version is after its own beginning.
+ * Compares two kernel versions. Runs of digits are numbers: 6.12.9 is before 6.12.118. A release candidate is before
+ * its release: 6.12-rc3 is before 6.12. A longer version is after its own beginning.
  *
  * @returns negative if `a` is older, positive if it is newer, 0 only if both are the same.
  */

@@ -21,7 +21,8 @@ class Walk {
     for (const dependency of module.dependencies.toReversed()) await this.visit(dependency);
     const soft = this.tree.soft.get(name);
     for (const target of soft?.before ?? []) await this.visitTarget(target);
-    // A module requests its weak dependencies at run time. The guest has no modprobe to answer, so they are loaded first.
+    // A module requests its weak dependencies at run time. The guest has no modprobe to answer, so they are loaded
+    // first.
     for (const target of this.tree.weak.get(name) ?? []) await this.visitTarget(target);
     this.order.push(module);
     for (const target of soft?.after ?? []) await this.visitTarget(target);
@@ -41,8 +42,9 @@ class Walk {
 }
 
 /**
- * The modules `names` and all that they depend on, each once, in load order. Dependencies, soft `pre` dependencies and weak
- * dependencies come before a module, in this order; soft `post` dependencies come after it. Built-in and absent names add nothing.
+ * The modules `names` and all that they depend on, each once, in load order. Dependencies, soft `pre` dependencies and
+ * weak dependencies come before a module, in this order; soft `post` dependencies come after it. Built-in and absent
+ * names add nothing.
  */
 export async function closureOf(tree: ModuleTree, names: Iterable<string>): Promise<ModuleFile[]> {
   const walk = new Walk(tree);

@@ -1,6 +1,6 @@
 /**
- * modules.order: all modules that a kernel was built with, one path per line, without a compression's ending. depmod writes
- * modules.dep in this order.
+ * modules.order: all modules that a kernel was built with, one path per line, without a compression's ending. depmod
+ * writes modules.dep in this order.
  */
 
 import { readdir } from 'node:fs/promises';
@@ -9,9 +9,9 @@ import { isSystemError } from '../util/errors.js';
 import { moduleFileName, moduleNameOf } from './names.js';
 
 /**
- * Checks that modules.dep is complete: it must list the last module of modules.order that is installed. If not, modules.dep was
- * cut off or never written. Modules that are not installed are skipped, since a distribution may ship modules.order in one
- * package and the modules in several.
+ * Checks that modules.dep is complete: it must list the last module of modules.order that is installed. If not,
+ * modules.dep was cut off or never written. Modules that are not installed are skipped, since a distribution may ship
+ * modules.order in one package and the modules in several.
  *
  * @param order Content of modules.order.
  * @param listed The modules of modules.dep, by name.

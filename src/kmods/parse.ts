@@ -100,9 +100,9 @@ export function parseBuiltin(text: string): Set<string> {
 }
 
 /**
- * The aliases in modules.builtin.modinfo: records `NAME.KEY=VALUE`, each ended by a zero byte. NAME need not be a built-in
- * module: parts of the kernel that can never be modules have records too, and some share the name of a module file (`core` on
- * Debian). Only modules.builtin tells which modules are built in.
+ * The aliases in modules.builtin.modinfo: records `NAME.KEY=VALUE`, each ended by a zero byte. NAME need not be a
+ * built-in module: parts of the kernel that can never be modules have records too, and some share the name of a module
+ * file (`core` on Debian). Only modules.builtin tells which modules are built in.
  */
 export function parseBuiltinAliases(text: string): AliasTable {
   const aliases = new AliasTable();

@@ -27,7 +27,10 @@ function moduleError(code: string, message: string, version: string, cause?: unk
   });
 }
 
-/** Checks e_shoff, e_shentsize and e_shnum: a module's section headers are the last part of its file, apart from the signature. */
+/**
+ * Checks e_shoff, e_shentsize and e_shnum: a module's section headers are the last part of its file, apart from the
+ * signature.
+ */
 function isWholeElf(data: Buffer): boolean {
   if (data.length < 64 || !isElf(data)) return false;
   return Number(data.readBigUInt64LE(40)) + data.readUInt16LE(58) * data.readUInt16LE(60) <= data.length;

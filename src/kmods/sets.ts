@@ -26,7 +26,10 @@ export interface ModuleSet {
   readonly features: readonly Feature[];
 }
 
-/** Directory of the package's own sets: the nearest `kmods/` above this code, which may run from source, build or bundle. */
+/**
+ * Directory of the package's own sets: the nearest `kmods/` above this code, which may run from source, build or
+ * bundle.
+ */
 export function defaultSetsDirectory(): string {
   const start = dirname(fileURLToPath(import.meta.url));
   for (let directory = start; ; directory = dirname(directory)) {

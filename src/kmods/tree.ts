@@ -1,4 +1,6 @@
-/** Reads a module tree: the directory with the modules of one kernel version, and the index that depmod writes there. */
+/**
+ * Reads a module tree: the directory with the modules of one kernel version, and the index that depmod writes there.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';

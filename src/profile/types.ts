@@ -1,7 +1,8 @@
 /**
  * Profiles: how a machine boots, where there is a choice. A profile does not change the sandbox itself.
  *
- * A profile is a file (profiles/*.json). `virt-sandbox-bench tune` can write one, and people can read the reason for each entry.
+ * A profile is a file (profiles/*.json). `virt-sandbox-bench tune` can write one, and people can read the reason for
+ * each entry.
  */
 import type { InitrdCompression } from '../image/build/compress.js';
 
@@ -37,7 +38,10 @@ export interface MachineTuning {
 
 /** Settings of the boot image. */
 export interface ImageTuning {
-  /** `packed`: the kernel unpacks itself in the guest; default: `unpacked`, if QEMU can boot the kernel inside the bzImage. */
+  /**
+   * `packed`: the kernel unpacks itself in the guest; default: `unpacked`, if QEMU can boot the kernel inside the
+   * bzImage.
+   */
   readonly kernel?: 'unpacked' | 'packed';
   /** Compression of the initrd; default: `none`. */
   readonly initrd?: InitrdCompression;
@@ -52,9 +56,9 @@ export interface Profile {
   readonly machine: MachineTuning;
   readonly image?: ImageTuning;
   /**
-   * `unchecked`: the init strips signatures, and sections that cost time, from modules before it loads them, since checking
-   * signatures takes long under emulation. The kernel reports itself tainted (E). A kernel that enforces signatures gets them after
-   * all. Default: `checked`.
+   * `unchecked`: the init strips signatures, and sections that cost time, from modules before it loads them, since
+   * checking signatures takes long under emulation. The kernel reports itself tainted (E). A kernel that enforces
+   * signatures gets them after all. Default: `checked`.
    */
   readonly moduleSignatures?: 'checked' | 'unchecked';
   /** Names of additional module sets in kmods/, beyond those that the sandbox needs. */

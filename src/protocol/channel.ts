@@ -2,6 +2,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
+import { deferred } from '../util/promises.js';
 import { coalesceReads, isSmallPiece } from './coalesce-reads.js';
 import { decodeFailure, decodeResult, encodeCall } from './codec.js';
 import { decodeExit } from './exit.js';
@@ -42,21 +43,17 @@ export class Channel implements Guest {
   #serial = 0;
   /** Set when the connection has ended. */
   #failure: Error | undefined;
-  #resolveReady: (ready: GuestReady) => void = () => {};
-  #rejectReady: (error: Error) => void = () => {};
-  #resolveExit!: (status: number) => void;
-  #rejectExit!: (error: Error) => void;
+  readonly #ready = deferred<GuestReady>();
+  readonly #exit = deferred<number>();
 
   private constructor(transport: Duplex) {
     this.#transport = transport;
     this.#output = new OutputStreams(transport);
     this.#stdin = new StdinSender(transport);
-    this.exited = new Promise((resolve, reject) => {
-      this.#resolveExit = resolve;
-      this.#rejectExit = reject;
-    });
-    // Callers may ignore this promise.
+    this.exited = this.#exit.promise;
+    // Callers may ignore these promises.
     this.exited.catch(() => {});
+    this.#ready.promise.catch(() => {});
     this.#parser = new PacketParser({
       stream: (proc, bytes) => this.#output.write(proc, bytes),
       streamEnd: (proc) => {
@@ -70,7 +67,8 @@ export class Channel implements Guest {
   /**
    * Greets the guest and waits until it is ready. There is no time limit: destroy the transport to give up.
    *
-   * @throws {SandboxError} `guest-gone`: the connection ended first; `protocol-mismatch`: the guest has another protocol version
+   * @throws {SandboxError} `guest-gone`: the connection ended first; `protocol-mismatch`: the guest has another
+   *   protocol version
    */
   static async open(transport: Duplex): Promise<{ channel: Channel; ready: GuestReady }> {
     mark('qemu.channel');
@@ -87,7 +85,10 @@ export class Channel implements Guest {
     return { channel, ready };
   }
 
-  /** Connects to a guest from a snapshot. It was saved after its handshake with another host, while it waited for packets. */
+  /**
+   * Connects to a guest from a snapshot. It was saved after its handshake with another host, while it waited for
+   * packets.
+   */
   static resume(transport: Duplex): Channel {
     const channel = new Channel(transport);
     mark('qemu.channel');
@@ -163,10 +164,6 @@ export class Channel implements Guest {
     const transport = this.#transport;
     const greet = () => transport.write(Uint8Array.of(HANDSHAKE_WAIT));
     const timer = setInterval(greet, HANDSHAKE_INTERVAL);
-    const ready = new Promise<GuestReady>((resolve, reject) => {
-      this.#resolveReady = resolve;
-      this.#rejectReady = reject;
-    });
     const awaitSync = (chunk: Buffer) => {
       const at = chunk.indexOf(HANDSHAKE_SYNC);
       if (at < 0) return;
@@ -180,7 +177,7 @@ export class Channel implements Guest {
     transport.on('data', awaitSync);
     this.#watchTransport(() => clearInterval(timer));
     greet();
-    return ready;
+    return this.#ready.promise;
   }
 
   #watchTransport(onClose: () => void): void {
@@ -206,12 +203,12 @@ export class Channel implements Guest {
       if (header.proc === Proc.STDIN) this.#stdin.acknowledge(new FieldReader(payload).u32());
       else this.#reply(header, payload);
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.READY) {
-      this.#resolveReady(decodeReady(payload));
+      this.#ready.resolve(decodeReady(payload));
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.EXIT) {
       const { status, drained, finished } = decodeExit(payload);
       mark('exit', { drained, finished });
       this.#output.endAll();
-      this.#resolveExit(status);
+      this.#exit.resolve(status);
     } else {
       throw new ProtocolError(`the guest sent a packet of proc ${header.proc}, type ${header.type}`);
     }
@@ -236,8 +233,8 @@ export class Channel implements Guest {
     });
     for (const call of this.#calls.values()) call.reject(this.#failure);
     this.#calls.clear();
-    this.#rejectReady(this.#failure);
-    this.#rejectExit(this.#failure);
+    this.#ready.reject(this.#failure);
+    this.#exit.reject(this.#failure);
     this.#output.endAll();
     this.#stdin.fail(this.#failure);
   }

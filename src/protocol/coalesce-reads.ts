@@ -4,7 +4,10 @@
 const FULL_READ_BYTES = 65536;
 /** QEMU sends one page of the guest at a time. */
 const PAGE_BYTES = 4096;
-/** In milliseconds. The kernel's timer slack makes it about 0.1 ms. After a longer wait the socket would be full and stop QEMU. */
+/**
+ * In milliseconds. The kernel's timer slack makes it about 0.1 ms. After a longer wait the socket would be full and
+ * stop QEMU.
+ */
 const WAIT_MS = 0.05;
 
 const nothing = new Int32Array(new SharedArrayBuffer(4));
@@ -20,9 +23,9 @@ export function isSmallPiece(taken: number, missing: number): boolean {
 }
 
 /**
- * Blocks for a moment, so that several pages arrive before the next read. QEMU sends a packet page by page. Waking up for each page
- * costs this process and QEMU more than the bytes themselves, on CPUs that the guest needs. Call this only if the packet's length
- * says that more pages follow: a complete packet must not wait.
+ * Blocks for a moment, so that several pages arrive before the next read. QEMU sends a packet page by page. Waking up
+ * for each page costs this process and QEMU more than the bytes themselves, on CPUs that the guest needs. Call this
+ * only if the packet's length says that more pages follow: a complete packet must not wait.
  */
 export function coalesceReads(): void {
   Atomics.wait(nothing, 0, 0, WAIT_MS);

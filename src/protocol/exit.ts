@@ -4,7 +4,10 @@ import { FieldReader } from './fields.js';
 export interface GuestExit {
   /** Raw wait status: wait(2). */
   readonly status: number;
-  /** Microseconds until all output was sent and all processes were killed; undefined from an image whose init is too old to say. */
+  /**
+   * Microseconds until all output was sent and all processes were killed; undefined from an image whose init is too old
+   * to say.
+   */
   readonly drained: number | undefined;
   /** Microseconds after that until every file system was synced and unmounted; undefined as above. */
   readonly finished: number | undefined;

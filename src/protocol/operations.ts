@@ -1,6 +1,6 @@
 /**
- * The operations of the native init, as values. The common init makes them, and the channel encodes them. docs/protocol.md
- * specifies each.
+ * The operations of the native init, as values. The common init makes them, and the channel encodes them.
+ * docs/protocol.md specifies each.
  */
 
 export interface MountOperation {
@@ -177,8 +177,8 @@ export class OperationError extends Error {
 /** Carries out operations in a guest, through the launcher's channel or a socket pair inside the guest. */
 export interface Guest {
   /**
-   * Sends an operation at once, and resolves when the guest has replied. Calls need not wait for earlier ones; the guest carries them
-   * out in order.
+   * Sends an operation at once, and resolves when the guest has replied. Calls need not wait for earlier ones; the
+   * guest carries them out in order.
    *
    * @throws {OperationError} when the operation failed or was skipped
    */

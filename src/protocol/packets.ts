@@ -38,7 +38,10 @@ export function encodePacket(proc: number, type: number, status: number, serial:
   return packet;
 }
 
-/** Splits one direction of a channel, after the handshake, into packets. Passes output on as it arrives, without copying. */
+/**
+ * Splits one direction of a channel, after the handshake, into packets. Passes output on as it arrives, without
+ * copying.
+ */
 export class PacketParser {
   readonly #sink: PacketSink;
   #pending: Buffer[] = [];

@@ -1,6 +1,6 @@
 /**
- * Numbers and limits of the wire protocol. docs/protocol.md describes it. init/native/protocol.h has the same numbers; a unit test
- * compares them.
+ * Numbers and limits of the wire protocol. docs/protocol.md describes it. init/native/protocol.h has the same numbers;
+ * a unit test compares them.
  *
  * Handshake, framing and the procs up to QUIT are those of libvirt-sandbox. The rest is this project's own.
  */
@@ -15,7 +15,10 @@ export const PROTOCOL_VERSION = 1;
 export const HEADER_BYTES = 20;
 /** Largest packet, including its header. */
 export const MAX_PACKET_BYTES = 262144;
-/** Largest SPAWN, and largest CONFIGURE and ARRANGE, which contain its strings. Linux allows 2 MiB of arguments and environment. */
+/**
+ * Largest SPAWN, and largest CONFIGURE and ARRANGE, which contain its strings. Linux allows 2 MiB of arguments and
+ * environment.
+ */
 export const MAX_SPAWN_BYTES = 2359296;
 /** Most bytes of stdin that the host may send ahead of the guest's acknowledgements. */
 export const STDIN_WINDOW_BYTES = 524288;
@@ -104,7 +107,10 @@ export const CallFlag = {
 
 /** Flags of SPAWN. */
 export const SpawnFlag = {
-  /** The process gets a pseudo-terminal as its controlling terminal. stdout and stderr are then one stream, sent as STDOUT. */
+  /**
+   * The process gets a pseudo-terminal as its controlling terminal. stdout and stderr are then one stream, sent as
+   * STDOUT.
+   */
   PTY: 1,
   /** Only with PTY: descriptor 3 is a pipe, sent as STDERR, for a tracer that must not write to the terminal. */
   TRACE: 2,

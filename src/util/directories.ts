@@ -5,8 +5,8 @@ import { isSystemError } from './errors.js';
 import { absolutePath } from './working-directory.js';
 
 /**
- * Makes a directory, and the missing ones above it. Node's own option `recursive` never returns if a parent exists and mkdir(2)
- * still fails with ENOENT, as below /proc.
+ * Makes a directory, and the missing ones above it. Node's own option `recursive` never returns if a parent exists and
+ * mkdir(2) still fails with ENOENT, as below /proc.
  *
  * @returns the highest directory that was made; undefined if all existed
  * @throws the error of the system call that failed; errors of {@link absolutePath}

@@ -28,7 +28,9 @@ export interface SandboxErrorDetails {
   readonly exitCode?: number;
   /** The last lines of the guest's console, if there was a guest. */
   readonly consoleTail?: readonly string[];
-  /** The underlying error. If this process has too many files open, the remedy is about that, whatever `remedy` says. */
+  /**
+   * The underlying error. If this process has too many files open, the remedy is about that, whatever `remedy` says.
+   */
   readonly cause?: unknown;
 }
 
@@ -93,7 +95,10 @@ export function isSystemError(error: unknown, code?: string): error is NodeJS.Er
   );
 }
 
-/** True if this process or the host has too many open files. Then nothing is wrong with the file that could not be opened. */
+/**
+ * True if this process or the host has too many open files. Then nothing is wrong with the file that could not be
+ * opened.
+ */
 export function isOutOfFiles(error: unknown): boolean {
   return isSystemError(error, 'EMFILE') || isSystemError(error, 'ENFILE');
 }

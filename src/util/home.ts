@@ -11,7 +11,8 @@ const BASE_DIRECTORIES = {
 type BaseVariable = keyof typeof BASE_DIRECTORIES;
 
 /**
- * A directory of the XDG Base Directory Specification. As the specification says, a relative path in the variable is ignored.
+ * A directory of the XDG Base Directory Specification. As the specification says, a relative path in the variable is
+ * ignored.
  *
  * @throws {SandboxError} `home-unknown`
  */
@@ -21,8 +22,8 @@ export function baseDirectory(variable: BaseVariable, environment: NodeJS.Proces
 }
 
 /**
- * The user's home directory: HOME if it is an absolute path, else the one in the user database. Paths below an empty HOME would
- * be relative.
+ * The user's home directory: HOME if it is an absolute path, else the one in the user database. Paths below an empty
+ * HOME would be relative.
  *
  * @param instead The variable that the user can set instead of HOME, for the remedy.
  * @throws {SandboxError} `home-unknown`

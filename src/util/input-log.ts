@@ -6,8 +6,8 @@ import { isSystemError } from './errors.js';
 /** In nanoseconds. */
 const SECOND = 1_000_000_000n;
 /**
- * How long after a change the next change surely gets another time stamp, in nanoseconds. The clocks of file systems tick every
- * 1 to 10 ms. Some keep whole seconds only, or two of them, which shows in the stamp.
+ * How long after a change the next change surely gets another time stamp, in nanoseconds. The clocks of file systems
+ * tick every 1 to 10 ms. Some keep whole seconds only, or two of them, which shows in the stamp.
  */
 const TICK = 50_000_000n;
 const SLOW_TICK = 2n * SECOND;
@@ -15,16 +15,16 @@ const SLOW_TICK = 2n * SECOND;
 /** Told of the files that are about to be read. */
 export interface InputLog {
   /**
-   * Notes the present state of a file or directory, which need not exist. Call it *before* reading: a change in between then
-   * makes the note too old, never too new.
+   * Notes the present state of a file or directory, which need not exist. Call it *before* reading: a change in between
+   * then makes the note too old, never too new.
    */
   note(path: string): void;
 }
 
 /**
- * Identifies the state of a file without reading it: size, modification time, change time and inode. The kernel sets the change
- * time at every write, rename and chmod, and no program can set it. So a replaced file is noticed even if its modification time
- * was restored, as by cp -p, tar or a package manager.
+ * Identifies the state of a file without reading it: size, modification time, change time and inode. The kernel sets
+ * the change time at every write, rename and chmod, and no program can set it. So a replaced file is noticed even if
+ * its modification time was restored, as by cp -p, tar or a package manager.
  */
 export function identityOf(path: string): string {
   return stateOf(path).identity;
@@ -62,7 +62,8 @@ export class InputRecorder implements InputLog {
   }
 
   /**
-   * False if an input changed so recently that another change could have the same time stamp. Then the result must not be cached.
+   * False if an input changed so recently that another change could have the same time stamp. Then the result must not
+   * be cached.
    *
    * @param startedAt When the work began, in milliseconds since the epoch.
    */

@@ -4,8 +4,8 @@
  * Marks are published through `node:diagnostics_channel`, so no code in between has to pass them on:
  *
  * - `virt-sandbox:mark`: every {@link Mark}, as it happens.
- * - `virt-sandbox:guest`: while it has a subscriber, the guest is asked for its clock and its kernel's log, which takes extra time
- *   (src/sandbox/setup/inspect-guest.ts).
+ * - `virt-sandbox:guest`: while it has a subscriber, the guest is asked for its clock and its kernel's log, which takes
+ *   extra time (src/sandbox/setup/inspect-guest.ts).
  */
 import { channel } from 'node:diagnostics_channel';
 

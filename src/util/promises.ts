@@ -1,4 +1,22 @@
-/** Waiting for promises, with an end. */
+/** Promises that are settled from outside, and waiting for promises with an end. */
+
+/** A promise and the functions that settle it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Promise.withResolvers, which Node.js 20 lacks. */
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}
 
 /** True if the promise settles in time, either way. */
 export async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {

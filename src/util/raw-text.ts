@@ -1,6 +1,6 @@
 /**
- * Text of Linux that need not be UTF-8: arguments, names, variables. If it is not, each byte beyond ASCII becomes a lone low
- * surrogate, U+DC00 plus the byte. No Unicode text has those, so the original bytes can be restored.
+ * Text of Linux that need not be UTF-8: arguments, names, variables. If it is not, each byte beyond ASCII becomes a
+ * lone low surrogate, U+DC00 plus the byte. No Unicode text has those, so the original bytes can be restored.
  */
 import { isUtf8 } from 'node:buffer';
 

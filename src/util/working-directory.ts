@@ -1,4 +1,6 @@
-/** Paths relative to the working directory, which may have been removed. Node's own functions then throw a bare ENOENT. */
+/**
+ * Paths relative to the working directory, which may have been removed. Node's own functions then throw a bare ENOENT.
+ */
 import { resolve } from 'node:path';
 import { isSystemError, SandboxError } from './errors.js';
 

@@ -26,7 +26,7 @@ export function checkCompression(
     throw new SandboxError({
       stage: 'image',
       code: 'compression-unchecked',
-      message: `nothing says whether kernel ${version} can unpack ${compression} (${option}): its configuration is neither beside it, nor in its module tree, nor in the kernel itself`,
+      message: `cannot tell whether kernel ${version} can unpack ${compression} (${option}): no configuration is beside the kernel, in its module tree, or inside it`,
       remedy: 'use --compress none, which every kernel can read',
     });
   }

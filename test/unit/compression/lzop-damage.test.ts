@@ -1,4 +1,4 @@
-/** Damaged lzo data: refused in a sentence, or unpacked to what they now say, and never more work than their size allows. */
+/** Damaged lzo data are refused with a message, or unpack to other data of the same size. */
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -9,7 +9,10 @@ import { randomNumbers } from '../../fuzz/random.js';
 import { flipByte, noise } from '../../helpers/kernel-files.js';
 import { HEADER_SIZE, lzop, packedBlock, unlessLzop } from '../../helpers/lzop.js';
 
-/** Every kind of instruction: literals in short and long runs, matches near and far, short, long, and over themselves. */
+/**
+ * Data that need every kind of instruction: short and long literals; matches near and far, short, long, and
+ * overlapping.
+ */
 function sample(size: number): Buffer {
   const parts: Buffer[] = [];
   for (let length = 0; length < size; length += parts.at(-1)?.length ?? 0) {
@@ -21,7 +24,7 @@ function sample(size: number): Buffer {
   return Buffer.concat(parts).subarray(0, size);
 }
 
-/** Unpacks what may be damaged: undefined when it is refused, as it must be. */
+/** Unpacks a file that may be damaged. Returns undefined if it is refused with the right error. */
 async function attempt(file: Buffer): Promise<Buffer | undefined> {
   try {
     const { data, used } = await decompress(file, 'lzo', 1 << 20);
@@ -44,7 +47,7 @@ const isCutOff = (file: Buffer, size: number) =>
 it('every truncation is noticed', { skip: unlessLzop }, async () => {
   const small = lzop(sample(3000), '-9');
   for (let size = 0; size < small.length; size += 1) await isCutOff(small, size);
-  // Two blocks, cut in and about the second one's beginning, and at the end.
+  // Two blocks: cut around the beginning of the second one, and at the end.
   const large = lzop(sample(400_000), '-1', '-F');
   const second = HEADER_SIZE + 8 + large.readUInt32BE(HEADER_SIZE + 4);
   for (const from of [second - 20, large.length - 40]) {
@@ -102,7 +105,7 @@ it('blocks of random bytes, and packed ones with a change, write nothing outside
   }
 });
 
-/** The instructions of Documentation/staging/lzo.rst, one of each, with what they must do. */
+/** One of each instruction in Documentation/staging/lzo.rst, with its result. */
 const END = [0x11, 0, 0];
 const LITERALS = [17 + 5, ...Buffer.from('abcde')];
 

@@ -1,4 +1,4 @@
-/** What lzop packs, as a part of an initrd: compared with lzop itself, and with headers that lzop does not write. */
+/** Files of lzop as parts of an initrd: compared with lzop itself, and with headers that lzop does not write. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -28,7 +28,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const BLOCK = 256 << 10;
 
-/** Unpacks `file` with other bytes behind it, which must not matter. */
+/** Unpacks `file` with other bytes after it, which must not matter. */
 async function unpack(file: Buffer): Promise<Buffer> {
   const { data, used } = await decompress(Buffer.concat([file, noise(100, 'behind')]), 'lzo');
   assert.equal(used, file.length, 'where it ended');
@@ -41,7 +41,7 @@ const refuses = (file: Buffer, pattern: RegExp, limit?: number) =>
     (error) => error instanceof ArchiveError && pattern.test(error.message),
   );
 
-/** A program's code, text, and stretches that do not pack, or pack very well. */
+/** Code of a program, text, and data that do not pack or pack very well. */
 const SAMPLES: Readonly<Record<string, Buffer>> = {
   nothing: Buffer.alloc(0),
   'a byte': Buffer.from('a'),
@@ -151,7 +151,7 @@ describe('lzop', { skip: unlessLzop }, () => {
       assert.ok(!lzopTakes(wrong));
       await refuses(wrong, i < 2 ? /checksum of an lzo block/ : /checksum of a packed lzo block/);
     }
-    // What is stored as it is has none of its packed form.
+    // A block that is stored unpacked has no checksums of packed data.
     const stored = Buffer.concat([header, makeBlock(data.length, data, adler(data), crc(data)), END]);
     assert.ok(lzopTakes(stored));
     assert.ok((await unpack(stored)).equals(data));

@@ -1,4 +1,4 @@
-/** File systems told from real images, made by their own tools, and from what is none. */
+/** Recognizes file systems in images that their own tools made, and other contents. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -16,7 +16,7 @@ for (const filesystem of Object.keys(IMAGE_MAKERS) as (keyof typeof IMAGE_MAKERS
     const directory = scratchDirectory(context);
     const raw = makeImage(directory, filesystem);
     assert.deepEqual(await inspectImage({ source: raw, format: 'raw' }, 'it'), { filesystem, isBlock: false });
-    // A comma and a colon mean something to QEMU.
+    // A comma and a colon are special to QEMU.
     const packed = join(directory, 'a,b:c.qcow2');
     execFileSync('qemu-img', ['convert', '-O', 'qcow2', raw, `${directory}/packed`]);
     execFileSync('mv', [`${directory}/packed`, packed]);

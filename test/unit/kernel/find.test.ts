@@ -19,7 +19,7 @@ interface Machine {
   readonly boot: string;
   readonly modules: string;
   readonly searchPaths: Required<KernelSearchPaths>;
-  /** Installs a kernel as Debian does; `parts` leaves one of its two out. */
+  /** Installs a kernel as Debian does. `parts` can leave out the image or the modules. */
   install(version: string, parts?: { image?: boolean; tree?: boolean }): void;
 }
 

@@ -119,7 +119,7 @@ test('paths that lead to no file that can be read', async (context) => {
   mkdirSync(at('dir'));
   symlinkSync('loop', at('loop'));
   symlinkSync('gone', at('dangling'));
-  // Nobody will ever write to it.
+  // No process ever writes to this pipe.
   execFileSync('mkfifo', [at('fifo')]);
   symlinkSync('fifo', at('to-fifo'));
   const socket = createServer().listen(at('socket'));

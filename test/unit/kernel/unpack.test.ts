@@ -51,7 +51,7 @@ function flatten(file: SparseFile): Buffer {
   return whole;
 }
 
-/** What a loader puts into memory, by physical address; the zeros at the end of each segment are left out. */
+/** What a loader writes to memory, by physical address. */
 function memoryOf(elf: Buffer): Map<bigint, string> {
   return new Map(
     segmentsOf(elf)
@@ -68,7 +68,7 @@ for (const packer of PACKERS) {
   test(`a kernel packed with ${packer} is unpacked, and loads to the same memory`, {
     skip: unlessPacker(packer),
   }, async (context) => {
-    // More than one block of lz4, and with a stretch that does pack.
+    // More than one block of lz4, and with data that pack well.
     const vmlinux = makeVmlinux({ version: '6.1.0', textSize: packer === 'lz4' ? 9 << 20 : 2 << 20 });
     Buffer.alloc(1 << 20, 'a stretch that packs well ').copy(vmlinux, 0x10000);
     const boot = await unpackBytes(context, makeBzImage({ version: '6.1.0', payload: makePayload(packer, vmlinux) }));
@@ -124,7 +124,7 @@ test('a kernel whose protocol is too old to say where its payload is', async (co
     payload: makePayload('gzip', makeVmlinux({ version: '6.1.0' })),
     protocol: 0x207,
   });
-  // Such a kernel has no load flags either, so that it does not count as one for x86_64.
+  // Such a kernel has no load flags either, so it is not recognized as x86_64.
   await rejectsWith(unpackBytes(context, data), 'kernel-architecture');
 });
 
@@ -170,7 +170,8 @@ test('bytes behind the end of an lzo payload are noticed', { skip: unlessPacker(
 });
 
 test('a damaged lz4 payload never does worse than fail', { skip: unlessPacker('lz4') }, () => {
-  // The legacy frame has no checksum, so a change may pass; it may not crash, hang, or write outside of its buffer.
+  // The legacy frame has no checksum, so a change may go unnoticed. It must not crash, hang, or write outside of its
+  // buffer.
   const data = Buffer.concat([noise(3000, 'a'), Buffer.alloc(20_000, 'repeat '), noise(3000, 'b')]);
   const packed = packWith('lz4', data);
   assert.ok(unpackLz4(packed, data.length).equals(data));

@@ -158,7 +158,7 @@ test('the order is that of modprobe', { skip: unlessInstalled(DEBIAN_KERNEL) || 
     });
     const paths = shown.split('\n').flatMap((line) => /^insmod (\S+)/.exec(line)?.[1] ?? []);
     const ours = (await closureOf(tree, [name])).map((module) => join(tree.directory, module.path));
-    // modprobe heeds the first of several softdep lines of a module only: btrfs has four.
+    // modprobe uses only the first softdep line of a module; btrfs has four.
     const seen = name === 'btrfs' ? ours.filter((path) => paths.includes(path)) : ours;
     assert.deepEqual(seen, paths, name);
   }

@@ -1,4 +1,4 @@
-/** A modules.dep that was cut off where a line ends, which its lines alone do not show. */
+/** A modules.dep that was cut off at the end of a line. Only modules.order shows that. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -78,7 +78,7 @@ for (const version of [DEBIAN_KERNEL, DEBIAN_CLOUD_KERNEL]) {
     for (const kept of [0, 1, 100, lines.length - 3, lines.length - 2]) {
       const text = lines.slice(0, kept).map((line) => `${line}\n`);
       writeFileSync(join(tree, 'modules.dep'), text.join(''));
-      // A cut may leave a line that needs one which is gone: that is told as it was before.
+      // A remaining line may need a module whose line is gone. That has an error of its own.
       await rejectsWith(
         readModuleTree(tree, version, forgetInputs),
         'modules-dep-corrupt',

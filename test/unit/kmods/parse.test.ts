@@ -38,7 +38,7 @@ test('a corrupt modules.dep', () => {
     () => parseDependencies('a.ko:\nb.ko: a.ko c.ko\n'),
     /line 2 needs c\.ko, which has no line of its own/,
   );
-  // As when the file was cut in the middle of a line.
+  // Cut off in the middle of a line.
   assert.throws(() => parseDependencies('b.ko:\na.ko: kernel/b.ko kernel/lib/crc1'), /line 2/);
 });
 

@@ -55,7 +55,7 @@ test('the real modules are what xz makes of them', {
 });
 
 test('a large module that packs very well', { skip: unlessPacker('zstd') }, async (context) => {
-  // Its header says its size, unless it was packed from a pipe as here: the room for it has to grow.
+  // Packed from a pipe, so the header lacks the size, and the decoder has to enlarge its buffer.
   const tree = writeModuleTree(scratchDirectory(context), {
     version: VERSION,
     modules: { 'x/a.ko': [] },

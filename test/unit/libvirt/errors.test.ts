@@ -1,4 +1,4 @@
-/** What is said of what libvirt says. */
+/** Errors made from messages of libvirt. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

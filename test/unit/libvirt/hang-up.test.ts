@@ -1,4 +1,4 @@
-/** Connections to daemons of libvirt, told from others and ended, in this process. */
+/** Recognizes connections of this process to daemons of libvirt, and shuts them down. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { daemonSockets, hangUp } from '../../../src/libvirt/hang-up.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** A connection to a socket where nobody answers. */
+/** A connection to a socket that no process answers. */
 async function connected(context: TestContext, path: string): Promise<Socket> {
   const server = createServer({ allowHalfOpen: true }).listen(path);
   await once(server, 'listening');

@@ -1,4 +1,4 @@
-/** Profiles: those that are shipped, those that a person writes, and what comes of them. */
+/** Profiles: the package's own, the user's, and their effect. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The launcher's end of the channel: output that comes in pieces, over a real socket. */
+/** The launcher's end of the channel: output in pieces, over a real socket. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -11,7 +11,7 @@ import { encodePacket, PacketParser } from '../../../src/protocol/packets.js';
 import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc } from '../../../src/protocol/wire.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** A channel, and the socket of the guest that it is connected to. */
+/** A channel, and the guest's socket at its other end. */
 async function connected(t: TestContext): Promise<{ channel: Channel; guest: Socket }> {
   const path = join(scratchDirectory(t), 'channel');
   const server = createServer().listen(path);
@@ -27,7 +27,7 @@ async function connected(t: TestContext): Promise<{ channel: Channel; guest: Soc
 const stream = (proc: number, data: Uint8Array) => encodePacket(proc, MessageType.DATA, 0, 0, data);
 const EXIT = encodePacket(Proc.EXIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(4));
 
-/** Bytes that tell where they were. */
+/** Bytes that contain their own position. */
 function numbered(size: number): Buffer {
   const data = Buffer.alloc(size);
   for (let at = 0; at + 4 <= size; at += 4) data.writeUInt32BE(at, at);

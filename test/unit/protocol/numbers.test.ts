@@ -17,7 +17,7 @@ async function nativeNumbers(): Promise<Map<string, number | string>> {
   return defines;
 }
 
-/** Every name of a group of wire.ts with the prefix it has in protocol.h. */
+/** The names of a group in wire.ts, with the prefix they have in protocol.h. */
 function group(prefix: string, members: Record<string, number>): [string, number][] {
   return Object.entries(members).map(([name, value]) => [`${prefix}_${name}`, value]);
 }

@@ -1,4 +1,4 @@
-/** Making directories, also where that fails. What may never return runs in a process of its own. */
+/** Makes directories, also where that fails. Calls that might never return run in a process of their own. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** What is said of an error whatever it is of. */
+/** Errors that have the same remedy whatever failed. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

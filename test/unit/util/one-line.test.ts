@@ -1,4 +1,4 @@
-/** What is given may hold anything; what is said of it is a line. */
+/** Any text in an error message is shown in one line. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** Arguments and names that are not UTF-8: handed on as they were, or refused. */
+/** Arguments and names that are not UTF-8 are passed on unchanged, or refused. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const ARGV = new URL('../../../src/cli/argv.js', import.meta.url).href;
 
-/** Cut off letters, bytes that no letter has, a surrogate, a letter that is too long, and what is UTF-8 beside them. */
+/** Truncated characters, invalid bytes, a surrogate, an overlong character, and valid UTF-8 next to them. */
 const BYTES = [
   [0xff, 0xfe],
   [0x61, 0xc3],
@@ -43,12 +43,11 @@ test('text that is not UTF-8 keeps its bytes', () => {
 test('the words of the command line are those that were given', () => {
   const print = `const { givenWords } = await import(${JSON.stringify(ARGV)}); console.log(JSON.stringify(givenWords()));`;
   const given = (words: string) => {
-    // Behind the path that a program has, which -e has not.
+    // `program` stands where a script has its path, which -e lacks.
     const command = `exec "$0" --input-type=module -e "$1" program ${words}`;
     const out = execFileSync('sh', ['-c', command, process.execPath, print], { encoding: 'utf8' });
     return JSON.parse(out) as string[];
   };
-  // What -e is behind is the first word.
   assert.deepEqual(given(`"$(printf '\\377a')" '' ü \ufffd`), ['\udcffa', '', 'ü', '\ufffd']);
   assert.deepEqual(given(`'' x`), ['', 'x']);
 });

@@ -1,4 +1,4 @@
-/** Programs that are started in a directory that was removed. */
+/** Starts the programs in a directory that was removed. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
