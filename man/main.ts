@@ -2,13 +2,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
-import { bashCompletion } from './bash.js';
-import { fishCompletion } from './fish.js';
-import { virtSandboxHelp } from './help.js';
-import { programPage } from './page.js';
-import { programs } from './programs.js';
-import { sandboxCfgPage } from './sandbox-cfg.js';
-import { zshCompletion } from './zsh.js';
+import { programs } from './all-programs.js';
+import { bashCompletion } from './completions/bash.js';
+import { fishCompletion } from './completions/fish.js';
+import { zshCompletion } from './completions/zsh.js';
+import { programPage } from './pages/page-layout.js';
+import { sandboxCfgPage } from './pages/sandbox.cfg.5.js';
+import { virtSandboxHelp } from './virt-sandbox-help.js';
 
 const [, , version = '', directory = ''] = argv;
 

@@ -1,7 +1,7 @@
 /** virt-sandbox(1): all but what it says of its options. */
-import { options } from '../src/cli/options.js';
-import type { Program } from './program.js';
-import { details } from './virt-sandbox-options.js';
+import { options } from '../../src/cli/options.js';
+import type { Program } from '../program-description.js';
+import { details } from './virt-sandbox.1-options.js';
 
 export const virtSandbox: Program = {
   name: 'virt-sandbox',

@@ -1,6 +1,6 @@
 /** virt-sandbox-bench(1), beside the tables of its commands. */
-import { benchCommands } from '../src/cli/bench-options.js';
-import type { Program } from './program.js';
+import { benchCommands } from '../../src/cli/bench-options.js';
+import type { Program } from '../program-description.js';
 
 export const virtSandboxBench: Program = {
   name: 'virt-sandbox-bench',

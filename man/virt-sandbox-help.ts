@@ -1,7 +1,7 @@
 /** The help of a program, laid out by yargs. */
 import yargs from 'yargs';
 import { epilogue, options, usage } from '../src/cli/options.js';
-import { COMMON } from './program.js';
+import { COMMON } from './program-description.js';
 
 /** Columns of the widest line. */
 const WIDTH = 110;

@@ -1,6 +1,7 @@
 /** sandbox.cfg(5): a sandbox as a file. */
-import { type Edition, page, sections } from './page.js';
-import type { Section } from './program.js';
+
+import type { Section } from '../program-description.js';
+import { type Edition, page, sections } from './page-layout.js';
 
 /** A command line and the file that it gives. */
 export const EXAMPLE = {

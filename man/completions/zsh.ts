@@ -1,5 +1,5 @@
 /** Completion for zsh, a function of its completion system. */
-import { type Completion, type Listed, listed, type Program } from './program.js';
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of site-functions. */
 export function zshCompletion(program: Program): string {

@@ -1,6 +1,6 @@
 /** What virt-sandbox(1) says of each option, beside the table of its options. */
-import type { options } from '../src/cli/options.js';
-import type { Detail } from './program.js';
+import type { options } from '../../src/cli/options.js';
+import type { Detail } from '../program-description.js';
 
 /** An option without an entry here is an error of the compiler. */
 export const details = {

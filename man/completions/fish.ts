@@ -1,5 +1,5 @@
 /** Completion for fish. */
-import { type Completion, type Listed, listed, type Program } from './program.js';
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of vendor_completions.d. */
 export function fishCompletion(program: Program): string {

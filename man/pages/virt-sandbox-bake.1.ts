@@ -1,7 +1,7 @@
 /** virt-sandbox-bake(1), beside the tables of its commands. */
-import { bakeCommands } from '../src/cli/bake-options.js';
-import { INITRD_COMPRESSIONS } from '../src/image/compress.js';
-import type { Program } from './program.js';
+import { bakeCommands } from '../../src/cli/bake-options.js';
+import { INITRD_COMPRESSIONS } from '../../src/image/compress.js';
+import type { Program } from '../program-description.js';
 
 export const virtSandboxBake: Program = {
   name: 'virt-sandbox-bake',

@@ -1,5 +1,5 @@
 /** The manual page of a program. */
-import { COMMON, type Listed, listed, type Paragraph, type Program, type Section } from './program.js';
+import { COMMON, type Listed, listed, type Paragraph, type Program, type Section } from '../program-description.js';
 import { marked, paragraphs, plain } from './roff.js';
 
 /** What is the same on every page. */

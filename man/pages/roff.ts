@@ -1,5 +1,5 @@
 /** Text as roff: man(7), which groff and mandoc read. */
-import type { Paragraph } from './program.js';
+import type { Paragraph } from '../program-description.js';
 
 /** Plain text: what roff would take for a request or an escape is escaped. Hyphens are those that are typed. */
 export function plain(text: string): string {

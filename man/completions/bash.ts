@@ -1,5 +1,5 @@
 /** Completion for bash, loaded by bash-completion. */
-import { type Completion, type Listed, listed, type Program } from './program.js';
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program, a file by itself. */
 export function bashCompletion(program: Program): string {
