@@ -1,4 +1,4 @@
-/** The programs that have a manual page and completions. Another one is added here, and in scripts/bundle.mjs. */
+/** The programs with a manual page and completions. Add a new program here and in scripts/bundle.mjs. */
 
 import { virtSandbox } from './pages/virt-sandbox.1.js';
 import { virtSandboxBake } from './pages/virt-sandbox-bake.1.js';

@@ -1,4 +1,4 @@
-/** Writes what the manual and the shells are to have: node … VERSION DIRECTORY */
+/** Writes the manual pages, the completions and the help: node … VERSION DIRECTORY */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
@@ -18,7 +18,7 @@ function write(path: string, text: string): void {
   writeFileSync(file, text);
 }
 
-// As below a prefix, so that installing is copying.
+// The directories are those below a prefix, so an installation copies them.
 for (const program of programs) {
   const { name } = program;
   write(`share/man/man1/${name}.1`, programPage(program, { version }));

@@ -3,7 +3,7 @@
 import type { Section } from '../program-description.js';
 import { type Edition, page, sections } from './page-layout.js';
 
-/** A command line and the file that it gives. */
+/** A command line, and the file that it writes. */
 export const EXAMPLE = {
   options: ['-S', 'nobody', '-m', 'ram:/work=64M', '--memory', '1G'],
   command: '/bin/date',
@@ -49,9 +49,9 @@ const BODY: readonly Section[] = [
   {
     title: 'Description',
     body: [
-      'A file that describes a sandbox. `virt-sandbox --save-config` writes one and `virt-sandbox --config` runs one. Its format is that of libvirt-sandbox 0.8: the same command line gives the same file, and each reads what the other writes. What only this program knows stands in keys and groups of its own, which are there only where they differ from the default.',
-      'It is a key file as GLib knows them: groups in brackets, below them lines of *key*`=`*value*, and lines that begin with `#`, which are comments. In a value `\\n` is a line feed, `\\r` a carriage return, `\\t` a tab, `\\s` a space (needed only at its beginning), and `\\\\` a backslash. A boolean is `true` or `false`. The file is UTF-8.',
-      'Groups with a number in their name are numbered from 0 without a gap. Reading a file and writing it again gives the same bytes.',
+      'A file that describes a sandbox. `virt-sandbox --save-config` writes it, `virt-sandbox --config` runs it. The format is that of libvirt-sandbox 0.8: the same command line gives the same file, and each program reads the files of the other. What only virt-sandbox knows has keys and groups of its own. They are in the file only if they differ from the default.',
+      'The file is a key file of GLib. A group is a name in brackets; below it are lines of *key*`=`*value*. A line that begins with `#` is a comment. In a value `\\n` is a line feed, `\\r` a carriage return, `\\t` a tab, `\\s` a space (needed only at the beginning), and `\\\\` a backslash. A boolean is `true` or `false`. The file is UTF-8.',
+      'Groups with a number in the name are numbered from 0 without a gap. Reading a file and writing it again gives the same bytes.',
     ],
   },
   {
@@ -61,47 +61,50 @@ const BODY: readonly Section[] = [
         terms: [
           [
             '`[api]`',
-            '`class` is `GVirSandboxConfigInteractive`, or for a service `GVirSandboxConfigServiceGeneric` or `GVirSandboxConfigServiceSystemd`; it must be there. `version` is that of the format, `0.8.0`.',
+            '`class`, required: `GVirSandboxConfigInteractive`, or for a service `GVirSandboxConfigServiceGeneric` or `GVirSandboxConfigServiceSystemd`. `version`: the version of the format, `0.8.0`.',
           ],
           [
             '`[core]`',
-            '`name`, where `sandbox` stands for none; `uuid`; `root`, default `/`; `arch`, default that of the host; `kernrelease`, the version of the kernel, which a written file always has; `kernpath`; `kmodpath`; `shell`, `debug` and `verbose`, default `false`; `cwd`.',
+            '`name`: `sandbox` means a unique name at each run. `uuid`. `root`, default `/`. `arch`, default that of the host. `kernrelease`: the version of the kernel; a written file always has it. `kernpath`. `kmodpath`. `shell`, `debug`, `verbose`: default `false`. `cwd`.',
           ],
           [
             '`[identity]`',
-            '`uid`, `gid`, `username` and `homedir`, all of them or none; without the group it is the caller. `groups`, numbers each with a `;` behind it, default those that the host gives the user. `privileged`, whether every capability is kept; default `true` for `root` with uid 0, which libvirt-sandbox does not take them from, and `false` for everybody else.',
+            '`uid`, `gid`, `username`, `homedir`: all of them or none. Without the group the command runs as the caller. `groups`: numbers, each followed by `;`; the default is the groups of the user on the host. `privileged`: whether the command keeps every capability. The default is `true` for `root` with uid 0, as in libvirt-sandbox, else `false`.',
           ],
           [
             '`[mount.`*N*`]`',
-            '`type` is `GVirSandboxConfigMount` with `HostBind`, `HostImage`, `GuestBind` or `Ram` behind it; `target`; `source`, which for `HostBind` may be empty; `format` for `HostImage`; `usage` in bytes for `Ram`; `readonly` for `HostBind` and `HostImage`, default `false`.',
+            '`type`: `GVirSandboxConfigMountHostBind`, `GVirSandboxConfigMountHostImage`, `GVirSandboxConfigMountGuestBind` or `GVirSandboxConfigMountRam`. `target`. `source`: may be empty for a `HostBind`. `format`: for a `HostImage`. `usage`: bytes, for a `Ram`. `readonly`: for a `HostBind` and a `HostImage`, default `false`.',
           ],
           [
             '`[mount.`*N*`.include.`*M*`]`',
-            'A file that is copied: `dst` is what follows the target of the mount in its path, `src` its path on the host. It goes into the mount with the longest target above it.',
+            'A copy. `src`: its path on the host. `dst`: its path inside, without the target of mount *N* before it. The copy goes into the mount with the longest target above it.',
           ],
           ['`[env.`*N*`]`', '`key` and `value`.'],
-          ['`[disk.`*N*`]`', '`type`, `file` or `block`; `source`; `tag`; `format`; `readonly`, default `false`.'],
+          ['`[disk.`*N*`]`', '`type`: `file` or `block`. `source`. `tag`. `format`. `readonly`, default `false`.'],
           [
             '`[network.`*N*`]`',
-            '`dhcp`, default `true`; `source`, a network of libvirt; `mac`; `addresses` and `routes`, how many of them there are; `filter`, the name of a network filter.',
+            '`dhcp`, default `true`. `source`: a network of libvirt. `mac`. `addresses`, `routes`: the number of groups of each kind. `filter`: the name of a network filter.',
           ],
-          ['`[network.`*N*`.address.`*M*`]`', '`primary`; `broadcast`; `prefix`, default 24 for IPv4 and 64 for IPv6.'],
-          ['`[network.`*N*`.route.`*M*`]`', '`prefix`; `gateway`; `target`.'],
-          ['`[network.`*N*`.filter]`', 'The parameters of the filter.'],
+          [
+            '`[network.`*N*`.address.`*M*`]`',
+            '`primary`: the address. `broadcast`. `prefix`: default 24 for IPv4, 64 for IPv6.',
+          ],
+          ['`[network.`*N*`.route.`*M*`]`', '`prefix`. `gateway`. `target`.'],
+          ['`[network.`*N*`.filter]`', 'The parameters of the filter, one key each.'],
           [
             '`[security]`',
-            '`label`; `dynamic`, default `true`; `inherit`, which takes the label of the caller, default `false`.',
+            '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`.',
           ],
-          ['`[interactive]`', '`tty`: whether standard input was a terminal. Whoever runs the file decides anew.'],
-          ['`[command]`', '`argv.0`, `argv.1` and so on; default `/bin/sh`.'],
-          ['`[service]`', '`bootTarget`, what systemd boots to, default `multi-user.target`.'],
+          ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
+          ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],
+          ['`[service]`', '`bootTarget`: the target of systemd, default `multi-user.target`.'],
           [
             '`[machine]`',
-            '`memory` in bytes, default 512 MiB; `vcpus`, default 1; `acceleration`, `auto`, `kvm` or `tcg`; `boot`, `auto`, `cold` or `warm`; `image` and `profile` as the options of those names; `boottimeout` in milliseconds, default 60000.',
+            '`memory`: bytes, default 512 MiB. `vcpus`, default 1. `acceleration`: `auto`, `kvm` or `tcg`, default `auto`. `boot`: `auto`, `cold` or `warm`, default `auto`. `image`, `profile`: as the options of these names. `boottimeout`: milliseconds, default 60000.',
           ],
-          ['`[tuning]`', '`cpushares`; `cpupin`.'],
-          ['`[tuning.disk.`*N*`]`', '`tag`, and limits as `--disk-limit` names them.'],
-          ['`[tuning.network.`*N*`]`', '`index`, and limits as `--net-limit` names them.'],
+          ['`[tuning]`', '`cpushares`, `cpupin`: as `--cpu-shares` and `--cpu-pin`.'],
+          ['`[tuning.disk.`*N*`]`', '`tag`, and limits under the names of `--disk-limit`.'],
+          ['`[tuning.network.`*N*`]`', '`index`, and limits under the names of `--net-limit`.'],
         ],
       },
     ],
@@ -109,7 +112,7 @@ const BODY: readonly Section[] = [
   {
     title: 'Examples',
     body: [
-      `What \`virt-sandbox ${EXAMPLE.options.join(' ')} --save-config job.cfg -- ${EXAMPLE.command}\` writes:`,
+      `\`virt-sandbox ${EXAMPLE.options.join(' ')} --save-config job.cfg -- ${EXAMPLE.command}\` writes:`,
       {
         block: EXAMPLE.file,
       },

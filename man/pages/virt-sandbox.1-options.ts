@@ -1,132 +1,139 @@
-/** What virt-sandbox(1) says of each option, beside the table of its options. */
+/** The options of virt-sandbox(1): the name of each value, its completion, and the text of the page. */
 import type { options } from '../../src/cli/options.js';
 import type { Detail } from '../program-description.js';
 
-/** An option without an entry here is an error of the compiler. */
+/** The compiler rejects an option without an entry. */
 export const details = {
   connect: {
     value: 'URI',
     complete: { words: ['qemu:///system', 'qemu:///session', 'qemu:///embed', 'lxc:///'] },
     text: [
-      'The libvirt driver to use.',
+      'Selects the libvirt driver.',
       {
         terms: [
-          ['`qemu:///system`', 'A machine, by the daemon of the system. QEMU runs as a user of its own.'],
+          ['`qemu:///system`', 'A machine, started by the system daemon. QEMU runs as a separate user of the host.'],
           [
             '`qemu:///session`',
-            'A machine, by a daemon of the calling user, which libvirt starts where it does not run.',
+            'A machine, started by a daemon of the calling user. libvirt starts this daemon on demand.',
           ],
-          ['`qemu:///embed`', 'A machine, without a daemon, by libvirt’s embedded driver.'],
-          ['`lxc:///`', 'A container, by the daemon of the system. It shares the kernel of the host.'],
+          ['`qemu:///embed`', 'A machine, started by libvirt’s embedded driver. It needs no daemon.'],
+          ['`lxc:///`', 'A container, started by the system daemon. It shares the kernel of the host.'],
         ],
       },
-      'Without it LIBVIRT_DEFAULT_URI counts, then `uri_default` of libvirt’s own libvirt.conf (*/etc/libvirt/libvirt.conf* for root, *~/.config/libvirt/libvirt.conf* for others), and else a machine is run: by a daemon that answers, which is the system’s for root and the user’s own for others, or without one.',
+      'The default is LIBVIRT_DEFAULT_URI, then `uri_default` in libvirt’s own libvirt.conf (*/etc/libvirt/libvirt.conf* for root, *~/.config/libvirt/libvirt.conf* for other users).',
+      'Without either, virt-sandbox runs a machine. Root uses the system daemon if it answers, another user the user’s own daemon. If no daemon answers, virt-sandbox uses the embedded driver.',
     ],
   },
   name: {
     value: 'NAME',
     text: [
-      'The name of the libvirt domain, which also names the directory of its state and is the host name inside. Two sandboxes cannot have the same one at a time. Without it each has a name of its own, *sandbox-XXXXXXXX*.',
+      'Names the libvirt domain. The name is also the host name inside, and the name of the state directory. Two running sandboxes cannot have the same name. The default is a unique name, *sandbox-XXXXXXXX*.',
     ],
   },
   root: {
     value: 'DIR',
     complete: 'directory',
     text: [
-      'The directory of the host that is the root inside. It is read-only, and it is the host that sees to that. Nothing has to be installed in it. It counts for nothing where a mount has the target `/`.',
+      'Uses this directory of the host as the root inside; the default is `/`. The root is read-only, and the host enforces that. Nothing has to be installed in it. A mount with the target `/` replaces it.',
     ],
   },
   mount: {
     value: 'TYPE:TARGET=SOURCE',
     complete: { types: ['host-bind', 'host-image', 'guest-bind', 'ram'] },
     text: [
-      'Mounts something at *TARGET* inside, in the order of the command line. A target of `/` takes the place of the root.',
+      'Mounts something at *TARGET* inside. Mounts are made in the order of the command line. A mount with the target `/` replaces the root.',
       {
         terms: [
           [
             '`host-bind:`*TARGET*`=`[*DIR*][`,ro`]',
-            'A directory of the host. Without *DIR* it is a fresh empty one, which is removed with the sandbox.',
+            'A directory of the host. Without *DIR*, virt-sandbox makes an empty directory and removes it with the sandbox.',
           ],
           [
             '`host-image:`*TARGET*`=`*FILE*[`,format=`*FORMAT*][`,ro`]',
-            'The file system in a disk image. The format, `raw` or `qcow2` or another that QEMU knows, is taken from the name’s ending, and else is `raw`.',
+            'The file system in a disk image or block device. *FORMAT* is `raw`, `qcow2` or another format that QEMU knows. Without `,format=` the extension of the name decides; an unknown extension means `raw`.',
           ],
-          ['`guest-bind:`*TARGET*`=`*DIR*', 'A directory that is inside already, at a second place.'],
+          ['`guest-bind:`*TARGET*`=`*DIR*', 'Shows a directory that is already inside at a second path.'],
           [
             '`ram:`*TARGET*`=`*SIZE*',
-            'An empty file system in memory that holds no more than *SIZE*: bytes, or a number with K, KiB, M, MiB, G or GiB.',
+            'An empty file system in memory that holds at most *SIZE*: bytes, or a number with K, KiB, M, MiB, G or GiB.',
           ],
         ],
       },
-      '`,ro` makes it read-only; a path that itself ends with `,ro` needs `,rw` behind it.',
+      '`,ro` makes it read-only. If a path itself ends with `,ro`, add `,rw`.',
     ],
   },
   include: {
     value: 'GUEST[=HOST]',
     complete: 'paths',
     text: [
-      'Copies *HOST*, a file or a directory, to the path *GUEST* inside before the command starts. *GUEST* must be below the target of a mount; of several the longest counts. Without *HOST* it is the same path on the host.',
+      'Copies *HOST*, a file or a directory, to the path *GUEST* inside before the command starts. *GUEST* must be inside a mount. If several mounts are above it, the mount with the longest target takes the copy. *HOST* defaults to the path *GUEST*.',
     ],
   },
   includefile: {
     value: 'FILE',
     complete: 'file',
-    text: ['A file with one `--include` a line. They come after those of the command line.'],
+    text: ['Reads one `--include` value from each line of this file. They follow those of the command line.'],
   },
   disk: {
     value: 'TYPE:TAG=SOURCE',
     complete: { types: ['file', 'block'] },
     text: [
-      'Gives the sandbox a disk, which is `/dev/disk/by-tag/`*TAG* inside.',
+      'Adds a disk. Inside it is `/dev/disk/by-tag/`*TAG*.',
       {
         terms: [
           [
             '`file:`*TAG*`=`*FILE*[`,format=`*FORMAT*][`,ro`]',
-            'A disk image. The format is taken from the name’s ending, and else is `raw`.',
+            'A disk image. Without `,format=` the extension of the name decides; an unknown extension means `raw`.',
           ],
           ['`block:`*TAG*`=`*DEVICE*[`,ro`]', 'A block device of the host.'],
         ],
       },
-      '`,ro` makes it read-only; a path that itself ends with `,ro` needs `,rw` behind it.',
+      '`,ro` makes it read-only. If a path itself ends with `,ro`, add `,rw`.',
     ],
   },
   network: {
     value: 'KEY[=VALUE],...',
     complete: { list: ['dhcp', 'source=', 'mac=', 'address=', 'route=', 'filter='] },
     text: [
-      'Gives the sandbox a network interface. Without one it has none but `lo`.',
+      'Adds a network interface. Without this option the sandbox has only `lo`.',
       {
         terms: [
           [
             '`dhcp`',
-            'Asks for an address by DHCP. It needs no DHCP client in the root. Not with `address` or `route`.',
+            'Asks for an address by DHCP. The root needs no DHCP client. `dhcp` excludes `address` and `route`.',
           ],
           [
             '`source=`*NETWORK*',
-            'The libvirt network to connect to. Without it the network is QEMU’s user networking.',
+            'Connects to this network of libvirt. The default is QEMU’s user networking; in a container it is libvirt’s network `default`.',
           ],
-          ['`mac=`*MAC*', 'The hardware address.'],
+          [
+            '`mac=`*MAC*',
+            'Sets the hardware address. The default is made from the names of the sandbox and of this host.',
+          ],
           [
             '`address=`*IP*[`/`*PREFIX*][`%`*BROADCAST*]',
-            'An address, IPv4 or IPv6; repeats. The prefix is 24 or 64 without one.',
+            'Adds an IPv4 or IPv6 address; repeats. *PREFIX* defaults to 24, for IPv6 to 64.',
           ],
-          ['`route=`*NETWORK*[`/`*PREFIX*]`%`*GATEWAY*', 'A route; repeats. It needs an address.'],
-          ['`filter=`*NAME*', 'A network filter of libvirt.'],
-          ['`filter.`*KEY*`=`*VALUE*', 'A parameter of the filter.'],
+          ['`route=`*NETWORK*[`/`*PREFIX*]`%`*GATEWAY*', 'Adds a route; repeats. It needs an address.'],
+          ['`filter=`*NAME*', 'Applies this network filter of libvirt. On a machine it needs `source`.'],
+          ['`filter.`*KEY*`=`*VALUE*', 'Sets a parameter of the filter. *KEY* is in upper case.'],
         ],
       },
-      'An interface that has neither `dhcp` nor an address is brought up and has no address.',
+      'An interface with neither `dhcp` nor `address` is brought up without an address.',
     ],
   },
   security: {
     value: 'MODE[,label=LABEL]',
     complete: { words: ['dynamic', 'dynamic,label=', 'static', 'static,label=', 'inherit', 'inherit,label='] },
     text: [
-      'How the host confines the sandbox, where it has SELinux or AppArmor.',
+      'Selects the SELinux or AppArmor label with which the host confines the sandbox. The default is `dynamic`.',
       {
         terms: [
-          ['`dynamic`[`,label=`*LABEL*]', 'libvirt makes a label for it alone, from *LABEL* or the usual one.'],
-          ['`static`[`,label=`*LABEL*]', 'Exactly that label, or the caller’s.'],
+          [
+            '`dynamic`[`,label=`*LABEL*]',
+            'libvirt makes a label for this sandbox alone. *LABEL* replaces the usual base; AppArmor takes none.',
+          ],
+          ['`static`[`,label=`*LABEL*]', 'Exactly this label. Without *LABEL*, the label of the caller.'],
           ['`inherit`', 'The label of the caller.'],
         ],
       },
@@ -135,126 +142,143 @@ export const details = {
   env: {
     value: 'KEY[=VALUE]',
     text: [
-      'A variable for the environment inside. *VALUE* may be empty; without `=` it is that of the caller, and an error where the caller has none. Of two with the same name the later counts. A file of `--save-config` has the value, not where it came from.',
+      'Sets a variable inside. *VALUE* may be empty. Without `=` the variable gets its value from the caller’s environment; it must be set there. If a name comes twice, the later value counts. `--save-config` saves the value.',
     ],
   },
   privileged: {
     text: [
-      'The command stays root and keeps every capability. The root of the host stays read-only all the same. Without it the command has no capability, not even as root. Not with `--switchto`.',
+      'Runs the command as root with every capability. The host’s root stays read-only. Without this option the command has no capability, not even as root. It excludes `--switchto`.',
     ],
   },
   switchto: {
     value: 'USER',
     complete: 'user',
     text: [
-      'Runs the command as that user of the host, by name or by uid: its uid, gid, groups, name and home directory.',
+      'Runs the command as this user of the host, given by name or uid. The command gets the uid, gid, groups, name and home directory of this user. The default is the caller.',
     ],
   },
   cwd: {
     value: 'DIR',
     complete: 'directory',
-    text: ['The working directory inside. Without it it is the home directory, and `/` where there is none inside.'],
+    text: [
+      'Sets the working directory inside. The default is the home directory, or `/` if the home directory is missing or closed to the user.',
+    ],
   },
   shell: {
     text: [
-      'Also starts root shells inside for whoever debugs the sandbox. `--attach` opens one from another terminal.',
+      'Also serves root shells inside, for debugging. Open one from another terminal with `--attach`, or with `virsh console` on `qemu:///system` and `qemu:///session`.',
     ],
   },
   attach: {
     value: 'NAME',
     complete: 'sandbox',
     text: [
-      'Starts nothing: opens a root shell in the running sandbox *NAME*, which was started with `--shell`, or runs *COMMAND* there as root. Of the other options only `--verbose` and `--debug` go with it.',
+      'Opens a root shell in the running sandbox *NAME*, or runs *COMMAND* there as root. The sandbox must have been started with `--shell`. `--attach` starts no sandbox; of the other options it takes only `--verbose` and `--debug`.',
     ],
   },
   image: {
     value: 'IMAGE',
     complete: 'directory',
     text: [
-      'The boot image to use, which virt-sandbox-bake(1) has made: its name, or its directory with a slash in it. Without it one that fits is found or built. An image brings its kernel: a `--kernver` beside it must be the version of that one, and `--kernpath` and `--kmodpath` cannot go with it.',
+      'Boots from this boot image, which virt-sandbox-bake(1) has made. *IMAGE* is a name, or a directory with a slash in its path. By default virt-sandbox finds an image that fits, or builds one. An image has a kernel: `--kernver` must match its version, and `--kernpath` and `--kmodpath` are errors.',
     ],
   },
   kernver: {
     value: 'VERSION',
     complete: 'kernel',
     text: [
-      'The version of the kernel to boot, as `uname -r` prints it. Without it it is the one that runs, where it is installed and can, else the newest installed one that can.',
+      'Boots the kernel with this version, as `uname -r` prints it. The default is the running kernel if it is installed and can boot a sandbox, else the newest installed kernel that can.',
     ],
   },
   kernpath: {
     value: 'FILE',
     complete: 'file',
-    text: ['The kernel to boot. Without it it is `/boot/vmlinuz-`*VERSION*.'],
+    text: ['Boots this kernel. The default is `/boot/vmlinuz-`*VERSION*.'],
   },
   kmodpath: {
     value: 'DIR',
     complete: 'directory',
-    text: ['The directory that holds a tree of modules for each version. Without it it is `/lib/modules`.'],
+    text: [
+      'Takes modules from this directory, which holds a tree for each kernel version. The default is `/lib/modules`.',
+    ],
   },
   memory: {
     value: 'SIZE',
-    text: ['The memory of the machine: MiB, or a number with K, M or G. It is 512 MiB without it.'],
+    text: [
+      'Sets the memory of the machine: MiB, or a number with K, M or G. The default is 512 MiB. A container may use at most this much.',
+    ],
   },
-  vcpus: { value: 'NUMBER', text: ['The processors of the machine, 1 to 255. It is one without it.'] },
+  vcpus: { value: 'NUMBER', text: ['Sets the number of processors of the machine, 1 to 255. The default is 1.'] },
   accel: {
     value: 'KIND',
     complete: { words: ['auto', 'kvm', 'tcg'] },
     text: [
-      '`kvm` insists on KVM, `tcg` on emulation. `auto`, the default, is KVM where a guest has been seen to run under it, and else emulation.',
+      '`kvm` requires KVM, `tcg` requires emulation. `auto`, the default, uses KVM if a guest has been seen to run under it, else emulation.',
     ],
   },
   boot: {
     value: 'HOW',
     complete: { words: ['auto', 'cold', 'warm'] },
     text: [
-      '`warm` goes on from a machine that `virt-sandbox-bake create --warm` has saved, and fails where none fits; `cold` boots one. `auto`, the default, is warm where a saved machine fits exactly, and else cold; `-v` says which and why.',
+      '`warm` restores a snapshot that `virt-sandbox-bake create --warm` has made, and fails if none fits. `cold` boots a machine. `auto`, the default, is warm if a snapshot fits exactly, else cold; `-v` says which, and why.',
     ],
   },
   profile: {
     value: 'PROFILE',
     complete: { words: ['compatible', 'default', 'fast'] },
     text: [
-      'How the machine boots: the arguments of its kernel and what of its hardware is there. It is `compatible`, `default`, `fast`, the name of one of your own (see *FILES*), or a path with a slash in it.',
+      'Selects a profile. A profile decides how the machine boots: the kernel arguments, the initcalls that are skipped, the devices of the machine, and the form of the boot image. *PROFILE* is `compatible`, `default`, `fast`, the name of a profile of your own (see *FILES*), or a path with a slash in it. The default is VIRT_SANDBOX_PROFILE, else `default`.',
     ],
   },
   'boot-timeout': {
     value: 'SECONDS',
-    text: ['How long the guest may take to start the command. It is 60 seconds without it.'],
+    text: [
+      'Fails if the command has not started after this time. The default is 60 seconds. Time at a breakpoint does not count.',
+    ],
   },
   'cpu-shares': {
     value: 'SHARES',
-    text: ['Processor time in relation to other domains, 2 to 262144. libvirt’s default is 1024.'],
+    text: [
+      'Sets the share of processor time relative to other domains, 2 to 262144. A domain without it has 1024. It works with `qemu:///system` and `lxc:///`.',
+    ],
   },
-  'cpu-pin': { value: 'CPUS', text: ['The processors of the host that the sandbox may use: `0,2-3`.'] },
+  'cpu-pin': {
+    value: 'CPUS',
+    text: ['Runs the sandbox only on these processors of the host, such as `0,2-3`. The default is all.'],
+  },
   'disk-limit': {
     value: 'TAG:LIMIT=N,...',
     text: [
-      'What the disk *TAG* may do: `read_bytes_sec`, `write_bytes_sec`, `total_bytes_sec`, `read_iops_sec`, `write_iops_sec`, `total_iops_sec`, each also with `_max` behind it for the peak of a burst, which needs the rate itself and is no smaller.',
+      'Limits the disk *TAG* in bytes or operations a second: `total_bytes_sec`, `read_bytes_sec`, `write_bytes_sec`, `total_iops_sec`, `read_iops_sec`, `write_iops_sec`. Each name with `_max` appended limits a burst; it needs the plain limit too, and must not be smaller. A total excludes its read and write limits.',
     ],
   },
   'net-limit': {
     value: 'N:LIMIT=N,...',
     text: [
-      'What network interface *N*, counted from 0, may do: `inbound.average`, `inbound.peak`, `inbound.burst` and the same of `outbound`, in KiB a second and KiB.',
+      'Limits network interface *N*, counted from 0 in the order of `--network`: `inbound.average` and `inbound.peak` in KiB a second, `inbound.burst` in KiB, and the same three for `outbound`. The interface needs `source`, except in a container.',
     ],
   },
   config: {
     value: 'FILE',
     complete: 'file',
     text: [
-      'Starts from the sandbox in *FILE*, a sandbox.cfg(5). Other options change it: what repeats is added to what the file has, anything else takes the place of that. A *COMMAND* takes the place of the file’s.',
+      'Reads the sandbox from *FILE*, a sandbox.cfg(5). Other options change it: a value of a repeating option is added, any other option replaces what the file says. *COMMAND* replaces the command of the file.',
     ],
   },
   'save-config': {
     value: 'FILE',
     complete: 'file',
     text: [
-      'Writes the sandbox to *FILE*, or to standard output where that is `-`, a sandbox.cfg(5) as libvirt-sandbox 0.8 writes it, and does not run it. Only its owner can read a new file, because the environment may hold secrets.',
+      'Writes the sandbox to *FILE* and does not run it. `-` is standard output. The format is sandbox.cfg(5), as libvirt-sandbox 0.8 writes it. Only its owner can read a new file, since variables may hold secrets.',
     ],
   },
-  'print-xml': { text: ['Prints the XML of the domain as libvirt would be given it, and exits.'] },
-  'dry-run': { text: ['Finds or builds the boot image, says which it is and why, and exits.'] },
+  'print-xml': { text: ['Prints the domain XML that libvirt would get, and exits.'] },
+  'dry-run': { text: ['Finds or builds the boot image, says which image and why, and exits.'] },
   json: { text: ['With `--dry-run`: prints JSON.'] },
-  verbose: { text: ['Says on standard error what is chosen, and why: the connection, the kernel, the acceleration.'] },
-  debug: { text: ['Also says what is done, step by step, with times.'] },
+  verbose: {
+    text: [
+      'Says on standard error what is chosen and why: the connection, the kernel, the acceleration, a cold or warm start.',
+    ],
+  },
+  debug: { text: ['Says what `--verbose` says, and each step with its time.'] },
 } as const satisfies Readonly<Record<keyof typeof options, Detail>> & Readonly<Record<string, Detail>>;
