@@ -103,7 +103,7 @@ export const virtSandboxBake: Program = {
         'An image with all that a certain sandbox needs:',
         { block: "virt-sandbox-bake create --for '--disk file:data=data.img -N dhcp'" },
         'The contents of another initrd:',
-        { block: 'virt-sandbox-bake ls /boot/initrd.img' },
+        { block: 'virt-sandbox-bake ls /boot/initrd.img-$(uname -r)' },
       ],
     },
     { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bench(1)'] },
