@@ -141,6 +141,14 @@ describe('the documents', () => {
       assert.deepEqual(wideLines(document, markdown), []));
   }
 
+  it('name files and folders that are there: the map of the sources', () => {
+    const page = readDocument('docs/architecture.md');
+    const paths = [...page.matchAll(/`((?:src|init|man|test|kmods|profiles|scripts|docs|examples)\/[\w./-]*)`/g)];
+    assert.ok(paths.length > 50);
+    const missing = paths.map(([, path = '']) => path).filter((path) => !existsSync(join(REPOSITORY, path)));
+    assert.deepEqual(missing, []);
+  });
+
   it('are all reached from README.md', () => {
     const reached = new Set<string>();
     const visit = (document: string) => {
