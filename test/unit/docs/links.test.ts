@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const COLUMNS = 120;
-/** Not written by a person, or not kept. */
+/** Folders with files that are not kept, or that others wrote. */
 const SKIPPED = new Set(['node_modules', 'build', 'dist', '.git']);
 /** virt-sandbox-bench writes it, with lines as long as the commands that were measured. */
 const GENERATED = 'docs/boot-time.md';
@@ -29,10 +29,10 @@ interface Line {
   readonly text: string;
 }
 
-/** The lines that are text: no code block, fenced or indented, is among them. */
+/** The lines of text, without code blocks, fenced or indented. */
 function textLines(markdown: string): Line[] {
   let fence: string | undefined;
-  // A line that is indented by four is code behind an empty line, and else goes on with a paragraph or a list.
+  // A line indented by four is code after an empty line; otherwise it continues a paragraph or a list.
   let inCode = false;
   let inList = false;
   let previous = '';
@@ -65,7 +65,7 @@ interface Link {
   readonly target: string;
 }
 
-/** Those in brackets, `[text](target)`, over the end of a line too, and `[name]: target`. */
+/** Inline links, `[text](target)`, also across the end of a line, and definitions, `[name]: target`. */
 function linksOf(markdown: string): Link[] {
   const kept = new Map(textLines(markdown).map(({ number, text }) => [number, text]));
   const text = withoutCodeSpans(
@@ -82,7 +82,7 @@ function linksOf(markdown: string): Link[] {
   }));
 }
 
-/** The anchors that GitHub gives to headings: small letters, no punctuation, spaces as hyphens, numbers for the second of a name. */
+/** The anchors that GitHub gives to headings: small letters, no punctuation, hyphens for spaces, numbers for repeats. */
 function anchorsOf(markdown: string): Set<string> {
   const anchors = new Set<string>();
   const count = new Map<string, number>();
