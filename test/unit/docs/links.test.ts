@@ -82,7 +82,7 @@ function linksOf(markdown: string): Link[] {
   }));
 }
 
-/** The anchors that GitHub gives to headings: small letters, no punctuation, hyphens for spaces, numbers for repeats. */
+/** Anchors as GitHub gives them to headings: small letters, no punctuation, hyphens for spaces, numbers for repeats. */
 function anchorsOf(markdown: string): Set<string> {
   const anchors = new Set<string>();
   const count = new Map<string, number>();
