@@ -1,39 +1,13 @@
 /** Connections to libvirt's daemons through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
-import { join } from 'node:path';
 import { SandboxError } from '../util/errors.js';
-import { baseDirectory } from '../util/home.js';
-import { mark } from '../util/marks.js';
-import { settlesWithin } from '../util/promises.js';
-import {
-  type Connection,
-  type DaemonKind,
-  type Domain,
-  type DomainStop,
-  type StartContext,
-  type StopReason,
-  URI,
-} from './connection.js';
-import { killContainer, removeContainerFiles } from './container-process.js';
-import { logOf, newLogs, removeLogs, sizeOf } from './domain-logs.js';
+import { type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
+import { DaemonDomain } from './daemon-domain.js';
+import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { connectError, domainError, silentError } from './errors.js';
-import {
-  type Handle,
-  type Library,
-  loadLibrary,
-  VIR_DOMAIN_EVENT_STOPPED,
-  VIR_DOMAIN_START_AUTODESTROY,
-  VIR_ERR_NO_DOMAIN,
-  VIR_ERR_OPERATION_INVALID,
-} from './library.js';
+import { type Handle, type Library, loadLibrary, VIR_DOMAIN_START_AUTODESTROY } from './library.js';
 import { failureOf } from './qemu-log.js';
-import { killQemu, readPid } from './qemu-process.js';
+import { daemonPidFile, killQemu, readPid } from './qemu-process.js';
 import { Supervisor } from './supervisor.js';
-
-/**
- * How long libvirt may take to notice that a QEMU is gone, in milliseconds. After that the domain is destroyed the slow
- * way.
- */
-const NOTICE_MS = 2000;
 
 /**
  * libvirt found a free loop device for a container's image, but another process took it first. losetup(8) tries again
@@ -93,7 +67,7 @@ class DaemonConnection implements Connection {
     const kill = () => {
       if (this.kind === 'lxc') return;
       supervising.then(
-        (supervisor) => killQemu(supervisor, pidFileOf(this.kind, name), name, undefined),
+        (supervisor) => killQemu(supervisor, daemonPidFile(this.kind, name), name, undefined),
         () => {},
       );
     };
@@ -104,11 +78,19 @@ class DaemonConnection implements Connection {
       await supervisor.finish();
       throw domainError(name, await failureOf(created.error, log, earlier));
     }
-    return new DaemonDomain(this.#library, this.#connection, created.handle, name, this.kind, supervisor, logs);
+    return new DaemonDomain({
+      library: this.#library,
+      connection: this.#connection,
+      handle: created.handle,
+      name,
+      kind: this.kind,
+      supervisor,
+      logs,
+    });
   }
 
   async qemuPid({ name }: Pick<StartContext, 'name'>): Promise<number | undefined> {
-    return readPid(pidFileOf(this.kind, name));
+    return readPid(daemonPidFile(this.kind, name));
   }
 
   async #create(xml: string): Promise<{ readonly handle: Handle } | { readonly error: string }> {
@@ -140,132 +122,4 @@ class DaemonConnection implements Connection {
     await this.#library.connectClose(this.#connection);
     await this.#releaseEvents();
   }
-}
-
-class DaemonDomain implements Domain {
-  readonly name: string;
-  readonly stopped: Promise<DomainStop>;
-  readonly #library: Library;
-  readonly #connection: Handle;
-  readonly #handle: Handle;
-  readonly #kind: DaemonKind;
-  readonly #supervisor: Supervisor;
-  readonly #logs: readonly string[];
-  #ended = false;
-  /** Settles when no call is using the handle. */
-  #asking: Promise<unknown> = Promise.resolve();
-
-  constructor(
-    library: Library,
-    connection: Handle,
-    handle: Handle,
-    name: string,
-    kind: DaemonKind,
-    supervisor: Supervisor,
-    logs: readonly string[],
-  ) {
-    this.#library = library;
-    this.#connection = connection;
-    this.#handle = handle;
-    this.#supervisor = supervisor;
-    this.name = name;
-    this.#kind = kind;
-    this.#logs = logs;
-    this.stopped = new Promise((resolve) => {
-      const stop = library.onLifecycle(connection, handle, (event, detail) => {
-        if (event !== VIR_DOMAIN_EVENT_STOPPED) return;
-        mark('domain.stopped');
-        this.#ended = true;
-        resolve({ reason: reasonOf(detail) });
-        // Not within the callback, which libvirt is still running.
-        setImmediate(async () => {
-          stop();
-          await this.#asking;
-          library.domainFree(handle);
-        });
-      });
-    });
-  }
-
-  async consolePaths(): Promise<readonly string[]> {
-    // When the domain has stopped, the handle is freed.
-    const xml = this.#ended ? null : await this.#ask(this.#library.domainXML(this.#handle));
-    if (xml === null) {
-      const reason = this.#ended ? 'it has ended' : this.#library.lastError(this.#connection).message;
-      throw domainError(this.name, `its consoles are not known: ${reason}`);
-    }
-    return consolePathsIn(xml);
-  }
-
-  async destroy({ force }: { readonly force: boolean }): Promise<void> {
-    try {
-      await this.#endDomain(force);
-      // libvirt writes to the logs before it reports the end. If something went wrong they are kept, since they may say
-      // what.
-      if (force && this.#ended) await removeLogs(this.#logs);
-    } finally {
-      // While the name is still this domain's.
-      if (this.#kind === 'lxc') await removeContainerFiles(this.name);
-      await this.#supervisor.finish();
-    }
-  }
-
-  /** Tracks a call that uses the handle, so that the handle is not freed meanwhile. */
-  #ask<T>(call: Promise<T>): Promise<T> {
-    this.#asking = Promise.allSettled([this.#asking, call]);
-    return call;
-  }
-
-  async #endDomain(force: boolean): Promise<void> {
-    if (this.#ended) return;
-    if (force && (await this.#kill()) && (await settlesWithin(this.stopped, NOTICE_MS))) return;
-    if (this.#ended) return;
-    const result = await this.#ask(this.#library.domainDestroy(this.#handle));
-    if (result < 0 && !this.#ended) {
-      const error = this.#library.lastError(this.#connection);
-      if (error.code !== VIR_ERR_NO_DOMAIN && error.code !== VIR_ERR_OPERATION_INVALID) {
-        throw new SandboxError({
-          stage: 'domain',
-          code: 'destroy-failed',
-          message: `libvirt could not end domain ${this.name}: ${error.message}`,
-          remedy: `end it with: virsh -c ${URI[this.#kind]} destroy ${this.name}`,
-        });
-      }
-    }
-    await settlesWithin(this.stopped, NOTICE_MS);
-  }
-
-  /**
-   * Kills the domain's processes. libvirt's own way takes 0.2 s, for a container 0.5 s. Returns false if they could not
-   * be killed.
-   */
-  async #kill(): Promise<boolean> {
-    const id = this.#library.domainId(this.#handle);
-    return this.#kind === 'lxc'
-      ? killContainer(this.#supervisor, id, this.name)
-      : killQemu(this.#supervisor, pidFileOf(this.#kind, this.name), this.name, `${id}-${shortName(this.name)}-fs`);
-  }
-}
-
-/** The domain's name in some file names: virDomainDefGetShortName in libvirt's source. */
-function shortName(name: string): string {
-  return [...name].slice(0, 20).join('');
-}
-
-/** Path of the PID file that libvirt writes for a QEMU. */
-function pidFileOf(kind: DaemonKind, name: string): string {
-  if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
-  const runtime = process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
-  return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
-}
-
-/** Paths of pseudo-terminals in a domain's XML. libvirt's paths need no unescaping. */
-function consolePathsIn(xml: string): string[] {
-  return [...xml.matchAll(/<console type='pty'[^>]*>\s*<source path='([^']*)'/g)].map(([, path = '']) => path);
-}
-
-/** Translates a virDomainEventStoppedDetailType. */
-function reasonOf(detail: number): StopReason {
-  const reasons: readonly StopReason[] = ['shutdown', 'destroyed', 'crashed', 'other', 'other', 'failed'];
-  return reasons[detail] ?? 'other';
 }

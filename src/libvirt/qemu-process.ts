@@ -3,7 +3,9 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
 import { mark } from '../util/marks.js';
+import type { DaemonKind } from './connection.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
@@ -52,4 +54,11 @@ export async function readPid(pidFile: string): Promise<number | undefined> {
     if (isSystemError(error)) return undefined;
     throw error;
   }
+}
+
+/** Path of the PID file that a daemon of libvirt writes for a QEMU. */
+export function daemonPidFile(kind: DaemonKind, name: string): string {
+  if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
+  const runtime = process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
+  return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
 }
