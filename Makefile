@@ -48,7 +48,7 @@ node_modules/.installed: package.json package-lock.json .npmrc
 native:
 	@$(MAKE) --silent -C init/native OUT=$(abspath $(NATIVE)) >&2
 	@$(MAKE) --silent -C init/dhcp OUT=$(abspath $(NATIVE)) >&2
-	@$(MAKE) --silent -C init/host OUT=$(abspath $(NATIVE)) >&2
+	@$(MAKE) --silent -C init/supervisor OUT=$(abspath $(NATIVE)) >&2
 
 # Programs tell their revision, and that their sources differ from it: so they are built anew after a commit.
 build/.revision: FORCE

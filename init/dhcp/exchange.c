@@ -42,7 +42,7 @@ static bool read_hardware(struct port *port, const char *interface)
 {
 	struct ifreq request;
 
-	memset(&request, 0, sizeof request);
+	memset(&request, 0, sizeof(request));
 	memcpy(request.ifr_name, interface, strlen(interface));
 	if (ioctl(port->fd, SIOCGIFHWADDR, &request) < 0)
 		return failed(interface, "ioctl(SIOCGIFHWADDR)");
@@ -60,12 +60,12 @@ static bool bind_port(const struct port *port, const char *interface)
 	const int yes = 1;
 
 	/* Several interfaces have one client each, and all of them this port. */
-	if (setsockopt(port->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
-	    setsockopt(port->fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes) < 0)
+	if (setsockopt(port->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(port->fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof(yes)) < 0)
 		return failed(interface, "setsockopt");
 	if (setsockopt(port->fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) < 0)
 		return failed(interface, "setsockopt(SO_BINDTODEVICE)");
-	if (bind(port->fd, (const struct sockaddr *)&any, sizeof any) < 0)
+	if (bind(port->fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
 		return failed(interface, "bind(port 68)");
 	return true;
 }
@@ -87,19 +87,19 @@ bool port_open(struct port *port, const char *interface, const char *hostname)
 /* A number that a late answer to an earlier exchange does not have. */
 static bool new_exchange(struct port *port)
 {
-	if (getrandom(&port->client.xid, sizeof port->client.xid, 0) == (ssize_t)sizeof port->client.xid)
+	if (getrandom(&port->client.xid, sizeof(port->client.xid), 0) == (ssize_t)sizeof(port->client.xid))
 		return true;
 	(void)fprintf(stderr, "getrandom: %s\n", strerror(errno));
 	return false;
 }
 
-static bool send_question(const struct port *port, const struct question *question, struct in_addr to)
+static bool send_request(const struct port *port, const struct request *request, struct in_addr to)
 {
 	uint8_t message[MESSAGE_BYTES];
 	const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr = to};
-	size_t size = message_write(message, &port->client, question);
+	size_t size = message_write(message, &port->client, request);
 
-	if (sendto(port->fd, message, size, 0, (const struct sockaddr *)&address, sizeof address) >= 0)
+	if (sendto(port->fd, message, size, 0, (const struct sockaddr *)&address, sizeof(address)) >= 0)
 		return true;
 	/* What passes by itself, and what an earlier packet met: it is sent again in a second. */
 	if (errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH)
@@ -109,17 +109,17 @@ static bool send_question(const struct port *port, const struct question *questi
 }
 
 /* Waits until `until` for a message of a server in this exchange. */
-static enum outcome receive_answer(const struct port *port, struct answer *answer, uint64_t until)
+static enum outcome receive_reply(const struct port *port, struct reply *reply, uint64_t until)
 {
 	static uint8_t message[RECEIVE_BYTES];
 
 	for (;;) {
 		struct pollfd wait = {.fd = port->fd, .events = POLLIN};
 		uint64_t now = now_ms();
-		ssize_t size = recv(port->fd, message, sizeof message, 0);
+		ssize_t size = recv(port->fd, message, sizeof(message), 0);
 
 		if (size >= 0) {
-			if (message_read(answer, message, (size_t)size, &port->client))
+			if (message_read(reply, message, (size_t)size, &port->client))
 				return OUTCOME_LEASE;
 			continue;
 		}
@@ -139,7 +139,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 }
 
 /* Asks until a server gives an answer of that type; OUTCOME_REFUSED for a NAK. */
-static enum outcome ask(struct port *port, struct question *question, struct in_addr to, uint8_t type, struct answer *answer,
+static enum outcome ask(struct port *port, struct request *request, struct in_addr to, uint8_t type, struct reply *reply,
 			uint64_t deadline)
 {
 	uint64_t start = now_ms();
@@ -149,13 +149,13 @@ static enum outcome ask(struct port *port, struct question *question, struct in_
 		uint64_t until = earlier(now + wait, deadline);
 		enum outcome outcome;
 
-		question->seconds = (uint16_t)((now - start) / 1000);
-		if (!send_question(port, question, to))
+		request->seconds = (uint16_t)((now - start) / 1000);
+		if (!send_request(port, request, to))
 			return OUTCOME_BROKEN;
-		while ((outcome = receive_answer(port, answer, until)) == OUTCOME_LEASE) {
-			if (answer->type == DHCP_NAK && question->type == DHCP_REQUEST)
+		while ((outcome = receive_reply(port, reply, until)) == OUTCOME_LEASE) {
+			if (reply->type == DHCP_NAK && request->type == DHCP_REQUEST)
 				return OUTCOME_REFUSED;
-			if (answer->type == type && answer->address.s_addr != 0 && answer->server.s_addr != 0)
+			if (reply->type == type && reply->address.s_addr != 0 && reply->server.s_addr != 0)
 				return OUTCOME_LEASE;
 		}
 		if (outcome == OUTCOME_BROKEN)
@@ -165,16 +165,16 @@ static enum outcome ask(struct port *port, struct question *question, struct in_
 	return OUTCOME_SILENCE;
 }
 
-enum outcome obtain_lease(struct port *port, struct answer *lease, uint64_t deadline)
+enum outcome obtain_lease(struct port *port, struct reply *lease, uint64_t deadline)
 {
 	const struct in_addr everybody = {.s_addr = htonl(INADDR_BROADCAST)};
 	enum outcome outcome = OUTCOME_SILENCE;
 	bool refused = false;
 
 	while (now_ms() < deadline) {
-		struct question discover = {.type = DHCP_DISCOVER};
-		struct question request = {.type = DHCP_REQUEST};
-		struct answer offer;
+		struct request discover = {.type = DHCP_DISCOVER};
+		struct request request = {.type = DHCP_REQUEST};
+		struct reply offer;
 
 		if (!new_exchange(port))
 			return OUTCOME_BROKEN;
@@ -194,21 +194,21 @@ enum outcome obtain_lease(struct port *port, struct answer *lease, uint64_t dead
 	return outcome == OUTCOME_SILENCE && refused ? OUTCOME_REFUSED : outcome;
 }
 
-enum outcome extend_lease(struct port *port, struct answer *lease, bool anyone, uint64_t deadline)
+enum outcome extend_lease(struct port *port, struct reply *lease, bool anyone, uint64_t deadline)
 {
 	struct in_addr to = {.s_addr = htonl(INADDR_BROADCAST)};
-	struct question request = {.type = DHCP_REQUEST, .current = lease->address};
-	struct answer answer;
+	struct request request = {.type = DHCP_REQUEST, .current = lease->address};
+	struct reply reply;
 	enum outcome outcome;
 
 	if (!anyone)
 		to = lease->server;
 	if (!new_exchange(port))
 		return OUTCOME_BROKEN;
-	outcome = ask(port, &request, to, DHCP_ACK, &answer, deadline);
-	if (outcome == OUTCOME_LEASE && answer.address.s_addr != lease->address.s_addr)
+	outcome = ask(port, &request, to, DHCP_ACK, &reply, deadline);
+	if (outcome == OUTCOME_LEASE && reply.address.s_addr != lease->address.s_addr)
 		return OUTCOME_REFUSED;
 	if (outcome == OUTCOME_LEASE)
-		*lease = answer;
+		*lease = reply;
 	return outcome;
 }

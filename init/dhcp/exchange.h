@@ -19,12 +19,12 @@ uint64_t now_ms(void);
 enum outcome { OUTCOME_LEASE, OUTCOME_SILENCE, OUTCOME_REFUSED, OUTCOME_BROKEN };
 
 /* Gets a lease from whoever offers one. OUTCOME_BROKEN comes with a line on stderr. */
-enum outcome obtain_lease(struct port *port, struct answer *lease, uint64_t deadline);
+enum outcome obtain_lease(struct port *port, struct reply *lease, uint64_t deadline);
 
 /*
  * Asks for more time for the address of a lease: its server, or with `anyone` every server. The lease is then what the server says
  * now.
  */
-enum outcome extend_lease(struct port *port, struct answer *lease, bool anyone, uint64_t deadline);
+enum outcome extend_lease(struct port *port, struct reply *lease, bool anyone, uint64_t deadline);
 
 #endif

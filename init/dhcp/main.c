@@ -21,7 +21,7 @@ static void print_address(const char *key, struct in_addr address)
 {
 	char text[INET_ADDRSTRLEN];
 
-	if (address.s_addr != 0 && inet_ntop(AF_INET, &address, text, sizeof text) != NULL)
+	if (address.s_addr != 0 && inet_ntop(AF_INET, &address, text, sizeof(text)) != NULL)
 		(void)printf("%s=%s\n", key, text);
 }
 
@@ -30,13 +30,13 @@ static void print_route(const struct route *route)
 	char target[INET_ADDRSTRLEN];
 	char gateway[INET_ADDRSTRLEN];
 
-	if (inet_ntop(AF_INET, &route->target, target, sizeof target) != NULL &&
-	    inet_ntop(AF_INET, &route->gateway, gateway, sizeof gateway) != NULL)
+	if (inet_ntop(AF_INET, &route->target, target, sizeof(target)) != NULL &&
+	    inet_ntop(AF_INET, &route->gateway, gateway, sizeof(gateway)) != NULL)
 		(void)printf("route=%s/%u %s\n", target, (unsigned)route->prefix, gateway);
 }
 
 /* Addresses of old had a mask by themselves. */
-static unsigned prefix_of(const struct answer *lease)
+static unsigned prefix_of(const struct reply *lease)
 {
 	uint32_t first = ntohl(lease->address.s_addr) >> 24;
 
@@ -45,7 +45,7 @@ static unsigned prefix_of(const struct answer *lease)
 	return first < 128 ? 8 : first < 192 ? 16 : 24;
 }
 
-static bool print_lease(const struct answer *lease)
+static bool print_lease(const struct reply *lease)
 {
 	print_address("address", lease->address);
 	(void)printf("prefix=%u\n", prefix_of(lease));
@@ -69,7 +69,7 @@ static bool print_lease(const struct answer *lease)
 static int get_lease(const char *interface, unsigned long seconds, const char *hostname)
 {
 	struct port port;
-	struct answer lease;
+	struct reply lease;
 
 	if (!port_open(&port, interface, hostname))
 		return EXIT_FAILURE;
@@ -96,8 +96,8 @@ static int read_test_message(void)
 {
 	const struct client client = {.xid = 0, .mac = {2, 0, 0, 0, 0, 1}, .hostname = ""};
 	static uint8_t message[65536];
-	struct answer answer;
-	size_t size = fread(message, 1, sizeof message, stdin);
+	struct reply reply;
+	size_t size = fread(message, 1, sizeof(message), stdin);
 	/* On the heap and no larger, so that a read past its end is seen. */
 	uint8_t *exact = malloc(size == 0 ? 1 : size);
 	bool read;
@@ -105,11 +105,11 @@ static int read_test_message(void)
 	if (exact == NULL)
 		return EXIT_FAILURE;
 	memcpy(exact, message, size);
-	read = message_read(&answer, exact, size, &client);
+	read = message_read(&reply, exact, size, &client);
 	free(exact);
 	if (!read)
 		return EXIT_SILENCE;
-	return print_lease(&answer) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return print_lease(&reply) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 #endif
 

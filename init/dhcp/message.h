@@ -32,7 +32,7 @@ struct client {
 };
 
 /* What a message of this client says beside who it is; addresses are in network order, 0 for none. */
-struct question {
+struct request {
 	uint8_t type;
 	/* The address that is in use already. */
 	struct in_addr current;
@@ -50,7 +50,7 @@ struct route {
 };
 
 /* What a server says. */
-struct answer {
+struct reply {
 	uint8_t type;
 	struct in_addr address;
 	struct in_addr server;
@@ -72,10 +72,10 @@ struct answer {
 };
 
 /* Writes a message and returns its size. */
-size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct question *question);
+size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct request *request);
 
 /* Reads a server's message to this client. False for anything else. */
-bool message_read(struct answer *answer, const uint8_t *message, size_t size, const struct client *client);
+bool message_read(struct reply *reply, const uint8_t *message, size_t size, const struct client *client);
 
 /* The bits of a mask that are set, from the left. */
 unsigned mask_prefix(struct in_addr mask);

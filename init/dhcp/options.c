@@ -20,7 +20,7 @@ static bool collect(struct option *option, const uint8_t *field, size_t size, ui
 		if (size - at < 2 || size - at - 2 < field[at + 1])
 			return found; /* cut off */
 		length = field[at + 1];
-		if (field[at] == code && length <= sizeof option->data - option->size) {
+		if (field[at] == code && length <= sizeof(option->data) - option->size) {
 			memcpy(option->data + option->size, field + at + 2, length);
 			option->size += length;
 			found = true;

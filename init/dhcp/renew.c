@@ -23,13 +23,13 @@ struct times {
 	uint64_t end;
 };
 
-bool lease_ends(const struct answer *lease)
+bool lease_ends(const struct reply *lease)
 {
 	return lease->lease != 0 && lease->lease != FOR_EVER;
 }
 
 /* When what is due, in milliseconds; the server's wishes where they make sense, else a half and seven eighths. */
-static struct times times_of(const struct answer *lease)
+static struct times times_of(const struct reply *lease)
 {
 	uint64_t lasts = lease->lease < LEAST_SECONDS ? LEAST_SECONDS : lease->lease;
 	uint64_t rebinding = lease->rebinding > 0 && lease->rebinding < lasts ? lease->rebinding * UINT64_C(1000) : lasts * 875;
@@ -50,13 +50,13 @@ static void sleep_until(uint64_t moment)
 static void log_to_kernel(int log, const char *interface, const char *what)
 {
 	char line[128];
-	int size = snprintf(line, sizeof line, "<4>dhcp: %s: %s\n", interface, what);
+	int size = snprintf(line, sizeof(line), "<4>dhcp: %s: %s\n", interface, what);
 
 	if (log >= 0 && size > 0)
 		(void)!write(log, line, (size_t)size);
 }
 
-static _Noreturn void keep(struct port *port, struct answer *lease, const char *interface, int log)
+static _Noreturn void keep(struct port *port, struct reply *lease, const char *interface, int log)
 {
 	while (lease_ends(lease)) {
 		struct times times = times_of(lease);
@@ -80,7 +80,7 @@ static bool give_up_privileges(void)
 	       setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 && setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0;
 }
 
-bool renew_in_background(struct port *port, struct answer *lease, const char *interface)
+bool renew_in_background(struct port *port, struct reply *lease, const char *interface)
 {
 	pid_t pid = fork();
 	int log;

@@ -5,12 +5,12 @@
 #include "exchange.h"
 
 /* True for a lease that ends some day. */
-bool lease_ends(const struct answer *lease);
+bool lease_ends(const struct reply *lease);
 
 /*
  * Goes on as a process of its own, without privileges, that asks for more time whenever half of it is over. It ends when the lease
  * does. False with a line on stderr when it could not be started.
  */
-bool renew_in_background(struct port *port, struct answer *lease, const char *interface);
+bool renew_in_background(struct port *port, struct reply *lease, const char *interface);
 
 #endif

@@ -5,15 +5,18 @@
  * arguments and is then refused. An application is pretended: what goes to its stdin comes out of its stdout. The status is 0 unless a
  * sanitizer has found something, or the end does not come.
  */
-#include "channel.h"
-#include "log.h"
-#include "loop.h"
-#include "output.h"
-#include "processes.h"
-#include "sections.h"
-#include "signature.h"
-#include "stdin.h"
-#include "streams.h"
+#include "boot/sections.h"
+#include "boot/signature.h"
+#include "ops/dispatch.h"
+#include "serve/loop.h"
+#include "transport/channel.h"
+#include "transport/receiver.h"
+#include "transport/stdin.h"
+#include "transport/streams.h"
+#include "util/clock.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,13 +55,13 @@ static _Noreturn void play_host(int file, int socket)
 				sent += part;
 			else if (errno != EAGAIN)
 				_exit(0);
-			while (recv(socket, answers, sizeof answers, MSG_DONTWAIT) > 0)
+			while (recv(socket, answers, sizeof(answers), MSG_DONTWAIT) > 0)
 				continue;
 		}
 		piece = piece * 3 % BLOCK_BYTES + 1;
 	}
 	(void)shutdown(socket, SHUT_WR);
-	while (recv(socket, answers, sizeof answers, 0) > 0)
+	while (recv(socket, answers, sizeof(answers), 0) > 0)
 		continue;
 	_exit(0);
 }
@@ -77,18 +80,19 @@ static int run_one(int file)
 	if (host < 0)
 		fail("fork");
 	if (host == 0) {
-		close_fd(&sockets[0]);
+		fd_close(&sockets[0]);
 		play_host(file, sockets[1]);
 	}
-	close_fd(&sockets[1]);
+	fd_close(&sockets[1]);
 	log_open(NULL);
 	if (signals_open() < 0)
 		fail("signalfd");
+	receiver_start(dispatch_accept);
 	channel_open(sockets[0], sockets[0], true);
 	stdin_attach(loopback[1], false);
 	streams_attach(loopback[0], nothing[0]);
 	(void)loop_until_end();
-	loop_flush(time_now() + MICROSECONDS_PER_SECOND);
+	loop_flush(clock_now() + MICROSECONDS_PER_SECOND);
 	return 0;
 }
 
@@ -156,7 +160,7 @@ int main(int argc, char **argv)
 		if (file < 0)
 			fail(argv[i]);
 		good = run_apart(file, argv[i]) && good;
-		close_fd(&file);
+		fd_close(&file);
 	}
 	return good ? 0 : 1;
 }

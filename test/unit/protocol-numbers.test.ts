@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import * as wire from '../../src/guest/wire.js';
 
-/** The defines of init/native/protocol.h: numbers as numbers, strings as strings. */
+/** The defines of init/native/transport/protocol.h: numbers as numbers, strings as strings. */
 async function nativeNumbers(): Promise<Map<string, number | string>> {
-  const text = await readFile(join(process.cwd(), 'init/native/protocol.h'), 'utf8');
+  const text = await readFile(join(process.cwd(), 'init/native/transport/protocol.h'), 'utf8');
   const defines = new Map<string, number | string>();
   for (const [, name, value] of text.matchAll(/^#define VS_(\w+) (.+)$/gm)) {
     assert.ok(name !== undefined && value !== undefined);
