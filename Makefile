@@ -4,7 +4,7 @@
 #   make test [ONLY="cli guest"]  set up, build, check, and run every test, or those in files with such names
 #   make build                  build; nothing is installed but npm packages, nothing is run
 #   make test-profiles          the tests that boot guests, under every profile
-#   make check                  formatter, linter, types
+#   make check                  formatters, linter, types, layers
 #   make bench                  boot times as ratios, against bare QEMU and virtme-ng
 #   make install PREFIX=/usr/local [DESTDIR=]
 
@@ -23,6 +23,7 @@ ONLY ?=
 NATIVE := dist/native
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
+C_SOURCES := $(shell find init -name '*.[ch]' 2>/dev/null)
 
 PROFILES := $(basename $(notdir $(wildcard profiles/*.json)))
 
@@ -68,6 +69,8 @@ run: setup build
 check: build
 	npx biome check --error-on-warnings .
 	npx tsc --noEmit -p .
+	node scripts/check-c-includes.mjs
+	clang-format --dry-run -Werror $(C_SOURCES)
 
 build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.json
 	@# A test whose source is gone must not run on.

@@ -102,7 +102,8 @@ static bool send_request(const struct port *port, const struct request *request,
 	if (sendto(port->fd, message, size, 0, (const struct sockaddr *)&address, sizeof(address)) >= 0)
 		return true;
 	/* What passes by itself, and what an earlier packet met: it is sent again in a second. */
-	if (errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH)
+	if (errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH ||
+	    errno == ENETUNREACH)
 		return true;
 	(void)fprintf(stderr, "sendto(%s, port 67): %s\n", inet_ntoa(to), strerror(errno));
 	return false;
@@ -139,8 +140,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 }
 
 /* Asks until a server gives an answer of that type; OUTCOME_REFUSED for a NAK. */
-static enum outcome ask(struct port *port, struct request *request, struct in_addr to, uint8_t type, struct reply *reply,
-			uint64_t deadline)
+static enum outcome ask(struct port *port, struct request *request, struct in_addr to, uint8_t type,
+			struct reply *reply, uint64_t deadline)
 {
 	uint64_t start = now_ms();
 	uint64_t wait = FIRST_WAIT_MS;

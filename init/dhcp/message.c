@@ -43,9 +43,9 @@ static uint8_t *put_option(uint8_t *at, uint8_t code, const void *data, uint8_t 
 
 size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct request *request)
 {
-	static const uint8_t parameters[] = {OPTION_MASK, OPTION_ROUTER, OPTION_NAMES,  OPTION_DOMAIN, OPTION_MTU,
-					     OPTION_BROADCAST, OPTION_LEASE, OPTION_RENEWAL, OPTION_REBINDING,
-					     OPTION_CLASSLESS_ROUTES};
+	static const uint8_t parameters[] = {OPTION_MASK,      OPTION_ROUTER,          OPTION_NAMES, OPTION_DOMAIN,
+					     OPTION_MTU,       OPTION_BROADCAST,       OPTION_LEASE, OPTION_RENEWAL,
+					     OPTION_REBINDING, OPTION_CLASSLESS_ROUTES};
 	uint8_t identity[1 + MAC_BYTES] = {ETHERNET};
 	uint8_t size[2];
 	uint8_t *at = message + AT_OPTIONS;
@@ -134,7 +134,8 @@ static void domain_of(const struct option *option, char domain[MAX_DOMAIN_BYTES 
 	for (size_t i = 0; i < size; i++) {
 		uint8_t c = option->data[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+		      c == '-' || c == '_'))
 			return;
 	}
 	memcpy(domain, option->data, size);
@@ -145,8 +146,10 @@ bool message_read(struct reply *reply, const uint8_t *message, size_t size, cons
 	struct option option;
 
 	memset(reply, 0, sizeof(*reply));
-	if (size < AT_OPTIONS || message[AT_OP] != BOOT_REPLY || memcmp(message + AT_COOKIE, dhcp_cookie, sizeof(dhcp_cookie)) != 0 ||
-	    memcmp(message + AT_XID, &client->xid, sizeof(client->xid)) != 0 || memcmp(message + AT_MAC, client->mac, MAC_BYTES) != 0)
+	if (size < AT_OPTIONS || message[AT_OP] != BOOT_REPLY ||
+	    memcmp(message + AT_COOKIE, dhcp_cookie, sizeof(dhcp_cookie)) != 0 ||
+	    memcmp(message + AT_XID, &client->xid, sizeof(client->xid)) != 0 ||
+	    memcmp(message + AT_MAC, client->mac, MAC_BYTES) != 0)
 		return false;
 	if (!option_find(&option, message, size, OPTION_TYPE) || option.size != 1)
 		return false;

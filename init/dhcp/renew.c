@@ -32,8 +32,11 @@ bool lease_ends(const struct reply *lease)
 static struct times times_of(const struct reply *lease)
 {
 	uint64_t lasts = lease->lease < LEAST_SECONDS ? LEAST_SECONDS : lease->lease;
-	uint64_t rebinding = lease->rebinding > 0 && lease->rebinding < lasts ? lease->rebinding * UINT64_C(1000) : lasts * 875;
-	uint64_t renewal = lease->renewal > 0 && lease->renewal * UINT64_C(1000) < rebinding ? lease->renewal * UINT64_C(1000) : lasts * 500;
+	uint64_t rebinding =
+		lease->rebinding > 0 && lease->rebinding < lasts ? lease->rebinding * UINT64_C(1000) : lasts * 875;
+	uint64_t renewal = lease->renewal > 0 && lease->renewal * UINT64_C(1000) < rebinding
+				   ? lease->renewal * UINT64_C(1000)
+				   : lasts * 500;
 	uint64_t now = now_ms();
 
 	if (renewal > rebinding)
@@ -67,7 +70,9 @@ static _Noreturn void keep(struct port *port, struct reply *lease, const char *i
 		if (outcome == OUTCOME_SILENCE)
 			outcome = extend_lease(port, lease, true, times.end);
 		if (outcome != OUTCOME_LEASE) {
-			log_to_kernel(log, interface, outcome == OUTCOME_REFUSED ? "the server took the address back" : "the lease was not renewed");
+			log_to_kernel(log, interface,
+				      outcome == OUTCOME_REFUSED ? "the server took the address back"
+								 : "the lease was not renewed");
 			_exit(1);
 		}
 	}
@@ -77,7 +82,8 @@ static _Noreturn void keep(struct port *port, struct reply *lease, const char *i
 static bool give_up_privileges(void)
 {
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 &&
-	       setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 && setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0;
+	       setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 &&
+	       setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0;
 }
 
 bool renew_in_background(struct port *port, struct reply *lease, const char *interface)

@@ -73,8 +73,9 @@ static int run_one(int file)
 	int nothing[2];
 	pid_t host;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0 || pipe2(loopback, O_CLOEXEC | O_NONBLOCK) < 0 ||
-	    pipe2(nothing, O_CLOEXEC | O_NONBLOCK) < 0 || fcntl(sockets[0], F_SETFL, O_NONBLOCK) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0 ||
+	    pipe2(loopback, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(nothing, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    fcntl(sockets[0], F_SETFL, O_NONBLOCK) < 0)
 		fail("channel");
 	host = fork();
 	if (host < 0)

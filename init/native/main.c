@@ -54,7 +54,8 @@ static void stop_everything(void)
 	processes_end(loop_child_ended);
 	killed = clock_now();
 	filesystems_end();
-	log_debug("processes ended in %u us, file systems in %u us", (unsigned)(killed - start), (unsigned)(clock_now() - killed));
+	log_debug("processes ended in %u us, file systems in %u us", (unsigned)(killed - start),
+		  (unsigned)(clock_now() - killed));
 }
 
 /* Where the initrd carries Node, the Node init gets the port, and is the host of this init on a socket pair. */

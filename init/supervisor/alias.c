@@ -23,7 +23,8 @@ void alias_remove(const char *at, const char *directory)
 	char alias[PATH_MAX];
 	char target[PATH_MAX];
 
-	if ((size_t)snprintf(link, sizeof(link), "%s/alias", at) >= sizeof(link) || !read_link(link, alias) || alias[0] != '/')
+	if ((size_t)snprintf(link, sizeof(link), "%s/alias", at) >= sizeof(link) || !read_link(link, alias) ||
+	    alias[0] != '/')
 		return;
 	/* Nothing is removed but a link that leads here, and the directory when nothing is left in it. */
 	if (read_link(alias, target) && (strcmp(target, directory) != 0 || unlink(alias) != 0))

@@ -27,7 +27,8 @@ int stale_lock_removals(const char *directory)
 	const char *name = strrchr(directory, '/');
 	int fd;
 
-	if (name == NULL || (size_t)snprintf(path, sizeof(path), "%.*s/.lock", (int)(name - directory), directory) >= sizeof(path))
+	if (name == NULL ||
+	    (size_t)snprintf(path, sizeof(path), "%.*s/.lock", (int)(name - directory), directory) >= sizeof(path))
 		return -1;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -105,8 +106,8 @@ static int remove_aside(const char *directory)
 	char aside[PATH_BYTES];
 	const char *name = strrchr(directory, '/');
 
-	if (name == NULL ||
-	    (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory, (int)getpid()) >= sizeof(aside))
+	if (name == NULL || (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory,
+					     (int)getpid()) >= sizeof(aside))
 		return 2;
 	if (rename(directory, aside) == 0) {
 		alias_remove(aside, directory);

@@ -56,8 +56,9 @@ static _Noreturn void become(int channel, int port)
 	}
 	(void)sigemptyset(&none);
 	/* Its threads may wait in a read of the port, which therefore blocks. */
-	if (high_channel < 0 || high_port < 0 || set_blocking(high_port, true) < 0 || dup2(high_channel, CHANNEL_FD) < 0 ||
-	    dup2(high_port, PORT_FD) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+	if (high_channel < 0 || high_port < 0 || set_blocking(high_port, true) < 0 ||
+	    dup2(high_channel, CHANNEL_FD) < 0 || dup2(high_port, PORT_FD) < 0 ||
+	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		_exit(1);
 	(void)execve(LOADER, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);
 	log_line("execve(%s): %s", LOADER, strerror(errno));

@@ -42,18 +42,20 @@ void sections_pass_over(unsigned char *module, size_t size)
 	const Elf64_Ehdr *header = (const Elf64_Ehdr *)(const void *)module;
 	const Elf64_Shdr *names;
 
-	if (size < sizeof(*header) || size > SIZE_MAX / 2 || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_shentsize != sizeof(Elf64_Shdr))
+	if (size < sizeof(*header) || size > SIZE_MAX / 2 || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_shentsize != sizeof(Elf64_Shdr))
 		return;
 	names = section_at(module, size, header, header->e_shstrndx);
-	if (names == NULL || names->sh_offset > size || names->sh_size > size - names->sh_offset || names->sh_size == 0 ||
-	    module[names->sh_offset + names->sh_size - 1] != '\0')
+	if (names == NULL || names->sh_offset > size || names->sh_size > size - names->sh_offset ||
+	    names->sh_size == 0 || module[names->sh_offset + names->sh_size - 1] != '\0')
 		return;
 	for (size_t number = 0; number < header->e_shnum; number++) {
 		Elf64_Shdr *section = section_at(module, size, header, number);
 
 		if (section == NULL || section->sh_name >= names->sh_size)
 			continue;
-		if (is_costly((const char *)module + names->sh_offset + section->sh_name, names->sh_size - section->sh_name))
+		if (is_costly((const char *)module + names->sh_offset + section->sh_name,
+			      names->sh_size - section->sh_name))
 			section->sh_flags &= ~(Elf64_Xword)SHF_ALLOC;
 	}
 }

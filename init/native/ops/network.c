@@ -72,7 +72,8 @@ int op_address(struct call *call)
 	if (!parse_ip(&ip, address) || prefix > ip.bits)
 		return call_fail(call, EINVAL, "address(%s, %s/%u)", interface, address, prefix);
 	if (broadcast[0] != '\0' && (!parse_ip(&all, broadcast) || all.family != AF_INET || ip.family != AF_INET))
-		return call_fail(call, EINVAL, "address(%s, %s/%u, broadcast %s)", interface, address, prefix, broadcast);
+		return call_fail(call, EINVAL, "address(%s, %s/%u, broadcast %s)", interface, address, prefix,
+				 broadcast);
 	fixed.ifa_family = ip.family;
 	fixed.ifa_prefixlen = (uint8_t)prefix;
 	/* Nobody else has chosen addresses for this link, and duplicate detection would make this one useless for a second. */

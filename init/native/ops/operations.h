@@ -9,7 +9,8 @@ typedef int operation_function(struct call *call);
 /* mounts.c */
 operation_function op_mount, op_unmount, op_switch_root, op_sync;
 /* files.c */
-operation_function op_mkdir, op_symlink, op_write_file, op_read_file, op_list_dir, op_stat, op_chown, op_chmod, op_mknod, op_read_link;
+operation_function op_mkdir, op_symlink, op_write_file, op_read_file, op_list_dir, op_stat, op_chown, op_chmod,
+	op_mknod, op_read_link;
 /* system.c */
 operation_function op_hostname, op_set_clock, op_add_entropy, op_load_module, op_power_off, op_clear_memory;
 /* network.c */

@@ -37,9 +37,10 @@ int op_spawn(struct call *call)
 	/* setresuid() takes this number for "unchanged", which is root. */
 	if (child.uid == NO_ID || child.gid == NO_ID)
 		return call_fail(call, EINVAL, "spawn(%s): uid %u, gid %u", child.argv[0], child.uid, child.gid);
-	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE)) != 0 || flags == VS_SPAWN_TRACE || rows > MAX_TERMINAL_SIZE ||
-	    columns > MAX_TERMINAL_SIZE)
-		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags, rows, columns);
+	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE)) != 0 || flags == VS_SPAWN_TRACE ||
+	    rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
+		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags, rows,
+				 columns);
 	if (application_exists())
 		return call_fail(call, EBUSY, "spawn(%s): there is an application", child.argv[0]);
 	if (child.directory[0] == '\0')
@@ -89,6 +90,7 @@ int op_run(struct call *call)
 	if (error != 0)
 		return error;
 	if (child.argv[0] == NULL || timeout == 0 || timeout > VS_MAX_RUN_TIMEOUT_MS)
-		return call_fail(call, EINVAL, "run(%s): timeout %u ms", child.argv[0] == NULL ? "" : child.argv[0], timeout);
+		return call_fail(call, EINVAL, "run(%s): timeout %u ms", child.argv[0] == NULL ? "" : child.argv[0],
+				 timeout);
 	return helper_start(call, &child, text, timeout);
 }

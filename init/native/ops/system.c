@@ -112,7 +112,8 @@ int op_clear_memory(struct call *call)
 		return call_fail(call, errno, "sysinfo()");
 	/* Nothing may be killed for it. */
 	if (size > (uint64_t)memory.freeram * memory.mem_unit / 2)
-		return call_fail(call, ENOMEM, "clear_memory(%u MiB): that is more than half of what is free", mebibytes);
+		return call_fail(call, ENOMEM, "clear_memory(%u MiB): that is more than half of what is free",
+				 mebibytes);
 	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
 		return call_fail(call, errno, "mmap(%u MiB)", mebibytes);

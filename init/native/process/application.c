@@ -92,7 +92,8 @@ static int open_trace(struct call *call, struct child *child)
 	return 0;
 }
 
-static int open_terminal(struct call *call, const struct child *child, uint32_t rows, uint32_t columns, struct ends *theirs)
+static int open_terminal(struct call *call, const struct child *child, uint32_t rows, uint32_t columns,
+			 struct ends *theirs)
 {
 	const char *step;
 

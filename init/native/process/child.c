@@ -80,7 +80,8 @@ static void set_up_descriptors(const struct child *child)
 	if (child->follows)
 		hand_on_report();
 	/* Everything opened here is close-on-exec already; this is for what this process was started with. */
-	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 || child->follows ? 2 : 1), UINT_MAX, CLOSE_RANGE_CLOEXEC);
+	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 || child->follows ? 2 : 1), UINT_MAX,
+		      CLOSE_RANGE_CLOEXEC);
 	if (child->terminal)
 		check(ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");
 }

@@ -18,7 +18,19 @@
 #include <poll.h>
 #include <string.h>
 
-enum source { SIGNALS, CHANNEL_IN, CHANNEL_OUT, APPLICATION_IN, APPLICATION_OUT, APPLICATION_ERR, APPLICATION_REPORT, HELPER_REPORT, HELPER_OUT, HELPER_IN, SOURCES };
+enum source {
+	SIGNALS,
+	CHANNEL_IN,
+	CHANNEL_OUT,
+	APPLICATION_IN,
+	APPLICATION_OUT,
+	APPLICATION_ERR,
+	APPLICATION_REPORT,
+	HELPER_REPORT,
+	HELPER_OUT,
+	HELPER_IN,
+	SOURCES
+};
 
 void loop_child_ended(pid_t pid, int status)
 {
@@ -68,7 +80,8 @@ static void turn(uint64_t deadline)
 	int timeout;
 
 	prepare(set);
-	deadline = earliest(deadline, earliest(initramfs_deadline(), earliest(application_deadline(), helper_deadline())));
+	deadline =
+		earliest(deadline, earliest(initramfs_deadline(), earliest(application_deadline(), helper_deadline())));
 	timeout = deadline == UINT64_MAX ? -1 : clock_poll_timeout(deadline);
 	/* What can go on without an event, such as calls that waited for room that the last turn has made. */
 	if (dispatch_ready() || (!sender_blocked() && (streams_ready() || !sender_empty())))

@@ -58,8 +58,8 @@ static bool await_enter(int fd)
 static _Noreturn void become_shell(int fd, char **argv, char **environment)
 {
 	(void)umask(022);
-	if (setsid() >= 0 && ioctl(fd, TIOCSCTTY, 0) == 0 && dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
-	    dup2(fd, STDERR_FILENO) >= 0 && chdir("/") == 0)
+	if (setsid() >= 0 && ioctl(fd, TIOCSCTTY, 0) == 0 && dup2(fd, STDIN_FILENO) >= 0 &&
+	    dup2(fd, STDOUT_FILENO) >= 0 && dup2(fd, STDERR_FILENO) >= 0 && chdir("/") == 0)
 		(void)execve(argv[0], argv, environment);
 	log_line("no shell on the terminal: execve(%s): %s", argv[0], strerror(errno));
 	_exit(1);

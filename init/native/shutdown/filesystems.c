@@ -189,7 +189,8 @@ void filesystems_end(void)
 		if (waitpid(pid, NULL, WNOHANG) != 0)
 			return;
 		if (clock_now() >= deadline) {
-			log_line("sync and unmount took more than %d s; going on without", END_US / MICROSECONDS_PER_SECOND);
+			log_line("sync and unmount took more than %d s; going on without",
+				 END_US / MICROSECONDS_PER_SECOND);
 			return;
 		}
 		(void)poll(&wait, 1, clock_poll_timeout(deadline));

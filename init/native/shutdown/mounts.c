@@ -8,8 +8,9 @@
 #define TARGET_FIELD 4
 
 static const char *const volatile_types[] = {
-	"tmpfs", "devtmpfs", "ramfs", "rootfs", "proc", "sysfs", "devpts", "cgroup", "cgroup2", "mqueue", "debugfs", "tracefs",
-	"securityfs", "pstore", "bpf", "configfs", "hugetlbfs", "fusectl", "binfmt_misc", "selinuxfs", "efivarfs", "nsfs",
+	"tmpfs",     "devtmpfs", "ramfs",       "rootfs",    "proc",       "sysfs",  "devpts", "cgroup",
+	"cgroup2",   "mqueue",   "debugfs",     "tracefs",   "securityfs", "pstore", "bpf",    "configfs",
+	"hugetlbfs", "fusectl",  "binfmt_misc", "selinuxfs", "efivarfs",   "nsfs",
 };
 
 static bool is_octal(char digit)
@@ -83,7 +84,8 @@ size_t mounts_parse(char *text, struct mount_entry *mounts, size_t limit)
 	size_t count = 0;
 	char *rest;
 
-	for (char *line = strtok_r(text, "\n", &rest); line != NULL && count < limit; line = strtok_r(NULL, "\n", &rest)) {
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL && count < limit;
+	     line = strtok_r(NULL, "\n", &rest)) {
 		if (parse_line(line, &mounts[count]))
 			count++;
 	}

@@ -230,4 +230,3 @@ void put_str(struct writer *writer, const char *text)
 {
 	put_bytes(writer, text, strlen(text));
 }
-

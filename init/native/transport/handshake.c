@@ -29,7 +29,8 @@ static void set_asynchronous(int fd, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) < 0)
+	if (flags < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 ||
+	    fcntl(fd, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) < 0)
 		log_debug("fcntl(O_ASYNC): %s", strerror(errno));
 }
 
@@ -104,7 +105,8 @@ bool handshake(int fd, uint64_t deadline, bool one_peer, void (*on_signals)(void
 			log_line("no host has connected in time");
 			return false;
 		}
-		if (poll(set, 2, clock_poll_timeout(absent && look < deadline ? look : deadline)) < 0 && errno != EINTR) {
+		if (poll(set, 2, clock_poll_timeout(absent && look < deadline ? look : deadline)) < 0 &&
+		    errno != EINTR) {
 			log_line("poll: %s", strerror(errno));
 			return false;
 		}

@@ -112,8 +112,10 @@ bool port_find(const char *name)
 		uint64_t now = clock_now();
 
 		if (now >= deadline) {
-			log_line("no virtio-serial port named %s after %d s: %s", name, WAIT_US / MICROSECONDS_PER_SECOND,
-				 access(PORTS, F_OK) == 0 ? "the machine has none of that name" : "the kernel has no driver for it");
+			log_line("no virtio-serial port named %s after %d s: %s", name,
+				 WAIT_US / MICROSECONDS_PER_SECOND,
+				 access(PORTS, F_OK) == 0 ? "the machine has none of that name"
+							  : "the kernel has no driver for it");
 			fd_close(&event_fd);
 			return false;
 		}

@@ -41,7 +41,8 @@ void receiver_prime(const uint8_t *data, size_t size)
 
 static void violation(const char *what)
 {
-	log_line("the host sent %s (length %u, proc %u, type %u); powering off", what, header.length, header.proc, header.type);
+	log_line("the host sent %s (length %u, proc %u, type %u); powering off", what, header.length, header.proc,
+		 header.type);
 	channel_end("protocol violation");
 }
 

@@ -148,7 +148,9 @@ static void copy_moved(size_t at)
 /* Takes pages out of the stream's pipe. Few bytes are copied to the frame after all. */
 static size_t move(struct stream *stream)
 {
-	size_t size = take_result(stream, splice(stream->fd, NULL, moving[1], NULL, MOVED_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE), MOVED_BYTES);
+	size_t size = take_result(
+		stream, splice(stream->fd, NULL, moving[1], NULL, MOVED_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE),
+		MOVED_BYTES);
 
 	moving_size = size;
 	if (size > 0 && size < COPIED_BYTES)

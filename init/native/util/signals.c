@@ -39,7 +39,8 @@ bool signals_read(void)
 
 	while ((count = read(signal_fd, info, sizeof(info))) > 0) {
 		for (size_t i = 0; i < (size_t)count / sizeof(info[0]); i++) {
-			if (info[i].ssi_signo == SIGTERM || info[i].ssi_signo == SIGINT || info[i].ssi_signo == SIGPWR) {
+			if (info[i].ssi_signo == SIGTERM || info[i].ssi_signo == SIGINT ||
+			    info[i].ssi_signo == SIGPWR) {
 				log_debug("signal %u", info[i].ssi_signo);
 				stop = true;
 			}
