@@ -16,7 +16,7 @@
 #define SERVER_PORT 67
 #define CLIENT_PORT 68
 
-/* A question is asked again after so long, and then after twice as long each time, up to the most. */
+/* The first wait for a reply; each further one is twice as long, up to the limit. */
 #define FIRST_WAIT_MS 1000
 #define MOST_WAIT_MS 8000
 
@@ -59,7 +59,7 @@ static bool bind_port(const struct port *port, const char *interface)
 	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
 	const int yes = 1;
 
-	/* Several interfaces have one client each, and all of them this port. */
+	/* Each interface has its own client, and all clients use this port. */
 	if (setsockopt(port->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
 	    setsockopt(port->fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof(yes)) < 0)
 		return failed(interface, "setsockopt");
@@ -77,14 +77,16 @@ bool port_open(struct port *port, const char *interface, const char *hostname)
 		errno = ENAMETOOLONG;
 		return failed(interface, "interface");
 	}
-	/* An ordinary socket serves without an address too, because a server is asked to answer by broadcast. */
+	/*
+	 * An ordinary socket works without an address too, because the request asks the server to reply by broadcast.
+	 */
 	port->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (port->fd < 0)
 		return failed(interface, "socket");
 	return read_hardware(port, interface) && bind_port(port, interface);
 }
 
-/* A number that a late answer to an earlier exchange does not have. */
+/* A new number, which no late reply to an earlier exchange has. */
 static bool new_exchange(struct port *port)
 {
 	if (getrandom(&port->client.xid, sizeof(port->client.xid), 0) == (ssize_t)sizeof(port->client.xid))
@@ -101,7 +103,7 @@ static bool send_request(const struct port *port, const struct request *request,
 
 	if (sendto(port->fd, message, size, 0, (const struct sockaddr *)&address, sizeof(address)) >= 0)
 		return true;
-	/* What passes by itself, and what an earlier packet met: it is sent again in a second. */
+	/* Temporary errors, and errors that an earlier packet met: the request goes out again in a second. */
 	if (errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH ||
 	    errno == ENETUNREACH)
 		return true;
@@ -109,7 +111,7 @@ static bool send_request(const struct port *port, const struct request *request,
 	return false;
 }
 
-/* Waits until `until` for a message of a server in this exchange. */
+/* Waits until `until` for a server's message in this exchange. */
 static enum outcome receive_reply(const struct port *port, struct reply *reply, uint64_t until)
 {
 	static uint8_t message[RECEIVE_BYTES];
@@ -139,7 +141,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Asks until a server gives an answer of that type; OUTCOME_REFUSED for a NAK. */
+/* Sends a request again and again until a server gives a reply of that type. OUTCOME_REFUSED for a NAK. */
 static enum outcome ask(struct port *port, struct request *request, struct in_addr to, uint8_t type,
 			struct reply *reply, uint64_t deadline)
 {
@@ -184,12 +186,12 @@ enum outcome obtain_lease(struct port *port, struct reply *lease, uint64_t deadl
 			break;
 		request.wanted = offer.address;
 		request.server = offer.server;
-		/* A server that offers and is silent then is not waited for: others may be there. */
+		/* Do not wait for a server that offers and then falls silent: there may be others. */
 		outcome = ask(port, &request, everybody, DHCP_ACK, lease, earlier(deadline, now_ms() + MOST_WAIT_MS));
 		if (outcome == OUTCOME_LEASE || outcome == OUTCOME_BROKEN)
 			return outcome;
 		refused = refused || outcome == OUTCOME_REFUSED;
-		/* A pause, so that two who disagree do not talk without end. */
+		/* The pause keeps a client and a server that disagree from talking without end. */
 		(void)poll(NULL, 0, FIRST_WAIT_MS);
 	}
 	return outcome == OUTCOME_SILENCE && refused ? OUTCOME_REFUSED : outcome;

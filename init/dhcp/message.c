@@ -21,7 +21,7 @@
 #define AT_MAC 28
 #define AT_COOKIE 236
 
-/* Relays of old drop what is shorter than a BOOTP message. */
+/* Old relays drop what is shorter than a BOOTP message. */
 #define LEAST_BYTES 300
 #define LARGEST_LABEL 63
 
@@ -57,7 +57,7 @@ size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client
 	message[AT_HARDWARE_SIZE] = MAC_BYTES;
 	memcpy(message + AT_XID, &client->xid, sizeof(client->xid));
 	put16(message + AT_SECONDS, request->seconds);
-	/* Without an address of its own the interface takes nothing that is sent to one. */
+	/* An interface without an address takes nothing that is sent to one. */
 	put16(message + AT_FLAGS, request->current.s_addr == 0 ? FLAG_BROADCAST : 0);
 	memcpy(message + AT_CURRENT, &request->current, sizeof(request->current));
 	memcpy(message + AT_MAC, client->mac, MAC_BYTES);
@@ -101,7 +101,7 @@ static size_t addresses_of(const struct option *option, struct in_addr *to, size
 	return count;
 }
 
-/* Each route: the bits of the mask, as many bytes of the target as they need, the gateway. */
+/* Each route is the bits of its mask, as many bytes of the target as they need, and the gateway. */
 static size_t routes_of(const struct option *option, struct route *to)
 {
 	size_t at = 0;
@@ -122,7 +122,7 @@ static size_t routes_of(const struct option *option, struct route *to)
 	return count;
 }
 
-/* It ends up in a file of lines and words, so it is a name or nothing. */
+/* The domain ends up in a file of lines and words, so take a proper name or nothing. */
 static void domain_of(const struct option *option, char domain[MAX_DOMAIN_BYTES + 1])
 {
 	size_t size = option->size;

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #define FOR_EVER UINT32_MAX
-/* A server that gives less would be asked without end. */
+/* A server that grants less would be asked without end. */
 #define LEAST_SECONDS 4
-/* nobody, on most systems; on all it is a user that owns nothing. */
+/* The user nobody on most systems; on all, a user that owns nothing. */
 #define UNPRIVILEGED 65534
 #define MOST_SLEEP_MS (60 * 60 * 1000)
 
@@ -28,7 +28,9 @@ bool lease_ends(const struct reply *lease)
 	return lease->lease != 0 && lease->lease != FOR_EVER;
 }
 
-/* When what is due, in milliseconds; the server's wishes where they make sense, else a half and seven eighths. */
+/*
+ * Computes the moments in milliseconds: as the server wishes if that makes sense, otherwise a half and seven eighths.
+ */
 static struct times times_of(const struct reply *lease)
 {
 	uint64_t lasts = lease->lease < LEAST_SECONDS ? LEAST_SECONDS : lease->lease;
@@ -96,7 +98,7 @@ bool renew_in_background(struct port *port, struct reply *lease, const char *int
 	if (pid != 0)
 		return pid > 0;
 	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	/* Whoever reads what this program prints is not to wait for the end of the lease. */
+	/* A reader of this program's output must not wait for the end of the lease. */
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);
 	(void)close(STDERR_FILENO);

@@ -1,9 +1,11 @@
 /*
- * `init-fuzz --module FILE` writes the module as the kernel is given it: without its signature, and with sections that it is to pass over.
+ * Plays a host for a fuzzer:
  *
- * Reads files as what a host sends after the handshake: `init-fuzz FILE...`, or standard input without one. Every operation decodes its
- * arguments and is then refused. An application is pretended: what goes to its stdin comes out of its stdout. The status is 0 unless a
- * sanitizer has found something, or the end does not come.
+ *   init-fuzz [FILE...]         feeds files, or standard input, to the init as what a host sends after the handshake
+ *   init-fuzz --module FILE     writes the module as the kernel gets it, unsigned and with sections marked to skip
+ *
+ * Every operation decodes its arguments and is then refused. The application is a pipe: what goes to its stdin comes
+ * out of its stdout. The status is 0 unless a sanitizer finds something, or the init hangs.
  */
 #include "boot/sections.h"
 #include "boot/signature.h"
@@ -29,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A stream that keeps the init busy for longer has made it hang. */
+/* An init that is busy for longer with one stream hangs. */
 #define LIMIT_SECONDS 20
 #define BLOCK_BYTES 65536
 
@@ -39,7 +41,7 @@ static _Noreturn void fail(const char *what)
 	exit(2);
 }
 
-/* The host's side: sends the file in pieces of varying size and reads what comes back, so that neither side waits for ever. */
+/* The host's side: sends the file in pieces of varying size and reads the replies, so that neither side blocks. */
 static _Noreturn void play_host(int file, int socket)
 {
 	static uint8_t block[BLOCK_BYTES];
@@ -97,7 +99,7 @@ static int run_one(int file)
 	return 0;
 }
 
-/* In a process of its own, because the init is made for one connection. */
+/* A process for each file, because the init is made for one connection. */
 static bool run_apart(int file, const char *name)
 {
 	const struct timespec limit = {.tv_sec = LIMIT_SECONDS};
@@ -123,7 +125,7 @@ static bool run_apart(int file, const char *name)
 	return status == 0;
 }
 
-/* In memory of exactly the file's size, so that a sanitizer sees a look beyond either end. */
+/* A block of exactly the file's size lets the sanitizer see a look beyond either end. */
 static void write_module(const char *name)
 {
 	FILE *file = fopen(name, "rbe");

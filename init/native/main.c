@@ -14,8 +14,8 @@
  *   process/child.c          from fork to execve
  *   shutdown/filesystems.c   sync and unmount; power_off.c is the last step
  *
- * util/platform.h says which platform this is; util/ knows nothing else of the rest. A folder uses the folders that init/layers.json
- * allows it. Integer constants are #defines; an enum is a type of which variables hold a value.
+ * util/platform.h says which platform this is. Everything else in util/ serves any program. A folder includes only from
+ * those that init/layers.json allows it.
  *
  * This program also serves root shells, as processes beside process 1: shells/.
  */
@@ -39,13 +39,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The application has ended, or the host is gone: nothing is to run on, and nothing may be lost. */
+/* The application has ended, or the host is gone: nothing may run on, and no data may be lost. */
 static void stop_everything(void)
 {
 	uint64_t start = clock_now();
 	uint64_t killed;
 
-	/* Behind the Node init waits the launcher, which is to get EXIT from this init itself. */
+	/* The launcher behind the Node init gets EXIT from this init itself. */
 	if (node_init_active() && !channel_ended()) {
 		int port = node_init_finish(channel_in());
 
@@ -58,7 +58,7 @@ static void stop_everything(void)
 		  (unsigned)(clock_now() - killed));
 }
 
-/* Where the initrd carries Node, the Node init gets the port, and is the host of this init on a socket pair. */
+/* If the initrd carries Node, the Node init gets the port. It is then the host of this init, on a socket pair. */
 static int open_channel(void)
 {
 	int fd = boot_open_channel();

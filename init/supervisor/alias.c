@@ -1,4 +1,3 @@
-/* The other name of a state directory: DIRECTORY/alias is a link that says where it is, and there is a link to DIRECTORY, alone in a directory. */
 #include "alias.h"
 
 #include <limits.h>
@@ -26,7 +25,7 @@ void alias_remove(const char *at, const char *directory)
 	if ((size_t)snprintf(link, sizeof(link), "%s/alias", at) >= sizeof(link) || !read_link(link, alias) ||
 	    alias[0] != '/')
 		return;
-	/* Nothing is removed but a link that leads here, and the directory when nothing is left in it. */
+	/* Remove only a link that leads here, and its directory only if nothing is left in it. */
 	if (read_link(alias, target) && (strcmp(target, directory) != 0 || unlink(alias) != 0))
 		return;
 	*strrchr(alias, '/') = '\0';

@@ -1,4 +1,3 @@
-/* Who our children are: as a subreaper we inherit processes that we did not start. */
 #include "children.h"
 
 #include <errno.h>
@@ -9,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * The kernel lists them in /proc/self/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)). There is one thread
- * here, so its list is whole.
+ * The kernel lists them in /proc/self/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)).
+ * With one thread, its list is complete.
  */
 void children_kill(int signal)
 {

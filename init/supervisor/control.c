@@ -1,4 +1,3 @@
-/* The launcher's orders: lines of text. */
 #include "control.h"
 
 #include <errno.h>

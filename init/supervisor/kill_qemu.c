@@ -1,10 +1,10 @@
 /*
- * Killing a process so that libvirt does not have to wait for it.
+ * Kills a process so that libvirt does not wait for it.
  *
- * libvirt learns from its monitor's socket that a QEMU has ended, and sends it a signal to be sure. Where that still finds a process, even one
- * that only waits to be reaped, libvirt looks again after 200 ms (virProcessKillPainfullyDelay in libvirt's source). A process that ends closes
- * its sockets a moment before it can be reaped, so as a rule libvirt comes too early. Holding the sockets open until the process has been reaped
- * turns the order around.
+ * libvirt learns from its monitor's socket that QEMU has ended, and sends a signal to make sure. If the signal still
+ * finds a process, even a zombie, libvirt looks again only after 200 ms (virProcessKillPainfullyDelay in its source). A
+ * process closes its sockets a moment before it can be reaped, so libvirt usually comes too early. This file keeps the
+ * sockets open until the process has been reaped.
  */
 #include "kill_qemu.h"
 
@@ -24,10 +24,13 @@
 #define COMMAND_BYTES 131072
 #define MAX_SOCKETS 64
 
-/* How long a process that is killed may take to be gone, in milliseconds; one that waits for a disk takes its time. */
+/* How long a killed process may take to end, in milliseconds. One that waits for a disk takes its time. */
 #define END_MS 2000
 
-/* How long its parent may take to reap it. Nothing tells of that, so it is looked for; later libvirt has looked again. */
+/*
+ * How long its parent may take to reap it. No event reports that, so look again and again. After this long, libvirt has
+ * looked again anyway.
+ */
 #define REAP_MS 150
 #define LOOK_US 100
 
@@ -83,7 +86,7 @@ static bool has_argument(pid_t pid, const char *argument)
 	return found;
 }
 
-/* Takes a share in every socket that the process has open; without the right to, in none. Returns how many. */
+/* Duplicates every open socket of the process; none without the right to. Returns how many. */
 static size_t hold_sockets(int pidfd, pid_t pid, int held[MAX_SOCKETS])
 {
 	char path[PATH_BYTES];
@@ -112,7 +115,7 @@ static size_t hold_sockets(int pidfd, pid_t pid, int held[MAX_SOCKETS])
 	return count;
 }
 
-/* Waits until the process has ended, and then until nothing is left of it. */
+/* Waits until the process has ended, and then until it has been reaped. */
 static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 {
 	struct pollfd fd = {.fd = pidfd, .events = POLLIN};
@@ -135,7 +138,7 @@ static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *), void *context)
 {
 	int held[MAX_SOCKETS];
-	/* From here on it is this process and no other that is looked at and killed. */
+	/* The pidfd pins the process: from here on, the one that is checked is the one that is killed. */
 	int pidfd = pid > 1 ? pidfd_open(pid) : -1;
 	bool killed = false;
 

@@ -1,18 +1,19 @@
 /*
- * The one process that outlives the launcher: it waits until the launcher is done or dead, whatever killed it, and then ends what the launcher
- * started and removes what it made.
+ * The process that outlives the launcher. It waits until the launcher is done or dead, however it died, and then ends
+ * what the launcher started and removes what it made.
  *
  *   supervisor DIRECTORY [COMMAND ARG...]
- *   supervisor --remove-stale DIRECTORY      only that, where its owner is dead: see stale_remove()
+ *   supervisor --remove-stale DIRECTORY      only removes it, if its owner is dead: see stale_remove()
  *
- * fd 0  a pipe (or socket) from the launcher; its end is the order to clean up. Before that it may say, in lines:
+ * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, the launcher may send lines:
  *         keep               leave the terminal as it is
  *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
- * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or "ended 0\n" in answer to end
- * fd 3  optional: a terminal, whose settings are saved now and put back when the launcher died without having said keep
+ * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
+ *       "ended 0\n" in answer to end
+ * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
  *
- * It is a child subreaper, so that a daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is reaped here at once, and is
- * known and ended here too.
+ * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore known,
+ * reaped at once, and ended here.
  */
 #include "alias.h"
 #include "children.h"
@@ -41,10 +42,10 @@
 #define REPORT_FD 1
 #define TERMINAL_FD 3
 
-/* How long COMMAND and what it left may take to end by themselves after SIGTERM, in milliseconds. */
+/* How long COMMAND and what it left may take to end after SIGTERM, in milliseconds. */
 #define GRACE_MS 5000
 
-/* How often SIGKILL is sent again to children that appeared meanwhile, in milliseconds. */
+/* How often to send SIGKILL again to children that appeared meanwhile, in milliseconds. */
 #define KILLED_MS 100
 
 static void report(const char *text)
@@ -56,7 +57,7 @@ static void report(const char *text)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* The launcher may be gone, and that is what this process is for. */
+		/* The launcher may be gone, which is what this process is for. */
 		if (n <= 0)
 			return;
 		text += n;
@@ -92,17 +93,17 @@ static pid_t start(char *const argv[], const sigset_t *original)
 		_exit(126);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	/* stderr stays the launcher's pipe: what COMMAND says of a failure is wanted there. */
+	/* stderr stays the launcher's pipe, because the launcher shows what COMMAND says of a failure. */
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		_exit(126);
-	/* As a daemon has it: where QEMU runs as another user, that one must reach what libvirt makes for it. */
+	/* The umask of a daemon: a QEMU that runs as another user must reach the files that libvirt makes for it. */
 	(void)umask(022);
 	execvp(argv[0], argv);
 	(void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);
 }
 
-/* Reaps whatever has ended; *command becomes 0 when it is among them. Returns false when no child is left. */
+/* Reaps every child that has ended; *command becomes 0 if it is among them. False if no child is left. */
 static bool reap(pid_t *command)
 {
 	for (;;) {
@@ -130,7 +131,7 @@ static void drain(int signals)
 {
 	struct signalfd_siginfo info;
 
-	/* Which child it was does not matter: reap() asks for all. */
+	/* It does not matter which child it was: reap() looks for all. */
 	while (read(signals, &info, sizeof(info)) > 0)
 		continue;
 }
@@ -140,7 +141,7 @@ static void reap_one_more(void *command)
 	(void)reap(command);
 }
 
-/* Returns true for the order to keep the terminal as it is. */
+/* True for the order to leave the terminal as it is. */
 static bool obey(const char *order, pid_t *command)
 {
 	static const char end[] = "end ";
@@ -150,7 +151,7 @@ static bool obey(const char *order, pid_t *command)
 		return true;
 	if (strncmp(order, end, sizeof(end) - 1) == 0) {
 		long pid = strtol(order + sizeof(end) - 1, &argument, 10);
-		/* COMMAND is about to be told to end. libvirt may lock itself up for ever when it hears of QEMU's end at that moment. */
+		/* COMMAND is about to be told to end. libvirt may deadlock if it hears of QEMU's end at that moment. */
 		bool keep = *command > 0;
 		bool ended = *argument == ' ' && kill_qemu((pid_t)pid, argument + 1, keep, reap_one_more, command);
 
@@ -159,7 +160,10 @@ static bool obey(const char *order, pid_t *command)
 	return false;
 }
 
-/* Waits until the launcher's end of the control pipe is closed. Returns true when the launcher said that the terminal may stay as it is. */
+/*
+ * Waits until the launcher's end of the control pipe is closed. True if the launcher said that the terminal may stay as
+ * it is.
+ */
 static bool await_launcher(int signals, pid_t *command)
 {
 	struct control control = {.length = 0};
@@ -188,7 +192,7 @@ static bool await_launcher(int signals, pid_t *command)
 	}
 }
 
-/* Ends COMMAND, and then every process that has become a child of this one: asked first, killed after GRACE_MS. */
+/* Ends COMMAND, and then every process that has become a child of this one: SIGTERM first, SIGKILL after GRACE_MS. */
 static void end_children(int signals, pid_t *command)
 {
 	long long deadline = now_ms() + GRACE_MS;
@@ -224,7 +228,10 @@ int main(int argc, char *argv[])
 		(void)!write(2, usage, sizeof(usage) - 1);
 		return 2;
 	}
-	/* A session of its own: a Ctrl+C at the terminal is the launcher's to handle, and putting the terminal back must not stop us. */
+	/*
+	 * In a session of its own, a Ctrl+C at the terminal reaches only the launcher, and restoring the terminal
+	 * cannot stop this process.
+	 */
 	if (setsid() < 0 && errno != EPERM)
 		return fail("setsid");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
@@ -253,7 +260,7 @@ int main(int argc, char *argv[])
 		if (command < 0)
 			return fail("fork");
 	}
-	/* It may be replaced by another's of the same name before it is removed. */
+	/* Another directory of the same name may take its place before it is removed. */
 	struct stat ours;
 	bool known = lstat(argv[1], &ours) == 0;
 
@@ -267,7 +274,7 @@ int main(int argc, char *argv[])
 
 	struct stat now;
 
-	/* Without the lock it is removed all the same: leaving it would be worse than a claim at the same moment. */
+	/* Remove it even without the lock: leaving it would be worse than a claim at the same moment. */
 	(void)stale_lock_removals(argv[1]);
 	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
 		return 0;

@@ -1,4 +1,3 @@
-/* State directories that nobody owns any more, and the lock under which directories are removed. */
 #include "stale.h"
 
 #include "alias.h"
@@ -20,7 +19,6 @@
 #define STATE_FIELD 3
 #define START_FIELD 22
 
-/* One that everybody takes who removes a directory beside it, so that what was looked at is what is removed. -1 where it cannot be had. */
 int stale_lock_removals(const char *directory)
 {
 	char path[PATH_BYTES];
@@ -59,7 +57,7 @@ static bool read_text(const char *path, char text[TEXT_BYTES])
 	return true;
 }
 
-/* Whether the process that was started at that time still runs; one that only waits to be reaped does not. */
+/* Whether the process with that start time still runs. A zombie does not. */
 static bool lives(long pid, const char *started)
 {
 	char path[64];
@@ -94,13 +92,16 @@ static bool is_owned(const char *directory)
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
 		return true;
-	/* A directory appears with this file in it; without, somebody has died while removing it. */
+	/*
+	 * A directory appears with this file in it. If the file is missing, a process has died while removing the
+	 * directory.
+	 */
 	if (!read_text(path, text))
 		return errno != ENOENT;
 	return sscanf(text, "%ld %31s", &pid, started) == 2 && lives(pid, started);
 }
 
-/* Out of the way first, so that at its own path nobody ever sees half of it. */
+/* Move it away first, so that nobody ever sees half a directory at its path. */
 static int remove_aside(const char *directory)
 {
 	char aside[PATH_BYTES];
@@ -127,7 +128,7 @@ int stale_remove(const char *directory)
 		(void)dprintf(2, "%s/../.lock: %s\n", directory, strerror(errno));
 		return 2;
 	}
-	/* One that is empty may be replaced at any moment; one that is not stays what it is while the lock is held. */
+	/* An empty directory may be replaced at any moment. Any other stays what it is while the lock is held. */
 	if (rmdir(directory) == 0 || errno == ENOENT)
 		result = 0;
 	else if (is_owned(directory))

@@ -3,12 +3,15 @@
 #define VS_STALE_H
 
 /*
- * Takes the lock that every process takes before it removes a directory beside `directory`, so that it removes what it has looked at.
- * Closing the descriptor gives the lock back. -1 with errno.
+ * Takes the lock that every process takes before it removes a directory beside `directory`, so that what it has checked
+ * is what it removes. Closing the descriptor releases the lock. -1 if it cannot be had.
  */
 int stale_lock_removals(const char *directory);
 
-/* Removes a state directory whose owner is dead. 0: it is gone. 1: its owner lives. 2: it cannot be removed, which stderr tells. */
+/*
+ * Removes a state directory whose owner is dead. Returns 0 if it is gone, 1 if its owner lives, 2 if it cannot be
+ * removed, after a line on stderr.
+ */
 int stale_remove(const char *directory);
 
 #endif

@@ -1,4 +1,3 @@
-/* Removes a directory tree. */
 #include "tree.h"
 
 #include <errno.h>
@@ -15,11 +14,11 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 	(void)where;
 	int result = type == FTW_DP ? rmdir(path) : unlink(path);
 
-	/* Somebody else may be removing the same tree. */
+	/* Another process may be removing the same tree. */
 	return result != 0 && errno != ENOENT ? -1 : 0;
 }
 
-/* Gives us back our rights to directories from which what ran in the sandbox has taken them. */
+/* Restores our rights to directories, which programs in the sandbox may have taken away. */
 static int open_up(const char *path, const struct stat *info, int type, struct FTW *where)
 {
 	(void)where;
@@ -27,7 +26,7 @@ static int open_up(const char *path, const struct stat *info, int type, struct F
 		return 0;
 	if ((info->st_mode & S_IRWXU) == S_IRWXU || chmod(path, S_IRWXU) != 0)
 		return 0;
-	/* It could not be read when it was reached. */
+	/* The directory could not be read when it was reached. */
 	return type == FTW_DNR ? nftw(path, open_up, MAX_OPEN, FTW_MOUNT | FTW_PHYS) : 0;
 }
 

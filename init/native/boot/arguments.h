@@ -1,4 +1,4 @@
-/* The first argument that makes this program something else than process 1. */
+/* The first argument that makes this program another one than process 1. */
 #ifndef VS_ARGUMENTS_H
 #define VS_ARGUMENTS_H
 

@@ -33,7 +33,9 @@
 static const char *channel_path;
 static uint64_t handshake_us = HANDSHAKE_US;
 
-/* The argument's value, from "NAME=VALUE" or from the argument behind "NAME"; NULL if it is another argument. */
+/*
+ * Returns the argument's value, from "NAME=VALUE" or from the argument behind "NAME"; NULL if it is another argument.
+ */
 static const char *option_value(int argc, char **argv, int *index, const char *name)
 {
 	size_t size = strlen(name);
@@ -107,7 +109,7 @@ static void prepare_machine(void)
 	kernel_dirs_keep();
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		log_line("setrlimit(RLIMIT_NOFILE): %s", strerror(errno));
-	/* Ctrl+Alt+Del becomes SIGINT, and so an orderly end. */
+	/* Ctrl+Alt+Del sends SIGINT instead, and so ends the machine in order. */
 	if (reboot(RB_DISABLE_CAD) < 0)
 		log_line("reboot(RB_DISABLE_CAD): %s", strerror(errno));
 }

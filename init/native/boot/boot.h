@@ -5,11 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads the arguments, finds out the platform, makes /dev, /proc and /sys usable, opens the log. */
+/* Reads the arguments, detects the platform, mounts /dev, /proc and /sys, and opens the log. */
 void boot_prepare(int argc, char **argv);
-/* Does the same for a process that serves root shells, as far as process 1 has not done it. */
+/* Does what a process that serves root shells still needs after process 1 has prepared the platform. */
 void boot_prepare_session(void);
-/* Loads modules on a machine, and opens the channel, non-blocking. -1 after logging why. */
+/* Opens the channel, non-blocking; a machine loads its modules first. -1 after logging why. */
 int boot_open_channel(void);
 /* Whether the open channel takes pages of a pipe. */
 bool boot_can_splice(void);

@@ -34,7 +34,7 @@ void modules_leave_unchecked(void)
 	unchecked = true;
 }
 
-/* Hands the kernel the module without its signature, so that it does not check it. */
+/* Cuts off the signature before the kernel sees the module, so that the kernel does not check it. */
 static int load_unsigned(int fd, const char *parameters)
 {
 	struct stat info;
@@ -64,14 +64,14 @@ int module_load(const char *path, const char *parameters)
 	if (fd < 0)
 		return errno;
 	error = unchecked ? load_unsigned(fd, parameters) : ENOEXEC;
-	/* A kernel that enforces signatures is to see this one's; one that has the module has it. */
+	/* A kernel that enforces signatures gets the signed file. EEXIST: the module is loaded already. */
 	if (error != 0 && error != EEXIST)
 		error = syscall(SYS_finit_module, fd, parameters, 0) < 0 ? errno : 0;
 	fd_close(&fd);
 	return error;
 }
 
-/* "/modules/9pnet_virtio.ko" is called 9pnet_virtio. */
+/* The module in "/modules/9pnet_virtio.ko" is called 9pnet_virtio. */
 static void copy_name(char name[NAME_BYTES], const char *path)
 {
 	const char *base = strrchr(path, '/');

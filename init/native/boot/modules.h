@@ -4,15 +4,15 @@
 
 #include "transport/codec.h"
 
-/* From now on the kernel is not asked to check the signatures of modules, unless it insists: under emulation that takes long. */
+/* Keeps the kernel from checking the signatures of modules, unless it insists: under emulation the check takes long. */
 void modules_leave_unchecked(void);
 
-/* Loads one; returns 0 or an errno value (EEXIST: it is there already). */
+/* Loads one module; returns 0 or an errno value (EEXIST: it is loaded already). */
 int module_load(const char *path, const char *parameters);
 
-/* Loads those listed in /modules/order, in that order, and remembers how each went. */
+/* Loads the modules that /modules/order lists, in that order, and records how each went. */
 void modules_load(void);
-/* Adds what is remembered as the list of READY. */
+/* Appends the records as the list in READY. */
 void modules_report(struct writer *to);
 
 #endif

@@ -11,13 +11,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Where the image builder puts them: src/image/runtime.ts. The loader is named, so that nothing has to lie where the program expects it. */
+/*
+ * src/image/runtime.ts puts them there. The loader is named, so that no file has to lie where the program expects it.
+ */
 #define LOADER "/common/lib/ld.so"
 #define LIBRARIES "/common/lib"
 #define RUNTIME "/common/node"
 #define SCRIPT "/common/init.cjs"
 
-/* Descriptors of the common init: init/common/guest.ts. */
+/* Descriptors of the Node init: init/common/guest.ts. */
 #define CHANNEL_FD 3
 #define PORT_FD 4
 #define HIGH_FD 10
@@ -55,7 +57,7 @@ static _Noreturn void become(int channel, int port)
 		(void)dup2(console, STDERR_FILENO);
 	}
 	(void)sigemptyset(&none);
-	/* Its threads may wait in a read of the port, which therefore blocks. */
+	/* The Node init's threads may wait in a read of the port, so the port blocks. */
 	if (high_channel < 0 || high_port < 0 || set_blocking(high_port, true) < 0 ||
 	    dup2(high_channel, CHANNEL_FD) < 0 || dup2(high_port, PORT_FD) < 0 ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
@@ -92,7 +94,10 @@ int node_init_finish(int channel)
 	char byte;
 	ssize_t count;
 
-	/* It closes its end when the launcher has, or the port has taken, all that it was given. What it still sends is not for anybody. */
+	/*
+	 * The Node init closes its end once the launcher has closed, or the port has taken all output. What it still
+	 * sends is discarded.
+	 */
 	(void)shutdown(channel, SHUT_WR);
 	do {
 		struct pollfd wait = {.fd = channel, .events = POLLIN};

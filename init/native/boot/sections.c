@@ -1,33 +1,35 @@
 /*
- * A kernel takes from a module the sections that it knows by name and that are to be loaded (SHF_ALLOC); it takes a section that is not to be loaded
- * for one that is not there, and does not relocate it (kernel/module/main.c: find_sec, apply_relocations).
+ * The kernel looks up a module's sections by name, and takes only those that are to be loaded (SHF_ALLOC). Without that
+ * flag a section counts as missing, and is not relocated (kernel/module/main.c: find_sec, apply_relocations).
  */
 #include "boot/sections.h"
+
+#include "util/macros.h"
 
 #include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
-static const char *const COSTLY[] = {
+static const char *const costly[] = {
 	/*
-	 * Where static calls are, so that each can be turned into a direct one: the kernel stops for each of them. Without, they go by their trampolines,
-	 * which it keeps up to date as well (include/linux/static_call.h).
+	 * Sites of static calls. The kernel stops for each one to patch it into a direct call. Without the list, calls
+	 * go through their trampolines, which the kernel keeps up to date as well (include/linux/static_call.h).
 	 */
 	".static_call_sites",
-	/* Names of numbers in traces, which the kernel looks for in the format of each of its events. */
+	/* Names of numbers in traces. The kernel searches the format of each of its events for them. */
 	"_ftrace_eval_map",
 };
 
 static bool is_costly(const char *name, size_t room)
 {
-	for (size_t i = 0; i < sizeof(COSTLY) / sizeof(COSTLY[0]); i++)
-		if (strlen(COSTLY[i]) < room && strcmp(name, COSTLY[i]) == 0)
+	for (size_t i = 0; i < ARRAY_LENGTH(costly); i++)
+		if (strlen(costly[i]) < room && strcmp(name, costly[i]) == 0)
 			return true;
 	return false;
 }
 
-/* The section header of that number; NULL where it is not in the file. */
+/* Returns the section header of that number; NULL if the file is too short for it. */
 static Elf64_Shdr *section_at(unsigned char *module, size_t size, const Elf64_Ehdr *header, size_t number)
 {
 	size_t start = header->e_shoff + number * sizeof(Elf64_Shdr);

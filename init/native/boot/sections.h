@@ -1,10 +1,13 @@
-/* Parts of a module that it does without. */
+/* Sections of a module that it can do without. */
 #ifndef VS_SECTIONS_H
 #define VS_SECTIONS_H
 
 #include <stddef.h>
 
-/* Has the kernel pass over them; the module is a copy that may be changed, and one that is no ELF file for 64 bits is left as it is. */
+/*
+ * Marks these sections so that the kernel skips them. `module` is a private copy. Leaves a file alone that is not
+ * 64-bit ELF.
+ */
 void sections_pass_over(unsigned char *module, size_t size);
 
 #endif

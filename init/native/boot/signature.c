@@ -1,5 +1,5 @@
 /*
- * A signature is a PKCS#7 message, 12 bytes that end with its size, and a line that says that it is there.
+ * A signature is a PKCS#7 message, 12 bytes that end with its size, and a line that marks it.
  * https://docs.kernel.org/admin-guide/module-signing.html
  */
 #include "boot/signature.h"
@@ -7,18 +7,21 @@
 #include <stdint.h>
 #include <string.h>
 
-static const char MARK[] = "~Module signature appended~\n";
+static const char mark[] = "~Module signature appended~\n";
 
-/* struct module_signature of include/linux/module_signature.h; its last field is the size, big-endian. */
+/*
+ * The size of struct module_signature (include/linux/module_signature.h). Its last field is the message's size,
+ * big-endian.
+ */
 #define TRAILER_BYTES 12
-#define MARK_BYTES (sizeof(MARK) - 1)
+#define MARK_BYTES (sizeof(mark) - 1)
 
 size_t signature_start(const unsigned char *module, size_t size)
 {
 	const unsigned char *end;
 	size_t message;
 
-	if (size <= TRAILER_BYTES + MARK_BYTES || memcmp(module + size - MARK_BYTES, MARK, MARK_BYTES) != 0)
+	if (size <= TRAILER_BYTES + MARK_BYTES || memcmp(module + size - MARK_BYTES, mark, MARK_BYTES) != 0)
 		return size;
 	end = module + size - MARK_BYTES;
 	message = (size_t)end[-4] << 24 | (size_t)end[-3] << 16 | (size_t)end[-2] << 8 | end[-1];

@@ -4,7 +4,10 @@
 
 #include <stddef.h>
 
-/* How many of these bytes are the module itself: all of them where there is no signature, or where the size that it gives cannot be. */
+/*
+ * Returns how many bytes the module itself has: all of them if it has no signature, or one that gives an impossible
+ * size.
+ */
 size_t signature_start(const unsigned char *module, size_t size);
 
 #endif

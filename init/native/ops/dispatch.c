@@ -10,14 +10,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* Calls that wait for one that takes long. When they are more, the host waits with its next bytes. */
+/* Holds calls that wait behind a slow one. When it is full, the host waits with its next bytes. */
 #define WAITING_BYTES (2 * VS_MAX_PACKET_BYTES)
-/* Microseconds in front of every result. */
+/* Every result starts with the microseconds that the call took. */
 #define RESULT_PREFIX_BYTES 4
 
-/* Carried out even behind a failed call. */
+/* Runs even behind a failed call. */
 #define NEVER_SKIPPED 1
-/* Changes the machine it runs on in ways a test must not. */
+/* Changes the machine; a test build refuses it. */
 #define CHANGES_MACHINE 2
 
 static const struct operation {
@@ -57,7 +57,7 @@ static const struct operation {
 	{VS_PROC_CLEAR_MEMORY, 0, "clear_memory", op_clear_memory},
 };
 
-/* The one call that is being carried out, and how it is to be answered. */
+/* The call that runs now, and how to answer it. */
 static struct call current;
 static const struct operation *current_operation;
 static struct packet_header current_header;
@@ -65,7 +65,7 @@ static uint64_t current_start;
 static bool pending;
 static uint8_t reply[VS_MAX_PACKET_BYTES - VS_HEADER_BYTES];
 
-/* A call without TOLERATE failed. */
+/* A call without TOLERATE has failed. */
 static bool failed;
 
 /* Whole packets, one behind the other. */
@@ -157,7 +157,7 @@ static void execute(const struct packet_header *header, const uint8_t *payload, 
 		pending = true;
 	else
 		answer_done(error);
-	/* By this answer the host knows how old the time is at most that it sent; the calls behind it may take long. */
+	/* This answer tells the host how old the time that it sent can be at most; the next calls may take long. */
 	if (header->proc == VS_PROC_SET_CLOCK)
 		sender_send_queued();
 }

@@ -66,7 +66,7 @@ int op_write_file(struct call *call)
 		return error;
 	if ((flags & ~(uint32_t)(VS_WRITE_APPEND | VS_WRITE_PARENTS | VS_WRITE_EXCLUSIVE)) != 0)
 		return call_fail(call, EINVAL, "write_file(%s): flags %u", path, flags);
-	/* Non-blocking, so that a FIFO without a reader is an error and not a wait. */
+	/* O_NONBLOCK makes a FIFO without a reader an error instead of a wait. */
 	open_flags = O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	open_flags |= (flags & VS_WRITE_APPEND) != 0 ? O_APPEND : O_TRUNC;
 	open_flags |= (flags & VS_WRITE_EXCLUSIVE) != 0 ? O_EXCL : 0;
@@ -128,7 +128,7 @@ int op_read_link(struct call *call)
 	size = readlink(path, target, sizeof(target));
 	if (size < 0)
 		return call_fail(call, errno, "readlink(%s)", path);
-	/* The kernel cuts off what does not fit and does not say so. */
+	/* The kernel truncates silently. */
 	if ((size_t)size == sizeof(target))
 		return call_fail(call, ENAMETOOLONG, "readlink(%s)", path);
 	target[size] = '\0';

@@ -11,20 +11,20 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* An initramfs is shallow; a deeper directory is left alone. */
+/* An initramfs is shallow; deeper directories are left alone. */
 #define MAX_DEPTH 24
 
 /*
- * Emptying it takes some ten milliseconds, which are worth more while an application starts than later, and a short one does not miss
- * the memory.
+ * Emptying it takes some 10 ms. They cost more while an application starts than later, and a short application does not
+ * need the memory.
  */
 #define EMPTY_AFTER_US (1 * MICROSECONDS_PER_SECOND)
 
-/* The old root, whose files are memory that the application should have. */
+/* The old root, whose files occupy memory that the application should have. */
 static int initramfs = -1;
 static uint64_t initramfs_due;
 
-/* Removes what is in a directory, on its own file system only. Takes the descriptor. */
+/* Removes everything in a directory, on its own file system only. Takes the descriptor. */
 static void empty_directory(int fd, dev_t device, int depth)
 {
 	DIR *directory = fdopendir(fd);
@@ -44,7 +44,7 @@ static void empty_directory(int fd, dev_t device, int depth)
 		if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || status.st_dev != device)
 			continue;
 		if (!S_ISDIR(status.st_mode)) {
-			(void)unlinkat(fd, name, 0); /* only memory is at stake */
+			(void)unlinkat(fd, name, 0); /* a failure only wastes memory */
 			continue;
 		}
 		child = depth < MAX_DEPTH ? openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
@@ -74,7 +74,7 @@ void initramfs_step(void)
 		empty_directory(fd, status.st_dev, 0);
 }
 
-/* Whether a root is one of this init's own, and not somebody's files. */
+/* Whether a root is this init's own in memory, and not a user's files. */
 static bool is_initramfs(int root)
 {
 	struct statfs filesystem;

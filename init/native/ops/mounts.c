@@ -1,4 +1,4 @@
-/* Operations on the tree of mounts. */
+/* Operations on the mount tree. */
 #include "ops/operations.h"
 
 #include "ops/initramfs.h"
@@ -51,7 +51,7 @@ int op_sync(struct call *call)
 	return error;
 }
 
-/* The initramfs cannot be unmounted, so the new root is moved over it. */
+/* The kernel cannot unmount the initramfs, so the new root moves over it. */
 static int cover_root(struct call *call, const char *path)
 {
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
@@ -62,12 +62,12 @@ static int cover_root(struct call *call, const char *path)
 }
 
 /*
- * The root that a container was started with is a mount like any other. It goes away altogether, and so does what is mounted below it:
- * no application that may call chroot(2) finds its way there.
+ * A container's first root is an ordinary mount. It goes away together with all mounts below, so that no application
+ * that may call chroot(2) finds a way back.
  */
 static int replace_root(struct call *call, const char *path)
 {
-	/* The old root comes to lie on the new one, at the place where this process is. */
+	/* The old root now lies on top of the new one, at the working directory. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return call_fail(call, errno, "pivot_root(%s)", path);
 	if (umount2(".", MNT_DETACH) < 0)

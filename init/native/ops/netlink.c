@@ -25,7 +25,7 @@ void netlink_attribute(struct netlink_request *request, uint16_t type, const voi
 	struct rtattr attribute = {.rta_len = (uint16_t)RTA_LENGTH(size), .rta_type = type};
 	uint8_t *at = (uint8_t *)request + start;
 
-	/* All requests here are far smaller; one that is not is sent without the attribute, and the kernel refuses it. */
+	/* Requests are far smaller. If one is not, it lacks the attribute, and the kernel refuses it. */
 	if (start + RTA_SPACE(size) > sizeof(*request))
 		return;
 	memcpy(at, &attribute, sizeof(attribute));
@@ -38,7 +38,9 @@ union answer {
 	uint8_t bytes[8192];
 };
 
-/* Sends a request and receives the first message of its answer. 0 or an errno value; the answer may be an error, too. */
+/*
+ * Sends a request and receives the first message of the answer, which may be an error too. Returns 0 or an errno value.
+ */
 static int exchange(const struct netlink_request *request, union answer *answer)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
@@ -48,7 +50,7 @@ static int exchange(const struct netlink_request *request, union answer *answer)
 
 	if (fd < 0)
 		return errno;
-	/* The request is carried out within sendto(), so its answer is there when that returns: no wait to bound. */
+	/* The kernel handles the request within sendto(), so the answer is there on return: no wait needs a limit. */
 	if (sendto(fd, request, request->header.nlmsg_len, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) < 0 ||
 	    (size = recv(fd, answer, sizeof(*answer), MSG_DONTWAIT)) < 0)
 		error = errno;

@@ -16,11 +16,11 @@ struct netlink_request {
 /* Starts a request with its fixed part. */
 void netlink_start(struct netlink_request *request, uint16_t type, uint16_t flags, const void *fixed, size_t size);
 void netlink_attribute(struct netlink_request *request, uint16_t type, const void *data, size_t size);
-/* Sends it and waits for the kernel's answer, which comes at once. 0 or an errno value. */
+/* Sends it and receives the kernel's answer, which comes at once. Returns 0 or an errno value. */
 int netlink_send(struct netlink_request *request);
 /*
- * Finds an interface's number. 0 or an errno value. Not by if_nametoindex(): for a name it does not know the kernel then starts
- * modprobe, in the hope that a module makes such an interface, and waits for it.
+ * Finds an interface's index. Returns 0 or an errno value. if_nametoindex() would make the kernel start modprobe for an
+ * unknown name, and wait for it.
  */
 int netlink_interface(const char *name, int *index);
 

@@ -41,7 +41,7 @@ int op_link_up(struct call *call)
 	if (strlen(interface) >= sizeof(request.ifr_name))
 		return call_fail(call, ENODEV, "interface(%s)", interface);
 	memcpy(request.ifr_name, interface, strlen(interface));
-	/* Not by netlink, for which an emulated kernel takes 10 ms more. */
+	/* An emulated kernel takes 10 ms longer by netlink. */
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return call_fail(call, errno, "socket(AF_INET)");
@@ -76,7 +76,9 @@ int op_address(struct call *call)
 				 broadcast);
 	fixed.ifa_family = ip.family;
 	fixed.ifa_prefixlen = (uint8_t)prefix;
-	/* Nobody else has chosen addresses for this link, and duplicate detection would make this one useless for a second. */
+	/*
+	 * Nobody else assigns addresses on this link, and duplicate detection would make this one useless for a second.
+	 */
 	fixed.ifa_flags = ip.family == AF_INET6 ? IFA_F_NODAD : 0;
 	error = netlink_interface(interface, &index);
 	if (error != 0)

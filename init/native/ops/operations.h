@@ -1,4 +1,7 @@
-/* Every operation a host can call. Each one reads its arguments, checks them, acts, and returns 0, an errno value, or CALL_PENDING. */
+/*
+ * Every operation that a host can call. Each reads its arguments, checks them, acts, and returns 0, an errno value or
+ * CALL_PENDING.
+ */
 #ifndef VS_OPERATIONS_H
 #define VS_OPERATIONS_H
 

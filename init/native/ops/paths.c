@@ -26,7 +26,7 @@ static int make_one(const char *path, mode_t mode)
 	return -1;
 }
 
-/* From the top down, as iteration and not recursion: a path may have two thousand parts. */
+/* A loop from the top down, because recursion would be two thousand levels deep for the longest path. */
 int paths_make_parents(char *path)
 {
 	for (char *slash = strchr(path + (path[0] == '/'), '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -47,7 +47,7 @@ int paths_make_directory(char *path, mode_t mode)
 
 	while (size > 1 && path[size - 1] == '/')
 		path[--size] = '\0';
-	/* Mostly the parents are there, and one call is enough. */
+	/* Parents mostly exist, so one call is enough. */
 	if (make_one(path, mode) == 0)
 		return 0;
 	if (errno != ENOENT || size == 0 || paths_make_parents(path) < 0)

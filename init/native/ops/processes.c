@@ -1,4 +1,4 @@
-/* Operations on the application, and the one that runs a helper. */
+/* Operations that start and steer programs: the application, and helpers. */
 #include "ops/operations.h"
 
 #include "process/application.h"

@@ -1,4 +1,4 @@
-/* Operations that start root shells for a person. They are served by this program, started again as a process of its own. */
+/* Operations that start root shells for a person. This program serves them as another process of its own: shells/. */
 #include "ops/operations.h"
 
 #include "boot/arguments.h"
@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* This program, whatever file system it came from. */
+/* This program, from whatever file system it was started. */
 #define THIS_PROGRAM "/proc/self/exe"
 #define MAX_ARGUMENTS 32
-/* More than it waits for a port. */
+/* Longer than a shell's process waits for a port. */
 #define START_MS 15000
 
 static int start(struct call *call, char **argv, char **environment)

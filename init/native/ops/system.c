@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* rand_pool_info takes at most this many bytes here. */
+/* The room that rand_pool_info has here. */
 #define MAX_ENTROPY_BYTES 4096
 #define MAX_CLEARED_MEBIBYTES 1024
-/* The least that there is. */
+/* The smallest page size that exists. */
 #define PAGE_BYTES 4096
 
 int op_hostname(struct call *call)
@@ -93,8 +93,9 @@ int op_load_module(struct call *call)
 }
 
 /*
- * What the kernel has freed still has its old content, which is saved with the machine. Pages that a process takes are zeroed, and
- * those that were freed last are given first: small ones, where pieces of 2 MiB would be taken from what was never used.
+ * Freed memory keeps its old content, which a snapshot would contain. The kernel zeroes pages that it gives to a
+ * process, and gives the pages first that were freed last. That holds for small pages only: pieces of 2 MiB would come
+ * from memory that was never used.
  */
 int op_clear_memory(struct call *call)
 {
@@ -110,14 +111,14 @@ int op_clear_memory(struct call *call)
 		return call_fail(call, EINVAL, "clear_memory(%u MiB): not 1 to %d", mebibytes, MAX_CLEARED_MEBIBYTES);
 	if (sysinfo(&memory) < 0)
 		return call_fail(call, errno, "sysinfo()");
-	/* Nothing may be killed for it. */
+	/* No process may be killed for lack of memory. */
 	if (size > (uint64_t)memory.freeram * memory.mem_unit / 2)
 		return call_fail(call, ENOMEM, "clear_memory(%u MiB): that is more than half of what is free",
 				 mebibytes);
 	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
 		return call_fail(call, errno, "mmap(%u MiB)", mebibytes);
-	/* A kernel without pieces of 2 MiB knows no such advice. */
+	/* EINVAL: a kernel without pieces of 2 MiB does not know this advice. */
 	if (madvise((void *)at, size, MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
 		error = call_fail(call, errno, "madvise(%u MiB)", mebibytes);
 	for (size_t page = 0; error == 0 && page < size; page += PAGE_BYTES)

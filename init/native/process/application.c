@@ -16,27 +16,30 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* How long what is left of an ended application may be silent with the output open, and how long its death may take. */
+/*
+ * How long processes that outlive the application may keep its output open in silence, and how long their death may
+ * take.
+ */
 #define SILENCE_US (1 * MICROSECONDS_PER_SECOND)
 #define DEATH_US (2 * MICROSECONDS_PER_SECOND)
 
 enum application_state { APPLICATION_NONE, APPLICATION_STARTING, APPLICATION_RUNNING, APPLICATION_ENDED };
 
 static enum application_state state;
-/* The call that started it, until it is known whether execve succeeded. */
+/* The call that started it, until the result of execve is known. */
 static struct call *starting;
 static pid_t application_pid;
 static int wait_status;
 static bool reaped;
 static int report_fd = -1;
-/* The terminal's other end, for its size and its foreground process group. */
+/* Our side of the terminal, for its size and its foreground process group. */
 static int terminal_fd = -1;
 static uint64_t ended_at;
 static uint64_t killed_at;
 /* When the host was last seen to be slow. */
 static uint64_t blocked_at;
 
-/* This side's ends of the streams, until the application has started. */
+/* Our ends of the streams, until the application has started. */
 struct ends {
 	int in;
 	int out;
@@ -74,7 +77,10 @@ static int open_pipes(struct call *call, const struct child *child, struct ends 
 		return call_fail(call, errno, "pipe(stderr)");
 	ours.err = err[0];
 	theirs->err = err[1];
-	/* A program that opens /dev/stdout or /dev/stderr needs to own what they lead to; where that fails, the others still work. */
+	/*
+	 * A program that opens /dev/stdout or /dev/stderr must own the pipe behind it. If that fails, the others still
+	 * work.
+	 */
 	(void)!fchown(theirs->in, child->uid, child->gid);
 	(void)!fchown(theirs->out, child->uid, child->gid);
 	(void)!fchown(theirs->err, child->uid, child->gid);
@@ -100,7 +106,7 @@ static int open_terminal(struct call *call, const struct child *child, uint32_t 
 	theirs->in = terminal_open(&terminal_fd, child->uid, (uint16_t)rows, (uint16_t)columns, &step);
 	if (theirs->in < 0)
 		return call_fail(call, errno, "%s", step);
-	/* Descriptors of their own, so that input and output end independently. */
+	/* Separate descriptors let input and output end independently. */
 	ours.in = fd_dup(terminal_fd);
 	ours.out = fd_dup(terminal_fd);
 	theirs->out = fd_dup(theirs->in);
@@ -185,7 +191,7 @@ int application_signal(struct call *call, uint32_t number)
 
 	if (state != APPLICATION_RUNNING || reaped)
 		return call_fail(call, ESRCH, "signal(%u)", number);
-	/* 0 is a terminal whose session has ended. */
+	/* 0: the terminal's session has ended. */
 	if (terminal_fd >= 0 && (ioctl(terminal_fd, TIOCGPGRP, &group) < 0 || group <= 0))
 		group = application_pid;
 	if (kill(-group, (int)number) < 0)
@@ -207,7 +213,7 @@ static uint64_t latest(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* The limit on what is left of the output once the application has ended. A host that is slow to take it does not make it silent. */
+/* When to give up on output that outlives the application. A slow host does not count as silence. */
 static uint64_t output_deadline(void)
 {
 	if (sender_blocked())
@@ -232,11 +238,11 @@ void application_step(void)
 	if (platform() == PLATFORM_SESSION) {
 		streams_abandon();
 	} else if (killed_at == 0) {
-		log_line("what the application left running keeps its output open and is silent; killing it");
+		log_line("processes that outlive the application keep its output open in silence; killing them");
 		killed_at = clock_now();
 		processes_kill();
 	} else {
-		log_line("what the application left running does not die; giving up its output");
+		log_line("processes that outlive the application do not die; giving up their output");
 		streams_abandon();
 	}
 }

@@ -5,26 +5,26 @@
 #include "process/child.h"
 #include "transport/call.h"
 
-/* Whether it was started, even if it has ended. */
+/* Whether it was ever started. */
 bool application_exists(void);
 /*
- * Starts it, on a terminal of that size if the child has one, with a pipe for its trace if that is asked for. Returns CALL_PENDING,
- * or the error that it recorded in the call.
+ * Starts it on a terminal of that size or on pipes, as the child says; with `trace`, it also gets a pipe for its trace.
+ * Returns CALL_PENDING, or the error that it recorded in the call.
  */
 int application_start(struct call *call, struct child *child, uint32_t rows, uint32_t columns, bool trace);
-/* Sends a signal to the terminal's foreground process group, or to the application's own. */
+/* Signals the foreground process group of the terminal, or the application's group if it has no terminal. */
 int application_signal(struct call *call, uint32_t number);
 int application_resize(struct call *call, uint32_t rows, uint32_t columns);
 
-/* The descriptor that becomes readable when it is known whether execve succeeded, or -1. */
+/* The descriptor that becomes readable when the result of execve is known, or -1. */
 int application_report_fd(void);
 void application_exec_event(void);
-/* Takes note of a child that was reaped, if it is the application. */
+/* Records the end of the child that was reaped, if it is the application. */
 void application_child_ended(pid_t pid, int status);
 
 /* Does what is due by now. Call it in every turn. */
 void application_step(void);
-/* When application_step() has to be called next at the latest, or UINT64_MAX. */
+/* When to call application_step() at the latest, or UINT64_MAX. */
 uint64_t application_deadline(void);
 /* Whether it has ended and all its output was sent. */
 bool application_finished(void);

@@ -38,7 +38,7 @@ _Noreturn void child_fail(int error, const char *format, const char *argument)
 	struct report report = {.error = error};
 
 	(void)snprintf(report.step, sizeof(report.step), format, argument);
-	/* Less than PIPE_BUF, so it arrives whole; nothing is left to do if it does not. */
+	/* Shorter than PIPE_BUF, so it arrives whole. A failure leaves nothing to do. */
 	(void)!write(report_end, &report, sizeof(report));
 	_exit(EXIT_NOT_STARTED);
 }
@@ -49,7 +49,7 @@ static void check(int result, const char *step)
 		child_fail(errno, "%s", step);
 }
 
-/* The report stays open in the program that is started. */
+/* The report stays open in the program that starts. */
 static void hand_on_report(void)
 {
 	if (report_end == REPORT_FILENO)
@@ -79,14 +79,14 @@ static void set_up_descriptors(const struct child *child)
 		check(dup2(child->trace, TRACE_FILENO), "dup2(trace)");
 	if (child->follows)
 		hand_on_report();
-	/* Everything opened here is close-on-exec already; this is for what this process was started with. */
+	/* Descriptors opened here are close-on-exec already; this covers those that this process inherited. */
 	(void)syscall(SYS_close_range, STDERR_FILENO + (child->trace > 0 || child->follows ? 2 : 1), UINT_MAX,
 		      CLOSE_RANGE_CLOEXEC);
 	if (child->terminal)
 		check(ioctl(STDIN_FILENO, TIOCSCTTY, 0), "ioctl(TIOCSCTTY)");
 }
 
-/* Also what a program of setuid root gets is in the bounding set, so what is not kept is out of reach for good. */
+/* The bounding set also limits setuid programs, so what is dropped here is out of reach for good. */
 static void drop_bounding_set(uint64_t keep)
 {
 	for (unsigned long capability = 0; capability < 64; capability++) {
@@ -106,7 +106,7 @@ static void set_capabilities(uint64_t keep)
 
 	check((int)syscall(SYS_capget, &header, data), "capget");
 	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
-		/* A container's init may hold fewer than the host asks to keep. */
+		/* A container's init may hold fewer capabilities than the host asks to keep. */
 		data[i].permitted &= (uint32_t)(keep >> (32 * i));
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
@@ -119,7 +119,7 @@ static void take_identity(const struct child *child)
 	check(setgroups(child->group_count, (const gid_t *)child->groups), "setgroups");
 	check(setresgid(child->gid, child->gid, child->gid), "setresgid");
 	drop_bounding_set(child->capabilities);
-	/* A kernel without ambient capabilities has none to clear. */
+	/* EINVAL: the kernel has no ambient capabilities, so there are none to clear. */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		child_fail(errno, "%s", "prctl(PR_CAP_AMBIENT)");
 	check(setresuid(child->uid, child->uid, child->uid), "setresuid");
@@ -133,7 +133,7 @@ static void reset_signals(void)
 
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = SIG_DFL;
-	/* Refused for SIGKILL, SIGSTOP and those of the C library, which are as they should be. */
+	/* The kernel refuses SIGKILL and SIGSTOP, and the C library its own signals; those have their defaults. */
 	for (int number = 1; number < NSIG; number++)
 		(void)sigaction(number, &action, NULL);
 	(void)sigemptyset(&none);
@@ -149,10 +149,10 @@ static _Noreturn void become(const struct child *child)
 	set_up_descriptors(child);
 	if (!child->follows)
 		(void)umask(022);
-	/* An ordinary user who runs the tests has no other identity to take. */
+	/* An ordinary user who runs the tests cannot take another identity. */
 	if (child->restricted && !(TEST_BUILD && geteuid() != 0))
 		take_identity(child);
-	/* After the user has changed: the directory has to be one that this user may enter. */
+	/* Only after the user has changed: this user must be able to enter the directory. */
 	if (!child->follows && chdir(child->directory) < 0)
 		child_fail(errno, "chdir(%s)", child->directory);
 	processes_yield(false);
@@ -163,7 +163,7 @@ static _Noreturn void become(const struct child *child)
 
 pid_t child_fork_following(void)
 {
-	/* No C library has a function for it. There is one thread, so nothing is lost with what fork() does besides. */
+	/* No C library has a function for CLONE_FS. With one thread, nothing is lost that fork() does besides. */
 	return (pid_t)syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0);
 }
 
@@ -200,7 +200,7 @@ int child_report(int *report_fd, char step[CHILD_STEP_BYTES])
 		return CHILD_UNKNOWN;
 	fd_close(report_fd);
 	if (count == 0)
-		return 0; /* execve, or the program that was started, closed the other end */
+		return 0; /* execve closed the other end, or the started program did */
 	if (count != (ssize_t)sizeof(report)) {
 		(void)snprintf(step, CHILD_STEP_BYTES, "read(report of the child)");
 		return EIO;

@@ -19,7 +19,7 @@ static const char *search_path(char **environment)
 	return DEFAULT_PATH;
 }
 
-/* A file without a format the kernel knows is a script for the shell, as every shell has it. */
+/* The shell runs a file in a format that the kernel does not know, as every shell does. */
 static void exec_file(char *path, char **argv, char **environment)
 {
 	char *name = argv[0];

@@ -3,8 +3,8 @@
 #define VS_EXEC_H
 
 /*
- * Becomes argv[0]; argv[-1] is free for the interpreter of a script. Returns only when it fails: an errno value, and *path is the
- * file that failed.
+ * Becomes argv[0]; argv[-1] is free for the interpreter of a script. Returns only on failure: an errno value, and the
+ * file that failed in *path.
  */
 int exec_program(char **argv, char **environment, const char **path);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* So much of a helper's output is looked at in one turn. */
+/* Limits how much of a helper's output one turn reads. */
 #define READS_PER_TURN 16
 #define READ_BYTES 16384
 
@@ -131,7 +131,7 @@ static void write_input(void)
 		if (count < 0 && errno == EAGAIN)
 			return;
 		if (count <= 0)
-			break; /* it does not want the rest */
+			break; /* the helper does not want the rest */
 		input_at += (size_t)count;
 	}
 	fd_close(&in_fd);
@@ -202,7 +202,7 @@ void helper_step(void)
 	if (pending == NULL)
 		return;
 	if (clock_now() >= deadline) {
-		/* Its process group, not only itself; whatever dies later is reaped as any orphan. */
+		/* Kills the whole process group. What dies later is reaped like any orphan. */
 		if (!reaped && kill(-helper_pid, SIGKILL) < 0 && errno != ESRCH)
 			log_line("kill(-%d): %s", (int)helper_pid, strerror(errno));
 		finish(call_fail(pending, ETIMEDOUT, "run(%s)", name));
@@ -211,7 +211,10 @@ void helper_step(void)
 	if (!check_started())
 		return;
 	write_input();
-	/* Read even when the helper has ended: what it wrote before is in the pipe. A daemon it left behind may hold the pipe open. */
+	/*
+	 * Read even after the helper has ended: the pipe still holds what it wrote. A daemon that it left may keep the
+	 * pipe open.
+	 */
 	drained = read_output();
 	if (!reaped || !drained)
 		return;

@@ -24,13 +24,13 @@ void processes_yield(bool yield)
 {
 	const struct sched_param parameters = {.sched_priority = 0};
 
-	/* Only a matter of speed. The system call itself, because not every C library has a function that makes it. */
+	/* A failure only costs speed. The raw system call, because not every C library has the function. */
 	if (syscall(SYS_sched_setscheduler, 0, yield ? SCHED_BATCH : SCHED_OTHER, &parameters) < 0)
 		log_debug("sched_setscheduler: %s", strerror(errno));
 }
 
 #ifdef VS_TEST
-/* Not process 1: only what this process has started, and what it inherited as the subreaper. */
+/* A test kills only what this process has started, and what it inherited as the subreaper. */
 void processes_kill(void)
 {
 	char path[64];
@@ -48,7 +48,7 @@ void processes_kill(void)
 	for (char *at = list; *at != '\0';) {
 		long pid = strtol(at, &at, 10);
 
-		/* A child is the leader of its session, or an orphan of one. */
+		/* A child leads its session, or is an orphan of one. */
 		if (pid > 1 && kill((pid_t)-pid, SIGKILL) < 0)
 			(void)kill((pid_t)pid, SIGKILL);
 		while (*at == ' ')
@@ -58,10 +58,10 @@ void processes_kill(void)
 #else
 void processes_kill(void)
 {
-	/* What a person left running in a session may go on. */
+	/* Programs that a person left running in a session may go on. */
 	if (platform() == PLATFORM_SESSION)
 		return;
-	/* To process 1, -1 means everyone but itself. ESRCH: there is nobody. */
+	/* For process 1, -1 means all others. ESRCH: there are none. */
 	if (kill(-1, SIGKILL) < 0 && errno != ESRCH)
 		log_line("kill(-1): %s", strerror(errno));
 }

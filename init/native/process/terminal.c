@@ -11,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* Of <linux/tty.h>, which cannot be included next to <termios.h>. */
+/* <linux/tty.h> defines it, but cannot be included beside <termios.h>. */
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
@@ -26,7 +26,7 @@ int terminal_resize(int host_side, uint16_t rows, uint16_t columns)
 	return ioctl(host_side, TIOCSWINSZ, &size);
 }
 
-/* So that erasing a character in a line erases all of its bytes. */
+/* Makes the terminal erase all bytes of a character. */
 static void set_utf8(int fd)
 {
 	struct termios settings;
@@ -37,7 +37,7 @@ static void set_utf8(int fd)
 	(void)tcsetattr(fd, TCSANOW, &settings);
 }
 
-/* A devpts of its own, which is mounted nowhere. */
+/* Opens one in a new devpts that is mounted nowhere. */
 static int open_unmounted_ptmx(void)
 {
 	int context = (int)syscall(SYS_fsopen, "devpts", FSOPEN_CLOEXEC);
@@ -68,7 +68,7 @@ int terminal_open(int *host_side, uint32_t owner, uint16_t rows, uint16_t column
 		*step = "open(/dev/pts/ptmx)";
 		*host_side = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	}
-	/* Before /dev/pts is there, which is when somebody stops to look at why it is not. */
+	/* /dev/pts is missing when a person inspects an early step of the start. */
 	if (*host_side < 0 && platform() == PLATFORM_SESSION) {
 		*step = "open(ptmx)";
 		*host_side = open_unmounted_ptmx();
@@ -78,12 +78,12 @@ int terminal_open(int *host_side, uint32_t owner, uint16_t rows, uint16_t column
 	*step = "ioctl(TIOCSPTLCK)";
 	if (ioctl(*host_side, TIOCSPTLCK, &unlocked) < 0)
 		goto failed;
-	/* By descriptor: the path of a terminal's other end depends on where devpts is mounted. */
+	/* By descriptor: the path of the other end depends on where devpts is mounted. */
 	*step = "ioctl(TIOCGPTPEER)";
 	application_side = ioctl(*host_side, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (application_side < 0)
 		goto failed;
-	/* It belongs to the user who sits at it; where that fails, only opening it again by name is denied. */
+	/* The terminal belongs to its user. A failure only keeps the user from opening it again by name. */
 	(void)!fchown(application_side, owner, (gid_t)-1);
 	set_utf8(application_side);
 	*step = "ioctl(TIOCSWINSZ)";

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * Opens a pair: *host_side gets the end that is kept here, non-blocking; the application's end is returned, or -1 with errno and the
- * failed step in *step.
+ * Opens a pair. *host_side gets the end that stays here, non-blocking. Returns the application's end, or -1 with errno
+ * and the failed step in *step.
  */
 int terminal_open(int *host_side, uint32_t owner, uint16_t rows, uint16_t columns, const char **step);
 int terminal_resize(int host_side, uint16_t rows, uint16_t columns);

@@ -42,7 +42,7 @@ void loop_take_signals(void)
 {
 	if (signals_read())
 		channel_end("told to stop");
-	/* Signals of the same kind merge, so look for every child that has ended. */
+	/* Signals of one kind merge, so look for every child that has ended. */
 	(void)processes_reap(loop_child_ended);
 }
 
@@ -73,7 +73,7 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* One turn; waits at most until `deadline` for something to happen. */
+/* One turn; waits at most until `deadline` for an event. */
 static void turn(uint64_t deadline)
 {
 	struct pollfd set[SOURCES];
@@ -83,7 +83,9 @@ static void turn(uint64_t deadline)
 	deadline =
 		earliest(deadline, earliest(initramfs_deadline(), earliest(application_deadline(), helper_deadline())));
 	timeout = deadline == UINT64_MAX ? -1 : clock_poll_timeout(deadline);
-	/* What can go on without an event, such as calls that waited for room that the last turn has made. */
+	/*
+	 * Do not wait if something can go on without an event, such as calls that found no room before the last turn.
+	 */
 	if (dispatch_ready() || (!sender_blocked() && (streams_ready() || !sender_empty())))
 		timeout = 0;
 	if (poll(set, SOURCES, timeout) < 0) {
@@ -97,7 +99,7 @@ static void turn(uint64_t deadline)
 		loop_take_signals();
 	if (set[CHANNEL_IN].revents != 0) {
 		receiver_read();
-		/* POLLHUP while input has to wait: the host will not come back for it. */
+		/* POLLHUP while input has to wait: the host does not come back for that input. */
 		if ((set[CHANNEL_IN].revents & (POLLHUP | POLLERR)) != 0 && (set[CHANNEL_IN].revents & POLLIN) == 0)
 			channel_lost();
 	}
@@ -118,7 +120,7 @@ static void turn(uint64_t deadline)
 
 bool loop_until_end(void)
 {
-	receiver_resume(); /* what came with the handshake */
+	receiver_resume(); /* bytes that came with the handshake */
 	sender_send();
 	while (!channel_ended()) {
 		if (application_finished() && sender_empty())
@@ -130,8 +132,11 @@ bool loop_until_end(void)
 
 void loop_until_quit(void)
 {
-	sender_send(); /* EXIT, before anything is waited for */
-	/* No limit: with a host that is slow, much of the output still lies in the port's queue, and would be lost with the machine. */
+	sender_send(); /* sends EXIT before any wait */
+	/*
+	 * No deadline: with a slow host, much of the output is still in the port's queue, and would be lost with the
+	 * machine.
+	 */
 	while (!channel_ended())
 		turn(UINT64_MAX);
 }

@@ -8,10 +8,13 @@
 
 /* Takes signals: reaps children, and ends the channel when this process is told to stop. */
 void loop_take_signals(void);
-/* Tells the owner of a child that it was reaped; for processes_reap() and processes_end(). */
+/* Tells a reaped child's owner; for processes_reap() and processes_end(). */
 void loop_child_ended(pid_t pid, int status);
 
-/* Serves the channel until the application has ended with all its output sent (true), or the channel has ended (false). */
+/*
+ * Serves the channel. True once the application has ended and all its output was sent, false once the channel has
+ * ended.
+ */
 bool loop_until_end(void);
 /* Goes on until the host says QUIT or is gone. */
 void loop_until_quit(void);

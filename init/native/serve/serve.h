@@ -1,4 +1,4 @@
-/* One host, from its greeting to its end. */
+/* Serves one host, from the handshake to the end. */
 #ifndef VS_SERVE_H
 #define VS_SERVE_H
 
@@ -7,15 +7,15 @@
 
 struct service {
 	int fd;
-	/* The host has to come before this moment. */
+	/* Deadline for the host's handshake. */
 	uint64_t deadline;
 	/* See channel_open(). */
 	bool can_splice;
 	/* See handshake(). */
 	bool one_peer;
-	/* When this program was started, by CLOCK_BOOTTIME. */
+	/* When this program started, by CLOCK_BOOTTIME. */
 	uint64_t started;
-	/* Called when nothing more is to run: before EXIT is sent, or when the channel has ended. */
+	/* Called when no program is to run any more: before EXIT is sent, or when the channel has ended. */
 	void (*finish)(void);
 };
 

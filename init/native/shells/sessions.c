@@ -18,14 +18,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A session whose line cannot be opened; the next would fare no better. */
+/* The exit status of a session whose line cannot be opened. The next would fail too, so the server ends with it. */
 #define EXIT_NO_LINE 1
 
-/* Where the line is to be opened for each session. The directory is held, because process 1 moves /dev while it changes its root. */
+/*
+ * Where each session opens its line. The directory stays open, because process 1 moves /dev when it switches the root.
+ */
 static int directory = -1;
 static const char *name;
 
-/* The shell loses its terminal, and with it its jobs, when this process ends; whatever wants to outlive it may. */
+/* When this process ends, the shell loses its terminal, and with it its jobs. A program that detaches may live on. */
 static void finish(void)
 {
 }
@@ -70,7 +72,7 @@ _Noreturn void sessions_serve(const char *line)
 	child_is_ready();
 	for (;;) {
 		int status;
-		/* A process for each, because one serves one host: nothing of a session is left for the next. */
+		/* One process serves one host, so that nothing of a session is left for the next. */
 		pid_t pid = child_fork_following();
 
 		if (pid == 0)

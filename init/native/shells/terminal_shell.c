@@ -15,11 +15,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* A terminal that nobody can ask for its size. */
+/* The size of a terminal that cannot be asked for it. */
 #define ROWS 24
 #define COLUMNS 80
 
-/* A descriptor that blocks. O_NONBLOCK at first, because a serial line may wait for a carrier that never comes. */
+/* Opens the line blocking; O_NONBLOCK at first, because a serial line may wait for a carrier that never comes. */
 static int open_line(const char *device)
 {
 	int fd = open(device, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -29,7 +29,7 @@ static int open_line(const char *device)
 	return fd;
 }
 
-/* What a program may have left of the settings is put right. */
+/* Undoes what a program has changed of the settings. */
 static int reset(int fd, struct termios settings)
 {
 	settings.c_cflag |= CLOCAL;
@@ -39,7 +39,10 @@ static int reset(int fd, struct termios settings)
 	return terminal_resize(fd, ROWS, COLUMNS);
 }
 
-/* A shell that starts before somebody sits there would only hold memory, and have its first lines lost. False with errno. */
+/*
+ * Waits for Enter. A shell that starts before anybody is there only holds memory, and loses its first lines. False with
+ * errno.
+ */
 static bool await_enter(int fd)
 {
 	char byte = '\0';
@@ -74,7 +77,7 @@ _Noreturn void terminal_shell(const char *device, char **argv, char **environmen
 	boot_prepare_session();
 	child_is_ready();
 	for (;;) {
-		/* Opened each time: the kernel hangs a line up when the leader of its session ends. */
+		/* Opened each time: the kernel hangs up the line when the leader of its session ends. */
 		int fd = open_line(device);
 		pid_t pid;
 

@@ -27,7 +27,7 @@
 static char table[TABLE_BYTES];
 static struct mount_entry mounts[MAX_MOUNTS];
 
-/* The number of mounts of the table, oldest first. */
+/* Reads the mount table and returns how many mounts it has, oldest first. */
 static size_t read_mounts(void)
 {
 	size_t used = 0;
@@ -53,7 +53,7 @@ static void unmount(const struct mount_entry *entry, bool container)
 
 	if (!root && umount2(entry->target, 0) == 0)
 		return;
-	/* It is not only the container's: to make it read-only would make it so for everyone. */
+	/* Other containers and the host may use this file system too, so do not make it read-only. */
 	if (container)
 		return;
 	if (mount(NULL, entry->target, NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0)
@@ -61,7 +61,7 @@ static void unmount(const struct mount_entry *entry, bool container)
 	log_debug("%s (%s) stays as it is: %s", entry->target, entry->type, strerror(errno));
 }
 
-/* The block devices as the kernel lists them, of the kept /sys. NULL where it cannot be told. */
+/* Opens the kernel's list of block devices. NULL if there is none to read. */
 static DIR *open_block_devices(void)
 {
 	int fd = kernel_dirs_open_block_devices();
@@ -72,7 +72,7 @@ static DIR *open_block_devices(void)
 	return directory;
 }
 
-/* The next name of a directory that is not "." or ".."; NULL at its end. */
+/* Returns the next name of a directory that is not "." or ".."; NULL at its end. */
 static const char *next_name(DIR *directory)
 {
 	const struct dirent *entry;
@@ -83,7 +83,7 @@ static const char *next_name(DIR *directory)
 	return entry == NULL ? NULL : entry->d_name;
 }
 
-/* Block devices may have been written to without a file system. True where it cannot be told. */
+/* A program may have written to a block device without a file system. True if the list cannot be read. */
 static bool has_block_devices(void)
 {
 	DIR *directory = open_block_devices();
@@ -95,8 +95,8 @@ static bool has_block_devices(void)
 }
 
 /*
- * sync(2) hands what was written to a device itself over to the device, and does not tell it to keep it. QEMU may be killed as soon as the host
- * has the exit status, with its own caches.
+ * sync(2) hands the data written to a block device over to it, but does not make it flush its cache. QEMU may be
+ * killed, caches and all, as soon as the host has the exit status.
  */
 static void flush_block_devices(void)
 {
@@ -106,7 +106,7 @@ static void flush_block_devices(void)
 	while (directory != NULL && (name = next_name(directory)) != NULL) {
 		int fd = kernel_dirs_open_device(name, O_RDONLY | O_NONBLOCK);
 
-		/* A device without a medium cannot be opened, and one that is read-only has nothing to keep. */
+		/* A device without a medium cannot be opened, and a read-only one has nothing to flush. */
 		if (fd >= 0 && fsync(fd) < 0 && errno != EROFS)
 			log_line("fsync(/dev/%s): %s", name, strerror(errno));
 		fd_close(&fd);
@@ -115,7 +115,10 @@ static void flush_block_devices(void)
 		(void)closedir(directory);
 }
 
-/* A container has no kernel of its own to ask; its disks are those that have a node in /dev. Writes out each; false where there is none. */
+/*
+ * A container cannot ask the kernel, which is the host's. Its disks are the block devices in its /dev. With
+ * `write_out`, flushes each. False if there is none.
+ */
 static bool sync_disks(bool write_out)
 {
 	DIR *directory = opendir("/dev");
@@ -150,7 +153,7 @@ static bool anything_to_lose(size_t count, bool container)
 
 static void unmount_all(size_t count, bool container)
 {
-	/* Of a container it would be the whole host. What belongs to the container is synced when it is unmounted. */
+	/* In a container, sync() would sync the whole host. Unmounting syncs what belongs to the container. */
 	if (!container)
 		sync();
 	while (count-- > 0) {
@@ -175,7 +178,9 @@ void filesystems_end(void)
 	count = read_mounts();
 	if (!anything_to_lose(count, container))
 		return;
-	/* A process of its own, because a server that does not answer makes these calls wait for ever, and nothing interrupts them. */
+	/*
+	 * In a child, because these calls wait for ever on a server that does not answer, and nothing interrupts them.
+	 */
 	pid = fork();
 	if (pid <= 0) {
 		unmount_all(count, container);
@@ -189,7 +194,7 @@ void filesystems_end(void)
 		if (waitpid(pid, NULL, WNOHANG) != 0)
 			return;
 		if (clock_now() >= deadline) {
-			log_line("sync and unmount took more than %d s; going on without",
+			log_line("sync and unmount took more than %d s; ending without them",
 				 END_US / MICROSECONDS_PER_SECOND);
 			return;
 		}

@@ -2,7 +2,7 @@
 #ifndef VS_FILESYSTEMS_H
 #define VS_FILESYSTEMS_H
 
-/* Syncs and unmounts what holds data and makes the root read-only, within a limit of time. */
+/* Syncs and unmounts what holds data and makes the root read-only, within a time limit. */
 void filesystems_end(void);
 
 #endif

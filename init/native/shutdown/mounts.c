@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* The place of the target in a line: "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue" */
+/* Where the target is in a line: "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue" */
 #define TARGET_FIELD 4
 
 static const char *const volatile_types[] = {

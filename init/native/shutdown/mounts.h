@@ -1,4 +1,4 @@
-/* The kernel's table of mounts. */
+/* The kernel's mount table. */
 #ifndef VS_MOUNTS_H
 #define VS_MOUNTS_H
 
@@ -11,10 +11,10 @@ struct mount_entry {
 	bool read_only;
 };
 
-/* Cuts the text of a mountinfo file to pieces, in place; returns how many mounts there are, at most `limit`. */
+/* Cuts the text of a mountinfo file to pieces, in place. Returns the number of mounts, at most `limit`. */
 size_t mounts_parse(char *text, struct mount_entry *mounts, size_t limit);
 
-/* Whether anything could be lost: a writable file system that outlives this kernel. */
+/* Whether data could be lost: the file system is writable and outlives this kernel. */
 bool mount_holds_data(const struct mount_entry *entry);
 
 #endif

@@ -15,7 +15,7 @@ _Noreturn void power_off(void)
 		(void)reboot(RB_POWER_OFF);
 		log_line("reboot(RB_POWER_OFF): %s", strerror(errno));
 		log_drain();
-		/* A machine that cannot be switched off restarts, which its host takes for the end. */
+		/* A machine that cannot be switched off restarts instead, which its host takes for the end. */
 		(void)reboot(RB_AUTOBOOT);
 	}
 	_exit(0);

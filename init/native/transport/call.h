@@ -5,7 +5,10 @@
 #include "transport/codec.h"
 #include "util/macros.h"
 
-/* What an operation returns, besides 0 and errno values, when it goes on in the background; call_complete() ends it. */
+/*
+ * What an operation returns, besides 0 and errno values, if it goes on in the background. It ends with
+ * call->complete().
+ */
 #define CALL_PENDING (-1)
 #define CALL_DETAIL_BYTES 1024
 
@@ -23,11 +26,11 @@ struct call {
 };
 
 /*
- * Ends the reading of arguments: 0, or the error of their encoding. A test build also refuses here what would change the machine it
- * runs on.
+ * Ends the reading of arguments. Returns 0, or the error of their encoding. A test build also refuses here what would
+ * change its machine.
  */
 int call_arguments(struct call *call);
-/* Records what failed and returns `error`. The text of the error is appended. */
+/* Records what failed, appends the text of the error, and returns `error`. */
 int call_fail(struct call *call, int error, const char *format, ...) PRINTF(3, 4);
 
 #endif

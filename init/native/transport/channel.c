@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A port copies what it is given to a buffer of up to 32 KiB; when memory for that is short, a page may still be had. */
+/* A port copies each write to a buffer of up to 32 KiB. When memory is too short for that, a page may still be free. */
 #define SMALL_WRITE_BYTES 4096
 #define MEMORY_WAIT_MS 10
 
@@ -111,7 +111,10 @@ ssize_t channel_splice(int pipe_fd, size_t size)
 			(void)poll(NULL, 0, MEMORY_WAIT_MS);
 			continue;
 		}
-		/* A port that has no place for the pages it took gives 0. They are lost, and output with a hole must not pass for whole. */
+		/*
+		 * 0: the port took pages but has no place for them. They are lost, and output with a hole must not pass
+		 * for whole.
+		 */
 		if (count == 0)
 			log_line("the kernel lost output of the application; powering off");
 		break_off(count == 0 ? "output lost" : strerror(errno));

@@ -7,8 +7,9 @@
 #define MAX_NUMBERS (VS_MAX_PACKET_BYTES / 4)
 
 /*
- * A string takes its length and 4 bytes on the wire and its length and 1 byte here, so the strings of a packet always fit. Lists are
- * checked against the bytes that are left, which need at least 4 for each item. Of all this only the pages that are used take memory.
+ * A string takes its length and 4 bytes on the wire, and its length and 1 byte here, so the strings of a packet always
+ * fit. A list is checked against the bytes that are left, at least 4 for each item. Only pages that are used take
+ * memory.
  */
 static char arena[VS_MAX_SPAWN_BYTES];
 static size_t arena_used;

@@ -1,4 +1,4 @@
-/* Packets and their fields: reading what the host sent, writing what it gets. Nothing here does I/O. */
+/* Packets and their fields: decodes what the host sent, encodes what it gets. Nothing here does I/O. */
 #ifndef VS_CODEC_H
 #define VS_CODEC_H
 
@@ -18,7 +18,7 @@ struct packet_header {
 
 void header_encode(uint8_t bytes[VS_HEADER_BYTES], const struct packet_header *header);
 void header_decode(struct packet_header *header, const uint8_t bytes[VS_HEADER_BYTES]);
-/* What is wrong with a header for the connection to end, or NULL. */
+/* Says what is wrong with a header, if that ends the connection, or NULL. */
 const char *header_fault(const struct packet_header *header);
 
 struct span {
@@ -27,8 +27,9 @@ struct span {
 };
 
 /*
- * Reads the fields of one payload. After the first field that is missing or malformed, `error` is set and every further read gives
- * zeros or empty values, so a caller checks once, at the end. Strings are copied to an arena that the next reader_start() reuses.
+ * Reads the fields of one payload. After the first field that is missing or malformed, `error` is set and every further
+ * read gives zeros or empty values, so a caller checks once, at the end. Strings are copied to an arena that the next
+ * reader_start() reuses.
  */
 struct reader {
 	const uint8_t *at;
@@ -41,19 +42,19 @@ uint32_t read_u32(struct reader *reader);
 uint64_t read_u64(struct reader *reader);
 struct span read_bytes(struct reader *reader);
 char *read_str(struct reader *reader);
-/* A str of at most VS_MAX_PATH_BYTES, else ENAMETOOLONG. */
+/* Reads a str of at most VS_MAX_PATH_BYTES, else ENAMETOOLONG. */
 char *read_path(struct reader *reader);
 /*
- * Strings, NULL-terminated. There is one free place in front of the first, for the interpreter of a script. A payload may hold up to
- * two lists; `which` is 0 or 1.
+ * Reads strings, NULL-terminated. The place before the first is free for the interpreter of a script. A payload may
+ * hold up to two lists; `which` is 0 or 1.
  */
 char **read_list(struct reader *reader, int which);
-/* Numbers; their count goes to *count. One such list in a payload. */
+/* Reads numbers and stores their count in *count. A payload may hold one such list. */
 const uint32_t *read_numbers(struct reader *reader, size_t *count);
-/* 0, or the error of the payload; EPROTO where bytes are left over. */
+/* Returns 0, or the error of the payload; EPROTO if bytes are left over. */
 int reader_finish(struct reader *reader);
 
-/* Writes fields; what does not fit sets `full`. */
+/* Writes fields. A field that does not fit sets `full`. */
 struct writer {
 	uint8_t *start;
 	size_t size;

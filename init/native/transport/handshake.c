@@ -13,17 +13,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How often an absent host is looked for where no signal would tell of it. */
+/* How often to look for an absent host where no signal reports one. */
 #define LOOK_US (1 * MICROSECONDS_PER_SECOND)
 
-/* A host that got its answer says SYNC at once. One that still asks after this long is another one, which came unnoticed. */
+/* A host that got its answer says SYNC at once. If it still asks after this long, another host has come unnoticed. */
 #define ASK_AGAIN_US (5 * MICROSECONDS_PER_SECOND)
 
 enum progress { WAITING, ANSWERED, AGREED };
 
 /*
- * poll() reports POLLHUP on a port for as long as no host is connected, so it cannot be used to wait for one. The port's driver sends
- * SIGIO when a host comes or goes. A saved machine sits in exactly this wait.
+ * poll() reports POLLHUP on a port while no host is connected, so it cannot wait for one. The port's driver sends SIGIO
+ * when a host comes or goes. A snapshot holds a machine in exactly this wait.
  */
 static void set_asynchronous(int fd, bool on)
 {
@@ -45,7 +45,10 @@ static bool answer(int fd)
 			return true;
 		if (count < 0 && errno == EINTR)
 			continue;
-		/* Nothing was sent before, so there is room unless the host has gone: then it starts again when it comes back. */
+		/*
+		 * Nothing was sent before, so there is room unless the host has gone. A host that comes back starts
+		 * again.
+		 */
 		return false;
 	}
 }
@@ -61,7 +64,7 @@ static bool wants_answer(enum progress progress)
 static enum progress take(int fd, enum progress progress, const uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
-		/* Anything but the awaited byte is noise, such as the echo of a console. */
+		/* Any other byte is noise, such as the echo of a console. */
 		if (bytes[i] == VS_HANDSHAKE_WAIT && wants_answer(progress)) {
 			if (answer(fd)) {
 				progress = ANSWERED;
@@ -76,8 +79,8 @@ static enum progress take(int fd, enum progress progress, const uint8_t *bytes, 
 }
 
 /*
- * A container's terminal is served by libvirt's controller, which has taken note that nobody had it open, and hears of that no more: opening a
- * terminal is no event at its other end. A byte is, and the host ignores it.
+ * libvirt's controller serves a container's terminal. It has noted that nobody had the terminal open, and opening it is
+ * no event at the other end. A byte is one, and the host ignores it.
  */
 static void announce(int fd)
 {
@@ -119,7 +122,7 @@ bool handshake(int fd, uint64_t deadline, bool one_peer, void (*on_signals)(void
 			progress = take(fd, progress, bytes, (size_t)count);
 			continue;
 		}
-		/* No data and no host: the next one starts from the beginning. */
+		/* Neither data nor a host: the next host starts from the beginning. */
 		absent = count == 0 || errno != EAGAIN;
 		if (absent && one_peer) {
 			log_line("the common init has ended before it began");

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Waits for a host and agrees with it that packets follow. The receiver gets the bytes behind the handshake. With `one_peer`, a
- * peer that goes away does not come back. Calls `on_signals` when signals have arrived. False, with the reason logged, when no host
- * comes by `deadline` or the channel ends meanwhile.
+ * Waits for a host and agrees with it that packets follow. The receiver gets the bytes behind the handshake. With
+ * `one_peer`, a peer that goes away does not come back. Calls `on_signals` when signals have arrived. False, with the
+ * reason logged, if no host comes by `deadline` or the channel ends meanwhile.
  */
 bool handshake(int fd, uint64_t deadline, bool one_peer, void (*on_signals)(void));
 

@@ -16,18 +16,21 @@
 
 #define PORTS "/sys/class/virtio-ports"
 #define WAIT_US (10 * MICROSECONDS_PER_SECOND)
-/* A wait is worth a line on the console only when a person would notice it. */
+/* A wait is logged only when a person would notice it. */
 #define QUIET_US (1 * MICROSECONDS_PER_SECOND)
 #define KERNEL_EVENTS 1
-/* Between looks where there are no events to wait for. */
+/* The pause between looks where no events can be received. */
 #define LOOK_MS 20
 
-/* VIRTIO_RING_F_INDIRECT_DESC: a list of pages takes one place in the queue, so there is always one when the port says so. */
+/*
+ * VIRTIO_RING_F_INDIRECT_DESC: a list of pages takes one place in the queue, so there is a place whenever the port is
+ * writable.
+ */
 #define INDIRECT_FEATURE 28
 
 static int event_fd = -1;
 static bool indirect;
-/* Path of the device of the port that was found. */
+/* Path of the found port's device. */
 static char node[300];
 
 void port_listen(void)
@@ -38,10 +41,10 @@ void port_listen(void)
 	if (event_fd >= 0 && bind(event_fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		fd_close(&event_fd);
 	if (event_fd < 0)
-		log_line("socket(NETLINK_KOBJECT_UEVENT): %s; looking again and again instead", strerror(errno));
+		log_line("socket(NETLINK_KOBJECT_UEVENT): %s; polling instead", strerror(errno));
 }
 
-/* Reads a line of sysfs about a port; empty where there is none. */
+/* Reads a line of sysfs about a port; empty if there is none. */
 static void read_attribute(const char *port, const char *attribute, char *text, size_t size)
 {
 	char path[512];
@@ -57,7 +60,7 @@ static void read_attribute(const char *port, const char *attribute, char *text, 
 	text[strcspn(text, "\n")] = '\0';
 }
 
-/* Also remembers what the device behind it can do. */
+/* Also records what the port's device can do. */
 static bool is_named(const char *port, const char *name)
 {
 	char text[128];
@@ -71,7 +74,7 @@ static bool is_named(const char *port, const char *name)
 	return true;
 }
 
-/* False where there is no such port yet. */
+/* False if there is no such port yet. */
 static bool find_node(const char *name)
 {
 	DIR *ports = opendir(PORTS);
@@ -97,7 +100,7 @@ static void wait_for_event(uint64_t until)
 	if (event_fd < 0 && timeout > LOOK_MS)
 		timeout = LOOK_MS;
 	(void)poll(&wait, 1, timeout);
-	/* What happened does not matter, and ENOBUFS (events were lost) means no more than: look. */
+	/* Every event, and ENOBUFS (events were lost), means: look again. */
 	while (event_fd >= 0 && recv(event_fd, event, sizeof(event), 0) > 0)
 		continue;
 }

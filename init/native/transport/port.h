@@ -1,16 +1,16 @@
-/* Virtio-serial ports, by name: the channel is one. */
+/* Virtio-serial ports, by name. The channel is one. */
 #ifndef VS_PORT_H
 #define VS_PORT_H
 
 #include <stdbool.h>
 
-/* Starts to listen to the kernel's device events; to be called before anything could make a port appear. */
+/* Starts to listen to the kernel's device events. Call it before anything can make a port appear. */
 void port_listen(void);
-/* Finds the port of that name, waiting for it, bounded, where it is not there yet. False after saying why. */
+/* Finds the port of that name, and waits for it within a time limit. False after logging why. */
 bool port_find(const char *name);
-/* The device of the port that was found, in /dev; it can be opened again when it was closed. */
+/* The found port's device in /dev. It can be opened again after it was closed. */
 const char *port_device(void);
-/* Whether the port that was found takes many pages as one buffer. */
+/* Whether the found port takes many pages as one buffer. */
 bool port_can_splice(void);
 
 #endif

@@ -9,17 +9,17 @@
 #include <unistd.h>
 
 #define STAGING_BYTES 65536
-/* So many reads in one turn: a port gives at most one page for each. */
+/* Limits the reads of one turn. A port gives at most one page for each. */
 #define READS_PER_TURN 64
 
 static receiver_accept *accept_call;
 
-/* Bytes that were read and not yet looked at. */
+/* Bytes that were read and not yet parsed. */
 static uint8_t staging[STAGING_BYTES];
 static size_t staging_at;
 static size_t staging_end;
 
-/* The packet being put together; data of stdin goes past it, straight to its buffer. */
+/* The packet that is being assembled. Data of stdin goes straight to its ring instead. */
 static uint8_t packet[VS_MAX_SPAWN_BYTES];
 static size_t packet_have;
 static struct packet_header header;
@@ -46,7 +46,7 @@ static void violation(const char *what)
 	channel_end("protocol violation");
 }
 
-/* The header is complete: decides what becomes of the payload. */
+/* Decides, with the header complete, what becomes of the payload. */
 static void start_packet(void)
 {
 	const char *fault;
@@ -80,7 +80,7 @@ static bool finish_packet(void)
 	} else if (header.type == VS_TYPE_MESSAGE && header.proc == VS_PROC_QUIT) {
 		channel_end("the host said QUIT");
 	} else {
-		/* Something a later host may have reason to send. */
+		/* A later host may have reason to send it. */
 		log_debug("packet of type %u for proc %u ignored", header.type, header.proc);
 	}
 	packet_have = 0;
@@ -134,7 +134,7 @@ bool receiver_wants_input(void)
 	return !channel_ended() && staging_at == staging_end && !packet_complete();
 }
 
-/* One read(2), to the place where the bytes belong where that is known. */
+/* Does one read(2), straight to where the bytes belong if that is known. */
 static ssize_t read_some(void)
 {
 	uint8_t *to;
@@ -177,7 +177,7 @@ void receiver_read(void)
 			break;
 		}
 	}
-	/* Acknowledged only when a packet is whole or the ring has moved enough, so that small reads do not each cause a packet. */
+	/* Acknowledge only a whole packet or a large move of the ring, so that not every small read causes a packet. */
 	stdin_set_mid_packet(stdin_left > 0);
 }
 

@@ -10,7 +10,7 @@
 /* Room that replies leave for EXIT and the acknowledgements of stdin. */
 #define RESERVED_BYTES 4096
 #define QUEUE_BYTES (2 * VS_MAX_PACKET_BYTES + RESERVED_BYTES)
-/* So many frames in one turn, before input and signals are looked at again. */
+/* Limits the frames of one turn, so that input and signals get theirs. */
 #define FRAMES_PER_TURN 16
 
 static uint8_t queue[QUEUE_BYTES];
@@ -34,7 +34,10 @@ void sender_queue(uint32_t proc, uint32_t type, uint32_t status, uint32_t serial
 	};
 
 	if (size > VS_MAX_PACKET_BYTES - VS_HEADER_BYTES || header.length > sizeof(queue) - queued()) {
-		/* Cannot happen while callers ask for room; a packet less is a host that waits for ever, so it must not pass silently. */
+		/*
+		 * Callers ask for room, so this cannot happen. A missing packet would make the host wait for ever, so
+		 * say it.
+		 */
 		log_line("no room for a packet of %u bytes for proc %u; powering off", header.length, proc);
 		channel_end("output queue overrun");
 		return;
@@ -95,7 +98,7 @@ static void queue_acknowledgement(void)
 
 void sender_send_queued(void)
 {
-	/* Packets are whole: what was begun is finished before anything else starts. */
+	/* Packets are whole: finish the one that was begun before anything else starts. */
 	blocked = !streams_send() || !send_queue();
 }
 

@@ -14,7 +14,7 @@
 static uint8_t ring[VS_STDIN_WINDOW_BYTES];
 static size_t head;
 static size_t used;
-/* Bytes that left the ring and were not acknowledged yet. */
+/* Bytes that left the ring and are not acknowledged yet. */
 static size_t gone;
 
 static int fd = -1;
@@ -22,9 +22,9 @@ static bool terminal;
 static bool discarding;
 static bool at_end;
 static bool in_packet;
-/* Whether the terminal's current line has characters, so that one VEOF would only end the line. */
+/* Whether the terminal's current line has characters. One VEOF would then only end the line. */
 static bool line_open;
-/* The end of file is being written to a terminal: so many characters of it are left. */
+/* The end of file is being written to a terminal, and this many characters of it are left. */
 static bool finishing;
 static int end_characters;
 
@@ -55,7 +55,7 @@ void stdin_put(const uint8_t *data, size_t size)
 		if (part > size)
 			part = size;
 		if (part == 0)
-			return; /* the window was checked before: there is room */
+			return; /* the window was checked before, so there is room */
 		memcpy(to, data, part);
 		stdin_commit(part);
 		data += part;
@@ -94,8 +94,8 @@ int stdin_poll_fd(void)
 }
 
 /*
- * Ends a terminal's input the way a person does: with the character that the terminal has for it. False while the terminal has no
- * room for it.
+ * Ends a terminal's input as a person does: with the terminal's own character for it. False while the terminal has no
+ * room.
  */
 static bool send_end_of_file(void)
 {

@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #define PAYLOAD_BYTES (VS_MAX_PACKET_BYTES - VS_HEADER_BYTES)
-/* A terminal gives a few KiB for each read; reads are gathered up to this before a frame is sent. */
+/* A terminal gives a few KiB for each read. Reads are coalesced up to this before a frame is sent. */
 #define GATHER_BYTES 65536
-/* A frame of moved pages: as many whole ones as fit, because a part of one has to be copied. */
+/* A frame of moved pages has as many whole ones as fit, because a part of a page must be copied. */
 #define MOVED_BYTES (PAYLOAD_BYTES / 4096 * 4096)
-/* The pipe they pass through has a place for each, and no more: the kernel lists them in memory that has to be there at once. */
+/*
+ * The pipe for moving has a place for each page and no more, because the kernel needs memory at once for a list of all
+ * places.
+ */
 #define MOVING_PIPE_BYTES (256 * 1024)
 /* Less than this is cheaper to copy than to move. */
 #define COPIED_BYTES 16384
@@ -25,24 +28,24 @@ static struct stream {
 	uint32_t proc;
 	int fd;
 	bool ready;
-	/* Its end was seen and is to be sent. */
+	/* Its end was seen and has to be sent. */
 	bool ending;
 } streams[STREAM_COUNT] = {
 	{.proc = VS_PROC_STDOUT, .fd = -1},
 	{.proc = VS_PROC_STDERR, .fd = -1},
 };
 
-/* Header and payload in one buffer, so that a frame is one write(2). */
+/* Header and payload share one buffer, so that a frame is one write(2). */
 static uint8_t frame[VS_MAX_PACKET_BYTES];
 static size_t frame_sent;
 static size_t frame_size;
 /*
- * Or the payload is pages on their way from the application's pipe to the host, which no byte is copied of. They wait in a pipe of
- * this process, because only of that it is certain that nobody else takes out what a header has announced.
+ * Or the payload is pages that move from the application's pipe to the host without a copy. They wait in a pipe of this
+ * process: from any other, somebody else could take what a header has announced.
  */
 static int moving[2] = {-1, -1};
 static size_t moving_size;
-/* The stream that is looked at first, so that one that never stops does not starve the other. */
+/* The stream to look at first, so that one that never stops does not starve the other. */
 static int first_stream;
 static uint64_t last_activity;
 static bool terminal;
@@ -61,7 +64,7 @@ void streams_attach(int out, int err)
 	streams[0].fd = out;
 	streams[1].fd = err;
 	terminal = err < 0;
-	/* Pages of a terminal cannot be moved. */
+	/* A terminal's pages cannot be moved. */
 	if (!terminal && channel_can_splice())
 		open_moving();
 	last_activity = clock_now();
@@ -98,7 +101,7 @@ static void end_stream(struct stream *stream)
 	stream->ending = true;
 }
 
-/* What a read of a stream's descriptor has to say besides data. Returns the bytes of data. */
+/* Handles the result of a read or splice. Returns the bytes of data. */
 static size_t take_result(struct stream *stream, ssize_t count, size_t wanted)
 {
 	if (count < 0 && errno == EINTR)
@@ -107,7 +110,7 @@ static size_t take_result(struct stream *stream, ssize_t count, size_t wanted)
 		stream->ready = false;
 		return 0;
 	}
-	/* EIO is how a terminal says that its last process has closed it. */
+	/* EIO: the terminal's last process has closed it. */
 	if (count < 0 && errno != EIO)
 		log_line("read of the application's output: %s", strerror(errno));
 	if (count <= 0) {
@@ -133,7 +136,7 @@ static size_t gather(struct stream *stream)
 	return used;
 }
 
-/* Copies pages that were to be moved to `at` in the frame. */
+/* Copies the pages in the pipe for moving to `at` in the frame. */
 static void copy_moved(size_t at)
 {
 	ssize_t count = read(moving[0], frame + at, moving_size);
@@ -145,7 +148,7 @@ static void copy_moved(size_t at)
 	moving_size = 0;
 }
 
-/* Takes pages out of the stream's pipe. Few bytes are copied to the frame after all. */
+/* Moves pages out of the stream's pipe. A few bytes are copied to the frame after all. */
 static size_t move(struct stream *stream)
 {
 	size_t size = take_result(
@@ -227,7 +230,7 @@ bool streams_send(void)
 {
 	if (send_copied() && send_moved())
 		return true;
-	/* A host that is slow does not make the program silent. */
+	/* A slow host does not make the program silent. */
 	last_activity = clock_now();
 	return false;
 }

@@ -7,26 +7,26 @@
 
 #define STREAM_COUNT 2
 
-/* The descriptors now belong to the streams. With a terminal there is one: `err` is -1, and no end of STDERR is sent. */
+/* Takes over the descriptors. A terminal is one stream: `err` is -1, and no end of STDERR is sent. */
 void streams_attach(int out, int err);
 
-/* Where to poll for stream `index`, or -1: closed, or already known to have something. */
+/* The descriptor to poll for stream `index`, or -1 if it is closed or known to have data. */
 int streams_poll_fd(int index);
 void streams_set_ready(int index);
-/* Whether a stream has something that was not made a frame yet. */
+/* Whether a stream has data that is not in a frame yet. */
 bool streams_ready(void);
 
-/* Reads a frame where there is something to read; true when there is one to send. */
+/* Reads a frame if there is data. True if there is a frame to send. */
 bool streams_fill(void);
-/* Sends what is left of the frame; false when the host is slow or gone. */
+/* Sends the rest of the frame. False if the host is slow or gone. */
 bool streams_send(void);
 bool streams_in_frame(void);
 
-/* Whether every stream has come to its end, with all of it sent. */
+/* Whether every stream has ended and all of it was sent. */
 bool streams_finished(void);
-/* When something was last read, or could not be because the host is slow. */
+/* When a stream was last read, or could not be because the host is slow. */
 uint64_t streams_last_activity(void);
-/* Gives up on streams that are still open: as if they had ended. */
+/* Treats open streams as if they had ended. */
 void streams_abandon(void);
 
 #endif

@@ -57,7 +57,7 @@ static void write_line(const char *prefix, const char *format, va_list arguments
 	if ((size_t)used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
 	line[used++] = '\n';
-	/* There is nowhere to report that the console is gone. */
+	/* A lost console cannot be reported anywhere. */
 	if (write(console_fd, line, (size_t)used) > 0)
 		anything_written = true;
 }

@@ -1,4 +1,4 @@
-/* The platform this process runs on. Behaviour that differs between a machine and a container asks here. */
+/* The platform that this process runs on. Code that differs between a machine and a container asks here. */
 #ifndef VS_PLATFORM_H
 #define VS_PLATFORM_H
 

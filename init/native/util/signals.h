@@ -7,9 +7,9 @@
 /* Blocks every signal and opens the descriptor that reports those that matter; -1 with errno. */
 int signals_open(void);
 int signals_fd(void);
-/* Takes all signals that have arrived. True when one of them asks this process to stop. */
+/* Takes all signals that have arrived. True if one asks this process to stop. */
 bool signals_read(void);
-/* Takes all signals that have arrived and ignores them, where a poll() only waits for the next one. */
+/* Takes and ignores all signals that have arrived, after a poll() that only waited for one. */
 void signals_discard(void);
 
 #endif
