@@ -1,18 +1,18 @@
 /*
- * Process 1: its whole life, in order.
+ * Process 1: its whole life, in order, and where to read on.
  *
- * Read on in this order:
- *
- *   boot/boot.c              arguments, the platform, /dev /proc /sys, the way to the channel
- *   boot/modules.c           kernel modules in the order of a list
- *   transport/port.c         finds the virtio-serial port that is the channel
- *   serve/serve.c            one host: handshake, READY, the loop, EXIT, QUIT
- *   serve/loop.c             the event loop, which also reaps
- *   transport/receiver.c     bytes of the host to calls and stdin; sender.c is the way back
- *   ops/dispatch.c           the table of operations; each is in ops/
- *   process/application.c    the one application; helper.c is a program that the host runs meanwhile
- *   process/child.c          from fork to execve
- *   shutdown/filesystems.c   sync and unmount; power_off.c is the last step
+ *   boot_prepare()        arguments, the platform, /dev /proc /sys, the log      boot/boot.c, util/platform.c
+ *   boot_open_channel()   kernel modules, then the port that is the channel      boot/modules.c, transport/port.c
+ *   node_init_start()     only if the initrd carries Node                        boot/node_init.c
+ *   serve()               one host:                                              serve/serve.c
+ *     handshake             agrees that packets follow                             transport/handshake.c
+ *     loop                  moves bytes, runs calls, reaps                         serve/loop.c
+ *       receiver, sender      the host's bytes, and those for it                     transport/receiver.c, sender.c
+ *       dispatch              runs each call; every operation is in ops/             ops/dispatch.c
+ *       application           the one application, from fork to its status           process/application.c, child.c
+ *       helper                a program that the host runs meanwhile                 process/helper.c
+ *   stop_everything()     kills what is left, syncs, unmounts; then EXIT goes    process/processes.c, shutdown/
+ *   power_off()           the last step                                          shutdown/power_off.c
  *
  * util/platform.h says which platform this is. Everything else in util/ serves any program. A folder includes only from
  * those that init/layers.json allows it.
