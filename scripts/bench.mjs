@@ -3,7 +3,7 @@
 // They need a libvirtd; where none answers, one is started here and ended here.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import { bench } from '../build/src/bench/main.js';
+import { bench } from '../build/test/bench/main.js';
 import { revision } from './revision.mjs';
 import { startSystemLibvirt } from './test-libvirtd.mjs';
 

@@ -31,9 +31,9 @@ const common = {
 await build({
   ...common,
   entryPoints: {
-    'virt-sandbox': 'src/cli/virt-sandbox.ts',
-    'virt-sandbox-bake': 'src/cli/virt-sandbox-bake.ts',
-    'virt-sandbox-bench': 'src/cli/virt-sandbox-bench.ts',
+    'virt-sandbox': 'src/cli/sandbox/main.ts',
+    'virt-sandbox-bake': 'src/cli/bake/main.ts',
+    'virt-sandbox-bench': 'src/cli/bench/main.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',

@@ -7,9 +7,8 @@ export {
   parseSandboxCfg,
   type SaveOptions,
   saveSandboxCfg,
-} from './config/sandbox-cfg.js';
+} from './config/sandbox-cfg/sandbox-cfg.js';
 export type * from './config/types.js';
-export { SandboxError, type SandboxErrorDetails, type Stage } from './errors.js';
 export {
   type BakeOptions,
   type CreatedImage,
@@ -19,6 +18,7 @@ export {
   type Removal,
   type StoredImage,
 } from './image/images.js';
-export type { ExitStatus } from './sandbox/exit.js';
-export type { LaunchOptions, Observers } from './sandbox/launch-options.js';
+export type { ExitStatus } from './sandbox/exit-status.js';
 export { Sandbox, type SandboxOptions } from './sandbox/sandbox.js';
+export type { LaunchOptions, Observers } from './sandbox/types.js';
+export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';

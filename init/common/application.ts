@@ -1,8 +1,8 @@
 /** The application: its environment, its identity, and how it is started. */
-import { type Guest, OperationError, type SpawnOperation } from '../../src/guest/operations.js';
-import { SpawnFlag } from '../../src/guest/wire.js';
+import { type Guest, OperationError, type SpawnOperation } from '../../src/protocol/operations.js';
+import { SpawnFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig } from './config.js';
-import { tracedCommand } from './trace.js';
+import { tracedCommand } from './strace.js';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;

@@ -1,5 +1,5 @@
 /** Operations that the guest may refuse. */
-import { type Guest, type Operation, OperationError, type ResultOf } from '../../src/guest/operations.js';
+import { type Guest, type Operation, OperationError, type ResultOf } from '../../src/protocol/operations.js';
 
 /**
  * What an operation answers; undefined where the guest refuses it, which stops nothing behind it. A connection that breaks is an error as

@@ -107,7 +107,7 @@ export interface GuestTrace {
 
 export interface GuestConfig {
   /** A machine's init has everything to set up; a container's is given devices, /proc and /sys by libvirt. */
-  readonly place: 'machine' | 'container';
+  readonly platform: 'machine' | 'container';
   /** How many processors the kernel has left off; undefined: none. */
   readonly lateProcessors?: number;
   readonly hostname: string;
@@ -133,7 +133,7 @@ export interface GuestConfig {
   /** Devices that were not there when the machine was saved, for which it has to look. */
   readonly lateDevices?: boolean;
   /** Where on the PCI bus of a saved machine its disks and interfaces are: `0000:00:07.0`. */
-  readonly places?: readonly string[] | undefined;
+  readonly slots?: readonly string[] | undefined;
   /** undefined: no interface but lo. */
   readonly network: GuestNetwork | undefined;
   /** undefined: the home directory, or / where that does not exist. */

@@ -1,5 +1,5 @@
 /** Disks: which device each is, and their links for the application. */
-import type { Guest } from '../../src/guest/operations.js';
+import type { Guest } from '../../src/protocol/operations.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig } from './config.js';
 import { call, type Step } from './step.js';

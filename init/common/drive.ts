@@ -1,5 +1,5 @@
 /** Drives a guest through a plan. */
-import { type Guest, type Operation, OperationError } from '../../src/guest/operations.js';
+import { type Guest, type Operation, OperationError } from '../../src/protocol/operations.js';
 import type { Step } from './step.js';
 
 /** What an observer is told of every operation, for debugging and timelines. */

@@ -11,20 +11,20 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Channel, type RawReply } from '../../src/guest/channel.js';
-import { FieldReader, FieldWriter, ProtocolError } from '../../src/guest/fields.js';
-import { OperationError } from '../../src/guest/operations.js';
-import { encodePacket, type PacketHeader, PacketParser } from '../../src/guest/packets.js';
-import { encodeReady } from '../../src/guest/ready.js';
-import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/guest/wire.js';
+import { Channel, type RawReply } from '../../src/protocol/channel.js';
+import { FieldReader, FieldWriter, ProtocolError } from '../../src/protocol/fields.js';
+import { OperationError } from '../../src/protocol/operations.js';
+import { encodePacket, type PacketHeader, PacketParser } from '../../src/protocol/packets.js';
+import { encodeReady } from '../../src/protocol/ready.js';
+import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/protocol/wire.js';
 import { spawnApplication } from './application.js';
 import type { Configuration, ConfigurationFailure } from './configuration.js';
 import { findDevices } from './disks.js';
 import { drivePlan, StepError } from './drive.js';
 import { NetworkError, setUpNetwork } from './network.js';
-import { attachPlaces } from './places.js';
 import { planSandbox } from './plan.js';
 import { setUpResolver } from './resolver.js';
+import { attachSlots } from './slots.js';
 
 /** Descriptors that the native init gives to this program: init/native/common.c. */
 const CHANNEL_FD = 3;
@@ -132,7 +132,7 @@ async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 
   const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
-  await inStep('places', attachPlaces(channel, guest));
+  await inStep('slots', attachSlots(channel, guest));
   const names = network && (await inStep('interfaces', setUpNetwork(channel, guest, network)));
   const devices = await findDevices(channel, guest);
   const plan = planSandbox(guest, {

@@ -27,10 +27,10 @@ const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
 const ROOT_CACHE = 'cache=loose';
 const SHARE_CACHE = 'cache=mmap';
 
-export function rootStep({ root, place }: GuestConfig, devices: Devices): Step {
+export function rootStep({ root, platform }: GuestConfig, devices: Devices): Step {
   const calls = [
     // A container's root is there already, or the directory for it is not.
-    ...(place === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
+    ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
     ...(root.type === 'staged'
       ? []
       : [call(mountAt(root, NEW_ROOT, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices))]),
@@ -38,7 +38,7 @@ export function rootStep({ root, place }: GuestConfig, devices: Devices): Step {
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
     // What is mounted on a read-only root must already be there.
-    ...(place === 'container'
+    ...(platform === 'container'
       ? leaveContainerRoot()
       : [call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755'))]),
     call({ op: 'switchRoot', path: NEW_ROOT }),

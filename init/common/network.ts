@@ -2,7 +2,7 @@
  * The network of a sandbox, from inside: which interface is which, addresses, routes, name servers. The same for a machine and a
  * container; it uses nothing that the root may or may not have.
  */
-import { type Guest, type GuestRun, type Operation, OperationError } from '../../src/guest/operations.js';
+import { type Guest, type GuestRun, type Operation, OperationError } from '../../src/protocol/operations.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
 import { type Lease, parseLease } from './lease.js';

@@ -21,10 +21,10 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
   return [
     ...(shell ? [sessionsStep(shell)] : []),
     // A container has the host's kernel, with its clock and its random numbers.
-    ...(config.place === 'container' ? [] : [kernelStep(inputs)]),
+    ...(config.platform === 'container' ? [] : [kernelStep(inputs)]),
     ...processorsStep(config),
     rootStep(config, inputs.devices),
-    config.place === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
+    config.platform === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
     ...diskSteps(config, inputs.devices),
     ...mountSteps(config, inputs.devices),
     {

@@ -2,9 +2,9 @@
  * /etc/resolv.conf on a root that cannot be written to: a file in memory is mounted over it. Where it is a symbolic link the file that
  * it leads to counts, which may be in a directory that is empty at first, such as /run.
  */
-import { covers, placeOf } from '../../src/config/path.js';
-import { type Guest, OperationError } from '../../src/guest/operations.js';
-import { WriteFlag } from '../../src/guest/wire.js';
+import { covers, normalizePath } from '../../src/config/path.js';
+import { type Guest, OperationError } from '../../src/protocol/operations.js';
+import { WriteFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig, NameService } from './config.js';
 import { MS_BIND } from './step.js';
 
@@ -97,7 +97,7 @@ function isInMemory(config: GuestConfig, path: string): boolean {
   const place = path.startsWith('/var/run/') ? path.slice('/var'.length) : path;
   const mounts = [
     ...IN_MEMORY.map((target) => ({ type: 'ram', target })),
-    ...config.mounts.map(({ type, target }) => ({ type, target: placeOf(target) })),
+    ...config.mounts.map(({ type, target }) => ({ type, target: normalizePath(target) })),
   ];
   const covering = mounts.filter(({ target }) => covers(target, place));
   // Of two on one place the later one is on top.

@@ -1,6 +1,6 @@
 /** Root shells for a person, beside the application. */
-import type { SpawnOperation } from '../../src/guest/operations.js';
-import { SpawnFlag } from '../../src/guest/wire.js';
+import type { SpawnOperation } from '../../src/protocol/operations.js';
+import { SpawnFlag } from '../../src/protocol/wire.js';
 import { ALL_CAPABILITIES, DEFAULT_PATH } from './application.js';
 import type { GuestShell, TerminalSize } from './config.js';
 import { call, type Step } from './step.js';
@@ -15,7 +15,7 @@ export const SESSIONS_STEP = 'shell';
 
 /** The step that lets sessions in; it comes first, so that there are some before any other. */
 export function sessionsStep(shell: GuestShell): Step {
-  return { name: SESSIONS_STEP, calls: [call({ op: 'sessions', place: shell.sessions })] };
+  return { name: SESSIONS_STEP, calls: [call({ op: 'sessions', endpoint: shell.sessions })] };
 }
 
 /** The step that puts a shell on the second console; it comes last, since it takes the root's own programs. */

@@ -3,7 +3,7 @@
  *
  * Flags are those of mount(2) in <linux/mount.h>.
  */
-import type { Operation } from '../../src/guest/operations.js';
+import type { Operation } from '../../src/protocol/operations.js';
 
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;

@@ -1,14 +1,14 @@
 /** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
 import { readdirSync } from 'node:fs';
-import { INITRD_COMPRESSIONS } from '../image/compress.js';
+import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
 import { defaultSetsDirectory } from '../kmods/sets.js';
 import type { ImageTuning, Profile } from '../profile/types.js';
-import { COLD } from './boot.js';
+import { COLD } from './baseline.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
 import { deviceChanges } from './devices.js';
-import { floorsOf } from './measure.js';
+import { baselinesOf } from './measure.js';
 import { Interrupted } from './process.js';
-import { floorFor, makeResult, type Result, type VariantResult, variantResult } from './result.js';
+import { baselineFor, makeResult, type Result, type VariantResult, variantResult } from './result.js';
 import { takeSample } from './sample.js';
 import { amount, measureInTurns, type Series } from './series.js';
 import type { Session } from './session.js';
@@ -73,7 +73,7 @@ export async function measureChanges(
   let { interrupted } = before;
   const rounds = counts
     ? changed.map((one) => ({ variants: [one], runs, warmUp: 0 }))
-    : [{ variants: [patient, ...changed, ...(await floorsOf(session, [patient]))], runs, warmUp }];
+    : [{ variants: [patient, ...changed, ...(await baselinesOf(session, [patient]))], runs, warmUp }];
   for (const round of before.series[0]?.failure === undefined ? rounds : []) {
     if (interrupted) break;
     const measured = await measureInTurns(round.variants, { ...session, ...round });
@@ -227,7 +227,7 @@ export function ablationText(result: Result): string {
   const failed = variants.filter(({ failure }) => failure !== undefined);
   return [
     `${base.label} (${base.profile}): ${amount(whole, unit)}${result.interrupted ? '; interrupted, so not everything was measured' : ''}`,
-    ...floorLine(base, result),
+    ...baselineLine(base, result),
     '',
     ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
     ...failed.map(({ label, failure = '' }) => `${label}: ${failureLine(failure)}`),
@@ -238,9 +238,9 @@ export function ablationText(result: Result): string {
 }
 
 /** Counted instructions end where the init is ready, so a bare machine is the kernel alone. */
-function floorLine(base: VariantResult, { unit, variants }: Result): string[] {
+function baselineLine(base: VariantResult, { unit, variants }: Result): string[] {
   const { parts, summary } = base;
-  const floor = floorFor(base, variants)?.summary;
+  const floor = baselineFor(base, variants)?.summary;
   if (floor && summary)
     return [`a bare QEMU (the floor): ${amount(floor.median, unit)}, ${percent(floor.median / summary.median)}`];
   const { kernel } = parts;

@@ -7,11 +7,11 @@ import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import { drivePlan } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
-import { Channel } from '../guest/channel.js';
-import type { WarmImage } from '../image/warm.js';
-import { settlesWithin, unlessAborted } from '../promises.js';
-import { Listener } from '../sandbox/listener.js';
-import { loadMachine } from '../sandbox/warm-restore.js';
+import type { WarmImage } from '../image/snapshot/snapshot.js';
+import { Channel } from '../protocol/channel.js';
+import { loadMachine } from '../sandbox/snapshot/restore.js';
+import { Listener } from '../sandbox/start/listener.js';
+import { settlesWithin, unlessAborted } from '../util/promises.js';
 import { Interrupted } from './process.js';
 import { optionsOf } from './qemu-argv.js';
 
@@ -106,7 +106,7 @@ function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string>
 
 /** The same for every variant: what a sandbox mounts, attaches or runs is no part of the floor. */
 const GUEST: GuestConfig = {
-  place: 'machine',
+  platform: 'machine',
   hostname: 'bare',
   root: { type: '9p', tag: 'sandbox:root', readOnly: true },
   mounts: [],

@@ -1,6 +1,6 @@
 /** docs/boot-time.md, out of results that were kept. */
 
-import { shellWord } from '../shell-word.js';
+import { shellWord } from '../util/shell-word.js';
 import { ablationText } from './ablate.js';
 import { hostText, QUIET_LOAD } from './host.js';
 import { markdown } from './markdown.js';

@@ -2,10 +2,10 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { makeDirectories } from '../directories.js';
-import { isSystemError } from '../errors.js';
-import { baseDirectory } from '../home.js';
-import { floorFor, hostSchema, type Result } from './result.js';
+import { makeDirectories } from '../util/directories.js';
+import { isSystemError } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
+import { baselineFor, hostSchema, type Result } from './result.js';
 import { amount } from './series.js';
 import { table } from './text.js';
 
@@ -42,7 +42,7 @@ export function entriesOf({ kind, date, version, host, unit, variants }: Result)
     const { label, profile, options, summary } = variant;
     if (summary === null || profile === undefined) return [];
     const { runs, median, low, high } = summary;
-    const floor = floorFor(variant, variants)?.summary?.median;
+    const floor = baselineFor(variant, variants)?.summary?.median;
     const changed = changes && at > 0 ? { change: label } : {};
     const beside = floor === undefined ? {} : { floor };
     const what = { date, version, label, profile, options, ...changed };

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
-import { findInPath } from '../programs.js';
-import type { ImageFacts } from './context.js';
+import { findInPath } from '../util/programs.js';
+import type { ImageFacts } from './commands.js';
 
 /** Above it, other work shows in the figures. */
 export const QUIET_LOAD = 0.5;

@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readWarmImage } from '../image/warm.js';
-import { COLD, floor } from './boot.js';
-import { asksForContainer, imageFacts } from './context.js';
+import { readWarmImage } from '../image/snapshot/snapshot.js';
+import { baseline, COLD } from './baseline.js';
+import { asksForContainer, imageFacts } from './commands.js';
 import { Interrupted } from './process.js';
 import { splitCommandLine } from './qemu-argv.js';
 import { makeResult, type Result, variantResult } from './result.js';
@@ -36,7 +36,7 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<Result> {
   const { kind, runs, warmUp } = options;
-  const floors = options.withFloor && session.unit === 's' ? await floorsOf(session, variants) : [];
+  const floors = options.withFloor && session.unit === 's' ? await baselinesOf(session, variants) : [];
   const measured = await measureInTurns([...variants, ...floors], { ...session, runs, warmUp });
   const results = [];
   for (const series of measured.series) {
@@ -61,7 +61,7 @@ async function detail(session: Session, { variant, failure }: Series): Promise<T
 }
 
 /** One for each way in which the variants start. */
-export async function floorsOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
+export async function baselinesOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
   const ways = new Map<string, SandboxVariant[]>();
   for (const variant of variants) {
     const { name: _name, description: _description, ...boot } = variant.profile;
@@ -73,14 +73,14 @@ export async function floorsOf(session: Session, variants: readonly SandboxVaria
     const labels = alike.map(({ label }) => label);
     const [first] = alike;
     const which = ways.size === 1 ? '' : ` of ${labels.join(', ')}`;
-    for (const one of first === undefined ? [] : await floorVariant(session, first))
+    for (const one of first === undefined ? [] : await baselineVariant(session, first))
       floors.push({ ...one, label: one.label.replace(/ \(the floor\)$/, `$&${which}`), floorOf: labels });
   }
   return floors;
 }
 
 /** A bare QEMU that does the least that any such sandbox does, whatever this one's command and mounts; nothing for a container, or where QEMU's command line is not to be had. */
-export async function floorVariant(
+export async function baselineVariant(
   session: Session,
   { label, options, profile }: SandboxVariant,
 ): Promise<(ProgramVariant | RestoreVariant)[]> {
@@ -98,7 +98,7 @@ export async function floorVariant(
           kind: 'program',
           label: 'bare QEMU (the floor)',
           floorOf: [label],
-          argv: await floor({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
+          argv: await baseline({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
         },
       ];
     const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));

@@ -3,12 +3,12 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { findInPath } from '../programs.js';
+import { findInPath } from '../util/programs.js';
 import type { Repetitions } from './ablate.js';
-import { COLD } from './boot.js';
-import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from './context.js';
+import { COLD } from './baseline.js';
+import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from './commands.js';
 import { hostText } from './host.js';
-import { floorVariant } from './measure.js';
+import { baselineVariant } from './measure.js';
 import { makeResult, type Result, variantResult } from './result.js';
 import { amount, measureInTurns } from './series.js';
 import type { Session } from './session.js';
@@ -58,7 +58,7 @@ async function warm(session: Session, sandbox: SandboxVariant): Promise<Peer[]> 
   const { program, scratch } = session;
   const facts = imageFacts(program, [...sandbox.options, ...profileOptions(sandbox.profile, scratch)]);
   if (facts.boot !== 'warm') return [{ label, missing: 'there is no saved machine (virt-sandbox-bake create --warm)' }];
-  return [variant, ...(await floorVariant(session, variant))];
+  return [variant, ...(await baselineVariant(session, variant))];
 }
 
 async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]> {
@@ -73,7 +73,7 @@ async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]
     return peer(`virt-sandbox -c ${uri}`, sandboxArgv(program, words));
   };
   return [
-    ...(await floorVariant(session, sandbox)),
+    ...(await baselineVariant(session, sandbox)),
     over('qemu:///embed'),
     answersLxc()
       ? over('lxc:///')

@@ -74,14 +74,14 @@ export function comparisonsOf(variants: readonly VariantResult[], unit: Unit): C
   const measured = variants.filter(({ values }) => values.length > 0);
   const [first, ...others] = measured.filter(({ floorOf }) => floorOf === undefined);
   const floors = measured.flatMap((one) => {
-    const floor = floorFor(one, measured);
+    const floor = baselineFor(one, measured);
     return floor === undefined ? [] : [comparison(one, floor, unit)];
   });
   return [...(first ? others.map((other) => comparison(other, first, unit)) : []), ...floors];
 }
 
 /** The bare QEMU that was measured beside it. */
-export function floorFor({ label }: VariantResult, variants: readonly VariantResult[]): VariantResult | undefined {
+export function baselineFor({ label }: VariantResult, variants: readonly VariantResult[]): VariantResult | undefined {
   return variants.find(({ floorOf, values }) => floorOf?.includes(label) && values.length > 0);
 }
 

@@ -4,9 +4,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { makeDirectories } from '../directories.js';
 import { ownProfiles } from '../profile/load.js';
 import type { Profile } from '../profile/types.js';
+import { makeDirectories } from '../util/directories.js';
 import { adding, measureChanges, measuredInitcalls, namesIn, patiently, type Repetitions } from './ablate.js';
 import { CANDIDATES, type Candidate } from './candidates.js';
 import { type Comparison, type Result, variantResult } from './result.js';

@@ -1,9 +1,9 @@
 /** A way to start a sandbox that is measured. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WarmImage } from '../image/warm.js';
+import type { WarmImage } from '../image/snapshot/snapshot.js';
 import type { Profile } from '../profile/types.js';
-import { asksForContainer } from './context.js';
+import { asksForContainer } from './commands.js';
 import type { Command } from './process.js';
 
 export interface SandboxVariant {

@@ -1,7 +1,7 @@
 /** The words of this program's command line, as they were given: Node puts U+FFFD in place of what is not UTF-8. */
 import { readFileSync } from 'node:fs';
-import { SandboxError } from '../errors.js';
-import { isRaw, textOf } from '../raw-text.js';
+import { SandboxError } from '../util/errors.js';
+import { isRaw, textOf } from '../util/raw-text.js';
 
 /** Those behind the program, with what is not UTF-8 as raw-text.ts has it. */
 export function givenWords(): string[] {

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
-import { orElse } from '../errors.js';
+import { valueOr } from '../util/errors.js';
 
 /** @param program the name of a bundle beside this one, without its ending */
 export function runCompiled(program: string): void {
@@ -19,7 +19,7 @@ export function runCompiled(program: string): void {
 }
 
 function compiled(filename: string): Script {
-  const cachedData = orElse(() => readFileSync(cacheOf(filename)), undefined);
+  const cachedData = valueOr(() => readFileSync(cacheOf(filename)), undefined);
   return new Script(wrapped(readFileSync(filename, 'utf8')), {
     filename,
     ...(cachedData === undefined ? {} : { cachedData }),

@@ -1,9 +1,9 @@
 /** What the programs have in common: from their start to their exit status. */
 import { constants } from 'node:os';
-import { isOutOfFiles, messageOf, SandboxError } from '../errors.js';
-import { mark } from '../marks.js';
-import { ReaderGone } from './output.js';
-import { failureText } from './report.js';
+import { isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
+import { mark } from '../util/marks.js';
+import { ReaderGone } from './terminal/output.js';
+import { failureText } from './terminal/report.js';
 
 /** Exit status for a failure of the program itself. */
 const OWN_FAILURE = 125;

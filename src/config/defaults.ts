@@ -1,6 +1,6 @@
 /** What a sandbox is when nothing is asked for. */
 import { machine } from 'node:os';
-import { MIB } from './size.js';
+import { MIB } from './parsers/size.js';
 import type { Identity, SandboxConfig, Security, Tuning } from './types.js';
 
 /** Memory of the machine, in bytes. */

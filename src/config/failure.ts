@@ -1,5 +1,5 @@
 /** The two kinds of failure that a configuration has, and how a thing is named in their messages. */
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 
 /**
  * A value given to an option that cannot be used.

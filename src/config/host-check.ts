@@ -1,8 +1,8 @@
 /** Whether the host has what a sandbox names. It is asked just before a start: a file may describe another host. */
 import { lstat, stat } from 'node:fs/promises';
-import { isSystemError, messageOf } from '../errors.js';
+import { isSystemError, messageOf } from '../util/errors.js';
 import { configError, quote } from './failure.js';
-import { placeOf } from './path.js';
+import { normalizePath } from './path.js';
 import type { SandboxConfig } from './types.js';
 
 /** What kind of thing a path must lead to. */
@@ -23,7 +23,7 @@ const CALLED: Readonly<Record<Kind, string>> = {
  *   `include-source-not-found`
  */
 export async function checkHost(config: SandboxConfig): Promise<void> {
-  if (!config.mounts.some(({ target }) => placeOf(target) === '/')) {
+  if (!config.mounts.some(({ target }) => normalizePath(target) === '/')) {
     await check(config.root, 'directory', 'root', 'the root directory');
   }
   for (const mount of config.mounts) {

@@ -3,7 +3,7 @@
  * nothing, then the name service (LDAP, systemd-homed, …) through getent.
  */
 import { readFileSync } from 'node:fs';
-import { isSystemError } from '../errors.js';
+import { isSystemError } from '../util/errors.js';
 import { configError, quote } from './failure.js';
 import type { Identity } from './types.js';
 

@@ -1,20 +1,20 @@
 /** From option values, still text, to a sandbox. */
 
-import { parseAcceleration, parseBootMode } from './acceleration.js';
 import { defaultConfig } from './defaults.js';
-import { parseDisk } from './disk.js';
-import { parseEnv } from './env.js';
 import { argumentError, quote } from './failure.js';
-import { tableOrder } from './hash-order.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
-import { attachIncludes, parseInclude, readIncludeFile } from './include.js';
-import { parseMount } from './mount.js';
-import { parseNetwork } from './network.js';
-import { parseSeconds, parseWhole } from './number.js';
+import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
+import { parseDisk } from './parsers/disk.js';
+import { parseEnv } from './parsers/env.js';
+import { attachIncludes, parseInclude, readIncludeFile } from './parsers/include.js';
+import { parseMount } from './parsers/mount.js';
+import { parseNetwork } from './parsers/network.js';
+import { parseSeconds, parseWhole } from './parsers/number.js';
+import { parseSecurity } from './parsers/security.js';
+import { parseMemory } from './parsers/size.js';
+import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './parsers/tuning.js';
 import { hostPath } from './path.js';
-import { parseSecurity } from './security.js';
-import { parseMemory } from './size.js';
-import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './tuning.js';
+import { tableOrder } from './sandbox-cfg/hash-order.js';
 import type { EnvironmentVariable, Identity, Mount, SandboxConfig, Tuning } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 

@@ -1,6 +1,6 @@
 /** Paths on the host and inside. */
 import { isAbsolute, posix } from 'node:path';
-import { absolutePath } from '../working-directory.js';
+import { absolutePath } from '../util/working-directory.js';
 import { argumentError } from './failure.js';
 
 /**
@@ -15,14 +15,14 @@ export function hostPath(path: string, what: string): string {
 }
 
 /** A path inside, without `.`, `..`, repeated slashes and a slash at its end: two names of one place become equal. */
-export function placeOf(path: string): string {
+export function normalizePath(path: string): string {
   const normal = posix.normalize(path);
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
 /** True when `path` is `target` or below it; `/mnt` covers `/mnt/a` and not `/mnta`. */
 export function covers(target: string, path: string): boolean {
-  const above = placeOf(target);
-  const below = placeOf(path);
+  const above = normalizePath(target);
+  const below = normalizePath(path);
   return above === '/' || below === above || below.startsWith(`${above}/`);
 }

@@ -1,10 +1,10 @@
 /** Checks of a whole sandbox: what one option alone cannot know. */
 import { configError, quote } from './failure.js';
-import { coveringMount } from './include.js';
-import { placeOf } from './path.js';
-import { MIB } from './size.js';
-import { hasControlCharacter } from './text.js';
-import { checkDiskLimits } from './tuning.js';
+import { coveringMount } from './parsers/include.js';
+import { MIB } from './parsers/size.js';
+import { hasControlCharacter } from './parsers/text.js';
+import { checkDiskLimits } from './parsers/tuning.js';
+import { normalizePath } from './path.js';
 import type { SandboxConfig } from './types.js';
 
 /** Below this no kernel comes up. */
@@ -109,10 +109,10 @@ function checkMachine({ memory, vcpus }: SandboxConfig): void {
 function checkMounts({ mounts }: SandboxConfig): void {
   for (const { target } of mounts) checkAbsolute(target, 'mount-target-not-absolute', 'the target of a mount');
   // Elsewhere a later mount may lie over an earlier one; but there is only one root.
-  if (mounts.filter(({ target }) => placeOf(target) === '/').length > 1) {
+  if (mounts.filter(({ target }) => normalizePath(target) === '/').length > 1) {
     throw configError('mount-root-duplicate', 'more than one mount has the target "/"', 'leave one of them');
   }
-  if (mounts.some(({ type, target }) => type === 'guest-bind' && placeOf(target) === '/')) {
+  if (mounts.some(({ type, target }) => type === 'guest-bind' && normalizePath(target) === '/')) {
     throw configError(
       'mount-root-bind',
       'a guest-bind cannot have the target "/": without a root there is nothing to bind',
@@ -153,7 +153,7 @@ function checkDisks({ disks }: SandboxConfig): void {
 function checkImages({ disks, mounts }: SandboxConfig): void {
   const images = [...disks, ...mounts.filter((mount) => mount.type === 'host-image')];
   for (const [index, { source }] of images.entries()) {
-    const users = images.filter((image) => placeOf(image.source) === placeOf(source));
+    const users = images.filter((image) => normalizePath(image.source) === normalizePath(source));
     if (users[0] !== images[index] || users.length < 2 || users.every(({ readOnly }) => readOnly)) continue;
     throw configError(
       'image-twice',

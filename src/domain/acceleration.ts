@@ -4,8 +4,8 @@
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
-import { isSystemError, SandboxError } from '../errors.js';
-import { findInPath } from '../programs.js';
+import { isSystemError, SandboxError } from '../util/errors.js';
+import { findInPath } from '../util/programs.js';
 import { probe, type Verdict } from './probe.js';
 import { Verdicts } from './verdicts.js';
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { isSystemError } from '../errors.js';
+import { isSystemError } from '../util/errors.js';
 
 /** The prefix that QEMU and libvirt use: locally administered, of a virtual machine. */
 const PREFIX = [0x52, 0x54, 0x00] as const;

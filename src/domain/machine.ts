@@ -4,10 +4,10 @@
  * https://libvirt.org/formatdomain.html
  */
 import { existsSync } from 'node:fs';
-import { CHANNEL_NAME } from '../guest/wire.js';
 import type { MachineTuning } from '../profile/types.js';
-import { type DeviceAddresses, deviceAddresses, type Places, vacantArguments } from './places.js';
+import { CHANNEL_NAME } from '../protocol/wire.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
+import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } from './slots.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
 export interface MachineOptions {
@@ -32,7 +32,7 @@ export interface MachineOptions {
   /** `interface` elements; addresses are added here. */
   readonly interfaces?: readonly Element[];
   /** Of a saved machine: the disks and interfaces take the first of each kind. undefined: as many as there are disks and interfaces. */
-  readonly places?: Places | undefined;
+  readonly slots?: Slots | undefined;
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
   /** The `cputune` element. */
@@ -77,7 +77,7 @@ export function machineXml(options: MachineOptions): string {
       on_crash: 'destroy',
       devices: devices(options),
       seclabel: options.securityLabels,
-      'qemu:commandline': commandLine([...options.qemuArguments, ...vacantPlaces(options)]),
+      'qemu:commandline': commandLine([...options.qemuArguments, ...vacantSlots(options)]),
       'qemu:capabilities': capabilities(),
     },
   });
@@ -108,18 +108,12 @@ function cpu(acceleration: MachineOptions['acceleration']): Element {
  */
 const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
 
-function addressesOf({
-  shares,
-  lateShares = [],
-  disks = [],
-  interfaces = [],
-  places,
-}: MachineOptions): DeviceAddresses {
+function addressesOf({ shares, lateShares = [], disks = [], interfaces = [], slots }: MachineOptions): DeviceAddresses {
   const { length } = lateShares;
-  return deviceAddresses(shares.length, places ?? { disks: disks.length, networks: interfaces.length }, length);
+  return deviceAddresses(shares.length, slots ?? { disks: disks.length, networks: interfaces.length }, length);
 }
 
-function vacantPlaces(options: MachineOptions): string[] {
+function vacantSlots(options: MachineOptions): string[] {
   const { disks, networks } = addressesOf(options);
   return vacantArguments(disks.slice(options.disks?.length ?? 0), networks.slice(options.interfaces?.length ?? 0));
 }
@@ -129,7 +123,7 @@ function devices(options: MachineOptions): Element {
   const addresses = addressesOf(options);
   const isFlat = options.tuning.bus === 'root';
   /** What libvirt does not know of has an address that is known here, and so what takes its place. */
-  const isPlaced = isFlat || options.places !== undefined;
+  const isPlaced = isFlat || options.slots !== undefined;
   return {
     controller: [
       { '@type': 'usb', '@model': 'none' },

@@ -2,7 +2,7 @@
  * Addresses of devices on the root bus of a q35 machine. libvirt would give each device a PCIe port of its own, so that it can be unplugged, and
  * the kernel takes time to set each up.
  */
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 
 /** An `address` element. */
 export interface PciAddress {

@@ -6,7 +6,7 @@
  * (iotlb_to_section in system/physmem.c). What it writes to most often is its interrupt controller, and where the end of an interrupt is lost, that
  * processor gets no other. Of a hundred machines with two processors two stood still. A processor that does not run yet writes nothing.
  */
-import { readIfThere } from '../small-files.js';
+import { readIfThere } from '../util/small-files.js';
 
 /** Ticks a second of most distributions' kernels. With another number short delays are by so much too long or too short, which no emulated device minds. */
 const KERNEL_HZ = 250;

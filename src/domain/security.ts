@@ -4,7 +4,7 @@
  * https://libvirt.org/formatdomain.html#security-label
  */
 import type { Security } from '../config/types.js';
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 import type { Element } from './xml.js';
 
 /** What runs the sandbox; each has a base context of its own. */

@@ -4,8 +4,8 @@
  * https://libvirt.org/formatdomain.html#consoles-serial-parallel-channel-devices
  */
 import { accessSync, constants, statSync } from 'node:fs';
-import { isSystemError } from '../errors.js';
-import { SHELL_NAME } from '../guest/wire.js';
+import { SHELL_NAME } from '../protocol/wire.js';
+import { isSystemError } from '../util/errors.js';
 import type { Element } from './xml.js';
 
 const PTMX = '/dev/ptmx';

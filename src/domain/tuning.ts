@@ -3,7 +3,7 @@
  *
  * https://libvirt.org/formatdomain.html#cpu-tuning, #hard-drives-floppy-disks-cdroms (iotune), #quality-of-service
  */
-import { diskLimitsOf, formatCpuSet } from '../config/tuning.js';
+import { diskLimitsOf, formatCpuSet } from '../config/parsers/tuning.js';
 import type { Bandwidth, Tuning } from '../config/types.js';
 import type { Element } from './xml.js';
 

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectories } from '../directories.js';
-import { orElse } from '../errors.js';
-import { isRecord } from '../records.js';
+import { makeDirectories } from '../util/directories.js';
+import { valueOr } from '../util/errors.js';
+import { isRecord } from '../util/records.js';
 import type { Verdict } from './probe.js';
 
 /** The file holds those of one boot; a person has no more kernels than that, or may wait for a probe once more. */
@@ -39,7 +39,7 @@ export class Verdicts {
 
   /** Whatever is not there, of another boot, or not readable as what it should be, is found out again. */
   #read(): Map<string, Verdict> {
-    const kept = parse(orElse(() => readFileSync(this.#file, 'utf8'), ''));
+    const kept = parse(valueOr(() => readFileSync(this.#file, 'utf8'), ''));
     if (!isRecord(kept) || kept['boot'] !== this.#boot || !isRecord(kept['verdicts'])) return new Map();
     return new Map(Object.entries(kept['verdicts']).filter((entry): entry is [string, Verdict] => isVerdict(entry[1])));
   }

@@ -1,6 +1,6 @@
 /** XML as libvirt reads it: values of attributes and elements, escaped by the library. */
 import Builder from 'fast-xml-builder';
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 
 /** An element: `@name` is an attribute, `#` its text, anything else a child or, as a list, several of that name; undefined is left out. */
 export interface Element {

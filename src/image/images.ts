@@ -1,10 +1,10 @@
 /** The store of boot images, for programs. What it does is loaded when it is asked for: a sandbox needs none of it to start. */
 
-import type { CreatedImage, CreateOptions } from './create.js';
-import type { StoredImage, StoredWarm } from './inventory.js';
-import type { PruneOptions, Removal } from './remove.js';
-import { defaultStoreDirectory } from './store.js';
-import type { Damage } from './verify.js';
+import type { StoredImage, StoredWarm } from './inspect/inventory.js';
+import type { Damage } from './inspect/verify.js';
+import type { CreatedImage, CreateOptions } from './store/create.js';
+import type { PruneOptions, Removal } from './store/remove.js';
+import { defaultStoreDirectory } from './store/store.js';
 
 export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage, StoredWarm };
 
@@ -18,24 +18,30 @@ export type BakeOptions = Omit<CreateOptions, 'nativeInit'> & Partial<Pick<Creat
 export const Images = {
   /** Makes an image, or finds it; see {@link CreateOptions}. @throws {SandboxError} stage `kernel`, `modules`, `image` */
   async create(options: BakeOptions): Promise<CreatedImage> {
-    const [{ createImage }, { hostProgram }] = await Promise.all([import('./create.js'), import('../programs.js')]);
+    const [{ createImage }, { hostProgram }] = await Promise.all([
+      import('./store/create.js'),
+      import('../util/programs.js'),
+    ]);
     return createImage({ nativeInit: options.nativeInit ?? hostProgram('init'), ...options });
   },
   /** Every image of the store, last used first. */
   async list(store = defaultStoreDirectory()): Promise<StoredImage[]> {
-    return (await import('./inventory.js')).storedImages(store);
+    return (await import('./inspect/inventory.js')).storedImages(store);
   },
   /** What in an image is not as it was baked; nothing for a whole one. @throws {SandboxError} `image-not-found` */
   async verify(called: string, store = defaultStoreDirectory()): Promise<Damage[]> {
-    const [{ placeOf }, { verifyImage }] = await Promise.all([import('./open.js'), import('./verify.js')]);
-    return verifyImage(placeOf(called, store));
+    const [{ imageRef }, { verifyImage }] = await Promise.all([
+      import('./store/open.js'),
+      import('./inspect/verify.js'),
+    ]);
+    return verifyImage(imageRef(called, store));
   },
   /** Removes an image by its name or id. @throws {SandboxError} `image-not-found`, `image-in-use`, `image-has-names` */
   async remove(called: string, store = defaultStoreDirectory()): Promise<{ id: string; removed: boolean }> {
-    return (await import('./remove.js')).removeImage(store, called);
+    return (await import('./store/remove.js')).removeImage(store, called);
   },
   /** Removes what has no name and is not in use. @throws {SandboxError} `store-not-writable` */
   async prune(options: PruneOptions = {}, store = defaultStoreDirectory()): Promise<Removal> {
-    return (await import('./remove.js')).pruneImages(store, options);
+    return (await import('./store/remove.js')).pruneImages(store, options);
   },
 };

@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import type { FeatureState } from '../kmods/features.js';
-import type { InitrdCompression } from './compress.js';
-import type { CommonInit } from './runtime.js';
+import type { InitrdCompression } from './build/compress.js';
+import type { CommonInit } from './build/node-runtime.js';
 
 /** Changes whenever the same inputs make another image; images of another format are not used. */
 export const IMAGE_FORMAT = 3;

@@ -3,8 +3,8 @@
  */
 
 import type { KernelSelection } from '../config/types.js';
-import type { KernelPlaces } from '../kernel/places.js';
-import type { InitrdCompression } from './compress.js';
+import type { KernelSearchPaths } from '../kernel/search-paths.js';
+import type { InitrdCompression } from './build/compress.js';
 import type { Manifest } from './manifest.js';
 
 /** What image is wanted. */
@@ -27,7 +27,7 @@ export interface ImageOptions {
   /** Where module sets are; default: the package's own. */
   readonly setsDirectory?: string;
   /** Where kernels are looked for; default: the places where distributions put them. */
-  readonly places?: KernelPlaces;
+  readonly searchPaths?: KernelSearchPaths;
   /** Told what is being done, for a person; one sentence without a final full stop. */
   readonly onProgress?: (message: string) => void;
   /** Build even when the store has the image. */

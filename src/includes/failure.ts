@@ -1,5 +1,5 @@
 /** Includes that could not be written. */
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 import type { Entry } from './walk.js';
 
 /** @param code errno's name where it is known: ENOSPC */

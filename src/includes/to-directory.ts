@@ -5,9 +5,9 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lchown, lstat, mkdir, open, readlink, symlink } from 'node:fs/promises';
 import { posix } from 'node:path';
-import { covers, placeOf } from '../config/path.js';
+import { covers, normalizePath } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
-import { isSystemError, messageOf } from '../errors.js';
+import { isSystemError, messageOf } from '../util/errors.js';
 import { deviceError, includeError, throughLinkError } from './failure.js';
 import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
 
@@ -41,7 +41,7 @@ export async function copyToDirectory(
         continue;
       }
       const parts = posix
-        .relative(placeOf(target), placeOf(entry.target))
+        .relative(normalizePath(target), normalizePath(entry.target))
         .split('/')
         .filter((part) => part !== '');
       try {

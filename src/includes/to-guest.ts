@@ -4,8 +4,8 @@ import { open } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import { posix } from 'node:path';
 import type { Identity, Include } from '../config/types.js';
-import { type Guest, type Operation, OperationError } from '../guest/operations.js';
-import { WriteFlag } from '../guest/wire.js';
+import { type Guest, type Operation, OperationError } from '../protocol/operations.js';
+import { WriteFlag } from '../protocol/wire.js';
 import { includeError } from './failure.js';
 import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
 

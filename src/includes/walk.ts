@@ -4,8 +4,8 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { Include } from '../config/types.js';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { textOf } from '../raw-text.js';
+import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import { textOf } from '../util/raw-text.js';
 import { deviceError } from './failure.js';
 
 export type EntryKind =

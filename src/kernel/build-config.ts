@@ -6,9 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { isSystemError } from '../errors.js';
+import { isSystemError } from '../util/errors.js';
+import type { InputLog } from '../util/input-log.js';
 import type { KernelChoice } from './find.js';
-import type { InputLog } from './inputs.js';
 import type { SparseFile } from './slim.js';
 
 /** Marks around the gzip data in the kernel: kernel/configs.c. */

@@ -3,10 +3,10 @@
  */
 
 import type { KernelSelection } from '../config/types.js';
-import { messageOf, SandboxError } from '../errors.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import type { InputLog } from '../util/input-log.js';
 import type { KernelFile } from './identify.js';
-import type { InputLog } from './inputs.js';
-import { Installation, type KernelPlaces } from './places.js';
+import { Installation, type KernelSearchPaths } from './search-paths.js';
 
 /** The kernel that was chosen. */
 export interface KernelChoice {
@@ -110,9 +110,9 @@ export async function findKernel(
   selection: KernelSelection,
   lacks: Lacks,
   inputs: InputLog,
-  places: KernelPlaces = {},
+  searchPaths: KernelSearchPaths = {},
 ): Promise<KernelChoice> {
-  const installation = new Installation(selection, places, inputs);
+  const installation = new Installation(selection, searchPaths, inputs);
   if (selection.path !== undefined) return byPath(installation, selection.path, selection.version);
   if (selection.version !== undefined) return byVersion(installation, selection.version);
   return byDefault(installation, lacks);
@@ -122,9 +122,9 @@ export async function findKernel(
 export async function installedKernels(
   selection: KernelSelection,
   inputs: InputLog,
-  places: KernelPlaces = {},
+  searchPaths: KernelSearchPaths = {},
 ): Promise<KernelChoice[]> {
-  const installation = new Installation(selection, places, inputs);
+  const installation = new Installation(selection, searchPaths, inputs);
   const { usable } = await installation.kernels();
   const choices: KernelChoice[] = [];
   for (const file of usable) {

@@ -4,7 +4,7 @@
 
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { isSystemError, SandboxError } from '../errors.js';
+import { isSystemError, SandboxError } from '../util/errors.js';
 import { elfMachineOf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import { foreignArchitectureOf, HEADER_LENGTH, parseBzImage } from './header.js';
 

@@ -3,8 +3,8 @@
  * guest from unpacking it (20 to 25 % of a cold boot without hardware virtualization), else the bzImage as it is.
  */
 
-import { messageOf, SandboxError } from '../errors.js';
-import { compressionOf, UNPACKED_LIMIT, unpack } from './compression/index.js';
+import { compressionOf, UNPACKED_LIMIT, unpack } from '../compression/unpack.js';
+import { messageOf, SandboxError } from '../util/errors.js';
 import { elfMachineOf, hasPvhEntry, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import type { KernelFile } from './identify.js';
 import { type SparseFile, slimKernel } from './slim.js';

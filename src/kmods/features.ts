@@ -2,7 +2,7 @@
  * Which features of a set a kernel has: built in, as a module, or not at all.
  */
 
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 import type { ModuleSet } from './sets.js';
 import { type ModuleState, type ModuleTree, stateOf } from './tree.js';
 

@@ -4,7 +4,7 @@
 
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isSystemError } from '../errors.js';
+import { isSystemError } from '../util/errors.js';
 import { moduleFileName, moduleNameOf } from './names.js';
 
 /**

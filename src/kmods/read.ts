@@ -3,9 +3,9 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { compressionOf, unpack } from '../kernel/compression/index.js';
-import type { InputLog } from '../kernel/inputs.js';
+import { compressionOf, unpack } from '../compression/unpack.js';
+import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import type { InputLog } from '../util/input-log.js';
 import { moduleFileName } from './names.js';
 import type { ModuleFile } from './parse.js';
 import { type ModuleTree, pathOf } from './tree.js';

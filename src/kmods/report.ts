@@ -3,10 +3,10 @@
  */
 
 import type { KernelSelection } from '../config/types.js';
-import { SandboxError } from '../errors.js';
 import { installedKernels } from '../kernel/find.js';
-import { forgetInputs, type InputLog } from '../kernel/inputs.js';
-import type { KernelPlaces } from '../kernel/places.js';
+import type { KernelSearchPaths } from '../kernel/search-paths.js';
+import { SandboxError } from '../util/errors.js';
+import { forgetInputs, type InputLog } from '../util/input-log.js';
 import { type FeatureState, featureStates, missingFeature } from './features.js';
 import { defaultSetsDirectory, type ModuleSet, readSets } from './sets.js';
 import { type ModuleTree, readModuleTree } from './tree.js';
@@ -48,10 +48,10 @@ export async function servingKernels(
   sets: readonly ModuleSet[],
   trees: ModuleTrees,
   inputs: InputLog,
-  places: KernelPlaces = {},
+  searchPaths: KernelSearchPaths = {},
 ): Promise<string[]> {
   const versions: string[] = [];
-  for (const { version, modulesDirectory } of await installedKernels(selection, inputs, places)) {
+  for (const { version, modulesDirectory } of await installedKernels(selection, inputs, searchPaths)) {
     try {
       const states = featureStates(await trees.read(modulesDirectory, version), sets);
       if (missingFeature(states) === undefined) versions.push(version);

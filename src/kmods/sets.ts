@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import type { InputLog } from '../kernel/inputs.js';
+import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import type { InputLog } from '../util/input-log.js';
 
 /** One thing that a kernel can do. */
 export interface Feature {

@@ -4,8 +4,8 @@
 
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { isSystemError, SandboxError } from '../errors.js';
-import type { InputLog } from '../kernel/inputs.js';
+import { isSystemError, SandboxError } from '../util/errors.js';
+import type { InputLog } from '../util/input-log.js';
 import { normalizeName } from './names.js';
 import { lastUnlisted } from './order.js';
 import {

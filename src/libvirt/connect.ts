@@ -1,7 +1,7 @@
 /** Which way to the hypervisor is taken. */
 
-import { SandboxError } from '../errors.js';
-import { shellWord } from '../shell-word.js';
+import { SandboxError } from '../util/errors.js';
+import { shellWord } from '../util/shell-word.js';
 import { type Connection, type ConnectionKind, URI } from './connection.js';
 import { defaultUri } from './default-uri.js';
 import { connectEmbedded, type EmbeddedOptions } from './embedded.js';

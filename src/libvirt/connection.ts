@@ -1,5 +1,5 @@
 /** What the launcher needs of libvirt, whichever way it is reached. */
-import type { SandboxError } from '../errors.js';
+import type { SandboxError } from '../util/errors.js';
 
 /** Why a domain is no more. */
 export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'other';
@@ -33,12 +33,12 @@ export interface Domain {
    */
   consolePaths(): Promise<readonly string[]>;
   /**
-   * Ends it at once and waits until nothing is left of it, the state directory included. Harmless when it has stopped already.
-   * @param politely false when the guest has already synced and unmounted everything, so that QEMU or the container's processes may be killed
-   *   outright, and no log of libvirt's is of use any more
+   * Ends the domain at once and waits until nothing of it is left, the state directory included. Harmless when it has stopped.
+   * @param options `force` kills QEMU, or the container's processes, and removes libvirt's logs of the domain: only where the guest
+   *   has synced and unmounted everything.
    * @throws {SandboxError} when libvirt cannot end it
    */
-  end(politely: boolean): Promise<void>;
+  destroy(options: { readonly force: boolean }): Promise<void>;
 }
 
 /** What a domain needs on the host beside its XML. */

@@ -1,8 +1,8 @@
 /** What holds a container together on the host: libvirt's controller, its one child, which is process 1 inside, and their files. */
 import { readFile, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError } from '../errors.js';
-import { mark } from '../marks.js';
+import { isSystemError } from '../util/errors.js';
+import { mark } from '../util/marks.js';
 import type { Supervisor } from './supervisor.js';
 
 /** Where libvirt has the sockets and the mount points of containers: its own constant. */

@@ -1,9 +1,9 @@
 /** libvirt's daemons, through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
 import { join } from 'node:path';
-import { SandboxError } from '../errors.js';
-import { baseDirectory } from '../home.js';
-import { mark } from '../marks.js';
-import { settlesWithin } from '../promises.js';
+import { SandboxError } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
+import { mark } from '../util/marks.js';
+import { settlesWithin } from '../util/promises.js';
 import {
   type Connection,
   type ConnectionKind,
@@ -191,11 +191,11 @@ class DaemonDomain implements Domain {
     return consolePathsIn(xml);
   }
 
-  async end(politely: boolean): Promise<void> {
+  async destroy({ force }: { readonly force: boolean }): Promise<void> {
     try {
-      await this.#endDomain(politely);
+      await this.#endDomain(force);
       // libvirt's last word in it comes before it tells of the end. Where something went wrong it is kept: it may say what.
-      if (!politely && this.#ended) await removeLogs(this.#logs);
+      if (force && this.#ended) await removeLogs(this.#logs);
     } finally {
       // Before the name is anybody else's.
       if (this.#kind === 'lxc') await removeContainerFiles(this.name);
@@ -208,9 +208,9 @@ class DaemonDomain implements Domain {
     return call;
   }
 
-  async #endDomain(politely: boolean): Promise<void> {
+  async #endDomain(force: boolean): Promise<void> {
     if (this.#ended) return;
-    if (!politely && (await this.#kill()) && (await settlesWithin(this.stopped, NOTICE_MS))) return;
+    if (force && (await this.#kill()) && (await settlesWithin(this.stopped, NOTICE_MS))) return;
     if (this.#ended) return;
     const result = await this.#ask(this.#library.domainDestroy(this.#handle));
     if (result < 0 && !this.#ended) {

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { baseDirectory } from '../home.js';
+import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
 
 /** A URI, and what named it. */
 export interface DefaultUri {

@@ -5,8 +5,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { orElse } from '../errors.js';
-import { baseDirectory } from '../home.js';
+import { valueOr } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
 import type { DaemonKind } from './daemon.js';
 
 /** libvirt's own constants. */
@@ -27,7 +27,7 @@ export function logOf(kind: DaemonKind, name: string): string {
 
 /** How much a log has so far, in bytes; 0 where there is none, or it is not for us. */
 export function sizeOf(log: string): number {
-  return orElse(() => statSync(log).size, 0);
+  return valueOr(() => statSync(log).size, 0);
 }
 
 /** A user of root's daemon may not, and not every share has one. */

@@ -4,9 +4,9 @@
  */
 import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectories } from '../directories.js';
-import { messageOf, SandboxError } from '../errors.js';
-import { findInPath } from '../programs.js';
+import { makeDirectories } from '../util/directories.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { findInPath } from '../util/programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
 import { failureOf } from './qemu-log.js';
@@ -122,8 +122,8 @@ class EmbeddedDomain implements Domain {
     return [];
   }
 
-  async end(politely: boolean): Promise<void> {
-    if (!politely) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
+  async destroy({ force }: { readonly force: boolean }): Promise<void> {
+    if (force) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
     await this.#supervisor.finish();
   }
 }

@@ -1,7 +1,7 @@
 /** What libvirt says, turned into what happened and what to do about it. */
 import { dirname } from 'node:path';
-import { SandboxError } from '../errors.js';
-import { findInPath } from '../programs.js';
+import { SandboxError } from '../util/errors.js';
+import { findInPath } from '../util/programs.js';
 
 interface Rule {
   readonly pattern: RegExp;

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import koffi from 'koffi';
-import { orElse } from '../errors.js';
+import { valueOr } from '../util/errors.js';
 
 /** sockaddr_un, see unix(7): its family, and a path behind that. */
 const ADDRESS_BYTES = 110;
@@ -19,7 +19,7 @@ const DAEMON_SOCKET = /\/libvirt\/\w+-sock(?:-ro)?$/;
 /** Descriptors of this process that lead to a daemon of libvirt. */
 export function daemonSockets(): Set<number> {
   const peerOf = koffi.load(null).func('getpeername', 'int', ['int', 'void *', 'void *']);
-  const descriptors = orElse(() => readdirSync('/proc/self/fd'), []).map(Number);
+  const descriptors = valueOr(() => readdirSync('/proc/self/fd'), []).map(Number);
   return new Set(
     descriptors.filter((descriptor) => {
       const address = Buffer.alloc(ADDRESS_BYTES);

@@ -4,8 +4,8 @@
  * https://libvirt.org/html/index.html documents each function and the numbers below.
  */
 import koffi, { type KoffiFunc } from 'koffi';
-import { messageOf, SandboxError } from '../errors.js';
-import { settlesWithin } from '../promises.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { settlesWithin } from '../util/promises.js';
 import { daemonSockets, hangUp } from './hang-up.js';
 
 /** A pointer that only libvirt looks into. */

@@ -4,8 +4,8 @@
  * https://www.qemu.org/docs/master/interop/qmp-spec.html
  */
 import type { Socket } from 'node:net';
-import { mark } from '../marks.js';
-import { isRecord } from '../records.js';
+import { mark } from '../util/marks.js';
+import { isRecord } from '../util/records.js';
 
 type Arguments = Readonly<Record<string, unknown>>;
 

@@ -3,7 +3,7 @@
  * QEMU has let go of its monitor and has not quite ended, libvirt knows of a refused connection and nothing else.
  */
 import { open } from 'node:fs/promises';
-import { isSystemError } from '../errors.js';
+import { isSystemError } from '../util/errors.js';
 
 /** libvirt's words for a QEMU that has left its monitor, whatever the reason. */
 const MONITOR_LEFT = /connect to monitor socket|read from monitor|write to monitor|End of file .*monitor/i;

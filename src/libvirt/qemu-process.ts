@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isSystemError, orElse } from '../errors.js';
-import { mark } from '../marks.js';
+import { isSystemError, valueOr } from '../util/errors.js';
+import { mark } from '../util/marks.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
@@ -37,7 +37,7 @@ const VIRTIOFSD_PID = '-fs.pid';
 const VIRTIOFSD_ARGUMENT = '--shared-dir';
 
 function serversIn(directory: string, prefix: string): string[] {
-  return orElse(() => readdirSync(directory), [])
+  return valueOr(() => readdirSync(directory), [])
     .filter((file) => file.startsWith(prefix) && file.endsWith(VIRTIOFSD_PID))
     .map((file) => join(directory, file));
 }

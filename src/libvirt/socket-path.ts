@@ -1,6 +1,6 @@
 /** Unix sockets have short paths. */
 import { join } from 'node:path';
-import { SandboxError } from '../errors.js';
+import { SandboxError } from '../util/errors.js';
 
 /** Longest path of a Unix socket, less its terminator: sun_path in unix(7). */
 const MAX_SOCKET_PATH = 107;

@@ -1,8 +1,8 @@
 /** The process that cleans up after this one, however this one ends: init/host/supervisor.c. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { messageOf, SandboxError } from '../errors.js';
-import { mark } from '../marks.js';
-import { hostProgram, searchPath } from '../programs.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { mark } from '../util/marks.js';
+import { hostProgram, searchPath } from '../util/programs.js';
 
 export interface SupervisorOptions {
   /** Absolute path; removed with all in it when this process or the supervisor ends. */

@@ -1,11 +1,11 @@
 /** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError, messageOf, orElse, SandboxError } from '../errors.js';
-import { baseDirectory } from '../home.js';
-import { packageDirectory } from '../programs.js';
-import { shellWord } from '../shell-word.js';
-import { absolutePath } from '../working-directory.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
+import { packageDirectory } from '../util/programs.js';
+import { shellWord } from '../util/shell-word.js';
+import { absolutePath } from '../util/working-directory.js';
 import type { Profile, ProfileFile } from './types.js';
 
 export const DEFAULT_PROFILE = 'default';
@@ -64,7 +64,7 @@ async function readProfile(name: string): Promise<ProfileFile> {
 /** Names of all profiles that can be named. */
 export function profileNames(): string[] {
   const names = [shippedProfiles(), ownProfiles()]
-    .flatMap((directory) => orElse(() => readdirSync(directory), []))
+    .flatMap((directory) => valueOr(() => readdirSync(directory), []))
     .filter((file) => file.endsWith('.json'));
   return [...new Set(names.map((file) => file.slice(0, -'.json'.length)))].sort();
 }

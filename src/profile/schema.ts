@@ -1,7 +1,7 @@
 /** What a profile's file must look like. */
 import * as v from 'valibot';
-import { INITRD_COMPRESSIONS } from '../image/compress.js';
-import { isRecord } from '../records.js';
+import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
+import { isRecord } from '../util/records.js';
 import type { ProfileFile } from './types.js';
 
 /** One word: a blank would begin another argument, and what stands behind `--` is for the init. */

@@ -5,14 +5,14 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { BUSYBOX, type ShellTerminal, shellSpawn } from '../../init/common/shell.js';
-import { isSystemError, messageOf, SandboxError } from '../errors.js';
-import { Channel } from '../guest/channel.js';
-import { OperationError } from '../guest/operations.js';
-import { type ExitStatus, exitStatusOf } from './exit.js';
-import { openTerminal } from './lines.js';
-import { findRunning, type RunningSandbox } from './running.js';
-import { shellPlaces } from './shell.js';
-import { socketDirectory } from './state-alias.js';
+import { Channel } from '../protocol/channel.js';
+import { OperationError } from '../protocol/operations.js';
+import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import { shellPaths } from './devices/shell-paths.js';
+import { type ExitStatus, exitStatusOf } from './exit-status.js';
+import { openTerminal } from './start/transports.js';
+import { socketDirectory } from './state/alias.js';
+import { findRunning, type RunningSandbox } from './state/running.js';
 
 export interface AttachOptions {
   /** Run in place of a shell, as root. */
@@ -48,7 +48,7 @@ export async function attachTo(name: string, options: AttachOptions = {}): Promi
 }
 
 export async function attachIn({ name, stateDirectory }: RunningSandbox, options: AttachOptions): Promise<Attached> {
-  const places = shellPlaces(socketDirectory(stateDirectory));
+  const places = shellPaths(socketDirectory(stateDirectory));
   const lock = await lockOf(name, places.directory);
   try {
     const socket = await open(name, places.sessions);

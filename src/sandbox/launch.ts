@@ -1,27 +1,27 @@
 /** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SandboxConfig } from '../config/types.js';
-import { Channel } from '../guest/channel.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
-import { mark } from '../marks.js';
-import { begin } from './begin.js';
-import { Console } from './console.js';
-import { Deadline } from './deadline.js';
-import { copyTimeoutError, goneError, timeoutError } from './failure.js';
-import { goneReason } from './gone-reason.js';
-import { guestConfig } from './guest-config.js';
-import { copyOnHost, refuseHostDevices } from './includes.js';
-import { lateDomain } from './late-domain.js';
-import type { LaunchOptions, Prepared } from './launch-options.js';
-import { type Lines, openLines } from './lines.js';
-import { domainXml, isMonitored } from './machine-options.js';
-import { mayRunEarly, runMachine } from './run-machine.js';
-import { makeFreshDirectories } from './shares.js';
-import { machineShell, makeShellPlaces } from './shell.js';
-import { claimState, releaseState, type StateDirectory } from './state.js';
-import { readyOf } from './warm-ready.js';
-import { isRestoreError, loadMachine, reasonToBoot } from './warm-restore.js';
+import { Channel } from '../protocol/channel.js';
+import { mark } from '../util/marks.js';
+import { domainXml, isMonitored } from './devices/machine-options.js';
+import { makeFreshDirectories } from './devices/shares.js';
+import { machineShell, makeShellDirectory } from './devices/shell-paths.js';
+import { guestConfig } from './setup/guest-config.js';
+import { copyOnHost, refuseHostDevices } from './setup/includes.js';
+import { runPlan } from './setup/run-plan.js';
+import { readyOf } from './snapshot/ready.js';
+import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
+import { Console } from './start/console.js';
+import { Deadline } from './start/deadline.js';
+import { copyTimeoutError, goneError, timeoutError } from './start/failure.js';
+import { goneReason } from './start/gone-reason.js';
+import { lateDomain } from './start/late-domain.js';
+import { mayRunEarly, runMachine } from './start/run-machine.js';
+import { openLines, type Transports } from './start/transports.js';
+import { claimState, releaseState, type StateDirectory } from './state/state.js';
+import type { LaunchOptions, Prepared } from './types.js';
 
 /** A running application. */
 export interface Launched {
@@ -47,7 +47,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
 
 /** A saved machine that cannot be gone on from has run nothing: the next is tried, each once, and then one is booted. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.place === 'container' || prepared.warm === undefined) return launchOnce(config, prepared, options);
+  if (prepared.platform === 'container' || prepared.warm === undefined) return launchOnce(config, prepared, options);
   try {
     return await launchOnce(config, prepared, options);
   } catch (error) {
@@ -62,14 +62,14 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
 
 async function launchOnce(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   const { connection, name } = prepared;
-  const warm = prepared.place === 'machine' ? prepared.warm : undefined;
+  const warm = prepared.platform === 'machine' ? prepared.warm : undefined;
   mark('launch.start', { name });
   const base = guestConfig(config, prepared, options.terminal);
   const console = new Console(options.onConsole);
   let state: StateDirectory | undefined;
   let domain: Domain | undefined;
   let starting: Promise<Domain> | undefined;
-  let lines: Lines | undefined;
+  let transports: Transports | undefined;
   const callingOff = new AbortController();
   /** A saved machine is loaded, and may be running. */
   let resumed = false;
@@ -82,9 +82,9 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     state = claimState(name, connection.kind);
     makeFreshDirectories(config, state.path);
     await copyOnHost(config, state.path, options, () => limit.renew());
-    lines = await openLines(connection.kind, state, console, isMonitored(config, prepared));
+    transports = await openLines(connection.kind, state, console, isMonitored(config, prepared));
     const shell = machineShell(config, options, connection.kind, state.sockets);
-    if (shell) makeShellPlaces(state.path);
+    if (shell) makeShellDirectory(state.path);
     if (shell?.noConsole)
       options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
     const guest = { ...base, shell: shell?.guest, trace: options.trace };
@@ -114,18 +114,18 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
       limit.bound(Promise.race([promise, failed]), () => timeoutError(console, config.bootTimeout, reached));
 
     const serve = (channel: Channel): Promise<void> =>
-      prepared.place === 'machine' && prepared.image.manifest.commonInit === 'guest'
-        ? import('./guest-init.js').then(({ startInGuest }) =>
+      prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest'
+        ? import('./setup/guest-init.js').then(({ startInGuest }) =>
             startInGuest(channel, config, guest, console, options, limit),
           )
-        : begin({ channel, config, guest, console, options, limit, stop });
+        : runPlan({ channel, config, guest, console, options, limit, stop });
     let channel: Channel;
     if (warm) {
       const { sockets: socketDirectory } = state;
       const findQemu = () => connection.qemuPid({ name, socketDirectory });
-      const loading = loadMachine(lines.monitor, warm, guest.lateDevices ? { name, findQemu } : undefined);
+      const loading = loadMachine(transports.monitor, warm, guest.lateDevices ? { name, findQemu } : undefined);
       loading.catch(() => {});
-      channel = Channel.resume(await bounded(lines.channel(starting), lines.awaited));
+      channel = Channel.resume(await bounded(transports.channel(starting), transports.awaited));
       const monitor = await bounded(loading, 'the saved machine being loaded');
       resumed = true;
       options.onReady?.(readyOf(warm));
@@ -133,13 +133,13 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
       if (mayRunEarly(config)) runMachine(monitor);
       await bounded(begun, 'the saved machine going on, its steps not done');
     } else {
-      void lines.monitor?.then((socket) => runMachine(new Monitor(socket)));
+      void transports.monitor?.then((socket) => runMachine(new Monitor(socket)));
       await limit.bound(created, () =>
         timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
       );
-      const transport = await bounded(lines.channel(starting), lines.awaited);
+      const transport = await bounded(transports.channel(starting), transports.awaited);
       const opening = Channel.open(transport);
-      const opened = await bounded(opening, lines.unanswered).catch((error: unknown) => {
+      const opened = await bounded(opening, transports.unanswered).catch((error: unknown) => {
         transport.destroy();
         throw error;
       });
@@ -154,16 +154,16 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
     const reason = warm && !resumed ? reasonToBoot(warm, error) : await goneReason(error, console, domain);
     // It may still be coming to be, and must not stay; the connection is in use until then.
     domain ??= await lateDomain(starting, callingOff);
-    if (domain) await domain.end(true);
+    if (domain) await domain.destroy({ force: false });
     else if (state) {
       // Where descriptors have run out, those that were closed are free in the next turn only.
-      lines?.close();
+      transports?.close();
       await nextTurn();
       releaseState(state);
     }
     throw reason;
   } finally {
     limit.clear();
-    lines?.close();
+    transports?.close();
   }
 }

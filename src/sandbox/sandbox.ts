@@ -5,16 +5,16 @@ import { defaultConfig } from '../config/defaults.js';
 import { callerIdentity, rootIdentity } from '../config/identity.js';
 import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
-import { SandboxError } from '../errors.js';
-import { OperationError } from '../guest/operations.js';
-import { mark } from '../marks.js';
-import { settlesWithin } from '../promises.js';
-import { type ExitStatus, exitStatusOf } from './exit.js';
-import { goneError } from './failure.js';
+import { OperationError } from '../protocol/operations.js';
+import { SandboxError } from '../util/errors.js';
+import { mark } from '../util/marks.js';
+import { settlesWithin } from '../util/promises.js';
+import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { type Launched, launch } from './launch.js';
-import type { LaunchOptions } from './launch-options.js';
-import { prepare } from './prepare.js';
-import { refuseUnsupported } from './supported.js';
+import { prepare } from './prepare/prepare.js';
+import { refuseUnsupported } from './prepare/supported.js';
+import { goneError } from './start/failure.js';
+import type { LaunchOptions } from './types.js';
 
 /** A sandbox as a program asks for it: the command, and what differs from the defaults. */
 export type SandboxOptions = Partial<SandboxConfig> & Pick<SandboxConfig, 'command'>;
@@ -64,7 +64,7 @@ export class Sandbox implements AsyncDisposable {
    * @throws {SandboxError} whatever failed; nothing is left then. What is not of its type is `config-value-invalid` or `config-key-unknown`
    */
   static async start(wanted: SandboxOptions, options: LaunchOptions = {}): Promise<Sandbox> {
-    const { checkStart } = await import('./start-schema.js');
+    const { checkStart } = await import('./prepare/start-schema.js');
     checkStart(wanted, options);
     return Sandbox.startChecked(await completeConfig(wanted), options);
   }
@@ -138,7 +138,7 @@ export class Sandbox implements AsyncDisposable {
       try {
         // With its status the guest has said that all is synced and unmounted.
         mark('end.start');
-        await domain.end(status === undefined);
+        await domain.destroy({ force: status !== undefined });
         mark('end.done');
       } finally {
         channel.destroy();

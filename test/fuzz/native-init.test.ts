@@ -6,9 +6,9 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
-import { CallFlag, HEADER_BYTES, MessageType, Proc, SpawnFlag, WriteFlag } from '../../src/guest/wire.js';
+import { CallFlag, HEADER_BYTES, MessageType, Proc, SpawnFlag, WriteFlag } from '../../src/protocol/wire.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { list, packet, runPayload, spawnPayload, str, u32, u64, writeFilePayload } from '../unit/native-init/driver.js';
+import { list, packet, runPayload, spawnPayload, str, u32, u64, writeFilePayload } from '../unit/init/native/driver.js';
 import { type Random, randomNumbers } from './random.js';
 
 /** `make test` builds it: every operation decodes its arguments, and is then refused. */

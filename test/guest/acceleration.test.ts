@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { probe } from '../../src/domain/probe.js';
-import { resolveImage } from '../../src/image/index.js';
-import { hostProgram } from '../../src/programs.js';
+import { resolveImage } from '../../src/image/resolve.js';
+import { hostProgram } from '../../src/util/programs.js';
 import { programPaths } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';

@@ -12,7 +12,7 @@ import { unlessProgram } from '../helpers/images.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** What a run says of itself: src/marks.ts. */
+/** What a run says of itself: src/util/marks.ts. */
 async function marksOf(t: TestContext, way: Way, options: readonly string[]): Promise<string[]> {
   const trace = join(scratchDirectory(t), 'trace');
   const env = { VIRT_SANDBOX_TRACE: trace };

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { findInPath } from '../../src/programs.js';
+import { findInPath } from '../../src/util/programs.js';
 import { runBake } from '../helpers/bake.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertRun } from '../helpers/run.js';

@@ -8,7 +8,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Channel } from '../../src/guest/channel.js';
+import { Channel } from '../../src/protocol/channel.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { fakeNode } from '../helpers/fake-node.js';
@@ -164,7 +164,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
         'echo up; read gone; echo $? > /mnt/end; yes | head -c 1000000; echo more > /mnt/last',
       ];
       const guest = {
-        place: 'machine',
+        platform: 'machine',
         hostname: 'alone',
         root: { type: '9p', tag: 'root', readOnly: true },
         mounts: [{ type: '9p', tag: 'share', target: '/mnt', readOnly: false }],

@@ -46,7 +46,7 @@ describe('the examples for programs', { skip: embedded.skip }, () => {
 
   it('name every key and every stage', async () => {
     const text = readFileSync('docs/api.md', 'utf8');
-    const { checkStart } = await import('../../src/sandbox/start-schema.js');
+    const { checkStart } = await import('../../src/sandbox/prepare/start-schema.js');
     const known = [
       [{ command: [], nothing: 1 }, {}],
       [{ command: [] }, { nothing: 1 }],
@@ -58,7 +58,8 @@ describe('the examples for programs', { skip: embedded.skip }, () => {
       }
       return [];
     });
-    const stages = /export type Stage =(.*?);/s.exec(readFileSync('src/errors.ts', 'utf8'))?.[1]?.match(/\w+/g) ?? [];
+    const stages =
+      /export type Stage =(.*?);/s.exec(readFileSync('src/util/errors.ts', 'utf8'))?.[1]?.match(/\w+/g) ?? [];
     assert.deepEqual(
       [...known, stages].map(({ length }) => length > 9),
       [true, true, true],

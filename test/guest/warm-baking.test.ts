@@ -6,7 +6,7 @@ import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { orElse } from '../../src/errors.js';
+import { valueOr } from '../../src/util/errors.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { hidden, programPaths } from '../helpers/hide.js';
@@ -65,8 +65,8 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
       ended = true;
     });
     while (!ended) {
-      const [name] = orElse(() => readdirSync(warm), []).filter((entry) => entry.startsWith('.build-'));
-      if (name !== undefined && orElse(() => hasCome(join(warm, name)), false)) return;
+      const [name] = valueOr(() => readdirSync(warm), []).filter((entry) => entry.startsWith('.build-'));
+      if (name !== undefined && valueOr(() => hasCome(join(warm, name)), false)) return;
       await delay(2);
     }
     assert.fail(`the baker has ended before: ${running.stderr()}`);

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chownSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { indexDirectory } from '../../src/image/store.js';
+import { indexDirectory } from '../../src/image/store/store.js';
 import { embedded, system } from '../helpers/connections.js';
 import { imageFile, makeImage, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';

@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const start = performance.now();
-const { SandboxError } = await import('../../src/errors.js');
-const { resolveImage } = await import('../../src/image/index.js');
+const { SandboxError } = await import('../../src/util/errors.js');
+const { resolveImage } = await import('../../src/image/resolve.js');
 
 type Options = Parameters<typeof resolveImage>[0];
 const given = JSON.parse(process.argv[2] ?? '{}') as Partial<Options>;

@@ -1,7 +1,7 @@
 /** A process that creates one image: takes the options as JSON, prints what came of it as JSON. */
 
-import { SandboxError } from '../../src/errors.js';
-import { createImage } from '../../src/image/create.js';
+import { createImage } from '../../src/image/store/create.js';
+import { SandboxError } from '../../src/util/errors.js';
 
 try {
   const { id, directory } = await createImage(JSON.parse(process.argv[2] ?? '') as Parameters<typeof createImage>[0]);

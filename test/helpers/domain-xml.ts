@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type SandboxKind, securityLabels } from '../../src/domain/security.js';
 import { loadProfile } from '../../src/profile/load.js';
-import type { LaunchOptions, PreparedContainer, PreparedMachine } from '../../src/sandbox/launch-options.js';
-import { domainXml } from '../../src/sandbox/machine-options.js';
+import { domainXml } from '../../src/sandbox/devices/machine-options.js';
+import type { LaunchOptions, PreparedContainer, PreparedMachine } from '../../src/sandbox/types.js';
 
 const SCHEMA = '/usr/share/libvirt/schemas/domain.rng';
 export const unlessSchema = existsSync(SCHEMA) ? false : `${SCHEMA} is not installed`;
@@ -24,7 +24,7 @@ export async function machineOf(
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
   const prepared = {
-    place: 'machine',
+    platform: 'machine',
     name: NAME,
     connection: { ...connection, kind: 'system' },
     acceleration: 'tcg',
@@ -46,7 +46,7 @@ export async function containerOf(
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
   const prepared = {
-    place: 'container',
+    platform: 'container',
     name: NAME,
     connection: { ...connection, kind: 'lxc' },
     images: new Map(),

@@ -1,7 +1,7 @@
 /** Expectations about errors that people read. */
 
 import assert from 'node:assert/strict';
-import { SandboxError } from '../../src/errors.js';
+import { SandboxError } from '../../src/util/errors.js';
 
 /** Waits for `work` to fail with a {@link SandboxError} of this code whose line matches every pattern. */
 export async function rejectsWith(work: Promise<unknown>, code: string, ...patterns: RegExp[]): Promise<SandboxError> {

@@ -2,8 +2,8 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { leaseDirectory } from '../../src/image/lease.js';
-import { ownerTag } from '../../src/image/owner.js';
+import { leaseDirectory } from '../../src/image/store/lease.js';
+import { ownerTag } from '../../src/image/store/owner.js';
 
 /** Says that the process `pid` uses image `id`; returns the lease's path. */
 export function leaseFor(store: string, id: string, pid: number): string {

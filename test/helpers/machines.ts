@@ -3,8 +3,8 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { BootImage, ImageOptions } from '../../src/image/index.js';
 import { sha256 } from '../../src/image/manifest.js';
+import type { BootImage, ImageOptions } from '../../src/image/resolve.js';
 import { makeKernel } from './kernel-files.js';
 import { NINEP_TREE, writeModuleTree } from './module-trees.js';
 import { scratchDirectory } from './scratch.js';
@@ -39,7 +39,7 @@ export function testMachine(context: TestContext): TestMachine {
     sets: SETS,
     nativeInit: init,
     storeDirectory: store,
-    places: { release: 'none', bootDirectory: boot, modulesDirectory: modules },
+    searchPaths: { release: 'none', bootDirectory: boot, modulesDirectory: modules },
   };
   return { directory, kernel, tree, init, store, options };
 }

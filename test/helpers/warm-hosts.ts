@@ -6,19 +6,19 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
-import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/index.js';
-import { hasAnswer } from '../../src/image/lookup.js';
-import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/warm.js';
-import { publishWarm, type WarmFacts } from '../../src/image/warm-publish.js';
+import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/resolve.js';
+import { publishWarm, type WarmFacts } from '../../src/image/snapshot/publish.js';
+import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/snapshot/snapshot.js';
+import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
-import { findInPath, hostProgram } from '../../src/programs.js';
-import { imageChoices } from '../../src/sandbox/image-choices.js';
-import { sharesOf } from '../../src/sandbox/shares.js';
-import { takeOffer, type WarmChoice, type WarmRequest, warmOffer } from '../../src/sandbox/warm-find.js';
-import { warmHost } from '../../src/sandbox/warm-host.js';
-import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/warm-machine.js';
-import { neededSlots } from '../../src/sandbox/warm-slots.js';
+import { sharesOf } from '../../src/sandbox/devices/shares.js';
+import { imageChoices } from '../../src/sandbox/prepare/image-choices.js';
+import { findSnapshots, selectSnapshot, type WarmChoice, type WarmRequest } from '../../src/sandbox/snapshot/find.js';
+import { warmHost } from '../../src/sandbox/snapshot/host.js';
+import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/snapshot/machine.js';
+import { neededSlots } from '../../src/sandbox/snapshot/slots.js';
+import { findInPath, hostProgram } from '../../src/util/programs.js';
 import { rejectsWith } from './errors.js';
 import { makeKernel, packWith } from './kernel-files.js';
 import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
@@ -128,9 +128,9 @@ export class WarmHost {
       image: undefined,
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
     };
-    const offer = await warmOffer(request);
+    const offer = await findSnapshots(request);
     const image = offer.image ?? (await this.image(profileName));
-    return takeOffer(offer, request, image, 'tcg', this.#connection);
+    return selectSnapshot(offer, request, image, 'tcg', this.#connection);
   }
 
   /** Expects a start to pass `warm` over for this reason, and one that insists on a saved machine to fail with it. */

@@ -6,9 +6,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { digestSparse } from '../../src/image/digest.js';
-import { readWarmImage, WARM_RECORD, type WarmRecord, warmRecordText } from '../../src/image/warm.js';
-import { identityOf } from '../../src/kernel/inputs.js';
+import { digestSparse } from '../../src/image/snapshot/digest.js';
+import { readWarmImage, WARM_RECORD, type WarmRecord, warmRecordText } from '../../src/image/snapshot/snapshot.js';
+import { identityOf } from '../../src/util/input-log.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
 /** KVM is not asked about in every new store. */

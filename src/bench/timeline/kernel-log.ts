@@ -1,4 +1,4 @@
-/** The kernel's log, as a guest that was inspected gives it (src/sandbox/inspect-guest.ts): times are seconds of the log's own clock. */
+/** The kernel's log, as a guest that was inspected gives it (src/sandbox/setup/inspect-guest.ts): times are seconds of the log's own clock. */
 
 export interface LogLine {
   readonly seconds: number;

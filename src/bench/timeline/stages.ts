@@ -1,7 +1,7 @@
 /** The stages of a run while they are put together: where marks lie on its clock, and what lies between two of them. */
-import type { MarkName } from '../../marks.js';
+import type { MarkName } from '../../util/marks.js';
+import type { Trace } from './marks-file.js';
 import { type Span, span, type Where } from './span.js';
-import type { Trace } from './trace.js';
 
 /** A mark is the first of its kind; these are the last. */
 export type Moment = MarkName | 'operation.last' | 'output.last';

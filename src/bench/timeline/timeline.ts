@@ -2,10 +2,10 @@
 import type { Alignment } from './clock.js';
 import { coldStages } from './cold.js';
 import { containerStages } from './container.js';
+import type { Trace } from './marks-file.js';
 import type { QemuLog } from './qemu-log.js';
 import { fillGaps, length, rest, type Span, sequence, span, within } from './span.js';
 import { Stages } from './stages.js';
-import type { Trace } from './trace.js';
 import { warmStages } from './warm.js';
 
 export interface Timeline {

@@ -4,8 +4,8 @@
 
 import * as zlib from 'node:zlib';
 import { inflateRawSync } from 'node:zlib';
-import { messageOf, SandboxError } from '../../errors.js';
-import { LZOP_MAGIC, UNPACKED_LIMIT } from '../../kernel/compression/index.js';
+import { LZOP_MAGIC, UNPACKED_LIMIT } from '../../compression/unpack.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
 import { type ArchiveCompression, ArchiveError } from './types.js';
 
 /** What came out of a part, and how many bytes of it were used. */
@@ -66,11 +66,11 @@ export async function decompress(data: Buffer, compression: Packed, limit = UNPA
       case 'zstd':
         return await unpackZstdFrame(data, limit);
       case 'lz4': {
-        const { unpackLz4Part } = await import('../../kernel/compression/lz4.js');
+        const { unpackLz4Part } = await import('../../compression/lz4.js');
         return unpackLz4Part(data, limit);
       }
       case 'lzo': {
-        const { unpackLzop } = await import('../../kernel/compression/lzop.js');
+        const { unpackLzop } = await import('../../compression/lzop.js');
         return unpackLzop(data, limit);
       }
     }
@@ -189,7 +189,7 @@ function zstdFrameLength(data: Buffer): number {
 }
 
 async function unpackZstdFrame(data: Buffer, limit: number): Promise<Unpacked> {
-  const { unpackZstd } = await import('../../kernel/compression/zstd.js');
+  const { unpackZstd } = await import('../../compression/zstd.js');
   const used = zstdFrameLength(data);
   return { data: await unpackZstd(data.subarray(0, used), undefined, limit), used };
 }

@@ -17,7 +17,7 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs';
-import { isSystemError } from '../../errors.js';
+import { isSystemError } from '../../util/errors.js';
 import { pathParts } from './read.js';
 import { ArchiveError } from './types.js';
 
@@ -26,7 +26,7 @@ const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const MOST_LINKS = 40;
 
 /** The place of a name: a directory that is open, and a path through it, which ends in the name itself. */
-export class Place {
+export class Node {
   constructor(
     readonly fd: number,
     readonly base: string,
@@ -69,7 +69,7 @@ export class Tree {
    *
    * @throws {ArchiveError} for a name that has no last part, and for one that leads out.
    */
-  at<T>(name: string, use: (place: Place) => T): T {
+  at<T>(name: string, use: (node: Node) => T): T {
     const parts = pathParts(name);
     const base = parts.pop();
     if (base === undefined || base === '..' || parts.includes('..')) {
@@ -77,7 +77,7 @@ export class Tree {
     }
     const opened: number[] = [];
     try {
-      return use(new Place(this.#walk(parts, opened), base));
+      return use(new Node(this.#walk(parts, opened), base));
     } finally {
       for (const fd of opened) closeSync(fd);
     }
@@ -100,10 +100,10 @@ export class Tree {
         if (way.length > 1) way = way.slice(0, -1);
         continue;
       }
-      const place = new Place(way.at(-1) ?? this.#root, part);
-      const target = linkTarget(place);
+      const node = new Node(way.at(-1) ?? this.#root, part);
+      const target = linkTarget(node);
       if (target === undefined) {
-        const fd = openOrMake(place);
+        const fd = openOrMake(node);
         opened.push(fd);
         way = [...way, fd];
         continue;
@@ -118,21 +118,21 @@ export class Tree {
 }
 
 /** Where a symbolic link leads; undefined for anything else and for nothing. */
-function linkTarget(place: Place): string | undefined {
+function linkTarget(node: Node): string | undefined {
   try {
-    return readlinkSync(place.path, 'latin1');
+    return readlinkSync(node.path, 'latin1');
   } catch (error) {
     if (isSystemError(error, 'EINVAL') || isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
 
-function openOrMake(place: Place): number {
+function openOrMake(node: Node): number {
   try {
-    return place.openDirectory();
+    return node.openDirectory();
   } catch (error) {
     if (!isSystemError(error, 'ENOENT')) throw error;
   }
-  mkdirSync(place.path, { mode: 0o755 });
-  return place.openDirectory();
+  mkdirSync(node.path, { mode: 0o755 });
+  return node.openDirectory();
 }

@@ -15,11 +15,11 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
-import { makeDirectories } from '../../directories.js';
-import { isSystemError, messageOf, SandboxError } from '../../errors.js';
+import { makeDirectories } from '../../util/directories.js';
+import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { printable } from './newc.js';
 import { isLinked, plainPath, sharedContents } from './read.js';
-import { type Place, Tree } from './tree.js';
+import { type Node, Tree } from './tree.js';
 import { type Archive, type ArchiveEntry, ArchiveError } from './types.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -36,7 +36,7 @@ export interface UnpackResult {
 }
 
 /** Makes a device, a pipe or a socket: mknod(2), which Node lacks. */
-type MakeNode = (place: Place, entry: ArchiveEntry) => void;
+type MakeNode = (node: Node, entry: ArchiveEntry) => void;
 
 /**
  * Unpacks all archives into `directory`, which is made, or must be empty. Nothing is written anywhere else.
@@ -119,11 +119,11 @@ function isNode({ type }: ArchiveEntry): boolean {
 async function nodeMaker(): Promise<MakeNode> {
   const { default: koffi } = await import('koffi');
   const mknod = koffi.load('libc.so.6').func('int mknod(const char *path, unsigned int mode, uint64_t dev)');
-  return (place, { mode, rdevMajor, rdevMinor, name }) => {
+  return (node, { mode, rdevMajor, rdevMinor, name }) => {
     // gnu_dev_makedev of <sys/sysmacros.h>.
     const [major, minor] = [BigInt(rdevMajor), BigInt(rdevMinor)];
     const device = (minor & 0xffn) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) | ((major & ~0xfffn) << 32n);
-    if (mknod(Buffer.concat([place.path, Buffer.of(0)]), mode, device) === 0) return;
+    if (mknod(Buffer.concat([node.path, Buffer.of(0)]), mode, device) === 0) return;
     throw Object.assign(new Error(`mknod of ${name} failed`), {
       code: koffi.errno() === 1 ? 'EPERM' : `errno ${koffi.errno()}`,
     });
@@ -161,12 +161,12 @@ class Unpacker {
     // The root itself is there.
     if (path === '') return;
     try {
-      const isMade = this.tree.at(path, (place) => {
-        place.clear(entry.type === 'directory');
+      const isMade = this.tree.at(path, (node) => {
+        node.clear(entry.type === 'directory');
         // What takes a name takes it away from the file that had it.
         for (const [inode, name] of first) if (name === path) first.delete(inode);
         this.#directories.delete(path);
-        return this.#make(entry, path, place, contents, first);
+        return this.#make(entry, path, node, contents, first);
       });
       if (isMade) this.#unpacked += 1;
     } catch (error) {
@@ -177,29 +177,29 @@ class Unpacker {
   #make(
     entry: ArchiveEntry,
     path: string,
-    place: Place,
+    node: Node,
     contents: ReadonlyMap<string, Buffer>,
     first: Map<string, string>,
   ): boolean {
     switch (entry.type) {
       case 'directory':
-        if (place.stat() === undefined) mkdirSync(place.path, { mode: 0o700 });
+        if (node.stat() === undefined) mkdirSync(node.path, { mode: 0o700 });
         this.#directories.set(path, entry);
         return true;
       case 'file': {
         const other = isLinked(entry) ? first.get(entry.inode) : undefined;
         if (other !== undefined) {
-          this.tree.at(other, (existing) => linkSync(existing.path, place.path));
+          this.tree.at(other, (existing) => linkSync(existing.path, node.path));
           return true;
         }
         if (isLinked(entry)) first.set(entry.inode, path);
-        this.#writeFile(entry, place, (isLinked(entry) ? contents.get(entry.inode) : undefined) ?? entry.data);
+        this.#writeFile(entry, node, (isLinked(entry) ? contents.get(entry.inode) : undefined) ?? entry.data);
         return true;
       }
       case 'symlink':
-        symlinkSync(entry.data, place.path);
-        if (this.isRoot) lchownSync(place.path, entry.uid, entry.gid);
-        lutimesSync(place.path, entry.mtime, entry.mtime);
+        symlinkSync(entry.data, node.path);
+        if (this.isRoot) lchownSync(node.path, entry.uid, entry.gid);
+        lutimesSync(node.path, entry.mtime, entry.mtime);
         return true;
       case 'unknown':
         this.#skipped.push(`${printable(entry.name)}: it is of no kind that is known (mode ${entry.mode.toString(8)})`);
@@ -209,21 +209,21 @@ class Unpacker {
           this.#skipped.push(`${printable(entry.name)}: only root can make a ${entry.type}`);
           return false;
         }
-        this.makeNode(place, entry);
-        lchownSync(place.path, entry.uid, entry.gid);
+        this.makeNode(node, entry);
+        lchownSync(node.path, entry.uid, entry.gid);
         // It was made just now, and nobody else writes here; a node is no link.
-        chmodSync(place.path, entry.mode & PERMISSIONS);
-        lutimesSync(place.path, entry.mtime, entry.mtime);
+        chmodSync(node.path, entry.mode & PERMISSIONS);
+        lutimesSync(node.path, entry.mtime, entry.mtime);
         return true;
     }
   }
 
-  #writeFile(entry: ArchiveEntry, place: Place, content: Buffer): void {
-    const fd = openSync(place.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  #writeFile(entry: ArchiveEntry, node: Node, content: Buffer): void {
+    const fd = openSync(node.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
       for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
       // Changing the owner takes set-user-ID away, so the mode comes behind it.
-      if (this.isRoot) lchownSync(place.path, entry.uid, entry.gid);
+      if (this.isRoot) lchownSync(node.path, entry.uid, entry.gid);
       fchmodSync(fd, this.#permissions(entry));
       futimesSync(fd, entry.mtime, entry.mtime);
     } finally {
@@ -232,10 +232,10 @@ class Unpacker {
   }
 
   #finishDirectory(path: string, entry: ArchiveEntry): void {
-    this.tree.at(path, (place) => {
-      if (place.stat()?.isDirectory() !== true) return;
-      if (this.isRoot) lchownSync(place.path, entry.uid, entry.gid);
-      const fd = place.openDirectory();
+    this.tree.at(path, (node) => {
+      if (node.stat()?.isDirectory() !== true) return;
+      if (this.isRoot) lchownSync(node.path, entry.uid, entry.gid);
+      const fd = node.openDirectory();
       try {
         fchmodSync(fd, this.#permissions(entry));
         futimesSync(fd, entry.mtime, entry.mtime);

@@ -1,0 +1,86 @@
+/** The command line of virt-sandbox-bake, parsed. */
+
+import { SandboxError } from '../../util/errors.js';
+import { loadYargs } from '../yargs.js';
+import { type BakeCommandName, bakeCommands, bakeEpilogue, bakeUsage } from './options.js';
+
+/** Values by the options' and arguments' names. */
+export type BakeArguments = Readonly<Record<string, unknown>>;
+
+export type BakeRequest =
+  | { readonly command: BakeCommandName; readonly args: BakeArguments }
+  | { readonly print: string };
+
+/** @throws {SandboxError} `usage` */
+export async function parseBakeArguments(argv: readonly string[], version: string): Promise<BakeRequest> {
+  let chosen: BakeRequest | undefined;
+  const words = joinFor(argv);
+  const yargs = await loadYargs();
+  const parser = yargs(words)
+    .scriptName('virt-sandbox-bake')
+    .usage(bakeUsage)
+    .help('help')
+    .alias('help', 'h')
+    .version(`virt-sandbox-bake ${version}`)
+    .alias('version', 'V')
+    .epilogue(bakeEpilogue)
+    .wrap(110)
+    .demandCommand(1, 'no command was given')
+    .strict()
+    .parserConfiguration({
+      'camel-case-expansion': true,
+      'boolean-negation': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    })
+    .exitProcess(false);
+  for (const name of Object.keys(bakeCommands) as BakeCommandName[]) {
+    const { command, describe, options } = bakeCommands[name];
+    parser.command(
+      command,
+      describe,
+      (own) => own.options(options),
+      (args) => {
+        chosen = { command: name, args };
+      },
+    );
+  }
+  let printed = '';
+  let failure: string | undefined;
+  await parser.parseAsync(words, {}, (error: Error | undefined | null, _argv: unknown, output: string) => {
+    if (error) failure = error.message;
+    printed = output;
+  });
+  if (failure !== undefined || (chosen === undefined && printed === '')) throw usageError(failure ?? 'unknown command');
+  return printed !== '' || chosen === undefined ? { print: `${printed}\n` } : chosen;
+}
+
+/** The word behind `--for` begins with a dash itself, and yargs would take it for an option. */
+function joinFor(argv: readonly string[]): string[] {
+  const at = argv.indexOf('--for');
+  const value = argv[at + 1];
+  return at < 0 || value === undefined ? [...argv] : [...argv.slice(0, at), `--for=${value}`, ...argv.slice(at + 2)];
+}
+
+/** Of an option that was given more than once the last counts. */
+export function textOf(args: BakeArguments, name: string): string | undefined {
+  const value = args[name];
+  const last: unknown = Array.isArray(value) ? value.at(-1) : value;
+  return last === undefined ? undefined : String(last);
+}
+
+/** All words of an argument that takes several. */
+export function wordsOf(args: BakeArguments, name: string): string[] {
+  const value = args[name];
+  return (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(String);
+}
+
+export function usageError(message: string): SandboxError {
+  return new SandboxError({
+    stage: 'arguments',
+    code: 'usage',
+    message: message.split('\n')[0] ?? message,
+    remedy: 'see virt-sandbox-bake --help',
+  });
+}

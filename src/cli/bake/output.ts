@@ -1,0 +1,41 @@
+/** What virt-sandbox-bake writes: results on stdout, for a person or a program. */
+import { print } from '../terminal/output.js';
+
+/** Writes JSON. */
+export async function printJson(value: unknown): Promise<void> {
+  await print(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes lines. */
+export async function printLines(lines: readonly string[]): Promise<void> {
+  await print(lines.map((line) => `${line}\n`).join(''));
+}
+
+/** Rows with columns of the same width; the last column is as long as it likes. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** Bytes for a person, in powers of ten: `44.2 MB`. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'] as const;
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1000 && unit < units.length - 1; unit += 1) value /= 1000;
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** How long ago, for a person, in the largest unit that fits: `5 min ago`. */
+export function ago(when: Date, now = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - when.getTime()) / 1000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} d ago`;
+}

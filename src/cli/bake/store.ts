@@ -1,0 +1,209 @@
+/** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
+import { basename } from 'node:path';
+import { slotsText } from '../../config/parsers/slots.js';
+import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../../image/inspect/inventory.js';
+import { imageNames } from '../../image/store/names.js';
+import { imageRef, readImage } from '../../image/store/open.js';
+import { pruneImages, removeImage } from '../../image/store/remove.js';
+import { defaultStoreDirectory } from '../../image/store/store.js';
+import { type WarmOwner, type WarmState, warmStates } from '../../sandbox/snapshot/stored.js';
+import { SandboxError } from '../../util/errors.js';
+import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
+import { ago, columns, printJson, printLines, size } from './output.js';
+import { pruneStale, removeOnlyWarm } from './remove-snapshots.js';
+
+/** Digits of an id that a person is shown; they are enough to name it. */
+const SHORT_ID = 12;
+
+export async function list(args: BakeArguments): Promise<number> {
+  const images = await Promise.all((await storedImages(defaultStoreDirectory())).map(withStates));
+  if (args['json'] === true) {
+    await printJson(images.map(summaryOf));
+    return 0;
+  }
+  if (images.length === 0) {
+    process.stderr.write(`virt-sandbox-bake: there is no image in ${defaultStoreDirectory()}\n`);
+    return 0;
+  }
+  const rows = images.map((image) => [
+    image.names.join(', ') || '-',
+    image.id.slice(0, SHORT_ID),
+    image.manifest?.kernel.version ?? 'damaged or of another version',
+    image.manifest?.sets.join(',') ?? '-',
+    image.manifest?.compression ?? '-',
+    size(image.size),
+    image.warm.map(warmText).join('; ') || '-',
+    image.usedBy.length > 0 ? `now, by ${image.usedBy.join(', ')}` : ago(image.lastUsed),
+  ]);
+  await printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'WARM', 'LAST USED'], ...rows]));
+  return 0;
+}
+
+type JudgedWarm = StoredWarm & WarmState;
+
+/** The image, and of each of its saved machines whether it can be gone on from. */
+async function withStates<T extends WarmOwner & { readonly warm: readonly StoredWarm[] }>(
+  image: T,
+): Promise<T & { readonly warm: readonly JudgedWarm[] }> {
+  const states = await warmStates(defaultStoreDirectory(), image);
+  // One without a state has been removed meanwhile.
+  const warm = image.warm.flatMap((one) => {
+    const state = states.get(one.directory);
+    return state ? [{ ...one, ...state }] : [];
+  });
+  return { ...image, warm };
+}
+
+/** What a sandbox must ask for, and what it takes: `512 MiB, mounts=4, 68.6 MB`. */
+function warmText({ memory, slots, size: bytes, ...state }: JudgedWarm): string {
+  const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
+  return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
+}
+
+function stateText(state: WarmState): string {
+  return state.state === 'valid' ? 'valid' : `${state.state}: ${state.reason}`;
+}
+
+/** As `--memory` counts. */
+function mebibytes(bytes: number): string {
+  return `${bytes / 2 ** 20} MiB`;
+}
+
+function summaryOf({ manifest, lastUsed, ...image }: StoredImage): object {
+  return {
+    ...image,
+    lastUsed: lastUsed.toISOString(),
+    usable: manifest !== undefined,
+    ...(manifest === undefined
+      ? {}
+      : { kernelVersion: manifest.kernel.version, sets: manifest.sets, compression: manifest.compression }),
+  };
+}
+
+export async function show(args: BakeArguments): Promise<number> {
+  const ref = imageRef(textOf(args, 'image') ?? '');
+  const manifest = await readImage(ref);
+  const names = imageNames(defaultStoreDirectory()).get(ref.id ?? '') ?? [];
+  const { warm } = await withStates({ ...ref, names, warm: storedWarm(ref.directory) });
+  if (args['json'] === true) {
+    await printJson({ directory: ref.directory, names, ...manifest, warm });
+    return 0;
+  }
+  const { kernel, init, features, modules, files } = manifest;
+  await printLines([
+    `image: ${ref.directory}`,
+    `id: ${manifest.id}`,
+    ...(names.length > 0 ? [`names: ${names.join(', ')}`] : []),
+    `kernel: ${kernel.version}, booted as ${kernel.file}: ${kernel.reason}`,
+    `kernel source: ${kernel.source.format}, ${size(kernel.source.size)}, sha256 ${kernel.source.sha256}`,
+    `init: ${size(init.size)}, sha256 ${init.sha256}`,
+    `sets: ${manifest.sets.join(', ')}`,
+    `compression: ${manifest.compression}`,
+    `common init: in the ${manifest.commonInit}`,
+    '',
+    ...columns([
+      ['FEATURE', 'SET', 'STATE', 'OPTION'],
+      ...features.map(({ title, set, state, option }) => [title, set, state, option]),
+    ]),
+    '',
+    ...columns([
+      ['MODULE (in load order)', 'SIZE', 'SHA256'],
+      ...modules.map((module) => [module.name, size(module.size), module.sha256]),
+    ]),
+    '',
+    ...columns([['FILE', 'SIZE', 'SHA256'], ...files.map((file) => [file.name, size(file.size), file.sha256])]),
+    ...(warm.length > 0
+      ? [
+          '',
+          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE', 'STATE'], ...warm.map(warmRow)]),
+          '',
+          ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
+        ]
+      : []),
+  ]);
+  return 0;
+}
+
+function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes, ...state }: JudgedWarm): string[] {
+  return [
+    basename(directory),
+    mebibytes(memory),
+    String(vcpus),
+    acceleration,
+    slotsText(slots),
+    size(bytes),
+    stateText(state),
+  ];
+}
+
+function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
+  return [basename(directory), kernelArguments];
+}
+
+interface Removed {
+  readonly result: object;
+  /** For a person. */
+  readonly done: string;
+}
+
+async function removeWhole(called: string): Promise<Removed> {
+  const result = await removeImage(defaultStoreDirectory(), called);
+  return { result, done: result.removed ? 'removed' : 'only the name was removed' };
+}
+
+/** Each image is a thing of its own: what cannot be removed keeps nothing else from being. */
+export async function remove(args: BakeArguments): Promise<number> {
+  const json = args['json'] === true;
+  const removeOne = args['warm'] === true ? removeOnlyWarm : removeWhole;
+  const results: object[] = [];
+  // They are told when all is done: a reader that has gone keeps nothing from being removed.
+  const lines: string[] = [];
+  let status = 0;
+  try {
+    for (const called of wordsOf(args, 'image')) {
+      try {
+        const { result, done } = await removeOne(called);
+        results.push({ image: called, ...result });
+        lines.push(`${called}: ${done}`);
+      } catch (error) {
+        if (!(error instanceof SandboxError)) throw error;
+        const { code, message, remedy, exitCode } = error;
+        results.push({ image: called, removed: false, error: { code, message, remedy } });
+        process.stderr.write(`virt-sandbox-bake: ${error.line}\n`);
+        status = exitCode;
+      }
+    }
+  } finally {
+    await (json ? printJson(results) : printLines(lines));
+  }
+  return status;
+}
+
+export async function prune(args: BakeArguments): Promise<number> {
+  const dryRun = args['dry-run'] === true;
+  const age = textOf(args, 'older-than');
+  const options = { dryRun, ...(age === undefined ? {} : { olderThan: durationOf(age) }) };
+  if (args['stale'] === true) return pruneStale(options, args['json'] === true);
+  const { images, workspaces } = await pruneImages(defaultStoreDirectory(), options);
+  const freed = images.reduce((sum, image) => sum + image.size, 0);
+  if (args['json'] === true) {
+    await printJson({ dryRun, freed, images: images.map(summaryOf), workspaces });
+    return 0;
+  }
+  const done = dryRun ? 'would be removed' : 'removed';
+  await printLines([
+    ...images.map((image) => `${image.id}: ${done}, ${size(image.size)}, last used ${ago(image.lastUsed)}`),
+    ...workspaces.map((path) => `${path}: ${done}, which nobody needs any more`),
+    `${images.length} images ${done}, ${size(freed)}`,
+  ]);
+  return 0;
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `30d`, `12h`, `5m`, `10s`, in milliseconds. */
+function durationOf(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (count === undefined) throw usageError(`--older-than ${text} is not a number with d, h, m or s behind it`);
+  return Number(count) * (UNITS[unit] ?? 0);
+}

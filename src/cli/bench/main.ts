@@ -1,0 +1,120 @@
+/** The program virt-sandbox-bench: a thin user of src/bench/. */
+
+import { oneLine, SandboxError } from '../../util/errors.js';
+import { runProgram } from '../program.js';
+import { OUTPUT_FAILED, print, ReaderGone } from '../terminal/output.js';
+import { version } from '../version.js';
+import { loadYargs } from '../yargs.js';
+import * as commands from './commands.js';
+import { benchCommands, epilogue, usage } from './options.js';
+
+const USAGE_ERROR = 2;
+/** Options whose value looks like options. */
+const HOLDING_OPTIONS = new Set(['--options', '--against']);
+
+runProgram('virt-sandbox-bench', main);
+
+async function main(): Promise<number> {
+  let status = 0;
+  let help = '';
+  let wrong: string | undefined;
+  const [own, command] = split(process.argv.slice(2));
+  const { run, compare, ablate, tune, peers, history, picture, document } = benchCommands;
+  const keep = async (working: Promise<number>) => {
+    status = await working;
+  };
+  const yargs = await loadYargs();
+  const parser = yargs(own)
+    .scriptName('virt-sandbox-bench')
+    .usage(usage)
+    .command(run.command, run.describe, run.options, (args) => keep(commands.runCommand({ ...args, command })))
+    .command(compare.command, compare.describe, compare.options, (args) =>
+      keep(compareWhat(args as unknown as CompareArguments, command)),
+    )
+    .command(ablate.command, ablate.describe, ablate.options, (args) =>
+      keep(commands.ablateCommand({ ...args, command })),
+    )
+    .command(tune.command, tune.describe, tune.options, (args) => keep(commands.tuneCommand({ ...args, command })))
+    .command(peers.command, peers.describe, peers.options, (args) =>
+      keep(commands.peersCommand({ ...args, deterministic: false, command })),
+    )
+    .command(history.command, history.describe, history.options, (args) => keep(commands.historyCommand(args)))
+    .command(picture.command, picture.describe, picture.options, (args) =>
+      keep(commands.pictureCommand(args, filesOf(args))),
+    )
+    .command(document.command, document.describe, document.options, (args) =>
+      keep(commands.documentCommand(filesOf(args))),
+    )
+    .demandCommand(1, 'a command is missing')
+    .strict()
+    .help('help')
+    .alias('help', 'h')
+    .version(`virt-sandbox-bench ${version}`)
+    .alias('version', 'V')
+    .epilogue(epilogue)
+    .wrap(110)
+    .parserConfiguration({ 'dot-notation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
+    .exitProcess(false)
+    .fail((message, error) => {
+      // Whatever is thrown here keeps the command from being carried out.
+      if (!error) wrong = message;
+      throw error ?? new Error(message);
+    });
+  try {
+    // With somebody to take the help, yargs does not write it to where nobody sees that it fails.
+    await parser.parseAsync(own, {}, (_error: unknown, _args: unknown, output: string) => {
+      help = output;
+    });
+    if (help !== '') await print(`${help}\n`);
+  } catch (error) {
+    if (wrong === undefined) return failed(error);
+  }
+  if (wrong === undefined) return status;
+  process.stderr.write(`virt-sandbox-bench: ${oneLine(wrong)}; see virt-sandbox-bench --help\n`);
+  return USAGE_ERROR;
+}
+
+type CompareArguments = commands.MeasureArguments & {
+  readonly FILE?: string;
+  readonly AGAINST?: string;
+  readonly against?: string;
+  readonly threshold?: string;
+};
+
+function compareWhat(args: CompareArguments, command: readonly string[]): Promise<number> {
+  const { FILE, AGAINST, against } = args;
+  if (FILE !== undefined && AGAINST !== undefined) return commands.compareFiles(args, FILE, AGAINST);
+  if (FILE === undefined && against !== undefined) return commands.compareOptions({ ...args, against, command });
+  throw new Error('compare takes two files, or --options and --against');
+}
+
+function filesOf(args: Readonly<Record<string, unknown>>): string[] {
+  const { FILE, AGAINST } = args;
+  return [FILE, AGAINST].flat().filter((file): file is string => typeof file === 'string');
+}
+
+/** What stands behind `--` is the command that is run inside; without one, one that does nothing. */
+function split(argv: readonly string[]): [string[], readonly string[]] {
+  const at = argv.indexOf('--');
+  return at < 0 ? [joined(argv), ['/bin/true']] : [joined(argv.slice(0, at)), argv.slice(at + 1)];
+}
+
+/** yargs takes a value that begins with a hyphen only where it stands behind an equals sign. */
+function joined(argv: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let at = 0; at < argv.length; at += 1) {
+    const [word = '', next] = [argv[at], argv[at + 1]];
+    const joins = HOLDING_OPTIONS.has(word) && next !== undefined;
+    words.push(joins ? `${word}=${next}` : word);
+    if (joins) at += 1;
+  }
+  return words;
+}
+
+function failed(error: unknown): number {
+  const isOfOutput = error instanceof ReaderGone || (error instanceof SandboxError && error.code === OUTPUT_FAILED);
+  if (isOfOutput) throw error;
+  const text = error instanceof SandboxError ? error.line : error instanceof Error ? error.message : String(error);
+  process.stderr.write(`virt-sandbox-bench: ${oneLine(text)}\n`);
+  return 1;
+}

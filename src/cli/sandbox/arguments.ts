@@ -1,0 +1,63 @@
+/** The command line of virt-sandbox, parsed. */
+import type { Options } from 'yargs';
+import { refuseRaw } from '../argv.js';
+import { readCommandLine, usageError } from './command-line.js';
+import { options } from './options.js';
+
+/** `boot-timeout` becomes `bootTimeout`. */
+type CamelCase<Name extends string> = Name extends `${infer First}-${infer Rest}`
+  ? `${First}${Capitalize<CamelCase<Rest>>}`
+  : Name;
+
+type Value<Option extends Options> = Option extends { array: true }
+  ? readonly string[]
+  : Option extends { type: 'boolean' }
+    ? true
+    : string;
+
+/** The options that were given, each under its long name in camel case, and the command behind them. */
+export type Arguments = {
+  readonly [Name in keyof typeof options as CamelCase<Name>]?: Value<(typeof options)[Name]>;
+} & { readonly command: readonly string[] };
+
+/** What the command line asks for. */
+export type Request = { readonly run: Arguments } | { readonly asks: 'help' | 'version' };
+
+/**
+ * The first word that is not an option begins the command; nothing behind it is looked at.
+ * @throws {SandboxError} `usage` for an option that is not known or has no value, `not-utf8`
+ */
+export function parseArguments(argv: readonly string[]): Request {
+  const { values, asks, rest } = readCommandLine(argv, options, 'virt-sandbox');
+  if (asks) return { asks };
+  for (const [name, value] of values) {
+    if (name !== 'env' && value !== true) for (const word of [value].flat()) refuseRaw(word, `the value of --${name},`);
+  }
+  const named = Object.fromEntries([...values].map(([name, value]) => [camelCase(name), value]));
+  // The table says of each option what it may be.
+  return { run: { ...(named as Omit<Arguments, 'command'>), command: rest } };
+}
+
+/** What still means something to `--attach`. */
+const WITH_ATTACH: readonly (keyof Arguments)[] = ['attach', 'command', 'verbose', 'debug'];
+
+/**
+ * Refuses options that would do nothing beside the others.
+ * @throws {SandboxError} `usage`
+ */
+export function checkTogether(args: Arguments): void {
+  const names = Object.keys(options) as (keyof typeof options)[];
+  const idle = names.filter((name) => {
+    const key = camelCase(name) as keyof Arguments;
+    return args[key] !== undefined && !WITH_ATTACH.includes(key);
+  });
+  if (args.attach !== undefined && idle.length > 0) {
+    const shown = idle.map((name) => `--${name}`).join(', ');
+    throw usageError(`--attach starts nothing, and cannot have ${shown} with it`, 'virt-sandbox');
+  }
+  if (args.json && !args.dryRun) throw usageError('--json goes with --dry-run', 'virt-sandbox');
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,24 @@
+/** The program virt-sandbox: a thin user of the public interface. */
+import { mark } from '../../util/marks.js';
+import { givenWords } from '../argv.js';
+import { readHelp } from '../help.js';
+import { runProgram } from '../program.js';
+import { print } from '../terminal/output.js';
+import { version } from '../version.js';
+import { parseArguments } from './arguments.js';
+
+runProgram('virt-sandbox', main);
+
+async function main(): Promise<number> {
+  const traced = process.env['VIRT_SANDBOX_TRACE'];
+  if (traced) (await import('./marks-file.js')).writeTrace(traced);
+  mark('cli.start');
+  const request = parseArguments(givenWords());
+  mark('cli.parsed');
+  if ('asks' in request) {
+    await print(request.asks === 'help' ? readHelp('virt-sandbox') : `virt-sandbox version ${version}\n`);
+    return 0;
+  }
+  const { run } = await import('./run.js');
+  return run(request.run);
+}

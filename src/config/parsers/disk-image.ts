@@ -1,0 +1,89 @@
+/** Disk images as --mount host-image and --disk name them: `PATH[,format=F][,ro]`. */
+import { argumentError, quote } from '../failure.js';
+
+/** The formats that libvirt has names for, as libvirt-sandbox knows them. */
+const FORMATS: ReadonlySet<string> = new Set(
+  'raw dir bochs cloop cow dmg iso qcow qcow2 qed vmdk vpc fat vhd vdi'.split(' '),
+);
+
+/** Names that are no driver of QEMU, and the driver for what they stand for. */
+const DRIVERS: ReadonlyMap<string, string> = new Map([
+  ['vhd', 'vpc'],
+  // A file with a file system in it, whatever that is called.
+  ...['dir', 'fat', 'iso'].map((name) => [name, 'raw'] as const),
+]);
+
+/** QEMU's driver for a format. */
+export function driverOf(format: string): string {
+  return DRIVERS.get(format) ?? format;
+}
+
+/**
+ * The format of an image by its name: the extension where that is one, else raw. The contents are not looked at, because a guest that
+ * can write a raw image could make it look like another format, which names further files of the host.
+ */
+export function guessFormat(path: string): string {
+  const extension = /\.([A-Za-z0-9]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
+  return FORMATS.has(extension) ? extension : 'raw';
+}
+
+/** A source with what followed it. */
+export interface SourceWithOptions {
+  readonly source: string;
+  readonly format: string | undefined;
+  readonly readOnly: boolean;
+}
+
+/** The options that may follow a source. */
+export interface AllowedOptions {
+  readonly format?: boolean;
+  readonly readOnly?: boolean;
+}
+
+/**
+ * Cuts the options off the end of a source. A path may have commas: what is cut is only what is an option.
+ * `,rw` says the default; a path that itself ends in `,ro` needs it.
+ * @param text `PATH[,format=F][,ro|,rw]`, options in any order
+ * @param what the thing that has the source, for messages
+ * @param code prefix of the error codes: `mount`, `disk`
+ * @throws SandboxError `CODE-format-unknown`, and `CODE-option-unknown` for a last part that looks like an option, `,word=…`
+ */
+export function cutOptions(text: string, what: string, code: string, allowed: AllowedOptions): SourceWithOptions {
+  let source = text;
+  let format: string | undefined;
+  let readOnly: boolean | undefined;
+  for (;;) {
+    const comma = source.lastIndexOf(',');
+    if (comma < 0) break;
+    const option = source.slice(comma + 1);
+    if (allowed.readOnly === true && readOnly === undefined && (option === 'ro' || option === 'rw')) {
+      readOnly = option === 'ro';
+    } else if (allowed.format === true && format === undefined && option.startsWith('format=')) {
+      format = checkFormat(option.slice('format='.length), what, code);
+    } else {
+      refuseLookalike(option, what, code, allowed);
+      break;
+    }
+    source = source.slice(0, comma);
+  }
+  return { source, format, readOnly: readOnly ?? false };
+}
+
+function checkFormat(format: string, what: string, code: string): string {
+  if (FORMATS.has(format)) return format;
+  throw argumentError(
+    `${code}-format-unknown`,
+    `${what} has the unknown format ${quote(format)}`,
+    `name one of ${[...FORMATS].join(', ')}`,
+  );
+}
+
+function refuseLookalike(option: string, what: string, code: string, allowed: AllowedOptions): void {
+  if (!/^[a-z_]+=[^/]*$/.test(option)) return;
+  const known = [...(allowed.format === true ? [',format=FORMAT'] : []), ...(allowed.readOnly === true ? [',ro'] : [])];
+  throw argumentError(
+    `${code}-option-unknown`,
+    `${what} has the unknown option ${quote(option)}`,
+    `after the source only ${known.join(' and ')} can follow, once`,
+  );
+}

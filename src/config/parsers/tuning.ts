@@ -1,0 +1,197 @@
+/** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits as libvirt expresses them. */
+import { argumentError, configError, quote } from '../failure.js';
+import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit, Tuning } from '../types.js';
+import { parseWhole } from './number.js';
+import { splitOnce } from './text.js';
+
+/** The range of `cpu.shares`, which the kernel clamps to. */
+const LEAST_SHARES = 2;
+const MOST_SHARES = 262_144;
+
+/** More than any host has; it bounds what a range can grow to. */
+const LAST_CPU = 8191;
+
+/** Each has a peak, too. */
+const RATES = [
+  'total_bytes_sec',
+  'read_bytes_sec',
+  'write_bytes_sec',
+  'total_iops_sec',
+  'read_iops_sec',
+  'write_iops_sec',
+] as const;
+
+/** Every limit of a disk, in the order that libvirt's documentation and sandbox.cfg have them. */
+export const DISK_LIMITS: readonly DiskLimitName[] = [...RATES, ...RATES.map((rate) => `${rate}_max` as const)];
+
+/**
+ * Reads `--cpu-shares N`: CPU time relative to other domains, 2 to 262144; 1024 is an ordinary domain's on cgroup v1.
+ * @throws SandboxError `number-invalid`
+ */
+export function parseCpuShares(text: string): number {
+  return parseWhole(text, '--cpu-shares', LEAST_SHARES, MOST_SHARES);
+}
+
+/**
+ * Reads `--cpu-pin LIST`: the host's CPUs that the sandbox may use, single or as ranges: `0-1,3`.
+ * @returns the CPUs, ascending, each once
+ * @throws SandboxError `cpu-pin-invalid`
+ */
+export function parseCpuPin(text: string): readonly number[] {
+  const cpus = new Set<number>();
+  for (const part of text.split(',')) {
+    const match = /^([0-9]{1,4})(?:-([0-9]{1,4}))?$/.exec(part);
+    const first = Number(match?.[1] ?? Number.NaN);
+    const last = Number(match?.[2] ?? match?.[1] ?? Number.NaN);
+    if (!(first <= last && last <= LAST_CPU)) {
+      throw argumentError(
+        'cpu-pin-invalid',
+        `--cpu-pin ${quote(text)} has ${quote(part)} where a CPU or a range belongs`,
+        'write CPUs and ascending ranges, as in 0-1,3',
+      );
+    }
+    for (let cpu = first; cpu <= last; cpu += 1) cpus.add(cpu);
+  }
+  return [...cpus].sort((a, b) => a - b);
+}
+
+/** CPUs as libvirt's `cpuset` and `--cpu-pin` write them, with runs as ranges. `cpus` must be ascending. */
+export function formatCpuSet(cpus: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const cpu of cpus) {
+    const run = runs.at(-1);
+    if (run !== undefined && run[1] === cpu - 1) run[1] = cpu;
+    else runs.push([cpu, cpu]);
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
+}
+
+/** The largest rate that QEMU keeps, THROTTLE_VALUE_MAX. */
+const MOST_RATE = 1e15;
+
+/**
+ * Reads `--disk-limit TAG:NAME=N[,NAME=N…]`, where NAME is one of {@link DISK_LIMITS}. Bytes or operations a second.
+ * @throws SandboxError `disk-limit-invalid`, `disk-limit-conflict` for a total with its parts, `number-invalid`
+ */
+export function parseDiskLimit(text: string): DiskLimit {
+  const what = `--disk-limit ${quote(text)}`;
+  // A tag may have colons in it, a limit has none.
+  const colon = Math.max(text.lastIndexOf(':'), 0);
+  const [tag, list] = [text.slice(0, colon), text.slice(colon + 1)];
+  if (tag === '' || list === '') {
+    throw argumentError('disk-limit-invalid', `${what} does not name a disk and its limits`, DISK_LIMIT_SYNTAX);
+  }
+  const limits: Partial<Record<DiskLimitName, number>> = {};
+  for (const [name, value] of assignments(list, what, 'disk-limit-invalid', DISK_LIMIT_SYNTAX)) {
+    if (!isDiskLimit(name)) {
+      throw argumentError('disk-limit-invalid', `${what} has the unknown limit ${quote(name)}`, DISK_LIMIT_SYNTAX);
+    }
+    limits[name] = parseWhole(value, `${what}, ${name}`, 1, MOST_RATE);
+  }
+  refuseTotalWithParts(limits, what);
+  return { tag, limits };
+}
+
+const DISK_LIMIT_SYNTAX = `write TAG:NAME=N,…, where NAME is one of ${DISK_LIMITS.join(', ')}`;
+
+export function isDiskLimit(name: string): name is DiskLimitName {
+  return DISK_LIMITS.some((known) => known === name);
+}
+
+function refuseTotalWithParts(limits: DiskLimit['limits'], what: string): void {
+  const unit = conflictOf(limits);
+  if (unit === undefined) return;
+  throw argumentError('disk-limit-conflict', `${what} has total_${unit} and a part of it`, eitherOf(unit));
+}
+
+/** What is limited both in total and in part, where libvirt takes the one or the other: `bytes_sec`. */
+function conflictOf(limits: DiskLimit['limits']) {
+  return (['bytes_sec', 'iops_sec', 'bytes_sec_max', 'iops_sec_max'] as const).find(
+    (unit) =>
+      limits[`total_${unit}`] !== undefined &&
+      [limits[`read_${unit}`], limits[`write_${unit}`]].some((part) => part !== undefined),
+  );
+}
+
+function eitherOf(unit: string): string {
+  return `give either total_${unit} or read_${unit} and write_${unit}`;
+}
+
+/** All limits of the disk with that tag; undefined where it has none. Of a limit that is given again the last counts. */
+export function diskLimitsOf({ diskLimits }: Tuning, tag: string): DiskLimit['limits'] | undefined {
+  const limits = diskLimits.filter((limit) => limit.tag === tag);
+  return limits.length === 0 ? undefined : Object.assign({}, ...limits.map((limit) => limit.limits));
+}
+
+/**
+ * Checks what the limits of one disk come to that were given by several options, or by a file and an option.
+ * @throws SandboxError `disk-limit-conflict`, `disk-limit-peak`
+ */
+export function checkDiskLimits(tuning: Tuning, tag: string): void {
+  const limits = diskLimitsOf(tuning, tag) ?? {};
+  const unit = conflictOf(limits);
+  if (unit !== undefined) {
+    const message = `the disk ${quote(tag)} is given limits for total_${unit} and for a part of it`;
+    throw configError('disk-limit-conflict', message, eitherOf(unit));
+  }
+  checkPeaks(limits, tag);
+}
+
+/** QEMU wants a rate below each peak. */
+function checkPeaks(limits: DiskLimit['limits'], tag: string): void {
+  for (const rate of RATES) {
+    const [usual, peak] = [limits[rate], limits[`${rate}_max`]];
+    if (peak === undefined || (usual !== undefined && usual <= peak)) continue;
+    const message = `the disk ${quote(tag)} is given ${rate}_max=${peak} and ${usual === undefined ? `no ${rate}` : `${rate}=${usual}`}`;
+    throw configError('disk-limit-peak', message, `give it ${rate} too, no larger than the peak`);
+  }
+}
+
+const NET_LIMIT_SYNTAX =
+  'write N:DIRECTION.NAME=KIB,…, where N counts interfaces from 0, DIRECTION is inbound or outbound and NAME is average, peak or burst';
+
+/** Largest that libvirt keeps for a bandwidth, in KiB a second. */
+const MOST_BANDWIDTH = 2_147_483_647;
+
+/**
+ * Reads `--net-limit N:inbound.average=KIB[,inbound.peak=KIB][,inbound.burst=KIB][,outbound.…]`. N counts the
+ * interfaces from 0 in the order of `--network`.
+ * @throws SandboxError `net-limit-invalid`, `number-invalid`; a direction without an average is `net-limit-invalid`
+ */
+export function parseNetworkLimit(text: string): NetworkLimit {
+  const what = `--net-limit ${quote(text)}`;
+  const [index, list] = splitOnce(text, ':') ?? [text, ''];
+  const values = new Map<string, number>();
+  for (const [name, value] of assignments(list, what, 'net-limit-invalid', NET_LIMIT_SYNTAX)) {
+    if (!/^(inbound|outbound)\.(average|peak|burst)$/.test(name)) {
+      throw argumentError('net-limit-invalid', `${what} has the unknown limit ${quote(name)}`, NET_LIMIT_SYNTAX);
+    }
+    values.set(name, parseWhole(value, `${what}, ${name}`, 1, MOST_BANDWIDTH));
+  }
+  return {
+    index: parseWhole(index, `${what}, the interface`, 0, 255),
+    inbound: direction('inbound', values, what),
+    outbound: direction('outbound', values, what),
+  };
+}
+
+function direction(name: string, values: ReadonlyMap<string, number>, what: string): Bandwidth | undefined {
+  const [average, peak, burst] = ['average', 'peak', 'burst'].map((part) => values.get(`${name}.${part}`));
+  if (average !== undefined) return { average, peak, burst };
+  if (peak === undefined && burst === undefined) return undefined;
+  throw argumentError(
+    'net-limit-invalid',
+    `${what} has no ${name}.average`,
+    `add ${name}.average, which libvirt needs`,
+  );
+}
+
+function assignments(list: string, what: string, code: string, syntax: string): readonly (readonly [string, string])[] {
+  return list.split(',').map((part) => {
+    const assignment = splitOnce(part, '=');
+    if (assignment === undefined) {
+      throw argumentError(code, `${what} has ${quote(part)} where NAME=N belongs`, syntax);
+    }
+    return assignment;
+  });
+}

@@ -1,0 +1,139 @@
+/** A sandbox from sandbox.cfg, whether this package or libvirt-sandbox wrote it. */
+
+import { defaultConfig } from '../defaults.js';
+import { configError, quote } from '../failure.js';
+import { isRoot } from '../identity.js';
+import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
+import type { Identity, SandboxConfig, Security, Service } from '../types.js';
+import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
+import {
+  DEFAULT_BOOT_TARGET,
+  DEFAULT_COMMAND,
+  GENERIC_CLASS,
+  INTERACTIVE_CLASS,
+  SYSTEMD_CLASS,
+  systemdCommand,
+  UNNAMED,
+} from './format.js';
+import { KeyFile } from './keyfile.js';
+import { readDisks, readEnvironment, readMounts, readNetworks } from './read-devices.js';
+import { readTuning } from './read-tuning.js';
+import { Section } from './section.js';
+
+/** Largest uid or gid; the one above it means "none". */
+const LAST_ID = 0xfffffffe;
+
+/** What the file leaves to the host. */
+export interface ReadContext {
+  /** The identity when the file has none. */
+  readonly caller: () => Promise<Identity>;
+  /** root, of whom the file says that this is its home. */
+  readonly root: (savedHome: string) => Promise<Identity>;
+  /** The groups of the file's user when it does not list them. */
+  readonly groupsOf: (user: Omit<Identity, 'groups'>) => Promise<readonly number[]>;
+}
+
+/**
+ * Reads a sandbox; the opposite of `writeSandboxCfg`. It is not validated as a whole.
+ * @param text the file's contents
+ * @param origin what it is called in messages
+ * @throws SandboxError `key-file-invalid`, `key-file-value-invalid`, `config-class-missing`, `config-class-unknown`,
+ *   `config-type-unknown`, `config-key-missing`, `config-value-invalid`, `config-number-gap`, `config-count-wrong`
+ */
+export async function readSandboxCfg(text: string, origin: string, context: ReadContext): Promise<SandboxConfig> {
+  const file = KeyFile.parse(text, origin);
+  const service = readService(file);
+  const { identity, privileged } = await readIdentity(new Section(file, 'identity'), context);
+  const core = new Section(file, 'core');
+  const machine = new Section(file, 'machine');
+  const defaults = defaultConfig(identity);
+  const name = core.text('name');
+  const acceleration = machine.text('acceleration');
+  const boot = machine.text('boot');
+  return {
+    ...defaults,
+    // The file always has a name, so the usual one says that none was chosen: two runs of it must not collide.
+    name: name === UNNAMED ? undefined : name,
+    uuid: core.text('uuid'),
+    root: core.text('root') ?? defaults.root,
+    arch: core.text('arch') ?? defaults.arch,
+    kernel: { version: core.text('kernrelease'), path: core.text('kernpath'), modulesPath: core.text('kmodpath') },
+    shell: core.flag('shell', false),
+    debug: core.flag('debug', false),
+    verbose: core.flag('verbose', false),
+    cwd: core.text('cwd'),
+    privileged,
+    mounts: readMounts(file),
+    environment: readEnvironment(file),
+    disks: readDisks(file),
+    networks: readNetworks(file),
+    security: readSecurity(new Section(file, 'security')),
+    service,
+    tty: new Section(file, 'interactive').flag('tty', false),
+    command: readCommand(new Section(file, 'command'), service),
+    memory: machine.whole('memory', LEAST_MEMORY, MOST_MEMORY) ?? defaults.memory,
+    vcpus: machine.whole('vcpus', 1, MOST_VCPUS) ?? defaults.vcpus,
+    acceleration:
+      acceleration === undefined
+        ? defaults.acceleration
+        : parseAcceleration(acceleration, `acceleration in ${machine.where}`),
+    boot: boot === undefined ? defaults.boot : parseBootMode(boot, `boot in ${machine.where}`),
+    image: machine.text('image'),
+    profile: machine.text('profile'),
+    bootTimeout: machine.whole('boottimeout', 1, 86_400_000) ?? defaults.bootTimeout,
+    tuning: readTuning(file),
+  };
+}
+
+function readService(file: KeyFile): Service | undefined {
+  const name = file.get('api', 'class');
+  if (name === INTERACTIVE_CLASS) return undefined;
+  if (name === GENERIC_CLASS) return { type: 'generic' };
+  if (name === SYSTEMD_CLASS) {
+    return { type: 'systemd', bootTarget: file.get('service', 'bootTarget') ?? DEFAULT_BOOT_TARGET };
+  }
+  const remedy = `write class=${INTERACTIVE_CLASS}, ${GENERIC_CLASS} or ${SYSTEMD_CLASS} in [api]`;
+  if (name === undefined) throw configError('config-class-missing', `${file.origin} has no class`, remedy);
+  throw configError('config-class-unknown', `${file.origin} has the unknown class ${quote(name)}`, remedy);
+}
+
+/**
+ * All of the identity or nothing: a uid that is completed with the caller's gid could be given root's. A file that says root and nothing of its
+ * capabilities means what it means to libvirt-sandbox: it keeps them, and has root's home.
+ */
+async function readIdentity(
+  section: Section,
+  context: ReadContext,
+): Promise<Pick<SandboxConfig, 'identity' | 'privileged'>> {
+  const said = section.text('privileged') === undefined ? undefined : section.flag('privileged', false);
+  if (!section.exists) return { identity: await context.caller(), privileged: undefined };
+  const user = {
+    uid: section.needWhole('uid', 0, LAST_ID),
+    gid: section.needWhole('gid', 0, LAST_ID),
+    username: section.need('username'),
+    home: section.need('homedir'),
+  };
+  const list = section.text('groups');
+  const groups = list === undefined ? await context.groupsOf(user) : readGroups(section, list);
+  if (said === false || !isRoot(user)) return { identity: { ...user, groups }, privileged: said };
+  return { identity: { ...(await context.root(user.home)), gid: user.gid, groups }, privileged: true };
+}
+
+function readGroups(section: Section, list: string): readonly number[] {
+  const groups = list.split(';').filter((part) => part !== '');
+  const wrong = groups.find((part) => !/^[0-9]{1,10}$/.test(part) || Number(part) > LAST_ID);
+  if (wrong !== undefined) throw section.invalid('groups', list, 'write group ids, each with a ; after it');
+  return groups.map(Number);
+}
+
+function readSecurity(section: Section): Security {
+  const label = section.text('label');
+  if (section.flag('dynamic', true)) return { mode: 'dynamic', label };
+  return { mode: section.flag('inherit', false) ? 'inherit' : 'static', label };
+}
+
+function readCommand(section: Section, service: Service | undefined): readonly string[] {
+  if (service?.type === 'systemd') return systemdCommand(service.bootTarget);
+  const command = section.numberedTexts('argv');
+  return command.length === 0 ? DEFAULT_COMMAND : command;
+}

@@ -1,0 +1,184 @@
+/**
+ * A sandbox as sandbox.cfg. Groups and keys come in libvirt-sandbox's order; what only this package knows follows in
+ * keys and groups of its own, and only where it differs from the default, so that both write the same file.
+ */
+import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
+import { isRoot } from '../identity.js';
+import { DISK_LIMITS, formatCpuSet } from '../parsers/tuning.js';
+import type { Bandwidth, Mount, Network, SandboxConfig } from '../types.js';
+import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED } from './format.js';
+import { pathBelow } from './includes.js';
+import { KeyFile } from './keyfile.js';
+
+/** What a file shows that is not in the sandbox. */
+export interface WriteContext {
+  /** The kernel's version when the sandbox does not say: the one that was found. */
+  readonly kernelRelease?: string | undefined;
+  /** The groups that the host gives to the sandbox's user; only others are written. */
+  readonly hostGroups: readonly number[];
+}
+
+type Value = string | number | boolean | undefined;
+type Values = Readonly<Record<string, Value>>;
+
+/** Writes `config`; the opposite of `readSandboxCfg`. */
+export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): string {
+  const writer = new Writer();
+  writer.put('api', { class: classOf(config), version: FORMAT_VERSION });
+  putCore(writer, config, context.kernelRelease);
+  putIdentity(writer, config, context.hostGroups);
+  for (const [index, mount] of config.mounts.entries()) putMount(writer, `mount.${index}`, mount);
+  for (const [index, { key, value }] of config.environment.entries()) writer.put(`env.${index}`, { key, value });
+  for (const [index, { type, source, tag, format, readOnly }] of config.disks.entries()) {
+    writer.put(`disk.${index}`, { type, source, tag, format });
+    writer.putOwn(`disk.${index}`, { readonly: unless(false, readOnly) });
+  }
+  for (const [index, network] of config.networks.entries()) putNetwork(writer, `network.${index}`, network);
+  const { label, mode } = config.security;
+  writer.put('security', { label, dynamic: mode === 'dynamic' });
+  writer.putOwn('security', { inherit: mode === 'inherit' || undefined });
+  putProgram(writer, config);
+  putMachine(writer, config);
+  putTuning(writer, config);
+  // A file that cannot be libvirt-sandbox's anyway can say what libvirt-sandbox's cannot.
+  if (writer.hasOwn && isRoot(config.identity) && config.privileged === undefined) {
+    writer.putOwn('identity', { privileged: false });
+  }
+  return writer.file.toString();
+}
+
+class Writer {
+  readonly file = new KeyFile('sandbox.cfg');
+  /** Whether there is anything in it that libvirt-sandbox would not write. */
+  hasOwn = false;
+
+  /** Sets the keys that have a value, in order. */
+  put(group: string, values: Values): void {
+    for (const [key, value] of Object.entries(values)) {
+      if (value !== undefined) this.file.set(group, key, value);
+    }
+  }
+
+  /** The same, of what only this package knows. */
+  putOwn(group: string, values: Values): void {
+    this.put(group, values);
+    this.hasOwn ||= Object.values(values).some((value) => value !== undefined);
+  }
+}
+
+/** `value`, but undefined where it is the default. */
+function unless<T extends Value>(standard: T, value: T): T | undefined {
+  return value === standard ? undefined : value;
+}
+
+function putCore(writer: Writer, config: SandboxConfig, kernelRelease: string | undefined): void {
+  writer.put('core', {
+    name: config.name ?? UNNAMED,
+    uuid: config.uuid,
+    root: config.root,
+    arch: config.arch,
+    kernrelease: config.kernel.version ?? kernelRelease,
+    kernpath: config.kernel.path,
+    kmodpath: config.kernel.modulesPath,
+    shell: config.shell,
+    debug: config.debug,
+    verbose: config.verbose,
+  });
+  writer.putOwn('core', { cwd: config.cwd });
+}
+
+function putIdentity(writer: Writer, { identity, privileged }: SandboxConfig, hostGroups: readonly number[]): void {
+  writer.put('identity', {
+    uid: identity.uid,
+    gid: identity.gid,
+    username: identity.username,
+    homedir: identity.savedHome ?? identity.home,
+  });
+  writer.putOwn('identity', {
+    groups: unless(integerList(hostGroups), integerList(identity.groups)),
+    // Said where it is not what such a user has in libvirt-sandbox.
+    privileged: unless(isRoot(identity), privileged),
+  });
+}
+
+/** As GLib writes a list of integers: each with a `;` after it. */
+function integerList(values: readonly number[]): string {
+  return values.map((value) => `${value};`).join('');
+}
+
+function putMount(writer: Writer, group: string, mount: Mount): void {
+  writer.put(group, { type: MOUNT_CLASS[mount.type], target: mount.target });
+  if (mount.type === 'ram') writer.put(group, { usage: mount.usage });
+  else
+    writer.put(group, { format: mount.type === 'host-image' ? mount.format : undefined, source: mount.source ?? '' });
+  if (mount.type === 'host-bind' || mount.type === 'host-image') {
+    writer.putOwn(group, { readonly: unless(false, mount.readOnly) });
+  }
+  for (const [index, { target, source }] of mount.includes.entries()) {
+    writer.put(`${group}.include.${index}`, { dst: pathBelow(mount.target, target), src: source });
+  }
+}
+
+/** The addresses and routes come before the interface that has them. */
+function putNetwork(writer: Writer, group: string, network: Network): void {
+  for (const [index, { primary, broadcast, prefix }] of network.addresses.entries()) {
+    writer.put(`${group}.address.${index}`, { primary, broadcast, prefix });
+  }
+  for (const [index, { prefix, gateway, target }] of network.routes.entries()) {
+    writer.put(`${group}.route.${index}`, { prefix, gateway, target });
+  }
+  writer.put(group, {
+    dhcp: network.dhcp,
+    source: network.source,
+    mac: network.mac,
+    addresses: network.addresses.length,
+    routes: network.routes.length,
+  });
+  writer.putOwn(group, { filter: network.filter?.name });
+  writer.putOwn(`${group}.filter`, network.filter?.parameters ?? {});
+}
+
+function putProgram(writer: Writer, { service, tty, command }: SandboxConfig): void {
+  if (service?.type === 'systemd') {
+    writer.put('service', { bootTarget: service.bootTarget });
+    return;
+  }
+  if (service === undefined) writer.put('interactive', { tty });
+  for (const [index, argument] of command.entries()) writer.put('command', { [`argv.${index}`]: argument });
+}
+
+function putMachine(
+  writer: Writer,
+  { memory, vcpus, acceleration, boot, image, profile, bootTimeout }: SandboxConfig,
+): void {
+  writer.putOwn('machine', {
+    memory: unless(DEFAULT_MEMORY, memory),
+    vcpus: unless(1, vcpus),
+    acceleration: unless('auto', acceleration),
+    boot: unless('auto', boot),
+    image,
+    profile,
+    boottimeout: unless(DEFAULT_BOOT_TIMEOUT, bootTimeout),
+  });
+}
+
+function putTuning(writer: Writer, { tuning }: SandboxConfig): void {
+  writer.putOwn('tuning', { cpushares: tuning.cpuShares, cpupin: unless('', formatCpuSet(tuning.cpuPin)) });
+  for (const [position, { tag, limits }] of tuning.diskLimits.entries()) {
+    const group = `tuning.disk.${position}`;
+    writer.putOwn(group, { tag });
+    for (const name of DISK_LIMITS) writer.putOwn(group, { [name]: limits[name] });
+  }
+  for (const [position, { index, inbound, outbound }] of tuning.networkLimits.entries()) {
+    const group = `tuning.network.${position}`;
+    writer.putOwn(group, { index, ...bandwidth('inbound', inbound), ...bandwidth('outbound', outbound) });
+  }
+}
+
+function bandwidth(direction: string, limit: Bandwidth | undefined): Values {
+  return {
+    [`${direction}.average`]: limit?.average,
+    [`${direction}.peak`]: limit?.peak,
+    [`${direction}.burst`]: limit?.burst,
+  };
+}

@@ -1,0 +1,34 @@
+/** The kernel that an image would be built from. */
+import { findKernel, type KernelChoice } from '../../kernel/find.js';
+import { type InputLog, InputRecorder } from '../../util/input-log.js';
+import { featureStates, lackSentence, missingFeature } from '../../kmods/features.js';
+import { ModuleTrees } from '../../kmods/report.js';
+import { defaultSetsDirectory, type ModuleSet, readSets } from '../../kmods/sets.js';
+import type { ImageOptions } from '../types.js';
+
+/**
+ * @param sets what it must have
+ * @throws {SandboxError} those of {@link findKernel}
+ */
+export function chooseKernel(
+  { kernel, searchPaths }: Pick<ImageOptions, 'kernel' | 'searchPaths'>,
+  sets: readonly ModuleSet[],
+  inputs: InputLog,
+  trees: ModuleTrees,
+): Promise<KernelChoice> {
+  const lacks = async (version: string, directory: string): Promise<string | undefined> => {
+    const missing = missingFeature(featureStates(await trees.read(directory, version), sets));
+    return missing === undefined ? undefined : lackSentence(missing);
+  };
+  return findKernel(kernel, lacks, inputs, searchPaths);
+}
+
+/**
+ * The version of the kernel that {@link resolveImage} would choose; nothing is built.
+ * @throws {SandboxError} those of {@link findKernel}
+ */
+export async function kernelVersionFor(options: Pick<ImageOptions, 'kernel' | 'searchPaths' | 'sets'>): Promise<string> {
+  const inputs = new InputRecorder();
+  const sets = await readSets(defaultSetsDirectory(), options.sets, inputs);
+  return (await chooseKernel(options, sets, inputs, new ModuleTrees(inputs))).version;
+}

@@ -1,0 +1,141 @@
+/** Where two images differ, or two initrds. */
+
+import { MIB } from '../../config/parsers/size.js';
+import { slotsText } from '../../config/parsers/slots.js';
+import { moduleVersions } from '../../kmods/modinfo.js';
+import { printable } from '../archive/newc.js';
+import { type FinalEntry, finalEntries } from '../archive/read.js';
+import { type Manifest, sha256 } from '../manifest.js';
+import type { WarmRecord } from '../snapshot/snapshot.js';
+import type { Initrd } from './source.js';
+
+/** One thing that is not the same in both. */
+export interface Difference {
+  readonly about: 'kernel' | 'init' | 'modules' | 'sets' | 'arguments' | 'warm' | 'compression' | 'size' | 'contents';
+  /** What exactly: `version`, a module's name, a path. */
+  readonly what: string;
+  /** Undefined where the first has no such thing. */
+  readonly a: string | undefined;
+  /** Undefined where the second has no such thing. */
+  readonly b: string | undefined;
+}
+
+/** Everything in which two initrds differ; of two images also their kernels and saved machines. The list is empty when they are the same. */
+export function differences(a: Initrd, b: Initrd): Difference[] {
+  return [
+    ...(a.manifest && b.manifest ? manifestDifferences(a.manifest, b.manifest) : []),
+    ...warmDifferences(a.warm, b.warm),
+    ...entryDifferences(a, b),
+    ...fields('size', [['initrd', bytes(a.size), bytes(b.size)]]),
+  ];
+}
+
+const bytes = (count: number): string => `${count} bytes`;
+
+type Field = readonly [what: string, a: string | undefined, b: string | undefined];
+
+function fields(about: Difference['about'], list: readonly Field[]): Difference[] {
+  return list.filter(([, a, b]) => a !== b).map(([what, a, b]) => ({ about, what, a, b }));
+}
+
+function manifestDifferences(a: Manifest, b: Manifest): Difference[] {
+  const sizeOf = (manifest: Manifest) =>
+    bytes(manifest.files.find(({ name }) => name === manifest.kernel.file)?.size ?? 0);
+  const bootFile = ({ kernel }: Manifest) => `${kernel.file}, ${kernel.reason}`;
+  return [
+    ...fields('kernel', [
+      ['version', a.kernel.version, b.kernel.version],
+      ['installed file', digest(a.kernel.source), digest(b.kernel.source)],
+      ['booted file', bootFile(a), bootFile(b)],
+    ]),
+    ...fields('sets', [['sets', a.sets.join(', '), b.sets.join(', ')]]),
+    ...fields('compression', [['initrd', a.compression, b.compression]]),
+    ...fields('size', [['kernel', sizeOf(a), sizeOf(b)]]),
+  ];
+}
+
+function digest({ size, sha256 }: { readonly size: number; readonly sha256: string }): string {
+  return `${bytes(size)}, sha256 ${sha256.slice(0, 16)}`;
+}
+
+/**
+ * Of saved machines, those that serve the same sandboxes. The kernel's arguments are a profile's, and are only part of an image that has been booted
+ * with them.
+ */
+function warmDifferences(a: readonly WarmRecord[], b: readonly WarmRecord[]): Difference[] {
+  const shapes = [...new Set([...a, ...b].map(shapeOf))].sort();
+  return shapes.flatMap((shape) => {
+    const of = (records: readonly WarmRecord[]) => records.filter((record) => shapeOf(record) === shape);
+    const text = (records: readonly WarmRecord[], tell: (record: WarmRecord) => string) =>
+      records.length === 0 ? undefined : [...new Set(records.map(tell))].sort().join('; ');
+    const [left, right] = [of(a), of(b)];
+    const argumentsOf = ({ kernelArguments = 'not known' }: WarmRecord) => kernelArguments;
+    const machineOf = ({ machine }: WarmRecord) => `a machine of sha256 ${machine.slice(0, 16)}`;
+    return [
+      ...(left.length > 0 && right.length > 0
+        ? fields('arguments', [[`kernel arguments of ${shape}`, text(left, argumentsOf), text(right, argumentsOf)]])
+        : []),
+      ...fields('warm', [[shape, text(left, machineOf), text(right, machineOf)]]),
+    ];
+  });
+}
+
+/** What a sandbox must ask for to be served. */
+function shapeOf({ memory, vcpus, acceleration, slots }: WarmRecord): string {
+  return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${slotsText(slots)}`;
+}
+
+const INIT = 'init';
+const ORDER = 'modules/order';
+const MODULE = /(?:^|\/)([^/]+)\.ko$/;
+
+function entryDifferences(a: Initrd, b: Initrd): Difference[] {
+  const [left, right] = [finalEntries(a.archives), finalEntries(b.archives)];
+  const paths = [...new Set([...left.keys(), ...right.keys()])].sort();
+  const changed = paths.flatMap((path): Difference[] => {
+    if (path === ORDER) return orderDifferences(left.get(path), right.get(path));
+    const module = MODULE.exec(path)?.[1];
+    const [before, after] = [left.get(path), right.get(path)];
+    if (module !== undefined)
+      return fields('modules', [[printable(module), moduleText(before, after), moduleText(after, before)]]);
+    return fields(path === INIT ? 'init' : 'contents', [[printable(path), entryText(before), entryText(after)]]);
+  });
+  // The headings in a fixed order.
+  const order: readonly Difference['about'][] = ['init', 'modules', 'contents'];
+  return order.flatMap((about) => changed.filter((difference) => difference.about === about));
+}
+
+/** Versions of a module; its content where its versions do not tell it from the other one. */
+function moduleText(entry: FinalEntry | undefined, other: FinalEntry | undefined): string | undefined {
+  if (entry === undefined) return undefined;
+  if (other?.content.equals(entry.content) === true) return 'the same';
+  const { version, srcversion, vermagic } = moduleVersions(entry.content);
+  const named = [
+    ...(version === undefined ? [] : [`version ${version}`]),
+    ...(srcversion === undefined ? [] : [`srcversion ${srcversion}`]),
+    ...(vermagic === undefined ? [] : [`for ${vermagic.split(' ')[0]}`]),
+  ].map(printable);
+  return [...named, digest({ size: entry.content.length, sha256: sha256(entry.content) })].join(', ');
+}
+
+/** Which modules are loaded when. What only one of them has is told elsewhere. */
+function orderDifferences(a: FinalEntry | undefined, b: FinalEntry | undefined): Difference[] {
+  const names = (entry: FinalEntry | undefined) =>
+    (entry?.content.toString('latin1') ?? '').split('\n').flatMap((line) => MODULE.exec(line)?.[1] ?? []);
+  const [left, right] = [names(a), names(b)];
+  const common = (list: readonly string[], other: readonly string[]) =>
+    list
+      .filter((name) => other.includes(name))
+      .map(printable)
+      .join(', ');
+  return fields('modules', [['load order', common(left, right), common(right, left)]]);
+}
+
+function entryText(entry: FinalEntry | undefined): string | undefined {
+  if (entry === undefined) return undefined;
+  const { type, mode, uid, gid, content, rdevMajor, rdevMinor } = entry;
+  const common = `${type}, mode ${(mode & 0o7777).toString(8)}, owner ${uid}:${gid}`;
+  if (type === 'file') return `${common}, ${digest({ size: content.length, sha256: sha256(content) })}`;
+  if (type === 'symlink') return `${common}, to ${printable(content.toString('latin1'))}`;
+  return type.endsWith('device') ? `${common}, ${rdevMajor}:${rdevMinor}` : common;
+}

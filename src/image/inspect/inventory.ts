@@ -1,0 +1,111 @@
+/** What the store has: every image, named or not, whole or not. */
+
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { valueOr } from '../../util/errors.js';
+import type { Manifest } from '../manifest.js';
+import { type WarmRecord, warmImagesOf } from '../snapshot/snapshot.js';
+import { leasesOf } from '../store/lease.js';
+import { imageNames } from '../store/names.js';
+import { imageIds, readImage } from '../store/open.js';
+import { type ImageUser, imageUsers, realImageDirectory } from './users.js';
+
+/** An image of the store. */
+export interface StoredImage {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly directory: string;
+  /** Of all its files on the disk, saved machines among them, in bytes. */
+  readonly size: number;
+  /** When a sandbox last began to use it, else when it was made. */
+  readonly lastUsed: Date;
+  /** Names of the sandboxes that run from it, or the numbers of processes that hold it. */
+  readonly usedBy: readonly string[];
+  /** Undefined for an image that is damaged or of another version of this program: it cannot be used. */
+  readonly manifest: Manifest | undefined;
+  /** The machines that were saved with it. */
+  readonly warm: readonly StoredWarm[];
+}
+
+/** A saved machine of an image: what a sandbox must ask for to go on from it, and what it takes. */
+export interface StoredWarm
+  extends Pick<WarmRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots' | 'kernelArguments'> {
+  readonly directory: string;
+  /** On the disk, in bytes. */
+  readonly size: number;
+}
+
+/** Every saved machine of the image in a directory, valid or stale. */
+export function storedWarm(imageDirectory: string): StoredWarm[] {
+  return warmImagesOf(imageDirectory).map(({ directory, record }) => {
+    const { memory, vcpus, acceleration, slots, kernelArguments } = record;
+    return { directory, memory, vcpus, acceleration, slots, kernelArguments, size: sizeOf(directory) };
+  });
+}
+
+/** Every image of the store, last used first. */
+export async function storedImages(store: string): Promise<StoredImage[]> {
+  const names = imageNames(store);
+  const uses = new ImageUses(store);
+  const images = await Promise.all(imageIds(store).map((id) => storedImage(store, id, names.get(id) ?? [], uses)));
+  return images
+    .filter((image) => image !== undefined)
+    .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.id < b.id ? -1 : 1));
+}
+
+async function storedImage(
+  store: string,
+  id: string,
+  names: readonly string[],
+  uses: ImageUses,
+): Promise<StoredImage | undefined> {
+  const directory = join(store, id);
+  const stat = statSync(directory, { throwIfNoEntry: false });
+  // Removed while we looked.
+  if (stat === undefined) return undefined;
+  const manifest = await readImage({ directory, id, called: id }).catch(() => undefined);
+  return {
+    id,
+    names,
+    directory,
+    size: sizeOf(directory),
+    lastUsed: stat.mtime,
+    usedBy: uses.of(id),
+    manifest: manifest?.id === id ? manifest : undefined,
+    warm: storedWarm(directory),
+  };
+}
+
+/** Unit of a file's place on the disk: stat(2). */
+const BLOCK_BYTES = 512;
+
+/** Bytes of all files in a directory and below. */
+export function sizeOf(directory: string): number {
+  const entries = valueOr(() => readdirSync(directory, { withFileTypes: true }), []);
+  return entries.reduce((sum, entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return sum + sizeOf(path);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    // A saved machine's memory is mostly holes.
+    return sum + (stat === undefined ? 0 : Math.min(stat.size, stat.blocks * BLOCK_BYTES));
+  }, 0);
+}
+
+/** Who uses the images of a store, looked up once. */
+export class ImageUses {
+  readonly #leases: ReadonlyMap<string, readonly number[]>;
+  readonly #users: ReadonlyMap<string, readonly ImageUser[]>;
+
+  constructor(private readonly store: string) {
+    this.#leases = leasesOf(store);
+    this.#users = imageUsers();
+  }
+
+  /** Names of the sandboxes that run from an image; a process that holds it and has none yet is named by its number. */
+  of(id: string): string[] {
+    const users = this.#users.get(realImageDirectory(join(this.store, id))) ?? [];
+    const machines = users.map(({ name, pid }) => name ?? `process ${pid}`);
+    const holders = (this.#leases.get(id) ?? []).filter((pid) => pid !== process.pid).map((pid) => `process ${pid}`);
+    return machines.length > 0 ? machines : holders;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * An image in a directory of its own, outside of the store: to be kept, looked into, and shipped.
+ *
+ * It is written beside the directory that it becomes. The store keeps a note of where that is, so that what a killed process
+ * has left is found again.
+ */
+
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { chmod, copyFile, readdir, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeDirectories } from '../../util/directories.js';
+import { isSystemError, SandboxError } from '../../util/errors.js';
+import { absolutePath } from '../../util/working-directory.js';
+import { MANIFEST_NAME, manifestText } from '../manifest.js';
+import type { BootImage } from '../types.js';
+import { isOwnerGone, ownerTag } from './owner.js';
+import { replaceDirectory } from './replace.js';
+import { makeStore, syncToDisk, writeDurably } from './store.js';
+import { sweepWorkspaces, withWorkspace } from './workspace.js';
+
+function outputsDirectory(store: string): string {
+  return join(store, '.outputs');
+}
+
+/**
+ * Copies an image to `output`, which is then this image whole, or what it was before. Whatever kills this process, there is no
+ * moment in between.
+ *
+ * @param complete adds to the copy before it takes its place
+ * @throws {SandboxError} `output-not-an-image` for a directory that holds something else; `disk-full`, `store-not-writable`.
+ */
+export async function exportImage(
+  image: BootImage,
+  output: string,
+  store: string,
+  complete?: (directory: string) => Promise<void>,
+): Promise<void> {
+  const target = absolutePath(output);
+  const above = dirname(target);
+  checkTarget(target, output);
+  makeStore(store);
+  const note = join(
+    outputsDirectory(store),
+    `${createHash('sha256').update(above).digest('hex').slice(0, 16)}.${ownerTag()}`,
+  );
+  try {
+    makeDirectories(outputsDirectory(store), 0o755);
+    await rm(note, { force: true });
+    await symlink(above, note);
+    try {
+      makeDirectories(above);
+      await sweepWorkspaces(above);
+      await withWorkspace(above, async (workspace) => {
+        for (const { name } of image.manifest.files)
+          await copyDurably(join(image.directory, name), join(workspace, name));
+        await writeDurably(join(workspace, MANIFEST_NAME), Buffer.from(manifestText(image.manifest)));
+        await complete?.(workspace);
+        await replaceDirectory(workspace, target);
+      });
+    } finally {
+      await rm(note, { force: true });
+    }
+  } catch (error) {
+    throw outputError(error, output, image);
+  }
+}
+
+function outputError(error: unknown, output: string, { manifest }: BootImage): unknown {
+  if (!isSystemError(error)) return error;
+  const isFull = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+  const size = manifest.files.reduce((sum, file) => sum + file.size, 0);
+  return new SandboxError({
+    stage: 'image',
+    code: isFull ? 'disk-full' : 'output-not-writable',
+    message: `the image cannot be written to ${output} (${error.code})`,
+    remedy: isFull ? `free ${Math.ceil(size / 1e6) + 1} MB there` : 'name a directory in one that you may write to',
+    cause: error,
+  });
+}
+
+/** Sees to it that nothing is there but an image or an empty directory. */
+function checkTarget(target: string, output: string): void {
+  const stat = lstatSync(target, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  const names = stat.isDirectory() ? readdirSync(target) : [];
+  if (stat.isDirectory() && (names.length === 0 || names.includes(MANIFEST_NAME))) return;
+  throw new SandboxError({
+    stage: 'image',
+    code: 'output-not-an-image',
+    message: `${output} exists and is not a boot image`,
+    remedy: 'name a directory that does not exist, is empty, or holds an image',
+  });
+}
+
+async function copyDurably(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await chmod(to, 0o644);
+  await syncToDisk(to);
+}
+
+/** Removes what a process that died left beside a directory that it was to write; returns the paths. */
+export async function sweepOutputs(store: string, dryRun = false): Promise<string[]> {
+  const directory = outputsDirectory(store);
+  const swept: string[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    const note = join(directory, name);
+    try {
+      swept.push(...(await sweepWorkspaces(readlinkSync(note), dryRun)));
+      const [, tag = ''] = name.split('.', 2);
+      const age = () => Date.now() - (lstatSync(note, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (!dryRun && isOwnerGone(tag, age)) await rm(note, { force: true });
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
+  }
+  return swept;
+}

@@ -1,0 +1,55 @@
+/**
+ * Reading a manifest that may be damaged or foreign; apart from the type, since the validator takes a while to load.
+ */
+
+import * as v from 'valibot';
+import { INITRD_COMPRESSIONS } from '../build/compress.js';
+import { COMMON_INITS } from '../build/node-runtime.js';
+import { IMAGE_FORMAT, isImageId, isSealed, type Manifest } from '../manifest.js';
+
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+/** A name in the image's directory: nothing that could lead out of it. */
+const fileName = v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/));
+const moduleState = v.picklist(['built-in', 'module', 'absent']);
+
+const ManifestSchema = v.strictObject({
+  id: v.pipe(v.string(), v.check(isImageId)),
+  format: v.literal(IMAGE_FORMAT),
+  kernel: v.strictObject({
+    version: v.string(),
+    file: v.picklist(['vmlinux', 'kernel']),
+    reason: v.string(),
+    source: v.strictObject({ size, sha256, format: v.picklist(['bzimage', 'elf']) }),
+  }),
+  init: v.strictObject({ size, sha256 }),
+  sets: v.array(v.string()),
+  features: v.array(
+    v.strictObject({
+      set: v.string(),
+      title: v.string(),
+      required: v.boolean(),
+      option: v.string(),
+      state: moduleState,
+      modules: v.record(v.string(), moduleState),
+    }),
+  ),
+  modules: v.array(v.strictObject({ name: v.string(), file: v.string(), size, sha256 })),
+  compression: v.picklist(INITRD_COMPRESSIONS),
+  commonInit: v.picklist(COMMON_INITS),
+  kernelArguments: v.array(v.string()),
+  files: v.array(v.strictObject({ name: fileName, size, sha256 })),
+});
+
+/** The manifest in `text`, undefined when it is damaged, changed, or of another format. */
+export function parseManifest(text: string): Manifest | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const result = v.safeParse(ManifestSchema, value);
+  // The seal is checked on what was read and not on what the validator made of it: the order of fields counts.
+  return result.success && isSealed(value as Manifest) ? result.output : undefined;
+}

@@ -1,0 +1,155 @@
+/**
+ * Images that a person names: by a name, by an id or its beginning, or by a directory.
+ */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSystemError, SandboxError } from '../../util/errors.js';
+import { shellWord } from '../../util/shell-word.js';
+import { absolutePath } from '../../util/working-directory.js';
+import { isImageId, MANIFEST_NAME, type Manifest } from '../manifest.js';
+import type { BootImage } from '../types.js';
+import { leaseImage } from './lease.js';
+import { imageNamed, imageNames, isImageName } from './names.js';
+import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
+
+/** Fewer digits than this are more likely a slip than an id. */
+const SHORTEST_ID = 4;
+
+/** Where an image is. */
+export interface ImageRef {
+  readonly directory: string;
+  /** Its id where it is in the store. */
+  readonly id: string | undefined;
+  /** What the person called it. */
+  readonly called: string;
+}
+
+function openError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
+  return new SandboxError({ stage: 'image', code, message, remedy, cause });
+}
+
+/** The ids of a store's images, sorted. */
+export function imageIds(store: string): string[] {
+  try {
+    return readdirSync(store).filter(isImageId).sort();
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw openError(
+      'store-unreadable',
+      `the images in ${store} cannot be listed (${String(error)})`,
+      'make it readable',
+      error,
+    );
+  }
+}
+
+/** True when what was given is meant as a path and not as a name. */
+export function isPath(text: string): boolean {
+  return text.includes('/') || text === '.' || text === '..';
+}
+
+/**
+ * Finds the image that `called` means: a path when it has a slash, else a name, else an id or its beginning.
+ *
+ * @throws {SandboxError} `image-not-found`, `image-ambiguous`.
+ */
+export function imageRef(called: string, store = defaultStoreDirectory()): ImageRef {
+  if (isPath(called)) {
+    const directory = absolutePath(called);
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return { directory, id: undefined, called };
+    throw openError('image-not-found', `there is no directory ${shellWord(called)}`, 'name the directory of an image');
+  }
+  const named = imageNamed(store, called);
+  if (named !== undefined && isDirectory(join(store, named))) {
+    return { directory: join(store, named), id: named, called };
+  }
+  const found =
+    /^[0-9a-f]+$/.test(called) && called.length >= SHORTEST_ID
+      ? imageIds(store).filter((id) => id.startsWith(called))
+      : [];
+  const [id, other] = found;
+  if (id === undefined) throw notFound(called, store);
+  if (other !== undefined) {
+    throw openError(
+      'image-ambiguous',
+      `${found.length} images have an id that begins with ${called}`,
+      'give more of it',
+    );
+  }
+  return { directory: join(store, id), id, called };
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function notFound(called: string, store: string): SandboxError {
+  const names = [...imageNames(store).values()].flat().sort();
+  const others = names.length === 0 ? '' : `choose one of ${names.join(', ')}, or `;
+  return openError(
+    'image-not-found',
+    `there is no image ${shellWord(called)} in ${store}`,
+    `${others}make it with virt-sandbox-bake create --name ${isImageName(called) ? called : 'NAME'}; a directory must have a slash in it`,
+  );
+}
+
+/**
+ * Reads the manifest of an image and sees to it that its files are there.
+ *
+ * @throws {SandboxError} `image-unreadable`, `image-damaged`.
+ */
+export async function readImage(ref: ImageRef): Promise<Manifest> {
+  const path = join(ref.directory, MANIFEST_NAME);
+  const again = 'bake it again with virt-sandbox-bake create';
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    if (error.code === 'ENOENT')
+      throw openError('image-damaged', `${ref.directory} is no boot image: it has no ${MANIFEST_NAME}`, again, error);
+    throw openError('image-unreadable', `${path} cannot be read (${error.code})`, 'make it readable', error);
+  }
+  const { parseManifest } = await import('./manifest-schema.js');
+  const manifest = parseManifest(text);
+  if (manifest === undefined) {
+    throw openError('image-damaged', `${path} is damaged, or of another version of this program`, again);
+  }
+  if (!hasFiles(ref.directory, manifest)) {
+    throw openError('image-damaged', `a file of the image in ${ref.directory} is missing or has another size`, again);
+  }
+  return manifest;
+}
+
+/**
+ * Opens an image for a sandbox.
+ *
+ * @param sets Module sets that the sandbox needs.
+ * @throws {SandboxError} also `image-lacks` when the image was baked without one of them.
+ */
+export async function openImage(
+  called: string,
+  sets: readonly string[],
+  store = defaultStoreDirectory(),
+): Promise<BootImage> {
+  const start = performance.now();
+  const ref = imageRef(called, store);
+  if (ref.id !== undefined) leaseImage(store, ref.id);
+  const manifest = await readImage(ref);
+  const lacking = sets.filter((set) => !manifest.sets.includes(set));
+  if (lacking.length > 0) {
+    throw openError(
+      'image-lacks',
+      `boot image ${called} was baked without ${lacking.join(' and ')}, which this sandbox needs`,
+      `bake one with virt-sandbox-bake create --with ${sets.filter((set) => set !== 'console').join(',')}`,
+    );
+  }
+  const elapsed = performance.now() - start;
+  return bootImage(ref.directory, {
+    manifest,
+    reason: `kernel ${manifest.kernel.version} from the boot image ${called}, as asked for`,
+    fresh: false,
+    timings: { total: elapsed, lookup: elapsed },
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * Where images are kept, and how one gets there: whole or not at all.
+ */
+
+import { chmodSync, statSync } from 'node:fs';
+import { chmod, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { SparseFile } from '../../kernel/slim.js';
+import { writeSparse } from '../../kernel/stage.js';
+import { makeDirectories } from '../../util/directories.js';
+import { isSystemError, SandboxError } from '../../util/errors.js';
+import { baseDirectory } from '../../util/home.js';
+import { INITRD_NAME, MANIFEST_NAME, type Manifest } from '../manifest.js';
+import type { BootImage } from '../types.js';
+
+/**
+ * The store of this user: `$XDG_CACHE_HOME/virt-sandbox/images` where that variable is an absolute path, else
+ * /var/cache/virt-sandbox/images for root and ~/.cache/virt-sandbox/images for everyone else.
+ */
+export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const isSet = isAbsolute(environment['XDG_CACHE_HOME'] ?? '');
+  if (!isSet && process.geteuid?.() === 0) return '/var/cache/virt-sandbox/images';
+  return join(baseDirectory('XDG_CACHE_HOME', environment), 'virt-sandbox', 'images');
+}
+
+/**
+ * The error for a system call on the store that failed; anything else stays as it is.
+ *
+ * @param needed How many bytes were to be written.
+ */
+export function storeError(error: unknown, store: string, needed = 0): unknown {
+  if (!isSystemError(error)) return error;
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return diskFullError('a boot image', store, needed, error);
+  return new SandboxError({
+    stage: 'image',
+    code: 'store-not-writable',
+    message: `boot images cannot be written to ${store} (${error.code}${error.path === undefined ? '' : ` at ${error.path}`})`,
+    remedy: 'make it a directory that this user may write to, or set XDG_CACHE_HOME to one',
+    cause: error,
+  });
+}
+
+/** @param needed How many bytes were to be written. */
+export function diskFullError(what: string, directory: string, needed: number, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'disk-full',
+    message: `no space is left in ${directory} for ${what}`,
+    remedy: `free ${Math.ceil(needed / 1e6) + 1} MB there, or set XDG_CACHE_HOME to a directory with space`,
+    cause,
+  });
+}
+
+/** Makes the store and its index; every directory that is made can be entered by other users, whatever the umask. */
+export function makeStore(store: string): void {
+  const index = indexDirectory(store);
+  const first = makeDirectories(index, 0o755);
+  if (first === undefined) return;
+  for (let directory = index; ; directory = dirname(directory)) {
+    chmodSync(directory, 0o755);
+    if (directory === first) return;
+  }
+}
+
+/** What was found for which request: see lookup.ts. */
+export function indexDirectory(store: string): string {
+  return join(store, '.index');
+}
+
+/** True when the image's files are there with the sizes that its manifest gives. */
+export function hasFiles(directory: string, manifest: Manifest): boolean {
+  return manifest.files.every(({ name, size }) => {
+    const stat = statSync(join(directory, name), { throwIfNoEntry: false });
+    return stat?.isFile() === true && stat.size === size;
+  });
+}
+
+/** The image that is in `directory`, with what is known of how it was come by. */
+export function bootImage(
+  directory: string,
+  { manifest, ...found }: Pick<BootImage, 'manifest' | 'reason' | 'fresh' | 'timings'>,
+): BootImage {
+  return {
+    id: manifest.id,
+    directory,
+    kernel: join(directory, manifest.kernel.file),
+    initrd: join(directory, INITRD_NAME),
+    kernelVersion: manifest.kernel.version,
+    manifest,
+    ...found,
+  };
+}
+
+/** The whole image `id` of the store, undefined when it is not there, damaged, or incomplete. */
+export async function findImage(store: string, id: string): Promise<Manifest | undefined> {
+  const directory = join(store, id);
+  const text = await readFile(join(directory, MANIFEST_NAME), 'utf8').catch((error: unknown) => {
+    if (isSystemError(error)) return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  const { parseManifest } = await import('./manifest-schema.js');
+  const manifest = parseManifest(text);
+  return manifest?.id === id && hasFiles(directory, manifest) ? manifest : undefined;
+}
+
+/** Writes a file that other users can read, and waits until it is on the disk. */
+export async function writeDurably(path: string, content: SparseFile | Buffer): Promise<void> {
+  const file = await open(path, 'wx', 0o644);
+  try {
+    await file.chmod(0o644);
+    if (Buffer.isBuffer(content)) await file.writeFile(content);
+    else await writeSparse(file, content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Waits until a file's content, or a directory's entries, are on the disk. */
+export async function syncToDisk(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function replaceFile(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!isSystemError(error, 'EISDIR')) throw error;
+    await rm(to, { recursive: true, force: true });
+    await rename(from, to);
+  }
+}
+
+/**
+ * Gives the image in `workspace` its name `id`, at once. When another builder was faster, its image is kept, since the
+ * name is the hash of the content. An image that is damaged gets its files replaced one by one, each at once, so that no
+ * file of it is ever missing: with the same name they have the same bytes.
+ *
+ * @param replace Also replace an image that looks whole.
+ * @returns true when the image in the store is the one from the workspace.
+ */
+export async function publish(store: string, workspace: string, id: string, replace: boolean): Promise<boolean> {
+  const target = join(store, id);
+  await syncToDisk(workspace);
+  try {
+    await rename(workspace, target);
+  } catch (error) {
+    if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'EEXIST')) throw error;
+    if (!replace && (await findImage(store, id)) !== undefined) return false;
+    makeDirectories(target);
+    await chmod(target, 0o755);
+    for (const name of await readdir(workspace)) await replaceFile(join(workspace, name), join(target, name));
+    await syncToDisk(target);
+  }
+  await syncToDisk(store);
+  return true;
+}

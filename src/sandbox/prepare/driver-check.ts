@@ -1,0 +1,135 @@
+/** What the way to the hypervisor cannot do, said before anything is started and in the words of the options. */
+import { existsSync } from 'node:fs';
+import type { SandboxConfig } from '../../config/types.js';
+import { type ConnectionKind, URI } from '../../libvirt/connection.js';
+import { SandboxError } from '../../util/errors.js';
+import { readIfThere } from '../../util/small-files.js';
+
+/**
+ * @throws {SandboxError} `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
+ *   `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
+ */
+export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
+  checkNetworks(config, kind);
+  checkTuning(config, kind);
+}
+
+function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
+  refuseSameMac(networks);
+  // A container without a name for its network is in libvirt's own.
+  if (kind === 'lxc') return;
+  for (const [index, { source, filter }] of networks.entries()) {
+    if (source !== undefined && !mayUseNetworks(kind)) {
+      throw refusal(
+        'network-needs-system',
+        `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks${kind === 'embedded' ? ' of its own' : ''}`,
+        kind === 'embedded' && process.geteuid?.() === 0
+          ? 'use --connect qemu:///system, start virtnetworkd, or leave source= out for user networking'
+          : 'use --connect qemu:///system as root, or leave source= out for user networking',
+      );
+    }
+    if (source === undefined && filter !== undefined) {
+      throw refusal(
+        'filter-needs-network',
+        `NIC ${index} has the filter ${JSON.stringify(filter.name)} and user networking, which the host cannot filter`,
+        'add source=NETWORK, or leave the filter out',
+      );
+    }
+    if (source === undefined && tuning.networkLimits.some((limit) => limit.index === index)) {
+      throw refusal(
+        'net-limit-needs-network',
+        `--net-limit ${index} is for an interface with user networking, which the host cannot limit`,
+        'add source=NETWORK to that interface, or leave the limit out',
+      );
+    }
+  }
+}
+
+/** Inside they are told apart by it. */
+function refuseSameMac(networks: SandboxConfig['networks']): void {
+  const seen = new Map<string, number>();
+  for (const [index, { mac }] of networks.entries()) {
+    if (mac === undefined) continue;
+    const other = seen.get(mac.toLowerCase());
+    if (other !== undefined) {
+      throw refusal(
+        'mac-duplicate',
+        `NIC ${other} and NIC ${index} have the same hardware address ${mac}`,
+        'give each its own, or leave mac= out',
+      );
+    }
+    seen.set(mac.toLowerCase(), index);
+  }
+}
+
+function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
+  const [limit] = tuning.diskLimits;
+  if (limit !== undefined && kind === 'lxc') {
+    throw refusal(
+      'disk-limit-needs-machine',
+      `--disk-limit ${limit.tag} is for a disk of a container, which libvirt cannot limit`,
+      'use a virtual machine, or leave the limit out',
+    );
+  }
+  if (tuning.cpuShares !== undefined) {
+    if (kind !== 'system' && kind !== 'lxc') {
+      throw refusal(
+        'cpu-shares-need-system',
+        `--cpu-shares takes control groups, and ${URI[kind]} makes none`,
+        'use --connect qemu:///system, or leave it out',
+      );
+    }
+    if (!hasCpuController()) {
+      throw refusal(
+        'cgroup-missing',
+        '--cpu-shares takes the cpu controller of control groups, which is not mounted on this host',
+        'mount it (mount -t cgroup -o cpu cpu DIR, or the unified hierarchy with cpu enabled) and start libvirtd again, or leave it out',
+      );
+    }
+  }
+  const present = tuning.cpuPin.length === 0 ? undefined : presentCpus();
+  const missing = tuning.cpuPin.find((cpu) => present !== undefined && !present(cpu));
+  if (missing !== undefined) {
+    throw refusal(
+      'cpu-not-there',
+      `--cpu-pin names CPU ${missing}, which this host does not have`,
+      `name CPUs of /sys/devices/system/cpu/online`,
+    );
+  }
+}
+
+/** Where virtnetworkd listens, libvirt's daemon for networks alone; https://libvirt.org/daemons.html */
+const NETWORK_DAEMON = '/run/libvirt/virtnetworkd-sock';
+
+/** The embedded driver has no networks of its own and asks virtnetworkd, which lets in root only; it does not ask libvirtd. */
+function mayUseNetworks(kind: ConnectionKind): boolean {
+  return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0 && existsSync(NETWORK_DAEMON));
+}
+
+/** True when a hierarchy with the cpu controller is mounted, of the first kind or the second. */
+function hasCpuController(): boolean {
+  return (readIfThere('/proc/mounts') ?? '')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .some(
+      ([, directory = '', type, options = '']) =>
+        (type === 'cgroup' && options.split(',').includes('cpu')) ||
+        (type === 'cgroup2' &&
+          (readIfThere(`${directory}/cgroup.controllers`) ?? '').trim().split(' ').includes('cpu')),
+    );
+}
+
+/** Whether a CPU of that number is online; undefined where the kernel does not say. */
+function presentCpus(): ((cpu: number) => boolean) | undefined {
+  const ranges = (readIfThere('/sys/devices/system/cpu/online') ?? '')
+    .trim()
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => part.split('-').map(Number));
+  if (ranges.length === 0) return undefined;
+  return (cpu) => ranges.some(([first = 0, last = first]) => cpu >= first && cpu <= last);
+}
+
+function refusal(code: string, message: string, remedy: string): SandboxError {
+  return new SandboxError({ stage: 'config', code, message, remedy });
+}

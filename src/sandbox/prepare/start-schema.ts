@@ -1,0 +1,162 @@
+/**
+ * What a program may ask for: the shapes of the types, for callers whom no compiler has checked. Apart from them, since the validator takes a
+ * while to load.
+ */
+import * as v from 'valibot';
+import { configError, quote } from '../../config/failure.js';
+import { DISK_LIMITS } from '../../config/parsers/tuning.js';
+import type { SandboxConfig } from '../../config/types.js';
+import type { SandboxError } from '../../util/errors.js';
+import type { LaunchOptions } from '../types.js';
+
+const text = v.string('a string');
+const flag = v.boolean('true or false');
+const number = v.number('a number');
+const whole = v.pipe(number, v.safeInteger('a whole number'), v.minValue(0, 'a whole number, and not below 0'));
+const id = v.pipe(whole, v.maxValue(0xfffffffe, 'a number of a user or group'));
+
+const list = <S extends v.GenericSchema>(item: S, items: string) => v.array(item, `an array of ${items}`);
+const record = <E extends v.ObjectEntries>(entries: E) => v.strictObject(entries, 'an object');
+const oneOf = <const T extends readonly string[]>(words: T) => v.picklist(words, words.map(quote).join(' or '));
+
+const includes = list(record({ target: text, source: text }), 'includes: { target, source }');
+const target = { target: text, includes };
+const mount = v.variant(
+  'type',
+  [
+    record({ type: v.literal('host-bind'), ...target, source: v.optional(text), readOnly: flag }),
+    record({ type: v.literal('host-image'), ...target, source: text, format: text, readOnly: flag }),
+    record({ type: v.literal('guest-bind'), ...target, source: text }),
+    record({ type: v.literal('ram'), ...target, usage: whole }),
+  ],
+  'an object whose type is "host-bind", "host-image", "guest-bind" or "ram"',
+);
+
+const network = record({
+  dhcp: flag,
+  source: v.optional(text),
+  mac: v.optional(text),
+  addresses: list(record({ primary: text, prefix: whole, broadcast: v.optional(text) }), 'addresses'),
+  routes: list(record({ target: text, prefix: whole, gateway: text }), 'routes'),
+  filter: v.optional(record({ name: text, parameters: v.record(text, text, 'an object of strings') })),
+});
+
+const bandwidth = v.optional(record({ average: whole, peak: v.optional(whole), burst: v.optional(whole) }));
+const limits = v.strictObject(
+  Object.fromEntries(DISK_LIMITS.map((name) => [name, v.optional(whole)])),
+  'an object of limits',
+);
+const tuning = record({
+  cpuShares: v.optional(whole),
+  cpuPin: list(whole, 'numbers of CPUs'),
+  diskLimits: list(record({ tag: text, limits }), 'limits: { tag, limits }'),
+  networkLimits: list(record({ index: whole, inbound: bandwidth, outbound: bandwidth }), 'limits'),
+});
+
+const entries = {
+  name: text,
+  uuid: text,
+  root: text,
+  arch: text,
+  kernel: record({ version: v.optional(text), path: v.optional(text), modulesPath: v.optional(text) }),
+  image: text,
+  profile: text,
+  memory: number,
+  vcpus: number,
+  acceleration: oneOf(['auto', 'kvm', 'tcg']),
+  boot: oneOf(['auto', 'cold', 'warm']),
+  identity: record({
+    uid: id,
+    gid: id,
+    username: text,
+    home: text,
+    groups: list(id, 'numbers of groups'),
+    savedHome: v.optional(text),
+  }),
+  privileged: flag,
+  mounts: list(mount, 'mounts'),
+  disks: list(
+    record({ type: oneOf(['file', 'block']), tag: text, source: text, format: text, readOnly: flag }),
+    'disks',
+  ),
+  networks: list(network, 'networks'),
+  security: record({ mode: oneOf(['dynamic', 'static', 'inherit']), label: v.optional(text) }),
+  environment: list(record({ key: text, value: text }), 'variables: { key, value }'),
+  cwd: text,
+  shell: flag,
+  debug: flag,
+  verbose: flag,
+  tty: flag,
+  command: list(text, 'strings: the program and its arguments'),
+  tuning,
+  service: v.looseObject({ type: text }, 'an object'),
+  bootTimeout: v.pipe(
+    number,
+    v.minValue(1, 'milliseconds, at least 1'),
+    v.maxValue(86_400_000, 'a day at most, in milliseconds'),
+  ),
+} satisfies Record<keyof SandboxConfig, v.GenericSchema>;
+
+/** What is left out has its default, but for the command. */
+const sandboxSchema = v.strictObject(
+  { ...v.partial(v.strictObject(entries)).entries, command: entries.command },
+  'an object',
+);
+
+const call = v.function('a function');
+const launchEntries = {
+  connect: text,
+  profile: text,
+  image: text,
+  debugInit: flag,
+  trace: v.looseObject({}, 'an object'),
+  breakpoint: v.looseObject({ step: text, onStop: call }, 'an object: { step, onStop }'),
+  terminal: v.looseObject({}, 'an object'),
+  terminalFd: whole,
+  signal: v.instance(AbortSignal, 'an AbortSignal'),
+  onProgress: call,
+  onChoice: call,
+  onWarning: call,
+  onConsole: call,
+  onReady: call,
+  onOperation: call,
+} satisfies Record<keyof LaunchOptions, v.GenericSchema>;
+
+const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
+
+/**
+ * Checks what a program gives to a start: that the keys are known, and that each value is of its kind. What the values mean together
+ * {@link validateConfig} checks.
+ * @throws {SandboxError} `config-key-unknown`, `config-value-invalid`
+ */
+export function checkStart(wanted: unknown, options: unknown): void {
+  check(sandboxSchema, wanted, 'the sandbox', Object.keys(entries));
+  check(launchSchema, options, 'the options of the start', Object.keys(launchEntries));
+}
+
+function check(schema: v.GenericSchema, value: unknown, whole: string, known: readonly string[]): void {
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  if (!result.success) throw wrong(result.issues[0], whole, known);
+}
+
+function wrong(issue: v.BaseIssue<unknown>, whole: string, known: readonly string[]): SandboxError {
+  const path = v.getDotPath(issue);
+  if (path !== null && issue.expected === 'never') {
+    const remedy = path.includes('.') ? 'leave it out' : `leave it out; there are ${known.join(', ')}`;
+    return configError('config-key-unknown', `${whole} has the unknown key ${quote(path)}`, remedy);
+  }
+  const isMissing = issue.received === 'undefined';
+  const what = path === null ? whole : `${quote(path)} of ${whole}`;
+  // A key that is missing is told of by the object that lacks it.
+  const remedy =
+    isMissing && path !== null && issue.type.endsWith('object') ? 'give it a value' : `let it be ${issue.message}`;
+  return configError('config-value-invalid', `${what} is ${isMissing ? 'missing' : shown(issue.input)}`, remedy);
+}
+
+/** A value in few words. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return quote(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}

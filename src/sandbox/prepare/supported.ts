@@ -1,0 +1,16 @@
+/** What a config may say and this version cannot do. Nothing that was asked for is left out in silence. */
+import type { SandboxConfig } from '../../config/types.js';
+import { SandboxError } from '../../util/errors.js';
+
+/**
+ * @throws {SandboxError} `not-supported`
+ */
+export function refuseUnsupported(config: SandboxConfig): void {
+  if (config.service === undefined) return;
+  throw new SandboxError({
+    stage: 'config',
+    code: 'not-supported',
+    message: 'this is a service, and this version runs interactive sandboxes alone',
+    remedy: 'leave [service] out of the file, and make its class GVirSandboxConfigInteractive',
+  });
+}

@@ -1,0 +1,97 @@
+/** A plan that stands still before a step, for somebody who looks around in the guest, until he lets it go on. */
+import { createServer, type Socket } from 'node:net';
+import { planSandbox } from '../../../init/common/plan.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { SandboxError } from '../../util/errors.js';
+import { shellPaths } from '../devices/shell-paths.js';
+import { socketDirectory } from '../state/alias.js';
+import type { LaunchOptions, Prepared, Stop } from '../types.js';
+import { guestConfig } from './guest-config.js';
+import { guestIncludes } from './includes.js';
+
+/** What comes before the plan, and what comes behind it. */
+export const INTERFACES_STEP = 'interfaces';
+export const RESOLVER_STEP = 'resolver';
+export const INCLUDES_STEP = 'includes';
+export const SPAWN_STEP = 'spawn';
+
+/** Until then there is no program in the guest but the init. */
+const ROOT_STEP = 'root';
+
+type Inspected = Pick<Prepared, 'name' | 'images' | 'server'>;
+
+/** The steps of a sandbox that can be stopped before, in order. */
+function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
+  const inputs = { now: { seconds: 0n, nanoseconds: 0 }, entropy: new Uint8Array(), devices: new Map() };
+  // Which acceleration it will be is not known yet; only a machine without KVM has its other processors brought up in a step.
+  const mayEmulate = prepared.server.kind !== 'lxc' && config.acceleration !== 'kvm';
+  const guest = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
+  const hasNetwork = guest.network !== undefined;
+  return [
+    ...(hasNetwork ? [INTERFACES_STEP] : []),
+    ...planSandbox(guest, inputs).map(({ name }) => name),
+    ...(hasNetwork ? [RESOLVER_STEP] : []),
+    ...(guestIncludes(config).length > 0 ? [INCLUDES_STEP] : []),
+    SPAWN_STEP,
+  ];
+}
+
+/**
+ * @returns whether the guest has no root yet when it stops there, and so no shell but one that comes with it
+ * @throws {SandboxError} `unknown-step`
+ */
+export function stopsBeforeRoot(
+  config: SandboxConfig,
+  prepared: Inspected,
+  { breakpoint }: Pick<LaunchOptions, 'breakpoint'>,
+): boolean {
+  if (!breakpoint) return false;
+  const steps = stepsOf(config, prepared);
+  const at = steps.indexOf(breakpoint.step);
+  if (at >= 0) return at <= steps.indexOf(ROOT_STEP);
+  throw new SandboxError({
+    stage: 'config',
+    code: 'unknown-step',
+    message: `LIBVIRT_SANDBOX_INIT_DEBUG=break:${breakpoint.step} names no step of this sandbox`,
+    remedy: `use one of ${steps.join(', ')}`,
+  });
+}
+
+export function givenUpError(step: string): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'given-up',
+    message: `the start was given up at the breakpoint before step ${step}, because the shell there ended with a status other than 0`,
+    remedy: 'leave the shell with exit 0 to go on',
+  });
+}
+
+/**
+ * Waits for somebody who attaches, and for the status that a shell of his ends with; who detaches may come back.
+ * @returns whether to go on: the status was 0
+ */
+export async function awaitVerdict({ stateDirectory, ended }: Stop): Promise<boolean> {
+  const { breakpoint } = shellPaths(socketDirectory(stateDirectory));
+  const server = createServer();
+  const sockets = new Set<Socket>();
+  try {
+    return await new Promise<boolean>((resolve, reject) => {
+      server.on('connection', (socket) => {
+        sockets.add(socket);
+        let text = '';
+        socket.on('error', () => {});
+        socket.setEncoding('utf8').on('data', (chunk: string) => {
+          text = (text + chunk).slice(-16);
+          const [, status] = /^(\d{1,3})\n$/.exec(text) ?? [];
+          if (status !== undefined) resolve(Number(status) === 0);
+        });
+      });
+      server.once('error', reject);
+      ended.addEventListener('abort', () => resolve(false), { once: true });
+      server.listen(breakpoint);
+    });
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  }
+}

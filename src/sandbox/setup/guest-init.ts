@@ -1,0 +1,108 @@
+/** A sandbox whose image has a common init of its own: it is told what it is, and the rest happens inside. */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import { spawnApplication } from '../../../init/common/application.js';
+import type { GuestConfig } from '../../../init/common/config.js';
+import type { Configuration, ConfigurationFailure } from '../../../init/common/configuration.js';
+import { StepError } from '../../../init/common/drive.js';
+import type { SandboxConfig } from '../../config/types.js';
+import type { Channel } from '../../protocol/channel.js';
+import { OperationError, type OperationName } from '../../protocol/operations.js';
+import { SandboxError } from '../../util/errors.js';
+import type { Console } from '../start/console.js';
+import type { Deadline } from '../start/deadline.js';
+import { spawnError, stepError } from '../start/failure.js';
+import type { LaunchOptions } from '../types.js';
+import { GuestClock } from './clock.js';
+import { copyInside, guestIncludes } from './includes.js';
+
+/** How old the time may be that the guest was told, in milliseconds: Node.js inside takes longer to answer than the native init. */
+const OLD_MS = 40;
+
+/**
+ * Has the common init in the guest make the sandbox and start the application.
+ *
+ * @throws {SandboxError} as when the launcher drives it; `guest-init-cannot` for what only the launcher can do
+ */
+export async function startInGuest(
+  channel: Channel,
+  config: SandboxConfig,
+  guest: GuestConfig,
+  console: Console,
+  options: LaunchOptions,
+  limit: Deadline,
+): Promise<void> {
+  refuse(options);
+  // What is told beside all the rest is old when it has been read; of a call of its own it is known how old.
+  const clock = new GuestClock(channel, OLD_MS);
+  try {
+    await clock.correct();
+  } catch (error) {
+    throw error instanceof OperationError ? stepError(new StepError('clock', error), console, guest) : error;
+  }
+  if (!clock.isRight) options.onWarning?.(clock.warning);
+  const configuration: Configuration = {
+    guest: withOldNames(guest),
+    entropy: randomBytes(64).toString('base64'),
+  };
+  const sandbox = JSON.stringify(configuration);
+  const isMoreToDo = guestIncludes(config).length > 0 || guest.trace !== undefined;
+  try {
+    await channel.call({ op: isMoreToDo ? 'arrange' : 'configure', sandbox });
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    if (isMoreToDo && error.errno === constants.errno.ENOSYS) throw olderError();
+    throw toldError(error, console, guest);
+  }
+  if (!isMoreToDo) return;
+  await copyInside(channel, config, options, () => limit.renew());
+  if (guest.trace) {
+    const { checkTraceable } = await import('../prepare/strace.js');
+    await checkTraceable(channel, guest);
+  }
+  try {
+    await spawnApplication(channel, guest);
+  } catch (error) {
+    throw error instanceof OperationError ? spawnError(error, guest) : error;
+  }
+}
+
+/** An init that 0.9.0 baked into an image reads `place` and `places`. */
+function withOldNames(guest: GuestConfig): GuestConfig {
+  return { ...guest, ...{ place: guest.platform, places: guest.slots } };
+}
+
+/** It knows no ARRANGE. */
+function olderError(): SandboxError {
+  return new SandboxError({
+    stage: 'init',
+    code: 'guest-init-older',
+    message:
+      'the common init in the guest is of an earlier version, which can neither have includes copied inside nor trace',
+    remedy: 'bake the image again with: virt-sandbox-bake create --common-init guest',
+  });
+}
+
+/** The error that there would be if the launcher had made the call that failed inside. */
+function toldError(error: OperationError, console: Console, guest: GuestConfig): unknown {
+  let told: ConfigurationFailure;
+  try {
+    told = JSON.parse(error.message) as ConfigurationFailure;
+  } catch {
+    return error;
+  }
+  const { step, operation, message, network } = told;
+  if (network !== undefined) return new SandboxError({ stage: 'init', ...network, message, cause: error });
+  const inner = new OperationError(operation as OperationName, error.errno, message);
+  return step === undefined ? spawnError(inner, guest) : stepError(new StepError(step, inner), console, guest);
+}
+
+function refuse({ breakpoint }: LaunchOptions): void {
+  if (breakpoint === undefined) return;
+  throw new SandboxError({
+    stage: 'init',
+    code: 'guest-init-cannot',
+    message: 'the common init in the guest cannot stop before a step',
+    remedy: 'use an image that was baked without --common-init guest',
+  });
+}

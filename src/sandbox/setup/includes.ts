@@ -1,0 +1,96 @@
+/** Which includes are copied where: into a directory of the host before the start, or through the channel when the mounts are there. */
+import { posix } from 'node:path';
+import { coveringMount, includesOf, type PlacedInclude } from '../../config/parsers/include.js';
+import { covers, normalizePath } from '../../config/path.js';
+import type { Include, Mount, SandboxConfig } from '../../config/types.js';
+import type { Guest } from '../../protocol/operations.js';
+import { mountSource } from '../devices/shares.js';
+import type { Observers } from '../types.js';
+
+/** What the init mounts on a root lies over what the root has there. */
+const OVER_ROOT = ['/dev', '/proc', '/sys', '/tmp', '/run'];
+
+/**
+ * Those that go into a directory of the host. What is copied there need not pass the channel, and can be in a mount that is read-only inside.
+ * @param stateDirectory where fresh directories are; undefined: all but those, which are not there yet
+ * @param onPiece called as the copying goes on
+ * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
+ */
+export async function copyOnHost(
+  config: SandboxConfig,
+  stateDirectory: string | undefined,
+  { onChoice, onProgress }: Observers,
+  onPiece: () => void,
+): Promise<void> {
+  const placed = includesOf(config.mounts).filter(isOnHost);
+  for (const [index, mount] of config.mounts.entries()) {
+    if (mount.type !== 'host-bind' || (mount.source === undefined) !== (stateDirectory !== undefined)) continue;
+    const includes = placed.filter((each) => each.mount === mount).map(({ include }) => include);
+    if (includes.length === 0) continue;
+    onProgress?.(`Copying includes to ${mount.target}`);
+    const { copyToDirectory } = await import('../../includes/to-directory.js');
+    const destination = { directory: mountSource(mount, index, stateDirectory ?? ''), target: mount.target };
+    await copyToDirectory(destination, includes, config.identity, {
+      onLeftOut: (sentence) => onChoice?.(sentence),
+      onPiece,
+    });
+  }
+}
+
+/**
+ * Refuses devices in what goes through the channel into a directory of the host, of which {@link copyOnHost} knows nothing: they would be
+ * devices of the host too.
+ * @throws {SandboxError} `include-device`, `include-unreadable`
+ */
+export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void> {
+  for (const placed of includesOf(mounts)) {
+    if (isOnHost(placed) || !endsOnHost(mounts, placed)) continue;
+    const { refuseDevices } = await import('../../includes/walk.js');
+    await refuseDevices(placed.include);
+  }
+}
+
+/** All others; they need the mounts. */
+export function guestIncludes({ mounts }: SandboxConfig): Include[] {
+  return includesOf(mounts)
+    .filter((placed) => !isOnHost(placed))
+    .map(({ include }) => include);
+}
+
+/**
+ * @param onPiece called as the copying goes on
+ * @throws {SandboxError} `include-unreadable`, `include-failed`
+ */
+export async function copyInside(
+  guest: Guest,
+  config: SandboxConfig,
+  { onChoice, onProgress }: Observers,
+  onPiece: () => void,
+): Promise<void> {
+  const includes = guestIncludes(config);
+  if (includes.length === 0) return;
+  onProgress?.('Copying includes');
+  const { copyToGuest } = await import('../../includes/to-guest.js');
+  await copyToGuest(guest, includes, config.identity, { onLeftOut: (sentence) => onChoice?.(sentence), onPiece });
+}
+
+/** A fresh directory is removed with the sandbox, so it is better filled when somebody watches over that. */
+function isOnHost(placed: PlacedInclude): boolean {
+  const { mount } = placed;
+  return isInHostBind(placed) && mount.type === 'host-bind' && (mount.source !== undefined || mount.readOnly);
+}
+
+function isInHostBind({ mount, include }: PlacedInclude): boolean {
+  if (mount.type !== 'host-bind') return false;
+  return normalizePath(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
+}
+
+/** A guest-bind shows what was mounted before it. */
+function endsOnHost(mounts: readonly Mount[], placed: PlacedInclude): boolean {
+  const { mount, include } = placed;
+  if (mount.type !== 'guest-bind') return isInHostBind(placed);
+  const earlier = mounts.slice(0, mounts.indexOf(mount));
+  const target = posix.join(mount.source, posix.relative(normalizePath(mount.target), normalizePath(include.target)));
+  const shown = coveringMount(earlier, target);
+  return shown !== undefined && endsOnHost(earlier, { mount: shown, include: { ...include, target } });
+}

@@ -1,0 +1,83 @@
+/** Why a mount could not be made inside, for a person. */
+import { constants } from 'node:os';
+import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
+import type { StepError } from '../../../init/common/drive.js';
+
+const { ENOENT, ENOTDIR, EROFS, ENODEV, EACCES, EINVAL, ENOMEM } = constants.errno;
+
+export interface MountFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** @returns undefined where another step failed */
+export function mountFailure(error: StepError, { root, mounts }: GuestConfig): MountFailure | undefined {
+  if (error.step === 'root') {
+    const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
+    return isMount && root.type === 'image' ? contentsFailure({ ...root, target: '/' }, error) : undefined;
+  }
+  const mount = mounts[Number(/^mount\.(\d+)$/.exec(error.step)?.[1])];
+  if (mount === undefined) return undefined;
+  const { operation, errno } = error.operation;
+  if (operation === 'stat') return sourceFailure(mount, error);
+  if (operation === 'mkdir' || errno === ENOENT || errno === ENOTDIR) return targetFailure(mount, error);
+  return contentsFailure(mount, error);
+}
+
+function sourceFailure(mount: GuestMount, error: StepError): MountFailure {
+  const source = mount.type === 'bind' ? mount.source : mount.target;
+  return {
+    code: 'mount-source-missing',
+    message: `the source ${source} of the mount on ${mount.target} is not there inside: ${error.message}`,
+    remedy: 'bind something that is in the root, or in a mount that is named before this one',
+  };
+}
+
+function targetFailure({ target }: GuestMount, error: StepError): MountFailure {
+  const { errno } = error.operation;
+  if (errno === ENOTDIR) {
+    return {
+      code: 'mount-target-not-directory',
+      message: `the target ${target} of a mount is not a directory inside: ${error.message}`,
+      remedy: 'choose a target that is a directory, or that is not there yet in a mount that can be written to',
+    };
+  }
+  const readOnly = errno === EROFS || errno === EACCES || errno === ENOENT;
+  return {
+    code: 'mount-target-missing',
+    message: `the target ${target} of a mount is not there, and cannot be made${readOnly ? ', because what it would be in is read-only' : ''}: ${error.message}`,
+    remedy: 'make the directory on the host, choose one that is there (/mnt), or first mount a -m ram: on one above it',
+  };
+}
+
+const CALLED: Readonly<Record<GuestMount['type'], string>> = {
+  '9p': 'directory',
+  virtiofs: 'directory',
+  staged: 'directory',
+  image: 'image',
+  ram: 'memory',
+  bind: 'bind',
+};
+
+function contentsFailure(mount: GuestMount, error: StepError): MountFailure {
+  const what = CALLED[mount.type];
+  return {
+    code: 'mount-failed',
+    message: `the mount on ${mount.target} (${mount.type === 'image' ? `an ${mount.filesystem} image` : what}) failed: ${error.message}`,
+    remedy: contentsRemedy(mount, error.operation.errno),
+  };
+}
+
+function contentsRemedy(mount: GuestMount, errno: number): string {
+  if (mount.type === 'image') {
+    if (errno === EROFS || (errno === EACCES && mount.readOnly)) {
+      return 'it was not unmounted cleanly and has to be repaired before it can be mounted read-only: mount it once without ,ro';
+    }
+    if (errno === ENODEV) return 'choose a kernel that has this file system (--kernver)';
+    return 'check the file system with its fsck, and see LIBVIRT_SANDBOX_INIT_DEBUG=1 for what the kernel says';
+  }
+  if (mount.type === 'ram' && (errno === EINVAL || errno === ENOMEM)) return 'ask for a smaller size';
+  if (mount.type === '9p') return 'see that the user that QEMU runs as may read that directory and those above it';
+  return 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
+}

@@ -1,0 +1,275 @@
+/** Baking: a machine is booted until its init waits to be told what to do, and saved there. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { truncate } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { detachSlots } from '../../../init/common/slots.js';
+import type { Slots } from '../../config/parsers/slots.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { machineXml } from '../../domain/machine.js';
+import { monitorArguments } from '../../domain/monitor.js';
+import { ownerInCapabilities } from '../../domain/security.js';
+import { savedMachineArguments } from '../../domain/snapshot.js';
+import { publishWarm, type WarmFacts } from '../../image/snapshot/publish.js';
+import { WARM_EMPTY, WARM_MEMORY, WARM_STATE, type WarmImage } from '../../image/snapshot/snapshot.js';
+import type { Domain } from '../../libvirt/connection.js';
+import { Monitor } from '../../libvirt/monitor.js';
+import { profileCalled } from '../../profile/load.js';
+import { Channel } from '../../protocol/channel.js';
+import { OperationError } from '../../protocol/operations.js';
+import type { GuestReady } from '../../protocol/ready.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
+import { findInPath } from '../../util/programs.js';
+import { prepare } from '../prepare/prepare.js';
+import { Console } from '../start/console.js';
+import { Deadline } from '../start/deadline.js';
+import { goneError, timeoutError } from '../start/failure.js';
+import { goneReason } from '../start/gone-reason.js';
+import { lateDomain } from '../start/late-domain.js';
+import { Listener } from '../start/listener.js';
+import { claimState, releaseState } from '../state/state.js';
+import type { LaunchOptions, PreparedMachine } from '../types.js';
+import { warmHost } from './host.js';
+import { machineSignature, type WarmShape, warmCommandLine, warmMachine } from './machine.js';
+import { readyRecord } from './ready.js';
+import { migrationEnd, setCapabilities } from './restore.js';
+import { placesOf } from './slots.js';
+
+/**
+ * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
+ * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
+ */
+export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<WarmImage> {
+  // What a sandbox has is no part of it, but for the places.
+  const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
+  const prepared = await prepare({ ...machine, boot: 'cold' }, options);
+  try {
+    if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
+    const { acceleration, profile } = prepared;
+    const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
+    const called = profileCalled(options.profile ?? config.profile);
+    const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
+    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory), options.signal);
+  } catch (error) {
+    throw options.signal?.aborted ? calledOffError(error) : error;
+  } finally {
+    await prepared.connection.close();
+  }
+}
+
+/** More than what is freed while a machine boots; more than this brings no more. */
+const CLEARED_MEBIBYTES = 16;
+
+/** A machine that is there for being saved. */
+interface Machine {
+  readonly channel: Listener;
+}
+
+class Baker {
+  readonly #prepared: PreparedMachine;
+  readonly #shape: WarmShape;
+  readonly #profile: string;
+  readonly #bootTimeout: number;
+  readonly #options: LaunchOptions;
+  readonly #console: Console;
+
+  constructor(
+    prepared: PreparedMachine,
+    shape: WarmShape,
+    profile: string,
+    bootTimeout: number,
+    options: LaunchOptions,
+  ) {
+    this.#prepared = prepared;
+    this.#shape = shape;
+    this.#profile = profile;
+    this.#bootTimeout = bootTimeout;
+    this.#options = options;
+    this.#console = new Console(options.onConsole);
+  }
+
+  /** Writes the machine's memory and state into `directory`. */
+  async save(directory: string): Promise<WarmFacts> {
+    const { image, connection, acceleration } = this.#prepared;
+    const { memory, vcpus, slots } = this.#shape;
+    const empty = join(directory, WARM_EMPTY);
+    mkdirSync(empty);
+    chmodSync(empty, 0o555);
+    const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);
+    for (const name of [WARM_MEMORY, WARM_STATE]) {
+      const path = join(directory, name);
+      writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+      if (process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
+    }
+    await truncate(join(directory, WARM_MEMORY), memory);
+    this.#options.onProgress?.('Booting the machine that is to be saved');
+    let dropping: Promise<void> | undefined;
+    const ready = await this.#run(owner, empty, directory, async (machine) => {
+      const saved = await this.#bootAndSave(machine, directory);
+      // The machine stands still; ending it takes libvirt as long.
+      dropping = dropZeros(join(directory, WARM_MEMORY));
+      return saved;
+    });
+    await dropping;
+    return {
+      image: image.id,
+      sets: image.manifest.sets,
+      memory,
+      vcpus,
+      acceleration,
+      slots,
+      machine: machineSignature(this.#shape),
+      kernelArguments: warmCommandLine(this.#shape),
+      profile: this.#profile,
+      host: await warmHost(connection),
+      owner,
+      ready: readyRecord(ready),
+    };
+  }
+
+  /**
+   * Which user libvirt has QEMU run as. A daemon says so; the embedded driver is seen to make the sockets that QEMU connects to that user's.
+   */
+  async #findOwner(empty: string): Promise<number> {
+    const { connection, acceleration } = this.#prepared;
+    const told = ownerInCapabilities(await connection.capabilities?.(), acceleration);
+    if (told !== undefined) return told;
+    return this.#run(undefined, empty, undefined, async ({ channel }) => {
+      await channel.connection;
+      return channel.owner ?? 0;
+    });
+  }
+
+  async #bootAndSave(machine: Machine, directory: string): Promise<GuestReady> {
+    const { channel, ready } = await Channel.open(await machine.channel.connection);
+    // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
+    if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
+    await detachSlots(channel, placesOf(this.#shape.slots));
+    if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
+    this.#options.onProgress?.('Saving the machine');
+    const monitor = new Monitor(await machine.channel.connectionAt(1));
+    try {
+      const ended = migrationEnd(monitor);
+      ended.catch(() => {});
+      await setCapabilities(monitor);
+      await monitor.execute('migrate', { uri: `file:${join(directory, WARM_STATE)}` });
+      await ended;
+    } catch (error) {
+      throw new SandboxError({
+        stage: 'image',
+        code: 'warm-save-failed',
+        message: `QEMU cannot save the machine: ${messageOf(error)}`,
+        remedy: 'see that its version is 8.2 or later, and that the store has room',
+        cause: error,
+      });
+    }
+    return ready;
+  }
+
+  /**
+   * Starts the machine, and ends it when `use` is done.
+   * @param directory where the memory is; undefined: the machine is not to be saved
+   */
+  async #run<T>(
+    owner: number | undefined,
+    empty: string,
+    directory: string | undefined,
+    use: (machine: Machine) => Promise<T>,
+  ): Promise<T> {
+    const { connection, image } = this.#prepared;
+    const name = `bake-${randomBytes(4).toString('hex')}`;
+    const state = claimState(name, connection.kind);
+    const memory = directory && { path: join(directory, WARM_MEMORY), size: this.#shape.memory };
+    const listeners: Listener[] = [];
+    const limit = new Deadline(this.#bootTimeout, this.#options.signal);
+    let domain: Domain | undefined;
+    let failed = true;
+    let starting: Promise<Domain> | undefined;
+    const callingOff = new AbortController();
+    try {
+      const listen = async (path: string, count = 1) => {
+        const listener = await Listener.open(path, { owner, count });
+        listeners.push(listener);
+        return listener;
+      };
+      const channel = await listen(state.channelSocket, memory ? 2 : 1);
+      const console = await listen(state.consoleSocket);
+      void console.connection.then((socket) => this.#console.attach(socket));
+      const base = warmMachine(this.#shape, empty, { ...state, name, uuid: undefined });
+      const xml = machineXml({
+        ...base,
+        kernel: image.kernel,
+        initrd: image.initrd,
+        qemuArguments: [
+          ...base.qemuArguments,
+          ...(memory ? [...savedMachineArguments(memory), ...monitorArguments(state.channelSocket)] : []),
+        ],
+      });
+      const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
+      starting = connection.start(xml, {
+        stateDirectory: state.path,
+        socketDirectory: state.sockets,
+        name,
+        calledOff: callingOff.signal,
+      });
+      domain = await limit.bound(starting, reached('libvirt being asked to start the domain'));
+      const stopped = domain.stopped.then(({ error }): never => {
+        throw error ?? goneError(this.#console, false);
+      });
+      stopped.catch(() => {});
+      const work = use({ channel });
+      const result = await limit.bound(
+        Promise.race([work, stopped]),
+        reached('the machine running, its init not answering'),
+      );
+      failed = false;
+      return result;
+    } catch (error) {
+      throw await goneReason(error, this.#console, domain);
+    } finally {
+      limit.clear();
+      for (const listener of listeners) listener.close();
+      domain ??= await lateDomain(starting, callingOff);
+      if (domain) await domain.destroy({ force: !failed });
+      else releaseState(state);
+    }
+  }
+}
+
+/** What boots leave in memory that is free again would be saved as well: 6 to 8 MB. A machine that is small keeps it. */
+async function clearMemory(channel: Channel): Promise<void> {
+  try {
+    await channel.call({ op: 'clearMemory', mebibytes: CLEARED_MEBIBYTES }, { tolerate: true });
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.errno !== constants.errno.ENOMEM) throw error;
+  }
+}
+
+/** Pages that hold nothing need no room on the disk. */
+async function dropZeros(path: string): Promise<void> {
+  const program = findInPath('fallocate');
+  if (program === undefined) return;
+  const { execa } = await import('execa');
+  // A file system that cannot do it keeps the zeros.
+  await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
+}
+
+function calledOffError(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'aborted',
+    message: 'the baking was called off, and nothing was changed',
+    remedy: 'bake it again',
+    cause,
+  });
+}
+
+function containerError(uri: string): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'warm-container',
+    message: `${uri} runs containers, which cannot be saved`,
+    remedy: 'name another driver with --connect',
+  });
+}

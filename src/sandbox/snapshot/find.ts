@@ -1,0 +1,204 @@
+/** Which saved machine, if any, serves a sandbox. */
+import { DEFAULT_MEMORY } from '../../config/defaults.js';
+import { MIB } from '../../config/parsers/size.js';
+import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
+import type { SandboxConfig } from '../../config/types.js';
+import type { Share } from '../../domain/shares.js';
+import { type BootImage, defaultStoreDirectory, findKnownImage } from '../../image/resolve.js';
+import { type WarmImage, warmImagesIn, warmImagesOf } from '../../image/snapshot/snapshot.js';
+import { imageRef } from '../../image/store/open.js';
+import type { Connection } from '../../libvirt/connection.js';
+import type { Profile } from '../../profile/types.js';
+import { SandboxError } from '../../util/errors.js';
+import { hostProgram } from '../../util/programs.js';
+import { imageChoices } from '../prepare/image-choices.js';
+import type { LaunchOptions } from '../types.js';
+import { warmHost } from './host.js';
+import { warmObstacle } from './machine.js';
+import { lackOf, setsOfSlots, type WarmNeeds } from './slots.js';
+import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js';
+
+export interface WarmRequest {
+  readonly config: SandboxConfig;
+  readonly shares: readonly Share[];
+  readonly profile: Profile;
+  readonly needs: WarmNeeds;
+  /** The boot image that was named. */
+  readonly image: string | undefined;
+  readonly options: LaunchOptions;
+}
+
+/** Saved machines of the right size, or why there are none. */
+export interface SnapshotOffer {
+  readonly candidates: readonly WarmImage[];
+  readonly reason: string;
+  /** The boot image of the first, where it is known to be what would be built now. */
+  readonly image: BootImage | undefined;
+  /** What is built now with these module sets tells whether the first is valid. */
+  readonly sets: readonly string[] | undefined;
+}
+
+/** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
+export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer> {
+  const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
+  if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
+  for (const warm of candidates) {
+    const image = currentImageOf(warm, request);
+    if (image !== undefined) return { candidates, reason, image, sets: warm.record.sets };
+  }
+  return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
+}
+
+/** The boot image that a saved machine is of, if it is known to be what would be built now. */
+function currentImageOf({ record }: WarmImage, { config, profile }: WarmRequest): BootImage | undefined {
+  const image = findKnownImage({
+    kernel: config.kernel,
+    sets: record.sets,
+    nativeInit: hostProgram('init'),
+    ...imageChoices(profile),
+  });
+  return image?.id === record.image ? image : undefined;
+}
+
+async function storedImages(image: string | undefined): Promise<readonly WarmImage[]> {
+  if (image === undefined) return warmImagesIn(defaultStoreDirectory());
+  return warmImagesOf(imageRef(image).directory);
+}
+
+/** A saved machine, and the boot image that it is of. */
+export interface WarmChoice {
+  readonly warm: WarmImage;
+  readonly image: BootImage;
+  /** The next one that is valid, for where this one cannot be gone on from after all. */
+  readonly next: () => Promise<WarmChoice | undefined>;
+}
+
+/**
+ * The saved machine to go on from, if one is valid, with its boot image, which need not be `image`; says which, or why none is.
+ * @throws {SandboxError} `warm-image-missing` when one was asked for
+ */
+export async function selectSnapshot(
+  { candidates, reason }: SnapshotOffer,
+  request: WarmRequest,
+  image: BootImage,
+  acceleration: 'kvm' | 'tcg',
+  connection: Connection,
+): Promise<WarmChoice | undefined> {
+  const choice =
+    candidates.length === 0 ? { reason } : await chooseWarm(request, candidates, image, acceleration, connection);
+  if ('warm' in choice) {
+    request.options.onChoice?.(`boot: warm, from ${choice.warm.directory}`);
+    return choice;
+  }
+  if (request.config.boot === 'warm') throw warmMissingError(choice.reason, request);
+  request.options.onChoice?.(`boot: cold, because ${choice.reason}`);
+  return undefined;
+}
+
+/**
+ * The images that have places enough and the right size; or why there are none. Those of this very machine come first, and then those with the fewest
+ * places.
+ */
+function warmCandidates(
+  { config, shares, needs, profile, options }: WarmRequest,
+  images: readonly WarmImage[],
+): Pick<SnapshotOffer, 'candidates' | 'reason'> {
+  const none = (reason: string) => ({ candidates: [], reason });
+  if (images.length === 0) return none('there is no warm image');
+  const obstacle = warmObstacle(config, shares);
+  if (obstacle !== undefined) return none(obstacle);
+  if (options.debugInit === true)
+    return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
+  if (options.breakpoint) return none('it is to stop on its way');
+  const sized = images
+    .filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus)
+    .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));
+  const most = sized.at(-1);
+  if (most === undefined) return none('no warm image has just this memory and these processors');
+  const candidates = sized.filter(({ record }) => lackOf(record, needs) === undefined);
+  if (candidates.length === 1) return { candidates, reason: '' };
+  const [fitting, others] = [true, false].map((fits) => candidates.filter((one) => isOfMachine(one, profile) === fits));
+  if (candidates.length > 0) return { candidates: [...(fitting ?? []), ...(others ?? [])], reason: '' };
+  return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
+}
+
+/** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
+async function chooseWarm(
+  request: WarmRequest,
+  candidates: readonly WarmImage[],
+  image: BootImage,
+  acceleration: 'kvm' | 'tcg',
+  connection: Connection,
+): Promise<WarmChoice | { readonly reason: string }> {
+  const host = await warmHost(connection);
+  return firstValid(candidates, async (warm) => {
+    const own = imageOf(warm, image, request);
+    if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
+    if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
+    const problem = await problemOf(warm, request.profile, host);
+    return problem ? problemText(problem) : own;
+  });
+}
+
+/** @param judge tells the boot image of a valid one, or what is wrong with it */
+async function firstValid(
+  candidates: readonly WarmImage[],
+  judge: (warm: WarmImage) => Promise<BootImage | string>,
+): Promise<WarmChoice | { readonly reason: string }> {
+  let reason = '';
+  for (const [at, warm] of candidates.entries()) {
+    const image = await judge(warm);
+    if (typeof image !== 'string') {
+      const others = candidates.slice(at + 1);
+      const next = () => firstValid(others, judge).then((choice) => ('warm' in choice ? choice : undefined));
+      return { warm, image, next };
+    }
+    reason ||= `the warm image ${warm.directory} ${image}`;
+  }
+  return { reason };
+}
+
+/** Where an image was named it is that one or none. */
+function imageOf(warm: WarmImage, image: BootImage, request: WarmRequest): BootImage | undefined {
+  if (warm.record.image === image.id) return image;
+  return request.image === undefined ? currentImageOf(warm, request) : undefined;
+}
+
+/** For somebody who insists on a saved machine. */
+function warmMissingError(reason: string, request: WarmRequest): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'warm-image-missing',
+    message: `no warm image serves this sandbox: ${reason}`,
+    remedy:
+      warmObstacle(request.config, request.shares) === undefined
+        ? `bake one with: ${bakeCommand(request)}`
+        : 'leave out --boot warm',
+  });
+}
+
+function bakeCommand({ config, needs, profile, options }: WarmRequest): string {
+  const { memory, vcpus, acceleration, kernel } = config;
+  const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > DEFAULT_SLOTS[kind]).map(
+    (kind) => `${kind}=${needs.slots[kind]}`,
+  );
+  const ofSlots = setsOfSlots(mostSlots(DEFAULT_SLOTS, needs.slots));
+  const usual = ['console', 'root-9p', ...ofSlots, ...(profile.moduleSets ?? [])];
+  const sets = needs.sets.filter((set) => !usual.includes(set));
+  const named = options.profile ?? config.profile;
+  const more = [
+    ...(memory === DEFAULT_MEMORY ? [] : [`--memory ${Math.ceil(memory / MIB)}M`]),
+    ...(vcpus === 1 ? [] : [`--vcpus ${vcpus}`]),
+    ...(acceleration === 'auto' ? [] : [`--accel ${acceleration}`]),
+    ...(named === undefined ? [] : [`--profile ${named}`]),
+  ];
+  return [
+    'virt-sandbox-bake create --warm',
+    ...(kernel.version === undefined ? [] : [`--kernver ${kernel.version}`]),
+    ...(kernel.path === undefined ? [] : [`--kernpath ${kernel.path}`]),
+    ...(kernel.modulesPath === undefined ? [] : [`--kmodpath ${kernel.modulesPath}`]),
+    ...(slots.length === 0 ? [] : [`--slots ${slots.join(',')}`]),
+    ...(sets.length === 0 ? [] : [`--with ${sets.join(',')}`]),
+    ...(more.length === 0 ? [] : [`--for '${more.join(' ')}'`]),
+  ].join(' ');
+}

@@ -1,0 +1,17 @@
+/** What the init said when the machine was saved, as it is kept in JSON. */
+
+import type { WarmImage } from '../../image/snapshot/snapshot.js';
+import type { GuestReady } from '../../protocol/ready.js';
+
+export function readyRecord(ready: GuestReady): Record<string, unknown> {
+  return { ...ready, initStarted: String(ready.initStarted), initReady: String(ready.initReady) };
+}
+
+export function readyOf({ record }: WarmImage): GuestReady {
+  // Written by readyRecord(), as the record's seal says.
+  const { initStarted, initReady, ...rest } = record.ready as Omit<GuestReady, 'initStarted' | 'initReady'> & {
+    initStarted: string;
+    initReady: string;
+  };
+  return { ...rest, initStarted: BigInt(initStarted), initReady: BigInt(initReady) };
+}

@@ -1,0 +1,64 @@
+/** What can be said of the saved machines in a store while nobody wants to start one: no daemon is asked, and nothing is built. */
+
+import { type WarmImage, warmImagesOf } from '../../image/snapshot/snapshot.js';
+import { hasAnswer, lookUp, requestKey } from '../../image/store/lookup.js';
+import { defaultSetsDirectory } from '../../kmods/sets.js';
+import { loadProfile } from '../../profile/load.js';
+import type { Profile } from '../../profile/types.js';
+import { ignoreSandboxError } from '../../util/errors.js';
+import { hostProgram } from '../../util/programs.js';
+import { imageChoices } from '../prepare/image-choices.js';
+import { warmHost } from './host.js';
+import { imageProblem, problemOf, type WarmProblem } from './validity.js';
+
+/** Unknown: what its boot image is made of looks different, and may still be the same. The next start that would use it finds out. */
+export type WarmState =
+  | { readonly state: 'valid' }
+  | { readonly state: 'unknown'; readonly reason: string }
+  | WarmProblem;
+
+/** A boot image whose saved machines are looked at. */
+export interface WarmOwner {
+  readonly directory: string;
+  /** Undefined outside of a store. */
+  readonly id: string | undefined;
+  readonly names: readonly string[];
+}
+
+/** The state of each saved machine of an image, by its directory. */
+export async function warmStates(store: string, owner: WarmOwner): Promise<Map<string, WarmState>> {
+  const images = warmImagesOf(owner.directory);
+  if (images.length === 0) return new Map();
+  const host = await warmHost();
+  const states = images.map(async (warm) => [warm.directory, await stateOf(warm, store, owner, host)] as const);
+  return new Map(await Promise.all(states));
+}
+
+async function stateOf(
+  warm: WarmImage,
+  store: string,
+  owner: WarmOwner,
+  host: Readonly<Record<string, string>>,
+): Promise<WarmState> {
+  const called = warm.record.profile;
+  const profile = called === undefined ? undefined : await ignoreSandboxError(loadProfile(called));
+  return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
+}
+
+/** An image that is named, or brought along, is used as it is; any other only where it is what would be built. */
+async function imageState(
+  warm: WarmImage,
+  store: string,
+  { id, names }: WarmOwner,
+  profile: Profile | undefined,
+): Promise<WarmState> {
+  if (id === undefined || names.length > 0 || hasAnswer(store, id)) return { state: 'valid' };
+  const request = {
+    kernel: { version: undefined, path: undefined, modulesPath: undefined },
+    sets: warm.record.sets,
+    nativeInit: hostProgram('init'),
+  };
+  const now = profile && lookUp(store, requestKey({ ...request, ...imageChoices(profile) }, defaultSetsDirectory()));
+  if (now) return imageProblem(warm, now.manifest);
+  return { state: 'unknown', reason: 'the kernel, a module or the init may have changed' };
+}

@@ -1,0 +1,92 @@
+/** Whether a saved machine is still what would be saved now, and what has changed since. */
+import { dirname } from 'node:path';
+import type { Manifest } from '../../image/manifest.js';
+import { changedFiles, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { readImage } from '../../image/store/open.js';
+import type { Profile } from '../../profile/types.js';
+import { ignoreSandboxError } from '../../util/errors.js';
+import { changedFacts } from './host.js';
+import { machineSignature, type WarmShape, warmCommandLine } from './machine.js';
+
+/** What keeps a saved machine from being gone on from. */
+export interface WarmProblem {
+  readonly state: 'stale' | 'damaged';
+  readonly reason: string;
+}
+
+/** `is stale: QEMU changed` */
+export function problemText({ state, reason }: WarmProblem): string {
+  return `is ${state}: ${reason}`;
+}
+
+/**
+ * What is wrong with a saved machine, whatever boot image it is of.
+ * @param profile undefined: not known
+ * @param host as `warmHost` has it
+ * @returns undefined where nothing is
+ */
+export async function problemOf(
+  warm: WarmImage,
+  profile: Profile | undefined,
+  host: Readonly<Record<string, string>>,
+): Promise<WarmProblem | undefined> {
+  const machine = profile === undefined ? [] : changedMachine(warm, profile);
+  const changed = [...machine, ...changedFacts(warm.record.host, host)];
+  if (changed.length > 0) return stale(changed);
+  const damaged = await damagedFile(warm);
+  return damaged === undefined ? undefined : { state: 'damaged', reason: `its file ${damaged} is not what it was` };
+}
+
+/** The same of one that is not of the boot image that is used now. */
+export async function imageProblem({ directory }: WarmImage, now: Manifest): Promise<WarmProblem> {
+  const image = dirname(dirname(directory));
+  const then = await ignoreSandboxError(readImage({ directory: image, id: undefined, called: image }));
+  const changed = then === undefined ? [] : changedParts(then, now);
+  return changed.length === 0 ? { state: 'stale', reason: 'it is of another boot image' } : stale(changed);
+}
+
+/** Whether it was baked with these kernel arguments and this machine. */
+export function isOfMachine(warm: WarmImage, profile: Profile): boolean {
+  return warm.record.machine === machineSignature(shapeOf(warm, profile));
+}
+
+function stale(changed: readonly string[]): WarmProblem {
+  return { state: 'stale', reason: `${changed.join(' and ')} changed` };
+}
+
+function shapeOf({ record: { memory, vcpus, acceleration, slots } }: WarmImage, profile: Profile): WarmShape {
+  return { memory, vcpus, acceleration, profile, slots };
+}
+
+function changedMachine(warm: WarmImage, profile: Profile): string[] {
+  if (isOfMachine(warm, profile)) return [];
+  const { kernelArguments, machine } = warm.record;
+  const shape = shapeOf(warm, profile);
+  if (kernelArguments === undefined) return ['the kernel arguments or the machine'];
+  return [
+    ...(kernelArguments === warmCommandLine(shape) ? [] : ['the kernel arguments']),
+    ...(machine === machineSignature(shape, kernelArguments) ? [] : ['the machine']),
+  ];
+}
+
+/** Modules that only one of the two has are for other sandboxes. */
+function changedParts(then: Manifest, now: Manifest): string[] {
+  const modules = new Map(now.modules.map(({ name, sha256 }) => [name, sha256]));
+  const isOther = ({ name, sha256 }: Manifest['modules'][number]) => (modules.get(name) ?? sha256) !== sha256;
+  return [
+    ...(then.kernel.source.sha256 === now.kernel.source.sha256 && then.kernel.file === now.kernel.file
+      ? []
+      : ['the kernel']),
+    ...(then.modules.some(isOther) ? ['a module'] : []),
+    ...(then.init.sha256 === now.init.sha256 ? [] : ['the init']),
+  ];
+}
+
+/** A file that looks as it did is as it was; of one that does not, the content is looked at. */
+async function damagedFile(warm: WarmImage): Promise<string | undefined> {
+  const suspects = changedFiles(warm);
+  if (suspects.length === 0) return undefined;
+  const { hasDigest } = await import('../../image/snapshot/digest.js');
+  for (const file of suspects) if (!(await hasDigest(warm.directory, file))) return file.name;
+  return undefined;
+}

@@ -1,0 +1,106 @@
+/** The two lines to a guest, its channel and its console: sockets that QEMU connects to, or pseudo terminals that libvirt has made. */
+import { constants, openSync, symlinkSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import type { ConnectionKind, Domain } from '../../libvirt/connection.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
+import { mark } from '../../util/marks.js';
+import { CHANNEL_CONSOLE, LOG_CONSOLE, makeContainerRoot } from '../devices/container-options.js';
+import { SHELL_CONSOLE, shellPaths } from '../devices/shell-paths.js';
+import type { StateDirectory } from '../state/state.js';
+import type { Console } from './console.js';
+import { Listener } from './listener.js';
+
+/** Made before the domain is started, so that nothing the guest says is missed. */
+export interface Transports {
+  /** What is waited for while the channel is not there, for an error. */
+  readonly awaited: string;
+  /** The same while nobody answers on it. */
+  readonly unanswered: string;
+  /** The guest's end of the channel, when it is there; the console is read from then on, or earlier. */
+  channel(domain: Promise<Domain>): Promise<Duplex>;
+  /** QEMU's monitor, when it is there; undefined where nobody wants it. */
+  readonly monitor: Promise<Socket> | undefined;
+  /** Lets go of what nobody has connected to. */
+  close(): void;
+}
+
+/** @param monitored the machine has QEMU's monitor on its channel's socket: src/domain/monitor.ts */
+export async function openLines(
+  kind: ConnectionKind,
+  state: StateDirectory,
+  console: Console,
+  monitored: boolean,
+): Promise<Transports> {
+  return kind === 'lxc' ? terminalTransports(state, console) : socketTransports(state, console, monitored);
+}
+
+async function socketTransports(state: StateDirectory, console: Console, monitored: boolean): Promise<Transports> {
+  const open: Listener[] = [];
+  const listen = async (path: string, count: number) => {
+    const listener = await Listener.open(path, { count });
+    open.push(listener);
+    return listener;
+  };
+  const close = () => {
+    for (const listener of open) listener.close();
+  };
+  try {
+    const channel = await listen(state.channelSocket, monitored ? 2 : 1);
+    const log = await listen(state.consoleSocket, 1);
+    void log.connection.then((socket) => {
+      mark('qemu.console');
+      console.attach(socket);
+    });
+    const monitor = monitored ? channel.connectionAt(1) : undefined;
+    void monitor?.then(() => mark('qemu.monitor'));
+    return {
+      awaited: 'QEMU being started',
+      unanswered: 'the machine running, its kernel or init not answering',
+      monitor,
+      channel: () => channel.connection,
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function terminalTransports(state: StateDirectory, console: Console): Transports {
+  makeContainerRoot();
+  return {
+    awaited: 'the container being started',
+    unanswered: 'the container running, its init not answering',
+    monitor: undefined,
+    async channel(domain) {
+      const paths = await (await domain).consolePaths();
+      console.attach(openTerminal(paths[LOG_CONSOLE]));
+      const shell = paths[SHELL_CONSOLE];
+      // Where whoever attaches looks for it.
+      if (shell !== undefined) symlinkSync(shell, shellPaths(state.path).sessions);
+      return openTerminal(paths[CHANNEL_CONSOLE]);
+    },
+    close: () => {},
+  };
+}
+
+/**
+ * The host's end of a container's console. libvirt has made it raw, and hands bytes on at the pace of whoever reads them.
+ * @throws {SandboxError} `console-unusable`
+ */
+export function openTerminal(path: string | undefined): Socket {
+  try {
+    if (path === undefined) throw new Error('libvirt has made none');
+    return new ReadStream(openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK));
+  } catch (error) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'console-unusable',
+      message: `the console ${path ?? ''} of the container cannot be opened: ${messageOf(error)}`,
+      remedy: 'see that /dev/pts here is the one that libvirtd has',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,28 @@
+/** A whole `virt-sandbox -- /bin/true` against the baseline: a bare QEMU whose guest does nothing but end. */
+import { baseline, COLD } from '../../src/bench/baseline.js';
+import type { Context } from './context.js';
+import { forInformation, quantity, type Row, timesAsLong } from './row.js';
+import { interleave } from './run.js';
+
+export async function bootRows(context: Context): Promise<Row[]> {
+  const { program } = context;
+  const seconds = await interleave(
+    [
+      { label: 'floor', argv: await baseline(context) },
+      { label: 'default', argv: [program, ...COLD, '--', '/bin/true'] },
+      { label: 'embedded', argv: [program, ...COLD, '-c', 'qemu:///embed', '--', '/bin/true'] },
+    ],
+    context.runs,
+    context.progress,
+  );
+  const reference = { name: 'bare QEMU', ...quantity(seconds.floor, 's') };
+  return [
+    timesAsLong(
+      `\`virt-sandbox -- /bin/true\` (${context.image.uri})`,
+      quantity(seconds.default, 's'),
+      reference,
+      1.35,
+    ),
+    forInformation('`virt-sandbox -c qemu:///embed -- /bin/true`', quantity(seconds.embedded, 's'), reference),
+  ];
+}

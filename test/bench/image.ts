@@ -1,0 +1,62 @@
+/** Building the boot image from nothing, and finding it again. */
+import { mkdtempSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { summarize } from '../../src/bench/statistics.js';
+import type { ImageTimings } from '../../src/image/resolve.js';
+import type { Context } from './context.js';
+import { quantity, type Row, within } from './row.js';
+import { interleave, timed } from './run.js';
+
+const RESOLVE = fileURLToPath(new URL('./resolve-image.js', import.meta.url));
+
+export async function imageRows(context: Context): Promise<Row[]> {
+  const { program, runs, progress, image } = context;
+  const whole = await interleave(
+    [
+      {
+        label: 'build',
+        // What KVM is worth here is another question, which would be asked anew.
+        argv: [program, '--dry-run', '--accel', 'tcg', '-c', image.uri, '--', '/bin/true'],
+        prepare: () => ({ XDG_CACHE_HOME: emptyDirectory(context) }),
+      },
+    ],
+    runs,
+    progress,
+  );
+  const built: number[] = [];
+  const found: number[] = [];
+  for (let run = 1; run <= runs; run += 1) {
+    const store = emptyDirectory(context);
+    const building = await resolve(store, true);
+    const { select = 0, modules = 0, initrd = 0 } = building;
+    built.push(select + modules + initrd);
+    found.push((await resolve(store, false)).total);
+    progress(`initrd ${run}/${runs}: ${built.at(-1)?.toFixed(1)} ms; finding it: ${found.at(-1)?.toFixed(1)} ms`);
+  }
+  return [
+    within('building the image from nothing, whole process', quantity(whole.build, 's'), 0.6),
+    within(
+      'the initrd inside that: choosing modules, unpacking and packing',
+      quantity(summarize(built), 's', 1e-3),
+      0.15,
+    ),
+    within('finding it again', quantity(summarize(found), 'ms'), 20),
+  ];
+}
+
+/** How large what the guest's kernel unpacks is. */
+export async function initrdRows({ image }: Context): Promise<Row[]> {
+  return [within('initrd for a 9p root, uncompressed', { amount: statSync(image.initrd).size / 1e6, unit: 'MB' }, 1.5)];
+}
+
+function emptyDirectory({ scratch }: Context): string {
+  return mkdtempSync(join(scratch, 'store-'));
+}
+
+async function resolve(store: string, fresh: boolean): Promise<ImageTimings> {
+  const { stdout } = await timed({ label: 'resolving the image', argv: [process.execPath, RESOLVE, store] });
+  const answer = JSON.parse(stdout) as { readonly fresh: boolean; readonly timings: ImageTimings };
+  if (answer.fresh !== fresh) throw new Error(`the image was ${fresh ? 'found' : 'built'}, and not the other way`);
+  return answer.timings;
+}

@@ -1,0 +1,99 @@
+/** The benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json] */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { findVirtme, imageFacts, programPath } from '../../src/bench/commands.js';
+import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/host.js';
+import { bootRows } from './boot.js';
+import type { Context } from './context.js';
+import { helpRows } from './help.js';
+import { imageRows, initrdRows } from './image.js';
+import type { Row } from './row.js';
+import { markdownTable } from './table.js';
+import { throughputRows } from './throughput.js';
+import { virtmeRows } from './virtme.js';
+import { warmRows } from './warm.js';
+
+const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>> = {
+  boot: bootRows,
+  warm: warmRows,
+  virtme: virtmeRows,
+  image: imageRows,
+  initrd: initrdRows,
+  throughput: throughputRows,
+  help: helpRows,
+};
+
+interface Options {
+  readonly runs: number;
+  readonly names: readonly string[];
+  readonly json: boolean;
+}
+
+/**
+ * Measures, and prints the table.
+ * @param version of virt-sandbox, with its revision
+ * @returns the exit status: 0 also where a limit is missed, since a benchmark is no test; 1 where something could not be measured
+ */
+export async function bench(argv: readonly string[], version: string): Promise<number> {
+  let options: Options;
+  try {
+    options = parse(argv);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return 2;
+  }
+  // Not in /tmp: the guest has one of its own.
+  const scratch = mkdtempSync('/var/tmp/virt-sandbox-bench-');
+  process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+  chmodSync(scratch, 0o755);
+  const program = programPath();
+  const image = imageFacts(program);
+  const virtme = findVirtme(image.kernelVersion);
+  return measure({ runs: options.runs, program, image, scratch, progress: say, virtme }, options, version);
+}
+
+async function measure(context: Context, { names, json }: Options, version: string): Promise<number> {
+  const { virtme } = context;
+  const versions = { virtme: 'missing' in virtme ? 'none' : programVersion(virtme.program) };
+  const machine = { ...hostFacts(context.image), ...versions };
+  if (machine.load > QUIET_LOAD) say(`the load is ${machine.load.toFixed(2)}: other work will show in the figures`);
+  const rows: Row[] = [];
+  const failures: string[] = [];
+  for (const name of names) {
+    try {
+      rows.push(...((await BENCHMARKS[name]?.(context)) ?? []));
+    } catch (error) {
+      failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      say(failures.at(-1) ?? '');
+    }
+  }
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ version, machine, rows, failures }, null, 2)}\n`
+      : `virt-sandbox ${version}; ${hostText(machine)}; virtme-ng ${machine.virtme}\n\n${markdownTable(rows)}`,
+  );
+  return failures.length === 0 ? 0 : 1;
+}
+
+function parse(argv: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      runs: { type: 'string', default: '7' },
+      only: { type: 'string', multiple: true },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const runs = Number(values.runs);
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a number from 1: ${values.runs}`);
+  const names = values.only ?? Object.keys(BENCHMARKS);
+  const unknown = names.find((name) => !Object.hasOwn(BENCHMARKS, name));
+  if (unknown !== undefined) {
+    throw new Error(`--only takes ${Object.keys(BENCHMARKS).join(', ')}, and not ${unknown}`);
+  }
+  return { runs, names, json: values.json };
+}
+
+function say(message: string): void {
+  process.stderr.write(`bench: ${message}\n`);
+}

@@ -1,0 +1,43 @@
+/** One process's output against the clock, and against what it should be. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { type Command, runProcess } from '../../src/bench/process.js';
+import type { Received } from './receive.js';
+
+export interface Transfer extends Command {
+  /** File on its stdin. */
+  readonly input?: string;
+  /** File with every byte that it must write. */
+  readonly expected: string;
+}
+
+const RECEIVE = fileURLToPath(new URL('./receive.js', import.meta.url));
+const MIB = 2 ** 20;
+
+let pipes = 0;
+
+/**
+ * @returns MiB/s between the first and the last piece of the output, so that no boot counts; the first piece itself does not count either
+ * @throws {Error} when one byte is another one, missing, or too many
+ */
+export async function transferRate({ input, expected, ...command }: Transfer, scratch: string): Promise<number> {
+  pipes += 1;
+  const pipe = join(scratch, `pipe-${pipes}`);
+  execFileSync('mkfifo', [pipe]);
+  const receiver = spawn(process.execPath, [RECEIVE, pipe, expected], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const answer = buffer(receiver.stdout);
+  const gone = once(receiver, 'exit');
+  // Waits for the receiver to open its end.
+  const writing = await open(pipe, 'w');
+  await runProcess(command, { stdout: writing.fd, input }).finally(() => writing.close());
+  await gone;
+  const received = JSON.parse((await answer).toString()) as Received;
+  const { bytes, first, seconds, equal, total } = received;
+  if (equal !== bytes) throw new Error(`${command.label}: the output is wrong behind byte ${equal}`);
+  if (bytes !== total) throw new Error(`${command.label}: ${bytes} of ${total} bytes arrived`);
+  return (bytes - first) / MIB / seconds;
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
+import { pathBelow, pathFromBelow } from '../../../../src/config/sandbox-cfg/includes.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
+import { refuses, testUsers } from '../support.js';
+
+const BELOW: readonly (readonly [string, string, string])[] = [
+  ['/tmp', '/tmp/foo', '/foo'],
+  ['/tmp', '/tmp/a/b', '/a/b'],
+  ['/tmp', '/tmp', ''],
+  ['/', '/etc/motd', 'etc/motd'],
+  ['/tmp/', '/tmp/foo', 'foo'],
+  ['/tmp', '/tmp//foo/', '//foo/'],
+];
+
+test('an include is what follows the target of its mount, as the command line spells it', () => {
+  for (const [mount, target, below] of BELOW) {
+    assert.equal(pathBelow(mount, target), below);
+    assert.equal(
+      pathFromBelow(mount, below, () => true),
+      target,
+    );
+  }
+  // A person may leave out the slash.
+  assert.equal(
+    pathFromBelow('/tmp', 'foo', (path) => path !== '/tmpfoo'),
+    '/tmp/foo',
+  );
+  // The same place, spelled in another way.
+  assert.equal(pathBelow('/tmp/.', '/tmp/foo'), '/foo');
+  assert.equal(pathBelow('//', '/foo'), 'foo');
+});
+
+const line = (options: ConfigOptions): ConfigOptions => ({ command: ['x'], switchto: 'nogroups', ...options });
+
+/** The groups of the file with the mounts that `options` are of. */
+async function mountGroups(t: TestContext, options: ConfigOptions): Promise<readonly string[]> {
+  const users = await testUsers(t);
+  const text = await formatSandboxCfg(await configFromOptions(line(options), users), { users });
+  const back = await parseSandboxCfg(text, { users });
+  assert.equal(await formatSandboxCfg(back, { users }), text);
+  return text.split('\n\n').filter((group) => group.startsWith('[mount.'));
+}
+
+test('includes stand where libvirt-sandbox has them: with the first mount that their path begins with, in its order', async (t) => {
+  const groups = await mountGroups(t, {
+    mount: ['host-bind:/a=/srv', 'ram:/a/b=1M', 'ram:/apple=1M'],
+    include: [
+      '/a/foo=/srv/1',
+      '/a/bar',
+      '/a/b/x=/srv/3',
+      '/a/baz=/srv/4',
+      '/a/etc/motd=/etc/motd',
+      '/apple/pie=/srv/5',
+    ],
+  });
+  assert.deepEqual(groups, [
+    '[mount.0]\ntype=GVirSandboxConfigMountHostBind\ntarget=/a\nsource=/srv',
+    '[mount.0.include.0]\ndst=/bar\nsrc=/a/bar',
+    '[mount.0.include.1]\ndst=/etc/motd\nsrc=/etc/motd',
+    '[mount.0.include.2]\ndst=/foo\nsrc=/srv/1',
+    '[mount.0.include.3]\ndst=/b/x\nsrc=/srv/3',
+    '[mount.0.include.4]\ndst=/baz\nsrc=/srv/4',
+    '[mount.0.include.5]\ndst=pple/pie\nsrc=/srv/5',
+    '[mount.1]\ntype=GVirSandboxConfigMountRam\ntarget=/a/b\nusage=1048576',
+    '[mount.2]\ntype=GVirSandboxConfigMountRam\ntarget=/apple\nusage=1048576',
+  ]);
+});
+
+test('of two includes with one path the last is in the file', async (t) => {
+  const groups = await mountGroups(t, { mount: ['host-bind:/a='], include: ['/a/x=/1', '/a/y=/2', '/a/x=/3'] });
+  assert.deepEqual(groups.slice(1), ['[mount.0.include.0]\ndst=/x\nsrc=/3', '[mount.0.include.1]\ndst=/y\nsrc=/2']);
+});
+
+test('includes that are added to those of a file come after them', async (t) => {
+  const users = await testUsers(t);
+  const mount = ['host-bind:/a='];
+  const base = await configFromOptions(line({ mount, include: ['/a/y=/2', '/a/x=/1'] }), users);
+  const more = await configFromOptions({ include: ['/a/b=/3', '/a/a=/4'] }, users, base);
+  assert.deepEqual(
+    more.mounts[0]?.includes.map(({ target }) => target),
+    ['/a/x', '/a/y', '/a/b', '/a/a'],
+  );
+});
+
+test('an include outside every mount is refused', async (t) => {
+  const users = await testUsers(t);
+  const text = await formatSandboxCfg(
+    await configFromOptions(line({ mount: ['host-bind:/a='], include: ['/a/foo=/srv/1'] }), users),
+    { users },
+  );
+  await refuses(
+    () => parseSandboxCfg(text.replace('dst=/foo', 'dst=/../foo'), { users }),
+    'config',
+    'include-not-covered',
+    '"/a//../foo"',
+  );
+});
+
+test('a mount that replaces the root does not make every path one of an include', async (t) => {
+  const users = await testUsers(t);
+  const text = await formatSandboxCfg(await configFromOptions(line({ mount: ['ram:/=64M', 'ram:/etc=1M'] }), users), {
+    users,
+  });
+  const { mounts } = await parseSandboxCfg(`${text}\n[mount.1.include.0]\ndst=hosts\nsrc=/srv/1\n`, { users });
+  assert.deepEqual(
+    mounts.map(({ includes }) => includes.map(({ target }) => target)),
+    [[], ['/etc/hosts']],
+  );
+});

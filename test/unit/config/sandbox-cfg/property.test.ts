@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultConfig } from '../../../../src/config/defaults.js';
+import { MIB } from '../../../../src/config/parsers/size.js';
+import { DISK_LIMITS } from '../../../../src/config/parsers/tuning.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
+import type {
+  Bandwidth,
+  EnvironmentVariable,
+  Include,
+  Mount,
+  Network,
+  SandboxConfig,
+  Security,
+  Tuning,
+} from '../../../../src/config/types.js';
+import { SandboxError } from '../../../../src/util/errors.js';
+import { Random, testUsers } from '../support.js';
+
+const maybe = <T>(random: Random, make: () => T): T | undefined => (random.chance() ? make() : undefined);
+const path = (random: Random) => `/${random.text(6)}`;
+
+function include(random: Random, mount: string, index: number): Include {
+  return { target: `${mount}/${index}${random.text(6).replaceAll('/', '')}`, source: path(random) };
+}
+
+function mount(random: Random, index: number): Mount {
+  // A target of its own, so that no two are the root.
+  const target = `/${index}${random.text(6)}`.replaceAll('/../', '/');
+  const includes = random.list(4, (at) => include(random, target, at));
+  const readOnly = random.chance();
+  // Nothing is given twice.
+  const source = `${path(random)}/${index}`;
+  return random.pick<Mount>([
+    { type: 'host-bind', target, source: maybe(random, () => source), readOnly, includes },
+    { type: 'host-image', target, source, format: random.pick(['raw', 'qcow2']), readOnly, includes },
+    { type: 'guest-bind', target, source, includes },
+    { type: 'ram', target, usage: 1 + random.below(2 ** 31), includes },
+  ]);
+}
+
+function network(random: Random): Network {
+  const octet = () => random.below(256);
+  const v4 = () => `10.${octet()}.${octet()}.${octet()}`;
+  const v6 = () => `fd00:${(1 + octet()).toString(16)}::${(1 + octet()).toString(16)}`;
+  return {
+    dhcp: random.chance(),
+    source: maybe(random, () => random.text(6)),
+    mac: random.pick([undefined, '52:54:00:00:00:01']),
+    addresses: random.list(3, () =>
+      random.chance()
+        ? { primary: v4(), prefix: random.below(33), broadcast: maybe(random, v4) }
+        : { primary: v6(), prefix: random.below(129), broadcast: undefined },
+    ),
+    routes: random.list(2, () =>
+      random.chance()
+        ? { target: v4(), prefix: random.below(33), gateway: v4() }
+        : { target: v6(), prefix: random.below(129), gateway: v6() },
+    ),
+    filter: maybe(random, () => ({
+      name: random.text(6),
+      parameters: Object.fromEntries(
+        random.list(3, () => [random.pick(['IP', 'MAC', '7', '__PROTO__']), random.text(5)]),
+      ),
+    })),
+  };
+}
+
+function bandwidth(random: Random): Bandwidth {
+  const amount = () => 1 + random.below(100_000);
+  return { average: amount(), peak: maybe(random, amount), burst: maybe(random, amount) };
+}
+
+function tuning(random: Random, tags: readonly string[], interfaces: number): Tuning {
+  const cpus = random.list(6, () => random.below(30));
+  return {
+    cpuShares: maybe(random, () => 2 + random.below(1000)),
+    cpuPin: [...new Set(cpus)].sort((a, b) => a - b),
+    diskLimits: tags.filter(random.chance.bind(random)).map((tag) => {
+      const parts = DISK_LIMITS.filter((name) => /^(read|write).*sec$/.test(name) && random.chance());
+      const rate = 1 + random.below(9);
+      return {
+        tag,
+        limits: Object.fromEntries(
+          [...parts, 'read_iops_sec'].flatMap((name) => [
+            [name, rate],
+            ...(random.chance() ? [[`${name}_max`, rate + random.below(9)]] : []),
+          ]),
+        ),
+      };
+    }),
+    networkLimits: Array.from({ length: interfaces }, (_, index) => ({
+      index,
+      inbound: bandwidth(random),
+      outbound: maybe(random, () => bandwidth(random)),
+    })),
+  };
+}
+
+/** Any valid sandbox; `bare` ones have nothing that libvirt-sandbox's format lacks. */
+function sandbox(random: Random, bare: boolean): SandboxConfig {
+  const tags = random.list(3, (index) => `${index}${random.pick(['', ' a', '\\', ':=', 'ä'])}`);
+  const networks = random.list(3, () => network(random));
+  const identity = {
+    uid: random.below(70_000),
+    gid: random.below(70_000),
+    username: random.text(6),
+    home: path(random),
+    groups: bare ? [] : [...new Set(random.list(4, () => random.below(100)))],
+  };
+  const environment: EnvironmentVariable[] = random.list(4, () => ({
+    key: `K${random.text(3).replaceAll('=', '')}`,
+    value: random.text(9),
+  }));
+  const config: SandboxConfig = {
+    ...defaultConfig(identity),
+    name: random.pick([undefined, 'mill', ' mill ', 'a\\b', 'ä;#']),
+    uuid: random.pick([undefined, '01234567-89ab-cdef-0123-456789abcdef']),
+    root: path(random),
+    arch: random.pick(['x86_64', 'aarch64']),
+    kernel: {
+      version: random.pick([undefined, '6.1.0-9-amd64', '7+\\']),
+      path: maybe(random, () => path(random)),
+      modulesPath: maybe(random, () => path(random)),
+    },
+    mounts: random.list(5, (index) => mount(random, index)),
+    disks: tags.map((tag, index) => ({
+      type: random.pick(['file', 'block']),
+      tag,
+      source: `${path(random)}/disk${index}`,
+      format: 'raw',
+      readOnly: !bare && random.chance(),
+    })),
+    networks,
+    environment,
+    security: random.pick<Security>([
+      { mode: 'dynamic', label: maybe(random, () => random.text(6)) },
+      { mode: 'static', label: maybe(random, () => random.text(6)) },
+    ]),
+    shell: random.chance(),
+    debug: random.chance(),
+    verbose: random.chance(),
+    tty: random.chance(),
+    command: ['/x', ...random.list(4, () => random.text(12))],
+  };
+  if (bare) return config;
+  return {
+    ...config,
+    security: random.pick([config.security, { mode: 'inherit', label: undefined }]),
+    privileged: random.pick([undefined, true]),
+    cwd: maybe(random, () => path(random)),
+    memory: (32 + random.below(4096)) * MIB,
+    vcpus: 1 + random.below(255),
+    acceleration: random.pick(['auto', 'kvm', 'tcg']),
+    boot: random.pick(['auto', 'cold', 'warm']),
+    bootTimeout: 1 + random.below(86_400_000),
+    tuning: tuning(random, tags, networks.length),
+  };
+}
+
+test('any sandbox is the same after saving and loading, and its file after saving again', async (t) => {
+  const users = await testUsers(t);
+  const random = new Random(20260731);
+  for (let round = 0; round < 400; round += 1) {
+    const config = sandbox(random, round % 2 === 0);
+    const text = await formatSandboxCfg(config, { users });
+    const back = await parseSandboxCfg(text, { users });
+    assert.deepEqual(back, config, `round ${round}:\n${text}`);
+    assert.equal(await formatSandboxCfg(back, { users }), text);
+  }
+});
+
+test('a damaged file loads or is refused with an error of this package', async (t) => {
+  const users = await testUsers(t);
+  const random = new Random(77);
+  let refused = 0;
+  let loaded = 0;
+  for (let round = 0; round < 1500; round += 1) {
+    const text = await formatSandboxCfg(sandbox(random, false), { users });
+    const at = random.below(text.length);
+    const damaged = text.slice(0, at) + random.text(3) + text.slice(at + random.below(6));
+    try {
+      const config = await parseSandboxCfg(damaged, { users });
+      // Whatever loads is a sandbox that can be saved, and what it says then stays.
+      const again = await formatSandboxCfg(config, { users });
+      assert.equal(await formatSandboxCfg(await parseSandboxCfg(again, { users }), { users }), again);
+      loaded += 1;
+    } catch (error) {
+      assert.ok(error instanceof SandboxError, `round ${round}: ${String(error)}\n${damaged}`);
+      assert.equal(error.stage, 'config');
+      refused += 1;
+    }
+  }
+  assert.ok(refused > 100 && loaded > 100, `${refused} refused, ${loaded} loaded`);
+});

@@ -1,0 +1,73 @@
+/** Addresses and names of devices. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { diskElements, diskName } from '../../../src/domain/disks.js';
+import { MOST_PCI_DEVICES, pciAddresses } from '../../../src/domain/pci.js';
+import { memoryBacking, shareElement } from '../../../src/domain/shares.js';
+import { SandboxError } from '../../../src/util/errors.js';
+
+const place = (address: Readonly<Record<string, unknown>>) => `${address['@slot']}.${address['@function']}`;
+
+test('few devices have a slot each, and none has functions', () => {
+  const address = pciAddresses(29);
+  const made = Array.from({ length: 29 }, address);
+  assert.deepEqual(
+    [made[0], made[28]].map((entry) => place(entry ?? {})),
+    ['0x01.0x0', '0x1d.0x0'],
+  );
+  assert.equal(new Set(made.map(place)).size, 29);
+  assert.ok(made.every((entry) => entry['@multifunction'] === undefined));
+});
+
+test('more share slots, each address once, and only a slot that has several says so', () => {
+  const address = pciAddresses(31);
+  const made = Array.from({ length: 31 }, address);
+  assert.equal(new Set(made.map(place)).size, 31);
+  assert.deepEqual(
+    [made[29], made[30]].map((entry) => place(entry ?? {})),
+    ['0x01.0x1', '0x02.0x1'],
+  );
+  assert.deepEqual(
+    made.flatMap((entry, index) => (entry['@multifunction'] === 'on' ? [index] : [])),
+    [0, 1],
+  );
+});
+
+test('there is room for so many devices, and an error for one more', () => {
+  const address = pciAddresses(MOST_PCI_DEVICES);
+  const made = Array.from({ length: MOST_PCI_DEVICES }, address);
+  assert.equal(new Set(made.map(place)).size, MOST_PCI_DEVICES);
+  assert.ok(made.every((entry) => Number(entry['@function']) < 8));
+  assert.throws(
+    () => pciAddresses(MOST_PCI_DEVICES + 1),
+    (error) =>
+      error instanceof SandboxError &&
+      error.code === 'too-many-devices' &&
+      /room for 100 .* have 101;/.test(error.line),
+  );
+});
+
+test('names of disks go on behind z', () => {
+  const names = [0, 25, 26, 51, 52, 701, 702].map((index) => diskName('vd', index));
+  assert.deepEqual(names, ['vda', 'vdz', 'vdaa', 'vdaz', 'vdba', 'vdzz', 'vdaaa']);
+});
+
+test('a disk of a file and a read-only one of a device', () => {
+  const common = { serial: 'disk0', source: '/srv/a', format: 'raw', readOnly: false, isBlock: false };
+  const [file, block] = diskElements([common, { ...common, format: 'qcow2', readOnly: true, isBlock: true }]);
+  assert.deepEqual(
+    [file?.['@type'], file?.['source'], file?.['readonly'], file?.['serial']],
+    ['file', { '@file': '/srv/a' }, undefined, 'disk0'],
+  );
+  assert.deepEqual([block?.['@type'], block?.['source'], block?.['readonly']], ['block', { '@dev': '/srv/a' }, '']);
+  assert.deepEqual(block?.['driver'], { '@name': 'qemu', '@type': 'qcow2' });
+});
+
+test('memory is shared with those that need it only', () => {
+  const share = { tag: 'sandbox:mount0', directory: '/srv', readOnly: true, transport: '9p' } as const;
+  assert.equal(memoryBacking([share]), undefined);
+  assert.deepEqual(memoryBacking([share, { ...share, transport: 'virtiofs' }])?.['access'], { '@mode': 'shared' });
+  assert.equal(shareElement(share)['readonly'], '');
+  assert.equal(shareElement({ ...share, readOnly: false })['readonly'], undefined);
+});

@@ -1,0 +1,26 @@
+/** What a kernel is told of its processors. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { lateProcessors, loopsPerTick, processorArguments } from '../../../src/domain/processors.js';
+
+test('emulated processors beside the first come late, and no others', () => {
+  assert.equal(lateProcessors(4, 'tcg'), 3);
+  assert.equal(lateProcessors(1, 'tcg'), 0);
+  assert.equal(lateProcessors(4, 'kvm'), 0);
+});
+
+test('the kernel is told of it where there are any', () => {
+  assert.equal(processorArguments(2, 'tcg')[0], 'maxcpus=1');
+  assert.deepEqual(processorArguments(1, 'tcg'), []);
+  assert.deepEqual(processorArguments(2, 'kvm'), []);
+});
+
+const COUNTED: [string, string, number | undefined][] = [
+  ['as counted on one start', 'flags\t\t: fpu\nbogomips\t: 5192.25\nbogomips\t: 5000.00\n', 10_400_000],
+  ['as counted on another', 'bogomips\t: 5190.33\n', 10_400_000],
+  ['a slow one', 'bogomips\t: 3.00\n', 100_000],
+  ['of a host that does not count', 'processor\t: 0\n', undefined],
+  ['of a host that counts none', 'bogomips\t: 0.00\n', undefined],
+];
+for (const [name, cpuinfo, loops] of COUNTED)
+  test(`loops in a tick, ${name}`, () => assert.equal(loopsPerTick(cpuinfo), loops));

@@ -1,0 +1,138 @@
+/** The XML of what one option alone does not show, against libvirt's own schema: shells, profiles, slots, transports, containers. */
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import type { ConfigOptions } from '../../../src/config/options.js';
+import { canMakeTerminals } from '../../../src/domain/shell.js';
+import type { PreparedMachine } from '../../../src/sandbox/types.js';
+import { assertDomain, containerOf, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+/** A session is the user's own, who runs this. */
+const ofSession = { connection: { uri: 'qemu:///session', kind: 'session' } } as unknown as Partial<PreparedMachine>;
+
+describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
+  it('with a shell: a terminal for virsh, and a socket that QEMU listens on', {
+    skip: !canMakeTerminals('session') && 'this user may not open /dev/ptmx',
+  }, async (t) => {
+    assertDomain(scratchDirectory(t), await machineOf({ shell: true }, ofSession), [
+      ["count(//serial[@type='pty'])", '1'],
+      // virsh takes the first, and the log is on the other.
+      ["string(//serial[@type='pty']/target/@port)", '0'],
+      ["string(//serial[@type='unix']/target/@port)", '1'],
+      ["string(//channel[target/@name and source/@mode='bind']/@type)", 'unix'],
+    ]);
+  });
+
+  it('with a breakpoint: the socket alone', async (t) => {
+    const breakpoint = { step: 'system', onStop: async () => true };
+    assertDomain(scratchDirectory(t), await machineOf({}, {}, { breakpoint }), [
+      ['count(//serial)', '1'],
+      ["count(//channel/source[@mode='bind'])", '1'],
+    ]);
+  });
+
+  for (const profile of ['default', 'compatible', 'fast']) {
+    it(`of the profile ${profile}, with a device of every kind`, async (t) => {
+      const options: ConfigOptions = {
+        ...{ profile, network: ['dhcp', 'dhcp,source=lab'], disk: ['file:a=/tmp/a'], vcpus: '2' },
+        mount: ['host-image:/i=/tmp/a.qcow2', 'host-bind:/a=/tmp', 'host-bind:/b=/srv,ro'],
+      };
+      assertDomain(scratchDirectory(t), await machineOf(options), [
+        ['count(//interface)', '2'],
+        ['count(//disk)', '2'],
+        ['count(//filesystem)', '3'],
+        // libvirt's own machine has its firmware and its buses.
+        ['boolean(//loader)', String(profile !== 'compatible')],
+      ]);
+    });
+  }
+
+  it('that goes on from a saved one, with what is in its places and what is not', async (t) => {
+    const record = { slots: { mounts: 2, disks: 2, networks: 2 } };
+    const warm = { directory: '/var/warm', record } as unknown as PreparedMachine['warm'];
+    const options = { network: ['dhcp'], disk: ['file:a=/tmp/a'], mount: ['host-bind:/a=/srv,ro'] };
+    assertDomain(scratchDirectory(t), await machineOf(options, { warm }), [
+      ['count(//os/kernel)', '0'],
+      // The root, the mount, and an empty directory in the place that is left.
+      ['count(//filesystem)', '3'],
+      ["count(//filesystem/source[starts-with(@dir, '/var/warm/')])", '1'],
+      ["count(//*[name()='qemu:arg'][contains(@value, 'vacant-disk')])", '2'],
+      ["count(//*[name()='qemu:arg'][contains(@value, 'vacant-network')])", '2'],
+    ]);
+  });
+
+  it('with a directory that virtiofs serves, read-only and not', async (t) => {
+    const server = { kind: 'system', readOnlyVirtiofs: true } as const;
+    const options = { mount: ['host-bind:/a=/tmp', 'host-bind:/b=/srv,ro'] };
+    assertDomain(scratchDirectory(t), await machineOf(options, { server }), [
+      ["count(//filesystem[driver/@type='virtiofs'])", '2'],
+      ["string(//filesystem[driver/@type='virtiofs'][readonly]/source/@dir)", '/srv'],
+      // What virtiofsd serves has to be shared.
+      ['string(//memoryBacking/access/@mode)', 'shared'],
+    ]);
+    const older = { kind: 'system', readOnlyVirtiofs: false } as const;
+    assertDomain(scratchDirectory(t), await machineOf(options, { server: older }), [
+      ["string(//filesystem[driver/@type='virtiofs']/source/@dir)", '/tmp'],
+      ["count(//filesystem[source/@dir='/srv'][readonly])", '1'],
+    ]);
+  });
+});
+
+describe('a container that libvirt knows', { skip: unlessSchema }, () => {
+  async function image(t: TestContext): Promise<string> {
+    const path = join(scratchDirectory(t), 'image');
+    writeFileSync(path, Buffer.alloc(1 << 20));
+    return path;
+  }
+
+  it('with disks and the image of a file system', async (t) => {
+    const path = await image(t);
+    const options = {
+      disk: [`file:a=${path},ro`, `file:q=${path}.qcow2`, 'block:b=/dev/vda'],
+      mount: ['ram:/r=1M', `host-image:/i=${path},ro`],
+    };
+    const images = new Map([[1, { isBlock: false, filesystem: 'ext4' }]]) as unknown as PreparedMachine['images'];
+    assertDomain(scratchDirectory(t), await containerOf(options, { images }), [
+      ['count(//disk)', '4'],
+      ['count(//disk[readonly])', '2'],
+      ["string(//disk[@type='block']/source/@dev)", '/dev/vda'],
+      ["count(//disk[source/@file][driver/@name='loop'])", '2'],
+      ["string(//disk[contains(source/@file, 'qcow2')]/driver/@name)", 'nbd'],
+      ["count(//disk[target/@dev='sda' or target/@dev='sdb' or target/@dev='sdc' or target/@dev='sdd'])", '4'],
+    ]);
+  });
+
+  it('with a shell, which is a console more', async (t) => {
+    const consoles = async (shell: boolean) => (await containerOf({ shell })).match(/<console/g)?.length ?? 0;
+    assert.equal(await consoles(true), (await consoles(false)) + 1);
+    assertDomain(scratchDirectory(t), await containerOf({ shell: true }), []);
+  });
+
+  for (const [what, securityLabels, facts] of [
+    [
+      'a dynamic AppArmor profile',
+      labels('apparmor', 'dynamic', undefined, 'lxc'),
+      [["string(//seclabel[@model='apparmor']/@type)", 'dynamic']],
+    ],
+    [
+      'an AppArmor profile',
+      labels('apparmor', 'static', PROFILE, 'lxc'),
+      [
+        ["string(//seclabel[@type='static']/label)", PROFILE],
+        ['string(/domain/uuid)', PROFILE.slice('libvirt-'.length)],
+      ],
+    ],
+    ['an unconfined caller', labels('apparmor', 'inherit', undefined, 'lxc'), [['string(//seclabel/@type)', 'none']]],
+    [
+      'an inherited SELinux label',
+      labels('selinux', 'inherit', undefined, 'lxc'),
+      [['string(//seclabel/@relabel)', 'yes']],
+    ],
+  ] as const) {
+    it(`with ${what}`, async (t) =>
+      assertDomain(scratchDirectory(t), await containerOf({}, { securityLabels }), facts));
+  }
+});

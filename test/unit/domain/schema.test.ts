@@ -1,0 +1,218 @@
+/** The XML of every option, against libvirt's own schema. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import type { ConfigOptions } from '../../../src/config/options.js';
+import { securityLabels } from '../../../src/domain/security.js';
+import { SandboxError } from '../../../src/util/errors.js';
+import {
+  assertDomain,
+  callerLabel,
+  containerOf,
+  labels,
+  machineOf,
+  NAME,
+  PROFILE,
+  unlessSchema,
+} from '../../helpers/domain-xml.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+describe('the domain of each option is one that libvirt knows', { skip: unlessSchema }, () => {
+  const kinds: readonly (readonly [string, ConfigOptions, readonly (readonly [string, string])[]])[] = [
+    ['nothing', {}, []],
+    [
+      'dhcp',
+      { network: ['dhcp'] },
+      [
+        ["//interface/@type='user'", 'true'],
+        ["//interface/rom/@enabled='no'", 'true'],
+      ],
+    ],
+    [
+      'a source, a MAC address and a filter',
+      { network: ['dhcp,source=lab,mac=52:54:00:12:34:56,filter=f,filter.ip=10.0.0.1,filter.x=y'] },
+      [
+        ['string(//interface/source/@network)', 'lab'],
+        ['string(//interface/mac/@address)', '52:54:00:12:34:56'],
+        ["string(//filterref[@filter='f']/parameter[@name='IP']/@value)", '10.0.0.1'],
+        ['count(//filterref/parameter)', '2'],
+      ],
+    ],
+    ['addresses', { network: ['address=10.0.0.1/8,address=fd00::1,route=0.0.0.0/0%10.0.0.2'] }, []],
+    [
+      'interfaces with an address each',
+      { network: ['dhcp', 'dhcp', 'dhcp,source=lab'] },
+      [
+        ['count(//interface)', '3'],
+        ["count(//interface/mac[starts-with(@address, '52:54:00:')])", '3'],
+      ],
+    ],
+    ['CPU shares', { cpuShares: '300' }, [['string(/domain/cputune/shares)', '300']]],
+    [
+      'a disk limit',
+      { disk: ['file:a=/tmp/a'], diskLimit: ['a:total_bytes_sec=1000,total_bytes_sec_max=2000,read_iops_sec=10'] },
+      [
+        ['string(//disk/iotune/total_bytes_sec)', '1000'],
+        ['string(//disk/iotune/read_iops_sec)', '10'],
+      ],
+    ],
+    [
+      'a network limit',
+      { network: ['dhcp', 'dhcp,source=lab'], netLimit: ['1:inbound.average=10,inbound.burst=20,outbound.average=5'] },
+      [
+        ['count(//interface/bandwidth)', '1'],
+        ["string(//interface[@type='network']/bandwidth/inbound/@burst)", '20'],
+        ['string(//bandwidth/outbound/@average)', '5'],
+      ],
+    ],
+    ['mounts', { mount: ['host-bind:/a=/tmp', 'ram:/b=1M', 'guest-bind:/c=/tmp'] }, []],
+    ['a disk image', { mount: ['host-image:/a=/tmp/a.qcow2'] }, [['string(//disk/driver/@type)', 'qcow2']]],
+    ['a block device', { disk: ['block:a=/dev/vda'] }, [["string(//disk[@type='block']/source/@dev)", '/dev/vda']]],
+    ['memory and processors', { memory: '300', vcpus: '2' }, [['string(/domain/vcpu)', '2']]],
+  ];
+  for (const [what, options, facts] of kinds) {
+    it(`a machine with ${what}`, async (t) => assertDomain(scratchDirectory(t), await machineOf(options), facts));
+  }
+
+  it('a machine that is pinned', async (t) => {
+    assertDomain(scratchDirectory(t), await machineOf({ vcpus: '2', cpuPin: '0-1,3' }), [
+      ['count(//vcpupin)', '2'],
+      ["string(//vcpupin[@vcpu='1']/@cpuset)", '0-1,3'],
+      ['string(//emulatorpin/@cpuset)', '0-1,3'],
+    ]);
+  });
+
+  const containers: readonly (readonly [string, ConfigOptions])[] = [
+    ['nothing', {}],
+    ['a network', { network: ['dhcp,source=lab,filter=f,filter.ip=10.0.0.1'], netLimit: ['0:inbound.average=10'] }],
+    ['limits', { cpuShares: '300', cpuPin: '0,1' }],
+  ];
+  for (const [what, options] of containers) {
+    it(`a container with ${what}`, async (t) => assertDomain(scratchDirectory(t), await containerOf(options), []));
+  }
+
+  for (const [what, elements, facts] of [
+    [
+      'a dynamic SELinux label',
+      labels('selinux', 'dynamic'),
+      [["string(//seclabel[@type='dynamic' and @model='selinux']/baselabel)", 'system_u:system_r:svirt_tcg_t:s0']],
+    ],
+    [
+      'a dynamic SELinux label under KVM',
+      labels('selinux', 'dynamic', undefined, 'kvm'),
+      [['string(//seclabel/baselabel)', 'system_u:system_r:svirt_t:s0']],
+    ],
+    [
+      'a dynamic SELinux label from a base of its own',
+      labels('selinux', 'dynamic', 'a:b:c:s0'),
+      [['string(//seclabel/baselabel)', 'a:b:c:s0']],
+    ],
+    [
+      'a static SELinux label',
+      labels('selinux', 'static', 'a:b:c:s0:c1,c2'),
+      [["string(//seclabel[@type='static' and @relabel='yes']/label)", 'a:b:c:s0:c1,c2']],
+    ],
+    ['an inherited SELinux label', labels('selinux', 'inherit'), [['string(//seclabel/label)', callerLabel()]]],
+    ['a dynamic AppArmor profile', labels('apparmor', 'dynamic'), [['string(//seclabel/@type)', 'dynamic']]],
+    [
+      'an AppArmor profile',
+      labels('apparmor', 'static', PROFILE),
+      [
+        ["string(//seclabel[@type='static']/label)", PROFILE],
+        ['string(/domain/uuid)', PROFILE.slice('libvirt-'.length)],
+      ],
+    ],
+    ['an unconfined caller', labels('apparmor', 'inherit'), [['string(//seclabel/@type)', 'none']]],
+  ] as const) {
+    it(`a machine with ${what}`, async (t) =>
+      assertDomain(scratchDirectory(t), await machineOf({}, { securityLabels: elements }), facts));
+  }
+
+  it('a container with its own base context', async (t) => {
+    const elements = labels('selinux', 'dynamic', undefined, 'lxc');
+    assertDomain(scratchDirectory(t), await containerOf({}, { securityLabels: elements }), [
+      ['string(//seclabel/baselabel)', 'system_u:system_r:svirt_lxc_net_t:s0'],
+    ]);
+  });
+});
+
+const HELPER = '/usr/lib/libvirt/virt-aa-helper';
+const unlessHelper = existsSync(HELPER) ? false : `there is no ${HELPER}`;
+
+describe('the AppArmor profile that libvirt would make', { skip: unlessHelper }, () => {
+  it('lets a machine have its sockets and read its root and its image, and write to neither', async () => {
+    const xml = await machineOf({ network: ['dhcp'] }, { securityLabels: labels('apparmor', 'static', PROFILE) });
+    // Dry: it prints what it would write.
+    const dynamic = xml.replace('<seclabel type="static"', '<seclabel type="dynamic"');
+    const made = spawnSync(HELPER, ['-d', '-c', '-u', PROFILE], { input: dynamic, encoding: 'utf8' });
+    assert.equal(made.status, 0, made.stderr);
+    const rules = (made.stdout + made.stderr).split('\n').map((line) => line.trim());
+    for (const rule of [
+      `"/run/libvirt-sandbox/${NAME}/channel" rw,`,
+      `"/run/libvirt-sandbox/${NAME}/console" rw,`,
+      '"/k/vmlinux" r,',
+      '"/k/initrd" r,',
+      '"/" r,',
+      '"/**" r,',
+    ]) {
+      assert.ok(rules.includes(rule), `${rule}\n${rules.join('\n')}`);
+    }
+    assert.ok(!rules.some((rule) => /^"\/(\*\*)?" .*w/.test(rule)), rules.join('\n'));
+  });
+});
+
+describe('labels that cannot be', () => {
+  const none = { kind: 'qemu', model: undefined, callerLabel: () => undefined, uuid: undefined } as const;
+  for (const [what, options, code] of [
+    ['a label without a model', { ...none, security: { mode: 'static', label: 'x' } }, 'security-model-missing'],
+    ['a base without a model', { ...none, security: { mode: 'dynamic', label: 'x' } }, 'security-model-missing'],
+    [
+      'inheriting without a model',
+      { ...none, security: { mode: 'inherit', label: undefined } },
+      'security-model-missing',
+    ],
+    [
+      'a static label that is none and cannot be read',
+      { ...none, model: 'selinux', security: { mode: 'static', label: undefined } },
+      'security-label-unknown',
+    ],
+    [
+      'inheriting what cannot be read',
+      { ...none, model: 'selinux', security: { mode: 'inherit', label: undefined } },
+      'security-label-unknown',
+    ],
+    [
+      'a base for AppArmor',
+      { ...none, model: 'apparmor', security: { mode: 'dynamic', label: 'x' } },
+      'security-base-label-unsupported',
+    ],
+    [
+      'an AppArmor profile of another name',
+      { ...none, model: 'apparmor', security: { mode: 'static', label: 'x' } },
+      'security-profile-not-a-domains',
+    ],
+    [
+      'an AppArmor profile of another UUID',
+      {
+        ...none,
+        model: 'apparmor',
+        uuid: '99999999-2222-3333-4444-555555555555',
+        security: { mode: 'static', label: PROFILE },
+      },
+      'security-profile-not-a-domains',
+    ],
+  ] as const) {
+    it(`${what} is refused`, () => {
+      assert.throws(
+        () => securityLabels(options),
+        (error) => error instanceof SandboxError && error.code === code && error.stage === 'domain',
+      );
+    });
+  }
+
+  it('nothing asked for and no model to have makes no label', () => {
+    assert.deepEqual(securityLabels({ ...none, security: { mode: 'dynamic', label: undefined } }), []);
+  });
+});

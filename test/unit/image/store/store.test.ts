@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { resolveImage } from '../../../../src/image/resolve.js';
+import { defaultStoreDirectory } from '../../../../src/image/store/store.js';
+import { sweepWorkspaces, withWorkspace } from '../../../../src/image/store/workspace.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+import { makeKernel } from '../../../helpers/kernel-files.js';
+import { imageFiles, storeContents, testMachine, VERSION } from '../../../helpers/machines.js';
+import { buildAs, buildCommand } from '../../../helpers/programs.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+
+interface Answer {
+  readonly id: string;
+  readonly directory: string;
+  readonly fresh: boolean;
+  readonly code?: string;
+  readonly line?: string;
+}
+
+/** A builder in a process of its own. */
+function startBuilder(options: object): { child: ChildProcess; answer: Promise<Answer> } {
+  const [program, ...args] = buildCommand(options);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const answer = text(child.stdout).then((output) => JSON.parse(output) as Answer);
+  answer.catch(() => {});
+  return { child, answer };
+}
+
+/** Waits, at most 10 s, until a builder has begun to write. */
+async function waitForWorkspace(store: string): Promise<string> {
+  for (let i = 0; i < 10_000; i++) {
+    const [name] = storeContents(store).workspaces;
+    if (name !== undefined) return join(store, name);
+    await delay(1);
+  }
+  return assert.fail('no builder began to write');
+}
+
+/** A kernel that takes a while to write, so that a builder can be caught at it. */
+function writeLargeKernel(path: string): void {
+  writeFileSync(path, makeKernel(VERSION, 'none', { textSize: 100 << 20 }));
+}
+
+test('where the store is', () => {
+  const root = process.geteuid?.() === 0;
+  assert.equal(defaultStoreDirectory({ XDG_CACHE_HOME: '/var/tmp/x' }), '/var/tmp/x/virt-sandbox/images');
+  for (const environment of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'relative' }]) {
+    const expected = root ? /^\/var\/cache\/virt-sandbox\/images$/ : /\/\.cache\/virt-sandbox\/images$/;
+    assert.match(defaultStoreDirectory(environment), expected);
+  }
+});
+
+test('another user has a store in the home directory', { skip: unlessRoot('it becomes another user') }, (context) => {
+  const machine = testMachine(context);
+  const home = join(machine.directory, 'home');
+  mkdirSync(home);
+  chmodSync(home, 0o777);
+  const { storeDirectory: _, ...options } = machine.options;
+  const [program, ...args] = buildAs('nobody', options);
+  const environment: NodeJS.ProcessEnv = { ...process.env, HOME: home };
+  delete environment['XDG_CACHE_HOME'];
+  const answer = JSON.parse(execFileSync(program, args, { env: environment, encoding: 'utf8' })) as Answer;
+  assert.equal(answer.directory, join(home, '.cache/virt-sandbox/images', answer.id));
+});
+
+test('several builders at once make one whole image', async (context) => {
+  const machine = testMachine(context);
+  const answers = await Promise.all(Array.from({ length: 4 }, () => startBuilder(machine.options).answer));
+  const [id] = answers.map((answer) => answer.id);
+  for (const answer of answers) assert.equal(answer.id, id);
+  assert.ok(answers.some((answer) => answer.fresh));
+  assert.deepEqual(storeContents(machine.store), { images: [id], workspaces: [], other: [] });
+  assert.equal((await resolveImage(machine.options)).fresh, false);
+});
+
+test('who comes second takes the image of the first, and a live builder is left alone', async (context) => {
+  const machine = testMachine(context);
+  writeLargeKernel(machine.kernel);
+  const slow = startBuilder(machine.options);
+  const workspace = await waitForWorkspace(machine.store);
+  slow.child.kill('SIGSTOP');
+  try {
+    const first = await resolveImage(machine.options);
+    assert.equal(first.fresh, true);
+    assert.ok(existsSync(workspace), 'its owner is stopped, not dead');
+    const files = imageFiles(first);
+    slow.child.kill('SIGCONT');
+    const second = await slow.answer;
+    assert.equal(second.id, first.id);
+    assert.equal(second.fresh, false);
+    assert.deepEqual(imageFiles(first), files);
+    assert.deepEqual(storeContents(machine.store).workspaces, []);
+  } finally {
+    slow.child.kill('SIGKILL');
+  }
+});
+
+test('a builder that is killed leaves nothing that harms, and the next one clears up', async (context) => {
+  const machine = testMachine(context);
+  writeLargeKernel(machine.kernel);
+  for (const wait of [0, 10, 30, 60]) {
+    const { child } = startBuilder({ ...machine.options, rebuild: true });
+    const exited = once(child, 'exit');
+    const workspace = await waitForWorkspace(machine.store);
+    await delay(wait);
+    child.kill('SIGKILL');
+    await exited;
+    if (wait === 0) assert.ok(existsSync(workspace), 'it was caught at work');
+    // Whatever it left, what looks like an image is one.
+    const found = await resolveImage(machine.options);
+    assert.deepEqual(readdirSync(found.directory).sort(), ['initrd', 'manifest.json', 'vmlinux']);
+    const image = await resolveImage({ ...machine.options, rebuild: true });
+    assert.deepEqual(imageFiles(image), imageFiles(found), `killed after ${wait} ms`);
+    assert.deepEqual(storeContents(machine.store).workspaces, [], `killed after ${wait} ms`);
+    rmSync(image.directory, { recursive: true });
+  }
+});
+
+test('workspaces of other boots and containers are left alone for a day', async (context) => {
+  const store = scratchDirectory(context);
+  const young = join(store, '.build-0123456789ab-4026531836-1-1-aaaaaaaa');
+  const old = join(store, '.build-0123456789ab-4026531836-1-1-bbbbbbbb');
+  const odd = join(store, '.build-x');
+  for (const path of [young, old, odd]) mkdirSync(path);
+  writeFileSync(join(old, 'vmlinux'), 'x');
+  const longAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
+  utimesSync(old, longAgo, longAgo);
+  await withWorkspace(store, async (own) => {
+    await sweepWorkspaces(store);
+    assert.deepEqual(readdirSync(store).sort(), [young, odd, own].map((path) => path.slice(store.length + 1)).sort());
+  });
+  assert.equal(readdirSync(store).length, 2);
+});
+
+test('a workspace whose process number belongs to another process now is swept', async (context) => {
+  const store = scratchDirectory(context);
+  await withWorkspace(store, async (own) => {
+    const imitation = own.replace(
+      /-(\d+)-(\w+)$/,
+      (_, start: string, random: string) => `-${Number(start) + 1}-${random}`,
+    );
+    mkdirSync(imitation);
+    await sweepWorkspaces(store);
+    assert.ok(existsSync(own));
+    assert.ok(!existsSync(imitation));
+  });
+});
+
+test('a full disk is told as such, and nothing is left on it', {
+  skip: unlessRoot('it mounts a small file system'),
+}, async (context) => {
+  const machine = testMachine(context);
+  const store = mkdtempSync(join(tmpdir(), 'virt-sandbox-full-'));
+  context.after(() => rmSync(store, { recursive: true, force: true }));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', store], { stdio: 'pipe' });
+  } catch (error) {
+    context.skip(`a tmpfs cannot be mounted here: ${String(error)}`);
+    return;
+  }
+  try {
+    await rejectsWith(
+      resolveImage({ ...machine.options, storeDirectory: store }),
+      'disk-full',
+      /^image: no space is left in .* for a boot image; free \d+ MB there, or set XDG_CACHE_HOME/,
+    );
+    assert.deepEqual(storeContents(store), { images: [], workspaces: [], other: [] });
+    // With room again, the same store serves.
+    execFileSync('mount', ['-o', 'remount,size=10m', store]);
+    assert.equal((await resolveImage({ ...machine.options, storeDirectory: store })).fresh, true);
+  } finally {
+    execFileSync('umount', [store]);
+  }
+});
+
+test('a store on a read-only file system still serves what it has', {
+  skip: unlessRoot('it mounts a small file system'),
+}, async (context) => {
+  const machine = testMachine(context);
+  const store = mkdtempSync(join(tmpdir(), 'virt-sandbox-read-only-'));
+  context.after(() => rmSync(store, { recursive: true, force: true }));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=10m', 'tmpfs', store], { stdio: 'pipe' });
+  } catch (error) {
+    context.skip(`a tmpfs cannot be mounted here: ${String(error)}`);
+    return;
+  }
+  try {
+    const options = { ...machine.options, storeDirectory: store };
+    const built = await resolveImage(options);
+    execFileSync('mount', ['-o', 'remount,ro', store]);
+    // Forces the search by content: the answer may or may not have been kept.
+    symlinkSync('/dev/null', join(machine.directory, 'boot/vmlinuz-0'));
+    const found = await resolveImage(options);
+    assert.equal(found.id, built.id);
+    assert.equal(found.fresh, false);
+    await rejectsWith(resolveImage({ ...options, rebuild: true }), 'store-not-writable', /EROFS/);
+  } finally {
+    execFileSync('umount', [store]);
+  }
+});
+
+test('a store that this user may not write to', { skip: unlessRoot('it becomes another user') }, (context) => {
+  const machine = testMachine(context);
+  mkdirSync(machine.store);
+  const build = (storeDirectory: string): Answer => {
+    const [program, ...args] = buildAs('nobody', { ...machine.options, storeDirectory });
+    return JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as Answer;
+  };
+  const answer = build(machine.store);
+  assert.equal(answer.code, 'store-not-writable');
+  assert.match(
+    answer.line ?? '',
+    /^image: boot images cannot be written to .*\/store \(EACCES at .*; make it a directory/,
+  );
+  assert.deepEqual(readdirSync(machine.store), []);
+  assert.equal(build(join(machine.directory, 'new/store')).code, 'store-not-writable');
+});
+
+test('a store that is a file, or has a file where the image belongs', async (context) => {
+  const machine = testMachine(context);
+  const file = join(machine.directory, 'file');
+  writeFileSync(file, '');
+  await rejectsWith(resolveImage({ ...machine.options, storeDirectory: file }), 'store-not-writable', /EEXIST|ENOTDIR/);
+  const { id, directory } = await resolveImage(machine.options);
+  rmSync(directory, { recursive: true });
+  writeFileSync(directory, 'in the way');
+  await rejectsWith(resolveImage(machine.options), 'store-not-writable', /ENOTDIR/);
+  assert.deepEqual(storeContents(machine.store), { images: [id], workspaces: [], other: [] });
+});

@@ -1,0 +1,45 @@
+/** Whether the common init makes /etc/resolv.conf on a root that lacks it; the guest is one that has no such file. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GuestConfig } from '../../../../init/common/config.js';
+import { setUpResolver } from '../../../../init/common/resolver.js';
+import { type Guest, type Operation, OperationError } from '../../../../src/protocol/operations.js';
+
+const ENOENT = 2;
+const NAMES = { servers: ['192.0.2.1'], search: [] };
+
+function ram(target: string): GuestConfig['mounts'][number] {
+  return { type: 'ram', target, bytes: 1 << 20 };
+}
+
+function bind(target: string): GuestConfig['mounts'][number] {
+  return { type: 'virtiofs', tag: 'mount', target, readOnly: false };
+}
+
+async function written(mounts: GuestConfig['mounts']): Promise<string[]> {
+  const paths: string[] = [];
+  const call = async (operation: Operation) => {
+    if (operation.op === 'stat') throw new OperationError('stat', ENOENT, 'no such file');
+    if (operation.op === 'writeFile') paths.push(operation.path);
+    return { microseconds: 0, value: undefined };
+  };
+  const config = { root: { type: '9p', tag: 'root', readOnly: true }, mounts } as unknown as GuestConfig;
+  const lack = await setUpResolver({ call } as Guest, config, NAMES);
+  assert.equal(lack === undefined, paths.length > 0);
+  return paths;
+}
+
+for (const target of ['/etc', '/etc/', '//etc//.', '/srv/../etc', '/']) {
+  test(`it is made in memory, however that was named: ${target}`, async () => {
+    assert.deepEqual(await written([ram(target)]), ['/etc/resolv.conf']);
+  });
+}
+
+test('it is made nowhere else', async () => {
+  assert.deepEqual(await written([]), []);
+  assert.deepEqual(await written([ram('/etcetera/'), ram('/e')]), []);
+  // The later of two on one place is the one that is seen.
+  assert.deepEqual(await written([ram('/etc/'), bind('/etc')]), []);
+  assert.deepEqual(await written([bind('/etc//'), ram('/etc')]), ['/etc/resolv.conf']);
+});

@@ -1,0 +1,203 @@
+/** The application's streams, at a terminal and without. */
+
+import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CallFlag, Proc, SpawnFlag, STDIN_WINDOW_BYTES, Status } from '../../../../src/protocol/wire.js';
+import { Guest, runPayload, spawnPayload, str, u32 } from './driver.js';
+import { scratch } from './machine.js';
+
+const { errno, signals } = constants;
+const PTY = { flags: SpawnFlag.PTY, rows: 24, columns: 80 };
+
+describe('streams', () => {
+  test('10 MiB through cat come back whole', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.spawn(['cat']);
+    const data = Buffer.alloc(10 * 1024 * 1024);
+    for (let i = 0; i < data.length; i += 4) data.writeUInt32LE((i * 2_654_435_761) >>> 0, i);
+    for (let sent = 0; sent < data.length; ) {
+      await guest.until(() => sent - guest.acknowledged < STDIN_WINDOW_BYTES, 'acknowledgement');
+      const size = Math.min(100_000, STDIN_WINDOW_BYTES - (sent - guest.acknowledged), data.length - sent);
+      guest.stdin(data.subarray(sent, sent + size));
+      sent += size;
+    }
+    guest.stdinEnd();
+    assert.equal(await guest.exit(), 0);
+    assert.ok(guest.output(Proc.STDOUT).equals(data));
+    assert.equal(guest.acknowledged, data.length);
+    const acknowledgements = guest.packets.filter((each) => each.proc === Proc.STDIN).length;
+    assert.ok(acknowledgements < 700, `${acknowledgements} acknowledgements for 105 packets`);
+    await guest.finish();
+  });
+
+  test('stdin may come before the application, and ends it', async (t) => {
+    const guest = await Guest.start(t);
+    guest.stdin('one\n');
+    guest.stdin('two\n');
+    guest.stdinEnd();
+    await guest.spawn(['cat']);
+    assert.equal(await guest.exit(), 0);
+    assert.equal(guest.output(Proc.STDOUT).toString(), 'one\ntwo\n');
+    await guest.finish();
+  });
+
+  test('a program that does not read its stdin still gets a signal', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.spawn(['sleep', '1000']);
+    for (let i = 0; i < 8; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 8));
+    guest.stdinEnd();
+    await guest.ok(Proc.SIGNAL, u32(signals.SIGTERM));
+    assert.equal(await guest.exit(), signals.SIGTERM);
+    await guest.until(() => guest.acknowledged === STDIN_WINDOW_BYTES, 'acknowledgement of what nobody read');
+    await guest.finish();
+  });
+
+  test('more stdin than the window ends the connection', async (t) => {
+    const guest = await Guest.start(t);
+    for (let i = 0; i < 8; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 8));
+    guest.stdin('x');
+    await guest.ended();
+    assert.match(guest.said, /more stdin than it may/);
+  });
+
+  test('stdin for a program that has closed it is thrown away and acknowledged', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.shell('exec 0<&-; echo closed; sleep 1000');
+    await guest.outputHas(Proc.STDOUT, 'closed');
+    for (let i = 1; i <= 20; i++) {
+      guest.stdin(Buffer.alloc(100_000));
+      await guest.until(() => guest.acknowledged === i * 100_000, 'acknowledgement');
+    }
+    await guest.ok(Proc.SIGNAL, u32(signals.SIGTERM));
+    await guest.finish();
+  });
+
+  test('stdin goes on being served while an operation takes long', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.spawn(['cat']);
+    const run = guest.send(Proc.RUN, runPayload(['sleep', '0.5']));
+    guest.stdin('through\n');
+    await guest.outputHas(Proc.STDOUT, 'through');
+    assert.ok(!guest.packets.some((each) => each.serial === run), 'the operation has not ended yet');
+    await guest.reply(run);
+    await guest.finish();
+  });
+
+  test('output waits for a slow host, and operations are answered behind it', async (t) => {
+    const directory = await scratch(t);
+    const guest = await Guest.start(t);
+    const bytes = 8 * 1024 * 1024;
+    guest.socket.pause();
+    await new Promise((resolve) => setImmediate(resolve));
+    const spawned = guest.send(
+      Proc.SPAWN,
+      spawnPayload(['/bin/sh', '-c', `head -c ${bytes} /dev/zero; touch ${directory}/done`]),
+    );
+    await sleep(500);
+    await assert.rejects(stat(`${directory}/done`), { code: 'ENOENT' }, 'the program had to wait');
+    const asked = guest.send(Proc.STAT, Buffer.concat([str('/'), u32(0)]));
+    guest.socket.resume();
+    assert.equal((await guest.reply(spawned)).status, Status.OK);
+    assert.equal((await guest.reply(asked)).status, Status.OK);
+    assert.equal(await guest.exit(), 0);
+    assert.equal(guest.output(Proc.STDOUT).length, bytes);
+    await guest.finish();
+  });
+
+  test('two streams at full speed both arrive whole', async (t) => {
+    const guest = await Guest.start(t);
+    const bytes = 3_000_000;
+    await guest.shell(`head -c ${bytes} /dev/zero >&2 & head -c ${bytes} /dev/zero | tr '\\0' x; wait`);
+    assert.equal(await guest.exit(), 0);
+    assert.ok(guest.output(Proc.STDOUT).equals(Buffer.alloc(bytes, 'x')));
+    assert.ok(guest.output(Proc.STDERR).equals(Buffer.alloc(bytes)));
+    await guest.finish();
+  });
+});
+
+describe('a terminal', () => {
+  test('is the controlling one, with its size', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.shell(
+      'stty size; tty </dev/tty >/dev/null && echo controlling; test -t 0 -a -t 1 -a -t 2 && echo all; echo err >&2',
+      {
+        ...PTY,
+        rows: 33,
+        columns: 101,
+      },
+    );
+    assert.equal(await guest.exit(), 0);
+    assert.equal(guest.output(Proc.STDOUT).toString(), '33 101\r\ncontrolling\r\nall\r\nerr\r\n');
+    assert.ok(guest.outputEnded(Proc.STDOUT));
+    assert.ok(!guest.packets.some((each) => each.proc === Proc.STDERR));
+    await guest.finish();
+  });
+
+  test('RESIZE is seen, and a terminal is needed for it', async (t) => {
+    const guest = await Guest.start(t);
+    const size = Buffer.concat([u32(50), u32(132)]);
+    await guest.fails(errno.ENOTTY, Proc.RESIZE, size, CallFlag.TOLERATE);
+    await guest.shell('trap "stty size; exit 4" WINCH; echo set; while :; do sleep 0.05; done', PTY);
+    await guest.outputHas(Proc.STDOUT, 'set');
+    await guest.fails(errno.EINVAL, Proc.RESIZE, Buffer.concat([u32(65_536), u32(1)]), CallFlag.TOLERATE);
+    await guest.ok(Proc.RESIZE, size);
+    assert.equal(await guest.exit(), 4 << 8);
+    await guest.outputHas(Proc.STDOUT, '50 132');
+    await guest.finish();
+  });
+
+  test('the end of stdin is typed, behind a whole line', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.spawn(['cat'], PTY);
+    guest.stdin('hello\n');
+    guest.stdinEnd();
+    assert.equal(await guest.exit(), 0);
+    assert.equal(guest.output(Proc.STDOUT).toString(), 'hello\r\nhello\r\n');
+    await guest.finish();
+  });
+
+  test('the end of stdin is typed, behind a line without end', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.spawn(['cat'], PTY);
+    guest.stdin('hello');
+    guest.stdinEnd();
+    assert.equal(await guest.exit(), 0);
+    assert.match(guest.output(Proc.STDOUT).toString(), /^hello.*hello/s);
+    await guest.finish();
+  });
+
+  test('SIGNAL goes to the foreground', async (t) => {
+    const guest = await Guest.start(t);
+    const script = 'trap "echo shell got it" INT; echo ready; sleep 1000; echo status $?; exit 5';
+    await guest.spawn(['bash', '-ic', script], { ...PTY, environment: ['PATH=/usr/bin:/bin', 'HOME=/nonexistent'] });
+    await guest.outputHas(Proc.STDOUT, 'ready');
+    // The shell may not have come to its sleep yet, and then it is the foreground itself, and goes on.
+    for (let i = 0; !guest.output(Proc.STDOUT).includes('status 130') && i < 100; i++) {
+      await guest.call(Proc.SIGNAL, u32(signals.SIGINT), CallFlag.TOLERATE);
+      await sleep(100);
+    }
+    assert.equal(await guest.exit(), 5 << 8);
+    await guest.finish();
+  });
+
+  test('control characters work as at any terminal', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.shell('echo started; exec sleep 1000', PTY);
+    await guest.outputHas(Proc.STDOUT, 'started');
+    await sleep(100);
+    guest.stdin('\x03');
+    assert.equal(await guest.exit(), signals.SIGINT);
+    await guest.finish();
+  });
+
+  test('much output comes whole', async (t) => {
+    const guest = await Guest.start(t);
+    await guest.shell('stty -opost; head -c 1000000 /dev/zero | tr "\\0" y', PTY);
+    assert.equal(await guest.exit(), 0);
+    assert.ok(guest.output(Proc.STDOUT).equals(Buffer.alloc(1_000_000, 'y')));
+    await guest.finish();
+  });
+});

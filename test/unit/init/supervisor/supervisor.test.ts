@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdirSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Supervisor } from '../../../../src/libvirt/supervisor.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+const MARK = 'guest=marked';
+
+/** Has a supervisor run a program that is connected to us, and is neither its own child nor ours. */
+async function watched(t: TestContext, then = '') {
+  const path = scratchDirectory(t);
+  const directory = join(path, 'state');
+  mkdirSync(directory);
+  const server = createServer();
+  const socket = join(path, 'socket');
+  await once(server.listen(socket), 'listening');
+  const program = `const socket = require('node:net').connect(${JSON.stringify(socket)}); socket.write(String(process.pid));`;
+  const command = ['sh', '-c', `("$@" &); ${then}`, 'sh', process.execPath, '-e', program, `${MARK},debug-threads=on`];
+  const connecting = once(server, 'connection') as Promise<[Socket]>;
+  const supervisor = await Supervisor.start({ directory, command });
+  t.after(() => supervisor.finish());
+  const [connection] = await connecting;
+  server.close();
+  if (then === '') await supervisor.commandExited;
+  const [bytes] = (await once(connection, 'data')) as [Buffer];
+  return { supervisor, connection, pid: Number(bytes.toString()) };
+}
+
+test('a process that is killed outright is reaped before its sockets close', async (t) => {
+  const { supervisor, connection, pid } = await watched(t);
+  let leftWhenClosed: boolean | undefined;
+  connection.once('end', () => {
+    leftWhenClosed = existsSync(`/proc/${pid}`);
+  });
+  connection.resume();
+  const ended = once(connection, 'end');
+  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  await ended;
+  assert.equal(leftWhenClosed, false);
+});
+
+test('a process that is not the one that is meant is left alone', async (t) => {
+  const { supervisor, connection, pid } = await watched(t);
+  for (const other of ['guest=mark', 'guest', 'other=marked', '']) {
+    assert.equal(await supervisor.killOutright(pid, other), false, other);
+  }
+  assert.ok(existsSync(`/proc/${pid}`));
+  connection.resume();
+  await supervisor.finish();
+  assert.ok(!existsSync(`/proc/${pid}`), 'it ends with the supervisor');
+});
+
+test('a process that is not there is not killed', async (t) => {
+  const { supervisor, connection, pid } = await watched(t);
+  connection.resume();
+  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.equal(await supervisor.killOutright(pid, MARK), false);
+});
+
+test('nobody hears from its sockets that it has ended, while a command runs that is to end as well', async (t) => {
+  const { supervisor, connection, pid } = await watched(t, 'exec sleep 1000');
+  let ended = false;
+  connection.once('end', () => {
+    ended = true;
+  });
+  connection.resume();
+  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.ok(!existsSync(`/proc/${pid}`), 'it is gone');
+  // What it has closed would be read by then.
+  await new Promise((resolve) => setImmediate(resolve));
+  await supervisor.killOutright(pid, MARK);
+  assert.equal(ended, false);
+  const closed = once(connection, 'close');
+  await supervisor.finish();
+  await closed;
+});

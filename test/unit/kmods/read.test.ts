@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { closureOf } from '../../../src/kmods/closure.js';
+import { type LoadedModule, readModules } from '../../../src/kmods/read.js';
+import { readModuleTree } from '../../../src/kmods/tree.js';
+import { forgetInputs } from '../../../src/util/input-log.js';
+import { rejectsWith } from '../../helpers/errors.js';
+import { flipByte, type Packer, packWith, unlessPacker } from '../../helpers/kernel-files.js';
+import { makeModule, writeModuleTree } from '../../helpers/module-trees.js';
+import { DEBIAN_KERNEL, scratchDirectory, unlessInstalled } from '../../helpers/scratch.js';
+
+const VERSION = '6.1.0-test';
+const MODULES = { 'x/a.ko': ['b-c'], 'x/b-c.ko': [] };
+
+async function load(directory: string, version: string, ...names: string[]): Promise<LoadedModule[]> {
+  const tree = await readModuleTree(directory, version, forgetInputs);
+  return readModules(tree, await closureOf(tree, names), forgetInputs);
+}
+
+for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const) {
+  test(`modules packed with ${packer} are read byte for byte, in order`, {
+    skip: unlessPacker(packer),
+  }, async (context) => {
+    const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES, packer });
+    const modules = await load(tree, VERSION, 'a');
+    assert.deepEqual(
+      modules.map((module) => [module.name, module.fileName]),
+      [
+        ['b_c', 'b-c.ko'],
+        ['a', 'a.ko'],
+      ],
+    );
+    assert.ok(modules[0]?.data.equals(makeModule('x/b-c.ko', VERSION)));
+    assert.ok(modules[1]?.data.equals(makeModule('x/a.ko', VERSION)));
+  });
+}
+
+test('the real modules are what xz makes of them', {
+  skip: unlessInstalled(DEBIAN_KERNEL) || unlessPacker('xz'),
+}, async () => {
+  const tree = `/lib/modules/${DEBIAN_KERNEL}`;
+  const index = await readModuleTree(tree, DEBIAN_KERNEL, forgetInputs);
+  const order = await closureOf(index, ['9p', '9pnet_virtio', 'virtio_net', 'ext4']);
+  const modules = await readModules(index, order, forgetInputs);
+  for (const [i, module] of modules.entries()) {
+    const path = join(tree, order[i]?.path ?? '');
+    assert.match(path, /\.ko\.xz$/);
+    const expected = execFileSync('xz', ['-dc', path], { maxBuffer: 64 << 20 });
+    assert.ok(module.data.equals(expected), module.name);
+    assert.ok(module.data.includes('~Module signature appended~'), module.name);
+  }
+});
+
+test('a large module that packs very well', { skip: unlessPacker('zstd') }, async (context) => {
+  // Its header says its size, unless it was packed from a pipe as here: the room for it has to grow.
+  const tree = writeModuleTree(scratchDirectory(context), {
+    version: VERSION,
+    modules: { 'x/a.ko': [] },
+    packer: 'zstd',
+  });
+  const data = Buffer.concat([makeModule('x/a.ko', VERSION), Buffer.alloc(30 << 20)]);
+  writeFileSync(join(tree, 'kernel/x/a.ko.zst'), packWith('zstd', data));
+  assert.ok((await load(tree, VERSION, 'a'))[0]?.data.equals(data));
+});
+
+for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly Packer[]) {
+  test(`a truncated or changed module packed with ${packer} names the file`, {
+    skip: unlessPacker(packer),
+  }, async (context) => {
+    const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: { 'x/a.ko': [] }, packer });
+    const path = join(tree, 'kernel/x', { none: 'a.ko', gzip: 'a.ko.gz', xz: 'a.ko.xz', zstd: 'a.ko.zst' }[packer]);
+    const whole = readFileSync(path);
+    const expectDamage = (): Promise<unknown> =>
+      rejectsWith(
+        load(tree, VERSION, 'a'),
+        'module-damaged',
+        new RegExp(`^modules: module ${path} is damaged or truncated`),
+      );
+    for (const size of [0, 3, 70, 1000, 2900]) {
+      writeFileSync(path, whole);
+      truncateSync(path, size);
+      await expectDamage();
+    }
+    writeFileSync(path, packer === 'none' ? flipByte(whole, 41) : flipByte(whole, whole.length >> 1));
+    await expectDamage();
+  });
+}
+
+test('a module that is in the index but not there', async (context) => {
+  const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
+  rmSync(join(tree, 'kernel/x/b-c.ko'));
+  await rejectsWith(load(tree, VERSION, 'a'), 'module-missing', /b-c\.ko is in modules\.dep but not there; install/);
+});
+
+test('a module that is a directory', async (context) => {
+  const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
+  writeFileSync(join(tree, 'modules.dep'), 'kernel/x:\n');
+  await rejectsWith(load(tree, VERSION, 'x'), 'module-unreadable', /EISDIR/);
+});
+
+test('modules of another version in a tree that is named like this one', async (context) => {
+  const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
+  writeFileSync(join(tree, 'kernel/x/a.ko'), makeModule('x/a.ko', '6.1.0-other'));
+  await rejectsWith(
+    load(tree, VERSION, 'a'),
+    'modules-other-version',
+    /a\.ko was built for kernel 6\.1\.0-other, not for 6\.1\.0-test/,
+  );
+});
+
+test('a tree outside of the usual place may name its modules by absolute paths', async (context) => {
+  const directory = scratchDirectory(context);
+  const tree = writeModuleTree(directory, { version: VERSION, modules: { 'x/a.ko': [] } });
+  const elsewhere = join(directory, 'elsewhere.ko');
+  writeFileSync(elsewhere, makeModule('elsewhere', VERSION));
+  chmodSync(elsewhere, 0o644);
+  writeFileSync(join(tree, 'modules.dep'), `${elsewhere}:\n`);
+  assert.equal((await load(tree, VERSION, 'elsewhere'))[0]?.fileName, 'elsewhere.ko');
+});

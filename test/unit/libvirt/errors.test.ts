@@ -1,0 +1,25 @@
+/** What is said of what libvirt says. */
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { domainError } from '../../../src/libvirt/errors.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+test('a QEMU that is there need not be installed', (context) => {
+  const directory = scratchDirectory(context);
+  const qemu = join(directory, 'qemu-system-x86_64');
+  writeFileSync(qemu, '', { mode: 0o755 });
+  const { PATH: path = '' } = process.env;
+  context.after(() => {
+    process.env['PATH'] = path;
+  });
+  process.env['PATH'] = directory;
+  const { code, remedy } = domainError('x', "unsupported configuration: No emulator found for arch 'x86_64'");
+  assert.equal(code, 'qemu-missing');
+  assert.equal(
+    remedy,
+    `${qemu} is there: see that it can be executed, and that libvirtd was started with ${directory} in its PATH`,
+  );
+});

@@ -1,0 +1,114 @@
+/** Completion in bash, zsh and fish: real ones, with the completions that were built and are installed. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { programs } from '../../../man/all-programs.js';
+import { listed } from '../../../man/program-description.js';
+import { bakeCommands } from '../../../src/cli/bake/options.js';
+import { type OpenShell, shells } from '../../helpers/completing.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+/** What is typed, what Tab must offer, and what it must not. */
+type Case = readonly [line: string, offers: readonly string[], not?: readonly string[]];
+
+const CASES: readonly Case[] = [
+  ['virt-sandbox --mo', ['--mount']],
+  ['virt-sandbox -v --pri', ['--privileged', '--print-xml']],
+  ['virt-sandbox -c ', ['qemu:///system', 'qemu:///session', 'qemu:///embed', 'lxc:///'], ['--name']],
+  ['virt-sandbox --connect qemu:///se', ['qemu:///session']],
+  ['virt-sandbox --connect=lx', ['lxc:///']],
+  ['virt-sandbox --accel ', ['auto', 'kvm', 'tcg']],
+  ['virt-sandbox --accel=kv', ['kvm']],
+  ['virt-sandbox -m ', ['host-bind:', 'host-image:', 'guest-bind:', 'ram:']],
+  ['virt-sandbox -m gu', ['guest-bind:'], ['host-bind:']],
+  ['virt-sandbox -m host-bind:/mnt=/etc/hostn', ['host-bind:/mnt=/etc/hostname']],
+  ['virt-sandbox --mount=host-bind:/mnt=/etc/hostn', ['host-bind:/mnt=/etc/hostname']],
+  ['virt-sandbox -m host-bind:/us', ['host-bind:/usr/']],
+  ['virt-sandbox --disk ', ['file:', 'block:']],
+  ['virt-sandbox -N ', ['dhcp', 'source=', 'mac=', 'address=', 'route=', 'filter=']],
+  ['virt-sandbox -N dhcp,so', ['dhcp,source=']],
+  ['virt-sandbox --network dhcp,so', ['dhcp,source=']],
+  ['virt-sandbox -s static,', ['static,label=']],
+  ['virt-sandbox -S nobod', ['nobody']],
+  ['virt-sandbox -I /etc/hostn', ['/etc/hostname']],
+  ['virt-sandbox -i /etc/hostn', ['/etc/hostname']],
+  ['virt-sandbox -i /srv/x=/etc/hostn', ['/srv/x=/etc/hostname']],
+  ['virt-sandbox -r /us', ['/usr/']],
+  ['virt-sandbox --config=/etc/hostn', ['/etc/hostname']],
+  ['virt-sandbox --profile co', ['compatible']],
+  // Behind the options stands another command, with its own completion or, for lack of one, files.
+  ['virt-sandbox setpri', ['setpriv']],
+  ['virt-sandbox -v -n x setpri', ['setpriv']],
+  ['virt-sandbox -e A=b -- setpri', ['setpriv']],
+  ['virt-sandbox -c qemu:///system -m host-bind:/a=/b virt-sandbox-bak', ['virt-sandbox-bake']],
+  ['virt-sandbox -e A=b:c -vn x -- virt-sandbox --accel ', ['auto', 'kvm', 'tcg']],
+  ['virt-sandbox cat /etc/hostn', ['/etc/hostname']],
+  ['virt-sandbox cat --moun', [], ['--mount']],
+  // The value of an option without one to offer is not a command.
+  ['virt-sandbox -n setpri', [], ['setpriv']],
+  // Several flags in one word, the last of them with a value.
+  ['virt-sandbox -vdS nobod', ['nobody']],
+  ['virt-sandbox-bake ', ['create', 'list', 'show', 'rm', 'prune']],
+  ['virt-sandbox-bake cre', ['create'], ['show']],
+  ['virt-sandbox-bake create --comp', ['--compress']],
+  ['virt-sandbox-bake create --compress ', ['none', 'zstd']],
+  ['virt-sandbox-bake create --slots ', ['mounts=', 'disks=', 'networks=']],
+  ['virt-sandbox-bake create --slots mounts=4,di', ['mounts=4,disks='], ['mounts=']],
+  ['virt-sandbox-bake prune --old', ['--older-than']],
+  ['virt-sandbox-bake list --old', [], ['--older-than']],
+  ['virt-sandbox-bake prune --st', ['--stale']],
+  ['virt-sandbox-bake rm --wa', ['--warm'], ['--stale']],
+  ['virt-sandbox-bake show /us', ['/usr/']],
+];
+
+for (const { name, skip, open } of shells) {
+  describe(`completion in ${name}`, { skip }, () => {
+    let shell: OpenShell;
+    before(async () => {
+      shell = await open();
+    });
+    after(() => shell?.close());
+
+    for (const [line, offers, not = []] of CASES) {
+      it(line, async () => {
+        const { offered } = await shell.complete(line);
+        // fish and zsh write an option and its value as one word where they were typed so.
+        const found = new Set(
+          offered.flatMap((word) => [word, word.replace(/^--[a-z-]+=/, ''), word.replace(/=$/, '')]),
+        );
+        for (const word of offers) assert.ok(found.has(word), `${word} is not in ${offered.join(' ')}`);
+        for (const word of not) assert.ok(!found.has(word), `${word} is in ${offered.join(' ')}`);
+      });
+    }
+
+    it('offers every option', async () => {
+      const [virtSandbox] = programs;
+      assert.ok(virtSandbox);
+      const { offered } = await shell.complete('virt-sandbox --');
+      const missing = listed(virtSandbox.options, virtSandbox.details).filter(
+        ({ name }) => !offered.includes(`--${name}`),
+      );
+      assert.deepEqual(missing, []);
+    });
+
+    it('offers every option of a command', async () => {
+      for (const [command, { options }] of Object.entries(bakeCommands)) {
+        const { offered } = await shell.complete(`virt-sandbox-bake ${command} --`);
+        const missing = Object.keys(options).filter((option) => !offered.includes(`--${option}`));
+        assert.deepEqual(missing, [], `${command}: ${offered.join(' ')}`);
+      }
+    });
+
+    it('goes on with the path behind a directory, and ends the word behind a file', async (t) => {
+      if (name === 'fish') return t.skip('fish tells what is offered, not the line');
+      const directory = scratchDirectory(t);
+      mkdirSync(join(directory, 'deep'));
+      writeFileSync(join(directory, 'a b.img'), '');
+      const { line } = await shell.complete(`virt-sandbox -r ${directory}/de`);
+      assert.equal(line, `virt-sandbox -r ${directory}/deep/`);
+      const disk = await shell.complete(`virt-sandbox --disk file:x=${directory}/a`);
+      assert.equal(disk.line, `virt-sandbox --disk file:x=${directory}/a\\ b.img `);
+    });
+  });
+}

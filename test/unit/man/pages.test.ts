@@ -1,0 +1,112 @@
+/** The manual pages and the help: they say of every option what there is to say, and are what man and mandoc take without a word. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { programs } from '../../../man/all-programs.js';
+import { marked, plain } from '../../../man/pages/roff.js';
+import { listed } from '../../../man/program-description.js';
+import { REPOSITORY } from '../../helpers/run.js';
+
+const MAN = join(REPOSITORY, 'dist/share/man');
+const pages = ['man1', 'man5'].flatMap((section) =>
+  readdirSync(join(MAN, section)).map((file) => join(MAN, section, file)),
+);
+
+/** A page as a person reads it, in one line. */
+function read(path: string): string {
+  const text = execFileSync('man', ['-l', '-P', 'cat', path], {
+    encoding: 'utf8',
+    env: { ...process.env, MANWIDTH: '1000', LC_ALL: 'C.UTF-8', MAN_KEEP_FORMATTING: '' },
+  });
+  return text.replace(/\s+/g, ' ');
+}
+
+const needs = (program: string) => (existsSync(`/usr/bin/${program}`) ? false : `${program} is not installed`);
+
+describe('manual pages', () => {
+  it('are there for every program and for sandbox.cfg', () => {
+    const expected = [...programs.map(({ name }) => `${name}.1`), 'sandbox.cfg.5'];
+    assert.deepEqual(pages.map((path) => path.split('/').at(-1)).sort(), expected.sort());
+  });
+
+  for (const path of pages) {
+    const name = path.split('/').at(-1);
+    it(`${name} is shown without a warning`, { skip: needs('man') }, () => {
+      const { status, stderr } = spawnSync('man', ['--warnings', '-l', '-P', 'cat', path], { encoding: 'utf8' });
+      assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    });
+
+    it(`${name} is without fault for mandoc`, { skip: needs('mandoc') }, () => {
+      const { stdout } = spawnSync('mandoc', ['-T', 'lint', path], { encoding: 'utf8' });
+      // A long term has no space where it could be broken.
+      assert.deepEqual(
+        stdout.split('\n').filter((line) => line !== '' && !line.includes('longer than 80 bytes')),
+        [],
+      );
+    });
+  }
+
+  for (const program of programs) {
+    it(`${program.name}.1 has every option with its value and its text`, { skip: needs('man') }, () => {
+      const text = read(join(MAN, 'man1', `${program.name}.1`));
+      const tables = [program.options, ...Object.values(program.commands ?? {}).map(({ options }) => options)];
+      for (const option of tables.flatMap((table) => listed(table, program.details))) {
+        const { words, takesValue, detail, describe: line } = option;
+        const term = words.map((word) => (takesValue ? `${word} ${detail.value}` : word)).join(', ');
+        assert.ok(text.includes(` ${term} `), `${term} is not in the page`);
+        const [first] = detail.text ?? [line];
+        const opening = (typeof first === 'string' ? first : '').replaceAll(/[`*]/g, '').slice(1, 40);
+        assert.ok(text.includes(opening.trimEnd()), `“${opening}” is not in the page`);
+      }
+      for (const { title } of program.sections) assert.ok(text.includes(title.toUpperCase()));
+      for (const { command } of Object.values(program.commands ?? {})) {
+        assert.ok(text.includes(command.replaceAll(/[<>]/g, '').replaceAll('…', '...')), command);
+      }
+    });
+
+    it(`${program.name} has nothing in its manual that is not an option`, () => {
+      const tables = [program.options, ...Object.values(program.commands ?? {}).map(({ options }) => options)];
+      const known = new Set(tables.flatMap((table) => Object.keys(table)));
+      assert.deepEqual(
+        Object.keys(program.details).filter((name) => !known.has(name)),
+        [],
+      );
+    });
+  }
+});
+
+describe('roff', () => {
+  it('takes text as it is', () => {
+    for (const [text, roff] of [
+      ['a-b', 'a\\-b'],
+      ['.SH not a request', '\\&.SH not a request'],
+      ["it's \\n", 'it\\(aqs \\en'],
+      ['~/x^2`', '\\(ti/x\\(ha2\\(ga'],
+    ] as const) {
+      assert.equal(plain(text), roff);
+    }
+    assert.equal(marked('use `-v` with *FILE*, 2 * 3'), 'use \\fB\\-v\\fP with \\fIFILE\\fP, 2 * 3');
+  });
+
+  it('breaks lines so that none begins a request', () => {
+    const roff = marked(`${'x '.repeat(39)}.TH and ${'word '.repeat(30)}`);
+    for (const line of roff.split('\n')) {
+      assert.ok(line.length <= 82, line);
+      assert.doesNotMatch(line, /^\./);
+    }
+  });
+});
+
+describe('help', () => {
+  it('has every option of virt-sandbox, within the width of a page', () => {
+    const text = readFileSync(join(REPOSITORY, 'dist/help/virt-sandbox.txt'), 'utf8');
+    const [virtSandbox] = programs;
+    assert.ok(virtSandbox);
+    for (const { words } of listed(virtSandbox.options, virtSandbox.details)) {
+      assert.match(text, new RegExp(`^ +${words.join(', ')} `, 'm'));
+    }
+    assert.ok(Math.max(...text.split('\n').map((line) => line.length)) <= 110);
+  });
+});

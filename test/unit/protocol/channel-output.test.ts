@@ -1,0 +1,86 @@
+/** The launcher's end of the channel: output that comes in pieces, over a real socket. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { Channel } from '../../../src/protocol/channel.js';
+import { isSmallPiece } from '../../../src/protocol/coalesce-reads.js';
+import { encodePacket, PacketParser } from '../../../src/protocol/packets.js';
+import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc } from '../../../src/protocol/wire.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+/** A channel, and the socket of the guest that it is connected to. */
+async function connected(t: TestContext): Promise<{ channel: Channel; guest: Socket }> {
+  const path = join(scratchDirectory(t), 'channel');
+  const server = createServer().listen(path);
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const guest = connect(path);
+  const [transport] = (await once(server, 'connection')) as [Socket];
+  t.after(() => guest.destroy());
+  t.after(() => transport.destroy());
+  return { channel: Channel.resume(transport), guest };
+}
+
+const stream = (proc: number, data: Uint8Array) => encodePacket(proc, MessageType.DATA, 0, 0, data);
+const EXIT = encodePacket(Proc.EXIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(4));
+
+/** Bytes that tell where they were. */
+function numbered(size: number): Buffer {
+  const data = Buffer.alloc(size);
+  for (let at = 0; at + 4 <= size; at += 4) data.writeUInt32BE(at, at);
+  return data;
+}
+
+async function write(to: Socket, bytes: Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => to.write(bytes, (error) => (error ? reject(error) : resolve())));
+}
+
+for (const piece of [1, 4095, 4096, 65536]) {
+  test(`two streams in turn arrive whole in pieces of ${piece}`, async (t) => {
+    const { channel, guest } = await connected(t);
+    const packets = piece === 1 ? 2 : 12;
+    const size = piece === 1 ? 9000 : MAX_PACKET_BYTES - HEADER_BYTES;
+    const data = numbered(packets * size);
+    const received = Promise.all([buffer(channel.stdout), buffer(channel.stderr)]);
+    const sent: Buffer[] = [];
+    for (let at = 0; at < data.length; at += size)
+      sent.push(
+        stream(Proc.STDOUT, data.subarray(at, at + size)),
+        stream(Proc.STDERR, data.subarray(at, at + size - 1)),
+      );
+    const bytes = Buffer.concat([...sent, EXIT]);
+    for (let at = 0; at < bytes.length; at += piece) await write(guest, bytes.subarray(at, at + piece));
+    const [out, err] = await received;
+    assert.equal(await channel.exited, 0);
+    assert.ok(out.equals(data));
+    assert.ok(err.equals(Buffer.concat(sent.filter((_, at) => at % 2 === 1).map((one) => one.subarray(HEADER_BYTES)))));
+  });
+}
+
+test('what came of a packet is handed on when the guest is gone before the rest', async (t) => {
+  const { channel, guest } = await connected(t);
+  const received = buffer(channel.stdout);
+  const data = numbered(100_000);
+  guest.end(stream(Proc.STDOUT, data).subarray(0, HEADER_BYTES + 50_000));
+  assert.ok((await received).equals(data.subarray(0, 50_000)));
+  await assert.rejects(channel.exited, { code: 'guest-gone' });
+});
+
+test('only a small piece of a packet that lacks a page or more is waited behind', () => {
+  const parser = new PacketParser({ stream: () => {}, streamEnd: () => {}, packet: () => {} });
+  const packet = stream(Proc.STDOUT, numbered(20_000));
+  const takes = (bytes: Buffer) => {
+    parser.push(bytes);
+    return isSmallPiece(bytes.length, parser.missing);
+  };
+  assert.equal(takes(packet.subarray(0, 10)), false, 'no header yet, so nothing is known to follow');
+  assert.equal(takes(packet.subarray(10, HEADER_BYTES)), true, 'a header alone');
+  assert.equal(takes(packet.subarray(HEADER_BYTES, 10_000)), true);
+  assert.equal(takes(packet.subarray(10_000, -4095)), false, 'less than a page is left');
+  assert.equal(takes(packet.subarray(-4095)), false, 'whole');
+  const large = stream(Proc.STDOUT, numbered(200_000));
+  assert.equal(takes(large.subarray(0, 65536)), false, 'there may be more to read at once');
+});

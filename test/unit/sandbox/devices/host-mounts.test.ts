@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { mountsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+/** A line of proc_pid_mountinfo(5). */
+function line(point: string, type: string): string {
+  const escaped = point.replace(/[ \\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  return `36 35 98:0 / ${escaped} rw,noatime master:1 - ${type} /dev/x rw`;
+}
+
+test('what is mounted below a directory, those above first, each once', (context) => {
+  const root = scratchDirectory(context);
+  for (const name of ['b/deep', 'a space', 'back\\slash', 'pseudo']) mkdirSync(join(root, name), { recursive: true });
+  writeFileSync(join(root, 'file'), '');
+  const table = [
+    line('/', 'ext4'),
+    line(root, 'tmpfs'),
+    line(join(root, 'b/deep'), 'xfs'),
+    line(join(root, 'b'), 'ext4'),
+    line(join(root, 'b'), 'tmpfs'),
+    line(join(root, 'a space'), 'nfs4'),
+    line(join(root, 'back\\slash'), 'fuse.sshfs'),
+    line(join(root, 'pseudo'), 'sysfs'),
+    line(join(root, 'file'), 'ext4'),
+    line(join(root, 'gone'), 'ext4'),
+    line(`${root}-beside`, 'ext4'),
+  ].join('\n');
+  assert.deepEqual(mountsBelow(root, `${table}\n`), ['a space', 'b', 'b/deep', 'back\\slash']);
+});
+
+test('below the root it is everything but the root', () => {
+  assert.deepEqual(mountsBelow('/', `${line('/', 'ext4')}\n${line('/usr', 'ext4')}\n${line('/proc', 'proc')}\n`), [
+    'usr',
+  ]);
+});

@@ -1,0 +1,91 @@
+/** Which of several saved machines a sandbox is offered. No machine is booted for it. */
+
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
+import type { Slots } from '../../../../src/config/parsers/slots.js';
+import { publishWarm } from '../../../../src/image/snapshot/publish.js';
+import { WARM_MEMORY, WARM_STATE } from '../../../../src/image/snapshot/snapshot.js';
+import { loadProfile } from '../../../../src/profile/load.js';
+import { sharesOf } from '../../../../src/sandbox/devices/shares.js';
+import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
+import { findSnapshots } from '../../../../src/sandbox/snapshot/find.js';
+import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
+import { neededSlots } from '../../../../src/sandbox/snapshot/slots.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+const USUAL = ['console', 'root-9p'];
+const MORE = [...USUAL, 'block', 'filesystem-ext4', 'network'];
+const SMALL: Slots = { mounts: 4, disks: 0, networks: 0 };
+const MIDDLE: Slots = { mounts: 1, disks: 3, networks: 1 };
+const LARGE: Slots = { mounts: 4, disks: 1, networks: 2 };
+
+/** A boot image's directory with machines that have these places. */
+async function machines(
+  t: TestContext,
+  ...all: readonly (readonly [Slots, readonly string[], machine?: string])[]
+): Promise<string> {
+  const directory = scratchDirectory(t);
+  for (const [slots, sets, machine = 'machine'] of all)
+    await publishWarm(directory, async (place) => {
+      for (const name of [WARM_MEMORY, WARM_STATE]) await writeFile(join(place, name), name);
+      const facts = { image: 'image', memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine } as const;
+      return { ...facts, sets, slots, host: {}, owner: 0, ready: {} };
+    });
+  return `${directory}/`;
+}
+
+/** What a sandbox with these options is offered from there. */
+async function offered(image: string, options: ConfigOptions) {
+  const config = await configFromOptions({ command: ['true'], ...options });
+  const images = new Map();
+  const shares = sharesOf(config, { kind: 'session', readOnlyVirtiofs: false }, '').map(
+    (share) => ({ ...share, transport: '9p' }) as const,
+  );
+  const needs = { slots: neededSlots(config, shares, images), sets: moduleSets(config, shares, images), late: 0 };
+  const profile = await loadProfile(undefined);
+  const { candidates, reason } = await findSnapshots({ config, shares, profile, needs, image, options: {} });
+  return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };
+}
+
+test('those that have places enough are offered, the smallest first', async (t) => {
+  const image = await machines(t, [LARGE, MORE], [SMALL, USUAL], [MIDDLE, MORE]);
+  const disks = (count: number) => Array.from({ length: count }, (_, index) => `file:d${index}=/srv/${index}.img`);
+  const table: [ConfigOptions, readonly Slots[], string][] = [
+    [{}, [SMALL, MIDDLE, LARGE], ''],
+    [{ mount: ['host-bind:/a=/tmp', 'host-bind:/b=/tmp'] }, [SMALL, LARGE], ''],
+    [{ mount: ['ram:/a=1M', 'guest-bind:/b=/tmp'] }, [SMALL, MIDDLE, LARGE], ''],
+    [{ disk: disks(1) }, [MIDDLE, LARGE], ''],
+    [{ disk: disks(2), network: ['dhcp'] }, [MIDDLE], ''],
+    [{ network: ['dhcp', 'dhcp'] }, [LARGE], ''],
+    // The reason is that of the largest.
+    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no place for a second disk'],
+    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no place for a third network'],
+    [{ memory: '1G' }, [], 'no warm image has just this memory and these processors'],
+  ];
+  for (const [options, slots, reason] of table)
+    await t.test(JSON.stringify(options), async () =>
+      assert.deepEqual(await offered(image, options), { slots, reason }),
+    );
+});
+
+test('those of this very machine come before smaller ones of another', async (t) => {
+  const profile = await loadProfile(undefined);
+  const own = machineSignature({ memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile, slots: LARGE });
+  const image = await machines(t, [SMALL, USUAL], [LARGE, MORE, own]);
+  assert.deepEqual((await offered(image, {})).slots, [LARGE, SMALL]);
+});
+
+test('one with places and without the modules for them is not offered', async (t) => {
+  const image = await machines(t, [MIDDLE, USUAL]);
+  assert.deepEqual(await offered(image, { network: ['dhcp'] }), {
+    slots: [],
+    reason: 'the warm image IMAGE was baked without network',
+  });
+});
+
+test('where there is none that is said', async (t) => {
+  assert.deepEqual(await offered(await machines(t), {}), { slots: [], reason: 'there is no warm image' });
+});

@@ -1,0 +1,118 @@
+/** Places of saved machines: what a sandbox needs, what a machine lacks, and where the devices are. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { attachSlots, detachSlots } from '../../../../init/common/slots.js';
+import type { Slots } from '../../../../src/config/parsers/slots.js';
+import { diskElements } from '../../../../src/domain/disks.js';
+import { machineInterfaces } from '../../../../src/domain/interfaces.js';
+import { type MachineOptions, machineXml } from '../../../../src/domain/machine.js';
+import { placeNames } from '../../../../src/domain/slots.js';
+import { loadProfile } from '../../../../src/profile/load.js';
+import type { Guest, Operation } from '../../../../src/protocol/operations.js';
+import { lackOf, setsOfSlots } from '../../../../src/sandbox/snapshot/slots.js';
+
+const SLOTS: Slots = { mounts: 1, disks: 2, networks: 1 };
+const USUAL = ['console', 'root-9p'];
+
+test('what a saved machine lacks is said in the order of the kinds, then of the modules', async (t) => {
+  const none = { mounts: 0, disks: 0, networks: 0 };
+  const table: [Slots, Slots, readonly string[], string | undefined][] = [
+    [none, none, USUAL, undefined],
+    [SLOTS, SLOTS, USUAL, undefined],
+    [SLOTS, none, USUAL, undefined],
+    [none, { ...none, disks: 1 }, USUAL, 'has no place for a disk'],
+    [SLOTS, { ...SLOTS, disks: 3 }, USUAL, 'has no place for a third disk'],
+    [SLOTS, { ...SLOTS, disks: 5 }, USUAL, 'has no place for a third disk'],
+    [SLOTS, { ...SLOTS, mounts: 2, networks: 2 }, USUAL, 'has no place for a second mount'],
+    [SLOTS, { ...SLOTS, networks: 2 }, USUAL, 'has no place for a second network'],
+    [{ ...none, disks: 11 }, { ...none, disks: 12 }, USUAL, 'has no place for a 12th disk'],
+    [{ ...none, disks: 20 }, { ...none, disks: 21 }, USUAL, 'has no place for a 21st disk'],
+    [SLOTS, SLOTS, [...USUAL, 'block'], 'was baked without block'],
+    [SLOTS, SLOTS, ['block', 'network'], 'was baked without block and network'],
+  ];
+  for (const [slots, needed, sets, lack] of table)
+    await t.test(String(lack), () =>
+      assert.equal(lackOf({ slots, sets: USUAL }, { slots: needed, sets, late: 0 }), lack),
+    );
+  const late = (count: number, slots = none) =>
+    lackOf({ slots, sets: USUAL }, { slots: none, sets: USUAL, late: count });
+  assert.equal(late(27), undefined);
+  assert.equal(late(28), 'has no room for so many directories');
+  assert.equal(late(23, { ...none, mounts: 4 }), undefined);
+  assert.equal(late(24, { ...none, mounts: 4 }), 'has no room for so many directories');
+});
+
+test('places bring the modules that they are for', () => {
+  const ofMounts = process.getuid?.() === 0 ? ['root-virtiofs'] : [];
+  assert.deepEqual(setsOfSlots({ mounts: 0, disks: 0, networks: 0 }), []);
+  assert.deepEqual(setsOfSlots({ mounts: 9, disks: 0, networks: 0 }), ofMounts);
+  assert.deepEqual(setsOfSlots(SLOTS), [...ofMounts, 'block', 'filesystem-ext4', 'network']);
+});
+
+/** The devices of a machine and where they are: `virtio-blk-pci 0x04`, taken or not. */
+function devicesOf(xml: string): string[] {
+  const text = xml.replaceAll('&quot;', '"');
+  const vacant = [...text.matchAll(/"driver":"(virtio-\w+-pci)".*?"addr":"(0x\w\w)\.0x0"/g)];
+  const taken = [...text.matchAll(/<(disk|interface) (?:(?!<\/\1>)[\s\S])*?slot="(0x\w\w)"/g)];
+  return [
+    ...vacant.map(([, driver, slot]) => `${driver} ${slot}`),
+    ...taken.map(([, kind, slot]) => `${kind === 'disk' ? 'virtio-blk-pci' : 'virtio-net-pci'} ${slot}`),
+  ].sort();
+}
+
+for (const name of ['default', 'compatible']) {
+  test(`a device is where its place is, taken or not: profile ${name}`, async () => {
+    const share = { directory: '/empty', readOnly: true, transport: '9p' } as const;
+    const profile = await loadProfile(name);
+    const machine: MachineOptions = {
+      name: 'slots',
+      uuid: undefined,
+      memory: 512 << 20,
+      vcpus: 1,
+      acceleration: 'tcg',
+      kernel: undefined,
+      initrd: undefined,
+      commandLine: undefined,
+      tuning: profile.machine,
+      qemuArguments: [],
+      shares: [
+        { tag: 'root', ...share },
+        { tag: 'mount', ...share },
+      ],
+      slots: SLOTS,
+      channelSocket: '/channel',
+      consoleSocket: '/console',
+    };
+    const disk = { serial: 'disk0', source: '/srv/a', format: 'raw', readOnly: false, isBlock: false };
+    const disks = diskElements([disk]);
+    const network = { source: undefined, dhcp: true, mac: undefined, addresses: [], routes: [], filter: undefined };
+    const interfaces = machineInterfaces([{ network, mac: '52:54:00:00:00:01', bandwidth: undefined }]);
+    const vacant = devicesOf(machineXml(machine));
+    assert.deepEqual(vacant, ['virtio-blk-pci 0x04', 'virtio-blk-pci 0x05', 'virtio-net-pci 0x06']);
+    for (const taken of [{ disks }, { interfaces }, { disks, interfaces }, { disks: [...disks, ...disks], interfaces }])
+      assert.deepEqual(devicesOf(machineXml({ ...machine, ...taken })), vacant);
+    assert.deepEqual(placeNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
+    // A place that is left leads nowhere: no network of the host, no file.
+    assert.doesNotMatch(machineXml(machine), /<interface|<disk|user|tap/);
+  });
+}
+
+test('the driver is told of each device by its name', async () => {
+  const told: string[] = [];
+  const guest: Guest = {
+    async call(operation: Operation) {
+      assert.equal(operation.op, 'writeFile');
+      if (operation.op === 'writeFile') told.push(`${operation.path} ${Buffer.from(operation.data)}`);
+      return { microseconds: 0, value: undefined as never };
+    },
+  };
+  await detachSlots(guest, ['0000:00:04.0', '0000:00:05.0']);
+  await attachSlots(guest, { lateDevices: true, slots: ['0000:00:05.0'] });
+  assert.deepEqual(told, [
+    '/sys/bus/pci/drivers/virtio-pci/unbind 0000:00:04.0',
+    '/sys/bus/pci/drivers/virtio-pci/unbind 0000:00:05.0',
+    '/sys/bus/pci/rescan 1',
+    '/sys/bus/pci/drivers/virtio-pci/bind 0000:00:05.0',
+  ]);
+});

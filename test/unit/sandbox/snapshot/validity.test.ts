@@ -1,0 +1,170 @@
+/** What a saved machine is valid for: where one fact has changed it is not gone on from, and what it was is said. No machine is booted for it. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { INITRD_NAME } from '../../../../src/image/manifest.js';
+import type { WarmFacts } from '../../../../src/image/snapshot/publish.js';
+import { WARM_MEMORY, WARM_STATE } from '../../../../src/image/snapshot/snapshot.js';
+import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+import { type Change, defaultShape, unlessDriver, WarmHost } from '../../../helpers/warm-hosts.js';
+
+const host =
+  (name: string): Change =>
+  ({ host }) => {
+    assert.ok(host[name] !== undefined, `${name} is not among the facts`);
+    return { host: { ...host, [name]: `${host[name]}0` } };
+  };
+
+/** What a fact of the record is changed to, and what is said of it. */
+const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
+  ['QEMU', host('QEMU'), 'IMAGE is stale: QEMU changed'],
+  ['libvirt', host('libvirt'), 'IMAGE is stale: libvirt changed'],
+  ['the host’s processor', host("the host's processor"), "IMAGE is stale: the host's processor changed"],
+  [
+    'QEMU and libvirt',
+    (facts) => ({ host: { ...host('QEMU')(facts).host, libvirt: '' } }),
+    'IMAGE is stale: QEMU and libvirt changed',
+  ],
+  ['the machine', () => ({ machine: 'another' }), 'IMAGE is stale: the machine changed'],
+  [
+    'the kernel arguments',
+    ({ kernelArguments }) => argumentsOnly(`${kernelArguments} nosmp`),
+    'IMAGE is stale: the kernel arguments changed',
+  ],
+  [
+    'the kernel arguments and the machine',
+    () => ({ kernelArguments: 'quiet', machine: 'another' }),
+    'IMAGE is stale: the kernel arguments and the machine changed',
+  ],
+  [
+    'either, in a record of an earlier version',
+    () => ({ kernelArguments: undefined, machine: 'another' }),
+    'IMAGE is stale: the kernel arguments or the machine changed',
+  ],
+  ['the acceleration', () => ({ acceleration: 'kvm' }), 'IMAGE was baked under kvm'],
+  ['the memory', () => ({ memory: 256 << 20 }), 'no warm image has just this memory and these processors'],
+  ['the processors', () => ({ vcpus: 2 }), 'no warm image has just this memory and these processors'],
+];
+
+const shape = await defaultShape();
+
+/** The machine of a record, but that its kernel was told something else. */
+function argumentsOnly(kernelArguments: string): Partial<WarmFacts> {
+  return { kernelArguments, machine: machineSignature(shape, kernelArguments) };
+}
+
+describe('a saved machine', { skip: unlessDriver }, () => {
+  it('of which nothing has changed is gone on from', async (context) => {
+    const here = new WarmHost(context);
+    const { directory } = await here.save(await here.image());
+    for (const boot of ['auto', 'warm'] as const)
+      assert.deepEqual(await here.start({ boot }), { warm: directory, said: [`boot: warm, from ${directory}`] });
+  });
+
+  for (const [fact, change, reason] of CHANGES) {
+    it(`is stale by ${fact}`, async (context) => {
+      const here = new WarmHost(context);
+      await here.assertPassedOver(await here.save(await here.image(), change), reason);
+    });
+  }
+
+  it('is stale when QEMU is replaced', async (context) => {
+    const here = new WarmHost(context);
+    const warm = await here.save(await here.image());
+    const before = process.env['PATH'];
+    context.after(() => {
+      process.env['PATH'] = before;
+    });
+    // It is never run.
+    copyFileSync('/bin/true', join(here.directory, 'qemu-system-x86_64'));
+    process.env['PATH'] = `${here.directory}:${before}`;
+    await here.assertPassedOver(warm, 'IMAGE is stale: QEMU changed');
+  });
+
+  it('is stale when the kernel or a module is replaced', async (context) => {
+    const here = new WarmHost(context);
+    const warm = await here.save(await here.image());
+    here.changeModule();
+    await here.assertPassedOver(warm, 'IMAGE is stale: a module changed');
+    here.changeKernel();
+    await here.assertPassedOver(warm, 'IMAGE is stale: the kernel and a module changed');
+  });
+
+  it('is stale when its image has another init', async (context) => {
+    const here = new WarmHost(context);
+    const warm = await here.save(await here.image(undefined, here.otherInit));
+    await here.assertPassedOver(warm, 'IMAGE is stale: the init changed');
+  });
+
+  it('is passed over where it cannot be told any more what it was made of', async (context) => {
+    const here = new WarmHost(context);
+    const image = await here.image();
+    const warm = await here.save(image);
+    here.changeModule();
+    rmSync(join(image.directory, INITRD_NAME));
+    await here.assertPassedOver(warm, 'IMAGE is stale: it is of another boot image');
+  });
+
+  it('is for one profile', async (context) => {
+    const here = new WarmHost(context);
+    const warm = await here.save(await here.image());
+    const reason = 'IMAGE is stale: the kernel arguments and the machine changed';
+    await here.assertPassedOver(warm, reason, {}, 'compatible');
+  });
+
+  it('is passed over when a file is damaged, and gone on from when it only looks changed', async (context) => {
+    const here = new WarmHost(context);
+    const warm = await here.save(await here.image());
+    for (const name of [WARM_MEMORY, WARM_STATE]) {
+      const path = join(warm.directory, name);
+      const copy = join(here.directory, 'copy');
+      copyFileSync(path, copy);
+      rmSync(path);
+      copyFileSync(copy, path);
+      assert.equal((await here.start()).warm, warm.directory);
+      truncateSync(path, 3);
+      await here.assertPassedOver(warm, `IMAGE is damaged: its file ${name} is not what it was`);
+      rmSync(path);
+      copyFileSync(copy, path);
+    }
+  });
+
+  it('has others behind it, each of them valid and told once', async (context) => {
+    const here = new WarmHost(context);
+    const image = await here.image();
+    const places = (mounts: number): Change => {
+      const slots = { ...shape.slots, mounts };
+      const machine = machineSignature({ ...shape, slots });
+      return (facts) => ({ slots, machine, ...(mounts === 2 ? host('QEMU')(facts) : {}) });
+    };
+    const found = [];
+    for (const mounts of [3, 1, 2, 4]) await here.save(image, places(mounts));
+    for (let choice = await here.choose(); choice; choice = await choice.next()) {
+      assert.equal(choice.image.id, image.id);
+      found.push(choice.warm.record.slots.mounts);
+    }
+    // The second is stale.
+    assert.deepEqual(found, [1, 3, 4]);
+  });
+
+  it('of a damaged record is none', async (context) => {
+    const here = new WarmHost(context);
+    const warm = await here.save(await here.image());
+    const path = join(warm.directory, 'warm.json');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"vcpus":1', '"vcpus":2'));
+    await here.assertPassedOver(warm, 'there is no warm image');
+  });
+});
+
+describe('the command that bakes what is missing', { skip: unlessDriver }, () => {
+  it('has the kernel, the processors and the profile that were asked for', async (context) => {
+    const here = new WarmHost(context);
+    const options = { boot: 'warm', vcpus: '2', memory: '1G', accel: 'tcg' } as const;
+    const { remedy } = await rejectsWith(here.start(options, 'compatible'), 'warm-image-missing');
+    assert.ok(remedy.endsWith(` --for '--memory 1024M --vcpus 2 --accel tcg --profile compatible'`), remedy);
+  });
+});

@@ -1,0 +1,157 @@
+/** Claiming a name: many at once, over what a dead sandbox has left, and where the path is too long for sockets. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, it, type TestContext, test } from 'node:test';
+import { Supervisor } from '../../../../src/libvirt/supervisor.js';
+import { socketDirectory } from '../../../../src/sandbox/state/alias.js';
+import { claimState, releaseState } from '../../../../src/sandbox/state/state.js';
+import { hostProgram } from '../../../../src/util/programs.js';
+import { aliasesOf, uniqueName } from '../../../helpers/leftovers.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+
+const STATE = new URL('../../../../src/sandbox/state/state.js', import.meta.url).href;
+const RACERS = 12;
+const ROUNDS = 6;
+
+/** Claims when it is told to, says who has the name, and holds it until its input ends. */
+const RACER = `
+  import { once } from 'node:events';
+  process.setgid?.(65534); process.setuid?.(65534);
+  const { claimState } = await import(process.argv[1]);
+  const ended = once(process.stdin, 'end');
+  console.log('ready');
+  await once(process.stdin, 'data');
+  process.stdin.resume();
+  let said;
+  try { claimState('contested', 'embedded'); said = 'claimed'; } catch (error) { said = error.code + ' ' + error.message; }
+  console.log(said);
+  await ended;
+  process.exit();
+`;
+
+const children: ChildProcess[] = [];
+
+/** A racer; `said` gives its lines in turn. */
+function startRacer(cache: string) {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', RACER, STATE], {
+    env: { ...process.env, XDG_CACHE_HOME: cache },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return { child, said: async () => String((await lines.next()).value) };
+}
+
+test('of many who find what a dead one left, one has the name', {
+  skip: unlessRoot('takes another user'),
+}, async (t) => {
+  const cache = scratchDirectory(t);
+  t.after(() => {
+    for (const child of children) child.kill();
+  });
+  chownSync(cache, 65_534, 65_534);
+  const path = join(cache, 'libvirt-sandbox/contested');
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (!existsSync(path)) {
+      mkdirSync(path, { recursive: true });
+      for (const made of [join(cache, 'libvirt-sandbox'), path]) chownSync(made, 65_534, 65_534);
+    }
+    // With an owner that is dead; in every other round without one, as after a removal that was cut short.
+    if (round % 2 === 0) writeFileSync(join(path, 'owner'), '4194304 1\n');
+    else writeFileSync(join(path, 'left'), '');
+    const racers = Array.from({ length: RACERS }, () => startRacer(cache));
+    assert.deepEqual(new Set(await Promise.all(racers.map((racer) => racer.said()))), new Set(['ready']));
+    for (const { child } of racers) child.stdin.write('go\n');
+    const said = await Promise.all(racers.map((racer) => racer.said()));
+    assert.equal(said.filter((text) => text === 'claimed').length, 1, said.join('\n'));
+    for (const text of said) assert.match(text, /^(claimed$|name-in-use )/);
+    assert.match(readFileSync(join(path, 'owner'), 'utf8'), /^\d+ \d+\n$/);
+    assert.deepEqual(readdirSync(path), ['owner'], 'nothing of the dead one is left');
+    assert.deepEqual(readdirSync(join(cache, 'libvirt-sandbox')).sort(), ['.lock', 'contested']);
+    await Promise.all(
+      racers.map(async ({ child }) => {
+        child.stdin.end();
+        await once(child, 'close');
+      }),
+    );
+  }
+});
+
+describe('a state directory whose path is too long for its sockets', () => {
+  const longName = () => `${uniqueName()}-${'n'.repeat(180)}`;
+  /** Claimed, and gone after the test whatever it has done. */
+  const claimed = (t: TestContext, kind: 'embedded' | 'session') => {
+    const name = longName();
+    const state = claimState(name, kind);
+    assert.notEqual(state.sockets, state.path);
+    t.after(() => {
+      for (const path of [state.path, dirname(state.sockets)]) rmSync(path, { recursive: true, force: true });
+    });
+    return { name, state };
+  };
+
+  it('has another name for them, which is removed with it', (t) => {
+    for (const kind of ['embedded', 'session'] as const) {
+      const { name, state } = claimed(t, kind);
+      writeFileSync(state.channelSocket, 'here');
+      assert.equal(readFileSync(join(state.path, 'channel'), 'utf8'), 'here');
+      assert.ok(Buffer.byteLength(state.sockets) <= 30, state.sockets);
+      assert.equal(socketDirectory(state.path), state.sockets, 'who attaches finds it');
+      assert.equal(lstatSync(dirname(state.sockets)).mode & 0o777, 0o711);
+      assert.deepEqual(aliasesOf(name), [state.sockets]);
+      releaseState(state);
+      assert.deepEqual([existsSync(state.path), existsSync(dirname(state.sockets))], [false, false]);
+    }
+  });
+
+  it('has it removed by the supervisor as well', async (t) => {
+    const { state } = claimed(t, 'embedded');
+    const supervisor = await Supervisor.start({ directory: state.path });
+    await supervisor.finish();
+    assert.deepEqual([existsSync(state.path), existsSync(dirname(state.sockets))], [false, false]);
+  });
+
+  it('has it removed when its owner is dead and the name is claimed again', (t) => {
+    const { name, state } = claimed(t, 'embedded');
+    writeFileSync(join(state.path, 'owner'), '4194304 1\n');
+    const again = claimState(name, 'embedded');
+    t.after(() => rmSync(dirname(again.sockets), { recursive: true, force: true }));
+    assert.deepEqual(aliasesOf(name), [again.sockets]);
+    assert.ok(!existsSync(dirname(state.sockets)));
+  });
+
+  it('does not have one removed that leads elsewhere by now', (t) => {
+    const { state } = claimed(t, 'embedded');
+    const elsewhere = `${state.path.slice(0, -1)}m`;
+    t.after(() => rmSync(elsewhere, { recursive: true, force: true }));
+    renameSync(state.path, elsewhere);
+    writeFileSync(join(elsewhere, 'owner'), '4194304 1\n');
+    assert.equal(spawnSync(hostProgram('supervisor'), ['--remove-stale', elsewhere]).status, 0);
+    assert.deepEqual([existsSync(elsewhere), existsSync(dirname(state.sockets))], [false, true]);
+  });
+
+  it('cannot have one where libvirt takes more of the name than any path has room for', () => {
+    assert.throws(() => claimState('\u{6f22}'.repeat(20), 'embedded'), { code: 'name-too-long' });
+  });
+
+  it('has none where the path will do', (t) => {
+    const state = claimState(uniqueName(), 'session');
+    t.after(() => releaseState(state));
+    assert.equal(state.sockets, state.path);
+  });
+});

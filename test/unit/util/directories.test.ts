@@ -1,0 +1,55 @@
+/** Making directories, also where that fails. What may never return runs in a process of its own. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeDirectories } from '../../../src/util/directories.js';
+import { makeArchive } from '../../helpers/archives.js';
+import { runBake } from '../../helpers/bake.js';
+import { REPOSITORY } from '../../helpers/run.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+test('what is missing is made, and the first of it told', (context) => {
+  const directory = scratchDirectory(context);
+  assert.equal(makeDirectories(join(directory, 'a/b/c'), 0o700), join(directory, 'a'));
+  for (const name of ['a', 'a/b', 'a/b/c']) assert.equal(statSync(join(directory, name)).mode & 0o777, 0o700, name);
+  assert.equal(makeDirectories(join(directory, 'a/b/c')), undefined);
+  assert.equal(makeDirectories(join(directory, 'a/b/../d/')), join(directory, 'a/d'));
+  symlinkSync('a', join(directory, 'link'));
+  assert.equal(makeDirectories(join(directory, 'link/e')), join(directory, 'link/e'));
+  assert.equal(makeDirectories('/'), undefined);
+});
+
+test('it ends with the error of the system', (context) => {
+  const directory = scratchDirectory(context);
+  writeFileSync(join(directory, 'file'), '');
+  symlinkSync('nowhere', join(directory, 'dangling'));
+  mkdirSync(join(directory, 'there'));
+  assert.throws(() => makeDirectories(join(directory, 'file')), { code: 'EEXIST' });
+  assert.throws(() => makeDirectories(join(directory, 'file/below')), { code: 'ENOTDIR' });
+  assert.throws(() => makeDirectories(join(directory, 'dangling/below')), { code: 'EEXIST' });
+  assert.throws(() => makeDirectories(join(directory, 'there', 'x'.repeat(300))), { code: 'ENAMETOOLONG' });
+});
+
+test('it ends where a directory is there and nothing can be made in it', async (context) => {
+  const cache = scratchDirectory(context);
+  const initrd = join(cache, 'initrd');
+  writeFileSync(initrd, makeArchive([{ name: 'file', data: 'x' }]));
+  for (const target of ['/proc/x', '/proc/x/y']) {
+    const { code, stderr } = await runBake(cache, ['unpack', initrd, target], { timeout: 20_000 });
+    assert.equal(code, 125);
+    assert.match(
+      stderr,
+      /^virt-sandbox-bake: image: the initrd cannot be unpacked into \/proc\/x\S* \(ENOENT\); name a /,
+    );
+  }
+});
+
+test('nothing uses the way of Node that may never return', () => {
+  const sources = readdirSync(join(REPOSITORY, 'src'), { recursive: true, encoding: 'utf8' });
+  const users = sources
+    .filter((name) => name.endsWith('.ts') && !name.startsWith('bench/'))
+    .filter((name) => /mkdir(Sync)?\([^;]*recursive: true/.test(readFileSync(join(REPOSITORY, 'src', name), 'utf8')));
+  assert.deepEqual(users, []);
+});
