@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 /*
- * src/image/runtime.ts puts them there. The loader is named, so that no file has to lie where the program expects it.
+ * src/image/build/node-runtime.ts puts them there. The loader is named, so that no file has to lie where the program
+ * expects it.
  */
 #define LOADER "/common/lib/ld.so"
 #define LIBRARIES "/common/lib"

@@ -83,9 +83,7 @@ static void turn(uint64_t deadline)
 	deadline =
 		earliest(deadline, earliest(initramfs_deadline(), earliest(application_deadline(), helper_deadline())));
 	timeout = deadline == UINT64_MAX ? -1 : clock_poll_timeout(deadline);
-	/*
-	 * Do not wait if something can go on without an event, such as calls that found no room before the last turn.
-	 */
+	/* Do not wait if something can go on by itself, such as calls that found no room before the last turn. */
 	if (dispatch_ready() || (!sender_blocked() && (streams_ready() || !sender_empty())))
 		timeout = 0;
 	if (poll(set, SOURCES, timeout) < 0) {

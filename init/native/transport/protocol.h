@@ -1,6 +1,6 @@
 /*
- * The wire protocol's numbers and limits, the same as in src/guest/wire.ts; docs/protocol.md explains them. A unit test
- * reads the defines of this file, so each is one plain number or string.
+ * The wire protocol's numbers and limits, the same as in src/protocol/wire.ts; docs/protocol.md explains them. A unit
+ * test reads the defines of this file, so each is one plain number or string.
  */
 #ifndef VS_PROTOCOL_H
 #define VS_PROTOCOL_H

@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { REPOSITORY } from '../helpers/run.js';
-import { scratchDirectory } from '../helpers/scratch.js';
+import { REPOSITORY } from '../../helpers/run.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
 
 const LAYERS = { program: { low: [], high: ['low'], '.': ['high', 'low'] } };
 
