@@ -5,15 +5,15 @@
  *   supervisor DIRECTORY [COMMAND ARG...]
  *   supervisor --remove-stale DIRECTORY      only removes it, if its owner is dead: see stale_remove()
  *
- * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, the launcher may send lines:
+ * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
  *         keep               leave the terminal as it is
  *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
  * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
  *       "ended 0\n" in answer to end
  * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
  *
- * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore known,
- * reaped at once, and ended here.
+ * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
+ * known, reaped at once, and ended here.
  */
 #include "alias.h"
 #include "children.h"
