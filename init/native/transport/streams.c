@@ -13,7 +13,7 @@
 
 #define PAYLOAD_BYTES (VS_MAX_PACKET_BYTES - VS_HEADER_BYTES)
 /* A terminal gives a few KiB for each read. Reads are coalesced up to this before a frame is sent. */
-#define GATHER_BYTES 65536
+#define COALESCED_BYTES 65536
 /* A frame of moved pages has as many whole ones as fit, because a part of a page must be copied. */
 #define MOVED_BYTES (PAYLOAD_BYTES / 4096 * 4096)
 /*
@@ -124,7 +124,7 @@ static size_t take_result(struct stream *stream, ssize_t count, size_t wanted)
 }
 
 /* Copies to the frame what the stream has. */
-static size_t gather(struct stream *stream)
+static size_t coalesce_reads(struct stream *stream)
 {
 	size_t used = 0;
 
@@ -132,7 +132,7 @@ static size_t gather(struct stream *stream)
 		size_t wanted = PAYLOAD_BYTES - used;
 
 		used += take_result(stream, read(stream->fd, frame + VS_HEADER_BYTES + used, wanted), wanted);
-	} while (terminal && stream->ready && used < GATHER_BYTES);
+	} while (terminal && stream->ready && used < COALESCED_BYTES);
 	return used;
 }
 
@@ -181,7 +181,7 @@ bool streams_fill(void)
 		size_t size = 0;
 
 		if (!stream->ending && stream->fd >= 0 && stream->ready)
-			size = moving[0] >= 0 && channel_can_splice() ? move(stream) : gather(stream);
+			size = moving[0] >= 0 && channel_can_splice() ? move(stream) : coalesce_reads(stream);
 		if (size > 0) {
 			last_activity = clock_now();
 		} else if (stream->ending) {
