@@ -16,7 +16,7 @@ const NEEDS = [
   { path: 'guest/', libvirt: true, order: 2 },
   { path: 'hostile/', libvirt: true, order: 2 },
   { path: 'lxc/', libvirt: true, order: 1 },
-  { path: 'fuzz/', programs: ['init-fuzz'] },
+  { path: 'fuzz/', programs: ['init-asan', 'init-fuzz'] },
   { path: 'unit/init/native/', programs: ['init-asan', 'init-fuzz'] },
   { path: 'unit/init/dhcp/', programs: ['dhcp-asan'] },
   { path: 'unit/init/common/guest', programs: ['init-asan'] },
