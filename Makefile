@@ -3,7 +3,7 @@
 #   make run [CMD="uname -a"]     set up what is missing, build, and run a command in a sandbox
 #   make build                    build; nothing is installed but npm packages, nothing is run
 #   make unit [ONLY="config"]     the tests that need no machine, no daemon and no program with sanitizers
-#   make test [ONLY="cli guest"]  set up, build, check, and run every test; ONLY takes folders of tests and parts of file names
+#   make test [ONLY="cli guest"]  set up, build, check, and run every test; ONLY: folders, or parts of file names
 #   make test-profiles            the tests that boot guests, under every profile
 #   make check                    formatter, linter, types
 #   make bench                    boot times as ratios, against bare QEMU and virtme-ng
@@ -23,6 +23,8 @@ CMD ?= /bin/date
 ONLY ?=
 
 NATIVE := dist/native
+INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
+PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
 
@@ -56,11 +58,13 @@ native:
 # Programs print their revision and whether their sources differ from it, so a commit has them built anew.
 build/.revision: FORCE
 	@mkdir -p build
-	@revision=$$(git describe --always --dirty 2>/dev/null || true); [[ -e $@ && $$(<$@) == "$$revision" ]] || echo "$$revision" >$@
+	@revision=$$(git describe --always --dirty 2>/dev/null || true); \
+	[[ -e $@ && $$(<$@) == "$$revision" ]] || echo "$$revision" >$@
 
 FORCE:
 
-dist/virt-sandbox.cjs: $(TS_SOURCES) build/.revision scripts/bundle.mjs scripts/revision.mjs node_modules/.installed tsconfig.json
+dist/virt-sandbox.cjs: $(TS_SOURCES) build/.revision scripts/bundle.mjs scripts/revision.mjs
+dist/virt-sandbox.cjs: node_modules/.installed tsconfig.json
 	node scripts/bundle.mjs
 	@touch $@
 
@@ -115,14 +119,16 @@ bench: setup-bench build build/.tests
 
 # A tree of its own, with the packages for running and none of those for building, and a link to each program.
 install: build
-	rm -rf '$(DESTDIR)$(PREFIX)/lib/virt-sandbox'
-	mkdir -p '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native' '$(DESTDIR)$(PREFIX)/bin'
-	cp -R bin kmods profiles docs package.json package-lock.json README.md LICENSE CHANGELOG.md '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/'
-	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/'
-	cp dist/native/init dist/native/dhcp dist/native/supervisor '$(DESTDIR)$(PREFIX)/lib/virt-sandbox/dist/native/'
-	cd '$(DESTDIR)$(PREFIX)/lib/virt-sandbox' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	rm -rf '$(INSTALLED)'
+	mkdir -p '$(INSTALLED)/dist/native' '$(DESTDIR)$(PREFIX)/bin'
+	cp -R bin kmods profiles docs package.json package-lock.json README.md LICENSE CHANGELOG.md '$(INSTALLED)/'
+	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types '$(INSTALLED)/dist/'
+	cp dist/native/init dist/native/dhcp dist/native/supervisor '$(INSTALLED)/dist/native/'
+	cd '$(INSTALLED)' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	cp -R dist/share '$(DESTDIR)$(PREFIX)/'
-	for program in virt-sandbox virt-sandbox-bake virt-sandbox-bench; do ln -sfn "../lib/virt-sandbox/bin/$$program" '$(DESTDIR)$(PREFIX)/bin/'"$$program"; done
+	for program in $(PROGRAMS); do \
+	  ln -sfn "../lib/virt-sandbox/bin/$$program" '$(DESTDIR)$(PREFIX)/bin/'"$$program"; \
+	done
 
 clean:
 	rm -rf build dist node_modules/.installed

@@ -1,8 +1,9 @@
 // A libvirtd for qemu:///system, for tests and benchmarks.
 //
-// A libvirtd that runs already is used, if virtlogd runs beside it: without virtlogd it starts no machine. Otherwise this file starts both, in a
-// mount namespace where the sockets, pid files and state of other daemons are hidden. So the two disturb no daemon that is already there (one
-// of the two alone, one that hangs, one that another run of the tests has started), and no other run comes to depend on them.
+// A libvirtd that runs already is used, if virtlogd runs beside it: without virtlogd it starts no machine. Otherwise
+// this file starts both, in a mount namespace where the sockets, pid files and state of other daemons are hidden. So
+// the two disturb no daemon that is already there (one of the two alone, one that hangs, one that another run of the
+// tests has started), and no other run comes to depend on them.
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import process from 'node:process';
@@ -24,7 +25,7 @@ done
 
 /**
  * Runs this program again where libvirtd can be started, if it has to be: call it first.
- * @returns {Promise<number | undefined>} the exit status of the other run; undefined if there is none and this one goes on
+ * @returns {Promise<number | undefined>} the exit status of the other run; undefined if this one goes on
  */
 export async function runWhereLibvirtStarts() {
   if (process.geteuid() !== 0 || (await answers()) || process.env[HIDDEN] !== undefined) return undefined;
@@ -55,7 +56,8 @@ async function start(children) {
   if (process.env[HIDDEN] === undefined) return 'only root may start a libvirtd for qemu:///system, and none answers';
   children.push(daemon('virtlogd', '--pid-file', '/run/libvirt/virtlogd.pid'));
   await until(logs, children);
-  // libvirt waits until each QEMU that it has killed is reaped, and PID 1 of some containers is slow to do that; tini is not.
+  // libvirt waits until each QEMU that it has killed is reaped, and PID 1 of some containers is slow to do that; tini
+  // is not.
   children.push(daemon('tini', '-s', '--', 'libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid'));
   await until(lists, children);
   return 'yes';

@@ -1,8 +1,9 @@
 // A libvirtd for lxc:///, for tests and benchmarks.
 //
-// libvirt's LXC driver fails on hosts that mount cgroups both as version 1 and version 2, and a daemon that is already there serves containers,
-// networks and settings of other people. So the tests have their own libvirtd in mount and network namespaces of its own, with its own pid file,
-// sockets and state. A client enters the mount namespace to reach it.
+// libvirt's LXC driver fails on hosts that mount cgroups both as version 1 and version 2, and a daemon that is already
+// there serves containers, networks and settings of other people. So the tests have their own libvirtd in mount and
+// network namespaces of its own, with its own pid file, sockets and state. A client enters the mount namespace to reach
+// it.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { daemon, end, until } from './test-daemons.mjs';
@@ -26,7 +27,8 @@ exec libvirtd --pid-file /run/libvirt/test.pid
 `;
 
 /**
- * Starts it, and tells the tests the result in VIRT_SANDBOX_TEST_LXC: the ID of a process in its namespaces, or why there is none.
+ * Starts it, and tells the tests the result in VIRT_SANDBOX_TEST_LXC: the ID of a process in its namespaces, or why
+ * there is none.
  * @returns {Promise<{stop: () => Promise<void>}>} ends what was started
  */
 export async function startLxcLibvirt() {

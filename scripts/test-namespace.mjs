@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import process from 'node:process';
 
 /**
- * Runs `script` (for sh, with `args` as $1…) and then this program with its arguments once more, both in a new mount namespace.
+ * Runs `script` (for sh, with `args` as $1…) and then this program with its arguments once more, both in a new mount
+ * namespace.
  * @param {string} program the path of this program, as seen after the script
  * @returns {Promise<number>} its exit status
  */

@@ -1,6 +1,6 @@
-// What test files need before they run: the only place that knows it. The Makefile builds it, scripts/test.mjs starts it.
+// What test files need before they run. Only this file knows it: the Makefile builds it, scripts/test.mjs starts it.
 //
-//   node scripts/test-needs.mjs [NAME…]   prints the programs that the tests with these names need, as targets of the Makefile
+//   node scripts/test-needs.mjs [NAME…]   prints the programs that these tests need, as targets of the Makefile
 import { readdirSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -42,8 +42,9 @@ export function isQuick(name) {
 }
 
 /**
- * The files that the words of `ONLY` ask for; all without a word. A word that is the name of a folder asks for that folder: `config` for
- * unit/config/ and not for guest/config-file.test.ts. Any other word asks for the files that have it in their path.
+ * The files that the words of `ONLY` ask for; all without a word. A word that is the name of a folder asks for that
+ * folder: `config` for unit/config/ and not for guest/config-file.test.ts. Any other word asks for the files that have
+ * it in their path.
  * @param {readonly string[]} names paths below test/
  * @param {readonly string[]} only
  */

@@ -1,8 +1,8 @@
 // Runs the tests: node scripts/test.mjs [--quick] [NAME…]
 //
-// A name is that of a folder of tests, or a part of a file's path. --quick leaves out what needs a machine, a daemon or a program with
-// sanitizers. Each test file runs in its own process. This program starts and ends what they share: libvirtd for qemu:///system if none
-// answers, another one for lxc:///, and a store of boot images.
+// A name is that of a folder of tests, or a part of a file's path. --quick leaves out what needs a machine, a daemon or
+// a program with sanitizers. Each test file runs in its own process. This program starts and ends what they share:
+// libvirtd for qemu:///system if none answers, another one for lxc:///, and a store of boot images.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

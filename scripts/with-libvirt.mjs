@@ -19,8 +19,8 @@ const daemons = process.geteuid() === 0 ? await Promise.all([startSystemLibvirt(
 const lxc = process.env.VIRT_SANDBOX_TEST_LXC ?? '';
 const env = { ...process.env };
 if (/^\d+$/.test(lxc)) env.VIRT_SANDBOX_BENCH_LXC = `nsenter --mount --target ${lxc} --`;
-// In a process group of its own: a signal to the whole group would reach it twice, and the second one would end it before it has told what it
-// measured. The daemons run until it has.
+// In a process group of its own: a signal to the whole group would reach it twice, and the second one would end it
+// before it has told what it measured. The daemons run until it has.
 const child = spawn(program, args, { stdio: 'inherit', env, detached: true });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 const ended = await once(child, 'exit').catch((error) => {
