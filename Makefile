@@ -2,7 +2,8 @@
 #
 #   make run [CMD="uname -a"]     set up what is missing, build, and run a command in a sandbox
 #   make build                    build; nothing is installed but npm packages, nothing is run
-#   make unit [ONLY="config"]     the tests that need no machine, no daemon and no program with sanitizers
+#   make unit [ONLY="config"] [JOBS=3]
+#                                 the tests that need no machine, no daemon and no program with sanitizers
 #   make test [ONLY="cli guest"]  set up, build, check, and run every test; ONLY: folders, or parts of file names
 #   make test-profiles            the tests that boot guests, under every profile
 #   make check                    formatter, linter, types
@@ -21,6 +22,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CMD ?= /bin/date
 ONLY ?=
+JOBS ?=
 
 NATIVE := dist/native
 INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
@@ -103,7 +105,7 @@ test-programs:
 	@programs=$$(node scripts/test-needs.mjs $(ONLY)); [[ -z $$programs ]] || $(MAKE) $$programs
 
 unit: setup-test node_modules/.installed native dist/virt-sandbox.cjs build/.tests
-	node scripts/test.mjs --quick $(ONLY)
+	JOBS=$(JOBS) node scripts/test.mjs --quick $(ONLY)
 
 test: setup-test build check build/.tests test-programs
 	node scripts/test.mjs $(ONLY)

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
  *
  * - `programs` have sanitizers; the Makefile builds them.
  * - `libvirt`: the tests talk to qemu:///system or lxc:///.
- * - `order`: files with a higher one take longer and start sooner, so that the end is no wait for one of them.
+ * - `order`: files with a higher one take longer, and start sooner.
  */
 const NEEDS = [
   { path: 'guest/', libvirt: true, order: 2 },

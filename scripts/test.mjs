@@ -15,22 +15,25 @@ import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 import { startLxcLibvirt } from './test-lxc.mjs';
 import { runAgain } from './test-namespace.mjs';
 import { isQuick, needsOf, selected } from './test-needs.mjs';
+import { testTimes } from './test-times.mjs';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 if (process.geteuid() === 0 && !isReachable()) process.exit(await runWhereReachable());
 
 const compiled = fileURLToPath(new URL('../build/test', import.meta.url));
-/** A guest keeps one processor busy. */
-const CONCURRENCY = 2;
 /** For one file, in milliseconds: whatever hangs must not take the others with it. */
 const FILE_TIMEOUT = 15 * 60_000;
 
 const quick = process.argv[2] === '--quick';
 const only = process.argv.slice(quick ? 3 : 2);
+/** Files at a time. A guest keeps one processor busy; other tests often wait for programs that they start. */
+const CONCURRENCY = Number(process.env.JOBS || (quick ? 3 : 2));
+const { timeOf, record } = testTimes();
 const all = readdirSync(compiled, { recursive: true }).filter((name) => name.endsWith('.test.js'));
 const names = selected(all, only)
   .filter((name) => !quick || isQuick(name))
-  .sort((a, b) => needsOf(b).order - needsOf(a).order || (a < b ? -1 : 1));
+  // The longest first, so that the end is no wait for one of them.
+  .sort((a, b) => needsOf(b).order - needsOf(a).order || timeOf(b) - timeOf(a) || (a < b ? -1 : 1));
 if (names.length === 0)
   fail(`no test file in ${relative('.', compiled)} has ${only.join(' or ') || '.test.js'} in its name`);
 const files = names.map((name) => join(compiled, name));
@@ -62,18 +65,22 @@ for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   fail(reason.message);
 }
 
+const times = {};
 let ran = 0;
 let failed = 0;
 const results = run({ files, concurrency: CONCURRENCY, timeout: FILE_TIMEOUT });
-results.on('test:pass', ({ skip, details }) => {
-  if (skip === undefined && details.type !== 'suite') ran += 1;
+results.on('test:pass', (test) => {
+  count(test);
+  if (test.skip === undefined && test.details.type !== 'suite') ran += 1;
 });
-results.on('test:fail', ({ todo }) => {
-  if (todo === undefined) failed += 1;
+results.on('test:fail', (test) => {
+  count(test);
+  if (test.todo === undefined) failed += 1;
 });
 results.compose(new spec()).pipe(process.stdout);
 await new Promise((resolve) => results.once('end', resolve));
 await cleanUp();
+record(times);
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
@@ -93,6 +100,15 @@ async function runWhereReachable() {
   } finally {
     rmdirSync(path);
   }
+}
+
+/** Adds a result to what is kept of its file. */
+function count({ file, nesting, details }) {
+  const name = relative(compiled, file ?? compiled);
+  if (name === '') return;
+  times[name] ??= { tests: 0, ms: 0 };
+  if (details.type !== 'suite') times[name].tests += 1;
+  if (nesting === 0) times[name].ms += Math.round(details.duration_ms);
 }
 
 function fail(message) {
