@@ -1,4 +1,4 @@
-/** scripts/test.mjs does not pass over tests that it cannot run as root. */
+/** scripts/test.mjs fails as root if it cannot start what the tests need. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
