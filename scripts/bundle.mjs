@@ -39,8 +39,8 @@ await build({
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision()) },
   banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
-  // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
-  // are ASCII.
+  // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program;
+  // the texts here are ASCII.
   alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
 
