@@ -1,4 +1,4 @@
-/** What is copied into each type of mount of a container. */
+/** Includes in every type of mount of a container. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readlinkSync } from 'node:fs';
