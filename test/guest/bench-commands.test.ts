@@ -42,7 +42,7 @@ describe('compare', { skip: embedded.skip }, () => {
         [a, floorOf(a ?? '')],
       ],
     );
-    for (const { ratio } of comparisons.slice(1)) assert.ok(ratio > 1, `${ratio} times the floor`);
+    for (const { ratio } of comparisons.slice(1)) assert.ok(ratio > 1, `${ratio} times the baseline`);
     // One run of each proves nothing, however far apart they are.
     assert.match(out, /not told apart from B: /);
   });

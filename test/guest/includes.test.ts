@@ -67,7 +67,7 @@ for (const way of [embedded, system]) {
       parent: 'stat -c "%U %a" /mnt/new',
       own: 'echo mine >> /opt/tree/file && cat /opt/tree/file; touch /srv/tree/x',
     });
-    for (const place of ['rw', 'ram', 'deep', 'image', 'fresh'] as const) assert.equal(found[place], LISTING, place);
+    for (const mount of ['rw', 'ram', 'deep', 'image', 'fresh'] as const) assert.equal(found[mount], LISTING, mount);
     assert.equal(found.bound, 'a file\ner\none');
     assert.equal(found.run, 'it ran\nit ran\nit ran\na file');
     const sum = createHash('sha256').update(readFileSync(big)).digest('hex');

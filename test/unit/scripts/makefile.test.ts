@@ -1,4 +1,4 @@
-/** What the Makefile promises of the order of its parts, with stand-ins for them. */
+/** The order of the Makefile's parts, with stand-ins for them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -17,11 +17,11 @@ describe('the Makefile', () => {
       cpSync(join(REPOSITORY, 'Makefile'), join(directory, 'Makefile'));
       for (const name of ['package.json', 'package-lock.json', '.npmrc']) writeFileSync(join(directory, name), '');
       mkdirSync(join(directory, 'scripts'));
-      // Whatever does not wait for it comes in between.
+      // Parts that do not wait for the setup would run in between.
       program('scripts/setup', `echo setup "$@" >> ${log}; sleep 0.5; echo ready >> ${log}`);
-      // It ends the make: no more than that is to be seen here.
+      // The stand-in fails and ends the make: the test needs only the order so far.
       program('npm', `echo npm >> ${log}; exit 1`);
-      // Not as a part of the make that may run this test.
+      // Independent of the make that may run this test.
       const { MAKEFLAGS: _flags, MAKELEVEL: _level, ...env } = process.env;
       const { status } = spawnSync('make', ['-j8', goal], {
         cwd: directory,

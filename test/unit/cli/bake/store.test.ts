@@ -185,8 +185,8 @@ describe('verify', () => {
   it('finds a changed byte anywhere', async (context) => {
     const machine = testMachine(context);
     const { id, directory } = await createImage(machine.options);
-    const place = imageRef(id, machine.store);
-    assert.deepEqual(await verifyImage(place), []);
+    const ref = imageRef(id, machine.store);
+    assert.deepEqual(await verifyImage(ref), []);
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
       const whole = readFileSync(path);
@@ -195,21 +195,21 @@ describe('verify', () => {
       for (let at = 0; at < whole.length + step; at += step) {
         const position = Math.min(at, whole.length - 1);
         writeFileSync(path, flipByte(whole, position, 1));
-        const damage = await verifyImage(place);
+        const damage = await verifyImage(ref);
         assert.equal(damage[0]?.file, name, `${name}, byte ${position}`);
       }
       for (const changed of [whole.subarray(0, -1), Buffer.concat([whole, Buffer.from(' ')])]) {
         writeFileSync(path, changed);
-        assert.equal((await verifyImage(place))[0]?.file, name);
+        assert.equal((await verifyImage(ref))[0]?.file, name);
       }
       renameSync(path, `${path}-away`);
-      assert.notDeepEqual(await verifyImage(place), []);
+      assert.notDeepEqual(await verifyImage(ref), []);
       rmSync(`${path}-away`);
       writeFileSync(path, whole);
     }
-    assert.deepEqual(await verifyImage(place), []);
+    assert.deepEqual(await verifyImage(ref), []);
     writeFileSync(join(directory, 'extra'), '');
-    assert.deepEqual(await verifyImage(place), [{ file: 'extra', problem: 'it is no part of the image' }]);
+    assert.deepEqual(await verifyImage(ref), [{ file: 'extra', problem: 'it is no part of the image' }]);
   });
 
   it('finds an image under the name of another', async (context) => {
