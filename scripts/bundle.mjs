@@ -1,4 +1,4 @@
-// Bundles the program and the public interface, so that starting one reads one file and not two hundred.
+// Bundles the programs and the public API, so that a start reads one file instead of two hundred.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ import { revision } from './revision.mjs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 
-// Chunks are named by their content, so those of an earlier build would stay.
+// Chunks are named by their content, so those of an earlier build must be removed.
 for (const entry of readdirSync('dist', { withFileTypes: true })) {
   if (entry.isFile()) rmSync(`dist/${entry.name}`);
 }
@@ -20,14 +20,14 @@ const common = {
   bundle: true,
   platform: 'node',
   target: 'node20',
-  // Native addons, and what is loaded on rare occasions only, stay packages.
+  // Native addons and rarely loaded modules stay packages.
   external: ['koffi', 'lzma-native', 'execa', 'cpio-stream', '@observablehq/plot', 'linkedom'],
   minify: true,
   legalComments: 'none',
   logLevel: 'warning',
 };
 
-// The programs are CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
+// The programs are CommonJS, which Node starts sooner than an ES module (docs/decisions/0012-program-start.md).
 await build({
   ...common,
   entryPoints: {
@@ -39,12 +39,12 @@ await build({
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision()) },
   banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
-  // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
-  // are ASCII.
+  // yargs measures its help with tables for every script and emoji, which take longer to load than the whole program.
+  // All texts here are ASCII.
   alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
 
-// What starts them from their compiled code.
+// The launcher that starts the programs from V8's code cache.
 await build({
   ...common,
   entryPoints: { compiled: 'src/cli/compiled.ts' },
@@ -56,14 +56,14 @@ for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench']) 
   const filename = `dist/${name}.cjs`;
   const source = readFileSync(filename, 'utf8').replaceAll(/\bimport\((?=")/g, `${IMPORT}(`);
   writeFileSync(filename, source);
-  // V8 compiles functions when they are called; those of a program are to be there before.
+  // V8 compiles functions when they are called; the cache must have all of them.
   setFlagsFromString('--no-lazy');
   const script = new Script(wrapped(source), { filename });
   setFlagsFromString('--lazy');
   writeFileSync(cacheOf(filename), script.createCachedData());
 }
 
-// The common init for a guest that runs it by itself: all in one file, with nothing beside it.
+// The common init for a guest that runs it: one file without dependencies.
 await build({
   ...common,
   external: [],
@@ -79,7 +79,7 @@ await build({
   splitting: true,
 });
 
-// The help, the manual pages and the completions, from the tables of options that the programs have.
+// The help, the manual pages and the completions, made from the programs' tables of options.
 await build({
   entryPoints: ['man/main.ts'],
   outfile: 'build/manual.mjs',

@@ -1,6 +1,7 @@
-// Writes into profiles/ what each thing is worth: node scripts/profile-worths.mjs ablate.json
+// Writes the measured worth of each entry into profiles/: node scripts/profile-worths.mjs ablate.json
 //
-// The file is a result of `virt-sandbox-bench ablate --profile default`, and docs/boot-time.md is to be made of the same: a test compares them.
+// The file is a result of `virt-sandbox-bench ablate --profile default`. Make docs/boot-time.md from the same result:
+// a test compares the two.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
@@ -27,7 +28,7 @@ function nameOf(one) {
   return one.argument ?? one.initcall;
 }
 
-/** What stands behind a semicolon was not measured, and stays. */
+/** Text after a semicolon was not measured and is kept. */
 function worthOf(one) {
   const here = inBase.has(nameOf(one));
   const change = one.initcall === undefined ? ['with', 'without'] : ['skipping', 'without skipping'];

@@ -1,4 +1,4 @@
-// Which revision of these sources is built or measured, as `1a2b3c4` or `1a2b3c4-dirty`; nothing where there is no repository.
+// The git revision of these sources, as `1a2b3c4` or `1a2b3c4-dirty`; empty outside a repository.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
