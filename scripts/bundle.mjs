@@ -27,7 +27,7 @@ const common = {
   logLevel: 'warning',
 };
 
-// The programs are CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
+// The programs are CommonJS, which Node starts sooner than an ES module (docs/decisions/0012-program-start.md).
 await build({
   ...common,
   entryPoints: {

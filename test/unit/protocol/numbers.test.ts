@@ -1,3 +1,5 @@
+/** The numbers of the protocol: wire.ts, the native init and docs/protocol.md agree. */
+
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +19,7 @@ async function nativeNumbers(): Promise<Map<string, number | string>> {
   return defines;
 }
 
-/** Every name of a group of wire.ts with the prefix it has in protocol.h. */
+/** Every name of a group of wire.ts, with its prefix in protocol.h. */
 function group(prefix: string, members: Record<string, number>): [string, number][] {
   return Object.entries(members).map(([name, value]) => [`${prefix}_${name}`, value]);
 }
@@ -57,7 +59,7 @@ test('the native init has no number that wire.ts does not have', async () => {
   }
 });
 
-test('docs/protocol.md has every number of the procs, and no other', async () => {
+test('docs/protocol.md has exactly the numbers of the procs', async () => {
   const text = await readFile(join(process.cwd(), 'docs/protocol.md'), 'utf8');
   // The first cell of a row names one or two: "| STDOUT 2, STDERR 3 | guest → host | …".
   const rows = [...text.matchAll(/^\| ([A-Z_]+ \d+(?:, [A-Z_]+ \d+)*) \|/gm)].flatMap(([, cell = '']) =>
