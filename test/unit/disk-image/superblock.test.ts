@@ -1,4 +1,4 @@
-/** Recognizes file systems in images that their own tools made, and other contents. */
+/** File systems are detected from real images made by their own tools, and from nothing else. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -24,7 +24,7 @@ for (const filesystem of Object.keys(IMAGE_MAKERS) as (keyof typeof IMAGE_MAKERS
   });
 }
 
-test('what is no file system says what it is, and what to do', async (context) => {
+test('an image without a file system is refused with what it is and a remedy', async (context) => {
   const directory = scratchDirectory(context);
   const path = join(directory, 'image');
   const at = (offset: number, bytes: string) => {
@@ -54,7 +54,7 @@ test('what is no file system says what it is, and what to do', async (context) =
   }
 });
 
-test('what cannot be read', { skip: unlessProgram('qemu-img') }, async (context) => {
+test('an unreadable image', { skip: unlessProgram('qemu-img') }, async (context) => {
   const directory = scratchDirectory(context);
   const path = join(directory, 'image');
   await rejectsWith(inspectImage({ source: path, format: 'raw' }, 'it'), 'image-unreadable', /ENOENT/);
