@@ -1,4 +1,4 @@
-/** Starts the supervisor, a process that cleans up after this one however it ends: init/host/supervisor.c. */
+/** Starts the supervisor, a process that cleans up after this one however it ends: init/supervisor/main.c. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
