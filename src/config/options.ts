@@ -2,11 +2,13 @@
 
 import { defaultConfig } from './defaults.js';
 import { argumentError, quote } from './failure.js';
+import { tableOrder } from './hash-order.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
+import { attachIncludes } from './include-mount.js';
 import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
 import { parseDisk } from './parsers/disk.js';
 import { parseEnv } from './parsers/env.js';
-import { attachIncludes, parseInclude, readIncludeFile } from './parsers/include.js';
+import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
 import { parseNetwork } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
@@ -14,7 +16,6 @@ import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
 import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './parsers/tuning.js';
 import { hostPath } from './path.js';
-import { tableOrder } from './sandbox-cfg/hash-order.js';
 import type { EnvironmentVariable, Identity, Mount, SandboxConfig, Tuning } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 

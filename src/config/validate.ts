@@ -1,6 +1,6 @@
 /** Checks of a whole sandbox: what one option alone cannot know. */
 import { configError, quote } from './failure.js';
-import { coveringMount } from './parsers/include.js';
+import { coveringMount } from './include-mount.js';
 import { MIB } from './parsers/size.js';
 import { hasControlCharacter } from './parsers/text.js';
 import { checkDiskLimits } from './parsers/tuning.js';

@@ -1,11 +1,11 @@
 /** The mounts, disks, networks and variables of sandbox.cfg. */
 import { configError, quote } from '../failure.js';
+import { pathFromBelow } from '../include-mount.js';
 import { checkMac } from '../parsers/network.js';
 import { readAddress, readRoute } from '../parsers/network-address.js';
 import { covers, normalizePath } from '../path.js';
 import type { Disk, EnvironmentVariable, Mount, Network, NetworkFilter } from '../types.js';
 import { MOUNT_CLASS } from './format.js';
-import { pathFromBelow } from './includes.js';
 import type { KeyFile } from './keyfile.js';
 import { Section } from './section.js';
 

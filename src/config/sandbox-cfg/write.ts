@@ -4,10 +4,10 @@
  */
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
 import { isRoot } from '../identity.js';
+import { pathBelow } from '../include-mount.js';
 import { DISK_LIMITS, formatCpuSet } from '../parsers/tuning.js';
 import type { Bandwidth, Mount, Network, SandboxConfig } from '../types.js';
 import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED } from './format.js';
-import { pathBelow } from './includes.js';
 import { KeyFile } from './keyfile.js';
 
 /** What a file shows that is not in the sandbox. */
