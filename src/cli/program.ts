@@ -3,7 +3,6 @@ import { constants } from 'node:os';
 import { isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { ReaderGone } from './terminal/output.js';
-import { failureText } from './terminal/report.js';
 
 /** Exit status for a failure of the program itself. */
 const OWN_FAILURE = 125;
@@ -44,4 +43,10 @@ function outOfFiles(cause: unknown): SandboxError {
     remedy: 'open fewer',
     cause,
   });
+}
+
+/** The lines for a failure: one that says what and what to do, and the guest's last words. */
+function failureText(error: SandboxError, program: string): string {
+  const tail = error.consoleTail.map((line) => `  guest: ${line}\n`).join('');
+  return `${program}: ${error.line}\n${tail}`;
 }

@@ -7,7 +7,7 @@ import { sizeOf } from '../../image/inspect/inventory.js';
 import { bakeWarm } from '../../sandbox/snapshot/bake.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
-import type { Arguments } from '../sandbox/arguments.js';
+import type { Arguments } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { type BakeArguments, textOf } from './arguments.js';
 

@@ -9,7 +9,7 @@ import { verifyImage } from '../../image/inspect/verify.js';
 import { imageIds, imageRef } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { print } from '../terminal/output.js';
-import { progressLine } from '../terminal/report.js';
+import { progressLine } from '../terminal/progress-line.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { columns, printJson, printLines } from './output.js';
 

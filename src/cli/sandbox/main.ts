@@ -3,15 +3,15 @@ import { mark } from '../../util/marks.js';
 import { givenWords } from '../argv.js';
 import { readHelp } from '../help.js';
 import { runProgram } from '../program.js';
+import { parseArguments } from '../sandbox-arguments.js';
 import { print } from '../terminal/output.js';
 import { version } from '../version.js';
-import { parseArguments } from './arguments.js';
 
 runProgram('virt-sandbox', main);
 
 async function main(): Promise<number> {
   const traced = process.env['VIRT_SANDBOX_TRACE'];
-  if (traced) (await import('./marks-file.js')).writeTrace(traced);
+  if (traced) (await import('./write-marks.js')).writeMarks(traced);
   mark('cli.start');
   const request = parseArguments(givenWords());
   mark('cli.parsed');

@@ -6,7 +6,7 @@
  * and yargs takes `-eKEY=VALUE` for other options.
  */
 import type { Options } from 'yargs';
-import { SandboxError } from '../../util/errors.js';
+import { usageError } from './usage-error.js';
 
 /** What a command line says. */
 export interface CommandLine {
@@ -111,8 +111,4 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] ?? 0;
-}
-
-export function usageError(message: string, program: string): SandboxError {
-  return new SandboxError({ stage: 'arguments', code: 'usage', message, remedy: `see ${program} --help` });
 }

@@ -1,8 +1,9 @@
 /** The command line of virt-sandbox, parsed. */
 import type { Options } from 'yargs';
-import { refuseRaw } from '../argv.js';
-import { readCommandLine, usageError } from './command-line.js';
-import { options } from './options.js';
+import { refuseRaw } from './argv.js';
+import { readCommandLine } from './command-line.js';
+import { options } from './sandbox-options.js';
+import { usageError } from './usage-error.js';
 
 /** `boot-timeout` becomes `bootTimeout`. */
 type CamelCase<Name extends string> = Name extends `${infer First}-${infer Rest}`

@@ -12,7 +12,7 @@ import { GUEST, MARKS, type Mark } from '../../util/marks.js';
 const WITH_GUEST = 'guest:';
 
 /** From here on marks are kept; they are written to the file when this process ends. */
-export function writeTrace(wanted: string): void {
+export function writeMarks(wanted: string): void {
   const inspects = wanted.startsWith(WITH_GUEST);
   const file = inspects ? wanted.slice(WITH_GUEST.length) : wanted;
   const lines = [processLine()];

@@ -1,7 +1,7 @@
 /** What is said on stderr while a sandbox starts and runs. */
-
 import type { LaunchOptions } from '../../sandbox/types.js';
-import { oneLine, type SandboxError } from '../../util/errors.js';
+import { oneLine } from '../../util/errors.js';
+import { progressLine } from '../terminal/progress-line.js';
 
 export interface Verbosity {
   readonly verbose: boolean;
@@ -9,9 +9,6 @@ export interface Verbosity {
   /** LIBVIRT_SANDBOX_INIT_DEBUG */
   readonly initDebug: boolean;
 }
-
-/** Longer than this and a person wants to know why nothing happens, in milliseconds. */
-const PROGRESS_AFTER = 1000;
 
 /** Observers that write to stderr what the person asked to see. */
 export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
@@ -50,35 +47,6 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
         }
       : {}),
     done: progress.clear,
-  };
-}
-
-/** The lines for a failure: one that says what and what to do, and the guest's last words. */
-export function failureText(error: SandboxError, program: string): string {
-  const tail = error.consoleTail.map((line) => `  guest: ${line}\n`).join('');
-  return `${program}: ${error.line}\n${tail}`;
-}
-
-/** One line on a terminal that is there only while something takes long. */
-export function progressLine(program = 'virt-sandbox'): { show: (message: string) => void; clear: () => void } {
-  if (!process.stderr.isTTY) return { show: () => {}, clear: () => {} };
-  let shown = false;
-  let latest = '';
-  const draw = () => {
-    process.stderr.write(`\r\u001b[K${program}: ${latest}…`);
-    shown = true;
-  };
-  const timer = setTimeout(draw, PROGRESS_AFTER);
-  return {
-    show(message) {
-      latest = message;
-      if (shown) draw();
-    },
-    clear() {
-      clearTimeout(timer);
-      if (shown) process.stderr.write('\r\u001b[K');
-      shown = false;
-    },
   };
 }
 

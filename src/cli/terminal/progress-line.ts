@@ -1,0 +1,27 @@
+/** A line on the terminal that says what takes so long. */
+
+/** Longer than this and a person wants to know why nothing happens, in milliseconds. */
+const PROGRESS_AFTER = 1000;
+
+/** One line on a terminal that is there only while something takes long. */
+export function progressLine(program = 'virt-sandbox'): { show: (message: string) => void; clear: () => void } {
+  if (!process.stderr.isTTY) return { show: () => {}, clear: () => {} };
+  let shown = false;
+  let latest = '';
+  const draw = () => {
+    process.stderr.write(`\r\u001b[K${program}: ${latest}…`);
+    shown = true;
+  };
+  const timer = setTimeout(draw, PROGRESS_AFTER);
+  return {
+    show(message) {
+      latest = message;
+      if (shown) draw();
+    },
+    clear() {
+      clearTimeout(timer);
+      if (shown) process.stderr.write('\r\u001b[K');
+      shown = false;
+    },
+  };
+}
