@@ -119,7 +119,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       ).stderr.split('\n')[0] ?? '';
     assert.match(
       await say('--shell'),
-      /^virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because it has a debug shell$/,
+      /^virt-sandbox-bake: warning: a sandbox with the options of --for will boot cold, because it has a debug shell$/,
     );
     assert.doesNotMatch(await say('-m host-bind:/mnt=/tmp'), /warning/);
     assert.doesNotMatch(await say('-m ram:/mnt=1M'), /warning/);

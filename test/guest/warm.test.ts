@@ -181,10 +181,10 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
     await resealWarm(baked.warm, { machine: 'another' });
     const prune = async () =>
       (await runBake(cache, ['prune', '--stale', '--dry-run'])).out.trimEnd().split('\n').at(-1);
-    assert.equal(await prune(), '0 saved machines would be removed, 0 B');
+    assert.equal(await prune(), '0 snapshots would be removed, 0 B');
     running.child.stdin?.end('goes on\n');
     assertRun(await running.result, 0, 'up\ngoes on\n');
-    assert.match((await prune()) ?? '', /^1 saved machines would be removed/);
+    assert.match((await prune()) ?? '', /^1 snapshots would be removed/);
   });
 
   it('restores twenty at once', async () => {

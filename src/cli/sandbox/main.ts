@@ -1,4 +1,4 @@
-/** The program virt-sandbox: a thin user of the public interface. */
+/** The program virt-sandbox. What only a run needs is loaded after the command line is read. */
 import { mark } from '../../util/marks.js';
 import { givenWords } from '../argv.js';
 import { readHelp } from '../help.js';

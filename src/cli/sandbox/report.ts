@@ -1,4 +1,4 @@
-/** What is said on stderr while a sandbox starts and runs. */
+/** What virt-sandbox writes to stderr while a sandbox starts and runs. */
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { oneLine } from '../../util/errors.js';
 import { progressLine } from '../terminal/progress-line.js';
@@ -10,12 +10,12 @@ export interface Verbosity {
   readonly initDebug: boolean;
 }
 
-/** Observers that write to stderr what the person asked to see. */
+/** Observers that write to stderr what `--verbose`, `--debug` and LIBVIRT_SANDBOX_INIT_DEBUG ask for. */
 export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   LaunchOptions,
   'onProgress' | 'onChoice' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
 > & {
-  /** Clears a progress line that is still there. */
+  /** Removes the progress line. */
   readonly done: () => void;
 } {
   const start = performance.now();
@@ -34,7 +34,8 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
       ? {
           onReady: ({ kernelRelease, initStarted, initReady, modules }) => {
             say(
-              `${stamp()} init ready: kernel ${kernelRelease}, init started at ${seconds(initStarted)}, ready at ${seconds(initReady)}`,
+              `${stamp()} init ready: kernel ${kernelRelease}, ` +
+                `init started at ${seconds(initStarted)}, ready at ${seconds(initReady)}`,
             );
             for (const { name, errno, microseconds } of modules)
               say(`  module ${name}: ${errno === 0 ? 'loaded' : `errno ${errno}`}, ${microseconds} µs`);
@@ -54,7 +55,7 @@ function seconds(microseconds: bigint): string {
   return `${(Number(microseconds) / 1e6).toFixed(3)} s`;
 }
 
-/** An operation with its arguments, short. What is written to files or the random pool is nobody's to read. */
+/** An operation with its text arguments. Bytes for files and the random pool are left out: they may be secret. */
 function describe(operation: object): string {
   const { op, ...rest } = operation as Record<string, unknown>;
   const words = Object.values(rest).filter((value) => typeof value === 'string' && value !== '');

@@ -15,7 +15,7 @@ export interface ConnectOptions {
 }
 
 export interface Streams {
-  /** Settle when all of stdout and stderr is written, or cannot be. Their failures are reported; no need to catch them. */
+  /** Of stdout and stderr: each settles when all is written, or cannot be. Callers may ignore the failures. */
   readonly copies: readonly Promise<void>[];
   /** Disconnects keyboard and signals; the terminal gets its settings back. */
   readonly release: () => void;

@@ -1,9 +1,12 @@
 /** A line on the terminal that says what takes so long. */
 
-/** Longer than this and a person wants to know why nothing happens, in milliseconds. */
+/** How long a person waits without wondering, in milliseconds. */
 const PROGRESS_AFTER = 1000;
 
-/** One line on a terminal that is there only while something takes long. */
+/**
+ * A line on stderr that each message replaces. It appears once the work has taken {@link PROGRESS_AFTER}, and only on a
+ * terminal.
+ */
 export function progressLine(program = 'virt-sandbox'): { show: (message: string) => void; clear: () => void } {
   if (!process.stderr.isTTY) return { show: () => {}, clear: () => {} };
   let shown = false;

@@ -142,14 +142,14 @@ describe('rm --warm', { skip: unlessDriver }, () => {
     const { here, image } = await four(context);
     await nameImage(here.store, 'web', image.id);
     const { out } = await runBake(here.cache, ['rm', '--warm', 'web']);
-    assert.match(out, /^web: 4 saved machines removed, \d+\.\d kB\n$/);
+    assert.match(out, /^web: 4 snapshots removed, \d+\.\d kB\n$/);
     assert.deepEqual(warmDirectoriesOf(image.directory), []);
     assert.deepEqual(
       (await storedImages(here.store)).map(({ names }) => names),
       [['web']],
     );
     assertRun(await runBake(here.cache, ['verify', 'web']), 0, 'web: whole\n');
-    assertRun(await runBake(here.cache, ['rm', '--warm', 'web']), 0, 'web: 0 saved machines removed, 0 B\n');
+    assertRun(await runBake(here.cache, ['rm', '--warm', 'web']), 0, 'web: 0 snapshots removed, 0 B\n');
   });
 
   it('reports each as JSON, and for each image that it keeps the reason', async (context) => {
@@ -227,21 +227,21 @@ describe('prune --stale', { skip: unlessDriver }, () => {
       );
     }
     assert.deepEqual(warmDirectoriesOf(image.directory), [valid.directory]);
-    assertRun(await runBake(here.cache, ['prune', '--stale']), 0, '0 saved machines removed, 0 B\n');
+    assertRun(await runBake(here.cache, ['prune', '--stale']), 0, '0 snapshots removed, 0 B\n');
   });
 
   it('keeps snapshots in use, recently used ones, and ones that may be valid', async (context) => {
     const { here, image, stale } = await four(context);
     const prune = async (...args: string[]) => (await runBake(here.cache, ['prune', '--stale', ...args])).out;
     const end = userOf(context, here, image.id);
-    assert.equal(await prune(), '0 saved machines removed, 0 B\n');
+    assert.equal(await prune(), '0 snapshots removed, 0 B\n');
     await end();
-    assert.equal(await prune('--older-than', '1h'), '0 saved machines removed, 0 B\n');
+    assert.equal(await prune('--older-than', '1h'), '0 snapshots removed, 0 B\n');
     here.touchKernel();
     assert.deepEqual((await states(here))[0], UNKNOWN);
     const lines = (await prune()).trimEnd().split('\n');
     assert.equal(lines.length, stale.length + 1);
-    assert.match(lines.at(-1) ?? '', /^3 saved machines removed, \d+\.\d kB$/);
+    assert.match(lines.at(-1) ?? '', /^3 snapshots removed, \d+\.\d kB$/);
     assert.ok(
       lines.some((line) => /^\S+: removed, \d+\.\d kB, QEMU changed$/.test(line)),
       lines.join('\n'),
