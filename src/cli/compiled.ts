@@ -1,8 +1,8 @@
 /**
  * Runs a bundled program from V8's compiled code, which scripts/bundle.mjs writes to a file beside the bundle.
- * Compiling it anew would take a tenth of the time that Node.js itself takes to start. V8 does not check that the code belongs to
- * the source, so the build writes both. V8 does not check the patch level of Node.js either, and crashes on code of
- * another one, so the file name has the version.
+ * Compiling it anew would take a tenth of the time that Node.js itself takes to start. V8 does not check that the code
+ * belongs to the source, so the build writes both. V8 does not check the patch level of Node.js either, and crashes on
+ * code of another one, so the file name has the version.
  * https://nodejs.org/api/vm.html#scriptcreatecacheddata
  */
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Which mount an include belongs to: the one that it is copied into, and the one that sandbox.cfg shows it with. */
+/** The mounts of an include: the mount that it is copied into, and the mount that sandbox.cfg lists it under. */
 import { argumentError, quote } from './failure.js';
 import { tableOrder } from './hash-order.js';
 import { covers, normalizePath } from './path.js';
@@ -11,8 +11,9 @@ export interface PlacedInclude {
 }
 
 /**
- * Every include with the mount it goes to: the longest target that is its path or above it. An include that lies over another one comes after
- * it, so that their order, which a hash table of libvirt-sandbox has made, means nothing.
+ * Every include with the mount that it is copied into: the one with the longest target that covers its path. Includes
+ * with shorter paths come first, so that one inside another is copied after it. Their order in the file comes from a
+ * hash table and means nothing.
  */
 export function includesOf(mounts: readonly Mount[]): readonly PlacedInclude[] {
   const placed = mounts.flatMap(({ includes }) =>
@@ -24,7 +25,9 @@ export function includesOf(mounts: readonly Mount[]): readonly PlacedInclude[] {
   return placed.sort((a, b) => normalizePath(a.include.target).length - normalizePath(b.include.target).length);
 }
 
-/** Of two mounts on one target it is the later one, which hides the earlier. */
+/**
+ * The mount that has `path` inside: the longest target counts, and of equal targets the later mount, which is on top.
+ */
 export function coveringMount(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {
@@ -35,8 +38,9 @@ export function coveringMount(mounts: readonly Mount[], path: string): Mount | u
 }
 
 /**
- * The mounts with each include added to the one that sandbox.cfg shows it with, in the order that the file has. Both are libvirt-sandbox's: the
- * first mount whose target the path begins with, and the order of a hash table. Neither says where an include goes: {@link includesOf} does.
+ * Adds each include to the mount that sandbox.cfg lists it under, in the order of the file. Both follow
+ * libvirt-sandbox: the mount is the first whose target the path begins with, the order is that of a hash table. Neither
+ * says where an include is copied to; {@link includesOf} does.
  * @throws SandboxError `include-not-covered`
  */
 export function attachIncludes(mounts: readonly Mount[], includes: readonly Include[]): readonly Mount[] {
@@ -57,25 +61,28 @@ export function attachIncludes(mounts: readonly Mount[], includes: readonly Incl
   return mounts.map((mount) => {
     const more = added.get(mount);
     if (more === undefined) return mount;
-    // Those of a file keep its order, so that it is the same when it is saved again.
+    // Includes from a file keep their order, so that saving it again gives the same bytes.
     if (mount.includes.length > 0) return { ...mount, includes: [...mount.includes, ...more] };
     return { ...mount, includes: tableOrder(more, ({ target }) => pathBelow(mount.target, target)) };
   });
 }
 
 /**
- * The path of an include as `dst` has it: what follows the mount's target. It begins with `/` unless the target ends with one.
- * @param target where the include goes, inside
+ * The value of `dst` in sandbox.cfg: the part of an include's path after the mount's target. It begins with `/` unless
+ * the mount's target ends with one.
+ * @param mount the mount's target
+ * @param target the include's path in the guest
  */
 export function pathBelow(mount: string, target: string): string {
   if (target.startsWith(mount)) return target.slice(mount.length);
-  // Two spellings of one place have only their meaning in common.
-  const place = normalizePath(target).slice(normalizePath(mount) === '/' ? 0 : normalizePath(mount).length);
-  return mount.endsWith('/') ? place.slice(1) : place;
+  // The same directory spelled in two ways: compare the normalized paths.
+  const below = normalizePath(target).slice(normalizePath(mount) === '/' ? 0 : normalizePath(mount).length);
+  return mount.endsWith('/') ? below.slice(1) : below;
 }
 
 /**
- * The opposite of {@link pathBelow}. A person may leave out the `/` between the two, so it counts as written where they are no path without it.
+ * The inverse of {@link pathBelow}. A person may leave out the `/` between target and `dst`; it is added if the path
+ * without it is inside no mount.
  * @param isCovered whether a path is inside a mount
  */
 export function pathFromBelow(mount: string, below: string, isCovered: (path: string) => boolean): string {

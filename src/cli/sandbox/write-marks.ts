@@ -44,7 +44,7 @@ function processLine(): object {
   };
 }
 
-/** A bigint becomes a number: CLOCK_MONOTONIC in nanoseconds is exact for a hundred days, and good to 2 ns for years. */
+/** A bigint becomes a number: CLOCK_MONOTONIC in nanoseconds is exact for a hundred days and good to 2 ns for years. */
 function plain(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value);
   if (value instanceof Error) return { message: value.message };

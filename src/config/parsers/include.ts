@@ -1,4 +1,4 @@
-/** `--include GUEST[=HOST]`, and files with one of them a line. */
+/** `--include GUEST[=HOST]`, and files with one include a line. */
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../../util/errors.js';
 import { argumentError, quote } from '../failure.js';
@@ -7,7 +7,7 @@ import type { Include } from '../types.js';
 import { splitOnce } from './text.js';
 
 /**
- * Reads one include: GUEST is where it goes, HOST what is copied. GUEST alone is copied from the same path.
+ * Reads one include: HOST is copied to GUEST. GUEST alone is copied from the same path on the host.
  * @throws SandboxError `include-target-not-absolute`, `include-source-missing`
  */
 export function parseInclude(text: string): Include {
@@ -15,7 +15,7 @@ export function parseInclude(text: string): Include {
   if (!target.startsWith('/')) {
     throw argumentError(
       'include-target-not-absolute',
-      `include ${quote(text)} goes to ${quote(target)}, which is not an absolute path`,
+      `include ${quote(text)} has the target ${quote(target)}, which is not an absolute path`,
       'write --include GUEST or GUEST=HOST, where GUEST begins with /',
     );
   }
@@ -26,7 +26,7 @@ export function parseInclude(text: string): Include {
 }
 
 /**
- * Reads a file of includes: one a line; empty lines and lines that begin with `#` are left out.
+ * Reads a file with one include a line. Empty lines and lines that begin with `#` are skipped.
  * @throws SandboxError `include-file-unreadable`, and those of {@link parseInclude}
  */
 export async function readIncludeFile(path: string): Promise<readonly Include[]> {
