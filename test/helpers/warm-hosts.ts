@@ -35,7 +35,10 @@ export async function defaultShape(): Promise<WarmShape> {
   return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots };
 }
 
-/** The kernel and its modules are made up; QEMU, libvirt, the processor and the init are those that are here. The store is that of this process. */
+/**
+ * The kernel and its modules are made up; QEMU, libvirt, the processor and the init are those that are here. The store
+ * is that of this process.
+ */
 export class WarmHost {
   readonly #machine: TestMachine;
   readonly #connection;

@@ -1,4 +1,7 @@
-/** Baking, for tests: always into a store of their own, since a warm image changes how every other sandbox of the store starts. */
+/**
+ * Baking, for tests: always into a store of their own, since a warm image changes how every other sandbox of the store
+ * starts.
+ */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -52,7 +55,10 @@ export function recordOf({ warm }: Pick<Baked, 'warm'>): WarmRecord {
   return record;
 }
 
-/** Makes a warm image whose files were changed look whole, so that only QEMU can tell; and one of which `facts` are others. */
+/**
+ * Makes a warm image whose files were changed look whole, so that only QEMU can tell; and one of which `facts` are
+ * others.
+ */
 export async function resealWarm(directory: string, facts: Partial<WarmRecord> = {}): Promise<void> {
   const { format: _format, ...record } = { ...recordOf({ warm: directory }), ...facts };
   const files = await Promise.all(
