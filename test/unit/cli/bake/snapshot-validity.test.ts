@@ -23,7 +23,7 @@ import { unlessServingKernel } from '../../../helpers/kernels.js';
 import { leaseFor } from '../../../helpers/leases.js';
 import { SETS } from '../../../helpers/machines.js';
 import { assertRun } from '../../../helpers/run.js';
-import { type Change, defaultShape, unlessDriver, WarmHost } from '../../../helpers/warm-hosts.js';
+import { type Change, defaultShape, SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
 
 const shape = await defaultShape();
 
@@ -39,7 +39,7 @@ const otherQemu: Change = ({ host }) => ({ host: { ...host, QEMU: 'another' } })
 
 /** Four snapshots of one image: valid, of another QEMU, of another machine, with a damaged state. */
 async function four(context: TestContext) {
-  const here = new WarmHost(context);
+  const here = new SnapshotHost(context);
   const image = await here.image();
   const valid = await here.save(image, machine(1));
   const qemu = await here.save(image, machine(2, otherQemu));
@@ -71,7 +71,7 @@ interface Listed {
 }
 
 /** State and reason of each snapshot of the only image, ordered by slots. */
-async function states(here: WarmHost): Promise<(string | undefined)[][]> {
+async function states(here: SnapshotHost): Promise<(string | undefined)[][]> {
   const [image] = (await bakeJson<Listed[]>(here.cache, ['list'])).filter(({ warm }) => warm.length > 0);
   const machines = [...(image?.warm ?? [])].sort((a, b) => a.slots.mounts - b.slots.mounts);
   return machines.map(({ state, reason }) => (reason === undefined ? [state] : [state, reason]));
@@ -100,7 +100,7 @@ describe('list and show', { skip: unlessDriver }, () => {
   });
 
   it('do not build the boot image to compare it', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     await here.save(await here.image(), machine(1));
     here.touchKernel();
     assert.deepEqual(await states(here), [UNKNOWN]);
@@ -111,7 +111,7 @@ describe('list and show', { skip: unlessDriver }, () => {
   });
 
   it('know from the last start what is built now', { skip: unlessServingKernel }, async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const image = await here.image();
     await here.save(image, machine(1));
     here.changeKernel();
@@ -126,7 +126,7 @@ describe('list and show', { skip: unlessDriver }, () => {
 });
 
 /** Another process that uses the image. */
-function userOf(context: TestContext, here: WarmHost, id: string): () => Promise<void> {
+function userOf(context: TestContext, here: SnapshotHost, id: string): () => Promise<void> {
   const user = spawn('sleep', ['1000']);
   const ended = once(user, 'exit');
   context.after(() => user.kill('SIGKILL'));
