@@ -1,4 +1,4 @@
-/** What a traced run of virt-sandbox has written (src/cli/sandbox/marks-file.ts). */
+/** What a traced run of virt-sandbox has written (src/cli/sandbox/write-marks.ts). */
 import { readFileSync } from 'node:fs';
 
 /** One line of it. */

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseArguments } from '../../../src/cli/sandbox/arguments.js';
+import { parseArguments } from '../../../src/cli/sandbox-arguments.js';
 import { KeyFile } from '../../../src/config/sandbox-cfg/keyfile.js';
 import { entriesOf } from '../../../src/includes/walk.js';
 import { FieldWriter } from '../../../src/protocol/fields.js';
