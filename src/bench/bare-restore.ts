@@ -7,7 +7,7 @@ import { spawnApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import { drivePlan } from '../../init/common/drive.js';
 import { planSandbox } from '../../init/common/plan.js';
-import type { WarmImage } from '../image/snapshot/snapshot.js';
+import type { Snapshot } from '../image/snapshot/snapshot.js';
 import { Channel } from '../protocol/channel.js';
 import { loadMachine } from '../sandbox/snapshot/restore.js';
 import { Listener } from '../sandbox/start/listener.js';
@@ -46,7 +46,7 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string 
  * @throws {Interrupted} when the signal came first; QEMU is then gone
  * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself
  */
-export async function bareRestore(argv: readonly string[], warm: WarmImage, signal?: AbortSignal): Promise<number> {
+export async function bareRestore(argv: readonly string[], warm: Snapshot, signal?: AbortSignal): Promise<number> {
   if (signal?.aborted) throw new Interrupted();
   const [program = '', ...words] = restoreArgv(argv);
   const paths = socketsOf(words);
@@ -75,7 +75,7 @@ export async function bareRestore(argv: readonly string[], warm: WarmImage, sign
 }
 
 /** Settles when the program has ended in the guest. It waits for ever for a QEMU that does not connect. */
-async function runGuest(listener: Listener, warm: WarmImage): Promise<void> {
+async function runGuest(listener: Listener, warm: Snapshot): Promise<void> {
   const [channel] = await Promise.all([
     listener.connection.then((socket) => Channel.resume(socket)),
     loadMachine(listener.connectionAt(1), warm, undefined),

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readWarmImage } from '../image/snapshot/snapshot.js';
+import { readSnapshot } from '../image/snapshot/snapshot.js';
 import { baseline, COLD } from './baseline.js';
 import { asksForContainer, imageFacts } from './commands.js';
 import { Interrupted } from './process.js';
@@ -91,7 +91,7 @@ export async function baselineVariant(
     const { uri: own, warmImage } = imageFacts(program, words);
     // The driver that is embedded writes no command line but with a directory of its own.
     const uri = own === 'qemu:///embed' ? `${own}?root=${join(scratch, 'embed')}` : own;
-    const warm = warmImage === undefined ? undefined : readWarmImage(warmImage);
+    const warm = warmImage === undefined ? undefined : readSnapshot(warmImage);
     if (warm === undefined)
       return [
         {

@@ -1,7 +1,7 @@
 /** A way to start a sandbox that is measured. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WarmImage } from '../image/snapshot/snapshot.js';
+import type { Snapshot } from '../image/snapshot/snapshot.js';
 import type { Profile } from '../profile/types.js';
 import { asksForContainer } from './commands.js';
 import type { Command } from './process.js';
@@ -26,7 +26,7 @@ export interface RestoreVariant {
   readonly kind: 'restore';
   readonly label: string;
   readonly argv: readonly string[];
-  readonly warm: WarmImage;
+  readonly warm: Snapshot;
   readonly floorOf?: readonly string[];
 }
 

@@ -1,12 +1,12 @@
 /** The store of boot images, for programs. What it does is loaded when it is asked for: a sandbox needs none of it to start. */
 
-import type { StoredImage, StoredWarm } from './inspect/inventory.js';
+import type { StoredImage, StoredSnapshot } from './inspect/inventory.js';
 import type { Damage } from './inspect/verify.js';
 import type { CreatedImage, CreateOptions } from './store/create.js';
 import type { PruneOptions, Removal } from './store/remove.js';
 import { defaultStoreDirectory } from './store/store.js';
 
-export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage, StoredWarm };
+export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage, StoredSnapshot };
 
 /** What `virt-sandbox-bake create` is told, less what this package knows by itself. */
 export type BakeOptions = Omit<CreateOptions, 'nativeInit'> & Partial<Pick<CreateOptions, 'nativeInit'>>;

@@ -7,7 +7,7 @@ import { COLD } from '../../src/bench/baseline.js';
 import { virtmeArgv } from '../../src/bench/commands.js';
 import { splitCommandLine } from '../../src/bench/qemu-argv.js';
 import { type Summary, summarize } from '../../src/bench/statistics.js';
-import { readWarmImage, type WarmImage } from '../../src/image/snapshot/snapshot.js';
+import { readSnapshot, type Snapshot } from '../../src/image/snapshot/snapshot.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';
 import { interleave, type Progress, timed } from './run.js';
@@ -33,7 +33,7 @@ export async function warmRows(context: Context): Promise<Row[]> {
   const baking = summarize(bakes.map(({ seconds }) => seconds));
   // Each takes the place of the one before.
   const { warm: directory, warmSize } = JSON.parse(bakes.at(-1)?.stdout ?? '') as { warm: string; warmSize: number };
-  const warm = readWarmImage(directory);
+  const warm = readSnapshot(directory);
   if (warm === undefined) throw new Error(`${directory} is no warm image`);
 
   const seconds = await interleave(
@@ -126,7 +126,7 @@ async function virtmeRow(
 async function atOnceRows(
   context: Context,
   environment: Readonly<Record<string, string>>,
-  saved: WarmImage,
+  saved: Snapshot,
 ): Promise<Row[]> {
   const { program, progress, image } = context;
   const all = (how: readonly string[]) =>

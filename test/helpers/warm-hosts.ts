@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/resolve.js';
-import { publishWarm, type WarmFacts } from '../../src/image/snapshot/publish.js';
-import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/snapshot/snapshot.js';
+import { publishSnapshot, type SnapshotFacts } from '../../src/image/snapshot/publish.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../src/image/snapshot/snapshot.js';
 import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
@@ -25,7 +25,7 @@ import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
 import { makeModule } from './module-trees.js';
 
 /** What of a machine's record is other than it would be here. */
-export type Change = (facts: WarmFacts) => Partial<WarmFacts>;
+export type Change = (facts: SnapshotFacts) => Partial<SnapshotFacts>;
 
 export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run is not installed';
 
@@ -80,10 +80,10 @@ export class WarmHost {
   }
 
   /** Saves what is no machine, with the record that one would have here, but for `change`. */
-  async save(image: BootImage, change: Change = () => ({})): Promise<WarmImage> {
+  async save(image: BootImage, change: Change = () => ({})): Promise<Snapshot> {
     const shape = await defaultShape();
     const { profile: _profile, ...fields } = shape;
-    const facts: WarmFacts = {
+    const facts: SnapshotFacts = {
       image: image.id,
       sets: image.manifest.sets,
       ...fields,
@@ -94,8 +94,8 @@ export class WarmHost {
       owner: process.geteuid?.() ?? 0,
       ready: {},
     };
-    return publishWarm(image.directory, async (directory) => {
-      for (const name of [WARM_MEMORY, WARM_STATE]) await writeFile(join(directory, name), name);
+    return publishSnapshot(image.directory, async (directory) => {
+      for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) await writeFile(join(directory, name), name);
       return { ...facts, ...change(facts) };
     });
   }
@@ -134,7 +134,7 @@ export class WarmHost {
   }
 
   /** Expects a start to pass `warm` over for this reason, and one that insists on a saved machine to fail with it. */
-  async assertPassedOver({ directory }: WarmImage, reason: string, options: ConfigOptions = {}, profileName?: string) {
+  async assertPassedOver({ directory }: Snapshot, reason: string, options: ConfigOptions = {}, profileName?: string) {
     const why = reason.replace('IMAGE', `the warm image ${directory}`);
     assert.deepEqual(await this.start(options, profileName), { warm: undefined, said: [`boot: cold, because ${why}`] });
     const error = await rejectsWith(this.start({ ...options, boot: 'warm' }, profileName), 'warm-image-missing');

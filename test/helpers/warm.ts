@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestSparse } from '../../src/image/snapshot/digest.js';
-import { readWarmImage, WARM_RECORD, type WarmRecord, warmRecordText } from '../../src/image/snapshot/snapshot.js';
+import {
+  readSnapshot,
+  SNAPSHOT_RECORD,
+  type SnapshotRecord,
+  snapshotRecordText,
+} from '../../src/image/snapshot/snapshot.js';
 import { identityOf } from '../../src/util/input-log.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
@@ -47,13 +52,13 @@ export async function bakeWarm(args: readonly string[], options: RunOptions): Pr
 }
 
 /** What is kept of a baked machine. */
-export function recordOf({ warm }: Pick<Baked, 'warm'>): WarmRecord {
-  const { record } = readWarmImage(warm) ?? assert.fail(`${warm} has no record`);
+export function recordOf({ warm }: Pick<Baked, 'warm'>): SnapshotRecord {
+  const { record } = readSnapshot(warm) ?? assert.fail(`${warm} has no record`);
   return record;
 }
 
 /** Makes a warm image whose files were changed look whole, so that only QEMU can tell; and one of which `facts` are others. */
-export async function resealWarm(directory: string, facts: Partial<WarmRecord> = {}): Promise<void> {
+export async function resealWarm(directory: string, facts: Partial<SnapshotRecord> = {}): Promise<void> {
   const { format: _format, ...record } = { ...recordOf({ warm: directory }), ...facts };
   const files = await Promise.all(
     record.files.map(async ({ name }) => {
@@ -61,5 +66,5 @@ export async function resealWarm(directory: string, facts: Partial<WarmRecord> =
       return { name, identity: identityOf(path), digest: await digestSparse(path) };
     }),
   );
-  writeFileSync(join(directory, WARM_RECORD), warmRecordText({ ...record, files }));
+  writeFileSync(join(directory, SNAPSHOT_RECORD), snapshotRecordText({ ...record, files }));
 }

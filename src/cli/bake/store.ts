@@ -1,7 +1,7 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
 import { basename } from 'node:path';
 import { slotsText } from '../../config/parsers/slots.js';
-import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../../image/inspect/inventory.js';
+import { type StoredImage, type StoredSnapshot, storedImages, storedSnapshots } from '../../image/inspect/inventory.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
 import { pruneImages, removeImage } from '../../image/store/remove.js';
@@ -39,10 +39,10 @@ export async function list(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-type JudgedWarm = StoredWarm & WarmState;
+type JudgedWarm = StoredSnapshot & WarmState;
 
 /** The image, and of each of its saved machines whether it can be gone on from. */
-async function withStates<T extends WarmOwner & { readonly warm: readonly StoredWarm[] }>(
+async function withStates<T extends WarmOwner & { readonly warm: readonly StoredSnapshot[] }>(
   image: T,
 ): Promise<T & { readonly warm: readonly JudgedWarm[] }> {
   const states = await warmStates(defaultStoreDirectory(), image);
@@ -84,7 +84,7 @@ export async function show(args: BakeArguments): Promise<number> {
   const ref = imageRef(textOf(args, 'image') ?? '');
   const manifest = await readImage(ref);
   const names = imageNames(defaultStoreDirectory()).get(ref.id ?? '') ?? [];
-  const { warm } = await withStates({ ...ref, names, warm: storedWarm(ref.directory) });
+  const { warm } = await withStates({ ...ref, names, warm: storedSnapshots(ref.directory) });
   if (args['json'] === true) {
     await printJson({ directory: ref.directory, names, ...manifest, warm });
     return 0;
@@ -136,7 +136,7 @@ function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes, .
   ];
 }
 
-function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
+function argumentsRow({ directory, kernelArguments = 'not known' }: StoredSnapshot): string[] {
   return [basename(directory), kernelArguments];
 }
 

@@ -6,7 +6,7 @@ import { moduleVersions } from '../../kmods/modinfo.js';
 import { printable } from '../archive/newc.js';
 import { type FinalEntry, finalEntries } from '../archive/read.js';
 import { type Manifest, sha256 } from '../manifest.js';
-import type { WarmRecord } from '../snapshot/snapshot.js';
+import type { SnapshotRecord } from '../snapshot/snapshot.js';
 import type { Initrd } from './source.js';
 
 /** One thing that is not the same in both. */
@@ -24,7 +24,7 @@ export interface Difference {
 export function differences(a: Initrd, b: Initrd): Difference[] {
   return [
     ...(a.manifest && b.manifest ? manifestDifferences(a.manifest, b.manifest) : []),
-    ...warmDifferences(a.warm, b.warm),
+    ...snapshotDifferences(a.warm, b.warm),
     ...entryDifferences(a, b),
     ...fields('size', [['initrd', bytes(a.size), bytes(b.size)]]),
   ];
@@ -62,15 +62,15 @@ function digest({ size, sha256 }: { readonly size: number; readonly sha256: stri
  * Of saved machines, those that serve the same sandboxes. The kernel's arguments are a profile's, and are only part of an image that has been booted
  * with them.
  */
-function warmDifferences(a: readonly WarmRecord[], b: readonly WarmRecord[]): Difference[] {
+function snapshotDifferences(a: readonly SnapshotRecord[], b: readonly SnapshotRecord[]): Difference[] {
   const shapes = [...new Set([...a, ...b].map(shapeOf))].sort();
   return shapes.flatMap((shape) => {
-    const of = (records: readonly WarmRecord[]) => records.filter((record) => shapeOf(record) === shape);
-    const text = (records: readonly WarmRecord[], tell: (record: WarmRecord) => string) =>
+    const of = (records: readonly SnapshotRecord[]) => records.filter((record) => shapeOf(record) === shape);
+    const text = (records: readonly SnapshotRecord[], tell: (record: SnapshotRecord) => string) =>
       records.length === 0 ? undefined : [...new Set(records.map(tell))].sort().join('; ');
     const [left, right] = [of(a), of(b)];
-    const argumentsOf = ({ kernelArguments = 'not known' }: WarmRecord) => kernelArguments;
-    const machineOf = ({ machine }: WarmRecord) => `a machine of sha256 ${machine.slice(0, 16)}`;
+    const argumentsOf = ({ kernelArguments = 'not known' }: SnapshotRecord) => kernelArguments;
+    const machineOf = ({ machine }: SnapshotRecord) => `a machine of sha256 ${machine.slice(0, 16)}`;
     return [
       ...(left.length > 0 && right.length > 0
         ? fields('arguments', [[`kernel arguments of ${shape}`, text(left, argumentsOf), text(right, argumentsOf)]])
@@ -81,7 +81,7 @@ function warmDifferences(a: readonly WarmRecord[], b: readonly WarmRecord[]): Di
 }
 
 /** What a sandbox must ask for to be served. */
-function shapeOf({ memory, vcpus, acceleration, slots }: WarmRecord): string {
+function shapeOf({ memory, vcpus, acceleration, slots }: SnapshotRecord): string {
   return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${slotsText(slots)}`;
 }
 

@@ -4,7 +4,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
 import type { Manifest } from '../manifest.js';
-import { type WarmRecord, warmImagesOf } from '../snapshot/snapshot.js';
+import { type SnapshotRecord, snapshotsOf } from '../snapshot/snapshot.js';
 import { leasesOf } from '../store/lease.js';
 import { imageNames } from '../store/names.js';
 import { imageIds, readImage } from '../store/open.js';
@@ -24,20 +24,20 @@ export interface StoredImage {
   /** Undefined for an image that is damaged or of another version of this program: it cannot be used. */
   readonly manifest: Manifest | undefined;
   /** The machines that were saved with it. */
-  readonly warm: readonly StoredWarm[];
+  readonly warm: readonly StoredSnapshot[];
 }
 
 /** A saved machine of an image: what a sandbox must ask for to go on from it, and what it takes. */
-export interface StoredWarm
-  extends Pick<WarmRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots' | 'kernelArguments'> {
+export interface StoredSnapshot
+  extends Pick<SnapshotRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots' | 'kernelArguments'> {
   readonly directory: string;
   /** On the disk, in bytes. */
   readonly size: number;
 }
 
 /** Every saved machine of the image in a directory, valid or stale. */
-export function storedWarm(imageDirectory: string): StoredWarm[] {
-  return warmImagesOf(imageDirectory).map(({ directory, record }) => {
+export function storedSnapshots(imageDirectory: string): StoredSnapshot[] {
+  return snapshotsOf(imageDirectory).map(({ directory, record }) => {
     const { memory, vcpus, acceleration, slots, kernelArguments } = record;
     return { directory, memory, vcpus, acceleration, slots, kernelArguments, size: sizeOf(directory) };
   });
@@ -72,7 +72,7 @@ async function storedImage(
     lastUsed: stat.mtime,
     usedBy: uses.of(id),
     manifest: manifest?.id === id ? manifest : undefined,
-    warm: storedWarm(directory),
+    warm: storedSnapshots(directory),
   };
 }
 

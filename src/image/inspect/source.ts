@@ -8,7 +8,7 @@ import { absolutePath } from '../../util/working-directory.js';
 import { type FinalEntry, finalEntries, pathParts, readArchives } from '../archive/read.js';
 import { type Archive, ArchiveError } from '../archive/types.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
-import { type WarmRecord, warmImagesOf } from '../snapshot/snapshot.js';
+import { type SnapshotRecord, snapshotsOf } from '../snapshot/snapshot.js';
 import { imageRef, isPath, readImage } from '../store/open.js';
 import { defaultStoreDirectory } from '../store/store.js';
 
@@ -21,7 +21,7 @@ export interface Initrd {
   /** Of the image that it belongs to; undefined for a file. */
   readonly manifest: Manifest | undefined;
   /** The machines that were saved with that image. */
-  readonly warm: readonly WarmRecord[];
+  readonly warm: readonly SnapshotRecord[];
 }
 
 function sourceError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
@@ -45,7 +45,7 @@ export async function readInitrd(called: string, store = defaultStoreDirectory()
   }
   const ref = imageRef(called, store);
   const manifest = await readImage(ref);
-  const warm = warmImagesOf(ref.directory).map(({ record }) => record);
+  const warm = snapshotsOf(ref.directory).map(({ record }) => record);
   return { ...(await readInitrdFile(join(ref.directory, INITRD_NAME))), manifest, warm };
 }
 

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { savedMemoryIn } from '../../domain/snapshot.js';
 import { valueOr } from '../../util/errors.js';
-import { WARM_DIRECTORY } from '../snapshot/snapshot.js';
+import { SNAPSHOTS_DIRECTORY } from '../snapshot/snapshot.js';
 
 /** A machine that runs. */
 export interface ImageUser {
@@ -38,7 +38,7 @@ function imageOf(words: readonly string[]): string | undefined {
   if (kernel !== undefined) return dirname(kernel);
   const memory = words.flatMap((word) => savedMemoryIn(word) ?? [])[0];
   const above = memory && dirname(dirname(memory));
-  return above && basename(above) === WARM_DIRECTORY ? dirname(above) : undefined;
+  return above && basename(above) === SNAPSHOTS_DIRECTORY ? dirname(above) : undefined;
 }
 
 /** An image's directory without symbolic links above it. */

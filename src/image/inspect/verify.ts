@@ -10,13 +10,13 @@ import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from 
 import { digestSparse } from '../snapshot/digest.js';
 import { isRetired } from '../snapshot/generations.js';
 import {
-  readWarmImage,
-  WARM_DIRECTORY,
-  WARM_EMPTY,
-  WARM_MEMORY,
-  WARM_RECORD,
-  WARM_STATE,
-  warmDirectoriesOf,
+  readSnapshot,
+  SNAPSHOT_EMPTY,
+  SNAPSHOT_MEMORY,
+  SNAPSHOT_RECORD,
+  SNAPSHOT_STATE,
+  SNAPSHOTS_DIRECTORY,
+  snapshotDirectoriesOf,
 } from '../snapshot/snapshot.js';
 import { parseManifest } from '../store/manifest-schema.js';
 import type { ImageRef } from '../store/open.js';
@@ -54,32 +54,35 @@ export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
     if (problem !== undefined) damage.push({ file: name, problem });
   }
   if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(ref, manifest)));
-  damage.push(...(await warmDamage(ref, manifest)));
+  damage.push(...(await snapshotDamage(ref, manifest)));
   // Saved machines have a check of their own.
-  const known = [MANIFEST_NAME, WARM_DIRECTORY, ...manifest.files.map(({ name }) => name)];
+  const known = [MANIFEST_NAME, SNAPSHOTS_DIRECTORY, ...manifest.files.map(({ name }) => name)];
   return [...damage, ...strangers(ref.directory, ref.directory, (name) => known.includes(name))];
 }
 
 /** Saved machines of the image: their records, their files, and what else is there. */
-async function warmDamage({ directory }: ImageRef, { id }: Manifest): Promise<Damage[]> {
-  const above = join(directory, WARM_DIRECTORY);
+async function snapshotDamage({ directory }: ImageRef, { id }: Manifest): Promise<Damage[]> {
+  const above = join(directory, SNAPSHOTS_DIRECTORY);
   const damage: Damage[] = [];
-  for (const warm of warmDirectoriesOf(directory).filter((path) => !isRetired(path))) {
+  for (const warm of snapshotDirectoriesOf(directory).filter((path) => !isRetired(path))) {
     const within = (name: string) => relative(directory, join(warm, name));
-    const record = readWarmImage(warm)?.record;
+    const record = readSnapshot(warm)?.record;
     if (record === undefined) {
-      damage.push({ file: within(WARM_RECORD), problem: 'it is missing, unreadable, changed, or of another version' });
+      damage.push({
+        file: within(SNAPSHOT_RECORD),
+        problem: 'it is missing, unreadable, changed, or of another version',
+      });
     } else if (record.image !== id) {
-      damage.push({ file: within(WARM_RECORD), problem: `it is that of a machine of the image ${record.image}` });
+      damage.push({ file: within(SNAPSHOT_RECORD), problem: `it is that of a machine of the image ${record.image}` });
     }
     for (const { name, digest } of record?.files ?? []) {
       const problem = await fileProblem(digestSparse(join(warm, name)), digest);
       if (problem !== undefined) damage.push({ file: within(name), problem });
     }
-    const known = [WARM_RECORD, WARM_MEMORY, WARM_STATE, WARM_EMPTY];
+    const known = [SNAPSHOT_RECORD, SNAPSHOT_MEMORY, SNAPSHOT_STATE, SNAPSHOT_EMPTY];
     damage.push(
       ...strangers(directory, warm, (name) => known.includes(name)),
-      ...strangers(directory, join(warm, WARM_EMPTY), () => false),
+      ...strangers(directory, join(warm, SNAPSHOT_EMPTY), () => false),
     );
   }
   // Whoever bakes just now has a directory there.

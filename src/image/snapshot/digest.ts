@@ -5,7 +5,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../../util/errors.js';
 import { nextData } from './extents.js';
-import type { WarmFile } from './snapshot.js';
+import type { SnapshotFile } from './snapshot.js';
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -43,7 +43,7 @@ async function readFully(file: FileHandle, into: Buffer, position: number): Prom
 }
 
 /** True when the file has the content that it had. */
-export async function hasDigest(directory: string, { name, digest }: WarmFile): Promise<boolean> {
+export async function hasDigest(directory: string, { name, digest }: SnapshotFile): Promise<boolean> {
   try {
     return (await digestSparse(join(directory, name))) === digest;
   } catch (error) {

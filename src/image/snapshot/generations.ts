@@ -12,24 +12,24 @@ import { isSystemError } from '../../util/errors.js';
 import { leasesOf } from '../store/lease.js';
 import { imageIds } from '../store/open.js';
 import { sweepWorkspaces, withWorkspace } from '../store/workspace.js';
-import { RETIRED_RECORD, WARM_DIRECTORY, WARM_RECORD, warmDirectoriesOf } from './snapshot.js';
+import { RETIRED_RECORD, SNAPSHOT_RECORD, SNAPSHOTS_DIRECTORY, snapshotDirectoriesOf } from './snapshot.js';
 
 /** The directory for one more machine of that name. */
 export function nextGeneration(imageDirectory: string, name: string): string {
-  return join(imageDirectory, WARM_DIRECTORY, `${name}-${randomBytes(4).toString('hex')}`);
+  return join(imageDirectory, SNAPSHOTS_DIRECTORY, `${name}-${randomBytes(4).toString('hex')}`);
 }
 
 /** Retires every machine whose place the one in `latest` has taken. */
 export async function retireOthers(imageDirectory: string, latest: string): Promise<void> {
   const nameOf = (directory: string) => basename(directory).split('-')[0];
-  for (const directory of warmDirectoriesOf(imageDirectory)) {
+  for (const directory of snapshotDirectoriesOf(imageDirectory)) {
     if (directory !== latest && nameOf(directory) === nameOf(latest)) await retire(directory);
   }
 }
 
 /** One that is retired is found by no sandbox any more. */
 export async function retire(directory: string): Promise<void> {
-  await rename(join(directory, WARM_RECORD), join(directory, RETIRED_RECORD)).catch((error: unknown) => {
+  await rename(join(directory, SNAPSHOT_RECORD), join(directory, RETIRED_RECORD)).catch((error: unknown) => {
     // One without a record is found by nobody as it is, and somebody else may have been quicker.
     if (!isSystemError(error, 'ENOENT')) throw error;
   });
@@ -45,10 +45,10 @@ export function isRetired(directory: string): boolean {
  *
  * @returns the paths of those that are gone now
  */
-export async function sweepWarm(imageDirectory: string, dryRun = false): Promise<string[]> {
-  const above = join(imageDirectory, WARM_DIRECTORY);
+export async function sweepSnapshots(imageDirectory: string, dryRun = false): Promise<string[]> {
+  const above = join(imageDirectory, SNAPSHOTS_DIRECTORY);
   const swept = await sweepWorkspaces(above, dryRun);
-  const retired = warmDirectoriesOf(imageDirectory).filter(isRetired);
+  const retired = snapshotDirectoriesOf(imageDirectory).filter(isRetired);
   if (retired.length === 0 || isHeld(imageDirectory)) return swept;
   if (dryRun) return [...swept, ...retired];
   // By way of a workspace: one that is half removed must not look like one that is damaged.
@@ -69,9 +69,9 @@ export async function sweepWarm(imageDirectory: string, dryRun = false): Promise
 }
 
 /** The same for every image of a store. */
-export async function sweepStoredWarm(store: string, dryRun = false): Promise<string[]> {
+export async function sweepStoredSnapshots(store: string, dryRun = false): Promise<string[]> {
   const swept: string[] = [];
-  for (const id of imageIds(store)) swept.push(...(await sweepWarm(join(store, id), dryRun)));
+  for (const id of imageIds(store)) swept.push(...(await sweepSnapshots(join(store, id), dryRun)));
   return swept;
 }
 

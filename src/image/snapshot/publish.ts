@@ -8,21 +8,21 @@ import { replaceDirectory } from '../store/replace.js';
 import { diskFullError, storeError, syncToDisk } from '../store/store.js';
 import { withWorkspace } from '../store/workspace.js';
 import { digestSparse } from './digest.js';
-import { nextGeneration, retireOthers, sweepWarm } from './generations.js';
+import { nextGeneration, retireOthers, sweepSnapshots } from './generations.js';
 import {
-  readWarmImage,
-  WARM_DIRECTORY,
-  WARM_MEMORY,
-  WARM_RECORD,
-  WARM_STATE,
-  type WarmFile,
-  type WarmImage,
-  type WarmRecord,
-  warmRecordText,
+  readSnapshot,
+  SNAPSHOT_MEMORY,
+  SNAPSHOT_RECORD,
+  SNAPSHOT_STATE,
+  SNAPSHOTS_DIRECTORY,
+  type Snapshot,
+  type SnapshotFile,
+  type SnapshotRecord,
+  snapshotRecordText,
 } from './snapshot.js';
 
 /** What is known of a saved machine when its files are written. */
-export type WarmFacts = Omit<WarmRecord, 'format' | 'files'>;
+export type SnapshotFacts = Omit<SnapshotRecord, 'format' | 'files'>;
 
 /** What a machine of the usual size takes on the disk while it is saved; afterwards it is less. */
 const SAVED_BYTES = 100e6;
@@ -36,17 +36,17 @@ const FULL_BYTES = 4 << 20;
  * @param signal calls it off until the machine is where it is found
  * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`; the signal's reason
  */
-export async function publishWarm(
+export async function publishSnapshot(
   imageDirectory: string,
-  save: (directory: string) => Promise<WarmFacts>,
+  save: (directory: string) => Promise<SnapshotFacts>,
   signal?: AbortSignal,
-): Promise<WarmImage> {
-  const above = join(imageDirectory, WARM_DIRECTORY);
+): Promise<Snapshot> {
+  const above = join(imageDirectory, SNAPSHOTS_DIRECTORY);
   try {
     makeDirectories(above);
     // The user of QEMU must pass, whatever the umask.
     await chmod(above, 0o755);
-    await sweepWarm(imageDirectory);
+    await sweepSnapshots(imageDirectory);
     return await withWorkspace(above, async (workspace) => {
       // Others may pass, as the user of QEMU must, and not look around.
       await chmod(workspace, 0o711);
@@ -55,16 +55,16 @@ export async function publishWarm(
           ? diskFullError('a saved machine', imageDirectory, SAVED_BYTES, error)
           : error;
       });
-      const files = [await sealFile(workspace, WARM_MEMORY), await sealFile(workspace, WARM_STATE)];
+      const files = [await sealFile(workspace, SNAPSHOT_MEMORY), await sealFile(workspace, SNAPSHOT_STATE)];
       const record = { ...facts, files };
-      await writeFile(join(workspace, WARM_RECORD), warmRecordText(record), { mode: 0o600, flush: true });
+      await writeFile(join(workspace, SNAPSHOT_RECORD), snapshotRecordText(record), { mode: 0o600, flush: true });
       const target = nextGeneration(imageDirectory, nameOf(facts));
       signal?.throwIfAborted();
       await replaceDirectory(workspace, target);
-      const made = readWarmImage(target);
+      const made = readSnapshot(target);
       if (made === undefined) throw new Error(`${target} cannot be read again`);
       await retireOthers(imageDirectory, target);
-      await sweepWarm(imageDirectory);
+      await sweepSnapshots(imageDirectory);
       return made;
     });
   } catch (error) {
@@ -82,12 +82,12 @@ async function isFull(directory: string): Promise<boolean> {
 }
 
 /** One warm image for each machine that can be asked for. */
-function nameOf({ machine, memory, vcpus, acceleration, slots }: WarmFacts): string {
+function nameOf({ machine, memory, vcpus, acceleration, slots }: SnapshotFacts): string {
   return sha256(JSON.stringify([machine, memory, vcpus, acceleration, slots])).slice(0, 16);
 }
 
 /** Waits until the file is on the disk, and notes what it is. Nobody writes to it any more. */
-async function sealFile(directory: string, name: string): Promise<WarmFile> {
+async function sealFile(directory: string, name: string): Promise<SnapshotFile> {
   const path = join(directory, name);
   await chmod(path, 0o400);
   await syncToDisk(path);

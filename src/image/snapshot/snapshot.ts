@@ -20,18 +20,18 @@ import { sha256 } from '../manifest.js';
 import { imageIds } from '../store/open.js';
 
 /** Changes whenever older warm images are not to be used any more. */
-const WARM_FORMAT = 2;
-export const WARM_DIRECTORY = 'warm';
-export const WARM_RECORD = 'warm.json';
+const SNAPSHOT_FORMAT = 2;
+export const SNAPSHOTS_DIRECTORY = 'warm';
+export const SNAPSHOT_RECORD = 'warm.json';
 /** What becomes of it when another machine takes this one's place: see warm-generations.ts. */
 export const RETIRED_RECORD = 'retired.json';
-export const WARM_MEMORY = 'memory';
-export const WARM_STATE = 'state';
+export const SNAPSHOT_MEMORY = 'memory';
+export const SNAPSHOT_STATE = 'state';
 /** Served in a place that no sandbox has asked for. */
-export const WARM_EMPTY = 'empty';
+export const SNAPSHOT_EMPTY = 'empty';
 
 /** A file as it was when the machine was saved. */
-export interface WarmFile {
+export interface SnapshotFile {
   readonly name: string;
   /** See `identityOf`. */
   readonly identity: string;
@@ -40,7 +40,7 @@ export interface WarmFile {
 }
 
 /** What a saved machine is, and what it is valid for: exactly this. */
-export interface WarmRecord {
+export interface SnapshotRecord {
   readonly format: number;
   /** The boot image. */
   readonly image: string;
@@ -61,20 +61,20 @@ export interface WarmRecord {
   readonly host: Readonly<Record<string, string>>;
   /** The user that QEMU runs as. */
   readonly owner: number;
-  readonly files: readonly WarmFile[];
+  readonly files: readonly SnapshotFile[];
   /** What the init said when it was ready; 64-bit numbers as text. */
   readonly ready: Readonly<Record<string, unknown>>;
 }
 
 /** A warm image that is there, and may be valid. */
-export interface WarmImage {
+export interface Snapshot {
   readonly directory: string;
-  readonly record: WarmRecord;
+  readonly record: SnapshotRecord;
 }
 
 /** The bytes of warm.json: the record under a seal. */
-export function warmRecordText(record: Omit<WarmRecord, 'format'>): string {
-  return sealed(JSON.stringify({ format: WARM_FORMAT, ...record }));
+export function snapshotRecordText(record: Omit<SnapshotRecord, 'format'>): string {
+  return sealed(JSON.stringify({ format: SNAPSHOT_FORMAT, ...record }));
 }
 
 function sealed(content: string): string {
@@ -82,40 +82,40 @@ function sealed(content: string): string {
 }
 
 /** Every warm image of a boot image. */
-export function warmImagesOf(imageDirectory: string): WarmImage[] {
-  return warmDirectoriesOf(imageDirectory).flatMap((directory) => readWarmImage(directory) ?? []);
+export function snapshotsOf(imageDirectory: string): Snapshot[] {
+  return snapshotDirectoriesOf(imageDirectory).flatMap((directory) => readSnapshot(directory) ?? []);
 }
 
 /** The directories that warm images of a boot image are in, whole or not. */
-export function warmDirectoriesOf(imageDirectory: string): string[] {
-  const above = join(imageDirectory, WARM_DIRECTORY);
+export function snapshotDirectoriesOf(imageDirectory: string): string[] {
+  const above = join(imageDirectory, SNAPSHOTS_DIRECTORY);
   return valueOr(() => readdirSync(above), [])
     .filter((name) => !name.startsWith('.'))
     .map((name) => join(above, name));
 }
 
 /** The warm image in a directory; undefined where there is none, or one that is damaged or of another format. */
-export function readWarmImage(directory: string): WarmImage | undefined {
-  const record = readRecord(join(directory, WARM_RECORD));
+export function readSnapshot(directory: string): Snapshot | undefined {
+  const record = readRecord(join(directory, SNAPSHOT_RECORD));
   return record && { directory, record };
 }
 
 /** Every warm image of a store. */
-export function warmImagesIn(store: string): WarmImage[] {
-  return imageIds(store).flatMap((id) => warmImagesOf(join(store, id)));
+export function snapshotsIn(store: string): Snapshot[] {
+  return imageIds(store).flatMap((id) => snapshotsOf(join(store, id)));
 }
 
 /** The files that do not look as they did. */
-export function changedFiles({ directory, record }: WarmImage): WarmFile[] {
+export function changedFiles({ directory, record }: Snapshot): SnapshotFile[] {
   return record.files.filter(({ name, identity }) => identityOf(join(directory, name)) !== identity);
 }
 
 /** Undefined for what is not there, damaged, or of another format. */
-function readRecord(path: string): WarmRecord | undefined {
+function readRecord(path: string): SnapshotRecord | undefined {
   const text = readIfThere(path) ?? '';
   const [seal, content = ''] = text.split('\n');
   if (sha256(content) !== seal || text !== sealed(content)) return undefined;
   // The seal says that these are the bytes that this package wrote itself.
   const record: unknown = JSON.parse(content);
-  return isRecord(record) && record['format'] === WARM_FORMAT ? (record as unknown as WarmRecord) : undefined;
+  return isRecord(record) && record['format'] === SNAPSHOT_FORMAT ? (record as unknown as SnapshotRecord) : undefined;
 }

@@ -1,7 +1,7 @@
 /** Making an image ahead of the sandboxes that use it. */
 
 import { resolveImage } from '../resolve.js';
-import { sweepStoredWarm } from '../snapshot/generations.js';
+import { sweepStoredSnapshots } from '../snapshot/generations.js';
 import type { BootImage, ImageOptions } from '../types.js';
 import { exportImage, sweepOutputs } from './export.js';
 import { checkImageName, nameImage } from './names.js';
@@ -34,7 +34,7 @@ export async function createImage(options: CreateOptions): Promise<CreatedImage>
   if (name !== undefined) checkImageName(name);
   await sweepWorkspaces(store);
   await sweepOutputs(store);
-  await sweepStoredWarm(store);
+  await sweepStoredSnapshots(store);
   const image = await resolveImage(options);
   if (output !== undefined) await exportImage(image, output, store, complete);
   else await complete?.(image.directory);

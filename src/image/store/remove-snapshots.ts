@@ -4,14 +4,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../../util/errors.js';
 import { ImageUses, type StoredImage, sizeOf, storedImages } from '../inspect/inventory.js';
-import { isRetired, retire, sweepWarm } from '../snapshot/generations.js';
-import { RETIRED_RECORD, readWarmImage, warmDirectoriesOf } from '../snapshot/snapshot.js';
+import { isRetired, retire, sweepSnapshots } from '../snapshot/generations.js';
+import { RETIRED_RECORD, readSnapshot, snapshotDirectoriesOf } from '../snapshot/snapshot.js';
 import { imageRef } from './open.js';
 import { imageInUse, imageNotInStore } from './remove.js';
 import { storeError } from './store.js';
 
 /** A saved machine that is gone. */
-export interface RemovedWarm {
+export interface RemovedSnapshot {
   readonly directory: string;
   /** On the disk, in bytes. */
   readonly size: number;
@@ -21,7 +21,7 @@ export interface RemovedWarm {
  * Removes every machine that was saved with an image; the image and its names stay.
  * @throws {SandboxError} `image-not-found`, `image-not-in-store`, `image-in-use`, `store-not-writable`
  */
-export async function removeWarm(store: string, called: string): Promise<{ id: string; warm: RemovedWarm[] }> {
+export async function removeSnapshots(store: string, called: string): Promise<{ id: string; warm: RemovedSnapshot[] }> {
   const { id, directory } = imageRef(called, store);
   if (id === undefined) throw imageNotInStore(called, store);
   const users = new ImageUses(store).of(id);
@@ -32,13 +32,13 @@ export async function removeWarm(store: string, called: string): Promise<{ id: s
 }
 
 /** A saved machine, and why no sandbox can go on from it. */
-export interface StaleWarm extends RemovedWarm {
+export interface StaleSnapshot extends RemovedSnapshot {
   /** Of its boot image. */
   readonly image: string;
   readonly reason: string;
 }
 
-export interface PruneWarmOptions {
+export interface PruneSnapshotsOptions {
   /** Only those whose image was last used longer ago than this, in milliseconds; default 0. */
   readonly olderThan?: number;
   /** Only say what would be removed. */
@@ -51,14 +51,14 @@ export interface PruneWarmOptions {
  * Removes the saved machines that no sandbox can go on from any more. Their images stay.
  * @throws {SandboxError} `store-not-writable`
  */
-export async function pruneWarm(store: string, options: PruneWarmOptions): Promise<StaleWarm[]> {
+export async function pruneSnapshots(store: string, options: PruneSnapshotsOptions): Promise<StaleSnapshot[]> {
   const { olderThan = 0, dryRun = false, problemsOf } = options;
-  const all: StaleWarm[] = [];
+  const all: StaleSnapshot[] = [];
   for (const image of await storedImages(store)) {
     if (image.usedBy.length > 0 || Date.now() - image.lastUsed.getTime() < olderThan) continue;
     const problems = await problemsOf(image);
     const stale = machinesIn(image.directory).flatMap((directory) => {
-      const isReadable = readWarmImage(directory) !== undefined;
+      const isReadable = readSnapshot(directory) !== undefined;
       const reason = isReadable ? problems.get(directory) : 'its record is damaged, or of another version';
       return reason === undefined ? [] : [{ ...removed(directory), image: image.id, reason }];
     });
@@ -70,21 +70,21 @@ export async function pruneWarm(store: string, options: PruneWarmOptions): Promi
 
 /** Those that were retired before are swept anyway. */
 function machinesIn(imageDirectory: string): string[] {
-  return warmDirectoriesOf(imageDirectory).filter((directory) => !isRetired(directory));
+  return snapshotDirectoriesOf(imageDirectory).filter((directory) => !isRetired(directory));
 }
 
-function removed(directory: string): RemovedWarm {
+function removed(directory: string): RemovedSnapshot {
   return { directory, size: sizeOf(directory) };
 }
 
 /** Who has found one meanwhile keeps its files, which a later sweep removes. */
-async function discard(store: string, imageDirectory: string, machines: readonly RemovedWarm[]): Promise<void> {
+async function discard(store: string, imageDirectory: string, machines: readonly RemovedSnapshot[]): Promise<void> {
   try {
     for (const { directory } of machines) {
       await retire(directory);
       if (!isRetired(directory)) await markRetired(directory);
     }
-    if (machines.length > 0) await sweepWarm(imageDirectory);
+    if (machines.length > 0) await sweepSnapshots(imageDirectory);
   } catch (error) {
     throw storeError(error, store);
   }

@@ -5,7 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, SandboxError, valueOr } from '../../util/errors.js';
 import { ImageUses, type StoredImage, storedImages } from '../inspect/inventory.js';
-import { sweepStoredWarm } from '../snapshot/generations.js';
+import { sweepStoredSnapshots } from '../snapshot/generations.js';
 import { sweepOutputs } from './export.js';
 import { imageNamed, imageNames, unnameImage } from './names.js';
 import { imageIds, imageRef } from './open.js';
@@ -118,7 +118,7 @@ export async function pruneImages(store: string, options: PruneOptions = {}): Pr
       if (dryRun || (await discard(store, image.id)).length === 0) images.push(image);
     }
     const workspaces = [...(await sweepWorkspaces(store, dryRun)), ...(await sweepOutputs(store, dryRun))];
-    workspaces.push(...(await sweepStoredWarm(store, dryRun)));
+    workspaces.push(...(await sweepStoredSnapshots(store, dryRun)));
     if (!dryRun) {
       await pruneNames(store);
       await pruneIndex(store);

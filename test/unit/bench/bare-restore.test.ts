@@ -6,11 +6,11 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { bareRestore } from '../../../src/bench/bare-restore.js';
 import { Interrupted } from '../../../src/bench/process.js';
-import type { WarmImage } from '../../../src/image/snapshot/snapshot.js';
+import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 /** Nothing here comes to reading it. */
-const WARM = { directory: '/nowhere' } as WarmImage;
+const WARM = { directory: '/nowhere' } as Snapshot;
 
 /** In place of QEMU, with the sockets that it needs in a directory that is removed in the end. */
 function machine(t: TestContext, program: (directory: string) => string): { argv: string[]; sockets: string } {

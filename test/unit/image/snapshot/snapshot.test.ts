@@ -23,15 +23,15 @@ import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
-import { publishWarm, type WarmFacts } from '../../../../src/image/snapshot/publish.js';
+import { publishSnapshot, type SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
 import {
   changedFiles,
-  WARM_EMPTY,
-  WARM_MEMORY,
-  WARM_STATE,
-  type WarmImage,
-  warmDirectoriesOf,
-  warmImagesOf,
+  SNAPSHOT_EMPTY,
+  SNAPSHOT_MEMORY,
+  SNAPSHOT_STATE,
+  type Snapshot,
+  snapshotDirectoriesOf,
+  snapshotsOf,
 } from '../../../../src/image/snapshot/snapshot.js';
 import { createImage } from '../../../../src/image/store/create.js';
 import { imageRef } from '../../../../src/image/store/open.js';
@@ -52,12 +52,12 @@ async function warmable(context: TestContext) {
   const store = join(cache, 'virt-sandbox/images');
   const options = { ...machine.options, storeDirectory: store };
   const image = await createImage({ ...options, name: 'web' });
-  const publish = (state: string, facts: Partial<WarmFacts> = {}): Promise<WarmImage> =>
-    publishWarm(image.directory, async (directory) => {
-      mkdirSync(join(directory, WARM_EMPTY));
-      await writeFile(join(directory, WARM_MEMORY), 'a page');
-      await truncate(join(directory, WARM_MEMORY), MEMORY);
-      await writeFile(join(directory, WARM_STATE), state);
+  const publish = (state: string, facts: Partial<SnapshotFacts> = {}): Promise<Snapshot> =>
+    publishSnapshot(image.directory, async (directory) => {
+      mkdirSync(join(directory, SNAPSHOT_EMPTY));
+      await writeFile(join(directory, SNAPSHOT_MEMORY), 'a page');
+      await truncate(join(directory, SNAPSHOT_MEMORY), MEMORY);
+      await writeFile(join(directory, SNAPSHOT_STATE), state);
       return {
         image: image.id,
         sets: image.manifest.sets,
@@ -139,7 +139,7 @@ describe('saved machines', () => {
     const { publish } = await warmable(context);
     const first = await publish('first');
     const second = await publish('second');
-    assert.equal(readFileSync(join(second.directory, WARM_STATE), 'utf8'), 'second');
+    assert.equal(readFileSync(join(second.directory, SNAPSHOT_STATE), 'utf8'), 'second');
     // No path ever leads to another machine than it did.
     assert.notEqual(second.directory, first.directory);
     assert.ok(!existsSync(first.directory));
@@ -158,7 +158,7 @@ describe('saved machines', () => {
     }
     const swept = await Promise.all(Array.from({ length: 4 }, () => pruneImages(store)));
     assert.deepEqual(swept.flatMap(({ workspaces }) => workspaces).sort(), retired);
-    assert.deepEqual(warmDirectoriesOf(image.directory), [directory]);
+    assert.deepEqual(snapshotDirectoriesOf(image.directory), [directory]);
   });
 
   it('let the user of QEMU pass and nobody look, whatever the umask', async (context) => {
@@ -167,7 +167,7 @@ describe('saved machines', () => {
     const { directory } = await publish('state').finally(() => process.umask(before));
     const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8);
     assert.deepEqual([mode(dirname(directory)), mode(directory)], ['755', '711']);
-    for (const name of [WARM_MEMORY, WARM_STATE]) assert.equal(mode(join(directory, name)), '400', name);
+    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) assert.equal(mode(join(directory, name)), '400', name);
   });
 
   it('one that a sandbox has found keeps its files until that is gone, and is found by no other', async (context) => {
@@ -176,14 +176,14 @@ describe('saved machines', () => {
     const sandbox = spawn('sleep', ['1000']);
     context.after(() => sandbox.kill('SIGKILL'));
     leaseFor(store, image.id, sandbox.pid ?? 0);
-    const [found] = warmImagesOf(image.directory);
+    const [found] = snapshotsOf(image.directory);
     assert.equal(found?.directory, first.directory);
 
     const second = await publish('second');
     // It opens the memory, and after a while the state.
-    assert.equal(readFileSync(join(found.directory, WARM_STATE), 'utf8'), 'first');
+    assert.equal(readFileSync(join(found.directory, SNAPSHOT_STATE), 'utf8'), 'first');
     assert.deepEqual(changedFiles(found), []);
-    assert.deepEqual(warmImagesOf(image.directory), [second]);
+    assert.deepEqual(snapshotsOf(image.directory), [second]);
     assert.deepEqual(await verifyImage(imageRef(image.id, store)), []);
     assert.deepEqual((await pruneImages(store)).workspaces, []);
 
@@ -192,7 +192,7 @@ describe('saved machines', () => {
     await ended;
     assert.deepEqual((await pruneImages(store, { dryRun: true })).workspaces, [first.directory]);
     assert.deepEqual((await pruneImages(store)).workspaces, [first.directory]);
-    assert.deepEqual(warmDirectoriesOf(image.directory), [second.directory]);
+    assert.deepEqual(snapshotDirectoriesOf(image.directory), [second.directory]);
   });
 
   it('diff says where they differ: what was saved, its kernel arguments, its devices', async (context) => {
@@ -233,7 +233,7 @@ describe('saved machines', () => {
     assert.deepEqual(await verifyImage(place), []);
     const files = async () => (await verifyImage(place)).map(({ file }) => file);
     const named = (name: string) => join('warm', directory.slice(dirname(directory).length + 1), name);
-    for (const name of [WARM_STATE, 'warm.json']) {
+    for (const name of [SNAPSHOT_STATE, 'warm.json']) {
       const path = join(directory, name);
       const whole = readFileSync(path);
       rmSync(path);
@@ -250,11 +250,11 @@ describe('saved machines', () => {
     }
     assert.deepEqual(await files(), []);
     // In a page that holds something, and in what was a hole.
-    const memory = join(directory, WARM_MEMORY);
+    const memory = join(directory, SNAPSHOT_MEMORY);
     chmodSync(memory, 0o600);
     for (const position of [3, 100 << 20, MEMORY - 1]) {
       const before = changeByte(memory, position);
-      assert.deepEqual(await files(), [named(WARM_MEMORY)], `byte ${position}`);
+      assert.deepEqual(await files(), [named(SNAPSHOT_MEMORY)], `byte ${position}`);
       changeByte(memory, position, before);
       assert.deepEqual(await files(), []);
     }
@@ -263,8 +263,8 @@ describe('saved machines', () => {
       assert.deepEqual(await verifyImage(place), [{ file: named(name), problem: 'it is no part of the image' }]);
       rmSync(join(directory, name));
     }
-    rmSync(join(directory, WARM_MEMORY));
-    assert.deepEqual(await verifyImage(place), [{ file: named(WARM_MEMORY), problem: 'it is missing' }]);
+    rmSync(join(directory, SNAPSHOT_MEMORY));
+    assert.deepEqual(await verifyImage(place), [{ file: named(SNAPSHOT_MEMORY), problem: 'it is missing' }]);
     rmSync(directory, { recursive: true });
     writeFileSync(join(image.directory, 'warm-not'), '');
     assert.deepEqual(await files(), ['warm-not']);
@@ -284,7 +284,7 @@ describe('saved machines', () => {
     const sphere = ownerTag().split('-').slice(0, 2).join('-');
     const dead = join(dirname(directory), `.build-${sphere}-999999999-1-abcdef01`);
     mkdirSync(dead);
-    writeFileSync(join(dead, WARM_MEMORY), 'half of it');
+    writeFileSync(join(dead, SNAPSHOT_MEMORY), 'half of it');
     assert.deepEqual((await pruneImages(store, { dryRun: true })).workspaces, [dead]);
     assert.ok(existsSync(dead));
     assert.deepEqual(await pruneImages(store), { images: [], workspaces: [dead] });

@@ -5,8 +5,8 @@ import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { INITRD_NAME } from '../../../../src/image/manifest.js';
-import type { WarmFacts } from '../../../../src/image/snapshot/publish.js';
-import { WARM_MEMORY, WARM_STATE } from '../../../../src/image/snapshot/snapshot.js';
+import type { SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/snapshot.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { type Change, defaultShape, unlessDriver, WarmHost } from '../../../helpers/warm-hosts.js';
@@ -52,7 +52,7 @@ const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
 const shape = await defaultShape();
 
 /** The machine of a record, but that its kernel was told something else. */
-function argumentsOnly(kernelArguments: string): Partial<WarmFacts> {
+function argumentsOnly(kernelArguments: string): Partial<SnapshotFacts> {
   return { kernelArguments, machine: machineSignature(shape, kernelArguments) };
 }
 
@@ -118,7 +118,7 @@ describe('a saved machine', { skip: unlessDriver }, () => {
   it('is passed over when a file is damaged, and gone on from when it only looks changed', async (context) => {
     const here = new WarmHost(context);
     const warm = await here.save(await here.image());
-    for (const name of [WARM_MEMORY, WARM_STATE]) {
+    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
       const path = join(warm.directory, name);
       const copy = join(here.directory, 'copy');
       copyFileSync(path, copy);
