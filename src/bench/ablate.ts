@@ -1,6 +1,6 @@
 /** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
 import { readdirSync } from 'node:fs';
-import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../image/manifest.js';
 import { defaultSetsDirectory } from '../kmods/sets.js';
 import type { ImageTuning, Profile } from '../profile/types.js';
 import { COLD } from './baseline.js';

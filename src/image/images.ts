@@ -1,9 +1,9 @@
 /** The store of boot images, for programs. What it does is loaded when it is asked for: a sandbox needs none of it to start. */
 
+import type { CreatedImage, CreateOptions } from './create.js';
 import type { StoredImage, StoredSnapshot } from './inspect/inventory.js';
 import type { Damage } from './inspect/verify.js';
-import type { CreatedImage, CreateOptions } from './store/create.js';
-import type { PruneOptions, Removal } from './store/remove.js';
+import type { PruneOptions, Removal } from './remove/prune.js';
 import { defaultStoreDirectory } from './store/store.js';
 
 export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage, StoredSnapshot };
@@ -19,7 +19,7 @@ export const Images = {
   /** Makes an image, or finds it; see {@link CreateOptions}. @throws {SandboxError} stage `kernel`, `modules`, `image` */
   async create(options: BakeOptions): Promise<CreatedImage> {
     const [{ createImage }, { hostProgram }] = await Promise.all([
-      import('./store/create.js'),
+      import('./create.js'),
       import('../util/programs.js'),
     ]);
     return createImage({ nativeInit: options.nativeInit ?? hostProgram('init'), ...options });
@@ -38,10 +38,10 @@ export const Images = {
   },
   /** Removes an image by its name or id. @throws {SandboxError} `image-not-found`, `image-in-use`, `image-has-names` */
   async remove(called: string, store = defaultStoreDirectory()): Promise<{ id: string; removed: boolean }> {
-    return (await import('./store/remove.js')).removeImage(store, called);
+    return (await import('./remove/remove-images.js')).removeImage(store, called);
   },
   /** Removes what has no name and is not in use. @throws {SandboxError} `store-not-writable` */
   async prune(options: PruneOptions = {}, store = defaultStoreDirectory()): Promise<Removal> {
-    return (await import('./store/remove.js')).pruneImages(store, options);
+    return (await import('./remove/prune.js')).pruneImages(store, options);
   },
 };

@@ -5,14 +5,20 @@
 
 import { createHash } from 'node:crypto';
 import type { FeatureState } from '../kmods/features.js';
-import type { InitrdCompression } from './build/compress.js';
-import type { CommonInit } from './build/node-runtime.js';
 
 /** Changes whenever the same inputs make another image; images of another format are not used. */
 export const IMAGE_FORMAT = 3;
 
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
+
+/** How an initrd may be packed. */
+export const INITRD_COMPRESSIONS = ['none', 'gzip', 'xz', 'zstd', 'lz4'] as const;
+export type InitrdCompression = (typeof INITRD_COMPRESSIONS)[number];
+
+/** Where the common init runs: in the launcher on the host, or in the guest. */
+export const COMMON_INITS = ['host', 'guest'] as const;
+export type CommonInit = (typeof COMMON_INITS)[number];
 
 /** Content of a file: its size in bytes, and its SHA-256 in hexadecimal digits. */
 export interface Digest {

@@ -26,8 +26,7 @@ export async function resolveImage(options: ImageOptions): Promise<BootImage> {
   const store = options.storeDirectory ?? defaultStoreDirectory();
   const setsDirectory = options.setsDirectory ?? defaultSetsDirectory();
   const key = requestKey(options, setsDirectory);
-  const build = () =>
-    import('./build/build.js').then(({ buildImage }) => buildImage(options, store, setsDirectory, key));
+  const build = () => import('./make.js').then(({ makeImage }) => makeImage(options, store, setsDirectory, key));
   const found = options.rebuild === true ? undefined : lookUp(store, key);
   const lookup = performance.now() - start;
   let answer = found === undefined ? await build() : { ...found, fresh: false, timings: {} };

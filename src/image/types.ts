@@ -4,8 +4,7 @@
 
 import type { KernelSelection } from '../config/types.js';
 import type { KernelSearchPaths } from '../kernel/search-paths.js';
-import type { InitrdCompression } from './build/compress.js';
-import type { Manifest } from './manifest.js';
+import type { InitrdCompression, Manifest } from './manifest.js';
 
 /** What image is wanted. */
 export interface ImageOptions {

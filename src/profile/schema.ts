@@ -1,6 +1,6 @@
 /** What a profile's file must look like. */
 import * as v from 'valibot';
-import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../image/manifest.js';
 import { isRecord } from '../util/records.js';
 import type { ProfileFile } from './types.js';
 

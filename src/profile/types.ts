@@ -3,7 +3,7 @@
  *
  * Profiles are files (profiles/*.json), so that `virt-sandbox-bench tune` can write one, and a person can read why each thing is there.
  */
-import type { InitrdCompression } from '../image/build/compress.js';
+import type { InitrdCompression } from '../image/manifest.js';
 
 /** Why something is in a profile. */
 export interface Reason {

@@ -3,8 +3,8 @@
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../../config/parsers/slots.js';
 import { hostPath } from '../../config/path.js';
 import type { KernelSelection, SandboxConfig } from '../../config/types.js';
-import { INITRD_COMPRESSIONS, type InitrdCompression } from '../../image/build/compress.js';
-import { createImage } from '../../image/store/create.js';
+import { createImage } from '../../image/create.js';
+import { INITRD_COMPRESSIONS, type InitrdCompression } from '../../image/manifest.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { loadProfile } from '../../profile/load.js';
 import { inspectImages } from '../../sandbox/devices/disks.js';

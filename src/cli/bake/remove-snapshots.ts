@@ -1,6 +1,6 @@
 /** virt-sandbox-bake rm --warm, prune --stale: saved machines without their images. */
 import type { StoredImage } from '../../image/inspect/inventory.js';
-import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/store/remove-snapshots.js';
+import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/remove/remove-snapshots.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { warmStates } from '../../sandbox/snapshot/stored.js';
 import { printJson, printLines, size } from './output.js';

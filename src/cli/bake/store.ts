@@ -2,9 +2,10 @@
 import { basename } from 'node:path';
 import { slotsText } from '../../config/parsers/slots.js';
 import { type StoredImage, type StoredSnapshot, storedImages, storedSnapshots } from '../../image/inspect/inventory.js';
+import { pruneImages } from '../../image/remove/prune.js';
+import { removeImage } from '../../image/remove/remove-images.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
-import { pruneImages, removeImage } from '../../image/store/remove.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { type WarmOwner, type WarmState, warmStates } from '../../sandbox/snapshot/stored.js';
 import { SandboxError } from '../../util/errors.js';

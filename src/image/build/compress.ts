@@ -8,10 +8,7 @@ import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import type { BuildConfig } from '../../kernel/build-config.js';
-
-/** What an initrd may be packed with. */
-export const INITRD_COMPRESSIONS = ['none', 'gzip', 'xz', 'zstd', 'lz4'] as const;
-export type InitrdCompression = (typeof INITRD_COMPRESSIONS)[number];
+import { INITRD_COMPRESSIONS, type InitrdCompression } from '../manifest.js';
 
 /** Its window of 8 MiB is the most that every kernel unpacks. */
 const ZSTD_LEVEL = 19;

@@ -14,10 +14,6 @@ import { packageDirectory } from '../../util/programs.js';
 import type { ReadProgram } from './contents.js';
 import { readLinkedProgram } from './libraries.js';
 
-/** Where the common init runs: driven by the launcher over the channel, or in the guest. */
-export const COMMON_INITS = ['host', 'guest'] as const;
-export type CommonInit = (typeof COMMON_INITS)[number];
-
 /**
  * Reads everything that a common init in the guest needs.
  *

@@ -5,8 +5,8 @@
 
 import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { savedMemoryIn } from '../../domain/snapshot.js';
 import { valueOr } from '../../util/errors.js';
+import { memoryPathIn } from '../snapshot/qemu-memory.js';
 import { SNAPSHOTS_DIRECTORY } from '../snapshot/snapshot.js';
 
 /** A machine that runs. */
@@ -36,7 +36,7 @@ export function imageUsers(): Map<string, ImageUser[]> {
 function imageOf(words: readonly string[]): string | undefined {
   const kernel = words.includes('-kernel') ? words[words.indexOf('-kernel') + 1] : undefined;
   if (kernel !== undefined) return dirname(kernel);
-  const memory = words.flatMap((word) => savedMemoryIn(word) ?? [])[0];
+  const memory = words.flatMap((word) => memoryPathIn(word) ?? [])[0];
   const above = memory && dirname(dirname(memory));
   return above && basename(above) === SNAPSHOTS_DIRECTORY ? dirname(above) : undefined;
 }

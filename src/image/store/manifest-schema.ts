@@ -3,9 +3,7 @@
  */
 
 import * as v from 'valibot';
-import { INITRD_COMPRESSIONS } from '../build/compress.js';
-import { COMMON_INITS } from '../build/node-runtime.js';
-import { IMAGE_FORMAT, isImageId, isSealed, type Manifest } from '../manifest.js';
+import { COMMON_INITS, IMAGE_FORMAT, INITRD_COMPRESSIONS, isImageId, isSealed, type Manifest } from '../manifest.js';
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));

@@ -21,8 +21,10 @@ import {
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { createImage } from '../../../../src/image/create.js';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
+import { pruneImages } from '../../../../src/image/remove/prune.js';
 import { publishSnapshot, type SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
 import {
   changedFiles,
@@ -33,10 +35,8 @@ import {
   snapshotDirectoriesOf,
   snapshotsOf,
 } from '../../../../src/image/snapshot/snapshot.js';
-import { createImage } from '../../../../src/image/store/create.js';
 import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
-import { pruneImages } from '../../../../src/image/store/remove.js';
 import { bakeJson, runBake } from '../../../helpers/bake.js';
 import { flipByte } from '../../../helpers/kernel-files.js';
 import { leaseFor } from '../../../helpers/leases.js';

@@ -1,12 +1,12 @@
 /** Making an image ahead of the sandboxes that use it. */
 
-import { resolveImage } from '../resolve.js';
-import { sweepStoredSnapshots } from '../snapshot/generations.js';
-import type { BootImage, ImageOptions } from '../types.js';
-import { exportImage, sweepOutputs } from './export.js';
-import { checkImageName, nameImage } from './names.js';
-import { defaultStoreDirectory } from './store.js';
-import { sweepWorkspaces } from './workspace.js';
+import { resolveImage } from './resolve.js';
+import { sweepStoredSnapshots } from './snapshot/generations.js';
+import { exportImage, sweepOutputs } from './store/export.js';
+import { checkImageName, nameImage } from './store/names.js';
+import { defaultStoreDirectory } from './store/store.js';
+import { sweepWorkspaces } from './store/workspace.js';
+import type { BootImage, ImageOptions } from './types.js';
 
 export interface CreateOptions extends ImageOptions {
   /** Name in the store. */

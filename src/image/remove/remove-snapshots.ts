@@ -6,9 +6,9 @@ import { isSystemError } from '../../util/errors.js';
 import { ImageUses, type StoredImage, sizeOf, storedImages } from '../inspect/inventory.js';
 import { isRetired, retire, sweepSnapshots } from '../snapshot/generations.js';
 import { RETIRED_RECORD, readSnapshot, snapshotDirectoriesOf } from '../snapshot/snapshot.js';
-import { imageRef } from './open.js';
-import { imageInUse, imageNotInStore } from './remove.js';
-import { storeError } from './store.js';
+import { imageRef } from '../store/open.js';
+import { storeError } from '../store/store.js';
+import { imageInUse, imageNotInStore } from './remove-images.js';
 
 /** A saved machine that is gone. */
 export interface RemovedSnapshot {
