@@ -1,13 +1,11 @@
 /** docs/boot-time.md, out of results that were kept. */
 
 import { shellWord } from '../util/shell-word.js';
-import { ablationText } from './ablate.js';
-import { hostText, QUIET_LOAD } from './host.js';
-import { markdown } from './markdown.js';
-import { peersText } from './peers.js';
+import { ablationText } from './experiments/ablate.js';
+import { peersText } from './experiments/peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
-import type { Result, VariantResult } from './result.js';
-import { amount } from './series.js';
+import { markdown } from './result/markdown.js';
+import type { Result, VariantResult } from './result/result.js';
 import {
   comparisonText,
   failureLine,
@@ -17,7 +15,9 @@ import {
   overheadRows,
   partRows,
   percent,
-} from './text.js';
+} from './result/text.js';
+import { hostText, QUIET_LOAD } from './run/host.js';
+import { amount } from './run/series.js';
 import { length, rest, type Span } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 

@@ -1,5 +1,5 @@
 /** A whole `virt-sandbox -- /bin/true` against the baseline: a bare QEMU whose guest does nothing but end. */
-import { baseline, COLD } from '../../src/bench/baseline.js';
+import { baseline, COLD } from '../../src/bench/run/baseline.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong } from './row.js';
 import { interleave } from './run.js';

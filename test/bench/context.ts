@@ -1,6 +1,6 @@
 /** What every benchmark needs to know. */
-import type { Subject } from '../../src/bench/baseline.js';
-import type { Virtme } from '../../src/bench/commands.js';
+import type { Subject } from '../../src/bench/run/baseline.js';
+import type { Virtme } from '../../src/bench/run/commands.js';
 import type { Progress } from './run.js';
 
 /**

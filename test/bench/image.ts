@@ -2,7 +2,7 @@
 import { mkdtempSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { summarize } from '../../src/bench/statistics.js';
+import { summarize } from '../../src/bench/result/statistics.js';
 import type { ImageTimings } from '../../src/image/resolve.js';
 import type { Context } from './context.js';
 import { quantity, type Row, within } from './row.js';

@@ -1,8 +1,8 @@
 /** The benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json] */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { findVirtme, imageFacts, programPath } from '../../src/bench/commands.js';
-import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/host.js';
+import { findVirtme, imageFacts, programPath } from '../../src/bench/run/commands.js';
+import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
 import { bootRows } from './boot.js';
 import type { Context } from './context.js';
 import { helpRows } from './help.js';

@@ -1,5 +1,5 @@
 /** One line of the result: what was measured, against what, and whether that is enough. */
-import type { Summary } from '../../src/bench/statistics.js';
+import type { Summary } from '../../src/bench/result/statistics.js';
 
 export type Unit = 's' | 'ms' | 'MiB/s' | 'MB' | '/s';
 

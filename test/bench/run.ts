@@ -1,9 +1,9 @@
 /** Running whole processes against the clock. */
 import { once } from 'node:events';
-import { inOrderOf } from '../../src/bench/order.js';
-import { openPipe } from '../../src/bench/pipe.js';
-import { type Command, runProcess } from '../../src/bench/process.js';
-import { type Summary, summarize } from '../../src/bench/statistics.js';
+import { type Summary, summarize } from '../../src/bench/result/statistics.js';
+import { inOrderOf } from '../../src/bench/run/order.js';
+import { openPipe } from '../../src/bench/run/pipe.js';
+import { type Command, runProcess } from '../../src/bench/run/process.js';
 
 /** A command that is run many times. */
 export interface Variant extends Command {

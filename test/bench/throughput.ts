@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { virtmeArgv } from '../../src/bench/commands.js';
-import { summarize } from '../../src/bench/statistics.js';
+import { summarize } from '../../src/bench/result/statistics.js';
+import { virtmeArgv } from '../../src/bench/run/commands.js';
 import type { Context } from './context.js';
 import { forInformation, type Quantity, quantity, type Reference, type Row, timesTheRate } from './row.js';
 import { type Transfer, transferRate } from './transfer.js';

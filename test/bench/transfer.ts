@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type Command, runProcess } from '../../src/bench/process.js';
+import { type Command, runProcess } from '../../src/bench/run/process.js';
 import type { Received } from './receive.js';
 
 export interface Transfer extends Command {

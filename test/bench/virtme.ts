@@ -1,6 +1,6 @@
 /** A whole `virt-sandbox -- /bin/true` against virtme-ng's. */
-import { COLD } from '../../src/bench/baseline.js';
-import { virtmeArgv } from '../../src/bench/commands.js';
+import { COLD } from '../../src/bench/run/baseline.js';
+import { virtmeArgv } from '../../src/bench/run/commands.js';
 import type { Context } from './context.js';
 import { quantity, type Row, timesFaster } from './row.js';
 import { interleave } from './run.js';

@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bareRestore } from '../../src/bench/bare-restore.js';
-import { COLD } from '../../src/bench/baseline.js';
-import { virtmeArgv } from '../../src/bench/commands.js';
-import { splitCommandLine } from '../../src/bench/qemu-argv.js';
-import { type Summary, summarize } from '../../src/bench/statistics.js';
+import { type Summary, summarize } from '../../src/bench/result/statistics.js';
+import { bareRestore } from '../../src/bench/run/bare-restore.js';
+import { COLD } from '../../src/bench/run/baseline.js';
+import { virtmeArgv } from '../../src/bench/run/commands.js';
+import { splitCommandLine } from '../../src/bench/run/qemu-argv.js';
 import { readSnapshot, type Snapshot } from '../../src/image/snapshot/snapshot.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';

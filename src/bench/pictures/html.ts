@@ -1,8 +1,9 @@
 /** A result as a page that stands by itself: the pictures, the figures, and on what they were taken. */
-import { hostText } from '../host.js';
-import type { Result } from '../result.js';
-import { amount } from '../series.js';
-import { comparisonText, intervalText, noiseText, outlyingText } from '../text.js';
+
+import type { Result } from '../result/result.js';
+import { comparisonText, intervalText, noiseText, outlyingText } from '../result/text.js';
+import { hostText } from '../run/host.js';
+import { amount } from '../run/series.js';
 import { colourStyle, escaped, type Labelled, longest, waterfallSvg } from './svg.js';
 
 export async function page(results: readonly Result[]): Promise<string> {

@@ -1,6 +1,6 @@
 /** What each command of virt-sandbox-bench does: from its arguments to its exit status. */
 
-import type { Result } from '../../bench/result.js';
+import type { Result } from '../../bench/result/result.js';
 import { splitWords } from '../split-words.js';
 import { print } from '../terminal/output.js';
 import { build } from '../version.js';
@@ -33,8 +33,8 @@ const PEERS = 3;
 export async function runCommand(
   args: MeasureArguments & { readonly floor: boolean; readonly timeline: boolean },
 ): Promise<number> {
-  const { inSession, sandboxVariant } = await import('../../bench/session.js');
-  const { measure } = await import('../../bench/measure.js');
+  const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
+  const { measure } = await import('../../bench/experiments/measure.js');
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const variant = await sandboxVariant('virt-sandbox', { ...args, options });
@@ -52,8 +52,8 @@ export async function runCommand(
 export async function compareOptions(
   args: MeasureArguments & { readonly against: string; readonly threshold?: string | undefined },
 ): Promise<number> {
-  const { inSession, sandboxVariant } = await import('../../bench/session.js');
-  const { measure } = await import('../../bench/measure.js');
+  const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
+  const { measure } = await import('../../bench/experiments/measure.js');
   const threshold = thresholdOf(args.threshold);
   const options = splitWords(args.options);
   const against = splitWords(args.against);
@@ -76,8 +76,8 @@ export async function compareFiles(
   file: string,
   against: string,
 ): Promise<number> {
-  const { compareResults, differingHosts } = await import('../../bench/compare.js');
-  const { readResult } = await import('../../bench/result.js');
+  const { compareResults, differingHosts } = await import('../../bench/result/compare.js');
+  const { readResult } = await import('../../bench/result/result.js');
   const threshold = thresholdOf(args.threshold);
   const [one, other] = [readResult(file), readResult(against)];
   for (const difference of differingHosts(one, other, file, against))
@@ -92,8 +92,8 @@ function repetitions({ runs, warmUp, deterministic }: MeasureArguments) {
 }
 
 export async function ablateCommand(args: MeasureArguments & { readonly only?: string | undefined }): Promise<number> {
-  const { inSession, sandboxVariant } = await import('../../bench/session.js');
-  const { ablate, ablationText } = await import('../../bench/ablate.js');
+  const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
+  const { ablate, ablationText } = await import('../../bench/experiments/ablate.js');
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
@@ -110,9 +110,9 @@ export async function tuneCommand(
     readonly only?: string | undefined;
   },
 ): Promise<number> {
-  const { inSession, sandboxVariant } = await import('../../bench/session.js');
-  const { tune } = await import('../../bench/tune.js');
-  const { ablationText } = await import('../../bench/ablate.js');
+  const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
+  const { tune } = await import('../../bench/experiments/tune.js');
+  const { ablationText } = await import('../../bench/experiments/ablate.js');
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) => {
     const base = await sandboxVariant('as it is', { ...args, options });
@@ -123,8 +123,8 @@ export async function tuneCommand(
 }
 
 export async function peersCommand(args: MeasureArguments): Promise<number> {
-  const { inSession, sandboxVariant } = await import('../../bench/session.js');
-  const { measurePeers, peersText } = await import('../../bench/peers.js');
+  const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
+  const { measurePeers, peersText } = await import('../../bench/experiments/peers.js');
   const options = splitWords(args.options);
   const result = await inSession(sessionOptions(args, options), async (session) =>
     measurePeers(session, await sandboxVariant('virt-sandbox', { ...args, options }), {
@@ -136,7 +136,7 @@ export async function peersCommand(args: MeasureArguments): Promise<number> {
 }
 
 export async function historyCommand(args: OutputArguments): Promise<number> {
-  const { historyFile, historyText, readHistory } = await import('../../bench/history.js');
+  const { historyFile, historyText, readHistory } = await import('../../bench/result/history.js');
   const path = args.history ?? historyFile();
   const { entries, unreadable } = readHistory(path);
   if (unreadable > 0)
@@ -146,7 +146,7 @@ export async function historyCommand(args: OutputArguments): Promise<number> {
 }
 
 export async function pictureCommand(args: PictureArguments, files: readonly string[]): Promise<number> {
-  const { readResult } = await import('../../bench/result.js');
+  const { readResult } = await import('../../bench/result/result.js');
   const results = files.map(readResult);
   const shown = results.flatMap(({ variants }) => variants.filter(({ timeline }) => timeline !== undefined));
   if (shown.length === 0) throw new Error(`there is no timeline in ${files.join(', ')}`);
@@ -157,7 +157,7 @@ export async function pictureCommand(args: PictureArguments, files: readonly str
 
 export async function documentCommand(files: readonly string[]): Promise<number> {
   const { bootTimeDocument } = await import('../../bench/document.js');
-  const { readResult } = await import('../../bench/result.js');
+  const { readResult } = await import('../../bench/result/result.js');
   await print(bootTimeDocument(files.map(readResult)));
   return 0;
 }

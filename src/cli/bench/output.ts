@@ -1,7 +1,7 @@
 /** Where the result of a measurement goes: stdout, files, pictures, the history. */
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Result } from '../../bench/result.js';
+import type { Result } from '../../bench/result/result.js';
 import { print } from '../terminal/output.js';
 
 export interface OutputArguments {
@@ -43,13 +43,13 @@ export async function finish(
 ): Promise<number> {
   const json = `${JSON.stringify(result, null, 2)}\n`;
   // What took long to measure is told before anything is tried that may fail; and where it cannot be told it is kept first.
-  const { resultText } = await import('../../bench/text.js');
+  const { resultText } = await import('../../bench/result/text.js');
   const untold = await print(args.json ? json : (text ?? resultText)(result) + (await waterfalls([result]))).catch(
     (error: Error) => error,
   );
   if (args.output !== undefined) writeFileSync(args.output, json);
   if (args.history !== 'none') {
-    const { appendHistory, historyFile } = await import('../../bench/history.js');
+    const { appendHistory, historyFile } = await import('../../bench/result/history.js');
     appendHistory(args.history ?? historyFile(), result);
   }
   // The figures come first: they are there even where there is nothing to draw.

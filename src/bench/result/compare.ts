@@ -1,5 +1,5 @@
 /** Two results that were kept, against each other. */
-import type { HostFacts } from './host.js';
+import type { HostFacts } from '../run/host.js';
 import { comparison, type Result, type VariantResult } from './result.js';
 
 /**

@@ -3,17 +3,17 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { findInPath } from '../util/programs.js';
+import { findInPath } from '../../util/programs.js';
+import { makeResult, type Result, variantResult } from '../result/result.js';
+import { failureLine, table } from '../result/text.js';
+import { COLD } from '../run/baseline.js';
+import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from '../run/commands.js';
+import { hostText } from '../run/host.js';
+import { amount, measureInTurns } from '../run/series.js';
+import type { Session } from '../run/session.js';
+import { type ProgramVariant, profileOptions, type SandboxVariant, type Variant } from '../run/variant.js';
 import type { Repetitions } from './ablate.js';
-import { COLD } from './baseline.js';
-import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from './commands.js';
-import { hostText } from './host.js';
 import { baselineVariant } from './measure.js';
-import { makeResult, type Result, variantResult } from './result.js';
-import { amount, measureInTurns } from './series.js';
-import type { Session } from './session.js';
-import { failureLine, table } from './text.js';
-import { type ProgramVariant, profileOptions, type SandboxVariant, type Variant } from './variant.js';
 
 /** What starts a guest; `image: ` in a label marks what only builds an image. */
 const IMAGE = 'image: ';

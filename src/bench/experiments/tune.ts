@@ -4,16 +4,16 @@
  */
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ownProfiles } from '../profile/load.js';
-import type { Profile } from '../profile/types.js';
-import { makeDirectories } from '../util/directories.js';
+import { ownProfiles } from '../../profile/load.js';
+import type { Profile } from '../../profile/types.js';
+import { makeDirectories } from '../../util/directories.js';
+import { type Comparison, type Result, variantResult } from '../result/result.js';
+import { percent } from '../result/text.js';
+import { amount, measureInTurns } from '../run/series.js';
+import type { Session } from '../run/session.js';
+import type { SandboxVariant } from '../run/variant.js';
 import { adding, measureChanges, measuredInitcalls, namesIn, patiently, type Repetitions } from './ablate.js';
 import { CANDIDATES, type Candidate } from './candidates.js';
-import { type Comparison, type Result, variantResult } from './result.js';
-import { amount, measureInTurns } from './series.js';
-import type { Session } from './session.js';
-import { percent } from './text.js';
-import type { SandboxVariant } from './variant.js';
 
 export interface TuneOptions extends Repetitions {
   readonly name: string;

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packCpio } from '../image/build/cpio.js';
+import { packCpio } from '../../image/build/cpio.js';
 import type { ImageFacts } from './commands.js';
 import { powerOffProgram } from './power-off.js';
 import { bareMachine, splitCommandLine } from './qemu-argv.js';

@@ -4,10 +4,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { bareRestore } from '../../../src/bench/bare-restore.js';
-import { Interrupted } from '../../../src/bench/process.js';
-import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
-import { scratchDirectory } from '../../helpers/scratch.js';
+import { bareRestore } from '../../../../src/bench/run/bare-restore.js';
+import { Interrupted } from '../../../../src/bench/run/process.js';
+import type { Snapshot } from '../../../../src/image/snapshot/snapshot.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
 
 /** Nothing here comes to reading it. */
 const WARM = { directory: '/nowhere' } as Snapshot;

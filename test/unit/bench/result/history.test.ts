@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { appendHistory, entriesOf, historyText, readHistory, trends } from '../../../src/bench/history.js';
-import { result, SLOWER, VALUES, variant } from '../../helpers/bench-results.js';
-import { scratchDirectory } from '../../helpers/scratch.js';
+import { appendHistory, entriesOf, historyText, readHistory, trends } from '../../../../src/bench/result/history.js';
+import { result, SLOWER, VALUES, variant } from '../../../helpers/bench-results.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
 
 describe('history', () => {
   const floor = variant('bare QEMU (the floor)', [1.6], { profile: undefined, floorOf: ['a'] });

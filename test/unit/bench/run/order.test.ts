@@ -1,7 +1,7 @@
 /** In which order variants are measured. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inOrderOf } from '../../../src/bench/order.js';
+import { inOrderOf } from '../../../../src/bench/run/order.js';
 
 const rounds = (count: number, variants: string) =>
   Array.from({ length: count }, (_, round) => inOrderOf(round, [...variants]).join(''));

@@ -1,12 +1,12 @@
 /** What a measurement came to, as it is kept in a file: docs/bench-json.md says what each field means. */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import type { HostFacts } from './host.js';
-import type { Sample, Unit } from './sample.js';
-import type { Measured, Series } from './series.js';
+import type { HostFacts } from '../run/host.js';
+import type { Sample, Unit } from '../run/sample.js';
+import type { Measured, Series } from '../run/series.js';
+import type { Span, Where } from '../timeline/span.js';
+import type { Timeline } from '../timeline/timeline.js';
 import { type Difference, difference, exactDifference, median, type Summary, summarize } from './statistics.js';
-import type { Span, Where } from './timeline/span.js';
-import type { Timeline } from './timeline/timeline.js';
 
 export const RESULT_FORMAT = 1;
 

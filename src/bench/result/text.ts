@@ -1,10 +1,10 @@
 /** Results for a person at a terminal. */
-import { hostText } from './host.js';
+import { hostText } from '../run/host.js';
+import type { Unit } from '../run/sample.js';
+import { amount } from '../run/series.js';
+import type { Where } from '../timeline/span.js';
 import type { Comparison, Result, VariantResult } from './result.js';
-import type { Unit } from './sample.js';
-import { amount } from './series.js';
 import { ENOUGH, noise, type Summary } from './statistics.js';
-import type { Where } from './timeline/span.js';
 
 export function resultText(result: Result): string {
   const { variants, comparisons, unit, host, interrupted } = result;

@@ -2,11 +2,11 @@
 import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { makeDirectories } from '../util/directories.js';
-import { isSystemError } from '../util/errors.js';
-import { baseDirectory } from '../util/home.js';
+import { makeDirectories } from '../../util/directories.js';
+import { isSystemError } from '../../util/errors.js';
+import { baseDirectory } from '../../util/home.js';
+import { amount } from '../run/series.js';
 import { baselineFor, hostSchema, type Result } from './result.js';
-import { amount } from './series.js';
 import { table } from './text.js';
 
 const entrySchema = v.object({

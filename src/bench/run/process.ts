@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { settlesWithin } from '../util/promises.js';
+import { settlesWithin } from '../../util/promises.js';
 import { openPipe } from './pipe.js';
 
 export interface ProcessRun {

@@ -1,5 +1,5 @@
 /** Devices and features of the machine, each by itself: QEMU's `-machine` takes them one by one, and the last word counts. */
-import type { Profile } from '../profile/types.js';
+import type { Profile } from '../../profile/types.js';
 
 /** Those that `legacy: absent` leaves out. https://www.qemu.org/docs/master/system/i386/pc.html */
 const LEGACY = ['hpet', 'vmport', 'smm'];

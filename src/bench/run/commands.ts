@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { findInPath, packageDirectory } from '../util/programs.js';
+import { findInPath, packageDirectory } from '../../util/programs.js';
 
 export interface ImageFacts {
   readonly kernel: string;

@@ -1,7 +1,7 @@
 /** What all measurements of one call have in common. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { loadProfile } from '../profile/load.js';
-import type { Profile } from '../profile/types.js';
+import { loadProfile } from '../../profile/load.js';
+import type { Profile } from '../../profile/types.js';
 import { type ImageFacts, imageFacts, programPath } from './commands.js';
 import { type HostFacts, hostFacts, QUIET_LOAD } from './host.js';
 import { interruptible, type Say, say } from './progress.js';

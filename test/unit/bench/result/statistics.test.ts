@@ -1,7 +1,7 @@
 /** What is said of measurements: the same every time, and no more than they allow. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { difference, median, noise, outliersOf, quantile, summarize } from '../../../src/bench/statistics.js';
+import { difference, median, noise, outliersOf, quantile, summarize } from '../../../../src/bench/result/statistics.js';
 
 /** Values around a center that look random and are the same every time. */
 function around(center: number, count: number, spread = 0.1, phase = 0): number[] {

@@ -1,8 +1,8 @@
 /** A way to start a sandbox that is measured. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Snapshot } from '../image/snapshot/snapshot.js';
-import type { Profile } from '../profile/types.js';
+import type { Snapshot } from '../../image/snapshot/snapshot.js';
+import type { Profile } from '../../profile/types.js';
 import { asksForContainer } from './commands.js';
 import type { Command } from './process.js';
 

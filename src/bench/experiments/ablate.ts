@@ -1,21 +1,21 @@
 /** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
 import { readdirSync } from 'node:fs';
-import { INITRD_COMPRESSIONS } from '../image/manifest.js';
-import { defaultSetsDirectory } from '../kmods/sets.js';
-import type { ImageTuning, Profile } from '../profile/types.js';
-import { COLD } from './baseline.js';
+import { INITRD_COMPRESSIONS } from '../../image/manifest.js';
+import { defaultSetsDirectory } from '../../kmods/sets.js';
+import type { ImageTuning, Profile } from '../../profile/types.js';
+import { baselineFor, makeResult, type Result, type VariantResult, variantResult } from '../result/result.js';
+import { failureLine, percent, table } from '../result/text.js';
+import { COLD } from '../run/baseline.js';
+import { Interrupted } from '../run/process.js';
+import { takeSample } from '../run/sample.js';
+import { amount, measureInTurns, type Series } from '../run/series.js';
+import type { Session } from '../run/session.js';
+import type { SandboxVariant } from '../run/variant.js';
+import type { KernelLog } from '../timeline/kernel-log.js';
+import { parseKernelLog } from '../timeline/kernel-log.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
 import { deviceChanges } from './devices.js';
 import { baselinesOf } from './measure.js';
-import { Interrupted } from './process.js';
-import { baselineFor, makeResult, type Result, type VariantResult, variantResult } from './result.js';
-import { takeSample } from './sample.js';
-import { amount, measureInTurns, type Series } from './series.js';
-import type { Session } from './session.js';
-import { failureLine, percent, table } from './text.js';
-import type { KernelLog } from './timeline/kernel-log.js';
-import { parseKernelLog } from './timeline/kernel-log.js';
-import type { SandboxVariant } from './variant.js';
 
 /** One thing that is changed, and what comes of it. */
 export interface Change {

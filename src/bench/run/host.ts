@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
-import { findInPath } from '../util/programs.js';
+import { findInPath } from '../../util/programs.js';
 import type { ImageFacts } from './commands.js';
 
 /** Above it, other work shows in the figures. */

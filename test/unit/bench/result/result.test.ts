@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { compareResults, differingHosts } from '../../../src/bench/compare.js';
-import { bootTimeDocument } from '../../../src/bench/document.js';
-import { terminalWaterfall } from '../../../src/bench/pictures/terminal.js';
-import { type Result, readResult } from '../../../src/bench/result.js';
-import { resultText } from '../../../src/bench/text.js';
-import { host, result, SLOWER, timeline, VALUES, variant } from '../../helpers/bench-results.js';
-import { scratchDirectory } from '../../helpers/scratch.js';
+import { bootTimeDocument } from '../../../../src/bench/document.js';
+import { terminalWaterfall } from '../../../../src/bench/pictures/terminal.js';
+import { compareResults, differingHosts } from '../../../../src/bench/result/compare.js';
+import { type Result, readResult } from '../../../../src/bench/result/result.js';
+import { resultText } from '../../../../src/bench/result/text.js';
+import { host, result, SLOWER, timeline, VALUES, variant } from '../../../helpers/bench-results.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
 
 describe('a result in a file', () => {
   it('comes back as it was', (t) => {

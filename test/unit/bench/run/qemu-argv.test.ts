@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { restoreArgv } from '../../../src/bench/bare-restore.js';
-import { bareMachine, splitCommandLine } from '../../../src/bench/qemu-argv.js';
+import { restoreArgv } from '../../../../src/bench/run/bare-restore.js';
+import { bareMachine, splitCommandLine } from '../../../../src/bench/run/qemu-argv.js';
 
 const LINE = `LC_ALL=C HOME=/a /usr/bin/qemu-system-x86_64 -name guest=x -S -object '{"qom-type":"secret","id":"k"}' \
 -machine q35,acpi=on -cpu max -nodefaults -chardev socket,id=charmonitor,path=/m,server=on,wait=off -mon chardev=charmonitor,mode=control \

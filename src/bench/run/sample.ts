@@ -2,13 +2,13 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { Trace } from '../timeline/marks-file.js';
+import { parseQemuLog, traceArguments } from '../timeline/qemu-log.js';
+import { length, type Where } from '../timeline/span.js';
+import { type Timeline, timelineOf } from '../timeline/timeline.js';
 import { bareRestore } from './bare-restore.js';
 import { asksForContainer, imageFacts, sandboxArgv } from './commands.js';
 import { runSilently } from './process.js';
-import { Trace } from './timeline/marks-file.js';
-import { parseQemuLog, traceArguments } from './timeline/qemu-log.js';
-import { length, type Where } from './timeline/span.js';
-import { type Timeline, timelineOf } from './timeline/timeline.js';
 import {
   countingInstructions,
   instructions,

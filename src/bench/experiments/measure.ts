@@ -2,23 +2,23 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSnapshot } from '../image/snapshot/snapshot.js';
-import { baseline, COLD } from './baseline.js';
-import { asksForContainer, imageFacts } from './commands.js';
-import { Interrupted } from './process.js';
-import { splitCommandLine } from './qemu-argv.js';
-import { makeResult, type Result, variantResult } from './result.js';
-import { takeSample } from './sample.js';
-import { measureInTurns, type Series } from './series.js';
-import type { Session } from './session.js';
-import type { Timeline } from './timeline/timeline.js';
+import { readSnapshot } from '../../image/snapshot/snapshot.js';
+import { makeResult, type Result, variantResult } from '../result/result.js';
+import { baseline, COLD } from '../run/baseline.js';
+import { asksForContainer, imageFacts } from '../run/commands.js';
+import { Interrupted } from '../run/process.js';
+import { splitCommandLine } from '../run/qemu-argv.js';
+import { takeSample } from '../run/sample.js';
+import { measureInTurns, type Series } from '../run/series.js';
+import type { Session } from '../run/session.js';
 import {
   type ProgramVariant,
   profileOptions,
   type RestoreVariant,
   type SandboxVariant,
   type Variant,
-} from './variant.js';
+} from '../run/variant.js';
+import type { Timeline } from '../timeline/timeline.js';
 
 export interface MeasureOptions {
   readonly kind: 'run' | 'compare';

@@ -4,15 +4,15 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ablationText, changesOf } from '../../../src/bench/ablate.js';
-import { CANDIDATES, mayBeSkipped } from '../../../src/bench/candidates.js';
-import { bootTimeDocument } from '../../../src/bench/document.js';
-import { peersText } from '../../../src/bench/peers.js';
-import { powerOffProgram } from '../../../src/bench/power-off.js';
-import { comparison, type Result } from '../../../src/bench/result.js';
-import { loadProfile } from '../../../src/profile/load.js';
-import { host, result, timeline, VALUES, variant } from '../../helpers/bench-results.js';
-import { scratchDirectory } from '../../helpers/scratch.js';
+import { bootTimeDocument } from '../../../../src/bench/document.js';
+import { ablationText, changesOf } from '../../../../src/bench/experiments/ablate.js';
+import { CANDIDATES, mayBeSkipped } from '../../../../src/bench/experiments/candidates.js';
+import { peersText } from '../../../../src/bench/experiments/peers.js';
+import { comparison, type Result } from '../../../../src/bench/result/result.js';
+import { powerOffProgram } from '../../../../src/bench/run/power-off.js';
+import { loadProfile } from '../../../../src/profile/load.js';
+import { host, result, timeline, VALUES, variant } from '../../../helpers/bench-results.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
 
 describe('ablation', () => {
   it('changes one thing at a time, and everything that there is', async () => {
