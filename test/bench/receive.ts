@@ -1,17 +1,17 @@
 /**
- * A process of its own that reads the pipe $1 as fast as it can and compares it with the file $2, and prints what it found as JSON. What it
- * costs must not count: it blocks in its reads instead of turning an event loop.
+ * Reads the pipe $1 as fast as it can, compares its bytes with the file $2, and prints a {@link Received} as JSON. It
+ * is a process of its own with blocking reads and no event loop, so that reading costs as little as possible.
  */
 import { openSync, readFileSync, readSync } from 'node:fs';
 
-/** What came out of the pipe. */
+/** The bytes that came out of the pipe. */
 export interface Received {
   readonly bytes: number;
-  /** Bytes that the first read brought. */
+  /** Bytes of the first read. */
   readonly first: number;
   /** From the end of the first read to that of the last. */
   readonly seconds: number;
-  /** How far into it the bytes are those of the file; all of them, where it is equal. */
+  /** Bytes before the first one that differs from the file; `bytes` if none differs. */
   readonly equal: number;
   /** Bytes of the file. */
   readonly total: number;

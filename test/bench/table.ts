@@ -1,4 +1,4 @@
-/** Rows as a Markdown table. */
+/** The rows as a Markdown table. */
 import { markdown } from '../../src/bench/result/markdown.js';
 import type { Quantity, Row } from './row.js';
 

@@ -191,7 +191,7 @@ describe('counting instructions', { skip: embedded.skip }, () => {
 describe('counting instructions of what does not boot', { skip: embedded.skip }, () => {
   it('is refused', async () => {
     for (const [options, why] of [
-      ['-c qemu:///embed --boot=warm', /a saved machine goes on; measure its time/],
+      ['-c qemu:///embed --boot=warm', /a warm start boots no kernel; measure its time/],
       ['-c qemu:///embed --boot warm', /counts the instructions of a boot/],
     ] as const) {
       const { code, stderr } = await bench(['run', '--deterministic', '--options', options, '--history', 'none']);

@@ -1,4 +1,7 @@
-/** What each kernel argument, initcall, part of the machine and set of modules is worth: a boot is measured without it, or with it. */
+/**
+ * Measures what each kernel argument, initcall, part of the machine and set of modules is worth: a boot with it against
+ * one without.
+ */
 import { readdirSync } from 'node:fs';
 import { INITRD_COMPRESSIONS } from '../../image/manifest.js';
 import { defaultSetsDirectory } from '../../kmods/sets.js';
@@ -11,36 +14,38 @@ import { takeSample } from '../run/sample.js';
 import { amount, measureInTurns, type Series } from '../run/series.js';
 import type { Session } from '../run/session.js';
 import type { SandboxVariant } from '../run/variant.js';
-import type { KernelLog } from '../timeline/kernel-log.js';
-import { parseKernelLog } from '../timeline/kernel-log.js';
+import { type KernelLog, parseKernelLog } from '../timeline/kernel-log.js';
 import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
 import { deviceChanges } from './devices.js';
 import { baselinesOf } from './measure.js';
 
-/** One thing that is changed, and what comes of it. */
+/** One change to a profile. */
 export interface Change {
   /** As `without cryptomgr.notests`. */
   readonly label: string;
   readonly apply: (profile: Profile) => Profile;
 }
 
-/** Runs of what everything is compared with: they say how exact a boot that counts instructions is. */
+/** Runs of the unchanged boot where instructions are counted: their spread says how exact the counts are. */
 const BASE_RUNS = 3;
-/** However busy the machine is. */
+/** Boot timeout of the unchanged boot, enough for a very busy machine. */
 const PATIENCE_SECONDS = 150;
-/** A kernel that takes so many times as long as it did before does not come up at all. */
+/** A changed kernel that takes this many times as long as the unchanged one counts as hung. */
 const TIMES_AS_LONG = 4;
 const AT_LEAST_SECONDS = 20;
 
 /** How often each change is measured. */
 export interface Repetitions {
   readonly runs: number;
-  /** Runs of each before that, which do not count. Where instructions are counted there are none: they are the same the first time. */
+  /**
+   * Runs of each before those; they do not count. None where instructions are counted, which are the same from the
+   * first run.
+   */
   readonly warmUp: number;
 }
 
 export interface AblationOptions extends Repetitions {
-  /** Only changes whose label this matches. */
+  /** Measures only the changes whose label this matches. */
   readonly only?: RegExp | undefined;
 }
 
@@ -51,7 +56,9 @@ export async function ablate(session: Session, base: SandboxVariant, options: Ab
   return measureChanges(session, base, changes, options, 'ablate');
 }
 
-/** Measures each change by itself. */
+/**
+ * Measures each change by itself. One run of the unchanged boot comes first and sets the boot timeout of the others.
+ */
 export async function measureChanges(
   session: Session,
   base: SandboxVariant,
@@ -84,17 +91,17 @@ export async function measureChanges(
   return makeResult(kind, session, { interrupted }, results);
 }
 
-/** The same, with a boot that may take as long as it does on a very busy machine. */
+/** The same variant with a boot timeout for a very busy machine. */
 export function patiently(variant: SandboxVariant): SandboxVariant {
   return { ...variant, options: within(PATIENCE_SECONDS, variant.options) };
 }
 
-/** Options with a boot timeout, and with a boot, whatever saved machines there are; what is among them wins over both. */
+/** Options with a boot timeout, and a cold boot even where a snapshot fits. An option of `options` wins over both. */
 function within(seconds: number, options: readonly string[]): string[] {
   return ['--boot-timeout', String(seconds), ...COLD, ...options];
 }
 
-/** Everything that a profile may have or lack. */
+/** One change for everything that a profile may have or lack. */
 export function changesOf(profile: Profile): Change[] {
   const { kernelArguments, initcallBlacklist, machine, image, moduleSignatures = 'checked', moduleSets = [] } = profile;
   const removed = [
@@ -157,7 +164,7 @@ function changedImage(what: string, change: ImageTuning): Change {
   return { label: `image with ${what}`, apply: (one) => ({ ...one, image: { ...one.image, ...change } }) };
 }
 
-/** Of the kernel arguments and initcalls that a profile has. */
+/** Names of the kernel arguments and skipped initcalls in a profile. */
 export function namesIn({ kernelArguments, initcallBlacklist }: Profile): Set<string> {
   return new Set([
     ...kernelArguments.map(({ argument }) => argument),
@@ -165,7 +172,7 @@ export function namesIn({ kernelArguments, initcallBlacklist }: Profile): Set<st
   ]);
 }
 
-/** A candidate as a change; what it is worth is written down later. */
+/** A candidate as a change. `tune` fills in its worth when it has been measured. */
 export function adding({ kind, name, why, risk }: Candidate): Change {
   const reason = { why, worth: 'not measured', risk };
   return kind === 'argument'
@@ -179,7 +186,10 @@ export function adding({ kind, name, why, risk }: Candidate): Change {
       };
 }
 
-/** Initcalls that take at least so long, in microseconds of the guest's clock, and that nothing is known to need. */
+/**
+ * Finds initcalls that take long and that nothing is known to need.
+ * @param least microseconds of the guest's clock
+ */
 export async function measuredInitcalls(session: Session, base: SandboxVariant, least: number): Promise<Candidate[]> {
   try {
     const { log } = await takeSample(base, { ...session, inDetail: true });
@@ -225,8 +235,9 @@ export function ablationText(result: Result): string {
       verdict === 'undecided' ? 'no difference seen' : '',
     ]);
   const failed = variants.filter(({ failure }) => failure !== undefined);
+  const remark = result.interrupted ? '; interrupted, so not everything was measured' : '';
   return [
-    `${base.label} (${base.profile}): ${amount(whole, unit)}${result.interrupted ? '; interrupted, so not everything was measured' : ''}`,
+    `${base.label} (${base.profile}): ${amount(whole, unit)}${remark}`,
     ...baselineLine(base, result),
     '',
     ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
@@ -237,33 +248,33 @@ export function ablationText(result: Result): string {
   ].join('\n');
 }
 
-/** Counted instructions end where the init is ready, so a bare machine is the kernel alone. */
+/** Counted instructions end where the init is ready, so their baseline is the kernel alone. */
 function baselineLine(base: VariantResult, { unit, variants }: Result): string[] {
   const { parts, summary } = base;
-  const floor = baselineFor(base, variants)?.summary;
-  if (floor && summary)
-    return [`a bare QEMU (the floor): ${amount(floor.median, unit)}, ${percent(floor.median / summary.median)}`];
+  const baseline = baselineFor(base, variants)?.summary;
+  if (baseline && summary)
+    return [`a bare QEMU (the floor): ${amount(baseline.median, unit)}, ${percent(baseline.median / summary.median)}`];
   const { kernel } = parts;
   if (unit !== 'instructions' || kernel === undefined || summary === null) return [];
-  return [
-    `of it the kernel alone, to its first process (the floor): ${amount(kernel, unit)}, ${percent(kernel / summary.median)}`,
-  ];
+  const part = `${amount(kernel, unit)}, ${percent(kernel / summary.median)}`;
+  return [`of it the kernel alone, to its first process (the floor): ${part}`];
 }
 
-/** Each interval by itself is wrong once in a while, and here are many. */
+/** One interval in twenty is wrong by chance. */
 function byChance(changes: number, unit: Result['unit']): string[] {
   const wrong = Math.round(changes / 20);
   if (unit !== 's' || wrong < 1) return [];
   return ['', `Of ${changes} changes that were worth nothing chance alone would show ${wrong} as worth something.`];
 }
 
-/** The kernel's clock starts when it is unpacked and has looked at its memory. */
+/** The kernel's clock starts only after the kernel is unpacked and has scanned its memory. */
 function uncountedNote({ unit, variants }: Result): string[] {
   if (unit !== 'instructions' || !variants.some(({ label }) => /the kernel (?:un)?packed|firmware/.test(label)))
     return [];
   return [
     '',
-    "What comes before the kernel's clock is not counted: the firmware, and a kernel that unpacks itself. By the clock: --no-deterministic",
+    "Not counted is what comes before the kernel's clock: the firmware, and a kernel that unpacks itself." +
+      ' --no-deterministic measures their time.',
   ];
 }
 

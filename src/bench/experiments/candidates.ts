@@ -1,15 +1,18 @@
 /**
- * What a boot might do without, as hypotheses: each is measured before it is believed. Arguments are those of
- * https://docs.kernel.org/admin-guide/kernel-parameters.html
+ * Kernel arguments and initcalls that may make a boot shorter. Each is a hypothesis until it is measured. The arguments
+ * are those of https://docs.kernel.org/admin-guide/kernel-parameters.html
  */
 
 export interface Candidate {
-  /** `argument`: of the kernel; `initcall`: a function that is not called. */
+  /** `argument`: a kernel argument to add; `initcall`: a function of the kernel to skip. */
   readonly kind: 'argument' | 'initcall';
   readonly name: string;
   readonly why: string;
   readonly risk: string;
-  /** True where it takes something that a sandbox promises or a person may count on: it is measured, and `tune` leaves it out. */
+  /**
+   * True where it breaks something that a sandbox promises or its users expect. It is measured, but `tune` leaves it
+   * out.
+   */
   readonly harmful?: boolean;
 }
 
@@ -126,11 +129,22 @@ export const CANDIDATES: readonly Candidate[] = [
   ),
 ];
 
-/** Without them a sandbox does not come to be, or not with what it promises; names of initcalls. */
-const NEEDED =
-  /virtio|pci|acpi_init|acpi_(?:bus|scan)|inet|ipv4|ipv6|sock|netlink|net_|unix|packet|tty|pty|serial|8250|console|rtc_init|clocksource|tsc|apic|timer|sched|rcu|slab_init|kswapd|shmem|tmpfs|devtmpfs|proc_|sysfs_init|ramfs|rootfs|populate|initramfs|bio|blk|block|elevator|deadline|mount|fs_|pipe|eventpoll|anon_inode|random|hwrng|key_|keyring|crypto_(?:algapi|wq)|aes|sha|crc|x509|pkcs|asymmetric|trust|hugetlb|cpu_|topology|irq|workqueue|uts|ipc|mqueue|fuse|9p|bdi|dma|iommu|swiotlb|memcg|mem_cgroup|cgroup|landlock|apparmor|security|lsm|seccomp|audit|genl|ethtool|tcp|udp|cubic|neigh|fib|ip_|dst|skb|chr_dev|misc_init|driver_|platform|class|bus_|param_sysfs_init|ksysfs|kobject|percpu|vmstat|oom|userfault|aio|io_uring|dnotify|inotify|fanotify/;
+/** Names of initcalls that a sandbox needs to start, or to keep its promises. */
+const NEEDED = new RegExp(
+  `
+    virtio pci acpi_init acpi_bus acpi_scan inet ipv4 ipv6 sock netlink net_ unix packet tty pty serial 8250
+    console rtc_init clocksource tsc apic timer sched rcu slab_init kswapd shmem tmpfs devtmpfs proc_ sysfs_init
+    ramfs rootfs populate initramfs bio blk block elevator deadline mount fs_ pipe eventpoll anon_inode random
+    hwrng key_ keyring crypto_algapi crypto_wq aes sha crc x509 pkcs asymmetric trust hugetlb cpu_ topology irq
+    workqueue uts ipc mqueue fuse 9p bdi dma iommu swiotlb memcg mem_cgroup cgroup landlock apparmor security
+    lsm seccomp audit genl ethtool tcp udp cubic neigh fib ip_ dst skb chr_dev misc_init driver_ platform class
+    bus_ param_sysfs_init ksysfs kobject percpu vmstat oom userfault aio io_uring dnotify inotify fanotify`
+    .trim()
+    .split(/\s+/)
+    .join('|'),
+);
 
-/** True where skipping it is worth a try: nothing is known to need it. */
+/** True when nothing is known to need the initcall, so that skipping it is worth a try. */
 export function mayBeSkipped(name: string): boolean {
   return !NEEDED.test(name);
 }

@@ -1,12 +1,14 @@
-/** Devices and features of the machine, each by itself: QEMU's `-machine` takes them one by one, and the last word counts. */
+/**
+ * Devices and features of the machine, one at a time. Of several `-machine` options for one device QEMU takes the last.
+ */
 import type { Profile } from '../../profile/types.js';
 
-/** Those that `legacy: absent` leaves out. https://www.qemu.org/docs/master/system/i386/pc.html */
+/** Devices that `legacy: absent` leaves out. https://www.qemu.org/docs/master/system/i386/pc.html */
 const LEGACY = ['hpet', 'vmport', 'smm'];
-/** Those that are always there. */
+/** Devices that every machine has. */
 const USUAL = ['i8042', 'sata', 'smbus'];
 
-/** Each device turned off where it is there, and on where it is not. */
+/** One change for each device: off where the profile has it, on where it lacks it. */
 export function deviceChanges({ machine }: Profile): { label: string; apply: (profile: Profile) => Profile }[] {
   return [...LEGACY, ...USUAL].map((device) => {
     const isThere = machine.legacy === 'present' || USUAL.includes(device);

@@ -1,10 +1,10 @@
-/** `run` and `compare`: variants in turns, and one run of each in detail. */
+/** The commands `run` and `compare`: many runs of each variant in turns, then one run of each in detail. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSnapshot } from '../../image/snapshot/snapshot.js';
 import { makeResult, type Result, variantResult } from '../result/result.js';
-import { baseline, COLD } from '../run/baseline.js';
+import { baselineArgv, COLD } from '../run/baseline.js';
 import { asksForContainer, imageFacts } from '../run/commands.js';
 import { Interrupted } from '../run/process.js';
 import { splitCommandLine } from '../run/qemu-argv.js';
@@ -24,9 +24,9 @@ export interface MeasureOptions {
   readonly kind: 'run' | 'compare';
   readonly runs: number;
   readonly warmUp: number;
-  /** Also a bare QEMU, whose guest does nothing but end. */
-  readonly withFloor: boolean;
-  /** Also one run of each in detail. */
+  /** Also measure a bare QEMU whose guest powers off at once. */
+  readonly withBaseline: boolean;
+  /** Also measure one run of each variant in detail. */
   readonly inDetail: boolean;
 }
 
@@ -36,14 +36,14 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<Result> {
   const { kind, runs, warmUp } = options;
-  const floors = options.withFloor && session.unit === 's' ? await baselinesOf(session, variants) : [];
-  const measured = await measureInTurns([...variants, ...floors], { ...session, runs, warmUp });
+  const baselines = options.withBaseline && session.unit === 's' ? await baselinesOf(session, variants) : [];
+  const measured = await measureInTurns([...variants, ...baselines], { ...session, runs, warmUp });
   const results = [];
   for (const series of measured.series) {
     const wanted = options.inDetail && !measured.interrupted;
     results.push(variantResult(series, wanted ? await detail(session, series) : undefined));
   }
-  // The run in detail may have been called off as well.
+  // An interruption may also have come during a run in detail.
   const interrupted = measured.interrupted || session.signal.aborted;
   return makeResult(kind, session, { interrupted }, results);
 }
@@ -60,7 +60,7 @@ async function detail(session: Session, { variant, failure }: Series): Promise<T
   }
 }
 
-/** One for each way in which the variants start. */
+/** One baseline for each way in which the variants start. Variants with the same options and profile share one. */
 export async function baselinesOf(session: Session, variants: readonly SandboxVariant[]): Promise<Variant[]> {
   const ways = new Map<string, SandboxVariant[]>();
   for (const variant of variants) {
@@ -68,18 +68,21 @@ export async function baselinesOf(session: Session, variants: readonly SandboxVa
     const way = JSON.stringify([variant.options, boot]);
     ways.set(way, [...(ways.get(way) ?? []), variant]);
   }
-  const floors: Variant[] = [];
+  const baselines: Variant[] = [];
   for (const alike of ways.values()) {
     const labels = alike.map(({ label }) => label);
     const [first] = alike;
     const which = ways.size === 1 ? '' : ` of ${labels.join(', ')}`;
     for (const one of first === undefined ? [] : await baselineVariant(session, first))
-      floors.push({ ...one, label: one.label.replace(/ \(the floor\)$/, `$&${which}`), floorOf: labels });
+      baselines.push({ ...one, label: one.label.replace(/ \(the floor\)$/, `$&${which}`), baselineOf: labels });
   }
-  return floors;
+  return baselines;
 }
 
-/** A bare QEMU that does the least that any such sandbox does, whatever this one's command and mounts; nothing for a container, or where QEMU's command line is not to be had. */
+/**
+ * The baseline of a variant: a bare QEMU whose guest does the least that any sandbox of this kind does, whatever this
+ * one mounts or runs. Empty for a container, and where libvirt does not give QEMU's command line.
+ */
 export async function baselineVariant(
   session: Session,
   { label, options, profile }: SandboxVariant,
@@ -89,16 +92,16 @@ export async function baselineVariant(
   const words = [...options, ...profileOptions(profile, scratch)];
   try {
     const { uri: own, warmImage } = imageFacts(program, words);
-    // The driver that is embedded writes no command line but with a directory of its own.
+    // The embedded driver gives QEMU's command line only with a directory of its own.
     const uri = own === 'qemu:///embed' ? `${own}?root=${join(scratch, 'embed')}` : own;
-    const warm = warmImage === undefined ? undefined : readSnapshot(warmImage);
-    if (warm === undefined)
+    const snapshot = warmImage === undefined ? undefined : readSnapshot(warmImage);
+    if (snapshot === undefined)
       return [
         {
           kind: 'program',
           label: 'bare QEMU (the floor)',
-          floorOf: [label],
-          argv: await baseline({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
+          baselineOf: [label],
+          argv: await baselineArgv({ ...session, image: { ...image, uri } }, [...words, ...COLD]),
         },
       ];
     const argv = nativeArgv(program, uri, words, join(scratch, 'warm.xml'));
@@ -106,9 +109,9 @@ export async function baselineVariant(
       {
         kind: 'restore',
         label: 'bare QEMU that restores the same state and runs /bin/true (the floor)',
-        floorOf: [label],
+        baselineOf: [label],
         argv,
-        warm,
+        snapshot,
       },
     ];
   } catch (error) {
@@ -117,7 +120,7 @@ export async function baselineVariant(
   }
 }
 
-/** QEMU's command line for a sandbox that would be started now. */
+/** QEMU's command line for a sandbox with these options, started now. */
 function nativeArgv(program: string, uri: string, options: readonly string[], xml: string): string[] {
   writeFileSync(xml, execFileSync(program, ['--print-xml', ...options, '--', '/bin/true']));
   const words = ['-q', '-c', uri, 'domxml-to-native', 'qemu-argv', xml];

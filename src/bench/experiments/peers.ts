@@ -1,4 +1,7 @@
-/** Other programs that do the like, in the same session and on the same kernel. What is not installed is named and left out. */
+/**
+ * Other programs that do the same job, measured in the same session and on the same kernel. Programs that are not
+ * installed are named and left out.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { release } from 'node:os';
@@ -15,7 +18,7 @@ import { type ProgramVariant, profileOptions, type SandboxVariant, type Variant 
 import type { Repetitions } from './ablate.js';
 import { baselineVariant } from './measure.js';
 
-/** What starts a guest; `image: ` in a label marks what only builds an image. */
+/** Marks the label of a program that only builds an image; all others start a guest. */
 const IMAGE = 'image: ';
 
 export async function measurePeers(
@@ -24,7 +27,7 @@ export async function measurePeers(
   repetitions: Repetitions,
 ): Promise<Result> {
   const builders = imageBuilders(session);
-  // Whatever saved machines there are: they are a row of their own.
+  // A warm start is a row of its own, so this one boots even where a snapshot fits.
   const sandbox = { ...wanted, options: [...COLD, ...wanted.options] };
   const variants: Peer[] = [
     sandbox,
@@ -51,7 +54,7 @@ interface Missing {
 
 type Peer = Variant | Missing;
 
-/** A sandbox that goes on from a saved machine, where one is baked, and a bare QEMU that does. */
+/** A sandbox that starts warm, and a bare QEMU that restores the same snapshot. Missing where no snapshot is baked. */
 async function warm(session: Session, sandbox: SandboxVariant): Promise<Peer[]> {
   const label = `${sandbox.label}, warm`;
   const variant = { ...sandbox, label, options: ['--boot', 'warm', ...sandbox.options] };
@@ -86,16 +89,16 @@ async function guests(session: Session, sandbox: SandboxVariant): Promise<Peer[]
   ];
 }
 
-/** It may be in namespaces of its own. */
+/** Whether a libvirtd for containers answers; it may run in namespaces of its own. */
 function answersLxc(): boolean {
   const [program = '', ...words] = [...lxcThrough(), 'virsh', '-q', '-c', 'lxc:///', 'list'];
   return spawnSync(program, words, { stdio: 'ignore', timeout: 10_000 }).status === 0;
 }
 
-/** Where distributions have what libguestfs makes its appliance of. */
+/** Where distributions keep the parts of libguestfs's appliance. */
 const APPLIANCES = ['/usr/lib/x86_64-linux-gnu/guestfs', '/usr/lib64/guestfs', '/usr/lib/guestfs'];
 
-/** Its appliance is built once, before the warm-up is over. */
+/** libguestfs builds its appliance once, during the warm-up. */
 function libguestfs({ image, scratch }: Session): Peer {
   const label = 'libguestfs appliance';
   const program = findInPath('guestfish');
@@ -104,7 +107,7 @@ function libguestfs({ image, scratch }: Session): Peer {
     return { label, missing: 'guestfish is not installed (scripts/setup bench)' };
   return peer(label, [program, '-a', '/dev/null', 'run'], {
     LIBGUESTFS_BACKEND: 'direct',
-    // Whatever it would choose, it is compared with a sandbox under the same acceleration.
+    // Both are compared under the same acceleration, whatever libguestfs would choose.
     LIBGUESTFS_BACKEND_SETTINGS: image.acceleration === 'kvm' ? 'force_kvm' : 'force_tcg',
     LIBGUESTFS_PATH: withDev(appliance, scratch),
     SUPERMIN_KERNEL: `/boot/vmlinuz-${image.kernelVersion}`,
@@ -113,8 +116,8 @@ function libguestfs({ image, scratch }: Session): Peer {
 }
 
 /**
- * The same with a directory for devices: the appliance has only what the packages of this host say is theirs, and where the base of the system
- * was not installed from packages none of them says so of /dev.
+ * The appliance with /dev added. libguestfs copies only files that belong to a package of this host, and where the base
+ * system was not installed from packages, none of them owns /dev.
  */
 function withDev(appliance: string, scratch: string): string {
   const path = join(scratch, 'guestfs');
@@ -125,7 +128,7 @@ function withDev(appliance: string, scratch: string): string {
   return path;
 }
 
-/** Each builds an image for the same kernel into a file of its own. */
+/** Image builders: each builds an image for the same kernel into a file of its own. */
 function imageBuilders(session: Session): Peer[] {
   const { image, program, scratch } = session;
   const version = image.kernelVersion ?? release();
@@ -157,7 +160,7 @@ function peer(
   return { kind: 'program', label, argv, ...(environment ? { environment } : {}) };
 }
 
-/** Guests against virt-sandbox, and builders of images against its builder. */
+/** Two tables: other guests against virt-sandbox, and other image builders against its own. */
 export function peersText(result: Result): string {
   const { variants, host, interrupted } = result;
   const part = (isImage: boolean) => {

@@ -1,6 +1,7 @@
 /**
- * Searches for a profile: what is worth something by itself is put together, as long as the guest still does what it should, and the whole is
- * measured again. Only what is known, or found by measuring, to be dispensable is tried.
+ * Searches for a profile. Each candidate is measured by itself; those that save something are put together, as long as
+ * the guest still passes its check, and the whole is measured again. Candidates are the known ones, and long initcalls
+ * that nothing is known to need.
  */
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,21 +18,21 @@ import { CANDIDATES, type Candidate } from './candidates.js';
 
 export interface TuneOptions extends Repetitions {
   readonly name: string;
-  /** Where the profile goes; default: where virt-sandbox finds it by its name. */
+  /** File for the profile; default: where virt-sandbox finds it by its name. */
   readonly path?: string | undefined;
-  /** Only candidates whose name this matches. */
+  /** Tries only candidates whose name this matches. */
   readonly only?: RegExp | undefined;
 }
 
-/** What is worth less, as a share, is not worth its risk. */
-const LEAST_WORTH = 0.001;
-/** Initcalls that take less are not tried, in microseconds of the guest's clock. */
+/** A candidate that saves a smaller share of the boot is not worth its risk. */
+const LEAST_IMPACT = 0.001;
+/** Shorter initcalls are not tried; microseconds of the guest's clock. */
 const LEAST_INITCALL = 1000;
 
-/** Every set of modules must load, so that networks, disks, ext4 and overlays are there. */
+/** These sets of modules must load, so that the check covers networks, disks, ext4 and overlays. */
 const MODULE_SETS = ['network', 'block', 'overlay'];
 
-/** What must work in a guest; each line says what. */
+/** The check that a tuned guest must pass: one line for each feature. */
 export const CHECK = [
   'test "$(id -u)" = "$(stat -c %u /proc/self)" # users',
   'grep -q MemTotal /proc/meminfo # proc',
@@ -57,10 +58,10 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     ({ name }) => options.only?.test(name) ?? true,
   );
   const alone = await measureChanges(session, base, candidates.map(adding), options, 'tune');
-  const worth = new Map(alone.comparisons.map((one) => [one.label, one]));
+  const impacts = new Map(alone.comparisons.map((one) => [one.label, one]));
   const kept = candidates
-    .filter((candidate) => isWorthIt(worth.get(adding(candidate).label)))
-    .sort((a, b) => ratioOf(worth, a) - ratioOf(worth, b));
+    .filter((candidate) => isWorthItsRisk(impacts.get(adding(candidate).label)))
+    .sort((a, b) => ratioOf(impacts, a) - ratioOf(impacts, b));
   if (alone.interrupted || kept.length === 0) {
     say(alone.interrupted ? 'interrupted: no profile is written' : 'nothing is worth anything: no profile is written');
     return alone;
@@ -71,7 +72,7 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     return { ...alone, interrupted };
   }
   const whole = alone.variants[0]?.summary?.median ?? 0;
-  const written = profileOf(start.profile, options.name, chosen, worth, whole, session);
+  const written = profileOf(start.profile, options.name, chosen, impacts, whole, session);
   const path = options.path ?? join(ownProfiles(), `${options.name}.json`);
   makeDirectories(dirname(path));
   writeFileSync(path, `${JSON.stringify(written, null, 2)}\n`);
@@ -79,7 +80,10 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
   return { ...alone, variants: [...alone.variants, ...series.map((one) => variantResult(one))] };
 }
 
-/** All that is worth something at once; where the guest does not do what it should then, one after the other, and what breaks it is left out. */
+/**
+ * Puts all kept candidates together. When the guest then fails its check, adds them one by one and leaves out those
+ * that break it.
+ */
 async function together(session: Session, base: SandboxVariant, kept: readonly Candidate[]) {
   const attempt = async (candidates: readonly Candidate[], label: string) => {
     const profile = candidates.reduce((one, candidate) => adding(candidate).apply(one), base.profile);
@@ -100,26 +104,26 @@ async function together(session: Session, base: SandboxVariant, kept: readonly C
   return { chosen, series, interrupted: false };
 }
 
-function isWorthIt(one: Comparison | undefined): boolean {
-  return one !== undefined && one.verdict === 'faster' && 1 - one.ratio >= LEAST_WORTH;
+function isWorthItsRisk(one: Comparison | undefined): boolean {
+  return one !== undefined && one.verdict === 'faster' && 1 - one.ratio >= LEAST_IMPACT;
 }
 
-function ratioOf(worth: ReadonlyMap<string, Comparison>, candidate: Candidate): number {
-  return worth.get(adding(candidate).label)?.ratio ?? 1;
+function ratioOf(impacts: ReadonlyMap<string, Comparison>, candidate: Candidate): number {
+  return impacts.get(adding(candidate).label)?.ratio ?? 1;
 }
 
 function profileOf(
   base: Profile,
   name: string,
   chosen: readonly Candidate[],
-  worth: ReadonlyMap<string, Comparison>,
+  impacts: ReadonlyMap<string, Comparison>,
   whole: number,
   session: Session,
 ): Profile {
   const tuned = chosen.reduce((one, candidate) => adding(candidate).apply(one), base);
   const measured = (label: string) => {
-    const one = worth.get(label);
-    return one ? worthText(one, whole, session.unit) : undefined;
+    const one = impacts.get(label);
+    return one ? impactText(one, whole, session.unit) : undefined;
   };
   return {
     ...tuned,
@@ -136,7 +140,7 @@ function profileOf(
   };
 }
 
-/** What something by itself is worth, for a profile. */
-export function worthText({ ratio }: Comparison, whole: number, unit: Session['unit']): string {
+/** The impact of one change by itself, as a profile states it under `worth`. */
+export function impactText({ ratio }: Comparison, whole: number, unit: Session['unit']): string {
   return `${amount(Math.abs(1 - ratio) * whole, unit)} of ${amount(whole, unit)} (${percent(Math.abs(1 - ratio))})`;
 }

@@ -1,10 +1,11 @@
-/** Two results that were kept, against each other. */
+/** Compares two stored results. */
 import type { HostFacts } from '../run/host.js';
 import { comparison, type Result, type VariantResult } from './result.js';
 
 /**
- * Every variant of the one against that of the other which is called the same and boots by the same profile, or against the only one that does, or that there is.
- * @throws {Error} when the two cannot be compared
+ * Compares each variant of `one` with its counterpart in `against`: the variant with the same profile, options and
+ * label; else the only one with the same profile and options; else the only one, where both results have just one.
+ * @throws {Error} when the units differ, or no variant has a counterpart
  */
 export function compareResults(one: Result, against: Result, name: string, againstName: string): Result {
   if (one.unit !== against.unit) throw new Error(`${name} is in ${one.unit}, ${againstName} in ${against.unit}`);
@@ -26,7 +27,7 @@ export function compareResults(one: Result, against: Result, name: string, again
   };
 }
 
-/** What of the two machines differs, as sentences: then it is not only what was measured that makes the difference. */
+/** Facts in which the two hosts differ, as sentences. Such a difference may show in the figures. */
 export function differingHosts(one: Result, against: Result, name: string, againstName: string): string[] {
   const facts = Object.keys(one.host).filter((fact): fact is keyof HostFacts => fact !== 'load');
   return facts

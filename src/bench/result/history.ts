@@ -1,4 +1,4 @@
-/** Results over time: one file of JSON lines that is only ever appended to. */
+/** Results over time, in a file of JSON lines that only grows. */
 import { appendFileSync, closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
@@ -15,14 +15,14 @@ const entrySchema = v.object({
   label: v.string(),
   profile: v.string(),
   options: v.pipe(v.array(v.string()), v.readonly()),
-  /** What of the profile was changed, as `without quiet`, where it was not taken as it is. */
+  /** The change to the profile, if there was one, such as `without quiet`. */
   change: v.optional(v.string()),
   unit: v.picklist(['s', 'instructions']),
   runs: v.number(),
   median: v.number(),
   low: v.number(),
   high: v.number(),
-  /** Median of a bare QEMU that was measured beside it. */
+  /** Median of the baseline that was measured beside it. */
   floor: v.optional(v.number()),
   ...v.omit(hostSchema, ['load']).entries,
 });
@@ -42,18 +42,18 @@ export function entriesOf({ kind, date, version, host, unit, variants }: Result)
     const { label, profile, options, summary } = variant;
     if (summary === null || profile === undefined) return [];
     const { runs, median, low, high } = summary;
-    const floor = baselineFor(variant, variants)?.summary?.median;
+    const baseline = baselineFor(variant, variants)?.summary?.median;
     const changed = changes && at > 0 ? { change: label } : {};
-    const beside = floor === undefined ? {} : { floor };
+    const beside = baseline === undefined ? {} : { floor: baseline };
     const what = { date, version, label, profile, options, ...changed };
     return [{ ...what, unit, runs, median, low, high, ...beside, ...machine }];
   });
 }
 
-/** Each line is written in one piece, so that two that append at once do not mix. */
+/** Appends one line for each entry. Each line is one write, so that two programs can append at the same time. */
 export function appendHistory(path: string, result: Result): void {
   makeDirectories(dirname(path));
-  // Half a line that a full disk has left is none of the next.
+  // A full disk may have left half a line; begin a new one.
   let before = endsWithinLine(path) ? '\n' : '';
   for (const entry of entriesOf(result)) {
     appendFileSync(path, `${before}${JSON.stringify(entry)}\n`);
@@ -73,7 +73,8 @@ function endsWithinLine(path: string): boolean {
 }
 
 /**
- * @returns nothing where there is no such file; lines that are none of it, as half of one after a full disk, are left out and counted
+ * Reads the entries; none if there is no such file. Lines that are no entries, such as half a line after a full disk,
+ * are counted and left out.
  */
 export function readHistory(path: string): { readonly entries: readonly HistoryEntry[]; readonly unreadable: number } {
   let text: string;
@@ -97,7 +98,10 @@ function parseEntry(line: string): HistoryEntry[] {
   }
 }
 
-/** What can be compared over time: the same thing, in the same unit, on the same machine. */
+/**
+ * Groups entries that can be compared over time: the same profile, change and options, in the same unit, on the same
+ * host.
+ */
 export function trends(entries: readonly HistoryEntry[]): Map<string, HistoryEntry[]> {
   const groups = new Map<string, HistoryEntry[]>();
   for (const entry of entries) {
@@ -111,12 +115,12 @@ export function trends(entries: readonly HistoryEntry[]): Map<string, HistoryEnt
 
 const TICKS = '▁▂▃▄▅▆▇█';
 
-/** One line of bars for each trend, and its entries below it. */
+/** For each trend a line of bars, and its entries below. */
 export function historyText(entries: readonly HistoryEntry[]): string {
   const blocks = [...trends(entries)].map(([key, group]) => {
     const most = Math.max(...group.map(({ median }) => median));
     const bars = group.map(({ median }) => TICKS[Math.max(0, Math.ceil((median / most) * TICKS.length) - 1)]).join('');
-    const rows = group.map(({ date, version, kernel, qemu, libvirt, median, low, high, floor, unit }, at) => {
+    const rows = group.map(({ date, version, kernel, qemu, libvirt, median, low, high, floor: baseline, unit }, at) => {
       const before = group[at - 1];
       const change = before ? `${((median / before.median - 1) * 100).toFixed(1)} %` : '';
       const interval = `${amount(low, unit)} – ${amount(high, unit)}`;
@@ -129,7 +133,7 @@ export function historyText(entries: readonly HistoryEntry[]): string {
         amount(median, unit),
         interval,
         change,
-        floor === undefined ? '' : `${(median / floor).toFixed(2)} × the floor`,
+        baseline === undefined ? '' : `${(median / baseline).toFixed(2)} × the floor`,
       ];
     });
     return `${key}\n${bars}\n${table(rows).join('\n')}\n`;

@@ -1,5 +1,4 @@
-/** Tables as Markdown has them. */
-
+/** A table in Markdown. */
 export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...rows].map((line) => `| ${line.map(cell).join(' | ')} |\n`).join('');
 }

@@ -1,4 +1,4 @@
-/** What a measurement came to, as it is kept in a file: docs/bench-json.md says what each field means. */
+/** The result of a measurement, and its file format: docs/bench-json.md explains each field. */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import type { HostFacts } from '../run/host.js';
@@ -16,19 +16,19 @@ export interface VariantResult {
   readonly label: string;
   /** Name of the profile; absent for another program. */
   readonly profile?: string | undefined;
-  /** Of virt-sandbox, or the whole command line of another program. */
+  /** Options of virt-sandbox with its command, or the whole command line of another program. */
   readonly options: readonly string[];
   readonly values: readonly number[];
-  /** Null where there is no value. */
+  /** Null if there are no values. */
   readonly summary: Summary | null;
   /** Medians of the parts of the value. */
   readonly parts: Readonly<Record<string, number>>;
-  /** Where the time of each part went; absent for instructions, and in older files. */
+  /** Who spent the time of each part; absent for instructions, and in older files. */
   readonly where?: Readonly<Record<string, Where>> | undefined;
   readonly failure?: string | undefined;
-  /** Labels of the variants that this is the floor of: a bare QEMU. */
+  /** Labels of the variants that this bare QEMU is the baseline of. */
   readonly floorOf?: readonly string[] | undefined;
-  /** Of one run that was measured in detail. */
+  /** Timeline of the run that was measured in detail. */
   readonly timeline?: Timeline | undefined;
 }
 
@@ -42,9 +42,9 @@ export interface Result {
   readonly kind: Kind;
   /** ISO 8601 */
   readonly date: string;
-  /** Of virt-sandbox, with the revision it was built from where that is known. */
+  /** Version of virt-sandbox, with the revision it was built from if known. */
   readonly version: string;
-  /** That measured this, word by word; empty where it is not known. */
+  /** Command line that measured this, word by word; empty if not known. */
   readonly command: readonly string[];
   readonly host: HostFacts;
   readonly unit: Unit;
@@ -64,23 +64,23 @@ export function variantResult({ variant, samples, failure }: Series, timeline?: 
     parts: medianParts(samples),
     ...wheres(samples),
     ...(failure === undefined ? {} : { failure }),
-    ...(variant.kind === 'sandbox' || variant.floorOf === undefined ? {} : { floorOf: variant.floorOf }),
+    ...(variant.kind === 'sandbox' || variant.baselineOf === undefined ? {} : { floorOf: variant.baselineOf }),
     ...(timeline === undefined ? {} : { timeline }),
   };
 }
 
-/** Each variant against the first, and each against its floor. */
+/** Compares each variant with the first one, and with its baseline. */
 export function comparisonsOf(variants: readonly VariantResult[], unit: Unit): Comparison[] {
   const measured = variants.filter(({ values }) => values.length > 0);
   const [first, ...others] = measured.filter(({ floorOf }) => floorOf === undefined);
-  const floors = measured.flatMap((one) => {
-    const floor = baselineFor(one, measured);
-    return floor === undefined ? [] : [comparison(one, floor, unit)];
+  const baselines = measured.flatMap((one) => {
+    const baseline = baselineFor(one, measured);
+    return baseline === undefined ? [] : [comparison(one, baseline, unit)];
   });
-  return [...(first ? others.map((other) => comparison(other, first, unit)) : []), ...floors];
+  return [...(first ? others.map((other) => comparison(other, first, unit)) : []), ...baselines];
 }
 
-/** The bare QEMU that was measured beside it. */
+/** The bare QEMU that was measured beside a variant. */
 export function baselineFor({ label }: VariantResult, variants: readonly VariantResult[]): VariantResult | undefined {
   return variants.find(({ floorOf, values }) => floorOf?.includes(label) && values.length > 0);
 }
@@ -176,7 +176,7 @@ export const resultSchema = v.object({
   ),
 });
 
-/** @throws {Error} for a file that holds no result of this format */
+/** @throws {Error} for a file that cannot be read, or holds no result of this format */
 export function readResult(path: string): Result {
   let value: unknown;
   try {

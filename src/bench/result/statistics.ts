@@ -1,4 +1,4 @@
-/** What a series of measurements says, and what two say of each other. */
+/** Statistics of one series of measurements, and the comparison of two. */
 
 export interface Summary {
   readonly runs: number;
@@ -6,38 +6,44 @@ export interface Summary {
   readonly median: number;
   readonly p95: number;
   readonly max: number;
-  /** Half of the runs lie within this distance of the median: what the machine's other work adds once does not show in it. */
+  /**
+   * Median absolute deviation: half of the runs lie within this distance of the median. A single disturbed run does not
+   * show in it.
+   */
   readonly spread: number;
-  /** Where the median lies, with 95 % confidence; of fewer than five values only how far they lie apart. */
+  /** 95 % confidence interval of the median. Of fewer than five values it only shows how far they lie apart. */
   readonly low: number;
   readonly high: number;
-  /** Positions of the runs that stand out. */
+  /** Positions of outliers among the runs. */
   readonly outliers: readonly number[];
 }
 
 export type Verdict = 'faster' | 'slower' | 'undecided';
 
-/** How a series compares with another. */
+/** How one series compares with another. */
 export interface Difference {
-  /** Of the medians: below 1 is less than the other. */
+  /** Ratio of the medians: below 1, this series is the lower one. */
   readonly ratio: number;
-  /** Where the ratio lies, with 95 % confidence. */
+  /** 95 % confidence interval of the ratio. */
   readonly low: number;
   readonly high: number;
-  /** Only where the interval leaves no doubt. */
+  /** `undecided` if the interval contains 1, or there are too few values. */
   readonly verdict: Verdict;
 }
 
 /**
- * Of fewer values no sample says how they vary. With so many, two series of the same are told apart once in thirty times, and with four once in
- * fourteen (a test counts).
+ * A verdict needs this many values of each series. With five values, two series of the same thing get a false verdict
+ * once in thirty times; with four, once in fourteen (a test counts).
  */
 export const ENOUGH = 5;
 const RESAMPLES = 2000;
 const SEED = 0x5eed;
-/** A normal distribution's standard deviation in terms of the median of its absolute deviations. */
+/** Turns a median absolute deviation into the standard deviation of a normal distribution. */
 const TO_DEVIATION = 1.4826;
-/** Farther from the median than so many standard deviations is an outlier. Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993. */
+/**
+ * An outlier is more than this many standard deviations away from the median. Iglewicz and Hoaglin, How to Detect and
+ * Handle Outliers, 1993.
+ */
 const OUTLYING = 3.5;
 
 /** @throws {RangeError} for no values, or for one that is not a finite number */
@@ -78,7 +84,7 @@ export function quantile(values: readonly number[], share: number): number {
   return lower + (upper - lower) * (at - Math.floor(at));
 }
 
-/** Positions of values that are farther from the median than chance would have them. Fewer than four values have none. */
+/** Positions of the outliers. Fewer than four values have none. */
 export function outliersOf(values: readonly number[]): number[] {
   if (values.length < 4) return [];
   const center = median(values);
@@ -86,13 +92,14 @@ export function outliersOf(values: readonly number[]): number[] {
   return values.flatMap((value, index) => (Math.abs(value - center) > allowed ? [index] : []));
 }
 
-/** How much a single run varies, as a share of the median: 0.02 is two per cent. */
+/** How much a single run varies, as a share of the median: 0.02 is 2 %. */
 export function noise(values: readonly number[]): number {
   return (TO_DEVIATION * deviation(values)) / median(values);
 }
 
 /**
- * Compares two series. The interval is found by taking samples of both again and again; the same values give the same interval.
+ * Compares two series. The interval comes from a bootstrap with a fixed seed, so the same values give the same
+ * interval.
  * @throws {RangeError} for no values
  */
 export function difference(values: readonly number[], against: readonly number[]): Difference {
@@ -105,12 +112,12 @@ export function difference(values: readonly number[], against: readonly number[]
   return { ratio, low, high, verdict: enough ? verdictOf(low, high) : 'undecided' };
 }
 
-/** At least so inexact is taken to be what counts instructions, as a share. */
+/** Counted instructions are taken to be at least this inexact, as a share. */
 const LEAST_ERROR = 0.0002;
 
 /**
- * Compares two series of counted instructions. Of values that differ by next to nothing no sample says more than the values themselves, so the interval
- * is how far those that are compared with lie apart.
+ * Compares two series of counted instructions. They hardly vary, so a bootstrap would add nothing; the range of
+ * `against` is taken for the error of the ratio.
  * @throws {RangeError} for no values
  */
 export function exactDifference(values: readonly number[], against: readonly number[]): Difference {
@@ -142,7 +149,7 @@ function repeat<T>(times: number, make: () => T): T[] {
   return Array.from({ length: times }, make);
 }
 
-/** Numbers from 0 to 1 that look random and are the same every time: the generator mulberry32. */
+/** Pseudorandom numbers from 0 to 1, the same for the same seed: the generator mulberry32. */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {

@@ -1,4 +1,4 @@
-/** Results for a person at a terminal. */
+/** Results as text for a terminal. */
 import { hostText } from '../run/host.js';
 import type { Unit } from '../run/sample.js';
 import { amount } from '../run/series.js';
@@ -16,7 +16,7 @@ export function resultText(result: Result): string {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-/** What takes a smaller share is not worth a line. */
+/** Parts with a smaller share get no line. */
 const LEAST_SHARE = 0.001;
 
 const HEAD = ['', 'runs', 'min', 'median', '95 % of it', 'p95', 'noise'];
@@ -32,17 +32,17 @@ function cells({ label, summary, values }: VariantResult, unit: Unit): string[] 
   ];
 }
 
-/** How much a single run varies; of one or two nothing says so. */
+/** How much a single run varies; empty for fewer than three runs. */
 export function noiseText(values: readonly number[], unit: Unit): string {
   return values.length < 3 ? '' : `${(noise(values) * 100).toFixed(unit === 's' ? 1 : 3)} %`;
 }
 
-/** The runs that stand out. */
+/** The outliers among the runs. */
 export function outlyingText({ summary, values }: VariantResult, unit: Unit): string {
   return (summary?.outliers ?? []).map((at) => amount(values[at] ?? 0, unit)).join(', ');
 }
 
-/** The parts that are worth a line: name, amount, share. */
+/** Rows of the larger parts: name, amount, share. */
 export function partRows({ summary, parts }: VariantResult, unit: Unit): string[][] {
   if (summary === null) return [];
   return Object.entries(parts)
@@ -65,10 +65,13 @@ function remarks(variant: VariantResult, unit: Unit): string[] {
   ];
 }
 
-/** Where the time goes that neither QEMU nor the guest takes. */
+/** Who spends the time that neither QEMU nor the guest takes. */
 const BESIDE: readonly (Where | undefined)[] = ['host', 'libvirt', 'unexplained'];
 
-/** What Node.js, libvirt and the end of a machine that went on from a saved state take: the sum, then each; name, where, amount, share. */
+/**
+ * The overhead of a warm start, which Node.js, libvirt and the end of the machine take: the sum, then each part. Rows
+ * of name, where, amount, share.
+ */
 export function overheadRows({ summary, parts, where = {}, timeline }: VariantResult, unit: Unit): string[][] {
   if (summary === null || timeline?.start !== 'warm') return [];
   const beside = Object.entries(parts).filter(([name]) => BESIDE.includes(where[name]));
@@ -95,17 +98,17 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(Math.abs(share) < 0.01 ? 2 : 1)} %`;
 }
 
-/** Of a failure that holds what a program has said: how it ended, and the first that it said. */
+/** The first two lines of a failure: how the program ended, and the first line of its stderr. */
 export function failureLine(failure: string): string {
   return failure.split('\n').slice(0, 2).join(' ');
 }
 
-/** Where the median lies; of a few runs nothing says so. */
+/** Confidence interval of the median; empty for too few runs. */
 export function intervalText({ runs, low, high }: Summary, unit: Unit): string {
   return unit === 's' && runs < ENOUGH ? '' : `${amount(low, unit)} – ${amount(high, unit)}`;
 }
 
-/** Columns of equal width; the first to the left, figures to the right. */
+/** Pads the cells to columns; the first column is aligned left, the others right. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows)

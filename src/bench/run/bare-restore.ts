@@ -1,4 +1,7 @@
-/** The floor of a warm start: QEMU started by hand with the machine's own command line, the same state, the least that a guest does, and no libvirt. */
+/**
+ * The baseline of a warm start: QEMU with the machine's own command line and the same snapshot, started without
+ * libvirt, whose guest does the least that a guest does.
+ */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,13 +18,13 @@ import { settlesWithin, unlessAborted } from '../../util/promises.js';
 import { Interrupted } from './process.js';
 import { optionsOf } from './qemu-argv.js';
 
-/** How libvirt steers QEMU: left out here. */
+/** Options by which libvirt controls QEMU. They are left out here. */
 const LEFT_OUT = new Set(['-name', '-S', '-no-shutdown']);
 const KEPT_ERRORS = 4096;
-/** A QEMU that ends breaks its connections first; its own words are worth more than theirs. */
+/** A QEMU that ends breaks its connections first. Wait this long for its own error, which says more. */
 const LAST_WORDS_MS = 1000;
 
-/** The same command line, less libvirt's monitor and secret. */
+/** QEMU's command line without libvirt's monitor and secret. */
 export function restoreArgv(argv: readonly string[]): string[] {
   const [program = '', ...words] = argv;
   const kept = optionsOf(words).filter(
@@ -42,11 +45,13 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string 
 }
 
 /**
+ * Restores the snapshot in a bare QEMU, once.
+ * @param argv QEMU's command line as libvirt would start it
  * @returns the seconds from QEMU's start until it is gone, the guest having run /bin/true
  * @throws {Interrupted} when the signal came first; QEMU is then gone
  * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself
  */
-export async function bareRestore(argv: readonly string[], warm: Snapshot, signal?: AbortSignal): Promise<number> {
+export async function bareRestore(argv: readonly string[], snapshot: Snapshot, signal?: AbortSignal): Promise<number> {
   if (signal?.aborted) throw new Interrupted();
   const [program = '', ...words] = restoreArgv(argv);
   const paths = socketsOf(words);
@@ -57,7 +62,7 @@ export async function bareRestore(argv: readonly string[], warm: Snapshot, signa
   const qemu = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = endOf(qemu);
   const gone = ended.then((how) => Promise.reject(new Error(how)));
-  const running = runGuest(listeners[0], warm).catch(async (error: unknown) => {
+  const running = runGuest(listeners[0], snapshot).catch(async (error: unknown) => {
     await settlesWithin(ended, LAST_WORDS_MS);
     throw error;
   });
@@ -74,11 +79,11 @@ export async function bareRestore(argv: readonly string[], warm: Snapshot, signa
   }
 }
 
-/** Settles when the program has ended in the guest. It waits for ever for a QEMU that does not connect. */
-async function runGuest(listener: Listener, warm: Snapshot): Promise<void> {
+/** Settles when the program has ended in the guest; never if QEMU does not connect. */
+async function runGuest(listener: Listener, snapshot: Snapshot): Promise<void> {
   const [channel] = await Promise.all([
     listener.connection.then((socket) => Channel.resume(socket)),
-    loadMachine(listener.connectionAt(1), warm, undefined),
+    loadMachine(listener.connectionAt(1), snapshot, undefined),
   ]);
   const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
   const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));
@@ -88,7 +93,7 @@ async function runGuest(listener: Listener, warm: Snapshot): Promise<void> {
   await channel.exited;
 }
 
-/** @returns how QEMU ended, in words, as soon as it has */
+/** Settles when QEMU has ended, with a sentence that says how. */
 function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string> {
   let errors = '';
   qemu.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -96,7 +101,7 @@ function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string>
   });
   return new Promise((resolve) => {
     qemu.once('error', (error) => resolve(`the bare QEMU cannot be started: ${error.message}`));
-    // Unlike `exit` it comes when all of stderr is read.
+    // Unlike `exit`, `close` comes after all of stderr is read.
     qemu.once('close', (status: number | null, killed: NodeJS.Signals | null) => {
       const last = errors.trimEnd().split('\n').at(-1) ?? '';
       resolve(`the bare QEMU ended with ${killed ?? `status ${status}`}${last === '' ? '' : `: ${last}`}`);
@@ -104,7 +109,7 @@ function endOf(qemu: ChildProcessByStdio<null, null, Readable>): Promise<string>
   });
 }
 
-/** The same for every variant: what a sandbox mounts, attaches or runs is no part of the floor. */
+/** The same guest for every variant: mounts, disks and the command of a sandbox are not part of the baseline. */
 const GUEST: GuestConfig = {
   platform: 'machine',
   hostname: 'bare',

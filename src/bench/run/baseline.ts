@@ -1,4 +1,4 @@
-/** The baseline of a boot: a bare QEMU whose guest does nothing but end. */
+/** The baseline of a boot: a bare QEMU whose guest powers off at once. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,10 +7,10 @@ import type { ImageFacts } from './commands.js';
 import { powerOffProgram } from './power-off.js';
 import { bareMachine, splitCommandLine } from './qemu-argv.js';
 
-/** Boots cold, also where a snapshot would serve. */
+/** Boots cold even where a snapshot fits. */
 export const COLD = ['--boot', 'cold'];
 
-/** What is booted, and a directory to work in. */
+/** The program and image to boot, and a directory to work in. */
 export interface Subject {
   readonly program: string;
   readonly image: ImageFacts;
@@ -21,7 +21,7 @@ export interface Subject {
  * The command line of QEMU for the machine that libvirt would start, with an init that powers off.
  * @param options further options of virt-sandbox
  */
-export async function baseline(
+export async function baselineArgv(
   { program, image, scratch }: Subject,
   options: readonly string[] = [],
 ): Promise<[string, ...string[]]> {

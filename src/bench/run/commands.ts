@@ -1,19 +1,20 @@
-/** How each measured program is run: virt-sandbox and virtme-ng. */
+/** Command lines of the measured programs: virt-sandbox and virtme-ng. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { findInPath, packageDirectory } from '../../util/programs.js';
 
+/** What `virt-sandbox --dry-run --json` says of the machine it would start. */
 export interface ImageFacts {
   readonly kernel: string;
   readonly initrd: string;
-  /** Absent, as all of the image, for a container. */
+  /** Absent for a container, like all facts of the image. */
   readonly kernelVersion?: string;
   readonly uri: string;
   readonly acceleration?: string;
   readonly boot?: 'cold' | 'warm';
-  /** Directory of the saved machine that is gone on from. */
+  /** Directory of the snapshot that a warm start restores. */
   readonly warmImage?: string;
 }
 
@@ -29,20 +30,20 @@ export function asksForContainer(options: readonly string[]): boolean {
 }
 
 /**
- * How virt-sandbox is run with these options: the libvirtd for containers may be in namespaces of its own, and VIRT_SANDBOX_BENCH_LXC has the
- * words that lead there (scripts/with-libvirt.mjs).
+ * The command line of virt-sandbox with these options. The libvirtd for containers may run in namespaces of its own;
+ * then VIRT_SANDBOX_BENCH_LXC holds the words of a command that enters them (scripts/with-libvirt.mjs).
  */
 export function sandboxArgv(program: string, options: readonly string[]): [string, ...string[]] {
   const [first, ...others] = asksForContainer(options) ? lxcThrough() : [];
   return first === undefined ? [program, ...options] : [first, ...others, program, ...options];
 }
 
-/** What stands before a command that is to reach the libvirtd for containers. */
+/** Words to put before a command that must reach the libvirtd for containers. */
 export function lxcThrough(): string[] {
   return (process.env['VIRT_SANDBOX_BENCH_LXC'] ?? '').split(' ').filter((word) => word !== '');
 }
 
-/** Builds the image where it is not in the store. */
+/** Asks virt-sandbox what it would start. This builds the image if the store lacks it. */
 export function imageFacts(program: string, options: readonly string[] = []): ImageFacts {
   const [first, ...words] = sandboxArgv(program, ['--dry-run', '--json', ...options, '--', '/bin/true']);
   const text = execFileSync(first, words, {
@@ -59,7 +60,7 @@ export function findVirtme(kernelVersion = release()): Virtme {
   return existsSync(kernel) ? { program, kernel } : { missing: `${kernel}, which vng could boot, is not there` };
 }
 
-/** How Debian's virtme-ng runs a command as fast as it can, under the same acceleration as a sandbox. */
+/** The fastest way in which Debian's virtme-ng runs a command, under the same acceleration as a sandbox. */
 export function virtmeArgv(
   virtme: { readonly program: string; readonly kernel: string },
   acceleration: string | undefined,

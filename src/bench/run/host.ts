@@ -1,11 +1,11 @@
-/** On what something was measured. */
+/** The host that something was measured on. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { findInPath } from '../../util/programs.js';
 import type { ImageFacts } from './commands.js';
 
-/** Above it, other work shows in the figures. */
+/** Above this load average, other work shows in the figures. */
 export const QUIET_LOAD = 0.5;
 
 export interface HostFacts {
@@ -18,7 +18,7 @@ export interface HostFacts {
   readonly libvirt: string;
   readonly node: string;
   readonly connection: string;
-  /** Processes that were running on average in the minute before. */
+  /** Load average of the minute before the first run. */
   readonly load: number;
 }
 
@@ -26,7 +26,7 @@ export function hostFacts(image: ImageFacts): HostFacts {
   return {
     processors: availableParallelism(),
     model: /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown',
-    // A container has neither.
+    // A container has no acceleration and no kernel of its own.
     acceleration: image.acceleration ?? 'none',
     kernel: image.kernelVersion ?? release(),
     qemu: programVersion(findInPath('qemu-system-x86_64')),
@@ -39,8 +39,9 @@ export function hostFacts(image: ImageFacts): HostFacts {
 
 export function hostText(facts: HostFacts): string {
   const { processors, model, acceleration, kernel, qemu, libvirt, node, connection, load } = facts;
+  const platform = acceleration === 'none' ? 'a container' : acceleration.toUpperCase();
   return (
-    `${processors} processors (${model}), ${acceleration === 'none' ? 'a container' : acceleration.toUpperCase()}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
+    `${processors} processors (${model}), ${platform}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
     `libvirt ${libvirt} (${connection}), Node.js ${node}; load before the first run ${load.toFixed(2)}`
   );
 }

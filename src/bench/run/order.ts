@@ -1,8 +1,9 @@
-/** In which order variants take turns. */
+/** The order in which variants take turns. */
 
 /**
- * Each round has another order, A B B A B A A B: with two or three variants each comes as often behind each other. A run goes faster behind one that has used
- * as much memory, and slower behind one that has used less: a machine that is itself a guest gives what is free back to its host.
+ * The order of one round. Orders alternate as in A B B A B A A B, so that with two or three variants each follows each
+ * other equally often. That matters because a run is faster after one that used as much memory, and slower after one
+ * that used less: a machine that is itself a guest gives free memory back to its host.
  * @param round 0 for the first
  */
 export function inOrderOf<Item>(round: number, variants: readonly Item[]): Item[] {

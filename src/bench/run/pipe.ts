@@ -1,4 +1,4 @@
-/** Pipes as a shell makes them. Node's own are sockets, which a program cannot open anew by its name in /proc, as virtme-ng does. */
+/** Pipes as a shell makes them. Node's own are sockets, which virtme-ng cannot reopen by their names in /proc. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -7,9 +7,11 @@ import { join } from 'node:path';
 
 export interface Pipe {
   readonly output: Socket;
-  /** The descriptor for a child. */
+  /** Descriptor to pass to a child. */
   readonly input: number;
-  /** Once the child has it: the output ends with the last process that writes to it. */
+  /**
+   * Closes `input` here; call it once the child has it. Then the output ends with the last process that writes to it.
+   */
   readonly release: () => void;
 }
 

@@ -1,4 +1,4 @@
-/** The smallest init: a static program for x86-64 that is one system call, reboot(2) with LINUX_REBOOT_CMD_POWER_OFF. */
+/** The smallest init: a static x86-64 program of one system call, reboot(2) with LINUX_REBOOT_CMD_POWER_OFF. */
 
 const LOAD_ADDRESS = 0x400000n;
 const ELF_HEADER_BYTES = 64;
@@ -10,7 +10,7 @@ const CODE = Buffer.from([
   ...[0xbe, 0x69, 0x19, 0x12, 0x28], // mov esi, 0x28121969
   ...[0xba, 0xdc, 0xfe, 0x21, 0x43], // mov edx, 0x4321fedc
   ...[0x0f, 0x05], // syscall
-  ...[0xeb, 0xfe], // where it fails: jump here, so that it is noticed
+  ...[0xeb, 0xfe], // loops for ever if it fails, so that the failure is noticed
 ]);
 
 /** @returns the program as an ELF file; elf(5) */

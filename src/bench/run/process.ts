@@ -11,11 +11,11 @@ export interface ProcessRun {
   readonly ended: number;
 }
 
-/** Far above anything measured here: it ends what hangs. */
+/** Ends a process that hangs; far above anything measured here. */
 const TIMEOUT_MS = 180_000;
 const KEPT_ERRORS = 4096;
 
-/** Somebody does not want to wait for the rest. */
+/** The user interrupted the measurement. */
 export class Interrupted extends Error {
   constructor() {
     super('interrupted');
@@ -24,7 +24,7 @@ export class Interrupted extends Error {
 }
 
 export interface Command {
-  /** Unique among those that are compared. */
+  /** Unique among the compared commands. */
   readonly label: string;
   readonly argv: readonly [string, ...string[]];
   /** Added to this process's environment. */
@@ -32,17 +32,20 @@ export interface Command {
 }
 
 export interface ProcessOptions {
-  /** Descriptor; it stays open. */
+  /** Descriptor for its stdout; it stays open here. */
   readonly stdout: number;
-  /** File on its stdin. */
+  /** File for its stdin; default: /dev/null. */
   readonly input?: string | undefined;
-  /** Ends the process, which then has a group of its own: Ctrl+C is for the benchmark, which ends what it has started. */
+  /**
+   * Ends the process. With a signal the process has a group of its own, so that Ctrl+C reaches only the benchmark,
+   * which ends it.
+   */
   readonly signal?: AbortSignal;
 }
 
-/** Runs a command until it is gone, and throws its output away. */
+/** Runs a command until it is gone, and discards its output. */
 export async function runSilently(command: Command, signal: AbortSignal): Promise<ProcessRun> {
-  // As a shell makes them, since virtme-ng opens its output anew by its name.
+  // A pipe as a shell makes it: virtme-ng reopens its output by name.
   const stdout = openPipe();
   stdout.output.resume();
   try {
@@ -89,7 +92,7 @@ export async function runProcess(
     const run = { started, ended: Number(process.hrtime.bigint()) };
     if (signal?.aborted) throw new Interrupted();
     if (code === 0) return run;
-    // What it has left behind may hold its stderr open.
+    // A process that it left behind may hold its stderr open.
     await settlesWithin(told, 1000);
     const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${killed ?? `status ${code}`}`;
     throw new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`);

@@ -1,13 +1,13 @@
-/** What is said while it is being measured. */
+/** Messages and interruption while something is measured. */
 
 export type Say = (message: string) => void;
 
-/** On stderr: what goes to stdout are results. */
+/** Writes a message to stderr; stdout is for results. */
 export const say: Say = (message) => {
   process.stderr.write(`virt-sandbox-bench: ${message}\n`);
 };
 
-/** Ctrl+C ends the measuring, and what was measured is kept. A second one ends the program. */
+/** The first Ctrl+C ends the measurement and keeps its results so far. The second one ends the program. */
 export function interruptible(tell: Say): { readonly signal: AbortSignal; readonly release: () => void } {
   const controller = new AbortController();
   const handler = () => {

@@ -1,11 +1,12 @@
-/** QEMU's command line as libvirt writes it, and the same machine without libvirt. */
+/** QEMU's command line as libvirt writes it, and as it is without libvirt. */
 
-/** Options that say how libvirt steers QEMU, and not what the machine is. */
-const STEERING = new Set(['-name', '-mon', '-S', '-no-shutdown']);
+/** Options by which libvirt controls QEMU. They do not describe the machine. */
+const CONTROL_OPTIONS = new Set(['-name', '-mon', '-S', '-no-shutdown']);
 const WITHOUT_VALUE = new Set(['-S', '-no-shutdown', '-nodefaults', '-no-user-config']);
 
 /**
- * Splits a command line that was quoted for a shell, as `virsh domxml-to-native` prints it, and leaves the variables in front of it out.
+ * Splits a command line that is quoted for a shell, as `virsh domxml-to-native` prints it. Drops the variables in
+ * front.
  */
 export function splitCommandLine(line: string): string[] {
   const words = [...line.matchAll(/(?:'[^']*'|\\.|[^\s'\\])+/g)].map(([word]) =>
@@ -18,8 +19,9 @@ export function splitCommandLine(line: string): string[] {
 }
 
 /**
- * The same machine started by hand: it runs at once, nobody steers it, what it says goes nowhere, and it ends when it is powered off.
- * @param initrd takes the place of the one that it boots
+ * The same machine without libvirt: it runs at once, its output is discarded, and QEMU ends when the machine powers
+ * off.
+ * @param initrd replaces the initrd of the command line
  * @throws {Error} when the command line is not one that boots an initrd
  */
 export function bareMachine(argv: readonly string[], initrd: string): [string, ...string[]] {
@@ -30,7 +32,7 @@ export function bareMachine(argv: readonly string[], initrd: string): [string, .
   return [program, ...bare];
 }
 
-/** The options behind the program's name, each with its value where it has one. */
+/** Pairs each option with its value; `words` begin after the program's name. */
 export function optionsOf(words: readonly string[]): (readonly [string, string | undefined])[] {
   const options: [string, string | undefined][] = [];
   for (let at = 0; at < words.length; at += 1) {
@@ -40,9 +42,9 @@ export function optionsOf(words: readonly string[]): (readonly [string, string |
   return options;
 }
 
-/** @returns undefined for what is left out */
+/** One option of the bare machine; undefined if it is left out. */
 function change(option: string, value: string | undefined, initrd: string): string[] | undefined {
-  if (STEERING.has(option)) return undefined;
+  if (CONTROL_OPTIONS.has(option)) return undefined;
   if (value === undefined) return [option];
   if (option === '-object' && value.includes('"secret"')) return undefined;
   if (option === '-initrd') return [option, initrd];

@@ -1,4 +1,4 @@
-/** One measured run. */
+/** One measured run of a variant. */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -27,19 +27,19 @@ export interface Sample {
   readonly value: number;
   /** Parts of the value, by name. */
   readonly parts: Readonly<Record<string, number>>;
-  /** Where each part of a time went. */
+  /** Who spent the time of each part. */
   readonly where?: Readonly<Record<string, Where>> | undefined;
   readonly timeline: Timeline | undefined;
-  /** The kernel's, where the guest was asked. */
+  /** The kernel's log, if the guest was asked for it. */
   readonly log?: string | undefined;
 }
 
 export interface SampleOptions {
   readonly program: string;
-  /** A directory that QEMU's user may write to. */
+  /** Directory that QEMU's user can write to. */
   readonly scratch: string;
   readonly unit: Unit;
-  /** Also ask the guest, which takes time of its own. */
+  /** Also ask the guest for its clock and log. That takes time of its own. */
   readonly inDetail: boolean;
   readonly signal: AbortSignal;
 }
@@ -51,7 +51,7 @@ export async function takeSample(variant: Variant, options: SampleOptions): Prom
     return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
   }
   if (variant.kind === 'restore') {
-    const value = await bareRestore(variant.argv, variant.warm, options.signal);
+    const value = await bareRestore(variant.argv, variant.snapshot, options.signal);
     return { value, parts: {}, timeline: undefined };
   }
   return sampleSandbox(variant, options);
@@ -65,7 +65,7 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   const counts = unit === 'instructions';
   if (counts) refuseCounting(variant.options);
   let profile = counts ? countingInstructions(variant.profile) : variant.profile;
-  // A saved machine keeps its kernel's arguments, and has said all that its kernel says.
+  // A snapshot keeps its kernel's arguments, and its kernel has already logged its boot.
   const boots = inDetail && isBooted(variant, options);
   if (inDetail) profile = withQemu(boots ? loggingInitcalls(profile) : profile, traceArguments(qemuFile));
   const argv = sandboxArgv(options.program, [
@@ -86,20 +86,20 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log };
 }
 
-/** A container has the host's clock, and the log of the host's kernel is not its business. */
+/** False for a container, which has the host's clock and kernel, and for a warm start. */
 function isBooted({ options, profile }: SandboxVariant, { program, scratch }: SampleOptions): boolean {
   if (asksForContainer(options)) return false;
   return imageFacts(program, [...options, ...profileOptions(profile, scratch)]).boot !== 'warm';
 }
 
-/** A guest whose modules do not load may start an application that needs none, and is still not the guest that was asked for. */
+/** A guest without its modules may still start an application that needs none, but it is not the guest to measure. */
 function checkModules(trace: Trace): void {
   const failed = trace.init?.modules.filter(({ errno }) => errno !== 0 && errno !== constants.errno.EEXIST) ?? [];
   if (failed.length === 0) return;
   throw new Error(`modules do not load: ${failed.map(({ name, errno }) => `${name} (errno ${errno})`).join(', ')}`);
 }
 
-/** What only measuring costs is no part of it. */
+/** The value leaves out time that only measuring costs. */
 function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts' | 'where'> {
   const stages = timeline.stages.filter(({ where }) => where !== 'measuring');
   const parts: Record<string, number> = {};
@@ -109,7 +109,8 @@ function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts' | 'where
 }
 
 /**
- * Up to where the init is ready. What comes behind waits for the host, and the clock of a guest that waits leaps to its next timer.
+ * Counts only until the init is ready. After that the guest waits for the host, and the instruction clock of a waiting
+ * guest jumps to its next timer.
  */
 function countedParts(trace: Trace): Pick<Sample, 'value' | 'parts'> {
   const { init } = trace;

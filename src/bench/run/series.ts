@@ -1,4 +1,4 @@
-/** Many runs of some variants, in turns. */
+/** Many runs of several variants, in turns. */
 import { inOrderOf } from './order.js';
 import { Interrupted } from './process.js';
 import type { Say } from './progress.js';
@@ -7,7 +7,7 @@ import type { Variant } from './variant.js';
 
 export interface SeriesOptions extends Omit<SampleOptions, 'inDetail'> {
   readonly runs: number;
-  /** Runs of each variant before that, which do not count. */
+  /** Runs of each variant before those; they do not count. */
   readonly warmUp: number;
   readonly say: Say;
 }
@@ -15,7 +15,7 @@ export interface SeriesOptions extends Omit<SampleOptions, 'inDetail'> {
 export interface Series {
   readonly variant: Variant;
   readonly samples: readonly Sample[];
-  /** Why there are fewer runs than were asked for. */
+  /** Why there are fewer runs than requested. */
   readonly failure: string | undefined;
 }
 
@@ -25,8 +25,9 @@ export interface Measured {
 }
 
 /**
- * In turns, so that what else the machine does meets them alike, each round in another order. A variant that fails is told of and left out from then on; what was measured
- * until an interruption is returned.
+ * Measures variants in turns, so that other work of the machine affects all alike, each round in another order. A
+ * variant that fails is reported and left out from then on. An interruption ends the measurement; the results so far
+ * are returned.
  */
 export async function measureInTurns(variants: readonly Variant[], options: SeriesOptions): Promise<Measured> {
   const { runs, warmUp, say } = options;
@@ -59,7 +60,7 @@ export async function measureInTurns(variants: readonly Variant[], options: Seri
   return { series, interrupted };
 }
 
-/** As a person reads it. */
+/** The value with its unit, for people. */
 export function amount(value: number, unit: Unit): string {
   if (unit === 'instructions') return `${(value / 1e6).toFixed(1)} M instructions`;
   return value < 1 ? `${(value * 1000).toFixed(value < 0.01 ? 1 : 0)} ms` : `${value.toFixed(3)} s`;

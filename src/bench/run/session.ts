@@ -1,4 +1,4 @@
-/** What all measurements of one call have in common. */
+/** What all measurements of one call share. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadProfile } from '../../profile/load.js';
 import type { Profile } from '../../profile/types.js';
@@ -12,7 +12,7 @@ export interface Session {
   readonly program: string;
   readonly image: ImageFacts;
   readonly host: HostFacts;
-  /** A directory that everybody may write to, as QEMU's user has to; it is removed in the end. */
+  /** Directory that everybody can write to, since QEMU's user must. It is removed at the end. */
   readonly scratch: string;
   readonly signal: AbortSignal;
   readonly unit: Unit;
@@ -23,17 +23,17 @@ export interface Session {
 
 export interface SessionOptions {
   readonly version: string;
-  /** What was asked for, word by word. */
+  /** The command line, word by word. */
   readonly command: readonly string[];
-  /** Options of virt-sandbox that decide on connection and image. */
+  /** Options of virt-sandbox that select the connection and the image. */
   readonly options: readonly string[];
   readonly deterministic: boolean;
 }
 
-/** Builds the image where it is not in the store, so that no run has to. */
+/** Runs `work` in a session. The image is built first if the store lacks it, so that no run has to. */
 export async function inSession<T>(wanted: SessionOptions, work: (session: Session) => Promise<T>): Promise<T> {
   if (wanted.deterministic) refuseCounting(wanted.options);
-  // Not in /tmp: the guest has one of its own.
+  // Not in /tmp: the guest has a /tmp of its own.
   const scratch = mkdtempSync('/var/tmp/virt-sandbox-bench-');
   const { signal, release } = interruptible(say);
   try {
@@ -52,7 +52,7 @@ export async function inSession<T>(wanted: SessionOptions, work: (session: Sessi
   }
 }
 
-/** A variant by the names that a person gives. */
+/** A variant from the profile name, options and command that a user gives. */
 export async function sandboxVariant(
   label: string,
   wanted: {
@@ -63,7 +63,7 @@ export async function sandboxVariant(
 ): Promise<SandboxVariant> {
   const { options = [], command } = wanted;
   const at = options.findIndex((word) => word === '--profile' || word.startsWith('--profile='));
-  // The profile is written anew for each run, so it is taken out of the options.
+  // Each run gets its profile as a file of its own, so take --profile out of the options.
   const named =
     at < 0 ? wanted.profile : options[at]?.includes('=') ? options[at]?.slice('--profile='.length) : options[at + 1];
   const others =

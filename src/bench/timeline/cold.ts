@@ -1,4 +1,4 @@
-/** A machine that is booted, from the wish for it to its init's greeting. */
+/** Stages of a cold start: from the request for a domain to the greeting of the guest's init. */
 import { type Alignment, align, alignByHandshake, type ClockReading } from './clock.js';
 import { type KernelLog, parseKernelLog } from './kernel-log.js';
 import { kernelParts } from './kernel-parts.js';
@@ -8,18 +8,19 @@ import type { Stages } from './stages.js';
 
 export interface ColdInputs {
   readonly qemu: QemuLog | undefined;
+  /** Shorter parts are not shown, in microseconds. */
   readonly threshold: number;
   readonly countsInstructions: boolean;
 }
 
-/** @returns how the guest's clock lies on the host's */
+/** Adds the stages. @returns where the guest's clock lies on the host's; undefined if that cannot be said */
 export function coldStages(stages: Stages, inputs: ColdInputs): Alignment | undefined {
   const alignment = inputs.countsInstructions ? undefined : alignmentOf(stages);
   machine(stages, inputs.qemu, alignment);
   return guest(stages, inputs.threshold, alignment) ? alignment : undefined;
 }
 
-/** From the wish for a domain to the guest's first instruction in the kernel. */
+/** From the request for a domain to the guest's first instruction in the kernel. */
 function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment | undefined): void {
   const create = stages.at('domain.create');
   const told = stages.running;
@@ -51,8 +52,9 @@ function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment
 }
 
 /**
- * From the kernel's clock to the greeting.
- * @returns false where the guest's clock says nothing: a kernel that measures its timers on a host that is too busy takes them for faster than they are
+ * From the zero of the kernel's clock to the greeting.
+ * @returns false if the guest's clock is useless. A kernel that calibrates its timers on a busy host takes them for
+ *   faster than they are.
  */
 function guest(stages: Stages, threshold: number, alignment: Alignment | undefined): boolean {
   const { init } = stages.trace;
@@ -111,6 +113,6 @@ function alignmentOf(stages: Stages): Alignment | undefined {
   const { running } = stages;
   if (!init || heard === undefined || running === undefined) return undefined;
   const alignment = align(readings) ?? alignByHandshake(heard, init.ready, running);
-  // What is placed by the kernel's log is off by how that lies to the clock as well.
+  // Times of the kernel's log add the error between that log and the guest's clock.
   return { ...alignment, error: alignment.error + (kernelLog(stages)?.toMonotonic?.error ?? 0) };
 }

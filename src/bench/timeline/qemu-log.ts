@@ -1,25 +1,25 @@
 /**
- * QEMU's own trace of when it runs the machine and what the firmware reads: `PID@SECONDS.MICROSECONDS:EVENT …`, in the time of day.
- * https://www.qemu.org/docs/master/devel/tracing.html
+ * QEMU's own trace: when it makes and runs the machine, and what the firmware reads. Lines are
+ * `PID@SECONDS.MICROSECONDS:EVENT …`, in time of day. https://www.qemu.org/docs/master/devel/tracing.html
  */
 
-/** The first that a QEMU with a console comes to is the socket for it. */
+/** A QEMU with a console begins with the console's socket. */
 const EVENTS = ['qio_channel_socket_new', 'find_ram_offset', 'fw_cfg_select', 'vm_state_notify'];
 
-/** Handed to QEMU so that it writes one. */
+/** Arguments that make QEMU write the trace to `file`. */
 export function traceArguments(file: string): string[] {
   return ['-D', file, ...EVENTS.flatMap((event) => ['-trace', `enable=${event}`])];
 }
 
-/** Seconds since 1970; undefined for what is not in it. */
+/** Times in seconds since 1970; undefined if the trace has no such event. */
 export interface QemuLog {
-  /** QEMU has read its arguments, and begins to do what they ask for. */
+  /** QEMU has read its arguments, and begins to act on them. */
   readonly started: number | undefined;
-  /** The guest's memory, the largest block that there is, has its place. */
+  /** The guest's memory, the largest block, is mapped. */
   readonly memoryMapped: number | undefined;
-  /** The machine is being made. */
+  /** QEMU makes the machine. */
   readonly machineMade: number | undefined;
-  /** The first instruction. */
+  /** The guest's first instruction. */
   readonly running: number | undefined;
   /** The firmware has read the last of the kernel, and jumps into it. */
   readonly kernelEntered: number | undefined;

@@ -42,7 +42,7 @@ export async function runCommand(
       kind: 'run',
       runs: args.runs ?? (args.deterministic ? RUNS.counted : RUNS.timed),
       warmUp: args.warmUp,
-      withFloor: args.floor,
+      withBaseline: args.floor,
       inDetail: args.timeline,
     });
   });
@@ -64,7 +64,7 @@ export async function compareOptions(
     ];
     const runs = args.runs ?? (args.deterministic ? COMPARED.counted : RUNS.timed);
     return measure(session, variants, {
-      ...{ kind: 'compare', runs, warmUp: args.warmUp, withFloor: true },
+      ...{ kind: 'compare', runs, warmUp: args.warmUp, withBaseline: true },
       inDetail: wantsPicture(args),
     });
   });
@@ -188,7 +188,7 @@ function thresholdOf(text: string | undefined): number | undefined {
 /** A regression is one only where the interval leaves no doubt that it is slower at all, and the median says that it is by that much. */
 function regressed(result: Result, threshold: number | undefined): number {
   if (threshold === undefined) return 0;
-  const floors = new Set(result.variants.filter(({ floorOf }) => floorOf !== undefined).map(({ label }) => label));
-  const compared = result.comparisons.filter(({ against }) => !floors.has(against));
+  const baselines = new Set(result.variants.filter(({ floorOf }) => floorOf !== undefined).map(({ label }) => label));
+  const compared = result.comparisons.filter(({ against }) => !baselines.has(against));
   return compared.some(({ verdict, ratio }) => verdict === 'slower' && ratio > 1 + threshold) ? 1 : 0;
 }
