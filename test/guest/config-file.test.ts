@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { EXAMPLE } from '../../man/sandbox-cfg.js';
+import { EXAMPLE } from '../../man/pages/sandbox.cfg.5.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { ask } from '../helpers/inside.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';

@@ -4,9 +4,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { listed } from '../../../man/program.js';
-import { programs } from '../../../man/programs.js';
-import { marked, plain } from '../../../man/roff.js';
+import { programs } from '../../../man/all-programs.js';
+import { marked, plain } from '../../../man/pages/roff.js';
+import { listed } from '../../../man/program-description.js';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const MAN = join(REPOSITORY, 'dist/share/man');

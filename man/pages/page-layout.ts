@@ -1,16 +1,16 @@
 /** The manual page of a program. */
-import { COMMON, type Listed, listed, type Paragraph, type Program, type Section } from './program.js';
+import { COMMON, type Listed, listed, type Paragraph, type Program, type Section } from '../program-description.js';
 import { marked, paragraphs, plain } from './roff.js';
 
-/** What is the same on every page. */
+/** What every page shows. */
 export interface Edition {
   readonly version: string;
 }
 
-/** When these texts were last gone through as a whole. */
-const REVISED = '2026-11-24';
+/** The date of the last full revision of the texts. */
+const REVISED = '2026-11-25';
 
-/** A page of any section of the manual. */
+/** A page of any section. */
 export function page(
   name: string,
   section: number,
@@ -19,7 +19,7 @@ export function page(
   synopsis: string,
   body: string,
 ): string {
-  return `.\\" Made from the texts in man/ and the options' own table.
+  return `.\\" Made from the texts in man/pages/ and the tables of options in src/cli/.
 .TH ${name.toUpperCase()} ${section} ${REVISED} "virt\\-sandbox ${plain(version)}" "virt\\-sandbox"
 .SH NAME
 ${plain(name)} \\- ${plain(summary)}
@@ -56,7 +56,7 @@ function entry({ words, takesValue, repeats, describe, detail }: Listed): string
   const value = takesValue ? ` ${`*${detail.value ?? 'VALUE'}*`}` : '';
   const term = words.map((word) => `\`${word}\`${value}`).join(', ');
   const own: readonly Paragraph[] = detail.text ?? [sentence(describe)];
-  const text = repeats && detail.text ? [...own, 'It may be given more than once.'] : own;
+  const text = repeats && detail.text ? [...own, 'This option repeats.'] : own;
   return `.TP\n${marked(term).replaceAll('\n', ' ')}\n${paragraphs(text, true)}`;
 }
 

@@ -1,5 +1,5 @@
 /** Completion for fish. */
-import { type Completion, type Listed, listed, type Program } from './program.js';
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of vendor_completions.d. */
 export function fishCompletion(program: Program): string {
@@ -8,8 +8,8 @@ export function fishCompletion(program: Program): string {
   const lines = program.commands ? commandLines(program, id) : runningLines(program, id);
   return `# fish completion for ${name}, made from the table of its options
 
-# Prints, one a line, what stands behind the options, the word at the cursor last; fails where the options go on, or an option waits for its
-# value. Its arguments are the options that take one.
+# Prints the words after the options, one a line. The last is the word at the cursor.
+# Fails if the options go on, or if an option still lacks its value. The arguments are the options that take a value.
 function ${id}_rest
     set -l words (commandline -xpc) (commandline -ct)
     set -l value no
@@ -48,7 +48,7 @@ function ${id}_rest
     return 1
 end
 
-# TYPE:NAME=FILE, where the arguments are types.
+# TYPE:NAME=FILE; the arguments are the types.
 function ${id}_typed
     set -l value (commandline -ct | string replace -r -- '^(--[^=]*=|-[A-Za-z])(?=[a-z])' '')
     if string match -q -- '*=*' $value
@@ -62,7 +62,7 @@ function ${id}_typed
     end
 end
 
-# Words with commas between them.
+# Words, separated by commas.
 function ${id}_list
     set -l before (commandline -ct | string replace -r -- '^--[^=]*=' '' | string match -r -- '^.*,')
     printf '%s\\n' "$before"$argv
@@ -90,7 +90,7 @@ ${lines.join('\n')}
 `;
 }
 
-/** A program that runs another command line. */
+/** The lines of a program that runs another command line. */
 function runningLines(program: Program, id: string): readonly string[] {
   const all = listed(program.options, program.details);
   const valued = all
@@ -99,7 +99,7 @@ function runningLines(program: Program, id: string): readonly string[] {
     .join(' ');
   return [
     `
-# The command line that is run, once it has begun.
+# Completes the command line that the program runs.
 function ${id}_command
     set -l words (${id}_rest ${valued})
     or return
@@ -170,7 +170,7 @@ function offer(complete: Completion, id: string): string {
   return `-f -a '(${id}_typed ${complete.types.join(' ')})'`;
 }
 
-/** Within single quotes, where fish knows two escapes. */
+/** In single quotes, where fish knows two escapes. */
 function quoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }

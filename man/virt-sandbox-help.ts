@@ -1,12 +1,12 @@
-/** The help of a program, laid out by yargs. */
+/** The help of virt-sandbox, laid out by yargs while building. */
 import yargs from 'yargs';
 import { epilogue, options, usage } from '../src/cli/sandbox/options.js';
-import { COMMON } from './program.js';
+import { COMMON } from './program-description.js';
 
 /** Columns of the widest line. */
 const WIDTH = 110;
 
-/** The help of virt-sandbox. The other programs have yargs lay out theirs when they are asked: nobody starts them by the thousand. */
+/** The other programs load yargs and lay out their help when asked; their start is not timed. */
 export async function virtSandboxHelp(): Promise<string> {
   const parser = yargs([])
     .scriptName('virt-sandbox')

@@ -1,5 +1,5 @@
 /** Completion for zsh, a function of its completion system. */
-import { type Completion, type Listed, listed, type Program } from './program.js';
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of site-functions. */
 export function zshCompletion(program: Program): string {
@@ -13,7 +13,7 @@ ${specs(listed(program.options, program.details), id, '        ')}
   return `#compdef ${program.name}
 # Made from the table of the options of ${program.name}.
 
-# TYPE:NAME=FILE, where the arguments are types.
+# TYPE:NAME=FILE; the arguments are the types.
 ${id}_typed() {
     if compset -P '*='; then
         _files
@@ -24,7 +24,7 @@ ${id}_typed() {
     fi
 }
 
-# Words with commas between them; those that end with = go on.
+# Words, separated by commas. After a word that ends with = the value goes on.
 ${id}_list() {
     compset -P '*,'
     compset -P '*='
@@ -32,7 +32,7 @@ ${id}_list() {
     compadd -S '' -- \${@:#*=}
 }
 
-# Words of which some are only the beginning of a value.
+# Words. After a word that ends with = or : or / the value goes on.
 ${id}_words() {
     compadd -S '' -- \${(M)@:#*[=:/]}
     compadd -- \${@:#*[=:/]}
@@ -92,7 +92,7 @@ ${cases.join('\n')}
     esac`;
 }
 
-/** One specification of _arguments for each option, each on a line of its own that goes on. */
+/** One specification of _arguments for each option, one a line, each line with a backslash at its end. */
 function specs(all: readonly Listed[], id: string, indent: string): string {
   return all.map((option) => `${indent}${spec(option, id)} \\`).join('\n');
 }
@@ -102,7 +102,7 @@ function spec({ name, short, words, describe, takesValue, repeats, detail }: Lis
     ? `:${quoted(detail.value ?? 'VALUE').replaceAll(':', '\\:')}:${action(detail.complete ?? 'none', id)}`
     : '';
   const text = `[${quoted(describe).replaceAll(/[[\]]/g, '\\$&').replaceAll(':', '\\:')}]${value}`;
-  // Nothing else goes with what only prints.
+  // --help and --version exclude every other option.
   const excluded = repeats ? "'*'" : name === 'help' || name === 'version' ? "'(- *)'" : `'(${words.join(' ')})'`;
   const long = takesValue ? `--${name}=` : `--${name}`;
   if (short === undefined) return `${excluded}${long}'${text}'`;
@@ -131,12 +131,12 @@ function action(complete: Completion, id: string): string {
   return ` ${id}_typed ${complete.types.join(' ')}`;
 }
 
-/** A word of an action, whose leading space keeps _arguments from adding its own: zsh splits a specification at colons. */
+/** A word of an action. zsh splits a specification at colons, so they are escaped. */
 function inAction(word: string): string {
   return word.replaceAll(':', '\\:');
 }
 
-/** Within single quotes. */
+/** In single quotes. */
 function quoted(text: string): string {
   return text.replaceAll("'", "'\\''");
 }

@@ -1,9 +1,11 @@
-/** What the manual knows of a program: the table of its options, which its parser has too, and for each option more than fits a line of help. */
+/**
+ * The description of a program: the table of its options, which the parser uses too, and a longer text for each option.
+ */
 import type { Options } from 'yargs';
 
-/** What a shell offers for a value. */
+/** What a shell offers as the value of an option. */
 export type Completion =
-  /** Nothing that a shell could know. */
+  /** Nothing. */
   | 'none'
   | 'file'
   | 'directory'
@@ -15,24 +17,25 @@ export type Completion =
   | 'sandbox'
   /** `GUEST=HOST`, both of them paths. */
   | 'paths'
-  /** One of these words; one that ends with `=`, `:` or `/` is only the beginning of a value. */
+  /** One of these words. A word that ends with `=`, `:` or `/` only begins a value. */
   | { readonly words: readonly string[] }
-  /** Some of these words with commas between them. */
+  /** Some of these words, separated by commas. */
   | { readonly list: readonly string[] }
   /** `TYPE:NAME=FILE` */
   | { readonly types: readonly string[] };
 
-/** An option beside what its parser knows of it. */
+/** What the parser does not know about an option. */
 export interface Detail {
-  /** What its value is called: `FILE`. */
+  /** The name of its value: `FILE`. */
   readonly value?: string;
   readonly complete?: Completion;
-  /** Paragraphs for the manual page; the line of the help stands there where there are none. */
+  /** Paragraphs of the manual page. Undefined: the manual page shows the line of the help. */
   readonly text?: readonly Paragraph[];
 }
 
 /**
- * A paragraph. In a text `code` is what is typed and *word* is what is put in place of it; a list explains terms; a block is shown as it is.
+ * A paragraph: a text, a list of terms, or a block that is shown unchanged.
+ * In a text `code` is typed literally, and *word* stands for a value.
  */
 export type Paragraph =
   | string
@@ -44,9 +47,9 @@ export interface Section {
   readonly body: readonly Paragraph[];
 }
 
-/** The command of a program that has several. */
+/** One of several commands of a program. */
 export interface Command {
-  /** As yargs has it: the name, <needed> and [optional] arguments. */
+  /** In the notation of yargs: the name, <required> and [optional] arguments. */
   readonly command: string;
   readonly describe: string;
   readonly options: Readonly<Record<string, Options>>;
@@ -54,7 +57,7 @@ export interface Command {
 
 export interface Program {
   readonly name: string;
-  /** What it does, in a line. */
+  /** What it does, in one line. */
   readonly summary: string;
   /** Its usage, without its name. */
   readonly usage: string;
@@ -62,22 +65,22 @@ export interface Program {
   /** Options of the program itself. */
   readonly options: Readonly<Record<string, Options>>;
   readonly commands?: Readonly<Record<string, Command>>;
-  /** By the option's long name, in whichever command it is. */
+  /** By the option's long name. An option of this name has the same details in every command. */
   readonly details: Readonly<Record<string, Detail>>;
-  /** What a command line ends with: another command line, or nothing of the kind. */
+  /** Whether another command line follows the options. */
   readonly runs: 'a command' | 'nothing';
-  /** What a shell offers for the arguments of a command. */
+  /** What a shell offers as an argument of a command. */
   readonly argument?: Completion;
   readonly sections: readonly Section[];
 }
 
-/** Every program has these. */
+/** Options of every program. */
 export const COMMON: Readonly<Record<string, Options>> = {
   help: { alias: 'h', type: 'boolean', describe: 'print the help, and exit' },
   version: { alias: 'V', type: 'boolean', describe: 'print name and version, and exit' },
 };
 
-/** One option as a shell and a manual page see it. */
+/** An option with all that a manual page and a completion need. */
 export interface Listed {
   readonly name: string;
   /** `-n`, `--name`: the short one first. */
@@ -89,7 +92,7 @@ export interface Listed {
   readonly detail: Detail;
 }
 
-/** The options of a table in its order, and then what every program has. */
+/** The options of a table in its order, then the common ones. */
 export function listed(table: Readonly<Record<string, Options>>, details: Program['details']): readonly Listed[] {
   return Object.entries({ ...table, ...COMMON }).map(([name, option]) => {
     const short = typeof option.alias === 'string' ? option.alias : undefined;

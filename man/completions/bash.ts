@@ -1,12 +1,12 @@
-/** Completion for bash, loaded by bash-completion. */
-import { type Completion, type Listed, listed, type Program } from './program.js';
+/** Completion for bash, which bash-completion loads. */
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
 
-/** The completion of a program, a file by itself. */
+/** The completion file of a program. */
 export function bashCompletion(program: Program): string {
   const id = `_${program.name.replaceAll('-', '_')}`;
   return `# bash completion for ${program.name}, made from the table of its options
 
-# Offers the words $2… that begin with $1; one that ends with = or : or / is not the end of a value.
+# Offers the words $2… that begin with $1. After a word that ends with = or : or / the value goes on.
 ${id}_words() {
     local cur=$1 word
     shift
@@ -17,7 +17,7 @@ ${id}_words() {
     done
 }
 
-# Offers paths of the host that begin with $2, behind the text $1 that stands before them. With -d only directories.
+# Offers paths of the host that begin with $2, each with the text $1 before it. With -d only directories.
 ${id}_paths() {
     local kind=-f before=$1 path=$2
     [[ \${3-} == -d ]] && kind=-d
@@ -25,7 +25,7 @@ ${id}_paths() {
     while IFS= read -r path; do COMPREPLY+=("$before$path"); done < <(compgen $kind -- "$path")
 }
 
-# Offers values of option $1, of which $2 is there.
+# Offers values of option $1 that begin with $2.
 ${id}_value() {
     local option=$1 value=$2
     case $option in
@@ -42,7 +42,7 @@ ${id}() {
     local valued options
 ${program.commands ? commandTables(program) : tables('    ', listed(program.options, program.details))}
 
-    # Where the options end, and whose value the last word is.
+    # Finds where the options end, and the option whose value the last word is.
     for (( ; at < cword; at++)); do
         case \${words[at]} in
             --) ${program.runs === 'a command' ? '((at++)) ; break' : 'return'} ;;
@@ -74,7 +74,7 @@ ${program.commands ? commandArguments(program, id) : commandLine(id)}
     fi
 }
 
-# readline replaces only what is behind the last = or : of the word.
+# readline replaces only the part of the word after the last = or :.
 ${id}_trim() {
     local breaks=
     [[ $COMP_WORDBREAKS == *=* ]] && breaks+==
@@ -89,7 +89,7 @@ complete -F ${id} ${program.name}
 `;
 }
 
-/** The words of options, and those that take a value. */
+/** Tables of all option words, and of the words that take a value. */
 function tables(indent: string, all: readonly Listed[]): string {
   const words = (some: readonly Listed[]) => some.flatMap((option) => option.words).join(' ');
   return `${indent}options='${words(all)}'
@@ -117,7 +117,7 @@ function values(all: readonly Listed[], id: string, indent: string): string {
     .join('\n');
 }
 
-/** Options of the same name have the same values, whichever command they are of. */
+/** Options of the same name have the same values in every command. */
 function commandValues(program: Program, id: string): string {
   const all = Object.values(program.commands ?? {}).flatMap(({ options }) => listed(options, program.details));
   const once = new Map(all.map((option) => [option.words.join('|'), option]));
@@ -155,10 +155,10 @@ function offer(complete: Completion, id: string): string {
         esac`;
 }
 
-/** Behind the options stands another command line. */
+/** Another command line follows the options. */
 function commandLine(_id: string): string {
   return `    else
-        # bash has split words at = and :, and counts what it has made of them.
+        # bash has split words at = and :, and counts the parts.
         local original=0 length
         for ((index = 0; index < at; index++)); do
             for ((length = 0; length < \${#words[index]}; original++)); do

@@ -1,7 +1,7 @@
-/** Text as roff: man(7), which groff and mandoc read. */
-import type { Paragraph } from './program.js';
+/** Makes roff, in the macros of man(7), which groff and mandoc read. */
+import type { Paragraph } from '../program-description.js';
 
-/** Plain text: what roff would take for a request or an escape is escaped. Hyphens are those that are typed. */
+/** Plain text. Escapes what roff would read as a request or an escape. A hyphen stays one that can be copied and typed. */
 export function plain(text: string): string {
   const escaped = text
     .replaceAll('\\', '\\e')
@@ -15,7 +15,7 @@ export function plain(text: string): string {
   return escaped.replace(/^\./gm, '\\&.');
 }
 
-/** A text with `what is typed` in bold and *what it stands for* in italics. */
+/** A text with `literal words` in bold and *placeholders* in italics. */
 export function marked(text: string): string {
   const parts = text.split(/(`[^`]+`|\*[^*\s][^*]*\*)/);
   const formatted = parts.map((part) => {
@@ -26,7 +26,7 @@ export function marked(text: string): string {
   return folded(formatted.join(''));
 }
 
-/** Lines of no more than 80 bytes, as long as there are spaces. A line that begins as a request does is none. */
+/** Breaks lines at spaces so that they have at most 80 bytes. Escapes a line that begins like a request. */
 function folded(text: string): string {
   const lines: string[] = [];
   let line = '';
@@ -39,7 +39,7 @@ function folded(text: string): string {
   return [...lines, line].map((each) => each.replace(/^\./, '\\&.')).join('\n');
 }
 
-/** Paragraphs, the first without space above it where `inset`, as below a term. */
+/** Paragraphs without space above the first. `inset`: they stand below a term. */
 export function paragraphs(body: readonly Paragraph[], inset = false): string {
   return body.map((part, index) => paragraph(part, index === 0, inset)).join('');
 }
