@@ -23,8 +23,8 @@ import type { Timeline } from './timeline/timeline.js';
 
 const INTRODUCTION = `# Where the time of a boot goes
 
-\`virt-sandbox-bench\` measured everything below and wrote this page; [bench.md](bench.md) says how, and how to repeat it.
-Each section names the build, the command and the load of the machine.
+\`virt-sandbox-bench\` measured everything below and wrote this page; [bench.md](bench.md) says how, and how to repeat
+it. Each section names the build, the command and the load of the machine.
 
 Instructions are those of the guest until its init is ready, counted by QEMU. They hardly differ from run to run,
 whatever else the machine does (bench.md says by how much). But an instruction that accesses a device, or touches memory
@@ -51,8 +51,8 @@ function section(result: Result): string {
     case 'tune':
       return [
         heading(`What each thing is worth, from the profile ${result.variants[0]?.profile ?? ''}`, result),
-        'Each thing is changed by itself. A negative worth is a saving. Worths do not add up exactly, since one thing may\n' +
-          'do another’s work.\n',
+        'Each thing is changed by itself. A negative worth is a saving. ' +
+          'Worths do not add up exactly, since one thing may\ndo another’s work.\n',
         fenced(ablationText(result)),
       ].join('\n');
     case 'peers':

@@ -1,4 +1,4 @@
-/** Making an image ahead of the sandboxes that use it. */
+/** Creates an image before the sandboxes that use it: builds it, names it, copies it. */
 
 import { resolveImage } from './resolve.js';
 import { sweepStoredSnapshots } from './snapshot/generations.js';
@@ -9,11 +9,14 @@ import { sweepWorkspaces } from './store/workspace.js';
 import type { BootImage, ImageOptions } from './types.js';
 
 export interface CreateOptions extends ImageOptions {
-  /** Name in the store. */
+  /** Name to give the image in the store. */
   readonly name?: string | undefined;
-  /** A directory that becomes a copy of the image. */
+  /** Directory to copy the image to. */
   readonly output?: string | undefined;
-  /** Adds to the image in a directory, which has neither its name nor its place yet; where this fails it gets neither. */
+  /**
+   * Adds something to the image in `directory`, before the image gets its name and the copy moves to `output`. If it
+   * fails, neither happens.
+   */
   readonly complete?: (directory: string) => Promise<void>;
 }
 
@@ -23,8 +26,8 @@ export interface CreatedImage extends BootImage {
 }
 
 /**
- * Makes an image, or finds it in the store; gives it a name and copies it where that is asked for. Each of the three steps is done
- * whole or not at all, and what earlier calls left that were killed is removed.
+ * Builds an image, or finds it in the store; then copies it and names it if the options say so. Each of the three steps
+ * is atomic. Leftovers of earlier calls that were killed are removed.
  *
  * @throws {SandboxError} as {@link resolveImage}, {@link nameImage} and {@link exportImage} do.
  */

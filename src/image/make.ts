@@ -1,6 +1,6 @@
 /**
- * Makes an image for the store: builds it in memory, writes it, and remembers which request it answers. The disk is touched only
- * when everything has been read and checked.
+ * Makes an image for the store: builds it in memory, writes it, and remembers which request it answers. Nothing is
+ * written before everything has been read and checked.
  */
 
 import { buildImage } from './build/build.js';

@@ -7,7 +7,7 @@ import { printJson, printLines, size } from './output.js';
 
 /** Removes what was saved with an image. */
 export async function removeOnlyWarm(called: string): Promise<{ result: object; done: string }> {
-  const { id, warm } = await removeSnapshots(defaultStoreDirectory(), called);
+  const { id, snapshots: warm } = await removeSnapshots(defaultStoreDirectory(), called);
   return { result: { id, removed: false, warm }, done: `${warm.length} saved machines removed, ${size(sumOf(warm))}` };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Builds a boot image in memory: a kernel, an initrd, and the manifest of both. The kernel and the modules are unpacked at the
- * same time.
+ * Builds a boot image in memory: a kernel, an initrd, and the manifest of both. The kernel and the modules are unpacked
+ * at the same time.
  */
 
 import { fileURLToPath } from 'node:url';
@@ -44,8 +44,8 @@ export interface BuiltImage extends ImageParts {
   readonly reason: string;
   readonly timings: Partial<ImageTimings>;
   /**
-   * Path and identity of every file that the build looked at. Undefined when one of them changed so recently that a second
-   * change could leave the same identity.
+   * Path and identity of every file that the build looked at. Undefined when one of them changed so recently that a
+   * second change could leave the same identity.
    */
   readonly inputs: readonly (readonly [string, string])[] | undefined;
 }

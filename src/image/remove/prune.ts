@@ -1,4 +1,4 @@
-/** Removes the images that nobody needs, and the leftovers of processes that died; never an image that is in use. */
+/** Removes images that have no name and are not in use, and the leftovers of processes that died. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -13,23 +13,23 @@ import { indexDirectory, storeError } from '../store/store.js';
 import { sweepWorkspaces } from '../store/workspace.js';
 import { discardImage } from './remove-images.js';
 
-/** What one call removed. */
+/** What one call removed, or would remove. */
 export interface Removal {
   readonly images: readonly StoredImage[];
-  /** Directories of builders that died, and of saved machines that others took the place of. */
+  /** Workspaces of builders that died, and retired snapshots. */
   readonly workspaces: readonly string[];
 }
 
 export interface PruneOptions {
-  /** Only images whose last use is longer ago than this, in milliseconds; default 0. */
+  /** Only images that were last used longer ago than this, in milliseconds; default 0. */
   readonly olderThan?: number;
-  /** Only say what would be removed. */
+  /** Remove nothing; only return what would be removed. */
   readonly dryRun?: boolean;
 }
 
 /**
- * Removes every image that has no name and is not in use; and what no image needs: names and remembered answers of images that
- * are gone, and the workspaces of builders that died.
+ * Removes every image that has no name and is not in use. Also removes names and remembered answers of images that are
+ * gone, retired snapshots, and workspaces of builders that died.
  *
  * @throws {SandboxError} `store-not-writable`.
  */
@@ -56,7 +56,7 @@ export async function pruneImages(store: string, options: PruneOptions = {}): Pr
   }
 }
 
-/** Names whose image is gone. */
+/** Removes names whose image is gone. */
 async function pruneNames(store: string): Promise<void> {
   const ids = new Set(imageIds(store));
   for (const [id, names] of imageNames(store)) {
@@ -64,7 +64,7 @@ async function pruneNames(store: string): Promise<void> {
   }
 }
 
-/** Answers that name an image that is gone: see lookup.ts. */
+/** Removes answers whose image is gone: see store/lookup.ts. */
 async function pruneIndex(store: string): Promise<void> {
   const ids = new Set(imageIds(store));
   const directory = indexDirectory(store);

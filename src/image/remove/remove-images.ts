@@ -1,4 +1,4 @@
-/** Removes images by their names; never an image that is in use. */
+/** Removes images by name or id, but never an image that is in use. */
 
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,11 +10,12 @@ import { storeError } from '../store/store.js';
 import { withWorkspace } from '../store/workspace.js';
 
 /**
- * Removes an image by one of its names, and the name with it; an image that has other names only loses this one. By its id it
- * removes an image without names.
+ * Removes an image by its name or id. With a name, an image that has other names only loses this one. With an id, the
+ * image must have no names.
  *
- * @returns the id, and whether the image itself is gone
- * @throws {SandboxError} `image-not-found`, `image-in-use`, `image-has-names`.
+ * @returns the id, and whether the image itself was removed
+ * @throws {SandboxError} `image-not-found`, `image-not-in-store`, `image-in-use`, `image-has-names`,
+ *   `store-not-writable`.
  */
 export async function removeImage(store: string, called: string): Promise<{ id: string; removed: boolean }> {
   const isName = imageNamed(store, called) !== undefined;
@@ -47,7 +48,7 @@ export function imageNotInStore(called: string, store: string): SandboxError {
   return new SandboxError({
     stage: 'image',
     code: 'image-not-in-store',
-    message: `${called} is a directory, and only images of the store ${store} are removed`,
+    message: `${called} is a directory; only images in the store ${store} can be removed`,
     remedy: 'remove the directory itself, or give the name or the id of an image',
   });
 }
@@ -62,9 +63,9 @@ export function imageInUse(called: string, users: readonly string[]): SandboxErr
 }
 
 /**
- * Removes an image's directory unless it is in use.
+ * Removes an image's directory unless the image is in use.
  *
- * @returns who uses it; nobody when it is gone
+ * @returns the users of the image; empty if it was removed
  */
 export async function discardImage(store: string, id: string): Promise<readonly string[]> {
   const users = new ImageUses(store).of(id);
@@ -72,7 +73,7 @@ export async function discardImage(store: string, id: string): Promise<readonly 
   return withWorkspace(store, async (workspace) => {
     const moved = join(workspace, id);
     await rename(join(store, id), moved);
-    // Who has taken it meanwhile has left a lease; who comes now finds no image and builds one.
+    // A process that took the image meanwhile has left a lease; a later one finds no image and builds one.
     const late = new ImageUses(store).of(id);
     if (late.length > 0) {
       await rename(moved, join(store, id)).catch((error: unknown) => {

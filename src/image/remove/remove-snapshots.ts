@@ -1,4 +1,4 @@
-/** Removing saved machines without their boot image; none of an image that is in use. */
+/** Removes snapshots without their boot image, but never those of an image that is in use. */
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,45 +10,49 @@ import { imageRef } from '../store/open.js';
 import { storeError } from '../store/store.js';
 import { imageInUse, imageNotInStore } from './remove-images.js';
 
-/** A saved machine that is gone. */
+/** A removed snapshot. */
 export interface RemovedSnapshot {
   readonly directory: string;
-  /** On the disk, in bytes. */
+  /** Disk space that it took, in bytes. */
   readonly size: number;
 }
 
 /**
- * Removes every machine that was saved with an image; the image and its names stay.
+ * Removes every snapshot of an image; the image and its names stay.
  * @throws {SandboxError} `image-not-found`, `image-not-in-store`, `image-in-use`, `store-not-writable`
  */
-export async function removeSnapshots(store: string, called: string): Promise<{ id: string; warm: RemovedSnapshot[] }> {
+export async function removeSnapshots(
+  store: string,
+  called: string,
+): Promise<{ id: string; snapshots: RemovedSnapshot[] }> {
   const { id, directory } = imageRef(called, store);
   if (id === undefined) throw imageNotInStore(called, store);
   const users = new ImageUses(store).of(id);
   if (users.length > 0) throw imageInUse(called, users);
-  const warm = machinesIn(directory).map(removed);
-  await discard(store, directory, warm);
-  return { id, warm };
+  const snapshots = liveSnapshotsIn(directory).map(removed);
+  await discard(store, directory, snapshots);
+  return { id, snapshots };
 }
 
-/** A saved machine, and why no sandbox can go on from it. */
+/** A snapshot that no sandbox can use. */
 export interface StaleSnapshot extends RemovedSnapshot {
-  /** Of its boot image. */
+  /** Id of its boot image. */
   readonly image: string;
+  /** Why no sandbox can use it. */
   readonly reason: string;
 }
 
 export interface PruneSnapshotsOptions {
-  /** Only those whose image was last used longer ago than this, in milliseconds; default 0. */
+  /** Only snapshots whose image was last used longer ago than this, in milliseconds; default 0. */
   readonly olderThan?: number;
-  /** Only say what would be removed. */
+  /** Remove nothing; only return what would be removed. */
   readonly dryRun?: boolean;
-  /** Why machines of an image are of no use any more, by their directories; those that may be are left out. */
+  /** Why snapshots of an image are stale, by directory. Snapshots that may still be valid are left out. */
   readonly problemsOf: (image: StoredImage) => Promise<ReadonlyMap<string, string>>;
 }
 
 /**
- * Removes the saved machines that no sandbox can go on from any more. Their images stay.
+ * Removes the snapshots that no sandbox can use any more. Their images stay.
  * @throws {SandboxError} `store-not-writable`
  */
 export async function pruneSnapshots(store: string, options: PruneSnapshotsOptions): Promise<StaleSnapshot[]> {
@@ -57,7 +61,7 @@ export async function pruneSnapshots(store: string, options: PruneSnapshotsOptio
   for (const image of await storedImages(store)) {
     if (image.usedBy.length > 0 || Date.now() - image.lastUsed.getTime() < olderThan) continue;
     const problems = await problemsOf(image);
-    const stale = machinesIn(image.directory).flatMap((directory) => {
+    const stale = liveSnapshotsIn(image.directory).flatMap((directory) => {
       const isReadable = readSnapshot(directory) !== undefined;
       const reason = isReadable ? problems.get(directory) : 'its record is damaged, or of another version';
       return reason === undefined ? [] : [{ ...removed(directory), image: image.id, reason }];
@@ -68,8 +72,8 @@ export async function pruneSnapshots(store: string, options: PruneSnapshotsOptio
   return all;
 }
 
-/** Those that were retired before are swept anyway. */
-function machinesIn(imageDirectory: string): string[] {
+/** Directories of snapshots that are not retired; retired ones are swept anyway. */
+function liveSnapshotsIn(imageDirectory: string): string[] {
   return snapshotDirectoriesOf(imageDirectory).filter((directory) => !isRetired(directory));
 }
 
@@ -77,23 +81,23 @@ function removed(directory: string): RemovedSnapshot {
   return { directory, size: sizeOf(directory) };
 }
 
-/** Who has found one meanwhile keeps its files, which a later sweep removes. */
-async function discard(store: string, imageDirectory: string, machines: readonly RemovedSnapshot[]): Promise<void> {
+/** Retires snapshots, and sweeps them. A sandbox that has just found one keeps its files until a later sweep. */
+async function discard(store: string, imageDirectory: string, snapshots: readonly RemovedSnapshot[]): Promise<void> {
   try {
-    for (const { directory } of machines) {
+    for (const { directory } of snapshots) {
       await retire(directory);
       if (!isRetired(directory)) await markRetired(directory);
     }
-    if (machines.length > 0) await sweepSnapshots(imageDirectory);
+    if (snapshots.length > 0) await sweepSnapshots(imageDirectory);
   } catch (error) {
     throw storeError(error, store);
   }
 }
 
-/** What has no record is swept like one whose record was put away. */
+/** Retires a snapshot without a record. */
 async function markRetired(directory: string): Promise<void> {
   await writeFile(join(directory, RETIRED_RECORD), '').catch((error: unknown) => {
-    // Somebody else has removed it.
+    // Another process has removed it.
     if (!isSystemError(error, 'ENOENT')) throw error;
   });
 }

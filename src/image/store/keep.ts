@@ -1,6 +1,6 @@
 /**
- * Puts an image into the store, and remembers which request it answers. The image is written to a workspace and moved into its
- * place when all of it is on the disk.
+ * Puts an image into the store, and remembers which request it answers. The image is written to a workspace and moved
+ * into its place when all of it is on the disk.
  */
 
 import { rename } from 'node:fs/promises';
@@ -41,7 +41,8 @@ export async function keepImage(store: string, image: ImageParts, rebuild: boole
 /**
  * Remembers the answer to the request `key`: see lookup.ts.
  *
- * @returns false when the store cannot be written to. The image is there all the same; only the next search for it is slower.
+ * @returns false when the store cannot be written to. The image is there all the same; only the next search for it is
+ *   slower.
  */
 export async function rememberAnswer(store: string, key: string, answer: Remembered): Promise<boolean> {
   const data = Buffer.from(`${JSON.stringify(answer)}\n`);

@@ -210,7 +210,7 @@ describe('verify', () => {
     }
     assert.deepEqual(await verifyImage(place), []);
     writeFileSync(join(directory, 'extra'), '');
-    assert.deepEqual(await verifyImage(place), [{ file: 'extra', problem: 'it is no part of the image' }]);
+    assert.deepEqual(await verifyImage(place), [{ file: 'extra', problem: 'it is not part of the image' }]);
   });
 
   it('notices an image under the name of another', async (context) => {
@@ -218,7 +218,7 @@ describe('verify', () => {
     const { named, other } = await twoImages(machine);
     rmSync(other.directory, { recursive: true });
     renameSync(named.directory, other.directory);
-    assert.match((await verifyImage(imageRef(other.id, machine.store)))[0]?.problem ?? '', /that of the image/);
+    assert.match((await verifyImage(imageRef(other.id, machine.store)))[0]?.problem ?? '', /belongs to the image/);
   });
 });
 

@@ -140,7 +140,13 @@ describe('reading an initrd', () => {
       link('a', 'b'),
       link('b', 'a'),
     ]);
-    const read = { path: 'the initrd', size: 0, manifest: undefined, warm: [], archives: await readArchives(initrd) };
+    const read = {
+      path: 'the initrd',
+      size: 0,
+      manifest: undefined,
+      snapshots: [],
+      archives: await readArchives(initrd),
+    };
     for (const path of ['usr/bin/sh', '/bin/sh', './usr/self/bin/sh', 'usr/root/bin//sh', 'up/bin/sh', '../bin/sh']) {
       assert.equal(fileIn(read, path).content.toString(), 'a shell', path);
     }

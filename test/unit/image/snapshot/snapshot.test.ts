@@ -260,7 +260,7 @@ describe('saved machines', () => {
     }
     for (const name of ['more', 'empty/more', '../.more']) {
       writeFileSync(join(directory, name), '');
-      assert.deepEqual(await verifyImage(place), [{ file: named(name), problem: 'it is no part of the image' }]);
+      assert.deepEqual(await verifyImage(place), [{ file: named(name), problem: 'it is not part of the image' }]);
       rmSync(join(directory, name));
     }
     rmSync(join(directory, SNAPSHOT_MEMORY));
@@ -275,7 +275,7 @@ describe('saved machines', () => {
     await publish('state', { image: 'another' });
     const [damage] = await verifyImage(imageRef(image.id, store));
     assert.match(damage?.file ?? '', /^warm\/[\w-]+\/warm\.json$/);
-    assert.equal(damage?.problem, 'it is that of a machine of the image another');
+    assert.equal(damage?.problem, 'it belongs to a snapshot of the image another');
   });
 
   it('prune clears up behind a baker that was killed, and so does every create', async (context) => {
