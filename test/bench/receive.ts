@@ -18,32 +18,18 @@ export interface Received {
 }
 
 const [pipe = '', file = ''] = process.argv.slice(2);
-const expected = readFileSync(file);
-const buffer = Buffer.alloc(2 ** 16);
-const input = openSync(pipe, 'r');
-let bytes = 0;
-let first = 0;
-let start = 0n;
-let last = 0n;
-let equal = true;
-let equalTo = 0;
-for (;;) {
-  const length = readSync(input, buffer);
-  if (length === 0) break;
-  last = process.hrtime.bigint();
-  if (bytes === 0) {
-    first = length;
-    start = last;
+process.stdout.write(JSON.stringify(receive(openSync(pipe, 'r'), readFileSync(file))));
+
+function receive(input: number, expected: Buffer): Received {
+  const buffer = Buffer.alloc(2 ** 16);
+  const first = readSync(input, buffer);
+  const start = process.hrtime.bigint();
+  let [last, bytes, equal] = [start, 0, 0];
+  for (let length = first; length > 0; length = readSync(input, buffer)) {
+    if (bytes > 0) last = process.hrtime.bigint();
+    const isEqual = buffer.subarray(0, length).equals(expected.subarray(bytes, bytes + length));
+    if (isEqual && equal === bytes) equal += length;
+    bytes += length;
   }
-  equal &&= buffer.subarray(0, length).equals(expected.subarray(bytes, bytes + length));
-  bytes += length;
-  if (equal) equalTo = bytes;
+  return { bytes, first, seconds: Number(last - start) / 1e9, equal, total: expected.length };
 }
-const received: Received = {
-  bytes,
-  first,
-  seconds: Number(last - start) / 1e9,
-  equal: equalTo,
-  total: expected.length,
-};
-process.stdout.write(JSON.stringify(received));

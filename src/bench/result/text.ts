@@ -76,9 +76,9 @@ export function overheadRows({ summary, parts, where = {}, timeline }: VariantRe
   if (summary === null || timeline?.start !== 'warm') return [];
   const beside = Object.entries(parts).filter(([name]) => BESIDE.includes(where[name]));
   const sum = beside.reduce((total, [, value]) => total + value, 0);
-  const row = (name: string, place: string, value: number) => [
+  const row = (name: string, who: string, value: number) => [
     name,
-    place,
+    who,
     amount(value, unit),
     percent(value / summary.median),
   ];

@@ -64,37 +64,38 @@ function guest(stages: Stages, threshold: number, alignment: Alignment | undefin
     stages.until('kernel and init, whose clock counts instructions', 'guest', ready);
     return true;
   }
-  const place = (microseconds: number) => microseconds + alignment.offset;
-  const started = place(init.started);
+  const toRun = (microseconds: number) => microseconds + alignment.offset;
+  const started = toRun(init.started);
   const isEarly = alignment.offset + alignment.error < (stages.at('domain.create') ?? 0);
   if (isEarly || started < stages.end) {
     stages.until('kernel and init, whose clock runs wrong', 'guest', ready);
     return false;
   }
-  const zero = Math.max(place(0), stages.end);
-  stages.add('kernel', 'guest', zero, started, logged(stages, { place, start: zero, end: started, threshold }));
+  const zero = Math.max(toRun(0), stages.end);
+  stages.add('kernel', 'guest', zero, started, logged(stages, { toRun, start: zero, end: started, threshold }));
   const parts = sequence(
     started,
     init.modules.map(({ name, microseconds }) => [`module ${name}`, microseconds] as const),
   );
-  const initReady = Math.min(place(init.ready), ready);
+  const initReady = Math.min(toRun(init.ready), ready);
   stages.add('init', 'guest', started, initReady, within(parts, initReady), 'modules are placed one behind the other');
   stages.add('greeting', 'guest', initReady, ready);
   return true;
 }
 
-interface KernelPlace {
-  readonly place: (microseconds: number) => number;
+interface KernelStage {
+  /** Converts microseconds of the guest's monotonic clock to microseconds of the run. */
+  readonly toRun: (microseconds: number) => number;
   readonly start: number;
   readonly end: number;
   readonly threshold: number;
 }
 
-function logged(stages: Stages, { place, ...times }: KernelPlace): Span[] {
+function logged(stages: Stages, { toRun, ...times }: KernelStage): Span[] {
   const log = kernelLog(stages);
   const shift = log?.toMonotonic?.microseconds;
   if (log === undefined || shift === undefined) return [];
-  return kernelParts(log, { ...times, place: (seconds) => place(seconds * 1e6 + shift) });
+  return kernelParts(log, { ...times, toRun: (seconds) => toRun(seconds * 1e6 + shift) });
 }
 
 function kernelLog(stages: Stages): KernelLog | undefined {

@@ -5,7 +5,7 @@ import { type Span, span } from './span.js';
 /** In microseconds. */
 export interface KernelTimes {
   /** Converts seconds of the log to microseconds of the run. */
-  readonly place: (seconds: number) => number;
+  readonly toRun: (seconds: number) => number;
   readonly start: number;
   readonly end: number;
   /** Shorter parts are not shown. */
@@ -44,19 +44,19 @@ interface Message {
  * Parts are initcalls, with the messages and probes inside them, and the time between two messages outside of
  * initcalls. Everything that runs while the initrd is unpacked is a part of that.
  */
-export function kernelParts(log: KernelLog, { place, start, end, threshold }: KernelTimes): Span[] {
+export function kernelParts(log: KernelLog, { toRun, start, end, threshold }: KernelTimes): Span[] {
   const own = log.initcalls.filter(({ module }) => module === undefined);
   const returned = new Set(own.map((call) => call.end));
   const within = (at: number) => at > start && at < end;
   const messages = log.lines
     .filter(({ seconds, text }) => !returned.has(seconds) || !/^(?:initcall|probe of) /.test(text))
     .filter(({ text }) => !/^(?:\S+ \S+: )?calling {2}/.test(text))
-    .map(({ seconds, text }) => ({ at: place(seconds), text }))
+    .map(({ seconds, text }) => ({ at: toRun(seconds), text }))
     .filter(({ at }) => within(at));
   const [probes, initcalls] = [true, false].map((looks) =>
     callsOf(
       own.filter(({ name }) => name.startsWith('probe of ') === looks),
-      { place, start },
+      { toRun, start },
     ).filter((call) => within(call.end)),
   ) as [Call[], Call[]];
   // A probe outside of all initcalls counts as one.
@@ -81,10 +81,10 @@ const STARTING = 'starting the init';
 const REST = 'the rest of it';
 
 /** The clock of the first initcalls has ticks of 4 ms, so let no call begin before the previous one ends. */
-function callsOf(initcalls: readonly Initcall[], { place, start }: Pick<KernelTimes, 'place' | 'start'>): Call[] {
+function callsOf(initcalls: readonly Initcall[], { toRun, start }: Pick<KernelTimes, 'toRun' | 'start'>): Call[] {
   let before = start;
   return initcalls.map(({ name, end: returned, microseconds }) => {
-    const end = Math.max(before, place(returned));
+    const end = Math.max(before, toRun(returned));
     const begin = Math.max(before, end - microseconds);
     before = end;
     return { name, begin, end };

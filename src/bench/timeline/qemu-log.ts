@@ -26,26 +26,38 @@ export interface QemuLog {
 }
 
 export function parseQemuLog(text: string): QemuLog {
-  let started: number | undefined;
-  let machineMade: number | undefined;
-  let memory: { readonly size: bigint; readonly at: number } | undefined;
-  let running: number | undefined;
-  let kernelEntered: number | undefined;
-  for (const line of text.split('\n')) {
-    const found = /^\d+@(\d+\.\d+):(\w+) (.*)$/.exec(line);
-    if (!found) continue;
-    const [, time, event, rest = ''] = found;
-    const at = Number(time);
-    started ??= at;
-    if (event === 'qio_channel_socket_new') continue;
-    if (event === 'find_ram_offset') {
-      const size = BigInt(/size: (0x[0-9a-f]+)/.exec(rest)?.[1] ?? 0);
-      if (memory === undefined || size > memory.size) memory = { size, at };
-      continue;
-    }
-    machineMade ??= at;
-    if (event === 'vm_state_notify' && rest.startsWith('running 1')) running ??= at;
-    if (event === 'fw_cfg_select' && running !== undefined) kernelEntered = at;
-  }
-  return { started, memoryMapped: memory?.at, machineMade, running, kernelEntered };
+  const events = eventsIn(text);
+  const blocks = events.filter(({ name }) => name === 'find_ram_offset');
+  const runs = events.findIndex(({ name, rest }) => name === 'vm_state_notify' && rest.startsWith('running 1'));
+  const reads = runs < 0 ? [] : events.slice(runs).filter(({ name }) => name === 'fw_cfg_select');
+  return {
+    started: events[0]?.at,
+    memoryMapped: largestOf(blocks)?.at,
+    machineMade: events.find(({ name }) => name !== 'qio_channel_socket_new' && name !== 'find_ram_offset')?.at,
+    running: events[runs]?.at,
+    kernelEntered: reads.at(-1)?.at,
+  };
+}
+
+interface QemuEvent {
+  /** Seconds since 1970. */
+  readonly at: number;
+  readonly name: string;
+  readonly rest: string;
+}
+
+function eventsIn(text: string): QemuEvent[] {
+  return text.split('\n').flatMap((line) => {
+    const [, time, name = '', rest = ''] = /^\d+@(\d+\.\d+):(\w+) (.*)$/.exec(line) ?? [];
+    return time === undefined ? [] : [{ at: Number(time), name, rest }];
+  });
+}
+
+/** The first of the largest blocks. */
+function largestOf(blocks: readonly QemuEvent[]): QemuEvent | undefined {
+  const sizeOf = ({ rest }: QemuEvent) => BigInt(/size: (0x[0-9a-f]+)/.exec(rest)?.[1] ?? 0);
+  return blocks.reduce<QemuEvent | undefined>(
+    (largest, block) => (largest === undefined || sizeOf(block) > sizeOf(largest) ? block : largest),
+    undefined,
+  );
 }

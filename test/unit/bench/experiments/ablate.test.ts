@@ -1,21 +1,14 @@
-/** What is changed one thing at a time, and what is said of it; the other programs, and the page of all. */
+/** Ablation: the changes, one at a time, and the table of their worth. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { bootTimeDocument } from '../../../../src/bench/document.js';
 import { ablationText, changesOf } from '../../../../src/bench/experiments/ablate.js';
 import { CANDIDATES, mayBeSkipped } from '../../../../src/bench/experiments/candidates.js';
-import { peersText } from '../../../../src/bench/experiments/peers.js';
-import { comparison, type Result } from '../../../../src/bench/result/result.js';
-import { powerOffProgram } from '../../../../src/bench/run/power-off.js';
+import { comparison } from '../../../../src/bench/result/result.js';
 import { loadProfile } from '../../../../src/profile/load.js';
-import { host, result, timeline, VALUES, variant } from '../../../helpers/bench-results.js';
-import { scratchDirectory } from '../../../helpers/scratch.js';
+import { result, VALUES, variant } from '../../../helpers/bench-results.js';
 
 describe('ablation', () => {
-  it('changes one thing at a time, and everything that there is', async () => {
+  it('changes everything in a profile, one thing at a time', async () => {
     const profile = await loadProfile('default');
     const changes = changesOf(profile);
     assert.equal(new Set(changes.map(({ label }) => label)).size, changes.length);
@@ -29,7 +22,7 @@ describe('ablation', () => {
       );
   });
 
-  it('turns each device of the machine off that is there, and on that is not', async () => {
+  it('turns each device off if the machine has it, and on if not', async () => {
     const of = async (name: string) =>
       changesOf(await loadProfile(name)).flatMap(({ label }) => /^machine (with(?:out)? \w+)$/.exec(label)?.[1] ?? []);
     const usual = ['without i8042', 'without sata', 'without smbus'];
@@ -37,7 +30,7 @@ describe('ablation', () => {
     assert.deepEqual(await of('compatible'), ['without hpet', 'without vmport', 'without smm', ...usual]);
   });
 
-  it('chooses another form of the kernel, every packing of the initrd, and whether signatures are checked', async () => {
+  it('changes the form of the kernel, the packing of the initrd, and the check of signatures', async () => {
     const labels = changesOf(await loadProfile('default')).map(({ label }) => label);
     assert.ok(labels.includes('with module signatures checked'));
     assert.deepEqual(
@@ -62,13 +55,13 @@ describe('ablation', () => {
     assert.equal(mayBeSkipped('system_heap_create'), true);
   });
 
-  it('tells a difference of instructions that is larger than the runs differ by themselves', () => {
+  it('sees a difference of instructions if it exceeds the spread of the runs', () => {
     const base = variant('base', [1000, 1001, 1000]);
     const verdict = (value: number) => comparison(variant('x', [value]), base, 'instructions').verdict;
     assert.deepEqual([990, 1000.5, 1100].map(verdict), ['faster', 'undecided', 'slower']);
   });
 
-  it('is a table, the best first', () => {
+  it('is a table, the largest saving first', () => {
     const parts = { kernel: 9e8 };
     const variants = [
       variant('as it is', [1e9, 1e9, 1e9], { parts }),
@@ -80,74 +73,13 @@ describe('ablation', () => {
     assert.doesNotMatch(text, /chance/);
   });
 
-  it('of times says what the floor is, and what chance does where there are many', () => {
+  it('of times names the floor, and how many verdicts are due to chance', () => {
     const changes = Array.from({ length: 40 }, (_, at) => variant(`change ${at}`, VALUES));
-    const floor = variant('bare QEMU', [1, 1, 1, 1, 1], { profile: undefined, floorOf: ['as it is'] });
-    const text = ablationText(result('ablate', [variant('as it is', VALUES), ...changes, floor]));
+    const baseline = variant('bare QEMU', [1, 1, 1, 1, 1], { profile: undefined, floorOf: ['as it is'] });
+    const text = ablationText(result('ablate', [variant('as it is', VALUES), ...changes, baseline]));
     assert.match(text, /^a bare QEMU \(the floor\): 1\.000 s, 50\.0 %$/m);
     assert.match(text, /^Of 40 changes that were worth nothing chance alone would show 2 as worth something\.$/m);
     assert.equal(text.match(/^change/gm)?.length, 40 + 1);
     assert.doesNotMatch(text, /^bare QEMU/m);
-  });
-});
-
-describe('the document', () => {
-  it('has a section for each result', () => {
-    const text = bootTimeDocument([
-      result('run', [variant('a', VALUES, { timeline })]),
-      result('ablate', [variant('as it is', VALUES)]),
-      result('peers', [variant('virt-sandbox', VALUES), variant('image: virt-sandbox', VALUES)]),
-    ]);
-    for (const heading of ['A run', 'What each thing is worth', 'Beside others', 'What limits remain'])
-      assert.match(text, new RegExp(`^## ${heading}`, 'm'));
-    assert.match(text, /^## A run\n\n {4}virt-sandbox-bench run\n\nvirt-sandbox 1\.0, /m);
-    assert.match(text, /\| kernel \| guest \| 1750\.0 ms \| 87\.5 % \| 1250\.0 ms \|/);
-  });
-
-  it('says where the instructions of a boot go', () => {
-    const parts = { kernel: 9e8, 'module 9p': 1e8 };
-    const text = bootTimeDocument([result('compare', [variant('a', [1e9, 1e9, 1e9], { parts })], 'instructions')]);
-    assert.match(
-      text,
-      /^\| a \| instructions \| of the whole \|\n.*\n\| kernel \| 900\.0 M instructions \| 90\.0 % \|$/m,
-    );
-  });
-
-  it('says of times, and not of instructions, that the machine was busy', () => {
-    const busy = (unit: Result['unit'], load: number) =>
-      bootTimeDocument([{ ...result('run', [variant('a', VALUES)], unit), host: { ...host, load } }]);
-    assert.match(busy('s', 2), /\*\*The machine did other work/);
-    assert.doesNotMatch(busy('s', 0.1), /\*\*The machine did other work/);
-    assert.doesNotMatch(busy('instructions', 2), /\*\*The machine did other work/);
-  });
-});
-
-describe('other programs', () => {
-  it('are compared with the first, and told why they are not there', () => {
-    const text = peersText(
-      result('peers', [
-        variant('virt-sandbox', [2]),
-        variant('virtme-ng', [20]),
-        variant('x', [], { failure: 'x ended with status 1:\nx: no\nand more' }),
-        variant('image: virt-sandbox', [], { failure: 'no' }),
-        variant('image: y', [1]),
-      ]),
-    );
-    assert.match(text, /^virtme-ng +20\.000 s \(20\.00–20\.00, n=1\) +10\.00 ×$/m);
-    assert.match(text, /^x: x ended with status 1: x: no$/m);
-    // Nothing to compare with.
-    assert.match(text, /^y +1\.000 s \(1\.00–1\.00, n=1\)$/m);
-  });
-});
-
-describe('the smallest init', () => {
-  it('is a static program that this kernel would run', (t) => {
-    const path = join(scratchDirectory(t), 'init');
-    writeFileSync(path, powerOffProgram());
-    const header = execFileSync('readelf', ['-hl', path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-    assert.match(header, /Type:\s+EXEC/);
-    assert.match(header, /Machine:\s+Advanced Micro Devices X86-64/);
-    assert.match(header, /Entry point address:\s+0x400078/);
-    assert.doesNotMatch(header, /INTERP/);
   });
 });

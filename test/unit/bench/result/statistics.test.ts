@@ -1,16 +1,16 @@
-/** What is said of measurements: the same every time, and no more than they allow. */
+/** Statistics are repeatable, and claim no more than the values allow. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { difference, median, noise, outliersOf, quantile, summarize } from '../../../../src/bench/result/statistics.js';
 
-/** Values around a center that look random and are the same every time. */
+/** Pseudorandom values around a center, the same every time. */
 function around(center: number, count: number, spread = 0.1, phase = 0): number[] {
   return Array.from({ length: count }, (_, at) => center * (1 + spread * Math.sin(phase + at * 2.39996)));
 }
 
 const TRIALS = 300;
 
-/** Normally distributed numbers, the same every time: the minimal standard generator, and Box and Muller's transformation. */
+/** Normally distributed numbers, the same every time: the minimal standard generator and the Box-Muller transform. */
 function noiseOf(seed: number): () => number {
   let state = seed * 7919;
   const uniform = () => {
@@ -41,7 +41,7 @@ describe('a summary', () => {
     assert.deepEqual(summarize(around(100, 8)), few);
   });
 
-  it('is not had of nothing, or of what is no number', () => {
+  it('is refused for no values, and for values that are no numbers', () => {
     assert.throws(() => summarize([]), RangeError);
     assert.throws(() => summarize([1, Number.NaN]), RangeError);
   });
@@ -58,7 +58,7 @@ describe('a median and other quantiles', () => {
 
 describe('outliers', () => {
   it('are values far from the others', () => assert.deepEqual(outliersOf([10, 11, 10, 12, 30, 11]), [4]));
-  it('are none where all vary as much', () => assert.deepEqual(outliersOf([1, 2, 3, 4, 5, 6]), []));
+  it('are none if all values vary as much', () => assert.deepEqual(outliersOf([1, 2, 3, 4, 5, 6]), []));
   it('are none among three', () => assert.deepEqual(outliersOf([1, 1, 100]), []));
 });
 
@@ -70,23 +70,23 @@ describe('noise', () => {
 });
 
 describe('a difference', () => {
-  it('is told where there is one, either way', () => {
+  it('is seen if there is one, either way', () => {
     const slow = difference(around(110, 20, 0.02), around(100, 20, 0.02, 1));
     assert.equal(slow.verdict, 'slower');
     assert.ok(slow.low > 1 && slow.low <= slow.ratio && slow.ratio <= slow.high);
     assert.equal(difference(around(90, 20, 0.02), around(100, 20, 0.02, 1)).verdict, 'faster');
   });
 
-  it('is not told within the noise', () => {
+  it('is not seen within the noise', () => {
     assert.equal(difference(around(101, 10, 0.2), around(100, 10, 0.2, 1)).verdict, 'undecided');
   });
 
-  it('is not told of fewer than five values, however far they are apart', () => {
+  it('is not seen with fewer than five values, however far apart', () => {
     const far = (count: number) => difference(around(100, count), around(1, count)).verdict;
     assert.deepEqual([far(2), far(4), far(5)], ['undecided', 'undecided', 'slower']);
   });
 
-  it('is seen by chance, where there is none, no more often than it is said to be, from the least number of values on', () => {
+  it('is seen by chance no more often than documented, from the least number of values on', () => {
     const random = noiseOf(1);
     for (const count of [5, 8]) {
       const series = () => Array.from({ length: count }, () => Math.exp(0.07 * random()));
@@ -99,7 +99,7 @@ describe('a difference', () => {
 });
 
 describe('an interval', () => {
-  it('holds the true median about as often as it says', () => {
+  it('contains the true median about as often as it claims', () => {
     const random = noiseOf(2);
     for (const count of [5, 12]) {
       const held = Array.from({ length: TRIALS }, () => {

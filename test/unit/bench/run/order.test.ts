@@ -1,4 +1,4 @@
-/** In which order variants are measured. */
+/** The order in which variants are measured. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inOrderOf } from '../../../../src/bench/run/order.js';
@@ -6,7 +6,7 @@ import { inOrderOf } from '../../../../src/bench/run/order.js';
 const rounds = (count: number, variants: string) =>
   Array.from({ length: count }, (_, round) => inOrderOf(round, [...variants]).join(''));
 
-test('two variants come first and last as often', () => {
+test('two variants come first and last equally often', () => {
   assert.deepEqual(rounds(4, 'AB'), ['AB', 'BA', 'BA', 'AB']);
 });
 

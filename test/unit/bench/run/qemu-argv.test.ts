@@ -34,7 +34,7 @@ test('the same machine is restored without libvirt: it keeps its sockets and its
   assert.equal(words[words.indexOf('-initrd') + 1], '/i');
 });
 
-test('a machine without an initrd is none to compare with', () => {
+test('a machine without an initrd is refused', () => {
   assert.throws(() => bareMachine(['qemu', '-kernel', '/k'], '/mine'), /-initrd/);
   assert.throws(() => bareMachine([], '/mine'), /empty/);
 });

@@ -46,9 +46,9 @@ describe('reading an initrd', () => {
       assert.deepEqual((await contents(initrd))['large'], noise(100_000, 'large'));
     });
 
-    // What libbz2 has used cannot be told, and lz4's legacy frame ends where the initrd does.
+    // libbz2 does not say how many bytes it used, and an lz4 legacy frame reaches to the end of the initrd.
     if (packer !== 'bzip2' && packer !== 'lz4') {
-      it(`archives behind ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
+      it(`archives after one packed with ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
         const second = makeArchive([{ name: 'init', data: 'second' }]);
         for (const gap of [0, 4, 511]) {
           const initrd = Buffer.concat([
@@ -77,7 +77,7 @@ describe('reading an initrd', () => {
     assert.equal((await readArchives(initrd)).length, 2);
   });
 
-  it('what GNU cpio writes, in both formats, with hard links and symbolic ones', async (context) => {
+  it('archives of GNU cpio in both formats, with hard and symbolic links', async (context) => {
     const directory = scratchDirectory(context);
     mkdirSync(join(directory, 'd'));
     writeFileSync(join(directory, 'd/one'), 'linked');
@@ -110,7 +110,7 @@ describe('reading an initrd', () => {
     await assert.rejects(readArchives(damaged), /checksum of a/);
   });
 
-  it('says what it is when it is something else', async () => {
+  it('names what the data is, if it is no archive', async () => {
     await assert.rejects(readArchives(Buffer.alloc(0)), /no archive/);
     await assert.rejects(readArchives(Buffer.alloc(4096)), /no archive/);
     await assert.rejects(readArchives(Buffer.from('hello, world')), /at byte 0 is neither/);
@@ -119,7 +119,7 @@ describe('reading an initrd', () => {
     await assert.rejects(readArchives(Buffer.concat([MAIN, Buffer.from('junk')])), /neither/);
   });
 
-  it('of two entries with one name the later counts, and ./a is a', async () => {
+  it('the later of two entries with one name counts, and ./a is a', async () => {
     const initrd = Buffer.concat([
       makeArchive([{ name: './a', data: 'first' }]),
       makeArchive([{ name: 'a', data: 'last' }]),
@@ -127,7 +127,7 @@ describe('reading an initrd', () => {
     assert.deepEqual(await contents(initrd), { a: Buffer.from('last') });
   });
 
-  it('a file is found through links, to the root and to where they are as well, and never outside', async () => {
+  it('a file is found through absolute and relative links, never outside', async () => {
     const link = (name: string, data: string) => ({ name, mode: 0o120777, data });
     const initrd = makeArchive([
       { name: 'usr', mode: 0o040755 },
@@ -155,7 +155,7 @@ describe('reading an initrd', () => {
       assert.throws(() => fileIn(read, path), /^SandboxError: \w+ is a directory in the i/);
   });
 
-  it('names that would act on a terminal are shown harmless', () => {
+  it('control characters in names are escaped', () => {
     assert.equal(printable(Buffer.from('a\u001b[31mé\u202e\\').toString('latin1')), 'a\\u{1b}[31mé\\u{202e}\\\\');
   });
 });

@@ -23,7 +23,7 @@ import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 const LINK = 0o120777;
 const DIRECTORY = 0o040755;
 
-/** A directory to unpack into, and beside it one that nothing may be written to. */
+/** A directory to unpack into, and beside it one that must stay unchanged. */
 function arena(context: TestContext): { box: string; outside: string } {
   const scratch = scratchDirectory(context);
   const outside = join(scratch, 'outside');
@@ -63,7 +63,7 @@ describe('unpacking', () => {
     assert.equal(statSync(join(box, 'one')).ino, statSync(join(box, 'two')).ino);
   });
 
-  it('what comes later takes the place of what was there', async (context) => {
+  it('later entries replace earlier ones', async (context) => {
     const { box } = arena(context);
     await unpack(
       box,
@@ -103,7 +103,9 @@ describe('unpacking', () => {
     );
   });
 
-  it('as an ordinary user, who makes no devices', { skip: unlessRoot('it becomes another user') }, async (context) => {
+  it('as an ordinary user, who cannot make devices', {
+    skip: unlessRoot('it becomes another user'),
+  }, async (context) => {
     const { box } = arena(context);
     mkdirSync(box, { mode: 0o777 });
     execFileSync('chmod', ['777', box]);
@@ -136,7 +138,7 @@ describe('unpacking', () => {
     assert.equal(statSync(join(into, 'set')).mode & 0o7777, 0o755);
   });
 
-  it('only into a directory that is new or empty', async (context) => {
+  it('only into a new or empty directory', async (context) => {
     const { outside } = arena(context);
     await rejectsWith(unpack(outside, [{ name: 'a' }]), 'unpack-not-empty');
     assertUntouched(outside);
@@ -153,7 +155,7 @@ describe('hostile archives write nothing outside', () => {
     assertUntouched(outside);
   });
 
-  it('absolute names are inside', async (context) => {
+  it('absolute names stay inside', async (context) => {
     const { box, outside } = arena(context);
     await unpack(box, [
       { name: `${outside}/victim`, data: 'x' },
@@ -176,13 +178,13 @@ describe('hostile archives write nothing outside', () => {
       { name: 'chain', mode: LINK, data: 'here/here/../../../outside' },
       { name: 'chain/victim', data: 'x' },
     ]);
-    // They mean what they mean in the initrd: its own root is /.
+    // Links mean what they mean in the initrd, where / is its own root.
     assert.equal(readFileSync(join(box, outside, 'new'), 'utf8'), 'x');
     assert.equal(readFileSync(join(box, 'outside/victim'), 'utf8'), 'x');
     assertUntouched(outside);
   });
 
-  it('a file in place of a link does not go where the link led', async (context) => {
+  it('a file that replaces a link is not written to its target', async (context) => {
     const { box, outside } = arena(context);
     const victim = join(outside, 'victim');
     await unpack(box, [
@@ -198,7 +200,7 @@ describe('hostile archives write nothing outside', () => {
     assert.equal(statSync(victim).mode & 0o7777, 0o644);
   });
 
-  it('a directory that becomes a link gets no mode and no time through it', async (context) => {
+  it('a directory that becomes a link does not change mode or time of its target', async (context) => {
     const { box, outside } = arena(context);
     const before = statSync(outside);
     await unpack(box, [
@@ -209,7 +211,7 @@ describe('hostile archives write nothing outside', () => {
     assert.equal(statSync(outside).mode, before.mode);
   });
 
-  it('a hard link to what is a link by now', async (context) => {
+  it('a hard link to a name that has become a symbolic link', async (context) => {
     const { box, outside } = arena(context);
     await unpack(box, [
       { name: 'a', nlink: 3, ino: 4, data: 'x' },
@@ -230,7 +232,7 @@ describe('hostile archives write nothing outside', () => {
     await rejectsWith(unpack(box, entries), 'archive-unsafe', /too many symbolic links/);
   });
 
-  it('into a directory that is itself reached through a link', async (context) => {
+  it('into a directory whose path has a link', async (context) => {
     const { box, outside } = arena(context);
     mkdirSync(box);
     symlinkSync('box', join(box, '../alias'));

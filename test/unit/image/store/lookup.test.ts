@@ -14,10 +14,10 @@ import { makeModule } from '../../../helpers/module-trees.js';
 import { buildCommand } from '../../../helpers/programs.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** A file that changed within this time before a build is not trusted, see inputs.ts; in milliseconds. */
+/** A file that changed within this time before a build is not trusted: see util/input-log.ts. Milliseconds. */
 const SETTLED = 100;
 
-/** True when the store answers the request without building anything. */
+/** True if the store answers the request without building anything. */
 function isRemembered(options: ImageOptions): boolean {
   return lookUp(options.storeDirectory ?? '', requestKey(options, defaultSetsDirectory())) !== undefined;
 }
@@ -32,7 +32,7 @@ function resolveInProcess(options: ImageOptions): Answer {
   return JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as Answer;
 }
 
-test('an image is found again in a new process, and no decoder is loaded for it', async (context) => {
+test('a new process finds the image again, and loads no decoder', async (context) => {
   const { options } = testMachine(context);
   await delay(SETTLED);
   const built = resolveInProcess(options);
@@ -57,12 +57,12 @@ test('every change of an input is noticed', async (context) => {
   let last = await resolveImage(options);
   const module = join(machine.tree, 'kernel/fs/9p/9p.ko.gz');
 
-  /** Replaces content by other content of the same size and puts the old times back. */
+  /** Replaces the content by other content of the same size, and restores the old times. */
   const replaceSecretly = (path: string): void => {
     const reference = join(machine.directory, 'reference');
     execFileSync('cp', ['-p', path, reference]);
     const data = readFileSync(path);
-    // The extra-flags byte of a gzip header, which changes nothing but the file.
+    // The extra-flags byte of a gzip header changes the file, but not its content.
     data.writeUInt8(data.readUInt8(8) ^ 1, 8);
     writeFileSync(path, data);
     execFileSync('touch', ['-r', reference, path]);
@@ -116,14 +116,14 @@ test('every change of an input is noticed', async (context) => {
   );
 });
 
-test('an answer that rests on a file of this very moment is not kept', async (context) => {
+test('an answer from a file that changed just now is not kept', async (context) => {
   const { options } = testMachine(context);
   await resolveImage(options);
   assert.ok(!isRemembered(options));
   assert.equal((await resolveImage(options)).fresh, false, 'the image itself is found by its content');
 });
 
-test('a different request is a different question', (context) => {
+test('different requests have different keys', (context) => {
   const { options } = testMachine(context);
   const key = (changed: Partial<ImageOptions>): string => requestKey({ ...options, ...changed }, '/sets');
   const keys = [
@@ -140,7 +140,7 @@ test('a different request is a different question', (context) => {
   assert.equal(key({ onProgress: () => {}, storeDirectory: '/x' }), key({}));
 });
 
-test('a damaged image is made anew', async (context) => {
+test('a damaged image is built again', async (context) => {
   const machine = testMachine(context);
   await delay(SETTLED);
   const built = await resolveImage(machine.options);
@@ -151,7 +151,7 @@ test('a damaged image is made anew', async (context) => {
     ['no initrd', () => rmSync(path('initrd'))],
     ['a short kernel', () => truncateSync(path('vmlinux'), 5000)],
     [
-      'a directory in place of a file',
+      'a directory instead of a file',
       () => {
         rmSync(path('initrd'));
         mkdirSync(path('initrd'));
@@ -186,7 +186,7 @@ test('a damaged image is made anew', async (context) => {
   }
 });
 
-test('a damaged index costs time and nothing else', async (context) => {
+test('a damaged index only costs time', async (context) => {
   const machine = testMachine(context);
   await delay(SETTLED);
   const built = await resolveImage(machine.options);

@@ -53,12 +53,12 @@ async function waitForWorkspace(store: string): Promise<string> {
   return assert.fail('no builder began to write');
 }
 
-/** A kernel that takes a while to write, so that a builder can be caught at it. */
+/** A kernel that takes a while to write, so that a test can catch the builder writing. */
 function writeLargeKernel(path: string): void {
   writeFileSync(path, makeKernel(VERSION, 'none', { textSize: 100 << 20 }));
 }
 
-test('where the store is', () => {
+test('the default directory of the store', () => {
   const root = process.geteuid?.() === 0;
   assert.equal(defaultStoreDirectory({ XDG_CACHE_HOME: '/var/tmp/x' }), '/var/tmp/x/virt-sandbox/images');
   for (const environment of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'relative' }]) {
@@ -80,7 +80,7 @@ test('another user has a store in the home directory', { skip: unlessRoot('it be
   assert.equal(answer.directory, join(home, '.cache/virt-sandbox/images', answer.id));
 });
 
-test('several builders at once make one whole image', async (context) => {
+test('several builders at once make one complete image', async (context) => {
   const machine = testMachine(context);
   const answers = await Promise.all(Array.from({ length: 4 }, () => startBuilder(machine.options).answer));
   const [id] = answers.map((answer) => answer.id);
@@ -90,7 +90,7 @@ test('several builders at once make one whole image', async (context) => {
   assert.equal((await resolveImage(machine.options)).fresh, false);
 });
 
-test('who comes second takes the image of the first, and a live builder is left alone', async (context) => {
+test('a second builder takes the image of the first, and leaves a live builder alone', async (context) => {
   const machine = testMachine(context);
   writeLargeKernel(machine.kernel);
   const slow = startBuilder(machine.options);
@@ -112,7 +112,7 @@ test('who comes second takes the image of the first, and a live builder is left 
   }
 });
 
-test('a builder that is killed leaves nothing that harms, and the next one clears up', async (context) => {
+test('a killed builder does no harm, and the next one removes its leftovers', async (context) => {
   const machine = testMachine(context);
   writeLargeKernel(machine.kernel);
   for (const wait of [0, 10, 30, 60]) {
@@ -123,7 +123,7 @@ test('a builder that is killed leaves nothing that harms, and the next one clear
     child.kill('SIGKILL');
     await exited;
     if (wait === 0) assert.ok(existsSync(workspace), 'it was caught at work');
-    // Whatever it left, what looks like an image is one.
+    // Whatever it left, a directory that looks like an image is one.
     const found = await resolveImage(machine.options);
     assert.deepEqual(readdirSync(found.directory).sort(), ['initrd', 'manifest.json', 'vmlinux']);
     const image = await resolveImage({ ...machine.options, rebuild: true });
@@ -149,7 +149,7 @@ test('workspaces of other boots and containers are left alone for a day', async 
   assert.equal(readdirSync(store).length, 2);
 });
 
-test('a workspace whose process number belongs to another process now is swept', async (context) => {
+test('a workspace whose PID belongs to another process now is swept', async (context) => {
   const store = scratchDirectory(context);
   await withWorkspace(store, async (own) => {
     const imitation = own.replace(
@@ -163,7 +163,7 @@ test('a workspace whose process number belongs to another process now is swept',
   });
 });
 
-test('a full disk is told as such, and nothing is left on it', {
+test('a full disk is reported, and nothing is left on it', {
   skip: unlessRoot('it mounts a small file system'),
 }, async (context) => {
   const machine = testMachine(context);
@@ -182,7 +182,7 @@ test('a full disk is told as such, and nothing is left on it', {
       /^image: no space is left in .* for a boot image; free \d+ MB there, or set XDG_CACHE_HOME/,
     );
     assert.deepEqual(storeContents(store), { images: [], workspaces: [], other: [] });
-    // With room again, the same store serves.
+    // With space again, the same store works.
     execFileSync('mount', ['-o', 'remount,size=10m', store]);
     assert.equal((await resolveImage({ ...machine.options, storeDirectory: store })).fresh, true);
   } finally {
@@ -190,7 +190,7 @@ test('a full disk is told as such, and nothing is left on it', {
   }
 });
 
-test('a store on a read-only file system still serves what it has', {
+test('a store on a read-only file system serves the images it has', {
   skip: unlessRoot('it mounts a small file system'),
 }, async (context) => {
   const machine = testMachine(context);
@@ -206,7 +206,7 @@ test('a store on a read-only file system still serves what it has', {
     const options = { ...machine.options, storeDirectory: store };
     const built = await resolveImage(options);
     execFileSync('mount', ['-o', 'remount,ro', store]);
-    // Forces the search by content: the answer may or may not have been kept.
+    // The answer may or may not have been kept, so force the search by content.
     symlinkSync('/dev/null', join(machine.directory, 'boot/vmlinuz-0'));
     const found = await resolveImage(options);
     assert.equal(found.id, built.id);
