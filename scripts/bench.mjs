@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { bench } from '../build/test/bench/main.js';
 import { revision } from './revision.mjs';
-import { startSystemLibvirt } from './test-libvirtd.mjs';
+import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 
+const elsewhere = await runWhereLibvirtStarts();
+if (elsewhere !== undefined) process.exit(elsewhere);
 const libvirt = process.geteuid() === 0 ? await startSystemLibvirt() : undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {

@@ -84,8 +84,8 @@ export function machineXml(options: MachineOptions): string {
 }
 
 /**
- * qboot does just what starting a kernel takes, and does it sooner than SeaBIOS (docs/architecture.md). QEMU brings it for its microvm machine; where it does not,
- * libvirt's usual firmware serves.
+ * qboot does just what starting a kernel takes, and does it sooner than SeaBIOS (docs/decisions/0007-machine-shape.md).
+ * QEMU brings it for its microvm machine; where it does not, libvirt's usual firmware serves.
  */
 function qboot(): Element | undefined {
   const path = '/usr/share/qemu/qboot.rom';

@@ -1,4 +1,4 @@
-/** The files of examples/ run as they stand there, and print what a reader may expect. */
+/** The scripts of examples/ run as they stand and print what a reader may expect. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ describe('the examples', { skip: embedded.skip }, () => {
   const store = privateStore();
   after(() => store.remove());
 
-  it('are all known here, and each says in one line what it does', () => {
+  it('are all listed here, and each says in one line what it does', () => {
     const files = readdirSync(EXAMPLES).filter((name) => !name.endsWith('.md'));
     assert.deepEqual(files.sort(), Object.keys(PRINTED).sort());
     for (const name of files) {

@@ -1,4 +1,4 @@
-/** The documents of the repository: where their links lead, and how wide their lines are. */
+/** The documents of the repository: links lead somewhere, and lines are not too wide. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, normalize, relative } from 'node:path';
@@ -6,9 +6,9 @@ import { describe, it } from 'node:test';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const COLUMNS = 120;
-/** Folders with files that are not kept, or that others wrote. */
+/** Folders that are not under version control, or whose files others wrote. */
 const SKIPPED = new Set(['node_modules', 'build', 'dist', '.git']);
-/** virt-sandbox-bench writes it, with lines as long as the commands that were measured. */
+/** Written by virt-sandbox-bench, with lines as long as the measured commands. */
 const GENERATED = 'docs/boot-time.md';
 
 function documentsBelow(directory: string): string[] {
@@ -29,7 +29,7 @@ interface Line {
   readonly text: string;
 }
 
-/** The lines of text, without code blocks, fenced or indented. */
+/** The lines of text, without fenced or indented code blocks. */
 function textLines(markdown: string): Line[] {
   let fence: string | undefined;
   // A line indented by four is code after an empty line; otherwise it continues a paragraph or a list.
@@ -124,7 +124,7 @@ function brokenLinks(document: string, markdown: string): string[] {
   });
 }
 
-/** Tables cannot be broken, and neither can addresses. */
+/** Tables cannot be wrapped, and neither can addresses. */
 function wideLines(document: string, markdown: string): string[] {
   return textLines(markdown)
     .filter(({ text }) => [...text].length > COLUMNS && !/^\s*\|/.test(text))
@@ -135,13 +135,13 @@ function wideLines(document: string, markdown: string): string[] {
 describe('the documents', () => {
   for (const document of documents) {
     const markdown = readDocument(document);
-    it(`${document} links to what is there`, () => assert.deepEqual(brokenLinks(document, markdown), []));
+    it(`${document} has no broken links`, () => assert.deepEqual(brokenLinks(document, markdown), []));
     if (document === GENERATED) continue;
     it(`${document} has lines of at most ${COLUMNS} columns`, () =>
       assert.deepEqual(wideLines(document, markdown), []));
   }
 
-  it('name files and folders that are there: the map of the sources', () => {
+  it('name existing files and folders in the map of the sources', () => {
     const page = readDocument('docs/architecture.md');
     const paths = [...page.matchAll(/`((?:src|init|man|test|kmods|profiles|scripts|docs|examples)\/[\w./-]*)`/g)];
     assert.ok(paths.length > 50);
@@ -169,7 +169,7 @@ describe('the documents', () => {
   });
 });
 
-describe('what is looked for in documents', () => {
+describe('the checks themselves', () => {
   const page = [
     '# A `--flag`, and [more](docs/api.md)',
     '## Twice',
@@ -188,7 +188,7 @@ describe('what is looked for in documents', () => {
     '[built](dist/virt-sandbox.cjs) [code](src/index.ts#gone) [fenced](#fenced)',
   ].join('\n');
 
-  it('finds links that lead nowhere, and no others', () => {
+  it('find broken links, and no others', () => {
     assert.deepEqual(brokenLinks('README.md', page), [
       'README.md:6: gone.md: there is no gone.md',
       'README.md:6: docs/api.md#gone: docs/api.md has no heading for #gone',
@@ -202,7 +202,7 @@ describe('what is looked for in documents', () => {
     ]);
   });
 
-  it('finds lines that are too wide, but for tables, code and addresses', () => {
+  it('find lines that are too wide, except for tables, code and addresses', () => {
     const wide = 'x'.repeat(COLUMNS + 1);
     const lines = [`ok ${'é'.repeat(COLUMNS - 3)}`, wide, `| ${wide} |`, `<https://${wide}>`, '', `    ${wide}`, ''];
     const text = [...lines, '```', wide, '```', '- item', `    ${wide}`].join('\n');

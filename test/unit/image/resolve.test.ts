@@ -1,3 +1,5 @@
+/** Building a boot image: contents, reproducible bytes, features, and errors. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -63,7 +65,7 @@ test('an image has its kernel, its initrd and a manifest that describes them', a
   );
 });
 
-test('the initrd has the init, the modules byte for byte, and their order', async (context) => {
+test('the initrd has the init, the modules byte for byte, and their load order', async (context) => {
   const machine = testMachine(context);
   const image = await resolveImage(machine.options);
   const out = join(machine.directory, 'out');
@@ -104,7 +106,7 @@ test('another user can read the image, whatever the umask', (context) => {
   }
 });
 
-test('a kernel that cannot be unpacked is copied as it is', async (context) => {
+test('a kernel that cannot be unpacked is copied unchanged', async (context) => {
   const machine = testMachine(context);
   writeFileSync(machine.kernel, makeKernel(VERSION, 'gzip', { pvh: false }));
   const image = await resolveImage(machine.options);
@@ -161,7 +163,7 @@ test('the error for an absent feature names an installed kernel that has it', as
   );
 });
 
-test('the init must be there and be a program', async (context) => {
+test('the init must exist and be a program', async (context) => {
   const machine = testMachine(context);
   rmSync(machine.init);
   await rejectsWith(
@@ -201,7 +203,7 @@ test('errors of kernel and modules arrive unchanged and leave nothing behind', a
   }
 });
 
-test('the real kernel: an initrd for a 9p root of at most 1.5 MB', {
+test('the initrd for a 9p root of the real kernel has at most 1.5 MB', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, async (context) => {
   const machine = testMachine(context);

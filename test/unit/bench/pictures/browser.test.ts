@@ -66,7 +66,7 @@ function assertColours(png: Buffer, own: typeof LIGHT, other: typeof LIGHT): voi
 }
 
 describe('in a browser', { skip }, () => {
-  it('the page has the colours of the reader’s scheme', async (t) => {
+  it('the page follows the reader’s colour scheme', async (t) => {
     const html = await page([result]);
     assertColours(browse(t, 'a.html', html, SCHEME.light, screenshot), LIGHT, DARK);
     assertColours(browse(t, 'b.html', html, SCHEME.dark, screenshot), DARK, LIGHT);
@@ -77,7 +77,7 @@ describe('in a browser', { skip }, () => {
     assertColours(browse(t, 'a.svg', svg, SCHEME.dark, screenshot), DARK, LIGHT);
   });
 
-  it('the page is printed in dark ink on one sheet, whatever the scheme', async (t) => {
+  it('the page prints in dark ink on one sheet, whatever the scheme', async (t) => {
     const pdf = browse(t, 'a.html', await page([result]), SCHEME.dark, (out) => `--print-to-pdf=${out}`);
     assert.equal(sheetsOf(pdf), 1);
     const fills = fillsIn(contentOf(pdf));

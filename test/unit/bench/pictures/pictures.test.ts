@@ -1,4 +1,4 @@
-/** Results as pictures, and as trace events. */
+/** Results as SVG pictures, as a page, and as trace events. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ describe('pictures', () => {
     assert.match(html, /20\.0 % more than a/);
   });
 
-  it('are trace events, with every span once', () => {
+  it('are trace events, each span once', () => {
     const { traceEvents } = JSON.parse(JSON.stringify(chromeTrace(shown))) as {
       traceEvents: { ph: string; name: string; ts: number; dur: number; pid: number }[];
     };

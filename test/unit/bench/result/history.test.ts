@@ -1,4 +1,4 @@
-/** Results over time. */
+/** The history of results: written, read back, and drawn as a trend. */
 import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -33,7 +33,7 @@ describe('a summary', () => {
     assert.deepEqual([min, middle, max, low, high, spread], [4, 4, 4, 4, 4, 0]);
   });
 
-  it('has an interval that holds the median, is narrower for more values, and is the same every time', () => {
+  it('has an interval that holds the median, narrows with more values, and is the same in every run', () => {
     const few = summarize(around(100, 8));
     const many = summarize(around(100, 200));
     for (const { low, median: middle, high } of [few, many]) assert.ok(low <= middle && middle <= high);
@@ -48,7 +48,7 @@ describe('a summary', () => {
 });
 
 describe('a median and other quantiles', () => {
-  it('are numbers, whatever the order and the count', () => {
+  it('are numbers in any order and for any count', () => {
     assert.equal(median([10, 9, 1]), 9);
     assert.equal(median([10, 2, 1, 4]), 3);
     assert.equal(quantile([1, 2, 3, 4, 5], 0), 1);
@@ -63,7 +63,7 @@ describe('outliers', () => {
 });
 
 describe('noise', () => {
-  it('is a share of the median', () => {
+  it('is relative to the median', () => {
     assert.equal(noise([5, 5, 5]), 0);
     assert.equal(noise([90, 100, 110]).toFixed(4), (0.1 * 1.4826).toFixed(4));
   });

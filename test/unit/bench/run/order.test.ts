@@ -10,10 +10,10 @@ test('two variants come first and last equally often', () => {
   assert.deepEqual(rounds(4, 'AB'), ['AB', 'BA', 'BA', 'AB']);
 });
 
-test('three variants come in every order', () => {
+test('three variants are measured in every order', () => {
   assert.deepEqual(rounds(6, 'ABC').sort(), ['ABC', 'ACB', 'BAC', 'BCA', 'CAB', 'CBA']);
 });
 
-test('one variant is one variant', () => {
+test('one variant stays alone', () => {
   assert.deepEqual(rounds(3, 'A'), ['A', 'A', 'A']);
 });

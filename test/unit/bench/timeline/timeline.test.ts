@@ -29,7 +29,7 @@ describe('clocks', () => {
 
   it('are not aligned without a reading', () => assert.equal(align([]), undefined));
 
-  it('are aligned by the handshake to within its interval, or the start of the machine', () => {
+  it('are aligned by the handshake to within its interval, or by the start of the machine', () => {
     assert.deepEqual(alignByHandshake(900_000, 500_000, 100_000), {
       offset: 400_000,
       error: 50_000,

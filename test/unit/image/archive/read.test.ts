@@ -1,3 +1,5 @@
+/** Reading an initrd: several archives in a row, every packer, damage, and links. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -65,7 +67,7 @@ describe('reading an initrd', () => {
       });
     }
 
-    it(`${packer} data that are cut off or damaged`, { skip: unlessInitrdPacker(packer) }, async () => {
+    it(`truncated or damaged ${packer} data`, { skip: unlessInitrdPacker(packer) }, async () => {
       const packed = packInitrd(packer, MAIN);
       await assert.rejects(readArchives(packed.subarray(0, packed.length - 20)), ArchiveError);
       await assert.rejects(readArchives(packed.subarray(0, 7)), ArchiveError);
@@ -102,7 +104,7 @@ describe('reading an initrd', () => {
     }
   });
 
-  it('a wrong checksum', async () => {
+  it('a wrong checksum is found', async () => {
     const archive = makeArchive([{ name: 'a', data: 'content' }], true);
     const damaged = Buffer.from(archive);
     damaged.write('X', archive.indexOf('content'));
@@ -161,7 +163,7 @@ describe('reading an initrd', () => {
 });
 
 for (const path of ['/boot/initrd.img-6.12.118+deb13-amd64', '/boot/initrd.img-6.12.118+deb13-cloud-amd64']) {
-  it(`${path}, which initramfs-tools made`, { skip: existsSync(path) ? false : 'it is not there' }, async () => {
+  it(`${path} of initramfs-tools is read`, { skip: existsSync(path) ? false : 'it is not there' }, async () => {
     const { readFileSync } = await import('node:fs');
     const archives = await readArchives(readFileSync(path));
     const entries = finalEntries(archives);

@@ -1,3 +1,5 @@
+/** Unpacking an archive: what it creates, and that a hostile archive writes nothing outside. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -42,7 +44,7 @@ function assertUntouched(outside: string): void {
 }
 
 describe('unpacking', () => {
-  it('files, directories, links, modes and times', async (context) => {
+  it('creates files, directories, links, modes and times', async (context) => {
     const { box } = arena(context);
     await unpack(box, [
       { name: '.', mode: DIRECTORY },
@@ -84,7 +86,7 @@ describe('unpacking', () => {
     assert.equal(readFileSync(join(box, 'd'), 'utf8'), 'file');
   });
 
-  it('devices and owners, as root', { skip: unlessRoot('it makes devices') }, async (context) => {
+  it('creates devices and sets owners, as root', { skip: unlessRoot('it makes devices') }, async (context) => {
     const { box } = arena(context);
     const result = await unpack(box, [
       { name: 'null', mode: 0o020666, rdev: [1, 3], uid: 1, gid: 2 },
@@ -222,7 +224,7 @@ describe('hostile archives write nothing outside', () => {
     assertUntouched(outside);
   });
 
-  it('links in a circle', async (context) => {
+  it('circular links', async (context) => {
     const { box } = arena(context);
     const entries = [
       { name: 'a', mode: LINK, data: 'b' },

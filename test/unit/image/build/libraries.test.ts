@@ -17,7 +17,7 @@ function loaderSays(program: string): Map<string, Buffer> {
 }
 
 for (const program of [process.execPath, '/bin/bash', '/usr/bin/qemu-system-x86_64']) {
-  it(`of ${program}`, async () => {
+  it(`${program} gets all of its libraries`, async () => {
     const { content, loader, libraries } = await readLinkedProgram(program, forgetInputs);
     assert.deepEqual(content, readFileSync(program));
     assert.equal(loader.toString('latin1', 1, 4), 'ELF');

@@ -1,3 +1,5 @@
+/** The digest of a sparse file: holes and zeros are equal, every other change shows. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { truncateSync, writeFileSync } from 'node:fs';

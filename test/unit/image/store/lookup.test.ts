@@ -1,3 +1,5 @@
+/** The index of the store: an image is found again without a build, unless an input has changed. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
@@ -49,7 +51,7 @@ test('a new process finds the image again, and loads no decoder', async (context
   }
 });
 
-test('every change of an input is noticed', async (context) => {
+test('every change of an input is detected', async (context) => {
   const machine = testMachine(context);
   const { options } = machine;
   const { bootDirectory = '', modulesDirectory = '' } = options.searchPaths ?? {};
@@ -209,7 +211,7 @@ test('a damaged index only costs time', async (context) => {
   }
 });
 
-test('rebuild builds', async (context) => {
+test('rebuild builds again', async (context) => {
   const { options } = testMachine(context);
   const built = await resolveImage(options);
   const files = imageFiles(built);

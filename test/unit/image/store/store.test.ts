@@ -1,3 +1,5 @@
+/** The image store: its location, concurrent builders, killed builders, full and read-only disks. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,7 +36,7 @@ interface Answer {
   readonly line?: string;
 }
 
-/** A builder in a process of its own. */
+/** A builder in a separate process. */
 function startBuilder(options: object): { child: ChildProcess; answer: Promise<Answer> } {
   const [program, ...args] = buildCommand(options);
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -43,7 +45,7 @@ function startBuilder(options: object): { child: ChildProcess; answer: Promise<A
   return { child, answer };
 }
 
-/** Waits, at most 10 s, until a builder has begun to write. */
+/** Waits at most 10 s until a builder has begun to write. */
 async function waitForWorkspace(store: string): Promise<string> {
   for (let i = 0; i < 10_000; i++) {
     const [name] = storeContents(store).workspaces;
@@ -217,7 +219,7 @@ test('a store on a read-only file system serves the images it has', {
   }
 });
 
-test('a store that this user may not write to', { skip: unlessRoot('it becomes another user') }, (context) => {
+test('a store that is not writable for this user', { skip: unlessRoot('it becomes another user') }, (context) => {
   const machine = testMachine(context);
   mkdirSync(machine.store);
   const build = (storeDirectory: string): Answer => {
@@ -234,7 +236,7 @@ test('a store that this user may not write to', { skip: unlessRoot('it becomes a
   assert.equal(build(join(machine.directory, 'new/store')).code, 'store-not-writable');
 });
 
-test('a store that is a file, or has a file where the image belongs', async (context) => {
+test('a store that is a file, or with a file in place of the image', async (context) => {
   const machine = testMachine(context);
   const file = join(machine.directory, 'file');
   writeFileSync(file, '');

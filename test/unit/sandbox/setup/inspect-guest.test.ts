@@ -1,11 +1,11 @@
-/** The kernel's log as a guest shortens it before it is sent: with the awk of this machine. */
+/** The kernel's log, shortened in the guest before it is sent; tested with this machine's awk. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { SHORTEN_LOG } from '../../../../src/sandbox/setup/inspect-guest.js';
 
-/** A log of `calls` initcalls, each of which takes `microseconds` and is called right behind the one before. */
+/** A log of `calls` initcalls in a row, each of which takes `microseconds`. */
 function logOf(calls: number, microseconds: (index: number) => number): string {
   let now = 1;
   const at = () => `[    ${now.toFixed(6)}]`;
@@ -20,7 +20,7 @@ function logOf(calls: number, microseconds: (index: number) => number): string {
 
 const shorten = (log: string) => execFileSync('awk', [SHORTEN_LOG], { input: log, encoding: 'utf8' }).split('\n');
 
-test('calls that take no time are left out, and others have their time by the clock of the log', () => {
+test('calls without a duration are left out, and the others get their duration by the clock of the log', () => {
   const lines = shorten(logOf(3, (index) => (index === 1 ? 5000 : 50)));
   assert.deepEqual(lines, [
     '[    1.000000] Linux version 6.12',
@@ -30,8 +30,9 @@ test('calls that take no time are left out, and others have their time by the cl
   ]);
 });
 
-// The guest answers with the last 64 KiB of what a helper prints: on a busy host that began in the middle of the log, without the clock.
-test('a log of a busy machine is shortened to what fits, by the calls that take least', () => {
+// The guest returns the last 64 KiB of a helper's output. On a busy host that began in the middle of the log, without
+// the clock.
+test("a busy machine's log drops its shortest calls until it fits", () => {
   const lines = shorten(logOf(3000, (index) => (index % 100 === 0 ? 20_000 : 1000)));
   assert.ok(lines.join('\n').length <= 60_000);
   assert.match(lines[0] ?? '', /Linux version/);
