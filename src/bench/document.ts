@@ -92,7 +92,7 @@ function figures({ variants, comparisons, unit }: Result): string {
         ];
   });
   const compared = comparisons.map((one) => `- ${comparisonText(one)}\n`);
-  return [markdown(['', 'median', '95 % of it', 'least', 'runs', 'noise', 'standing out'], rows), compared.join('')]
+  return [markdown(['', 'median', '95 % interval', 'least', 'runs', 'noise', 'outliers'], rows), compared.join('')]
     .filter((text) => text !== '')
     .join('\n');
 }
@@ -115,7 +115,7 @@ function stages(variant: VariantResult): string[] {
   ]);
   return [
     `### ${label}: one run in detail\n`,
-    markdown(['stage', 'where', 'took', 'of the run', 'in none of its parts'], rows),
+    markdown(['stage', 'where', 'took', 'of the run', 'outside its parts'], rows),
     fenced(terminalWaterfall(timeline, 110, 2000)),
     ...overhead(variant),
   ];
@@ -131,7 +131,7 @@ function overhead(variant: VariantResult): string[] {
   const rows = overheadRows(variant, 's');
   if (rows.length === 0) return [];
   return [
-    `### ${variant.label}: what is neither QEMU nor the guest\n`,
+    `### ${variant.label}: time outside QEMU and the guest\n`,
     markdown(['medians', 'where', 'took', 'of the run'], rows),
   ];
 }

@@ -53,7 +53,7 @@ for (const way of [embedded, system]) {
       for (const name of [
         'kernel, before its clock',
         'starting the application',
-        'draining its output, ending what is left',
+        'draining its output, ending other processes',
         'sync and unmount',
         'exit',
       ])
@@ -120,13 +120,13 @@ describe('a warm run', { skip: embedded.skip }, () => {
     const timeline = variants[0]?.timeline;
     assert.equal(timeline?.start, 'warm');
     assertWhole(timeline, [
-      ...['connecting to libvirt', 'finding the image and the saved machine', 'libvirt, until QEMU runs'],
+      ...['connecting to libvirt', 'finding the image and the snapshot', 'libvirt, until QEMU runs'],
       ...['QEMU maps the memory', 'QEMU makes the machine', 'loading the state', 'resuming'],
       ...['common init', 'starting the application', 'sync and unmount', 'exit'],
     ]);
     const init = timeline.stages.find(({ name }) => name === 'common init');
     assert.match(init?.parts.map(({ name }) => name).join() ?? '', /setClock.*addEntropy.*root: mount \/newroot/);
-    assert.match(out, /what is neither QEMU nor the guest:\n {2}all of it/);
+    assert.match(out, /time outside QEMU and the guest:\n {2}sum/);
   });
 });
 

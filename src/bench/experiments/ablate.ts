@@ -257,7 +257,7 @@ function baselineLine(base: VariantResult, { unit, variants }: Result): string[]
   const { kernel } = parts;
   if (unit !== 'instructions' || kernel === undefined || summary === null) return [];
   const part = `${amount(kernel, unit)}, ${percent(kernel / summary.median)}`;
-  return [`of it the kernel alone, to its first process (the floor): ${part}`];
+  return [`the kernel alone, to its first process (the floor): ${part}`];
 }
 
 /** One interval in twenty is wrong by chance. */

@@ -60,7 +60,7 @@ async function warm(session: Session, sandbox: SandboxVariant): Promise<Peer[]> 
   const variant = { ...sandbox, label, options: ['--boot', 'warm', ...sandbox.options] };
   const { program, scratch } = session;
   const facts = imageFacts(program, [...sandbox.options, ...profileOptions(sandbox.profile, scratch)]);
-  if (facts.boot !== 'warm') return [{ label, missing: 'there is no saved machine (virt-sandbox-bake create --warm)' }];
+  if (facts.boot !== 'warm') return [{ label, missing: 'no snapshot is baked (virt-sandbox-bake create --warm)' }];
   return [variant, ...(await baselineVariant(session, variant))];
 }
 

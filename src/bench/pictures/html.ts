@@ -37,7 +37,7 @@ ${pictures.join('')}</body>
 `;
 }
 
-const HEAD = ['', 'runs', 'min', 'median', 'p95', '95 % of the median', 'noise', 'standing out'];
+const HEAD = ['', 'runs', 'min', 'median', 'p95', '95 % of the median', 'noise', 'outliers'];
 
 function section({ host, date, version, unit, variants, comparisons }: Result): string {
   const rows = variants.map((variant) => {

@@ -19,7 +19,7 @@ export function resultText(result: Result): string {
 /** Parts with a smaller share get no line. */
 const LEAST_SHARE = 0.001;
 
-const HEAD = ['', 'runs', 'min', 'median', '95 % of it', 'p95', 'noise'];
+const HEAD = ['', 'runs', 'min', 'median', '95 % interval', 'p95', 'noise'];
 
 function cells({ label, summary, values }: VariantResult, unit: Unit): string[] {
   if (summary === null) return [label, '0'];
@@ -59,9 +59,9 @@ function remarks(variant: VariantResult, unit: Unit): string[] {
   const rows = partRows(variant, unit);
   const overhead = overheadRows(variant, unit);
   return [
-    ...(outlying === '' ? [] : [`${label}: standing out: ${outlying}`, '']),
+    ...(outlying === '' ? [] : [`${label}: outliers: ${outlying}`, '']),
     ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...indented(rows), ''] : []),
-    ...(overhead.length > 0 ? [`${label}, what is neither QEMU nor the guest:`, ...indented(overhead), ''] : []),
+    ...(overhead.length > 0 ? [`${label}, time outside QEMU and the guest:`, ...indented(overhead), ''] : []),
   ];
 }
 
@@ -82,7 +82,7 @@ export function overheadRows({ summary, parts, where = {}, timeline }: VariantRe
     amount(value, unit),
     percent(value / summary.median),
   ];
-  return [row('all of it', '', sum), ...beside.map(([name, value]) => row(name, where[name] ?? '', value))];
+  return [row('sum', '', sum), ...beside.map(([name, value]) => row(name, where[name] ?? '', value))];
 }
 
 export function comparisonText({ label, against, ratio, low, high, verdict }: Comparison): string {

@@ -23,6 +23,6 @@ export function containerStages(stages: Stages): void {
   const modules = init.modules.map(({ name, microseconds }) => [`module ${name}`, microseconds] as const);
   const parts: Span[] = within(sequence(started, modules), answers);
   stages.add('init', 'guest', started, answers, parts);
-  stages.until('libvirt says that it has started', 'libvirt', created);
+  stages.until('libvirt reports the start', 'libvirt', created);
   stages.until('opening the channel, greeting', 'guest', ready);
 }

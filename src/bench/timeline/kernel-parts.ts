@@ -78,7 +78,7 @@ export function kernelParts(log: KernelLog, { toRun, start, end, threshold }: Ke
 
 const SHORT = 'initcalls, short ones';
 const STARTING = 'starting the init';
-const REST = 'the rest of it';
+const REST = 'rest';
 
 /** The clock of the first initcalls has ticks of 4 ms, so let no call begin before the previous one ends. */
 function callsOf(initcalls: readonly Initcall[], { toRun, start }: Pick<KernelTimes, 'toRun' | 'start'>): Call[] {

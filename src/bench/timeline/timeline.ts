@@ -85,11 +85,11 @@ function launcher(stages: Stages): void {
   }
   stages.between('command line', 'host', 'cli.start', 'cli.parsed');
   stages.between('config', 'host', 'cli.parsed', 'prepare.start');
-  stages.between('looking at the host, profile', 'host', 'prepare.start', 'connect.start');
+  stages.between('checking the host, profile', 'host', 'prepare.start', 'connect.start');
   stages.between('connecting to libvirt', 'libvirt', 'connect.start', 'connect.done');
   image(stages);
   stages.between('choosing the acceleration', 'host', 'image.done', 'acceleration.done');
-  stages.between('seeing that the saved machine is valid', 'host', 'acceleration.done', 'warm.chosen');
+  stages.between('checking the snapshot', 'host', 'acceleration.done', 'warm.chosen');
   // A container has no image and no acceleration.
   const prepared = stages.at('warm.chosen') ?? stages.at('acceleration.done') ?? stages.at('connect.done');
   const create = stages.at('domain.create');
@@ -103,7 +103,7 @@ function image(stages: Stages): void {
   const timings = (done?.detail['timings'] ?? {}) as Readonly<Record<string, number>>;
   const told = Object.entries(timings).map(([part, milliseconds]) => `${part} ${milliseconds.toFixed(0)} ms`);
   const note = fresh ? `some of it at the same time: ${told.join(', ')}` : undefined;
-  const name = stages.start === 'warm' ? 'finding the image and the saved machine' : 'finding the image';
+  const name = stages.start === 'warm' ? 'finding the image and the snapshot' : 'finding the image';
   stages.between(fresh ? 'building the image' : name, 'host', 'image.start', 'image.done', [], note);
 }
 
@@ -138,14 +138,14 @@ function ending(stages: Stages): void {
   if (typeof drained !== 'number' || typeof finished !== 'number') {
     const output = stages.at('output.last');
     if (output !== undefined) stages.add('application, to the end of its output', 'guest', spawned, output);
-    stages.add('ending what is left, sync and unmount', 'guest', Math.max(spawned, output ?? 0), exit);
+    stages.add('ending other processes, sync and unmount', 'guest', Math.max(spawned, output ?? 0), exit);
     return;
   }
   // The end of a very short application may be reported together with its start.
   const synced = Math.max(spawned, exit - finished);
   const ended = Math.max(spawned, synced - drained);
   stages.add('application', 'guest', spawned, ended);
-  stages.add('draining its output, ending what is left', 'guest', ended, synced);
+  stages.add('draining its output, ending other processes', 'guest', ended, synced);
   stages.add('sync and unmount', 'guest', synced, exit);
 }
 
@@ -175,8 +175,8 @@ function teardown(stages: Stages, wall: number): void {
     // A restored machine may be done before libvirt has finished its start.
     const heard = Math.max(exit, stages.end);
     const hears = Math.min(Math.max(heard, created ?? heard), end);
-    stages.add("libvirt's end of the start, which the machine outran", 'libvirt', heard, hears);
-    stages.add('hearing of it', 'host', hears, end);
+    stages.add('libvirt finishes the start', 'libvirt', heard, hears);
+    stages.add('noticing the exit', 'host', hears, end);
   }
   const container = stages.start === 'container';
   const killed = stages.at(container ? 'container.killed' : 'qemu.killed');
@@ -187,9 +187,7 @@ function teardown(stages: Stages, wall: number): void {
     // libvirt may report the end before the launcher marks that it killed the process.
     const noticedAt = Math.max(killed, stopped);
     stages.add(`power off: finding and killing ${what}`, 'host', end, killed);
-    const noticed = container
-      ? "the container's end, libvirt's notice of it"
-      : "QEMU's end, and libvirt's notice of it";
+    const noticed = container ? "the container's end, noticed by libvirt" : "QEMU's end, noticed by libvirt";
     stages.add(noticed, 'libvirt', killed, noticedAt);
     stages.add('removing the state directory', 'host', noticedAt, done);
   } else {

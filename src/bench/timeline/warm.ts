@@ -36,7 +36,7 @@ export function warmStages(stages: Stages, qemu: QemuLog | undefined): void {
   const done = within(stages.told('MIGRATION', 'completed'), begun, loaded);
   stages.add('loading the state', 'qemu', begun, loaded, [
     span('QEMU loads it', 'qemu', begun, done),
-    span('hearing of it', 'host', done, loaded),
+    span('noticing it', 'host', done, loaded),
   ]);
   // The plan is sent before the machine runs, so that it is there at once.
   const running = stages.running;

@@ -124,7 +124,7 @@ describe('text for a terminal', () => {
     const text = resultText(result('run', [variant('a', [...VALUES, 9]), variant('c', [], { failure: 'no\nsuch' })]));
     assert.match(text, /^2 processors \(A processor\), TCG/);
     assert.match(text, /a +6 +1\.990 s +2\.005 s/);
-    assert.match(text, /standing out: 9\.000 s/);
+    assert.match(text, /outliers: 9\.000 s/);
     assert.match(text, /^c is left out: no\nsuch$/m);
   });
 
@@ -151,16 +151,16 @@ describe('the part of a warm start that is neither QEMU nor the guest', () => {
 
   it('is listed, its sum first', () => {
     const text = resultText(result('run', [warm]));
-    const [, list = ''] = text.split('a, what is neither QEMU nor the guest:\n');
+    const [, list = ''] = text.split('a, time outside QEMU and the guest:\n');
     assert.deepEqual(
       list
         .split('\n\n')[0]
         ?.split('\n')
         .filter((line) => line !== '')
         .map((line) => line.trim().replace(/ {2,}/g, ' | ')),
-      ['all of it | 110 ms | 30.6 %', 'start of the program | host | 100 ms | 27.8 %', 'exit | host | 10 ms | 2.8 %'],
+      ['sum | 110 ms | 30.6 %', 'start of the program | host | 100 ms | 27.8 %', 'exit | host | 10 ms | 2.8 %'],
     );
-    assert.match(bootTimeDocument([result('run', [warm])]), /^### a: what is neither QEMU nor the guest$/m);
+    assert.match(bootTimeDocument([result('run', [warm])]), /^### a: time outside QEMU and the guest$/m);
   });
 
   it('is not listed for a cold start', () => {

@@ -215,8 +215,8 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
     const stage = (name: string) => timeline.stages.find((one) => one.name === name);
     assert.deepEqual([stage('init')?.start, stage('init')?.end], [150_000, 160_000]);
-    assert.deepEqual(stage('libvirt says that it has started')?.end, 250_000);
-    assert.deepEqual(stage("the container's end, libvirt's notice of it")?.start, 1_662_000);
+    assert.deepEqual(stage('libvirt reports the start')?.end, 250_000);
+    assert.deepEqual(stage("the container's end, noticed by libvirt")?.start, 1_662_000);
   });
 
   it('of a warm start has the memory, the loading of the state and the resumption', () => {
@@ -239,7 +239,7 @@ describe('a timeline', () => {
         .slice(7)
         .map(({ name, where, start, end }) => [name, where, milliseconds(start), milliseconds(end)]),
       [
-        ['seeing that the saved machine is valid', 'host', 103, 104],
+        ['checking the snapshot', 'host', 103, 104],
         ['state directory and sockets', 'host', 104, 105],
         ['libvirt, until QEMU runs', 'libvirt', 105, 149],
         ['QEMU maps the memory', 'qemu', 149, 160],
@@ -250,12 +250,12 @@ describe('a timeline', () => {
         ['common init', 'guest', 255, 300],
         ['starting the application', 'guest', 300, 310],
         ['application', 'guest', 310, 320],
-        ['draining its output, ending what is left', 'guest', 320, 326],
+        ['draining its output, ending other processes', 'guest', 320, 326],
         ['sync and unmount', 'guest', 326, 330],
-        ["libvirt's end of the start, which the machine outran", 'libvirt', 330, 400],
-        ['hearing of it', 'host', 400, 1661],
+        ['libvirt finishes the start', 'libvirt', 330, 400],
+        ['noticing the exit', 'host', 400, 1661],
         ['power off: finding and killing QEMU', 'host', 1661, 1662],
-        ["QEMU's end, and libvirt's notice of it", 'libvirt', 1662, 1680],
+        ["QEMU's end, noticed by libvirt", 'libvirt', 1662, 1680],
         ['removing the state directory', 'host', 1680, 1690],
         ['closing the connection', 'libvirt', 1690, 1691],
         ['last output', 'host', 1691, 1692],
@@ -267,7 +267,7 @@ describe('a timeline', () => {
       parts?.map(({ name, end }) => [name, milliseconds(end)]),
       [
         ['QEMU loads it', 230],
-        ['hearing of it', 240],
+        ['noticing it', 240],
       ],
     );
   });
