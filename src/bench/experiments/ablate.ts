@@ -2,29 +2,14 @@
  * Measures what each kernel argument, initcall, part of the machine and set of modules is worth: a boot with it against
  * one without.
  */
-import { readdirSync } from 'node:fs';
-import { INITRD_COMPRESSIONS } from '../../image/manifest.js';
-import { defaultSetsDirectory } from '../../kmods/sets.js';
-import type { ImageTuning, Profile } from '../../profile/types.js';
 import { baselineFor, makeResult, type Result, type VariantResult, variantResult } from '../result/result.js';
 import { failureLine, percent, table } from '../result/text.js';
 import { COLD } from '../run/baseline.js';
-import { Interrupted } from '../run/process.js';
-import { takeSample } from '../run/sample.js';
 import { amount, measureInTurns, type Series } from '../run/series.js';
 import type { Session } from '../run/session.js';
 import type { SandboxVariant } from '../run/variant.js';
-import { type KernelLog, parseKernelLog } from '../timeline/kernel-log.js';
-import { CANDIDATES, type Candidate, mayBeSkipped } from './candidates.js';
-import { deviceChanges } from './devices.js';
+import { type Change, changesOf } from './changes.js';
 import { baselinesOf } from './measure.js';
-
-/** One change to a profile. */
-export interface Change {
-  /** As `without cryptomgr.notests`. */
-  readonly label: string;
-  readonly apply: (profile: Profile) => Profile;
-}
 
 /** Runs of the unchanged boot where instructions are counted: their spread says how exact the counts are. */
 const BASE_RUNS = 3;
@@ -101,124 +86,6 @@ function within(seconds: number, options: readonly string[]): string[] {
   return ['--boot-timeout', String(seconds), ...COLD, ...options];
 }
 
-/** One change for everything that a profile may have or lack. */
-export function changesOf(profile: Profile): Change[] {
-  const { kernelArguments, initcallBlacklist, machine, image, moduleSignatures = 'checked', moduleSets = [] } = profile;
-  const removed = [
-    ...kernelArguments.map(({ argument }) => ({
-      label: `without ${argument}`,
-      apply: (one: Profile) => ({
-        ...one,
-        kernelArguments: one.kernelArguments.filter((other) => other.argument !== argument),
-      }),
-    })),
-    ...initcallBlacklist.map(({ initcall }) => ({
-      label: `without skipping ${initcall}`,
-      apply: (one: Profile) => ({
-        ...one,
-        initcallBlacklist: one.initcallBlacklist.filter((other) => other.initcall !== initcall),
-      }),
-    })),
-  ];
-  const here = namesIn(profile);
-  const added = CANDIDATES.filter(({ name }) => !here.has(name)).map(adding);
-  const other = <T extends string>(now: T, one: T, two: T) => (now === one ? two : one);
-  const machines = [
-    { firmware: other(machine.firmware, 'qboot', 'libvirt') },
-    { bus: other(machine.bus, 'root', 'ports') },
-    { legacy: other(machine.legacy, 'absent', 'present') },
-  ].map((change) => ({
-    label: `machine with ${Object.entries(change).map(([name, value]) => `${name} ${value}`)[0]}`,
-    apply: (one: Profile): Profile => ({ ...one, machine: { ...one.machine, ...change } }),
-  }));
-  const signatures = other(moduleSignatures, 'checked', 'unchecked');
-  const kernel = other(image?.kernel ?? 'unpacked', 'unpacked', 'packed');
-  const initrds = INITRD_COMPRESSIONS.filter((compression) => compression !== (image?.initrd ?? 'none'));
-  const images = [
-    {
-      label: `with module signatures ${signatures}`,
-      apply: (one: Profile): Profile => ({ ...one, moduleSignatures: signatures }),
-    },
-    changedImage(`the kernel ${kernel}${kernel === 'packed' ? ' (bzImage)' : ' (vmlinux)'}`, { kernel }),
-    ...initrds.map((initrd) =>
-      changedImage(initrd === 'none' ? 'an initrd that is not packed' : `the initrd packed with ${initrd}`, { initrd }),
-    ),
-  ];
-  const sets = setNames()
-    .filter((name) => !moduleSets.includes(name))
-    .map((name) => ({
-      label: `with the modules of ${name}`,
-      apply: (one: Profile): Profile => ({ ...one, moduleSets: [...(one.moduleSets ?? []), name] }),
-    }));
-  const fewer = moduleSets.map((name) => ({
-    label: `without the modules of ${name}`,
-    apply: (one: Profile): Profile => ({
-      ...one,
-      moduleSets: (one.moduleSets ?? []).filter((other) => other !== name),
-    }),
-  }));
-  return [...removed, ...added, ...machines, ...deviceChanges(profile), ...images, ...fewer, ...sets];
-}
-
-function changedImage(what: string, change: ImageTuning): Change {
-  return { label: `image with ${what}`, apply: (one) => ({ ...one, image: { ...one.image, ...change } }) };
-}
-
-/** Names of the kernel arguments and skipped initcalls in a profile. */
-export function namesIn({ kernelArguments, initcallBlacklist }: Profile): Set<string> {
-  return new Set([
-    ...kernelArguments.map(({ argument }) => argument),
-    ...initcallBlacklist.map(({ initcall }) => initcall),
-  ]);
-}
-
-/** A candidate as a change. `tune` fills in its worth when it has been measured. */
-export function adding({ kind, name, why, risk }: Candidate): Change {
-  const reason = { why, worth: 'not measured', risk };
-  return kind === 'argument'
-    ? {
-        label: `with ${name}`,
-        apply: (one) => ({ ...one, kernelArguments: [...one.kernelArguments, { argument: name, ...reason }] }),
-      }
-    : {
-        label: `skipping ${name}`,
-        apply: (one) => ({ ...one, initcallBlacklist: [...one.initcallBlacklist, { initcall: name, ...reason }] }),
-      };
-}
-
-/**
- * Finds initcalls that take long and that nothing is known to need.
- * @param least microseconds of the guest's clock
- */
-export async function measuredInitcalls(session: Session, base: SandboxVariant, least: number): Promise<Candidate[]> {
-  try {
-    const { log } = await takeSample(base, { ...session, inDetail: true });
-    return log === undefined ? [] : longInitcalls(parseKernelLog(log), least);
-  } catch (error) {
-    if (error instanceof Interrupted) return [];
-    throw error;
-  }
-}
-
-function longInitcalls({ initcalls }: KernelLog, least: number): Candidate[] {
-  const known = new Set(CANDIDATES.map(({ name }) => name));
-  return initcalls
-    .filter(
-      ({ name, module, microseconds }) =>
-        module === undefined &&
-        !name.startsWith('probe of') &&
-        microseconds >= least &&
-        !known.has(name) &&
-        mayBeSkipped(name),
-    )
-    .map(({ name }) => ({
-      kind: 'initcall' as const,
-      name,
-      why: 'took long when it was measured',
-      risk: 'not known: it was found by measuring alone; see that what you need still works',
-    }));
-}
-
 export function ablationText(result: Result): string {
   const { variants, comparisons, unit } = result;
   const [base] = variants;
@@ -276,11 +143,4 @@ function uncountedNote({ unit, variants }: Result): string[] {
     "Not counted is what comes before the kernel's clock: the firmware, and a kernel that unpacks itself." +
       ' --no-deterministic measures their time.',
   ];
-}
-
-function setNames(): string[] {
-  return readdirSync(defaultSetsDirectory())
-    .filter((file) => file.endsWith('.json'))
-    .map((file) => file.slice(0, -'.json'.length))
-    .sort();
 }

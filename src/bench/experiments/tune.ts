@@ -13,8 +13,10 @@ import { percent } from '../result/text.js';
 import { amount, measureInTurns } from '../run/series.js';
 import type { Session } from '../run/session.js';
 import type { SandboxVariant } from '../run/variant.js';
-import { adding, measureChanges, measuredInitcalls, namesIn, patiently, type Repetitions } from './ablate.js';
+import { measureChanges, patiently, type Repetitions } from './ablate.js';
 import { CANDIDATES, type Candidate } from './candidates.js';
+import { adding, namesIn } from './changes.js';
+import { measuredInitcalls } from './initcalls.js';
 
 export interface TuneOptions extends Repetitions {
   readonly name: string;

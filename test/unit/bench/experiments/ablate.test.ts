@@ -1,8 +1,9 @@
 /** Ablation: the changes, one at a time, and the table of their worth. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ablationText, changesOf } from '../../../../src/bench/experiments/ablate.js';
+import { ablationText } from '../../../../src/bench/experiments/ablate.js';
 import { CANDIDATES, mayBeSkipped } from '../../../../src/bench/experiments/candidates.js';
+import { changesOf } from '../../../../src/bench/experiments/changes.js';
 import { comparison } from '../../../../src/bench/result/result.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { result, VALUES, variant } from '../../../helpers/bench-results.js';
