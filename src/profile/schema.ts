@@ -1,6 +1,6 @@
 /** The schema of a profile's file. */
 import * as v from 'valibot';
-import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../image/manifest.js';
 import { isRecord } from '../util/records.js';
 import type { ProfileFile } from './types.js';
 

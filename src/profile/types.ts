@@ -4,7 +4,7 @@
  * A profile is a file (profiles/*.json). `virt-sandbox-bench tune` can write one, and people can read the reason for
  * each entry.
  */
-import type { InitrdCompression } from '../image/build/compress.js';
+import type { InitrdCompression } from '../image/manifest.js';
 
 /** Why an entry is in a profile. */
 export interface Reason {

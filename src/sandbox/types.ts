@@ -3,7 +3,7 @@ import type { GuestTrace } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
 import type { Element } from '../domain/xml.js';
 import type { BootImage } from '../image/resolve.js';
-import type { WarmImage } from '../image/snapshot/snapshot.js';
+import type { Snapshot } from '../image/snapshot/snapshot.js';
 import type { Connection } from '../libvirt/connection.js';
 import type { Profile } from '../profile/types.js';
 import type { GuestReady } from '../protocol/ready.js';
@@ -83,7 +83,7 @@ export interface PreparedMachine {
   readonly images: Images;
   readonly server: ShareServer;
   /** The saved machine that it goes on from; undefined: it boots. */
-  readonly warm: WarmImage | undefined;
+  readonly warm: Snapshot | undefined;
   /** Another one, and its boot image, for where that one cannot be gone on from. */
   readonly nextWarm?: WarmChoice['next'] | undefined;
 }

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readHistory } from '../../src/bench/history.js';
-import { readResult } from '../../src/bench/result.js';
+import { readHistory } from '../../src/bench/result/history.js';
+import { readResult } from '../../src/bench/result/result.js';
 import { length, type Span } from '../../src/bench/timeline/span.js';
 import type { Timeline } from '../../src/bench/timeline/timeline.js';
 import { bench } from '../helpers/bench.js';
@@ -53,7 +53,7 @@ for (const way of [embedded, system]) {
       for (const name of [
         'kernel, before its clock',
         'starting the application',
-        'draining its output, ending what is left',
+        'draining its output, ending other processes',
         'sync and unmount',
         'exit',
       ])
@@ -120,13 +120,13 @@ describe('a warm run', { skip: embedded.skip }, () => {
     const timeline = variants[0]?.timeline;
     assert.equal(timeline?.start, 'warm');
     assertWhole(timeline, [
-      ...['connecting to libvirt', 'finding the image and the saved machine', 'libvirt, until QEMU runs'],
+      ...['connecting to libvirt', 'finding the image and the snapshot', 'libvirt, until QEMU runs'],
       ...['QEMU maps the memory', 'QEMU makes the machine', 'loading the state', 'resuming'],
       ...['common init', 'starting the application', 'sync and unmount', 'exit'],
     ]);
     const init = timeline.stages.find(({ name }) => name === 'common init');
     assert.match(init?.parts.map(({ name }) => name).join() ?? '', /setClock.*addEntropy.*root: mount \/newroot/);
-    assert.match(out, /what is neither QEMU nor the guest:\n {2}all of it/);
+    assert.match(out, /time outside QEMU and the guest:\n {2}sum/);
   });
 });
 
@@ -194,7 +194,7 @@ describe('counting instructions', { skip: embedded.skip }, () => {
 describe('counting instructions of a failed boot', { skip: embedded.skip }, () => {
   it('is refused', async () => {
     for (const [options, why] of [
-      ['-c qemu:///embed --boot=warm', /a saved machine goes on; measure its time/],
+      ['-c qemu:///embed --boot=warm', /a warm start boots no kernel; measure its time/],
       ['-c qemu:///embed --boot warm', /counts the instructions of a boot/],
     ] as const) {
       const { code, stderr } = await bench(['run', '--deterministic', '--options', options, '--history', 'none']);

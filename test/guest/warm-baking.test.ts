@@ -163,7 +163,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       assertOneLine(
         await runBake(small, [...WARM, '--name', 'web']),
         125,
-        /^virt-sandbox-bake: image: no space is left in \S+ for a saved machine; free \d+ MB there, or set XDG_CACHE_HOME/,
+        /^virt-sandbox-bake: image: no space is left in \S+ for a snapshot; free \d+ MB there, or set XDG_CACHE_HOME/,
       );
       const [image] = await bakeJson<(Found & { warm: unknown[] })[]>(small, ['list']);
       assert.deepEqual({ names: image?.names, warm: image?.warm }, { names: [], warm: [] });

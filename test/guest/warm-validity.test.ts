@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import type { WarmRecord } from '../../src/image/snapshot/snapshot.js';
+import type { SnapshotRecord } from '../../src/image/snapshot/snapshot.js';
 import { driverFile } from '../../src/sandbox/snapshot/host.js';
 import { embedded, system } from '../helpers/connections.js';
 import { mounted, programPaths } from '../helpers/hide.js';
@@ -118,7 +118,7 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
     assertStale('no warm image has just this memory and these processors', {}, ['--vcpus', '2']));
 
   /** Other recorded facts of the machine, until the test is over. */
-  async function reseal(t: TestContext, facts: Partial<WarmRecord>): Promise<void> {
+  async function reseal(t: TestContext, facts: Partial<SnapshotRecord>): Promise<void> {
     const record = recordOf(baked);
     t.after(() => resealSnapshot(baked.warm, record));
     await resealSnapshot(baked.warm, facts);

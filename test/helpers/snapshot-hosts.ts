@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/resolve.js';
-import { publishWarm, type WarmFacts } from '../../src/image/snapshot/publish.js';
-import { WARM_MEMORY, WARM_STATE, type WarmImage } from '../../src/image/snapshot/snapshot.js';
+import { publishSnapshot, type SnapshotFacts } from '../../src/image/snapshot/publish.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../src/image/snapshot/snapshot.js';
 import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
@@ -24,7 +24,7 @@ import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
 import { makeModule } from './module-trees.js';
 
 /** What differs in a snapshot's record from one that is made on this host. */
-export type Change = (facts: WarmFacts) => Partial<WarmFacts>;
+export type Change = (facts: SnapshotFacts) => Partial<SnapshotFacts>;
 
 export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run is not installed';
 
@@ -82,10 +82,10 @@ export class SnapshotHost {
   }
 
   /** Saves a fake snapshot, with the record of a real one except for `change`. */
-  async save(image: BootImage, change: Change = () => ({})): Promise<WarmImage> {
+  async save(image: BootImage, change: Change = () => ({})): Promise<Snapshot> {
     const shape = await defaultShape();
     const { profile: _profile, ...fields } = shape;
-    const facts: WarmFacts = {
+    const facts: SnapshotFacts = {
       image: image.id,
       sets: image.manifest.sets,
       ...fields,
@@ -96,8 +96,8 @@ export class SnapshotHost {
       owner: process.geteuid?.() ?? 0,
       ready: {},
     };
-    return publishWarm(image.directory, async (directory) => {
-      for (const name of [WARM_MEMORY, WARM_STATE]) await writeFile(join(directory, name), name);
+    return publishSnapshot(image.directory, async (directory) => {
+      for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) await writeFile(join(directory, name), name);
       return { ...facts, ...change(facts) };
     });
   }
@@ -136,7 +136,7 @@ export class SnapshotHost {
   }
 
   /** Asserts that a start skips the snapshot for this reason, and that a start with --boot warm fails with it. */
-  async assertPassedOver({ directory }: WarmImage, reason: string, options: ConfigOptions = {}, profileName?: string) {
+  async assertPassedOver({ directory }: Snapshot, reason: string, options: ConfigOptions = {}, profileName?: string) {
     const why = reason.replace('IMAGE', `the warm image ${directory}`);
     assert.deepEqual(await this.start(options, profileName), { warm: undefined, said: [`boot: cold, because ${why}`] });
     const error = await rejectsWith(this.start({ ...options, boot: 'warm' }, profileName), 'warm-image-missing');

@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestSparse } from '../../src/image/snapshot/digest.js';
-import { readWarmImage, WARM_RECORD, type WarmRecord, warmRecordText } from '../../src/image/snapshot/snapshot.js';
+import {
+  readSnapshot,
+  SNAPSHOT_RECORD,
+  type SnapshotRecord,
+  snapshotRecordText,
+} from '../../src/image/snapshot/snapshot.js';
 import { identityOf } from '../../src/util/input-log.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
@@ -46,13 +51,13 @@ export async function bakeSnapshot(args: readonly string[], options: RunOptions)
 }
 
 /** The record of a snapshot. */
-export function recordOf({ warm }: Pick<Baked, 'warm'>): WarmRecord {
-  const { record } = readWarmImage(warm) ?? assert.fail(`${warm} has no record`);
+export function recordOf({ warm }: Pick<Baked, 'warm'>): SnapshotRecord {
+  const { record } = readSnapshot(warm) ?? assert.fail(`${warm} has no record`);
   return record;
 }
 
 /** Makes a changed snapshot look intact, so that only QEMU notices. `facts` replace those of its record. */
-export async function resealSnapshot(directory: string, facts: Partial<WarmRecord> = {}): Promise<void> {
+export async function resealSnapshot(directory: string, facts: Partial<SnapshotRecord> = {}): Promise<void> {
   const { format: _format, ...record } = { ...recordOf({ warm: directory }), ...facts };
   const files = await Promise.all(
     record.files.map(async ({ name }) => {
@@ -60,5 +65,5 @@ export async function resealSnapshot(directory: string, facts: Partial<WarmRecor
       return { name, identity: identityOf(path), digest: await digestSparse(path) };
     }),
   );
-  writeFileSync(join(directory, WARM_RECORD), warmRecordText({ ...record, files }));
+  writeFileSync(join(directory, SNAPSHOT_RECORD), snapshotRecordText({ ...record, files }));
 }

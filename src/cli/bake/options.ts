@@ -1,6 +1,6 @@
 /** The commands and options of virt-sandbox-bake: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
-import { INITRD_COMPRESSIONS } from '../../image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../../image/manifest.js';
 
 /** One command. */
 export interface BakeCommand {

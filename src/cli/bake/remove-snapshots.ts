@@ -1,13 +1,13 @@
 /** virt-sandbox-bake rm --warm, prune --stale: remove snapshots and keep their images. */
 import type { StoredImage } from '../../image/inspect/inventory.js';
-import { pruneWarm, type RemovedWarm, removeWarm } from '../../image/store/remove-snapshots.js';
+import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/remove/remove-snapshots.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { warmStates } from '../../sandbox/snapshot/stored.js';
 import { printJson, printLines, size } from './output.js';
 
 /** Removes all snapshots of an image. */
 export async function removeSnapshotsOf(called: string): Promise<{ result: object; done: string }> {
-  const { id, warm } = await removeWarm(defaultStoreDirectory(), called);
+  const { id, snapshots: warm } = await removeSnapshots(defaultStoreDirectory(), called);
   return { result: { id, removed: false, warm }, done: `${warm.length} snapshots removed, ${size(sumOf(warm))}` };
 }
 
@@ -25,7 +25,7 @@ export async function pruneStale(
       ),
     );
   };
-  const warm = await pruneWarm(store, { ...options, problemsOf });
+  const warm = await pruneSnapshots(store, { ...options, problemsOf });
   const { dryRun } = options;
   if (json) {
     await printJson({ dryRun, freed: sumOf(warm), images: [], workspaces: [], warm });
@@ -39,6 +39,6 @@ export async function pruneStale(
   return 0;
 }
 
-function sumOf(warm: readonly RemovedWarm[]): number {
+function sumOf(warm: readonly RemovedSnapshot[]): number {
   return warm.reduce((sum, one) => sum + one.size, 0);
 }

@@ -1,10 +1,11 @@
 /** virt-sandbox-bake list, show, rm, prune: the store and its images. */
 import { basename } from 'node:path';
 import { slotsText } from '../../config/parsers/slots.js';
-import { type StoredImage, type StoredWarm, storedImages, storedWarm } from '../../image/inspect/inventory.js';
+import { type StoredImage, type StoredSnapshot, storedImages, storedSnapshots } from '../../image/inspect/inventory.js';
+import { pruneImages } from '../../image/remove/prune.js';
+import { removeImage } from '../../image/remove/remove-images.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
-import { pruneImages, removeImage } from '../../image/store/remove.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { type WarmOwner, type WarmState, warmStates } from '../../sandbox/snapshot/stored.js';
 import { SandboxError } from '../../util/errors.js';
@@ -39,10 +40,10 @@ export async function list(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-type JudgedSnapshot = StoredWarm & WarmState;
+type JudgedSnapshot = StoredSnapshot & WarmState;
 
 /** The image, with the state of each snapshot: whether a sandbox can start from it. */
-async function withStates<T extends WarmOwner & { readonly warm: readonly StoredWarm[] }>(
+async function withStates<T extends WarmOwner & { readonly warm: readonly StoredSnapshot[] }>(
   image: T,
 ): Promise<T & { readonly warm: readonly JudgedSnapshot[] }> {
   const states = await warmStates(defaultStoreDirectory(), image);
@@ -84,7 +85,7 @@ export async function show(args: BakeArguments): Promise<number> {
   const ref = imageRef(textOf(args, 'image') ?? '');
   const manifest = await readImage(ref);
   const names = imageNames(defaultStoreDirectory()).get(ref.id ?? '') ?? [];
-  const { warm } = await withStates({ ...ref, names, warm: storedWarm(ref.directory) });
+  const { warm } = await withStates({ ...ref, names, warm: storedSnapshots(ref.directory) });
   if (args['json'] === true) {
     await printJson({ directory: ref.directory, names, ...manifest, warm });
     return 0;
@@ -144,7 +145,7 @@ function snapshotRow({
   ];
 }
 
-function argumentsRow({ directory, kernelArguments = 'not known' }: StoredWarm): string[] {
+function argumentsRow({ directory, kernelArguments = 'not known' }: StoredSnapshot): string[] {
   return [basename(directory), kernelArguments];
 }
 

@@ -1,5 +1,5 @@
 /** Values of virt-sandbox-bench's options: checked before anything is measured, which may take hours. */
-import type { Result } from '../../bench/result.js';
+import type { Result } from '../../bench/result/result.js';
 
 /** @throws {Error} unless `value` is a whole number from `least` on, or not given */
 export function checkCount(option: string, value: number | undefined, least: number): void {

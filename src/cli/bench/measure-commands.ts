@@ -1,7 +1,7 @@
 /** virt-sandbox-bench run, compare, ablate, tune, peers: the commands that boot sandboxes. */
-import type { Result } from '../../bench/result.js';
-import type { Session } from '../../bench/session.js';
-import type { SandboxVariant } from '../../bench/variant.js';
+import type { Result } from '../../bench/result/result.js';
+import type { Session } from '../../bench/run/session.js';
+import type { SandboxVariant } from '../../bench/run/variant.js';
 import { splitWords } from '../split-words.js';
 import { build } from '../version.js';
 import { checkCount, regressionStatus, thresholdOf } from './checks.js';
@@ -33,13 +33,13 @@ const PEER_RUNS = 3;
 export async function runCommand(
   args: MeasureArguments & { readonly floor: boolean; readonly timeline: boolean },
 ): Promise<number> {
-  const { measure } = await import('../../bench/measure.js');
+  const { measure } = await import('../../bench/experiments/measure.js');
   const result = await withSandbox('virt-sandbox', args, (session, variant) =>
     measure(session, [{ ...variant, label: `virt-sandbox (${variant.profile.name})` }], {
       kind: 'run',
       runs: runsOf(args),
       warmUp: args.warmUp,
-      withFloor: args.floor,
+      withBaseline: args.floor,
       inDetail: args.timeline,
     }),
   );
@@ -49,8 +49,8 @@ export async function runCommand(
 export async function compareOptions(
   args: MeasureArguments & { readonly against: string; readonly threshold?: string | undefined },
 ): Promise<number> {
-  const { sandboxVariant } = await import('../../bench/session.js');
-  const { measure } = await import('../../bench/measure.js');
+  const { sandboxVariant } = await import('../../bench/run/session.js');
+  const { measure } = await import('../../bench/experiments/measure.js');
   const threshold = thresholdOf(args.threshold);
   const against = splitWords(args.against);
   const result = await withSandbox(`A: ${args.options || 'without options'}`, args, async (session, variant) => {
@@ -59,7 +59,7 @@ export async function compareOptions(
       kind: 'compare',
       runs: runsOf(args),
       warmUp: args.warmUp,
-      withFloor: true,
+      withBaseline: true,
       inDetail: wantsPicture(args),
     });
   });
@@ -67,7 +67,7 @@ export async function compareOptions(
 }
 
 export async function ablateCommand(args: ChangesArguments): Promise<number> {
-  const { ablate, ablationText } = await import('../../bench/ablate.js');
+  const { ablate, ablationText } = await import('../../bench/experiments/ablate.js');
   const result = await withSandbox('as it is', args, (session, base) =>
     ablate(session, base, { ...repetitions(args), only: patternOf(args) }),
   );
@@ -77,8 +77,8 @@ export async function ablateCommand(args: ChangesArguments): Promise<number> {
 export async function tuneCommand(
   args: ChangesArguments & { readonly name: string; readonly to?: string | undefined },
 ): Promise<number> {
-  const { tune } = await import('../../bench/tune.js');
-  const { ablationText } = await import('../../bench/ablate.js');
+  const { tune } = await import('../../bench/experiments/tune.js');
+  const { ablationText } = await import('../../bench/experiments/ablate.js');
   const result = await withSandbox('as it is', args, (session, base) =>
     tune(session, base, { ...repetitions(args), name: args.name, path: args.to, only: patternOf(args) }),
   );
@@ -86,7 +86,7 @@ export async function tuneCommand(
 }
 
 export async function peersCommand(args: MeasureArguments): Promise<number> {
-  const { measurePeers, peersText } = await import('../../bench/peers.js');
+  const { measurePeers, peersText } = await import('../../bench/experiments/peers.js');
   const result = await withSandbox('virt-sandbox', args, (session, variant) =>
     measurePeers(session, variant, { runs: args.runs ?? PEER_RUNS, warmUp: args.warmUp }),
   );
@@ -99,7 +99,7 @@ async function withSandbox(
   args: MeasureArguments,
   work: (session: Session, variant: SandboxVariant) => Promise<Result>,
 ): Promise<Result> {
-  const { inSession, sandboxVariant } = await import('../../bench/session.js');
+  const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
   const options = splitWords(args.options);
   return inSession(sessionOptions(args, options), async (session) =>
     work(session, await sandboxVariant(label, { ...args, options })),

@@ -1,7 +1,7 @@
 /** Where the result of a measurement goes: stdout, files, pictures, the history. */
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Result } from '../../bench/result.js';
+import type { Result } from '../../bench/result/result.js';
 import { print } from '../terminal/output.js';
 
 export interface OutputArguments {
@@ -48,13 +48,13 @@ export async function finish(
   const json = `${JSON.stringify(result, null, 2)}\n`;
   // The measuring took long, so print the result before trying anything that may fail. If printing fails, keep the
   // result in its file first.
-  const { resultText } = await import('../../bench/text.js');
+  const { resultText } = await import('../../bench/result/text.js');
   const printFailure = await print(
     args.json ? json : (text ?? resultText)(result) + (await waterfalls([result])),
   ).catch((error: Error) => error);
   if (args.output !== undefined) writeFileSync(args.output, json);
   if (args.history !== 'none') {
-    const { appendHistory, historyFile } = await import('../../bench/history.js');
+    const { appendHistory, historyFile } = await import('../../bench/result/history.js');
     appendHistory(args.history ?? historyFile(), result);
   }
   // An interrupted measurement may have figures and no timeline.

@@ -8,8 +8,8 @@ export async function compareFiles(
   file: string,
   against: string,
 ): Promise<number> {
-  const { compareResults, differingHosts } = await import('../../bench/compare.js');
-  const { readResult } = await import('../../bench/result.js');
+  const { compareResults, differingHosts } = await import('../../bench/result/compare.js');
+  const { readResult } = await import('../../bench/result/result.js');
   const threshold = thresholdOf(args.threshold);
   const [one, other] = [readResult(file), readResult(against)];
   for (const difference of differingHosts(one, other, file, against))
@@ -19,7 +19,7 @@ export async function compareFiles(
 }
 
 export async function historyCommand(args: OutputArguments): Promise<number> {
-  const { historyFile, historyText, readHistory } = await import('../../bench/history.js');
+  const { historyFile, historyText, readHistory } = await import('../../bench/result/history.js');
   const path = args.history ?? historyFile();
   const { entries, unreadable } = readHistory(path);
   if (unreadable > 0)
@@ -30,7 +30,7 @@ export async function historyCommand(args: OutputArguments): Promise<number> {
 
 /** @throws {Error} if no run in the files was measured in detail */
 export async function pictureCommand(args: PictureArguments, files: readonly string[]): Promise<number> {
-  const { readResult } = await import('../../bench/result.js');
+  const { readResult } = await import('../../bench/result/result.js');
   const results = files.map(readResult);
   const shown = results.flatMap(({ variants }) => variants.filter(({ timeline }) => timeline !== undefined));
   if (shown.length === 0) throw new Error(`there is no timeline in ${files.join(', ')}`);
@@ -41,7 +41,7 @@ export async function pictureCommand(args: PictureArguments, files: readonly str
 
 export async function documentCommand(files: readonly string[]): Promise<number> {
   const { bootTimeDocument } = await import('../../bench/document.js');
-  const { readResult } = await import('../../bench/result.js');
+  const { readResult } = await import('../../bench/result/result.js');
   await print(bootTimeDocument(files.map(readResult)));
   return 0;
 }

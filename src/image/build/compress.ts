@@ -1,13 +1,9 @@
 /** Compression of the initrds that are built here, and whether a kernel can unpack it. */
 
-import { FORMATS, PACK_FORMATS, pack, type PackFormat } from '../../compression/formats.js';
+import { FORMATS, pack } from '../../compression/formats.js';
 import type { BuildConfig } from '../../kernel/build-config.js';
 import { SandboxError } from '../../util/errors.js';
-
-export type InitrdCompression = 'none' | PackFormat;
-
-/** How an initrd can be packed. */
-export const INITRD_COMPRESSIONS: readonly InitrdCompression[] = ['none', ...PACK_FORMATS];
+import { INITRD_COMPRESSIONS, type InitrdCompression } from '../manifest.js';
 
 /**
  * Checks that the kernel can unpack an initrd.

@@ -11,7 +11,7 @@ import { uuidForLabels } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { restoredMachineArguments, sharingMachineArguments } from '../../domain/snapshot.js';
 import { cputune } from '../../domain/tuning.js';
-import { WARM_MEMORY, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/snapshot.js';
 import { emptyDirectoryOf, inSlots } from '../snapshot/machine.js';
 import { mayRunEarly } from '../start/run-machine.js';
 import { stateBase } from '../state/state.js';
@@ -74,12 +74,12 @@ export function isMonitored(config: SandboxConfig, prepared: Prepared): boolean 
 }
 
 /** The same machine, going on from where a saved one was. */
-function restored(machine: MachineOptions, warm: WarmImage): MachineOptions {
+function restored(machine: MachineOptions, warm: Snapshot): MachineOptions {
   const lateShares = machine.shares.filter(isVirtiofs);
   const memory =
     lateShares.length > 0
       ? sharingMachineArguments(machine.memory)
-      : restoredMachineArguments({ path: join(warm.directory, WARM_MEMORY), size: machine.memory });
+      : restoredMachineArguments({ path: join(warm.directory, SNAPSHOT_MEMORY), size: machine.memory });
   return {
     ...machine,
     // They are in its memory already.

@@ -11,8 +11,8 @@ import { machineXml } from '../../domain/machine.js';
 import { monitorArguments } from '../../domain/monitor.js';
 import { ownerInCapabilities } from '../../domain/security.js';
 import { savedMachineArguments } from '../../domain/snapshot.js';
-import { publishWarm, type WarmFacts } from '../../image/snapshot/publish.js';
-import { WARM_EMPTY, WARM_MEMORY, WARM_STATE, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { publishSnapshot, type SnapshotFacts } from '../../image/snapshot/publish.js';
+import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/snapshot.js';
 import type { Domain } from '../../libvirt/connection.js';
 import { Monitor } from '../../libvirt/monitor.js';
 import { profileCalled } from '../../profile/load.js';
@@ -40,7 +40,7 @@ import { placesOf } from './slots.js';
  * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
  * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
  */
-export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<WarmImage> {
+export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<Snapshot> {
   // What a sandbox has is no part of it, but for the places.
   const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
   const prepared = await prepare({ ...machine, boot: 'cold' }, options);
@@ -50,7 +50,7 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
     const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const called = profileCalled(options.profile ?? config.profile);
     const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
-    return await publishWarm(prepared.image.directory, (directory) => baker.save(directory), options.signal);
+    return await publishSnapshot(prepared.image.directory, (directory) => baker.save(directory), options.signal);
   } catch (error) {
     throw options.signal?.aborted ? calledOffError(error) : error;
   } finally {
@@ -90,25 +90,25 @@ class Baker {
   }
 
   /** Writes the machine's memory and state into `directory`. */
-  async save(directory: string): Promise<WarmFacts> {
+  async save(directory: string): Promise<SnapshotFacts> {
     const { image, connection, acceleration } = this.#prepared;
     const { memory, vcpus, slots } = this.#shape;
-    const empty = join(directory, WARM_EMPTY);
+    const empty = join(directory, SNAPSHOT_EMPTY);
     mkdirSync(empty);
     chmodSync(empty, 0o555);
     const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);
-    for (const name of [WARM_MEMORY, WARM_STATE]) {
+    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
       const path = join(directory, name);
       writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
       if (process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
     }
-    await truncate(join(directory, WARM_MEMORY), memory);
+    await truncate(join(directory, SNAPSHOT_MEMORY), memory);
     this.#options.onProgress?.('Booting the machine that is to be saved');
     let dropping: Promise<void> | undefined;
     const ready = await this.#run(owner, empty, directory, async (machine) => {
       const saved = await this.#bootAndSave(machine, directory);
       // The machine stands still; ending it takes libvirt as long.
-      dropping = dropZeros(join(directory, WARM_MEMORY));
+      dropping = dropZeros(join(directory, SNAPSHOT_MEMORY));
       return saved;
     });
     await dropping;
@@ -153,7 +153,7 @@ class Baker {
       const ended = migrationEnd(monitor);
       ended.catch(() => {});
       await setCapabilities(monitor);
-      await monitor.execute('migrate', { uri: `file:${join(directory, WARM_STATE)}` });
+      await monitor.execute('migrate', { uri: `file:${join(directory, SNAPSHOT_STATE)}` });
       await ended;
     } catch (error) {
       throw new SandboxError({
@@ -180,7 +180,7 @@ class Baker {
     const { connection, image } = this.#prepared;
     const name = `bake-${randomBytes(4).toString('hex')}`;
     const state = claimState(name, connection.kind);
-    const memory = directory && { path: join(directory, WARM_MEMORY), size: this.#shape.memory };
+    const memory = directory && { path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory };
     const listeners: Listener[] = [];
     const limit = new Deadline(this.#bootTimeout, this.#options.signal);
     let domain: Domain | undefined;

@@ -5,7 +5,7 @@ import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config
 import type { SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import { type BootImage, defaultStoreDirectory, findKnownImage } from '../../image/resolve.js';
-import { type WarmImage, warmImagesIn, warmImagesOf } from '../../image/snapshot/snapshot.js';
+import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { imageRef } from '../../image/store/open.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
@@ -30,7 +30,7 @@ export interface WarmRequest {
 
 /** Saved machines of the right size, or why there are none. */
 export interface SnapshotOffer {
-  readonly candidates: readonly WarmImage[];
+  readonly candidates: readonly Snapshot[];
   readonly reason: string;
   /** The boot image of the first, where it is known to be what would be built now. */
   readonly image: BootImage | undefined;
@@ -50,7 +50,7 @@ export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer
 }
 
 /** The boot image that a saved machine is of, if it is known to be what would be built now. */
-function currentImageOf({ record }: WarmImage, { config, profile }: WarmRequest): BootImage | undefined {
+function currentImageOf({ record }: Snapshot, { config, profile }: WarmRequest): BootImage | undefined {
   const image = findKnownImage({
     kernel: config.kernel,
     sets: record.sets,
@@ -60,14 +60,14 @@ function currentImageOf({ record }: WarmImage, { config, profile }: WarmRequest)
   return image?.id === record.image ? image : undefined;
 }
 
-async function storedImages(image: string | undefined): Promise<readonly WarmImage[]> {
-  if (image === undefined) return warmImagesIn(defaultStoreDirectory());
-  return warmImagesOf(imageRef(image).directory);
+async function storedImages(image: string | undefined): Promise<readonly Snapshot[]> {
+  if (image === undefined) return snapshotsIn(defaultStoreDirectory());
+  return snapshotsOf(imageRef(image).directory);
 }
 
 /** A saved machine, and the boot image that it is of. */
 export interface WarmChoice {
-  readonly warm: WarmImage;
+  readonly warm: Snapshot;
   readonly image: BootImage;
   /** The next one that is valid, for where this one cannot be gone on from after all. */
   readonly next: () => Promise<WarmChoice | undefined>;
@@ -101,7 +101,7 @@ export async function selectSnapshot(
  */
 function warmCandidates(
   { config, shares, needs, profile, options }: WarmRequest,
-  images: readonly WarmImage[],
+  images: readonly Snapshot[],
 ): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
   if (images.length === 0) return none('there is no warm image');
@@ -125,7 +125,7 @@ function warmCandidates(
 /** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
 async function chooseWarm(
   request: WarmRequest,
-  candidates: readonly WarmImage[],
+  candidates: readonly Snapshot[],
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
@@ -142,8 +142,8 @@ async function chooseWarm(
 
 /** @param judge tells the boot image of a valid one, or what is wrong with it */
 async function firstValid(
-  candidates: readonly WarmImage[],
-  judge: (warm: WarmImage) => Promise<BootImage | string>,
+  candidates: readonly Snapshot[],
+  judge: (warm: Snapshot) => Promise<BootImage | string>,
 ): Promise<WarmChoice | { readonly reason: string }> {
   let reason = '';
   for (const [at, warm] of candidates.entries()) {
@@ -159,7 +159,7 @@ async function firstValid(
 }
 
 /** Where an image was named it is that one or none. */
-function imageOf(warm: WarmImage, image: BootImage, request: WarmRequest): BootImage | undefined {
+function imageOf(warm: Snapshot, image: BootImage, request: WarmRequest): BootImage | undefined {
   if (warm.record.image === image.id) return image;
   return request.image === undefined ? currentImageOf(warm, request) : undefined;
 }

@@ -7,7 +7,7 @@ import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { processorArguments } from '../../domain/processors.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { sha256 } from '../../image/manifest.js';
-import { WARM_EMPTY, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js';
 import type { Profile } from '../../profile/types.js';
 import { ROOT_TAG, shareTag } from '../devices/shares.js';
 import { mayFillMemory } from '../prepare/capabilities.js';
@@ -73,8 +73,8 @@ export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: 
   );
 }
 
-export function emptyDirectoryOf({ directory }: WarmImage): string {
-  return join(directory, WARM_EMPTY);
+export function emptyDirectoryOf({ directory }: Snapshot): string {
+  return join(directory, SNAPSHOT_EMPTY);
 }
 
 /** Why no saved machine can serve this sandbox, whatever it has places for. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../../domain/snapshot.js';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
-import { WARM_MEMORY, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/snapshot.js';
 import { isSystemError, messageOf, valueOr } from '../../util/errors.js';
 
 const PIECE_BYTES = 1 << 20;
@@ -20,8 +20,8 @@ const TURN_BYTES = 32 << 20;
  * @param name of its domain
  * @throws {Error} where its memory cannot be had
  */
-export async function fillMemory(pid: number, name: string, warm: WarmImage): Promise<void> {
-  const saved = openSync(join(warm.directory, WARM_MEMORY), 'r');
+export async function fillMemory(pid: number, name: string, warm: Snapshot): Promise<void> {
+  const saved = openSync(join(warm.directory, SNAPSHOT_MEMORY), 'r');
   try {
     const memory = openSharedMemory(pid, name);
     try {

@@ -1,13 +1,13 @@
 /** What the init said when the machine was saved, as it is kept in JSON. */
 
-import type { WarmImage } from '../../image/snapshot/snapshot.js';
+import type { Snapshot } from '../../image/snapshot/snapshot.js';
 import type { GuestReady } from '../../protocol/ready.js';
 
 export function readyRecord(ready: GuestReady): Record<string, unknown> {
   return { ...ready, initStarted: String(ready.initStarted), initReady: String(ready.initReady) };
 }
 
-export function readyOf({ record }: WarmImage): GuestReady {
+export function readyOf({ record }: Snapshot): GuestReady {
   // Written by readyRecord(), as the record's seal says.
   const { initStarted, initReady, ...rest } = record.ready as Omit<GuestReady, 'initStarted' | 'initReady'> & {
     initStarted: string;

@@ -1,7 +1,7 @@
 /** Giving a machine that waits for it the state of a saved one. */
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { WARM_STATE, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/snapshot.js';
 import { Monitor, type MonitorEvent } from '../../libvirt/monitor.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
@@ -29,7 +29,7 @@ export interface SharingMachine {
  */
 export async function loadMachine(
   connecting: Promise<Socket> | undefined,
-  warm: WarmImage,
+  warm: Snapshot,
   sharing: SharingMachine | undefined,
 ): Promise<Monitor> {
   if (connecting === undefined) throw new Error('a saved machine has a monitor');
@@ -42,7 +42,7 @@ export async function loadMachine(
     await Promise.all([
       ended,
       setCapabilities(monitor),
-      monitor.execute('migrate-incoming', { uri: `file:${join(warm.directory, WARM_STATE)}` }),
+      monitor.execute('migrate-incoming', { uri: `file:${join(warm.directory, SNAPSHOT_STATE)}` }),
     ]);
     mark('warm.loaded');
     return monitor;
@@ -51,7 +51,7 @@ export async function loadMachine(
   }
 }
 
-async function fill(monitor: Monitor, warm: WarmImage, { name, findQemu }: SharingMachine): Promise<void> {
+async function fill(monitor: Monitor, warm: Snapshot, { name, findQemu }: SharingMachine): Promise<void> {
   // Its memory is there when it answers, and libvirt has noted its process before it ran.
   await monitor.answered;
   const pid = await findQemu();
@@ -75,7 +75,7 @@ export async function setCapabilities(monitor: Monitor): Promise<void> {
 }
 
 /** A machine that did not come to run, whatever it was that failed. */
-export function restoreError({ directory }: WarmImage, cause: unknown): SandboxError {
+export function restoreError({ directory }: Snapshot, cause: unknown): SandboxError {
   if (cause instanceof SandboxError && cause.code === 'warm-restore-failed') return cause;
   return new SandboxError({
     stage: 'boot',
@@ -92,7 +92,7 @@ export function isRestoreError(error: unknown): error is SandboxError {
 }
 
 /** What kept a saved machine from running is a reason to boot one, unless it is none of the saved machine's doing. */
-export function reasonToBoot(warm: WarmImage, error: unknown): unknown {
+export function reasonToBoot(warm: Snapshot, error: unknown): unknown {
   const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'];
   return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(warm, error);
 }

@@ -4,7 +4,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { SLOTS } from '../../domain/pci.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { placeNames } from '../../domain/slots.js';
-import type { WarmImage, WarmRecord } from '../../image/snapshot/snapshot.js';
+import type { Snapshot, SnapshotRecord } from '../../image/snapshot/snapshot.js';
 import { disksOf, type Images } from '../devices/disks.js';
 import { ROOT_TAG } from '../devices/shares.js';
 
@@ -51,7 +51,7 @@ function ordinal(number: number): string {
 }
 
 /** What keeps a saved machine from serving; undefined: it serves. `has no place for a second disk`, `was baked without filesystem-xfs`. */
-export function lackOf(record: Pick<WarmRecord, 'slots' | 'sets'>, needs: WarmNeeds): string | undefined {
+export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: WarmNeeds): string | undefined {
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;
@@ -65,7 +65,7 @@ export function lackOf(record: Pick<WarmRecord, 'slots' | 'sets'>, needs: WarmNe
 }
 
 /** The places that a sandbox takes, as the guest knows them. */
-export function takenSlots({ record: { slots } }: WarmImage, config: SandboxConfig, images: Images): string[] {
+export function takenSlots({ record: { slots } }: Snapshot, config: SandboxConfig, images: Images): string[] {
   const { disks, networks } = placeNames(1 + slots.mounts, slots);
   return [...disks.slice(0, disksOf(config, images).length), ...networks.slice(0, config.networks.length)];
 }

@@ -1,6 +1,6 @@
 /** What can be said of the saved machines in a store while nobody wants to start one: no daemon is asked, and nothing is built. */
 
-import { type WarmImage, warmImagesOf } from '../../image/snapshot/snapshot.js';
+import { type Snapshot, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { hasAnswer, lookUp, requestKey } from '../../image/store/lookup.js';
 import { defaultSetsDirectory } from '../../kmods/sets.js';
 import { loadProfile } from '../../profile/load.js';
@@ -27,7 +27,7 @@ export interface WarmOwner {
 
 /** The state of each saved machine of an image, by its directory. */
 export async function warmStates(store: string, owner: WarmOwner): Promise<Map<string, WarmState>> {
-  const images = warmImagesOf(owner.directory);
+  const images = snapshotsOf(owner.directory);
   if (images.length === 0) return new Map();
   const host = await warmHost();
   const states = images.map(async (warm) => [warm.directory, await stateOf(warm, store, owner, host)] as const);
@@ -35,7 +35,7 @@ export async function warmStates(store: string, owner: WarmOwner): Promise<Map<s
 }
 
 async function stateOf(
-  warm: WarmImage,
+  warm: Snapshot,
   store: string,
   owner: WarmOwner,
   host: Readonly<Record<string, string>>,
@@ -47,7 +47,7 @@ async function stateOf(
 
 /** An image that is named, or brought along, is used as it is; any other only where it is what would be built. */
 async function imageState(
-  warm: WarmImage,
+  warm: Snapshot,
   store: string,
   { id, names }: WarmOwner,
   profile: Profile | undefined,

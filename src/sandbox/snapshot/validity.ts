@@ -1,7 +1,7 @@
 /** Whether a saved machine is still what would be saved now, and what has changed since. */
 import { dirname } from 'node:path';
 import type { Manifest } from '../../image/manifest.js';
-import { changedFiles, type WarmImage } from '../../image/snapshot/snapshot.js';
+import { changedFiles, type Snapshot } from '../../image/snapshot/snapshot.js';
 import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
@@ -26,7 +26,7 @@ export function problemText({ state, reason }: WarmProblem): string {
  * @returns undefined where nothing is
  */
 export async function problemOf(
-  warm: WarmImage,
+  warm: Snapshot,
   profile: Profile | undefined,
   host: Readonly<Record<string, string>>,
 ): Promise<WarmProblem | undefined> {
@@ -38,7 +38,7 @@ export async function problemOf(
 }
 
 /** The same of one that is not of the boot image that is used now. */
-export async function imageProblem({ directory }: WarmImage, now: Manifest): Promise<WarmProblem> {
+export async function imageProblem({ directory }: Snapshot, now: Manifest): Promise<WarmProblem> {
   const image = dirname(dirname(directory));
   const then = await ignoreSandboxError(readImage({ directory: image, id: undefined, called: image }));
   const changed = then === undefined ? [] : changedParts(then, now);
@@ -46,7 +46,7 @@ export async function imageProblem({ directory }: WarmImage, now: Manifest): Pro
 }
 
 /** Whether it was baked with these kernel arguments and this machine. */
-export function isOfMachine(warm: WarmImage, profile: Profile): boolean {
+export function isOfMachine(warm: Snapshot, profile: Profile): boolean {
   return warm.record.machine === machineSignature(shapeOf(warm, profile));
 }
 
@@ -54,11 +54,11 @@ function stale(changed: readonly string[]): WarmProblem {
   return { state: 'stale', reason: `${changed.join(' and ')} changed` };
 }
 
-function shapeOf({ record: { memory, vcpus, acceleration, slots } }: WarmImage, profile: Profile): WarmShape {
+function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, profile: Profile): WarmShape {
   return { memory, vcpus, acceleration, profile, slots };
 }
 
-function changedMachine(warm: WarmImage, profile: Profile): string[] {
+function changedMachine(warm: Snapshot, profile: Profile): string[] {
   if (isOfMachine(warm, profile)) return [];
   const { kernelArguments, machine } = warm.record;
   const shape = shapeOf(warm, profile);
@@ -83,7 +83,7 @@ function changedParts(then: Manifest, now: Manifest): string[] {
 }
 
 /** A file that looks as it did is as it was; of one that does not, the content is looked at. */
-async function damagedFile(warm: WarmImage): Promise<string | undefined> {
+async function damagedFile(warm: Snapshot): Promise<string | undefined> {
   const suspects = changedFiles(warm);
   if (suspects.length === 0) return undefined;
   const { hasDigest } = await import('../../image/snapshot/digest.js');

@@ -9,11 +9,11 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
+import { removeSnapshots } from '../../../../src/image/remove/remove-snapshots.js';
 import { resolveImage } from '../../../../src/image/resolve.js';
-import { WARM_STATE, type WarmImage, warmDirectoriesOf } from '../../../../src/image/snapshot/snapshot.js';
+import { SNAPSHOT_STATE, type Snapshot, snapshotDirectoriesOf } from '../../../../src/image/snapshot/snapshot.js';
 import { leaseDirectory } from '../../../../src/image/store/lease.js';
 import { nameImage } from '../../../../src/image/store/names.js';
-import { removeWarm } from '../../../../src/image/store/remove-snapshots.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { imageChoices } from '../../../../src/sandbox/prepare/image-choices.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
@@ -55,9 +55,9 @@ async function four(context: TestContext) {
   return { here, image, valid, stale: [qemu, other, damaged] };
 }
 
-function damage({ directory }: WarmImage): void {
-  rmSync(join(directory, WARM_STATE));
-  writeFileSync(join(directory, WARM_STATE), 'nonsense');
+function damage({ directory }: Snapshot): void {
+  rmSync(join(directory, SNAPSHOT_STATE));
+  writeFileSync(join(directory, SNAPSHOT_STATE), 'nonsense');
 }
 
 const REASONS = ['QEMU changed', 'the machine changed', 'its file state is not what it was'];
@@ -143,7 +143,7 @@ describe('rm --warm', { skip: unlessDriver }, () => {
     await nameImage(here.store, 'web', image.id);
     const { out } = await runBake(here.cache, ['rm', '--warm', 'web']);
     assert.match(out, /^web: 4 snapshots removed, \d+\.\d kB\n$/);
-    assert.deepEqual(warmDirectoriesOf(image.directory), []);
+    assert.deepEqual(snapshotDirectoriesOf(image.directory), []);
     assert.deepEqual(
       (await storedImages(here.store)).map(({ names }) => names),
       [['web']],
@@ -176,8 +176,8 @@ describe('rm --warm', { skip: unlessDriver }, () => {
 
   it('runs several times at once without a failure', async (context) => {
     const { here, image } = await four(context);
-    await Promise.all(Array.from({ length: 4 }, () => removeWarm(here.store, image.id)));
-    assert.deepEqual(warmDirectoriesOf(image.directory), []);
+    await Promise.all(Array.from({ length: 4 }, () => removeSnapshots(here.store, image.id)));
+    assert.deepEqual(snapshotDirectoriesOf(image.directory), []);
   });
 
   it('removes nothing that is in use', async (context) => {
@@ -186,10 +186,10 @@ describe('rm --warm', { skip: unlessDriver }, () => {
     const { code, out, stderr } = await runBake(here.cache, ['rm', '--warm', image.id]);
     assert.deepEqual({ code, out }, { code: 125, out: '' });
     assert.match(stderr, /^virt-sandbox-bake: image: image \w+ is in use by process \d+; end that sandbox first\n$/);
-    assert.equal(warmDirectoriesOf(image.directory).length, 4);
+    assert.equal(snapshotDirectoriesOf(image.directory).length, 4);
     await end();
     assert.equal((await runBake(here.cache, ['rm', '--warm', image.id])).code, 0);
-    assert.deepEqual(warmDirectoriesOf(image.directory), []);
+    assert.deepEqual(snapshotDirectoriesOf(image.directory), []);
   });
 });
 
@@ -226,7 +226,7 @@ describe('prune --stale', { skip: unlessDriver }, () => {
         gone.map(() => dryRun),
       );
     }
-    assert.deepEqual(warmDirectoriesOf(image.directory), [valid.directory]);
+    assert.deepEqual(snapshotDirectoriesOf(image.directory), [valid.directory]);
     assertRun(await runBake(here.cache, ['prune', '--stale']), 0, '0 snapshots removed, 0 B\n');
   });
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
 import type { Slots } from '../../../../src/config/parsers/slots.js';
-import { publishWarm } from '../../../../src/image/snapshot/publish.js';
-import { WARM_MEMORY, WARM_STATE } from '../../../../src/image/snapshot/snapshot.js';
+import { publishSnapshot } from '../../../../src/image/snapshot/publish.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/snapshot.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { sharesOf } from '../../../../src/sandbox/devices/shares.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
@@ -29,8 +29,8 @@ async function snapshotsWith(
 ): Promise<string> {
   const directory = scratchDirectory(t);
   for (const [slots, sets, machine = 'machine'] of all)
-    await publishWarm(directory, async (workspace) => {
-      for (const name of [WARM_MEMORY, WARM_STATE]) await writeFile(join(workspace, name), name);
+    await publishSnapshot(directory, async (workspace) => {
+      for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) await writeFile(join(workspace, name), name);
       const facts = { image: 'image', memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine } as const;
       return { ...facts, sets, slots, host: {}, owner: 0, ready: {} };
     });

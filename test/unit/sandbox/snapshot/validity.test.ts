@@ -8,8 +8,8 @@ import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { INITRD_NAME } from '../../../../src/image/manifest.js';
-import type { WarmFacts } from '../../../../src/image/snapshot/publish.js';
-import { WARM_MEMORY, WARM_STATE } from '../../../../src/image/snapshot/snapshot.js';
+import type { SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/snapshot.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { type Change, defaultShape, SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
@@ -55,7 +55,7 @@ const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
 const shape = await defaultShape();
 
 /** The machine of a record with other kernel arguments. */
-function argumentsOnly(kernelArguments: string): Partial<WarmFacts> {
+function argumentsOnly(kernelArguments: string): Partial<SnapshotFacts> {
   return { kernelArguments, machine: machineSignature(shape, kernelArguments) };
 }
 
@@ -121,7 +121,7 @@ describe('a snapshot', { skip: unlessDriver }, () => {
   it('is passed over when a file is damaged, and restored when only its metadata has changed', async (context) => {
     const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
-    for (const name of [WARM_MEMORY, WARM_STATE]) {
+    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
       const path = join(warm.directory, name);
       const copy = join(here.directory, 'copy');
       copyFileSync(path, copy);
