@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { PACK_FORMATS, type PackFormat } from '../compression/formats.js';
 import type { FeatureState } from '../kmods/features.js';
 
 /** Increase it when the same inputs make another image. Images of another format are not used. */
@@ -12,9 +13,10 @@ export const IMAGE_FORMAT = 3;
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
 
-/** How an initrd may be packed. */
-export const INITRD_COMPRESSIONS = ['none', 'gzip', 'xz', 'zstd', 'lz4'] as const;
-export type InitrdCompression = (typeof INITRD_COMPRESSIONS)[number];
+export type InitrdCompression = 'none' | PackFormat;
+
+/** How an initrd can be packed. */
+export const INITRD_COMPRESSIONS: readonly InitrdCompression[] = ['none', ...PACK_FORMATS];
 
 /** Where the common init runs: in the launcher on the host, or in the guest. */
 export const COMMON_INITS = ['host', 'guest'] as const;

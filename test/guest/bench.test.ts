@@ -13,7 +13,7 @@ import type { Timeline } from '../../src/bench/timeline/timeline.js';
 import { bench } from '../helpers/bench.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeWarm, TCG } from '../helpers/warm.js';
+import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
 
 /** An application whose start is reported before its end, even on a busy machine. */
 const LASTING = ['--', 'sleep', '0.1'];
@@ -90,7 +90,7 @@ describe('a warm run', { skip: embedded.skip }, () => {
     const directory = scratchDirectory(t);
     chmodSync(directory, 0o755);
     const env = { XDG_CACHE_HOME: directory };
-    await bakeWarm(['-c', embedded.uri], { env });
+    await bakeSnapshot(['-c', embedded.uri], { env });
     const file = join(directory, 'r.json');
     const options = [...TCG, '--boot', 'warm', '-c', embedded.uri].join(' ');
     const words = [

@@ -1,4 +1,4 @@
-/** Results of virt-sandbox-bench that nobody measured. */
+/** Invented results of virt-sandbox-bench. */
 import { type Kind, makeResult, type Result, type VariantResult } from '../../src/bench/result/result.js';
 import { summarize } from '../../src/bench/result/statistics.js';
 import { span } from '../../src/bench/timeline/span.js';

@@ -1,5 +1,4 @@
-/** A process that creates one image: takes the options as JSON, prints what came of it as JSON. */
-
+/** A process that creates one image: reads the options as JSON and prints the image or the error as JSON. */
 import { createImage } from '../../src/image/create.js';
 import { SandboxError } from '../../src/util/errors.js';
 

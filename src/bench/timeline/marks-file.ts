@@ -1,4 +1,4 @@
-/** Reads the marks that a traced run of virt-sandbox writes (src/cli/sandbox/marks-file.ts). */
+/** Reads the marks that a traced run of virt-sandbox writes (src/cli/sandbox/write-marks.ts). */
 import { readFileSync } from 'node:fs';
 
 /** One line of the file. */

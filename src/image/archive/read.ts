@@ -3,7 +3,8 @@
  * zeros in between. Microcode comes first and is never packed.
  */
 
-import { compressionAt, decompress, unsupportedAt } from './decompress.js';
+import { formatAt } from '../../compression/formats.js';
+import { decompress, unsupportedAt } from './decompress.js';
 import { isNewc, parseNewc } from './newc.js';
 import { type Archive, type ArchiveCompression, type ArchiveEntry, ArchiveError } from './types.js';
 
@@ -16,7 +17,7 @@ import { type Archive, type ArchiveCompression, type ArchiveEntry, ArchiveError 
 export async function readArchives(data: Buffer): Promise<Archive[]> {
   const archives: Archive[] = [];
   for (let at = skipZeros(data, 0); at < data.length; at = skipZeros(data, at)) {
-    const compression = isNewc(data, at) ? undefined : compressionAt(data, at);
+    const compression = isNewc(data, at) ? undefined : formatAt(data, at);
     if (compression === undefined) {
       const { archive, end } = readPlain(data, at, at, 'none');
       archives.push(archive);

@@ -1,7 +1,9 @@
 /** Types of an initrd's content. */
 
+import type { FormatName } from '../../compression/formats.js';
+
 /** How an archive in an initrd is packed. */
-export type ArchiveCompression = 'none' | 'gzip' | 'xz' | 'lzma' | 'bzip2' | 'zstd' | 'lz4' | 'lzo';
+export type ArchiveCompression = 'none' | FormatName;
 
 export type EntryType =
   | 'file'

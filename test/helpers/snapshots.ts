@@ -1,5 +1,4 @@
-/** Baking, for tests: always into a store of their own, since a warm image changes how every other sandbox of the store starts. */
-
+/** Bakes snapshots for tests, in a private store: a snapshot changes how every other sandbox of its store starts. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +15,7 @@ import {
 import { identityOf } from '../../src/util/input-log.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
-/** KVM is not asked about in every new store. */
+/** Avoids the probe for KVM in every new store. */
 export const TCG = ['--accel', 'tcg'];
 
 /** A store for one file of tests. */
@@ -30,7 +29,7 @@ export function privateStore(): { env: { XDG_CACHE_HOME: string }; remove: () =>
 }
 
 export interface Baked {
-  /** Directory of the warm image. */
+  /** Directory of the snapshot. */
   readonly warm: string;
   readonly warmSize: number;
   readonly image: string;
@@ -38,7 +37,7 @@ export interface Baked {
 }
 
 /** Runs `virt-sandbox-bake create --warm ARGS`. */
-export async function bakeWarm(args: readonly string[], options: RunOptions): Promise<Baked> {
+export async function bakeSnapshot(args: readonly string[], options: RunOptions): Promise<Baked> {
   const program = `${options.program ?? PROGRAM}-bake`;
   const words = [...(options.through ?? []), program, 'create', '--warm', '--json', '--for', TCG.join(' '), ...args];
   const { stdout } = await promisify(execFile)(words[0] ?? '', words.slice(1), {
@@ -51,14 +50,14 @@ export async function bakeWarm(args: readonly string[], options: RunOptions): Pr
   return { warm: baked.warm, image: baked.image, warmSize: baked.warmSize, slots: baked.slots };
 }
 
-/** What is kept of a baked machine. */
+/** The record of a snapshot. */
 export function recordOf({ warm }: Pick<Baked, 'warm'>): SnapshotRecord {
   const { record } = readSnapshot(warm) ?? assert.fail(`${warm} has no record`);
   return record;
 }
 
-/** Makes a warm image whose files were changed look whole, so that only QEMU can tell; and one of which `facts` are others. */
-export async function resealWarm(directory: string, facts: Partial<SnapshotRecord> = {}): Promise<void> {
+/** Makes a changed snapshot look intact, so that only QEMU notices. `facts` replace those of its record. */
+export async function resealSnapshot(directory: string, facts: Partial<SnapshotRecord> = {}): Promise<void> {
   const { format: _format, ...record } = { ...recordOf({ warm: directory }), ...facts };
   const files = await Promise.all(
     record.files.map(async ({ name }) => {

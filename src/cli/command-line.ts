@@ -1,20 +1,20 @@
 /**
- * Splits a command line by a table of options, as GOption does, which libvirt-sandbox used: `--name VALUE`, `--name=VALUE`, `-n VALUE`,
- * `-nVALUE`, and flags together as in `-vd`. A value may begin with a hyphen.
+ * Reads a command line by a table of options, in the grammar of GOption, which libvirt-sandbox used: `--name VALUE`,
+ * `--name=VALUE`, `-n VALUE`, `-nVALUE`, and flags together as in `-vd`. A value may begin with a hyphen.
  *
- * It is part of every start, where yargs would take longer than the rest of the program (docs/decisions/0012-program-start.md);
- * and yargs takes `-eKEY=VALUE` for other options.
+ * yargs is no choice here. Every start reads a command line, and yargs would take longer than the rest of the program
+ * (docs/decisions/0012-program-start.md). It also reads `-eKEY=VALUE` as other options.
  */
 import type { Options } from 'yargs';
-import { SandboxError } from '../../util/errors.js';
+import { usageError } from './usage-error.js';
 
-/** What a command line says. */
+/** A command line by its parts. */
 export interface CommandLine {
-  /** By the long name; a flag is true, an option that repeats has all of its values, of another the last counts. */
+  /** By long name. A flag is true; an option that repeats has all of its values, any other its last. */
   readonly values: ReadonlyMap<string, string | true | readonly string[]>;
-  /** The first of `--help` and `--version`; what is behind it was not looked at. */
+  /** Whichever of `--help` and `--version` came first; the words after it were not read. */
   readonly asks: 'help' | 'version' | undefined;
-  /** What is behind the options: the first word that is none and all behind it, or all behind `--`. */
+  /** The words after `--`, or from the first word that is not an option. */
   readonly rest: readonly string[];
 }
 
@@ -22,7 +22,7 @@ const ASKS = { help: { alias: 'h', type: 'boolean' }, version: { alias: 'V', typ
 
 /**
  * @param program its name, for the remedy
- * @throws {SandboxError} `usage` for an option that is not known, has no value, or has one and takes none
+ * @throws {SandboxError} `usage` for an unknown option, a value that is missing, and a value given to a flag
  */
 export function readCommandLine(
   argv: readonly string[],
@@ -34,7 +34,7 @@ export function readCommandLine(
   const values = new Map<string, string | true | string[]>();
   const fail = (message: string) => usageError(message, program);
 
-  /** One option, with the value that is in the same word; @returns the words taken from behind it */
+  /** Takes one option; `attached` is a value in the same word. @returns how many further words it took */
   const take = (name: string, shown: string, attached: string | undefined, next: string | undefined): number => {
     const option = known[name];
     if (option === undefined || !Object.hasOwn(known, name)) throw fail(unknown(shown, Object.keys(known)));
@@ -83,7 +83,7 @@ function takeShort(
     const name = longOf.get(letter) ?? '';
     const flag = known[name]?.type === 'boolean' || name === '';
     const behind = word.slice(at + 1);
-    // A flag may have another one behind it, and no value: `-p=false`.
+    // After a flag comes another flag; `-p=false` gives it a value, which is refused.
     const attached = flag ? (behind.startsWith('=') ? behind.slice(1) : undefined) : behind || undefined;
     const taken = take(name, `-${letter}`, attached, next);
     if (!flag) return taken;
@@ -91,7 +91,7 @@ function takeShort(
   return 0;
 }
 
-/** Says so, and which option a person may have meant. */
+/** The message for an unknown option; it names the known one that is nearest. */
 function unknown(shown: string, names: readonly string[]): string {
   const wanted = shown.replace(/^-+/, '');
   const near = names.filter((name) => wanted.length > 2 && (name.startsWith(wanted) || distance(name, wanted) <= 2));
@@ -99,7 +99,7 @@ function unknown(shown: string, names: readonly string[]): string {
   return `there is no option ${shown}${nearest === undefined ? '' : `, but there is --${nearest}`}`;
 }
 
-/** Levenshtein's: how many letters differ. */
+/** Levenshtein distance: how many letters differ. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [index, letter] of [...a].entries()) {
@@ -111,8 +111,4 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] ?? 0;
-}
-
-export function usageError(message: string, program: string): SandboxError {
-  return new SandboxError({ stage: 'arguments', code: 'usage', message, remedy: `see ${program} --help` });
 }

@@ -1,9 +1,9 @@
 /** The command line of virt-sandbox: it accepts what libvirt-sandbox 0.8 accepted, with the same meaning. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Arguments, parseArguments } from '../../../../src/cli/sandbox/arguments.js';
-import type { options } from '../../../../src/cli/sandbox/options.js';
-import { refuses } from '../../config/support.js';
+import { type Arguments, parseArguments } from '../../../src/cli/sandbox-arguments.js';
+import type { options } from '../../../src/cli/sandbox-options.js';
+import { refuses } from '../config/support.js';
 
 const COMMAND = ['cmd', 'arg'];
 

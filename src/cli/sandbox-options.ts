@@ -1,4 +1,4 @@
-/** The options of virt-sandbox, once: for the parser, the help, and the manual page. */
+/** The options of virt-sandbox: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
 
 export const options = {

@@ -1,8 +1,9 @@
 /** The command line of virt-sandbox, parsed. */
 import type { Options } from 'yargs';
-import { refuseRaw } from '../argv.js';
-import { readCommandLine, usageError } from './command-line.js';
-import { options } from './options.js';
+import { refuseRaw } from './argv.js';
+import { readCommandLine } from './command-line.js';
+import { options } from './sandbox-options.js';
+import { usageError } from './usage-error.js';
 
 /** `boot-timeout` becomes `bootTimeout`. */
 type CamelCase<Name extends string> = Name extends `${infer First}-${infer Rest}`
@@ -15,17 +16,18 @@ type Value<Option extends Options> = Option extends { array: true }
     ? true
     : string;
 
-/** The options that were given, each under its long name in camel case, and the command behind them. */
+/** The options that were given, by long name in camel case, and the command after them. */
 export type Arguments = {
   readonly [Name in keyof typeof options as CamelCase<Name>]?: Value<(typeof options)[Name]>;
 } & { readonly command: readonly string[] };
 
-/** What the command line asks for. */
+/** Run a sandbox, or print the help or the version. */
 export type Request = { readonly run: Arguments } | { readonly asks: 'help' | 'version' };
 
 /**
- * The first word that is not an option begins the command; nothing behind it is looked at.
- * @throws {SandboxError} `usage` for an option that is not known or has no value, `not-utf8`
+ * Reads the command line of virt-sandbox. The first word that is not an option begins the command; words after it are
+ * not read as options.
+ * @throws {SandboxError} `usage` for an unknown option or a missing value, `not-utf8`
  */
 export function parseArguments(argv: readonly string[]): Request {
   const { values, asks, rest } = readCommandLine(argv, options, 'virt-sandbox');
@@ -34,15 +36,15 @@ export function parseArguments(argv: readonly string[]): Request {
     if (name !== 'env' && value !== true) for (const word of [value].flat()) refuseRaw(word, `the value of --${name},`);
   }
   const named = Object.fromEntries([...values].map(([name, value]) => [camelCase(name), value]));
-  // The table says of each option what it may be.
+  // The table of options guarantees these types.
   return { run: { ...(named as Omit<Arguments, 'command'>), command: rest } };
 }
 
-/** What still means something to `--attach`. */
+/** What may go with `--attach`. */
 const WITH_ATTACH: readonly (keyof Arguments)[] = ['attach', 'command', 'verbose', 'debug'];
 
 /**
- * Refuses options that would do nothing beside the others.
+ * Refuses options that the others would make useless.
  * @throws {SandboxError} `usage`
  */
 export function checkTogether(args: Arguments): void {
@@ -53,7 +55,7 @@ export function checkTogether(args: Arguments): void {
   });
   if (args.attach !== undefined && idle.length > 0) {
     const shown = idle.map((name) => `--${name}`).join(', ');
-    throw usageError(`--attach starts nothing, and cannot have ${shown} with it`, 'virt-sandbox');
+    throw usageError(`--attach starts nothing and cannot go with ${shown}`, 'virt-sandbox');
   }
   if (args.json && !args.dryRun) throw usageError('--json goes with --dry-run', 'virt-sandbox');
 }

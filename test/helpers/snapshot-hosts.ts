@@ -1,5 +1,4 @@
-/** Made-up hosts with saved machines that are none: whether one would be gone on from is told without a boot. */
-
+/** Fake hosts with fake snapshots: they show without a boot which snapshot a sandbox would start from. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -24,19 +23,22 @@ import { makeKernel, packWith } from './kernel-files.js';
 import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
 import { makeModule } from './module-trees.js';
 
-/** What of a machine's record is other than it would be here. */
+/** What differs in a snapshot's record from one that is made on this host. */
 export type Change = (facts: SnapshotFacts) => Partial<SnapshotFacts>;
 
 export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run is not installed';
 
-/** The machine that is saved unless something else is asked for. */
+/** The machine of a snapshot without options. */
 export async function defaultShape(): Promise<WarmShape> {
   const slots = { mounts: 4, disks: 0, networks: 0 };
   return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots };
 }
 
-/** The kernel and its modules are made up; QEMU, libvirt, the processor and the init are those that are here. The store is that of this process. */
-export class WarmHost {
+/**
+ * A host whose kernel and modules are fake. QEMU, libvirt, CPU and init are the real ones; the store is that of this
+ * process.
+ */
+export class SnapshotHost {
   readonly #machine: TestMachine;
   readonly #connection;
 
@@ -63,13 +65,13 @@ export class WarmHost {
     return defaultStoreDirectory();
   }
 
-  /** The image that is built now, with the init of this package or another. */
+  /** Builds the image or finds it, with the init of this package or another. */
   async image(profileName?: string, nativeInit = hostProgram('init')): Promise<BootImage> {
     const choices = imageChoices(await loadProfile(profileName));
     const { kernel } = await this.#config({});
     for (;;) {
       const image = await resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
-      // What was made of files that have only just been written is not remembered.
+      // The store does not remember images made from files that were written just now, so try again.
       if (hasAnswer(this.store, image.id)) return image;
     }
   }
@@ -79,7 +81,7 @@ export class WarmHost {
     return configFromOptions({ command: ['true'], ...kernel, ...options });
   }
 
-  /** Saves what is no machine, with the record that one would have here, but for `change`. */
+  /** Saves a fake snapshot, with the record of a real one except for `change`. */
   async save(image: BootImage, change: Change = () => ({})): Promise<Snapshot> {
     const shape = await defaultShape();
     const { profile: _profile, ...fields } = shape;
@@ -100,7 +102,7 @@ export class WarmHost {
     });
   }
 
-  /** What becomes of a start: the saved machine that is gone on from, if any, and what is said. */
+  /** What a start would do: the snapshot that it starts from, if any, and the choices that it reports. */
   async start(
     options: ConfigOptions = {},
     profileName?: string,
@@ -110,7 +112,7 @@ export class WarmHost {
     return { warm: choice?.warm.directory, said };
   }
 
-  /** @param said is added to */
+  /** @param said gets the choices that are reported */
   async choose(
     options: ConfigOptions = {},
     profileName?: string,
@@ -133,7 +135,7 @@ export class WarmHost {
     return selectSnapshot(offer, request, image, 'tcg', this.#connection);
   }
 
-  /** Expects a start to pass `warm` over for this reason, and one that insists on a saved machine to fail with it. */
+  /** Asserts that a start skips the snapshot for this reason, and that a start with --boot warm fails with it. */
   async assertPassedOver({ directory }: Snapshot, reason: string, options: ConfigOptions = {}, profileName?: string) {
     const why = reason.replace('IMAGE', `the warm image ${directory}`);
     assert.deepEqual(await this.start(options, profileName), { warm: undefined, said: [`boot: cold, because ${why}`] });
@@ -142,7 +144,7 @@ export class WarmHost {
     assert.match(error.remedy, /^bake one with: virt-sandbox-bake create --warm --kernpath \S+ --kmodpath \S+/);
   }
 
-  /** Its content stays. */
+  /** Writes the kernel again with the same content. */
   touchKernel(): void {
     writeFileSync(this.#machine.kernel, readFileSync(this.#machine.kernel));
   }
@@ -156,7 +158,7 @@ export class WarmHost {
     writeFileSync(path, packWith('gzip', makeModule('fs/9p/9p.ko, another', VERSION)));
   }
 
-  /** Whatever is built with it has another init than this package's. */
+  /** An init that is not this package's. */
   get otherInit(): string {
     return this.#machine.init;
   }

@@ -1,8 +1,11 @@
-/** The order in which libvirt-sandbox writes what it keeps in hash tables of GLib: includes and variables. */
+/**
+ * The order of GLib's hash tables. libvirt-sandbox keeps includes and variables in them, and writes them in that order.
+ */
 
 /**
- * What a GHashTable lists that `values` were put into one after the other. Of those with the same key it has the last.
- * @param keyOf what it is found by
+ * `values` as a GHashTable lists them after they were inserted one by one. Of values with the same key the last is
+ * kept.
+ * @param keyOf the key that a value is inserted under
  */
 export function tableOrder<T>(values: readonly T[], keyOf: (value: T) => string): readonly T[] {
   const byKey = new Map(values.map((value) => [keyOf(value), value]));
@@ -10,13 +13,15 @@ export function tableOrder<T>(values: readonly T[], keyOf: (value: T) => string)
   return [...byKey].sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0)).map(([, value]) => value);
 }
 
-/** A table has 2^N slots; GLib takes the hash modulo the largest prime below (GHashTable of GLib 2.60 and later). */
+/**
+ * A table has 2^N slots. GLib takes the hash modulo the largest prime below 2^N (GHashTable of GLib 2.60 and later).
+ */
 const PRIMES: readonly number[] = [1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749];
 const LEAST_SHIFT = 3;
 
 /**
- * Different strings in the order in which a GHashTable lists them that they were put into one after the other.
- * A table that is too full for {@link PRIMES} does not exist: no command line is as long.
+ * The order in which a GHashTable lists `keys` after they were inserted one by one. They must differ. {@link PRIMES}
+ * are enough for the longest command line.
  */
 export function hashOrder(keys: readonly string[]): readonly string[] {
   let shift = LEAST_SHIFT;
@@ -33,7 +38,7 @@ export function hashOrder(keys: readonly string[]): readonly string[] {
     const before = slots.length;
     shift = Math.trunc(count * 1.333).toString(2).length;
     while (slots.length < 1 << shift) slots.push(undefined);
-    // Every key moves to its new slot, and pushes on the one that still waits there.
+    // Every key moves to its new slot. A key that still waits there moves on next.
     const settled = new Set<number>();
     for (let from = 0; from < before; from += 1) {
       if (settled.has(from)) continue;
@@ -49,7 +54,7 @@ export function hashOrder(keys: readonly string[]): readonly string[] {
   return slots.filter((key) => key !== undefined);
 }
 
-/** g_str_hash: Bernstein's hash of the bytes, which are signed; 0 and 1 mark empty slots. */
+/** g_str_hash: Bernstein's hash of the bytes, which are signed. 0 and 1 mark empty slots. */
 function stringHash(text: string): number {
   let hash = 5381;
   for (const byte of Buffer.from(text)) hash = (Math.imul(hash, 33) + ((byte << 24) >> 24)) >>> 0;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import koffi from 'koffi';
-import { hashOrder, tableOrder } from '../../../../src/config/sandbox-cfg/hash-order.js';
-import { Random } from '../support.js';
+import { hashOrder, tableOrder } from '../../../src/config/hash-order.js';
+import { Random } from './support.js';
 
 const glib = koffi.load('libglib-2.0.so.0');
 const Iterator = koffi.struct({ fields: koffi.array('void *', 8) });
