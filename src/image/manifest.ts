@@ -13,8 +13,9 @@ export const IMAGE_FORMAT = 3;
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
 
-/** How an initrd may be packed. */
 export type InitrdCompression = 'none' | PackFormat;
+
+/** How an initrd can be packed. */
 export const INITRD_COMPRESSIONS: readonly InitrdCompression[] = ['none', ...PACK_FORMATS];
 
 /** Where the common init runs: in the launcher on the host, or in the guest. */

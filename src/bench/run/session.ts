@@ -62,12 +62,18 @@ export async function sandboxVariant(
   },
 ): Promise<SandboxVariant> {
   const { options = [], command } = wanted;
-  const at = options.findIndex((word) => word === '--profile' || word.startsWith('--profile='));
   // Each run gets its profile as a file of its own, so take --profile out of the options.
-  const named =
-    at < 0 ? wanted.profile : options[at]?.includes('=') ? options[at]?.slice('--profile='.length) : options[at + 1];
-  const others =
-    at < 0 ? options : [...options.slice(0, at), ...options.slice(at + (options[at]?.includes('=') ? 1 : 2))];
-  const profile: Profile = await loadProfile(named);
+  const { name, others } = takeProfile(options) ?? { name: wanted.profile, others: options };
+  const profile: Profile = await loadProfile(name);
   return { kind: 'sandbox', label, options: others, profile, command };
+}
+
+/** Splits `--profile NAME` or `--profile=NAME` from the other options; undefined if there is no such option. */
+function takeProfile(options: readonly string[]) {
+  const at = options.findIndex((word) => word === '--profile' || word.startsWith('--profile='));
+  const word = options[at];
+  if (word === undefined) return undefined;
+  const isOneWord = word.includes('=');
+  const name = isOneWord ? word.slice('--profile='.length) : options[at + 1];
+  return { name, others: [...options.slice(0, at), ...options.slice(at + (isOneWord ? 1 : 2))] };
 }

@@ -1,4 +1,4 @@
-/** What a traced run of virt-sandbox has written (src/cli/sandbox/write-marks.ts). */
+/** Reads the marks that a traced run of virt-sandbox writes (src/cli/sandbox/write-marks.ts). */
 import { readFileSync } from 'node:fs';
 
 /** One line of the file. */

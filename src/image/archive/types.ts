@@ -2,7 +2,7 @@
 
 import type { FormatName } from '../../compression/formats.js';
 
-/** How a part of an initrd is packed. */
+/** How an archive in an initrd is packed. */
 export type ArchiveCompression = 'none' | FormatName;
 
 export type EntryType =
