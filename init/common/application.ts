@@ -1,26 +1,11 @@
-/** The application: its environment, its identity, and how it is started. */
+/** Starts the application: its argv, identity, capabilities and terminal. */
 import { type Guest, OperationError, type SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig } from './config.js';
+import { environmentOf } from './environment.js';
 import { tracedCommand } from './strace.js';
 
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
-
-/** The environment of the application as KEY=VALUE: the usual variables, then the person's, of which the last of a name wins. */
-export function environmentOf(config: GuestConfig): string[] {
-  const { identity, terminal } = config;
-  const variables = new Map<string, string>([
-    ['PATH', DEFAULT_PATH],
-    ['HOME', identity.home],
-    ['USER', identity.username],
-    ['USERNAME', identity.username],
-    ['LOGNAME', identity.username],
-  ]);
-  if (terminal) variables.set('TERM', terminal.type);
-  for (const { key, value } of config.environment) variables.set(key, value);
-  return [...variables].map(([key, value]) => `${key}=${value}`);
-}
 
 /**
  * Starts the application.

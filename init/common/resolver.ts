@@ -2,7 +2,7 @@
  * /etc/resolv.conf on a root that cannot be written to: a file in memory is mounted over it. Where it is a symbolic link the file that
  * it leads to counts, which may be in a directory that is empty at first, such as /run.
  */
-import { covers, normalizePath } from '../../src/config/path.js';
+import { posix } from 'node:path';
 import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import { WriteFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig, NameService } from './config.js';
@@ -66,7 +66,7 @@ async function findFile(guest: Guest): Promise<{ readonly path: string; readonly
   for (let links = 0; links < MOST_LINKS; links += 1) {
     if (!(await exists(guest, path, false))) break;
     const { value } = await guest.call({ op: 'readLink', path });
-    path = absolute(path, value);
+    path = posix.resolve(posix.dirname(path), value);
   }
   return { path, there: false };
 }
@@ -81,29 +81,25 @@ async function exists(guest: Guest, path: string, follow: boolean): Promise<bool
   }
 }
 
-/** The target of a link as a path from the root, without dots. */
-function absolute(link: string, target: string): string {
-  const parts: string[] = target.startsWith('/') ? [] : link.split('/').slice(1, -1);
-  for (const part of target.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return `/${parts.join('/')}`;
-}
-
 /** Whether what is written there is gone with the sandbox. */
 function isInMemory(config: GuestConfig, path: string): boolean {
   // /var/run is a link to /run almost everywhere.
   const place = path.startsWith('/var/run/') ? path.slice('/var'.length) : path;
   const mounts = [
     ...IN_MEMORY.map((target) => ({ type: 'ram', target })),
-    ...config.mounts.map(({ type, target }) => ({ type, target: normalizePath(target) })),
+    // Targets are as they were asked for: `/etc/`, `//etc`.
+    ...config.mounts.map(({ type, target }) => ({ type, target: posix.resolve('/', target) })),
   ];
-  const covering = mounts.filter(({ target }) => covers(target, place));
+  const covering = mounts.filter(({ target }) => isWithin(place, target));
   // Of two on one place the later one is on top.
   const deepest = covering.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best), {
     type: config.root.type as string,
     target: '',
   });
   return deepest.type === 'ram';
+}
+
+/** Whether a normalized path is that directory or below it: `/mnt/a` is within `/mnt`, `/mnta` is not. */
+function isWithin(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
 }

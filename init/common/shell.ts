@@ -1,8 +1,9 @@
 /** Root shells for a person, beside the application. */
 import type { SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
-import { ALL_CAPABILITIES, DEFAULT_PATH } from './application.js';
+import { ALL_CAPABILITIES } from './application.js';
 import type { GuestShell, TerminalSize } from './config.js';
+import { DEFAULT_PATH } from './environment.js';
 import { call, type Step } from './step.js';
 
 /** What is in a debug image for a time when there is no root yet. */

@@ -1,8 +1,8 @@
 /** An application that runs under the root's strace. */
 import type { Guest } from '../../src/protocol/operations.js';
-import { environmentOf } from './application.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestTrace } from './config.js';
+import { environmentOf } from './environment.js';
 
 /** Where the trace goes with a terminal: see TRACE in docs/protocol.md. */
 const TRACE_FILE = '/proc/self/fd/3';
