@@ -8,7 +8,7 @@ import { BUSYBOX, type ShellTerminal, shellSpawn } from '../../init/common/shell
 import { Channel } from '../protocol/channel.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
-import { shellPaths } from './devices/shell-paths.js';
+import { shellPaths } from './devices/shell.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { openTerminal } from './start/transports.js';
 import { socketDirectory } from './state/alias.js';

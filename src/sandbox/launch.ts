@@ -5,9 +5,11 @@ import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { mark } from '../util/marks.js';
+import { mayRunEarly } from './devices/early-run.js';
 import { domainXml, isMonitored } from './devices/machine-options.js';
-import { makeFreshDirectories } from './devices/shares.js';
-import { machineShell, makeShellDirectory } from './devices/shell-paths.js';
+import { makeFreshDirectories } from './devices/mounts.js';
+import { makeShellDirectory } from './devices/shell.js';
+import type { Prepared } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -18,10 +20,10 @@ import { Deadline } from './start/deadline.js';
 import { copyTimeoutError, goneError, timeoutError } from './start/failure.js';
 import { goneReason } from './start/gone-reason.js';
 import { lateDomain } from './start/late-domain.js';
-import { mayRunEarly, runMachine } from './start/run-machine.js';
+import { runMachine } from './start/run-machine.js';
 import { openLines, type Transports } from './start/transports.js';
 import { claimState, releaseState, type StateDirectory } from './state/state.js';
-import type { LaunchOptions, Prepared } from './types.js';
+import type { LaunchOptions } from './types.js';
 
 /** A running application. */
 export interface Launched {
@@ -47,24 +49,25 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
 
 /** A saved machine that cannot be gone on from has run nothing: the next is tried, each once, and then one is booted. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container' || prepared.warm === undefined) return launchOnce(config, prepared, options);
+  if (prepared.platform === 'container' || prepared.snapshot === undefined)
+    return launchOnce(config, prepared, options);
   try {
     return await launchOnce(config, prepared, options);
   } catch (error) {
     if (!isRestoreError(error)) throw error;
-    const next = await prepared.nextWarm?.();
+    const next = await prepared.snapshot.next();
     if (next === undefined && config.boot === 'warm') throw error;
-    options.onChoice?.(`boot: ${next ? `warm, from ${next.warm.directory}` : 'cold'}, because ${error.message}`);
-    const instead = next ? { image: next.image, warm: next.warm, nextWarm: next.next } : { warm: undefined };
+    options.onChoice?.(`boot: ${next ? `warm, from ${next.directory}` : 'cold'}, because ${error.message}`);
+    const instead = next ? { image: next.image, snapshot: next } : { snapshot: undefined };
     return launchWarmOrCold(config, { ...prepared, ...instead }, options);
   }
 }
 
 async function launchOnce(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  const { connection, name } = prepared;
-  const warm = prepared.platform === 'machine' ? prepared.warm : undefined;
+  const { connection, name, devices } = prepared;
+  const warm = prepared.platform === 'machine' ? prepared.snapshot : undefined;
   mark('launch.start', { name });
-  const base = guestConfig(config, prepared, options.terminal);
+  const guest = { ...guestConfig(config, prepared, options.terminal), trace: options.trace };
   const console = new Console(options.onConsole);
   let state: StateDirectory | undefined;
   let domain: Domain | undefined;
@@ -76,18 +79,17 @@ async function launchOnce(config: SandboxConfig, prepared: Prepared, options: La
   const limit = new Deadline(config.bootTimeout, options.signal);
   try {
     // Before there is anything that somebody would have to remove.
-    const copying = copyOnHost(config, undefined, options, () => limit.renew());
+    const copying = copyOnHost(config, devices.mounts, 'given', options, () => limit.renew());
     await limit.bound(copying, () => copyTimeoutError(config.bootTimeout));
     await refuseHostDevices(config);
     state = claimState(name, connection.kind);
-    makeFreshDirectories(config, state.path);
-    await copyOnHost(config, state.path, options, () => limit.renew());
+    makeFreshDirectories(config, devices.mounts);
+    await copyOnHost(config, devices.mounts, 'fresh', options, () => limit.renew());
     transports = await openLines(connection.kind, state, console, isMonitored(config, prepared));
-    const shell = machineShell(config, options, connection.kind, state.sockets);
+    const { shell } = devices;
     if (shell) makeShellDirectory(state.path);
     if (shell?.noConsole)
       options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
-    const guest = { ...base, shell: shell?.guest, trace: options.trace };
     mark('listening');
 
     options.onProgress?.(`Starting domain ${name}`);

@@ -1,16 +1,13 @@
-/** What a start is told beside the config, and what it has before anything is started. */
-import type { GuestTrace } from '../../init/common/config.js';
+/** What a start is told beside the config. */
+import type { GuestTrace, TerminalSize } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
-import type { Element } from '../domain/xml.js';
-import type { BootImage } from '../image/resolve.js';
-import type { Snapshot } from '../image/snapshot/snapshot.js';
-import type { Connection } from '../libvirt/connection.js';
-import type { Profile } from '../profile/types.js';
 import type { GuestReady } from '../protocol/ready.js';
-import type { Images } from './devices/disks.js';
-import type { ShareServer } from './devices/shares.js';
-import type { Terminal } from './setup/guest-config.js';
-import type { WarmChoice } from './snapshot/find.js';
+
+/** The terminal that the application is to have. */
+export interface Terminal extends TerminalSize {
+  /** TERM */
+  readonly type: string;
+}
 
 /** Told what happens on the way. All of them are optional. */
 export interface Observers {
@@ -65,37 +62,4 @@ export interface LaunchOptions extends Observers {
   /** The descriptor of the local terminal, whose settings must survive this process. */
   readonly terminalFd?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** All that a start needs and that can be had without starting anything. */
-export type Prepared = PreparedMachine | PreparedContainer;
-
-export interface PreparedMachine {
-  readonly platform: 'machine';
-  readonly name: string;
-  readonly image: BootImage;
-  readonly connection: Connection;
-  readonly acceleration: 'kvm' | 'tcg';
-  /** `seclabel` elements. */
-  readonly securityLabels: readonly Element[];
-  readonly profile: Profile;
-  /** What the images hold that are to be mounted. */
-  readonly images: Images;
-  readonly server: ShareServer;
-  /** The saved machine that it goes on from; undefined: it boots. */
-  readonly warm: Snapshot | undefined;
-  /** Another one, and its boot image, for where that one cannot be gone on from. */
-  readonly nextWarm?: WarmChoice['next'] | undefined;
-}
-
-/** It runs the host's kernel, so there is nothing to find and nothing to build. */
-export interface PreparedContainer {
-  readonly platform: 'container';
-  readonly name: string;
-  readonly connection: Connection;
-  /** As a machine has them. */
-  readonly images: Images;
-  readonly server: ShareServer;
-  /** `seclabel` elements. */
-  readonly securityLabels: readonly Element[];
 }

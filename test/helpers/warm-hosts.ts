@@ -12,13 +12,13 @@ import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../src/image/
 import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
-import { sharesOf } from '../../src/sandbox/devices/shares.js';
+import { neededSlots } from '../../src/sandbox/devices/slots.js';
 import { imageChoices } from '../../src/sandbox/prepare/image-choices.js';
 import { findSnapshots, selectSnapshot, type WarmChoice, type WarmRequest } from '../../src/sandbox/snapshot/find.js';
 import { warmHost } from '../../src/sandbox/snapshot/host.js';
 import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/snapshot/machine.js';
-import { neededSlots } from '../../src/sandbox/snapshot/slots.js';
 import { findInPath, hostProgram } from '../../src/util/programs.js';
+import { devicesOfSession } from './devices.js';
 import { rejectsWith } from './errors.js';
 import { makeKernel, packWith } from './kernel-files.js';
 import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
@@ -107,7 +107,7 @@ export class WarmHost {
   ): Promise<{ warm: string | undefined; said: string[] }> {
     const said: string[] = [];
     const choice = await this.choose(options, profileName, said);
-    return { warm: choice?.warm.directory, said };
+    return { warm: choice?.directory, said };
   }
 
   /** @param said is added to */
@@ -117,14 +117,12 @@ export class WarmHost {
     said: string[] = [],
   ): Promise<WarmChoice | undefined> {
     const config = await this.#config(options);
-    const shares = sharesOf(config, { kind: 'session', readOnlyVirtiofs: false }, '').map(
-      (share) => ({ ...share, transport: '9p' }) as const,
-    );
+    const devices = devicesOfSession(config);
     const request: WarmRequest = {
       config,
       profile: await loadProfile(profileName),
-      shares,
-      needs: { slots: neededSlots(config, shares, new Map()), sets: SETS, late: 0 },
+      devices,
+      needs: { slots: neededSlots(devices), sets: SETS, late: 0 },
       image: undefined,
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
     };

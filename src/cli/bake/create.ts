@@ -7,12 +7,12 @@ import { INITRD_COMPRESSIONS, type InitrdCompression } from '../../image/build/c
 import { createImage } from '../../image/store/create.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { loadProfile } from '../../profile/load.js';
-import { inspectImages } from '../../sandbox/devices/disks.js';
-import { shareServer, sharesOf } from '../../sandbox/devices/shares.js';
+import { prepareDevices } from '../../sandbox/devices/devices.js';
+import { neededSlots } from '../../sandbox/devices/slots.js';
 import { imageChoices } from '../../sandbox/prepare/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
 import { warmObstacle } from '../../sandbox/snapshot/machine.js';
-import { neededSlots, setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';
+import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';
 import { SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { type Arguments, parseArguments } from '../sandbox/arguments.js';
@@ -126,16 +126,15 @@ async function imageFor(args: BakeArguments): Promise<{
   const profile = request.run.profile ?? config.profile ?? textOf(args, 'profile');
   const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;
-  const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
-  const images = await inspectImages(config);
-  const sets = moduleSets(config, shares, images);
+  const kind = connect === undefined ? 'embedded' : kindOf(connect);
+  const devices = await prepareDevices(config, { name: config.name ?? '', kind });
   return {
     kernel: config.kernel,
-    sets: [...new Set([...sets, ...more])],
+    sets: [...new Set([...moduleSets(devices), ...more])],
     choices: imageChoices(chosen),
     config,
-    slots: neededSlots(config, shares, images),
-    obstacle: warmObstacle(config, shares),
+    slots: neededSlots(devices),
+    obstacle: warmObstacle(config, devices),
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
   };
 }

@@ -7,9 +7,10 @@ import { isatty } from 'node:tty';
 import type { SandboxConfig } from '../../config/types.js';
 import { domainXml } from '../../sandbox/devices/machine-options.js';
 import { prepare } from '../../sandbox/prepare/prepare.js';
+import type { Prepared } from '../../sandbox/prepare/prepared.js';
 import { traceWish } from '../../sandbox/prepare/strace.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
-import type { LaunchOptions, Prepared } from '../../sandbox/types.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
@@ -156,7 +157,7 @@ async function show(args: Arguments, config: SandboxConfig, options: LaunchOptio
 function dryRun(prepared: Prepared): Readonly<Record<string, string | boolean>> {
   const { connection } = prepared;
   if (prepared.platform === 'container') return { uri: connection.uri };
-  const { image, acceleration, warm } = prepared;
+  const { image, acceleration, snapshot } = prepared;
   return {
     image: image.directory,
     kernel: image.kernel,
@@ -166,8 +167,8 @@ function dryRun(prepared: Prepared): Readonly<Record<string, string | boolean>> 
     built: image.fresh,
     uri: connection.uri,
     acceleration,
-    boot: warm ? 'warm' : 'cold',
-    ...(warm ? { warmImage: warm.directory } : {}),
+    boot: snapshot ? 'warm' : 'cold',
+    ...(snapshot ? { warmImage: snapshot.directory } : {}),
   };
 }
 

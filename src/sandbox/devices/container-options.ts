@@ -10,28 +10,36 @@ import { containerInterface } from '../../domain/interfaces.js';
 import { uuidForLabels } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
 import { containerCputune, cpusetOf } from '../../domain/tuning.js';
+import type { Element } from '../../domain/xml.js';
 import { makeDirectories } from '../../util/directories.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state.js';
-import type { LaunchOptions, PreparedContainer } from '../types.js';
-import { disksOf } from './disks.js';
+import type { LaunchOptions } from '../types.js';
+import type { Devices } from './devices.js';
 import { mountsBelow } from './host-mounts.js';
-import { interfacesOf } from './interfaces.js';
-import { mountTag, ROOT_TAG, rootMount, type ShareServer, sharesOf } from './shares.js';
-import { machineShell, SHELL_CONSOLE } from './shell-paths.js';
+import { SHELL_CONSOLE } from './shell.js';
 
 /** Its consoles: the first is for what the init has to say, the second is the channel. */
 export const LOG_CONSOLE = 0;
 export const CHANNEL_CONSOLE = 1;
 
+/** What a container is made of, beside the config. It runs the host's kernel. */
+export interface ContainerParts {
+  readonly platform: 'container';
+  readonly name: string;
+  readonly devices: Devices;
+  /** `seclabel` elements. */
+  readonly securityLabels: readonly Element[];
+}
+
 /** The domain as libvirt is given it. */
 export function containerDomainXml(
   config: SandboxConfig,
-  { name, images, server, securityLabels }: PreparedContainer,
-  options: LaunchOptions,
+  { name, devices, securityLabels }: ContainerParts,
+  options: Pick<LaunchOptions, 'debugInit'>,
 ): string {
-  const state = join(stateBase(), name);
+  const { root } = devices.guest;
   return containerXml({
     name,
     uuid: config.uuid ?? uuidForLabels(securityLabels),
@@ -40,10 +48,11 @@ export function containerDomainXml(
     binds: [
       // Not a copy: the state directory may be where nothing can be executed, as /run often is.
       { directory: dirname(hostProgram('init')), target: CONTAINER_NATIVE, readOnly: true },
-      ...sharesOf(config, server, state).flatMap((share) => bindsOf(share, rootTag(config, server))),
+      // Where the root is no directory of the host, the init itself mounts it.
+      ...devices.shares.flatMap((share) => bindsOf(share, root.type === 'staged' ? root.tag : undefined)),
     ],
-    disks: containerDiskElements(disksOf(config, images)),
-    interfaces: interfacesOf(config, name).map(containerInterface),
+    disks: containerDiskElements(devices.disks),
+    interfaces: devices.interfaces.map(containerInterface),
     securityLabels,
     cputune: containerCputune(config.tuning),
     cpuset: cpusetOf(config.tuning),
@@ -52,16 +61,8 @@ export function containerDomainXml(
       `--console=/dev/tty${CHANNEL_CONSOLE + 1}`,
       ...(options.debugInit ? ['--debug'] : []),
     ],
-    consoles: machineShell(config, options, 'lxc', state) ? SHELL_CONSOLE + 1 : CHANNEL_CONSOLE + 1,
+    consoles: devices.shell ? SHELL_CONSOLE + 1 : CHANNEL_CONSOLE + 1,
   });
-}
-
-/** Which of the shares is the root; undefined where the init itself mounts one that is no directory of the host. */
-function rootTag(config: SandboxConfig, server: ShareServer): string | undefined {
-  const { mounts } = config;
-  const index = rootMount(config);
-  if (index === undefined) return ROOT_TAG;
-  return mounts[index]?.type === 'host-bind' ? mountTag(mounts, index, server) : undefined;
 }
 
 /**

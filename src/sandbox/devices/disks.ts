@@ -1,4 +1,5 @@
 /** The disks and disk images of a sandbox. */
+import type { GuestDisk } from '../../../init/common/config.js';
 import { driverOf } from '../../config/parsers/disk-image.js';
 import type { HostImageMount, SandboxConfig } from '../../config/types.js';
 import type { ImageContents } from '../../disk-image/inspect.js';
@@ -24,31 +25,30 @@ export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> 
   return found;
 }
 
-/** Disks first, then images to be mounted. */
-export function disksOf({ disks, mounts, tuning }: SandboxConfig, images: Images): DiskDevice[] {
-  const plain = disks.map(
-    ({ type, tag, source, format, readOnly }, index): DiskDevice => ({
-      serial: diskSerial(index),
-      source,
-      isBlock: type === 'block',
-      format: driverOf(format),
-      readOnly,
-      iotune: iotune(tuning, tag),
-    }),
-  );
-  const mounted = mounts.flatMap((mount, index): DiskDevice[] => {
-    if (!isImage(mount)) return [];
-    const { source, format, readOnly } = mount;
-    const isBlock = images.get(index)?.isBlock ?? false;
-    return [{ serial: imageSerial(index), source, format: driverOf(format), readOnly, isBlock }];
+/** A disk for the application: what libvirt attaches, and how the guest finds it. */
+export interface AppDisk {
+  readonly device: DiskDevice;
+  readonly guest: GuestDisk;
+}
+
+export function appDisks({ disks, tuning }: SandboxConfig): AppDisk[] {
+  return disks.map(({ type, tag, source, format, readOnly }, index): AppDisk => {
+    const serial = `disk${index}`;
+    return {
+      device: {
+        serial,
+        source,
+        isBlock: type === 'block',
+        format: driverOf(format),
+        readOnly,
+        iotune: iotune(tuning, tag),
+      },
+      guest: { tag, serial },
+    };
   });
-  return [...plain, ...mounted];
 }
 
-export function diskSerial(index: number): string {
-  return `disk${index}`;
-}
-
+/** Of the disk whose file system is mounted, by the number of its mount. */
 export function imageSerial(index: number): string {
   return `mount${index}`;
 }

@@ -1,6 +1,6 @@
 /** From the networks of a sandbox to its interfaces, on the host's side and inside. */
 import { isIP } from 'node:net';
-import type { GuestNetwork, NameService } from '../../../init/common/config.js';
+import type { GuestConfig, GuestNetwork, NameService } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { CONTAINER_NATIVE } from '../../domain/container.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
@@ -8,10 +8,8 @@ import { macOf } from '../../domain/mac.js';
 import { bandwidth } from '../../domain/tuning.js';
 import { readIfThere } from '../../util/small-files.js';
 
-/** Where the boot image has the DHCP client. */
-export const DHCP_CLIENT = '/dhcp';
-/** Where a container sees it. */
-export const CONTAINER_DHCP_CLIENT = `${CONTAINER_NATIVE}/dhcp`;
+/** Where the guest finds the DHCP client: in the boot image, or in the directory of native programs that a container is given. */
+const DHCP_CLIENTS = { machine: '/dhcp', container: `${CONTAINER_NATIVE}/dhcp` } as const;
 
 /** A DHCP server may try for three seconds whether an address is in use; the rest is for a busy machine. */
 const DHCP_SECONDS = 15;
@@ -27,19 +25,16 @@ export function interfacesOf({ networks, tuning }: SandboxConfig, name: string):
   }));
 }
 
-/** @param dhcpClient path of the DHCP client inside */
-export function guestNetwork(config: SandboxConfig, name: string, dhcpClient = DHCP_CLIENT): GuestNetwork | undefined {
-  if (config.networks.length === 0) return undefined;
+export function guestNetwork(
+  interfaces: readonly InterfaceOptions[],
+  platform: GuestConfig['platform'],
+): GuestNetwork | undefined {
+  if (interfaces.length === 0) return undefined;
   return {
-    interfaces: interfacesOf(config, name).map(({ network: { dhcp, addresses, routes }, mac }) => ({
-      mac,
-      dhcp,
-      addresses,
-      routes,
-    })),
-    dhcpClient,
+    interfaces: interfaces.map(({ network: { dhcp, addresses, routes }, mac }) => ({ mac, dhcp, addresses, routes })),
+    dhcpClient: DHCP_CLIENTS[platform],
     dhcpSeconds: DHCP_SECONDS,
-    names: config.networks.some(({ dhcp }) => !dhcp) ? hostNames() : { servers: [], search: [] },
+    names: interfaces.some(({ network }) => !network.dhcp) ? hostNames() : { servers: [], search: [] },
   };
 }
 

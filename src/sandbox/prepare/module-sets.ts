@@ -1,16 +1,14 @@
 /** Which of kmods/ a sandbox needs. Every module costs time at boot, so one that is not needed is not loaded. */
-import type { SandboxConfig } from '../../config/types.js';
-import type { Share } from '../../domain/shares.js';
-import { disksOf, type Images } from '../devices/disks.js';
+import type { Devices } from '../devices/devices.js';
 
-export function moduleSets(config: SandboxConfig, shares: readonly Share[], images: Images): string[] {
+export function moduleSets({ shares, disks, interfaces, mounts }: Devices): string[] {
   const sets = ['console'];
   if (shares.some(({ transport }) => transport === '9p')) sets.push('root-9p');
   if (shares.some(({ transport }) => transport === 'virtiofs')) sets.push('root-virtiofs');
-  if (disksOf(config, images).length > 0) sets.push('block');
-  const filesystems = new Set([...images.values()].map(({ filesystem }) => filesystem));
+  if (disks.length > 0) sets.push('block');
+  const filesystems = new Set(mounts.flatMap(({ guest }) => (guest.type === 'image' ? [guest.filesystem] : [])));
   sets.push(...[...filesystems].sort().map((name) => `filesystem-${name}`));
-  if (config.networks.length > 0) sets.push('network');
+  if (interfaces.length > 0) sets.push('network');
   return sets;
 }
 

@@ -14,16 +14,16 @@ import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { hostProgram } from '../../util/programs.js';
 import { unlessAborted } from '../../util/promises.js';
-import { inspectImages } from '../devices/disks.js';
-import { shareServer, sharesOf } from '../devices/shares.js';
+import { prepareDevices } from '../devices/devices.js';
+import { neededSlots } from '../devices/slots.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
 import { findSnapshots, selectSnapshot } from '../snapshot/find.js';
-import { neededSlots } from '../snapshot/slots.js';
 import { abortError } from '../start/failure.js';
-import type { LaunchOptions, Prepared } from '../types.js';
+import type { LaunchOptions } from '../types.js';
 import { checkDriver } from './driver-check.js';
 import { imageChoices } from './image-choices.js';
 import { moduleSets } from './module-sets.js';
+import type { Prepared } from './prepared.js';
 import { callerLabel, securityModel } from './security-model.js';
 
 /** Finds or builds the image, and connects. */
@@ -54,18 +54,16 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     // What is wrong with them is so for every kind, and is not to be heard after an image was built.
     labelsFor('qemu');
     mark('image.start');
-    const images = await inspectImages(config);
-    const server = await shareServer(config, connection.kind);
-    const withoutRoot = stopsBeforeRoot(config, { name, images, server }, options);
+    const devices = await prepareDevices(config, { name, kind: connection.kind, breakpoint: options.breakpoint });
+    const withoutRoot = stopsBeforeRoot(config, { name, devices }, options);
     if (connection.kind === 'lxc') {
       if (withoutRoot) throw noShellWithoutRoot();
       tellIgnored(config, options);
-      return { platform: 'container', name, connection, images, server, securityLabels: labelsFor('lxc') };
+      return { platform: 'container', name, connection, devices, securityLabels: labelsFor('lxc') };
     }
-    const shares = sharesOf(config, server, '');
-    const sets = [...new Set([...moduleSets(config, shares, images), ...(profile.moduleSets ?? [])])];
-    const needs = { slots: neededSlots(config, shares, images), sets, late: shares.filter(isVirtiofs).length };
-    const warmRequest = { config, shares, profile, needs, image: options.image ?? config.image, options };
+    const sets = [...new Set([...moduleSets(devices), ...(profile.moduleSets ?? [])])];
+    const needs = { slots: neededSlots(devices), sets, late: devices.shares.filter(isVirtiofs).length };
+    const warmRequest = { config, devices, profile, needs, image: options.image ?? config.image, options };
     const offer = config.boot === 'cold' ? undefined : await findSnapshots(warmRequest);
     const find = (wanted: readonly string[]) =>
       unlessAborted(findImage(config, wanted, profile, options, withoutRoot), options.signal, abortError);
@@ -86,7 +84,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const choice = offer && (await selectSnapshot(offer, warmRequest, image, acceleration, connection));
     if (choice) {
       image = choice.image;
-      mark('warm.chosen', { directory: choice.warm.directory });
+      mark('warm.chosen', { directory: choice.directory });
     } else if (offer?.sets) {
       // One that is to be booted has no more in it than it needs.
       image = await find(sets);
@@ -98,10 +96,8 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       connection,
       acceleration,
       profile,
-      images,
-      server,
-      warm: choice?.warm,
-      nextWarm: choice?.next,
+      devices,
+      snapshot: choice,
       securityLabels: labelsFor(acceleration === 'kvm' ? 'kvm' : 'qemu'),
     };
   } catch (error) {

@@ -3,9 +3,10 @@ import { createServer, type Socket } from 'node:net';
 import { planSandbox } from '../../../init/common/plan.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { SandboxError } from '../../util/errors.js';
-import { shellPaths } from '../devices/shell-paths.js';
+import type { Devices } from '../devices/devices.js';
+import { shellPaths } from '../devices/shell.js';
 import { socketDirectory } from '../state/alias.js';
-import type { LaunchOptions, Prepared, Stop } from '../types.js';
+import type { LaunchOptions, Stop } from '../types.js';
 import { guestConfig } from './guest-config.js';
 import { guestIncludes } from './includes.js';
 
@@ -18,14 +19,19 @@ export const SPAWN_STEP = 'spawn';
 /** Until then there is no program in the guest but the init. */
 const ROOT_STEP = 'root';
 
-type Inspected = Pick<Prepared, 'name' | 'images' | 'server'>;
+interface Inspected {
+  readonly name: string;
+  readonly devices: Devices;
+}
 
 /** The steps of a sandbox that can be stopped before, in order. */
 function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
   const inputs = { now: { seconds: 0n, nanoseconds: 0 }, entropy: new Uint8Array(), devices: new Map() };
   // Which acceleration it will be is not known yet; only a machine without KVM has its other processors brought up in a step.
-  const mayEmulate = prepared.server.kind !== 'lxc' && config.acceleration !== 'kvm';
-  const guest = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
+  const mayEmulate = prepared.devices.guest.platform === 'machine' && config.acceleration !== 'kvm';
+  const whole = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
+  // What lets somebody in, and the shell on a console, is none of the sandbox's own steps.
+  const guest = { ...whole, shell: undefined };
   const hasNetwork = guest.network !== undefined;
   return [
     ...(hasNetwork ? [INTERFACES_STEP] : []),

@@ -4,7 +4,7 @@ import { coveringMount, includesOf, type PlacedInclude } from '../../config/pars
 import { covers, normalizePath } from '../../config/path.js';
 import type { Include, Mount, SandboxConfig } from '../../config/types.js';
 import type { Guest } from '../../protocol/operations.js';
-import { mountSource } from '../devices/shares.js';
+import type { MountDevice } from '../devices/mounts.js';
 import type { Observers } from '../types.js';
 
 /** What the init mounts on a root lies over what the root has there. */
@@ -12,24 +12,27 @@ const OVER_ROOT = ['/dev', '/proc', '/sys', '/tmp', '/run'];
 
 /**
  * Those that go into a directory of the host. What is copied there need not pass the channel, and can be in a mount that is read-only inside.
- * @param stateDirectory where fresh directories are; undefined: all but those, which are not there yet
+ * @param which fresh directories, or all others: those are there before the state directory is
  * @param onPiece called as the copying goes on
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
  */
 export async function copyOnHost(
   config: SandboxConfig,
-  stateDirectory: string | undefined,
+  devices: readonly MountDevice[],
+  which: 'fresh' | 'given',
   { onChoice, onProgress }: Observers,
   onPiece: () => void,
 ): Promise<void> {
   const placed = includesOf(config.mounts).filter(isOnHost);
   for (const [index, mount] of config.mounts.entries()) {
-    if (mount.type !== 'host-bind' || (mount.source === undefined) !== (stateDirectory !== undefined)) continue;
+    const { share } = devices[index] ?? {};
+    if (share === undefined || mount.type !== 'host-bind') continue;
+    if ((mount.source === undefined) !== (which === 'fresh')) continue;
     const includes = placed.filter((each) => each.mount === mount).map(({ include }) => include);
     if (includes.length === 0) continue;
     onProgress?.(`Copying includes to ${mount.target}`);
     const { copyToDirectory } = await import('../../includes/to-directory.js');
-    const destination = { directory: mountSource(mount, index, stateDirectory ?? ''), target: mount.target };
+    const destination = { directory: share.directory, target: mount.target };
     await copyToDirectory(destination, includes, config.identity, {
       onLeftOut: (sentence) => onChoice?.(sentence),
       onPiece,

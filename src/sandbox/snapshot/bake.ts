@@ -21,7 +21,9 @@ import { OperationError } from '../../protocol/operations.js';
 import type { GuestReady } from '../../protocol/ready.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { findInPath } from '../../util/programs.js';
+import { placesOf } from '../devices/slots.js';
 import { prepare } from '../prepare/prepare.js';
+import type { PreparedMachine } from '../prepare/prepared.js';
 import { Console } from '../start/console.js';
 import { Deadline } from '../start/deadline.js';
 import { goneError, timeoutError } from '../start/failure.js';
@@ -29,12 +31,11 @@ import { goneReason } from '../start/gone-reason.js';
 import { lateDomain } from '../start/late-domain.js';
 import { Listener } from '../start/listener.js';
 import { claimState, releaseState } from '../state/state.js';
-import type { LaunchOptions, PreparedMachine } from '../types.js';
+import type { LaunchOptions } from '../types.js';
 import { warmHost } from './host.js';
 import { machineSignature, type WarmShape, warmCommandLine, warmMachine } from './machine.js';
 import { readyRecord } from './ready.js';
 import { migrationEnd, setCapabilities } from './restore.js';
-import { placesOf } from './slots.js';
 
 /**
  * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.

@@ -3,7 +3,6 @@ import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
-import type { Share } from '../../domain/shares.js';
 import { type BootImage, defaultStoreDirectory, findKnownImage } from '../../image/resolve.js';
 import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { imageRef } from '../../image/store/open.js';
@@ -11,6 +10,9 @@ import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
+import type { Devices } from '../devices/devices.js';
+import type { SlottedSnapshot } from '../devices/machine-options.js';
+import { slotDevices } from '../devices/slots.js';
 import { imageChoices } from '../prepare/image-choices.js';
 import type { LaunchOptions } from '../types.js';
 import { warmHost } from './host.js';
@@ -20,7 +22,7 @@ import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js
 
 export interface WarmRequest {
   readonly config: SandboxConfig;
-  readonly shares: readonly Share[];
+  readonly devices: Devices;
   readonly profile: Profile;
   readonly needs: WarmNeeds;
   /** The boot image that was named. */
@@ -66,8 +68,7 @@ async function storedImages(image: string | undefined): Promise<readonly Snapsho
 }
 
 /** A saved machine, and the boot image that it is of. */
-export interface WarmChoice {
-  readonly warm: Snapshot;
+export interface WarmChoice extends SlottedSnapshot {
   readonly image: BootImage;
   /** The next one that is valid, for where this one cannot be gone on from after all. */
   readonly next: () => Promise<WarmChoice | undefined>;
@@ -86,8 +87,8 @@ export async function selectSnapshot(
 ): Promise<WarmChoice | undefined> {
   const choice =
     candidates.length === 0 ? { reason } : await chooseWarm(request, candidates, image, acceleration, connection);
-  if ('warm' in choice) {
-    request.options.onChoice?.(`boot: warm, from ${choice.warm.directory}`);
+  if ('image' in choice) {
+    request.options.onChoice?.(`boot: warm, from ${choice.directory}`);
     return choice;
   }
   if (request.config.boot === 'warm') throw warmMissingError(choice.reason, request);
@@ -100,12 +101,12 @@ export async function selectSnapshot(
  * places.
  */
 function warmCandidates(
-  { config, shares, needs, profile, options }: WarmRequest,
+  { config, devices, needs, profile, options }: WarmRequest,
   images: readonly Snapshot[],
 ): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
   if (images.length === 0) return none('there is no warm image');
-  const obstacle = warmObstacle(config, shares);
+  const obstacle = warmObstacle(config, devices);
   if (obstacle !== undefined) return none(obstacle);
   if (options.debugInit === true)
     return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
@@ -131,7 +132,7 @@ async function chooseWarm(
   connection: Connection,
 ): Promise<WarmChoice | { readonly reason: string }> {
   const host = await warmHost(connection);
-  return firstValid(candidates, async (warm) => {
+  return firstValid(candidates, request.devices, async (warm) => {
     const own = imageOf(warm, image, request);
     if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
     if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
@@ -143,6 +144,7 @@ async function chooseWarm(
 /** @param judge tells the boot image of a valid one, or what is wrong with it */
 async function firstValid(
   candidates: readonly Snapshot[],
+  devices: Devices,
   judge: (warm: Snapshot) => Promise<BootImage | string>,
 ): Promise<WarmChoice | { readonly reason: string }> {
   let reason = '';
@@ -150,8 +152,8 @@ async function firstValid(
     const image = await judge(warm);
     if (typeof image !== 'string') {
       const others = candidates.slice(at + 1);
-      const next = () => firstValid(others, judge).then((choice) => ('warm' in choice ? choice : undefined));
-      return { warm, image, next };
+      const next = () => firstValid(others, devices, judge).then((choice) => ('image' in choice ? choice : undefined));
+      return { ...warm, slotted: slotDevices(warm, devices), image, next };
     }
     reason ||= `the warm image ${warm.directory} ${image}`;
   }
@@ -171,7 +173,7 @@ function warmMissingError(reason: string, request: WarmRequest): SandboxError {
     code: 'warm-image-missing',
     message: `no warm image serves this sandbox: ${reason}`,
     remedy:
-      warmObstacle(request.config, request.shares) === undefined
+      warmObstacle(request.config, request.devices) === undefined
         ? `bake one with: ${bakeCommand(request)}`
         : 'leave out --boot warm',
   });

@@ -1,16 +1,15 @@
 /** What of a sandbox is the machine that can be saved, and what is the host's side of it and may differ from one to the next. */
-import { join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { processorArguments } from '../../domain/processors.js';
-import { isVirtiofs, type Share } from '../../domain/shares.js';
+import { isVirtiofs } from '../../domain/shares.js';
 import { sha256 } from '../../image/manifest.js';
-import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js';
 import type { Profile } from '../../profile/types.js';
-import { ROOT_TAG, shareTag } from '../devices/shares.js';
-import { mayFillMemory } from '../prepare/capabilities.js';
+import { mayFillMemory } from '../devices/capabilities.js';
+import type { Devices } from '../devices/devices.js';
+import { inSlots } from '../devices/slots.js';
 import { MOST_LATE_SHARES } from './slots.js';
 
 /** A saved machine, less what is kept of it. */
@@ -64,21 +63,8 @@ export function machineSignature(wanted: WarmShape, commandLine = warmCommandLin
   return sha256(machineXml({ ...warmMachine(shape, '/empty', paths), commandLine }));
 }
 
-/** The shares of a sandbox at the places that a saved machine has for them. */
-export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: string): Share[] {
-  const tags = [ROOT_TAG, ...Array.from({ length: slots.mounts }, (_, number) => shareTag(number))];
-  return tags.map(
-    (tag) =>
-      shares.find((share) => share.tag === tag) ?? { tag, directory: emptyDirectory, readOnly: true, transport: '9p' },
-  );
-}
-
-export function emptyDirectoryOf({ directory }: Snapshot): string {
-  return join(directory, SNAPSHOT_EMPTY);
-}
-
 /** Why no saved machine can serve this sandbox, whatever it has places for. */
-export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): string | undefined {
+export function warmObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
   const late = shares.filter(isVirtiofs).length;
   if (late > MOST_LATE_SHARES)
     return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a saved machine has no room for them`;

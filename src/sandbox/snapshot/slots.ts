@@ -1,12 +1,7 @@
 /** What a sandbox needs of a saved machine that has places for devices, and what a machine lacks of it. */
 import { countOfSlots, DEFAULT_SLOTS, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
-import type { SandboxConfig } from '../../config/types.js';
 import { SLOTS } from '../../domain/pci.js';
-import { isVirtiofs, type Share } from '../../domain/shares.js';
-import { placeNames } from '../../domain/slots.js';
-import type { Snapshot, SnapshotRecord } from '../../image/snapshot/snapshot.js';
-import { disksOf, type Images } from '../devices/disks.js';
-import { ROOT_TAG } from '../devices/shares.js';
+import type { SnapshotRecord } from '../../image/snapshot/snapshot.js';
 
 /** What must be in a saved machine. */
 export interface WarmNeeds {
@@ -15,15 +10,6 @@ export interface WarmNeeds {
   readonly sets: readonly string[];
   /** Devices that no saved machine has places for: directories that virtiofs serves. */
   readonly late: number;
-}
-
-export function neededSlots(config: SandboxConfig, shares: readonly Share[], images: Images): Slots {
-  return {
-    // What virtiofs serves needs no place.
-    mounts: shares.filter((share) => share.tag !== ROOT_TAG && !isVirtiofs(share)).length,
-    disks: disksOf(config, images).length,
-    networks: config.networks.length,
-  };
 }
 
 /** The module sets that make use of the places: a disk may be there to be mounted. */
@@ -62,16 +48,4 @@ export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: Wa
   if (1 + 1 + countOfSlots(record.slots) + needs.late > SLOTS) return 'has no room for so many directories';
   const sets = needs.sets.filter((set) => !record.sets.includes(set));
   return sets.length === 0 ? undefined : `was baked without ${sets.join(' and ')}`;
-}
-
-/** The places that a sandbox takes, as the guest knows them. */
-export function takenSlots({ record: { slots } }: Snapshot, config: SandboxConfig, images: Images): string[] {
-  const { disks, networks } = placeNames(1 + slots.mounts, slots);
-  return [...disks.slice(0, disksOf(config, images).length), ...networks.slice(0, config.networks.length)];
-}
-
-/** All places for disks and networks. */
-export function placesOf(slots: Slots): string[] {
-  const { disks, networks } = placeNames(1 + slots.mounts, slots);
-  return [...disks, ...networks];
 }

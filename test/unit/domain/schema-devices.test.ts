@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { ConfigOptions } from '../../../src/config/options.js';
 import { canMakeTerminals } from '../../../src/domain/shell.js';
-import type { PreparedMachine } from '../../../src/sandbox/types.js';
-import { assertDomain, containerOf, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
+import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
+import { assertDomain, containerOf, EXT4, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 /** A session is the user's own, who runs this. */
-const ofSession = { connection: { uri: 'qemu:///session', kind: 'session' } } as unknown as Partial<PreparedMachine>;
+const ofSession = { server: { kind: 'session', readOnlyVirtiofs: false } } as const;
 
 describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
   it('with a shell: a terminal for virsh, and a socket that QEMU listens on', {
@@ -52,9 +52,9 @@ describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
 
   it('that goes on from a saved one, with what is in its places and what is not', async (t) => {
     const record = { slots: { mounts: 2, disks: 2, networks: 2 } };
-    const warm = { directory: '/var/warm', record } as unknown as PreparedMachine['warm'];
+    const snapshot = { directory: '/var/warm', record } as unknown as Snapshot;
     const options = { network: ['dhcp'], disk: ['file:a=/tmp/a'], mount: ['host-bind:/a=/srv,ro'] };
-    assertDomain(scratchDirectory(t), await machineOf(options, { warm }), [
+    assertDomain(scratchDirectory(t), await machineOf(options, { snapshot }), [
       ['count(//os/kernel)', '0'],
       // The root, the mount, and an empty directory in the place that is left.
       ['count(//filesystem)', '3'],
@@ -94,7 +94,7 @@ describe('a container that libvirt knows', { skip: unlessSchema }, () => {
       disk: [`file:a=${path},ro`, `file:q=${path}.qcow2`, 'block:b=/dev/vda'],
       mount: ['ram:/r=1M', `host-image:/i=${path},ro`],
     };
-    const images = new Map([[1, { isBlock: false, filesystem: 'ext4' }]]) as unknown as PreparedMachine['images'];
+    const images = new Map([[1, EXT4]]);
     assertDomain(scratchDirectory(t), await containerOf(options, { images }), [
       ['count(//disk)', '4'],
       ['count(//disk[readonly])', '2'],

@@ -36,37 +36,48 @@ export function makeShellDirectory(stateDirectory: string): void {
 export const SHELL_CONSOLE = 2;
 const CONTAINER_SHELL = `/dev/tty${SHELL_CONSOLE + 1}`;
 
-/** How a machine or a container has its shells; undefined: it has none, and nothing of them. */
-export interface MachineShell {
+/** What a sandbox has for shells; undefined where one stands: nothing. */
+export interface Shell {
   readonly guest: GuestShell;
-  readonly channels: readonly Element[];
-  readonly serials: readonly Element[];
-  /** The serial line that the log is on then. */
-  readonly log: 'ttyS0' | 'ttyS1';
+  /** The first serial line is for `virsh console`. */
+  readonly hasConsole: boolean;
   /** Why `virsh console` reaches none of them, where they were asked for; undefined: it does, or nobody asked. */
   readonly noConsole: string | undefined;
 }
 
 /** @param kind without a daemon there is nobody who could give anybody a console */
-export function machineShell(
+export function shellOf(
   config: SandboxConfig,
-  { breakpoint }: Pick<LaunchOptions, 'breakpoint'>,
+  breakpoint: LaunchOptions['breakpoint'],
   kind: ConnectionKind,
-  stateDirectory: string,
-): MachineShell | undefined {
+): Shell | undefined {
   if (!config.shell && breakpoint === undefined) return undefined;
   if (kind === 'lxc') {
-    const guest = { sessions: CONTAINER_SHELL, console: undefined };
-    return { guest, channels: [], serials: [], log: 'ttyS0', noConsole: undefined };
+    return { guest: { sessions: CONTAINER_SHELL, console: undefined }, hasConsole: false, noConsole: undefined };
   }
   const noConsole = reasonAgainstConsole(kind);
-  const console = config.shell && noConsole === undefined;
+  const hasConsole = config.shell && noConsole === undefined;
   return {
-    guest: { sessions: SHELL_NAME, console: console ? '/dev/ttyS0' : undefined },
-    channels: [shellChannel(shellPaths(stateDirectory).sessions)],
-    serials: console ? [shellSerial()] : [],
-    log: console ? 'ttyS1' : 'ttyS0',
+    guest: { sessions: SHELL_NAME, console: hasConsole ? '/dev/ttyS0' : undefined },
+    hasConsole,
     noConsole: config.shell ? noConsole : undefined,
+  };
+}
+
+/** What the domain of a machine has for its shells. */
+export interface ShellElements {
+  readonly channels: readonly Element[];
+  readonly serials: readonly Element[];
+  /** The serial line that the log is on then. */
+  readonly log: 'ttyS0' | 'ttyS1';
+}
+
+/** @param sockets the state directory by the path that its sockets are given */
+export function shellElements({ hasConsole }: Shell, sockets: string): ShellElements {
+  return {
+    channels: [shellChannel(shellPaths(sockets).sessions)],
+    serials: hasConsole ? [shellSerial()] : [],
+    log: hasConsole ? 'ttyS1' : 'ttyS0',
   };
 }
 

@@ -1,0 +1,52 @@
+/** Where the devices of a sandbox go on a machine that is restored from a snapshot: into its slots, or behind them. */
+import { join } from 'node:path';
+import type { Slots } from '../../config/parsers/slots.js';
+import { isVirtiofs, type Share } from '../../domain/shares.js';
+import { placeNames } from '../../domain/slots.js';
+import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js';
+import type { Devices } from './devices.js';
+import { ROOT_TAG, shareTag } from './shares.js';
+
+/** Both sides: shares for the domain's XML, addresses for the guest. */
+export interface SlottedDevices {
+  /** The root and one share for each slot; an empty directory in those that the sandbox leaves. */
+  readonly shares: readonly Share[];
+  /** Those that virtiofs serves. They were not there when the machine was saved, so the guest looks for them. */
+  readonly lateShares: readonly Share[];
+  /** Of the slots that disks and interfaces take, as the guest's kernel names them: `0000:00:07.0`. */
+  readonly taken: readonly string[];
+}
+
+export function slotDevices({ directory, record: { slots } }: Snapshot, devices: Devices): SlottedDevices {
+  const { shares, disks, interfaces } = devices;
+  const names = placeNames(1 + slots.mounts, slots);
+  return {
+    shares: inSlots(shares, slots, join(directory, SNAPSHOT_EMPTY)),
+    lateShares: shares.filter(isVirtiofs),
+    taken: [...names.disks.slice(0, disks.length), ...names.networks.slice(0, interfaces.length)],
+  };
+}
+
+/** The root's share and those of the slots, in the order of their tags. */
+export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: string): Share[] {
+  const tags = [ROOT_TAG, ...Array.from({ length: slots.mounts }, (_, number) => shareTag(number))];
+  return tags.map(
+    (tag) =>
+      shares.find((share) => share.tag === tag) ?? { tag, directory: emptyDirectory, readOnly: true, transport: '9p' },
+  );
+}
+
+/** How many slots of each kind a sandbox takes. Shares that virtiofs serves take none. */
+export function neededSlots({ shares, disks, interfaces }: Pick<Devices, 'shares' | 'disks' | 'interfaces'>): Slots {
+  return {
+    mounts: shares.filter((share) => share.tag !== ROOT_TAG && !isVirtiofs(share)).length,
+    disks: disks.length,
+    networks: interfaces.length,
+  };
+}
+
+/** The slots for disks and networks, all of them. */
+export function placesOf(slots: Slots): string[] {
+  const { disks, networks } = placeNames(1 + slots.mounts, slots);
+  return [...disks, ...networks];
+}

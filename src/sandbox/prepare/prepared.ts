@@ -1,0 +1,20 @@
+/** What a start has before anything is started. */
+
+import type { BootImage } from '../../image/resolve.js';
+import type { Connection } from '../../libvirt/connection.js';
+import type { ContainerParts } from '../devices/container-options.js';
+import type { MachineParts } from '../devices/machine-options.js';
+import type { WarmChoice } from '../snapshot/find.js';
+
+export type Prepared = PreparedMachine | PreparedContainer;
+
+export interface PreparedMachine extends MachineParts {
+  readonly connection: Connection;
+  readonly image: BootImage;
+  /** The snapshot that it is restored from, with another one for where that fails; undefined: it boots. */
+  readonly snapshot: WarmChoice | undefined;
+}
+
+export interface PreparedContainer extends ContainerParts {
+  readonly connection: Connection;
+}
