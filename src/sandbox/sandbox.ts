@@ -66,15 +66,16 @@ export class Sandbox implements AsyncDisposable {
   static async start(wanted: SandboxOptions, options: LaunchOptions = {}): Promise<Sandbox> {
     const { checkStart } = await import('./prepare/start-schema.js');
     checkStart(wanted, options);
-    return Sandbox.startChecked(await completeConfig(wanted), options);
+    return Sandbox.startChecked(validateConfig(await completeConfig(wanted)), options);
   }
 
   /**
-   * The same for a config that the compiler has checked, and without the time that {@link start} takes to do so.
+   * The same for a config that is known to be valid, as those of command lines and files are.
+   * @param config as `validateConfig` returns it
    * @internal
    */
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
-    refuseUnsupported(validateConfig(config));
+    refuseUnsupported(config);
     const sandbox = new Sandbox(await launch(config, await prepare(config, options), options));
     const { signal } = options;
     if (signal) {

@@ -13,7 +13,8 @@ import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { neededSlots } from '../../src/sandbox/devices/slots.js';
-import { imageChoices } from '../../src/sandbox/prepare/image-choices.js';
+import { imageChoices } from '../../src/sandbox/image-choices.js';
+import { BootImages } from '../../src/sandbox/prepare/boot-images.js';
 import { findSnapshots, selectSnapshot, type WarmChoice, type WarmRequest } from '../../src/sandbox/snapshot/find.js';
 import { warmHost } from '../../src/sandbox/snapshot/host.js';
 import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/snapshot/machine.js';
@@ -66,7 +67,7 @@ export class WarmHost {
   /** The image that is built now, with the init of this package or another. */
   async image(profileName?: string, nativeInit = hostProgram('init')): Promise<BootImage> {
     const choices = imageChoices(await loadProfile(profileName));
-    const { kernel } = await this.#config({});
+    const { kernel } = await this.config({});
     for (;;) {
       const image = await resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
       // What was made of files that have only just been written is not remembered.
@@ -74,7 +75,8 @@ export class WarmHost {
     }
   }
 
-  #config(options: ConfigOptions) {
+  /** A sandbox with the kernel and the modules of this host. */
+  config(options: ConfigOptions) {
     const kernel = { kernpath: this.#machine.kernel, kmodpath: join(this.directory, 'modules') };
     return configFromOptions({ command: ['true'], ...kernel, ...options });
   }
@@ -116,14 +118,15 @@ export class WarmHost {
     profileName?: string,
     said: string[] = [],
   ): Promise<WarmChoice | undefined> {
-    const config = await this.#config(options);
+    const config = await this.config(options);
     const devices = devicesOfSession(config);
+    const profile = await loadProfile(profileName);
     const request: WarmRequest = {
       config,
-      profile: await loadProfile(profileName),
+      profile,
       devices,
       needs: { slots: neededSlots(devices), sets: SETS, late: 0 },
-      image: undefined,
+      images: new BootImages(config, profile, {}, false),
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
     };
     const offer = await findSnapshots(request);

@@ -9,7 +9,7 @@ import { kindOf } from '../../libvirt/connect.js';
 import { loadProfile } from '../../profile/load.js';
 import { prepareDevices } from '../../sandbox/devices/devices.js';
 import { neededSlots } from '../../sandbox/devices/slots.js';
-import { imageChoices } from '../../sandbox/prepare/image-choices.js';
+import { imageChoices } from '../../sandbox/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
 import { warmObstacle } from '../../sandbox/snapshot/machine.js';
 import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';

@@ -3,30 +3,35 @@ import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
-import { type BootImage, defaultStoreDirectory, findKnownImage } from '../../image/resolve.js';
+import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
 import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { imageRef } from '../../image/store/open.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
-import { hostProgram } from '../../util/programs.js';
 import type { Devices } from '../devices/devices.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
 import { slotDevices } from '../devices/slots.js';
-import { imageChoices } from '../prepare/image-choices.js';
 import type { LaunchOptions } from '../types.js';
 import { warmHost } from './host.js';
 import { warmObstacle } from './machine.js';
 import { lackOf, setsOfSlots, type WarmNeeds } from './slots.js';
 import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js';
 
+/** The boot images of this start. */
+export interface KnownImages {
+  /** The one that was named. */
+  readonly named: string | undefined;
+  /** The one that would be built now with these module sets, if it is there already. */
+  known(sets: readonly string[]): BootImage | undefined;
+}
+
 export interface WarmRequest {
   readonly config: SandboxConfig;
   readonly devices: Devices;
   readonly profile: Profile;
   readonly needs: WarmNeeds;
-  /** The boot image that was named. */
-  readonly image: string | undefined;
+  readonly images: KnownImages;
   readonly options: LaunchOptions;
 }
 
@@ -42,8 +47,8 @@ export interface SnapshotOffer {
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
 export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer> {
-  const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
-  if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
+  const { candidates, reason } = warmCandidates(request, await storedImages(request.images.named));
+  if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
   for (const warm of candidates) {
     const image = currentImageOf(warm, request);
     if (image !== undefined) return { candidates, reason, image, sets: warm.record.sets };
@@ -52,13 +57,8 @@ export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer
 }
 
 /** The boot image that a saved machine is of, if it is known to be what would be built now. */
-function currentImageOf({ record }: Snapshot, { config, profile }: WarmRequest): BootImage | undefined {
-  const image = findKnownImage({
-    kernel: config.kernel,
-    sets: record.sets,
-    nativeInit: hostProgram('init'),
-    ...imageChoices(profile),
-  });
+function currentImageOf({ record }: Snapshot, { images }: WarmRequest): BootImage | undefined {
+  const image = images.known(record.sets);
   return image?.id === record.image ? image : undefined;
 }
 
@@ -163,7 +163,7 @@ async function firstValid(
 /** Where an image was named it is that one or none. */
 function imageOf(warm: Snapshot, image: BootImage, request: WarmRequest): BootImage | undefined {
   if (warm.record.image === image.id) return image;
-  return request.image === undefined ? currentImageOf(warm, request) : undefined;
+  return request.images.named === undefined ? currentImageOf(warm, request) : undefined;
 }
 
 /** For somebody who insists on a saved machine. */

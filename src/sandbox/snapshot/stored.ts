@@ -7,7 +7,7 @@ import { loadProfile } from '../../profile/load.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
-import { imageChoices } from '../prepare/image-choices.js';
+import { imageChoices } from '../image-choices.js';
 import { warmHost } from './host.js';
 import { imageProblem, problemOf, type WarmProblem } from './validity.js';
 

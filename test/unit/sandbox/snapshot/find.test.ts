@@ -43,7 +43,8 @@ async function offered(image: string, options: ConfigOptions) {
   const devices = devicesOfSession(config);
   const needs = { slots: neededSlots(devices), sets: moduleSets(devices), late: 0 };
   const profile = await loadProfile(undefined);
-  const { candidates, reason } = await findSnapshots({ config, devices, profile, needs, image, options: {} });
+  const images = { named: image, known: () => undefined };
+  const { candidates, reason } = await findSnapshots({ config, devices, profile, needs, images, options: {} });
   return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };
 }
 
