@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { sizeOf } from '../../image/inspect/inventory.js';
-import { bakeWarm } from '../../sandbox/snapshot/bake.js';
+import { bakeWarm } from '../../sandbox/bake.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
 import type { Arguments } from '../sandbox/arguments.js';

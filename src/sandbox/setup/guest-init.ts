@@ -11,9 +11,9 @@ import { OperationError, type OperationName } from '../../protocol/operations.js
 import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
-import { spawnError, stepError } from '../start/failure.js';
 import type { LaunchOptions } from '../types.js';
 import { GuestClock } from './clock.js';
+import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
 
 /** How old the time may be that the guest was told, in milliseconds: Node.js inside takes longer to answer than the native init. */
@@ -57,7 +57,7 @@ export async function startInGuest(
   if (!isMoreToDo) return;
   await copyInside(channel, config, options, () => limit.renew());
   if (guest.trace) {
-    const { checkTraceable } = await import('../prepare/strace.js');
+    const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);
   }
   try {

@@ -6,9 +6,9 @@ import { setUpResolver } from '../../../init/common/resolver.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
-import { stepError } from '../start/failure.js';
 import type { Observers } from '../types.js';
 import { INTERFACES_STEP, RESOLVER_STEP } from './breakpoint.js';
+import { stepError } from './failure.js';
 
 /**
  * Sets up the interfaces. It comes before the root is mounted: what it uses is in the boot image.

@@ -16,10 +16,11 @@ import { OperationError } from '../../protocol/operations.js';
 import { inspectsGuest, mark } from '../../util/marks.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
-import { goneError, spawnError, stepError } from '../start/failure.js';
+import { goneError } from '../start/failure.js';
 import type { LaunchOptions, Stop } from '../types.js';
 import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SPAWN_STEP } from './breakpoint.js';
 import { GuestClock } from './clock.js';
+import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
 
 /** A guest that answers, and what it is to become. */
@@ -73,7 +74,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   }
   if (guest.trace) {
     await driving;
-    const { checkTraceable } = await import('../prepare/strace.js');
+    const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);
   }
   if (options.breakpoint?.step === SPAWN_STEP) {
