@@ -4,6 +4,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { detachSlots } from '../../init/common/slots.js';
 import type { Slots } from '../config/parsers/slots.js';
 import type { SandboxConfig } from '../config/types.js';
@@ -13,7 +14,6 @@ import { ownerInCapabilities } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/snapshot.js';
 import { publishSnapshot, type SnapshotFacts } from '../image/snapshot/publish.js';
 import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/snapshot.js';
-import type { Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { profileCalled } from '../profile/load.js';
 import { Channel } from '../protocol/channel.js';
@@ -28,13 +28,9 @@ import { warmHost } from './snapshot/host.js';
 import { machineSignature, type WarmShape, warmCommandLine, warmMachine } from './snapshot/machine.js';
 import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
-import { Console } from './start/console.js';
-import { Deadline } from './start/deadline.js';
-import { goneError, timeoutError } from './start/failure.js';
-import { goneReason } from './start/gone-reason.js';
-import { lateDomain } from './start/late-domain.js';
-import { Listener } from './start/listener.js';
-import { claimState, releaseState } from './state/state.js';
+import { DomainRun } from './start/domain-run.js';
+import type { Transports } from './start/transports.js';
+import type { StateDirectory } from './state/state.js';
 import type { LaunchOptions } from './types.js';
 
 /**
@@ -62,18 +58,12 @@ export async function bakeWarm(config: SandboxConfig, slots: Slots, options: Lau
 /** More than what is freed while a machine boots; more than this brings no more. */
 const CLEARED_MEBIBYTES = 16;
 
-/** A machine that is there for being saved. */
-interface Machine {
-  readonly channel: Listener;
-}
-
 class Baker {
   readonly #prepared: PreparedMachine;
   readonly #shape: WarmShape;
   readonly #profile: string;
   readonly #bootTimeout: number;
   readonly #options: LaunchOptions;
-  readonly #console: Console;
 
   constructor(
     prepared: PreparedMachine,
@@ -87,7 +77,6 @@ class Baker {
     this.#profile = profile;
     this.#bootTimeout = bootTimeout;
     this.#options = options;
-    this.#console = new Console(options.onConsole);
   }
 
   /** Writes the machine's memory and state into `directory`. */
@@ -106,8 +95,8 @@ class Baker {
     await truncate(join(directory, SNAPSHOT_MEMORY), memory);
     this.#options.onProgress?.('Booting the machine that is to be saved');
     let dropping: Promise<void> | undefined;
-    const ready = await this.#run(owner, empty, directory, async (machine) => {
-      const saved = await this.#bootAndSave(machine, directory);
+    const ready = await this.#run(owner, empty, directory, async (transports, channel) => {
+      const saved = await this.#bootAndSave(transports, await channel, directory);
       // The machine stands still; ending it takes libvirt as long.
       dropping = dropZeros(join(directory, SNAPSHOT_MEMORY));
       return saved;
@@ -136,20 +125,21 @@ class Baker {
     const { connection, acceleration } = this.#prepared;
     const told = ownerInCapabilities(await connection.capabilities?.(), acceleration);
     if (told !== undefined) return told;
-    return this.#run(undefined, empty, undefined, async ({ channel }) => {
-      await channel.connection;
-      return channel.owner ?? 0;
+    return this.#run(undefined, empty, undefined, async (transports, channel) => {
+      await channel;
+      return transports.peer() ?? 0;
     });
   }
 
-  async #bootAndSave(machine: Machine, directory: string): Promise<GuestReady> {
-    const { channel, ready } = await Channel.open(await machine.channel.connection);
+  async #bootAndSave(transports: Transports, transport: Duplex, directory: string): Promise<GuestReady> {
+    if (transports.monitor === undefined) throw new Error('a machine that is to be saved has a monitor');
+    const { channel, ready } = await Channel.open(transport);
     // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
     await detachSlots(channel, placesOf(this.#shape.slots));
     if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
     this.#options.onProgress?.('Saving the machine');
-    const monitor = new Monitor(await machine.channel.connectionAt(1));
+    const monitor = new Monitor(await transports.monitor);
     try {
       const ended = migrationEnd(monitor);
       ended.catch(() => {});
@@ -176,65 +166,41 @@ class Baker {
     owner: number | undefined,
     empty: string,
     directory: string | undefined,
-    use: (machine: Machine) => Promise<T>,
+    use: (transports: Transports, channel: Promise<Duplex>) => Promise<T>,
   ): Promise<T> {
-    const { connection, image } = this.#prepared;
+    const { connection } = this.#prepared;
     const name = `bake-${randomBytes(4).toString('hex')}`;
-    const state = claimState(name, connection.kind);
-    const memory = directory && { path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory };
-    const listeners: Listener[] = [];
-    const limit = new Deadline(this.#bootTimeout, this.#options.signal);
-    let domain: Domain | undefined;
+    const { signal, onConsole } = this.#options;
+    const run = new DomainRun({ connection, name, timeout: this.#bootTimeout, signal, onConsole });
     let failed = true;
-    let starting: Promise<Domain> | undefined;
-    const callingOff = new AbortController();
     try {
-      const listen = async (path: string, count = 1) => {
-        const listener = await Listener.open(path, { owner, count });
-        listeners.push(listener);
-        return listener;
-      };
-      const channel = await listen(state.channelSocket, memory ? 2 : 1);
-      const console = await listen(state.consoleSocket);
-      void console.connection.then((socket) => this.#console.attach(socket));
-      const base = warmMachine(this.#shape, empty, { ...state, name, uuid: undefined });
-      const xml = machineXml({
-        ...base,
-        kernel: image.kernel,
-        initrd: image.initrd,
-        qemuArguments: [
-          ...base.qemuArguments,
-          ...(memory ? [...savedMachineArguments(memory), ...monitorArguments(state.channelSocket)] : []),
-        ],
-      });
-      const reached = (what: string) => () => timeoutError(this.#console, this.#bootTimeout, what);
-      starting = connection.start(xml, {
-        stateDirectory: state.path,
-        socketDirectory: state.sockets,
-        name,
-        calledOff: callingOff.signal,
-      });
-      domain = await limit.bound(starting, reached('libvirt being asked to start the domain'));
-      const stopped = domain.stopped.then(({ error }): never => {
-        throw error ?? goneError(this.#console, false);
-      });
-      stopped.catch(() => {});
-      const work = use({ channel });
-      const result = await limit.bound(
-        Promise.race([work, stopped]),
-        reached('the machine running, its init not answering'),
-      );
+      const state = run.claim();
+      const transports = await run.open({ monitored: directory !== undefined, owner });
+      run.start(this.#xml(name, state, empty, directory));
+      await run.within(run.domain, 'libvirt being asked to start the domain');
+      const work = use(transports, transports.channel(run.domain));
+      const result = await run.within(work, 'the machine running, its init not answering');
       failed = false;
       return result;
     } catch (error) {
-      throw await goneReason(error, this.#console, domain);
+      throw await run.reasonFor(error);
     } finally {
-      limit.clear();
-      for (const listener of listeners) listener.close();
-      domain ??= await lateDomain(starting, callingOff);
-      if (domain) await domain.destroy({ force: !failed });
-      else releaseState(state);
+      run.release();
+      await run.end({ force: !failed });
     }
+  }
+
+  #xml(name: string, state: StateDirectory, empty: string, directory: string | undefined): string {
+    const { kernel, initrd } = this.#prepared.image;
+    const base = warmMachine(this.#shape, empty, { ...state, name, uuid: undefined });
+    const saving =
+      directory === undefined
+        ? []
+        : [
+            ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),
+            ...monitorArguments(state.channelSocket),
+          ];
+    return machineXml({ ...base, kernel, initrd, qemuArguments: [...base.qemuArguments, ...saving] });
   }
 }
 

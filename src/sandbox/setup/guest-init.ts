@@ -5,16 +5,14 @@ import { spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { Configuration, ConfigurationFailure } from '../../../init/common/configuration.js';
 import { StepError } from '../../../init/common/drive.js';
-import type { SandboxConfig } from '../../config/types.js';
-import type { Channel } from '../../protocol/channel.js';
 import { OperationError, type OperationName } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
-import type { Deadline } from '../start/deadline.js';
 import type { LaunchOptions } from '../types.js';
 import { GuestClock } from './clock.js';
 import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
+import type { Answering } from './run-plan.js';
 
 /** How old the time may be that the guest was told, in milliseconds: Node.js inside takes longer to answer than the native init. */
 const OLD_MS = 40;
@@ -24,14 +22,8 @@ const OLD_MS = 40;
  *
  * @throws {SandboxError} as when the launcher drives it; `guest-init-cannot` for what only the launcher can do
  */
-export async function startInGuest(
-  channel: Channel,
-  config: SandboxConfig,
-  guest: GuestConfig,
-  console: Console,
-  options: LaunchOptions,
-  limit: Deadline,
-): Promise<void> {
+export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<void> {
+  const { channel, config, guest, console, options, limit } = answering;
   refuse(options);
   // What is told beside all the rest is old when it has been read; of a call of its own it is known how old.
   const clock = new GuestClock(channel, OLD_MS);

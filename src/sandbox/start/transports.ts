@@ -22,24 +22,36 @@ export interface Transports {
   channel(domain: Promise<Domain>): Promise<Duplex>;
   /** QEMU's monitor, when it is there; undefined where nobody wants it. */
   readonly monitor: Promise<Socket> | undefined;
+  /** Whose the channel's socket was when a connection came: libvirt makes it that of QEMU's user. Undefined before, and in a container. */
+  peer(): number | undefined;
   /** Lets go of what nobody has connected to. */
   close(): void;
 }
 
-/** @param monitored the machine has QEMU's monitor on its channel's socket: src/domain/monitor.ts */
-export async function openLines(
+export interface TransportOptions {
+  /** The machine has QEMU's monitor on its channel's socket: src/domain/monitor.ts */
+  readonly monitored: boolean;
+  /** The user that QEMU runs as, where libvirt does not make the sockets that user's. */
+  readonly owner?: number | undefined;
+}
+
+export async function openTransports(
   kind: ConnectionKind,
   state: StateDirectory,
   console: Console,
-  monitored: boolean,
+  options: TransportOptions,
 ): Promise<Transports> {
-  return kind === 'lxc' ? terminalTransports(state, console) : socketTransports(state, console, monitored);
+  return kind === 'lxc' ? terminalTransports(state, console) : socketTransports(state, console, options);
 }
 
-async function socketTransports(state: StateDirectory, console: Console, monitored: boolean): Promise<Transports> {
+async function socketTransports(
+  state: StateDirectory,
+  console: Console,
+  { monitored, owner }: TransportOptions,
+): Promise<Transports> {
   const open: Listener[] = [];
   const listen = async (path: string, count: number) => {
-    const listener = await Listener.open(path, { count });
+    const listener = await Listener.open(path, { owner, count });
     open.push(listener);
     return listener;
   };
@@ -60,6 +72,7 @@ async function socketTransports(state: StateDirectory, console: Console, monitor
       unanswered: 'the machine running, its kernel or init not answering',
       monitor,
       channel: () => channel.connection,
+      peer: () => channel.owner,
       close,
     };
   } catch (error) {
@@ -82,6 +95,7 @@ function terminalTransports(state: StateDirectory, console: Console): Transports
       if (shell !== undefined) symlinkSync(shell, shellPaths(state.path).sessions);
       return openTerminal(paths[CHANNEL_CONSOLE]);
     },
+    peer: () => undefined,
     close: () => {},
   };
 }
