@@ -34,7 +34,7 @@ export function deviceAddresses(shares: number, { disks, networks }: Slots, late
 }
 
 /** Every place by the name that Linux has for its device: `0000:00:07.0`. */
-export function placeNames(
+export function slotNames(
   shares: number,
   slots: Slots,
 ): { readonly disks: readonly string[]; readonly networks: readonly string[] } {

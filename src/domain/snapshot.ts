@@ -10,7 +10,7 @@ import { isRecord } from '../util/records.js';
 /** Of QEMU's object; it is in the saved state. */
 const MEMORY_ID = 'warm-memory';
 
-export interface WarmMemory {
+export interface SnapshotMemory {
   /** A file, of the size of the machine's memory. */
   readonly path: string;
   /** In bytes; as the domain has it. */
@@ -18,12 +18,12 @@ export interface WarmMemory {
 }
 
 /** For the machine that is to be saved. */
-export function savedMachineArguments(memory: WarmMemory): string[] {
+export function savedMachineArguments(memory: SnapshotMemory): string[] {
   return memoryArguments(memory, { share: true });
 }
 
 /** For a machine that waits for its state. */
-export function restoredMachineArguments(memory: WarmMemory): string[] {
+export function restoredMachineArguments(memory: SnapshotMemory): string[] {
   return [...memoryArguments(memory, { share: false, readonly: true, rom: 'off' }), ...WAITING];
 }
 
@@ -42,7 +42,7 @@ const SHARED_BACKEND = 'memory-backend-memfd';
 /** What /proc says that a descriptor of such a memory is. */
 export const SHARED_MEMORY_LINK = `/memfd:${SHARED_BACKEND} (deleted)`;
 
-function memoryArguments({ path, size }: WarmMemory, use: Readonly<Record<string, unknown>>): string[] {
+function memoryArguments({ path, size }: SnapshotMemory, use: Readonly<Record<string, unknown>>): string[] {
   return backendArguments({ 'qom-type': 'memory-backend-file', size, 'mem-path': path, ...use });
 }
 

@@ -21,11 +21,11 @@ import { OperationError } from '../protocol/operations.js';
 import type { GuestReady } from '../protocol/ready.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
-import { placesOf } from './devices/slots.js';
+import { allSlots } from './devices/slots.js';
 import { prepare } from './prepare/prepare.js';
 import type { PreparedMachine } from './prepare/prepared.js';
-import { warmHost } from './snapshot/host.js';
-import { machineSignature, type WarmShape, warmCommandLine, warmMachine } from './snapshot/machine.js';
+import { snapshotHost } from './snapshot/host.js';
+import { machineSignature, type SnapshotShape, savedCommandLine, savedMachine } from './snapshot/machine.js';
 import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
 import { DomainRun } from './start/domain-run.js';
@@ -37,14 +37,14 @@ import type { LaunchOptions } from './types.js';
  * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
  * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
  */
-export async function bakeWarm(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<Snapshot> {
+export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<Snapshot> {
   // What a sandbox has is no part of it, but for the places.
   const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
   const prepared = await prepare({ ...machine, boot: 'cold' }, options);
   try {
     if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
     const { acceleration, profile } = prepared;
-    const shape: WarmShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
+    const shape: SnapshotShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const called = profileCalled(options.profile ?? config.profile);
     const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
     return await publishSnapshot(prepared.image.directory, (directory) => baker.save(directory), options.signal);
@@ -60,14 +60,14 @@ const CLEARED_MEBIBYTES = 16;
 
 class Baker {
   readonly #prepared: PreparedMachine;
-  readonly #shape: WarmShape;
+  readonly #shape: SnapshotShape;
   readonly #profile: string;
   readonly #bootTimeout: number;
   readonly #options: LaunchOptions;
 
   constructor(
     prepared: PreparedMachine,
-    shape: WarmShape,
+    shape: SnapshotShape,
     profile: string,
     bootTimeout: number,
     options: LaunchOptions,
@@ -110,9 +110,9 @@ class Baker {
       acceleration,
       slots,
       machine: machineSignature(this.#shape),
-      kernelArguments: warmCommandLine(this.#shape),
+      kernelArguments: savedCommandLine(this.#shape),
       profile: this.#profile,
-      host: await warmHost(connection),
+      host: await snapshotHost(connection),
       owner,
       ready: readyRecord(ready),
     };
@@ -136,7 +136,7 @@ class Baker {
     const { channel, ready } = await Channel.open(transport);
     // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
-    await detachSlots(channel, placesOf(this.#shape.slots));
+    await detachSlots(channel, allSlots(this.#shape.slots));
     if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
     this.#options.onProgress?.('Saving the machine');
     const monitor = new Monitor(await transports.monitor);
@@ -192,7 +192,7 @@ class Baker {
 
   #xml(name: string, state: StateDirectory, empty: string, directory: string | undefined): string {
     const { kernel, initrd } = this.#prepared.image;
-    const base = warmMachine(this.#shape, empty, { ...state, name, uuid: undefined });
+    const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined });
     const saving =
       directory === undefined
         ? []

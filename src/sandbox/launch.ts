@@ -13,7 +13,7 @@ import type { Prepared } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
-import type { WarmChoice } from './snapshot/find.js';
+import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
 import type { Console } from './start/console.js';
@@ -67,7 +67,7 @@ class Launch {
   readonly #prepared: Prepared;
   readonly #options: LaunchOptions;
   readonly #guest: GuestConfig;
-  readonly #snapshot: WarmChoice | undefined;
+  readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
@@ -131,7 +131,7 @@ class Launch {
     return transports;
   }
 
-  async #restore(snapshot: WarmChoice, transports: Transports): Promise<Channel> {
+  async #restore(snapshot: SnapshotChoice, transports: Transports): Promise<Channel> {
     const run = this.#run;
     const sharing = this.#guest.lateDevices ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
     const loading = loadMachine(transports.monitor, snapshot, sharing);

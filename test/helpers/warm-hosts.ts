@@ -15,9 +15,14 @@ import { loadProfile } from '../../src/profile/load.js';
 import { neededSlots } from '../../src/sandbox/devices/slots.js';
 import { imageChoices } from '../../src/sandbox/image-choices.js';
 import { BootImages } from '../../src/sandbox/prepare/boot-images.js';
-import { findSnapshots, selectSnapshot, type WarmChoice, type WarmRequest } from '../../src/sandbox/snapshot/find.js';
-import { warmHost } from '../../src/sandbox/snapshot/host.js';
-import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/snapshot/machine.js';
+import {
+  findSnapshots,
+  type SnapshotChoice,
+  type SnapshotRequest,
+  selectSnapshot,
+} from '../../src/sandbox/snapshot/find.js';
+import { snapshotHost } from '../../src/sandbox/snapshot/host.js';
+import { machineSignature, type SnapshotShape, savedCommandLine } from '../../src/sandbox/snapshot/machine.js';
 import { findInPath, hostProgram } from '../../src/util/programs.js';
 import { devicesOfSession } from './devices.js';
 import { rejectsWith } from './errors.js';
@@ -31,7 +36,7 @@ export type Change = (facts: SnapshotFacts) => Partial<SnapshotFacts>;
 export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run is not installed';
 
 /** The machine that is saved unless something else is asked for. */
-export async function defaultShape(): Promise<WarmShape> {
+export async function defaultShape(): Promise<SnapshotShape> {
   const slots = { mounts: 4, disks: 0, networks: 0 };
   return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots };
 }
@@ -90,9 +95,9 @@ export class WarmHost {
       sets: image.manifest.sets,
       ...fields,
       machine: machineSignature(shape),
-      kernelArguments: warmCommandLine(shape),
+      kernelArguments: savedCommandLine(shape),
       profile: 'default',
-      host: await warmHost(this.#connection),
+      host: await snapshotHost(this.#connection),
       owner: process.geteuid?.() ?? 0,
       ready: {},
     };
@@ -117,11 +122,11 @@ export class WarmHost {
     options: ConfigOptions = {},
     profileName?: string,
     said: string[] = [],
-  ): Promise<WarmChoice | undefined> {
+  ): Promise<SnapshotChoice | undefined> {
     const config = await this.config(options);
     const devices = devicesOfSession(config);
     const profile = await loadProfile(profileName);
-    const request: WarmRequest = {
+    const request: SnapshotRequest = {
       config,
       profile,
       devices,

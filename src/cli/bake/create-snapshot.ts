@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { sizeOf } from '../../image/inspect/inventory.js';
-import { bakeWarm } from '../../sandbox/bake.js';
+import { bakeSnapshot } from '../../sandbox/bake.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
 import type { Arguments } from '../sandbox/arguments.js';
@@ -35,7 +35,7 @@ export async function createWarm(
   const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
   const start = cancelOnSignal();
   const options = { image: directory, connect, profile: request.profile, onProgress, signal: start.abort };
-  const baked = await bakeWarm(machine, slots, options)
+  const baked = await bakeSnapshot(machine, slots, options)
     .catch((error: unknown) => {
       throw start.signal === undefined ? error : endedBy(start.signal, error);
     })

@@ -11,7 +11,7 @@ import { prepareDevices } from '../../sandbox/devices/devices.js';
 import { neededSlots } from '../../sandbox/devices/slots.js';
 import { imageChoices } from '../../sandbox/image-choices.js';
 import { moduleSets, moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
-import { warmObstacle } from '../../sandbox/snapshot/machine.js';
+import { snapshotObstacle } from '../../sandbox/snapshot/machine.js';
 import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';
 import { SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
@@ -134,7 +134,7 @@ async function imageFor(args: BakeArguments): Promise<{
     choices: imageChoices(chosen),
     config,
     slots: neededSlots(devices),
-    obstacle: warmObstacle(config, devices),
+    obstacle: snapshotObstacle(config, devices),
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
   };
 }

@@ -6,7 +6,7 @@ import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
 import { pruneImages, removeImage } from '../../image/store/remove.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
-import { type WarmOwner, type WarmState, warmStates } from '../../sandbox/snapshot/stored.js';
+import { type SnapshotOwner, type SnapshotState, snapshotStates } from '../../sandbox/snapshot/stored.js';
 import { SandboxError } from '../../util/errors.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { ago, columns, printJson, printLines, size } from './output.js';
@@ -39,13 +39,13 @@ export async function list(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-type JudgedWarm = StoredSnapshot & WarmState;
+type JudgedWarm = StoredSnapshot & SnapshotState;
 
 /** The image, and of each of its saved machines whether it can be gone on from. */
-async function withStates<T extends WarmOwner & { readonly warm: readonly StoredSnapshot[] }>(
+async function withStates<T extends SnapshotOwner & { readonly warm: readonly StoredSnapshot[] }>(
   image: T,
 ): Promise<T & { readonly warm: readonly JudgedWarm[] }> {
-  const states = await warmStates(defaultStoreDirectory(), image);
+  const states = await snapshotStates(defaultStoreDirectory(), image);
   // One without a state has been removed meanwhile.
   const warm = image.warm.flatMap((one) => {
     const state = states.get(one.directory);
@@ -60,7 +60,7 @@ function warmText({ memory, slots, size: bytes, ...state }: JudgedWarm): string 
   return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
 }
 
-function stateText(state: WarmState): string {
+function stateText(state: SnapshotState): string {
   return state.state === 'valid' ? 'valid' : `${state.state}: ${state.reason}`;
 }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
-import { placeNames } from '../../domain/slots.js';
+import { slotNames } from '../../domain/slots.js';
 import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js';
 import type { Devices } from './devices.js';
 import { ROOT_TAG, shareTag } from './shares.js';
@@ -19,7 +19,7 @@ export interface SlottedDevices {
 
 export function slotDevices({ directory, record: { slots } }: Snapshot, devices: Devices): SlottedDevices {
   const { shares, disks, interfaces } = devices;
-  const names = placeNames(1 + slots.mounts, slots);
+  const names = slotNames(1 + slots.mounts, slots);
   return {
     shares: inSlots(shares, slots, join(directory, SNAPSHOT_EMPTY)),
     lateShares: shares.filter(isVirtiofs),
@@ -46,7 +46,7 @@ export function neededSlots({ shares, disks, interfaces }: Pick<Devices, 'shares
 }
 
 /** The slots for disks and networks, all of them. */
-export function placesOf(slots: Slots): string[] {
-  const { disks, networks } = placeNames(1 + slots.mounts, slots);
+export function allSlots(slots: Slots): string[] {
+  const { disks, networks } = slotNames(1 + slots.mounts, slots);
   return [...disks, ...networks];
 }

@@ -4,7 +4,7 @@ import type { BootImage } from '../../image/resolve.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { ContainerParts } from '../devices/container-options.js';
 import type { MachineParts } from '../devices/machine-options.js';
-import type { WarmChoice } from '../snapshot/find.js';
+import type { SnapshotChoice } from '../snapshot/find.js';
 
 export type Prepared = PreparedMachine | PreparedContainer;
 
@@ -12,7 +12,7 @@ export interface PreparedMachine extends MachineParts {
   readonly connection: Connection;
   readonly image: BootImage;
   /** The snapshot that it is restored from, with another one for where that fails; undefined: it boots. */
-  readonly snapshot: WarmChoice | undefined;
+  readonly snapshot: SnapshotChoice | undefined;
 }
 
 export interface PreparedContainer extends ContainerParts {

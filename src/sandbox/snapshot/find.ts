@@ -13,9 +13,9 @@ import type { Devices } from '../devices/devices.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
 import { slotDevices } from '../devices/slots.js';
 import type { LaunchOptions } from '../types.js';
-import { warmHost } from './host.js';
-import { warmObstacle } from './machine.js';
-import { lackOf, setsOfSlots, type WarmNeeds } from './slots.js';
+import { snapshotHost } from './host.js';
+import { snapshotObstacle } from './machine.js';
+import { lackOf, type SnapshotNeeds, setsOfSlots } from './slots.js';
 import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js';
 
 /** The boot images of this start. */
@@ -26,11 +26,11 @@ export interface KnownImages {
   known(sets: readonly string[]): BootImage | undefined;
 }
 
-export interface WarmRequest {
+export interface SnapshotRequest {
   readonly config: SandboxConfig;
   readonly devices: Devices;
   readonly profile: Profile;
-  readonly needs: WarmNeeds;
+  readonly needs: SnapshotNeeds;
   readonly images: KnownImages;
   readonly options: LaunchOptions;
 }
@@ -46,8 +46,8 @@ export interface SnapshotOffer {
 }
 
 /** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
-export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer> {
-  const { candidates, reason } = warmCandidates(request, await storedImages(request.images.named));
+export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
+  const { candidates, reason } = rankSnapshots(request, await storedImages(request.images.named));
   if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
   for (const warm of candidates) {
     const image = currentImageOf(warm, request);
@@ -57,7 +57,7 @@ export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer
 }
 
 /** The boot image that a saved machine is of, if it is known to be what would be built now. */
-function currentImageOf({ record }: Snapshot, { images }: WarmRequest): BootImage | undefined {
+function currentImageOf({ record }: Snapshot, { images }: SnapshotRequest): BootImage | undefined {
   const image = images.known(record.sets);
   return image?.id === record.image ? image : undefined;
 }
@@ -68,10 +68,10 @@ async function storedImages(image: string | undefined): Promise<readonly Snapsho
 }
 
 /** A saved machine, and the boot image that it is of. */
-export interface WarmChoice extends SlottedSnapshot {
+export interface SnapshotChoice extends SlottedSnapshot {
   readonly image: BootImage;
   /** The next one that is valid, for where this one cannot be gone on from after all. */
-  readonly next: () => Promise<WarmChoice | undefined>;
+  readonly next: () => Promise<SnapshotChoice | undefined>;
 }
 
 /**
@@ -80,18 +80,20 @@ export interface WarmChoice extends SlottedSnapshot {
  */
 export async function selectSnapshot(
   { candidates, reason }: SnapshotOffer,
-  request: WarmRequest,
+  request: SnapshotRequest,
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
-): Promise<WarmChoice | undefined> {
+): Promise<SnapshotChoice | undefined> {
   const choice =
-    candidates.length === 0 ? { reason } : await chooseWarm(request, candidates, image, acceleration, connection);
+    candidates.length === 0
+      ? { reason }
+      : await firstValidSnapshot(request, candidates, image, acceleration, connection);
   if ('image' in choice) {
     request.options.onChoice?.(`boot: warm, from ${choice.directory}`);
     return choice;
   }
-  if (request.config.boot === 'warm') throw warmMissingError(choice.reason, request);
+  if (request.config.boot === 'warm') throw missingError(choice.reason, request);
   request.options.onChoice?.(`boot: cold, because ${choice.reason}`);
   return undefined;
 }
@@ -100,13 +102,13 @@ export async function selectSnapshot(
  * The images that have places enough and the right size; or why there are none. Those of this very machine come first, and then those with the fewest
  * places.
  */
-function warmCandidates(
-  { config, devices, needs, profile, options }: WarmRequest,
+function rankSnapshots(
+  { config, devices, needs, profile, options }: SnapshotRequest,
   images: readonly Snapshot[],
 ): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
   if (images.length === 0) return none('there is no warm image');
-  const obstacle = warmObstacle(config, devices);
+  const obstacle = snapshotObstacle(config, devices);
   if (obstacle !== undefined) return none(obstacle);
   if (options.debugInit === true)
     return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
@@ -124,14 +126,14 @@ function warmCandidates(
 }
 
 /** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
-async function chooseWarm(
-  request: WarmRequest,
+async function firstValidSnapshot(
+  request: SnapshotRequest,
   candidates: readonly Snapshot[],
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
-): Promise<WarmChoice | { readonly reason: string }> {
-  const host = await warmHost(connection);
+): Promise<SnapshotChoice | { readonly reason: string }> {
+  const host = await snapshotHost(connection);
   return firstValid(candidates, request.devices, async (warm) => {
     const own = imageOf(warm, image, request);
     if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
@@ -146,7 +148,7 @@ async function firstValid(
   candidates: readonly Snapshot[],
   devices: Devices,
   judge: (warm: Snapshot) => Promise<BootImage | string>,
-): Promise<WarmChoice | { readonly reason: string }> {
+): Promise<SnapshotChoice | { readonly reason: string }> {
   let reason = '';
   for (const [at, warm] of candidates.entries()) {
     const image = await judge(warm);
@@ -161,25 +163,25 @@ async function firstValid(
 }
 
 /** Where an image was named it is that one or none. */
-function imageOf(warm: Snapshot, image: BootImage, request: WarmRequest): BootImage | undefined {
+function imageOf(warm: Snapshot, image: BootImage, request: SnapshotRequest): BootImage | undefined {
   if (warm.record.image === image.id) return image;
   return request.images.named === undefined ? currentImageOf(warm, request) : undefined;
 }
 
 /** For somebody who insists on a saved machine. */
-function warmMissingError(reason: string, request: WarmRequest): SandboxError {
+function missingError(reason: string, request: SnapshotRequest): SandboxError {
   return new SandboxError({
     stage: 'image',
     code: 'warm-image-missing',
     message: `no warm image serves this sandbox: ${reason}`,
     remedy:
-      warmObstacle(request.config, request.devices) === undefined
+      snapshotObstacle(request.config, request.devices) === undefined
         ? `bake one with: ${bakeCommand(request)}`
         : 'leave out --boot warm',
   });
 }
 
-function bakeCommand({ config, needs, profile, options }: WarmRequest): string {
+function bakeCommand({ config, needs, profile, options }: SnapshotRequest): string {
   const { memory, vcpus, acceleration, kernel } = config;
   const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > DEFAULT_SLOTS[kind]).map(
     (kind) => `${kind}=${needs.slots[kind]}`,

@@ -20,7 +20,7 @@ const PROCESSOR_BYTES = 8192;
  * Facts by name. A program is known by its file's identity, which changes with every update; so nothing has to be run to ask for a version. The
  * daemon may still be of an older version than its files, so it is asked where there is a connection.
  */
-export async function warmHost(connection?: Connection): Promise<Record<string, string>> {
+export async function snapshotHost(connection?: Connection): Promise<Record<string, string>> {
   const version = await connection?.version();
   return {
     QEMU: fileFact(findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm')),

@@ -13,7 +13,7 @@ import { inSlots } from '../devices/slots.js';
 import { MOST_LATE_SHARES } from './slots.js';
 
 /** A saved machine, less what is kept of it. */
-export interface WarmShape {
+export interface SnapshotShape {
   /** In bytes. */
   readonly memory: number;
   readonly vcpus: number;
@@ -26,7 +26,7 @@ export interface WarmShape {
 type Paths = Pick<MachineOptions, 'name' | 'uuid' | 'channelSocket' | 'consoleSocket'>;
 
 /** The machine that is saved, and in which every place is empty. */
-export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Paths): MachineOptions {
+export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths: Paths): MachineOptions {
   const { memory, vcpus, acceleration, profile, slots } = shape;
   return {
     ...paths,
@@ -35,7 +35,7 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     acceleration,
     kernel: undefined,
     initrd: undefined,
-    commandLine: warmCommandLine(shape),
+    commandLine: savedCommandLine(shape),
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),
@@ -43,9 +43,9 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
   };
 }
 
-export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): string {
+export function savedCommandLine({ profile, vcpus, acceleration }: SnapshotShape): string {
   return kernelCommandLine(profile, {
-    // One of root's may be given directories that virtiofs serves: see warmObstacle().
+    // One of root's may be given directories that virtiofs serves: see snapshotObstacle().
     writtenBehindEmulator: acceleration === 'tcg' && process.getuid?.() === 0,
     processors: processorArguments(vcpus, acceleration),
   });
@@ -55,16 +55,16 @@ export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): st
  * Two machines of the same signature have the same devices, at the same slots, and the same kernel arguments.
  * @param commandLine default: what the kernel of such a machine is told now
  */
-export function machineSignature(wanted: WarmShape, commandLine = warmCommandLine(wanted)): string {
+export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
   const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
   const shape = { ...wanted, profile: { ...wanted.profile, qemuArguments } };
   const uuid = '00000000-0000-0000-0000-000000000000';
   const paths: Paths = { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' };
-  return sha256(machineXml({ ...warmMachine(shape, '/empty', paths), commandLine }));
+  return sha256(machineXml({ ...savedMachine(shape, '/empty', paths), commandLine }));
 }
 
 /** Why no saved machine can serve this sandbox, whatever it has places for. */
-export function warmObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
+export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
   const late = shares.filter(isVirtiofs).length;
   if (late > MOST_LATE_SHARES)
     return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a saved machine has no room for them`;

@@ -4,7 +4,7 @@ import { SLOTS } from '../../domain/pci.js';
 import type { SnapshotRecord } from '../../image/snapshot/snapshot.js';
 
 /** What must be in a saved machine. */
-export interface WarmNeeds {
+export interface SnapshotNeeds {
   readonly slots: Slots;
   /** Module sets. */
   readonly sets: readonly string[];
@@ -37,7 +37,7 @@ function ordinal(number: number): string {
 }
 
 /** What keeps a saved machine from serving; undefined: it serves. `has no place for a second disk`, `was baked without filesystem-xfs`. */
-export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: WarmNeeds): string | undefined {
+export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: SnapshotNeeds): string | undefined {
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;

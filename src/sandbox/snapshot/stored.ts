@@ -8,17 +8,17 @@ import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { imageChoices } from '../image-choices.js';
-import { warmHost } from './host.js';
-import { imageProblem, problemOf, type WarmProblem } from './validity.js';
+import { snapshotHost } from './host.js';
+import { imageProblem, problemOf, type SnapshotProblem } from './validity.js';
 
 /** Unknown: what its boot image is made of looks different, and may still be the same. The next start that would use it finds out. */
-export type WarmState =
+export type SnapshotState =
   | { readonly state: 'valid' }
   | { readonly state: 'unknown'; readonly reason: string }
-  | WarmProblem;
+  | SnapshotProblem;
 
 /** A boot image whose saved machines are looked at. */
-export interface WarmOwner {
+export interface SnapshotOwner {
   readonly directory: string;
   /** Undefined outside of a store. */
   readonly id: string | undefined;
@@ -26,10 +26,10 @@ export interface WarmOwner {
 }
 
 /** The state of each saved machine of an image, by its directory. */
-export async function warmStates(store: string, owner: WarmOwner): Promise<Map<string, WarmState>> {
+export async function snapshotStates(store: string, owner: SnapshotOwner): Promise<Map<string, SnapshotState>> {
   const images = snapshotsOf(owner.directory);
   if (images.length === 0) return new Map();
-  const host = await warmHost();
+  const host = await snapshotHost();
   const states = images.map(async (warm) => [warm.directory, await stateOf(warm, store, owner, host)] as const);
   return new Map(await Promise.all(states));
 }
@@ -37,9 +37,9 @@ export async function warmStates(store: string, owner: WarmOwner): Promise<Map<s
 async function stateOf(
   warm: Snapshot,
   store: string,
-  owner: WarmOwner,
+  owner: SnapshotOwner,
   host: Readonly<Record<string, string>>,
-): Promise<WarmState> {
+): Promise<SnapshotState> {
   const called = warm.record.profile;
   const profile = called === undefined ? undefined : await ignoreSandboxError(loadProfile(called));
   return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
@@ -49,9 +49,9 @@ async function stateOf(
 async function imageState(
   warm: Snapshot,
   store: string,
-  { id, names }: WarmOwner,
+  { id, names }: SnapshotOwner,
   profile: Profile | undefined,
-): Promise<WarmState> {
+): Promise<SnapshotState> {
   if (id === undefined || names.length > 0 || hasAnswer(store, id)) return { state: 'valid' };
   const request = {
     kernel: { version: undefined, path: undefined, modulesPath: undefined },

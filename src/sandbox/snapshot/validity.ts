@@ -6,30 +6,30 @@ import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { changedFacts } from './host.js';
-import { machineSignature, type WarmShape, warmCommandLine } from './machine.js';
+import { machineSignature, type SnapshotShape, savedCommandLine } from './machine.js';
 
 /** What keeps a saved machine from being gone on from. */
-export interface WarmProblem {
+export interface SnapshotProblem {
   readonly state: 'stale' | 'damaged';
   readonly reason: string;
 }
 
 /** `is stale: QEMU changed` */
-export function problemText({ state, reason }: WarmProblem): string {
+export function problemText({ state, reason }: SnapshotProblem): string {
   return `is ${state}: ${reason}`;
 }
 
 /**
  * What is wrong with a saved machine, whatever boot image it is of.
  * @param profile undefined: not known
- * @param host as `warmHost` has it
+ * @param host as `snapshotHost` has it
  * @returns undefined where nothing is
  */
 export async function problemOf(
   warm: Snapshot,
   profile: Profile | undefined,
   host: Readonly<Record<string, string>>,
-): Promise<WarmProblem | undefined> {
+): Promise<SnapshotProblem | undefined> {
   const machine = profile === undefined ? [] : changedMachine(warm, profile);
   const changed = [...machine, ...changedFacts(warm.record.host, host)];
   if (changed.length > 0) return stale(changed);
@@ -38,7 +38,7 @@ export async function problemOf(
 }
 
 /** The same of one that is not of the boot image that is used now. */
-export async function imageProblem({ directory }: Snapshot, now: Manifest): Promise<WarmProblem> {
+export async function imageProblem({ directory }: Snapshot, now: Manifest): Promise<SnapshotProblem> {
   const image = dirname(dirname(directory));
   const then = await ignoreSandboxError(readImage({ directory: image, id: undefined, called: image }));
   const changed = then === undefined ? [] : changedParts(then, now);
@@ -50,11 +50,11 @@ export function isOfMachine(warm: Snapshot, profile: Profile): boolean {
   return warm.record.machine === machineSignature(shapeOf(warm, profile));
 }
 
-function stale(changed: readonly string[]): WarmProblem {
+function stale(changed: readonly string[]): SnapshotProblem {
   return { state: 'stale', reason: `${changed.join(' and ')} changed` };
 }
 
-function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, profile: Profile): WarmShape {
+function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, profile: Profile): SnapshotShape {
   return { memory, vcpus, acceleration, profile, slots };
 }
 
@@ -64,7 +64,7 @@ function changedMachine(warm: Snapshot, profile: Profile): string[] {
   const shape = shapeOf(warm, profile);
   if (kernelArguments === undefined) return ['the kernel arguments or the machine'];
   return [
-    ...(kernelArguments === warmCommandLine(shape) ? [] : ['the kernel arguments']),
+    ...(kernelArguments === savedCommandLine(shape) ? [] : ['the kernel arguments']),
     ...(machine === machineSignature(shape, kernelArguments) ? [] : ['the machine']),
   ];
 }

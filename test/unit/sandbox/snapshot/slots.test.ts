@@ -7,7 +7,7 @@ import type { Slots } from '../../../../src/config/parsers/slots.js';
 import { diskElements } from '../../../../src/domain/disks.js';
 import { machineInterfaces } from '../../../../src/domain/interfaces.js';
 import { type MachineOptions, machineXml } from '../../../../src/domain/machine.js';
-import { placeNames } from '../../../../src/domain/slots.js';
+import { slotNames } from '../../../../src/domain/slots.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import type { Guest, Operation } from '../../../../src/protocol/operations.js';
 import { lackOf, setsOfSlots } from '../../../../src/sandbox/snapshot/slots.js';
@@ -92,7 +92,7 @@ for (const name of ['default', 'compatible']) {
     assert.deepEqual(vacant, ['virtio-blk-pci 0x04', 'virtio-blk-pci 0x05', 'virtio-net-pci 0x06']);
     for (const taken of [{ disks }, { interfaces }, { disks, interfaces }, { disks: [...disks, ...disks], interfaces }])
       assert.deepEqual(devicesOf(machineXml({ ...machine, ...taken })), vacant);
-    assert.deepEqual(placeNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
+    assert.deepEqual(slotNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
     // A place that is left leads nowhere: no network of the host, no file.
     assert.doesNotMatch(machineXml(machine), /<interface|<disk|user|tap/);
   });
