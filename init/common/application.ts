@@ -8,16 +8,16 @@ import { tracedCommand } from './strace.js';
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Starts the application.
+ * Starts the application, in the config's working directory, else in the home directory, else in /.
  * @returns its process ID in the guest
- * @throws {OperationError} when it could not be started; its detail names the system call
+ * @throws {OperationError} if it cannot be started; the message names the system call
  */
 export async function spawnApplication(guest: Guest, config: GuestConfig): Promise<number> {
   const spawn = spawnOperation(config, config.cwd ?? config.identity.home);
   try {
     return (await guest.call(spawn)).value;
   } catch (error) {
-    // A home directory need not exist inside; a directory that somebody asked for must.
+    // The home directory may be missing inside; a directory that was asked for may not.
     if (config.cwd === undefined && error instanceof OperationError && isChdir(error)) {
       return (await guest.call({ ...spawn, cwd: '/' }, { recover: true })).value;
     }
@@ -25,7 +25,7 @@ export async function spawnApplication(guest: Guest, config: GuestConfig): Promi
   }
 }
 
-/** True when the spawn failed because of the working directory. */
+/** Whether a spawn failed because of its working directory. */
 export function isChdir(error: OperationError): boolean {
   return error.message.startsWith('chdir(');
 }

@@ -3,7 +3,7 @@ import type { GuestConfig } from './config.js';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** As KEY=VALUE: PATH, HOME and the user's names (and TERM with a terminal), then the config's own. The last of a name wins. */
+/** As KEY=VALUE: PATH, HOME, the user's names and, with a terminal, TERM; then the config's own, which win. */
 export function environmentOf({ identity, terminal, environment }: GuestConfig): string[] {
   const variables = new Map<string, string>([
     ['PATH', DEFAULT_PATH],
