@@ -1,6 +1,6 @@
 /**
- * The devices of a sandbox, decided once while it is prepared: the domain's XML describes them to libvirt, and the common init is told by what
- * name it finds each.
+ * The devices of a sandbox, decided once while it is prepared. The domain's XML and the guest's config are both made
+ * from them, so tags, serial numbers and hardware addresses agree.
  */
 import { join } from 'node:path';
 import type { GuestConfig, GuestRoot } from '../../../init/common/config.js';
@@ -16,24 +16,24 @@ import { type MountDevice, mountDevices, rootMount } from './mounts.js';
 import { ROOT_TAG, type ShareServer, shareServer } from './shares.js';
 import { type Shell, shellOf } from './shell.js';
 
-/** Both sides of every device. */
+/** Every device, for the domain's XML and for the guest. */
 export interface Devices {
-  /** Directories of the host, the root first unless a mount replaces it. */
+  /** Shares: the root first, unless a mount replaces it. */
   readonly shares: readonly Share[];
-  /** Disks first, then images that are mounted. */
+  /** Disks of the application, then images that are mounted. */
   readonly disks: readonly DiskDevice[];
   readonly interfaces: readonly InterfaceOptions[];
-  /** Undefined: no shells beside the application. */
+  /** Shells beside the application; undefined: none. */
   readonly shell: Shell | undefined;
-  /** One for each mount of the config, in its order. */
+  /** One for each mount of the config, in the same order. */
   readonly mounts: readonly MountDevice[];
-  /** The same devices as the common init is told of them. */
+  /** The same devices for the common init. */
   readonly guest: Pick<GuestConfig, 'platform' | 'root' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'>;
 }
 
-/** What decides on devices beside the config. */
+/** What devices depend on besides the config. */
 export interface DeviceFacts {
-  /** Of the domain; addresses of interfaces are made from it, and it names the state directory. */
+  /** The domain's name. It determines hardware addresses and the state directory. */
   readonly name: string;
   readonly images: Images;
   readonly server: ShareServer;
@@ -41,7 +41,7 @@ export interface DeviceFacts {
 }
 
 /**
- * Looks into the images and asks what serves directories, then decides.
+ * Inspects the images and the host, then decides.
  * @throws {SandboxError} those of {@link inspectImages}
  */
 export async function prepareDevices(
@@ -52,7 +52,7 @@ export async function prepareDevices(
   return devicesOf(config, { name, images, server: await shareServer(config, kind), breakpoint });
 }
 
-/** Looks at nothing but /dev/ptmx and, with a network, the host's name servers. */
+/** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files. */
 export function devicesOf(config: SandboxConfig, { name, images, server, breakpoint }: DeviceFacts): Devices {
   const platform = server.kind === 'lxc' ? 'container' : 'machine';
   const mounts = mountDevices(config, { images, server, stateDirectory: join(stateBase(), name) });
@@ -81,7 +81,7 @@ export function devicesOf(config: SandboxConfig, { name, images, server, breakpo
   };
 }
 
-/** The host's own root, which libvirt has put where it belongs in a container. */
+/** The config's root directory. In a container libvirt has bound it already. */
 function usualRoot(platform: Devices['guest']['platform']): GuestRoot {
   return { type: platform === 'container' ? 'staged' : '9p', tag: ROOT_TAG, readOnly: true };
 }

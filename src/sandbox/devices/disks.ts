@@ -1,4 +1,4 @@
-/** The disks and disk images of a sandbox. */
+/** The disks and images of a sandbox. */
 import type { GuestDisk } from '../../../init/common/config.js';
 import { driverOf } from '../../config/parsers/disk-image.js';
 import type { HostImageMount, SandboxConfig } from '../../config/types.js';
@@ -6,11 +6,11 @@ import type { ImageContents } from '../../disk-image/inspect.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import { iotune } from '../../domain/tuning.js';
 
-/** What each image that is to be mounted holds, by the number of its mount. */
+/** The contents of each image that is mounted, by the index of its mount. */
 export type Images = ReadonlyMap<number, ImageContents>;
 
 /**
- * Looks into every image that is to be mounted.
+ * Inspects every image that is mounted.
  * @throws {SandboxError} `image-unreadable`, `image-tool-missing`, `image-no-filesystem`
  */
 export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> {
@@ -25,7 +25,7 @@ export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> 
   return found;
 }
 
-/** A disk for the application: what libvirt attaches, and how the guest finds it. */
+/** A disk for the application: the device, and how the guest finds it. */
 export interface AppDisk {
   readonly device: DiskDevice;
   readonly guest: GuestDisk;
@@ -48,7 +48,7 @@ export function appDisks({ disks, tuning }: SandboxConfig): AppDisk[] {
   });
 }
 
-/** Of the disk whose file system is mounted, by the number of its mount. */
+/** The serial number of a mounted image, by the index of its mount. */
 export function imageSerial(index: number): string {
   return `mount${index}`;
 }

@@ -1,7 +1,7 @@
-/** Whether a machine may run before libvirt lets it: see start/run-machine.ts. */
+/** Whether the launcher may let a machine run before libvirt does: see start/run-machine.ts. */
 import type { SandboxConfig } from '../../config/types.js';
 
-/** False where the machine must stand still until libvirt is done: it sees to limits when QEMU is there and the machine does not run yet. */
+/** False if the config has limits: libvirt applies them while QEMU exists and the machine is paused. */
 export function mayRunEarly({ tuning }: SandboxConfig): boolean {
   const { cpuShares, cpuPin, diskLimits, networkLimits } = tuning;
   return cpuShares === undefined && cpuPin.length + diskLimits.length + networkLimits.length === 0;

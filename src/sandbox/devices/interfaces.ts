@@ -1,4 +1,4 @@
-/** From the networks of a sandbox to its interfaces, on the host's side and inside. */
+/** The network interfaces of a sandbox, for the XML and for the guest. */
 import { isIP } from 'node:net';
 import type { GuestConfig, GuestNetwork, NameService } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -8,13 +8,16 @@ import { macOf } from '../../domain/mac.js';
 import { bandwidth } from '../../domain/tuning.js';
 import { readIfThere } from '../../util/small-files.js';
 
-/** Where the guest finds the DHCP client: in the boot image, or in the directory of native programs that a container is given. */
+/** Path of the DHCP client in the guest: in the boot image, or in a container's directory of native programs. */
 const DHCP_CLIENTS = { machine: '/dhcp', container: `${CONTAINER_NATIVE}/dhcp` } as const;
 
-/** A DHCP server may try for three seconds whether an address is in use; the rest is for a busy machine. */
+/**
+ * How long to wait for a lease. A server may check for 3 s whether an address is in use; the rest is for a busy
+ * machine.
+ */
 const DHCP_SECONDS = 15;
 
-/** The host's resolver files. Where a local resolver answers, the second names the servers that it asks. */
+/** The host's resolver files. If the first names a local resolver, the second names the servers behind it. */
 const RESOLVER_FILES = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const;
 
 export function interfacesOf({ networks, tuning }: SandboxConfig, name: string): InterfaceOptions[] {
@@ -38,7 +41,7 @@ export function guestNetwork(
   };
 }
 
-/** The name servers of the host that are not the host itself: those can be reached from elsewhere. */
+/** The host's name servers that a guest can reach. */
 function hostNames(): NameService {
   for (const file of RESOLVER_FILES) {
     const names = parseResolver(readIfThere(file) ?? '');
@@ -47,11 +50,11 @@ function hostNames(): NameService {
   return { servers: [], search: [] };
 }
 
-/** Reads resolv.conf(5), less name servers on the loopback interface and those that only one interface of the host reaches. */
+/** Reads resolv.conf(5), without name servers on the loopback interface and link-local ones of one interface. */
 export function parseResolver(text: string): NameService {
   const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
   const servers = lines.flatMap(([key, server = '']) => (key === 'nameserver' && isElsewhere(server) ? [server] : []));
-  // Of several lists the last counts.
+  // The last search list wins.
   const search = lines.findLast(([key]) => key === 'search' || key === 'domain')?.slice(1) ?? [];
   return { servers, search };
 }

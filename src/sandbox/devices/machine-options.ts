@@ -1,4 +1,4 @@
-/** From a sandbox to its virtual machine. What each kind of device looks like is said in src/domain/. */
+/** Turns a sandbox into the XML of a virtual machine. src/domain/ has the XML of each kind of device. */
 import { join } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
@@ -23,10 +23,10 @@ import { mayRunEarly } from './early-run.js';
 import { shellElements } from './shell.js';
 import type { SlottedDevices } from './slots.js';
 
-/** A snapshot that a machine is restored from, and where its devices go then. */
+/** A snapshot to restore, and the slots that the sandbox's devices go into. */
 export type SlottedSnapshot = Snapshot & { readonly slotted: SlottedDevices };
 
-/** What a virtual machine is made of, beside the config. */
+/** What the XML of a machine is made of, besides the config. */
 export interface MachineParts {
   readonly platform: 'machine';
   readonly name: string;
@@ -36,13 +36,13 @@ export interface MachineParts {
   readonly devices: Devices;
   /** `seclabel` elements. */
   readonly securityLabels: readonly Element[];
-  /** Undefined: it boots. */
+  /** Undefined: the machine boots. */
   readonly snapshot: SlottedSnapshot | undefined;
 }
 
 /**
- * The domain as libvirt is given it.
- * @param sockets the state directory by the path that its sockets are given; undefined: there is none yet
+ * The domain's XML.
+ * @param sockets path of the state directory for sockets; default: as if it needed no alias
  */
 export function domainXml(
   config: SandboxConfig,
@@ -85,7 +85,7 @@ export function domainXml(
   return machineXml(snapshot ? restored(machine, snapshot) : machine);
 }
 
-/** Whether the launcher has a monitor of QEMU: a saved machine is loaded with it, and any other let run. */
+/** Whether the launcher gets a monitor of QEMU: to load a snapshot, or to let the machine run early. */
 export function isMonitored(
   config: SandboxConfig,
   parts: Pick<MachineParts, 'platform' | 'snapshot'> | Pick<ContainerParts, 'platform'>,
@@ -93,7 +93,7 @@ export function isMonitored(
   return parts.platform === 'machine' && (parts.snapshot !== undefined || mayRunEarly(config));
 }
 
-/** The same machine, going on from where a saved one was. */
+/** The same machine, restored from a snapshot. */
 function restored(machine: MachineOptions, { directory, record, slotted }: SlottedSnapshot): MachineOptions {
   const { shares, lateShares } = slotted;
   const memory =
@@ -102,7 +102,7 @@ function restored(machine: MachineOptions, { directory, record, slotted }: Slott
       : restoredMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: machine.memory });
   return {
     ...machine,
-    // They are in its memory already.
+    // The saved memory has them.
     kernel: undefined,
     initrd: undefined,
     commandLine: undefined,

@@ -1,4 +1,4 @@
-/** What each mount of a sandbox is on the host and inside. */
+/** The devices behind the mounts of a sandbox. */
 import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestMount } from '../../../init/common/config.js';
@@ -11,12 +11,12 @@ import type { Share } from '../../domain/shares.js';
 import { type Images, imageSerial } from './disks.js';
 import { type ShareServer, shareTag, transportOf, virtiofsTag } from './shares.js';
 
-/** A mount. What a share is called and whether it is read-only is the same on both sides. */
+/** A mount, for the guest and for the XML. */
 export interface MountDevice {
   readonly guest: GuestMount;
-  /** The directory of the host that is mounted. */
+  /** Set for a directory of the host. */
   readonly share?: Share;
-  /** The disk whose file system is mounted. */
+  /** Set for an image. */
   readonly disk?: DiskDevice;
 }
 
@@ -39,7 +39,7 @@ export function mountDevices(config: SandboxConfig, { images, server, stateDirec
         const directory = mountSource(mount, index, stateDirectory);
         return {
           share: { tag, directory, readOnly, transport },
-          // libvirt binds it into a container, where the common init moves it.
+          // libvirt binds it into a container; the common init moves it to its target.
           guest: { type: server.kind === 'lxc' ? 'staged' : transport, tag, target, readOnly },
         };
       }
@@ -55,7 +55,7 @@ export function mountDevices(config: SandboxConfig, { images, server, stateDirec
   });
 }
 
-/** Numbers shares among those of their transport, so that a machine's devices depend on how many there are and on nothing else. */
+/** Numbers the shares of each transport, so a machine's devices depend only on how many there are. */
 class ShareNumbers {
   readonly #next: Record<Share['transport'], number> = { '9p': 0, virtiofs: 0 };
 
@@ -89,23 +89,23 @@ function imageDevice(
   };
 }
 
-/** A file system that knows no owners is the user's as a whole, and says nothing when it cannot keep the mode of a file. */
+/** Data of mount(2). FAT has no owners: all files are the user's, and chmod does not fail. */
 function optionsOf(filesystem: Filesystem, { uid, gid }: SandboxConfig['identity']): string {
   return filesystem === 'vfat' ? `uid=${uid},gid=${gid},umask=022,quiet` : '';
 }
 
-/** The number of the mount that replaces the root. */
+/** The index of the mount that replaces the root. */
 export function rootMount(config: SandboxConfig): number | undefined {
   const index = config.mounts.findIndex(({ target }) => normalizePath(target) === '/');
   return index < 0 ? undefined : index;
 }
 
-/** The directory of the host that is seen inside; a fresh one is in the state directory. */
+/** The directory of the host; a fresh one is in the state directory. */
 function mountSource({ source }: HostBindMount, index: number, stateDirectory: string): string {
   return source ?? join(stateDirectory, `mount${index}`);
 }
 
-/** Makes the directories that last as long as the sandbox; the state directory is removed with all that is in it, whatever ends the launcher. */
+/** Creates the fresh directories. They are removed with the state directory, however the launcher ends. */
 export function makeFreshDirectories({ mounts, identity }: SandboxConfig, devices: readonly MountDevice[]): void {
   for (const [index, mount] of mounts.entries()) {
     const { share } = devices[index] ?? {};

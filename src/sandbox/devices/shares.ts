@@ -1,4 +1,4 @@
-/** The directories of the host that a sandbox is given. */
+/** How directories of the host are served, and their tags. */
 import type { HostBindMount, SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
@@ -7,28 +7,29 @@ import { mayFillMemory } from './capabilities.js';
 
 export const ROOT_TAG = 'sandbox:root';
 
-/** Of a directory that QEMU serves. */
+/** The tag of a 9p share, which QEMU serves. */
 export function shareTag(number: number): string {
   return `sandbox:mount${number}`;
 }
 
+/** The tag of a share that virtiofsd serves. */
 export function virtiofsTag(number: number): string {
   return `sandbox:virtiofs${number}`;
 }
 
-/** What serves directories on this host. */
+/** What can serve directories on this host. */
 export interface ShareServer {
   readonly kind: ConnectionKind;
-  /** virtiofs can also be had read-only. */
+  /** virtiofs can serve read-only. */
   readonly readOnlyVirtiofs: boolean;
 }
 
-/** https://libvirt.org/news.html: as libvirt counts, 11.0.0. */
+/** libvirt 11.0.0, as a number: https://libvirt.org/news.html */
 const READ_ONLY_VIRTIOFS = 11_000_000;
 
 /**
- * Asks only where there is something to be served read-only by root. Whoever insists on a saved machine that cannot be given virtiofs has it served by
- * QEMU.
+ * Finds out what can serve directories. libvirt's version is only asked for if it matters: for a read-only share whose
+ * QEMU is another user. With `--boot warm`, QEMU serves read-only shares if a snapshot could not be given virtiofs.
  */
 export async function shareServer({ mounts, boot }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
   const asks = isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
@@ -39,8 +40,8 @@ export async function shareServer({ mounts, boot }: SandboxConfig, kind: Connect
 }
 
 /**
- * Where QEMU is a user of its own, as under root it is, it could neither get at the person's directories nor give a new file its owner. Where
- * it is the person, it can do what the person can, and needs no help.
+ * virtiofs if QEMU runs as a user of its own, as it does for root: such a QEMU could neither read the caller's
+ * directories nor set the owner of a new file. 9p if QEMU runs as the caller.
  */
 export function transportOf({ readOnly }: HostBindMount, { kind, readOnlyVirtiofs }: ShareServer): Share['transport'] {
   return isForeign(kind) && (!readOnly || readOnlyVirtiofs) ? 'virtiofs' : '9p';

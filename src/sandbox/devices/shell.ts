@@ -1,4 +1,4 @@
-/** Which sandboxes have shells beside their application, and where. */
+/** Shells beside the application: their paths on the host and their devices. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestShell } from '../../../init/common/config.js';
@@ -9,13 +9,13 @@ import type { ConnectionKind } from '../../libvirt/connection.js';
 import { SHELL_NAME } from '../../protocol/wire.js';
 import type { LaunchOptions } from '../types.js';
 
-/** What is in the state directory of a sandbox with shells. */
+/** Paths in the state directory of a sandbox with shells. */
 export interface ShellPaths {
-  /** Only its owner, the launcher's user, may enter it, whoever owns the sockets in it. */
+  /** Only the launcher's user may enter it, whoever owns the sockets in it. */
   readonly directory: string;
-  /** Where QEMU listens for sessions. */
+  /** The socket on which QEMU listens for sessions. */
   readonly sessions: string;
-  /** Where the launcher listens while the plan stands still. */
+  /** The socket on which the launcher listens at a breakpoint. */
   readonly breakpoint: string;
 }
 
@@ -32,20 +32,20 @@ export function makeShellDirectory(stateDirectory: string): void {
   mkdirSync(shellPaths(stateDirectory).directory, { mode: 0o700 });
 }
 
-/** The console of a container that its shells are served on, counted from 0, and what it is called inside. */
+/** The console for a container's shells, counted from 0, and its path inside. */
 export const SHELL_CONSOLE = 2;
 const CONTAINER_SHELL = `/dev/tty${SHELL_CONSOLE + 1}`;
 
-/** What a sandbox has for shells; undefined where one stands: nothing. */
+/** How a sandbox serves shells. */
 export interface Shell {
   readonly guest: GuestShell;
-  /** The first serial line is for `virsh console`. */
+  /** A shell runs on the first serial line, for `virsh console`. */
   readonly hasConsole: boolean;
-  /** Why `virsh console` reaches none of them, where they were asked for; undefined: it does, or nobody asked. */
+  /** Why there is no shell for `virsh console`; undefined: there is one, or none was asked for. */
   readonly noConsole: string | undefined;
 }
 
-/** @param kind without a daemon there is nobody who could give anybody a console */
+/** Undefined if the sandbox needs no shells. A breakpoint needs one even if the config does not. */
 export function shellOf(
   config: SandboxConfig,
   breakpoint: LaunchOptions['breakpoint'],
@@ -64,15 +64,15 @@ export function shellOf(
   };
 }
 
-/** What the domain of a machine has for its shells. */
+/** A machine's devices for shells. */
 export interface ShellElements {
   readonly channels: readonly Element[];
   readonly serials: readonly Element[];
-  /** The serial line that the log is on then. */
+  /** The serial line of the kernel's log. */
   readonly log: 'ttyS0' | 'ttyS1';
 }
 
-/** @param sockets the state directory by the path that its sockets are given */
+/** @param sockets path of the state directory for sockets */
 export function shellElements({ hasConsole }: Shell, sockets: string): ShellElements {
   return {
     channels: [shellChannel(shellPaths(sockets).sessions)],

@@ -1,4 +1,4 @@
-/** Where the devices of a sandbox go on a machine that is restored from a snapshot: into its slots, or behind them. */
+/** Puts the devices of a sandbox into the slots of a snapshot. */
 import { join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
@@ -7,13 +7,13 @@ import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js'
 import type { Devices } from './devices.js';
 import { ROOT_TAG, shareTag } from './shares.js';
 
-/** Both sides: shares for the domain's XML, addresses for the guest. */
+/** The devices of a restored machine: shares for the XML, addresses for the guest. */
 export interface SlottedDevices {
-  /** The root and one share for each slot; an empty directory in those that the sandbox leaves. */
+  /** The root, and one share per slot. Vacant slots have an empty directory. */
   readonly shares: readonly Share[];
-  /** Those that virtiofs serves. They were not there when the machine was saved, so the guest looks for them. */
+  /** Shares that virtiofsd serves. They take no slot: the guest rescans its bus for them. */
   readonly lateShares: readonly Share[];
-  /** Of the slots that disks and interfaces take, as the guest's kernel names them: `0000:00:07.0`. */
+  /** Slots with disks and interfaces, as Linux names them: `0000:00:07.0`. */
   readonly taken: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export function slotDevices({ directory, record: { slots } }: Snapshot, devices:
   };
 }
 
-/** The root's share and those of the slots, in the order of their tags. */
+/** The shares of root and slots, in the order of their tags. */
 export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: string): Share[] {
   const tags = [ROOT_TAG, ...Array.from({ length: slots.mounts }, (_, number) => shareTag(number))];
   return tags.map(
@@ -36,7 +36,7 @@ export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: 
   );
 }
 
-/** How many slots of each kind a sandbox takes. Shares that virtiofs serves take none. */
+/** How many slots of each kind a sandbox needs. Shares that virtiofsd serves need none. */
 export function neededSlots({ shares, disks, interfaces }: Pick<Devices, 'shares' | 'disks' | 'interfaces'>): Slots {
   return {
     mounts: shares.filter((share) => share.tag !== ROOT_TAG && !isVirtiofs(share)).length,
@@ -45,7 +45,7 @@ export function neededSlots({ shares, disks, interfaces }: Pick<Devices, 'shares
   };
 }
 
-/** The slots for disks and networks, all of them. */
+/** All slots for disks and networks, as Linux names them. */
 export function allSlots(slots: Slots): string[] {
   const { disks, networks } = slotNames(1 + slots.mounts, slots);
   return [...disks, ...networks];

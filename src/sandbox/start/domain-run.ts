@@ -1,6 +1,7 @@
 /**
- * One domain from its name to its end, for a launch and for the baker. Steps in order: {@link DomainRun.claim}, {@link DomainRun.open},
- * {@link DomainRun.start}. When a step or anything behind it fails, {@link DomainRun.end} leaves nothing.
+ * One domain from its name to its end, for a launch and for the baker. Steps in order: {@link DomainRun.claim}, {@link
+ * DomainRun.open}, {@link DomainRun.start}. When a step or anything behind it fails, {@link DomainRun.end} leaves
+ * nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection, Domain } from '../../libvirt/connection.js';
@@ -15,9 +16,9 @@ import { openTransports, type TransportOptions, type Transports } from './transp
 
 export interface DomainRunOptions {
   readonly connection: Connection;
-  /** Of the domain. */
+  /** The domain's name. */
   readonly name: string;
-  /** For everything until the domain does what it is there for, in milliseconds. */
+  /** The {@link Deadline}, in milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
   /** Every byte of the guest's console. */
@@ -108,7 +109,10 @@ export class DomainRun {
     return this.#gone.signal;
   }
 
-  /** Process ID of the domain's QEMU, also while libvirt is still starting it; undefined where there is none, or not yet. */
+  /**
+   * Process ID of the domain's QEMU, also while libvirt is still starting it; undefined where there is none, or not
+   * yet.
+   */
   qemuPid(): Promise<number | undefined> {
     return this.#connection.qemuPid({ name: this.name, socketDirectory: this.state.sockets });
   }

@@ -4,7 +4,7 @@ import type { Console } from './console.js';
 
 export const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
 
-/** The guest is gone, and nobody asked it to go. */
+/** The guest ended without its exit status. */
 export function goneError(console: Console, running: boolean): SandboxError {
   const panic = console.panic;
   const tail = console.tail();
@@ -21,12 +21,12 @@ export function goneError(console: Console, running: boolean): SandboxError {
   });
 }
 
-/** A kernel that cannot even set itself up for want of memory ends without a word. */
+/** Whether more memory may help. A kernel without enough memory to set itself up ends without a message. */
 function wantsMemory(panic: string | undefined, running: boolean, tail: readonly string[]): boolean {
   return panic === undefined ? !running && tail.length === 0 : /memory|oom/i.test(panic);
 }
 
-/** The guest has not come as far as the application in time. */
+/** The application did not start in time. */
 export function timeoutError(console: Console, milliseconds: number, reached: string): SandboxError {
   return new SandboxError({
     stage: 'boot',
@@ -37,7 +37,7 @@ export function timeoutError(console: Console, milliseconds: number, reached: st
   });
 }
 
-/** Includes were being copied on the host, and that stood still. */
+/** Copying includes on the host made no progress. */
 export function copyTimeoutError(milliseconds: number): SandboxError {
   return new SandboxError({
     stage: 'boot',
@@ -47,7 +47,7 @@ export function copyTimeoutError(milliseconds: number): SandboxError {
   });
 }
 
-/** The caller did not want it any more. */
+/** The caller aborted the start. */
 export function abortError(cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'boot',

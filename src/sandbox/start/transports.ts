@@ -1,4 +1,6 @@
-/** The two lines to a guest, its channel and its console: sockets that QEMU connects to, or pseudo terminals that libvirt has made. */
+/**
+ * The transports to a guest, channel and console: sockets that QEMU connects to, or pseudo-terminals of a container.
+ */
 import { constants, openSync, symlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -12,19 +14,19 @@ import type { StateDirectory } from '../state/state.js';
 import type { Console } from './console.js';
 import { Listener } from './listener.js';
 
-/** Made before the domain is started, so that nothing the guest says is missed. */
+/** Opened before the domain is started, so no output is missed. */
 export interface Transports {
-  /** What is waited for while the channel is not there, for an error. */
+  /** What the start waits for until the channel is connected, for errors. */
   readonly awaited: string;
-  /** The same while nobody answers on it. */
+  /** The same until the init answers. */
   readonly unanswered: string;
-  /** The guest's end of the channel, when it is there; the console is read from then on, or earlier. */
+  /** The channel, when it is connected. The console is read from then on, or earlier. */
   channel(domain: Promise<Domain>): Promise<Duplex>;
-  /** QEMU's monitor, when it is there; undefined where nobody wants it. */
+  /** QEMU's monitor, when it is connected; undefined: there is none. */
   readonly monitor: Promise<Socket> | undefined;
-  /** Whose the channel's socket was when a connection came: libvirt makes it that of QEMU's user. Undefined before, and in a container. */
+  /** QEMU's user, once the channel is connected. Undefined in a container. */
   peer(): number | undefined;
-  /** Lets go of what nobody has connected to. */
+  /** Closes the sockets that are not connected. */
   close(): void;
 }
 
@@ -91,7 +93,7 @@ function terminalTransports(state: StateDirectory, console: Console): Transports
       const paths = await (await domain).consolePaths();
       console.attach(openTerminal(paths[LOG_CONSOLE]));
       const shell = paths[SHELL_CONSOLE];
-      // Where whoever attaches looks for it.
+      // attach.ts looks for it there.
       if (shell !== undefined) symlinkSync(shell, shellPaths(state.path).sessions);
       return openTerminal(paths[CHANNEL_CONSOLE]);
     },
@@ -101,7 +103,7 @@ function terminalTransports(state: StateDirectory, console: Console): Transports
 }
 
 /**
- * The host's end of a container's console. libvirt has made it raw, and hands bytes on at the pace of whoever reads them.
+ * Opens the host's end of a container's console. libvirt has set it to raw mode, with flow control.
  * @throws {SandboxError} `console-unusable`
  */
 export function openTerminal(path: string | undefined): Socket {
