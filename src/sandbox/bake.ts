@@ -1,4 +1,4 @@
-/** Baking: a machine is booted until its init waits to be told what to do, and saved there. */
+/** Bakes snapshots: boots a machine until its init waits for the first operation, and saves it. */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
@@ -34,11 +34,12 @@ import type { StateDirectory } from './state/state.js';
 import type { LaunchOptions } from './types.js';
 
 /**
- * Bakes a warm image for machines like that of `config`, with places for what sandboxes may want. One that is there is replaced.
+ * Bakes a snapshot of a machine like that of `config`, with slots for the devices of sandboxes. It replaces an older
+ * one.
  * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
  */
 export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<Snapshot> {
-  // What a sandbox has is no part of it, but for the places.
+  // A snapshot has slots instead of the sandbox's devices.
   const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
   const prepared = await prepare({ ...machine, boot: 'cold' }, options);
   try {
@@ -55,7 +56,7 @@ export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options:
   }
 }
 
-/** More than what is freed while a machine boots; more than this brings no more. */
+/** How much free memory to clear: more than a boot frees. A larger value gains nothing. */
 const CLEARED_MEBIBYTES = 16;
 
 class Baker {
@@ -97,7 +98,7 @@ class Baker {
     let dropping: Promise<void> | undefined;
     const ready = await this.#run(owner, empty, directory, async (transports, channel) => {
       const saved = await this.#bootAndSave(transports, await channel, directory);
-      // The machine stands still; ending it takes libvirt as long.
+      // The machine is paused. Ending it takes libvirt as long as this.
       dropping = dropZeros(join(directory, SNAPSHOT_MEMORY));
       return saved;
     });
@@ -119,7 +120,8 @@ class Baker {
   }
 
   /**
-   * Which user libvirt has QEMU run as. A daemon says so; the embedded driver is seen to make the sockets that QEMU connects to that user's.
+   * The user that libvirt runs QEMU as. A daemon says so in its capabilities. The embedded driver shows it: it makes
+   * that user the owner of the sockets that QEMU connects to.
    */
   async #findOwner(empty: string): Promise<number> {
     const { connection, acceleration } = this.#prepared;
@@ -134,7 +136,7 @@ class Baker {
   async #bootAndSave(transports: Transports, transport: Duplex, directory: string): Promise<GuestReady> {
     if (transports.monitor === undefined) throw new Error('a machine that is to be saved has a monitor');
     const { channel, ready } = await Channel.open(transport);
-    // What every sandbox does and what says nothing of it is done once. A common init in the guest has its own way, and waits to be told.
+    // Do now what is the same for every sandbox. A common init in the guest does it itself, when it gets its config.
     if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
     await detachSlots(channel, allSlots(this.#shape.slots));
     if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
@@ -160,7 +162,7 @@ class Baker {
 
   /**
    * Starts the machine, and ends it when `use` is done.
-   * @param directory where the memory is; undefined: the machine is not to be saved
+   * @param directory where its memory is kept; undefined: it is not going to be saved
    */
   async #run<T>(
     owner: number | undefined,
@@ -204,7 +206,7 @@ class Baker {
   }
 }
 
-/** What boots leave in memory that is free again would be saved as well: 6 to 8 MB. A machine that is small keeps it. */
+/** Clears free memory, which would be saved too: a boot leaves 6 to 8 MB of data in it. Skipped if memory is scarce. */
 async function clearMemory(channel: Channel): Promise<void> {
   try {
     await channel.call({ op: 'clearMemory', mebibytes: CLEARED_MEBIBYTES }, { tolerate: true });
@@ -213,12 +215,12 @@ async function clearMemory(channel: Channel): Promise<void> {
   }
 }
 
-/** Pages that hold nothing need no room on the disk. */
+/** Punches holes for zero pages, so they take no space on the disk. */
 async function dropZeros(path: string): Promise<void> {
   const program = findInPath('fallocate');
   if (program === undefined) return;
   const { execa } = await import('execa');
-  // A file system that cannot do it keeps the zeros.
+  // Some file systems cannot do it. They keep the zeros.
   await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
 }
 

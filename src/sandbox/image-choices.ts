@@ -1,4 +1,4 @@
-/** What of a boot image a profile decides on. */
+/** The options of a boot image that a profile decides. */
 import type { ImageOptions } from '../image/types.js';
 import type { Profile } from '../profile/types.js';
 

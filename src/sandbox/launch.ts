@@ -1,4 +1,6 @@
-/** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
+/**
+ * Starts what was prepared: claims the name, starts the domain, sets up the guest. If anything fails, nothing is left.
+ */
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
@@ -33,8 +35,8 @@ export interface Launched {
 }
 
 /**
- * Starts the machine and, in it, the application.
- * @throws {SandboxError} whatever failed; everything is cleaned up then, the connection included
+ * Starts the domain and, in it, the application.
+ * @throws {SandboxError} if anything fails; nothing is left then, and the connection is closed
  */
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   try {
@@ -45,7 +47,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   }
 }
 
-/** A saved machine that cannot be gone on from has run nothing: the next is tried, each once, and then one is booted. */
+/** A snapshot that fails to load has executed nothing, so try the next one, each once, then boot cold. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   if (prepared.platform === 'container' || prepared.snapshot === undefined)
     return new Launch(config, prepared, options).start();
@@ -95,7 +97,7 @@ class Launch {
       const xml = domainXml(this.#config, this.#prepared, this.#options, this.#run.state.sockets);
       this.#run.start(xml, this.#options.terminalFd);
       const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
-      // With a saved machine the application may be done before libvirt is.
+      // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       return { name, channel, domain, connection, console: this.#run.console };
     } catch (error) {
@@ -108,7 +110,7 @@ class Launch {
     }
   }
 
-  /** Comes before there is anything that somebody would have to remove. */
+  /** Comes first, when there is nothing yet to remove if it fails. */
   async #copyIncludes(): Promise<void> {
     const { deadline } = this.#run;
     const { mounts } = this.#prepared.devices;
@@ -117,7 +119,7 @@ class Launch {
     await refuseHostDevices(this.#config);
   }
 
-  /** Claims the name, and makes what the domain finds on the host. */
+  /** Claims the name, and makes the directories and sockets that the domain needs. */
   async #claim(): Promise<Transports> {
     const { deadline } = this.#run;
     const { mounts, shell } = this.#prepared.devices;

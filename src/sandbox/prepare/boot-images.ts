@@ -1,4 +1,4 @@
-/** The boot images that one start asks for. */
+/** The boot images of one start: finds, opens or builds them. */
 import type { SandboxConfig } from '../../config/types.js';
 import { type BootImage, findKnownImage, resolveImage } from '../../image/resolve.js';
 import type { ImageOptions } from '../../image/types.js';
@@ -9,18 +9,18 @@ import { imageChoices } from '../image-choices.js';
 import type { LaunchOptions } from '../types.js';
 
 /**
- * Answers each request once. An answer depends on every file that the image is made of, the kernel first, and all of them are looked at to see
- * whether the answer of an earlier start still holds.
+ * Looks up each image once. A lookup stats every file that the image is made of, the kernel first, to see whether the
+ * answer of an earlier start still holds.
  */
 export class BootImages {
   readonly #config: SandboxConfig;
   readonly #profile: Profile;
   readonly #options: LaunchOptions;
   readonly #debugShell: boolean;
-  /** By module sets; undefined: none is known. */
+  /** Images by module sets; undefined: looked up, and not known. */
   readonly #answers = new Map<string, BootImage | undefined>();
 
-  /** @param debugShell the image is to have a shell for a time when there is no root */
+  /** @param debugShell the image needs a shell for a breakpoint before the root is mounted */
   constructor(config: SandboxConfig, profile: Profile, options: LaunchOptions, debugShell: boolean) {
     this.#config = config;
     this.#profile = profile;
@@ -28,12 +28,12 @@ export class BootImages {
     this.#debugShell = debugShell;
   }
 
-  /** The name or path of the image that was asked for. */
+  /** Name or path of the image that the user named; undefined: none. */
   get named(): string | undefined {
     return this.#options.image ?? this.#config.image;
   }
 
-  /** The image that would be built now with these module sets, if it is there already. Nothing is built. */
+  /** The image that would be built now with these module sets, if it exists. Nothing is built. */
   known(sets: readonly string[]): BootImage | undefined {
     const key = keyOf(sets);
     if (!this.#answers.has(key)) this.#answers.set(key, findKnownImage(this.#request(sets)));
@@ -41,7 +41,7 @@ export class BootImages {
   }
 
   /**
-   * The image that was named, or else the one with these module sets, which is built where it is not there.
+   * The named image, or else the one with these module sets, which is built if it does not exist.
    * @throws {SandboxError} `image-without-shell`, `image-with-kernel`, and those of opening or building an image
    */
   async find(sets: readonly string[]): Promise<BootImage> {
@@ -86,7 +86,7 @@ function noShellIn(image: string): SandboxError {
   });
 }
 
-/** An image brings its kernel. A sandbox.cfg may say which that was. */
+/** Refuses another kernel than the image's. A sandbox.cfg may name the image's own version. */
 function refuseKernelChoice({ kernel }: SandboxConfig, image: string, version: string): void {
   const same = kernel.version === undefined || kernel.version === version;
   if (same && kernel.path === undefined && kernel.modulesPath === undefined) return;

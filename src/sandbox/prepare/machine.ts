@@ -1,4 +1,4 @@
-/** What only a virtual machine needs: a boot image, an acceleration, and a snapshot to be restored from, if there is one. */
+/** Chooses what only a virtual machine has: boot image, acceleration and snapshot. */
 import { dirname } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
 import { chooseAcceleration } from '../../domain/acceleration.js';
@@ -20,8 +20,8 @@ import type { PreparedMachine } from './prepared.js';
 export type MachineChoices = Pick<PreparedMachine, 'image' | 'acceleration' | 'snapshot'>;
 
 /**
- * @param debugShell the image is to have a shell for a time when there is no root
- * @throws {SandboxError} what finding or building an image may throw; `kvm-unusable`, `warm-image-missing`, `aborted`
+ * @param debugShell the image needs a shell for a breakpoint before the root is mounted
+ * @throws {SandboxError} those of finding or building an image; `kvm-unusable`, `warm-image-missing`, `aborted`
  */
 export async function chooseMachine(
   config: SandboxConfig,
@@ -48,11 +48,11 @@ export async function chooseMachine(
     mark('warm.chosen', { directory: snapshot.directory });
     return { image: snapshot.image, acceleration, snapshot };
   }
-  // One that is to be booted has no more in it than it needs.
+  // A machine that boots gets an image with no more modules than it needs.
   return { image: offer?.sets ? await find(sets) : image, acceleration, snapshot: undefined };
 }
 
-/** The image of the snapshot that is offered first, or the one that the sandbox would boot. */
+/** The image of the offered snapshot, or the one that the sandbox would boot. */
 async function firstImage(
   offer: SnapshotOffer | undefined,
   sets: readonly string[],
@@ -60,7 +60,8 @@ async function firstImage(
 ): Promise<BootImage> {
   if (offer?.image) return offer.image;
   if (!offer?.sets) return find(sets);
-  // What a saved machine has in it beside what this sandbox needs may not be had any more: then it is stale, and no reason to fail.
+  // The snapshot may have module sets that this sandbox does not need and that cannot be had any more. Then it is
+  // stale.
   return find(offer.sets).catch(() => find(sets));
 }
 

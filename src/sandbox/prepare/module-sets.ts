@@ -1,4 +1,4 @@
-/** Which of kmods/ a sandbox needs. Every module costs time at boot, so one that is not needed is not loaded. */
+/** Module sets (kmods/) that a sandbox needs. Every module costs time at boot, so no other is loaded. */
 import type { Devices } from '../devices/devices.js';
 
 export function moduleSets({ shares, disks, interfaces, mounts }: Devices): string[] {
@@ -12,7 +12,7 @@ export function moduleSets({ shares, disks, interfaces, mounts }: Devices): stri
   return sets;
 }
 
-/** The sets of an image that serves other sandboxes too. Another root than the usual one takes its place. */
+/** The sets of an image with `more` sets. Another root set among them replaces the usual one. */
 export function moduleSetsWith(sets: readonly string[], more: readonly string[]): string[] {
   const otherRoot = more.some((name) => name.startsWith('root-') && !sets.includes(name));
   const kept = sets.filter((name) => !otherRoot || !name.startsWith('root-'));

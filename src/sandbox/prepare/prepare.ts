@@ -1,4 +1,6 @@
-/** Everything that a start needs and that can be had without starting anything: a connection, an image, a kind of acceleration. */
+/**
+ * Prepares a start, without starting anything: connection, devices, security labels and, for a machine, what boots it.
+ */
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
@@ -19,7 +21,10 @@ import { chooseMachine } from './machine.js';
 import type { Prepared } from './prepared.js';
 import { callerLabel, securityModel } from './security-model.js';
 
-/** Finds or builds the image, and connects. */
+/**
+ * Connects, decides on devices, and finds or builds the boot image. The caller closes the connection.
+ * @throws {SandboxError} whatever is wrong; the connection is closed then
+ */
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
   const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
@@ -27,14 +32,14 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   await checkHost(config);
   const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');
-  // Before the image: somebody who named what cannot be reached is not to wait for a build.
+  // Connect first: a user whose URI cannot be reached should not wait for a build.
   const connecting = connect({
     uri: options.connect,
     cacheDirectory,
     ...(options.onChoice ? { onChoice: options.onChoice } : {}),
   });
   const connection = await unlessAborted(connecting, options.signal, abortError).catch((error: unknown) => {
-    // It may still come, and nobody would close it.
+    // It may still come. Close it then.
     connecting.then((late) => late.close()).catch(() => {});
     throw error;
   });
@@ -44,7 +49,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     const model = await unlessAborted(securityModel(connection, config.security), options.signal, abortError);
     const labelsFor = (kind: SandboxKind) =>
       securityLabels({ security: config.security, kind, model, callerLabel, uuid: config.uuid });
-    // What is wrong with them is so for every kind, and is not to be heard after an image was built.
+    // Errors of labels are the same for every kind. Report them before an image is built.
     labelsFor('qemu');
     mark('image.start');
     const devices = await prepareDevices(config, { name, kind: connection.kind, breakpoint: options.breakpoint });
@@ -77,7 +82,10 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   }
 }
 
-/** A script that names a kernel for its machines is to run with containers too; somebody who wonders is told. */
+/**
+ * Tells the observer which options a container ignores. They are no errors: a script may name a kernel for its
+ * machines.
+ */
 function tellIgnored(
   { kernel, acceleration, vcpus, boot }: SandboxConfig,
   { image, profile, onChoice }: LaunchOptions,
@@ -98,7 +106,7 @@ function tellIgnored(
   );
 }
 
-/** The shell for that time is in boot images. */
+/** Only boot images have a shell without a root. */
 function noShellWithoutRoot(): SandboxError {
   return new SandboxError({
     stage: 'config',

@@ -1,4 +1,4 @@
-/** What a start has before anything is started. */
+/** What {@link prepare} returns. */
 
 import type { BootImage } from '../../image/resolve.js';
 import type { Connection } from '../../libvirt/connection.js';
@@ -11,7 +11,7 @@ export type Prepared = PreparedMachine | PreparedContainer;
 export interface PreparedMachine extends MachineParts {
   readonly connection: Connection;
   readonly image: BootImage;
-  /** The snapshot that it is restored from, with another one for where that fails; undefined: it boots. */
+  /** The snapshot to restore, which knows the next one for when it fails to load; undefined: the machine boots. */
   readonly snapshot: SnapshotChoice | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Why a sandbox could not be set up in a guest that answers, as an error for a person. */
+/** Errors of a guest that answers: a step failed, or the application could not be started. */
 import { constants } from 'node:os';
 import { isChdir } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
@@ -9,7 +9,7 @@ import type { Console } from '../start/console.js';
 import { DEBUG_REMEDY } from '../start/failure.js';
 import { mountFailure } from './mount-failure.js';
 
-/** A step of the common init that failed. */
+/** A step of the common init failed. */
 export function stepError(error: StepError, console: Console, guest?: GuestConfig): SandboxError {
   const { code, message, remedy } = (guest && mountFailure(error, guest)) ?? {
     code: 'init-step-failed',
@@ -22,7 +22,9 @@ export function stepError(error: StepError, console: Console, guest?: GuestConfi
   return new SandboxError({ stage: 'init', code, message, remedy, consoleTail: console.tail(), cause: error });
 }
 
-/** The application could not be started: 127 when it is not there, 126 when it cannot be executed, as shells have it. */
+/**
+ * The application could not be started. Exit status 127 if it is missing, 126 if it cannot be executed, as in a shell.
+ */
 export function spawnError(
   error: OperationError,
   { command: [command = ''], cwd, identity }: Pick<GuestConfig, 'command' | 'cwd' | 'identity'>,
@@ -38,10 +40,10 @@ export function spawnError(
   }
   const notFound = error.errno === constants.errno.ENOENT;
   const exec = error.message.startsWith('execve(');
-  // PATH is for names alone.
+  // A name with a slash is not looked up in PATH.
   const relative = command.includes('/') && !command.startsWith('/');
-  const directory = cwd ?? `${identity.home}, or / where that cannot be entered`;
-  const elsewhere = `name it by its whole path, or give --cwd: it is looked for from the working directory inside (${directory})`;
+  const directory = `the working directory inside (${cwd ?? `${identity.home}, or / where that cannot be entered`})`;
+  const elsewhere = `name it by its whole path, or give --cwd: it is looked for from ${directory}`;
   if (exec && notFound) {
     return new SandboxError({
       stage: 'application',

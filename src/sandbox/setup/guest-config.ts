@@ -1,4 +1,4 @@
-/** From a sandbox to what the common init is told of it. */
+/** Turns a sandbox into the config of the common init. */
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { lateProcessors } from '../../domain/processors.js';
@@ -6,7 +6,7 @@ import type { Devices } from '../devices/devices.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
 import type { Terminal } from '../types.js';
 
-/** What the guest is told of, beside the config. */
+/** What the guest's config is made of, besides the sandbox's config. */
 export interface GuestParts {
   readonly name: string;
   readonly devices: Devices;
@@ -35,7 +35,7 @@ export function guestConfig(
   };
 }
 
-/** A name as a host may have it: gethostname(7) allows letters, digits and hyphens, 63 of them. */
+/** A valid host name: letters, digits and hyphens, at most 63 characters. hostname(7) */
 function hostnameOf(name: string): string {
   const legal = name.replace(/[^A-Za-z0-9-]+/g, '-').replace(/^-+|-+$/g, '');
   return legal.slice(0, 63) || 'sandbox';

@@ -1,4 +1,4 @@
-/** Which includes are copied where: into a directory of the host before the start, or through the channel when the mounts are there. */
+/** Copies includes: into directories of the host before the start, all others over the channel when mounts are made. */
 import { posix } from 'node:path';
 import { coveringMount, includesOf, type PlacedInclude } from '../../config/parsers/include.js';
 import { covers, normalizePath } from '../../config/path.js';
@@ -7,13 +7,14 @@ import type { Guest } from '../../protocol/operations.js';
 import type { MountDevice } from '../devices/mounts.js';
 import type { Observers } from '../types.js';
 
-/** What the init mounts on a root lies over what the root has there. */
+/** The common init mounts over these directories of the root. */
 const OVER_ROOT = ['/dev', '/proc', '/sys', '/tmp', '/run'];
 
 /**
- * Those that go into a directory of the host. What is copied there need not pass the channel, and can be in a mount that is read-only inside.
- * @param which fresh directories, or all others: those are there before the state directory is
- * @param onPiece called as the copying goes on
+ * Copies the includes whose mount is a directory of the host. They need not pass the channel, and the mount may be
+ * read-only inside.
+ * @param which fresh directories, which need the state directory, or given ones
+ * @param onPiece called whenever some bytes are copied
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
  */
 export async function copyOnHost(
@@ -41,8 +42,8 @@ export async function copyOnHost(
 }
 
 /**
- * Refuses devices in what goes through the channel into a directory of the host, of which {@link copyOnHost} knows nothing: they would be
- * devices of the host too.
+ * Refuses device files in includes that reach a directory of the host over the channel: they would be devices of the
+ * host. {@link copyOnHost} refuses those that it copies itself.
  * @throws {SandboxError} `include-device`, `include-unreadable`
  */
 export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void> {
@@ -53,7 +54,7 @@ export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void
   }
 }
 
-/** All others; they need the mounts. */
+/** The includes that are copied over the channel, when the mounts are made. */
 export function guestIncludes({ mounts }: SandboxConfig): Include[] {
   return includesOf(mounts)
     .filter((placed) => !isOnHost(placed))
@@ -61,7 +62,8 @@ export function guestIncludes({ mounts }: SandboxConfig): Include[] {
 }
 
 /**
- * @param onPiece called as the copying goes on
+ * Copies them.
+ * @param onPiece called whenever some bytes are copied
  * @throws {SandboxError} `include-unreadable`, `include-failed`
  */
 export async function copyInside(
@@ -77,7 +79,10 @@ export async function copyInside(
   await copyToGuest(guest, includes, config.identity, { onLeftOut: (sentence) => onChoice?.(sentence), onPiece });
 }
 
-/** A fresh directory is removed with the sandbox, so it is better filled when somebody watches over that. */
+/**
+ * Whether it is copied on the host. A writable fresh directory is filled over the channel: by then the supervisor
+ * removes it if the launcher dies.
+ */
 function isOnHost(placed: PlacedInclude): boolean {
   const { mount } = placed;
   return isInHostBind(placed) && mount.type === 'host-bind' && (mount.source !== undefined || mount.readOnly);
@@ -88,7 +93,7 @@ function isInHostBind({ mount, include }: PlacedInclude): boolean {
   return normalizePath(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
 }
 
-/** A guest-bind shows what was mounted before it. */
+/** Whether it ends up in a directory of the host. A guest-bind shows what was mounted before it. */
 function endsOnHost(mounts: readonly Mount[], placed: PlacedInclude): boolean {
   const { mount, include } = placed;
   if (mount.type !== 'guest-bind') return isInHostBind(placed);

@@ -1,6 +1,6 @@
 /**
- * What is done in a guest that answers, up to the application: the plan of the common init is driven, with what it takes besides before the
- * application is started behind it.
+ * Sets up a guest that answers and starts the application. In order: slots, interfaces, the plan of the common init
+ * with the clock, name servers, includes, and the application.
  */
 import { randomBytes } from 'node:crypto';
 import { spawnApplication } from '../../../init/common/application.js';
@@ -23,21 +23,21 @@ import { GuestClock } from './clock.js';
 import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
 
-/** A guest that answers, and what it is to become. */
+/** A guest that answers, and what to set up in it. */
 export interface Answering {
   readonly channel: Channel;
   readonly config: SandboxConfig;
   readonly guest: GuestConfig;
   readonly console: Console;
   readonly options: LaunchOptions;
-  /** Of the whole start; it stands still at a breakpoint. */
+  /** Deadline for the whole start. Paused at a breakpoint. */
   readonly limit: Deadline;
   readonly stop: Omit<Stop, 'step'>;
 }
 
 /**
  * Returns when the application runs.
- * @throws {SandboxError} for the step that failed, or why the application could not be started
+ * @throws {SandboxError} of stage `init`, or of stage `application` if that cannot be started
  */
 export async function runPlan(answering: Answering): Promise<void> {
   const { channel, config, guest, console, options, limit } = answering;
@@ -49,11 +49,11 @@ export async function runPlan(answering: Answering): Promise<void> {
   const network = guest.network === undefined ? undefined : await import('./network.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
-  // Its clock has gone on at a breakpoint.
+  // A new plan: time has passed at a breakpoint.
   const plan = planNow().slice(done);
   mark('plan.sent');
   const driving = drive(answering, plan, clock);
-  // Where it fails somebody waits for it below.
+  // A failure is reported where it is awaited below.
   driving.catch(() => {});
   await setClock(plan, clock, driving, options);
   mark('clock.done');
@@ -82,7 +82,7 @@ export async function runPlan(answering: Answering): Promise<void> {
     await stopAt(SPAWN_STEP, answering);
   }
   mark('spawn.sent');
-  // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
+  // It is behind the plan in the guest's queue. If the plan fails, the guest skips it.
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
   await driving;
@@ -97,7 +97,8 @@ export async function runPlan(answering: Answering): Promise<void> {
 }
 
 /**
- * The interfaces are set up before the plan is driven, but for what lets somebody in: it begins with that.
+ * Stops before the interfaces. The step that opens the debug shell runs first; interfaces come next, then the rest of
+ * the plan.
  * @returns how many steps of the plan are done
  * @throws {SandboxError} as {@link stopAt}
  */
@@ -115,7 +116,7 @@ async function stopBeforePlan(
 }
 
 /**
- * Drives the plan up to a breakpoint in it, and stands still there.
+ * Drives the plan up to a breakpoint in it, and stops there.
  * @returns how many steps of the plan are done
  * @throws {SandboxError} as {@link stopAt}
  */
@@ -131,8 +132,8 @@ async function stopWithin(answering: Answering, planNow: () => readonly Step[], 
 }
 
 /**
- * Stands still if that is the step to stop before.
- * @throws {SandboxError} `given-up`, or because the guest ended meanwhile
+ * Stops if the breakpoint is before `step`.
+ * @throws {SandboxError} `given-up`; `guest-gone` or `guest-panic` if the guest ended meanwhile
  */
 async function stopAt(step: string, { console, options, limit, stop }: Answering): Promise<void> {
   const { breakpoint } = options;
@@ -144,7 +145,7 @@ async function stopAt(step: string, { console, options, limit, stop }: Answering
   if (!goOn) throw givenUpError(step);
 }
 
-/** What a saved machine has places for and this sandbox has, so that whatever looks for it behind this finds it. */
+/** Binds the devices of a restored machine to their driver, before anything looks for them. */
 async function attach({ channel, guest, console }: Answering): Promise<void> {
   if (!guest.lateDevices && !guest.slots?.length) return;
   const { attachSlots } = await import('../../../init/common/slots.js');
@@ -171,7 +172,7 @@ async function drive(
   }
 }
 
-/** The application is not sent for before the clock is known to be right; the guest has the rest of the plan to do meanwhile. */
+/** Waits until the clock is right, before the application is started. The guest works on the plan meanwhile. */
 async function setClock(
   plan: readonly Step[],
   clock: GuestClock,

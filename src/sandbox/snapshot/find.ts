@@ -1,4 +1,4 @@
-/** Which saved machine, if any, serves a sandbox. */
+/** Finds the snapshot that a sandbox is restored from, if there is one. */
 import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
@@ -22,7 +22,7 @@ import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js
 export interface KnownImages {
   /** The one that was named. */
   readonly named: string | undefined;
-  /** The one that would be built now with these module sets, if it is there already. */
+  /** The one that would be built now with these module sets, if it exists. */
   known(sets: readonly string[]): BootImage | undefined;
 }
 
@@ -35,17 +35,17 @@ export interface SnapshotRequest {
   readonly options: LaunchOptions;
 }
 
-/** Saved machines of the right size, or why there are none. */
+/** Snapshots of the right size, or why there are none. */
 export interface SnapshotOffer {
   readonly candidates: readonly Snapshot[];
   readonly reason: string;
-  /** The boot image of the first, where it is known to be what would be built now. */
+  /** The boot image of a candidate, if it is known to be what would be built now. */
   readonly image: BootImage | undefined;
-  /** What is built now with these module sets tells whether the first is valid. */
+  /** Module sets of that candidate, else of the first: the image with them shows whether it is valid. */
   readonly sets: readonly string[] | undefined;
 }
 
-/** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
+/** Looks for snapshots with enough slots. It runs at every start, and most stores have no snapshots, so it is quick. */
 export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
   const { candidates, reason } = rankSnapshots(request, await storedImages(request.images.named));
   if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
@@ -56,7 +56,7 @@ export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotO
   return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
 }
 
-/** The boot image that a saved machine is of, if it is known to be what would be built now. */
+/** The boot image of a snapshot, if it is known to be what would be built now. */
 function currentImageOf({ record }: Snapshot, { images }: SnapshotRequest): BootImage | undefined {
   const image = images.known(record.sets);
   return image?.id === record.image ? image : undefined;
@@ -67,16 +67,17 @@ async function storedImages(image: string | undefined): Promise<readonly Snapsho
   return snapshotsOf(imageRef(image).directory);
 }
 
-/** A saved machine, and the boot image that it is of. */
+/** A snapshot to restore, with its boot image. */
 export interface SnapshotChoice extends SlottedSnapshot {
   readonly image: BootImage;
-  /** The next one that is valid, for where this one cannot be gone on from after all. */
+  /** Finds the next valid one, for when this one fails to load. */
   readonly next: () => Promise<SnapshotChoice | undefined>;
 }
 
 /**
- * The saved machine to go on from, if one is valid, with its boot image, which need not be `image`; says which, or why none is.
- * @throws {SandboxError} `warm-image-missing` when one was asked for
+ * Selects the first valid snapshot, and tells the observer which, or why there is none. Its boot image need not be
+ * `image`.
+ * @throws {SandboxError} `warm-image-missing` if there is none and the config demands one
  */
 export async function selectSnapshot(
   { candidates, reason }: SnapshotOffer,
@@ -99,8 +100,8 @@ export async function selectSnapshot(
 }
 
 /**
- * The images that have places enough and the right size; or why there are none. Those of this very machine come first, and then those with the fewest
- * places.
+ * Snapshots of the right size with enough slots, or why there are none. Those of exactly this machine come first, then
+ * those with the fewest slots.
  */
 function rankSnapshots(
   { config, devices, needs, profile, options }: SnapshotRequest,
@@ -125,7 +126,7 @@ function rankSnapshots(
   return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
 }
 
-/** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
+/** The first valid candidate: of this boot image, or of another that is what would be built now. */
 async function firstValidSnapshot(
   request: SnapshotRequest,
   candidates: readonly Snapshot[],
@@ -143,7 +144,7 @@ async function firstValidSnapshot(
   });
 }
 
-/** @param judge tells the boot image of a valid one, or what is wrong with it */
+/** @param judge returns the boot image of a valid snapshot, or what is wrong with it */
 async function firstValid(
   candidates: readonly Snapshot[],
   devices: Devices,
@@ -162,13 +163,13 @@ async function firstValid(
   return { reason };
 }
 
-/** Where an image was named it is that one or none. */
+/** The boot image of a snapshot; undefined if it is not current, or not the one that was named. */
 function imageOf(warm: Snapshot, image: BootImage, request: SnapshotRequest): BootImage | undefined {
   if (warm.record.image === image.id) return image;
   return request.images.named === undefined ? currentImageOf(warm, request) : undefined;
 }
 
-/** For somebody who insists on a saved machine. */
+/** The error of `--boot warm`. */
 function missingError(reason: string, request: SnapshotRequest): SandboxError {
   return new SandboxError({
     stage: 'image',

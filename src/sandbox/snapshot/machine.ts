@@ -1,4 +1,4 @@
-/** What of a sandbox is the machine that can be saved, and what is the host's side of it and may differ from one to the next. */
+/** The machine that a snapshot is made of, without what differs from sandbox to sandbox. */
 import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
@@ -12,7 +12,7 @@ import type { Devices } from '../devices/devices.js';
 import { inSlots } from '../devices/slots.js';
 import { MOST_LATE_SHARES } from './slots.js';
 
-/** A saved machine, less what is kept of it. */
+/** What determines the machine of a snapshot. */
 export interface SnapshotShape {
   /** In bytes. */
   readonly memory: number;
@@ -25,7 +25,7 @@ export interface SnapshotShape {
 /** Paths that differ from sandbox to sandbox. */
 type Paths = Pick<MachineOptions, 'name' | 'uuid' | 'channelSocket' | 'consoleSocket'>;
 
-/** The machine that is saved, and in which every place is empty. */
+/** The machine that is saved. All its slots are vacant. */
 export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths: Paths): MachineOptions {
   const { memory, vcpus, acceleration, profile, slots } = shape;
   return {
@@ -45,15 +45,15 @@ export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths
 
 export function savedCommandLine({ profile, vcpus, acceleration }: SnapshotShape): string {
   return kernelCommandLine(profile, {
-    // One of root's may be given directories that virtiofs serves: see snapshotObstacle().
+    // A sandbox of root's may have shares that virtiofsd serves: see snapshotObstacle().
     writtenBehindEmulator: acceleration === 'tcg' && process.getuid?.() === 0,
     processors: processorArguments(vcpus, acceleration),
   });
 }
 
 /**
- * Two machines of the same signature have the same devices, at the same slots, and the same kernel arguments.
- * @param commandLine default: what the kernel of such a machine is told now
+ * Machines with the same signature have the same devices at the same addresses, and the same kernel arguments.
+ * @param commandLine default: the arguments that such a machine would get now
  */
 export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
   const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
@@ -63,19 +63,19 @@ export function machineSignature(wanted: SnapshotShape, commandLine = savedComma
   return sha256(machineXml({ ...savedMachine(shape, '/empty', paths), commandLine }));
 }
 
-/** Why no saved machine can serve this sandbox, whatever it has places for. */
+/** Why no snapshot can serve this sandbox, whatever its slots. */
 export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
   const late = shares.filter(isVirtiofs).length;
   if (late > MOST_LATE_SHARES)
     return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a saved machine has no room for them`;
   if (late > 0 && !mayFillMemory())
-    return 'it has a mount that virtiofs serves, and nobody but root with CAP_SYS_PTRACE can give a saved machine memory of its own';
+    return 'it has a mount that virtiofs serves, and to give a saved machine memory of its own takes root with CAP_SYS_PTRACE';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;
 }
 
-/** QEMU's own notes of what it does are no part of the machine. */
+/** QEMU's arguments without its logging and tracing, which are no part of the machine. */
 function withoutTracing(words: readonly string[]): string[] {
   return words.filter((word, at) => ![word, words[at - 1]].some((one) => one === '-D' || one === '-trace'));
 }

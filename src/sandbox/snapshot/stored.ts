@@ -1,4 +1,4 @@
-/** What can be said of the saved machines in a store while nobody wants to start one: no daemon is asked, and nothing is built. */
+/** The state of stored snapshots, for `virt-sandbox-bake list`: found without asking a daemon or building anything. */
 
 import { type Snapshot, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { hasAnswer, lookUp, requestKey } from '../../image/store/lookup.js';
@@ -11,21 +11,21 @@ import { imageChoices } from '../image-choices.js';
 import { snapshotHost } from './host.js';
 import { imageProblem, problemOf, type SnapshotProblem } from './validity.js';
 
-/** Unknown: what its boot image is made of looks different, and may still be the same. The next start that would use it finds out. */
+/** Unknown: files of the boot image look changed, but may have the same content. The next start finds out. */
 export type SnapshotState =
   | { readonly state: 'valid' }
   | { readonly state: 'unknown'; readonly reason: string }
   | SnapshotProblem;
 
-/** A boot image whose saved machines are looked at. */
+/** A boot image with snapshots. */
 export interface SnapshotOwner {
   readonly directory: string;
-  /** Undefined outside of a store. */
+  /** Undefined outside a store. */
   readonly id: string | undefined;
   readonly names: readonly string[];
 }
 
-/** The state of each saved machine of an image, by its directory. */
+/** The state of each snapshot of an image, by directory. */
 export async function snapshotStates(store: string, owner: SnapshotOwner): Promise<Map<string, SnapshotState>> {
   const images = snapshotsOf(owner.directory);
   if (images.length === 0) return new Map();
@@ -45,7 +45,7 @@ async function stateOf(
   return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
 }
 
-/** An image that is named, or brought along, is used as it is; any other only where it is what would be built. */
+/** A named image, or one outside the store, is used as it is. Any other must be what would be built now. */
 async function imageState(
   warm: Snapshot,
   store: string,
