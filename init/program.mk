@@ -1,10 +1,13 @@
-# How each program of C is built: one static binary of the C files beside its Makefile, which includes this file and sets
+# How each program of C is built: one static binary of the C files beside its Makefile and in the folders there. That Makefile includes this
+# file and sets
 #
 #   PROGRAM   its name; `make OUT=DIR` builds DIR/PROGRAM, and knows these targets:
 #               all         DIR/PROGRAM, checked to be static and small
 #               test-build  DIR/PROGRAM-asan: an ordinary program for tests (VS_TEST), with sanitizers
 #   MAX_SIZE  the most bytes that the stripped binary may have
 #   APART     C files that are no part of it
+#
+# A file includes another by its path from the Makefile: "util/log.h".
 
 OUT ?= build
 STRIP ?= strip
@@ -30,14 +33,14 @@ WARNINGS := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -pedantic-errors -Wsh
 HARDENING := -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
 # Nothing here unwinds a stack.
 SMALL := -fno-asynchronous-unwind-tables -fno-unwind-tables
-STATIC_CFLAGS := $(WARNINGS) $(HARDENING) $(SMALL) -Os $(INCLUDES)
+STATIC_CFLAGS := -I$(HERE) $(WARNINGS) $(HARDENING) $(SMALL) -Os $(INCLUDES)
 STATIC_LDFLAGS := -static -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none
 SANITIZERS := -fsanitize=address,undefined
-ASAN_CFLAGS := $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
+ASAN_CFLAGS := -I$(HERE) $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
 
-SOURCES := $(filter-out $(APART),$(notdir $(wildcard $(HERE)*.c)))
-OBJECTS := $(SOURCES:%.c=$(OUT)/$(PROGRAM).o/%.o)
-ASAN_OBJECTS := $(SOURCES:%.c=$(OUT)/$(PROGRAM)-asan.o/%.o)
+SOURCES := $(filter-out $(APART),$(patsubst $(HERE)%,%,$(wildcard $(HERE)*.c $(HERE)*/*.c)))
+OBJECTS := $(SOURCES:%.c=$(OUT)/objects/$(PROGRAM)/%.o)
+ASAN_OBJECTS := $(SOURCES:%.c=$(OUT)/objects/$(PROGRAM)-asan/%.o)
 
 .PHONY: all test-build
 .DELETE_ON_ERROR:
@@ -59,11 +62,11 @@ $(OUT)/$(PROGRAM): $(OBJECTS)
 $(OUT)/$(PROGRAM)-asan: $(ASAN_OBJECTS)
 	$(HOST_CC) $(SANITIZERS) -o $@ $(ASAN_OBJECTS)
 
-$(OUT)/$(PROGRAM).o/%.o: $(HERE)%.c $(RULES)
+$(OUT)/objects/$(PROGRAM)/%.o: $(HERE)%.c $(RULES)
 	@mkdir -p $(@D)
 	$(STATIC_CC) $(STATIC_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/$(PROGRAM)-asan.o/%.o: $(HERE)%.c $(RULES)
+$(OUT)/objects/$(PROGRAM)-asan/%.o: $(HERE)%.c $(RULES)
 	@mkdir -p $(@D)
 	$(HOST_CC) $(ASAN_CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -1,14 +1,14 @@
-/** Writes what the manual and the shells are to have: node … VERSION DIRECTORY */
+/** Writes the manual pages, the completions and the help: node … VERSION DIRECTORY */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
-import { bashCompletion } from './bash.js';
-import { fishCompletion } from './fish.js';
-import { virtSandboxHelp } from './help.js';
-import { programPage } from './page.js';
-import { programs } from './programs.js';
-import { sandboxCfgPage } from './sandbox-cfg.js';
-import { zshCompletion } from './zsh.js';
+import { programs } from './all-programs.js';
+import { bashCompletion } from './completions/bash.js';
+import { fishCompletion } from './completions/fish.js';
+import { zshCompletion } from './completions/zsh.js';
+import { programPage } from './pages/page-layout.js';
+import { sandboxCfgPage } from './pages/sandbox.cfg.5.js';
+import { virtSandboxHelp } from './virt-sandbox-help.js';
 
 const [, , version = '', directory = ''] = argv;
 
@@ -18,7 +18,7 @@ function write(path: string, text: string): void {
   writeFileSync(file, text);
 }
 
-// As below a prefix, so that installing is copying.
+// The directories are those below a prefix, so an installation copies them.
 for (const program of programs) {
   const { name } = program;
   write(`share/man/man1/${name}.1`, programPage(program, { version }));

@@ -1,4 +1,4 @@
-/** The columns that an ASCII text takes on a terminal. */
+/** The width of an ASCII text on a terminal, in columns. */
 export default function asciiWidth(text) {
   return text.length;
 }

@@ -1,12 +1,14 @@
 // Runs the benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json]
 //
-// They need a libvirtd; where none answers, one is started here and ended here.
+// They need a libvirtd. If none answers, this program starts one and ends it.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { bench } from '../build/test/bench/main.js';
 import { revision } from './revision.mjs';
-import { startSystemLibvirt } from './test-libvirtd.mjs';
+import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 
+const elsewhere = await runWhereLibvirtStarts();
+if (elsewhere !== undefined) process.exit(elsewhere);
 const libvirt = process.geteuid() === 0 ? await startSystemLibvirt() : undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {

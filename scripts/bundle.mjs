@@ -27,7 +27,7 @@ const common = {
   logLevel: 'warning',
 };
 
-// The programs are CommonJS, which Node starts sooner than an ES module (docs/architecture.md).
+// The programs are CommonJS, which Node starts sooner than an ES module (docs/decisions/0012-program-start.md).
 await build({
   ...common,
   entryPoints: {
@@ -39,8 +39,8 @@ await build({
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl', VERSION: JSON.stringify(version), REVISION: JSON.stringify(revision()) },
   banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
-  // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program; the texts here
-  // are ASCII.
+  // yargs lays its help out with tables for every script and emoji, which take longer to load than all of this program;
+  // the texts here are ASCII.
   alias: { 'string-width': './scripts/ascii-width.mjs' },
 });
 

@@ -1,6 +1,7 @@
 // Writes into profiles/ what each thing is worth: node scripts/profile-worths.mjs ablate.json
 //
-// The file is a result of `virt-sandbox-bench ablate --profile default`, and docs/boot-time.md is to be made of the same: a test compares them.
+// The file is a result of `virt-sandbox-bench ablate --profile default`, and docs/boot-time.md is to be made of the
+// same: a test compares them.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';

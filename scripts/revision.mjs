@@ -1,4 +1,5 @@
-// Which revision of these sources is built or measured, as `1a2b3c4` or `1a2b3c4-dirty`; nothing where there is no repository.
+// Which revision of these sources is built or measured, as `1a2b3c4` or `1a2b3c4-dirty`; nothing where there is no
+// repository.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 

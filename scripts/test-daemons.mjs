@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 const START_MS = 20_000;
 const STOP_MS = 10_000;
 
-/** A daemon in the foreground, which does not outlive this process, however that ends. */
+/** Starts a daemon in the foreground. It does not outlive this process, however this one ends. */
 export function daemon(...command) {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,15 +1,41 @@
-// A libvirtd for the tests of qemu:///system, where none answers.
+// A libvirtd for qemu:///system, for tests and benchmarks.
+//
+// A libvirtd that runs already is used, if virtlogd runs beside it: without virtlogd it starts no machine. Otherwise
+// this file starts both, in a mount namespace where the sockets, pid files and state of other daemons are hidden. So
+// the two disturb no daemon that is already there (one of the two alone, one that hangs, one that another run of the
+// tests has started), and no other run comes to depend on them.
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
+import process from 'node:process';
 import { promisify } from 'node:util';
 import { daemon, end, until } from './test-daemons.mjs';
+import { runAgain } from './test-namespace.mjs';
 
 const URI = 'qemu:///system';
+/** Set in a process that runs where the daemons of the machine are hidden. */
+const HIDDEN = 'VIRT_SANDBOX_TEST_HIDDEN';
+
+/** Hides the daemons of the machine with their domains, networks, pools and filters; their settings stay. */
+const HIDE = `
+mkdir -p /run/libvirt /var/lib/libvirt /etc/libvirt
+for directory in /run/libvirt /var/lib/libvirt /etc/libvirt/*/; do
+  [ ! -d "$directory" ] || mount -t tmpfs -o mode=755 tmpfs "$directory"
+done
+`;
 
 /**
- * Finds or starts libvirtd with virtlogd beside it. What came of it is told to the tests in VIRT_SANDBOX_TEST_SYSTEM: `yes`, or why not.
+ * Runs this program again where libvirtd can be started, if it has to be: call it first.
+ * @returns {Promise<number | undefined>} the exit status of the other run; undefined if this one goes on
+ */
+export async function runWhereLibvirtStarts() {
+  if (process.geteuid() !== 0 || (await answers()) || process.env[HIDDEN] !== undefined) return undefined;
+  return runAgain(process.argv[1], HIDE, [], { ...process.env, [HIDDEN]: 'yes' });
+}
+
+/**
+ * Finds or starts libvirtd and virtlogd, and tells the tests the result in VIRT_SANDBOX_TEST_SYSTEM: `yes`, or why not.
  * @returns {Promise<{stop: () => Promise<void>}>} ends what was started, and nothing else
- * @throws where root cannot start it: a good part of the tests would be left out, and nobody would see
+ * @throws if root cannot start them, because most tests would be skipped and nobody would notice
  */
 export async function startSystemLibvirt() {
   const children = [];
@@ -27,18 +53,22 @@ export async function startSystemLibvirt() {
 
 async function start(children) {
   if (await answers()) return 'yes';
-  if (process.geteuid() !== 0) return 'only root may start a libvirtd for qemu:///system, and none answers';
-  if (!(await logs())) {
-    children.push(daemon('virtlogd'));
-    await until(logs, children);
-  }
-  // libvirt waits for each QEMU that it has killed to be reaped, and not every first process of a container does that at once; tini does.
-  children.push(daemon('tini', '-s', '--', 'libvirtd'));
-  await until(answers, children);
+  if (process.env[HIDDEN] === undefined) return 'only root may start a libvirtd for qemu:///system, and none answers';
+  children.push(daemon('virtlogd', '--pid-file', '/run/libvirt/virtlogd.pid'));
+  await until(logs, children);
+  // libvirt waits until each QEMU that it has killed is reaped, and PID 1 of some containers is slow to do that; tini
+  // is not.
+  children.push(daemon('tini', '-s', '--', 'libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid'));
+  await until(lists, children);
   return 'yes';
 }
 
+/** True if libvirtd and virtlogd answer. */
 async function answers() {
+  return (await logs()) && (await lists());
+}
+
+async function lists() {
   try {
     await promisify(execFile)('virsh', ['-q', '-c', URI, 'list'], { timeout: 10_000 });
     return true;
@@ -47,7 +77,7 @@ async function answers() {
   }
 }
 
-/** True when virtlogd takes connections: one that was killed leaves its socket behind. */
+/** True if virtlogd accepts connections. The socket alone proves nothing: it outlives a virtlogd that was killed. */
 function logs() {
   return new Promise((resolve) => {
     const socket = connect('/run/libvirt/virtlogd-sock', () => {

@@ -1,13 +1,14 @@
-// A libvirtd for the tests of lxc:///.
+// A libvirtd for lxc:///, for tests and benchmarks.
 //
-// libvirt's LXC driver fails where cgroups are mounted both as version 1 and version 2, and it shares the machine's containers, networks and
-// settings with whoever else uses it. So the tests have one of their own, in mount and network namespaces of its own; who wants to talk to it
-// enters the first of them.
+// libvirt's LXC driver fails on hosts that mount cgroups both as version 1 and version 2, and a daemon that is already
+// there serves containers, networks and settings of other people. So the tests have their own libvirtd in mount and
+// network namespaces of its own, with its own pid file, sockets and state. A client enters the mount namespace to reach
+// it.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { daemon, end, until } from './test-daemons.mjs';
 
-/** Run where nothing that is mounted is seen by the machine. */
+/** Runs in a mount namespace, so the machine does not see these mounts. */
 const SCRIPT = `
 for directory in /run/libvirt /etc/libvirt /var/lib/libvirt; do
   mkdir -p $directory
@@ -26,7 +27,8 @@ exec libvirtd --pid-file /run/libvirt/test.pid
 `;
 
 /**
- * Starts it. What came of it is told to the tests in VIRT_SANDBOX_TEST_LXC: the process ID of one that is in its namespaces, or why not.
+ * Starts it, and tells the tests the result in VIRT_SANDBOX_TEST_LXC: the ID of a process in its namespaces, or why
+ * there is none.
  * @returns {Promise<{stop: () => Promise<void>}>} ends what was started
  */
 export async function startLxcLibvirt() {
@@ -49,7 +51,7 @@ export async function startLxcLibvirt() {
 async function answers(pid) {
   const enter = ['--mount', '--target', String(pid), '--'];
   try {
-    // The socket of another daemon is seen until the script has got that far.
+    // Until the script has mounted its own /run/libvirt, virsh would reach the machine's daemon.
     await promisify(execFile)('nsenter', [...enter, 'test', '-e', '/run/libvirt/test.pid']);
     await promisify(execFile)('nsenter', [...enter, 'virsh', '-q', '-c', 'lxc:///', 'list'], { timeout: 10_000 });
     return true;

@@ -1,7 +1,8 @@
-// Runs the tests: node scripts/test.mjs [PART-OF-A-FILE-NAME…]
+// Runs the tests: node scripts/test.mjs [--quick] [NAME…]
 //
-// Test files run as processes of their own, two at a time. What they share is started here and ended here: libvirtd for qemu:///system, where
-// none answers, and one for lxc:///, and a store of their own.
+// A name is that of a folder of tests, or a part of a file's path. --quick leaves out what needs a machine, a daemon or
+// a program with sanitizers. Each test file runs in its own process. This program starts and ends what they share:
+// libvirtd for qemu:///system if none answers, another one for lxc:///, and a store of boot images.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,34 +11,43 @@ import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
-import { startSystemLibvirt } from './test-libvirtd.mjs';
+import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 import { startLxcLibvirt } from './test-lxc.mjs';
+import { runAgain } from './test-namespace.mjs';
+import { isQuick, needsOf, selected } from './test-needs.mjs';
+import { testTimes } from './test-times.mjs';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
-if (process.geteuid() === 0 && !isReachable()) process.exit(runWhereReachable());
+if (process.geteuid() === 0 && !isReachable()) process.exit(await runWhereReachable());
 
 const compiled = fileURLToPath(new URL('../build/test', import.meta.url));
-/** A guest keeps one processor busy. */
-const CONCURRENCY = 2;
 /** For one file, in milliseconds: whatever hangs must not take the others with it. */
 const FILE_TIMEOUT = 15 * 60_000;
 
-const only = process.argv.slice(2);
-const files = readdirSync(compiled, { recursive: true })
-  .filter((name) => name.endsWith('.test.js') && (only.length === 0 || only.some((part) => name.includes(part))))
-  // Those that take long first, so that the end is not a wait for one of them.
-  .sort((a, b) => weight(b) - weight(a) || (a < b ? -1 : 1))
-  .map((name) => join(compiled, name));
-if (files.length === 0)
+const quick = process.argv[2] === '--quick';
+const only = process.argv.slice(quick ? 3 : 2);
+/** Files at a time. A guest keeps one processor busy; other tests often wait for programs that they start. */
+const CONCURRENCY = Number(process.env.JOBS || (quick ? 3 : 2));
+const { timeOf, record } = testTimes();
+const all = readdirSync(compiled, { recursive: true }).filter((name) => name.endsWith('.test.js'));
+const names = selected(all, only)
+  .filter((name) => !quick || isQuick(name))
+  // The longest first, so that the end is no wait for one of them.
+  .sort((a, b) => needsOf(b).order - needsOf(a).order || timeOf(b) - timeOf(a) || (a < b ? -1 : 1));
+if (names.length === 0)
   fail(`no test file in ${relative('.', compiled)} has ${only.join(' or ') || '.test.js'} in its name`);
+const files = names.map((name) => join(compiled, name));
+
+const libvirt = names.some((name) => needsOf(name).libvirt);
+const elsewhere = libvirt ? await runWhereLibvirtStarts() : undefined;
+if (elsewhere !== undefined) process.exit(elsewhere);
 
 // What the person who runs the tests has baked would change how sandboxes start.
 const store = mkdtempSync(join(tmpdir(), 'vs-store-'));
 chmodSync(store, 0o755);
 process.env.XDG_CACHE_HOME = store;
 
-const guests = files.some((name) => weight(relative(compiled, name)) > 0);
-const starts = await Promise.allSettled(guests ? [startSystemLibvirt(), startLxcLibvirt()] : []);
+const starts = await Promise.allSettled(libvirt ? [startSystemLibvirt(), startLxcLibvirt()] : []);
 const daemons = starts.flatMap((start) => start.value ?? []);
 const cleanUp = async () => {
   await Promise.all(daemons.map((daemon) => daemon.stop()));
@@ -55,18 +65,22 @@ for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   fail(reason.message);
 }
 
+const times = {};
 let ran = 0;
 let failed = 0;
 const results = run({ files, concurrency: CONCURRENCY, timeout: FILE_TIMEOUT });
-results.on('test:pass', ({ skip, details }) => {
-  if (skip === undefined && details.type !== 'suite') ran += 1;
+results.on('test:pass', (test) => {
+  count(test);
+  if (test.skip === undefined && test.details.type !== 'suite') ran += 1;
 });
-results.on('test:fail', ({ todo }) => {
-  if (todo === undefined) failed += 1;
+results.on('test:fail', (test) => {
+  count(test);
+  if (test.todo === undefined) failed += 1;
 });
 results.compose(new spec()).pipe(process.stdout);
 await new Promise((resolve) => results.once('end', resolve));
 await cleanUp();
+record(times);
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
@@ -76,23 +90,25 @@ function isReachable() {
   return spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', '--', ...test]).status === 0;
 }
 
-/** Runs this program again where the clone is mounted at a place that everybody can enter, for this run alone. */
-function runWhereReachable() {
-  const place = mkdtempSync(join(tmpdir(), 'vs-clone-'));
-  chmodSync(place, 0o755);
-  const script = 'mount --bind "$1" "$2"; cd "$2"; shift 2; exec "$@"';
-  const again = [process.execPath, join(place, 'scripts/test.mjs'), ...process.argv.slice(2)];
-  const unshare = ['--mount', '--propagation', 'slave', 'sh', '-ec', script, 'sh', repository, place, ...again];
+/** Runs this program again where the clone is mounted at a path that everybody can enter, for this run alone. */
+async function runWhereReachable() {
+  const path = mkdtempSync(join(tmpdir(), 'vs-clone-'));
+  chmodSync(path, 0o755);
   try {
-    return spawnSync('unshare', unshare, { stdio: 'inherit' }).status ?? 1;
+    const mount = 'mount --bind "$1" "$2"; cd "$2"; shift 2';
+    return await runAgain(join(path, 'scripts/test.mjs'), mount, [repository, path]);
   } finally {
-    rmdirSync(place);
+    rmdirSync(path);
   }
 }
 
-/** Guests take seconds, containers and all else far less. */
-function weight(name) {
-  return /^(guest|hostile)\//.test(name) ? 2 : name.startsWith('lxc/') ? 1 : 0;
+/** Adds a result to what is kept of its file. */
+function count({ file, nesting, details }) {
+  const name = relative(compiled, file ?? compiled);
+  if (name === '') return;
+  times[name] ??= { tests: 0, ms: 0 };
+  if (details.type !== 'suite') times[name].tests += 1;
+  if (nesting === 0) times[name].ms += Math.round(details.duration_ms);
 }
 
 function fail(message) {

@@ -16,7 +16,7 @@
 #define SERVER_PORT 67
 #define CLIENT_PORT 68
 
-/* A question is asked again after so long, and then after twice as long each time, up to the most. */
+/* The first wait for a reply; each further one is twice as long, up to the limit. */
 #define FIRST_WAIT_MS 1000
 #define MOST_WAIT_MS 8000
 
@@ -42,7 +42,7 @@ static bool read_hardware(struct port *port, const char *interface)
 {
 	struct ifreq request;
 
-	memset(&request, 0, sizeof request);
+	memset(&request, 0, sizeof(request));
 	memcpy(request.ifr_name, interface, strlen(interface));
 	if (ioctl(port->fd, SIOCGIFHWADDR, &request) < 0)
 		return failed(interface, "ioctl(SIOCGIFHWADDR)");
@@ -59,13 +59,13 @@ static bool bind_port(const struct port *port, const char *interface)
 	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
 	const int yes = 1;
 
-	/* Several interfaces have one client each, and all of them this port. */
-	if (setsockopt(port->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
-	    setsockopt(port->fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes) < 0)
+	/* Each interface has its own client, and all clients use this port. */
+	if (setsockopt(port->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(port->fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof(yes)) < 0)
 		return failed(interface, "setsockopt");
 	if (setsockopt(port->fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) < 0)
 		return failed(interface, "setsockopt(SO_BINDTODEVICE)");
-	if (bind(port->fd, (const struct sockaddr *)&any, sizeof any) < 0)
+	if (bind(port->fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
 		return failed(interface, "bind(port 68)");
 	return true;
 }
@@ -77,49 +77,52 @@ bool port_open(struct port *port, const char *interface, const char *hostname)
 		errno = ENAMETOOLONG;
 		return failed(interface, "interface");
 	}
-	/* An ordinary socket serves without an address too, because a server is asked to answer by broadcast. */
+	/*
+	 * An ordinary socket works without an address too, because the request asks the server to reply by broadcast.
+	 */
 	port->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (port->fd < 0)
 		return failed(interface, "socket");
 	return read_hardware(port, interface) && bind_port(port, interface);
 }
 
-/* A number that a late answer to an earlier exchange does not have. */
+/* A new number, which no late reply to an earlier exchange has. */
 static bool new_exchange(struct port *port)
 {
-	if (getrandom(&port->client.xid, sizeof port->client.xid, 0) == (ssize_t)sizeof port->client.xid)
+	if (getrandom(&port->client.xid, sizeof(port->client.xid), 0) == (ssize_t)sizeof(port->client.xid))
 		return true;
 	(void)fprintf(stderr, "getrandom: %s\n", strerror(errno));
 	return false;
 }
 
-static bool send_question(const struct port *port, const struct question *question, struct in_addr to)
+static bool send_request(const struct port *port, const struct request *request, struct in_addr to)
 {
 	uint8_t message[MESSAGE_BYTES];
 	const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr = to};
-	size_t size = message_write(message, &port->client, question);
+	size_t size = message_write(message, &port->client, request);
 
-	if (sendto(port->fd, message, size, 0, (const struct sockaddr *)&address, sizeof address) >= 0)
+	if (sendto(port->fd, message, size, 0, (const struct sockaddr *)&address, sizeof(address)) >= 0)
 		return true;
-	/* What passes by itself, and what an earlier packet met: it is sent again in a second. */
-	if (errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH)
+	/* Temporary errors, and errors that an earlier packet met: the request goes out again in a second. */
+	if (errno == ENOBUFS || errno == EAGAIN || errno == ECONNREFUSED || errno == EHOSTUNREACH ||
+	    errno == ENETUNREACH)
 		return true;
 	(void)fprintf(stderr, "sendto(%s, port 67): %s\n", inet_ntoa(to), strerror(errno));
 	return false;
 }
 
-/* Waits until `until` for a message of a server in this exchange. */
-static enum outcome receive_answer(const struct port *port, struct answer *answer, uint64_t until)
+/* Waits until `until` for a server's message in this exchange. */
+static enum outcome receive_reply(const struct port *port, struct reply *reply, uint64_t until)
 {
 	static uint8_t message[RECEIVE_BYTES];
 
 	for (;;) {
 		struct pollfd wait = {.fd = port->fd, .events = POLLIN};
 		uint64_t now = now_ms();
-		ssize_t size = recv(port->fd, message, sizeof message, 0);
+		ssize_t size = recv(port->fd, message, sizeof(message), 0);
 
 		if (size >= 0) {
-			if (message_read(answer, message, (size_t)size, &port->client))
+			if (message_read(reply, message, (size_t)size, &port->client))
 				return OUTCOME_LEASE;
 			continue;
 		}
@@ -138,9 +141,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Asks until a server gives an answer of that type; OUTCOME_REFUSED for a NAK. */
-static enum outcome ask(struct port *port, struct question *question, struct in_addr to, uint8_t type, struct answer *answer,
-			uint64_t deadline)
+/* Sends a request again and again until a server gives a reply of that type. OUTCOME_REFUSED for a NAK. */
+static enum outcome ask(struct port *port, struct request *request, struct in_addr to, uint8_t type,
+			struct reply *reply, uint64_t deadline)
 {
 	uint64_t start = now_ms();
 	uint64_t wait = FIRST_WAIT_MS;
@@ -149,13 +152,13 @@ static enum outcome ask(struct port *port, struct question *question, struct in_
 		uint64_t until = earlier(now + wait, deadline);
 		enum outcome outcome;
 
-		question->seconds = (uint16_t)((now - start) / 1000);
-		if (!send_question(port, question, to))
+		request->seconds = (uint16_t)((now - start) / 1000);
+		if (!send_request(port, request, to))
 			return OUTCOME_BROKEN;
-		while ((outcome = receive_answer(port, answer, until)) == OUTCOME_LEASE) {
-			if (answer->type == DHCP_NAK && question->type == DHCP_REQUEST)
+		while ((outcome = receive_reply(port, reply, until)) == OUTCOME_LEASE) {
+			if (reply->type == DHCP_NAK && request->type == DHCP_REQUEST)
 				return OUTCOME_REFUSED;
-			if (answer->type == type && answer->address.s_addr != 0 && answer->server.s_addr != 0)
+			if (reply->type == type && reply->address.s_addr != 0 && reply->server.s_addr != 0)
 				return OUTCOME_LEASE;
 		}
 		if (outcome == OUTCOME_BROKEN)
@@ -165,16 +168,16 @@ static enum outcome ask(struct port *port, struct question *question, struct in_
 	return OUTCOME_SILENCE;
 }
 
-enum outcome obtain_lease(struct port *port, struct answer *lease, uint64_t deadline)
+enum outcome obtain_lease(struct port *port, struct reply *lease, uint64_t deadline)
 {
 	const struct in_addr everybody = {.s_addr = htonl(INADDR_BROADCAST)};
 	enum outcome outcome = OUTCOME_SILENCE;
 	bool refused = false;
 
 	while (now_ms() < deadline) {
-		struct question discover = {.type = DHCP_DISCOVER};
-		struct question request = {.type = DHCP_REQUEST};
-		struct answer offer;
+		struct request discover = {.type = DHCP_DISCOVER};
+		struct request request = {.type = DHCP_REQUEST};
+		struct reply offer;
 
 		if (!new_exchange(port))
 			return OUTCOME_BROKEN;
@@ -183,32 +186,32 @@ enum outcome obtain_lease(struct port *port, struct answer *lease, uint64_t dead
 			break;
 		request.wanted = offer.address;
 		request.server = offer.server;
-		/* A server that offers and is silent then is not waited for: others may be there. */
+		/* Do not wait for a server that offers and then falls silent: there may be others. */
 		outcome = ask(port, &request, everybody, DHCP_ACK, lease, earlier(deadline, now_ms() + MOST_WAIT_MS));
 		if (outcome == OUTCOME_LEASE || outcome == OUTCOME_BROKEN)
 			return outcome;
 		refused = refused || outcome == OUTCOME_REFUSED;
-		/* A pause, so that two who disagree do not talk without end. */
+		/* The pause keeps a client and a server that disagree from talking without end. */
 		(void)poll(NULL, 0, FIRST_WAIT_MS);
 	}
 	return outcome == OUTCOME_SILENCE && refused ? OUTCOME_REFUSED : outcome;
 }
 
-enum outcome extend_lease(struct port *port, struct answer *lease, bool anyone, uint64_t deadline)
+enum outcome extend_lease(struct port *port, struct reply *lease, bool anyone, uint64_t deadline)
 {
 	struct in_addr to = {.s_addr = htonl(INADDR_BROADCAST)};
-	struct question request = {.type = DHCP_REQUEST, .current = lease->address};
-	struct answer answer;
+	struct request request = {.type = DHCP_REQUEST, .current = lease->address};
+	struct reply reply;
 	enum outcome outcome;
 
 	if (!anyone)
 		to = lease->server;
 	if (!new_exchange(port))
 		return OUTCOME_BROKEN;
-	outcome = ask(port, &request, to, DHCP_ACK, &answer, deadline);
-	if (outcome == OUTCOME_LEASE && answer.address.s_addr != lease->address.s_addr)
+	outcome = ask(port, &request, to, DHCP_ACK, &reply, deadline);
+	if (outcome == OUTCOME_LEASE && reply.address.s_addr != lease->address.s_addr)
 		return OUTCOME_REFUSED;
 	if (outcome == OUTCOME_LEASE)
-		*lease = answer;
+		*lease = reply;
 	return outcome;
 }

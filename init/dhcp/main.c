@@ -1,8 +1,12 @@
 /*
- * A DHCP client for a machine with no other: `dhcp INTERFACE SECONDS HOSTNAME` gets a lease for an interface that is up, and prints it
- * as KEY=VALUE lines. It changes nothing; the common init does. Where the lease ends, a process stays behind that renews it.
+ * A DHCP client for a machine that has no other.
  *
- * Ends with 0 for a lease; 1 when something failed, 2 when nobody answered, 3 when the servers refused. HOSTNAME may be empty.
+ *   dhcp INTERFACE SECONDS HOSTNAME
+ *
+ * gets a lease for an interface that is up, and prints it as KEY=VALUE lines. It changes no setting; the common init
+ * does. If the lease ends some day, a process stays behind and renews it. HOSTNAME may be empty.
+ *
+ * Exit status: 0 for a lease, 1 if something failed, 2 if no server replied, 3 if the servers refused.
  */
 #include "exchange.h"
 #include "renew.h"
@@ -21,7 +25,7 @@ static void print_address(const char *key, struct in_addr address)
 {
 	char text[INET_ADDRSTRLEN];
 
-	if (address.s_addr != 0 && inet_ntop(AF_INET, &address, text, sizeof text) != NULL)
+	if (address.s_addr != 0 && inet_ntop(AF_INET, &address, text, sizeof(text)) != NULL)
 		(void)printf("%s=%s\n", key, text);
 }
 
@@ -30,13 +34,13 @@ static void print_route(const struct route *route)
 	char target[INET_ADDRSTRLEN];
 	char gateway[INET_ADDRSTRLEN];
 
-	if (inet_ntop(AF_INET, &route->target, target, sizeof target) != NULL &&
-	    inet_ntop(AF_INET, &route->gateway, gateway, sizeof gateway) != NULL)
+	if (inet_ntop(AF_INET, &route->target, target, sizeof(target)) != NULL &&
+	    inet_ntop(AF_INET, &route->gateway, gateway, sizeof(gateway)) != NULL)
 		(void)printf("route=%s/%u %s\n", target, (unsigned)route->prefix, gateway);
 }
 
-/* Addresses of old had a mask by themselves. */
-static unsigned prefix_of(const struct answer *lease)
+/* A server that sends no mask relies on the address's class. */
+static unsigned prefix_of(const struct reply *lease)
 {
 	uint32_t first = ntohl(lease->address.s_addr) >> 24;
 
@@ -45,7 +49,7 @@ static unsigned prefix_of(const struct answer *lease)
 	return first < 128 ? 8 : first < 192 ? 16 : 24;
 }
 
-static bool print_lease(const struct answer *lease)
+static bool print_lease(const struct reply *lease)
 {
 	print_address("address", lease->address);
 	(void)printf("prefix=%u\n", prefix_of(lease));
@@ -69,7 +73,7 @@ static bool print_lease(const struct answer *lease)
 static int get_lease(const char *interface, unsigned long seconds, const char *hostname)
 {
 	struct port port;
-	struct answer lease;
+	struct reply lease;
 
 	if (!port_open(&port, interface, hostname))
 		return EXIT_FAILURE;
@@ -91,25 +95,25 @@ static int get_lease(const char *interface, unsigned long seconds, const char *h
 }
 
 #ifdef VS_TEST
-/* Reads a message of a server to xid 0 and MAC 02:00:00:00:00:01 from stdin and prints it as a lease. */
+/* Reads from stdin a server's message to xid 0 and MAC 02:00:00:00:00:01, and prints it as a lease. */
 static int read_test_message(void)
 {
 	const struct client client = {.xid = 0, .mac = {2, 0, 0, 0, 0, 1}, .hostname = ""};
 	static uint8_t message[65536];
-	struct answer answer;
-	size_t size = fread(message, 1, sizeof message, stdin);
-	/* On the heap and no larger, so that a read past its end is seen. */
+	struct reply reply;
+	size_t size = fread(message, 1, sizeof(message), stdin);
+	/* A block of exactly this size lets the sanitizer see a read past the end. */
 	uint8_t *exact = malloc(size == 0 ? 1 : size);
 	bool read;
 
 	if (exact == NULL)
 		return EXIT_FAILURE;
 	memcpy(exact, message, size);
-	read = message_read(&answer, exact, size, &client);
+	read = message_read(&reply, exact, size, &client);
 	free(exact);
 	if (!read)
 		return EXIT_SILENCE;
-	return print_lease(&answer) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return print_lease(&reply) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 #endif
 

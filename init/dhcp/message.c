@@ -21,7 +21,7 @@
 #define AT_MAC 28
 #define AT_COOKIE 236
 
-/* Relays of old drop what is shorter than a BOOTP message. */
+/* Old relays drop what is shorter than a BOOTP message. */
 #define LEAST_BYTES 300
 #define LARGEST_LABEL 63
 
@@ -30,7 +30,7 @@ static const uint8_t dhcp_cookie[4] = {99, 130, 83, 99};
 static void put16(uint8_t *at, uint16_t value)
 {
 	value = htons(value);
-	memcpy(at, &value, sizeof value);
+	memcpy(at, &value, sizeof(value));
 }
 
 static uint8_t *put_option(uint8_t *at, uint8_t code, const void *data, uint8_t size)
@@ -41,11 +41,11 @@ static uint8_t *put_option(uint8_t *at, uint8_t code, const void *data, uint8_t 
 	return at + size;
 }
 
-size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct question *question)
+size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct request *request)
 {
-	static const uint8_t parameters[] = {OPTION_MASK, OPTION_ROUTER, OPTION_NAMES,  OPTION_DOMAIN, OPTION_MTU,
-					     OPTION_BROADCAST, OPTION_LEASE, OPTION_RENEWAL, OPTION_REBINDING,
-					     OPTION_CLASSLESS_ROUTES};
+	static const uint8_t parameters[] = {OPTION_MASK,      OPTION_ROUTER,          OPTION_NAMES, OPTION_DOMAIN,
+					     OPTION_MTU,       OPTION_BROADCAST,       OPTION_LEASE, OPTION_RENEWAL,
+					     OPTION_REBINDING, OPTION_CLASSLESS_ROUTES};
 	uint8_t identity[1 + MAC_BYTES] = {ETHERNET};
 	uint8_t size[2];
 	uint8_t *at = message + AT_OPTIONS;
@@ -55,26 +55,26 @@ size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client
 	message[AT_OP] = BOOT_REQUEST;
 	message[AT_HARDWARE] = ETHERNET;
 	message[AT_HARDWARE_SIZE] = MAC_BYTES;
-	memcpy(message + AT_XID, &client->xid, sizeof client->xid);
-	put16(message + AT_SECONDS, question->seconds);
-	/* Without an address of its own the interface takes nothing that is sent to one. */
-	put16(message + AT_FLAGS, question->current.s_addr == 0 ? FLAG_BROADCAST : 0);
-	memcpy(message + AT_CURRENT, &question->current, sizeof question->current);
+	memcpy(message + AT_XID, &client->xid, sizeof(client->xid));
+	put16(message + AT_SECONDS, request->seconds);
+	/* An interface without an address takes nothing that is sent to one. */
+	put16(message + AT_FLAGS, request->current.s_addr == 0 ? FLAG_BROADCAST : 0);
+	memcpy(message + AT_CURRENT, &request->current, sizeof(request->current));
 	memcpy(message + AT_MAC, client->mac, MAC_BYTES);
-	memcpy(message + AT_COOKIE, dhcp_cookie, sizeof dhcp_cookie);
+	memcpy(message + AT_COOKIE, dhcp_cookie, sizeof(dhcp_cookie));
 
-	at = put_option(at, OPTION_TYPE, &question->type, 1);
+	at = put_option(at, OPTION_TYPE, &request->type, 1);
 	memcpy(identity + 1, client->mac, MAC_BYTES);
-	at = put_option(at, OPTION_CLIENT, identity, sizeof identity);
+	at = put_option(at, OPTION_CLIENT, identity, sizeof(identity));
 	put16(size, MESSAGE_BYTES);
-	at = put_option(at, OPTION_LARGEST, size, sizeof size);
-	if (question->wanted.s_addr != 0)
-		at = put_option(at, OPTION_WANTED, &question->wanted, sizeof question->wanted);
-	if (question->server.s_addr != 0)
-		at = put_option(at, OPTION_SERVER, &question->server, sizeof question->server);
+	at = put_option(at, OPTION_LARGEST, size, sizeof(size));
+	if (request->wanted.s_addr != 0)
+		at = put_option(at, OPTION_WANTED, &request->wanted, sizeof(request->wanted));
+	if (request->server.s_addr != 0)
+		at = put_option(at, OPTION_SERVER, &request->server, sizeof(request->server));
 	if (hostname > 0 && hostname <= LARGEST_LABEL)
 		at = put_option(at, OPTION_HOSTNAME, client->hostname, (uint8_t)hostname);
-	at = put_option(at, OPTION_PARAMETERS, parameters, sizeof parameters);
+	at = put_option(at, OPTION_PARAMETERS, parameters, sizeof(parameters));
 	*at = OPTION_END;
 	return at + 1 - message < LEAST_BYTES ? LEAST_BYTES : (size_t)(at + 1 - message);
 }
@@ -83,8 +83,8 @@ static struct in_addr address_of(const struct option *option)
 {
 	struct in_addr address = {0};
 
-	if (option->size == sizeof address)
-		memcpy(&address, option->data, sizeof address);
+	if (option->size == sizeof(address))
+		memcpy(&address, option->data, sizeof(address));
 	return address;
 }
 
@@ -95,13 +95,13 @@ static uint32_t number_of(const struct option *option)
 
 static size_t addresses_of(const struct option *option, struct in_addr *to, size_t most)
 {
-	size_t count = option->size / sizeof *to < most ? option->size / sizeof *to : most;
+	size_t count = option->size / sizeof(*to) < most ? option->size / sizeof(*to) : most;
 
-	memcpy(to, option->data, count * sizeof *to);
+	memcpy(to, option->data, count * sizeof(*to));
 	return count;
 }
 
-/* Each route: the bits of the mask, as many bytes of the target as they need, the gateway. */
+/* Each route is the bits of its mask, as many bytes of the target as they need, and the gateway. */
 static size_t routes_of(const struct option *option, struct route *to)
 {
 	size_t at = 0;
@@ -111,18 +111,18 @@ static size_t routes_of(const struct option *option, struct route *to)
 		uint8_t prefix = option->data[at++];
 		size_t bytes = (prefix + 7u) / 8;
 
-		if (prefix > 32 || option->size - at < bytes + sizeof to->gateway)
+		if (prefix > 32 || option->size - at < bytes + sizeof(to->gateway))
 			break;
 		to[count] = (struct route){.prefix = prefix};
 		memcpy(&to[count].target, option->data + at, bytes);
-		memcpy(&to[count].gateway, option->data + at + bytes, sizeof to->gateway);
-		at += bytes + sizeof to->gateway;
+		memcpy(&to[count].gateway, option->data + at + bytes, sizeof(to->gateway));
+		at += bytes + sizeof(to->gateway);
 		count++;
 	}
 	return count;
 }
 
-/* It ends up in a file of lines and words, so it is a name or nothing. */
+/* The domain ends up in a file of lines and words, so take a proper name or nothing. */
 static void domain_of(const struct option *option, char domain[MAX_DOMAIN_BYTES + 1])
 {
 	size_t size = option->size;
@@ -134,46 +134,49 @@ static void domain_of(const struct option *option, char domain[MAX_DOMAIN_BYTES 
 	for (size_t i = 0; i < size; i++) {
 		uint8_t c = option->data[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+		      c == '-' || c == '_'))
 			return;
 	}
 	memcpy(domain, option->data, size);
 }
 
-bool message_read(struct answer *answer, const uint8_t *message, size_t size, const struct client *client)
+bool message_read(struct reply *reply, const uint8_t *message, size_t size, const struct client *client)
 {
 	struct option option;
 
-	memset(answer, 0, sizeof *answer);
-	if (size < AT_OPTIONS || message[AT_OP] != BOOT_REPLY || memcmp(message + AT_COOKIE, dhcp_cookie, sizeof dhcp_cookie) != 0 ||
-	    memcmp(message + AT_XID, &client->xid, sizeof client->xid) != 0 || memcmp(message + AT_MAC, client->mac, MAC_BYTES) != 0)
+	memset(reply, 0, sizeof(*reply));
+	if (size < AT_OPTIONS || message[AT_OP] != BOOT_REPLY ||
+	    memcmp(message + AT_COOKIE, dhcp_cookie, sizeof(dhcp_cookie)) != 0 ||
+	    memcmp(message + AT_XID, &client->xid, sizeof(client->xid)) != 0 ||
+	    memcmp(message + AT_MAC, client->mac, MAC_BYTES) != 0)
 		return false;
 	if (!option_find(&option, message, size, OPTION_TYPE) || option.size != 1)
 		return false;
-	answer->type = option.data[0];
-	memcpy(&answer->address, message + AT_YOURS, sizeof answer->address);
+	reply->type = option.data[0];
+	memcpy(&reply->address, message + AT_YOURS, sizeof(reply->address));
 	if (option_find(&option, message, size, OPTION_SERVER))
-		answer->server = address_of(&option);
+		reply->server = address_of(&option);
 	if (option_find(&option, message, size, OPTION_MASK))
-		answer->mask = address_of(&option);
+		reply->mask = address_of(&option);
 	if (option_find(&option, message, size, OPTION_BROADCAST))
-		answer->broadcast = address_of(&option);
+		reply->broadcast = address_of(&option);
 	if (option_find(&option, message, size, OPTION_ROUTER))
-		answer->router_count = addresses_of(&option, answer->routers, MAX_ROUTERS);
+		reply->router_count = addresses_of(&option, reply->routers, MAX_ROUTERS);
 	if (option_find(&option, message, size, OPTION_CLASSLESS_ROUTES))
-		answer->route_count = routes_of(&option, answer->routes);
+		reply->route_count = routes_of(&option, reply->routes);
 	if (option_find(&option, message, size, OPTION_NAMES))
-		answer->name_count = addresses_of(&option, answer->names, MAX_SERVERS);
+		reply->name_count = addresses_of(&option, reply->names, MAX_SERVERS);
 	if (option_find(&option, message, size, OPTION_DOMAIN))
-		domain_of(&option, answer->domain);
+		domain_of(&option, reply->domain);
 	if (option_find(&option, message, size, OPTION_MTU) && option.size == 2)
-		answer->mtu = (uint16_t)(option.data[0] << 8 | option.data[1]);
+		reply->mtu = (uint16_t)(option.data[0] << 8 | option.data[1]);
 	if (option_find(&option, message, size, OPTION_LEASE))
-		answer->lease = number_of(&option);
+		reply->lease = number_of(&option);
 	if (option_find(&option, message, size, OPTION_RENEWAL))
-		answer->renewal = number_of(&option);
+		reply->renewal = number_of(&option);
 	if (option_find(&option, message, size, OPTION_REBINDING))
-		answer->rebinding = number_of(&option);
+		reply->rebinding = number_of(&option);
 	return true;
 }
 

@@ -1,6 +1,8 @@
 /*
- * DHCP messages, as bytes. https://www.rfc-editor.org/rfc/rfc2131 (messages), rfc2132 (options), rfc3396 (an option in parts),
- * rfc3442 (classless routes)
+ * DHCP messages, as bytes.
+ *
+ * https://www.rfc-editor.org/rfc/rfc2131 (messages), rfc2132 (options), rfc3396 (an option in parts), rfc3442
+ * (classless routes)
  */
 #ifndef VS_DHCP_MESSAGE_H
 #define VS_DHCP_MESSAGE_H
@@ -24,22 +26,22 @@
 #define MAX_SERVERS 8
 #define MAX_DOMAIN_BYTES 253
 
-/* Who asks, the same in every message of one exchange. */
+/* The client, the same in every message of one exchange. */
 struct client {
 	uint32_t xid;
 	uint8_t mac[MAC_BYTES];
 	const char *hostname;
 };
 
-/* What a message of this client says beside who it is; addresses are in network order, 0 for none. */
-struct question {
+/* What a message of this client says besides. Addresses are in network order, 0 for none. */
+struct request {
 	uint8_t type;
 	/* The address that is in use already. */
 	struct in_addr current;
-	/* The address that was offered, and the server that offered it. */
+	/* The offered address, and the server that offered it. */
 	struct in_addr wanted;
 	struct in_addr server;
-	/* Of the exchange, so far. */
+	/* Seconds since the exchange began. */
 	uint16_t seconds;
 };
 
@@ -50,7 +52,7 @@ struct route {
 };
 
 /* What a server says. */
-struct answer {
+struct reply {
 	uint8_t type;
 	struct in_addr address;
 	struct in_addr server;
@@ -63,21 +65,21 @@ struct answer {
 	struct in_addr names[MAX_SERVERS];
 	size_t name_count;
 	char domain[MAX_DOMAIN_BYTES + 1];
-	/* 0 where it does not say. */
+	/* 0 if the server does not say. */
 	uint16_t mtu;
-	/* Seconds; UINT32_MAX is for ever, 0 where it does not say. */
+	/* Seconds; UINT32_MAX is for ever, 0 if the server does not say. */
 	uint32_t lease;
 	uint32_t renewal;
 	uint32_t rebinding;
 };
 
 /* Writes a message and returns its size. */
-size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct question *question);
+size_t message_write(uint8_t message[MESSAGE_BYTES], const struct client *client, const struct request *request);
 
 /* Reads a server's message to this client. False for anything else. */
-bool message_read(struct answer *answer, const uint8_t *message, size_t size, const struct client *client);
+bool message_read(struct reply *reply, const uint8_t *message, size_t size, const struct client *client);
 
-/* The bits of a mask that are set, from the left. */
+/* Counts the leading bits of a mask that are set. */
 unsigned mask_prefix(struct in_addr mask);
 
 #endif

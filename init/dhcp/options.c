@@ -5,7 +5,7 @@
 #define OVERLOAD_FILE 1
 #define OVERLOAD_SNAME 2
 
-/* Adds the parts that a field of options has. True when there was one, even an empty one. */
+/* Adds the parts of an option that this field holds. True if there is one, even an empty one. */
 static bool collect(struct option *option, const uint8_t *field, size_t size, uint8_t code)
 {
 	bool found = false;
@@ -18,9 +18,9 @@ static bool collect(struct option *option, const uint8_t *field, size_t size, ui
 			continue;
 		}
 		if (size - at < 2 || size - at - 2 < field[at + 1])
-			return found; /* cut off */
+			return found; /* the option is cut off */
 		length = field[at + 1];
-		if (field[at] == code && length <= sizeof option->data - option->size) {
+		if (field[at] == code && length <= sizeof(option->data) - option->size) {
 			memcpy(option->data + option->size, field + at + 2, length);
 			option->size += length;
 			found = true;
@@ -37,7 +37,7 @@ bool option_find(struct option *option, const uint8_t *message, size_t size, uin
 
 	option->size = 0;
 	found = collect(option, message + AT_OPTIONS, size - AT_OPTIONS, code);
-	/* A server that is short of space puts options into fields that are for file names. */
+	/* A server short of space puts options into the fields for file names. */
 	if (!collect(&overload, message + AT_OPTIONS, size - AT_OPTIONS, OPTION_OVERLOAD) || overload.size != 1)
 		return found;
 	if ((overload.data[0] & OVERLOAD_FILE) != 0)

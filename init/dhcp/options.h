@@ -41,7 +41,7 @@ struct option {
 	size_t size;
 };
 
-/* Finds an option of a message that has at least AT_OPTIONS bytes. False when it has none of that code. */
+/* Finds an option in a message of at least AT_OPTIONS bytes. False if the message has none of that code. */
 bool option_find(struct option *option, const uint8_t *message, size_t size, uint8_t code);
 
 #endif

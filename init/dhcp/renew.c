@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #define FOR_EVER UINT32_MAX
-/* A server that gives less would be asked without end. */
+/* A server that grants less would be asked without end. */
 #define LEAST_SECONDS 4
-/* nobody, on most systems; on all it is a user that owns nothing. */
+/* The user nobody on most systems; on all, a user that owns nothing. */
 #define UNPRIVILEGED 65534
 #define MOST_SLEEP_MS (60 * 60 * 1000)
 
@@ -23,17 +23,22 @@ struct times {
 	uint64_t end;
 };
 
-bool lease_ends(const struct answer *lease)
+bool lease_ends(const struct reply *lease)
 {
 	return lease->lease != 0 && lease->lease != FOR_EVER;
 }
 
-/* When what is due, in milliseconds; the server's wishes where they make sense, else a half and seven eighths. */
-static struct times times_of(const struct answer *lease)
+/*
+ * Computes the moments in milliseconds: as the server wishes if that makes sense, otherwise a half and seven eighths.
+ */
+static struct times times_of(const struct reply *lease)
 {
 	uint64_t lasts = lease->lease < LEAST_SECONDS ? LEAST_SECONDS : lease->lease;
-	uint64_t rebinding = lease->rebinding > 0 && lease->rebinding < lasts ? lease->rebinding * UINT64_C(1000) : lasts * 875;
-	uint64_t renewal = lease->renewal > 0 && lease->renewal * UINT64_C(1000) < rebinding ? lease->renewal * UINT64_C(1000) : lasts * 500;
+	uint64_t rebinding =
+		lease->rebinding > 0 && lease->rebinding < lasts ? lease->rebinding * UINT64_C(1000) : lasts * 875;
+	uint64_t renewal = lease->renewal > 0 && lease->renewal * UINT64_C(1000) < rebinding
+				   ? lease->renewal * UINT64_C(1000)
+				   : lasts * 500;
 	uint64_t now = now_ms();
 
 	if (renewal > rebinding)
@@ -50,13 +55,13 @@ static void sleep_until(uint64_t moment)
 static void log_to_kernel(int log, const char *interface, const char *what)
 {
 	char line[128];
-	int size = snprintf(line, sizeof line, "<4>dhcp: %s: %s\n", interface, what);
+	int size = snprintf(line, sizeof(line), "<4>dhcp: %s: %s\n", interface, what);
 
 	if (log >= 0 && size > 0)
 		(void)!write(log, line, (size_t)size);
 }
 
-static _Noreturn void keep(struct port *port, struct answer *lease, const char *interface, int log)
+static _Noreturn void keep(struct port *port, struct reply *lease, const char *interface, int log)
 {
 	while (lease_ends(lease)) {
 		struct times times = times_of(lease);
@@ -67,7 +72,9 @@ static _Noreturn void keep(struct port *port, struct answer *lease, const char *
 		if (outcome == OUTCOME_SILENCE)
 			outcome = extend_lease(port, lease, true, times.end);
 		if (outcome != OUTCOME_LEASE) {
-			log_to_kernel(log, interface, outcome == OUTCOME_REFUSED ? "the server took the address back" : "the lease was not renewed");
+			log_to_kernel(log, interface,
+				      outcome == OUTCOME_REFUSED ? "the server took the address back"
+								 : "the lease was not renewed");
 			_exit(1);
 		}
 	}
@@ -77,10 +84,11 @@ static _Noreturn void keep(struct port *port, struct answer *lease, const char *
 static bool give_up_privileges(void)
 {
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setgroups(0, NULL) == 0 &&
-	       setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 && setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0;
+	       setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 &&
+	       setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0;
 }
 
-bool renew_in_background(struct port *port, struct answer *lease, const char *interface)
+bool renew_in_background(struct port *port, struct reply *lease, const char *interface)
 {
 	pid_t pid = fork();
 	int log;
@@ -90,7 +98,7 @@ bool renew_in_background(struct port *port, struct answer *lease, const char *in
 	if (pid != 0)
 		return pid > 0;
 	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-	/* Whoever reads what this program prints is not to wait for the end of the lease. */
+	/* A reader of this program's output must not wait for the end of the lease. */
 	(void)close(STDIN_FILENO);
 	(void)close(STDOUT_FILENO);
 	(void)close(STDERR_FILENO);

@@ -1,19 +1,24 @@
 /*
- * `init-fuzz --module FILE` writes the module as the kernel is given it: without its signature, and with sections that it is to pass over.
+ * Plays a host for a fuzzer:
  *
- * Reads files as what a host sends after the handshake: `init-fuzz FILE...`, or standard input without one. Every operation decodes its
- * arguments and is then refused. An application is pretended: what goes to its stdin comes out of its stdout. The status is 0 unless a
- * sanitizer has found something, or the end does not come.
+ *   init-fuzz [FILE...]         feeds files, or standard input, to the init as what a host sends after the handshake
+ *   init-fuzz --module FILE     writes the module as the kernel gets it, unsigned and with sections marked to skip
+ *
+ * Every operation decodes its arguments and is then refused. The application is a pipe: what goes to its stdin comes
+ * out of its stdout. The status is 0 unless a sanitizer finds something, or the init hangs.
  */
-#include "channel.h"
-#include "log.h"
-#include "loop.h"
-#include "output.h"
-#include "processes.h"
-#include "sections.h"
-#include "signature.h"
-#include "stdin.h"
-#include "streams.h"
+#include "boot/sections.h"
+#include "boot/signature.h"
+#include "ops/dispatch.h"
+#include "serve/loop.h"
+#include "transport/channel.h"
+#include "transport/receiver.h"
+#include "transport/stdin.h"
+#include "transport/streams.h"
+#include "util/clock.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A stream that keeps the init busy for longer has made it hang. */
+/* An init that is busy for longer with one stream hangs. */
 #define LIMIT_SECONDS 20
 #define BLOCK_BYTES 65536
 
@@ -36,7 +41,7 @@ static _Noreturn void fail(const char *what)
 	exit(2);
 }
 
-/* The host's side: sends the file in pieces of varying size and reads what comes back, so that neither side waits for ever. */
+/* The host's side: sends the file in pieces of varying size and reads the replies, so that neither side blocks. */
 static _Noreturn void play_host(int file, int socket)
 {
 	static uint8_t block[BLOCK_BYTES];
@@ -52,13 +57,13 @@ static _Noreturn void play_host(int file, int socket)
 				sent += part;
 			else if (errno != EAGAIN)
 				_exit(0);
-			while (recv(socket, answers, sizeof answers, MSG_DONTWAIT) > 0)
+			while (recv(socket, answers, sizeof(answers), MSG_DONTWAIT) > 0)
 				continue;
 		}
 		piece = piece * 3 % BLOCK_BYTES + 1;
 	}
 	(void)shutdown(socket, SHUT_WR);
-	while (recv(socket, answers, sizeof answers, 0) > 0)
+	while (recv(socket, answers, sizeof(answers), 0) > 0)
 		continue;
 	_exit(0);
 }
@@ -70,29 +75,31 @@ static int run_one(int file)
 	int nothing[2];
 	pid_t host;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0 || pipe2(loopback, O_CLOEXEC | O_NONBLOCK) < 0 ||
-	    pipe2(nothing, O_CLOEXEC | O_NONBLOCK) < 0 || fcntl(sockets[0], F_SETFL, O_NONBLOCK) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0 ||
+	    pipe2(loopback, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(nothing, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    fcntl(sockets[0], F_SETFL, O_NONBLOCK) < 0)
 		fail("channel");
 	host = fork();
 	if (host < 0)
 		fail("fork");
 	if (host == 0) {
-		close_fd(&sockets[0]);
+		fd_close(&sockets[0]);
 		play_host(file, sockets[1]);
 	}
-	close_fd(&sockets[1]);
+	fd_close(&sockets[1]);
 	log_open(NULL);
 	if (signals_open() < 0)
 		fail("signalfd");
+	receiver_start(dispatch_accept);
 	channel_open(sockets[0], sockets[0], true);
 	stdin_attach(loopback[1], false);
 	streams_attach(loopback[0], nothing[0]);
 	(void)loop_until_end();
-	loop_flush(time_now() + MICROSECONDS_PER_SECOND);
+	loop_flush(clock_now() + MICROSECONDS_PER_SECOND);
 	return 0;
 }
 
-/* In a process of its own, because the init is made for one connection. */
+/* A process for each file, because the init is made for one connection. */
 static bool run_apart(int file, const char *name)
 {
 	const struct timespec limit = {.tv_sec = LIMIT_SECONDS};
@@ -118,7 +125,7 @@ static bool run_apart(int file, const char *name)
 	return status == 0;
 }
 
-/* In memory of exactly the file's size, so that a sanitizer sees a look beyond either end. */
+/* A block of exactly the file's size lets the sanitizer see a look beyond either end. */
 static void write_module(const char *name)
 {
 	FILE *file = fopen(name, "rbe");
@@ -156,7 +163,7 @@ int main(int argc, char **argv)
 		if (file < 0)
 			fail(argv[i]);
 		good = run_apart(file, argv[i]) && good;
-		close_fd(&file);
+		fd_close(&file);
 	}
 	return good ? 0 : 1;
 }

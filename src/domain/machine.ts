@@ -84,8 +84,8 @@ export function machineXml(options: MachineOptions): string {
 }
 
 /**
- * qboot does only what starting a kernel takes, and is faster than SeaBIOS (docs/architecture.md). QEMU ships it for
- * its microvm machine. If it is missing, libvirt's default firmware is used.
+ * qboot does only what starting a kernel takes, and is faster than SeaBIOS (docs/decisions/0007-machine-shape.md). QEMU
+ * ships it for its microvm machine. If it is missing, libvirt's default firmware is used.
  */
 function qboot(): Element | undefined {
   const path = '/usr/share/qemu/qboot.rom';

@@ -1,4 +1,4 @@
-/** Mutated packets: whatever a host sends, the native init takes it or ends the connection, and no sanitizer finds anything. */
+/** Fuzzing of the native init: it accepts mutated packets or ends the connection, and the sanitizers find nothing. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -11,11 +11,11 @@ import { scratchDirectory } from '../helpers/scratch.js';
 import { list, packet, runPayload, spawnPayload, str, u32, u64, writeFilePayload } from '../unit/init/native/driver.js';
 import { type Random, randomNumbers } from './random.js';
 
-/** `make test` builds it: every operation decodes its arguments, and is then refused. */
+/** `make test` builds it: every operation decodes its arguments and then refuses. */
 const FUZZ = resolve('build/native/init-fuzz');
 const FILES = 400;
 
-/** One call of every operation, well made: what is new in the protocol has to be added here. */
+/** One valid call of every operation. Add each new operation of the protocol here. */
 const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | 'EXIT' | 'QUIT' | 'READY'>, Buffer> = {
   MOUNT: Buffer.concat([str('source'), str('/target'), str('9p'), u32(1), str('trans=virtio')]),
   MKDIR: Buffer.concat([str('/a/b'), u32(0o755)]),
@@ -51,8 +51,8 @@ const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | '
 };
 
 /**
- * Each as a packet, and with stdin in between. Every call fails, and without RECOVER the arguments of those behind it would not be looked at;
- * POWER_OFF would keep them from being read.
+ * Each call as a packet, with stdin between them. Every call fails; without RECOVER the init would skip the arguments
+ * of the calls behind it. POWER_OFF would end the reading.
  */
 const PACKETS = [
   ...Object.entries(CALLS)
@@ -70,7 +70,7 @@ const LAST = [
 
 const EDGES = [0, 1, 19, 20, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
 
-/** Some packets in any order; in most of them bytes, numbers or the length are changed, and the framing is mostly kept whole. */
+/** Some packets in any order. Most have changed bytes, numbers or lengths; the framing stays mostly intact. */
 function mutated(random: Random): Buffer {
   const parts = Array.from({ length: 1 + random(24) }, () => changed(pick(PACKETS, random), random));
   if (random(2) === 0) parts.push(changed(pick(LAST, random), random));
@@ -87,8 +87,8 @@ function changed(original: Buffer, random: Random): Buffer {
         bytes.writeUInt8(random(256), at);
         break;
       case 1: {
-        const place = 4 + 4 * random(Math.floor(bytes.length / 4) - 1);
-        bytes.writeUInt32BE(pick(EDGES, random), place);
+        const offset = 4 + 4 * random(Math.floor(bytes.length / 4) - 1);
+        bytes.writeUInt32BE(pick(EDGES, random), offset);
         break;
       }
       case 2:
@@ -114,25 +114,25 @@ function pick<T>(from: readonly T[], random: Random): T {
   return found;
 }
 
-/** @returns what it says, which is nothing but complaints about the host where all is well */
+/** @returns its stderr, which has only complaints about the host unless a sanitizer finds something */
 async function feed(files: readonly string[]): Promise<string> {
   const env = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
   const { stderr } = await promisify(execFile)(FUZZ, files, { env, maxBuffer: 64 << 20 });
   return stderr;
 }
 
-it('packets as they ought to be are no reason to complain', async (t) => {
+it('valid packets cause no complaint', async (t) => {
   const file = join(scratchDirectory(t), 'whole');
   writeFileSync(file, Buffer.concat([...PACKETS, ...LAST]));
   assert.equal(await feed([file]), '');
 });
 
-it('every number of every operation at its edges, wherever it may stand', async (t) => {
+it('every number of every operation takes its edge values at every position', async (t) => {
   const file = join(scratchDirectory(t), 'edges');
-  const places = PACKETS.flatMap((original) =>
+  const positions = PACKETS.flatMap((original) =>
     Array.from({ length: Math.max(0, original.length - HEADER_BYTES - 3) }, (_, at) => ({ original, at })),
   );
-  const packets = places.flatMap(({ original, at }) =>
+  const packets = positions.flatMap(({ original, at }) =>
     EDGES.map((edge) => {
       const bytes = Buffer.from(original);
       bytes.writeUInt32BE(edge, HEADER_BYTES + at);

@@ -1,6 +1,6 @@
-/** Numbers that look random and are the same every time: what failed once fails again. */
+/** Pseudo-random numbers, the same in every run, so that a failure repeats. */
 
-/** The next one: an integer from 0 up to, not including, its argument. */
+/** The next integer, from 0 up to but not including its argument. */
 export type Random = (below: number) => number;
 
 /** @param seed not 0 */

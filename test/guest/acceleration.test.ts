@@ -1,4 +1,6 @@
-/** The guest that tells whether an accelerator works. Under TCG it always must: so it is known to tell the truth where KVM works too. */
+/**
+ * The probe that decides whether an accelerator works. It must pass under TCG, so a pass under KVM can be trusted too.
+ */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { probe } from '../../src/domain/probe.js';
@@ -8,10 +10,10 @@ import { programPaths } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 
-/** In milliseconds; emulated, and beside another test. */
+/** In milliseconds, emulated and beside another test. */
 const LONG = 60_000;
 
-describe('the probe', { skip: unlessServingKernel || unlessProgram('qemu-system-x86_64') }, () => {
+describe('the acceleration probe', { skip: unlessServingKernel || unlessProgram('qemu-system-x86_64') }, () => {
   const [emulator = ''] = programPaths('qemu-system-x86_64');
   let kernel = '';
   before(async () => {
@@ -19,7 +21,7 @@ describe('the probe', { skip: unlessServingKernel || unlessProgram('qemu-system-
     ({ kernel } = await resolveImage({ kernel: wanted, sets: [], nativeInit: hostProgram('init') }));
   });
 
-  it('knows a guest that boots', async () => {
+  it('passes for a guest that boots', async () => {
     assert.deepEqual(await probe({ accelerator: 'tcg', emulator, kernel, limit: LONG }), {
       usable: true,
       reason: 'a guest booted',
@@ -27,13 +29,13 @@ describe('the probe', { skip: unlessServingKernel || unlessProgram('qemu-system-
     });
   });
 
-  it('knows one that does not come so far', async () => {
+  it('fails for a guest that does not boot far enough', async () => {
     const { usable, reason, lasting } = await probe({ accelerator: 'tcg', emulator, kernel, limit: 300 });
     assert.deepEqual({ usable, lasting }, { usable: false, lasting: true });
     assert.match(reason, /^a guest did not boot within 0\.3 s: /);
   });
 
-  it('says what QEMU says', async () => {
+  it('reports what QEMU prints', async () => {
     const missing = '/no/such/kernel';
     const { usable, reason, lasting } = await probe({ accelerator: 'tcg', emulator, kernel: missing, limit: LONG });
     assert.deepEqual({ usable, lasting }, { usable: false, lasting: false });

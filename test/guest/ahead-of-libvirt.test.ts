@@ -1,6 +1,6 @@
 /**
- * What the launcher does itself because libvirt takes longer: it lets a machine run, over a monitor that libvirt knows nothing of, where nothing has to be
- * seen to before, and ends its processes.
+ * What the launcher does itself because libvirt is slower: it resumes the machine through a monitor of its own when
+ * nothing has to be set up before, and it ends the QEMU processes.
  */
 
 import assert from 'node:assert/strict';
@@ -12,7 +12,7 @@ import { unlessProgram } from '../helpers/images.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** What a run says of itself: src/util/marks.ts. */
+/** What a run reports about itself: src/util/marks.ts. */
 async function marksOf(t: TestContext, way: Way, options: readonly string[]): Promise<string[]> {
   const trace = join(scratchDirectory(t), 'trace');
   const env = { VIRT_SANDBOX_TRACE: trace };
@@ -24,19 +24,19 @@ async function marksOf(t: TestContext, way: Way, options: readonly string[]): Pr
 
 for (const way of [embedded, system])
   describe(`a machine over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
-    it('is let run by the launcher', async (t) => {
+    it('is resumed by the launcher', async (t) => {
       const marks = await marksOf(t, way, []);
       assert.ok(marks.includes('domain.created'));
       assert.ok(marks.includes('machine.running'));
     });
 
-    it('with limits is left to libvirt', async (t) => {
+    it('is resumed by libvirt when it has limits', async (t) => {
       const marks = await marksOf(t, way, ['--cpu-pin', '0']);
       assert.ok(marks.includes('domain.created'));
       assert.ok(!marks.includes('machine.running'));
     });
 
-    it('is ended behind what serves it directories', { skip: unlessProgram('virtiofsd') }, async (t) => {
+    it('is ended by the launcher, and virtiofsd with it', { skip: unlessProgram('virtiofsd') }, async (t) => {
       const marks = await marksOf(t, way, ['-m', 'host-bind:/mnt=', '-m', 'host-bind:/opt=']);
       const killed = marks.filter((mark) => mark.endsWith('.killed'));
       assert.deepEqual(killed, ['virtiofsd.killed', 'virtiofsd.killed', 'qemu.killed']);

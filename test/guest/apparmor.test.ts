@@ -1,6 +1,8 @@
 /**
- * Confinement for real: a sandbox whose kernel has AppArmor, in it a libvirtd, and in that containers and a machine of this program under
- * profiles. A machine in a machine boots for minutes, but is confined before it runs. It is also where a network can be limited and an image be a network block device, whatever the host's kernel has.
+ * AppArmor for real: boots a sandbox whose kernel has AppArmor and runs libvirtd in it, which starts containers and a
+ * machine under profiles.
+ * The nested machine would boot for minutes, but it is confined before it runs. Network limits and network block
+ * devices are tested here too, because this kernel always supports them, whatever the host's kernel has.
  */
 
 import assert from 'node:assert/strict';
@@ -19,7 +21,7 @@ import { DEBIAN_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 const UUID = '11111111-2222-3333-4444-555555555555';
 
 const reason = { why: 'this test', worth: 'nothing', risk: 'none' };
-/** How the machine boots: as by default, and with the security modules in this order. */
+/** How the machine boots: the default, with the security modules in this order. */
 const PROFILE = {
   format: 1,
   name: 'apparmor',
@@ -36,7 +38,7 @@ const NETWORK =
 const [RECEIVED, SENT] = [4_000_000, 3_000_000];
 const LIMITS = '0:inbound.average=1000,inbound.peak=2000,inbound.burst=100,outbound.average=800,outbound.burst=100';
 
-/** At one port it sends, and at the next it says how much it has received. */
+/** Sends at one port, and reports at the next port how much it has received. */
 const SERVER = `
 const { createServer } = require("node:net");
 createServer({ allowHalfOpen: true }, (socket) => socket.on("error", () => {}).end(Buffer.alloc(${RECEIVED}))).listen(7001);
@@ -46,7 +48,7 @@ createServer({ allowHalfOpen: true }, (socket) => {
 }).listen(7002, () => console.log("listening"));
 `;
 
-/** Says how long it took to receive and to send, in seconds, and how much went. */
+/** Prints how long it took to receive and to send, in seconds, and how many bytes. */
 const TRANSFER = `
 read start rest </proc/uptime
 received=$(busybox nc 10.9.9.1 7001 </dev/null | busybox wc -c)
@@ -56,7 +58,10 @@ read end rest </proc/uptime
 echo $received $sent $start $between $end
 `;
 
-/** What the init of a container does, which libvirt's own template does not allow, and one thing that is not to be done. */
+/**
+ * What the init of a container does, which libvirt's own template does not allow, and one thing that must stay
+ * forbidden.
+ */
 const RULES = ['mount,', 'umount,', 'pivot_root,', 'deny /tmp/denied w,'];
 
 const SCRIPT = `
@@ -173,7 +178,7 @@ const skip =
   unlessContainers();
 
 describe('on a kernel with AppArmor', { skip }, () => {
-  /** What each part of the script has said, by its heading. */
+  /** What each part of the script printed, by its heading. */
   let said: ReadonlyMap<string, readonly string[]>;
   let image: string;
 
@@ -216,17 +221,17 @@ describe('on a kernel with AppArmor', { skip }, () => {
     assert.ok(said.has('end'), `${result.out}\n${result.stderr}`);
   });
 
-  it('without confinement everything can be written', () => {
+  it('everything is writable without confinement', () => {
     assert.deepEqual(said.get('inherit'), ['unconfined', 'allowed: written', 'denied: written']);
   });
 
-  it('a profile that libvirt makes from its template confines the sandbox', () => {
+  it("libvirt's template profile confines the sandbox", () => {
     const [label = '', ...rest] = said.get('dynamic') ?? [];
     assert.match(label, /^libvirt-[0-9a-f-]{36} \(enforce\)$/);
     assert.deepEqual(rest, ['allowed: written', 'denied: refused']);
   });
 
-  it('a profile that somebody has loaded confines the sandbox of its UUID', () => {
+  it('a profile loaded by hand confines the sandbox with that UUID', () => {
     assert.deepEqual(said.get(`static,label=libvirt-${UUID}`), [
       `libvirt-${UUID} (enforce)`,
       'allowed: written',
@@ -234,10 +239,10 @@ describe('on a kernel with AppArmor', { skip }, () => {
     ]);
   });
 
-  it('a profile that libvirt makes confines the QEMU of a machine to what the sandbox has', () => {
+  it("libvirt's profile limits a machine's QEMU to the files of the sandbox", () => {
     const [label = '', inside, outside] = said.get('machine') ?? [];
     assert.match(label, /^libvirt-[0-9a-f-]{36} \(enforce\)$/);
-    // It is asked by its monitor to open a file of the sandbox's root, and one that everybody may read.
+    // QEMU's monitor is asked to open a file of the sandbox's root, and one that is readable to all.
     assert.equal(inside, 'OK');
     assert.equal(outside, "Could not open '/var/tmp/outside': Permission denied");
   });
@@ -250,23 +255,23 @@ describe('on a kernel with AppArmor', { skip }, () => {
     return { receiving: between - start, sending: end - between };
   }
 
-  it('--net-limit is what the kernel schedules the interface by', () => {
+  it("--net-limit sets the rate of the kernel's scheduler", () => {
     const text = (said.get('limit') ?? []).join('\n');
-    // libvirt says KiB and tc takes them for a thousand bytes.
+    // libvirt says KiB; tc counts 1000 bytes for each.
     assert.match(text, /^ready$/m);
     assert.match(text, /rate 8Mbit ceil 16Mbit/);
     assert.match(text, /police .* rate 6400Kbit/);
   });
 
-  it('--net-limit makes a network as slow as it says, and no other', () => {
+  it('--net-limit slows down that network, and no other', () => {
     const [limited, free] = [times('limit'), times('free')];
-    // However slow everything else is, these bytes take at least as long as the limit says, less what a burst is free to do.
+    // These bytes take at least as long as the limit says, less the burst, however slow the machine is.
     assert.ok(limited.receiving > (RECEIVED - 200_000) / 2_000_000, `received in ${limited.receiving} s`);
     assert.ok(limited.sending > (SENT - 200_000) / 800_000, `sent in ${limited.sending} s`);
     assert.ok(free.receiving < limited.receiving && free.sending < limited.sending, JSON.stringify({ limited, free }));
   });
 
-  it('an image that is not raw is a network block device, mounted or as a disk, and is whole and free afterwards', () => {
+  it('an image that is not raw becomes a network block device, as a mount or a disk, and is intact and free afterwards', () => {
     assert.deepEqual(said.get('image'), ['hello', '/dev/sda /img ext4']);
     assert.deepEqual(said.get('disk'), ['../../sda', '53ef']);
     const raw = join(directory, 'back.img');

@@ -1,4 +1,7 @@
-/** What a person may get wrong before a guest runs: status 125, one line that names the thing and the remedy, and nothing left. */
+/**
+ * Mistakes that are reported before a guest runs: status 125, one line that names the mistake and the remedy, and
+ * nothing left.
+ */
 
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +15,7 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, type RunOptions, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** Expects the failure of a sandbox that would otherwise run /bin/true. */
+/** Expects the sandbox to fail; it would otherwise run /bin/true. */
 async function fails(args: readonly string[], patterns: readonly RegExp[], options: RunOptions = {}): Promise<void> {
   const name = uniqueName();
   const result = await runSandbox(['-n', name, ...args, '--', '/bin/true'], { timeout: 60_000, ...options });
@@ -20,7 +23,7 @@ async function fails(args: readonly string[], patterns: readonly RegExp[], optio
   await assertNothingLeft(name);
 }
 
-/** Where a kernel has one of them, libvirt may have it too. */
+/** libvirt may support a security model only when the kernel has it. */
 function unlessUnlabelled(): string | false {
   const found = ['/sys/module/apparmor/parameters/enabled', '/sys/fs/selinux/enforce'].find(existsSync);
   return found === undefined ? false : `this host has ${found}`;
@@ -58,7 +61,7 @@ describe('bad arguments', { concurrency: 2 }, () => {
   bad('a kernel version that is a path', ['--kernver', '../x', '--', 'true'], /\.\.\/x/);
 });
 
-describe('a label on a host that has no such thing', {
+describe('a label on a host without that security model', {
   skip: embedded.skip || unlessUnlabelled(),
   concurrency: 2,
 }, () => {
@@ -78,25 +81,26 @@ describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrenc
     return path;
   };
 
-  it('a path that is not there', () => fails([...onEmbedded, '--kernpath', '/no/such/kernel'], [/\/no\/such\/kernel/]));
+  it('a path that does not exist', () =>
+    fails([...onEmbedded, '--kernpath', '/no/such/kernel'], [/\/no\/such\/kernel/]));
   it('a path that is a directory', () => fails([...onEmbedded, '--kernpath', '/boot'], [/\/boot/]));
   it('an empty file', (t) => fails([...onEmbedded, '--kernpath', kernel(t, Buffer.alloc(0))], [/vmlinuz/]));
-  it('a file that is no kernel', (t) =>
+  it('a file that is not a kernel', (t) =>
     fails([...onEmbedded, '--kernpath', kernel(t, readFileSync('/bin/true'))], [/vmlinuz/]));
 
   for (const kept of [300, 20_000, 3_000_000]) {
-    it(`a kernel of which ${kept} bytes are left`, (t) =>
+    it(`a kernel cut to ${kept} bytes`, (t) =>
       fails([...onEmbedded, '--kernpath', kernel(t, readFileSync(image).subarray(0, kept))], [/vmlinuz/]));
   }
 
   it('a version that is not installed', () => fails([...onEmbedded, '--kernver', '9.9.9-none'], [/9\.9\.9-none/]));
-  it('a version and a path that disagree', () =>
+  it('a version and a path that contradict each other', () =>
     fails([...onEmbedded, '--kernver', '9.9.9-none', '--kernpath', image], [/9\.9\.9-none/]));
 
-  it('a modules directory that is not there', () =>
+  it('a modules directory that does not exist', () =>
     fails([...onEmbedded, '--kernpath', image, '--kmodpath', '/no/such/modules'], [/\/no\/such\/modules/]));
 
-  it('a modules directory that is empty', (t) =>
+  it('an empty modules directory', (t) =>
     fails([...onEmbedded, '--kernpath', image, '--kmodpath', scratchDirectory(t)], [/virt-sandbox-test-/]));
 
   it('modules of another version', (t) => {
@@ -108,7 +112,7 @@ describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrenc
     );
   });
 
-  it('a modules.dep that is no list of modules', (t) => {
+  it('a modules.dep with other content', (t) => {
     const directory = scratchDirectory(t);
     const tree = copyTree(version, join(directory, version));
     writeFileSync(
@@ -118,7 +122,7 @@ describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrenc
     return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/modules\.dep/]);
   });
 
-  it('a modules.dep that names a module which is not there', (t) => {
+  it('a modules.dep that names a missing module', (t) => {
     const directory = scratchDirectory(t);
     const tree = copyTree(version, join(directory, version));
     const text = readFileSync(join(tree, 'modules.dep'), 'utf8');
@@ -126,7 +130,7 @@ describe('bad kernels', { skip: embedded.skip || unlessServingKernel, concurrenc
     return fails([...onEmbedded, '--kernpath', image, '--kmodpath', directory], [/gone\/9p\.ko/]);
   });
 
-  it('a module that is cut short', (t) => {
+  it('a truncated module', (t) => {
     const directory = scratchDirectory(t);
     const tree = copyTree(version, join(directory, version));
     const [file = ''] = /kernel\/fs\/9p\/9p\.ko[^:\s]*/.exec(readFileSync(join(tree, 'modules.dep'), 'utf8')) ?? [];
@@ -145,28 +149,28 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
       through: hidden(libvirtLibrary(), ...programPaths('virt-qemu-run')),
     }));
 
-  it('no libvirt library where a daemon is asked for', () =>
+  it('no libvirt library, with a daemon named', () =>
     fails(['-c', 'qemu:///system'], [/libvirt\.so\.0/, /libvirt0/], { through: hidden(libvirtLibrary()) }));
 
-  it('no daemon that answers where one is asked for', () =>
+  it('no daemon behind the URI that was given', () =>
     fails(['-c', 'qemu:///system'], [/qemu:\/\/\/system/, /libvirtd/], {
       through: mounted('mount -t tmpfs none /run/libvirt'),
     }));
 
   it('no QEMU', (t) => {
-    // With a cache of its own: what libvirt has found out about QEMU before does not count.
+    // Its own cache hides what libvirt has found out about QEMU before.
     const env = { XDG_CACHE_HOME: scratchDirectory(t) };
     const programs = programPaths('qemu-system-x86_64', 'qemu-system-i386', 'qemu-kvm', 'kvm');
     return fails(onEmbedded, [/QEMU|qemu|emulator/, /qemu-system-x86/], { through: hidden(...programs), env });
   });
 
-  it('a state directory that cannot be written to', () =>
+  it('a state directory that is not writable', () =>
     fails(onEmbedded, [/\/run\/libvirt-sandbox/], {
       through: mounted('mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ro none /run/libvirt-sandbox'),
     }));
 
   for (const most of [20, 24]) {
-    it(`no more than ${most} open files`, () =>
+    it(`at most ${most} open files`, () =>
       fails(onEmbedded, [/EMFILE|\/etc\/passwd/, /ulimit -n/], {
         through: ['sh', '-c', `ulimit -n ${most}; exec "$@"`, 'sh'],
       }));
@@ -180,7 +184,7 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
     });
   });
 
-  it('a store that cannot be written to', (t) => {
+  it('a store that is not writable', (t) => {
     const cache = scratchDirectory(t);
     return fails(onEmbedded, [/images cannot be written to/], {
       env: { XDG_CACHE_HOME: cache },
@@ -188,7 +192,7 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
     });
   });
 
-  it('KVM that is asked for and does not run a guest', async (t) => {
+  it('--accel kvm with a KVM that does not run a guest', async (t) => {
     const through = mounted('mount --bind /dev/null /dev/kvm 2>/dev/null || true');
     if (programPaths('qemu-system-x86_64').length === 0) return t.skip('there is no QEMU');
     await fails([...onEmbedded, '--accel', 'kvm'], [/KVM/, /--accel tcg/], { through });
@@ -202,7 +206,7 @@ describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel
   });
   after(() => user.end());
 
-  it('who may not read the kernel', async (t) => {
+  it('who cannot read the kernel', async (t) => {
     const path = join(scratchDirectory(t), 'vmlinuz');
     writeFileSync(path, readFileSync(`/boot/vmlinuz-${servingKernel}`));
     chmodSync(path, 0o600);
@@ -212,14 +216,14 @@ describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel
     await assertNothingLeft(name, { state: user.home });
   });
 
-  it('whose cache cannot be written to', async (t) => {
+  it('whose cache is not writable', async (t) => {
     const cache = join(scratchDirectory(t), 'cache');
     mkdirSync(cache, { mode: 0o755 });
     const env = { ...user.options.env, XDG_CACHE_HOME: cache };
     assertFailure(await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env }), /cache/);
   });
 
-  it('whom the host does not know: libvirt will not serve one, and that is said', async (t) => {
+  it('who has no passwd entry: libvirt refuses, and the error says so', async (t) => {
     const home = scratchDirectory(t);
     chownSync(home, 54_321, 54_321);
     const through = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', '--'];

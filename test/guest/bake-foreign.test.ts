@@ -1,4 +1,4 @@
-/** Initrds that other programs made, as virt-sandbox-bake reads them, compared with what the usual tools make of them. */
+/** Initrds made by other programs: virt-sandbox-bake reads them as the usual tools do. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -17,7 +17,7 @@ const unlessTool = (...names: readonly string[]) => {
   return missing.length > 0 && `${missing.join(' and ')} is not installed`;
 };
 
-/** Every file with its type, mode, owner, size, target and content, in one text. */
+/** Every file with its type, mode, owner, size, target and content, as one text. */
 function described(directory: string): string {
   const list = execFileSync(
     'sh',
@@ -42,7 +42,7 @@ describe('an initrd', { skip: unlessRoot('it unpacks devices and owners') }, () 
     const theirs = join(scratch, 'theirs');
     assertRun(await runBake(scratch, ['unpack', initrd, ours]), 0, '');
     execFileSync('unmkinitramfs', [initrd, theirs]);
-    // With microcode it makes a directory for each archive.
+    // It makes one directory for each archive when there is microcode.
     const parts = readdirSync(theirs);
     if (parts.includes('main')) {
       const merged = join(scratch, 'merged');
@@ -74,7 +74,7 @@ describe('an initrd', { skip: unlessRoot('it unpacks devices and owners') }, () 
       const configuration = join(scratch, 'configuration');
       const made = join(scratch, 'initrd.img');
       cpSync('/etc/initramfs-tools', configuration, { recursive: true });
-      // No more modules than it must have: the others take most of the time.
+      // Only the modules that it needs: the others take most of the time.
       appendFileSync(join(configuration, 'initramfs.conf'), '\nMODULES=list\n');
       const options = ['-d', configuration, '-c', program, '-o', made];
       execFileSync('mkinitramfs', [...options, servingKernel ?? ''], {

@@ -1,4 +1,4 @@
-/** Machines that have the common init in them: what a launcher would do happens inside, and the application does not see a difference. */
+/** Machines with the common init in the guest: it does the launcher's work, and the application sees no difference. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -28,7 +28,7 @@ const cache = mkdtempSync(join(tmpdir(), 'vs-inside-'));
 chmodSync(cache, 0o755);
 after(() => rmSync(cache, { recursive: true, force: true }));
 
-/** Node starts in a machine that is emulated, beside others. */
+/** Node starts slowly in an emulated machine beside others. */
 const SLOW = ['--boot-timeout', '120'];
 
 describe('the common init in the guest', { skip: unlessServingKernel || embedded.skip }, () => {
@@ -44,7 +44,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   const run = (args: readonly string[], command: readonly string[], more: RunOptions = {}) =>
     runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, ...args, '--', ...command], options(more));
 
-  it('streams, identity, environment, directory and exit status are as ever', async () => {
+  it('keeps streams, identity, environment, directory and exit status the same', async () => {
     const name = uniqueName();
     const script = 'cat; id -u; echo $GREETING; pwd; uname -n; touch /etc/changed; echo err >&2; exit 7';
     const args = ['-n', name, '-S', 'nobody', '-e', 'GREETING=hi', '--cwd', '/usr'];
@@ -58,14 +58,14 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     await assertNothingLeft(name);
   });
 
-  it('megabytes go both ways whole', async () => {
+  it('carries megabytes both ways unchanged', async () => {
     const input = Buffer.alloc(3_000_000, 'abcdefg\n');
     const result = await run([], ['cat'], { input });
     assert.equal(result.stderr, '');
     assert.ok(result.stdout.equals(input));
   });
 
-  it('what cannot be started is told as ever', async () => {
+  it('reports a command that cannot be started', async () => {
     assertFailureWith(127, await run([], ['/no/such']), /application: \/no\/such: not found inside the sandbox/);
     assertFailure(
       await run(['--root', join(cache, 'virt-sandbox')], ['true']),
@@ -73,7 +73,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     );
   });
 
-  it('includes are copied inside before the application starts', async () => {
+  it('copies includes before the application starts', async () => {
     const include = ['-m', 'ram:/mnt=1M', '-i', '/mnt/below/passwd=/etc/passwd'];
     const passwd = readFileSync('/etc/passwd', 'utf8');
     assertRun(
@@ -86,7 +86,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     assertFailure(await run(full, ['true']), /could not be copied to \/mnt\/node: .*No space left/);
   });
 
-  it('the application is traced', { skip: unlessProgram('strace') }, async () => {
+  it('traces the application', { skip: unlessProgram('strace') }, async () => {
     const traced = (command: readonly string[]) =>
       runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, '--', ...command], {
         ...options(),
@@ -98,7 +98,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     assertFailureWith(127, await traced(['/no/such']), /application: \/no\/such: not found inside the sandbox/);
   });
 
-  it('what only a launcher can do is refused', async () => {
+  it('refuses what only a launcher can do', async () => {
     const stopped = await runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, '--', 'true'], {
       ...options(),
       env: { XDG_CACHE_HOME: cache, LIBVIRT_SANDBOX_INIT_DEBUG: 'break:spawn' },
@@ -106,7 +106,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     assertFailure(stopped, /the common init in the guest cannot stop before a step/);
   });
 
-  it('interfaces and name servers are set up inside', async () => {
+  it('sets up interfaces and name servers', async () => {
     await bakeJson(cache, ['create', '--name', 'net', '--common-init', 'guest', '--with', 'network']);
     const start = ['-c', embedded.uri, '--image', 'net', ...SLOW, '-N', 'dhcp'];
     const script = 'busybox ip -4 addr show dev eth0 | grep -o "inet [^ ]*"; cat /etc/resolv.conf';
@@ -122,7 +122,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     );
   });
 
-  it('signals reach the application', async () => {
+  it('hands signals to the application', async () => {
     const running = startSandbox(
       [
         '-c',
@@ -139,12 +139,12 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     );
     await running.until(/up/);
     process.kill(running.pid, 'SIGUSR1');
-    // The shell has its own words on stderr for a child that died of it too.
+    // The shell also prints its own message about the child on stderr.
     const { code, out } = await running.result;
     assert.deepEqual({ code, out }, { code: 3, out: 'up\ncaught\n' });
   });
 
-  it('the sandbox goes on when its launcher has gone, and ends by itself', async () => {
+  it('runs on after its launcher has gone, and ends by itself', async () => {
     const share = join(cache, 'share');
     mkdirSync(share);
     const path = join(cache, 'port');
@@ -178,7 +178,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
       await channel.call({ op: 'configure', sandbox: JSON.stringify({ guest, now, entropy: 'AAAA' }) });
       const [up] = (await once(channel.stdout, 'data')) as [Buffer];
       assert.equal(up.toString(), 'up\n');
-      // Its end of file stands in the port before the end of the connection.
+      // The port reports its end of file before the connection ends.
       channel.stdin.end();
       await once(channel.stdin, 'finish');
       assert.ok(!existsSync(join(share, 'last')));
@@ -193,7 +193,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     }
   });
 
-  it('a Node.js that ends by itself ends the machine at once, with its last words', async () => {
+  it('ends the machine at once when Node.js ends, with its last output', async () => {
     const node = fakeNode(cache, 'v20.19.0');
     await bakeJson(cache, ['create', '--name', 'true', '--common-init', 'guest', '--node', node]);
     const result = await runSandbox(['-c', embedded.uri, '--image', 'true', ...SLOW, '--', 'true'], options());
@@ -201,7 +201,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     assert.match(result.stderr, /guest: init: the common init has ended before it began/);
   });
 
-  it('a Node.js that cannot be put into an image is refused', async () => {
+  it('refuses a Node.js that cannot be put into an image', async () => {
     const { code, stderr } = await runBake(cache, ['create', '--common-init', 'guest', '--node', '/bin/busybox']);
     assert.equal(code, 125);
     assert.match(
@@ -219,7 +219,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   });
 });
 
-/** A machine that nobody steers: its launcher may come and go. */
+/** A machine that runs without a launcher. */
 function machineArguments(image: string, port: string, share: string): string[] {
   const kernelArguments = 'console=ttyS0 quiet panic=-1 mitigations=off';
   return [

@@ -1,4 +1,4 @@
-/** Images baked ahead, with the kernels and modules that are installed, and machines that run from them. */
+/** Images baked ahead from the installed kernels and modules, and machines that run from them. */
 
 import assert from 'node:assert/strict';
 import {
@@ -24,7 +24,7 @@ import { imageFiles } from '../helpers/machines.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
-/** One store for all, so that QEMU's capabilities are asked for once. */
+/** One store for all tests, so that libvirt asks QEMU for its capabilities once. */
 const cache = mkdtempSync(join(tmpdir(), 'vs-bake-'));
 chmodSync(cache, 0o755);
 after(() => rmSync(cache, { recursive: true, force: true }));
@@ -42,14 +42,14 @@ const run = (args: readonly string[], ...command: string[]) =>
 
 describe('a machine that runs from a baked image', { skip }, () => {
   for (const compression of ['none', 'gzip', 'xz', 'zstd', 'lz4']) {
-    it(`with its initrd packed with ${compression}, by its name`, async () => {
+    it(`boots an initrd packed with ${compression}, found by its name`, async () => {
       const created = await bakeJson<Created>(cache, ['create', '--name', compression, '--compress', compression]);
       assert.equal(created.compression, compression);
       assertRun(await run(['--image', compression], 'uname', '-r'), 0, `${servingKernel}\n`);
     });
   }
 
-  it('from a directory that is nowhere near the store', async () => {
+  it('boots from a directory outside the store', async () => {
     const output = join(cache, 'shipped');
     await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
     const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json', '--', 'true'], {
@@ -60,7 +60,7 @@ describe('a machine that runs from a baked image', { skip }, () => {
     assertRun(await run(['--image', output], 'true'), 0, '');
   });
 
-  it('is the one that virt-sandbox finds by itself, and what it needs can be told by its options', async () => {
+  it("is found by virt-sandbox by itself when it is baked with the sandbox's options", async () => {
     const { id } = await bakeJson<Created>(cache, ['create']);
     const made = await bakeJson<Created>(cache, ['create', '--for', '--memory 256 -e "A=b c" -- /bin/true']);
     assert.equal(made.id, id);
@@ -69,7 +69,7 @@ describe('a machine that runs from a baked image', { skip }, () => {
     assert.equal((JSON.parse(dry.out) as { built: boolean }).built, false);
   });
 
-  it('has what a sandbox of a file needs', async () => {
+  it('has what a sandbox from a file needs', async () => {
     const file = join(cache, 'with a disk.cfg');
     const words = ['--disk', 'file:data=/dev/null', '--memory', '300', '--profile', 'compatible'];
     assertRun(await run([...words, '--save-config', file], 'true'), 0, '');
@@ -79,7 +79,7 @@ describe('a machine that runs from a baked image', { skip }, () => {
     assert.equal(made.id, told.id);
   });
 
-  it('is kept while it runs, and not when it has ended', async () => {
+  it('is kept while the machine runs, and pruned after it has ended', async () => {
     const { id, image } = await bakeJson<Created>(cache, ['create', '--with', 'overlay', '--name', 'used']);
     const name = uniqueName();
     const running = startSandbox(
@@ -105,7 +105,7 @@ describe('a machine that runs from a baked image', { skip }, () => {
   });
 });
 
-describe('images for programs', { skip: unlessServingKernel }, () => {
+describe('images through the API', { skip: unlessServingKernel }, () => {
   it('are made, listed, verified and removed', async () => {
     // The bundle that users import, with the types of its source.
     const { Images, SandboxError } = (await import(
@@ -127,21 +127,21 @@ describe('an image that does not serve', { skip }, () => {
   const fails = async (args: readonly string[], ...patterns: RegExp[]) =>
     assertFailure(await run(args, 'true'), ...patterns);
 
-  it('is refused with what it lacks, before anything starts', async () => {
+  it('is refused before anything starts, and the error says what it lacks', async () => {
     const kernel = readdirSync('/lib/modules').find((version) => version.includes('cloud'));
     const args = ['create', '--name', 'virtiofs', '--with', 'root-virtiofs', ...(kernel ? ['--kernver', kernel] : [])];
     await bakeJson<Created>(cache, args);
     await fails(['--image', 'virtiofs'], /boot image virtiofs was baked without root-9p/, /--with root-9p/);
   });
 
-  it('does not exist, is no image, or comes with another kernel', async () => {
+  it('is refused when it does not exist, is no image, or has another kernel', async () => {
     await fails(['--image', 'nowhere'], /there is no image nowhere/, /create --name nowhere/);
     await fails(['--image', './nowhere'], /there is no directory/);
     await fails(['--image', '/etc'], /is no boot image/);
     await fails(['--image', 'none', '--kernver', '1.2.3'], /another was asked for/);
   });
 
-  it('has a changed byte: verify says where', async () => {
+  it('is damaged: verify names the changed byte', async () => {
     const { image } = await bakeJson<Created>(cache, ['create', '--name', 'flip']);
     assertRun(await runBake(cache, ['verify', 'flip']), 0, 'flip: whole\n');
     for (const name of readdirSync(image)) {
@@ -157,8 +157,8 @@ describe('an image that does not serve', { skip }, () => {
   });
 });
 
-describe('the same bytes', { skip: unlessServingKernel || unlessOrdinaryUser() }, () => {
-  it('from two users in other directories, time zones, locales and with other umasks', async () => {
+describe('an image has the same bytes', { skip: unlessServingKernel || unlessOrdinaryUser() }, () => {
+  it('for two users with other directories, time zones, locales and umasks', async () => {
     const user = await OrdinaryUser.create();
     try {
       const here = join(cache, 'reproduced');

@@ -1,4 +1,7 @@
-/** The commands of virt-sandbox-bench beside `run`: what they say of real boots, and what is left when they are interrupted. */
+/**
+ * The commands of virt-sandbox-bench other than `run`: what they report about real boots, and what is left after an
+ * interruption.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -11,8 +14,8 @@ import { embedded } from '../helpers/connections.js';
 import { environment, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-describe('comparing', { skip: embedded.skip }, () => {
-  it('measures both in turns, each beside its own floor, and says by how much they differ', async (t) => {
+describe('compare', { skip: embedded.skip }, () => {
+  it('measures both in turn, each beside its own baseline, and reports the difference', async (t) => {
     const file = join(scratchDirectory(t), 'r.json');
     const { code, out, stderr } = await bench([
       ...['compare', '--options', '-c qemu:///embed --profile fast', '--against', '-c qemu:///embed --memory 300'],
@@ -39,12 +42,12 @@ describe('comparing', { skip: embedded.skip }, () => {
         [a, floorOf(a ?? '')],
       ],
     );
-    for (const { ratio } of comparisons.slice(1)) assert.ok(ratio > 1, `${ratio} times the floor`);
-    // One run of each says nothing, however far they lie apart.
+    for (const { ratio } of comparisons.slice(1)) assert.ok(ratio > 1, `${ratio} times the baseline`);
+    // One run of each proves nothing, however far apart they are.
     assert.match(out, /not told apart from B: /);
   });
 
-  it('of instructions tells a regression by the threshold', async () => {
+  it('of instructions reports a regression beyond the threshold', async () => {
     const { code, out, stderr } = await bench([
       ...['compare', '--deterministic', '--options', '-c qemu:///embed --profile default'],
       ...['--against', '-c qemu:///embed --profile fast', '-n', '1', '--threshold', '5%', '--history', 'none'],
@@ -55,7 +58,7 @@ describe('comparing', { skip: embedded.skip }, () => {
 });
 
 describe('peers', { skip: embedded.skip }, () => {
-  it('are what is installed, beside what is not, with ratios', async () => {
+  it('are the installed programs with ratios, and a line for those not installed', async () => {
     const { code, out, stderr } = await bench([
       'peers',
       '-n',
@@ -69,7 +72,7 @@ describe('peers', { skip: embedded.skip }, () => {
     ]);
     assert.ok(code === 0 || /: not measured: /.test(out), stderr);
     assert.match(out, /^virt-sandbox +\d+(\.\d+)? m?s \(.*n=1\) +1\.00 ×$/m);
-    // One run each, beside other tests: which of the two was quicker says nothing.
+    // One run each, beside other tests: the order of the two proves nothing.
     assert.match(out, /^bare QEMU \(the floor\) +\d+(\.\d+)? m?s \(.*n=1\) +\d+\.\d+ ×$/m);
     for (const name of ['virtme-ng', 'libguestfs appliance', 'dracut', 'mkinitramfs', 'mktirfs'])
       assert.match(out, new RegExp(`^(?:image: )?${name}(?: +\\d+|: not measured: )`, 'm'), name);
@@ -77,7 +80,7 @@ describe('peers', { skip: embedded.skip }, () => {
 });
 
 describe('an ablation of time', { skip: embedded.skip }, () => {
-  it('measures changes in turns with what they are compared with, and the floor', async () => {
+  it('measures each change in turn with the default, and the baseline', async () => {
     const { code, out, stderr } = await bench([
       ...['ablate', '--no-deterministic', '-n', '1', '--warm-up', '0', '--only', '^image with the kernel'],
       ...['--options', '-c qemu:///embed', '--history', 'none'],
@@ -89,7 +92,7 @@ describe('an ablation of time', { skip: embedded.skip }, () => {
 });
 
 describe('tuning', { skip: embedded.skip }, () => {
-  it('writes a profile of what is worth something, by which a sandbox boots', async (t) => {
+  it('writes a profile of the changes that help, and a sandbox boots with it', async (t) => {
     const path = join(scratchDirectory(t), 'tuned.json');
     const { code, stderr } = await bench([
       ...['tune', '--profile', 'default', '--only', '^(rodata=off|raid=noautodetect|param_sysfs_builtin_init)$'],
@@ -99,7 +102,7 @@ describe('tuning', { skip: embedded.skip }, () => {
     const profile = await loadProfile(path);
     const base = await loadProfile('default');
     const added = profile.kernelArguments.slice(base.kernelArguments.length);
-    // What is worth nothing is not in it.
+    // Changes that do not help are not in it.
     assert.deepEqual(
       added.map(({ argument }) => argument),
       ['rodata=off'],
@@ -112,7 +115,7 @@ describe('tuning', { skip: embedded.skip }, () => {
 });
 
 describe('tuning that is interrupted', { skip: embedded.skip }, () => {
-  it('writes no profile that was not seen to work', async (t) => {
+  it('writes no profile that was not tested as a whole', async (t) => {
     const path = join(scratchDirectory(t), 'tuned.json');
     let told = false;
     const { code, stderr } = await bench(
@@ -121,7 +124,7 @@ describe('tuning that is interrupted', { skip: embedded.skip }, () => {
         ...['--options', '-c qemu:///embed', '--history', 'none'],
       ],
       {
-        // All that is left then is to try it together.
+        // Only the run of all changes together is left then.
         onProgress: (child, text) => {
           if (told || !/with rodata=off 1\/1: /.test(text)) return;
           told = true;
@@ -136,7 +139,7 @@ describe('tuning that is interrupted', { skip: embedded.skip }, () => {
 });
 
 describe('an interruption', { skip: embedded.skip }, () => {
-  it('keeps what was measured, says so, and leaves nothing', async (t) => {
+  it('keeps the measurements, says so, and leaves nothing else', async (t) => {
     const before = scratchLeft();
     const file = join(scratchDirectory(t), 'r.json');
     let told = false;
@@ -178,7 +181,7 @@ describe('the command line', () => {
     return { status, stdout, stderr };
   };
 
-  it('exits with 1 for a regression beyond the threshold, and not for less', (t) => {
+  it('exits with 1 for a regression beyond the threshold only', (t) => {
     const directory = scratchDirectory(t);
     const write = (name: string, factor: number) => {
       const path = join(directory, name);
@@ -193,7 +196,7 @@ describe('the command line', () => {
     assert.match(run('compare', slower, old).stdout, /1\.100 × .*10\.0 % more than/);
   });
 
-  it('says what is wrong in one line', () => {
+  it('reports an error in one line', () => {
     assert.deepEqual(run('run', '--nonsense'), {
       ...{ status: 2, stdout: '' },
       stderr: 'virt-sandbox-bench: Unknown argument: nonsense; see virt-sandbox-bench --help\n',
@@ -205,7 +208,7 @@ describe('the command line', () => {
   });
 });
 
-/** Ten runs around two seconds. */
+/** Ten values around two seconds. */
 function resultOf(factor: number): Result {
   const values = Array.from({ length: 10 }, (_, at) => factor * (2 + 0.001 * at));
   const at = (share: number) => values[Math.round(share * 9)] ?? 0;

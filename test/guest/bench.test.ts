@@ -1,4 +1,7 @@
-/** virt-sandbox-bench on real boots: what it measures adds up, is repeated, is kept, and can be had before the end. */
+/**
+ * virt-sandbox-bench on real boots: its stages add up, its counts repeat, its results are kept and can be had before
+ * the end.
+ */
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,12 +15,12 @@ import { embedded, lxc, system } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeWarm, TCG } from '../helpers/warm.js';
 
-/** An application whose start is heard of before its end, however busy this machine is. */
+/** An application whose start is reported before its end, even on a busy machine. */
 const LASTING = ['--', 'sleep', '0.1'];
 
 for (const way of [embedded, system]) {
   describe(`a run in detail over ${way.uri}`, { skip: way.skip }, () => {
-    it('adds up, names what took long, and is drawn, kept and remembered', async (t) => {
+    it('adds up, names the slow parts, and is drawn, saved and added to the history', async (t) => {
       const directory = scratchDirectory(t);
       const file = (name: string) => join(directory, name);
       const { code, out, stderr } = await bench([
@@ -35,7 +38,7 @@ for (const way of [embedded, system]) {
 
       const sum = (spans: readonly Span[]) => spans.reduce((total, one) => total + length(one), 0);
       assert.ok(Math.abs(sum(timeline.stages) - timeline.wall) < 100, `${sum(timeline.stages)} of ${timeline.wall}`);
-      // The host's part is short, and every mark of it is there.
+      // The host's part is short and has all of its marks.
       assert.ok(timeline.unexplained < timeline.wall / 20, `${timeline.unexplained} of ${timeline.wall}`);
       assert.equal(timeline.alignment?.method, 'round-trip');
       assert.ok(timeline.alignment.error > 0 && timeline.alignment.error < timeline.wall / 10);
@@ -57,7 +60,7 @@ for (const way of [embedded, system]) {
         stage(name);
       const kernel = stage('kernel');
       assert.ok(kernel.parts.length > 20, kernel.parts.map(({ name }) => name).join(', '));
-      // It says a lot, and is one stretch of time all the same.
+      // It prints much, and is one span all the same.
       assert.match(kernel.parts.map(({ name }) => name).join(), /acpi_init,.*inet_init,.*unpacking the initrd/);
       for (const part of kernel.parts)
         assert.ok(part.start >= kernel.start - 1 && part.end <= kernel.end + 1, part.name);
@@ -82,8 +85,8 @@ for (const way of [embedded, system]) {
   });
 }
 
-describe('a run of a saved machine', { skip: embedded.skip }, () => {
-  it('has stages of its own, which add up, beside a bare QEMU that restores the same', async (t) => {
+describe('a warm run', { skip: embedded.skip }, () => {
+  it('has its own stages, which add up, beside a bare QEMU that restores the same snapshot', async (t) => {
     const directory = scratchDirectory(t);
     chmodSync(directory, 0o755);
     const env = { XDG_CACHE_HOME: directory };
@@ -128,7 +131,7 @@ describe('a run of a saved machine', { skip: embedded.skip }, () => {
 });
 
 describe('a run of a container', { skip: lxc.skip }, () => {
-  it('has stages of its own, which add up', async (t) => {
+  it('has its own stages, which add up', async (t) => {
     const file = join(scratchDirectory(t), 'r.json');
     const env = { VIRT_SANDBOX_BENCH_LXC: lxc.options.through?.join(' ') };
     const words = [
@@ -153,13 +156,13 @@ describe('a run of a container', { skip: lxc.skip }, () => {
     assert.equal(timeline?.start, 'container');
     assertWhole(timeline, [
       ...['libvirt, until process 1 runs', 'init', 'opening the channel, greeting', 'common init'],
-      // libvirt's notice may come before the killing has been answered, and is no stage then.
+      // libvirt's notice may come before the kill is answered; then there is no such stage.
       ...['power off: finding and killing the container', 'removing the state directory', 'exit'],
     ]);
   });
 });
 
-/** Expects these stages, and that all of them add up to the time from the execution to the exit. */
+/** Expects these stages, and that they add up to the time from exec to exit. */
 function assertWhole({ stages, wall, unexplained }: Timeline, wanted: readonly string[]): void {
   const names = stages.map(({ name }) => name);
   for (const name of wanted) assert.ok(names.includes(name), `${name} of ${names.join(', ')}`);
@@ -169,7 +172,7 @@ function assertWhole({ stages, wall, unexplained }: Timeline, wanted: readonly s
 }
 
 describe('counting instructions', { skip: embedded.skip }, () => {
-  it('gives the same again, and tells a tuned boot from another by one run', async (t) => {
+  it('repeats, and one run is enough to tell a tuned boot from another', async (t) => {
     const file = join(scratchDirectory(t), 'r.json');
     const { code, stderr } = await bench([
       ...['ablate', '--profile', 'default', '--only', '^without cryptomgr.notests$', '--options', '-c qemu:///embed'],
@@ -188,7 +191,7 @@ describe('counting instructions', { skip: embedded.skip }, () => {
   });
 });
 
-describe('counting instructions of what does not boot', { skip: embedded.skip }, () => {
+describe('counting instructions of a failed boot', { skip: embedded.skip }, () => {
   it('is refused', async () => {
     for (const [options, why] of [
       ['-c qemu:///embed --boot=warm', /a saved machine goes on; measure its time/],

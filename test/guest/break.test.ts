@@ -1,4 +1,4 @@
-/** LIBVIRT_SANDBOX_INIT_DEBUG=break:STEP: a start that stands still, with a shell in it. */
+/** LIBVIRT_SANDBOX_INIT_DEBUG=break:STEP: the start pauses before a step and offers a shell. */
 
 import assert from 'node:assert/strict';
 import { symlinkSync, writeFileSync } from 'node:fs';
@@ -12,9 +12,9 @@ import { scratchDirectory } from '../helpers/scratch.js';
 
 const SIZE = { rows: 33, columns: 101 };
 const CTRL_RIGHT_BRACKET = '\x1d';
-/** At a terminal for which bash writes nothing but text. */
+/** A terminal type for which bash writes plain text only. */
 const stopBefore = (step: string) => ({ LIBVIRT_SANDBOX_INIT_DEBUG: `break:${step}`, TERM: 'dumb' });
-/** busybox asks the terminal where its cursor is. */
+/** busybox asks the terminal for its cursor position. */
 const promptOf = (name: string) => new RegExp(`\\[${name}\\] / # (.\\[6n)?$`);
 
 function atTerminal(t: TestContext, step: string, ...options: string[]) {
@@ -27,7 +27,7 @@ function atTerminal(t: TestContext, step: string, ...options: string[]) {
   return { name, terminal };
 }
 
-/** The application has the terminal, keyboard and all. */
+/** The application has the terminal and the keyboard. */
 async function assertRuns(terminal: AtTerminal): Promise<void> {
   await terminal.until(/application-ran/);
   terminal.type('a-word\n');
@@ -35,7 +35,7 @@ async function assertRuns(terminal: AtTerminal): Promise<void> {
   assert.deepEqual(await terminal.exited(), { code: 3, signal: null });
 }
 
-/** Starts without a terminal, and waits until it stands still. */
+/** Starts without a terminal, and waits until the start is paused. */
 async function standing(t: TestContext, step: string, ...options: string[]) {
   const name = uniqueName();
   const running = startSandbox(['-c', embedded.uri, '-n', name, ...options, '--', 'echo', 'ran'], {
@@ -50,13 +50,13 @@ async function standing(t: TestContext, step: string, ...options: string[]) {
 }
 
 describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('before the root has the programs of busybox and a terminal, and outlasts the time of a boot', async (t) => {
+  it('before the root has busybox and a terminal, and outlasts the boot timeout', async (t) => {
     const { name, terminal } = atTerminal(t, 'root', '--boot-timeout', '15');
     await terminal.until(/stopped before step root; exit lets the start go on/);
     await terminal.until(promptOf(name));
     terminal.type('ls -d /newroot/* /newroot; cat /proc/1/comm; stty size\n');
     await terminal.until(/\/newroot\r?\ninit\r?\n33 101\r?\n/);
-    // The guest has been given 15 s in all; that it is still there then is what this waits for.
+    // The guest has 15 s in all; this waits until they are over.
     terminal.type('sleep 16; echo still he""re\n');
     await terminal.until(/still here/);
     terminal.type('exit\n');
@@ -64,11 +64,11 @@ describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, 
     await assertNothingLeft(name);
   });
 
-  it('gives the start up at another status', async (t) => {
+  it('gives up the start when the shell exits with another status', async (t) => {
     const { name, terminal } = atTerminal(t, 'system');
     const settings = terminal.settings();
     await terminal.until(promptOf(name));
-    // The root is there, and not what the step would mount on it.
+    // The root is mounted, but not yet the mount that this step makes.
     terminal.type('ls /etc/passwd; ls -d /dev/pts; stty size\n');
     await terminal.until(/\/etc\/passwd\r?\n.*cannot access.*\r?\n33 101\r?\n/);
     terminal.type('exit 1\n');
@@ -79,7 +79,7 @@ describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, 
     await assertNothingLeft(name);
   });
 
-  it('waits for somebody else where it was left with Ctrl+]', async (t) => {
+  it('waits for the next shell after Ctrl+]', async (t) => {
     const { name, terminal } = atTerminal(t, 'spawn');
     await terminal.until(promptOf(name));
     terminal.type(CTRL_RIGHT_BRACKET);
@@ -91,7 +91,7 @@ describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, 
 });
 
 describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('goes on when a shell that was attached ends with 0, and not when it was left', async (t) => {
+  it('continues when an attached shell exits with 0, but not when it was detached', async (t) => {
     const { name, running } = await standing(t, 'mount.1', '-m', 'ram:/mnt=16M', '-m', 'ram:/srv=16M');
     const terminal = new AtTerminal(['--attach', name], SIZE, { env: { TERM: 'dumb' } });
     t.after(() => terminal.close());
@@ -108,11 +108,11 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     assert.deepEqual({ code, out }, { code: 0, out: 'ran\n' });
   });
 
-  it('comes before the network is set up, or before the includes are there', async (t) => {
+  it('pauses before the network step or the includes step', async (t) => {
     const options = ['-N', 'dhcp', '-m', 'ram:/mnt=16M', '-i', '/mnt/hosts=/etc/hosts'];
     const seen = async (step: string) => {
       const { name, running } = await standing(t, step, ...options);
-      // Before the root the programs are busybox's.
+      // Before the root step, the programs are busybox's.
       const script = 'cat /sys/class/net/eth0/operstate; grep -c eth0 /proc/net/route; ls /mnt 2>/dev/null; exit 0\n';
       const { out } = await runSandbox(['--attach', name], { input: script });
       const { code, out: ran } = await running.result;
@@ -123,9 +123,9 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     assert.match(await seen('includes'), /^up\n[1-9]\n$/);
   });
 
-  it('gives the start up when a shell that was attached ends with another status', async (t) => {
+  it('gives up the start when an attached shell exits with another status', async (t) => {
     const { name, running } = await standing(t, 'spawn', '-m', 'ram:/mnt=1M', '-i', '/mnt/hosts=/etc/hosts');
-    // Everything that comes before the application is done.
+    // All steps before the application are done.
     const shell = await runSandbox(['--attach', name], { input: 'ls /mnt; exit 3\n' });
     assert.deepEqual([shell.code, shell.out], [3, 'hosts\n']);
     const { code, out, stderr } = await running.result;
@@ -134,7 +134,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     await assertNothingLeft(name);
   });
 
-  it('can be called off, and leaves nothing', async (t) => {
+  it('can be cancelled, and leaves nothing', async (t) => {
     const { name, running } = await standing(t, 'network');
     process.kill(running.pid, 'SIGINT');
     const { code, out } = await running.result;
@@ -142,7 +142,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     await assertNothingLeft(name);
   });
 
-  it('names the steps that there are', async (t) => {
+  it('names the steps in the error for an unknown one', async (t) => {
     const steps = async (...options: string[]) => {
       const args = ['-c', embedded.uri, '-m', 'ram:/mnt=1M', ...options, 'true'];
       const line = assertFailure(await runSandbox(args, { env: stopBefore('mount') }), /break:mount names no step/);
@@ -158,7 +158,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     );
   });
 
-  it('needs a busybox that can run by itself before there is a root', async (t) => {
+  it('needs a static busybox before there is a root', async (t) => {
     const directory = scratchDirectory(t);
     const env = { ...stopBefore('root'), PATH: `${directory}:${process.env['PATH']}`, XDG_CACHE_HOME: directory };
     symlinkSync('/bin/cat', join(directory, 'busybox'));
@@ -166,7 +166,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     assertFailure(result, /busybox needs libraries/, /busybox-static/);
   });
 
-  it('does not change the image of a start that has none', async () => {
+  it('does not change the image of a start without a breakpoint', async () => {
     const image = async (env = {}) => {
       const { out } = await runSandbox(['-c', embedded.uri, '--dry-run', 'true'], { env });
       return /^initrd: (.+)$/m.exec(out)?.[1];

@@ -1,10 +1,10 @@
-/** sandbox.cfg at the command line: a sandbox that is saved is the same one when it is run from its file. */
+/** sandbox.cfg at the command line: a saved sandbox runs the same from its file. */
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { EXAMPLE } from '../../man/sandbox-cfg.js';
+import { EXAMPLE } from '../../man/pages/sandbox.cfg.5.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { ask } from '../helpers/inside.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
@@ -13,7 +13,7 @@ import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** A sandbox with what libvirt-sandbox knows and what only this program does. */
+/** A sandbox with options that libvirt-sandbox knows, and others that only this program has. */
 const OPTIONS = [
   ...['-S', 'nobody', '-e', 'GREETING=hello\tthere ', '-e', 'EMPTY=', '-m', 'ram:/srv=3M', '-m', 'host-bind:/mnt='],
   ...['-i', '/mnt/hosts=/etc/hosts', '-i', '/mnt/deep/name=/etc/hostname', '--cwd', '/srv', '--memory', '300M'],
@@ -23,11 +23,11 @@ const OPTIONS = [
 const KEEPS =
   'virt-sandbox: root keeps every capability when it is run from this file, as in libvirt-sandbox; to take them from it add ' +
   'privileged=false to [identity]\n';
-/** What is said when a sandbox of the caller's is saved. */
+/** What `--save-config` prints for a sandbox of the caller. */
 const OWN = process.geteuid?.() === 0 ? KEEPS : '';
 
 describe('saving', { skip: unlessServingKernel }, () => {
-  it('writes what libvirt-sandbox would, for the kernel that would be booted, and runs nothing', async (t) => {
+  it('writes what libvirt-sandbox would, for the kernel that would boot, and runs nothing', async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
     const save = async (...command: string[]) => {
       const args = ['-c', 'qemu:///nowhere', ...EXAMPLE.options, '--save-config', file, '--', ...command];
@@ -35,7 +35,7 @@ describe('saving', { skip: unlessServingKernel }, () => {
       return readFileSync(file, 'utf8');
     };
     assert.ok(servingKernel !== undefined);
-    // What the manual shows.
+    // As in the manual.
     const expected = `${EXAMPLE.file.replace(EXAMPLE.kernel, servingKernel)}\n`;
     assert.equal(await save(EXAMPLE.command), expected);
     assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -47,14 +47,14 @@ describe('saving', { skip: unlessServingKernel }, () => {
     );
   });
 
-  it('to standard output, and a file from a file with the same bytes', async (t) => {
+  it('writes to standard output, and the same bytes again from the file', async (t) => {
     const first = join(scratchDirectory(t), 'sandbox.cfg');
     assertRun(await runSandbox([...OPTIONS, '--save-config', first, '--', 'true']), 0, '');
     const again = await runSandbox(['--config', first, '--save-config', '-']);
     assertRun(again, 0, readFileSync(first, 'utf8'));
   });
 
-  it('says that standard input is a terminal, which a run of the file decides anew', async (t) => {
+  it('records that standard input is a terminal, which a run of the file decides anew', async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
     const terminal = new AtTerminal(['--save-config', file, '--', 'tty'], { rows: 24, columns: 80 });
     t.after(() => terminal.close());
@@ -64,14 +64,14 @@ describe('saving', { skip: unlessServingKernel }, () => {
     assert.deepEqual({ code: result.code, out: result.out }, { code: 1, out: 'not a tty\n' });
   });
 
-  it('names the running kernel where none can be booted', async (t) => {
+  it('names the running kernel when none can boot', async (t) => {
     const directory = scratchDirectory(t);
     const file = join(directory, 'sandbox.cfg');
     assertRun(await runSandbox(['--kmodpath', directory, '--save-config', file, '--', 'true']), 0, '', OWN);
     assert.match(readFileSync(file, 'utf8'), new RegExp(`^kernrelease=${release().replaceAll(/[.+]/g, '\\$&')}$`, 'm'));
   });
 
-  it('fails where the file cannot be written or the sandbox cannot be', async () => {
+  it('fails when the file cannot be written or the sandbox is not valid', async () => {
     const failing = async (args: readonly string[], ...patterns: RegExp[]) =>
       assertFailure(await runSandbox([...args, '--save-config', '/nonexistent/x.cfg', '--', 'true']), ...patterns);
     await failing([], /\/nonexistent\/x\.cfg/);
@@ -80,7 +80,7 @@ describe('saving', { skip: unlessServingKernel }, () => {
 });
 
 describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
-  it('finds inside what the options say', async (t) => {
+  it('gives the sandbox what the options say', async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
     const name = uniqueName();
     const saved = await runSandbox(['-n', name, ...OPTIONS, '--save-config', file, '--', 'false']);
@@ -100,12 +100,12 @@ describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2
       `${readFileSync('/etc/hosts', 'utf8')}${readFileSync('/etc/hostname', 'utf8')}`.trim(),
     );
     assert.match(found.machine, /^2\nMemTotal: +2\d{5} kB$/);
-    // Without a command it is the file's.
+    // Without a command, the file's command runs.
     assertRun(await runSandbox(['-c', embedded.uri, '--config', file]), 1, '');
     await assertNothingLeft(name);
   });
 
-  it('is another user or root where the command line says so', async (t) => {
+  it('uses another user or root when the command line says so', async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
     assertRun(
       await runSandbox(['-p', '--save-config', file, '--', 'sh', '-c', 'id -un; grep CapEff /proc/self/status']),
@@ -134,18 +134,18 @@ describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2
       return out;
     };
     const [all, none] = [/^\/root\nCapEff:\t0*[137]?f{9,}\n$/, /^\/root\nCapEff:\t0{16}\n$/];
-    // The file says nothing of them: libvirt-sandbox has no words for that.
+    // The file does not mention them: libvirt-sandbox has no key for that.
     assert.equal(await saved('-S', 'root'), await saved('-p'));
     assert.match(await run(), all);
     assert.match(await saved('-S', 'root', '--vcpus', '2'), /^privileged=false$/m);
     assert.match(await run(), none);
-    // Of another's home root has nothing.
+    // A wrong home directory in the file changes nothing.
     const text = await saved('-p');
     writeFileSync(file, text.replace(/^homedir=.*$/m, 'homedir=/home/somebody'));
     assert.match(await run(), all);
   });
 
-  it('says that root is to keep them, when it is saved and with -v when it is run', async (t) => {
+  it('says that root keeps its capabilities, when saving, and with -v when running', async (t) => {
     const file = join(scratchDirectory(t), 'x.cfg');
     const save = async (...options: string[]) => runSandbox([...options, '--save-config', file, '--', 'true']);
     const run = (...options: string[]) =>
@@ -164,7 +164,7 @@ describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2
     assert.ok(!(await run('-S', 'root')).stderr.includes(note));
   });
 
-  it('fails with the name of a file that is none', async (t) => {
+  it('names a file that is no sandbox.cfg', async (t) => {
     const file = join(scratchDirectory(t), 'bad.cfg');
     assertFailure(await runSandbox(['--config', file, '--', 'true']), /bad\.cfg/);
     writeFileSync(file, '[api]\nclass=GVirSandboxConfigInteractive\n\n[mount.1]\n');
@@ -174,10 +174,10 @@ describe('running', { skip: embedded.skip || unlessServingKernel, concurrency: 2
 
 for (const way of [embedded, system, lxc]) {
   describe(`the domain over ${way.uri}`, { skip: way.skip || unlessServingKernel }, () => {
-    it('made again from its file is the same', async (t) => {
+    it('is the same when made again from its file', async (t) => {
       const directory = scratchDirectory(t);
       const file = join(directory, 'sandbox.cfg');
-      // Control groups are not everywhere to be had.
+      // Not every host has control groups.
       const limits = way === embedded ? [] : ['--cpu-shares', '512'];
       const machine = way === lxc ? [] : ['--profile', 'compatible', '--shell', '--disk', `file:d=${disk(directory)}`];
       const own = ['-n', uniqueName(), ...(way === lxc ? OPTIONS.slice(0, 14) : OPTIONS), ...limits, ...machine];

@@ -1,4 +1,4 @@
-/** Disks by tag. */
+/** Disks by tag: found, formatted, written to, shared, and refused. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -19,7 +19,7 @@ function sparse(directory: string, name: string, size: number): string {
   return path;
 }
 
-/** A block device of the host; undefined where it cannot have one. */
+/** A block device of the host; undefined where the host cannot have one. */
 function loopDevice(context: TestContext, file: string): string | undefined {
   try {
     const device = execFileSync('losetup', ['--find', '--show', file], {
@@ -50,7 +50,7 @@ for (const way of [embedded, system]) {
       mode: 'stat -Lc "%a %u %t" /dev/disk/by-tag/packed',
       format:
         'mkfs.ext4 -q "/dev/disk/by-tag/with space" && mount "/dev/disk/by-tag/with space" /mnt && echo kept > /mnt/file',
-      // Not through a file system, and not synced: what flushes it is the end of the sandbox.
+      // Written to the device itself and not synced: the end of the sandbox flushes it.
       write:
         'printf "straight to the disk" | dd of=/dev/disk/by-tag/packed bs=1M seek=3 conv=notrunc 2>&1 | tail -n 1 | cut -d" " -f1',
       media: 'readlink -f /dev/disk/by-tag/packed; grep /media /proc/mounts | cut -d" " -f1',
@@ -76,7 +76,7 @@ for (const way of [embedded, system]) {
 }
 
 describe('disks', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('a block device of the host, for a user who is not root inside', async (context) => {
+  it('give a block device of the host to a user who is not root inside', async (context) => {
     const file = sparse(scratchDirectory(context), 'a.img', 4 << 20);
     const device = loopDevice(context, file);
     if (device === undefined) {
@@ -92,7 +92,7 @@ describe('disks', { skip: embedded.skip, concurrency: 2 }, () => {
     assert.equal(execFileSync('head', ['-c', '7', device], { encoding: 'utf8' }), 'written');
   });
 
-  it('forty of them, each the one that its tag says', async (context) => {
+  it('are right for all of forty tags', async (context) => {
     const directory = scratchDirectory(context);
     const tags = Array.from({ length: 40 }, (_, index) => `tag${index}`);
     const args = tags.flatMap((tag) => {
@@ -110,7 +110,7 @@ describe('disks', { skip: embedded.skip, concurrency: 2 }, () => {
     assert.ok(lines.length > 40, 'the names of the kernel go on behind vdz');
   });
 
-  it('an image that another sandbox writes to', async (context) => {
+  it('refuse an image that another sandbox writes to', async (context) => {
     const name = uniqueName();
     const image = sparse(scratchDirectory(context), 'a.img', 1 << 20);
     const running = startSandbox(['-c', embedded.uri, '--disk', `file:a=${image}`, '--', 'sh', '-c', 'echo up; cat'], {
@@ -124,7 +124,7 @@ describe('disks', { skip: embedded.skip, concurrency: 2 }, () => {
     assertRun(await running.result, 0, 'up\n');
   });
 
-  it('an image that is only read, by two disks and a mount of one sandbox and by another', async (context) => {
+  it('share a read-only image between two disks and a mount of one sandbox, and another sandbox', async (context) => {
     const directory = scratchDirectory(context);
     const image = makeImage(directory, 'ext4');
     const args = ['-c', embedded.uri, '-p', '--disk', `file:a=${image},ro`];
@@ -140,7 +140,7 @@ describe('disks', { skip: embedded.skip, concurrency: 2 }, () => {
     assertRun(await running.result, 0, 'up\n');
   });
 
-  it('an image that is not of the format that was said', async (context) => {
+  it('refuse an image whose format is not the given one', async (context) => {
     const image = sparse(scratchDirectory(context), 'a.img', 1 << 20);
     const result = await runSandbox(['-c', embedded.uri, '--disk', `file:a=${image},format=qcow2`, '--', 'true']);
     assertFailure(result, /not in qcow2 format/, /format=/);

@@ -1,4 +1,4 @@
-/** Another distribution as a root: nothing of it is the host's, and nothing of ours is installed in it. */
+/** Another distribution as the root: it uses none of the host's files, and nothing of ours is installed in it. */
 
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
 import { unlessRoot } from '../helpers/scratch.js';
 
-/** A Debian of another age than the host's, so that it has another libc. */
+/** A Debian release older or newer than the host's, so that its libc is another. */
 const SUITE = /^VERSION_CODENAME=bookworm$/m.test(readFileSync('/etc/os-release', 'utf8')) ? 'trixie' : 'bookworm';
 
 describe(`a root of Debian ${SUITE}`, {
@@ -26,7 +26,7 @@ describe(`a root of Debian ${SUITE}`, {
 
   before(async () => {
     chmodSync(directory, 0o755);
-    // In a mount namespace of its own, so that whatever it mounts goes with it.
+    // In its own mount namespace, so that its mounts go away with it.
     const bootstrap = ['--mount', '--propagation', 'private', 'debootstrap', '--variant=minbase', SUITE, root];
     try {
       await promisify(execFile)('unshare', bootstrap, { timeout: 500_000 });
@@ -42,7 +42,7 @@ describe(`a root of Debian ${SUITE}`, {
   for (const { uri, skip, options } of [embedded, lxc]) {
     const user = uri.replace(/\W+/g, '');
 
-    it(`${uri}: its programs run, with its libc`, { skip }, async (t) => {
+    it(`${uri}: its programs run with its own libc`, { skip }, async (t) => {
       if (lacks !== undefined) return t.skip(lacks);
       const ask = ['sh', '-c', 'dpkg --version && ldd --version && cat /etc/debian_version'];
       const expected = execFileSync('chroot', [root, ...ask], { encoding: 'utf8' });
@@ -50,7 +50,7 @@ describe(`a root of Debian ${SUITE}`, {
       assertRun(await runSandbox(['-c', uri, '-e', 'HOME=/', '-r', root, '--', ...ask], options), 0, expected);
     });
 
-    it(`${uri}: from an image it can be changed, and the change stays`, { skip }, async (t) => {
+    it(`${uri}: changes to its image persist`, { skip }, async (t) => {
       if (lacks !== undefined) return t.skip(lacks);
       const change = `useradd ${user} && id -un ${user} && perl -e "print qq(perl\\n)"`;
       const args = ['-c', uri, '-p', '-m', `host-image:/=${image}`, '--', 'sh', '-c', change];

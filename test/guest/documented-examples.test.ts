@@ -1,4 +1,4 @@
-/** The examples of the documentation for programs run as they stand there, and print what stands below them. */
+/** The examples of docs/ for programs run as they stand, and print what the page shows below them. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 
 interface Example {
   readonly code: string;
-  /** undefined: the time, or another thing that no document can tell. */
+  /** Undefined if no document can know it, such as the time. */
   readonly output: string | undefined;
 }
 
@@ -19,13 +19,13 @@ function examplesOf(path: string): Example[] {
   return Array.from(blocks, ([, code = '', output]) => ({ code, output }));
 }
 
-describe('the examples for programs', { skip: embedded.skip }, () => {
+describe('the API examples', { skip: embedded.skip }, () => {
   for (const [path, count] of [
     ['README.md', 1],
     ['docs/api.md', 5],
     ['docs/sandbox-cfg.md', 1],
   ] as const) {
-    it(`of ${path}`, async (context) => {
+    it(`of ${path} run as documented`, async (context) => {
       const directory = scratchDirectory(context);
       mkdirSync(join(directory, 'node_modules'));
       symlinkSync(process.cwd(), join(directory, 'node_modules/virt-sandbox'));

@@ -8,7 +8,7 @@ import { assertFailure, runSandbox } from '../helpers/run.js';
 
 for (const way of [embedded, system]) {
   describe(`a guest that dies: ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
-    it('of too little memory for its kernel, with the panic and what to do', async () => {
+    it('because its memory is too small for the kernel, with the panic and the remedy', async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '64', '--', 'true']);
       assertFailure(result, /before the application was started/, /give it more memory with --memory/);
@@ -16,7 +16,7 @@ for (const way of [embedded, system]) {
       await assertNothingLeft(name, butForLogs(way.where));
     });
 
-    it('by a power-off from inside, with what the kernel said', async () => {
+    it("because it powers off, with the kernel's last lines", async () => {
       const name = uniqueName();
       const script = 'echo o > /proc/sysrq-trigger; exec sleep 1000';
       const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', 'sh', '-c', script]);

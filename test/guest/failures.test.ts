@@ -1,4 +1,7 @@
-/** Guests that fail: status 125, one line that says where and what to do, the guest's last words under it, and nothing left. */
+/**
+ * Guests that fail: status 125, one line that names the stage and the remedy, the guest's last lines below it, and
+ * nothing left.
+ */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -16,7 +19,7 @@ import { assertFailure, assertFailureWith, assertRun, runSandbox, startSandbox }
 
 for (const way of [embedded, system]) {
   describe(`a guest that fails over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
-    it('a kernel that panics, with what it said', async () => {
+    it("a kernel panic, with the kernel's message", async () => {
       const name = uniqueName();
       const crash = ['sh', '-c', 'echo c > /proc/sysrq-trigger'];
       const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', ...crash]);
@@ -25,21 +28,21 @@ for (const way of [embedded, system]) {
       await assertNothingLeft(name, butForLogs(way.where));
     });
 
-    it('a machine that QEMU cannot make, with the reason that libvirt was given', async () => {
+    it("a machine that QEMU cannot create, with QEMU's reason", async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '100000000', '--', 'true']);
       assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
       await assertNothingLeft(name, butForLogs(way.where));
     });
 
-    it('a boot that takes longer than it may', async () => {
+    it('a boot that exceeds its timeout', async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '0.5', '--', 'true']);
       assertFailure(result, /did not answer within 0\.5 s; it came as far as/, /--boot-timeout/);
       await assertNothingLeft(name, butForLogs(way.where));
     });
 
-    it('a machine that stands still', async () => {
+    it('a machine whose QEMU is stopped', async () => {
       const name = uniqueName();
       const running = startSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '6', '--', 'true']);
       const qemu = await qemuThatStarts(name);
@@ -53,11 +56,11 @@ for (const way of [embedded, system]) {
 }
 
 describe('a QEMU that ends before libvirt has reached its monitor', { skip: embedded.skip }, () => {
-  it('is reported with what it said', async () => {
+  it("is reported with QEMU's message", async () => {
     const name = uniqueName();
     const directory = await mkdtemp(join(tmpdir(), 'slow-libvirt-'));
     try {
-      // libvirt comes late, is refused, and finds the process still there: what otherwise takes a busy machine.
+      // strace makes libvirt late: it is refused and finds the process still there, as happens on a busy machine.
       const late = '-e trace=connect,kill -e inject=connect:delay_enter=300ms -e inject=kill:retval=0:when=1';
       const script = `#!/bin/sh\nexec strace -qq -o ${directory}/trace ${late} /usr/bin/virt-qemu-run "$@"\n`;
       await writeFile(join(directory, 'virt-qemu-run'), script, { mode: 0o755 });
@@ -76,12 +79,12 @@ describe('a QEMU that ends before libvirt has reached its monitor', { skip: embe
 });
 
 describe('a QEMU that keeps libvirt waiting', { skip: system.skip }, () => {
-  it('is killed, and nothing of it stays', async () => {
+  it('is killed, and leaves nothing', async () => {
     const name = uniqueName();
     const args = ['-c', system.uri, '-n', name, '--boot-timeout', '4', '--', 'true'];
     const running = startSandbox(args, { timeout: 40_000 });
     const qemu = await qemuThatStarts(name);
-    // Before it has told libvirt what it can do.
+    // QEMU stops before it has reported its capabilities to libvirt.
     process.kill(qemu, 'SIGSTOP');
     assertFailure(await running.result, /did not answer within 4 s/);
     await assertNothingLeft(name, butForLogs(system.where));
@@ -105,18 +108,18 @@ async function isRunning(name: string): Promise<boolean> {
 describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () => {
   const within = (root: string, ...command: string[]) => runSandbox(['-c', embedded.uri, '-r', root, '--', ...command]);
 
-  it('a small root of one program is enough', async (t) => {
+  it('a small root with one program is enough', async (t) => {
     const root = makeRoot(t, 'dev', 'proc');
     const result = await within(root, '/bin/sh', '-c', 'busybox ls /; busybox id -u; pwd');
     assertRun(result, 0, `bin\ndev\nproc\n${process.getuid?.()}\n/\n`);
   });
 
-  it('a root without the command: 127', async (t) => {
+  it('a root without the command: status 127', async (t) => {
     assertFailureWith(127, await within(makeRoot(t, 'dev', 'proc'), '/bin/date'), /\/bin\/date: not found inside/);
   });
 
   for (const missing of ['dev', 'proc']) {
-    it(`a root without /${missing}: a step that fails`, async (t) => {
+    it(`a root without /${missing}: the step fails`, async (t) => {
       const name = uniqueName();
       const root = makeRoot(t, ...['dev', 'proc'].filter((directory) => directory !== missing));
       const result = await runSandbox(['-c', embedded.uri, '-n', name, '-r', root, '--', '/bin/sh', '-c', 'true']);
@@ -125,19 +128,19 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
     });
   }
 
-  it('a working directory that is not there', async () => {
+  it('a working directory that does not exist', async () => {
     const result = await runSandbox(['-c', embedded.uri, '--cwd', '/no/such/directory', '--', 'true']);
     assertFailure(result, /working directory \/no\/such\/directory/, /--cwd/);
   });
 
-  it('a working directory that the user may not enter', async () => {
+  it('a working directory that the user cannot enter', async () => {
     const result = await runSandbox(['-c', embedded.uri, '-S', 'nobody', '--cwd', '/root', '--', 'true']);
     assertFailure(result, /working directory \/root/, /--cwd/);
   });
 });
 
 describe('a kernel without 9p', { skip: embedded.skip || unlessLackingKernel }, () => {
-  it('is refused with the reason and another that serves', async () => {
+  it('is refused with the reason, and the error names another kernel that works', async () => {
     const result = await runSandbox(['-c', embedded.uri, '--kernver', lackingKernel ?? '', '--', 'true']);
     const line = assertFailure(result);
     assert.match(line, /has no 9p file system, neither built in nor as a module/);

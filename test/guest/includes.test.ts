@@ -67,7 +67,7 @@ for (const way of [embedded, system]) {
       parent: 'stat -c "%U %a" /mnt/new',
       own: 'echo mine >> /opt/tree/file && cat /opt/tree/file; touch /srv/tree/x',
     });
-    for (const place of ['rw', 'ram', 'deep', 'image', 'fresh'] as const) assert.equal(found[place], LISTING, place);
+    for (const mount of ['rw', 'ram', 'deep', 'image', 'fresh'] as const) assert.equal(found[mount], LISTING, mount);
     assert.equal(found.bound, 'a file\ner\none');
     assert.equal(found.run, 'it ran\nit ran\nit ran\na file');
     const sum = createHash('sha256').update(readFileSync(big)).digest('hex');
@@ -77,7 +77,7 @@ for (const way of [embedded, system]) {
     assert.equal(statSync(join(directory, 'ro/tree/file')).uid, NOBODY);
     assert.equal(readlinkSync(join(directory, 'rw/new/tree/link')), 'file');
     assert.equal(imageFile(image, 'tree/file'), 'a file\n');
-    // The same again, onto what is there by now.
+    // The same again, over the files that exist by now.
     const again = await ask(['-c', way.uri, '-n', name, '-S', 'nobody', ...args], {
       rw: list('/mnt/new/tree'),
       image: list('/media/tree'),
@@ -88,7 +88,7 @@ for (const way of [embedded, system]) {
 }
 
 describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('over another one and in a mount over another one are there, in either order and from a file', async (context) => {
+  it('of one over another, and of a mount over another, are copied in either order and from a file', async (context) => {
     const directory = scratchDirectory(context);
     const tree = join(directory, 'tree');
     const own = join(directory, 'own');
@@ -110,7 +110,7 @@ describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
     }
   });
 
-  it('devices are made where they are only inside, and sockets are left out and told of', async (context) => {
+  it('create devices only in a mount that is inside only, and skip sockets with a warning', async (context) => {
     const directory = scratchDirectory(context);
     const tree = join(directory, 'tree');
     mkdirSync(tree);

@@ -1,4 +1,4 @@
-/** What the command finds around itself. One boot tells many facts, one a line. */
+/** The application's surroundings. One boot reports many facts, one a line. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -31,7 +31,7 @@ describe('inside, as root', { skip: embedded.skip }, () => {
 
   itIsAsEverywhere(name, () => found);
 
-  it('has nothing that a person wrote on the kernel command line', () => {
+  it('has no text of the user on the kernel command line', () => {
     assert.doesNotMatch(found['kernelArguments'] ?? '', /printf|sh -c|PATH|HOME/);
   });
 
@@ -49,10 +49,10 @@ describe('inside, as root', { skip: embedded.skip }, () => {
     assert.equal(found['random'], '16');
   });
 
-  it('has no process that nobody waits for', () => assert.equal(found['no orphan'], '0'));
+  it('has no unreaped orphan', () => assert.equal(found['no orphan'], '0'));
 });
 
-/** libvirt's package for QEMU makes a user who is in two groups. */
+/** libvirt's package for QEMU creates a user with two groups. */
 function unlessUserWithGroups(): string | false {
   try {
     const groups = execFileSync('id', ['-G', 'libvirt-qemu'], { encoding: 'utf8', stdio: 'pipe' }).trim().split(' ');
@@ -63,7 +63,7 @@ function unlessUserWithGroups(): string | false {
 }
 
 describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('-p stays root with every capability, and still cannot write to the root', async () => {
+  it('-p runs as root with every capability, and still cannot write to the root', async () => {
     const found = await askInside(embedded, ['-p'], {
       ...CAPABILITIES,
       user: 'id -u; id -g',
@@ -77,13 +77,13 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
     assert.doesNotMatch(found.remount, /written/);
   });
 
-  it('-p cannot write to the root even after it was remounted, because the host refuses', async () => {
+  it('-p cannot write to the root even after a remount, because the host refuses', async () => {
     const script = 'mount -o remount,rw /; touch /etc/virt-sandbox-test-was-here; echo $?; ls /etc/virt-sandbox-test*';
     const { out } = await runSandbox(['-c', embedded.uri, '-p', '--', 'sh', '-c', script]);
     assert.equal(out, '1\n');
   });
 
-  it('-S runs as that user, with that user’s home, groups and no capability', async () => {
+  it('-S runs as that user, with that user’s home and groups and no capability', async () => {
     const found = await askInside(embedded, ['-S', 'nobody'], {
       ...CAPABILITIES,
       ids: 'id',
@@ -102,7 +102,7 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
     assert.match(found.shadow, /Permission denied/);
   });
 
-  it('-S has the supplementary groups of that user', { skip: unlessUserWithGroups() }, async () => {
+  it('-S sets the supplementary groups of that user', { skip: unlessUserWithGroups() }, async () => {
     const found = await askInside(embedded, ['-S', 'libvirt-qemu'], {
       ids: 'id',
       status: 'grep ^Groups /proc/self/status | tr "\\t" " "',
@@ -115,17 +115,17 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
     assertCapabilities(found, 'none');
   });
 
-  it('-e sets variables, the last of a name wins, and an equals sign is part of a value', async () => {
+  it('-e sets variables; the last of a name wins, and a value may contain an equals sign', async () => {
     const args = ['-e', 'A=1', '-e', 'B=x=y z', '--env', 'A=2', '-e', 'EMPTY=', '-e', 'HOME=/srv'];
     const found = await askInside(embedded, args, { all: 'echo "$A|$B|$EMPTY|$HOME|$(env | grep -c ^EMPTY=)"' });
     assert.equal(found.all, '2|x=y z||/srv|1');
   });
 
-  it('--cwd begins there', async () => {
+  it('--cwd sets the working directory', async () => {
     assertRun(await runSandbox(['-c', embedded.uri, '--cwd', '/usr/share', '--', 'pwd']), 0, '/usr/share\n');
   });
 
-  it('--memory and --vcpus make the machine', async () => {
+  it('--memory and --vcpus size the machine', async () => {
     const found = await askInside(embedded, ['--accel', 'tcg', '--memory', '300', '--vcpus', '3'], {
       processors: 'nproc',
       online: 'cat /sys/devices/system/cpu/online',
@@ -139,7 +139,7 @@ describe('inside, with options', { skip: embedded.skip, concurrency: 2 }, () => 
     assert.ok(kib > 180_000 && kib < 300 * 1024, found.memory);
   });
 
-  it('hands on arguments as they are', async () => {
+  it('passes arguments unchanged', async () => {
     const words = ['', ' two  words ', 'new\nline', '*', '$HOME', '"', "'", 'ä€😀', '--', '-v'];
     const result = await runSandbox(['-c', embedded.uri, '--', 'printf', '[%s]', ...words]);
     assertRun(result, 0, words.map((word) => `[${word}]`).join(''));

@@ -1,4 +1,4 @@
-/** The kernel and the modules that the options name are those that run. */
+/** The kernel and the modules that the options name are the ones that run. */
 import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { copyTree } from '../helpers/module-copies.js';
 import { runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-describe('a kernel that is asked for', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
+describe('a kernel chosen', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
   const version = servingKernel ?? '';
   const facts = { version: 'uname -r', modules: 'cut -d" " -f1 /proc/modules | sort | head -n 3' };
 

@@ -1,4 +1,4 @@
-/** libvirt's log of a sandbox: it goes when all went well, and stays where it may say what did not, or is somebody else's. */
+/** libvirt's log of a sandbox: removed after success, kept after a failure or when it belongs to another domain. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,16 +19,16 @@ describe("libvirt's log", { concurrency: 2 }, () => {
   };
 
   for (const way of [system, lxc]) {
-    it(`of a sandbox that failed stays: ${way.uri}`, { skip: way.skip }, async (t) => {
+    it(`is kept for a sandbox that failed: ${way.uri}`, { skip: way.skip }, async (t) => {
       const name = nameFor(t, way);
-      // A program that cannot be started is an end before all that is clean about one.
+      // A program that cannot be started is a failure of the sandbox.
       const result = await runSandbox(['-c', way.uri, '-n', name, '--', '/no/such/program'], way.options);
       assertFailureWith(127, result, /no\/such\/program/);
       assert.notDeepEqual(logsOf(name, way.where), []);
       await assertNothingLeft(name, butForLogs(way.where));
     });
 
-    it(`of an earlier domain of that name stays: ${way.uri}`, { skip: way.skip }, async (t) => {
+    it(`is kept for an earlier domain of that name: ${way.uri}`, { skip: way.skip }, async (t) => {
       const name = nameFor(t, way);
       const log = join(way.where.logs ?? '', `${name}.log`);
       writeFileSync(log, 'of somebody else\n', { mode: 0o600 });
@@ -37,7 +37,7 @@ describe("libvirt's log", { concurrency: 2 }, () => {
     });
   }
 
-  it('goes with those of virtiofsd', { skip: system.skip }, async (t) => {
+  it('is removed together with those of virtiofsd', { skip: system.skip }, async (t) => {
     const name = nameFor(t, system);
     const directories = ['one', 'two'].map((part) => join(scratchDirectory(t), part));
     for (const directory of directories) mkdirSync(directory);

@@ -1,6 +1,7 @@
 /**
- * The plan by which libvirt-sandbox was tested by hand: console I/O, file systems a to g, includes a to f, identities a to d, each over every
- * way to libvirt. What looks at different things of one sandbox shares it.
+ * libvirt-sandbox's manual test plan: console I/O, file systems a to g, includes a to f, identities a to d, each over
+ * every way to libvirt.
+ * Tests that look at different sides of one sandbox share it.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -27,7 +28,7 @@ interface Runner {
   readonly uid: number;
   readonly username: string;
   readonly home: string;
-  /** Where a command begins: the home directory, where it is inside. */
+  /** Where a command begins: the home directory, where it exists inside. */
   readonly directory: string;
   /** Makes a file of the host theirs. */
   own(path: string): string;
@@ -41,7 +42,7 @@ const IDENTITY = {
   bounding: 'grep CapBnd /proc/self/status | cut -f2',
 } as const;
 
-/** A raw image with an ext4 file system that has `directories` in it. */
+/** A raw ext4 image with these `directories`. */
 function image(directory: string, name: string, ...directories: readonly string[]): string {
   const content = join(directory, `${name}.d`);
   mkdirSync(content);
@@ -61,9 +62,9 @@ function loopDevice(context: TestContext, file: string): string | undefined {
   }
 }
 
-/** The plan for a runner that is there when the tests run. */
+/** The plan for one runner, which is created before the tests. */
 function plan(runner: () => Runner): void {
-  /** Runs a sandbox with a name of its own, of which nothing must be left. */
+  /** Runs a sandbox with its own name, and asserts that nothing is left. */
   const leavingNothing = async <T>(act: (args: readonly string[], { options }: Runner) => Promise<T>): Promise<T> => {
     const name = uniqueName();
     const { uri, where } = runner();
@@ -113,7 +114,7 @@ function plan(runner: () => Runner): void {
     assert.ok(stdout.subarray(5).equals(input), `${stdout.length - 5} of ${input.length} bytes came back as they were`);
   });
 
-  it('file systems a, identity a: the host’s alone; the caller, without a capability', async () => {
+  it('file systems a, identity a: the host’s root alone; the caller, without a capability', async () => {
     const found = await look([], {
       ...IDENTITY,
       host: 'head -n 1 /etc/passwd',
@@ -209,13 +210,13 @@ function plan(runner: () => Runner): void {
     const { capabilities, bounding, ...who } = await look(['-p'], IDENTITY);
     assert.deepEqual(who, { ids: '0 0', variables: 'root root /root' });
     assert.equal(capabilities, bounding);
-    // All that this kernel knows, without a gap; libvirt keeps some of them from containers, but not CAP_SYS_ADMIN.
+    // All capabilities that this kernel knows; libvirt keeps some from containers, but not CAP_SYS_ADMIN.
     if (runner().uri === lxc.uri) assert.ok((BigInt(`0x${capabilities}`) & (1n << 21n)) !== 0n, capabilities);
     else assert.match(capabilities, /^0*[137]?f{9,}$/);
   });
 }
 
-/** What is to be copied: a file and a directory, and below them what a list names. */
+/** What is copied: a file and a directory, and below them what a list names. */
 function includes(directory: string): readonly string[] {
   writeFileSync(join(directory, 'foo'), 'foo of the host\n');
   mkdirSync(join(directory, 'bar/deep'), { recursive: true });
@@ -274,7 +275,7 @@ describe('the plan over qemu:///session', { skip: unlessOrdinaryUser(), concurre
     uid: user.uid,
     username: 'nobody',
     home: user.home,
-    // Below /tmp, which is empty inside.
+    // /tmp, which is empty inside, covers it.
     directory: '/',
     own: (path) => {
       chownSync(made(path), user.uid, user.gid);
@@ -283,7 +284,7 @@ describe('the plan over qemu:///session', { skip: unlessOrdinaryUser(), concurre
   }));
 });
 
-/** A path that is there: a directory, where nothing was. */
+/** A path that exists: a directory, where nothing was. */
 function made(path: string): string {
   try {
     closeSync(openSync(path, 'r'));

@@ -1,4 +1,6 @@
-/** Whether the guest's kernel checks the signatures of its modules: a matter of the profile, and of the kernel, which may insist. */
+/**
+ * Signatures of modules: the profile decides whether the guest's kernel checks them, unless the kernel enforces them.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,13 +33,13 @@ async function taintUnder(profile: string): Promise<number> {
 }
 
 describe('signatures of modules', { skip: embedded.skip || unlessServingKernel, concurrency: 2 }, () => {
-  it('are not checked where the profile says so, and no module is forced', async (t) => {
+  it('are not checked when the profile says so, and no module is forced', async (t) => {
     const taint = await taintUnder(changed(t, { moduleSignatures: 'unchecked' }));
     assert.equal(taint & UNSIGNED_MODULE, UNSIGNED_MODULE);
     assert.equal(taint & FORCED_MODULE, 0);
   });
 
-  it('are checked otherwise', async (t) => {
+  it('are checked by default', async (t) => {
     assert.equal(await taintUnder(changed(t, { moduleSignatures: 'checked' })), 0);
   });
 

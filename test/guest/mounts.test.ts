@@ -46,7 +46,7 @@ for (const way of [embedded, system]) {
       `host-image:/media=${image}`,
       'ram:/opt=1GiB',
       'guest-bind:/home=/mnt/made/ram',
-      // Over an earlier one.
+      // On top of an earlier mount.
       'ram:/opt=5M',
     ];
     const found = await ask(['-c', way.uri, '-n', name, '-p', ...mounts.flatMap((mount) => ['-m', mount])], {
@@ -104,7 +104,7 @@ describe('as an ordinary user over qemu:///session', {
   });
   after(() => user?.end());
 
-  it('files are the user’s, and a fresh directory goes whatever its modes', async () => {
+  it('files belong to the user, and a fresh directory is removed whatever its modes', async () => {
     const name = uniqueName();
     const [rw, ro] = ['rw', 'ro'].map((part) => join(user.home, part)) as [string, string];
     for (const path of [rw, ro]) mkdirSync(path, { mode: 0o755 });
@@ -133,7 +133,7 @@ describe('as an ordinary user over qemu:///session', {
   });
 });
 
-it('a fresh directory goes when the launcher is killed', {
+it('a fresh directory is removed when the launcher is killed', {
   skip: embedded.skip || unlessProgram('virtiofsd'),
 }, async () => {
   const name = uniqueName();
@@ -146,7 +146,7 @@ it('a fresh directory goes when the launcher is killed', {
   await assertNothingLeft(name);
 });
 
-/** Programs, one behind the other, each in pages of memory that others were in. */
+/** Programs, one after the other, each in memory pages that others used before. */
 const REUSED = [
   'for round in 1 2 3; do',
   '  for program in "ls /" "sort /etc/passwd" "awk 1 /etc/passwd" "perl -e 1" "grep -c a /etc/passwd" "sed -n 1p /etc/passwd" "tar -cf - /etc/default"; do',
@@ -157,7 +157,7 @@ const REUSED = [
   'echo done',
 ].join('\n');
 
-it('what virtiofs serves runs as what it is, also where the kernel was told not to clear memory', {
+it('programs from virtiofs run intact, also when the kernel was told not to clear memory', {
   skip: embedded.skip || unlessProgram('virtiofsd', 'perl'),
 }, async () => {
   const args = ['--accel', 'tcg', '--profile', 'fast', '-p', '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
@@ -167,7 +167,7 @@ it('what virtiofs serves runs as what it is, also where the kernel was told not 
 
 const KINDS = Object.keys(IMAGE_MAKERS) as ImageKind[];
 
-it('every file system that is known, found by what is in the image', {
+it('every known file system is detected from the image', {
   skip: embedded.skip || unlessProgram(...KINDS.map((kind) => IMAGE_MAKERS[kind].program)),
 }, async (context) => {
   const directory = scratchDirectory(context);
@@ -192,7 +192,7 @@ it('every file system that is known, found by what is in the image', {
   }
 });
 
-it('an image in the format that its name says', {
+it('an image has the format that its file extension says', {
   skip: embedded.skip || unlessProgram('mkfs.ext4', 'qemu-img'),
 }, async (context) => {
   const directory = scratchDirectory(context);
@@ -200,7 +200,7 @@ it('an image in the format that its name says', {
   mkdirSync(content);
   writeFileSync(join(content, 'hello'), 'hello\n');
   const raw = ext4Of(content, join(directory, 'raw.img'));
-  // What the extension is, and what QEMU calls that.
+  // The extension, and QEMU's name for the format.
   const formats = { qcow2: 'qcow2', vmdk: 'vmdk', vdi: 'vdi', vpc: 'vpc', vhd: 'vpc', iso: 'raw', fat: 'raw' };
   const mounts = Object.entries(formats).flatMap(([extension, format]) => {
     const image = join(directory, `image.${extension}`);
@@ -213,7 +213,7 @@ it('an image in the format that its name says', {
   assert.equal(found.hello, `${Object.keys(formats).length} hello`);
 });
 
-describe('mounts that cannot be', { skip: embedded.skip || unlessProgram('mkfs.ext4'), concurrency: 2 }, () => {
+describe('mounts that are refused', { skip: embedded.skip || unlessProgram('mkfs.ext4'), concurrency: 2 }, () => {
   const cases: readonly (readonly [string, (directory: string) => readonly string[], ...RegExp[]])[] = [
     [
       'a target that is not there',
@@ -275,7 +275,7 @@ describe('mounts that cannot be', { skip: embedded.skip || unlessProgram('mkfs.e
     });
   }
 
-  it('more devices than a machine has room for', async () => {
+  it('more devices than the machine has room for', async () => {
     const mounts = Array.from({ length: 100 }, () => ['-m', 'host-bind:/mnt=/srv,ro']).flat();
     assertFailure(
       await runSandbox(['-c', embedded.uri, ...mounts, '--', 'true']),

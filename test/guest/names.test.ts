@@ -1,4 +1,7 @@
-/** Names of sandboxes: unique unless given, one at a time, and free again at once; and paths to them that are too long. */
+/**
+ * Names of sandboxes: generated names are unique, a name has one owner at a time and is free at once, and long paths
+ * work.
+ */
 
 import assert from 'node:assert/strict';
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +16,7 @@ import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/r
 for (const way of [embedded, system]) {
   describe(`names over ${way.uri}`, { skip: way.skip }, () => {
     it('two without a name run side by side', async () => {
-      // Each waits for the other to be running.
+      // Each waits until the other runs.
       const both = [1, 2].map(() =>
         startSandbox(['-c', way.uri, '--', 'sh', '-c', 'hostname || cat /proc/sys/kernel/hostname; cat'], {
           input: 'open',
@@ -26,7 +29,7 @@ for (const way of [embedded, system]) {
       for (const name of names) await assertNothingLeft(name, way.where);
     });
 
-    it('one that is in use is refused, does not harm its owner, and is free straight after', async () => {
+    it('a name in use is refused, its owner is unharmed, and the name is free straight after', async () => {
       const name = uniqueName();
       const args = ['-c', way.uri, '-n', name, '--'];
       const first = startSandbox([...args, 'sh', '-c', 'echo running; cat'], { input: 'open' });
@@ -40,8 +43,8 @@ for (const way of [embedded, system]) {
   });
 }
 
-describe('a directory that a crash has left', { skip: embedded.skip }, () => {
-  it('does not keep its name', async () => {
+describe('a state directory left by a crash', { skip: embedded.skip }, () => {
+  it('does not block its name', async () => {
     const name = uniqueName();
     const directory = join(ROOT_STATE, name);
     mkdirSync(directory, { recursive: true });
@@ -57,8 +60,8 @@ describe('a directory that a crash has left', { skip: embedded.skip }, () => {
   });
 });
 
-describe('names that no path has room for', { skip: embedded.skip, concurrency: 2 }, () => {
-  // One with the bytes that a name may have, and two that are not ASCII, the shorter of which needs no other path.
+describe('long names, and names that are not ASCII', { skip: embedded.skip, concurrency: 2 }, () => {
+  // The longest name in bytes, and two that are not ASCII; the shorter of those fits the usual path.
   for (const [what, more] of [
     ['a long one', 'n'.repeat(200)],
     ['one that is not ASCII', 'ü'],
@@ -109,8 +112,8 @@ describe('the home of an ordinary user', { skip: unlessOrdinaryUser() || unlessS
   }
 });
 
-describe('names over two ways at once', { skip: embedded.skip || system.skip }, () => {
-  it('one that the embedded driver uses is refused by the daemon’s side too', async () => {
+describe('names over two drivers at once', { skip: embedded.skip || system.skip }, () => {
+  it('a name that the embedded driver uses is refused by the daemon’s side too', async () => {
     const name = uniqueName();
     const first = startSandbox(['-c', embedded.uri, '-n', name, '--', 'sh', '-c', 'echo running; cat'], {
       input: 'open',

@@ -1,4 +1,4 @@
-/** Interfaces on a network of libvirt: one that this test makes, for this host alone. */
+/** Interfaces on libvirt networks that this test creates for this host alone. */
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -10,7 +10,7 @@ import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, environment, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** No name server of the outside: the network's own answers for its domain alone. */
+/** No outside name server: the network answers only for its own domain. */
 const NETWORK = `<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
   <name>lab</name>
   <bridge name='vslab0' stp='off' delay='0'/>
@@ -39,12 +39,12 @@ const FILTER = `<filter name='block-port' chain='root'>
   <rule action='drop' direction='out' priority='500'><tcp dstportstart='$BLOCKED'/></rule>
 </filter>`;
 
-/** Prints `PORT open` or `PORT closed`, as far as the host's end says. */
+/** Prints `PORT open` or `PORT closed`, as seen from the host's side. */
 function tryPort(address: string, port: number): string {
   return `if [ "$(busybox nc -w 3 ${address} ${port} </dev/null 2>/dev/null)" = "port ${port}" ]; then echo ${port} open; else echo ${port} closed; fi`;
 }
 
-/** Says `port PORT` to whoever connects. */
+/** Says `port PORT` to each client. */
 const SERVER = `
 const { createServer } = require('node:net');
 const ports = process.argv.slice(1).map(Number);
@@ -71,7 +71,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     await libvirt?.end();
   });
 
-  /** Makes both networks once. */
+  /** Creates both networks once. */
   async function networks(t: TestContext): Promise<void> {
     const names = (await libvirt.virsh('net-list', '--name')).split('\n');
     if (names.includes('lab')) return;
@@ -81,7 +81,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     await libvirt.virshFile(directory, 'nwfilter-define', FILTER);
   }
 
-  it('gets address, routes, MTU, domain and name server from DHCP, on a root that has no client for it', async (t) => {
+  it('gets address, routes, MTU, domain and name server by DHCP, on a root without a DHCP client', async (t) => {
     await networks(t);
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
     writeFileSync(`${root}/etc/resolv.conf`, 'nameserver 192.0.2.1\n');
@@ -92,7 +92,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
       'busybox cat /etc/resolv.conf',
       'busybox nslookup server.lab.test | busybox grep -A1 "^Name" | busybox grep -o "Address.*"',
       tryPort('192.168.123.1', 8081),
-      // The kernel makes itself an address from what the router says, and tries for a second whether somebody else has it.
+      // The kernel makes an address from the router's announcement and checks for a second that it is free.
       'for i in $(busybox seq 100); do',
       '  busybox ip -6 addr show dev eth0 | busybox grep fd12 | busybox grep -qv tentative && break; busybox sleep 0.1',
       'done',
@@ -119,7 +119,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     );
   });
 
-  it('has static addresses and routes of both families on two interfaces, each where it was asked for', async (t) => {
+  it('sets static addresses and routes of both families on two interfaces', async (t) => {
     await networks(t);
     const second =
       'source=lab,mac=52:54:00:00:00:07,address=192.168.123.7/24%192.168.123.127,address=192.168.123.8/32,address=fd12:3456::7/64,' +
@@ -129,7 +129,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     const script = [
       'for mac in 52:54:00:00:00:ff 52:54:00:00:00:07; do',
       '  link=$(grep -l $mac /sys/class/net/*/address | cut -d/ -f5)',
-      // Beside those the kernel makes itself one from what the router says, some time later.
+      // The kernel also makes an address from the router's announcement some time later.
       '  ip addr show dev $link permanent | grep -oE "inet6? [^ ]+( brd [^ ]+)?( scope global)" | sort',
       '  ip route show dev $link | grep via; ip -6 route show dev $link | grep via',
       'done',
@@ -153,7 +153,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     ]);
   });
 
-  it('of routes to one place that of the first interface counts, whoever names the others', async (t) => {
+  it('uses the route of the first interface when two have the same destination', async (t) => {
     await networks(t);
     const silent = 'source=silent,address=192.168.124.9,route=0.0.0.0/0%192.168.124.1';
     const args = ['-N', silent, '-N', 'dhcp,source=lab', '-N', 'dhcp,source=lab'];
@@ -162,7 +162,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     assertRun(result, 0, 'default via 192.168.124.1 dev eth0 \n10.50.0.0/16 via 192.168.123.2 dev eth1 \n');
   });
 
-  it('is filtered by a filter with parameters', async (t) => {
+  it('applies a filter with parameters', async (t) => {
     await networks(t);
     const name = uniqueName();
     const network = 'source=lab,address=192.168.123.9,filter=block-port,filter.blocked=8082';
@@ -177,7 +177,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     );
   });
 
-  it('says which interface got no answer from DHCP, and how long it waited', async (t) => {
+  it('names the interface that got no DHCP answer, and how long it waited', async (t) => {
     await networks(t);
     const answered = ['-N', 'source=lab,address=192.168.123.10'];
     const silent = ['-N', 'dhcp,source=silent'];
@@ -187,13 +187,13 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     );
   });
 
-  it('says that a network is not there', async () => {
+  it('reports a network that does not exist', async () => {
     assertFailure(await libvirt.sandbox(['-N', 'source=nowhere,dhcp', '--', 'true']), /nowhere/);
   });
 
-  it('is limited in what it sends and receives', async (t) => {
+  it('limits what the interface sends and receives', async (t) => {
     await networks(t);
-    // libvirt limits with a scheduler that not every kernel has, and there is no other way to.
+    // libvirt limits with a scheduler that not every kernel has; there is no other way.
     const lacks = await libvirt.run('tc', 'qdisc', 'add', 'dev', 'lo', 'root', 'sfq').then(
       () => libvirt.run('tc', 'qdisc', 'del', 'dev', 'lo', 'root').then(() => false),
       () => true,
@@ -219,7 +219,7 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
     const xml = await libvirt.virsh('dumpxml', name);
     assert.match(xml, /<inbound average='1000' peak='2000' burst='512'\/>\s*<outbound average='800'\/>/);
     const tap = /<target dev='(vnet\d+)'\/>/.exec(xml)?.[1] ?? '';
-    // What a tap sends is what the guest receives. libvirt says KiB and tc takes them for a thousand bytes.
+    // A tap sends what the guest receives. libvirt says KiB; tc counts 1000 bytes for each.
     assert.match(await libvirt.run('tc', 'class', 'show', 'dev', tap), /rate 8Mbit ceil 16Mbit/);
     assert.match(await libvirt.run('tc', 'filter', 'show', 'dev', tap, 'parent', 'ffff:'), /police .* rate 6400Kbit/);
     running.child.stdin?.end('\n');

@@ -1,4 +1,4 @@
-/** User networking, which needs no rights on the host, and the name servers of a sandbox. */
+/** User networking, which needs no rights on the host, and a sandbox's name servers. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, symlinkSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 /** The host, as user networking shows it. */
 const HOST = '10.0.2.2';
 
-/** Name servers of this host that can be reached from elsewhere. */
+/** This host's name servers that can be reached from elsewhere. */
 function hostServers(): string[] {
   const lines = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'].map((file) => {
     try {
@@ -36,7 +36,7 @@ describe('user networking', { skip: unlessBusybox }, () => {
   });
   after(() => server?.close());
 
-  it('embedded: gives an address, a route, a name server and the way to the host', {
+  it('embedded: sets an address, a route and a name server, and reaches the host', {
     skip: embedded.skip,
   }, async () => {
     const name = uniqueName();
@@ -46,7 +46,7 @@ describe('user networking', { skip: unlessBusybox }, () => {
       'cat /etc/resolv.conf',
       'touch /etc/resolv.conf 2>/dev/null && echo writable',
       `nc -w 5 ${HOST} ${port} </dev/null`,
-      // An address of its own by router advertisement, some time later.
+      // Router advertisement adds an address some time later.
       'for i in $(seq 100); do grep -q "^fec0.* eth0" /proc/net/if_inet6 && break; sleep 0.1; done',
       'grep -c "^fec0.* eth0" /proc/net/if_inet6',
       'cat /proc/[0-9]*/comm | grep -c "^dhcp$"',
@@ -63,7 +63,7 @@ describe('user networking', { skip: unlessBusybox }, () => {
       'writable',
       'from the host',
       '1',
-      // What renews the lease is nobody.
+      // Nothing renews the lease.
       '1',
       'Uid: 65534 65534 65534 65534 CapEff: 0000000000000000 NoNewPrivs: 1',
     ]);
@@ -119,7 +119,7 @@ describe('user networking', { skip: unlessBusybox }, () => {
 describe('name servers', { skip: embedded.skip || unlessBusybox }, () => {
   const show = ['--', '/bin/sh', '-c', 'busybox cat /etc/resolv.conf; busybox ls /etc'];
 
-  it('are written where a link leads, in a directory that is empty at first', async (t) => {
+  it('are written where a symbolic link leads, into a directory that starts empty', async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc', 'var');
     symlinkSync('../run', `${root}/var/run`);
     symlinkSync('../var/run/systemd/resolve/stub-resolv.conf', `${root}/etc/resolv.conf`);
@@ -127,7 +127,7 @@ describe('name servers', { skip: embedded.skip || unlessBusybox }, () => {
     assertRun(result, 0, 'nameserver 10.0.2.3\nresolv.conf\n');
   });
 
-  it('cannot be set on a root without the file, which is said while the command runs', async (t) => {
+  it('cannot be set on a root without the file: a warning says so while the command runs', async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
     const result = await runSandbox([
       '-c',
@@ -150,14 +150,14 @@ describe('name servers', { skip: embedded.skip || unlessBusybox }, () => {
     );
   });
 
-  it('are written into an /etc in memory', async (t) => {
+  it('are written into an in-memory /etc', async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'sys', 'tmp', 'run', 'etc');
     const result = await runSandbox(['-c', embedded.uri, '--root', root, '-m', 'ram:/etc/=1M', '-N', 'dhcp', ...show]);
     assertRun(result, 0, 'nameserver 10.0.2.3\nresolv.conf\n');
   });
 });
 
-describe('networks that cannot be', { skip: embedded.skip }, () => {
+describe('invalid networks', { skip: embedded.skip }, () => {
   for (const [what, args, told] of [
     ['a filter', ['-N', 'dhcp,filter=clean-traffic'], /NIC 0 has the filter "clean-traffic" and user networking/],
     ['a limit', ['-N', 'dhcp', '--net-limit', '0:inbound.average=10'], /--net-limit 0 is for an interface with user/],

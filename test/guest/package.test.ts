@@ -1,4 +1,4 @@
-/** What is installed, packed and imported runs as what was built does. */
+/** The installed, packed and imported package runs as the built one does. */
 import assert from 'node:assert/strict';
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 
 const quiet: ExecFileSyncOptionsWithStringEncoding = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] };
 
-/** Everything below dist, object files too, with the time at which it was written. */
+/** Every file below dist, including object files, with its modification time. */
 function builtFiles(): Map<string, bigint> {
   const names = readdirSync('dist', { recursive: true, encoding: 'utf8' }).sort();
   return new Map(names.map((name) => [name, statSync(join('dist', name), { bigint: true }).mtimeNs]));
@@ -37,7 +37,7 @@ describe('the package', () => {
       const installed = join(destination, 'opt/vs/bin', name);
       assert.match(execFileSync(installed, ['--help'], { ...quiet, cwd: '/' }), new RegExp(`^Usage: ${name} `));
     }
-    // With the common init and a profile of the installation.
+    // With the common init and a profile from the installation.
     const image = join(destination, 'image');
     const bake = ['create', '--common-init', 'guest', '--profile', 'fast', '-o', image, '--json'];
     const env = { ...process.env, XDG_CACHE_HOME: destination };
@@ -51,7 +51,7 @@ describe('the package', () => {
     );
   });
 
-  it('is packed with all that it needs and nothing of the build', (t) => {
+  it('contains what it needs, and nothing of the build', (t) => {
     const directory = scratchDirectory(t);
     execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], quiet);
     const [archive = ''] = readdirSync(directory);
@@ -91,8 +91,8 @@ describe('the package', () => {
     );
   });
 
-  it('builds nothing again when nothing has changed', () => {
-    // The first one only where something has changed since the tests were built.
+  it('rebuilds nothing when nothing has changed', () => {
+    // The first build may run only because something has changed since the tests were built.
     execFileSync('make', ['build'], quiet);
     const before = builtFiles();
     for (const name of [
@@ -104,21 +104,21 @@ describe('the package', () => {
     ]) {
       assert.ok(before.has(name), name);
     }
-    // What it says is no proof: the makes of the C programs are silent.
+    // Its output proves nothing: the makes of the C programs are silent.
     assert.equal(execFileSync('make', ['build'], quiet), '');
     const anew = [...builtFiles()].filter(([name, time]) => before.get(name) !== time).map(([name]) => name);
     assert.deepEqual(anew, []);
   });
 });
 
-describe('the interface for programs', { concurrency: 2 }, async () => {
+describe('the API', { concurrency: 2 }, async () => {
   // The bundle that users import, with the types of its source.
   const { Sandbox, SandboxError } = (await import(
     pathToFileURL(join(process.cwd(), 'dist/index.js')).href
   )) as typeof import('../../src/index.js');
   const connect = 'qemu:///embed';
 
-  it('gives streams and an end', async () => {
+  it('gives streams and an exit', async () => {
     const name = uniqueName();
     const sandbox = await Sandbox.start({ name, command: ['sh', '-c', 'cat; echo err >&2; exit 3'] }, { connect });
     sandbox.stdin.end('in');
@@ -136,7 +136,7 @@ describe('the interface for programs', { concurrency: 2 }, async () => {
     assert.deepEqual(await sandbox.exited, { code: undefined, signal: 'SIGTERM', exitCode: 143 });
   });
 
-  it('stops, also at the end of a scope', async () => {
+  it('stops the sandbox, also at the end of a scope', async () => {
     const name = uniqueName();
     const sandbox = await Sandbox.start({ name, command: ['sleep', '1000'] }, { connect });
     await sandbox[Symbol.asyncDispose]();
@@ -144,7 +144,7 @@ describe('the interface for programs', { concurrency: 2 }, async () => {
     await assertNothingLeft(name);
   });
 
-  it('is called off by a signal, before the start and after it', async () => {
+  it('cancels on an abort signal, before the start and after it', async () => {
     await assert.rejects(
       Sandbox.start({ command: ['true'] }, { connect, signal: AbortSignal.abort() }),
       (error) => error instanceof SandboxError && error.code === 'aborted',

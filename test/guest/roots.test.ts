@@ -44,7 +44,7 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
     assert.equal(found.parent, 'init');
   });
 
-  it('a directory of the host in place of the root, to write to', {
+  it('a host directory as a writable root', {
     skip: unlessProgram('virtiofsd'),
   }, async (context) => {
     const root = makeRoot(context);
@@ -58,7 +58,7 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
     assert.deepEqual(readdirSync(join(root, 'dev')), []);
   });
 
-  it('a root from a disk image, and the same read-only', { skip: unlessProgram('mkfs.ext4') }, async (context) => {
+  it('a root from a disk image, writable and read-only', { skip: unlessProgram('mkfs.ext4') }, async (context) => {
     const image = imageOf(context, makeRoot(context, 'dev', 'proc', 'sys', 'tmp', 'mnt'), 16 << 20);
     const questions = {
       root: 'busybox awk \'$2 == "/" {print $1, $3, substr($4, 1, 2)}\' /proc/mounts',
@@ -77,7 +77,7 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
     assert.match(again.write, /Read-only file system\nkept$/);
   });
 
-  it('a root of nothing but what is included', async () => {
+  it('a root that consists of includes only', async () => {
     const args = [
       '-m',
       'ram:/=16M',
@@ -96,7 +96,7 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
     assert.equal(found.all, '/: bin dev etc proc run sys tmp  /bin: busybox  /etc: hostname  /tmp: late');
   });
 
-  it('a root without a place for /dev', async (context) => {
+  it('a root without /dev', async (context) => {
     const root = makeRoot(context);
     assertFailure(
       await runSandbox(['-c', embedded.uri, '-r', root, '--', 'true']),

@@ -18,7 +18,7 @@ const CTRL_RIGHT_BRACKET = '\x1d';
 const unlessConsole = canMakeTerminals('system') ? false : 'the user whom QEMU runs as may not open /dev/ptmx here';
 
 describe('virsh console', () => {
-  it('is a root shell that a person can use, leave and come back to', {
+  it('is a root shell that a user can work in, leave and return to', {
     skip: system.skip || unlessConsole,
   }, async (t) => {
     const { name, running } = await startWithShell(t, system.uri, '-S', 'nobody', '--shell');
@@ -28,7 +28,7 @@ describe('virsh console', () => {
       t.after(() => terminal.close());
       const settings = terminal.settings();
       await terminal.until(/Escape character is/);
-      // virsh throws away what is typed before it has the keyboard to itself.
+      // virsh discards input until it owns the keyboard.
       while (terminal.settings() === settings) await sleep(20);
       return terminal;
     };
@@ -44,14 +44,14 @@ describe('virsh console', () => {
     terminal.type('echo I""AM $(id -u) $(tty) $(stty size) $(ps -eo user,args | grep -c "^nobody *ca[t]$")\r');
     await terminal.until(/IAM 0 \/dev\/ttyS0 24 80 1\r?\n/);
     await terminal.until(prompt);
-    // It is the terminal that the shell is in charge of.
+    // The shell controls the terminal.
     terminal.type(`sh -c 'echo WAIT""ING; exec sleep 1000'\r`);
     await terminal.until(/WAITING\r?\n/);
     terminal.type(CTRL_C);
     await terminal.until(prompt);
     terminal.type('exit\r');
     await terminal.until(/exit\r?\n/);
-    // Nobody is there until Enter is pressed again.
+    // The shell starts again only after Enter.
     await sleep(500);
     terminal.type('\r');
     await terminal.until(prompt);
@@ -70,7 +70,7 @@ describe('virsh console', () => {
   });
 
   for (const way of [embedded, system]) {
-    it(`-v says why it reaches none over ${way.uri}, and only then`, { skip: way.skip }, async (t) => {
+    it(`-v says why there is no console over ${way.uri}, and only -v`, { skip: way.skip }, async (t) => {
       const { name, running } = await startWithShell(t, way.uri, '-v', '--shell');
       const why = NO_CONSOLE.exec(running.stderr())?.[1];
       if (way === embedded) assert.equal(why, 'without a daemon there is nobody whom virsh could ask');

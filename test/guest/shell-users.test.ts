@@ -1,4 +1,4 @@
-/** Root shells of an ordinary user's sandboxes, from himself and from root. */
+/** Root shells of an ordinary user's sandboxes, attached by that user and by root. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ describe(`the shell of an ordinary user's sandbox over ${URI}`, { skip: unlessOr
   });
   after(() => user?.end());
 
-  it('is for that user to attach to', async (t) => {
+  it('accepts that user', async (t) => {
     const name = uniqueName();
     const running = await startNamed(t, name, URI, ['--shell'], user.options);
     const { terminal, settings, ask } = await attach(t, name, user.options);
@@ -32,10 +32,10 @@ describe(`the shell of an ordinary user's sandbox over ${URI}`, { skip: unlessOr
     await assertNothingLeft(name, user.where);
   });
 
-  it('is for root too, who finds it by the homes of the user database', async (t) => {
+  it('accepts root, who finds it through the home directories of the user database', async (t) => {
     const name = uniqueName();
     const running = await startNamed(t, name, URI, ['--shell'], user.options);
-    // The database of this machine, in which that user has that home.
+    // This machine's user database, in which the user has that home.
     const passwd = join(user.home, 'passwd');
     const moved = (line: string) => {
       const fields = line.split(':');

@@ -13,7 +13,7 @@ const CTRL_RIGHT_BRACKET = '\x1d';
 
 for (const way of [embedded, system]) {
   describe(`a shell beside the application over ${way.uri}`, { skip: way.skip }, () => {
-    it('is one that a person can use, leave and come back to, and ends with the application', async (t) => {
+    it('is one that a user can work in, leave and return to, and it ends with the application', async (t) => {
       const { name, running } = await startWithShell(t, way.uri, '-S', 'nobody', '--shell');
       assert.match(running.stderr(), new RegExp(`virt-sandbox --attach ${name}\n`), 'the launcher says how');
 
@@ -28,7 +28,7 @@ for (const way of [embedded, system]) {
       assert.equal(await ask('stty size'), '33 101');
       await assertFollowsSize(terminal, ask);
 
-      // What says so is the command itself, and by then the keys are its own.
+      // The command prints this when it runs; by then the keys are its own.
       terminal.type(`sh -c 'echo WAIT""ING; exec sleep 1000'\n`);
       await terminal.until(/WAITING/);
       terminal.type(CTRL_C);
@@ -40,7 +40,7 @@ for (const way of [embedded, system]) {
       assert.match(await ask('jobs'), /Stopped.*sleep 999/);
       assert.equal(running.out(), 'running\n', 'nothing of it reaches the application');
 
-      // Somebody else has to wait, and is told at once.
+      // A second client is refused at once.
       assertFailure(await runSandbox(['--attach', name]), /somebody is attached to the sandbox/);
 
       terminal.type(CTRL_RIGHT_BRACKET);
@@ -65,7 +65,7 @@ for (const way of [embedded, system]) {
 }
 
 describe('--attach without a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('runs a command as root, or what it reads, and gives its status', async (t) => {
+  it('runs a command as root, or its stdin as a script, and returns its status', async (t) => {
     const { name } = await startWithShell(t, embedded.uri, '-S', 'nobody', '-l');
     const { code, out, stderr } = await runSandbox([
       '--attach',
@@ -78,7 +78,7 @@ describe('--attach without a terminal', { skip: embedded.skip, concurrency: 2 },
     assert.deepEqual({ code, out, stderr }, { code: 7, out: '0\n', stderr: 'told\n' });
     const script = await runSandbox(['--attach', name], { input: 'id -un; cat /proc/1/comm; kill -9 $$' });
     assert.deepEqual({ code: script.code, out: script.out }, { code: 137, out: 'root\ninit\n' });
-    // Far more than fits on the way, and not a byte is lost.
+    // Far more than the channel buffers, and no byte is lost.
     const large = await runSandbox(['--attach', name, '--', 'head', '-c', '8000000', '/dev/zero']);
     assert.equal(large.stdout.length, 8_000_000);
     assertFailureWith(
@@ -93,7 +93,7 @@ describe('--attach without a terminal', { skip: embedded.skip, concurrency: 2 },
     assert.equal((await runSandbox(['--attach', name, '--', 'echo', 'again'])).out, 'again\n');
   });
 
-  it('says which sandboxes run, and which has no shell', async (t) => {
+  it('lists the running sandboxes, and those without a shell', async (t) => {
     const { name } = await startWithShell(t, embedded.uri);
     assertFailure(
       await runSandbox(['--attach', 'no-such-one']),

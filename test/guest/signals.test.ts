@@ -1,4 +1,4 @@
-/** Signals to the launcher: handed on, and whatever ends it, nothing is left. */
+/** Signals to the launcher: passed on to the command; whatever ends the launcher, nothing is left. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -8,18 +8,18 @@ import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft, butForLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { startSandbox } from '../helpers/run.js';
 
-/** Says so when it runs, and does not end by itself. */
+/** Prints a line when it runs, and does not end by itself. */
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
-/** Says which signals it gets, and ends at none. */
+/** Prints the signals that it gets, and ignores them. */
 const STUBBORN = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo running; while :; do sleep 0.1; done`;
 
-/** How long a command is stopped. It is what is looked for, and nothing is waited for. */
+/** How long a command is stopped. The test measures this pause; it waits for nothing else. */
 const STOPPED_MS = 1500;
 
 const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: undefined } as const;
 
 for (const way of [embedded, system]) {
-  describe(`what ends the launcher leaves nothing: ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+  describe(`the end of the launcher leaves nothing: ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
     for (const [signal, status] of Object.entries(STATUS) as [NodeJS.Signals, number | undefined][]) {
       it(`${signal} while the command runs`, async () => {
         const name = uniqueName();
@@ -57,7 +57,7 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
     return { name, running };
   };
 
-  it('are handed on to the command', async () => {
+  it('are passed on to the command', async () => {
     const { name, running } = await start(STUBBORN);
     for (const signal of ['INT', 'QUIT', 'USR1', 'USR2', 'INT']) {
       process.kill(running.pid, `SIG${signal}`);
@@ -75,7 +75,7 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
     assert.deepEqual({ code, out }, { code: 3, out: 'running\ntidying\n' });
   });
 
-  it('SIGTERM ends a command that will not, after a while', async () => {
+  it('SIGTERM ends a command that ignores it, after a while', async () => {
     const { name, running } = await start(STUBBORN);
     const before = Date.now();
     process.kill(running.pid, 'SIGTERM');
@@ -95,7 +95,7 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
     const lines = running.out().split('\n').length;
     await sleep(STOPPED_MS);
     process.kill(running.pid, 'SIGCONT');
-    // Some may have been on their way when it was stopped.
+    // Some lines may have been on their way when it was stopped.
     await running.until(new RegExp(`^(?:.*\\n){${lines + 10}}`));
     const times = running.out().split('\n').slice(1, -1).map(Number);
     const longest = Math.max(...times.slice(1).map((time, i) => time - (times[i] ?? 0)));
@@ -104,7 +104,7 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
     assert.equal((await running.result).code, 143);
   });
 
-  it('a QEMU that is killed is an error of the sandbox, and leaves nothing', async () => {
+  it('a killed QEMU is an error of the sandbox, and leaves nothing', async () => {
     const { name, running } = await start('echo running; exec sleep 1000');
     process.kill(qemuOf(name) ?? 0, 'SIGKILL');
     const { code, stderr } = await running.result;
@@ -114,7 +114,7 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
   });
 });
 
-/** The state of a process, as proc_pid_stat(5) has it. */
+/** The state of a process, see proc_pid_stat(5). */
 function stateOf(pid: number): string | undefined {
   return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
 }

@@ -1,4 +1,4 @@
-/** A daemon that takes connections and never answers, as one that was stopped: no way of connecting waits for it for ever. */
+/** A daemon that accepts connections and never answers, like a stopped one: every connection attempt has a timeout. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
@@ -9,13 +9,13 @@ import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, REPOSITORY, runSandbox } from '../helpers/run.js';
 
-/** In milliseconds: the limit of ten seconds, and what else a loaded machine takes. */
+/** In milliseconds: the limit of ten seconds, plus the delay of a loaded machine. */
 const ENDS_MS = 40_000;
 
 const SOCKET = '/run/libvirt/libvirt-sock';
 const SERVER = `require("node:net").createServer({ allowHalfOpen: true }).listen("${SOCKET}")`;
 
-/** Where such a daemon is; it goes with the program that is run there. */
+/** The daemon's directory; it is removed with the program that runs there. */
 const through = mounted(`
 mount -t tmpfs none /run/libvirt
 setpriv --pdeathsig KILL ${process.execPath} -e '${SERVER}' </dev/null >/dev/null 2>&1 &
@@ -26,7 +26,7 @@ describe('a daemon that does not answer', { skip: embedded.skip, concurrency: 4 
     ['qemu:///system', /leave out -c to do without a daemon/],
     ['lxc:///', /leave out -c for a virtual machine/],
   ] as const) {
-    it(`is an error where it was asked for: ${uri}`, async () => {
+    it(`is an error when it was named: ${uri}`, async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', uri, '-n', name, '--', '/bin/true'], { through, timeout: ENDS_MS });
       assertFailure(result, new RegExp(`the daemon of ${uri} has not answered within 10 s`), instead);
@@ -34,7 +34,7 @@ describe('a daemon that does not answer', { skip: embedded.skip, concurrency: 4 
     });
   }
 
-  it('is done without where none was asked for', { skip: unlessServingKernel }, async () => {
+  it('is skipped when no URI was given', { skip: unlessServingKernel }, async () => {
     const name = uniqueName();
     const result = await runSandbox(['-v', '-n', name, '--', '/bin/echo', 'inside'], { through });
     assert.equal(result.code, 0, result.stderr);
@@ -43,9 +43,9 @@ describe('a daemon that does not answer', { skip: embedded.skip, concurrency: 4 
     await assertNothingLeft(name);
   });
 
-  it('does not keep a process from its end', () => {
+  it('does not keep a process alive', () => {
     const module = pathToFileURL(`${REPOSITORY}build/src/libvirt/daemon.js`).href;
-    // It may not call process.exit(): as in a program of somebody who imports the package.
+    // It must not call process.exit(), as in a program that imports the package.
     const script = `import('${module}').then(({ connectDaemon }) => connectDaemon('system')).catch((e) => console.log(e.code))`;
     const [program = '', ...args] = [...through, process.execPath, '-e', script];
     const result = spawnSync(program, args, { encoding: 'utf8', timeout: ENDS_MS });

@@ -1,4 +1,4 @@
-/** LIBVIRT_SANDBOX_STRACE: the application under strace, and yet itself. */
+/** LIBVIRT_SANDBOX_STRACE: the application runs under strace and behaves as without it. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 const traced = (expression = '1') => ({ LIBVIRT_SANDBOX_STRACE: expression });
 
 describe('an application under strace', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('has its output on stdout, the trace on stderr, its own status, and its children are followed', async () => {
+  it('writes to stdout, the trace to stderr, keeps its status, and its children are traced', async () => {
     const script = 'echo out; sh -c "echo child; exit 3"; cat /proc/$$/stat | cut -d" " -f4; exit 9';
     const { code, out, stderr } = await runSandbox(['-c', embedded.uri, '-S', 'nobody', '--', 'sh', '-c', script], {
       env: traced(),
@@ -25,7 +25,7 @@ describe('an application under strace', { skip: embedded.skip, concurrency: 2 },
     assert.match(stderr, /^\+\+\+ exited with 9 \+\+\+$/m);
   });
 
-  it('is traced for what an expression says', async () => {
+  it('is traced for the system calls of an expression', async () => {
     const { code, stderr } = await runSandbox(['-c', embedded.uri, '--', 'sh', '-c', 'cd /usr; : </etc/hostname'], {
       env: traced('trace=chdir,openat'),
     });
@@ -56,7 +56,7 @@ describe('an application under strace', { skip: embedded.skip, concurrency: 2 },
     assert.equal(died.code, 137);
   });
 
-  it('has its terminal to itself: the trace goes to a file', async (t) => {
+  it('has the terminal to itself: the trace goes to a file', async (t) => {
     const directory = scratchDirectory(t);
     const name = uniqueName();
     const command = ['sh', '-c', 'tty; stty size; echo all </dev/tty; exit 4'];
@@ -75,7 +75,7 @@ describe('an application under strace', { skip: embedded.skip, concurrency: 2 },
     assert.match(trace, /\+\+\+ exited with 4 \+\+\+\n$/);
   });
 
-  it('has clear errors: no strace in the root, no such program, one that cannot be executed', async () => {
+  it('has clear errors: no strace in the root, no such program, a file that is not executable', async () => {
     const run = (...args: string[]) => runSandbox(['-c', embedded.uri, ...args], { env: traced() });
     assertFailure(
       await run('-e', 'PATH=/usr/share', '/bin/true'),

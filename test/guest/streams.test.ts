@@ -15,7 +15,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 
 const MIB = 1 << 20;
 
-/** Bytes of every value, in no order. */
+/** Bytes of every value, in random order. */
 function noise(size: number): Buffer {
   return createCipheriv('aes-256-ctr', Buffer.alloc(32, 7), Buffer.alloc(16)).update(Buffer.alloc(size));
 }
@@ -24,7 +24,7 @@ function sha256(data: Buffer): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** With streams that are no pipes of this process. */
+/** Runs with streams that are no pipes of this process. */
 function spawnThrough({ options }: Way, args: readonly string[], spawnOptions: SpawnOptions): ChildProcess {
   const [command = '', ...rest] = [...(options.through ?? []), PROGRAM, ...args];
   return spawn(command, rest, { ...spawnOptions, env: environment() });
@@ -43,12 +43,12 @@ for (const way of [embedded, system, lxc]) {
 }
 
 for (const way of [embedded, lxc])
-  describe(`what is said over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
+  describe(`input and output over ${way.uri}`, { skip: way.skip, concurrency: 2 }, () => {
     const run = (...command: string[]) => runSandbox(['-c', way.uri, '--', ...command], way.options);
 
-    it('gives the end of /dev/null at once', async () => assertRun(await run('cat'), 0, ''));
+    it('passes on the end of /dev/null at once', async () => assertRun(await run('cat'), 0, ''));
 
-    it('gives the end of a pipe behind its last byte, without a newline', async () => {
+    it('passes on the end of a pipe after its last byte, without a newline', async () => {
       assertRun(await runSandbox(['-c', way.uri, '--', 'cat'], { ...way.options, input: 'one\ntwo' }), 0, 'one\ntwo');
     });
 
@@ -60,7 +60,7 @@ for (const way of [embedded, lxc])
       );
     });
 
-    it('reads a file that stdin is', async (t) => {
+    it('reads stdin from a file', async (t) => {
       const file = join(scratchDirectory(t), 'input');
       writeFileSync(file, noise(MIB));
       const child = spawnThrough(way, ['-c', way.uri, '--', 'sha256sum'], {
@@ -74,7 +74,7 @@ for (const way of [embedded, lxc])
       assert.deepEqual({ code, out }, { code: 0, out: `${sha256(noise(MIB))}  -\n` });
     });
 
-    it('keeps stdout and stderr apart and whole when both are long', async () => {
+    it('keeps stdout and stderr apart and complete when both are long', async () => {
       const script = 'seq 1 200000 & seq 200001 400000 >&2; wait';
       const result = await run('sh', '-c', script);
       const numbers = (from: number) => `${Array.from({ length: 200_000 }, (_, index) => from + index).join('\n')}\n`;
@@ -83,12 +83,12 @@ for (const way of [embedded, lxc])
       assert.ok(result.stderr === numbers(200_001), 'stderr is whole');
     });
 
-    it('hands over what was written just before the end', async () => {
+    it('delivers output written just before the end', async () => {
       const result = await run('head', '-c', String(2 * MIB), '/dev/zero');
       assert.equal(result.stdout.length, 2 * MIB);
     });
 
-    it('says when its input cannot be read', async () => {
+    it('reports an input that cannot be read', async () => {
       const directory = openSync('/', 'r');
       const child = spawnThrough(way, ['-c', way.uri, '--', 'cat'], {
         stdio: [directory, 'ignore', 'pipe'],
@@ -100,7 +100,7 @@ for (const way of [embedded, lxc])
       assert.match(stderr, /^virt-sandbox: application: standard input cannot be read: .*EISDIR.*; .+\n$/);
     });
 
-    it('ends when nobody reads its output any more', async () => {
+    it('ends when its output is closed', async () => {
       const name = uniqueName();
       const running = startSandbox(['-c', way.uri, '-n', name, '--', 'yes'], way.options);
       await running.until(/y\ny\n/);

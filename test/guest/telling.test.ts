@@ -1,4 +1,4 @@
-/** What virt-sandbox tells: its help, the domain's XML, a dry run, its choices, and every step of the init. */
+/** What virt-sandbox prints: help, the domain's XML, a dry run, its choices, and every step of the init. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** Short and long names of the options that issue and manual promise. */
+/** Short and long names of the options that the manual promises. */
 const OPTIONS = [
   ...['-c, --connect', '-n, --name', '-r, --root', '-e, --env', '-p, --privileged', '-S, --switchto', '-v, --verbose'],
   ...['-d, --debug', '-h, --help', '-V, --version', '--kernver', '--kernpath', '--kmodpath', '--memory', '--vcpus'],
@@ -29,13 +29,13 @@ describe('help', () => {
   }
 
   for (const word of ['-V', '--version']) {
-    it(`${word} tells the version of the package`, async () => {
+    it(`${word} prints the version of the package`, async () => {
       const { version } = JSON.parse(readFileSync(`${REPOSITORY}package.json`, 'utf8')) as { version: string };
       assertRun(await runSandbox([word]), 0, `virt-sandbox version ${version}\n`);
     });
   }
 
-  it('options of the command are not its own', async () => {
+  it('leaves the options of the command alone', async () => {
     const { code, out } = await runSandbox(['-c', 'xen:///', 'ls', '--help']);
     assert.deepEqual({ code, out }, { code: 125, out: '' });
   });
@@ -91,11 +91,11 @@ describe('--dry-run', { skip: embedded.skip }, () => {
   });
 });
 
-describe('what is said on stderr', { skip: embedded.skip, concurrency: 2 }, () => {
+describe('output on stderr', { skip: embedded.skip, concurrency: 2 }, () => {
   const run = (args: readonly string[], env = {}) =>
     runSandbox(['-c', embedded.uri, ...args, '--', 'echo', 'output'], { env });
 
-  it('nothing, by default', async () => assertRun(await run([]), 0, 'output\n'));
+  it('is empty by default', async () => assertRun(await run([]), 0, 'output\n'));
 
   it('-v: the choices and their reasons', async () => {
     const { code, out, stderr } = await run(['-v']);
@@ -121,7 +121,7 @@ describe('what is said on stderr', { skip: embedded.skip, concurrency: 2 }, () =
     assert.match(stderr, /init: .*\d/);
   });
 
-  it('the URI of the environment counts like -c, which goes before it', async () => {
+  it('LIBVIRT_DEFAULT_URI counts like -c, and -c wins', async () => {
     const wrong = { LIBVIRT_DEFAULT_URI: 'xen:///system' };
     const { code, stderr } = await runSandbox(['--', 'true'], { env: wrong });
     assert.equal(code, 125);
@@ -129,7 +129,7 @@ describe('what is said on stderr', { skip: embedded.skip, concurrency: 2 }, () =
     assertRun(await run([], wrong), 0, 'output\n');
   });
 
-  it('so does that of libvirt.conf, and -v says where it is from', async () => {
+  it('libvirt.conf counts too, and -v names it as the source', async () => {
     const through = (uri: string) =>
       mounted(`mount -t tmpfs none /etc/libvirt; echo 'uri_default = "${uri}"' > /etc/libvirt/libvirt.conf`);
     const found = await runSandbox(['-v', '--dry-run', '--json', '--', 'true'], { through: through('qemu:///embed') });

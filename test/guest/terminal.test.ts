@@ -14,12 +14,14 @@ const CTRL_D = '\x04';
 const CTRL_Z = '\x1a';
 const CTRL_RIGHT_BRACKET = '\x1d';
 
-/** A shell that asks with a prompt which no command line has in it as it is typed. */
+/** A shell whose prompt does not appear in any typed command line. */
 const SHELL = ['sh', '-i'];
 const PROMPT = /READY> $/;
 /**
- * A command that does not end by itself. What it says is not in the line as it is typed, and by then the keys are its own; it says when it is continued. It starts
- * nothing meanwhile: a dash that is just about to, by vfork(2), cannot be stopped while the one that it starts is, and its parent then sees nothing stop.
+ * A command that does not end by itself. Its output differs from the typed line, and comes when the keys are its own;
+ * it also prints a line when it is continued.
+ * It starts no program meanwhile: dash cannot be stopped in vfork(2) while its child is stopped, and then its parent
+ * does not see it stop.
  */
 const IN_FRONT = `sh -c 'trap "echo GOES"" ON" CONT; sleep 1000 >/dev/null 2>&1 & echo IN"" FRONT; while :; do wait; done'\n`;
 
@@ -44,7 +46,7 @@ async function openShell(t: TestContext, way: Way, ...options: string[]) {
 
 for (const way of [embedded, system, lxc]) {
   describe(`a shell at a terminal over ${way.uri}`, { skip: way.skip }, () => {
-    it('has a controlling terminal of the right size that follows, and keys that signal', async (t) => {
+    it('has a controlling terminal whose size follows, and keys that send signals', async (t) => {
       const { name, terminal, settings, ask } = await openShell(t, way);
       assert.notEqual(terminal.settings(), settings, 'the local terminal is raw');
 
@@ -82,8 +84,8 @@ for (const way of [embedded, system, lxc]) {
 }
 
 describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
-  it('tells a program of its new size', async (t) => {
-    // Not from an interactive shell, whose commands are process groups of their own, which are told in its place.
+  it('a program gets its new size', async (t) => {
+    // Not from an interactive shell: its commands are process groups of their own and would be told instead.
     const script = `trap 'echo RESIZED; stty size' WINCH; echo WAITING; while :; do sleep 0.2; done`;
     const terminal = new AtTerminal(['-c', embedded.uri, '--', 'sh', '-c', script], SIZE);
     t.after(() => terminal.close());
@@ -92,13 +94,13 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
     await terminal.until(/RESIZED\s+24 81/);
   });
 
-  it('gives the exit status of the shell', async (t) => {
+  it('the exit status of the shell is passed on', async (t) => {
     const { terminal } = await openShell(t, embedded);
     terminal.type('exit 42\n');
     assert.deepEqual(await terminal.exited(), { code: 42, signal: null });
   });
 
-  it('leaves at Ctrl+], whatever runs, with the terminal as it was', async (t) => {
+  it('Ctrl+] leaves, whatever runs, and restores the terminal', async (t) => {
     const { name, terminal, settings } = await openShell(t, embedded);
     terminal.type(IN_FRONT);
     await terminal.until(/IN FRONT/);
@@ -108,7 +110,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
     await assertNothingLeft(name);
   });
 
-  it('shows a program’s bytes as they are', async (t) => {
+  it('a program’s bytes arrive unchanged', async (t) => {
     const script = `stty raw; printf 'BEGIN a\\nb\\r\\nc END'; sleep 1`;
     const terminal = new AtTerminal(['-c', embedded.uri, '--', 'sh', '-c', script], SIZE);
     t.after(() => terminal.close());
@@ -116,7 +118,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
     assert.equal(shown, ' a\nb\r\nc ');
   });
 
-  it('carries keys that are no text', async (t) => {
+  it('keys that are not text arrive', async (t) => {
     const { terminal, ask } = await openShell(t, embedded);
     terminal.type('stty raw -echo; echo G""O; head -c 6 | od -An -tx1; stty sane\n');
     await terminal.until(/GO/);
@@ -127,7 +129,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
   });
 
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
-    it(`has its settings back when ${signal} ends the launcher`, async (t) => {
+    it(`the settings are restored when ${signal} ends the launcher`, async (t) => {
       const { name, terminal, settings } = await openShell(t, embedded);
       assert.notEqual(terminal.settings(), settings);
       terminal.child.kill(signal);
@@ -139,14 +141,14 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
     });
   }
 
-  it('is cooked, and untouched, while the guest boots', async (t) => {
+  it('the terminal stays cooked and untouched while the guest boots', async (t) => {
     const name = uniqueName();
     const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, '--', 'true'], SIZE);
     t.after(() => terminal.close());
     const settings = terminal.settings();
     while (qemuOf(name) === undefined) await sleep(20);
     assert.equal(terminal.settings(), settings);
-    // A person's Ctrl+C calls the start off.
+    // Ctrl+C cancels the start.
     terminal.type(CTRL_C);
     assert.deepEqual(await terminal.exited(), { code: 130, signal: null });
     await assertNothingLeft(name);

@@ -1,4 +1,4 @@
-/** Limits, seen from outside on a running sandbox, or from inside where they show there. */
+/** Limits of a running sandbox, checked from outside, or from inside where they show there. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
@@ -31,14 +31,14 @@ describe('--cpu-pin', { skip: embedded.skip }, () => {
     assert.equal((await running.result).code, 0);
   });
 
-  it('refuses a processor that is not there', async () => {
+  it('refuses a processor that does not exist', async () => {
     const result = await runSandbox(['-c', embedded.uri, '--cpu-pin', '0,8000', '--', 'true']);
     assertFailure(result, /--cpu-pin names CPU 8000, which this host does not have/);
   });
 });
 
 describe('--disk-limit', { skip: embedded.skip }, () => {
-  it('makes a disk as slow as it says, and no other', async (t) => {
+  it('slows down that disk, and no other', async (t) => {
     const directory = scratchDirectory(t);
     const disks = ['slow', 'free'].flatMap((tag) => {
       const file = join(directory, tag);
@@ -66,7 +66,7 @@ describe('--disk-limit', { skip: embedded.skip }, () => {
       return Number(end) - Number(start);
     };
     for (const way of ['read', 'write']) {
-      // 4 MiB at 1 MiB a second cannot take less than three, whatever else goes on; a tenth of a second's worth is free.
+      // 4 MiB at 1 MiB/s take at least three seconds; a tenth of a second's worth is free.
       assert.ok(took(`slow ${way}`) > 3, result.out);
       assert.ok(took(`free ${way}`) < took(`slow ${way}`), result.out);
     }
@@ -81,7 +81,7 @@ describe('--cpu-shares', () => {
     });
     after(() => libvirt?.end());
 
-    it('are those of the control group that the machine runs in', async () => {
+    it('are set in the control group of the machine', async () => {
       const name = uniqueName();
       const args = ['-c', libvirt.uri, '-n', name, '--cpu-shares', '300', '--cpu-pin', '0', ...WAIT];
       const running = startSandbox(args, { through: libvirt.through, input: 'open' });
@@ -96,7 +96,7 @@ describe('--cpu-shares', () => {
     });
   });
 
-  it('is refused where nothing makes control groups', { skip: embedded.skip }, async () => {
+  it('is refused without control groups', { skip: embedded.skip }, async () => {
     const result = await runSandbox(['-c', embedded.uri, '--cpu-shares', '300', '--', 'true']);
     assertFailure(result, /--cpu-shares takes control groups, and qemu:\/\/\/embed makes none/);
   });

@@ -1,4 +1,4 @@
-/** Baking that does not come to its end: what was there before stays, and nothing else does. */
+/** Baking that fails or is interrupted: the old image stays, and nothing else is left. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -23,7 +23,7 @@ interface Found {
   readonly names: readonly string[];
 }
 
-/** Everything in a directory with what tells one file from another. */
+/** Every entry of a directory, with the data that tells one file from another. */
 function contents(directory: string): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .sort()
@@ -40,17 +40,17 @@ function assertOneLine({ code, out, stderr }: RunResult, expected: number, patte
   assert.match(stderr, pattern);
 }
 
-describe('baking that does not come to its end', { skip: unlessServingKernel || embedded.skip }, () => {
+describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, () => {
   const store = privateStore();
   const cache = store.env.XDG_CACHE_HOME;
   const output = join(cache, 'out');
-  /** The directory that saved machines of the image `web` are in. */
+  /** The directory with the snapshots of the image `web`. */
   let warm = '';
-  let saved = '';
+  let snapshot = '';
   before(async () => {
     const { image, warm: directory } = await bakeWarm(['-c', embedded.uri, '--name', 'web'], store);
     warm = join(image, 'warm');
-    saved = directory;
+    snapshot = directory;
     await bakeWarm(['-c', embedded.uri, '-o', output], store);
   });
   after(store.remove);
@@ -58,7 +58,7 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
   const start = (args: readonly string[]): Running =>
     startSandbox([...WARM, ...args], { ...store, program: `${PROGRAM}-bake` });
 
-  /** Waits until the baker has come so far. */
+  /** Waits until the baker has reached this point. */
   async function reach(running: Running, hasCome: (workspace: string) => boolean): Promise<void> {
     let ended = false;
     running.result.finally(() => {
@@ -72,20 +72,20 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     assert.fail(`the baker has ended before: ${running.stderr()}`);
   }
 
-  /** The machine is gone, and what is there is the old one. */
+  /** Expects no machine, and the old snapshot unchanged. */
   async function assertOld(before: readonly string[], clearsUp: boolean): Promise<void> {
     for (let tries = 0; processesWith(warm).length > 0 && tries < 100; tries += 1) await delay(100);
     assert.deepEqual(processesWith(warm), []);
-    assert.deepEqual(contents(saved), before);
+    assert.deepEqual(contents(snapshot), before);
     if (clearsUp) await bakeJson(cache, ['create']);
     assert.deepEqual(
       readdirSync(warm).map((name) => join(warm, name)),
-      [saved],
+      [snapshot],
     );
     assertRun(await runBake(cache, ['verify', 'web']), 0, 'web: whole\n');
   }
 
-  it('without QEMU: name and directory stay what they were', async () => {
+  it('without QEMU: name and directory stay unchanged', async () => {
     const before = contents(output);
     const named = async () => (await bakeJson<Found[]>(cache, ['list'])).find(({ names }) => names.includes('web'))?.id;
     const id = await named();
@@ -99,18 +99,18 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
       readdirSync(cache).filter((name) => name.startsWith('.build-')),
       [],
     );
-    // And it is still used.
+    // And the old snapshot still works.
     const dry = ['--image', output, '-c', embedded.uri, ...TCG, '--boot', 'warm', '--dry-run', '--', 'true'];
     assert.match((await runSandbox(dry, store)).out, new RegExp(`^warmImage: ${output}/warm/`, 'm'));
   });
 
-  it('because the machine is too small to boot: with what its kernel said', async () => {
+  it("by a memory too small to boot: reports the kernel's message", async () => {
     const machine = [...TCG, '--memory', '64M'].join(' ');
     const result = await runBake(cache, ['create', '--warm', '-c', embedded.uri, '--for', machine]);
     assertOneLine(result, 125, /the guest's kernel panicked before .*deadlocked on memory; give it more memory with/);
   });
 
-  it('is not begun without a word for a sandbox that could not use it', async () => {
+  it('is refused at the start, with the reason, for a sandbox that could not use a snapshot', async () => {
     const say = async (options: string) =>
       (
         await runBake(cache, ['create', '--warm', '-c', embedded.uri, '--for', options], {
@@ -129,8 +129,8 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
-    it(`because of ${signal}: the machine ends, and nothing of it stays`, async () => {
-      const before = contents(saved);
+    it(`by ${signal}: the machine ends and leaves nothing`, async () => {
+      const before = contents(snapshot);
       const running = start([]);
       await reach(running, (workspace) => statSync(join(workspace, 'memory')).blocks > 0);
       process.kill(running.pid, signal);
@@ -144,8 +144,8 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     ['it is being saved', (workspace: string) => statSync(join(workspace, 'state')).size > 0],
     ['it is saved', (workspace: string) => (statSync(join(workspace, 'memory')).mode & 0o777) === 0o400],
   ] as const) {
-    it(`because it is killed while ${moment}: the old one stays, and the next create clears up`, async () => {
-      const before = contents(saved);
+    it(`by SIGKILL while ${moment}: the old snapshot stays, and the next create cleans up`, async () => {
+      const before = contents(snapshot);
       const running = start(['--name', 'web']);
       await reach(running, hasCome);
       process.kill(running.pid, 'SIGKILL');
@@ -154,10 +154,10 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     });
   }
 
-  it('because the disk is full: that is said, and what there is to do', async (context) => {
+  it('by a full disk: reports it with a remedy', async (context) => {
     const small = join(scratchDirectory(context), 'small');
     mkdirSync(small);
-    // Enough for the boot image, and not for a machine's memory.
+    // Enough for the boot image, but not for the machine's memory.
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=80m,mode=755', 'tmpfs', small]);
     try {
       assertOneLine(
@@ -172,7 +172,7 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     }
   });
 
-  it('with a umask that shuts everybody out it does', async (context) => {
+  it('does not fail with a umask of 077', async (context) => {
     const cache = scratchDirectory(context);
     const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
     await bakeWarm(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache }, through });
@@ -181,11 +181,11 @@ describe('baking that does not come to its end', { skip: unlessServingKernel || 
     assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, `${first}\n`);
   });
 
-  // Last, since it takes the files away.
-  it('is as good as not done where QEMU may not open what was saved: sandboxes boot', async () => {
+  // Last, because it removes the files.
+  it('is like no baking when QEMU cannot open the snapshot: sandboxes boot cold', async () => {
     const args = ['-c', embedded.uri, ...TCG, '-v'];
     for (const name of ['memory', 'state']) {
-      const path = join(saved, name);
+      const path = join(snapshot, name);
       const { uid } = statSync(path);
       chownSync(path, 0, 0);
       const { code, out, stderr } = await runSandbox([...args, '--', 'echo', 'once'], store);

@@ -1,4 +1,4 @@
-/** Saved machines that are damaged: they are passed over, and whatever was begun with one runs nothing. */
+/** Damaged snapshots: they are passed over, and a restore that fails has executed nothing. */
 
 import assert from 'node:assert/strict';
 import { chmodSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { type Baked, bakeWarm, privateStore, resealWarm, TCG } from '../helpers/
 
 const WARM = [...TCG, '--boot', 'warm'];
 
-describe('a saved machine, as root', { skip: embedded.skip }, () => {
+describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
   const store = privateStore();
   const { env } = store;
   let baked: Baked;
@@ -20,7 +20,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
   });
   after(store.remove);
 
-  it('is told from a damaged one, which is passed over', async () => {
+  it('is recognized and passed over', async () => {
     const script = 'cat /proc/sys/kernel/random/boot_id';
     const args = ['-c', embedded.uri, '-v', '--', 'sh', '-c', script];
     const damage = async (name: string, pattern: RegExp) => {
@@ -36,7 +36,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     writeSync(file, 'x', 20_000_000);
     await damage('memory', /memory is not what it was/);
 
-    // One of another boot image does as well.
+    // A snapshot of another boot image is used instead.
     const larger = await bakeWarm(['-c', embedded.uri, '--slots', 'disks=1'], { env });
     assert.notEqual(larger.image, baked.image);
     const other = await runSandbox([...WARM, ...args], { env });
@@ -44,7 +44,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     assert.ok(other.stderr.includes(`boot: warm, from ${larger.warm}\n`), other.stderr);
     rmSync(larger.warm, { recursive: true });
 
-    // QEMU itself finds what looks as it did and is nonsense: the record is written anew for it.
+    // QEMU itself rejects a state that has the right digest: the record is written anew for the damaged file.
     const again = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=1'], { env });
     assert.notEqual(again.warm, baked.warm);
     rmSync(baked.warm, { recursive: true });
@@ -53,7 +53,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     await resealWarm(again.warm);
     await damage('state', /cannot be started from/);
 
-    // The next that is valid is tried before one is booted.
+    // The next valid snapshot is tried before a cold boot.
     const next = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=2'], { env });
     for (const boot of ['auto', 'warm']) {
       const { code, out, stderr } = await runSandbox([...TCG, '--boot', boot, ...args], { env });
@@ -85,7 +85,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     assertFailure(refused, /the warm image \S+ cannot be started from.*; bake it again with/);
   });
 
-  it('that was begun with in vain leaves no log of a daemon behind', { skip: system.skip }, async () => {
+  it('leaves no daemon log behind after a failed restore', { skip: system.skip }, async () => {
     const damaged = await bakeWarm(['-c', system.uri, '--slots', 'mounts=3'], { env });
     truncateSync(join(damaged.warm, 'state'), 10_000);
     await resealWarm(damaged.warm);

@@ -1,4 +1,4 @@
-/** Directories that virtiofs serves to machines that go on from a saved one. */
+/** Directories that virtiofs serves to restored machines. */
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -20,19 +20,19 @@ const FACTS = {
   read: 'cat /srv/file',
   refused: 'touch /srv/x',
   fresh: 'ls -A /opt; touch /opt/x && ls /opt',
-  // The page cache has to hold it, and virtiofsd to reach all of the memory.
+  // Fills the page cache, and makes virtiofsd reach all of the memory.
   large:
     'head -c 40M /dev/zero | tr "\\0" x > /mnt/large; tr -d x < /mnt/large | wc -c; stat -c %s /mnt/large; rm /mnt/large',
-  places: 'ls /sys/bus/virtio/drivers/virtiofs | grep -c ^virtio',
+  devices: 'ls /sys/bus/virtio/drivers/virtiofs | grep -c ^virtio',
 } as const;
 
 const unlessServed = embedded.skip || unlessProgram('virtiofsd');
 
-describe('directories of a saved machine, as root', { skip: unlessServed }, () => {
+describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, () => {
   const store = privateStore();
   const { env } = store;
   before(async () => {
-    // Not a place is needed for what virtiofs serves.
+    // virtiofs shares need no slots.
     const args = ['-c', system.skip === false ? system.uri : embedded.uri, '--slots', 'mounts=1'];
     const baked = await bakeWarm(args, { env });
     assert.ok(recordOf(baked).sets.includes('root-virtiofs'));
@@ -40,12 +40,12 @@ describe('directories of a saved machine, as root', { skip: unlessServed }, () =
   after(store.remove);
 
   for (const way of [embedded, system]) {
-    it(`are its own, with owners and modes, of two at once over ${way.uri}`, { skip: way.skip }, async (t) => {
+    it(`are separate for two sandboxes over ${way.uri}, and keep owners and modes`, { skip: way.skip }, async (t) => {
       const two = [uniqueName(), uniqueName()].map((name) => ({ name, directory: scratchDirectory(t) }));
       const found = await Promise.all(
         two.map(({ name, directory }) => {
           for (const part of ['rw', 'ro']) mkdirSync(join(directory, part), { mode: 0o755 });
-          // Nobody but root may look.
+          // Readable to root only.
           writeFileSync(join(directory, 'ro/file'), `from the host, to ${name}`, { mode: 0o600 });
           const mounts = [`host-bind:/mnt=${directory}/rw`, `host-bind:/srv=${directory}/ro,ro`, 'host-bind:/opt='];
           const args = [...WARM, '-c', way.uri, '-n', name, '-p', ...mounts.flatMap((mount) => ['-m', mount])];
@@ -60,7 +60,7 @@ describe('directories of a saved machine, as root', { skip: unlessServed }, () =
           refused: "touch: cannot touch '/srv/x': Read-only file system",
           fresh: 'x',
           large: `0\n${40 << 20}`,
-          places: '3',
+          devices: '3',
         });
         assert.equal(readFileSync(join(directory, 'rw/file'), 'utf8'), `${name}\n`);
         const made = statSync(join(directory, 'rw/dir'));
@@ -72,13 +72,13 @@ describe('directories of a saved machine, as root', { skip: unlessServed }, () =
     });
   }
 
-  it('may be its root', async () => {
+  it('may be the root', async () => {
     const args = [...WARM, '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
     const facts = { root: `awk '$2 == "/" {print $3}' /proc/mounts | tail -n 1`, user: 'id -u; test -e /etc/passwd' };
     assert.deepEqual(await ask(args, facts, { env }), { root: 'virtiofs', user: '0' });
   });
 
-  it('are had by booting, or from QEMU, where its memory cannot be reached', { skip: system.skip }, async (t) => {
+  it('fall back to a cold boot, or to 9p, when virtiofsd cannot reach the memory', { skip: system.skip }, async (t) => {
     const options = { env, through: ['setpriv', '--bounding-set', '-sys_ptrace', '--'] };
     const name = uniqueName();
     const args = [...TCG, '-c', system.uri, '-n', name];
@@ -99,13 +99,13 @@ describe('directories of a saved machine, as root', { skip: unlessServed }, () =
   });
 });
 
-describe('directories of a saved machine with the common init in it', { skip: unlessServed }, () => {
+describe('shares of a snapshot with the common init in the guest', { skip: unlessServed }, () => {
   const store = privateStore();
   const { env } = store;
   before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
   after(store.remove);
 
-  it('are found by that', async (t) => {
+  it('are mounted by it', async (t) => {
     const directory = scratchDirectory(t);
     const args = [...WARM, '-c', embedded.uri, '--image', 'inside', '-m', `host-bind:/mnt=${directory}`];
     const facts = { write: 'echo inside > /mnt/file; cat /mnt/file' };
@@ -114,7 +114,7 @@ describe('directories of a saved machine with the common init in it', { skip: un
   });
 });
 
-/** libvirt has a file for the memory that a machine is not given. */
+/** libvirt creates a file for memory that the machine does not use; expects it to be gone. */
 function assertNoMemoryOf(name: string): void {
   const directory = '/var/lib/libvirt/qemu/ram';
   const names = existsSync(directory) ? readdirSync(directory) : [];

@@ -1,4 +1,4 @@
-/** Disks and networks of machines that go on from a saved one. */
+/** Slots of snapshots: disks, images and networks of restored machines. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -17,7 +17,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 import { type Baked, bakeWarm, privateStore, TCG } from '../helpers/warm.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
-const PLACES = ['--slots', 'disks=2,networks=1'];
+const SLOTS = ['--slots', 'disks=2,networks=1'];
 const MIB = 1 << 20;
 
 function sparse(directory: string, name: string, size: number): string {
@@ -27,7 +27,7 @@ function sparse(directory: string, name: string, size: number): string {
   return path;
 }
 
-/** Of a disk `with space`, an image on /media, and an interface. */
+/** Facts of a sandbox with the disk `with space`, an image on /media, and an interface. */
 const FACTS = {
   links:
     'cd /dev/disk/by-tag && for link in *; do echo "$link: $(cat /sys/block/$(basename $(readlink "$link"))/serial)"; done',
@@ -75,7 +75,7 @@ function assertFacts(found: Record<keyof typeof FACTS, string>, content: string,
   });
 }
 
-/** That libvirt would be told. */
+/** The hardware address that libvirt would be told. */
 async function macOf(args: readonly string[], options = {}): Promise<string> {
   const { out } = await runSandbox([...args, '--print-xml', '--', 'true'], options);
   return /<mac address="([^"]+)"/.exec(out)?.[1] ?? '';
@@ -83,23 +83,23 @@ async function macOf(args: readonly string[], options = {}): Promise<string> {
 
 const unlessTools = unlessProgram('mkfs.ext4', 'debugfs', 'busybox');
 
-describe('places of a saved machine, as root', { skip: embedded.skip || unlessTools }, () => {
+describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools }, () => {
   const store = privateStore();
   const { env } = store;
   const uri = system.skip === false ? system.uri : embedded.uri;
   let baked: Baked;
   before(async () => {
-    baked = await bakeWarm(['-c', uri, ...PLACES], { env });
+    baked = await bakeWarm(['-c', uri, ...SLOTS], { env });
   });
   after(store.remove);
 
-  it('take no more room than they must, and are told of', () => {
+  it('take little space, and show reports them', () => {
     assert.ok(baked.warmSize <= 80e6, `${baked.warmSize} bytes`);
     assert.deepEqual(baked.slots, { mounts: 4, disks: 2, networks: 1 });
   });
 
   for (const way of [embedded, system]) {
-    it(`are taken by disks, images and networks over ${way.uri}, by two at once, each by its own`, {
+    it(`serve disks, images and networks over ${way.uri} to two sandboxes at once`, {
       skip: way.skip,
     }, async (t) => {
       const two = [uniqueName(), uniqueName()].map((name) => {
@@ -120,18 +120,18 @@ describe('places of a saved machine, as root', { skip: embedded.skip || unlessTo
     });
   }
 
-  it('are there for who needs fewer also when it is not known any more what the image is made of', async () => {
+  it('serve a sandbox that needs fewer, also when the inputs of the image are unknown', async () => {
     rmSync(indexDirectory(join(env.XDG_CACHE_HOME, 'virt-sandbox/images')), { recursive: true });
     assertRun(await runSandbox([...WARM, '-c', embedded.uri, '--', 'echo', 'warm'], { env }), 0, 'warm\n');
   });
 
-  it('are not there for who has nothing to put there', async () => {
+  it('stay hidden when they are unused', async () => {
     const facts = { blocks: 'ls /sys/block; ls /dev | grep -E "^(vd|disk)"', links: 'ls /sys/class/net' };
     const found = await ask([...WARM, '-c', embedded.uri], facts, { env });
     assert.deepEqual(found, { blocks: '', links: 'lo' });
   });
 
-  it('are taken by disks of every kind that are written to and read by tag', async (t) => {
+  it('serve disks of every format, written to and read by tag', async (t) => {
     const directory = scratchDirectory(t);
     const packed = join(directory, 'b.qcow2');
     execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', packed, '3G']);
@@ -141,7 +141,7 @@ describe('places of a saved machine, as root', { skip: embedded.skip || unlessTo
       [...WARM, ...args],
       {
         sizes: 'for tag in packed raw; do busybox blockdev --getsize64 $(readlink -f /dev/disk/by-tag/$tag); done',
-        // What flushes it is the end of the sandbox.
+        // The end of the sandbox flushes it.
         write:
           'for tag in packed raw; do printf "I am $tag" | dd of=/dev/disk/by-tag/$tag bs=1M seek=3 status=none; done',
       },
@@ -159,7 +159,7 @@ describe('places of a saved machine, as root', { skip: embedded.skip || unlessTo
     }
   });
 
-  it('are too few for some, and that is said, with what to bake', async (t) => {
+  it('are reported when they are too few, with the command that bakes more', async (t) => {
     const directory = scratchDirectory(t);
     const disks = ['a', 'b', 'c'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
     const cold = await runSandbox([...TCG, '-v', ...disks, '--', 'true'], { env });
@@ -180,7 +180,7 @@ describe('places of a saved machine, as root', { skip: embedded.skip || unlessTo
   });
 });
 
-describe('places of a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() || unlessTools }, () => {
+describe('slots of a snapshot, as an ordinary user', { skip: unlessOrdinaryUser() || unlessTools }, () => {
   let user: OrdinaryUser;
   before(async () => {
     user = await OrdinaryUser.create();
@@ -189,7 +189,7 @@ describe('places of a saved machine, as an ordinary user', { skip: unlessOrdinar
   after(() => user.end());
 
   for (const uri of ['qemu:///session', 'qemu:///embed']) {
-    it(`are taken by a directory, a disk, an image and a network over ${uri}`, async (t) => {
+    it(`serve a directory, a disk, an image and a network over ${uri}`, async (t) => {
       const [name, directory] = [uniqueName(), scratchDirectory(t)];
       const its = media(directory, 'mine\n');
       writeFileSync(join(directory, 'file'), 'shared');
@@ -205,13 +205,13 @@ describe('places of a saved machine, as an ordinary user', { skip: unlessOrdinar
   }
 });
 
-describe('places of a saved machine that has the common init in it', { skip: embedded.skip || unlessTools }, () => {
+describe('slots of a snapshot with the common init in the guest', { skip: embedded.skip || unlessTools }, () => {
   const store = privateStore();
   const { env } = store;
-  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside', ...PLACES], { env }));
+  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside', ...SLOTS], { env }));
   after(store.remove);
 
-  it('are taken by a disk, an image and a network', async (t) => {
+  it('serve a disk, an image and a network', async (t) => {
     const name = uniqueName();
     const args = ['-c', embedded.uri, '--image', 'inside', ...argsFor(name, media(scratchDirectory(t), 'mine\n'))];
     assertFacts(await ask([...WARM, ...args], FACTS, { env }), 'mine\n', await macOf(args, { env }));
@@ -227,7 +227,7 @@ const NETWORK = `<network>
   </ip>
 </network>`;
 
-describe('a network of a saved machine, on the wire', { skip: unlessPrivateLibvirt() || unlessTools }, () => {
+describe('a restored network, on the wire', { skip: unlessPrivateLibvirt() || unlessTools }, () => {
   const store = privateStore();
   let libvirt: PrivateLibvirt;
   before(async () => {
@@ -239,7 +239,7 @@ describe('a network of a saved machine, on the wire', { skip: unlessPrivateLibvi
     store.remove();
   });
 
-  /** A sandbox that has told its addresses and waits. */
+  /** A sandbox that has printed its addresses and waits. */
   async function inNetwork(t: TestContext, ...networks: readonly string[]) {
     const name = uniqueName();
     const script =
@@ -257,13 +257,13 @@ describe('a network of a saved machine, on the wire', { skip: unlessPrivateLibvi
     return { running, inside: said.split('\n').slice(0, -2), macs };
   }
 
-  /** The hardware addresses of whoever has sent a packet to the host. */
+  /** The hardware addresses of all hosts that sent a packet to this one. */
   async function heard(): Promise<string[]> {
     const text = await libvirt.run('ip', 'neigh', 'show', 'dev', 'vswarm0');
     return [...text.matchAll(/^(192\S+) lladdr (\S+)/gm)].map(([, ip, mac]) => `${ip} ${mac}`);
   }
 
-  it('has the hardware address that libvirt was told, with a lease or an address of its own', async (t) => {
+  it('uses the hardware address that libvirt was told, with a lease or a static address', async (t) => {
     await libvirt.virshFile(scratchDirectory(t), 'net-create', NETWORK);
     const fixed = 'source=warmlab,mac=52:54:00:00:00:09,address=192.168.125.9';
     const both = await Promise.all([
@@ -277,7 +277,7 @@ describe('a network of a saved machine, on the wire', { skip: unlessPrivateLibvi
     assert.ok(macs.includes('192.168.125.9 52:54:00:00:00:09'), macs.join('\n'));
     const lease = macs.find((line) => line.endsWith(leased.macs[0] ?? '?'));
     assert.match(lease ?? macs.join('\n'), /^192\.168\.125\.1\d\d /);
-    // No other host has been heard of.
+    // No other host was seen.
     assert.equal(macs.length, 2, macs.join('\n'));
     for (const { running } of both) {
       running.child.stdin?.write('\n');

@@ -1,4 +1,4 @@
-/** A saved machine where one thing has really changed since: it is passed over, what changed is said, and the sandbox boots. */
+/** A snapshot after one real change: it is passed over, the change is named, and the sandbox boots cold. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -19,7 +19,7 @@ interface Where {
   readonly uri?: string;
 }
 
-/** A command that runs what follows where `path` is another file of that name. */
+/** A command that runs the next one with another file in place of `path`. */
 function replaced(t: TestContext, path: string, make: (copy: string) => void): string[] {
   const copy = join(scratchDirectory(t), basename(path));
   copyFileSync(path, copy);
@@ -29,17 +29,17 @@ function replaced(t: TestContext, path: string, make: (copy: string) => void): s
 
 const oneByteMore = (copy: string) => appendFileSync(copy, 'x');
 
-/** Packs a module again with one byte more in it. */
+/** Packs a module again with one more byte in it. */
 function repack(copy: string): void {
   const packers: Readonly<Record<string, string>> = { '.xz': 'xz --check=crc32', '.zst': 'zstd', '.gz': 'gzip' };
   const packer = packers[extname(copy)];
-  // Debian's are packed; others' may not be.
+  // Debian's modules are packed; others' may not be.
   if (packer === undefined) oneByteMore(copy);
   else
     execFileSync('sh', ['-ec', '{ $1 -dc "$2"; printf x; } | $1 -c >"$2.new"; mv "$2.new" "$2"', 'sh', packer, copy]);
 }
 
-/** A profile that is the default one, but for this. */
+/** The default profile with one change. */
 function profileWith(t: TestContext, more: object): string {
   const path = join(scratchDirectory(t), 'own.json');
   const profile = { format: 1, name: 'own', description: 'The default one, but for one thing.', extends: 'default' };
@@ -49,9 +49,9 @@ function profileWith(t: TestContext, more: object): string {
 
 const version = servingKernel ?? '';
 
-describe('a saved machine is stale', { skip: unlessServingKernel || embedded.skip }, () => {
+describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, () => {
   const store = privateStore();
-  // What is changed is compared with it, whatever profile the tests are run under.
+  // The changes are relative to the default profile, whatever profile the tests run under.
   const env = { ...store.env, VIRT_SANDBOX_PROFILE: 'default' };
   let baked: Baked;
   before(async () => {
@@ -62,7 +62,7 @@ describe('a saved machine is stale', { skip: unlessServingKernel || embedded.ski
   const start = (args: readonly string[], { through = [], uri = embedded.uri }: Where) =>
     runSandbox(['-c', uri, ...TCG, ...args], { env, through });
 
-  /** Expects a start to boot for this reason, and one that insists on a saved machine to fail with it and to say how to bake one. */
+  /** Expects a cold boot for this reason, and with `--boot warm` a failure with the command that bakes. */
   async function assertStale(reason: string, where: Where, args: readonly string[] = []): Promise<void> {
     const why = reason.replace('IMAGE', `the warm image ${baked.warm}`);
     const { code, out, stderr } = await start([...args, '-v', '--', 'echo', 'cold'], where);
@@ -117,7 +117,7 @@ describe('a saved machine is stale', { skip: unlessServingKernel || embedded.ski
   it('with one processor more', () =>
     assertStale('no warm image has just this memory and these processors', {}, ['--vcpus', '2']));
 
-  /** What is kept of the machine is other facts until the test is over. */
+  /** Other recorded facts of the machine, until the test is over. */
   async function reseal(t: TestContext, facts: Partial<SnapshotRecord>): Promise<void> {
     const record = recordOf(baked);
     t.after(() => resealWarm(baked.warm, record));
@@ -134,8 +134,8 @@ describe('a saved machine is stale', { skip: unlessServingKernel || embedded.ski
     await assertStale('IMAGE was baked under kvm', {});
   });
 
-  // Last, after all of them: it was what they changed.
-  it('and is gone on from where nothing has changed', async () => {
+  // Last, to show that only the changes made it stale.
+  it('and is restored when nothing has changed', async () => {
     const { code, out, stderr } = await start(['-v', '--', 'echo', 'warm'], {});
     assert.deepEqual({ code, out }, { code: 0, out: 'warm\n' }, stderr);
     assert.ok(stderr.includes(`\nvirt-sandbox: boot: warm, from ${baked.warm}\n`), stderr);

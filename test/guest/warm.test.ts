@@ -1,4 +1,4 @@
-/** Machines that go on from a saved one. */
+/** Snapshots: machines restored from one, as root and as an ordinary user, with either common init. */
 
 import assert from 'node:assert/strict';
 import {
@@ -26,7 +26,7 @@ import { type Baked, bakeWarm, privateStore, recordOf, resealWarm, TCG } from '.
 
 const WARM = [...TCG, '--boot', 'warm'];
 
-/** What no two machines have in common, a line each. */
+/** Values that no two machines share, one a line. */
 const OWN = [
   'hostname',
   'cat /proc/sys/kernel/random/boot_id',
@@ -39,8 +39,8 @@ const OWN = [
 const CLOCK_SECONDS = 0.05;
 
 /**
- * Expects the guest's clock to be right. What the guest says lies between question and answer, so of each exchange it is known how far the clock
- * is off at least; however slow the machine is, that is no more than it really is.
+ * Expects the guest's clock to be right. The guest answers between question and reply, so each exchange gives a lower
+ * bound of the clock's error. A slow machine only makes that bound smaller.
  */
 async function assertClock(args: readonly string[], options: RunOptions): Promise<void> {
   const script = 'date +%s.%N; while read -r line; do date +%s.%N; done';
@@ -59,14 +59,14 @@ async function assertClock(args: readonly string[], options: RunOptions): Promis
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
 }
 
-describe('a saved machine with the common init in it', { skip: embedded.skip }, () => {
+describe('a snapshot with the common init in the guest', { skip: embedded.skip }, () => {
   const store = privateStore();
   const { env } = store;
   const args = [...WARM, '-c', embedded.uri, '--image', 'inside'];
   before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
   after(store.remove);
 
-  it('goes on, twice, each with its own name and secrets', async () => {
+  it('restores twice, each machine with its own name and secrets', async () => {
     const names = [uniqueName(), uniqueName()];
     const runs = names.map((name) =>
       runSandbox([...args, '-n', name, '--', 'sh', '-c', `${OWN}; cat; exit 7`], { env, input: 'from stdin\n' }),
@@ -82,10 +82,10 @@ describe('a saved machine with the common init in it', { skip: embedded.skip }, 
     for (const name of names) await assertNothingLeft(name);
   });
 
-  it('has the time of the host', () => assertClock(args, { env }));
+  it("restores with the host's time", () => assertClock(args, { env }));
 });
 
-describe('a saved machine, as root', { skip: embedded.skip }, () => {
+describe('a snapshot, as root', { skip: embedded.skip }, () => {
   const store = privateStore();
   const { env } = store;
   let baked: Baked;
@@ -94,7 +94,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
   });
   after(store.remove);
 
-  it('is kept in files that only the user of QEMU can read, and takes no more room than it must', () => {
+  it("is readable to QEMU's user only, and takes little space", () => {
     for (const name of ['memory', 'state']) {
       const { mode, uid } = statSync(join(baked.warm, name));
       assert.equal(mode & 0o7777, 0o400, name);
@@ -102,12 +102,14 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     }
     assert.equal(statSync(join(baked.warm, 'warm.json')).mode & 0o077, 0);
     assert.ok(baked.warmSize <= 80e6, `${baked.warmSize} bytes`);
-    // Nothing of the baking is left beside it.
+    // Baking leaves nothing beside it.
     assert.deepEqual(readdirSync(join(baked.warm, '..')), [baked.warm.split('/').at(-1)]);
   });
 
   for (const way of [embedded, system]) {
-    it(`goes on over ${way.uri}, twice, each with its own name, clock and secrets`, { skip: way.skip }, async () => {
+    it(`restores twice over ${way.uri}, each machine with its own name, clock and secrets`, {
+      skip: way.skip,
+    }, async () => {
       const names = [uniqueName(), uniqueName()];
       const script = `echo to stdout; echo to stderr >&2; ${OWN}; cat; exit 7`;
       const results = await Promise.all(
@@ -127,9 +129,9 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     });
   }
 
-  it('has the time of the host', () => assertClock([...WARM, '-c', embedded.uri], { env }));
+  it("restores with the host's time", () => assertClock([...WARM, '-c', embedded.uri], { env }));
 
-  it('is passed over where it does not fit, and that is said', async () => {
+  it('is passed over when it does not fit, with the reason', async () => {
     const other = await runSandbox([...TCG, '--memory', '300', '-v', '--', 'true'], { env });
     assert.equal(other.code, 0, other.stderr);
     assert.match(other.stderr, /^virt-sandbox: boot: cold, because no warm image has just this memory/m);
@@ -141,7 +143,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     );
   });
 
-  it('is not used when its kernel arguments, or QEMU, are others', async () => {
+  it('is not used with other kernel arguments, or another QEMU', async () => {
     const other = process.env['VIRT_SANDBOX_PROFILE'] === 'compatible' ? 'default' : 'compatible';
     const profile = await runSandbox([...TCG, '--profile', other, '-v', '--dry-run', '--', 'true'], { env });
     assert.match(
@@ -161,7 +163,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     }
   });
 
-  it('is not removed under a sandbox that goes on from it, stale or not', async (t) => {
+  it('is not removed while a restored sandbox runs, stale or not', async (t) => {
     const name = uniqueName();
     const args = [...WARM, '-c', embedded.uri, '-n', name, '--', 'sh', '-c', 'echo up; cat'];
     const running = startSandbox(args, { env, input: 'open' });
@@ -185,7 +187,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
     assert.match((await prune()) ?? '', /^1 saved machines would be removed/);
   });
 
-  it('starts twenty at once', async () => {
+  it('restores twenty at once', async () => {
     const names = Array.from({ length: 20 }, uniqueName);
     const uri = system.skip === false ? system.uri : embedded.uri;
     const results = await Promise.all(
@@ -196,7 +198,7 @@ describe('a saved machine, as root', { skip: embedded.skip }, () => {
   });
 });
 
-describe('a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() }, () => {
+describe('a snapshot, as an ordinary user', { skip: unlessOrdinaryUser() }, () => {
   let user: OrdinaryUser;
   let baked: Baked;
   before(async () => {
@@ -205,7 +207,7 @@ describe('a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() },
   });
   after(() => user.end());
 
-  it('has mounts in its places, a terminal, and signals that end it', async (t) => {
+  it('restores with mounts in its slots, a terminal, and signals that end it', async (t) => {
     const source = mkdtempSync(join(tmpdir(), 'vs-warm-mount-'));
     t.after(() => rmSync(source, { recursive: true, force: true }));
     chmodSync(source, 0o755);
@@ -234,7 +236,7 @@ describe('a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() },
     await assertNothingLeft(name, user.where);
   });
 
-  it('goes on over qemu:///session and without a daemon, and is nobody else’s to read', async () => {
+  it('restores over qemu:///session and without a daemon, and is readable to nobody else', async () => {
     for (const name of ['memory', 'state', 'warm.json']) {
       const { mode, uid } = statSync(join(baked.warm, name));
       assert.deepEqual({ private: (mode & 0o077) === 0, uid }, { private: true, uid: user.uid }, name);
@@ -251,7 +253,7 @@ describe('a saved machine, as an ordinary user', { skip: unlessOrdinaryUser() },
   });
 });
 
-it('without a warm image it is said how to get one', { skip: embedded.skip }, async () => {
+it('without a snapshot, the error says how to bake one', { skip: embedded.skip }, async () => {
   const store = privateStore();
   try {
     assertFailure(

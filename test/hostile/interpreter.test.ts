@@ -1,8 +1,7 @@
 /**
  * Promise: no word of a command line and no file of a working directory reaches the Node.js that runs the programs.
- *
- * The attacker owns the working directory, and the words of the sandboxed command name its files. The victim is whoever starts
- * a program there: whatever of the attacker's runs on the host leaves a file behind.
+ * The attacker owns the working directory, and the words of the sandboxed command name its files. The victim starts a
+ * program there. Any attacker code that runs on the host leaves a file behind.
  */
 
 import assert from 'node:assert/strict';
@@ -21,7 +20,7 @@ import { after, describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
 import { PROGRAM, REPOSITORY, runSandbox } from '../helpers/run.js';
 
-/** Not below /tmp, of which a sandbox has its own, and readable to the user that QEMU runs as. */
+/** Outside /tmp, which a sandbox replaces, and readable to QEMU's user. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-');
 chmodSync(ground, 0o755);
 after(() => rmSync(ground, { recursive: true, force: true }));
@@ -29,7 +28,7 @@ const hits = join(ground, 'hits');
 const attack = (how: string) =>
   `try { require('fs').writeFileSync(${JSON.stringify(`${hits}/${how}`)}, '') } catch {}\n`;
 
-/** A directory of the attacker's, with everything that Node.js or a package might look for. */
+/** An attacker's directory, with every file that Node.js or a package might look for. */
 function plant(): string {
   mkdirSync(join(ground, 'node_modules'));
   mkdirSync(hits);
@@ -55,7 +54,7 @@ const FORMS = ['--env-file=.env', '--env-file .env', '--env-file-if-exists=.env'
 describe('the interpreter of the programs', () => {
   const cwd = plant();
 
-  // With their exit status: the first looks for what it would do, the others refuse a command that they do not know.
+  // With their exit status: the first only plans, the others refuse an unknown command.
   for (const [program, status] of [
     ['', 0],
     ['-bake', 125],
@@ -79,7 +78,7 @@ describe('the interpreter of the programs', () => {
         assert.deepEqual(opened, []);
       });
 
-  it('NODE_OPTIONS of the caller counts as ever', async () => {
+  it('NODE_OPTIONS of the caller still counts', async () => {
     const { code } = await runSandbox(['--version'], {
       cwd,
       env: { NODE_OPTIONS: `--require=${ground}/required.cjs` },

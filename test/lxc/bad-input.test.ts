@@ -1,4 +1,4 @@
-/** What is refused for containers, what has no effect, and what is printed in place of a start. */
+/** What containers refuse, which options have no effect on them, and what --dry-run and --print-xml print. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -45,7 +45,7 @@ describe('a host that cannot run containers', { skip: lxc.skip, concurrency: 2 }
 });
 
 describe('options and containers', { skip: lxc.skip, concurrency: 2 }, () => {
-  it('those of a machine’s kernel and processors have no effect, and -v says so', async () => {
+  it('kernel and processor options have no effect, and -v says so', async () => {
     const machine = [
       '--kernver',
       '9.9.9-none',
@@ -64,20 +64,20 @@ describe('options and containers', { skip: lxc.skip, concurrency: 2 }, () => {
     assertRun(await runSandbox([...onLxc, ...machine, '--', 'echo', 'ran'], lxc.options), 0, 'ran\n');
   });
 
-  it('a limit for a disk is refused, not left out', async (t) => {
+  it('a disk limit is refused', async (t) => {
     const disk = join(scratchDirectory(t), 'disk');
     writeFileSync(disk, Buffer.alloc(1 << 20));
     const args = ['--disk', `file:d=${disk}`, '--disk-limit', 'd:total_bytes_sec=1000000', '--', 'true'];
     assertFailure(await runSandbox([...onLxc, ...args], lxc.options), /--disk-limit d/, /virtual machine/);
   });
 
-  it('--dry-run builds nothing and says what would be used', async (t) => {
+  it('--dry-run builds nothing and prints the choices', async (t) => {
     const cache = join(scratchDirectory(t), 'cache');
     const options = { ...lxc.options, env: { XDG_CACHE_HOME: cache } };
     const { code, out, stderr } = await runSandbox([...onLxc, '--dry-run', '--json', '--', 'true'], options);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.deepEqual(JSON.parse(out), { uri: 'lxc:///' });
-    // Not even where images would be.
+    // Not even the image store is created.
     assert.equal(existsSync(cache), false);
   });
 
@@ -105,7 +105,7 @@ describe('options and containers', { skip: lxc.skip, concurrency: 2 }, () => {
     execFileSync('xmllint', ['--noout', '--relaxng', SCHEMA, file], { stdio: ['ignore', 'ignore', 'pipe'] });
   });
 
-  it('debugging shows the init’s own lines', async () => {
+  it('debugging shows the init’s steps', async () => {
     const options = { ...lxc.options, env: { LIBVIRT_SANDBOX_INIT_DEBUG: '1' } };
     const { code, stderr } = await runSandbox([...onLxc, '--', 'true'], options);
     assert.equal(code, 0, stderr);

@@ -8,12 +8,12 @@ import { lxc } from '../helpers/connections.js';
 import { assertNothingLeft, butForLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { type RunResult, startSandbox } from '../helpers/run.js';
 
-/** At a breakpoint nobody shows the console before the end. */
+/** At a breakpoint, the console is shown only at the end. */
 const ON_THE_WAY_MS = 500;
 
 const SAY = 'echo last words > /dev/tty1';
 
-/** Ends process 1 of a container from outside, as a host that is out of memory would. */
+/** Kills a container's process 1 from outside, as a host that is out of memory would. */
 function killInit(name: string): void {
   const controller = processesWith(name).find((line) => / --name \S+/.test(line) && line.includes('libvirt_lxc'));
   const pid = Number.parseInt(controller ?? '', 10);
@@ -36,19 +36,20 @@ describe('a container that dies', { skip: lxc.skip, concurrency: 2 }, () => {
     const running = startSandbox(['-c', lxc.uri, '-n', name, '--', ...command], { ...lxc.options, env, input: 'open' });
     await running.until(/running/);
     running.child.stdin?.write('\n');
-    // libvirt takes what is said there from hand to hand, and it is on its way when the container is gone.
+    // libvirt passes console output through several buffers; the last lines may still be on their way when the
+    // container is gone.
     await running.untilError(/^last words/m);
     killInit(name);
     assertDied(await running.result, /ended while the application ran, without its exit status/);
     await assertNothingLeft(name, butForLogs(lxc.where));
   });
 
-  it('before it is started', async () => {
+  it('before the application starts', async () => {
     const name = uniqueName();
     const env = { LIBVIRT_SANDBOX_INIT_DEBUG: 'break:spawn' };
     const running = startSandbox(['-c', lxc.uri, '-n', name, '--', 'true'], { ...lxc.options, env });
     await running.untilError(/attach with/);
-    // Of a shell that ends the start would go on.
+    // The start would continue if this shell ended.
     const shell = startSandbox(['--attach', name, '--', 'sh', '-c', `${SAY}; echo said; exec sleep 1000`], lxc.options);
     await shell.until(/said/);
     await sleep(ON_THE_WAY_MS);

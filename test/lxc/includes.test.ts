@@ -1,4 +1,4 @@
-/** What is copied into each type of mount of a container. */
+/** Includes in every type of mount of a container. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readlinkSync } from 'node:fs';
@@ -28,20 +28,20 @@ it('a tree is the same in every type of mount of a container: links, modes, owne
     `host-image:/media=${image}`,
     'host-bind:/usr/local=',
   ];
-  const places = ['/mnt/new/tree', '/srv/tree', '/opt/tree', '/opt/deep/tree', '/media/tree', '/usr/local/tree'];
+  const targets = ['/mnt/new/tree', '/srv/tree', '/opt/tree', '/opt/deep/tree', '/media/tree', '/usr/local/tree'];
   const args = [
     ...['-n', name, '-S', 'nobody', '-i', `/home/one=${tree}/file`],
     ...mounts.flatMap((mount) => ['-m', mount]),
-    ...places.flatMap((place) => ['-i', `${place}=${tree}`]),
+    ...targets.flatMap((target) => ['-i', `${target}=${tree}`]),
   ];
   const facts: Facts = {
-    ...Object.fromEntries(places.map((place) => [place, list(place)])),
+    ...Object.fromEntries(targets.map((target) => [target, list(target)])),
     bound: 'cat /home/one; ls /opt/deep',
     run: '/opt/tree/dir/program; /srv/tree/dir/program; cat /media/tree/link',
     readOnly: 'touch /srv/tree/x',
   };
   const found = await askInside(lxc, args, facts);
-  for (const place of places) assert.equal(found[place], LISTING, place);
+  for (const target of targets) assert.equal(found[target], LISTING, target);
   assert.equal(found['bound'], 'a file\none\ntree');
   assert.equal(found['run'], 'it ran\nit ran\na file');
   assert.match(found['readOnly'] ?? '', /Read-only/);

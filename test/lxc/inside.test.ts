@@ -1,4 +1,4 @@
-/** What a command in a container finds around itself. */
+/** The surroundings of a command in a container. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -60,14 +60,14 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
 
   it('sees its own processes only', () => {
     assert.equal(found['first'], 'init');
-    // How many there are changes from moment to moment; those of the host have other names, libvirtd and node among them.
+    // The number of processes changes all the time. The host's have other names, libvirtd and node among them.
     assert.match(found['processes'] ?? '', /^init$/m);
     assert.doesNotMatch(found['processes'] ?? '', /libvirt|virtlogd|node|qemu/);
   });
 
-  it('sees nothing of how it was started', () => assert.equal(found['start'], '0'));
+  it('sees no trace of its start', () => assert.equal(found['start'], '0'));
 
-  it('cannot reach the channel, nor what of the host’s kernel belongs to user 0', () => {
+  it('cannot reach the channel, nor files of the host’s kernel that belong to user 0', () => {
     assert.match(found['channel'] ?? '', /Device or resource busy/);
     assert.equal(found['cgroups'], '0');
     assert.match(found['interrupts'] ?? '', /Read-only file system/);
@@ -76,7 +76,7 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
 });
 
 describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 }, () => {
-  it('-p stays root with the capabilities that libvirt leaves a container', async () => {
+  it('-p runs as root with the capabilities that libvirt leaves to a container', async () => {
     const found = await askInside(lxc, ['-p'], { ...CAPABILITIES, mount: 'mount -t tmpfs none /mnt && echo mounted' });
     const has = (bit: bigint) => (BigInt(`0x${found.effective.split('\t')[1]}`) >> bit) & 1n;
     for (const bit of [BIT.SETPCAP, BIT.NET_ADMIN, BIT.SYS_ADMIN]) assert.equal(has(bit), 1n, found.effective);
@@ -84,7 +84,7 @@ describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 },
     assert.equal(found.mount, 'mounted');
   });
 
-  it('-S runs as that user, with that user’s groups and home, and no capability', async () => {
+  it('-S runs as that user, with that user’s home and groups and no capability', async () => {
     const found = await askInside(lxc, ['-S', 'nobody'], {
       ...CAPABILITIES,
       ids: 'id -un; id -gn',
@@ -100,12 +100,12 @@ describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 },
     assert.match(found.console, /Permission denied/);
   });
 
-  it('-e and --cwd are as they were asked for', async () => {
+  it('-e and --cwd set variables and the directory', async () => {
     const args = ['-e', 'A=1', '-e', 'A=x=y z', '--cwd', '/usr/share', '-c', lxc.uri];
     assertRun(await runSandbox([...args, 'sh', '-c', 'echo "$A|$(pwd)"'], lxc.options), 0, 'x=y z|/usr/share\n');
   });
 
-  it('--memory is the most that it may use', async () => {
+  it('--memory is the limit', async () => {
     const found = await askInside(lxc, ['--memory', '200'], {
       total: `sed -n 's/^MemTotal: *//p' /proc/meminfo`,
       used: `sh -c 'head -c 400000000 /dev/zero | tail -c 399999999 | wc -c'; echo; true`,
@@ -114,7 +114,7 @@ describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 },
     assert.doesNotMatch(found.used, /399999999/);
   });
 
-  it('LIBVIRT_SANDBOX_STRACE shows what the command asks of the kernel, and nothing of the init', async () => {
+  it('LIBVIRT_SANDBOX_STRACE shows the system calls of the command, and none of the init', async () => {
     const env = { LIBVIRT_SANDBOX_STRACE: 'trace=chdir,openat' };
     const script = 'cd /usr; : </etc/hostname; id -un; exit 9';
     const args = ['-c', lxc.uri, '-S', 'nobody', '--', 'sh', '-c', script];
@@ -149,7 +149,7 @@ describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 },
     });
   });
 
-  it('arguments arrive as they are', async () => {
+  it('passes arguments unchanged', async () => {
     const words = ['', ' two  words ', 'new\nline', '*', '$HOME', '"', "'", 'ä€😀', '--', '-v'];
     const result = await runSandbox(['-c', lxc.uri, '--', 'printf', '[%s]', ...words], lxc.options);
     assertRun(result, 0, words.map((word) => `[${word}]`).join(''));
@@ -164,13 +164,13 @@ describe('the root of a container', { skip: lxc.skip || unlessBusybox, concurren
     assert.match(result.stderr, /Read-only file system/);
   });
 
-  it('without /dev it is an error that says so', async (t) => {
+  it('is refused without /dev, with the reason', async (t) => {
     const root = makeRoot(t, 'proc');
     const result = await runSandbox(['-c', lxc.uri, '-r', root, 'sh', '-c', 'true'], lxc.options);
     assertFailure(result, /\/newroot\/dev/, /has the directories \/dev and \/proc/);
   });
 
-  it('shows what is mounted below it on the host, read-only too', async (t) => {
+  it("shows the host's mounts below it, read-only too", async (t) => {
     const root = makeRoot(t, 'dev', 'proc', 'data space');
     const mounted = join(root, 'data space');
     besideLxc('mount', '-t', 'tmpfs', 'none', mounted);
@@ -187,7 +187,7 @@ describe('the root of a container', { skip: lxc.skip || unlessBusybox, concurren
     }
   });
 
-  it('may be a path with a symbolic link in it', async (t) => {
+  it('may be a path with a symbolic link', async (t) => {
     const root = makeRoot(t, 'dev', 'proc');
     const link = `${root}-link`;
     execFileSync('ln', ['-s', root, link]);

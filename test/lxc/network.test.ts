@@ -1,4 +1,4 @@
-/** The network of a container, on a host-only network that the test makes where the libvirtd for containers is. */
+/** The network of a container, on a host-only network that the test creates beside the containers' libvirtd. */
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -20,13 +20,13 @@ function networkXml(name: string, subnet: string): string {
     <ip address='${subnet}.1' netmask='255.255.255.0'><dhcp><range start='${subnet}.50' end='${subnet}.60'/></dhcp></ip></network>`;
 }
 
-/** What a container may not connect to. */
+/** Addresses that the container must not reach. */
 function filterXml(name: string): string {
   return `<filter name='${name}' chain='root'>
     <rule action='drop' direction='out' priority='500'><tcp dstportstart='$BLOCKED'/></rule></filter>`;
 }
 
-/** Runs virsh, where the libvirtd for containers is, with a file of that content. */
+/** Runs virsh beside the containers' libvirtd, with a file of that content. */
 function defined(command: string, xml: string): void {
   const file = join(tmpdir(), `${uniqueName()}.xml`);
   writeFileSync(file, xml);
@@ -57,7 +57,7 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     const name = uniqueName();
     const found = await askInside(lxc, ['-n', name, '-N', `dhcp,source=${named}`], {
       ...FACTS,
-      // The server of the network answers there.
+      // The network's DHCP server answers there.
       reach: 'busybox nc -w 3 10.213.7.1 53 </dev/null && echo reached',
     });
     assert.equal(found.links.trim(), 'eth0 lo');
@@ -67,12 +67,12 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('is in libvirt’s default network where none is named', async () => {
+  it('uses libvirt’s default network when none is named', async () => {
     const found = await askInside(lxc, ['-N', 'dhcp'], FACTS);
     assert.match(found.address, /^10\.213\.8\.(5\d|60)\/24$/);
   });
 
-  it('has the hardware address, addresses and routes that were asked for', async () => {
+  it('has the hardware address, addresses and routes of the options', async () => {
     const nic = `source=${named},mac=52:54:00:12:34:56,address=10.213.7.9/24,address=fd00:7::9/64,route=192.0.2.0/24%10.213.7.1`;
     const found = await askInside(lxc, ['-N', nic], {
       mac: 'cat /sys/class/net/eth0/address',
@@ -86,7 +86,7 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     assert.match(found.route, /^192\.0\.2\.0\/24 via 10\.213\.7\.1 dev eth0/);
   });
 
-  it('may have several interfaces, in their order', async () => {
+  it('has several interfaces in their order', async () => {
     const route = 'route=0.0.0.0/0%10.213';
     const args = [
       '-N',
@@ -106,7 +106,7 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     });
   });
 
-  it('is filtered, and finds names, on a root that has nothing but busybox', { skip: unlessBusybox }, async (t) => {
+  it('applies a filter and resolves names on a root with busybox only', { skip: unlessBusybox }, async (t) => {
     const filter = `block-${named}`;
     defined('nwfilter-define', filterXml(filter));
     t.after(() => besideLxc('virsh', '-c', lxc.uri, 'nwfilter-undefine', filter));
@@ -116,7 +116,7 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     const facts = {
       names: 'busybox cat /etc/resolv.conf',
       lookUp: 'busybox nslookup server.lxc.test | busybox grep -A1 "^Name" | busybox grep -o "Address.*"',
-      // There the name server listens as well.
+      // The name server also listens there.
       dns: tryPort(53),
       other: tryPort(54),
     };
@@ -128,7 +128,7 @@ describe('the network of a container', { skip: lxc.skip, concurrency: 2 }, () =>
     assert.match(found.other, /refused/);
   });
 
-  it('a network that is not there is an error', async () => {
+  it('is refused when it does not exist', async () => {
     const result = await runSandbox(['-c', lxc.uri, '-N', 'dhcp,source=no-such-net', '--', 'true'], lxc.options);
     assertFailure(result, /no-such-net/);
   });

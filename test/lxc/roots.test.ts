@@ -1,4 +1,4 @@
-/** Roots of containers that have nothing of the host in them. */
+/** Roots of containers that share nothing with the host. */
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ describe('foreign roots of a container', { skip: lxc.skip || unlessBusybox, conc
     assert.deepEqual([found.tmp, found.parent], ['x', 'init']);
   });
 
-  it('from a disk image, and the same read-only', { skip: unlessProgram('mkfs.ext4') }, async (t) => {
+  it('a root from a disk image, writable and read-only', { skip: unlessProgram('mkfs.ext4') }, async (t) => {
     const image = ext4Of(makeRoot(t, 'dev', 'proc', 'sys', 'tmp'), join(scratchDirectory(t), 'root.img'));
     const questions = {
       root: 'busybox awk \'$2 == "/" {print $1, $3, substr($4, 1, 2)}\' /proc/mounts',

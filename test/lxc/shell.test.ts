@@ -1,4 +1,4 @@
-/** Root shells beside an application in a container, and starts that stand still. */
+/** Root shells beside an application in a container, and breakpoints. */
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
@@ -26,7 +26,7 @@ async function startWithShell(t: TestContext) {
 }
 
 describe('a shell beside the application in a container', { skip: lxc.skip, concurrency: 2 }, () => {
-  it('is one that a person can use, leave and come back to', async (t) => {
+  it('is one that a user can work in, leave and return to', async (t) => {
     const { name, running } = await startWithShell(t);
     const prompt = new RegExp(`\\[${name}\\] / # $`);
     for (const visit of ['first', 'second']) {
@@ -46,7 +46,7 @@ describe('a shell beside the application in a container', { skip: lxc.skip, conc
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('runs a command, with its status and every byte of its streams', async (t) => {
+  it('runs a command, and returns its status and every byte of its streams', async (t) => {
     const { name } = await startWithShell(t);
     const attach = ['--attach', name, '--'];
     const spoken = await runSandbox([...attach, 'sh', '-c', 'echo out; echo err >&2; exit 7'], lxc.options);
@@ -57,7 +57,7 @@ describe('a shell beside the application in a container', { skip: lxc.skip, conc
     assert.equal(hash(stdout), hash(data));
   });
 
-  it('serves the next one after one that was killed', async (t) => {
+  it('serves the next client after one was killed', async (t) => {
     const { name } = await startWithShell(t);
     const first = startSandbox(['--attach', name, '--', 'sh', '-c', 'echo attached; exec sleep 1000'], lxc.options);
     await first.until(/attached/);
@@ -67,7 +67,7 @@ describe('a shell beside the application in a container', { skip: lxc.skip, conc
     assert.deepEqual([second.code, second.out], [0, 'again\n'], second.stderr);
   });
 
-  it('is not there where none was asked for', async () => {
+  it('is absent without --shell', async () => {
     const name = uniqueName();
     const running = startSandbox(
       ['-c', lxc.uri, '-n', name, '--', 'sh', '-c', 'ls /dev/tty3; echo running; exec sleep 1000'],
@@ -83,10 +83,10 @@ describe('a shell beside the application in a container', { skip: lxc.skip, conc
   });
 });
 
-describe('a start of a container that stands still', { skip: lxc.skip, concurrency: 2 }, () => {
+describe('a breakpoint in a container', { skip: lxc.skip, concurrency: 2 }, () => {
   const stopBefore = (step: string) => ({ ...lxc.options, env: { LIBVIRT_SANDBOX_INIT_DEBUG: `break:${step}` } });
 
-  it('has a shell in it, and goes on when that says so', async (t) => {
+  it('offers a shell, and continues when that exits with 0', async (t) => {
     const name = uniqueName();
     const args = ['-c', lxc.uri, '-n', name, '-m', 'ram:/mnt=1M', '--', 'sh', '-c', 'stat -f -c %T /mnt'];
     const running = startSandbox(args, stopBefore('mount.0'));
@@ -103,7 +103,7 @@ describe('a start of a container that stands still', { skip: lxc.skip, concurren
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('cannot do so before there is a root, and says so', async () => {
+  it('is refused before there is a root, with the reason', async () => {
     const result = await runSandbox(['-c', lxc.uri, '--', 'true'], stopBefore('root'));
     assertFailure(result, /before its root/, /later step/);
   });

@@ -1,4 +1,4 @@
-/** What ends a container or its launcher, and that nothing is left then. */
+/** The end of a container or of its launcher: whatever ends it, nothing is left. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -10,20 +10,20 @@ import { runSandbox, startSandbox } from '../helpers/run.js';
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
 const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: undefined } as const;
 
-/** What libvirt has in its own directory for a container of that name. */
+/** The files in libvirt's own directory for a container of that name. */
 function libvirtFiles(name: string): string[] {
   return besideLxc('ls', '/run/libvirt/lxc')
     .split('\n')
     .filter((file) => file.startsWith(name));
 }
 
-/** The process that libvirt has for a container. */
+/** libvirt's process for a container. */
 function controllerOf(name: string): number | undefined {
   const found = processesWith(name).find((line) => line.includes('libvirt_lxc'));
   return found === undefined ? undefined : Number.parseInt(found, 10);
 }
 
-/** True from when the process runs that cleans up, which is about when libvirt is asked to start the container. */
+/** True once the supervisor runs, which is about when libvirt is asked to start the container. */
 function isWatched(name: string): boolean {
   return processesWith(name).some((line) => line.includes('/supervisor '));
 }
@@ -37,7 +37,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     return { name, running };
   };
 
-  it('leaves nothing, not even what libvirt does', async () => {
+  it("leaves nothing, not even libvirt's files", async () => {
     const name = uniqueName();
     const result = await runSandbox(['-c', lxc.uri, '-n', name, '--', 'true'], lxc.options);
     assert.equal(result.code, 0, result.stderr);
@@ -69,7 +69,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     });
   }
 
-  it('signals are handed on, and the command may end by itself', async () => {
+  it('signals are passed on, and the command may end by itself', async () => {
     const script =
       'trap "echo got USR1" USR1; trap "echo tidying; exit 3" TERM; echo running; while :; do sleep 0.1; done';
     const { name, running } = await start(script);
@@ -81,7 +81,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('what the command leaves running ends with it', async () => {
+  it('processes that the command left running end with it', async () => {
     const name = uniqueName();
     const script = `(trap '' TERM HUP; exec sleep 1000) >/dev/null 2>&1 & echo done`;
     const { code, out } = await runSandbox(['-c', lxc.uri, '-n', name, 'sh', '-c', script], lxc.options);
@@ -89,7 +89,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('a container that is killed from outside is an error of the sandbox', async () => {
+  it('a container killed from outside is an error of the sandbox', async () => {
     const { name, running } = await start(WAITING[2] ?? '');
     process.kill(controllerOf(name) ?? 0, 'SIGKILL');
     const { code, stderr } = await running.result;
@@ -98,7 +98,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     await assertNothingLeft(name, butForLogs(lxc.where));
   });
 
-  it('a container that is destroyed through libvirt is one too', async () => {
+  it('a container destroyed through libvirt is an error too', async () => {
     const { name, running } = await start(WAITING[2] ?? '');
     besideLxc('virsh', '-c', lxc.uri, 'destroy', name);
     const { code, stderr } = await running.result;
@@ -108,7 +108,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
 });
 
 describe('names of containers', { skip: lxc.skip }, () => {
-  it('one that is in use is refused, and free again when the sandbox has ended', async () => {
+  it('a name in use is refused, and is free again when the sandbox has ended', async () => {
     const name = uniqueName();
     const args = ['-c', lxc.uri, '-n', name, '--'];
     const running = startSandbox([...args, ...WAITING], { ...lxc.options, input: 'open' });

@@ -15,7 +15,7 @@ import { scratchDirectory } from '../helpers/scratch.js';
 
 const MIB = 1 << 20;
 
-/** A container has the kernel of the host, and that has these. */
+/** A container uses the host's kernel, which has these. */
 const FILESYSTEMS = readFileSync('/proc/filesystems', 'utf8').trim().split(/\s+/);
 const KINDS = (Object.keys(IMAGE_MAKERS) as ImageKind[]).filter((kind) => FILESYSTEMS.includes(kind));
 
@@ -24,7 +24,7 @@ function run(args: readonly string[], script: string) {
 }
 
 describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
-  it('host-bind, ram and guest-bind are made in order, one in another', async (t) => {
+  it('host-bind, ram and guest-bind are made in order, one inside another', async (t) => {
     const host = scratchDirectory(t);
     const result = await run(
       ['-m', 'ram:/mnt=4M', '-m', `host-bind:/mnt/host=${host}`, '-m', 'guest-bind:/srv=/mnt/host'],
@@ -43,7 +43,7 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     assert.equal(readFileSync(join(host, 'file'), 'utf8'), 'kept\n');
   });
 
-  it('files have the owner on the host that they have inside', async (t) => {
+  it('files have the same owner on the host and inside', async (t) => {
     const host = scratchDirectory(t);
     execFileSync('chown', ['nobody', host]);
     assertRun(await run(['-S', 'nobody', '-m', `host-bind:/mnt=${host}`], 'umask 077; echo x > /mnt/mine'), 0, '');
@@ -51,7 +51,7 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     assert.deepEqual({ uid, mode: mode & 0o777 }, { uid: statSync(host).uid, mode: 0o600 });
   });
 
-  it('a fresh directory is empty, the user’s own, and gone afterwards', async () => {
+  it('a fresh directory starts empty, belongs to the user, and is removed afterwards', async () => {
     const name = uniqueName();
     const result = await run(
       ['-n', name, '-S', 'nobody', '-m', 'host-bind:/mnt='],
@@ -61,14 +61,14 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     await assertNothingLeft(name, lxc.where);
   });
 
-  it('a mount on / replaces the root, and may be written to', { skip: unlessBusybox }, async (t) => {
+  it('a mount on / replaces the root and is writable', { skip: unlessBusybox }, async (t) => {
     const root = makeRoot(t);
     const result = await run(['-m', `host-bind:/=${root}`], 'echo new > /file; /bin/busybox ls -d /proc/1');
     assertRun(result, 0, '/proc/1\n');
     assert.equal(readFileSync(join(root, 'file'), 'utf8'), 'new\n');
   });
 
-  it('a root that is no directory of the host has those of the host that come after it', {
+  it('a root that is no host directory shows the host directories mounted after it', {
     skip: unlessBusybox || unlessProgram('mkfs.ext4'),
   }, async (t) => {
     const directory = scratchDirectory(t);
@@ -87,7 +87,7 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     }
   });
 
-  it('a target that cannot be made is an error that says what to do', async (t) => {
+  it('a target that cannot be created is an error with a remedy', async (t) => {
     assertFailure(
       await run(['-m', `host-bind:/no-such-directory=${scratchDirectory(t)}`], 'true'),
       /\/no-such-directory/,
@@ -95,7 +95,7 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     );
   });
 
-  it('includes are copied into what covers them', async (t) => {
+  it('includes are copied into the mounts above them', async (t) => {
     const host = scratchDirectory(t);
     const result = await run(
       [
@@ -116,7 +116,7 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
 });
 
 describe('disks and images of a container', { skip: lxc.skip || unlessProgram('mkfs.ext4'), concurrency: 2 }, () => {
-  it('a disk is found by its tag, the user’s own, and what is written is in the file', async (t) => {
+  it('a disk is found by its tag, belongs to the user, and writes reach the file', async (t) => {
     const file = join(scratchDirectory(t), 'disk');
     writeFileSync(file, '');
     truncateSync(file, 8 * MIB);
@@ -135,7 +135,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     assert.match(bytes.subarray(1024, 2048).toString('latin1'), /by-tag/);
   });
 
-  it('those of several that start at once all find a free loop device', async (t) => {
+  it('disks of several sandboxes that start at once all get a free loop device', async (t) => {
     const directory = scratchDirectory(t);
     const files = Array.from({ length: 8 }, (_, at) => join(directory, `disk${at}`));
     for (const file of files) writeFileSync(file, `of ${file}\n`.padEnd(MIB, '\0'));
@@ -145,7 +145,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     for (const [at, result] of results.entries()) assertRun(result, 0, `of ${files[at]}\n`);
   });
 
-  it('a block device of the host is one too', async (t) => {
+  it('a block device of the host works as a disk', async (t) => {
     const file = join(scratchDirectory(t), 'disk');
     writeFileSync(file, 'from the host\n'.padEnd(MIB, '\0'));
     const device = execFileSync('losetup', ['--find', '--show', file], { encoding: 'utf8' }).trim();
@@ -153,7 +153,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     assertRun(await run(['--disk', `block:raw=${device}`], 'head -n 1 /dev/disk/by-tag/raw'), 0, 'from the host\n');
   });
 
-  it('the file system of an image is mounted, and whole when it is unmounted', async (t) => {
+  it("an image's file system is mounted, and intact after the unmount", async (t) => {
     const image = makeImage(scratchDirectory(t), 'ext4');
     const args = ['-m', `host-image:/mnt=${image}`];
     assertRun(await run(args, 'stat -f -c %T /mnt; echo kept > /mnt/file'), 0, 'ext2/ext3\n');
@@ -165,7 +165,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     );
   });
 
-  it('more disks than there are letters, each the one that its tag says', async (t) => {
+  it('more disks than letters, each under its tag', async (t) => {
     const directory = scratchDirectory(t);
     const tags = Array.from({ length: 28 }, (_, index) => `tag${index}`);
     const args = tags.flatMap((tag) => {
@@ -177,7 +177,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     assertRun(await run(args, script), 0, `${expected.join('\n')}\n`);
   });
 
-  it('every file system that this kernel has, found by what is in the image', {
+  it('every file system of this kernel is detected from the image', {
     skip: unlessProgram(...KINDS.map((kind) => IMAGE_MAKERS[kind].program)),
   }, async (t) => {
     const directory = scratchDirectory(t);
@@ -196,7 +196,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     }
   });
 
-  it('more than one, in any order, each at its place', async (t) => {
+  it('several images, in any order, are mounted on their targets', async (t) => {
     const directory = scratchDirectory(t);
     const images = ['a', 'b', 'c'].map((name) => {
       mkdirSync(join(directory, name));
@@ -216,7 +216,7 @@ describe('disks and images of a container', { skip: lxc.skip || unlessProgram('m
     assertRun(await run(check, 'cat /mnt/number'), 0, '1\n');
   });
 
-  it('an image that is not raw needs network block devices, which this kernel has not, and that is said', {
+  it('an image that is not raw is refused: it needs network block devices, which this kernel lacks', {
     skip: unlessProgram('qemu-img') || (existsSync('/dev/nbd0') && 'this kernel has network block devices'),
   }, async (t) => {
     const image = join(scratchDirectory(t), 'disk.qcow2');

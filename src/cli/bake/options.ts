@@ -22,30 +22,28 @@ const text = (describe: string, alias?: string): Options => ({
 export const bakeCommands = {
   create: {
     command: 'create',
-    describe: 'Make an image, or find that it is there',
+    describe: 'Make an image, or find the one that is there',
     options: {
-      kernver: text('kernel version [the running one, else the newest that can]'),
+      kernver: text('kernel version [the running kernel if it can boot a sandbox, else the newest that can]'),
       kernpath: text('kernel image [/boot/vmlinuz-VERSION]'),
       kmodpath: text('directory of module trees [/lib/modules]'),
-      name: text('name to keep it under; an image that had the name loses it', 'n'),
-      output: text('also write it to that directory', 'o'),
-      with: text('what sandboxes may need beside a root, with commas between: network, block, overlay, …', 'w'),
-      for: text('the options of a virt-sandbox that is to use it, as one word'),
-      profile: text('the profile that those sandboxes boot by [default]'),
-      compress: text(`how the initrd is packed: ${INITRD_COMPRESSIONS.join(', ')} [none, which boots fastest]`),
-      'common-init': text(
-        'host: the launcher drives the machine; guest: the machine has Node and does it itself [host]',
-      ),
-      node: text('the Node.js that such a machine has [the one that runs this]'),
-      warm: { type: 'boolean', describe: 'also boot it and save the machine, for sandboxes that start at once' },
-      slots: text('with --warm: what sandboxes may have at most: mounts=4,disks=2,networks=1 [mounts=4]'),
+      name: text('name for the image; another image with this name loses it', 'n'),
+      output: text('also write the image to this directory', 'o'),
+      with: text('module sets to add, separated by commas: network, block, overlay, …', 'w'),
+      for: text('options of virt-sandbox, as one word: add what such a sandbox needs'),
+      profile: text('profile that the sandboxes boot with [default]'),
+      compress: text(`compression of the initrd: ${INITRD_COMPRESSIONS.join(', ')} [none, which boots fastest]`),
+      'common-init': text('where the common init runs: host, in the launcher; guest, on Node.js in the machine [host]'),
+      node: text('Node.js for --common-init guest [the one that runs this program]'),
+      warm: { type: 'boolean', describe: 'also boot a machine and save a snapshot, for warm starts' },
+      slots: text('with --warm: slots of the snapshot, such as mounts=4,disks=2,networks=1 [mounts=4]'),
       connect: text('with --warm: libvirt URI, as for virt-sandbox', 'c'),
-      rebuild: { type: 'boolean', describe: 'also when it is there' },
+      rebuild: { type: 'boolean', describe: 'make the image even if it is there' },
       json,
     },
   },
   list: { command: 'list', describe: 'List the images of the store', options: { json } },
-  show: { command: 'show <image>', describe: 'Say what an image is made of', options: { json } },
+  show: { command: 'show <image>', describe: 'Show what an image is made of', options: { json } },
   ls: { command: 'ls <image>', describe: 'List what is in an initrd', options: { json } },
   cat: { command: 'cat <image> <file>', describe: 'Write a file of an initrd to stdout', options: { json } },
   unpack: {
@@ -53,24 +51,24 @@ export const bakeCommands = {
     describe: 'Unpack an initrd into a directory, and nowhere else',
     options: { json },
   },
-  diff: { command: 'diff <a> <b>', describe: 'Say where two images or initrds differ', options: { json } },
+  diff: { command: 'diff <a> <b>', describe: 'Show where two images or initrds differ', options: { json } },
   verify: {
     command: 'verify [image..]',
-    describe: 'Read images and say what was changed since they were baked',
+    describe: 'Read images and report what changed since they were baked',
     options: { all: { type: 'boolean', describe: 'every image of the store' }, json },
   },
   rm: {
     command: 'rm <image..>',
     describe: 'Remove images that are not in use',
-    options: { warm: { type: 'boolean', describe: 'only the machines that were saved with them' }, json },
+    options: { warm: { type: 'boolean', describe: 'only their snapshots' }, json },
   },
   prune: {
     command: 'prune',
-    describe: 'Remove the images that have no name and are not in use, and what builders left that were killed',
+    describe: 'Remove images without a name that are not in use, and what killed builders left behind',
     options: {
-      'older-than': text('only those not used for so long: 30d, 12h, 5m, 10s'),
-      stale: { type: 'boolean', describe: 'only saved machines that no sandbox can start from any more' },
-      'dry-run': { type: 'boolean', describe: 'only say what would be removed' },
+      'older-than': text('only images unused for this long: 30d, 12h, 5m, 10s'),
+      stale: { type: 'boolean', describe: 'only snapshots that are stale or damaged' },
+      'dry-run': { type: 'boolean', describe: 'only show what would be removed' },
       json,
     },
   },
@@ -80,11 +78,13 @@ export type BakeCommandName = keyof typeof bakeCommands;
 
 export const bakeUsage = `Usage: virt-sandbox-bake COMMAND [OPTIONS]
 
-Makes, keeps and looks into the boot images that virt-sandbox runs machines from.`;
+Makes, keeps and inspects the boot images that virt-sandbox boots machines from.`;
 
-export const bakeEpilogue = `An image is a name, an id or its beginning, or a directory (with a slash in it). ls, cat, unpack and diff also
-take any initrd by its path.
+export const bakeEpilogue = `An image is given by its name, by its id or the beginning of that, or by a directory with a slash in its path.
+ls, cat, unpack and diff also take any initrd by its path.
 
-Exit status: 0; 1 when verify finds damage or diff a difference; 125 when it failed.
+Exit status: 0; 1 when verify finds damage or diff a difference; 125 for a failure; 130 or 143 when
+SIGINT or SIGTERM interrupted create.
 
-Environment: XDG_CACHE_HOME (images).`;
+Environment: XDG_CACHE_HOME (images), XDG_CONFIG_HOME (profiles), VIRT_SANDBOX_PROFILE (as --profile),
+LIBVIRT_DEFAULT_URI (as --connect).`;

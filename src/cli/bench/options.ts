@@ -10,27 +10,27 @@ export interface BenchCommand {
 }
 
 const measuring = {
-  runs: { alias: 'n', type: 'number', requiresArg: true, describe: 'how often each variant is measured' },
-  'warm-up': { type: 'number', requiresArg: true, default: 1, describe: 'runs before that, which do not count' },
-  profile: { type: 'string', requiresArg: true, describe: 'the profile to boot by' },
-  options: { type: 'string', requiresArg: true, default: '', describe: 'further options of virt-sandbox, in quotes' },
+  runs: { alias: 'n', type: 'number', requiresArg: true, describe: 'how often to measure each variant' },
+  'warm-up': { type: 'number', requiresArg: true, default: 1, describe: 'runs before the measured ones' },
+  profile: { type: 'string', requiresArg: true, describe: 'profile to boot with' },
+  options: { type: 'string', requiresArg: true, default: '', describe: 'more options of virt-sandbox, in quotes' },
   deterministic: {
     type: 'boolean',
     default: false,
-    describe: "count the guest's instructions in place of time: the same on a busy machine",
+    describe: "count the guest's instructions instead of time; a busy machine gives the same result",
   },
 } as const satisfies Record<string, Options>;
 
 const output = {
   json: { type: 'boolean', default: false, describe: 'print JSON (docs/bench-json.md)' },
-  output: { alias: 'o', type: 'string', requiresArg: true, describe: 'also keep the JSON in this file' },
-  history: { type: 'string', requiresArg: true, describe: 'file that results are appended to; “none” for none' },
+  output: { alias: 'o', type: 'string', requiresArg: true, describe: 'also write the JSON to this file' },
+  history: { type: 'string', requiresArg: true, describe: 'file to append the result to; “none” keeps no history' },
 } as const satisfies Record<string, Options>;
 
 const pictures = {
-  svg: { type: 'string', requiresArg: true, describe: 'draw the waterfall into this SVG file' },
-  html: { type: 'string', requiresArg: true, describe: 'draw it into this HTML page' },
-  trace: { type: 'string', requiresArg: true, describe: 'write it as trace events, for Perfetto' },
+  svg: { type: 'string', requiresArg: true, describe: 'draw the timeline into this SVG file' },
+  html: { type: 'string', requiresArg: true, describe: 'draw the timeline into this HTML page' },
+  trace: { type: 'string', requiresArg: true, describe: 'write the timeline as trace events, for Perfetto' },
 } as const satisfies Record<string, Options>;
 
 const measured = { ...measuring, ...output, ...pictures };
@@ -41,30 +41,29 @@ const counting = { ...measuring, ...output, deterministic: { ...measuring.determ
 export const benchCommands = {
   run: {
     command: 'run [-- COMMAND…]',
-    describe: 'measure the time of a sandbox, and where it goes',
+    describe: 'measure how long a sandbox takes, and where the time goes',
     options: {
       ...measured,
-      floor: { type: 'boolean', default: true, describe: 'also measure a bare QEMU: the floor' },
+      floor: { type: 'boolean', default: true, describe: 'also measure the floor, a bare QEMU' },
       timeline: { type: 'boolean', default: true, describe: 'also measure one run in detail' },
     },
   },
   compare: {
     command: 'compare [FILE] [AGAINST]',
-    describe: 'compare two results, or --options with --against in turns',
+    describe: 'compare two results, or measure --options and --against in turns',
     options: {
       ...measured,
       against: { type: 'string', requiresArg: true, describe: 'options of virt-sandbox to compare with, in quotes' },
       threshold: {
         type: 'string',
         requiresArg: true,
-        describe: 'exit with 1 when it is slower by more than that (5%)',
+        describe: 'exit with 1 if the first is slower by more than this share, such as 5%',
       },
     },
   },
   ablate: {
     command: 'ablate [-- COMMAND…]',
-    describe:
-      'measure what each kernel argument, initcall, part of the machine, choice of image and set of modules is worth',
+    describe: 'measure the effect of each kernel argument, initcall, machine part, image choice and module set',
     options: {
       ...counting,
       only: { type: 'string', requiresArg: true, describe: 'only changes that match this regular expression' },
@@ -77,12 +76,16 @@ export const benchCommands = {
       ...counting,
       only: { type: 'string', requiresArg: true, describe: 'only candidates that match this regular expression' },
       name: { type: 'string', requiresArg: true, default: 'tuned', describe: 'name of the profile that is written' },
-      to: { type: 'string', requiresArg: true, describe: 'file for it [where virt-sandbox --profile NAME finds it]' },
+      to: {
+        type: 'string',
+        requiresArg: true,
+        describe: 'file for the profile [where virt-sandbox --profile NAME finds it]',
+      },
     },
   },
   peers: {
     command: 'peers [-- COMMAND…]',
-    describe: 'measure other programs that do the like, on the same kernel',
+    describe: 'measure similar programs on the same kernel',
     options: {
       runs: measuring.runs,
       'warm-up': measuring['warm-up'],
@@ -94,22 +97,22 @@ export const benchCommands = {
   history: { command: 'history', describe: 'show results over time', options: output },
   picture: {
     command: 'picture <FILE> [AGAINST]',
-    describe: 'draw the timelines of results that were kept',
+    describe: 'draw the timelines of saved results',
     options: pictures,
   },
   document: {
     command: 'document <FILE..>',
-    describe: 'write docs/boot-time.md from results that were kept',
+    describe: 'print docs/boot-time.md, made from saved results',
     options: {},
   },
 } as const satisfies Record<string, BenchCommand>;
 
 export const usage = `Usage: virt-sandbox-bench COMMAND [OPTIONS]
 
-Where every millisecond of a sandbox's start and end goes.`;
+Measures where the time of a sandbox's start and end goes.`;
 
-export const epilogue = `Results go to stdout, progress to stderr. Ctrl+C ends the measuring and reports what was measured so far; a
-second one ends the program.
+export const epilogue = `Results go to stdout, progress to stderr. Ctrl+C stops measuring and reports what was measured so far; a second
+Ctrl+C ends the program.
 
-Exit status: 0; 1 for a regression (compare --threshold), or where something could not be measured; 2 for a
-wrong command line; 130 when it was interrupted.`;
+Exit status: 0; 1 for a regression (compare --threshold) or a measurement that failed; 2 for a wrong command line;
+130 when it was interrupted.`;

@@ -2,8 +2,8 @@
  * Splits a command line by a table of options, as GOption does, which libvirt-sandbox used: `--name VALUE`, `--name=VALUE`, `-n VALUE`,
  * `-nVALUE`, and flags together as in `-vd`. A value may begin with a hyphen.
  *
- * It is part of every start, where yargs would take longer than the rest of the program (docs/architecture.md); and yargs takes `-eKEY=VALUE`
- * for other options.
+ * It is part of every start, where yargs would take longer than the rest of the program (docs/decisions/0012-program-start.md);
+ * and yargs takes `-eKEY=VALUE` for other options.
  */
 import type { Options } from 'yargs';
 import { SandboxError } from '../../util/errors.js';

@@ -11,23 +11,38 @@ const TIMERS = '/proc/timer_list';
 const LIMIT = 131_072;
 const TIMEOUT_MS = 20_000;
 
+/** The guest answers with the last 64 KiB of what a helper prints. The readings of the clock come first, and must fit too. */
+const LOG_BYTES = 60_000;
+
 /**
- * The kernel's log, less the lines of initcalls that took no time, of which there are a thousand. Where an initcall said nothing, the time
- * that it took by the log's own clock stands behind its line: the kernel times the early ones by ticks of 4 ms.
- *
- * The clock of the log and that of the system differ by a constant; so a line is written into the log between two readings of the latter.
+ * Shortens the output of dmesg for awk. A kernel has a thousand initcalls that take no time: lines of calls below 0.1 ms are left
+ * out, and of longer ones where the log would be larger than LOG_BYTES, as it is on a busy host. Where an initcall said nothing,
+ * the time that it took by the log's own clock stands behind its line: the kernel times the early ones by ticks of 4 ms.
  */
+export const SHORTEN_LOG = `
+BEGIN { FS = "[][]" }
+{
+  gap = $2 - last; last = $2; called = calling; calling = /[]] calling  /
+  returned = called && / returned .* after /
+  line[NR] = returned ? sprintf("%s @@%.6f", $0, gap) : $0
+  cost[NR] = calling || returned ? gap : 1e9
+}
+END {
+  for (least = 0.0001; least < 1e8; least *= 2) {
+    size = 0
+    for (at = 1; at <= NR; at++) if (cost[at] >= least) size += length(line[at]) + 1
+    if (size <= ${LOG_BYTES}) break
+  }
+  for (at = 1; at <= NR; at++) if (cost[at] >= least) print line[at]
+}`;
+
+/** The clock of the log and that of the system differ by a constant, so a line is written into the log between two readings of the latter. */
 const LOG = `
 now() { while read -r line; do case $line in now*) echo "$1 $line"; break;; esac; done <${TIMERS}; }
 now clock-before
 echo virt-sandbox-clock >/dev/kmsg
 now clock-after
-dmesg | awk '
-BEGIN { FS = "[][]" }
-{ gap = $2 - last; last = $2; called = calling; calling = /[]] calling  / }
-calling && gap < 0.0001 { next }
-/ returned .* after / { if (called && gap < 0.0001) next; if (called) { printf "%s @@%.6f\\n", $0, gap; next } }
-{ print }'`;
+dmesg | awk '${SHORTEN_LOG}'`;
 
 /** What it finds comes as marks: `inspect.clock`, `inspect.log`. What cannot be had is said there too. */
 export async function inspectGuest(guest: Guest): Promise<void> {

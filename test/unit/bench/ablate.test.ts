@@ -1,4 +1,7 @@
-/** What is changed one thing at a time, and what is said of it; the other programs, and the page of all. */
+/**
+ * Ablation: which changes it tries, and its reports. Also the table of peers, the document docs/boot-time.md, and the
+ * smallest init.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -15,7 +18,7 @@ import { host, result, timeline, VALUES, variant } from '../../helpers/bench-res
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 describe('ablation', () => {
-  it('changes one thing at a time, and everything that there is', async () => {
+  it('tries every change, one at a time', async () => {
     const profile = await loadProfile('default');
     const changes = changesOf(profile);
     assert.equal(new Set(changes.map(({ label }) => label)).size, changes.length);
@@ -29,7 +32,7 @@ describe('ablation', () => {
       );
   });
 
-  it('turns each device of the machine off that is there, and on that is not', async () => {
+  it('switches each present device off, and each absent device on', async () => {
     const of = async (name: string) =>
       changesOf(await loadProfile(name)).flatMap(({ label }) => /^machine (with(?:out)? \w+)$/.exec(label)?.[1] ?? []);
     const usual = ['without i8042', 'without sata', 'without smbus'];
@@ -37,7 +40,7 @@ describe('ablation', () => {
     assert.deepEqual(await of('compatible'), ['without hpet', 'without vmport', 'without smm', ...usual]);
   });
 
-  it('chooses another form of the kernel, every packing of the initrd, and whether signatures are checked', async () => {
+  it('tries the packed kernel, every initrd packing, and module signatures', async () => {
     const labels = changesOf(await loadProfile('default')).map(({ label }) => label);
     assert.ok(labels.includes('with module signatures checked'));
     assert.deepEqual(
@@ -49,7 +52,7 @@ describe('ablation', () => {
     );
   });
 
-  it('never tries to skip what a sandbox needs', () => {
+  it('never skips an initcall that a sandbox needs', () => {
     for (const name of [
       'virtio_pci_driver_init',
       'inet_init',
@@ -62,13 +65,13 @@ describe('ablation', () => {
     assert.equal(mayBeSkipped('system_heap_create'), true);
   });
 
-  it('tells a difference of instructions that is larger than the runs differ by themselves', () => {
+  it('reports a difference in instructions beyond the spread of the runs', () => {
     const base = variant('base', [1000, 1001, 1000]);
     const verdict = (value: number) => comparison(variant('x', [value]), base, 'instructions').verdict;
     assert.deepEqual([990, 1000.5, 1100].map(verdict), ['faster', 'undecided', 'slower']);
   });
 
-  it('is a table, the best first', () => {
+  it('prints a table, the best change first', () => {
     const parts = { kernel: 9e8 };
     const variants = [
       variant('as it is', [1e9, 1e9, 1e9], { parts }),
@@ -80,10 +83,10 @@ describe('ablation', () => {
     assert.doesNotMatch(text, /chance/);
   });
 
-  it('of times says what the floor is, and what chance does where there are many', () => {
+  it('of times reports the baseline, and how many results may be chance', () => {
     const changes = Array.from({ length: 40 }, (_, at) => variant(`change ${at}`, VALUES));
-    const floor = variant('bare QEMU', [1, 1, 1, 1, 1], { profile: undefined, floorOf: ['as it is'] });
-    const text = ablationText(result('ablate', [variant('as it is', VALUES), ...changes, floor]));
+    const baseline = variant('bare QEMU', [1, 1, 1, 1, 1], { profile: undefined, floorOf: ['as it is'] });
+    const text = ablationText(result('ablate', [variant('as it is', VALUES), ...changes, baseline]));
     assert.match(text, /^a bare QEMU \(the floor\): 1\.000 s, 50\.0 %$/m);
     assert.match(text, /^Of 40 changes that were worth nothing chance alone would show 2 as worth something\.$/m);
     assert.equal(text.match(/^change/gm)?.length, 40 + 1);
@@ -104,7 +107,7 @@ describe('the document', () => {
     assert.match(text, /\| kernel \| guest \| 1750\.0 ms \| 87\.5 % \| 1250\.0 ms \|/);
   });
 
-  it('says where the instructions of a boot go', () => {
+  it('shows where the instructions of a boot go', () => {
     const parts = { kernel: 9e8, 'module 9p': 1e8 };
     const text = bootTimeDocument([result('compare', [variant('a', [1e9, 1e9, 1e9], { parts })], 'instructions')]);
     assert.match(
@@ -113,7 +116,7 @@ describe('the document', () => {
     );
   });
 
-  it('says of times, and not of instructions, that the machine was busy', () => {
+  it('warns about a busy machine for times, not for instructions', () => {
     const busy = (unit: Result['unit'], load: number) =>
       bootTimeDocument([{ ...result('run', [variant('a', VALUES)], unit), host: { ...host, load } }]);
     assert.match(busy('s', 2), /\*\*The machine did other work/);
@@ -123,7 +126,7 @@ describe('the document', () => {
 });
 
 describe('other programs', () => {
-  it('are compared with the first, and told why they are not there', () => {
+  it('are compared with the first; a missing one is listed with the reason', () => {
     const text = peersText(
       result('peers', [
         variant('virt-sandbox', [2]),
@@ -135,13 +138,13 @@ describe('other programs', () => {
     );
     assert.match(text, /^virtme-ng +20\.000 s \(20\.00–20\.00, n=1\) +10\.00 ×$/m);
     assert.match(text, /^x: x ended with status 1: x: no$/m);
-    // Nothing to compare with.
+    // There is no first to compare with.
     assert.match(text, /^y +1\.000 s \(1\.00–1\.00, n=1\)$/m);
   });
 });
 
 describe('the smallest init', () => {
-  it('is a static program that this kernel would run', (t) => {
+  it('is a static program for this kernel', (t) => {
     const path = join(scratchDirectory(t), 'init');
     writeFileSync(path, powerOffProgram());
     const header = execFileSync('readelf', ['-hl', path], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,4 +1,4 @@
-/** A bare restore whose QEMU does not do its part: nothing is waited for that will not come. */
+/** A bare restore whose QEMU fails: the run ends and does not hang. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import { Interrupted } from '../../../src/bench/process.js';
 import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** Nothing here comes to reading it. */
+/** No test here reads from it. */
 const WARM = { directory: '/nowhere' } as Snapshot;
 
-/** In place of QEMU, with the sockets that it needs in a directory that is removed in the end. */
+/** A stand-in for QEMU, with its sockets in a directory that is removed at the end. */
 function machine(t: TestContext, program: (directory: string) => string): { argv: string[]; sockets: string } {
   const directory = scratchDirectory(t);
   const sockets = join(directory, 'sockets');
@@ -48,7 +48,7 @@ for (const [how, program, message] of ENDS)
     assert.ok(!existsSync(sockets));
   });
 
-test('a QEMU that never connects is waited for until the signal comes, and is then gone', {
+test('a QEMU that never connects is waited for until the abort signal, and is then gone', {
   timeout: 10_000,
 }, async (t) => {
   const { argv, sockets } = machine(t, script('echo $$ >"$0.pid"', 'exec sleep 60'));

@@ -1,4 +1,4 @@
-/** Results over time. */
+/** The history of results: written, read back, and drawn as a trend. */
 import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { result, SLOWER, VALUES, variant } from '../../helpers/bench-results.js'
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 describe('history', () => {
-  const floor = variant('bare QEMU (the floor)', [1.6], { profile: undefined, floorOf: ['a'] });
+  const baseline = variant('bare QEMU (the floor)', [1.6], { profile: undefined, floorOf: ['a'] });
 
   it('is appended to, read back, and drawn as a trend', (t) => {
     const path = join(scratchDirectory(t), 'deep/er/h.jsonl');
@@ -20,21 +20,21 @@ describe('history', () => {
     assert.equal(entries.length, 2);
     assert.equal(unreadable, 1);
     assert.deepEqual([entries[0]?.median, entries[0]?.kernel, entries[0]?.profile], [2, '6.12', 'default']);
-    const beside = entriesOf(result('run', [variant('a', VALUES), floor]));
+    const beside = entriesOf(result('run', [variant('a', VALUES), baseline]));
     assert.deepEqual(
       beside.map(({ label, floor: median }) => [label, median]),
       [['a', 1.6]],
     );
     assert.match(historyText(beside), / 1\.25 × the floor$/m);
-    // Half a line takes no other with it.
+    // Half a line does not spoil the others.
     appendHistory(path, result('run', [variant('a', VALUES)]));
     assert.deepEqual([readHistory(path).entries.length, readHistory(path).unreadable], [3, 1]);
     assert.match(historyText(entries), /▇█\n[^\n]*2\.000 s[^\n]*\n[^\n]*2\.400 s[^\n]* 20\.0 %/);
   });
 
-  it('has each floor beside what it is the floor of', () => {
+  it('keeps each baseline with the variant that it belongs to', () => {
     const other = variant('bare QEMU (the floor) of b', [1], { profile: undefined, floorOf: ['b'] });
-    const beside = entriesOf(result('compare', [variant('a', VALUES), variant('b', VALUES), other, floor]));
+    const beside = entriesOf(result('compare', [variant('a', VALUES), variant('b', VALUES), other, baseline]));
     assert.deepEqual(
       beside.map(({ label, floor: median }) => [label, median]),
       [
@@ -44,7 +44,7 @@ describe('history', () => {
     );
   });
 
-  it('has a trend of its own for each change of an ablation, apart from the profile as it is', () => {
+  it('has one trend for each change of an ablation, apart from the unchanged profile', () => {
     const ablation = result('ablate', [
       variant('as it is', VALUES),
       variant('without x', SLOWER),

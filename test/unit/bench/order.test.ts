@@ -1,4 +1,4 @@
-/** In which order variants are measured. */
+/** The order in which variants are measured. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inOrderOf } from '../../../src/bench/order.js';
@@ -6,14 +6,14 @@ import { inOrderOf } from '../../../src/bench/order.js';
 const rounds = (count: number, variants: string) =>
   Array.from({ length: count }, (_, round) => inOrderOf(round, [...variants]).join(''));
 
-test('two variants come first and last as often', () => {
+test('each of two variants is first equally often', () => {
   assert.deepEqual(rounds(4, 'AB'), ['AB', 'BA', 'BA', 'AB']);
 });
 
-test('three variants come in every order', () => {
+test('three variants are measured in every order', () => {
   assert.deepEqual(rounds(6, 'ABC').sort(), ['ABC', 'ACB', 'BAC', 'BCA', 'CAB', 'CBA']);
 });
 
-test('one variant is one variant', () => {
+test('one variant stays alone', () => {
   assert.deepEqual(rounds(3, 'A'), ['A', 'A', 'A']);
 });

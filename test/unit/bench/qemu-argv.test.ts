@@ -1,3 +1,5 @@
+/** QEMU's command line without libvirt: split, run bare, and restored bare. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { restoreArgv } from '../../../src/bench/bare-restore.js';
@@ -9,7 +11,7 @@ const LINE = `LC_ALL=C HOME=/a /usr/bin/qemu-system-x86_64 -name guest=x -S -obj
 -device '{"driver":"isa-serial","chardev":"charserial0"}'
 `;
 
-test('a quoted command line is split as a shell does, without the variables before it', () => {
+test('a quoted command line is split as by a shell, without its leading variables', () => {
   assert.deepEqual(splitCommandLine(`A=b c 'd e' f\\ g "h`), ['c', 'd e', 'f g', '"h']);
   const words = splitCommandLine(LINE);
   assert.equal(words[0], '/usr/bin/qemu-system-x86_64');
@@ -25,7 +27,7 @@ test('the same machine runs without libvirt', () => {
   ]);
 });
 
-test('the same machine is restored without libvirt: it keeps its sockets and its initrd', () => {
+test('the same machine is restored without libvirt, with its sockets and its initrd', () => {
   const words = restoreArgv(splitCommandLine(LINE));
   assert.deepEqual(words.slice(0, 3), ['/usr/bin/qemu-system-x86_64', '-machine', 'q35,acpi=on']);
   assert.doesNotMatch(words.join('\n'), /charmonitor|"secret"|^-(?:name|S|no-shutdown)$/m);
@@ -34,7 +36,7 @@ test('the same machine is restored without libvirt: it keeps its sockets and its
   assert.equal(words[words.indexOf('-initrd') + 1], '/i');
 });
 
-test('a machine without an initrd is none to compare with', () => {
+test('a machine without an initrd cannot be compared', () => {
   assert.throws(() => bareMachine(['qemu', '-kernel', '/k'], '/mine'), /-initrd/);
   assert.throws(() => bareMachine([], '/mine'), /empty/);
 });

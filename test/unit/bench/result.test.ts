@@ -1,4 +1,4 @@
-/** Results: what is kept, compared, and said of them. */
+/** Results of virt-sandbox-bench: saved, compared, and printed. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { host, result, SLOWER, timeline, VALUES, variant } from '../../helpers/b
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 describe('a result in a file', () => {
-  it('comes back as it was', (t) => {
+  it('reads back unchanged', (t) => {
     const path = join(scratchDirectory(t), 'r.json');
     const one = result('run', [
       variant('a', VALUES, { timeline }),
@@ -27,7 +27,7 @@ describe('a result in a file', () => {
     );
   });
 
-  it('is refused where it is none, by the name of what is wrong', (t) => {
+  it('is refused when it is invalid, and the error names the field', (t) => {
     const path = join(scratchDirectory(t), 'r.json');
     writeFileSync(path, '{');
     assert.throws(() => readResult(path), /cannot be read as JSON/);
@@ -35,7 +35,7 @@ describe('a result in a file', () => {
     assert.throws(() => readResult(path), /holds no result of virt-sandbox-bench: format/);
   });
 
-  it('says every field of it in docs/bench-json.md', () => {
+  it('has every field in docs/bench-json.md', () => {
     const text = readFileSync('docs/bench-json.md', 'utf8');
     const one = result('run', [
       variant('a', VALUES, { timeline, failure: 'x' }),
@@ -45,7 +45,7 @@ describe('a result in a file', () => {
   });
 });
 
-/** Names of all fields; those of `parts` of a variant are no fields, but names of stages. */
+/** Names of all fields. The keys of a variant's `parts` are names of stages, not fields. */
 function fieldsOf(value: unknown): Set<string> {
   const names = new Set<string>();
   const visit = (one: unknown, within: string) => {
@@ -62,7 +62,7 @@ function fieldsOf(value: unknown): Set<string> {
 }
 
 describe('two results', () => {
-  it('are compared where they measured the same', () => {
+  it('are compared where they measured the same thing', () => {
     const one = result('run', [variant('a', SLOWER), variant('floor', [1], { profile: undefined })]);
     const other = result('run', [variant('a', VALUES)]);
     const compared = compareResults(one, other, 'new.json', 'old.json');
@@ -79,7 +79,7 @@ describe('two results', () => {
     assert.match(resultText(compared), /a in new\.json: 1\.200 × .* 20\.0 % more than a in old\.json/);
   });
 
-  it('are paired by their labels where many boot alike, and not at all where none is the same', () => {
+  it('are paired by label when several boot alike, and not paired without a common label', () => {
     const names = (one: Result, other: Result) =>
       compareResults(one, other, '1', '2').comparisons.map(({ label, against }) => [label, against]);
     const ablation = (...labels: string[]) =>
@@ -91,25 +91,25 @@ describe('two results', () => {
       ['as it is in 1', 'as it is in 2'],
       ['with y in 1', 'with y in 2'],
     ]);
-    // One that was renamed is found by what it boots by.
+    // A renamed variant is found by its boot options.
     assert.deepEqual(names(ablation('a'), ablation('b')), [['a in 1', 'b in 2']]);
   });
 
-  it('of two machines are told apart by what the machines differ in', () => {
+  it('of two machines name the differences of the machines', () => {
     const one = result('run', [variant('a', VALUES)]);
     const other = { ...one, host: { ...host, kernel: '6.13', load: 3 } };
     assert.deepEqual(differingHosts(one, other, 'x', 'y'), ['kernel is 6.12 in x, and 6.13 in y']);
     assert.deepEqual(differingHosts(one, one, 'x', 'y'), []);
   });
 
-  it('of instructions are compared by how far runs of the same lie apart', () => {
+  it('of instructions are compared by the spread of equal runs', () => {
     const counted = (values: number[]) => result('run', [variant('a', values)], 'instructions');
     const verdict = (values: number[]) =>
       compareResults(counted(values), counted([1000, 1001]), 'x', 'y').comparisons[0]?.verdict;
     assert.deepEqual([verdict([1000.8]), verdict([1004])], ['undecided', 'slower']);
   });
 
-  it('are not compared in different units, or without anything in common', () => {
+  it('are refused with different units, or with nothing in common', () => {
     const one = result('run', [variant('a', VALUES)]);
     assert.throws(
       () => compareResults(one, result('run', [variant('a', VALUES)], 'instructions'), 'x', 'y'),
@@ -120,7 +120,7 @@ describe('two results', () => {
 });
 
 describe('text for a terminal', () => {
-  it('has the figures, what stands out, and what is not there', () => {
+  it('has the figures, the outliers, and the failures', () => {
     const text = resultText(result('run', [variant('a', [...VALUES, 9]), variant('c', [], { failure: 'no\nsuch' })]));
     assert.match(text, /^2 processors \(A processor\), TCG/);
     assert.match(text, /a +6 +1\.990 s +2\.005 s/);
@@ -128,7 +128,7 @@ describe('text for a terminal', () => {
     assert.match(text, /^c is left out: no\nsuch$/m);
   });
 
-  it('draws a waterfall whose bars are where their time is', () => {
+  it('draws a waterfall with each bar at its time', () => {
     const lines = terminalWaterfall(timeline, 100).split('\n');
     const kernel = lines.find((line) => line.startsWith('kernel')) ?? '';
     const start = lines.find((line) => line.startsWith('start')) ?? '';
@@ -163,7 +163,7 @@ describe('the part of a warm start that is neither QEMU nor the guest', () => {
     assert.match(bootTimeDocument([result('run', [warm])]), /^### a: what is neither QEMU nor the guest$/m);
   });
 
-  it('is not listed of a boot', () => {
+  it('is not listed for a cold boot', () => {
     const cold = { ...warm, timeline: { ...timeline, start: 'cold' as const } };
     assert.doesNotMatch(resultText(result('run', [cold])), /what is neither/);
   });

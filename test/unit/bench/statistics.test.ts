@@ -1,16 +1,16 @@
-/** What is said of measurements: the same every time, and no more than they allow. */
+/** Statistics of measurements: repeatable, and no bolder than the data allow. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { difference, median, noise, outliersOf, quantile, summarize } from '../../../src/bench/statistics.js';
 
-/** Values around a center that look random and are the same every time. */
+/** Values around a center that look random and are the same in every run. */
 function around(center: number, count: number, spread = 0.1, phase = 0): number[] {
   return Array.from({ length: count }, (_, at) => center * (1 + spread * Math.sin(phase + at * 2.39996)));
 }
 
 const TRIALS = 300;
 
-/** Normally distributed numbers, the same every time: the minimal standard generator, and Box and Muller's transformation. */
+/** Normally distributed numbers, the same in every run: the minimal standard generator and the Box-Muller transform. */
 function noiseOf(seed: number): () => number {
   let state = seed * 7919;
   const uniform = () => {
@@ -33,7 +33,7 @@ describe('a summary', () => {
     assert.deepEqual([min, middle, max, low, high, spread], [4, 4, 4, 4, 4, 0]);
   });
 
-  it('has an interval that holds the median, is narrower for more values, and is the same every time', () => {
+  it('has an interval that holds the median, narrows with more values, and is the same in every run', () => {
     const few = summarize(around(100, 8));
     const many = summarize(around(100, 200));
     for (const { low, median: middle, high } of [few, many]) assert.ok(low <= middle && middle <= high);
@@ -41,14 +41,14 @@ describe('a summary', () => {
     assert.deepEqual(summarize(around(100, 8)), few);
   });
 
-  it('is not had of nothing, or of what is no number', () => {
+  it('is refused for no values, or for a value that is not a number', () => {
     assert.throws(() => summarize([]), RangeError);
     assert.throws(() => summarize([1, Number.NaN]), RangeError);
   });
 });
 
 describe('a median and other quantiles', () => {
-  it('are numbers, whatever the order and the count', () => {
+  it('are numbers in any order and for any count', () => {
     assert.equal(median([10, 9, 1]), 9);
     assert.equal(median([10, 2, 1, 4]), 3);
     assert.equal(quantile([1, 2, 3, 4, 5], 0), 1);
@@ -58,35 +58,35 @@ describe('a median and other quantiles', () => {
 
 describe('outliers', () => {
   it('are values far from the others', () => assert.deepEqual(outliersOf([10, 11, 10, 12, 30, 11]), [4]));
-  it('are none where all vary as much', () => assert.deepEqual(outliersOf([1, 2, 3, 4, 5, 6]), []));
-  it('are none among three', () => assert.deepEqual(outliersOf([1, 1, 100]), []));
+  it('do not exist where all values vary alike', () => assert.deepEqual(outliersOf([1, 2, 3, 4, 5, 6]), []));
+  it('do not exist among three values', () => assert.deepEqual(outliersOf([1, 1, 100]), []));
 });
 
 describe('noise', () => {
-  it('is a share of the median', () => {
+  it('is relative to the median', () => {
     assert.equal(noise([5, 5, 5]), 0);
     assert.equal(noise([90, 100, 110]).toFixed(4), (0.1 * 1.4826).toFixed(4));
   });
 });
 
 describe('a difference', () => {
-  it('is told where there is one, either way', () => {
+  it('is reported in both directions', () => {
     const slow = difference(around(110, 20, 0.02), around(100, 20, 0.02, 1));
     assert.equal(slow.verdict, 'slower');
     assert.ok(slow.low > 1 && slow.low <= slow.ratio && slow.ratio <= slow.high);
     assert.equal(difference(around(90, 20, 0.02), around(100, 20, 0.02, 1)).verdict, 'faster');
   });
 
-  it('is not told within the noise', () => {
+  it('is not reported within the noise', () => {
     assert.equal(difference(around(101, 10, 0.2), around(100, 10, 0.2, 1)).verdict, 'undecided');
   });
 
-  it('is not told of fewer than five values, however far they are apart', () => {
+  it('is not reported for fewer than five values, however far apart', () => {
     const far = (count: number) => difference(around(100, count), around(1, count)).verdict;
     assert.deepEqual([far(2), far(4), far(5)], ['undecided', 'undecided', 'slower']);
   });
 
-  it('is seen by chance, where there is none, no more often than it is said to be, from the least number of values on', () => {
+  it('is found by chance no more often than stated, from the smallest count on', () => {
     const random = noiseOf(1);
     for (const count of [5, 8]) {
       const series = () => Array.from({ length: count }, () => Math.exp(0.07 * random()));
@@ -99,7 +99,7 @@ describe('a difference', () => {
 });
 
 describe('an interval', () => {
-  it('holds the true median about as often as it says', () => {
+  it('holds the true median about as often as stated', () => {
     const random = noiseOf(2);
     for (const count of [5, 12]) {
       const held = Array.from({ length: TRIALS }, () => {

@@ -1,4 +1,4 @@
-/** Programs from what V8 has compiled them to. */
+/** Programs that start from V8's code cache. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -13,7 +13,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 const DIST = join(REPOSITORY, 'dist');
 
 for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench'])
-  test(`V8 takes the code of ${program}`, () => {
+  test(`V8 accepts the code cache of ${program}`, () => {
     const filename = join(DIST, `${program}.cjs`);
     const cachedData = readFileSync(cacheOf(filename));
     const source = readFileSync(filename, 'utf8');
@@ -22,8 +22,8 @@ for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench'
     assert.deepEqual(source.match(/\bimport\(.{0,20}/g), null);
   });
 
-// Of 20.20.2's code Node.js 20.19.0 made "join is not a function" or a crash: V8 took it for its own.
-test('a file of code is for one version of Node.js', () => {
+// Node.js 20.19.0 accepted the code of 20.20.2 as its own, and failed with "join is not a function" or a crash.
+test('a code cache is for one version of Node.js', () => {
   assert.equal(cacheOf('a.cjs'), `a.cjs.${process.version}-${process.arch}.v8`);
 });
 

@@ -1,4 +1,6 @@
-/** Damaged lzo data: refused in a sentence, or unpacked to what they now say, and never more work than their size allows. */
+/**
+ * Damaged lzo data: refused with one sentence, or unpacked as they now say, with no more work than their size allows.
+ */
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -9,7 +11,7 @@ import { randomNumbers } from '../../fuzz/random.js';
 import { flipByte, noise } from '../../helpers/kernel-files.js';
 import { HEADER_SIZE, lzop, packedBlock, unlessLzop } from '../../helpers/lzop.js';
 
-/** Every kind of instruction: literals in short and long runs, matches near and far, short, long, and over themselves. */
+/** Every kind of instruction: literals in short and long runs; matches near and far, short, long, and overlapping. */
 function sample(size: number): Buffer {
   const parts: Buffer[] = [];
   for (let length = 0; length < size; length += parts.at(-1)?.length ?? 0) {
@@ -21,7 +23,7 @@ function sample(size: number): Buffer {
   return Buffer.concat(parts).subarray(0, size);
 }
 
-/** Unpacks what may be damaged: undefined when it is refused, as it must be. */
+/** Unpacks data that may be damaged; undefined when they are refused properly. */
 async function attempt(file: Buffer): Promise<Buffer | undefined> {
   try {
     const { data, used } = await decompress(file, 'lzo', 1 << 20);
@@ -41,10 +43,10 @@ const isCutOff = (file: Buffer, size: number) =>
     `${size} of ${file.length} bytes`,
   );
 
-it('every truncation is noticed', { skip: unlessLzop }, async () => {
+it('every truncation is detected', { skip: unlessLzop }, async () => {
   const small = lzop(sample(3000), '-9');
   for (let size = 0; size < small.length; size += 1) await isCutOff(small, size);
-  // Two blocks, cut in and about the second one's beginning, and at the end.
+  // Two blocks, cut in and around the start of the second one, and at the end.
   const large = lzop(sample(400_000), '-1', '-F');
   const second = HEADER_SIZE + 8 + large.readUInt32BE(HEADER_SIZE + 4);
   for (const from of [second - 20, large.length - 40]) {
@@ -53,7 +55,7 @@ it('every truncation is noticed', { skip: unlessLzop }, async () => {
 });
 
 for (const options of [['-9'], ['--crc32', '-CC']]) {
-  it(`every flipped byte is noticed with the checksums of ${options.join(' ')}`, { skip: unlessLzop }, async () => {
+  it(`every flipped byte is detected with the checksums of ${options.join(' ')}`, { skip: unlessLzop }, async () => {
     const whole = lzop(sample(3000), ...options);
     for (let at = 0; at < whole.length; at += 1) {
       assert.equal(await attempt(flipByte(whole, at, 1 << (at % 8))), undefined, `byte ${at}`);
@@ -62,7 +64,7 @@ for (const options of [['-9'], ['--crc32', '-CC']]) {
   });
 }
 
-it('without checksums a flipped byte gives something of the same size, or an error', { skip: unlessLzop }, async () => {
+it('without checksums a flipped byte gives data of the same size, or an error', { skip: unlessLzop }, async () => {
   const data = sample(60_000);
   const whole = lzop(data, '-1', '-F');
   const start = HEADER_SIZE + 8;
@@ -80,7 +82,7 @@ it('without checksums a flipped byte gives something of the same size, or an err
   assert.ok(refused > 300 && refused < 1500, `${refused} were refused`);
 });
 
-it('blocks of random bytes, and packed ones with a change, write nothing outside of their target', {
+it('blocks of random bytes, and packed ones with a change, write nothing outside their target', {
   skip: unlessLzop,
 }, () => {
   const data = sample(5000);
@@ -102,7 +104,7 @@ it('blocks of random bytes, and packed ones with a change, write nothing outside
   }
 });
 
-/** The instructions of Documentation/staging/lzo.rst, one of each, with what they must do. */
+/** The instructions of Documentation/staging/lzo.rst, one of each, with the expected result. */
 const END = [0x11, 0, 0];
 const LITERALS = [17 + 5, ...Buffer.from('abcde')];
 

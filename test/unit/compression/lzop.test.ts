@@ -1,4 +1,4 @@
-/** What lzop packs, as a part of an initrd: compared with lzop itself, and with headers that lzop does not write. */
+/** lzop data as a part of an initrd: compared with lzop itself, and with headers that lzop does not write. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -28,7 +28,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const BLOCK = 256 << 10;
 
-/** Unpacks `file` with other bytes behind it, which must not matter. */
+/** Unpacks `file` with other bytes after it, which must not matter. */
 async function unpack(file: Buffer): Promise<Buffer> {
   const { data, used } = await decompress(Buffer.concat([file, noise(100, 'behind')]), 'lzo');
   assert.equal(used, file.length, 'where it ended');
@@ -57,14 +57,14 @@ const SAMPLES: Readonly<Record<string, Buffer>> = {
 
 describe('lzop', { skip: unlessLzop }, () => {
   for (const options of [['-1'], ['-3'], ['-9'], ['--crc32'], ['-F'], ['-CC'], ['-9', '--crc32', '-CC']]) {
-    it(`what it packs with ${options.join(' ')}`, async () => {
+    it(`data packed with ${options.join(' ')} is unpacked`, async () => {
       for (const [name, sample] of Object.entries(SAMPLES)) {
         assert.ok((await unpack(lzop(sample, ...options))).equals(sample), name);
       }
     });
   }
 
-  it('every length of what repeats itself at every short distance', async () => {
+  it('data that repeats at every length and every short distance is unpacked', async () => {
     const parts: Buffer[] = [];
     for (let distance = 1; distance < 40; distance += 1) {
       for (const length of [3, 4, 8, 9, 33, 34, 35, 300]) {
@@ -75,7 +75,7 @@ describe('lzop', { skip: unlessLzop }, () => {
     for (const level of ['-1', '-9']) assert.ok((await unpack(lzop(data, level))).equals(data), level);
   });
 
-  it('a file with its name in the header', async (context) => {
+  it('a file with its name in the header is unpacked', async (context) => {
     const directory = scratchDirectory(context);
     writeFileSync(join(directory, 'name'), 'content');
     const file = execFileSync('lzop', ['-c', 'name'], { cwd: directory });
@@ -83,7 +83,7 @@ describe('lzop', { skip: unlessLzop }, () => {
     assert.equal((await unpack(file)).toString(), 'content');
   });
 
-  it('archives behind what it packed, packed by it and not', async () => {
+  it('archives after a packed one are found, packed and not', async () => {
     const archives = ['first', 'second', 'third'].map((data) =>
       makeArchive([{ name: data, data: noise(70_000, data) }]),
     );
@@ -111,7 +111,7 @@ describe('lzop', { skip: unlessLzop }, () => {
     }
   });
 
-  it('an archive of GNU cpio, shown by virt-sandbox-bake', async (context) => {
+  it('an archive of GNU cpio is shown by virt-sandbox-bake', async (context) => {
     const scratch = scratchDirectory(context);
     const tree = join(scratch, 'tree');
     mkdirSync(join(tree, 'bin'), { recursive: true });
@@ -136,7 +136,7 @@ describe('lzop', { skip: unlessLzop }, () => {
     assertRun(await runBake(scratch, ['diff', initrd, plain]), 1, sizes);
   });
 
-  it('checksums of every kind together, and each that is wrong', async () => {
+  it('checksums of every kind work together, and each wrong one is found', async () => {
     const data = Buffer.from('to be packed, to be packed, and to be packed again');
     const packed = packedBlock(data);
     assert.ok(packed.length < data.length);
@@ -151,22 +151,21 @@ describe('lzop', { skip: unlessLzop }, () => {
       assert.ok(!lzopTakes(wrong));
       await refuses(wrong, i < 2 ? /checksum of an lzo block/ : /checksum of a packed lzo block/);
     }
-    // What is stored as it is has none of its packed form.
+    // Data that is stored as it is has no checksum of a packed form.
     const stored = Buffer.concat([header, makeBlock(data.length, data, adler(data), crc(data)), END]);
     assert.ok(lzopTakes(stored));
     assert.ok((await unpack(stored)).equals(data));
   });
 
-  it('what went through a filter is refused', () =>
-    refuses(lzop(noise(1000, 'f'), '--filter=1'), /a filter, which no kernel/));
+  it('filtered data is refused', () => refuses(lzop(noise(1000, 'f'), '--filter=1'), /a filter, which no kernel/));
 });
 
-describe('a file as lzop packs them', () => {
+describe('an lzop file', () => {
   const data = Buffer.from('content');
   const file = (header: MadeHeader, ...blocks: readonly Buffer[]) =>
     Buffer.concat([makeHeader(header), ...blocks, END]);
 
-  it('is read with either checksum of its header, and refused with another', async () => {
+  it('is read with either checksum of its header, and refused with a wrong one', async () => {
     for (const flags of [0, 0x1000]) {
       const whole = file({ flags, name: 'a name' }, makeBlock(data.length, data));
       assert.ok((await unpack(whole)).equals(data));
@@ -176,7 +175,7 @@ describe('a file as lzop packs them', () => {
     }
   });
 
-  it('is refused when the kernel would not take it, or misread it', async () => {
+  it('is refused when the kernel would refuse or misread it', async () => {
     const block = makeBlock(data.length, data);
     await refuses(file({ version: 0x0930 }, block), /before 0\.94/);
     await refuses(file({ method: 128 }, block), /method 128/);
@@ -188,13 +187,13 @@ describe('a file as lzop packs them', () => {
     await unpack(file({}, makeBlock(BLOCK, Buffer.alloc(BLOCK))));
   });
 
-  it('may unpack to as much as it may, and no more', async () => {
+  it('unpacks up to the limit', async () => {
     const two = file({}, makeBlock(data.length, data), makeBlock(data.length, data));
     assert.equal((await decompress(two, 'lzo', 14)).data.toString(), 'contentcontent');
     await refuses(two, /more than 13 bytes/, 13);
   });
 
-  it('is told by all of its magic number', async () => {
+  it('is recognized by its whole magic number', async () => {
     const whole = file({}, makeBlock(data.length, data));
     for (let i = 0; i < 9; i += 1) {
       const other = Buffer.from(whole);

@@ -1,3 +1,5 @@
+/** The check that the host has everything a sandbox names. */
+
 import assert from 'node:assert/strict';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +8,7 @@ import { checkHost } from '../../../src/config/host-check.js';
 import { type ConfigOptions, configFromOptions } from '../../../src/config/options.js';
 import { refuses, temporaryDirectory, testUsers } from './support.js';
 
-test('the host must have what a sandbox names', async (t) => {
+test('the host must have everything that a sandbox names', async (t) => {
   const users = await testUsers(t);
   const directory = await temporaryDirectory(t);
   const [file, folder, link, absent] = ['file.img', 'folder', 'link', 'absent'].map((name) => join(directory, name));

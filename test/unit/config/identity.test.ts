@@ -1,3 +1,5 @@
+/** The user and the groups of a sandbox, from the host's user database. */
+
 import assert from 'node:assert/strict';
 import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +25,7 @@ test('a user has the ids, home and groups of the host', async (t) => {
   });
 });
 
-test('a number is the user with that uid, unless somebody is called that', async (t) => {
+test('a number is the user with that uid, unless a user has that name', async (t) => {
   const users = await testUsers(t);
   assert.deepEqual(await userIdentity('2001', users), await userIdentity('ada', users));
   assert.equal((await userIdentity('0', users)).username, 'root');
@@ -31,7 +33,7 @@ test('a number is the user with that uid, unless somebody is called that', async
   assert.equal((await userIdentity('2001', users)).uid, 2004);
 });
 
-test('a number without a user is refused with what it lacks', async (t) => {
+test('a number without a user is refused, and the error says what is missing', async (t) => {
   const users = await testUsers(t);
   for (const name of ['1999', '4294967295']) {
     await refuses(() => userIdentity(name, users), 'config', 'user-unknown', JSON.stringify(name));
@@ -39,11 +41,11 @@ test('a number without a user is refused with what it lacks', async (t) => {
   await assert.rejects(userIdentity('1999', users), { remedy: /getent passwd.*number without an entry/ });
 });
 
-test('a home that is no absolute path becomes /', async (t) => {
+test('a home that is not an absolute path becomes /', async (t) => {
   assert.equal((await userIdentity('homeless', await testUsers(t))).home, '/');
 });
 
-test('an unknown user is named', async (t) => {
+test('the error for an unknown user names it', async (t) => {
   const users = await testUsers(t);
   for (const name of ['', 'eve', 'Ada', '-1', '2001x', 'broken', '# not a user', 'ada:x', '-h', 'a\0b', 'a\nb']) {
     await refuses(() => userIdentity(name, users), 'config', 'user-unknown', JSON.stringify(name));
@@ -70,7 +72,7 @@ test('the caller has the ids of the process and its $HOME', async (t) => {
   assert.equal((await callerIdentity(users, { ...caller, home: 'relative' })).home, '/home/ada');
 });
 
-test('a caller without a passwd entry is called by its uid', async (t) => {
+test('a caller without a passwd entry is named by its uid', async (t) => {
   const caller = { uid: 777_777, gid: 5, groups: [], home: undefined };
   assert.deepEqual(await callerIdentity(await testUsers(t), caller), {
     uid: 777_777,
@@ -81,7 +83,7 @@ test('a caller without a passwd entry is called by its uid', async (t) => {
   });
 });
 
-test('the real caller is who runs the test', async () => {
+test('the real caller is the user who runs the test', async () => {
   const identity = await callerIdentity();
   assert.equal(identity.uid, process.getuid?.());
   assert.equal(identity.gid, process.getgid?.());
@@ -97,7 +99,7 @@ test('root needs no passwd entry', async (t) => {
   assert.deepEqual(await rootIdentity({ passwdFile: absent, groupFile: absent, nameService: false }), expected);
 });
 
-test('groups are those of the user, not of another with its name', async (t) => {
+test('groups are those of the user, not of another user with its name', async (t) => {
   const users = await testUsers(t);
   const ada = { uid: 2001, gid: 2001, username: 'ada', home: '/' };
   assert.deepEqual(await groupsOf(ada, users), [29, 44]);
@@ -106,13 +108,13 @@ test('groups are those of the user, not of another with its name', async (t) => 
   assert.deepEqual(await groupsOf({ ...ada, username: 'eve' }, users), []);
 });
 
-test('users that cannot be read are an error, not an unknown user', async (t) => {
+test('an unreadable user database is an error, not an unknown user', async (t) => {
   const directory = await temporaryDirectory(t);
   const users = { passwdFile: directory, groupFile: directory, nameService: false };
   await refuses(() => userIdentity('ada', users), 'config', 'users-unreadable', directory);
 });
 
-test('a user that only the name service has is found through getent', async (t) => {
+test('a user that only the name service knows is found through getent', async (t) => {
   const directory = await temporaryDirectory(t);
   const bin = join(directory, 'bin');
   await mkdir(bin);

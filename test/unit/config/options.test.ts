@@ -1,3 +1,5 @@
+/** Options become a sandbox's configuration: defaults, every option, ranges, and errors. */
+
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { machine } from 'node:os';
@@ -12,7 +14,7 @@ import { refuses, temporaryDirectory, testUsers } from './support.js';
 
 const command = ['/bin/date'];
 
-test('only a command gives every default', async (t) => {
+test('a command alone gives every default', async (t) => {
   const config = await configFromOptions({ command }, await testUsers(t));
   assert.deepEqual(config, { ...defaultConfig(config.identity), command });
   assert.equal(config.name, undefined);
@@ -27,7 +29,7 @@ test('only a command gives every default', async (t) => {
   assert.equal(config.identity.uid, process.getuid?.());
 });
 
-test('every option arrives', async (t) => {
+test('every option is applied', async (t) => {
   const includefile = join(await temporaryDirectory(t), 'includes');
   await writeFile(includefile, '/data/b\n');
   const config = await configFromOptions(
@@ -103,12 +105,12 @@ test('every option arrives', async (t) => {
   assert.deepEqual(config.command, ['sh', '-c', '']);
 });
 
-test('privileged is root', async (t) => {
+test('--privileged runs as root', async (t) => {
   const config = await configFromOptions({ privileged: true, command }, await testUsers(t));
   assert.equal(config.privileged, true);
   const { savedHome, ...identity } = config.identity;
   assert.deepEqual(identity, { uid: 0, gid: 0, username: 'root', home: '/root', groups: [] });
-  // Where this is not root's session.
+  // The test may run as another user than root.
   if (savedHome !== undefined) assert.equal(savedHome, (await callerIdentity()).home);
 });
 
@@ -116,7 +118,7 @@ test('variables come in the order of libvirt-sandbox, each once', async (t) => {
   const users = await testUsers(t);
   const env = ['PATH=/bin', 'TZ=UTC', 'HOME=/', 'LANG=C', 'TZ=CET'];
   const config = await configFromOptions({ command, env }, users);
-  // As GLib lists them.
+  // GLib's order.
   const listed = ['LANG=C', 'HOME=/', 'PATH=/bin', 'TZ=CET'];
   assert.deepEqual(
     config.environment.map(({ key, value }) => `${key}=${value}`),
@@ -201,7 +203,7 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ mount: ['host-bind:/a=/x\0'] }, 'nul-character', '/x\\u0000'],
 ];
 
-/** Something else than the default for each option, and then something else than that. */
+/** For each option a value other than the default, and then another one. */
 const BASE: ConfigOptions = {
   ...{
     name: 'a',
@@ -228,7 +230,7 @@ const ADDITIONS = {
   ...{ diskLimit: ['b:total_iops_sec=2'], netLimit: ['1:inbound.average=2'] },
 } satisfies ConfigOptions;
 
-test('options change a sandbox that is there', async (t) => {
+test('options change an existing sandbox', async (t) => {
   const users = await testUsers(t);
   const base = await configFromOptions(BASE, users);
   assert.deepEqual(await configFromOptions({}, users, base), base);
@@ -248,7 +250,7 @@ test('options change a sandbox that is there', async (t) => {
   assert.deepEqual(await configFromOptions(ADDITIONS, users, base), expected);
 });
 
-test('of a sandbox that is there another identity or kernel takes the place as a whole', async (t) => {
+test('another identity or kernel replaces that of an existing sandbox as a whole', async (t) => {
   const users = await testUsers(t);
   const base = await configFromOptions(BASE, users);
   const other = await configFromOptions({ switchto: 'ada' }, users, base);
@@ -275,7 +277,7 @@ test('bad options', async (t) => {
   }
 });
 
-test('the largest and longest that is allowed', async (t) => {
+test('the largest and longest allowed values', async (t) => {
   const users = await testUsers(t);
   const name = 'x'.repeat(200);
   const config = await configFromOptions({ command, name, memory: '32', vcpus: '255' }, users);
@@ -284,11 +286,11 @@ test('the largest and longest that is allowed', async (t) => {
   assert.equal((await configFromOptions({ command, ...twice }, users)).disks.length, 2);
   const diskLimit = ['a:write_iops_sec_max=3', 'a:write_iops_sec=3', 'b:read_bytes_sec=2,read_bytes_sec_max=9'];
   assert.equal((await configFromOptions({ command, ...twice, diskLimit }, users)).tuning.diskLimits.length, 3);
-  // Only the root is single: elsewhere a mount may lie over another.
+  // Only the root is single: elsewhere a mount may cover another.
   assert.equal((await configFromOptions({ command, mount: ['ram:/a=1M', 'ram:/a=2M'] }, users)).mounts.length, 2);
 });
 
-test('every failure ends with 125', async (t) => {
+test('every failure exits with 125', async (t) => {
   await assert.rejects(
     configFromOptions({ command, memory: 'x' }, await testUsers(t)),
     (error) => error instanceof SandboxError && error.exitCode === 125,

@@ -1,4 +1,4 @@
-/** What the tests of src/config share. */
+/** Helpers of the tests of src/config. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import type { UserDatabase } from '../../../src/config/identity.js';
 import { SandboxError, type Stage } from '../../../src/util/errors.js';
 
-/** Asserts that `act` fails with `code`, on one line that has each of `names` and a remedy. */
+/** Asserts that `act` fails with `code`, on one line with each of `names`, and with a remedy. */
 export async function refuses(
   act: () => unknown,
   stage: Stage,
@@ -30,14 +30,14 @@ export async function refuses(
   assert.fail(`nothing was thrown instead of ${code}`);
 }
 
-/** A directory of the test's own, removed after it. */
+/** A directory for one test, removed after it. */
 export async function temporaryDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'virt-sandbox-config-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** Users of the test's own, without a name service. */
+/** Users for one test, without a name service. */
 export async function testUsers(t: TestContext): Promise<UserDatabase> {
   const directory = await temporaryDirectory(t);
   const passwdFile = join(directory, 'passwd');
@@ -65,7 +65,7 @@ own:x:2001:ada
 bad:x:-1:ada
 `;
 
-/** Numbers that look random and are the same in each run (xorshift). */
+/** Pseudo-random numbers, the same in each run (xorshift). */
 export class Random {
   #state: number;
 
@@ -73,7 +73,7 @@ export class Random {
     this.#state = seed | 1;
   }
 
-  /** A whole number from 0 up to, not including, `limit`. */
+  /** An integer from 0 up to but not including `limit`. */
   below(limit: number): number {
     this.#state ^= this.#state << 13;
     this.#state ^= this.#state >>> 17;
@@ -89,7 +89,7 @@ export class Random {
     return choices[this.below(choices.length)] ?? choices[0];
   }
 
-  /** Text of up to `longest` characters, rich in those that files and option grammars have a meaning for. */
+  /** Text of up to `longest` characters, rich in characters with a meaning in files and option grammars. */
   text(longest: number): string {
     let text = '';
     for (let left = this.below(longest + 1); left > 0; left -= 1) text += this.pick(AWKWARD);

@@ -1,4 +1,4 @@
-/** File systems told from real images, made by their own tools, and from what is none. */
+/** File systems are detected from real images made by their own tools, and from nothing else. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -16,7 +16,7 @@ for (const filesystem of Object.keys(IMAGE_MAKERS) as (keyof typeof IMAGE_MAKERS
     const directory = scratchDirectory(context);
     const raw = makeImage(directory, filesystem);
     assert.deepEqual(await inspectImage({ source: raw, format: 'raw' }, 'it'), { filesystem, isBlock: false });
-    // A comma and a colon mean something to QEMU.
+    // A comma and a colon are special to QEMU.
     const packed = join(directory, 'a,b:c.qcow2');
     execFileSync('qemu-img', ['convert', '-O', 'qcow2', raw, `${directory}/packed`]);
     execFileSync('mv', [`${directory}/packed`, packed]);
@@ -24,7 +24,7 @@ for (const filesystem of Object.keys(IMAGE_MAKERS) as (keyof typeof IMAGE_MAKERS
   });
 }
 
-test('what is no file system says what it is, and what to do', async (context) => {
+test('an image without a file system is refused with what it is and a remedy', async (context) => {
   const directory = scratchDirectory(context);
   const path = join(directory, 'image');
   const at = (offset: number, bytes: string) => {
@@ -54,7 +54,7 @@ test('what is no file system says what it is, and what to do', async (context) =
   }
 });
 
-test('what cannot be read', { skip: unlessProgram('qemu-img') }, async (context) => {
+test('an unreadable image', { skip: unlessProgram('qemu-img') }, async (context) => {
   const directory = scratchDirectory(context);
   const path = join(directory, 'image');
   await rejectsWith(inspectImage({ source: path, format: 'raw' }, 'it'), 'image-unreadable', /ENOENT/);

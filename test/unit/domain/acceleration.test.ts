@@ -1,4 +1,4 @@
-/** How often it is tried whether KVM works: with a stand-in for QEMU that counts, and any file as the device. */
+/** How often the KVM probe runs: with a stand-in for QEMU that counts its starts, and any file as the device. */
 import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -15,7 +15,7 @@ interface Host {
   readonly cache: string;
   readonly emulator: string;
   choose(options?: Partial<ProbeOptions>): Promise<'kvm' | 'tcg'>;
-  /** Since it was asked last. */
+  /** Probes since the last call. */
   probes(): number;
 }
 
@@ -61,7 +61,7 @@ for (const [says, expected] of [
   [BOOTS, 'kvm'],
   [FAILS, 'tcg'],
 ] as const) {
-  test(`a kernel is tried once, whichever image it is in: ${expected}`, async (context) => {
+  test(`a kernel is probed once, whichever image it is in: ${expected}`, async (context) => {
     const { choose, probes } = host(context, says);
     assert.equal(await choose(), expected);
     assert.equal(probes(), 1);
@@ -79,7 +79,7 @@ for (const [says, expected] of [
   });
 }
 
-test('another QEMU, another boot of the host and a damaged file need a new try', async (context) => {
+test('another QEMU, another boot of the host and a damaged file need a new probe', async (context) => {
   const { cache, emulator, choose, probes } = host(context, BOOTS);
   const kept = join(cache, 'kvm.json');
   const again = async (why: string): Promise<void> => {
@@ -104,7 +104,7 @@ test('another QEMU, another boot of the host and a damaged file need a new try',
   }
 });
 
-test('it does not grow without end', async (context) => {
+test('the file of verdicts does not grow without end', async (context) => {
   const { cache, choose, probes } = host(context, FAILS);
   for (let i = 0; i < 40; i += 1) await choose({ kernelDigest: `kernel ${i}` });
   assert.equal(probes(), 40);
@@ -115,7 +115,7 @@ test('it does not grow without end', async (context) => {
   assert.equal(probes(), 0);
 });
 
-test('what cannot be kept is found out each time', async (context) => {
+test('a verdict that cannot be saved is found anew each time', async (context) => {
   const { cache, choose, probes } = host(context, BOOTS);
   mkdirSync(join(cache, 'kvm.json'), { recursive: true });
   assert.equal(await choose(), 'kvm');
@@ -123,7 +123,7 @@ test('what cannot be kept is found out each time', async (context) => {
   assert.equal(probes(), 2);
 });
 
-test('nothing is tried where that can be told without', async (context) => {
+test('nothing is probed when the answer is known without', async (context) => {
   const { choose, probes } = host(context, BOOTS);
   assert.equal(await choose({ wanted: 'tcg' }), 'tcg');
   const chosen: string[] = [];
@@ -141,7 +141,7 @@ for (const [what, says, ends] of [
   ['had no descriptors left', 'ioctl(KVM_CREATE_VM) failed: 24 Too many open files', 'exit 1'],
   ['found no kernel', "qemu: could not open kernel file '/x': No such file or directory", 'exit 1'],
 ] as const) {
-  test(`a QEMU that ${what} says nothing of KVM that would last`, async (context) => {
+  test(`a QEMU that ${what} gives no lasting verdict`, async (context) => {
     const { cache, choose, probes } = host(context, says, ends);
     const chosen: string[] = [];
     assert.equal(await choose({ onChoice: (sentence) => void chosen.push(sentence) }), 'tcg');
@@ -157,7 +157,7 @@ for (const [what, says, ends] of [
   ['has no KVM', 'failed to initialize kvm: No such device', 'exit 1'],
   ['ended without a word', '', 'exit 0'],
 ] as const) {
-  test(`a QEMU that ${what} is not tried again`, async (context) => {
+  test(`a QEMU that ${what} is not probed again`, async (context) => {
     const { choose, probes } = host(context, says, ends);
     assert.equal(await choose(), 'tcg');
     assert.equal(await choose(), 'tcg');
@@ -165,7 +165,7 @@ for (const [what, says, ends] of [
   });
 }
 
-test('a QEMU that cannot be started is tried again', async (context) => {
+test('a QEMU that cannot be started is probed again', async (context) => {
   const { cache, emulator, choose } = host(context, BOOTS);
   writeFileSync(emulator, '#!/no/such/shell\n');
   const chosen: string[] = [];
@@ -174,7 +174,7 @@ test('a QEMU that cannot be started is tried again', async (context) => {
   assert.equal(existsSync(join(cache, 'kvm.json')), false);
 });
 
-test('the signals of a terminal do not reach QEMU, and it ends when it is called off', async (context) => {
+test('the signals of a terminal do not reach QEMU, and an abort signal ends it', async (context) => {
   const { cache, choose } = host(
     context,
     '',
@@ -192,7 +192,7 @@ test('the signals of a terminal do not reach QEMU, and it ends when it is called
   assert.equal(existsSync(join(cache, 'kvm.json')), false);
 });
 
-test('whoever asks for KVM has it tried anew where it did not work', async (context) => {
+test('an explicit request for KVM probes again after a failure', async (context) => {
   const { emulator, choose, probes } = host(context, FAILS);
   utimesSync(emulator, 1, 1);
   await choose();
@@ -208,7 +208,7 @@ test('whoever asks for KVM has it tried anew where it did not work', async (cont
   assert.equal(probes(), 0);
 });
 
-test('KVM that is asked for and does not work is an error', async (context) => {
+test('an explicit request for a KVM that does not work is an error', async (context) => {
   const { choose } = host(context, FAILS);
   await rejectsWith(choose({ wanted: 'kvm' }), 'kvm-unusable', /KVM internal error/, /--accel tcg/);
 });

@@ -1,4 +1,4 @@
-/** Addresses and names of devices. */
+/** PCI addresses of devices, names of disks, and shared memory. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,25 +7,25 @@ import { MOST_PCI_DEVICES, pciAddresses } from '../../../src/domain/pci.js';
 import { memoryBacking, shareElement } from '../../../src/domain/shares.js';
 import { SandboxError } from '../../../src/util/errors.js';
 
-const place = (address: Readonly<Record<string, unknown>>) => `${address['@slot']}.${address['@function']}`;
+const slotOf = (address: Readonly<Record<string, unknown>>) => `${address['@slot']}.${address['@function']}`;
 
-test('few devices have a slot each, and none has functions', () => {
+test('few devices have one slot each, and no function numbers', () => {
   const address = pciAddresses(29);
   const made = Array.from({ length: 29 }, address);
   assert.deepEqual(
-    [made[0], made[28]].map((entry) => place(entry ?? {})),
+    [made[0], made[28]].map((entry) => slotOf(entry ?? {})),
     ['0x01.0x0', '0x1d.0x0'],
   );
-  assert.equal(new Set(made.map(place)).size, 29);
+  assert.equal(new Set(made.map(slotOf)).size, 29);
   assert.ok(made.every((entry) => entry['@multifunction'] === undefined));
 });
 
-test('more share slots, each address once, and only a slot that has several says so', () => {
+test('more devices share slots, with unique addresses; only a shared slot is marked multifunction', () => {
   const address = pciAddresses(31);
   const made = Array.from({ length: 31 }, address);
-  assert.equal(new Set(made.map(place)).size, 31);
+  assert.equal(new Set(made.map(slotOf)).size, 31);
   assert.deepEqual(
-    [made[29], made[30]].map((entry) => place(entry ?? {})),
+    [made[29], made[30]].map((entry) => slotOf(entry ?? {})),
     ['0x01.0x1', '0x02.0x1'],
   );
   assert.deepEqual(
@@ -34,10 +34,10 @@ test('more share slots, each address once, and only a slot that has several says
   );
 });
 
-test('there is room for so many devices, and an error for one more', () => {
+test('all slots can be filled, and one device more is an error', () => {
   const address = pciAddresses(MOST_PCI_DEVICES);
   const made = Array.from({ length: MOST_PCI_DEVICES }, address);
-  assert.equal(new Set(made.map(place)).size, MOST_PCI_DEVICES);
+  assert.equal(new Set(made.map(slotOf)).size, MOST_PCI_DEVICES);
   assert.ok(made.every((entry) => Number(entry['@function']) < 8));
   assert.throws(
     () => pciAddresses(MOST_PCI_DEVICES + 1),
@@ -48,12 +48,12 @@ test('there is room for so many devices, and an error for one more', () => {
   );
 });
 
-test('names of disks go on behind z', () => {
+test('disk names continue after z', () => {
   const names = [0, 25, 26, 51, 52, 701, 702].map((index) => diskName('vd', index));
   assert.deepEqual(names, ['vda', 'vdz', 'vdaa', 'vdaz', 'vdba', 'vdzz', 'vdaaa']);
 });
 
-test('a disk of a file and a read-only one of a device', () => {
+test('a disk from a file, and a read-only one from a device', () => {
   const common = { serial: 'disk0', source: '/srv/a', format: 'raw', readOnly: false, isBlock: false };
   const [file, block] = diskElements([common, { ...common, format: 'qcow2', readOnly: true, isBlock: true }]);
   assert.deepEqual(
@@ -64,7 +64,7 @@ test('a disk of a file and a read-only one of a device', () => {
   assert.deepEqual(block?.['driver'], { '@name': 'qemu', '@type': 'qcow2' });
 });
 
-test('memory is shared with those that need it only', () => {
+test('memory is shared only for virtiofs', () => {
   const share = { tag: 'sandbox:mount0', directory: '/srv', readOnly: true, transport: '9p' } as const;
   assert.equal(memoryBacking([share]), undefined);
   assert.deepEqual(memoryBacking([share, { ...share, transport: 'virtiofs' }])?.['access'], { '@mode': 'shared' });

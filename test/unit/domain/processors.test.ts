@@ -1,15 +1,15 @@
-/** What a kernel is told of its processors. */
+/** Kernel arguments for processors: late CPUs and loops per jiffy. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lateProcessors, loopsPerTick, processorArguments } from '../../../src/domain/processors.js';
 
-test('emulated processors beside the first come late, and no others', () => {
+test('secondary CPUs come late under TCG only', () => {
   assert.equal(lateProcessors(4, 'tcg'), 3);
   assert.equal(lateProcessors(1, 'tcg'), 0);
   assert.equal(lateProcessors(4, 'kvm'), 0);
 });
 
-test('the kernel is told of it where there are any', () => {
+test('the kernel gets maxcpus=1 when there are late CPUs', () => {
   assert.equal(processorArguments(2, 'tcg')[0], 'maxcpus=1');
   assert.deepEqual(processorArguments(1, 'tcg'), []);
   assert.deepEqual(processorArguments(2, 'kvm'), []);
@@ -23,4 +23,4 @@ const COUNTED: [string, string, number | undefined][] = [
   ['of a host that counts none', 'bogomips\t: 0.00\n', undefined],
 ];
 for (const [name, cpuinfo, loops] of COUNTED)
-  test(`loops in a tick, ${name}`, () => assert.equal(loopsPerTick(cpuinfo), loops));
+  test(`loops per jiffy, ${name}`, () => assert.equal(loopsPerTick(cpuinfo), loops));

@@ -1,4 +1,6 @@
-/** The XML of what one option alone does not show, against libvirt's own schema: shells, profiles, slots, transports, containers. */
+/**
+ * XML that no single option shows, checked against libvirt's schema: shells, profiles, slots, transports, containers.
+ */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -10,16 +12,16 @@ import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
 import { assertDomain, containerOf, EXT4, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** A session is the user's own, who runs this. */
+/** A session belongs to the user who runs this test. */
 const ofSession = { server: { kind: 'session', readOnlyVirtiofs: false } } as const;
 
-describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
+describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
   it('with a shell: a terminal for virsh, and a socket that QEMU listens on', {
     skip: !canMakeTerminals('session') && 'this user may not open /dev/ptmx',
   }, async (t) => {
     assertDomain(scratchDirectory(t), await machineOf({ shell: true }, ofSession), [
       ["count(//serial[@type='pty'])", '1'],
-      // virsh takes the first, and the log is on the other.
+      // virsh takes the first port; the log is on the other.
       ["string(//serial[@type='pty']/target/@port)", '0'],
       ["string(//serial[@type='unix']/target/@port)", '1'],
       ["string(//channel[target/@name and source/@mode='bind']/@type)", 'unix'],
@@ -35,7 +37,7 @@ describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
   });
 
   for (const profile of ['default', 'compatible', 'fast']) {
-    it(`of the profile ${profile}, with a device of every kind`, async (t) => {
+    it(`with the profile ${profile} and a device of every kind`, async (t) => {
       const options: ConfigOptions = {
         ...{ profile, network: ['dhcp', 'dhcp,source=lab'], disk: ['file:a=/tmp/a'], vcpus: '2' },
         mount: ['host-image:/i=/tmp/a.qcow2', 'host-bind:/a=/tmp', 'host-bind:/b=/srv,ro'],
@@ -44,19 +46,19 @@ describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
         ['count(//interface)', '2'],
         ['count(//disk)', '2'],
         ['count(//filesystem)', '3'],
-        // libvirt's own machine has its firmware and its buses.
+        // libvirt's default machine brings its own firmware and buses.
         ['boolean(//loader)', String(profile !== 'compatible')],
       ]);
     });
   }
 
-  it('that goes on from a saved one, with what is in its places and what is not', async (t) => {
+  it('restored from a snapshot, with used and unused slots', async (t) => {
     const record = { slots: { mounts: 2, disks: 2, networks: 2 } };
     const snapshot = { directory: '/var/warm', record } as unknown as Snapshot;
     const options = { network: ['dhcp'], disk: ['file:a=/tmp/a'], mount: ['host-bind:/a=/srv,ro'] };
     assertDomain(scratchDirectory(t), await machineOf(options, { snapshot }), [
       ['count(//os/kernel)', '0'],
-      // The root, the mount, and an empty directory in the place that is left.
+      // The root, the mount, and an empty directory in the unused slot.
       ['count(//filesystem)', '3'],
       ["count(//filesystem/source[starts-with(@dir, '/var/warm/')])", '1'],
       ["count(//*[name()='qemu:arg'][contains(@value, 'vacant-disk')])", '2'],
@@ -64,13 +66,13 @@ describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
     ]);
   });
 
-  it('with a directory that virtiofs serves, read-only and not', async (t) => {
+  it('with virtiofs shares, read-only and writable', async (t) => {
     const server = { kind: 'system', readOnlyVirtiofs: true } as const;
     const options = { mount: ['host-bind:/a=/tmp', 'host-bind:/b=/srv,ro'] };
     assertDomain(scratchDirectory(t), await machineOf(options, { server }), [
       ["count(//filesystem[driver/@type='virtiofs'])", '2'],
       ["string(//filesystem[driver/@type='virtiofs'][readonly]/source/@dir)", '/srv'],
-      // What virtiofsd serves has to be shared.
+      // virtiofsd needs shared memory.
       ['string(//memoryBacking/access/@mode)', 'shared'],
     ]);
     const older = { kind: 'system', readOnlyVirtiofs: false } as const;
@@ -81,14 +83,14 @@ describe('a machine that libvirt knows', { skip: unlessSchema }, () => {
   });
 });
 
-describe('a container that libvirt knows', { skip: unlessSchema }, () => {
+describe('the XML of a container is valid', { skip: unlessSchema }, () => {
   async function image(t: TestContext): Promise<string> {
     const path = join(scratchDirectory(t), 'image');
     writeFileSync(path, Buffer.alloc(1 << 20));
     return path;
   }
 
-  it('with disks and the image of a file system', async (t) => {
+  it('with disks and a file system image', async (t) => {
     const path = await image(t);
     const options = {
       disk: [`file:a=${path},ro`, `file:q=${path}.qcow2`, 'block:b=/dev/vda'],
@@ -105,7 +107,7 @@ describe('a container that libvirt knows', { skip: unlessSchema }, () => {
     ]);
   });
 
-  it('with a shell, which is a console more', async (t) => {
+  it('with a shell, which is one more console', async (t) => {
     const consoles = async (shell: boolean) => (await containerOf({ shell })).match(/<console/g)?.length ?? 0;
     assert.equal(await consoles(true), (await consoles(false)) + 1);
     assertDomain(scratchDirectory(t), await containerOf({ shell: true }), []);

@@ -1,4 +1,4 @@
-/** The XML of every option, against libvirt's own schema. */
+/** The XML of every option, checked against libvirt's schema. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -19,7 +19,7 @@ import {
 } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-describe('the domain of each option is one that libvirt knows', { skip: unlessSchema }, () => {
+describe('the XML of each option is valid', { skip: unlessSchema }, () => {
   const kinds: readonly (readonly [string, ConfigOptions, readonly (readonly [string, string])[]])[] = [
     ['nothing', {}, []],
     [
@@ -141,10 +141,10 @@ describe('the domain of each option is one that libvirt knows', { skip: unlessSc
 const HELPER = '/usr/lib/libvirt/virt-aa-helper';
 const unlessHelper = existsSync(HELPER) ? false : `there is no ${HELPER}`;
 
-describe('the AppArmor profile that libvirt would make', { skip: unlessHelper }, () => {
-  it('lets a machine have its sockets and read its root and its image, and write to neither', async () => {
+describe("libvirt's AppArmor profile", { skip: unlessHelper }, () => {
+  it('lets a machine use its sockets and read its root and its image, but write to neither', async () => {
     const xml = await machineOf({ network: ['dhcp'] }, { securityLabels: labels('apparmor', 'static', PROFILE) });
-    // Dry: it prints what it would write.
+    // A dry run: it prints the profile.
     const dynamic = xml.replace('<seclabel type="static"', '<seclabel type="dynamic"');
     const made = spawnSync(HELPER, ['-d', '-c', '-u', PROFILE], { input: dynamic, encoding: 'utf8' });
     assert.equal(made.status, 0, made.stderr);
@@ -163,7 +163,7 @@ describe('the AppArmor profile that libvirt would make', { skip: unlessHelper },
   });
 });
 
-describe('labels that cannot be', () => {
+describe('invalid labels', () => {
   const none = { kind: 'qemu', model: undefined, callerLabel: () => undefined, uuid: undefined } as const;
   for (const [what, options, code] of [
     ['a label without a model', { ...none, security: { mode: 'static', label: 'x' } }, 'security-model-missing'],
@@ -212,7 +212,7 @@ describe('labels that cannot be', () => {
     });
   }
 
-  it('nothing asked for and no model to have makes no label', () => {
+  it('no label is made when none is asked for and there is no security model', () => {
     assert.deepEqual(securityLabels({ ...none, security: { mode: 'dynamic', label: undefined } }), []);
   });
 });

@@ -1,3 +1,5 @@
+/** Building a boot image: contents, reproducible bytes, features, and errors. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -14,7 +16,7 @@ import { DEBIAN_CLOUD_KERNEL, DEBIAN_KERNEL, scratchDirectory, unlessInstalled }
 
 const NONE = { version: undefined, path: undefined, modulesPath: undefined };
 
-/** Resolves in a process of its own, in another surrounding. */
+/** Resolves in a separate process with a different environment. */
 function resolveElsewhere(options: object, environment: NodeJS.ProcessEnv, cwd: string, umask: string): BootImage {
   const command = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...buildCommand(options)];
   const [program = '', ...args] = command;
@@ -63,7 +65,7 @@ test('an image has its kernel, its initrd and a manifest that describes them', a
   );
 });
 
-test('the initrd has the init, the modules byte for byte, and their order', async (context) => {
+test('the initrd has the init, the modules byte for byte, and their load order', async (context) => {
   const machine = testMachine(context);
   const image = await resolveImage(machine.options);
   const out = join(machine.directory, 'out');
@@ -80,7 +82,7 @@ test('the initrd has the init, the modules byte for byte, and their order', asyn
   for (const name of ['dev', 'proc', 'sys', 'newroot']) assert.ok(statSync(join(out, name)).isDirectory(), name);
 });
 
-test('the same inputs make the same bytes, wherever, whenever and whoever', async (context) => {
+test('the same inputs give the same bytes for any directory, time and user', async (context) => {
   const one = testMachine(context);
   const two = testMachine(context);
   const here = await resolveImage(one.options);
@@ -104,7 +106,7 @@ test('another user can read the image, whatever the umask', (context) => {
   }
 });
 
-test('a kernel that cannot be unpacked is copied as it is', async (context) => {
+test('a kernel that cannot be unpacked is copied unchanged', async (context) => {
   const machine = testMachine(context);
   writeFileSync(machine.kernel, makeKernel(VERSION, 'gzip', { pvh: false }));
   const image = await resolveImage(machine.options);
@@ -114,7 +116,7 @@ test('a kernel that cannot be unpacked is copied as it is', async (context) => {
   assert.match(image.manifest.kernel.reason, /no PVH entry/);
 });
 
-test('an optional feature that is absent is left out, a required one ends the build', async (context) => {
+test('an absent optional feature is left out, an absent required one is an error', async (context) => {
   const machine = testMachine(context);
   const sets = join(machine.directory, 'sets');
   mkdirSync(sets);
@@ -161,7 +163,7 @@ test('the error for an absent feature names an installed kernel that has it', as
   );
 });
 
-test('the init must be there and be a program', async (context) => {
+test('the init must exist and be a program', async (context) => {
   const machine = testMachine(context);
   rmSync(machine.init);
   await rejectsWith(
@@ -175,7 +177,7 @@ test('the init must be there and be a program', async (context) => {
   assert.deepEqual(storeContents(machine.store), { images: [], workspaces: [], other: [] });
 });
 
-test('errors of the parts arrive unchanged and leave nothing behind', async (context) => {
+test('errors of the parts pass through unchanged and leave nothing behind', async (context) => {
   const machine = testMachine(context);
   const cases: [string, () => void][] = [
     ['module-damaged', () => writeFileSync(join(machine.tree, 'kernel/fs/9p/9p.ko.gz'), Buffer.from([0x1f, 0x8b, 8]))],
@@ -201,11 +203,11 @@ test('errors of the parts arrive unchanged and leave nothing behind', async (con
   }
 });
 
-test('the real kernel: an initrd for a 9p root of at most 1.5 MB', {
+test('the initrd for a 9p root of the real kernel has at most 1.5 MB', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, async (context) => {
   const machine = testMachine(context);
-  // The size of the largest native init that is allowed.
+  // The maximum size of the native init.
   const init = Buffer.concat([readFileSync('/bin/true'), Buffer.alloc(100_000)]).subarray(0, 100_000);
   writeFileSync(machine.init, init);
   const { searchPaths: _, ...options } = machine.options;
@@ -229,7 +231,7 @@ test('the real cloud kernel has no 9p, and the error says so', {
   assert.match(error.remedy, /--kernver 6\.12\.118\+deb13-amd64/);
 });
 
-test('building in a process of its own tells how long its parts took', {
+test('a build in a separate process reports the time of its parts', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, (context) => {
   const { searchPaths: _, ...options } = testMachine(context).options;
@@ -246,11 +248,11 @@ test('building in a process of its own tells how long its parts took', {
     assert.equal(image.fresh, true);
     return { whole, initrd: (image.timings.modules ?? 0) + (image.timings.initrd ?? 0) };
   };
-  // The least of a few: other work on the machine only ever adds to it.
+  // The least of a few: other work on the machine only adds time.
   const runs = Array.from({ length: 4 }, measure);
   const whole = Math.min(...runs.map((run) => run.whole));
   const initrd = Math.min(...runs.map((run) => run.initrd));
   context.diagnostic(`image ${whole.toFixed(0)} ms, of it initrd ${initrd.toFixed(0)} ms`);
-  // How long is for the benchmarks to judge; here it is that the parts are told and lie within the whole.
+  // The benchmarks judge the time; this test asserts that each part is reported and lies within the whole.
   assert.ok(initrd > 0 && initrd < whole, `${initrd} ms of ${whole} ms`);
 });

@@ -1,3 +1,5 @@
+/** The search for a kernel: the running one, the newest one, or the one that was asked for. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -19,7 +21,7 @@ interface Machine {
   readonly boot: string;
   readonly modules: string;
   readonly searchPaths: Required<KernelSearchPaths>;
-  /** Installs a kernel as Debian does; `parts` leaves one of its two out. */
+  /** Installs a kernel as Debian does; `parts` leaves out the image or the modules. */
   install(version: string, parts?: { image?: boolean; tree?: boolean }): void;
 }
 
@@ -50,7 +52,7 @@ test('the running kernel is taken when it has an image and modules', async (cont
   assert.match(choice.reason, /^kernel 6\.1\.5-running from .*vmlinuz-6\.1\.5-running, the running one$/);
 });
 
-test('else the newest one, by version and not by name', async (context) => {
+test('else the newest one is taken, by version and not by name', async (context) => {
   const host = machine(context);
   for (const version of ['6.12.9-amd64', '6.12.118-amd64', '6.2.0-amd64']) host.install(version);
   const choice = await findKernel(NONE, complete, forgetInputs, host.searchPaths);
@@ -58,7 +60,7 @@ test('else the newest one, by version and not by name', async (context) => {
   assert.match(choice.reason, /the newest that serves \(the running kernel 6\.18\.0-other has no usable image here\)/);
 });
 
-test('a running kernel without modules is passed over, and so is a newer one without an image', async (context) => {
+test('a running kernel without modules is passed over, and a newer one without an image', async (context) => {
   const host = machine(context, '6.1.5-running');
   host.install('6.1.5-running', { tree: false });
   host.install('6.9.0-modules-only', { image: false });
@@ -68,7 +70,7 @@ test('a running kernel without modules is passed over, and so is a newer one wit
   assert.match(choice.reason, /the running kernel 6\.1\.5-running has no modules/);
 });
 
-test('a kernel that lacks something is passed over, and the reason says what', async (context) => {
+test('a kernel that lacks a feature is passed over, with the reason', async (context) => {
   const host = machine(context);
   host.install('6.12.0-amd64');
   host.install('6.12.0-cloud-amd64');
@@ -78,7 +80,7 @@ test('a kernel that lacks something is passed over, and the reason says what', a
   assert.match(choice.reason, /kernel 6\.12\.0-cloud-amd64 has no 9p file system/);
 });
 
-test('when all lack something, the first is returned for the caller to complain about', async (context) => {
+test('when all lack a feature, the first is returned and the caller reports it', async (context) => {
   const host = machine(context);
   host.install('6.1.0');
   host.install('6.2.0');
@@ -86,7 +88,7 @@ test('when all lack something, the first is returned for the caller to complain 
   assert.equal(choice.version, '6.2.0');
 });
 
-test('a kernel beside its modules, as Fedora has it, is found', async (context) => {
+test('a kernel beside its modules, as on Fedora, is found', async (context) => {
   const host = machine(context);
   host.install('6.9.12-200.fc40.x86_64', { image: false });
   const path = join(host.modules, '6.9.12-200.fc40.x86_64', 'vmlinuz');
@@ -101,7 +103,7 @@ test('the same file under two names is one kernel', async (context) => {
   assert.equal((await installedKernels(NONE, forgetInputs, host.searchPaths)).length, 1);
 });
 
-test('broken files do not stop the search, and are named when nothing else is there', async (context) => {
+test('broken files do not stop the search, and the error names them when there is no kernel', async (context) => {
   const host = machine(context);
   host.install('6.1.0');
   const broken = join(host.boot, 'vmlinuz-6.5.0');
@@ -118,7 +120,7 @@ test('broken files do not stop the search, and are named when nothing else is th
   );
 });
 
-test('names that lead nowhere, or to no file, do not stop the search', async (context) => {
+test('names that lead nowhere, or not to a file, do not stop the search', async (context) => {
   const host = machine(context);
   host.install('6.1.0');
   symlinkSync('vmlinuz-6.7.0', join(host.boot, 'vmlinuz-6.7.0'));
@@ -144,7 +146,7 @@ test('no kernel at all', async (context) => {
   );
 });
 
-test('a version that is asked for', async (context) => {
+test('a version can be chosen', async (context) => {
   const host = machine(context);
   host.install('6.1.0');
   host.install('6.2.0');
@@ -162,7 +164,7 @@ test('a version that is asked for', async (context) => {
   );
 });
 
-test('a path that is asked for, with a version that is not its own', async (context) => {
+test('a path can be chosen, but not with a version that contradicts it', async (context) => {
   const host = machine(context);
   host.install('6.1.0');
   const path = join(host.boot, 'vmlinuz-6.1.0');

@@ -1,3 +1,5 @@
+/** The format and version of a kernel, read from its file. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +21,7 @@ import {
   unlessRoot,
 } from '../../helpers/scratch.js';
 
-test('the version of a bzImage is the one in its header, whatever its name', async (context) => {
+test("a bzImage's version comes from its header, whatever its name", async (context) => {
   const path = join(scratchDirectory(context), 'vmlinuz-9.9.9-wrong');
   writeFileSync(path, makeKernel('6.1.2-test+x'));
   const kernel = await identifyKernel(path);
@@ -36,7 +38,7 @@ for (const version of [DEBIAN_KERNEL, DEBIAN_CLOUD_KERNEL]) {
   });
 }
 
-test('the version of an ELF kernel is the one in its banner, and what lies behind its segments is not needed', async (context) => {
+test("an ELF kernel's version comes from its banner, and data after its segments does not matter", async (context) => {
   const path = join(scratchDirectory(context), 'vmlinux');
   const elf = makeVmlinux({ version: '6.2.0-elf' });
   writeFileSync(path, Buffer.concat([elf, noise(100_000, 'debug information')]));
@@ -46,13 +48,13 @@ test('the version of an ELF kernel is the one in its banner, and what lies behin
   assert.ok(kernel.size <= elf.length);
 });
 
-test('a kernel that is not there', async (context) => {
+test('a kernel that does not exist', async (context) => {
   const path = join(scratchDirectory(context), 'nothing');
   await rejectsWith(identifyKernel(path), 'kernel-not-found', /nothing does not exist; .*--kernpath/);
   await rejectsWith(identifyKernel('/dev/null/x'), 'kernel-not-found');
 });
 
-test('a kernel that may not be read', { skip: unlessRoot('it becomes another user') }, (context) => {
+test('an unreadable kernel', { skip: unlessRoot('it becomes another user') }, (context) => {
   const directory = scratchDirectory(context);
   const path = join(directory, 'vmlinuz-6.1.0');
   writeFileSync(path, makeKernel('6.1.0'));
@@ -68,7 +70,7 @@ test('a kernel that may not be read', { skip: unlessRoot('it becomes another use
   assert.match(answer.line, /^kernel: kernel .*vmlinuz-6\.1\.0 may not be read by this user; .*chmod a\+r/);
 });
 
-test('a truncated bzImage, cut anywhere behind its header', async (context) => {
+test('a bzImage truncated anywhere after its header', async (context) => {
   const path = join(scratchDirectory(context), 'vmlinuz');
   const whole = makeKernel('6.1.0');
   for (const size of [whole.length - 1, whole.length - 500, 5000, 2560, 0x250]) {
@@ -77,7 +79,7 @@ test('a truncated bzImage, cut anywhere behind its header', async (context) => {
   }
 });
 
-test('a bzImage with a signature behind it is whole', async (context) => {
+test('a bzImage with a signature at its end is complete', async (context) => {
   const path = join(scratchDirectory(context), 'vmlinuz');
   writeFileSync(path, Buffer.concat([makeKernel('6.1.0'), noise(1472, 'signature')]));
   assert.equal((await identifyKernel(path)).version, '6.1.0');
@@ -89,7 +91,7 @@ test('a truncated ELF kernel', async (context) => {
   await rejectsWith(identifyKernel(path), 'kernel-truncated');
 });
 
-test('files that are no kernel', async (context) => {
+test('files that are not kernels', async (context) => {
   const directory = scratchDirectory(context);
   const path = join(directory, 'file');
   const elf = makeVmlinux({ version: '6.1.0' });
@@ -113,13 +115,13 @@ test('files that are no kernel', async (context) => {
   }
 });
 
-test('paths that lead to no file that can be read', async (context) => {
+test('paths that lead to no readable file', async (context) => {
   const directory = scratchDirectory(context);
   const at = (name: string): string => join(directory, name);
   mkdirSync(at('dir'));
   symlinkSync('loop', at('loop'));
   symlinkSync('gone', at('dangling'));
-  // Nobody will ever write to it.
+  // A FIFO without a writer.
   execFileSync('mkfifo', [at('fifo')]);
   symlinkSync('fifo', at('to-fifo'));
   const socket = createServer().listen(at('socket'));
@@ -142,7 +144,7 @@ test('paths that lead to no file that can be read', async (context) => {
   }
 });
 
-test('kernels of other architectures are named', async (context) => {
+test('the architecture of a foreign kernel is named', async (context) => {
   const path = join(scratchDirectory(context), 'Image');
   const arm = Buffer.alloc(1000);
   arm.write('ARM\x64', 56, 'latin1');

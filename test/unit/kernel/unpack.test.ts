@@ -1,3 +1,5 @@
+/** Unpacking a kernel for a direct boot: every packer, damage, and kernels that boot as they are. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -51,7 +53,7 @@ function flatten(file: SparseFile): Buffer {
   return whole;
 }
 
-/** What a loader puts into memory, by physical address; the zeros at the end of each segment are left out. */
+/** The memory that a loader fills, by physical address; the zeros at the end of each segment are left out. */
 function memoryOf(elf: Buffer): Map<bigint, string> {
   return new Map(
     segmentsOf(elf)
@@ -68,7 +70,7 @@ for (const packer of PACKERS) {
   test(`a kernel packed with ${packer} is unpacked, and loads to the same memory`, {
     skip: unlessPacker(packer),
   }, async (context) => {
-    // More than one block of lz4, and with a stretch that does pack.
+    // More than one block of lz4, with a stretch that packs well.
     const vmlinux = makeVmlinux({ version: '6.1.0', textSize: packer === 'lz4' ? 9 << 20 : 2 << 20 });
     Buffer.alloc(1 << 20, 'a stretch that packs well ').copy(vmlinux, 0x10000);
     const boot = await unpackBytes(context, makeBzImage({ version: '6.1.0', payload: makePayload(packer, vmlinux) }));
@@ -96,14 +98,14 @@ for (const version of [DEBIAN_KERNEL, DEBIAN_CLOUD_KERNEL]) {
   });
 }
 
-test('an ELF kernel is taken as it is, without what lies behind its segments', async (context) => {
+test('an ELF kernel is taken without the data after its segments', async (context) => {
   const vmlinux = makeVmlinux({ version: '6.1.0' });
   const boot = await unpackBytes(context, Buffer.concat([vmlinux, noise(50_000, 'debug')]));
   assert.equal(boot.name, 'vmlinux');
   assert.deepEqual(memoryOf(flatten(boot.content)), memoryOf(vmlinux));
 });
 
-test('a kernel without a PVH entry is booted as it came', async (context) => {
+test('a kernel without a PVH entry is booted unchanged', async (context) => {
   const data = makeKernel('6.1.0', 'gzip', { pvh: false });
   const boot = await unpackBytes(context, data);
   assert.equal(boot.name, 'kernel');
@@ -111,30 +113,30 @@ test('a kernel without a PVH entry is booted as it came', async (context) => {
   assert.ok(flatten(boot.content).equals(data));
 });
 
-test('a kernel in a packing that is not known is booted as it came', async (context) => {
+test('a kernel with an unknown packer is booted unchanged', async (context) => {
   const data = makeBzImage({ version: '6.1.0', payload: Buffer.concat([Buffer.from('BZh9'), noise(5000, 'bzip2')]) });
   const boot = await unpackBytes(context, data);
   assert.equal(boot.name, 'kernel');
   assert.ok(flatten(boot.content).equals(data));
 });
 
-test('a kernel whose protocol is too old to say where its payload is', async (context) => {
+test('a kernel whose boot protocol is too old to locate the payload', async (context) => {
   const data = makeBzImage({
     version: '6.1.0',
     payload: makePayload('gzip', makeVmlinux({ version: '6.1.0' })),
     protocol: 0x207,
   });
-  // Such a kernel has no load flags either, so that it does not count as one for x86_64.
+  // Such a kernel also has no load flags, so it does not count as an x86_64 kernel.
   await rejectsWith(unpackBytes(context, data), 'kernel-architecture');
 });
 
-test('an ELF kernel without a PVH entry cannot be booted, and the error says what can', async (context) => {
+test('an ELF kernel without a PVH entry cannot be booted, and the error names what can', async (context) => {
   const work = unpackBytes(context, makeVmlinux({ version: '6.1.0', pvh: false }));
   await rejectsWith(work, 'kernel-not-bootable', /without a PVH entry \(CONFIG_PVH\).*; name the bzImage/);
 });
 
 for (const packer of ['gzip', 'xz', 'zstd', 'lzo'] as const) {
-  test(`a damaged ${packer} payload is noticed`, { skip: unlessPacker(packer) }, async (context) => {
+  test(`a damaged ${packer} payload is detected`, { skip: unlessPacker(packer) }, async (context) => {
     const payload = makePayload(packer, makeVmlinux({ version: '6.1.0' }));
     const withSize = (size: number): Buffer => {
       const number = Buffer.alloc(4);
@@ -162,15 +164,15 @@ for (const packer of ['gzip', 'xz', 'zstd', 'lzo'] as const) {
   });
 }
 
-test('bytes behind the end of an lzo payload are noticed', { skip: unlessPacker('lzo') }, async (context) => {
+test('bytes after the end of an lzo payload are detected', { skip: unlessPacker('lzo') }, async (context) => {
   const payload = makePayload('lzo', makeVmlinux({ version: '6.1.0' }));
   const longer = Buffer.concat([payload.subarray(0, -4), noise(8, 'behind'), payload.subarray(-4)]);
   const work = unpackBytes(context, makeBzImage({ version: '6.1.0', payload: longer }));
   await rejectsWith(work, 'kernel-damaged', /something follows the lzo data/);
 });
 
-test('a damaged lz4 payload never does worse than fail', { skip: unlessPacker('lz4') }, () => {
-  // The legacy frame has no checksum, so a change may pass; it may not crash, hang, or write outside of its buffer.
+test('a damaged lz4 payload fails at worst', { skip: unlessPacker('lz4') }, () => {
+  // The legacy frame has no checksum, so a change may pass. It must not crash, hang, or write outside its buffer.
   const data = Buffer.concat([noise(3000, 'a'), Buffer.alloc(20_000, 'repeat '), noise(3000, 'b')]);
   const packed = packWith('lz4', data);
   assert.ok(unpackLz4Legacy(packed, data.length).equals(data));
@@ -191,12 +193,12 @@ test('a damaged lz4 payload never does worse than fail', { skip: unlessPacker('l
   }
 });
 
-test('lz4 unpacks a program of several blocks as the lz4 tool packs it', { skip: unlessPacker('lz4') }, () => {
+test('lz4 unpacks several blocks as the lz4 tool packs them', { skip: unlessPacker('lz4') }, () => {
   const data = readFileSync(process.execPath).subarray(0, 20 << 20);
   assert.ok(unpackLz4Legacy(packWith('lz4', data), data.length).equals(data));
 });
 
-test('a sparse file on the disk has the bytes, the size and the hash that were announced', async (context) => {
+test('a sparse file on disk has the announced bytes, size and hash', async (context) => {
   const path = join(scratchDirectory(context), 'file');
   const content: SparseFile = {
     size: 50_000,

@@ -1,8 +1,10 @@
+/** The order of kernel versions. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareVersions } from '../../../src/kernel/version.js';
 
-test('kernel versions in ascending order', () => {
+test('kernel versions sort in ascending order', () => {
   const ascending = [
     '5.10.0-9-amd64',
     '5.10.0-30-amd64',
@@ -24,7 +26,7 @@ test('kernel versions in ascending order', () => {
   }
 });
 
-test('a longer version comes after its own beginning', () => {
+test('a longer version comes after its own prefix', () => {
   assert.ok(compareVersions('6.12.1', '6.12') > 0);
   assert.ok(compareVersions('6.12', '6.12-rc1') > 0);
 });

@@ -1,3 +1,5 @@
+/** The modules that a set needs, in the order of loading, compared with modprobe. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +42,7 @@ test('names with - and _ are the same', async (context) => {
   assert.equal(stateOf(tree, 'virtio-mmio'), 'absent');
 });
 
-test('soft dependencies: pre before, post behind, and missing ones ignored', async (context) => {
+test('soft dependencies: pre before, post after, and missing ones ignored', async (context) => {
   const tree = await treeOf(context, {
     modules: { 'x/a.ko': ['d'], 'x/b.ko': [], 'x/c.ko': ['d'], 'x/d.ko': [] },
     softdep: 'softdep a pre: b nowhere post: c nowhere-else\n',
@@ -56,7 +58,7 @@ test('a soft dependency of a dependency counts too', async (context) => {
   assert.deepEqual(await orderOf(tree, 'ext4'), ['crc', 'jbd2', 'ext4']);
 });
 
-test('a soft dependency may be an alias, of one file or several, or of something built in', async (context) => {
+test('a soft dependency may be an alias of one file, of several, or of a built-in', async (context) => {
   const options = {
     modules: { 'x/ext4.ko': [], 'x/crc32c-intel.ko': [], 'x/crc32c_generic.ko': [] },
     softdep: 'softdep ext4 pre: crypto-crc32c\n',
@@ -76,7 +78,7 @@ test('a soft dependency may be an alias, of one file or several, or of something
   assert.deepEqual(await orderOf(builtin, 'ext4'), ['ext4']);
 });
 
-test('weak dependencies come along when they are there', async (context) => {
+test('weak dependencies are added when they exist', async (context) => {
   const tree = await treeOf(context, {
     modules: { 'x/a.ko': [], 'x/weak-one.ko': [] },
     weakdep: 'weakdep a weak-one nowhere\n',
@@ -84,7 +86,7 @@ test('weak dependencies come along when they are there', async (context) => {
   assert.deepEqual(await orderOf(tree, 'a'), ['weak_one', 'a']);
 });
 
-test('circles end', async (context) => {
+test('circular dependencies end', async (context) => {
   const tree = await treeOf(context, {
     modules: { 'x/a.ko': [], 'x/b.ko': [], 'x/c.ko': ['d'], 'x/d.ko': ['c'] },
     softdep: 'softdep a pre: b\nsoftdep b pre: a post: b a\n',
@@ -99,7 +101,7 @@ test('a record in modules.builtin.modinfo does not make a module built in', asyn
   assert.deepEqual(await orderOf(tree, 'core'), ['core']);
 });
 
-test('what is built in or absent adds nothing', async (context) => {
+test('a built-in or absent module adds nothing', async (context) => {
   const tree = await treeOf(context, { modules: { 'x/a.ko': [] }, builtin: ['x/b.ko'] });
   assert.deepEqual(await orderOf(tree, 'a', 'b', 'c'), ['a']);
 });
@@ -139,7 +141,7 @@ test('the real order for a 9p root', { skip: unlessInstalled(DEBIAN_KERNEL) }, a
   ]);
 });
 
-test('the real order of ext4 has the bearers of the alias first', {
+test('the real order of ext4 has the modules behind the alias first', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, async () => {
   const order = await orderOf(await realTree(DEBIAN_KERNEL), 'ext4');
@@ -158,7 +160,7 @@ test('the order is that of modprobe', { skip: unlessInstalled(DEBIAN_KERNEL) || 
     });
     const paths = shown.split('\n').flatMap((line) => /^insmod (\S+)/.exec(line)?.[1] ?? []);
     const ours = (await closureOf(tree, [name])).map((module) => join(tree.directory, module.path));
-    // modprobe heeds the first of several softdep lines of a module only: btrfs has four.
+    // modprobe follows only the first softdep line of a module: btrfs has four.
     const seen = name === 'btrfs' ? ours.filter((path) => paths.includes(path)) : ours;
     assert.deepEqual(seen, paths, name);
   }
@@ -181,16 +183,19 @@ test('the cloud kernel has ext4 built in and no 9p', { skip: unlessInstalled(DEB
   assert.equal(stateOf(tree, 'virtio_net'), 'module');
 });
 
-test('every real module has a closure in which nothing precedes what it needs', {
+test('in the closure of every real module, dependencies come first', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, async () => {
   const tree = await realTree(DEBIAN_KERNEL);
   const order = await closureOf(tree, tree.modules.keys());
   assert.equal(order.length, tree.modules.size);
-  const place = new Map(order.map((module, i) => [module.name, i]));
+  const position = new Map(order.map((module, i) => [module.name, i]));
   for (const module of order) {
     for (const needed of module.dependencies) {
-      assert.ok((place.get(needed) ?? Infinity) < (place.get(module.name) ?? -1), `${needed} before ${module.name}`);
+      assert.ok(
+        (position.get(needed) ?? Infinity) < (position.get(module.name) ?? -1),
+        `${needed} before ${module.name}`,
+      );
     }
   }
 });

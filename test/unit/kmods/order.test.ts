@@ -1,4 +1,4 @@
-/** A modules.dep that was cut off where a line ends, which its lines alone do not show. */
+/** A modules.dep truncated at a line end, which no single line shows. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ const ONE = 'kernel/a/one.ko.gz:\n';
 const TWO = 'kernel/b/two-x.ko.gz: kernel/a/one.ko.gz\n';
 const THREE = 'kernel/b/three.ko.gz:\n';
 
-test('a modules.dep that ends too early', async (context) => {
+test('a truncated modules.dep', async (context) => {
   const cases = [
     ['', /modules\.dep is corrupt: it ends before kernel\/b\/three\.ko\.gz, which is there; run 'depmod 6\.1\.0-test'/],
     [ONE, /ends before kernel\/b\/three\.ko\.gz/],
@@ -43,7 +43,7 @@ test('a modules.dep that ends too early', async (context) => {
   }
 });
 
-test('a modules.dep that is whole', async (context) => {
+test('a complete modules.dep', async (context) => {
   const cases: [string, string, Omit<TreeOptions, 'version'>, number][] = [
     ['as depmod writes it', ONE + TWO + THREE, {}, 3],
     ['with more than the kernel was built with', `${ONE + TWO + THREE}updates/more.ko:\n`, {}, 4],
@@ -66,7 +66,7 @@ test('a modules.dep that is whole', async (context) => {
 });
 
 for (const version of [DEBIAN_KERNEL, DEBIAN_CLOUD_KERNEL]) {
-  test(`the real tree of ${version}, whole and cut at the ends of lines`, {
+  test(`the real tree of ${version}, complete and truncated at line ends`, {
     skip: unlessInstalled(version),
   }, async (context) => {
     const real = `/lib/modules/${version}`;
@@ -78,7 +78,7 @@ for (const version of [DEBIAN_KERNEL, DEBIAN_CLOUD_KERNEL]) {
     for (const kept of [0, 1, 100, lines.length - 3, lines.length - 2]) {
       const text = lines.slice(0, kept).map((line) => `${line}\n`);
       writeFileSync(join(tree, 'modules.dep'), text.join(''));
-      // A cut may leave a line that needs one which is gone: that is told as it was before.
+      // A cut may leave a line that needs a missing one; that has its own error.
       await rejectsWith(
         readModuleTree(tree, version, forgetInputs),
         'modules-dep-corrupt',

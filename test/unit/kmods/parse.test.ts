@@ -1,3 +1,5 @@
+/** Parsing of a module tree's index: modules.dep, softdep, weakdep, builtin and aliases. */
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -14,7 +16,7 @@ import {
 } from '../../../src/kmods/parse.js';
 import { DEBIAN_KERNEL, unlessInstalled } from '../../helpers/scratch.js';
 
-test('names of modules', () => {
+test('module names', () => {
   assert.equal(moduleNameOf('kernel/drivers/char/hw_random/virtio-rng.ko.xz'), 'virtio_rng');
   assert.equal(moduleNameOf('9p.ko'), '9p');
   assert.equal(moduleFileName('kernel/drivers/char/hw_random/virtio-rng.ko.zst'), 'virtio-rng.ko');
@@ -38,7 +40,7 @@ test('a corrupt modules.dep', () => {
     () => parseDependencies('a.ko:\nb.ko: a.ko c.ko\n'),
     /line 2 needs c\.ko, which has no line of its own/,
   );
-  // As when the file was cut in the middle of a line.
+  // As in a file cut in the middle of a line.
   assert.throws(() => parseDependencies('b.ko:\na.ko: kernel/b.ko kernel/lib/crc1'), /line 2/);
 });
 

@@ -1,3 +1,5 @@
+/** Reading modules: every packer, damage, and wrong trees. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -38,7 +40,7 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const) {
   });
 }
 
-test('the real modules are what xz makes of them', {
+test("the real modules equal xz's output", {
   skip: unlessInstalled(DEBIAN_KERNEL) || unlessPacker('xz'),
 }, async () => {
   const tree = `/lib/modules/${DEBIAN_KERNEL}`;
@@ -55,7 +57,7 @@ test('the real modules are what xz makes of them', {
 });
 
 test('a large module that packs very well', { skip: unlessPacker('zstd') }, async (context) => {
-  // Its header says its size, unless it was packed from a pipe as here: the room for it has to grow.
+  // Packed from a pipe, as here, its header has no size: the buffer must grow.
   const tree = writeModuleTree(scratchDirectory(context), {
     version: VERSION,
     modules: { 'x/a.ko': [] },
@@ -89,7 +91,7 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly 
   });
 }
 
-test('a module that is in the index but not there', async (context) => {
+test('a module in the index without its file', async (context) => {
   const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
   rmSync(join(tree, 'kernel/x/b-c.ko'));
   await rejectsWith(load(tree, VERSION, 'a'), 'module-missing', /b-c\.ko is in modules\.dep but not there; install/);
@@ -101,7 +103,7 @@ test('a module that is a directory', async (context) => {
   await rejectsWith(load(tree, VERSION, 'x'), 'module-unreadable', /EISDIR/);
 });
 
-test('modules of another version in a tree that is named like this one', async (context) => {
+test("modules of another version in a tree with this version's name", async (context) => {
   const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
   writeFileSync(join(tree, 'kernel/x/a.ko'), makeModule('x/a.ko', '6.1.0-other'));
   await rejectsWith(
@@ -111,7 +113,7 @@ test('modules of another version in a tree that is named like this one', async (
   );
 });
 
-test('a tree outside of the usual place may name its modules by absolute paths', async (context) => {
+test('a tree outside the usual directory may name its modules by absolute paths', async (context) => {
   const directory = scratchDirectory(context);
   const tree = writeModuleTree(directory, { version: VERSION, modules: { 'x/a.ko': [] } });
   const elsewhere = join(directory, 'elsewhere.ko');

@@ -1,3 +1,5 @@
+/** Module sets: the shipped ones, invalid ones, and the features of real kernels. */
+
 import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +20,7 @@ const NAMES = ['block', 'console', ...FILESYSTEMS, 'network', 'overlay', 'root-9
 
 const treePath = (version: string): string => `/lib/modules/${version}`;
 
-test('the package has these sets, and every one is valid', async () => {
+test('the package has these sets, and each is valid', async () => {
   const files = readdirSync(defaultSetsDirectory()).filter((name) => name.endsWith('.json'));
   assert.deepEqual(files.map((name) => name.replace('.json', '')).sort(), NAMES);
   const sets = await readSets(defaultSetsDirectory(), NAMES, forgetInputs);
@@ -33,7 +35,7 @@ test('the package has these sets, and every one is valid', async () => {
     );
 });
 
-test('sets that are not there, by any trick', async () => {
+test('sets that do not exist, whatever the trick', async () => {
   for (const name of ['nothing', '../package', '', 'root-9p.json', 'Root-9p']) {
     await rejectsWith(
       readSets(defaultSetsDirectory(), [name], forgetInputs),
@@ -43,7 +45,7 @@ test('sets that are not there, by any trick', async () => {
   }
 });
 
-test('sets that are not valid say where', async (context) => {
+test('invalid sets say where', async (context) => {
   const directory = scratchDirectory(context);
   const feature = { title: 't', modules: ['a'], required: true, option: 'CONFIG_A' };
   const cases: [unknown, RegExp][] = [

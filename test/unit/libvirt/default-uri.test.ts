@@ -1,4 +1,4 @@
-/** The URI that libvirt's own settings name. */
+/** The default URI from libvirt's own settings. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ for (const [what, conf, uri] of [
   ['not at all', '#uri_default = "qemu:///system"\nuri_default_of_mine = "x"\n', undefined],
   ['empty', 'uri_default = ""\n', undefined],
 ] as const) {
-  test(`libvirt.conf names one: ${what}`, (t) => {
+  test(`the URI in libvirt.conf: ${what}`, (t) => {
     const { environment, file } = settings(t, conf);
     const expected = uri === undefined ? undefined : { uri, origin: `uri_default in ${file}` };
     assert.deepEqual(defaultUri(environment, ORDINARY), expected);
@@ -43,14 +43,14 @@ for (const value of ['qemu:///system', '"qemu:///system', '"a" "b"', '["a"]', '7
   });
 }
 
-test('the variable goes before the file, unless it is empty', (t) => {
+test('the variable wins over the file, unless it is empty', (t) => {
   const { environment } = settings(t, 'uri_default = "from the file"');
   const named = (uri: string) => defaultUri({ ...environment, LIBVIRT_DEFAULT_URI: uri }, ORDINARY);
   assert.deepEqual(named('mine'), { uri: 'mine', origin: 'LIBVIRT_DEFAULT_URI' });
   assert.equal(named('')?.uri, 'from the file');
 });
 
-test('each user has a file of their own, which need not be there', (t) => {
+test('each user has a file of their own, which may be missing', (t) => {
   const home = scratchDirectory(t);
   assert.equal(defaultUri({ XDG_CONFIG_HOME: home }, ORDINARY), undefined);
   const { environment } = settings(t, 'uri_default = "not of root"');

@@ -1,4 +1,4 @@
-/** What is said of what libvirt says. */
+/** Our errors for libvirt's errors. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { domainError } from '../../../src/libvirt/errors.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-test('a QEMU that is there need not be installed', (context) => {
+test('the remedy for an existing QEMU does not say to install it', (context) => {
   const directory = scratchDirectory(context);
   const qemu = join(directory, 'qemu-system-x86_64');
   writeFileSync(qemu, '', { mode: 0o755 });

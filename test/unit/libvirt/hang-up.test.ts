@@ -1,4 +1,4 @@
-/** Connections to daemons of libvirt, told from others and ended, in this process. */
+/** Connections to libvirt daemons in this process: recognized, and closed. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { daemonSockets, hangUp } from '../../../src/libvirt/hang-up.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** A connection to a socket where nobody answers. */
+/** A connection to a socket that nobody serves. */
 async function connected(context: TestContext, path: string): Promise<Socket> {
   const server = createServer({ allowHalfOpen: true }).listen(path);
   await once(server, 'listening');
@@ -22,7 +22,7 @@ async function connected(context: TestContext, path: string): Promise<Socket> {
   return socket;
 }
 
-test('connections to daemons are ended, but for those that are to stay', async (context) => {
+test('connections to daemons are closed, except for those to keep', async (context) => {
   const directory = scratchDirectory(context);
   mkdirSync(join(directory, 'libvirt'));
   assert.equal(daemonSockets().size, 0);

@@ -1,15 +1,15 @@
-/** Completion in bash, zsh and fish: real ones, with the completions that were built and are installed. */
+/** Completion in real bash, zsh and fish, with the completions that were built and are installed. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { listed } from '../../../man/program.js';
-import { programs } from '../../../man/programs.js';
+import { programs } from '../../../man/all-programs.js';
+import { listed } from '../../../man/program-description.js';
 import { bakeCommands } from '../../../src/cli/bake/options.js';
 import { type OpenShell, shells } from '../../helpers/completing.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** What is typed, what Tab must offer, and what it must not. */
+/** A typed line, what Tab must offer, and what it must not. */
 type Case = readonly [line: string, offers: readonly string[], not?: readonly string[]];
 
 const CASES: readonly Case[] = [
@@ -37,7 +37,7 @@ const CASES: readonly Case[] = [
   ['virt-sandbox -r /us', ['/usr/']],
   ['virt-sandbox --config=/etc/hostn', ['/etc/hostname']],
   ['virt-sandbox --profile co', ['compatible']],
-  // Behind the options stands another command, with its own completion or, for lack of one, files.
+  // After the options comes another command, with its own completion or else with files.
   ['virt-sandbox setpri', ['setpriv']],
   ['virt-sandbox -v -n x setpri', ['setpriv']],
   ['virt-sandbox -e A=b -- setpri', ['setpriv']],
@@ -45,9 +45,9 @@ const CASES: readonly Case[] = [
   ['virt-sandbox -e A=b:c -vn x -- virt-sandbox --accel ', ['auto', 'kvm', 'tcg']],
   ['virt-sandbox cat /etc/hostn', ['/etc/hostname']],
   ['virt-sandbox cat --moun', [], ['--mount']],
-  // The value of an option without one to offer is not a command.
+  // The value of an option without suggestions is not a command.
   ['virt-sandbox -n setpri', [], ['setpriv']],
-  // Several flags in one word, the last of them with a value.
+  // Several flags in one word, the last with a value.
   ['virt-sandbox -vdS nobod', ['nobody']],
   ['virt-sandbox-bake ', ['create', 'list', 'show', 'rm', 'prune']],
   ['virt-sandbox-bake cre', ['create'], ['show']],
@@ -73,7 +73,7 @@ for (const { name, skip, open } of shells) {
     for (const [line, offers, not = []] of CASES) {
       it(line, async () => {
         const { offered } = await shell.complete(line);
-        // fish and zsh write an option and its value as one word where they were typed so.
+        // fish and zsh write an option and its value as one word if they were typed so.
         const found = new Set(
           offered.flatMap((word) => [word, word.replace(/^--[a-z-]+=/, ''), word.replace(/=$/, '')]),
         );
@@ -100,7 +100,7 @@ for (const { name, skip, open } of shells) {
       }
     });
 
-    it('goes on with the path behind a directory, and ends the word behind a file', async (t) => {
+    it('continues the path after a directory, and ends the word after a file', async (t) => {
       if (name === 'fish') return t.skip('fish tells what is offered, not the line');
       const directory = scratchDirectory(t);
       mkdirSync(join(directory, 'deep'));

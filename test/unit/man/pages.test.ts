@@ -1,12 +1,12 @@
-/** The manual pages and the help: they say of every option what there is to say, and are what man and mandoc take without a word. */
+/** The manual pages and the help: complete for every option, and accepted by man and mandoc without a warning. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { listed } from '../../../man/program.js';
-import { programs } from '../../../man/programs.js';
-import { marked, plain } from '../../../man/roff.js';
+import { programs } from '../../../man/all-programs.js';
+import { marked, plain } from '../../../man/pages/roff.js';
+import { listed } from '../../../man/program-description.js';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const MAN = join(REPOSITORY, 'dist/share/man');
@@ -14,7 +14,7 @@ const pages = ['man1', 'man5'].flatMap((section) =>
   readdirSync(join(MAN, section)).map((file) => join(MAN, section, file)),
 );
 
-/** A page as a person reads it, in one line. */
+/** A page as a person reads it, on one line. */
 function read(path: string): string {
   const text = execFileSync('man', ['-l', '-P', 'cat', path], {
     encoding: 'utf8',
@@ -26,7 +26,7 @@ function read(path: string): string {
 const needs = (program: string) => (existsSync(`/usr/bin/${program}`) ? false : `${program} is not installed`);
 
 describe('manual pages', () => {
-  it('are there for every program and for sandbox.cfg', () => {
+  it('exist for every program and for sandbox.cfg', () => {
     const expected = [...programs.map(({ name }) => `${name}.1`), 'sandbox.cfg.5'];
     assert.deepEqual(pages.map((path) => path.split('/').at(-1)).sort(), expected.sort());
   });
@@ -38,9 +38,9 @@ describe('manual pages', () => {
       assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
     });
 
-    it(`${name} is without fault for mandoc`, { skip: needs('mandoc') }, () => {
+    it(`${name} passes mandoc's checks`, { skip: needs('mandoc') }, () => {
       const { stdout } = spawnSync('mandoc', ['-T', 'lint', path], { encoding: 'utf8' });
-      // A long term has no space where it could be broken.
+      // A long term has no space to break it at.
       assert.deepEqual(
         stdout.split('\n').filter((line) => line !== '' && !line.includes('longer than 80 bytes')),
         [],
@@ -66,7 +66,7 @@ describe('manual pages', () => {
       }
     });
 
-    it(`${program.name} has nothing in its manual that is not an option`, () => {
+    it(`${program.name}.1 has only options that exist`, () => {
       const tables = [program.options, ...Object.values(program.commands ?? {}).map(({ options }) => options)];
       const known = new Set(tables.flatMap((table) => Object.keys(table)));
       assert.deepEqual(
@@ -78,7 +78,7 @@ describe('manual pages', () => {
 });
 
 describe('roff', () => {
-  it('takes text as it is', () => {
+  it('escapes text', () => {
     for (const [text, roff] of [
       ['a-b', 'a\\-b'],
       ['.SH not a request', '\\&.SH not a request'],
@@ -90,7 +90,7 @@ describe('roff', () => {
     assert.equal(marked('use `-v` with *FILE*, 2 * 3'), 'use \\fB\\-v\\fP with \\fIFILE\\fP, 2 * 3');
   });
 
-  it('breaks lines so that none begins a request', () => {
+  it('wraps lines so that none begins with a request', () => {
     const roff = marked(`${'x '.repeat(39)}.TH and ${'word '.repeat(30)}`);
     for (const line of roff.split('\n')) {
       assert.ok(line.length <= 82, line);
@@ -100,7 +100,7 @@ describe('roff', () => {
 });
 
 describe('help', () => {
-  it('has every option of virt-sandbox, within the width of a page', () => {
+  it('has every option of virt-sandbox, and fits the width of a page', () => {
     const text = readFileSync(join(REPOSITORY, 'dist/help/virt-sandbox.txt'), 'utf8');
     const [virtSandbox] = programs;
     assert.ok(virtSandbox);

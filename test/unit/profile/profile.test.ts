@@ -1,4 +1,4 @@
-/** Profiles: those that are shipped, those that a person writes, and what comes of them. */
+/** Profiles: the shipped ones, a user's own, and the kernel command lines that they give. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const fails = (code: string, pattern: RegExp) => (error: unknown) =>
 
 describe('the profiles of the package', () => {
   for (const file of readdirSync(shippedProfiles())) {
-    it(`${file} is valid, has its file's name, and gives a worth and a risk for everything`, () => {
+    it(`${file} is valid, has its file's name, and gives a worth and a risk for every entry`, () => {
       const checked = checkProfile(JSON.parse(readFileSync(join(shippedProfiles(), file), 'utf8')));
       assert.ok('profile' in checked, 'wrong' in checked ? checked.wrong : '');
       const { name, kernelArguments = [], initcallBlacklist = [] } = checked.profile;
@@ -25,7 +25,7 @@ describe('the profiles of the package', () => {
     });
   }
 
-  it('give worths that docs/boot-time.md has, as they were measured from the profile default', async () => {
+  it('have the worths of docs/boot-time.md, as measured from the profile default', async () => {
     const page = readFileSync('docs/boot-time.md', 'utf8');
     const [, whole = ''] = /^as it is \(default\): ([\d.]+) M instructions$/m.exec(page) ?? [];
     const base = await loadProfile('default');
@@ -62,7 +62,7 @@ describe('a profile that extends another', () => {
     else process.env['XDG_CONFIG_HOME'] = XDG_CONFIG_HOME;
   });
 
-  it('has all of that one first, and its own word where there is but one', async (t) => {
+  it('inherits all entries, and overrides single values', async (t) => {
     process.env['XDG_CONFIG_HOME'] = scratchDirectory(t);
     const argument = { argument: 'edd=off', why: 'w', worth: 'w', risk: 'r' };
     write(process.env['XDG_CONFIG_HOME'], 'mine', {
@@ -81,7 +81,7 @@ describe('a profile that extends another', () => {
     assert.deepEqual(fast.initcallBlacklist.slice(0, base.initcallBlacklist.length), base.initcallBlacklist);
   });
 
-  it('extends no profile that extends it, nor one that is not there, and is no other kind of file', async (t) => {
+  it('must not extend itself, nor a missing profile, nor be another kind of file', async (t) => {
     const directory = scratchDirectory(t);
     process.env['XDG_CONFIG_HOME'] = directory;
     write(directory, 'one', { extends: 'two' });
@@ -105,7 +105,7 @@ describe('finding a profile', () => {
     }
   });
 
-  it('default where nothing is said; the environment; a name; a path', async (t) => {
+  it('default; by the environment; by name; by path', async (t) => {
     const directory = scratchDirectory(t);
     process.env['XDG_CONFIG_HOME'] = directory;
     delete process.env['VIRT_SANDBOX_PROFILE'];
@@ -128,7 +128,7 @@ describe('finding a profile', () => {
     assert.deepEqual(profileNames(), ['compatible', 'default', 'fast', 'mine']);
   });
 
-  it('is called by what finds it from any directory', () => {
+  it('names it so that it is found from any directory', () => {
     process.env['VIRT_SANDBOX_PROFILE'] = '';
     assert.equal(profileCalled(), 'default');
     process.env['VIRT_SANDBOX_PROFILE'] = './own.json';
@@ -136,7 +136,7 @@ describe('finding a profile', () => {
     assert.equal(profileCalled('fast'), 'fast');
   });
 
-  it('says which there are, and what is wrong with one', async (t) => {
+  it('lists the profiles, and reports an invalid one', async (t) => {
     const directory = scratchDirectory(t);
     process.env['XDG_CONFIG_HOME'] = directory;
     await assert.rejects(
@@ -170,7 +170,7 @@ describe("the kernel's command line", () => {
     ],
   };
 
-  it('has what every sandbox needs, then the profile', () => {
+  it("has what every sandbox needs, then the profile's arguments", () => {
     assert.equal(
       kernelCommandLine(profile, {}),
       'console=ttyS0 panic=-1 no_timer_check a=b initcall_blacklist=one,two quiet loglevel=1',
@@ -181,7 +181,7 @@ describe("the kernel's command line", () => {
     );
   });
 
-  it('has memory cleared, whatever the profile says, where others write to it behind the emulator', () => {
+  it('clears memory, whatever the profile says, when others write to it behind the emulator', () => {
     const told = { ...profile, kernelArguments: [{ argument: 'init_on_alloc=0', ...reason }] };
     assert.match(kernelCommandLine(told, { writtenBehindEmulator: true }), / init_on_alloc=0 init_on_alloc=1 /);
   });
@@ -190,7 +190,7 @@ describe("the kernel's command line", () => {
     assert.match(kernelCommandLine(profile, { debug: true }), / a=b .* debug loglevel=10 .* -- --debug$/);
   });
 
-  it("tells the init to leave signatures unchecked, behind what is the kernel's", () => {
+  it("tells the init to skip signature checks, after the kernel's arguments", () => {
     const unchecked = { ...profile, moduleSignatures: 'unchecked' as const };
     assert.match(kernelCommandLine(unchecked, {}), / quiet loglevel=1 -- --unchecked-modules$/);
     assert.match(kernelCommandLine(unchecked, { debug: true }), / -- --debug --unchecked-modules$/);

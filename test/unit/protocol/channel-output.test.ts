@@ -1,4 +1,4 @@
-/** The launcher's end of the channel: output that comes in pieces, over a real socket. */
+/** The launcher's end of the channel: output that arrives in pieces, over a real socket. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -11,7 +11,7 @@ import { encodePacket, PacketParser } from '../../../src/protocol/packets.js';
 import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc } from '../../../src/protocol/wire.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-/** A channel, and the socket of the guest that it is connected to. */
+/** A channel, and the guest's end of its socket. */
 async function connected(t: TestContext): Promise<{ channel: Channel; guest: Socket }> {
   const path = join(scratchDirectory(t), 'channel');
   const server = createServer().listen(path);
@@ -27,7 +27,7 @@ async function connected(t: TestContext): Promise<{ channel: Channel; guest: Soc
 const stream = (proc: number, data: Uint8Array) => encodePacket(proc, MessageType.DATA, 0, 0, data);
 const EXIT = encodePacket(Proc.EXIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(4));
 
-/** Bytes that tell where they were. */
+/** Bytes that encode their position. */
 function numbered(size: number): Buffer {
   const data = Buffer.alloc(size);
   for (let at = 0; at + 4 <= size; at += 4) data.writeUInt32BE(at, at);
@@ -39,7 +39,7 @@ async function write(to: Socket, bytes: Uint8Array): Promise<void> {
 }
 
 for (const piece of [1, 4095, 4096, 65536]) {
-  test(`two streams in turn arrive whole in pieces of ${piece}`, async (t) => {
+  test(`two streams in turn arrive complete in pieces of ${piece}`, async (t) => {
     const { channel, guest } = await connected(t);
     const packets = piece === 1 ? 2 : 12;
     const size = piece === 1 ? 9000 : MAX_PACKET_BYTES - HEADER_BYTES;
@@ -60,7 +60,7 @@ for (const piece of [1, 4095, 4096, 65536]) {
   });
 }
 
-test('what came of a packet is handed on when the guest is gone before the rest', async (t) => {
+test('the received part of a packet is passed on when the guest is gone before the rest', async (t) => {
   const { channel, guest } = await connected(t);
   const received = buffer(channel.stdout);
   const data = numbered(100_000);
@@ -69,7 +69,7 @@ test('what came of a packet is handed on when the guest is gone before the rest'
   await assert.rejects(channel.exited, { code: 'guest-gone' });
 });
 
-test('only a small piece of a packet that lacks a page or more is waited behind', () => {
+test('only a small piece of a packet that still lacks a page or more is waited for', () => {
   const parser = new PacketParser({ stream: () => {}, streamEnd: () => {}, packet: () => {} });
   const packet = stream(Proc.STDOUT, numbered(20_000));
   const takes = (bytes: Buffer) => {

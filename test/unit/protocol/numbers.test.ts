@@ -1,12 +1,14 @@
+/** The numbers of the protocol: wire.ts, the native init and docs/protocol.md agree. */
+
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as wire from '../../../src/protocol/wire.js';
 
-/** The defines of init/native/protocol.h: numbers as numbers, strings as strings. */
+/** The defines of init/native/transport/protocol.h: numbers as numbers, strings as strings. */
 async function nativeNumbers(): Promise<Map<string, number | string>> {
-  const text = await readFile(join(process.cwd(), 'init/native/protocol.h'), 'utf8');
+  const text = await readFile(join(process.cwd(), 'init/native/transport/protocol.h'), 'utf8');
   const defines = new Map<string, number | string>();
   for (const [, name, value] of text.matchAll(/^#define VS_(\w+) (.+)$/gm)) {
     assert.ok(name !== undefined && value !== undefined);
@@ -17,7 +19,7 @@ async function nativeNumbers(): Promise<Map<string, number | string>> {
   return defines;
 }
 
-/** Every name of a group of wire.ts with the prefix it has in protocol.h. */
+/** Every name of a group of wire.ts, with its prefix in protocol.h. */
 function group(prefix: string, members: Record<string, number>): [string, number][] {
   return Object.entries(members).map(([name, value]) => [`${prefix}_${name}`, value]);
 }
@@ -57,7 +59,7 @@ test('the native init has no number that wire.ts does not have', async () => {
   }
 });
 
-test('docs/protocol.md has every number of the procs, and no other', async () => {
+test('docs/protocol.md has exactly the numbers of the procs', async () => {
   const text = await readFile(join(process.cwd(), 'docs/protocol.md'), 'utf8');
   // The first cell of a row names one or two: "| STDOUT 2, STDERR 3 | guest → host | …".
   const rows = [...text.matchAll(/^\| ([A-Z_]+ \d+(?:, [A-Z_]+ \d+)*) \|/gm)].flatMap(([, cell = '']) =>

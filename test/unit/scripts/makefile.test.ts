@@ -8,7 +8,12 @@ import { REPOSITORY } from '../../helpers/run.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 describe('the Makefile', () => {
-  for (const goal of ['run', 'test', 'bench'] as const) {
+  for (const [goal, set] of [
+    ['run', 'run'],
+    ['unit', 'test'],
+    ['test', 'test'],
+    ['bench', 'bench'],
+  ] as const) {
     it(`sets up before it builds, with several jobs as well: ${goal}`, (t) => {
       const directory = scratchDirectory(t);
       const log = join(directory, 'log');
@@ -17,18 +22,18 @@ describe('the Makefile', () => {
       cpSync(join(REPOSITORY, 'Makefile'), join(directory, 'Makefile'));
       for (const name of ['package.json', 'package-lock.json', '.npmrc']) writeFileSync(join(directory, name), '');
       mkdirSync(join(directory, 'scripts'));
-      // Whatever does not wait for it comes in between.
+      // A part that does not wait for it would come in between.
       program('scripts/setup', `echo setup "$@" >> ${log}; sleep 0.5; echo ready >> ${log}`);
-      // It ends the make: no more than that is to be seen here.
+      // It fails, which ends the make: the rest does not matter here.
       program('npm', `echo npm >> ${log}; exit 1`);
-      // Not as a part of the make that may run this test.
+      // Not as a part of the make that runs this test.
       const { MAKEFLAGS: _flags, MAKELEVEL: _level, ...env } = process.env;
       const { status } = spawnSync('make', ['-j8', goal], {
         cwd: directory,
         env: { ...env, PATH: `${directory}:${env['PATH']}` },
       });
       assert.equal(status, 2);
-      assert.equal(readFileSync(log, 'utf8'), `setup ${goal}\nready\nnpm\n`);
+      assert.equal(readFileSync(log, 'utf8'), `setup ${set}\nready\nnpm\n`);
     });
   }
 });

@@ -1,4 +1,4 @@
-/** scripts/setup, with package managers that only write down what they are asked for. */
+/** scripts/setup, with package managers that only record their arguments. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import { scratchDirectory, unlessRoot } from '../../helpers/scratch.js';
 
 const SETUP = `${REPOSITORY}scripts/setup`;
 
-/** Runs the script with these stand-ins first in PATH. What is in `without` is not there for it. */
+/** Runs the script with these stand-ins first in PATH, and without the programs of `without`. */
 function setup(t: TestContext, set: string, managers: readonly string[], without: readonly string[], user?: string) {
   const directory = scratchDirectory(t);
   const log = join(directory, 'log');
@@ -31,30 +31,30 @@ const unlessApt = existsSync('/usr/bin/apt-get') ? false : 'this is no Debian';
 
 describe('scripts/setup', { skip: unlessApt }, () => {
   for (const set of ['run', 'test']) {
-    it(`does nothing for ${set} where nothing is missing`, (t) => {
+    it(`does nothing for ${set} when nothing is missing`, (t) => {
       assert.deepEqual(setup(t, set, ['apt-get'], []), { status: 0, stdout: '', stderr: '', asked: '' });
     });
   }
 
-  it('refuses a set that it does not know', (t) => {
+  it('refuses an unknown set', (t) => {
     const { status, stderr } = setup(t, 'everything', ['apt-get'], []);
     assert.equal(status, 1);
     assert.match(stderr, /usage/);
   });
 
-  it('asks for what is missing, and only that, after an update', { skip: mustHide }, (t) => {
+  it('installs what is missing, and only that, after an update', { skip: mustHide }, (t) => {
     const { status, stderr, asked } = setup(t, 'test', ['apt-get'], ['/usr/bin/lz4', '/usr/bin/virsh']);
     assert.equal(asked, 'apt-get update\napt-get install -y --no-install-recommends lz4 libvirt-clients\n');
-    // The stand-in installs nothing, and that is noticed.
+    // The stand-in installs nothing, and the script notices.
     assert.equal(status, 1);
     assert.match(stderr, /still missing after installation: lz4 libvirt-clients/);
   });
 
-  it('does not ask for what only another set needs', { skip: mustHide }, (t) => {
+  it('does not install packages of another set', { skip: mustHide }, (t) => {
     assert.deepEqual(setup(t, 'run', ['apt-get'], ['/usr/bin/lz4']), { status: 0, stdout: '', stderr: '', asked: '' });
   });
 
-  it('names the packages to a user who is not root', { skip: mustHide }, (t) => {
+  it('prints the packages for a user who is not root', { skip: mustHide }, (t) => {
     const { status, stderr, asked } = setup(t, 'test', ['apt-get'], ['/usr/bin/lz4'], '65534');
     assert.deepEqual({ status, asked }, { status: 1, asked: '' });
     assert.match(stderr, /as root.*apt-get install lz4/);
@@ -65,7 +65,7 @@ describe('scripts/setup', { skip: unlessApt }, () => {
     ['pacman', 'pacman -S'],
     ['zypper', 'zypper install'],
   ] as const) {
-    it(`names the packages to a user of ${manager}, and stops`, { skip: mustHide }, (t) => {
+    it(`prints the packages for a user of ${manager}, and stops`, { skip: mustHide }, (t) => {
       const { status, stderr, asked } = setup(t, 'test', [manager], ['/usr/bin/apt-get', '/usr/bin/lz4']);
       assert.deepEqual({ status, asked }, { status: 1, asked: '' });
       assert.ok(stderr.includes(words), stderr);

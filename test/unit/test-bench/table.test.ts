@@ -1,3 +1,5 @@
+/** The rows and the table of `make bench`. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { summarize } from '../../../src/bench/statistics.js';

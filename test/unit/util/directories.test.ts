@@ -1,4 +1,4 @@
-/** Making directories, also where that fails. What may never return runs in a process of its own. */
+/** Making directories, and its errors. Calls that may never return run in a separate process. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { runBake } from '../../helpers/bake.js';
 import { REPOSITORY } from '../../helpers/run.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
-test('what is missing is made, and the first of it told', (context) => {
+test('missing directories are created, and the first of them returned', (context) => {
   const directory = scratchDirectory(context);
   assert.equal(makeDirectories(join(directory, 'a/b/c'), 0o700), join(directory, 'a'));
   for (const name of ['a', 'a/b', 'a/b/c']) assert.equal(statSync(join(directory, name)).mode & 0o777, 0o700, name);
@@ -21,7 +21,7 @@ test('what is missing is made, and the first of it told', (context) => {
   assert.equal(makeDirectories('/'), undefined);
 });
 
-test('it ends with the error of the system', (context) => {
+test("it fails with the system's error", (context) => {
   const directory = scratchDirectory(context);
   writeFileSync(join(directory, 'file'), '');
   symlinkSync('nowhere', join(directory, 'dangling'));
@@ -32,7 +32,7 @@ test('it ends with the error of the system', (context) => {
   assert.throws(() => makeDirectories(join(directory, 'there', 'x'.repeat(300))), { code: 'ENAMETOOLONG' });
 });
 
-test('it ends where a directory is there and nothing can be made in it', async (context) => {
+test('it fails when nothing can be created in an existing directory', async (context) => {
   const cache = scratchDirectory(context);
   const initrd = join(cache, 'initrd');
   writeFileSync(initrd, makeArchive([{ name: 'file', data: 'x' }]));
@@ -46,7 +46,7 @@ test('it ends where a directory is there and nothing can be made in it', async (
   }
 });
 
-test('nothing uses the way of Node that may never return', () => {
+test("no source uses Node's recursive mkdir, which may never return", () => {
   const sources = readdirSync(join(REPOSITORY, 'src'), { recursive: true, encoding: 'utf8' });
   const users = sources
     .filter((name) => name.endsWith('.ts') && !name.startsWith('bench/'))

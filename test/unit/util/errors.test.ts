@@ -1,10 +1,10 @@
-/** What is said of an error whatever it is of. */
+/** Remedies of errors, whatever their cause. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SandboxError } from '../../../src/util/errors.js';
 
-test('who has too many files open is not told to do something about the file', () => {
+test('the remedy for too many open files is not about the file', () => {
   const remedyOf = (code: string) => {
     const cause = Object.assign(new Error(`${code}: open`), { code });
     return new SandboxError({ stage: 'config', code: 'a', message: 'b', remedy: 'make it readable', cause }).remedy;

@@ -1,3 +1,5 @@
+/** The home directory and the XDG base directories. */
+
 import assert from 'node:assert/strict';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +24,7 @@ test('HOME is the home directory', (t) => {
 });
 
 for (const value of ['', 'relative/path']) {
-  test(`HOME=${JSON.stringify(value)} is passed over for the user database`, (t) => {
+  test(`HOME=${JSON.stringify(value)} is ignored, and the user database is used`, (t) => {
     setVariable(t, 'HOME', value);
     const { homedir } = userInfo();
     assert.match(homedir, /^\//);
@@ -38,7 +40,7 @@ test('profiles and the history of measurements are below the same home', (t) => 
   assert.equal(historyFile(), join(homedir, '.local/share/libvirt-sandbox/bench.jsonl'));
 });
 
-test('a variable of the XDG Base Directory Specification counts where it is an absolute path', () => {
+test('an XDG variable counts if it is an absolute path', () => {
   assert.equal(baseDirectory('XDG_CACHE_HOME', { XDG_CACHE_HOME: '/srv/cache' }), '/srv/cache');
   for (const value of [undefined, '', 'relative/path']) {
     assert.equal(

@@ -1,15 +1,15 @@
-/** What is given may hold anything; what is said of it is a line. */
+/** Errors stay on one line, whatever the input. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { oneLine } from '../../../src/util/errors.js';
 import { assertFailure, runSandbox } from '../../helpers/run.js';
 
-test('characters that begin a line or that a terminal acts on are shown', () => {
+test('characters that begin a line or control a terminal are escaped', () => {
   assert.equal(oneLine('a\nb\r\t\u001b[31m\u009b\u2028é\\n'), 'a\\nb\\r\\t\\u{1b}[31m\\u{9b}\\u{2028}é\\n');
 });
 
-test('errors are one line, and show what is empty', async () => {
+test('errors are one line, and show empty values', async () => {
   for (const [args, pattern] of [
     [['-c', 'no\nsuch'], /the URI 'no\\nsuch' is not supported/],
     [['-c', '\u001b[31m'], /the URI '\\u\{1b\}\[31m' is not supported/],

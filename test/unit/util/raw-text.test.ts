@@ -1,4 +1,4 @@
-/** Arguments and names that are not UTF-8: handed on as they were, or refused. */
+/** Arguments and names that are not UTF-8: passed on unchanged, or refused. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -15,7 +15,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const ARGV = new URL('../../../src/cli/argv.js', import.meta.url).href;
 
-/** Cut off letters, bytes that no letter has, a surrogate, a letter that is too long, and what is UTF-8 beside them. */
+/** Truncated characters, invalid bytes, a surrogate, an overlong character, some of them next to valid UTF-8. */
 const BYTES = [
   [0xff, 0xfe],
   [0x61, 0xc3],
@@ -40,20 +40,20 @@ test('text that is not UTF-8 keeps its bytes', () => {
   }
 });
 
-test('the words of the command line are those that were given', () => {
+test('the words of the command line keep their bytes', () => {
   const print = `const { givenWords } = await import(${JSON.stringify(ARGV)}); console.log(JSON.stringify(givenWords()));`;
   const given = (words: string) => {
-    // Behind the path that a program has, which -e has not.
+    // A program has its path before its words; -e has none.
     const command = `exec "$0" --input-type=module -e "$1" program ${words}`;
     const out = execFileSync('sh', ['-c', command, process.execPath, print], { encoding: 'utf8' });
     return JSON.parse(out) as string[];
   };
-  // What -e is behind is the first word.
+  // The word after -e's script is the first.
   assert.deepEqual(given(`"$(printf '\\377a')" '' ü \ufffd`), ['\udcffa', '', 'ü', '\ufffd']);
   assert.deepEqual(given(`'' x`), ['', 'x']);
 });
 
-test('what is no part of the command and no variable has to be UTF-8', () => {
+test('everything but the command and variables must be UTF-8', () => {
   assert.deepEqual(parseArguments(['-e', 'A=\udcff', '--', '\udcff']), {
     run: { env: ['A=\udcff'], command: ['\udcff'] },
   });
@@ -69,7 +69,7 @@ test('what is no part of the command and no variable has to be UTF-8', () => {
   assert.throws(() => new KeyFile('a.cfg').set('command', 'argv.0', '\udcff'), { code: 'key-file-not-utf8' });
 });
 
-test('an include with a name that is not UTF-8 is refused by its name', async (t) => {
+test('the error names an include with a name that is not UTF-8', async (t) => {
   const walk = async (source: string) => {
     for await (const _ of entriesOf({ source, target: '/a' }));
   };

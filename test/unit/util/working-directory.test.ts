@@ -1,4 +1,4 @@
-/** Programs that are started in a directory that was removed. */
+/** Programs started in a directory that has been removed. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -42,7 +42,7 @@ test('a relative path is refused in one line', async (context) => {
     assertGone(await runBake(cache, args, options), path);
 });
 
-test('what needs none goes on working', async (context) => {
+test('programs without relative paths still work', async (context) => {
   const options = gone(context);
   const cache = scratchDirectory(context);
   const initrd = join(cache, 'initrd');

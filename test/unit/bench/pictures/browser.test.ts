@@ -1,4 +1,4 @@
-/** The pictures of a run in a real browser: by day, by night, and on paper. */
+/** The pictures of a run in a real browser: light scheme, dark scheme, and print. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const skip = BROWSER === undefined ? 'there is no Chromium' : false;
 
 const LIGHT = { paper: '#ffffff', host: '#1f6fb2', guest: '#2e8540' };
 const DARK = { paper: '#161616', host: '#6cb6ff', guest: '#6fdc8c' };
-/** As Blink has them. */
+/** Paper sizes as Blink has them. */
 const SCHEME = { dark: 0, light: 1 };
 
 const timeline: Timeline = {
@@ -38,11 +38,11 @@ const result: Result = {
   variants: [{ label: 'a', options: [], values: [2], summary: summarize([2]), parts: {}, timeline }],
 };
 
-/** What the browser makes of a text: a file of its own. */
+/** How the browser renders a text, which is a file of its own. */
 function browse(t: TestContext, name: string, text: string, scheme: number, how: (path: string) => string): Buffer {
   const directory = scratchDirectory(t);
   writeFileSync(join(directory, name), text);
-  // It looks at the name's ending.
+  // The browser chooses the type by the file extension.
   const out = join(directory, 'out.png');
   const words = [
     ...['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--window-size=1300,500'],
@@ -66,18 +66,18 @@ function assertColours(png: Buffer, own: typeof LIGHT, other: typeof LIGHT): voi
 }
 
 describe('in a browser', { skip }, () => {
-  it('the page has the colours of the reader’s scheme', async (t) => {
+  it('the page follows the reader’s colour scheme', async (t) => {
     const html = await page([result]);
     assertColours(browse(t, 'a.html', html, SCHEME.light, screenshot), LIGHT, DARK);
     assertColours(browse(t, 'b.html', html, SCHEME.dark, screenshot), DARK, LIGHT);
   });
 
-  it('the picture by itself is drawn as well', async (t) => {
+  it('the picture is drawn without the page too', async (t) => {
     const svg = await waterfallSvg([{ label: 'a', timeline }]);
     assertColours(browse(t, 'a.svg', svg, SCHEME.dark, screenshot), DARK, LIGHT);
   });
 
-  it('the page is printed in dark ink on one sheet, whatever the scheme', async (t) => {
+  it('the page prints in dark ink on one sheet, whatever the scheme', async (t) => {
     const pdf = browse(t, 'a.html', await page([result]), SCHEME.dark, (out) => `--print-to-pdf=${out}`);
     assert.equal(sheetsOf(pdf), 1);
     const fills = fillsIn(contentOf(pdf));
@@ -87,7 +87,7 @@ describe('in a browser', { skip }, () => {
 });
 
 describe('two long runs', { skip }, () => {
-  it('are printed on a sheet each, behind the figures', async (t) => {
+  it('are printed on a sheet each, after the figures', async (t) => {
     const rows = 64;
     const stages = Array.from({ length: rows }, (_, at) => span(`stage ${at}`, 'guest', at * 1e4, (at + 1) * 1e4));
     const long = { ...timeline, wall: rows * 1e4, stages };
@@ -114,7 +114,7 @@ function contentOf(pdf: Buffer): string {
     .join('\n');
 }
 
-/** The colours that something is filled with, as `#rrggbb`. */
+/** The fill colours of an element, as `#rrggbb`. */
 function fillsIn(drawn: string): Set<string> {
   const hex = (share = '0') =>
     Math.round(Number(share) * 255)

@@ -1,4 +1,4 @@
-/** Results as pictures, and as trace events. */
+/** Results as SVG pictures, as a page, and as trace events. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ describe('pictures', () => {
     { label: 'B & C', timeline },
   ];
 
-  it('are SVG that stands by itself and is well-formed', async (t) => {
+  it('are well-formed SVG without outside resources', async (t) => {
     const svg = await waterfallSvg(shown);
     const path = join(scratchDirectory(t), 'w.svg');
     writeFileSync(path, svg);
@@ -28,13 +28,13 @@ describe('pictures', () => {
     assert.match(svg, /B &amp; C/);
   });
 
-  it('are a page that stands by itself', async () => {
+  it('are a page without outside resources', async () => {
     const html = await page([result('compare', [variant('a', VALUES, { timeline }), variant('b', SLOWER)])]);
     assert.doesNotMatch(html.replace('http://www.w3.org/2000/svg', ''), /https?:|<script|<link/);
     assert.match(html, /20\.0 % more than a/);
   });
 
-  it('are trace events, with every span once', () => {
+  it('are trace events, each span once', () => {
     const { traceEvents } = JSON.parse(JSON.stringify(chromeTrace(shown))) as {
       traceEvents: { ph: string; name: string; ts: number; dur: number; pid: number }[];
     };
@@ -51,7 +51,7 @@ describe('pictures', () => {
 });
 
 describe('trace events', () => {
-  it('are what the format asks for: each lies within the one above it in its row, or beside it', () => {
+  it('follow the format: each lies within the one above it in its row, or beside it', () => {
     const { traceEvents, displayTimeUnit } = JSON.parse(JSON.stringify(chromeTrace([{ label: 'A', timeline }]))) as {
       displayTimeUnit: string;
       traceEvents: { ph: string; name: string; cat?: string; ts: number; dur: number; pid: number; tid?: number }[];

@@ -1,4 +1,4 @@
-/** What a kernel and QEMU write while a machine boots, as it is read for a timeline. */
+/** The logs of the kernel and of QEMU, read for a timeline. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -22,7 +22,7 @@ clock-after now at 2000100000 nsecs
 describe("the kernel's log", () => {
   const log = parseKernelLog(LOG);
 
-  it('has initcalls, of the kernel and of modules, and devices that were looked at', () => {
+  it('has initcalls of the kernel and of modules, and probed devices', () => {
     assert.deepEqual(
       log.initcalls.map(({ name, module, microseconds }) => [name, module, Math.round(microseconds)]),
       [
@@ -34,13 +34,13 @@ describe("the kernel's log", () => {
     );
   });
 
-  it('says how its clock lies to the other, and how well that is known', () => {
+  it('gives the offset of its clock, and the error of that', () => {
     assert.equal(Math.round(log.toMonotonic?.microseconds ?? 0), 10_050);
     assert.equal(log.toMonotonic?.error, 50);
     assert.equal(parseKernelLog('[    0.1] x').toMonotonic, undefined);
   });
 
-  it('is broken down into what took long, which never overlaps', () => {
+  it('is broken down into the long parts, which never overlap', () => {
     const place = (seconds: number) => seconds * 1e6;
     const parts = kernelParts(log, { place, start: 0, end: 480_000, threshold: 5000 });
     assert.deepEqual(
@@ -57,7 +57,7 @@ describe("the kernel's log", () => {
     );
   });
 
-  it('has what a call said, and the devices it looked at, within it; and the initrd’s unpacking around what went on meanwhile', () => {
+  it("nests a call's messages and probes in the call, and puts the initrd’s unpacking around the calls during it", () => {
     const text = `[    0.100000] calling  first+0x0/0x20 @ 1
 [    0.110000] initcall first+0x0/0x20 returned 0 after 10000 usecs
 [    0.150000] talkative: begins
@@ -95,7 +95,7 @@ describe("the kernel's log", () => {
 });
 
 describe("QEMU's log", () => {
-  it('says when the machine was made, ran, and entered the kernel', () => {
+  it('gives the times when the machine was made, ran, and entered the kernel', () => {
     const text = [
       '42@100.040000:qio_channel_socket_new Socket new ioc=0x55d1',
       '42@100.050000:find_ram_offset size: 0x20000000 @ 0x0',

@@ -1,4 +1,4 @@
-/** From what a run has written to a timeline: clocks, logs, stages that add up. */
+/** A run's marks and logs become a timeline: clocks are aligned, stages add up. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ describe('clocks', () => {
 
   it('are not aligned without a reading', () => assert.equal(align([]), undefined));
 
-  it('are aligned by the handshake to within its interval, or the start of the machine', () => {
+  it('are aligned by the handshake to within its interval, or by the start of the machine', () => {
     assert.deepEqual(alignByHandshake(900_000, 500_000, 100_000), {
       offset: 400_000,
       error: 50_000,
@@ -40,7 +40,7 @@ describe('clocks', () => {
 });
 
 describe('spans', () => {
-  it('with gaps between them are filled with what is unexplained', () => {
+  it('get “unexplained” for the gaps between them', () => {
     const filled = fillGaps([span('a', 'host', 10, 20), span('b', 'host', 20, 30), span('c', 'host', 50, 60)], 0, 100);
     assert.deepEqual(
       filled.map(({ name, start, end }) => [name, start, end]),
@@ -55,11 +55,11 @@ describe('spans', () => {
     );
   });
 
-  it('that overlap are an error and no timeline', () => {
+  it('are an error when they overlap', () => {
     assert.throws(() => fillGaps([span('a', 'host', 0, 20), span('b', 'host', 10, 30)], 0, 30), /“b” begins/);
   });
 
-  it('have what is in none of their parts', () => {
+  it('know the time that lies in none of their parts', () => {
     assert.equal(rest(span('a', 'host', 0, 10)), 0);
     assert.equal(rest(span('a', 'host', 0, 10, [span('b', 'host', 1, 4), span('c', 'host', 4, 5)])), 6);
   });
@@ -96,13 +96,13 @@ function run(): Trace {
 
 const milliseconds = (microseconds: number) => Math.round(microseconds / 100) / 10;
 
-/** The same of a saved machine; libvirt is done with its start when the application has ended. */
+/** A warm run like that. libvirt has finished its start when the application has ended. */
 function warmRun(): Trace {
   const at = (milliseconds: number) => 5_000_000_000_000 + milliseconds * 1e6;
   const event = (name: string, milliseconds: number, detail: TraceEvent['detail'] = {}): TraceEvent => {
     return { name, time: at(milliseconds), detail };
   };
-  // QEMU tells the time of day; the run began 5 ms before its process.
+  // QEMU reports the time of day; the run began 5 ms before its process.
   const told = (name: string, milliseconds: number, data = {}) =>
     event('monitor.event', milliseconds + 3, {
       ...{ event: name, data, timestamp: { seconds: 1_700_000_000, microseconds: (milliseconds - 5) * 1000 } },
@@ -126,7 +126,7 @@ describe('a timeline', () => {
   const started = 5_000_000_000_000;
   const ended = started + 1_700e6;
 
-  it('adds up to the time from the execution to the exit, with nothing counted twice', () => {
+  it('adds up to the time from exec to exit, and counts nothing twice', () => {
     const timeline = timelineOf({ trace: run(), started, ended });
     const sum = timeline.stages.reduce((total, stage) => total + length(stage), 0);
     assert.ok(Math.abs(sum - timeline.wall) < 50, `${sum} of ${timeline.wall}`);
@@ -135,7 +135,7 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
   });
 
-  it('bears that libvirt tells of the end before the killing has been answered', () => {
+  it("accepts libvirt's notice of the end before the kill is answered", () => {
     const early = (one: TraceEvent) => (one.name === 'domain.stopped' ? { ...one, time: started + 1661.5e6 } : one);
     const { stages } = timelineOf({ trace: new Trace(run().events.map(early)), started, ended });
     const end = stages.filter(({ start }) => start >= 1_661_000).map(({ name, start, end }) => [name, start, end]);
@@ -145,7 +145,7 @@ describe('a timeline', () => {
     ]);
   });
 
-  it('places the guest between what the host saw', () => {
+  it("places the guest between the host's marks", () => {
     const { stages } = timelineOf({ trace: run(), started, ended });
     const kernel = stages.find(({ name }) => name === 'kernel');
     const init = stages.find(({ name }) => name === 'init');
@@ -161,13 +161,13 @@ describe('a timeline', () => {
     );
   });
 
-  it('shows what no mark explains', () => {
+  it('shows the time that no mark explains', () => {
     const trace = new Trace(run().events.filter(({ name }) => name !== 'connect.done'));
     const timeline = timelineOf({ trace, started, ended });
     assert.equal(Math.round(timeline.unexplained), 19_000);
   });
 
-  it('takes a guest that counts instructions as a whole', () => {
+  it('shows a guest that counts instructions as one stage', () => {
     const timeline = timelineOf({ trace: run(), started, ended, countsInstructions: true });
     assert.equal(timeline.alignment, undefined);
     assert.ok(timeline.stages.some(({ name }) => name.includes('whose clock counts instructions')));
@@ -186,7 +186,7 @@ describe('a timeline', () => {
     assert.ok(!timeline.stages.some(({ name }) => name.startsWith('kernel')));
   });
 
-  it('takes a guest whose clock runs wrong as a whole', () => {
+  it('shows a guest with a wrong clock as one stage', () => {
     const events = run().events.filter(({ name }) => name !== 'inspect.clock');
     const fast = events.map((event) =>
       event.name === 'ready'
@@ -200,7 +200,7 @@ describe('a timeline', () => {
     assert.deepEqual([stage?.start, stage?.end], [250_000, 1_520_000]);
   });
 
-  it('of a container has its init by the clock of the host', () => {
+  it("of a container has its init by the host's clock", () => {
     const ready = { initStarted: 5_000_000_000 + 150_000, initReady: 5_000_000_000 + 160_000, modules: [] };
     const machine = ['image.start', 'image.done', 'acceleration.done', 'qemu.console', 'qemu.killed', 'inspect.clock'];
     const events = run()
@@ -219,7 +219,7 @@ describe('a timeline', () => {
     assert.deepEqual(stage("the container's end, libvirt's notice of it")?.start, 1_662_000);
   });
 
-  it('of a machine that goes on has the memory, the load of the state and its resumption', () => {
+  it('of a warm start has the memory, the load of the state and the resume', () => {
     const timeline = timelineOf({
       trace: warmRun(),
       started,
@@ -281,7 +281,7 @@ describe('a timeline', () => {
 });
 
 describe('a trace', () => {
-  it('is read from lines, and nothing else is one', (t) => {
+  it('is read from lines, and refused otherwise', (t) => {
     const path = join(scratchDirectory(t), 'trace');
     writeFileSync(
       path,

@@ -1,4 +1,4 @@
-/** The command line of virt-sandbox-bake: what is read of it, and what is said when it cannot be. */
+/** The command line of virt-sandbox-bake: how it is parsed, and its errors. */
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { runBake } from '../../../helpers/bake.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 describe('virt-sandbox-bake', () => {
-  it('splits the options of a sandbox as a shell would', () => {
+  it('splits the options of a sandbox as a shell does', () => {
     assert.deepEqual(splitWords(`-e 'A=b  c' --disk "file:x=/a \\"b\\"" a\\ b '' -- sh -c "echo '$x'"`), [
       ...['-e', 'A=b  c', '--disk', 'file:x=/a "b"', 'a b', '', '--', 'sh', '-c', "echo '$x'"],
     ]);
@@ -17,7 +17,7 @@ describe('virt-sandbox-bake', () => {
     assert.throws(() => splitWords(`-e "A=b`), /a quote " does not end/);
   });
 
-  it('shows sizes, ages and columns', () => {
+  it('prints sizes, ages and columns', () => {
     assert.deepEqual([0, 999, 1000, 44_150_000, 2.5e12].map(size), ['0 B', '999 B', '1.0 kB', '44.1 MB', '2500.0 GB']);
     const now = 1e12;
     const ages = [0, 59, 60, 7200, 200_000].map((seconds) => ago(new Date(now - seconds * 1000), now));
@@ -31,7 +31,7 @@ describe('virt-sandbox-bake', () => {
     );
   });
 
-  it('says in one line what is wrong, and does nothing', async (context) => {
+  it('reports an error in one line, and does nothing', async (context) => {
     const cache = scratchDirectory(context);
     const wrong: readonly (readonly [readonly string[], RegExp])[] = [
       [[], /no command was given/],
@@ -69,7 +69,7 @@ describe('virt-sandbox-bake', () => {
     }
   });
 
-  it('an empty store is no error', async (context) => {
+  it('accepts an empty store', async (context) => {
     const cache = scratchDirectory(context);
     const list = await runBake(cache, ['list']);
     assert.deepEqual({ code: list.code, out: list.out }, { code: 0, out: '' });

@@ -1,4 +1,4 @@
-/** Making images ahead: names, directories, compressions, and being interrupted. */
+/** Baking images: names, directories, compressions, and interruptions. */
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -21,7 +21,7 @@ import { imageFiles, SETS, storeContents, type TestMachine, testMachine, VERSION
 import { programOf } from '../../../helpers/programs.js';
 import { unlessRoot } from '../../../helpers/scratch.js';
 
-/** Writes the configuration where distributions put it. */
+/** Writes the kernel configuration where distributions put it. */
 function configure(machine: TestMachine, ...options: readonly string[]): void {
   const text = ['CONFIG_BLK_DEV_INITRD=y', ...options].map((line) => `${line}\n`).join('');
   writeFileSync(join(machine.kernel, `../config-${VERSION}`), text);
@@ -30,7 +30,7 @@ function configure(machine: TestMachine, ...options: readonly string[]): void {
 const ALL = ['gzip', 'xz', 'zstd', 'lz4'].map((name) => `CONFIG_RD_${name.toUpperCase()}=y`);
 
 describe('compression', () => {
-  it('each one holds the same, and is what the kernel was built for', async (context) => {
+  it('each one holds the same files, and suits the kernel', async (context) => {
     const machine = testMachine(context);
     configure(machine, ...ALL);
     let plain: unknown;
@@ -50,7 +50,7 @@ describe('compression', () => {
     assert.equal(storeContents(machine.store).images.length, INITRD_COMPRESSIONS.length);
   });
 
-  it('xz has the check that the kernel knows', async (context) => {
+  it('xz uses the check that the kernel knows', async (context) => {
     const machine = testMachine(context);
     configure(machine, ...ALL);
     const { initrd } = await createImage({ ...machine.options, compression: 'xz' });
@@ -58,7 +58,7 @@ describe('compression', () => {
     assert.deepEqual([...readFileSync(initrd).subarray(6, 8)], [0, 1]);
   });
 
-  it('one that the kernel cannot unpack is refused, and those that it can are named', async (context) => {
+  it('one that the kernel cannot unpack is refused, and the error names the others', async (context) => {
     const machine = testMachine(context);
     configure(machine, 'CONFIG_RD_GZIP=y', 'CONFIG_RD_ZSTD=m', '# CONFIG_RD_XZ is not set');
     for (const compression of ['xz', 'zstd', 'lz4'] as const) {
@@ -66,18 +66,18 @@ describe('compression', () => {
       await rejectsWith(createImage({ ...machine.options, compression }), 'compression-unsupported', option);
     }
     await createImage({ ...machine.options, compression: 'gzip' });
-    // What was refused is found to be right when the kernel's configuration is another one.
+    // The same compression is right with another kernel configuration.
     configure(machine, ...ALL);
     await createImage({ ...machine.options, compression: 'xz' });
   });
 
-  it('the configuration may be in the module tree', async (context) => {
+  it('the kernel configuration may be in the module tree', async (context) => {
     const machine = testMachine(context);
     writeFileSync(join(machine.tree, 'config'), 'CONFIG_RD_LZ4=y\n');
     await createImage({ ...machine.options, compression: 'lz4' });
   });
 
-  it('the configuration may be in the kernel', async (context) => {
+  it('the kernel configuration may be in the kernel', async (context) => {
     const machine = testMachine(context);
     const vmlinux = makeVmlinux({ version: VERSION });
     const config = Buffer.concat([Buffer.from('IKCFG_ST'), gzipSync('CONFIG_RD_ZSTD=y\n'), Buffer.from('IKCFG_ED')]);
@@ -87,7 +87,7 @@ describe('compression', () => {
     await rejectsWith(createImage({ ...machine.options, compression: 'gzip' }), 'compression-unsupported');
   });
 
-  it('without any configuration only none is safe', async (context) => {
+  it('without a kernel configuration only `none` is safe', async (context) => {
     const machine = testMachine(context);
     await rejectsWith(
       createImage({ ...machine.options, compression: 'gzip' }),
@@ -108,7 +108,7 @@ describe('names', () => {
     assert.deepEqual([...imageNames(machine.store)], [[second.id, ['web']]]);
   });
 
-  it('that could be taken for something else are refused before anything is built', async (context) => {
+  it('that are ambiguous are refused before anything is built', async (context) => {
     const machine = testMachine(context);
     for (const name of ['', '-x', '.hidden', 'a/b', '..', 'a b', 'x'.repeat(65), '0123456789abcdef0123456789abcdef']) {
       await rejectsWith(createImage({ ...machine.options, name }), 'image-name-invalid');
@@ -116,7 +116,7 @@ describe('names', () => {
     assert.ok(!existsSync(machine.store));
   });
 
-  it('or ids, or directories open an image that has what is needed', async (context) => {
+  it('open an image that has what is needed; so do ids and directories', async (context) => {
     const machine = testMachine(context);
     const output = join(machine.directory, 'out');
     const { id, directory } = await createImage({ ...machine.options, name: 'web', output });
@@ -137,8 +137,8 @@ describe('names', () => {
   });
 });
 
-describe('a directory of its own', () => {
-  it('is the image, and replaces an older one but nothing else', async (context) => {
+describe('--output', () => {
+  it('is the image, and replaces an older image but nothing else', async (context) => {
     const machine = testMachine(context);
     const output = join(machine.directory, 'out');
     const first = await createImage({ ...machine.options, output });
@@ -155,7 +155,7 @@ describe('a directory of its own', () => {
     assert.deepEqual(readdirSync(other), [`vmlinuz-${VERSION}`]);
   });
 
-  it('on a full disk: the old one stays, and nothing else', {
+  it('keeps the old image on a full disk, and leaves nothing else', {
     skip: unlessRoot('it mounts a small file system'),
   }, async (context) => {
     const machine = testMachine(context);
@@ -177,8 +177,8 @@ describe('a directory of its own', () => {
   });
 });
 
-describe('what is added to an image', () => {
-  it('is there before the image has its name and its place', async (context) => {
+describe('a file added to an image', () => {
+  it('is there before the image gets its name and its directory', async (context) => {
     const machine = testMachine(context);
     const output = join(machine.directory, 'out');
     const seen: unknown[] = [];
@@ -192,7 +192,7 @@ describe('what is added to an image', () => {
     assert.equal(readFileSync(join(output, 'added'), 'utf8'), 'added');
   });
 
-  it('and cannot be added leaves name and directory as they were', async (context) => {
+  it('that fails leaves name and directory unchanged', async (context) => {
     const machine = testMachine(context);
     const output = join(machine.directory, 'out');
     const both = { ...machine.options, name: 'web', output };
@@ -213,11 +213,11 @@ describe('what is added to an image', () => {
   });
 });
 
-it('killed at any moment, create leaves the old image or the new one, and the next one clears up', async (context) => {
+it('create killed at any moment leaves the old image or the new one, and the next create cleans up', async (context) => {
   const machine = testMachine(context);
   const output = join(machine.directory, 'out');
   const kernels = [makeKernel(VERSION, 'none', { textSize: 24 << 20 }), makeKernel(VERSION)] as const;
-  // Old and new alternate: whatever is found is whole, and one of the two.
+  // Old and new alternate: each image found is complete, and one of the two.
   const known = new Set<string>();
   for (const kernel of kernels) {
     writeFileSync(machine.kernel, kernel);
@@ -235,7 +235,7 @@ it('killed at any moment, create leaves the old image or the new one, and the ne
     const exited = once(child, 'exit');
     const left = new Set(workspaces());
     while (child.exitCode === null && workspaces().every((name) => left.has(name))) await delay(1);
-    // From its first file to behind its end, in steps that hit each part of the work.
+    // From its first file to after its end, in steps that hit each part of the work.
     await Promise.race([delay(round * 5), exited]);
     child.kill('SIGKILL');
     await exited;

@@ -1,4 +1,4 @@
-/** What virt-sandbox-bake prints for programs. */
+/** The JSON output of virt-sandbox-bake. */
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { bakeJson, runBake } from '../../../helpers/bake.js';
 import { flipByte } from '../../../helpers/kernel-files.js';
 import { testMachine } from '../../../helpers/machines.js';
 
-/** Images by the names of `web` and `small` in the store of a cache. */
+/** Images named `web` and `small` in the store of a cache. */
 async function twoImages(context: TestContext) {
   const machine = testMachine(context);
   const cache = join(machine.directory, 'cache');
@@ -19,12 +19,12 @@ async function twoImages(context: TestContext) {
   const web = await createImage({ ...options, name: 'web' });
   const small = await createImage({ ...options, sets: ['console'], name: 'small' });
   const init = readFileSync(machine.init);
-  // This process has taken them, and would hold them.
+  // This process has leased them and would keep them.
   rmSync(join(store, '.leases'), { recursive: true });
   return { directory: machine.directory, cache, store, web, small, init };
 }
 
-test('ls: the archives and what is in them', async (context) => {
+test('ls: the archives and their files', async (context) => {
   const { cache, web, init } = await twoImages(context);
   const { path, archives } = await bakeJson<{ path: string; archives: { entries: { name: string }[] }[] }>(cache, [
     'ls',
@@ -39,7 +39,7 @@ test('ls: the archives and what is in them', async (context) => {
   assert.deepEqual({ name, type, mode, uid, gid, mtime, size }, expected);
 });
 
-test('cat: the file, whatever its bytes are', async (context) => {
+test('cat: the file, whatever its bytes', async (context) => {
   const { cache, init } = await twoImages(context);
   assert.deepEqual(await bakeJson(cache, ['cat', 'web', 'init']), {
     name: 'init',
@@ -49,7 +49,7 @@ test('cat: the file, whatever its bytes are', async (context) => {
   });
 });
 
-test('unpack: how much, and what was left out', async (context) => {
+test('unpack: how much was unpacked and what was skipped', async (context) => {
   const { cache, directory, init } = await twoImages(context);
   const into = join(directory, 'unpacked');
   const result = await bakeJson<{ directory: string; skipped: string[] }>(cache, ['unpack', 'web', into]);
@@ -58,7 +58,7 @@ test('unpack: how much, and what was left out', async (context) => {
   assert.ok(readFileSync(join(into, 'init')).equals(init));
 });
 
-test('diff: a list, empty for the same', async (context) => {
+test('diff: a list, empty for equal images', async (context) => {
   const { cache } = await twoImages(context);
   assert.deepEqual(await bakeJson(cache, ['diff', 'web', 'web']), []);
   const { code, out, stderr } = await runBake(cache, ['diff', 'web', 'small', '--json']);
@@ -67,7 +67,7 @@ test('diff: a list, empty for the same', async (context) => {
   assert.deepEqual(first, { about: 'sets', what: 'sets', a: 'console, root-9p', b: 'console' });
 });
 
-test('verify: each image, and what is wrong with it', async (context) => {
+test('verify: each image and its damage', async (context) => {
   const { cache, small, web } = await twoImages(context);
   const whole = { damage: [], whole: true };
   assert.deepEqual(await bakeJson(cache, ['verify', 'web', 'small']), [
@@ -87,7 +87,7 @@ test('verify: each image, and what is wrong with it', async (context) => {
   );
 });
 
-test('rm: what was removed, and what was not and why', async (context) => {
+test('rm: what was removed, and what was kept and why', async (context) => {
   const { cache, store, web, small } = await twoImages(context);
   const { code, out, stderr } = await runBake(cache, ['rm', 'web', 'missing', 'small', '--json']);
   assert.equal(code, 125);
@@ -103,14 +103,14 @@ test('rm: what was removed, and what was not and why', async (context) => {
   assert.equal(imageNamed(store, 'web'), undefined);
 });
 
-test('rm for a person goes on too', async (context) => {
+test('rm without --json continues too', async (context) => {
   const { cache } = await twoImages(context);
   const { code, out, stderr } = await runBake(cache, ['rm', 'missing', 'web']);
   assert.deepEqual({ code, out }, { code: 125, out: 'web: removed\n' });
   assert.match(stderr, /^virt-sandbox-bake: image: there is no image missing in [^\n]+\n$/);
 });
 
-test('prune: what would be, and what was', async (context) => {
+test('prune: what it would remove, and what it removed', async (context) => {
   const { cache, small } = await twoImages(context);
   await bakeJson(cache, ['rm', 'web']);
   assert.deepEqual(await bakeJson(cache, ['prune']), { dryRun: false, freed: 0, images: [], workspaces: [] });

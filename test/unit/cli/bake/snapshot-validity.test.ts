@@ -1,4 +1,6 @@
-/** What virt-sandbox-bake says of saved machines that are not valid any more, and which it removes. No machine is booted for it. */
+/**
+ * Snapshots that are not valid any more: what virt-sandbox-bake reports, and which it removes. No machine is booted.
+ */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -25,7 +27,7 @@ import { type Change, defaultShape, unlessDriver, WarmHost } from '../../../help
 
 const shape = await defaultShape();
 
-/** With so many places, and this changed. */
+/** A record with that many slots for mounts, and with this change. */
 const machine =
   (mounts: number, change: Change = () => ({})): Change =>
   (facts) => {
@@ -35,7 +37,7 @@ const machine =
 
 const otherQemu: Change = ({ host }) => ({ host: { ...host, QEMU: 'another' } });
 
-/** Four of one image: valid, of another QEMU, of another machine, with a damaged state. */
+/** Four snapshots of one image: valid, of another QEMU, of another machine, with a damaged state. */
 async function four(context: TestContext) {
   const here = new WarmHost(context);
   const image = await here.image();
@@ -47,7 +49,7 @@ async function four(context: TestContext) {
   );
   const damaged = await here.save(image, machine(4));
   damage(damaged);
-  // This process has taken it, and would hold it.
+  // This process has leased the image and would keep it.
   const leases = leaseDirectory(here.store);
   for (const name of readdirSync(leases)) rmSync(join(leases, name));
   return { here, image, valid, stale: [qemu, other, damaged] };
@@ -68,7 +70,7 @@ interface Listed {
   }[];
 }
 
-/** State and reason of what was saved with the only image, by its places. */
+/** State and reason of each snapshot of the only image, ordered by slots. */
 async function states(here: WarmHost): Promise<(string | undefined)[][]> {
   const [image] = (await bakeJson<Listed[]>(here.cache, ['list'])).filter(({ warm }) => warm.length > 0);
   const machines = [...(image?.warm ?? [])].sort((a, b) => a.slots.mounts - b.slots.mounts);
@@ -78,7 +80,7 @@ async function states(here: WarmHost): Promise<(string | undefined)[][]> {
 const UNKNOWN = ['unknown', 'the kernel, a module or the init may have changed'];
 
 describe('list and show', { skip: unlessDriver }, () => {
-  it('say which saved machines are stale or damaged, and why', async (context) => {
+  it('name each stale or damaged snapshot with the reason', async (context) => {
     const { here, image, stale } = await four(context);
     assert.deepEqual(await states(here), [
       ['valid'],
@@ -97,18 +99,18 @@ describe('list and show', { skip: unlessDriver }, () => {
     assert.match(shown, /^\S+ +512 MiB +1 +tcg +mounts=1 .* valid$/m);
   });
 
-  it('build nothing to find out whether the boot image is what would be built', async (context) => {
+  it('do not build the boot image to compare it', async (context) => {
     const here = new WarmHost(context);
     await here.save(await here.image(), machine(1));
     here.touchKernel();
     assert.deepEqual(await states(here), [UNKNOWN]);
-    // A start looks.
+    // A start compares it.
     assert.ok((await here.start()).warm !== undefined);
     assert.deepEqual(await states(here), [['valid']]);
     assert.deepEqual((await storedImages(here.store)).length, 1);
   });
 
-  it('know what is built now from the last start', { skip: unlessServingKernel }, async (context) => {
+  it('know from the last start what is built now', { skip: unlessServingKernel }, async (context) => {
     const here = new WarmHost(context);
     const image = await here.image();
     await here.save(image, machine(1));
@@ -117,13 +119,13 @@ describe('list and show', { skip: unlessDriver }, () => {
     const choices = imageChoices(await loadProfile('default'));
     await resolveImage({ kernel, sets: SETS, nativeInit: hostProgram('init'), ...choices });
     assert.deepEqual(await states(here), [['stale', 'the kernel and a module changed']]);
-    // One that has a name is used by it, whatever would be built.
+    // An image with a name is used by its name, whatever would be built.
     await nameImage(here.store, 'web', image.id);
     assert.deepEqual(await states(here), [['valid']]);
   });
 });
 
-/** Somebody else who uses the image. */
+/** Another process that uses the image. */
 function userOf(context: TestContext, here: WarmHost, id: string): () => Promise<void> {
   const user = spawn('sleep', ['1000']);
   const ended = once(user, 'exit');
@@ -136,7 +138,7 @@ function userOf(context: TestContext, here: WarmHost, id: string): () => Promise
 }
 
 describe('rm --warm', { skip: unlessDriver }, () => {
-  it('removes what was saved with an image, and keeps image and name', async (context) => {
+  it('removes the snapshots of an image, and keeps image and name', async (context) => {
     const { here, image } = await four(context);
     await nameImage(here.store, 'web', image.id);
     const { out } = await runBake(here.cache, ['rm', '--warm', 'web']);
@@ -150,7 +152,7 @@ describe('rm --warm', { skip: unlessDriver }, () => {
     assertRun(await runBake(here.cache, ['rm', '--warm', 'web']), 0, 'web: 0 saved machines removed, 0 B\n');
   });
 
-  it('says in JSON which, and of each image that cannot be why', async (context) => {
+  it('reports each as JSON, and for each image that it keeps the reason', async (context) => {
     const { here, image, valid, stale } = await four(context);
     const { code, out, stderr } = await runBake(here.cache, ['rm', '--warm', image.id, 'missing', './', '--json']);
     assert.equal(code, 125);
@@ -172,13 +174,13 @@ describe('rm --warm', { skip: unlessDriver }, () => {
     );
   });
 
-  it('is done by several at once, and none fails for it', async (context) => {
+  it('runs several times at once without a failure', async (context) => {
     const { here, image } = await four(context);
     await Promise.all(Array.from({ length: 4 }, () => removeSnapshots(here.store, image.id)));
     assert.deepEqual(snapshotDirectoriesOf(image.directory), []);
   });
 
-  it('removes nothing under somebody', async (context) => {
+  it('removes nothing that is in use', async (context) => {
     const { here, image } = await four(context);
     const end = userOf(context, here, image.id);
     const { code, out, stderr } = await runBake(here.cache, ['rm', '--warm', image.id]);
@@ -192,7 +194,7 @@ describe('rm --warm', { skip: unlessDriver }, () => {
 });
 
 describe('prune --stale', { skip: unlessDriver }, () => {
-  it('removes what no sandbox can go on from, says so first, and keeps all else', async (context) => {
+  it('lists the snapshots that no sandbox can restore, removes them, and keeps all else', async (context) => {
     const { here, image, valid, stale } = await four(context);
     const broken = await here.save(image, machine(5));
     writeFileSync(join(broken.directory, 'warm.json'), 'nonsense');
@@ -228,7 +230,7 @@ describe('prune --stale', { skip: unlessDriver }, () => {
     assertRun(await runBake(here.cache, ['prune', '--stale']), 0, '0 saved machines removed, 0 B\n');
   });
 
-  it('keeps what is in use, what was used lately, and what may be valid', async (context) => {
+  it('keeps snapshots in use, recently used ones, and ones that may be valid', async (context) => {
     const { here, image, stale } = await four(context);
     const prune = async (...args: string[]) => (await runBake(here.cache, ['prune', '--stale', ...args])).out;
     const end = userOf(context, here, image.id);

@@ -1,4 +1,4 @@
-/** Keeping images: what is listed, what is removed and what not, what is damaged, where two differ. */
+/** The image store: list, rm, prune, verify and diff. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -36,7 +36,7 @@ const booted = (directory: string) => ['-kernel', join(directory, 'vmlinux')];
 const restored = (directory: string) =>
   restoredMachineArguments({ path: join(directory, 'warm/0123-abcd/memory'), size: 1 << 20 });
 
-/** A process that stays, as a QEMU that has its machine from `directory` would look in /proc. */
+/** A process that looks in /proc like a QEMU with its machine from `directory`. */
 async function fakeMachine(
   context: TestContext,
   directory: string,
@@ -61,7 +61,7 @@ async function fakeMachine(
   return { end };
 }
 
-/** Two images, of which one has a name. */
+/** Two images, one of them with a name. */
 async function twoImages(machine: TestMachine) {
   const named = await createImage({ ...machine.options, name: 'web' });
   const other = await createImage({ ...machine.options, sets: ['console'] });
@@ -69,7 +69,7 @@ async function twoImages(machine: TestMachine) {
 }
 
 describe('list', () => {
-  it('names, sizes, kernels, sets, the last use, and what is damaged', async (context) => {
+  it('prints names, sizes, kernels, sets, the last use, and damage', async (context) => {
     const machine = testMachine(context);
     const { named, other } = await twoImages(machine);
     utimesSync(named.directory, 1000, 1000);
@@ -89,7 +89,7 @@ describe('list', () => {
 });
 
 describe('rm and prune', () => {
-  it('prune keeps what has a name, what was used lately, and what runs; and says so first', async (context) => {
+  it('prune keeps images with a name, recently used ones, and ones that run; it says so first', async (context) => {
     const machine = testMachine(context);
     const { named, other } = await twoImages(machine);
     const old = await createImage({ ...machine.options, sets: ['root-9p'] });
@@ -107,11 +107,11 @@ describe('rm and prune', () => {
     await running.end();
     assert.deepEqual(await ids({}), [other.id]);
     assert.deepEqual(storeContents(machine.store).images, [named.id]);
-    // What was found before is not found any more, and built anew.
+    // The removed image is not found any more, and is built again.
     assert.equal((await createImage({ ...machine.options, sets: ['console'] })).fresh, true);
   });
 
-  it('a machine that goes on from a saved one is known by its name like any other', async (context) => {
+  it('a restored machine is known by its name like any other', async (context) => {
     const machine = testMachine(context);
     const { other } = await twoImages(machine);
     const running = await fakeMachine(context, other.directory, 'sandbox-w', restored);
@@ -129,7 +129,7 @@ describe('rm and prune', () => {
     assert.deepEqual((await pruneImages(machine.store)).images, []);
   });
 
-  it('a lease of a process that lives keeps an image, one of a dead process does not', async (context) => {
+  it('a lease keeps an image while its process lives', async (context) => {
     const machine = testMachine(context);
     const { other } = await twoImages(machine);
     const child = spawn('sleep', ['1000']);
@@ -152,7 +152,7 @@ describe('rm and prune', () => {
     assert.ok(!existsSync(lease));
   });
 
-  it('rm by names, by ids, and with the last name', async (context) => {
+  it('rm takes names or ids, and the last name takes the image with it', async (context) => {
     const machine = testMachine(context);
     const { named, other } = await twoImages(machine);
     await createImage({ ...machine.options, name: 'alias' });
@@ -166,7 +166,7 @@ describe('rm and prune', () => {
     await rejectsWith(removeImage(machine.store, machine.directory), 'image-not-in-store');
   });
 
-  it('prune clears up names, answers and workspaces that nothing needs', async (context) => {
+  it('prune removes names, answers and workspaces that nothing needs', async (context) => {
     const machine = testMachine(context);
     const { named } = await twoImages(machine);
     rmSync(named.directory, { recursive: true });
@@ -185,34 +185,34 @@ describe('verify', () => {
   it('finds a changed byte anywhere', async (context) => {
     const machine = testMachine(context);
     const { id, directory } = await createImage(machine.options);
-    const place = imageRef(id, machine.store);
-    assert.deepEqual(await verifyImage(place), []);
+    const ref = imageRef(id, machine.store);
+    assert.deepEqual(await verifyImage(ref), []);
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
       const whole = readFileSync(path);
-      // Of the manifest every byte; of the others some everywhere, the first and the last among them.
+      // Every byte of the manifest; of the other files some, the first and the last among them.
       const step = name === 'manifest.json' ? 1 : Math.ceil(whole.length / 40);
       for (let at = 0; at < whole.length + step; at += step) {
         const position = Math.min(at, whole.length - 1);
         writeFileSync(path, flipByte(whole, position, 1));
-        const damage = await verifyImage(place);
+        const damage = await verifyImage(ref);
         assert.equal(damage[0]?.file, name, `${name}, byte ${position}`);
       }
       for (const changed of [whole.subarray(0, -1), Buffer.concat([whole, Buffer.from(' ')])]) {
         writeFileSync(path, changed);
-        assert.equal((await verifyImage(place))[0]?.file, name);
+        assert.equal((await verifyImage(ref))[0]?.file, name);
       }
       renameSync(path, `${path}-away`);
-      assert.notDeepEqual(await verifyImage(place), []);
+      assert.notDeepEqual(await verifyImage(ref), []);
       rmSync(`${path}-away`);
       writeFileSync(path, whole);
     }
-    assert.deepEqual(await verifyImage(place), []);
+    assert.deepEqual(await verifyImage(ref), []);
     writeFileSync(join(directory, 'extra'), '');
-    assert.deepEqual(await verifyImage(place), [{ file: 'extra', problem: 'it is no part of the image' }]);
+    assert.deepEqual(await verifyImage(ref), [{ file: 'extra', problem: 'it is no part of the image' }]);
   });
 
-  it('notices an image under the name of another', async (context) => {
+  it('finds an image under the name of another', async (context) => {
     const machine = testMachine(context);
     const { named, other } = await twoImages(machine);
     rmSync(other.directory, { recursive: true });
@@ -224,14 +224,14 @@ describe('verify', () => {
 describe('diff', () => {
   const about = (list: ReturnType<typeof differences>) => list.map(({ about, what }) => `${about}: ${what}`);
 
-  it('of the same image, built twice, there is none', async (context) => {
+  it('is empty for the same image, built twice', async (context) => {
     const machine = testMachine(context);
     const a = await createImage({ ...machine.options, output: join(machine.directory, 'a') });
     const initrd = await readInitrd(a.directory);
     assert.deepEqual(differences(initrd, await readInitrd(join(machine.directory, 'a'))), []);
   });
 
-  it('kernel, init, modules, their order, sets and sizes', async (context) => {
+  it('covers kernel, init, modules, their order, sets and sizes', async (context) => {
     const machine = testMachine(context);
     const a = await readInitrd((await createImage(machine.options)).directory);
     writeFileSync(machine.kernel, makeKernel(VERSION, 'gzip', { textSize: 128 << 10 }));

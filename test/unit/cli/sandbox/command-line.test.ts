@@ -1,4 +1,4 @@
-/** The command line of virt-sandbox: what libvirt-sandbox 0.8 took is taken, and means the same. */
+/** The command line of virt-sandbox: it accepts what libvirt-sandbox 0.8 accepted, with the same meaning. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Arguments, parseArguments } from '../../../../src/cli/sandbox/arguments.js';
@@ -7,7 +7,7 @@ import { refuses } from '../../config/support.js';
 
 const COMMAND = ['cmd', 'arg'];
 
-/** What `argv` says beside the command, which is always the same. */
+/** What `argv` says, without the command, which is always the same. */
 function said(...argv: readonly string[]): Omit<Arguments, 'command'> {
   const request = parseArguments([...argv, ...COMMAND]);
   assert.ok('run' in request, 'it asks for help or version');
@@ -38,7 +38,7 @@ const UPSTREAM: readonly (readonly [keyof typeof options, string | undefined, 'f
   ['kmodpath', undefined, 'last'],
 ];
 
-/** Values that a careless parser would take for something else. */
+/** Values that a careless parser would misread. */
 const VALUES = [
   'x',
   'KEY=VALUE',
@@ -81,7 +81,7 @@ for (const [name, short, repeats] of UPSTREAM) {
   });
 }
 
-test('the words of real scripts', () => {
+test('command lines of real scripts', () => {
   assert.deepEqual(said('-c', 'lxc:///', '-m', 'host-bind:/home/a=/srv', '-i', '/home/a/x', '-vdp'), {
     connect: 'lxc:///',
     mount: ['host-bind:/home/a=/srv'],
@@ -93,7 +93,7 @@ test('the words of real scripts', () => {
   assert.deepEqual(said('-eA=b', '-e', 'C=d=e', '--env=F='), { env: ['A=b', 'C=d=e', 'F='] });
 });
 
-test('what follows the first word that is no option is the command’s', () => {
+test('the command begins with the first word that is not an option', () => {
   for (const command of [
     ['ls', '-l'],
     ['ls', '--help', '--version', '-n', 'x', '--'],
@@ -108,7 +108,7 @@ test('what follows the first word that is no option is the command’s', () => {
   assert.deepEqual(parseArguments([]), { run: { command: [] } });
 });
 
-test('help and version, whatever else is there', () => {
+test('help and version win over everything else', () => {
   for (const [words, asks] of [
     [['-h'], 'help'],
     [['--help'], 'help'],
@@ -122,7 +122,7 @@ test('help and version, whatever else is there', () => {
   }
 });
 
-test('names of several words', () => {
+test('option names of several words', () => {
   assert.deepEqual(said('--boot-timeout', '5', '--print-xml', '--save-config=/f'), {
     bootTimeout: '5',
     printXml: true,
@@ -130,7 +130,7 @@ test('names of several words', () => {
   });
 });
 
-test('what is wrong', async () => {
+test('errors', async () => {
   for (const [argv, ...names] of [
     [['--no-such-option'], '--no-such-option'],
     [['--no-such-option=5'], 'option --no-such-option'],

@@ -1,4 +1,4 @@
-/** What the programs print, where it cannot be written. */
+/** Output of the programs that cannot be written. */
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const FULL = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
 const READ_ONLY = ['sh', '-c', 'exec "$@" 1</dev/null', 'sh'];
 const READER_GONE = ['bash', '-c', 'exec 3> >(:); wait $!; exec "$@" >&3 3>&-', 'bash'];
 
-/** Commands that print something, of each program. */
+/** Commands of each program that print something. */
 function printing(context: TestContext): [program: string, args: string[]][] {
   const directory = scratchDirectory(context);
   const initrd = join(directory, 'initrd');
@@ -59,11 +59,11 @@ for (const [where, through, why] of [
   });
 }
 
-test('to a reader that has gone: the status that SIGPIPE has, without a word', async (context) => {
+test('to a closed pipe: the status of SIGPIPE, without a message', async (context) => {
   await each(context, READER_GONE, ({ code, stderr }) => assert.deepEqual({ code, stderr }, { code: 141, stderr: '' }));
 });
 
-test('images are removed although nobody reads that they are', async (context) => {
+test('images are removed although the output is not read', async (context) => {
   const cache = scratchDirectory(context);
   const env = { XDG_CACHE_HOME: cache };
   const ids = ['a', 'b'].map((digit) => digit.repeat(32));

@@ -1,3 +1,5 @@
+/** The grammar of `--include`, its files, and the mount that each include goes to. */
+
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -18,7 +20,7 @@ test('includes', async () => {
   await refuses(() => parseInclude('/etc/motd='), 'arguments', 'include-source-missing', '"/etc/motd="');
 });
 
-test('an include file has one a line', async (t) => {
+test('an include file has one include a line', async (t) => {
   const path = join(await temporaryDirectory(t), 'includes');
   await writeFile(path, '# first\n/a\n\n   \n/b=/srv/b c\r\n#/c\n/d');
   assert.deepEqual(await readIncludeFile(path), [
@@ -30,12 +32,12 @@ test('an include file has one a line', async (t) => {
   await refuses(() => readIncludeFile(path), 'arguments', 'include-target-not-absolute', '"b"');
 });
 
-test('an include file that cannot be read is named', async (t) => {
+test('an unreadable include file is named', async (t) => {
   const path = join(await temporaryDirectory(t), 'absent');
   await refuses(() => readIncludeFile(path), 'arguments', 'include-file-unreadable', path);
 });
 
-test('a mount covers what is below it', () => {
+test('a mount covers the paths below it', () => {
   const table: [string, string, boolean][] = [
     ['/', '/anything', true],
     ['/', '/', true],
@@ -72,7 +74,7 @@ test('an include goes to the longest target above it', async () => {
   await refuses(() => attachIncludes([], [parseInclude('/v')]), 'arguments', 'include-not-covered', '"/v"');
 });
 
-test('an include that lies over another one comes after it, however they were given', () => {
+test('an include inside another one comes after it, whatever their order', () => {
   const mounts = ['host-bind:/a=', 'ram:/a/b=1M'].map(parseMount);
   for (const given of [
     ['/a/x=/1', '/a/x/y=/2', '/a/b=/3', '/a/b/c/d=/4', '/a/b/c=/5'],

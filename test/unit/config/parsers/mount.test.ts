@@ -1,3 +1,5 @@
+/** The grammar of `--mount` and `--disk`. */
+
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
@@ -59,7 +61,7 @@ test('mounts', async (t) => {
   for (const [text, mount] of MOUNTS) await t.test(text, () => assert.deepEqual(parseMount(text), mount));
 });
 
-test('formats that are no driver of QEMU have one', () => {
+test('format names that are no QEMU driver are mapped to one', () => {
   const formats = ['raw', 'qcow2', 'vmdk', 'vhd', 'iso', 'fat', 'dir', 'constructor'];
   assert.deepEqual(formats.map(driverOf), ['raw', 'qcow2', 'vmdk', 'vpc', 'raw', 'raw', 'raw', 'constructor']);
 });

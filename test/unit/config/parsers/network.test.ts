@@ -1,3 +1,5 @@
+/** The grammar of `--network` and `--security`. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseNetwork } from '../../../../src/config/parsers/network.js';

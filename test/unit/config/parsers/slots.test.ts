@@ -7,7 +7,7 @@ import { refuses } from '../support.js';
 
 const DEFAULTS: Slots = { mounts: 4, disks: 1, networks: 0 };
 
-test('kinds of places are named in any order, and the others keep their defaults', async (t) => {
+test('kinds of slots come in any order, and the others keep their defaults', async (t) => {
   const table: [string, Slots][] = [
     ['mounts=4,disks=2,networks=1', { mounts: 4, disks: 2, networks: 1 }],
     ['networks=3,mounts=0', { mounts: 0, disks: 1, networks: 3 }],
@@ -18,7 +18,7 @@ test('kinds of places are named in any order, and the others keep their defaults
   for (const [text, slots] of table) await t.test(text, () => assert.deepEqual(parseSlots(text, DEFAULTS), slots));
 });
 
-test('what names no places is refused, with what is wrong', async (t) => {
+test('invalid slots are refused with the reason', async (t) => {
   const table: [string, string, string][] = [
     ['', 'slots-unknown', '""'],
     ['disks', 'slots-unknown', '"disks"'],
@@ -44,13 +44,13 @@ test('what names no places is refused, with what is wrong', async (t) => {
     );
 });
 
-test('a person is told of the places that there are', () => {
+test('slots are printed for a user', () => {
   assert.equal(slotsText({ mounts: 4, disks: 2, networks: 1 }), 'mounts=4,disks=2,networks=1');
   assert.equal(slotsText({ mounts: 4, disks: 0, networks: 0 }), 'mounts=4');
   assert.equal(slotsText({ mounts: 0, disks: 0, networks: 0 }), 'mounts=0,disks=0,networks=0');
 });
 
-test('of two needs the larger counts, kind by kind', () => {
+test('the maximum of two counts is taken kind by kind', () => {
   const other = { mounts: 1, disks: 2, networks: 3 };
   assert.deepEqual(mostSlots(DEFAULTS, other), { mounts: 4, disks: 2, networks: 3 });
 });

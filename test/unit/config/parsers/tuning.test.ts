@@ -1,3 +1,5 @@
+/** The grammar of CPU shares, CPU lists, disk limits and network limits. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -44,7 +46,7 @@ test('CPU lists', async () => {
   }
 });
 
-test('a CPU list says the same CPUs after a round trip', () => {
+test('a CPU list keeps its CPUs in a round trip', () => {
   const random = new Random(20260101);
   for (let round = 0; round < 200; round += 1) {
     const cpus = [random.below(40), ...random.list(12, () => random.below(40))];

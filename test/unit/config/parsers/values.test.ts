@@ -1,3 +1,5 @@
+/** The grammar of sizes, numbers, durations, variables and acceleration. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAcceleration } from '../../../../src/config/parsers/acceleration.js';
@@ -23,7 +25,7 @@ test('a size is a whole number with a binary suffix', async (t) => {
   for (const [text, bytes] of table) await t.test(text, () => assert.equal(parseSize(text, '--x', 1), bytes));
 });
 
-test('what is not a size is refused', async (t) => {
+test('other sizes are refused', async (t) => {
   const invalid = ['', 'M', '64X', '64KB', '64MB', '64 M', ' 64', '64M ', '-1', '+1', '1.5G', '1e3', '0x10', '6４'];
   for (const text of [...invalid, '64constructor', '64MM']) {
     await t.test(JSON.stringify(text), () =>
@@ -64,7 +66,7 @@ test('a duration is in seconds', async (t) => {
   }
 });
 
-test('an environment variable without a value has that of this process', async (t) => {
+test('an environment variable without a value takes it from this process', async (t) => {
   process.env['VS_TEST_FOO'] = 'a=b';
   t.after(() => delete process.env['VS_TEST_FOO']);
   assert.deepEqual(parseEnv('VS_TEST_FOO'), { key: 'VS_TEST_FOO', value: 'a=b' });
@@ -84,7 +86,7 @@ test('an environment variable ends its name at the first =', async () => {
   await refuses(() => parseEnv('=bar'), 'arguments', 'env-key-missing', '"=bar"');
 });
 
-test('of a variable given twice the last value counts', () => {
+test('the last value of a variable wins', () => {
   assert.deepEqual(environmentRecord(['A=1', 'B=2', 'A=3'].map(parseEnv)), { A: '3', B: '2' });
   assert.equal(Object.keys(environmentRecord([parseEnv('__proto__=x')])).join(), '__proto__');
 });

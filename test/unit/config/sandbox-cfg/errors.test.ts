@@ -1,4 +1,4 @@
-/** sandbox.cfg: texts that describe no sandbox. */
+/** sandbox.cfg: invalid files are refused. */
 import { test } from 'node:test';
 import { parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
 import { refuses, testUsers } from '../support.js';
@@ -111,7 +111,7 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['unknown limit', `${MINIMAL}\n[tuning.disk.0]\ntag=x\nspeed=1\n`, 'disk-limit-invalid', '"speed"'],
 ];
 
-test('bad files', async (t) => {
+test('invalid files', async (t) => {
   const users = await testUsers(t);
   for (const [what, text, code, ...names] of BAD_FILES) {
     await t.test(what, () =>

@@ -7,7 +7,7 @@ import { loadSandboxCfg, parseSandboxCfg, saveSandboxCfg } from '../../../../src
 import { refuses, temporaryDirectory, testUsers } from '../support.js';
 import { COMPLETE, MINIMAL } from './texts.js';
 
-test('a file is replaced as a whole and private', async (t) => {
+test('a file is replaced as a whole and is private', async (t) => {
   const users = await testUsers(t);
   const directory = await temporaryDirectory(t);
   const path = join(directory, 'sandbox.cfg');
@@ -20,7 +20,7 @@ test('a file is replaced as a whole and private', async (t) => {
   assert.deepEqual(await loadSandboxCfg(path, { users }), config);
 });
 
-test('a symbolic link is written through', async (t) => {
+test('a write follows a symbolic link', async (t) => {
   const users = await testUsers(t);
   const directory = await temporaryDirectory(t);
   await symlink('real.cfg', join(directory, 'link.cfg'));
@@ -29,7 +29,7 @@ test('a symbolic link is written through', async (t) => {
   assert.deepEqual((await readdir(directory)).sort(), ['link.cfg', 'real.cfg']);
 });
 
-test('a file that cannot be written or read is named', async (t) => {
+test('the error names a file that cannot be written or read', async (t) => {
   const users = await testUsers(t);
   const directory = await temporaryDirectory(t);
   const config = await parseSandboxCfg(MINIMAL, { users });

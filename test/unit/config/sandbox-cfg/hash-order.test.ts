@@ -1,4 +1,4 @@
-/** The order of a hash table, against the GLib of this machine, which libvirt needs. */
+/** The order of a hash table, compared with this machine's GLib, which libvirt needs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import koffi from 'koffi';
@@ -19,7 +19,7 @@ const next = glib.func('g_hash_table_iter_next', 'int', [
 const unref = glib.func('void g_hash_table_unref(void *table)');
 const duplicate = glib.func('void *g_strdup(str text)');
 
-/** What a real table lists. The strings are left to it: a test is short. */
+/** The order of a real table. The copied strings are never freed; the test is short. */
 function listed(pairs: readonly (readonly [string, string])[]): (readonly [string, string])[] {
   const table = newTable(glib.symbol('g_str_hash', 'void'), glib.symbol('g_str_equal', 'void'));
   for (const [key, value] of pairs) insert(table, duplicate(key), duplicate(value));
@@ -33,7 +33,7 @@ function listed(pairs: readonly (readonly [string, string])[]): (readonly [strin
   return found;
 }
 
-test('hash tables of every size list what they have in the order of GLib', () => {
+test("tables of every size list their keys in GLib's order", () => {
   const random = new Random(20261125);
   for (let round = 0; round < 600; round += 1) {
     const keys = [...new Set(random.list(round < 500 ? 12 : 300, () => `/${random.text(9)}`))];
@@ -45,7 +45,7 @@ test('hash tables of every size list what they have in the order of GLib', () =>
   }
 });
 
-test('of what has the same key the last is there, at the place of the first', () => {
+test('the last of two equal keys wins, in the position of the first', () => {
   const random = new Random(4);
   for (let round = 0; round < 200; round += 1) {
     const pairs = random.list(12, (index) => [`K${random.below(6)}`, `${index}`] as const);

@@ -1,3 +1,5 @@
+/** Includes in sandbox.cfg: their paths, their order, and the mount that each belongs to. */
+
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
@@ -14,7 +16,7 @@ const BELOW: readonly (readonly [string, string, string])[] = [
   ['/tmp', '/tmp//foo/', '//foo/'],
 ];
 
-test('an include is what follows the target of its mount, as the command line spells it', () => {
+test("an include's path continues its mount's target as the command line spells it", () => {
   for (const [mount, target, below] of BELOW) {
     assert.equal(pathBelow(mount, target), below);
     assert.equal(
@@ -22,19 +24,19 @@ test('an include is what follows the target of its mount, as the command line sp
       target,
     );
   }
-  // A person may leave out the slash.
+  // The slash may be missing.
   assert.equal(
     pathFromBelow('/tmp', 'foo', (path) => path !== '/tmpfoo'),
     '/tmp/foo',
   );
-  // The same place, spelled in another way.
+  // The same path, spelled differently.
   assert.equal(pathBelow('/tmp/.', '/tmp/foo'), '/foo');
   assert.equal(pathBelow('//', '/foo'), 'foo');
 });
 
 const line = (options: ConfigOptions): ConfigOptions => ({ command: ['x'], switchto: 'nogroups', ...options });
 
-/** The groups of the file with the mounts that `options` are of. */
+/** The groups of the file with the mounts of these `options`. */
 async function mountGroups(t: TestContext, options: ConfigOptions): Promise<readonly string[]> {
   const users = await testUsers(t);
   const text = await formatSandboxCfg(await configFromOptions(line(options), users), { users });
@@ -43,7 +45,7 @@ async function mountGroups(t: TestContext, options: ConfigOptions): Promise<read
   return text.split('\n\n').filter((group) => group.startsWith('[mount.'));
 }
 
-test('includes stand where libvirt-sandbox has them: with the first mount that their path begins with, in its order', async (t) => {
+test('includes are written as libvirt-sandbox does: with the first mount whose target begins their path, in its order', async (t) => {
   const groups = await mountGroups(t, {
     mount: ['host-bind:/a=/srv', 'ram:/a/b=1M', 'ram:/apple=1M'],
     include: [
@@ -68,12 +70,12 @@ test('includes stand where libvirt-sandbox has them: with the first mount that t
   ]);
 });
 
-test('of two includes with one path the last is in the file', async (t) => {
+test('the last of two includes with one path is written', async (t) => {
   const groups = await mountGroups(t, { mount: ['host-bind:/a='], include: ['/a/x=/1', '/a/y=/2', '/a/x=/3'] });
   assert.deepEqual(groups.slice(1), ['[mount.0.include.0]\ndst=/x\nsrc=/3', '[mount.0.include.1]\ndst=/y\nsrc=/2']);
 });
 
-test('includes that are added to those of a file come after them', async (t) => {
+test('includes of the command line come after those of the file', async (t) => {
   const users = await testUsers(t);
   const mount = ['host-bind:/a='];
   const base = await configFromOptions(line({ mount, include: ['/a/y=/2', '/a/x=/1'] }), users);
@@ -98,7 +100,7 @@ test('an include outside every mount is refused', async (t) => {
   );
 });
 
-test('a mount that replaces the root does not make every path one of an include', async (t) => {
+test('a mount on / does not take the includes of other mounts', async (t) => {
   const users = await testUsers(t);
   const text = await formatSandboxCfg(await configFromOptions(line({ mount: ['ram:/=64M', 'ram:/etc=1M'] }), users), {
     users,

@@ -1,3 +1,5 @@
+/** GLib's key file format: reading, writing, and escapes. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import koffi from 'koffi';
@@ -46,7 +48,7 @@ test('groups and keys keep their order', () => {
   assert.equal(new KeyFile('test').toString(), '');
 });
 
-test('what reading lets pass', () => {
+test('reading is as tolerant as GLib', () => {
   const file = KeyFile.parse(
     '\n# comment\r\n  [g] \r\n  k  =  v  \r\n\t\n #x=1\nk2=\n[h]\n[g]\nk3=a=b\nk2=again',
     'test',
@@ -59,7 +61,7 @@ test('what reading lets pass', () => {
   assert.equal(file.has('h'), true);
 });
 
-test('what is no key file', async (t) => {
+test('invalid key files', async (t) => {
   const table: [string, number, string][] = [
     ['k=v\n', 1, 'k=v'],
     ['[g]\n\nnothing\n', 3, 'nothing'],
@@ -78,7 +80,7 @@ test('what is no key file', async (t) => {
   }
 });
 
-test('an escape without a meaning is an error of the value that has it', async () => {
+test('an unknown escape is an error of its value', async () => {
   for (const raw of ['a\\x', 'a\\', '\\;', 'a\\\\\\']) {
     const file = KeyFile.parse(`[g]\nbad=${raw}\ngood=1\n`, 'a.cfg');
     assert.equal(file.get('g', 'good'), '1');
@@ -94,7 +96,7 @@ test('an escape without a meaning is an error of the value that has it', async (
   }
 });
 
-test('any text comes back', () => {
+test('any text survives a round trip', () => {
   const random = new Random(1);
   const values = Array.from({ length: 2000 }, () => random.text(9));
   const file = new KeyFile('test');
@@ -104,7 +106,7 @@ test('any text comes back', () => {
   assert.equal(back.toString(), file.toString());
 });
 
-/** GLib's own key files, where GLib is installed. */
+/** GLib's own key file functions, where GLib is installed. */
 function glib() {
   try {
     const library = koffi.load('libglib-2.0.so.0');

@@ -1,3 +1,5 @@
+/** Random sandboxes survive a round trip through sandbox.cfg; damaged files are refused. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultConfig } from '../../../../src/config/defaults.js';
@@ -25,11 +27,11 @@ function include(random: Random, mount: string, index: number): Include {
 }
 
 function mount(random: Random, index: number): Mount {
-  // A target of its own, so that no two are the root.
+  // Its own target, so that no two mounts are the root.
   const target = `/${index}${random.text(6)}`.replaceAll('/../', '/');
   const includes = random.list(4, (at) => include(random, target, at));
   const readOnly = random.chance();
-  // Nothing is given twice.
+  // No option is given twice.
   const source = `${path(random)}/${index}`;
   return random.pick<Mount>([
     { type: 'host-bind', target, source: maybe(random, () => source), readOnly, includes },
@@ -97,7 +99,7 @@ function tuning(random: Random, tags: readonly string[], interfaces: number): Tu
   };
 }
 
-/** Any valid sandbox; `bare` ones have nothing that libvirt-sandbox's format lacks. */
+/** Any valid sandbox; `bare` ones use only what libvirt-sandbox's format has. */
 function sandbox(random: Random, bare: boolean): SandboxConfig {
   const tags = random.list(3, (index) => `${index}${random.pick(['', ' a', '\\', ':=', 'ä'])}`);
   const networks = random.list(3, () => network(random));
@@ -158,7 +160,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
   };
 }
 
-test('any sandbox is the same after saving and loading, and its file after saving again', async (t) => {
+test('any sandbox is equal after saving and loading, and its file is equal after saving again', async (t) => {
   const users = await testUsers(t);
   const random = new Random(20260731);
   for (let round = 0; round < 400; round += 1) {
@@ -170,7 +172,7 @@ test('any sandbox is the same after saving and loading, and its file after savin
   }
 });
 
-test('a damaged file loads or is refused with an error of this package', async (t) => {
+test('a damaged file loads, or is refused with an error of this package', async (t) => {
   const users = await testUsers(t);
   const random = new Random(77);
   let refused = 0;
@@ -181,7 +183,7 @@ test('a damaged file loads or is refused with an error of this package', async (
     const damaged = text.slice(0, at) + random.text(3) + text.slice(at + random.below(6));
     try {
       const config = await parseSandboxCfg(damaged, { users });
-      // Whatever loads is a sandbox that can be saved, and what it says then stays.
+      // A file that loads is a sandbox that can be saved, and stays equal then.
       const again = await formatSandboxCfg(config, { users });
       assert.equal(await formatSandboxCfg(await parseSandboxCfg(again, { users }), { users }), again);
       loaded += 1;

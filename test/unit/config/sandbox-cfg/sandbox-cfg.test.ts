@@ -1,4 +1,4 @@
-/** sandbox.cfg: what a command line gives, and what a file gives when it is saved again. */
+/** sandbox.cfg: the file that a command line gives, and the file after loading and saving. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
@@ -19,7 +19,7 @@ test('a command line gives the file of libvirt-sandbox', async (t) => {
   assert.doesNotMatch(await formatSandboxCfg(minimal, { users }), /kernrelease/);
 });
 
-test('a file of libvirt-sandbox is saved again with the same bytes', async (t) => {
+test('a file of libvirt-sandbox is saved with the same bytes', async (t) => {
   const users = await testUsers(t);
   for (const text of [
     COMPLETE,
@@ -47,7 +47,7 @@ test('services keep their class', async (t) => {
   assert.deepEqual(systemd.command, ['/lib/systemd/systemd', '--system', '--unit=multi-user.target']);
 });
 
-test('what libvirt-sandbox does not know has keys of its own', async (t) => {
+test('options that libvirt-sandbox does not know have keys of their own', async (t) => {
   const users = await testUsers(t);
   const options: ConfigOptions = {
     switchto: 'nogroups',
@@ -88,7 +88,7 @@ test('what libvirt-sandbox does not know has keys of its own', async (t) => {
   assert.equal(await formatSandboxCfg(back, { users }), text);
 });
 
-/** MINIMAL of root, whose home it says is `home`, with more lines in [identity]. */
+/** MINIMAL of root with the home directory `home`, and with more lines in [identity]. */
 const ofRoot = (home: string, ...lines: readonly string[]): string =>
   MINIMAL.replaceAll('=2003', '=0')
     .replace('username=nogroups', 'username=root')
@@ -96,7 +96,7 @@ const ofRoot = (home: string, ...lines: readonly string[]): string =>
 
 const root = { uid: 0, gid: 0, username: 'root', home: '/root', groups: [] };
 
-test('--privileged gives the file of libvirt-sandbox, which says root and the home of the caller', async (t) => {
+test('--privileged gives the file of libvirt-sandbox, with root and the home of the caller', async (t) => {
   const users = await testUsers(t);
   const base = onX86(await configFromOptions({ privileged: true, command: ['/bin/date'] }, users));
   for (const [savedHome, home] of [
@@ -112,7 +112,7 @@ test('--privileged gives the file of libvirt-sandbox, which says root and the ho
   }
 });
 
-test('root without --privileged gives the same file, unless the file has more to say than libvirt-sandbox can', async (t) => {
+test('root without --privileged gives the same file, unless other options need keys of our own', async (t) => {
   const users = await testUsers(t);
   const save = async (options: ConfigOptions) => {
     const config = onX86(await configFromOptions({ switchto: 'root', command: ['/bin/date'], ...options }, users));
@@ -136,7 +136,7 @@ test('root without --privileged gives the same file, unless the file has more to
   }
 });
 
-test('what a file says of root’s capabilities holds', async (t) => {
+test('the file decides about root’s capabilities', async (t) => {
   const users = await testUsers(t);
   for (const [lines, privileged] of [
     [[], true],
@@ -156,7 +156,7 @@ test('what a file says of root’s capabilities holds', async (t) => {
   assert.match(await formatSandboxCfg(asked, { users }), /^homedir=\/home\/nogroups\nprivileged=true$/m);
 });
 
-test('a user without the groups that the host gives it has none after loading', async (t) => {
+test("a user without the host's groups in the file has none after loading", async (t) => {
   const users = await testUsers(t);
   const base = await configFromOptions({ switchto: 'ada', command: ['x'] }, users);
   assert.doesNotMatch(await formatSandboxCfg(base, { users }), /^groups=/m);
@@ -166,7 +166,7 @@ test('a user without the groups that the host gives it has none after loading', 
   assert.deepEqual((await parseSandboxCfg(text, { users })).identity.groups, []);
 });
 
-test('what a file may leave out', async (t) => {
+test('keys that may be missing', async (t) => {
   const users = await testUsers(t);
   const config = await parseSandboxCfg(
     `[api]\nclass=GVirSandboxConfigInteractive\n[network.0]\n[network.1]\ndhcp=0
@@ -185,7 +185,7 @@ test('what a file may leave out', async (t) => {
   );
 });
 
-test('sizes that 0.8 writes wrong are those that were asked for', async (t) => {
+test('sizes that 0.8 writes wrong are written right', async (t) => {
   const users = await testUsers(t);
   for (const bytes of [2n ** 31n, 2n ** 31n + 1n, 3n * 2n ** 30n, 2n ** 32n - 1n]) {
     const usage = BigInt.asUintN(64, BigInt.asIntN(32, bytes));

@@ -1,7 +1,7 @@
 /** Files of libvirt-sandbox, for the tests of sandbox.cfg. */
 import type { ConfigOptions } from '../../../../src/config/options.js';
 
-/** A file with everything that libvirt-sandbox knows, in its order. */
+/** A file with every key that libvirt-sandbox knows, in its order. */
 export const COMPLETE = `[api]
 class=GVirSandboxConfigInteractive
 version=0.8.0
@@ -116,7 +116,7 @@ argv.1=-c
 argv.2=echo "$GREETING";\\n\techo done
 `;
 
-/** The command line that COMPLETE is of. */
+/** The command line that gives COMPLETE. */
 export const COMPLETE_OPTIONS: ConfigOptions = {
   name: 'mill',
   root: '/srv/roots/mill',

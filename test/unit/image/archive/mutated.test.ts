@@ -1,4 +1,4 @@
-/** Mutated archives: they are read or refused, and unpacking them writes nothing outside, whatever they say. */
+/** Mutated archives are read or refused, and unpacking them writes nothing outside. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { type InitrdPacker, makeArchive, packInitrd, unlessInitrdPacker } from '
 import { noise } from '../../../helpers/kernel-files.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** The same numbers every time: what failed once fails again. */
+/** The same numbers in every run, so that a failure repeats. */
 function* numbers(seed: number): Generator<number, never> {
   let state = seed >>> 0;
   for (;;) {
@@ -41,7 +41,7 @@ const SEED_ARCHIVE = makeArchive([
   { name: 'pipe', mode: 0o010600 },
 ]);
 
-/** A few bytes changed, mostly where they hurt: in digits, names, and targets. */
+/** Changes a few bytes, mostly in digits, names and targets, where it hurts. */
 function mutate(data: Buffer, random: Generator<number, never>): Buffer {
   const next = (below: number) => random.next().value % below;
   const copy = Buffer.from(data);
@@ -67,7 +67,7 @@ function mutate(data: Buffer, random: Generator<number, never>): Buffer {
   return next(8) === 0 ? copy.subarray(0, next(copy.length)) : copy;
 }
 
-it('archives that are not packed: 1500 of them, unpacked too', async (context) => {
+it('1500 archives that are not packed, unpacked too', async (context) => {
   const scratch = scratchDirectory(context);
   const outside = join(scratch, 'outside');
   mkdirSync(outside);
@@ -94,7 +94,7 @@ it('archives that are not packed: 1500 of them, unpacked too', async (context) =
 });
 
 for (const packer of ['gzip', 'xz', 'lzma', 'bzip2', 'zstd', 'lz4', 'lzo'] as const satisfies readonly InitrdPacker[]) {
-  it(`archives packed with ${packer}: 150 of them`, { skip: unlessInitrdPacker(packer) }, async () => {
+  it(`150 archives packed with ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
     const packed = packInitrd(
       packer,
       Buffer.concat([SEED_ARCHIVE, makeArchive([{ name: 'noise', data: noise(3000, 'n') }])]),

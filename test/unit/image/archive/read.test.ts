@@ -1,3 +1,5 @@
+/** Reading an initrd: several archives in a row, every packer, damage, and links. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -46,9 +48,9 @@ describe('reading an initrd', () => {
       assert.deepEqual((await contents(initrd))['large'], noise(100_000, 'large'));
     });
 
-    // What libbz2 has used cannot be told, and lz4's legacy frame ends where the initrd does.
+    // libbz2 does not tell how much it used, and lz4's legacy frame ends where the initrd does.
     if (packer !== 'bzip2' && packer !== 'lz4') {
-      it(`archives behind ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
+      it(`archives after a part packed with ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
         const second = makeArchive([{ name: 'init', data: 'second' }]);
         for (const gap of [0, 4, 511]) {
           const initrd = Buffer.concat([
@@ -65,7 +67,7 @@ describe('reading an initrd', () => {
       });
     }
 
-    it(`${packer} data that are cut off or damaged`, { skip: unlessInitrdPacker(packer) }, async () => {
+    it(`truncated or damaged ${packer} data`, { skip: unlessInitrdPacker(packer) }, async () => {
       const packed = packInitrd(packer, MAIN);
       await assert.rejects(readArchives(packed.subarray(0, packed.length - 20)), ArchiveError);
       await assert.rejects(readArchives(packed.subarray(0, 7)), ArchiveError);
@@ -77,7 +79,7 @@ describe('reading an initrd', () => {
     assert.equal((await readArchives(initrd)).length, 2);
   });
 
-  it('what GNU cpio writes, in both formats, with hard links and symbolic ones', async (context) => {
+  it('archives of GNU cpio in both formats, with hard links and symbolic links', async (context) => {
     const directory = scratchDirectory(context);
     mkdirSync(join(directory, 'd'));
     writeFileSync(join(directory, 'd/one'), 'linked');
@@ -102,7 +104,7 @@ describe('reading an initrd', () => {
     }
   });
 
-  it('a wrong checksum', async () => {
+  it('a wrong checksum is found', async () => {
     const archive = makeArchive([{ name: 'a', data: 'content' }], true);
     const damaged = Buffer.from(archive);
     damaged.write('X', archive.indexOf('content'));
@@ -110,7 +112,7 @@ describe('reading an initrd', () => {
     await assert.rejects(readArchives(damaged), /checksum of a/);
   });
 
-  it('says what it is when it is something else', async () => {
+  it('other data is refused with what it is', async () => {
     await assert.rejects(readArchives(Buffer.alloc(0)), /no archive/);
     await assert.rejects(readArchives(Buffer.alloc(4096)), /no archive/);
     await assert.rejects(readArchives(Buffer.from('hello, world')), /at byte 0 is neither/);
@@ -119,7 +121,7 @@ describe('reading an initrd', () => {
     await assert.rejects(readArchives(Buffer.concat([MAIN, Buffer.from('junk')])), /neither/);
   });
 
-  it('of two entries with one name the later counts, and ./a is a', async () => {
+  it('the later of two entries with one name wins, and ./a is a', async () => {
     const initrd = Buffer.concat([
       makeArchive([{ name: './a', data: 'first' }]),
       makeArchive([{ name: 'a', data: 'last' }]),
@@ -127,7 +129,7 @@ describe('reading an initrd', () => {
     assert.deepEqual(await contents(initrd), { a: Buffer.from('last') });
   });
 
-  it('a file is found through links, to the root and to where they are as well, and never outside', async () => {
+  it('a file is found through links to files and directories, and never outside the archive', async () => {
     const link = (name: string, data: string) => ({ name, mode: 0o120777, data });
     const initrd = makeArchive([
       { name: 'usr', mode: 0o040755 },
@@ -149,13 +151,13 @@ describe('reading an initrd', () => {
       assert.throws(() => fileIn(read, path), /^SandboxError: \w+ is a directory in the i/);
   });
 
-  it('names that would act on a terminal are shown harmless', () => {
+  it('names with terminal control characters are printed escaped', () => {
     assert.equal(printable(Buffer.from('a\u001b[31mé\u202e\\').toString('latin1')), 'a\\u{1b}[31mé\\u{202e}\\\\');
   });
 });
 
 for (const path of ['/boot/initrd.img-6.12.118+deb13-amd64', '/boot/initrd.img-6.12.118+deb13-cloud-amd64']) {
-  it(`${path}, which initramfs-tools made`, { skip: existsSync(path) ? false : 'it is not there' }, async () => {
+  it(`${path} of initramfs-tools is read`, { skip: existsSync(path) ? false : 'it is not there' }, async () => {
     const { readFileSync } = await import('node:fs');
     const archives = await readArchives(readFileSync(path));
     const entries = finalEntries(archives);

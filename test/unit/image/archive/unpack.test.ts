@@ -1,3 +1,5 @@
+/** Unpacking an archive: what it creates, and that a hostile archive writes nothing outside. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -23,7 +25,7 @@ import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 const LINK = 0o120777;
 const DIRECTORY = 0o040755;
 
-/** A directory to unpack into, and beside it one that nothing may be written to. */
+/** A directory to unpack into, and one beside it that must stay untouched. */
 function arena(context: TestContext): { box: string; outside: string } {
   const scratch = scratchDirectory(context);
   const outside = join(scratch, 'outside');
@@ -42,7 +44,7 @@ function assertUntouched(outside: string): void {
 }
 
 describe('unpacking', () => {
-  it('files, directories, links, modes and times', async (context) => {
+  it('creates files, directories, links, modes and times', async (context) => {
     const { box } = arena(context);
     await unpack(box, [
       { name: '.', mode: DIRECTORY },
@@ -63,7 +65,7 @@ describe('unpacking', () => {
     assert.equal(statSync(join(box, 'one')).ino, statSync(join(box, 'two')).ino);
   });
 
-  it('what comes later takes the place of what was there', async (context) => {
+  it('replaces earlier entries with later ones', async (context) => {
     const { box } = arena(context);
     await unpack(
       box,
@@ -84,7 +86,7 @@ describe('unpacking', () => {
     assert.equal(readFileSync(join(box, 'd'), 'utf8'), 'file');
   });
 
-  it('devices and owners, as root', { skip: unlessRoot('it makes devices') }, async (context) => {
+  it('creates devices and sets owners, as root', { skip: unlessRoot('it makes devices') }, async (context) => {
     const { box } = arena(context);
     const result = await unpack(box, [
       { name: 'null', mode: 0o020666, rdev: [1, 3], uid: 1, gid: 2 },
@@ -103,7 +105,9 @@ describe('unpacking', () => {
     );
   });
 
-  it('as an ordinary user, who makes no devices', { skip: unlessRoot('it becomes another user') }, async (context) => {
+  it('works as an ordinary user, who creates no devices', {
+    skip: unlessRoot('it becomes another user'),
+  }, async (context) => {
     const { box } = arena(context);
     mkdirSync(box, { mode: 0o777 });
     execFileSync('chmod', ['777', box]);
@@ -136,7 +140,7 @@ describe('unpacking', () => {
     assert.equal(statSync(join(into, 'set')).mode & 0o7777, 0o755);
   });
 
-  it('only into a directory that is new or empty', async (context) => {
+  it('needs a directory that is new or empty', async (context) => {
     const { outside } = arena(context);
     await rejectsWith(unpack(outside, [{ name: 'a' }]), 'unpack-not-empty');
     assertUntouched(outside);
@@ -153,7 +157,7 @@ describe('hostile archives write nothing outside', () => {
     assertUntouched(outside);
   });
 
-  it('absolute names are inside', async (context) => {
+  it('absolute names stay inside', async (context) => {
     const { box, outside } = arena(context);
     await unpack(box, [
       { name: `${outside}/victim`, data: 'x' },
@@ -176,13 +180,13 @@ describe('hostile archives write nothing outside', () => {
       { name: 'chain', mode: LINK, data: 'here/here/../../../outside' },
       { name: 'chain/victim', data: 'x' },
     ]);
-    // They mean what they mean in the initrd: its own root is /.
+    // Links are resolved as in the initrd: its own root is /.
     assert.equal(readFileSync(join(box, outside, 'new'), 'utf8'), 'x');
     assert.equal(readFileSync(join(box, 'outside/victim'), 'utf8'), 'x');
     assertUntouched(outside);
   });
 
-  it('a file in place of a link does not go where the link led', async (context) => {
+  it('a file that replaces a link does not follow it', async (context) => {
     const { box, outside } = arena(context);
     const victim = join(outside, 'victim');
     await unpack(box, [
@@ -198,7 +202,7 @@ describe('hostile archives write nothing outside', () => {
     assert.equal(statSync(victim).mode & 0o7777, 0o644);
   });
 
-  it('a directory that becomes a link gets no mode and no time through it', async (context) => {
+  it('a directory that becomes a link passes on no mode and no time', async (context) => {
     const { box, outside } = arena(context);
     const before = statSync(outside);
     await unpack(box, [
@@ -209,7 +213,7 @@ describe('hostile archives write nothing outside', () => {
     assert.equal(statSync(outside).mode, before.mode);
   });
 
-  it('a hard link to what is a link by now', async (context) => {
+  it('a hard link to a path that has become a symbolic link', async (context) => {
     const { box, outside } = arena(context);
     await unpack(box, [
       { name: 'a', nlink: 3, ino: 4, data: 'x' },
@@ -220,7 +224,7 @@ describe('hostile archives write nothing outside', () => {
     assertUntouched(outside);
   });
 
-  it('links in a circle', async (context) => {
+  it('circular links', async (context) => {
     const { box } = arena(context);
     const entries = [
       { name: 'a', mode: LINK, data: 'b' },
@@ -230,7 +234,7 @@ describe('hostile archives write nothing outside', () => {
     await rejectsWith(unpack(box, entries), 'archive-unsafe', /too many symbolic links/);
   });
 
-  it('into a directory that is itself reached through a link', async (context) => {
+  it('into a directory that is itself behind a link', async (context) => {
     const { box, outside } = arena(context);
     mkdirSync(box);
     symlinkSync('box', join(box, '../alias'));

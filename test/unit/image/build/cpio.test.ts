@@ -1,3 +1,5 @@
+/** The cpio archives of boot images, compared with the real cpio. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -12,7 +14,7 @@ const FILES: readonly CpioEntry[] = [
   { type: 'directory', name: 'modules', mode: 0o755 },
   { type: 'file', name: 'init', mode: 0o755, content: noise(13_371, 'init') },
   { type: 'file', name: 'empty', mode: 0o600, content: Buffer.alloc(0) },
-  // Every remainder of name and content length modulo 4: each has its own padding.
+  // Every remainder of name and content length modulo 4, because each is padded differently.
   ...[0, 1, 2, 3, 4, 5].map(
     (i): CpioEntry => ({
       type: 'file',
@@ -33,7 +35,7 @@ function unlessCpio(): string | false {
   }
 }
 
-test('the real cpio lists an archive as it was meant', { skip: unlessCpio() }, async () => {
+test('the real cpio lists the archive correctly', { skip: unlessCpio() }, async () => {
   const archive = await packCpio([...FILES, DEVICE]);
   const listing = execFileSync('cpio', ['-itvn', '--quiet'], {
     input: archive,
@@ -66,7 +68,7 @@ test('the real cpio unpacks the same bytes and modes', { skip: unlessCpio() }, a
   assert.equal(readdirSync(join(directory, 'modules')).length, 6);
 });
 
-test('the real cpio makes the device', {
+test('the real cpio creates the device', {
   skip: unlessCpio() || unlessRoot('it makes a device file'),
 }, async (context) => {
   const directory = scratchDirectory(context);
@@ -107,7 +109,7 @@ test('inode numbers are unique, times are 0', async () => {
   );
 });
 
-test('names that are no plain ASCII paths are refused', async () => {
+test('names other than plain ASCII paths are refused', async () => {
   for (const name of ['ä', 'a b', '', '/abs', 'a//b', '../x', 'a/./b', 'a/', 'new\nline', 'TRAILER!!!', 'nul\0']) {
     await assert.rejects(packCpio([{ type: 'directory', name, mode: 0o755 }]), RangeError, JSON.stringify(name));
   }

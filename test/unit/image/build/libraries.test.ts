@@ -1,4 +1,4 @@
-/** Shared libraries of a program, found without running it, compared with what the loader says. */
+/** The shared libraries of a program, found without running it, compared with the loader's list. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,14 +10,14 @@ import { forgetInputs } from '../../../../src/util/input-log.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** Names and contents as ld.so says them; what it needs itself is not listed by every version. */
+/** Names and contents as ld.so lists them. Not every version lists ld.so's own libraries. */
 function loaderSays(program: string): Map<string, Buffer> {
   const lines = execFileSync('ldd', [program], { encoding: 'utf8' }).matchAll(/^\s*(\S+) => (\/\S+) /gm);
   return new Map([...lines].map(([, name = '', path = '']) => [name, readFileSync(path)]));
 }
 
 for (const program of [process.execPath, '/bin/bash', '/usr/bin/qemu-system-x86_64']) {
-  it(`of ${program}`, async () => {
+  it(`${program} gets all of its libraries`, async () => {
     const { content, loader, libraries } = await readLinkedProgram(program, forgetInputs);
     assert.deepEqual(content, readFileSync(program));
     assert.equal(loader.toString('latin1', 1, 4), 'ELF');
@@ -32,7 +32,7 @@ for (const program of [process.execPath, '/bin/bash', '/usr/bin/qemu-system-x86_
   });
 }
 
-it('through $ORIGIN, and what is missing', async (context) => {
+it('$ORIGIN is followed, and missing libraries are reported', async (context) => {
   const directory = scratchDirectory(context);
   mkdirSync(join(directory, 'lib'));
   writeFileSync(join(directory, 'own.c'), 'int own(void) { return 3; }');

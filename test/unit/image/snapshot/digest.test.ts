@@ -1,3 +1,5 @@
+/** The digest of a sparse file: holes and zeros are equal, every other change shows. */
+
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { truncateSync, writeFileSync } from 'node:fs';
@@ -9,7 +11,7 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const MIB = 1 << 20;
 
-/** A file of `size` bytes with those pieces in it, and holes between them or zeros. */
+/** A file of `size` bytes with those pieces, and holes or zeros between them. */
 async function fileOf(
   path: string,
   size: number,
@@ -19,7 +21,7 @@ async function fileOf(
   writeFileSync(path, filled ? Buffer.alloc(size) : '');
   truncateSync(path, size);
   const file = await open(path, 'r+');
-  for (const [place, text] of pieces) await file.write(text, place);
+  for (const [offset, text] of pieces) await file.write(text, offset);
   await file.close();
   return digestSparse(path);
 }
@@ -44,7 +46,7 @@ test('the digest of a file with holes', async (t) => {
   });
   await t.test('tells a byte that is elsewhere', async () => {
     assert.notEqual(
-      await digest(size, new Map([...pieces].map(([place, text]) => [place && place + 1, text]))),
+      await digest(size, new Map([...pieces].map(([offset, text]) => [offset && offset + 1, text]))),
       expected,
     );
   });

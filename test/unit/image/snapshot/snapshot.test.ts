@@ -1,4 +1,4 @@
-/** Saved machines as files of an image: how they get there, what is said of them, what is damaged. No machine is booted for it. */
+/** Snapshots as files of an image: published, listed, compared, verified and pruned. No machine is booted. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -45,7 +45,7 @@ import { assertRun } from '../../../helpers/run.js';
 
 const MEMORY = 512 << 20;
 
-/** An image by the name of `web` in the store of a cache, and a way to publish a machine that is none. */
+/** An image named `web` in the store of a cache, and a function that publishes a snapshot with placeholder files. */
 async function warmable(context: TestContext) {
   const machine = testMachine(context);
   const cache = join(machine.directory, 'cache');
@@ -76,7 +76,7 @@ async function warmable(context: TestContext) {
   return { cache, store, image, options, publish };
 }
 
-/** Gives a byte of a file another value, or the one that it had; returns what it was. */
+/** Changes a byte of a file, or sets it to `to`; returns its old value. */
 function changeByte(path: string, position: number, to?: number): number {
   const file = openSync(path, 'r+');
   try {
@@ -94,8 +94,8 @@ async function bakeDiff(cache: string, a: string, b: string): Promise<unknown> {
   return JSON.parse((await runBake(cache, ['diff', a, b, '--json'])).out);
 }
 
-describe('saved machines', () => {
-  it('list and show say what they are for and what they take', async (context) => {
+describe('snapshots', () => {
+  it('are listed with their machine and their size', async (context) => {
     const { cache, store, image, publish } = await warmable(context);
     assert.deepEqual((await storedImages(store))[0]?.warm, []);
     assert.match((await runBake(cache, ['list'])).out, /^web .* +- +now/m);
@@ -112,7 +112,7 @@ describe('saved machines', () => {
       slots: { mounts: 4, disks: 2, networks: 1 },
       kernelArguments: 'console=ttyS0 quiet',
     });
-    // The memory is all holes but a page.
+    // The memory is one page, and a hole otherwise.
     assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`);
 
     assert.match(
@@ -135,12 +135,12 @@ describe('saved machines', () => {
     assertRun(await runBake(cache, ['verify', image.id]), 0, `${image.id}: whole\n`);
   });
 
-  it('a later one for the same takes the place of the first, one for something else stands beside it', async (context) => {
+  it('replace an earlier one for the same machine, and stand beside others', async (context) => {
     const { publish } = await warmable(context);
     const first = await publish('first');
     const second = await publish('second');
     assert.equal(readFileSync(join(second.directory, SNAPSHOT_STATE), 'utf8'), 'second');
-    // No path ever leads to another machine than it did.
+    // A path is never reused for another snapshot.
     assert.notEqual(second.directory, first.directory);
     assert.ok(!existsSync(first.directory));
     const other = await publish('other', { slots: { mounts: 1, disks: 0, networks: 0 } });
@@ -148,7 +148,7 @@ describe('saved machines', () => {
     assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
   });
 
-  it('are swept by several at once, and none fails for it', async (context) => {
+  it('are swept by several processes at once without a failure', async (context) => {
     const { store, image, publish } = await warmable(context);
     const { directory } = await publish('state');
     const retired = ['a', 'b', 'c'].map((name) => join(dirname(directory), name));
@@ -161,7 +161,7 @@ describe('saved machines', () => {
     assert.deepEqual(snapshotDirectoriesOf(image.directory), [directory]);
   });
 
-  it('let the user of QEMU pass and nobody look, whatever the umask', async (context) => {
+  it("let QEMU's user pass and nobody list, whatever the umask", async (context) => {
     const { publish } = await warmable(context);
     const before = process.umask(0o077);
     const { directory } = await publish('state').finally(() => process.umask(before));
@@ -170,7 +170,7 @@ describe('saved machines', () => {
     for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) assert.equal(mode(join(directory, name)), '400', name);
   });
 
-  it('one that a sandbox has found keeps its files until that is gone, and is found by no other', async (context) => {
+  it('keep their files while a sandbox uses them, and are then offered to no other', async (context) => {
     const { store, image, publish } = await warmable(context);
     const first = await publish('first');
     const sandbox = spawn('sleep', ['1000']);
@@ -180,7 +180,7 @@ describe('saved machines', () => {
     assert.equal(found?.directory, first.directory);
 
     const second = await publish('second');
-    // It opens the memory, and after a while the state.
+    // QEMU opens the memory at once, and the state later.
     assert.equal(readFileSync(join(found.directory, SNAPSHOT_STATE), 'utf8'), 'first');
     assert.deepEqual(changedFiles(found), []);
     assert.deepEqual(snapshotsOf(image.directory), [second]);
@@ -195,7 +195,7 @@ describe('saved machines', () => {
     assert.deepEqual(snapshotDirectoriesOf(image.directory), [second.directory]);
   });
 
-  it('diff says where they differ: what was saved, its kernel arguments, its devices', async (context) => {
+  it('are compared by diff: state, kernel arguments, devices', async (context) => {
     const { cache, image, publish } = await warmable(context);
     const output = join(cache, 'copy');
     await publish('state');
@@ -226,12 +226,12 @@ describe('saved machines', () => {
     ]);
   });
 
-  it('verify finds a changed byte in any file, what is missing, and what was never baked', async (context) => {
+  it('are verified: a changed byte in any file, a missing file, an extra file', async (context) => {
     const { store, image, publish } = await warmable(context);
     const { directory } = await publish('x'.repeat(10_000));
-    const place = imageRef(image.id, store);
-    assert.deepEqual(await verifyImage(place), []);
-    const files = async () => (await verifyImage(place)).map(({ file }) => file);
+    const ref = imageRef(image.id, store);
+    assert.deepEqual(await verifyImage(ref), []);
+    const files = async () => (await verifyImage(ref)).map(({ file }) => file);
     const named = (name: string) => join('warm', directory.slice(dirname(directory).length + 1), name);
     for (const name of [SNAPSHOT_STATE, 'warm.json']) {
       const path = join(directory, name);
@@ -249,7 +249,7 @@ describe('saved machines', () => {
       writeFileSync(path, whole);
     }
     assert.deepEqual(await files(), []);
-    // In a page that holds something, and in what was a hole.
+    // In a page with data, and in a hole.
     const memory = join(directory, SNAPSHOT_MEMORY);
     chmodSync(memory, 0o600);
     for (const position of [3, 100 << 20, MEMORY - 1]) {
@@ -260,17 +260,17 @@ describe('saved machines', () => {
     }
     for (const name of ['more', 'empty/more', '../.more']) {
       writeFileSync(join(directory, name), '');
-      assert.deepEqual(await verifyImage(place), [{ file: named(name), problem: 'it is no part of the image' }]);
+      assert.deepEqual(await verifyImage(ref), [{ file: named(name), problem: 'it is no part of the image' }]);
       rmSync(join(directory, name));
     }
     rmSync(join(directory, SNAPSHOT_MEMORY));
-    assert.deepEqual(await verifyImage(place), [{ file: named(SNAPSHOT_MEMORY), problem: 'it is missing' }]);
+    assert.deepEqual(await verifyImage(ref), [{ file: named(SNAPSHOT_MEMORY), problem: 'it is missing' }]);
     rmSync(directory, { recursive: true });
     writeFileSync(join(image.directory, 'warm-not'), '');
     assert.deepEqual(await files(), ['warm-not']);
   });
 
-  it('verify finds one that was put into another image', async (context) => {
+  it('are found by verify in the wrong image', async (context) => {
     const { store, image, publish } = await warmable(context);
     await publish('state', { image: 'another' });
     const [damage] = await verifyImage(imageRef(image.id, store));
@@ -278,7 +278,7 @@ describe('saved machines', () => {
     assert.equal(damage?.problem, 'it is that of a machine of the image another');
   });
 
-  it('prune clears up behind a baker that was killed, and so does every create', async (context) => {
+  it('left half-written by a killed baker are removed by prune, and by every create', async (context) => {
     const { store, image, options, publish } = await warmable(context);
     const { directory } = await publish('state');
     const sphere = ownerTag().split('-').slice(0, 2).join('-');
@@ -290,7 +290,7 @@ describe('saved machines', () => {
     assert.deepEqual(await pruneImages(store), { images: [], workspaces: [dead] });
     assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
     mkdirSync(dead);
-    // It makes another image.
+    // It bakes another image.
     await createImage({ ...options, sets: ['console'] });
     assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
   });

@@ -1,3 +1,5 @@
+/** The index of the store: an image is found again without a build, unless an input has changed. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
@@ -14,10 +16,10 @@ import { makeModule } from '../../../helpers/module-trees.js';
 import { buildCommand } from '../../../helpers/programs.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** A file that changed within this time before a build is not trusted, see inputs.ts; in milliseconds. */
+/** In milliseconds. A file that changed within this time before a build is not trusted, see inputs.ts. */
 const SETTLED = 100;
 
-/** True when the store answers the request without building anything. */
+/** True if the store answers the request without a build. */
 function isRemembered(options: ImageOptions): boolean {
   return lookUp(options.storeDirectory ?? '', requestKey(options, defaultSetsDirectory())) !== undefined;
 }
@@ -32,7 +34,7 @@ function resolveInProcess(options: ImageOptions): Answer {
   return JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as Answer;
 }
 
-test('an image is found again in a new process, and no decoder is loaded for it', async (context) => {
+test('an image is found again in a new process without loading a decoder', async (context) => {
   const { options } = testMachine(context);
   await delay(SETTLED);
   const built = resolveInProcess(options);
@@ -49,7 +51,7 @@ test('an image is found again in a new process, and no decoder is loaded for it'
   }
 });
 
-test('every change of an input is noticed', async (context) => {
+test('every change of an input is detected', async (context) => {
   const machine = testMachine(context);
   const { options } = machine;
   const { bootDirectory = '', modulesDirectory = '' } = options.searchPaths ?? {};
@@ -57,7 +59,7 @@ test('every change of an input is noticed', async (context) => {
   let last = await resolveImage(options);
   const module = join(machine.tree, 'kernel/fs/9p/9p.ko.gz');
 
-  /** Replaces content by other content of the same size and puts the old times back. */
+  /** Replaces content with other content of the same size, and restores the old times. */
   const replaceSecretly = (path: string): void => {
     const reference = join(machine.directory, 'reference');
     execFileSync('cp', ['-p', path, reference]);
@@ -116,14 +118,14 @@ test('every change of an input is noticed', async (context) => {
   );
 });
 
-test('an answer that rests on a file of this very moment is not kept', async (context) => {
+test('an answer based on a file that has only just changed is not saved', async (context) => {
   const { options } = testMachine(context);
   await resolveImage(options);
   assert.ok(!isRemembered(options));
   assert.equal((await resolveImage(options)).fresh, false, 'the image itself is found by its content');
 });
 
-test('a different request is a different question', (context) => {
+test('a different request has a different key', (context) => {
   const { options } = testMachine(context);
   const key = (changed: Partial<ImageOptions>): string => requestKey({ ...options, ...changed }, '/sets');
   const keys = [
@@ -140,7 +142,7 @@ test('a different request is a different question', (context) => {
   assert.equal(key({ onProgress: () => {}, storeDirectory: '/x' }), key({}));
 });
 
-test('a damaged image is made anew', async (context) => {
+test('a damaged image is built again', async (context) => {
   const machine = testMachine(context);
   await delay(SETTLED);
   const built = await resolveImage(machine.options);
@@ -186,7 +188,7 @@ test('a damaged image is made anew', async (context) => {
   }
 });
 
-test('a damaged index costs time and nothing else', async (context) => {
+test('a damaged index only costs time', async (context) => {
   const machine = testMachine(context);
   await delay(SETTLED);
   const built = await resolveImage(machine.options);
@@ -209,7 +211,7 @@ test('a damaged index costs time and nothing else', async (context) => {
   }
 });
 
-test('rebuild builds', async (context) => {
+test('rebuild builds again', async (context) => {
   const { options } = testMachine(context);
   const built = await resolveImage(options);
   const files = imageFiles(built);

@@ -1,3 +1,5 @@
+/** The image store: its location, concurrent builders, killed builders, full and read-only disks. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,7 +36,7 @@ interface Answer {
   readonly line?: string;
 }
 
-/** A builder in a process of its own. */
+/** A builder in a separate process. */
 function startBuilder(options: object): { child: ChildProcess; answer: Promise<Answer> } {
   const [program, ...args] = buildCommand(options);
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -43,7 +45,7 @@ function startBuilder(options: object): { child: ChildProcess; answer: Promise<A
   return { child, answer };
 }
 
-/** Waits, at most 10 s, until a builder has begun to write. */
+/** Waits at most 10 s until a builder has begun to write. */
 async function waitForWorkspace(store: string): Promise<string> {
   for (let i = 0; i < 10_000; i++) {
     const [name] = storeContents(store).workspaces;
@@ -53,12 +55,12 @@ async function waitForWorkspace(store: string): Promise<string> {
   return assert.fail('no builder began to write');
 }
 
-/** A kernel that takes a while to write, so that a builder can be caught at it. */
+/** A kernel that takes a while to write, so that a builder can be interrupted. */
 function writeLargeKernel(path: string): void {
   writeFileSync(path, makeKernel(VERSION, 'none', { textSize: 100 << 20 }));
 }
 
-test('where the store is', () => {
+test('the directory of the store', () => {
   const root = process.geteuid?.() === 0;
   assert.equal(defaultStoreDirectory({ XDG_CACHE_HOME: '/var/tmp/x' }), '/var/tmp/x/virt-sandbox/images');
   for (const environment of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'relative' }]) {
@@ -80,7 +82,7 @@ test('another user has a store in the home directory', { skip: unlessRoot('it be
   assert.equal(answer.directory, join(home, '.cache/virt-sandbox/images', answer.id));
 });
 
-test('several builders at once make one whole image', async (context) => {
+test('several builders at once make one complete image', async (context) => {
   const machine = testMachine(context);
   const answers = await Promise.all(Array.from({ length: 4 }, () => startBuilder(machine.options).answer));
   const [id] = answers.map((answer) => answer.id);
@@ -90,7 +92,7 @@ test('several builders at once make one whole image', async (context) => {
   assert.equal((await resolveImage(machine.options)).fresh, false);
 });
 
-test('who comes second takes the image of the first, and a live builder is left alone', async (context) => {
+test('the second builder takes the image of the first, and a live builder is left alone', async (context) => {
   const machine = testMachine(context);
   writeLargeKernel(machine.kernel);
   const slow = startBuilder(machine.options);
@@ -112,7 +114,7 @@ test('who comes second takes the image of the first, and a live builder is left 
   }
 });
 
-test('a builder that is killed leaves nothing that harms, and the next one clears up', async (context) => {
+test('a killed builder leaves no harm, and the next one cleans up', async (context) => {
   const machine = testMachine(context);
   writeLargeKernel(machine.kernel);
   for (const wait of [0, 10, 30, 60]) {
@@ -123,7 +125,7 @@ test('a builder that is killed leaves nothing that harms, and the next one clear
     child.kill('SIGKILL');
     await exited;
     if (wait === 0) assert.ok(existsSync(workspace), 'it was caught at work');
-    // Whatever it left, what looks like an image is one.
+    // Every directory that looks like an image is complete.
     const found = await resolveImage(machine.options);
     assert.deepEqual(readdirSync(found.directory).sort(), ['initrd', 'manifest.json', 'vmlinux']);
     const image = await resolveImage({ ...machine.options, rebuild: true });
@@ -149,7 +151,7 @@ test('workspaces of other boots and containers are left alone for a day', async 
   assert.equal(readdirSync(store).length, 2);
 });
 
-test('a workspace whose process number belongs to another process now is swept', async (context) => {
+test('a workspace whose process number now belongs to another process is swept', async (context) => {
   const store = scratchDirectory(context);
   await withWorkspace(store, async (own) => {
     const imitation = own.replace(
@@ -163,7 +165,7 @@ test('a workspace whose process number belongs to another process now is swept',
   });
 });
 
-test('a full disk is told as such, and nothing is left on it', {
+test('a full disk is reported, and nothing is left on it', {
   skip: unlessRoot('it mounts a small file system'),
 }, async (context) => {
   const machine = testMachine(context);
@@ -182,7 +184,7 @@ test('a full disk is told as such, and nothing is left on it', {
       /^image: no space is left in .* for a boot image; free \d+ MB there, or set XDG_CACHE_HOME/,
     );
     assert.deepEqual(storeContents(store), { images: [], workspaces: [], other: [] });
-    // With room again, the same store serves.
+    // With free space, the same store works again.
     execFileSync('mount', ['-o', 'remount,size=10m', store]);
     assert.equal((await resolveImage({ ...machine.options, storeDirectory: store })).fresh, true);
   } finally {
@@ -190,7 +192,7 @@ test('a full disk is told as such, and nothing is left on it', {
   }
 });
 
-test('a store on a read-only file system still serves what it has', {
+test('a store on a read-only file system still serves its images', {
   skip: unlessRoot('it mounts a small file system'),
 }, async (context) => {
   const machine = testMachine(context);
@@ -206,7 +208,7 @@ test('a store on a read-only file system still serves what it has', {
     const options = { ...machine.options, storeDirectory: store };
     const built = await resolveImage(options);
     execFileSync('mount', ['-o', 'remount,ro', store]);
-    // Forces the search by content: the answer may or may not have been kept.
+    // Forces the search by content, because the answer may not have been saved.
     symlinkSync('/dev/null', join(machine.directory, 'boot/vmlinuz-0'));
     const found = await resolveImage(options);
     assert.equal(found.id, built.id);
@@ -217,7 +219,7 @@ test('a store on a read-only file system still serves what it has', {
   }
 });
 
-test('a store that this user may not write to', { skip: unlessRoot('it becomes another user') }, (context) => {
+test('a store that is not writable for this user', { skip: unlessRoot('it becomes another user') }, (context) => {
   const machine = testMachine(context);
   mkdirSync(machine.store);
   const build = (storeDirectory: string): Answer => {
@@ -234,7 +236,7 @@ test('a store that this user may not write to', { skip: unlessRoot('it becomes a
   assert.equal(build(join(machine.directory, 'new/store')).code, 'store-not-writable');
 });
 
-test('a store that is a file, or has a file where the image belongs', async (context) => {
+test('a store that is a file, or with a file in place of the image', async (context) => {
   const machine = testMachine(context);
   const file = join(machine.directory, 'file');
   writeFileSync(file, '');

@@ -1,4 +1,6 @@
-/** The common init as a program of the guest: between the native init's test build and a launcher that this test plays. */
+/**
+ * The common init as a program in the guest, between the native init's test build and a launcher played by this test.
+ */
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -17,7 +19,7 @@ const { errno } = constants;
 /** `make test` builds it. */
 const INIT = resolve('build/native/init-asan');
 const COMMON_INIT = fileURLToPath(new URL('../../../../init/common/guest.js', import.meta.url));
-/** Descriptors of the common init: the native init's channel, and the port. */
+/** The port's descriptor in the common init; the native init's channel is the one before. */
 const PORT_FD = 4;
 
 interface Answer {
@@ -30,12 +32,12 @@ interface Answer {
 interface Inside {
   readonly native: ChildProcess;
   readonly common: ChildProcess;
-  /** Greeted; the common init's end of it is its port. */
+  /** The launcher's end of the common init's port, after the handshake. */
   readonly port: Socket;
   call(proc: number, payload: Buffer): Promise<Answer>;
 }
 
-/** Both inits, and the launcher's end of the port behind the handshake. */
+/** Both inits, and the launcher's end of the port after the handshake. */
 async function start(t: TestContext): Promise<Inside> {
   const path = join(scratchDirectory(t), 'channel');
   const server = createServer({ pauseOnConnect: true }).listen(path);
@@ -95,18 +97,18 @@ async function start(t: TestContext): Promise<Inside> {
   return { native, common, port, call };
 }
 
-test('answers what it cannot do, and goes on', async (t) => {
+test('answers bad calls with an error, and continues', async (t) => {
   const { native, common, port, call } = await start(t);
   const failure = async (proc: number, payload: Buffer) => (await call(proc, payload)).errno;
   for (const proc of [Proc.CONFIGURE, Proc.ARRANGE]) assert.equal(await failure(proc, u32(1000)), errno.EPROTO);
-  // No application runs yet, and there is no such call: the native init's own answers.
+  // The native init's own answers: no application runs yet, and there is no such call.
   assert.equal(await failure(1000, u32(15)), errno.ENOSYS);
   assert.equal(await failure(Proc.SIGNAL, u32(15)), errno.ESRCH);
-  // There is no sandbox in this.
+  // The configuration is empty.
   const { status, detail } = await call(Proc.CONFIGURE, str('{}'));
   assert.equal(status, Status.ERROR);
   assert.equal(JSON.parse(detail).operation, 'configure');
-  // QUIT is handed on; in a machine, the native init's end is that of all.
+  // QUIT is passed on. In a machine, everything ends with the native init.
   const ends = [once(native, 'exit'), once(common, 'exit')];
   port.end(packet(Proc.QUIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(0)));
   for (const [code] of await Promise.all(ends)) assert.equal(code, 0);

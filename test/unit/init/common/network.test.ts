@@ -1,4 +1,4 @@
-/** What the common init asks of a guest for its network; the guest is one that answers as a kernel does. */
+/** The network setup of the common init, with a guest that answers as a kernel does. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ const EEXIST = 17;
 const ENETUNREACH = 101;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** Interfaces of the guest in their order, each with what a DHCP server says there. */
+/** The guest's interfaces in order, each with its DHCP answer. */
 function guestWith(leases: readonly string[]): { readonly guest: Guest; readonly routes: string[] } {
   const routes: string[] = [];
   const answer = (operation: Operation): unknown => {
@@ -79,14 +79,14 @@ for (const [what, interfaces, expected] of [
   ],
   ['two of DHCP', ['dhcp', 'dhcp'], ['10.50.0.0/16 10.0.0.3 eth0', '0.0.0.0/0 10.0.0.1 eth0']],
 ] as const) {
-  test(`of routes to one place that of the first interface counts: ${what}`, async () => {
+  test(`the first interface wins among routes to one destination: ${what}`, async () => {
     const { guest, routes } = guestWith(interfaces.map(() => LEASE));
     await setUpNetwork(guest, config, network(interfaces));
     assert.deepEqual(routes, expected);
   });
 }
 
-test('two routes to one place on the first interface are an error, and so is a later one that the kernel refuses', async () => {
+test('two routes to one destination on the first interface are an error, and so is a later route that the kernel refuses', async () => {
   const twice = network([
     [
       ['0.0.0.0', 0, '10.1.0.1'],

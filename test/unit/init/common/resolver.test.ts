@@ -1,4 +1,4 @@
-/** Whether the common init makes /etc/resolv.conf on a root that lacks it; the guest is one that has no such file. */
+/** The common init creates /etc/resolv.conf on a root without one, in a guest that has no such file. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -31,15 +31,15 @@ async function written(mounts: GuestConfig['mounts']): Promise<string[]> {
 }
 
 for (const target of ['/etc', '/etc/', '//etc//.', '/srv/../etc', '/']) {
-  test(`it is made in memory, however that was named: ${target}`, async () => {
+  test(`it is created in memory, however the mount is spelled: ${target}`, async () => {
     assert.deepEqual(await written([ram(target)]), ['/etc/resolv.conf']);
   });
 }
 
-test('it is made nowhere else', async () => {
+test('it is created nowhere else', async () => {
   assert.deepEqual(await written([]), []);
   assert.deepEqual(await written([ram('/etcetera/'), ram('/e')]), []);
-  // The later of two on one place is the one that is seen.
+  // The later of two mounts on one target is visible.
   assert.deepEqual(await written([ram('/etc/'), bind('/etc')]), []);
   assert.deepEqual(await written([bind('/etc//'), ram('/etc')]), ['/etc/resolv.conf']);
 });

@@ -1,4 +1,4 @@
-/** The DHCP client: what it makes of what servers say, built with sanitizers, and that it renews a lease. */
+/** The DHCP client: it parses server replies, built with sanitizers, and renews a lease. */
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -20,7 +20,7 @@ interface Reply {
   readonly file?: readonly number[];
 }
 
-/** A server's message for the client that `--read` stands for. */
+/** A server's reply to the client that `--read` plays. */
 function reply({ options, sname = [], file = [] }: Reply): Buffer {
   const message = Buffer.alloc(240);
   message[0] = 2;
@@ -81,7 +81,7 @@ const FOREIGN: readonly (readonly [string, (message: Buffer) => Buffer])[] = [
   ['a message without a type', (message) => message.subarray(0, 240)],
 ];
 for (const [what, make] of FOREIGN) {
-  test(`does not take ${what} for an answer`, () => {
+  test(`does not accept ${what} as a reply`, () => {
     assert.deepEqual(read(make(reply({ options: [...ACK, 255] }))), { status: 2, out: '', stderr: '' });
   });
 }
@@ -92,7 +92,7 @@ function changed(message: Buffer, at: number, value: number): Buffer {
   return copy;
 }
 
-test('survives whatever a server may send', () => {
+test('survives random replies', () => {
   const random = randomNumbers(20_261_124);
   const bytes = (count: number) => Array.from({ length: count }, () => random(256));
   const messages = Array.from({ length: 300 }, () => {
@@ -107,14 +107,14 @@ test('survives whatever a server may send', () => {
   }
 });
 
-test('a lease is read as it is printed', () => {
+test("the client's output is parsed as a lease", () => {
   const text =
     'address=10.0.0.7\nprefix=24\nbroadcast=10.0.0.255\nrouter=10.0.0.1\nrouter=10.0.0.2\ndns=10.0.0.3\nmtu=68\n';
   assert.deepEqual(parseLease(text), {
     address: '10.0.0.7',
     prefix: 24,
     broadcast: '10.0.0.255',
-    // One router is enough, and an MTU that IPv4 does not work with is not taken.
+    // One router is enough. An MTU too small for IPv4 is ignored.
     routes: [{ target: '0.0.0.0', prefix: 0, gateway: '10.0.0.1' }],
     nameServers: ['10.0.0.3'],
     domain: undefined,
@@ -125,7 +125,10 @@ test('a lease is read as it is printed', () => {
   ]);
 });
 
-/** Two ends of a wire, in namespaces of their own; a server on one that gives leases of four seconds, the client on the other. */
+/**
+ * A veth pair in two network namespaces: a server at one end that gives leases of four seconds, the client at the
+ * other.
+ */
 const RENEWAL = `
 ip link set lo up
 ip link add server type veth peer name client
@@ -143,7 +146,7 @@ wait $served
 kill $there
 `;
 
-/** Answers as little as a server may, and ends when a lease was renewed twice, the first time by the way of the broadcast address. */
+/** Replies as briefly as a server may, and ends after two renewals of a lease, the first by broadcast. */
 const LEASES = `
 const socket = require('node:dgram').createSocket({ type: 'udp4', reuseAddr: true });
 let renewals = 0;
@@ -183,7 +186,7 @@ test('gets a lease and renews it without privileges', { skip: unlessRoot('makes 
       LEASES,
       CLIENT,
     ],
-    // unshare takes no notice of SIGTERM.
+    // unshare ignores SIGTERM.
     { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL' },
   );
   let out = '';
@@ -197,14 +200,14 @@ test('gets a lease and renews it without privileges', { skip: unlessRoot('makes 
   const code = await new Promise((resolve) => child.once('close', resolve));
   assert.equal(code, 0, `${out}\n${heard}`);
   assert.equal(out, 'address=10.7.0.7\nprefix=24\nserver=10.7.0.1\nlease=4\n');
-  // DISCOVER, REQUEST of what was offered, then from the address itself.
+  // DISCOVER, REQUEST for the offer, then requests from the leased address itself.
   const asked = heard.trim().split('\n');
   assert.deepEqual(asked.filter((line) => line.startsWith('1 ')).slice(0, 1), ['1 0.0.0.0  test']);
   assert.ok(asked.includes('3 0.0.0.0 10.7.0.7 test'), heard);
   assert.deepEqual(asked.slice(-2), ['3 10.7.0.7  test', '3 10.7.0.7  test']);
 });
 
-test('says what it needs', () => {
+test('prints its usage', () => {
   const usage = spawnSync(CLIENT, ['eth0'], { encoding: 'utf8' });
   assert.deepEqual([usage.status, usage.stdout, usage.stderr], [1, '', 'usage: dhcp INTERFACE SECONDS HOSTNAME\n']);
   const missing = spawnSync(CLIENT, ['no-such', '1', ''], { encoding: 'utf8' });

@@ -1,4 +1,4 @@
-/** The application: how it is started, and what it leaves running. */
+/** The application: how it starts, and what happens to the processes that it leaves running. */
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -42,7 +42,7 @@ describe('the application', () => {
     await guest.finish();
   });
 
-  test('gets as many arguments as Linux takes, also behind a call that takes long', async (t) => {
+  test('gets as many arguments as Linux takes, also after a slow call', async (t) => {
     const guest = await Guest.start(t);
     const words = Array.from({ length: 13 }, (_, index) => String(index).padEnd(130_000, 'x'));
     const many = Array.from({ length: 20_000 }, (_, index) => String(index));
@@ -56,7 +56,7 @@ describe('the application', () => {
     await guest.finish();
   });
 
-  test('is refused more than that, with the reason of Linux', async (t) => {
+  test("is refused with more than that, with Linux's reason", async (t) => {
     const guest = await Guest.start(t);
     const argv = ['/bin/true', ...Array.from({ length: 17 }, () => 'x'.repeat(130_000))];
     assert.match(await guest.fails(errno.E2BIG, Proc.SPAWN, spawnPayload(argv)), /execve/);
@@ -72,7 +72,7 @@ describe('the application', () => {
     await guest.finish();
   });
 
-  test('has stdout and stderr apart, each with its end', async (t) => {
+  test('has separate stdout and stderr, each with its own end', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('echo out; echo err >&2; exec 2>&-; sleep 0.2; echo late');
     await guest.until(() => guest.outputEnded(Proc.STDERR), 'end of stderr');
@@ -93,7 +93,7 @@ describe('the application', () => {
     });
   }
 
-  test('killed by a SIGNAL', async (t) => {
+  test('reports death by a signal', async (t) => {
     const guest = await Guest.start(t);
     const pid = await guest.shell('sleep 1000 & echo $!; wait');
     await guest.outputHas(Proc.STDOUT, '\n');
@@ -108,14 +108,14 @@ describe('the application', () => {
     await guest.finish();
   });
 
-  test('dead by its own fault', async (t) => {
+  test('reports death by its own fault', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('kill -SEGV $$');
     assert.equal((await guest.exit()) & 0x7f, signals.SIGSEGV);
     await guest.finish();
   });
 
-  test('what cannot be started is named, with the step that failed', async (t) => {
+  test('reports a command that cannot be started, with the step that failed', async (t) => {
     const directory = await scratch(t);
     await writeFile(join(directory, 'plain'), 'no program');
     await mkdir(join(directory, 'bin'));
@@ -157,7 +157,7 @@ describe('the application', () => {
     await guest.finish();
   });
 
-  test('there is one', async (t) => {
+  test('cannot be spawned twice', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['sleep', '1000']);
     await guest.fails(errno.EBUSY, Proc.SPAWN, spawnPayload(['true']), CallFlag.TOLERATE);
@@ -166,7 +166,7 @@ describe('the application', () => {
     await guest.finish();
   });
 
-  test('its ids, groups and capabilities are what the host says', { skip: !IS_ROOT && 'needs root' }, async (t) => {
+  test('runs with the ids, groups and capabilities from the host', { skip: !IS_ROOT && 'needs root' }, async (t) => {
     const show = 'grep -E "^(Uid|Gid|Groups|Cap)" /proc/self/status; id -u; [ -w /dev/stderr ] && echo own';
     const status = async (options: object): Promise<string> => {
       const guest = await Guest.start(t);
@@ -197,8 +197,8 @@ describe('the application', () => {
   });
 });
 
-describe('what an application leaves running', () => {
-  test('is killed at once where it does not hold the output', async (t) => {
+describe('a process that the application leaves running', () => {
+  test('is killed at once when it does not hold the output', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('sleep 1000 </dev/null >/dev/null 2>&1 & echo $!');
     const start = Date.now();
@@ -208,7 +208,7 @@ describe('what an application leaves running', () => {
     await guest.finish();
   });
 
-  test('is killed after a second of silence where it holds the output', async (t) => {
+  test('is killed after a second of silence when it holds the output', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('sleep 1000 & echo $!');
     await guest.outputHas(Proc.STDOUT, '\n');
@@ -220,7 +220,7 @@ describe('what an application leaves running', () => {
     await guest.finish();
   });
 
-  test('may go on while it is not silent', async (t) => {
+  test('runs on while it is not silent', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('(for i in 1 2 3 4 5; do sleep 0.5; echo $i; done) & exit 9');
     assert.equal(await guest.exit(), 9 << 8);
@@ -228,7 +228,7 @@ describe('what an application leaves running', () => {
     await guest.finish();
   });
 
-  test('is killed even in a session of its own', async (t) => {
+  test('is killed even in its own session', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('setsid sleep 1000 & sleep 0.1; echo $!');
     assert.equal(await guest.exit(), 0);

@@ -1,4 +1,4 @@
-/** A native program is static and small, or there is none: shared libraries are not there where it runs. */
+/** The build of a native program: static and small, or it fails, because the guest has no shared libraries. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
@@ -8,22 +8,22 @@ import { REPOSITORY } from '../../../helpers/run.js';
 import { freshDirectory } from '../../../helpers/scratch.js';
 
 describe('the build of a native program', () => {
-  // One for all, so that C is compiled once.
+  // One directory for all tests, so that C is compiled once.
   const out = freshDirectory();
   after(() => rmSync(out, { recursive: true, force: true }));
   const program = join(out, 'init');
 
-  /** Links the init anew, with these variables in place of those of the Makefile. */
+  /** Links the init again with these variables instead of the Makefile's. */
   function build(...variables: readonly string[]) {
     rmSync(program, { force: true });
-    // Not as a part of the make that may run this test.
+    // Independent of the make that may run this test.
     const { MAKEFLAGS: _flags, MAKELEVEL: _level, ...env } = process.env;
     const args = ['--silent', '-C', join(REPOSITORY, 'init/native'), `OUT=${out}`, ...variables];
     const { status, stderr } = spawnSync('make', args, { encoding: 'utf8', env });
     return { built: status === 0, stderr, there: existsSync(program), part: existsSync(`${program}.part`) };
   }
 
-  it('gives one that passes', () => {
+  it('succeeds for a static program', () => {
     assert.deepEqual(build(), { built: true, stderr: '', there: true, part: false });
   });
 
@@ -33,7 +33,7 @@ describe('the build of a native program', () => {
     ['cannot be looked into', 'READELF=false', /init: not static/],
     ['is looked into by a program that says nothing of it', 'READELF=true', /init: not static/],
   ] as const) {
-    it(`fails, and leaves none, when it ${name}`, () => {
+    it(`fails and leaves no program when it ${name}`, () => {
       const { stderr, ...result } = build(variable);
       assert.deepEqual(result, { built: false, there: false, part: false });
       assert.match(stderr, message);

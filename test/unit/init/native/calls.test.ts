@@ -1,4 +1,4 @@
-/** Calls: their arguments, and the order in which they are carried out and answered. */
+/** Calls: their arguments, and the order in which they run and are answered. */
 
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
@@ -29,7 +29,7 @@ describe('arguments of operations', () => {
     ['a clock of four bytes', Proc.SET_CLOCK, u32(1)],
     ['a SIGNAL without number', Proc.SIGNAL, Buffer.alloc(0)],
   ];
-  test('whatever is malformed is answered with EPROTO', async (t) => {
+  test('malformed ones are answered with EPROTO', async (t) => {
     const guest = await Guest.start(t);
     for (const [name, proc, payload] of bad) {
       const detail = await guest.fails(errno.EPROTO, proc, payload, CallFlag.TOLERATE);
@@ -39,7 +39,7 @@ describe('arguments of operations', () => {
     await guest.finish();
   });
 
-  test('memory to be cleared is neither nothing nor more than may be missed', async (t) => {
+  test('CLEAR_MEMORY takes 1 to 1024 MiB', async (t) => {
     const guest = await Guest.start(t);
     await guest.ok(Proc.CLEAR_MEMORY, u32(1));
     for (const mebibytes of [0, 1025, 0xffff_ffff]) {
@@ -49,7 +49,7 @@ describe('arguments of operations', () => {
     await guest.finish();
   });
 
-  test('an operation that is not known is answered with ENOSYS', async (t) => {
+  test('an unknown operation is answered with ENOSYS', async (t) => {
     const guest = await Guest.start(t);
     for (const proc of [0, Proc.READY, 31, 1000, 0xffff_ffff]) {
       const detail = await guest.fails(errno.ENOSYS, proc, Buffer.from('anything'), CallFlag.TOLERATE);
@@ -58,7 +58,7 @@ describe('arguments of operations', () => {
     await guest.finish();
   });
 
-  test('a path may have 4095 bytes and no more', async (t) => {
+  test('a path may have at most 4095 bytes', async (t) => {
     const guest = await Guest.start(t);
     const long = (size: number) => Buffer.concat([str(`/${'./'.repeat(2047)}`.padEnd(size, '/')), u32(0)]);
     await guest.ok(Proc.STAT, long(4095));
@@ -66,7 +66,7 @@ describe('arguments of operations', () => {
     await guest.finish();
   });
 
-  test('what would change the machine is refused by this build', async (t) => {
+  test('this build refuses everything that would change the machine', async (t) => {
     const guest = await Guest.start(t);
     const tolerate = (proc: number, ...fields: Buffer[]) =>
       guest.fails(errno.EPERM, proc, Buffer.concat(fields), CallFlag.TOLERATE);
@@ -90,7 +90,7 @@ describe('order', () => {
   const missing = Buffer.concat([str('/no/such/file'), u32(0)]);
   const root = Buffer.concat([str('/'), u32(0)]);
 
-  test('behind a failed call the rest is skipped, but for those that never are', async (t) => {
+  test('calls after a failed one are skipped, except for those that never are', async (t) => {
     const guest = await Guest.start(t);
     const first = guest.send(Proc.STAT, missing);
     const second = guest.send(Proc.STAT, root);
@@ -130,7 +130,7 @@ describe('order', () => {
     await guest.finish();
   });
 
-  test('a tolerated failure does not hold up the rest, and RECOVER does not make a failure tolerated', async (t) => {
+  test('a tolerated failure does not stop the rest, and RECOVER does not make a failure tolerated', async (t) => {
     const guest = await Guest.start(t);
     await guest.fails(errno.ENOENT, Proc.STAT, missing, CallFlag.TOLERATE);
     await guest.ok(Proc.STAT, root);
@@ -141,7 +141,7 @@ describe('order', () => {
     await guest.finish();
   });
 
-  test('calls behind one that takes long wait, and are answered in order, however many', async (t) => {
+  test('calls after a slow one wait, however many, and are answered in order', async (t) => {
     const guest = await Guest.start(t);
     const long = guest.send(Proc.RUN, runPayload(['sleep', '0.3']));
     const padding = 'x'.repeat(4000);
@@ -155,7 +155,7 @@ describe('order', () => {
     await guest.finish();
   });
 
-  test('a host that does not read its replies gets every one of them later', async (t) => {
+  test('a host that does not read gets every reply later', async (t) => {
     const directory = await scratch(t);
     await writeFile(join(directory, 'file'), Buffer.alloc(131_072, 7));
     const guest = await Guest.start(t);

@@ -1,3 +1,5 @@
+/** A host for the tests of the native init: it connects, shakes hands, sends calls and collects packets. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,8 +18,8 @@ import {
 } from '../../../../src/protocol/wire.js';
 
 /**
- * Drives the native init's test build over a Unix socket. It encodes by itself, so that a mistake in the launcher's own codec is not
- * made twice.
+ * Drives the native init's test build over a Unix socket. It encodes packets by itself, so that the tests do not repeat
+ * a mistake of the launcher's codec.
  */
 
 const TIMEOUT_MS = 20_000;
@@ -61,7 +63,7 @@ export interface Reply {
   readonly status: number;
   /** The errno of an ERROR, else 0. */
   readonly errno: number;
-  /** What failed, of an ERROR. */
+  /** The failed operation of an ERROR. */
   readonly detail: string;
   /** The result fields of an OK. */
   readonly result: Buffer;
@@ -79,7 +81,7 @@ export interface SpawnOptions {
   readonly columns?: number;
 }
 
-/** The payload of SPAWN. By default the program keeps what the test has. */
+/** The payload of SPAWN. By default, the program keeps the ids and groups of the test. */
 export function spawnPayload(argv: readonly string[], options: SpawnOptions = {}): Buffer {
   const groups = options.groups ?? process.getgroups?.() ?? [];
   return Buffer.concat([
@@ -122,7 +124,7 @@ function decodeReply({ status, payload }: Packet): Reply {
   return { status, errno: payload.readUInt32BE(4), detail: payload.toString('utf8', 12), result: Buffer.alloc(0) };
 }
 
-/** Rejects instead of waiting for ever, with what the init has said so far. */
+/** Rejects after a timeout, with the init's messages so far. */
 async function within<T>(promise: Promise<T>, what: string, said: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -138,9 +140,9 @@ async function within<T>(promise: Promise<T>, what: string, said: () => string):
 export class Guest {
   readonly process: ChildProcess;
   readonly socket: Socket;
-  /** What it wrote to its console. */
+  /** The init's console output. */
   said = '';
-  /** Everything that came, in order. */
+  /** Every packet, in order. */
   readonly packets: Packet[] = [];
   #raw: Buffer = Buffer.alloc(0);
   #framed = false;
@@ -164,7 +166,7 @@ export class Guest {
     socket.on('error', () => {});
   }
 
-  /** Starts the init and, unless told otherwise, goes through the handshake. */
+  /** Starts the init and goes through the handshake, unless told otherwise. */
   static async start(t: TestContext, options: { arguments?: string[]; handshake?: boolean } = {}): Promise<Guest> {
     const directory = await mkdtemp(join(tmpdir(), 'native-init-'));
     const path = join(directory, 'channel');
@@ -180,7 +182,7 @@ export class Guest {
       child.kill('SIGKILL');
       await rm(directory, { recursive: true, force: true });
     });
-    // One that does not come up must not be waited for.
+    // The test must not wait for an init that fails to start.
     const gone = once(child, 'exit').then(([code]): never => assert.fail(`the init ended with ${code} at its start`));
     const [socket] = (await Promise.race([once(server, 'connection'), gone])) as [Socket];
     server.close();
@@ -196,7 +198,7 @@ export class Guest {
     return guest;
   }
 
-  /** Bytes before packets start. */
+  /** Bytes before the first packet. */
   async raw(size: number): Promise<Buffer> {
     await this.until(() => this.#raw.length >= size, `${size} bytes`);
     const bytes = this.#raw.subarray(0, size);
@@ -241,7 +243,7 @@ export class Guest {
     await within(loop(), what, () => this.said);
   }
 
-  /** The first packet, of all that came or come, that is wanted. */
+  /** The first wanted packet, received or still to come. */
   async packet(wanted: (packet: Packet) => boolean): Promise<Packet> {
     await this.until(() => this.packets.some(wanted), 'packet');
     const found = this.packets.find(wanted);
@@ -249,7 +251,7 @@ export class Guest {
     return found;
   }
 
-  /** Sends a call, and gives its serial. */
+  /** Sends a call and returns its serial. */
   send(proc: number, payload: Buffer = Buffer.alloc(0), flags = 0): number {
     this.#serial++;
     this.socket.write(packet(proc, MessageType.CALL, flags, this.#serial, payload));
@@ -268,14 +270,14 @@ export class Guest {
     return this.reply(this.send(proc, payload, flags));
   }
 
-  /** A call that has to succeed. */
+  /** A call that must succeed. */
   async ok(proc: number, payload: Buffer = Buffer.alloc(0), flags = 0): Promise<Buffer> {
     const reply = await this.call(proc, payload, flags);
     assert.deepEqual([reply.status, reply.detail], [Status.OK, '']);
     return reply.result;
   }
 
-  /** A call that has to fail with this errno; gives what it says. */
+  /** A call that must fail with this errno; returns its detail. */
   async fails(errno: number, proc: number, payload: Buffer = Buffer.alloc(0), flags = 0): Promise<string> {
     const reply = await this.call(proc, payload, flags);
     assert.deepEqual([reply.status, reply.errno], [Status.ERROR, errno], reply.detail);
@@ -299,7 +301,7 @@ export class Guest {
     this.stdin('');
   }
 
-  /** All that came on STDOUT or STDERR so far. */
+  /** All bytes of STDOUT or STDERR so far. */
   output(proc: number): Buffer {
     return Buffer.concat(this.packets.filter((each) => each.proc === proc).map((each) => each.payload));
   }
@@ -327,13 +329,13 @@ export class Guest {
     this.socket.write(packet(Proc.QUIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(0)));
   }
 
-  /** The init's own end. Anything but 0 is a sanitizer's finding, or a crash. */
+  /** The init's exit. Anything but 0 is a sanitizer's finding or a crash. */
   async ended(): Promise<void> {
     const code = await within(this.#ended, 'end of the init', () => this.said);
     assert.equal(code, 0, this.said);
   }
 
-  /** Asks it to end, and makes sure that it does so well. */
+  /** Asks the init to end, and asserts that it ends well. */
   async finish(): Promise<void> {
     this.quit();
     await this.ended();

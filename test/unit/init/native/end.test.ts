@@ -1,4 +1,4 @@
-/** How the native init ends. */
+/** The end of the native init: EXIT, QUIT, POWER_OFF, and a closed connection. */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -10,7 +10,7 @@ import { Guest, runPayload } from './driver.js';
 import { gone } from './machine.js';
 
 describe('the end', () => {
-  test('EXIT is the last, and the host has all the time it wants to read up to it', async (t) => {
+  test('EXIT is the last packet, and the host may take its time to read up to it', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('echo last');
     await guest.exit();
@@ -21,9 +21,9 @@ describe('the end', () => {
     await guest.finish();
   });
 
-  test('EXIT says how long it took to drain the output, and to end', async (t) => {
+  test('EXIT reports the time to drain the output and the time to end', async (t) => {
     const guest = await Guest.start(t);
-    // What holds the output open is waited for until it has been silent for a second.
+    // The init waits for a process that holds the output until a second of silence.
     await guest.shell('sleep 1000 & exit 7');
     await guest.exit();
     const exit = guest.packets.at(-1);
@@ -35,7 +35,7 @@ describe('the end', () => {
     await guest.finish();
   });
 
-  test('EXIT of an older init says how it ended alone', () => {
+  test('EXIT of an older init reports the exit status only', () => {
     assert.deepEqual(decodeExit(Buffer.from([0, 0, 1, 0])), { status: 256, drained: undefined, finished: undefined });
     assert.throws(() => decodeExit(Buffer.alloc(8)), ProtocolError);
   });
@@ -70,7 +70,7 @@ describe('the end', () => {
     });
   }
 
-  test('QUIT ends it also while the application writes and an operation runs', async (t) => {
+  test('QUIT also ends it while the application writes and an operation runs', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('yes');
     guest.send(Proc.RUN, runPayload(['sleep', '50'], { timeout: 60_000 }));
@@ -78,7 +78,7 @@ describe('the end', () => {
     await guest.finish();
   });
 
-  test('the end of the connection ends it also while nothing can be written', async (t) => {
+  test('the end of the connection ends it even when nothing can be written', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('yes');
     guest.socket.pause();

@@ -12,7 +12,7 @@ import { scratch } from './machine.js';
 const { errno } = constants;
 
 describe('files', () => {
-  test('MKDIR makes parents, and leaves what is there alone', async (t) => {
+  test('MKDIR creates parents, and leaves existing directories alone', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const make = (path: string, mode: number) => Buffer.concat([str(path), u32(mode)]);
@@ -30,7 +30,7 @@ describe('files', () => {
     await guest.finish();
   });
 
-  test('SYMLINK takes a link that is there already only when it is the same', async (t) => {
+  test('SYMLINK accepts an existing link only when it is the same', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const link = (target: string) => Buffer.concat([str(target), str(`${directory}/link`)]);
@@ -42,7 +42,7 @@ describe('files', () => {
     await guest.finish();
   });
 
-  test('WRITE_FILE replaces, appends, makes parents and refuses to replace', async (t) => {
+  test('WRITE_FILE replaces, appends, creates parents, and can refuse to replace', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const path = `${directory}/x/y/file`;
@@ -62,7 +62,7 @@ describe('files', () => {
     await guest.finish();
   });
 
-  test('READ_FILE gives a file up to its limit', async (t) => {
+  test('READ_FILE returns a file up to its limit', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const path = `${directory}/file`;
@@ -81,7 +81,7 @@ describe('files', () => {
     await guest.finish();
   });
 
-  test('READ_LINK gives what a link leads to, and EINVAL for what is none', async (t) => {
+  test("READ_LINK returns a link's target, and EINVAL for other files", async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     await symlink('../some where', join(directory, 'link'));
@@ -92,7 +92,7 @@ describe('files', () => {
     await guest.finish();
   });
 
-  test('LIST_DIR sorts by byte, and gives 4096 names and no more', async (t) => {
+  test('LIST_DIR sorts by byte, and returns at most 4096 names', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const names = ['b', 'Z', '.hidden', 'a', 'ä', 'aa'];
@@ -107,7 +107,7 @@ describe('files', () => {
     await guest.finish();
   });
 
-  test('LIST_DIR gives E2BIG where the names do not fit in a packet', async (t) => {
+  test('LIST_DIR returns E2BIG when the names do not fit in a packet', async (t) => {
     const directory = await scratch(t);
     for (let i = 0; i < 1100; i++) await writeFile(join(directory, `${i}`.padEnd(250, 'x')), '');
     const guest = await Guest.start(t);

@@ -1,4 +1,4 @@
-/** The start of the native init's channel: handshake, and packets as such. */
+/** The start of the native init's channel: handshake and packet framing. */
 
 import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
@@ -35,7 +35,7 @@ describe('handshake', () => {
     await guest.finish();
   });
 
-  test('READY is first, and says what runs', async (t) => {
+  test('READY is first, and names the kernel', async (t) => {
     const guest = await Guest.start(t);
     const [ready] = guest.packets;
     assert.ok(ready);
@@ -48,7 +48,7 @@ describe('handshake', () => {
     await guest.finish();
   });
 
-  test('packets may come in the same bytes as its end', async (t) => {
+  test('packets may arrive together with its last byte', async (t) => {
     const guest = await Guest.start(t, { handshake: false });
     const call = packet(Proc.SYNC, MessageType.CALL, 0, 77, Buffer.alloc(0));
     guest.socket.write(Buffer.concat([Buffer.of(HANDSHAKE_WAIT, HANDSHAKE_WAIT, HANDSHAKE_SYNC), call, call]));
@@ -66,13 +66,13 @@ describe('handshake', () => {
     await guest.finish();
   });
 
-  test('a host that never says anything is not waited for for ever', async (t) => {
+  test('a silent host is not waited for without end', async (t) => {
     const guest = await Guest.start(t, { handshake: false, arguments: ['--handshake-ms', '300'] });
     await guest.ended();
     assert.match(guest.said, /^init: no host has connected in time$/m);
   });
 
-  test('a host that has gone before it does not end the wait, and takes no processor time', async (t) => {
+  test('a host that leaves before it does not end the wait, and costs no CPU time', async (t) => {
     const guest = await Guest.start(t, { handshake: false, arguments: ['--handshake-ms', '1200'] });
     guest.socket.end();
     await sleep(900);
@@ -144,7 +144,7 @@ describe('framing', () => {
     await guest.finish();
   });
 
-  test('packets that mean nothing to it are ignored', async (t) => {
+  test('unknown packets are ignored', async (t) => {
     const guest = await Guest.start(t);
     for (const [proc, type] of [
       [Proc.EXIT, MessageType.MESSAGE],

@@ -1,4 +1,4 @@
-/** Helpers that the launcher has run inside. */
+/** Helper programs that the launcher runs in the guest. */
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ function decodeRun(result: Buffer): { status: number; output: string } {
 }
 
 describe('RUN', () => {
-  test('gives the status and both outputs of a helper', async (t) => {
+  test('returns the status and both outputs of a helper', async (t) => {
     const guest = await Guest.start(t);
     const run = async (payload: Buffer) => decodeRun(await guest.ok(Proc.RUN, payload));
     assert.deepEqual(await run(runPayload(['sh', '-c', 'echo out; echo err >&2; exit 3'])), {
@@ -31,7 +31,7 @@ describe('RUN', () => {
     await guest.finish();
   });
 
-  test('feeds it its stdin', async (t) => {
+  test('passes stdin to it', async (t) => {
     const guest = await Guest.start(t);
     const stdin = Buffer.alloc(200_000, 'z');
     assert.equal(decodeRun(await guest.ok(Proc.RUN, runPayload(['wc', '-c'], { stdin }))).output.trim(), '200000');
@@ -47,7 +47,7 @@ describe('RUN', () => {
     await guest.finish();
   });
 
-  test('ends a helper that takes too long, and all it has started', async (t) => {
+  test('kills a helper that takes too long, and all of its processes', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const script = `sleep 1000 & echo $! >${directory}/pid; wait`;
@@ -76,7 +76,7 @@ describe('RUN', () => {
     await guest.finish();
   });
 
-  test('names what cannot be started', async (t) => {
+  test('reports a helper that cannot be started', async (t) => {
     const guest = await Guest.start(t);
     const detail = await guest.fails(errno.ENOENT, Proc.RUN, runPayload(['no-such-helper']), CallFlag.TOLERATE);
     assert.equal(detail, 'execve(no-such-helper): No such file or directory');

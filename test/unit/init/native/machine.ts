@@ -1,4 +1,4 @@
-/** What the native init leaves on the machine that its tests run on. */
+/** Processes and files that the native init leaves on the test machine. */
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export async function scratch(t: TestContext): Promise<string> {
   return directory;
 }
 
-/** Whether a process is there and not only waits to be reaped. */
+/** Whether a process exists and is not a zombie. */
 async function lives(pid: number): Promise<boolean> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
   return text !== '' && !/^\d+ \(.*\) Z/s.test(text);

@@ -1,4 +1,4 @@
-/** Which sections of a module the native init has the kernel pass over, and that it leaves alone whatever it does not understand. */
+/** Sections of a module that the native init hides from the kernel; it leaves malformed modules unchanged. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 /** `make test` builds it. */
 const FUZZ = resolve('build/native/init-fuzz');
 
-/** Sizes and places of elf(5). */
+/** Sizes and offsets of elf(5). */
 const HEADER_BYTES = 64;
 const SECTION_BYTES = 64;
 const FLAGS_AT = 8;
@@ -27,7 +27,7 @@ const NAMES = [
 ];
 const PASSED_OVER = [2, 4];
 
-/** A file of those sections, each to be loaded. */
+/** A module with those sections, each marked to be loaded. */
 function elf(change: (file: Buffer, sections: number) => void = () => {}): Buffer {
   const names = Buffer.from(`${NAMES.join('\0')}\0`);
   const start = Math.ceil((HEADER_BYTES + names.length) / 8) * 8;
@@ -56,7 +56,7 @@ function given(directory: string, file: Buffer): Buffer {
   return execFileSync(FUZZ, ['--module', path]);
 }
 
-test('sections that cost time are not to be loaded any more, and nothing else is changed', (t) => {
+test('costly sections are not loaded any more, and nothing else changes', (t) => {
   const expected = elf((file, sections) => {
     for (const index of PASSED_OVER) file.writeBigUInt64LE(WRITE, sections + index * SECTION_BYTES + FLAGS_AT);
   });
@@ -70,7 +70,7 @@ const LEFT_ALONE: [string, Buffer][] = [
   ['section headers of another size', elf((file) => file.writeUInt16LE(40, 58))],
   ['section headers beyond the end', elf((file) => file.writeBigUInt64LE(1n << 40n, 40))],
   ['section headers that wrap around', elf((file) => file.writeBigUInt64LE((1n << 64n) - 64n, 40))],
-  ['section headers at an odd place', elf((file) => file.writeBigUInt64LE(file.readBigUInt64LE(40) - 4n, 40))],
+  ['section headers at an odd offset', elf((file) => file.writeBigUInt64LE(file.readBigUInt64LE(40) - 4n, 40))],
   ['no section of names', elf((file) => file.writeUInt16LE(0xffff, 62))],
   ['names beyond the end', elf((file, sections) => file.writeBigUInt64LE(1n << 63n, LAST(sections) + 24))],
   ['more names than there are bytes', elf((file, sections) => file.writeBigUInt64LE(1n << 63n, LAST(sections) + 32))],
@@ -80,15 +80,15 @@ const LEFT_ALONE: [string, Buffer][] = [
   ['a file cut off in its names’ header', elf().subarray(0, elf().length - 1)],
 ];
 for (const [name, file] of LEFT_ALONE)
-  test(`${name}: left as it is`, (t) => assert.deepEqual(given(scratchDirectory(t), file), file));
+  test(`${name}: left unchanged`, (t) => assert.deepEqual(given(scratchDirectory(t), file), file));
 
-test('a name that lies beyond the names is none', (t) => {
+test('a name beyond the string table is ignored', (t) => {
   const file = elf((bytes, sections) => bytes.writeUInt32LE(0xffff_ffff, sections + 2 * SECTION_BYTES));
   const after = given(scratchDirectory(t), file);
   assert.equal(after.readBigUInt64LE(file.readUIntLE(40, 6) + 2 * SECTION_BYTES + FLAGS_AT), ALLOC | WRITE);
 });
 
-test('more sections than there are headers: those that are there are looked at', (t) => {
+test('with more sections than headers, the existing headers are still processed', (t) => {
   const file = elf((bytes) => bytes.writeUInt16LE(0xfff0, 60));
   const after = given(scratchDirectory(t), file);
   assert.equal(after.readBigUInt64LE(file.readUIntLE(40, 6) + 2 * SECTION_BYTES + FLAGS_AT), WRITE);

@@ -1,4 +1,4 @@
-/** Root shells beside the application, each with a host of its own. */
+/** Root shells beside the application, each with its own connection to the host. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -16,10 +16,10 @@ import { openPair } from '../../../helpers/pty.js';
 import { INIT } from './driver.js';
 import { scratch } from './machine.js';
 
-/** What each session says to a terminal when it has opened it. */
+/** The byte that each session writes to its terminal after opening it. */
 const GREETING = '\n'.charCodeAt(0);
 
-/** The host's end of a terminal that sessions are served on. */
+/** The host's end of a terminal with sessions. */
 function openLine(t: TestContext): {
   path: string;
   heard: (byte: number, times: number) => Promise<void>;
@@ -51,21 +51,21 @@ function openLine(t: TestContext): {
   };
 }
 
-/** Starts it as process 1 does, with a pipe for its report; gives that: empty when it is ready. */
-async function serve(t: TestContext, place: string): Promise<{ report: Buffer; pid: number; ended: Promise<unknown> }> {
-  const child = spawn(INIT, ['--sessions', place], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], detached: true });
+/** Starts it as process 1 does, with a pipe for its report, and returns the report, which is empty when it is ready. */
+async function serve(t: TestContext, path: string): Promise<{ report: Buffer; pid: number; ended: Promise<unknown> }> {
+  const child = spawn(INIT, ['--sessions', path], { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], detached: true });
   const ended = once(child, 'exit');
   const pid = child.pid ?? assert.fail('it was not started');
   t.after(async () => {
-    // With the one that serves the session.
+    // The whole process group, with the process that serves the session.
     if (child.exitCode === null) process.kill(-pid, 'SIGKILL');
     await ended;
   });
   return { report: await buffer(child.stdio[3] as Readable), pid, ended };
 }
 
-describe('what serves sessions', { timeout: 20_000 }, () => {
-  test('needs no path any more once it is ready', async (t) => {
+describe('the session server', { timeout: 20_000 }, () => {
+  test('needs no path once it is ready', async (t) => {
     const directory = await scratch(t);
     const line = openLine(t);
     await mkdir(join(directory, 'dev'));
@@ -73,7 +73,7 @@ describe('what serves sessions', { timeout: 20_000 }, () => {
     const { report, pid } = await serve(t, join(directory, 'dev/tty3'));
     assert.equal(report.length, 0);
     await line.heard(GREETING, 1);
-    // As process 1 moves /dev when it changes its root.
+    // Process 1 moves /dev like this when it changes its root.
     await rename(join(directory, 'dev'), join(directory, 'moved'));
     const [session] = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ');
     process.kill(Number(session), 'SIGKILL');
@@ -82,7 +82,7 @@ describe('what serves sessions', { timeout: 20_000 }, () => {
     await line.heard(HANDSHAKE_SYNC, 1);
   });
 
-  test('reports a place that is not there', async (t) => {
+  test('reports a missing terminal', async (t) => {
     const missing = join(await scratch(t), 'nothing');
     const { report, ended } = await serve(t, join(missing, 'tty3'));
     await ended;

@@ -1,4 +1,4 @@
-/** How much of a module the native init gives to the kernel: all but a signature that can be one. */
+/** A module's signature: the native init cuts it off before it gives the module to the kernel, if it is a valid one. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const MODULE = Buffer.alloc(1000, 0x7f);
 const MESSAGE = Buffer.alloc(300, 0x30);
 const MARK = Buffer.from('~Module signature appended~\n');
 
-/** The 12 bytes before the mark; the last four are the message's size. */
+/** The 12 bytes before the marker; the last four are the size of the signature. */
 function trailer(size: number): Buffer {
   return Buffer.concat([Buffer.of(0, 0, 2, 0, 0, 0, 0, 0), u32(size)]);
 }

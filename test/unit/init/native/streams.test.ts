@@ -1,4 +1,4 @@
-/** The application's streams, at a terminal and without. */
+/** The application's streams, with a terminal and without. */
 
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
@@ -13,7 +13,7 @@ const { errno, signals } = constants;
 const PTY = { flags: SpawnFlag.PTY, rows: 24, columns: 80 };
 
 describe('streams', () => {
-  test('10 MiB through cat come back whole', async (t) => {
+  test('10 MiB through cat come back unchanged', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['cat']);
     const data = Buffer.alloc(10 * 1024 * 1024);
@@ -33,7 +33,7 @@ describe('streams', () => {
     await guest.finish();
   });
 
-  test('stdin may come before the application, and ends it', async (t) => {
+  test('stdin may come before the application starts, and then end', async (t) => {
     const guest = await Guest.start(t);
     guest.stdin('one\n');
     guest.stdin('two\n');
@@ -44,7 +44,7 @@ describe('streams', () => {
     await guest.finish();
   });
 
-  test('a program that does not read its stdin still gets a signal', async (t) => {
+  test('a program that does not read its stdin still gets signals', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['sleep', '1000']);
     for (let i = 0; i < 8; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 8));
@@ -63,7 +63,7 @@ describe('streams', () => {
     assert.match(guest.said, /more stdin than it may/);
   });
 
-  test('stdin for a program that has closed it is thrown away and acknowledged', async (t) => {
+  test('stdin for a program that has closed it is discarded and acknowledged', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('exec 0<&-; echo closed; sleep 1000');
     await guest.outputHas(Proc.STDOUT, 'closed');
@@ -75,7 +75,7 @@ describe('streams', () => {
     await guest.finish();
   });
 
-  test('stdin goes on being served while an operation takes long', async (t) => {
+  test('stdin is served during a slow operation', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['cat']);
     const run = guest.send(Proc.RUN, runPayload(['sleep', '0.5']));
@@ -86,7 +86,7 @@ describe('streams', () => {
     await guest.finish();
   });
 
-  test('output waits for a slow host, and operations are answered behind it', async (t) => {
+  test('output waits for a slow host, and operations are answered meanwhile', async (t) => {
     const directory = await scratch(t);
     const guest = await Guest.start(t);
     const bytes = 8 * 1024 * 1024;
@@ -107,7 +107,7 @@ describe('streams', () => {
     await guest.finish();
   });
 
-  test('two streams at full speed both arrive whole', async (t) => {
+  test('two streams at full speed both arrive complete', async (t) => {
     const guest = await Guest.start(t);
     const bytes = 3_000_000;
     await guest.shell(`head -c ${bytes} /dev/zero >&2 & head -c ${bytes} /dev/zero | tr '\\0' x; wait`);
@@ -119,7 +119,7 @@ describe('streams', () => {
 });
 
 describe('a terminal', () => {
-  test('is the controlling one, with its size', async (t) => {
+  test('is the controlling terminal, with its size', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell(
       'stty size; tty </dev/tty >/dev/null && echo controlling; test -t 0 -a -t 1 -a -t 2 && echo all; echo err >&2',
@@ -136,7 +136,7 @@ describe('a terminal', () => {
     await guest.finish();
   });
 
-  test('RESIZE is seen, and a terminal is needed for it', async (t) => {
+  test('RESIZE changes the size, and needs a terminal', async (t) => {
     const guest = await Guest.start(t);
     const size = Buffer.concat([u32(50), u32(132)]);
     await guest.fails(errno.ENOTTY, Proc.RESIZE, size, CallFlag.TOLERATE);
@@ -149,7 +149,7 @@ describe('a terminal', () => {
     await guest.finish();
   });
 
-  test('the end of stdin is typed, behind a whole line', async (t) => {
+  test('the end of stdin is typed as Ctrl+D after a complete line', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['cat'], PTY);
     guest.stdin('hello\n');
@@ -159,7 +159,7 @@ describe('a terminal', () => {
     await guest.finish();
   });
 
-  test('the end of stdin is typed, behind a line without end', async (t) => {
+  test('the end of stdin is typed as Ctrl+D after an incomplete line', async (t) => {
     const guest = await Guest.start(t);
     await guest.spawn(['cat'], PTY);
     guest.stdin('hello');
@@ -169,12 +169,12 @@ describe('a terminal', () => {
     await guest.finish();
   });
 
-  test('SIGNAL goes to the foreground', async (t) => {
+  test('SIGNAL goes to the foreground process group', async (t) => {
     const guest = await Guest.start(t);
     const script = 'trap "echo shell got it" INT; echo ready; sleep 1000; echo status $?; exit 5';
     await guest.spawn(['bash', '-ic', script], { ...PTY, environment: ['PATH=/usr/bin:/bin', 'HOME=/nonexistent'] });
     await guest.outputHas(Proc.STDOUT, 'ready');
-    // The shell may not have come to its sleep yet, and then it is the foreground itself, and goes on.
+    // The shell may not have started its sleep yet. Then it is in the foreground itself, and continues.
     for (let i = 0; !guest.output(Proc.STDOUT).includes('status 130') && i < 100; i++) {
       await guest.call(Proc.SIGNAL, u32(signals.SIGINT), CallFlag.TOLERATE);
       await sleep(100);
@@ -183,7 +183,7 @@ describe('a terminal', () => {
     await guest.finish();
   });
 
-  test('control characters work as at any terminal', async (t) => {
+  test('control characters work as usual', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('echo started; exec sleep 1000', PTY);
     await guest.outputHas(Proc.STDOUT, 'started');
@@ -193,7 +193,7 @@ describe('a terminal', () => {
     await guest.finish();
   });
 
-  test('much output comes whole', async (t) => {
+  test('long output arrives complete', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('stty -opost; head -c 1000000 /dev/zero | tr "\\0" y', PTY);
     assert.equal(await guest.exit(), 0);

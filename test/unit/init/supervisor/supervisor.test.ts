@@ -1,3 +1,5 @@
+/** The supervisor: it kills the process it was told to, reaps it first, and only then lets its sockets close. */
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -9,7 +11,7 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const MARK = 'guest=marked';
 
-/** Has a supervisor run a program that is connected to us, and is neither its own child nor ours. */
+/** A supervisor with a program that is connected to this test, and is a child of neither. */
 async function watched(t: TestContext, then = '') {
   const path = scratchDirectory(t);
   const directory = join(path, 'state');
@@ -29,7 +31,7 @@ async function watched(t: TestContext, then = '') {
   return { supervisor, connection, pid: Number(bytes.toString()) };
 }
 
-test('a process that is killed outright is reaped before its sockets close', async (t) => {
+test('a killed process is reaped before its sockets close', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   let leftWhenClosed: boolean | undefined;
   connection.once('end', () => {
@@ -42,7 +44,7 @@ test('a process that is killed outright is reaped before its sockets close', asy
   assert.equal(leftWhenClosed, false);
 });
 
-test('a process that is not the one that is meant is left alone', async (t) => {
+test('a process with another name is left alone', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   for (const other of ['guest=mark', 'guest', 'other=marked', '']) {
     assert.equal(await supervisor.killOutright(pid, other), false, other);
@@ -53,14 +55,14 @@ test('a process that is not the one that is meant is left alone', async (t) => {
   assert.ok(!existsSync(`/proc/${pid}`), 'it ends with the supervisor');
 });
 
-test('a process that is not there is not killed', async (t) => {
+test('a process that is gone is not killed', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   connection.resume();
   assert.equal(await supervisor.killOutright(pid, MARK), true);
   assert.equal(await supervisor.killOutright(pid, MARK), false);
 });
 
-test('nobody hears from its sockets that it has ended, while a command runs that is to end as well', async (t) => {
+test('the sockets of a killed process stay open while a command runs that must end too', async (t) => {
   const { supervisor, connection, pid } = await watched(t, 'exec sleep 1000');
   let ended = false;
   connection.once('end', () => {
@@ -69,7 +71,7 @@ test('nobody hears from its sockets that it has ended, while a command runs that
   connection.resume();
   assert.equal(await supervisor.killOutright(pid, MARK), true);
   assert.ok(!existsSync(`/proc/${pid}`), 'it is gone');
-  // What it has closed would be read by then.
+  // A closed socket would be noticed by then.
   await new Promise((resolve) => setImmediate(resolve));
   await supervisor.killOutright(pid, MARK);
   assert.equal(ended, false);

@@ -1,3 +1,5 @@
+/** The host's mounts below a shared directory. */
+
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +13,7 @@ function line(point: string, type: string): string {
   return `36 35 98:0 / ${escaped} rw,noatime master:1 - ${type} /dev/x rw`;
 }
 
-test('what is mounted below a directory, those above first, each once', (context) => {
+test('mounts below a directory are listed once each, parents first', (context) => {
   const root = scratchDirectory(context);
   for (const name of ['b/deep', 'a space', 'back\\slash', 'pseudo']) mkdirSync(join(root, name), { recursive: true });
   writeFileSync(join(root, 'file'), '');
@@ -31,7 +33,7 @@ test('what is mounted below a directory, those above first, each once', (context
   assert.deepEqual(mountsBelow(root, `${table}\n`), ['a space', 'b', 'b/deep', 'back\\slash']);
 });
 
-test('below the root it is everything but the root', () => {
+test('below the root is every mount but the root', () => {
   assert.deepEqual(mountsBelow('/', `${line('/', 'ext4')}\n${line('/usr', 'ext4')}\n${line('/proc', 'proc')}\n`), [
     'usr',
   ]);

@@ -1,4 +1,4 @@
-/** What a program gives to a start is checked before anything is done. */
+/** A program's options for a start are checked before anything is done. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
@@ -8,7 +8,7 @@ import { refuses } from '../../config/support.js';
 
 const command = ['/bin/true'];
 
-/** What is given, the code, and what the message and the remedy say. */
+/** The options, the error code, and parts of the message and the remedy. */
 const WRONG: readonly (readonly [unknown, string, RegExp])[] = [
   [undefined, 'config-value-invalid', /^config: the sandbox is missing; let it be an object/],
   [null, 'config-value-invalid', /the sandbox is null; let it be an object/],
@@ -44,13 +44,13 @@ const WRONG: readonly (readonly [unknown, string, RegExp])[] = [
 ];
 
 for (const [wanted, code, line] of WRONG) {
-  test(`a start of ${JSON.stringify(wanted)}`, async () => {
+  test(`${JSON.stringify(wanted)} is refused`, async () => {
     await refuses(() => Sandbox.start(wanted as SandboxOptions), 'config', code);
     await assert.rejects(Sandbox.start(wanted as SandboxOptions), { line });
   });
 }
 
-test('the options of a start', async () => {
+test('the options of a start are accepted', async () => {
   for (const [options, code, line] of [
     [{ connection: 'qemu:///embed' }, 'config-key-unknown', /options of the start .*"connection"; .*connect, profile/],
     [{ connect: 1 }, 'config-value-invalid', /"connect" of the options of the start is 1/],
@@ -63,7 +63,7 @@ test('the options of a start', async () => {
   }
 });
 
-test('all that an option can say is let pass, and undefined too', async () => {
+test('every valid option value is accepted, and undefined too', async () => {
   const config = await configFromOptions({
     ...{ command, name: 'a', kernver: '1', env: ['A=1'], security: 'static,label=x', cpuPin: '0-1', cwd: '/' },
     mount: ['host-bind:/=', 'host-bind:/mnt=/srv,ro', 'host-image:/a=/a', 'ram:/scratch=1M', 'guest-bind:/opt=/srv'],

@@ -1,3 +1,5 @@
+/** Configurations that parse but are not supported. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
@@ -7,13 +9,13 @@ import { SandboxError } from '../../../../src/util/errors.js';
 
 const command = ['/bin/true'];
 
-test('what works is let pass', async () => {
+test('a supported configuration is accepted', async () => {
   const mount = ['host-bind:/mnt=/srv', 'host-bind:/=', 'host-image:/a=/a', 'ram:/scratch=1M', 'guest-bind:/opt=/srv'];
   const disk = ['file:cache=/srv/a.img'];
   refuseUnsupported(await configFromOptions({ command, mount, disk, env: ['A=1'], privileged: true, vcpus: '2' }));
 });
 
-test('a service is refused, not left out in silence', async () => {
+test('a service is refused, not ignored', async () => {
   const config = { ...(await configFromOptions({ command })), service: { bootTarget: 'multi-user.target' } };
   assert.throws(
     () => refuseUnsupported(config as SandboxConfig),

@@ -1,4 +1,4 @@
-/** Which of several saved machines a sandbox is offered. No machine is booted for it. */
+/** Which of several snapshots a sandbox is offered. No machine is booted. */
 
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
@@ -22,22 +22,22 @@ const SMALL: Slots = { mounts: 4, disks: 0, networks: 0 };
 const MIDDLE: Slots = { mounts: 1, disks: 3, networks: 1 };
 const LARGE: Slots = { mounts: 4, disks: 1, networks: 2 };
 
-/** A boot image's directory with machines that have these places. */
-async function machines(
+/** A boot image's directory with snapshots that have these slots. */
+async function snapshotsWith(
   t: TestContext,
   ...all: readonly (readonly [Slots, readonly string[], machine?: string])[]
 ): Promise<string> {
   const directory = scratchDirectory(t);
   for (const [slots, sets, machine = 'machine'] of all)
-    await publishSnapshot(directory, async (place) => {
-      for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) await writeFile(join(place, name), name);
+    await publishSnapshot(directory, async (workspace) => {
+      for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) await writeFile(join(workspace, name), name);
       const facts = { image: 'image', memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine } as const;
       return { ...facts, sets, slots, host: {}, owner: 0, ready: {} };
     });
   return `${directory}/`;
 }
 
-/** What a sandbox with these options is offered from there. */
+/** The snapshots offered to a sandbox with these options, and the reason if there are none. */
 async function offered(image: string, options: ConfigOptions) {
   const config = await configFromOptions({ command: ['true'], ...options });
   const devices = devicesOfSession(config);
@@ -48,8 +48,8 @@ async function offered(image: string, options: ConfigOptions) {
   return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };
 }
 
-test('those that have places enough are offered, the smallest first', async (t) => {
-  const image = await machines(t, [LARGE, MORE], [SMALL, USUAL], [MIDDLE, MORE]);
+test('snapshots with enough slots are offered, the smallest first', async (t) => {
+  const image = await snapshotsWith(t, [LARGE, MORE], [SMALL, USUAL], [MIDDLE, MORE]);
   const disks = (count: number) => Array.from({ length: count }, (_, index) => `file:d${index}=/srv/${index}.img`);
   const table: [ConfigOptions, readonly Slots[], string][] = [
     [{}, [SMALL, MIDDLE, LARGE], ''],
@@ -69,21 +69,21 @@ test('those that have places enough are offered, the smallest first', async (t) 
     );
 });
 
-test('those of this very machine come before smaller ones of another', async (t) => {
+test('snapshots of the same machine come before smaller ones of another', async (t) => {
   const profile = await loadProfile(undefined);
   const own = machineSignature({ memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile, slots: LARGE });
-  const image = await machines(t, [SMALL, USUAL], [LARGE, MORE, own]);
+  const image = await snapshotsWith(t, [SMALL, USUAL], [LARGE, MORE, own]);
   assert.deepEqual((await offered(image, {})).slots, [LARGE, SMALL]);
 });
 
-test('one with places and without the modules for them is not offered', async (t) => {
-  const image = await machines(t, [MIDDLE, USUAL]);
+test('a snapshot with slots but without their modules is not offered', async (t) => {
+  const image = await snapshotsWith(t, [MIDDLE, USUAL]);
   assert.deepEqual(await offered(image, { network: ['dhcp'] }), {
     slots: [],
     reason: 'the warm image IMAGE was baked without network',
   });
 });
 
-test('where there is none that is said', async (t) => {
-  assert.deepEqual(await offered(await machines(t), {}), { slots: [], reason: 'there is no warm image' });
+test('without snapshots, the reason says so', async (t) => {
+  assert.deepEqual(await offered(await snapshotsWith(t), {}), { slots: [], reason: 'there is no warm image' });
 });

@@ -1,4 +1,4 @@
-/** Places of saved machines: what a sandbox needs, what a machine lacks, and where the devices are. */
+/** Slots of snapshots: what a sandbox needs, what a snapshot lacks, and the addresses of the devices. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -15,7 +15,7 @@ import { lackOf, setsOfSlots } from '../../../../src/sandbox/snapshot/slots.js';
 const SLOTS: Slots = { mounts: 1, disks: 2, networks: 1 };
 const USUAL = ['console', 'root-9p'];
 
-test('what a saved machine lacks is said in the order of the kinds, then of the modules', async (t) => {
+test('missing slots are named in the order of the kinds, then missing modules', async (t) => {
   const none = { mounts: 0, disks: 0, networks: 0 };
   const table: [Slots, Slots, readonly string[], string | undefined][] = [
     [none, none, USUAL, undefined],
@@ -43,14 +43,14 @@ test('what a saved machine lacks is said in the order of the kinds, then of the 
   assert.equal(late(24, { ...none, mounts: 4 }), 'has no room for so many directories');
 });
 
-test('places bring the modules that they are for', () => {
+test('slots bring their modules', () => {
   const ofMounts = process.getuid?.() === 0 ? ['root-virtiofs'] : [];
   assert.deepEqual(setsOfSlots({ mounts: 0, disks: 0, networks: 0 }), []);
   assert.deepEqual(setsOfSlots({ mounts: 9, disks: 0, networks: 0 }), ofMounts);
   assert.deepEqual(setsOfSlots(SLOTS), [...ofMounts, 'block', 'filesystem-ext4', 'network']);
 });
 
-/** The devices of a machine and where they are: `virtio-blk-pci 0x04`, taken or not. */
+/** The devices of a machine and their addresses, such as `virtio-blk-pci 0x04`, used or not. */
 function devicesOf(xml: string): string[] {
   const text = xml.replaceAll('&quot;', '"');
   const vacant = [...text.matchAll(/"driver":"(virtio-\w+-pci)".*?"addr":"(0x\w\w)\.0x0"/g)];
@@ -62,7 +62,7 @@ function devicesOf(xml: string): string[] {
 }
 
 for (const name of ['default', 'compatible']) {
-  test(`a device is where its place is, taken or not: profile ${name}`, async () => {
+  test(`a device has the address of its slot, used or not: profile ${name}`, async () => {
     const share = { directory: '/empty', readOnly: true, transport: '9p' } as const;
     const profile = await loadProfile(name);
     const machine: MachineOptions = {
@@ -93,12 +93,12 @@ for (const name of ['default', 'compatible']) {
     for (const taken of [{ disks }, { interfaces }, { disks, interfaces }, { disks: [...disks, ...disks], interfaces }])
       assert.deepEqual(devicesOf(machineXml({ ...machine, ...taken })), vacant);
     assert.deepEqual(slotNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
-    // A place that is left leads nowhere: no network of the host, no file.
+    // An unused slot has no backend: no network of the host, no file.
     assert.doesNotMatch(machineXml(machine), /<interface|<disk|user|tap/);
   });
 }
 
-test('the driver is told of each device by its name', async () => {
+test('the driver gets each device by its name', async () => {
   const told: string[] = [];
   const guest: Guest = {
     async call(operation: Operation) {

@@ -1,4 +1,7 @@
-/** What a saved machine is valid for: where one fact has changed it is not gone on from, and what it was is said. No machine is booted for it. */
+/**
+ * When a snapshot is valid: after one changed fact it is not restored, and the reason names the fact. No machine is
+ * booted.
+ */
 
 import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -18,7 +21,7 @@ const host =
     return { host: { ...host, [name]: `${host[name]}0` } };
   };
 
-/** What a fact of the record is changed to, and what is said of it. */
+/** A changed fact of the record, and the reason that the sandbox gives. */
 const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
   ['QEMU', host('QEMU'), 'IMAGE is stale: QEMU changed'],
   ['libvirt', host('libvirt'), 'IMAGE is stale: libvirt changed'],
@@ -51,13 +54,13 @@ const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
 
 const shape = await defaultShape();
 
-/** The machine of a record, but that its kernel was told something else. */
+/** The machine of a record with other kernel arguments. */
 function argumentsOnly(kernelArguments: string): Partial<SnapshotFacts> {
   return { kernelArguments, machine: machineSignature(shape, kernelArguments) };
 }
 
-describe('a saved machine', { skip: unlessDriver }, () => {
-  it('of which nothing has changed is gone on from', async (context) => {
+describe('a snapshot', { skip: unlessDriver }, () => {
+  it('is restored when nothing has changed', async (context) => {
     const here = new WarmHost(context);
     const { directory } = await here.save(await here.image());
     for (const boot of ['auto', 'warm'] as const)
@@ -78,7 +81,7 @@ describe('a saved machine', { skip: unlessDriver }, () => {
     context.after(() => {
       process.env['PATH'] = before;
     });
-    // It is never run.
+    // The stand-in is never run.
     copyFileSync('/bin/true', join(here.directory, 'qemu-system-x86_64'));
     process.env['PATH'] = `${here.directory}:${before}`;
     await here.assertPassedOver(warm, 'IMAGE is stale: QEMU changed');
@@ -99,7 +102,7 @@ describe('a saved machine', { skip: unlessDriver }, () => {
     await here.assertPassedOver(warm, 'IMAGE is stale: the init changed');
   });
 
-  it('is passed over where it cannot be told any more what it was made of', async (context) => {
+  it('is passed over when its inputs cannot be checked any more', async (context) => {
     const here = new WarmHost(context);
     const image = await here.image();
     const warm = await here.save(image);
@@ -115,7 +118,7 @@ describe('a saved machine', { skip: unlessDriver }, () => {
     await here.assertPassedOver(warm, reason, {}, 'compatible');
   });
 
-  it('is passed over when a file is damaged, and gone on from when it only looks changed', async (context) => {
+  it('is passed over when a file is damaged, and restored when only its metadata has changed', async (context) => {
     const here = new WarmHost(context);
     const warm = await here.save(await here.image());
     for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
@@ -132,25 +135,25 @@ describe('a saved machine', { skip: unlessDriver }, () => {
     }
   });
 
-  it('has others behind it, each of them valid and told once', async (context) => {
+  it('is followed by other valid ones, each offered once', async (context) => {
     const here = new WarmHost(context);
     const image = await here.image();
-    const places = (mounts: number): Change => {
+    const withMounts = (mounts: number): Change => {
       const slots = { ...shape.slots, mounts };
       const machine = machineSignature({ ...shape, slots });
       return (facts) => ({ slots, machine, ...(mounts === 2 ? host('QEMU')(facts) : {}) });
     };
     const found = [];
-    for (const mounts of [3, 1, 2, 4]) await here.save(image, places(mounts));
+    for (const mounts of [3, 1, 2, 4]) await here.save(image, withMounts(mounts));
     for (let choice = await here.choose(); choice; choice = await choice.next()) {
       assert.equal(choice.image.id, image.id);
       found.push(choice.record.slots.mounts);
     }
-    // The second is stale.
+    // The one with two mounts is stale.
     assert.deepEqual(found, [1, 3, 4]);
   });
 
-  it('of a damaged record is none', async (context) => {
+  it('with a damaged record is ignored', async (context) => {
     const here = new WarmHost(context);
     const warm = await here.save(await here.image());
     const path = join(warm.directory, 'warm.json');
@@ -160,7 +163,7 @@ describe('a saved machine', { skip: unlessDriver }, () => {
   });
 });
 
-describe('the command that bakes what is missing', { skip: unlessDriver }, () => {
+describe('the command that bakes a missing snapshot', { skip: unlessDriver }, () => {
   it('has the kernel, the processors and the profile that were asked for', async (context) => {
     const here = new WarmHost(context);
     const options = { boot: 'warm', vcpus: '2', memory: '1G', accel: 'tcg' } as const;

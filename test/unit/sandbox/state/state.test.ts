@@ -1,4 +1,4 @@
-/** Claiming a name: many at once, over what a dead sandbox has left, and where the path is too long for sockets. */
+/** Claiming a name: races over a dead sandbox's state, and paths too long for sockets. */
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -28,7 +28,7 @@ const STATE = new URL('../../../../src/sandbox/state/state.js', import.meta.url)
 const RACERS = 12;
 const ROUNDS = 6;
 
-/** Claims when it is told to, says who has the name, and holds it until its input ends. */
+/** Claims on demand, prints who has the name, and holds it until its input ends. */
 const RACER = `
   import { once } from 'node:events';
   process.setgid?.(65534); process.setuid?.(65534);
@@ -46,7 +46,7 @@ const RACER = `
 
 const children: ChildProcess[] = [];
 
-/** A racer; `said` gives its lines in turn. */
+/** A racer; `said` returns its lines in turn. */
 function startRacer(cache: string) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', RACER, STATE], {
     env: { ...process.env, XDG_CACHE_HOME: cache },
@@ -57,7 +57,7 @@ function startRacer(cache: string) {
   return { child, said: async () => String((await lines.next()).value) };
 }
 
-test('of many who find what a dead one left, one has the name', {
+test('one of many wins the name that a dead sandbox left', {
   skip: unlessRoot('takes another user'),
 }, async (t) => {
   const cache = scratchDirectory(t);
@@ -71,7 +71,7 @@ test('of many who find what a dead one left, one has the name', {
       mkdirSync(path, { recursive: true });
       for (const made of [join(cache, 'libvirt-sandbox'), path]) chownSync(made, 65_534, 65_534);
     }
-    // With an owner that is dead; in every other round without one, as after a removal that was cut short.
+    // Even rounds leave a dead owner; odd rounds leave none, as after an interrupted removal.
     if (round % 2 === 0) writeFileSync(join(path, 'owner'), '4194304 1\n');
     else writeFileSync(join(path, 'left'), '');
     const racers = Array.from({ length: RACERS }, () => startRacer(cache));
@@ -94,7 +94,7 @@ test('of many who find what a dead one left, one has the name', {
 
 describe('a state directory whose path is too long for its sockets', () => {
   const longName = () => `${uniqueName()}-${'n'.repeat(180)}`;
-  /** Claimed, and gone after the test whatever it has done. */
+  /** Claims a name, and removes its state after the test. */
   const claimed = (t: TestContext, kind: 'embedded' | 'session') => {
     const name = longName();
     const state = claimState(name, kind);
@@ -105,7 +105,7 @@ describe('a state directory whose path is too long for its sockets', () => {
     return { name, state };
   };
 
-  it('has another name for them, which is removed with it', (t) => {
+  it('has a short alias for them, which is removed with it', (t) => {
     for (const kind of ['embedded', 'session'] as const) {
       const { name, state } = claimed(t, kind);
       writeFileSync(state.channelSocket, 'here');
@@ -119,14 +119,14 @@ describe('a state directory whose path is too long for its sockets', () => {
     }
   });
 
-  it('has it removed by the supervisor as well', async (t) => {
+  it('has the alias removed by the supervisor too', async (t) => {
     const { state } = claimed(t, 'embedded');
     const supervisor = await Supervisor.start({ directory: state.path });
     await supervisor.finish();
     assert.deepEqual([existsSync(state.path), existsSync(dirname(state.sockets))], [false, false]);
   });
 
-  it('has it removed when its owner is dead and the name is claimed again', (t) => {
+  it('has the alias removed when its owner is dead and the name is claimed again', (t) => {
     const { name, state } = claimed(t, 'embedded');
     writeFileSync(join(state.path, 'owner'), '4194304 1\n');
     const again = claimState(name, 'embedded');
@@ -135,7 +135,7 @@ describe('a state directory whose path is too long for its sockets', () => {
     assert.ok(!existsSync(dirname(state.sockets)));
   });
 
-  it('does not have one removed that leads elsewhere by now', (t) => {
+  it('keeps an alias that leads elsewhere by now', (t) => {
     const { state } = claimed(t, 'embedded');
     const elsewhere = `${state.path.slice(0, -1)}m`;
     t.after(() => rmSync(elsewhere, { recursive: true, force: true }));
@@ -145,11 +145,11 @@ describe('a state directory whose path is too long for its sockets', () => {
     assert.deepEqual([existsSync(elsewhere), existsSync(dirname(state.sockets))], [false, true]);
   });
 
-  it('cannot have one where libvirt takes more of the name than any path has room for', () => {
+  it('is refused when libvirt itself makes the name too long for any path', () => {
     assert.throws(() => claimState('\u{6f22}'.repeat(20), 'embedded'), { code: 'name-too-long' });
   });
 
-  it('has none where the path will do', (t) => {
+  it('has no alias when the path is short enough', (t) => {
     const state = claimState(uniqueName(), 'session');
     t.after(() => releaseState(state));
     assert.equal(state.sockets, state.path);

@@ -1,0 +1,102 @@
+/* Operations on the mount tree. */
+#include "ops/operations.h"
+
+#include "ops/initramfs.h"
+#include "util/fd.h"
+#include "util/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int op_mount(struct call *call)
+{
+	struct reader *from = &call->arguments;
+	const char *source = read_path(from);
+	const char *target = read_path(from);
+	const char *type = read_str(from);
+	uint32_t flags = read_u32(from);
+	const char *data = read_str(from);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	/* Not every file system takes an empty string for "no options". */
+	if (mount(source, target, type, flags, data[0] == '\0' ? NULL : data) < 0)
+		return call_fail(call, errno, "mount(%s, %s, %s)", source, target, type);
+	return 0;
+}
+
+int op_unmount(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	uint32_t flags = read_u32(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (umount2(path, (int)flags) < 0)
+		return call_fail(call, errno, "umount(%s)", path);
+	return 0;
+}
+
+int op_sync(struct call *call)
+{
+	int error = call_arguments(call);
+
+	if (error == 0)
+		sync();
+	return error;
+}
+
+/* The kernel cannot unmount the initramfs, so the new root moves over it. */
+static int cover_root(struct call *call, const char *path)
+{
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
+		return call_fail(call, errno, "mount(%s, /, MS_MOVE)", path);
+	if (chroot(".") < 0)
+		return call_fail(call, errno, "chroot(%s)", path);
+	return 0;
+}
+
+/*
+ * A container's first root is an ordinary mount. It goes away together with all mounts below, so that no application
+ * that may call chroot(2) finds a way back.
+ */
+static int replace_root(struct call *call, const char *path)
+{
+	/* The old root now lies on top of the new one, at the working directory. */
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return call_fail(call, errno, "pivot_root(%s)", path);
+	if (umount2(".", MNT_DETACH) < 0)
+		return call_fail(call, errno, "umount(the root before %s)", path);
+	return 0;
+}
+
+int op_switch_root(struct call *call)
+{
+	const char *path = read_path(&call->arguments);
+	int error = call_arguments(call);
+	int old_root;
+
+	if (error != 0)
+		return error;
+	old_root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (old_root < 0)
+		return call_fail(call, errno, "open(/)");
+	if (chdir(path) < 0)
+		error = call_fail(call, errno, "chdir(%s)", path);
+	else
+		error = platform() == PLATFORM_CONTAINER ? replace_root(call, path) : cover_root(call, path);
+	if (error == 0 && chdir("/") < 0)
+		error = call_fail(call, errno, "chdir(/)");
+	if (error != 0) {
+		fd_close(&old_root);
+		(void)!chdir("/");
+		return error;
+	}
+	initramfs_discard(old_root);
+	return 0;
+}

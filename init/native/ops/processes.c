@@ -1,0 +1,96 @@
+/* Operations that start and steer programs: the application, and helpers. */
+#include "ops/operations.h"
+
+#include "process/application.h"
+#include "process/helper.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#define NO_ID UINT32_MAX
+#define MAX_TERMINAL_SIZE UINT16_MAX
+
+int op_spawn(struct call *call)
+{
+	struct reader *from = &call->arguments;
+	struct child child = {.restricted = true};
+	uint32_t flags;
+	uint32_t rows;
+	uint32_t columns;
+	int error;
+
+	child.argv = read_list(from, 0);
+	child.environment = read_list(from, 1);
+	child.directory = read_path(from);
+	child.uid = read_u32(from);
+	child.gid = read_u32(from);
+	child.groups = read_numbers(from, &child.group_count);
+	child.capabilities = read_u64(from);
+	flags = read_u32(from);
+	rows = read_u32(from);
+	columns = read_u32(from);
+	error = call_arguments(call);
+	if (error != 0)
+		return error;
+	if (child.argv[0] == NULL)
+		return call_fail(call, EINVAL, "spawn: empty argv");
+	/* setresuid() takes this number for "unchanged", which is root. */
+	if (child.uid == NO_ID || child.gid == NO_ID)
+		return call_fail(call, EINVAL, "spawn(%s): uid %u, gid %u", child.argv[0], child.uid, child.gid);
+	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE)) != 0 || flags == VS_SPAWN_TRACE ||
+	    rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
+		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags, rows,
+				 columns);
+	if (application_exists())
+		return call_fail(call, EBUSY, "spawn(%s): there is an application", child.argv[0]);
+	if (child.directory[0] == '\0')
+		child.directory = "/";
+	child.terminal = (flags & VS_SPAWN_PTY) != 0;
+	return application_start(call, &child, rows, columns, (flags & VS_SPAWN_TRACE) != 0);
+}
+
+int op_signal(struct call *call)
+{
+	uint32_t number = read_u32(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (number == 0 || number >= NSIG)
+		return call_fail(call, EINVAL, "signal(%u)", number);
+	return application_signal(call, number);
+}
+
+int op_resize(struct call *call)
+{
+	uint32_t rows = read_u32(&call->arguments);
+	uint32_t columns = read_u32(&call->arguments);
+	int error = call_arguments(call);
+
+	if (error != 0)
+		return error;
+	if (rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
+		return call_fail(call, EINVAL, "resize(%u, %u)", rows, columns);
+	return application_resize(call, rows, columns);
+}
+
+int op_run(struct call *call)
+{
+	struct reader *from = &call->arguments;
+	struct child child = {.directory = "/"};
+	struct span text;
+	uint32_t timeout;
+	int error;
+
+	child.argv = read_list(from, 0);
+	child.environment = read_list(from, 1);
+	text = read_bytes(from);
+	timeout = read_u32(from);
+	error = call_arguments(call);
+	if (error != 0)
+		return error;
+	if (child.argv[0] == NULL || timeout == 0 || timeout > VS_MAX_RUN_TIMEOUT_MS)
+		return call_fail(call, EINVAL, "run(%s): timeout %u ms", child.argv[0] == NULL ? "" : child.argv[0],
+				 timeout);
+	return helper_start(call, &child, text, timeout);
+}

@@ -1,0 +1,40 @@
+#include "children.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * The kernel lists them in /proc/self/task/TID/children (CONFIG_PROC_CHILDREN, which every distribution sets; proc(5)).
+ * With one thread, its list is complete.
+ */
+void children_kill(int signal)
+{
+	char path[64];
+	char list[4096];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	ssize_t n = read(fd, list, sizeof(list) - 1);
+
+	(void)close(fd);
+	if (n <= 0)
+		return;
+	list[n] = '\0';
+	for (char *at = list;;) {
+		char *end;
+		long pid = strtol(at, &end, 10);
+
+		if (end == at)
+			return;
+		if (pid > 1 && kill((pid_t)pid, signal) != 0 && errno != ESRCH)
+			return;
+		at = end;
+	}
+}

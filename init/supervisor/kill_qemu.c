@@ -1,0 +1,158 @@
+/*
+ * Kills a process so that libvirt does not wait for it.
+ *
+ * libvirt learns from its monitor's socket that QEMU has ended, and sends a signal to make sure. If the signal still
+ * finds a process, even a zombie, libvirt looks again only after 200 ms (virProcessKillPainfullyDelay in its source). A
+ * process closes its sockets a moment before it can be reaped, so libvirt usually comes too early. This file keeps the
+ * sockets open until the process has been reaped.
+ */
+#include "kill_qemu.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATH_BYTES 64
+#define COMMAND_BYTES 131072
+#define MAX_SOCKETS 64
+
+/* How long a killed process may take to end, in milliseconds. One that waits for a disk takes its time. */
+#define END_MS 2000
+
+/*
+ * How long its parent may take to reap it. No event reports that, so look again and again. After this long, libvirt has
+ * looked again anyway.
+ */
+#define REAP_MS 150
+#define LOOK_US 100
+
+static int pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int pidfd_getfd(int pidfd, int fd)
+{
+	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
+static int pidfd_send_signal(int pidfd, int number)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+}
+
+static bool is_word(const char *word, const char *argument)
+{
+	size_t length = strlen(argument);
+
+	return strncmp(word, argument, length) == 0 && (word[length] == '\0' || word[length] == ',');
+}
+
+static bool has_argument(pid_t pid, const char *argument)
+{
+	char path[PATH_BYTES];
+	char *line = malloc(COMMAND_BYTES + 1);
+	size_t length = 0;
+	bool found = false;
+
+	if (line == NULL)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && length < COMMAND_BYTES) {
+		ssize_t n = read(fd, line + length, COMMAND_BYTES - length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	line[length] = '\0';
+	for (size_t at = 0; at < length && !found; at += strlen(line + at) + 1)
+		found = is_word(line + at, argument);
+	free(line);
+	return found;
+}
+
+/* Duplicates every open socket of the process; none without the right to. Returns how many. */
+static size_t hold_sockets(int pidfd, pid_t pid, int held[MAX_SOCKETS])
+{
+	char path[PATH_BYTES];
+	size_t count = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
+	DIR *fds = opendir(path);
+
+	if (fds == NULL)
+		return 0;
+	for (struct dirent *entry = readdir(fds); entry != NULL && count < MAX_SOCKETS; entry = readdir(fds)) {
+		char target[PATH_BYTES];
+		ssize_t n = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
+
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (strncmp(target, "socket:", strlen("socket:")) != 0)
+			continue;
+		int fd = pidfd_getfd(pidfd, (int)strtol(entry->d_name, NULL, 10));
+
+		if (fd >= 0)
+			held[count++] = fd;
+	}
+	(void)closedir(fds);
+	return count;
+}
+
+/* Waits until the process has ended, and then until it has been reaped. */
+static void await_reaping(int pidfd, void (*reap)(void *), void *context)
+{
+	struct pollfd fd = {.fd = pidfd, .events = POLLIN};
+	const struct timespec pause = {.tv_nsec = LOOK_US * 1000L};
+	int n;
+
+	do {
+		n = poll(&fd, 1, END_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return;
+	for (int waited = 0; waited < REAP_MS * 1000; waited += LOOK_US) {
+		reap(context);
+		if (pidfd_send_signal(pidfd, 0) != 0 && errno == ESRCH)
+			return;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *), void *context)
+{
+	int held[MAX_SOCKETS];
+	/* The pidfd pins the process: from here on, the one that is checked is the one that is killed. */
+	int pidfd = pid > 1 ? pidfd_open(pid) : -1;
+	bool killed = false;
+
+	if (pidfd < 0)
+		return false;
+	if (has_argument(pid, argument)) {
+		size_t count = hold_sockets(pidfd, pid, held);
+
+		killed = pidfd_send_signal(pidfd, SIGKILL) == 0;
+		if (killed)
+			await_reaping(pidfd, reap, context);
+		while (count > 0 && !(killed && keep))
+			(void)close(held[--count]);
+	}
+	(void)close(pidfd);
+	return killed;
+}

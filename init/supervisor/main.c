@@ -1,0 +1,283 @@
+/*
+ * The process that outlives the launcher. It waits until the launcher is done or dead, however it died, and then ends
+ * what the launcher started and removes what it made.
+ *
+ *   supervisor DIRECTORY [COMMAND ARG...]
+ *   supervisor --remove-stale DIRECTORY      only removes it, if its owner is dead: see stale_remove()
+ *
+ * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
+ *         keep               leave the terminal as it is
+ *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
+ * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
+ *       "ended 0\n" in answer to end
+ * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
+ *
+ * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
+ * known, reaped at once, and ended here.
+ */
+#include "alias.h"
+#include "children.h"
+#include "control.h"
+#include "kill_qemu.h"
+#include "stale.h"
+#include "tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONTROL_FD 0
+#define REPORT_FD 1
+#define TERMINAL_FD 3
+
+/* How long COMMAND and what it left may take to end after SIGTERM, in milliseconds. */
+#define GRACE_MS 5000
+
+/* How often to send SIGKILL again to children that appeared meanwhile, in milliseconds. */
+#define KILLED_MS 100
+
+static void report(const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		ssize_t n = write(REPORT_FD, text, left);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		/* The launcher may be gone, which is what this process is for. */
+		if (n <= 0)
+			return;
+		text += n;
+		left -= (size_t)n;
+	}
+}
+
+static int fail(const char *what)
+{
+	char line[256];
+
+	(void)snprintf(line, sizeof(line), "failed %s: %s\n", what, strerror(errno));
+	report(line);
+	return 1;
+}
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
+		return 0;
+	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static pid_t start(char *const argv[], const sigset_t *original)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (sigprocmask(SIG_SETMASK, original, NULL) != 0)
+		_exit(126);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* stderr stays the launcher's pipe, because the launcher shows what COMMAND says of a failure. */
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+		_exit(126);
+	/* The umask of a daemon: a QEMU that runs as another user must reach the files that libvirt makes for it. */
+	(void)umask(022);
+	execvp(argv[0], argv);
+	(void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* Reaps every child that has ended; *command becomes 0 if it is among them. False if no child is left. */
+static bool reap(pid_t *command)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid == 0)
+			return true;
+		if (pid < 0) {
+			if (errno == EINTR)
+				continue;
+			return false;
+		}
+		if (pid == *command) {
+			char line[64];
+
+			*command = 0;
+			(void)snprintf(line, sizeof(line), "exited %d\n", status);
+			report(line);
+		}
+	}
+}
+
+static void drain(int signals)
+{
+	struct signalfd_siginfo info;
+
+	/* It does not matter which child it was: reap() looks for all. */
+	while (read(signals, &info, sizeof(info)) > 0)
+		continue;
+}
+
+static void reap_one_more(void *command)
+{
+	(void)reap(command);
+}
+
+/* True for the order to leave the terminal as it is. */
+static bool obey(const char *order, pid_t *command)
+{
+	static const char end[] = "end ";
+	char *argument;
+
+	if (strcmp(order, "keep") == 0)
+		return true;
+	if (strncmp(order, end, sizeof(end) - 1) == 0) {
+		long pid = strtol(order + sizeof(end) - 1, &argument, 10);
+		/* COMMAND is about to be told to end. libvirt may deadlock if it hears of QEMU's end at that moment. */
+		bool keep = *command > 0;
+		bool ended = *argument == ' ' && kill_qemu((pid_t)pid, argument + 1, keep, reap_one_more, command);
+
+		report(ended ? "ended 1\n" : "ended 0\n");
+	}
+	return false;
+}
+
+/*
+ * Waits until the launcher's end of the control pipe is closed. True if the launcher said that the terminal may stay as
+ * it is.
+ */
+static bool await_launcher(int signals, pid_t *command)
+{
+	struct control control = {.length = 0};
+	bool keep = false;
+
+	for (;;) {
+		struct pollfd fds[] = {{.fd = CONTROL_FD, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return keep;
+		}
+		if (fds[1].revents & POLLIN) {
+			drain(signals);
+			(void)reap(command);
+		}
+		if (fds[0].revents != 0) {
+			char order[CONTROL_BYTES];
+
+			if (!control_read(&control, CONTROL_FD))
+				return keep;
+			while (control_next(&control, order))
+				keep |= obey(order, command);
+		}
+	}
+}
+
+/* Ends COMMAND, and then every process that has become a child of this one: SIGTERM first, SIGKILL after GRACE_MS. */
+static void end_children(int signals, pid_t *command)
+{
+	long long deadline = now_ms() + GRACE_MS;
+	bool asked = false;
+
+	if (*command > 0 && kill(*command, SIGTERM) != 0)
+		deadline = now_ms();
+	while (reap(command)) {
+		if (*command == 0 && !asked) {
+			children_kill(SIGTERM);
+			asked = true;
+		}
+		long long left = deadline - now_ms();
+
+		if (left <= 0) {
+			children_kill(SIGKILL);
+			left = KILLED_MS;
+		}
+		struct pollfd fd = {.fd = signals, .events = POLLIN};
+
+		if (poll(&fd, 1, (int)left) > 0)
+			drain(signals);
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc == 3 && strcmp(argv[1], "--remove-stale") == 0 && argv[2][0] == '/')
+		return stale_remove(argv[2]);
+	if (argc < 2 || argv[1][0] != '/') {
+		static const char usage[] = "usage: supervisor DIRECTORY [COMMAND ARG...]\n";
+
+		(void)!write(2, usage, sizeof(usage) - 1);
+		return 2;
+	}
+	/*
+	 * In a session of its own, a Ctrl+C at the terminal reaches only the launcher, and restoring the terminal
+	 * cannot stop this process.
+	 */
+	if (setsid() < 0 && errno != EPERM)
+		return fail("setsid");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+		return fail("prctl(PR_SET_CHILD_SUBREAPER)");
+
+	struct termios saved;
+	bool terminal = tcgetattr(TERMINAL_FD, &saved) == 0;
+	sigset_t all, original;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (sigfillset(&all) != 0 || sigprocmask(SIG_BLOCK, &all, &original) != 0)
+		return fail("sigprocmask");
+	sigset_t watched;
+
+	if (sigemptyset(&watched) != 0 || sigaddset(&watched, SIGCHLD) != 0)
+		return fail("sigaddset");
+	int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	if (signals < 0)
+		return fail("signalfd");
+
+	pid_t command = 0;
+
+	if (argc > 2) {
+		command = start(argv + 2, &original);
+		if (command < 0)
+			return fail("fork");
+	}
+	/* Another directory of the same name may take its place before it is removed. */
+	struct stat ours;
+	bool known = lstat(argv[1], &ours) == 0;
+
+	report("started\n");
+
+	bool keep = await_launcher(signals, &command);
+
+	if (terminal && !keep)
+		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
+	end_children(signals, &command);
+
+	struct stat now;
+
+	/* Remove it even without the lock: leaving it would be worse than a claim at the same moment. */
+	(void)stale_lock_removals(argv[1]);
+	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
+		return 0;
+	alias_remove(argv[1], argv[1]);
+	return tree_remove(argv[1]) == 0 ? 0 : 1;
+}

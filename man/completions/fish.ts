@@ -1,0 +1,176 @@
+/** Completion for fish. */
+import { type Completion, type Listed, listed, type Program } from '../program-description.js';
+
+/** The completion of a program: a file of vendor_completions.d. */
+export function fishCompletion(program: Program): string {
+  const id = `__${program.name.replaceAll('-', '_')}`;
+  const { name } = program;
+  const lines = program.commands ? commandLines(program, id) : runningLines(program, id);
+  return `# fish completion for ${name}, made from the table of its options
+
+# Prints the words after the options, one a line. The last is the word at the cursor.
+# Fails if the options go on, or if an option still lacks its value. The arguments are the options that take a value.
+function ${id}_rest
+    set -l words (commandline -xpc) (commandline -ct)
+    set -l value no
+    for at in (seq 2 (count $words))
+        set -l word $words[$at]
+        if test $value = yes
+            set value no
+            continue
+        end
+        switch $word
+            case --
+                test $at -lt (count $words); or return 1
+                printf '%s\\n' $words[(math $at + 1)..]
+                return 0
+            case '--*=*'
+            case '--*'
+                contains -- $word $argv; and set value yes
+            case -
+                printf '%s\\n' $words[$at..]
+                return 0
+            case '-*'
+                for index in (seq 2 (string length -- $word))
+                    contains -- -(string sub -s $index -l 1 -- $word) $argv; or continue
+                    test $index -eq (string length -- $word); and set value yes
+                    break
+                end
+            case ''
+                test $at -lt (count $words); and return 1
+                printf '\\n'
+                return 0
+            case '*'
+                printf '%s\\n' $words[$at..]
+                return 0
+        end
+    end
+    return 1
+end
+
+# TYPE:NAME=FILE; the arguments are the types.
+function ${id}_typed
+    set -l value (commandline -ct | string replace -r -- '^(--[^=]*=|-[A-Za-z])(?=[a-z])' '')
+    if string match -q -- '*=*' $value
+        set -l parts (string split -m 1 -- = $value)
+        printf '%s\\n' $parts[1]=(__fish_complete_path $parts[2])
+    else if string match -q -- '*:*' $value
+        set -l parts (string split -m 1 -- : $value)
+        printf '%s\\n' $parts[1]:(__fish_complete_directories $parts[2] '')
+    else
+        printf '%s:\\n' $argv
+    end
+end
+
+# Words, separated by commas.
+function ${id}_list
+    set -l before (commandline -ct | string replace -r -- '^--[^=]*=' '' | string match -r -- '^.*,')
+    printf '%s\\n' "$before"$argv
+end
+
+# GUEST=HOST
+function ${id}_paths
+    set -l value (commandline -ct | string replace -r -- '^--[^=]*=' '')
+    if string match -q -- '*=*' $value
+        set -l parts (string split -m 1 -- = $value)
+        printf '%s\\n' $parts[1]=(__fish_complete_path $parts[2])
+    else
+        __fish_complete_path $value
+    end
+end
+
+function ${id}_names
+    for directory in $argv
+        test -d $directory; and command ls $directory
+    end
+end
+
+complete -c ${name} -f
+${lines.join('\n')}
+`;
+}
+
+/** The lines of a program that runs another command line. */
+function runningLines(program: Program, id: string): readonly string[] {
+  const all = listed(program.options, program.details);
+  const valued = all
+    .filter((option) => option.takesValue)
+    .flatMap((option) => option.words)
+    .join(' ');
+  return [
+    `
+# Completes the command line that the program runs.
+function ${id}_command
+    set -l words (${id}_rest ${valued})
+    or return
+    if test (count $words) -le 1
+        __fish_complete_command
+        return
+    end
+    complete -C (string join ' ' -- (string escape -- $words[..-2]) (commandline -ct))
+end
+
+function ${id}_options
+    test (count (${id}_rest ${valued})) -le 1
+end
+`,
+    `complete -c ${program.name} -a '(${id}_command)'`,
+    ...all.map((option) => line(program.name, option, `${id}_options`, id)),
+  ];
+}
+
+function commandLines(program: Program, id: string): readonly string[] {
+  const { name } = program;
+  const commands = Object.entries(program.commands ?? {});
+  const lines = commands.flatMap(([command, { describe, options }]) => {
+    const condition = `__fish_seen_subcommand_from ${command}`;
+    return [
+      `complete -c ${name} -n __fish_use_subcommand -a ${command} -d ${quoted(describe)}`,
+      ...listed(options, program.details).map((option) => line(name, option, condition, id)),
+    ];
+  });
+  const all = listed(program.options, program.details).map((option) => line(name, option, '__fish_use_subcommand', id));
+  const argument =
+    program.argument === undefined
+      ? []
+      : [`complete -c ${name} -n 'not __fish_use_subcommand' ${offer(program.argument, id)}`];
+  return [...all, ...lines, ...argument];
+}
+
+function line(
+  program: string,
+  { name, short, describe, takesValue, detail }: Listed,
+  condition: string,
+  id: string,
+): string {
+  const words = `${short === undefined ? '' : `-s ${short} `}-l ${name}`;
+  const value = takesValue ? ` -r ${offer(detail.complete ?? 'none', id)}` : '';
+  return `complete -c ${program} -n ${quoted(condition)} ${words} -d ${quoted(describe)}${value}`;
+}
+
+function offer(complete: Completion, id: string): string {
+  switch (complete) {
+    case 'none':
+      return '-f';
+    case 'file':
+      return '-F';
+    case 'directory':
+      return '-f -a \'(__fish_complete_directories (commandline -ct | string replace -r -- "^--[^=]*=" "") "")\'';
+    case 'user':
+      return "-f -a '(__fish_complete_users)'";
+    case 'kernel':
+      return `-f -a '(${id}_names /lib/modules)'`;
+    case 'sandbox':
+      return `-f -a '(${id}_names /run/libvirt-sandbox ~/.cache/libvirt-sandbox)'`;
+    case 'paths':
+      return `-f -a '(${id}_paths)'`;
+  }
+  if ('words' in complete) return `-f -a '${complete.words.join(' ')}'`;
+  if ('list' in complete) return `-f -a '(${id}_list ${complete.list.join(' ')})'`;
+  return `-f -a '(${id}_typed ${complete.types.join(' ')})'`;
+}
+
+/** In single quotes, where fish knows two escapes. */
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}

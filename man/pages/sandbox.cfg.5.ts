@@ -1,0 +1,126 @@
+/** sandbox.cfg(5): a sandbox as a file. */
+
+import type { Section } from '../program-description.js';
+import { type Edition, page, sections } from './page-layout.js';
+
+/** A command line, and the file that it writes. */
+export const EXAMPLE = {
+  options: ['-S', 'nobody', '-m', 'ram:/work=64M', '--memory', '1G'],
+  command: '/bin/date',
+  kernel: '6.12.118+deb13-amd64',
+  file: `[api]
+class=GVirSandboxConfigInteractive
+version=0.8.0
+
+[core]
+name=sandbox
+root=/
+arch=x86_64
+kernrelease=6.12.118+deb13-amd64
+shell=false
+debug=false
+verbose=false
+
+[identity]
+uid=65534
+gid=65534
+username=nobody
+homedir=/nonexistent
+
+[mount.0]
+type=GVirSandboxConfigMountRam
+target=/work
+usage=67108864
+
+[security]
+dynamic=true
+
+[interactive]
+tty=false
+
+[command]
+argv.0=/bin/date
+
+[machine]
+memory=1073741824`,
+} as const;
+
+const BODY: readonly Section[] = [
+  {
+    title: 'Description',
+    body: [
+      'A file that describes a sandbox. `virt-sandbox --save-config` writes it, `virt-sandbox --config` runs it. The format is that of libvirt-sandbox 0.8: the same command line gives the same file, and each program reads the files of the other. What only virt-sandbox knows has keys and groups of its own. They are in the file only if they differ from the default.',
+      'The file is a key file of GLib. A group is a name in brackets; below it are lines of *key*`=`*value*. A line that begins with `#` is a comment. In a value `\\n` is a line feed, `\\r` a carriage return, `\\t` a tab, `\\s` a space (needed only at the beginning), and `\\\\` a backslash. A boolean is `true` or `false`. The file is UTF-8.',
+      'Groups with a number in the name are numbered from 0 without a gap. Reading a file and writing it again gives the same bytes.',
+    ],
+  },
+  {
+    title: 'Groups',
+    body: [
+      {
+        terms: [
+          [
+            '`[api]`',
+            '`class`, required: `GVirSandboxConfigInteractive`, or for a service `GVirSandboxConfigServiceGeneric` or `GVirSandboxConfigServiceSystemd`. `version`: the version of the format, `0.8.0`.',
+          ],
+          [
+            '`[core]`',
+            '`name`: `sandbox` means a unique name at each run. `uuid`. `root`, default `/`. `arch`, default that of the host. `kernrelease`: the version of the kernel; a written file always has it. `kernpath`. `kmodpath`. `shell`, `debug`, `verbose`: default `false`. `cwd`.',
+          ],
+          [
+            '`[identity]`',
+            '`uid`, `gid`, `username`, `homedir`: all of them or none. Without the group the command runs as the caller. `groups`: numbers, each followed by `;`; the default is the groups of the user on the host. `privileged`: whether the command keeps every capability. The default is `true` for `root` with uid 0, as in libvirt-sandbox, else `false`.',
+          ],
+          [
+            '`[mount.`*N*`]`',
+            '`type`: `GVirSandboxConfigMountHostBind`, `GVirSandboxConfigMountHostImage`, `GVirSandboxConfigMountGuestBind` or `GVirSandboxConfigMountRam`. `target`. `source`: may be empty for a `HostBind`. `format`: for a `HostImage`. `usage`: bytes, for a `Ram`. `readonly`: for a `HostBind` and a `HostImage`, default `false`.',
+          ],
+          [
+            '`[mount.`*N*`.include.`*M*`]`',
+            'A copy. `src`: its path on the host. `dst`: its path inside, without the target of mount *N* before it. The copy goes into the mount with the longest target above it.',
+          ],
+          ['`[env.`*N*`]`', '`key` and `value`.'],
+          ['`[disk.`*N*`]`', '`type`: `file` or `block`. `source`. `tag`. `format`. `readonly`, default `false`.'],
+          [
+            '`[network.`*N*`]`',
+            '`dhcp`, default `true`. `source`: a network of libvirt. `mac`. `addresses`, `routes`: the number of groups of each kind. `filter`: the name of a network filter.',
+          ],
+          [
+            '`[network.`*N*`.address.`*M*`]`',
+            '`primary`: the address. `broadcast`. `prefix`: default 24 for IPv4, 64 for IPv6.',
+          ],
+          ['`[network.`*N*`.route.`*M*`]`', '`prefix`. `gateway`. `target`.'],
+          ['`[network.`*N*`.filter]`', 'The parameters of the filter, one key each.'],
+          [
+            '`[security]`',
+            '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`.',
+          ],
+          ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
+          ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],
+          ['`[service]`', '`bootTarget`: the target of systemd, default `multi-user.target`.'],
+          [
+            '`[machine]`',
+            '`memory`: bytes, default 512 MiB. `vcpus`, default 1. `acceleration`: `auto`, `kvm` or `tcg`, default `auto`. `boot`: `auto`, `cold` or `warm`, default `auto`. `image`, `profile`: as the options of these names. `boottimeout`: milliseconds, default 60000.',
+          ],
+          ['`[tuning]`', '`cpushares`, `cpupin`: as `--cpu-shares` and `--cpu-pin`.'],
+          ['`[tuning.disk.`*N*`]`', '`tag`, and limits under the names of `--disk-limit`.'],
+          ['`[tuning.network.`*N*`]`', '`index`, and limits under the names of `--net-limit`.'],
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Examples',
+    body: [
+      `\`virt-sandbox ${EXAMPLE.options.join(' ')} --save-config job.cfg -- ${EXAMPLE.command}\` writes:`,
+      {
+        block: EXAMPLE.file,
+      },
+    ],
+  },
+  { title: 'See also', body: ['virt-sandbox(1)'] },
+];
+
+export function sandboxCfgPage(edition: Edition): string {
+  return page('sandbox.cfg', 5, 'a sandbox as a file', edition, '*.cfg', sections(BODY));
+}

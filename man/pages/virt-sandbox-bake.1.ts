@@ -1,0 +1,111 @@
+/** virt-sandbox-bake(1). The tables of its commands are in src/cli. */
+import { bakeCommands } from '../../src/cli/bake/options.js';
+import { INITRD_COMPRESSIONS } from '../../src/image/build/compress.js';
+import type { Program } from '../program-description.js';
+
+export const virtSandboxBake: Program = {
+  name: 'virt-sandbox-bake',
+  summary: 'make, keep and inspect boot images',
+  usage: '*COMMAND* [*OPTIONS*]',
+  description: [
+    'Makes, keeps and inspects the boot images that virt-sandbox(1) boots machines from. virt-sandbox makes an image whenever it needs one. Use virt-sandbox-bake to make an image ahead, to save a snapshot with it, to ship it, or to see what is in it.',
+    'An *image* is given by its name, by its id or the beginning of that, or by a directory with a slash in its path. `ls`, `cat`, `unpack` and `diff` also take any initrd by its path.',
+  ],
+  options: {},
+  commands: bakeCommands,
+  details: {
+    kernver: { value: 'VERSION', complete: 'kernel' },
+    kernpath: { value: 'FILE', complete: 'file' },
+    kmodpath: { value: 'DIR', complete: 'directory' },
+    name: { value: 'NAME' },
+    output: { value: 'DIR', complete: 'directory' },
+    with: { value: 'NEED,...', complete: { list: ['network', 'block', 'overlay'] } },
+    for: { value: 'OPTIONS' },
+    slots: {
+      value: 'KIND=COUNT,...',
+      complete: { list: ['mounts=', 'disks=', 'networks='] },
+      text: [
+        'With `--warm`: how many devices of each kind a sandbox may have if it starts from the snapshot. The default is `mounts=4`, and as many disks and networks as the sandbox of `--for` has. A kind without a count keeps its default. All slots together are at most 27. Shares that virtiofs serves, as it does for root, need no slot.',
+        {
+          terms: [
+            ['`mounts`', 'Shares: directories of the host.'],
+            [
+              '`disks`',
+              'Disks and mounted disk images. A slot for a disk adds ext4 to the image; `--with filesystem-xfs` adds XFS, and so on.',
+            ],
+            ['`networks`', 'Network interfaces.'],
+          ],
+        },
+      ],
+    },
+    connect: { value: 'URI', complete: { words: ['qemu:///system', 'qemu:///session', 'qemu:///embed'] } },
+    profile: { value: 'PROFILE', complete: { words: ['compatible', 'default', 'fast'] } },
+    compress: { value: 'KIND', complete: { words: INITRD_COMPRESSIONS } },
+    'older-than': { value: 'AGE' },
+    'common-init': { value: 'WHERE', complete: { words: ['host', 'guest'] } },
+    node: { value: 'FILE', complete: 'file' },
+  },
+  runs: 'nothing',
+  argument: 'directory',
+  sections: [
+    {
+      title: 'Exit status',
+      body: [
+        {
+          terms: [
+            ['`0`', 'Success.'],
+            ['`1`', '`verify` found damage, or `diff` found a difference.'],
+            ['`125`', 'A failure. One line on standard error says what happened and what to do.'],
+            ['`130`, `143`', 'SIGINT or SIGTERM interrupted `create`. Nothing is left behind.'],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Environment',
+      body: [
+        {
+          terms: [
+            ['LIBVIRT_DEFAULT_URI', 'The default for `--connect`.'],
+            ['VIRT_SANDBOX_PROFILE', 'The default for `--profile`.'],
+            [
+              'XDG_CACHE_HOME, XDG_CONFIG_HOME',
+              'The directories of the store and of profiles, instead of those below.',
+            ],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Files',
+      body: [
+        {
+          terms: [
+            [
+              '`/var/cache/virt-sandbox/images`, `~/.cache/virt-sandbox/images`',
+              'The store of images: of root, of another user.',
+            ],
+            ['`~/.config/libvirt-sandbox/profiles/`*PROFILE*`.json`', 'Your own profiles.'],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Examples',
+      body: [
+        'A packed image with a name, and a sandbox that boots from it:',
+        { block: 'virt-sandbox-bake create --name small --compress zstd\nvirt-sandbox --image small -- uname -r' },
+        'A snapshot for sandboxes with two disks and a network, and a warm start from it:',
+        {
+          block:
+            'virt-sandbox-bake create --warm --slots mounts=4,disks=2,networks=1\nvirt-sandbox --boot warm -N dhcp --disk file:a=a.img -- ls /dev/disk/by-tag',
+        },
+        'An image with all that a certain sandbox needs:',
+        { block: "virt-sandbox-bake create --for '--disk file:data=data.img -N dhcp'" },
+        'The contents of another initrd:',
+        { block: 'virt-sandbox-bake ls /boot/initrd.img-$(uname -r)' },
+      ],
+    },
+    { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bench(1)'] },
+  ],
+};

@@ -1,0 +1,62 @@
+// What test files need before they run. Only this file knows it: the Makefile builds it, scripts/test.mjs starts it.
+//
+//   node scripts/test-needs.mjs [NAME…]   prints the programs that these tests need, as targets of the Makefile
+import { readdirSync } from 'node:fs';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * A file has the needs of every entry whose `path` its own path below test/ begins with; without an entry it has none.
+ *
+ * - `programs` have sanitizers; the Makefile builds them.
+ * - `libvirt`: the tests talk to qemu:///system or lxc:///.
+ * - `order`: files with a higher one take longer, and start sooner.
+ */
+const NEEDS = [
+  { path: 'guest/', libvirt: true, order: 2 },
+  { path: 'hostile/', libvirt: true, order: 2 },
+  { path: 'lxc/', libvirt: true, order: 1 },
+  { path: 'fuzz/', programs: ['init-asan', 'init-fuzz'] },
+  { path: 'unit/init/native/', programs: ['init-asan', 'init-fuzz'] },
+  { path: 'unit/init/dhcp/', programs: ['dhcp-asan'] },
+  { path: 'unit/init/common/guest', programs: ['init-asan'] },
+];
+
+/** @param {string} name the path of a test file below test/ */
+export function needsOf(name) {
+  const entries = NEEDS.filter(({ path }) => name.startsWith(path));
+  return {
+    programs: [...new Set(entries.flatMap(({ programs = [] }) => programs))],
+    libvirt: entries.some(({ libvirt }) => libvirt === true),
+    order: Math.max(0, ...entries.map(({ order = 0 }) => order)),
+  };
+}
+
+/** True for what `make unit` runs: no machine, no daemon, no program with sanitizers. */
+export function isQuick(name) {
+  const { programs, libvirt } = needsOf(name);
+  return name.startsWith('unit/') && programs.length === 0 && !libvirt;
+}
+
+/**
+ * The files that the words of `ONLY` ask for; all without a word. A word that is the name of a folder asks for that
+ * folder: `config` for unit/config/ and not for guest/config-file.test.ts. Any other word asks for the files that have
+ * it in their path.
+ * @param {readonly string[]} names paths below test/
+ * @param {readonly string[]} only
+ */
+export function selected(names, only) {
+  const chosen = only.map((word) => {
+    const folder = `/${word.replace(/\/$/, '')}/`;
+    const inside = names.filter((name) => `/${name}`.includes(folder));
+    return new Set(inside.length > 0 ? inside : names.filter((name) => name.includes(word)));
+  });
+  return names.filter((name) => only.length === 0 || chosen.some((set) => set.has(name)));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const sources = fileURLToPath(new URL('../test', import.meta.url));
+  const names = readdirSync(sources, { recursive: true }).filter((name) => name.endsWith('.test.ts'));
+  const programs = selected(names, process.argv.slice(2)).flatMap((name) => needsOf(name).programs);
+  process.stdout.write(`${[...new Set(programs)].sort().join(' ')}\n`);
+}
