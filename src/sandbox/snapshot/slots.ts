@@ -37,14 +37,14 @@ function ordinal(number: number): string {
 }
 
 /**
- * What a snapshot lacks, `has no place for a second disk` or `was baked without filesystem-xfs`; undefined: nothing.
+ * What a snapshot lacks, `has no slot for a second disk` or `was baked without filesystem-xfs`; undefined: nothing.
  */
 export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: SnapshotNeeds): string | undefined {
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;
     const which = NUMBERS[there] ?? ordinal(there + 1);
-    return `has no place for a ${which}${ONE[kind]}`;
+    return `has no slot for a ${which}${ONE[kind]}`;
   }
   // If devices had to share a PCI slot, the saved device there would become a multifunction device.
   if (1 + 1 + countOfSlots(record.slots) + needs.late > SLOTS) return 'has no room for so many directories';

@@ -59,8 +59,8 @@ test('snapshots with enough slots are offered, the smallest first', async (t) =>
     [{ disk: disks(2), network: ['dhcp'] }, [MIDDLE], ''],
     [{ network: ['dhcp', 'dhcp'] }, [LARGE], ''],
     // The reason is that of the largest.
-    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no place for a second disk'],
-    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no place for a third network'],
+    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no slot for a second disk'],
+    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no slot for a third network'],
     [{ memory: '1G' }, [], 'no warm image has just this memory and these processors'],
   ];
   for (const [options, slots, reason] of table)
