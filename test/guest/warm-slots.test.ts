@@ -170,7 +170,7 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
     await bake(disks, /virt-sandbox-bake create --warm --slots disks=3 --for '--accel tcg'$/);
     await bake(
       ['-N', 'dhcp', '-N', 'dhcp'],
-      /no place for a second network; .*--slots networks=2 --for '--accel tcg'$/,
+      /no slot for a second network; .*--slots networks=2 --for '--accel tcg'$/,
     );
     if (unlessProgram('mkfs.xfs') === false)
       await bake(
