@@ -174,7 +174,7 @@ class Launch {
       guest: this.#guest,
       console,
       options: this.#options,
-      limit: deadline,
+      deadline,
     };
     if (prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest') {
       const { startInGuest } = await import('./setup/guest-init.js');

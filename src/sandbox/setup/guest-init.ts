@@ -22,7 +22,7 @@ const OLD_MS = 40;
  * @throws {SandboxError} those of {@link runPlan}; `guest-init-cannot` at a breakpoint, `guest-init-older`
  */
 export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<void> {
-  const { channel, config, guest, console, options, limit } = answering;
+  const { channel, config, guest, console, options, deadline } = answering;
   refuse(options);
   // The time is a call of its own, so its round trip is known. As a part of the config it would be stale when read.
   const clock = new GuestClock(channel, OLD_MS);
@@ -46,7 +46,7 @@ export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<
     throw remoteError(error, console, guest);
   }
   if (!isMoreToDo) return;
-  await copyInside(channel, config, options, () => limit.renew());
+  await copyInside(channel, config, options, () => deadline.renew());
   if (guest.trace) {
     const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { spawnApplication } from '../../../init/common/application.js';
-import type { GuestConfig } from '../../../init/common/config.js';
+import type { GuestConfig, NameService } from '../../../init/common/config.js';
 import { findDevices } from '../../../init/common/disks.js';
 import { drivePlan, StepError } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
@@ -31,7 +31,7 @@ export interface Answering {
   readonly console: Console;
   readonly options: LaunchOptions;
   /** Deadline for the whole start. Paused at a breakpoint. */
-  readonly limit: Deadline;
+  readonly deadline: Deadline;
   readonly stop: Omit<Stop, 'step'>;
 }
 
@@ -40,7 +40,7 @@ export interface Answering {
  * @throws {SandboxError} of stage `init`, or of stage `application` if that cannot be started
  */
 export async function runPlan(answering: Answering): Promise<void> {
-  const { channel, config, guest, console, options, limit } = answering;
+  const { channel, guest, console, options } = answering;
   await attach(answering);
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
@@ -57,30 +57,7 @@ export async function runPlan(answering: Answering): Promise<void> {
   driving.catch(() => {});
   await setClock(plan, clock, driving, options);
   mark('clock.done');
-  if (inspectsGuest()) {
-    await driving;
-    const { inspectGuest } = await import('./inspect-guest.js');
-    await inspectGuest(channel);
-  }
-  if (names !== undefined) {
-    await driving;
-    await stopAt(RESOLVER_STEP, answering);
-    await network?.setUpNames(channel, guest, names, console, options);
-  }
-  if (guestIncludes(config).length > 0) {
-    await driving;
-    await stopAt(INCLUDES_STEP, answering);
-    await copyInside(channel, config, options, () => limit.renew());
-  }
-  if (guest.trace) {
-    await driving;
-    const { checkTraceable } = await import('./strace.js');
-    await checkTraceable(channel, guest);
-  }
-  if (options.breakpoint?.step === SPAWN_STEP) {
-    await driving;
-    await stopAt(SPAWN_STEP, answering);
-  }
+  await followPlan(answering, driving, names);
   mark('spawn.sent');
   // It is behind the plan in the guest's queue. If the plan fails, the guest skips it.
   const spawning = spawnApplication(channel, guest);
@@ -93,6 +70,39 @@ export async function runPlan(answering: Answering): Promise<void> {
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
     throw spawnError(error, guest);
+  }
+}
+
+/**
+ * What only some sandboxes have between the plan and the application. Whatever there is waits for the end of the plan.
+ * @param names name servers; undefined: no network
+ */
+async function followPlan(answering: Answering, driving: Promise<void>, names: NameService | undefined): Promise<void> {
+  const { channel, config, guest, console, options, deadline } = answering;
+  if (inspectsGuest()) {
+    await driving;
+    const { inspectGuest } = await import('./inspect-guest.js');
+    await inspectGuest(channel);
+  }
+  if (names !== undefined) {
+    await driving;
+    await stopAt(RESOLVER_STEP, answering);
+    const { setUpNames } = await import('./network.js');
+    await setUpNames(channel, guest, names, console, options);
+  }
+  if (guestIncludes(config).length > 0) {
+    await driving;
+    await stopAt(INCLUDES_STEP, answering);
+    await copyInside(channel, config, options, () => deadline.renew());
+  }
+  if (guest.trace) {
+    await driving;
+    const { checkTraceable } = await import('./strace.js');
+    await checkTraceable(channel, guest);
+  }
+  if (options.breakpoint?.step === SPAWN_STEP) {
+    await driving;
+    await stopAt(SPAWN_STEP, answering);
   }
 }
 
@@ -135,12 +145,12 @@ async function stopWithin(answering: Answering, planNow: () => readonly Step[], 
  * Stops if the breakpoint is before `step`.
  * @throws {SandboxError} `given-up`; `guest-gone` or `guest-panic` if the guest ended meanwhile
  */
-async function stopAt(step: string, { console, options, limit, stop }: Answering): Promise<void> {
+async function stopAt(step: string, { console, options, deadline, stop }: Answering): Promise<void> {
   const { breakpoint } = options;
   if (breakpoint?.step !== step) return;
-  limit.suspend();
+  deadline.suspend();
   const goOn = await breakpoint.onStop({ ...stop, step });
-  limit.resume();
+  deadline.resume();
   if (stop.ended.aborted) throw goneError(console, false);
   if (!goOn) throw givenUpError(step);
 }
