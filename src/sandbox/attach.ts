@@ -180,7 +180,7 @@ async function lockOf(name: string, directory: string): Promise<Server> {
     throw new SandboxError({
       stage: 'application',
       code: 'attached-already',
-      message: `somebody is attached to the sandbox ${name} already`,
+      message: `another session is attached to the sandbox ${name}`,
       remedy: 'detach there with Ctrl+] or leave that shell, and attach again',
       cause: error,
     });

@@ -50,7 +50,7 @@ export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options:
     const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
     return await publishSnapshot(prepared.image.directory, (directory) => baker.save(directory), options.signal);
   } catch (error) {
-    throw options.signal?.aborted ? calledOffError(error) : error;
+    throw options.signal?.aborted ? abortedError(error) : error;
   } finally {
     await prepared.connection.close();
   }
@@ -179,7 +179,7 @@ class Baker {
       const state = run.claim();
       const transports = await run.open({ monitored: directory !== undefined, owner });
       run.start(this.#xml(name, state, empty, directory));
-      await run.within(run.domain, 'libvirt being asked to start the domain');
+      await run.within(run.domain, 'asking libvirt to start the domain');
       const work = use(transports, transports.channel(run.domain));
       const result = await run.within(work, 'the machine running, its init not answering');
       failed = false;
@@ -224,11 +224,11 @@ async function dropZeros(path: string): Promise<void> {
   await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
 }
 
-function calledOffError(cause: unknown): SandboxError {
+function abortedError(cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'image',
     code: 'aborted',
-    message: 'the baking was called off, and nothing was changed',
+    message: 'baking was aborted, and nothing was changed',
     remedy: 'bake it again',
     cause,
   });

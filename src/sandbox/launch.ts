@@ -139,19 +139,19 @@ class Launch {
     const loading = loadMachine(transports.monitor, snapshot, sharing);
     loading.catch(() => {});
     const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
-    const monitor = await run.within(loading, 'the saved machine being loaded');
+    const monitor = await run.within(loading, 'QEMU loading the snapshot');
     this.#isLoaded = true;
     this.#options.onReady?.(readyOf(snapshot));
     const begun = this.#setUp(channel);
     if (mayRunEarly(this.#config)) runMachine(monitor);
-    await run.within(begun, 'the saved machine going on, its steps not done');
+    await run.within(begun, 'the snapshot running, its steps not done');
     return channel;
   }
 
   async #boot(transports: Transports): Promise<Channel> {
     const run = this.#run;
     void transports.monitor?.then((socket) => runMachine(new Monitor(socket)));
-    await run.within(run.domain, 'libvirt being asked to start the domain');
+    await run.within(run.domain, 'asking libvirt to start the domain');
     const transport = await run.within(transports.channel(run.domain), transports.awaited);
     const opening = Channel.open(transport);
     const { channel, ready } = await run.within(opening, transports.unanswered).catch((error: unknown) => {

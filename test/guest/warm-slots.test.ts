@@ -168,10 +168,7 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
     const bake = async (args: readonly string[], pattern: RegExp) =>
       assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
     await bake(disks, /virt-sandbox-bake create --warm --slots disks=3 --for '--accel tcg'$/);
-    await bake(
-      ['-N', 'dhcp', '-N', 'dhcp'],
-      /no slot for a second network; .*--slots networks=2 --for '--accel tcg'$/,
-    );
+    await bake(['-N', 'dhcp', '-N', 'dhcp'], /no slot for a second network; .*--slots networks=2 --for '--accel tcg'$/);
     if (unlessProgram('mkfs.xfs') === false)
       await bake(
         ['-m', `host-image:/media=${makeImage(directory, 'xfs')}`],

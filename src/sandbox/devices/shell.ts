@@ -82,6 +82,6 @@ export function shellElements({ hasConsole }: Shell, sockets: string): ShellElem
 }
 
 function reasonAgainstConsole(kind: Exclude<ConnectionKind, 'lxc'>): string | undefined {
-  if (kind === 'embedded') return 'without a daemon there is nobody whom virsh could ask';
+  if (kind === 'embedded') return 'there is no daemon that virsh could ask';
   return canMakeTerminals(kind) ? undefined : 'the user whom QEMU runs as may not open /dev/ptmx';
 }

@@ -112,8 +112,8 @@ function rankSnapshots(
   const obstacle = snapshotObstacle(config, devices);
   if (obstacle !== undefined) return none(obstacle);
   if (options.debugInit === true)
-    return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
-  if (options.breakpoint) return none('it is to stop on its way');
+    return none('the kernel is to show its messages, and the kernel of a snapshot is quiet');
+  if (options.breakpoint) return none('it has a breakpoint');
   const sized = images
     .filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus)
     .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));

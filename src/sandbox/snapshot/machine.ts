@@ -67,9 +67,9 @@ export function machineSignature(wanted: SnapshotShape, commandLine = savedComma
 export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
   const late = shares.filter(isVirtiofs).length;
   if (late > MOST_LATE_SHARES)
-    return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a saved machine has no room for them`;
+    return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a snapshot has no room for them`;
   if (late > 0 && !mayFillMemory())
-    return 'it has a mount that virtiofs serves, and to give a saved machine memory of its own takes root with CAP_SYS_PTRACE';
+    return 'it has a mount that virtiofs serves, and a snapshot can only share memory for root with CAP_SYS_PTRACE';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;

@@ -43,7 +43,7 @@ export function copyTimeoutError(milliseconds: number): SandboxError {
     stage: 'boot',
     code: 'boot-timeout',
     message: `copying includes stood still for ${milliseconds / 1000} s`,
-    remedy: 'see that what is included can be read and its mount can be written to, or allow more with --boot-timeout',
+    remedy: 'check that the included files are readable and their mount is writable, or allow more with --boot-timeout',
   });
 }
 
@@ -52,7 +52,7 @@ export function abortError(cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'boot',
     code: 'aborted',
-    message: 'the start was called off',
+    message: 'the start was aborted',
     remedy: 'start it again',
     cause,
   });
