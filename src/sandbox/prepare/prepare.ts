@@ -8,6 +8,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { type SandboxKind, securityLabels } from '../../domain/security.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { connect } from '../../libvirt/connect.js';
+import type { Connection } from '../../libvirt/connection.js';
 import { loadProfile } from '../../profile/load.js';
 import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
@@ -27,22 +28,12 @@ import { callerLabel, securityModel } from './security-model.js';
  */
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
   const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
-  const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
   mark('prepare.start');
   await checkHost(config);
   const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');
   // Connect first: a user whose URI cannot be reached should not wait for a build.
-  const connecting = connect({
-    uri: options.connect,
-    cacheDirectory,
-    ...(options.onChoice ? { onChoice: options.onChoice } : {}),
-  });
-  const connection = await unlessAborted(connecting, options.signal, abortError).catch((error: unknown) => {
-    // It may still come. Close it then.
-    connecting.then((late) => late.close()).catch(() => {});
-    throw error;
-  });
+  const connection = await connectUnlessAborted(options);
   mark('connect.done', { uri: connection.uri });
   try {
     checkDriver(config, connection.kind);
@@ -78,6 +69,18 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     };
   } catch (error) {
     await connection.close();
+    throw error;
+  }
+}
+
+async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOptions): Promise<Connection> {
+  const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
+  const connecting = connect({ uri, cacheDirectory, ...(onChoice ? { onChoice } : {}) });
+  try {
+    return await unlessAborted(connecting, signal, abortError);
+  } catch (error) {
+    // It may still come. Close it then.
+    connecting.then((late) => late.close()).catch(() => {});
     throw error;
   }
 }
