@@ -1,38 +1,23 @@
-/** The application: its environment, its identity, and how it is started. */
+/** Starts the application: its argv, identity, capabilities and terminal. */
 import { type Guest, OperationError, type SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig } from './config.js';
+import { environmentOf } from './environment.js';
 import { tracedCommand } from './strace.js';
 
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
 
-/** The environment of the application as KEY=VALUE: the usual variables, then the person's, of which the last of a name wins. */
-export function environmentOf(config: GuestConfig): string[] {
-  const { identity, terminal } = config;
-  const variables = new Map<string, string>([
-    ['PATH', DEFAULT_PATH],
-    ['HOME', identity.home],
-    ['USER', identity.username],
-    ['USERNAME', identity.username],
-    ['LOGNAME', identity.username],
-  ]);
-  if (terminal) variables.set('TERM', terminal.type);
-  for (const { key, value } of config.environment) variables.set(key, value);
-  return [...variables].map(([key, value]) => `${key}=${value}`);
-}
-
 /**
- * Starts the application.
+ * Starts the application, in the config's working directory, else in the home directory, else in /.
  * @returns its process ID in the guest
- * @throws {OperationError} when it could not be started; its detail names the system call
+ * @throws {OperationError} if it cannot be started; the message names the system call
  */
 export async function spawnApplication(guest: Guest, config: GuestConfig): Promise<number> {
   const spawn = spawnOperation(config, config.cwd ?? config.identity.home);
   try {
     return (await guest.call(spawn)).value;
   } catch (error) {
-    // A home directory need not exist inside; a directory that somebody asked for must.
+    // The home directory may be missing inside; a directory that was asked for may not.
     if (config.cwd === undefined && error instanceof OperationError && isChdir(error)) {
       return (await guest.call({ ...spawn, cwd: '/' }, { recover: true })).value;
     }
@@ -40,7 +25,7 @@ export async function spawnApplication(guest: Guest, config: GuestConfig): Promi
   }
 }
 
-/** True when the spawn failed because of the working directory. */
+/** Whether a spawn failed because of its working directory. */
 export function isChdir(error: OperationError): boolean {
   return error.message.startsWith('chdir(');
 }

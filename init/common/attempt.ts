@@ -1,9 +1,10 @@
-/** Operations that the guest may refuse. */
+/** Operations whose failure is an answer too. */
 import { type Guest, type Operation, OperationError, type ResultOf } from '../../src/protocol/operations.js';
 
 /**
- * What an operation answers; undefined where the guest refuses it, which stops nothing behind it. A connection that breaks is an error as
- * ever.
+ * Carries out an operation that may fail. Operations behind it in the guest's queue run all the same.
+ * @returns the result, or undefined if the guest refused the operation
+ * @throws if the connection breaks
  */
 export async function attempt<T extends Operation>(guest: Guest, operation: T): Promise<ResultOf<T> | undefined> {
   try {

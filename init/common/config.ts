@@ -1,6 +1,6 @@
 /**
- * What the common init is told: a sandbox as the guest sees it. Plain data, so that it can travel as JSON into a guest that runs the common
- * init itself.
+ * A sandbox as the guest sees it: the input of the common init. It is plain data, so it can travel as JSON into a guest
+ * that runs the common init itself.
  */
 
 /** A directory that the host shares. */
@@ -10,34 +10,37 @@ export interface GuestShare {
   readonly readOnly: boolean;
 }
 
-/** A file system on a disk, which is found by its serial number. */
+/** A file system on a disk. The guest finds the disk by its serial number. */
 export interface GuestImage {
   readonly type: 'image';
   readonly serial: string;
   readonly filesystem: string;
-  /** Data of mount(2). */
+  /** The `data` argument of mount(2). */
   readonly options: string;
   readonly readOnly: boolean;
 }
 
-/** A file system in memory. */
+/** A tmpfs. */
 export interface GuestRam {
   readonly type: 'ram';
-  /** Its largest size. */
+  /** Its largest size, in bytes. */
   readonly bytes: number;
 }
 
-/** A directory of the host that libvirt has bound into a container: the root where it belongs, others to be moved there. */
+/**
+ * A directory of the host that libvirt has bound into a container. The root is bound at its final path; the common init
+ * moves all others.
+ */
 export interface GuestStaged {
   readonly type: 'staged';
   readonly tag: string;
   readonly readOnly: boolean;
 }
 
-/** What becomes the root. */
+/** The file system that becomes the root. */
 export type GuestRoot = GuestShare | GuestImage | GuestRam | GuestStaged;
 
-/** A mount to make, in order. */
+/** A mount. Mounts are made in the order of the config. */
 export type GuestMount = { readonly target: string } & (
   | GuestShare
   | GuestImage
@@ -46,7 +49,7 @@ export type GuestMount = { readonly target: string } & (
   | { readonly type: 'bind'; readonly source: string }
 );
 
-/** A disk for the application: /dev/disk/by-tag/TAG. */
+/** A disk for the application, linked as /dev/disk/by-tag/TAG. */
 export interface GuestDisk {
   readonly tag: string;
   readonly serial: string;
@@ -62,20 +65,20 @@ export interface TerminalSize {
 export interface GuestAddress {
   readonly primary: string;
   readonly prefix: number;
-  /** undefined: the usual one. */
+  /** Undefined: all ones behind the prefix. */
   readonly broadcast: string | undefined;
 }
 
 /** One network interface. */
 export interface GuestInterface {
-  /** By which it is found. */
+  /** The guest finds the interface by this hardware address. */
   readonly mac: string;
   readonly dhcp: boolean;
   readonly addresses: readonly GuestAddress[];
   readonly routes: readonly { readonly target: string; readonly prefix: number; readonly gateway: string }[];
 }
 
-/** Where names are looked up. */
+/** What resolv.conf(5) is made of. */
 export interface NameService {
   readonly servers: readonly string[];
   readonly search: readonly string[];
@@ -83,40 +86,40 @@ export interface NameService {
 
 export interface GuestNetwork {
   readonly interfaces: readonly GuestInterface[];
-  /** Path of the DHCP client inside, at the time when the network is set up. */
+  /** Path of the DHCP client in the guest, before the root is mounted. */
   readonly dhcpClient: string;
-  /** How long a server may take to give a lease. */
+  /** How long to wait for a lease, in seconds. */
   readonly dhcpSeconds: number;
-  /** For interfaces without DHCP. */
+  /** Name servers for interfaces without DHCP. */
   readonly names: NameService;
 }
 
-/** Root shells for a person, beside the application. */
+/** Root shells beside the application, for debugging. */
 export interface GuestShell {
-  /** Where sessions come in: the name of a virtio-serial port, or the path of a terminal. */
+  /** Where the init accepts sessions: the name of a virtio-serial port, or the path of a terminal. */
   readonly sessions: string;
-  /** A terminal that has a shell of its own, such as a serial line. */
+  /** A terminal to run one more shell on, such as a serial line; undefined: none. */
   readonly console: string | undefined;
 }
 
-/** The application runs under strace. */
+/** How strace traces the application. */
 export interface GuestTrace {
-  /** For strace -e; undefined: every system call. */
+  /** Argument of `strace -e`; undefined: every system call. */
   readonly expression: string | undefined;
 }
 
 export interface GuestConfig {
-  /** A machine's init has everything to set up; a container's is given devices, /proc and /sys by libvirt. */
+  /** In a container libvirt has set up devices, /proc and /sys already. */
   readonly platform: 'machine' | 'container';
-  /** How many processors the kernel has left off; undefined: none. */
+  /** How many processors the kernel has left offline; undefined: none. */
   readonly lateProcessors?: number;
   readonly hostname: string;
   readonly root: GuestRoot;
   readonly mounts: readonly GuestMount[];
   readonly disks: readonly GuestDisk[];
-  /** Devices of disks by their serial numbers, where that is known; undefined: the kernel is asked. */
+  /** Paths of block devices by serial number; undefined: the guest looks for them in /sys. */
   readonly devices: Readonly<Record<string, string>> | undefined;
-  /** undefined: none. */
+  /** Undefined: none. */
   readonly shell?: GuestShell | undefined;
   readonly trace?: GuestTrace | undefined;
   readonly identity: {
@@ -126,19 +129,19 @@ export interface GuestConfig {
     readonly username: string;
     readonly home: string;
   };
-  /** Keep every capability. */
+  /** The application keeps every capability. */
   readonly privileged: boolean;
-  /** Variables that the person asked for; they win over the usual ones. */
+  /** Variables of the config. They override the usual ones. */
   readonly environment: readonly { readonly key: string; readonly value: string }[];
-  /** Devices that were not there when the machine was saved, for which it has to look. */
+  /** The restored machine has devices that it did not have when it was saved, so the guest rescans the PCI bus. */
   readonly lateDevices?: boolean;
-  /** Where on the PCI bus of a saved machine its disks and interfaces are: `0000:00:07.0`. */
+  /** PCI addresses of the slots with this sandbox's disks and interfaces, on a restored machine: `0000:00:07.0`. */
   readonly slots?: readonly string[] | undefined;
-  /** undefined: no interface but lo. */
+  /** Undefined: no interface but lo. */
   readonly network: GuestNetwork | undefined;
-  /** undefined: the home directory, or / where that does not exist. */
+  /** Undefined: the home directory, or / if that does not exist. */
   readonly cwd: string | undefined;
   readonly command: readonly string[];
-  /** undefined: three pipes in place of a terminal. */
+  /** Undefined: three pipes instead of a terminal. */
   readonly terminal: (TerminalSize & { readonly type: string }) | undefined;
 }

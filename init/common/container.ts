@@ -1,6 +1,6 @@
 /**
- * What is different in a container: libvirt has set up /dev, /proc and /sys for it and bound the directories of the host, but into a
- * root of its own. Here all of that moves to the sandbox's root.
+ * The calls that only a container needs. libvirt has set up /dev, /proc and /sys and bound the host's directories, but
+ * in a temporary root. These calls move everything to the sandbox's root.
  */
 import {
   call,
@@ -18,31 +18,32 @@ import {
 } from './step.js';
 
 /**
- * Where libvirt binds the host's directories, each to be moved to its place in its turn: what a sandbox asks for is mounted in order, and
- * libvirt mounts before anything runs. In /dev, since that moves along into the new root.
+ * Where libvirt binds the host's directories. libvirt binds all of them before anything runs, but mounts must be made
+ * in the order of the config, so each is moved from here when its turn comes. It is in /dev, which moves along into the
+ * new root.
  */
 export const STAGE = '/dev/.sandbox';
 
 const MNT_DETACH = 2;
 
-/** Takes along what libvirt has set up. */
+/** Moves the mounts of libvirt into the new root. */
 export function leaveContainerRoot(): PlannedCall[] {
   return [
-    // A whole hierarchy, writable for user 0 even without capabilities, and with it the host's.
+    // User 0 can write to all of it, even without capabilities, and it is the host's own hierarchy.
     tolerated({ op: 'unmount', path: '/sys/fs/cgroup', flags: MNT_DETACH }),
     move('/dev', `${NEW_ROOT}/dev`),
-    // A root without /sys is unusual and still usable.
+    // A root without /sys is unusual, and usable.
     { ...move('/sys', `${NEW_ROOT}/sys`), tolerate: true },
     move('/proc', `${NEW_ROOT}/proc`),
   ];
 }
 
-/** What the machine's plan does with fresh file systems, and what only a container needs: the kernel is the host's. */
+/** The `system` step of a container. Unlike a machine's, it also protects the kernel, which is the host's. */
 export function containerSystemStep(): Step {
   return {
     name: 'system',
     calls: [
-      // User 0 could restart the host, or turn its interrupts and buses off, with nothing but the right to write to these.
+      // User 0 without any capability could restart the host or turn off interrupts and buses by writing to these.
       ...READ_ONLY.flatMap(readOnly),
       ...MASKED.map((path) => tolerated(mountOf('/dev/null', path, '', MS_BIND, ''))),
       call({ op: 'mkdir', path: '/dev/shm', mode: 0o1777 }),
@@ -53,7 +54,7 @@ export function containerSystemStep(): Step {
   };
 }
 
-/** Not every kernel has each of them. */
+/** Some kernels lack some of them. */
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sysrq-trigger'];
 const MASKED = ['/proc/kcore', '/proc/keys', '/proc/timer_list'];
 

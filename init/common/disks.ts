@@ -1,19 +1,19 @@
-/** Disks: which device each is, and their links for the application. */
+/** Disks: finds the device of each, and makes the links in /dev/disk/by-tag. */
 import type { Guest } from '../../src/protocol/operations.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig } from './config.js';
 import { call, type Step } from './step.js';
 
-/** Paths of devices by the serial numbers of their disks. */
+/** Paths of block devices by serial number. */
 export type Devices = ReadonlyMap<string, string>;
 
 const SYS_BLOCK = '/sys/block';
-/** virtio-blk's serial number has 20 bytes; sysfs adds a line end. */
+/** A serial number of virtio-blk has at most 20 bytes; sysfs adds a newline. */
 const SERIAL_BYTES = 64;
 
 /**
- * Asks the guest's kernel for the disks, whose names depend on the order in which it found them. It has found all of them before it is ready:
- * a driver that is loaded looks for its devices there and then.
+ * Finds the config's disks in /sys. Their names (vda, vdb) depend on the order in which the kernel found them. All are
+ * there when the init is ready: a driver probes its devices while it is loaded.
  */
 export async function findDevices(guest: Guest, config: GuestConfig): Promise<Devices> {
   if (config.devices !== undefined) return new Map(Object.entries(config.devices));
@@ -30,7 +30,7 @@ export async function findDevices(guest: Guest, config: GuestConfig): Promise<De
   return devices;
 }
 
-/** Other block devices have no serial number. */
+/** Undefined for block devices without a serial number. */
 async function readSerial(guest: Guest, name: string): Promise<string | undefined> {
   const serial = await attempt(guest, { op: 'readFile', path: `${SYS_BLOCK}/${name}/serial`, limit: SERIAL_BYTES });
   return serial && Buffer.from(serial).toString('latin1').trim();
@@ -41,12 +41,12 @@ function serialsOf({ root, mounts, disks }: GuestConfig): string[] {
   return [...images, ...disks.map(({ serial }) => serial)];
 }
 
-/** The device of a disk; where there is none, a path that says which disk was looked for. */
+/** The device of a disk. If it is missing, a path that does not exist and names the disk in the error to come. */
 export function deviceOf(devices: Devices, serial: string): string {
   return devices.get(serial) ?? `/dev/disk-with-serial-${serial}`;
 }
 
-/** Links by tag. The disks are the application's own, whoever it runs as. */
+/** The step that links disks by tag and gives them to the application's user. */
 export function diskSteps({ disks, identity }: GuestConfig, devices: Devices): Step[] {
   if (disks.length === 0) return [];
   const calls = disks.flatMap(({ tag, serial }) => {

@@ -1,18 +1,18 @@
-/** Drives a guest through a plan. */
+/** Sends a plan to a guest. */
 import { type Guest, type Operation, OperationError } from '../../src/protocol/operations.js';
 import type { Step } from './step.js';
 
-/** What an observer is told of every operation, for debugging and timelines. */
+/** One operation as observers see it, for debugging and timelines. */
 export interface OperationReport {
   readonly step: string;
   readonly operation: Operation;
-  /** Microseconds in the guest; 0 where it was skipped. */
+  /** Microseconds in the guest; 0 if it failed or was skipped. */
   readonly microseconds: number;
   readonly error: OperationError | undefined;
   readonly tolerated: boolean;
 }
 
-/** A step of the plan that failed. */
+/** A failed step of a plan. */
 export class StepError extends Error {
   readonly step: string;
   readonly operation: OperationError;
@@ -26,8 +26,9 @@ export class StepError extends Error {
 }
 
 /**
- * Sends every call of the plan without waiting in between, so that the whole plan costs one round trip.
- * @throws {StepError} for the first call that failed and was not to be tolerated
+ * Sends every call of the plan without waiting in between, so the whole plan costs one round trip. The guest skips what
+ * is behind a call that fails, unless the call tolerates that.
+ * @throws {StepError} for the first call that failed and did not tolerate it
  */
 export async function drivePlan(
   guest: Guest,

@@ -1,10 +1,11 @@
 /**
- * The common init as a program in the guest, beside the native init: it is that one's host on a socket pair, and the launcher's guest on
- * the port. The launcher sends what the sandbox is (CONFIGURE) and then only stdin, signals and sizes; everything else is decided here, with
- * the code that the launcher runs otherwise. A launcher that goes away changes nothing: its sandbox goes on.
+ * The common init as a program in the guest. It talks to the native init over a socket pair, as a launcher would, and
+ * to the launcher over the port, as a native init would. The launcher sends the sandbox (CONFIGURE) and then only
+ * stdin, signals and sizes; this program does the rest with the code that the launcher runs otherwise. If the launcher
+ * goes away, the sandbox goes on.
  *
- * When the application has ended, the native init closes its direction of the socket pair. All output is in the port when this program closes the
- * other; then the native init takes the port back, and says EXIT itself.
+ * At the end the native init closes its direction of the socket pair. This program closes the other direction once all
+ * output is in the port. The native init then takes the port back and sends EXIT itself.
  */
 import { read, write } from 'node:fs';
 import { Socket } from 'node:net';
@@ -26,10 +27,10 @@ import { planSandbox } from './plan.js';
 import { setUpResolver } from './resolver.js';
 import { attachSlots } from './slots.js';
 
-/** Descriptors that the native init gives to this program: init/native/common.c. */
+/** Descriptors that the native init passes to this program: init/native/boot/node_init.c. */
 const CHANNEL_FD = 3;
 const PORT_FD = 4;
-/** A port without a host is looked at again so often, in milliseconds. */
+/** How often to look for a host on the port, in milliseconds. */
 const LOOK_MS = 50;
 /** In nanoseconds. */
 const SECOND = 1_000_000_000n;
@@ -38,31 +39,31 @@ const EPROTO = 71;
 const readPort = promisify(read);
 const writePort = promisify(write);
 
-/** The port: its reads and writes block a thread each, and never this one. */
+/** The virtio-serial port. Reads and writes block, each on a thread of its own. */
 class Port {
   #last: Promise<void> = Promise.resolve();
   #isGone = false;
   #giveUp: () => void = () => {};
-  /** A write to a port without a host waits for one, and none will come. */
+  /** Frees writes that would wait for a host forever. */
   readonly #gone = new Promise<undefined>((resolve) => {
     this.#giveUp = () => resolve(undefined);
   });
-  /** Packets that are not in the port yet. */
+  /** Packets that are not yet written. */
   pending = 0;
 
-  /** Empty when the launcher is gone. */
+  /** Empty if the launcher is gone. */
   async read(): Promise<Buffer> {
     const { bytesRead, buffer } = await readPort(PORT_FD, Buffer.allocUnsafe(65_536), 0, 65_536, null);
     return buffer.subarray(0, bytesRead);
   }
 
-  /** The launcher will take nothing any more. */
+  /** Drops what is still to be written: the launcher is gone. */
   abandon(): void {
     this.#isGone = true;
     this.#giveUp();
   }
 
-  /** Resolves when all of it is in the port, or nobody will ever take it. */
+  /** Resolves when all bytes are written or dropped. */
   write(bytes: Uint8Array): Promise<void> {
     this.pending += 1;
     this.#last = this.#last.then(async () => {
@@ -82,12 +83,12 @@ class Port {
     return this.write(encodePacket(proc, type, status, serial, payload));
   }
 
-  /** The guest's side of the handshake; returns what came behind it. */
+  /** The guest's side of the handshake. Returns the bytes that came behind it. */
   async greet(): Promise<Buffer> {
     for (let answered = false; ; ) {
       const bytes = await this.read();
       if (bytes.length === 0) {
-        // Nobody is there, and the next starts from the beginning.
+        // The host is gone; the next one starts the handshake anew.
         answered = false;
         await delay(LOOK_MS);
       }
@@ -107,7 +108,7 @@ const port = new Port();
 const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true, allowHalfOpen: true });
 let nativeIsDone = false;
 
-/** Ends the conversation with the native init when everything has reached the port. */
+/** Closes the socket pair when the native init is done and all output is in the port. */
 function closeWhenDone(channel: Channel): void {
   const left = channel.stdout.readableLength + channel.stderr.readableLength + port.pending;
   if (nativeIsDone && left === 0) socket.destroy();
@@ -125,8 +126,8 @@ function relay(stream: Readable, proc: number, channel: Channel): void {
 }
 
 /**
- * From the sandbox to the running application.
- * @param mode `arrange`: to where it could be started; the launcher has more to do before, and starts it itself
+ * Sets up the sandbox and starts the application.
+ * @param mode `arrange`: stop before the application, because the launcher has more to set up and starts it itself
  */
 async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 'arrange'): Promise<void> {
   const arrived = process.hrtime.bigint();
@@ -156,7 +157,7 @@ async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 
   await spawning;
 }
 
-/** A time that was told when it `arrived`, and is used later: Node.js reads this for the first time, which takes an emulator a while. */
+/** The host's time now, from what it was at `arrived`. Under emulation, Node.js takes a while to come this far. */
 function laterThan(
   { seconds, nanoseconds }: NonNullable<Configuration['now']>,
   arrived: bigint,
@@ -165,7 +166,7 @@ function laterThan(
   return { seconds: time / SECOND, nanoseconds: Number(time % SECOND) };
 }
 
-/** An operation that failed, as one of that step. */
+/** Makes a failed operation a failure of `step`. */
 async function inStep<T>(step: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -174,7 +175,7 @@ async function inStep<T>(step: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** What of a call that failed the launcher needs to tell it as if it had made the call itself. */
+/** The fields from which the launcher makes the same error as if it had made the call itself. */
 function failureOf(error: unknown): { errno: number; detail: string } {
   const failed = error instanceof StepError ? error.operation : error;
   const unread = error instanceof ProtocolError ? EPROTO : 0;
@@ -206,7 +207,7 @@ async function answer(header: PacketHeader, channel: Channel, work: Promise<unkn
   closeWhenDone(channel);
 }
 
-/** Every other call is one to the native init. */
+/** Forwards any other call to the native init. */
 async function handOn({ proc, status: flags, serial }: PacketHeader, channel: Channel, payload: Buffer): Promise<void> {
   const reply = await channel.forward(proc, flags, payload).catch((error: unknown): RawReply => {
     const message = error instanceof Error ? error.message : String(error);
@@ -216,7 +217,7 @@ async function handOn({ proc, status: flags, serial }: PacketHeader, channel: Ch
   closeWhenDone(channel);
 }
 
-/** @throws {ProtocolError} when they are not what `read` reads, to the last byte */
+/** @throws {ProtocolError} unless `read` reads the payload to the last byte */
 function argumentsOf<T>(payload: Buffer, read: (r: FieldReader) => T): T {
   const r = new FieldReader(payload);
   const value = read(r);

@@ -1,9 +1,9 @@
-/** What the DHCP client prints (init/dhcp/main.c). */
+/** Parses what the DHCP client prints (init/dhcp/main.c). */
 
 export interface LeaseRoute {
   readonly target: string;
   readonly prefix: number;
-  /** undefined: on the link itself. */
+  /** Undefined: the target is on the link itself. */
   readonly gateway: string | undefined;
 }
 
@@ -17,12 +17,10 @@ export interface Lease {
   readonly mtu: number | undefined;
 }
 
-/** The least that IPv4 needs to work; a server that says less is not believed. */
+/** The smallest MTU that IPv4 works with. Smaller values of a server are ignored. */
 const LEAST_MTU = 576;
 
-/**
- * Reads KEY=VALUE lines; other keys are left alone. The text comes from the client, which has checked what the server said.
- */
+/** Reads KEY=VALUE lines and ignores unknown keys. The DHCP client has already validated the server's values. */
 export function parseLease(text: string): Lease {
   const values = new Map<string, string[]>();
   for (const line of text.split('\n')) {
@@ -44,7 +42,7 @@ export function parseLease(text: string): Lease {
   };
 }
 
-/** Classless routes replace the router: https://www.rfc-editor.org/rfc/rfc3442 */
+/** Classless routes replace the router option: https://www.rfc-editor.org/rfc/rfc3442 */
 function routesOf(classless: readonly string[], routers: readonly string[]): LeaseRoute[] {
   if (classless.length === 0) {
     return routers.slice(0, 1).map((gateway) => ({ target: '0.0.0.0', prefix: 0, gateway }));

@@ -1,4 +1,4 @@
-/** The root, and the mounts that a sandbox asks for. */
+/** The steps that mount the root and the mounts of the config. */
 import type { GuestConfig, GuestMount, GuestRoot, GuestStaged } from './config.js';
 import { leaveContainerRoot, move, STAGE } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
@@ -15,13 +15,13 @@ import {
   tolerated,
 } from './step.js';
 
-/** Mount points that a root needs; one that can be written to gets what it lacks. */
+/** Mount points that a root needs. Missing ones are made if the root is writable. */
 const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
 
 /**
- * 9p2000.L with a large message, so that a program is read in few round trips. The root cannot change from inside and is trusted to stay
- * as it is for the seconds of a run, so its pages and names may be cached; a directory that the host shares read-write is not cached.
- * https://docs.kernel.org/filesystems/9p.html
+ * 9p2000.L with large messages, so that a program is read in few round trips. A read-only root is cached, pages and
+ * names: the guest cannot change it, and the host is trusted not to for the seconds of a run. A directory that is
+ * shared read-write is not cached. https://docs.kernel.org/filesystems/9p.html
  */
 const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
 const ROOT_CACHE = 'cache=loose';
@@ -29,7 +29,7 @@ const SHARE_CACHE = 'cache=mmap';
 
 export function rootStep({ root, platform }: GuestConfig, devices: Devices): Step {
   const calls = [
-    // A container's root is there already, or the directory for it is not.
+    // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
     ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
     ...(root.type === 'staged'
       ? []
@@ -37,7 +37,7 @@ export function rootStep({ root, platform }: GuestConfig, devices: Devices): Ste
     ...(isReadOnly(root)
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
-    // What is mounted on a read-only root must already be there.
+    // A read-only root must have the mount points.
     ...(platform === 'container'
       ? leaveContainerRoot()
       : [call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755'))]),
@@ -46,7 +46,7 @@ export function rootStep({ root, platform }: GuestConfig, devices: Devices): Ste
   return { name: 'root', calls };
 }
 
-/** In the order in which they were asked for. */
+/** One step for each mount, in the order of the config. */
 export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
   return config.mounts.map((entry, index) => ({ name: `mount.${index}`, calls: mountCalls(entry, devices) }));
 }
@@ -64,9 +64,9 @@ function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
       return [directory, call(mountAt(entry, target, SHARE_CACHE, devices))];
     case 'bind':
       return [
-        // mount(2) itself does not say which of the two is missing.
+        // mount(2) does not say whether source or target is missing.
         call({ op: 'stat', path: entry.source, follow: true }),
-        // A file is bound on a file.
+        // A file is bound on a file, which mkdir refuses.
         { ...directory, tolerate: true },
         call(mountOf(entry.source, target, '', MS_BIND, '')),
       ];

@@ -1,13 +1,15 @@
 /**
- * The network of a sandbox, from inside: which interface is which, addresses, routes, name servers. The same for a machine and a
- * container; it uses nothing that the root may or may not have.
+ * Sets up the interfaces of a sandbox: addresses, routes, DHCP. It is the same for a machine and a container, and uses
+ * no program of the root.
  */
 import { type Guest, type GuestRun, type Operation, OperationError } from '../../src/protocol/operations.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
 import { type Lease, parseLease } from './lease.js';
 
-/** Beyond what the client may take itself, in milliseconds: a busy machine is slow to start and to end a process. */
+/**
+ * Time for the DHCP client beyond its own limit, in milliseconds: a busy machine is slow to start and end a process.
+ */
 const GRACE_MS = 10_000;
 
 /** Exit statuses of the DHCP client (init/dhcp/main.c). */
@@ -18,7 +20,7 @@ const EXISTS = 17;
 
 type RouteOperation = Extract<Operation, { op: 'route' }>;
 
-/** A network that cannot be set up as it was asked for. */
+/** The network cannot be set up as the config asks. */
 export class NetworkError extends Error {
   /** Kebab-case: `dhcp-no-answer`. */
   readonly code: string;
@@ -33,10 +35,10 @@ export class NetworkError extends Error {
 }
 
 /**
- * Sets up every interface, in the order in which they were asked for. The root may be mounted or not: only /sys is looked at.
- * @returns the name servers that the sandbox is to use
+ * Sets up every interface in the order of the config. It needs /sys, but no root.
+ * @returns the name servers for the sandbox: those of the leases, then those of the config
  * @throws {NetworkError} `interface-missing`, `dhcp-no-answer`, `dhcp-refused`, `dhcp-failed`
- * @throws {OperationError} for an address or a route that the kernel refuses
+ * @throws {OperationError} if the kernel refuses an address or a route
  */
 export async function setUpNetwork(guest: Guest, config: GuestConfig, network: GuestNetwork): Promise<NameService> {
   const links = await linksByMac(guest);
@@ -63,14 +65,14 @@ export async function setUpNetwork(guest: Guest, config: GuestConfig, network: G
   };
 }
 
-/** The interfaces of the guest. Their names depend on the kernel and on what else is there, their hardware addresses were given to them. */
+/** The guest's interfaces by hardware address. Their names depend on the kernel and on other devices. */
 async function linksByMac(guest: Guest): Promise<Map<string, string>> {
   const { value: names } = await guest.call({ op: 'listDir', path: '/sys/class/net' });
   const found = await Promise.all(
     names
       .filter((name) => name !== 'lo')
       .map(async (name): Promise<[string, string][]> => {
-        // What is in that directory and no interface (`bonding_masters`) has no such file.
+        // An entry that is no interface (`bonding_masters`) has no such file.
         const mac = await attempt(guest, { op: 'readFile', path: `/sys/class/net/${name}/address`, limit: 256 });
         return mac ? [[textOf(mac).trim().toLowerCase(), name]] : [];
       }),
@@ -101,14 +103,15 @@ async function applyStatic(
 }
 
 /**
- * The kernel keeps one route to a place, and the interface that was named first has come first: a later one's stands back. So does what a server
- * says twice. Two routes to one place on the first interface are the person's mistake.
+ * Adds a route. The kernel keeps one route per target, so the interface that is named first wins.
+ * @param yields ignore that there is a route already: true for later interfaces and for what a DHCP server says twice.
+ *   On the first interface two routes to one target are a mistake of the config.
  */
-async function addRoute(guest: Guest, route: RouteOperation, standsBack: boolean): Promise<void> {
+async function addRoute(guest: Guest, route: RouteOperation, yields: boolean): Promise<void> {
   try {
-    await guest.call(route, { tolerate: standsBack });
+    await guest.call(route, { tolerate: yields });
   } catch (error) {
-    if (!(standsBack && error instanceof OperationError && error.errno === EXISTS)) throw error;
+    if (!(yields && error instanceof OperationError && error.errno === EXISTS)) throw error;
   }
 }
 
@@ -153,7 +156,7 @@ async function askForLease(
 async function applyLease(guest: Guest, link: string, lease: Lease): Promise<void> {
   const calls: Promise<unknown>[] = [];
   if (lease.mtu !== undefined) {
-    // A device may have a limit of its own, and a network that works a little is better than none.
+    // The device may not support this MTU. A network with another one is better than none.
     const path = `/sys/class/net/${link}/mtu`;
     const data = new TextEncoder().encode(String(lease.mtu));
     calls.push(attempt(guest, { op: 'writeFile', path, mode: 0o644, flags: 0, data }));
@@ -164,7 +167,7 @@ async function applyLease(guest: Guest, link: string, lease: Lease): Promise<voi
   );
   for (const route of lease.routes) {
     if (route.gateway !== undefined && !covers(address, prefix, route.gateway)) {
-      // A gateway outside the subnet is reached on the link itself.
+      // A gateway outside the subnet needs a route on the link itself.
       calls.push(attempt(guest, { op: 'route', link, target: route.gateway, prefix: 32, gateway: '' }));
     }
     const { target, gateway = '' } = route;
@@ -173,7 +176,7 @@ async function applyLease(guest: Guest, link: string, lease: Lease): Promise<voi
   await Promise.all(calls);
 }
 
-/** All ones behind the prefix, which the kernel does not fill in by itself; none for IPv6 and where there is no room for one. */
+/** All ones behind the prefix; empty for IPv6 and prefixes over 30. The kernel does not fill it in by itself. */
 function usualBroadcast(address: string, prefix: number): string {
   if (address.includes(':') || prefix > 30) return '';
   const bits = (numberOf(address) | (0xffff_ffff >>> prefix)) >>> 0;
@@ -189,7 +192,7 @@ function numberOf(ip: string): number {
   return ip.split('.').reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
 }
 
-/** 256 or more for a process that a signal ended. */
+/** From a wait status; 256 plus the signal if a signal ended the process. */
 function exitCodeOf({ status }: GuestRun): number {
   return (status & 0x7f) === 0 ? (status >> 8) & 0xff : 256 + (status & 0x7f);
 }
@@ -203,9 +206,10 @@ function unique(values: readonly string[]): string[] {
 }
 
 function missingError(index: number, mac: string, there: readonly string[]): NetworkError {
+  const others = there.join(', ') || 'no hardware address at all';
   return new NetworkError(
     'interface-missing',
-    `NIC ${index} (${mac}) is not there inside; the interfaces have ${there.join(', ') || 'no hardware address at all'}`,
+    `NIC ${index} (${mac}) is not there inside; the interfaces have ${others}`,
     'see that the kernel has the driver: LIBVIRT_SANDBOX_INIT_DEBUG=1 shows which modules were loaded',
   );
 }

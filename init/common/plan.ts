@@ -1,4 +1,4 @@
-/** The plan: from what a sandbox is to the operations that make it, in order. Pure, so that it can be tested and printed without a guest. */
+/** Turns a sandbox into a plan: the operations that set it up, in order. Pure, so it can be tested without a guest. */
 import type { GuestConfig } from './config.js';
 import { containerSystemStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
@@ -6,21 +6,21 @@ import { mountSteps, rootStep } from './mounts.js';
 import { consoleStep, sessionsStep } from './shell.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 
-/** What varies from run to run and is no part of the sandbox. */
+/** Inputs that differ from run to run. */
 export interface RunInputs {
-  /** The host's time when the plan is sent; undefined where the clock is right. */
+  /** The host's time when the plan is sent; undefined if the guest's clock is right. */
   readonly now: { readonly seconds: bigint; readonly nanoseconds: number } | undefined;
-  /** Random bytes for the guest's pool; clones of one machine must not share it. */
+  /** Random bytes for the guest's entropy pool. Machines restored from one snapshot must not share them. */
   readonly entropy: Uint8Array;
   readonly devices: Devices;
 }
 
-/** The steps that make `config`, up to but without the application itself. */
+/** The steps up to, but without, the application. */
 export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
   const { shell } = config;
   return [
     ...(shell ? [sessionsStep(shell)] : []),
-    // A container has the host's kernel, with its clock and its random numbers.
+    // A container shares the host's kernel: clock and random numbers are right.
     ...(config.platform === 'container' ? [] : [kernelStep(inputs)]),
     ...processorsStep(config),
     rootStep(config, inputs.devices),
@@ -40,7 +40,7 @@ function kernelStep({ now, entropy }: RunInputs): Step {
   return { name: 'clock', calls: [...clock, call({ op: 'addEntropy', data: entropy })] };
 }
 
-/** Before the root takes the place of the initramfs, whose /sys is there whatever the root has. */
+/** Brings up the processors that the kernel left offline. It comes before the root, which may lack /sys. */
 function processorsStep({ lateProcessors = 0 }: GuestConfig): Step[] {
   if (lateProcessors === 0) return [];
   const calls = Array.from({ length: lateProcessors }, (_, number) =>
@@ -58,7 +58,7 @@ function processorsStep({ lateProcessors = 0 }: GuestConfig): Step[] {
 function systemCalls(): PlannedCall[] {
   return [
     call(mountOf('proc', '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
-    // A root without /sys or /run is unusual and still usable.
+    // A root without /sys or /run is unusual, and usable.
     tolerated(mountOf('sysfs', '/sys', 'sysfs', MS_NOSUID | MS_NODEV | MS_NOEXEC, '')),
     call({ op: 'mkdir', path: '/dev/pts', mode: 0o755 }),
     call(mountOf('devpts', '/dev/pts', 'devpts', MS_NOSUID | MS_NOEXEC, 'newinstance,gid=5,mode=620,ptmxmode=666')),

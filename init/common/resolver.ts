@@ -1,21 +1,22 @@
 /**
- * /etc/resolv.conf on a root that cannot be written to: a file in memory is mounted over it. Where it is a symbolic link the file that
- * it leads to counts, which may be in a directory that is empty at first, such as /run.
+ * Sets the name servers in /etc/resolv.conf, on a root that may be read-only: a file in memory is mounted over it. If
+ * it is a symbolic link, the target counts; the target may be missing in a directory that is empty at first, such as
+ * /run.
  */
-import { covers, normalizePath } from '../../src/config/path.js';
+import { posix } from 'node:path';
 import { type Guest, OperationError } from '../../src/protocol/operations.js';
 import { WriteFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig, NameService } from './config.js';
 import { MS_BIND } from './step.js';
 
 const PATH = '/etc/resolv.conf';
-/** /dev is in memory in every sandbox, and what is here is seen through the mount alone. */
+/** The file in memory. /dev is a file system in memory in every sandbox. */
 const OWN_FILE = '/dev/.virt-sandbox/resolv.conf';
-/** Directories that the common init itself fills with memory, unless a mount covers them. */
+/** Where the common init mounts a file system in memory. A mount of the config may cover it. */
 const IN_MEMORY = ['/run', '/tmp', '/dev', '/dev/shm'];
-/** As many as the kernel follows. */
+/** The kernel follows no more. */
 const MOST_LINKS = 40;
-/** resolv.conf(5): the C libraries look at no more. */
+/** The C libraries read no more: resolv.conf(5). */
 const MOST_SERVERS = 3;
 
 const NO_ENTRY = 2;
@@ -30,9 +31,9 @@ export function resolverText({ servers, search }: NameService): string {
 }
 
 /**
- * Gives the sandbox its name servers; to be called when all is mounted.
+ * Sets the name servers. Call it when everything is mounted.
  * @returns undefined, or a sentence that says why names will not be resolved
- * @throws {OperationError} when the file is there and nothing can be mounted over it
+ * @throws {OperationError} if the file exists and cannot be mounted over
  */
 export async function setUpResolver(
   guest: Guest,
@@ -41,8 +42,8 @@ export async function setUpResolver(
 ): Promise<string | undefined> {
   if (names.servers.length === 0) return 'no name server is known, so /etc/resolv.conf stays as it is in the root';
   const data = new TextEncoder().encode(resolverText(names));
-  const place = await findFile(guest);
-  if (place.there) {
+  const file = await findFile(guest);
+  if (file.exists) {
     const flags = WriteFlag.PARENTS;
     await Promise.all([
       guest.call({ op: 'writeFile', path: OWN_FILE, mode: 0o644, flags, data }),
@@ -50,25 +51,26 @@ export async function setUpResolver(
     ]);
     return undefined;
   }
-  // A directory of the host, or an image, is not to get a file that nobody asked for.
-  if (isInMemory(config, place.path)) {
-    await guest.call({ op: 'writeFile', path: place.path, mode: 0o644, flags: WriteFlag.PARENTS, data });
+  // Do not write a file that was not asked for to a directory of the host or to an image.
+  if (isInMemory(config, file.path)) {
+    await guest.call({ op: 'writeFile', path: file.path, mode: 0o644, flags: WriteFlag.PARENTS, data });
     return undefined;
   }
-  const what = place.path === PATH ? PATH : `${place.path}, where ${PATH} leads,`;
-  return `${what} does not exist in the root, so the name servers (${names.servers.join(', ')}) cannot be set; make an empty file there`;
+  const what = file.path === PATH ? PATH : `${file.path}, where ${PATH} leads,`;
+  const servers = names.servers.join(', ');
+  return `${what} does not exist in the root, so the name servers (${servers}) cannot be set; make an empty file there`;
 }
 
-/** Where /etc/resolv.conf leads, and whether there is a file. */
-async function findFile(guest: Guest): Promise<{ readonly path: string; readonly there: boolean }> {
-  if (await exists(guest, PATH, true)) return { path: PATH, there: true };
+/** Follows /etc/resolv.conf to the file that it means, which may not exist. */
+async function findFile(guest: Guest): Promise<{ readonly path: string; readonly exists: boolean }> {
+  if (await exists(guest, PATH, true)) return { path: PATH, exists: true };
   let path = PATH;
   for (let links = 0; links < MOST_LINKS; links += 1) {
     if (!(await exists(guest, path, false))) break;
     const { value } = await guest.call({ op: 'readLink', path });
-    path = absolute(path, value);
+    path = posix.resolve(posix.dirname(path), value);
   }
-  return { path, there: false };
+  return { path, exists: false };
 }
 
 async function exists(guest: Guest, path: string, follow: boolean): Promise<boolean> {
@@ -81,29 +83,25 @@ async function exists(guest: Guest, path: string, follow: boolean): Promise<bool
   }
 }
 
-/** The target of a link as a path from the root, without dots. */
-function absolute(link: string, target: string): string {
-  const parts: string[] = target.startsWith('/') ? [] : link.split('/').slice(1, -1);
-  for (const part of target.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return `/${parts.join('/')}`;
-}
-
-/** Whether what is written there is gone with the sandbox. */
+/** Whether a file at `path` would be in memory, and so be gone with the sandbox. */
 function isInMemory(config: GuestConfig, path: string): boolean {
   // /var/run is a link to /run almost everywhere.
-  const place = path.startsWith('/var/run/') ? path.slice('/var'.length) : path;
+  const real = path.startsWith('/var/run/') ? path.slice('/var'.length) : path;
   const mounts = [
     ...IN_MEMORY.map((target) => ({ type: 'ram', target })),
-    ...config.mounts.map(({ type, target }) => ({ type, target: normalizePath(target) })),
+    // Targets are as they were asked for: `/etc/`, `//etc`.
+    ...config.mounts.map(({ type, target }) => ({ type, target: posix.resolve('/', target) })),
   ];
-  const covering = mounts.filter(({ target }) => covers(target, place));
-  // Of two on one place the later one is on top.
+  const covering = mounts.filter(({ target }) => isWithin(real, target));
+  // Of two mounts on one target, the later is on top.
   const deepest = covering.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best), {
     type: config.root.type as string,
     target: '',
   });
   return deepest.type === 'ram';
+}
+
+/** Whether a normalized path is that directory or below it: `/mnt/a` is within `/mnt`, `/mnta` is not. */
+function isWithin(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
 }

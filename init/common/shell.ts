@@ -1,41 +1,44 @@
-/** Root shells for a person, beside the application. */
+/** Root shells beside the application, for debugging. */
 import type { SpawnOperation } from '../../src/protocol/operations.js';
 import { SpawnFlag } from '../../src/protocol/wire.js';
-import { ALL_CAPABILITIES, DEFAULT_PATH } from './application.js';
+import { ALL_CAPABILITIES } from './application.js';
 import type { GuestShell, TerminalSize } from './config.js';
+import { DEFAULT_PATH } from './environment.js';
 import { call, type Step } from './step.js';
 
-/** What is in a debug image for a time when there is no root yet. */
+/** The shell of a debug image, for breakpoints before the root is mounted. */
 export const BUSYBOX = '/bin/busybox';
 
-/** Rows and columns, and TERM; a session without a terminal has three pipes. */
+/** Size and TERM of a session's terminal. A session without a terminal has three pipes. */
 export type ShellTerminal = TerminalSize & { readonly type: string };
 
 export const SESSIONS_STEP = 'shell';
 
-/** The step that lets sessions in; it comes first, so that there are some before any other. */
+/** The step that accepts sessions. It comes first, so a shell can be had before any other step. */
 export function sessionsStep(shell: GuestShell): Step {
   return { name: SESSIONS_STEP, calls: [call({ op: 'sessions', endpoint: shell.sessions })] };
 }
 
-/** The step that puts a shell on the second console; it comes last, since it takes the root's own programs. */
+const HELP = 'Press Enter again for another after exit; Ctrl+] leaves virsh console.';
+
+/** The step that runs a shell on the second console. It comes last, because the shell is the root's own. */
 export function consoleStep(hostname: string, shell: GuestShell): Step[] {
   if (shell.console === undefined) return [];
   const argv = ['/bin/sh', '-c', `printf '%s\\n' "$VIRT_SANDBOX_HELLO"; ${INTERACTIVE}`];
-  // What a serial line of a machine without a screen is taken for by most systems.
+  // The usual TERM of a serial line.
   const environment = [
     ...shellEnvironment(hostname, 'vt220'),
-    `VIRT_SANDBOX_HELLO=Root shell of the sandbox ${hostname}. Press Enter again for another after exit; Ctrl+] leaves virsh console.`,
+    `VIRT_SANDBOX_HELLO=Root shell of the sandbox ${hostname}. ${HELP}`,
   ];
   return [{ name: 'console', calls: [call({ op: 'terminal', device: shell.console, argv, environment })] }];
 }
 
-/** bash without the startup files of a system that is not this one, else whatever sh is. */
+/** bash without startup files, which are the host's, else sh. */
 const INTERACTIVE = 'unset VIRT_SANDBOX_HELLO; [ -x /bin/bash ] && exec /bin/bash --norc -i; exec /bin/sh -i';
 
 /**
- * A root shell, or `command` in its place: every capability, in /.
- * @param shell the program that is the shell, with its first arguments: /bin/sh, or busybox where there is no root yet
+ * The operation that starts a root shell, or `command` instead, with every capability, in /.
+ * @param shell the shell with its first arguments: /bin/sh, or busybox if there is no root yet
  */
 export function shellSpawn(
   name: string,
@@ -67,9 +70,9 @@ function shellEnvironment(name: string, type: string | undefined): string[] {
     'USER=root',
     'LOGNAME=root',
     'SHELL=/bin/sh',
-    // No shell is to keep a history on a root that is somebody's files.
+    // Keep no history: the root's files belong to the host.
     'HISTFILE=',
-    // $PWD, because of the shells there only bash knows \w.
+    // $PWD, because only bash knows \w.
     `PS1=[${name}] $PWD # `,
     `VIRT_SANDBOX=${name}`,
     ...(type === undefined ? [] : [`TERM=${type}`]),

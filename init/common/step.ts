@@ -1,8 +1,4 @@
-/**
- * What plans are made of.
- *
- * Flags are those of mount(2) in <linux/mount.h>.
- */
+/** Steps and calls, which plans are made of. The MS_ flags are those of mount(2), from <linux/mount.h>. */
 import type { Operation } from '../../src/protocol/operations.js';
 
 export const MS_RDONLY = 1;
@@ -13,12 +9,12 @@ export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;
 
-/** Where what becomes the root is mounted. */
+/** Where the root is mounted until the init switches to it. */
 export const NEW_ROOT = '/newroot';
 
 export interface PlannedCall {
   readonly operation: Operation;
-  /** The plan goes on when it fails. */
+  /** The plan goes on if this call fails. */
   readonly tolerate?: boolean;
 }
 

@@ -1,10 +1,10 @@
-/** An application that runs under the root's strace. */
+/** Runs the application under the root's strace. */
 import type { Guest } from '../../src/protocol/operations.js';
-import { environmentOf } from './application.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestTrace } from './config.js';
+import { environmentOf } from './environment.js';
 
-/** Where the trace goes with a terminal: see TRACE in docs/protocol.md. */
+/** Where strace writes with a terminal: see TRACE in docs/protocol.md. */
 const TRACE_FILE = '/proc/self/fd/3';
 
 const ANY_EXECUTE = 0o111;
@@ -12,8 +12,8 @@ const TYPE = 0o170000;
 const REGULAR = 0o100000;
 
 /**
- * strace -DDD: the application stays what the init has started, so that its exit status and its signals are its own, and the tracer is in a
- * session of its own, where no signal and no key of the terminal reaches it.
+ * Uses strace -DDD: the application stays the init's child, so exit status and signals are its own. The tracer is in
+ * its own session, out of reach of signals and of the terminal's keys.
  * https://man7.org/linux/man-pages/man1/strace.1.html
  */
 export function tracedCommand(command: readonly string[], trace: GuestTrace, terminal: boolean): string[] {
@@ -29,8 +29,9 @@ export function tracedCommand(command: readonly string[], trace: GuestTrace, ter
 }
 
 /**
- * Looks for a program as execvp(3) does; strace gives another status than a shell for one that is missing.
- * @returns `missing`, `denied` where only files are there that cannot be executed, or `there`
+ * Looks for a program as execvp(3) does. It is needed because strace exits with another status than a shell if the
+ * program is missing.
+ * @returns `denied` if there are only files that cannot be executed
  */
 export async function lookFor(
   guest: Guest,

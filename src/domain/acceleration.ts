@@ -1,6 +1,6 @@
 /**
- * Whether KVM runs a guest here. A /dev/kvm that opens proves nothing: under nested virtualization it may fail at the first instruction. So
- * the answer comes from a guest (probe.ts).
+ * Chooses KVM or TCG. A /dev/kvm that opens proves nothing: under nested virtualization it may fail at the first
+ * instruction. So a guest is booted to find out (probe.ts), once per host boot, kernel and QEMU.
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
@@ -13,13 +13,13 @@ export interface ProbeOptions {
   readonly wanted: Acceleration;
   /** A kernel image that the probe may boot. */
   readonly kernel: string;
-  /** What tells it from other kernels, whichever image it is in. */
+  /** SHA-256 of the kernel's source file, the same in every boot image. */
   readonly kernelDigest: string;
   /** Default: /dev/kvm. */
   readonly device?: string;
-  /** Where the answer is kept until the host is booted anew or QEMU changes. Whoever asks for KVM has a bad one found out anew. */
+  /** Where the verdict is kept until the host reboots or QEMU changes. `wanted: kvm` does not trust a bad one. */
   readonly cacheDirectory: string;
-  /** Calls off what is tried. */
+  /** Cancels the probe. */
   readonly signal?: AbortSignal | undefined;
   readonly onChoice?: (sentence: string) => void;
   readonly onProgress?: (message: string) => void;
@@ -30,7 +30,7 @@ const PROBE_MS = 10_000;
 
 /**
  * @returns what to boot with
- * @throws {SandboxError} `kvm-unusable` when KVM was asked for and no guest runs
+ * @throws {SandboxError} `kvm-unusable` if KVM was asked for and no guest runs
  */
 export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' | 'tcg'> {
   if (options.wanted === 'tcg') return 'tcg';
@@ -64,7 +64,7 @@ async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: P
   options.onProgress?.('Trying whether KVM runs a guest');
   const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS, signal });
   if (!verdict.lasting) return verdict;
-  // Where it cannot be kept it is found out again.
+  // If it cannot be kept, the next start probes again.
   await verdicts.keep(subject, verdict).catch((error: unknown) => {
     if (!isSystemError(error)) throw error;
   });

@@ -1,26 +1,26 @@
 /**
- * The kernel's command line. Nothing that a person wrote for the application goes here: arguments, environment and paths travel over the
- * channel alone. What is a matter of choice stands in the profiles (profiles/*.json), with its worth and its risk.
+ * The kernel's command line. It never has the application's arguments, environment or paths: those travel over the
+ * channel. Optional arguments are in the profiles (profiles/*.json), with what each gains and risks.
  *
  * https://docs.kernel.org/admin-guide/kernel-parameters.html
  */
 import type { Profile } from '../profile/types.js';
 
-/** Arguments of every boot: without them a sandbox would not be what it promises. */
+/** Arguments of every boot. */
 const ALWAYS = [
-  // A kernel that panics ends the machine at once, with its message on the console.
+  // A panic ends the machine at once, with its message on the console.
   'panic=-1',
-  // On a busy host the kernel may see no tick while it checks that the emulated timer works, and then it panics.
+  // The kernel checks that the emulated timer ticks. On a busy host it may see no tick in time, and would panic.
   'no_timer_check',
 ];
 
-/** A quiet serial line: each character costs time. With 0 in place of 1 the kernel would not even show why it panics. */
+/** Each character on the serial line costs time. With loglevel 0 the kernel would not even show why it panics. */
 const QUIET = ['quiet', 'loglevel=1'];
 
 /**
- * An emulator keeps what it has translated of a page until it sees the page written to, and a virtiofsd writes behind its back: a program read into a page in
- * which another ran would run as that one. A kernel that clears each page that it takes writes to it before. It does so by itself as a rule, unless a profile
- * says otherwise.
+ * TCG keeps the translated code of a page until the guest writes to the page. It does not see virtiofsd write: a
+ * program that virtiofsd reads into a page where another program ran would run as that one. A kernel that clears each
+ * page before use writes to it. Most kernels do so by default, but a profile may turn it off.
  */
 const CLEARED_PAGES = 'init_on_alloc=1';
 
@@ -29,13 +29,13 @@ const DEBUG = ['debug', 'loglevel=10', 'printk.time=1'];
 type BootTuning = Pick<Profile, 'kernelArguments' | 'initcallBlacklist' | 'moduleSignatures'>;
 
 export interface CommandLineOptions {
-  /** Show every kernel message, and the init's own steps. */
+  /** Show every kernel message and the init's steps. */
   readonly debug?: boolean;
-  /** The serial line of the log, and of what a panic prints. */
+  /** The serial line for the log and for panics. */
   readonly console?: 'ttyS0' | 'ttyS1' | undefined;
-  /** Other processes than the emulator write to its memory: virtiofsd. */
+  /** Another process than the emulator writes to the guest's memory: virtiofsd. */
   readonly writtenBehindEmulator?: boolean;
-  /** About processors: {@link processorArguments}. */
+  /** From {@link processorArguments}. */
   readonly processors?: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export function kernelCommandLine(
     ...ALWAYS,
     ...processors,
     ...kernelArguments.map(({ argument }) => argument),
-    // The last one counts.
+    // The last value of an argument wins.
     ...(writtenBehindEmulator ? [CLEARED_PAGES] : []),
     ...(skipped.length === 0 ? [] : [`initcall_blacklist=${skipped.join(',')}`]),
     ...(debug ? [...DEBUG, `earlyprintk=serial,${console}`] : QUIET),

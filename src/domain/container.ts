@@ -1,17 +1,17 @@
 /**
- * A sandbox as a container of libvirt.
+ * The XML of a container.
  *
  * https://libvirt.org/drvlxc.html, https://libvirt.org/formatdomain.html#container-boot
  */
 import { type Element, EMPTY, toXml } from './xml.js';
 
-/** Where a container sees this package's native programs until its init has moved to its root. */
+/** Where a container has this package's native programs until its init switches to the root. */
 export const CONTAINER_NATIVE = '/native';
 
-/** A directory of the host that libvirt binds into the container before its init runs. */
+/** A directory of the host. libvirt binds it into the container before the init runs. */
 export interface Bind {
   readonly directory: string;
-  /** Absolute path in the container; libvirt makes it. */
+  /** Absolute path in the container. libvirt creates it. */
   readonly target: string;
   readonly readOnly: boolean;
 }
@@ -19,9 +19,9 @@ export interface Bind {
 export interface ContainerOptions {
   readonly name: string;
   readonly uuid: string | undefined;
-  /** The most that it may use, in bytes. */
+  /** Memory limit, in bytes. */
   readonly memory: number;
-  /** The directory that is its root until its init has moved to another; libvirt makes mount points in it that are missing. */
+  /** The root until the init switches to another. libvirt creates missing mount points in it. */
   readonly root: string;
   readonly binds: readonly Bind[];
   /** Path of the init in the container, and its arguments. */
@@ -36,9 +36,9 @@ export interface ContainerOptions {
   readonly securityLabels?: readonly Element[];
   /** The `cputune` element. */
   readonly cputune?: Element | undefined;
-  /** The host's processors that it may run on, as libvirt writes them; undefined: all. */
+  /** The host's CPUs that it may run on, in libvirt's syntax; undefined: all. */
   readonly cpuset?: string | undefined;
-  /** Pseudo terminals, seen inside as /dev/tty1 and so on. */
+  /** How many pseudo-terminals it has: /dev/tty1 and so on. */
   readonly consoles: number;
 }
 
@@ -51,7 +51,7 @@ export function containerXml(options: ContainerOptions): string {
       name: options.name,
       uuid: options.uuid,
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
-      // libvirt wants one, and gives a container every processor.
+      // libvirt requires the element, but gives a container every CPU.
       vcpu: { '@cpuset': options.cpuset, '#': 1 },
       cputune: options.cputune,
       os: {
@@ -59,7 +59,7 @@ export function containerXml(options: ContainerOptions): string {
         init,
         initarg: initArguments.map((argument) => ({ '#': argument })),
       },
-      // Interfaces of its own even where it has none but the loopback.
+      // A network namespace of its own, even with no interface but lo.
       features: { privnet: EMPTY },
       on_poweroff: 'destroy',
       on_reboot: 'destroy',

@@ -1,15 +1,15 @@
 /**
- * Disks of the machine, or of the container.
+ * The XML of disks.
  *
  * https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
  */
 import { type Element, EMPTY } from './xml.js';
 
 export interface DiskDevice {
-  /** What the guest knows it by: virtio's serial number, at most 20 bytes. */
+  /** virtio's serial number, at most 20 bytes. The guest finds the disk by it. */
   readonly serial: string;
   readonly source: string;
-  /** The source is a block device of the host in place of a file. */
+  /** The source is a block device of the host, not a file. */
   readonly isBlock: boolean;
   /** A QEMU block format. */
   readonly format: string;
@@ -18,7 +18,7 @@ export interface DiskDevice {
   readonly iotune?: Element | undefined;
 }
 
-/** `disk` elements, less their addresses. */
+/** The `disk` elements of a machine, without addresses. */
 export function diskElements(disks: readonly DiskDevice[]): Element[] {
   return disks.map(({ serial, source, isBlock, format, readOnly, iotune }, index) => ({
     '@type': isBlock ? 'block' : 'file',
@@ -33,8 +33,8 @@ export function diskElements(disks: readonly DiskDevice[]): Element[] {
 }
 
 /**
- * The same for a container, for which libvirt makes a block device of every file and hands it in: raw ones by a loop device, others by a network
- * block device.
+ * The `disk` elements of a container. libvirt makes a block device of every file: a loop device of a raw one, a network
+ * block device of any other.
  */
 export function containerDiskElements(disks: readonly DiskDevice[]): Element[] {
   return disks.map(({ source, isBlock, format, readOnly, iotune }, index) => ({
@@ -48,7 +48,7 @@ export function containerDiskElements(disks: readonly DiskDevice[]): Element[] {
   }));
 }
 
-/** Where a container sees each disk, by its serial number. */
+/** The path of each disk in a container, by serial number. */
 export function containerDevices(disks: readonly DiskDevice[]): Record<string, string> {
   return Object.fromEntries(disks.map(({ serial }, index) => [serial, `/dev/${diskName('sd', index)}`]));
 }

@@ -1,14 +1,15 @@
 /**
- * Network interfaces as libvirt describes them.
+ * The XML of network interfaces.
  *
  * https://libvirt.org/formatdomain.html#network-interfaces, https://libvirt.org/formatnwfilter.html
  */
 import type { Network } from '../config/types.js';
 import type { Element } from './xml.js';
 
-/** One interface, with the hardware address that it was given or that was made for it. */
+/** One interface. */
 export interface InterfaceOptions {
   readonly network: Network;
+  /** Hardware address: the config's, or {@link macOf}. */
   readonly mac: string;
   /** The `bandwidth` element. */
   readonly bandwidth: Element | undefined;
@@ -19,12 +20,12 @@ export function machineInterfaces(interfaces: readonly InterfaceOptions[]): Elem
   return interfaces.map((entry) => ({
     ...interfaceElement(entry),
     model: { '@type': 'virtio' },
-    // It is for booting from the network, and it need not be installed.
+    // The ROM is for booting from the network, and may not be installed.
     rom: { '@enabled': 'no' },
   }));
 }
 
-/** The network that libvirt brings, which leads a container out where a machine has user-mode networking. */
+/** libvirt's own network. A container uses it where a machine has user-mode networking. */
 const DEFAULT_NETWORK = 'default';
 
 /** The `interface` element of a container. */
@@ -33,7 +34,7 @@ export function containerInterface(entry: InterfaceOptions): Element {
   return interfaceElement({ ...entry, network: { ...entry.network, source } });
 }
 
-/** What machines and containers have in common. */
+/** The part that machines and containers have in common. */
 function interfaceElement({ network, mac, bandwidth }: InterfaceOptions): Element {
   const { source, filter } = network;
   return {

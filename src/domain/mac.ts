@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isSystemError } from '../util/errors.js';
 
-/** The prefix that QEMU and libvirt use: locally administered, of a virtual machine. */
+/** The prefix of QEMU and libvirt: locally administered. */
 const PREFIX = [0x52, 0x54, 0x00] as const;
 
 /**
- * The address of an interface that was given none. The same sandbox has the same one again, so that a DHCP server knows it; one of another
- * host or user has another.
+ * The address of an interface whose config has none. It depends on host, user, sandbox name and index, so a DHCP server
+ * knows the same sandbox again.
  * @param index counts the interfaces of the sandbox from 0
  */
 export function macOf(name: string, index: number): string {
@@ -19,7 +19,7 @@ export function macOf(name: string, index: number): string {
   return [...PREFIX, ...digest.subarray(0, 3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-/** machine-id(5), which containers and minimal systems may not have. */
+/** machine-id(5), or the host name: containers and minimal systems may have no machine-id. */
 function hostId(): string {
   try {
     const id = readFileSync('/etc/machine-id', 'utf8').trim();

@@ -1,5 +1,5 @@
 /**
- * A sandbox as a virtual machine of libvirt.
+ * The XML of a virtual machine.
  *
  * https://libvirt.org/formatdomain.html
  */
@@ -17,31 +17,31 @@ export interface MachineOptions {
   readonly memory: number;
   readonly vcpus: number;
   readonly acceleration: 'kvm' | 'tcg';
-  /** Absolute path of the kernel image, and so on; undefined for a machine that goes on from a saved one. */
+  /** Absolute paths. These three are undefined for a machine that is restored from a snapshot. */
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
   readonly commandLine: string | undefined;
   readonly tuning: MachineTuning;
-  /** Handed to QEMU as they are. */
+  /** Passed to QEMU as they are. */
   readonly qemuArguments: readonly string[];
   readonly shares: readonly Share[];
-  /** Of a machine that goes on from a saved one: those that were not there when it was saved. The guest has to look for them. */
+  /** Shares of a restored machine that it did not have when it was saved. The guest must rescan the bus for them. */
   readonly lateShares?: readonly Share[];
-  /** `disk` elements, made by disks.ts; addresses are added here. */
+  /** `disk` elements from disks.ts; addresses are added here. */
   readonly disks?: readonly Element[];
   /** `interface` elements; addresses are added here. */
   readonly interfaces?: readonly Element[];
-  /** Of a saved machine: the disks and interfaces take the first of each kind. undefined: as many as there are disks and interfaces. */
+  /** Slots of a snapshot: disks and interfaces take the first of each kind. Undefined: no more than are taken. */
   readonly slots?: Slots | undefined;
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
   /** The `cputune` element. */
   readonly cputune?: Element | undefined;
-  /** `serial` elements in front of the log's, from port 0 on: the first is the console of libvirt's clients. */
+  /** `serial` elements before the log's, from port 0 on. `virsh console` connects to the first. */
   readonly serials?: readonly Element[];
   /** `channel` elements beside the sandbox's own. */
   readonly channels?: readonly Element[];
-  /** Paths of the sockets on which the launcher listens; QEMU connects before the machine starts, so not a byte is missed. */
+  /** Sockets that the launcher listens on. QEMU connects before the machine runs, so no byte is missed. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
 }
@@ -68,7 +68,7 @@ export function machineXml(options: MachineOptions): string {
         initrd: options.initrd,
         cmdline: options.commandLine,
       },
-      // Firmware and kernel set up what is there, so what nobody uses is not there.
+      // Firmware and kernel spend time on every device, so unused ones are left out.
       features: { acpi: EMPTY, ...(lean ? { vmport: { '@state': 'off' }, smm: { '@state': 'off' } } : {}) },
       cpu: cpu(options.acceleration),
       clock: { '@offset': 'utc', ...(lean ? { timer: [{ '@name': 'hpet', '@present': 'no' }] } : {}) },
@@ -84,15 +84,15 @@ export function machineXml(options: MachineOptions): string {
 }
 
 /**
- * qboot does just what starting a kernel takes, and does it sooner than SeaBIOS (docs/decisions/0007-machine-shape.md).
- * QEMU brings it for its microvm machine; where it does not, libvirt's usual firmware serves.
+ * qboot does only what starting a kernel takes, and is faster than SeaBIOS (docs/decisions/0007-machine-shape.md). QEMU
+ * ships it for its microvm machine. If it is missing, libvirt's default firmware is used.
  */
 function qboot(): Element | undefined {
   const path = '/usr/share/qemu/qboot.rom';
   return existsSync(path) ? { '@readonly': 'yes', '@type': 'rom', '#': path } : undefined;
 }
 
-/** Everything that this host, or the emulator, can do: programs of the host are compiled for its CPU. */
+/** All features of the host's CPU, or of the emulator: the host's programs may be compiled for its CPU. */
 function cpu(acceleration: MachineOptions['acceleration']): Element {
   if (acceleration === 'kvm') return { '@mode': 'host-passthrough', '@check': 'none' };
   return {
@@ -103,8 +103,8 @@ function cpu(acceleration: MachineOptions['acceleration']): Element {
 }
 
 /**
- * These tell the kernel that copying with string instructions is fast. Emulated they go byte by byte: without them a guest writes twice as
- * many bytes in a second.
+ * Features that tell the kernel to copy with string instructions. TCG emulates those byte by byte: without these
+ * features a guest writes twice as fast.
  */
 const SLOW_WHEN_EMULATED = ['erms', 'fsrm', 'fsrs', 'fzrm'];
 
@@ -122,7 +122,7 @@ function devices(options: MachineOptions): Element {
   const { shares, lateShares = [], disks = [], interfaces = [], serials = [], channels = [] } = options;
   const addresses = addressesOf(options);
   const isFlat = options.tuning.bus === 'root';
-  /** What libvirt does not know of has an address that is known here, and so what takes its place. */
+  /** Empty slots are devices that libvirt does not know of, so whatever takes a slot needs its address spelled out. */
   const isPlaced = isFlat || options.slots !== undefined;
   return {
     controller: [
@@ -160,8 +160,8 @@ function commandLine(words: readonly string[]): Element | undefined {
 }
 
 /**
- * With this capability libvirt asks QEMU for each of some 460 CPU properties by itself before it starts the machine, to
- * describe a CPU model that nobody asks about. Without it, it reads them in two calls.
+ * With this capability libvirt asks QEMU for some 460 CPU properties one by one before it starts the machine, to
+ * describe a CPU model that is not needed. Without it, libvirt reads them in two calls.
  * https://libvirt.org/drvqemu.html#experimenting-with-qemu-capabilities
  */
 function capabilities(): Element {

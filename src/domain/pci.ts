@@ -1,6 +1,6 @@
 /**
- * Addresses of devices on the root bus of a q35 machine. libvirt would give each device a PCIe port of its own, so that it can be unplugged, and
- * the kernel takes time to set each up.
+ * PCI addresses on the root bus of a q35 machine. By default libvirt gives each device a PCIe port of its own for
+ * hotplugging, and the kernel takes time to set up each port.
  */
 import { SandboxError } from '../util/errors.js';
 
@@ -15,19 +15,19 @@ export interface PciAddress {
   readonly [name: string]: string | undefined;
 }
 
-/** Slot 0 is the host bridge, 30 libvirt's to use, 31 the chipset. */
+/** Slot 0 is the host bridge, 30 is reserved for libvirt, 31 is the chipset. */
 const FIRST_SLOT = 1;
-/** So many devices have a slot each. */
+/** How many devices can have a PCI slot of their own. */
 export const SLOTS = 29;
 
 /**
- * Eight functions in each slot would be 232 addresses, but a processor has some 200 interrupt vectors for devices, of which a virtio device takes
- * two or three: with more than 110 devices Linux leaves out those that come last.
+ * The limit. Eight functions per slot would be 232 addresses, but a CPU has some 200 interrupt vectors for devices and
+ * a virtio device takes two or three: with more than 110 devices, Linux does not set up the last ones.
  */
 export const MOST_PCI_DEVICES = 100;
 
 /**
- * One address after the other, for `count` devices: a slot each, and where slots do not suffice up to eight functions of one.
+ * Gives addresses to `count` devices, one per call: a PCI slot each, then further functions of the slots, up to eight.
  * https://libvirt.org/pci-addresses.html
  * @throws {SandboxError} `too-many-devices`
  */
@@ -51,13 +51,13 @@ export function pciAddresses(count: number): () => PciAddress {
       '@bus': '0x00',
       '@slot': `0x${(FIRST_SLOT + slot).toString(16).padStart(2, '0')}`,
       '@function': `0x${index}`,
-      // The guest looks for further functions only where the first says that there are some.
+      // The guest looks for further functions only if function 0 says so.
       '@multifunction': index === 0 && slot + SLOTS < count ? 'on' : undefined,
     };
   };
 }
 
-/** As Linux calls the device there. */
+/** Linux's name for the device: `0000:00:07.0`. */
 export function pciName(address: PciAddress): string {
   const [domain, bus, slot, index] = [address['@domain'], address['@bus'], address['@slot'], address['@function']].map(
     (number) => number.replace('0x', ''),

@@ -1,6 +1,6 @@
 /**
- * Whether QEMU runs a guest with an accelerator, told by a guest: a kernel alone, which has nothing that it could mount or start. It must come
- * as far as saying so.
+ * Finds out whether QEMU runs a guest with an accelerator. It boots a kernel without initrd and root: if the kernel
+ * gets as far as to panic about that, guests run.
  */
 import { kernelCommandLine } from './cmdline.js';
 
@@ -10,39 +10,45 @@ export interface Probe {
   readonly emulator: string;
   /** The path of a kernel image. */
   readonly kernel: string;
-  /** How long the guest may take, in milliseconds. */
+  /** Timeout, in milliseconds. */
   readonly limit: number;
-  /** Calls it off. With it QEMU is out of reach of the terminal's signals, which are for whoever calls off. */
+  /**
+   * Cancels the probe. If it is given, QEMU gets a process group of its own, out of reach of the terminal's signals.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Verdict {
   readonly usable: boolean;
-  /** Why, as part of a sentence. */
+  /** Why, as a part of a sentence. */
   readonly reason: string;
 }
 
 export interface Trial extends Verdict {
-  /** It is about the accelerator, and will be so the next time; not about a QEMU that was ended or got no memory. */
+  /**
+   * The verdict is about the accelerator, so it may be kept. False if QEMU was killed or got no memory, for example.
+   */
   readonly lasting: boolean;
 }
 
-/** The panic of a kernel that has found no init: it has booted. */
+/** The panic of a kernel that finds no init: it has booted. */
 const BOOTED = /No working init found|Attempted to kill init|Unable to mount root/;
 
-/** QEMU's word for a signal that it obeys; its exit status is 0 then. */
+/** What QEMU prints when a signal ends it. Its exit status is 0 then. */
 const ENDED = /terminating on signal \d/;
 
-/** ENOMEM, EBUSY, EMFILE, ENFILE, EAGAIN, EACCES and EPERM: what may be otherwise in a moment, or when somebody has seen to it. */
+/**
+ * ENOMEM, EBUSY, EMFILE, ENFILE, EAGAIN, EACCES and EPERM: failures that may pass, or that an administrator can fix.
+ */
 const PASSING =
   /Cannot allocate memory|resource busy|Too many open files|temporarily unavailable|Permission denied|not permitted/i;
 
-/** Of all that is a matter of choice nothing. A panic is shown. */
+/** No optional arguments. A panic is shown. */
 const ARGUMENTS = kernelCommandLine({ kernelArguments: [], initcallBlacklist: [], moduleSignatures: 'checked' }, {});
 
 const PROCESSORS = { kvm: 'host', tcg: 'max' } as const;
 
-/** Boots the kernel, and waits for its end. */
+/** Boots the kernel and waits for QEMU's end. */
 export async function probe({ accelerator, emulator, kernel, limit, signal }: Probe): Promise<Trial> {
   const { execa } = await import('execa');
   const trying = execa(
@@ -55,7 +61,7 @@ export async function probe({ accelerator, emulator, kernel, limit, signal }: Pr
     ],
     { reject: false, timeout: limit, stdin: 'ignore', all: true, detached: signal !== undefined },
   );
-  // At once: this process may end before anything that is put off.
+  // Kill at once: this process may end before anything that is deferred.
   const end = () => void trying.kill('SIGKILL');
   if (signal?.aborted) end();
   signal?.addEventListener('abort', end);
@@ -78,7 +84,7 @@ interface Ending {
   readonly signal?: string | undefined;
 }
 
-/** QEMU ran to its end or to the limit, gave up by itself (SIGABRT, as where KVM refuses a register), or complains of KVM. */
+/** True if QEMU timed out, exited with 0, aborted (SIGABRT, as when KVM refuses a register), or complains about KVM. */
 function isLasting({ timedOut, exitCode, signal }: Ending, output: string): boolean {
   if (timedOut) return true;
   if (ENDED.test(output) || PASSING.test(output)) return false;

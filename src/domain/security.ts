@@ -1,5 +1,5 @@
 /**
- * Security labels as libvirt describes them: how the process that runs the sandbox is confined on the host.
+ * The XML of security labels, which confine the sandbox's process on the host.
  *
  * https://libvirt.org/formatdomain.html#security-label
  */
@@ -7,14 +7,14 @@ import type { Security } from '../config/types.js';
 import { SandboxError } from '../util/errors.js';
 import type { Element } from './xml.js';
 
-/** What runs the sandbox; each has a base context of its own. */
+/** What runs the sandbox. Each kind has its own base context. */
 export type SandboxKind = 'kvm' | 'qemu' | 'lxc';
 
-/** The models of mandatory access control that sandboxes know. The first of these that the hypervisor has is used. */
+/** Supported models of mandatory access control. The first that the hypervisor has is used. */
 export const SECURITY_MODELS = ['selinux', 'apparmor'] as const;
 export type SecurityModel = (typeof SECURITY_MODELS)[number];
 
-/** From which libvirt makes a label of its own for each sandbox, in SELinux's reference policy. */
+/** Base labels of SELinux's reference policy. libvirt derives a label for each sandbox from them. */
 const BASE_CONTEXTS: Readonly<Record<SandboxKind, string>> = {
   kvm: 'system_u:system_r:svirt_t:s0',
   qemu: 'system_u:system_r:svirt_tcg_t:s0',
@@ -24,18 +24,18 @@ const BASE_CONTEXTS: Readonly<Record<SandboxKind, string>> = {
 export interface LabelOptions {
   readonly security: Security;
   readonly kind: SandboxKind;
-  /** What the hypervisor has; undefined for none of {@link SECURITY_MODELS}. */
+  /** The hypervisor's model; undefined: none of {@link SECURITY_MODELS}. */
   readonly model: SecurityModel | undefined;
-  /** The label of the calling process, for `inherit`. */
+  /** Reads the label of the calling process, for `inherit`. */
   readonly callerLabel: () => string | undefined;
-  /** That the sandbox was given. */
+  /** The UUID that the config gives the sandbox. */
   readonly uuid: string | undefined;
 }
 
 /**
  * The `seclabel` elements of a sandbox.
  * @throws {SandboxError} `security-model-missing` for a label without a model, `security-base-label-unsupported`,
- *   `security-label-unknown` where the caller's cannot be read, `security-profile-not-a-domains`
+ *   `security-label-unknown` if the caller's cannot be read, `security-profile-not-a-domains`
  */
 export function securityLabels({ security, kind, model, callerLabel, uuid }: LabelOptions): Element[] {
   const { mode, label } = security;
@@ -54,24 +54,25 @@ export function securityLabels({ security, kind, model, callerLabel, uuid }: Lab
     });
   }
   if (model === 'apparmor') return [profileLabel(wanted, uuid)];
-  // The process may only read files that have its label, so the sandbox's own get it for as long as it runs.
+  // The process may read only files with its label, so libvirt relabels the sandbox's files while it runs.
   return [{ '@type': 'static', '@model': model, '@relabel': 'yes', label: wanted }];
 }
 
-/** libvirt confines a domain by the profile that is called after its UUID and by no other, whatever the label says. */
+/** libvirt confines a domain by the AppArmor profile libvirt-UUID and no other, whatever the label says. */
 function profileLabel(profile: string, uuid: string | undefined): Element {
-  // An unconfined caller has no profile to hand on.
+  // An unconfined caller has no profile to pass on.
   if (profile === 'unconfined') return { '@type': 'none', '@model': 'apparmor' };
   const own = PROFILE_NAME.exec(profile)?.[1];
   if (own !== undefined && (uuid === undefined || uuid.toLowerCase() === own)) {
     return { '@type': 'static', '@model': 'apparmor', '@relabel': 'no', label: profile };
   }
+  const quoted = JSON.stringify(profile);
   throw new SandboxError({
     stage: 'domain',
     code: 'security-profile-not-a-domains',
     message:
       own === undefined
-        ? `libvirt confines a sandbox by no AppArmor profile but one that is called libvirt-UUID, and ${JSON.stringify(profile)} was asked for`
+        ? `libvirt confines a sandbox by no AppArmor profile but one that is called libvirt-UUID, and ${quoted} was asked for`
         : `the AppArmor profile ${profile} is for another UUID than ${uuid}, which the sandbox was given`,
     remedy:
       'call the profile libvirt-UUID, load it, and give that name: the sandbox will have that UUID; or use dynamic',
@@ -80,7 +81,7 @@ function profileLabel(profile: string, uuid: string | undefined): Element {
 
 const PROFILE_NAME = /^libvirt-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-/** The UUID that a sandbox with these labels must have; undefined where any will do. */
+/** The UUID that a sandbox with these labels must have; undefined: any. */
 export function uuidForLabels(labels: readonly Element[]): string | undefined {
   for (const { '@model': model, label } of labels) {
     if (model === 'apparmor' && typeof label === 'string') return PROFILE_NAME.exec(label)?.[1];
@@ -97,8 +98,8 @@ function dynamicLabel(model: SecurityModel, label: string | undefined, kind: San
   throw new SandboxError({
     stage: 'domain',
     code: 'security-base-label-unsupported',
-    message: `AppArmor makes a profile of its own for a dynamic label and takes no base for it, and ${JSON.stringify(label)} was given`,
-    remedy: `leave the label out, or confine the sandbox by that profile: --security static,label=${label}, where it is called libvirt-UUID`,
+    message: `a dynamic label of AppArmor has no base label, and ${JSON.stringify(label)} was given`,
+    remedy: `leave the label out; or, if that profile is called libvirt-UUID, use --security static,label=${label}`,
   });
 }
 
@@ -113,14 +114,14 @@ function missingModel({ mode, label }: Security): SandboxError {
   });
 }
 
-/** The first of {@link SECURITY_MODELS} that is in the capabilities of a hypervisor: https://libvirt.org/formatcaps.html */
+/** The first of {@link SECURITY_MODELS} in a hypervisor's capabilities: https://libvirt.org/formatcaps.html */
 export function modelOfCapabilities(xml: string): SecurityModel | undefined {
   const models = [...xml.matchAll(/<secmodel>\s*<model>\s*([^<\s]+)\s*<\/model>/g)].map(([, name]) => name);
   return SECURITY_MODELS.find((model) => models.includes(model));
 }
 
 /**
- * The user that libvirt's daemon has QEMU run as, by the discretionary access control in its capabilities; undefined where they do not say.
+ * The user that libvirt's daemon runs QEMU as, from the `dac` model in its capabilities; undefined if they do not say.
  * https://libvirt.org/formatcaps.html
  */
 export function ownerInCapabilities(xml: string | undefined, acceleration: 'kvm' | 'tcg'): number | undefined {

@@ -1,5 +1,5 @@
 /**
- * What a machine has for shells beside its application.
+ * The XML of a machine's devices for shells beside the application.
  *
  * https://libvirt.org/formatdomain.html#consoles-serial-parallel-channel-devices
  */
@@ -11,7 +11,7 @@ import type { Element } from './xml.js';
 const PTMX = '/dev/ptmx';
 const OTHERS_READ_WRITE = 0o006;
 
-/** The port that carries sessions. QEMU listens on the socket, and takes one host after the other. */
+/** The virtio-serial port for sessions. QEMU listens on the socket and serves one client at a time. */
 export function shellChannel(socket: string): Element {
   return {
     '@type': 'unix',
@@ -20,14 +20,14 @@ export function shellChannel(socket: string): Element {
   };
 }
 
-/** A serial line for `virsh console`, which takes the first, and only where it is a pseudo-terminal. */
+/** A serial line for `virsh console`, which takes the first one if that is a pseudo-terminal. */
 export function shellSerial(): Element {
   return { '@type': 'pty', target: { '@port': 0 } };
 }
 
 /**
- * Whether QEMU can make a pseudo-terminal. A daemon of the system runs it as a user of its own, who is one of the others here; some containers
- * have a /dev/ptmx for root alone.
+ * Whether QEMU can open a pseudo-terminal. Some containers have a /dev/ptmx for root only, and the system daemon runs
+ * QEMU as a user of its own.
  */
 export function canMakeTerminals(kind: 'system' | 'session'): boolean {
   try {

@@ -1,22 +1,23 @@
 /**
- * Slots of a saved machine for disks and networks. A device that was there when a machine was saved has to be there when it goes on, at the
- * same address. So a place is always taken: by a disk or a network of the sandbox, or by one that leads nowhere.
+ * Slots of a snapshot for disks and networks. A restored machine must have the devices that it had when it was saved,
+ * at the same addresses. So a slot is never empty: it has a disk or network of the sandbox, or a device that leads
+ * nowhere.
  */
 import { type PciAddress, pciAddresses, pciName } from './pci.js';
 
-/** How many there are of each kind. */
+/** How many slots there are of each kind. */
 export interface Slots {
   readonly disks: number;
   readonly networks: number;
 }
 
-/** Where the devices of a machine are on its root bus. */
+/** The addresses of a machine's devices on its root bus. */
 export interface DeviceAddresses {
   readonly serial: PciAddress;
   readonly shares: readonly PciAddress[];
   readonly disks: readonly PciAddress[];
   readonly networks: readonly PciAddress[];
-  /** Behind all others, so that none has another address for their sake. */
+  /** Behind all others, so that they change no other address. */
   readonly lateShares: readonly PciAddress[];
 }
 
@@ -33,8 +34,8 @@ export function deviceAddresses(shares: number, { disks, networks }: Slots, late
   };
 }
 
-/** Every place by the name that Linux has for its device: `0000:00:07.0`. */
-export function placeNames(
+/** Linux's name for the device in each slot: `0000:00:07.0`. */
+export function slotNames(
   shares: number,
   slots: Slots,
 ): { readonly disks: readonly string[]; readonly networks: readonly string[] } {
@@ -43,7 +44,8 @@ export function placeNames(
 }
 
 /**
- * QEMU's arguments for the devices of places that are left. libvirt has no network that leads nowhere, and would look after a file for every disk.
+ * QEMU's arguments for the devices in vacant slots. libvirt has no network that leads nowhere, and its disks need a
+ * file.
  */
 export function vacantArguments(disks: readonly PciAddress[], networks: readonly PciAddress[]): string[] {
   return [
@@ -58,7 +60,7 @@ export function vacantArguments(disks: readonly PciAddress[], networks: readonly
       const id = `vacant-network${number}`;
       return [
         ...['-netdev', JSON.stringify({ type: 'hubport', id, hubid: number })],
-        // A ROM would be part of the machine's memory, and an interface of the sandbox has none.
+        // A ROM would be part of the saved memory, and an interface of the sandbox has none.
         ...['-device', JSON.stringify({ driver: 'virtio-net-pci', netdev: id, romfile: '', ...onRootBus(address) })],
       ];
     }),

@@ -1,5 +1,5 @@
 /**
- * Limits as libvirt describes them.
+ * The XML of limits.
  *
  * https://libvirt.org/formatdomain.html#cpu-tuning, #hard-drives-floppy-disks-cdroms (iotune), #quality-of-service
  */
@@ -7,34 +7,34 @@ import { diskLimitsOf, formatCpuSet } from '../config/parsers/tuning.js';
 import type { Bandwidth, Tuning } from '../config/types.js';
 import type { Element } from './xml.js';
 
-/** The `cputune` element; undefined when nothing is asked for. */
+/** The `cputune` element of a machine; undefined: no limits. */
 export function cputune({ cpuShares, cpuPin }: Tuning, vcpus: number): Element | undefined {
   if (cpuShares === undefined && cpuPin.length === 0) return undefined;
   const cpuset = formatCpuSet(cpuPin);
   return {
     shares: cpuShares,
     vcpupin: cpuPin.length === 0 ? undefined : range(vcpus).map((vcpu) => ({ '@vcpu': vcpu, '@cpuset': cpuset })),
-    // Its input and output and what emulates a CPU are the sandbox as well.
+    // Pin the emulator and I/O threads too.
     emulatorpin: cpuPin.length === 0 ? undefined : { '@cpuset': cpuset },
   };
 }
 
-/** The same for a container, whose processors are pinned by its `vcpu` element: {@link cpusetOf}. */
+/** The `cputune` element of a container. Its `vcpu` element pins the CPUs: {@link cpusetOf}. */
 export function containerCputune({ cpuShares }: Tuning): Element | undefined {
   return cpuShares === undefined ? undefined : { shares: cpuShares };
 }
 
-/** The processors that a container may run on; undefined where it may on all. */
+/** The CPUs that a container may run on; undefined: all. */
 export function cpusetOf({ cpuPin }: Tuning): string | undefined {
   return cpuPin.length === 0 ? undefined : formatCpuSet(cpuPin);
 }
 
-/** The `iotune` element of the disk with that tag; undefined where it has no limit. */
+/** The `iotune` element of the disk with that tag; undefined: no limit. */
 export function iotune(tuning: Tuning, tag: string): Element | undefined {
   return diskLimitsOf(tuning, tag);
 }
 
-/** The `bandwidth` element of an interface, counted from 0; undefined where it has no limit. */
+/** The `bandwidth` element of interface `index`, counted from 0; undefined: no limit. */
 export function bandwidth({ networkLimits }: Tuning, index: number): Element | undefined {
   const limits = networkLimits.filter((limit) => limit.index === index);
   if (limits.length === 0) return undefined;

@@ -1,4 +1,4 @@
-/** What was found out about KVM, on the disk until the host is booted anew. */
+/** Verdicts about KVM, kept in a file until the host reboots. */
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { valueOr } from '../util/errors.js';
 import { isRecord } from '../util/records.js';
 import type { Verdict } from './probe.js';
 
-/** The file holds those of one boot; a person has no more kernels than that, or may wait for a probe once more. */
+/** How many verdicts are kept; the oldest are dropped and probed again. */
 const MOST = 32;
 
 export class Verdicts {
@@ -18,12 +18,12 @@ export class Verdicts {
     this.#directory = directory;
   }
 
-  /** @param subject what was tried with what */
+  /** @param subject names QEMU and kernel */
   find(subject: string): Verdict | undefined {
     return this.#read().get(subject);
   }
 
-  /** @throws a system error where the directory cannot be written to */
+  /** @throws a system error if the directory is not writable */
   async keep(subject: string, { usable, reason }: Verdict): Promise<void> {
     const kept = [...this.#read()].filter(([other]) => other !== subject);
     const verdicts = Object.fromEntries([...kept.slice(1 - MOST), [subject, { usable, reason }]]);
@@ -37,7 +37,7 @@ export class Verdicts {
     return join(this.#directory, 'kvm.json');
   }
 
-  /** Whatever is not there, of another boot, or not readable as what it should be, is found out again. */
+  /** Empty if the file is missing, malformed or of another boot. */
   #read(): Map<string, Verdict> {
     const kept = parse(valueOr(() => readFileSync(this.#file, 'utf8'), ''));
     if (!isRecord(kept) || kept['boot'] !== this.#boot || !isRecord(kept['verdicts'])) return new Map();

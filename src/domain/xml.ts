@@ -1,8 +1,11 @@
-/** XML as libvirt reads it: values of attributes and elements, escaped by the library. */
+/** Writes XML. The library escapes text and attributes. */
 import Builder from 'fast-xml-builder';
 import { SandboxError } from '../util/errors.js';
 
-/** An element: `@name` is an attribute, `#` its text, anything else a child or, as a list, several of that name; undefined is left out. */
+/**
+ * An element: `@name` is an attribute, `#` the text, any other name a child, a list several children. Undefined is left
+ * out.
+ */
 export interface Element {
   readonly [name: string]: string | number | Element | readonly Element[] | undefined;
 }
@@ -27,7 +30,7 @@ export function toXml(document: Element): string {
   return String(builder.build(prune(document)));
 }
 
-/** Leaves out what is undefined, and looks at every text. */
+/** Leaves out undefined values and checks every text. */
 function prune(element: Element): Element {
   return Object.fromEntries(
     Object.entries(element)
@@ -49,7 +52,7 @@ function isList(value: Element | readonly Element[]): value is readonly Element[
 }
 
 function checked(text: string): string {
-  // Newlines and tabs are legal XML, but an attribute gives them back as spaces.
+  // Newlines and tabs are legal in XML, but in an attribute they are read back as spaces.
   if (![...text].some((character) => character < ' ' || character === '\u007f')) return text;
   throw new SandboxError({
     stage: 'domain',

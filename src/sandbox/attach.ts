@@ -1,4 +1,4 @@
-/** A root shell in a sandbox that another process runs. */
+/** Opens a root shell in a sandbox that another process runs. */
 
 import { statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -8,34 +8,37 @@ import { BUSYBOX, type ShellTerminal, shellSpawn } from '../../init/common/shell
 import { Channel } from '../protocol/channel.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
-import { shellPaths } from './devices/shell-paths.js';
+import { shellPaths } from './devices/shell.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { openTerminal } from './start/transports.js';
 import { socketDirectory } from './state/alias.js';
 import { findRunning, type RunningSandbox } from './state/running.js';
 
 export interface AttachOptions {
-  /** Run in place of a shell, as root. */
+  /** Run as root instead of a shell; default: none. */
   readonly command?: readonly string[];
-  /** undefined: three pipes. */
+  /** Undefined: three pipes instead of a terminal. */
   readonly terminal?: ShellTerminal | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A root shell, attached. */
+/** An attached root shell. */
 export interface Attached {
   readonly name: string;
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** Empty with a terminal. */
+  /** Empty if the shell has a terminal. */
   readonly stderr: Readable;
-  /** How the shell ended; rejects with a {@link SandboxError} `sandbox-ended`. */
+  /** How the shell ended. Rejects with a {@link SandboxError} `sandbox-ended`. */
   readonly exited: Promise<ExitStatus>;
-  /** Told of by the sandbox while its start stands still at a breakpoint. */
+  /** The sandbox is paused at a breakpoint. */
   readonly atBreakpoint: boolean;
   kill(signal: NodeJS.Signals): Promise<void>;
   resize(rows: number, columns: number): Promise<void>;
-  /** Ends the session: the shell loses its terminal. At a breakpoint `status` lets the start go on, or gives it up; without, it waits on. */
+  /**
+   * Ends the session: the shell loses its terminal.
+   * @param status at a breakpoint, 0 lets the start go on, any other gives it up; undefined: it stays paused
+   */
   close(status?: number): Promise<void>;
 }
 
@@ -48,12 +51,12 @@ export async function attachTo(name: string, options: AttachOptions = {}): Promi
 }
 
 export async function attachIn({ name, stateDirectory }: RunningSandbox, options: AttachOptions): Promise<Attached> {
-  const places = shellPaths(socketDirectory(stateDirectory));
-  const lock = await lockOf(name, places.directory);
+  const paths = shellPaths(socketDirectory(stateDirectory));
+  const lock = await lockOf(name, paths.directory);
   try {
-    const socket = await open(name, places.sessions);
+    const socket = await open(name, paths.sessions);
     try {
-      return await start(name, socket, lock, places.breakpoint, options);
+      return await start(name, socket, lock, paths.breakpoint, options);
     } catch (error) {
       socket.destroy();
       throw error;
@@ -109,8 +112,8 @@ async function start(
 }
 
 /**
- * Says that the session ends, and does not leave that to the line's hanging up: the next to attach may be there before the guest has seen it, and
- * would talk to the session of before.
+ * Ends the session with QUIT before it closes the socket. If the guest only saw the hang-up, the next client could
+ * connect before that and would talk to the old session.
  */
 async function leave(channel: Channel, socket: Socket): Promise<void> {
   channel.quit();
@@ -118,7 +121,7 @@ async function leave(channel: Channel, socket: Socket): Promise<void> {
   channel.destroy();
 }
 
-/** The root's own shell, or the one that came with the guest for a time when there is no root. */
+/** Starts the root's own shell, or the boot image's busybox if there is no root yet. */
 async function spawn(
   name: string,
   channel: Channel,
@@ -151,7 +154,7 @@ async function spawn(
   }
 }
 
-/** Lets the start behind a breakpoint go on, or gives it up. */
+/** Sends the shell's status to a start that is paused at a breakpoint. */
 async function tell(breakpoint: string, status: number): Promise<void> {
   await new Promise<void>((resolve) => {
     const socket = connect(breakpoint);
@@ -162,8 +165,8 @@ async function tell(breakpoint: string, status: number): Promise<void> {
 }
 
 /**
- * One session at a time: QEMU would leave a second one waiting for ever. The name is in the abstract namespace of unix(7), where it goes with
- * the process that holds it.
+ * Allows one session at a time: QEMU would let a second one wait forever. The lock is a socket in the abstract
+ * namespace of unix(7), which goes away with its process.
  */
 async function lockOf(name: string, directory: string): Promise<Server> {
   const status = statSync(directory, { throwIfNoEntry: false });
@@ -177,7 +180,7 @@ async function lockOf(name: string, directory: string): Promise<Server> {
     throw new SandboxError({
       stage: 'application',
       code: 'attached-already',
-      message: `somebody is attached to the sandbox ${name} already`,
+      message: `another session is attached to the sandbox ${name}`,
       remedy: 'detach there with Ctrl+] or leave that shell, and attach again',
       cause: error,
     });
@@ -186,7 +189,7 @@ async function lockOf(name: string, directory: string): Promise<Server> {
 }
 
 async function open(name: string, path: string): Promise<Socket> {
-  // A container has a terminal there, which is open as soon as it is there.
+  // For a container it is a terminal, which is usable at once.
   if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice()) return openTerminal(path);
   const socket = connect(path);
   try {

@@ -1,16 +1,16 @@
-/** The application's end, from a raw wait status to what a shell makes of it. */
+/** Decodes the wait status of the application, as a shell does. */
 import { constants } from 'node:os';
 
 export interface ExitStatus {
-  /** 0 to 255; undefined when a signal ended it. */
+  /** 0 to 255; undefined if a signal ended it. */
   readonly code: number | undefined;
-  /** The signal that ended it. */
+  /** The signal that ended it; a number if it has no name; undefined: none. */
   readonly signal: NodeJS.Signals | number | undefined;
-  /** What a shell reports: the code, or 128 + the signal's number. */
+  /** What a shell reports: the code, or 128 plus the signal's number. */
   readonly exitCode: number;
 }
 
-/** @param status as wait(2) has it on Linux */
+/** @param status as wait(2) returns it on Linux */
 export function exitStatusOf(status: number): ExitStatus {
   const signal = status & 0x7f;
   if (signal === 0) {

@@ -1,27 +1,29 @@
-/** From what was prepared to a running application: state directory, domain, channel. Whatever fails on the way, nothing is left. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+/**
+ * Starts what was prepared: claims the name, starts the domain, sets up the guest. If anything fails, nothing is left.
+ */
+import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { mark } from '../util/marks.js';
+import { mayRunEarly } from './devices/early-run.js';
 import { domainXml, isMonitored } from './devices/machine-options.js';
-import { makeFreshDirectories } from './devices/shares.js';
-import { machineShell, makeShellDirectory } from './devices/shell-paths.js';
+import { makeFreshDirectories } from './devices/mounts.js';
+import { makeShellDirectory } from './devices/shell.js';
+import type { Prepared } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
+import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
-import { Console } from './start/console.js';
-import { Deadline } from './start/deadline.js';
-import { copyTimeoutError, goneError, timeoutError } from './start/failure.js';
-import { goneReason } from './start/gone-reason.js';
-import { lateDomain } from './start/late-domain.js';
-import { mayRunEarly, runMachine } from './start/run-machine.js';
-import { openLines, type Transports } from './start/transports.js';
-import { claimState, releaseState, type StateDirectory } from './state/state.js';
-import type { LaunchOptions, Prepared } from './types.js';
+import type { Console } from './start/console.js';
+import { DomainRun } from './start/domain-run.js';
+import { copyTimeoutError } from './start/failure.js';
+import { runMachine } from './start/run-machine.js';
+import type { Transports } from './start/transports.js';
+import type { LaunchOptions } from './types.js';
 
 /** A running application. */
 export interface Launched {
@@ -33,8 +35,8 @@ export interface Launched {
 }
 
 /**
- * Starts the machine and, in it, the application.
- * @throws {SandboxError} whatever failed; everything is cleaned up then, the connection included
+ * Starts the domain and, in it, the application.
+ * @throws {SandboxError} if anything fails; nothing is left then, and the connection is closed
  */
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   try {
@@ -45,125 +47,139 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   }
 }
 
-/** A saved machine that cannot be gone on from has run nothing: the next is tried, each once, and then one is booted. */
+/** A snapshot that fails to load has executed nothing, so try the next one, each once, then boot cold. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container' || prepared.warm === undefined) return launchOnce(config, prepared, options);
+  if (prepared.platform === 'container' || prepared.snapshot === undefined)
+    return new Launch(config, prepared, options).start();
   try {
-    return await launchOnce(config, prepared, options);
+    return await new Launch(config, prepared, options).start();
   } catch (error) {
     if (!isRestoreError(error)) throw error;
-    const next = await prepared.nextWarm?.();
+    const next = await prepared.snapshot.next();
     if (next === undefined && config.boot === 'warm') throw error;
-    options.onChoice?.(`boot: ${next ? `warm, from ${next.warm.directory}` : 'cold'}, because ${error.message}`);
-    const instead = next ? { image: next.image, warm: next.warm, nextWarm: next.next } : { warm: undefined };
+    options.onChoice?.(`boot: ${next ? `warm, from ${next.directory}` : 'cold'}, because ${error.message}`);
+    const instead = next ? { image: next.image, snapshot: next } : { snapshot: undefined };
     return launchWarmOrCold(config, { ...prepared, ...instead }, options);
   }
 }
 
-async function launchOnce(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  const { connection, name } = prepared;
-  const warm = prepared.platform === 'machine' ? prepared.warm : undefined;
-  mark('launch.start', { name });
-  const base = guestConfig(config, prepared, options.terminal);
-  const console = new Console(options.onConsole);
-  let state: StateDirectory | undefined;
-  let domain: Domain | undefined;
-  let starting: Promise<Domain> | undefined;
-  let transports: Transports | undefined;
-  const callingOff = new AbortController();
-  /** A saved machine is loaded, and may be running. */
-  let resumed = false;
-  const limit = new Deadline(config.bootTimeout, options.signal);
-  try {
-    // Before there is anything that somebody would have to remove.
-    const copying = copyOnHost(config, undefined, options, () => limit.renew());
-    await limit.bound(copying, () => copyTimeoutError(config.bootTimeout));
-    await refuseHostDevices(config);
-    state = claimState(name, connection.kind);
-    makeFreshDirectories(config, state.path);
-    await copyOnHost(config, state.path, options, () => limit.renew());
-    transports = await openLines(connection.kind, state, console, isMonitored(config, prepared));
-    const shell = machineShell(config, options, connection.kind, state.sockets);
-    if (shell) makeShellDirectory(state.path);
+/** One attempt: a domain that boots, or that is restored from a snapshot. */
+class Launch {
+  readonly #config: SandboxConfig;
+  readonly #prepared: Prepared;
+  readonly #options: LaunchOptions;
+  readonly #guest: GuestConfig;
+  readonly #snapshot: SnapshotChoice | undefined;
+  readonly #run: DomainRun;
+  /** A snapshot is loaded, and its machine may be running. */
+  #isLoaded = false;
+
+  constructor(config: SandboxConfig, prepared: Prepared, options: LaunchOptions) {
+    const { connection, name } = prepared;
+    const { signal, onConsole } = options;
+    mark('launch.start', { name });
+    this.#config = config;
+    this.#prepared = prepared;
+    this.#options = options;
+    this.#guest = { ...guestConfig(config, prepared, options.terminal), trace: options.trace };
+    this.#snapshot = prepared.platform === 'machine' ? prepared.snapshot : undefined;
+    this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });
+  }
+
+  /** @throws {SandboxError} whatever failed; nothing is left then */
+  async start(): Promise<Launched> {
+    const { connection, name } = this.#prepared;
+    try {
+      await this.#copyIncludes();
+      const transports = await this.#claim();
+      mark('listening');
+      this.#options.onProgress?.(`Starting domain ${name}`);
+      const xml = domainXml(this.#config, this.#prepared, this.#options, this.#run.state.sockets);
+      this.#run.start(xml, this.#options.terminalFd);
+      const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
+      // A restored machine may have run the application before libvirt has finished starting the domain.
+      const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
+      return { name, channel, domain, connection, console: this.#run.console };
+    } catch (error) {
+      const reason =
+        this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
+      await this.#run.end({ force: false });
+      throw reason;
+    } finally {
+      this.#run.release();
+    }
+  }
+
+  /** Comes first, when there is nothing yet to remove if it fails. */
+  async #copyIncludes(): Promise<void> {
+    const { deadline } = this.#run;
+    const { mounts } = this.#prepared.devices;
+    const copying = copyOnHost(this.#config, mounts, 'given', this.#options, () => deadline.renew());
+    await deadline.bound(copying, () => copyTimeoutError(this.#config.bootTimeout));
+    await refuseHostDevices(this.#config);
+  }
+
+  /** Claims the name, and makes the directories and sockets that the domain needs. */
+  async #claim(): Promise<Transports> {
+    const { deadline } = this.#run;
+    const { mounts, shell } = this.#prepared.devices;
+    const { path } = this.#run.claim();
+    makeFreshDirectories(this.#config, mounts);
+    await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
+    const transports = await this.#run.open({ monitored: isMonitored(this.#config, this.#prepared) });
+    if (shell) makeShellDirectory(path);
     if (shell?.noConsole)
-      options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
-    const guest = { ...base, shell: shell?.guest, trace: options.trace };
-    mark('listening');
+      this.#options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
+    return transports;
+  }
 
-    options.onProgress?.(`Starting domain ${name}`);
-    mark('domain.create');
-    starting = connection.start(domainXml(config, prepared, options, state.sockets), {
-      stateDirectory: state.path,
-      socketDirectory: state.sockets,
-      name,
-      calledOff: callingOff.signal,
-      ...(options.terminalFd === undefined ? {} : { terminal: options.terminalFd }),
-    });
-    const created = starting.then((started) => {
-      mark('domain.created');
-      domain = started;
-      return started;
-    });
-    const failed = created.then(async ({ stopped }): Promise<never> => {
-      throw (await stopped).error ?? goneError(console, false);
-    });
-    const gone = new AbortController();
-    failed.catch(() => gone.abort());
-    const stop = { name, stateDirectory: state.path, ended: gone.signal };
-    const bounded = <T>(promise: Promise<T>, reached: string): Promise<T> =>
-      limit.bound(Promise.race([promise, failed]), () => timeoutError(console, config.bootTimeout, reached));
+  async #restore(snapshot: SnapshotChoice, transports: Transports): Promise<Channel> {
+    const run = this.#run;
+    const sharing = this.#guest.lateDevices ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
+    const loading = loadMachine(transports.monitor, snapshot, sharing);
+    loading.catch(() => {});
+    const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
+    const monitor = await run.within(loading, 'QEMU loading the snapshot');
+    this.#isLoaded = true;
+    this.#options.onReady?.(readyOf(snapshot));
+    const begun = this.#setUp(channel);
+    if (mayRunEarly(this.#config)) runMachine(monitor);
+    await run.within(begun, 'the snapshot running, its steps not done');
+    return channel;
+  }
 
-    const serve = (channel: Channel): Promise<void> =>
-      prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest'
-        ? import('./setup/guest-init.js').then(({ startInGuest }) =>
-            startInGuest(channel, config, guest, console, options, limit),
-          )
-        : runPlan({ channel, config, guest, console, options, limit, stop });
-    let channel: Channel;
-    if (warm) {
-      const { sockets: socketDirectory } = state;
-      const findQemu = () => connection.qemuPid({ name, socketDirectory });
-      const loading = loadMachine(transports.monitor, warm, guest.lateDevices ? { name, findQemu } : undefined);
-      loading.catch(() => {});
-      channel = Channel.resume(await bounded(transports.channel(starting), transports.awaited));
-      const monitor = await bounded(loading, 'the saved machine being loaded');
-      resumed = true;
-      options.onReady?.(readyOf(warm));
-      const begun = serve(channel);
-      if (mayRunEarly(config)) runMachine(monitor);
-      await bounded(begun, 'the saved machine going on, its steps not done');
-    } else {
-      void transports.monitor?.then((socket) => runMachine(new Monitor(socket)));
-      await limit.bound(created, () =>
-        timeoutError(console, config.bootTimeout, 'libvirt being asked to start the domain'),
-      );
-      const transport = await bounded(transports.channel(starting), transports.awaited);
-      const opening = Channel.open(transport);
-      const opened = await bounded(opening, transports.unanswered).catch((error: unknown) => {
-        transport.destroy();
-        throw error;
-      });
-      channel = opened.channel;
-      mark('ready', { ...opened.ready });
-      options.onReady?.(opened.ready);
-      await bounded(serve(channel), 'the init answering, its steps not done');
+  async #boot(transports: Transports): Promise<Channel> {
+    const run = this.#run;
+    void transports.monitor?.then((socket) => runMachine(new Monitor(socket)));
+    await run.within(run.domain, 'asking libvirt to start the domain');
+    const transport = await run.within(transports.channel(run.domain), transports.awaited);
+    const opening = Channel.open(transport);
+    const { channel, ready } = await run.within(opening, transports.unanswered).catch((error: unknown) => {
+      transport.destroy();
+      throw error;
+    });
+    mark('ready', { ...ready });
+    this.#options.onReady?.(ready);
+    await run.within(this.#setUp(channel), 'the init answering, its steps not done');
+    return channel;
+  }
+
+  /** From a guest that answers to a running application. */
+  async #setUp(channel: Channel): Promise<void> {
+    const { name, console, deadline, state, gone } = this.#run;
+    const prepared = this.#prepared;
+    const answering = {
+      channel,
+      config: this.#config,
+      guest: this.#guest,
+      console,
+      options: this.#options,
+      deadline,
+    };
+    if (prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest') {
+      const { startInGuest } = await import('./setup/guest-init.js');
+      return startInGuest(answering);
     }
-    // With a saved machine the application may be done before libvirt is.
-    return { name, channel, domain: await bounded(created, 'libvirt starting the domain'), connection, console };
-  } catch (error) {
-    const reason = warm && !resumed ? reasonToBoot(warm, error) : await goneReason(error, console, domain);
-    // It may still be coming to be, and must not stay; the connection is in use until then.
-    domain ??= await lateDomain(starting, callingOff);
-    if (domain) await domain.destroy({ force: false });
-    else if (state) {
-      // Where descriptors have run out, those that were closed are free in the next turn only.
-      transports?.close();
-      await nextTurn();
-      releaseState(state);
-    }
-    throw reason;
-  } finally {
-    limit.clear();
-    transports?.close();
+    return runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
   }
 }

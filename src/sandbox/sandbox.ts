@@ -1,4 +1,4 @@
-/** A running sandbox, for programs. */
+/** The public API of a running sandbox. */
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { defaultConfig } from '../config/defaults.js';
@@ -16,14 +16,14 @@ import { refuseUnsupported } from './prepare/supported.js';
 import { goneError } from './start/failure.js';
 import type { LaunchOptions } from './types.js';
 
-/** A sandbox as a program asks for it: the command, and what differs from the defaults. */
+/** The command, and whatever differs from the defaults. */
 export type SandboxOptions = Partial<SandboxConfig> & Pick<SandboxConfig, 'command'>;
 
-/** How long a guest may take to end by itself when it is stopped, in milliseconds. */
+/** How long a stopped guest may take to end by itself, in milliseconds. */
 const STOP_MS = 2000;
 
 /**
- * An application that runs in a machine of its own.
+ * An application that runs in a sandbox of its own.
  *
  * ```ts
  * const sandbox = await Sandbox.start({ command: ['/bin/date'] });
@@ -32,16 +32,16 @@ const STOP_MS = 2000;
  * ```
  */
 export class Sandbox implements AsyncDisposable {
-  /** The name of its domain. */
+  /** The domain's name. */
   readonly name: string;
-  /** End it to give the application end-of-file. */
+  /** The application's standard input. End it for end-of-file. */
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** Empty with a terminal. */
+  /** Empty if the application has a terminal. */
   readonly stderr: Readable;
   /**
-   * How the application ended. It settles when nothing of the sandbox is left.
-   * Rejects with a {@link SandboxError} when the guest ended without saying: `guest-panic`, `guest-gone`, `stopped`.
+   * How the application ended. It settles when nothing of the sandbox is left. Rejects with a {@link SandboxError} if
+   * the guest ended without an exit status: `guest-panic`, `guest-gone`, `stopped`.
    */
   readonly exited: Promise<ExitStatus>;
   readonly #launched: Launched;
@@ -54,27 +54,28 @@ export class Sandbox implements AsyncDisposable {
     this.stdout = launched.channel.stdout;
     this.stderr = launched.channel.stderr;
     this.exited = this.#watch();
-    // Not everybody looks at it.
+    // Callers may ignore this promise.
     this.exited.catch(() => {});
   }
 
   /**
-   * Starts a sandbox. It resolves when the application runs.
-   * @param signal calls the start off, or ends the sandbox
-   * @throws {SandboxError} whatever failed; nothing is left then. What is not of its type is `config-value-invalid` or `config-key-unknown`
+   * Starts a sandbox. Resolves when the application runs.
+   * @throws {SandboxError} if the start fails; nothing is left then. Values of a wrong type are `config-value-invalid`,
+   *   unknown keys `config-key-unknown`.
    */
   static async start(wanted: SandboxOptions, options: LaunchOptions = {}): Promise<Sandbox> {
     const { checkStart } = await import('./prepare/start-schema.js');
     checkStart(wanted, options);
-    return Sandbox.startChecked(await completeConfig(wanted), options);
+    return Sandbox.startChecked(validateConfig(await completeConfig(wanted)), options);
   }
 
   /**
-   * The same for a config that the compiler has checked, and without the time that {@link start} takes to do so.
+   * Starts a sandbox whose config is valid, as those of command lines and files are.
+   * @param config as `validateConfig` returns it
    * @internal
    */
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
-    refuseUnsupported(validateConfig(config));
+    refuseUnsupported(config);
     const sandbox = new Sandbox(await launch(config, await prepare(config, options), options));
     const { signal } = options;
     if (signal) {
@@ -88,8 +89,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Sends a signal to the application: to the foreground of its terminal, or to its process group without one. An application that has ended
-   * gets none.
+   * Sends a signal to the application: to the foreground process group of its terminal, or without one to its own
+   * process group. Does nothing if the application has ended.
    */
   async kill(signal: NodeJS.Signals | number): Promise<void> {
     const number = typeof signal === 'number' ? signal : constants.signals[signal];
@@ -100,7 +101,7 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** Tells the application's terminal its new size. */
+  /** Resizes the application's terminal. Does nothing if the application has ended. */
   async resize(rows: number, columns: number): Promise<void> {
     try {
       await this.#launched.channel.call({ op: 'resize', rows, columns }, { tolerate: true });
@@ -109,7 +110,7 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** Ends it, application and all, and waits until nothing is left. */
+  /** Stops the sandbox with everything in it. Resolves when nothing is left; {@link exited} rejects with `stopped`. */
   async stop(): Promise<void> {
     this.#stopping = true;
     const { channel } = this.#launched;
@@ -131,12 +132,12 @@ export class Sandbox implements AsyncDisposable {
       return status;
     } catch (error) {
       if (this.#stopping) throw stoppedError(error);
-      // libvirt notices the end of a QEMU a little after its sockets close, and may know the reason.
+      // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
       const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
       throw reason ?? goneError(console, true);
     } finally {
       try {
-        // With its status the guest has said that all is synced and unmounted.
+        // A guest that sends its status has synced and unmounted everything.
         mark('end.start');
         await domain.destroy({ force: status !== undefined });
         mark('end.done');
@@ -149,7 +150,7 @@ export class Sandbox implements AsyncDisposable {
   }
 }
 
-/** The defaults for what a program leaves out. */
+/** Adds the defaults. */
 async function completeConfig(wanted: SandboxOptions): Promise<SandboxConfig> {
   const identity = wanted.identity ?? (await (wanted.privileged ? rootIdentity() : callerIdentity()));
   const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));

@@ -73,7 +73,7 @@ describe('virsh console', () => {
     it(`-v says why there is no console over ${way.uri}, and only -v`, { skip: way.skip }, async (t) => {
       const { name, running } = await startWithShell(t, way.uri, '-v', '--shell');
       const why = NO_CONSOLE.exec(running.stderr())?.[1];
-      if (way === embedded) assert.equal(why, 'without a daemon there is nobody whom virsh could ask');
+      if (way === embedded) assert.equal(why, 'there is no daemon that virsh could ask');
       else {
         const xml = execFileSync('virsh', ['-q', '-c', way.uri, 'dumpxml', name], { encoding: 'utf8' });
         const expected = xml.includes("<serial type='pty'")

@@ -41,7 +41,7 @@ for (const way of [embedded, system]) {
       assert.equal(running.out(), 'running\n', 'nothing of it reaches the application');
 
       // A second client is refused at once.
-      assertFailure(await runSandbox(['--attach', name]), /somebody is attached to the sandbox/);
+      assertFailure(await runSandbox(['--attach', name]), /another session is attached to the sandbox/);
 
       terminal.type(CTRL_RIGHT_BRACKET);
       assert.deepEqual(await terminal.exited(), { code: 0, signal: null });

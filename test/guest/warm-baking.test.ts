@@ -134,7 +134,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       const running = start([]);
       await reach(running, (workspace) => statSync(join(workspace, 'memory')).blocks > 0);
       process.kill(running.pid, signal);
-      assertOneLine(await running.result, code, /the baking was called off, and nothing was changed/);
+      assertOneLine(await running.result, code, /baking was aborted, and nothing was changed/);
       await assertOld(before, false);
     });
   }

@@ -164,14 +164,11 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
     const disks = ['a', 'b', 'c'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
     const cold = await runSandbox([...TCG, '-v', ...disks, '--', 'true'], { env });
     assert.equal(cold.code, 0, cold.stderr);
-    assert.match(cold.stderr, /boot: cold, because the warm image \S+ has no place for a third disk$/m);
+    assert.match(cold.stderr, /boot: cold, because the warm image \S+ has no slot for a third disk$/m);
     const bake = async (args: readonly string[], pattern: RegExp) =>
       assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
     await bake(disks, /virt-sandbox-bake create --warm --slots disks=3 --for '--accel tcg'$/);
-    await bake(
-      ['-N', 'dhcp', '-N', 'dhcp'],
-      /no place for a second network; .*--slots networks=2 --for '--accel tcg'$/,
-    );
+    await bake(['-N', 'dhcp', '-N', 'dhcp'], /no slot for a second network; .*--slots networks=2 --for '--accel tcg'$/);
     if (unlessProgram('mkfs.xfs') === false)
       await bake(
         ['-m', `host-image:/media=${makeImage(directory, 'xfs')}`],

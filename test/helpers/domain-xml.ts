@@ -5,54 +5,64 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type SandboxKind, securityLabels } from '../../src/domain/security.js';
+import type { Snapshot } from '../../src/image/snapshot/snapshot.js';
 import { loadProfile } from '../../src/profile/load.js';
+import { type DeviceFacts, devicesOf } from '../../src/sandbox/devices/devices.js';
 import { domainXml } from '../../src/sandbox/devices/machine-options.js';
-import type { LaunchOptions, PreparedContainer, PreparedMachine } from '../../src/sandbox/types.js';
+import { slotDevices } from '../../src/sandbox/devices/slots.js';
+import type { PreparedContainer, PreparedMachine } from '../../src/sandbox/prepare/prepared.js';
+import type { LaunchOptions } from '../../src/sandbox/types.js';
 
 const SCHEMA = '/usr/share/libvirt/schemas/domain.rng';
 export const unlessSchema = existsSync(SCHEMA) ? false : `${SCHEMA} is not installed`;
 
 export const NAME = 'schema';
-const connection = { uri: 'qemu:///system', close: async () => {} };
+export const EXT4 = { isBlock: false, filesystem: 'ext4' } as const;
+
+/** What a start would find out beside the devices. */
+type Found<T> = Partial<Omit<T, 'devices' | 'snapshot'> & Omit<DeviceFacts, 'name'>>;
 
 /** The XML of a machine with these options. `found` overrides the invented facts that a start would find. */
 export async function machineOf(
   options: ConfigOptions,
-  found: Partial<PreparedMachine> = {},
+  { images, server, snapshot, ...found }: Found<PreparedMachine> & { readonly snapshot?: Snapshot } = {},
   launch: LaunchOptions = {},
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
+  const devices = devicesOf(config, {
+    name: NAME,
+    images: images ?? new Map([[0, EXT4]]),
+    server: server ?? { kind: 'system', readOnlyVirtiofs: false },
+    breakpoint: launch.breakpoint,
+  });
   const prepared = {
     platform: 'machine',
     name: NAME,
-    connection: { ...connection, kind: 'system' },
     acceleration: 'tcg',
     image: { kernel: '/k/vmlinux', initrd: '/k/initrd' },
-    images: new Map([[0, { isBlock: false }]]),
-    server: { kind: 'system', readOnlyVirtiofs: false },
     profile: await loadProfile(options.profile),
     securityLabels: [],
+    devices,
+    snapshot: snapshot && { ...snapshot, slotted: slotDevices(snapshot, devices) },
     ...found,
-  } as unknown as PreparedMachine;
+  } as const;
   return domainXml(config, prepared, launch);
 }
 
 /** The XML of a container with these options. */
 export async function containerOf(
   options: ConfigOptions,
-  found: Partial<PreparedContainer> = {},
+  { images, server, ...found }: Found<PreparedContainer> = {},
   launch: LaunchOptions = {},
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
-  const prepared = {
-    platform: 'container',
+  const devices = devicesOf(config, {
     name: NAME,
-    connection: { ...connection, kind: 'lxc' },
-    images: new Map(),
-    server: { kind: 'lxc', readOnlyVirtiofs: false },
-    securityLabels: [],
-    ...found,
-  } as unknown as PreparedContainer;
+    images: images ?? new Map(),
+    server: server ?? { kind: 'lxc', readOnlyVirtiofs: false },
+    breakpoint: launch.breakpoint,
+  });
+  const prepared = { platform: 'container', name: NAME, securityLabels: [], devices, ...found } as const;
   return domainXml(config, prepared, launch);
 }
 

@@ -11,13 +11,19 @@ import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../src/image/
 import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';
-import { sharesOf } from '../../src/sandbox/devices/shares.js';
-import { imageChoices } from '../../src/sandbox/prepare/image-choices.js';
-import { findSnapshots, selectSnapshot, type WarmChoice, type WarmRequest } from '../../src/sandbox/snapshot/find.js';
-import { warmHost } from '../../src/sandbox/snapshot/host.js';
-import { machineSignature, type WarmShape, warmCommandLine } from '../../src/sandbox/snapshot/machine.js';
-import { neededSlots } from '../../src/sandbox/snapshot/slots.js';
+import { neededSlots } from '../../src/sandbox/devices/slots.js';
+import { imageChoices } from '../../src/sandbox/image-choices.js';
+import { BootImages } from '../../src/sandbox/prepare/boot-images.js';
+import {
+  findSnapshots,
+  type SnapshotChoice,
+  type SnapshotRequest,
+  selectSnapshot,
+} from '../../src/sandbox/snapshot/find.js';
+import { snapshotHost } from '../../src/sandbox/snapshot/host.js';
+import { machineSignature, type SnapshotShape, savedCommandLine } from '../../src/sandbox/snapshot/machine.js';
 import { findInPath, hostProgram } from '../../src/util/programs.js';
+import { devicesOfSession } from './devices.js';
 import { rejectsWith } from './errors.js';
 import { makeKernel, packWith } from './kernel-files.js';
 import { SETS, type TestMachine, testMachine, VERSION } from './machines.js';
@@ -29,7 +35,7 @@ export type Change = (facts: SnapshotFacts) => Partial<SnapshotFacts>;
 export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run is not installed';
 
 /** The machine of a snapshot without options. */
-export async function defaultShape(): Promise<WarmShape> {
+export async function defaultShape(): Promise<SnapshotShape> {
   const slots = { mounts: 4, disks: 0, networks: 0 };
   return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots };
 }
@@ -68,7 +74,7 @@ export class SnapshotHost {
   /** Builds the image or finds it, with the init of this package or another. */
   async image(profileName?: string, nativeInit = hostProgram('init')): Promise<BootImage> {
     const choices = imageChoices(await loadProfile(profileName));
-    const { kernel } = await this.#config({});
+    const { kernel } = await this.config({});
     for (;;) {
       const image = await resolveImage({ kernel, sets: SETS, nativeInit, ...choices });
       // The store does not remember images made from files that were written just now, so try again.
@@ -76,7 +82,8 @@ export class SnapshotHost {
     }
   }
 
-  #config(options: ConfigOptions) {
+  /** A sandbox with the kernel and the modules of this host. */
+  config(options: ConfigOptions) {
     const kernel = { kernpath: this.#machine.kernel, kmodpath: join(this.directory, 'modules') };
     return configFromOptions({ command: ['true'], ...kernel, ...options });
   }
@@ -90,9 +97,9 @@ export class SnapshotHost {
       sets: image.manifest.sets,
       ...fields,
       machine: machineSignature(shape),
-      kernelArguments: warmCommandLine(shape),
+      kernelArguments: savedCommandLine(shape),
       profile: 'default',
-      host: await warmHost(this.#connection),
+      host: await snapshotHost(this.#connection),
       owner: process.geteuid?.() ?? 0,
       ready: {},
     };
@@ -109,7 +116,7 @@ export class SnapshotHost {
   ): Promise<{ warm: string | undefined; said: string[] }> {
     const said: string[] = [];
     const choice = await this.choose(options, profileName, said);
-    return { warm: choice?.warm.directory, said };
+    return { warm: choice?.directory, said };
   }
 
   /** @param said gets the choices that are reported */
@@ -117,17 +124,16 @@ export class SnapshotHost {
     options: ConfigOptions = {},
     profileName?: string,
     said: string[] = [],
-  ): Promise<WarmChoice | undefined> {
-    const config = await this.#config(options);
-    const shares = sharesOf(config, { kind: 'session', readOnlyVirtiofs: false }, '').map(
-      (share) => ({ ...share, transport: '9p' }) as const,
-    );
-    const request: WarmRequest = {
+  ): Promise<SnapshotChoice | undefined> {
+    const config = await this.config(options);
+    const devices = devicesOfSession(config);
+    const profile = await loadProfile(profileName);
+    const request: SnapshotRequest = {
       config,
-      profile: await loadProfile(profileName),
-      shares,
-      needs: { slots: neededSlots(config, shares, new Map()), sets: SETS, late: 0 },
-      image: undefined,
+      profile,
+      devices,
+      needs: { slots: neededSlots(devices), sets: SETS, late: 0 },
+      images: new BootImages(config, profile, {}, false),
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
     };
     const offer = await findSnapshots(request);

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { sizeOf } from '../../image/inspect/inventory.js';
-import { bakeWarm } from '../../sandbox/snapshot/bake.js';
+import { bakeSnapshot } from '../../sandbox/bake.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
@@ -34,7 +34,7 @@ export async function createSnapshot(
   const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
   const start = cancelOnSignal();
   const options = { image: directory, connect, profile: request.profile, onProgress, signal: start.abort };
-  const baked = await bakeWarm(machine, slots, options)
+  const baked = await bakeSnapshot(machine, slots, options)
     .catch((error: unknown) => {
       throw start.signal === undefined ? error : endedBy(start.signal, error);
     })

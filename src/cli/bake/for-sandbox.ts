@@ -3,12 +3,11 @@ import type { Slots } from '../../config/parsers/slots.js';
 import type { KernelSelection, SandboxConfig } from '../../config/types.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { loadProfile } from '../../profile/load.js';
-import { inspectImages } from '../../sandbox/devices/disks.js';
-import { shareServer, sharesOf } from '../../sandbox/devices/shares.js';
-import { imageChoices } from '../../sandbox/prepare/image-choices.js';
+import { prepareDevices } from '../../sandbox/devices/devices.js';
+import { neededSlots } from '../../sandbox/devices/slots.js';
+import { imageChoices } from '../../sandbox/image-choices.js';
 import { moduleSets } from '../../sandbox/prepare/module-sets.js';
-import { warmObstacle } from '../../sandbox/snapshot/machine.js';
-import { neededSlots } from '../../sandbox/snapshot/slots.js';
+import { snapshotObstacle } from '../../sandbox/snapshot/machine.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { type Arguments, parseArguments } from '../sandbox-arguments.js';
 import { splitWords } from '../split-words.js';
@@ -45,16 +44,15 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const profile = request.run.profile ?? config.profile ?? textOf(args, 'profile');
   const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;
-  const shares = sharesOf(config, await shareServer(config, connect === undefined ? 'embedded' : kindOf(connect)), '');
-  const images = await inspectImages(config);
-  const sets = moduleSets(config, shares, images);
+  const kind = connect === undefined ? 'embedded' : kindOf(connect);
+  const devices = await prepareDevices(config, { name: config.name ?? '', kind });
   return {
     config,
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
     kernel: config.kernel,
-    sets: [...new Set([...sets, ...more])],
+    sets: [...new Set([...moduleSets(devices), ...more])],
     choices: imageChoices(chosen),
-    slots: neededSlots(config, shares, images),
-    obstacle: warmObstacle(config, shares),
+    slots: neededSlots(devices),
+    obstacle: snapshotObstacle(config, devices),
   };
 }

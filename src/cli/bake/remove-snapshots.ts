@@ -2,7 +2,7 @@
 import type { StoredImage } from '../../image/inspect/inventory.js';
 import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/remove/remove-snapshots.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
-import { warmStates } from '../../sandbox/snapshot/stored.js';
+import { snapshotStates } from '../../sandbox/snapshot/stored.js';
 import { printJson, printLines, size } from './output.js';
 
 /** Removes all snapshots of an image. */
@@ -18,7 +18,7 @@ export async function pruneStale(
 ): Promise<number> {
   const store = defaultStoreDirectory();
   const problemsOf = async (image: StoredImage) => {
-    const states = [...(await warmStates(store, image))];
+    const states = [...(await snapshotStates(store, image))];
     return new Map(
       states.flatMap(([directory, state]) =>
         state.state === 'stale' || state.state === 'damaged' ? [[directory, state.reason] as const] : [],

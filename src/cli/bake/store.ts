@@ -7,7 +7,7 @@ import { removeImage } from '../../image/remove/remove-images.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
-import { type WarmOwner, type WarmState, warmStates } from '../../sandbox/snapshot/stored.js';
+import { type SnapshotOwner, type SnapshotState, snapshotStates } from '../../sandbox/snapshot/stored.js';
 import { SandboxError } from '../../util/errors.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { ago, columns, printJson, printLines, size } from './output.js';
@@ -40,13 +40,13 @@ export async function list(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-type JudgedSnapshot = StoredSnapshot & WarmState;
+type JudgedSnapshot = StoredSnapshot & SnapshotState;
 
 /** The image, with the state of each snapshot: whether a sandbox can start from it. */
-async function withStates<T extends WarmOwner & { readonly warm: readonly StoredSnapshot[] }>(
+async function withStates<T extends SnapshotOwner & { readonly warm: readonly StoredSnapshot[] }>(
   image: T,
 ): Promise<T & { readonly warm: readonly JudgedSnapshot[] }> {
-  const states = await warmStates(defaultStoreDirectory(), image);
+  const states = await snapshotStates(defaultStoreDirectory(), image);
   // A snapshot without a state has been removed meanwhile.
   const warm = image.warm.flatMap((one) => {
     const state = states.get(one.directory);
@@ -61,7 +61,7 @@ function snapshotText({ memory, slots, size: bytes, ...state }: JudgedSnapshot):
   return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
 }
 
-function stateText(state: WarmState): string {
+function stateText(state: SnapshotState): string {
   return state.state === 'valid' ? 'valid' : `${state.state}: ${state.reason}`;
 }
 

@@ -1,8 +1,8 @@
 /** Runs the command in a sandbox: from parsed arguments to the exit status. */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
-import { traceWish } from '../../sandbox/prepare/strace.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
+import { traceWish } from '../../sandbox/setup/strace.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';

@@ -2,7 +2,8 @@
 import type { SandboxConfig } from '../../config/types.js';
 import { domainXml } from '../../sandbox/devices/machine-options.js';
 import { prepare } from '../../sandbox/prepare/prepare.js';
-import type { LaunchOptions, Prepared } from '../../sandbox/types.js';
+import type { Prepared } from '../../sandbox/prepare/prepared.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
 import type { Arguments } from '../sandbox-arguments.js';
 import { print } from '../terminal/output.js';
 
@@ -26,7 +27,7 @@ type Choices = Readonly<Record<string, string | boolean>>;
 function choicesOf(prepared: Prepared): Choices {
   const { connection } = prepared;
   if (prepared.platform === 'container') return { uri: connection.uri };
-  const { image, acceleration, warm } = prepared;
+  const { image, acceleration, snapshot } = prepared;
   return {
     image: image.directory,
     kernel: image.kernel,
@@ -36,8 +37,8 @@ function choicesOf(prepared: Prepared): Choices {
     built: image.fresh,
     uri: connection.uri,
     acceleration,
-    boot: warm ? 'warm' : 'cold',
-    ...(warm ? { warmImage: warm.directory } : {}),
+    boot: snapshot ? 'warm' : 'cold',
+    ...(snapshot ? { warmImage: snapshot.directory } : {}),
   };
 }
 

@@ -1,4 +1,4 @@
-/** From a sandbox to its container. */
+/** Turns a sandbox into the XML of a container. */
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { STAGE } from '../../../init/common/container.js';
@@ -10,40 +10,49 @@ import { containerInterface } from '../../domain/interfaces.js';
 import { uuidForLabels } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
 import { containerCputune, cpusetOf } from '../../domain/tuning.js';
+import type { Element } from '../../domain/xml.js';
 import { makeDirectories } from '../../util/directories.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state.js';
-import type { LaunchOptions, PreparedContainer } from '../types.js';
-import { disksOf } from './disks.js';
+import type { LaunchOptions } from '../types.js';
+import type { Devices } from './devices.js';
 import { mountsBelow } from './host-mounts.js';
-import { interfacesOf } from './interfaces.js';
-import { mountTag, ROOT_TAG, rootMount, type ShareServer, sharesOf } from './shares.js';
-import { machineShell, SHELL_CONSOLE } from './shell-paths.js';
+import { SHELL_CONSOLE } from './shell.js';
 
-/** Its consoles: the first is for what the init has to say, the second is the channel. */
+/** Numbers of the container's consoles: the init's log, then the channel. */
 export const LOG_CONSOLE = 0;
 export const CHANNEL_CONSOLE = 1;
 
-/** The domain as libvirt is given it. */
+/** What the XML of a container is made of, besides the config. */
+export interface ContainerParts {
+  readonly platform: 'container';
+  readonly name: string;
+  readonly devices: Devices;
+  /** `seclabel` elements. */
+  readonly securityLabels: readonly Element[];
+}
+
+/** The domain's XML. */
 export function containerDomainXml(
   config: SandboxConfig,
-  { name, images, server, securityLabels }: PreparedContainer,
-  options: LaunchOptions,
+  { name, devices, securityLabels }: ContainerParts,
+  options: Pick<LaunchOptions, 'debugInit'>,
 ): string {
-  const state = join(stateBase(), name);
+  const { root } = devices.guest;
   return containerXml({
     name,
     uuid: config.uuid ?? uuidForLabels(securityLabels),
     memory: config.memory,
     root: containerRoot(),
     binds: [
-      // Not a copy: the state directory may be where nothing can be executed, as /run often is.
+      // The package's own directory, not a copy in the state directory: /run is often mounted noexec.
       { directory: dirname(hostProgram('init')), target: CONTAINER_NATIVE, readOnly: true },
-      ...sharesOf(config, server, state).flatMap((share) => bindsOf(share, rootTag(config, server))),
+      // The common init mounts a root that is not a directory of the host.
+      ...devices.shares.flatMap((share) => bindsOf(share, root.type === 'staged' ? root.tag : undefined)),
     ],
-    disks: containerDiskElements(disksOf(config, images)),
-    interfaces: interfacesOf(config, name).map(containerInterface),
+    disks: containerDiskElements(devices.disks),
+    interfaces: devices.interfaces.map(containerInterface),
     securityLabels,
     cputune: containerCputune(config.tuning),
     cpuset: cpusetOf(config.tuning),
@@ -52,28 +61,21 @@ export function containerDomainXml(
       `--console=/dev/tty${CHANNEL_CONSOLE + 1}`,
       ...(options.debugInit ? ['--debug'] : []),
     ],
-    consoles: machineShell(config, options, 'lxc', state) ? SHELL_CONSOLE + 1 : CHANNEL_CONSOLE + 1,
+    consoles: devices.shell ? SHELL_CONSOLE + 1 : CHANNEL_CONSOLE + 1,
   });
 }
 
-/** Which of the shares is the root; undefined where the init itself mounts one that is no directory of the host. */
-function rootTag(config: SandboxConfig, server: ShareServer): string | undefined {
-  const { mounts } = config;
-  const index = rootMount(config);
-  if (index === undefined) return ROOT_TAG;
-  return mounts[index]?.type === 'host-bind' ? mountTag(mounts, index, server) : undefined;
-}
-
 /**
- * What a container is rooted in until its init has moved on: nothing but mount points, the same for all containers and never removed. libvirt
- * makes those that are missing, also after a launcher that was killed has been cleaned up after, so they are not in a sandbox's own directory.
+ * The root of a container until its init switches to another. It has only mount points, and all containers share it. It
+ * is never removed: libvirt re-creates missing mount points, even after a killed launcher has been cleaned up, so they
+ * would be left over in a state directory.
  */
 function containerRoot(): string {
   return join(stateBase(), '.container');
 }
 
 /**
- * Makes it where it is not there.
+ * Creates the shared root if it is missing.
  * @throws {SandboxError} `state-not-writable`
  */
 export function makeContainerRoot(): void {
@@ -92,14 +94,14 @@ export function makeContainerRoot(): void {
   }
 }
 
-/** Directories of a root that the common init mounts something on, so that what the host has there is not seen. */
+/** Directories of the root that the common init mounts over. The host's mounts there are not seen, so not bound. */
 const HIDDEN = ['dev', 'proc', 'sys', 'tmp', 'run'];
 
-/** A bind of libvirt's shows nothing of what is mounted below the directory, so each of those is a bind of its own. */
+/** libvirt's binds are not recursive, so each mount below the directory is a bind of its own. */
 function bindsOf({ tag, directory, readOnly }: Share, root: string | undefined): Bind[] {
   const target = tag === root ? NEW_ROOT : `${STAGE}/${tag}`;
   const hidden = tag === root ? HIDDEN : [];
-  // A fresh directory is not there before the start, and has no mounts.
+  // A fresh directory does not exist yet, and has no mounts below it.
   const below = existsSync(directory) ? mountsBelow(realpathSync(directory)) : [];
   const shown = below.filter((path) => !hidden.includes(path.split('/')[0] ?? ''));
   return ['', ...shown].map((path) => ({ directory: join(directory, path), target: join(target, path), readOnly }));

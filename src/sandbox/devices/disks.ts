@@ -1,15 +1,16 @@
-/** The disks and disk images of a sandbox. */
+/** The disks and images of a sandbox. */
+import type { GuestDisk } from '../../../init/common/config.js';
 import { driverOf } from '../../config/parsers/disk-image.js';
 import type { HostImageMount, SandboxConfig } from '../../config/types.js';
 import type { ImageContents } from '../../disk-image/inspect.js';
 import type { DiskDevice } from '../../domain/disks.js';
 import { iotune } from '../../domain/tuning.js';
 
-/** What each image that is to be mounted holds, by the number of its mount. */
+/** The contents of each image that is mounted, by the index of its mount. */
 export type Images = ReadonlyMap<number, ImageContents>;
 
 /**
- * Looks into every image that is to be mounted.
+ * Inspects every image that is mounted.
  * @throws {SandboxError} `image-unreadable`, `image-tool-missing`, `image-no-filesystem`
  */
 export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> {
@@ -24,31 +25,30 @@ export async function inspectImages({ mounts }: SandboxConfig): Promise<Images> 
   return found;
 }
 
-/** Disks first, then images to be mounted. */
-export function disksOf({ disks, mounts, tuning }: SandboxConfig, images: Images): DiskDevice[] {
-  const plain = disks.map(
-    ({ type, tag, source, format, readOnly }, index): DiskDevice => ({
-      serial: diskSerial(index),
-      source,
-      isBlock: type === 'block',
-      format: driverOf(format),
-      readOnly,
-      iotune: iotune(tuning, tag),
-    }),
-  );
-  const mounted = mounts.flatMap((mount, index): DiskDevice[] => {
-    if (!isImage(mount)) return [];
-    const { source, format, readOnly } = mount;
-    const isBlock = images.get(index)?.isBlock ?? false;
-    return [{ serial: imageSerial(index), source, format: driverOf(format), readOnly, isBlock }];
+/** A disk for the application: the device, and how the guest finds it. */
+export interface AppDisk {
+  readonly device: DiskDevice;
+  readonly guest: GuestDisk;
+}
+
+export function appDisks({ disks, tuning }: SandboxConfig): AppDisk[] {
+  return disks.map(({ type, tag, source, format, readOnly }, index): AppDisk => {
+    const serial = `disk${index}`;
+    return {
+      device: {
+        serial,
+        source,
+        isBlock: type === 'block',
+        format: driverOf(format),
+        readOnly,
+        iotune: iotune(tuning, tag),
+      },
+      guest: { tag, serial },
+    };
   });
-  return [...plain, ...mounted];
 }
 
-export function diskSerial(index: number): string {
-  return `disk${index}`;
-}
-
+/** The serial number of a mounted image, by the index of its mount. */
 export function imageSerial(index: number): string {
   return `mount${index}`;
 }

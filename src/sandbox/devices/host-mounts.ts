@@ -1,19 +1,19 @@
-/** What is mounted on the host below a directory: a bind mount of libvirt's shows none of it, so each is a bind of its own. */
+/** Finds the host's mounts below a directory. libvirt's binds do not include them, so each needs a bind of its own. */
 import { readFileSync, statSync } from 'node:fs';
 
-/** File systems that hold nobody's files, as the kernel names them. */
+/** The kernel's names of file systems without user files. */
 const KERNEL_TYPES = new Set(
   (
-    'autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs proc pstore rpc_pipefs ' +
-    'securityfs selinuxfs sysfs tracefs'
+    'autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs ' +
+    'proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs'
   ).split(' '),
 );
 
 /**
- * The directories below `directory` on which something is mounted that has files, relative to it, those above before those below. A single
- * file that is mounted on another is not among them: libvirt binds directories.
- * @param directory without symbolic links, as the kernel's table has it
- * @param table the text of /proc/PID/mountinfo; default: of this process. proc_pid_mountinfo(5)
+ * Mount points below `directory`, relative to it, parents first. File systems without user files are left out, and so
+ * are files that are mounted on files: libvirt binds directories only.
+ * @param directory without symbolic links
+ * @param table the text of /proc/PID/mountinfo; default: this process's. proc_pid_mountinfo(5)
  */
 export function mountsBelow(directory: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): string[] {
   const prefix = directory === '/' ? '/' : `${directory}/`;
@@ -28,14 +28,14 @@ export function mountsBelow(directory: string, table = readFileSync('/proc/self/
 
 function parse(line: string): { point: string; type: string } {
   const [before = '', after = ''] = line.split(' - ');
-  // The kernel writes blanks and backslashes of a path as three octal digits.
+  // The kernel escapes blanks and backslashes as three octal digits.
   const point = (before.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
   return { point, type: after.split(' ')[0] ?? '' };
 }
 
-/** False also for what another mount hides, or what only its owner may look at. */
+/** False also for a path that another mount hides or that this user may not read. */
 function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();

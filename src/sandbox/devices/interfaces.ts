@@ -1,6 +1,6 @@
-/** From the networks of a sandbox to its interfaces, on the host's side and inside. */
+/** The network interfaces of a sandbox, for the XML and for the guest. */
 import { isIP } from 'node:net';
-import type { GuestNetwork, NameService } from '../../../init/common/config.js';
+import type { GuestConfig, GuestNetwork, NameService } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { CONTAINER_NATIVE } from '../../domain/container.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
@@ -8,15 +8,16 @@ import { macOf } from '../../domain/mac.js';
 import { bandwidth } from '../../domain/tuning.js';
 import { readIfThere } from '../../util/small-files.js';
 
-/** Where the boot image has the DHCP client. */
-export const DHCP_CLIENT = '/dhcp';
-/** Where a container sees it. */
-export const CONTAINER_DHCP_CLIENT = `${CONTAINER_NATIVE}/dhcp`;
+/** Path of the DHCP client in the guest: in the boot image, or in a container's directory of native programs. */
+const DHCP_CLIENTS = { machine: '/dhcp', container: `${CONTAINER_NATIVE}/dhcp` } as const;
 
-/** A DHCP server may try for three seconds whether an address is in use; the rest is for a busy machine. */
+/**
+ * How long to wait for a lease. A server may check for 3 s whether an address is in use; the rest is for a busy
+ * machine.
+ */
 const DHCP_SECONDS = 15;
 
-/** The host's resolver files. Where a local resolver answers, the second names the servers that it asks. */
+/** The host's resolver files. If the first names a local resolver, the second names the servers behind it. */
 const RESOLVER_FILES = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const;
 
 export function interfacesOf({ networks, tuning }: SandboxConfig, name: string): InterfaceOptions[] {
@@ -27,23 +28,20 @@ export function interfacesOf({ networks, tuning }: SandboxConfig, name: string):
   }));
 }
 
-/** @param dhcpClient path of the DHCP client inside */
-export function guestNetwork(config: SandboxConfig, name: string, dhcpClient = DHCP_CLIENT): GuestNetwork | undefined {
-  if (config.networks.length === 0) return undefined;
+export function guestNetwork(
+  interfaces: readonly InterfaceOptions[],
+  platform: GuestConfig['platform'],
+): GuestNetwork | undefined {
+  if (interfaces.length === 0) return undefined;
   return {
-    interfaces: interfacesOf(config, name).map(({ network: { dhcp, addresses, routes }, mac }) => ({
-      mac,
-      dhcp,
-      addresses,
-      routes,
-    })),
-    dhcpClient,
+    interfaces: interfaces.map(({ network: { dhcp, addresses, routes }, mac }) => ({ mac, dhcp, addresses, routes })),
+    dhcpClient: DHCP_CLIENTS[platform],
     dhcpSeconds: DHCP_SECONDS,
-    names: config.networks.some(({ dhcp }) => !dhcp) ? hostNames() : { servers: [], search: [] },
+    names: interfaces.some(({ network }) => !network.dhcp) ? hostNames() : { servers: [], search: [] },
   };
 }
 
-/** The name servers of the host that are not the host itself: those can be reached from elsewhere. */
+/** The host's name servers that a guest can reach. */
 function hostNames(): NameService {
   for (const file of RESOLVER_FILES) {
     const names = parseResolver(readIfThere(file) ?? '');
@@ -52,11 +50,11 @@ function hostNames(): NameService {
   return { servers: [], search: [] };
 }
 
-/** Reads resolv.conf(5), less name servers on the loopback interface and those that only one interface of the host reaches. */
+/** Reads resolv.conf(5), without name servers on the loopback interface and link-local ones of one interface. */
 export function parseResolver(text: string): NameService {
   const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
   const servers = lines.flatMap(([key, server = '']) => (key === 'nameserver' && isElsewhere(server) ? [server] : []));
-  // Of several lists the last counts.
+  // The last search list wins.
   const search = lines.findLast(([key]) => key === 'search' || key === 'domain')?.slice(1) ?? [];
   return { servers, search };
 }

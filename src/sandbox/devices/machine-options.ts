@@ -1,4 +1,4 @@
-/** From a sandbox to its virtual machine. What each kind of device looks like is said in src/domain/. */
+/** Turns a sandbox into the XML of a virtual machine. src/domain/ has the XML of each kind of device. */
 import { join } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
@@ -11,84 +11,104 @@ import { uuidForLabels } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { restoredMachineArguments, sharingMachineArguments } from '../../domain/snapshot.js';
 import { cputune } from '../../domain/tuning.js';
+import type { Element } from '../../domain/xml.js';
+import type { BootImage } from '../../image/resolve.js';
 import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/snapshot.js';
-import { emptyDirectoryOf, inSlots } from '../snapshot/machine.js';
-import { mayRunEarly } from '../start/run-machine.js';
+import type { Profile } from '../../profile/types.js';
 import { stateBase } from '../state/state.js';
-import type { LaunchOptions, Prepared } from '../types.js';
-import { containerDomainXml } from './container-options.js';
-import { disksOf } from './disks.js';
-import { interfacesOf } from './interfaces.js';
-import { sharesOf } from './shares.js';
-import { machineShell } from './shell-paths.js';
+import type { LaunchOptions } from '../types.js';
+import { type ContainerParts, containerDomainXml } from './container-options.js';
+import type { Devices } from './devices.js';
+import { mayRunEarly } from './early-run.js';
+import { shellElements } from './shell.js';
+import type { SlottedDevices } from './slots.js';
+
+/** A snapshot to restore, and the slots that the sandbox's devices go into. */
+export type SlottedSnapshot = Snapshot & { readonly slotted: SlottedDevices };
+
+/** What the XML of a machine is made of, besides the config. */
+export interface MachineParts {
+  readonly platform: 'machine';
+  readonly name: string;
+  readonly image: Pick<BootImage, 'kernel' | 'initrd'>;
+  readonly acceleration: 'kvm' | 'tcg';
+  readonly profile: Profile;
+  readonly devices: Devices;
+  /** `seclabel` elements. */
+  readonly securityLabels: readonly Element[];
+  /** Undefined: the machine boots. */
+  readonly snapshot: SlottedSnapshot | undefined;
+}
 
 /**
- * The domain as libvirt is given it.
- * @param sockets the state directory by the path that its sockets are given; undefined: there is none yet
+ * The domain's XML.
+ * @param sockets path of the state directory for sockets; default: as if it needed no alias
  */
 export function domainXml(
   config: SandboxConfig,
-  prepared: Prepared,
-  options: LaunchOptions,
-  sockets = join(stateBase(), prepared.name),
+  parts: MachineParts | ContainerParts,
+  options: Pick<LaunchOptions, 'debugInit'>,
+  sockets = join(stateBase(), parts.name),
 ): string {
-  if (prepared.platform === 'container') return containerDomainXml(config, prepared, options);
-  const base = join(stateBase(), prepared.name);
-  const shell = machineShell(config, options, prepared.connection.kind, sockets);
+  if (parts.platform === 'container') return containerDomainXml(config, parts, options);
+  const { name, image, acceleration, profile, devices, securityLabels, snapshot } = parts;
+  const shell = devices.shell && shellElements(devices.shell, sockets);
   const channelSocket = join(sockets, 'channel');
-  const shares = sharesOf(config, prepared.server, base);
   const machine: MachineOptions = {
-    name: prepared.name,
-    uuid: config.uuid ?? uuidForLabels(prepared.securityLabels),
+    name,
+    uuid: config.uuid ?? uuidForLabels(securityLabels),
     memory: config.memory,
     vcpus: config.vcpus,
-    acceleration: prepared.acceleration,
-    kernel: prepared.image.kernel,
-    initrd: prepared.image.initrd,
-    commandLine: kernelCommandLine(prepared.profile, {
+    acceleration,
+    kernel: image.kernel,
+    initrd: image.initrd,
+    commandLine: kernelCommandLine(profile, {
       debug: options.debugInit ?? false,
       console: shell?.log,
-      writtenBehindEmulator: prepared.acceleration === 'tcg' && shares.some(isVirtiofs),
-      processors: processorArguments(config.vcpus, prepared.acceleration),
+      writtenBehindEmulator: acceleration === 'tcg' && devices.shares.some(isVirtiofs),
+      processors: processorArguments(config.vcpus, acceleration),
     }),
-    tuning: prepared.profile.machine,
+    tuning: profile.machine,
     qemuArguments: [
-      ...(prepared.profile.qemuArguments ?? []),
-      ...(isMonitored(config, prepared) ? monitorArguments(channelSocket) : []),
+      ...(profile.qemuArguments ?? []),
+      ...(isMonitored(config, parts) ? monitorArguments(channelSocket) : []),
     ],
-    shares,
-    disks: diskElements(disksOf(config, prepared.images)),
-    interfaces: machineInterfaces(interfacesOf(config, prepared.name)),
-    securityLabels: prepared.securityLabels,
+    shares: devices.shares,
+    disks: diskElements(devices.disks),
+    interfaces: machineInterfaces(devices.interfaces),
+    securityLabels,
     cputune: cputune(config.tuning, config.vcpus),
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,
     consoleSocket: join(sockets, 'console'),
   };
-  return machineXml(prepared.warm ? restored(machine, prepared.warm) : machine);
+  return machineXml(snapshot ? restored(machine, snapshot) : machine);
 }
 
-/** Whether the launcher has a monitor of QEMU: a saved machine is loaded with it, and any other let run. */
-export function isMonitored(config: SandboxConfig, prepared: Prepared): boolean {
-  return prepared.platform === 'machine' && (prepared.warm !== undefined || mayRunEarly(config));
+/** Whether the launcher gets a monitor of QEMU: to load a snapshot, or to let the machine run early. */
+export function isMonitored(
+  config: SandboxConfig,
+  parts: Pick<MachineParts, 'platform' | 'snapshot'> | Pick<ContainerParts, 'platform'>,
+): boolean {
+  return parts.platform === 'machine' && (parts.snapshot !== undefined || mayRunEarly(config));
 }
 
-/** The same machine, going on from where a saved one was. */
-function restored(machine: MachineOptions, warm: Snapshot): MachineOptions {
-  const lateShares = machine.shares.filter(isVirtiofs);
+/** The same machine, restored from a snapshot. */
+function restored(machine: MachineOptions, { directory, record, slotted }: SlottedSnapshot): MachineOptions {
+  const { shares, lateShares } = slotted;
   const memory =
     lateShares.length > 0
       ? sharingMachineArguments(machine.memory)
-      : restoredMachineArguments({ path: join(warm.directory, SNAPSHOT_MEMORY), size: machine.memory });
+      : restoredMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: machine.memory });
   return {
     ...machine,
-    // They are in its memory already.
+    // The saved memory has them.
     kernel: undefined,
     initrd: undefined,
     commandLine: undefined,
-    shares: inSlots(machine.shares, warm.record.slots, emptyDirectoryOf(warm)),
+    shares,
     lateShares,
-    slots: warm.record.slots,
+    slots: record.slots,
     qemuArguments: [...machine.qemuArguments, ...memory],
   };
 }

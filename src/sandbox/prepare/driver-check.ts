@@ -1,4 +1,4 @@
-/** What the way to the hypervisor cannot do, said before anything is started and in the words of the options. */
+/** Refuses what the driver cannot do, before anything is started and in the words of the options. */
 import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
@@ -6,8 +6,8 @@ import { SandboxError } from '../../util/errors.js';
 import { readIfThere } from '../../util/small-files.js';
 
 /**
- * @throws {SandboxError} `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, `cpu-shares-need-system`,
- *   `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
+ * @throws {SandboxError} `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`,
+ *   `cpu-shares-need-system`, `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
   checkNetworks(config, kind);
@@ -16,13 +16,14 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
   refuseSameMac(networks);
-  // A container without a name for its network is in libvirt's own.
+  // A container whose network has no name uses libvirt's own.
   if (kind === 'lxc') return;
   for (const [index, { source, filter }] of networks.entries()) {
     if (source !== undefined && !mayUseNetworks(kind)) {
+      const ofItsOwn = kind === 'embedded' ? ' of its own' : '';
       throw refusal(
         'network-needs-system',
-        `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks${kind === 'embedded' ? ' of its own' : ''}`,
+        `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks${ofItsOwn}`,
         kind === 'embedded' && process.geteuid?.() === 0
           ? 'use --connect qemu:///system, start virtnetworkd, or leave source= out for user networking'
           : 'use --connect qemu:///system as root, or leave source= out for user networking',
@@ -45,7 +46,7 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
   }
 }
 
-/** Inside they are told apart by it. */
+/** The guest tells interfaces apart by their hardware addresses. */
 function refuseSameMac(networks: SandboxConfig['networks']): void {
   const seen = new Map<string, number>();
   for (const [index, { mac }] of networks.entries()) {
@@ -83,7 +84,8 @@ function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
       throw refusal(
         'cgroup-missing',
         '--cpu-shares takes the cpu controller of control groups, which is not mounted on this host',
-        'mount it (mount -t cgroup -o cpu cpu DIR, or the unified hierarchy with cpu enabled) and start libvirtd again, or leave it out',
+        'mount it (mount -t cgroup -o cpu cpu DIR, or the unified hierarchy with cpu enabled) and restart libvirtd, ' +
+          'or leave it out',
       );
     }
   }
@@ -98,15 +100,15 @@ function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
   }
 }
 
-/** Where virtnetworkd listens, libvirt's daemon for networks alone; https://libvirt.org/daemons.html */
+/** The socket of virtnetworkd, libvirt's daemon for networks; https://libvirt.org/daemons.html */
 const NETWORK_DAEMON = '/run/libvirt/virtnetworkd-sock';
 
-/** The embedded driver has no networks of its own and asks virtnetworkd, which lets in root only; it does not ask libvirtd. */
+/** The embedded driver has no networks. It asks virtnetworkd, which admits only root, and never libvirtd. */
 function mayUseNetworks(kind: ConnectionKind): boolean {
   return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0 && existsSync(NETWORK_DAEMON));
 }
 
-/** True when a hierarchy with the cpu controller is mounted, of the first kind or the second. */
+/** Whether a cgroup hierarchy with the cpu controller is mounted, v1 or v2. */
 function hasCpuController(): boolean {
   return (readIfThere('/proc/mounts') ?? '')
     .split('\n')
@@ -119,7 +121,7 @@ function hasCpuController(): boolean {
     );
 }
 
-/** Whether a CPU of that number is online; undefined where the kernel does not say. */
+/** Tells whether a CPU is online; undefined if the kernel does not say. */
 function presentCpus(): ((cpu: number) => boolean) | undefined {
   const ranges = (readIfThere('/sys/devices/system/cpu/online') ?? '')
     .trim()

@@ -1,20 +1,18 @@
-/** Which of kmods/ a sandbox needs. Every module costs time at boot, so one that is not needed is not loaded. */
-import type { SandboxConfig } from '../../config/types.js';
-import type { Share } from '../../domain/shares.js';
-import { disksOf, type Images } from '../devices/disks.js';
+/** Module sets (kmods/) that a sandbox needs. Every module costs time at boot, so no other is loaded. */
+import type { Devices } from '../devices/devices.js';
 
-export function moduleSets(config: SandboxConfig, shares: readonly Share[], images: Images): string[] {
+export function moduleSets({ shares, disks, interfaces, mounts }: Devices): string[] {
   const sets = ['console'];
   if (shares.some(({ transport }) => transport === '9p')) sets.push('root-9p');
   if (shares.some(({ transport }) => transport === 'virtiofs')) sets.push('root-virtiofs');
-  if (disksOf(config, images).length > 0) sets.push('block');
-  const filesystems = new Set([...images.values()].map(({ filesystem }) => filesystem));
+  if (disks.length > 0) sets.push('block');
+  const filesystems = new Set(mounts.flatMap(({ guest }) => (guest.type === 'image' ? [guest.filesystem] : [])));
   sets.push(...[...filesystems].sort().map((name) => `filesystem-${name}`));
-  if (config.networks.length > 0) sets.push('network');
+  if (interfaces.length > 0) sets.push('network');
   return sets;
 }
 
-/** The sets of an image that serves other sandboxes too. Another root than the usual one takes its place. */
+/** The sets of an image with `more` sets. Another root set among them replaces the usual one. */
 export function moduleSetsWith(sets: readonly string[], more: readonly string[]): string[] {
   const otherRoot = more.some((name) => name.startsWith('root-') && !sets.includes(name));
   const kept = sets.filter((name) => !otherRoot || !name.startsWith('root-'));

@@ -1,4 +1,4 @@
-/** Which model of mandatory access control the hypervisor has, and what the calling process is confined by. */
+/** Finds the hypervisor's model of mandatory access control, and the label of the calling process. */
 import { existsSync } from 'node:fs';
 import type { Security } from '../../config/types.js';
 import { modelOfCapabilities, type SecurityModel } from '../../domain/security.js';
@@ -9,8 +9,8 @@ const SELINUX = '/sys/fs/selinux/enforce';
 const APPARMOR = '/sys/module/apparmor/parameters/enabled';
 
 /**
- * A daemon is asked, but only where there can be something to say: most sandboxes leave the label to the hypervisor, and most hosts that have
- * no model show that in a file. The embedded driver is this host's own.
+ * The model; undefined: none. A daemon is asked only if it matters: most sandboxes leave the label to the hypervisor,
+ * and most hosts show in a file that they have no model. The embedded driver has the model of this host.
  */
 export async function securityModel(connection: Connection, security: Security): Promise<SecurityModel | undefined> {
   const usual = security.mode === 'dynamic' && security.label === undefined;
@@ -20,8 +20,8 @@ export async function securityModel(connection: Connection, security: Security):
 }
 
 /**
- * As libvirt's drivers decide: SELinux where its policy is loaded, AppArmor where there is a profile for the program that runs the
- * driver, which for the embedded one hardly anybody has.
+ * Decides as libvirt's drivers do: SELinux if its policy is loaded, AppArmor if there is a profile for the program that
+ * runs the driver, which is rare for the embedded one.
  */
 function embeddedModel(): SecurityModel | undefined {
   if (existsSync(SELINUX)) return 'selinux';
@@ -29,7 +29,7 @@ function embeddedModel(): SecurityModel | undefined {
   return profiles !== undefined && /^(libvirtd|\S*\/virt-qemu-run) \(/m.test(profiles) ? 'apparmor' : undefined;
 }
 
-/** The label of this process, without AppArmor's mode; undefined where it has none. */
+/** The label of this process, without AppArmor's mode; undefined: none. */
 export function callerLabel(): string | undefined {
   const label = readIfThere('/proc/self/attr/current')?.trim().replace(/\0$/, '');
   return label?.replace(/ \((enforce|complain|unconfined|kill|mixed)\)$/, '') || undefined;

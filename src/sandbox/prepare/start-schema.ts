@@ -1,6 +1,6 @@
 /**
- * What a program may ask for: the shapes of the types, for callers whom no compiler has checked. Apart from them, since the validator takes a
- * while to load.
+ * Checks the types of what a program passes to a start, for callers without a compiler. It is a file of its own because
+ * the validator takes a while to load.
  */
 import * as v from 'valibot';
 import { configError, quote } from '../../config/failure.js';
@@ -97,7 +97,7 @@ const entries = {
   ),
 } satisfies Record<keyof SandboxConfig, v.GenericSchema>;
 
-/** What is left out has its default, but for the command. */
+/** Everything but the command has a default. */
 const sandboxSchema = v.strictObject(
   { ...v.partial(v.strictObject(entries)).entries, command: entries.command },
   'an object',
@@ -125,8 +125,8 @@ const launchEntries = {
 const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
 
 /**
- * Checks what a program gives to a start: that the keys are known, and that each value is of its kind. What the values mean together
- * {@link validateConfig} checks.
+ * Checks that keys are known and that each value has the right type. {@link validateConfig} checks what the values
+ * mean.
  * @throws {SandboxError} `config-key-unknown`, `config-value-invalid`
  */
 export function checkStart(wanted: unknown, options: unknown): void {
@@ -147,13 +147,13 @@ function wrong(issue: v.BaseIssue<unknown>, whole: string, known: readonly strin
   }
   const isMissing = issue.received === 'undefined';
   const what = path === null ? whole : `${quote(path)} of ${whole}`;
-  // A key that is missing is told of by the object that lacks it.
+  // A missing key is an issue of the object that lacks it.
   const remedy =
     isMissing && path !== null && issue.type.endsWith('object') ? 'give it a value' : `let it be ${issue.message}`;
   return configError('config-value-invalid', `${what} is ${isMissing ? 'missing' : shown(issue.input)}`, remedy);
 }
 
-/** A value in few words. */
+/** A value, shortened. */
 function shown(value: unknown): string {
   if (typeof value === 'string') return quote(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (Array.isArray(value)) return 'an array';

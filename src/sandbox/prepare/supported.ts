@@ -1,4 +1,4 @@
-/** What a config may say and this version cannot do. Nothing that was asked for is left out in silence. */
+/** Refuses what a config may say and this version cannot do, instead of ignoring it. */
 import type { SandboxConfig } from '../../config/types.js';
 import { SandboxError } from '../../util/errors.js';
 

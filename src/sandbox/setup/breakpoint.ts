@@ -1,31 +1,37 @@
-/** A plan that stands still before a step, for somebody who looks around in the guest, until he lets it go on. */
+/** Breakpoints: the plan pauses before a step, until a shell in the guest ends and lets it go on. */
 import { createServer, type Socket } from 'node:net';
 import { planSandbox } from '../../../init/common/plan.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { SandboxError } from '../../util/errors.js';
-import { shellPaths } from '../devices/shell-paths.js';
+import type { Devices } from '../devices/devices.js';
+import { shellPaths } from '../devices/shell.js';
 import { socketDirectory } from '../state/alias.js';
-import type { LaunchOptions, Prepared, Stop } from '../types.js';
+import type { LaunchOptions, Stop } from '../types.js';
 import { guestConfig } from './guest-config.js';
 import { guestIncludes } from './includes.js';
 
-/** What comes before the plan, and what comes behind it. */
+/** Steps of a start that are not in the plan: before it and behind it. */
 export const INTERFACES_STEP = 'interfaces';
 export const RESOLVER_STEP = 'resolver';
 export const INCLUDES_STEP = 'includes';
 export const SPAWN_STEP = 'spawn';
 
-/** Until then there is no program in the guest but the init. */
+/** Up to this step the guest has no program but the init. */
 const ROOT_STEP = 'root';
 
-type Inspected = Pick<Prepared, 'name' | 'images' | 'server'>;
+interface Inspected {
+  readonly name: string;
+  readonly devices: Devices;
+}
 
-/** The steps of a sandbox that can be stopped before, in order. */
+/** The steps of a start that can have a breakpoint, in order. */
 function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
   const inputs = { now: { seconds: 0n, nanoseconds: 0 }, entropy: new Uint8Array(), devices: new Map() };
-  // Which acceleration it will be is not known yet; only a machine without KVM has its other processors brought up in a step.
-  const mayEmulate = prepared.server.kind !== 'lxc' && config.acceleration !== 'kvm';
-  const guest = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
+  // The acceleration is not known yet. Only under TCG is there a step that brings up processors.
+  const mayEmulate = prepared.devices.guest.platform === 'machine' && config.acceleration !== 'kvm';
+  const whole = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
+  // The steps for shells are no steps of the sandbox itself.
+  const guest = { ...whole, shell: undefined };
   const hasNetwork = guest.network !== undefined;
   return [
     ...(hasNetwork ? [INTERFACES_STEP] : []),
@@ -37,7 +43,7 @@ function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
 }
 
 /**
- * @returns whether the guest has no root yet when it stops there, and so no shell but one that comes with it
+ * Whether the breakpoint is before the root is mounted, so that the boot image must bring a shell.
  * @throws {SandboxError} `unknown-step`
  */
 export function stopsBeforeRoot(
@@ -61,14 +67,14 @@ export function givenUpError(step: string): SandboxError {
   return new SandboxError({
     stage: 'init',
     code: 'given-up',
-    message: `the start was given up at the breakpoint before step ${step}, because the shell there ended with a status other than 0`,
+    message: `the start was given up at the breakpoint before step ${step}, because its shell's status was not 0`,
     remedy: 'leave the shell with exit 0 to go on',
   });
 }
 
 /**
- * Waits for somebody who attaches, and for the status that a shell of his ends with; who detaches may come back.
- * @returns whether to go on: the status was 0
+ * Waits until a shell at the breakpoint ends. A user may detach from it and attach again.
+ * @returns whether to go on: its status was 0
  */
 export async function awaitVerdict({ stateDirectory, ended }: Stop): Promise<boolean> {
   const { breakpoint } = shellPaths(socketDirectory(stateDirectory));

@@ -1,15 +1,15 @@
 /**
- * The guest's clock, set from this one's.
+ * Sets the guest's clock from the host's.
  *
- * What the guest is told is old when it hears of it: by less than the time until its answer is here. So when the answer comes soon the clock is
- * known to be right; when it does not, on a busy host, the guest is told again.
+ * The time is stale when the guest gets it, by less than the round trip. So a short round trip proves that the clock is
+ * right. After a long one, on a busy host, the time is sent again.
  */
 import type { Guest } from '../../protocol/operations.js';
 
-/** What the native init keeps to, in milliseconds. */
+/** The largest error of a clock that counts as right, with the native init, in milliseconds. */
 const OLD_MS = 25;
 
-/** How often it is told again before the sandbox goes on with a clock that is less than right. */
+/** How often the time is sent again before the sandbox goes on with a wrong clock. */
 const MOST_TRIES = 20;
 
 interface Time {
@@ -18,7 +18,7 @@ interface Time {
 }
 
 export class GuestClock {
-  /** Settles when the guest has answered. */
+  /** Settles when the guest has first answered. */
   readonly set: Promise<void>;
   readonly #guest: Guest;
   readonly #mostMs: number;
@@ -26,7 +26,7 @@ export class GuestClock {
   #took = Number.POSITIVE_INFINITY;
   #resolve: () => void = () => {};
 
-  /** @param mostMs how old the time may be that the guest was told, in milliseconds; its clock is then off by no more than that */
+  /** @param mostMs the longest round trip that proves the clock right, in milliseconds: its error is at most that */
   constructor(guest: Guest, mostMs = OLD_MS) {
     this.#guest = guest;
     this.#mostMs = mostMs;
@@ -35,14 +35,14 @@ export class GuestClock {
     });
   }
 
-  /** The time to send, at once. */
+  /** The time. Send it at once. */
   now(): Time {
     this.#sentAt = performance.now();
     const now = BigInt(Date.now());
     return { seconds: now / 1000n, nanoseconds: Number(now % 1000n) * 1_000_000 };
   }
 
-  /** The guest has set its clock. */
+  /** Call this when the guest has answered. */
   answered(): void {
     this.#took = performance.now() - this.#sentAt;
     this.#resolve();
@@ -52,12 +52,13 @@ export class GuestClock {
     return this.#took <= this.#mostMs;
   }
 
-  /** For a person, where it is not known to be right. */
+  /** A sentence for the user, if the clock may be wrong. */
   get warning(): string {
-    return `the guest's clock may be late by ${Math.round(this.#took)} ms: this host is too busy to say sooner what time it is`;
+    const late = Math.round(this.#took);
+    return `the guest's clock may be late by ${late} ms: this host is too busy to say sooner what time it is`;
   }
 
-  /** Tells the guest the time until it hears of it soon enough. */
+  /** Sends the time until a round trip is short enough. */
   async correct(): Promise<void> {
     for (let tries = 0; tries < MOST_TRIES && !this.isRight; tries += 1) {
       await this.#guest.call({ op: 'setClock', ...this.now() });

@@ -1,39 +1,30 @@
-/** A sandbox whose image has a common init of its own: it is told what it is, and the rest happens inside. */
+/** Sets up a sandbox whose image has a common init of its own: sends it the config, and it does the rest. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { Configuration, ConfigurationFailure } from '../../../init/common/configuration.js';
 import { StepError } from '../../../init/common/drive.js';
-import type { SandboxConfig } from '../../config/types.js';
-import type { Channel } from '../../protocol/channel.js';
 import { OperationError, type OperationName } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
-import type { Deadline } from '../start/deadline.js';
-import { spawnError, stepError } from '../start/failure.js';
 import type { LaunchOptions } from '../types.js';
 import { GuestClock } from './clock.js';
+import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
+import type { Answering } from './run-plan.js';
 
-/** How old the time may be that the guest was told, in milliseconds: Node.js inside takes longer to answer than the native init. */
+/** The largest error of the clock, in milliseconds. Node.js in the guest answers more slowly than the native init. */
 const OLD_MS = 40;
 
 /**
- * Has the common init in the guest make the sandbox and start the application.
- *
- * @throws {SandboxError} as when the launcher drives it; `guest-init-cannot` for what only the launcher can do
+ * Has the common init in the guest set up the sandbox and start the application.
+ * @throws {SandboxError} those of {@link runPlan}; `guest-init-cannot` at a breakpoint, `guest-init-older`
  */
-export async function startInGuest(
-  channel: Channel,
-  config: SandboxConfig,
-  guest: GuestConfig,
-  console: Console,
-  options: LaunchOptions,
-  limit: Deadline,
-): Promise<void> {
+export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<void> {
+  const { channel, config, guest, console, options, deadline } = answering;
   refuse(options);
-  // What is told beside all the rest is old when it has been read; of a call of its own it is known how old.
+  // The time is a call of its own, so its round trip is known. As a part of the config it would be stale when read.
   const clock = new GuestClock(channel, OLD_MS);
   try {
     await clock.correct();
@@ -52,12 +43,12 @@ export async function startInGuest(
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
     if (isMoreToDo && error.errno === constants.errno.ENOSYS) throw olderError();
-    throw toldError(error, console, guest);
+    throw remoteError(error, console, guest);
   }
   if (!isMoreToDo) return;
-  await copyInside(channel, config, options, () => limit.renew());
+  await copyInside(channel, config, options, () => deadline.renew());
   if (guest.trace) {
-    const { checkTraceable } = await import('../prepare/strace.js');
+    const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);
   }
   try {
@@ -67,12 +58,12 @@ export async function startInGuest(
   }
 }
 
-/** An init that 0.9.0 baked into an image reads `place` and `places`. */
+/** The init that 0.9.0 baked into images reads `place` and `places`. */
 function withOldNames(guest: GuestConfig): GuestConfig {
   return { ...guest, ...{ place: guest.platform, places: guest.slots } };
 }
 
-/** It knows no ARRANGE. */
+/** The init does not know ARRANGE. */
 function olderError(): SandboxError {
   return new SandboxError({
     stage: 'init',
@@ -83,8 +74,8 @@ function olderError(): SandboxError {
   });
 }
 
-/** The error that there would be if the launcher had made the call that failed inside. */
-function toldError(error: OperationError, console: Console, guest: GuestConfig): unknown {
+/** The same error as if the launcher had made the call that failed in the guest. */
+function remoteError(error: OperationError, console: Console, guest: GuestConfig): unknown {
   let told: ConfigurationFailure;
   try {
     told = JSON.parse(error.message) as ConfigurationFailure;

@@ -1,35 +1,39 @@
-/** Which includes are copied where: into a directory of the host before the start, or through the channel when the mounts are there. */
+/** Copies includes: into directories of the host before the start, all others over the channel when mounts are made. */
 import { posix } from 'node:path';
 import { coveringMount, includesOf, type PlacedInclude } from '../../config/include-mount.js';
 import { covers, normalizePath } from '../../config/path.js';
 import type { Include, Mount, SandboxConfig } from '../../config/types.js';
 import type { Guest } from '../../protocol/operations.js';
-import { mountSource } from '../devices/shares.js';
+import type { MountDevice } from '../devices/mounts.js';
 import type { Observers } from '../types.js';
 
-/** What the init mounts on a root lies over what the root has there. */
+/** The common init mounts over these directories of the root. */
 const OVER_ROOT = ['/dev', '/proc', '/sys', '/tmp', '/run'];
 
 /**
- * Those that go into a directory of the host. What is copied there need not pass the channel, and can be in a mount that is read-only inside.
- * @param stateDirectory where fresh directories are; undefined: all but those, which are not there yet
- * @param onPiece called as the copying goes on
+ * Copies the includes whose mount is a directory of the host. They need not pass the channel, and the mount may be
+ * read-only inside.
+ * @param which fresh directories, which need the state directory, or given ones
+ * @param onPiece called whenever some bytes are copied
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
  */
 export async function copyOnHost(
   config: SandboxConfig,
-  stateDirectory: string | undefined,
+  devices: readonly MountDevice[],
+  which: 'fresh' | 'given',
   { onChoice, onProgress }: Observers,
   onPiece: () => void,
 ): Promise<void> {
   const placed = includesOf(config.mounts).filter(isOnHost);
   for (const [index, mount] of config.mounts.entries()) {
-    if (mount.type !== 'host-bind' || (mount.source === undefined) !== (stateDirectory !== undefined)) continue;
+    const { share } = devices[index] ?? {};
+    if (share === undefined || mount.type !== 'host-bind') continue;
+    if ((mount.source === undefined) !== (which === 'fresh')) continue;
     const includes = placed.filter((each) => each.mount === mount).map(({ include }) => include);
     if (includes.length === 0) continue;
     onProgress?.(`Copying includes to ${mount.target}`);
     const { copyToDirectory } = await import('../../includes/to-directory.js');
-    const destination = { directory: mountSource(mount, index, stateDirectory ?? ''), target: mount.target };
+    const destination = { directory: share.directory, target: mount.target };
     await copyToDirectory(destination, includes, config.identity, {
       onLeftOut: (sentence) => onChoice?.(sentence),
       onPiece,
@@ -38,8 +42,8 @@ export async function copyOnHost(
 }
 
 /**
- * Refuses devices in what goes through the channel into a directory of the host, of which {@link copyOnHost} knows nothing: they would be
- * devices of the host too.
+ * Refuses device files in includes that reach a directory of the host over the channel: they would be devices of the
+ * host. {@link copyOnHost} refuses those that it copies itself.
  * @throws {SandboxError} `include-device`, `include-unreadable`
  */
 export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void> {
@@ -50,7 +54,7 @@ export async function refuseHostDevices({ mounts }: SandboxConfig): Promise<void
   }
 }
 
-/** All others; they need the mounts. */
+/** The includes that are copied over the channel, when the mounts are made. */
 export function guestIncludes({ mounts }: SandboxConfig): Include[] {
   return includesOf(mounts)
     .filter((placed) => !isOnHost(placed))
@@ -58,7 +62,8 @@ export function guestIncludes({ mounts }: SandboxConfig): Include[] {
 }
 
 /**
- * @param onPiece called as the copying goes on
+ * Copies them.
+ * @param onPiece called whenever some bytes are copied
  * @throws {SandboxError} `include-unreadable`, `include-failed`
  */
 export async function copyInside(
@@ -74,7 +79,10 @@ export async function copyInside(
   await copyToGuest(guest, includes, config.identity, { onLeftOut: (sentence) => onChoice?.(sentence), onPiece });
 }
 
-/** A fresh directory is removed with the sandbox, so it is better filled when somebody watches over that. */
+/**
+ * Whether it is copied on the host. A writable fresh directory is filled over the channel: by then the supervisor
+ * removes it if the launcher dies.
+ */
 function isOnHost(placed: PlacedInclude): boolean {
   const { mount } = placed;
   return isInHostBind(placed) && mount.type === 'host-bind' && (mount.source !== undefined || mount.readOnly);
@@ -85,7 +93,7 @@ function isInHostBind({ mount, include }: PlacedInclude): boolean {
   return normalizePath(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
 }
 
-/** A guest-bind shows what was mounted before it. */
+/** Whether it ends up in a directory of the host. A guest-bind shows what was mounted before it. */
 function endsOnHost(mounts: readonly Mount[], placed: PlacedInclude): boolean {
   const { mount, include } = placed;
   if (mount.type !== 'guest-bind') return isInHostBind(placed);

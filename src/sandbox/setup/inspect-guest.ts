@@ -1,23 +1,24 @@
-/** Asks a guest what a timeline needs to know of it: its clock, and its kernel's log. Only where somebody measures. */
+/** Reads a guest's clock and kernel log for a timeline. Only for starts that are measured. */
 
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 
-/** The one with the shortest round trip counts. */
+/** How often the clock is read. The reading with the shortest round trip counts. */
 const CLOCK_READINGS = 8;
-/** "now at N nsecs", CLOCK_MONOTONIC, stands in its first lines. Reading all of it takes long. */
+/** One of its first lines is "now at N nsecs", CLOCK_MONOTONIC. Reading the whole file takes long. */
 const TIMERS = '/proc/timer_list';
 const LIMIT = 131_072;
 const TIMEOUT_MS = 20_000;
 
-/** The guest answers with the last 64 KiB of what a helper prints. The readings of the clock come first, and must fit too. */
+/** The guest returns the last 64 KiB that a helper prints, and the clock readings before the log must fit too. */
 const LOG_BYTES = 60_000;
 
 /**
- * Shortens the output of dmesg for awk. A kernel has a thousand initcalls that take no time: lines of calls below 0.1 ms are left
- * out, and of longer ones where the log would be larger than LOG_BYTES, as it is on a busy host. Where an initcall said nothing,
- * the time that it took by the log's own clock stands behind its line: the kernel times the early ones by ticks of 4 ms.
+ * An awk program that shortens the output of dmesg. A kernel has a thousand initcalls that take no time: the lines of
+ * calls below 0.1 ms are left out, and of longer ones if the log is larger than LOG_BYTES, as on a busy host. If an
+ * initcall printed nothing, its time by the log's clock is appended: the kernel measures early initcalls in ticks of 4
+ * ms.
  */
 export const SHORTEN_LOG = `
 BEGIN { FS = "[][]" }
@@ -36,7 +37,7 @@ END {
   for (at = 1; at <= NR; at++) if (cost[at] >= least) print line[at]
 }`;
 
-/** The clock of the log and that of the system differ by a constant, so a line is written into the log between two readings of the latter. */
+/** The log's clock differs from the system's by a constant. A line that is logged between two readings tells it. */
 const LOG = `
 now() { while read -r line; do case $line in now*) echo "$1 $line"; break;; esac; done <${TIMERS}; }
 now clock-before
@@ -44,7 +45,7 @@ echo virt-sandbox-clock >/dev/kmsg
 now clock-after
 dmesg | awk '${SHORTEN_LOG}'`;
 
-/** What it finds comes as marks: `inspect.clock`, `inspect.log`. What cannot be had is said there too. */
+/** Publishes the marks `inspect.clock` and `inspect.log`, with `failed` for what cannot be read. */
 export async function inspectGuest(guest: Guest): Promise<void> {
   for (let reading = 0; reading < CLOCK_READINGS; reading += 1) {
     const sent = process.hrtime.bigint();
@@ -65,7 +66,7 @@ export async function inspectGuest(guest: Guest): Promise<void> {
   mark('inspect.done');
 }
 
-/** A guest that cannot answer is still one that can be measured. */
+/** A guest that refuses can still be measured. */
 const TOLERATED = { tolerate: true, recover: true };
 
 async function attempt(

@@ -1,4 +1,4 @@
-/** Why a mount could not be made inside, for a person. */
+/** Explains why a mount failed. */
 import { constants } from 'node:os';
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
 import type { StepError } from '../../../init/common/drive.js';
@@ -11,7 +11,7 @@ export interface MountFailure {
   readonly remedy: string;
 }
 
-/** @returns undefined where another step failed */
+/** Undefined if another step failed. */
 export function mountFailure(error: StepError, { root, mounts }: GuestConfig): MountFailure | undefined {
   if (error.step === 'root') {
     const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
@@ -43,10 +43,11 @@ function targetFailure({ target }: GuestMount, error: StepError): MountFailure {
       remedy: 'choose a target that is a directory, or that is not there yet in a mount that can be written to',
     };
   }
-  const readOnly = errno === EROFS || errno === EACCES || errno === ENOENT;
+  const isReadOnly = errno === EROFS || errno === EACCES || errno === ENOENT;
+  const why = isReadOnly ? ', because what it would be in is read-only' : '';
   return {
     code: 'mount-target-missing',
-    message: `the target ${target} of a mount is not there, and cannot be made${readOnly ? ', because what it would be in is read-only' : ''}: ${error.message}`,
+    message: `the target ${target} of a mount is not there, and cannot be made${why}: ${error.message}`,
     remedy: 'make the directory on the host, choose one that is there (/mnt), or first mount a -m ram: on one above it',
   };
 }
@@ -61,10 +62,10 @@ const CALLED: Readonly<Record<GuestMount['type'], string>> = {
 };
 
 function contentsFailure(mount: GuestMount, error: StepError): MountFailure {
-  const what = CALLED[mount.type];
+  const what = mount.type === 'image' ? `an ${mount.filesystem} image` : CALLED[mount.type];
   return {
     code: 'mount-failed',
-    message: `the mount on ${mount.target} (${mount.type === 'image' ? `an ${mount.filesystem} image` : what}) failed: ${error.message}`,
+    message: `the mount on ${mount.target} (${what}) failed: ${error.message}`,
     remedy: contentsRemedy(mount, error.operation.errno),
   };
 }
@@ -72,7 +73,7 @@ function contentsFailure(mount: GuestMount, error: StepError): MountFailure {
 function contentsRemedy(mount: GuestMount, errno: number): string {
   if (mount.type === 'image') {
     if (errno === EROFS || (errno === EACCES && mount.readOnly)) {
-      return 'it was not unmounted cleanly and has to be repaired before it can be mounted read-only: mount it once without ,ro';
+      return 'it was not unmounted cleanly and must be repaired first: mount it once without ,ro';
     }
     if (errno === ENODEV) return 'choose a kernel that has this file system (--kernver)';
     return 'check the file system with its fsck, and see LIBVIRT_SANDBOX_INIT_DEBUG=1 for what the kernel says';

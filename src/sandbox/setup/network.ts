@@ -1,4 +1,4 @@
-/** The common init's network steps, driven from the launcher; loaded only for a sandbox that has a network. */
+/** Drives the common init's network steps. Loaded only for a sandbox with a network. */
 import type { GuestConfig, NameService } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
 import { NetworkError, setUpNetwork } from '../../../init/common/network.js';
@@ -6,12 +6,12 @@ import { setUpResolver } from '../../../init/common/resolver.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
-import { stepError } from '../start/failure.js';
 import type { Observers } from '../types.js';
 import { INTERFACES_STEP, RESOLVER_STEP } from './breakpoint.js';
+import { stepError } from './failure.js';
 
 /**
- * Sets up the interfaces. It comes before the root is mounted: what it uses is in the boot image.
+ * Sets up the interfaces, before the root is mounted: the DHCP client is in the boot image.
  * @returns the name servers for {@link setUpNames}; undefined without a network
  * @throws {SandboxError} of stage `init`
  */
@@ -29,7 +29,7 @@ export function setUpInterfaces(
 }
 
 /**
- * Gives the sandbox its name servers. It comes when everything is mounted.
+ * Sets the name servers, when everything is mounted.
  * @throws {SandboxError} of stage `init`
  */
 export function setUpNames(
@@ -56,7 +56,7 @@ async function guarded<T>(step: string, console: Console, work: () => Promise<T>
   }
 }
 
-/** The same guest, of which an observer hears. */
+/** The same guest, with every operation reported to the observer. */
 function observed(guest: Guest, step: string, { onOperation }: Observers): Guest {
   if (onOperation === undefined) return guest;
   return {

@@ -1,10 +1,10 @@
 /**
- * What is done in a guest that answers, up to the application: the plan of the common init is driven, with what it takes besides before the
- * application is started behind it.
+ * Sets up a guest that answers and starts the application. In order: slots, interfaces, the plan of the common init
+ * with the clock, name servers, includes, and the application.
  */
 import { randomBytes } from 'node:crypto';
 import { spawnApplication } from '../../../init/common/application.js';
-import type { GuestConfig } from '../../../init/common/config.js';
+import type { GuestConfig, NameService } from '../../../init/common/config.js';
 import { findDevices } from '../../../init/common/disks.js';
 import { drivePlan, StepError } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
@@ -16,30 +16,31 @@ import { OperationError } from '../../protocol/operations.js';
 import { inspectsGuest, mark } from '../../util/marks.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
-import { goneError, spawnError, stepError } from '../start/failure.js';
+import { goneError } from '../start/failure.js';
 import type { LaunchOptions, Stop } from '../types.js';
 import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SPAWN_STEP } from './breakpoint.js';
 import { GuestClock } from './clock.js';
+import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
 
-/** A guest that answers, and what it is to become. */
+/** A guest that answers, and what to set up in it. */
 export interface Answering {
   readonly channel: Channel;
   readonly config: SandboxConfig;
   readonly guest: GuestConfig;
   readonly console: Console;
   readonly options: LaunchOptions;
-  /** Of the whole start; it stands still at a breakpoint. */
-  readonly limit: Deadline;
+  /** Deadline for the whole start. Paused at a breakpoint. */
+  readonly deadline: Deadline;
   readonly stop: Omit<Stop, 'step'>;
 }
 
 /**
  * Returns when the application runs.
- * @throws {SandboxError} for the step that failed, or why the application could not be started
+ * @throws {SandboxError} of stage `init`, or of stage `application` if that cannot be started
  */
 export async function runPlan(answering: Answering): Promise<void> {
-  const { channel, config, guest, console, options, limit } = answering;
+  const { channel, guest, console, options } = answering;
   await attach(answering);
   const devices = await findDevices(channel, guest);
   const clock = new GuestClock(channel);
@@ -48,40 +49,17 @@ export async function runPlan(answering: Answering): Promise<void> {
   const network = guest.network === undefined ? undefined : await import('./network.js');
   const names = await network?.setUpInterfaces(channel, guest, console, options);
   const done = firstSteps + (await stopWithin(answering, () => planNow().slice(firstSteps), clock));
-  // Its clock has gone on at a breakpoint.
+  // A new plan: time has passed at a breakpoint.
   const plan = planNow().slice(done);
   mark('plan.sent');
   const driving = drive(answering, plan, clock);
-  // Where it fails somebody waits for it below.
+  // A failure is reported where it is awaited below.
   driving.catch(() => {});
   await setClock(plan, clock, driving, options);
   mark('clock.done');
-  if (inspectsGuest()) {
-    await driving;
-    const { inspectGuest } = await import('./inspect-guest.js');
-    await inspectGuest(channel);
-  }
-  if (names !== undefined) {
-    await driving;
-    await stopAt(RESOLVER_STEP, answering);
-    await network?.setUpNames(channel, guest, names, console, options);
-  }
-  if (guestIncludes(config).length > 0) {
-    await driving;
-    await stopAt(INCLUDES_STEP, answering);
-    await copyInside(channel, config, options, () => limit.renew());
-  }
-  if (guest.trace) {
-    await driving;
-    const { checkTraceable } = await import('../prepare/strace.js');
-    await checkTraceable(channel, guest);
-  }
-  if (options.breakpoint?.step === SPAWN_STEP) {
-    await driving;
-    await stopAt(SPAWN_STEP, answering);
-  }
+  await followPlan(answering, driving, names);
   mark('spawn.sent');
-  // It stands behind the plan in the guest's queue; where the plan fails, it is skipped there.
+  // It is behind the plan in the guest's queue. If the plan fails, the guest skips it.
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
   await driving;
@@ -96,7 +74,41 @@ export async function runPlan(answering: Answering): Promise<void> {
 }
 
 /**
- * The interfaces are set up before the plan is driven, but for what lets somebody in: it begins with that.
+ * What only some sandboxes have between the plan and the application. Whatever there is waits for the end of the plan.
+ * @param names name servers; undefined: no network
+ */
+async function followPlan(answering: Answering, driving: Promise<void>, names: NameService | undefined): Promise<void> {
+  const { channel, config, guest, console, options, deadline } = answering;
+  if (inspectsGuest()) {
+    await driving;
+    const { inspectGuest } = await import('./inspect-guest.js');
+    await inspectGuest(channel);
+  }
+  if (names !== undefined) {
+    await driving;
+    await stopAt(RESOLVER_STEP, answering);
+    const { setUpNames } = await import('./network.js');
+    await setUpNames(channel, guest, names, console, options);
+  }
+  if (guestIncludes(config).length > 0) {
+    await driving;
+    await stopAt(INCLUDES_STEP, answering);
+    await copyInside(channel, config, options, () => deadline.renew());
+  }
+  if (guest.trace) {
+    await driving;
+    const { checkTraceable } = await import('./strace.js');
+    await checkTraceable(channel, guest);
+  }
+  if (options.breakpoint?.step === SPAWN_STEP) {
+    await driving;
+    await stopAt(SPAWN_STEP, answering);
+  }
+}
+
+/**
+ * Stops before the interfaces. The step that opens the debug shell runs first; interfaces come next, then the rest of
+ * the plan.
  * @returns how many steps of the plan are done
  * @throws {SandboxError} as {@link stopAt}
  */
@@ -114,7 +126,7 @@ async function stopBeforePlan(
 }
 
 /**
- * Drives the plan up to a breakpoint in it, and stands still there.
+ * Drives the plan up to a breakpoint in it, and stops there.
  * @returns how many steps of the plan are done
  * @throws {SandboxError} as {@link stopAt}
  */
@@ -130,20 +142,20 @@ async function stopWithin(answering: Answering, planNow: () => readonly Step[], 
 }
 
 /**
- * Stands still if that is the step to stop before.
- * @throws {SandboxError} `given-up`, or because the guest ended meanwhile
+ * Stops if the breakpoint is before `step`.
+ * @throws {SandboxError} `given-up`; `guest-gone` or `guest-panic` if the guest ended meanwhile
  */
-async function stopAt(step: string, { console, options, limit, stop }: Answering): Promise<void> {
+async function stopAt(step: string, { console, options, deadline, stop }: Answering): Promise<void> {
   const { breakpoint } = options;
   if (breakpoint?.step !== step) return;
-  limit.suspend();
+  deadline.suspend();
   const goOn = await breakpoint.onStop({ ...stop, step });
-  limit.resume();
+  deadline.resume();
   if (stop.ended.aborted) throw goneError(console, false);
   if (!goOn) throw givenUpError(step);
 }
 
-/** What a saved machine has places for and this sandbox has, so that whatever looks for it behind this finds it. */
+/** Binds the devices of a restored machine to their driver, before anything looks for them. */
 async function attach({ channel, guest, console }: Answering): Promise<void> {
   if (!guest.lateDevices && !guest.slots?.length) return;
   const { attachSlots } = await import('../../../init/common/slots.js');
@@ -170,7 +182,7 @@ async function drive(
   }
 }
 
-/** The application is not sent for before the clock is known to be right; the guest has the rest of the plan to do meanwhile. */
+/** Waits until the clock is right, before the application is started. The guest works on the plan meanwhile. */
 async function setClock(
   plan: readonly Step[],
   clock: GuestClock,

@@ -1,47 +1,54 @@
-/** Which saved machine, if any, serves a sandbox. */
+/** Finds the snapshot that a sandbox is restored from, if there is one. */
 import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
-import type { Share } from '../../domain/shares.js';
-import { type BootImage, defaultStoreDirectory, findKnownImage } from '../../image/resolve.js';
+import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
 import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { imageRef } from '../../image/store/open.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
-import { hostProgram } from '../../util/programs.js';
-import { imageChoices } from '../prepare/image-choices.js';
+import type { Devices } from '../devices/devices.js';
+import type { SlottedSnapshot } from '../devices/machine-options.js';
+import { slotDevices } from '../devices/slots.js';
 import type { LaunchOptions } from '../types.js';
-import { warmHost } from './host.js';
-import { warmObstacle } from './machine.js';
-import { lackOf, setsOfSlots, type WarmNeeds } from './slots.js';
+import { snapshotHost } from './host.js';
+import { snapshotObstacle } from './machine.js';
+import { lackOf, type SnapshotNeeds, setsOfSlots } from './slots.js';
 import { imageProblem, isOfMachine, problemOf, problemText } from './validity.js';
 
-export interface WarmRequest {
+/** The boot images of this start. */
+export interface KnownImages {
+  /** The one that was named. */
+  readonly named: string | undefined;
+  /** The one that would be built now with these module sets, if it exists. */
+  known(sets: readonly string[]): BootImage | undefined;
+}
+
+export interface SnapshotRequest {
   readonly config: SandboxConfig;
-  readonly shares: readonly Share[];
+  readonly devices: Devices;
   readonly profile: Profile;
-  readonly needs: WarmNeeds;
-  /** The boot image that was named. */
-  readonly image: string | undefined;
+  readonly needs: SnapshotNeeds;
+  readonly images: KnownImages;
   readonly options: LaunchOptions;
 }
 
-/** Saved machines of the right size, or why there are none. */
+/** Snapshots of the right size, or why there are none. */
 export interface SnapshotOffer {
   readonly candidates: readonly Snapshot[];
   readonly reason: string;
-  /** The boot image of the first, where it is known to be what would be built now. */
+  /** The boot image of a candidate, if it is known to be what would be built now. */
   readonly image: BootImage | undefined;
-  /** What is built now with these module sets tells whether the first is valid. */
+  /** Module sets of that candidate, else of the first: the image with them shows whether it is valid. */
   readonly sets: readonly string[] | undefined;
 }
 
-/** Looks for saved machines that have places enough. It is asked at every start, and most stores have none. */
-export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer> {
-  const { candidates, reason } = warmCandidates(request, await storedImages(request.image));
-  if (request.image !== undefined) return { candidates, reason, image: undefined, sets: undefined };
+/** Looks for snapshots with enough slots. It runs at every start, and most stores have no snapshots, so it is quick. */
+export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
+  const { candidates, reason } = rankSnapshots(request, await storedImages(request.images.named));
+  if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
   for (const warm of candidates) {
     const image = currentImageOf(warm, request);
     if (image !== undefined) return { candidates, reason, image, sets: warm.record.sets };
@@ -49,14 +56,9 @@ export async function findSnapshots(request: WarmRequest): Promise<SnapshotOffer
   return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
 }
 
-/** The boot image that a saved machine is of, if it is known to be what would be built now. */
-function currentImageOf({ record }: Snapshot, { config, profile }: WarmRequest): BootImage | undefined {
-  const image = findKnownImage({
-    kernel: config.kernel,
-    sets: record.sets,
-    nativeInit: hostProgram('init'),
-    ...imageChoices(profile),
-  });
+/** The boot image of a snapshot, if it is known to be what would be built now. */
+function currentImageOf({ record }: Snapshot, { images }: SnapshotRequest): BootImage | undefined {
+  const image = images.known(record.sets);
   return image?.id === record.image ? image : undefined;
 }
 
@@ -65,51 +67,53 @@ async function storedImages(image: string | undefined): Promise<readonly Snapsho
   return snapshotsOf(imageRef(image).directory);
 }
 
-/** A saved machine, and the boot image that it is of. */
-export interface WarmChoice {
-  readonly warm: Snapshot;
+/** A snapshot to restore, with its boot image. */
+export interface SnapshotChoice extends SlottedSnapshot {
   readonly image: BootImage;
-  /** The next one that is valid, for where this one cannot be gone on from after all. */
-  readonly next: () => Promise<WarmChoice | undefined>;
+  /** Finds the next valid one, for when this one fails to load. */
+  readonly next: () => Promise<SnapshotChoice | undefined>;
 }
 
 /**
- * The saved machine to go on from, if one is valid, with its boot image, which need not be `image`; says which, or why none is.
- * @throws {SandboxError} `warm-image-missing` when one was asked for
+ * Selects the first valid snapshot, and tells the observer which, or why there is none. Its boot image need not be
+ * `image`.
+ * @throws {SandboxError} `warm-image-missing` if there is none and the config demands one
  */
 export async function selectSnapshot(
   { candidates, reason }: SnapshotOffer,
-  request: WarmRequest,
+  request: SnapshotRequest,
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
-): Promise<WarmChoice | undefined> {
+): Promise<SnapshotChoice | undefined> {
   const choice =
-    candidates.length === 0 ? { reason } : await chooseWarm(request, candidates, image, acceleration, connection);
-  if ('warm' in choice) {
-    request.options.onChoice?.(`boot: warm, from ${choice.warm.directory}`);
+    candidates.length === 0
+      ? { reason }
+      : await firstValidSnapshot(request, candidates, image, acceleration, connection);
+  if ('image' in choice) {
+    request.options.onChoice?.(`boot: warm, from ${choice.directory}`);
     return choice;
   }
-  if (request.config.boot === 'warm') throw warmMissingError(choice.reason, request);
+  if (request.config.boot === 'warm') throw missingError(choice.reason, request);
   request.options.onChoice?.(`boot: cold, because ${choice.reason}`);
   return undefined;
 }
 
 /**
- * The images that have places enough and the right size; or why there are none. Those of this very machine come first, and then those with the fewest
- * places.
+ * Snapshots of the right size with enough slots, or why there are none. Those of exactly this machine come first, then
+ * those with the fewest slots.
  */
-function warmCandidates(
-  { config, shares, needs, profile, options }: WarmRequest,
+function rankSnapshots(
+  { config, devices, needs, profile, options }: SnapshotRequest,
   images: readonly Snapshot[],
 ): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
   if (images.length === 0) return none('there is no warm image');
-  const obstacle = warmObstacle(config, shares);
+  const obstacle = snapshotObstacle(config, devices);
   if (obstacle !== undefined) return none(obstacle);
   if (options.debugInit === true)
-    return none('the kernel is to show its messages, and that of a saved machine was told to be quiet');
-  if (options.breakpoint) return none('it is to stop on its way');
+    return none('the kernel is to show its messages, and the kernel of a snapshot is quiet');
+  if (options.breakpoint) return none('it has a breakpoint');
   const sized = images
     .filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus)
     .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));
@@ -122,16 +126,16 @@ function warmCandidates(
   return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
 }
 
-/** The first candidate that is valid on this host: one of this boot image, or of another that is what would be built now. */
-async function chooseWarm(
-  request: WarmRequest,
+/** The first valid candidate: of this boot image, or of another that is what would be built now. */
+async function firstValidSnapshot(
+  request: SnapshotRequest,
   candidates: readonly Snapshot[],
   image: BootImage,
   acceleration: 'kvm' | 'tcg',
   connection: Connection,
-): Promise<WarmChoice | { readonly reason: string }> {
-  const host = await warmHost(connection);
-  return firstValid(candidates, async (warm) => {
+): Promise<SnapshotChoice | { readonly reason: string }> {
+  const host = await snapshotHost(connection);
+  return firstValid(candidates, request.devices, async (warm) => {
     const own = imageOf(warm, image, request);
     if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
     if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
@@ -140,44 +144,45 @@ async function chooseWarm(
   });
 }
 
-/** @param judge tells the boot image of a valid one, or what is wrong with it */
+/** @param judge returns the boot image of a valid snapshot, or what is wrong with it */
 async function firstValid(
   candidates: readonly Snapshot[],
+  devices: Devices,
   judge: (warm: Snapshot) => Promise<BootImage | string>,
-): Promise<WarmChoice | { readonly reason: string }> {
+): Promise<SnapshotChoice | { readonly reason: string }> {
   let reason = '';
   for (const [at, warm] of candidates.entries()) {
     const image = await judge(warm);
     if (typeof image !== 'string') {
       const others = candidates.slice(at + 1);
-      const next = () => firstValid(others, judge).then((choice) => ('warm' in choice ? choice : undefined));
-      return { warm, image, next };
+      const next = () => firstValid(others, devices, judge).then((choice) => ('image' in choice ? choice : undefined));
+      return { ...warm, slotted: slotDevices(warm, devices), image, next };
     }
     reason ||= `the warm image ${warm.directory} ${image}`;
   }
   return { reason };
 }
 
-/** Where an image was named it is that one or none. */
-function imageOf(warm: Snapshot, image: BootImage, request: WarmRequest): BootImage | undefined {
+/** The boot image of a snapshot; undefined if it is not current, or not the one that was named. */
+function imageOf(warm: Snapshot, image: BootImage, request: SnapshotRequest): BootImage | undefined {
   if (warm.record.image === image.id) return image;
-  return request.image === undefined ? currentImageOf(warm, request) : undefined;
+  return request.images.named === undefined ? currentImageOf(warm, request) : undefined;
 }
 
-/** For somebody who insists on a saved machine. */
-function warmMissingError(reason: string, request: WarmRequest): SandboxError {
+/** The error of `--boot warm`. */
+function missingError(reason: string, request: SnapshotRequest): SandboxError {
   return new SandboxError({
     stage: 'image',
     code: 'warm-image-missing',
     message: `no warm image serves this sandbox: ${reason}`,
     remedy:
-      warmObstacle(request.config, request.shares) === undefined
+      snapshotObstacle(request.config, request.devices) === undefined
         ? `bake one with: ${bakeCommand(request)}`
         : 'leave out --boot warm',
   });
 }
 
-function bakeCommand({ config, needs, profile, options }: WarmRequest): string {
+function bakeCommand({ config, needs, profile, options }: SnapshotRequest): string {
   const { memory, vcpus, acceleration, kernel } = config;
   const slots = SLOT_KINDS.filter((kind) => needs.slots[kind] > DEFAULT_SLOTS[kind]).map(
     (kind) => `${kind}=${needs.slots[kind]}`,

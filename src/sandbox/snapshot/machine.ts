@@ -1,20 +1,19 @@
-/** What of a sandbox is the machine that can be saved, and what is the host's side of it and may differ from one to the next. */
-import { join } from 'node:path';
+/** The machine that a snapshot is made of, without what differs from sandbox to sandbox. */
 import type { Slots } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { processorArguments } from '../../domain/processors.js';
-import { isVirtiofs, type Share } from '../../domain/shares.js';
+import { isVirtiofs } from '../../domain/shares.js';
 import { sha256 } from '../../image/manifest.js';
-import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js';
 import type { Profile } from '../../profile/types.js';
-import { ROOT_TAG, shareTag } from '../devices/shares.js';
-import { mayFillMemory } from '../prepare/capabilities.js';
+import { mayFillMemory } from '../devices/capabilities.js';
+import type { Devices } from '../devices/devices.js';
+import { inSlots } from '../devices/slots.js';
 import { MOST_LATE_SHARES } from './slots.js';
 
-/** A saved machine, less what is kept of it. */
-export interface WarmShape {
+/** What determines the machine of a snapshot. */
+export interface SnapshotShape {
   /** In bytes. */
   readonly memory: number;
   readonly vcpus: number;
@@ -26,8 +25,8 @@ export interface WarmShape {
 /** Paths that differ from sandbox to sandbox. */
 type Paths = Pick<MachineOptions, 'name' | 'uuid' | 'channelSocket' | 'consoleSocket'>;
 
-/** The machine that is saved, and in which every place is empty. */
-export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Paths): MachineOptions {
+/** The machine that is saved. All its slots are vacant. */
+export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths: Paths): MachineOptions {
   const { memory, vcpus, acceleration, profile, slots } = shape;
   return {
     ...paths,
@@ -36,7 +35,7 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
     acceleration,
     kernel: undefined,
     initrd: undefined,
-    commandLine: warmCommandLine(shape),
+    commandLine: savedCommandLine(shape),
     tuning: profile.machine,
     qemuArguments: profile.qemuArguments ?? [],
     shares: inSlots([], slots, emptyDirectory),
@@ -44,52 +43,39 @@ export function warmMachine(shape: WarmShape, emptyDirectory: string, paths: Pat
   };
 }
 
-export function warmCommandLine({ profile, vcpus, acceleration }: WarmShape): string {
+export function savedCommandLine({ profile, vcpus, acceleration }: SnapshotShape): string {
   return kernelCommandLine(profile, {
-    // One of root's may be given directories that virtiofs serves: see warmObstacle().
+    // A sandbox of root's may have shares that virtiofsd serves: see snapshotObstacle().
     writtenBehindEmulator: acceleration === 'tcg' && process.getuid?.() === 0,
     processors: processorArguments(vcpus, acceleration),
   });
 }
 
 /**
- * Two machines of the same signature have the same devices, at the same slots, and the same kernel arguments.
- * @param commandLine default: what the kernel of such a machine is told now
+ * Machines with the same signature have the same devices at the same addresses, and the same kernel arguments.
+ * @param commandLine default: the arguments that such a machine would get now
  */
-export function machineSignature(wanted: WarmShape, commandLine = warmCommandLine(wanted)): string {
+export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
   const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
   const shape = { ...wanted, profile: { ...wanted.profile, qemuArguments } };
   const uuid = '00000000-0000-0000-0000-000000000000';
   const paths: Paths = { name: 'warm', uuid, channelSocket: '/channel', consoleSocket: '/console' };
-  return sha256(machineXml({ ...warmMachine(shape, '/empty', paths), commandLine }));
+  return sha256(machineXml({ ...savedMachine(shape, '/empty', paths), commandLine }));
 }
 
-/** The shares of a sandbox at the places that a saved machine has for them. */
-export function inSlots(shares: readonly Share[], slots: Slots, emptyDirectory: string): Share[] {
-  const tags = [ROOT_TAG, ...Array.from({ length: slots.mounts }, (_, number) => shareTag(number))];
-  return tags.map(
-    (tag) =>
-      shares.find((share) => share.tag === tag) ?? { tag, directory: emptyDirectory, readOnly: true, transport: '9p' },
-  );
-}
-
-export function emptyDirectoryOf({ directory }: Snapshot): string {
-  return join(directory, SNAPSHOT_EMPTY);
-}
-
-/** Why no saved machine can serve this sandbox, whatever it has places for. */
-export function warmObstacle(config: SandboxConfig, shares: readonly Share[]): string | undefined {
+/** Why no snapshot can serve this sandbox, whatever its slots. */
+export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
   const late = shares.filter(isVirtiofs).length;
   if (late > MOST_LATE_SHARES)
-    return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a saved machine has no room for them`;
+    return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a snapshot has no room for them`;
   if (late > 0 && !mayFillMemory())
-    return 'it has a mount that virtiofs serves, and nobody but root with CAP_SYS_PTRACE can give a saved machine memory of its own';
+    return 'it has a mount that virtiofs serves, and only root with CAP_SYS_PTRACE can restore a snapshot for that';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;
 }
 
-/** QEMU's own notes of what it does are no part of the machine. */
+/** QEMU's arguments without its logging and tracing, which are no part of the machine. */
 function withoutTracing(words: readonly string[]): string[] {
   return words.filter((word, at) => ![word, words[at - 1]].some((one) => one === '-D' || one === '-trace'));
 }

@@ -1,6 +1,6 @@
 /**
- * The memory of a machine that goes on from a saved one and shares it, as virtiofsd wants it: not the saved machine's, which others map too, but a
- * copy that the launcher writes where QEMU has it.
+ * Fills the memory of a restored machine that shares it with virtiofsd. Such a machine cannot map the snapshot's
+ * memory, which others map too: the launcher copies it into QEMU's memory.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,14 +11,14 @@ import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/snapshot.js
 import { isSystemError, messageOf, valueOr } from '../../util/errors.js';
 
 const PIECE_BYTES = 1 << 20;
-/** So much is written at a time before anything else has its turn: some 20 ms. */
+/** How much is written before other work gets its turn: some 20 ms. */
 const TURN_BYTES = 32 << 20;
 
 /**
- * Writes what is in the saved memory; the rest of it is zeros, as a new memory is.
+ * Copies the data of the saved memory. The rest is zeros, as in new memory.
  * @param pid of a QEMU that waits for its state
  * @param name of its domain
- * @throws {Error} where its memory cannot be had
+ * @throws {Error} if its memory cannot be opened
  */
 export async function fillMemory(pid: number, name: string, warm: Snapshot): Promise<void> {
   const saved = openSync(join(warm.directory, SNAPSHOT_MEMORY), 'r');
@@ -42,7 +42,7 @@ function openSharedMemory(pid: number, domain: string): number {
       .filter((each) => linkOf(each) === SHARED_MEMORY_LINK);
     if (path === undefined || others.length > 0) throw new Error('it has none that is shared, or several');
     const memory = openSync(path, 'r+');
-    // Behind that: what is open is this process's, and no other's that has its number by now.
+    // Check after opening: the PID may have been reused before, but what is open now stays that process's.
     const isOurs = valueOr(() => isQemuOf(pid, domain), false);
     if (isOurs) return memory;
     closeSync(memory);
@@ -57,7 +57,7 @@ function isQemuOf(pid: number, domain: string): boolean {
   return words.some((word) => word === `guest=${domain}` || word.startsWith(`guest=${domain},`));
 }
 
-/** Empty for one that was closed meanwhile. */
+/** Empty if the descriptor was closed meanwhile. */
 function linkOf(path: string): string {
   try {
     return readlinkSync(path);

@@ -1,4 +1,4 @@
-/** What the init said when the machine was saved, as it is kept in JSON. */
+/** The READY message of a saved machine's init, as JSON. */
 
 import type { Snapshot } from '../../image/snapshot/snapshot.js';
 import type { GuestReady } from '../../protocol/ready.js';
@@ -8,7 +8,7 @@ export function readyRecord(ready: GuestReady): Record<string, unknown> {
 }
 
 export function readyOf({ record }: Snapshot): GuestReady {
-  // Written by readyRecord(), as the record's seal says.
+  // readyRecord() wrote it: the record's seal proves that.
   const { initStarted, initReady, ...rest } = record.ready as Omit<GuestReady, 'initStarted' | 'initReady'> & {
     initStarted: string;
     initReady: string;

@@ -1,4 +1,4 @@
-/** Giving a machine that waits for it the state of a saved one. */
+/** Loads a snapshot's state into a machine that waits for it. */
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/snapshot.js';
@@ -6,25 +6,25 @@ import { Monitor, type MonitorEvent } from '../../libvirt/monitor.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 
-/** What the two QEMUs must agree on: the memory is no part of the state, since it is a file. */
+/** Migration capabilities for saving and loading. The memory is a file, so it is no part of the state. */
 export const SAVED_CAPABILITIES = ['x-ignore-shared', 'events'];
 
-/** How a saving or a loading ended: the states of QEMU's MigrationStatus that are final. */
+/** The final states of QEMU's MigrationStatus. */
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
 
-/** A machine whose memory others work on too. */
+/** A machine that shares its memory with virtiofsd. */
 export interface SharingMachine {
-  /** Of its domain. */
+  /** The domain's name. */
   readonly name: string;
-  /** Tells the process ID of its QEMU, when that has connected. */
+  /** Process ID of its QEMU. Call it when QEMU has connected. */
   findQemu(): Promise<number | undefined>;
 }
 
 /**
- * Loads the state. Whatever fails here fails before the machine has carried out a single instruction.
+ * Loads the state. If it fails, the machine has executed nothing.
  * @param connecting the monitor's socket
- * @param sharing where its memory is a copy that is to be written first
- * @returns the monitor, with which to let it run
+ * @param sharing set if the machine's memory is a copy, which must be filled first
+ * @returns the monitor, to let the machine run
  * @throws {SandboxError} `warm-restore-failed`
  */
 export async function loadMachine(
@@ -35,10 +35,10 @@ export async function loadMachine(
   if (connecting === undefined) throw new Error('a saved machine has a monitor');
   const monitor = new Monitor(await connecting);
   try {
-    // Devices look into the memory when their state is loaded.
+    // Memory first: devices read it when their state is loaded.
     if (sharing) await fill(monitor, warm, sharing);
     const ended = migrationEnd(monitor);
-    // Nothing is waited for in between: QEMU takes commands in order.
+    // QEMU carries out commands in order, so send both at once.
     await Promise.all([
       ended,
       setCapabilities(monitor),
@@ -52,7 +52,7 @@ export async function loadMachine(
 }
 
 async function fill(monitor: Monitor, warm: Snapshot, { name, findQemu }: SharingMachine): Promise<void> {
-  // Its memory is there when it answers, and libvirt has noted its process before it ran.
+  // When QEMU answers, it has its memory. libvirt wrote the PID file before it ran.
   await monitor.answered;
   const pid = await findQemu();
   if (pid === undefined) throw new Error('libvirt has no PID file of its QEMU');
@@ -61,7 +61,7 @@ async function fill(monitor: Monitor, warm: Snapshot, { name, findQemu }: Sharin
   mark('warm.filled');
 }
 
-/** Settles when a saving or a loading that is begun now has ended well. */
+/** Resolves when the migration that begins now has completed, and rejects if it fails. */
 export async function migrationEnd(monitor: Monitor): Promise<void> {
   const status = ({ data }: MonitorEvent) => String(data['status']);
   const end = await monitor.next((event) => event.name === 'MIGRATION' && ENDED.has(status(event)));
@@ -74,7 +74,7 @@ export async function setCapabilities(monitor: Monitor): Promise<void> {
   });
 }
 
-/** A machine that did not come to run, whatever it was that failed. */
+/** The error of a snapshot that cannot be restored. */
 export function restoreError({ directory }: Snapshot, cause: unknown): SandboxError {
   if (cause instanceof SandboxError && cause.code === 'warm-restore-failed') return cause;
   return new SandboxError({
@@ -86,12 +86,12 @@ export function restoreError({ directory }: Snapshot, cause: unknown): SandboxEr
   });
 }
 
-/** The machine never ran, so that booting one instead runs nothing twice. */
+/** Whether the machine executed nothing, so another may be started instead. */
 export function isRestoreError(error: unknown): error is SandboxError {
   return error instanceof SandboxError && error.code === 'warm-restore-failed';
 }
 
-/** What kept a saved machine from running is a reason to boot one, unless it is none of the saved machine's doing. */
+/** Makes a failure before the machine ran a reason to boot, unless the snapshot has nothing to do with it. */
 export function reasonToBoot(warm: Snapshot, error: unknown): unknown {
   const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'];
   return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(warm, error);

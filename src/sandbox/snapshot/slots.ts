@@ -1,35 +1,21 @@
-/** What a sandbox needs of a saved machine that has places for devices, and what a machine lacks of it. */
+/** Compares what a sandbox needs with what a snapshot has: slots and module sets. */
 import { countOfSlots, DEFAULT_SLOTS, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
-import type { SandboxConfig } from '../../config/types.js';
 import { SLOTS } from '../../domain/pci.js';
-import { isVirtiofs, type Share } from '../../domain/shares.js';
-import { placeNames } from '../../domain/slots.js';
-import type { Snapshot, SnapshotRecord } from '../../image/snapshot/snapshot.js';
-import { disksOf, type Images } from '../devices/disks.js';
-import { ROOT_TAG } from '../devices/shares.js';
+import type { SnapshotRecord } from '../../image/snapshot/snapshot.js';
 
-/** What must be in a saved machine. */
-export interface WarmNeeds {
+/** What a sandbox needs of a snapshot. */
+export interface SnapshotNeeds {
   readonly slots: Slots;
   /** Module sets. */
   readonly sets: readonly string[];
-  /** Devices that no saved machine has places for: directories that virtiofs serves. */
+  /** How many late devices there are, which take no slot: shares that virtiofsd serves. */
   readonly late: number;
 }
 
-export function neededSlots(config: SandboxConfig, shares: readonly Share[], images: Images): Slots {
-  return {
-    // What virtiofs serves needs no place.
-    mounts: shares.filter((share) => share.tag !== ROOT_TAG && !isVirtiofs(share)).length,
-    disks: disksOf(config, images).length,
-    networks: config.networks.length,
-  };
-}
-
-/** The module sets that make use of the places: a disk may be there to be mounted. */
+/** The module sets that slots need. A disk may have a file system to mount. */
 export function setsOfSlots({ mounts, disks, networks }: Slots): string[] {
   return [
-    // What root mounts is served by virtiofs: see transportOf().
+    // Root's shares use virtiofs: see transportOf().
     ...(mounts > 0 && process.getuid?.() === 0 ? [VIRTIOFS_SET] : []),
     ...(disks > 0 ? ['block', 'filesystem-ext4'] : []),
     ...(networks > 0 ? ['network'] : []),
@@ -38,7 +24,7 @@ export function setsOfSlots({ mounts, disks, networks }: Slots): string[] {
 
 export const VIRTIOFS_SET = 'root-virtiofs';
 
-/** So many such directories have room beside the places that a saved machine has by default. */
+/** How many late shares fit beside the default slots. */
 export const MOST_LATE_SHARES = SLOTS - 1 - 1 - countOfSlots(DEFAULT_SLOTS);
 
 const NUMBERS = ['', 'second ', 'third ', 'fourth ', 'fifth ', 'sixth ', 'seventh ', 'eighth ', 'ninth '];
@@ -50,28 +36,18 @@ function ordinal(number: number): string {
   return `${number}${ENDINGS[new Intl.PluralRules('en', { type: 'ordinal' }).select(number)] ?? 'th'} `;
 }
 
-/** What keeps a saved machine from serving; undefined: it serves. `has no place for a second disk`, `was baked without filesystem-xfs`. */
-export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: WarmNeeds): string | undefined {
+/**
+ * What a snapshot lacks, `has no slot for a second disk` or `was baked without filesystem-xfs`; undefined: nothing.
+ */
+export function lackOf(record: Pick<SnapshotRecord, 'slots' | 'sets'>, needs: SnapshotNeeds): string | undefined {
   for (const kind of SLOT_KINDS) {
     const there = record.slots[kind];
     if (needs.slots[kind] <= there) continue;
     const which = NUMBERS[there] ?? ordinal(there + 1);
-    return `has no place for a ${which}${ONE[kind]}`;
+    return `has no slot for a ${which}${ONE[kind]}`;
   }
-  // Where slots do not suffice two devices share one, and the first of them is no longer what it was when it was saved.
+  // If devices had to share a PCI slot, the saved device there would become a multifunction device.
   if (1 + 1 + countOfSlots(record.slots) + needs.late > SLOTS) return 'has no room for so many directories';
   const sets = needs.sets.filter((set) => !record.sets.includes(set));
   return sets.length === 0 ? undefined : `was baked without ${sets.join(' and ')}`;
-}
-
-/** The places that a sandbox takes, as the guest knows them. */
-export function takenSlots({ record: { slots } }: Snapshot, config: SandboxConfig, images: Images): string[] {
-  const { disks, networks } = placeNames(1 + slots.mounts, slots);
-  return [...disks.slice(0, disksOf(config, images).length), ...networks.slice(0, config.networks.length)];
-}
-
-/** All places for disks and networks. */
-export function placesOf(slots: Slots): string[] {
-  const { disks, networks } = placeNames(1 + slots.mounts, slots);
-  return [...disks, ...networks];
 }

@@ -1,4 +1,4 @@
-/** What can be said of the saved machines in a store while nobody wants to start one: no daemon is asked, and nothing is built. */
+/** The state of stored snapshots, for `virt-sandbox-bake list`: found without asking a daemon or building anything. */
 
 import { type Snapshot, snapshotsOf } from '../../image/snapshot/snapshot.js';
 import { hasAnswer, lookUp, requestKey } from '../../image/store/lookup.js';
@@ -7,29 +7,29 @@ import { loadProfile } from '../../profile/load.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
-import { imageChoices } from '../prepare/image-choices.js';
-import { warmHost } from './host.js';
-import { imageProblem, problemOf, type WarmProblem } from './validity.js';
+import { imageChoices } from '../image-choices.js';
+import { snapshotHost } from './host.js';
+import { imageProblem, problemOf, type SnapshotProblem } from './validity.js';
 
-/** Unknown: what its boot image is made of looks different, and may still be the same. The next start that would use it finds out. */
-export type WarmState =
+/** Unknown: files of the boot image look changed, but may have the same content. The next start finds out. */
+export type SnapshotState =
   | { readonly state: 'valid' }
   | { readonly state: 'unknown'; readonly reason: string }
-  | WarmProblem;
+  | SnapshotProblem;
 
-/** A boot image whose saved machines are looked at. */
-export interface WarmOwner {
+/** A boot image with snapshots. */
+export interface SnapshotOwner {
   readonly directory: string;
-  /** Undefined outside of a store. */
+  /** Undefined outside a store. */
   readonly id: string | undefined;
   readonly names: readonly string[];
 }
 
-/** The state of each saved machine of an image, by its directory. */
-export async function warmStates(store: string, owner: WarmOwner): Promise<Map<string, WarmState>> {
+/** The state of each snapshot of an image, by directory. */
+export async function snapshotStates(store: string, owner: SnapshotOwner): Promise<Map<string, SnapshotState>> {
   const images = snapshotsOf(owner.directory);
   if (images.length === 0) return new Map();
-  const host = await warmHost();
+  const host = await snapshotHost();
   const states = images.map(async (warm) => [warm.directory, await stateOf(warm, store, owner, host)] as const);
   return new Map(await Promise.all(states));
 }
@@ -37,21 +37,21 @@ export async function warmStates(store: string, owner: WarmOwner): Promise<Map<s
 async function stateOf(
   warm: Snapshot,
   store: string,
-  owner: WarmOwner,
+  owner: SnapshotOwner,
   host: Readonly<Record<string, string>>,
-): Promise<WarmState> {
+): Promise<SnapshotState> {
   const called = warm.record.profile;
   const profile = called === undefined ? undefined : await ignoreSandboxError(loadProfile(called));
   return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
 }
 
-/** An image that is named, or brought along, is used as it is; any other only where it is what would be built. */
+/** A named image, or one outside the store, is used as it is. Any other must be what would be built now. */
 async function imageState(
   warm: Snapshot,
   store: string,
-  { id, names }: WarmOwner,
+  { id, names }: SnapshotOwner,
   profile: Profile | undefined,
-): Promise<WarmState> {
+): Promise<SnapshotState> {
   if (id === undefined || names.length > 0 || hasAnswer(store, id)) return { state: 'valid' };
   const request = {
     kernel: { version: undefined, path: undefined, modulesPath: undefined },

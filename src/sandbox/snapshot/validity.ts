@@ -1,4 +1,4 @@
-/** Whether a saved machine is still what would be saved now, and what has changed since. */
+/** Checks whether a snapshot is valid: whether the machine saved now would be the same, and its files are whole. */
 import { dirname } from 'node:path';
 import type { Manifest } from '../../image/manifest.js';
 import { changedFiles, type Snapshot } from '../../image/snapshot/snapshot.js';
@@ -6,30 +6,30 @@ import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
 import { changedFacts } from './host.js';
-import { machineSignature, type WarmShape, warmCommandLine } from './machine.js';
+import { machineSignature, type SnapshotShape, savedCommandLine } from './machine.js';
 
-/** What keeps a saved machine from being gone on from. */
-export interface WarmProblem {
+/** Why a snapshot cannot be used. */
+export interface SnapshotProblem {
   readonly state: 'stale' | 'damaged';
   readonly reason: string;
 }
 
 /** `is stale: QEMU changed` */
-export function problemText({ state, reason }: WarmProblem): string {
+export function problemText({ state, reason }: SnapshotProblem): string {
   return `is ${state}: ${reason}`;
 }
 
 /**
- * What is wrong with a saved machine, whatever boot image it is of.
- * @param profile undefined: not known
- * @param host as `warmHost` has it
- * @returns undefined where nothing is
+ * What is wrong with a snapshot, apart from its boot image.
+ * @param profile undefined: unknown, not checked
+ * @param host from `snapshotHost`
+ * @returns undefined if nothing is
  */
 export async function problemOf(
   warm: Snapshot,
   profile: Profile | undefined,
   host: Readonly<Record<string, string>>,
-): Promise<WarmProblem | undefined> {
+): Promise<SnapshotProblem | undefined> {
   const machine = profile === undefined ? [] : changedMachine(warm, profile);
   const changed = [...machine, ...changedFacts(warm.record.host, host)];
   if (changed.length > 0) return stale(changed);
@@ -37,24 +37,24 @@ export async function problemOf(
   return damaged === undefined ? undefined : { state: 'damaged', reason: `its file ${damaged} is not what it was` };
 }
 
-/** The same of one that is not of the boot image that is used now. */
-export async function imageProblem({ directory }: Snapshot, now: Manifest): Promise<WarmProblem> {
+/** What is wrong with a snapshot whose boot image is not the one used now. */
+export async function imageProblem({ directory }: Snapshot, now: Manifest): Promise<SnapshotProblem> {
   const image = dirname(dirname(directory));
   const then = await ignoreSandboxError(readImage({ directory: image, id: undefined, called: image }));
   const changed = then === undefined ? [] : changedParts(then, now);
   return changed.length === 0 ? { state: 'stale', reason: 'it is of another boot image' } : stale(changed);
 }
 
-/** Whether it was baked with these kernel arguments and this machine. */
+/** Whether it was baked with the machine and kernel arguments of `profile`. */
 export function isOfMachine(warm: Snapshot, profile: Profile): boolean {
   return warm.record.machine === machineSignature(shapeOf(warm, profile));
 }
 
-function stale(changed: readonly string[]): WarmProblem {
+function stale(changed: readonly string[]): SnapshotProblem {
   return { state: 'stale', reason: `${changed.join(' and ')} changed` };
 }
 
-function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, profile: Profile): WarmShape {
+function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, profile: Profile): SnapshotShape {
   return { memory, vcpus, acceleration, profile, slots };
 }
 
@@ -64,12 +64,12 @@ function changedMachine(warm: Snapshot, profile: Profile): string[] {
   const shape = shapeOf(warm, profile);
   if (kernelArguments === undefined) return ['the kernel arguments or the machine'];
   return [
-    ...(kernelArguments === warmCommandLine(shape) ? [] : ['the kernel arguments']),
+    ...(kernelArguments === savedCommandLine(shape) ? [] : ['the kernel arguments']),
     ...(machine === machineSignature(shape, kernelArguments) ? [] : ['the machine']),
   ];
 }
 
-/** Modules that only one of the two has are for other sandboxes. */
+/** What differs. Modules that only one image has are for other sandboxes, so they do not count. */
 function changedParts(then: Manifest, now: Manifest): string[] {
   const modules = new Map(now.modules.map(({ name, sha256 }) => [name, sha256]));
   const isOther = ({ name, sha256 }: Manifest['modules'][number]) => (modules.get(name) ?? sha256) !== sha256;
@@ -82,7 +82,7 @@ function changedParts(then: Manifest, now: Manifest): string[] {
   ];
 }
 
-/** A file that looks as it did is as it was; of one that does not, the content is looked at. */
+/** The first damaged file. Only files that look changed are read. */
 async function damagedFile(warm: Snapshot): Promise<string | undefined> {
   const suspects = changedFiles(warm);
   if (suspects.length === 0) return undefined;

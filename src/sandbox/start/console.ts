@@ -1,4 +1,4 @@
-/** The guest's console: its last lines are kept for the error that may come. */
+/** Keeps the last lines of the guest's console for errors. */
 import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 
@@ -14,13 +14,13 @@ export class Console {
   #text = '';
   readonly #watch: ((chunk: Buffer) => void) | undefined;
 
-  /** @param watch is given every byte as it comes */
+  /** @param watch receives every byte as it comes */
   constructor(watch?: (chunk: Buffer) => void) {
     this.#watch = watch;
   }
 
   attach(socket: Readable): void {
-    // A console that breaks says nothing that the channel's end does not.
+    // The channel breaks too, and reports it.
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
       this.#watch?.(chunk);
@@ -28,7 +28,7 @@ export class Console {
     });
   }
 
-  /** The last lines, without control sequences; of a panic, its beginning, since the registers and addresses behind it say little. */
+  /** The last lines, without control sequences. Of a panic, its beginning: registers and addresses say little. */
   tail(): string[] {
     const lines = this.#lines();
     const panic = lines.findIndex((line) => line.includes(PANIC));
@@ -44,7 +44,7 @@ export class Console {
       .filter((line) => line.trim() !== '');
   }
 
-  /** The reason that a kernel which has panicked gives. */
+  /** The kernel's reason for a panic; undefined: none happened. */
   get panic(): string | undefined {
     return this.#lines()
       .find((line) => line.includes(PANIC))

@@ -1,7 +1,7 @@
 import { unlessAborted } from '../../util/promises.js';
 import { abortError } from './failure.js';
 
-/** The time that a boot may take, and the caller's wish to call it off. */
+/** A deadline for the whole start, which the caller's signal cuts short. Paused at a breakpoint. */
 export class Deadline {
   readonly #expired: Promise<void>;
   readonly #expire: () => void;
@@ -23,6 +23,10 @@ export class Deadline {
     this.#signal = signal;
   }
 
+  /**
+   * Waits for `promise` until the deadline.
+   * @throws what `expired` returns; {@link abortError} if the caller aborts
+   */
   bound<T>(promise: Promise<T>, expired: () => Error): Promise<T> {
     const late = this.#expired.then((): never => {
       throw expired();
@@ -31,7 +35,7 @@ export class Deadline {
     return unlessAborted(Promise.race([promise, late]), this.#signal, abortError);
   }
 
-  /** The time stands still until {@link resume} is called: somebody looks around. */
+  /** Pauses the clock until {@link resume}, for a breakpoint. */
   suspend(): void {
     clearTimeout(this.#timer);
     this.#left -= Date.now() - this.#since;
@@ -42,7 +46,7 @@ export class Deadline {
     this.#timer = setTimeout(this.#expire, Math.max(0, this.#left));
   }
 
-  /** It begins anew: something goes on that may take long, and has just come a step further. */
+  /** Restarts the clock: work that may take long has just made progress. */
   renew(): void {
     clearTimeout(this.#timer);
     this.#left = this.#whole;

@@ -1,4 +1,4 @@
-/** Why a connection to a guest broke. */
+/** Finds out why the connection to a guest broke. */
 
 import type { Domain } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
@@ -6,12 +6,12 @@ import { settlesWithin } from '../../util/promises.js';
 import type { Console } from './console.js';
 import { goneError } from './failure.js';
 
-/** How long libvirt may take to tell of a QEMU that is gone, in milliseconds. */
+/** How long libvirt may take to report a QEMU that is gone, in milliseconds. */
 const STOPPED_MS = 2000;
 
 /**
- * The channel only knows that it broke; the console knows more, and so does libvirt where QEMU never ran the machine.
- * @returns `error` itself where it is another
+ * The channel knows only that it broke. The console may know why, and so does libvirt if QEMU did not run the machine.
+ * @returns `error` itself unless it is a `guest-gone` without console output
  */
 export async function goneReason(error: unknown, console: Console, domain: Domain | undefined): Promise<unknown> {
   if (!(error instanceof SandboxError) || error.code !== 'guest-gone' || error.consoleTail.length > 0) return error;

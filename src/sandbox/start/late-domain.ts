@@ -1,11 +1,11 @@
-/** A domain whose start was given up, and that may still come to be. */
+/** A domain that may still start after its launch has failed. */
 import type { Domain } from '../../libvirt/connection.js';
 import { settlesWithin } from '../../util/promises.js';
 
-/** How long it may take, in milliseconds. */
+/** How long to wait for it, in milliseconds. */
 const LATE_MS = 10_000;
 
-/** Waits for it, and has libvirt give it up when it keeps everybody waiting. */
+/** Waits for the domain, then aborts its start. Undefined if it did not start. */
 export async function lateDomain(
   starting: Promise<Domain> | undefined,
   callingOff: AbortController,

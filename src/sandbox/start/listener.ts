@@ -1,4 +1,4 @@
-/** A Unix socket on which as many connections are awaited as QEMU has character devices that connect to it: as a rule one. */
+/** A Unix socket for a fixed number of connections: one for each character device of QEMU that connects to it. */
 import { chmodSync, chownSync, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
@@ -15,14 +15,13 @@ export class Listener {
     server.on('connection', (socket) => {
       this.#owner ??= statSync(path).uid;
       waiting.shift()?.(socket);
-      // Nobody else is to be listened to, and the socket is removed.
+      // Accept no further connection, and remove the socket.
       if (waiting.length === 0) this.close();
     });
   }
 
   /**
-   * @param owner who may connect, where libvirt does not see to that
-   * @param count of connections
+   * @param options `owner`: the user who may connect, if libvirt does not set it; `count`: of connections, default 1
    * @throws {SandboxError} `state-not-writable`
    */
   static async open(
@@ -44,7 +43,7 @@ export class Listener {
         ),
       );
       server.listen(path, () => {
-        // Whatever the umask is, only its owner may connect: libvirt makes that the user of QEMU.
+        // Only its owner may connect, whatever the umask. libvirt makes QEMU's user the owner.
         chmodSync(path, 0o600);
         if (owner !== undefined && process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
         resolve();
@@ -53,17 +52,17 @@ export class Listener {
     return listener;
   }
 
-  /** The first connection, when it has come. */
+  /** The first connection. */
   get connection(): Promise<Socket> {
     return this.connectionAt(0);
   }
 
-  /** A connection by its number, when it has come; never when there is none to come. */
+  /** A connection by its number, from 0. Never settles if there is none of that number. */
   connectionAt(number: number): Promise<Socket> {
     return this.#connections[number] ?? new Promise(() => {});
   }
 
-  /** Whose the socket was when a connection came: libvirt makes it that of QEMU's user. */
+  /** The owner of the socket when the first connection came: QEMU's user. */
   get owner(): number | undefined {
     return this.#owner;
   }

@@ -1,15 +1,8 @@
-/** Letting a machine run before libvirt comes to that: libvirt has QEMU made for it and then asks a hundred things, while the machine stands still. */
-import type { SandboxConfig } from '../../config/types.js';
+/** Lets a machine run before libvirt does: libvirt starts QEMU paused, and first sends it a hundred queries. */
 import type { Monitor } from '../../libvirt/monitor.js';
 import { mark } from '../../util/marks.js';
 
-/** False where the machine must stand still until libvirt is done: it sees to limits when QEMU is there and the machine does not run yet. */
-export function mayRunEarly({ tuning }: SandboxConfig): boolean {
-  const { cpuShares, cpuPin, diskLimits, networkLimits } = tuning;
-  return cpuShares === undefined && cpuPin.length + diskLimits.length + networkLimits.length === 0;
-}
-
-/** libvirt lets it run as well, when it has done all else. So where this fails libvirt says why. */
+/** Failures are ignored: libvirt lets the machine run too, later, and reports why it cannot. */
 export function runMachine(monitor: Monitor): void {
   monitor.execute('cont').then(
     () => mark('machine.running'),

@@ -1,4 +1,6 @@
-/** The two lines to a guest, its channel and its console: sockets that QEMU connects to, or pseudo terminals that libvirt has made. */
+/**
+ * The transports to a guest, channel and console: sockets that QEMU connects to, or pseudo-terminals of a container.
+ */
 import { constants, openSync, symlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -7,39 +9,51 @@ import type { ConnectionKind, Domain } from '../../libvirt/connection.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { CHANNEL_CONSOLE, LOG_CONSOLE, makeContainerRoot } from '../devices/container-options.js';
-import { SHELL_CONSOLE, shellPaths } from '../devices/shell-paths.js';
+import { SHELL_CONSOLE, shellPaths } from '../devices/shell.js';
 import type { StateDirectory } from '../state/state.js';
 import type { Console } from './console.js';
 import { Listener } from './listener.js';
 
-/** Made before the domain is started, so that nothing the guest says is missed. */
+/** Opened before the domain is started, so no output is missed. */
 export interface Transports {
-  /** What is waited for while the channel is not there, for an error. */
+  /** What the start waits for until the channel is connected, for errors. */
   readonly awaited: string;
-  /** The same while nobody answers on it. */
+  /** The same until the init answers. */
   readonly unanswered: string;
-  /** The guest's end of the channel, when it is there; the console is read from then on, or earlier. */
+  /** The channel, when it is connected. The console is read from then on, or earlier. */
   channel(domain: Promise<Domain>): Promise<Duplex>;
-  /** QEMU's monitor, when it is there; undefined where nobody wants it. */
+  /** QEMU's monitor, when it is connected; undefined: there is none. */
   readonly monitor: Promise<Socket> | undefined;
-  /** Lets go of what nobody has connected to. */
+  /** QEMU's user, once the channel is connected. Undefined in a container. */
+  peer(): number | undefined;
+  /** Closes the sockets that are not connected. */
   close(): void;
 }
 
-/** @param monitored the machine has QEMU's monitor on its channel's socket: src/domain/monitor.ts */
-export async function openLines(
+export interface TransportOptions {
+  /** The machine has QEMU's monitor on its channel's socket: src/domain/monitor.ts */
+  readonly monitored: boolean;
+  /** The user that QEMU runs as, where libvirt does not make the sockets that user's. */
+  readonly owner?: number | undefined;
+}
+
+export async function openTransports(
   kind: ConnectionKind,
   state: StateDirectory,
   console: Console,
-  monitored: boolean,
+  options: TransportOptions,
 ): Promise<Transports> {
-  return kind === 'lxc' ? terminalTransports(state, console) : socketTransports(state, console, monitored);
+  return kind === 'lxc' ? terminalTransports(state, console) : socketTransports(state, console, options);
 }
 
-async function socketTransports(state: StateDirectory, console: Console, monitored: boolean): Promise<Transports> {
+async function socketTransports(
+  state: StateDirectory,
+  console: Console,
+  { monitored, owner }: TransportOptions,
+): Promise<Transports> {
   const open: Listener[] = [];
   const listen = async (path: string, count: number) => {
-    const listener = await Listener.open(path, { count });
+    const listener = await Listener.open(path, { owner, count });
     open.push(listener);
     return listener;
   };
@@ -60,6 +74,7 @@ async function socketTransports(state: StateDirectory, console: Console, monitor
       unanswered: 'the machine running, its kernel or init not answering',
       monitor,
       channel: () => channel.connection,
+      peer: () => channel.owner,
       close,
     };
   } catch (error) {
@@ -78,16 +93,17 @@ function terminalTransports(state: StateDirectory, console: Console): Transports
       const paths = await (await domain).consolePaths();
       console.attach(openTerminal(paths[LOG_CONSOLE]));
       const shell = paths[SHELL_CONSOLE];
-      // Where whoever attaches looks for it.
+      // attach.ts looks for it there.
       if (shell !== undefined) symlinkSync(shell, shellPaths(state.path).sessions);
       return openTerminal(paths[CHANNEL_CONSOLE]);
     },
+    peer: () => undefined,
     close: () => {},
   };
 }
 
 /**
- * The host's end of a container's console. libvirt has made it raw, and hands bytes on at the pace of whoever reads them.
+ * Opens the host's end of a container's console. libvirt has set it to raw mode, with flow control.
  * @throws {SandboxError} `console-unusable`
  */
 export function openTerminal(path: string | undefined): Socket {

@@ -1,6 +1,7 @@
 /**
- * A second name for a state directory whose path is too long for the sockets in it, or not ASCII, which virt-qemu-run cannot read: a link in a
- * fresh directory. A link in the state directory says where it is, so that whoever removes the one removes the other: init/host/alias.c.
+ * An alias is a second path to a state directory whose own path is too long for sockets, or not ASCII, which
+ * virt-qemu-run cannot read. It is a symbolic link in a fresh directory. A link in the state directory points back to
+ * it, so both are removed together: here and in init/supervisor/alias.c.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
@@ -12,17 +13,17 @@ import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 /** Where root's state directories are. */
 export const ROOT_STATE = '/run/libvirt-sandbox';
 
-/** The link in the state directory. */
+/** The link in the state directory that points to the alias. */
 const ALIAS = 'alias';
 
-/** What all aliases begin with. Not XDG_RUNTIME_DIR for ordinary users: the user of a daemon's QEMU may not pass there. */
+/** What all aliases begin with. XDG_RUNTIME_DIR would not do: the user of a daemon's QEMU may not enter it. */
 const prefix = () => (process.getuid?.() === 0 ? `${ROOT_STATE}/.` : '/tmp/vs-');
 
 const aliasAt = (unique: string) => join(`${prefix()}${unique}`, 's');
 
 /**
- * Whether the state directory at `path` cannot be used by its own path.
- * @throws {SandboxError} `name-too-long` when an alias would not do either
+ * Whether the state directory at `path` needs an alias.
+ * @throws {SandboxError} `name-too-long` if the sockets do not fit an alias either
  */
 export function needsAlias(path: string, name: string, kind: ConnectionKind): boolean {
   const embedded = kind === 'embedded';
@@ -40,10 +41,10 @@ export function makeAlias(path: string): string {
   const alias = aliasAt(randomBytes(4).toString('base64url'));
   const directory = dirname(alias);
   try {
-    // First, so that it is known at whatever moment this process is killed.
+    // The link comes first, so the alias is found even if this process is killed before the next line.
     symlinkSync(alias, join(path, ALIAS));
     mkdirSync(directory);
-    // QEMU may run as another user, who must pass. Whatever the umask is.
+    // QEMU may run as another user, who must be able to enter, whatever the umask.
     chmodSync(directory, 0o711);
     symlinkSync(path, alias);
     return alias;
@@ -61,11 +62,11 @@ export function makeAlias(path: string): string {
 /** Removes the alias of the state directory that was at `path` and is at `now`. */
 export function removeAlias(path: string, now: string): void {
   const alias = linkAt(join(now, ALIAS));
-  // It may be another's: then it was there when this one was to be made.
+  // The alias may belong to another sandbox, if making this one failed because it existed.
   if (alias !== undefined && linkAt(alias) === path) rmSync(dirname(alias), { recursive: true, force: true });
 }
 
-/** The path by which the sockets in the state directory at `path` can be reached: its alias, where it has one. */
+/** The path for the sockets in the state directory at `path`: its alias if it has one. */
 export function socketDirectory(path: string): string {
   return linkAt(join(path, ALIAS)) ?? path;
 }

@@ -1,4 +1,4 @@
-/** The sandboxes that run, as their state directories tell. */
+/** Finds running sandboxes by their state directories. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../util/errors.js';
@@ -11,7 +11,7 @@ export interface RunningSandbox {
 }
 
 /**
- * The running sandbox `name`: of this user, or, for root, of anybody.
+ * The running sandbox `name`, of this user or, for root, of any user.
  * @throws {SandboxError} `sandbox-not-found`, `not-yours`
  */
 export function findRunning(name: string): RunningSandbox {
@@ -38,12 +38,12 @@ export function findRunning(name: string): RunningSandbox {
   });
 }
 
-/** A name is one directory below the others. */
+/** Whether `name` can be one directory entry. */
 function isName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 }
 
-/** Where to look: this user's, then root's; for root those of every user in the passwd file, too. */
+/** Directories to look in: this user's, then root's; for root also those of every user in /etc/passwd. */
 function basesOf(): string[] {
   const own = stateBase();
   if (process.getuid?.() !== 0) return [own, ROOT_STATE];
@@ -58,13 +58,13 @@ function runs(stateDirectory: string): boolean {
   try {
     return statSync(stateDirectory).isDirectory() && ownerLives(stateDirectory);
   } catch (error) {
-    // What this user may not look at is not this user's.
+    // A directory that this user may not read is another user's.
     if (isSystemError(error)) return false;
     throw error;
   }
 }
 
-/** Its owner and root may. */
+/** Whether this user is its owner, or root. */
 function mayEnter(stateDirectory: string): boolean {
   const uid = process.getuid?.();
   return uid === 0 || statSync(stateDirectory).uid === uid;

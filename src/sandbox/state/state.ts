@@ -1,6 +1,6 @@
 /**
- * The directory of a running sandbox: sockets, the domain's XML, and whose it is. It is there as long as the sandbox is, and making it claims
- * the name.
+ * The state directory of a running sandbox: sockets, the domain's XML, and the owning process. It exists as long as the
+ * sandbox, and creating it claims the name.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,26 +12,26 @@ import { baseDirectory } from '../../util/home.js';
 import { hostProgram } from '../../util/programs.js';
 import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './alias.js';
 
-/** Others who claim the same name may come in between; each time one of them has had it. */
+/** Retries when another process claims the same name at the same time. */
 const CLAIM_TRIES = 10;
 
 export interface StateDirectory {
   readonly path: string;
-  /** The same directory, by a path that the address of a socket has room for. */
+  /** The same directory, by a path short enough for sockets. */
   readonly sockets: string;
-  /** Also that of QEMU's monitor, where the launcher steers QEMU itself. */
+  /** QEMU's monitor for the launcher uses it too. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
 }
 
-/** Where the directories of this user's sandboxes are: the places of libvirt-sandbox. */
+/** Where this user's state directories are. The paths are libvirt-sandbox's. */
 export function stateBase(): string {
   if (process.getuid?.() === 0) return ROOT_STATE;
   return join(baseDirectory('XDG_CACHE_HOME'), 'libvirt-sandbox');
 }
 
 /**
- * Makes the directory of `name`.
+ * Claims `name` by creating its state directory.
  * @param kind of the connection that its domain is started with
  * @throws {SandboxError} `name-in-use`, `name-too-long`, `state-not-writable`
  */
@@ -40,7 +40,7 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   const path = join(base, name);
   const aliased = needsAlias(path, name, kind);
   try {
-    // QEMU may run as another user, who must pass.
+    // QEMU may run as another user, who must be able to enter.
     if (makeDirectories(base) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
     makeOwned(path, name);
   } catch (error) {
@@ -64,9 +64,9 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   }
 }
 
-/** Removes the directory where nothing else will. */
+/** Removes the state directory of a domain that was not started. libvirt's side removes it otherwise. */
 export function releaseState(state: Pick<StateDirectory, 'path'>): void {
-  // Out of the way first: who claims the name next must not meet half of it.
+  // Rename first: the next process to claim the name must not find half of it.
   const aside = join(dirname(state.path), `.claim-${process.pid}-${Date.now()}`);
   try {
     renameSync(state.path, aside);
@@ -79,10 +79,10 @@ export function releaseState(state: Pick<StateDirectory, 'path'>): void {
 }
 
 function makeOwned(path: string, name: string): void {
-  // It appears with its owner in it, so that nobody takes it for one that was left.
+  // It appears with its `owner` file already in it, so no other process takes it for a stale one.
   const fresh = mkdtempSync(join(dirname(path), '.claim-'));
   try {
-    // QEMU may run as another user, who must reach the sockets in it and nothing else. Whatever the umask is.
+    // QEMU may run as another user, who must reach the sockets in it and nothing else, whatever the umask.
     chmodSync(fresh, 0o711);
     writeFileSync(join(fresh, 'owner'), `${process.pid} ${startTime(process.pid)}\n`);
     for (let tries = 0; tries < CLAIM_TRIES; tries += 1) {
@@ -101,7 +101,7 @@ function makeOwned(path: string, name: string): void {
   }
 }
 
-/** rename(2) replaces nothing but an empty directory, which is one that is just being removed. */
+/** Renames a directory. rename(2) replaces only an empty directory, which is one that is being removed. */
 function renamed(from: string, to: string): boolean {
   try {
     renameSync(from, to);
@@ -113,8 +113,9 @@ function renamed(from: string, to: string): boolean {
 }
 
 /**
- * Under a lock, which Node has none of: of several who find the same directory only one may remove it, and nobody the one that was made then.
- * @returns false when it has an owner meanwhile
+ * Removes a stale state directory under a lock, so that a new directory of that name is never removed. Node.js has no
+ * file locks, so the supervisor does it.
+ * @returns false if the directory has an owner by now
  */
 function removeStale(path: string): boolean {
   const { status, stderr, error } = spawnSync(hostProgram('supervisor'), ['--remove-stale', path], {
@@ -124,21 +125,24 @@ function removeStale(path: string): boolean {
   throw new Error(`what a dead sandbox left cannot be removed: ${stderr?.trim() || messageOf(error)}`);
 }
 
-/** False for what a crashed machine or a killed supervisor has left. */
+/** Whether the owning process lives. False for what a crash or a killed supervisor left. */
 export function ownerLives(path: string): boolean {
   try {
     const [pid = '', started = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
     return startTime(Number(pid)) === started;
   } catch (error) {
-    // Without the file it is being removed, or was when that was cut short.
+    // Without the file the directory is being removed, or its removal was interrupted.
     return !isSystemError(error, 'ENOENT') && !isSystemError(error, 'ESRCH');
   }
 }
 
-/** When a process was started, in clock ticks since boot: with the PID it names one process. Field 22 of proc_pid_stat(5). */
+/**
+ * When a process was started, in clock ticks since boot. With the PID it identifies a process. Field 22 of
+ * proc_pid_stat(5).
+ */
 function startTime(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // One that only waits to be reaped is dead.
+  // A zombie is dead.
   return afterName[0] === 'Z' ? '' : (afterName[19] ?? '');
 }

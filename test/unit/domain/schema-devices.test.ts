@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { ConfigOptions } from '../../../src/config/options.js';
 import { canMakeTerminals } from '../../../src/domain/shell.js';
-import type { PreparedMachine } from '../../../src/sandbox/types.js';
-import { assertDomain, containerOf, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
+import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
+import { assertDomain, containerOf, EXT4, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 /** A session belongs to the user who runs this test. */
-const ofSession = { connection: { uri: 'qemu:///session', kind: 'session' } } as unknown as Partial<PreparedMachine>;
+const ofSession = { server: { kind: 'session', readOnlyVirtiofs: false } } as const;
 
 describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
   it('with a shell: a terminal for virsh, and a socket that QEMU listens on', {
@@ -54,9 +54,9 @@ describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
 
   it('restored from a snapshot, with used and unused slots', async (t) => {
     const record = { slots: { mounts: 2, disks: 2, networks: 2 } };
-    const warm = { directory: '/var/warm', record } as unknown as PreparedMachine['warm'];
+    const snapshot = { directory: '/var/warm', record } as unknown as Snapshot;
     const options = { network: ['dhcp'], disk: ['file:a=/tmp/a'], mount: ['host-bind:/a=/srv,ro'] };
-    assertDomain(scratchDirectory(t), await machineOf(options, { warm }), [
+    assertDomain(scratchDirectory(t), await machineOf(options, { snapshot }), [
       ['count(//os/kernel)', '0'],
       // The root, the mount, and an empty directory in the unused slot.
       ['count(//filesystem)', '3'],
@@ -96,7 +96,7 @@ describe('the XML of a container is valid', { skip: unlessSchema }, () => {
       disk: [`file:a=${path},ro`, `file:q=${path}.qcow2`, 'block:b=/dev/vda'],
       mount: ['ram:/r=1M', `host-image:/i=${path},ro`],
     };
-    const images = new Map([[1, { isBlock: false, filesystem: 'ext4' }]]) as unknown as PreparedMachine['images'];
+    const images = new Map([[1, EXT4]]);
     assertDomain(scratchDirectory(t), await containerOf(options, { images }), [
       ['count(//disk)', '4'],
       ['count(//disk[readonly])', '2'],

@@ -15,7 +15,7 @@ import { SNAPSHOT_STATE, type Snapshot, snapshotDirectoriesOf } from '../../../.
 import { leaseDirectory } from '../../../../src/image/store/lease.js';
 import { nameImage } from '../../../../src/image/store/names.js';
 import { loadProfile } from '../../../../src/profile/load.js';
-import { imageChoices } from '../../../../src/sandbox/prepare/image-choices.js';
+import { imageChoices } from '../../../../src/sandbox/image-choices.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { hostProgram } from '../../../../src/util/programs.js';
 import { bakeJson, runBake } from '../../../helpers/bake.js';

@@ -43,3 +43,21 @@ test('it is created nowhere else', async () => {
   assert.deepEqual(await written([ram('/etc/'), bind('/etc')]), []);
   assert.deepEqual(await written([bind('/etc//'), ram('/etc')]), ['/etc/resolv.conf']);
 });
+
+test('a link is followed from its own directory', async () => {
+  const links = new Map([
+    ['/etc/resolv.conf', '../run/./resolver/stub.conf'],
+    ['/run/resolver/stub.conf', '/var//run/dns/../resolv.conf'],
+  ]);
+  const paths: string[] = [];
+  const call = async (operation: Operation) => {
+    if (operation.op === 'stat' && (operation.follow || !links.has(operation.path)))
+      throw new OperationError('stat', ENOENT, 'no such file');
+    if (operation.op === 'writeFile') paths.push(operation.path);
+    return { microseconds: 0, value: operation.op === 'readLink' ? links.get(operation.path) : undefined };
+  };
+  const config = { root: { type: '9p', tag: 'root', readOnly: true }, mounts: [] } as unknown as GuestConfig;
+  assert.equal(await setUpResolver({ call } as Guest, config, NAMES), undefined);
+  // /var/run is taken for the link to /run that it is almost everywhere.
+  assert.deepEqual(paths, ['/var/run/resolv.conf']);
+});

@@ -9,11 +9,11 @@ import type { Slots } from '../../../../src/config/parsers/slots.js';
 import { publishSnapshot } from '../../../../src/image/snapshot/publish.js';
 import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/snapshot.js';
 import { loadProfile } from '../../../../src/profile/load.js';
-import { sharesOf } from '../../../../src/sandbox/devices/shares.js';
+import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
 import { findSnapshots } from '../../../../src/sandbox/snapshot/find.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
-import { neededSlots } from '../../../../src/sandbox/snapshot/slots.js';
+import { devicesOfSession } from '../../../helpers/devices.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const USUAL = ['console', 'root-9p'];
@@ -40,13 +40,11 @@ async function snapshotsWith(
 /** The snapshots offered to a sandbox with these options, and the reason if there are none. */
 async function offered(image: string, options: ConfigOptions) {
   const config = await configFromOptions({ command: ['true'], ...options });
-  const images = new Map();
-  const shares = sharesOf(config, { kind: 'session', readOnlyVirtiofs: false }, '').map(
-    (share) => ({ ...share, transport: '9p' }) as const,
-  );
-  const needs = { slots: neededSlots(config, shares, images), sets: moduleSets(config, shares, images), late: 0 };
+  const devices = devicesOfSession(config);
+  const needs = { slots: neededSlots(devices), sets: moduleSets(devices), late: 0 };
   const profile = await loadProfile(undefined);
-  const { candidates, reason } = await findSnapshots({ config, shares, profile, needs, image, options: {} });
+  const images = { named: image, known: () => undefined };
+  const { candidates, reason } = await findSnapshots({ config, devices, profile, needs, images, options: {} });
   return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };
 }
 
@@ -61,8 +59,8 @@ test('snapshots with enough slots are offered, the smallest first', async (t) =>
     [{ disk: disks(2), network: ['dhcp'] }, [MIDDLE], ''],
     [{ network: ['dhcp', 'dhcp'] }, [LARGE], ''],
     // The reason is that of the largest.
-    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no place for a second disk'],
-    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no place for a third network'],
+    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no slot for a second disk'],
+    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no slot for a third network'],
     [{ memory: '1G' }, [], 'no warm image has just this memory and these processors'],
   ];
   for (const [options, slots, reason] of table)

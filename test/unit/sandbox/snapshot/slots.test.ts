@@ -7,7 +7,7 @@ import type { Slots } from '../../../../src/config/parsers/slots.js';
 import { diskElements } from '../../../../src/domain/disks.js';
 import { machineInterfaces } from '../../../../src/domain/interfaces.js';
 import { type MachineOptions, machineXml } from '../../../../src/domain/machine.js';
-import { placeNames } from '../../../../src/domain/slots.js';
+import { slotNames } from '../../../../src/domain/slots.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import type { Guest, Operation } from '../../../../src/protocol/operations.js';
 import { lackOf, setsOfSlots } from '../../../../src/sandbox/snapshot/slots.js';
@@ -21,13 +21,13 @@ test('missing slots are named in the order of the kinds, then missing modules', 
     [none, none, USUAL, undefined],
     [SLOTS, SLOTS, USUAL, undefined],
     [SLOTS, none, USUAL, undefined],
-    [none, { ...none, disks: 1 }, USUAL, 'has no place for a disk'],
-    [SLOTS, { ...SLOTS, disks: 3 }, USUAL, 'has no place for a third disk'],
-    [SLOTS, { ...SLOTS, disks: 5 }, USUAL, 'has no place for a third disk'],
-    [SLOTS, { ...SLOTS, mounts: 2, networks: 2 }, USUAL, 'has no place for a second mount'],
-    [SLOTS, { ...SLOTS, networks: 2 }, USUAL, 'has no place for a second network'],
-    [{ ...none, disks: 11 }, { ...none, disks: 12 }, USUAL, 'has no place for a 12th disk'],
-    [{ ...none, disks: 20 }, { ...none, disks: 21 }, USUAL, 'has no place for a 21st disk'],
+    [none, { ...none, disks: 1 }, USUAL, 'has no slot for a disk'],
+    [SLOTS, { ...SLOTS, disks: 3 }, USUAL, 'has no slot for a third disk'],
+    [SLOTS, { ...SLOTS, disks: 5 }, USUAL, 'has no slot for a third disk'],
+    [SLOTS, { ...SLOTS, mounts: 2, networks: 2 }, USUAL, 'has no slot for a second mount'],
+    [SLOTS, { ...SLOTS, networks: 2 }, USUAL, 'has no slot for a second network'],
+    [{ ...none, disks: 11 }, { ...none, disks: 12 }, USUAL, 'has no slot for a 12th disk'],
+    [{ ...none, disks: 20 }, { ...none, disks: 21 }, USUAL, 'has no slot for a 21st disk'],
     [SLOTS, SLOTS, [...USUAL, 'block'], 'was baked without block'],
     [SLOTS, SLOTS, ['block', 'network'], 'was baked without block and network'],
   ];
@@ -92,7 +92,7 @@ for (const name of ['default', 'compatible']) {
     assert.deepEqual(vacant, ['virtio-blk-pci 0x04', 'virtio-blk-pci 0x05', 'virtio-net-pci 0x06']);
     for (const taken of [{ disks }, { interfaces }, { disks, interfaces }, { disks: [...disks, ...disks], interfaces }])
       assert.deepEqual(devicesOf(machineXml({ ...machine, ...taken })), vacant);
-    assert.deepEqual(placeNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
+    assert.deepEqual(slotNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
     // An unused slot has no backend: no network of the host, no file.
     assert.doesNotMatch(machineXml(machine), /<interface|<disk|user|tap/);
   });

@@ -1,17 +1,17 @@
-/** LIBVIRT_SANDBOX_STRACE: what has to be there for an application to be traced. */
+/** LIBVIRT_SANDBOX_STRACE: its value, and the check that the guest has what tracing needs. */
 import type { GuestConfig, GuestTrace } from '../../../init/common/config.js';
 import { lookFor } from '../../../init/common/strace.js';
 import type { Guest } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 
-/** What the variable says: nothing, `1` for every system call, or an expression for strace -e. */
+/** Parses the variable: empty, `1` for every system call, or an expression for `strace -e`. */
 export function traceWish(text = ''): GuestTrace | undefined {
   if (text === '') return undefined;
   return { expression: text === '1' ? undefined : text };
 }
 
 /**
- * Before an application is started under strace, once the root is there.
+ * Checks that strace and the application exist. Call it when the root is mounted.
  * @throws {SandboxError} `strace-missing`, `command-not-found` (127), `command-not-executable` (126)
  */
 export async function checkTraceable(guest: Guest, config: GuestConfig): Promise<void> {
@@ -20,8 +20,8 @@ export async function checkTraceable(guest: Guest, config: GuestConfig): Promise
     throw new SandboxError({
       stage: 'application',
       code: 'strace-missing',
-      message: `LIBVIRT_SANDBOX_STRACE is set, and there is no strace in the PATH of the sandbox's root to run ${command} under`,
-      remedy: 'install strace in that root (here: apt-get install strace), or unset LIBVIRT_SANDBOX_STRACE',
+      message: `LIBVIRT_SANDBOX_STRACE is set, and there is no strace in the PATH of the sandbox to run ${command}`,
+      remedy: 'install strace in the root (here: apt-get install strace), or unset LIBVIRT_SANDBOX_STRACE',
     });
   }
   const found = await lookFor(guest, command, config);

@@ -1,0 +1,244 @@
+/** Bakes snapshots: boots a machine until its init waits for the first operation, and saves it. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { truncate } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { detachSlots } from '../../init/common/slots.js';
+import type { Slots } from '../config/parsers/slots.js';
+import type { SandboxConfig } from '../config/types.js';
+import { machineXml } from '../domain/machine.js';
+import { monitorArguments } from '../domain/monitor.js';
+import { ownerInCapabilities } from '../domain/security.js';
+import { savedMachineArguments } from '../domain/snapshot.js';
+import { publishSnapshot, type SnapshotFacts } from '../image/snapshot/publish.js';
+import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/snapshot.js';
+import { Monitor } from '../libvirt/monitor.js';
+import { profileCalled } from '../profile/load.js';
+import { Channel } from '../protocol/channel.js';
+import { OperationError } from '../protocol/operations.js';
+import type { GuestReady } from '../protocol/ready.js';
+import { messageOf, SandboxError } from '../util/errors.js';
+import { findInPath } from '../util/programs.js';
+import { allSlots } from './devices/slots.js';
+import { prepare } from './prepare/prepare.js';
+import type { PreparedMachine } from './prepare/prepared.js';
+import { snapshotHost } from './snapshot/host.js';
+import { machineSignature, type SnapshotShape, savedCommandLine, savedMachine } from './snapshot/machine.js';
+import { readyRecord } from './snapshot/ready.js';
+import { migrationEnd, setCapabilities } from './snapshot/restore.js';
+import { DomainRun } from './start/domain-run.js';
+import type { Transports } from './start/transports.js';
+import type { StateDirectory } from './state/state.js';
+import type { LaunchOptions } from './types.js';
+
+/**
+ * Bakes a snapshot of a machine like that of `config`, with slots for the devices of sandboxes. It replaces an older
+ * one.
+ * @throws {SandboxError} what a boot may throw; `warm-save-failed`, `store-not-writable`, `disk-full`, `aborted`
+ */
+export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options: LaunchOptions): Promise<Snapshot> {
+  // A snapshot has slots instead of the sandbox's devices.
+  const machine = { ...config, name: undefined, mounts: [], disks: [], networks: [] };
+  const prepared = await prepare({ ...machine, boot: 'cold' }, options);
+  try {
+    if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
+    const { acceleration, profile } = prepared;
+    const shape: SnapshotShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
+    const called = profileCalled(options.profile ?? config.profile);
+    const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
+    return await publishSnapshot(prepared.image.directory, (directory) => baker.save(directory), options.signal);
+  } catch (error) {
+    throw options.signal?.aborted ? abortedError(error) : error;
+  } finally {
+    await prepared.connection.close();
+  }
+}
+
+/** How much free memory to clear: more than a boot frees. A larger value gains nothing. */
+const CLEARED_MEBIBYTES = 16;
+
+class Baker {
+  readonly #prepared: PreparedMachine;
+  readonly #shape: SnapshotShape;
+  readonly #profile: string;
+  readonly #bootTimeout: number;
+  readonly #options: LaunchOptions;
+
+  constructor(
+    prepared: PreparedMachine,
+    shape: SnapshotShape,
+    profile: string,
+    bootTimeout: number,
+    options: LaunchOptions,
+  ) {
+    this.#prepared = prepared;
+    this.#shape = shape;
+    this.#profile = profile;
+    this.#bootTimeout = bootTimeout;
+    this.#options = options;
+  }
+
+  /** Writes the machine's memory and state into `directory`. */
+  async save(directory: string): Promise<SnapshotFacts> {
+    const { image, connection, acceleration } = this.#prepared;
+    const { memory, vcpus, slots } = this.#shape;
+    const empty = join(directory, SNAPSHOT_EMPTY);
+    mkdirSync(empty);
+    chmodSync(empty, 0o555);
+    const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);
+    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
+      const path = join(directory, name);
+      writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+      if (process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
+    }
+    await truncate(join(directory, SNAPSHOT_MEMORY), memory);
+    this.#options.onProgress?.('Booting the machine that is to be saved');
+    let dropping: Promise<void> | undefined;
+    const ready = await this.#run(owner, empty, directory, async (transports, channel) => {
+      const saved = await this.#bootAndSave(transports, await channel, directory);
+      // The machine is paused. Ending it takes libvirt as long as this.
+      dropping = dropZeros(join(directory, SNAPSHOT_MEMORY));
+      return saved;
+    });
+    await dropping;
+    return {
+      image: image.id,
+      sets: image.manifest.sets,
+      memory,
+      vcpus,
+      acceleration,
+      slots,
+      machine: machineSignature(this.#shape),
+      kernelArguments: savedCommandLine(this.#shape),
+      profile: this.#profile,
+      host: await snapshotHost(connection),
+      owner,
+      ready: readyRecord(ready),
+    };
+  }
+
+  /**
+   * The user that libvirt runs QEMU as. A daemon says so in its capabilities. The embedded driver shows it: it makes
+   * that user the owner of the sockets that QEMU connects to.
+   */
+  async #findOwner(empty: string): Promise<number> {
+    const { connection, acceleration } = this.#prepared;
+    const told = ownerInCapabilities(await connection.capabilities?.(), acceleration);
+    if (told !== undefined) return told;
+    return this.#run(undefined, empty, undefined, async (transports, channel) => {
+      await channel;
+      return transports.peer() ?? 0;
+    });
+  }
+
+  async #bootAndSave(transports: Transports, transport: Duplex, directory: string): Promise<GuestReady> {
+    if (transports.monitor === undefined) throw new Error('a machine that is to be saved has a monitor');
+    const { channel, ready } = await Channel.open(transport);
+    // Do now what is the same for every sandbox. A common init in the guest does it itself, when it gets its config.
+    if (this.#prepared.image.manifest.commonInit !== 'guest') await channel.call({ op: 'linkUp', link: 'lo' });
+    await detachSlots(channel, allSlots(this.#shape.slots));
+    if (this.#prepared.image.manifest.commonInit !== 'guest') await clearMemory(channel);
+    this.#options.onProgress?.('Saving the machine');
+    const monitor = new Monitor(await transports.monitor);
+    try {
+      const ended = migrationEnd(monitor);
+      ended.catch(() => {});
+      await setCapabilities(monitor);
+      await monitor.execute('migrate', { uri: `file:${join(directory, SNAPSHOT_STATE)}` });
+      await ended;
+    } catch (error) {
+      throw new SandboxError({
+        stage: 'image',
+        code: 'warm-save-failed',
+        message: `QEMU cannot save the machine: ${messageOf(error)}`,
+        remedy: 'see that its version is 8.2 or later, and that the store has room',
+        cause: error,
+      });
+    }
+    return ready;
+  }
+
+  /**
+   * Starts the machine, and ends it when `use` is done.
+   * @param directory where its memory is kept; undefined: it is not going to be saved
+   */
+  async #run<T>(
+    owner: number | undefined,
+    empty: string,
+    directory: string | undefined,
+    use: (transports: Transports, channel: Promise<Duplex>) => Promise<T>,
+  ): Promise<T> {
+    const { connection } = this.#prepared;
+    const name = `bake-${randomBytes(4).toString('hex')}`;
+    const { signal, onConsole } = this.#options;
+    const run = new DomainRun({ connection, name, timeout: this.#bootTimeout, signal, onConsole });
+    let failed = true;
+    try {
+      const state = run.claim();
+      const transports = await run.open({ monitored: directory !== undefined, owner });
+      run.start(this.#xml(name, state, empty, directory));
+      await run.within(run.domain, 'asking libvirt to start the domain');
+      const work = use(transports, transports.channel(run.domain));
+      const result = await run.within(work, 'the machine running, its init not answering');
+      failed = false;
+      return result;
+    } catch (error) {
+      throw await run.reasonFor(error);
+    } finally {
+      run.release();
+      await run.end({ force: !failed });
+    }
+  }
+
+  #xml(name: string, state: StateDirectory, empty: string, directory: string | undefined): string {
+    const { kernel, initrd } = this.#prepared.image;
+    const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined });
+    const saving =
+      directory === undefined
+        ? []
+        : [
+            ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),
+            ...monitorArguments(state.channelSocket),
+          ];
+    return machineXml({ ...base, kernel, initrd, qemuArguments: [...base.qemuArguments, ...saving] });
+  }
+}
+
+/** Clears free memory, which would be saved too: a boot leaves 6 to 8 MB of data in it. Skipped if memory is scarce. */
+async function clearMemory(channel: Channel): Promise<void> {
+  try {
+    await channel.call({ op: 'clearMemory', mebibytes: CLEARED_MEBIBYTES }, { tolerate: true });
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.errno !== constants.errno.ENOMEM) throw error;
+  }
+}
+
+/** Punches holes for zero pages, so they take no space on the disk. */
+async function dropZeros(path: string): Promise<void> {
+  const program = findInPath('fallocate');
+  if (program === undefined) return;
+  const { execa } = await import('execa');
+  // Some file systems cannot do it. They keep the zeros.
+  await execa(program, ['--dig-holes', path], { reject: false, stdio: 'ignore' });
+}
+
+function abortedError(cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'aborted',
+    message: 'baking was aborted, and nothing was changed',
+    remedy: 'bake it again',
+    cause,
+  });
+}
+
+function containerError(uri: string): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'warm-container',
+    message: `${uri} runs containers, which cannot be saved`,
+    remedy: 'name another driver with --connect',
+  });
+}

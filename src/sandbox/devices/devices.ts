@@ -1,0 +1,93 @@
+/**
+ * The devices of a sandbox, decided once while it is prepared. The domain's XML and the guest's config are both made
+ * from them, so tags, serial numbers and hardware addresses agree.
+ */
+import { join } from 'node:path';
+import type { GuestConfig, GuestRoot } from '../../../init/common/config.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { containerDevices, type DiskDevice } from '../../domain/disks.js';
+import type { InterfaceOptions } from '../../domain/interfaces.js';
+import type { Share } from '../../domain/shares.js';
+import { stateBase } from '../state/state.js';
+import type { LaunchOptions } from '../types.js';
+import { appDisks, type Images, inspectImages } from './disks.js';
+import { guestNetwork, interfacesOf } from './interfaces.js';
+import { type MountDevice, mountDevices, rootMount } from './mounts.js';
+import { ROOT_TAG, type ShareServer, shareServer } from './shares.js';
+import { type Shell, shellOf } from './shell.js';
+
+/** Every device, for the domain's XML and for the guest. */
+export interface Devices {
+  /** Shares: the root first, unless a mount replaces it. */
+  readonly shares: readonly Share[];
+  /** Disks of the application, then images that are mounted. */
+  readonly disks: readonly DiskDevice[];
+  readonly interfaces: readonly InterfaceOptions[];
+  /** Shells beside the application; undefined: none. */
+  readonly shell: Shell | undefined;
+  /** One for each mount of the config, in the same order. */
+  readonly mounts: readonly MountDevice[];
+  /** The same devices for the common init. */
+  readonly guest: Pick<GuestConfig, 'platform' | 'root' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'>;
+}
+
+/** What devices depend on besides the config. */
+export interface DeviceFacts {
+  /** The domain's name. It determines hardware addresses and the state directory. */
+  readonly name: string;
+  readonly images: Images;
+  readonly server: ShareServer;
+  readonly breakpoint?: LaunchOptions['breakpoint'];
+}
+
+/**
+ * Inspects the images and the host, then decides.
+ * @throws {SandboxError} those of {@link inspectImages}
+ */
+export async function prepareDevices(
+  config: SandboxConfig,
+  { name, kind, breakpoint }: Pick<DeviceFacts, 'name' | 'breakpoint'> & Pick<ShareServer, 'kind'>,
+): Promise<Devices> {
+  const images = await inspectImages(config);
+  return devicesOf(config, { name, images, server: await shareServer(config, kind), breakpoint });
+}
+
+/** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files. */
+export function devicesOf(config: SandboxConfig, { name, images, server, breakpoint }: DeviceFacts): Devices {
+  const platform = server.kind === 'lxc' ? 'container' : 'machine';
+  const mounts = mountDevices(config, { images, server, stateDirectory: join(stateBase(), name) });
+  const atRoot = rootMount(config);
+  const rootShare: Share[] =
+    atRoot === undefined ? [{ tag: ROOT_TAG, directory: config.root, readOnly: true, transport: '9p' }] : [];
+  const ofApplication = appDisks(config);
+  const disks = [...ofApplication.map(({ device }) => device), ...mounts.flatMap(({ disk }) => disk ?? [])];
+  const interfaces = interfacesOf(config, name);
+  const shell = shellOf(config, breakpoint, server.kind);
+  return {
+    shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? [])],
+    disks,
+    interfaces,
+    shell,
+    mounts,
+    guest: {
+      platform,
+      root: atRoot === undefined ? usualRoot(platform) : rootOf(mounts[atRoot]),
+      mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),
+      disks: ofApplication.map(({ guest }) => guest),
+      devices: platform === 'container' ? containerDevices(disks) : undefined,
+      network: guestNetwork(interfaces, platform),
+      shell: shell?.guest,
+    },
+  };
+}
+
+/** The config's root directory. In a container libvirt has bound it already. */
+function usualRoot(platform: Devices['guest']['platform']): GuestRoot {
+  return { type: platform === 'container' ? 'staged' : '9p', tag: ROOT_TAG, readOnly: true };
+}
+
+function rootOf(mount: MountDevice | undefined): GuestRoot {
+  if (mount === undefined || mount.guest.type === 'bind')
+    throw new Error('validateConfig() lets no directory inside replace the root');
+  return mount.guest;
+}

@@ -1,0 +1,116 @@
+/** The devices behind the mounts of a sandbox. */
+import { chownSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GuestMount } from '../../../init/common/config.js';
+import { driverOf } from '../../config/parsers/disk-image.js';
+import { normalizePath } from '../../config/path.js';
+import type { HostBindMount, HostImageMount, SandboxConfig } from '../../config/types.js';
+import { type Filesystem, READ_ONLY_FILESYSTEMS } from '../../disk-image/superblock.js';
+import type { DiskDevice } from '../../domain/disks.js';
+import type { Share } from '../../domain/shares.js';
+import { type Images, imageSerial } from './disks.js';
+import { type ShareServer, shareTag, transportOf, virtiofsTag } from './shares.js';
+
+/** A mount, for the guest and for the XML. */
+export interface MountDevice {
+  readonly guest: GuestMount;
+  /** Set for a directory of the host. */
+  readonly share?: Share;
+  /** Set for an image. */
+  readonly disk?: DiskDevice;
+}
+
+interface MountFacts {
+  readonly images: Images;
+  readonly server: ShareServer;
+  /** Where fresh directories are. */
+  readonly stateDirectory: string;
+}
+
+export function mountDevices(config: SandboxConfig, { images, server, stateDirectory }: MountFacts): MountDevice[] {
+  const shares = new ShareNumbers();
+  return config.mounts.map((mount, index): MountDevice => {
+    const { target } = mount;
+    switch (mount.type) {
+      case 'host-bind': {
+        const transport = transportOf(mount, server);
+        const { readOnly } = mount;
+        const tag = shares.nextTag(transport);
+        const directory = mountSource(mount, index, stateDirectory);
+        return {
+          share: { tag, directory, readOnly, transport },
+          // libvirt binds it into a container; the common init moves it to its target.
+          guest: { type: server.kind === 'lxc' ? 'staged' : transport, tag, target, readOnly },
+        };
+      }
+      case 'host-image':
+        return imageDevice(mount, index, images, config.identity);
+      case 'guest-bind':
+        return { guest: { type: 'bind', source: mount.source, target } };
+      case 'ram':
+        return { guest: { type: 'ram', target, bytes: mount.usage } };
+      default:
+        return mount satisfies never;
+    }
+  });
+}
+
+/** Numbers the shares of each transport, so a machine's devices depend only on how many there are. */
+class ShareNumbers {
+  readonly #next: Record<Share['transport'], number> = { '9p': 0, virtiofs: 0 };
+
+  nextTag(transport: Share['transport']): string {
+    const number = this.#next[transport];
+    this.#next[transport] += 1;
+    return transport === '9p' ? shareTag(number) : virtiofsTag(number);
+  }
+}
+
+function imageDevice(
+  { source, format, readOnly, target }: HostImageMount,
+  index: number,
+  images: Images,
+  identity: SandboxConfig['identity'],
+): MountDevice {
+  const contents = images.get(index);
+  if (contents === undefined) throw new Error(`${target}: inspectImages() looks into every image`);
+  const { filesystem, isBlock } = contents;
+  const serial = imageSerial(index);
+  return {
+    disk: { serial, source, format: driverOf(format), readOnly, isBlock },
+    guest: {
+      type: 'image',
+      serial,
+      filesystem,
+      options: optionsOf(filesystem, identity),
+      target,
+      readOnly: readOnly || READ_ONLY_FILESYSTEMS.has(filesystem),
+    },
+  };
+}
+
+/** Data of mount(2). FAT has no owners: all files are the user's, and chmod does not fail. */
+function optionsOf(filesystem: Filesystem, { uid, gid }: SandboxConfig['identity']): string {
+  return filesystem === 'vfat' ? `uid=${uid},gid=${gid},umask=022,quiet` : '';
+}
+
+/** The index of the mount that replaces the root. */
+export function rootMount(config: SandboxConfig): number | undefined {
+  const index = config.mounts.findIndex(({ target }) => normalizePath(target) === '/');
+  return index < 0 ? undefined : index;
+}
+
+/** The directory of the host; a fresh one is in the state directory. */
+function mountSource({ source }: HostBindMount, index: number, stateDirectory: string): string {
+  return source ?? join(stateDirectory, `mount${index}`);
+}
+
+/** Creates the fresh directories. They are removed with the state directory, however the launcher ends. */
+export function makeFreshDirectories({ mounts, identity }: SandboxConfig, devices: readonly MountDevice[]): void {
+  for (const [index, mount] of mounts.entries()) {
+    const { share } = devices[index] ?? {};
+    if (share === undefined || mount.type !== 'host-bind' || mount.source !== undefined) continue;
+    mkdirSync(share.directory, { mode: 0o700 });
+    if (process.getuid?.() === 0) chownSync(share.directory, identity.uid, identity.gid);
+  }
+}

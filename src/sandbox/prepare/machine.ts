@@ -1,0 +1,77 @@
+/** Chooses what only a virtual machine has: boot image, acceleration and snapshot. */
+import { dirname } from 'node:path';
+import type { SandboxConfig } from '../../config/types.js';
+import { chooseAcceleration } from '../../domain/acceleration.js';
+import { isVirtiofs } from '../../domain/shares.js';
+import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
+import type { Connection } from '../../libvirt/connection.js';
+import type { Profile } from '../../profile/types.js';
+import { mark } from '../../util/marks.js';
+import { unlessAborted } from '../../util/promises.js';
+import type { Devices } from '../devices/devices.js';
+import { neededSlots } from '../devices/slots.js';
+import { findSnapshots, type SnapshotOffer, selectSnapshot } from '../snapshot/find.js';
+import { abortError } from '../start/failure.js';
+import type { LaunchOptions } from '../types.js';
+import { BootImages } from './boot-images.js';
+import { moduleSets } from './module-sets.js';
+import type { PreparedMachine } from './prepared.js';
+
+export type MachineChoices = Pick<PreparedMachine, 'image' | 'acceleration' | 'snapshot'>;
+
+/**
+ * @param debugShell the image needs a shell for a breakpoint before the root is mounted
+ * @throws {SandboxError} those of finding or building an image; `kvm-unusable`, `warm-image-missing`, `aborted`
+ */
+export async function chooseMachine(
+  config: SandboxConfig,
+  { connection, profile, devices }: { connection: Connection; profile: Profile; devices: Devices },
+  options: LaunchOptions,
+  debugShell: boolean,
+): Promise<MachineChoices> {
+  const sets = [...new Set([...moduleSets(devices), ...(profile.moduleSets ?? [])])];
+  const needs = { slots: neededSlots(devices), sets, late: devices.shares.filter(isVirtiofs).length };
+  const images = new BootImages(config, profile, options, debugShell);
+  const request = { config, devices, profile, needs, images, options };
+  const find = (wanted: readonly string[]) => unlessAborted(images.find(wanted), options.signal, abortError);
+
+  const offer = config.boot === 'cold' ? undefined : await findSnapshots(request);
+  const image = await firstImage(offer, sets, find);
+  mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
+  options.onChoice?.(`kernel: ${image.reason}`);
+
+  const acceleration = await accelerationFor(config, image, options);
+  mark('acceleration.done', { acceleration });
+
+  const snapshot = offer && (await selectSnapshot(offer, request, image, acceleration, connection));
+  if (snapshot) {
+    mark('warm.chosen', { directory: snapshot.directory });
+    return { image: snapshot.image, acceleration, snapshot };
+  }
+  // A machine that boots gets an image with no more modules than it needs.
+  return { image: offer?.sets ? await find(sets) : image, acceleration, snapshot: undefined };
+}
+
+/** The image of the offered snapshot, or the one that the sandbox would boot. */
+async function firstImage(
+  offer: SnapshotOffer | undefined,
+  sets: readonly string[],
+  find: (sets: readonly string[]) => Promise<BootImage>,
+): Promise<BootImage> {
+  if (offer?.image) return offer.image;
+  if (!offer?.sets) return find(sets);
+  // The snapshot may have module sets that this sandbox does not need and that cannot be had any more. Then it is
+  // stale.
+  return find(offer.sets).catch(() => find(sets));
+}
+
+function accelerationFor(config: SandboxConfig, image: BootImage, options: LaunchOptions): Promise<'kvm' | 'tcg'> {
+  const probing = chooseAcceleration({
+    wanted: config.acceleration,
+    kernel: image.kernel,
+    kernelDigest: image.manifest.kernel.source.sha256,
+    cacheDirectory: dirname(defaultStoreDirectory()),
+    ...options,
+  });
+  return unlessAborted(probing, options.signal, abortError);
+}

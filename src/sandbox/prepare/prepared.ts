@@ -1,0 +1,20 @@
+/** What {@link prepare} returns. */
+
+import type { BootImage } from '../../image/resolve.js';
+import type { Connection } from '../../libvirt/connection.js';
+import type { ContainerParts } from '../devices/container-options.js';
+import type { MachineParts } from '../devices/machine-options.js';
+import type { SnapshotChoice } from '../snapshot/find.js';
+
+export type Prepared = PreparedMachine | PreparedContainer;
+
+export interface PreparedMachine extends MachineParts {
+  readonly connection: Connection;
+  readonly image: BootImage;
+  /** The snapshot to restore, which knows the next one for when it fails to load; undefined: the machine boots. */
+  readonly snapshot: SnapshotChoice | undefined;
+}
+
+export interface PreparedContainer extends ContainerParts {
+  readonly connection: Connection;
+}

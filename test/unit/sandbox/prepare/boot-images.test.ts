@@ -1,0 +1,30 @@
+/** A start looks for each boot image once, however often it asks. */
+
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadProfile } from '../../../../src/profile/load.js';
+import { BootImages } from '../../../../src/sandbox/prepare/boot-images.js';
+import { SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
+
+test('an answer is kept, also where nothing was known', { skip: unlessDriver }, async (context) => {
+  const here = new SnapshotHost(context);
+  const config = await here.config({});
+  const profile = await loadProfile(undefined);
+  const image = await here.image();
+  const { sets } = image.manifest;
+  const images = new BootImages(config, profile, {}, false);
+  const known = images.known(sets);
+  assert.equal(known?.id, image.id);
+  assert.equal(images.known(['console']), undefined);
+  rmSync(join(here.store, '.index'), { recursive: true });
+  assert.equal(images.known(sets), known);
+  assert.equal(await images.find(sets), known);
+  // Another start has nothing to go by, finds the kernel anew, and remembers that.
+  const other = new BootImages(config, profile, {}, false);
+  assert.equal(other.known(sets), undefined);
+  const built = await other.find(sets);
+  assert.equal(built.id, image.id);
+  assert.equal(other.known(sets), built);
+});
