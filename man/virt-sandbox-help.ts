@@ -1,6 +1,6 @@
 /** The help of virt-sandbox, laid out by yargs while building. */
 import yargs from 'yargs';
-import { epilogue, options, usage } from '../src/cli/sandbox/options.js';
+import { epilogue, options, usage } from '../src/cli/sandbox-options.js';
 import { COMMON } from './program-description.js';
 
 /** Columns of the widest line. */

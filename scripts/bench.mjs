@@ -1,6 +1,6 @@
 // Runs the benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json]
 //
-// They need a libvirtd. If none answers, this program starts one and ends it.
+// They need a libvirtd. For root, this starts one if none answers, and stops it at the end.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { bench } from '../build/test/bench/main.js';

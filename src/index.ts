@@ -1,4 +1,4 @@
-/** The public interface of this package; nothing else is meant to be imported. */
+/** The public API of this package. Import nothing else. */
 export { type ConfigOptions, configFromOptions } from './config/options.js';
 export {
   formatSandboxCfg,

@@ -1,6 +1,6 @@
 /** virt-sandbox-bake(1). The tables of its commands are in src/cli. */
 import { bakeCommands } from '../../src/cli/bake/options.js';
-import { INITRD_COMPRESSIONS } from '../../src/image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../../src/image/manifest.js';
 import type { Program } from '../program-description.js';
 
 export const virtSandboxBake: Program = {

@@ -1,5 +1,5 @@
 /** The options of virt-sandbox(1): the name of each value, its completion, and the text of the page. */
-import type { options } from '../../src/cli/sandbox/options.js';
+import type { options } from '../../src/cli/sandbox-options.js';
 import type { Detail } from '../program-description.js';
 
 /** The compiler rejects an option without an entry. */

@@ -1,5 +1,5 @@
 /** virt-sandbox(1), without the texts of its options. */
-import { options } from '../../src/cli/sandbox/options.js';
+import { options } from '../../src/cli/sandbox-options.js';
 import type { Program } from '../program-description.js';
 import { details } from './virt-sandbox.1-options.js';
 

@@ -1,13 +1,11 @@
-/** docs/boot-time.md, out of results that were kept. */
+/** Writes docs/boot-time.md from stored results. */
 
 import { shellWord } from '../util/shell-word.js';
-import { ablationText } from './ablate.js';
-import { hostText, QUIET_LOAD } from './host.js';
-import { markdown } from './markdown.js';
-import { peersText } from './peers.js';
+import { ablationText } from './experiments/ablate.js';
+import { peersText } from './experiments/peers.js';
 import { terminalWaterfall } from './pictures/terminal.js';
-import type { Result, VariantResult } from './result.js';
-import { amount } from './series.js';
+import { markdown } from './result/markdown.js';
+import type { Result, VariantResult } from './result/result.js';
 import {
   comparisonText,
   failureLine,
@@ -17,18 +15,21 @@ import {
   overheadRows,
   partRows,
   percent,
-} from './text.js';
+} from './result/text.js';
+import { hostText, QUIET_LOAD } from './run/host.js';
+import { amount } from './run/series.js';
 import { length, rest, type Span } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
 const INTRODUCTION = `# Where the time of a boot goes
 
-Everything below was measured, and this page written, by \`virt-sandbox-bench\`; [bench.md](bench.md) says how, and how to do it again. Each
-section says which build it is of, what was asked for, and how much else the machine did. Instructions are those of the guest until its init
-is ready, counted by QEMU: they hardly differ from run to run, whatever else the machine does (bench.md says by how much), but an instruction
-that reaches into a device, or touches memory for the first time, takes longer than one that adds two numbers. So they rank what is worth
-something, and the clock has the last word. Seconds are the clock's: of a machine that did other work they say how much of it went where, and no
-more.
+\`virt-sandbox-bench\` measured everything below and wrote this page; [bench.md](bench.md) says how, and how to repeat
+it. Each section names the build, the command and the load of the machine.
+
+Instructions are those of the guest until its init is ready, counted by QEMU. They hardly differ from run to run,
+whatever else the machine does (bench.md says by how much). But an instruction that accesses a device, or touches memory
+for the first time, takes longer than one that adds two numbers. So instructions rank the changes, and the clock
+decides. Seconds are the clock's. On a machine that did other work they only say which share of the time went where.
 `;
 
 export function bootTimeDocument(results: readonly Result[]): string {
@@ -50,7 +51,8 @@ function section(result: Result): string {
     case 'tune':
       return [
         heading(`What each thing is worth, from the profile ${result.variants[0]?.profile ?? ''}`, result),
-        'Each is changed by itself. Less than nothing is a saving; worths do not add up exactly, since one thing may do another’s work.\n',
+        'Each thing is changed by itself. A negative worth is a saving. ' +
+          'Worths do not add up exactly, since one thing may\ndo another’s work.\n',
         fenced(ablationText(result)),
       ].join('\n');
     case 'peers':
@@ -67,7 +69,9 @@ function runHeading({ variants }: Result): string {
 function heading(text: string, { host, date, version, command, unit }: Result): string {
   const asked = command.length === 0 ? [] : [`    ${command.map(shellWord).join(' ')}`];
   const busy =
-    unit === 's' && host.load > QUIET_LOAD ? ['**The machine did other work**, which is in every time below.'] : [];
+    unit === 's' && host.load > QUIET_LOAD
+      ? ['**The machine did other work**, which is part of every time below.']
+      : [];
   const measured = `virt-sandbox ${version}, ${date.slice(0, 10)}; ${hostText(host)}.`;
   return `${[`## ${text}`, ...asked, measured, ...busy].join('\n\n')}\n`;
 }
@@ -88,12 +92,12 @@ function figures({ variants, comparisons, unit }: Result): string {
         ];
   });
   const compared = comparisons.map((one) => `- ${comparisonText(one)}\n`);
-  return [markdown(['', 'median', '95 % of it', 'least', 'runs', 'noise', 'standing out'], rows), compared.join('')]
+  return [markdown(['', 'median', '95 % interval', 'least', 'runs', 'noise', 'outliers'], rows), compared.join('')]
     .filter((text) => text !== '')
     .join('\n');
 }
 
-/** Of seconds there are stages of a run in detail; instructions have none. */
+/** Parts of counted instructions. Times have stages instead. */
 function countedParts({ variants, unit }: Result): string[] {
   if (unit !== 'instructions') return [];
   return variants.map((one) => markdown([one.label, 'instructions', 'of the whole'], partRows(one, unit)));
@@ -111,23 +115,23 @@ function stages(variant: VariantResult): string[] {
   ]);
   return [
     `### ${label}: one run in detail\n`,
-    markdown(['stage', 'where', 'took', 'of the run', 'in none of its parts'], rows),
+    markdown(['stage', 'where', 'took', 'of the run', 'outside its parts'], rows),
     fenced(terminalWaterfall(timeline, 110, 2000)),
     ...overhead(variant),
   ];
 }
 
-/** What only measuring costs is no part of a run. */
+/** Share of the run. Time that only measuring costs is not part of it. */
 function shareOf(stage: Span, { wall, measuring }: Timeline): string {
   return stage.where === 'measuring' ? '' : percent(length(stage) / (wall - measuring));
 }
 
-/** Medians of all runs, which say more than the one in detail. */
+/** Medians of all runs, which say more than the one run in detail. */
 function overhead(variant: VariantResult): string[] {
   const rows = overheadRows(variant, 's');
   if (rows.length === 0) return [];
   return [
-    `### ${variant.label}: what is neither QEMU nor the guest\n`,
+    `### ${variant.label}: time outside QEMU and the guest\n`,
     markdown(['medians', 'where', 'took', 'of the run'], rows),
   ];
 }
@@ -143,16 +147,16 @@ function limits(results: readonly Result[]): string {
   return texts.length === 0 ? '' : `## What limits remain\n\n${texts.join('\n')}`;
 }
 
-/** The longest stages are what is left to be worked on. */
+/** The longest stages: where a faster start would have to begin. */
 function limitText(label: string, timeline: Timeline): string {
   const longest = [...timeline.stages]
     .filter(({ where }) => where !== 'measuring')
     .sort((a, b) => length(b) - length(a))
     .slice(0, 6)
-    .map(
-      (stage) =>
-        `- **${stage.name}** (${stage.where}): ${(length(stage) / 1000).toFixed(0)} ms, ${shareOf(stage, timeline)} of the run\n`,
-    );
+    .map((stage) => {
+      const took = `${(length(stage) / 1000).toFixed(0)} ms, ${shareOf(stage, timeline)} of the run`;
+      return `- **${stage.name}** (${stage.where}): ${took}\n`;
+    });
   return `${label}: its longest stages.\n\n${longest.join('')}`;
 }
 

@@ -1,9 +1,9 @@
-/** The words of this program's command line, as they were given: Node puts U+FFFD in place of what is not UTF-8. */
+/** The words of this program's command line, byte for byte: Node.js replaces bytes that are not UTF-8 by U+FFFD. */
 import { readFileSync } from 'node:fs';
 import { SandboxError } from '../util/errors.js';
 import { isRaw, textOf } from '../util/raw-text.js';
 
-/** Those behind the program, with what is not UTF-8 as raw-text.ts has it. */
+/** The words after the program's name; bytes that are not UTF-8 are kept as raw-text.ts describes. */
 export function givenWords(): string[] {
   const words = process.argv.slice(2);
   if (!words.some((word) => word.includes('\ufffd'))) return words;
@@ -18,7 +18,8 @@ export function givenWords(): string[] {
 }
 
 /**
- * Checks a word that is not handed on as it is.
+ * Refuses bytes that are not UTF-8 in a word that this program interprets.
+ * @param what the word's name, for the message
  * @throws {SandboxError} `not-utf8`
  */
 export function refuseRaw(word: string, what: string): void {
@@ -27,6 +28,6 @@ export function refuseRaw(word: string, what: string): void {
     stage: 'arguments',
     code: 'not-utf8',
     message: `${what} ${JSON.stringify(word)} is not UTF-8`,
-    remedy: 'rename the file, or make a link to it that has another name',
+    remedy: 'rename the file, or make a link to it with a name in UTF-8',
   });
 }

@@ -1,7 +1,8 @@
 /**
- * Runs a bundled program from what V8 has compiled it to: a file beside it that scripts/bundle.mjs makes. Compiling takes a
- * tenth of the time that Node.js itself takes to start. V8 does not check that the file belongs to the source, so the build
- * writes both; nor does it check the patch level of Node.js, and crashes on code of another one, so the name of the file has it.
+ * Runs a bundled program from V8's compiled code, which scripts/bundle.mjs writes to a file beside the bundle.
+ * Compiling it anew would take a tenth of the time that Node.js itself takes to start. V8 does not check that the code
+ * belongs to the source, so the build writes both. V8 does not check the patch level of Node.js either, and crashes on
+ * code of another one, so the file name has the version.
  * https://nodejs.org/api/vm.html#scriptcreatecacheddata
  */
 import { readFileSync } from 'node:fs';
@@ -26,15 +27,15 @@ function compiled(filename: string): Script {
   });
 }
 
-/** Where the code of a bundle is for the Node.js that runs this. Another one finds none, and compiles. */
+/** The file with a bundle's code for the running Node.js. Another version finds no file, and compiles. */
 export function cacheOf(filename: string): string {
   return `${filename}.${process.version}-${process.arch}.v8`;
 }
 
-/** What the bundles call in place of `import`, which Node.js does not give to code that was compiled before. */
+/** What bundles call in place of `import`: Node.js gives no `import` to code that was compiled before. */
 export const IMPORT = '__import';
 
-/** A CommonJS module as Node.js compiles it. */
+/** The source of a CommonJS module in the function that Node.js makes of it. */
 export function wrapped(source: string): string {
   return `(function(exports,require,module,__filename,__dirname,${IMPORT}){${source}\n})`;
 }

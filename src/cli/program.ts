@@ -1,20 +1,19 @@
-/** What the programs have in common: from their start to their exit status. */
+/** The life of each program: from its start to its exit status. */
 import { constants } from 'node:os';
 import { isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { ReaderGone } from './terminal/output.js';
-import { failureText } from './terminal/report.js';
 
 /** Exit status for a failure of the program itself. */
 const OWN_FAILURE = 125;
 
-/** Ends this process with the status that `main` returns, or that of its failure, which is told in a line. */
+/** Runs `main` and exits with the status that it returns. A failure is told in one line and decides the status. */
 export function runProgram(name: string, main: () => Promise<number>): void {
-  // Whoever reads the messages may go away; that is no reason to end.
+  // A reader of stderr that goes away is no reason to end.
   process.stderr.on('error', () => {});
   void main()
     .catch((error: unknown) => tell(name, error))
-    // Not by running out of things to do: a library thread or an idle stdin must not hold the exit up. What was printed has been waited for.
+    // Exit explicitly: a library thread or an idle stdin must not delay it. All output has been written by now.
     .then((status) => {
       mark('cli.end');
       process.exit(status);
@@ -23,7 +22,7 @@ export function runProgram(name: string, main: () => Promise<number>): void {
 
 /** @returns the exit status */
 function tell(name: string, error: unknown): number {
-  // As a program ends that does not ask, and without a word.
+  // Die as from SIGPIPE: silently.
   if (error instanceof ReaderGone) return 128 + constants.signals.SIGPIPE;
   const known = isOutOfFiles(error) ? outOfFiles(error) : error;
   if (known instanceof SandboxError) {
@@ -35,7 +34,7 @@ function tell(name: string, error: unknown): number {
   return OWN_FAILURE;
 }
 
-/** It may come to that at any place. */
+/** EMFILE and ENFILE can come from any call, so only this place turns them into an error with a remedy. */
 function outOfFiles(cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'config',
@@ -44,4 +43,10 @@ function outOfFiles(cause: unknown): SandboxError {
     remedy: 'open fewer',
     cause,
   });
+}
+
+/** One line that says what failed and what to do, then the guest's last console lines. */
+function failureText(error: SandboxError, program: string): string {
+  const tail = error.consoleTail.map((line) => `  guest: ${line}\n`).join('');
+  return `${program}: ${error.line}\n${tail}`;
 }

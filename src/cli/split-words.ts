@@ -1,4 +1,4 @@
-/** A command line in one word, split as a shell would: blanks, quotes, and backslashes; nothing is expanded. */
+/** Splits a command line in one word as a shell does, by blanks, quotes and backslashes; nothing is expanded. */
 import { SandboxError } from '../util/errors.js';
 
 /** @throws {SandboxError} `usage` for a quote that does not end */

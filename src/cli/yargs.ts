@@ -1,12 +1,12 @@
-/** Loading yargs. */
+/** Loads yargs, which virt-sandbox-bake and virt-sandbox-bench read their commands with. */
 import type yargs from 'yargs';
 
-/** Yargs as it is called here: with nothing of a working directory. */
+/** Makes a parser that does not look at the working directory. */
 export type MakeParser = (argv: readonly string[]) => ReturnType<typeof yargs>;
 
 /**
- * Loads yargs away from the working directory. It would read package.json there and in every directory above, which may be
- * somebody else's, and it would fail where the working directory is deleted.
+ * Loads yargs as if `/` were the working directory. Otherwise it would read package.json in the working directory and
+ * in every directory above, which may belong to somebody else. It would also fail in a deleted directory.
  */
 export async function loadYargs(): Promise<MakeParser> {
   const { cwd } = process;

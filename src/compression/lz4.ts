@@ -1,15 +1,24 @@
 /**
- * The legacy LZ4 frame: what `lz4 -l` writes and the kernel's build packs with. A magic number, then blocks, each with its
- * packed length in four bytes, each unpacking to at most 8 MiB. Format: lz4_Block_format.md and lz4_Frame_format.md of LZ4.
+ * The legacy LZ4 frame, which `lz4 -l` writes and the kernel reads: a magic number, then blocks. Each block has its
+ * packed length in four bytes and unpacks to at most 8 MiB. Formats: lz4_Block_format.md and lz4_Frame_format.md of
+ * LZ4.
  */
 
-/** Most that one block unpacks to, in bytes. */
-export const BLOCK_LIMIT = 8 << 20;
-export const MAGIC = 0x184c2102;
-/** A match is never shorter than this. */
-const SHORTEST_MATCH = 4;
+import { compressorMissing, loadLibrary } from './library.js';
+import { MAGIC } from './magic.js';
+import type { UnpackedPart } from './types.js';
 
-/** The bytes of a block, read one after the other; reading past its end means that it is damaged. */
+/** Most bytes that one block unpacks to. */
+const BLOCK_LIMIT = 8 << 20;
+const MAGIC_BYTES = Buffer.from(MAGIC.lz4);
+/** The magic number as a block's length would be read. */
+const MAGIC_NUMBER = MAGIC_BYTES.readUInt32LE();
+/** Shortest match, in bytes. */
+const MIN_MATCH = 4;
+/** Highest level of LZ4_compress_HC. */
+const PACK_LEVEL = 12;
+
+/** Reads the bytes of a block in order. Reading past its end means that the block is damaged. */
 class BlockReader {
   #position: number;
 
@@ -32,7 +41,10 @@ class BlockReader {
     return value;
   }
 
-  /** A length whose four-bit beginning is `nibble`: 15 means that more bytes follow, until one is not 255. */
+  /**
+   * A length that starts with the four bits `nibble`. If they are 15, bytes to add follow, the last being the first
+   * below 255.
+   */
   length(nibble: number): number {
     let length = nibble;
     if (nibble === 15) {
@@ -52,23 +64,22 @@ class BlockReader {
   }
 }
 
-/** Unpacks one block into `target` at `position`; returns where its bytes end. */
-function unpackBlock(block: BlockReader, target: Buffer, position: number): number {
-  const start = position;
-  const room = Math.min(target.length, start + BLOCK_LIMIT);
+/** Unpacks one block into `target` from `start` on. Returns where its bytes end. */
+function unpackBlock(block: BlockReader, target: Buffer, start: number): number {
+  const end = Math.min(target.length, start + BLOCK_LIMIT);
   let at = start;
   while (!block.atEnd) {
     const token = block.byte();
     const literals = block.take(block.length(token >> 4));
-    if (at + literals.length > room) throw new Error('an lz4 block unpacks to more than its limit');
+    if (at + literals.length > end) throw new Error('an lz4 block unpacks to more than its limit');
     literals.copy(target, at);
     at += literals.length;
     // The last sequence of a block has no match.
     if (block.atEnd) break;
     const offset = block.byte() | (block.byte() << 8);
-    const length = block.length(token & 15) + SHORTEST_MATCH;
+    const length = block.length(token & 15) + MIN_MATCH;
     if (offset === 0 || at - offset < start) throw new Error('an lz4 match begins before its block');
-    if (at + length > room) throw new Error('an lz4 block unpacks to more than its limit');
+    if (at + length > end) throw new Error('an lz4 block unpacks to more than its limit');
     if (offset >= length) target.copyWithin(at, at - offset, at - offset + length);
     // A match that overlaps itself repeats its last `offset` bytes.
     else for (let i = 0; i < length; i++) target[at + i] = target[at + i - offset] ?? 0;
@@ -78,26 +89,25 @@ function unpackBlock(block: BlockReader, target: Buffer, position: number): numb
 }
 
 /**
- * Unpacks the legacy LZ4 frame that begins `data`, of which nobody knows how large it gets, nor whether zeros follow.
+ * Unpacks the frame that `data` begins with. Zeros or other data may follow.
  *
  * @param limit Most bytes that may come out.
- * @returns what came out, and how many bytes of `data` it took
  * @throws {Error} when the data are damaged.
  */
-export function unpackLz4Part(data: Buffer, limit: number): { data: Buffer; used: number } {
+export function unpackLz4Part(data: Buffer, limit: number): UnpackedPart {
   const parts: Buffer[] = [];
   let size = 0;
-  let position = 4;
+  let position = MAGIC_BYTES.length;
   while (position + 4 <= data.length) {
     const length = data.readUInt32LE(position);
-    // No block is empty: it is what lies behind the frame.
+    // No block is empty, so these zeros come after the frame.
     if (length === 0) break;
     position += 4;
-    if (length === MAGIC) continue;
+    if (length === MAGIC_NUMBER) continue;
     if (position + length > data.length) throw new Error('the lz4 frame ends in the middle of a block');
     const target = Buffer.allocUnsafeSlow(BLOCK_LIMIT);
     const written = unpackBlock(new BlockReader(data, position, position + length), target, 0);
-    // What is kept must not hold on to the rest of its block.
+    // A copy of a short result lets the rest of the block's memory go.
     parts.push(written < BLOCK_LIMIT / 2 ? Buffer.from(target.subarray(0, written)) : target.subarray(0, written));
     size += written;
     if (size > limit) throw new Error(`the lz4 frame unpacks to more than ${limit} bytes`);
@@ -107,12 +117,13 @@ export function unpackLz4Part(data: Buffer, limit: number): { data: Buffer; used
 }
 
 /**
- * Unpacks a legacy LZ4 frame with nothing after it.
+ * Unpacks a whole file.
  *
- * @param size The unpacked size in bytes, which the frame does not say itself.
- * @throws {Error} when the data are damaged or unpack to another size.
+ * @param size Unpacked size in bytes. The frame itself does not hold it.
+ * @throws {Error} when `size` is undefined, or the data are damaged or unpack to another size.
  */
-export function unpackLz4Legacy(data: Buffer, size: number): Buffer {
+export function unpackLz4(data: Buffer, size: number | undefined): Buffer {
+  if (size === undefined) throw new Error('the unpacked size of lz4 data must be known');
   const target = Buffer.allocUnsafeSlow(size);
   let written = 0;
   let position = 0;
@@ -120,8 +131,8 @@ export function unpackLz4Legacy(data: Buffer, size: number): Buffer {
     if (position + 4 > data.length) throw new Error('the lz4 frame ends in the middle of a length');
     const length = data.readUInt32LE(position);
     position += 4;
-    // Frames may follow each other: the magic number takes the place of a length.
-    if (length === MAGIC) continue;
+    // A magic number in place of a length begins another frame.
+    if (length === MAGIC_NUMBER) continue;
     if (position === 4) throw new Error('the lz4 frame does not begin with its magic number');
     if (position + length > data.length) throw new Error('the lz4 frame ends in the middle of a block');
     written = unpackBlock(new BlockReader(data, position, position + length), target, written);
@@ -129,4 +140,32 @@ export function unpackLz4Legacy(data: Buffer, size: number): Buffer {
   }
   if (written !== size) throw new Error(`the lz4 frame unpacks to ${written} bytes and not ${size}`);
   return target;
+}
+
+/** Packs with liblz4, block by block. */
+export async function packLz4(data: Buffer): Promise<Buffer> {
+  const library = await loadLibrary('liblz4.so.1', compressorMissing('lz4', 'Debian: liblz4-1, Fedora: lz4-libs'));
+  const bound = library.func('int LZ4_compressBound(int inputSize)');
+  const compress = library.func(
+    'int LZ4_compress_HC(const void *src, void *dst, int srcSize, int dstCapacity, int compressionLevel)',
+  );
+  const packBlock = async (block: Buffer): Promise<Buffer> => {
+    const target = Buffer.allocUnsafeSlow(Number(bound(block.length)));
+    const size = await new Promise<number>((resolve, reject) => {
+      compress.async(block, target, block.length, target.length, PACK_LEVEL, (error: Error | null, result: number) => {
+        if (error) reject(error);
+        else resolve(result);
+      });
+    });
+    if (size <= 0) throw new Error('lz4 could not pack the initrd');
+    return target.subarray(0, size);
+  };
+  const parts: Buffer[] = [MAGIC_BYTES];
+  for (let at = 0; at < data.length; at += BLOCK_LIMIT) {
+    const packed = await packBlock(data.subarray(at, at + BLOCK_LIMIT));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(packed.length);
+    parts.push(length, packed);
+  }
+  return Buffer.concat(parts);
 }

@@ -1,8 +1,10 @@
-/** The part of lzma-native that is used here; the package carries no types of its own. */
+/** The part of lzma-native that this program uses. The package brings no types. */
 declare module 'lzma-native' {
-  /** A coder that is fed piece by piece. */
+  /** A coder that takes its input in pieces. */
   interface LzmaStream {
-    /** Told of what came out, of an error, and with `part` null of the end and how many bytes went in until then. */
+    /**
+     * Called with a piece of output, with an error, or at the end with `part` null and the number of input bytes used.
+     */
     bufferHandler: (
       part: Buffer | null | undefined,
       processed: number | undefined,
@@ -17,19 +19,19 @@ declare module 'lzma-native' {
 
   interface LzmaNative {
     readonly Stream: new () => LzmaStream;
-    /** Unpacks a whole .xz or .lzma buffer on a worker thread; `result` is null when `error` is given. */
+    /** Unpacks a whole .xz or .lzma buffer on a worker thread. `result` is null if `error` is set. */
     decompress(
       data: Buffer,
       options: Record<string, never>,
       done: (result: Buffer | null, error?: Error & { code?: number }) => void,
     ): void;
-    /** Packs a whole buffer into .xz on a worker thread. */
+    /** Packs a whole buffer as .xz on a worker thread. */
     compress(
       data: Buffer,
       options: { readonly preset: number; readonly check: number },
       done: (result: Buffer | null, error?: Error & { code?: number }) => void,
     ): void;
-    /** Check types of the .xz format. */
+    /** A check type of the .xz format. */
     readonly CHECK_CRC32: number;
   }
   const lzma: LzmaNative;

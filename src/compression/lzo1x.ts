@@ -1,18 +1,20 @@
 /**
- * One block of LZO1X, of which LZO has no specification: Documentation/staging/lzo.rst of the kernel says what is there. An
- * instruction repeats a match, bytes that came out before, and then up to three literals, bytes that it carries itself.
- * The second version of that document (LZO-RLE) is for compressed memory: no program packs files so.
+ * Unpacks a block of LZO1X. LZO has no specification of its own; the format is in Documentation/staging/lzo.rst of the
+ * kernel. An instruction copies a match (bytes that came out before), then up to three literals (bytes that follow the
+ * instruction). The format's second version there (LZO-RLE) is for compressed memory. No program packs files with it.
  */
 
-/** What the next instruction means depends on how many literals came last: none, one to three, or more, which is this. */
+/**
+ * "Four or more literals". The next instruction's meaning depends on the last number of literals: 0, 1 to 3, or more.
+ */
 const MANY = 4;
-/** A match at this distance marks the end of a block. Its length is always 3, and no literals follow. */
+/** A match at this distance ends a block. Its length is 3, and no literals follow. */
 const END_DISTANCE = 16_384;
 const END_LENGTH = 3;
-/** Matches up to this many bytes are quicker copied one by one than by a call. */
+/** Copying up to this many bytes in a loop is faster than one call. */
 const SHORT_COPY = 32;
 
-/** A block that is being unpacked. Reading past its end or writing past the target's means that it is damaged. */
+/** A block being unpacked. Reading past its end, or writing past the end of the target, means that it is damaged. */
 class Unpacking {
   #at = 0;
   #written = 0;
@@ -33,9 +35,14 @@ class Unpacking {
     return this.#byte() | (this.#byte() << 8);
   }
 
-  /** A length whose beginning is in an instruction: 0 means `most`, and that more bytes follow, until one is not 0. */
-  #length(beginning: number, most: number): number {
-    if (beginning !== 0) return beginning;
+  /**
+   * A length.
+   *
+   * @param bits Its bits in the instruction. 0: the length is `most` plus the bytes that follow; each 0 byte counts
+   *   255, and the first other byte is the last.
+   */
+  #length(bits: number, most: number): number {
+    if (bits !== 0) return bits;
     let length = most;
     let more: number;
     do {
@@ -49,7 +56,7 @@ class Unpacking {
     if (this.#written + count > this.target.length) throw new Error('an lzo block unpacks to more than its size');
   }
 
-  /** Copies literals, and says what that makes of the next instruction. */
+  /** Copies literals. Returns their number for the next instruction, at most {@link MANY}. */
   #literals(count: number): number {
     const end = this.#at + count;
     if (end > this.block.length) throw new Error('an lzo block ends in the middle of its literals');
@@ -83,7 +90,7 @@ class Unpacking {
 
   run(): void {
     let before = 0;
-    // There is nothing yet that a match could repeat, so a first byte above 17 counts literals.
+    // A first byte above 17 counts literals, since there is nothing yet for a match to copy.
     const first = this.block[0] ?? 0;
     if (first > 17) {
       this.#at = 1;
@@ -95,7 +102,7 @@ class Unpacking {
         before = this.#literals(this.#length(code, 15) + 3);
         continue;
       }
-      // Wherever an instruction ends, its two last bits say how many literals follow.
+      // The two low bits of an instruction's last byte count the literals that follow.
       let last = code;
       if (code >= 64) {
         const distance = ((code >> 2) & 7) + (this.#byte() << 3) + 1;
@@ -126,7 +133,7 @@ class Unpacking {
 /**
  * Unpacks a block.
  *
- * @param target As long as what comes out, which the block does not say itself; filled to its end.
+ * @param target Filled to its end. Its length must be the unpacked size, which the block itself does not hold.
  * @throws {Error} when the block is damaged or unpacks to another size.
  */
 export function unpackLzo1x(block: Buffer, target: Buffer): void {

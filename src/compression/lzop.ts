@@ -1,21 +1,23 @@
 /**
- * The file format of lzop, as lib/decompress_unlzo.c of the kernel reads it: a magic number, a header, then blocks, each with
- * its unpacked and its packed size, its checksums and its bytes. All numbers are big-endian; an unpacked size of 0 is the end.
- * The kernel skips one checksum of four bytes a block, whatever the header says; here those that it says are there are checked.
+ * The file format of lzop, as lib/decompress_unlzo.c of the kernel reads it: a magic number, a header, then blocks.
+ * Each block has its unpacked size, its packed size, its checksums and its bytes. Numbers are big-endian; an unpacked
+ * size of 0 ends the file. The kernel skips one checksum of four bytes per block, whatever the header says. This code
+ * checks all that the header announces.
  */
 
 import * as zlib from 'node:zlib';
 import { unpackLzo1x } from './lzo1x.js';
-import { LZOP_MAGIC } from './unpack.js';
+import { MAGIC } from './magic.js';
+import type { UnpackedPart } from './types.js';
 
-/** Most that the kernel takes for one block, in bytes of what comes out, and what lzop makes them of. */
+/** Largest block that the kernel takes, and the one that lzop makes, in unpacked bytes. */
 const BLOCK_LIMIT = 256 << 10;
-/** Since this version (0.94) the header has all of the fields that the kernel skips. */
+/** Version 0.94 of lzop. Older headers lack fields that the kernel skips. */
 const OLDEST_VERSION = 0x0940;
-/** LZO1X-1, LZO1X-1(15) and LZO1X-999, which are unpacked alike. */
+/** LZO1X-1, LZO1X-1(15) and LZO1X-999. One decoder unpacks all three. */
 const METHODS: readonly number[] = [1, 2, 3];
 
-/** What the header's flags say. D is of what comes out, C of what is packed. */
+/** Flags of the header. D: of the unpacked data; C: of the packed data. */
 const FLAG = {
   ADLER32_D: 0x1,
   ADLER32_C: 0x2,
@@ -26,7 +28,7 @@ const FLAG = {
   HEADER_CRC32: 0x1000,
 } as const;
 
-/** Adler-32 (RFC 1950, 8.2), which Node has no call for. Its sums are exact up to 8 MB, and nothing here is as large. */
+/** Adler-32 (RFC 1950, 8.2), which Node.js lacks. These sums are exact for up to 8 MB; a block has at most 256 KiB. */
 function adler32(data: Buffer): number {
   let low = 1;
   let high = 0;
@@ -37,7 +39,7 @@ function adler32(data: Buffer): number {
   return (high % 65_521) * 65_536 + (low % 65_521);
 }
 
-/** The fields of a file, read one after the other. */
+/** Reads the fields of a file in order. */
 class Fields {
   position = 0;
 
@@ -54,27 +56,27 @@ class Fields {
     return this.take(size).readUIntBE(0, size);
   }
 
-  /** What was read since `start`. */
+  /** The bytes read since position `start`. */
   since(start: number): Buffer {
     return this.data.subarray(start, this.position);
   }
 }
 
-/** Reads magic number and header, and returns the flags. */
+/** Reads the magic number and the header. Returns the header's flags. */
 function readHeader(fields: Fields): number {
-  if (!fields.take(LZOP_MAGIC.length).equals(Buffer.from(LZOP_MAGIC))) {
+  if (!fields.take(MAGIC.lzo.length).equals(Buffer.from(MAGIC.lzo))) {
     throw new Error('the lzop file does not begin with its magic number');
   }
   const start = fields.position;
   if (fields.number(2) < OLDEST_VERSION)
     throw new Error('it is of an lzop before 0.94, whose header the kernel misreads');
-  // The versions of the library that packed and of the lzop that is needed.
+  // The version of the library that packed it, and the version of lzop that is needed.
   fields.take(4);
   const method = fields.number(1);
-  // The level.
+  // Level.
   fields.take(1);
   const flags = fields.number(4);
-  // Filter, mode, and time in two halves, then the name.
+  // Filter, mode, time in two halves; then the name.
   fields.take((flags & FLAG.FILTER ? 4 : 0) + 12);
   fields.take(fields.number(1));
   const header = fields.since(start);
@@ -86,7 +88,7 @@ function readHeader(fields: Fields): number {
   return flags;
 }
 
-/** The checksums of a block that `flags` announce. */
+/** Reads the checksums of a block that `flags` announce. Each result compares data with one of them. */
 function readChecksums(fields: Fields, flags: number, adler: number, crc: number): ((data: Buffer) => boolean)[] {
   const kinds = [
     [adler, adler32],
@@ -105,7 +107,7 @@ function readBlock(fields: Fields, flags: number, size: number): Buffer {
   const packedSize = fields.number(4);
   if (packedSize === 0 || packedSize > size) throw new Error(`a block of ${size} bytes has ${packedSize} when packed`);
   const checks = readChecksums(fields, flags, FLAG.ADLER32_D, FLAG.CRC32_D);
-  // What does not get smaller is stored as it is, without checksums of its own.
+  // Data that would not shrink are stored unpacked, without checksums of packed data.
   const isStored = packedSize === size;
   const packedChecks = isStored ? [] : readChecksums(fields, flags, FLAG.ADLER32_C, FLAG.CRC32_C);
   const packed = fields.take(packedSize);
@@ -120,13 +122,12 @@ function readBlock(fields: Fields, flags: number, size: number): Buffer {
 }
 
 /**
- * Unpacks the lzop file that begins `data`; something else may follow.
+ * Unpacks the lzop file that `data` begins with; anything may follow.
  *
  * @param limit Most bytes that may come out.
- * @returns what came out, and how many bytes of `data` it took
- * @throws {Error} when the file is damaged, cut off, or one that the kernel does not take.
+ * @throws {Error} when the file is damaged, cut off, or one that the kernel refuses.
  */
-export function unpackLzop(data: Buffer, limit: number): { data: Buffer; used: number } {
+export function unpackLzopPart(data: Buffer, limit: number): UnpackedPart {
   const fields = new Fields(data);
   const flags = readHeader(fields);
   const parts: Buffer[] = [];
@@ -137,4 +138,11 @@ export function unpackLzop(data: Buffer, limit: number): { data: Buffer; used: n
     parts.push(readBlock(fields, flags, size));
   }
   return { data: Buffer.concat(parts, total), used: fields.position };
+}
+
+/** Unpacks a whole file; nothing may follow. Errors: those of {@link unpackLzopPart}. */
+export function unpackLzop(data: Buffer, limit: number): Buffer {
+  const { data: content, used } = unpackLzopPart(data, limit);
+  if (used !== data.length) throw new Error('something follows the lzo data');
+  return content;
 }

@@ -1,4 +1,4 @@
-/** What a sandbox is when nothing is asked for. */
+/** The defaults of a sandbox. */
 import { machine } from 'node:os';
 import { MIB } from './parsers/size.js';
 import type { Identity, SandboxConfig, Security, Tuning } from './types.js';
@@ -6,7 +6,7 @@ import type { Identity, SandboxConfig, Security, Tuning } from './types.js';
 /** Memory of the machine, in bytes. */
 export const DEFAULT_MEMORY = 512 * MIB;
 
-/** How long the guest may take to answer, in milliseconds. */
+/** How long the guest may take to start the command, in milliseconds. */
 export const DEFAULT_BOOT_TIMEOUT = 60_000;
 
 export const DEFAULT_SECURITY: Security = { mode: 'dynamic', label: undefined };
@@ -14,8 +14,8 @@ export const DEFAULT_SECURITY: Security = { mode: 'dynamic', label: undefined };
 export const NO_TUNING: Tuning = { cpuShares: undefined, cpuPin: [], diskLimits: [], networkLimits: [] };
 
 /**
- * A sandbox for `identity` with every default. Its command is empty, which {@link validateConfig} refuses: a sandbox
- * has no program of its own to run.
+ * A sandbox with every default. Its command is empty, which {@link validateConfig} refuses: there is no default
+ * program.
  */
 export function defaultConfig(identity: Identity): SandboxConfig {
   return {

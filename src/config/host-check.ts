@@ -1,11 +1,11 @@
-/** Whether the host has what a sandbox names. It is asked just before a start: a file may describe another host. */
+/** Checks the paths of a sandbox on this host. Just before a start only: a sandbox.cfg may describe another host. */
 import { lstat, stat } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../util/errors.js';
 import { configError, quote } from './failure.js';
 import { normalizePath } from './path.js';
 import type { SandboxConfig } from './types.js';
 
-/** What kind of thing a path must lead to. */
+/** What a path must lead to. */
 type Kind = 'directory' | 'file' | 'block-device' | 'image' | 'anything';
 
 const CALLED: Readonly<Record<Kind, string>> = {
@@ -17,7 +17,7 @@ const CALLED: Readonly<Record<Kind, string>> = {
 };
 
 /**
- * Checks that every path of the host that the sandbox uses is there and is of the right kind.
+ * Checks that every host path of the sandbox exists and is of the right kind.
  * @throws SandboxError `root-not-found`, `root-not-directory`, `mount-source-not-found`, `mount-source-not-directory`,
  *   `mount-source-not-image`, `disk-source-not-found`, `disk-source-not-file`, `disk-source-not-block-device`,
  *   `include-source-not-found`
@@ -43,7 +43,7 @@ export async function checkHost(config: SandboxConfig): Promise<void> {
 
 async function check(path: string, kind: Kind, code: string, what: string): Promise<void> {
   try {
-    // An include is copied as it is: a symbolic link may lead to something that is only inside.
+    // An include is copied as it is: the target of a symbolic link may exist only inside.
     const status = await (kind === 'anything' ? lstat(path) : stat(path));
     const right =
       kind === 'anything' ||

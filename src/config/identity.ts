@@ -1,6 +1,6 @@
 /**
- * Who the application runs as. Users are those of the host: its passwd and group files first, because they cost
- * nothing, then the name service (LDAP, systemd-homed, …) through getent.
+ * The user that the application runs as. Users are looked up on the host: first in its passwd and group files, which is
+ * fast, then in the name service (LDAP, systemd-homed, …) through getent.
  */
 import { readFileSync } from 'node:fs';
 import { isSystemError } from '../util/errors.js';
@@ -11,7 +11,7 @@ import type { Identity } from './types.js';
 export interface UserDatabase {
   readonly passwdFile: string;
   readonly groupFile: string;
-  /** Ask the name service for users that the files do not have. */
+  /** Whether to ask the name service for users that the files do not have. */
   readonly nameService: boolean;
 }
 
@@ -30,7 +30,7 @@ interface FoundUser extends PasswdEntry {
   readonly fromNameService: boolean;
 }
 
-/** What the running process tells about its user; {@link callerIdentity} reads the real one by default. */
+/** The user of a process. */
 export interface Caller {
   readonly uid: number;
   readonly gid: number;
@@ -39,7 +39,7 @@ export interface Caller {
   readonly home: string | undefined;
 }
 
-/** The user of this process: effective ids, since those are what its files are opened with. */
+/** The user of this process. Effective ids, because files are opened with them. */
 export function currentCaller(): Caller {
   return {
     uid: process.geteuid?.() ?? 0,
@@ -50,8 +50,8 @@ export function currentCaller(): Caller {
 }
 
 /**
- * The caller's identity: ids and groups of the process, name from the passwd entry (the uid in digits where there is
- * none, as in containers with a made-up uid), home from $HOME, else the passwd entry, else `/`.
+ * The caller's identity. Ids and groups are the process's. The name is that of the passwd entry, or the uid in digits
+ * if there is none, as in containers with an arbitrary uid. The home is $HOME, else that of the passwd entry, else `/`.
  */
 export async function callerIdentity(database = HOST_USERS, caller = currentCaller()): Promise<Identity> {
   const entry = await findUser(caller.uid, database);
@@ -66,14 +66,15 @@ export async function callerIdentity(database = HOST_USERS, caller = currentCall
 }
 
 /**
- * The identity of the host's user called `name`, or else of the one with that uid, with the groups that a login would give.
+ * The identity of the host's user `name`; if there is no such name, of the user with that uid. Groups are those that a
+ * login would give.
  * @throws SandboxError `user-unknown`
  */
 export async function userIdentity(name: string, database = HOST_USERS): Promise<Identity> {
   const entry = (await findUser(name, database)) ?? (isId(name) ? await findUser(Number(name), database) : undefined);
   if (entry === undefined) {
     const remedy = isId(name)
-      ? 'name a user of this host (getent passwd), since a number without an entry there has no home and no groups'
+      ? 'name a user that getent passwd lists: a bare number has no home and no groups'
       : 'name a user that id(1) knows';
     throw configError('user-unknown', `user ${quote(name)} is not known on this host`, remedy);
   }
@@ -82,8 +83,8 @@ export async function userIdentity(name: string, database = HOST_USERS): Promise
 }
 
 /**
- * root's identity, for `--privileged`; it needs no passwd entry.
- * @param savedHome what sandbox.cfg says of its home: libvirt-sandbox leaves the caller's there
+ * The identity of root, for `--privileged`. It needs no passwd entry.
+ * @param savedHome the home that sandbox.cfg has for root: libvirt-sandbox writes the caller's
  */
 export async function rootIdentity(database = HOST_USERS, savedHome?: string): Promise<Identity> {
   const home = (await findUser(0, database))?.home ?? '/root';
@@ -92,30 +93,30 @@ export async function rootIdentity(database = HOST_USERS, savedHome?: string): P
   return { ...user, groups, ...(savedHome === undefined || savedHome === home ? {} : { savedHome }) };
 }
 
-/** What libvirt-sandbox calls the user of `--privileged`, whatever the host does. */
+/** The name that libvirt-sandbox gives the user of `--privileged`, whatever the host calls it. */
 const ROOT = 'root';
 
-/** True for the user whom libvirt-sandbox leaves every capability, asked for or not; it goes by the name. */
+/** True for a user whose capabilities libvirt-sandbox keeps, asked for or not. It looks at the name. */
 export function isRoot({ uid, username }: Pick<Identity, 'uid' | 'username'>): boolean {
   return uid === 0 && username === ROOT;
 }
 
 /**
- * Supplementary groups that a login on this host would give to `user`, ascending, without its own group. Empty for a
- * user that the host does not have, and for one whose name has another uid here: that is someone else.
+ * The supplementary groups that a login on this host would give to `user`, ascending, without its own group. Empty if
+ * the host has no such user. Empty too if that name has another uid here: that is a different user.
  */
 export async function groupsOf(user: Omit<Identity, 'groups'>, database = HOST_USERS): Promise<readonly number[]> {
   const entry = await findUser(user.username, database);
   return entry?.uid === user.uid ? memberships(entry, user.gid, database) : [];
 }
 
-/** The groups that have `entry` as a member, but for `gid`. */
+/** The groups that have `entry` as a member, except `gid`. */
 async function memberships(entry: FoundUser, gid: number, database: UserDatabase): Promise<readonly number[]> {
   const found: number[] = [];
   for (const [, , id = '', members = ''] of readTable(database.groupFile)) {
     if (members.split(',').includes(entry.name) && isId(id)) found.push(Number(id));
   }
-  // Asking for every local user as well would cost a process at each start.
+  // Asking for local users too would cost a process at each start.
   if (entry.fromNameService) {
     const line = await askNameService('initgroups', entry.name);
     found.push(...line.split(/\s+/).slice(1).filter(isId).map(Number));
@@ -123,7 +124,7 @@ async function memberships(entry: FoundUser, gid: number, database: UserDatabase
   return supplementary(found, gid);
 }
 
-/** `groups` ascending, each once, without `gid`: that one is set by itself. */
+/** `groups` ascending, each once, without `gid`, which is set separately. */
 function supplementary(groups: readonly number[], gid: number): readonly number[] {
   return [...new Set(groups)].filter((group) => group !== gid).sort((a, b) => a - b);
 }
@@ -135,7 +136,7 @@ async function findUser(key: string | number, database: UserDatabase): Promise<F
   const local = readTable(database.passwdFile).map(passwdEntry).find(matches);
   if (local !== undefined) return { ...local, fromNameService: false };
   if (!database.nameService) return undefined;
-  // The name service takes digits for a uid, so its answer counts only when it is about the user that was meant.
+  // The name service reads digits as a uid, so check that the answer is about the user that was asked for.
   const answer = passwdEntry((await askNameService('passwd', String(key))).split(':'));
   return matches(answer) ? { ...answer, fromNameService: true } : undefined;
 }
@@ -152,8 +153,9 @@ function isId(text: string): boolean {
 }
 
 /**
- * The lines of a passwd or group file as fields; a host without the file has no users in it. At once: to wait for another thread takes longer than to
- * read it.
+ * The lines of a passwd or group file as fields; none if the host has no such file. Synchronous: handing the read to
+ * another thread takes longer than reading.
+ * @throws SandboxError `users-unreadable`
  */
 function readTable(path: string): readonly (readonly string[])[] {
   try {
@@ -166,7 +168,7 @@ function readTable(path: string): readonly (readonly string[])[] {
   }
 }
 
-/** The first line that `getent DATABASE KEY` prints; empty when it finds nothing or is not installed. */
+/** The first line that `getent DATABASE KEY` prints; empty if it finds nothing or is not installed. At most 10 s. */
 async function askNameService(database: 'passwd' | 'initgroups', key: string): Promise<string> {
   if (key === '' || key.includes('\0')) return '';
   const { execa } = await import('execa');

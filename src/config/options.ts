@@ -1,12 +1,14 @@
-/** From option values, still text, to a sandbox. */
+/** Makes a sandbox from the values of options, which are text. */
 
 import { defaultConfig } from './defaults.js';
 import { argumentError, quote } from './failure.js';
+import { tableOrder } from './hash-order.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
+import { attachIncludes } from './include-mount.js';
 import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
 import { parseDisk } from './parsers/disk.js';
 import { parseEnv } from './parsers/env.js';
-import { attachIncludes, parseInclude, readIncludeFile } from './parsers/include.js';
+import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
 import { parseNetwork } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
@@ -14,11 +16,10 @@ import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
 import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './parsers/tuning.js';
 import { hostPath } from './path.js';
-import { tableOrder } from './sandbox-cfg/hash-order.js';
 import type { EnvironmentVariable, Identity, Mount, SandboxConfig, Tuning } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 
-/** What was given on a command line, by the long name of each option. Undefined is the same as not given. */
+/** Values of options, by long name in camel case. Undefined means not given. */
 export interface ConfigOptions {
   readonly name?: string | undefined;
   readonly root?: string | undefined;
@@ -52,17 +53,17 @@ export interface ConfigOptions {
   readonly netLimit?: readonly string[] | undefined;
   /** Seconds. */
   readonly bootTimeout?: string | undefined;
-  /** Whether the application gets a terminal. Not an option: the launcher looks at its standard input. */
+  /** Whether the application gets a terminal. No option sets it: the launcher looks at its own terminal. */
   readonly tty?: boolean | undefined;
   readonly command?: readonly string[] | undefined;
 }
 
 /**
- * Makes a sandbox from option values. What is not given has its default; the identity is the caller's, root's with
- * `privileged`, or that of `switchto`. The host's directories and images are not looked at: see {@link checkHost}.
+ * Makes a sandbox from option values. What is not given has its default. The identity is the caller's, root's with
+ * `privileged`, or that of `switchto`. Directories and images of the host are not checked; {@link checkHost} does that.
  * @param database where users are looked up
- * @param base a sandbox that the options change: what is not given stays as it is there, what repeats is added to it, and a command, an
- *   identity or a kernel takes the place of that one
+ * @param base a sandbox that the options change. What is not given stays, options that repeat add to it, and a command,
+ *   an identity or a kernel replaces that of `base`
  * @throws SandboxError of stage `arguments` from each option's own parser, `privileged-with-switchto`,
  *   `acceleration-unknown`, `boot-mode-unknown`, `user-unknown`, and what {@link validateConfig} throws
  */
@@ -106,7 +107,7 @@ export async function configFromOptions(
   });
 }
 
-/** What is booted, and how. A kernel or an image that is asked for is not mixed with another one's version or path. */
+/** What is booted, and how. A kernel or an image from the options is not mixed with the version or path of `from`. */
 function bootFrom(options: ConfigOptions, from: SandboxConfig): Pick<SandboxConfig, 'kernel' | 'image' | 'profile'> {
   const path = optional(options.kernpath, (given) => hostPath(given, '--kernpath'));
   const modulesPath = optional(options.kmodpath, (given) => hostPath(given, '--kmodpath'));
@@ -148,7 +149,7 @@ async function mountsFrom(options: ConfigOptions, base: readonly Mount[]): Promi
   return attachIncludes([...base, ...(options.mount ?? []).map(parseMount)], includes);
 }
 
-/** In the order in which libvirt-sandbox has them in its file, unless a file has them in another. */
+/** In the order of libvirt-sandbox's file. Variables of a file keep their order, and new ones follow. */
 function environmentFrom(options: ConfigOptions, base: readonly EnvironmentVariable[]): readonly EnvironmentVariable[] {
   const given = (options.env ?? []).map(parseEnv);
   return base.length > 0 ? [...base, ...given] : tableOrder(given, ({ key }) => key);

@@ -1,12 +1,12 @@
-/** Paths on the host and inside. */
+/** Paths on the host and in the guest. */
 import { isAbsolute, posix } from 'node:path';
 import { absolutePath } from '../util/working-directory.js';
 import { argumentError } from './failure.js';
 
 /**
- * A path of the host as libvirt needs it: absolute. One that is absolute already stays as it was written, byte for
+ * Makes a host path absolute, as libvirt needs it. A path that is absolute already stays as it was written, byte for
  * byte, because sandbox.cfg shows it.
- * @param what what has the path, for the message: `--root`
+ * @param what the option or thing that has the path, for the message: `--root`
  * @throws SandboxError `path-empty`, `working-directory-gone`
  */
 export function hostPath(path: string, what: string): string {
@@ -14,13 +14,13 @@ export function hostPath(path: string, what: string): string {
   return isAbsolute(path) ? path : absolutePath(path);
 }
 
-/** A path inside, without `.`, `..`, repeated slashes and a slash at its end: two names of one place become equal. */
+/** A path without `.`, `..`, repeated slashes and a final slash: two spellings of one path become equal. */
 export function normalizePath(path: string): string {
   const normal = posix.normalize(path);
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
-/** True when `path` is `target` or below it; `/mnt` covers `/mnt/a` and not `/mnta`. */
+/** True if `path` is `target` or below it; `/mnt` covers `/mnt/a` and not `/mnta`. */
 export function covers(target: string, path: string): boolean {
   const above = normalizePath(target);
   const below = normalizePath(path);

@@ -3,11 +3,11 @@
  * Sizes are bytes, unless a name says otherwise.
  */
 
-/** A directory of the host, seen inside at `target`. */
+/** A directory of the host, mounted at `target`. */
 export interface HostBindMount {
   readonly type: 'host-bind';
   readonly target: string;
-  /** Host directory; undefined means a fresh empty one, removed afterwards. */
+  /** Host directory; undefined: a new empty one, which is removed afterwards. */
   readonly source: string | undefined;
   readonly readOnly: boolean;
   readonly includes: readonly Include[];
@@ -24,7 +24,7 @@ export interface HostImageMount {
   readonly includes: readonly Include[];
 }
 
-/** A directory that is already inside the sandbox, bound at a second place. */
+/** A directory of the guest, bound to a second path. */
 export interface GuestBindMount {
   readonly type: 'guest-bind';
   readonly target: string;
@@ -44,17 +44,17 @@ export interface RamMount {
 export type Mount = HostBindMount | HostImageMount | GuestBindMount | RamMount;
 
 /**
- * A host file copied into the mount that covers `target`: of several the one with the longest target, which need not be the one that sandbox.cfg
- * shows it with.
+ * A host file that is copied into the mount that covers `target`; of several the one with the longest target. That need
+ * not be the mount that sandbox.cfg lists it under.
  */
 export interface Include {
-  /** Absolute path inside the sandbox. */
+  /** Absolute path in the guest. */
   readonly target: string;
   /** Absolute path on the host. */
   readonly source: string;
 }
 
-/** A block device, found inside as /dev/disk/by-tag/`tag`. */
+/** A block device; in the guest it is /dev/disk/by-tag/`tag`. */
 export interface Disk {
   readonly type: 'file' | 'block';
   readonly tag: string;
@@ -85,7 +85,7 @@ export interface NetworkFilter {
 /** One network interface. */
 export interface Network {
   readonly dhcp: boolean;
-  /** A libvirt network; undefined means user-mode networking. */
+  /** A libvirt network; undefined: user-mode networking. */
   readonly source: string | undefined;
   readonly mac: string | undefined;
   readonly addresses: readonly NetworkAddress[];
@@ -98,7 +98,7 @@ export interface Security {
   readonly label: string | undefined;
 }
 
-/** Who the application runs as. */
+/** The user that the application runs as. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
@@ -107,7 +107,8 @@ export interface Identity {
   /** Supplementary groups. */
   readonly groups: readonly number[];
   /**
-   * What sandbox.cfg says of root's home in place of `home`: libvirt-sandbox writes that of the caller of `--privileged`, and gives it to nobody.
+   * The home that sandbox.cfg has for root, if it is not `home`. libvirt-sandbox writes there the home of the caller of
+   * `--privileged`, and uses it for nothing.
    */
   readonly savedHome?: string;
 }
@@ -117,7 +118,7 @@ export interface EnvironmentVariable {
   readonly value: string;
 }
 
-/** Which kernel is booted; what is undefined is found. */
+/** The kernel that is booted. What is undefined is searched for. */
 export interface KernelSelection {
   readonly version: string | undefined;
   readonly path: string | undefined;
@@ -127,10 +128,13 @@ export interface KernelSelection {
 
 export type Acceleration = 'auto' | 'kvm' | 'tcg';
 
-/** From a saved machine (`warm`), from nothing (`cold`), or from the one where there is one that fits, and else from the other (`auto`). */
+/** Start from a snapshot (`warm`), boot (`cold`), or start from a snapshot if one fits and else boot (`auto`). */
 export type BootMode = 'auto' | 'cold' | 'warm';
 
-/** What one disk may do: libvirt's `iotune` elements by their names. Bytes or operations a second; `_max` is the peak of a burst. */
+/**
+ * Limits of one disk, by the names of libvirt's `iotune` elements: bytes or operations a second. `_max` is the peak of
+ * a burst.
+ */
 export type DiskLimitName =
   | 'total_bytes_sec'
   | 'read_bytes_sec'
@@ -181,20 +185,20 @@ export interface Tuning {
   readonly networkLimits: readonly NetworkLimit[];
 }
 
-/** A sandbox that is a service instead of one interactive command; sandbox.cfg keeps the distinction. */
+/** A sandbox that is a service and not one interactive command: sandbox.cfg keeps the difference. */
 export type Service =
   | { readonly type: 'generic' }
   | { readonly type: 'systemd' /** The unit that systemd boots to. */; readonly bootTarget: string };
 
-/** A sandbox as it is asked for. Every field has a value: defaults are in `defaults.ts`. */
+/** A sandbox. Every field has a value; for the defaults see `defaults.ts`. */
 export interface SandboxConfig {
-  /** undefined: a unique one is made. */
+  /** undefined: a unique one is chosen. */
   readonly name: string | undefined;
   readonly uuid: string | undefined;
   readonly root: string;
   readonly arch: string;
   readonly kernel: KernelSelection;
-  /** Boot image by its name, its id, or its directory (with a slash); undefined: one is found, else built. */
+  /** Boot image by name, id, or directory (with a slash); undefined: one is found, else built. */
   readonly image: string | undefined;
   /** How the machine boots: a name or a path (profiles/); undefined: VIRT_SANDBOX_PROFILE, else `default`. */
   readonly profile: string | undefined;
@@ -205,8 +209,8 @@ export interface SandboxConfig {
   readonly boot: BootMode;
   readonly identity: Identity;
   /**
-   * Stay root inside, with every capability. Undefined: nobody said. Then it has none, and sandbox.cfg says nothing of it where it has nothing
-   * else to say that libvirt-sandbox could not.
+   * Stay root inside, with every capability. Undefined if not set: the application then has no capabilities, and
+   * sandbox.cfg mentions them only if it has other keys that libvirt-sandbox does not know.
    */
   readonly privileged: boolean | undefined;
   readonly mounts: readonly Mount[];
@@ -227,6 +231,6 @@ export interface SandboxConfig {
   readonly tuning: Tuning;
   /** undefined: interactive. */
   readonly service: Service | undefined;
-  /** How long the guest may take to answer, in milliseconds. */
+  /** How long the guest may take to start the command, in milliseconds. */
   readonly bootTimeout: number;
 }

@@ -1,38 +1,41 @@
-/** Checks of a whole sandbox: what one option alone cannot know. */
+/** Checks of a whole sandbox: those that need more than one option's value. */
 import { configError, quote } from './failure.js';
-import { coveringMount } from './parsers/include.js';
+import { coveringMount } from './include-mount.js';
 import { MIB } from './parsers/size.js';
 import { hasControlCharacter } from './parsers/text.js';
 import { checkDiskLimits } from './parsers/tuning.js';
 import { normalizePath } from './path.js';
 import type { SandboxConfig } from './types.js';
 
-/** Below this no kernel comes up. */
+/** Bytes. With less, no kernel boots. */
 export const LEAST_MEMORY = 32 * MIB;
 
-/** Above this libvirt, which counts KiB, and JavaScript, which counts to 2^53, part ways. */
+/** Bytes. Above this, the KiB of libvirt and the whole numbers of JavaScript, exact up to 2^53, no longer agree. */
 export const MOST_MEMORY = 2 ** 50;
 
-/** Virtual CPUs that a machine can have without an interrupt remapper. */
+/** The most virtual CPUs that a machine can have without an interrupt remapper. */
 export const MOST_VCPUS = 255;
 
-/** Leaves room in a file name of 255 bytes for what libvirt and the state directory add to it. */
+/** Bytes. A file name has at most 255, and libvirt and the state directory add to the sandbox's name. */
 const LONGEST_NAME = 200;
 
-/** Of one argument or variable with its end: MAX_ARG_STRLEN of Linux. */
+/** Bytes of one argument or variable, with its NUL: MAX_ARG_STRLEN of Linux. */
 const LONGEST_WORD = 128 * 1024;
 
-/** Of all of them, each with its end and a pointer: what Linux takes with the usual stack, less some room for what the guest adds. See execve(2). */
+/**
+ * Bytes of all arguments and variables, each with its NUL and a pointer: what Linux takes with the usual stack, less
+ * some room for what the guest adds. See execve(2).
+ */
 const MOST_WORDS = 2 * MIB - 16 * 1024;
 
 /**
- * Checks a sandbox without looking at the host. {@link checkHost} does that, just before it is started.
+ * Checks a sandbox without looking at the host; {@link checkHost} does that just before the start.
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
- *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `mount-target-not-absolute`,
- *   `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`,
- *   `disk-limit-conflict`, `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`,
- *   `arguments-too-long`
+ *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`,
+ *   `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`,
+ *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`, `disk-limit-conflict`,
+ *   `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`, `arguments-too-long`
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
   refuseNul(config);
@@ -60,13 +63,13 @@ function checkCommand(command: readonly string[]): void {
 }
 
 /**
- * Checks that libvirt takes `name` for a domain and that it can name a directory.
+ * Checks that `name` can name a domain of libvirt and a directory.
  * @throws SandboxError `name-invalid`, `name-too-long`
  */
 export function checkName(name: string): void {
   const remedy = `choose a name of 1 to ${LONGEST_NAME} bytes without / and control characters`;
   if (name.trim() === '' || name === '.' || name === '..' || name.includes('/') || hasControlCharacter(name)) {
-    throw configError('name-invalid', `a sandbox cannot be called ${quote(name)}`, remedy);
+    throw configError('name-invalid', `${quote(name)} cannot be the name of a sandbox`, remedy);
   }
   if (Buffer.byteLength(name) > LONGEST_NAME) {
     throw configError('name-too-long', `the name ${quote(name)} is too long`, remedy);
@@ -78,19 +81,23 @@ function checkUuid(uuid: string): void {
   throw configError('uuid-invalid', `${quote(uuid)} is not a UUID`, 'write it as 8-4-4-4-12 hexadecimal digits');
 }
 
-/** A version names a directory under the modules path, so it must be one plain name. */
+/** A version names a directory of the modules path, so it must be one plain name. */
 function checkKernelVersion(version: string): void {
   if (/^[A-Za-z0-9][^/\s]*$/.test(version)) return;
   throw configError(
     'kernel-version-invalid',
-    `a kernel cannot have the version ${quote(version)}`,
+    `${quote(version)} cannot be the version of a kernel`,
     'give a version as uname -r prints it',
   );
 }
 
 function checkAbsolute(path: string, code: string, what: string): void {
   if (path.startsWith('/')) return;
-  throw configError(code, `${what} is ${quote(path)}, which is not an absolute path`, 'name it by its whole path');
+  throw configError(
+    code,
+    `${what} is ${quote(path)}, which is not an absolute path`,
+    'write a path that begins with /',
+  );
 }
 
 function checkMachine({ memory, vcpus }: SandboxConfig): void {
@@ -108,9 +115,9 @@ function checkMachine({ memory, vcpus }: SandboxConfig): void {
 
 function checkMounts({ mounts }: SandboxConfig): void {
   for (const { target } of mounts) checkAbsolute(target, 'mount-target-not-absolute', 'the target of a mount');
-  // Elsewhere a later mount may lie over an earlier one; but there is only one root.
+  // On any other target a later mount may hide an earlier one; a second root cannot.
   if (mounts.filter(({ target }) => normalizePath(target) === '/').length > 1) {
-    throw configError('mount-root-duplicate', 'more than one mount has the target "/"', 'leave one of them');
+    throw configError('mount-root-duplicate', 'more than one mount has the target "/"', 'keep one of them');
   }
   if (mounts.some(({ type, target }) => type === 'guest-bind' && normalizePath(target) === '/')) {
     throw configError(
@@ -139,7 +146,7 @@ function checkDisks({ disks }: SandboxConfig): void {
       throw configError(
         'disk-tag-invalid',
         `a disk cannot have the tag ${quote(tag)}`,
-        'choose one that can be a file name in /dev/disk/by-tag',
+        'choose a tag that can be a file name in /dev/disk/by-tag',
       );
     }
     if (seen.has(tag)) {
@@ -149,7 +156,9 @@ function checkDisks({ disks }: SandboxConfig): void {
   }
 }
 
-/** An image that is written to has a single user, and QEMU would refuse it in words that speak of another process. */
+/**
+ * A writable image can be used only once. QEMU would refuse a second use too, but its message blames another process.
+ */
 function checkImages({ disks, mounts }: SandboxConfig): void {
   const images = [...disks, ...mounts.filter((mount) => mount.type === 'host-image')];
   for (const [index, { source }] of images.entries()) {
@@ -157,8 +166,8 @@ function checkImages({ disks, mounts }: SandboxConfig): void {
     if (users[0] !== images[index] || users.length < 2 || users.every(({ readOnly }) => readOnly)) continue;
     throw configError(
       'image-twice',
-      `the image ${quote(source)} is given more than once, and to be written to`,
-      'give it once, or each time only to read (,ro)',
+      `the image ${quote(source)} is used more than once and is writable`,
+      'use it once, or make every use read-only (,ro)',
     );
   }
 }
@@ -168,13 +177,13 @@ function checkEnvironment({ environment }: SandboxConfig): void {
     if (key !== '' && !key.includes('=')) continue;
     throw configError(
       'env-key-invalid',
-      `an environment variable cannot be called ${quote(key)}`,
-      'choose a name that is not empty and has no = in it',
+      `${quote(key)} cannot be the name of an environment variable`,
+      'choose a name that is not empty and has no =',
     );
   }
 }
 
-/** Linux would refuse them when the guest has booted. */
+/** Linux would refuse too long ones only after the guest has booted. */
 function checkWords({ command, environment }: SandboxConfig): void {
   const words = [...command, ...environment.map(({ key, value }) => `${key}=${value}`)];
   const remedy = 'hand it over on standard input or in a file';
@@ -184,12 +193,12 @@ function checkWords({ command, environment }: SandboxConfig): void {
     all += length + 8;
     if (length <= LONGEST_WORD) continue;
     const what = `the argument or variable ${quote(`${word.slice(0, 20)}…`)} has ${length - 1} bytes`;
-    throw configError('argument-too-long', `${what}, and Linux takes ${LONGEST_WORD - 1}`, remedy);
+    throw configError('argument-too-long', `${what}, and Linux takes at most ${LONGEST_WORD - 1}`, remedy);
   }
   if (all <= MOST_WORDS) return;
   throw configError(
     'arguments-too-long',
-    `the command and its environment take ${all} bytes, and at most ${MOST_WORDS} can be given to a program`,
+    `the command and its environment take ${all} bytes, and Linux takes at most ${MOST_WORDS}`,
     `split them, as with xargs -s ${MIB}, or ${remedy}`,
   );
 }
@@ -199,7 +208,7 @@ function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
     if (disks.some((disk) => disk.tag === tag)) continue;
     throw configError(
       'disk-limit-unknown-tag',
-      `a limit is for the disk ${quote(tag)}, which the sandbox does not have`,
+      `there is a limit for the disk ${quote(tag)}, and no such disk`,
       'use the tag of a --disk',
     );
   }
@@ -208,13 +217,13 @@ function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
     if (index < networks.length) continue;
     throw configError(
       'net-limit-unknown-interface',
-      `a limit is for network interface ${index}, and the sandbox has ${networks.length}`,
+      `there is a limit for network interface ${index}, and the sandbox has ${networks.length}`,
       'count the interfaces from 0 in the order of --network',
     );
   }
 }
 
-/** No path, argument or variable can have a NUL in it: the kernel ends them there, silently. */
+/** Refuses NUL in every text: the kernel would silently end the path, argument or variable there. */
 function refuseNul(value: unknown): void {
   if (typeof value === 'string' && value.includes('\0')) {
     throw configError('nul-character', `${quote(value)} has a NUL character`, 'remove it');

@@ -1,27 +1,30 @@
-/** Looks at disk images of the host: what they hold, read from the few bytes that tell. */
+/** Finds out which file system a disk image on the host holds. */
 import { open, stat } from 'node:fs/promises';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
 import { contentOf, type Filesystem, filesystemOf, REGIONS, type Regions } from './superblock.js';
 
-/** For qemu-io, in milliseconds. */
+/** Time limit of qemu-io, in milliseconds. */
 const TIMEOUT = 20_000;
 
-/** An image that is to be mounted. */
+/** An image to mount. */
 export interface ImageFile {
+  /** Path on the host. */
   readonly source: string;
-  /** A QEMU block format. */
+  /** QEMU block format: `raw`, `qcow2`, … */
   readonly format: string;
 }
 
 export interface ImageContents {
   readonly filesystem: Filesystem;
-  /** A block device of the host in place of a file. */
+  /** True if the source is a block device, not a file. */
   readonly isBlock: boolean;
 }
 
 /**
- * @param what the thing that has the image, for messages: `the image of the mount on /mnt`
+ * Finds out what an image holds.
+ *
+ * @param what What the image is for, as the start of a message: `the image of the mount on /mnt`.
  * @throws {SandboxError} `image-unreadable`, `image-tool-missing`, `image-no-filesystem`
  */
 export async function inspectImage(image: ImageFile, what: string): Promise<ImageContents> {
@@ -30,14 +33,14 @@ export async function inspectImage(image: ImageFile, what: string): Promise<Imag
   const filesystem = filesystemOf(regions);
   if (filesystem === undefined) {
     const content = contentOf(regions);
-    throw storageError('image-no-filesystem', `${named} is not a file system: it holds ${content}`, remedyFor(content));
+    throw imageError('image-no-filesystem', `${named} is not a file system: it holds ${content}`, remedyFor(content));
   }
   return { filesystem, isBlock: await isBlockDevice(image.source) };
 }
 
 function remedyFor(content: string): string {
   if (content === 'nothing yet') return 'make a file system in it (mkfs.ext4 FILE), or give it as a --disk';
-  if (content.includes('QCOW')) return 'say what format it is in: SOURCE,format=qcow2';
+  if (content.includes('QCOW')) return 'name its format: SOURCE,format=qcow2';
   return 'name an image that is one file system as a whole, or give it as a --disk';
 }
 
@@ -56,20 +59,20 @@ async function readRaw({ source }: ImageFile, named: string): Promise<Regions> {
   }
 }
 
-/** Formats other than raw are QEMU's business; it reads them as they will be read later. */
+/** Reads an image that is not raw with qemu-io, so that QEMU interprets the format as it will later. */
 async function readThroughQemu({ source, format }: ImageFile, named: string): Promise<Regions> {
   const program = findInPath('qemu-io');
   if (program === undefined) {
-    throw storageError(
+    throw imageError(
       'image-tool-missing',
-      `${named} is in ${format} format, and there is no qemu-io in PATH to look into it`,
+      `${named} is in ${format} format, and there is no qemu-io in PATH to read it`,
       'install it (Debian: qemu-utils; Fedora: qemu-img), or convert the image to raw',
     );
   }
   const { execa } = await import('execa');
-  // A path may have a colon in it, which by itself would name a protocol.
+  // Given as an option, since a path with a colon would otherwise name a protocol.
   const options = `driver=${format},file.driver=${(await isBlockDevice(source)) ? 'host_device' : 'file'},file.filename=${source.replaceAll(',', ',,')}`;
-  // --force-share: another QEMU may have the image open, and what becomes of that is decided when the machine starts.
+  // --force-share: another QEMU may have the image open. Whether both may use it is decided when the machine starts.
   const read = (at: number, size: number) =>
     execa(program, ['--read-only', '--force-share', '--image-opts', '-c', `read -v ${at} ${size}`, options], {
       reject: false,
@@ -81,13 +84,13 @@ async function readThroughQemu({ source, format }: ImageFile, named: string): Pr
   for (const { at, size } of REGIONS) {
     const { stdout, stderr, failed, shortMessage } = await read(at, size);
     if (failed && at === 0) throw unreadable(named, lastLine(stderr) || (shortMessage ?? 'qemu-io failed'));
-    // It ends with 0 when there is nothing to read so far behind.
+    // Beyond the image's end qemu-io succeeds and prints nothing.
     regions.set(at, bytesOf(stdout));
   }
   return regions;
 }
 
-/** From lines of `00000410:  00 00 53 ef  ..S.`. */
+/** Parses a dump of lines such as `00000410:  00 00 53 ef  ..S.`. */
 function bytesOf(dump: string): Uint8Array {
   const bytes = [...dump.matchAll(/^[0-9a-f]{8,}: {2}((?:[0-9a-f]{2} ){1,16})/gm)].flatMap((line) =>
     (line[1] ?? '').trim().split(' '),
@@ -110,14 +113,14 @@ async function isBlockDevice(path: string): Promise<boolean> {
 }
 
 function unreadable(named: string, why: string, cause?: unknown): SandboxError {
-  return storageError(
+  return imageError(
     'image-unreadable',
     `${named} cannot be read: ${why}`,
-    'make it readable for you, and see that its format is right',
+    'make it readable for your user, and check that its format is right',
     cause,
   );
 }
 
-function storageError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
+function imageError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
   return new SandboxError({ stage: 'config', code, message, remedy, cause });
 }

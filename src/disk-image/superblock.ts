@@ -1,12 +1,15 @@
 /**
- * Which file system an image holds, told from its first bytes. Only magic numbers are looked at: whoever made the image is not trusted, and the
- * guest's kernel judges the rest.
+ * Recognizes the file system of an image by magic numbers. Nothing else of the image is parsed on the host, since it is
+ * not trusted. The guest's kernel checks the rest.
  */
 
-/** File systems that a sandbox can mount, by the name that mount(2) has for them; kmods/filesystem-NAME.json says what each needs. */
+/**
+ * File systems that a sandbox can mount, by their names for mount(2). Each has a module set:
+ * kmods/filesystem-NAME.json.
+ */
 export type Filesystem = 'ext4' | 'xfs' | 'btrfs' | 'vfat' | 'squashfs' | 'erofs' | 'iso9660';
 
-/** The kernel mounts these read-only or not at all. */
+/** File systems that the kernel mounts read-only only. */
 export const READ_ONLY_FILESYSTEMS: ReadonlySet<Filesystem> = new Set(['squashfs', 'erofs', 'iso9660']);
 
 interface Magic<T> {
@@ -19,9 +22,9 @@ function magic<T>(at: number, bytes: string | readonly number[], means: T): Magi
   return { at, bytes: typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Uint8Array.from(bytes), means };
 }
 
-/** include/uapi/linux/magic.h and the on-disk headers of each file system in the kernel's sources. */
+/** Sources: include/uapi/linux/magic.h, and the on-disk headers of each file system in the kernel's sources. */
 const FILESYSTEMS: readonly Magic<Filesystem>[] = [
-  // ext2 and ext3 too: the ext4 driver mounts them all.
+  // Also ext2 and ext3, which the ext4 driver mounts.
   magic(0x438, [0x53, 0xef], 'ext4'),
   magic(0, 'XFSB', 'xfs'),
   magic(0x1_0040, '_BHRfS_M', 'btrfs'),
@@ -33,7 +36,7 @@ const FILESYSTEMS: readonly Magic<Filesystem>[] = [
   magic(0x52, 'FAT32   ', 'vfat'),
 ];
 
-/** What is there in place of a file system, for the message. */
+/** Other contents, by what the message calls them. */
 const OTHERS: readonly Magic<string>[] = [
   magic(3, 'EXFAT   ', 'exFAT, which is not supported'),
   magic(3, 'NTFS    ', 'NTFS, which is not supported'),
@@ -46,22 +49,22 @@ const OTHERS: readonly Magic<string>[] = [
   magic(0, [0x51, 0x46, 0x49, 0xfb], 'another image, in QCOW format'),
 ];
 
-/** The bytes that are looked at; an image may be shorter. */
+/** Positions and sizes of the bytes to read. An image may be shorter. */
 export const REGIONS: readonly { readonly at: number; readonly size: number }[] = [
   { at: 0, size: 4096 },
   { at: 0x8000, size: 4096 },
   { at: 0x1_0000, size: 4096 },
 ];
 
-/** Bytes of an image by where they are. */
+/** Bytes of an image, by position. */
 export type Regions = ReadonlyMap<number, Uint8Array>;
 
-/** @returns undefined for none that is known */
+/** The file system of an image; undefined if none is recognized. */
 export function filesystemOf(regions: Regions): Filesystem | undefined {
   return FILESYSTEMS.find((entry) => matches(regions, entry))?.means;
 }
 
-/** What an image without a file system holds, as in "it holds …". */
+/** What an image without a known file system holds, for the sentence "it holds …". */
 export function contentOf(regions: Regions): string {
   const other = OTHERS.find((entry) => matches(regions, entry));
   if (other) return other.means;

@@ -5,10 +5,7 @@
  * templating (https://www.qemu.org/docs/master/system/vm-templating.html). libvirt has no element for such memory.
  */
 
-import { isRecord } from '../util/records.js';
-
-/** Of QEMU's object; it is in the saved state. */
-const MEMORY_ID = 'warm-memory';
+import { MEMORY_ID } from '../image/snapshot/qemu-memory.js';
 
 export interface SnapshotMemory {
   /** A file, of the size of the machine's memory. */
@@ -49,18 +46,4 @@ function memoryArguments({ path, size }: SnapshotMemory, use: Readonly<Record<st
 
 function backendArguments(backend: Readonly<Record<string, unknown>>): string[] {
   return ['-object', JSON.stringify({ ...backend, id: MEMORY_ID }), '-machine', `memory-backend=${MEMORY_ID}`];
-}
-
-/** The path of the memory that an argument of QEMU is about, if that is one of those above. */
-export function savedMemoryIn(argument: string): string | undefined {
-  if (!argument.startsWith('{') || !argument.includes(MEMORY_ID)) return undefined;
-  let backend: unknown;
-  try {
-    backend = JSON.parse(argument);
-  } catch {
-    // An argument of some other program.
-    return undefined;
-  }
-  const path = isRecord(backend) && backend['id'] === MEMORY_ID ? backend['mem-path'] : undefined;
-  return typeof path === 'string' ? path : undefined;
 }

@@ -1,34 +1,43 @@
-/** The store of boot images, for programs. What it does is loaded when it is asked for: a sandbox needs none of it to start. */
+/**
+ * The store of boot images as a part of the public API. Each function loads its code on its first call, since starting
+ * a sandbox needs none of it.
+ */
 
+import type { CreatedImage, CreateOptions } from './create.js';
 import type { StoredImage, StoredSnapshot } from './inspect/inventory.js';
 import type { Damage } from './inspect/verify.js';
-import type { CreatedImage, CreateOptions } from './store/create.js';
-import type { PruneOptions, Removal } from './store/remove.js';
+import type { PruneOptions, Removal } from './remove/prune.js';
 import { defaultStoreDirectory } from './store/store.js';
 
 export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, StoredImage, StoredSnapshot };
 
-/** What `virt-sandbox-bake create` is told, less what this package knows by itself. */
+/** Options of `virt-sandbox-bake create`. The path of the native init is optional; default: this package's own. */
 export type BakeOptions = Omit<CreateOptions, 'nativeInit'> & Partial<Pick<CreateOptions, 'nativeInit'>>;
 
 /**
- * Boot images, made and kept ahead of the sandboxes that use them (`LaunchOptions.image`). `store` is the directory that they are in; default:
- * this user's.
+ * Makes and manages boot images, which sandboxes use through `LaunchOptions.image`. `store` is the directory of the
+ * images; default: this user's store.
  */
 export const Images = {
-  /** Makes an image, or finds it; see {@link CreateOptions}. @throws {SandboxError} stage `kernel`, `modules`, `image` */
+  /**
+   * Builds an image, or finds it in the store; see {@link CreateOptions}.
+   * @throws {SandboxError} stage `kernel`, `modules`, `image`
+   */
   async create(options: BakeOptions): Promise<CreatedImage> {
     const [{ createImage }, { hostProgram }] = await Promise.all([
-      import('./store/create.js'),
+      import('./create.js'),
       import('../util/programs.js'),
     ]);
     return createImage({ nativeInit: options.nativeInit ?? hostProgram('init'), ...options });
   },
-  /** Every image of the store, last used first. */
+  /** Lists every image of the store, last used first. */
   async list(store = defaultStoreDirectory()): Promise<StoredImage[]> {
     return (await import('./inspect/inventory.js')).storedImages(store);
   },
-  /** What in an image is not as it was baked; nothing for a whole one. @throws {SandboxError} `image-not-found` */
+  /**
+   * Checks every byte of an image. Returns its damages; none for a whole image. @throws {SandboxError}
+   * `image-not-found`
+   */
   async verify(called: string, store = defaultStoreDirectory()): Promise<Damage[]> {
     const [{ imageRef }, { verifyImage }] = await Promise.all([
       import('./store/open.js'),
@@ -38,10 +47,10 @@ export const Images = {
   },
   /** Removes an image by its name or id. @throws {SandboxError} `image-not-found`, `image-in-use`, `image-has-names` */
   async remove(called: string, store = defaultStoreDirectory()): Promise<{ id: string; removed: boolean }> {
-    return (await import('./store/remove.js')).removeImage(store, called);
+    return (await import('./remove/remove-images.js')).removeImage(store, called);
   },
-  /** Removes what has no name and is not in use. @throws {SandboxError} `store-not-writable` */
+  /** Removes the images that have no name and are not in use. @throws {SandboxError} `store-not-writable` */
   async prune(options: PruneOptions = {}, store = defaultStoreDirectory()): Promise<Removal> {
-    return (await import('./store/remove.js')).pruneImages(store, options);
+    return (await import('./remove/prune.js')).pruneImages(store, options);
   },
 };

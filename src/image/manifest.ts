@@ -1,20 +1,28 @@
 /**
- * What an image says of itself: manifest.json. It depends on what is in the image and on nothing else — no path, no time, no
- * user — so that the same image has the same manifest wherever it was built.
+ * The manifest of an image: manifest.json. It depends only on the content of the image, not on paths, times or users,
+ * so the same image has the same manifest wherever it is built.
  */
 
 import { createHash } from 'node:crypto';
+import { PACK_FORMATS, type PackFormat } from '../compression/formats.js';
 import type { FeatureState } from '../kmods/features.js';
-import type { InitrdCompression } from './build/compress.js';
-import type { CommonInit } from './build/node-runtime.js';
 
-/** Changes whenever the same inputs make another image; images of another format are not used. */
+/** Increase it when the same inputs make another image. Images of another format are not used. */
 export const IMAGE_FORMAT = 3;
 
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
 
-/** Content of a file: its size in bytes, and its SHA-256 in hexadecimal digits. */
+export type InitrdCompression = 'none' | PackFormat;
+
+/** How an initrd can be packed. */
+export const INITRD_COMPRESSIONS: readonly InitrdCompression[] = ['none', ...PACK_FORMATS];
+
+/** Where the common init runs: in the launcher on the host, or in the guest. */
+export const COMMON_INITS = ['host', 'guest'] as const;
+export type CommonInit = (typeof COMMON_INITS)[number];
+
+/** Size of a file in bytes, and the SHA-256 of its content in hexadecimal digits. */
 export interface Digest {
   readonly size: number;
   readonly sha256: string;
@@ -22,30 +30,32 @@ export interface Digest {
 
 export interface Manifest {
   readonly format: number;
-  /** Hash of all the rest: see {@link imageIdOf}. */
+  /** Hash of all other fields: see {@link imageIdOf}. */
   readonly id: string;
   readonly kernel: {
     readonly version: string;
-    /** Which of the two is booted: the ELF file inside, or the kernel file as it was installed. */
+    /** The file that is booted: the ELF file inside the kernel (`vmlinux`), or the installed file (`kernel`). */
     readonly file: 'vmlinux' | 'kernel';
-    /** Why that one, as part of a sentence. */
+    /** Why that file, as part of a sentence. */
     readonly reason: string;
-    /** The installed file. */
+    /** The installed kernel file. */
     readonly source: Digest & { readonly format: 'bzimage' | 'elf' };
   };
   /** The native init. */
   readonly init: Digest;
   readonly sets: readonly string[];
   readonly features: readonly FeatureState[];
-  /** In load order; `file` is the path in the initrd. */
+  /** Modules in load order; `file` is the path in the initrd. */
   readonly modules: readonly (Digest & { readonly name: string; readonly file: string })[];
   /** How the initrd is packed. */
   readonly compression: InitrdCompression;
   /** Where the common init runs. */
   readonly commonInit: CommonInit;
-  /** None: profiles have them, and a saved machine says what it was booted with (warm.ts). */
+  /**
+   * Always empty: kernel arguments come from the profile, and a snapshot's record has those that it was booted with.
+   */
   readonly kernelArguments: readonly string[];
-  /** The image's own files. */
+  /** The files in the image's directory, except the manifest. */
   readonly files: readonly (Digest & { readonly name: string })[];
 }
 
@@ -57,22 +67,22 @@ export function sha256(data: Buffer | string): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** True for what can be an image's id, which is also the name of its directory in a store. */
+/** True for a valid image id, which is also the name of the image's directory in a store. */
 export function isImageId(text: string): boolean {
   return /^[0-9a-f]{32}$/.test(text);
 }
 
-/** The image's name: the first 128 bits of the hash of everything in its manifest, and so of every byte in it. */
+/** The image's id: the first 128 bits of the hash of its manifest, which holds the hash of every file. */
 function imageIdOf(manifest: Omit<Manifest, 'id'>): string {
   return sha256(JSON.stringify(manifest)).slice(0, 32);
 }
 
-/** A manifest with its id. Fields keep the order that the builder gives them: the id depends on it. */
+/** Adds the id to a manifest. The id depends on the order of the fields, so the builder's order is kept. */
 export function sealManifest(content: Omit<Manifest, 'id'>): Manifest {
   return { id: imageIdOf(content), ...content };
 }
 
-/** True when nothing in the manifest was changed after it was sealed. */
+/** True if the manifest is unchanged since it was sealed. */
 export function isSealed({ id, ...content }: Manifest): boolean {
   return imageIdOf(content) === id;
 }

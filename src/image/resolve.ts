@@ -1,8 +1,9 @@
 /**
- * Boot images: a kernel, an initrd and a manifest in a directory of the store.
+ * Finds the boot image for a request in the store, or has it built. A boot image is a directory with a kernel, an
+ * initrd and a manifest.
  *
- * Finding an image loads nothing but this file and what it imports; the builder and its decoders are loaded when there is
- * something to build.
+ * Every start of a sandbox comes through here, so the builder and its decoders are loaded only when there is something
+ * to build.
  */
 
 import { join } from 'node:path';
@@ -19,26 +20,25 @@ export type { BootImage, ImageOptions, ImageTimings } from './types.js';
 /**
  * Finds the image that serves `options`, or builds it.
  *
- * @throws {SandboxError} stage `kernel`, `modules` or `image`; nothing is left in the store.
+ * @throws {SandboxError} stage `kernel`, `modules` or `image`; then nothing is left in the store.
  */
 export async function resolveImage(options: ImageOptions): Promise<BootImage> {
   const start = performance.now();
   const store = options.storeDirectory ?? defaultStoreDirectory();
   const setsDirectory = options.setsDirectory ?? defaultSetsDirectory();
   const key = requestKey(options, setsDirectory);
-  const build = () =>
-    import('./build/build.js').then(({ buildImage }) => buildImage(options, store, setsDirectory, key));
+  const build = () => import('./make.js').then(({ makeImage }) => makeImage(options, store, setsDirectory, key));
   const found = options.rebuild === true ? undefined : lookUp(store, key);
   const lookup = performance.now() - start;
   let answer = found === undefined ? await build() : { ...found, fresh: false, timings: {} };
   leaseImage(store, answer.manifest.id);
-  // Somebody may have removed it before the lease was there.
+  // The image may have been removed before the lease was taken.
   if (!hasFiles(join(store, answer.manifest.id), answer.manifest)) answer = await build();
   const timings = { ...answer.timings, lookup, total: performance.now() - start };
   return bootImage(join(store, answer.manifest.id), { ...answer, timings });
 }
 
-/** The image that serves `options` and is known to, or undefined: nothing is built or searched for. */
+/** The image that the store remembers for `options`; undefined if it remembers none. Nothing is built. */
 export function findKnownImage(options: ImageOptions): BootImage | undefined {
   const start = performance.now();
   const store = options.storeDirectory ?? defaultStoreDirectory();

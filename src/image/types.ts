@@ -1,44 +1,41 @@
-/**
- * What is asked of the image builder, and what it answers.
- */
+/** Types of the image builder: its options, and the image that it returns. */
 
 import type { KernelSelection } from '../config/types.js';
 import type { KernelSearchPaths } from '../kernel/search-paths.js';
-import type { InitrdCompression } from './build/compress.js';
-import type { Manifest } from './manifest.js';
+import type { InitrdCompression, Manifest } from './manifest.js';
 
-/** What image is wanted. */
+/** Which image to find or build. */
 export interface ImageOptions {
   readonly kernel: KernelSelection;
-  /** Names of module sets: files of kmods/ without their ending. Their order is the order in which modules are loaded. */
+  /** Names of module sets: files of kmods/ without `.json`. Modules are loaded in the order of the sets. */
   readonly sets: readonly string[];
   /** Path of the static binary that becomes /init. */
   readonly nativeInit: string;
-  /** Put the host's static busybox into the initrd, as a shell for a time when there is no root. */
+  /** Put the host's static busybox into the initrd, as a shell for the time before the root is mounted. */
   readonly debugShell?: boolean;
-  /** `packed`: the bzImage as it is; default: `unpacked`, the kernel inside, where QEMU can boot it. */
+  /** `packed`: boot the bzImage; default: `unpacked`, boot the vmlinux inside, where QEMU can. */
   readonly kernelForm?: 'unpacked' | 'packed' | undefined;
-  /** How the initrd is packed; default: not at all, which boots fastest. */
+  /** How the initrd is packed; default: `none`, which boots fastest. */
   readonly compression?: InitrdCompression;
-  /** Path of a Node.js that runs the common init in the guest; default: the launcher drives it, and there is none in the guest. */
+  /** Path of a Node.js to run the common init in the guest; default: none, the common init runs in the launcher. */
   readonly guestNode?: string | undefined;
-  /** Where images are kept; default: {@link defaultStoreDirectory}. */
+  /** Directory of the store; default: {@link defaultStoreDirectory}. */
   readonly storeDirectory?: string;
-  /** Where module sets are; default: the package's own. */
+  /** Directory of the module sets; default: the package's own. */
   readonly setsDirectory?: string;
-  /** Where kernels are looked for; default: the places where distributions put them. */
+  /** Directories to search for kernels; default: those of the distributions. */
   readonly searchPaths?: KernelSearchPaths;
-  /** Told what is being done, for a person; one sentence without a final full stop. */
+  /** Receives progress messages for people: one sentence each, without a final full stop. */
   readonly onProgress?: (message: string) => void;
-  /** Build even when the store has the image. */
+  /** Build even if the store has the image. */
   readonly rebuild?: boolean;
 }
 
-/** How long the parts took, in milliseconds. Parts overlap. */
+/** Durations of the parts, in milliseconds. Parts overlap. */
 export interface ImageTimings {
-  /** From the call to the answer. */
+  /** The whole call. */
   readonly total: number;
-  /** Asking the store. */
+  /** Looking the request up in the store. */
   readonly lookup: number;
   /** Choosing the kernel. */
   readonly select?: number;
@@ -52,21 +49,21 @@ export interface ImageTimings {
   readonly store?: number;
 }
 
-/** An image that is in the store, whole, and can be booted. */
+/** A complete image, ready to boot. */
 export interface BootImage {
-  /** Hash of what is in it; the name of its directory. */
+  /** Hash of its content; the name of its directory in the store. */
   readonly id: string;
   readonly directory: string;
   /** Absolute path of the file to boot: an ELF vmlinux or a bzImage. */
   readonly kernel: string;
-  /** Absolute path. */
+  /** Absolute path of the initrd. */
   readonly initrd: string;
-  /** What `uname -r` says inside. */
+  /** Output of `uname -r` in the guest. */
   readonly kernelVersion: string;
   readonly manifest: Manifest;
-  /** Which kernel and why, as a sentence without a final full stop. */
+  /** Which kernel was chosen and why, as a sentence without a final full stop. */
   readonly reason: string;
-  /** True when it was built now, false when it was found. */
+  /** True if it was built now, false if the store had it. */
   readonly fresh: boolean;
   readonly timings: ImageTimings;
 }

@@ -1,8 +1,13 @@
-/** Includes that could not be written. */
+/** Errors of includes that cannot be copied. */
 import { SandboxError } from '../util/errors.js';
-import type { Entry } from './walk.js';
+import type { Entry } from './entry.js';
 
-/** @param code errno's name where it is known: ENOSPC */
+/**
+ * The error `include-failed`.
+ *
+ * @param why The reason, as the end of a sentence.
+ * @param code Name of the errno, if known: `ENOSPC`.
+ */
 export function includeError(
   { source, target }: Entry,
   why: string,
@@ -14,7 +19,8 @@ export function includeError(
     code: 'include-failed',
     message: `${source} could not be copied to ${target}: ${why}`,
     remedy:
-      REMEDIES[code ?? ''] ?? 'see that the mount which covers it can hold such a file, and that nothing else is there',
+      REMEDIES[code ?? ''] ??
+      'check that the mount which covers it can hold such a file, and that nothing else is there',
     cause,
   });
 }
@@ -22,10 +28,15 @@ export function includeError(
 const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: 'give the mount which covers it more room',
   EFBIG: 'give the mount which covers it more room',
-  EROFS: 'let the mount which covers it be written to: leave out its ,ro',
+  EROFS: 'make the mount which covers it writable: leave out its ,ro',
 };
 
-/** A symbolic link in a directory that a sandbox could write to may lead anywhere on the host. */
+/**
+ * The error `include-through-link`: a symbolic link on the way to the target. A sandbox may have made it, so it may
+ * lead anywhere on the host.
+ *
+ * @param part Path of the link on the host.
+ */
 export function throughLinkError(entry: Entry, part: string): SandboxError {
   return new SandboxError({
     stage: 'init',
@@ -35,12 +46,14 @@ export function throughLinkError(entry: Entry, part: string): SandboxError {
   });
 }
 
-/** Where it would be a device of the host too. */
+/**
+ * The error `include-device`: the include has a device, and its copy in a directory of the host would work there too.
+ */
 export function deviceError({ source, target }: Entry): SandboxError {
   return new SandboxError({
     stage: 'config',
     code: 'include-device',
-    message: `${source} is a device, and would be one on the host too, for everybody who can get at ${target} there`,
+    message: `${source} is a device, and a copy of it on the host would give access to everyone who can reach ${target} there`,
     remedy: 'include it into a ram or host-image mount, or leave it out',
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Copies includes into a directory of the host, before anything is started. A sandbox may have written to that directory earlier, so no
- * symbolic link in it is followed: every step of a path is opened by itself, from the directory before it.
+ * Copies includes into a directory of the host, before the sandbox starts. An earlier sandbox may have written to that
+ * directory, so no symbolic link in it is followed: each part of a path is opened relative to the directory before it.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, lchown, lstat, mkdir, open, readlink, symlink } from 'node:fs/promises';
@@ -8,23 +8,27 @@ import { posix } from 'node:path';
 import { covers, normalizePath } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
 import { isSystemError, messageOf } from '../util/errors.js';
+import type { CopyObserver, Entry } from './entry.js';
 import { deviceError, includeError, throughLinkError } from './failure.js';
-import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
+import { entriesOf, reading } from './walk.js';
 
 const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
+/** Bytes per read. */
 const PIECE = 1 << 20;
 
-/** Where includes go. */
+/** A directory to copy includes into. */
 export interface Destination {
-  /** On the host. */
+  /** Path on the host. */
   readonly directory: string;
-  /** What the directory is inside. */
+  /** Path in the guest. */
   readonly target: string;
 }
 
 /**
- * @param owner everything that is copied becomes this user's, where the caller may give files away
+ * Copies `includes` into a directory.
+ *
+ * @param owner Becomes the owner of everything that is copied, if this process is root.
  * @throws {SandboxError} `include-unreadable`, `include-failed`, `include-through-link`, `include-device`
  */
 export async function copyToDirectory(
@@ -62,7 +66,7 @@ async function copyEntry(
   onPiece: () => void,
 ): Promise<void> {
   const name = parts.at(-1);
-  // The mount's own directory stays the person's.
+  // The mount's own directory stays as it is.
   if (name === undefined) return requireDirectory(entry);
   const parent = await openParent(directory, parts.slice(0, -1), entry);
   try {
@@ -73,14 +77,16 @@ async function copyEntry(
 }
 
 function requireDirectory(entry: Entry): void {
-  if (entry.kind !== 'directory') throw includeError(entry, 'that is the mount itself, and no place in it', undefined);
+  if (entry.kind !== 'directory')
+    throw includeError(entry, 'the target is the mount itself, not a path in it', undefined);
 }
 
-/** A path through an open directory; also for other processes, which this one outlives. */
+/** A path through an open directory. Child processes of this one can use it too. */
 function below(parent: FileHandle, name: string): string {
   return `/proc/${process.pid}/fd/${parent.fd}/${name}`;
 }
 
+/** Opens the directory `parts` below `directory`. Makes what is missing; the caller closes the result. */
 async function openParent(directory: string, parts: readonly string[], entry: Entry): Promise<FileHandle> {
   let at = await open(directory, O_RDONLY | O_DIRECTORY);
   for (const [index, part] of parts.entries()) {
@@ -102,48 +108,49 @@ async function openParent(directory: string, parts: readonly string[], entry: En
   return at;
 }
 
+/** Makes one file, directory, link or pipe at `path`, whose parent directory is held open. */
 async function make(path: string, entry: Entry, owner: Identity, onPiece: () => void): Promise<void> {
   switch (entry.kind) {
     case 'directory': {
       await mkdir(path, { mode: 0o700 }).catch(ignoreExisting);
       await using made = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      await settle(made, entry, owner);
+      await setOwnerAndMode(made, entry, owner);
       return;
     }
     case 'file': {
       await using from = await reading(entry.source, open(entry.source, O_RDONLY | O_NOFOLLOW));
-      // Non-blocking, so that a pipe in its place is an error and no wait.
+      // O_NONBLOCK: opening a pipe in its place fails instead of waiting.
       await using to = await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600);
-      // Root inside could have made a device of the host there.
-      if (!(await to.stat()).isFile()) throw includeError(entry, 'something that is no file is there', 'EEXIST');
+      // Root in an earlier guest may have made a device there.
+      if (!(await to.stat()).isFile()) throw includeError(entry, 'something other than a file is there', 'EEXIST');
       await copyBytes(from, to, entry, onPiece);
-      await settle(to, entry, owner);
+      await setOwnerAndMode(to, entry, owner);
       return;
     }
     case 'link':
       await makeLink(path, entry.leadsTo);
-      return giveAway(path, owner);
+      return setLinkOwner(path, owner);
     case 'pipe':
       await makePipe(path, entry.mode);
-      return giveAway(path, owner);
+      return setLinkOwner(path, owner);
     case 'device':
       throw deviceError(entry);
     case 'socket':
   }
 }
 
-/** By the descriptor, since another sandbox may change what the name means. */
-async function settle(made: FileHandle, entry: Entry, owner: Identity): Promise<void> {
-  if (mayGiveAway()) await made.chown(owner.uid, owner.gid);
-  // Behind the owner, for whom the kernel clears the bits that change the user.
+/** Sets owner and mode through the descriptor, since another sandbox may replace what has the name. */
+async function setOwnerAndMode(made: FileHandle, entry: Entry, owner: Identity): Promise<void> {
+  if (mayChangeOwner()) await made.chown(owner.uid, owner.gid);
+  // After chown, which clears the set-user-ID and set-group-ID bits.
   await made.chmod(entry.mode);
 }
 
-async function giveAway(path: string, owner: Identity): Promise<void> {
-  if (mayGiveAway()) await lchown(path, owner.uid, owner.gid);
+async function setLinkOwner(path: string, owner: Identity): Promise<void> {
+  if (mayChangeOwner()) await lchown(path, owner.uid, owner.gid);
 }
 
-function mayGiveAway(): boolean {
+function mayChangeOwner(): boolean {
   return process.getuid?.() === 0;
 }
 
@@ -156,7 +163,7 @@ async function copyBytes(from: FileHandle, to: FileHandle, entry: Entry, onPiece
   }
 }
 
-/** One that is there from an earlier run is as good as a new one. */
+/** Makes a symbolic link. The same link from an earlier run is kept. */
 async function makeLink(path: string, leadsTo: string): Promise<void> {
   try {
     await symlink(leadsTo, path);
@@ -165,7 +172,7 @@ async function makeLink(path: string, leadsTo: string): Promise<void> {
   }
 }
 
-/** Node has no mkfifo(3). */
+/** Makes a pipe with mkfifo(1), since Node.js has no mkfifo(3). A pipe from an earlier run is kept. */
 async function makePipe(path: string, mode: number): Promise<void> {
   const { execa } = await import('execa');
   const { failed, stderr } = await execa('mkfifo', ['-m', mode.toString(8), '--', path], { reject: false });

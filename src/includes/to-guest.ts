@@ -1,4 +1,4 @@
-/** Copies includes through the channel. Inside, links on the way are followed: they lead nowhere but to what is inside. */
+/** Copies includes through the channel. The guest follows links on the way, since they cannot lead out of the guest. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { constants as os } from 'node:os';
@@ -6,16 +6,19 @@ import { posix } from 'node:path';
 import type { Identity, Include } from '../config/types.js';
 import { type Guest, type Operation, OperationError } from '../protocol/operations.js';
 import { WriteFlag } from '../protocol/wire.js';
+import type { CopyObserver, Entry } from './entry.js';
 import { includeError } from './failure.js';
-import { type CopyObserver, type Entry, entriesOf, reading } from './walk.js';
+import { entriesOf, reading } from './walk.js';
 
-/** How much of a file goes in one packet, in bytes. */
+/** File content per packet, in bytes. */
 const PIECE = 128 * 1024;
-/** How many calls may be under way: enough to keep the channel busy, and little enough not to hold files in memory. */
+/** Most calls in flight: enough to keep the channel busy, and few enough to not hold whole files in memory. */
 const WINDOW = 16;
 
 /**
- * @param owner everything that is copied becomes this user's
+ * Copies `includes` into the guest.
+ *
+ * @param owner Becomes the owner of everything that is copied.
  * @throws {SandboxError} `include-unreadable`, `include-failed`
  */
 export async function copyToGuest(
@@ -38,8 +41,7 @@ export async function copyToGuest(
 class Copier {
   readonly #guest: Guest;
   readonly #owner: Identity;
-  readonly #underWay: Promise<void>[] = [];
-
+  readonly #inFlight: Promise<void>[] = [];
   readonly #onPiece: () => void;
 
   constructor(guest: Guest, owner: Identity, onPiece: () => void) {
@@ -58,12 +60,12 @@ class Copier {
     const { uid, gid } = this.#owner;
     await this.#make(entry);
     await this.#send(entry, { op: 'chown', path, uid, gid });
-    // Behind the owner, for whom the kernel clears the bits that change the user.
+    // After chown, which clears the set-user-ID and set-group-ID bits.
     if (entry.kind !== 'link') await this.#send(entry, { op: 'chmod', path, mode: entry.mode });
   }
 
   async finish(): Promise<void> {
-    while (this.#underWay.length > 0) await this.#underWay.shift();
+    while (this.#inFlight.length > 0) await this.#inFlight.shift();
   }
 
   async #make(entry: Entry): Promise<void> {
@@ -92,7 +94,7 @@ class Copier {
       await this.#send(entry, {
         op: 'writeFile',
         path: entry.target,
-        // Nobody else's until it is whole.
+        // No other user may read it until it is complete.
         mode: 0o600,
         flags: at === 0 ? 0 : WriteFlag.APPEND,
         data: buffer.subarray(0, bytesRead),
@@ -102,7 +104,7 @@ class Copier {
     }
   }
 
-  /** One that is there from an earlier run is as good as a new one. */
+  /** Makes a device or a pipe. The same one from an earlier run is kept. */
   async #makeNode(entry: Entry, type: number, deviceMajor: number, deviceMinor: number): Promise<void> {
     const path = entry.target;
     const operation = { op: 'mknod', path, mode: type | entry.mode, deviceMajor, deviceMinor } as const;
@@ -124,7 +126,7 @@ class Copier {
     );
   }
 
-  /** Waits only where too many are under way. */
+  /** Sends an operation. Waits for the oldest one if more than {@link WINDOW} are in flight, and throws its error. */
   async #send(entry: Entry, operation: Operation): Promise<void> {
     const sent = this.#guest.call(operation).then(
       () => this.#onPiece(),
@@ -132,10 +134,10 @@ class Copier {
         throw error instanceof OperationError ? guestError(entry, error) : error;
       },
     );
-    // It is looked at in its turn.
+    // Its error is thrown when its turn comes, so it is not unhandled.
     sent.catch(() => {});
-    this.#underWay.push(sent);
-    if (this.#underWay.length > WINDOW) await this.#underWay.shift();
+    this.#inFlight.push(sent);
+    if (this.#inFlight.length > WINDOW) await this.#inFlight.shift();
   }
 }
 

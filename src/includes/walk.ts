@@ -1,4 +1,4 @@
-/** What an include is made of: everything at and below a path of the host, as it is; links are not followed. */
+/** Lists what an include consists of: everything at and below a path of the host. Links are not followed. */
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
@@ -6,37 +6,12 @@ import { join, posix } from 'node:path';
 import type { Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { textOf } from '../util/raw-text.js';
+import type { Entry, EntryKind } from './entry.js';
 import { deviceError } from './failure.js';
 
-export type EntryKind =
-  | { readonly kind: 'directory' }
-  | { readonly kind: 'file' }
-  | { readonly kind: 'link'; readonly leadsTo: string }
-  | { readonly kind: 'pipe' }
-  | { readonly kind: 'device'; readonly isBlock: boolean; readonly major: number; readonly minor: number }
-  /** A socket is somebody's who listens, and nobody would at a copy. */
-  | { readonly kind: 'socket' };
-
-/** One thing to be copied. */
-export type Entry = EntryKind & {
-  /** On the host. */
-  readonly source: string;
-  /** Inside. */
-  readonly target: string;
-  /** Permission bits. */
-  readonly mode: number;
-};
-
-/** Told how the copying goes on. */
-export interface CopyObserver {
-  /** What cannot be copied, and is of no use. */
-  readonly onLeftOut: (sentence: string) => void;
-  /** Some more is copied. */
-  readonly onPiece: () => void;
-}
-
 /**
- * A directory comes before what is in it; names are in the order of their bytes.
+ * The entries of an include. A directory comes before its content; names are sorted.
+ *
  * @throws {SandboxError} `include-unreadable`
  */
 export async function* entriesOf({ source, target }: Include): AsyncGenerator<Entry> {
@@ -50,7 +25,11 @@ export async function* entriesOf({ source, target }: Include): AsyncGenerator<En
   }
 }
 
-/** @throws {SandboxError} `include-device`, `include-unreadable` */
+/**
+ * Checks that an include has no devices.
+ *
+ * @throws {SandboxError} `include-device`, `include-unreadable`
+ */
 export async function refuseDevices(include: Include): Promise<void> {
   for await (const entry of entriesOf(include)) if (entry.kind === 'device') throw deviceError(entry);
 }
@@ -67,18 +46,15 @@ async function kindOf(source: string, status: Stats): Promise<EntryKind> {
 async function targetOf(source: string): Promise<string> {
   const target = await reading(source, readlink(source, { encoding: 'buffer' }));
   if (isUtf8(target)) return target.toString();
-  throw notUtf8(
-    `where ${JSON.stringify(source)}, which is to be included, leads to, ${JSON.stringify(textOf(target))},`,
-  );
+  throw notUtf8(`the target ${JSON.stringify(textOf(target))} of the symbolic link ${JSON.stringify(source)}`);
 }
 
-/** Node has U+FFFD in place of what is not UTF-8, and that would be another name. */
+/**
+ * Throws for a name in `directory` that is not UTF-8. Node.js replaces such bytes with U+FFFD, which is another name.
+ */
 async function refuseRawNames(directory: string): Promise<void> {
   for (const name of await reading(directory, readdir(directory, { encoding: 'buffer' }))) {
-    if (!isUtf8(name))
-      throw notUtf8(
-        `the name ${JSON.stringify(textOf(name))} in ${JSON.stringify(directory)}, which is to be included,`,
-      );
+    if (!isUtf8(name)) throw notUtf8(`the name ${JSON.stringify(textOf(name))} in ${JSON.stringify(directory)}`);
   }
 }
 
@@ -86,12 +62,12 @@ function notUtf8(what: string): SandboxError {
   return new SandboxError({
     stage: 'config',
     code: 'include-unreadable',
-    message: `${what} is not UTF-8`,
-    remedy: 'rename it, leave it out, or have the directory as a mount: --mount host-bind:/target=/source',
+    message: `${what} is not UTF-8, so it cannot be included`,
+    remedy: 'rename it, leave it out, or mount the directory: --mount host-bind:/target=/source',
   });
 }
 
-/** gnu_dev_major() and gnu_dev_minor() of <sys/sysmacros.h>. */
+/** Major and minor number of a device, as gnu_dev_major() and gnu_dev_minor() of <sys/sysmacros.h> compute them. */
 export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
   const bits = BigInt(rdev);
   return {
@@ -100,7 +76,11 @@ export function deviceNumbers(rdev: number): { readonly major: number; readonly 
   };
 }
 
-/** Awaits something that is read from `path`. */
+/**
+ * Awaits `work`, which reads from `path`.
+ *
+ * @throws {SandboxError} `include-unreadable`, in place of a system error
+ */
 export async function reading<T>(path: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -109,8 +89,8 @@ export async function reading<T>(path: string, work: Promise<T>): Promise<T> {
     throw new SandboxError({
       stage: 'config',
       code: 'include-unreadable',
-      message: `${JSON.stringify(path)}, which is to be included, cannot be read: ${messageOf(error)}`,
-      remedy: 'make it readable for you, or include less',
+      message: `${JSON.stringify(path)} is to be included and cannot be read: ${messageOf(error)}`,
+      remedy: 'make it readable for your user, or include less',
       cause: error,
     });
   }

@@ -1,35 +1,33 @@
-/**
- * How a kernel was built: its configuration, from where distributions keep it or from the kernel itself (CONFIG_IKCONFIG).
- */
+/** A kernel's build configuration, from a file of the distribution or from inside the kernel (CONFIG_IKCONFIG). */
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { unpack } from '../compression/formats.js';
 import { isSystemError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
 import type { KernelChoice } from './find.js';
 import type { SparseFile } from './slim.js';
 
-/** Marks around the gzip data in the kernel: kernel/configs.c. */
+/** The gzip data in the kernel are between these marks: kernel/configs.c. */
 const IKCONFIG_START = 'IKCFG_ST';
 const IKCONFIG_END = 'IKCFG_ED';
-/** A configuration has about 300 KB. */
+/** Most bytes of a configuration; a real one has about 300 KB. */
 const CONFIG_LIMIT = 16 << 20;
 
 export interface BuildConfig {
-  /** Where it was found, for a message. */
+  /** Where the configuration was found, for messages. */
   readonly source: string;
-  /** True when the option is built in (`=y`), which is what anything needs that runs before a module can be loaded. */
+  /** True for `option=y`. What runs before the first module is loaded must be built in. */
   hasBuiltIn(option: string): boolean;
 }
 
 /**
- * Reads a kernel's configuration: config-VERSION beside the kernel, `config` in its module tree, else what the kernel has in
- * itself.
+ * Reads a kernel's configuration from config-VERSION beside the kernel, `config` in its module tree, or the kernel
+ * itself, in this order.
  *
- * @param boot The unpacked kernel; asked for when there is no file.
- * @returns undefined when there is none anywhere.
+ * @param boot Gives the unpacked kernel. Called only if neither file exists.
+ * @param inputs Told of the files before they are read.
+ * @returns undefined if there is no configuration.
  */
 export async function readBuildConfig(
   choice: KernelChoice,
@@ -54,14 +52,14 @@ function configOf(text: string, source: string): BuildConfig {
   return { source, hasBuiltIn: (option) => lines.has(`${option}=y`) };
 }
 
-/** The configuration that CONFIG_IKCONFIG puts into the kernel's read-only data. */
+/** The configuration that CONFIG_IKCONFIG stores in the kernel's read-only data. */
 async function embeddedConfig(kernel: SparseFile): Promise<string | undefined> {
   for (const { data } of kernel.chunks) {
     const start = data.indexOf(IKCONFIG_START);
     const end = start < 0 ? -1 : data.indexOf(IKCONFIG_END, start);
     if (end < 0) continue;
     const packed = data.subarray(start + IKCONFIG_START.length, end);
-    return promisify(gunzip)(packed, { maxOutputLength: CONFIG_LIMIT }).then(
+    return unpack(packed, 'gzip', undefined, CONFIG_LIMIT).then(
       (text) => text.toString('latin1'),
       () => undefined,
     );

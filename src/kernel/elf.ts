@@ -1,12 +1,15 @@
 /**
- * The parts of an ELF64 kernel that booting needs: its loadable segments and its notes.
- * Facts: elf(5), and Xen's public/elfnote.h for the entry that QEMU boots directly.
+ * Reads the parts of an ELF64 kernel that booting needs: loadable segments and notes.
+ * Sources: elf(5), and Xen's public/elfnote.h for the entry that QEMU boots directly.
  */
+
+/** "\x7fELF" as a big-endian number. */
+const ELF_MAGIC = 0x7f454c46;
 
 /** e_machine of x86-64. */
 export const MACHINE_X86_64 = 62;
 
-/** Names for an error message; the number itself stands for all others. */
+/** Names of machines for error messages, by e_machine. */
 const MACHINES: ReadonlyMap<number, string> = new Map([
   [3, 'i386'],
   [21, 'ppc64'],
@@ -21,33 +24,38 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
 /** p_type of elf(5). */
 export const SEGMENT_LOAD = 1;
 export const SEGMENT_DYNAMIC = 2;
-/** PT_INTERP: the program needs a loader, and with it libraries. */
+/** PT_INTERP: the program needs a dynamic loader, so it may need libraries. */
 export const SEGMENT_INTERPRETER = 3;
 const SEGMENT_NOTE = 4;
 /** XEN_ELFNOTE_PHYS32_ENTRY: the 32-bit entry point of the PVH boot protocol. */
 const NOTE_PVH_ENTRY = 18;
 export const HEADER_SIZE = 64;
 export const SEGMENT_HEADER_SIZE = 56;
-/** A kernel has about five segments; a number above this is damage. */
-const SEGMENTS_LIMIT = 64;
+/** A kernel has about five segments. A file with more than this is damaged. */
+const MAX_SEGMENTS = 64;
 
-/** One program header; positions and sizes are bytes. */
+/** A program header. Positions and sizes are in bytes. */
 export interface Segment {
   readonly type: number;
   readonly flags: number;
-  /** Where its bytes are in the file. */
+  /** Position in the file. */
   readonly offset: number;
   readonly virtualAddress: bigint;
   readonly physicalAddress: bigint;
-  /** How many bytes the file has of it. */
+  /** Size in the file. */
   readonly fileSize: number;
-  /** How many bytes it takes in memory; what the file lacks is zero. */
+  /** Size in memory. Bytes beyond `fileSize` are zero. */
   readonly memorySize: number;
 }
 
-/** What `data` begins with, or undefined when it is no ELF file. */
+/** True when `data` begins with the magic number of ELF. */
+export function isElf(data: Buffer): boolean {
+  return data.length >= 4 && data.readUInt32BE(0) === ELF_MAGIC;
+}
+
+/** The machine that an ELF file is for; undefined when `data` is no ELF file. */
 export function elfMachineOf(data: Buffer): { machine: number; name: string; is64: boolean } | undefined {
-  if (data.length < HEADER_SIZE || data.readUInt32BE(0) !== 0x7f454c46) return undefined;
+  if (data.length < HEADER_SIZE || !isElf(data)) return undefined;
   const machine = data[5] === 2 ? data.readUInt16BE(18) : data.readUInt16LE(18);
   return { machine, name: MACHINES.get(machine) ?? `machine number ${machine}`, is64: data[4] === 2 };
 }
@@ -63,7 +71,7 @@ export function segmentsOf(data: Buffer): Segment[] {
   const start = Number(data.readBigUInt64LE(32));
   const entrySize = data.readUInt16LE(54);
   const count = data.readUInt16LE(56);
-  if (entrySize !== SEGMENT_HEADER_SIZE || count === 0 || count > SEGMENTS_LIMIT) {
+  if (entrySize !== SEGMENT_HEADER_SIZE || count === 0 || count > MAX_SEGMENTS) {
     throw new Error('the ELF program headers are damaged');
   }
   if (start + count * entrySize > data.length) throw new Error('the ELF program headers lie outside the file');
@@ -82,17 +90,17 @@ function segmentAt(data: Buffer, at: number): Segment {
   };
 }
 
-/** Where the file's last needed byte ends: debug information and section headers lie behind it. */
+/** End of the last segment in the file. Debug information and section headers come after it. */
 export function segmentsEnd(segments: readonly Segment[]): number {
   return Math.max(...segments.map((segment) => segment.offset + segment.fileSize));
 }
 
-/** The note segments, in the file's order. */
+/** The note segments, in file order. */
 export function noteSegments(segments: readonly Segment[]): Segment[] {
   return segments.filter((segment) => segment.type === SEGMENT_NOTE);
 }
 
-/** True when the kernel carries Xen's PVH entry note, which lets QEMU boot the ELF file itself. */
+/** True if the kernel has Xen's PVH entry note. QEMU can then boot the ELF file directly. */
 export function hasPvhEntry(data: Buffer, segments: readonly Segment[]): boolean {
   return noteSegments(segments).some((segment) =>
     notesIn(data.subarray(segment.offset, segment.offset + segment.fileSize)).some(
@@ -101,7 +109,7 @@ export function hasPvhEntry(data: Buffer, segments: readonly Segment[]): boolean
   );
 }
 
-/** Owner and type of each note; a note that runs over the end ends the list. */
+/** Owner and type of each note. The list stops at a note that exceeds the segment. */
 function notesIn(data: Buffer): { owner: string; type: number }[] {
   const notes: { owner: string; type: number }[] = [];
   const padded = (length: number): number => (length + 3) & ~3;

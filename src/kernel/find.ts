@@ -1,6 +1,4 @@
-/**
- * Which kernel is booted, and why.
- */
+/** Chooses the kernel to boot, and says why. */
 
 import type { KernelSelection } from '../config/types.js';
 import { messageOf, SandboxError } from '../util/errors.js';
@@ -12,13 +10,13 @@ import { Installation, type KernelSearchPaths } from './search-paths.js';
 export interface KernelChoice {
   readonly file: KernelFile;
   readonly version: string;
-  /** Its module tree. */
+  /** The kernel's module tree. */
   readonly modulesDirectory: string;
-  /** Which and why, as part of a sentence. */
+  /** Which kernel and why, as part of a sentence. */
   readonly reason: string;
 }
 
-/** Says what a kernel lacks, as the end of a sentence, or undefined when it has all that is needed. */
+/** Says what a kernel lacks, as the end of a sentence; undefined if it has everything. */
 export type Lacks = (version: string, modulesDirectory: string) => Promise<string | undefined>;
 
 const INSTALL = 'install one (Debian: linux-image-amd64) or name one with --kernpath and --kmodpath';
@@ -27,7 +25,11 @@ function kernelError(code: string, message: string, remedy: string): SandboxErro
   return new SandboxError({ stage: 'kernel', code, message, remedy });
 }
 
-/** A choice whose module tree is known to be there. */
+/**
+ * Makes a choice after checking that its module tree exists.
+ *
+ * @throws {SandboxError} `modules-not-found`, `modules-not-indexed`, `modules-other-version`, `modules-path-is-a-tree`
+ */
 async function choose(installation: Installation, file: KernelFile, why: string): Promise<KernelChoice> {
   const { version, path } = file;
   if (!(await installation.hasTree(version))) throw await installation.missingTreeError(version);
@@ -61,7 +63,9 @@ async function byVersion(installation: Installation, version: string): Promise<K
   );
 }
 
-/** The running kernel when it serves, else the newest that does, else the first whose lack is worth telling. */
+/**
+ * Chooses the running kernel if it serves, else the newest that does, else the first with modules, whatever it lacks.
+ */
 async function byDefault(installation: Installation, lacks: Lacks): Promise<KernelChoice> {
   const { usable, unusable } = await installation.kernels();
   const running = usable.find((kernel) => kernel.version === installation.release);
@@ -86,7 +90,7 @@ async function byDefault(installation: Installation, lacks: Lacks): Promise<Kern
   throw kernelError('kernel-not-found', `no kernel with modules in ${bootDirectory} and ${modulesDirectory}`, INSTALL);
 }
 
-/** What a candidate lacks. A damaged tree of one kernel must not stop the search for another. */
+/** Says what a candidate lacks. A damaged module tree is a lack too, so that the search goes on. */
 async function lackOf(installation: Installation, file: KernelFile, lacks: Lacks): Promise<string | undefined> {
   if (!(await installation.hasTree(file.version))) return 'has no modules';
   try {
@@ -98,13 +102,16 @@ async function lackOf(installation: Installation, file: KernelFile, lacks: Lacks
 }
 
 /**
- * Finds the kernel to boot: the one that `selection` names, else the running one when it has an image and modules and
- * lacks nothing, else the newest installed one that lacks nothing. When every kernel lacks something, the first of them
- * is returned, and the caller says what it lacks.
+ * Finds the kernel to boot:
  *
- * @param lacks Asked of each candidate when the selection names none.
- * @param inputs Told of every file and directory that the answer depends on.
- * @throws {SandboxError} stage `kernel` or `modules`: no kernel, one that cannot be used, no modules for it.
+ * 1. the one that `selection` names;
+ * 2. the running kernel, if it has an image and modules and lacks nothing;
+ * 3. the newest installed kernel that lacks nothing;
+ * 4. the first one with modules. The caller reports what it lacks.
+ *
+ * @param lacks Called for each candidate if the selection names none.
+ * @param inputs Told of every file and directory that the result depends on.
+ * @throws {SandboxError} of stage `kernel` or `modules`: no kernel, a kernel that cannot be used, or no modules for it
  */
 export async function findKernel(
   selection: KernelSelection,
@@ -118,7 +125,7 @@ export async function findKernel(
   return byDefault(installation, lacks);
 }
 
-/** Every installed kernel that is usable and has a module tree, newest first. */
+/** Every installed kernel that can be booted and has a module tree, newest first. */
 export async function installedKernels(
   selection: KernelSelection,
   inputs: InputLog,

@@ -1,34 +1,32 @@
-/**
- * The header of an x86 bzImage. Source of every offset: Documentation/arch/x86/boot.rst of the kernel.
- */
+/** Reads the header of an x86 bzImage. All offsets are from Documentation/arch/x86/boot.rst of the kernel. */
 
-/** Beginning of a kernel file that {@link parseBzImage} needs, in bytes: the largest setup part, and one sector. */
+/** How many first bytes {@link parseBzImage} needs: the largest setup part and one sector. */
 export const HEADER_LENGTH = 256 * 512;
 
 const SECTOR = 512;
 /** "HdrS" as a little-endian number. */
 const HEADER_MAGIC = 0x53726448;
-/** The header's last field that is read here ends at this byte. */
+/** End of the last field that is read here. */
 const HEADER_END = 0x250;
-/** payload_offset and payload_length exist from protocol 2.08 on. */
+/** Protocol 2.08 adds payload_offset and payload_length. */
 const PROTOCOL_WITH_PAYLOAD = 0x0208;
-/** xloadflags exist from protocol 2.12 on. */
+/** Protocol 2.12 adds xloadflags. */
 const PROTOCOL_WITH_LOAD_FLAGS = 0x020c;
 /** XLF_KERNEL_64 of xloadflags: the kernel has a 64-bit entry point. */
 const KERNEL_64 = 1;
 
-/** What a bzImage says of itself; positions and sizes are bytes. */
+/** Fields of a bzImage's header. Positions and sizes are in bytes. */
 export interface BzImageHeader {
-  /** What `uname -r` says inside, undefined when the header names none. */
+  /** What `uname -r` says when it runs; undefined if the header has no version. */
   readonly version: string | undefined;
   readonly is64: boolean;
-  /** The least size that the file must have. */
+  /** Smallest size of a complete file. */
   readonly size: number;
-  /** Where the packed kernel is, undefined for a protocol older than 2.08. */
+  /** The packed kernel; undefined before protocol 2.08. */
   readonly payload: { readonly offset: number; readonly length: number } | undefined;
 }
 
-/** The version string: it starts at 0x200 bytes after the pointer's value, its first word is the release. */
+/** The first word of the version string, which starts 0x200 bytes after the pointer's value. */
 function versionAt(data: Buffer, pointer: number, setupSize: number): string | undefined {
   const start = pointer + 0x200;
   if (pointer === 0 || start >= setupSize || start >= data.length) return undefined;
@@ -40,21 +38,21 @@ function versionAt(data: Buffer, pointer: number, setupSize: number): string | u
 /**
  * Reads the header of a bzImage.
  *
- * @param data The file's first {@link HEADER_LENGTH} bytes, or all of it when it is shorter.
- * @returns undefined when `data` is no bzImage.
+ * @param data The file's first {@link HEADER_LENGTH} bytes, or the whole file if it is shorter.
+ * @returns undefined if `data` is no bzImage.
  */
 export function parseBzImage(data: Buffer): BzImageHeader | undefined {
   if (data.length < HEADER_END || data.readUInt16LE(0x1fe) !== 0xaa55 || data.readUInt32LE(0x202) !== HEADER_MAGIC) {
     return undefined;
   }
   const protocol = data.readUInt16LE(0x206);
-  // A value of 0 means 4, for the sake of very old loaders.
+  // 0 means 4, for compatibility with very old loaders.
   const setupSectors = data.readUInt8(0x1f1) || 4;
   const setupSize = (setupSectors + 1) * SECTOR;
   return {
     version: versionAt(data, data.readUInt16LE(0x20e), setupSize),
     is64: protocol >= PROTOCOL_WITH_LOAD_FLAGS && (data.readUInt16LE(0x236) & KERNEL_64) !== 0,
-    // syssize counts paragraphs of 16 bytes. A signature may follow, so that a file may be longer.
+    // syssize counts 16 bytes each. The file may be longer, since a signature may follow.
     size: setupSize + data.readUInt32LE(0x1f4) * 16,
     payload:
       protocol < PROTOCOL_WITH_PAYLOAD
@@ -63,13 +61,13 @@ export function parseBzImage(data: Buffer): BzImageHeader | undefined {
   };
 }
 
-/** The architecture of a kernel image that is not for x86, undefined when `data` is none that is known here. */
+/** The architecture of a kernel that is not for x86; undefined if it is not recognized. */
 export function foreignArchitectureOf(data: Buffer): string | undefined {
   if (data.length < 64) return undefined;
   const magic = data.toString('latin1', 56, 60);
   if (magic === 'ARMd') return 'aarch64';
   if (magic === 'RSC\x05') return 'riscv64';
-  // EFI zboot (arm64, riscv, loongarch): a PE file with its payload's place in the DOS header.
+  // EFI zboot (arm64, riscv, loongarch): a PE file whose DOS header holds the payload's position.
   if (data.toString('latin1', 0, 2) === 'MZ' && data.toString('latin1', 4, 8) === 'zimg') {
     return 'another architecture (EFI zboot)';
   }

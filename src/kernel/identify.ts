@@ -1,6 +1,4 @@
-/**
- * What a kernel file is, by its content: never by its name.
- */
+/** Identifies a kernel file by its content, never by its name. */
 
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -8,15 +6,15 @@ import { isSystemError, SandboxError } from '../util/errors.js';
 import { elfMachineOf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import { foreignArchitectureOf, HEADER_LENGTH, parseBzImage } from './header.js';
 
-/** A kernel file that can be booted; sizes are bytes. */
+/** A kernel file that can be booted. Sizes are in bytes. */
 export interface KernelFile {
   readonly path: string;
-  /** The release that `uname -r` says inside. */
+  /** What `uname -r` says when it runs. */
   readonly version: string;
   readonly format: 'bzimage' | 'elf';
-  /** How much of the file is needed: of an ELF file not its debug information. */
+  /** How much of the file booting needs: an ELF file without its debug information. */
   readonly size: number;
-  /** Where a bzImage's packed kernel is. */
+  /** The packed kernel in a bzImage; undefined for an ELF file, and for headers older than protocol 2.08. */
   readonly payload: { readonly offset: number; readonly length: number } | undefined;
 }
 
@@ -29,7 +27,7 @@ function kernelError(code: string, message: string, remedy: string, cause?: unkn
 const truncated = (path: string): SandboxError =>
   kernelError('kernel-truncated', `kernel ${path} is truncated`, 'install its package again, or copy the file again');
 
-/** The error for a file that cannot be opened or read. */
+/** Turns an error from opening or reading the file into one that names the file. */
 function accessError(path: string, error: unknown): unknown {
   if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ENOTDIR')) {
     return kernelError('kernel-not-found', `kernel ${path} does not exist`, NOT_A_KERNEL, error);
@@ -46,7 +44,7 @@ function accessError(path: string, error: unknown): unknown {
   return kernelError('kernel-unreadable', `kernel ${path} cannot be read (${error.code})`, NOT_A_KERNEL, error);
 }
 
-/** Reads `length` bytes at `position`, fewer at the end of the file. */
+/** Reads `length` bytes at `position`; fewer if the file ends before. */
 export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const data = Buffer.allocUnsafeSlow(length);
   let done = 0;
@@ -58,12 +56,16 @@ export async function readAt(file: FileHandle, position: number, length: number)
   return data.subarray(0, done);
 }
 
-/** Opens a kernel file, runs `use`, closes it; system errors become errors that name the file. */
+/**
+ * Opens a kernel file, runs `use`, and closes the file.
+ *
+ * @throws {SandboxError} `kernel-not-found`, `kernel-unreadable`, `kernel-not-a-kernel`
+ */
 export async function withKernelFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
   let file: FileHandle | undefined;
   try {
-    // Before it is opened: a named pipe without a writer would wait for one, and opening a device may set something going.
-    refuseOther(path, await stat(path));
+    // Before opening: a named pipe would wait for a writer, and opening a device may have effects.
+    requireRegularFile(path, await stat(path));
     file = await open(path);
     return await use(file);
   } catch (error) {
@@ -73,17 +75,17 @@ export async function withKernelFile<T>(path: string, use: (file: FileHandle) =>
   }
 }
 
-function refuseOther(path: string, found: Stats): void {
+function requireRegularFile(path: string, found: Stats): void {
   if (found.isFile()) return;
   const what = found.isDirectory() ? 'a directory, not a kernel' : 'not a regular file';
   throw kernelError('kernel-not-a-kernel', `${path} is ${what}`, NOT_A_KERNEL);
 }
 
 /**
- * Finds out what the file at `path` is and which version it has.
+ * Finds the format and the version of the kernel at `path`.
  *
  * @throws {SandboxError} `kernel-not-found`, `kernel-unreadable`, `kernel-truncated`, `kernel-not-a-kernel`,
- *   `kernel-architecture`.
+ *   `kernel-architecture`
  */
 export async function identifyKernel(path: string): Promise<KernelFile> {
   return withKernelFile(path, async (file) => {
@@ -134,10 +136,10 @@ function elfEnd(path: string, beginning: Buffer): number {
   }
 }
 
-/** Searches the file's first `end` bytes for the banner that every kernel prints first. */
+/** Searches the first `end` bytes for the first line that every kernel prints. Returns the version in it. */
 async function findBanner(file: FileHandle, end: number): Promise<string | undefined> {
   const step = 8 << 20;
-  // Pieces overlap, so that a banner across an edge is found as well.
+  // Pieces overlap, so that a banner that spans two of them is found.
   const overlap = 256;
   for (let at = 0; at < end; at += step) {
     const data = await readAt(file, at, Math.min(step + overlap, end - at));

@@ -1,6 +1,4 @@
-/**
- * Where kernels and their modules are installed.
- */
+/** Finds installed kernels and module trees. */
 
 import { readdir, realpath } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -11,24 +9,24 @@ import type { InputLog } from '../util/input-log.js';
 import { identifyKernel, type KernelFile } from './identify.js';
 import { compareVersions } from './version.js';
 
-/** Where kernels are looked for; every field has a default. */
+/** Where to look for kernels. */
 export interface KernelSearchPaths {
-  /** The running kernel's version; default: `uname -r`. */
+  /** Version of the running kernel; default: `uname -r`. */
   readonly release?: string;
-  /** Where vmlinuz-VERSION files are; default: /boot. */
+  /** Directory of vmlinuz-VERSION files; default: /boot. */
   readonly bootDirectory?: string;
-  /** Where module trees are unless a selection says so; default: /lib/modules. */
+  /** Directory of module trees, unless the selection names one; default: /lib/modules. */
   readonly modulesDirectory?: string;
 }
 
-/** A file that has a kernel's name and cannot be used. */
+/** A file that is named like a kernel but cannot be booted. */
 export interface Unusable {
-  /** The version in its name. */
+  /** The version in its path. */
   readonly version: string;
   readonly error: SandboxError;
 }
 
-/** The names in a directory; an unreadable or missing one is empty. */
+/** The sorted names in a directory; none if it is missing or unreadable. */
 async function namesIn(directory: string): Promise<string[]> {
   try {
     return (await readdir(directory)).sort();
@@ -38,13 +36,13 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** The version that a kernel's path promises: the end of vmlinuz-VERSION, or the directory VERSION/vmlinuz. */
-function promisedVersion(path: string): string {
+/** The version that a kernel's path names: vmlinuz-VERSION, or VERSION/vmlinuz. */
+function versionInPath(path: string): string {
   const name = basename(path);
   return name.startsWith('vmlinuz-') ? name.slice('vmlinuz-'.length) : basename(dirname(path));
 }
 
-/** The places of one search, and the log of what was looked at there. */
+/** The kernels and module trees of one host. Every file and directory it looks at goes to `inputs`. */
 export class Installation {
   readonly release: string;
   readonly bootDirectory: string;
@@ -65,7 +63,7 @@ export class Installation {
     return identifyKernel(path);
   }
 
-  /** Every installed kernel, newest first, and the files that only look like one. */
+  /** Every installed kernel, newest first, and the files that are only named like one. */
   async kernels(): Promise<{ usable: KernelFile[]; unusable: Unusable[] }> {
     const usable: KernelFile[] = [];
     const unusable: Unusable[] = [];
@@ -77,14 +75,14 @@ export class Installation {
         seen.add(real);
       } catch (error) {
         if (!(error instanceof SandboxError)) throw error;
-        if (error.code !== 'kernel-not-found') unusable.push({ version: promisedVersion(path), error });
+        if (error.code !== 'kernel-not-found') unusable.push({ version: versionInPath(path), error });
       }
     }
     usable.sort((a, b) => compareVersions(b.version, a.version));
     return { usable, unusable };
   }
 
-  /** The paths at which an installed kernel may be: first where Debian and most others put it, then Fedora's place. */
+  /** Paths where a kernel may be: /boot, as on Debian and most others, then the module trees, as on Fedora. */
   async #candidates(): Promise<string[]> {
     this.inputs.note(this.bootDirectory);
     this.inputs.note(this.modulesDirectory);
@@ -96,18 +94,18 @@ export class Installation {
     ];
   }
 
-  /** The module tree of a version, be it there or not. */
+  /** Path of a version's module tree, whether it exists or not. */
   treeOf(version: string): string {
     return join(this.modulesDirectory, version);
   }
 
-  /** True when a version's module tree is there. */
+  /** True when a version's module tree exists and is indexed. */
   async hasTree(version: string): Promise<boolean> {
     this.inputs.note(this.treeOf(version));
     return (await namesIn(this.treeOf(version))).includes('modules.dep');
   }
 
-  /** The error for a version without a module tree: says what is there instead. */
+  /** The error for a version without a module tree. It names what is there instead. */
   async missingTreeError(version: string): Promise<SandboxError> {
     const directory = this.modulesDirectory;
     const treeError = (code: string, message: string, remedy: string): SandboxError =>

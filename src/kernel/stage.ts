@@ -1,5 +1,6 @@
 /**
- * The kernel's way into an image: read, unpack, write. A kernel is never used in place, since libvirt may relabel it.
+ * Copies a kernel into an image: read, write, hash. A kernel is never used where it is installed, since libvirt may
+ * relabel it.
  */
 
 import { createHash } from 'node:crypto';
@@ -7,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { type KernelFile, readAt, withKernelFile } from './identify.js';
 import type { SparseFile } from './slim.js';
 
-/** Reads the part of a kernel file that is needed. */
+/** Reads the first `file.size` bytes of a kernel file: all that booting needs. */
 export async function readKernel(file: KernelFile): Promise<Buffer> {
   return withKernelFile(file.path, (handle) => readAt(handle, 0, file.size));
 }
@@ -23,7 +24,7 @@ export async function writeSparse(target: FileHandle, content: SparseFile): Prom
   }
 }
 
-/** SHA-256 of a file's bytes, the zeros between its parts included; in hexadecimal digits. */
+/** SHA-256 of a file's bytes, including the zeros between its parts, in hexadecimal digits. */
 export function hashSparse(content: SparseFile): string {
   const hash = createHash('sha256');
   let position = 0;

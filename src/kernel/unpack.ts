@@ -1,23 +1,25 @@
 /**
- * From a kernel file to the file that is booted: the ELF kernel inside where QEMU can boot it directly, which saves the
- * guest from unpacking it (20 to 25 % of a cold boot without hardware virtualization), else the bzImage as it is.
+ * Makes the file to boot from a kernel file. If QEMU can boot the ELF kernel inside a bzImage, that is unpacked here,
+ * so that the guest need not unpack it (20 to 25 % of a cold boot without hardware virtualization). Otherwise the
+ * bzImage is booted.
  */
 
-import { compressionOf, UNPACKED_LIMIT, unpack } from '../compression/unpack.js';
+import { type FileFormat, fileFormatOf, unpack } from '../compression/formats.js';
+import { UNPACKED_LIMIT } from '../compression/types.js';
 import { messageOf, SandboxError } from '../util/errors.js';
-import { elfMachineOf, hasPvhEntry, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
+import { elfMachineOf, hasPvhEntry, isElf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import type { KernelFile } from './identify.js';
 import { type SparseFile, slimKernel } from './slim.js';
 
-/** Less than this, in bytes, is no kernel in any packing. */
-const SMALLEST_PAYLOAD = 64;
+/** Fewer bytes are no kernel in any format. */
+const MIN_PAYLOAD = 64;
 
-/** What is booted. */
+/** The file to boot. */
 export interface BootFile {
-  /** Its name in an image: `vmlinux` for an ELF file, `kernel` for a bzImage. */
+  /** Name in the image: `vmlinux` for an ELF file, `kernel` for a bzImage. */
   readonly name: 'vmlinux' | 'kernel';
   readonly content: SparseFile;
-  /** Why this one of the two, as part of a sentence. */
+  /** Why it is an ELF file or a bzImage, as part of a sentence. */
   readonly reason: string;
 }
 
@@ -36,10 +38,10 @@ const whole = (data: Buffer): SparseFile => ({ size: data.length, chunks: [{ pos
 /**
  * Makes the boot file of a kernel.
  *
- * @param file What {@link identifyKernel} said of it.
- * @param data Its first `file.size` bytes.
- * @param form `packed`: a bzImage stays one.
- * @throws {SandboxError} `kernel-damaged`; `kernel-not-bootable` for an ELF kernel without a PVH entry.
+ * @param file Result of {@link identifyKernel}.
+ * @param data The file's first `file.size` bytes.
+ * @param form `packed`: do not unpack a bzImage.
+ * @throws {SandboxError} `kernel-damaged`; `kernel-not-bootable`: an ELF kernel without a PVH entry
  */
 export async function unpackKernel(
   file: KernelFile,
@@ -61,14 +63,14 @@ export async function unpackKernel(
   if (file.payload === undefined) return packed('its header is too old to say where the kernel inside is');
   const { offset, length } = file.payload;
   const payload = data.subarray(offset, offset + length);
-  if (payload.length < SMALLEST_PAYLOAD) throw damaged(file, `the kernel inside has ${payload.length} bytes`);
-  const compression = compressionOf(payload);
+  if (payload.length < MIN_PAYLOAD) throw damaged(file, `the kernel inside has ${payload.length} bytes`);
+  const compression = isElf(payload) ? 'none' : fileFormatOf(payload);
   if (compression === undefined) return packed('the compression of the kernel inside is not known');
   let elf: Buffer;
   try {
     elf = await unpackPayload(file, payload, compression);
   } catch (error) {
-    // Slower, and it runs: the guest has a decoder of its own.
+    // The guest can unpack it by itself, only slower.
     if (error instanceof SandboxError && error.code === 'zstd-missing') return packed(error.message);
     throw error;
   }
@@ -78,18 +80,15 @@ export async function unpackKernel(
     : { name: 'vmlinux', content, reason: `the kernel inside (${compression}) has a PVH entry` };
 }
 
-async function unpackPayload(
-  file: KernelFile,
-  payload: Buffer,
-  compression: NonNullable<ReturnType<typeof compressionOf>>,
-): Promise<Buffer> {
-  // The kernel's build puts the unpacked size into the payload's last four bytes; in gzip they are part of the format.
+async function unpackPayload(file: KernelFile, payload: Buffer, compression: 'none' | FileFormat): Promise<Buffer> {
+  // The kernel's build appends the unpacked size in four bytes. gzip itself ends with it.
   const size = payload.readUInt32LE(payload.length - 4);
   if (size > UNPACKED_LIMIT) throw damaged(file, `the kernel inside claims to have ${size} bytes`);
-  const own = compression === 'gzip' || compression === 'none';
+  if (compression === 'none') return payload;
+  const hasOwnSize = compression === 'gzip';
   try {
-    const elf = await unpack(own ? payload : payload.subarray(0, -4), compression, size);
-    if (!own && elf.length !== size) throw new Error(`it unpacks to ${elf.length} bytes and not ${size}`);
+    const elf = await unpack(hasOwnSize ? payload : payload.subarray(0, -4), compression, size);
+    if (!hasOwnSize && elf.length !== size) throw new Error(`it unpacks to ${elf.length} bytes and not ${size}`);
     return elf;
   } catch (error) {
     if (error instanceof SandboxError) throw error;
@@ -97,7 +96,7 @@ async function unpackPayload(
   }
 }
 
-/** The slim form of an ELF kernel that QEMU can boot, undefined when it cannot. */
+/** The shrunk form of an ELF kernel; undefined if QEMU cannot boot it. */
 function slimBootable(file: KernelFile, elf: Buffer): SparseFile | undefined {
   if (elfMachineOf(elf)?.machine !== MACHINE_X86_64) return undefined;
   try {

@@ -1,13 +1,11 @@
-/**
- * The order of kernel versions.
- */
+/** The order of kernel versions. */
 
-/** Splits a version into its runs of digits and of letters; everything else only separates. */
+/** Splits a version into runs of digits and runs of letters. Other characters only separate. */
 function tokensOf(version: string): string[] {
   return version.match(/\d+|[a-z]+/gi) ?? [];
 }
 
-/** A release candidate comes before its release; any other word, and the end, in alphabetical order after that. */
+/** Sorts tokens of different kinds: "rc" before the version's end, then other words, then numbers. */
 function rankOf(token: string | undefined): number {
   if (token === undefined) return 1;
   if (/^rc$/i.test(token)) return 0;
@@ -15,10 +13,10 @@ function rankOf(token: string | undefined): number {
 }
 
 /**
- * Compares two kernel versions the way their makers count: runs of digits as numbers (6.12.118 after 6.12.9), a release
- * candidate before its release (6.12-rc3 before 6.12), a longer version after its own beginning.
+ * Compares two kernel versions. Runs of digits are numbers: 6.12.9 is before 6.12.118. A release candidate is before
+ * its release: 6.12-rc3 is before 6.12. A longer version is after its own beginning.
  *
- * @returns a negative number when `a` is older, a positive one when it is newer, 0 only for the same version.
+ * @returns negative if `a` is older, positive if it is newer, 0 only if both are the same.
  */
 export function compareVersions(a: string, b: string): number {
   const left = tokensOf(a);

@@ -1,50 +1,50 @@
-/**
- * What must be loaded, and in which order.
- */
+/** Computes which modules must be loaded, and in which order. */
 
 import { normalizeName } from './names.js';
 import type { ModuleFile } from './parse.js';
 import type { ModuleTree } from './tree.js';
 
-/** A depth-first walk that puts each module behind everything it wants before it. */
+/** A depth-first walk. Each module comes after everything that must be loaded before it. */
 class Walk {
   readonly order: ModuleFile[] = [];
   readonly #seen = new Set<string>();
 
   constructor(private readonly tree: ModuleTree) {}
 
-  /** Adds a module that is a file; what is built in or absent needs nothing. */
+  /** Adds a module and its dependencies. Built-in and absent modules add nothing. */
   async visit(name: string): Promise<void> {
     const module = this.tree.modules.get(name);
-    // Marked on the way in: soft dependencies may form a circle, and then any order is as good as another.
+    // Marked before the recursion, since soft dependencies may form a circle. Any order is right then.
     if (module === undefined || this.tree.builtin.has(name) || this.#seen.has(name)) return;
     this.#seen.add(name);
-    // The order is modprobe's. modules.dep lists a dependency before what that one needs itself, so the last comes first.
+    // This is modprobe's order. modules.dep lists a module before its own dependencies, so the last is loaded first.
     for (const dependency of module.dependencies.toReversed()) await this.visit(dependency);
     const soft = this.tree.soft.get(name);
     for (const target of soft?.before ?? []) await this.visitTarget(target);
-    // A module asks for its weak dependencies itself while it runs. No modprobe answers inside, so they come first.
+    // A module requests its weak dependencies at run time. The guest has no modprobe to answer, so they are loaded
+    // first.
     for (const target of this.tree.weak.get(name) ?? []) await this.visitTarget(target);
     this.order.push(module);
     for (const target of soft?.after ?? []) await this.visitTarget(target);
   }
 
-  /** A soft dependency names a module or an alias; one that is neither is ignored: it is only a wish. */
+  /** Adds a soft or weak dependency: a module or an alias. One that is neither is ignored, since it is optional. */
   async visitTarget(target: string): Promise<void> {
     if (this.tree.builtin.has(target)) return;
     if (this.tree.modules.has(target)) {
       await this.visit(target);
       return;
     }
-    // What the kernel has in itself need not be loaded a second time as a faster variant.
+    // If the kernel has a built-in implementation, do not load a faster variant of it.
     if ((await this.tree.builtinAliases()).lookUp(target).length > 0) return;
     for (const name of (await this.tree.aliases()).lookUp(target)) await this.visit(name);
   }
 }
 
 /**
- * The modules `names` and all that they depend on, in load order: dependencies, then soft `pre`, then weak ones before a
- * module, soft `post` ones behind it, each once. A name that is built in or absent adds nothing.
+ * The modules `names` and all that they depend on, each once, in load order. Dependencies, soft `pre` dependencies and
+ * weak dependencies come before a module, in this order; soft `post` dependencies come after it. Built-in and absent
+ * names add nothing.
  */
 export async function closureOf(tree: ModuleTree, names: Iterable<string>): Promise<ModuleFile[]> {
   const walk = new Walk(tree);

@@ -1,25 +1,23 @@
-/**
- * Which features of a set a kernel has: built in, as a module, or not at all.
- */
+/** Computes which features of a module set a kernel has: built in, as a module, or not at all. */
 
 import { SandboxError } from '../util/errors.js';
 import type { ModuleSet } from './sets.js';
 import { type ModuleState, type ModuleTree, stateOf } from './tree.js';
 
-/** A feature of a set in one kernel. */
+/** State of a set's feature in one kernel. */
 export interface FeatureState {
   readonly set: string;
   readonly title: string;
   readonly required: boolean;
-  /** The kernel's build option. */
+  /** Build option of the kernel: CONFIG_… */
   readonly option: string;
-  /** `absent` when one of its modules is, `built-in` when all are. */
+  /** `absent` if a module of it is absent, `built-in` if all are built in, `module` otherwise. */
   readonly state: ModuleState;
-  /** Each module that makes it, by its name. */
+  /** State of each module that it needs, by name. */
   readonly modules: Readonly<Record<string, ModuleState>>;
 }
 
-/** The states of all features of `sets`, in the sets' order. */
+/** States of all features of `sets`, in order. */
 export function featureStates(tree: ModuleTree, sets: readonly ModuleSet[]): FeatureState[] {
   return sets.flatMap((set) =>
     set.features.map((feature) => {
@@ -32,7 +30,7 @@ export function featureStates(tree: ModuleTree, sets: readonly ModuleSet[]): Fea
   );
 }
 
-/** The first required feature that is absent. */
+/** The first required feature that is absent; undefined if there is none. */
 export function missingFeature(states: readonly FeatureState[]): FeatureState | undefined {
   return states.find((feature) => feature.required && feature.state === 'absent');
 }
@@ -43,9 +41,9 @@ export function lackSentence(feature: FeatureState): string {
 }
 
 /**
- * The error for a kernel without a feature that is needed.
+ * The error `feature-absent`, for a kernel that lacks a required feature.
  *
- * @param serving Versions of installed kernels that have all that is needed.
+ * @param serving Versions of installed kernels that have every required feature, newest first.
  */
 export function featureAbsentError(version: string, feature: FeatureState, serving: readonly string[]): SandboxError {
   const [other] = serving;
@@ -60,7 +58,7 @@ export function featureAbsentError(version: string, feature: FeatureState, servi
   });
 }
 
-/** The modules of all features that are there, in the sets' order. */
+/** Modules of all present features, in order. */
 export function modulesOf(states: readonly FeatureState[]): string[] {
   return states
     .filter((feature) => feature.state !== 'absent')

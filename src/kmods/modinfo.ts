@@ -1,16 +1,16 @@
-/** What a module says of itself: the strings `name=value` in its section .modinfo, as modinfo(8) shows them. */
+/** Reads the strings `name=value` in a module's section .modinfo, which modinfo(8) shows. */
 
-/** Versions of a module; a field that it does not have is undefined. */
+/** Versions of a module. A field is undefined if the module lacks it. */
 export interface ModuleVersions {
-  /** What its authors call it. */
+  /** Set by its authors. */
   readonly version: string | undefined;
-  /** Hash of its sources. */
+  /** Hash of its source files. */
   readonly srcversion: string | undefined;
-  /** The kernel that it is for. */
+  /** Release and options of the kernel it was built for. */
   readonly vermagic: string | undefined;
 }
 
-/** Reads the versions of a module that is not packed. */
+/** Reads the versions of an unpacked module. */
 export function moduleVersions(data: Buffer): ModuleVersions {
   return {
     version: field(data, 'version'),

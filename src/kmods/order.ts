@@ -1,5 +1,6 @@
 /**
- * modules.order: what a kernel was built with, one path a line, without a compression's ending. depmod writes modules.dep in this order.
+ * modules.order: all modules that a kernel was built with, one path per line, without a compression's ending. depmod
+ * writes modules.dep in this order.
  */
 
 import { readdir } from 'node:fs/promises';
@@ -8,12 +9,13 @@ import { isSystemError } from '../util/errors.js';
 import { moduleFileName, moduleNameOf } from './names.js';
 
 /**
- * The last module of modules.order that is there, when modules.dep does not have it: then that ends too early, as a file does that was cut
- * off or never written. Which modules are there must be looked up, since a distribution may have the list of all in one package, and the
- * modules in several.
+ * Checks that modules.dep is complete: it must list the last module of modules.order that is installed. If not,
+ * modules.dep was cut off or never written. Modules that are not installed are skipped, since a distribution may ship
+ * modules.order in one package and the modules in several.
  *
- * @param order What modules.order says.
- * @param listed The modules of modules.dep, by their names.
+ * @param order Content of modules.order.
+ * @param listed The modules of modules.dep, by name.
+ * @returns the path of that module in the tree if modules.dep lacks it; undefined if modules.dep is complete.
  */
 export async function lastUnlisted(
   directory: string,
@@ -32,7 +34,7 @@ export async function lastUnlisted(
   return undefined;
 }
 
-/** Nearly always the first one that is asked for is enough. */
+/** Lines of `text`, last first. A generator, since the first one is nearly always enough. */
 function* linesFromTheEnd(text: string): Generator<string> {
   for (let end = text.length; end > 0; ) {
     const start = text.lastIndexOf('\n', end - 1) + 1;
@@ -42,7 +44,7 @@ function* linesFromTheEnd(text: string): Generator<string> {
   }
 }
 
-/** The files of a folder by their names without a compression's ending. */
+/** File names in a folder, by their names without a compression's ending. */
 async function modulesIn(folder: string): Promise<Map<string, string>> {
   try {
     return new Map((await readdir(folder)).map((name) => [moduleFileName(name), name]));

@@ -1,26 +1,26 @@
 /**
- * The text files of a module tree. Formats: modules.dep(5), modprobe.d(5), and depmod of kmod.
- * Every parser returns normalised names; lines that are empty or begin with `#` say nothing.
+ * Parsers for the text files of a module tree. Formats: modules.dep(5), modprobe.d(5), and depmod of kmod.
+ * All names in the results are normalized. Empty lines and lines that begin with `#` are skipped.
  */
 
 import { moduleNameOf, normalizeAlias, normalizeName } from './names.js';
 
-/** A module that is a file. */
+/** A module that is a file, not built in. */
 export interface ModuleFile {
   readonly name: string;
-  /** As modules.dep writes it: relative to the tree. */
+  /** As in modules.dep: relative to the tree, or absolute. */
   readonly path: string;
-  /** Names of the modules it needs, all of them, each before the ones it needs itself. */
+  /** Names of all modules it needs, directly or not. Each comes before its own dependencies. */
   readonly dependencies: readonly string[];
 }
 
-/** Modules (or aliases) that should be loaded along with another one. */
+/** Modules or aliases to load before and after another module, if they exist. */
 export interface SoftDependencies {
   readonly before: readonly string[];
   readonly after: readonly string[];
 }
 
-/** A line that cannot be understood; the caller knows the file's name. */
+/** A line with wrong syntax. The caller adds the file's name. */
 export class LineError extends Error {}
 
 function linesOf(text: string): { line: string; number: number }[] {
@@ -71,7 +71,7 @@ export function parseSoftDependencies(text: string): Map<string, SoftDependencie
     const name = normalizeName(module);
     const entry = all.get(name) ?? { before: [], after: [] };
     all.set(name, entry);
-    // Words before the first `pre:` or `post:` say nothing: kmod ignores them too.
+    // Like kmod, ignore words before the first `pre:` or `post:`.
     let list: string[] | undefined;
     for (const word of words) {
       if (word === 'pre:') list = entry.before;
@@ -94,15 +94,15 @@ export function parseWeakDependencies(text: string): Map<string, readonly string
   return all;
 }
 
-/** modules.builtin: one path a line. */
+/** modules.builtin: one path per line. */
 export function parseBuiltin(text: string): Set<string> {
   return new Set(linesOf(text).map(({ line }) => moduleNameOf(line)));
 }
 
 /**
- * The aliases in modules.builtin.modinfo: records `NAME.KEY=VALUE`, each ended by a zero byte. A NAME here is no proof
- * that the module is built in: parts of the kernel that could never be a module have records too, and some are called
- * like a module that is a file (`core` on Debian). That is what modules.builtin is for.
+ * The aliases in modules.builtin.modinfo: records `NAME.KEY=VALUE`, each ended by a zero byte. NAME need not be a
+ * built-in module: parts of the kernel that can never be modules have records too, and some share the name of a module
+ * file (`core` on Debian). Only modules.builtin tells which modules are built in.
  */
 export function parseBuiltinAliases(text: string): AliasTable {
   const aliases = new AliasTable();
@@ -124,7 +124,7 @@ export function parseAliases(text: string): AliasTable {
   return table;
 }
 
-/** Aliases and their modules. Most are plain words; those with `*`, `?` or `[` match as file names do. */
+/** Aliases and their modules. An alias with `*`, `?` or `[` is a file name pattern; most are plain words. */
 export class AliasTable {
   readonly #plain = new Map<string, string[]>();
   readonly #patterns: { pattern: string; module: string }[] = [];
@@ -140,12 +140,12 @@ export class AliasTable {
     else if (!modules.includes(module)) modules.push(module);
   }
 
-  /** The modules that bear the alias `name`, in the table's order. */
+  /** Modules with the alias `name`, in the table's order. */
   lookUp(name: string): string[] {
     const wanted = normalizeAlias(name);
     const found = new Set(this.#plain.get(wanted));
     for (const { pattern, module } of this.#patterns) {
-      // A pattern's beginning up to its first wildcard must agree: that rules nearly all of them out.
+      // Comparing up to the first wildcard rules out nearly all patterns, and is fast.
       const fixed = pattern.search(/[*?[]/);
       if (wanted.startsWith(pattern.slice(0, fixed)) && globToRegExp(pattern).test(wanted)) found.add(module);
     }
@@ -153,7 +153,7 @@ export class AliasTable {
   }
 }
 
-/** fnmatch(3) without flags, as far as module aliases use it. */
+/** Translates what module aliases use of fnmatch(3) without flags. */
 function globToRegExp(glob: string): RegExp {
   const body = glob.replace(/\[[^\]]*\]|[*?]|[^*?[]+|\[/g, (part) => {
     if (part === '*') return '.*';

@@ -1,9 +1,8 @@
-/**
- * Modules as the kernel takes them: unpacked, and byte for byte what was signed.
- */
+/** Reads modules into memory, unpacked and unchanged, so that their signatures stay valid. */
 
 import { readFile } from 'node:fs/promises';
-import { compressionOf, unpack } from '../compression/unpack.js';
+import { fileFormatOf, unpack } from '../compression/formats.js';
+import { isElf } from '../kernel/elf.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
 import { moduleFileName } from './names.js';
@@ -13,7 +12,7 @@ import { type ModuleTree, pathOf } from './tree.js';
 /** A module in memory. */
 export interface LoadedModule {
   readonly name: string;
-  /** NAME.ko, without a compression's ending. */
+  /** NAME.ko, without the ending of a compression. */
   readonly fileName: string;
   readonly data: Buffer;
 }
@@ -28,20 +27,23 @@ function moduleError(code: string, message: string, version: string, cause?: unk
   });
 }
 
-/** e_shoff, e_shentsize and e_shnum of an ELF64 header: a module's section headers are the last part of the file. */
+/**
+ * Checks e_shoff, e_shentsize and e_shnum: a module's section headers are the last part of its file, apart from the
+ * signature.
+ */
 function isWholeElf(data: Buffer): boolean {
-  if (data.length < 64 || compressionOf(data) !== 'none') return false;
+  if (data.length < 64 || !isElf(data)) return false;
   return Number(data.readBigUInt64LE(40)) + data.readUInt16LE(58) * data.readUInt16LE(60) <= data.length;
 }
 
-/** The kernel release that a module was built for, from its `vermagic`; undefined when it has none. */
+/** Release of the kernel that a module was built for, from its `vermagic`; undefined if it has none. */
 function builtFor(data: Buffer): string | undefined {
   const start = data.indexOf('\0vermagic=');
   if (start < 0) return undefined;
   return data.toString('latin1', start + 10, start + 10 + 128).split(/[ \0]/)[0];
 }
 
-/** Reads and unpacks one module, and checks that it is whole and made for this kernel. */
+/** Reads and unpacks one module. Checks that it is complete and was built for this kernel. */
 async function readModule(tree: ModuleTree, module: ModuleFile, inputs: InputLog): Promise<LoadedModule> {
   const path = pathOf(tree, module);
   inputs.note(path);
@@ -63,31 +65,34 @@ async function readPacked(path: string, version: string): Promise<Buffer> {
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (error.code === 'ENOENT') {
-      throw moduleError('module-missing', `module ${path} is in modules.dep but not there`, version, error);
+      throw moduleError('module-missing', `module ${path} is in modules.dep but does not exist`, version, error);
     }
     throw moduleError('module-unreadable', `module ${path} cannot be read (${error.code})`, version, error);
   }
 }
 
 async function unpackModule(path: string, packed: Buffer, version: string): Promise<Buffer> {
-  const compression = compressionOf(packed);
-  let data: Buffer;
   try {
-    if (compression === undefined) throw new Error('it is neither ELF nor gzip, xz or zstd');
-    data = await unpack(packed, compression);
+    const data = isElf(packed) ? packed : await unpackPacked(packed);
     if (!isWholeElf(data)) throw new Error('it ends before its last section');
+    return data;
   } catch (error) {
     if (error instanceof SandboxError) throw error;
     throw moduleError('module-damaged', `module ${path} is damaged or truncated (${messageOf(error)})`, version, error);
   }
-  return data;
+}
+
+async function unpackPacked(packed: Buffer): Promise<Buffer> {
+  const format = fileFormatOf(packed);
+  if (format === undefined) throw new Error('it is neither ELF nor gzip, xz or zstd');
+  return unpack(packed, format);
 }
 
 /**
- * Reads modules in parallel; the result keeps the given order.
+ * Reads modules in parallel. The result has the order of `modules`.
  *
  * @param inputs Told of every file that is read.
- * @throws {SandboxError} `module-missing`, `module-unreadable`, `module-damaged`, `modules-other-version`.
+ * @throws {SandboxError} `module-missing`, `module-unreadable`, `module-damaged`, `modules-other-version`
  */
 export async function readModules(
   tree: ModuleTree,

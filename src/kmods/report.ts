@@ -1,6 +1,4 @@
-/**
- * What installed kernels can do, for error messages and for people.
- */
+/** Reports which features installed kernels have. */
 
 import type { KernelSelection } from '../config/types.js';
 import { installedKernels } from '../kernel/find.js';
@@ -11,7 +9,7 @@ import { type FeatureState, featureStates, missingFeature } from './features.js'
 import { defaultSetsDirectory, type ModuleSet, readSets } from './sets.js';
 import { type ModuleTree, readModuleTree } from './tree.js';
 
-/** Module trees by their directory, each read once. */
+/** Reads module trees, each once. */
 export class ModuleTrees {
   readonly #trees = new Map<string, Promise<ModuleTree>>();
 
@@ -28,9 +26,9 @@ export class ModuleTrees {
 /**
  * The features of the module sets `names` in one kernel.
  *
- * @param modulesDirectory The kernel's own module tree, such as /lib/modules/VERSION.
- * @param setsDirectory Where the sets are; default: the package's own.
- * @throws {SandboxError} stage `modules`, when the tree or a set cannot be read.
+ * @param modulesDirectory Module tree of this kernel: /lib/modules/VERSION.
+ * @param setsDirectory Directory of the sets; default: the package's own.
+ * @throws {SandboxError} of stage `modules`: the tree or a set cannot be read
  */
 export async function reportFeatures(
   version: string,
@@ -56,7 +54,7 @@ export async function servingKernels(
       const states = featureStates(await trees.read(modulesDirectory, version), sets);
       if (missingFeature(states) === undefined) versions.push(version);
     } catch (error) {
-      // A damaged tree cannot be recommended.
+      // Do not recommend a kernel with a damaged tree.
       if (!(error instanceof SandboxError)) throw error;
     }
   }

@@ -1,9 +1,6 @@
-/**
- * The schema of kmods/NAME.json; apart from the reading of it, since the validator takes a while to load.
- */
+/** The schema of kmods/NAME.json. In a file of its own, because the validator takes a while to load. */
 
 import * as v from 'valibot';
-import type { ModuleSet } from './sets.js';
 
 const FeatureSchema = v.strictObject({
   title: v.pipe(v.string(), v.nonEmpty()),
@@ -17,8 +14,12 @@ const SetSchema = v.strictObject({
   features: v.pipe(v.array(FeatureSchema), v.nonEmpty()),
 });
 
-/** @throws {Error} that names the place, when `value` is not a module set. */
-export function parseSet(value: unknown): Omit<ModuleSet, 'name'> {
+/**
+ * The content of a module set's file.
+ *
+ * @throws {Error} when `value` is not a module set; the message names the place in the file.
+ */
+export function parseSet(value: unknown): v.InferOutput<typeof SetSchema> {
   const result = v.safeParse(SetSchema, value);
   if (result.success) return result.output;
   const issue = result.issues[0];

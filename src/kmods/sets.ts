@@ -1,6 +1,4 @@
-/**
- * Module sets as data: kmods/NAME.json says which features a set has, and which modules make each of them.
- */
+/** Reads module sets. kmods/NAME.json lists the features of a set and the modules that each feature needs. */
 
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -9,15 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
 
-/** One thing that a kernel can do. */
+/** An ability of the kernel. */
 export interface Feature {
-  /** As in the sentence "kernel X has no TITLE": `9p file system`. */
+  /** For the sentence "kernel X has no TITLE": `9p file system`. */
   readonly title: string;
-  /** The modules that make it, all of them needed. */
+  /** All modules that it needs. */
   readonly modules: readonly string[];
-  /** False: without it the set does less, but still serves. */
+  /** False: the set is still of use without it. */
   readonly required: boolean;
-  /** The kernel's build option, for the remedy. */
+  /** Build option of the kernel (CONFIG_…), for the remedy. */
   readonly option: string;
 }
 
@@ -28,7 +26,10 @@ export interface ModuleSet {
   readonly features: readonly Feature[];
 }
 
-/** The package's own sets: `kmods/` beside the folder that the code runs from, be it sources, build or bundle. */
+/**
+ * Directory of the package's own sets: the nearest `kmods/` above this code, which may run from source, build or
+ * bundle.
+ */
 export function defaultSetsDirectory(): string {
   const start = dirname(fileURLToPath(import.meta.url));
   for (let directory = start; ; directory = dirname(directory)) {
@@ -46,7 +47,7 @@ function setError(code: string, message: string, remedy: string, cause?: unknown
  * Reads the sets `names` from `directory`.
  *
  * @param inputs Told of every file that is read.
- * @throws {SandboxError} `set-unknown`, `set-invalid`.
+ * @throws {SandboxError} `set-unknown`, `set-invalid`
  */
 export async function readSets(directory: string, names: readonly string[], inputs: InputLog): Promise<ModuleSet[]> {
   return Promise.all(names.map((name) => readSet(directory, name, inputs)));

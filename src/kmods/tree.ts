@@ -1,5 +1,5 @@
 /**
- * A module tree: the directory that depmod writes for one kernel version.
+ * Reads a module tree: the directory with the modules of one kernel version, and the index that depmod writes there.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -21,25 +21,25 @@ import {
   type SoftDependencies,
 } from './parse.js';
 
-/** What one name is in one kernel. */
+/** Whether a kernel has a module, and how. */
 export type ModuleState = 'built-in' | 'module' | 'absent';
 
-/** A module tree whose index has been read. */
+/** A module tree with its index. Maps are by normalized name. */
 export interface ModuleTree {
-  /** The kernel version it belongs to. */
+  /** Version of its kernel. */
   readonly version: string;
   readonly directory: string;
   readonly modules: ReadonlyMap<string, ModuleFile>;
   readonly builtin: ReadonlySet<string>;
   readonly soft: ReadonlyMap<string, SoftDependencies>;
   readonly weak: ReadonlyMap<string, readonly string[]>;
-  /** Aliases of what is inside the kernel; read when first asked for. */
+  /** Aliases of built-in modules; read on the first call. */
   builtinAliases(): Promise<AliasTable>;
-  /** Aliases of the modules that are files; read when first asked for, since it is by far the largest file. */
+  /** Aliases of module files; read on the first call, since modules.alias is by far the largest file. */
   aliases(): Promise<AliasTable>;
 }
 
-/** The index file `name` of a tree, undefined when it is not there. */
+/** Content of a tree's index file; undefined if it does not exist. */
 async function readIndex(directory: string, name: string, inputs: InputLog): Promise<string | undefined> {
   const path = join(directory, name);
   inputs.note(path);
@@ -58,7 +58,7 @@ async function readIndex(directory: string, name: string, inputs: InputLog): Pro
   }
 }
 
-/** The same answer every time, worked out the first time. */
+/** Calls `work` once, and returns its result every time. */
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let answer: Promise<T> | undefined;
   return () => {
@@ -80,9 +80,9 @@ function required(text: string | undefined, directory: string, name: string, ver
 /**
  * Reads the index of a module tree.
  *
- * @param version The kernel version it must belong to.
+ * @param version Version of its kernel.
  * @param inputs Told of every file that is read.
- * @throws {SandboxError} `modules-not-indexed`, `modules-unreadable`, `modules-dep-corrupt`.
+ * @throws {SandboxError} `modules-not-indexed`, `modules-unreadable`, `modules-dep-corrupt`
  */
 export async function readModuleTree(directory: string, version: string, inputs: InputLog): Promise<ModuleTree> {
   const [dep, builtin, softdep, weakdep, order] = await Promise.all(
@@ -128,14 +128,14 @@ function depError(directory: string, version: string, why: string, cause?: unkno
   });
 }
 
-/** Whether `name` is inside the kernel, a file, or neither. */
+/** State of the module `name`. */
 export function stateOf(tree: ModuleTree, name: string): ModuleState {
   const normalized = normalizeName(name);
   if (tree.builtin.has(normalized)) return 'built-in';
   return tree.modules.has(normalized) ? 'module' : 'absent';
 }
 
-/** The absolute path of a module's file. */
+/** Path of a module's file. */
 export function pathOf(tree: ModuleTree, module: ModuleFile): string {
   return isAbsolute(module.path) ? module.path : join(tree.directory, module.path);
 }

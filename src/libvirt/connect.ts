@@ -1,4 +1,4 @@
-/** Which way to the hypervisor is taken. */
+/** Connects to a hypervisor. */
 
 import { SandboxError } from '../util/errors.js';
 import { shellWord } from '../util/shell-word.js';
@@ -9,25 +9,30 @@ import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
 const KINDS = new Map((Object.keys(URI) as ConnectionKind[]).map((kind) => [URI[kind], kind]));
 
 export interface ConnectOptions extends EmbeddedOptions {
-  /** What the person asked for; undefined: libvirt's default, else whatever is there. */
+  /** The URI that the user gave; undefined: see {@link connect}. */
   readonly uri: string | undefined;
-  /** Told why, in a sentence. */
+  /** Told which connection was chosen and why, in a sentence. */
   readonly onChoice?: (sentence: string) => void;
 }
 
 /**
- * Opens the way that was asked for, here or in libvirt's settings. Without a wish: a daemon that answers (system for root, session for others),
- * else the embedded driver.
- * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`, `embedded-driver-missing`, `root-needed`,
- *   and those of {@link defaultUri}
+ * Connects to the first of:
+ *
+ * 1. `options.uri`;
+ * 2. the default URI in libvirt's settings;
+ * 3. a daemon that answers: the system daemon for root, the session daemon for others;
+ * 4. the embedded driver.
+ *
+ * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`,
+ *   `embedded-driver-missing`, `root-needed`, and those of {@link defaultUri}
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   if (options.uri !== undefined) return open(kindOf(options.uri), options);
-  const wish = defaultUri();
-  if (wish !== undefined) {
-    const wanted = kindOf(wish.uri, wish.origin);
-    options.onChoice?.(`libvirt: ${wish.uri}, because of ${wish.origin}`);
-    return open(wanted, options);
+  const configured = defaultUri();
+  if (configured !== undefined) {
+    const kind = kindOf(configured.uri, configured.origin);
+    options.onChoice?.(`libvirt: ${configured.uri}, because of ${configured.origin}`);
+    return open(kind, options);
   }
 
   const kind = process.getuid?.() === 0 ? 'system' : 'session';
@@ -43,7 +48,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 }
 
 /**
- * @param origin what named it, unless that was the person
+ * The kind of connection that a URI names.
+ *
+ * @param origin Which setting named it; undefined: the user did.
  * @throws {SandboxError} `uri-not-supported`
  */
 export function kindOf(uri: string, origin?: string): ConnectionKind {
@@ -59,13 +66,13 @@ export function kindOf(uri: string, origin?: string): ConnectionKind {
 
 async function open(kind: ConnectionKind, options: EmbeddedOptions): Promise<Connection> {
   if (kind === 'embedded') return connectEmbedded(options);
-  if (kind === 'lxc') refuseOrdinaryUser();
+  if (kind === 'lxc') requireRoot();
   const { connectDaemon } = await import('./daemon.js');
   return connectDaemon(kind);
 }
 
-/** libvirt would let some other users in too, but the consoles of its containers belong to root. */
-function refuseOrdinaryUser(): void {
+/** libvirt lets some other users connect too, but only root can open the consoles of containers. */
+function requireRoot(): void {
   if (process.geteuid?.() === 0) return;
   throw new SandboxError({
     stage: 'libvirt',

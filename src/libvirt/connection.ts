@@ -1,13 +1,16 @@
-/** What the launcher needs of libvirt, whichever way it is reached. */
+/** The launcher's interface to libvirt, for daemons and the embedded driver alike. */
 import type { SandboxError } from '../util/errors.js';
 
-/** Why a domain is no more. */
+/** Why a domain stopped. */
 export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'other';
 
-/** The ways to reach a hypervisor. */
+/** The supported hypervisor connections. */
 export type ConnectionKind = 'system' | 'session' | 'embedded' | 'lxc';
 
-/** How a person names them. */
+/** The kinds that talk to a daemon. */
+export type DaemonKind = Exclude<ConnectionKind, 'embedded'>;
+
+/** Their URIs. */
 export const URI: Readonly<Record<ConnectionKind, string>> = {
   system: 'qemu:///system',
   session: 'qemu:///session',
@@ -15,64 +18,72 @@ export const URI: Readonly<Record<ConnectionKind, string>> = {
   lxc: 'lxc:///',
 };
 
-/** How a domain came to its end. */
+/** How a domain stopped. */
 export interface DomainStop {
   readonly reason: StopReason;
-  /** Where libvirt said what was wrong. */
+  /** Set if libvirt reported an error. */
   readonly error?: SandboxError;
 }
 
-/** A domain that was started. It is transient: once it has stopped nothing of it is left. */
+/** A domain that was started. It is transient: libvirt forgets it when it stops. */
 export interface Domain {
   readonly name: string;
-  /** Settles when libvirt has nothing left of the domain. Never rejects. */
+  /** Resolves when libvirt has removed the domain. Never rejects. */
   readonly stopped: Promise<DomainStop>;
   /**
-   * Paths of the host's ends of its pseudo terminals, by the number of the console; none where the domain's devices are sockets.
+   * Paths of the host's ends of the domain's pseudo-terminals, by console number. Empty if the domain uses sockets
+   * instead.
+   *
    * @throws {SandboxError} when libvirt cannot tell
    */
   consolePaths(): Promise<readonly string[]>;
   /**
-   * Ends the domain at once and waits until nothing of it is left, the state directory included. Harmless when it has stopped.
-   * @param options `force` kills QEMU, or the container's processes, and removes libvirt's logs of the domain: only where the guest
-   *   has synced and unmounted everything.
-   * @throws {SandboxError} when libvirt cannot end it
+   * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after
+   * the domain has stopped.
+   *
+   * @param options `force` kills QEMU, or the container's processes, and removes libvirt's logs of the domain. Use it
+   *   only if the guest has synced and unmounted everything.
+   * @throws {SandboxError} when libvirt cannot end the domain
    */
   destroy(options: { readonly force: boolean }): Promise<void>;
 }
 
-/** What a domain needs on the host beside its XML. */
+/** What starting a domain needs besides its XML. */
 export interface StartContext {
-  /** The sandbox's own directory, which exists; it is removed when the domain has ended or this process has. */
+  /** The sandbox's own directory. It exists, and is removed when the domain or this process ends. */
   readonly stateDirectory: string;
-  /** The same one by a path for the sockets in it: short, and ASCII for the embedded driver. */
+  /** Another path of the same directory, for sockets: short, and ASCII for the embedded driver. */
   readonly socketDirectory: string;
   readonly name: string;
-  /** A descriptor of a terminal whose settings must survive this process. */
+  /** Descriptor of a terminal. Its settings are restored however this process ends. */
   readonly terminal?: number;
-  /** Given when a start that goes on is called off: a QEMU that keeps libvirt waiting is killed then, so that the start fails and nothing stays. */
+  /** Cancels the start: a QEMU that libvirt waits for is killed, so that the start fails and leaves nothing behind. */
   readonly calledOff?: AbortSignal;
 }
 
-/** An open way to a hypervisor. */
+/** An open connection to a hypervisor. */
 export interface Connection {
   readonly kind: ConnectionKind;
   readonly uri: string;
   /**
-   * Creates and starts a transient domain that ends with this process.
-   * @throws {SandboxError} in the stage `domain`, for what libvirt says
+   * Starts a transient domain, which ends when this process does.
+   *
+   * @throws {SandboxError} of stage `domain`, with libvirt's message
    */
   start(xml: string, context: StartContext): Promise<Domain>;
   /**
-   * What the hypervisor says it is and can do, as XML; undefined where nobody but this host is to be asked.
-   * https://libvirt.org/formatcaps.html
+   * The hypervisor's capabilities as XML (https://libvirt.org/formatcaps.html). Undefined for the embedded driver,
+   * which has no daemon to ask.
+   *
    * @throws {SandboxError} `capabilities-unknown`
    */
   readonly capabilities?: () => Promise<string>;
-  /** Process ID of a domain's QEMU while libvirt is still starting it; undefined where there is none, or not yet. */
+  /**
+   * Process ID of a domain's QEMU, also while libvirt is still starting the domain; undefined if there is none (yet).
+   */
   qemuPid(context: Pick<StartContext, 'name' | 'socketDirectory'>): Promise<number | undefined>;
-  /** libvirt's version as a number, as the daemon has it; undefined where there is none. */
+  /** Version of the daemon's libvirt: major * 1000000 + minor * 1000 + release; undefined without a daemon. */
   version(): Promise<number | undefined>;
-  /** Lets go of everything; no domain may be in use any more. */
+  /** Closes the connection. No domain of it may be in use any more. */
   close(): Promise<void>;
 }

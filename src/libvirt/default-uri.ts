@@ -1,5 +1,5 @@
 /**
- * The URI that libvirt's own settings name where the person names none: LIBVIRT_DEFAULT_URI, then `uri_default` of libvirt.conf.
+ * The default URI in libvirt's own settings: LIBVIRT_DEFAULT_URI, else `uri_default` in libvirt.conf.
  * https://libvirt.org/uri.html#default-uri-choice
  */
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
 
-/** A URI, and what named it. */
+/** A URI and the setting that named it. */
 export interface DefaultUri {
   readonly uri: string;
   /** `LIBVIRT_DEFAULT_URI`, or `uri_default in FILE`. */
@@ -18,13 +18,14 @@ const VARIABLE = 'LIBVIRT_DEFAULT_URI';
 const KEY = 'uri_default';
 
 /**
- * An empty one names none, as for libvirt.
+ * Reads the default URI; undefined if none is set. As for libvirt, an empty value counts as not set.
+ *
  * @throws {SandboxError} `libvirt-conf-invalid`, `libvirt-conf-unreadable`
  */
 export function defaultUri(environment = process.env, uid = process.geteuid?.()): DefaultUri | undefined {
   const uri = environment[VARIABLE];
   if (uri) return { uri, origin: VARIABLE };
-  // Where libvirt looks for the settings of this user.
+  // The paths that libvirt uses.
   const file = join(uid === 0 ? '/etc' : baseDirectory('XDG_CONFIG_HOME', environment), 'libvirt', 'libvirt.conf');
   const text = readConf(file);
   const named = text && uriIn(text, file);
@@ -46,7 +47,9 @@ function readConf(file: string): string | undefined {
   }
 }
 
-/** libvirt takes a string in quotation marks of either kind, without escapes, and the first of several. */
+/**
+ * Parses `uri_default` as libvirt does: a string in single or double quotes, without escapes. The first line counts.
+ */
 function uriIn(text: string, file: string): string | undefined {
   const lines = text.split('\n');
   const number = lines.findIndex((line) => /^\s*uri_default\s*=/.test(line));

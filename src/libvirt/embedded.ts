@@ -1,6 +1,6 @@
 /**
- * libvirt's QEMU driver without a daemon: virt-qemu-run runs it for one domain, in a directory of its own.
- * https://libvirt.org/manpages/virt-qemu-run.html
+ * The embedded driver: virt-qemu-run runs libvirt's QEMU driver without a daemon, for one domain, in a directory of its
+ * own. https://libvirt.org/manpages/virt-qemu-run.html
  */
 import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,21 +15,27 @@ import { EMBEDDED_ROOT } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
 
 /**
- * Settings of the driver for one domain. There is no virtlogd to hand logs to, and no cgroups are made: with nobody left to remove them they
- * would outlive the sandbox.
- * https://libvirt.org/drvqemu.html
+ * Settings of the driver (https://libvirt.org/drvqemu.html): log to files, since there is no virtlogd; make no cgroups,
+ * since nothing would remove them after the sandbox.
  */
 const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\n';
 
-/** Of libvirt's messages, which are looked at; and it cuts names to characters of this. */
+/**
+ * Locale of virt-qemu-run. Its messages are matched, and it shortens names to a number of characters in this encoding.
+ */
 const LOCALE = 'C.UTF-8';
 
 export interface EmbeddedOptions {
-  /** A directory that outlives sandboxes, for what the driver finds out about QEMU: 4 s the first time, none later. */
+  /**
+   * Directory where the driver caches what it finds out about QEMU. That takes 4 s the first time, so it must outlive
+   * sandboxes.
+   */
   readonly cacheDirectory: string;
 }
 
 /**
+ * Prepares to start domains with the embedded driver.
+ *
  * @throws {SandboxError} `embedded-driver-missing`
  */
 export function connectEmbedded(options: EmbeddedOptions): Connection {
@@ -38,7 +44,7 @@ export function connectEmbedded(options: EmbeddedOptions): Connection {
     throw new SandboxError({
       stage: 'libvirt',
       code: 'embedded-driver-missing',
-      message: 'no libvirt daemon answers, and there is no virt-qemu-run in PATH to do without one',
+      message: 'no libvirt daemon answers, and virt-qemu-run, which needs none, is not in PATH',
       remedy: 'install it (Debian: libvirt-daemon-driver-qemu; Fedora: libvirt-daemon-driver-qemu), or start libvirtd',
     });
   }
@@ -70,13 +76,13 @@ async function startEmbedded(
   return new EmbeddedDomain(supervisor, root, name);
 }
 
-/** What the driver reads, and where it writes. */
+/** Writes the driver's settings and the domain's XML. */
 async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string): Promise<void> {
   try {
     makeDirectories(join(root, 'etc'));
     makeDirectories(cacheDirectory);
     await Promise.all([
-      // QEMU may run as another user, whatever the umask.
+      // QEMU may run as another user, so the umask must not apply.
       chmod(root, 0o755),
       writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF),
       writeFile(xmlFile, xml),
@@ -86,14 +92,14 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
     throw new SandboxError({
       stage: 'domain',
       code: 'state-not-writable',
-      message: `what libvirt needs cannot be written: ${messageOf(error)}`,
-      remedy: 'make room there, or make it writable for you',
+      message: `the settings for libvirt cannot be written: ${messageOf(error)}`,
+      remedy: 'free space there, or make it writable for your user',
       cause: error,
     });
   }
 }
 
-/** Where libvirt's QEMU driver has the process ID of a QEMU. */
+/** Path of the PID file that the driver writes for a QEMU. */
 function pidFileOf(root: string, name: string): string {
   return join(root, 'run/qemu', `${name}.pid`);
 }

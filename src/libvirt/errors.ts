@@ -1,4 +1,4 @@
-/** What libvirt says, turned into what happened and what to do about it. */
+/** Turns messages of libvirt and QEMU into errors with a code and a remedy. */
 import { dirname } from 'node:path';
 import { SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
@@ -9,7 +9,7 @@ interface Rule {
   readonly remedy: string;
 }
 
-/** First match wins. The texts are libvirt's and QEMU's own. */
+/** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
   {
     pattern: /domain .* (?:already exists|is already)|already exists with uuid|already active/i,
@@ -19,7 +19,7 @@ const rules: readonly Rule[] = [
   {
     pattern: /virtlogd-sock/,
     code: 'virtlogd-missing',
-    remedy: 'start virtlogd beside libvirtd (as root: virtlogd -d)',
+    remedy: 'start virtlogd too (as root: virtlogd -d)',
   },
   {
     pattern:
@@ -58,20 +58,19 @@ const rules: readonly Rule[] = [
     pattern: /nbd/i,
     code: 'image-format-unusable',
     remedy:
-      'a container has images that are not raw by the network block devices of the host, which has none: make it raw (qemu-img convert -O raw), or use a virtual machine',
+      'convert the image to raw (qemu-img convert -O raw), since the host has no network block devices, or use a virtual machine',
   },
   {
-    // A thread of qemu-nbd that ended while libvirt moved it to the container's control group.
+    // A thread of qemu-nbd ended while libvirt was moving it to the container's control group.
     pattern: /cgroup\.procs': No such process/,
     code: 'image-format-raced',
-    remedy:
-      'end the qemu-nbd that libvirt has left and start it again, or make the image raw (qemu-img convert -O raw)',
+    remedy: 'end the qemu-nbd that libvirt left and try again, or convert the image to raw (qemu-img convert -O raw)',
   },
   {
     pattern: /cgroup/i,
     code: 'cgroups-unusable',
     remedy:
-      'see that the cgroup controllers cpu, cpuacct, memory, devices and freezer are mounted where libvirtd runs, or use a virtual machine; docs/lxc.md has more',
+      'mount the cgroup controllers cpu, cpuacct, memory, devices and freezer where libvirtd runs, or use a virtual machine; see docs/lxc.md',
   },
   {
     pattern: /Failed to get "[^"]+" lock|another process using the image/i,
@@ -81,17 +80,17 @@ const rules: readonly Rule[] = [
   {
     pattern: /invalid \S+ image|Image is not in \S+ format|not in \S+ format|Could not read (?:image|snapshot|L1)/i,
     code: 'image-invalid',
-    remedy: 'see that it is an image of that format (,format=…)',
+    remedy: 'check that the image has that format (,format=…)',
   },
   {
     pattern: /virtiofsd/i,
     code: 'virtiofsd-missing',
-    remedy: 'install it (Debian: virtiofsd), or let the mount be read-only (,ro)',
+    remedy: 'install it (Debian: virtiofsd), or make the mount read-only (,ro)',
   },
   {
     pattern: /Cannot access|Permission denied/i,
     code: 'file-not-readable',
-    remedy: 'make that file readable for the user that QEMU runs as, and the directories above it searchable',
+    remedy: 'make that file readable, and the directories above it searchable, for the user that QEMU runs as',
   },
   {
     pattern: /cannot set up guest memory|Cannot allocate memory/i,
@@ -100,14 +99,14 @@ const rules: readonly Rule[] = [
   },
 ];
 
-/** Where QEMU is and libvirt has not found it, it is of no use to install it. */
+/** The remedy of a rule. If libvirt did not find an installed QEMU, it is another one than to install QEMU. */
 function remedyOf({ code, remedy }: Rule): string {
   const qemu = code === 'qemu-missing' ? findInPath('qemu-system-x86_64') : undefined;
   if (qemu === undefined) return remedy;
-  return `${qemu} is there: see that it can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
+  return `check that ${qemu} can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
 }
 
-/** The error for a domain that libvirt would not start. */
+/** The error for a domain that libvirt did not start; `message` is libvirt's. */
 export function domainError(name: string, message: string): SandboxError {
   const text = tidy(message);
   const rule = rules.find(({ pattern }) => pattern.test(text));
@@ -118,11 +117,11 @@ export function domainError(name: string, message: string): SandboxError {
       rule?.code === 'name-in-use'
         ? `the name ${name} is in use: ${text}`
         : `libvirt did not start domain ${name}: ${text}`,
-    remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml and at the log of libvirt',
+    remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml, and at the log of libvirt',
   });
 }
 
-/** The error for a URI that could not be connected to. */
+/** The error for a daemon that cannot be connected to; `message` is libvirt's. */
 export function connectError(uri: string, message: string): SandboxError {
   return new SandboxError({
     stage: 'libvirt',
@@ -133,14 +132,14 @@ export function connectError(uri: string, message: string): SandboxError {
   });
 }
 
-/** The error for a daemon that takes connections and does not answer. */
+/** The error for a daemon that accepts connections and does not answer. */
 export function silentError(uri: string, milliseconds: number): SandboxError {
   const instead = uri === 'lxc:///' ? 'for a virtual machine' : 'to do without a daemon';
   return new SandboxError({
     stage: 'libvirt',
     code: 'libvirt-silent',
     message: `the daemon of ${uri} has not answered within ${milliseconds / 1000} s`,
-    remedy: `see what it waits for (is it stopped?), start it anew, or leave out -c ${instead}`,
+    remedy: `see what it waits for (is it stopped?), restart it, or leave out -c ${instead}`,
   });
 }
 
@@ -150,7 +149,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out -c for a virtual machine',
 };
 
-/** One line, without the time stamps and levels of a log. */
+/** Joins a message into one line, without the time stamps and levels of a log. */
 function tidy(message: string): string {
   return message
     .split('\n')
@@ -163,5 +162,5 @@ function tidy(message: string): string {
     .trim();
 }
 
-/** QEMU says which of its options failed, in full; that helps only where what follows does not name the file. */
+/** QEMU repeats the whole option that failed. It is dropped if the text after it names the file. */
 const QEMU_OPTION = /-(?:blockdev|device) \{[^}]*\}: (.*)$/;

@@ -1,22 +1,22 @@
 /**
- * Ending a call to a daemon that does not answer. libvirt waits for the answer without limit, and what waits is a thread that Node waits for
- * before it exits. It ends when the call's socket does.
+ * Ends a call to a daemon that does not answer. libvirt waits for the answer without a limit, on a thread that Node.js
+ * waits for before it exits. Shutting down the call's socket ends the wait.
  */
 import { readdirSync } from 'node:fs';
 import koffi from 'koffi';
 import { valueOr } from '../util/errors.js';
 
-/** sockaddr_un, see unix(7): its family, and a path behind that. */
+/** sockaddr_un of unix(7): the family, then the path. */
 const ADDRESS_BYTES = 110;
 const PATH_AT = 2;
 
-/** For shutdown(2): nothing is to be sent or received any more. */
+/** Argument of shutdown(2): neither send nor receive any more. */
 const SHUT_RDWR = 2;
 
-/** Of libvirtd, and of the daemons that have one driver each. */
+/** Socket paths of libvirtd, and of the daemons with one driver each. */
 const DAEMON_SOCKET = /\/libvirt\/\w+-sock(?:-ro)?$/;
 
-/** Descriptors of this process that lead to a daemon of libvirt. */
+/** Descriptors of this process that are connected to a daemon of libvirt. */
 export function daemonSockets(): Set<number> {
   const peerOf = koffi.load(null).func('getpeername', 'int', ['int', 'void *', 'void *']);
   const descriptors = valueOr(() => readdirSync('/proc/self/fd'), []).map(Number);
@@ -32,9 +32,9 @@ export function daemonSockets(): Set<number> {
   );
 }
 
-/** Ends every connection to a daemon but those `others`. */
+/** Shuts down every connection to a daemon except for `others`. */
 export function hangUp(others: ReadonlySet<number>): void {
   const shutDown = koffi.load(null).func('shutdown', 'int', ['int', 'int']);
-  // One that is gone by now needs nothing.
+  // Errors are ignored: a connection that is gone needs nothing.
   for (const descriptor of daemonSockets()) if (!others.has(descriptor)) shutDown(descriptor, SHUT_RDWR);
 }

@@ -1,5 +1,6 @@
 /**
- * QEMU's monitor, on a socket of the launcher's own beside that of libvirt: for what libvirt has no call for and its embedded driver no way.
+ * A second QEMU monitor, on a socket of the launcher, besides libvirt's. It is for commands that libvirt does not
+ * offer, or not through the embedded driver.
  *
  * https://www.qemu.org/docs/master/interop/qmp-spec.html
  */
@@ -9,13 +10,13 @@ import { isRecord } from '../util/records.js';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
-/** What QEMU says of itself. */
+/** An event that QEMU reported. */
 export interface MonitorEvent {
   readonly name: string;
   readonly data: Arguments;
 }
 
-/** QEMU refused a command, or is gone. */
+/** QEMU refused a command, or has ended. */
 export class MonitorError extends Error {}
 
 interface Pending {
@@ -27,13 +28,13 @@ export class Monitor {
   readonly #socket: Socket;
   readonly #pending: Pending[] = [];
   readonly #listeners = new Set<(event: MonitorEvent) => void>();
-  /** Settles when QEMU has made the machine and answers. */
+  /** Resolves when QEMU has created the machine and answers. */
   readonly answered: Promise<void>;
   readonly #gone: Promise<never>;
   #text = '';
   #failure: MonitorError | undefined;
 
-  /** Commands may follow at once: QEMU takes them in order, and its greeting says nothing that is wanted here. */
+  /** Commands may be sent at once, without waiting for QEMU's greeting: QEMU takes them in order. */
   constructor(socket: Socket) {
     this.#socket = socket;
     this.#gone = new Promise((_resolve, reject) => {
@@ -51,7 +52,11 @@ export class Monitor {
     this.answered.catch(() => {});
   }
 
-  /** @throws {MonitorError} */
+  /**
+   * Executes a command. Resolves to what it returns.
+   *
+   * @throws {MonitorError}
+   */
   execute(command: string, parameters: Arguments = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#failure) {
@@ -64,7 +69,8 @@ export class Monitor {
   }
 
   /**
-   * Waits for an event from now on.
+   * Waits for the next event that `wanted` accepts. Earlier events do not count.
+   *
    * @throws {MonitorError} when QEMU ends first
    */
   async next(wanted: (event: MonitorEvent) => boolean): Promise<MonitorEvent> {

@@ -1,26 +1,27 @@
 /**
- * What QEMU itself said, from the log that libvirt keeps of it. libvirt reads that log to say why a start failed, but only once QEMU is gone: where
- * QEMU has let go of its monitor and has not quite ended, libvirt knows of a refused connection and nothing else.
+ * Reads QEMU's own messages from libvirt's log. libvirt does so too to explain a failed start, but only if QEMU has
+ * ended. If QEMU has closed its monitor and not ended yet, libvirt reports nothing but a refused connection.
  */
 import { open } from 'node:fs/promises';
 import { isSystemError } from '../util/errors.js';
 
-/** libvirt's words for a QEMU that has left its monitor, whatever the reason. */
-const MONITOR_LEFT = /connect to monitor socket|read from monitor|write to monitor|End of file .*monitor/i;
+/** libvirt's messages for a QEMU that has closed its monitor, for any reason. */
+const MONITOR_CLOSED = /connect to monitor socket|read from monitor|write to monitor|End of file .*monitor/i;
 
-/** A line of QEMU's; what libvirt adds to the log are its own times and the command line. */
+/** A line from QEMU. The other lines are libvirt's: times, and QEMU's command line. */
 const QEMU_LINE = /^(?:\d{4}-\S+Z )?(?:\S*\/)?qemu[\w-]*: /;
 
-/** More than QEMU says before it gives up, in bytes. */
-const MOST = 16_384;
+/** Bytes to read from the end; more than QEMU writes before it gives up. */
+const TAIL_BYTES = 16_384;
 
 /**
- * libvirt's message of a start that failed, or QEMU's own lines in its place where libvirt knows no more than that the monitor is lost.
- * @param path the log of the domain; it may be missing, or not ours to read
- * @param from where in the log this start begins, in bytes
+ * Explains a failed start: libvirt's `message`, or QEMU's own lines if libvirt reports only that the monitor is gone.
+ *
+ * @param path The domain's log. It may be missing or unreadable.
+ * @param from Where this start begins in the log, in bytes.
  */
 export async function failureOf(message: string, path: string, from = 0): Promise<string> {
-  if (!MONITOR_LEFT.test(message) || message.split('\n').some((line) => QEMU_LINE.test(line))) return message;
+  if (!MONITOR_CLOSED.test(message) || message.split('\n').some((line) => QEMU_LINE.test(line))) return message;
   const lines = (await tail(path, from)).split('\n').filter((line) => QEMU_LINE.test(line));
   return lines.length === 0 ? message : lines.join('\n');
 }
@@ -30,8 +31,8 @@ async function tail(path: string, from: number): Promise<string> {
     const file = await open(path);
     try {
       const { size } = await file.stat();
-      const start = Math.max(from, size - MOST);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(MOST), 0, MOST, start);
+      const start = Math.max(from, size - TAIL_BYTES);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(TAIL_BYTES), 0, TAIL_BYTES, start);
       return buffer.toString('utf8', 0, bytesRead);
     } finally {
       await file.close();

@@ -1,18 +1,21 @@
-/** The QEMU process behind a domain, known from the PID file that libvirt writes. */
+/** Finds and kills the QEMU process of a domain, by the PID file that libvirt writes. */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
+import { baseDirectory } from '../util/home.js';
 import { mark } from '../util/marks.js';
+import type { DaemonKind } from './connection.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
- * Kills the QEMU of a domain outright, and before it what serves it directories. libvirt polls a process that it ends itself every 200 ms, but
- * notices one that is gone at once; so where the guest has nothing left to write this saves the wait.
- * @param pidFile libvirt's PID file of the domain; it may be stale, so QEMU's command line must have the name
- * @param name the domain's
- * @param prefix of the names of PID files of the domain's other processes, in the same directory; undefined: it is not known yet
- * @returns false when that process is not there or not ours to kill
+ * Kills the virtiofsd processes of a domain, then its QEMU. libvirt polls a process that it ends every 200 ms, but
+ * notices at once that a process is gone. So this saves the wait, if the guest has nothing left to write.
+ *
+ * @param pidFile libvirt's PID file of the domain. It may be stale, so QEMU's command line must contain the name.
+ * @param name Name of the domain.
+ * @param prefix Start of the names of the virtiofsd PID files, in the same directory; undefined if not known yet.
+ * @returns false if QEMU does not run, or may not be killed
  */
 export async function killQemu(
   supervisor: Supervisor,
@@ -22,27 +25,27 @@ export async function killQemu(
 ): Promise<boolean> {
   const pid = await readPid(pidFile);
   if (pid === undefined) return false;
-  for (const file of prefix === undefined ? [] : serversIn(dirname(pidFile), prefix)) {
+  for (const file of prefix === undefined ? [] : serverPidFiles(dirname(pidFile), prefix)) {
     const server = await readPid(file);
-    if (server !== undefined && (await supervisor.killOutright(server, VIRTIOFSD_ARGUMENT)))
+    if (server !== undefined && (await supervisor.kill(server, VIRTIOFSD_ARGUMENT)))
       mark('virtiofsd.killed', { pid: server });
   }
-  if (!(await supervisor.killOutright(pid, `guest=${name}`))) return false;
+  if (!(await supervisor.kill(pid, `guest=${name}`))) return false;
   mark('qemu.killed', { pid });
   return true;
 }
 
-/** How libvirt names the PID file of a virtiofsd, and an argument that it gives it. */
+/** End of the name of a virtiofsd PID file, and an argument in the command line of each virtiofsd. */
 const VIRTIOFSD_PID = '-fs.pid';
 const VIRTIOFSD_ARGUMENT = '--shared-dir';
 
-function serversIn(directory: string, prefix: string): string[] {
+function serverPidFiles(directory: string, prefix: string): string[] {
   return valueOr(() => readdirSync(directory), [])
     .filter((file) => file.startsWith(prefix) && file.endsWith(VIRTIOFSD_PID))
     .map((file) => join(directory, file));
 }
 
-/** What libvirt's PID file says; undefined where there is none. */
+/** Process ID in a PID file of libvirt; undefined if there is none. */
 export async function readPid(pidFile: string): Promise<number | undefined> {
   try {
     const pid = Number.parseInt(await readFile(pidFile, 'utf8'), 10);
@@ -51,4 +54,11 @@ export async function readPid(pidFile: string): Promise<number | undefined> {
     if (isSystemError(error)) return undefined;
     throw error;
   }
+}
+
+/** Path of the PID file that a daemon of libvirt writes for a QEMU. */
+export function daemonPidFile(kind: DaemonKind, name: string): string {
+  if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
+  const runtime = process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
+  return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
 }

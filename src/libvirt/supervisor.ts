@@ -1,17 +1,18 @@
-/** The process that cleans up after this one, however this one ends: init/host/supervisor.c. */
+/** Starts the supervisor, a process that cleans up after this one however it ends: init/supervisor/main.c. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
+import { deferred } from '../util/promises.js';
 
 export interface SupervisorOptions {
-  /** Absolute path; removed with all in it when this process or the supervisor ends. */
+  /** Absolute path. The directory is removed with its content when this process or the supervisor ends. */
   readonly directory: string;
-  /** A command that is ended with this process. */
+  /** A command to run. It ends when this process does. */
   readonly command?: readonly string[];
-  /** That of the command, if not this process's own. */
+  /** Environment of the command; default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv;
-  /** A descriptor of a terminal whose settings must survive. */
+  /** Descriptor of a terminal whose settings are to be restored. */
   readonly terminal?: number;
 }
 
@@ -19,26 +20,40 @@ export interface SupervisorOptions {
 export interface SupervisedExit {
   /** Raw wait status. */
   readonly status: number;
-  /** What it wrote to its stderr. */
+  /** The last 16 KiB of its stderr. */
   readonly stderr: string;
 }
 
+/** Most characters of a command's stderr that are kept. */
+const STDERR_CHARACTERS = 16_384;
+
 /** A running supervisor. */
 export class Supervisor {
-  /** Settles when the command has ended; never without one. */
+  /** Resolves when the command has ended. Pending if there is no command. */
   readonly commandExited: Promise<SupervisedExit>;
   readonly #child: ChildProcess;
+  readonly #started = deferred<void>();
+  readonly #exited = deferred<SupervisedExit>();
   readonly #ended: Promise<void>;
-  /** Told what the supervisor answers to the order to end a process. */
+  /** All that the supervisor has reported. */
+  #report = '';
+  /** The end of the command's stderr. */
+  #stderr = '';
+  /** Called with the supervisor's answer to the order to kill a process. */
   #onKilled: (killed: boolean) => void = () => {};
 
-  private constructor(child: ChildProcess, ended: Promise<void>, commandExited: Promise<SupervisedExit>) {
+  private constructor(child: ChildProcess, program: string) {
     this.#child = child;
-    this.#ended = ended;
-    this.commandExited = commandExited;
-    child.stdout?.on('data', (text: string) => {
-      const answer = /^ended ([01])$/m.exec(text);
-      if (answer) this.#onKilled(answer[1] === '1');
+    this.commandExited = this.#exited.promise;
+    this.#ended = new Promise((resolve) => child.once('close', () => resolve()));
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = `${this.#stderr}${text}`.slice(-STDERR_CHARACTERS);
+    });
+    child.stdin?.on('error', () => {});
+    child.once('error', (error) => this.#started.reject(startError(program, messageOf(error), error)));
+    child.once('close', () => {
+      this.#started.reject(startError(program, (this.#report + this.#stderr).trim() || 'it ended at once'));
     });
   }
 
@@ -48,54 +63,25 @@ export class Supervisor {
     const child = spawn(program, [options.directory, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
-      // libvirt looks for QEMU in PATH and nowhere else.
+      // libvirt searches QEMU only in PATH.
       env: { ...(options.environment ?? process.env), PATH: searchPath() },
     });
-    let stderr = '';
-    let report = '';
-    let onStarted: () => void = () => {};
-    let onFailed: (error: Error) => void = () => {};
-    const started = new Promise<void>((resolve, reject) => {
-      onStarted = resolve;
-      onFailed = reject;
-    });
-    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-    const commandExited = new Promise<SupervisedExit>((resolve) => {
-      child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-        report += text;
-        const exit = /^exited (\d+)$/m.exec(report);
-        if (/^started$/m.test(report)) onStarted();
-        // The command's stderr is complete only when its pipe has been read, which setImmediate lets happen.
-        if (exit) setImmediate(() => resolve({ status: Number(exit[1]), stderr }));
-      });
-    });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr = `${stderr}${text}`.slice(-16384);
-    });
-    child.stdin?.on('error', () => {});
-    const failed = (reason: string, cause?: unknown) =>
-      onFailed(
-        new SandboxError({
-          stage: 'domain',
-          code: 'supervisor-failed',
-          message: `${program} did not start: ${reason}`,
-          remedy: 'run make build, and see that the file is executable',
-          cause,
-        }),
-      );
-    child.once('error', (error) => failed(messageOf(error), error));
-    child.once('close', () => failed((report + stderr).trim() || 'it ended at once'));
-    await started;
+    const supervisor = new Supervisor(child, program);
+    await supervisor.#started.promise;
     mark('supervisor.started');
-    return new Supervisor(child, ended, commandExited);
+    return supervisor;
   }
 
   /**
-   * Kills a process so that libvirt, which hears of it, does not find it and wait. One order at a time.
-   * @param argument one of its arguments, by itself or with more behind a comma: its ID may be another's by now
-   * @returns true when it was killed and, unless its parent was slow to reap it, nothing is left; false when it is not there, or not ours to kill
+   * Kills a process and waits until it is gone, so that libvirt, which notices, does not find it and wait. Only one
+   * call at a time.
+   *
+   * @param argument An argument in its command line, whole or up to a comma, since another process may have that ID by
+   *   now.
+   * @returns true if it was killed, and is gone unless its parent was slow to reap it; false if it does not exist, or
+   *   may not be killed
    */
-  async killOutright(pid: number, argument: string): Promise<boolean> {
+  async kill(pid: number, argument: string): Promise<boolean> {
     const answered = new Promise<boolean>((resolve) => {
       this.#onKilled = resolve;
     });
@@ -103,9 +89,36 @@ export class Supervisor {
     return Promise.race([answered, this.#ended.then(() => false)]);
   }
 
-  /** Has everything cleaned up, and waits until that is done. */
+  /** Lets the supervisor clean up, and waits until it has. */
   async finish(): Promise<void> {
     this.#child.stdin?.end('keep\n');
     await this.#ended;
   }
+
+  #receive(text: string): void {
+    const seen = this.#report.lastIndexOf('\n') + 1;
+    this.#report += text;
+    const complete = this.#report.slice(seen, this.#report.lastIndexOf('\n') + 1);
+    for (const line of complete.split('\n')) this.#line(line);
+  }
+
+  #line(line: string): void {
+    const [word, value] = line.split(' ');
+    if (word === 'started') this.#started.resolve();
+    else if (word === 'ended') this.#onKilled(value === '1');
+    else if (word === 'exited') {
+      // setImmediate lets the pipe be read first, so that the command's stderr is complete.
+      setImmediate(() => this.#exited.resolve({ status: Number(value), stderr: this.#stderr }));
+    }
+  }
+}
+
+function startError(program: string, reason: string, cause?: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'supervisor-failed',
+    message: `${program} did not start: ${reason}`,
+    remedy: 'run make build, and check that the file is executable',
+    cause,
+  });
 }

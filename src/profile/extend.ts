@@ -1,7 +1,7 @@
-/** A profile that says only in what it differs from another. */
+/** Completes a profile that extends another one. */
 import type { Profile, ProfileFile } from './types.js';
 
-/** What the base has comes first; of what can be had in one way only, the profile's own word counts. */
+/** Appends the lists of `own` to those of `base`. Other values of `own` replace those of `base`. */
 export function extended(base: Profile, { extends: _extends, ...own }: ProfileFile): Profile {
   const image = { ...base.image, ...own.image };
   const moduleSignatures = own.moduleSignatures ?? base.moduleSignatures;

@@ -1,4 +1,4 @@
-/** Profiles by name: those of this package, and those that `virt-sandbox-bench tune` or a person wrote. */
+/** Finds and reads profiles: those of this package, and the user's own, which `virt-sandbox-bench tune` also writes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError, valueOr } from '../util/errors.js';
@@ -10,13 +10,14 @@ import type { Profile, ProfileFile } from './types.js';
 
 export const DEFAULT_PROFILE = 'default';
 
-/** Where this package's own are. */
+/** Directory of this package's profiles. */
 export function shippedProfiles(): string {
   return join(packageDirectory(), 'profiles');
 }
 
 /**
- * Where those of this user are.
+ * Directory of the user's own profiles.
+ *
  * @throws {SandboxError} `home-unknown`
  */
 export function ownProfiles(): string {
@@ -24,27 +25,29 @@ export function ownProfiles(): string {
 }
 
 /**
- * @param wanted a name, or a path with a slash in it; undefined: VIRT_SANDBOX_PROFILE, else `default`
+ * Reads a profile and those that it extends.
+ *
+ * @param wanted A name, or a path with a slash in it; default: VIRT_SANDBOX_PROFILE, else `default`.
  * @throws {SandboxError} `profile-unknown`, `profile-invalid`
  */
 export function loadProfile(wanted?: string): Promise<Profile> {
-  return resolved(wanted ?? usualProfile(), []);
+  return resolved(wanted ?? defaultProfile(), []);
 }
 
-/** The same profile by a name or path that is good in any directory. */
-export function profileCalled(wanted = usualProfile()): string {
+/** The profile's name, or its absolute path if it was given as a path. Arguments: as of {@link loadProfile}. */
+export function profileCalled(wanted = defaultProfile()): string {
   return wanted.includes('/') ? absolutePath(wanted) : wanted;
 }
 
-function usualProfile(): string {
+function defaultProfile(): string {
   return process.env['VIRT_SANDBOX_PROFILE'] || DEFAULT_PROFILE;
 }
 
-/** @param extending the profiles that are being read because of which this one is */
+/** @param extending Names of the profiles that led to this one. */
 async function resolved(name: string, extending: readonly string[]): Promise<Profile> {
   const own = await readProfile(name);
   const { extends: base } = own;
-  // One that extends no other says everything.
+  // A profile that extends no other is complete.
   if (base === undefined) return own as Profile;
   const chain = [...extending, name];
   if (chain.includes(base)) throw invalid(name, `it extends itself (${[...chain, base].join(' extends ')})`);
@@ -54,14 +57,14 @@ async function resolved(name: string, extending: readonly string[]): Promise<Pro
 
 async function readProfile(name: string): Promise<ProfileFile> {
   if (name.includes('/')) return validated(name, read(name) ?? unknown(name));
-  // What this package brings was checked when it was tested; a schema validator takes a while to load.
+  // The package's own profiles are validated by a test. Here the validator would take a while to load.
   const shipped = read(join(shippedProfiles(), `${name}.json`));
   if (shipped !== undefined) return JSON.parse(shipped) as ProfileFile;
   const path = join(ownProfiles(), `${name}.json`);
   return validated(path, read(path) ?? unknown(name));
 }
 
-/** Names of all profiles that can be named. */
+/** Sorted names of all profiles. */
 export function profileNames(): string[] {
   const names = [shippedProfiles(), ownProfiles()]
     .flatMap((directory) => valueOr(() => readdirSync(directory), []))
@@ -86,8 +89,8 @@ function invalid(path: string, wrong: string, cause?: unknown): SandboxError {
   return new SandboxError({
     stage: 'config',
     code: 'profile-invalid',
-    message: `the profile ${path} is not one: ${wrong}`,
-    remedy: 'correct it; those of the package, in profiles/, show how it is written',
+    message: `the profile ${path} is not valid: ${wrong}`,
+    remedy: 'correct it; the profiles of the package, in profiles/, are examples',
     cause,
   });
 }
@@ -97,7 +100,7 @@ function unknown(name: string): never {
     stage: 'config',
     code: 'profile-unknown',
     message: `there is no profile ${shellWord(name)}`,
-    remedy: `use one of ${profileNames().join(', ')}, or the path of a file`,
+    remedy: `use one of ${profileNames().join(', ')}, or the path of a profile`,
   });
 }
 
@@ -110,7 +113,7 @@ function read(path: string): string | undefined {
       stage: 'config',
       code: 'profile-unknown',
       message: `the profile ${path} cannot be read: ${messageOf(error)}`,
-      remedy: 'make it readable for you',
+      remedy: 'make it readable for your user',
       cause: error,
     });
   }

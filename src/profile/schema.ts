@@ -1,10 +1,10 @@
-/** What a profile's file must look like. */
+/** The schema of a profile's file. */
 import * as v from 'valibot';
-import { INITRD_COMPRESSIONS } from '../image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../image/manifest.js';
 import { isRecord } from '../util/records.js';
 import type { ProfileFile } from './types.js';
 
-/** One word: a blank would begin another argument, and what stands behind `--` is for the init. */
+/** One kernel argument. A blank would begin another one, and `--` ends those that the kernel reads. */
 const word = v.pipe(v.string(), v.regex(/^(?!--$)[\u0021-\u007e]+$/, 'is not one word of printable ASCII'));
 const reason = { why: v.string(), worth: v.string(), risk: v.string() };
 
@@ -33,7 +33,7 @@ const more = {
   qemuArguments: v.exactOptional(v.array(v.string())),
 };
 
-/** One that stands by itself says everything. */
+/** A profile that extends no other: nothing but the tuning is optional. */
 export const profileSchema = v.strictObject({ ...head, kernelArguments, initcallBlacklist, machine, ...more });
 
 const extendingSchema = v.strictObject({
@@ -45,7 +45,7 @@ const extendingSchema = v.strictObject({
   ...more,
 });
 
-/** @returns the profile as it is written down, or what is wrong with it */
+/** Validates a profile. Returns it unchanged, or what is wrong with it. */
 export function checkProfile(value: unknown): { readonly profile: ProfileFile } | { readonly wrong: string } {
   const extending = isRecord(value) && 'extends' in value;
   const result = v.safeParse(extending ? extendingSchema : profileSchema, value);

@@ -1,45 +1,49 @@
 /**
- * A profile: what of a boot is a matter of choice. It says nothing of the sandbox itself, which is the same under every profile.
+ * Profiles: how a machine boots, where there is a choice. A profile does not change the sandbox itself.
  *
- * Profiles are files (profiles/*.json), so that `virt-sandbox-bench tune` can write one, and a person can read why each thing is there.
+ * A profile is a file (profiles/*.json). `virt-sandbox-bench tune` can write one, and people can read the reason for
+ * each entry.
  */
-import type { InitrdCompression } from '../image/build/compress.js';
+import type { InitrdCompression } from '../image/manifest.js';
 
-/** Why something is in a profile. */
+/** Why an entry is in a profile. */
 export interface Reason {
   /** What it does. */
   readonly why: string;
-  /** What it is worth, as it was measured, and on what. */
+  /** What it gains, as measured, and on which machine. */
   readonly worth: string;
-  /** What it may cost: in safety, or where it does not fit. */
+  /** What it may cost in safety, and where it does not fit. */
   readonly risk: string;
 }
 
-/** One argument of the kernel; https://docs.kernel.org/admin-guide/kernel-parameters.html */
+/** An argument of the kernel: https://docs.kernel.org/admin-guide/kernel-parameters.html */
 export interface KernelArgument extends Reason {
   readonly argument: string;
 }
 
-/** A function of the kernel that is not called at boot: `initcall_blacklist=`. A kernel without it ignores the name. */
+/** A kernel function to skip at boot: `initcall_blacklist=`. A kernel without that function ignores the name. */
 export interface SkippedInitcall extends Reason {
   readonly initcall: string;
 }
 
-/** The machine, where libvirt's own choice is not the quickest. */
+/** Settings of the machine for which libvirt's default is not the fastest. */
 export interface MachineTuning {
-  /** `qboot` where QEMU brings it; `libvirt`: what libvirt chooses, which is SeaBIOS. */
+  /** `qboot`, if QEMU has it; `libvirt`: libvirt's default, which is SeaBIOS. */
   readonly firmware: 'qboot' | 'libvirt';
-  /** `root`: devices on the root bus; `ports`: each in a PCIe port of its own, as libvirt places them. */
+  /** `root`: devices on the root bus; `ports`: each in its own PCIe port, which is libvirt's default. */
   readonly bus: 'root' | 'ports';
-  /** Devices and features of q35 that no sandbox uses. */
+  /** Whether the machine has the devices and features of q35 that no sandbox uses. */
   readonly legacy: 'absent' | 'present';
 }
 
-/** The boot image, where it can be had in more than one way. */
+/** Settings of the boot image. */
 export interface ImageTuning {
-  /** `packed`: the kernel unpacks itself in the guest; default: `unpacked`, where QEMU can boot what is inside. */
+  /**
+   * `packed`: the kernel unpacks itself in the guest; default: `unpacked`, if QEMU can boot the kernel inside the
+   * bzImage.
+   */
   readonly kernel?: 'unpacked' | 'packed';
-  /** How the initrd is packed; default: not at all. */
+  /** Compression of the initrd; default: `none`. */
   readonly initrd?: InitrdCompression;
 }
 
@@ -52,17 +56,18 @@ export interface Profile {
   readonly machine: MachineTuning;
   readonly image?: ImageTuning;
   /**
-   * `unchecked`: the init hands the kernel its modules without their signatures, whose check takes long under emulation, and without
-   * sections that cost time; the kernel says that it is tainted (E). One that enforces them gets them after all. Default: `checked`.
+   * `unchecked`: the init strips signatures, and sections that cost time, from modules before it loads them, since
+   * checking signatures takes long under emulation. The kernel reports itself tainted (E). A kernel that enforces
+   * signatures gets them after all. Default: `checked`.
    */
   readonly moduleSignatures?: 'checked' | 'unchecked';
-  /** Sets of modules beyond those that the sandbox needs, by their names in kmods/. */
+  /** Names of additional module sets in kmods/, beyond those that the sandbox needs. */
   readonly moduleSets?: readonly string[];
-  /** Handed to QEMU as they are: for measuring, as with `-icount`. */
+  /** Additional arguments of QEMU, for measuring: `-icount`. */
   readonly qemuArguments?: readonly string[];
 }
 
-/** A profile as it is written down. One that extends another, which it names, says only in what it differs. */
+/** A profile's file. If it extends another profile, which it names, it holds only the differences. */
 export interface ProfileFile
   extends Pick<Profile, 'format' | 'name' | 'description'>,
     Partial<Omit<Profile, 'format' | 'name' | 'description' | 'machine'>> {

@@ -1,90 +1,74 @@
-/** The launcher's end of the channel: handshake, calls, streams, the application's end. */
-import type { Duplex } from 'node:stream';
-import { PassThrough, type Readable, Writable } from 'node:stream';
+/** The launcher's end of the channel: handshake, calls, the application's streams and its exit. */
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
+import { deferred } from '../util/promises.js';
 import { coalesceReads, isSmallPiece } from './coalesce-reads.js';
 import { decodeFailure, decodeResult, encodeCall } from './codec.js';
 import { decodeExit } from './exit.js';
 import { FieldReader, ProtocolError } from './fields.js';
 import { type CallOptions, type Guest, type Operation, OperationError, type OperationResult } from './operations.js';
+import { OutputStreams } from './output.js';
 import { encodePacket, type PacketHeader, PacketParser } from './packets.js';
 import { decodeReady, type GuestReady } from './ready.js';
-import {
-  HANDSHAKE_SYNC,
-  HANDSHAKE_WAIT,
-  HEADER_BYTES,
-  MAX_PACKET_BYTES,
-  MessageType,
-  PROTOCOL_VERSION,
-  Proc,
-  STDIN_WINDOW_BYTES,
-  Status,
-} from './wire.js';
+import { StdinSender } from './stdin.js';
+import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, PROTOCOL_VERSION, Proc, Status } from './wire.js';
 
-/** How often the host says that it is there, in milliseconds. */
+/** How often the host greets until the guest answers, in milliseconds. */
 const HANDSHAKE_INTERVAL = 50;
-const MAX_STDIN_BYTES = MAX_PACKET_BYTES - HEADER_BYTES;
 
+/** A call without a reply yet. */
 interface PendingCall {
   answer(status: number, payload: Buffer): void;
   reject(error: unknown): void;
 }
 
-/** What a guest has answered, as it came. */
+/** A reply of the guest, not decoded. */
 export interface RawReply {
   readonly status: number;
   readonly payload: Buffer;
 }
 
-/** A connected guest. Made by {@link Channel.open}. */
+/** A connection to a guest, made by {@link Channel.open} or {@link Channel.resume}. */
 export class Channel implements Guest {
-  /** The application's output. `stderr` stays empty with a terminal. */
-  readonly stdout: Readable;
-  readonly stderr: Readable;
-  readonly stdin: Writable;
-  /** Raw wait status of the application; rejects when the connection ends before. */
+  /** Raw wait status of the application. Rejects if the connection ends first. */
   readonly exited: Promise<number>;
 
   readonly #transport: Duplex;
-  readonly #stdout = new PassThrough({ highWaterMark: 1 << 20 });
-  readonly #stderr = new PassThrough({ highWaterMark: 1 << 20 });
-  readonly #blocked = new Set<PassThrough>();
+  readonly #output: OutputStreams;
+  readonly #stdin: StdinSender;
   readonly #calls = new Map<number, PendingCall>();
   readonly #parser: PacketParser;
+  /** Serial number of the last call. */
   #serial = 0;
-  #stdinCredit = STDIN_WINDOW_BYTES;
-  #stdinWaiting: (() => void) | undefined;
+  /** Set when the connection has ended. */
   #failure: Error | undefined;
-  #resolveReady: (ready: GuestReady) => void = () => {};
-  #rejectReady: (error: Error) => void = () => {};
-  #resolveExit!: (status: number) => void;
-  #rejectExit!: (error: Error) => void;
+  readonly #ready = deferred<GuestReady>();
+  readonly #exit = deferred<number>();
 
   private constructor(transport: Duplex) {
     this.#transport = transport;
-    this.stdout = this.#stdout;
-    this.stderr = this.#stderr;
-    this.stdin = this.#makeStdin();
-    this.exited = new Promise((resolve, reject) => {
-      this.#resolveExit = resolve;
-      this.#rejectExit = reject;
-    });
-    // A caller that only looks at other promises must not be killed by this one.
+    this.#output = new OutputStreams(transport);
+    this.#stdin = new StdinSender(transport);
+    this.exited = this.#exit.promise;
+    // Callers may ignore these promises.
     this.exited.catch(() => {});
+    this.#ready.promise.catch(() => {});
     this.#parser = new PacketParser({
-      stream: (proc, bytes) => this.#output(proc === Proc.STDOUT ? this.#stdout : this.#stderr, bytes),
+      stream: (proc, bytes) => this.#output.write(proc, bytes),
       streamEnd: (proc) => {
         mark('output.end', { proc });
-        (proc === Proc.STDOUT ? this.#stdout : this.#stderr).end();
+        this.#output.end(proc);
       },
       packet: (header, payload) => this.#packet(header, payload),
     });
   }
 
   /**
-   * Greets the guest and waits until it is ready. There is no time limit here: end the transport to give up.
-   * @throws {SandboxError} `guest-gone` when the connection ends first, `protocol-mismatch` for a guest of another version
+   * Greets the guest and waits until it is ready. There is no time limit: destroy the transport to give up.
+   *
+   * @throws {SandboxError} `guest-gone`: the connection ended first; `protocol-mismatch`: the guest has another
+   *   protocol version
    */
   static async open(transport: Duplex): Promise<{ channel: Channel; ready: GuestReady }> {
     mark('qemu.channel');
@@ -94,20 +78,36 @@ export class Channel implements Guest {
       throw new SandboxError({
         stage: 'init',
         code: 'protocol-mismatch',
-        message: `the guest's init speaks protocol ${ready.protocol}, this program ${PROTOCOL_VERSION}`,
+        message: `the guest's init has protocol version ${ready.protocol}, this program has ${PROTOCOL_VERSION}`,
         remedy: 'build the image again with this version',
       });
     }
     return { channel, ready };
   }
 
-  /** Goes on with a guest that greeted another host and was saved while it waited for packets. */
+  /**
+   * Connects to a guest from a snapshot. It was saved after its handshake with another host, while it waited for
+   * packets.
+   */
   static resume(transport: Duplex): Channel {
     const channel = new Channel(transport);
     mark('qemu.channel');
     channel.#watchTransport(() => {});
     transport.on('data', (bytes: Buffer) => channel.#receive(bytes));
     return channel;
+  }
+
+  /** The application's output. With a terminal, all of it comes here and `stderr` stays empty. */
+  get stdout(): Readable {
+    return this.#output.stdout;
+  }
+
+  get stderr(): Readable {
+    return this.#output.stderr;
+  }
+
+  get stdin(): Writable {
+    return this.#stdin.stream;
   }
 
   call<T extends Operation>(operation: T, options: CallOptions = {}): Promise<OperationResult<T>> {
@@ -123,7 +123,7 @@ export class Channel implements Guest {
     });
   }
 
-  /** Hands on somebody else's call, as it came. */
+  /** Forwards an encoded call of another host. */
   forward(proc: number, flags: number, payload: Uint8Array): Promise<RawReply> {
     return new Promise((resolve, reject) => {
       this.#send((serial) => encodePacket(proc, MessageType.CALL, flags, serial, payload), {
@@ -150,12 +150,12 @@ export class Channel implements Guest {
     this.#transport.write(packet);
   }
 
-  /** Asks the guest to kill what runs and to power off. */
+  /** Asks the guest to kill all processes and to power off. */
   quit(): void {
     if (!this.#failure) this.#transport.write(encodePacket(Proc.QUIT, MessageType.MESSAGE, 0, 0, new Uint8Array()));
   }
 
-  /** Ends the connection at once; the guest powers off when it notices. */
+  /** Ends the connection at once. The guest powers off when it notices. */
   destroy(): void {
     this.#transport.destroy();
   }
@@ -164,10 +164,6 @@ export class Channel implements Guest {
     const transport = this.#transport;
     const greet = () => transport.write(Uint8Array.of(HANDSHAKE_WAIT));
     const timer = setInterval(greet, HANDSHAKE_INTERVAL);
-    const ready = new Promise<GuestReady>((resolve, reject) => {
-      this.#resolveReady = resolve;
-      this.#rejectReady = reject;
-    });
     const awaitSync = (chunk: Buffer) => {
       const at = chunk.indexOf(HANDSHAKE_SYNC);
       if (at < 0) return;
@@ -181,7 +177,7 @@ export class Channel implements Guest {
     transport.on('data', awaitSync);
     this.#watchTransport(() => clearInterval(timer));
     greet();
-    return ready;
+    return this.#ready.promise;
   }
 
   #watchTransport(onClose: () => void): void {
@@ -202,35 +198,17 @@ export class Channel implements Guest {
     }
   }
 
-  /** Hands output on, and stops reading from the guest while nobody takes it: it then throttles the application. */
-  #output(stream: PassThrough, bytes: Buffer): void {
-    if (stream.writableEnded || stream.destroyed) return;
-    if (stream.write(bytes)) return;
-    this.#transport.pause();
-    if (this.#blocked.has(stream)) return;
-    this.#blocked.add(stream);
-    const resume = () => {
-      this.#blocked.delete(stream);
-      stream.off('drain', resume);
-      stream.off('close', resume);
-      if (!this.#stdout.writableNeedDrain && !this.#stderr.writableNeedDrain) this.#transport.resume();
-    };
-    stream.on('drain', resume);
-    stream.on('close', resume);
-  }
-
   #packet(header: PacketHeader, payload: Buffer): void {
     if (header.type === MessageType.REPLY) {
-      if (header.proc === Proc.STDIN) this.#acknowledge(new FieldReader(payload).u32());
+      if (header.proc === Proc.STDIN) this.#stdin.acknowledge(new FieldReader(payload).u32());
       else this.#reply(header, payload);
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.READY) {
-      this.#resolveReady(decodeReady(payload));
+      this.#ready.resolve(decodeReady(payload));
     } else if (header.type === MessageType.MESSAGE && header.proc === Proc.EXIT) {
       const { status, drained, finished } = decodeExit(payload);
       mark('exit', { drained, finished });
-      this.#stdout.end();
-      this.#stderr.end();
-      this.#resolveExit(status);
+      this.#output.endAll();
+      this.#exit.resolve(status);
     } else {
       throw new ProtocolError(`the guest sent a packet of proc ${header.proc}, type ${header.type}`);
     }
@@ -243,58 +221,21 @@ export class Channel implements Guest {
     call.answer(header.status, payload);
   }
 
-  #acknowledge(bytes: number): void {
-    this.#stdinCredit = Math.min(this.#stdinCredit + bytes, STDIN_WINDOW_BYTES);
-    const waiting = this.#stdinWaiting;
-    this.#stdinWaiting = undefined;
-    waiting?.();
-  }
-
-  #makeStdin(): Writable {
-    const sendData = (bytes: Uint8Array) =>
-      this.#transport.write(encodePacket(Proc.STDIN, MessageType.DATA, 0, 0, bytes));
-    const send = (bytes: Buffer, done: (error?: Error | null) => void): void => {
-      if (this.#failure) {
-        done(this.#failure);
-        return;
-      }
-      const piece = bytes.subarray(0, Math.min(this.#stdinCredit, MAX_STDIN_BYTES));
-      if (piece.length > 0) {
-        this.#stdinCredit -= piece.length;
-        sendData(piece);
-      }
-      const rest = bytes.subarray(piece.length);
-      if (rest.length === 0) done();
-      else if (this.#stdinCredit > 0) send(rest, done);
-      else this.#stdinWaiting = () => send(rest, done);
-    };
-    return new Writable({
-      highWaterMark: 1 << 18,
-      write: (chunk: Buffer, _encoding, done) => send(chunk, done),
-      final: (done) => {
-        if (!this.#failure) sendData(new Uint8Array());
-        done();
-      },
-    });
-  }
-
+  /** Ends everything that waits for the guest. Only the first failure counts. */
   #fail(cause: Error | undefined): void {
     if (this.#failure) return;
     this.#failure = new SandboxError({
       stage: 'boot',
       code: 'guest-gone',
-      message: cause ? `the connection to the guest broke: ${cause.message}` : 'the guest ended without a word',
+      message: cause ? `the connection to the guest broke: ${cause.message}` : 'the guest ended and gave no reason',
       remedy: 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see what it does',
       cause,
     });
     for (const call of this.#calls.values()) call.reject(this.#failure);
     this.#calls.clear();
-    this.#rejectReady(this.#failure);
-    this.#rejectExit(this.#failure);
-    this.#stdout.end();
-    this.#stderr.end();
-    const waiting = this.#stdinWaiting;
-    this.#stdinWaiting = undefined;
-    waiting?.();
+    this.#ready.reject(this.#failure);
+    this.#exit.reject(this.#failure);
+    this.#output.endAll();
+    this.#stdin.fail(this.#failure);
   }
 }

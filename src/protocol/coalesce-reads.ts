@@ -1,28 +1,32 @@
-/** A moment's wait in the middle of a large packet, so that it is taken in few pieces. */
+/** Waits a moment in the middle of a large packet, so that it is read in few pieces. */
 
-/** What Node reads from a socket at most at once. A read that was full has found more than it could take. */
+/** Most bytes that Node.js reads from a socket at once. After a full read more is waiting already. */
 const FULL_READ_BYTES = 65536;
-/** What QEMU sends at once: a page of the guest. */
+/** QEMU sends one page of the guest at a time. */
 const PAGE_BYTES = 4096;
-/** In milliseconds. With the kernel's timer slack it comes to some 0.1 ms; longer, and the socket fills and stops QEMU. */
-const MOMENT = 0.05;
+/**
+ * In milliseconds. The kernel's timer slack makes it about 0.1 ms. After a longer wait the socket would be full and
+ * stop QEMU.
+ */
+const WAIT_MS = 0.05;
 
 const nothing = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Whether a read was a small piece of a packet of which at least a page is still to come.
+ * True if a read was not full and at least a page of the current packet is still to come.
  *
- * @param taken bytes of the last read
- * @param missing bytes of the current packet that were not read yet
+ * @param taken Bytes of the last read.
+ * @param missing Bytes of the current packet that were not read yet.
  */
 export function isSmallPiece(taken: number, missing: number): boolean {
   return taken < FULL_READ_BYTES && missing >= PAGE_BYTES;
 }
 
 /**
- * QEMU sends a packet page by page. Waking for each costs this process and QEMU more than the bytes themselves, on processors that the guest wants.
- * So where pages are sure to follow, because the packet has said so, some are let come first. Nothing waits behind a packet that is whole.
+ * Blocks for a moment, so that several pages arrive before the next read. QEMU sends a packet page by page. Waking up
+ * for each page costs this process and QEMU more than the bytes themselves, on CPUs that the guest needs. Call this
+ * only if the packet's length says that more pages follow: a complete packet must not wait.
  */
 export function coalesceReads(): void {
-  Atomics.wait(nothing, 0, 0, MOMENT);
+  Atomics.wait(nothing, 0, 0, WAIT_MS);
 }

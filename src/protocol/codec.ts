@@ -1,12 +1,13 @@
-/** Bytes of operations and their answers. */
+/** Encodes operations, and decodes their replies. */
 import { FieldReader, FieldWriter } from './fields.js';
 import { type CallOptions, type Operation, OperationError, type OperationResult } from './operations.js';
 import { encodePacket } from './packets.js';
 import { CallFlag, MessageType, Proc, type ProcNumber, Status } from './wire.js';
 
 /**
- * An operation as a CALL packet.
- * @throws {ProtocolError} when it does not fit a packet or a string has a NUL byte
+ * Encodes an operation as a CALL packet.
+ *
+ * @throws {ProtocolError} when it does not fit into a packet, or a string has a NUL byte
  */
 export function encodeCall(operation: Operation, serial: number, options: CallOptions = {}): Buffer {
   const flags = (options.tolerate ? CallFlag.TOLERATE : 0) | (options.recover ? CallFlag.RECOVER : 0);
@@ -140,8 +141,9 @@ function encodeArguments(operation: Operation): Buffer {
 }
 
 /**
- * What any other reply to `operation` says.
- * @throws {ProtocolError} when it is not what a guest says of a failure
+ * Decodes a reply whose status is not OK.
+ *
+ * @throws {ProtocolError} when the payload is malformed
  */
 export function decodeFailure({ op }: Operation, status: number, payload: Buffer): OperationError {
   if (status === Status.SKIPPED)
@@ -153,8 +155,9 @@ export function decodeFailure({ op }: Operation, status: number, payload: Buffer
 }
 
 /**
- * The payload of an OK reply to `operation`.
- * @throws {ProtocolError} when it is not what the operation answers
+ * Decodes the payload of an OK reply.
+ *
+ * @throws {ProtocolError} when the payload is malformed
  */
 export function decodeResult<T extends Operation>(operation: T, payload: Buffer): OperationResult<T> {
   const r = new FieldReader(payload);

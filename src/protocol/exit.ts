@@ -1,18 +1,21 @@
-/** EXIT: how the application ended, and how long the init took behind it (docs/protocol.md). */
+/** The EXIT message: how the application ended, and how long the init took to clean up (docs/protocol.md). */
 import { FieldReader } from './fields.js';
 
 export interface GuestExit {
-  /** Raw, as wait(2) has it. */
+  /** Raw wait status: wait(2). */
   readonly status: number;
-  /** Microseconds until the output was sent to its end and what was left running was killed; undefined from an image that was baked before the init said so. */
+  /**
+   * Microseconds until all output was sent and all processes were killed; undefined from an image whose init is too old
+   * to say.
+   */
   readonly drained: number | undefined;
-  /** Microseconds from there until every file system was synced and unmounted. */
+  /** Microseconds after that until every file system was synced and unmounted; undefined as above. */
   readonly finished: number | undefined;
 }
 
 const STATUS_BYTES = 4;
 
-/** @throws {ProtocolError} for what is no such payload */
+/** @throws {ProtocolError} when the payload is malformed */
 export function decodeExit(payload: Buffer): GuestExit {
   const r = new FieldReader(payload);
   const status = r.i32();

@@ -1,8 +1,8 @@
-/** Fields: what the payloads of packets are made of. */
+/** Writes and reads the fields that payloads consist of. Numbers are big-endian. */
 
 import { bytesOf } from '../util/raw-text.js';
 
-/** A packet or payload that is not what the protocol says. */
+/** A packet or payload that violates the protocol. */
 export class ProtocolError extends Error {
   constructor(message: string) {
     super(message);
@@ -27,7 +27,7 @@ export class FieldWriter {
     return this.#push(field);
   }
 
-  /** @throws {ProtocolError} for a string with a NUL byte, which no path, name or argument of Linux can hold */
+  /** @throws {ProtocolError} for a string with a NUL byte, which no path, name or argument on Linux can hold */
   str(value: string): this {
     if (value.includes('\0')) throw new ProtocolError(`${JSON.stringify(value)} has a NUL byte in it`);
     return this.bytes(bytesOf(value));
@@ -59,7 +59,7 @@ export class FieldWriter {
   }
 }
 
-/** Reads the fields of a payload; every read checks that the bytes are there. */
+/** Reads the fields of a payload. Every read throws a {@link ProtocolError} if bytes are missing. */
 export class FieldReader {
   readonly #payload: Buffer;
   #offset = 0;
@@ -90,7 +90,7 @@ export class FieldReader {
 
   list<T>(read: () => T): T[] {
     const count = this.u32();
-    // Every item takes at least four bytes, so a count beyond that is a lie that must not make us allocate.
+    // Every item has at least four bytes. Checked first, so that a false count allocates nothing.
     if (count > (this.#payload.length - this.#offset) / 4)
       throw new ProtocolError(`a list of ${count} items does not fit its packet`);
     return Array.from({ length: count }, read);

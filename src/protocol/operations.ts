@@ -1,6 +1,6 @@
 /**
- * The operations that the native init carries out, as values. The common init makes them, the channel encodes them.
- * docs/protocol.md says precisely what each does.
+ * The operations of the native init, as values. The common init makes them, and the channel encodes them.
+ * docs/protocol.md specifies each.
  */
 
 export interface MountOperation {
@@ -16,17 +16,18 @@ export interface MountOperation {
 export interface SpawnOperation {
   readonly op: 'spawn';
   readonly argv: readonly string[];
-  /** KEY=VALUE */
+  /** KEY=VALUE each. */
   readonly environment: readonly string[];
-  /** Empty: / */
+  /** Working directory; empty: /. */
   readonly cwd: string;
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-  /** Bit mask of the capabilities that stay. */
+  /** Bit mask of the capabilities to keep. */
   readonly capabilities: bigint;
   /** SpawnFlag bits. */
   readonly flags: number;
+  /** Size of the terminal. */
   readonly rows: number;
   readonly columns: number;
 }
@@ -51,7 +52,7 @@ export type Operation =
       readonly link: string;
       readonly address: string;
       readonly prefix: number;
-      /** Empty: the usual one. */
+      /** Empty: not set. */
       readonly broadcast: string;
     }
   | {
@@ -76,13 +77,13 @@ export type Operation =
       readonly argv: readonly string[];
       readonly environment: readonly string[];
       readonly stdin: Uint8Array;
-      /** Milliseconds, 1 to 60000. */
+      /** In milliseconds, 1 to 60000. */
       readonly timeout: number;
     }
   | { readonly op: 'readFile'; readonly path: string; readonly limit: number }
   | { readonly op: 'listDir'; readonly path: string }
   | { readonly op: 'readLink'; readonly path: string }
-  /** For a common init in the guest: the sandbox, as JSON; see init/common/guest.ts. */
+  /** For a common init that runs in the guest: the sandbox as JSON, see init/common/guest.ts. */
   | { readonly op: 'configure' | 'arrange'; readonly sandbox: string }
   | { readonly op: 'stat'; readonly path: string; readonly follow: boolean }
   | { readonly op: 'chown'; readonly path: string; readonly uid: number; readonly gid: number }
@@ -90,26 +91,26 @@ export type Operation =
   | {
       readonly op: 'mknod';
       readonly path: string;
-      /** Type (S_IF*) and permissions. */
+      /** File type (S_IF*) and permissions. */
       readonly mode: number;
       readonly deviceMajor: number;
       readonly deviceMinor: number;
     }
-  /** Serves hosts of their own on a port, by its name, or on a terminal, by its path. */
+  /** Serves sessions for further hosts on a port, given by name, or on a terminal, given by path. */
   | { readonly op: 'sessions'; readonly endpoint: string }
-  /** Runs `argv` on a terminal, again and again, when Enter is pressed there. */
+  /** Runs `argv` on a terminal each time that Enter is pressed there. */
   | {
       readonly op: 'terminal';
       readonly device: string;
       readonly argv: readonly string[];
       readonly environment: readonly string[];
     }
-  /** So much of the memory that is free has its old content taken away: 1 to 1024 MiB, and at most half of what is free. */
+  /** Zeroes free memory, so that it takes no room in a snapshot: 1 to 1024 MiB, at most half of what is free. */
   | { readonly op: 'clearMemory'; readonly mebibytes: number };
 
 export type OperationName = Operation['op'];
 
-/** What `stat` answers. */
+/** Result of `stat`. */
 export interface GuestStat {
   readonly mode: number;
   readonly uid: number;
@@ -119,14 +120,14 @@ export interface GuestStat {
   readonly deviceMinor: number;
 }
 
-/** What `run` answers. */
+/** Result of `run`. */
 export interface GuestRun {
   /** Raw wait status. */
   readonly status: number;
   readonly output: Uint8Array;
 }
 
-/** What each operation answers beside the time that it took. */
+/** Result of each operation, without the time it took. */
 export type ResultOf<T extends Operation> = T extends { op: 'spawn' }
   ? number
   : T extends { op: 'run' }
@@ -141,26 +142,27 @@ export type ResultOf<T extends Operation> = T extends { op: 'spawn' }
             ? GuestStat
             : undefined;
 
-/** The answer to an operation that succeeded. */
+/** Result of an operation that succeeded. */
 export interface OperationResult<T extends Operation> {
   /** Microseconds that the guest took. */
   readonly microseconds: number;
   readonly value: ResultOf<T>;
 }
 
-/** How a call is to be treated when it, or one before it, fails. */
+/** What happens when this call, or one before it, fails. */
 export interface CallOptions {
-  /** Its failure does not stop the calls behind it. */
+  /** If this call fails, later calls are carried out all the same. */
   readonly tolerate?: boolean;
-  /** It is carried out even after an earlier failure. */
+  /** This call and later ones are carried out even after a failure. */
   readonly recover?: boolean;
 }
 
 /** An operation that failed in the guest. */
 export class OperationError extends Error {
   readonly operation: OperationName;
+  /** 0 if there is none. */
   readonly errno: number;
-  /** True when it was not tried because an earlier one failed. */
+  /** True if it was not tried, because an earlier call failed. */
   readonly skipped: boolean;
 
   constructor(operation: OperationName, errno: number, detail: string, skipped = false) {
@@ -172,11 +174,13 @@ export class OperationError extends Error {
   }
 }
 
-/** What drives a guest: the channel of the launcher, or the socket pair inside the guest. */
+/** Carries out operations in a guest, through the launcher's channel or a socket pair inside the guest. */
 export interface Guest {
   /**
-   * Sends an operation at once and answers when the guest did. Calls may be made without waiting for earlier ones; the guest keeps their order.
-   * @throws {OperationError} when it failed or was skipped
+   * Sends an operation at once, and resolves when the guest has replied. Calls need not wait for earlier ones; the
+   * guest carries them out in order.
+   *
+   * @throws {OperationError} when the operation failed or was skipped
    */
   call<T extends Operation>(operation: T, options?: CallOptions): Promise<OperationResult<T>>;
 }

@@ -1,4 +1,4 @@
-/** Packets: one of them as bytes, and a byte stream split into them. */
+/** Encodes packets, and splits a byte stream into packets. */
 import { ProtocolError } from './fields.js';
 import { HEADER_BYTES, MessageType, maxPacketBytes, Proc } from './wire.js';
 
@@ -9,18 +9,20 @@ export interface PacketHeader {
   readonly serial: number;
 }
 
+/** Receives what {@link PacketParser} finds. */
 export interface PacketSink {
-  /** A piece of the application's output, as it arrives; a packet may come in several pieces. */
+  /** A piece of the application's output. One packet may come in several pieces. */
   stream(proc: typeof Proc.STDOUT | typeof Proc.STDERR, bytes: Buffer): void;
-  /** The application has closed that stream. */
+  /** The application has closed the stream. */
   streamEnd(proc: typeof Proc.STDOUT | typeof Proc.STDERR): void;
-  /** Any other packet, whole. */
+  /** Any other packet, complete. */
   packet(header: PacketHeader, payload: Buffer): void;
 }
 
 /**
- * One packet, header included.
- * @throws {ProtocolError} when it is larger than the protocol allows
+ * Encodes a packet, including its header.
+ *
+ * @throws {ProtocolError} when the packet is larger than the protocol allows
  */
 export function encodePacket(proc: number, type: number, status: number, serial: number, payload: Uint8Array): Buffer {
   const length = HEADER_BYTES + payload.length;
@@ -37,27 +39,31 @@ export function encodePacket(proc: number, type: number, status: number, serial:
 }
 
 /**
- * The state of one direction of a channel after its handshake. The bytes of the application's output are handed on without copying them
- * together.
+ * Splits one direction of a channel, after the handshake, into packets. Passes output on as it arrives, without
+ * copying.
  */
 export class PacketParser {
   readonly #sink: PacketSink;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #header: PacketHeader | undefined;
-  /** Payload bytes of the current packet that are still to come. */
+  /** Payload bytes of the current packet that have not arrived. */
   #missing = 0;
 
   constructor(sink: PacketSink) {
     this.#sink = sink;
   }
 
-  /** So many bytes of the current packet are still on their way. */
+  /** Payload bytes of the current packet that have not arrived. */
   get missing(): number {
     return this.#missing;
   }
 
-  /** @throws {ProtocolError} when the bytes are no packet of the protocol; nothing more can be parsed then */
+  /**
+   * Parses the next bytes.
+   *
+   * @throws {ProtocolError} when they violate the protocol. Do not use the parser any more then.
+   */
   push(chunk: Buffer): void {
     let rest = chunk;
     while (rest.length > 0)
@@ -77,7 +83,7 @@ export class PacketParser {
       serial: bytes.readUInt32BE(16),
     };
     if (length < HEADER_BYTES || length > maxPacketBytes(header.proc, header.type))
-      throw new ProtocolError(`a packet says it has ${length} bytes`);
+      throw new ProtocolError(`a packet claims to have ${length} bytes`);
     this.#header = header;
     this.#missing = length - HEADER_BYTES;
     if (this.#missing === 0) this.#finish(header);

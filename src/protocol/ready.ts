@@ -1,16 +1,17 @@
-/** READY: what the guest says first. */
+/** The READY message, the first that the guest sends. */
 import { FieldReader, FieldWriter } from './fields.js';
 
-/** What the guest says of itself first. Times are microseconds of its CLOCK_BOOTTIME. */
+/** Content of READY. Times are microseconds of the guest's CLOCK_BOOTTIME. */
 export interface GuestReady {
   readonly protocol: number;
   readonly kernelRelease: string;
   readonly initStarted: bigint;
   readonly initReady: bigint;
+  /** Each module that was loaded, or failed to (errno other than 0), and how long it took. */
   readonly modules: readonly { readonly name: string; readonly errno: number; readonly microseconds: number }[];
 }
 
-/** What {@link decodeReady} reads. */
+/** Inverse of {@link decodeReady}. */
 export function encodeReady(ready: GuestReady): Buffer {
   const w = new FieldWriter();
   w.u32(ready.protocol).str(ready.kernelRelease).u64(ready.initStarted).u64(ready.initReady);
@@ -18,7 +19,7 @@ export function encodeReady(ready: GuestReady): Buffer {
   return w.finish();
 }
 
-/** @throws {ProtocolError} when the payload is not a READY */
+/** @throws {ProtocolError} when the payload is malformed */
 export function decodeReady(payload: Buffer): GuestReady {
   const r = new FieldReader(payload);
   const ready: GuestReady = {

@@ -1,23 +1,26 @@
 /**
- * The wire protocol's numbers and limits. docs/protocol.md describes it; init/native/protocol.h holds the same numbers, and a unit test
- * compares the two.
+ * Numbers and limits of the wire protocol. docs/protocol.md describes it. init/native/protocol.h has the same numbers;
+ * a unit test compares them.
  *
- * Handshake, framing and the procs up to QUIT are libvirt-sandbox's; the rest is this project's.
+ * Handshake, framing and the procs up to QUIT are those of libvirt-sandbox. The rest is this project's own.
  */
 
-/** The host sends this byte until the guest answers with {@link HANDSHAKE_SYNC}. */
+/** The host repeats this byte until the guest answers with {@link HANDSHAKE_SYNC}. */
 export const HANDSHAKE_WAIT = 0x1b;
 export const HANDSHAKE_SYNC = 0x1c;
 
 export const PROTOCOL_VERSION = 1;
 
-/** u32 length, proc, type, status, serial. */
+/** A header has five u32: length, proc, type, status, serial. */
 export const HEADER_BYTES = 20;
-/** Largest packet, header included. */
+/** Largest packet, including its header. */
 export const MAX_PACKET_BYTES = 262144;
-/** The same for SPAWN, and for CONFIGURE and ARRANGE, which have its words: Linux takes 2 MiB of arguments and environment. */
+/**
+ * Largest SPAWN, and largest CONFIGURE and ARRANGE, which contain its strings. Linux allows 2 MiB of arguments and
+ * environment.
+ */
 export const MAX_SPAWN_BYTES = 2359296;
-/** How much stdin the host may have sent that the guest has not acknowledged. */
+/** Most bytes of stdin that the host may send ahead of the guest's acknowledgements. */
 export const STDIN_WINDOW_BYTES = 524288;
 
 /** Name of the virtio-serial port that carries the channel. */
@@ -67,23 +70,23 @@ export const Proc = {
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 
-/** Calls with packets of the second size. */
+/** Calls that may have {@link MAX_SPAWN_BYTES}. */
 const LONG: ReadonlySet<number> = new Set([Proc.SPAWN, Proc.CONFIGURE, Proc.ARRANGE]);
 
-/** Largest packet of that kind, header included. */
+/** Largest packet of a kind, including its header. */
 export function maxPacketBytes(proc: number, type: number): number {
   const isLong = type === MessageType.CALL && LONG.has(proc);
   return isLong ? MAX_SPAWN_BYTES : MAX_PACKET_BYTES;
 }
 
 export const MessageType = {
-  /** An event that wants no answer: EXIT, QUIT, READY. */
+  /** An event without a reply: EXIT, QUIT, READY. */
   MESSAGE: 0,
   /** Bytes of a stream: STDIN, STDOUT, STDERR. */
   DATA: 1,
   /** An operation, host to guest. */
   CALL: 2,
-  /** The answer to a CALL, with its serial; also, with proc STDIN, the acknowledgement of stdin bytes. */
+  /** The reply to a CALL, with the same serial. With proc STDIN: the acknowledgement of stdin bytes. */
   REPLY: 3,
 } as const;
 
@@ -96,25 +99,28 @@ export const Status = {
 
 /** Flags in the `status` field of a CALL. */
 export const CallFlag = {
-  /** A failure of this call does not make the guest skip the calls behind it. */
+  /** If this call fails, the guest does not skip later calls. */
   TOLERATE: 1,
-  /** Clears the guest's failed state, so that this call and those behind it are carried out. */
+  /** Clears the guest's failed state, so that this call and later ones are carried out. */
   RECOVER: 2,
 } as const;
 
 /** Flags of SPAWN. */
 export const SpawnFlag = {
-  /** Give it a pseudo-terminal that becomes its controlling terminal; stdout and stderr are then one stream, sent as STDOUT. */
+  /**
+   * The process gets a pseudo-terminal as its controlling terminal. stdout and stderr are then one stream, sent as
+   * STDOUT.
+   */
   PTY: 1,
-  /** Only with PTY: descriptor 3 is a pipe that is sent as STDERR, for a tracer that must not write to the terminal. */
+  /** Only with PTY: descriptor 3 is a pipe, sent as STDERR, for a tracer that must not write to the terminal. */
   TRACE: 2,
 } as const;
 
 /** Flags of WRITE_FILE. */
 export const WriteFlag = {
   APPEND: 1,
-  /** The directory of the file is made where it is missing. */
+  /** Make the file's missing parent directories. */
   PARENTS: 2,
-  /** Fail with EEXIST where the file exists. */
+  /** Fail with EEXIST if the file exists. */
   EXCLUSIVE: 4,
 } as const;

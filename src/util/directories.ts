@@ -5,10 +5,11 @@ import { isSystemError } from './errors.js';
 import { absolutePath } from './working-directory.js';
 
 /**
- * Makes a directory and those above it that are missing. Node's own way, `recursive`, never returns where a parent is there and mkdir(2) says
- * ENOENT, as below /proc.
- * @returns the first that was made; undefined where all were there
- * @throws the error of the system call that failed; {@link absolutePath}'s
+ * Makes a directory, and the missing ones above it. Node's own option `recursive` never returns if a parent exists and
+ * mkdir(2) still fails with ENOENT, as below /proc.
+ *
+ * @returns the highest directory that was made; undefined if all existed
+ * @throws the error of the system call that failed; errors of {@link absolutePath}
  */
 export function makeDirectories(path: string, mode = 0o777): string | undefined {
   const missing: string[] = [];
@@ -17,24 +18,24 @@ export function makeDirectories(path: string, mode = 0o777): string | undefined 
     missing.push(at);
     at = dirname(at);
   }
-  // What comes first is the highest.
+  // Highest first.
   const made = missing.reverse().filter((directory) => make(directory, mode));
   if (missing.length === 0) make(at, mode);
   return made[0];
 }
 
-/** Whether something has the name, whatever it is. */
+/** True if something has the name. */
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** @returns whether it was not there */
+/** @returns false if the directory existed already */
 function make(path: string, mode: number): boolean {
   try {
     mkdirSync(path, { mode });
     return true;
   } catch (error) {
-    // Another process may have been faster.
+    // Another process may have made it since.
     const isThere = isSystemError(error, 'EEXIST') && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
     if (isThere) return false;
     throw error;

@@ -1,8 +1,6 @@
-/**
- * Errors are a designed part of the interface: each one says what happened, to which thing, and what to do about it.
- */
+/** Errors for users. Each says what happened, to which thing, and what to do about it. */
 
-/** The part of a run that failed; it is the first word of the line a person reads. */
+/** The part of a run that failed. It is the first word of the error line. */
 export type Stage =
   | 'arguments'
   | 'config'
@@ -16,25 +14,27 @@ export type Stage =
   | 'application'
   | 'output';
 
-/** What is needed to make a {@link SandboxError}. */
+/** Arguments of {@link SandboxError}. */
 export interface SandboxErrorDetails {
   /** The part of the run that failed. */
   readonly stage: Stage;
-  /** A stable, machine-readable name of the failure, in kebab-case: `kernel-not-found`. */
+  /** Stable, machine-readable name of the failure, in kebab-case: `kernel-not-found`. */
   readonly code: string;
-  /** What happened, to which thing. One sentence without a final full stop. */
+  /** What happened, to which thing. A sentence without the final full stop. */
   readonly message: string;
-  /** What the person should do. One sentence without a final full stop. */
+  /** What the user should do. A sentence without the final full stop. */
   readonly remedy: string;
-  /** The exit status that the command line tool ends with; 125 unless the application itself is what failed to start (126, 127). */
+  /** Exit status of the command line tool; default: 125. An application that cannot be started has 126 or 127. */
   readonly exitCode?: number;
-  /** The last lines that the guest's console showed, where there was a guest. */
+  /** The last lines of the guest's console, if there was a guest. */
   readonly consoleTail?: readonly string[];
-  /** The error underneath, where there is one. That this process has too many files open is remedied in one way only. */
+  /**
+   * The underlying error. If this process has too many files open, the remedy is about that, whatever `remedy` says.
+   */
   readonly cause?: unknown;
 }
 
-/** Every failure that this package reports on purpose. */
+/** A failure that this package reports on purpose. */
 export class SandboxError extends Error {
   readonly stage: Stage;
   readonly code: string;
@@ -52,12 +52,12 @@ export class SandboxError extends Error {
     this.consoleTail = details.consoleTail ?? [];
   }
 
-  /** The one line for a person: stage, what happened, what to do. What was given may hold anything. */
+  /** One line for the user: stage, message, remedy. Control characters are escaped, since file names may hold any. */
   get line(): string {
     return oneLine(`${this.stage}: ${this.message}; ${this.remedy}`);
   }
 
-  /** The same error with the guest's last console lines added. */
+  /** A copy of the error with the last lines of the guest's console. */
   withConsole(consoleTail: readonly string[]): SandboxError {
     return new SandboxError({
       stage: this.stage,
@@ -71,7 +71,7 @@ export class SandboxError extends Error {
   }
 }
 
-/** A text with nothing in it that begins a line or that a terminal would act on: such characters as `\n` or `\u{1b}`. */
+/** Escapes characters that begin a line or that a terminal acts on, as `\n` or `\u{1b}`. */
 export function oneLine(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Zl}\p{Zp}]/gu,
@@ -82,8 +82,9 @@ export function oneLine(text: string): string {
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /**
- * True for an error of a system call with this `code` (`ENOENT`, …), or with any code when none is named. What this package reports on
- * purpose is none, although it has a code.
+ * True for the error of a system call. A {@link SandboxError} is none, although it has a code too.
+ *
+ * @param code Which one: `ENOENT`, …; default: any.
  */
 export function isSystemError(error: unknown, code?: string): error is NodeJS.ErrnoException {
   return (
@@ -94,12 +95,15 @@ export function isSystemError(error: unknown, code?: string): error is NodeJS.Er
   );
 }
 
-/** Then nothing is wrong with the file that could not be opened, whatever was to be done with it. */
+/**
+ * True if this process or the host has too many open files. Then nothing is wrong with the file that could not be
+ * opened.
+ */
 export function isOutOfFiles(error: unknown): boolean {
   return isSystemError(error, 'EMFILE') || isSystemError(error, 'ENFILE');
 }
 
-/** What `read` returns; `otherwise` where a system call failed in it. */
+/** The result of `read`, or `otherwise` if a system call in it failed. */
 export function valueOr<T>(read: () => T, otherwise: T): T {
   try {
     return read();
@@ -109,7 +113,7 @@ export function valueOr<T>(read: () => T, otherwise: T): T {
   }
 }
 
-/** What `read` comes to; undefined where it failed on purpose. */
+/** The result of `read`, or undefined if it failed with a {@link SandboxError}. */
 export async function ignoreSandboxError<T>(read: Promise<T>): Promise<T | undefined> {
   try {
     return await read;

@@ -1,4 +1,4 @@
-/** The home directory of this user, and those that are in it unless a variable says otherwise. */
+/** The user's home directory, and the base directories of the XDG specification. */
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from './errors.js';
@@ -11,7 +11,9 @@ const BASE_DIRECTORIES = {
 type BaseVariable = keyof typeof BASE_DIRECTORIES;
 
 /**
- * The directory that `variable` of the XDG Base Directory Specification means. A relative path is to be ignored, it says.
+ * A directory of the XDG Base Directory Specification. As the specification says, a relative path in the variable is
+ * ignored.
+ *
  * @throws {SandboxError} `home-unknown`
  */
 export function baseDirectory(variable: BaseVariable, environment: NodeJS.ProcessEnv = process.env): string {
@@ -20,8 +22,10 @@ export function baseDirectory(variable: BaseVariable, environment: NodeJS.Proces
 }
 
 /**
- * HOME where it is an absolute path, else what the user database says: an empty HOME would make paths below it relative.
- * @param instead the variable that would make the home needless
+ * The user's home directory: HOME if it is an absolute path, else the one in the user database. Paths below an empty
+ * HOME would be relative.
+ *
+ * @param instead The variable that the user can set instead of HOME, for the remedy.
  * @throws {SandboxError} `home-unknown`
  */
 export function homeDirectory(instead: BaseVariable): string {

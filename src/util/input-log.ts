@@ -1,38 +1,36 @@
-/**
- * Which files an answer depends on, and what they looked like when they were read.
- */
+/** Records which files a result depends on, and their state when they were read. */
 
 import { statSync } from 'node:fs';
 import { isSystemError } from './errors.js';
 
-/** Nanoseconds in a second. */
+/** In nanoseconds. */
 const SECOND = 1_000_000_000n;
 /**
- * How long after a change the next one surely gets another time stamp: a file system's clock ticks every 1 to 10 ms, except
- * where it keeps whole seconds (or two) only, which shows in the stamp.
+ * How long after a change the next change surely gets another time stamp, in nanoseconds. The clocks of file systems
+ * tick every 1 to 10 ms. Some keep whole seconds only, or two of them, which shows in the stamp.
  */
 const TICK = 50_000_000n;
 const SLOW_TICK = 2n * SECOND;
 
-/** Where a reader of files says which ones it is about to read. */
+/** Told of the files that are about to be read. */
 export interface InputLog {
   /**
-   * Notes the present state of a file or directory. It must be called *before* the thing is read, so that a change in
-   * between makes the note too old and never too new. A thing that is not there is noted as such.
+   * Notes the present state of a file or directory, which need not exist. Call it *before* reading: a change in between
+   * then makes the note too old, never too new.
    */
   note(path: string): void;
 }
 
 /**
- * What tells one state of a file from another without reading it: size, modification time, change time and inode.
- * The change time is set by the kernel at every write, rename and chmod and cannot be set by a program, so a file whose
- * content was replaced and whose modification time was put back (cp -p, tar, a package manager) is still noticed.
+ * Identifies the state of a file without reading it: size, modification time, change time and inode. The kernel sets
+ * the change time at every write, rename and chmod, and no program can set it. So a replaced file is noticed even if
+ * its modification time was restored, as by cp -p, tar or a package manager.
  */
 export function identityOf(path: string): string {
   return stateOf(path).identity;
 }
 
-/** `settledAt`: from when on, in nanoseconds since the epoch, every further change shows in the identity. */
+/** `settledAt`: the time after which every change shows in the identity, in nanoseconds since the epoch. */
 function stateOf(path: string): { identity: string; settledAt: bigint } {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
@@ -46,7 +44,7 @@ function stateOf(path: string): { identity: string; settledAt: bigint } {
   }
 }
 
-/** An {@link InputLog} that remembers. */
+/** An {@link InputLog} that keeps what it is told. */
 export class InputRecorder implements InputLog {
   readonly #identities = new Map<string, string>();
   #settledAt = 0n;
@@ -58,14 +56,14 @@ export class InputRecorder implements InputLog {
     if (settledAt > this.#settledAt) this.#settledAt = settledAt;
   }
 
-  /** Path and identity of everything noted, sorted by path. */
+  /** Path and identity of every file noted, sorted by path. */
   entries(): [string, string][] {
     return [...this.#identities].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   /**
-   * False when an input changed so lately that a second change could bear the same time stamp. What is not settled may
-   * not be remembered.
+   * False if an input changed so recently that another change could have the same time stamp. Then the result must not
+   * be cached.
    *
    * @param startedAt When the work began, in milliseconds since the epoch.
    */
@@ -74,5 +72,5 @@ export class InputRecorder implements InputLog {
   }
 }
 
-/** An {@link InputLog} for callers that will not ask again. */
+/** An {@link InputLog} that keeps nothing. */
 export const forgetInputs: InputLog = { note: () => {} };

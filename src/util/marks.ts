@@ -1,11 +1,11 @@
 /**
- * What happens when, for whoever measures it. Nobody listens as a rule, and then a mark costs one look at a flag.
+ * Marks: named points in time, for measuring. Without a subscriber a mark costs one check of a flag.
  *
- * Marks go through `node:diagnostics_channel`, so that code in between need not hand anything on:
+ * Marks are published through `node:diagnostics_channel`, so no code in between has to pass them on:
  *
  * - `virt-sandbox:mark`: every {@link Mark}, as it happens.
- * - `virt-sandbox:guest`: whoever listens here too has the guest asked for its clock and its kernel's log, which takes time that a start
- *   without it does not (src/sandbox/setup/inspect-guest.ts).
+ * - `virt-sandbox:guest`: while it has a subscriber, the guest is asked for its clock and its kernel's log, which takes
+ *   extra time (src/sandbox/setup/inspect-guest.ts).
  */
 import { channel } from 'node:diagnostics_channel';
 
@@ -14,12 +14,12 @@ export const GUEST = 'virt-sandbox:guest';
 
 export interface Mark {
   readonly name: MarkName;
-  /** Of CLOCK_MONOTONIC, in nanoseconds: the same in all processes of this host. */
+  /** CLOCK_MONOTONIC in nanoseconds, which is the same in all processes of this host. */
   readonly time: bigint;
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
-/** In the order in which they come, as a rule. */
+/** Roughly in the order in which they happen. */
 export type MarkName =
   | 'cli.start'
   | 'cli.parsed'
@@ -69,13 +69,13 @@ export type MarkName =
 const marks = channel(MARKS);
 const guest = channel(GUEST);
 
-/** Notes that this point was reached. */
+/** Publishes a mark with the present time. */
 export function mark(name: MarkName, detail?: Mark['detail']): void {
   if (!marks.hasSubscribers) return;
   marks.publish({ name, time: process.hrtime.bigint(), ...(detail ? { detail } : {}) } satisfies Mark);
 }
 
-/** True when the guest itself is to be asked. */
+/** True if the guest is to be asked for its clock and log. */
 export function inspectsGuest(): boolean {
   return guest.hasSubscribers;
 }

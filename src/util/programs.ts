@@ -1,10 +1,10 @@
-/** Programs: those of this package that are not JavaScript, and those of the host. */
+/** Finds programs: this package's native ones, and those of the host. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SandboxError } from './errors.js';
 
-/** The directory that holds package.json, from wherever this file was bundled or compiled to. */
+/** The directory with package.json: the nearest one above this code, which may run from source, build or bundle. */
 export function packageDirectory(): string {
   for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
     if (existsSync(join(at, 'package.json'))) return at;
@@ -13,7 +13,8 @@ export function packageDirectory(): string {
 }
 
 /**
- * A native program of this package.
+ * Path of a native program of this package.
+ *
  * @throws {SandboxError} `not-built`
  */
 export function hostProgram(name: 'supervisor' | 'init' | 'dhcp'): string {
@@ -27,14 +28,14 @@ export function hostProgram(name: 'supervisor' | 'init' | 'dhcp'): string {
   });
 }
 
-/** The first executable of that name in PATH, or in the directories that hold system programs whatever PATH is. */
+/** Path of a program in PATH, or in the usual directories of system programs; undefined if there is none. */
 export function findInPath(name: string): string | undefined {
   return searchDirectories()
     .map((directory) => join(directory, name))
     .find(isExecutable);
 }
 
-/** A PATH with which another program finds what {@link findInPath} does. */
+/** The directories that {@link findInPath} searches, as the value of PATH for another program. */
 export function searchPath(): string {
   return searchDirectories().join(delimiter);
 }

@@ -1,6 +1,24 @@
-/** Waiting that ends. */
+/** Promises that are settled from outside, and waiting for promises with an end. */
 
-/** True when the promise settled in time, whichever way. */
+/** A promise and the functions that settle it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Promise.withResolvers, which Node.js 20 lacks. */
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  return { promise, resolve, reject };
+}
+
+/** True if the promise settles in time, either way. */
 export async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
@@ -16,8 +34,10 @@ export async function settlesWithin(promise: Promise<unknown>, milliseconds: num
 }
 
 /**
- * Waits no longer than until the signal is given; the promise is then left to itself.
- * @throws what `called` makes of the signal's reason
+ * Waits for a promise until the signal aborts. Then the promise is ignored.
+ *
+ * @param called Makes the error to throw from the signal's reason.
+ * @throws the error of the promise, or the result of `called`
  */
 export async function unlessAborted<T>(
   promise: Promise<T>,

@@ -1,4 +1,4 @@
-/** @returns the word as a shell reads it back: in quotes where it has to be */
+/** Quotes a word for a shell, if it needs quotes. */
 export function shellWord(word: string): string {
   return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,10 +1,13 @@
-/** The working directory, which may have been removed under the process: then Node's own functions throw what is no one's fault. */
+/**
+ * Paths relative to the working directory, which may have been removed. Node's own functions then throw a bare ENOENT.
+ */
 import { resolve } from 'node:path';
 import { isSystemError, SandboxError } from './errors.js';
 
 /**
  * The absolute form of a path.
- * @throws {SandboxError} `working-directory-gone` for a relative one
+ *
+ * @throws {SandboxError} `working-directory-gone`, if the path is relative
  */
 export function absolutePath(path: string): string {
   try {

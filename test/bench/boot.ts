@@ -1,5 +1,8 @@
-/** A whole `virt-sandbox -- /bin/true` against the baseline: a bare QEMU whose guest does nothing but end. */
-import { baseline, COLD } from '../../src/bench/baseline.js';
+/**
+ * Benchmark `boot`: a whole `virt-sandbox -- /bin/true` against the baseline, a bare QEMU whose guest powers off at
+ * once.
+ */
+import { baselineArgv, COLD } from '../../src/bench/run/baseline.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong } from './row.js';
 import { interleave } from './run.js';
@@ -8,14 +11,14 @@ export async function bootRows(context: Context): Promise<Row[]> {
   const { program } = context;
   const seconds = await interleave(
     [
-      { label: 'floor', argv: await baseline(context) },
+      { label: 'baseline', argv: await baselineArgv(context) },
       { label: 'default', argv: [program, ...COLD, '--', '/bin/true'] },
       { label: 'embedded', argv: [program, ...COLD, '-c', 'qemu:///embed', '--', '/bin/true'] },
     ],
     context.runs,
     context.progress,
   );
-  const reference = { name: 'bare QEMU', ...quantity(seconds.floor, 's') };
+  const reference = { name: 'bare QEMU', ...quantity(seconds.baseline, 's') };
   return [
     timesAsLong(
       `\`virt-sandbox -- /bin/true\` (${context.image.uri})`,

@@ -1,9 +1,9 @@
-/** What starting the program itself costs. */
+/** Benchmark `help`: how long the program itself takes to start. */
 import type { Context } from './context.js';
 import { quantity, type Row, timesAsLong } from './row.js';
 import { interleave } from './run.js';
 
-/** These runs are short, and so is the noise that they must stand out of. */
+/** These runs are short and easily disturbed, so there are more of them. */
 const TIMES_THE_RUNS = 3;
 
 export async function helpRows({ program, runs, progress }: Context): Promise<Row[]> {

@@ -1,8 +1,10 @@
-/** Building the boot image from nothing, and finding it again. */
+/**
+ * Benchmarks `image` and `initrd`: building the boot image from nothing, finding it again, and the size of its initrd.
+ */
 import { mkdtempSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { summarize } from '../../src/bench/statistics.js';
+import { summarize } from '../../src/bench/result/statistics.js';
 import type { ImageTimings } from '../../src/image/resolve.js';
 import type { Context } from './context.js';
 import { quantity, type Row, within } from './row.js';
@@ -16,7 +18,7 @@ export async function imageRows(context: Context): Promise<Row[]> {
     [
       {
         label: 'build',
-        // What KVM is worth here is another question, which would be asked anew.
+        // With an empty store `--accel auto` would test KVM again, which is not measured here.
         argv: [program, '--dry-run', '--accel', 'tcg', '-c', image.uri, '--', '/bin/true'],
         prepare: () => ({ XDG_CACHE_HOME: emptyDirectory(context) }),
       },
@@ -45,7 +47,7 @@ export async function imageRows(context: Context): Promise<Row[]> {
   ];
 }
 
-/** How large what the guest's kernel unpacks is. */
+/** The size of the initrd that the guest's kernel unpacks. */
 export async function initrdRows({ image }: Context): Promise<Row[]> {
   return [within('initrd for a 9p root, uncompressed', { amount: statSync(image.initrd).size / 1e6, unit: 'MB' }, 1.5)];
 }
@@ -57,6 +59,6 @@ function emptyDirectory({ scratch }: Context): string {
 async function resolve(store: string, fresh: boolean): Promise<ImageTimings> {
   const { stdout } = await timed({ label: 'resolving the image', argv: [process.execPath, RESOLVE, store] });
   const answer = JSON.parse(stdout) as { readonly fresh: boolean; readonly timings: ImageTimings };
-  if (answer.fresh !== fresh) throw new Error(`the image was ${fresh ? 'found' : 'built'}, and not the other way`);
+  if (answer.fresh !== fresh) throw new Error(`the image was ${fresh ? 'found, not built' : 'built, not found'}`);
   return answer.timings;
 }

@@ -1,8 +1,8 @@
 /** The benchmarks: node scripts/bench.mjs [--runs N] [--only NAME]… [--json] */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { findVirtme, imageFacts, programPath } from '../../src/bench/commands.js';
-import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/host.js';
+import { findVirtme, imageFacts, programPath } from '../../src/bench/run/commands.js';
+import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
 import { bootRows } from './boot.js';
 import type { Context } from './context.js';
 import { helpRows } from './help.js';
@@ -30,9 +30,10 @@ interface Options {
 }
 
 /**
- * Measures, and prints the table.
- * @param version of virt-sandbox, with its revision
- * @returns the exit status: 0 also where a limit is missed, since a benchmark is no test; 1 where something could not be measured
+ * Runs the benchmarks, and prints the table.
+ * @param version Version of virt-sandbox, with its revision.
+ * @returns the exit status: 0 even if a limit is missed, since a benchmark is no test; 1 if a benchmark failed; 2 for
+ *   wrong arguments
  */
 export async function bench(argv: readonly string[], version: string): Promise<number> {
   let options: Options;
@@ -42,7 +43,7 @@ export async function bench(argv: readonly string[], version: string): Promise<n
     say(error instanceof Error ? error.message : String(error));
     return 2;
   }
-  // Not in /tmp: the guest has one of its own.
+  // Not in /tmp: the guest has a /tmp of its own.
   const scratch = mkdtempSync('/var/tmp/virt-sandbox-bench-');
   process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
   chmodSync(scratch, 0o755);
@@ -85,11 +86,11 @@ function parse(argv: readonly string[]): Options {
     },
   });
   const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a number from 1: ${values.runs}`);
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a whole number from 1, not ${values.runs}`);
   const names = values.only ?? Object.keys(BENCHMARKS);
   const unknown = names.find((name) => !Object.hasOwn(BENCHMARKS, name));
   if (unknown !== undefined) {
-    throw new Error(`--only takes ${Object.keys(BENCHMARKS).join(', ')}, and not ${unknown}`);
+    throw new Error(`--only takes ${Object.keys(BENCHMARKS).join(', ')}, not ${unknown}`);
   }
   return { runs, names, json: values.json };
 }

@@ -1,49 +1,35 @@
 /**
- * A process of its own that reads the pipe $1 as fast as it can and compares it with the file $2, and prints what it found as JSON. What it
- * costs must not count: it blocks in its reads instead of turning an event loop.
+ * Reads the pipe $1 as fast as it can, compares its bytes with the file $2, and prints a {@link Received} as JSON. It
+ * is a process of its own with blocking reads and no event loop, so that reading costs as little as possible.
  */
 import { openSync, readFileSync, readSync } from 'node:fs';
 
-/** What came out of the pipe. */
+/** The bytes that came out of the pipe. */
 export interface Received {
   readonly bytes: number;
-  /** Bytes that the first read brought. */
+  /** Bytes of the first read. */
   readonly first: number;
   /** From the end of the first read to that of the last. */
   readonly seconds: number;
-  /** How far into it the bytes are those of the file; all of them, where it is equal. */
+  /** Bytes before the first one that differs from the file; `bytes` if none differs. */
   readonly equal: number;
   /** Bytes of the file. */
   readonly total: number;
 }
 
 const [pipe = '', file = ''] = process.argv.slice(2);
-const expected = readFileSync(file);
-const buffer = Buffer.alloc(2 ** 16);
-const input = openSync(pipe, 'r');
-let bytes = 0;
-let first = 0;
-let start = 0n;
-let last = 0n;
-let equal = true;
-let equalTo = 0;
-for (;;) {
-  const length = readSync(input, buffer);
-  if (length === 0) break;
-  last = process.hrtime.bigint();
-  if (bytes === 0) {
-    first = length;
-    start = last;
+process.stdout.write(JSON.stringify(receive(openSync(pipe, 'r'), readFileSync(file))));
+
+function receive(input: number, expected: Buffer): Received {
+  const buffer = Buffer.alloc(2 ** 16);
+  const first = readSync(input, buffer);
+  const start = process.hrtime.bigint();
+  let [last, bytes, equal] = [start, 0, 0];
+  for (let length = first; length > 0; length = readSync(input, buffer)) {
+    if (bytes > 0) last = process.hrtime.bigint();
+    const isEqual = buffer.subarray(0, length).equals(expected.subarray(bytes, bytes + length));
+    if (isEqual && equal === bytes) equal += length;
+    bytes += length;
   }
-  equal &&= buffer.subarray(0, length).equals(expected.subarray(bytes, bytes + length));
-  bytes += length;
-  if (equal) equalTo = bytes;
+  return { bytes, first, seconds: Number(last - start) / 1e9, equal, total: expected.length };
 }
-const received: Received = {
-  bytes,
-  first,
-  seconds: Number(last - start) / 1e9,
-  equal: equalTo,
-  total: expected.length,
-};
-process.stdout.write(JSON.stringify(received));

@@ -1,4 +1,7 @@
-/** A process of its own that resolves the image of a 9p root in the store $1, and prints how long that took, in milliseconds, as JSON. */
+/**
+ * Resolves the image of a 9p root in the store $1, in a process of its own, and prints its timings in milliseconds as
+ * JSON.
+ */
 import { resolveImage } from '../../src/image/resolve.js';
 import { hostProgram } from '../../src/util/programs.js';
 

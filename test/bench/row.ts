@@ -1,18 +1,18 @@
-/** One line of the result: what was measured, against what, and whether that is enough. */
-import type { Summary } from '../../src/bench/statistics.js';
+/** One row of the result: a value, its reference, and whether it keeps its limit. */
+import type { Summary } from '../../src/bench/result/statistics.js';
 
 export type Unit = 's' | 'ms' | 'MiB/s' | 'MB' | '/s';
 
 export interface Quantity {
   readonly amount: number;
   readonly unit: Unit;
-  /** Of the runs that the amount is the median of. */
+  /** Least of the runs; `amount` is their median. */
   readonly min?: number;
   readonly max?: number;
   readonly runs?: number;
 }
 
-/** A quantity to compare with. */
+/** The quantity to compare with. */
 export interface Reference extends Quantity {
   readonly name: string;
 }
@@ -22,14 +22,14 @@ export interface Row {
   readonly value?: Quantity;
   readonly reference?: Reference;
   readonly ratio?: number;
-  /** What the ratio, or the value where there is none, must not exceed or fall short of. */
+  /** Limit of the ratio, or of the value if there is no ratio. */
   readonly limit?: { readonly most?: number; readonly least?: number };
   readonly met?: boolean;
   /** Why there is no value. */
   readonly skipped?: string;
 }
 
-/** A median with what it is the median of; `scale` turns the summary's unit into the quantity's. */
+/** The median of a summary, with its range. @param scale Factor from the summary's unit to the quantity's. */
 export function quantity(summary: Summary, unit: Unit, scale = 1): Quantity {
   const { median, min, max, runs } = summary;
   return { amount: median * scale, unit, min: min * scale, max: max * scale, runs };
@@ -41,7 +41,7 @@ export function timesAsLong(what: string, value: Quantity, reference: Reference,
   return { what, value, reference, ratio, limit: { most }, met: ratio <= most };
 }
 
-/** A time that must be at least `least` times shorter than that of the reference. */
+/** A time that the reference must take at least `least` times as long as. */
 export function timesFaster(what: string, value: Quantity, reference: Reference, least: number): Row {
   const ratio = reference.amount / value.amount;
   return { what, value, reference, ratio, limit: { least }, met: ratio >= least };
@@ -53,12 +53,12 @@ export function timesTheRate(what: string, value: Quantity, reference: Reference
   return { what, value, reference, ratio, limit: { least }, met: ratio >= least };
 }
 
-/** A value with a limit of its own. */
+/** A value with an absolute limit. */
 export function within(what: string, value: Quantity, most: number): Row {
   return { what, value, limit: { most }, met: value.amount <= most };
 }
 
-/** A value that has no limit; `reference` shows how it compares. */
+/** A value without a limit; `reference` shows how it compares. */
 export function forInformation(what: string, value: Quantity, reference?: Reference): Row {
   return reference ? { what, value, reference, ratio: value.amount / reference.amount } : { what, value };
 }

@@ -1,15 +1,15 @@
-/** Running whole processes against the clock. */
+/** Times whole processes. */
 import { once } from 'node:events';
-import { inOrderOf } from '../../src/bench/order.js';
-import { openPipe } from '../../src/bench/pipe.js';
-import { type Command, runProcess } from '../../src/bench/process.js';
-import { type Summary, summarize } from '../../src/bench/statistics.js';
+import { type Summary, summarize } from '../../src/bench/result/statistics.js';
+import { inOrderOf } from '../../src/bench/run/order.js';
+import { openPipe } from '../../src/bench/run/pipe.js';
+import { type Command, runProcess } from '../../src/bench/run/process.js';
 
-/** A command that is run many times. */
+/** A command to run many times. */
 export interface Variant extends Command {
-  /** Before each run, outside of the measured time; what it returns is added to the run's environment. */
+  /** Called before each run, outside the measured time. Its result is added to the run's environment. */
   readonly prepare?: () => Readonly<Record<string, string>>;
-  /** How often a run that fails is started anew (0): what another program gets wrong now and then is not measured here. */
+  /** How often to repeat a failed run; default 0. Another program's occasional failures are not measured here. */
   readonly retries?: number;
 }
 
@@ -31,7 +31,8 @@ export async function timed(command: Command): Promise<{ readonly seconds: numbe
 }
 
 /**
- * Measures variants in turn, so that what else the machine does meets them alike, after one run of each that does not count.
+ * Measures variants in turns, so that other work of the machine affects all alike. The first run of each does not
+ * count.
  * @returns seconds by label
  */
 export async function interleave<Label extends string>(

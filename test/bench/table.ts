@@ -1,5 +1,5 @@
-/** Rows as a Markdown table. */
-import { markdown } from '../../src/bench/markdown.js';
+/** The rows as a Markdown table. */
+import { markdown } from '../../src/bench/result/markdown.js';
 import type { Quantity, Row } from './row.js';
 
 const HEAD = ['what', 'value', 'reference', 'ratio', 'limit', 'met'];

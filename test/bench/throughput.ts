@@ -1,9 +1,9 @@
-/** Bytes out of the guest, and through it. */
+/** Benchmark `throughput`: bytes out of the guest, and through it. */
 import { randomBytes } from 'node:crypto';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { virtmeArgv } from '../../src/bench/commands.js';
-import { summarize } from '../../src/bench/statistics.js';
+import { summarize } from '../../src/bench/result/statistics.js';
+import { virtmeArgv } from '../../src/bench/run/commands.js';
 import type { Context } from './context.js';
 import { forInformation, type Quantity, quantity, type Reference, type Row, timesTheRate } from './row.js';
 import { type Transfer, transferRate } from './transfer.js';
@@ -11,15 +11,15 @@ import { type Transfer, transferRate } from './transfer.js';
 const OUT_BYTES = 256 * 2 ** 20;
 const THROUGH_BYTES = 64 * 2 ** 20;
 const RUNS = 3;
-/** Each boots for some 20 s. */
+/** Each run boots for about 20 s. */
 const VIRTME_RUNS = 2;
 
-/** One way that bytes take. */
+/** One way of the bytes: out of the guest, or through it. */
 interface Way {
   readonly what: string;
   readonly command: readonly string[];
   readonly input?: string;
-  /** File with what must come out. */
+  /** File with the bytes that must come out. */
   readonly expected: string;
   /** MiB/s of virtme-ng 1.41 with its own init, as docs/benchmarks.md says. */
   readonly documented: number;
@@ -57,14 +57,14 @@ export async function throughputRows(context: Context): Promise<Row[]> {
   return rows;
 }
 
-/** What is not zeros must arrive as well; how fast it does depends on 9p, too. */
+/** Random data must arrive too. Its rate depends on 9p as well, so it has no limit. */
 async function fileRow(context: Context, file: string): Promise<Row> {
   const way = { what: '256 MiB of random data', command: ['cat', file], expected: file, documented: 0 };
   const value = await rate(context, way, 'virt-sandbox', 1, [context.program, '--', ...way.command]);
   return forInformation('256 MiB of random data out of a file of the 9p root, byte-identical', value);
 }
 
-/** @returns undefined where there is none, or where it does not bring the bytes across */
+/** @returns undefined if virtme-ng is missing, or does not deliver the bytes */
 async function virtmeRate(context: Context, way: Way): Promise<Reference | undefined> {
   const { virtme, progress } = context;
   if ('missing' in virtme) return undefined;

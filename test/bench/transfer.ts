@@ -1,17 +1,17 @@
-/** One process's output against the clock, and against what it should be. */
+/** Measures the rate of a process's output, and checks every byte. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type Command, runProcess } from '../../src/bench/process.js';
+import { type Command, runProcess } from '../../src/bench/run/process.js';
 import type { Received } from './receive.js';
 
 export interface Transfer extends Command {
   /** File on its stdin. */
   readonly input?: string;
-  /** File with every byte that it must write. */
+  /** File with the bytes that it must write. */
   readonly expected: string;
 }
 
@@ -21,8 +21,9 @@ const MIB = 2 ** 20;
 let pipes = 0;
 
 /**
- * @returns MiB/s between the first and the last piece of the output, so that no boot counts; the first piece itself does not count either
- * @throws {Error} when one byte is another one, missing, or too many
+ * Runs the command once.
+ * @returns MiB/s from the first read to the last one, without the bytes of the first: the boot does not count
+ * @throws {Error} when a byte is wrong, missing or surplus
  */
 export async function transferRate({ input, expected, ...command }: Transfer, scratch: string): Promise<number> {
   pipes += 1;

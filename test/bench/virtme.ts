@@ -1,11 +1,11 @@
-/** A whole `virt-sandbox -- /bin/true` against virtme-ng's. */
-import { COLD } from '../../src/bench/baseline.js';
-import { virtmeArgv } from '../../src/bench/commands.js';
+/** Benchmark `virtme`: a whole `virt-sandbox -- /bin/true` against the same with virtme-ng. */
+import { COLD } from '../../src/bench/run/baseline.js';
+import { virtmeArgv } from '../../src/bench/run/commands.js';
 import type { Context } from './context.js';
 import { quantity, type Row, timesFaster } from './row.js';
 import { interleave } from './run.js';
 
-/** Each takes some 20 s. */
+/** Each run of virtme-ng takes about 20 s. */
 const RUNS = 2;
 
 export async function virtmeRows({ program, virtme, progress }: Context): Promise<Row[]> {

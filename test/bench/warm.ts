@@ -1,12 +1,12 @@
-/** A sandbox that goes on from a saved machine, against one that boots and against a bare QEMU that restores the same. */
+/** Benchmark `warm`: a warm start against a cold one, and against a bare QEMU that restores the same snapshot. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bareRestore } from '../../src/bench/bare-restore.js';
-import { COLD } from '../../src/bench/baseline.js';
-import { virtmeArgv } from '../../src/bench/commands.js';
-import { splitCommandLine } from '../../src/bench/qemu-argv.js';
-import { type Summary, summarize } from '../../src/bench/statistics.js';
+import { type Summary, summarize } from '../../src/bench/result/statistics.js';
+import { bareRestore } from '../../src/bench/run/bare-restore.js';
+import { COLD } from '../../src/bench/run/baseline.js';
+import { virtmeArgv } from '../../src/bench/run/commands.js';
+import { splitCommandLine } from '../../src/bench/run/qemu-argv.js';
 import { readSnapshot, type Snapshot } from '../../src/image/snapshot/snapshot.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';
@@ -15,26 +15,26 @@ import { interleave, type Progress, timed } from './run.js';
 const WARM = ['--boot', 'warm'];
 const AT_ONCE = 20;
 const BAKE_RUNS = 3;
-/** It takes some 20 s. */
+/** Each run of virtme-ng takes about 20 s. */
 const VIRTME_RUNS = 2;
 
 export async function warmRows(context: Context): Promise<Row[]> {
   const { program, runs, progress, scratch, image } = context;
-  // A store of its own: nobody else's sandboxes are to become warm.
+  // A store of its own, so that no other sandbox becomes warm.
   const environment = { XDG_CACHE_HOME: join(scratch, 'warm') };
   mkdirSync(environment.XDG_CACHE_HOME);
   const own = { environment };
   const uri = ['-c', image.uri];
   const bakeArgv: [string, ...string[]] = [`${program}-bake`, 'create', '--warm', '--json', ...uri];
-  // The first one builds the boot image as well.
+  // The first bake builds the boot image too.
   await timed({ label: 'bake, image and all', argv: bakeArgv, ...own });
   const bakes = [];
   for (let run = 0; run < BAKE_RUNS; run += 1) bakes.push(await timed({ label: 'bake', argv: bakeArgv, ...own }));
   const baking = summarize(bakes.map(({ seconds }) => seconds));
-  // Each takes the place of the one before.
+  // Each snapshot replaces the one before.
   const { warm: directory, warmSize } = JSON.parse(bakes.at(-1)?.stdout ?? '') as { warm: string; warmSize: number };
-  const warm = readSnapshot(directory);
-  if (warm === undefined) throw new Error(`${directory} is no warm image`);
+  const snapshot = readSnapshot(directory);
+  if (snapshot === undefined) throw new Error(`${directory} is no snapshot`);
 
   const seconds = await interleave(
     [
@@ -45,7 +45,7 @@ export async function warmRows(context: Context): Promise<Row[]> {
     runs,
     progress,
   );
-  const bare = await measureBare(context, () => bareRestore(argvOf(context, environment), warm));
+  const bare = await measureBare(context, () => bareRestore(argvOf(context, environment), snapshot));
   const cold = { name: 'cold', ...quantity(seconds.cold, 's') };
   return [
     timesAsLong(`warm \`virt-sandbox -- /bin/true\` (${image.uri})`, quantity(seconds.warm, 's'), cold, 0.3),
@@ -57,14 +57,14 @@ export async function warmRows(context: Context): Promise<Row[]> {
       2,
     ),
     ...(await virtmeRow(context, environment)),
-    ...(await atOnceRows(context, environment, warm)),
+    ...(await atOnceRows(context, environment, snapshot)),
     await guestInitRow(context, environment),
     timesAsLong('baking it', quantity(baking, 's'), cold, 1.5),
     within('its files', { amount: warmSize / 1e6, unit: 'MB' }, 80),
   ];
 }
 
-/** The same with the common init in the guest, in turns with it in the launcher. */
+/** A warm start with the common init in the guest, against one with it in the launcher. */
 async function guestInitRow(
   { program, runs, progress, image }: Context,
   environment: Readonly<Record<string, string>>,
@@ -122,11 +122,11 @@ async function virtmeRow(
   return [timesFaster(what, quantity(seconds.warm, 's'), reference, 30)];
 }
 
-/** All of them must succeed. */
+/** Many sandboxes started at once; all of them must succeed. */
 async function atOnceRows(
   context: Context,
   environment: Readonly<Record<string, string>>,
-  saved: Snapshot,
+  snapshot: Snapshot,
 ): Promise<Row[]> {
   const { program, progress, image } = context;
   const all = (how: readonly string[]) =>
@@ -141,7 +141,7 @@ async function atOnceRows(
   const cold = await all(COLD);
   const machines = Array.from({ length: AT_ONCE }, () => argvOf(context, environment));
   const restores = machines[Symbol.iterator]();
-  const bare = await together(progress, () => bareRestore(restores.next().value ?? [], saved));
+  const bare = await together(progress, () => bareRestore(restores.next().value ?? [], snapshot));
   const what = `${AT_ONCE} warm ones started at once, sandboxes a second`;
   const rate = (seconds: number) => ({ amount: AT_ONCE / seconds, unit: '/s' as const });
   return [

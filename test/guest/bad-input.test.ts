@@ -38,7 +38,7 @@ describe('bad arguments', { concurrency: 2 }, () => {
   bad(
     'a sandbox for --attach, which starts none',
     [...['--attach', 'x', '-m', 'ram:/x=1M', '--dry-run', '-e', 'A=b', '-v'], '--', 'true'],
-    /: --attach starts nothing, and cannot have --mount, --env, --dry-run with it; see /,
+    /: --attach starts nothing and cannot go with --mount, --env, --dry-run; see /,
   );
   bad('JSON without anything that prints it', ['--json', '--', 'true'], /--json goes with --dry-run/);
   bad('no command', [], /no command/, /-- \/bin\/date/);

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Result, readResult } from '../../src/bench/result.js';
+import { type Result, readResult } from '../../src/bench/result/result.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { BENCH, bench, scratchLeft } from '../helpers/bench.js';
 import { embedded } from '../helpers/connections.js';

@@ -6,14 +6,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readHistory } from '../../src/bench/history.js';
-import { readResult } from '../../src/bench/result.js';
+import { readHistory } from '../../src/bench/result/history.js';
+import { readResult } from '../../src/bench/result/result.js';
 import { length, type Span } from '../../src/bench/timeline/span.js';
 import type { Timeline } from '../../src/bench/timeline/timeline.js';
 import { bench } from '../helpers/bench.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeWarm, TCG } from '../helpers/warm.js';
+import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
 
 /** An application whose start is reported before its end, even on a busy machine. */
 const LASTING = ['--', 'sleep', '0.1'];
@@ -53,7 +53,7 @@ for (const way of [embedded, system]) {
       for (const name of [
         'kernel, before its clock',
         'starting the application',
-        'draining its output, ending what is left',
+        'draining its output, ending other processes',
         'sync and unmount',
         'exit',
       ])
@@ -90,7 +90,7 @@ describe('a warm run', { skip: embedded.skip }, () => {
     const directory = scratchDirectory(t);
     chmodSync(directory, 0o755);
     const env = { XDG_CACHE_HOME: directory };
-    await bakeWarm(['-c', embedded.uri], { env });
+    await bakeSnapshot(['-c', embedded.uri], { env });
     const file = join(directory, 'r.json');
     const options = [...TCG, '--boot', 'warm', '-c', embedded.uri].join(' ');
     const words = [
@@ -120,13 +120,13 @@ describe('a warm run', { skip: embedded.skip }, () => {
     const timeline = variants[0]?.timeline;
     assert.equal(timeline?.start, 'warm');
     assertWhole(timeline, [
-      ...['connecting to libvirt', 'finding the image and the saved machine', 'libvirt, until QEMU runs'],
+      ...['connecting to libvirt', 'finding the image and the snapshot', 'libvirt, until QEMU runs'],
       ...['QEMU maps the memory', 'QEMU makes the machine', 'loading the state', 'resuming'],
       ...['common init', 'starting the application', 'sync and unmount', 'exit'],
     ]);
     const init = timeline.stages.find(({ name }) => name === 'common init');
     assert.match(init?.parts.map(({ name }) => name).join() ?? '', /setClock.*addEntropy.*root: mount \/newroot/);
-    assert.match(out, /what is neither QEMU nor the guest:\n {2}all of it/);
+    assert.match(out, /time outside QEMU and the guest:\n {2}sum/);
   });
 });
 
@@ -194,7 +194,7 @@ describe('counting instructions', { skip: embedded.skip }, () => {
 describe('counting instructions of a failed boot', { skip: embedded.skip }, () => {
   it('is refused', async () => {
     for (const [options, why] of [
-      ['-c qemu:///embed --boot=warm', /a saved machine goes on; measure its time/],
+      ['-c qemu:///embed --boot=warm', /a warm start boots no kernel; measure its time/],
       ['-c qemu:///embed --boot warm', /counts the instructions of a boot/],
     ] as const) {
       const { code, stderr } = await bench(['run', '--deterministic', '--options', options, '--history', 'none']);

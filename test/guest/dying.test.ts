@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
-import { assertNothingLeft, butForLogs, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
 
 for (const way of [embedded, system]) {
@@ -13,7 +13,7 @@ for (const way of [embedded, system]) {
       const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '64', '--', 'true']);
       assertFailure(result, /before the application was started/, /give it more memory with --memory/);
       assert.match(result.stderr, /\n {2}guest: .*Kernel panic - not syncing: .*memory/);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it("because it powers off, with the kernel's last lines", async () => {
@@ -22,7 +22,7 @@ for (const way of [embedded, system]) {
       const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', 'sh', '-c', script]);
       assertFailure(result, /ended while the application ran, without its exit status/);
       assert.match(result.stderr, /\n {2}guest: .*sysrq: Power Off/);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
   });
 }

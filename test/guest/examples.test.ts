@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { embedded } from '../helpers/connections.js';
 import { environment, REPOSITORY } from '../helpers/run.js';
-import { privateStore } from '../helpers/warm.js';
+import { privateStore } from '../helpers/snapshots.js';
 
 const EXAMPLES = join(REPOSITORY, 'examples');
 

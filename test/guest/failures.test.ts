@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { embedded, system } from '../helpers/connections.js';
 import { lackingKernel, servingKernel, unlessLackingKernel } from '../helpers/kernels.js';
-import { assertNothingLeft, butForLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertFailureWith, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
@@ -25,21 +25,21 @@ for (const way of [embedded, system]) {
       const result = await runSandbox(['-c', way.uri, '-n', name, '-p', '--', ...crash]);
       assertFailure(result, /panicked while the application ran: sysrq triggered crash/);
       assert.match(result.stderr, /\n {2}guest: .*Kernel panic - not syncing: sysrq triggered crash/);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it("a machine that QEMU cannot create, with QEMU's reason", async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--memory', '100000000', '--', 'true']);
       assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it('a boot that exceeds its timeout', async () => {
       const name = uniqueName();
       const result = await runSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '0.5', '--', 'true']);
       assertFailure(result, /did not answer within 0\.5 s; it came as far as/, /--boot-timeout/);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it('a machine whose QEMU is stopped', async () => {
@@ -50,7 +50,7 @@ for (const way of [embedded, system]) {
       while (way === system && !(await isRunning(name))) await sleep(20);
       process.kill(qemu, 'SIGSTOP');
       assertFailure(await running.result, /did not answer within 6 s/);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
   });
 }
@@ -87,7 +87,7 @@ describe('a QEMU that keeps libvirt waiting', { skip: system.skip }, () => {
     // QEMU stops before it has reported its capabilities to libvirt.
     process.kill(qemu, 'SIGSTOP');
     assertFailure(await running.result, /did not answer within 4 s/);
-    await assertNothingLeft(name, butForLogs(system.where));
+    await assertNothingLeft(name, exceptLogs(system.where));
   });
 });
 

@@ -173,17 +173,17 @@ describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
         execFileSync('mknod', [join(directory, 'file'), 'c', '1', '3']);
         return ['-m', `host-bind:/mnt=${directory}`, '-i', '/mnt/file=/etc/passwd'];
       },
-      /could not be copied to \/mnt\/file: something that is no file is there/,
+      /could not be copied to \/mnt\/file: something other than a file is there/,
     ],
     [
       'of devices into a directory of the host',
       (directory) => ['-m', `host-bind:/mnt=${directory}`, '-i', '/mnt/null=/dev/null'],
-      /\/dev\/null is a device, and would be one on the host too/,
+      /\/dev\/null is a device, and a copy of it on the host would give access/,
     ],
     [
       'of devices into a fresh directory of the host',
       () => ['-m', 'host-bind:/mnt=', '-i', '/mnt/null=/dev/null'],
-      /\/dev\/null is a device, and would be one on the host too/,
+      /\/dev\/null is a device, and a copy of it on the host would give access/,
     ],
     [
       'of devices below a directory, by a bind of a fresh directory of the host',
@@ -192,7 +192,7 @@ describe('includes', { skip: embedded.skip, concurrency: 2 }, () => {
         execFileSync('mknod', [join(directory, 'tree/null'), 'c', '1', '3']);
         return ['-m', 'host-bind:/mnt=', '-m', 'guest-bind:/opt=/mnt', '-i', `/opt/tree=${directory}/tree`];
       },
-      /tree\/null is a device, and would be one on the host too/,
+      /tree\/null is a device, and a copy of it on the host would give access/,
     ],
     [
       'into an image that is read-only',

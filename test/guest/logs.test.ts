@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { lxc, system } from '../helpers/connections.js';
-import { assertNothingLeft, butForLogs, logsOf, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, logsOf, uniqueName } from '../helpers/leftovers.js';
 import { assertFailureWith, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
@@ -25,7 +25,7 @@ describe("libvirt's log", { concurrency: 2 }, () => {
       const result = await runSandbox(['-c', way.uri, '-n', name, '--', '/no/such/program'], way.options);
       assertFailureWith(127, result, /no\/such\/program/);
       assert.notDeepEqual(logsOf(name, way.where), []);
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it(`is kept for an earlier domain of that name: ${way.uri}`, { skip: way.skip }, async (t) => {

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
-import { assertNothingLeft, butForLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { startSandbox } from '../helpers/run.js';
 
 /** Prints a line when it runs, and does not end by itself. */
@@ -30,7 +30,7 @@ for (const way of [embedded, system]) {
         const result = await running.result;
         if (status === undefined) assert.equal(result.signal, 'SIGKILL');
         else assert.equal(result.code, status, result.stderr);
-        await assertNothingLeft(name, status === undefined ? butForLogs(way.where) : way.where);
+        await assertNothingLeft(name, status === undefined ? exceptLogs(way.where) : way.where);
       });
 
       it(`${signal} while the guest boots`, async () => {
@@ -43,7 +43,7 @@ for (const way of [embedded, system]) {
         if (status === undefined) assert.equal(result.signal, 'SIGKILL');
         else assert.equal(result.code, status, result.stderr);
         assert.equal(result.out, '');
-        await assertNothingLeft(name, butForLogs(way.where));
+        await assertNothingLeft(name, exceptLogs(way.where));
       });
     }
   });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
-import { assertNothingLeft, butForLogs, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
 import { assertRun, environment, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
@@ -109,7 +109,7 @@ for (const way of [embedded, lxc])
       // 128 + SIGPIPE, as `yes | head` has it in a shell.
       assert.equal(code, 141);
       // The command may have been ended before it could.
-      await assertNothingLeft(name, butForLogs(way.where));
+      await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it('waits for a slow reader and loses nothing', async () => {

@@ -14,7 +14,7 @@ import { unlessServingKernel } from '../helpers/kernels.js';
 import { processesWith } from '../helpers/leftovers.js';
 import { assertRun, PROGRAM, type Running, type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeWarm, privateStore, TCG } from '../helpers/warm.js';
+import { bakeSnapshot, privateStore, TCG } from '../helpers/snapshots.js';
 
 const WARM = ['create', '--warm', '-c', embedded.uri, '--for', TCG.join(' ')];
 
@@ -48,10 +48,10 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
   let warm = '';
   let snapshot = '';
   before(async () => {
-    const { image, warm: directory } = await bakeWarm(['-c', embedded.uri, '--name', 'web'], store);
+    const { image, warm: directory } = await bakeSnapshot(['-c', embedded.uri, '--name', 'web'], store);
     warm = join(image, 'warm');
     snapshot = directory;
-    await bakeWarm(['-c', embedded.uri, '-o', output], store);
+    await bakeSnapshot(['-c', embedded.uri, '-o', output], store);
   });
   after(store.remove);
 
@@ -119,7 +119,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       ).stderr.split('\n')[0] ?? '';
     assert.match(
       await say('--shell'),
-      /^virt-sandbox-bake: warning: a sandbox with the options of --for will boot all the same, because it has a debug shell$/,
+      /^virt-sandbox-bake: warning: a sandbox with the options of --for will boot cold, because it has a debug shell$/,
     );
     assert.doesNotMatch(await say('-m host-bind:/mnt=/tmp'), /warning/);
     assert.doesNotMatch(await say('-m ram:/mnt=1M'), /warning/);
@@ -163,7 +163,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       assertOneLine(
         await runBake(small, [...WARM, '--name', 'web']),
         125,
-        /^virt-sandbox-bake: image: no space is left in \S+ for a saved machine; free \d+ MB there, or set XDG_CACHE_HOME/,
+        /^virt-sandbox-bake: image: no space is left in \S+ for a snapshot; free \d+ MB there, or set XDG_CACHE_HOME/,
       );
       const [image] = await bakeJson<(Found & { warm: unknown[] })[]>(small, ['list']);
       assert.deepEqual({ names: image?.names, warm: image?.warm }, { names: [], warm: [] });
@@ -175,7 +175,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
   it('does not fail with a umask of 077', async (context) => {
     const cache = scratchDirectory(context);
     const through = ['sh', '-c', 'umask 077; exec "$@"', 'sh'];
-    await bakeWarm(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache }, through });
+    await bakeSnapshot(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache }, through });
     const args = ['-c', embedded.uri, ...TCG, '--boot', 'warm', '--', 'head', '-n1', '/etc/passwd'];
     const first = readFileSync('/etc/passwd', 'utf8').split('\n')[0];
     assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, `${first}\n`);

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
-import { type Baked, bakeWarm, privateStore, resealWarm, TCG } from '../helpers/warm.js';
+import { type Baked, bakeSnapshot, privateStore, resealSnapshot, TCG } from '../helpers/snapshots.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -16,7 +16,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
   const { env } = store;
   let baked: Baked;
   before(async () => {
-    baked = await bakeWarm(['-c', embedded.uri], { env });
+    baked = await bakeSnapshot(['-c', embedded.uri], { env });
   });
   after(store.remove);
 
@@ -37,7 +37,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
     await damage('memory', /memory is not what it was/);
 
     // A snapshot of another boot image is used instead.
-    const larger = await bakeWarm(['-c', embedded.uri, '--slots', 'disks=1'], { env });
+    const larger = await bakeSnapshot(['-c', embedded.uri, '--slots', 'disks=1'], { env });
     assert.notEqual(larger.image, baked.image);
     const other = await runSandbox([...WARM, ...args], { env });
     assert.equal(other.code, 0, other.stderr);
@@ -45,16 +45,16 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
     rmSync(larger.warm, { recursive: true });
 
     // QEMU itself rejects a state that has the right digest: the record is written anew for the damaged file.
-    const again = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=1'], { env });
+    const again = await bakeSnapshot(['-c', embedded.uri, '--slots', 'mounts=1'], { env });
     assert.notEqual(again.warm, baked.warm);
     rmSync(baked.warm, { recursive: true });
     const state = join(again.warm, 'state');
     truncateSync(state, 10_000);
-    await resealWarm(again.warm);
+    await resealSnapshot(again.warm);
     await damage('state', /cannot be started from/);
 
     // The next valid snapshot is tried before a cold boot.
-    const next = await bakeWarm(['-c', embedded.uri, '--slots', 'mounts=2'], { env });
+    const next = await bakeSnapshot(['-c', embedded.uri, '--slots', 'mounts=2'], { env });
     for (const boot of ['auto', 'warm']) {
       const { code, out, stderr } = await runSandbox([...TCG, '--boot', boot, ...args], { env });
       assert.deepEqual({ code, lines: out.split('\n').length }, { code: 0, lines: 2 }, stderr);
@@ -69,7 +69,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
     }
     // Each is tried once.
     truncateSync(join(next.warm, 'state'), 10_000);
-    await resealWarm(next.warm);
+    await resealSnapshot(next.warm);
     const { code, stderr } = await runSandbox([...TCG, ...args], { env });
     assert.equal(code, 0, stderr);
     assert.deepEqual(
@@ -86,9 +86,9 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
   });
 
   it('leaves no daemon log behind after a failed restore', { skip: system.skip }, async () => {
-    const damaged = await bakeWarm(['-c', system.uri, '--slots', 'mounts=3'], { env });
+    const damaged = await bakeSnapshot(['-c', system.uri, '--slots', 'mounts=3'], { env });
     truncateSync(join(damaged.warm, 'state'), 10_000);
-    await resealWarm(damaged.warm);
+    await resealSnapshot(damaged.warm);
     const name = uniqueName();
     const { code, stderr } = await runSandbox([...TCG, '-v', '-c', system.uri, '-n', name, '--', 'true'], { env });
     assert.equal(code, 0, stderr);

@@ -10,7 +10,7 @@ import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeWarm, privateStore, recordOf, TCG } from '../helpers/warm.js';
+import { bakeSnapshot, privateStore, recordOf, TCG } from '../helpers/snapshots.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -34,7 +34,7 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
   before(async () => {
     // virtiofs shares need no slots.
     const args = ['-c', system.skip === false ? system.uri : embedded.uri, '--slots', 'mounts=1'];
-    const baked = await bakeWarm(args, { env });
+    const baked = await bakeSnapshot(args, { env });
     assert.ok(recordOf(baked).sets.includes('root-virtiofs'));
   });
   after(store.remove);
@@ -102,7 +102,7 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
 describe('shares of a snapshot with the common init in the guest', { skip: unlessServed }, () => {
   const store = privateStore();
   const { env } = store;
-  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
+  before(() => bakeSnapshot(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
   after(store.remove);
 
   it('are mounted by it', async (t) => {

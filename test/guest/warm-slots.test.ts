@@ -14,7 +14,7 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeWarm, privateStore, TCG } from '../helpers/warm.js';
+import { type Baked, bakeSnapshot, privateStore, TCG } from '../helpers/snapshots.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 const SLOTS = ['--slots', 'disks=2,networks=1'];
@@ -89,7 +89,7 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
   const uri = system.skip === false ? system.uri : embedded.uri;
   let baked: Baked;
   before(async () => {
-    baked = await bakeWarm(['-c', uri, ...SLOTS], { env });
+    baked = await bakeSnapshot(['-c', uri, ...SLOTS], { env });
   });
   after(store.remove);
 
@@ -181,7 +181,7 @@ describe('slots of a snapshot, as an ordinary user', { skip: unlessOrdinaryUser(
   let user: OrdinaryUser;
   before(async () => {
     user = await OrdinaryUser.create();
-    await bakeWarm(['-c', 'qemu:///session', '--slots', 'mounts=1,disks=2,networks=1'], user.options);
+    await bakeSnapshot(['-c', 'qemu:///session', '--slots', 'mounts=1,disks=2,networks=1'], user.options);
   });
   after(() => user.end());
 
@@ -205,7 +205,7 @@ describe('slots of a snapshot, as an ordinary user', { skip: unlessOrdinaryUser(
 describe('slots of a snapshot with the common init in the guest', { skip: embedded.skip || unlessTools }, () => {
   const store = privateStore();
   const { env } = store;
-  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside', ...SLOTS], { env }));
+  before(() => bakeSnapshot(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside', ...SLOTS], { env }));
   after(store.remove);
 
   it('serve a disk, an image and a network', async (t) => {
@@ -228,7 +228,7 @@ describe('a restored network, on the wire', { skip: unlessPrivateLibvirt() || un
   const store = privateStore();
   let libvirt: PrivateLibvirt;
   before(async () => {
-    await bakeWarm(['-c', embedded.uri, '--slots', 'networks=2'], { env: store.env });
+    await bakeSnapshot(['-c', embedded.uri, '--slots', 'networks=2'], { env: store.env });
     libvirt = await PrivateLibvirt.start();
   });
   after(async () => {

@@ -12,7 +12,7 @@ import { mounted, programPaths } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertFailure, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeWarm, privateStore, recordOf, resealWarm, TCG } from '../helpers/warm.js';
+import { type Baked, bakeSnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
 
 interface Where {
   readonly through?: readonly string[];
@@ -55,7 +55,7 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   const env = { ...store.env, VIRT_SANDBOX_PROFILE: 'default' };
   let baked: Baked;
   before(async () => {
-    baked = await bakeWarm(['-c', embedded.uri], { env });
+    baked = await bakeSnapshot(['-c', embedded.uri], { env });
   });
   after(store.remove);
 
@@ -120,8 +120,8 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   /** Other recorded facts of the machine, until the test is over. */
   async function reseal(t: TestContext, facts: Partial<SnapshotRecord>): Promise<void> {
     const record = recordOf(baked);
-    t.after(() => resealWarm(baked.warm, record));
-    await resealWarm(baked.warm, facts);
+    t.after(() => resealSnapshot(baked.warm, record));
+    await resealSnapshot(baked.warm, facts);
   }
 
   it('under a libvirt daemon of another version', { skip: system.skip }, async (t) => {

@@ -22,7 +22,7 @@ import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
-import { type Baked, bakeWarm, privateStore, recordOf, resealWarm, TCG } from '../helpers/warm.js';
+import { type Baked, bakeSnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -63,7 +63,7 @@ describe('a snapshot with the common init in the guest', { skip: embedded.skip }
   const store = privateStore();
   const { env } = store;
   const args = [...WARM, '-c', embedded.uri, '--image', 'inside'];
-  before(() => bakeWarm(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
+  before(() => bakeSnapshot(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
   after(store.remove);
 
   it('restores twice, each machine with its own name and secrets', async () => {
@@ -90,7 +90,7 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
   const { env } = store;
   let baked: Baked;
   before(async () => {
-    baked = await bakeWarm(['-c', system.skip === false ? system.uri : embedded.uri], { env });
+    baked = await bakeSnapshot(['-c', system.skip === false ? system.uri : embedded.uri], { env });
   });
   after(store.remove);
 
@@ -177,14 +177,14 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
       `virt-sandbox-bake: image: image ${id} is in use by ${name}; end that sandbox first\n`,
     );
     const record = recordOf(baked);
-    t.after(() => resealWarm(baked.warm, record));
-    await resealWarm(baked.warm, { machine: 'another' });
+    t.after(() => resealSnapshot(baked.warm, record));
+    await resealSnapshot(baked.warm, { machine: 'another' });
     const prune = async () =>
       (await runBake(cache, ['prune', '--stale', '--dry-run'])).out.trimEnd().split('\n').at(-1);
-    assert.equal(await prune(), '0 saved machines would be removed, 0 B');
+    assert.equal(await prune(), '0 snapshots would be removed, 0 B');
     running.child.stdin?.end('goes on\n');
     assertRun(await running.result, 0, 'up\ngoes on\n');
-    assert.match((await prune()) ?? '', /^1 saved machines would be removed/);
+    assert.match((await prune()) ?? '', /^1 snapshots would be removed/);
   });
 
   it('restores twenty at once', async () => {
@@ -203,7 +203,7 @@ describe('a snapshot, as an ordinary user', { skip: unlessOrdinaryUser() }, () =
   let baked: Baked;
   before(async () => {
     user = await OrdinaryUser.create();
-    baked = await bakeWarm(['-c', 'qemu:///session'], user.options);
+    baked = await bakeSnapshot(['-c', 'qemu:///session'], user.options);
   });
   after(() => user.end());
 

@@ -1,10 +1,9 @@
-/** cpio archives made for tests, in every shape that a reader may meet: also those that no program writes. */
-
+/** cpio archives for tests, in every shape that a reader may meet, even those that no program writes. */
 import { execFileSync } from 'node:child_process';
 
 export interface MadeEntry {
   readonly name: string;
-  /** With the type; default: a file, 0644. */
+  /** With the type bits; default: a regular file, 0644. */
   readonly mode?: number;
   readonly data?: string | Buffer;
   readonly ino?: number;
@@ -26,7 +25,7 @@ function header(entry: MadeEntry, data: Buffer, ino: number, crc: boolean): Buff
   return padded(Buffer.concat([Buffer.from(crc ? '070702' : '070701'), Buffer.from(digits), name]));
 }
 
-/** An archive as newc has it, or with checksums. */
+/** An archive in the newc format; `crc` adds checksums. */
 export function makeArchive(entries: readonly MadeEntry[], crc = false): Buffer {
   const all = [...entries, { name: 'TRAILER!!!', mode: 0 }];
   return Buffer.concat(
@@ -37,7 +36,7 @@ export function makeArchive(entries: readonly MadeEntry[], crc = false): Buffer 
   );
 }
 
-/** Programs that pack as initrds are packed. */
+/** The programs that pack initrds. */
 export const INITRD_PACKERS = {
   gzip: ['gzip', '-n', '-c'],
   xz: ['xz', '--check=crc32', '-c'],
@@ -56,7 +55,7 @@ export function packInitrd(packer: InitrdPacker, data: Buffer): Buffer {
   return execFileSync(program, args, { input: data, maxBuffer: 1 << 30 });
 }
 
-/** A reason to skip, or false when the program is there. */
+/** A reason to skip, or false if the program is installed. */
 export function unlessInitrdPacker(packer: InitrdPacker): string | false {
   const [program] = INITRD_PACKERS[packer];
   try {

@@ -1,6 +1,6 @@
-/** Results of virt-sandbox-bench that nobody measured. */
-import { type Kind, makeResult, type Result, type VariantResult } from '../../src/bench/result.js';
-import { summarize } from '../../src/bench/statistics.js';
+/** Invented results of virt-sandbox-bench. */
+import { type Kind, makeResult, type Result, type VariantResult } from '../../src/bench/result/result.js';
+import { summarize } from '../../src/bench/result/statistics.js';
 import { span } from '../../src/bench/timeline/span.js';
 import type { Timeline } from '../../src/bench/timeline/timeline.js';
 

@@ -1,4 +1,4 @@
-/** virt-sandbox-bench as somebody runs it. */
+/** Runs virt-sandbox-bench. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
@@ -36,5 +36,5 @@ export async function bench(
   return { code, out, stderr };
 }
 
-/** Directories that a measurement works in, of all that run now. */
+/** The scratch directories of all measurements, running or left behind. */
 export const scratchLeft = () => readdirSync('/var/tmp').filter((name) => name.startsWith('virt-sandbox-bench-'));

@@ -1,8 +1,7 @@
 /**
- * A process that resolves one image: takes the options as JSON, prints what came of it as JSON, and which of the decoders
- * it had to load for it.
+ * A process that resolves one image: reads the options as JSON, and prints the image or the error as JSON. With an
+ * image it says which heavy packages it had to load.
  */
-
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -14,7 +13,7 @@ type Options = Parameters<typeof resolveImage>[0];
 const given = JSON.parse(process.argv[2] ?? '{}') as Partial<Options>;
 const kernel = { version: undefined, path: undefined, modulesPath: undefined, ...given.kernel };
 
-/** Parts of the paths of what is too slow to load when there is nothing to build. */
+/** Packages that are too slow to load if there is nothing to build; parts of their paths. */
 const HEAVY = ['cpio-stream', 'lzma-native', 'koffi'];
 
 function loaded(): string[] {

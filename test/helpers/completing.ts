@@ -1,4 +1,4 @@
-/** Shells that complete a line as they do for a person: each a real one, with the completions that were built. */
+/** Real shells that complete a line, with the completions of the build. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,13 +9,13 @@ const SHARE = join(REPOSITORY, 'dist/share');
 
 export interface CompletingShell {
   readonly name: string;
-  /** Why it cannot be had here, or false. */
+  /** A reason to skip, or false if the shell is installed. */
   readonly skip: string | false;
   open(): Promise<OpenShell>;
 }
 
 export interface OpenShell {
-  /** What Tab at the end of `line` gives: all that is offered, and the line as it is then. */
+  /** Presses Tab at the end of `line`. @returns all that is offered, and the line afterwards */
   complete(line: string): Promise<{ readonly offered: readonly string[]; readonly line: string }>;
   close(): Promise<void>;
 }
@@ -28,12 +28,12 @@ function missing(...paths: readonly string[]): string | false {
   return absent.length === 0 ? false : `there is no ${absent.join(' and no ')}`;
 }
 
-/** Where virt-sandbox is a command. */
+/** PATH with virt-sandbox in it. */
 const PATH = `${REPOSITORY}bin:${process.env['PATH'] ?? ''}`;
 const CLEAR = '\x15';
 const SAY = '\x18';
 
-/** A shell at a terminal, which Ctrl+X has say its line. */
+/** A shell at a terminal. Ctrl+X makes it print its line. */
 async function interactive(program: string, args: readonly string[], setup: readonly string[]): Promise<OpenShell> {
   const env = { TERM: 'dumb', HISTFILE: undefined, PATH };
   const terminal = new AtTerminal(args, SIZE, { program, env });
@@ -101,7 +101,7 @@ const zsh: CompletingShell = {
 const fish: CompletingShell = {
   name: 'fish',
   skip: missing('/usr/bin/fish'),
-  // It can be asked without a terminal, by the same code that Tab runs.
+  // fish completes without a terminal too, by the same code as for Tab.
   open: async () => ({
     async complete(line) {
       const directory = `${SHARE}/fish/vendor_completions.d`;

@@ -1,16 +1,15 @@
-/** The ways to libvirt that tests take. */
-
+/** The connections to libvirt that tests use. */
 import { execFileSync } from 'node:child_process';
 import { domainsOf, type WhereLeft } from './leftovers.js';
 import type { RunOptions } from './run.js';
 
-/** A way that root takes. */
+/** A connection that root uses. */
 export interface Way {
   readonly uri: string;
-  /** Why it cannot be taken here, or false. */
+  /** A reason to skip, or false if it works here. */
   readonly skip: string | false;
   readonly where: WhereLeft;
-  /** How the program is run for it. */
+  /** How virt-sandbox is run for it. */
   readonly options: Pick<RunOptions, 'through'>;
 }
 
@@ -25,7 +24,7 @@ export const system: Way = {
   options: {},
 };
 
-/** Enters the namespace of the libvirtd that scripts/test.mjs has started for containers. */
+/** The words that enter the mount namespace of the libvirtd that scripts/test.mjs starts for containers. */
 const enterLxc = ['nsenter', '--mount', '--target', process.env['VIRT_SANDBOX_TEST_LXC'] ?? '', '--'];
 
 /** Containers. */
@@ -36,7 +35,7 @@ export const lxc: Way = {
   options: { through: enterLxc },
 };
 
-/** Runs a command where the libvirtd for containers is. */
+/** Runs a command in the mount namespace of the libvirtd for containers. */
 export function besideLxc(...command: readonly string[]): string {
   const [program = '', ...args] = [...enterLxc, ...command];
   return execFileSync(program, args, { encoding: 'utf8' });
@@ -46,10 +45,10 @@ function unlessRootUser(): string | false {
   return process.geteuid?.() === 0 ? false : 'needs root';
 }
 
-/** scripts/test.mjs starts a libvirtd and says so; a test file that is run by itself looks for one. */
+/** scripts/test.mjs starts a libvirtd and says so in the environment. A test file that runs by itself asks virsh. */
 function unlessSystem(): string | false {
-  const told = process.env['VIRT_SANDBOX_TEST_SYSTEM'];
-  if (told !== undefined) return told === 'yes' ? false : told;
+  const state = process.env['VIRT_SANDBOX_TEST_SYSTEM'];
+  if (state !== undefined) return state === 'yes' ? false : state;
   try {
     execFileSync('virsh', ['-q', '-c', 'qemu:///system', 'list'], { stdio: 'ignore', timeout: 10_000 });
     return false;
@@ -59,6 +58,6 @@ function unlessSystem(): string | false {
 }
 
 function unlessLxc(): string | false {
-  const told = process.env['VIRT_SANDBOX_TEST_LXC'] ?? 'scripts/test.mjs starts the libvirtd for it';
-  return /^\d+$/.test(told) ? false : told;
+  const state = process.env['VIRT_SANDBOX_TEST_LXC'] ?? 'scripts/test.mjs starts the libvirtd for it';
+  return /^\d+$/.test(state) ? false : state;
 }

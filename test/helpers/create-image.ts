@@ -1,6 +1,5 @@
-/** A process that creates one image: takes the options as JSON, prints what came of it as JSON. */
-
-import { createImage } from '../../src/image/store/create.js';
+/** A process that creates one image: reads the options as JSON and prints the image or the error as JSON. */
+import { createImage } from '../../src/image/create.js';
 import { SandboxError } from '../../src/util/errors.js';
 
 try {

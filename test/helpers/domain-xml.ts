@@ -1,5 +1,4 @@
-/** The XML of a domain without a start, and libvirt's own schema for it. */
-
+/** The XML of a domain without a start, checked by libvirt's own schema. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -23,7 +22,7 @@ export const EXT4 = { isBlock: false, filesystem: 'ext4' } as const;
 /** What a start would find out beside the devices. */
 type Found<T> = Partial<Omit<T, 'devices' | 'snapshot'> & Omit<DeviceFacts, 'name'>>;
 
-/** The machine of these options; what a start would find out is made up, or given. */
+/** The XML of a machine with these options. `found` overrides the invented facts that a start would find. */
 export async function machineOf(
   options: ConfigOptions,
   { images, server, snapshot, ...found }: Found<PreparedMachine> & { readonly snapshot?: Snapshot } = {},
@@ -50,7 +49,7 @@ export async function machineOf(
   return domainXml(config, prepared, launch);
 }
 
-/** The same of a container. */
+/** The XML of a container with these options. */
 export async function containerOf(
   options: ConfigOptions,
   { images, server, ...found }: Found<PreparedContainer> = {},
@@ -70,7 +69,7 @@ export async function containerOf(
 export const callerLabel = () => 'unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023';
 export const PROFILE = 'libvirt-11111111-2222-3333-4444-555555555555';
 
-/** What a host with that model makes of an option. */
+/** The labels that a host with this model makes of an option. */
 export function labels(
   model: 'selinux' | 'apparmor',
   mode: 'dynamic' | 'static' | 'inherit',
@@ -82,7 +81,7 @@ export function labels(
   return securityLabels({ ...base, security: { mode, label }, callerLabel: caller });
 }
 
-/** Expects the document to be valid, and each XPath expression to give its value. */
+/** Asserts that the document is valid and that each XPath expression has its value. */
 export function assertDomain(directory: string, xml: string, facts: readonly (readonly [string, string])[]): void {
   const file = join(directory, 'domain.xml');
   writeFileSync(file, xml);

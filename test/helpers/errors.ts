@@ -1,9 +1,8 @@
-/** Expectations about errors that people read. */
-
+/** Assertions on errors. */
 import assert from 'node:assert/strict';
 import { SandboxError } from '../../src/util/errors.js';
 
-/** Waits for `work` to fail with a {@link SandboxError} of this code whose line matches every pattern. */
+/** Asserts that `work` rejects with a {@link SandboxError} of this code, whose line matches every pattern. */
 export async function rejectsWith(work: Promise<unknown>, code: string, ...patterns: RegExp[]): Promise<SandboxError> {
   const error: unknown = await work.then(
     () => assert.fail(`expected the error ${code}, and it succeeded`),

@@ -1,5 +1,4 @@
-/** What a command of root's finds around itself in a machine and in a container alike. */
-
+/** What a command of root finds in a machine and in a container alike. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { homedir, userInfo } from 'node:os';
@@ -8,7 +7,7 @@ import { assertCapabilities, CAPABILITIES, type Facts } from './inside.js';
 
 const MODES = { '/tmp': '1777', '/run': '755', '/dev/shm': '1777' };
 
-/** To be asked first, since what runs later may write there. */
+/** The facts to ask. Ask them first: later commands may write to the same directories. */
 export const EVERYWHERE: Facts = {
   ...Object.fromEntries(
     Object.keys(MODES).flatMap((path) => [
@@ -35,9 +34,9 @@ export const EVERYWHERE: Facts = {
 };
 
 /**
- * Tests what was found.
- * @param name what the domain is called
- * @param found the answers to {@link EVERYWHERE}, when the tests run
+ * Defines the tests.
+ * @param name the domain's name
+ * @param found returns the answers to {@link EVERYWHERE}; called while the tests run
  */
 export function itIsAsEverywhere(name: string, found: () => Readonly<Record<string, string>>): void {
   const fact = (key: string) => found()[key] ?? '';
@@ -83,7 +82,7 @@ export function itIsAsEverywhere(name: string, found: () => Readonly<Record<stri
   it('has its loopback interface up, and no other', () => {
     assert.equal(Number(fact('lo')) & 1, 1);
     assert.equal(fact('links').trim(), 'lo');
-    // Without a route to itself it would be unreachable.
+    // Without a route to itself, the address would be unreachable.
     assert.match(fact('loReachable'), /refused/);
   });
 

@@ -1,8 +1,8 @@
-/** A program that says it is a Node.js of some version, and does nothing else. */
+/** A program that claims to be Node.js of some version, and does nothing else. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** Compiles it, since an image takes none but linked programs. @returns its path */
+/** Compiles it, because an image accepts only linked programs. @returns its path */
 export function fakeNode(directory: string, version: string): string {
   const path = join(directory, `node-${version}`);
   const source = `#include <stdio.h>

@@ -1,19 +1,18 @@
-/** Takes things away from a program by mounting over them in a mount namespace of its own; the machine does not notice. */
-
+/** Hides files from a program: mounts over them in a mount namespace of its own. The host does not notice. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** A command that runs what follows it where `script` has been run first, with a private mount table. */
+/** The words that run a command in a private mount namespace, after `script` ran there. */
 export function mounted(script: string): string[] {
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', `${script}\nexec "$@"`, 'sh'];
 }
 
-/** The same where each of these files is there and cannot be executed, loaded or read as anything. */
+/** The same with /dev/null over each of these files: they exist, but cannot be executed or loaded. */
 export function hidden(...paths: readonly string[]): string[] {
   return mounted(paths.map((path) => `mount --bind /dev/null '${path}'`).join('\n'));
 }
 
-/** The libvirt library's file. */
+/** The path of libvirt.so.0. */
 export function libvirtLibrary(): string {
   const line = execFileSync('ldconfig', ['-p'], { encoding: 'utf8' })
     .split('\n')
@@ -21,7 +20,7 @@ export function libvirtLibrary(): string {
   return line?.split(' => ')[1] ?? '/nonexistent/libvirt.so.0';
 }
 
-/** Those of `names` that are installed, by their paths. */
+/** The paths of those programs that are installed. */
 export function programPaths(...names: readonly string[]): string[] {
   return names.flatMap((name) =>
     ['/usr/bin', '/usr/sbin', '/usr/libexec', '/usr/local/bin']

@@ -1,5 +1,4 @@
-/** Disk images with file systems, made by the tools that make real ones. */
-
+/** Disk images with file systems, made by the real tools. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,9 +6,9 @@ import { programPaths } from './hide.js';
 
 interface Maker {
   readonly program: string;
-  /** In bytes; undefined where the tool makes the file by itself. */
+  /** In bytes; undefined if the tool makes the file itself. */
   readonly size?: number;
-  /** @param content a directory with a file `hello` that tools for read-only images put in */
+  /** @param content a directory with the file `hello`, for tools that make read-only images */
   readonly args: (image: string, content: string) => readonly string[];
 }
 
@@ -27,7 +26,7 @@ export const IMAGE_MAKERS = {
 
 export type ImageKind = keyof typeof IMAGE_MAKERS;
 
-/** Those that are made with their content, and cannot change. */
+/** Read-only file systems: they are made with their content. */
 export const FILLED: ReadonlySet<string> = new Set(['squashfs', 'erofs', 'iso9660']);
 
 /** Makes `KIND.img` in `directory`. */
@@ -47,7 +46,7 @@ export function makeImage(directory: string, kind: ImageKind): string {
   return image;
 }
 
-/** Makes the raw image `image` of `size` bytes with an ext4 file system that holds what is in the directory `content`. */
+/** Makes the raw image `image` of `size` bytes: an ext4 file system with the files of the directory `content`. */
 export function ext4Of(content: string, image: string, size = 16 * MIB): string {
   writeFileSync(image, '');
   truncateSync(image, size);
@@ -55,13 +54,13 @@ export function ext4Of(content: string, image: string, size = 16 * MIB): string 
   return image;
 }
 
-/** A reason to skip, or false when the program is installed. */
+/** A reason to skip, or false if the programs are installed. */
 export function unlessProgram(...names: readonly string[]): string | false {
   const missing = names.filter((name) => programPaths(name).length === 0);
   return missing.length === 0 ? false : `${missing.join(' and ')} is not installed`;
 }
 
-/** A file of an ext4 image, read by the tool that knows the format, without a kernel. */
+/** The content of a file in an ext4 image, read by debugfs without a mount. */
 export function imageFile(image: string, path: string): string {
   return execFileSync(programPaths('debugfs')[0] ?? 'debugfs', ['-R', `cat ${path}`, image], {
     encoding: 'utf8',

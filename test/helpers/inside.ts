@@ -1,10 +1,9 @@
-/** What a sandbox is like from inside. One start tells many facts. */
-
+/** Asks many facts about the inside of a sandbox in one start. */
 import assert from 'node:assert/strict';
 import type { Way } from './connections.js';
 import { type RunOptions, runSandbox } from './run.js';
 
-/** Each fact is a command of a shell; its output is the answer, errors included, without the space around it. */
+/** Shell commands by name. The answer is the command's output, stderr included, without the blanks around it. */
 export type Facts = Readonly<Record<string, string>>;
 
 /**
@@ -16,7 +15,7 @@ export async function ask<T extends Facts>(
   facts: T,
   options: RunOptions & { readonly shell?: readonly string[] } = {},
 ): Promise<Record<keyof T, string>> {
-  // Each in a shell of its own: one that changes its directory changes it for no other.
+  // Each command in a subshell: cd must not affect the others.
   const script = Object.values(facts)
     .map((command) => `( ${command}\n) 2>&1; printf '\\036'`)
     .join('\n');
@@ -30,7 +29,7 @@ export async function ask<T extends Facts>(
   >;
 }
 
-/** The same in the sandbox of a way to libvirt. */
+/** The same over a connection of connections.ts. */
 export function askInside<T extends Facts>(
   way: Way,
   args: readonly string[],
@@ -39,7 +38,7 @@ export function askInside<T extends Facts>(
   return ask(['-c', way.uri, ...args], facts, way.options);
 }
 
-/** The sets of capabilities of a process. */
+/** The capability sets of a process. */
 export const CAPABILITIES = {
   inheritable: 'grep CapInh /proc/self/status',
   permitted: 'grep CapPrm /proc/self/status',
@@ -51,7 +50,7 @@ export const CAPABILITIES = {
 export function assertCapabilities(found: Record<keyof typeof CAPABILITIES, string>, has: 'none' | 'all'): void {
   for (const line of [found.permitted, found.effective, found.bounding]) {
     const value = BigInt(`0x${line.split('\t')[1]}`);
-    // CAP_SETPCAP, and the highest that the guest's kernel knows, are those that only a full set has.
+    // Only a full set has CAP_SETPCAP and the highest capability of the guest's kernel.
     if (has === 'all') assert.ok(value >= (1n << 41n) - 1n && (value & (1n << 8n)) !== 0n, line);
     else assert.equal(value, 0n, line);
   }

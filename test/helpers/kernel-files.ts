@@ -1,15 +1,14 @@
-/** Kernel files made for tests: small, and right in every field that a reader looks at. */
-
+/** Kernel files for tests: small, and correct in every field that a reader looks at. */
 import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 
-/** Bytes that look random, do not compress, and are always the same. */
+/** Bytes that look random and do not compress. The same seed gives the same bytes. */
 export function noise(size: number, seed: string): Buffer {
   const key = createHash('sha256').update(seed).digest();
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
-/** A copy of `data` in which the byte at `position` is changed. */
+/** A copy of `data` with the bits of `mask` flipped in the byte at `position`. */
 export function flipByte(data: Buffer, position: number, mask = 0xff): Buffer {
   const copy = Buffer.from(data);
   copy.writeUInt8(copy.readUInt8(position) ^ mask, position);
@@ -49,7 +48,7 @@ function segment(type: number, offset: number, address: number, fileSize: number
   return data;
 }
 
-/** An ELF kernel: text with the banner and the notes in it, data that end in zeros, and section headers behind. */
+/** An ELF kernel: text with the banner and the notes, data that end in zeros, then section headers. */
 export function makeVmlinux(options: VmlinuxOptions): Buffer {
   const textSize = options.textSize ?? 64 << 10;
   const text = noise(textSize, options.version);
@@ -89,7 +88,7 @@ export function makeVmlinux(options: VmlinuxOptions): Buffer {
 
 export type Packer = 'none' | 'gzip' | 'xz' | 'zstd' | 'lz4' | 'lzo';
 
-/** What the kernel's build runs for each compression (scripts/Makefile.lib), with quicker levels. */
+/** The programs that the kernel's build runs (scripts/Makefile.lib), with faster levels. */
 const PACKERS: Readonly<Record<Exclude<Packer, 'none'>, readonly [string, ...string[]]>> = {
   gzip: ['gzip', '-n', '-c'],
   xz: ['xz', '--check=crc32', '--x86', '--lzma2=preset=1,dict=128MiB', '-c'],
@@ -98,7 +97,7 @@ const PACKERS: Readonly<Record<Exclude<Packer, 'none'>, readonly [string, ...str
   lzo: ['lzop', '-3', '-c'],
 };
 
-/** A reason to skip, or false when the tool for `packer` is installed. */
+/** A reason to skip, or false if the tool for `packer` is installed. */
 export function unlessPacker(packer: Packer): string | false {
   if (packer === 'none') return false;
   try {
@@ -116,7 +115,7 @@ export function packWith(packer: Packer, data: Buffer): Buffer {
   return execFileSync(program, args, { input: data, maxBuffer: 1 << 30 });
 }
 
-/** The payload of a bzImage: packed, and with its size behind, as the kernel's build does for all but gzip. */
+/** The payload of a bzImage: the packed kernel, then its size. As in the kernel's build, gzip has no size. */
 export function makePayload(packer: Packer, vmlinux: Buffer): Buffer {
   const packed = packWith(packer, vmlinux);
   if (packer === 'gzip') return packed;

@@ -1,5 +1,4 @@
 /** The kernels that are installed here. */
-
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

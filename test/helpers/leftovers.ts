@@ -1,5 +1,4 @@
-/** What a sandbox may have left behind: looked for by its own name only, since others run beside it. */
-
+/** Looks for what a sandbox left behind, by the sandbox's own name: other sandboxes run beside it. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -9,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { environment } from './run.js';
 
-/** libvirt ends a QEMU whose launcher was killed after the launcher is gone; a loaded machine takes its time. */
+/** In milliseconds. libvirt ends a QEMU after its launcher was killed; a loaded machine needs time for that. */
 const GONE_MS = 15_000;
 
-/** Where root's sandboxes have their directories. */
+/** The directory with the state directories of root's sandboxes. */
 export const ROOT_STATE = '/run/libvirt-sandbox';
 
 /** A name that no other sandbox has. */
@@ -29,13 +28,13 @@ export function processesWith(text: string): string[] {
         const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
         return words.some((word) => word.includes(text)) ? [`${pid} ${words.join(' ').trim()}`] : [];
       } catch {
-        // It ended while it was looked at.
+        // The process has ended meanwhile.
         return [];
       }
     });
 }
 
-/** The PID of the QEMU of a sandbox; undefined when there is none. */
+/** The PID of a sandbox's QEMU; undefined if there is none. */
 export function qemuOf(name: string): number | undefined {
   const found = processesWith(`guest=${name},`)[0];
   return found === undefined ? undefined : Number.parseInt(found, 10);
@@ -48,7 +47,7 @@ export async function domainsOf(uri: string, through: readonly string[] = [], en
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-/** Every file and directory called `name` in `directory` and a few levels below. Others come and go while it is looked at. */
+/** Every file and directory called `name` in `directory`, `depth` levels deep. Files may come and go meanwhile. */
 function filesWith(directory: string, name: string, depth = 4): string[] {
   let entries: Dirent[];
   try {
@@ -63,7 +62,7 @@ function filesWith(directory: string, name: string, depth = 4): string[] {
   });
 }
 
-/** The short ways to the state directory of `name`: links alone in a directory. */
+/** The short aliases of the state directory of `name`: each is a link alone in a directory. */
 export function aliasesOf(name: string): string[] {
   return [ROOT_STATE, '/tmp'].flatMap((base) =>
     (existsSync(base) ? readdirSync(base) : [])
@@ -78,21 +77,22 @@ export function aliasesOf(name: string): string[] {
   );
 }
 
+/** Where {@link assertNothingLeft} looks beside processes and aliases. */
 export interface WhereLeft {
-  /** A directory that the directory of its state was in, at any depth. */
+  /** A directory that has the state directory in it, at any depth; default {@link ROOT_STATE}. */
   readonly state?: string;
-  /** The daemon's domains. */
+  /** The names of the daemon's domains. */
   readonly domains?: () => Promise<string[]>;
-  /** Where the daemon has the logs of its domains. */
+  /** The directory of the daemon's logs. */
   readonly logs?: string;
 }
 
-/** The same for a sandbox that came to no good end: its log stays, since it may say why. */
-export function butForLogs({ logs: _logs, ...where }: WhereLeft): WhereLeft {
+/** The same without the logs: the log of a sandbox that failed stays, because it may say why. */
+export function exceptLogs({ logs: _logs, ...where }: WhereLeft): WhereLeft {
   return where;
 }
 
-/** The logs of a domain, and of what was started for it. */
+/** The logs of a domain and of its virtiofsd processes. */
 export function logsOf(name: string, { logs }: WhereLeft): string[] {
   if (logs === undefined || !existsSync(logs)) return [];
   return readdirSync(logs)
@@ -100,7 +100,7 @@ export function logsOf(name: string, { logs }: WhereLeft): string[] {
     .map((file) => join(logs, file));
 }
 
-/** Expects that nothing is left of the sandbox `name`, now or in a moment. */
+/** Asserts that nothing is left of the sandbox `name`; waits up to {@link GONE_MS} for it. */
 export async function assertNothingLeft(name: string, where: WhereLeft = {}): Promise<void> {
   const look = async () => [
     ...processesWith(name),

@@ -1,22 +1,21 @@
-/** Files of lzop: what the program packs, and files with headers and blocks that it does not write. */
-
+/** Files in lzop's format: packed by lzop, and made by hand with headers and blocks that lzop does not write. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { crc32, deflateSync } from 'node:zlib';
 import { unlessInitrdPacker } from './archives.js';
 
 export const unlessLzop = unlessInitrdPacker('lzo');
 
-/** `data` packed by lzop, from a pipe: the header has no name. */
+/** `data` packed by lzop from a pipe, so that the header has no file name. */
 export function lzop(data: Buffer, ...options: readonly string[]): Buffer {
   return execFileSync('lzop', [...options, '-c'], { input: data, maxBuffer: 1 << 30 });
 }
 
-/** True when lzop itself finds nothing wrong. */
+/** True if lzop itself accepts the file. */
 export function lzopTakes(file: Buffer): boolean {
   return spawnSync('lzop', ['-t'], { input: file, stdio: ['pipe', 'ignore', 'ignore'] }).status === 0;
 }
 
-/** The header's size, in bytes, of a file that lzop packed from a pipe, without a filter. */
+/** Bytes of the header of a file that lzop packed from a pipe, without a filter. */
 export const HEADER_SIZE = 38;
 
 export const number = (value: number, size = 4): Buffer => {
@@ -25,11 +24,11 @@ export const number = (value: number, size = 4): Buffer => {
   return bytes;
 };
 
-/** By zlib, which puts it behind what it packs. */
+/** Adler-32, big-endian: zlib appends it to what it packs. */
 export const adler = (data: Buffer): Buffer => deflateSync(data, { level: 0 }).subarray(-4);
 export const crc = (data: Buffer): Buffer => number(crc32(data));
 
-/** The bytes that lzop makes of `data`, which must be one block and get smaller. */
+/** The packed bytes of `data`, which must be one block and get smaller. */
 export function packedBlock(data: Buffer, ...options: readonly string[]): Buffer {
   const file = lzop(data, '-F', ...options);
   const checked = (file.readUInt32BE(17) & 1) === 1;
@@ -41,7 +40,7 @@ export interface MadeHeader {
   readonly method?: number;
   readonly flags?: number;
   readonly name?: string;
-  /** Bytes behind the header's checksum. */
+  /** Bytes after the header's checksum. */
   readonly extra?: Buffer;
 }
 
@@ -57,10 +56,10 @@ export function makeHeader(made: MadeHeader = {}): Buffer {
   return Buffer.concat([Buffer.from('\x89LZO\0\r\n\x1a\n', 'latin1'), fields, check, extra]);
 }
 
-/** A block with its two sizes; what `checksums` has stands between them and the bytes. */
+/** A block: its two sizes, the checksums, the bytes. */
 export function makeBlock(size: number, packed: Buffer, ...checksums: readonly Buffer[]): Buffer {
   return Buffer.concat([number(size), number(packed.length), ...checksums, packed]);
 }
 
-/** What ends a file. */
+/** The end of a file. */
 export const END = number(0);

@@ -1,5 +1,4 @@
-/** A whole made-up host for the image builder: kernels, modules, an init, a store. */
-
+/** A fake host for the image builder: kernel, modules, init, store. */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -31,7 +30,7 @@ export function testMachine(context: TestContext): TestMachine {
   writeFileSync(kernel, makeKernel(VERSION));
   const tree = writeModuleTree(modules, { version: VERSION, packer: 'gzip', ...NINEP_TREE });
   const init = join(directory, 'init');
-  // Any program will do: no test of the builder runs it.
+  // Any program will do: no test of the builder runs the init.
   copyFileSync('/bin/true', init);
   const store = join(directory, 'store');
   const options: ImageOptions = {
@@ -44,7 +43,7 @@ export function testMachine(context: TestContext): TestMachine {
   return { directory, kernel, tree, init, store, options };
 }
 
-/** Images in a store, and what does not belong there. */
+/** The names in a store: images, workspaces, and what belongs to neither. */
 export function storeContents(store: string): { images: string[]; workspaces: string[]; other: string[] } {
   const names = existsSync(store) ? readdirSync(store).sort() : [];
   const images = names.filter((name) => /^[0-9a-f]{32}$/.test(name));

@@ -1,13 +1,12 @@
-/** Copies of installed module trees, to be damaged. */
-
+/** Copies of installed module trees, for tests that damage them. */
 import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a 9p root is made of; a whole tree is a hundred megabytes. */
+/** Enough for a 9p root; a whole tree has a hundred megabytes. */
 const PARTS = ['kernel/fs/9p', 'kernel/fs/netfs', 'kernel/net/9p', 'kernel/drivers/virtio', 'kernel/drivers/char'];
 
 /**
- * Copies the index of an installed tree, and the modules that a 9p root may need.
+ * Copies the index of an installed tree and the modules that a 9p root may need.
  * @returns `to`
  */
 export function copyTree(version: string, to: string): string {

@@ -1,10 +1,10 @@
-/** Module trees made for tests. */
-
+/** Module trees for tests. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { FORMATS } from '../../src/compression/formats.js';
 import { noise, type Packer, packWith } from './kernel-files.js';
 
-/** A file that passes for a module of kernel `version`: ELF, with a vermagic, and a signature behind. */
+/** A file that looks like a module of kernel `version`: ELF with a vermagic, then a signature. */
 export function makeModule(name: string, version: string, size = 3000): Buffer {
   const body = noise(size, name);
   body.write(`\0vermagic=${version} SMP preempt mod_unload modversions \0name=${name}\0`, 200, 'latin1');
@@ -19,7 +19,7 @@ export function makeModule(name: string, version: string, size = 3000): Buffer {
 
 export interface TreeOptions {
   readonly version: string;
-  /** Path (below kernel/, without compression) → names of the modules it needs, in modules.dep's order. */
+  /** By path (below kernel/, without compression): names of the needed modules, in the order of modules.dep. */
   readonly modules?: Readonly<Record<string, readonly string[]>>;
   readonly builtin?: readonly string[];
   readonly softdep?: string;
@@ -35,12 +35,11 @@ export interface TreeOptions {
 /** No modules are packed with lzo. */
 type ModulePacker = Exclude<Packer, 'lzo'>;
 
-const ENDINGS: Readonly<Record<ModulePacker, string>> = { none: '', gzip: '.gz', xz: '.xz', zstd: '.zst', lz4: '.lz4' };
-
 /** Writes a module tree at `directory`/VERSION and returns its path. */
 export function writeModuleTree(directory: string, options: TreeOptions): string {
   const tree = join(directory, options.version);
-  const ending = ENDINGS[options.packer ?? 'none'];
+  const packer = options.packer ?? 'none';
+  const ending = packer === 'none' ? '' : FORMATS[packer].ending;
   const modules = options.modules ?? {};
   const pathOf = (name: string): string => {
     const path = Object.keys(modules).find((key) => key.endsWith(`/${name}.ko`));
@@ -50,7 +49,7 @@ export function writeModuleTree(directory: string, options: TreeOptions): string
   for (const path of Object.keys(modules)) {
     const file = join(tree, `kernel/${path}${ending}`);
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, packWith(options.packer ?? 'none', makeModule(path, options.version)));
+    writeFileSync(file, packWith(packer, makeModule(path, options.version)));
   }
   const dep = Object.entries(modules).map(
     ([path, needs]) => `kernel/${path}${ending}:${needs.map((name) => ` ${pathOf(name)}`).join('')}\n`,
@@ -68,7 +67,7 @@ export function writeModuleTree(directory: string, options: TreeOptions): string
   return tree;
 }
 
-/** What a kernel needs for the sets `console` and `root-9p`. */
+/** The modules of a kernel for the sets `console` and `root-9p`. */
 export const NINEP_TREE = {
   modules: {
     'fs/netfs/netfs.ko': [],

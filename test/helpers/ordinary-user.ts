@@ -1,5 +1,4 @@
-/** An ordinary user with a home, a runtime directory and, when libvirt starts one, a libvirtd of its own. */
-
+/** An ordinary user with a home, a runtime directory and the libvirtd that libvirt starts for a session. */
 import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +19,7 @@ export class OrdinaryUser {
   readonly gid = GID;
   readonly group = GROUP;
   readonly home: string;
-  /** What sandboxes of this user are run with. */
+  /** How virt-sandbox is run as this user. */
   readonly options: RunOptions;
 
   private constructor(directory: string, program: string) {
@@ -56,7 +55,7 @@ export class OrdinaryUser {
     };
   }
 
-  /** Ends the daemons that libvirt has started for this user, and removes all that was the user's. */
+  /** Ends the daemons that libvirt started for this user, and removes the home. */
   async end(): Promise<void> {
     const directory = join(this.home, 'run/libvirt');
     const files = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.pid')) : [];
@@ -68,7 +67,7 @@ export class OrdinaryUser {
 async function endDaemon(pid: number): Promise<void> {
   const isThere = () => {
     try {
-      // A PID file may be stale, and its number somebody else's by now.
+      // A PID file may be stale, and the PID may belong to another process by now.
       return /libvirtd|virtlogd/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
     } catch {
       return false;
@@ -81,7 +80,10 @@ async function endDaemon(pid: number): Promise<void> {
   }
 }
 
-/** The program where that user can reach it: a clone may be in a directory that is root's alone, and then it is installed elsewhere. */
+/**
+ * A path of the program that this user can reach. If only root can enter the repository, installs the program below
+ * `directory`.
+ */
 async function programFor(directory: string): Promise<string> {
   try {
     execFileSync('setpriv', [`--reuid=${UID}`, '--clear-groups', 'test', '-r', `${REPOSITORY}dist/native/init`]);
@@ -93,7 +95,7 @@ async function programFor(directory: string): Promise<string> {
   }
 }
 
-/** Why no sandbox can be run as another user here, or false. */
+/** A reason to skip, or false if sandboxes can run as another user here. */
 export function unlessOrdinaryUser(): string | false {
   if (process.geteuid?.() !== 0) return 'only root can become another user';
   return existsSync('/usr/sbin/libvirtd') ? false : 'there is no libvirtd to be started for a session';

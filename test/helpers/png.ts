@@ -1,12 +1,12 @@
-/** Pictures that a browser has taken of a page. */
+/** Screenshots of a browser. */
 import { inflateSync } from 'node:zlib';
 
-/** How many dots of each colour a picture has; colours as `#rrggbb`. */
+/** The number of pixels of each colour, by `#rrggbb`. */
 export function coloursOf(png: Buffer): Map<string, number> {
   const width = png.readUInt32BE(16);
   const height = png.readUInt32BE(20);
   const [depth, type] = [png[24], png[25]];
-  // 2: red, green and blue; 6: and how opaque.
+  // 2: RGB; 6: RGBA.
   if (depth !== 8 || (type !== 2 && type !== 6))
     throw new Error(`this kind of PNG is not read: ${depth} bits, type ${type}`);
   const bytes = type === 2 ? 3 : 4;

@@ -1,8 +1,7 @@
 /**
- * A libvirtd of a test's own, with networks and filters of its own, in a mount and network namespace of its own: what it makes, bridges and
- * firewall rules included, nobody else sees, and it is gone with it.
+ * A private libvirtd with its own networks and filters. It runs in mount, network and PID namespaces of its own: all
+ * that it makes, bridges and firewall rules included, is invisible outside and gone at its end.
  */
-
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { environment, type RunOptions, type RunResult, runSandbox } from './run.js';
 
+/** How long libvirtd may take to answer, in milliseconds. */
 const START_MS = 60_000;
 const URI = 'qemu:///system';
 
-/** libvirt takes the control groups of the first kind, each controller mounted where it is usual. */
+/** The controllers of cgroup v1, which libvirt finds each at its usual mount point. */
 const CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids'];
 
 const SCRIPT = `
@@ -35,12 +35,13 @@ export class PrivateLibvirt {
   readonly uri = URI;
   readonly #child: ChildProcess;
   readonly #stopped: Promise<void>;
-  #said = '';
+  /** The end of its stderr. */
+  #stderr = '';
 
   private constructor(child: ChildProcess) {
     this.#child = child;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#said = (this.#said + text).slice(-4000);
+      this.#stderr = (this.#stderr + text).slice(-4000);
     });
     this.#stopped = new Promise((resolve) => {
       child.once('close', () => resolve());
@@ -74,12 +75,12 @@ export class PrivateLibvirt {
     return lab;
   }
 
-  /** What runs a command among its processes. */
+  /** The words that run a command in its namespaces. */
   get through(): readonly string[] {
     return ['nsenter', '-t', String(this.#inside), '-m', '-n', '-p', '--'];
   }
 
-  /** Runs a command there; rejects when it fails. */
+  /** Runs a command there and returns its stdout; rejects if it fails. */
   async run(...command: readonly string[]): Promise<string> {
     const [program = '', ...args] = [...this.through, ...command];
     const { stdout } = await promisify(execFile)(program, args, { env: environment(), timeout: 60_000 });
@@ -90,7 +91,7 @@ export class PrivateLibvirt {
     return this.run('virsh', '-q', '-c', URI, ...args);
   }
 
-  /** Runs virsh with a file of that content as its last argument. */
+  /** Runs virsh with a file of this content as its last argument. */
   async virshFile(directory: string, command: string, content: string): Promise<string> {
     const file = join(directory, `${command}.xml`);
     writeFileSync(file, content);
@@ -102,14 +103,14 @@ export class PrivateLibvirt {
     return runSandbox(['-c', URI, ...args], { ...options, through: this.through });
   }
 
-  /** Ends it and everything that was started in it. */
+  /** Ends libvirtd and everything that was started in its namespaces. */
   async end(): Promise<void> {
-    // Its first process is the first of a PID namespace: all the others go with it.
+    // The first process of a PID namespace takes all others with it.
     this.#child.kill('SIGKILL');
     await this.#stopped;
   }
 
-  /** The process in the namespaces, which is a child of the one that made them. */
+  /** The first process in the namespaces: a child of the one that made them. */
   get #inside(): number {
     return this.#pid ?? 0;
   }
@@ -128,7 +129,7 @@ export class PrivateLibvirt {
         await sleep(100);
       }
     }
-    throw new Error(`libvirtd does not answer: ${String(why)}\n${this.#said}`);
+    throw new Error(`libvirtd does not answer: ${String(why)}\n${this.#stderr}`);
   }
 }
 
@@ -137,7 +138,7 @@ async function childOf(pid: number): Promise<number> {
   return Number.parseInt(stdout, 10);
 }
 
-/** Why no libvirtd of one's own can be had here, or false. */
+/** A reason to skip, or false if a private libvirtd can run here. */
 export function unlessPrivateLibvirt(): string | false {
   if (process.geteuid?.() !== 0) return 'only root can make networks';
   const missing = ['/usr/sbin/libvirtd', '/usr/sbin/dnsmasq', '/dev/net/tun'].filter((path) => !existsSync(path));

@@ -1,13 +1,12 @@
-/** Programs that tests run as processes of their own. */
-
+/** Helpers that tests run as processes. */
 import { fileURLToPath } from 'node:url';
 
-/** The compiled helper `name` of this directory. */
+/** The path of the compiled helper `name` of this directory. */
 export function programOf(name: string): string {
   return fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 }
 
-/** A command that resolves an image and prints the answer as JSON; see build-image.ts. */
+/** The command that resolves an image and prints the result as JSON; see build-image.ts. */
 export function buildCommand(options: object): [string, ...string[]] {
   return [process.execPath, programOf('build-image'), JSON.stringify(options)];
 }

@@ -1,5 +1,4 @@
-/** A real terminal: the program is at its far end as a person's shell would start it, and the test types and reads at this end. */
-
+/** A real terminal: the program runs at one end, as a shell would start it; the test types and reads at the other. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +15,7 @@ const TIOCSWINSZ = 0x5414;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 
-/** In milliseconds; a guest that boots beside another on a loaded machine takes ten seconds. */
+/** In milliseconds. A guest that boots beside another on a loaded machine takes ten seconds. */
 const TIMEOUT = 40_000;
 
 export interface Size {
@@ -24,25 +23,25 @@ export interface Size {
   readonly columns: number;
 }
 
-/** How a program ended: one of the two. */
+/** How a program ended; one of the two is null. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** The two ends of a new terminal, of which no program that is started inherits one, and the path of the far one. */
+/** Opens a new terminal. Child processes inherit neither end. `path` is that of the program's end. */
 export function openPair(size: Size): { master: number; slave: number; path: string } {
   const master = [-1];
   const slave = [-1];
   const name = Buffer.alloc(128);
   if (openpty(master, slave, name, null, winsize(size)) !== 0) throw new Error('openpty failed');
   const pair = { master: master[0] ?? -1, slave: slave[0] ?? -1, path: name.toString('latin1').split('\0')[0] ?? '' };
-  // A program that held the near end too would never notice that the terminal is gone.
+  // A program that held the test's end too would never notice that the terminal is gone.
   for (const fd of [pair.master, pair.slave]) fcntl(fd, F_SETFD, FD_CLOEXEC);
   return pair;
 }
 
-/** A program at a terminal. */
+/** virt-sandbox at a terminal. */
 export class AtTerminal {
   readonly child: ChildProcess;
   readonly #exited: Promise<Exit>;
@@ -53,20 +52,20 @@ export class AtTerminal {
   readonly #screen: ReadStream;
   #text = '';
   #seen = 0;
-  #heard = () => {};
+  #onOutput = () => {};
 
-  /** Runs `virt-sandbox ARGS` in a session of its own with a new terminal, which is its controlling one. */
+  /** Runs `virt-sandbox ARGS` in a new session with a new controlling terminal. */
   constructor(args: readonly string[], size: Size, options: Pick<RunOptions, 'env' | 'through' | 'program'> = {}) {
     const { master, slave, path } = openPair(size);
     this.#master = master;
     this.#slave = slave;
     this.path = path;
     this.#screen = new ReadStream(this.#master);
-    // Reading at the end of a terminal whose other end is closed is an error, and no news.
+    // Reading fails once the other end is closed; that is expected.
     this.#screen.on('error', () => {});
     this.#screen.setEncoding('utf8').on('data', (text: string) => {
       this.#text += text;
-      this.#heard();
+      this.#onOutput();
     });
     const command = [...(options.through ?? []), options.program ?? PROGRAM, ...args];
     this.child = spawn('setsid', ['--ctty', ...command], {
@@ -87,7 +86,7 @@ export class AtTerminal {
     return Promise.race([this.#exited, late]);
   }
 
-  /** Everything that was shown. */
+  /** Everything that the terminal has shown. */
   get text(): string {
     return this.#text;
   }
@@ -100,34 +99,34 @@ export class AtTerminal {
     if (ioctl(this.#master, TIOCSWINSZ, winsize(size)) !== 0) throw new Error('TIOCSWINSZ failed');
   }
 
-  /** Waits until that is shown, behind what earlier calls waited for. */
+  /** Waits until the pattern is shown after the match of the previous call. */
   async until(pattern: RegExp, timeout = TIMEOUT): Promise<RegExpExecArray> {
     let timer: NodeJS.Timeout | undefined;
-    const told = () => `; the terminal shows:\n${this.#text}`;
+    const shown = () => `; the terminal shows:\n${this.#text}`;
     try {
       return await new Promise((resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`${pattern} was not shown${told()}`)), timeout);
-        this.#heard = () => {
+        timer = setTimeout(() => reject(new Error(`${pattern} was not shown${shown()}`)), timeout);
+        this.#onOutput = () => {
           const match = pattern.exec(this.#text.slice(this.#seen));
           if (!match) return;
           this.#seen += match.index + match[0].length;
           resolve(match);
         };
-        this.#heard();
-        void this.#exited.then(() => setTimeout(() => reject(new Error(`it ended without ${pattern}${told()}`)), 500));
+        this.#onOutput();
+        void this.#exited.then(() => setTimeout(() => reject(new Error(`it ended without ${pattern}${shown()}`)), 500));
       });
     } finally {
       clearTimeout(timer);
-      this.#heard = () => {};
+      this.#onOutput = () => {};
     }
   }
 
-  /** The settings of the terminal, as stty(1) saves them. */
+  /** The terminal's settings in the format of `stty -g`. */
   settings(): string {
     return execFileSync('stty', ['-g'], { stdio: [this.#slave, 'pipe', 'inherit'], encoding: 'utf8' }).trim();
   }
 
-  /** Ends the program if it still runs, and closes the terminal. */
+  /** Ends the program if it still runs, then closes the terminal. */
   async close(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
     try {

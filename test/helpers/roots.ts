@@ -1,5 +1,4 @@
 /** Small root directories for sandboxes. */
-
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +7,7 @@ import { scratchDirectory } from './scratch.js';
 
 const BUSYBOX = '/bin/busybox';
 
-/** A fresh root with these directories and a static busybox as /bin/sh. */
+/** A new root with these directories and a static busybox as /bin/sh. */
 export function makeRoot(context: TestContext, ...directories: readonly string[]): string {
   const root = scratchDirectory(context);
   for (const name of ['bin', ...directories]) mkdirSync(join(root, name), { recursive: true, mode: 0o755 });
@@ -21,7 +20,7 @@ export const unlessBusybox = existsSync(BUSYBOX) ? false : `${BUSYBOX} is not in
 
 const MUSL = ['/usr/lib/x86_64-linux-musl/libc.so', '/usr/lib/musl/lib/libc.so'].find(existsSync);
 
-/** /bin/program for another libc than the host's, dynamically linked, which says `hello from musl`. */
+/** Adds /bin/program, which is linked dynamically with musl and prints `hello from musl`. */
 export function addMuslProgram(root: string): void {
   mkdirSync(join(root, 'lib'), { recursive: true });
   copyFileSync(MUSL ?? '', join(root, 'lib/ld-musl-x86_64.so.1'));

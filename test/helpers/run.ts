@@ -1,57 +1,56 @@
-/** Runs the command line tool as a person or a script would, and keeps all that it says. */
-
+/** Runs virt-sandbox as a person or a script would, and keeps its output. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** The repository. */
+/** The directory of the repository, with a slash at its end. */
 export const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
-/** The program as it was built. */
+/** The program in the repository. */
 export const PROGRAM = `${REPOSITORY}bin/virt-sandbox`;
 
-/** What a run came to. */
 export interface RunResult {
-  /** null when a signal ended it. */
+  /** null if a signal ended it. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: Buffer;
-  /** The same as text. */
+  /** stdout as text. */
   readonly out: string;
   readonly stderr: string;
 }
 
 export interface RunOptions {
-  /** What it reads from a pipe that is closed then; default: /dev/null. `open`: a pipe that stays open. */
+  /** Standard input: a pipe with this content, or `open`, a pipe that stays open. Default: /dev/null. */
   readonly input?: string | Buffer | 'open';
-  /** Added to the environment; undefined takes a variable away. */
+  /** Changes of the environment; undefined removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** A command that runs the program: `['setpriv', …]`. */
+  /** A command that runs the program, such as `['setpriv', …]`. */
   readonly through?: readonly string[];
-  /** Default: the program as it was built. */
+  /** Default: {@link PROGRAM}. */
   readonly program?: string;
-  /** In milliseconds. A loaded machine boots a guest in ten seconds, and may do two at once. */
+  /** In milliseconds; default {@link TIMEOUT}. */
   readonly timeout?: number;
 }
 
+/** In milliseconds. A loaded machine boots a guest in ten seconds, and may boot two at once. */
 const TIMEOUT = 120_000;
 
-/** A run that goes on. */
+/** A run that has not ended yet. */
 export interface Running {
   readonly child: ChildProcess;
-  /** Of the program itself, behind whatever it was run through. */
+  /** Of the program itself: `through` must exec it. */
   readonly pid: number;
-  /** So far. */
+  /** Output so far: the last 64 KiB. */
   readonly out: () => string;
   readonly stderr: () => string;
-  /** Waits until that was written to stdout; fails when the program ends before. */
+  /** Waits for the pattern on stdout; rejects if the program ends without it. */
   readonly until: (pattern: RegExp) => Promise<RegExpExecArray>;
-  /** The same for stderr. */
+  /** Waits for the pattern on stderr. */
   readonly untilError: (pattern: RegExp) => Promise<RegExpExecArray>;
   readonly result: Promise<RunResult>;
 }
 
-/** The environment of the tests less what would change a run. */
+/** The environment of the tests without the variables that would change a run. */
 export function environment(changes: RunOptions['env'] = {}): NodeJS.ProcessEnv {
   const {
     LIBVIRT_DEFAULT_URI: _uri,
@@ -73,26 +72,26 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   const stdout: Buffer[] = [];
   let text = '';
   let stderr = '';
-  const heard = { stdout: () => {}, stderr: () => {} };
+  const onOutput = { stdout: () => {}, stderr: () => {} };
   child.stdout?.on('data', (chunk: Buffer) => {
     stdout.push(chunk);
     text = (text + chunk.toString('latin1')).slice(-65_536);
-    heard.stdout();
+    onOutput.stdout();
   });
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     stderr += chunk;
-    heard.stderr();
+    onOutput.stderr();
   });
   child.stdin?.on('error', () => {});
   if (options.input !== undefined && options.input !== 'open') child.stdin?.end(options.input);
 
   const timeout = options.timeout ?? TIMEOUT;
-  const said = () => `stdout: ${text.slice(-2000)}\nstderr: ${stderr.slice(-2000)}`;
+  const outputSoFar = () => `stdout: ${text.slice(-2000)}\nstderr: ${stderr.slice(-2000)}`;
   const result = new Promise<RunResult>((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGTERM');
       setTimeout(() => child.kill('SIGKILL'), 10_000).unref();
-      reject(new Error(`virt-sandbox ${args.join(' ')} did not end within ${timeout / 1000} s\n${said()}`));
+      reject(new Error(`virt-sandbox ${args.join(' ')} did not end within ${timeout / 1000} s\n${outputSoFar()}`));
     }, timeout);
     child.once('error', reject);
     child.once('close', (code, signal) => {
@@ -101,16 +100,16 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
       resolve({ code, signal, stdout: all, out: all.toString('utf8'), stderr });
     });
   });
-  // Who only looks at the output so far need not look at the end too.
+  // Callers may ignore this promise.
   result.catch(() => {});
-  const awaitIn = (stream: keyof typeof heard) => (pattern: RegExp) =>
+  const awaitIn = (stream: keyof typeof onOutput) => (pattern: RegExp) =>
     new Promise<RegExpExecArray>((resolve, reject) => {
-      heard[stream] = () => {
+      onOutput[stream] = () => {
         const match = pattern.exec(stream === 'stdout' ? text : stderr);
         if (match) resolve(match);
       };
-      heard[stream]();
-      result.then(() => reject(new Error(`it ended without ${pattern}\n${said()}`)), reject);
+      onOutput[stream]();
+      result.then(() => reject(new Error(`it ended without ${pattern}\n${outputSoFar()}`)), reject);
     });
   const [until, untilError] = [awaitIn('stdout'), awaitIn('stderr')];
   return { child, pid: child.pid ?? 0, out: () => text, stderr: () => stderr, until, untilError, result };
@@ -121,7 +120,7 @@ export function runSandbox(args: readonly string[], options: RunOptions = {}): P
   return startSandbox(args, options).result;
 }
 
-/** Expects exit status, stdout and stderr to be exactly these. */
+/** Asserts exit status, stdout and stderr. */
 export function assertRun(result: RunResult, code: number, out: string, stderr = ''): void {
   assert.deepEqual(
     { code: result.code, signal: result.signal, out: result.out, stderr: result.stderr },
@@ -130,22 +129,23 @@ export function assertRun(result: RunResult, code: number, out: string, stderr =
 }
 
 /**
- * Expects the failure of the sandbox itself: status 125 (or another), nothing on stdout, one line on stderr that names thing and remedy, and
- * under it nothing but the guest's last words.
+ * Asserts that the sandbox itself failed: status 125, nothing on stdout, and on stderr one line with message and
+ * remedy. Only the guest's last console lines may follow.
  * @returns the line, without the program's name
  */
 export function assertFailure(result: RunResult, ...patterns: readonly RegExp[]): string {
   return assertFailureWith(125, result, ...patterns);
 }
 
+/** {@link assertFailure} with another exit status. */
 export function assertFailureWith(code: number, result: RunResult, ...patterns: readonly RegExp[]): string {
   const [line = '', ...rest] = result.stderr.replace(/\n$/, '').split('\n');
-  const told = `exit ${result.code} ${result.signal ?? ''}\n${result.stderr}`;
-  assert.match(line, /^virt-sandbox: [a-z]+: [^;]+.*; .+$/, told);
-  for (const pattern of patterns) assert.match(line, pattern, told);
-  const strangers = rest.filter((text) => !text.startsWith('  guest: '));
-  assert.deepEqual(strangers, [], told);
-  assert.equal(result.code, code, told);
-  assert.equal(result.out, '', told);
+  const output = `exit ${result.code} ${result.signal ?? ''}\n${result.stderr}`;
+  assert.match(line, /^virt-sandbox: [a-z]+: [^;]+.*; .+$/, output);
+  for (const pattern of patterns) assert.match(line, pattern, output);
+  const unexpected = rest.filter((text) => !text.startsWith('  guest: '));
+  assert.deepEqual(unexpected, [], output);
+  assert.equal(result.code, code, output);
+  assert.equal(result.out, '', output);
   return line.slice('virt-sandbox: '.length);
 }

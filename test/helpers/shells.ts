@@ -1,5 +1,4 @@
-/** Sandboxes with a shell beside their application, and a person at it. */
-
+/** Sandboxes with a debug shell, and a person at a terminal who attaches to it. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,16 +7,16 @@ import { AtTerminal } from './pty.js';
 import { type RunOptions, startSandbox } from './run.js';
 
 const SIZE = { rows: 33, columns: 101 };
-/** A terminal for which bash writes nothing but text. */
+/** A terminal for which bash writes only text. */
 const PLAIN = { TERM: 'dumb' };
 
-/** Is seen in a list of processes, and ends when its input does. */
+/** The application: it shows in a list of processes, and ends with its input. */
 const APPLICATION = ['sh', '-c', 'echo running; exec cat'];
 
-/** How the program is run. */
+/** How virt-sandbox is run. */
 type How = Pick<RunOptions, 'env' | 'through' | 'program' | 'cwd'>;
 
-/** Starts a sandbox called `name`, and waits for its application. */
+/** Starts the sandbox `name` and waits for its application. */
 export async function startNamed(t: TestContext, name: string, uri: string, options: readonly string[], how: How = {}) {
   const args = ['-c', uri, '-n', name, ...options, '--', ...APPLICATION];
   const running = startSandbox(args, { ...how, input: 'open' });
@@ -29,13 +28,13 @@ export async function startNamed(t: TestContext, name: string, uri: string, opti
   return running;
 }
 
-/** The same, with a name of its own. */
+/** Starts a sandbox with a unique name and waits for its application. */
 export async function startWithShell(t: TestContext, uri: string, ...options: string[]) {
   const name = uniqueName();
   return { name, running: await startNamed(t, name, uri, options) };
 }
 
-/** Attaches, and waits for the prompt. */
+/** Attaches to the sandbox and waits for the prompt. */
 export async function attach(t: TestContext, name: string, how: How = {}) {
   const terminal = new AtTerminal(['--attach', name], SIZE, { ...how, env: { ...how.env, ...PLAIN } });
   t.after(() => terminal.close());
@@ -45,7 +44,7 @@ export async function attach(t: TestContext, name: string, how: How = {}) {
   return { terminal, settings, prompt, ask: asker(terminal, prompt) };
 }
 
-/** The terminal gets another size, and the shell in it is told. */
+/** Resizes the terminal and asserts that the shell sees the new size. */
 export async function assertFollowsSize(
   terminal: AtTerminal,
   ask: (command: string) => Promise<string>,
@@ -66,7 +65,7 @@ function promptOf(name: string): RegExp {
 function asker(terminal: AtTerminal, prompt: RegExp) {
   return async (command: string): Promise<string> => {
     terminal.type(`${command}; echo END\n`);
-    // The line as it was typed has END too.
+    // The echo of the typed line has END too.
     const [, output = ''] = await terminal.until(/echo END\r?\n([\s\S]*?)END\r?\n/);
     await terminal.until(prompt);
     return output.replaceAll('\r', '').trimEnd();

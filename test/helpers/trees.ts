@@ -1,10 +1,9 @@
-/** A directory with files of every kind, and how it is looked at from inside. */
-
+/** A directory with files of every kind, and a command that lists it in a guest. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A tree with one of everything that can be copied without rights. */
+/** Makes a tree with one file of each kind that can be copied without privileges. */
 export function makeTree(directory: string): string {
   const tree = join(directory, 'tree');
   mkdirSync(join(tree, 'dir/inner'), { recursive: true });
@@ -25,7 +24,7 @@ export function makeTree(directory: string): string {
   return tree;
 }
 
-/** What {@link list} prints of it where it is nobody's. */
+/** The output of {@link list} for that tree if nobody owns it. */
 export const LISTING = [
   './dangling l777 nobody -> /not/there',
   './dir d751 nobody',
@@ -37,6 +36,6 @@ export const LISTING = [
   './pipe p640 nobody',
 ].join('\n');
 
-/** A command for a shell. */
+/** A shell command that prints path, kind, mode, owner and link target of every file below `path`. */
 export const list = (path: string) =>
   `cd ${path} && find . -mindepth 1 -printf '%p %y%m %u' \\( -type l -printf ' -> %l' -o -true \\) -printf '\\n' | LC_ALL=C sort`;

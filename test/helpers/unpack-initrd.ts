@@ -1,5 +1,4 @@
-/** A process that unpacks the initrd that is its first argument into the directory that is its second. */
-
+/** A process that unpacks an initrd, its first argument, into a directory, its second argument. */
 import { readFileSync } from 'node:fs';
 import { readArchives } from '../../src/image/archive/read.js';
 import { unpackArchives } from '../../src/image/archive/unpack.js';

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
-import { assertNothingLeft, butForLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { type RunResult, startSandbox } from '../helpers/run.js';
 
 /** At a breakpoint, the console is shown only at the end. */
@@ -41,7 +41,7 @@ describe('a container that dies', { skip: lxc.skip, concurrency: 2 }, () => {
     await running.untilError(/^last words/m);
     killInit(name);
     assertDied(await running.result, /ended while the application ran, without its exit status/);
-    await assertNothingLeft(name, butForLogs(lxc.where));
+    await assertNothingLeft(name, exceptLogs(lxc.where));
   });
 
   it('before the application starts', async () => {
@@ -56,6 +56,6 @@ describe('a container that dies', { skip: lxc.skip, concurrency: 2 }, () => {
     killInit(name);
     assertDied(await running.result, /ended before the application was started/);
     assert.equal((await shell.result).code, 125);
-    await assertNothingLeft(name, butForLogs(lxc.where));
+    await assertNothingLeft(name, exceptLogs(lxc.where));
   });
 });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { besideLxc, lxc } from '../helpers/connections.js';
-import { assertNothingLeft, butForLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { runSandbox, startSandbox } from '../helpers/run.js';
 
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
@@ -53,7 +53,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
       const result = await running.result;
       if (status === undefined) assert.equal(result.signal, 'SIGKILL');
       else assert.equal(result.code, status, result.stderr);
-      await assertNothingLeft(name, status === undefined ? butForLogs(lxc.where) : lxc.where);
+      await assertNothingLeft(name, status === undefined ? exceptLogs(lxc.where) : lxc.where);
     });
 
     it(`${signal} to the launcher while the container starts`, async () => {
@@ -65,7 +65,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
       const result = await running.result;
       if (status === undefined) assert.equal(result.signal, 'SIGKILL');
       else assert.equal(result.code, status, result.stderr);
-      await assertNothingLeft(name, butForLogs(lxc.where));
+      await assertNothingLeft(name, exceptLogs(lxc.where));
     });
   }
 
@@ -95,7 +95,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     const { code, stderr } = await running.result;
     assert.equal(code, 125, stderr);
     assert.match(stderr, /^virt-sandbox: application: the guest ended while the application ran.*; .+\n/);
-    await assertNothingLeft(name, butForLogs(lxc.where));
+    await assertNothingLeft(name, exceptLogs(lxc.where));
   });
 
   it('a container destroyed through libvirt is an error too', async () => {
@@ -103,7 +103,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     besideLxc('virsh', '-c', lxc.uri, 'destroy', name);
     const { code, stderr } = await running.result;
     assert.equal(code, 125, stderr);
-    await assertNothingLeft(name, butForLogs(lxc.where));
+    await assertNothingLeft(name, exceptLogs(lxc.where));
   });
 });
 

@@ -25,7 +25,7 @@ export function chromeTrace(
       events.push({ name: 'thread_sort_index', ph: 'M', pid, tid, args: { sort_index: tid } });
     }
     const add = ({ name, where, start, end, parts, note }: Span, row: Where) => {
-      // Parts stand under their whole, also where another has done the work.
+      // Parts stay in the row of their whole, even if something else did the work.
       events.push({
         name,
         cat: where,

@@ -1,15 +1,16 @@
-/** A result as a page that stands by itself: the pictures, the figures, and on what they were taken. */
-import { hostText } from '../host.js';
-import type { Result } from '../result.js';
-import { amount } from '../series.js';
-import { comparisonText, intervalText, noiseText, outlyingText } from '../text.js';
+/** A result as a self-contained HTML page: pictures, figures, and the host. */
+
+import type { Result } from '../result/result.js';
+import { comparisonText, intervalText, noiseText, outlyingText } from '../result/text.js';
+import { hostText } from '../run/host.js';
+import { amount } from '../run/series.js';
 import { colourStyle, escaped, type Labelled, longest, waterfallSvg } from './svg.js';
 
 export async function page(results: readonly Result[]): Promise<string> {
   const timelines = results.flatMap(({ variants }) =>
     variants.flatMap(({ label, timeline }): Labelled[] => (timeline === undefined ? [] : [{ label, timeline }])),
   );
-  // A picture each, on one scale: on paper each has a sheet, and letters that can be read.
+  // One picture for each timeline, all on one scale. In print each gets a page, and letters large enough to read.
   const pictures = await Promise.all(timelines.map((one) => waterfallSvg([one], longest(timelines))));
   return `<!doctype html>
 <html lang="en" class="vs">
@@ -36,15 +37,22 @@ ${pictures.join('')}</body>
 `;
 }
 
+const HEAD = ['', 'runs', 'min', 'median', 'p95', '95 % of the median', 'noise', 'outliers'];
+
 function section({ host, date, version, unit, variants, comparisons }: Result): string {
   const rows = variants.map((variant) => {
     const { label, summary, values, failure } = variant;
-    return summary === null
-      ? `<tr><td>${escaped(label)}</td><td colspan="7">${escaped(failure ?? 'nothing was measured')}</td></tr>`
-      : `<tr>${[label, String(summary.runs), ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)), intervalText(summary, unit), noiseText(values, unit), outlyingText(variant, unit)].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`;
+    if (summary === null)
+      return `<tr><td>${escaped(label)}</td><td colspan="7">${escaped(failure ?? 'nothing was measured')}</td></tr>`;
+    const cells = [
+      ...[label, String(summary.runs)],
+      ...[summary.min, summary.median, summary.p95].map((value) => amount(value, unit)),
+      ...[intervalText(summary, unit), noiseText(values, unit), outlyingText(variant, unit)],
+    ];
+    return `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`;
   });
   return `<p>${escaped(`virt-sandbox ${version}, ${date}: ${hostText(host)}`)}</p>
-<table><tr><th></th><th>runs</th><th>min</th><th>median</th><th>p95</th><th>95 % of the median</th><th>noise</th><th>standing out</th></tr>
+<table><tr>${HEAD.map((name) => `<th>${name}</th>`).join('')}</tr>
 ${rows.join('\n')}</table>
 ${comparisons.map((one) => `<p>${escaped(comparisonText(one))}</p>`).join('\n')}`;
 }

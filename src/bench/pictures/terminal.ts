@@ -1,16 +1,17 @@
-/** A timeline in characters. */
+/** A timeline as text: a waterfall of block characters. */
+import type { Alignment } from '../timeline/clock.js';
 import { length, type Span } from '../timeline/span.js';
 import type { Timeline } from '../timeline/timeline.js';
 
 const BAR_WIDTH = 40;
 const BLOCKS = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const NAME_WIDTH = 46;
-/** Of the whole. */
+/** Parts with a smaller share of the whole are left out. */
 const LEAST_SHARE = 0.004;
 
 /**
- * @param columns of the terminal
- * @param least parts that take less are left out, in microseconds
+ * @param columns Width of the terminal.
+ * @param least Shorter parts are left out; microseconds.
  */
 export function terminalWaterfall(timeline: Timeline, columns: number, least = timeline.wall * LEAST_SHARE): string {
   const room = Math.max(10, Math.min(BAR_WIDTH * 2, columns - NAME_WIDTH - 12));
@@ -26,22 +27,27 @@ export function terminalWaterfall(timeline: Timeline, columns: number, least = t
   return `${lines.join('\n')}\n${summaryLines(timeline).join('\n')}\n`;
 }
 
-/** What a picture cannot show. */
+/** Two lines that a picture cannot show: the sums, and how exact the guest's clock is. */
 export function summaryLines(timeline: Timeline): string[] {
   const { wall, unexplained, measuring, rest, alignment } = timeline;
-  return [
-    `${milliseconds(wall)} from execution to exit; ${milliseconds(unexplained)} unexplained; ${milliseconds(rest)} within stages but in none of the parts shown` +
-      (measuring > 0 ? `; ${milliseconds(measuring)} spent on asking the guest` : ''),
-    alignment === undefined
-      ? unaligned(timeline)
-      : `The guest's clock is on the host's to within ${milliseconds(alignment.error)} (${alignment.method === 'round-trip' ? 'half of the shortest round trip' : 'by the handshake alone'}).`,
+  const sums = [
+    `${milliseconds(wall)} from execution to exit`,
+    `${milliseconds(unexplained)} unexplained`,
+    `${milliseconds(rest)} within stages but in none of the parts shown`,
+    ...(measuring > 0 ? [`${milliseconds(measuring)} spent on asking the guest`] : []),
   ];
+  return [sums.join('; '), alignment === undefined ? unaligned(timeline) : aligned(alignment)];
+}
+
+function aligned({ error, method }: Alignment): string {
+  const how = method === 'round-trip' ? 'half of the shortest round trip' : 'by the handshake alone';
+  return `The guest's clock is on the host's to within ${milliseconds(error)} (${how}).`;
 }
 
 function unaligned({ start }: Timeline): string {
   switch (start) {
     case 'warm':
-      return "All is timed by the host's clock: a machine that goes on from a saved state tells how long its steps took, and not when.";
+      return "All times are the host's: a restored machine says how long its steps took, but not when.";
     case 'container':
       return "The container's clock is the host's.";
     default:
@@ -59,7 +65,7 @@ function bar({ start, end }: Span, wall: number, room: number): string {
   const to = Math.max(from + 1, Math.round((end / wall) * room * 8));
   const lead = Math.floor(from / 8);
   const eighths = to - lead * 8;
-  // Characters fill from the left, so a bar begins at the whole character before it.
+  // Block characters fill from the left, so a bar begins at a character boundary.
   const full = '█'.repeat(Math.floor(eighths / 8));
   const part = eighths % 8 === 0 ? '' : (BLOCKS[(eighths % 8) - 1] ?? '');
   return ' '.repeat(lead) + full + part;

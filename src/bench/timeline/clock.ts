@@ -1,23 +1,23 @@
 /**
- * The guest's clock on the host's. A reading of the guest's clock was taken at some moment between the host's question and its answer, so
- * the middle of the two is off by half of the round trip at most. The shortest round trip bounds it best.
+ * Aligns the guest's clock with the host's. The guest read its clock at some moment between the host's question and its
+ * answer, so the midpoint is off by at most half of the round trip. The shortest round trip gives the best bound.
  *
- * The guest's clock is taken to run at the host's rate: an emulated timer is the host's own clock.
+ * The guest's clock is assumed to run at the host's rate: an emulated timer is the host's own clock.
  */
 
-/** One question and its answer; all in microseconds. */
+/** One question and its answer, in microseconds. */
 export interface ClockReading {
   readonly sent: number;
   readonly received: number;
-  /** Of the guest's monotonic clock. */
+  /** Reading of the guest's monotonic clock. */
   readonly guest: number;
 }
 
-/** host = guest + offset */
+/** Where the guest's clock lies on the host's: host = guest + offset. */
 export interface Alignment {
-  /** Of the guest's clock's zero on the host's, in microseconds. */
+  /** The guest's zero on the host's clock, in microseconds. */
   readonly offset: number;
-  /** How far off it may be either way, in microseconds. */
+  /** The offset may be off by this much either way, in microseconds. */
   readonly error: number;
   readonly method: 'round-trip' | 'handshake';
 }
@@ -33,12 +33,15 @@ export function align(readings: readonly ClockReading[]): Alignment | undefined 
 }
 
 /**
- * Without readings only this is known: the init was ready before the host heard of it, and the machine ran before the guest's clock did.
- * @param started when the machine was started, on the host's clock
+ * Aligns without readings, from two facts: the init was ready before the host heard of it, and the machine ran before
+ * the guest's clock did.
+ * @param heard When the host heard that the init is ready, on the host's clock.
+ * @param ready When the init was ready, on the guest's clock.
+ * @param started When the machine was started, on the host's clock.
  */
 export function alignByHandshake(heard: number, ready: number, started: number): Alignment {
   const latest = heard - ready;
-  // The host greets every 50 ms at most before it is answered; more than that the answer did not wait.
+  // The host greets at least every 50 ms until it is answered, so the answer waited no longer than that.
   const earliest = Math.max(started, latest - 50_000);
   return { offset: latest, error: Math.max(0, latest - earliest), method: 'handshake' };
 }

@@ -1,4 +1,4 @@
-/** A machine that is booted, from the wish for it to its init's greeting. */
+/** Stages of a cold start: from the request for a domain to the greeting of the guest's init. */
 import { type Alignment, align, alignByHandshake, type ClockReading } from './clock.js';
 import { type KernelLog, parseKernelLog } from './kernel-log.js';
 import { kernelParts } from './kernel-parts.js';
@@ -8,18 +8,19 @@ import type { Stages } from './stages.js';
 
 export interface ColdInputs {
   readonly qemu: QemuLog | undefined;
+  /** Shorter parts are not shown, in microseconds. */
   readonly threshold: number;
   readonly countsInstructions: boolean;
 }
 
-/** @returns how the guest's clock lies on the host's */
+/** Adds the stages. @returns where the guest's clock lies on the host's; undefined if that cannot be said */
 export function coldStages(stages: Stages, inputs: ColdInputs): Alignment | undefined {
   const alignment = inputs.countsInstructions ? undefined : alignmentOf(stages);
   machine(stages, inputs.qemu, alignment);
   return guest(stages, inputs.threshold, alignment) ? alignment : undefined;
 }
 
-/** From the wish for a domain to the guest's first instruction in the kernel. */
+/** From the request for a domain to the guest's first instruction in the kernel. */
 function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment | undefined): void {
   const create = stages.at('domain.create');
   const told = stages.running;
@@ -51,8 +52,9 @@ function machine(stages: Stages, qemu: QemuLog | undefined, alignment: Alignment
 }
 
 /**
- * From the kernel's clock to the greeting.
- * @returns false where the guest's clock says nothing: a kernel that measures its timers on a host that is too busy takes them for faster than they are
+ * From the zero of the kernel's clock to the greeting.
+ * @returns false if the guest's clock is useless. A kernel that calibrates its timers on a busy host takes them for
+ *   faster than they are.
  */
 function guest(stages: Stages, threshold: number, alignment: Alignment | undefined): boolean {
   const { init } = stages.trace;
@@ -62,37 +64,38 @@ function guest(stages: Stages, threshold: number, alignment: Alignment | undefin
     stages.until('kernel and init, whose clock counts instructions', 'guest', ready);
     return true;
   }
-  const place = (microseconds: number) => microseconds + alignment.offset;
-  const started = place(init.started);
+  const toRun = (microseconds: number) => microseconds + alignment.offset;
+  const started = toRun(init.started);
   const isEarly = alignment.offset + alignment.error < (stages.at('domain.create') ?? 0);
   if (isEarly || started < stages.end) {
     stages.until('kernel and init, whose clock runs wrong', 'guest', ready);
     return false;
   }
-  const zero = Math.max(place(0), stages.end);
-  stages.add('kernel', 'guest', zero, started, logged(stages, { place, start: zero, end: started, threshold }));
+  const zero = Math.max(toRun(0), stages.end);
+  stages.add('kernel', 'guest', zero, started, logged(stages, { toRun, start: zero, end: started, threshold }));
   const parts = sequence(
     started,
     init.modules.map(({ name, microseconds }) => [`module ${name}`, microseconds] as const),
   );
-  const initReady = Math.min(place(init.ready), ready);
+  const initReady = Math.min(toRun(init.ready), ready);
   stages.add('init', 'guest', started, initReady, within(parts, initReady), 'modules are placed one behind the other');
   stages.add('greeting', 'guest', initReady, ready);
   return true;
 }
 
-interface KernelPlace {
-  readonly place: (microseconds: number) => number;
+interface KernelStage {
+  /** Converts microseconds of the guest's monotonic clock to microseconds of the run. */
+  readonly toRun: (microseconds: number) => number;
   readonly start: number;
   readonly end: number;
   readonly threshold: number;
 }
 
-function logged(stages: Stages, { place, ...times }: KernelPlace): Span[] {
+function logged(stages: Stages, { toRun, ...times }: KernelStage): Span[] {
   const log = kernelLog(stages);
   const shift = log?.toMonotonic?.microseconds;
   if (log === undefined || shift === undefined) return [];
-  return kernelParts(log, { ...times, place: (seconds) => place(seconds * 1e6 + shift) });
+  return kernelParts(log, { ...times, toRun: (seconds) => toRun(seconds * 1e6 + shift) });
 }
 
 function kernelLog(stages: Stages): KernelLog | undefined {
@@ -111,6 +114,6 @@ function alignmentOf(stages: Stages): Alignment | undefined {
   const { running } = stages;
   if (!init || heard === undefined || running === undefined) return undefined;
   const alignment = align(readings) ?? alignByHandshake(heard, init.ready, running);
-  // What is placed by the kernel's log is off by how that lies to the clock as well.
+  // Times of the kernel's log add the error between that log and the guest's clock.
   return { ...alignment, error: alignment.error + (kernelLog(stages)?.toMonotonic?.error ?? 0) };
 }

@@ -1,4 +1,4 @@
-/** A container, from the wish for it to its init's greeting: its clock is the host's. */
+/** Stages of a container, from the request for a domain to its init's greeting. Its clock is the host's. */
 import { type Span, sequence, within } from './span.js';
 import type { Stages } from './stages.js';
 
@@ -12,7 +12,7 @@ export function containerStages(stages: Stages): void {
     stages.add('domain', 'libvirt', create, created);
     return;
   }
-  // Since the host was started; where it has slept meanwhile, that is another time than that of the marks.
+  // These count from the host's boot. If the host was suspended since then, they do not fit the clock of the marks.
   const [started, answers] = [init.started, init.ready].map((microseconds) => stages.time(microseconds * 1000));
   if (started === undefined || answers === undefined || started < create || answers > ready) {
     stages.add('domain', 'libvirt', create, created);
@@ -23,6 +23,6 @@ export function containerStages(stages: Stages): void {
   const modules = init.modules.map(({ name, microseconds }) => [`module ${name}`, microseconds] as const);
   const parts: Span[] = within(sequence(started, modules), answers);
   stages.add('init', 'guest', started, answers, parts);
-  stages.until('libvirt says that it has started', 'libvirt', created);
+  stages.until('libvirt reports the start', 'libvirt', created);
   stages.until('opening the channel, greeting', 'guest', ready);
 }

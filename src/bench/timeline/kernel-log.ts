@@ -1,11 +1,11 @@
-/** The kernel's log, as a guest that was inspected gives it (src/sandbox/setup/inspect-guest.ts): times are seconds of the log's own clock. */
+/** The guest's kernel log, as src/sandbox/setup/inspect-guest.ts reads it. Times are seconds of the log's own clock. */
 
 export interface LogLine {
   readonly seconds: number;
   readonly text: string;
 }
 
-/** A function of the kernel, or of a module, that was called at boot; or a driver that looked at a device. */
+/** A boot-time function of the kernel or of a module, or a driver's probe of a device. */
 export interface Initcall {
   readonly name: string;
   readonly module: string | undefined;
@@ -18,8 +18,8 @@ export interface KernelLog {
   readonly lines: readonly LogLine[];
   readonly initcalls: readonly Initcall[];
   /**
-   * What is to be added to a time of the log to have one of the guest's monotonic clock, in microseconds, and how far off that may be.
-   * Undefined where the log has no mark.
+   * Add `microseconds` to a time of the log to get one of the guest's monotonic clock; `error` says how far off that
+   * may be. Undefined if the log has no mark.
    */
   readonly toMonotonic: { readonly microseconds: number; readonly error: number } | undefined;
 }

@@ -1,18 +1,18 @@
-/** What the kernel does between its first message and the init, out of its log. */
+/** Parts of the kernel's stage, from its log: what it does between its first message and the init. */
 import type { Initcall, KernelLog } from './kernel-log.js';
 import { type Span, span } from './span.js';
 
 /** In microseconds. */
 export interface KernelTimes {
-  /** From a time of the log to one of the run. */
-  readonly place: (seconds: number) => number;
+  /** Converts seconds of the log to microseconds of the run. */
+  readonly toRun: (seconds: number) => number;
   readonly start: number;
   readonly end: number;
-  /** What takes less is not shown by itself. */
+  /** Shorter parts are not shown. */
   readonly threshold: number;
 }
 
-/** Named by what the kernel says at their end, where that is plainer than the message. */
+/** Names of phases that end with a message, where a name is plainer than the message itself. */
 const PHASES: readonly (readonly [RegExp, string])[] = [
   [/^Freeing SMP alternatives memory/, 'patching alternatives, retpolines and returns'],
   [/^Freeing unused kernel image \(initmem\)/, 'freeing the memory of initialization'],
@@ -25,10 +25,10 @@ const PHASES: readonly (readonly [RegExp, string])[] = [
   [/^NR_IRQS/, 'RCU, timers and interrupts'],
 ];
 
-/** The kernel says it where it begins to unpack the initrd beside its initcalls, and where that is done. */
+/** Messages at the beginning and at the end of unpacking the initrd, which runs in parallel with the initcalls. */
 const UNPACKING = { begins: /^Trying to unpack rootfs image/, ends: /^Freeing initrd memory/ };
 
-/** A stretch of the kernel's time, in microseconds of the run: a call, or what it said meanwhile. */
+/** An initcall or a probe, in microseconds of the run. */
 interface Call {
   readonly name: string;
   readonly begin: number;
@@ -41,28 +41,28 @@ interface Message {
 }
 
 /**
- * Initcalls, with what was said and which devices were looked at within, and the time between two messages of the kernel outside of them. What goes on
- * while the initrd is unpacked stands under that.
+ * Parts are initcalls, with the messages and probes inside them, and the time between two messages outside of
+ * initcalls. Everything that runs while the initrd is unpacked is a part of that.
  */
-export function kernelParts(log: KernelLog, { place, start, end, threshold }: KernelTimes): Span[] {
+export function kernelParts(log: KernelLog, { toRun, start, end, threshold }: KernelTimes): Span[] {
   const own = log.initcalls.filter(({ module }) => module === undefined);
   const returned = new Set(own.map((call) => call.end));
   const within = (at: number) => at > start && at < end;
   const messages = log.lines
     .filter(({ seconds, text }) => !returned.has(seconds) || !/^(?:initcall|probe of) /.test(text))
     .filter(({ text }) => !/^(?:\S+ \S+: )?calling {2}/.test(text))
-    .map(({ seconds, text }) => ({ at: place(seconds), text }))
+    .map(({ seconds, text }) => ({ at: toRun(seconds), text }))
     .filter(({ at }) => within(at));
   const [probes, initcalls] = [true, false].map((looks) =>
     callsOf(
       own.filter(({ name }) => name.startsWith('probe of ') === looks),
-      { place, start },
+      { toRun, start },
     ).filter((call) => within(call.end)),
   ) as [Call[], Call[]];
-  // A device that is looked at outside of an initcall stands beside them.
+  // A probe outside of all initcalls counts as one.
   const beside = probes.filter((probe) => !initcalls.some((call) => probe.end > call.begin && probe.end < call.end));
   const calls = [...initcalls, ...beside].sort((a, b) => a.begin - b.begin);
-  // Another thread says those.
+  // The messages about unpacking come from another thread.
   const ofCalls = messages.filter(({ text }) => !UNPACKING.begins.test(text) && !UNPACKING.ends.test(text));
   const known = { messages: ofCalls, probes, threshold, between: SHORT };
   const unpacking = unpackingOf(messages, calls);
@@ -78,20 +78,20 @@ export function kernelParts(log: KernelLog, { place, start, end, threshold }: Ke
 
 const SHORT = 'initcalls, short ones';
 const STARTING = 'starting the init';
-const REST = 'the rest of it';
+const REST = 'rest';
 
-/** The clock that initcalls are timed with first goes by ticks of 4 ms; so one begins where the one before it ends at the earliest. */
-function callsOf(initcalls: readonly Initcall[], { place, start }: Pick<KernelTimes, 'place' | 'start'>): Call[] {
+/** The clock of the first initcalls has ticks of 4 ms, so let no call begin before the previous one ends. */
+function callsOf(initcalls: readonly Initcall[], { toRun, start }: Pick<KernelTimes, 'toRun' | 'start'>): Call[] {
   let before = start;
   return initcalls.map(({ name, end: returned, microseconds }) => {
-    const end = Math.max(before, place(returned));
+    const end = Math.max(before, toRun(returned));
     const begin = Math.max(before, end - microseconds);
     before = end;
     return { name, begin, end };
   });
 }
 
-/** From the call in which it begins to the end of the one in which it is done: no call is cut in two. */
+/** Unpacking, extended to whole calls: no call is cut in two. */
 function unpackingOf(messages: readonly Message[], calls: readonly Call[]) {
   const said = (pattern: RegExp) => messages.find(({ text }) => pattern.test(text))?.at;
   const [begins, ends] = [said(UNPACKING.begins), said(UNPACKING.ends)];
@@ -108,11 +108,11 @@ interface Known {
   readonly messages: readonly Message[];
   readonly probes: readonly Call[];
   readonly threshold: number;
-  /** What lies between two calls. */
+  /** Name for the time between two calls. */
   readonly between: string;
 }
 
-/** The calls within, each with what is known of it, and what lies between two messages outside of them. */
+/** The calls between `begin` and `end` with their parts, and the time between messages outside of them. */
 function stretch(
   { begin, end }: Pick<Call, 'begin' | 'end'>,
   all: readonly Call[],
@@ -147,7 +147,7 @@ function stretch(
   return parts;
 }
 
-/** Nothing where no part of it takes long: then its name says it all. */
+/** Parts of one call; empty if only one is long enough to show, since the call's name then says it all. */
 function inside(call: Call, known: Known): Span[] {
   const probes = known.probes.filter(({ name }) => name !== call.name);
   const parts = stretch(call, probes, { ...known, between: REST }, REST);

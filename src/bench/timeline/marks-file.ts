@@ -1,10 +1,10 @@
-/** What a traced run of virt-sandbox has written (src/cli/sandbox/marks-file.ts). */
+/** Reads the marks that a traced run of virt-sandbox writes (src/cli/sandbox/write-marks.ts). */
 import { readFileSync } from 'node:fs';
 
-/** One line of it. */
+/** One line of the file. */
 export interface TraceEvent {
   readonly name: string;
-  /** Of CLOCK_MONOTONIC, in nanoseconds. */
+  /** CLOCK_MONOTONIC in nanoseconds. */
   readonly time: number;
   readonly detail: Readonly<Record<string, unknown>>;
 }
@@ -12,7 +12,7 @@ export interface TraceEvent {
 /** A module that the native init loaded. */
 export interface LoadedModule {
   readonly name: string;
-  /** 0 or EEXIST where it is there. */
+  /** 0 or EEXIST if the module is loaded. */
   readonly errno: number;
   readonly microseconds: number;
 }
@@ -20,7 +20,7 @@ export interface LoadedModule {
 /** An operation of the common init. */
 export interface TracedOperation {
   readonly step: string;
-  /** As `mount /newroot`. */
+  /** Such as `mount /newroot`. */
   readonly what: string;
   readonly microseconds: number;
 }
@@ -57,7 +57,7 @@ export class Trace {
     return this.events.filter((event) => event.name === name);
   }
 
-  /** What the native init has told of its start, in microseconds of the guest's clock. */
+  /** The native init's report of its start, in microseconds of the guest's clock. */
   get init():
     | { readonly started: number; readonly ready: number; readonly modules: readonly LoadedModule[] }
     | undefined {

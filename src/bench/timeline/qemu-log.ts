@@ -1,51 +1,63 @@
 /**
- * QEMU's own trace of when it runs the machine and what the firmware reads: `PID@SECONDS.MICROSECONDS:EVENT …`, in the time of day.
- * https://www.qemu.org/docs/master/devel/tracing.html
+ * QEMU's own trace: when it makes and runs the machine, and what the firmware reads. Lines are
+ * `PID@SECONDS.MICROSECONDS:EVENT …`, in time of day. https://www.qemu.org/docs/master/devel/tracing.html
  */
 
-/** The first that a QEMU with a console comes to is the socket for it. */
+/** A QEMU with a console begins with the console's socket. */
 const EVENTS = ['qio_channel_socket_new', 'find_ram_offset', 'fw_cfg_select', 'vm_state_notify'];
 
-/** Handed to QEMU so that it writes one. */
+/** Arguments that make QEMU write the trace to `file`. */
 export function traceArguments(file: string): string[] {
   return ['-D', file, ...EVENTS.flatMap((event) => ['-trace', `enable=${event}`])];
 }
 
-/** Seconds since 1970; undefined for what is not in it. */
+/** Times in seconds since 1970; undefined if the trace has no such event. */
 export interface QemuLog {
-  /** QEMU has read its arguments, and begins to do what they ask for. */
+  /** QEMU has read its arguments, and begins to act on them. */
   readonly started: number | undefined;
-  /** The guest's memory, the largest block that there is, has its place. */
+  /** The guest's memory, the largest block, is mapped. */
   readonly memoryMapped: number | undefined;
-  /** The machine is being made. */
+  /** QEMU makes the machine. */
   readonly machineMade: number | undefined;
-  /** The first instruction. */
+  /** The guest's first instruction. */
   readonly running: number | undefined;
   /** The firmware has read the last of the kernel, and jumps into it. */
   readonly kernelEntered: number | undefined;
 }
 
 export function parseQemuLog(text: string): QemuLog {
-  let started: number | undefined;
-  let machineMade: number | undefined;
-  let memory: { readonly size: bigint; readonly at: number } | undefined;
-  let running: number | undefined;
-  let kernelEntered: number | undefined;
-  for (const line of text.split('\n')) {
-    const found = /^\d+@(\d+\.\d+):(\w+) (.*)$/.exec(line);
-    if (!found) continue;
-    const [, time, event, rest = ''] = found;
-    const at = Number(time);
-    started ??= at;
-    if (event === 'qio_channel_socket_new') continue;
-    if (event === 'find_ram_offset') {
-      const size = BigInt(/size: (0x[0-9a-f]+)/.exec(rest)?.[1] ?? 0);
-      if (memory === undefined || size > memory.size) memory = { size, at };
-      continue;
-    }
-    machineMade ??= at;
-    if (event === 'vm_state_notify' && rest.startsWith('running 1')) running ??= at;
-    if (event === 'fw_cfg_select' && running !== undefined) kernelEntered = at;
-  }
-  return { started, memoryMapped: memory?.at, machineMade, running, kernelEntered };
+  const events = eventsIn(text);
+  const blocks = events.filter(({ name }) => name === 'find_ram_offset');
+  const runs = events.findIndex(({ name, rest }) => name === 'vm_state_notify' && rest.startsWith('running 1'));
+  const reads = runs < 0 ? [] : events.slice(runs).filter(({ name }) => name === 'fw_cfg_select');
+  return {
+    started: events[0]?.at,
+    memoryMapped: largestOf(blocks)?.at,
+    machineMade: events.find(({ name }) => name !== 'qio_channel_socket_new' && name !== 'find_ram_offset')?.at,
+    running: events[runs]?.at,
+    kernelEntered: reads.at(-1)?.at,
+  };
+}
+
+interface QemuEvent {
+  /** Seconds since 1970. */
+  readonly at: number;
+  readonly name: string;
+  readonly rest: string;
+}
+
+function eventsIn(text: string): QemuEvent[] {
+  return text.split('\n').flatMap((line) => {
+    const [, time, name = '', rest = ''] = /^\d+@(\d+\.\d+):(\w+) (.*)$/.exec(line) ?? [];
+    return time === undefined ? [] : [{ at: Number(time), name, rest }];
+  });
+}
+
+/** The first of the largest blocks. */
+function largestOf(blocks: readonly QemuEvent[]): QemuEvent | undefined {
+  const sizeOf = ({ rest }: QemuEvent) => BigInt(/size: (0x[0-9a-f]+)/.exec(rest)?.[1] ?? 0);
+  return blocks.reduce<QemuEvent | undefined>(
+    (largest, block) => (largest === undefined || sizeOf(block) > sizeOf(largest) ? block : largest),
+    undefined,
+  );
 }

@@ -1,5 +1,6 @@
-/** A stretch of a run, and how stretches add up. All times are microseconds since virt-sandbox was executed. */
+/** Spans of a run, and sums of them. All times are microseconds since virt-sandbox was executed. */
 
+/** Who spends the time. */
 export type Where = 'host' | 'libvirt' | 'qemu' | 'guest' | 'measuring' | 'unexplained';
 
 export interface Span {
@@ -7,9 +8,9 @@ export interface Span {
   readonly where: Where;
   readonly start: number;
   readonly end: number;
-  /** Its parts, in order. They need not fill it. */
+  /** Parts in order. They need not fill the span. */
   readonly parts: readonly Span[];
-  /** For a person: a sentence without a final full stop. */
+  /** A sentence for people, without a final full stop. */
   readonly note?: string;
 }
 
@@ -28,12 +29,12 @@ export function length({ start, end }: Pick<Span, 'start' | 'end'>): number {
   return end - start;
 }
 
-/** Less than this is no gap, in microseconds. */
+/** Anything shorter is no gap, in microseconds. */
 const GAP = 1;
 
 /**
- * Puts a span `unexplained` into every gap between spans that do not touch, and before the first and behind the last.
- * @throws {RangeError} when spans overlap or lie outside: then something is measured wrongly
+ * Fills every gap between spans, and before the first and after the last, with a span `unexplained`.
+ * @throws {RangeError} when spans overlap, which means that a measurement is wrong
  */
 export function fillGaps(spans: readonly Span[], start: number, end: number): Span[] {
   const filled: Span[] = [];
@@ -52,13 +53,13 @@ export function fillGaps(spans: readonly Span[], start: number, end: number): Sp
   return filled;
 }
 
-/** What is in no part of it; all of a span without parts is explained by its name. */
+/** Time of a span that is in none of its parts; 0 for a span without parts, whose name explains all of it. */
 export function rest(one: Span): number {
   if (one.parts.length === 0) return 0;
   return Math.max(0, length(one) - one.parts.reduce((sum, part) => sum + length(part), 0));
 }
 
-/** Spans of the guest, by name and microseconds: one behind the other, from `start` on. */
+/** Spans of the guest one after the other, from `start` on. Each part is a name and its microseconds. */
 export function sequence(start: number, parts: readonly (readonly [string, number])[]): Span[] {
   let cursor = start;
   return parts.map(([name, microseconds]) => {
@@ -68,7 +69,7 @@ export function sequence(start: number, parts: readonly (readonly [string, numbe
   });
 }
 
-/** Clocks differ by a little; no part ends behind the whole. */
+/** Cuts parts at `end`: clocks differ by a little, and no part may end after the whole. */
 export function within(parts: readonly Span[], end: number): Span[] {
   return parts.map((part) => ({ ...part, start: Math.min(part.start, end), end: Math.min(part.end, end) }));
 }

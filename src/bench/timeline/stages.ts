@@ -1,9 +1,9 @@
-/** The stages of a run while they are put together: where marks lie on its clock, and what lies between two of them. */
+/** Collects the stages of a run: places marks on the run's clock, and adds stages between them. */
 import type { MarkName } from '../../util/marks.js';
 import type { Trace } from './marks-file.js';
 import { type Span, span, type Where } from './span.js';
 
-/** A mark is the first of its kind; these are the last. */
+/** A mark means the first one of its name; `.last` means the last one. */
 export type Moment = MarkName | 'operation.last' | 'output.last';
 
 const LAST: Readonly<Partial<Record<Moment, MarkName>>> = {
@@ -16,7 +16,7 @@ export class Stages {
   readonly #started: number;
   readonly #spans: Span[] = [];
 
-  /** @param started when the run began, of CLOCK_MONOTONIC in nanoseconds */
+  /** @param started When the run began: CLOCK_MONOTONIC in nanoseconds. */
   constructor(trace: Trace, started: number) {
     this.trace = trace;
     this.#started = started;
@@ -26,42 +26,42 @@ export class Stages {
     return this.#spans;
   }
 
-  /** Where the last one ends. */
+  /** Where the last stage ends. */
   get end(): number {
     return this.#spans.at(-1)?.end ?? 0;
   }
 
-  /** How a sandbox came to be: from what was said of the connection, and of a saved machine. */
+  /** How the sandbox was started, as the marks of the connection and of a snapshot tell. */
   get start(): 'cold' | 'warm' | 'container' {
     if (String(this.trace.first('connect.done')?.detail['uri']).startsWith('lxc:')) return 'container';
     return this.trace.first('warm.loaded') === undefined ? 'cold' : 'warm';
   }
 
-  /** A stage that takes no time is none. */
+  /** Adds a stage, unless it takes no time. */
   add(name: string, where: Where, start: number, end: number, parts: readonly Span[] = [], note?: string): void {
     if (end > start) this.#spans.push(span(name, where, start, end, parts, note));
   }
 
-  /** Nothing where one of the two marks is missing. */
+  /** Adds a stage between two marks, unless one of them is missing. */
   between(name: string, where: Where, from: Moment, to: Moment, parts: readonly Span[] = [], note?: string): void {
     const start = this.at(from);
     const end = this.at(to);
     if (start !== undefined && end !== undefined) this.add(name, where, start, end, parts, note);
   }
 
-  /** From where the last stage ends. */
+  /** Adds a stage from the end of the last one. */
   until(name: string, where: Where, end: number | undefined, parts: readonly Span[] = [], note?: string): void {
     if (end !== undefined) this.add(name, where, this.end, end, parts, note);
   }
 
-  /** When something happened. */
+  /** When a mark was set. */
   at(name: Moment): number | undefined {
     const last = LAST[name];
     const event = last === undefined ? this.trace.first(name) : this.trace.last(last);
     return event && this.time(event.time);
   }
 
-  /** When QEMU says that something happened, the first time. */
+  /** When QEMU's monitor first reported an event, with this status if one is given. */
   told(event: string, status?: string): number | undefined {
     const found = this.trace.all('monitor.event').find(({ detail }) => {
       const data = detail['data'] as Readonly<Record<string, unknown>> | undefined;
@@ -74,17 +74,17 @@ export class Stages {
     return this.ofDay(stamp.seconds + (stamp.microseconds ?? 0) / 1e6);
   }
 
-  /** When the machine was let run, whoever did it. */
+  /** When the machine began to run. */
   get running(): number | undefined {
     return this.told('RESUME') ?? this.at('machine.running') ?? this.at('domain.created');
   }
 
-  /** From nanoseconds of CLOCK_MONOTONIC. */
+  /** Converts nanoseconds of CLOCK_MONOTONIC. */
   time(nanoseconds: number): number {
     return (nanoseconds - this.#started) / 1000;
   }
 
-  /** From seconds of the time of day. */
+  /** Converts seconds of the time of day. */
   ofDay(seconds: number | undefined): number | undefined {
     const process = this.trace.first('process');
     if (seconds === undefined || !process) return undefined;

@@ -1,4 +1,4 @@
-/** A run from its execution to its exit on one clock: stages that follow one another, with what each is made of. */
+/** The timeline of a run, from execution to exit: stages one after the other on one clock, with their parts. */
 import type { Alignment } from './clock.js';
 import { coldStages } from './cold.js';
 import { containerStages } from './container.js';
@@ -9,18 +9,21 @@ import { Stages } from './stages.js';
 import { warmStages } from './warm.js';
 
 export interface Timeline {
-  /** A machine that was booted, one that went on from a saved state, or a container; absent in older files. */
+  /** A booted machine, a machine restored from a snapshot, or a container; absent in older files. */
   readonly start?: 'cold' | 'warm' | 'container' | undefined;
-  /** From before the program was executed until it was gone, in microseconds. */
+  /** From just before the program was executed until it was gone, in microseconds. */
   readonly wall: number;
   readonly stages: readonly Span[];
-  /** How the guest's clock lies on the host's; undefined where no stage was placed by the guest's clock, or it is the host's. */
+  /**
+   * Where the guest's clock lies on the host's. Undefined if no stage was placed by the guest's clock, or if it is the
+   * host's.
+   */
   readonly alignment: Alignment | undefined;
-  /** In no stage, in microseconds. */
+  /** Time in no stage, in microseconds. */
   readonly unexplained: number;
-  /** What only measuring has cost, in microseconds. */
+  /** Time that only measuring cost, in microseconds. */
   readonly measuring: number;
-  /** Within stages that are broken down, in none of their parts, in microseconds. */
+  /** Time within stages that have parts, but in none of the parts, in microseconds. */
   readonly rest: number;
 }
 
@@ -30,17 +33,17 @@ export interface TimelineInputs {
   readonly started: number;
   readonly ended: number;
   readonly qemu?: QemuLog | undefined;
-  /** What takes less is not shown by itself, in microseconds. */
+  /** Shorter parts of the kernel's stage are not shown, in microseconds; default 2000. */
   readonly threshold?: number;
-  /** True under -icount: then the guest's clock stands in no relation to the host's. */
+  /** True under -icount, where the guest's clock is unrelated to the host's. */
   readonly countsInstructions?: boolean;
 }
 
 const THRESHOLD = 2000;
-/** Less is the way from one mark to the next. */
-const NOTHING = 200;
+/** Shorter stages are just the way from one mark to the next, in microseconds. */
+const NEGLIGIBLE = 200;
 
-/** @throws {RangeError} when what was measured contradicts itself */
+/** @throws {RangeError} when measured times contradict each other */
 export function timelineOf(inputs: TimelineInputs): Timeline {
   const { trace, started, ended, qemu, threshold = THRESHOLD, countsInstructions = false } = inputs;
   const wall = (ended - started) / 1000;
@@ -67,7 +70,7 @@ export function timelineOf(inputs: TimelineInputs): Timeline {
   };
 }
 
-/** From the execution to the wish for a domain. */
+/** From execution to the request for a domain. */
 function launcher(stages: Stages): void {
   const process = stages.trace.first('process');
   const main = stages.at('cli.start');
@@ -82,12 +85,12 @@ function launcher(stages: Stages): void {
   }
   stages.between('command line', 'host', 'cli.start', 'cli.parsed');
   stages.between('config', 'host', 'cli.parsed', 'prepare.start');
-  stages.between('looking at the host, profile', 'host', 'prepare.start', 'connect.start');
+  stages.between('checking the host, profile', 'host', 'prepare.start', 'connect.start');
   stages.between('connecting to libvirt', 'libvirt', 'connect.start', 'connect.done');
   image(stages);
   stages.between('choosing the acceleration', 'host', 'image.done', 'acceleration.done');
-  stages.between('seeing that the saved machine is valid', 'host', 'acceleration.done', 'warm.chosen');
-  // A container has no image, and nothing that would be accelerated.
+  stages.between('checking the snapshot', 'host', 'acceleration.done', 'warm.chosen');
+  // A container has no image and no acceleration.
   const prepared = stages.at('warm.chosen') ?? stages.at('acceleration.done') ?? stages.at('connect.done');
   const create = stages.at('domain.create');
   if (prepared !== undefined && create !== undefined)
@@ -100,30 +103,33 @@ function image(stages: Stages): void {
   const timings = (done?.detail['timings'] ?? {}) as Readonly<Record<string, number>>;
   const told = Object.entries(timings).map(([part, milliseconds]) => `${part} ${milliseconds.toFixed(0)} ms`);
   const note = fresh ? `some of it at the same time: ${told.join(', ')}` : undefined;
-  const name = stages.start === 'warm' ? 'finding the image and the saved machine' : 'finding the image';
+  const name = stages.start === 'warm' ? 'finding the image and the snapshot' : 'finding the image';
   stages.between(fresh ? 'building the image' : name, 'host', 'image.start', 'image.done', [], note);
 }
 
-/** From a guest that answers to the end of the application. */
+/** From the guest's greeting to the end of the application. */
 function application(stages: Stages): void {
   plan(stages);
   stages.between('asking the guest for its clock and log', 'measuring', 'operation.last', 'inspect.done');
-  // It is asked for while the plan is being carried out, and waits its turn.
+  // The launcher sends the request while the plan still runs; it waits its turn.
   const asked = stages.at('spawn.sent');
   const spawned = stages.at('spawned');
   if (asked !== undefined && spawned !== undefined) {
     const planned = stages.at('operation.last') ?? 0;
     const clock = stages.at('clock.done') ?? 0;
-    if (stages.at('inspect.done') === undefined && clock - planned > NOTHING)
+    if (stages.at('inspect.done') === undefined && clock - planned > NEGLIGIBLE)
       stages.add('setting the clock again', 'guest', planned, clock);
     const before = Math.max(stages.end, planned);
-    if (asked - before > NOTHING) stages.add('names of the network, includes', 'guest', before, asked);
+    if (asked - before > NEGLIGIBLE) stages.add('names of the network, includes', 'guest', before, asked);
     stages.add('starting the application', 'guest', Math.max(asked, before), spawned);
   }
   ending(stages);
 }
 
-/** The init says how long it took behind the application's end; an older one does not, and then the output's end is all that is known. */
+/**
+ * The init reports how long it took after the application's end. An older init does not; then only the end of the
+ * output is known.
+ */
 function ending(stages: Stages): void {
   const spawned = stages.at('spawned');
   const exit = stages.at('exit');
@@ -132,14 +138,14 @@ function ending(stages: Stages): void {
   if (typeof drained !== 'number' || typeof finished !== 'number') {
     const output = stages.at('output.last');
     if (output !== undefined) stages.add('application, to the end of its output', 'guest', spawned, output);
-    stages.add('ending what is left, sync and unmount', 'guest', Math.max(spawned, output ?? 0), exit);
+    stages.add('ending other processes, sync and unmount', 'guest', Math.max(spawned, output ?? 0), exit);
     return;
   }
-  // Of an application that ends at once the end may be heard of with its start.
+  // The end of a very short application may be reported together with its start.
   const synced = Math.max(spawned, exit - finished);
   const ended = Math.max(spawned, synced - drained);
   stages.add('application', 'guest', spawned, ended);
-  stages.add('draining its output, ending what is left', 'guest', ended, synced);
+  stages.add('draining its output, ending other processes', 'guest', ended, synced);
   stages.add('sync and unmount', 'guest', synced, exit);
 }
 
@@ -150,7 +156,7 @@ function plan(stages: Stages): void {
   const warm = stages.start === 'warm';
   const ready = stages.at('ready');
   if (ready !== undefined) stages.add('network, disks, making the plan', 'guest', ready, sent);
-  // A saved machine has the plan before it runs.
+  // A restored machine has the plan before it runs.
   const start = warm ? stages.end : sent;
   const parts = sequence(
     start,
@@ -160,17 +166,17 @@ function plan(stages: Stages): void {
   stages.add('common init', 'guest', start, last, within(parts, last), note);
 }
 
-/** From the application's end to that of the program. */
+/** From the application's end to the end of the program. */
 function teardown(stages: Stages, wall: number): void {
   const exit = stages.at('exit');
   const created = stages.at('domain.created');
   const end = stages.at('end.start');
   if (exit !== undefined && end !== undefined) {
-    // A saved machine may be done before libvirt is with its start.
+    // A restored machine may be done before libvirt has finished its start.
     const heard = Math.max(exit, stages.end);
     const hears = Math.min(Math.max(heard, created ?? heard), end);
-    stages.add("libvirt's end of the start, which the machine outran", 'libvirt', heard, hears);
-    stages.add('hearing of it', 'host', hears, end);
+    stages.add('libvirt finishes the start', 'libvirt', heard, hears);
+    stages.add('noticing the exit', 'host', hears, end);
   }
   const container = stages.start === 'container';
   const killed = stages.at(container ? 'container.killed' : 'qemu.killed');
@@ -178,12 +184,10 @@ function teardown(stages: Stages, wall: number): void {
   const done = stages.at('end.done');
   const what = container ? 'the container' : 'QEMU';
   if (end !== undefined && killed !== undefined && stopped !== undefined && done !== undefined) {
-    // libvirt may tell of the end before whoever has brought it about says so.
+    // libvirt may report the end before the launcher marks that it killed the process.
     const noticedAt = Math.max(killed, stopped);
     stages.add(`power off: finding and killing ${what}`, 'host', end, killed);
-    const noticed = container
-      ? "the container's end, libvirt's notice of it"
-      : "QEMU's end, and libvirt's notice of it";
+    const noticed = container ? "the container's end, noticed by libvirt" : "QEMU's end, noticed by libvirt";
     stages.add(noticed, 'libvirt', killed, noticedAt);
     stages.add('removing the state directory', 'host', noticedAt, done);
   } else {

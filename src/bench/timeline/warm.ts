@@ -1,4 +1,7 @@
-/** A machine that goes on from a saved state, from the wish for it to where it runs. Its own clock tells nothing of that: all is timed on the host. */
+/**
+ * Stages of a warm start, from the request for a domain to the running machine. All times are the host's: the guest's
+ * clock says nothing about a restore.
+ */
 import type { QemuLog } from './qemu-log.js';
 import { span } from './span.js';
 import type { Stages } from './stages.js';
@@ -9,14 +12,14 @@ export function warmStages(stages: Stages, qemu: QemuLog | undefined): void {
   if (create === undefined || loaded === undefined) return;
   const connected = (['qemu.console', 'qemu.channel', 'qemu.monitor'] as const)
     .map((name) => stages.at(name))
-    // The launcher may hear of it later.
+    // The launcher may notice the connection later than QEMU made it.
     .concat(stages.ofDay(qemu?.started))
     .filter((time) => time !== undefined);
   const first = connected.length > 0 ? Math.min(...connected) : create;
   stages.add('libvirt, until QEMU runs', 'libvirt', create, first);
 
   const begun = within(stages.told('MIGRATION', 'setup') ?? stages.at('monitor.answered'), first, loaded);
-  // A copy of the memory is written when QEMU has made the machine, and before it loads the state.
+  // A copy of the memory is written after QEMU has made the machine and before it loads the state.
   const isCopied = stages.at('warm.filled') !== undefined;
   const made = isCopied ? within(stages.at('monitor.answered'), first, begun) : begun;
   if (qemu?.memoryMapped === undefined) {
@@ -33,16 +36,16 @@ export function warmStages(stages: Stages, qemu: QemuLog | undefined): void {
   const done = within(stages.told('MIGRATION', 'completed'), begun, loaded);
   stages.add('loading the state', 'qemu', begun, loaded, [
     span('QEMU loads it', 'qemu', begun, done),
-    span('hearing of it', 'host', done, loaded),
+    span('noticing it', 'host', done, loaded),
   ]);
-  // The plan is sent meanwhile, so that it is there when the machine goes on.
+  // The plan is sent before the machine runs, so that it is there at once.
   const running = stages.running;
   const sent = stages.at('plan.sent');
   const resumes = sent === undefined ? [] : [span('making the plan', 'host', loaded, sent)];
   if (running !== undefined) stages.add('resuming', 'qemu', loaded, Math.max(running, sent ?? 0), resumes);
 }
 
-/** Two clocks differ by a little: no time lies outside of what surrounds it. */
+/** Clamps a time to its surroundings: two clocks differ by a little. */
 function within(time: number | undefined, earliest: number, latest: number): number {
   return Math.min(Math.max(time ?? latest, earliest), latest);
 }

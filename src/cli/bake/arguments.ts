@@ -1,6 +1,6 @@
 /** The command line of virt-sandbox-bake, parsed. */
-
-import { SandboxError } from '../../util/errors.js';
+import type { SandboxError } from '../../util/errors.js';
+import { usageError as usageErrorOf } from '../usage-error.js';
 import { loadYargs } from '../yargs.js';
 import { type BakeCommandName, bakeCommands, bakeEpilogue, bakeUsage } from './options.js';
 
@@ -56,31 +56,27 @@ export async function parseBakeArguments(argv: readonly string[], version: strin
   return printed !== '' || chosen === undefined ? { print: `${printed}\n` } : chosen;
 }
 
-/** The word behind `--for` begins with a dash itself, and yargs would take it for an option. */
+/** Joins `--for` and its word by `=`: the word begins with a dash, and yargs would read it as an option. */
 function joinFor(argv: readonly string[]): string[] {
   const at = argv.indexOf('--for');
   const value = argv[at + 1];
   return at < 0 || value === undefined ? [...argv] : [...argv.slice(0, at), `--for=${value}`, ...argv.slice(at + 2)];
 }
 
-/** Of an option that was given more than once the last counts. */
+/** The value of an option; the last one if it was given more than once. */
 export function textOf(args: BakeArguments, name: string): string | undefined {
   const value = args[name];
   const last: unknown = Array.isArray(value) ? value.at(-1) : value;
   return last === undefined ? undefined : String(last);
 }
 
-/** All words of an argument that takes several. */
+/** The values of an argument that takes several. */
 export function wordsOf(args: BakeArguments, name: string): string[] {
   const value = args[name];
   return (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(String);
 }
 
+/** yargs adds the help to its messages, so only the first line counts. */
 export function usageError(message: string): SandboxError {
-  return new SandboxError({
-    stage: 'arguments',
-    code: 'usage',
-    message: message.split('\n')[0] ?? message,
-    remedy: 'see virt-sandbox-bake --help',
-  });
+  return usageErrorOf(message.split('\n')[0] ?? message, 'virt-sandbox-bake');
 }

@@ -1,18 +1,18 @@
-/** virt-sandbox-bake create --warm */
+/** virt-sandbox-bake create --warm: boots a machine from the new image and saves it. */
 import { constants } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
-import type { SandboxConfig } from '../../config/types.js';
 import { sizeOf } from '../../image/inspect/inventory.js';
 import { bakeSnapshot } from '../../sandbox/bake.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
-import type { Arguments } from '../sandbox/arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { type BakeArguments, textOf } from './arguments.js';
+import type { ForSandbox } from './for-sandbox.js';
 
-/** What is said of a warm image. */
-export interface WarmResult {
+/** What create --warm reports. The names are keys of its JSON. */
+export interface SnapshotResult {
+  /** Directory of the snapshot. */
   readonly warm: string;
   /** Bytes on the disk. */
   readonly warmSize: number;
@@ -21,16 +21,15 @@ export interface WarmResult {
 
 /**
  * @param directory of the boot image
- * @param request the sandbox's options, of which it is for one
+ * @throws {SandboxError} as {@link bakeSnapshot}; with exit status 128+N if signal N cancelled it
  */
-export async function createWarm(
+export async function createSnapshot(
   args: BakeArguments,
-  config: SandboxConfig,
-  request: Arguments,
+  { config, request }: Pick<ForSandbox, 'config' | 'request'>,
   slots: Slots,
   directory: string,
   onProgress: (message: string) => void,
-): Promise<WarmResult> {
+): Promise<SnapshotResult> {
   const connect = textOf(args, 'connect') ?? request.connect;
   const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
   const start = cancelOnSignal();
@@ -40,14 +39,14 @@ export async function createWarm(
       throw start.signal === undefined ? error : endedBy(start.signal, error);
     })
     .finally(start.release);
-  // A copy of the image takes its place with the saved machine in it.
+  // With --output, `directory` is a temporary name of the copy; report the final one.
   const output = textOf(args, 'output');
   const warm =
     output === undefined ? baked.directory : join(absolutePath(output), relative(directory, baked.directory));
   return { warm, warmSize: sizeOf(baked.directory), slots };
 }
 
-/** The same failure, with the exit status of a program that a signal has ended. */
+/** The same failure, with the exit status of a program that the signal has ended. */
 function endedBy(signal: NodeJS.Signals, error: unknown): unknown {
   if (!(error instanceof SandboxError)) return error;
   const { stage, code, message, remedy } = error;

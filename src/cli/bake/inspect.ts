@@ -1,5 +1,4 @@
-/** virt-sandbox-bake ls, cat, unpack, diff, verify: what is in an image, or in any initrd. */
-
+/** virt-sandbox-bake ls, cat, unpack, diff, verify: look into an image or any initrd. */
 import { printable } from '../../image/archive/newc.js';
 import type { ArchiveEntry } from '../../image/archive/types.js';
 import { type UnpackResult, unpackArchives } from '../../image/archive/unpack.js';
@@ -9,11 +8,11 @@ import { verifyImage } from '../../image/inspect/verify.js';
 import { imageIds, imageRef } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { print } from '../terminal/output.js';
-import { progressLine } from '../terminal/report.js';
+import { progressLine } from '../terminal/progress-line.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { columns, printJson, printLines } from './output.js';
 
-/** Exit status of diff and verify when there is something to tell. */
+/** Exit status of diff for a difference and of verify for damage. */
 const FOUND = 1;
 
 export async function ls(args: BakeArguments): Promise<number> {
@@ -45,7 +44,7 @@ function entryJson(entry: ArchiveEntry): object {
   };
 }
 
-/** A line as `ls -l` has it. */
+/** The columns of `ls -l`. */
 function entryRow(entry: ArchiveEntry): string[] {
   const { name, nlink, uid, gid, mtime, data, type, rdevMajor, rdevMinor } = entry;
   const target = type === 'symlink' ? ` -> ${printable(data.toString('latin1'))}` : '';

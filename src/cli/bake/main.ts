@@ -1,4 +1,4 @@
-/** The program virt-sandbox-bake. */
+/** The program virt-sandbox-bake. Each command is loaded when it is called. */
 import { givenWords, refuseRaw } from '../argv.js';
 import { runProgram } from '../program.js';
 import { print } from '../terminal/output.js';

@@ -1,10 +1,10 @@
-/** The commands and options of virt-sandbox-bake, once: for the parser, the help, and the manual page. */
+/** The commands and options of virt-sandbox-bake: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
-import { INITRD_COMPRESSIONS } from '../../image/build/compress.js';
+import { INITRD_COMPRESSIONS } from '../../image/manifest.js';
 
 /** One command. */
 export interface BakeCommand {
-  /** As yargs has it: the name, <needed> and [optional] arguments. */
+  /** In the syntax of yargs: the name, then <required> and [optional] arguments. */
   readonly command: string;
   readonly describe: string;
   readonly options: Readonly<Record<string, Options>>;

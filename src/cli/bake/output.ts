@@ -1,17 +1,15 @@
-/** What virt-sandbox-bake writes: results on stdout, for a person or a program. */
+/** Results of virt-sandbox-bake on stdout, for a person or a program. */
 import { print } from '../terminal/output.js';
 
-/** Writes JSON. */
 export async function printJson(value: unknown): Promise<void> {
   await print(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Writes lines. */
 export async function printLines(lines: readonly string[]): Promise<void> {
   await print(lines.map((line) => `${line}\n`).join(''));
 }
 
-/** Rows with columns of the same width; the last column is as long as it likes. */
+/** Rows as lines with aligned columns; the last column has no fixed width. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
   return rows.map((row) =>

@@ -1,17 +1,17 @@
-/** virt-sandbox-bake rm --warm, prune --stale: saved machines without their images. */
+/** virt-sandbox-bake rm --warm, prune --stale: remove snapshots and keep their images. */
 import type { StoredImage } from '../../image/inspect/inventory.js';
-import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/store/remove-snapshots.js';
+import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/remove/remove-snapshots.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { snapshotStates } from '../../sandbox/snapshot/stored.js';
 import { printJson, printLines, size } from './output.js';
 
-/** Removes what was saved with an image. */
-export async function removeOnlyWarm(called: string): Promise<{ result: object; done: string }> {
-  const { id, warm } = await removeSnapshots(defaultStoreDirectory(), called);
-  return { result: { id, removed: false, warm }, done: `${warm.length} saved machines removed, ${size(sumOf(warm))}` };
+/** Removes all snapshots of an image. */
+export async function removeSnapshotsOf(called: string): Promise<{ result: object; done: string }> {
+  const { id, snapshots: warm } = await removeSnapshots(defaultStoreDirectory(), called);
+  return { result: { id, removed: false, warm }, done: `${warm.length} snapshots removed, ${size(sumOf(warm))}` };
 }
 
-/** Removes the saved machines that are known to be of no use any more. */
+/** Removes the snapshots that no sandbox can start from any more: the stale and the damaged ones. */
 export async function pruneStale(
   options: { readonly dryRun: boolean; readonly olderThan?: number },
   json: boolean,
@@ -34,7 +34,7 @@ export async function pruneStale(
   const done = dryRun ? 'would be removed' : 'removed';
   await printLines([
     ...warm.map((one) => `${one.directory}: ${done}, ${size(one.size)}, ${one.reason}`),
-    `${warm.length} saved machines ${done}, ${size(sumOf(warm))}`,
+    `${warm.length} snapshots ${done}, ${size(sumOf(warm))}`,
   ]);
   return 0;
 }

@@ -1,18 +1,19 @@
-/** virt-sandbox-bake list, show, rm, prune: the store and what is in it. */
+/** virt-sandbox-bake list, show, rm, prune: the store and its images. */
 import { basename } from 'node:path';
 import { slotsText } from '../../config/parsers/slots.js';
 import { type StoredImage, type StoredSnapshot, storedImages, storedSnapshots } from '../../image/inspect/inventory.js';
+import { pruneImages } from '../../image/remove/prune.js';
+import { removeImage } from '../../image/remove/remove-images.js';
 import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
-import { pruneImages, removeImage } from '../../image/store/remove.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { type SnapshotOwner, type SnapshotState, snapshotStates } from '../../sandbox/snapshot/stored.js';
 import { SandboxError } from '../../util/errors.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { ago, columns, printJson, printLines, size } from './output.js';
-import { pruneStale, removeOnlyWarm } from './remove-snapshots.js';
+import { pruneStale, removeSnapshotsOf } from './remove-snapshots.js';
 
-/** Digits of an id that a person is shown; they are enough to name it. */
+/** How many digits of an id are shown; they are enough to name the image. */
 const SHORT_ID = 12;
 
 export async function list(args: BakeArguments): Promise<number> {
@@ -32,21 +33,21 @@ export async function list(args: BakeArguments): Promise<number> {
     image.manifest?.sets.join(',') ?? '-',
     image.manifest?.compression ?? '-',
     size(image.size),
-    image.warm.map(warmText).join('; ') || '-',
+    image.warm.map(snapshotText).join('; ') || '-',
     image.usedBy.length > 0 ? `now, by ${image.usedBy.join(', ')}` : ago(image.lastUsed),
   ]);
   await printLines(columns([['NAME', 'ID', 'KERNEL', 'SETS', 'PACKED', 'SIZE', 'WARM', 'LAST USED'], ...rows]));
   return 0;
 }
 
-type JudgedWarm = StoredSnapshot & SnapshotState;
+type JudgedSnapshot = StoredSnapshot & SnapshotState;
 
-/** The image, and of each of its saved machines whether it can be gone on from. */
+/** The image, with the state of each snapshot: whether a sandbox can start from it. */
 async function withStates<T extends SnapshotOwner & { readonly warm: readonly StoredSnapshot[] }>(
   image: T,
-): Promise<T & { readonly warm: readonly JudgedWarm[] }> {
+): Promise<T & { readonly warm: readonly JudgedSnapshot[] }> {
   const states = await snapshotStates(defaultStoreDirectory(), image);
-  // One without a state has been removed meanwhile.
+  // A snapshot without a state has been removed meanwhile.
   const warm = image.warm.flatMap((one) => {
     const state = states.get(one.directory);
     return state ? [{ ...one, ...state }] : [];
@@ -54,8 +55,8 @@ async function withStates<T extends SnapshotOwner & { readonly warm: readonly St
   return { ...image, warm };
 }
 
-/** What a sandbox must ask for, and what it takes: `512 MiB, mounts=4, 68.6 MB`. */
-function warmText({ memory, slots, size: bytes, ...state }: JudgedWarm): string {
+/** What a sandbox must ask for to fit, then the size on disk: `512 MiB, mounts=4, 68.6 MB`. */
+function snapshotText({ memory, slots, size: bytes, ...state }: JudgedSnapshot): string {
   const trouble = state.state === 'valid' ? '' : `, ${stateText(state)}`;
   return `${mebibytes(memory)}, ${slotsText(slots)}, ${size(bytes)}${trouble}`;
 }
@@ -64,7 +65,7 @@ function stateText(state: SnapshotState): string {
   return state.state === 'valid' ? 'valid' : `${state.state}: ${state.reason}`;
 }
 
-/** As `--memory` counts. */
+/** In the unit of `--memory`. */
 function mebibytes(bytes: number): string {
   return `${bytes / 2 ** 20} MiB`;
 }
@@ -115,7 +116,7 @@ export async function show(args: BakeArguments): Promise<number> {
     ...(warm.length > 0
       ? [
           '',
-          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE', 'STATE'], ...warm.map(warmRow)]),
+          ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE', 'STATE'], ...warm.map(snapshotRow)]),
           '',
           ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
         ]
@@ -124,7 +125,15 @@ export async function show(args: BakeArguments): Promise<number> {
   return 0;
 }
 
-function warmRow({ directory, memory, vcpus, acceleration, slots, size: bytes, ...state }: JudgedWarm): string[] {
+function snapshotRow({
+  directory,
+  memory,
+  vcpus,
+  acceleration,
+  slots,
+  size: bytes,
+  ...state
+}: JudgedSnapshot): string[] {
   return [
     basename(directory),
     mebibytes(memory),
@@ -141,6 +150,7 @@ function argumentsRow({ directory, kernelArguments = 'not known' }: StoredSnapsh
 }
 
 interface Removed {
+  /** For JSON. */
   readonly result: object;
   /** For a person. */
   readonly done: string;
@@ -151,12 +161,12 @@ async function removeWhole(called: string): Promise<Removed> {
   return { result, done: result.removed ? 'removed' : 'only the name was removed' };
 }
 
-/** Each image is a thing of its own: what cannot be removed keeps nothing else from being. */
+/** Removes each image by itself: one that cannot be removed does not keep the others. */
 export async function remove(args: BakeArguments): Promise<number> {
   const json = args['json'] === true;
-  const removeOne = args['warm'] === true ? removeOnlyWarm : removeWhole;
+  const removeOne = args['warm'] === true ? removeSnapshotsOf : removeWhole;
   const results: object[] = [];
-  // They are told when all is done: a reader that has gone keeps nothing from being removed.
+  // Print when all is removed: otherwise a reader that goes away would end the removing.
   const lines: string[] = [];
   let status = 0;
   try {
@@ -193,7 +203,7 @@ export async function prune(args: BakeArguments): Promise<number> {
   const done = dryRun ? 'would be removed' : 'removed';
   await printLines([
     ...images.map((image) => `${image.id}: ${done}, ${size(image.size)}, last used ${ago(image.lastUsed)}`),
-    ...workspaces.map((path) => `${path}: ${done}, which nobody needs any more`),
+    ...workspaces.map((path) => `${path}: ${done}, no longer needed`),
     `${images.length} images ${done}, ${size(freed)}`,
   ]);
   return 0;
@@ -201,9 +211,9 @@ export async function prune(args: BakeArguments): Promise<number> {
 
 const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `30d`, `12h`, `5m`, `10s`, in milliseconds. */
+/** `30d`, `12h`, `5m` or `10s` in milliseconds. */
 function durationOf(text: string): number {
   const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  if (count === undefined) throw usageError(`--older-than ${text} is not a number with d, h, m or s behind it`);
+  if (count === undefined) throw usageError(`--older-than ${text} is not a number followed by d, h, m or s`);
   return Number(count) * (UNITS[unit] ?? 0);
 }

@@ -1,15 +1,15 @@
 /** The program virt-sandbox-bench: a thin user of src/bench/. */
-
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { runProgram } from '../program.js';
 import { OUTPUT_FAILED, print, ReaderGone } from '../terminal/output.js';
 import { version } from '../version.js';
 import { loadYargs } from '../yargs.js';
-import * as commands from './commands.js';
+import * as measuring from './measure-commands.js';
 import { benchCommands, epilogue, usage } from './options.js';
+import * as kept from './result-commands.js';
 
 const USAGE_ERROR = 2;
-/** Options whose value looks like options. */
+/** Options whose value is a list of options. */
 const HOLDING_OPTIONS = new Set(['--options', '--against']);
 
 runProgram('virt-sandbox-bench', main);
@@ -27,24 +27,22 @@ async function main(): Promise<number> {
   const parser = yargs(own)
     .scriptName('virt-sandbox-bench')
     .usage(usage)
-    .command(run.command, run.describe, run.options, (args) => keep(commands.runCommand({ ...args, command })))
+    .command(run.command, run.describe, run.options, (args) => keep(measuring.runCommand({ ...args, command })))
     .command(compare.command, compare.describe, compare.options, (args) =>
       keep(compareWhat(args as unknown as CompareArguments, command)),
     )
     .command(ablate.command, ablate.describe, ablate.options, (args) =>
-      keep(commands.ablateCommand({ ...args, command })),
+      keep(measuring.ablateCommand({ ...args, command })),
     )
-    .command(tune.command, tune.describe, tune.options, (args) => keep(commands.tuneCommand({ ...args, command })))
+    .command(tune.command, tune.describe, tune.options, (args) => keep(measuring.tuneCommand({ ...args, command })))
     .command(peers.command, peers.describe, peers.options, (args) =>
-      keep(commands.peersCommand({ ...args, deterministic: false, command })),
+      keep(measuring.peersCommand({ ...args, deterministic: false, command })),
     )
-    .command(history.command, history.describe, history.options, (args) => keep(commands.historyCommand(args)))
+    .command(history.command, history.describe, history.options, (args) => keep(kept.historyCommand(args)))
     .command(picture.command, picture.describe, picture.options, (args) =>
-      keep(commands.pictureCommand(args, filesOf(args))),
+      keep(kept.pictureCommand(args, filesOf(args))),
     )
-    .command(document.command, document.describe, document.options, (args) =>
-      keep(commands.documentCommand(filesOf(args))),
-    )
+    .command(document.command, document.describe, document.options, (args) => keep(kept.documentCommand(filesOf(args))))
     .demandCommand(1, 'a command is missing')
     .strict()
     .help('help')
@@ -56,12 +54,12 @@ async function main(): Promise<number> {
     .parserConfiguration({ 'dot-notation': false, 'greedy-arrays': false, 'parse-positional-numbers': false })
     .exitProcess(false)
     .fail((message, error) => {
-      // Whatever is thrown here keeps the command from being carried out.
+      // Throwing keeps yargs from running the command.
       if (!error) wrong = message;
       throw error ?? new Error(message);
     });
   try {
-    // With somebody to take the help, yargs does not write it to where nobody sees that it fails.
+    // Without a callback yargs prints the help itself and ignores that writing fails.
     await parser.parseAsync(own, {}, (_error: unknown, _args: unknown, output: string) => {
       help = output;
     });
@@ -74,7 +72,7 @@ async function main(): Promise<number> {
   return USAGE_ERROR;
 }
 
-type CompareArguments = commands.MeasureArguments & {
+type CompareArguments = measuring.MeasureArguments & {
   readonly FILE?: string;
   readonly AGAINST?: string;
   readonly against?: string;
@@ -83,8 +81,8 @@ type CompareArguments = commands.MeasureArguments & {
 
 function compareWhat(args: CompareArguments, command: readonly string[]): Promise<number> {
   const { FILE, AGAINST, against } = args;
-  if (FILE !== undefined && AGAINST !== undefined) return commands.compareFiles(args, FILE, AGAINST);
-  if (FILE === undefined && against !== undefined) return commands.compareOptions({ ...args, against, command });
+  if (FILE !== undefined && AGAINST !== undefined) return kept.compareFiles(args, FILE, AGAINST);
+  if (FILE === undefined && against !== undefined) return measuring.compareOptions({ ...args, against, command });
   throw new Error('compare takes two files, or --options and --against');
 }
 
@@ -93,13 +91,13 @@ function filesOf(args: Readonly<Record<string, unknown>>): string[] {
   return [FILE, AGAINST].flat().filter((file): file is string => typeof file === 'string');
 }
 
-/** What stands behind `--` is the command that is run inside; without one, one that does nothing. */
+/** Splits at `--`: what follows is the command to run inside, by default one that does nothing. */
 function split(argv: readonly string[]): [string[], readonly string[]] {
   const at = argv.indexOf('--');
   return at < 0 ? [joined(argv), ['/bin/true']] : [joined(argv.slice(0, at)), argv.slice(at + 1)];
 }
 
-/** yargs takes a value that begins with a hyphen only where it stands behind an equals sign. */
+/** Joins such an option and its value by `=`: yargs takes a value that begins with a hyphen only there. */
 function joined(argv: readonly string[]): string[] {
   const words: string[] = [];
   for (let at = 0; at < argv.length; at += 1) {

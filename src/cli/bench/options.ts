@@ -1,9 +1,9 @@
-/** The commands and options of virt-sandbox-bench, once: for the parser, the help, and the manual page. */
+/** The commands and options of virt-sandbox-bench: for the parser, the help and the manual page. */
 import type { Options } from 'yargs';
 
 /** One command. */
 export interface BenchCommand {
-  /** As yargs has it: the name, and its arguments. */
+  /** In the syntax of yargs: the name, then <required> and [optional] arguments. */
   readonly command: string;
   readonly describe: string;
   readonly options: Readonly<Record<string, Options>>;
@@ -35,7 +35,7 @@ const pictures = {
 
 const measured = { ...measuring, ...output, ...pictures };
 
-/** What counts instructions unless it is told not to. */
+/** Options of commands that count instructions by default. */
 const counting = { ...measuring, ...output, deterministic: { ...measuring.deterministic, default: true } } as const;
 
 export const benchCommands = {

@@ -1,7 +1,7 @@
 /** Where the result of a measurement goes: stdout, files, pictures, the history. */
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Result } from '../../bench/result.js';
+import type { Result } from '../../bench/result/result.js';
 import { print } from '../terminal/output.js';
 
 export interface OutputArguments {
@@ -16,11 +16,11 @@ export interface PictureArguments {
   readonly trace?: string | undefined;
 }
 
-/** As a shell has it for SIGINT. */
+/** The exit status that shells use for SIGINT. */
 const INTERRUPTED = 130;
 
 /**
- * Sees that every file can be written to, before hours are spent on what goes into it.
+ * Checks that every output file can be written, before hours of measuring.
  * @throws {Error} for the first that cannot
  */
 export function checkOutputs({ output, svg, html, trace }: OutputArguments & PictureArguments): void {
@@ -35,26 +35,31 @@ export function checkOutputs({ output, svg, html, trace }: OutputArguments & Pic
   }
 }
 
-/** Prints the result and keeps it where it is to be kept. */
+/**
+ * Prints the result, appends it to the history and writes the files that were asked for.
+ * @returns the exit status: 1 if a variant failed or has no values
+ * @throws {ReaderGone} and `output-failed` of standard output, after the files are written
+ */
 export async function finish(
   result: Result,
   args: OutputArguments & PictureArguments,
   text?: (result: Result) => string,
 ): Promise<number> {
   const json = `${JSON.stringify(result, null, 2)}\n`;
-  // What took long to measure is told before anything is tried that may fail; and where it cannot be told it is kept first.
-  const { resultText } = await import('../../bench/text.js');
-  const untold = await print(args.json ? json : (text ?? resultText)(result) + (await waterfalls([result]))).catch(
-    (error: Error) => error,
-  );
+  // The measuring took long, so print the result before trying anything that may fail. If printing fails, keep the
+  // result in its file first.
+  const { resultText } = await import('../../bench/result/text.js');
+  const printFailure = await print(
+    args.json ? json : (text ?? resultText)(result) + (await waterfalls([result])),
+  ).catch((error: Error) => error);
   if (args.output !== undefined) writeFileSync(args.output, json);
   if (args.history !== 'none') {
-    const { appendHistory, historyFile } = await import('../../bench/history.js');
+    const { appendHistory, historyFile } = await import('../../bench/result/history.js');
     appendHistory(args.history ?? historyFile(), result);
   }
-  // The figures come first: they are there even where there is nothing to draw.
+  // An interrupted measurement may have figures and no timeline.
   if (wantsPicture(args) && !(result.interrupted && labelled([result]).length === 0)) await draw([result], args);
-  if (untold) throw untold;
+  if (printFailure) throw printFailure;
   if (result.interrupted) return INTERRUPTED;
   return result.variants.some(({ failure, values }) => failure !== undefined || values.length === 0) ? 1 : 0;
 }

@@ -1,17 +1,17 @@
-/** The program virt-sandbox: a thin user of the public interface. */
+/** The program virt-sandbox. What only a run needs is loaded after the command line is read. */
 import { mark } from '../../util/marks.js';
 import { givenWords } from '../argv.js';
 import { readHelp } from '../help.js';
 import { runProgram } from '../program.js';
+import { parseArguments } from '../sandbox-arguments.js';
 import { print } from '../terminal/output.js';
 import { version } from '../version.js';
-import { parseArguments } from './arguments.js';
 
 runProgram('virt-sandbox', main);
 
 async function main(): Promise<number> {
   const traced = process.env['VIRT_SANDBOX_TRACE'];
-  if (traced) (await import('./marks-file.js')).writeTrace(traced);
+  if (traced) (await import('./write-marks.js')).writeMarks(traced);
   mark('cli.start');
   const request = parseArguments(givenWords());
   mark('cli.parsed');

@@ -1,9 +1,10 @@
-/** Calling off what goes on in this process. */
+/** Cancels work of this process when a signal asks it to end. */
 import { ENDING } from './forward.js';
 
-/** Until `release` is called, a signal calls off what has been given `abort`. */
+/** Aborts `abort` at SIGTERM, SIGHUP or SIGINT, until `release` is called. A second signal kills this process. */
 export function cancelOnSignal(): {
   readonly abort: AbortSignal;
+  /** The first signal that came. */
   readonly signal: NodeJS.Signals | undefined;
   release: () => void;
 } {
@@ -11,7 +12,7 @@ export function cancelOnSignal(): {
   let received: NodeJS.Signals | undefined;
   const signals: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT'];
   const handler = (signal: NodeJS.Signals) => {
-    // Whoever asks twice does not want to wait for a daemon that does not answer; the supervisor cleans up.
+    // A second signal: do not wait for a daemon that may never answer. The supervisor cleans up.
     if (received) process.kill(process.pid, 'SIGKILL');
     received ??= signal;
     controller.abort(signal);

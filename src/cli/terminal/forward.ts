@@ -1,33 +1,33 @@
-/** The local side of the application's streams: standard input, the terminal, signals. Its output: output.ts. */
+/** Forwards to the program at the far end: standard input, the keyboard, signals. For its output see output.ts. */
 import { spawnSync } from 'node:child_process';
 import { createReadStream, fstatSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { messageOf, SandboxError } from '../../util/errors.js';
 
-/** What runs at the far end: an application, or a shell beside it. */
+/** A program at the far end: the application, or an attached shell. */
 export interface Program {
   readonly stdin: Writable;
   kill(signal: NodeJS.Signals): Promise<void>;
   resize(rows: number, columns: number): Promise<void>;
 }
 
-/** Signals that end what runs at the far end where it does not end by itself. */
+/** Signals that end the sandbox or the attached shell, if the program at the far end does not end by itself. */
 export const ENDING = ['SIGTERM', 'SIGHUP'] as const;
 
 /** Ctrl+] */
 const LEAVE = 0x1d;
 
-/** Signals that are the application's business. */
+/** Signals that only the program at the far end acts on. */
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
 
 /**
- * Copies standard input to the application.
- * @param onFailure told when it cannot be read, with a {@link SandboxError} `input-failed`
+ * Copies standard input to the program.
+ * @param onFailure called with `input-failed` when standard input cannot be read
  */
-export function copyIn(sandbox: Pick<Program, 'stdin'>, onFailure: (error: SandboxError) => void): void {
+export function copyIn(program: Pick<Program, 'stdin'>, onFailure: (error: SandboxError) => void): void {
   const status = fstatSync(0);
-  // For a directory process.stdin is an empty stream, where reading it is an error.
+  // For a directory process.stdin is an empty stream; reading it must be an error.
   const fromDisk = status.isFile() || status.isDirectory();
   const input: Readable = fromDisk ? createReadStream('', { fd: 0, autoClose: false }) : process.stdin;
   input.on('error', (error) =>
@@ -41,40 +41,44 @@ export function copyIn(sandbox: Pick<Program, 'stdin'>, onFailure: (error: Sandb
       }),
     ),
   );
-  // An application that has ended wants no more of it.
-  sandbox.stdin.on('error', () => {});
-  input.pipe(sandbox.stdin);
+  // The program may end before its input does.
+  program.stdin.on('error', () => {});
+  input.pipe(program.stdin);
 }
 
-/** Copies the keyboard to the application until the returned function is called; until then the terminal is raw. Ctrl+] calls `onLeave`. */
-export function attachTerminal(sandbox: Program, onLeave: () => void): () => void {
+/**
+ * Copies the keyboard to the program and makes the terminal raw. Ctrl+] calls `onLeave`.
+ * @returns a function that ends both
+ */
+export function attachTerminal(program: Program, onLeave: () => void): () => void {
   const { stdin } = process;
-  const onEnd = () => void sandbox.stdin.end();
+  const onEnd = () => void program.stdin.end();
   const onData = (bytes: Buffer) => {
     const at = bytes.indexOf(LEAVE);
-    sandbox.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
+    program.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
     if (at >= 0) onLeave();
   };
-  const resize = () => void sandbox.resize(...terminalSize());
-  sandbox.stdin.on('error', () => {});
+  const resize = () => void program.resize(...terminalSize());
+  program.stdin.on('error', () => {});
   stdin.setRawMode(true);
-  // Node's raw mode still makes CR LF of LF, which the guest's terminal has done already; it is put back with the rest.
+  // Node.js's raw mode still turns LF into CR LF, which the guest's terminal does already. Leaving raw mode undoes this
+  // too.
   spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
   stdin.on('error', onEnd).on('end', onEnd).on('data', onData);
-  // Whoever had the keyboard before, as the shell of a breakpoint, has paused it.
+  // An earlier user of the keyboard, such as the shell of a breakpoint, has paused it.
   stdin.resume();
   process.on('SIGWINCH', resize);
   return () => {
     process.off('SIGWINCH', resize);
     stdin.off('error', onEnd).off('end', onEnd).off('data', onData);
-    // It may fail later, with nobody who could do anything about it.
+    // It may still fail later, which then matters no more.
     stdin.on('error', () => {});
     stdin.setRawMode(false);
     stdin.pause();
   };
 }
 
-/** What a program inside is told of the local terminal. */
+/** Size and type of the local terminal, for the program's own. */
 export function localTerminal(): { readonly rows: number; readonly columns: number; readonly type: string } {
   const [rows, columns] = terminalSize();
   return { rows, columns, type: process.env['TERM'] ?? 'linux' };
@@ -82,19 +86,19 @@ export function localTerminal(): { readonly rows: number; readonly columns: numb
 
 /** Rows and columns of the local terminal. */
 function terminalSize(): [number, number] {
-  // Looking at process.stdout is what makes Node set it up.
+  // Reading process.stdout makes Node.js set it up, so do that only for a terminal.
   if (!isatty(1)) return [24, 80];
   return [process.stdout.rows || 24, process.stdout.columns || 80];
 }
 
-/** Hands signals on to the application, until the returned function is called. */
-export function forwardSignals(sandbox: Pick<Program, 'kill'>, onTerminal: boolean): () => void {
+/** @returns a function that ends the forwarding */
+export function forwardSignals(program: Pick<Program, 'kill'>, onTerminal: boolean): () => void {
   const forwarded = FORWARDED.filter((signal) => !(onTerminal && signal === 'SIGWINCH'));
-  const handlers = forwarded.map((signal) => [signal, () => void sandbox.kill(signal)] as const);
+  const handlers = forwarded.map((signal) => [signal, () => void program.kill(signal)] as const);
   for (const [signal, handler] of handlers) process.on(signal, handler);
-  // The application has no shell above it that could continue it, and for such a one the kernel ignores SIGTSTP. The shell above us waits for
-  // this process to stop.
-  const stop = () => void sandbox.kill('SIGSTOP').then(() => process.kill(process.pid, 'SIGSTOP'));
+  // The program is in an orphaned process group: no shell could continue it, so the kernel ignores SIGTSTP. SIGSTOP
+  // works. Then stop this process, which our own shell waits for.
+  const stop = () => void program.kill('SIGSTOP').then(() => process.kill(process.pid, 'SIGSTOP'));
   process.on('SIGTSTP', stop);
   return () => {
     process.off('SIGTSTP', stop);

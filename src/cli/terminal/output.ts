@@ -1,19 +1,19 @@
-/** What goes to standard output and error output: all of it, or it is told why not. */
+/** Writes to standard output and error output: all bytes are written, or the failure is reported. */
 import { once } from 'node:events';
 import { createWriteStream, fstatSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { isSystemError, messageOf, SandboxError, type Stage } from '../../util/errors.js';
 
-/** The reader of our output has gone. */
+/** Nobody reads our output any more (EPIPE). */
 export class ReaderGone extends Error {}
 
-/** Names of {@link outputError}, for those who tell it from other failures. */
+/** Code of the error when output cannot be written. */
 export const OUTPUT_FAILED = 'output-failed';
 
 /**
- * Copies a stream of the application to a descriptor of this process, at the pace of whoever reads it.
- * @throws {ReaderGone} when nobody reads any more
+ * Copies a stream of the application to a descriptor of this process, at the pace of the reader.
+ * @throws {ReaderGone} if nobody reads it
  * @throws {SandboxError} `output-failed`
  */
 export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
@@ -24,8 +24,8 @@ export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
 }
 
 /**
- * Writes what the program itself has to say to standard output, and waits until it is written.
- * @throws {ReaderGone} when nobody reads it
+ * Writes this program's own output to standard output and waits until it is written.
+ * @throws {ReaderGone} if nobody reads it
  * @throws {SandboxError} `output-failed`
  */
 export async function print(content: string | Buffer): Promise<void> {
@@ -37,7 +37,7 @@ export async function print(content: string | Buffer): Promise<void> {
 async function copy(from: AsyncIterable<unknown> | Iterable<unknown>, fd: 1 | 2): Promise<void> {
   const to = outputOf(fd);
   let failure: Error | undefined;
-  // It may come at any time, also while nothing is being written.
+  // An error can come at any time, even while nothing is being written.
   to.on('error', (error) => {
     failure ??= error;
   });
@@ -48,7 +48,7 @@ async function copy(from: AsyncIterable<unknown> | Iterable<unknown>, fd: 1 | 2)
   await flushed(to, () => failure);
 }
 
-/** Waits until all is written; a stream that has failed calls nobody back. */
+/** Waits until all is written. A stream that has failed does not call back, so look at its failure first. */
 async function flushed(to: Writable, failure: () => Error | undefined): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const failed = failure();
@@ -59,8 +59,9 @@ async function flushed(to: Writable, failure: () => Error | undefined): Promise<
 }
 
 /**
- * Node's own stream for a terminal or a pipe, which it writes to without blocking (and puts the descriptor back as it was when it ends). For a
- * file its own stream takes a short write, as on a full disk, for a whole one; a file stream does not.
+ * For a terminal, a pipe or a socket: Node.js's own stream, which writes without blocking and restores the descriptor's
+ * flags at the end. For a file: a file stream, because Node.js's own stream takes a short write, as on a full disk, for
+ * a complete one.
  */
 function outputOf(fd: 1 | 2): Writable {
   const status = fstatSync(fd);
@@ -75,8 +76,8 @@ function outputError(error: unknown, stage: Stage, what: string): Error {
     code: OUTPUT_FAILED,
     message: `${what} cannot be written: ${messageOf(error)}`,
     remedy: FULL.some((code) => isSystemError(error, code))
-      ? 'see to it that there is room where it goes'
-      : 'send it to where it can be written, with > FILE or a pipe',
+      ? 'make room where it goes'
+      : 'send it elsewhere, with > FILE or a pipe',
     cause: error,
   });
 }

@@ -3,8 +3,8 @@ import { argumentError, quote } from '../failure.js';
 import type { Acceleration, BootMode } from '../types.js';
 
 /**
- * Reads what runs the guest's instructions.
- * @param option what it was given to, for messages
+ * Reads `--accel`: what executes the guest's instructions.
+ * @param option the name of the option, for messages
  * @throws SandboxError `acceleration-unknown`
  */
 export function parseAcceleration(text: string, option: string): Acceleration {
@@ -13,8 +13,8 @@ export function parseAcceleration(text: string, option: string): Acceleration {
 }
 
 /**
- * Reads whether a saved machine may be used.
- * @param option what it was given to, for messages
+ * Reads `--boot`: whether a sandbox starts from a snapshot.
+ * @param option the name of the option, for messages
  * @throws SandboxError `boot-mode-unknown`
  */
 export function parseBootMode(text: string, option: string): BootMode {

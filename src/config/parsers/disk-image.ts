@@ -1,15 +1,15 @@
-/** Disk images as --mount host-image and --disk name them: `PATH[,format=F][,ro]`. */
+/** Disk images in --mount host-image and --disk: `PATH[,format=F][,ro]`. */
 import { argumentError, quote } from '../failure.js';
 
-/** The formats that libvirt has names for, as libvirt-sandbox knows them. */
+/** The formats that libvirt-sandbox knows, by libvirt's names. */
 const FORMATS: ReadonlySet<string> = new Set(
   'raw dir bochs cloop cow dmg iso qcow qcow2 qed vmdk vpc fat vhd vdi'.split(' '),
 );
 
-/** Names that are no driver of QEMU, and the driver for what they stand for. */
+/** Formats whose name is no driver of QEMU, with the driver that reads them. */
 const DRIVERS: ReadonlyMap<string, string> = new Map([
   ['vhd', 'vpc'],
-  // A file with a file system in it, whatever that is called.
+  // Files with a file system in them.
   ...['dir', 'fat', 'iso'].map((name) => [name, 'raw'] as const),
 ]);
 
@@ -19,15 +19,15 @@ export function driverOf(format: string): string {
 }
 
 /**
- * The format of an image by its name: the extension where that is one, else raw. The contents are not looked at, because a guest that
- * can write a raw image could make it look like another format, which names further files of the host.
+ * The format of an image by its extension; raw if that is no format. The contents are not read: a guest that can write
+ * a raw image could make it look like another format, which names further files of the host.
  */
 export function guessFormat(path: string): string {
   const extension = /\.([A-Za-z0-9]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
   return FORMATS.has(extension) ? extension : 'raw';
 }
 
-/** A source with what followed it. */
+/** A source and its options. */
 export interface SourceWithOptions {
   readonly source: string;
   readonly format: string | undefined;
@@ -41,12 +41,13 @@ export interface AllowedOptions {
 }
 
 /**
- * Cuts the options off the end of a source. A path may have commas: what is cut is only what is an option.
- * `,rw` says the default; a path that itself ends in `,ro` needs it.
+ * Cuts the options off the end of a source. A path may have commas, so only what is an option is cut. `,rw` is the
+ * default; a path that itself ends in `,ro` needs it.
  * @param text `PATH[,format=F][,ro|,rw]`, options in any order
- * @param what the thing that has the source, for messages
+ * @param what the mount or disk, for messages
  * @param code prefix of the error codes: `mount`, `disk`
- * @throws SandboxError `CODE-format-unknown`, and `CODE-option-unknown` for a last part that looks like an option, `,word=…`
+ * @throws SandboxError `CODE-format-unknown`; `CODE-option-unknown` for a last part that looks like an option,
+ *   `,word=…`
  */
 export function cutOptions(text: string, what: string, code: string, allowed: AllowedOptions): SourceWithOptions {
   let source = text;

@@ -8,8 +8,9 @@ import { splitOnce } from './text.js';
 const SYNTAX = 'write file:TAG=IMAGE[,format=FORMAT][,ro] or block:TAG=DEVICE[,format=FORMAT][,ro]';
 
 /**
- * Reads one disk: `file:TAG=IMAGE[,format=F][,ro]` or `block:TAG=DEVICE[,format=F][,ro]`. The format of a file is guessed from
- * its extension; a block device is raw, whatever its name. Relative paths count from the working directory.
+ * Reads one disk: `file:TAG=IMAGE[,format=F][,ro]` or `block:TAG=DEVICE[,format=F][,ro]`. The format of a file is
+ * guessed from its extension; a block device is raw, whatever its name. A relative path starts at the working
+ * directory.
  * @throws SandboxError `disk-type-missing`, `disk-type-unknown`, `disk-tag-missing`, `disk-source-missing`,
  *   `disk-option-unknown`, `disk-format-unknown`
  */

@@ -7,16 +7,17 @@ import { parseSize } from './size.js';
 import { splitOnce } from './text.js';
 
 const SYNTAX =
-  'write host-bind:TARGET=[DIR][,ro], host-image:TARGET=FILE[,format=FORMAT][,ro], guest-bind:TARGET=DIR or ram:TARGET=SIZE';
+  'write host-bind:TARGET=[DIR][,ro], host-image:TARGET=FILE[,format=FORMAT][,ro], ' +
+  'guest-bind:TARGET=DIR or ram:TARGET=SIZE';
 
 /**
  * Reads one mount. The type ends at the first `:`, the target at the first `=`.
  * - `host-bind:TARGET=[DIR][,ro]`: without DIR a fresh empty directory
  * - `host-image:TARGET=FILE[,format=FORMAT][,ro]`: the format is guessed from the file's extension
- * - `guest-bind:TARGET=DIR`: DIR is inside
+ * - `guest-bind:TARGET=DIR`: DIR is a directory of the guest
  * - `ram:TARGET=SIZE`: bytes, or with K, KiB, M, MiB, G, GiB
  *
- * Relative host paths count from the working directory.
+ * A relative host path starts at the working directory.
  * @throws SandboxError `mount-type-missing`, `mount-type-unknown`, `mount-source-missing`, `mount-option-unknown`,
  *   `mount-format-unknown`, `mount-source-not-absolute`, and those of {@link parseSize}
  */
@@ -54,7 +55,7 @@ const READERS = {
       throw argumentError(
         'mount-source-not-absolute',
         `${what} binds ${quote(source)}, which is not an absolute path`,
-        'name the directory inside by its whole path',
+        'write the path of a directory inside, beginning with /',
       );
     }
     return { type: 'guest-bind', target, source, includes: [] };

@@ -1,11 +1,11 @@
-/** IP addresses and routes as `--network` writes them. */
+/** IP addresses and routes in `--network`. */
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import { argumentError, quote } from '../failure.js';
 import type { NetworkAddress, NetworkRoute } from '../types.js';
 import { splitOnce } from './text.js';
 
 /**
- * Reads `IP[/PREFIX][%BROADCAST]`. Without a prefix it is 24 for IPv4, 64 for IPv6.
+ * Reads `IP[/PREFIX][%BROADCAST]`. The default prefix is 24 for IPv4 and 64 for IPv6.
  * @throws SandboxError `network-address-invalid`, `network-prefix-invalid`, `network-broadcast-invalid`
  */
 export function readAddress(text: string, what: string): NetworkAddress {
@@ -30,7 +30,7 @@ export function readAddress(text: string, what: string): NetworkAddress {
 }
 
 /**
- * Reads `NETWORK[/PREFIX]%GATEWAY`; the default prefix is an address's.
+ * Reads `NETWORK[/PREFIX]%GATEWAY`. The default prefix is that of {@link readAddress}.
  * @throws SandboxError `network-address-invalid`, `network-prefix-invalid`, `network-gateway-missing`,
  *   `network-gateway-invalid`
  */
@@ -86,7 +86,7 @@ function readPrefix(text: string | undefined, family: 4 | 6, what: string): numb
   );
 }
 
-/** What an address stands for that is not that of one interface. */
+/** What an address stands for, if it is not an address of one interface. */
 function groupOf(ip: string): string | undefined {
   known ??= groups();
   return Object.entries(known).find(([, list]) => list.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4'))?.[0];
@@ -94,7 +94,7 @@ function groupOf(ip: string): string | undefined {
 
 let known: Readonly<Record<string, BlockList>> | undefined;
 
-/** Made when an address is given: it takes milliseconds, and most sandboxes have none. */
+/** Made only for the first address: it takes milliseconds, and most sandboxes have no address. */
 function groups(): Readonly<Record<string, BlockList>> {
   return {
     unspecified: blocks(['0.0.0.0', 32], ['::', 128]),
@@ -109,7 +109,7 @@ function blocks(...nets: readonly (readonly [string, number])[]): BlockList {
   return list;
 }
 
-/** The one usual spelling of an address, which sandbox.cfg keeps: an IPv6 address has many. */
+/** The canonical spelling of an address, for sandbox.cfg: an IPv6 address has many spellings. */
 function canonical(ip: string, family: 4 | 6): string {
   return family === 4 ? ip : new SocketAddress({ address: ip, family: 'ipv6' }).address;
 }

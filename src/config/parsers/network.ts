@@ -1,4 +1,4 @@
-/** `--network KEY[=VALUE],…`: one interface. */
+/** `--network KEY[=VALUE],…`: one network interface. */
 import { argumentError, quote } from '../failure.js';
 import type { Network, NetworkAddress, NetworkRoute } from '../types.js';
 import { readAddress, readRoute } from './network-address.js';
@@ -9,10 +9,10 @@ const KEYS =
   'filter=NAME and filter.KEY=VALUE';
 
 /**
- * Reads one interface. `address` and `route` may be repeated; of anything else the last one counts. DHCP is used only
- * where it is said, as in libvirt-sandbox: an interface without it and without addresses is only brought up.
- * @throws SandboxError `network-option-unknown` (an empty part too), `network-value-missing`, `network-mac-invalid`,
- *   `network-dhcp-conflict`, `network-route-without-address`, `network-filter-missing`,
+ * Reads one interface. `address` and `route` may be repeated; of any other key the last one counts. As in
+ * libvirt-sandbox, DHCP must be asked for: an interface without `dhcp` and without addresses is only brought up.
+ * @throws SandboxError `network-option-unknown` (for an empty part too), `network-value-missing`,
+ *   `network-mac-invalid`, `network-dhcp-conflict`, `network-route-without-address`, `network-filter-missing`,
  *   `network-filter-parameter-invalid`, and those of {@link readAddress} and {@link readRoute}
  */
 export function parseNetwork(text: string): Network {
@@ -75,7 +75,8 @@ function readParameter(key: string, value: string | undefined, what: string): [s
 }
 
 /**
- * Checks a MAC address. It must be that of one interface: libvirt refuses a group's, which has an odd first byte, and QEMU takes zeros for none.
+ * Checks a MAC address. It must be that of one interface: libvirt refuses a group address, whose first byte is odd, and
+ * QEMU reads zeros as no address.
  * @throws SandboxError `network-mac-invalid`
  */
 export function checkMac(mac: string | undefined, what: string): string | undefined {

@@ -1,12 +1,10 @@
-/** Whole numbers and durations given as text. */
+/** Whole numbers and durations. */
 import { argumentError, quote } from '../failure.js';
 
 /**
  * Reads a whole decimal number.
- * @param text what was given
- * @param option what it was given to, for messages
- * @param minimum smallest allowed
- * @param maximum largest allowed
+ * @param option the name of the option, for messages
+ * @param minimum the smallest allowed, and `maximum` the largest
  * @throws SandboxError `number-invalid` for anything else
  */
 export function parseWhole(text: string, option: string, minimum: number, maximum: number): number {
@@ -22,7 +20,7 @@ export function parseWhole(text: string, option: string, minimum: number, maximu
 }
 
 /**
- * Reads a duration in seconds, with decimals if need be: `60`, `2.5`. At most a day.
+ * Reads a duration in seconds, with or without decimals: `60`, `2.5`. At most a day.
  * @returns milliseconds, at least 1
  * @throws SandboxError `duration-invalid`
  */

@@ -8,7 +8,7 @@ const SYNTAX = 'write dynamic, static or inherit, each alone or with ,label=LABE
 /**
  * Reads the confinement of the sandbox. The label is everything after `label=`, commas included.
  * - `dynamic`: libvirt makes a label of its own from the base label
- * - `static`: the label as it is; the caller's own unless one is given
+ * - `static`: the label as it is, by default the caller's
  * - `inherit`: the same
  * @throws SandboxError `security-mode-unknown`, `security-option-unknown`, `security-label-missing`
  */

@@ -16,9 +16,8 @@ const UNITS: ReadonlyMap<string, number> = new Map([
 
 /**
  * Reads an amount of memory: a whole number, then K, KiB, M, MiB, G or GiB in any case; all are powers of 1024.
- * @param text what was given
- * @param option what it was given to, for messages: `--memory`
- * @param unit bytes that a number without a suffix counts in
+ * @param option the name of the option, for messages: `--memory`
+ * @param unit the unit of a number without a suffix, in bytes
  * @returns bytes, at least 1 and exact
  * @throws SandboxError `size-invalid` for anything else, `size-zero` for 0, `size-too-large` above 2^53 - 1 bytes
  */
@@ -34,7 +33,7 @@ export function parseSize(text: string, option: string, unit: number): number {
     );
   }
   const bytes = Number(match[1]) * factor;
-  if (bytes === 0) throw argumentError('size-zero', `${option} cannot be ${quote(text)}`, 'give more than nothing');
+  if (bytes === 0) throw argumentError('size-zero', `${option} cannot be ${quote(text)}`, 'give a size above 0');
   if (!Number.isSafeInteger(bytes)) {
     throw argumentError(
       'size-too-large',
@@ -46,8 +45,7 @@ export function parseSize(text: string, option: string, unit: number): number {
 }
 
 /**
- * Reads `--memory`. A number without a suffix is MiB: nobody means 512 bytes, and virsh, virt-install and QEMU users
- * count machines in MiB.
+ * Reads `--memory`. A number without a suffix is MiB, as users of virt-install and QEMU expect; nobody means 512 bytes.
  * @returns bytes
  * @throws SandboxError as {@link parseSize}
  */

@@ -1,26 +1,26 @@
-/** What a saved machine has places for: `mounts=4,disks=2,networks=1`. */
+/** `--slots mounts=4,disks=2,networks=1`: the devices that a snapshot keeps free for sandboxes. */
 import { argumentError, quote } from '../failure.js';
 import { parseWhole } from './number.js';
 
-/** How many devices of each kind a machine has for sandboxes that want some. */
+/** How many free devices of each kind a snapshot has. */
 export interface Slots {
-  /** Directories of the host. */
+  /** For directories of the host. */
   readonly mounts: number;
-  /** Disks, and images that are mounted. */
+  /** For disks, and for images that are mounted. */
   readonly disks: number;
   readonly networks: number;
 }
 
 export const SLOT_KINDS = ['mounts', 'disks', 'networks'] as const satisfies readonly (keyof Slots)[];
 
-/** Of a machine for which nothing else was asked. Places for disks and networks bring drivers and file systems with them (docs/warm.md). */
+/** The slots without --slots. Slots for disks and networks would add drivers and file systems (docs/warm.md). */
 export const DEFAULT_SLOTS: Slots = { mounts: 4, disks: 0, networks: 0 };
 
-/** More would not find a place of their own on the machine's bus, where the root and the channel have theirs. */
+/** The most slots of all kinds together: the machine's bus has no more room beside the root and the channel. */
 export const MOST_SLOTS = 27;
 
 /**
- * Reads the value of `--slots`. A kind that is not named keeps its default.
+ * Reads `--slots`. A kind that is not named keeps its default.
  * @throws {SandboxError} `slots-unknown`, `slots-repeated`, `slots-too-many`, `number-invalid`
  */
 export function parseSlots(text: string, defaults: Slots): Slots {
@@ -33,7 +33,7 @@ export function parseSlots(text: string, defaults: Slots): Slots {
       throw argumentError(
         'slots-unknown',
         `--slots cannot be ${quote(part)}`,
-        `give ${SLOT_KINDS.map((name) => `${name}=NUMBER`).join(', ')}, or some of them, with commas between`,
+        `give ${SLOT_KINDS.map((name) => `${name}=NUMBER`).join(', ')}, or some of them, separated by commas`,
       );
     }
     if (named.has(kind)) {
@@ -46,16 +46,16 @@ export function parseSlots(text: string, defaults: Slots): Slots {
 }
 
 /**
- * @returns the same
- * @throws {SandboxError} `slots-too-many`
+ * @returns the same slots
+ * @throws {SandboxError} `slots-too-many` above {@link MOST_SLOTS}
  */
 export function checkSlots(slots: Slots): Slots {
   const sum = countOfSlots(slots);
   if (sum <= MOST_SLOTS) return slots;
   throw argumentError(
     'slots-too-many',
-    `--slots and --for ask for ${sum} places (${slotsText(slots)}), and a machine has ${MOST_SLOTS}`,
-    'ask for fewer; a kind that is not named has places too',
+    `--slots and --for ask for ${sum} slots (${slotsText(slots)}), and a machine has ${MOST_SLOTS}`,
+    'ask for fewer; a kind that is not named has its default',
   );
 }
 
@@ -63,13 +63,13 @@ export function countOfSlots(slots: Slots): number {
   return SLOT_KINDS.reduce((sum, kind) => sum + slots[kind], 0);
 }
 
-/** For a person, and as {@link parseSlots} takes it: the kinds that there are places for. */
+/** The kinds that have slots, in the syntax of {@link parseSlots}. */
 export function slotsText(slots: Slots): string {
   const there = SLOT_KINDS.filter((kind) => slots[kind] > 0);
   return (there.length > 0 ? there : SLOT_KINDS).map((kind) => `${kind}=${slots[kind]}`).join(',');
 }
 
-/** The larger of the two, kind by kind. */
+/** The larger number of each kind. */
 export function mostSlots(one: Slots, other: Slots): Slots {
   return {
     mounts: Math.max(one.mounts, other.mounts),

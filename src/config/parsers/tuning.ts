@@ -1,17 +1,17 @@
-/** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits as libvirt expresses them. */
+/** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits in the terms of libvirt. */
 import { argumentError, configError, quote } from '../failure.js';
 import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit, Tuning } from '../types.js';
 import { parseWhole } from './number.js';
 import { splitOnce } from './text.js';
 
-/** The range of `cpu.shares`, which the kernel clamps to. */
+/** The range of `cpu.shares`; the kernel clamps other values to it. */
 const LEAST_SHARES = 2;
 const MOST_SHARES = 262_144;
 
-/** More than any host has; it bounds what a range can grow to. */
+/** More than any host has. It bounds the size of a range. */
 const LAST_CPU = 8191;
 
-/** Each has a peak, too. */
+/** Each also has a peak, `NAME_max`. */
 const RATES = [
   'total_bytes_sec',
   'read_bytes_sec',
@@ -21,11 +21,11 @@ const RATES = [
   'write_iops_sec',
 ] as const;
 
-/** Every limit of a disk, in the order that libvirt's documentation and sandbox.cfg have them. */
+/** Every limit of a disk, in the order of libvirt's documentation and of sandbox.cfg. */
 export const DISK_LIMITS: readonly DiskLimitName[] = [...RATES, ...RATES.map((rate) => `${rate}_max` as const)];
 
 /**
- * Reads `--cpu-shares N`: CPU time relative to other domains, 2 to 262144; 1024 is an ordinary domain's on cgroup v1.
+ * Reads `--cpu-shares N`: CPU time relative to other domains, 2 to 262144. On cgroup v1 an ordinary domain has 1024.
  * @throws SandboxError `number-invalid`
  */
 export function parseCpuShares(text: string): number {
@@ -33,7 +33,7 @@ export function parseCpuShares(text: string): number {
 }
 
 /**
- * Reads `--cpu-pin LIST`: the host's CPUs that the sandbox may use, single or as ranges: `0-1,3`.
+ * Reads `--cpu-pin LIST`: the host's CPUs that the sandbox may use, as numbers and ranges: `0-1,3`.
  * @returns the CPUs, ascending, each once
  * @throws SandboxError `cpu-pin-invalid`
  */
@@ -55,7 +55,7 @@ export function parseCpuPin(text: string): readonly number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** CPUs as libvirt's `cpuset` and `--cpu-pin` write them, with runs as ranges. `cpus` must be ascending. */
+/** CPUs in the syntax of libvirt's `cpuset` and of `--cpu-pin`. `cpus` must be ascending. */
 export function formatCpuSet(cpus: readonly number[]): string {
   const runs: [number, number][] = [];
   for (const cpu of cpus) {
@@ -66,7 +66,7 @@ export function formatCpuSet(cpus: readonly number[]): string {
   return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
 }
 
-/** The largest rate that QEMU keeps, THROTTLE_VALUE_MAX. */
+/** The largest rate that QEMU takes, THROTTLE_VALUE_MAX. */
 const MOST_RATE = 1e15;
 
 /**
@@ -75,7 +75,7 @@ const MOST_RATE = 1e15;
  */
 export function parseDiskLimit(text: string): DiskLimit {
   const what = `--disk-limit ${quote(text)}`;
-  // A tag may have colons in it, a limit has none.
+  // A tag may contain colons, a limit may not.
   const colon = Math.max(text.lastIndexOf(':'), 0);
   const [tag, list] = [text.slice(0, colon), text.slice(colon + 1)];
   if (tag === '' || list === '') {
@@ -104,7 +104,9 @@ function refuseTotalWithParts(limits: DiskLimit['limits'], what: string): void {
   throw argumentError('disk-limit-conflict', `${what} has total_${unit} and a part of it`, eitherOf(unit));
 }
 
-/** What is limited both in total and in part, where libvirt takes the one or the other: `bytes_sec`. */
+/**
+ * The unit, such as `bytes_sec`, that has both a total and a read or write limit; libvirt takes only one of the two.
+ */
 function conflictOf(limits: DiskLimit['limits']) {
   return (['bytes_sec', 'iops_sec', 'bytes_sec_max', 'iops_sec_max'] as const).find(
     (unit) =>
@@ -117,46 +119,48 @@ function eitherOf(unit: string): string {
   return `give either total_${unit} or read_${unit} and write_${unit}`;
 }
 
-/** All limits of the disk with that tag; undefined where it has none. Of a limit that is given again the last counts. */
+/** All limits of the disk with that tag; undefined if it has none. Of a limit that is given twice the last counts. */
 export function diskLimitsOf({ diskLimits }: Tuning, tag: string): DiskLimit['limits'] | undefined {
   const limits = diskLimits.filter((limit) => limit.tag === tag);
   return limits.length === 0 ? undefined : Object.assign({}, ...limits.map((limit) => limit.limits));
 }
 
 /**
- * Checks what the limits of one disk come to that were given by several options, or by a file and an option.
+ * Checks all limits of one disk together: several options, or a file and an option, may have given them.
  * @throws SandboxError `disk-limit-conflict`, `disk-limit-peak`
  */
 export function checkDiskLimits(tuning: Tuning, tag: string): void {
   const limits = diskLimitsOf(tuning, tag) ?? {};
   const unit = conflictOf(limits);
   if (unit !== undefined) {
-    const message = `the disk ${quote(tag)} is given limits for total_${unit} and for a part of it`;
+    const message = `the disk ${quote(tag)} has limits for total_${unit} and for a part of it`;
     throw configError('disk-limit-conflict', message, eitherOf(unit));
   }
   checkPeaks(limits, tag);
 }
 
-/** QEMU wants a rate below each peak. */
+/** QEMU refuses a peak without its rate, and one below its rate. */
 function checkPeaks(limits: DiskLimit['limits'], tag: string): void {
   for (const rate of RATES) {
     const [usual, peak] = [limits[rate], limits[`${rate}_max`]];
     if (peak === undefined || (usual !== undefined && usual <= peak)) continue;
-    const message = `the disk ${quote(tag)} is given ${rate}_max=${peak} and ${usual === undefined ? `no ${rate}` : `${rate}=${usual}`}`;
+    const given = usual === undefined ? `no ${rate}` : `${rate}=${usual}`;
+    const message = `the disk ${quote(tag)} has ${rate}_max=${peak} and ${given}`;
     throw configError('disk-limit-peak', message, `give it ${rate} too, no larger than the peak`);
   }
 }
 
 const NET_LIMIT_SYNTAX =
-  'write N:DIRECTION.NAME=KIB,…, where N counts interfaces from 0, DIRECTION is inbound or outbound and NAME is average, peak or burst';
+  'write N:DIRECTION.NAME=KIB,…, where N counts interfaces from 0, DIRECTION is inbound or outbound ' +
+  'and NAME is average, peak or burst';
 
-/** Largest that libvirt keeps for a bandwidth, in KiB a second. */
+/** The largest bandwidth that libvirt takes, in KiB a second. */
 const MOST_BANDWIDTH = 2_147_483_647;
 
 /**
  * Reads `--net-limit N:inbound.average=KIB[,inbound.peak=KIB][,inbound.burst=KIB][,outbound.…]`. N counts the
  * interfaces from 0 in the order of `--network`.
- * @throws SandboxError `net-limit-invalid`, `number-invalid`; a direction without an average is `net-limit-invalid`
+ * @throws SandboxError `net-limit-invalid` (for a direction without an average too), `number-invalid`
  */
 export function parseNetworkLimit(text: string): NetworkLimit {
   const what = `--net-limit ${quote(text)}`;

@@ -1,22 +1,22 @@
-/** The words of sandbox.cfg that its writer and its reader share. */
+/** Words of sandbox.cfg that its writer and its reader share. */
 import type { Mount, SandboxConfig } from '../types.js';
 
 /**
- * The version of the file's format, in `[api]`: that of the libvirt-sandbox release whose format it is. It is not this
- * package's own, so that a file does not change with every release.
+ * The version of the file's format, in `[api]`: the release of libvirt-sandbox that has this format. It is not this
+ * package's version, so a file does not change with every release.
  */
 export const FORMAT_VERSION = '0.8.0';
 
-/** The name that stands in the file when the sandbox has none of its own. */
+/** The name in the file of a sandbox without a name. */
 export const UNNAMED = 'sandbox';
 
-/** What runs when the file has no command. */
+/** The command of a file without one. */
 export const DEFAULT_COMMAND: readonly string[] = ['/bin/sh'];
 
-/** What systemd boots to when the file does not say. */
+/** The unit that systemd boots to if the file names none. */
 export const DEFAULT_BOOT_TARGET = 'multi-user.target';
 
-/** A systemd service's program is not in the file: it is systemd, told what to boot to. */
+/** The command of a systemd service, which is not in the file: systemd with its boot target. */
 export function systemdCommand(bootTarget: string): readonly string[] {
   return ['/lib/systemd/systemd', '--system', `--unit=${bootTarget}`];
 }
@@ -32,7 +32,7 @@ export const INTERACTIVE_CLASS = 'GVirSandboxConfigInteractive';
 export const SYSTEMD_CLASS = 'GVirSandboxConfigServiceSystemd';
 export const GENERIC_CLASS = 'GVirSandboxConfigServiceGeneric';
 
-/** The class in `[api]` that `config` is one of. */
+/** The value of `class` in `[api]`. */
 export function classOf(config: SandboxConfig): string {
   if (config.service === undefined) return INTERACTIVE_CLASS;
   return config.service.type === 'systemd' ? SYSTEMD_CLASS : GENERIC_CLASS;

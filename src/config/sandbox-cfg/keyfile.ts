@@ -1,22 +1,22 @@
 /**
- * GLib's key-file format: groups of `key=value` lines. Written as GKeyFile writes it, byte for byte, and read as
- * GKeyFile reads it, but comments are not kept.
+ * GLib's key-file format: groups of `key=value` lines. Writes the same bytes as GKeyFile, and reads what GKeyFile
+ * reads; comments are not kept.
  */
 import { isRaw } from '../../util/raw-text.js';
 import { configError, quote } from '../failure.js';
 import { hasControlCharacter } from '../parsers/text.js';
 
-/** A key file. Groups and keys keep the order in which they came. */
+/** A key file. Groups and keys keep their order. */
 export class KeyFile {
-  /** Values are kept as they are written, since an escape is an error only in a value that is asked for. */
+  /** Values with their escapes: a wrong escape is an error only in a value that somebody reads. */
   readonly #groups = new Map<string, Map<string, string>>();
 
-  /** @param origin what the file is called in messages */
+  /** @param origin the file's name, for messages */
   constructor(readonly origin: string) {}
 
   /**
    * Reads a key file.
-   * @throws SandboxError `key-file-invalid`, with the number of the line
+   * @throws SandboxError `key-file-invalid`, whose message has the number of the line
    */
   static parse(text: string, origin: string): KeyFile {
     const file = new KeyFile(origin);
@@ -47,7 +47,10 @@ export class KeyFile {
     return [...(this.#groups.get(group)?.keys() ?? [])];
   }
 
-  /** Sets a value; a group or key that is not there comes last. */
+  /**
+   * Sets a value. A new group or key comes last.
+   * @throws SandboxError `key-file-not-utf8`
+   */
   set(group: string, key: string, value: string | number | boolean): void {
     if (isRaw(String(value))) {
       throw configError(
@@ -60,8 +63,8 @@ export class KeyFile {
   }
 
   /**
-   * The value of a key; undefined if it is not there.
-   * @throws SandboxError `key-file-value-invalid` if it has an escape that does not exist
+   * The value of a key; undefined if there is none.
+   * @throws SandboxError `key-file-value-invalid` for an unknown escape
    */
   get(group: string, key: string): string | undefined {
     const raw = this.#groups.get(group)?.get(key);
@@ -70,7 +73,7 @@ export class KeyFile {
     if (value !== undefined) return value;
     throw configError(
       'key-file-value-invalid',
-      `${this.origin} has ${quote(raw)} for ${key} in [${group}], where a backslash means nothing`,
+      `${this.origin} has ${quote(raw)} for ${key} in [${group}], with a backslash that escapes nothing`,
       'write a backslash as \\\\',
     );
   }
@@ -102,7 +105,7 @@ function groupName(line: string): string | undefined {
   return name === undefined || hasControlCharacter(name) ? undefined : name;
 }
 
-/** Spaces around the `=` do not count, those at the end of the value do. */
+/** Blanks around the `=` are dropped; those at the end of the value are part of it. */
 function assignment(line: string): readonly [string, string] | undefined {
   const at = line.indexOf('=');
   const key = line.slice(0, Math.max(at, 0)).trimEnd();
@@ -123,14 +126,16 @@ const MEANING_OF: ReadonlyMap<string, string> = new Map([
   ['\\', '\\'],
 ]);
 
-/** Spaces and tabs are escaped only where reading would drop them; GLib lets line ends pass as part of that start. */
+/**
+ * Escapes spaces and tabs only at the start, where reading would drop them; for GLib line ends belong to that start.
+ */
 function escapeValue(value: string): string {
   const start = /^[ \t\n\r]*/.exec(value)?.[0] ?? '';
   const spaces = start.replaceAll(' ', '\\s').replaceAll('\t', '\\t').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
   return spaces + value.slice(start.length).replace(/[\n\r\\]/g, (character) => ESCAPE_OF.get(character) ?? character);
 }
 
-/** Undefined if there is a backslash with no meaning. */
+/** Undefined for a backslash that escapes nothing. */
 function unescapeValue(raw: string): string | undefined {
   let valid = true;
   const value = raw.replace(/\\([\s\S]?)/g, (_, character: string) => {

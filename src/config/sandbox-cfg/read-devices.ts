@@ -1,11 +1,11 @@
 /** The mounts, disks, networks and variables of sandbox.cfg. */
 import { configError, quote } from '../failure.js';
+import { pathFromBelow } from '../include-mount.js';
 import { checkMac } from '../parsers/network.js';
 import { readAddress, readRoute } from '../parsers/network-address.js';
 import { covers, normalizePath } from '../path.js';
 import type { Disk, EnvironmentVariable, Mount, Network, NetworkFilter } from '../types.js';
 import { MOUNT_CLASS } from './format.js';
-import { pathFromBelow } from './includes.js';
 import type { KeyFile } from './keyfile.js';
 import { Section } from './section.js';
 
@@ -13,7 +13,7 @@ import { Section } from './section.js';
 export function readMounts(file: KeyFile): readonly Mount[] {
   const sections = Section.numbered(file, 'mount');
   const targets = sections.map((section) => section.need('target'));
-  // What replaces the root covers every path, right or wrong.
+  // A mount on / covers every path, so it says nothing about a missing slash.
   const isCovered = (path: string) => targets.some((target) => normalizePath(target) !== '/' && covers(target, path));
   return sections.map((section) => readMount(section, isCovered));
 }
@@ -48,8 +48,9 @@ function readMount(section: Section, isCovered: (path: string) => boolean): Moun
 }
 
 /**
- * libvirt-sandbox counts in 32 bits with a sign and writes 64 without one, so that 2 GiB and what is between that and 4 GiB come out as if they
- * were below 2^64.
+ * The size of a ram mount, in bytes. libvirt-sandbox keeps it as a signed 32-bit number and writes it as an unsigned
+ * 64-bit one, so sizes from 2 GiB to below 4 GiB are written as numbers just below 2^64. They are read as what was
+ * meant.
  */
 function readUsage(section: Section): number {
   const text = section.need('usage').trimEnd();
@@ -114,13 +115,13 @@ function readNetwork(section: Section): Network {
   };
 }
 
-/** An address as `--network` writes it, so that one function knows what an address is. */
+/** An address in the syntax of `--network`, so that one parser reads both. */
 function withPrefix(section: Section, key: string): string {
   const prefix = section.whole('prefix', 0, 128);
   return prefix === undefined ? section.need(key) : `${section.need(key)}/${prefix}`;
 }
 
-/** The interface says how many addresses and routes it has; fewer or more means that some were lost. */
+/** The interface says how many addresses and routes it has. Another number of groups means that some were lost. */
 function checkCount(section: Section, key: string, actual: number): void {
   const expected = section.whole(key, 0, Number.MAX_SAFE_INTEGER);
   if (expected === undefined || expected === actual) return;

@@ -1,11 +1,10 @@
 /** The limits of sandbox.cfg. */
-
 import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from '../parsers/tuning.js';
 import type { Tuning } from '../types.js';
 import type { KeyFile } from './keyfile.js';
 import { Section } from './section.js';
 
-/** The limits, read by the parsers of the options that set them, so that one place knows what a limit is. */
+/** The limits, read by the parsers of the options that set them: one parser for both. */
 export function readTuning(file: KeyFile): Tuning {
   const section = new Section(file, 'tuning');
   const shares = section.text('cpushares');
@@ -23,7 +22,7 @@ export function readTuning(file: KeyFile): Tuning {
   };
 }
 
-/** The keys of a group but for `name`, as an option lists them. */
+/** The keys of a group except `name`, in the syntax of the option. */
 function assignments(section: Section, name: string): string {
   const keys = section.file.keys(section.group).filter((key) => key !== name);
   return keys.map((key) => `${key}=${section.need(key)}`).join(',');

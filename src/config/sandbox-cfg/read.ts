@@ -1,5 +1,4 @@
-/** A sandbox from sandbox.cfg, whether this package or libvirt-sandbox wrote it. */
-
+/** Reads a sandbox from a sandbox.cfg of this package or of libvirt-sandbox. */
 import { defaultConfig } from '../defaults.js';
 import { configError, quote } from '../failure.js';
 import { isRoot } from '../identity.js';
@@ -23,20 +22,20 @@ import { Section } from './section.js';
 /** Largest uid or gid; the one above it means "none". */
 const LAST_ID = 0xfffffffe;
 
-/** What the file leaves to the host. */
+/** What the file may leave to the host. */
 export interface ReadContext {
-  /** The identity when the file has none. */
+  /** The identity if the file has none. */
   readonly caller: () => Promise<Identity>;
-  /** root, of whom the file says that this is its home. */
+  /** The identity of root. @param savedHome the home that the file has for root */
   readonly root: (savedHome: string) => Promise<Identity>;
-  /** The groups of the file's user when it does not list them. */
+  /** The groups of the file's user if the file does not list them. */
   readonly groupsOf: (user: Omit<Identity, 'groups'>) => Promise<readonly number[]>;
 }
 
 /**
- * Reads a sandbox; the opposite of `writeSandboxCfg`. It is not validated as a whole.
+ * Reads a sandbox: the inverse of `writeSandboxCfg`. It does not validate the sandbox as a whole.
  * @param text the file's contents
- * @param origin what it is called in messages
+ * @param origin the file's name, for messages
  * @throws SandboxError `key-file-invalid`, `key-file-value-invalid`, `config-class-missing`, `config-class-unknown`,
  *   `config-type-unknown`, `config-key-missing`, `config-value-invalid`, `config-number-gap`, `config-count-wrong`
  */
@@ -52,7 +51,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
   const boot = machine.text('boot');
   return {
     ...defaults,
-    // The file always has a name, so the usual one says that none was chosen: two runs of it must not collide.
+    // The file always has a name. UNNAMED means that none was chosen: two runs of the file must not collide.
     name: name === UNNAMED ? undefined : name,
     uuid: core.text('uuid'),
     root: core.text('root') ?? defaults.root,
@@ -98,8 +97,9 @@ function readService(file: KeyFile): Service | undefined {
 }
 
 /**
- * All of the identity or nothing: a uid that is completed with the caller's gid could be given root's. A file that says root and nothing of its
- * capabilities means what it means to libvirt-sandbox: it keeps them, and has root's home.
+ * Needs all of the identity or none: a uid completed by the caller's gid could get root's group. If the file says that
+ * the user is root and nothing about capabilities, it means what libvirt-sandbox means: root keeps them, and has root's
+ * home.
  */
 async function readIdentity(
   section: Section,

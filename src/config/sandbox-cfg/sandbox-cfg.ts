@@ -1,4 +1,4 @@
-/** sandbox.cfg: a sandbox as a file. Saving, loading and saving again gives the same bytes. */
+/** sandbox.cfg: saves a sandbox to a file and loads it. Saving a loaded sandbox gives the same bytes. */
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { configError, quote } from '../failure.js';
@@ -8,19 +8,17 @@ import { validateConfig } from '../validate.js';
 import { readSandboxCfg } from './read.js';
 import { writeSandboxCfg } from './write.js';
 
-/** What saving may be told. */
 export interface SaveOptions {
-  /** The version of the kernel that was found, for a sandbox that does not name one: the file always pins its kernel. */
+  /** The version of the kernel that was found, for a sandbox that names none: the file always has one. */
   readonly kernelRelease?: string | undefined;
-  /** Where the user's groups are looked up; only groups that differ are written. */
+  /** Where the user's groups are looked up; the file has them only if they differ. */
   readonly users?: UserDatabase | undefined;
 }
 
-/** What loading may be told. */
 export interface LoadOptions {
-  /** What the file is called in messages. */
+  /** The file's name, for messages. */
   readonly origin?: string | undefined;
-  /** Where the user's groups are looked up when the file does not list them. */
+  /** Where the user's groups are looked up if the file does not list them. */
   readonly users?: UserDatabase | undefined;
 }
 
@@ -32,8 +30,8 @@ export async function formatSandboxCfg(config: SandboxConfig, options: SaveOptio
 
 /**
  * The sandbox that the text of a sandbox.cfg describes.
- * @throws SandboxError of stage `config`: those of {@link readSandboxCfg} and {@link validateConfig}, and those of the
- *   options' parsers for a value that has the same form there
+ * @throws SandboxError of stage `config`, with the codes of {@link readSandboxCfg}, {@link validateConfig} and the
+ *   parsers of options
  */
 export async function parseSandboxCfg(text: string, options: LoadOptions = {}): Promise<SandboxConfig> {
   const users = options.users ?? HOST_USERS;
@@ -51,15 +49,15 @@ export async function parseSandboxCfg(text: string, options: LoadOptions = {}): 
   }
 }
 
-/** The same error as one of a file: it names the file, and its stage is never that of the command line. */
+/** The same error, with the file's name and the stage `config`. */
 function inFile(error: SandboxError, origin: string): SandboxError {
   const message = error.message.includes(origin) ? error.message : `${origin}: ${error.message}`;
   return configError(error.code, message, error.remedy, error);
 }
 
 /**
- * Writes `config` to `path`. A file there is replaced as a whole or not at all; a device or a symbolic link is written
- * through. The environment may hold secrets, so only its owner can read a new file.
+ * Writes `config` to `path`. A file is replaced as a whole or not at all; a device or a symbolic link is written
+ * through. Only the owner can read a new file, because the environment may hold secrets.
  * @throws SandboxError `config-not-writable`
  */
 export async function saveSandboxCfg(path: string, config: SandboxConfig, options: SaveOptions = {}): Promise<void> {
@@ -84,7 +82,7 @@ export async function saveSandboxCfg(path: string, config: SandboxConfig, option
   }
 }
 
-/** True for what is there and is not a plain file: replacing /dev/stdout would be wrong. */
+/** True if `path` exists and is not a regular file: /dev/stdout must not be replaced. */
 async function isSpecial(path: string): Promise<boolean> {
   try {
     return !(await lstat(path)).isFile();

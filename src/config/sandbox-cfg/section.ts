@@ -1,9 +1,9 @@
-/** One group of a key file, read with errors that say where. */
+/** One group of a key file, read with errors that name group and file. */
 import type { SandboxError } from '../../util/errors.js';
 import { configError, quote } from '../failure.js';
 import type { KeyFile } from './keyfile.js';
 
-/** A group of a key file; it may be missing, and then has no keys. */
+/** A group of a key file. A missing group has no keys. */
 export class Section {
   constructor(
     readonly file: KeyFile,
@@ -14,18 +14,18 @@ export class Section {
     return this.file.has(this.group);
   }
 
-  /** What the group is called in messages. */
+  /** The group's name, for messages. */
   get where(): string {
     return `[${this.group}] of ${this.file.origin}`;
   }
 
-  /** The value of `key`, if it is there. */
+  /** The value of `key`; undefined if there is none. */
   text(key: string): string | undefined {
     return this.file.get(this.group, key);
   }
 
   /**
-   * The value of a key that must be there.
+   * The value of a required key.
    * @throws SandboxError `config-key-missing`
    */
   need(key: string): string {
@@ -35,7 +35,7 @@ export class Section {
   }
 
   /**
-   * A boolean, `fallback` if it is not there. GLib takes 1 and 0 too.
+   * A boolean; `fallback` if there is no such key. As in GLib, 1 and 0 count too.
    * @throws SandboxError `config-value-invalid`
    */
   flag(key: string, fallback: boolean): boolean {
@@ -47,7 +47,7 @@ export class Section {
   }
 
   /**
-   * A whole number, undefined if it is not there.
+   * A whole number from `minimum` to `maximum`; undefined if there is no such key.
    * @throws SandboxError `config-value-invalid`
    */
   whole(key: string, minimum: number, maximum: number): number | undefined {
@@ -58,20 +58,20 @@ export class Section {
     throw this.invalid(key, value, `write a whole number from ${minimum} to ${maximum}`);
   }
 
-  /** As {@link whole}, of a key that must be there. */
+  /** As {@link whole}, of a required key. */
   needWhole(key: string, minimum: number, maximum: number): number {
     this.need(key);
     return this.whole(key, minimum, maximum) ?? minimum;
   }
 
-  /** A value that cannot be. */
+  /** The error for a wrong value. */
   invalid(key: string, value: string, remedy: string): SandboxError {
     return configError('config-value-invalid', `${this.where} has ${quote(value)} for ${key}`, remedy);
   }
 
   /**
-   * The groups `PREFIX.0`, `PREFIX.1`, … below this file.
-   * @throws SandboxError `config-number-gap` if a number is left out: what comes after it would silently be lost
+   * The groups `PREFIX.0`, `PREFIX.1`, … of the file.
+   * @throws SandboxError `config-number-gap` if a number is missing: the groups after it would silently be lost
    */
   static numbered(file: KeyFile, prefix: string): readonly Section[] {
     const sections: Section[] = [];
@@ -96,7 +96,7 @@ export class Section {
   }
 }
 
-/** Refuses a name `PREFIX.N…` among `names` with N not below `count`. */
+/** Refuses a name `PREFIX.N…` with N not below `count`. */
 function refuseGap(names: readonly string[], prefix: string, count: number, where: string): void {
   const stray = names.find((name) => {
     const number = name.startsWith(`${prefix}.`) ? /^[0-9]+(?=\.|$)/.exec(name.slice(prefix.length + 1)) : null;

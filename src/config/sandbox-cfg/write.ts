@@ -1,27 +1,27 @@
 /**
- * A sandbox as sandbox.cfg. Groups and keys come in libvirt-sandbox's order; what only this package knows follows in
- * keys and groups of its own, and only where it differs from the default, so that both write the same file.
+ * Writes a sandbox as sandbox.cfg. Groups and keys are in libvirt-sandbox's order. What only this package has follows
+ * in keys and groups of its own, and only if it is not the default, so that both write the same file.
  */
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
 import { isRoot } from '../identity.js';
+import { pathBelow } from '../include-mount.js';
 import { DISK_LIMITS, formatCpuSet } from '../parsers/tuning.js';
 import type { Bandwidth, Mount, Network, SandboxConfig } from '../types.js';
 import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED } from './format.js';
-import { pathBelow } from './includes.js';
 import { KeyFile } from './keyfile.js';
 
-/** What a file shows that is not in the sandbox. */
+/** What the file needs and the sandbox does not have. */
 export interface WriteContext {
-  /** The kernel's version when the sandbox does not say: the one that was found. */
+  /** The version of the kernel that was found, for a sandbox that names none. */
   readonly kernelRelease?: string | undefined;
-  /** The groups that the host gives to the sandbox's user; only others are written. */
+  /** The groups that the host gives the sandbox's user. The file has groups only if they differ. */
   readonly hostGroups: readonly number[];
 }
 
 type Value = string | number | boolean | undefined;
 type Values = Readonly<Record<string, Value>>;
 
-/** Writes `config`; the opposite of `readSandboxCfg`. */
+/** The inverse of `readSandboxCfg`. */
 export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): string {
   const writer = new Writer();
   writer.put('api', { class: classOf(config), version: FORMAT_VERSION });
@@ -40,7 +40,7 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   putProgram(writer, config);
   putMachine(writer, config);
   putTuning(writer, config);
-  // A file that cannot be libvirt-sandbox's anyway can say what libvirt-sandbox's cannot.
+  // The file has keys that libvirt-sandbox does not know anyway, so it can also say that root has no capabilities.
   if (writer.hasOwn && isRoot(config.identity) && config.privileged === undefined) {
     writer.putOwn('identity', { privileged: false });
   }
@@ -49,7 +49,7 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
 
 class Writer {
   readonly file = new KeyFile('sandbox.cfg');
-  /** Whether there is anything in it that libvirt-sandbox would not write. */
+  /** Whether the file has a key that libvirt-sandbox does not write. */
   hasOwn = false;
 
   /** Sets the keys that have a value, in order. */
@@ -59,14 +59,14 @@ class Writer {
     }
   }
 
-  /** The same, of what only this package knows. */
+  /** The same for keys that only this package has. */
   putOwn(group: string, values: Values): void {
     this.put(group, values);
     this.hasOwn ||= Object.values(values).some((value) => value !== undefined);
   }
 }
 
-/** `value`, but undefined where it is the default. */
+/** `value`; undefined if it is the default. */
 function unless<T extends Value>(standard: T, value: T): T | undefined {
   return value === standard ? undefined : value;
 }
@@ -96,12 +96,12 @@ function putIdentity(writer: Writer, { identity, privileged }: SandboxConfig, ho
   });
   writer.putOwn('identity', {
     groups: unless(integerList(hostGroups), integerList(identity.groups)),
-    // Said where it is not what such a user has in libvirt-sandbox.
+    // Only if libvirt-sandbox would treat such a user in another way.
     privileged: unless(isRoot(identity), privileged),
   });
 }
 
-/** As GLib writes a list of integers: each with a `;` after it. */
+/** A list of integers in GLib's syntax: each with a `;` after it. */
 function integerList(values: readonly number[]): string {
   return values.map((value) => `${value};`).join('');
 }
@@ -119,7 +119,7 @@ function putMount(writer: Writer, group: string, mount: Mount): void {
   }
 }
 
-/** The addresses and routes come before the interface that has them. */
+/** libvirt-sandbox writes the addresses and routes before their interface. */
 function putNetwork(writer: Writer, group: string, network: Network): void {
   for (const [index, { primary, broadcast, prefix }] of network.addresses.entries()) {
     writer.put(`${group}.address.${index}`, { primary, broadcast, prefix });

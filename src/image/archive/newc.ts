@@ -1,13 +1,15 @@
 /**
- * The newc format of cpio, with and without checksums: Documentation/driver-api/early-userspace/buffer-format.rst of the
- * kernel. It is read as the kernel reads it (init/initramfs.c), but what is damaged is an error and not skipped.
+ * Reads cpio archives in the newc format, with and without checksums:
+ * Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. Reading follows the kernel
+ * (init/initramfs.c), but damage is an error here, where the kernel skips it.
  */
 
 import { type ArchiveEntry, ArchiveError, type EntryType } from './types.js';
 
-const HEADER = 110;
+const HEADER_BYTES = 110;
+/** Name of the entry that ends an archive. */
 const END = 'TRAILER!!!';
-/** PATH_MAX: no kernel makes a file with a longer name. */
+/** PATH_MAX: the kernel makes no file with a longer name. */
 const LONGEST_NAME = 4096;
 
 const TYPES: ReadonlyMap<number, EntryType> = new Map([
@@ -22,20 +24,20 @@ const TYPES: ReadonlyMap<number, EntryType> = new Map([
 
 const pad = (size: number): number => (size + 3) & ~3;
 
-/** True when a newc archive begins at `at`. */
+/** True if a newc archive begins at byte `at`. */
 export function isNewc(data: Buffer, at: number): boolean {
   const magic = data.toString('latin1', at, at + 6);
   return magic === '070701' || magic === '070702';
 }
 
-/** The header's numbers: 13 fields of eight hexadecimal digits behind the magic. */
+/** The numbers of a header: 13 fields of eight hexadecimal digits after the magic. */
 function fieldsAt(data: Buffer, at: number): number[] {
-  const text = data.toString('latin1', at + 6, at + HEADER);
+  const text = data.toString('latin1', at + 6, at + HEADER_BYTES);
   if (!/^[0-9A-Fa-f]{104}$/.test(text)) throw new ArchiveError(`the cpio header at byte ${at} is damaged`);
   return Array.from({ length: 13 }, (_, i) => Number.parseInt(text.slice(i * 8, i * 8 + 8), 16));
 }
 
-/** The sum of all bytes, in 32 bits. */
+/** The sum of all bytes modulo 2^32, as in format 070702. */
 function sumOf(data: Buffer): number {
   let sum = 0;
   for (const byte of data) sum = (sum + byte) >>> 0;
@@ -45,17 +47,17 @@ function sumOf(data: Buffer): number {
 /**
  * Reads one archive.
  *
- * @param start Where its first header is.
- * @returns its entries, and where the bytes behind its last one begin
- * @throws {ArchiveError} when it is damaged or cut off.
+ * @param start Offset of its first header.
+ * @returns its entries, and the offset of the first byte after it
+ * @throws {ArchiveError} for an archive that is damaged or cut off.
  */
 export function parseNewc(data: Buffer, start: number): { entries: ArchiveEntry[]; end: number } {
   const entries: ArchiveEntry[] = [];
   for (let at = start; ; ) {
-    if (at + HEADER > data.length) throw new ArchiveError(`the cpio archive is cut off at byte ${data.length}`);
-    if (!isNewc(data, at)) throw new ArchiveError(`there is no cpio header at byte ${at}, where one must be`);
+    if (at + HEADER_BYTES > data.length) throw new ArchiveError(`the cpio archive is cut off at byte ${data.length}`);
+    if (!isNewc(data, at)) throw new ArchiveError(`there is no cpio header at byte ${at}`);
     const { entry, end } = parseEntry(data, at);
-    // Padded to a multiple of 4 from the start of the header; the last one may not be.
+    // Entries are padded to a multiple of 4 bytes; the padding of the last one may be missing.
     at = Math.min(end, data.length);
     if (entry.name === END) return { entries, end: at };
     entries.push(entry);
@@ -68,13 +70,13 @@ function parseEntry(data: Buffer, at: number): { entry: ArchiveEntry; end: numbe
     at,
   );
   const [rdevMajor = 0, rdevMinor = 0, nameSize = 0, check = 0] = more;
-  const nameEnd = at + HEADER + nameSize;
-  const bodyStart = at + pad(HEADER + nameSize);
+  const nameEnd = at + HEADER_BYTES + nameSize;
+  const bodyStart = at + pad(HEADER_BYTES + nameSize);
   const bodyEnd = bodyStart + size;
   if (nameSize < 2 || nameSize > LONGEST_NAME || data[nameEnd - 1] !== 0) {
     throw new ArchiveError(`the cpio entry at byte ${at} has a damaged name`);
   }
-  const name = data.toString('latin1', at + HEADER, nameEnd - 1);
+  const name = data.toString('latin1', at + HEADER_BYTES, nameEnd - 1);
   if (name.includes('\0')) throw new ArchiveError(`the cpio entry at byte ${at} has a damaged name`);
   if (bodyEnd > data.length) throw new ArchiveError(`the cpio archive is cut off in the middle of ${printable(name)}`);
   const body = data.subarray(bodyStart, bodyEnd);
@@ -89,7 +91,10 @@ function parseEntry(data: Buffer, at: number): { entry: ArchiveEntry; end: numbe
   };
 }
 
-/** A name for a person: as UTF-8 where it is, and with nothing in it that a terminal would act on. */
+/**
+ * A name for people, decoded as UTF-8. Control characters and invalid bytes are escaped, so that a terminal does not
+ * act on them.
+ */
 export function printable(name: string): string {
   const text = Buffer.from(name, 'latin1').toString('utf8');
   return text.replace(/[\p{Cc}\p{Cf}\ufffd\\]/gu, (letter) => {

@@ -1,21 +1,23 @@
 /**
- * An initrd as the kernel sees it: cpio archives one after the other, each as it is or packed, with zeros in between
- * (init/initramfs.c of the kernel). Microcode comes first and is never packed.
+ * Reads an initrd as the kernel does (init/initramfs.c): cpio archives one after the other, each packed or not, with
+ * zeros in between. Microcode comes first and is never packed.
  */
 
-import { compressionAt, decompress, unsupportedAt } from './decompress.js';
+import { formatAt } from '../../compression/formats.js';
+import { decompress, unsupportedAt } from './decompress.js';
 import { isNewc, parseNewc } from './newc.js';
 import { type Archive, type ArchiveCompression, type ArchiveEntry, ArchiveError } from './types.js';
 
 /**
  * Reads all archives of an initrd.
  *
- * @throws {ArchiveError} when `data` is no initrd, or a damaged one; {@link SandboxError} where a library for unpacking is missing.
+ * @throws {ArchiveError} for data that is no initrd, or a damaged one.
+ * @throws {SandboxError} if a library for unpacking is missing.
  */
 export async function readArchives(data: Buffer): Promise<Archive[]> {
   const archives: Archive[] = [];
   for (let at = skipZeros(data, 0); at < data.length; at = skipZeros(data, at)) {
-    const compression = isNewc(data, at) ? undefined : compressionAt(data, at);
+    const compression = isNewc(data, at) ? undefined : formatAt(data, at);
     if (compression === undefined) {
       const { archive, end } = readPlain(data, at, at, 'none');
       archives.push(archive);
@@ -30,7 +32,7 @@ export async function readArchives(data: Buffer): Promise<Archive[]> {
       at += used;
     }
   }
-  if (archives.length === 0) throw new ArchiveError('there is no archive in it');
+  if (archives.length === 0) throw new ArchiveError('it contains no archive');
   return archives;
 }
 
@@ -41,10 +43,9 @@ function readPlain(
   compression: ArchiveCompression,
 ): { archive: Archive; end: number } {
   if (!isNewc(data, at)) {
-    const what = unsupportedAt(data, at) ?? 'neither a cpio archive nor anything packed that is known here';
-    throw new ArchiveError(
-      `at byte ${at} ${compression === 'none' ? '' : `of what is packed with ${compression} `}is ${what}`,
-    );
+    const what = unsupportedAt(data, at) ?? 'neither a cpio archive nor data in a known compression';
+    const where = compression === 'none' ? `at byte ${at}` : `at byte ${at} of the data packed with ${compression}`;
+    throw new ArchiveError(`${where} is ${what}`);
   }
   const { entries, end } = parseNewc(data, at);
   return { archive: { offset, compression, entries }, end };
@@ -56,22 +57,24 @@ function skipZeros(data: Buffer, start: number): number {
   return at;
 }
 
-/** The parts of a path inside that say something: of `./usr//bin/` they are `usr` and `bin`, of `/` there are none. */
+/** The parts of a path in an archive, without `.` and empty ones: `usr` and `bin` for `./usr//bin/`, none for `/`. */
 export function pathParts(name: string): string[] {
   return name.split('/').filter((part) => part !== '' && part !== '.');
 }
 
-/** A path inside without `.`, empty parts, and slashes at its ends: `./usr//bin/` is `usr/bin`. */
+/** A path in an archive without `.`, empty parts, and slashes at its ends: `usr/bin` for `./usr//bin/`. */
 export function plainPath(name: string): string {
   return pathParts(name).join('/');
 }
 
-/** A file with the content that it has when all is unpacked. */
+/** An entry with the content that it has after unpacking: hard links have the content of their file. */
 export interface FinalEntry extends ArchiveEntry {
   readonly content: Buffer;
 }
 
-/** What is there when all archives are unpacked, by its plain path: of two with the same path the later one. */
+/**
+ * The entries that exist after all archives are unpacked, by plain path. Of two with the same path, the later one wins.
+ */
 export function finalEntries(archives: readonly Archive[]): Map<string, FinalEntry> {
   const result = new Map<string, FinalEntry>();
   for (const { entries } of archives) {
@@ -84,12 +87,12 @@ export function finalEntries(archives: readonly Archive[]): Map<string, FinalEnt
   return result;
 }
 
-/** True for a file that has more than one name. */
+/** True for a file with more than one name. */
 export function isLinked(entry: ArchiveEntry): boolean {
   return entry.type === 'file' && entry.nlink > 1;
 }
 
-/** The content of each file of an archive that has several names, by its inode: one of them carries it. */
+/** The contents of hard-linked files by inode. Only one of a file's names carries its content. */
 export function sharedContents(entries: readonly ArchiveEntry[]): Map<string, Buffer> {
   const contents = new Map<string, Buffer>();
   for (const entry of entries) {

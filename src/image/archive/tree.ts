@@ -1,9 +1,9 @@
 /**
- * A directory that nothing which is done through it leads out of, whatever names and links an archive has.
+ * A directory tree that is safe to unpack into: no name and no link of an archive leads out of it.
  *
- * Each part of a path is opened from the one before it, as openat(2) does with O_NOFOLLOW; Node has no openat, but
- * `/proc/self/fd/N/NAME` is the same (proc_pid_fd(5)). A symbolic link on the way is followed by hand, with this directory as
- * the root, which is what it means in the initrd.
+ * Each part of a path is opened relative to the part before it, as openat(2) does with O_NOFOLLOW. Node has no openat,
+ * but `/proc/self/fd/N/NAME` does the same (proc_pid_fd(5)). Symbolic links on the way are resolved here, with the tree
+ * as their root, as in the initrd.
  */
 
 import {
@@ -22,17 +22,17 @@ import { pathParts } from './read.js';
 import { ArchiveError } from './types.js';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
-/** As in path_resolution(7). */
+/** Limit of symbolic links on a path, as in path_resolution(7). */
 const MOST_LINKS = 40;
 
-/** The place of a name: a directory that is open, and a path through it, which ends in the name itself. */
+/** One name in the tree: an open directory, and the last part of a path in it. It need not exist. */
 export class Node {
   constructor(
     readonly fd: number,
     readonly base: string,
   ) {}
 
-  /** A path in which nothing but the last part can be a symbolic link. Names are bytes. */
+  /** A path in which only the last part can be a symbolic link. Names are bytes. */
   get path(): Buffer {
     return Buffer.from(`/proc/self/fd/${this.fd}/${this.base}`, 'latin1');
   }
@@ -41,12 +41,12 @@ export class Node {
     return lstatSync(this.path, { throwIfNoEntry: false });
   }
 
-  /** Opens it as a directory, which it must be itself, and not through a link. */
+  /** Opens it as a directory; fails for a symbolic link to one. */
   openDirectory(): number {
     return openSync(this.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
 
-  /** Makes room for something that is no directory, or, with `isDirectory`, for something that is one. */
+  /** Removes what has this name, to make room for a new entry. With `isDirectory`, keeps a directory. */
   clear(isDirectory: boolean): void {
     const stat = this.stat();
     if (stat === undefined || (isDirectory && stat.isDirectory())) return;
@@ -55,19 +55,19 @@ export class Node {
   }
 }
 
-/** A directory and what is below it. */
+/** A directory with everything below it. */
 export class Tree {
   readonly #root: number;
 
-  /** @param directory The caller's own; symbolic links in this path are followed. */
+  /** @param directory Path of the directory. The caller must trust it: symbolic links in it are followed. */
   constructor(directory: string) {
     this.#root = openSync(directory, O_RDONLY | O_DIRECTORY);
   }
 
   /**
-   * Opens the directory that `name` is in, making what is missing, for as long as `use` runs.
+   * Calls `use` with the node of `name`. Missing directories on the way are made.
    *
-   * @throws {ArchiveError} for a name that has no last part, and for one that leads out.
+   * @throws {ArchiveError} for a name without a last part, and for one that leads out of the tree.
    */
   at<T>(name: string, use: (node: Node) => T): T {
     const parts = pathParts(name);
@@ -87,9 +87,12 @@ export class Tree {
     closeSync(this.#root);
   }
 
-  /** @param opened What was opened on the way: the last one is where the way leads to. */
+  /**
+   * Walks to the directory that `parts` name.
+   * @param opened Receives every descriptor opened on the way, for the caller to close.
+   */
   #walk(parts: readonly string[], opened: number[]): number {
-    // The directories from the root to where the way has come, so that .. leads back and never above.
+    // Descriptors from the root to the current directory, so that .. leads back, but never above the root.
     let way = [this.#root];
     let left = [...parts];
     for (let links = 0; ; ) {
@@ -117,7 +120,7 @@ export class Tree {
   }
 }
 
-/** Where a symbolic link leads; undefined for anything else and for nothing. */
+/** Target of a symbolic link; undefined if the node is no link, or does not exist. */
 function linkTarget(node: Node): string | undefined {
   try {
     return readlinkSync(node.path, 'latin1');

@@ -1,7 +1,9 @@
-/** What an initrd holds, as it is read. */
+/** Types of an initrd's content. */
 
-/** How a part of an initrd is packed. */
-export type ArchiveCompression = 'none' | 'gzip' | 'xz' | 'lzma' | 'bzip2' | 'zstd' | 'lz4' | 'lzo';
+import type { FormatName } from '../../compression/formats.js';
+
+/** How an archive in an initrd is packed. */
+export type ArchiveCompression = 'none' | FormatName;
 
 export type EntryType =
   | 'file'
@@ -13,35 +15,35 @@ export type EntryType =
   | 'socket'
   | 'unknown';
 
-/** One thing in a cpio archive, with all that its header says. */
+/** One entry of a cpio archive, with the fields of its header. */
 export interface ArchiveEntry {
-  /** As it is in the archive, one character a byte, whatever the encoding. */
+  /** The bytes of the name, one character for each byte, whatever the encoding. */
   readonly name: string;
   readonly type: EntryType;
-  /** st_mode of inode(7): type and permissions. */
+  /** st_mode of inode(7): file type and permissions. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly nlink: number;
   /** Seconds since the epoch. */
   readonly mtime: number;
-  /** Of the device that it was on, and its number there: what hard links have in common. */
+  /** Device and inode number, which hard links to one file share. */
   readonly inode: string;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
-  /** The content of a file, the target of a symbolic link. Of hard links it is with one of them. */
+  /** Content of a file, or target of a symbolic link. Of several hard links, only one has the content. */
   readonly data: Buffer;
 }
 
 /** One cpio archive of an initrd. */
 export interface Archive {
-  /** Where it begins, in bytes of the initrd; of one that is packed, where what is packed begins. */
+  /** Offset in the initrd, in bytes. For a packed archive, the offset of the packed data. */
   readonly offset: number;
   readonly compression: ArchiveCompression;
   readonly entries: readonly ArchiveEntry[];
 }
 
-/** An initrd that cannot be read, and where in it. */
+/** An initrd cannot be read. The message says where in it. */
 export class ArchiveError extends Error {
   override readonly name = 'ArchiveError';
 }

@@ -1,4 +1,4 @@
-/** Unpacking an initrd into a directory, as the kernel does into its root: what comes later takes the place of what was there. */
+/** Unpacks an initrd into a directory, as the kernel unpacks it into its root: later entries replace earlier ones. */
 
 import {
   chmodSync,
@@ -23,31 +23,31 @@ import { type Node, Tree } from './tree.js';
 import { type Archive, type ArchiveEntry, ArchiveError } from './types.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-/** mode_t without the type. */
+/** Permission bits of mode_t. */
 const PERMISSIONS = 0o7777;
-/** What an ordinary user may give to files that were another's: no set-user-ID. */
+/** Permission bits that an ordinary user may set, since the files had another owner: no set-user-ID. */
 const PLAIN_PERMISSIONS = 0o777;
 
 export interface UnpackResult {
-  /** How many entries are there now. */
+  /** Number of unpacked entries. */
   readonly unpacked: number;
-  /** What an ordinary user cannot make, and why, as lines for a person. */
+  /** Entries that an ordinary user cannot make, with the reason, as lines for people. */
   readonly skipped: readonly string[];
 }
 
-/** Makes a device, a pipe or a socket: mknod(2), which Node lacks. */
+/** Makes a device, a pipe or a socket with mknod(2), which Node lacks. */
 type MakeNode = (node: Node, entry: ArchiveEntry) => void;
 
 /**
- * Unpacks all archives into `directory`, which is made, or must be empty. Nothing is written anywhere else.
+ * Unpacks all archives into `directory`. It must be empty, or is made. Nothing is written outside it.
  *
- * Root gives each file its owner; anybody else owns what is unpacked, and makes no devices.
+ * For root, each file gets its owner from the archive. Other users own what they unpack, and can make no devices.
  *
  * @throws {SandboxError} `unpack-not-empty`, `archive-unsafe`, `unpack-failed`.
  */
 export async function unpackArchives(archives: readonly Archive[], directory: string): Promise<UnpackResult> {
   const entries = archives.flatMap((archive) => archive.entries);
-  // Before anything is written: a hostile archive is not to be unpacked in part.
+  // Check before writing anything, so that a hostile archive is not unpacked in part.
   for (const { name } of entries) {
     if (name.split('/').includes('..')) throw unsafe(`it has the name ${printable(name)}, which leads out of it`);
   }
@@ -89,17 +89,18 @@ function unsafe(message: string): SandboxError {
 
 function failed(directory: string, error: unknown): unknown {
   if (!isSystemError(error)) return error;
+  const where = error instanceof UnpackError ? ` at ${error.entry}` : '';
   return new SandboxError({
     stage: 'image',
     code: 'unpack-failed',
-    // The path of such an error is one of /proc/self/fd, which means nothing to anybody.
-    message: `the initrd cannot be unpacked into ${directory} (${error.code}${error instanceof UnpackError ? ` at ${error.entry}` : ''})`,
+    // The error's own path is in /proc/self/fd and means nothing to the user, so name the entry.
+    message: `the initrd cannot be unpacked into ${directory} (${error.code}${where})`,
     remedy: error.code === 'ENOSPC' ? 'free some space there' : 'name a directory that you may write to',
     cause: error,
   });
 }
 
-/** A system call that failed, and the entry that it was for. */
+/** A system call failed for an entry. */
 class UnpackError extends Error {
   readonly code: string;
 
@@ -133,7 +134,7 @@ async function nodeMaker(): Promise<MakeNode> {
 class Unpacker {
   #unpacked = 0;
   readonly #skipped: string[] = [];
-  /** Modes and times of directories, which are given last, when nothing is put into them any more. */
+  /** Directories by path. They get their modes and times at the end, after everything has been written into them. */
   readonly #directories = new Map<string, ArchiveEntry>();
 
   constructor(
@@ -145,11 +146,11 @@ class Unpacker {
   run(archives: readonly Archive[]): UnpackResult {
     for (const { entries } of archives) {
       const contents = sharedContents(entries);
-      /** The first name of each file that has several. */
+      /** First name of each hard-linked file, by inode. */
       const first = new Map<string, string>();
       for (const entry of entries) this.#entry(entry, contents, first);
     }
-    // From the inside out: a directory may not be entered any more when it has its mode.
+    // Deepest first: the final mode of a directory may forbid entering it.
     const depth = (path: string) => path.split('/').length;
     const directories = [...this.#directories].sort(([a], [b]) => depth(b) - depth(a));
     for (const [path, entry] of directories) this.#finishDirectory(path, entry);
@@ -158,12 +159,12 @@ class Unpacker {
 
   #entry(entry: ArchiveEntry, contents: ReadonlyMap<string, Buffer>, first: Map<string, string>): void {
     const path = plainPath(entry.name);
-    // The root itself is there.
+    // The root itself exists.
     if (path === '') return;
     try {
       const isMade = this.tree.at(path, (node) => {
         node.clear(entry.type === 'directory');
-        // What takes a name takes it away from the file that had it.
+        // The new entry takes this name away from an earlier hard-linked file.
         for (const [inode, name] of first) if (name === path) first.delete(inode);
         this.#directories.delete(path);
         return this.#make(entry, path, node, contents, first);
@@ -202,7 +203,7 @@ class Unpacker {
         lutimesSync(node.path, entry.mtime, entry.mtime);
         return true;
       case 'unknown':
-        this.#skipped.push(`${printable(entry.name)}: it is of no kind that is known (mode ${entry.mode.toString(8)})`);
+        this.#skipped.push(`${printable(entry.name)}: its type is unknown (mode ${entry.mode.toString(8)})`);
         return false;
       default:
         if (this.makeNode === undefined) {
@@ -211,7 +212,7 @@ class Unpacker {
         }
         this.makeNode(node, entry);
         lchownSync(node.path, entry.uid, entry.gid);
-        // It was made just now, and nobody else writes here; a node is no link.
+        // chmod follows links, but the node was made just now and is no link.
         chmodSync(node.path, entry.mode & PERMISSIONS);
         lutimesSync(node.path, entry.mtime, entry.mtime);
         return true;
@@ -222,7 +223,7 @@ class Unpacker {
     const fd = openSync(node.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
       for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
-      // Changing the owner takes set-user-ID away, so the mode comes behind it.
+      // Changing the owner clears set-user-ID, so set the mode after it.
       if (this.isRoot) lchownSync(node.path, entry.uid, entry.gid);
       fchmodSync(fd, this.#permissions(entry));
       futimesSync(fd, entry.mtime, entry.mtime);

@@ -1,15 +1,11 @@
 /**
- * Building an image from nothing. The kernel and the modules are unpacked at the same time, in memory; the disk is
- * touched when everything is known to be right.
+ * Builds a boot image in memory: a kernel, an initrd, and the manifest of both. The kernel and the modules are unpacked
+ * at the same time.
  */
 
-import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SandboxError } from '../../util/errors.js';
 import { readBuildConfig } from '../../kernel/build-config.js';
 import type { KernelChoice } from '../../kernel/find.js';
-import { InputRecorder } from '../../util/input-log.js';
 import type { SparseFile } from '../../kernel/slim.js';
 import { hashSparse, readKernel } from '../../kernel/stage.js';
 import { type BootFile, unpackKernel } from '../../kernel/unpack.js';
@@ -19,47 +15,46 @@ import { type LoadedModule, readModules } from '../../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../../kmods/report.js';
 import { type ModuleSet, readSets } from '../../kmods/sets.js';
 import type { ModuleTree } from '../../kmods/tree.js';
-import { chooseKernel } from './choose-kernel.js';
-import { checkCompression, compress, type InitrdCompression } from './compress.js';
-import { initrdEntries, moduleEntryName, readInit, readPrograms } from './contents.js';
-import { type CpioEntry, packCpio } from './cpio.js';
-import { debugShellEntries } from './debug-shell.js';
-import { type Remembered, rememberedPath } from '../store/lookup.js';
+import { InputRecorder } from '../../util/input-log.js';
 import {
   type Digest,
   digestOf,
   IMAGE_FORMAT,
   INITRD_NAME,
-  MANIFEST_NAME,
+  type InitrdCompression,
   type Manifest,
-  manifestText,
   sealManifest,
-  sha256,
 } from '../manifest.js';
-import { findImage, makeStore, publish, storeError, writeDurably } from '../store/store.js';
 import type { ImageOptions, ImageTimings } from '../types.js';
-import { sweepWorkspaces, withWorkspace } from '../store/workspace.js';
+import { chooseKernel } from './choose-kernel.js';
+import { checkCompression, compress } from './compress.js';
+import { initrdEntries, moduleEntryName, readInit, readPrograms } from './contents.js';
+import { type CpioEntry, packCpio } from './cpio.js';
+import { debugShellEntries } from './debug-shell.js';
 
-/** An image in the store. */
-export interface Built {
-  readonly manifest: Manifest;
-  readonly reason: string;
-  readonly fresh: boolean;
-  readonly timings: Partial<ImageTimings>;
-}
-
-type Timings = { -readonly [part in keyof ImageTimings]?: number };
-
-/** The two files of an image in memory, and the manifest. */
-interface Parts {
+/** The parts of an image in memory: the manifest, and the two files that it describes. */
+export interface ImageParts {
   readonly manifest: Manifest;
   readonly boot: BootFile;
   readonly initrd: Buffer;
 }
 
-/** One build: what it was asked, what it looked at, how long it took. */
+export interface BuiltImage extends ImageParts {
+  /** Which kernel was chosen and why, as a sentence without a final full stop. */
+  readonly reason: string;
+  readonly timings: Partial<ImageTimings>;
+  /**
+   * Path and identity of every file that the build looked at. Undefined when one of them changed so recently that a
+   * second change could leave the same identity.
+   */
+  readonly inputs: readonly (readonly [string, string])[] | undefined;
+}
+
+type Timings = { -readonly [part in keyof ImageTimings]?: number };
+
+/** One build: its options, the files it looked at, and its timings. */
 class Build {
-  readonly timings: Timings = {};
+  readonly #timings: Timings = {};
   readonly #inputs = new InputRecorder();
   readonly #trees = new ModuleTrees(this.#inputs);
   readonly #startedAt = Date.now();
@@ -67,22 +62,20 @@ class Build {
 
   constructor(
     private readonly options: ImageOptions,
-    private readonly store: string,
     private readonly setsDirectory: string,
   ) {
-    // The code is an input like any other.
+    // This code is an input like any other.
     this.#inputs.note(fileURLToPath(import.meta.url));
     this.#compression = options.compression ?? 'none';
   }
 
-  async run(key: string): Promise<Built> {
+  async run(): Promise<BuiltImage> {
     const sets = await readSets(this.setsDirectory, this.options.sets, this.#inputs);
-    const choice = await this.#timed('select', this.#choose(sets));
+    const choice = await this.#timed('select', chooseKernel(this.options, sets, this.#inputs, this.#trees));
     this.#say(`using ${choice.reason}`);
     const parts = await this.#make(choice, sets);
-    const fresh = await this.#timed('store', this.#keep(parts));
-    await this.#remember(key, parts.manifest, choice.reason);
-    return { manifest: parts.manifest, reason: choice.reason, fresh, timings: this.timings };
+    const inputs = this.#inputs.isSettled(this.#startedAt) ? this.#inputs.entries() : undefined;
+    return { ...parts, reason: choice.reason, timings: this.#timings, inputs };
   }
 
   #say(message: string): void {
@@ -92,19 +85,15 @@ class Build {
   async #timed<T>(part: keyof ImageTimings, work: Promise<T>): Promise<T> {
     const start = performance.now();
     const result = await work;
-    this.timings[part] = performance.now() - start;
+    this.#timings[part] = performance.now() - start;
     return result;
   }
 
-  #choose(sets: readonly ModuleSet[]): Promise<KernelChoice> {
-    return chooseKernel(this.options, sets, this.#inputs, this.#trees);
-  }
-
-  async #make(choice: KernelChoice, sets: readonly ModuleSet[]): Promise<Parts> {
-    // Started first: its decoder works on another thread while this one reads modules.
+  async #make(choice: KernelChoice, sets: readonly ModuleSet[]): Promise<ImageParts> {
+    // The kernel's decoder works on another thread while this thread reads modules, so start it first.
     const kernelWork = this.#timed('kernel', this.#makeKernel(choice));
     const initrdWork = this.#makeInitrd(choice, sets, async () => (await kernelWork).boot.content);
-    // Both are waited for even when one fails: nothing may run on behind an answer.
+    // Wait for both even when one fails, so that no work outlives this call.
     const [kernel, initrd] = await Promise.allSettled([kernelWork, initrdWork]);
     if (initrd.status === 'rejected') throw initrd.reason;
     if (kernel.status === 'rejected') throw kernel.reason;
@@ -139,7 +128,7 @@ class Build {
   }> {
     const data = await readKernel(choice.file);
     const work = unpackKernel(choice.file, data, this.options.kernelForm);
-    // Keeps a failure from counting as unhandled while this thread is busy hashing; it is thrown below.
+    // A failure must not count as unhandled while this thread is busy hashing; `await work` throws it below.
     work.catch(() => {});
     const source = { ...digestOf(data), format: choice.file.format };
     const boot = await work;
@@ -189,70 +178,13 @@ class Build {
     this.#say(`modules: ${order.length === 0 ? 'none' : order.map((module) => module.name).join(', ')}`);
     return readModules(tree, order, this.#inputs);
   }
-
-  /** Puts the image into the store unless it is there; true when it was put there now. */
-  async #keep(parts: Parts): Promise<boolean> {
-    const { id } = parts.manifest;
-    const rebuild = this.options.rebuild === true;
-    if (!rebuild && (await findImage(this.store, id)) !== undefined) return false;
-    try {
-      return await this.#inWorkspace(async (workspace) => {
-        const writes = await Promise.allSettled([
-          writeDurably(join(workspace, parts.boot.name), parts.boot.content),
-          writeDurably(join(workspace, INITRD_NAME), parts.initrd),
-          writeDurably(join(workspace, MANIFEST_NAME), Buffer.from(manifestText(parts.manifest))),
-        ]);
-        for (const write of writes) if (write.status === 'rejected') throw write.reason;
-        return publish(this.store, workspace, id, rebuild);
-      });
-    } catch (error) {
-      const size = parts.manifest.files.reduce((sum, file) => sum + file.size, 0);
-      throw storeError(error, this.store, size);
-    }
-  }
-
-  /** Runs `use` in a directory of the store that is gone afterwards, and clears up behind builders that died. */
-  async #inWorkspace<T>(use: (workspace: string) => Promise<T>): Promise<T> {
-    makeStore(this.store);
-    await sweepWorkspaces(this.store);
-    return withWorkspace(this.store, use);
-  }
-
-  /** Keeps the answer for the next time: see lookup.ts. */
-  async #remember(key: string, manifest: Manifest, reason: string): Promise<void> {
-    if (!this.#inputs.isSettled(this.#startedAt)) return;
-    const remembered: Remembered = {
-      format: IMAGE_FORMAT,
-      image: manifest.id,
-      manifest: sha256(manifestText(manifest)),
-      reason,
-      inputs: this.#inputs.entries(),
-    };
-    const data = Buffer.from(`${JSON.stringify(remembered)}\n`);
-    try {
-      await this.#inWorkspace(async (workspace) => {
-        const path = join(workspace, 'remembered');
-        await writeDurably(path, data);
-        await rename(path, rememberedPath(this.store, key));
-      });
-    } catch (error) {
-      // The image is there, and that is what was asked for; only the next search for it is slower.
-      if (!(storeError(error, this.store) instanceof SandboxError)) throw error;
-      this.#say('the store cannot be written to, so that this image will be searched for again next time');
-    }
-  }
 }
 
 /**
- * Builds the image, or finds that the store has it, and remembers which request it answers.
+ * Builds the image that serves `options`; nothing is written.
  *
- * @param key The request's name in the store's index.
+ * @throws {SandboxError} stage `kernel`, `modules` or `image`.
  */
-export async function buildImage(
-  options: ImageOptions,
-  store: string,
-  setsDirectory: string,
-  key: string,
-): Promise<Built> {
-  return new Build(options, store, setsDirectory).run(key);
+export async function buildImage(options: ImageOptions, setsDirectory: string): Promise<BuiltImage> {
+  return new Build(options, setsDirectory).run();
 }

@@ -1,4 +1,4 @@
-/** The kernel that an image would be built from. */
+/** Chooses the kernel that an image is built from. */
 import { findKernel, type KernelChoice } from '../../kernel/find.js';
 import { type InputLog, InputRecorder } from '../../util/input-log.js';
 import { featureStates, lackSentence, missingFeature } from '../../kmods/features.js';
@@ -7,7 +7,7 @@ import { defaultSetsDirectory, type ModuleSet, readSets } from '../../kmods/sets
 import type { ImageOptions } from '../types.js';
 
 /**
- * @param sets what it must have
+ * @param sets Module sets whose required features the kernel must have.
  * @throws {SandboxError} those of {@link findKernel}
  */
 export function chooseKernel(
@@ -24,7 +24,7 @@ export function chooseKernel(
 }
 
 /**
- * The version of the kernel that {@link resolveImage} would choose; nothing is built.
+ * The version of the kernel that `resolveImage` would choose; nothing is built.
  * @throws {SandboxError} those of {@link findKernel}
  */
 export async function kernelVersionFor(options: Pick<ImageOptions, 'kernel' | 'searchPaths' | 'sets'>): Promise<string> {

@@ -1,6 +1,4 @@
-/**
- * What an initrd holds. The native init relies on these paths.
- */
+/** The contents of an initrd. The native init relies on these paths. */
 
 import { readFile } from 'node:fs/promises';
 import { isSystemError, SandboxError } from '../../util/errors.js';
@@ -10,7 +8,7 @@ import type { LoadedModule } from '../../kmods/read.js';
 import { hostProgram } from '../../util/programs.js';
 import type { CpioEntry } from './cpio.js';
 
-/** Mount points that the init needs before anything is mounted, and where modules are. */
+/** Mount points that the init needs before the root is mounted, and the directory of modules. */
 const DIRECTORIES = ['dev', 'modules', 'newroot', 'proc', 'sys'] as const;
 
 /** Path of a module in the initrd, without the leading slash. */
@@ -18,13 +16,13 @@ export function moduleEntryName(module: LoadedModule): string {
   return `modules/${module.fileName}`;
 }
 
-/** A program as it was read. */
+/** A program for the initrd. `name` is its path there, without the leading slash. */
 export interface ReadProgram {
   readonly name: string;
   readonly content: Buffer;
 }
 
-/** The entries of an initrd; `modules` are in load order. */
+/** All entries of an initrd. `modules` are in load order. */
 export function initrdEntries(
   init: Buffer,
   modules: readonly LoadedModule[],
@@ -33,7 +31,8 @@ export function initrdEntries(
   const order = modules.map((module) => `/${moduleEntryName(module)}\n`).join('');
   return [
     ...DIRECTORIES.map((name): CpioEntry => ({ type: 'directory', name, mode: 0o755 })),
-    // Without it the kernel starts /init with no standard streams at all, and its first message would be lost.
+    // Without /dev/console the kernel starts /init without standard streams, and the init's first message would be
+    // lost.
     { type: 'character-device', name: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     { type: 'file', name: 'init', mode: 0o755, content: init },
     { type: 'file', name: 'modules/order', mode: 0o644, content: Buffer.from(order, 'latin1') },
@@ -45,7 +44,7 @@ export function initrdEntries(
   ];
 }
 
-/** The directories that programs are in. */
+/** The directories of the programs, parents before children. */
 function parentsOf(programs: readonly ReadProgram[]): string[] {
   const parents = programs.flatMap(({ name }) => {
     const parts = name.split('/').slice(0, -1);
@@ -63,11 +62,11 @@ export function readInit(path: string, inputs: InputLog): Promise<Buffer> {
   return readProgram('native init', path, inputs);
 }
 
-/** What a set needs beside modules: a root need not have a DHCP client. */
+/** Programs that a set needs beside its modules. The root may lack a DHCP client, so `network` brings one. */
 const PROGRAMS: Readonly<Record<string, readonly 'dhcp'[]>> = { network: ['dhcp'] };
 
 /**
- * Reads the programs that lie in the initrd by their names, `/NAME`, for the common init to run.
+ * Reads the programs of the sets. Each is `/NAME` in the initrd, for the common init to run.
  *
  * @throws {SandboxError} `not-built`, and those of {@link readInit}
  */
@@ -81,7 +80,7 @@ export async function readPrograms(sets: readonly string[], inputs: InputLog): P
 /**
  * Reads a program of this package for the initrd.
  *
- * @param title What it is called in an error.
+ * @param title Its name in an error.
  * @throws {SandboxError} `init-missing`, `init-invalid`.
  */
 async function readProgram(title: string, path: string, inputs: InputLog): Promise<Buffer> {

@@ -1,4 +1,4 @@
-/** The part of cpio-stream that is used here; the package carries no types of its own. */
+/** Types of the part of cpio-stream that is used here; the package has none. */
 declare module 'cpio-stream' {
   import type { Readable, Writable } from 'node:stream';
 
@@ -8,7 +8,7 @@ declare module 'cpio-stream' {
     /** Permission bits. */
     mode: number;
     ino: number;
-    /** 0 is taken for "not given": see cpio.ts. */
+    /** The package takes 0 for "not given": see cpio.ts. */
     dev: number;
     nlink: number;
     uid: number;

@@ -1,11 +1,11 @@
 /**
- * A newc cpio archive whose bytes depend on its entries alone.
+ * Writes a cpio archive in the newc format. Its bytes depend on its entries alone.
  * Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
  */
 
 import { buffer } from 'node:stream/consumers';
 
-/** One thing in an archive. */
+/** One entry of an archive. */
 export type CpioEntry =
   | { readonly type: 'directory'; readonly name: string; readonly mode: number }
   | { readonly type: 'file'; readonly name: string; readonly mode: number; readonly content: Buffer }
@@ -17,9 +17,9 @@ export type CpioEntry =
       readonly minor: number;
     };
 
-/** Printable ASCII: the length of a name is counted in characters by the writer and in bytes by the kernel. */
+/** Printable ASCII only: the writer counts a name's length in characters, the kernel in bytes. */
 const NAME = /^[\x21-\x7e]+$/;
-/** File sizes are eight hexadecimal digits. */
+/** A file size has eight hexadecimal digits. */
 const SIZE_LIMIT = 0xffff_ffff;
 
 function check(entries: readonly CpioEntry[]): void {
@@ -38,10 +38,10 @@ function check(entries: readonly CpioEntry[]): void {
 }
 
 /**
- * Packs `entries`: sorted by name, so that a directory comes before what is in it; owner root, time 0, and inode numbers
- * counted from 1, so that the same entries always make the same bytes.
+ * Packs `entries`, sorted by name so that a directory comes before its content. The owner is root, the time 0, and
+ * inode numbers count from 1, so the same entries always make the same bytes.
  *
- * @throws {RangeError} for a name that is not a plain relative ASCII path or appears twice, or a file above 4 GiB.
+ * @throws {RangeError} for a name that is no plain relative ASCII path or appears twice, or a file above 4 GiB.
  */
 export async function packCpio(entries: readonly CpioEntry[]): Promise<Buffer> {
   check(entries);
@@ -50,7 +50,7 @@ export async function packCpio(entries: readonly CpioEntry[]): Promise<Buffer> {
   const archive = buffer(pack);
   const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
   sorted.forEach((entry, i) => {
-    // The writer replaces a time that is 0 by now, but not a Date; and a device number 0 by one of its own, so it gets 1.
+    // The writer replaces the number 0 as a time by the current time, but keeps a Date; it replaces device 0, so use 1.
     const common = { name: entry.name, mode: entry.mode, ino: i + 1, dev: 1, uid: 0, gid: 0, mtime: new Date(0) };
     if (entry.type === 'file') pack.entry({ ...common, type: 'file', nlink: 1 }, entry.content);
     else if (entry.type === 'directory') pack.entry({ ...common, type: 'directory', nlink: 2 });

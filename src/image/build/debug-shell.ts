@@ -1,4 +1,4 @@
-/** A shell in the initrd, for somebody who stops a start before there is a root. */
+/** A shell in the initrd, for a start that is stopped before the root is mounted. */
 import { readFile } from 'node:fs/promises';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { elfMachineOf, MACHINE_X86_64, SEGMENT_INTERPRETER, segmentsOf } from '../../kernel/elf.js';
@@ -7,7 +7,7 @@ import { findInPath } from '../../util/programs.js';
 import type { CpioEntry } from './cpio.js';
 
 /**
- * The host's busybox, which holds the usual programs, as an entry of an initrd.
+ * Entries of an initrd with the host's busybox, which has the usual programs.
  * @throws {SandboxError} `debug-shell-missing`
  */
 export async function debugShellEntries(inputs: InputLog): Promise<CpioEntry[]> {
@@ -16,7 +16,7 @@ export async function debugShellEntries(inputs: InputLog): Promise<CpioEntry[]> 
     new SandboxError({
       stage: 'image',
       code: 'debug-shell-missing',
-      message: `a shell before the root is mounted takes a busybox without libraries, and ${message}`,
+      message: `a shell before the root is mounted needs a static busybox, but ${message}`,
       remedy: 'install it (Debian: busybox-static; Fedora: busybox), or stop before a later step',
       cause,
     });

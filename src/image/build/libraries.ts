@@ -1,5 +1,5 @@
 /**
- * The shared libraries of a program, found as ld.so(8) finds them and without running anything of it: DT_NEEDED and DT_RUNPATH of
+ * Finds the shared libraries of a program as ld.so(8) does, without running the program: by DT_NEEDED and DT_RUNPATH of
  * elf(5), and the loader's cache.
  */
 
@@ -17,19 +17,19 @@ const DT_STRTAB = 5n;
 const DT_RPATH = 15n;
 const DT_RUNPATH = 29n;
 
-/** What an ELF file says of what it needs. */
+/** The loader and libraries that an ELF file asks for. */
 interface Needs {
-  /** The path of its loader; undefined for a library and a static program. */
+  /** Path of its loader; undefined for a library or a static program. */
   readonly interpreter: string | undefined;
   readonly needed: readonly string[];
   readonly runPaths: readonly string[];
 }
 
-/** A program with everything that is loaded when it starts. */
+/** A program with its loader and all its libraries. */
 export interface LinkedProgram {
   readonly content: Buffer;
   readonly loader: Buffer;
-  /** By the name under which each is asked for, sorted. */
+  /** Libraries by the name in DT_NEEDED, sorted. */
   readonly libraries: readonly (readonly [name: string, content: Buffer])[];
 }
 
@@ -78,7 +78,7 @@ function needsOf(data: Buffer, path: string): Needs {
   };
 }
 
-/** Paths of libraries for x86-64 by their names, from the loader's cache. */
+/** Paths of x86-64 libraries by name, from the loader's cache. */
 async function loaderCache(): Promise<ReadonlyMap<string, string>> {
   const { stdout } = await promisify(execFile)('/sbin/ldconfig', ['-p'], { maxBuffer: 1 << 24 });
   const found = new Map<string, string>();
@@ -101,7 +101,7 @@ async function readNoted(path: string, inputs: InputLog): Promise<Buffer> {
 /**
  * Reads a program and its libraries.
  *
- * @param inputs Told of every file that is read.
+ * @param inputs Notes every file that is read.
  * @throws {SandboxError} `node-unusable`.
  */
 export async function readLinkedProgram(path: string, inputs: InputLog): Promise<LinkedProgram> {

@@ -1,6 +1,6 @@
 /**
- * The common init in an initrd: Node, its libraries, and the common init as one script. init/native/common.c starts it and knows these
- * paths.
+ * The common init in an initrd: Node, its libraries, and the common init as one script. The native init starts it and
+ * knows these paths.
  */
 
 import { execFile } from 'node:child_process';
@@ -14,14 +14,10 @@ import { packageDirectory } from '../../util/programs.js';
 import type { ReadProgram } from './contents.js';
 import { readLinkedProgram } from './libraries.js';
 
-/** Where the common init runs: driven by the launcher over the channel, or in the guest. */
-export const COMMON_INITS = ['host', 'guest'] as const;
-export type CommonInit = (typeof COMMON_INITS)[number];
-
 /**
- * Reads everything that a common init in the guest needs.
+ * Reads all files that a common init in the guest needs.
  *
- * @param node Path of the Node.js that runs it.
+ * @param node Path of the Node.js to run it.
  * @throws {SandboxError} `node-unusable`, `not-built`.
  */
 export async function readRuntime(node: string, inputs: InputLog): Promise<ReadProgram[]> {
@@ -45,10 +41,10 @@ export async function readRuntime(node: string, inputs: InputLog): Promise<ReadP
   ];
 }
 
-/** The least Node.js that the common init runs on, as in package.json. */
+/** The oldest Node.js that runs the common init, as in package.json. */
 export const LEAST_NODE = '20.19';
 
-/** In a machine it would end before it says a word. */
+/** Checks the version here: in a guest, too old a Node.js would end without a message. */
 async function checkNode(node: string): Promise<void> {
   if (node === process.execPath) return;
   const said = await promisify(execFile)(node, ['--version'], { env: {}, timeout: 10_000 }).then(

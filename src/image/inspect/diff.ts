@@ -1,4 +1,4 @@
-/** Where two images differ, or two initrds. */
+/** Differences between two images, or between two initrds. */
 
 import { MIB } from '../../config/parsers/size.js';
 import { slotsText } from '../../config/parsers/slots.js';
@@ -9,22 +9,25 @@ import { type Manifest, sha256 } from '../manifest.js';
 import type { SnapshotRecord } from '../snapshot/snapshot.js';
 import type { Initrd } from './source.js';
 
-/** One thing that is not the same in both. */
+/** One difference. */
 export interface Difference {
   readonly about: 'kernel' | 'init' | 'modules' | 'sets' | 'arguments' | 'warm' | 'compression' | 'size' | 'contents';
-  /** What exactly: `version`, a module's name, a path. */
+  /** The thing that differs: `version`, a module's name, a path. */
   readonly what: string;
-  /** Undefined where the first has no such thing. */
+  /** Value in the first; undefined if it has no such thing. */
   readonly a: string | undefined;
-  /** Undefined where the second has no such thing. */
+  /** Value in the second; undefined if it has no such thing. */
   readonly b: string | undefined;
 }
 
-/** Everything in which two initrds differ; of two images also their kernels and saved machines. The list is empty when they are the same. */
+/**
+ * Every difference between two initrds; for two images also between their kernels and snapshots. Empty if they are the
+ * same.
+ */
 export function differences(a: Initrd, b: Initrd): Difference[] {
   return [
     ...(a.manifest && b.manifest ? manifestDifferences(a.manifest, b.manifest) : []),
-    ...snapshotDifferences(a.warm, b.warm),
+    ...snapshotDifferences(a.snapshots, b.snapshots),
     ...entryDifferences(a, b),
     ...fields('size', [['initrd', bytes(a.size), bytes(b.size)]]),
   ];
@@ -59,8 +62,8 @@ function digest({ size, sha256 }: { readonly size: number; readonly sha256: stri
 }
 
 /**
- * Of saved machines, those that serve the same sandboxes. The kernel's arguments are a profile's, and are only part of an image that has been booted
- * with them.
+ * Compares the snapshots that serve the same sandboxes. Kernel arguments come from a profile, so only a snapshot has
+ * them, not an image.
  */
 function snapshotDifferences(a: readonly SnapshotRecord[], b: readonly SnapshotRecord[]): Difference[] {
   const shapes = [...new Set([...a, ...b].map(shapeOf))].sort();
@@ -80,7 +83,7 @@ function snapshotDifferences(a: readonly SnapshotRecord[], b: readonly SnapshotR
   });
 }
 
-/** What a sandbox must ask for to be served. */
+/** The kind of sandbox that a snapshot serves. */
 function shapeOf({ memory, vcpus, acceleration, slots }: SnapshotRecord): string {
   return `${memory / MIB} MiB, vcpus=${vcpus}, ${acceleration}, ${slotsText(slots)}`;
 }
@@ -100,12 +103,12 @@ function entryDifferences(a: Initrd, b: Initrd): Difference[] {
       return fields('modules', [[printable(module), moduleText(before, after), moduleText(after, before)]]);
     return fields(path === INIT ? 'init' : 'contents', [[printable(path), entryText(before), entryText(after)]]);
   });
-  // The headings in a fixed order.
+  // The order of the headings is fixed.
   const order: readonly Difference['about'][] = ['init', 'modules', 'contents'];
   return order.flatMap((about) => changed.filter((difference) => difference.about === about));
 }
 
-/** Versions of a module; its content where its versions do not tell it from the other one. */
+/** Versions and digest of a module; `the same` if both have the same bytes. */
 function moduleText(entry: FinalEntry | undefined, other: FinalEntry | undefined): string | undefined {
   if (entry === undefined) return undefined;
   if (other?.content.equals(entry.content) === true) return 'the same';
@@ -118,7 +121,7 @@ function moduleText(entry: FinalEntry | undefined, other: FinalEntry | undefined
   return [...named, digest({ size: entry.content.length, sha256: sha256(entry.content) })].join(', ');
 }
 
-/** Which modules are loaded when. What only one of them has is told elsewhere. */
+/** The load order of the modules that both have. Other modules are listed as differences of their own. */
 function orderDifferences(a: FinalEntry | undefined, b: FinalEntry | undefined): Difference[] {
   const names = (entry: FinalEntry | undefined) =>
     (entry?.content.toString('latin1') ?? '').split('\n').flatMap((line) => MODULE.exec(line)?.[1] ?? []);

@@ -1,4 +1,4 @@
-/** What the store has: every image, named or not, whole or not. */
+/** Lists the store: every image, named or not, whole or not. */
 
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,27 +15,27 @@ export interface StoredImage {
   readonly id: string;
   readonly names: readonly string[];
   readonly directory: string;
-  /** Of all its files on the disk, saved machines among them, in bytes. */
+  /** Disk space of all its files, snapshots included, in bytes. */
   readonly size: number;
-  /** When a sandbox last began to use it, else when it was made. */
+  /** When a sandbox last began to use it; if none did, when it was made. */
   readonly lastUsed: Date;
-  /** Names of the sandboxes that run from it, or the numbers of processes that hold it. */
+  /** Names of the sandboxes that run from it; if none does, the processes that hold a lease on it. */
   readonly usedBy: readonly string[];
-  /** Undefined for an image that is damaged or of another version of this program: it cannot be used. */
+  /** Undefined for an image that cannot be used: damaged, or of another version of this program. */
   readonly manifest: Manifest | undefined;
-  /** The machines that were saved with it. */
+  /** Its snapshots. */
   readonly warm: readonly StoredSnapshot[];
 }
 
-/** A saved machine of an image: what a sandbox must ask for to go on from it, and what it takes. */
+/** A snapshot of an image: the kind of sandbox that it serves, and its size. */
 export interface StoredSnapshot
   extends Pick<SnapshotRecord, 'memory' | 'vcpus' | 'acceleration' | 'slots' | 'kernelArguments'> {
   readonly directory: string;
-  /** On the disk, in bytes. */
+  /** Disk space, in bytes. */
   readonly size: number;
 }
 
-/** Every saved machine of the image in a directory, valid or stale. */
+/** Every snapshot of the image in a directory, valid or stale. */
 export function storedSnapshots(imageDirectory: string): StoredSnapshot[] {
   return snapshotsOf(imageDirectory).map(({ directory, record }) => {
     const { memory, vcpus, acceleration, slots, kernelArguments } = record;
@@ -61,7 +61,7 @@ async function storedImage(
 ): Promise<StoredImage | undefined> {
   const directory = join(store, id);
   const stat = statSync(directory, { throwIfNoEntry: false });
-  // Removed while we looked.
+  // It was removed in the meantime.
   if (stat === undefined) return undefined;
   const manifest = await readImage({ directory, id, called: id }).catch(() => undefined);
   return {
@@ -76,22 +76,22 @@ async function storedImage(
   };
 }
 
-/** Unit of a file's place on the disk: stat(2). */
+/** Unit of st_blocks in stat(2). */
 const BLOCK_BYTES = 512;
 
-/** Bytes of all files in a directory and below. */
+/** Disk space of all files in a directory and below, in bytes. */
 export function sizeOf(directory: string): number {
   const entries = valueOr(() => readdirSync(directory, { withFileTypes: true }), []);
   return entries.reduce((sum, entry) => {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) return sum + sizeOf(path);
     const stat = statSync(path, { throwIfNoEntry: false });
-    // A saved machine's memory is mostly holes.
+    // A snapshot's memory is mostly holes.
     return sum + (stat === undefined ? 0 : Math.min(stat.size, stat.blocks * BLOCK_BYTES));
   }, 0);
 }
 
-/** Who uses the images of a store, looked up once. */
+/** The users of a store's images, looked up once. */
 export class ImageUses {
   readonly #leases: ReadonlyMap<string, readonly number[]>;
   readonly #users: ReadonlyMap<string, readonly ImageUser[]>;
@@ -101,7 +101,10 @@ export class ImageUses {
     this.#users = imageUsers();
   }
 
-  /** Names of the sandboxes that run from an image; a process that holds it and has none yet is named by its number. */
+  /**
+   * Names of the sandboxes that run from an image. If none runs, the other processes that hold a lease on it, as
+   * `process PID`.
+   */
   of(id: string): string[] {
     const users = this.#users.get(realImageDirectory(join(this.store, id))) ?? [];
     const machines = users.map(({ name, pid }) => name ?? `process ${pid}`);

@@ -1,4 +1,4 @@
-/** The initrd that a person means: that of an image, or any file. */
+/** Reads the initrd that a user names: that of an image, or any file. */
 
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,16 +12,16 @@ import { type SnapshotRecord, snapshotsOf } from '../snapshot/snapshot.js';
 import { imageRef, isPath, readImage } from '../store/open.js';
 import { defaultStoreDirectory } from '../store/store.js';
 
-/** An initrd that was read. */
+/** An initrd and its content. */
 export interface Initrd {
   readonly path: string;
-  /** In bytes, as it is on the disk. */
+  /** Size of the file in bytes. */
   readonly size: number;
   readonly archives: readonly Archive[];
-  /** Of the image that it belongs to; undefined for a file. */
+  /** Manifest of its image; undefined for a file outside an image. */
   readonly manifest: Manifest | undefined;
-  /** The machines that were saved with that image. */
-  readonly warm: readonly SnapshotRecord[];
+  /** Records of its image's snapshots. */
+  readonly snapshots: readonly SnapshotRecord[];
 }
 
 function sourceError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
@@ -29,15 +29,16 @@ function sourceError(code: string, message: string, remedy: string, cause?: unkn
 }
 
 /**
- * Reads the initrd of the image `called`, or the file of that path. A word without a slash is an image if there is such a one.
+ * Reads the initrd of the image `called`, or the file with that path. A word without a slash means an image if one has
+ * that name.
  *
  * @throws {SandboxError} `image-not-found`, `image-damaged`, `initrd-unreadable`, `initrd-damaged`.
  */
 export async function readInitrd(called: string, store = defaultStoreDirectory()): Promise<Initrd> {
-  // The name of an image needs no working directory.
+  // Resolve only paths: the name of an image needs no working directory.
   const stat = statSync(isPath(called) ? absolutePath(called) : called, { throwIfNoEntry: false });
   if (stat?.isFile() === true && (isPath(called) || !isImage(called, store))) {
-    return { ...(await readInitrdFile(absolutePath(called))), manifest: undefined, warm: [] };
+    return { ...(await readInitrdFile(absolutePath(called))), manifest: undefined, snapshots: [] };
   }
   if (stat === undefined && isPath(called)) {
     const remedy = 'name an initrd, or the directory of an image';
@@ -45,8 +46,8 @@ export async function readInitrd(called: string, store = defaultStoreDirectory()
   }
   const ref = imageRef(called, store);
   const manifest = await readImage(ref);
-  const warm = snapshotsOf(ref.directory).map(({ record }) => record);
-  return { ...(await readInitrdFile(join(ref.directory, INITRD_NAME))), manifest, warm };
+  const snapshots = snapshotsOf(ref.directory).map(({ record }) => record);
+  return { ...(await readInitrdFile(join(ref.directory, INITRD_NAME))), manifest, snapshots };
 }
 
 function isImage(called: string, store: string): boolean {
@@ -60,7 +61,7 @@ function isImage(called: string, store: string): boolean {
 }
 
 /** @throws {SandboxError} `initrd-unreadable`, `initrd-damaged`. */
-export async function readInitrdFile(path: string): Promise<Omit<Initrd, 'manifest' | 'warm'>> {
+export async function readInitrdFile(path: string): Promise<Omit<Initrd, 'manifest' | 'snapshots'>> {
   let data: Buffer;
   try {
     data = readFileSync(path);
@@ -72,15 +73,20 @@ export async function readInitrdFile(path: string): Promise<Omit<Initrd, 'manife
     return { path, size: data.length, archives: await readArchives(data) };
   } catch (error) {
     if (!(error instanceof ArchiveError)) throw error;
-    throw sourceError('initrd-damaged', `${path} cannot be read as an initrd: ${error.message}`, 'make it anew', error);
+    throw sourceError(
+      'initrd-damaged',
+      `${path} cannot be read as an initrd: ${error.message}`,
+      'build it again',
+      error,
+    );
   }
 }
 
-/** Symbolic links that are followed one after the other: as the kernel does. */
+/** Limit of symbolic links on a path, as the kernel has it. */
 const MOST_LINKS = 40;
 
 /**
- * The file `path` of an initrd, symbolic links followed, which lead nowhere but inside.
+ * The file `path` of an initrd. Symbolic links are followed within the initrd.
  *
  * @throws {SandboxError} `file-not-in-initrd`.
  */

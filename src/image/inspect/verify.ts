@@ -1,4 +1,4 @@
-/** Whether an image is, to the last byte, what was baked. */
+/** Checks that every byte of an image is as baked. */
 
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync } from 'node:fs';
@@ -23,17 +23,17 @@ import type { ImageRef } from '../store/open.js';
 import { isWorkspace } from '../store/workspace.js';
 import { readInitrdFile } from './source.js';
 
-/** Something in an image that is not as it was baked. */
+/** One thing in an image that is not as baked. */
 export interface Damage {
-  /** A file of the image, or a path in its initrd behind `initrd:`. */
+  /** A file of the image, or `initrd:PATH` for a file in its initrd. */
   readonly file: string;
   readonly problem: string;
 }
 
 /**
- * Reads all of an image and compares it with what its manifest says; and the manifest with its seal, which is the image's name.
+ * Reads all of an image and compares it with its manifest, and the manifest with its hash, which is the image's id.
  *
- * @returns what is wrong; nothing for a whole image
+ * @returns the damages; none for a whole image
  */
 export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
   const text = readIfThere(join(ref.directory, MANIFEST_NAME));
@@ -44,10 +44,10 @@ export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
   }
   const damage: Damage[] = [];
   if (manifestText(manifest) !== text) {
-    damage.push({ file: MANIFEST_NAME, problem: 'it says the same in other bytes than those that were written' });
+    damage.push({ file: MANIFEST_NAME, problem: 'its fields are unchanged, but its bytes are not as written' });
   }
   if (ref.id !== undefined && manifest.id !== ref.id) {
-    damage.push({ file: MANIFEST_NAME, problem: `it is that of the image ${manifest.id}` });
+    damage.push({ file: MANIFEST_NAME, problem: `it belongs to the image ${manifest.id}` });
   }
   for (const { name, sha256: expected } of manifest.files) {
     const problem = await fileProblem(hashFile(join(ref.directory, name)), expected);
@@ -55,37 +55,37 @@ export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
   }
   if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(ref, manifest)));
   damage.push(...(await snapshotDamage(ref, manifest)));
-  // Saved machines have a check of their own.
+  // Snapshots have a check of their own.
   const known = [MANIFEST_NAME, SNAPSHOTS_DIRECTORY, ...manifest.files.map(({ name }) => name)];
   return [...damage, ...strangers(ref.directory, ref.directory, (name) => known.includes(name))];
 }
 
-/** Saved machines of the image: their records, their files, and what else is there. */
+/** Checks the image's snapshots: records, files, and foreign files beside them. */
 async function snapshotDamage({ directory }: ImageRef, { id }: Manifest): Promise<Damage[]> {
   const above = join(directory, SNAPSHOTS_DIRECTORY);
   const damage: Damage[] = [];
-  for (const warm of snapshotDirectoriesOf(directory).filter((path) => !isRetired(path))) {
-    const within = (name: string) => relative(directory, join(warm, name));
-    const record = readSnapshot(warm)?.record;
+  for (const snapshot of snapshotDirectoriesOf(directory).filter((path) => !isRetired(path))) {
+    const within = (name: string) => relative(directory, join(snapshot, name));
+    const record = readSnapshot(snapshot)?.record;
     if (record === undefined) {
       damage.push({
         file: within(SNAPSHOT_RECORD),
         problem: 'it is missing, unreadable, changed, or of another version',
       });
     } else if (record.image !== id) {
-      damage.push({ file: within(SNAPSHOT_RECORD), problem: `it is that of a machine of the image ${record.image}` });
+      damage.push({ file: within(SNAPSHOT_RECORD), problem: `it belongs to a snapshot of the image ${record.image}` });
     }
     for (const { name, digest } of record?.files ?? []) {
-      const problem = await fileProblem(digestSparse(join(warm, name)), digest);
+      const problem = await fileProblem(digestSparse(join(snapshot, name)), digest);
       if (problem !== undefined) damage.push({ file: within(name), problem });
     }
     const known = [SNAPSHOT_RECORD, SNAPSHOT_MEMORY, SNAPSHOT_STATE, SNAPSHOT_EMPTY];
     damage.push(
-      ...strangers(directory, warm, (name) => known.includes(name)),
-      ...strangers(directory, join(warm, SNAPSHOT_EMPTY), () => false),
+      ...strangers(directory, snapshot, (name) => known.includes(name)),
+      ...strangers(directory, join(snapshot, SNAPSHOT_EMPTY), () => false),
     );
   }
-  // Whoever bakes just now has a directory there.
+  // A running bake has a workspace there.
   return [...damage, ...strangers(directory, above, (name) => !name.startsWith('.') || isWorkspace(name))];
 }
 
@@ -104,7 +104,7 @@ async function fileProblem(digest: Promise<string>, expected: string): Promise<s
   }
 }
 
-/** The init and the modules inside are those that the manifest names. */
+/** Checks that the init and the modules in the initrd are those of the manifest. */
 async function initrdDamage(ref: ImageRef, manifest: Manifest): Promise<Damage[]> {
   let entries: ReturnType<typeof finalEntries>;
   try {
@@ -122,9 +122,9 @@ async function initrdDamage(ref: ImageRef, manifest: Manifest): Promise<Damage[]
     .map(({ file }) => ({ file: `${INITRD_NAME}:${file}`, problem: 'it is not the one that the manifest names' }));
 }
 
-/** What is in a directory and nobody put there when the image was baked. */
+/** Files in a directory that are not part of the image. */
 function strangers(image: string, directory: string, isKnown: (name: string) => boolean): Damage[] {
   return valueOr(() => readdirSync(directory), [])
     .filter((name) => !isKnown(name))
-    .map((name) => ({ file: relative(image, join(directory, name)), problem: 'it is no part of the image' }));
+    .map((name) => ({ file: relative(image, join(directory, name)), problem: 'it is not part of the image' }));
 }

@@ -1,4 +1,4 @@
-/** The content of large files that are mostly holes. */
+/** Digests of large files that are mostly holes. */
 
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -10,8 +10,8 @@ import type { SnapshotFile } from './snapshot.js';
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * SHA-256 over the parts of a file that are not zero, each with its place, and over its size; in hexadecimal digits. It tells one content
- * from another as a hash of all bytes would, and takes the time of those that say something.
+ * SHA-256 over the non-zero chunks of a file, each with its position, and over its size; in hexadecimal digits. It
+ * distinguishes contents as well as a hash of all bytes would, but takes time only for the data.
  */
 export async function digestSparse(path: string): Promise<string> {
   const hash = createHash('sha256');
@@ -33,7 +33,7 @@ export async function digestSparse(path: string): Promise<string> {
   }
 }
 
-/** Some file systems give less at once than there is. */
+/** Reads until the buffer is full or the file ends: some file systems return less than asked for. */
 async function readFully(file: FileHandle, into: Buffer, position: number): Promise<number> {
   for (let length = 0; ; ) {
     const { bytesRead } = await file.read(into, length, into.length - length, position + length);
@@ -42,7 +42,7 @@ async function readFully(file: FileHandle, into: Buffer, position: number): Prom
   }
 }
 
-/** True when the file has the content that it had. */
+/** True if the file has the recorded digest. */
 export async function hasDigest(directory: string, { name, digest }: SnapshotFile): Promise<boolean> {
   try {
     return (await digestSparse(join(directory, name))) === digest;

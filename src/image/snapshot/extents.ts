@@ -1,4 +1,7 @@
-/** Where a file has data: lseek(2) with SEEK_DATA, which Node does not offer. Reading a hole costs as much as reading data. */
+/**
+ * Finds the data in a sparse file with lseek(2) and SEEK_DATA, which Node lacks. Reading a hole costs as much as
+ * reading data.
+ */
 import koffi from 'koffi';
 
 const SEEK_DATA = 3;
@@ -9,10 +12,11 @@ type Seek = (fd: number, offset: number, whence: number) => number;
 let seek: Seek | undefined;
 
 /**
- * The first place at or behind `position` where the file has data.
- * @param fd an open file
- * @param position in bytes, at most 2^53 - 1
- * @returns `position` itself where the file system does not tell holes from data, or fails to; undefined when only a hole follows
+ * The first offset at or after `position` where the file has data.
+ * @param fd Descriptor of an open file.
+ * @param position Offset in bytes, at most 2^53 - 1.
+ * @returns `position` itself if the file system cannot tell holes from data, or fails to; undefined if only a hole
+ *   follows
  */
 export function nextData(fd: number, position: number): number | undefined {
   const found = seekIn()(fd, position, SEEK_DATA);
@@ -21,8 +25,8 @@ export function nextData(fd: number, position: number): number | undefined {
 }
 
 /**
- * Where the data at `position` ends.
- * @returns `limit` where that is behind it, or where the file system does not tell
+ * The offset where the data at `position` ends.
+ * @returns at most `limit`, and `limit` itself if the file system cannot tell
  */
 export function endOfData(fd: number, position: number, limit: number): number {
   const found = seekIn()(fd, position, SEEK_HOLE);
@@ -30,7 +34,7 @@ export function endOfData(fd: number, position: number, limit: number): number {
 }
 
 function seekIn(): Seek {
-  // All of it is in the C library that Node itself runs with.
+  // `null` means the symbols of this process, and so the C library that Node runs with.
   seek ??= koffi.load(null).func('int64_t lseek64(int fd, int64_t offset, int whence)') as unknown as Seek;
   return seek;
 }

@@ -1,7 +1,8 @@
 /**
- * Saved machines that follow one another. A sandbox that starts opens the files of a warm image by their paths, one after the other; with the memory
- * of one machine and the state of another it would run nonsense. So each has a directory of a name that no other ever had. One that another took the
- * place of is retired: no sandbox finds it any more, and those that had found it keep its files.
+ * Generations of snapshots. A starting sandbox opens a snapshot's files by path, one after the other; with the memory
+ * of one machine and the state of another it would run nonsense. So each snapshot has a directory whose name is never
+ * used again. A snapshot that is replaced is retired: no new sandbox finds it, and sandboxes that have found it keep
+ * its files.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -14,12 +15,12 @@ import { imageIds } from '../store/open.js';
 import { sweepWorkspaces, withWorkspace } from '../store/workspace.js';
 import { RETIRED_RECORD, SNAPSHOT_RECORD, SNAPSHOTS_DIRECTORY, snapshotDirectoriesOf } from './snapshot.js';
 
-/** The directory for one more machine of that name. */
+/** A new directory for a snapshot of that name. */
 export function nextGeneration(imageDirectory: string, name: string): string {
   return join(imageDirectory, SNAPSHOTS_DIRECTORY, `${name}-${randomBytes(4).toString('hex')}`);
 }
 
-/** Retires every machine whose place the one in `latest` has taken. */
+/** Retires every snapshot that the one in `latest` replaces. */
 export async function retireOthers(imageDirectory: string, latest: string): Promise<void> {
   const nameOf = (directory: string) => basename(directory).split('-')[0];
   for (const directory of snapshotDirectoriesOf(imageDirectory)) {
@@ -27,10 +28,10 @@ export async function retireOthers(imageDirectory: string, latest: string): Prom
   }
 }
 
-/** One that is retired is found by no sandbox any more. */
+/** Retires a snapshot: no new sandbox finds it. */
 export async function retire(directory: string): Promise<void> {
   await rename(join(directory, SNAPSHOT_RECORD), join(directory, RETIRED_RECORD)).catch((error: unknown) => {
-    // One without a record is found by nobody as it is, and somebody else may have been quicker.
+    // Without a record no sandbox finds it anyway, or another process has just retired it.
     if (!isSystemError(error, 'ENOENT')) throw error;
   });
 }
@@ -40,10 +41,11 @@ export function isRetired(directory: string): boolean {
 }
 
 /**
- * Removes what of an image's saved machines nobody needs: retired ones, unless a process holds the image, and what bakers left that died. An image
- * outside of a store has no leases; who finds its files gone boots.
+ * Removes retired snapshots of an image, unless another process holds a lease on the image, and the leftovers of bakers
+ * that died. An image outside a store has no leases; a sandbox that finds its snapshot's files gone boots cold.
  *
- * @returns the paths of those that are gone now
+ * @param dryRun Remove nothing.
+ * @returns the paths that were removed, or would be
  */
 export async function sweepSnapshots(imageDirectory: string, dryRun = false): Promise<string[]> {
   const above = join(imageDirectory, SNAPSHOTS_DIRECTORY);
@@ -51,14 +53,14 @@ export async function sweepSnapshots(imageDirectory: string, dryRun = false): Pr
   const retired = snapshotDirectoriesOf(imageDirectory).filter(isRetired);
   if (retired.length === 0 || isHeld(imageDirectory)) return swept;
   if (dryRun) return [...swept, ...retired];
-  // By way of a workspace: one that is half removed must not look like one that is damaged.
+  // Move each to a workspace first: a half-removed snapshot must not look like a damaged one.
   await withWorkspace(above, async (workspace) => {
     for (const directory of retired) {
       try {
         await rename(directory, join(workspace, basename(directory)));
         swept.push(directory);
       } catch (error) {
-        // Somebody else sweeps too; and what cannot be removed is only in the way of disk space.
+        // Another process may sweep too; and a snapshot that cannot be removed only takes disk space.
         if (!isSystemError(error)) throw error;
       }
     }
@@ -68,14 +70,16 @@ export async function sweepSnapshots(imageDirectory: string, dryRun = false): Pr
   return swept;
 }
 
-/** The same for every image of a store. */
+/** Sweeps the snapshots of every image in a store. */
 export async function sweepStoredSnapshots(store: string, dryRun = false): Promise<string[]> {
   const swept: string[] = [];
   for (const id of imageIds(store)) swept.push(...(await sweepSnapshots(join(store, id), dryRun)));
   return swept;
 }
 
-/** Whether another process has taken the image: it did so before it looked for saved machines (lease.ts). */
+/**
+ * True if another process has a lease on the image. It takes the lease before it looks for snapshots (store/lease.ts).
+ */
 function isHeld(imageDirectory: string): boolean {
   const holders = leasesOf(dirname(imageDirectory)).get(basename(imageDirectory)) ?? [];
   return holders.some((pid) => pid !== process.pid);

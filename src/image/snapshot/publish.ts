@@ -1,4 +1,4 @@
-/** Putting a warm image where it is found: whole or not at all. */
+/** Saves a snapshot, and publishes it atomically. */
 import { chmod, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../../util/directories.js';
@@ -21,20 +21,21 @@ import {
   snapshotRecordText,
 } from './snapshot.js';
 
-/** What is known of a saved machine when its files are written. */
+/** The facts of a snapshot that are known when its files are written. */
 export type SnapshotFacts = Omit<SnapshotRecord, 'format' | 'files'>;
 
-/** What a machine of the usual size takes on the disk while it is saved; afterwards it is less. */
+/** Disk space that a machine of the default size takes while it is saved, in bytes. The snapshot itself takes less. */
 const SAVED_BYTES = 100e6;
 
-/** A file system with less than this may have no room for one more page. */
+/** A file system with less free space than this counts as full, in bytes. */
 const FULL_BYTES = 4 << 20;
 
 /**
- * Saves a machine into the warm directory of an image, in the place of one that was saved there for the same.
- * @param save writes the files `memory` and `state` of the directory that it is given
- * @param signal calls it off until the machine is where it is found
- * @throws {SandboxError} what `save` throws; `store-not-writable`, `disk-full`; the signal's reason
+ * Saves a machine as a snapshot of an image. It replaces the image's snapshot for the same kind of machine.
+ * @param save Writes the files `memory` and `state` into the given directory.
+ * @param signal Cancels the work, until the snapshot is published.
+ * @throws {SandboxError} `store-not-writable`, `disk-full`
+ * @throws what `save` throws, or the signal's reason
  */
 export async function publishSnapshot(
   imageDirectory: string,
@@ -44,15 +45,15 @@ export async function publishSnapshot(
   const above = join(imageDirectory, SNAPSHOTS_DIRECTORY);
   try {
     makeDirectories(above);
-    // The user of QEMU must pass, whatever the umask.
+    // QEMU's user must be able to enter, whatever the umask.
     await chmod(above, 0o755);
     await sweepSnapshots(imageDirectory);
     return await withWorkspace(above, async (workspace) => {
-      // Others may pass, as the user of QEMU must, and not look around.
+      // Other users, QEMU's among them, may enter but not list the directory.
       await chmod(workspace, 0o711);
       const facts = await save(workspace).catch(async (error: unknown) => {
         throw signal?.aborted !== true && (await isFull(workspace))
-          ? diskFullError('a saved machine', imageDirectory, SAVED_BYTES, error)
+          ? diskFullError('a snapshot', imageDirectory, SAVED_BYTES, error)
           : error;
       });
       const files = [await sealFile(workspace, SNAPSHOT_MEMORY), await sealFile(workspace, SNAPSHOT_STATE)];
@@ -73,20 +74,20 @@ export async function publishSnapshot(
 }
 
 /**
- * Whether the disk is full. A QEMU that writes to its memory and finds no room there is killed (SIGBUS) and says nothing; so after a failure this is
- * looked at, while what was written is still there.
+ * True if the disk is full. A QEMU that finds no space for a page of its memory is killed by SIGBUS without a message.
+ * So check after a failure, before the written files are removed.
  */
 async function isFull(directory: string): Promise<boolean> {
   const { bavail, bsize } = await statfs(directory);
   return bavail * bsize < FULL_BYTES;
 }
 
-/** One warm image for each machine that can be asked for. */
+/** The name that snapshots of the same kind of machine share. */
 function nameOf({ machine, memory, vcpus, acceleration, slots }: SnapshotFacts): string {
   return sha256(JSON.stringify([machine, memory, vcpus, acceleration, slots])).slice(0, 16);
 }
 
-/** Waits until the file is on the disk, and notes what it is. Nobody writes to it any more. */
+/** Makes a file read-only, waits until it is on the disk, and records its identity and digest. */
 async function sealFile(directory: string, name: string): Promise<SnapshotFile> {
   const path = join(directory, name);
   await chmod(path, 0o400);

@@ -1,12 +1,13 @@
 /**
- * Warm images: machines that were saved when they were ready to be told what to do. Each is a directory `warm/NAME-GENERATION` of its boot image:
+ * Snapshots: machines saved when their init was ready and nothing was mounted. A warm start restores one. Each is a
+ * directory `warm/NAME-GENERATION` of its boot image:
  *
- * - `memory`: the machine's memory, a sparse file. QEMU maps it copy on write, so that nothing is read before it is used, and what no sandbox
- *   changes is there once for all of them; but for one whose memory virtiofsd works on too, which gets a copy.
+ * - `memory`: the machine's memory, a sparse file. QEMU maps it copy-on-write, so pages are read on first use, and all
+ *   sandboxes share the pages that none has changed. A machine whose memory virtiofsd shares gets a copy instead.
  * - `state`: its processor and devices, as QEMU writes them.
- * - `warm.json`: what it is valid for.
+ * - `warm.json`: its record, which says what it is valid for.
  *
- * They hold a machine's memory, and are readable for nobody but the user that QEMU runs as.
+ * The files contain a machine's memory; only the user that QEMU runs as can read them.
  */
 
 import { readdirSync } from 'node:fs';
@@ -19,18 +20,18 @@ import { readIfThere } from '../../util/small-files.js';
 import { sha256 } from '../manifest.js';
 import { imageIds } from '../store/open.js';
 
-/** Changes whenever older warm images are not to be used any more. */
+/** Increase it when older snapshots must not be used any more. */
 const SNAPSHOT_FORMAT = 2;
 export const SNAPSHOTS_DIRECTORY = 'warm';
 export const SNAPSHOT_RECORD = 'warm.json';
-/** What becomes of it when another machine takes this one's place: see warm-generations.ts. */
+/** New name of the record when the snapshot is retired: see generations.ts. */
 export const RETIRED_RECORD = 'retired.json';
 export const SNAPSHOT_MEMORY = 'memory';
 export const SNAPSHOT_STATE = 'state';
-/** Served in a place that no sandbox has asked for. */
+/** An empty directory, to serve in slots for mounts that a sandbox does not use. */
 export const SNAPSHOT_EMPTY = 'empty';
 
-/** A file as it was when the machine was saved. */
+/** A file of a snapshot, as it was when the machine was saved. */
 export interface SnapshotFile {
   readonly name: string;
   /** See `identityOf`. */
@@ -39,40 +40,40 @@ export interface SnapshotFile {
   readonly digest: string;
 }
 
-/** What a saved machine is, and what it is valid for: exactly this. */
+/** Describes a snapshot. It is valid only for a sandbox and a host that match it exactly. */
 export interface SnapshotRecord {
   readonly format: number;
-  /** The boot image. */
+  /** Id of the boot image. */
   readonly image: string;
-  /** Its module sets. */
+  /** Module sets of the boot image. */
   readonly sets: readonly string[];
-  /** In bytes. */
+  /** Size of the machine's memory in bytes. */
   readonly memory: number;
   readonly vcpus: number;
   readonly acceleration: 'kvm' | 'tcg';
   readonly slots: Slots;
-  /** Hash of the domain's XML, less what differs from sandbox to sandbox. */
+  /** Hash of the domain's XML, without the parts that differ between sandboxes. */
   readonly machine: string;
-  /** What its kernel was told, for people; the hash has it too. Undefined in a record of an earlier version. */
+  /** Arguments of its kernel, for people; the hash covers them too. Undefined in a record of an earlier version. */
   readonly kernelArguments?: string | undefined;
-  /** How it boots: the name of a profile, or its path. Undefined in a record of an earlier version. */
+  /** Name or path of the profile that it booted by. Undefined in a record of an earlier version. */
   readonly profile?: string | undefined;
-  /** Programs, libraries and the host's processor: what is asked, and what the answer was. */
+  /** Facts of the host, by name: programs, libraries, the processor. */
   readonly host: Readonly<Record<string, string>>;
-  /** The user that QEMU runs as. */
+  /** UID of the user that QEMU runs as. */
   readonly owner: number;
   readonly files: readonly SnapshotFile[];
-  /** What the init said when it was ready; 64-bit numbers as text. */
+  /** The init's message when it was ready; 64-bit numbers as text. */
   readonly ready: Readonly<Record<string, unknown>>;
 }
 
-/** A warm image that is there, and may be valid. */
+/** A snapshot that exists. Whether it is valid is not known yet. */
 export interface Snapshot {
   readonly directory: string;
   readonly record: SnapshotRecord;
 }
 
-/** The bytes of warm.json: the record under a seal. */
+/** The bytes of warm.json: the record's hash, then the record. */
 export function snapshotRecordText(record: Omit<SnapshotRecord, 'format'>): string {
   return sealed(JSON.stringify({ format: SNAPSHOT_FORMAT, ...record }));
 }
@@ -81,12 +82,12 @@ function sealed(content: string): string {
   return `${sha256(content)}\n${content}\n`;
 }
 
-/** Every warm image of a boot image. */
+/** Every readable snapshot of a boot image. */
 export function snapshotsOf(imageDirectory: string): Snapshot[] {
   return snapshotDirectoriesOf(imageDirectory).flatMap((directory) => readSnapshot(directory) ?? []);
 }
 
-/** The directories that warm images of a boot image are in, whole or not. */
+/** The directories of a boot image's snapshots, damaged and retired ones included. */
 export function snapshotDirectoriesOf(imageDirectory: string): string[] {
   const above = join(imageDirectory, SNAPSHOTS_DIRECTORY);
   return valueOr(() => readdirSync(above), [])
@@ -94,28 +95,28 @@ export function snapshotDirectoriesOf(imageDirectory: string): string[] {
     .map((name) => join(above, name));
 }
 
-/** The warm image in a directory; undefined where there is none, or one that is damaged or of another format. */
+/** The snapshot in a directory; undefined if its record is missing, damaged or of another format. */
 export function readSnapshot(directory: string): Snapshot | undefined {
   const record = readRecord(join(directory, SNAPSHOT_RECORD));
   return record && { directory, record };
 }
 
-/** Every warm image of a store. */
+/** Every readable snapshot of a store. */
 export function snapshotsIn(store: string): Snapshot[] {
   return imageIds(store).flatMap((id) => snapshotsOf(join(store, id)));
 }
 
-/** The files that do not look as they did. */
+/** The files whose identity has changed since the machine was saved. */
 export function changedFiles({ directory, record }: Snapshot): SnapshotFile[] {
   return record.files.filter(({ name, identity }) => identityOf(join(directory, name)) !== identity);
 }
 
-/** Undefined for what is not there, damaged, or of another format. */
+/** The record in a file; undefined if it is missing, damaged, or of another format. */
 function readRecord(path: string): SnapshotRecord | undefined {
   const text = readIfThere(path) ?? '';
   const [seal, content = ''] = text.split('\n');
   if (sha256(content) !== seal || text !== sealed(content)) return undefined;
-  // The seal says that these are the bytes that this package wrote itself.
+  // The hash says that this package wrote these bytes.
   const record: unknown = JSON.parse(content);
   return isRecord(record) && record['format'] === SNAPSHOT_FORMAT ? (record as unknown as SnapshotRecord) : undefined;
 }

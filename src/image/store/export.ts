@@ -1,8 +1,8 @@
 /**
- * An image in a directory of its own, outside of the store: to be kept, looked into, and shipped.
+ * Copies an image to a directory outside the store, to keep it, to look into it, or to ship it.
  *
- * It is written beside the directory that it becomes. The store keeps a note of where that is, so that what a killed process
- * has left is found again.
+ * The copy is written in a workspace beside its target. The store keeps a note of that place, so that the leftovers of
+ * a killed process are found.
  */
 
 import { createHash } from 'node:crypto';
@@ -24,11 +24,11 @@ function outputsDirectory(store: string): string {
 }
 
 /**
- * Copies an image to `output`, which is then this image whole, or what it was before. Whatever kills this process, there is no
- * moment in between.
+ * Copies an image to `output`, atomically: whatever kills this process, `output` is the new image or as before.
  *
- * @param complete adds to the copy before it takes its place
- * @throws {SandboxError} `output-not-an-image` for a directory that holds something else; `disk-full`, `store-not-writable`.
+ * @param complete Adds something to the copy before it moves to `output`.
+ * @throws {SandboxError} `output-not-an-image` if `output` holds something else; `disk-full`, `output-not-writable`,
+ * `store-not-writable`.
  */
 export async function exportImage(
   image: BootImage,
@@ -74,12 +74,12 @@ function outputError(error: unknown, output: string, { manifest }: BootImage): u
     stage: 'image',
     code: isFull ? 'disk-full' : 'output-not-writable',
     message: `the image cannot be written to ${output} (${error.code})`,
-    remedy: isFull ? `free ${Math.ceil(size / 1e6) + 1} MB there` : 'name a directory in one that you may write to',
+    remedy: isFull ? `free ${Math.ceil(size / 1e6) + 1} MB there` : 'name a directory that you may write to',
     cause: error,
   });
 }
 
-/** Sees to it that nothing is there but an image or an empty directory. */
+/** Throws unless `target` is missing, an empty directory or an image. */
 function checkTarget(target: string, output: string): void {
   const stat = lstatSync(target, { throwIfNoEntry: false });
   if (stat === undefined) return;
@@ -99,7 +99,7 @@ async function copyDurably(from: string, to: string): Promise<void> {
   await syncToDisk(to);
 }
 
-/** Removes what a process that died left beside a directory that it was to write; returns the paths. */
+/** Removes the workspaces that killed processes left beside their outputs. Returns the removed paths. */
 export async function sweepOutputs(store: string, dryRun = false): Promise<string[]> {
   const directory = outputsDirectory(store);
   const swept: string[] = [];

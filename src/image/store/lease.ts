@@ -1,10 +1,10 @@
 /**
- * Leases: which images are in use, so that none is removed under a sandbox. A process that takes an image leaves an empty
- * file in the store whose name says image and process; it goes with the process, and one that was killed is told by its
- * name (owner.ts).
+ * Leases say which images are in use, so that no image is removed under a sandbox. A process that uses an image keeps
+ * an empty file in the store, whose name has the image and the process. The process removes it when it exits; the lease
+ * of a killed process is recognized by its name (owner.ts).
  *
- * A lease is taken before the image is looked at, and whoever removes an image moves it away before looking for leases:
- * so either sees the other.
+ * A process takes the lease before it looks at the image. A remover moves the image away before it looks for leases. So
+ * one of the two always sees the other.
  */
 
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -19,9 +19,9 @@ export function leaseDirectory(store: string): string {
 }
 
 /**
- * Says that this process uses image `id` of `store`, until it ends, and that it was used now. In a store that this user
- * cannot write to it does nothing: nobody but its owner can remove the image, and the owner sees the QEMU that uses it
- * (users.ts).
+ * Takes a lease on image `id` of `store` until this process ends, and sets the time of its last use to now. Does
+ * nothing in a store that this user cannot write to: only the store's owner can remove the image there, and the owner
+ * sees the QEMU that uses it (inspect/users.ts).
  */
 export function leaseImage(store: string, id: string): void {
   const path = join(leaseDirectory(store), `${id}.${ownerTag()}`);
@@ -32,7 +32,7 @@ export function leaseImage(store: string, id: string): void {
       held.add(path);
     }
     const now = new Date();
-    // The time of the directory is the time of the last use: its entries never change.
+    // The directory's entries never change, so its modification time serves as the time of the last use.
     utimesSync(join(store, id), now, now);
   } catch (error) {
     if (!isSystemError(error)) throw error;
@@ -54,12 +54,12 @@ function releaseAll(): void {
     try {
       rmSync(path, { force: true });
     } catch {
-      // It is told by its name that nobody holds it any more.
+      // The lease's name tells that its process is gone.
     }
   }
 }
 
-/** The processes that hold leases, by the image's id. Leases of processes that are gone are removed. */
+/** PIDs of the processes that hold leases, by image id. Removes the leases of processes that are gone. */
 export function leasesOf(store: string): Map<string, number[]> {
   const directory = leaseDirectory(store);
   const leases = new Map<string, number[]>();

@@ -1,15 +1,15 @@
 /**
- * Finding an image again without reading what it is made of.
+ * Finds an image again without reading its inputs.
  *
- * An image's name is the hash of its content, and to compute that takes reading a kernel and unpacking modules. So the store also keeps,
- * for each request that was answered, the answer together with the identity of every file and directory that was looked at on
- * the way to it: the kernel and those that were passed over, the directories that were listed, the index files of module
- * trees, each module, each set, the init, and this code itself. A path that was not there is listed as absent.
+ * An image's id is the hash of its content; computing it takes reading a kernel and unpacking modules. So for each
+ * answered request the store keeps the answer, with the identity of every file and directory that the build looked at:
+ * the kernel and those passed over, the listed directories, the index files of module trees, each module, each set, the
+ * init, and this code itself. A missing path is listed as absent.
  *
- * The answer holds as long as all of them look the same. They cannot look the same and be different: an identity has the
- * time of the last change, which the kernel sets at every write, in nanoseconds, and no program can set back; a file that
- * changed within a tick of that clock before the build began is not trusted, and its answer not kept (inputs.ts).
- * When any of them looks different, everything is read again, and if the content turns out to be the same, the same image.
+ * The answer holds as long as all identities stay the same. A changed file cannot keep its identity: that includes the
+ * time of the last change in nanoseconds, which the kernel sets at every write and no program can set back. If a file
+ * changed within a tick of that clock before the build began, the answer is not kept (util/input-log.ts). If any
+ * identity differs, everything is read again; equal content gives the same image.
  */
 
 import { readdirSync } from 'node:fs';
@@ -23,19 +23,19 @@ import { IMAGE_FORMAT, isImageId, MANIFEST_NAME, type Manifest, sha256 } from '.
 import type { ImageOptions } from '../types.js';
 import { hasFiles, indexDirectory } from './store.js';
 
-/** An answer that was kept. */
+/** A stored answer. */
 export interface Remembered {
   readonly format: number;
   readonly image: string;
-  /** SHA-256 of the image's manifest.json: it needs no other validation. */
+  /** SHA-256 of the image's manifest.json, which then needs no other validation. */
   readonly manifest: string;
   /** Which kernel was chosen and why. */
   readonly reason: string;
-  /** Path and identity of everything that the answer depends on. */
+  /** Path and identity of every input of the answer. */
   readonly inputs: readonly (readonly [string, string])[];
 }
 
-/** The name of a request: all that is asked, but nothing that is read. */
+/** The name of a request: a hash of its options, not of any file. */
 export function requestKey(options: ImageOptions, setsDirectory: string): string {
   const { kernel, sets, nativeInit, searchPaths } = options;
   const absolute = (path: string | undefined): string | null => (path === undefined ? null : absolutePath(path));
@@ -55,7 +55,7 @@ export function requestKey(options: ImageOptions, setsDirectory: string): string
       absolutePath(nativeInit),
       ...(options.debugShell === true ? ['debug shell'] : []),
       ...(options.kernelForm === 'packed' ? ['the kernel as it is packed'] : []),
-      // What may be read depends on the user, and so does which kernel is chosen.
+      // Which files are readable depends on the user, and so does the choice of the kernel.
       process.geteuid?.() ?? null,
     ]),
   ).slice(0, 32);
@@ -85,7 +85,7 @@ function parseOrNothing(text: string): unknown {
   }
 }
 
-/** Whether the image is known to be the answer to some request. */
+/** True if the image answers some request, and the answer still holds. */
 export function hasAnswer(store: string, id: string): boolean {
   return valueOr(() => readdirSync(indexDirectory(store)), []).some((file) => {
     const remembered = readRemembered(join(indexDirectory(store), file));
@@ -103,14 +103,14 @@ function holds({ inputs }: Remembered): boolean {
   return inputs.every(([path, identity]) => identityOf(path) === identity);
 }
 
-/** The image that answered this request before, if the answer still holds and the image is whole. */
+/** The image that answered this request before; undefined if the answer no longer holds, or the image is incomplete. */
 export function lookUp(store: string, key: string): { manifest: Manifest; reason: string } | undefined {
   const remembered = readRemembered(rememberedPath(store, key));
   if (remembered === undefined || !holds(remembered)) return undefined;
   const directory = join(store, remembered.image);
   const manifestText = readIfThere(join(directory, MANIFEST_NAME));
   if (manifestText === undefined || sha256(manifestText) !== remembered.manifest) return undefined;
-  // These are the bytes that this package wrote itself, as their hash tells.
+  // The hash says that this package wrote these bytes.
   const manifest = JSON.parse(manifestText) as Manifest;
   return hasFiles(directory, manifest) ? { manifest, reason: remembered.reason } : undefined;
 }

@@ -1,15 +1,14 @@
 /**
- * Reading a manifest that may be damaged or foreign; apart from the type, since the validator takes a while to load.
+ * Reads a manifest that may be damaged or foreign. It is apart from manifest.ts because the validator takes a while to
+ * load.
  */
 
 import * as v from 'valibot';
-import { INITRD_COMPRESSIONS } from '../build/compress.js';
-import { COMMON_INITS } from '../build/node-runtime.js';
-import { IMAGE_FORMAT, isImageId, isSealed, type Manifest } from '../manifest.js';
+import { COMMON_INITS, IMAGE_FORMAT, INITRD_COMPRESSIONS, isImageId, isSealed, type Manifest } from '../manifest.js';
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
-/** A name in the image's directory: nothing that could lead out of it. */
+/** A file name that cannot lead out of the image's directory. */
 const fileName = v.pipe(v.string(), v.regex(/^[\w-][\w.-]*$/));
 const moduleState = v.picklist(['built-in', 'module', 'absent']);
 
@@ -41,7 +40,7 @@ const ManifestSchema = v.strictObject({
   files: v.array(v.strictObject({ name: fileName, size, sha256 })),
 });
 
-/** The manifest in `text`, undefined when it is damaged, changed, or of another format. */
+/** The manifest in `text`; undefined if it is damaged, changed, or of another format. */
 export function parseManifest(text: string): Manifest | undefined {
   let value: unknown;
   try {
@@ -50,6 +49,6 @@ export function parseManifest(text: string): Manifest | undefined {
     return undefined;
   }
   const result = v.safeParse(ManifestSchema, value);
-  // The seal is checked on what was read and not on what the validator made of it: the order of fields counts.
+  // Check the seal on the parsed value, not on the validator's copy: the order of fields counts.
   return result.success && isSealed(value as Manifest) ? result.output : undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Names of images: `STORE/.names/NAME` is a symbolic link to the image's directory. A name moves from one image to another at
- * once, and an image that has one is kept.
+ * Names of images: `STORE/.names/NAME` is a symbolic link to the image's directory. A name moves from one image to
+ * another atomically. An image with a name is not pruned.
  */
 
 import { readdirSync, readlinkSync } from 'node:fs';
@@ -12,7 +12,10 @@ import { isImageId } from '../manifest.js';
 import { makeStore, storeError, syncToDisk } from './store.js';
 import { withWorkspace } from './workspace.js';
 
-/** What `--name` may be: a file name that cannot be taken for an option, a path, or an image's id. */
+/**
+ * Values for `--name`: a file name that cannot be mistaken for an option or a path. Ids are refused by {@link
+ * isImageName}.
+ */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/;
 
 function namesDirectory(store: string): string {
@@ -34,7 +37,7 @@ export function checkImageName(name: string): void {
   });
 }
 
-/** The id of the image that has a name. */
+/** The id of the image with this name; undefined if there is none. */
 export function imageNamed(store: string, name: string): string | undefined {
   if (!NAME.test(name)) return undefined;
   try {
@@ -46,7 +49,7 @@ export function imageNamed(store: string, name: string): string | undefined {
   }
 }
 
-/** The names of each image that has some, by its id, sorted. */
+/** Sorted names of each image that has any, by its id. */
 export function imageNames(store: string): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const name of listNames(store)) {
@@ -66,7 +69,7 @@ function listNames(store: string): string[] {
 }
 
 /**
- * Gives an image a name, which another one may have had.
+ * Gives an image a name. If another image has the name, it loses it.
  *
  * @throws {SandboxError} `image-name-invalid`, `disk-full`, `store-not-writable`.
  */
@@ -87,7 +90,7 @@ export async function nameImage(store: string, name: string, id: string): Promis
   }
 }
 
-/** Takes a name away; the image stays. */
+/** Removes a name; the image stays. */
 export async function unnameImage(store: string, name: string): Promise<void> {
   await rm(join(namesDirectory(store), name), { force: true });
 }

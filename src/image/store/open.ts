@@ -1,5 +1,5 @@
 /**
- * Images that a person names: by a name, by an id or its beginning, or by a directory.
+ * Finds and opens the image that a user names: by its name, by its id or the beginning of it, or by its directory.
  */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -13,15 +13,15 @@ import { leaseImage } from './lease.js';
 import { imageNamed, imageNames, isImageName } from './names.js';
 import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
 
-/** Fewer digits than this are more likely a slip than an id. */
+/** Fewer digits than this are more likely a typing error than an id. */
 const SHORTEST_ID = 4;
 
-/** Where an image is. */
+/** A reference to an image. */
 export interface ImageRef {
   readonly directory: string;
-  /** Its id where it is in the store. */
+  /** Its id if it is in the store. */
   readonly id: string | undefined;
-  /** What the person called it. */
+  /** The user's word for it. */
   readonly called: string;
 }
 
@@ -44,15 +44,16 @@ export function imageIds(store: string): string[] {
   }
 }
 
-/** True when what was given is meant as a path and not as a name. */
+/** True if `text` is meant as a path, not as a name. */
 export function isPath(text: string): boolean {
   return text.includes('/') || text === '.' || text === '..';
 }
 
 /**
- * Finds the image that `called` means: a path when it has a slash, else a name, else an id or its beginning.
+ * Finds the image that `called` means: a path if it has a slash, else a name, else an id or its first digits, at least
+ * four.
  *
- * @throws {SandboxError} `image-not-found`, `image-ambiguous`.
+ * @throws {SandboxError} `image-not-found`, `image-ambiguous`, `store-unreadable`.
  */
 export function imageRef(called: string, store = defaultStoreDirectory()): ImageRef {
   if (isPath(called)) {
@@ -74,7 +75,7 @@ export function imageRef(called: string, store = defaultStoreDirectory()): Image
     throw openError(
       'image-ambiguous',
       `${found.length} images have an id that begins with ${called}`,
-      'give more of it',
+      'give more digits',
     );
   }
   return { directory: join(store, id), id, called };
@@ -87,15 +88,16 @@ function isDirectory(path: string): boolean {
 function notFound(called: string, store: string): SandboxError {
   const names = [...imageNames(store).values()].flat().sort();
   const others = names.length === 0 ? '' : `choose one of ${names.join(', ')}, or `;
+  const create = `make it with virt-sandbox-bake create --name ${isImageName(called) ? called : 'NAME'}`;
   return openError(
     'image-not-found',
     `there is no image ${shellWord(called)} in ${store}`,
-    `${others}make it with virt-sandbox-bake create --name ${isImageName(called) ? called : 'NAME'}; a directory must have a slash in it`,
+    `${others}${create}; a directory must have a slash in it`,
   );
 }
 
 /**
- * Reads the manifest of an image and sees to it that its files are there.
+ * Reads the manifest of an image, and checks that its files exist with the right sizes.
  *
  * @throws {SandboxError} `image-unreadable`, `image-damaged`.
  */
@@ -123,10 +125,11 @@ export async function readImage(ref: ImageRef): Promise<Manifest> {
 }
 
 /**
- * Opens an image for a sandbox.
+ * Opens an image for a sandbox, and takes a lease on it if it is in the store.
  *
  * @param sets Module sets that the sandbox needs.
- * @throws {SandboxError} also `image-lacks` when the image was baked without one of them.
+ * @throws {SandboxError} as {@link imageRef} and {@link readImage} do; `image-lacks` if the image was baked without one
+ *   of the sets.
  */
 export async function openImage(
   called: string,

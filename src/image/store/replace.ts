@@ -1,4 +1,4 @@
-/** A directory that takes the place of another one. */
+/** Replaces one directory by another, atomically. */
 import { lstatSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,8 +10,8 @@ const HERE = -100;
 const EXCHANGE = 2;
 
 /**
- * Gives the workspace `from` the name `to`, which is then this directory whole or what it was before. Where there was one, `from` is the old one
- * afterwards, to be removed as a workspace is. It is on the disk when this returns.
+ * Moves the workspace `from` to `to`, atomically and durably. If `to` existed, the old directory is in `from`
+ * afterwards, and is removed with the workspace.
  */
 export async function replaceDirectory(from: string, to: string): Promise<void> {
   await syncToDisk(from);
@@ -20,7 +20,7 @@ export async function replaceDirectory(from: string, to: string): Promise<void> 
   await syncToDisk(dirname(to));
 }
 
-/** Lets two directories take each other's place at once; where the file system cannot, one after the other. */
+/** Exchanges two directories atomically; if the file system cannot do that, moves them one after the other. */
 async function exchange(from: string, to: string): Promise<void> {
   const { default: koffi } = await import('koffi');
   const renameat2 = koffi

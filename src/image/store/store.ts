@@ -1,5 +1,5 @@
 /**
- * Where images are kept, and how one gets there: whole or not at all.
+ * The store: the directory of images, and how an image gets into it atomically.
  */
 
 import { chmodSync, statSync } from 'node:fs';
@@ -24,23 +24,25 @@ export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.e
 }
 
 /**
- * The error for a system call on the store that failed; anything else stays as it is.
+ * Turns a failed system call on the store into a SandboxError (`disk-full`, `store-not-writable`); returns any other
+ * error unchanged.
  *
- * @param needed How many bytes were to be written.
+ * @param needed Bytes that were to be written.
  */
 export function storeError(error: unknown, store: string, needed = 0): unknown {
   if (!isSystemError(error)) return error;
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return diskFullError('a boot image', store, needed, error);
+  const where = error.path === undefined ? '' : ` at ${error.path}`;
   return new SandboxError({
     stage: 'image',
     code: 'store-not-writable',
-    message: `boot images cannot be written to ${store} (${error.code}${error.path === undefined ? '' : ` at ${error.path}`})`,
+    message: `boot images cannot be written to ${store} (${error.code}${where})`,
     remedy: 'make it a directory that this user may write to, or set XDG_CACHE_HOME to one',
     cause: error,
   });
 }
 
-/** @param needed How many bytes were to be written. */
+/** @param needed Bytes that were to be written. */
 export function diskFullError(what: string, directory: string, needed: number, cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'image',
@@ -51,7 +53,7 @@ export function diskFullError(what: string, directory: string, needed: number, c
   });
 }
 
-/** Makes the store and its index; every directory that is made can be entered by other users, whatever the umask. */
+/** Makes the store and its index. Other users can enter every new directory, whatever the umask. */
 export function makeStore(store: string): void {
   const index = indexDirectory(store);
   const first = makeDirectories(index, 0o755);
@@ -62,12 +64,12 @@ export function makeStore(store: string): void {
   }
 }
 
-/** What was found for which request: see lookup.ts. */
+/** Directory of the answers to requests: see lookup.ts. */
 export function indexDirectory(store: string): string {
   return join(store, '.index');
 }
 
-/** True when the image's files are there with the sizes that its manifest gives. */
+/** True if the image's files exist with the sizes in its manifest. */
 export function hasFiles(directory: string, manifest: Manifest): boolean {
   return manifest.files.every(({ name, size }) => {
     const stat = statSync(join(directory, name), { throwIfNoEntry: false });
@@ -75,7 +77,7 @@ export function hasFiles(directory: string, manifest: Manifest): boolean {
   });
 }
 
-/** The image that is in `directory`, with what is known of how it was come by. */
+/** The image in `directory`, as its users get it. */
 export function bootImage(
   directory: string,
   { manifest, ...found }: Pick<BootImage, 'manifest' | 'reason' | 'fresh' | 'timings'>,
@@ -91,7 +93,7 @@ export function bootImage(
   };
 }
 
-/** The whole image `id` of the store, undefined when it is not there, damaged, or incomplete. */
+/** The manifest of the image `id` in the store; undefined if the image is missing, damaged, or incomplete. */
 export async function findImage(store: string, id: string): Promise<Manifest | undefined> {
   const directory = join(store, id);
   const text = await readFile(join(directory, MANIFEST_NAME), 'utf8').catch((error: unknown) => {
@@ -104,7 +106,7 @@ export async function findImage(store: string, id: string): Promise<Manifest | u
   return manifest?.id === id && hasFiles(directory, manifest) ? manifest : undefined;
 }
 
-/** Writes a file that other users can read, and waits until it is on the disk. */
+/** Writes a new file that other users can read, and waits until it is on the disk. */
 export async function writeDurably(path: string, content: SparseFile | Buffer): Promise<void> {
   const file = await open(path, 'wx', 0o644);
   try {
@@ -117,7 +119,7 @@ export async function writeDurably(path: string, content: SparseFile | Buffer): 
   }
 }
 
-/** Waits until a file's content, or a directory's entries, are on the disk. */
+/** Waits until the content of a file, or the entries of a directory, are on the disk. */
 export async function syncToDisk(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {
@@ -138,12 +140,12 @@ async function replaceFile(from: string, to: string): Promise<void> {
 }
 
 /**
- * Gives the image in `workspace` its name `id`, at once. When another builder was faster, its image is kept, since the
- * name is the hash of the content. An image that is damaged gets its files replaced one by one, each at once, so that no
- * file of it is ever missing: with the same name they have the same bytes.
+ * Moves the image from `workspace` to its id in the store, atomically. If another builder was faster, its image is
+ * kept, since the same id means the same content. A damaged image gets its files replaced one by one, each atomically,
+ * so that no file is ever missing.
  *
  * @param replace Also replace an image that looks whole.
- * @returns true when the image in the store is the one from the workspace.
+ * @returns true if the image in the store is now the one from the workspace.
  */
 export async function publish(store: string, workspace: string, id: string, replace: boolean): Promise<boolean> {
   const target = join(store, id);

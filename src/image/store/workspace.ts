@@ -1,5 +1,5 @@
 /**
- * Directories that hold what is being written, and the end of those whose builder died.
+ * Workspaces: directories for files that are being written. Those of dead processes are swept.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -10,12 +10,12 @@ import { isOwnerGone, ownerTag } from './owner.js';
 
 const PREFIX = '.build-';
 
-/** Makes an empty directory in `store`, runs `use` in it, and removes it, whatever happens, unless `use` moved it. */
+/** Makes an empty directory in `store`, runs `use` with it, and always removes it afterwards, unless `use` moved it. */
 export async function withWorkspace<T>(store: string, use: (directory: string) => Promise<T>): Promise<T> {
   const directory = join(store, `${PREFIX}${ownerTag()}-${randomBytes(4).toString('hex')}`);
   await mkdir(directory, { mode: 0o755 });
   try {
-    // The umask may have taken bits that QEMU needs when it runs as another user.
+    // The umask may have cleared bits that QEMU needs when it runs as another user.
     await chmod(directory, 0o755);
     return await use(directory);
   } finally {
@@ -23,7 +23,7 @@ export async function withWorkspace<T>(store: string, use: (directory: string) =
   }
 }
 
-/** True for the name of a directory that something is being written in. */
+/** True for the name of a workspace. */
 export function isWorkspace(name: string): boolean {
   return name.startsWith(PREFIX);
 }
@@ -37,9 +37,10 @@ function isAbandoned(store: string, name: string): boolean {
 }
 
 /**
- * Removes the workspaces in `store` whose owner is gone. What cannot be removed stays: it is only in the way of disk space.
+ * Removes the workspaces in `store` whose owner is gone. One that cannot be removed stays: it only takes disk space.
  *
- * @returns the paths of those that are gone now
+ * @param dryRun Remove nothing.
+ * @returns the paths that were removed, or would be
  */
 export async function sweepWorkspaces(store: string, dryRun = false): Promise<string[]> {
   const names = (await readdir(store).catch(() => [])).filter(isWorkspace);

@@ -1,6 +1,6 @@
 /** Copies includes: into directories of the host before the start, all others over the channel when mounts are made. */
 import { posix } from 'node:path';
-import { coveringMount, includesOf, type PlacedInclude } from '../../config/parsers/include.js';
+import { coveringMount, includesOf, type PlacedInclude } from '../../config/include-mount.js';
 import { covers, normalizePath } from '../../config/path.js';
 import type { Include, Mount, SandboxConfig } from '../../config/types.js';
 import type { Guest } from '../../protocol/operations.js';

@@ -41,7 +41,7 @@ const refuses = (file: Buffer, pattern: RegExp, limit?: number) =>
     (error) => error instanceof ArchiveError && pattern.test(error.message),
   );
 
-/** A program's code, text, and stretches that do not pack, or pack very well. */
+/** Code of a program, text, and data that do not pack or pack very well. */
 const SAMPLES: Readonly<Record<string, Buffer>> = {
   nothing: Buffer.alloc(0),
   'a byte': Buffer.from('a'),

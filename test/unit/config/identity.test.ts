@@ -38,7 +38,7 @@ test('a number without a user is refused, and the error says what is missing', a
   for (const name of ['1999', '4294967295']) {
     await refuses(() => userIdentity(name, users), 'config', 'user-unknown', JSON.stringify(name));
   }
-  await assert.rejects(userIdentity('1999', users), { remedy: /getent passwd.*number without an entry/ });
+  await assert.rejects(userIdentity('1999', users), { remedy: /getent passwd.*a bare number/ });
 });
 
 test('a home that is not an absolute path becomes /', async (t) => {

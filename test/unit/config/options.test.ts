@@ -198,7 +198,7 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ command: ['a\0b'] }, 'nul-character', 'a\\u0000b'],
   [{ env: ['A=\0'] }, 'nul-character', '"\\u0000"'],
   [{ command: ['a', 'b'.repeat(131_072)] }, 'argument-too-long', '"bbbbbbbbbbbbbbbbbbbb…"'],
-  [{ env: [`A=${'b'.repeat(131_070)}`] }, 'argument-too-long', '131072 bytes, and Linux takes 131071'],
+  [{ env: [`A=${'b'.repeat(131_070)}`] }, 'argument-too-long', '131072 bytes, and Linux takes at most 131071'],
   [{ command: Array<string>(20).fill('b'.repeat(131_071)) }, 'arguments-too-long', '2621600 bytes'],
   [{ mount: ['host-bind:/a=/x\0'] }, 'nul-character', '/x\\u0000'],
 ];

@@ -16,7 +16,7 @@ import { DEBIAN_CLOUD_KERNEL, DEBIAN_KERNEL, scratchDirectory, unlessInstalled }
 
 const NONE = { version: undefined, path: undefined, modulesPath: undefined };
 
-/** Resolves in a separate process with a different environment. */
+/** Resolves in a process of its own, with another environment. */
 function resolveElsewhere(options: object, environment: NodeJS.ProcessEnv, cwd: string, umask: string): BootImage {
   const command = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...buildCommand(options)];
   const [program = '', ...args] = command;
@@ -82,7 +82,7 @@ test('the initrd has the init, the modules byte for byte, and their load order',
   for (const name of ['dev', 'proc', 'sys', 'newroot']) assert.ok(statSync(join(out, name)).isDirectory(), name);
 });
 
-test('the same inputs give the same bytes for any directory, time and user', async (context) => {
+test('the same inputs make the same bytes, for any directory, time and user', async (context) => {
   const one = testMachine(context);
   const two = testMachine(context);
   const here = await resolveImage(one.options);
@@ -116,7 +116,7 @@ test('a kernel that cannot be unpacked is copied unchanged', async (context) => 
   assert.match(image.manifest.kernel.reason, /no PVH entry/);
 });
 
-test('an absent optional feature is left out, an absent required one is an error', async (context) => {
+test('an absent optional feature is left out; an absent required one ends the build', async (context) => {
   const machine = testMachine(context);
   const sets = join(machine.directory, 'sets');
   mkdirSync(sets);
@@ -177,7 +177,7 @@ test('the init must exist and be a program', async (context) => {
   assert.deepEqual(storeContents(machine.store), { images: [], workspaces: [], other: [] });
 });
 
-test('errors of the parts pass through unchanged and leave nothing behind', async (context) => {
+test('errors of kernel and modules arrive unchanged and leave nothing behind', async (context) => {
   const machine = testMachine(context);
   const cases: [string, () => void][] = [
     ['module-damaged', () => writeFileSync(join(machine.tree, 'kernel/fs/9p/9p.ko.gz'), Buffer.from([0x1f, 0x8b, 8]))],
@@ -207,7 +207,7 @@ test('the initrd for a 9p root of the real kernel has at most 1.5 MB', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, async (context) => {
   const machine = testMachine(context);
-  // The maximum size of the native init.
+  // The largest native init that is allowed.
   const init = Buffer.concat([readFileSync('/bin/true'), Buffer.alloc(100_000)]).subarray(0, 100_000);
   writeFileSync(machine.init, init);
   const { searchPaths: _, ...options } = machine.options;
@@ -231,7 +231,7 @@ test('the real cloud kernel has no 9p, and the error says so', {
   assert.match(error.remedy, /--kernver 6\.12\.118\+deb13-amd64/);
 });
 
-test('a build in a separate process reports the time of its parts', {
+test('a build reports how long its parts took', {
   skip: unlessInstalled(DEBIAN_KERNEL),
 }, (context) => {
   const { searchPaths: _, ...options } = testMachine(context).options;
@@ -248,11 +248,11 @@ test('a build in a separate process reports the time of its parts', {
     assert.equal(image.fresh, true);
     return { whole, initrd: (image.timings.modules ?? 0) + (image.timings.initrd ?? 0) };
   };
-  // The least of a few: other work on the machine only adds time.
+  // Take the least of a few runs: other work on the machine only adds time.
   const runs = Array.from({ length: 4 }, measure);
   const whole = Math.min(...runs.map((run) => run.whole));
   const initrd = Math.min(...runs.map((run) => run.initrd));
   context.diagnostic(`image ${whole.toFixed(0)} ms, of it initrd ${initrd.toFixed(0)} ms`);
-  // The benchmarks judge the time; this test asserts that each part is reported and lies within the whole.
+  // Benchmarks judge the durations. Here the parts must be reported, and lie within the whole.
   assert.ok(initrd > 0 && initrd < whole, `${initrd} ms of ${whole} ms`);
 });

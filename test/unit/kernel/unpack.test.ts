@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { unpackLz4Legacy } from '../../../src/compression/lz4.js';
+import { unpackLz4 } from '../../../src/compression/lz4.js';
 import { sha256 } from '../../../src/image/manifest.js';
 import { hasPvhEntry, segmentsOf } from '../../../src/kernel/elf.js';
 import { identifyKernel } from '../../../src/kernel/identify.js';
@@ -175,13 +175,13 @@ test('a damaged lz4 payload fails at worst', { skip: unlessPacker('lz4') }, () =
   // The legacy frame has no checksum, so a change may pass. It must not crash, hang, or write outside its buffer.
   const data = Buffer.concat([noise(3000, 'a'), Buffer.alloc(20_000, 'repeat '), noise(3000, 'b')]);
   const packed = packWith('lz4', data);
-  assert.ok(unpackLz4Legacy(packed, data.length).equals(data));
+  assert.ok(unpackLz4(packed, data.length).equals(data));
   let failed = 0;
   for (let i = 0; i < packed.length; i += 3) {
     const changed = Buffer.from(packed);
     changed[i] = (changed[i] ?? 0) ^ (1 << (i % 8));
     try {
-      assert.equal(unpackLz4Legacy(changed, data.length).length, data.length);
+      assert.equal(unpackLz4(changed, data.length).length, data.length);
     } catch (error) {
       assert.match(String(error), /lz4/);
       failed++;
@@ -189,13 +189,13 @@ test('a damaged lz4 payload fails at worst', { skip: unlessPacker('lz4') }, () =
   }
   assert.ok(failed > 10, `${failed} changes were noticed`);
   for (let size = 0; size < packed.length; size += 7) {
-    assert.throws(() => unpackLz4Legacy(packed.subarray(0, size), data.length), /lz4/);
+    assert.throws(() => unpackLz4(packed.subarray(0, size), data.length), /lz4/);
   }
 });
 
 test('lz4 unpacks several blocks as the lz4 tool packs them', { skip: unlessPacker('lz4') }, () => {
   const data = readFileSync(process.execPath).subarray(0, 20 << 20);
-  assert.ok(unpackLz4Legacy(packWith('lz4', data), data.length).equals(data));
+  assert.ok(unpackLz4(packWith('lz4', data), data.length).equals(data));
 });
 
 test('a sparse file on disk has the announced bytes, size and hash', async (context) => {

@@ -94,7 +94,11 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly 
 test('a module in the index without its file', async (context) => {
   const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
   rmSync(join(tree, 'kernel/x/b-c.ko'));
-  await rejectsWith(load(tree, VERSION, 'a'), 'module-missing', /b-c\.ko is in modules\.dep but not there; install/);
+  await rejectsWith(
+    load(tree, VERSION, 'a'),
+    'module-missing',
+    /b-c\.ko is in modules\.dep but does not exist; install/,
+  );
 });
 
 test('a module that is a directory', async (context) => {

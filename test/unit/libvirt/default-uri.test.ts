@@ -9,7 +9,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const ORDINARY = 1000;
 
-/** An ordinary user with that libvirt.conf. */
+/** Settings of an ordinary user with this libvirt.conf. */
 function settings(t: TestContext, conf: string): { readonly environment: NodeJS.ProcessEnv; readonly file: string } {
   const home = scratchDirectory(t);
   mkdirSync(join(home, 'libvirt'));

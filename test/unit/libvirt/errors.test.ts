@@ -20,6 +20,6 @@ test('the remedy for an existing QEMU does not say to install it', (context) => 
   assert.equal(code, 'qemu-missing');
   assert.equal(
     remedy,
-    `${qemu} is there: see that it can be executed, and that libvirtd was started with ${directory} in its PATH`,
+    `check that ${qemu} can be executed, and that libvirtd was started with ${directory} in its PATH`,
   );
 });

@@ -148,7 +148,7 @@ describe('finding a profile', () => {
     const path = join(directory, 'p.json');
     const write = (text: string) => writeFileSync(path, text);
     write('{');
-    await assert.rejects(loadProfile(path), fails('profile-invalid', /p\.json is not one: /));
+    await assert.rejects(loadProfile(path), fails('profile-invalid', /p\.json is not valid: /));
     const good = await loadProfile('compatible');
     const argument = { argument: 'quiet init=/bin/sh', why: '', worth: '', risk: '' };
     write(JSON.stringify({ ...good, kernelArguments: [argument] }));

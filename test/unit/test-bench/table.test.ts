@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { summarize } from '../../../src/bench/statistics.js';
+import { summarize } from '../../../src/bench/result/statistics.js';
 import { forInformation, quantity, timesAsLong, timesFaster, timesTheRate, within } from '../../bench/row.js';
 import { markdownTable } from '../../bench/table.js';
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { historyFile } from '../../../src/bench/history.js';
+import { historyFile } from '../../../src/bench/result/history.js';
 import { ownProfiles } from '../../../src/profile/load.js';
 import { baseDirectory, homeDirectory } from '../../../src/util/home.js';
 

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parseArguments } from '../../../src/cli/sandbox/arguments.js';
+import { parseArguments } from '../../../src/cli/sandbox-arguments.js';
 import { KeyFile } from '../../../src/config/sandbox-cfg/keyfile.js';
 import { entriesOf } from '../../../src/includes/walk.js';
 import { FieldWriter } from '../../../src/protocol/fields.js';
@@ -79,7 +79,15 @@ test('the error names an include with a name that is not UTF-8', async (t) => {
   writeFileSync(join(names, '\ufffd'), '');
   await walk(names);
   writeFileSync(Buffer.concat([Buffer.from(`${names}/a`), Buffer.from([0xff])]), '');
-  await rejectsWith(walk(names), 'include-unreadable', /"a\\udcff" in ".*names".* is not UTF-8; rename it/);
+  await rejectsWith(
+    walk(names),
+    'include-unreadable',
+    /"a\\udcff" in ".*names".* is not UTF-8, so it cannot be included; rename it/,
+  );
   symlinkSync(Buffer.from([0xff]), join(links, 'l'));
-  await rejectsWith(walk(links), 'include-unreadable', /links\/l".* leads to, "\\udcff".* is not UTF-8/);
+  await rejectsWith(
+    walk(links),
+    'include-unreadable',
+    /target "\\udcff" of the symbolic link ".*links\/l" is not UTF-8/,
+  );
 });

@@ -1,4 +1,4 @@
-/** The pictures of a run in a real browser: light scheme, dark scheme, and print. */
+/** The pictures of a run in a real browser: in light and dark scheme, and in print. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -7,8 +7,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { inflateSync } from 'node:zlib';
 import { page } from '../../../../src/bench/pictures/html.js';
 import { waterfallSvg } from '../../../../src/bench/pictures/svg.js';
-import type { Result } from '../../../../src/bench/result.js';
-import { summarize } from '../../../../src/bench/statistics.js';
+import type { Result } from '../../../../src/bench/result/result.js';
+import { summarize } from '../../../../src/bench/result/statistics.js';
 import { span } from '../../../../src/bench/timeline/span.js';
 import type { Timeline } from '../../../../src/bench/timeline/timeline.js';
 import { findInPath } from '../../../../src/util/programs.js';
@@ -20,7 +20,7 @@ const skip = BROWSER === undefined ? 'there is no Chromium' : false;
 
 const LIGHT = { paper: '#ffffff', host: '#1f6fb2', guest: '#2e8540' };
 const DARK = { paper: '#161616', host: '#6cb6ff', guest: '#6fdc8c' };
-/** Paper sizes as Blink has them. */
+/** Values of Blink's setting for the colour scheme. */
 const SCHEME = { dark: 0, light: 1 };
 
 const timeline: Timeline = {
@@ -38,11 +38,11 @@ const result: Result = {
   variants: [{ label: 'a', options: [], values: [2], summary: summarize([2]), parts: {}, timeline }],
 };
 
-/** How the browser renders a text, which is a file of its own. */
+/** The file that the browser makes of a text. */
 function browse(t: TestContext, name: string, text: string, scheme: number, how: (path: string) => string): Buffer {
   const directory = scratchDirectory(t);
   writeFileSync(join(directory, name), text);
-  // The browser chooses the type by the file extension.
+  // The browser takes the type from the name's ending.
   const out = join(directory, 'out.png');
   const words = [
     ...['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--window-size=1300,500'],
@@ -72,7 +72,7 @@ describe('in a browser', { skip }, () => {
     assertColours(browse(t, 'b.html', html, SCHEME.dark, screenshot), DARK, LIGHT);
   });
 
-  it('the picture is drawn without the page too', async (t) => {
+  it('the picture is drawn by itself too', async (t) => {
     const svg = await waterfallSvg([{ label: 'a', timeline }]);
     assertColours(browse(t, 'a.svg', svg, SCHEME.dark, screenshot), DARK, LIGHT);
   });
@@ -87,7 +87,7 @@ describe('in a browser', { skip }, () => {
 });
 
 describe('two long runs', { skip }, () => {
-  it('are printed on a sheet each, after the figures', async (t) => {
+  it('are printed on one sheet each, after the figures', async (t) => {
     const rows = 64;
     const stages = Array.from({ length: rows }, (_, at) => span(`stage ${at}`, 'guest', at * 1e4, (at + 1) * 1e4));
     const long = { ...timeline, wall: rows * 1e4, stages };
@@ -103,7 +103,7 @@ function sheetsOf(pdf: Buffer): number {
   return pdf.toString('latin1').match(/\/Type\s*\/Page\b/g)?.length ?? 0;
 }
 
-/** What is drawn on all pages. */
+/** The drawing operations of all pages. */
 function contentOf(pdf: Buffer): string {
   const text = pdf.toString('latin1');
   return [...text.matchAll(/\/Filter\s*\/FlateDecode[^>]*>>\s*stream\r?\n/g)]
@@ -114,7 +114,7 @@ function contentOf(pdf: Buffer): string {
     .join('\n');
 }
 
-/** The fill colours of an element, as `#rrggbb`. */
+/** The fill colours, as `#rrggbb`. */
 function fillsIn(drawn: string): Set<string> {
   const hex = (share = '0') =>
     Math.round(Number(share) * 255)

@@ -16,7 +16,7 @@ describe('pictures', () => {
     { label: 'B & C', timeline },
   ];
 
-  it('are well-formed SVG without outside resources', async (t) => {
+  it('are self-contained, well-formed SVG', async (t) => {
     const svg = await waterfallSvg(shown);
     const path = join(scratchDirectory(t), 'w.svg');
     writeFileSync(path, svg);
@@ -28,7 +28,7 @@ describe('pictures', () => {
     assert.match(svg, /B &amp; C/);
   });
 
-  it('are a page without outside resources', async () => {
+  it('are a self-contained page', async () => {
     const html = await page([result('compare', [variant('a', VALUES, { timeline }), variant('b', SLOWER)])]);
     assert.doesNotMatch(html.replace('http://www.w3.org/2000/svg', ''), /https?:|<script|<link/);
     assert.match(html, /20\.0 % more than a/);
@@ -51,7 +51,7 @@ describe('pictures', () => {
 });
 
 describe('trace events', () => {
-  it('follow the format: each lies within the one above it in its row, or beside it', () => {
+  it('follow the format: events of a row are nested or disjoint', () => {
     const { traceEvents, displayTimeUnit } = JSON.parse(JSON.stringify(chromeTrace([{ label: 'A', timeline }]))) as {
       displayTimeUnit: string;
       traceEvents: { ph: string; name: string; cat?: string; ts: number; dur: number; pid: number; tid?: number }[];

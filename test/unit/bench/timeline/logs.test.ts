@@ -1,4 +1,4 @@
-/** The logs of the kernel and of QEMU, read for a timeline. */
+/** Reads the logs of a kernel and of QEMU for a timeline. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -22,7 +22,7 @@ clock-after now at 2000100000 nsecs
 describe("the kernel's log", () => {
   const log = parseKernelLog(LOG);
 
-  it('has initcalls of the kernel and of modules, and probed devices', () => {
+  it('has initcalls of the kernel and of modules, and probes of devices', () => {
     assert.deepEqual(
       log.initcalls.map(({ name, module, microseconds }) => [name, module, Math.round(microseconds)]),
       [
@@ -34,15 +34,15 @@ describe("the kernel's log", () => {
     );
   });
 
-  it('gives the offset of its clock, and the error of that', () => {
+  it('aligns its clock with the monotonic one, and says how exactly', () => {
     assert.equal(Math.round(log.toMonotonic?.microseconds ?? 0), 10_050);
     assert.equal(log.toMonotonic?.error, 50);
     assert.equal(parseKernelLog('[    0.1] x').toMonotonic, undefined);
   });
 
-  it('is broken down into the long parts, which never overlap', () => {
-    const place = (seconds: number) => seconds * 1e6;
-    const parts = kernelParts(log, { place, start: 0, end: 480_000, threshold: 5000 });
+  it('is broken down into long parts that never overlap', () => {
+    const toRun = (seconds: number) => seconds * 1e6;
+    const parts = kernelParts(log, { toRun, start: 0, end: 480_000, threshold: 5000 });
     assert.deepEqual(
       parts.map(({ name, start, end }) => [name, Math.round(start), Math.round(end)]),
       [
@@ -57,7 +57,7 @@ describe("the kernel's log", () => {
     );
   });
 
-  it("nests a call's messages and probes in the call, and puts the initrd’s unpacking around the calls during it", () => {
+  it('has messages and probes inside their call, and the unpacking of the initrd around the calls meanwhile', () => {
     const text = `[    0.100000] calling  first+0x0/0x20 @ 1
 [    0.110000] initcall first+0x0/0x20 returned 0 after 10000 usecs
 [    0.150000] talkative: begins
@@ -69,21 +69,21 @@ describe("the kernel's log", () => {
 [    0.230000] initcall meanwhile+0x0/0x20 returned 0 after 24000 usecs
 [    0.260000] Freeing initrd memory: 1252K
 [    0.270000] initcall over_it+0x0/0x20 returned 0 after 30000 usecs`;
-    const place = (seconds: number) => seconds * 1e6;
+    const toRun = (seconds: number) => seconds * 1e6;
     const told: unknown[] = [];
     const tell = (one: Span, depth: number) => {
       told.push([depth, one.name, Math.round(one.start), Math.round(one.end)]);
       for (const part of one.parts) tell(part, depth + 1);
     };
-    for (const one of kernelParts(parseKernelLog(text), { place, start: 100_000, end: 290_000, threshold: 5000 }))
+    for (const one of kernelParts(parseKernelLog(text), { toRun, start: 100_000, end: 290_000, threshold: 5000 }))
       tell(one, 0);
     assert.deepEqual(told, [
       [0, 'first', 100_000, 110_000],
       [0, 'talkative_init', 112_000, 200_000],
       [1, 'until “talkative: begins”', 112_000, 150_000],
-      [1, 'the rest of it', 150_000, 170_000],
+      [1, 'rest', 150_000, 170_000],
       [1, 'probe of 00:01', 170_000, 190_000],
-      [1, 'the rest of it', 190_000, 200_000],
+      [1, 'rest', 190_000, 200_000],
       [0, 'initcalls, short ones', 200_000, 206_000],
       [0, 'unpacking the initrd, and initcalls meanwhile', 206_000, 270_000],
       [1, 'meanwhile', 206_000, 230_000],
@@ -95,7 +95,7 @@ describe("the kernel's log", () => {
 });
 
 describe("QEMU's log", () => {
-  it('gives the times when the machine was made, ran, and entered the kernel', () => {
+  it('has when the machine was made, ran, and entered the kernel', () => {
     const text = [
       '42@100.040000:qio_channel_socket_new Socket new ioc=0x55d1',
       '42@100.050000:find_ram_offset size: 0x20000000 @ 0x0',

@@ -1,4 +1,4 @@
-/** A run's marks and logs become a timeline: clocks are aligned, stages add up. */
+/** From the marks of a run to its timeline: clocks, logs, stages that add up. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ describe('clocks', () => {
     assert.deepEqual(align(readings), { offset: 1100, error: 50, method: 'round-trip' });
   });
 
-  it('are aligned whatever the guest did in between: the truth lies within the error', () => {
+  it('are aligned to within the stated error, whatever the guest did in between', () => {
     const truth = 12_345;
     for (const share of [0, 0.2, 0.9, 1]) {
       const found = align([{ sent: 20_000, received: 20_500, guest: 20_000 + 500 * share - truth }]);
@@ -40,7 +40,7 @@ describe('clocks', () => {
 });
 
 describe('spans', () => {
-  it('get “unexplained” for the gaps between them', () => {
+  it('with gaps between them are filled with unexplained spans', () => {
     const filled = fillGaps([span('a', 'host', 10, 20), span('b', 'host', 20, 30), span('c', 'host', 50, 60)], 0, 100);
     assert.deepEqual(
       filled.map(({ name, start, end }) => [name, start, end]),
@@ -55,17 +55,17 @@ describe('spans', () => {
     );
   });
 
-  it('are an error when they overlap', () => {
+  it('that overlap are an error', () => {
     assert.throws(() => fillGaps([span('a', 'host', 0, 20), span('b', 'host', 10, 30)], 0, 30), /“b” begins/);
   });
 
-  it('know the time that lies in none of their parts', () => {
+  it('have a rest that is in none of their parts', () => {
     assert.equal(rest(span('a', 'host', 0, 10)), 0);
     assert.equal(rest(span('a', 'host', 0, 10, [span('b', 'host', 1, 4), span('c', 'host', 4, 5)])), 6);
   });
 });
 
-/** A run in which every mark comes at a round time, in milliseconds from its start. */
+/** A run in which every mark has a round time, in milliseconds from its start. */
 function run(): Trace {
   const base = 5_000_000_000_000;
   const at = (milliseconds: number) => base + milliseconds * 1e6;
@@ -96,13 +96,13 @@ function run(): Trace {
 
 const milliseconds = (microseconds: number) => Math.round(microseconds / 100) / 10;
 
-/** A warm run like that. libvirt has finished its start when the application has ended. */
+/** The same for a warm start. libvirt finishes its start only after the application has ended. */
 function warmRun(): Trace {
   const at = (milliseconds: number) => 5_000_000_000_000 + milliseconds * 1e6;
   const event = (name: string, milliseconds: number, detail: TraceEvent['detail'] = {}): TraceEvent => {
     return { name, time: at(milliseconds), detail };
   };
-  // QEMU reports the time of day; the run began 5 ms before its process.
+  // QEMU reports the time of day. The run began 5 ms before its process.
   const told = (name: string, milliseconds: number, data = {}) =>
     event('monitor.event', milliseconds + 3, {
       ...{ event: name, data, timestamp: { seconds: 1_700_000_000, microseconds: (milliseconds - 5) * 1000 } },
@@ -126,7 +126,7 @@ describe('a timeline', () => {
   const started = 5_000_000_000_000;
   const ended = started + 1_700e6;
 
-  it('adds up to the time from exec to exit, and counts nothing twice', () => {
+  it('adds up to the time from execution to exit, with nothing counted twice', () => {
     const timeline = timelineOf({ trace: run(), started, ended });
     const sum = timeline.stages.reduce((total, stage) => total + length(stage), 0);
     assert.ok(Math.abs(sum - timeline.wall) < 50, `${sum} of ${timeline.wall}`);
@@ -135,7 +135,7 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
   });
 
-  it("accepts libvirt's notice of the end before the kill is answered", () => {
+  it('accepts that libvirt reports the end before the kill is marked', () => {
     const early = (one: TraceEvent) => (one.name === 'domain.stopped' ? { ...one, time: started + 1661.5e6 } : one);
     const { stages } = timelineOf({ trace: new Trace(run().events.map(early)), started, ended });
     const end = stages.filter(({ start }) => start >= 1_661_000).map(({ name, start, end }) => [name, start, end]);
@@ -145,7 +145,7 @@ describe('a timeline', () => {
     ]);
   });
 
-  it("places the guest between the host's marks", () => {
+  it('places the guest between marks of the host', () => {
     const { stages } = timelineOf({ trace: run(), started, ended });
     const kernel = stages.find(({ name }) => name === 'kernel');
     const init = stages.find(({ name }) => name === 'init');
@@ -161,7 +161,7 @@ describe('a timeline', () => {
     );
   });
 
-  it('shows the time that no mark explains', () => {
+  it('shows time that no mark explains', () => {
     const trace = new Trace(run().events.filter(({ name }) => name !== 'connect.done'));
     const timeline = timelineOf({ trace, started, ended });
     assert.equal(Math.round(timeline.unexplained), 19_000);
@@ -186,7 +186,7 @@ describe('a timeline', () => {
     assert.ok(!timeline.stages.some(({ name }) => name.startsWith('kernel')));
   });
 
-  it('shows a guest with a wrong clock as one stage', () => {
+  it('shows a guest whose clock runs wrong as one stage', () => {
     const events = run().events.filter(({ name }) => name !== 'inspect.clock');
     const fast = events.map((event) =>
       event.name === 'ready'
@@ -200,7 +200,7 @@ describe('a timeline', () => {
     assert.deepEqual([stage?.start, stage?.end], [250_000, 1_520_000]);
   });
 
-  it("of a container has its init by the host's clock", () => {
+  it('of a container places its init by the clock of the host', () => {
     const ready = { initStarted: 5_000_000_000 + 150_000, initReady: 5_000_000_000 + 160_000, modules: [] };
     const machine = ['image.start', 'image.done', 'acceleration.done', 'qemu.console', 'qemu.killed', 'inspect.clock'];
     const events = run()
@@ -215,11 +215,11 @@ describe('a timeline', () => {
     assert.equal(timeline.unexplained, 0);
     const stage = (name: string) => timeline.stages.find((one) => one.name === name);
     assert.deepEqual([stage('init')?.start, stage('init')?.end], [150_000, 160_000]);
-    assert.deepEqual(stage('libvirt says that it has started')?.end, 250_000);
-    assert.deepEqual(stage("the container's end, libvirt's notice of it")?.start, 1_662_000);
+    assert.deepEqual(stage('libvirt reports the start')?.end, 250_000);
+    assert.deepEqual(stage("the container's end, noticed by libvirt")?.start, 1_662_000);
   });
 
-  it('of a warm start has the memory, the load of the state and the resume', () => {
+  it('of a warm start has the memory, the loading of the state and the resumption', () => {
     const timeline = timelineOf({
       trace: warmRun(),
       started,
@@ -239,7 +239,7 @@ describe('a timeline', () => {
         .slice(7)
         .map(({ name, where, start, end }) => [name, where, milliseconds(start), milliseconds(end)]),
       [
-        ['seeing that the saved machine is valid', 'host', 103, 104],
+        ['checking the snapshot', 'host', 103, 104],
         ['state directory and sockets', 'host', 104, 105],
         ['libvirt, until QEMU runs', 'libvirt', 105, 149],
         ['QEMU maps the memory', 'qemu', 149, 160],
@@ -250,12 +250,12 @@ describe('a timeline', () => {
         ['common init', 'guest', 255, 300],
         ['starting the application', 'guest', 300, 310],
         ['application', 'guest', 310, 320],
-        ['draining its output, ending what is left', 'guest', 320, 326],
+        ['draining its output, ending other processes', 'guest', 320, 326],
         ['sync and unmount', 'guest', 326, 330],
-        ["libvirt's end of the start, which the machine outran", 'libvirt', 330, 400],
-        ['hearing of it', 'host', 400, 1661],
+        ['libvirt finishes the start', 'libvirt', 330, 400],
+        ['noticing the exit', 'host', 400, 1661],
         ['power off: finding and killing QEMU', 'host', 1661, 1662],
-        ["QEMU's end, and libvirt's notice of it", 'libvirt', 1662, 1680],
+        ["QEMU's end, noticed by libvirt", 'libvirt', 1662, 1680],
         ['removing the state directory', 'host', 1680, 1690],
         ['closing the connection', 'libvirt', 1690, 1691],
         ['last output', 'host', 1691, 1692],
@@ -267,7 +267,7 @@ describe('a timeline', () => {
       parts?.map(({ name, end }) => [name, milliseconds(end)]),
       [
         ['QEMU loads it', 230],
-        ['hearing of it', 240],
+        ['noticing it', 240],
       ],
     );
   });
@@ -281,7 +281,7 @@ describe('a timeline', () => {
 });
 
 describe('a trace', () => {
-  it('is read from lines, and refused otherwise', (t) => {
+  it('is read from lines; other files are refused', (t) => {
     const path = join(scratchDirectory(t), 'trace');
     writeFileSync(
       path,

@@ -9,11 +9,11 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
+import { removeSnapshots } from '../../../../src/image/remove/remove-snapshots.js';
 import { resolveImage } from '../../../../src/image/resolve.js';
 import { SNAPSHOT_STATE, type Snapshot, snapshotDirectoriesOf } from '../../../../src/image/snapshot/snapshot.js';
 import { leaseDirectory } from '../../../../src/image/store/lease.js';
 import { nameImage } from '../../../../src/image/store/names.js';
-import { removeSnapshots } from '../../../../src/image/store/remove-snapshots.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { imageChoices } from '../../../../src/sandbox/image-choices.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
@@ -23,7 +23,7 @@ import { unlessServingKernel } from '../../../helpers/kernels.js';
 import { leaseFor } from '../../../helpers/leases.js';
 import { SETS } from '../../../helpers/machines.js';
 import { assertRun } from '../../../helpers/run.js';
-import { type Change, defaultShape, unlessDriver, WarmHost } from '../../../helpers/warm-hosts.js';
+import { type Change, defaultShape, SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
 
 const shape = await defaultShape();
 
@@ -39,7 +39,7 @@ const otherQemu: Change = ({ host }) => ({ host: { ...host, QEMU: 'another' } })
 
 /** Four snapshots of one image: valid, of another QEMU, of another machine, with a damaged state. */
 async function four(context: TestContext) {
-  const here = new WarmHost(context);
+  const here = new SnapshotHost(context);
   const image = await here.image();
   const valid = await here.save(image, machine(1));
   const qemu = await here.save(image, machine(2, otherQemu));
@@ -71,7 +71,7 @@ interface Listed {
 }
 
 /** State and reason of each snapshot of the only image, ordered by slots. */
-async function states(here: WarmHost): Promise<(string | undefined)[][]> {
+async function states(here: SnapshotHost): Promise<(string | undefined)[][]> {
   const [image] = (await bakeJson<Listed[]>(here.cache, ['list'])).filter(({ warm }) => warm.length > 0);
   const machines = [...(image?.warm ?? [])].sort((a, b) => a.slots.mounts - b.slots.mounts);
   return machines.map(({ state, reason }) => (reason === undefined ? [state] : [state, reason]));
@@ -100,7 +100,7 @@ describe('list and show', { skip: unlessDriver }, () => {
   });
 
   it('do not build the boot image to compare it', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     await here.save(await here.image(), machine(1));
     here.touchKernel();
     assert.deepEqual(await states(here), [UNKNOWN]);
@@ -111,7 +111,7 @@ describe('list and show', { skip: unlessDriver }, () => {
   });
 
   it('know from the last start what is built now', { skip: unlessServingKernel }, async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const image = await here.image();
     await here.save(image, machine(1));
     here.changeKernel();
@@ -126,7 +126,7 @@ describe('list and show', { skip: unlessDriver }, () => {
 });
 
 /** Another process that uses the image. */
-function userOf(context: TestContext, here: WarmHost, id: string): () => Promise<void> {
+function userOf(context: TestContext, here: SnapshotHost, id: string): () => Promise<void> {
   const user = spawn('sleep', ['1000']);
   const ended = once(user, 'exit');
   context.after(() => user.kill('SIGKILL'));
@@ -142,14 +142,14 @@ describe('rm --warm', { skip: unlessDriver }, () => {
     const { here, image } = await four(context);
     await nameImage(here.store, 'web', image.id);
     const { out } = await runBake(here.cache, ['rm', '--warm', 'web']);
-    assert.match(out, /^web: 4 saved machines removed, \d+\.\d kB\n$/);
+    assert.match(out, /^web: 4 snapshots removed, \d+\.\d kB\n$/);
     assert.deepEqual(snapshotDirectoriesOf(image.directory), []);
     assert.deepEqual(
       (await storedImages(here.store)).map(({ names }) => names),
       [['web']],
     );
     assertRun(await runBake(here.cache, ['verify', 'web']), 0, 'web: whole\n');
-    assertRun(await runBake(here.cache, ['rm', '--warm', 'web']), 0, 'web: 0 saved machines removed, 0 B\n');
+    assertRun(await runBake(here.cache, ['rm', '--warm', 'web']), 0, 'web: 0 snapshots removed, 0 B\n');
   });
 
   it('reports each as JSON, and for each image that it keeps the reason', async (context) => {
@@ -227,21 +227,21 @@ describe('prune --stale', { skip: unlessDriver }, () => {
       );
     }
     assert.deepEqual(snapshotDirectoriesOf(image.directory), [valid.directory]);
-    assertRun(await runBake(here.cache, ['prune', '--stale']), 0, '0 saved machines removed, 0 B\n');
+    assertRun(await runBake(here.cache, ['prune', '--stale']), 0, '0 snapshots removed, 0 B\n');
   });
 
   it('keeps snapshots in use, recently used ones, and ones that may be valid', async (context) => {
     const { here, image, stale } = await four(context);
     const prune = async (...args: string[]) => (await runBake(here.cache, ['prune', '--stale', ...args])).out;
     const end = userOf(context, here, image.id);
-    assert.equal(await prune(), '0 saved machines removed, 0 B\n');
+    assert.equal(await prune(), '0 snapshots removed, 0 B\n');
     await end();
-    assert.equal(await prune('--older-than', '1h'), '0 saved machines removed, 0 B\n');
+    assert.equal(await prune('--older-than', '1h'), '0 snapshots removed, 0 B\n');
     here.touchKernel();
     assert.deepEqual((await states(here))[0], UNKNOWN);
     const lines = (await prune()).trimEnd().split('\n');
     assert.equal(lines.length, stale.length + 1);
-    assert.match(lines.at(-1) ?? '', /^3 saved machines removed, \d+\.\d kB$/);
+    assert.match(lines.at(-1) ?? '', /^3 snapshots removed, \d+\.\d kB$/);
     assert.ok(
       lines.some((line) => /^\S+: removed, \d+\.\d kB, QEMU changed$/.test(line)),
       lines.join('\n'),

@@ -17,16 +17,17 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { restoredMachineArguments } from '../../../../src/domain/snapshot.js';
+import { createImage } from '../../../../src/image/create.js';
 import { differences } from '../../../../src/image/inspect/diff.js';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { readInitrd } from '../../../../src/image/inspect/source.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
-import { createImage } from '../../../../src/image/store/create.js';
+import { pruneImages } from '../../../../src/image/remove/prune.js';
+import { removeImage } from '../../../../src/image/remove/remove-images.js';
 import { leasesOf } from '../../../../src/image/store/lease.js';
 import { imageNames } from '../../../../src/image/store/names.js';
 import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
-import { pruneImages, removeImage } from '../../../../src/image/store/remove.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { flipByte, makeKernel } from '../../../helpers/kernel-files.js';
 import { leaseFor } from '../../../helpers/leases.js';
@@ -209,7 +210,7 @@ describe('verify', () => {
     }
     assert.deepEqual(await verifyImage(ref), []);
     writeFileSync(join(directory, 'extra'), '');
-    assert.deepEqual(await verifyImage(ref), [{ file: 'extra', problem: 'it is no part of the image' }]);
+    assert.deepEqual(await verifyImage(ref), [{ file: 'extra', problem: 'it is not part of the image' }]);
   });
 
   it('finds an image under the name of another', async (context) => {
@@ -217,7 +218,7 @@ describe('verify', () => {
     const { named, other } = await twoImages(machine);
     rmSync(other.directory, { recursive: true });
     renameSync(named.directory, other.directory);
-    assert.match((await verifyImage(imageRef(other.id, machine.store)))[0]?.problem ?? '', /that of the image/);
+    assert.match((await verifyImage(imageRef(other.id, machine.store)))[0]?.problem ?? '', /belongs to the image/);
   });
 });
 

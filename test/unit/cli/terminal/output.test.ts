@@ -46,8 +46,8 @@ async function each(
 }
 
 for (const [where, through, why] of [
-  ['a full disk', FULL, /: ENOSPC: .*; see to it that there is room where it goes\n$/],
-  ['what cannot be written to', READ_ONLY, /: EBADF: .*; send it to where it can be written, with > FILE or a pipe\n$/],
+  ['a full disk', FULL, /: ENOSPC: .*; make room where it goes\n$/],
+  ['what cannot be written to', READ_ONLY, /: EBADF: .*; send it elsewhere, with > FILE or a pipe\n$/],
 ] as const) {
   test(`to ${where}: one line and 125`, async (context) => {
     await each(context, through, ({ code, stderr }, program) => {

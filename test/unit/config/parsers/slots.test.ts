@@ -35,8 +35,8 @@ test('invalid slots are refused with the reason', async (t) => {
     ['disks=1.5', 'number-invalid', '"1.5"'],
     ['networks=one', 'number-invalid', '--slots networks'],
     [`mounts=${MOST_SLOTS + 1}`, 'number-invalid', '"28"'],
-    ['mounts=27', 'slots-too-many', '28 places (mounts=27,disks=1), and a machine has 27'],
-    ['mounts=9,disks=9,networks=10', 'slots-too-many', '28 places'],
+    ['mounts=27', 'slots-too-many', '28 slots (mounts=27,disks=1), and a machine has 27'],
+    ['mounts=9,disks=9,networks=10', 'slots-too-many', '28 slots'],
   ];
   for (const [text, code, name] of table)
     await t.test(JSON.stringify(text), () =>

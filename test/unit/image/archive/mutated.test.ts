@@ -1,4 +1,4 @@
-/** Mutated archives are read or refused, and unpacking them writes nothing outside. */
+/** Mutated archives are read or refused. Unpacking them writes nothing outside the target. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { type InitrdPacker, makeArchive, packInitrd, unlessInitrdPacker } from '
 import { noise } from '../../../helpers/kernel-files.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** The same numbers in every run, so that a failure repeats. */
+/** The same pseudorandom numbers every time, so that a failure repeats. */
 function* numbers(seed: number): Generator<number, never> {
   let state = seed >>> 0;
   for (;;) {
@@ -41,7 +41,7 @@ const SEED_ARCHIVE = makeArchive([
   { name: 'pipe', mode: 0o010600 },
 ]);
 
-/** Changes a few bytes, mostly in digits, names and targets, where it hurts. */
+/** Changes a few bytes, mostly where it hurts: in digits, names, and link targets. */
 function mutate(data: Buffer, random: Generator<number, never>): Buffer {
   const next = (below: number) => random.next().value % below;
   const copy = Buffer.from(data);
@@ -67,7 +67,7 @@ function mutate(data: Buffer, random: Generator<number, never>): Buffer {
   return next(8) === 0 ? copy.subarray(0, next(copy.length)) : copy;
 }
 
-it('1500 archives that are not packed, unpacked too', async (context) => {
+it('1500 archives without compression, unpacked too', async (context) => {
   const scratch = scratchDirectory(context);
   const outside = join(scratch, 'outside');
   mkdirSync(outside);

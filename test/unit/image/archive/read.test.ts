@@ -48,9 +48,9 @@ describe('reading an initrd', () => {
       assert.deepEqual((await contents(initrd))['large'], noise(100_000, 'large'));
     });
 
-    // libbz2 does not tell how much it used, and lz4's legacy frame ends where the initrd does.
+    // libbz2 does not say how many bytes it used, and an lz4 legacy frame reaches to the end of the initrd.
     if (packer !== 'bzip2' && packer !== 'lz4') {
-      it(`archives after a part packed with ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
+      it(`archives after one packed with ${packer}`, { skip: unlessInitrdPacker(packer) }, async () => {
         const second = makeArchive([{ name: 'init', data: 'second' }]);
         for (const gap of [0, 4, 511]) {
           const initrd = Buffer.concat([
@@ -79,7 +79,7 @@ describe('reading an initrd', () => {
     assert.equal((await readArchives(initrd)).length, 2);
   });
 
-  it('archives of GNU cpio in both formats, with hard links and symbolic links', async (context) => {
+  it('archives of GNU cpio in both formats, with hard and symbolic links', async (context) => {
     const directory = scratchDirectory(context);
     mkdirSync(join(directory, 'd'));
     writeFileSync(join(directory, 'd/one'), 'linked');
@@ -112,7 +112,7 @@ describe('reading an initrd', () => {
     await assert.rejects(readArchives(damaged), /checksum of a/);
   });
 
-  it('other data is refused with what it is', async () => {
+  it('names what the data is, if it is no archive', async () => {
     await assert.rejects(readArchives(Buffer.alloc(0)), /no archive/);
     await assert.rejects(readArchives(Buffer.alloc(4096)), /no archive/);
     await assert.rejects(readArchives(Buffer.from('hello, world')), /at byte 0 is neither/);
@@ -121,7 +121,7 @@ describe('reading an initrd', () => {
     await assert.rejects(readArchives(Buffer.concat([MAIN, Buffer.from('junk')])), /neither/);
   });
 
-  it('the later of two entries with one name wins, and ./a is a', async () => {
+  it('the later of two entries with one name counts, and ./a is a', async () => {
     const initrd = Buffer.concat([
       makeArchive([{ name: './a', data: 'first' }]),
       makeArchive([{ name: 'a', data: 'last' }]),
@@ -129,7 +129,7 @@ describe('reading an initrd', () => {
     assert.deepEqual(await contents(initrd), { a: Buffer.from('last') });
   });
 
-  it('a file is found through links to files and directories, and never outside the archive', async () => {
+  it('a file is found through absolute and relative links, never outside', async () => {
     const link = (name: string, data: string) => ({ name, mode: 0o120777, data });
     const initrd = makeArchive([
       { name: 'usr', mode: 0o040755 },
@@ -142,7 +142,13 @@ describe('reading an initrd', () => {
       link('a', 'b'),
       link('b', 'a'),
     ]);
-    const read = { path: 'the initrd', size: 0, manifest: undefined, warm: [], archives: await readArchives(initrd) };
+    const read = {
+      path: 'the initrd',
+      size: 0,
+      manifest: undefined,
+      snapshots: [],
+      archives: await readArchives(initrd),
+    };
     for (const path of ['usr/bin/sh', '/bin/sh', './usr/self/bin/sh', 'usr/root/bin//sh', 'up/bin/sh', '../bin/sh']) {
       assert.equal(fileIn(read, path).content.toString(), 'a shell', path);
     }
@@ -151,7 +157,7 @@ describe('reading an initrd', () => {
       assert.throws(() => fileIn(read, path), /^SandboxError: \w+ is a directory in the i/);
   });
 
-  it('names with terminal control characters are printed escaped', () => {
+  it('control characters in names are escaped', () => {
     assert.equal(printable(Buffer.from('a\u001b[31mé\u202e\\').toString('latin1')), 'a\\u{1b}[31mé\\u{202e}\\\\');
   });
 });

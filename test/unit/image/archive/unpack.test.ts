@@ -25,7 +25,7 @@ import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 const LINK = 0o120777;
 const DIRECTORY = 0o040755;
 
-/** A directory to unpack into, and one beside it that must stay untouched. */
+/** A directory to unpack into, and beside it one that must stay unchanged. */
 function arena(context: TestContext): { box: string; outside: string } {
   const scratch = scratchDirectory(context);
   const outside = join(scratch, 'outside');
@@ -65,7 +65,7 @@ describe('unpacking', () => {
     assert.equal(statSync(join(box, 'one')).ino, statSync(join(box, 'two')).ino);
   });
 
-  it('replaces earlier entries with later ones', async (context) => {
+  it('later entries replace earlier ones', async (context) => {
     const { box } = arena(context);
     await unpack(
       box,
@@ -105,7 +105,7 @@ describe('unpacking', () => {
     );
   });
 
-  it('works as an ordinary user, who creates no devices', {
+  it('as an ordinary user, who cannot make devices', {
     skip: unlessRoot('it becomes another user'),
   }, async (context) => {
     const { box } = arena(context);
@@ -140,7 +140,7 @@ describe('unpacking', () => {
     assert.equal(statSync(join(into, 'set')).mode & 0o7777, 0o755);
   });
 
-  it('needs a directory that is new or empty', async (context) => {
+  it('only into a new or empty directory', async (context) => {
     const { outside } = arena(context);
     await rejectsWith(unpack(outside, [{ name: 'a' }]), 'unpack-not-empty');
     assertUntouched(outside);
@@ -180,13 +180,13 @@ describe('hostile archives write nothing outside', () => {
       { name: 'chain', mode: LINK, data: 'here/here/../../../outside' },
       { name: 'chain/victim', data: 'x' },
     ]);
-    // Links are resolved as in the initrd: its own root is /.
+    // Links mean what they mean in the initrd, where / is its own root.
     assert.equal(readFileSync(join(box, outside, 'new'), 'utf8'), 'x');
     assert.equal(readFileSync(join(box, 'outside/victim'), 'utf8'), 'x');
     assertUntouched(outside);
   });
 
-  it('a file that replaces a link does not follow it', async (context) => {
+  it('a file that replaces a link is not written to its target', async (context) => {
     const { box, outside } = arena(context);
     const victim = join(outside, 'victim');
     await unpack(box, [
@@ -202,7 +202,7 @@ describe('hostile archives write nothing outside', () => {
     assert.equal(statSync(victim).mode & 0o7777, 0o644);
   });
 
-  it('a directory that becomes a link passes on no mode and no time', async (context) => {
+  it('a directory that becomes a link does not change mode or time of its target', async (context) => {
     const { box, outside } = arena(context);
     const before = statSync(outside);
     await unpack(box, [
@@ -213,7 +213,7 @@ describe('hostile archives write nothing outside', () => {
     assert.equal(statSync(outside).mode, before.mode);
   });
 
-  it('a hard link to a path that has become a symbolic link', async (context) => {
+  it('a hard link to a name that has become a symbolic link', async (context) => {
     const { box, outside } = arena(context);
     await unpack(box, [
       { name: 'a', nlink: 3, ino: 4, data: 'x' },
@@ -234,7 +234,7 @@ describe('hostile archives write nothing outside', () => {
     await rejectsWith(unpack(box, entries), 'archive-unsafe', /too many symbolic links/);
   });
 
-  it('into a directory that is itself behind a link', async (context) => {
+  it('into a directory whose path has a link', async (context) => {
     const { box, outside } = arena(context);
     mkdirSync(box);
     symlinkSync('box', join(box, '../alias'));

@@ -14,7 +14,7 @@ const FILES: readonly CpioEntry[] = [
   { type: 'directory', name: 'modules', mode: 0o755 },
   { type: 'file', name: 'init', mode: 0o755, content: noise(13_371, 'init') },
   { type: 'file', name: 'empty', mode: 0o600, content: Buffer.alloc(0) },
-  // Every remainder of name and content length modulo 4, because each is padded differently.
+  // Every remainder of the lengths of name and content modulo 4: each has a padding of its own.
   ...[0, 1, 2, 3, 4, 5].map(
     (i): CpioEntry => ({
       type: 'file',
@@ -35,7 +35,7 @@ function unlessCpio(): string | false {
   }
 }
 
-test('the real cpio lists the archive correctly', { skip: unlessCpio() }, async () => {
+test('the real cpio lists the entries', { skip: unlessCpio() }, async () => {
   const archive = await packCpio([...FILES, DEVICE]);
   const listing = execFileSync('cpio', ['-itvn', '--quiet'], {
     input: archive,

@@ -1,4 +1,4 @@
-/** The shared libraries of a program, found without running it, compared with the loader's list. */
+/** Shared libraries of a program, found without running it, against those that the loader lists. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { forgetInputs } from '../../../../src/util/input-log.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** Names and contents as ld.so lists them. Not every version lists ld.so's own libraries. */
+/** Names and contents of the libraries that ld.so lists. Some versions do not list what ld.so itself needs. */
 function loaderSays(program: string): Map<string, Buffer> {
   const lines = execFileSync('ldd', [program], { encoding: 'utf8' }).matchAll(/^\s*(\S+) => (\/\S+) /gm);
   return new Map([...lines].map(([, name = '', path = '']) => [name, readFileSync(path)]));
@@ -32,7 +32,7 @@ for (const program of [process.execPath, '/bin/bash', '/usr/bin/qemu-system-x86_
   });
 }
 
-it('$ORIGIN is followed, and missing libraries are reported', async (context) => {
+it('through $ORIGIN, and a missing one', async (context) => {
   const directory = scratchDirectory(context);
   mkdirSync(join(directory, 'lib'));
   writeFileSync(join(directory, 'own.c'), 'int own(void) { return 3; }');

@@ -1,4 +1,4 @@
-/** The version check of the Node.js that goes into an image with the common init. */
+/** The version of the Node.js for a common init in the guest is checked when an image is built. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
@@ -8,7 +8,7 @@ import { rejectsWith } from '../../../helpers/errors.js';
 import { fakeNode } from '../../../helpers/fake-node.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-it('another program and an old Node.js are refused', async (t) => {
+it('another program, or an old Node.js, is refused', async (t) => {
   const directory = scratchDirectory(t);
   await rejectsWith(
     readRuntime('/bin/true', forgetInputs),
@@ -23,7 +23,7 @@ it('another program and an old Node.js are refused', async (t) => {
   }
 });
 
-it('a version that is new enough is accepted', async (t) => {
+it('a Node.js that is new enough is read', async (t) => {
   const directory = scratchDirectory(t);
   for (const version of ['v20.19.0', 'v22.0.0', 'v100.1.2-nightly']) {
     const programs = await readRuntime(fakeNode(directory, version), forgetInputs);
@@ -31,7 +31,7 @@ it('a version that is new enough is accepted', async (t) => {
   }
 });
 
-it('the minimum is the one of package.json', () => {
+it('the oldest version is that of package.json', () => {
   const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
   assert.equal(engines.node, `>=${LEAST_NODE}`);
 });

@@ -11,7 +11,7 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const MIB = 1 << 20;
 
-/** A file of `size` bytes with those pieces, and holes or zeros between them. */
+/** A file of `size` bytes with the given pieces, and holes or zeros between them. */
 async function fileOf(
   path: string,
   size: number,
@@ -21,7 +21,7 @@ async function fileOf(
   writeFileSync(path, filled ? Buffer.alloc(size) : '');
   truncateSync(path, size);
   const file = await open(path, 'r+');
-  for (const [offset, text] of pieces) await file.write(text, offset);
+  for (const [position, text] of pieces) await file.write(text, position);
   await file.close();
   return digestSparse(path);
 }
@@ -38,25 +38,25 @@ test('the digest of a file with holes', async (t) => {
     fileOf(join(directory, randomUUID()), bytes, what, filled);
   const expected = await digest(size, pieces);
 
-  await t.test('is the same where the zeros are written', async () => {
+  await t.test('is the same if the zeros are written', async () => {
     assert.equal(await digest(size, pieces, true), expected);
   });
-  await t.test('tells a byte that is another', async () => {
+  await t.test('notices a changed byte', async () => {
     assert.notEqual(await digest(size, new Map([...pieces, [7 * MIB + 4096, 'im the middle']])), expected);
   });
-  await t.test('tells a byte that is elsewhere', async () => {
+  await t.test('notices a moved byte', async () => {
     assert.notEqual(
-      await digest(size, new Map([...pieces].map(([offset, text]) => [offset && offset + 1, text]))),
+      await digest(size, new Map([...pieces].map(([position, text]) => [position && position + 1, text]))),
       expected,
     );
   });
-  await t.test('tells data where there was a hole', async () => {
+  await t.test('notices data in a hole', async () => {
     assert.notEqual(await digest(size, new Map([...pieces, [size - 1, 'x']])), expected);
   });
-  await t.test('tells a longer hole at the end', async () => {
+  await t.test('notices a longer hole at the end', async () => {
     assert.notEqual(await digest(size + 1, pieces), expected);
   });
-  await t.test('is that of nothing for a file without data', async () => {
+  await t.test('depends only on the size for a file without data', async () => {
     assert.equal(await digest(size, new Map()), await digest(size, new Map(), true));
     assert.notEqual(await digest(size, new Map()), await digest(0, new Map()));
   });

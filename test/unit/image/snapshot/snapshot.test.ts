@@ -1,4 +1,4 @@
-/** Snapshots as files of an image: published, listed, compared, verified and pruned. No machine is booted. */
+/** Snapshots as files of an image: publishing, listing, comparing, verifying, sweeping. No machine is booted. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -21,8 +21,10 @@ import {
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { createImage } from '../../../../src/image/create.js';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
+import { pruneImages } from '../../../../src/image/remove/prune.js';
 import { publishSnapshot, type SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
 import {
   changedFiles,
@@ -33,10 +35,8 @@ import {
   snapshotDirectoriesOf,
   snapshotsOf,
 } from '../../../../src/image/snapshot/snapshot.js';
-import { createImage } from '../../../../src/image/store/create.js';
 import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
-import { pruneImages } from '../../../../src/image/store/remove.js';
 import { bakeJson, runBake } from '../../../helpers/bake.js';
 import { flipByte } from '../../../helpers/kernel-files.js';
 import { leaseFor } from '../../../helpers/leases.js';
@@ -45,8 +45,8 @@ import { assertRun } from '../../../helpers/run.js';
 
 const MEMORY = 512 << 20;
 
-/** An image named `web` in the store of a cache, and a function that publishes a snapshot with placeholder files. */
-async function warmable(context: TestContext) {
+/** An image `web` in the store of a cache, and a function that publishes a fake snapshot of it. */
+async function imageForSnapshots(context: TestContext) {
   const machine = testMachine(context);
   const cache = join(machine.directory, 'cache');
   const store = join(cache, 'virt-sandbox/images');
@@ -76,7 +76,7 @@ async function warmable(context: TestContext) {
   return { cache, store, image, options, publish };
 }
 
-/** Changes a byte of a file, or sets it to `to`; returns its old value. */
+/** Changes a byte of a file, to `to` if given; returns the old value. */
 function changeByte(path: string, position: number, to?: number): number {
   const file = openSync(path, 'r+');
   try {
@@ -95,8 +95,8 @@ async function bakeDiff(cache: string, a: string, b: string): Promise<unknown> {
 }
 
 describe('snapshots', () => {
-  it('are listed with their machine and their size', async (context) => {
-    const { cache, store, image, publish } = await warmable(context);
+  it('list and show print what they serve and how large they are', async (context) => {
+    const { cache, store, image, publish } = await imageForSnapshots(context);
     assert.deepEqual((await storedImages(store))[0]?.warm, []);
     assert.match((await runBake(cache, ['list'])).out, /^web .* +- +now/m);
     assert.doesNotMatch((await runBake(cache, ['show', 'web'])).out, /WARM/);
@@ -112,7 +112,7 @@ describe('snapshots', () => {
       slots: { mounts: 4, disks: 2, networks: 1 },
       kernelArguments: 'console=ttyS0 quiet',
     });
-    // The memory is one page, and a hole otherwise.
+    // The memory is one page and holes.
     assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`);
 
     assert.match(
@@ -135,12 +135,12 @@ describe('snapshots', () => {
     assertRun(await runBake(cache, ['verify', image.id]), 0, `${image.id}: whole\n`);
   });
 
-  it('replace an earlier one for the same machine, and stand beside others', async (context) => {
-    const { publish } = await warmable(context);
+  it('a later one for the same machine replaces the first; one for another machine is kept beside it', async (context) => {
+    const { publish } = await imageForSnapshots(context);
     const first = await publish('first');
     const second = await publish('second');
     assert.equal(readFileSync(join(second.directory, SNAPSHOT_STATE), 'utf8'), 'second');
-    // A path is never reused for another snapshot.
+    // A path never leads to another machine.
     assert.notEqual(second.directory, first.directory);
     assert.ok(!existsSync(first.directory));
     const other = await publish('other', { slots: { mounts: 1, disks: 0, networks: 0 } });
@@ -148,8 +148,8 @@ describe('snapshots', () => {
     assert.deepEqual(readdirSync(dirname(first.directory)).sort(), names.sort());
   });
 
-  it('are swept by several processes at once without a failure', async (context) => {
-    const { store, image, publish } = await warmable(context);
+  it('can be swept by several processes at once', async (context) => {
+    const { store, image, publish } = await imageForSnapshots(context);
     const { directory } = await publish('state');
     const retired = ['a', 'b', 'c'].map((name) => join(dirname(directory), name));
     for (const path of retired) {
@@ -161,8 +161,8 @@ describe('snapshots', () => {
     assert.deepEqual(snapshotDirectoriesOf(image.directory), [directory]);
   });
 
-  it("let QEMU's user pass and nobody list, whatever the umask", async (context) => {
-    const { publish } = await warmable(context);
+  it('can be entered by the user of QEMU, and listed by nobody, whatever the umask', async (context) => {
+    const { publish } = await imageForSnapshots(context);
     const before = process.umask(0o077);
     const { directory } = await publish('state').finally(() => process.umask(before));
     const mode = (path: string) => (statSync(path).mode & 0o7777).toString(8);
@@ -170,8 +170,8 @@ describe('snapshots', () => {
     for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) assert.equal(mode(join(directory, name)), '400', name);
   });
 
-  it('keep their files while a sandbox uses them, and are then offered to no other', async (context) => {
-    const { store, image, publish } = await warmable(context);
+  it('a replaced one keeps its files until the sandbox that found it is gone, and no other finds it', async (context) => {
+    const { store, image, publish } = await imageForSnapshots(context);
     const first = await publish('first');
     const sandbox = spawn('sleep', ['1000']);
     context.after(() => sandbox.kill('SIGKILL'));
@@ -180,7 +180,7 @@ describe('snapshots', () => {
     assert.equal(found?.directory, first.directory);
 
     const second = await publish('second');
-    // QEMU opens the memory at once, and the state later.
+    // The sandbox opens the memory, and after a while the state.
     assert.equal(readFileSync(join(found.directory, SNAPSHOT_STATE), 'utf8'), 'first');
     assert.deepEqual(changedFiles(found), []);
     assert.deepEqual(snapshotsOf(image.directory), [second]);
@@ -195,8 +195,8 @@ describe('snapshots', () => {
     assert.deepEqual(snapshotDirectoriesOf(image.directory), [second.directory]);
   });
 
-  it('are compared by diff: state, kernel arguments, devices', async (context) => {
-    const { cache, image, publish } = await warmable(context);
+  it('diff lists the machines, kernel arguments and devices that differ', async (context) => {
+    const { cache, image, publish } = await imageForSnapshots(context);
     const output = join(cache, 'copy');
     await publish('state');
     cpSync(image.directory, output, { recursive: true });
@@ -226,8 +226,8 @@ describe('snapshots', () => {
     ]);
   });
 
-  it('are verified: a changed byte in any file, a missing file, an extra file', async (context) => {
-    const { store, image, publish } = await warmable(context);
+  it('verify finds a changed byte in any file, missing files, and foreign files', async (context) => {
+    const { store, image, publish } = await imageForSnapshots(context);
     const { directory } = await publish('x'.repeat(10_000));
     const ref = imageRef(image.id, store);
     assert.deepEqual(await verifyImage(ref), []);
@@ -260,7 +260,7 @@ describe('snapshots', () => {
     }
     for (const name of ['more', 'empty/more', '../.more']) {
       writeFileSync(join(directory, name), '');
-      assert.deepEqual(await verifyImage(ref), [{ file: named(name), problem: 'it is no part of the image' }]);
+      assert.deepEqual(await verifyImage(ref), [{ file: named(name), problem: 'it is not part of the image' }]);
       rmSync(join(directory, name));
     }
     rmSync(join(directory, SNAPSHOT_MEMORY));
@@ -270,16 +270,16 @@ describe('snapshots', () => {
     assert.deepEqual(await files(), ['warm-not']);
   });
 
-  it('are found by verify in the wrong image', async (context) => {
-    const { store, image, publish } = await warmable(context);
+  it('verify finds one that was moved into another image', async (context) => {
+    const { store, image, publish } = await imageForSnapshots(context);
     await publish('state', { image: 'another' });
     const [damage] = await verifyImage(imageRef(image.id, store));
     assert.match(damage?.file ?? '', /^warm\/[\w-]+\/warm\.json$/);
-    assert.equal(damage?.problem, 'it is that of a machine of the image another');
+    assert.equal(damage?.problem, 'it belongs to a snapshot of the image another');
   });
 
-  it('left half-written by a killed baker are removed by prune, and by every create', async (context) => {
-    const { store, image, options, publish } = await warmable(context);
+  it('prune and every create remove the leftovers of a killed baker', async (context) => {
+    const { store, image, options, publish } = await imageForSnapshots(context);
     const { directory } = await publish('state');
     const sphere = ownerTag().split('-').slice(0, 2).join('-');
     const dead = join(dirname(directory), `.build-${sphere}-999999999-1-abcdef01`);
@@ -290,7 +290,7 @@ describe('snapshots', () => {
     assert.deepEqual(await pruneImages(store), { images: [], workspaces: [dead] });
     assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
     mkdirSync(dead);
-    // It bakes another image.
+    // This creates another image.
     await createImage({ ...options, sets: ['console'] });
     assert.deepEqual(readdirSync(join(image.directory, 'warm')).length, 1);
   });

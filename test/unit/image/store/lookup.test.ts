@@ -16,10 +16,10 @@ import { makeModule } from '../../../helpers/module-trees.js';
 import { buildCommand } from '../../../helpers/programs.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** In milliseconds. A file that changed within this time before a build is not trusted, see inputs.ts. */
+/** A file that changed within this time before a build is not trusted: see util/input-log.ts. Milliseconds. */
 const SETTLED = 100;
 
-/** True if the store answers the request without a build. */
+/** True if the store answers the request without building anything. */
 function isRemembered(options: ImageOptions): boolean {
   return lookUp(options.storeDirectory ?? '', requestKey(options, defaultSetsDirectory())) !== undefined;
 }
@@ -34,7 +34,7 @@ function resolveInProcess(options: ImageOptions): Answer {
   return JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as Answer;
 }
 
-test('an image is found again in a new process without loading a decoder', async (context) => {
+test('a new process finds the image again, and loads no decoder', async (context) => {
   const { options } = testMachine(context);
   await delay(SETTLED);
   const built = resolveInProcess(options);
@@ -59,12 +59,12 @@ test('every change of an input is detected', async (context) => {
   let last = await resolveImage(options);
   const module = join(machine.tree, 'kernel/fs/9p/9p.ko.gz');
 
-  /** Replaces content with other content of the same size, and restores the old times. */
+  /** Replaces the content by other content of the same size, and restores the old times. */
   const replaceSecretly = (path: string): void => {
     const reference = join(machine.directory, 'reference');
     execFileSync('cp', ['-p', path, reference]);
     const data = readFileSync(path);
-    // The extra-flags byte of a gzip header, which changes nothing but the file.
+    // The extra-flags byte of a gzip header changes the file, but not its content.
     data.writeUInt8(data.readUInt8(8) ^ 1, 8);
     writeFileSync(path, data);
     execFileSync('touch', ['-r', reference, path]);
@@ -118,14 +118,14 @@ test('every change of an input is detected', async (context) => {
   );
 });
 
-test('an answer based on a file that has only just changed is not saved', async (context) => {
+test('an answer from a file that changed just now is not kept', async (context) => {
   const { options } = testMachine(context);
   await resolveImage(options);
   assert.ok(!isRemembered(options));
   assert.equal((await resolveImage(options)).fresh, false, 'the image itself is found by its content');
 });
 
-test('a different request has a different key', (context) => {
+test('different requests have different keys', (context) => {
   const { options } = testMachine(context);
   const key = (changed: Partial<ImageOptions>): string => requestKey({ ...options, ...changed }, '/sets');
   const keys = [
@@ -153,7 +153,7 @@ test('a damaged image is built again', async (context) => {
     ['no initrd', () => rmSync(path('initrd'))],
     ['a short kernel', () => truncateSync(path('vmlinux'), 5000)],
     [
-      'a directory in place of a file',
+      'a directory instead of a file',
       () => {
         rmSync(path('initrd'));
         mkdirSync(path('initrd'));

@@ -55,12 +55,12 @@ async function waitForWorkspace(store: string): Promise<string> {
   return assert.fail('no builder began to write');
 }
 
-/** A kernel that takes a while to write, so that a builder can be interrupted. */
+/** A kernel that takes a while to write, so that a test can catch the builder writing. */
 function writeLargeKernel(path: string): void {
   writeFileSync(path, makeKernel(VERSION, 'none', { textSize: 100 << 20 }));
 }
 
-test('the directory of the store', () => {
+test('the default directory of the store', () => {
   const root = process.geteuid?.() === 0;
   assert.equal(defaultStoreDirectory({ XDG_CACHE_HOME: '/var/tmp/x' }), '/var/tmp/x/virt-sandbox/images');
   for (const environment of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'relative' }]) {
@@ -92,7 +92,7 @@ test('several builders at once make one complete image', async (context) => {
   assert.equal((await resolveImage(machine.options)).fresh, false);
 });
 
-test('the second builder takes the image of the first, and a live builder is left alone', async (context) => {
+test('a second builder takes the image of the first, and leaves a live builder alone', async (context) => {
   const machine = testMachine(context);
   writeLargeKernel(machine.kernel);
   const slow = startBuilder(machine.options);
@@ -114,7 +114,7 @@ test('the second builder takes the image of the first, and a live builder is lef
   }
 });
 
-test('a killed builder leaves no harm, and the next one cleans up', async (context) => {
+test('a killed builder does no harm, and the next one removes its leftovers', async (context) => {
   const machine = testMachine(context);
   writeLargeKernel(machine.kernel);
   for (const wait of [0, 10, 30, 60]) {
@@ -125,7 +125,7 @@ test('a killed builder leaves no harm, and the next one cleans up', async (conte
     child.kill('SIGKILL');
     await exited;
     if (wait === 0) assert.ok(existsSync(workspace), 'it was caught at work');
-    // Every directory that looks like an image is complete.
+    // Whatever it left, a directory that looks like an image is one.
     const found = await resolveImage(machine.options);
     assert.deepEqual(readdirSync(found.directory).sort(), ['initrd', 'manifest.json', 'vmlinux']);
     const image = await resolveImage({ ...machine.options, rebuild: true });
@@ -151,7 +151,7 @@ test('workspaces of other boots and containers are left alone for a day', async 
   assert.equal(readdirSync(store).length, 2);
 });
 
-test('a workspace whose process number now belongs to another process is swept', async (context) => {
+test('a workspace whose PID belongs to another process now is swept', async (context) => {
   const store = scratchDirectory(context);
   await withWorkspace(store, async (own) => {
     const imitation = own.replace(
@@ -184,7 +184,7 @@ test('a full disk is reported, and nothing is left on it', {
       /^image: no space is left in .* for a boot image; free \d+ MB there, or set XDG_CACHE_HOME/,
     );
     assert.deepEqual(storeContents(store), { images: [], workspaces: [], other: [] });
-    // With free space, the same store works again.
+    // With space again, the same store works.
     execFileSync('mount', ['-o', 'remount,size=10m', store]);
     assert.equal((await resolveImage({ ...machine.options, storeDirectory: store })).fresh, true);
   } finally {
@@ -192,7 +192,7 @@ test('a full disk is reported, and nothing is left on it', {
   }
 });
 
-test('a store on a read-only file system still serves its images', {
+test('a store on a read-only file system serves the images it has', {
   skip: unlessRoot('it mounts a small file system'),
 }, async (context) => {
   const machine = testMachine(context);
@@ -208,7 +208,7 @@ test('a store on a read-only file system still serves its images', {
     const options = { ...machine.options, storeDirectory: store };
     const built = await resolveImage(options);
     execFileSync('mount', ['-o', 'remount,ro', store]);
-    // Forces the search by content, because the answer may not have been saved.
+    // The answer may or may not have been kept, so force the search by content.
     symlinkSync('/dev/null', join(machine.directory, 'boot/vmlinuz-0'));
     const found = await resolveImage(options);
     assert.equal(found.id, built.id);

@@ -39,7 +39,7 @@ test('a killed process is reaped before its sockets close', async (t) => {
   });
   connection.resume();
   const ended = once(connection, 'end');
-  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.equal(await supervisor.kill(pid, MARK), true);
   await ended;
   assert.equal(leftWhenClosed, false);
 });
@@ -47,7 +47,7 @@ test('a killed process is reaped before its sockets close', async (t) => {
 test('a process with another name is left alone', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   for (const other of ['guest=mark', 'guest', 'other=marked', '']) {
-    assert.equal(await supervisor.killOutright(pid, other), false, other);
+    assert.equal(await supervisor.kill(pid, other), false, other);
   }
   assert.ok(existsSync(`/proc/${pid}`));
   connection.resume();
@@ -58,8 +58,8 @@ test('a process with another name is left alone', async (t) => {
 test('a process that is gone is not killed', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   connection.resume();
-  assert.equal(await supervisor.killOutright(pid, MARK), true);
-  assert.equal(await supervisor.killOutright(pid, MARK), false);
+  assert.equal(await supervisor.kill(pid, MARK), true);
+  assert.equal(await supervisor.kill(pid, MARK), false);
 });
 
 test('the sockets of a killed process stay open while a command runs that must end too', async (t) => {
@@ -69,11 +69,11 @@ test('the sockets of a killed process stay open while a command runs that must e
     ended = true;
   });
   connection.resume();
-  assert.equal(await supervisor.killOutright(pid, MARK), true);
+  assert.equal(await supervisor.kill(pid, MARK), true);
   assert.ok(!existsSync(`/proc/${pid}`), 'it is gone');
   // A closed socket would be noticed by then.
   await new Promise((resolve) => setImmediate(resolve));
-  await supervisor.killOutright(pid, MARK);
+  await supervisor.kill(pid, MARK);
   assert.equal(ended, false);
   const closed = once(connection, 'close');
   await supervisor.finish();

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { BootImages } from '../../../../src/sandbox/prepare/boot-images.js';
-import { unlessDriver, WarmHost } from '../../../helpers/warm-hosts.js';
+import { unlessDriver, SnapshotHost } from '../../../helpers/snapshot-hosts.js';
 
 test('an answer is kept, also where nothing was known', { skip: unlessDriver }, async (context) => {
-  const here = new WarmHost(context);
+  const here = new SnapshotHost(context);
   const config = await here.config({});
   const profile = await loadProfile(undefined);
   const image = await here.image();

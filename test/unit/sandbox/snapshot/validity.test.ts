@@ -12,7 +12,7 @@ import type { SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
 import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/snapshot.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { rejectsWith } from '../../../helpers/errors.js';
-import { type Change, defaultShape, unlessDriver, WarmHost } from '../../../helpers/warm-hosts.js';
+import { type Change, defaultShape, SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
 
 const host =
   (name: string): Change =>
@@ -61,7 +61,7 @@ function argumentsOnly(kernelArguments: string): Partial<SnapshotFacts> {
 
 describe('a snapshot', { skip: unlessDriver }, () => {
   it('is restored when nothing has changed', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const { directory } = await here.save(await here.image());
     for (const boot of ['auto', 'warm'] as const)
       assert.deepEqual(await here.start({ boot }), { warm: directory, said: [`boot: warm, from ${directory}`] });
@@ -69,13 +69,13 @@ describe('a snapshot', { skip: unlessDriver }, () => {
 
   for (const [fact, change, reason] of CHANGES) {
     it(`is stale by ${fact}`, async (context) => {
-      const here = new WarmHost(context);
+      const here = new SnapshotHost(context);
       await here.assertPassedOver(await here.save(await here.image(), change), reason);
     });
   }
 
   it('is stale when QEMU is replaced', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
     const before = process.env['PATH'];
     context.after(() => {
@@ -88,7 +88,7 @@ describe('a snapshot', { skip: unlessDriver }, () => {
   });
 
   it('is stale when the kernel or a module is replaced', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
     here.changeModule();
     await here.assertPassedOver(warm, 'IMAGE is stale: a module changed');
@@ -97,13 +97,13 @@ describe('a snapshot', { skip: unlessDriver }, () => {
   });
 
   it('is stale when its image has another init', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const warm = await here.save(await here.image(undefined, here.otherInit));
     await here.assertPassedOver(warm, 'IMAGE is stale: the init changed');
   });
 
   it('is passed over when its inputs cannot be checked any more', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const image = await here.image();
     const warm = await here.save(image);
     here.changeModule();
@@ -112,14 +112,14 @@ describe('a snapshot', { skip: unlessDriver }, () => {
   });
 
   it('is for one profile', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
     const reason = 'IMAGE is stale: the kernel arguments and the machine changed';
     await here.assertPassedOver(warm, reason, {}, 'compatible');
   });
 
   it('is passed over when a file is damaged, and restored when only its metadata has changed', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
     for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
       const path = join(warm.directory, name);
@@ -136,7 +136,7 @@ describe('a snapshot', { skip: unlessDriver }, () => {
   });
 
   it('is followed by other valid ones, each offered once', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const image = await here.image();
     const withMounts = (mounts: number): Change => {
       const slots = { ...shape.slots, mounts };
@@ -154,7 +154,7 @@ describe('a snapshot', { skip: unlessDriver }, () => {
   });
 
   it('with a damaged record is ignored', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
     const path = join(warm.directory, 'warm.json');
     const text = readFileSync(path, 'utf8');
@@ -165,7 +165,7 @@ describe('a snapshot', { skip: unlessDriver }, () => {
 
 describe('the command that bakes a missing snapshot', { skip: unlessDriver }, () => {
   it('has the kernel, the processors and the profile that were asked for', async (context) => {
-    const here = new WarmHost(context);
+    const here = new SnapshotHost(context);
     const options = { boot: 'warm', vcpus: '2', memory: '1G', accel: 'tcg' } as const;
     const { remedy } = await rejectsWith(here.start(options, 'compatible'), 'warm-image-missing');
     assert.ok(remedy.endsWith(` --for '--memory 1024M --vcpus 2 --accel tcg --profile compatible'`), remedy);

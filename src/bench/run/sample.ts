@@ -1,0 +1,125 @@
+/** One measured run of a variant. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { Trace } from '../timeline/marks-file.js';
+import { parseQemuLog, traceArguments } from '../timeline/qemu-log.js';
+import { length, type Where } from '../timeline/span.js';
+import { type Timeline, timelineOf } from '../timeline/timeline.js';
+import { bareRestore } from './bare-restore.js';
+import { asksForContainer, imageFacts, sandboxArgv } from './commands.js';
+import { runSilently } from './process.js';
+import {
+  countingInstructions,
+  instructions,
+  loggingInitcalls,
+  profileOptions,
+  refuseCounting,
+  type SandboxVariant,
+  type Variant,
+  withQemu,
+} from './variant.js';
+
+/** Seconds of the host, or instructions of the guest until its init is ready. */
+export type Unit = 's' | 'instructions';
+
+export interface Sample {
+  readonly value: number;
+  /** Parts of the value, by name. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** Who spent the time of each part. */
+  readonly where?: Readonly<Record<string, Where>> | undefined;
+  readonly timeline: Timeline | undefined;
+  /** The kernel's log, if the guest was asked for it. */
+  readonly log?: string | undefined;
+}
+
+export interface SampleOptions {
+  readonly program: string;
+  /** Directory that QEMU's user can write to. */
+  readonly scratch: string;
+  readonly unit: Unit;
+  /** Also ask the guest for its clock and log. That takes time of its own. */
+  readonly inDetail: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** @throws {Error} when the run fails */
+export async function takeSample(variant: Variant, options: SampleOptions): Promise<Sample> {
+  if (variant.kind === 'program') {
+    const { started, ended } = await runSilently(variant, options.signal);
+    return { value: (ended - started) / 1e9, parts: {}, timeline: undefined };
+  }
+  if (variant.kind === 'restore') {
+    const value = await bareRestore(variant.argv, variant.snapshot, options.signal);
+    return { value, parts: {}, timeline: undefined };
+  }
+  return sampleSandbox(variant, options);
+}
+
+async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): Promise<Sample> {
+  const { scratch, unit, inDetail } = options;
+  const traceFile = join(scratch, 'trace');
+  const qemuFile = join(scratch, 'qemu.log');
+  for (const file of [traceFile, qemuFile]) rmSync(file, { force: true });
+  const counts = unit === 'instructions';
+  if (counts) refuseCounting(variant.options);
+  let profile = counts ? countingInstructions(variant.profile) : variant.profile;
+  // A snapshot keeps its kernel's arguments, and its kernel has already logged its boot.
+  const boots = inDetail && isBooted(variant, options);
+  if (inDetail) profile = withQemu(boots ? loggingInitcalls(profile) : profile, traceArguments(qemuFile));
+  const argv = sandboxArgv(options.program, [
+    ...(counts ? ['--accel', 'tcg'] : []),
+    ...variant.options,
+    ...profileOptions(profile, scratch),
+    '--',
+    ...variant.command,
+  ]);
+  const environment = { VIRT_SANDBOX_TRACE: boots ? `guest:${traceFile}` : traceFile };
+  const run = await runSilently({ label: variant.label, argv, environment }, options.signal);
+  const trace = Trace.read(traceFile);
+  const qemu = existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
+  const timeline = timelineOf({ trace, ...run, qemu, countsInstructions: counts });
+  checkModules(trace);
+  const text = trace.first('inspect.log')?.detail['text'];
+  const log = typeof text === 'string' ? { log: text } : {};
+  return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log };
+}
+
+/** False for a container, which has the host's clock and kernel, and for a warm start. */
+function isBooted({ options, profile }: SandboxVariant, { program, scratch }: SampleOptions): boolean {
+  if (asksForContainer(options)) return false;
+  return imageFacts(program, [...options, ...profileOptions(profile, scratch)]).boot !== 'warm';
+}
+
+/** A guest without its modules may still start an application that needs none, but it is not the guest to measure. */
+function checkModules(trace: Trace): void {
+  const failed = trace.init?.modules.filter(({ errno }) => errno !== 0 && errno !== constants.errno.EEXIST) ?? [];
+  if (failed.length === 0) return;
+  throw new Error(`modules do not load: ${failed.map(({ name, errno }) => `${name} (errno ${errno})`).join(', ')}`);
+}
+
+/** The value leaves out time that only measuring costs. */
+function timedParts(timeline: Timeline): Pick<Sample, 'value' | 'parts' | 'where'> {
+  const stages = timeline.stages.filter(({ where }) => where !== 'measuring');
+  const parts: Record<string, number> = {};
+  for (const stage of stages) parts[stage.name] = (parts[stage.name] ?? 0) + length(stage) / 1e6;
+  const where = Object.fromEntries(stages.map((stage) => [stage.name, stage.where]));
+  return { value: (timeline.wall - timeline.measuring) / 1e6, parts, where };
+}
+
+/**
+ * Counts only until the init is ready. After that the guest waits for the host, and the instruction clock of a waiting
+ * guest jumps to its next timer.
+ */
+function countedParts(trace: Trace): Pick<Sample, 'value' | 'parts'> {
+  const { init } = trace;
+  if (!init) throw new Error('the guest did not say when its init was ready');
+  const loading = init.modules.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  const parts = {
+    kernel: instructions(init.started),
+    ...Object.fromEntries(init.modules.map(({ name, microseconds }) => [`module ${name}`, instructions(microseconds)])),
+    'the rest of the init': instructions(init.ready - init.started - loading),
+  };
+  return { value: instructions(init.ready), parts };
+}

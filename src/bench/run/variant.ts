@@ -1,0 +1,86 @@
+/** The variants that are measured: sandboxes, other programs, bare QEMUs. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Snapshot } from '../../image/snapshot/snapshot.js';
+import type { Profile } from '../../profile/types.js';
+import { asksForContainer } from './commands.js';
+import type { Command } from './process.js';
+
+export interface SandboxVariant {
+  readonly kind: 'sandbox';
+  readonly label: string;
+  /** Options of virt-sandbox. */
+  readonly options: readonly string[];
+  readonly profile: Profile;
+  readonly command: readonly string[];
+}
+
+/** Another program, measured as a whole process. */
+export interface ProgramVariant extends Command {
+  readonly kind: 'program';
+  /** Labels of the sandboxes that this is the baseline of. */
+  readonly baselineOf?: readonly string[];
+}
+
+/** A bare QEMU that restores a sandbox's snapshot and runs /bin/true in a guest without mounts, disks or networks. */
+export interface RestoreVariant {
+  readonly kind: 'restore';
+  readonly label: string;
+  readonly argv: readonly string[];
+  readonly snapshot: Snapshot;
+  /** Labels of the sandboxes that this is the baseline of. */
+  readonly baselineOf?: readonly string[];
+}
+
+export type Variant = SandboxVariant | ProgramVariant | RestoreVariant;
+
+/**
+ * 1 makes one instruction 2 ns of the guest's clock, so that a boot of about 900 million instructions sees few timer
+ * ticks. https://www.qemu.org/docs/master/system/replay.html
+ */
+export const INSTRUCTION_SHIFT = 1;
+const INSTRUCTION_ARGUMENTS = [
+  ...['-icount', `shift=${INSTRUCTION_SHIFT},sleep=off`],
+  // The virtual CPU handles device requests itself. Another thread would take host time, during which the guest spins
+  // and counts.
+  ...['virtio-serial-pci', 'virtio-9p-pci'].flatMap((device) => ['-global', `${device}.ioeventfd=off`]),
+];
+
+/** The profile with a guest clock that counts instructions. */
+export function countingInstructions(profile: Profile): Profile {
+  return withQemu(profile, INSTRUCTION_ARGUMENTS);
+}
+
+/** @throws {Error} for a warm start and for a container, where no kernel boots */
+export function refuseCounting(options: readonly string[]): void {
+  const warm = options.some((word, at) => word === '--boot=warm' || (word === 'warm' && options[at - 1] === '--boot'));
+  if (!warm && !asksForContainer(options)) return;
+  const what = warm ? 'a warm start boots no kernel' : 'a container has no kernel of its own';
+  throw new Error(`--deterministic counts the instructions of a boot, and ${what}; measure its time`);
+}
+
+/** Converts microseconds of such a guest's clock. */
+export function instructions(microseconds: number): number {
+  return (microseconds * 1000) / 2 ** INSTRUCTION_SHIFT;
+}
+
+/**
+ * The profile with a kernel that logs how long each initcall took. The console does not show the log, which would take
+ * far longer.
+ */
+export function loggingInitcalls(profile: Profile): Profile {
+  const reason = { why: 'for measuring', worth: '', risk: '' };
+  const added = ['initcall_debug', 'log_buf_len=4M'].map((argument) => ({ argument, ...reason }));
+  return { ...profile, kernelArguments: [...profile.kernelArguments, ...added] };
+}
+
+export function withQemu(profile: Profile, words: readonly string[]): Profile {
+  return { ...profile, qemuArguments: [...(profile.qemuArguments ?? []), ...words] };
+}
+
+/** Writes the profile to a file in `scratch`, and returns the options that make virt-sandbox use it. */
+export function profileOptions(profile: Profile, scratch: string): string[] {
+  const path = join(scratch, `${profile.name}.json`);
+  writeFileSync(path, JSON.stringify(profile));
+  return ['--profile', path];
+}

@@ -1,0 +1,63 @@
+/** What virt-sandbox writes to stderr while a sandbox starts and runs. */
+import type { LaunchOptions } from '../../sandbox/types.js';
+import { oneLine } from '../../util/errors.js';
+import { progressLine } from '../terminal/progress-line.js';
+
+export interface Verbosity {
+  readonly verbose: boolean;
+  readonly debug: boolean;
+  /** LIBVIRT_SANDBOX_INIT_DEBUG */
+  readonly initDebug: boolean;
+}
+
+/** Observers that write to stderr what `--verbose`, `--debug` and LIBVIRT_SANDBOX_INIT_DEBUG ask for. */
+export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
+  LaunchOptions,
+  'onProgress' | 'onChoice' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
+> & {
+  /** Removes the progress line. */
+  readonly done: () => void;
+} {
+  const start = performance.now();
+  const say = (text: string) => process.stderr.write(`virt-sandbox: ${oneLine(text)}\n`);
+  const stamp = () => `[${((performance.now() - start) / 1000).toFixed(3)}]`;
+  const progress = progressLine();
+  return {
+    ...(debug ? { onProgress: (message: string) => say(`${stamp()} ${message}`) } : { onProgress: progress.show }),
+    ...(verbose || debug ? { onChoice: (sentence: string) => say(sentence) } : {}),
+    onWarning: (sentence) => {
+      progress.clear();
+      say(`warning: ${sentence}`);
+    },
+    ...(initDebug ? { onConsole: (chunk: Buffer) => void process.stderr.write(chunk) } : {}),
+    ...(debug || initDebug
+      ? {
+          onReady: ({ kernelRelease, initStarted, initReady, modules }) => {
+            say(
+              `${stamp()} init ready: kernel ${kernelRelease}, ` +
+                `init started at ${seconds(initStarted)}, ready at ${seconds(initReady)}`,
+            );
+            for (const { name, errno, microseconds } of modules)
+              say(`  module ${name}: ${errno === 0 ? 'loaded' : `errno ${errno}`}, ${microseconds} µs`);
+          },
+          onOperation: ({ step, operation, microseconds, error, tolerated }) => {
+            const outcome =
+              error === undefined ? `${microseconds} µs` : `${tolerated ? 'tolerated' : 'failed'}: ${error.message}`;
+            say(`${stamp()} ${step}: ${describe(operation)}: ${outcome}`);
+          },
+        }
+      : {}),
+    done: progress.clear,
+  };
+}
+
+function seconds(microseconds: bigint): string {
+  return `${(Number(microseconds) / 1e6).toFixed(3)} s`;
+}
+
+/** An operation with its text arguments. Bytes for files and the random pool are left out: they may be secret. */
+function describe(operation: object): string {
+  const { op, ...rest } = operation as Record<string, unknown>;
+  const words = Object.values(rest).filter((value) => typeof value === 'string' && value !== '');
+  return `${String(op)}(${words.join(', ')})`;
+}

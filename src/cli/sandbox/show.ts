@@ -1,0 +1,49 @@
+/** --print-xml and --dry-run: prepares a sandbox and prints what would be started. */
+import type { SandboxConfig } from '../../config/types.js';
+import { domainXml } from '../../sandbox/devices/machine-options.js';
+import { prepare } from '../../sandbox/prepare/prepare.js';
+import type { Prepared } from '../../sandbox/prepare/prepared.js';
+import type { LaunchOptions } from '../../sandbox/types.js';
+import type { Arguments } from '../sandbox-arguments.js';
+import { print } from '../terminal/output.js';
+
+/** Prints the domain XML (--print-xml) or the choices that were made (--dry-run, as lines or with --json). */
+export async function show(args: Arguments, config: SandboxConfig, options: LaunchOptions): Promise<void> {
+  const prepared = await prepare(config, options);
+  try {
+    if (args.printXml) {
+      await print(domainXml(config, prepared, options));
+      return;
+    }
+    const choices = choicesOf(prepared);
+    await print(args.json ? `${JSON.stringify(choices, null, 2)}\n` : lines(choices));
+  } finally {
+    await prepared.connection.close();
+  }
+}
+
+type Choices = Readonly<Record<string, string | boolean>>;
+
+function choicesOf(prepared: Prepared): Choices {
+  const { connection } = prepared;
+  if (prepared.platform === 'container') return { uri: connection.uri };
+  const { image, acceleration, snapshot } = prepared;
+  return {
+    image: image.directory,
+    kernel: image.kernel,
+    initrd: image.initrd,
+    kernelVersion: image.kernelVersion,
+    reason: image.reason,
+    built: image.fresh,
+    uri: connection.uri,
+    acceleration,
+    boot: snapshot ? 'warm' : 'cold',
+    ...(snapshot ? { warmImage: snapshot.directory } : {}),
+  };
+}
+
+function lines(choices: Choices): string {
+  return Object.entries(choices)
+    .map(([name, value]) => `${name}: ${value}\n`)
+    .join('');
+}

@@ -1,0 +1,125 @@
+/** Serves a running sandbox to its end: streams, terminal, signals, exit status. */
+import { createWriteStream } from 'node:fs';
+import { constants } from 'node:os';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isatty } from 'node:tty';
+import type { Sandbox } from '../../sandbox/sandbox.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
+import { type ConnectOptions, connectStreams, type Streams } from '../terminal/connect.js';
+import { ENDING } from '../terminal/forward.js';
+
+/** Time for the application to end after a signal, and for its last output after a failure, in milliseconds. */
+const GRACE_MS = 2000;
+
+export interface SuperviseOptions {
+  /** The application has the local terminal. */
+  readonly tty: boolean;
+  /** The application runs under strace, whose trace is on the sandbox's stderr. */
+  readonly traced: boolean;
+}
+
+/**
+ * Waits for the end of the sandbox.
+ * @returns the exit status for this process
+ * @throws {SandboxError} `input-failed`, `output-failed`, `trace-not-written`, and what `sandbox.exited` rejects with
+ */
+export function supervise(sandbox: Sandbox, options: SuperviseOptions): Promise<number> {
+  return new Supervisor(sandbox).run(options);
+}
+
+class Supervisor {
+  /** Exit status that a signal, Ctrl+] or a lost reader decided; it overrides the application's. */
+  #forced: number | undefined;
+  /** The first failure of the local streams. */
+  #failure: unknown;
+  /** Resolves `#givenUp`: do not wait for the output any longer. */
+  #giveUp: () => void = () => {};
+  readonly #givenUp = new Promise<void>((resolve) => {
+    this.#giveUp = resolve;
+  });
+
+  constructor(readonly sandbox: Sandbox) {}
+
+  async run({ tty, traced }: SuperviseOptions): Promise<number> {
+    const releaseSignals = this.#endOnSignal();
+    const options: ConnectOptions = {
+      tty,
+      onLeave: () => this.#end(0),
+      // The application notices by the end of its sandbox, as it would by SIGPIPE.
+      onReaderGone: () => this.#end(128 + constants.signals.SIGPIPE),
+      onFailure: (error) => this.#fail(error),
+    };
+    // A trace would garble the application's terminal.
+    const copyErrors = traced && tty && isatty(2) ? () => keepTrace(this.sandbox) : undefined;
+    const streams = connectStreams(this.sandbox, options, copyErrors);
+    try {
+      return await this.#exitStatus(streams);
+    } finally {
+      streams.release();
+      releaseSignals();
+    }
+  }
+
+  async #exitStatus({ copies }: Streams): Promise<number> {
+    try {
+      const { exitCode } = await this.sandbox.exited;
+      // The sandbox is gone; its output may still wait for a slow reader. A second signal ends that wait.
+      await Promise.race([Promise.all(copies), this.#givenUp]);
+      return this.#forced ?? exitCode;
+    } catch (error) {
+      await Promise.race([Promise.allSettled(copies), delay(GRACE_MS, undefined, { ref: false })]);
+      if (this.#forced !== undefined) return this.#forced;
+      throw this.#failure ?? error;
+    }
+  }
+
+  /** Stops the sandbox; this process exits with `status` unless an earlier one was decided. */
+  #end(status: number): void {
+    this.#forced ??= status;
+    this.#giveUp();
+    void this.sandbox.stop();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    void this.sandbox.stop();
+  }
+
+  /**
+   * The first SIGTERM or SIGHUP goes to the application. A second one, or {@link GRACE_MS}, stops the sandbox.
+   * @returns a function that removes the handlers
+   */
+  #endOnSignal(): () => void {
+    let timer: NodeJS.Timeout | undefined;
+    const handler = (signal: NodeJS.Signals) => {
+      const status = 128 + constants.signals[signal];
+      if (timer) {
+        this.#end(status);
+        return;
+      }
+      void this.sandbox.kill(signal);
+      timer = setTimeout(() => this.#end(status), GRACE_MS);
+    };
+    for (const signal of ENDING) process.on(signal, handler);
+    return () => {
+      clearTimeout(timer);
+      for (const signal of ENDING) process.off(signal, handler);
+    };
+  }
+}
+
+/** Writes the trace to a file in the working directory and says which. */
+function keepTrace(sandbox: Sandbox): Promise<void> {
+  const path = `${sandbox.name}.strace`;
+  process.stderr.write(`virt-sandbox: the trace goes to ./${path}\r\n`);
+  return pipeline(sandbox.stderr, createWriteStream(path, { mode: 0o600 })).catch((error: unknown) => {
+    throw new SandboxError({
+      stage: 'application',
+      code: 'trace-not-written',
+      message: `the trace cannot be written to ${path}: ${messageOf(error)}`,
+      remedy: 'start it in a directory that you may write to, or send stderr elsewhere: 2>FILE',
+      cause: error,
+    });
+  });
+}

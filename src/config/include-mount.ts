@@ -1,0 +1,91 @@
+/** The mounts of an include: the mount that it is copied into, and the mount that sandbox.cfg lists it under. */
+import { argumentError, quote } from './failure.js';
+import { tableOrder } from './hash-order.js';
+import { covers, normalizePath } from './path.js';
+import type { Include, Mount } from './types.js';
+
+/** An include and the mount that it is copied into. */
+export interface PlacedInclude {
+  readonly mount: Mount;
+  readonly include: Include;
+}
+
+/**
+ * Every include with the mount that it is copied into: the one with the longest target that covers its path. Includes
+ * with shorter paths come first, so that one inside another is copied after it. Their order in the file comes from a
+ * hash table and means nothing.
+ */
+export function includesOf(mounts: readonly Mount[]): readonly PlacedInclude[] {
+  const placed = mounts.flatMap(({ includes }) =>
+    includes.flatMap((include): PlacedInclude[] => {
+      const mount = coveringMount(mounts, include.target);
+      return mount === undefined ? [] : [{ mount, include }];
+    }),
+  );
+  return placed.sort((a, b) => normalizePath(a.include.target).length - normalizePath(b.include.target).length);
+}
+
+/**
+ * The mount that has `path` inside: the longest target counts, and of equal targets the later mount, which is on top.
+ */
+export function coveringMount(mounts: readonly Mount[], path: string): Mount | undefined {
+  let best: Mount | undefined;
+  for (const mount of mounts) {
+    if (!covers(mount.target, path)) continue;
+    if (best === undefined || normalizePath(mount.target).length >= normalizePath(best.target).length) best = mount;
+  }
+  return best;
+}
+
+/**
+ * Adds each include to the mount that sandbox.cfg lists it under, in the order of the file. Both follow
+ * libvirt-sandbox: the mount is the first whose target the path begins with, the order is that of a hash table. Neither
+ * says where an include is copied to; {@link includesOf} does.
+ * @throws SandboxError `include-not-covered`
+ */
+export function attachIncludes(mounts: readonly Mount[], includes: readonly Include[]): readonly Mount[] {
+  const added = new Map<Mount, Include[]>();
+  for (const include of includes) {
+    if (coveringMount(mounts, include.target) === undefined) {
+      throw argumentError(
+        'include-not-covered',
+        `include ${quote(include.target)} is not inside any mount`,
+        'add a --mount whose target is above it',
+      );
+    }
+    const mount =
+      mounts.find(({ target }) => include.target.startsWith(target)) ??
+      mounts.find(({ target }) => covers(target, include.target));
+    if (mount !== undefined) added.set(mount, [...(added.get(mount) ?? []), include]);
+  }
+  return mounts.map((mount) => {
+    const more = added.get(mount);
+    if (more === undefined) return mount;
+    // Includes from a file keep their order, so that saving it again gives the same bytes.
+    if (mount.includes.length > 0) return { ...mount, includes: [...mount.includes, ...more] };
+    return { ...mount, includes: tableOrder(more, ({ target }) => pathBelow(mount.target, target)) };
+  });
+}
+
+/**
+ * The value of `dst` in sandbox.cfg: the part of an include's path after the mount's target. It begins with `/` unless
+ * the mount's target ends with one.
+ * @param mount the mount's target
+ * @param target the include's path in the guest
+ */
+export function pathBelow(mount: string, target: string): string {
+  if (target.startsWith(mount)) return target.slice(mount.length);
+  // The same directory spelled in two ways: compare the normalized paths.
+  const below = normalizePath(target).slice(normalizePath(mount) === '/' ? 0 : normalizePath(mount).length);
+  return mount.endsWith('/') ? below.slice(1) : below;
+}
+
+/**
+ * The inverse of {@link pathBelow}. A person may leave out the `/` between target and `dst`; it is added if the path
+ * without it is inside no mount.
+ * @param isCovered whether a path is inside a mount
+ */
+export function pathFromBelow(mount: string, below: string, isCovered: (path: string) => boolean): string {
+  const path = mount + below;
+  return mount.endsWith('/') || isCovered(path) ? path : `${mount}/${below}`;
+}
