@@ -21,7 +21,7 @@ export interface SnapshotResult {
 
 /**
  * @param directory of the boot image
- * @throws {SandboxError} as {@link bakeWarm}; with exit status 128+N if signal N cancelled it
+ * @throws {SandboxError} as {@link bakeSnapshot}; with exit status 128+N if signal N cancelled it
  */
 export async function createSnapshot(
   args: BakeArguments,
