@@ -10,11 +10,12 @@ import { fileURLToPath } from 'node:url';
  *
  * - `programs` have sanitizers; the Makefile builds them.
  * - `libvirt`: the tests talk to qemu:///system or lxc:///.
+ * - `snapshots`: the tests start many machines, most of which need not boot.
  * - `order`: files with a higher one take longer, and start sooner.
  */
 const NEEDS = [
-  { path: 'guest/', libvirt: true, order: 2 },
-  { path: 'hostile/', libvirt: true, order: 2 },
+  { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
+  { path: 'hostile/', libvirt: true, snapshots: true, order: 2 },
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'fuzz/', programs: ['init-asan', 'init-fuzz'] },
   { path: 'unit/init/native/', programs: ['init-asan', 'init-fuzz'] },
@@ -28,6 +29,7 @@ export function needsOf(name) {
   return {
     programs: [...new Set(entries.flatMap(({ programs = [] }) => programs))],
     libvirt: entries.some(({ libvirt }) => libvirt === true),
+    snapshots: entries.some(({ snapshots }) => snapshots === true),
     order: Math.max(0, ...entries.map(({ order = 0 }) => order)),
   };
 }

@@ -76,7 +76,7 @@ class DaemonConnection implements Connection {
     calledOff?.removeEventListener('abort', kill);
     if ('error' in created) {
       await supervisor.finish();
-      throw domainError(name, await failureOf(created.error, log, earlier));
+      throw domainError(name, await failureOf(created.error, log, earlier), xml);
     }
     return new DaemonDomain({
       library: this.#library,

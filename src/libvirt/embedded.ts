@@ -73,7 +73,7 @@ async function startEmbedded(
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });
-  return new EmbeddedDomain(supervisor, root, name);
+  return new EmbeddedDomain(supervisor, root, name, xml);
 }
 
 /** Writes the driver's settings and the domain's XML. */
@@ -110,7 +110,7 @@ class EmbeddedDomain implements Domain {
   readonly #supervisor: Supervisor;
   readonly #pidFile: string;
 
-  constructor(supervisor: Supervisor, root: string, name: string) {
+  constructor(supervisor: Supervisor, root: string, name: string, xml: string) {
     this.name = name;
     this.#supervisor = supervisor;
     this.#pidFile = pidFileOf(root, name);
@@ -119,7 +119,7 @@ class EmbeddedDomain implements Domain {
         ? { reason: 'shutdown' }
         : {
             reason: 'failed',
-            error: domainError(name, await failureOf(stderr, join(root, 'log/qemu', `${name}.log`))),
+            error: domainError(name, await failureOf(stderr, join(root, 'log/qemu', `${name}.log`)), xml),
           },
     );
   }

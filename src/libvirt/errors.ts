@@ -106,9 +106,13 @@ function remedyOf({ code, remedy }: Rule): string {
   return `check that ${qemu} can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
 }
 
-/** The error for a domain that libvirt did not start; `message` is libvirt's. */
-export function domainError(name: string, message: string): SandboxError {
-  const text = tidy(message);
+/**
+ * The error for a domain that libvirt did not start.
+ * @param message libvirt's or QEMU's
+ * @param xml of the domain: it names the images for a message that names none
+ */
+export function domainError(name: string, message: string, xml = ''): SandboxError {
+  const text = withImages(tidy(message), xml);
   const rule = rules.find(({ pattern }) => pattern.test(text));
   return new SandboxError({
     stage: 'domain',
@@ -119,6 +123,17 @@ export function domainError(name: string, message: string): SandboxError {
         : `libvirt did not start domain ${name}: ${text}`,
     remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml, and at the log of libvirt',
   });
+}
+
+/** A QEMU that restores a snapshot says that it has no lock, and not of which image. */
+function withImages(text: string, xml: string): string {
+  if (!/Failed to get "[^"]+" lock/.test(text) || text.includes('image ')) return text;
+  const images = [...xml.matchAll(/<source (?:file|dev)="([^"]+)"/g)].map(([, path = '']) => unescape(path));
+  return images.length === 0 ? text : `${text} of ${images.join(' or ')}`;
+}
+
+function unescape(text: string): string {
+  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
 }
 
 /** The error for a daemon that cannot be connected to; `message` is libvirt's. */

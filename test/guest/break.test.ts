@@ -168,7 +168,7 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
 
   it('does not change the image of a start without a breakpoint', async () => {
     const image = async (env = {}) => {
-      const { out } = await runSandbox(['-c', embedded.uri, '--dry-run', 'true'], { env });
+      const { out } = await runSandbox(['-c', embedded.uri, '--boot', 'cold', '--dry-run', 'true'], { env });
       return /^initrd: (.+)$/m.exec(out)?.[1];
     };
     const plain = await image();
