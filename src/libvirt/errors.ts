@@ -128,11 +128,11 @@ export function domainError(name: string, message: string, xml = ''): SandboxErr
 /** A QEMU that restores a snapshot says that it has no lock, and not of which image. */
 function withImages(text: string, xml: string): string {
   if (!/Failed to get "[^"]+" lock/.test(text) || text.includes('image ')) return text;
-  const images = [...xml.matchAll(/<source (?:file|dev)="([^"]+)"/g)].map(([, path = '']) => unescape(path));
+  const images = [...xml.matchAll(/<source (?:file|dev)="([^"]+)"/g)].map(([, path = '']) => unescapeXml(path));
   return images.length === 0 ? text : `${text} of ${images.join(' or ')}`;
 }
 
-function unescape(text: string): string {
+function unescapeXml(text: string): string {
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
 }
 

@@ -49,8 +49,13 @@ describe('what tests need', () => {
   });
 
   it('is nothing for most of test/unit', () => {
-    assert.deepEqual(needsOf('unit/config/mount.test.js'), { programs: [], libvirt: false, order: 0 });
-    assert.deepEqual(needsOf('guest/config-file.test.js'), { programs: [], libvirt: true, order: 2 });
+    assert.deepEqual(needsOf('unit/config/mount.test.js'), {
+      programs: [],
+      libvirt: false,
+      snapshots: false,
+      order: 0,
+    });
+    assert.deepEqual(needsOf('guest/config-file.test.js'), { programs: [], libvirt: true, snapshots: true, order: 2 });
     assert.deepEqual(needsOf('unit/init/native/end.test.js').programs, ['init-asan', 'init-fuzz']);
   });
 });
