@@ -83,7 +83,7 @@ run: setup build
 check: build build/.tests
 	npx biome check --error-on-warnings .
 	node scripts/check-c-includes.mjs
-	clang-format --dry-run -Werror $(C_SOURCES)
+	@echo "clang-format --dry-run -Werror"; clang-format --dry-run -Werror $(C_SOURCES)
 
 # The record of the last run is in build/test, so that removing that has everything compiled again.
 build/.tests: $(TS_SOURCES) $(TEST_SOURCES) node_modules/.installed tsconfig.json
