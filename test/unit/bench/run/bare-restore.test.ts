@@ -9,7 +9,7 @@ import { Interrupted } from '../../../../src/bench/run/process.js';
 import type { Snapshot } from '../../../../src/image/snapshot/snapshot.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-/** No test here gets as far as reading it. */
+/** No test here reads from it. */
 const SNAPSHOT = { directory: '/nowhere' } as Snapshot;
 
 /** A stand-in for QEMU. The sockets that it needs are in a directory that is removed at the end. */

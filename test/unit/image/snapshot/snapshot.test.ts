@@ -140,7 +140,7 @@ describe('snapshots', () => {
     const first = await publish('first');
     const second = await publish('second');
     assert.equal(readFileSync(join(second.directory, SNAPSHOT_STATE), 'utf8'), 'second');
-    // A path never leads to another machine.
+    // A path is never reused for another snapshot.
     assert.notEqual(second.directory, first.directory);
     assert.ok(!existsSync(first.directory));
     const other = await publish('other', { slots: { mounts: 1, disks: 0, networks: 0 } });
@@ -180,7 +180,7 @@ describe('snapshots', () => {
     assert.equal(found?.directory, first.directory);
 
     const second = await publish('second');
-    // The sandbox opens the memory, and after a while the state.
+    // QEMU opens the memory at once, and the state later.
     assert.equal(readFileSync(join(found.directory, SNAPSHOT_STATE), 'utf8'), 'first');
     assert.deepEqual(changedFiles(found), []);
     assert.deepEqual(snapshotsOf(image.directory), [second]);
