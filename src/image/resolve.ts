@@ -20,15 +20,16 @@ export type { BootImage, ImageOptions, ImageTimings } from './types.js';
 /**
  * Finds the image that serves `options`, or builds it.
  *
+ * @param isUnknown {@link findKnownImage} has just found none, so do not look again.
  * @throws {SandboxError} stage `kernel`, `modules` or `image`; then nothing is left in the store.
  */
-export async function resolveImage(options: ImageOptions): Promise<BootImage> {
+export async function resolveImage(options: ImageOptions, isUnknown = false): Promise<BootImage> {
   const start = performance.now();
   const store = options.storeDirectory ?? defaultStoreDirectory();
   const setsDirectory = options.setsDirectory ?? defaultSetsDirectory();
   const key = requestKey(options, setsDirectory);
   const build = () => import('./make.js').then(({ makeImage }) => makeImage(options, store, setsDirectory, key));
-  const found = options.rebuild === true ? undefined : lookUp(store, key);
+  const found = options.rebuild === true || isUnknown ? undefined : lookUp(store, key);
   const lookup = performance.now() - start;
   let answer = found === undefined ? await build() : { ...found, fresh: false, timings: {} };
   leaseImage(store, answer.manifest.id);

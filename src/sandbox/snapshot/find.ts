@@ -49,9 +49,9 @@ export interface SnapshotOffer {
 export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
   const { candidates, reason } = rankSnapshots(request, await storedImages(request.images.named));
   if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
-  for (const warm of candidates) {
-    const image = currentImageOf(warm, request);
-    if (image !== undefined) return { candidates, reason, image, sets: warm.record.sets };
+  for (const snapshot of candidates) {
+    const image = currentImageOf(snapshot, request);
+    if (image !== undefined) return { candidates, reason, image, sets: snapshot.record.sets };
   }
   return { candidates, reason, image: undefined, sets: candidates[0]?.record.sets };
 }
@@ -135,11 +135,11 @@ async function firstValidSnapshot(
   connection: Connection,
 ): Promise<SnapshotChoice | { readonly reason: string }> {
   const host = await snapshotHost(connection);
-  return firstValid(candidates, request.devices, async (warm) => {
-    const own = imageOf(warm, image, request);
-    if (own === undefined) return problemText(await imageProblem(warm, image.manifest));
-    if (warm.record.acceleration !== acceleration) return `was baked under ${warm.record.acceleration}`;
-    const problem = await problemOf(warm, request.profile, host);
+  return firstValid(candidates, request.devices, async (snapshot) => {
+    const own = imageOf(snapshot, image, request);
+    if (own === undefined) return problemText(await imageProblem(snapshot, image.manifest));
+    if (snapshot.record.acceleration !== acceleration) return `was baked under ${snapshot.record.acceleration}`;
+    const problem = await problemOf(snapshot, request.profile, host);
     return problem ? problemText(problem) : own;
   });
 }
@@ -148,25 +148,25 @@ async function firstValidSnapshot(
 async function firstValid(
   candidates: readonly Snapshot[],
   devices: Devices,
-  judge: (warm: Snapshot) => Promise<BootImage | string>,
+  judge: (snapshot: Snapshot) => Promise<BootImage | string>,
 ): Promise<SnapshotChoice | { readonly reason: string }> {
   let reason = '';
-  for (const [at, warm] of candidates.entries()) {
-    const image = await judge(warm);
+  for (const [at, snapshot] of candidates.entries()) {
+    const image = await judge(snapshot);
     if (typeof image !== 'string') {
       const others = candidates.slice(at + 1);
       const next = () => firstValid(others, devices, judge).then((choice) => ('image' in choice ? choice : undefined));
-      return { ...warm, slotted: slotDevices(warm, devices), image, next };
+      return { ...snapshot, slotted: slotDevices(snapshot, devices), image, next };
     }
-    reason ||= `the warm image ${warm.directory} ${image}`;
+    reason ||= `the warm image ${snapshot.directory} ${image}`;
   }
   return { reason };
 }
 
 /** The boot image of a snapshot; undefined if it is not current, or not the one that was named. */
-function imageOf(warm: Snapshot, image: BootImage, request: SnapshotRequest): BootImage | undefined {
-  if (warm.record.image === image.id) return image;
-  return request.images.named === undefined ? currentImageOf(warm, request) : undefined;
+function imageOf(snapshot: Snapshot, image: BootImage, request: SnapshotRequest): BootImage | undefined {
+  if (snapshot.record.image === image.id) return image;
+  return request.images.named === undefined ? currentImageOf(snapshot, request) : undefined;
 }
 
 /** The error of `--boot warm`. */

@@ -20,8 +20,8 @@ const TURN_BYTES = 32 << 20;
  * @param name of its domain
  * @throws {Error} if its memory cannot be opened
  */
-export async function fillMemory(pid: number, name: string, warm: Snapshot): Promise<void> {
-  const saved = openSync(join(warm.directory, SNAPSHOT_MEMORY), 'r');
+export async function fillMemory(pid: number, name: string, snapshot: Snapshot): Promise<void> {
+  const saved = openSync(join(snapshot.directory, SNAPSHOT_MEMORY), 'r');
   try {
     const memory = openSharedMemory(pid, name);
     try {

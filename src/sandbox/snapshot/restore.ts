@@ -29,35 +29,35 @@ export interface SharingMachine {
  */
 export async function loadMachine(
   connecting: Promise<Socket> | undefined,
-  warm: Snapshot,
+  snapshot: Snapshot,
   sharing: SharingMachine | undefined,
 ): Promise<Monitor> {
   if (connecting === undefined) throw new Error('a saved machine has a monitor');
   const monitor = new Monitor(await connecting);
   try {
     // Memory first: devices read it when their state is loaded.
-    if (sharing) await fill(monitor, warm, sharing);
+    if (sharing) await fill(monitor, snapshot, sharing);
     const ended = migrationEnd(monitor);
     // QEMU carries out commands in order, so send both at once.
     await Promise.all([
       ended,
       setCapabilities(monitor),
-      monitor.execute('migrate-incoming', { uri: `file:${join(warm.directory, SNAPSHOT_STATE)}` }),
+      monitor.execute('migrate-incoming', { uri: `file:${join(snapshot.directory, SNAPSHOT_STATE)}` }),
     ]);
     mark('warm.loaded');
     return monitor;
   } catch (error) {
-    throw restoreError(warm, error);
+    throw restoreError(snapshot, error);
   }
 }
 
-async function fill(monitor: Monitor, warm: Snapshot, { name, findQemu }: SharingMachine): Promise<void> {
+async function fill(monitor: Monitor, snapshot: Snapshot, { name, findQemu }: SharingMachine): Promise<void> {
   // When QEMU answers, it has its memory. libvirt wrote the PID file before it ran.
   await monitor.answered;
   const pid = await findQemu();
   if (pid === undefined) throw new Error('libvirt has no PID file of its QEMU');
   const { fillMemory } = await import('./memory.js');
-  await fillMemory(pid, name, warm);
+  await fillMemory(pid, name, snapshot);
   mark('warm.filled');
 }
 
@@ -92,7 +92,7 @@ export function isRestoreError(error: unknown): error is SandboxError {
 }
 
 /** Makes a failure before the machine ran a reason to boot, unless the snapshot has nothing to do with it. */
-export function reasonToBoot(warm: Snapshot, error: unknown): unknown {
+export function reasonToBoot(snapshot: Snapshot, error: unknown): unknown {
   const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'];
-  return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(warm, error);
+  return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(snapshot, error);
 }

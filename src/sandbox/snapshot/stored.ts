@@ -30,24 +30,26 @@ export async function snapshotStates(store: string, owner: SnapshotOwner): Promi
   const images = snapshotsOf(owner.directory);
   if (images.length === 0) return new Map();
   const host = await snapshotHost();
-  const states = images.map(async (warm) => [warm.directory, await stateOf(warm, store, owner, host)] as const);
+  const states = images.map(
+    async (snapshot) => [snapshot.directory, await stateOf(snapshot, store, owner, host)] as const,
+  );
   return new Map(await Promise.all(states));
 }
 
 async function stateOf(
-  warm: Snapshot,
+  snapshot: Snapshot,
   store: string,
   owner: SnapshotOwner,
   host: Readonly<Record<string, string>>,
 ): Promise<SnapshotState> {
-  const called = warm.record.profile;
+  const called = snapshot.record.profile;
   const profile = called === undefined ? undefined : await ignoreSandboxError(loadProfile(called));
-  return (await problemOf(warm, profile, host)) ?? (await imageState(warm, store, owner, profile));
+  return (await problemOf(snapshot, profile, host)) ?? (await imageState(snapshot, store, owner, profile));
 }
 
 /** A named image, or one outside the store, is used as it is. Any other must be what would be built now. */
 async function imageState(
-  warm: Snapshot,
+  snapshot: Snapshot,
   store: string,
   { id, names }: SnapshotOwner,
   profile: Profile | undefined,
@@ -55,10 +57,10 @@ async function imageState(
   if (id === undefined || names.length > 0 || hasAnswer(store, id)) return { state: 'valid' };
   const request = {
     kernel: { version: undefined, path: undefined, modulesPath: undefined },
-    sets: warm.record.sets,
+    sets: snapshot.record.sets,
     nativeInit: hostProgram('init'),
   };
   const now = profile && lookUp(store, requestKey({ ...request, ...imageChoices(profile) }, defaultSetsDirectory()));
-  if (now) return imageProblem(warm, now.manifest);
+  if (now) return imageProblem(snapshot, now.manifest);
   return { state: 'unknown', reason: 'the kernel, a module or the init may have changed' };
 }

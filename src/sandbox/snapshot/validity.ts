@@ -26,14 +26,14 @@ export function problemText({ state, reason }: SnapshotProblem): string {
  * @returns undefined if nothing is
  */
 export async function problemOf(
-  warm: Snapshot,
+  snapshot: Snapshot,
   profile: Profile | undefined,
   host: Readonly<Record<string, string>>,
 ): Promise<SnapshotProblem | undefined> {
-  const machine = profile === undefined ? [] : changedMachine(warm, profile);
-  const changed = [...machine, ...changedFacts(warm.record.host, host)];
+  const machine = profile === undefined ? [] : changedMachine(snapshot, profile);
+  const changed = [...machine, ...changedFacts(snapshot.record.host, host)];
   if (changed.length > 0) return stale(changed);
-  const damaged = await damagedFile(warm);
+  const damaged = await damagedFile(snapshot);
   return damaged === undefined ? undefined : { state: 'damaged', reason: `its file ${damaged} is not what it was` };
 }
 
@@ -46,8 +46,8 @@ export async function imageProblem({ directory }: Snapshot, now: Manifest): Prom
 }
 
 /** Whether it was baked with the machine and kernel arguments of `profile`. */
-export function isOfMachine(warm: Snapshot, profile: Profile): boolean {
-  return warm.record.machine === machineSignature(shapeOf(warm, profile));
+export function isOfMachine(snapshot: Snapshot, profile: Profile): boolean {
+  return snapshot.record.machine === machineSignature(shapeOf(snapshot, profile));
 }
 
 function stale(changed: readonly string[]): SnapshotProblem {
@@ -58,10 +58,10 @@ function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, p
   return { memory, vcpus, acceleration, profile, slots };
 }
 
-function changedMachine(warm: Snapshot, profile: Profile): string[] {
-  if (isOfMachine(warm, profile)) return [];
-  const { kernelArguments, machine } = warm.record;
-  const shape = shapeOf(warm, profile);
+function changedMachine(snapshot: Snapshot, profile: Profile): string[] {
+  if (isOfMachine(snapshot, profile)) return [];
+  const { kernelArguments, machine } = snapshot.record;
+  const shape = shapeOf(snapshot, profile);
   if (kernelArguments === undefined) return ['the kernel arguments or the machine'];
   return [
     ...(kernelArguments === savedCommandLine(shape) ? [] : ['the kernel arguments']),
@@ -83,10 +83,10 @@ function changedParts(then: Manifest, now: Manifest): string[] {
 }
 
 /** The first damaged file. Only files that look changed are read. */
-async function damagedFile(warm: Snapshot): Promise<string | undefined> {
-  const suspects = changedFiles(warm);
+async function damagedFile(snapshot: Snapshot): Promise<string | undefined> {
+  const suspects = changedFiles(snapshot);
   if (suspects.length === 0) return undefined;
   const { hasDigest } = await import('../../image/snapshot/digest.js');
-  for (const file of suspects) if (!(await hasDigest(warm.directory, file))) return file.name;
+  for (const file of suspects) if (!(await hasDigest(snapshot.directory, file))) return file.name;
   return undefined;
 }

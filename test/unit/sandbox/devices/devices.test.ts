@@ -1,4 +1,4 @@
-/** The domain's XML and the plan of the common init name the same devices, since both are handed those that were decided once. */
+/** The domain's XML and the guest's plan are made from the same devices, so their names agree. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -80,7 +80,8 @@ for (const server of [
   { kind: 'system', readOnlyVirtiofs: true },
 ] as const) {
   for (const root of [[], ['host-bind:/=/srv/root,ro'], ['host-bind:/./=/srv/root']]) {
-    test(`shares of ${server.kind}, ${server.readOnlyVirtiofs}, ${root}`, async () => {
+    const served = server.readOnlyVirtiofs ? 'with read-only virtiofs' : 'without read-only virtiofs';
+    test(`shares have the same tags: ${server.kind} ${served}, ${root[0] ?? 'the usual root'}`, async () => {
       const { config, devices } = await devicesWith(server, { mount: [...OPTIONS.mount, ...root] });
       const profile = await loadProfile(undefined);
       const parts = { ...MACHINE, profile, devices, snapshot: undefined };
@@ -114,7 +115,7 @@ test('disks, images and interfaces have the same serials and hardware addresses'
   );
 });
 
-test('a container finds what libvirt has bound under the same names', async () => {
+test('a container mounts its shares from where libvirt has bound them', async () => {
   const { config, devices } = await devicesWith({ kind: 'lxc', readOnlyVirtiofs: false });
   const xml = domainXml(config, { platform: 'container', name: NAME, securityLabels: [], devices }, {});
   const { root, mounts } = devices.guest;
@@ -128,7 +129,7 @@ test('a container finds what libvirt has bound under the same names', async () =
   });
 });
 
-test('on a restored machine a late share is looked for, and a slot is taken for every disk and interface', async () => {
+test('a restored machine has a slot for every disk and interface, and looks for late shares', async () => {
   const { config, devices } = await devicesWith({ kind: 'system', readOnlyVirtiofs: true });
   const record = { slots: { mounts: 2, disks: 5, networks: 2 } };
   const snapshot = { directory: '/warm', record } as unknown as Snapshot;

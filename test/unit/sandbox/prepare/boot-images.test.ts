@@ -1,4 +1,4 @@
-/** A start looks for each boot image once, however often it asks. */
+/** A start looks up each boot image once. */
 
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { loadProfile } from '../../../../src/profile/load.js';
 import { BootImages } from '../../../../src/sandbox/prepare/boot-images.js';
 import { SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
 
-test('an answer is kept, also where nothing was known', { skip: unlessDriver }, async (context) => {
+test('the result of a lookup is kept, also if nothing was found', { skip: unlessDriver }, async (context) => {
   const here = new SnapshotHost(context);
   const config = await here.config({});
   const profile = await loadProfile(undefined);
@@ -21,7 +21,7 @@ test('an answer is kept, also where nothing was known', { skip: unlessDriver }, 
   rmSync(join(here.store, '.index'), { recursive: true });
   assert.equal(images.known(sets), known);
   assert.equal(await images.find(sets), known);
-  // Another start has nothing to go by, finds the kernel anew, and remembers that.
+  // Without the index another start has to build, and keeps the result.
   const other = new BootImages(config, profile, {}, false);
   assert.equal(other.known(sets), undefined);
   const built = await other.find(sets);

@@ -1,4 +1,4 @@
-/** What is left of a domain, however its run ends. libvirt is one that does what the test says. */
+/** Nothing is left of a domain, however its run ends. libvirt is a fake. */
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { uniqueName } from '../../../helpers/leftovers.js';
 
 const REFUSED = new SandboxError({ stage: 'domain', code: 'refused', message: 'libvirt refused', remedy: 'none' });
 
-/** A domain, and how often it was ended with what. */
+/** A domain that records how it was destroyed. */
 class FakeDomain implements Domain {
   readonly name = 'fake';
   readonly ends: boolean[] = [];
@@ -85,12 +85,12 @@ describe('the run of a domain', () => {
       await run.end({ force });
       run.release();
       assert.deepEqual(domain.ends, [force]);
-      // It goes with the domain, and libvirt is none here.
+      // The real libvirt's side removes it with the domain.
       releaseState({ path });
     }
   });
 
-  it('that comes late, when nobody waits any more, is ended all the same', async () => {
+  it('that starts after the launch was aborted is ended all the same', async () => {
     const domain = new FakeDomain();
     const cancel = new AbortController();
     const run = runWith(() => delay(200, domain), { signal: cancel.signal });
