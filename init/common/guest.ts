@@ -19,9 +19,9 @@ import { encodePacket, type PacketHeader, PacketParser } from '../../src/protoco
 import { encodeReady } from '../../src/protocol/ready.js';
 import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/protocol/wire.js';
 import { spawnApplication } from './application.js';
-import type { Configuration, ConfigurationFailure } from './configuration.js';
 import { findDevices } from './disks.js';
 import { drivePlan, StepError } from './drive.js';
+import type { Configuration, ConfigurationFailure } from './guest-message.js';
 import { NetworkError, setUpNetwork } from './network.js';
 import { planSandbox } from './plan.js';
 import { setUpResolver } from './resolver.js';

@@ -5,7 +5,7 @@
 import { type Guest, type GuestRun, type Operation, OperationError } from '../../src/protocol/operations.js';
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
-import { type Lease, parseLease } from './lease.js';
+import { type Lease, parseLease } from './dhcp-lease.js';
 
 /**
  * Time for the DHCP client beyond its own limit, in milliseconds: a busy machine is slow to start and end a process.

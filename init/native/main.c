@@ -6,7 +6,7 @@
  *   node_init_start()     only if the initrd carries Node                        boot/node_init.c
  *   serve()               one host:                                              serve/serve.c
  *     handshake             agrees that packets follow                             transport/handshake.c
- *     loop                  moves bytes, runs calls, reaps                         serve/loop.c
+ *     loop                  moves bytes, runs calls, reaps                         serve/loop.c, process/reap.c
  *       receiver, sender      the host's bytes, and those for it                     transport/receiver.c, sender.c
  *       dispatch              runs each call; every operation is in ops/             ops/dispatch.c
  *       application           the one application, from fork to its status           process/application.c, child.c

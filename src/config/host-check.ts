@@ -1,7 +1,7 @@
 /** Checks the paths of a sandbox on this host. Just before a start only: a sandbox.cfg may describe another host. */
 import { lstat, stat } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../util/errors.js';
-import { configError, quote } from './failure.js';
+import { configError, quote } from './errors.js';
 import { normalizePath } from './path.js';
 import type { SandboxConfig } from './types.js';
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isSystemError } from '../util/errors.js';
-import { configError, quote } from './failure.js';
+import { configError, quote } from './errors.js';
 import type { Identity } from './types.js';
 
 /** Where users are looked up. */

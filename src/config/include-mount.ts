@@ -1,5 +1,5 @@
 /** The mounts of an include: the mount that it is copied into, and the mount that sandbox.cfg lists it under. */
-import { argumentError, quote } from './failure.js';
+import { argumentError, quote } from './errors.js';
 import { tableOrder } from './hash-order.js';
 import { covers, normalizePath } from './path.js';
 import type { Include, Mount } from './types.js';

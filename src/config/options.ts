@@ -1,7 +1,7 @@
 /** Makes a sandbox from the values of options, which are text. */
 
 import { defaultConfig } from './defaults.js';
-import { argumentError, quote } from './failure.js';
+import { argumentError, quote } from './errors.js';
 import { tableOrder } from './hash-order.js';
 import { callerIdentity, HOST_USERS, rootIdentity, userIdentity } from './identity.js';
 import { attachIncludes } from './include-mount.js';

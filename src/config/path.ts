@@ -1,7 +1,7 @@
 /** Paths on the host and in the guest. */
 import { isAbsolute, posix } from 'node:path';
 import { absolutePath } from '../util/working-directory.js';
-import { argumentError } from './failure.js';
+import { argumentError } from './errors.js';
 
 /**
  * Makes a host path absolute, as libvirt needs it. A path that is absolute already stays as it was written, byte for

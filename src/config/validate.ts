@@ -1,5 +1,5 @@
 /** Checks of a whole sandbox: those that need more than one option's value. */
-import { configError, quote } from './failure.js';
+import { configError, quote } from './errors.js';
 import { coveringMount } from './include-mount.js';
 import { MIB } from './parsers/size.js';
 import { hasControlCharacter } from './parsers/text.js';

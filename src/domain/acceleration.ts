@@ -6,8 +6,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
+import { Verdicts } from './kvm-verdicts.js';
 import { probe, type Verdict } from './probe.js';
-import { Verdicts } from './verdicts.js';
 
 export interface ProbeOptions {
   readonly wanted: Acceleration;

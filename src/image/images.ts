@@ -3,7 +3,7 @@
  * a sandbox needs none of it.
  */
 
-import type { CreatedImage, CreateOptions } from './create.js';
+import type { CreatedImage, CreateOptions } from './create-ahead.js';
 import type { StoredImage, StoredSnapshot } from './inspect/inventory.js';
 import type { Damage } from './inspect/verify.js';
 import type { PruneOptions, Removal } from './remove/prune.js';
@@ -25,7 +25,7 @@ export const Images = {
    */
   async create(options: BakeOptions): Promise<CreatedImage> {
     const [{ createImage }, { hostProgram }] = await Promise.all([
-      import('./create.js'),
+      import('./create-ahead.js'),
       import('../util/programs.js'),
     ]);
     return createImage({ nativeInit: options.nativeInit ?? hostProgram('init'), ...options });

@@ -28,7 +28,8 @@ export async function resolveImage(options: ImageOptions, isUnknown = false): Pr
   const store = options.storeDirectory ?? defaultStoreDirectory();
   const setsDirectory = options.setsDirectory ?? defaultSetsDirectory();
   const key = requestKey(options, setsDirectory);
-  const build = () => import('./make.js').then(({ makeImage }) => makeImage(options, store, setsDirectory, key));
+  const build = () =>
+    import('./build-and-store.js').then(({ makeImage }) => makeImage(options, store, setsDirectory, key));
   const found = options.rebuild === true || isUnknown ? undefined : lookUp(store, key);
   const lookup = performance.now() - start;
   let answer = found === undefined ? await build() : { ...found, fresh: false, timings: {} };

@@ -9,7 +9,7 @@ import { covers, normalizePath } from '../config/path.js';
 import type { Identity, Include } from '../config/types.js';
 import { isSystemError, messageOf } from '../util/errors.js';
 import type { CopyObserver, Entry } from './entry.js';
-import { deviceError, includeError, throughLinkError } from './failure.js';
+import { deviceError, includeError, throughLinkError } from './errors.js';
 import { entriesOf, reading } from './walk.js';
 
 const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;

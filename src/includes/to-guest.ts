@@ -7,7 +7,7 @@ import type { Identity, Include } from '../config/types.js';
 import { type Guest, type Operation, OperationError } from '../protocol/operations.js';
 import { WriteFlag } from '../protocol/wire.js';
 import type { CopyObserver, Entry } from './entry.js';
-import { includeError } from './failure.js';
+import { includeError } from './errors.js';
 import { entriesOf, reading } from './walk.js';
 
 /** File content per packet, in bytes. */

@@ -7,7 +7,7 @@ import type { Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { textOf } from '../util/raw-text.js';
 import type { Entry, EntryKind } from './entry.js';
-import { deviceError } from './failure.js';
+import { deviceError } from './errors.js';
 
 /**
  * The entries of an include. A directory comes before its content; names are sorted.

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { unpack } from '../compression/formats.js';
 import { isSystemError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
-import type { KernelChoice } from './find.js';
+import type { KernelChoice } from './choose.js';
 import type { SparseFile } from './slim.js';
 
 /** The gzip data in the kernel are between these marks: kernel/configs.c. */

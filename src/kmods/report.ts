@@ -1,7 +1,7 @@
 /** Reports which features installed kernels have. */
 
 import type { KernelSelection } from '../config/types.js';
-import { installedKernels } from '../kernel/find.js';
+import { installedKernels } from '../kernel/choose.js';
 import type { KernelSearchPaths } from '../kernel/search-paths.js';
 import { SandboxError } from '../util/errors.js';
 import { forgetInputs, type InputLog } from '../util/input-log.js';

@@ -6,8 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
+import { lastUnlisted } from './modules-order.js';
 import { normalizeName } from './names.js';
-import { lastUnlisted } from './order.js';
 import {
   type AliasTable,
   LineError,

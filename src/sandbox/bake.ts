@@ -13,7 +13,7 @@ import { monitorArguments } from '../domain/monitor.js';
 import { ownerInCapabilities } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/snapshot.js';
 import { publishSnapshot, type SnapshotFacts } from '../image/snapshot/publish.js';
-import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/snapshot.js';
+import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/record.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { profileCalled } from '../profile/load.js';
 import { Channel } from '../protocol/channel.js';
@@ -30,7 +30,7 @@ import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
 import { DomainRun } from './start/domain-run.js';
 import type { Transports } from './start/transports.js';
-import type { StateDirectory } from './state/state.js';
+import type { StateDirectory } from './state/state-directory.js';
 import type { LaunchOptions } from './types.js';
 
 /**

@@ -13,7 +13,7 @@ import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { type Launched, launch } from './launch.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
-import { goneError } from './start/failure.js';
+import { goneError } from './start/boot-errors.js';
 import type { LaunchOptions } from './types.js';
 
 /** The command, and whatever differs from the defaults. */

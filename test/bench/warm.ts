@@ -7,7 +7,7 @@ import { bareRestore } from '../../src/bench/run/bare-restore.js';
 import { COLD } from '../../src/bench/run/baseline.js';
 import { virtmeArgv } from '../../src/bench/run/commands.js';
 import { splitCommandLine } from '../../src/bench/run/qemu-argv.js';
-import { readSnapshot, type Snapshot } from '../../src/image/snapshot/snapshot.js';
+import { readSnapshot, type Snapshot } from '../../src/image/snapshot/record.js';
 import type { Context } from './context.js';
 import { forInformation, quantity, type Row, timesAsLong, timesFaster, within } from './row.js';
 import { interleave, type Progress, timed } from './run.js';

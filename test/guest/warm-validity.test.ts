@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import type { SnapshotRecord } from '../../src/image/snapshot/snapshot.js';
+import type { SnapshotRecord } from '../../src/image/snapshot/record.js';
 import { driverFile } from '../../src/sandbox/snapshot/host.js';
 import { embedded, system } from '../helpers/connections.js';
 import { mounted, programPaths } from '../helpers/hide.js';

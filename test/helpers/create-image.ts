@@ -1,5 +1,5 @@
 /** A process that creates one image: reads the options as JSON and prints the image or the error as JSON. */
-import { createImage } from '../../src/image/create.js';
+import { createImage } from '../../src/image/create-ahead.js';
 import { SandboxError } from '../../src/util/errors.js';
 
 try {

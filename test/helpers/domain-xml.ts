@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type SandboxKind, securityLabels } from '../../src/domain/security.js';
-import type { Snapshot } from '../../src/image/snapshot/snapshot.js';
+import type { Snapshot } from '../../src/image/snapshot/record.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { type DeviceFacts, devicesOf } from '../../src/sandbox/devices/devices.js';
 import { domainXml } from '../../src/sandbox/devices/machine-options.js';

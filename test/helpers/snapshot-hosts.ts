@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
 import { type BootImage, defaultStoreDirectory, resolveImage } from '../../src/image/resolve.js';
 import { publishSnapshot, type SnapshotFacts } from '../../src/image/snapshot/publish.js';
-import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../src/image/snapshot/snapshot.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../../src/image/snapshot/record.js';
 import { hasAnswer } from '../../src/image/store/lookup.js';
 import { connectEmbedded } from '../../src/libvirt/embedded.js';
 import { loadProfile } from '../../src/profile/load.js';

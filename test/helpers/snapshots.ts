@@ -11,7 +11,7 @@ import {
   SNAPSHOT_RECORD,
   type SnapshotRecord,
   snapshotRecordText,
-} from '../../src/image/snapshot/snapshot.js';
+} from '../../src/image/snapshot/record.js';
 import { identityOf } from '../../src/util/input-log.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 

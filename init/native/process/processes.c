@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define DEATH_US (2 * MICROSECONDS_PER_SECOND)
@@ -67,21 +66,6 @@ void processes_kill(void)
 }
 #endif
 
-bool processes_reap(process_ended *ended)
-{
-	for (;;) {
-		int status;
-		pid_t pid = waitpid(-1, &status, WNOHANG);
-
-		if (pid > 0)
-			ended(pid, status);
-		else if (pid == 0)
-			return false;
-		else if (errno != EINTR)
-			return true;
-	}
-}
-
 void processes_end(process_ended *ended)
 {
 	uint64_t deadline = clock_now() + DEATH_US;
@@ -90,7 +74,7 @@ void processes_end(process_ended *ended)
 		struct pollfd wait = {.fd = signals_fd(), .events = POLLIN};
 
 		processes_kill();
-		if (processes_reap(ended))
+		if (reap_children(ended))
 			return;
 		if (clock_now() >= deadline) {
 			log_line("some processes did not die in %d s; going on", DEATH_US / MICROSECONDS_PER_SECOND);

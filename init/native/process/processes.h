@@ -1,15 +1,10 @@
-/* All other processes: reaping, killing, and sharing the processor with them. */
+/* All other processes: killing them, and sharing the processor with them. */
 #ifndef VS_PROCESSES_H
 #define VS_PROCESSES_H
 
+#include "process/reap.h"
+
 #include <stdbool.h>
-#include <sys/types.h>
-
-/* Hears of every reaped child, orphans included. */
-typedef void process_ended(pid_t pid, int status);
-
-/* Reaps every child that has ended. True when no child is left. */
-bool processes_reap(process_ended *ended);
 
 /*
  * On one processor, lets a program that writes go on until it has to wait, instead of taking over at its first byte.

@@ -43,7 +43,7 @@ void loop_take_signals(void)
 	if (signals_read())
 		channel_end("told to stop");
 	/* Signals of one kind merge, so look for every child that has ended. */
-	(void)processes_reap(loop_child_ended);
+	(void)reap_children(loop_child_ended);
 }
 
 static void watch(struct pollfd *set, enum source source, int fd, short events)

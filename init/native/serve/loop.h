@@ -8,7 +8,7 @@
 
 /* Takes signals: reaps children, and ends the channel when this process is told to stop. */
 void loop_take_signals(void);
-/* Tells a reaped child's owner; for processes_reap() and processes_end(). */
+/* Tells a reaped child's owner; for reap_children() and processes_end(). */
 void loop_child_ended(pid_t pid, int status);
 
 /*

@@ -1,7 +1,7 @@
 #include "shutdown/filesystems.h"
 
 #include "boot/kernel_dirs.h"
-#include "shutdown/mounts.h"
+#include "shutdown/mount_table.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSnapshot } from '../../image/snapshot/snapshot.js';
+import { readSnapshot } from '../../image/snapshot/record.js';
 import { makeResult, type Result, variantResult } from '../result/result.js';
 import { baselineArgv, COLD } from '../run/baseline.js';
 import { asksForContainer, imageFacts } from '../run/commands.js';

@@ -10,7 +10,7 @@ import { spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { drivePlan } from '../../../init/common/drive.js';
 import { planSandbox } from '../../../init/common/plan.js';
-import type { Snapshot } from '../../image/snapshot/snapshot.js';
+import type { Snapshot } from '../../image/snapshot/record.js';
 import { Channel } from '../../protocol/channel.js';
 import { loadMachine } from '../../sandbox/snapshot/restore.js';
 import { Listener } from '../../sandbox/start/listener.js';

@@ -1,7 +1,7 @@
 /** The variants that are measured: sandboxes, other programs, bare QEMUs. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Snapshot } from '../../image/snapshot/snapshot.js';
+import type { Snapshot } from '../../image/snapshot/record.js';
 import type { Profile } from '../../profile/types.js';
 import { asksForContainer } from './commands.js';
 import type { Command } from './process.js';

@@ -1,7 +1,7 @@
 /** virt-sandbox-bake create */
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../../config/parsers/slots.js';
 import { hostPath } from '../../config/path.js';
-import { type CreatedImage, type CreateOptions, createImage } from '../../image/create.js';
+import { type CreatedImage, type CreateOptions, createImage } from '../../image/create-ahead.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../../image/manifest.js';
 import { moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
 import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';

@@ -39,7 +39,7 @@ async function kernelRelease(config: SandboxConfig): Promise<string> {
     const { openImage } = await import('../../image/store/open.js');
     return (await openImage(config.image, [])).kernelVersion;
   }
-  const { kernelVersionFor } = await import('../../image/build/choose-kernel.js');
+  const { kernelVersionFor } = await import('../../image/build/kernel-for-sets.js');
   try {
     return await kernelVersionFor({ kernel: config.kernel, sets: ['console', 'root-9p'] });
   } catch (error) {

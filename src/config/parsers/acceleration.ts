@@ -1,5 +1,5 @@
 /** `--accel auto|kvm|tcg` and `--boot auto|cold|warm`. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import type { Acceleration, BootMode } from '../types.js';
 
 /**

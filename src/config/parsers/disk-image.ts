@@ -1,5 +1,5 @@
 /** Disk images in --mount host-image and --disk: `PATH[,format=F][,ro]`. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 
 /** The formats that libvirt-sandbox knows, by libvirt's names. */
 const FORMATS: ReadonlySet<string> = new Set(

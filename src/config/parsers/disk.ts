@@ -1,5 +1,5 @@
 /** `--disk TYPE:TAG=SOURCE[,format=F][,ro]`. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import { hostPath } from '../path.js';
 import type { Disk } from '../types.js';
 import { cutOptions, guessFormat } from './disk-image.js';

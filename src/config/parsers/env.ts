@@ -1,5 +1,5 @@
 /** `--env KEY[=VALUE]`. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import type { EnvironmentVariable } from '../types.js';
 import { splitOnce } from './text.js';
 

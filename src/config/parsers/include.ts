@@ -1,7 +1,7 @@
 /** `--include GUEST[=HOST]`, and files with one include a line. */
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../../util/errors.js';
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import { hostPath } from '../path.js';
 import type { Include } from '../types.js';
 import { splitOnce } from './text.js';

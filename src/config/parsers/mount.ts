@@ -1,5 +1,5 @@
 /** `--mount TYPE:TARGET=SOURCE`. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import { hostPath } from '../path.js';
 import type { Mount } from '../types.js';
 import { cutOptions, guessFormat } from './disk-image.js';

@@ -1,6 +1,6 @@
 /** IP addresses and routes in `--network`. */
 import { BlockList, isIP, SocketAddress } from 'node:net';
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import type { NetworkAddress, NetworkRoute } from '../types.js';
 import { splitOnce } from './text.js';
 

@@ -1,5 +1,5 @@
 /** `--network KEY[=VALUE],…`: one network interface. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import type { Network, NetworkAddress, NetworkRoute } from '../types.js';
 import { readAddress, readRoute } from './network-address.js';
 import { splitOnce } from './text.js';

@@ -1,5 +1,5 @@
 /** Whole numbers and durations. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 
 /**
  * Reads a whole decimal number.

@@ -1,5 +1,5 @@
 /** `--security MODE[,label=LABEL]`. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import type { Security } from '../types.js';
 import { splitOnce } from './text.js';
 

@@ -1,5 +1,5 @@
 /** Amounts of memory: `64M`, `2GiB`, and numbers without a suffix. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;

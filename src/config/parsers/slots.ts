@@ -1,5 +1,5 @@
 /** `--slots mounts=4,disks=2,networks=1`: the devices that a snapshot keeps free for sandboxes. */
-import { argumentError, quote } from '../failure.js';
+import { argumentError, quote } from '../errors.js';
 import { parseWhole } from './number.js';
 
 /** How many free devices of each kind a snapshot has. */

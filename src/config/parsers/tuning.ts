@@ -1,5 +1,5 @@
 /** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits in the terms of libvirt. */
-import { argumentError, configError, quote } from '../failure.js';
+import { argumentError, configError, quote } from '../errors.js';
 import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit, Tuning } from '../types.js';
 import { parseWhole } from './number.js';
 import { splitOnce } from './text.js';

@@ -3,7 +3,7 @@
  * reads; comments are not kept.
  */
 import { isRaw } from '../../util/raw-text.js';
-import { configError, quote } from '../failure.js';
+import { configError, quote } from '../errors.js';
 import { hasControlCharacter } from '../parsers/text.js';
 
 /** A key file. Groups and keys keep their order. */

@@ -1,5 +1,5 @@
 /** The mounts, disks, networks and variables of sandbox.cfg. */
-import { configError, quote } from '../failure.js';
+import { configError, quote } from '../errors.js';
 import { pathFromBelow } from '../include-mount.js';
 import { checkMac } from '../parsers/network.js';
 import { readAddress, readRoute } from '../parsers/network-address.js';

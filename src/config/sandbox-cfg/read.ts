@@ -1,6 +1,6 @@
 /** Reads a sandbox from a sandbox.cfg of this package or of libvirt-sandbox. */
 import { defaultConfig } from '../defaults.js';
-import { configError, quote } from '../failure.js';
+import { configError, quote } from '../errors.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
 import type { Identity, SandboxConfig, Security, Service } from '../types.js';

@@ -1,7 +1,7 @@
 /** sandbox.cfg: saves a sandbox to a file and loads it. Saving a loaded sandbox gives the same bytes. */
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { messageOf, SandboxError } from '../../util/errors.js';
-import { configError, quote } from '../failure.js';
+import { configError, quote } from '../errors.js';
 import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, type UserDatabase } from '../identity.js';
 import type { SandboxConfig } from '../types.js';
 import { validateConfig } from '../validate.js';

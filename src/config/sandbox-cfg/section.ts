@@ -1,6 +1,6 @@
 /** One group of a key file, read with errors that name group and file. */
 import type { SandboxError } from '../../util/errors.js';
-import { configError, quote } from '../failure.js';
+import { configError, quote } from '../errors.js';
 import type { KeyFile } from './keyfile.js';
 
 /** A group of a key file. A missing group has no keys. */

@@ -5,11 +5,11 @@
 
 import { fileURLToPath } from 'node:url';
 import { readBuildConfig } from '../../kernel/build-config.js';
-import type { KernelChoice } from '../../kernel/find.js';
+import type { KernelChoice } from '../../kernel/choose.js';
 import type { SparseFile } from '../../kernel/slim.js';
-import { hashSparse, readKernel } from '../../kernel/stage.js';
+import { hashSparse, readKernel } from '../../kernel/copy.js';
 import { type BootFile, unpackKernel } from '../../kernel/unpack.js';
-import { closureOf } from '../../kmods/closure.js';
+import { closureOf } from '../../kmods/load-order.js';
 import { type FeatureState, featureAbsentError, featureStates, missingFeature, modulesOf } from '../../kmods/features.js';
 import { type LoadedModule, readModules } from '../../kmods/read.js';
 import { ModuleTrees, servingKernels } from '../../kmods/report.js';
@@ -26,7 +26,7 @@ import {
   sealManifest,
 } from '../manifest.js';
 import type { ImageOptions, ImageTimings } from '../types.js';
-import { chooseKernel } from './choose-kernel.js';
+import { chooseKernel } from './kernel-for-sets.js';
 import { checkCompression, compress } from './compress.js';
 import { initrdEntries, moduleEntryName, readInit, readPrograms } from './contents.js';
 import { type CpioEntry, packCpio } from './cpio.js';

@@ -6,7 +6,7 @@ import { moduleVersions } from '../../kmods/modinfo.js';
 import { printable } from '../archive/newc.js';
 import { type FinalEntry, finalEntries } from '../archive/read.js';
 import { type Manifest, sha256 } from '../manifest.js';
-import type { SnapshotRecord } from '../snapshot/snapshot.js';
+import type { SnapshotRecord } from '../snapshot/record.js';
 import type { Initrd } from './source.js';
 
 /** One difference. */

@@ -4,7 +4,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
 import type { Manifest } from '../manifest.js';
-import { type SnapshotRecord, snapshotsOf } from '../snapshot/snapshot.js';
+import { type SnapshotRecord, snapshotsOf } from '../snapshot/record.js';
 import { leasesOf } from '../store/lease.js';
 import { imageNames } from '../store/names.js';
 import { imageIds, readImage } from '../store/open.js';

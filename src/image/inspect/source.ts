@@ -8,7 +8,7 @@ import { absolutePath } from '../../util/working-directory.js';
 import { type FinalEntry, finalEntries, pathParts, readArchives } from '../archive/read.js';
 import { type Archive, ArchiveError } from '../archive/types.js';
 import { INITRD_NAME, type Manifest } from '../manifest.js';
-import { type SnapshotRecord, snapshotsOf } from '../snapshot/snapshot.js';
+import { type SnapshotRecord, snapshotsOf } from '../snapshot/record.js';
 import { imageRef, isPath, readImage } from '../store/open.js';
 import { defaultStoreDirectory } from '../store/store.js';
 

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
 import { memoryPathIn } from '../snapshot/qemu-memory.js';
-import { SNAPSHOTS_DIRECTORY } from '../snapshot/snapshot.js';
+import { SNAPSHOTS_DIRECTORY } from '../snapshot/record.js';
 
 /** A running machine. */
 export interface ImageUser {

@@ -17,7 +17,7 @@ import {
   SNAPSHOT_STATE,
   SNAPSHOTS_DIRECTORY,
   snapshotDirectoriesOf,
-} from '../snapshot/snapshot.js';
+} from '../snapshot/record.js';
 import { parseManifest } from '../store/manifest-schema.js';
 import type { ImageRef } from '../store/open.js';
 import { isWorkspace } from '../store/workspace.js';

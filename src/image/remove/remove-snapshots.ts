@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isSystemError } from '../../util/errors.js';
 import { ImageUses, type StoredImage, sizeOf, storedImages } from '../inspect/inventory.js';
 import { isRetired, retire, sweepSnapshots } from '../snapshot/generations.js';
-import { RETIRED_RECORD, readSnapshot, snapshotDirectoriesOf } from '../snapshot/snapshot.js';
+import { RETIRED_RECORD, readSnapshot, snapshotDirectoriesOf } from '../snapshot/record.js';
 import { imageRef } from '../store/open.js';
 import { storeError } from '../store/store.js';
 import { imageInUse, imageNotInStore } from './remove-images.js';

@@ -5,7 +5,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../../util/errors.js';
 import { nextData } from './extents.js';
-import type { SnapshotFile } from './snapshot.js';
+import type { SnapshotFile } from './record.js';
 
 const CHUNK_BYTES = 1 << 20;
 

@@ -13,7 +13,7 @@ import { isSystemError } from '../../util/errors.js';
 import { leasesOf } from '../store/lease.js';
 import { imageIds } from '../store/open.js';
 import { sweepWorkspaces, withWorkspace } from '../store/workspace.js';
-import { RETIRED_RECORD, SNAPSHOT_RECORD, SNAPSHOTS_DIRECTORY, snapshotDirectoriesOf } from './snapshot.js';
+import { RETIRED_RECORD, SNAPSHOT_RECORD, SNAPSHOTS_DIRECTORY, snapshotDirectoriesOf } from './record.js';
 
 /** A new directory for a snapshot of that name. */
 export function nextGeneration(imageDirectory: string, name: string): string {

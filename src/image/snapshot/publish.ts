@@ -19,7 +19,7 @@ import {
   type SnapshotFile,
   type SnapshotRecord,
   snapshotRecordText,
-} from './snapshot.js';
+} from './record.js';
 
 /** The facts of a snapshot that are known when its files are written. */
 export type SnapshotFacts = Omit<SnapshotRecord, 'format' | 'files'>;

@@ -5,8 +5,8 @@
 import { chmodSync, statSync } from 'node:fs';
 import { chmod, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
+import { writeSparse } from '../../kernel/copy.js';
 import type { SparseFile } from '../../kernel/slim.js';
-import { writeSparse } from '../../kernel/stage.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';

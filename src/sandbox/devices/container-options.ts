@@ -14,7 +14,7 @@ import type { Element } from '../../domain/xml.js';
 import { makeDirectories } from '../../util/directories.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
-import { stateBase } from '../state/state.js';
+import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import type { Devices } from './devices.js';
 import { mountsBelow } from './host-mounts.js';

@@ -8,7 +8,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { containerDevices, type DiskDevice } from '../../domain/disks.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
 import type { Share } from '../../domain/shares.js';
-import { stateBase } from '../state/state.js';
+import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { appDisks, type Images, inspectImages } from './disks.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';

@@ -13,9 +13,9 @@ import { restoredMachineArguments, sharingMachineArguments } from '../../domain/
 import { cputune } from '../../domain/tuning.js';
 import type { Element } from '../../domain/xml.js';
 import type { BootImage } from '../../image/resolve.js';
-import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
 import type { Profile } from '../../profile/types.js';
-import { stateBase } from '../state/state.js';
+import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { type ContainerParts, containerDomainXml } from './container-options.js';
 import type { Devices } from './devices.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { isVirtiofs, type Share } from '../../domain/shares.js';
 import { slotNames } from '../../domain/slots.js';
-import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_EMPTY, type Snapshot } from '../../image/snapshot/record.js';
 import type { Devices } from './devices.js';
 import { ROOT_TAG, shareTag } from './shares.js';
 

@@ -11,7 +11,7 @@ import { unlessAborted } from '../../util/promises.js';
 import type { Devices } from '../devices/devices.js';
 import { neededSlots } from '../devices/slots.js';
 import { findSnapshots, type SnapshotOffer, selectSnapshot } from '../snapshot/find.js';
-import { abortError } from '../start/failure.js';
+import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
 import { BootImages } from './boot-images.js';
 import { moduleSets } from './module-sets.js';

@@ -15,7 +15,7 @@ import { mark } from '../../util/marks.js';
 import { unlessAborted } from '../../util/promises.js';
 import { prepareDevices } from '../devices/devices.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
-import { abortError } from '../start/failure.js';
+import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
 import { checkDriver } from './driver-check.js';
 import { chooseMachine } from './machine.js';

@@ -3,7 +3,7 @@
  * the validator takes a while to load.
  */
 import * as v from 'valibot';
-import { configError, quote } from '../../config/failure.js';
+import { configError, quote } from '../../config/errors.js';
 import { DISK_LIMITS } from '../../config/parsers/tuning.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SandboxError } from '../../util/errors.js';

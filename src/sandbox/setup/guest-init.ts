@@ -3,16 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
-import type { Configuration, ConfigurationFailure } from '../../../init/common/configuration.js';
 import { StepError } from '../../../init/common/drive.js';
+import type { Configuration, ConfigurationFailure } from '../../../init/common/guest-message.js';
 import { OperationError, type OperationName } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
 import type { LaunchOptions } from '../types.js';
 import { GuestClock } from './clock.js';
-import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
 import type { Answering } from './run-plan.js';
+import { spawnError, stepError } from './step-errors.js';
 
 /** The largest error of the clock, in milliseconds. Node.js in the guest answers more slowly than the native init. */
 const OLD_MS = 40;

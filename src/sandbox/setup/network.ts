@@ -8,7 +8,7 @@ import { SandboxError } from '../../util/errors.js';
 import type { Console } from '../start/console.js';
 import type { Observers } from '../types.js';
 import { INTERFACES_STEP, RESOLVER_STEP } from './breakpoint.js';
-import { stepError } from './failure.js';
+import { stepError } from './step-errors.js';
 
 /**
  * Sets up the interfaces, before the root is mounted: the DHCP client is in the boot image.

@@ -14,14 +14,14 @@ import type { SandboxConfig } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError } from '../../protocol/operations.js';
 import { inspectsGuest, mark } from '../../util/marks.js';
+import { goneError } from '../start/boot-errors.js';
 import type { Console } from '../start/console.js';
 import type { Deadline } from '../start/deadline.js';
-import { goneError } from '../start/failure.js';
 import type { LaunchOptions, Stop } from '../types.js';
 import { givenUpError, INCLUDES_STEP, INTERFACES_STEP, RESOLVER_STEP, SPAWN_STEP } from './breakpoint.js';
 import { GuestClock } from './clock.js';
-import { spawnError, stepError } from './failure.js';
 import { copyInside, guestIncludes } from './includes.js';
+import { spawnError, stepError } from './step-errors.js';
 
 /** A guest that answers, and what to set up in it. */
 export interface Answering {

@@ -4,7 +4,7 @@ import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
-import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/snapshot.js';
+import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/record.js';
 import { imageRef } from '../../image/store/open.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../../domain/snapshot.js';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
-import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
 import { isSystemError, messageOf, valueOr } from '../../util/errors.js';
 
 const PIECE_BYTES = 1 << 20;

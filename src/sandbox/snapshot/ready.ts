@@ -1,6 +1,6 @@
 /** The READY message of a saved machine's init, as JSON. */
 
-import type { Snapshot } from '../../image/snapshot/snapshot.js';
+import type { Snapshot } from '../../image/snapshot/record.js';
 import type { GuestReady } from '../../protocol/ready.js';
 
 export function readyRecord(ready: GuestReady): Record<string, unknown> {

@@ -1,7 +1,7 @@
 /** Loads a snapshot's state into a machine that waits for it. */
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/snapshot.js';
+import { SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/record.js';
 import { Monitor, type MonitorEvent } from '../../libvirt/monitor.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';

@@ -1,7 +1,7 @@
 /** Compares what a sandbox needs with what a snapshot has: slots and module sets. */
 import { countOfSlots, DEFAULT_SLOTS, SLOT_KINDS, type Slots } from '../../config/parsers/slots.js';
 import { SLOTS } from '../../domain/pci.js';
-import type { SnapshotRecord } from '../../image/snapshot/snapshot.js';
+import type { SnapshotRecord } from '../../image/snapshot/record.js';
 
 /** What a sandbox needs of a snapshot. */
 export interface SnapshotNeeds {

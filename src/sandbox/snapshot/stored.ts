@@ -1,6 +1,6 @@
 /** The state of stored snapshots, for `virt-sandbox-bake list`: found without asking a daemon or building anything. */
 
-import { type Snapshot, snapshotsOf } from '../../image/snapshot/snapshot.js';
+import { type Snapshot, snapshotsOf } from '../../image/snapshot/record.js';
 import { hasAnswer, lookUp, requestKey } from '../../image/store/lookup.js';
 import { defaultSetsDirectory } from '../../kmods/sets.js';
 import { loadProfile } from '../../profile/load.js';

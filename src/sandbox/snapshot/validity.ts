@@ -1,7 +1,7 @@
 /** Checks whether a snapshot is valid: whether the machine saved now would be the same, and its files are whole. */
 import { dirname } from 'node:path';
 import type { Manifest } from '../../image/manifest.js';
-import { changedFiles, type Snapshot } from '../../image/snapshot/snapshot.js';
+import { changedFiles, type Snapshot } from '../../image/snapshot/record.js';
 import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';

@@ -1,5 +1,5 @@
 import { unlessAborted } from '../../util/promises.js';
-import { abortError } from './failure.js';
+import { abortError } from './boot-errors.js';
 
 /** A deadline for the whole start, which the caller's signal cuts short. Paused at a breakpoint. */
 export class Deadline {

@@ -6,10 +6,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection, Domain } from '../../libvirt/connection.js';
 import { mark } from '../../util/marks.js';
-import { claimState, releaseState, type StateDirectory } from '../state/state.js';
+import { claimState, releaseState, type StateDirectory } from '../state/state-directory.js';
+import { goneError, timeoutError } from './boot-errors.js';
 import { Console } from './console.js';
 import { Deadline } from './deadline.js';
-import { goneError, timeoutError } from './failure.js';
 import { goneReason } from './gone-reason.js';
 import { lateDomain } from './late-domain.js';
 import { openTransports, type TransportOptions, type Transports } from './transports.js';

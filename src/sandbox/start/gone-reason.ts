@@ -3,8 +3,8 @@
 import type { Domain } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
+import { goneError } from './boot-errors.js';
 import type { Console } from './console.js';
-import { goneError } from './failure.js';
 
 /** How long libvirt may take to report a QEMU that is gone, in milliseconds. */
 const STOPPED_MS = 2000;

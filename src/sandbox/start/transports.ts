@@ -10,7 +10,7 @@ import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { CHANNEL_CONSOLE, LOG_CONSOLE, makeContainerRoot } from '../devices/container-options.js';
 import { SHELL_CONSOLE, shellPaths } from '../devices/shell.js';
-import type { StateDirectory } from '../state/state.js';
+import type { StateDirectory } from '../state/state-directory.js';
 import type { Console } from './console.js';
 import { Listener } from './listener.js';
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { ROOT_STATE } from './alias.js';
-import { ownerLives, stateBase } from './state.js';
+import { ownerLives, stateBase } from './state-directory.js';
 
 export interface RunningSandbox {
   readonly name: string;

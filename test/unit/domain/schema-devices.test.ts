@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { ConfigOptions } from '../../../src/config/options.js';
 import { canMakeTerminals } from '../../../src/domain/shell.js';
-import type { Snapshot } from '../../../src/image/snapshot/snapshot.js';
+import type { Snapshot } from '../../../src/image/snapshot/record.js';
 import { assertDomain, containerOf, EXT4, labels, machineOf, PROFILE, unlessSchema } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 

@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { unpackLz4 } from '../../../src/compression/lz4.js';
 import { sha256 } from '../../../src/image/manifest.js';
+import { hashSparse, readKernel, writeSparse } from '../../../src/kernel/copy.js';
 import { hasPvhEntry, segmentsOf } from '../../../src/kernel/elf.js';
 import { identifyKernel } from '../../../src/kernel/identify.js';
 import type { SparseFile } from '../../../src/kernel/slim.js';
-import { hashSparse, readKernel, writeSparse } from '../../../src/kernel/stage.js';
 import { type BootFile, unpackKernel } from '../../../src/kernel/unpack.js';
 import { rejectsWith } from '../../helpers/errors.js';
 import {

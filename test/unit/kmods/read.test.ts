@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { closureOf } from '../../../src/kmods/closure.js';
+import { closureOf } from '../../../src/kmods/load-order.js';
 import { type LoadedModule, readModules } from '../../../src/kmods/read.js';
 import { readModuleTree } from '../../../src/kmods/tree.js';
 import { forgetInputs } from '../../../src/util/input-log.js';

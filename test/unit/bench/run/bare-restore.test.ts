@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { bareRestore } from '../../../../src/bench/run/bare-restore.js';
 import { Interrupted } from '../../../../src/bench/run/process.js';
-import type { Snapshot } from '../../../../src/image/snapshot/snapshot.js';
+import type { Snapshot } from '../../../../src/image/snapshot/record.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 /** No test here reads from it. */

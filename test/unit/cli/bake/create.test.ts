@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { createImage } from '../../../../src/image/create.js';
+import { createImage } from '../../../../src/image/create-ahead.js';
 import { readInitrdFile } from '../../../../src/image/inspect/source.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
 import { INITRD_COMPRESSIONS } from '../../../../src/image/manifest.js';

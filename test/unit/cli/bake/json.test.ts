@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createImage } from '../../../../src/image/create.js';
+import { createImage } from '../../../../src/image/create-ahead.js';
 import { imageNamed } from '../../../../src/image/store/names.js';
 import { bakeJson, runBake } from '../../../helpers/bake.js';
 import { flipByte } from '../../../helpers/kernel-files.js';

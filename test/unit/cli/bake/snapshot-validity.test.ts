@@ -11,7 +11,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { removeSnapshots } from '../../../../src/image/remove/remove-snapshots.js';
 import { resolveImage } from '../../../../src/image/resolve.js';
-import { SNAPSHOT_STATE, type Snapshot, snapshotDirectoriesOf } from '../../../../src/image/snapshot/snapshot.js';
+import { SNAPSHOT_STATE, type Snapshot, snapshotDirectoriesOf } from '../../../../src/image/snapshot/record.js';
 import { leaseDirectory } from '../../../../src/image/store/lease.js';
 import { nameImage } from '../../../../src/image/store/names.js';
 import { loadProfile } from '../../../../src/profile/load.js';

@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { restoredMachineArguments } from '../../../../src/domain/snapshot.js';
-import { createImage } from '../../../../src/image/create.js';
+import { createImage } from '../../../../src/image/create-ahead.js';
 import { differences } from '../../../../src/image/inspect/diff.js';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { readInitrd } from '../../../../src/image/inspect/source.js';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { parseLease } from '../../../../init/common/lease.js';
+import { parseLease } from '../../../../init/common/dhcp-lease.js';
 import { randomNumbers } from '../../../fuzz/random.js';
 import { REPOSITORY } from '../../../helpers/run.js';
 import { unlessRoot } from '../../../helpers/scratch.js';

@@ -7,7 +7,7 @@ import { MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import type { ImageContents } from '../../../../src/disk-image/inspect.js';
-import type { Snapshot } from '../../../../src/image/snapshot/snapshot.js';
+import type { Snapshot } from '../../../../src/image/snapshot/record.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { type Devices, devicesOf } from '../../../../src/sandbox/devices/devices.js';
 import type { Images } from '../../../../src/sandbox/devices/disks.js';

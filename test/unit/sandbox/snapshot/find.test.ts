@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
 import type { Slots } from '../../../../src/config/parsers/slots.js';
 import { publishSnapshot } from '../../../../src/image/snapshot/publish.js';
-import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/snapshot.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/record.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';

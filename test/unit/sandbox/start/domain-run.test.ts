@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, Domain, DomainStop } from '../../../../src/libvirt/connection.js';
 import { DomainRun } from '../../../../src/sandbox/start/domain-run.js';
-import { releaseState } from '../../../../src/sandbox/state/state.js';
+import { releaseState } from '../../../../src/sandbox/state/state-directory.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { uniqueName } from '../../../helpers/leftovers.js';

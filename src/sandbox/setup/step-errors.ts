@@ -5,9 +5,9 @@ import type { GuestConfig } from '../../../init/common/config.js';
 import type { StepError } from '../../../init/common/drive.js';
 import type { OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
+import { DEBUG_REMEDY } from '../start/boot-errors.js';
 import type { Console } from '../start/console.js';
-import { DEBUG_REMEDY } from '../start/failure.js';
-import { mountFailure } from './mount-failure.js';
+import { mountFailure } from './mount-errors.js';
 
 /** A step of the common init failed. */
 export function stepError(error: StepError, console: Console, guest?: GuestConfig): SandboxError {

@@ -6,7 +6,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { KernelSelection } from '../../../src/config/types.js';
-import { findKernel, installedKernels, type Lacks } from '../../../src/kernel/find.js';
+import { findKernel, installedKernels, type Lacks } from '../../../src/kernel/choose.js';
 import type { KernelSearchPaths } from '../../../src/kernel/search-paths.js';
 import { forgetInputs } from '../../../src/util/input-log.js';
 import { rejectsWith } from '../../helpers/errors.js';

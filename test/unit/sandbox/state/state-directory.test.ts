@@ -19,12 +19,12 @@ import { createInterface } from 'node:readline';
 import { describe, it, type TestContext, test } from 'node:test';
 import { Supervisor } from '../../../../src/libvirt/supervisor.js';
 import { socketDirectory } from '../../../../src/sandbox/state/alias.js';
-import { claimState, releaseState } from '../../../../src/sandbox/state/state.js';
+import { claimState, releaseState } from '../../../../src/sandbox/state/state-directory.js';
 import { hostProgram } from '../../../../src/util/programs.js';
 import { aliasesOf, uniqueName } from '../../../helpers/leftovers.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
-const STATE = new URL('../../../../src/sandbox/state/state.js', import.meta.url).href;
+const STATE = new URL('../../../../src/sandbox/state/state-directory.js', import.meta.url).href;
 const RACERS = 12;
 const ROUNDS = 6;
 

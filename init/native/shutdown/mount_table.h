@@ -1,6 +1,6 @@
 /* The kernel's mount table. */
-#ifndef VS_MOUNTS_H
-#define VS_MOUNTS_H
+#ifndef VS_MOUNT_TABLE_H
+#define VS_MOUNT_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

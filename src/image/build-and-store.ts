@@ -5,7 +5,7 @@
 
 import { buildImage } from './build/build.js';
 import { IMAGE_FORMAT, type Manifest, manifestText, sha256 } from './manifest.js';
-import { keepImage, rememberAnswer } from './store/keep.js';
+import { keepImage, rememberAnswer } from './store/write.js';
 import type { ImageOptions, ImageTimings } from './types.js';
 
 /** An image in the store. */

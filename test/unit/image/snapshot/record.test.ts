@@ -21,7 +21,7 @@ import {
 import { truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { createImage } from '../../../../src/image/create.js';
+import { createImage } from '../../../../src/image/create-ahead.js';
 import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
 import { pruneImages } from '../../../../src/image/remove/prune.js';
@@ -34,7 +34,7 @@ import {
   type Snapshot,
   snapshotDirectoriesOf,
   snapshotsOf,
-} from '../../../../src/image/snapshot/snapshot.js';
+} from '../../../../src/image/snapshot/record.js';
 import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
 import { bakeJson, runBake } from '../../../helpers/bake.js';

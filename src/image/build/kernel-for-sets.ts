@@ -1,5 +1,5 @@
 /** Chooses the kernel that an image is built from. */
-import { findKernel, type KernelChoice } from '../../kernel/find.js';
+import { findKernel, type KernelChoice } from '../../kernel/choose.js';
 import { type InputLog, InputRecorder } from '../../util/input-log.js';
 import { featureStates, lackSentence, missingFeature } from '../../kmods/features.js';
 import { ModuleTrees } from '../../kmods/report.js';

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { closureOf } from '../../../src/kmods/closure.js';
+import { closureOf } from '../../../src/kmods/load-order.js';
 import { type ModuleTree, readModuleTree, stateOf } from '../../../src/kmods/tree.js';
 import { forgetInputs } from '../../../src/util/input-log.js';
 import { rejectsWith } from '../../helpers/errors.js';

@@ -1,4 +1,4 @@
-#include "shutdown/mounts.h"
+#include "shutdown/mount_table.h"
 
 #include "util/macros.h"
 
