@@ -153,7 +153,9 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     await new Promise<void>((resolve) => {
       server.listen(path, resolve);
     });
-    const machine = spawn('qemu-system-x86_64', machineArguments(image, path, share), { stdio: 'ignore' });
+    // It ends with this process, however that ends.
+    const qemu = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...machineArguments(image, path, share)];
+    const machine = spawn('setpriv', qemu, { stdio: 'ignore' });
     const ended = once(machine, 'exit');
     try {
       const [socket] = await connected;
