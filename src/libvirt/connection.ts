@@ -58,7 +58,7 @@ export interface StartContext {
   /** Descriptor of a terminal. Its settings are restored however this process ends. */
   readonly terminal?: number;
   /** Cancels the start: a QEMU that libvirt waits for is killed, so that the start fails and leaves nothing behind. */
-  readonly calledOff?: AbortSignal;
+  readonly cancelled?: AbortSignal;
 }
 
 /** An open connection to a hypervisor. */

@@ -54,7 +54,7 @@ class DaemonConnection implements Connection {
     this.#releaseEvents = library.holdEventLoop();
   }
 
-  async start(xml: string, { name, stateDirectory, terminal, calledOff }: StartContext): Promise<Domain> {
+  async start(xml: string, { name, stateDirectory, terminal, cancelled }: StartContext): Promise<Domain> {
     const supervising = Supervisor.start({
       directory: stateDirectory,
       ...(terminal === undefined ? {} : { terminal }),
@@ -71,9 +71,9 @@ class DaemonConnection implements Connection {
         () => {},
       );
     };
-    calledOff?.addEventListener('abort', kill, { once: true });
+    cancelled?.addEventListener('abort', kill, { once: true });
     const [supervisor, created] = await Promise.all([supervising, creating]);
-    calledOff?.removeEventListener('abort', kill);
+    cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
       await supervisor.finish();
       throw domainError(name, await failureOf(created.error, log, earlier), xml);

@@ -78,7 +78,7 @@ export class DomainRun {
       stateDirectory: path,
       socketDirectory: sockets,
       name: this.name,
-      calledOff: this.#cancelling.signal,
+      cancelled: this.#cancelling.signal,
       ...(terminal === undefined ? {} : { terminal }),
     });
     this.#created = this.#starting.then((started) => {

@@ -8,9 +8,9 @@ const LATE_MS = 10_000;
 /** Waits for the domain, then aborts its start. Undefined if it did not start. */
 export async function lateDomain(
   starting: Promise<Domain> | undefined,
-  callingOff: AbortController,
+  cancelling: AbortController,
 ): Promise<Domain | undefined> {
   if (!starting) return undefined;
-  if (!(await settlesWithin(starting, LATE_MS))) callingOff.abort();
+  if (!(await settlesWithin(starting, LATE_MS))) cancelling.abort();
   return (await settlesWithin(starting, LATE_MS)) ? starting.catch(() => undefined) : undefined;
 }

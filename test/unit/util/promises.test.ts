@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { settlesWithin, unlessAborted } from '../../../src/util/promises.js';
 
 const never = new Promise<never>(() => {});
-const called = (reason: unknown) => new Error(`called off: ${String(reason)}`);
+const called = (reason: unknown) => new Error(`cancelled: ${String(reason)}`);
 
 test('a promise that settles in time passes on its result', async () => {
   assert.equal(await settlesWithin(Promise.resolve(1), 1000), true);
@@ -15,9 +15,9 @@ test('a promise that settles in time passes on its result', async () => {
 
 test('an abort signal ends the wait, before it and during it', async () => {
   assert.equal(await unlessAborted(Promise.resolve(1), new AbortController().signal, called), 1);
-  await assert.rejects(unlessAborted(never, AbortSignal.abort('early'), called), /called off: early/);
+  await assert.rejects(unlessAborted(never, AbortSignal.abort('early'), called), /cancelled: early/);
   const controller = new AbortController();
   const waiting = unlessAborted(never, controller.signal, called);
   controller.abort('late');
-  await assert.rejects(waiting, /called off: late/);
+  await assert.rejects(waiting, /cancelled: late/);
 });
