@@ -254,7 +254,7 @@ describe('mounts that are refused', { skip: embedded.skip || unlessProgram('mkfs
         return [`host-image:/mnt=${makeImage(join(directory, 'private'), 'ext4')}`];
       },
       /^domain: .*private\/ext4\.img.*: Permission denied/,
-      /readable for the user that QEMU runs as/,
+      /readable.* for the user that QEMU runs as/,
     ],
     [
       'an image with nothing in it',
