@@ -24,7 +24,7 @@ for (const way of [embedded, system]) {
       const directory = scratchDirectory(t);
       const file = (name: string) => join(directory, name);
       const { code, out, stderr } = await bench([
-        ...['run', '-n', '1', '--warm-up', '0', '--no-floor', '--json', '--options', `-c ${way.uri}`],
+        ...['run', '-n', '1', '--warm-up', '0', '--no-floor', '--json', '--options', `-c ${way.uri} --boot cold`],
         ...['-o', file('r.json'), '--svg', file('r.svg'), '--trace', file('r.trace'), '--history', file('h.jsonl')],
         ...LASTING,
       ]);
