@@ -28,20 +28,23 @@ const STATE = new URL('../../../../src/sandbox/state/state-directory.js', import
 const RACERS = 12;
 const ROUNDS = 6;
 
-/** Claims on demand, prints who has the name, and holds it until its input ends. */
+/** Claims on `go` and prints what came of it; releases what it has on `release`. */
 const RACER = `
-  import { once } from 'node:events';
+  import { createInterface } from 'node:readline';
   process.setgid?.(65534); process.setuid?.(65534);
-  const { claimState } = await import(process.argv[1]);
-  const ended = once(process.stdin, 'end');
+  const { claimState, releaseState } = await import(process.argv[1]);
   console.log('ready');
-  await once(process.stdin, 'data');
-  process.stdin.resume();
-  let said;
-  try { claimState('contested', 'embedded'); said = 'claimed'; } catch (error) { said = error.code + ' ' + error.message; }
-  console.log(said);
-  await ended;
-  process.exit();
+  let state;
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === 'go') {
+      try { state = claimState('contested', 'embedded'); console.log('claimed'); }
+      catch (error) { console.log(error.code + ' ' + error.message); }
+    } else {
+      if (state) releaseState(state);
+      state = undefined;
+      console.log('released');
+    }
+  }
 `;
 
 const children: ChildProcess[] = [];
@@ -66,30 +69,34 @@ test('one of many wins the name that a dead sandbox left', {
   });
   chownSync(cache, 65_534, 65_534);
   const path = join(cache, 'libvirt-sandbox/contested');
+  const racers = Array.from({ length: RACERS }, () => startRacer(cache));
+  const answers = () => Promise.all(racers.map((racer) => racer.said()));
+  const ask = (word: 'go' | 'release') => {
+    for (const { child } of racers) child.stdin.write(`${word}\n`);
+    return answers();
+  };
+  assert.deepEqual(new Set(await answers()), new Set(['ready']));
   for (let round = 0; round < ROUNDS; round += 1) {
-    if (!existsSync(path)) {
-      mkdirSync(path, { recursive: true });
-      for (const made of [join(cache, 'libvirt-sandbox'), path]) chownSync(made, 65_534, 65_534);
-    }
+    mkdirSync(path, { recursive: true });
+    for (const made of [join(cache, 'libvirt-sandbox'), path]) chownSync(made, 65_534, 65_534);
     // Even rounds leave a dead owner; odd rounds leave none, as after an interrupted removal.
     if (round % 2 === 0) writeFileSync(join(path, 'owner'), '4194304 1\n');
     else writeFileSync(join(path, 'left'), '');
-    const racers = Array.from({ length: RACERS }, () => startRacer(cache));
-    assert.deepEqual(new Set(await Promise.all(racers.map((racer) => racer.said()))), new Set(['ready']));
-    for (const { child } of racers) child.stdin.write('go\n');
-    const said = await Promise.all(racers.map((racer) => racer.said()));
+    const said = await ask('go');
     assert.equal(said.filter((text) => text === 'claimed').length, 1, said.join('\n'));
     for (const text of said) assert.match(text, /^(claimed$|name-in-use )/);
     assert.match(readFileSync(join(path, 'owner'), 'utf8'), /^\d+ \d+\n$/);
     assert.deepEqual(readdirSync(path), ['owner'], 'nothing of the dead one is left');
     assert.deepEqual(readdirSync(join(cache, 'libvirt-sandbox')).sort(), ['.lock', 'contested']);
-    await Promise.all(
-      racers.map(async ({ child }) => {
-        child.stdin.end();
-        await once(child, 'close');
-      }),
-    );
+    await ask('release');
+    assert.equal(existsSync(path), false);
   }
+  await Promise.all(
+    racers.map(async ({ child }) => {
+      child.stdin.end();
+      await once(child, 'close');
+    }),
+  );
 });
 
 describe('a state directory whose path is too long for its sockets', () => {
