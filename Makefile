@@ -116,7 +116,7 @@ test: setup-test build check build/.tests test-programs
 # Every test that boots a guest, under every profile that is shipped.
 test-profiles: setup-test build build/.tests
 	@failed=; for profile in $(PROFILES); do \
-	  echo "profile $$profile"; VIRT_SANDBOX_PROFILE=$$profile node scripts/test.mjs guest/ || failed+=" $$profile"; \
+	  echo "profile $$profile"; VIRT_SANDBOX_PROFILE=$$profile TEST_COLD=1 node scripts/test.mjs guest/ || failed+=" $$profile"; \
 	done; [[ -z $$failed ]] || { echo "failed under:$$failed" >&2; exit 1; }
 
 bench: setup-bench build build/.tests

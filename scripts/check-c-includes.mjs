@@ -1,8 +1,8 @@
 // Checks what C files include: node scripts/check-c-includes.mjs [DIRECTORY]
 //
-// DIRECTORY (init) has a folder for each C program, and layers.json: for each program its folders ("." is the program's own), and for
-// each folder those that it may include from, besides itself. The check fails on an include that layers.json does not allow, and on a
-// circle of files; x.c and x.h count as one.
+// DIRECTORY (init) has a folder for each C program, and layers.json: for each program its folders ("." is the program's
+// own), and for each folder those that it may include from, besides itself. The check fails on an include that
+// layers.json does not allow, and on a circle of files; x.c and x.h count as one.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';

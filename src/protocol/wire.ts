@@ -1,6 +1,6 @@
 /**
- * Numbers and limits of the wire protocol. docs/protocol.md describes it. init/native/protocol.h has the same numbers;
- * a unit test compares them.
+ * Numbers and limits of the wire protocol. docs/protocol.md describes it. init/native/transport/protocol.h has the same
+ * numbers; a unit test compares them.
  *
  * Handshake, framing and the procs up to QUIT are those of libvirt-sandbox. The rest is this project's own.
  */

@@ -43,7 +43,8 @@ for (const way of [embedded, system]) {
     const packed = join(directory, 'b.qcow2');
     execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', packed, '24M']);
     const image = makeImage(directory, 'ext4');
-    const args = ['-c', way.uri, '-n', name, '--disk', `file:with space=${raw}`, '--disk', `file:packed=${packed}`];
+    const cold = ['-c', way.uri, '-n', name, '--boot', 'cold'];
+    const args = [...cold, '--disk', `file:with space=${raw}`, '--disk', `file:packed=${packed}`];
     const found = await ask([...args, '-m', `host-image:/media=${image}`, '-p'], {
       links:
         'cd /dev/disk/by-tag && for link in *; do echo "$link: $(cat /sys/block/$(basename $(readlink "$link"))/serial)"; done',

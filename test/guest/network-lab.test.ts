@@ -98,7 +98,16 @@ describe('on a network of libvirt', { skip: unlessPrivateLibvirt() || unlessBusy
       'done',
       tryPort('fd12:3456::1', 8082),
     ].join('\n');
-    const address = ['--root', root, '-n', uniqueName(), '-N', 'dhcp,source=lab,mac=52:54:00:00:00:42'];
+    const address = [
+      '--boot',
+      'cold',
+      '--root',
+      root,
+      '-n',
+      uniqueName(),
+      '-N',
+      'dhcp,source=lab,mac=52:54:00:00:00:42',
+    ];
     const result = await libvirt.sandbox([...address, '--', '/bin/sh', '-c', script]);
     assertRun(
       result,

@@ -54,7 +54,20 @@ describe('user networking', { skip: unlessBusybox }, () => {
     ]
       .map((line) => line.replace(/\b(ip|nc|pidof) /g, 'busybox $1 '))
       .join('\n');
-    const result = await runSandbox(['-c', embedded.uri, '-n', name, '-N', 'dhcp', '--', 'sh', '-c', script]);
+    const result = await runSandbox([
+      '-c',
+      embedded.uri,
+      '-n',
+      name,
+      '--boot',
+      'cold',
+      '-N',
+      'dhcp',
+      '--',
+      'sh',
+      '-c',
+      script,
+    ]);
     assert.equal(result.code, 0, result.stderr);
     assert.deepEqual(result.out.trim().split('\n'), [
       'inet 10.0.2.15/24 brd 10.0.2.255',

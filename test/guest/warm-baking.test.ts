@@ -190,7 +190,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       chownSync(path, 0, 0);
       const { code, out, stderr } = await runSandbox([...args, '--', 'echo', 'once'], store);
       assert.deepEqual({ code, out }, { code: 0, out: 'once\n' }, stderr);
-      assert.match(stderr, /^virt-sandbox: boot: cold, because the warm image \S+ cannot be started from/m, name);
+      assert.match(stderr, /^virt-sandbox: boot: cold, because the snapshot \S+ cannot be started from/m, name);
       chownSync(path, uid, 0);
     }
   });

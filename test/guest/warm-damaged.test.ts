@@ -63,7 +63,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
         choices.map((line) => line.replace(/(?<=cannot be started from: ).*/, '…')),
         [
           `virt-sandbox: boot: warm, from ${again.warm}`,
-          `virt-sandbox: boot: warm, from ${next.warm}, because the warm image ${again.warm} cannot be started from: …`,
+          `virt-sandbox: boot: warm, from ${next.warm}, because the snapshot ${again.warm} cannot be started from: …`,
         ],
       );
     }
@@ -73,7 +73,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
     const { code, stderr } = await runSandbox([...TCG, ...args], { env });
     assert.equal(code, 0, stderr);
     assert.deepEqual(
-      [...stderr.matchAll(/^virt-sandbox: boot: (warm, from [^\s,]+|cold), because the warm image (\S+)/gm)].map(
+      [...stderr.matchAll(/^virt-sandbox: boot: (warm, from [^\s,]+|cold), because the snapshot (\S+)/gm)].map(
         ([, ...parts]) => parts,
       ),
       [
@@ -82,7 +82,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
       ],
     );
     const refused = await runSandbox([...WARM, ...args.slice(0, 2), '--', 'true'], { env });
-    assertFailure(refused, /the warm image \S+ cannot be started from.*; bake it again with/);
+    assertFailure(refused, /the snapshot \S+ cannot be started from.*; bake it again with/);
   });
 
   it('leaves no daemon log behind after a failed restore', { skip: system.skip }, async () => {
@@ -92,7 +92,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
     const name = uniqueName();
     const { code, stderr } = await runSandbox([...TCG, '-v', '-c', system.uri, '-n', name, '--', 'true'], { env });
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^virt-sandbox: boot: cold, because the warm image \S+ cannot be started from/m);
+    assert.match(stderr, /^virt-sandbox: boot: cold, because the snapshot \S+ cannot be started from/m);
     await assertNothingLeft(name, system.where);
   });
 });

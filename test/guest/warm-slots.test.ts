@@ -164,7 +164,7 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
     const disks = ['a', 'b', 'c'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
     const cold = await runSandbox([...TCG, '-v', ...disks, '--', 'true'], { env });
     assert.equal(cold.code, 0, cold.stderr);
-    assert.match(cold.stderr, /boot: cold, because the warm image \S+ has no slot for a third disk$/m);
+    assert.match(cold.stderr, /boot: cold, because the snapshot \S+ has no slot for a third disk$/m);
     const bake = async (args: readonly string[], pattern: RegExp) =>
       assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
     await bake(disks, /virt-sandbox-bake create --warm --slots disks=3 --for '--accel tcg'$/);

@@ -64,13 +64,13 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
 
   /** Expects a cold boot for this reason, and with `--boot warm` a failure with the command that bakes. */
   async function assertStale(reason: string, where: Where, args: readonly string[] = []): Promise<void> {
-    const why = reason.replace('IMAGE', `the warm image ${baked.warm}`);
+    const why = reason.replace('IMAGE', `the snapshot ${baked.warm}`);
     const { code, out, stderr } = await start([...args, '-v', '--', 'echo', 'cold'], where);
     assert.deepEqual({ code, out }, { code: 0, out: 'cold\n' }, stderr);
     assert.ok(stderr.includes(`\nvirt-sandbox: boot: cold, because ${why}\n`), stderr);
     const line = assertFailure(await start([...args, '--boot', 'warm', '--', 'echo', 'warm'], where));
     const [said, bake] = line.split('; bake one with: ');
-    assert.equal(said, `image: no warm image serves this sandbox: ${why}`);
+    assert.equal(said, `image: no snapshot serves this sandbox: ${why}`);
     assert.match(bake ?? line, /^virt-sandbox-bake create --warm --for '[^']*--accel tcg[^']*'$/);
     for (const word of args) assert.ok(bake?.includes(word), line);
   }
@@ -115,7 +115,7 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   });
 
   it('with one processor more', () =>
-    assertStale('no warm image has just this memory and these processors', {}, ['--vcpus', '2']));
+    assertStale('no snapshot has just this memory and these processors', {}, ['--vcpus', '2']));
 
   /** Other recorded facts of the machine, until the test is over. */
   async function reseal(t: TestContext, facts: Partial<SnapshotRecord>): Promise<void> {

@@ -134,12 +134,12 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
   it('is passed over when it does not fit, with the reason', async () => {
     const other = await runSandbox([...TCG, '--memory', '300', '-v', '--', 'true'], { env });
     assert.equal(other.code, 0, other.stderr);
-    assert.match(other.stderr, /^virt-sandbox: boot: cold, because no warm image has just this memory/m);
+    assert.match(other.stderr, /^virt-sandbox: boot: cold, because no snapshot has just this memory/m);
 
     const insisting = ['--boot', 'warm', '--memory', '300', '--', 'true'];
     assertFailure(
       await runSandbox([...TCG, ...insisting], { env }),
-      /^virt-sandbox: image: no warm image serves this sandbox.*virt-sandbox-bake create --warm --for '--memory 300M --accel tcg'/,
+      /^virt-sandbox: image: no snapshot serves this sandbox.*virt-sandbox-bake create --warm --for '--memory 300M --accel tcg'/,
     );
   });
 
@@ -148,7 +148,7 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
     const profile = await runSandbox([...TCG, '--profile', other, '-v', '--dry-run', '--', 'true'], { env });
     assert.match(
       profile.stderr,
-      /boot: cold, because the warm image \S+ is stale: the kernel arguments and the machine changed$/m,
+      /boot: cold, because the snapshot \S+ is stale: the kernel arguments and the machine changed$/m,
     );
     // Another file of the same name, first in PATH, is another QEMU.
     const path = mkdtempSync(join(tmpdir(), 'vs-warm-path-'));
@@ -157,7 +157,7 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
       const qemu = await runSandbox([...TCG, '-v', '--dry-run', '--', 'true'], {
         env: { ...env, PATH: `${path}:${process.env['PATH']}` },
       });
-      assert.match(qemu.stderr, /boot: cold, because the warm image \S+ is stale: QEMU changed/);
+      assert.match(qemu.stderr, /boot: cold, because the snapshot \S+ is stale: QEMU changed/);
     } finally {
       rmSync(path, { recursive: true, force: true });
     }
@@ -258,7 +258,7 @@ it('without a snapshot, the error says how to bake one', { skip: embedded.skip }
   try {
     assertFailure(
       await runSandbox([...WARM, '-c', embedded.uri, '--', 'true'], { env: store.env }),
-      /^virt-sandbox: image: no warm image serves this sandbox: there is no warm image; bake one with: virt-sandbox-bake create --warm --for '--accel tcg'$/,
+      /^virt-sandbox: image: no snapshot serves this sandbox: there is no snapshot; bake one with: virt-sandbox-bake create --warm --for '--accel tcg'$/,
     );
   } finally {
     store.remove();

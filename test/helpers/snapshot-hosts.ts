@@ -143,10 +143,10 @@ export class SnapshotHost {
 
   /** Asserts that a start skips the snapshot for this reason, and that a start with --boot warm fails with it. */
   async assertPassedOver({ directory }: Snapshot, reason: string, options: ConfigOptions = {}, profileName?: string) {
-    const why = reason.replace('IMAGE', `the warm image ${directory}`);
+    const why = reason.replace('IMAGE', `the snapshot ${directory}`);
     assert.deepEqual(await this.start(options, profileName), { warm: undefined, said: [`boot: cold, because ${why}`] });
     const error = await rejectsWith(this.start({ ...options, boot: 'warm' }, profileName), 'warm-image-missing');
-    assert.equal(error.message, `no warm image serves this sandbox: ${why}`);
+    assert.equal(error.message, `no snapshot serves this sandbox: ${why}`);
     assert.match(error.remedy, /^bake one with: virt-sandbox-bake create --warm --kernpath \S+ --kmodpath \S+/);
   }
 

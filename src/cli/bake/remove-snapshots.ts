@@ -8,7 +8,7 @@ import { printJson, printLines, size } from './output.js';
 /** Removes all snapshots of an image. */
 export async function removeSnapshotsOf(called: string): Promise<{ result: object; done: string }> {
   const { id, snapshots: warm } = await removeSnapshots(defaultStoreDirectory(), called);
-  return { result: { id, removed: false, warm }, done: `${warm.length} snapshots removed, ${size(sumOf(warm))}` };
+  return { result: { id, removed: false, warm }, done: `${counted(warm)} removed, ${size(sumOf(warm))}` };
 }
 
 /** Removes the snapshots that no sandbox can start from any more: the stale and the damaged ones. */
@@ -34,9 +34,13 @@ export async function pruneStale(
   const done = dryRun ? 'would be removed' : 'removed';
   await printLines([
     ...warm.map((one) => `${one.directory}: ${done}, ${size(one.size)}, ${one.reason}`),
-    `${warm.length} snapshots ${done}, ${size(sumOf(warm))}`,
+    `${counted(warm)} ${done}, ${size(sumOf(warm))}`,
   ]);
   return 0;
+}
+
+function counted({ length }: readonly RemovedSnapshot[]): string {
+  return length === 1 ? '1 snapshot' : `${length} snapshots`;
 }
 
 function sumOf(warm: readonly RemovedSnapshot[]): number {

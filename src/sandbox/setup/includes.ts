@@ -90,7 +90,7 @@ function isOnHost(placed: PlacedInclude): boolean {
 
 function isInHostBind({ mount, include }: PlacedInclude): boolean {
   if (mount.type !== 'host-bind') return false;
-  return normalizePath(mount.target) !== '/' || !OVER_ROOT.some((place) => covers(place, include.target));
+  return normalizePath(mount.target) !== '/' || !OVER_ROOT.some((path) => covers(path, include.target));
 }
 
 /** Whether it ends up in a directory of the host. A guest-bind shows what was mounted before it. */

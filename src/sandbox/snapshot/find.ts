@@ -108,7 +108,7 @@ function rankSnapshots(
   images: readonly Snapshot[],
 ): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
-  if (images.length === 0) return none('there is no warm image');
+  if (images.length === 0) return none('there is no snapshot');
   const obstacle = snapshotObstacle(config, devices);
   if (obstacle !== undefined) return none(obstacle);
   if (options.debugInit === true)
@@ -118,12 +118,12 @@ function rankSnapshots(
     .filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus)
     .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));
   const most = sized.at(-1);
-  if (most === undefined) return none('no warm image has just this memory and these processors');
+  if (most === undefined) return none('no snapshot has just this memory and these processors');
   const candidates = sized.filter(({ record }) => lackOf(record, needs) === undefined);
   if (candidates.length === 1) return { candidates, reason: '' };
   const [fitting, others] = [true, false].map((fits) => candidates.filter((one) => isOfMachine(one, profile) === fits));
   if (candidates.length > 0) return { candidates: [...(fitting ?? []), ...(others ?? [])], reason: '' };
-  return none(`the warm image ${most.directory} ${lackOf(most.record, needs)}`);
+  return none(`the snapshot ${most.directory} ${lackOf(most.record, needs)}`);
 }
 
 /** The first valid candidate: of this boot image, or of another that is what would be built now. */
@@ -158,7 +158,7 @@ async function firstValid(
       const next = () => firstValid(others, devices, judge).then((choice) => ('image' in choice ? choice : undefined));
       return { ...snapshot, slotted: slotDevices(snapshot, devices), image, next };
     }
-    reason ||= `the warm image ${snapshot.directory} ${image}`;
+    reason ||= `the snapshot ${snapshot.directory} ${image}`;
   }
   return { reason };
 }
@@ -174,7 +174,7 @@ function missingError(reason: string, request: SnapshotRequest): SandboxError {
   return new SandboxError({
     stage: 'image',
     code: 'warm-image-missing',
-    message: `no warm image serves this sandbox: ${reason}`,
+    message: `no snapshot serves this sandbox: ${reason}`,
     remedy:
       snapshotObstacle(request.config, request.devices) === undefined
         ? `bake one with: ${bakeCommand(request)}`

@@ -1,4 +1,4 @@
-/** The READY message of a saved machine's init, as JSON. */
+/** The READY message of the init in a snapshot, as JSON. */
 
 import type { Snapshot } from '../../image/snapshot/record.js';
 import type { GuestReady } from '../../protocol/ready.js';

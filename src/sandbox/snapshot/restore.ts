@@ -32,7 +32,7 @@ export async function loadMachine(
   snapshot: Snapshot,
   sharing: SharingMachine | undefined,
 ): Promise<Monitor> {
-  if (connecting === undefined) throw new Error('a saved machine has a monitor');
+  if (connecting === undefined) throw new Error('a machine that restores a snapshot has a monitor');
   const monitor = new Monitor(await connecting);
   try {
     // Memory first: devices read it when their state is loaded.
@@ -80,7 +80,7 @@ export function restoreError({ directory }: Snapshot, cause: unknown): SandboxEr
   return new SandboxError({
     stage: 'boot',
     code: 'warm-restore-failed',
-    message: `the warm image ${directory} cannot be started from: ${messageOf(cause)}`,
+    message: `the snapshot ${directory} cannot be started from: ${messageOf(cause)}`,
     remedy: 'bake it again with: virt-sandbox-bake create --warm --rebuild; or use --boot cold',
     cause,
   });

@@ -59,9 +59,9 @@ test('snapshots with enough slots are offered, the smallest first', async (t) =>
     [{ disk: disks(2), network: ['dhcp'] }, [MIDDLE], ''],
     [{ network: ['dhcp', 'dhcp'] }, [LARGE], ''],
     // The reason is that of the largest.
-    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no slot for a second disk'],
-    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the warm image IMAGE has no slot for a third network'],
-    [{ memory: '1G' }, [], 'no warm image has just this memory and these processors'],
+    [{ disk: disks(2), network: ['dhcp', 'dhcp'] }, [], 'the snapshot IMAGE has no slot for a second disk'],
+    [{ network: ['dhcp', 'dhcp', 'dhcp'] }, [], 'the snapshot IMAGE has no slot for a third network'],
+    [{ memory: '1G' }, [], 'no snapshot has just this memory and these processors'],
   ];
   for (const [options, slots, reason] of table)
     await t.test(JSON.stringify(options), async () =>
@@ -80,10 +80,10 @@ test('a snapshot with slots but without their modules is not offered', async (t)
   const image = await snapshotsWith(t, [MIDDLE, USUAL]);
   assert.deepEqual(await offered(image, { network: ['dhcp'] }), {
     slots: [],
-    reason: 'the warm image IMAGE was baked without network',
+    reason: 'the snapshot IMAGE was baked without network',
   });
 });
 
 test('without snapshots, the reason says so', async (t) => {
-  assert.deepEqual(await offered(await snapshotsWith(t), {}), { slots: [], reason: 'there is no warm image' });
+  assert.deepEqual(await offered(await snapshotsWith(t), {}), { slots: [], reason: 'there is no snapshot' });
 });

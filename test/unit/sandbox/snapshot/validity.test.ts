@@ -48,8 +48,8 @@ const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
     'IMAGE is stale: the kernel arguments or the machine changed',
   ],
   ['the acceleration', () => ({ acceleration: 'kvm' }), 'IMAGE was baked under kvm'],
-  ['the memory', () => ({ memory: 256 << 20 }), 'no warm image has just this memory and these processors'],
-  ['the processors', () => ({ vcpus: 2 }), 'no warm image has just this memory and these processors'],
+  ['the memory', () => ({ memory: 256 << 20 }), 'no snapshot has just this memory and these processors'],
+  ['the processors', () => ({ vcpus: 2 }), 'no snapshot has just this memory and these processors'],
 ];
 
 const shape = await defaultShape();
@@ -159,7 +159,7 @@ describe('a snapshot', { skip: unlessDriver }, () => {
     const path = join(warm.directory, 'warm.json');
     const text = readFileSync(path, 'utf8');
     writeFileSync(path, text.replace('"vcpus":1', '"vcpus":2'));
-    await here.assertPassedOver(warm, 'there is no warm image');
+    await here.assertPassedOver(warm, 'there is no snapshot');
   });
 });
 
