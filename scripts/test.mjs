@@ -53,8 +53,11 @@ const cleanUp = async () => {
   await Promise.all(daemons.map((daemon) => daemon.stop()));
   rmSync(store, { recursive: true, force: true });
 };
+const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {
+    // Ends the test files that run.
+    ending.abort();
     await cleanUp();
     process.exit(1);
   });
@@ -70,7 +73,7 @@ if (!process.env.TEST_COLD && names.some((name) => needsOf(name).snapshots)) bak
 const times = {};
 let ran = 0;
 let failed = 0;
-const results = run({ files, concurrency: CONCURRENCY, timeout: FILE_TIMEOUT });
+const results = run({ files, concurrency: CONCURRENCY, timeout: FILE_TIMEOUT, signal: ending.signal });
 results.on('test:pass', (test) => {
   count(test);
   if (test.skip === undefined && test.details.type !== 'suite') ran += 1;
