@@ -34,7 +34,8 @@ const SLOW = ['--boot-timeout', '120'];
 describe('the common init in the guest', { skip: unlessServingKernel || embedded.skip }, () => {
   let image = '';
   before(async () => {
-    ({ image } = await bakeJson<{ image: string }>(cache, ['create', '--name', 'inside', '--common-init', 'guest']));
+    const create = ['create', '--name', 'inside', '--common-init', 'guest', '--warm', '--for', SLOW.join(' ')];
+    ({ image } = await bakeJson<{ image: string }>(cache, [...create, '-c', embedded.uri]));
   });
   const options = (more: RunOptions = {}): RunOptions => ({
     ...more,
@@ -48,7 +49,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
     const name = uniqueName();
     const script = 'cat; id -u; echo $GREETING; pwd; uname -n; touch /etc/changed; echo err >&2; exit 7';
     const args = ['-n', name, '-S', 'nobody', '-e', 'GREETING=hi', '--cwd', '/usr'];
-    const result = await run(args, ['sh', '-c', script], { input: 'stdin\n' });
+    const result = await run([...args, '--boot', 'cold'], ['sh', '-c', script], { input: 'stdin\n' });
     assertRun(
       result,
       7,
@@ -76,8 +77,9 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   it('copies includes before the application starts', async () => {
     const include = ['-m', 'ram:/mnt=1M', '-i', '/mnt/below/passwd=/etc/passwd'];
     const passwd = readFileSync('/etc/passwd', 'utf8');
+    const cold = [...include, '--boot', 'cold'];
     assertRun(
-      await run(include, ['sh', '-c', 'cat; cat /mnt/below/passwd; exit 3'], { input: 'stdin\n' }),
+      await run(cold, ['sh', '-c', 'cat; cat /mnt/below/passwd; exit 3'], { input: 'stdin\n' }),
       3,
       `stdin\n${passwd}`,
     );
