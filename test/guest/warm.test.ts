@@ -184,7 +184,7 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
     assert.equal(await prune(), '0 snapshots would be removed, 0 B');
     running.child.stdin?.end('goes on\n');
     assertRun(await running.result, 0, 'up\ngoes on\n');
-    assert.match((await prune()) ?? '', /^1 snapshots would be removed/);
+    assert.match((await prune()) ?? '', /^1 snapshot would be removed/);
   });
 
   it('restores twenty at once', async () => {
