@@ -31,9 +31,9 @@ function missing(...paths: readonly string[]): string | false {
 /** PATH with virt-sandbox in it. */
 const PATH = `${REPOSITORY}bin:${process.env['PATH'] ?? ''}`;
 const CLEAR = '\x15';
-const SAY = '\x18';
+const SAY = '\x14';
 
-/** A shell at a terminal. Ctrl+X makes it print its line. */
+/** A shell at a terminal. Ctrl+T, which begins no longer sequence that would be waited for, makes it print its line. */
 async function interactive(program: string, args: readonly string[], setup: readonly string[]): Promise<OpenShell> {
   const env = { TERM: 'dumb', HISTFILE: undefined, PATH };
   const terminal = new AtTerminal(args, SIZE, { program, env });
@@ -72,7 +72,7 @@ const bash: CompletingShell = {
         `source ${SHARE}/bash-completion/completions/virt-sandbox-bake`,
         "bind 'set show-all-if-ambiguous on' 'set completion-query-items 0' 'set page-completions off'",
         "bind 'set enable-bracketed-paste off' 'set bell-style none'",
-        'bind -x \'"\\C-x": printf "LINE<%s>END\\n" "$READLINE_LINE"\'',
+        'bind -x \'"\\C-t": printf "LINE<%s>END\\n" "$READLINE_LINE"\'',
       ],
     ),
 };
@@ -93,7 +93,7 @@ const zsh: CompletingShell = {
         'LISTMAX=10000',
         `say() { zle -I; printf 'LINE<%s>END\\n' "$BUFFER" }`,
         'zle -N say',
-        "bindkey -e; bindkey -r '^X'; bindkey '^X' say",
+        "bindkey -e; bindkey '^T' say",
       ],
     ),
 };
