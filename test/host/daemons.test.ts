@@ -30,7 +30,7 @@ const COMMAND = `sh -euc '
   virsh -q -c qemu:///system list >&2
   $VIRT_SANDBOX_BENCH_LXC virsh -q -c lxc:/// list >&2
   node -e "require(\\"node:net\\").connect(\\"/run/libvirt/virtlogd-sock\\", () => process.exit())"
-  stat -c %i-%Y /run/libvirt/libvirt-sock
+  stat -c %d-%i /run/libvirt/libvirt-sock
 '`;
 
 async function inNamespaces(script: string): Promise<string> {
@@ -60,7 +60,7 @@ describe('what needs libvirt', { skip: unlessDaemons, concurrency: 2 }, () => {
       const script = `
         ${before}
         before=$(daemons || true)
-        theirs=$(stat -c %i-%Y /run/libvirt/libvirt-sock 2>/dev/null || true)
+        theirs=$(stat -c %d-%i /run/libvirt/libvirt-sock 2>/dev/null || true)
         ours=$(with_libvirt ${COMMAND})
         [ "$ours" != "$theirs" ]
         [ "$(daemons || true)" = "$before" ]
@@ -74,7 +74,7 @@ describe('what needs libvirt', { skip: unlessDaemons, concurrency: 2 }, () => {
       start_virtlogd
       start_libvirtd
       before=$(daemons)
-      theirs=$(stat -c %i-%Y /run/libvirt/libvirt-sock)
+      theirs=$(stat -c %d-%i /run/libvirt/libvirt-sock)
       [ "$(with_libvirt ${COMMAND})" = "$theirs" ]
       [ "$(daemons)" = "$before" ]
       echo done`;
