@@ -20,8 +20,9 @@ answers() { virsh -q -c qemu:///system list >/dev/null 2>&1; }
 wait_for() { for _ in $(seq 600); do if "$@"; then return; fi; sleep 0.05; done; echo "never: $*" >&2; exit 1; }
 start_virtlogd() { virtlogd -d; wait_for test -S /run/libvirt/virtlogd-sock; }
 start_libvirtd() { libvirtd -d; wait_for answers; }
-kill_both() { kill -KILL $(cat /run/virtlogd.pid) $(cat /run/libvirtd.pid); }
 daemons() { ps -C virtlogd,libvirtd,tini -o pid=,args=; }
+none() { [ -z "$(daemons)" ]; }
+kill_both() { kill -KILL $(cat /run/virtlogd.pid) $(cat /run/libvirtd.pid); wait_for none; }
 with_libvirt() { exec node scripts/with-libvirt.mjs "$@"; }
 `;
 
@@ -103,7 +104,6 @@ describe('what needs libvirt', { skip: unlessDaemons, concurrency: 2 }, () => {
       with_libvirt sh -euc 'touch /run/ready; exec sleep 600' &
       wait_for test -e /run/ready
       kill -KILL $!
-      none() { [ -z "$(daemons)" ]; }
       wait_for none
       echo done`;
     assert.equal(await inNamespaces(script), 'done');
