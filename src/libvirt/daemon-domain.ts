@@ -46,7 +46,8 @@ export class DaemonDomain implements Domain {
     const { library, connection, handle } = started;
     this.stopped = new Promise((resolve) => {
       const stop = library.onLifecycle(connection, handle, (event, detail) => {
-        if (event !== VIR_DOMAIN_EVENT_STOPPED) return;
+        // libvirt may report the end twice: of a container that fails while it is destroyed.
+        if (event !== VIR_DOMAIN_EVENT_STOPPED || this.#ended) return;
         mark('domain.stopped');
         this.#ended = true;
         resolve({ reason: reasonOf(detail) });
