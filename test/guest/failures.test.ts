@@ -37,14 +37,16 @@ for (const way of [embedded, system]) {
 
     it('a boot that exceeds its timeout', async () => {
       const name = uniqueName();
-      const result = await runSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '0.5', '--', 'true']);
-      assertFailure(result, /did not answer within 0\.5 s; it came as far as/, /--boot-timeout/);
+      const cold = ['--boot', 'cold', '--boot-timeout', '0.1'];
+      const result = await runSandbox(['-c', way.uri, '-n', name, ...cold, '--', 'true']);
+      assertFailure(result, /did not answer within 0\.1 s; it came as far as/, /--boot-timeout/);
       await assertNothingLeft(name, exceptLogs(way.where));
     });
 
     it('a machine whose QEMU is stopped', async () => {
       const name = uniqueName();
-      const running = startSandbox(['-c', way.uri, '-n', name, '--boot-timeout', '6', '--', 'true']);
+      const cold = ['--boot', 'cold', '--boot-timeout', '6'];
+      const running = startSandbox(['-c', way.uri, '-n', name, ...cold, '--', 'true']);
       const qemu = await qemuThatStarts(name);
       // libvirt itself waits for QEMU until the domain runs.
       while (way === system && !(await isRunning(name))) await sleep(20);
