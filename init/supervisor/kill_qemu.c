@@ -34,6 +34,10 @@
 #define REAP_MS 150
 #define LOOK_US 100
 
+/* Sockets of killed processes that are still open here. */
+static int held[MAX_SOCKETS];
+static size_t held_count;
+
 static int pidfd_open(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
@@ -86,18 +90,17 @@ static bool has_argument(pid_t pid, const char *argument)
 	return found;
 }
 
-/* Duplicates every open socket of the process; none without the right to. Returns how many. */
-static size_t hold_sockets(int pidfd, pid_t pid, int held[MAX_SOCKETS])
+/* Duplicates every open socket of the process; none without the right to. */
+static void hold_sockets(int pidfd, pid_t pid)
 {
 	char path[PATH_BYTES];
-	size_t count = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
 	DIR *fds = opendir(path);
 
 	if (fds == NULL)
-		return 0;
-	for (struct dirent *entry = readdir(fds); entry != NULL && count < MAX_SOCKETS; entry = readdir(fds)) {
+		return;
+	for (struct dirent *entry = readdir(fds); entry != NULL && held_count < MAX_SOCKETS; entry = readdir(fds)) {
 		char target[PATH_BYTES];
 		ssize_t n = readlinkat(dirfd(fds), entry->d_name, target, sizeof(target) - 1);
 
@@ -109,10 +112,9 @@ static size_t hold_sockets(int pidfd, pid_t pid, int held[MAX_SOCKETS])
 		int fd = pidfd_getfd(pidfd, (int)strtol(entry->d_name, NULL, 10));
 
 		if (fd >= 0)
-			held[count++] = fd;
+			held[held_count++] = fd;
 	}
 	(void)closedir(fds);
-	return count;
 }
 
 /* Waits until the process has ended, and then until it has been reaped. */
@@ -137,7 +139,6 @@ static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 
 bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *), void *context)
 {
-	int held[MAX_SOCKETS];
 	/* The pidfd pins the process: from here on, the one that is checked is the one that is killed. */
 	int pidfd = pid > 1 ? pidfd_open(pid) : -1;
 	bool killed = false;
@@ -145,14 +146,19 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 	if (pidfd < 0)
 		return false;
 	if (has_argument(pid, argument)) {
-		size_t count = hold_sockets(pidfd, pid, held);
-
+		hold_sockets(pidfd, pid);
 		killed = pidfd_send_signal(pidfd, SIGKILL) == 0;
 		if (killed)
 			await_reaping(pidfd, reap, context);
-		while (count > 0 && !(killed && keep))
-			(void)close(held[--count]);
+		if (!killed || !keep)
+			kill_qemu_release();
 	}
 	(void)close(pidfd);
 	return killed;
+}
+
+void kill_qemu_release(void)
+{
+	while (held_count > 0)
+		(void)close(held[--held_count]);
 }

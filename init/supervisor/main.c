@@ -45,6 +45,12 @@
 /* How long COMMAND and what it left may take to end after SIGTERM, in milliseconds. */
 #define GRACE_MS 5000
 
+/*
+ * How long COMMAND may take to end before the killed QEMU's sockets are closed, in milliseconds. While libvirt starts a
+ * domain it waits for QEMU's answer, and for nothing else.
+ */
+#define HELD_MS 300
+
 /* How often to send SIGKILL again to children that appeared meanwhile, in milliseconds. */
 #define KILLED_MS 100
 
@@ -195,7 +201,9 @@ static bool await_launcher(int signals, pid_t *command)
 /* Ends COMMAND, and then every process that has become a child of this one: SIGTERM first, SIGKILL after GRACE_MS. */
 static void end_children(int signals, pid_t *command)
 {
+	long long release = now_ms() + HELD_MS;
 	long long deadline = now_ms() + GRACE_MS;
+	bool held = true;
 	bool asked = false;
 
 	if (*command > 0 && kill(*command, SIGTERM) != 0)
@@ -205,11 +213,18 @@ static void end_children(int signals, pid_t *command)
 			children_kill(SIGTERM);
 			asked = true;
 		}
-		long long left = deadline - now_ms();
+		long long now = now_ms();
+		long long left = deadline - now;
 
+		if (held && (*command == 0 || now >= release)) {
+			kill_qemu_release();
+			held = false;
+		}
 		if (left <= 0) {
 			children_kill(SIGKILL);
 			left = KILLED_MS;
+		} else if (held && left > release - now) {
+			left = release - now;
 		}
 		struct pollfd fd = {.fd = signals, .events = POLLIN};
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -78,4 +78,18 @@ test('the sockets of a killed process stay open while a command runs that must e
   const closed = once(connection, 'close');
   await supervisor.finish();
   await closed;
+});
+
+test('the sockets of a killed process close when the command waits for it', async (t) => {
+  const go = join(scratchDirectory(t), 'go');
+  const { supervisor, connection, pid } = await watched(
+    t,
+    `trap '' TERM; while [ ! -e '${go}' ]; do sleep 0.05; done; exit 3`,
+  );
+  // The command ends as libvirt does that starts a domain: not because it is told to, but when QEMU's sockets close.
+  connection.once('end', () => writeFileSync(go, ''));
+  connection.resume();
+  assert.equal(await supervisor.kill(pid, MARK), true);
+  await supervisor.finish();
+  assert.equal((await supervisor.commandExited).status, 3 << 8);
 });
