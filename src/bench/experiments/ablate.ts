@@ -12,7 +12,7 @@ import { type Change, changesOf } from './changes.js';
 import { baselinesOf } from './measure.js';
 
 /** Runs of the unchanged boot where instructions are counted: their spread says how exact the counts are. */
-const BASE_RUNS = 3;
+const BASE_RUNS = 2;
 /** Boot timeout of the unchanged boot, enough for a very busy machine. */
 const PATIENCE_SECONDS = 150;
 /** A changed kernel that takes this many times as long as the unchanged one counts as hung. */
@@ -22,10 +22,7 @@ const AT_LEAST_SECONDS = 20;
 /** How often each change is measured. */
 export interface Repetitions {
   readonly runs: number;
-  /**
-   * Runs of each before those; they do not count. None where instructions are counted, which are the same from the
-   * first run.
-   */
+  /** Runs of each before those; they do not count. */
   readonly warmUp: number;
 }
 

@@ -21,20 +21,21 @@ import { baselineVariant } from './measure.js';
 /** Marks the label of a program that only builds an image; all others start a guest. */
 const IMAGE = 'image: ';
 
+export interface PeerOptions extends Repetitions {
+  /** Measures only the programs whose label this matches, beside the sandbox and its image. */
+  readonly only?: RegExp | undefined;
+}
+
 export async function measurePeers(
   session: Session,
   wanted: SandboxVariant,
-  repetitions: Repetitions,
+  { only, ...repetitions }: PeerOptions,
 ): Promise<Result> {
-  const builders = imageBuilders(session);
+  const [image, ...builders] = imageBuilders(session);
   // A warm start is a row of its own, so this one boots even where a snapshot fits.
   const sandbox = { ...wanted, options: [...COLD, ...wanted.options] };
-  const variants: Peer[] = [
-    sandbox,
-    ...(await warm(session, wanted)),
-    ...(await guests(session, sandbox)),
-    ...builders,
-  ];
+  const others = [...(await warm(session, wanted)), ...(await guests(session, sandbox)), ...builders];
+  const variants: Peer[] = [sandbox, image, ...others.filter(({ label }) => only?.test(label) ?? true)];
   const missing = variants.filter((one) => 'missing' in one);
   for (const { label, missing: why } of missing) session.say(`${label} is left out: ${why}`);
   const present = variants.filter((one): one is Variant => !('missing' in one));
@@ -128,8 +129,8 @@ function withDev(appliance: string, scratch: string): string {
   return path;
 }
 
-/** Image builders: each builds an image for the same kernel into a file of its own. */
-function imageBuilders(session: Session): Peer[] {
+/** Image builders, this project's first: each builds an image for the same kernel into a file of its own. */
+function imageBuilders(session: Session): [Peer, ...Peer[]] {
   const { image, program, scratch } = session;
   const version = image.kernelVersion ?? release();
   const into = (name: string) => join(scratch, `${name}.img`);

@@ -38,7 +38,7 @@ export async function runCommand(
     measure(session, [{ ...variant, label: `virt-sandbox (${variant.profile.name})` }], {
       kind: 'run',
       runs: runsOf(args),
-      warmUp: args.warmUp,
+      warmUp: warmUpOf(args),
       withBaseline: args.floor,
       inDetail: args.timeline,
     }),
@@ -58,7 +58,7 @@ export async function compareOptions(
     return measure(session, [other, variant], {
       kind: 'compare',
       runs: runsOf(args),
-      warmUp: args.warmUp,
+      warmUp: warmUpOf(args),
       withBaseline: true,
       inDetail: wantsPicture(args),
     });
@@ -85,10 +85,10 @@ export async function tuneCommand(
   return finish(result, args, ablationText);
 }
 
-export async function peersCommand(args: MeasureArguments): Promise<number> {
+export async function peersCommand(args: ChangesArguments): Promise<number> {
   const { measurePeers, peersText } = await import('../../bench/experiments/peers.js');
   const result = await withSandbox('virt-sandbox', args, (session, variant) =>
-    measurePeers(session, variant, { runs: args.runs ?? PEER_RUNS, warmUp: args.warmUp }),
+    measurePeers(session, variant, { runs: args.runs ?? PEER_RUNS, warmUp: args.warmUp, only: patternOf(args) }),
   );
   return finish(result, args, peersText);
 }
@@ -120,9 +120,14 @@ function runsOf({ runs, deterministic }: MeasureArguments): number {
   return runs ?? (deterministic ? RUNS.counted : RUNS.timed);
 }
 
+/** None where instructions are counted, which are the same from the first run. */
+function warmUpOf({ warmUp, deterministic }: MeasureArguments): number {
+  return deterministic ? 0 : warmUp;
+}
+
 /** For each change of ablate and tune. One run is enough where instructions are counted. */
-function repetitions({ runs, warmUp, deterministic }: MeasureArguments) {
-  return deterministic ? { runs: runs ?? 1, warmUp: 0 } : { runs: runs ?? LEAST_TIMED, warmUp };
+function repetitions(args: MeasureArguments) {
+  return { runs: args.runs ?? (args.deterministic ? 1 : LEAST_TIMED), warmUp: warmUpOf(args) };
 }
 
 function patternOf({ only }: ChangesArguments): RegExp | undefined {

@@ -92,6 +92,7 @@ export const benchCommands = {
       profile: measuring.profile,
       options: measuring.options,
       ...output,
+      only: { type: 'string', requiresArg: true, describe: 'only programs that match this regular expression' },
     },
   },
   history: { command: 'history', describe: 'show results over time', options: output },
