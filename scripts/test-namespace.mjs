@@ -11,7 +11,9 @@ import process from 'node:process';
  */
 export async function runAgain(program, script, args, env = process.env) {
   const shell = ['sh', '-euc', `${script}\nexec "$@"`, 'sh', ...args];
-  const again = [process.execPath, program, ...process.argv.slice(2)];
+  // Whatever a daemon leaves behind becomes a child of tini, which reaps it: libvirt waits for that, and PID 1 of some
+  // containers looks for ended processes once a second.
+  const again = ['tini', '-s', '--', process.execPath, program, ...process.argv.slice(2)];
   // It has daemons to stop at its end, so it is told to end also when this process is killed.
   const bound = ['setpriv', '--pdeathsig', 'TERM', '--', ...shell, ...again];
   // In a process group of its own: Ctrl+C would reach it twice, once from the terminal and once from here.
