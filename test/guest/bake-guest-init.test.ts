@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Channel } from '../../src/protocol/channel.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
+import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { fakeNode } from '../helpers/fake-node.js';
 import { unlessProgram } from '../helpers/images.js';
@@ -24,9 +24,8 @@ import {
   startSandbox,
 } from '../helpers/run.js';
 
-const cache = mkdtempSync(join(tmpdir(), 'vs-inside-'));
-chmodSync(cache, 0o755);
-after(() => rmSync(cache, { recursive: true, force: true }));
+const cache = makeCache();
+after(() => removeCache(cache));
 
 /** Node starts slowly in an emulated machine beside others. */
 const SLOW = ['--boot-timeout', '120'];

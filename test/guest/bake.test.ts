@@ -1,21 +1,12 @@
 /** Images baked ahead from the installed kernels and modules, and machines that run from them. */
 
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { bakeJson, runBake } from '../helpers/bake.js';
+import { copyFacts, makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { flipByte } from '../helpers/kernel-files.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
@@ -25,9 +16,8 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
 /** One store for all tests, so that libvirt asks QEMU for its capabilities once. */
-const cache = mkdtempSync(join(tmpdir(), 'vs-bake-'));
-chmodSync(cache, 0o755);
-after(() => rmSync(cache, { recursive: true, force: true }));
+const cache = makeCache();
+after(() => removeCache(cache));
 
 interface Created {
   readonly image: string;
@@ -50,10 +40,11 @@ describe('a machine that runs from a baked image', { skip }, () => {
   }
 
   it('boots from a directory outside the store', async () => {
-    const output = join(cache, 'shipped');
+    const [output, other] = [join(cache, 'shipped'), join(cache, 'other')];
+    copyFacts(join(other, 'virt-sandbox'));
     await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
     const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json', '--', 'true'], {
-      env: { XDG_CACHE_HOME: join(cache, 'other') },
+      env: { XDG_CACHE_HOME: other },
     });
     const { kernel, built } = JSON.parse(result.out) as { kernel: string; built: boolean };
     assert.deepEqual({ kernel, built }, { kernel: join(output, 'vmlinux'), built: false });

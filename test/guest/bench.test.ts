@@ -3,7 +3,7 @@
  * the end.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readHistory } from '../../src/bench/result/history.js';
@@ -13,7 +13,7 @@ import type { Timeline } from '../../src/bench/timeline/timeline.js';
 import { bench } from '../helpers/bench.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
+import { bakeSnapshot, privateStore, TCG } from '../helpers/snapshots.js';
 
 /** An application whose start is reported before its end, even on a busy machine. */
 const LASTING = ['--', 'sleep', '0.1'];
@@ -88,8 +88,8 @@ for (const way of [embedded, system]) {
 describe('a warm run', { skip: embedded.skip }, () => {
   it('has its own stages, which add up, beside a bare QEMU that restores the same snapshot', async (t) => {
     const directory = scratchDirectory(t);
-    chmodSync(directory, 0o755);
-    const env = { XDG_CACHE_HOME: directory };
+    const { env, remove } = privateStore();
+    t.after(remove);
     await bakeSnapshot(['-c', embedded.uri], { env });
     const file = join(directory, 'r.json');
     const options = [...TCG, '--boot', 'warm', '-c', embedded.uri].join(' ');

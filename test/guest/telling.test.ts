@@ -10,6 +10,7 @@ import { mounted } from '../helpers/hide.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
+import { privateStore } from '../helpers/snapshots.js';
 
 /** Short and long names of the options that the manual promises. */
 const OPTIONS = [
@@ -73,7 +74,8 @@ for (const way of [embedded, system]) {
 
 describe('--dry-run', { skip: embedded.skip }, () => {
   it('builds an image where there is none, and finds it again', async (t) => {
-    const env = { XDG_CACHE_HOME: scratchDirectory(t) };
+    const { env, remove } = privateStore();
+    t.after(remove);
     const dryRun = async () => {
       const { code, out, stderr } = await runSandbox(['-c', embedded.uri, '--dry-run', '--json', '--', 'true'], {
         env,

@@ -1,4 +1,7 @@
-/** A snapshot after one real change: it is passed over, the change is named, and the sandbox boots cold. */
+/**
+ * A snapshot after one real change: it is passed over, and the change is named. That the sandbox then boots cold is
+ * shown once, since the choice is made before it starts.
+ */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -17,6 +20,8 @@ import { type Baked, bakeSnapshot, privateStore, recordOf, resealSnapshot, TCG }
 interface Where {
   readonly through?: readonly string[];
   readonly uri?: string;
+  /** Boots it. Default: asks what a start would do. */
+  readonly boots?: boolean;
 }
 
 /** A command that runs the next one with another file in place of `path`. */
@@ -62,11 +67,13 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   const start = (args: readonly string[], { through = [], uri = embedded.uri }: Where) =>
     runSandbox(['-c', uri, ...TCG, ...args], { env, through });
 
-  /** Expects a cold boot for this reason, and with `--boot warm` a failure with the command that bakes. */
+  /** Expects that it would boot cold for this reason, and with `--boot warm` a failure with the command that bakes. */
   async function assertStale(reason: string, where: Where, args: readonly string[] = []): Promise<void> {
     const why = reason.replace('IMAGE', `the snapshot ${baked.warm}`);
-    const { code, out, stderr } = await start([...args, '-v', '--', 'echo', 'cold'], where);
-    assert.deepEqual({ code, out }, { code: 0, out: 'cold\n' }, stderr);
+    const asking = where.boots ? [] : ['--dry-run'];
+    const { code, out, stderr } = await start([...args, '-v', ...asking, '--', 'echo', 'cold'], where);
+    assert.equal(code, 0, stderr);
+    if (where.boots) assert.equal(out, 'cold\n');
     assert.ok(stderr.includes(`\nvirt-sandbox: boot: cold, because ${why}\n`), stderr);
     const line = assertFailure(await start([...args, '--boot', 'warm', '--', 'echo', 'warm'], where));
     const [said, bake] = line.split('; bake one with: ');
@@ -98,7 +105,7 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   it('with another module', (t) => {
     const directory = `/lib/modules/${version}/kernel/fs/9p`;
     const path = join(directory, readdirSync(directory).find((name) => name.startsWith('9p.ko')) ?? '');
-    return assertStale('IMAGE is stale: a module changed', { through: replaced(t, path, repack) });
+    return assertStale('IMAGE is stale: a module changed', { through: replaced(t, path, repack), boots: true });
   });
 
   it('with another init', (t) =>

@@ -1,10 +1,11 @@
 /** An ordinary user with a home, a runtime directory and the libvirtd that libvirt starts for a session. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { copyCapabilities, copyFacts } from './cache.js';
 import { domainsOf, type WhereLeft } from './leftovers.js';
 import { PROGRAM, REPOSITORY, type RunOptions } from './run.js';
 
@@ -41,7 +42,9 @@ export class OrdinaryUser {
     const directory = mkdtempSync(join(tmpdir(), 'vs-'));
     chmodSync(directory, 0o755);
     mkdirSync(join(directory, 'run'), { mode: 0o700 });
-    for (const path of [directory, join(directory, 'run')]) chownSync(path, UID, GID);
+    copyFacts(join(directory, '.cache/virt-sandbox'));
+    copyCapabilities(join(directory, '.cache'));
+    execFileSync('chown', ['-R', `${UID}:${GID}`, directory]);
     return new OrdinaryUser(directory, await programFor(directory));
   }
 

@@ -1,8 +1,7 @@
 /** Bakes snapshots for tests, in a private store: a snapshot changes how every other sandbox of its store starts. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestSparse } from '../../src/image/snapshot/digest.js';
@@ -13,6 +12,7 @@ import {
   snapshotRecordText,
 } from '../../src/image/snapshot/record.js';
 import { identityOf } from '../../src/util/input-log.js';
+import { makeCache, removeCache } from './cache.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
 /** Avoids the probe for KVM in every new store. */
@@ -20,12 +20,8 @@ export const TCG = ['--accel', 'tcg'];
 
 /** A store for one file of tests. */
 export function privateStore(): { env: { XDG_CACHE_HOME: string }; remove: () => void } {
-  const directory = mkdtempSync(join(tmpdir(), 'vs-warm-'));
-  chmodSync(directory, 0o755);
-  return {
-    env: { XDG_CACHE_HOME: directory },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
-  };
+  const directory = makeCache();
+  return { env: { XDG_CACHE_HOME: directory }, remove: () => removeCache(directory) };
 }
 
 export interface Baked {

@@ -226,7 +226,7 @@ it('create killed at any moment leaves the old image or the new one, and the nex
   const workspaces = () =>
     [machine.store, machine.directory].flatMap((at) => readdirSync(at).filter((name) => name.startsWith('.build-')));
   let caught = 0;
-  for (let round = 0; round < 24; round += 1) {
+  for (let round = 0; round < 12; round += 1) {
     writeFileSync(machine.kernel, kernels[round % 2] ?? kernels[0]);
     const options = JSON.stringify({ ...machine.options, output, name: 'web', rebuild: true });
     const child = spawn(process.execPath, [programOf('create-image'), options], {
@@ -236,7 +236,7 @@ it('create killed at any moment leaves the old image or the new one, and the nex
     const left = new Set(workspaces());
     while (child.exitCode === null && workspaces().every((name) => left.has(name))) await delay(1);
     // From its first file to after its end, in steps that hit each part of the work.
-    await Promise.race([delay(round * 5), exited]);
+    await Promise.race([delay(round * 10), exited]);
     child.kill('SIGKILL');
     await exited;
     if (workspaces().some((name) => !left.has(name))) caught += 1;
