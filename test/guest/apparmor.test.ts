@@ -90,6 +90,7 @@ cp /bin/busybox $root/bin
 ln -s busybox $root/bin/sh
 
 libvirtd 2>/run/libvirtd.log &
+while [ ! -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done
 for try in $(seq 200); do virsh -q -c lxc:/// list >/dev/null 2>&1 && break; sleep 0.1; done
 sandbox() { /mnt/bin/virt-sandbox -c lxc:/// -p -r $root "$@" 2>&1; }
 
@@ -146,8 +147,11 @@ virtlogd -d
 /mnt/bin/virt-sandbox -c qemu:///system -n confined -r $root --accel tcg --boot cold --memory 128 -- /bin/sh >/run/machine 2>&1 &
 machine=$!
 monitor() { virsh -q -c qemu:///system qemu-monitor-command confined --hmp "$1" 2>&1 | tr -d '\\r' | grep .; }
-for try in $(seq 600); do monitor 'info version' | grep -q '^[0-9]' && break; kill -0 $machine || break; sleep 0.1; done
-cat /proc/$(cat /run/libvirt/qemu/confined.pid)/attr/current
+# virsh itself keeps a processor busy for a second here.
+pid=/run/libvirt/qemu/confined.pid
+while [ ! -s $pid ] && kill -0 $machine; do sleep 0.1; done
+for try in $(seq 60); do monitor 'info version' | grep -q '^[0-9]' && break; kill -0 $machine || break; sleep 0.1; done
+cat /proc/$(cat $pid)/attr/current
 for file in $root/etc/inside /var/tmp/outside; do
   truncate -s 4096 $file
   chmod 666 $file
@@ -197,19 +201,7 @@ describe('on a kernel with AppArmor', { skip }, () => {
     const memory = ['/var/lib/libvirt', '/var/cache', '/var/log', '/var/tmp', '/etc/libvirt'];
     const result = await runSandbox(
       [
-        ...[
-          '-c',
-          embedded.uri,
-          '--kernver',
-          DEBIAN_KERNEL,
-          '--profile',
-          profile,
-          '-p',
-          '--memory',
-          '1536',
-          '--vcpus',
-          '2',
-        ],
+        ...['-c', embedded.uri, '--kernver', DEBIAN_KERNEL, '--profile', profile, '-p', '--memory', '1536'],
         ...memory.flatMap((target) => ['-m', `ram:${target}=100M`]),
         ...['-m', `host-bind:/mnt=${REPOSITORY},ro`, '-m', `host-bind:/media=${media}`, '--', 'sh', '-c', SCRIPT],
       ],

@@ -33,7 +33,8 @@ const SLOW = ['--boot-timeout', '120'];
 describe('the common init in the guest', { skip: unlessServingKernel || embedded.skip }, () => {
   let image = '';
   before(async () => {
-    const create = ['create', '--name', 'inside', '--common-init', 'guest', '--warm', '--for', SLOW.join(' ')];
+    const warm = ['--warm', '--slots', 'mounts=4,networks=2', '--for', SLOW.join(' ')];
+    const create = ['create', '--name', 'inside', '--common-init', 'guest', ...warm];
     ({ image } = await bakeJson<{ image: string }>(cache, [...create, '-c', embedded.uri]));
   });
   const options = (more: RunOptions = {}): RunOptions => ({
@@ -108,19 +109,11 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   });
 
   it('sets up interfaces and name servers', async () => {
-    await bakeJson(cache, ['create', '--name', 'net', '--common-init', 'guest', '--with', 'network']);
-    const start = ['-c', embedded.uri, '--image', 'net', ...SLOW, '-N', 'dhcp'];
     const script = 'busybox ip -4 addr show dev eth0 | grep -o "inet [^ ]*"; cat /etc/resolv.conf';
-    assertRun(
-      await runSandbox([...start, '--', 'sh', '-c', script], options()),
-      0,
-      'inet 10.0.2.15/24\nnameserver 10.0.2.3\n',
-    );
-    const wrong = ['-N', 'address=10.0.2.77,route=0.0.0.0/0%192.0.2.1', '--', 'true'];
-    assertFailure(
-      await runSandbox([...start, ...wrong], options()),
-      /step interfaces failed: route\(eth1, 0\.0\.0\.0\/0/,
-    );
+    const dhcp = ['-N', 'dhcp'];
+    assertRun(await run(dhcp, ['sh', '-c', script]), 0, 'inet 10.0.2.15/24\nnameserver 10.0.2.3\n');
+    const wrong = ['-N', 'address=10.0.2.77,route=0.0.0.0/0%192.0.2.1'];
+    assertFailure(await run([...dhcp, ...wrong], ['true']), /step interfaces failed: route\(eth1, 0\.0\.0\.0\/0/);
   });
 
   it('hands signals to the application', async () => {

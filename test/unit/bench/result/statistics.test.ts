@@ -8,7 +8,7 @@ function around(center: number, count: number, spread = 0.1, phase = 0): number[
   return Array.from({ length: count }, (_, at) => center * (1 + spread * Math.sin(phase + at * 2.39996)));
 }
 
-const TRIALS = 300;
+const TRIALS = 150;
 
 /** Normally distributed numbers, the same every time: the minimal standard generator and the Box-Muller transform. */
 function noiseOf(seed: number): () => number {

@@ -216,7 +216,7 @@ describe('a file added to an image', () => {
 it('create killed at any moment leaves the old image or the new one, and the next create cleans up', async (context) => {
   const machine = testMachine(context);
   const output = join(machine.directory, 'out');
-  const kernels = [makeKernel(VERSION, 'none', { textSize: 24 << 20 }), makeKernel(VERSION)] as const;
+  const kernels = [makeKernel(VERSION, 'none', { textSize: 12 << 20 }), makeKernel(VERSION)] as const;
   // Old and new alternate: each image found is complete, and one of the two.
   const known = new Set<string>();
   for (const kernel of kernels) {

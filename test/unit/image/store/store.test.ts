@@ -57,7 +57,7 @@ async function waitForWorkspace(store: string): Promise<string> {
 
 /** A kernel that takes a while to write, so that a test can catch the builder writing. */
 function writeLargeKernel(path: string): void {
-  writeFileSync(path, makeKernel(VERSION, 'none', { textSize: 100 << 20 }));
+  writeFileSync(path, makeKernel(VERSION, 'none', { textSize: 40 << 20 }));
 }
 
 test('the default directory of the store', () => {
