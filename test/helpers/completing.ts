@@ -91,7 +91,9 @@ const zsh: CompletingShell = {
         'unset zle_bracketed_paste',
         'setopt no_prompt_sp no_auto_menu auto_list list_rows_first no_beep',
         'LISTMAX=10000',
-        `say() { zle -I; printf 'LINE<%s>END\\n' "$BUFFER" }`,
+        // A message, and not printf behind zle -I: the terminal would be out of raw mode for a moment, in which ^U and the
+        // newline that follow would run the line.
+        'say() { zle -M "LINE<$BUFFER>END" }',
         'zle -N say',
         "bindkey -e; bindkey '^T' say",
       ],
