@@ -1,12 +1,13 @@
 // Runs the tests: node scripts/test.mjs [--quick] [NAME…]
 //
 // A name is that of a folder of tests, or a part of a file's path. --quick leaves out what needs a machine, a daemon or
-// a program with sanitizers. Each test file runs in its own process. This program starts and ends what they share:
-// libvirtd for qemu:///system if none answers, another one for lxc:///, and a store of boot images.
+// a program with sanitizers; the tests of one folder that need none of these share a process, and each other test file
+// has its own. This program starts and ends what tests share: libvirtd for qemu:///system if none answers, another one
+// for lxc:///, and a store of boot images.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -36,7 +37,10 @@ const names = selected(all, only)
   .sort((a, b) => needsOf(b).order - needsOf(a).order || timeOf(b) - timeOf(a) || (a < b ? -1 : 1));
 if (names.length === 0)
   fail(`no test file in ${relative('.', compiled)} has ${only.join(' or ') || '.test.js'} in its name`);
-const files = names.map((name) => join(compiled, name));
+const files = [
+  ...names.filter((name) => !isQuick(name)).map((name) => join(compiled, name)),
+  ...together(names.filter(isQuick)),
+];
 
 const libvirt = names.some((name) => needsOf(name).libvirt);
 const elsewhere = libvirt ? await runWhereLibvirtStarts() : undefined;
@@ -100,6 +104,23 @@ function bakeSnapshots() {
     const { status, stderr } = spawnSync(bake, ['create', '--warm', '--slots', slots], { encoding: 'utf8' });
     if (status !== 0) process.stderr.write(`test: guests boot cold: ${stderr}`);
   }
+}
+
+/**
+ * Files that import all tests of a folder. To start Node.js and load a test takes a third of a second, and more than a
+ * hundred files have tests that are over sooner.
+ */
+function together(names) {
+  const directory = join(repository, 'build/test-folders');
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  const folders = new Map();
+  for (const name of names) folders.set(dirname(name), [...(folders.get(dirname(name)) ?? []), name]);
+  return [...folders].map(([folder, members]) => {
+    const file = join(directory, `${folder.replaceAll('/', '-')}.mjs`);
+    writeFileSync(file, members.map((name) => `import '../test/${name}';\n`).join(''));
+    return file;
+  });
 }
 
 /** True when other users, whom some tests become, can enter this clone. */
