@@ -5,13 +5,14 @@
 // has its own. This program starts and ends what tests share: libvirtd for qemu:///system if none answers, another one
 // for lxc:///, and a store of boot images.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { setMaxListeners } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 import { startLxcLibvirt } from './test-lxc.mjs';
 import { runAgain } from './test-namespace.mjs';
@@ -37,10 +38,6 @@ const names = selected(all, only)
   .sort((a, b) => needsOf(b).order - needsOf(a).order || timeOf(b) - timeOf(a) || (a < b ? -1 : 1));
 if (names.length === 0)
   fail(`no test file in ${relative('.', compiled)} has ${only.join(' or ') || '.test.js'} in its name`);
-const files = [
-  ...names.filter((name) => !isQuick(name)).map((name) => join(compiled, name)),
-  ...together(names.filter(isQuick)),
-];
 
 const libvirt = names.some((name) => needsOf(name).libvirt);
 const elsewhere = libvirt ? await runWhereLibvirtStarts() : undefined;
@@ -50,14 +47,17 @@ if (elsewhere !== undefined) process.exit(elsewhere);
 const store = mkdtempSync(join(tmpdir(), 'vs-store-'));
 chmodSync(store, 0o755);
 process.env.XDG_CACHE_HOME = store;
+const folders = mkdtempSync(join(tmpdir(), 'vs-folders-'));
 
 const starts = await Promise.allSettled(libvirt ? [startSystemLibvirt(), startLxcLibvirt()] : []);
 const daemons = starts.flatMap((start) => start.value ?? []);
 const cleanUp = async () => {
   await Promise.all(daemons.map((daemon) => daemon.stop()));
-  rmSync(store, { recursive: true, force: true });
+  for (const made of [store, folders]) rmSync(made, { recursive: true, force: true });
 };
 const ending = new AbortController();
+// One listener for each file.
+setMaxListeners(0, ending.signal);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {
     // Ends the test files that run.
@@ -72,8 +72,12 @@ for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   fail(reason.message);
 }
 
-if (!process.env.TEST_COLD && names.some((name) => needsOf(name).snapshots)) bakeSnapshots();
+if (!process.env.TEST_COLD && names.some((name) => needsOf(name).snapshots)) bakeSnapshot();
 
+const files = [
+  ...names.filter((name) => !isQuick(name)).map((name) => join(compiled, name)),
+  ...together(names.filter(isQuick), folders),
+];
 const times = {};
 let ran = 0;
 let failed = 0;
@@ -94,31 +98,27 @@ if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
 /**
- * Bakes snapshots for the store that the tests share, so that a test which is not about booting starts in a quarter of
+ * Bakes a snapshot for the store that the tests share, so that a test which is not about booting starts in a quarter of
  * the time. A test of a cold boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold;
  * also if no snapshot can be baked, and then this says why.
  */
-function bakeSnapshots() {
-  const bake = join(repository, 'bin/virt-sandbox-bake');
-  for (const slots of ['mounts=4', 'mounts=4,disks=4,networks=2']) {
-    const { status, stderr } = spawnSync(bake, ['create', '--warm', '--slots', slots], { encoding: 'utf8' });
-    if (status !== 0) process.stderr.write(`test: guests boot cold: ${stderr}`);
-  }
+function bakeSnapshot() {
+  const args = ['create', '--warm', '--slots', 'mounts=4,disks=4,networks=2'];
+  const { status, stderr } = spawnSync(join(repository, 'bin/virt-sandbox-bake'), args, { encoding: 'utf8' });
+  if (status !== 0) process.stderr.write(`test: guests boot cold: ${stderr}`);
 }
 
 /**
  * Files that import all tests of a folder. To start Node.js and load a test takes a third of a second, and more than a
  * hundred files have tests that are over sooner.
+ * @param {string} directory where to write them
  */
-function together(names) {
-  const directory = join(repository, 'build/test-folders');
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
+function together(names, directory) {
   const folders = new Map();
   for (const name of names) folders.set(dirname(name), [...(folders.get(dirname(name)) ?? []), name]);
   return [...folders].map(([folder, members]) => {
     const file = join(directory, `${folder.replaceAll('/', '-')}.mjs`);
-    writeFileSync(file, members.map((name) => `import '../test/${name}';\n`).join(''));
+    writeFileSync(file, members.map((name) => `import '${pathToFileURL(join(compiled, name))}';\n`).join(''));
     return file;
   });
 }

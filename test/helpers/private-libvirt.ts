@@ -16,6 +16,9 @@ const URI = 'qemu:///system';
 /** The controllers of cgroup v1, which libvirt finds each at its usual mount point. */
 const CONTROLLERS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids'];
 
+/** Until this is there, it is another libvirtd of this host that answers. */
+const PID_FILE = '/run/libvirt/private.pid';
+
 const SCRIPT = `
 ip link set lo up
 for directory in /run/libvirt /etc/libvirt/nwfilter /etc/libvirt/qemu /var/lib/libvirt/dnsmasq; do
@@ -28,7 +31,7 @@ for controller in ${CONTROLLERS.join(' ')}; do
   mount -t cgroup -o $controller cgroup /sys/fs/cgroup/$controller || rmdir /sys/fs/cgroup/$controller
 done
 virtlogd -p /run/libvirt/virtlogd.pid &
-exec tini -s -- libvirtd -p /run/libvirt/libvirtd.pid
+exec tini -s -- libvirtd -p ${PID_FILE}
 `;
 
 export class PrivateLibvirt {
@@ -122,6 +125,7 @@ export class PrivateLibvirt {
     for (const deadline = Date.now() + START_MS; Date.now() < deadline && this.#child.exitCode === null; ) {
       try {
         this.#pid ??= await childOf(this.#child.pid ?? 0);
+        await this.run('test', '-e', PID_FILE);
         await this.virsh('list');
         return;
       } catch (error) {
