@@ -118,7 +118,10 @@ function together(names, directory) {
   for (const name of names) folders.set(dirname(name), [...(folders.get(dirname(name)) ?? []), name]);
   return [...folders].map(([folder, members]) => {
     const file = join(directory, `${folder.replaceAll('/', '-')}.mjs`);
-    writeFileSync(file, members.map((name) => `import '${pathToFileURL(join(compiled, name))}';\n`).join(''));
+    writeFileSync(
+      file,
+      members.map((name) => `import ${JSON.stringify(pathToFileURL(join(compiled, name)))};\n`).join(''),
+    );
     return file;
   });
 }

@@ -117,6 +117,12 @@ static void hold_sockets(int pidfd, pid_t pid)
 	(void)closedir(fds);
 }
 
+static void release_down_to(size_t count)
+{
+	while (held_count > count)
+		(void)close(held[--held_count]);
+}
+
 /* Waits until the process has ended, and then until it has been reaped. */
 static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 {
@@ -146,12 +152,14 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 	if (pidfd < 0)
 		return false;
 	if (has_argument(pid, argument)) {
+		size_t before = held_count;
+
 		hold_sockets(pidfd, pid);
 		killed = pidfd_send_signal(pidfd, SIGKILL) == 0;
 		if (killed)
 			await_reaping(pidfd, reap, context);
 		if (!killed || !keep)
-			kill_qemu_release();
+			release_down_to(before);
 	}
 	(void)close(pidfd);
 	return killed;
@@ -159,6 +167,5 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 
 void kill_qemu_release(void)
 {
-	while (held_count > 0)
-		(void)close(held[--held_count]);
+	release_down_to(0);
 }
