@@ -4,7 +4,8 @@
 #   make build                    build; nothing is installed but npm packages, nothing is run
 #   make unit [ONLY="config"] [JOBS=3]
 #                                 the tests that need no machine, no daemon and no program with sanitizers
-#   make test [ONLY="cli guest"]  set up, build, check, and run every test; ONLY: folders, or parts of file names
+#   make test [ONLY="cli guest"] [JOBS=3]
+#                                 set up, build, check, and run every test; ONLY: folders, or parts of file names
 #   make test-profiles            the tests that boot guests, under every profile
 #   make check                    formatters, linter, types, layers
 #   make bench                    boot times as ratios, against bare QEMU and virtme-ng
@@ -111,7 +112,7 @@ unit: setup-test node_modules/.installed native dist/virt-sandbox.cjs build/.tes
 	JOBS=$(JOBS) node scripts/test.mjs --quick $(ONLY)
 
 test: setup-test build check build/.tests test-programs
-	node scripts/test.mjs $(ONLY)
+	JOBS=$(JOBS) node scripts/test.mjs $(ONLY)
 
 # Every test that boots a guest, under every profile that is shipped.
 test-profiles: setup-test build build/.tests

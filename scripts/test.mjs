@@ -28,8 +28,8 @@ const FILE_TIMEOUT = 15 * 60_000;
 
 const quick = process.argv[2] === '--quick';
 const only = process.argv.slice(quick ? 3 : 2);
-/** Files at a time. A guest keeps one processor busy; other tests often wait for programs that they start. */
-const CONCURRENCY = Number(process.env.JOBS || (quick ? 3 : 2));
+/** Files at a time: one more than the processors of CI, since tests often wait for programs that they start. */
+const CONCURRENCY = Number(process.env.JOBS || 3);
 const { timeOf, record } = testTimes();
 const all = readdirSync(compiled, { recursive: true }).filter((name) => name.endsWith('.test.js'));
 const names = selected(all, only)
