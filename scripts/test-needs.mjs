@@ -11,10 +11,15 @@ import { fileURLToPath } from 'node:url';
  * - `programs` have sanitizers; the Makefile builds them.
  * - `libvirt`: the tests talk to qemu:///system or lxc:///.
  * - `snapshots`: the tests start many machines, most of which need not boot.
+ * - `guestInit`: the tests start machines with the common init in the guest.
  * - `order`: files with a higher one take longer, and start sooner.
  */
 const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
+  { path: 'guest/bake-guest-init', guestInit: true },
+  { path: 'guest/warm.', guestInit: true },
+  { path: 'guest/warm-shares', guestInit: true },
+  { path: 'guest/warm-slots', guestInit: true },
   { path: 'hostile/', libvirt: true, snapshots: true, order: 2 },
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'fuzz/', programs: ['init-asan', 'init-fuzz'] },
@@ -30,6 +35,7 @@ export function needsOf(name) {
     programs: [...new Set(entries.flatMap(({ programs = [] }) => programs))],
     libvirt: entries.some(({ libvirt }) => libvirt === true),
     snapshots: entries.some(({ snapshots }) => snapshots === true),
+    guestInit: entries.some(({ guestInit }) => guestInit === true),
     order: Math.max(0, ...entries.map(({ order = 0 }) => order)),
   };
 }

@@ -4,7 +4,7 @@
 // a program with sanitizers; the tests of one folder that need none of these share a process, and each other test file
 // has its own. This program starts and ends what tests share: libvirtd for qemu:///system if none answers, another one
 // for lxc:///, and a store of boot images.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { setMaxListeners } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 import { startLxcLibvirt } from './test-lxc.mjs';
 import { runAgain } from './test-namespace.mjs';
@@ -72,7 +73,7 @@ for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   fail(reason.message);
 }
 
-if (!process.env.TEST_COLD && names.some((name) => needsOf(name).snapshots)) bakeSnapshot();
+await bakeSnapshots();
 
 const files = [
   ...names.filter((name) => !isQuick(name)).map((name) => join(compiled, name)),
@@ -98,14 +99,38 @@ if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
 /**
- * Bakes a snapshot for the store that the tests share, so that a test which is not about booting starts in a quarter of
- * the time. A test of a cold boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold;
- * also if no snapshot can be baked, and then this says why.
+ * Bakes snapshots for the store that the tests share.
+ *
+ * - One of a usual machine, so that a test which is not about booting starts in a quarter of the time. A test of a cold
+ *   boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold.
+ * - One with the common init in the guest, for the files that test those: test/helpers/guest-init.ts.
+ *
+ * If one cannot be baked, this says why; then guests boot cold, or tests bake for themselves.
  */
-function bakeSnapshot() {
-  const args = ['create', '--warm', '--slots', 'mounts=4,disks=4,networks=2'];
-  const { status, stderr } = spawnSync(join(repository, 'bin/virt-sandbox-bake'), args, { encoding: 'utf8' });
-  if (status !== 0) process.stderr.write(`test: guests boot cold: ${stderr}`);
+async function bakeSnapshots() {
+  const create = async (...args) => {
+    try {
+      const words = ['create', '--warm', '--json', ...args];
+      const options = { signal: ending.signal };
+      const { stdout } = await promisify(execFile)(join(repository, 'bin/virt-sandbox-bake'), words, options);
+      return JSON.parse(stdout);
+    } catch (error) {
+      process.stderr.write(`test: no shared snapshot: ${error.stderr ?? error}\n`);
+      return undefined;
+    }
+  };
+  const usual = !process.env.TEST_COLD && names.some((name) => needsOf(name).snapshots);
+  const [, inside] = await Promise.all([
+    usual && create('--slots', 'mounts=4,disks=4,networks=2'),
+    names.some((name) => needsOf(name).guestInit) && create(...(await guestInitArguments())),
+  ]);
+  if (inside) process.env.VIRT_SANDBOX_TEST_GUEST_INIT = inside.image;
+}
+
+/** How the tests bake the second for themselves. */
+async function guestInitArguments() {
+  const { GUEST_INIT } = await import(pathToFileURL(join(compiled, 'helpers/guest-init.js')));
+  return GUEST_INIT;
 }
 
 /**

@@ -12,6 +12,7 @@ import { bakeJson, runBake } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { fakeNode } from '../helpers/fake-node.js';
+import { type GuestInit, guestInit } from '../helpers/guest-init.js';
 import { unlessProgram } from '../helpers/images.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -31,19 +32,18 @@ after(() => removeCache(cache));
 const SLOW = ['--boot-timeout', '120'];
 
 describe('the common init in the guest', { skip: unlessServingKernel || embedded.skip }, () => {
-  let image = '';
+  let inside: GuestInit;
   before(async () => {
-    const warm = ['--warm', '--slots', 'mounts=4,networks=2', '--for', SLOW.join(' ')];
-    const create = ['create', '--name', 'inside', '--common-init', 'guest', ...warm];
-    ({ image } = await bakeJson<{ image: string }>(cache, [...create, '-c', embedded.uri]));
+    inside = await guestInit();
   });
+  after(() => inside.remove());
   const options = (more: RunOptions = {}): RunOptions => ({
     ...more,
-    env: { XDG_CACHE_HOME: cache },
+    env: { ...inside.env, ...more.env },
     timeout: 240_000,
   });
   const run = (args: readonly string[], command: readonly string[], more: RunOptions = {}) =>
-    runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, ...args, '--', ...command], options(more));
+    runSandbox(['-c', embedded.uri, ...inside.args, ...args, '--', ...command], options(more));
 
   it('keeps streams, identity, environment, directory and exit status the same', async () => {
     const name = uniqueName();
@@ -68,10 +68,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
 
   it('reports a command that cannot be started', async () => {
     assertFailureWith(127, await run([], ['/no/such']), /application: \/no\/such: not found inside the sandbox/);
-    assertFailure(
-      await run(['--root', join(cache, 'virt-sandbox')], ['true']),
-      /^virt-sandbox: init: step root failed: mount/,
-    );
+    assertFailure(await run(['--root', cache], ['true']), /^virt-sandbox: init: step root failed: mount/);
   });
 
   it('copies includes before the application starts', async () => {
@@ -89,11 +86,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   });
 
   it('traces the application', { skip: unlessProgram('strace') }, async () => {
-    const traced = (command: readonly string[]) =>
-      runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, '--', ...command], {
-        ...options(),
-        env: { XDG_CACHE_HOME: cache, LIBVIRT_SANDBOX_STRACE: 'execve' },
-      });
+    const traced = (command: readonly string[]) => run([], command, { env: { LIBVIRT_SANDBOX_STRACE: 'execve' } });
     const { code, out, stderr } = await traced(['sh', '-c', 'echo out; exit 4']);
     assert.deepEqual([code, out], [4, 'out\n'], stderr);
     assert.match(stderr, /^execve\("[^"]*sh", \["sh", "-c", "echo out; exit 4"\]/m);
@@ -101,10 +94,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   });
 
   it('refuses what only a launcher can do', async () => {
-    const stopped = await runSandbox(['-c', embedded.uri, '--image', 'inside', ...SLOW, '--', 'true'], {
-      ...options(),
-      env: { XDG_CACHE_HOME: cache, LIBVIRT_SANDBOX_INIT_DEBUG: 'break:spawn' },
-    });
+    const stopped = await run([], ['true'], { env: { LIBVIRT_SANDBOX_INIT_DEBUG: 'break:spawn' } });
     assertFailure(stopped, /the common init in the guest cannot stop before a step/);
   });
 
@@ -119,14 +109,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   it('hands signals to the application', async () => {
     const running = startSandbox(
       [
-        '-c',
-        embedded.uri,
-        '--image',
-        'inside',
-        ...SLOW,
-        '--',
-        'sh',
-        '-c',
+        ...['-c', embedded.uri, ...inside.args, '--', 'sh', '-c'],
         'trap "echo caught; exit 3" USR1; echo up; while :; do sleep 1; done',
       ],
       options(),
@@ -148,7 +131,7 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
       server.listen(path, resolve);
     });
     // It ends with this process, however that ends.
-    const qemu = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...machineArguments(image, path, share)];
+    const qemu = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...machineArguments(inside.image, path, share)];
     const machine = spawn('setpriv', qemu, { stdio: 'ignore' });
     const ended = once(machine, 'exit');
     try {
@@ -192,7 +175,10 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
   it('ends the machine at once when Node.js ends, with its last output', async () => {
     const node = fakeNode(cache, 'v20.19.0');
     await bakeJson(cache, ['create', '--name', 'true', '--common-init', 'guest', '--node', node]);
-    const result = await runSandbox(['-c', embedded.uri, '--image', 'true', ...SLOW, '--', 'true'], options());
+    const result = await runSandbox(['-c', embedded.uri, '--image', 'true', ...SLOW, '--', 'true'], {
+      ...options(),
+      env: { XDG_CACHE_HOME: cache },
+    });
     assertFailure(result, /boot: the guest ended before the application was started/);
     assert.match(result.stderr, /guest: init: the common init has ended before it began/);
   });

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
+import { guestInit } from '../helpers/guest-init.js';
 import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -100,14 +101,11 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
 });
 
 describe('shares of a snapshot with the common init in the guest', { skip: unlessServed }, () => {
-  const store = privateStore();
-  const { env } = store;
-  before(() => bakeSnapshot(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
-  after(store.remove);
-
   it('are mounted by it', async (t) => {
+    const { args: inside, env, remove } = await guestInit();
+    t.after(remove);
     const directory = scratchDirectory(t);
-    const args = [...WARM, '-c', embedded.uri, '--image', 'inside', '-m', `host-bind:/mnt=${directory}`];
+    const args = [...WARM, '-c', embedded.uri, ...inside, '-m', `host-bind:/mnt=${directory}`];
     const facts = { write: 'echo inside > /mnt/file; cat /mnt/file' };
     assert.deepEqual(await ask(args, facts, { env }), { write: 'inside' });
     assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'inside\n');

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { indexDirectory } from '../../src/image/store/store.js';
 import { embedded, system } from '../helpers/connections.js';
+import { guestInit } from '../helpers/guest-init.js';
 import { imageFile, makeImage, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -205,14 +206,11 @@ describe('slots of a snapshot, as an ordinary user', { skip: unlessOrdinaryUser(
 });
 
 describe('slots of a snapshot with the common init in the guest', { skip: embedded.skip || unlessTools }, () => {
-  const store = privateStore();
-  const { env } = store;
-  before(() => bakeSnapshot(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside', ...SLOTS], { env }));
-  after(store.remove);
-
   it('serve a disk, an image and a network', async (t) => {
+    const { args: inside, env, remove } = await guestInit();
+    t.after(remove);
     const name = uniqueName();
-    const args = ['-c', embedded.uri, '--image', 'inside', ...argsFor(name, media(scratchDirectory(t), 'mine\n'))];
+    const args = ['-c', embedded.uri, ...inside, ...argsFor(name, media(scratchDirectory(t), 'mine\n'))];
     assertFacts(await ask([...WARM, ...args], FACTS, { env }), 'mine\n', await macOf(args, { env }));
     await assertNothingLeft(name);
   });

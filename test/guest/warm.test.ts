@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { runBake } from '../helpers/bake.js';
 import { embedded, system } from '../helpers/connections.js';
+import { type GuestInit, guestInit } from '../helpers/guest-init.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
@@ -60,14 +61,16 @@ async function assertClock(args: readonly string[], options: RunOptions): Promis
 }
 
 describe('a snapshot with the common init in the guest', { skip: embedded.skip }, () => {
-  const store = privateStore();
-  const { env } = store;
-  const args = [...WARM, '-c', embedded.uri, '--image', 'inside'];
-  before(() => bakeSnapshot(['-c', embedded.uri, '--common-init', 'guest', '--name', 'inside'], { env }));
-  after(store.remove);
+  let inside: GuestInit;
+  before(async () => {
+    inside = await guestInit();
+  });
+  after(() => inside.remove());
+  const run = () => ({ args: [...WARM, '-c', embedded.uri, ...inside.args], env: inside.env });
 
   it('restores twice, each machine with its own name and secrets', async () => {
     const names = [uniqueName(), uniqueName()];
+    const { args, env } = run();
     const runs = names.map((name) =>
       runSandbox([...args, '-n', name, '--', 'sh', '-c', `${OWN}; cat; exit 7`], { env, input: 'from stdin\n' }),
     );
@@ -82,7 +85,7 @@ describe('a snapshot with the common init in the guest', { skip: embedded.skip }
     for (const name of names) await assertNothingLeft(name);
   });
 
-  it("restores with the host's time", () => assertClock(args, { env }));
+  it("restores with the host's time", () => assertClock(run().args, { env: run().env }));
 });
 
 describe('a snapshot, as root', { skip: embedded.skip }, () => {
