@@ -44,9 +44,12 @@ export function encodePacket(proc: number, type: number, status: number, serial:
  */
 export class PacketParser {
   readonly #sink: PacketSink;
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  readonly #headerBytes = Buffer.alloc(HEADER_BYTES);
+  /** How many bytes of the next header have arrived. */
+  #headerFill = 0;
   #header: PacketHeader | undefined;
+  /** The payload of the current packet. Undefined until it is seen to arrive in several pieces. */
+  #payload: Buffer | undefined;
   /** Payload bytes of the current packet that have not arrived. */
   #missing = 0;
 
@@ -71,10 +74,11 @@ export class PacketParser {
   }
 
   #readHeader(chunk: Buffer): Buffer {
-    const wanted = HEADER_BYTES - this.#pendingBytes;
-    this.#collect(chunk.subarray(0, wanted));
-    if (this.#pendingBytes < HEADER_BYTES) return chunk.subarray(chunk.length);
-    const bytes = this.#takePending();
+    const taken = chunk.copy(this.#headerBytes, this.#headerFill);
+    this.#headerFill += taken;
+    if (this.#headerFill < HEADER_BYTES) return chunk.subarray(taken);
+    this.#headerFill = 0;
+    const bytes = this.#headerBytes;
     const length = bytes.readUInt32BE(0);
     const header = {
       proc: bytes.readUInt32BE(4),
@@ -86,41 +90,34 @@ export class PacketParser {
       throw new ProtocolError(`a packet claims to have ${length} bytes`);
     this.#header = header;
     this.#missing = length - HEADER_BYTES;
-    if (this.#missing === 0) this.#finish(header);
-    return chunk.subarray(wanted);
+    if (this.#missing === 0) this.#finish(header, Buffer.alloc(0));
+    return chunk.subarray(taken);
   }
 
   #readPayload(chunk: Buffer, header: PacketHeader): Buffer {
     const piece = chunk.subarray(0, this.#missing);
-    this.#missing -= piece.length;
     if (isStream(header)) {
+      this.#missing -= piece.length;
       this.#sink.stream(header.proc, piece);
       if (this.#missing === 0) this.#header = undefined;
+    } else if (this.#payload === undefined && piece.length === this.#missing) {
+      this.#missing = 0;
+      this.#finish(header, piece);
     } else {
-      this.#collect(piece);
-      if (this.#missing === 0) this.#finish(header);
+      // A list of pieces would take a hundred bytes for each, and the guest chooses how small they are.
+      this.#payload ??= Buffer.allocUnsafeSlow(this.#missing);
+      piece.copy(this.#payload, this.#payload.length - this.#missing);
+      this.#missing -= piece.length;
+      if (this.#missing === 0) this.#finish(header, this.#payload);
     }
     return chunk.subarray(piece.length);
   }
 
-  #finish(header: PacketHeader): void {
+  #finish(header: PacketHeader, payload: Buffer): void {
     this.#header = undefined;
-    const payload = this.#takePending();
+    this.#payload = undefined;
     if (isStream(header)) this.#sink.streamEnd(header.proc);
     else this.#sink.packet(header, payload);
-  }
-
-  #collect(piece: Buffer): void {
-    this.#pending.push(piece);
-    this.#pendingBytes += piece.length;
-  }
-
-  #takePending(): Buffer {
-    const [first] = this.#pending;
-    const bytes = this.#pending.length === 1 && first ? first : Buffer.concat(this.#pending, this.#pendingBytes);
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    return bytes;
   }
 }
 

@@ -7,6 +7,7 @@ import { StepError } from '../../../init/common/drive.js';
 import type { Configuration, ConfigurationFailure } from '../../../init/common/guest-message.js';
 import { OperationError, type OperationName } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
+import { isRecord } from '../../util/records.js';
 import type { Console } from '../start/console.js';
 import type { LaunchOptions } from '../types.js';
 import { GuestClock } from './clock.js';
@@ -76,16 +77,35 @@ function olderError(): SandboxError {
 
 /** The same error as if the launcher had made the call that failed in the guest. */
 function remoteError(error: OperationError, console: Console, guest: GuestConfig): unknown {
-  let told: ConfigurationFailure;
-  try {
-    told = JSON.parse(error.message) as ConfigurationFailure;
-  } catch {
-    return error;
-  }
+  const told = readFailure(error.message);
+  if (told === undefined) return error;
   const { step, operation, message, network } = told;
-  if (network !== undefined) return new SandboxError({ stage: 'init', ...network, message, cause: error });
+  if (network !== undefined) {
+    const { code, remedy } = network;
+    return new SandboxError({ stage: 'init', code, remedy, message, cause: error });
+  }
   const inner = new OperationError(operation as OperationName, error.errno, message);
   return step === undefined ? spawnError(inner, guest) : stepError(new StepError(step, inner), console, guest);
+}
+
+/** The guest is not trusted: takes the fields that there are, if they are text. Undefined for any other message. */
+function readFailure(text: string): ConfigurationFailure | undefined {
+  let told: unknown;
+  try {
+    told = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(told)) return undefined;
+  const { step, operation, message, network } = told;
+  if (typeof operation !== 'string' || typeof message !== 'string') return undefined;
+  const { code, remedy } = isRecord(network) ? network : {};
+  return {
+    operation,
+    message,
+    ...(typeof step === 'string' ? { step } : {}),
+    ...(typeof code === 'string' && typeof remedy === 'string' ? { network: { code, remedy } } : {}),
+  };
 }
 
 function refuse({ breakpoint }: LaunchOptions): void {
