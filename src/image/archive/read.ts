@@ -4,6 +4,7 @@
  */
 
 import { formatAt } from '../../compression/formats.js';
+import { UNPACKED_LIMIT } from '../../compression/types.js';
 import { decompress, unsupportedAt } from './decompress.js';
 import { isNewc, parseNewc } from './newc.js';
 import { type Archive, type ArchiveCompression, type ArchiveEntry, ArchiveError } from './types.js';
@@ -11,11 +12,13 @@ import { type Archive, type ArchiveCompression, type ArchiveEntry, ArchiveError 
 /**
  * Reads all archives of an initrd.
  *
+ * @param limit most bytes that may come out of all packed archives together
  * @throws {ArchiveError} for data that is no initrd, or a damaged one.
  * @throws {SandboxError} if a library for unpacking is missing.
  */
-export async function readArchives(data: Buffer): Promise<Archive[]> {
+export async function readArchives(data: Buffer, limit = UNPACKED_LIMIT): Promise<Archive[]> {
   const archives: Archive[] = [];
+  let left = limit;
   for (let at = skipZeros(data, 0); at < data.length; at = skipZeros(data, at)) {
     const compression = isNewc(data, at) ? undefined : formatAt(data, at);
     if (compression === undefined) {
@@ -23,7 +26,8 @@ export async function readArchives(data: Buffer): Promise<Archive[]> {
       archives.push(archive);
       at = end;
     } else {
-      const { data: content, used } = await decompress(data.subarray(at), compression);
+      const { data: content, used } = await decompress(data.subarray(at), compression, left);
+      left -= content.length;
       for (let inside = skipZeros(content, 0); inside < content.length; inside = skipZeros(content, inside)) {
         const { archive, end } = readPlain(content, inside, at, compression);
         archives.push(archive);

@@ -41,7 +41,7 @@ type MakeNode = (node: Node, entry: ArchiveEntry) => void;
 /**
  * Unpacks all archives into `directory`. It must be empty, or is made. Nothing is written outside it.
  *
- * For root, each file gets its owner from the archive. Other users own what they unpack, and can make no devices.
+ * For root, each file gets its owner from the archive, and nobody else may enter a directory that is made. Other users own what they unpack, and can make no devices.
  *
  * @throws {SandboxError} `unpack-not-empty`, `archive-unsafe`, `unpack-failed`.
  */
@@ -55,7 +55,8 @@ export async function unpackArchives(archives: readonly Archive[], directory: st
   const makeNode = isRoot && entries.some(isNode) ? await nodeMaker() : undefined;
   let tree: Tree;
   try {
-    makeDirectories(directory);
+    // Others may not enter: what is unpacked may be a set-user-ID program or a device.
+    if (makeDirectories(directory) !== undefined) chmodSync(directory, 0o700);
     if (readdirSync(directory).length > 0) {
       throw new SandboxError({
         stage: 'image',

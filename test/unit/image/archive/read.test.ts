@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { printable } from '../../../../src/image/archive/newc.js';
 import { finalEntries, readArchives } from '../../../../src/image/archive/read.js';
 import { ArchiveError } from '../../../../src/image/archive/types.js';
@@ -73,6 +74,12 @@ describe('reading an initrd', () => {
       await assert.rejects(readArchives(packed.subarray(0, 7)), ArchiveError);
     });
   }
+
+  it('packed archives that are too large together', async () => {
+    const member = gzipSync(Buffer.concat([MAIN, Buffer.alloc(600_000)]));
+    assert.equal((await readArchives(Buffer.concat([member, member]), 2_000_000)).length, 2);
+    await assert.rejects(readArchives(Buffer.concat([member, member]), 1_000_000), ArchiveError);
+  });
 
   it('several archives in one packed part', { skip: unlessInitrdPacker('gzip') }, async () => {
     const initrd = packInitrd('gzip', Buffer.concat([MICROCODE, Buffer.alloc(256), MAIN]));

@@ -65,6 +65,15 @@ describe('unpacking', () => {
     assert.equal(statSync(join(box, 'one')).ino, statSync(join(box, 'two')).ino);
   });
 
+  it('makes a directory that nobody else may enter', async (context) => {
+    const { box } = arena(context);
+    await unpack(box, [
+      { name: '.', mode: DIRECTORY },
+      { name: 'program', mode: 0o104755, data: 'x' },
+    ]);
+    assert.equal(statSync(box).mode & 0o7777, 0o700);
+  });
+
   it('later entries replace earlier ones', async (context) => {
     const { box } = arena(context);
     await unpack(
