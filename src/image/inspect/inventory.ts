@@ -106,9 +106,10 @@ export class ImageUses {
    * `process PID`.
    */
   of(id: string): string[] {
-    const users = this.#users.get(realImageDirectory(join(this.store, id))) ?? [];
-    const machines = users.map(({ name, pid }) => name ?? `process ${pid}`);
     const holders = (this.#leases.get(id) ?? []).filter((pid) => pid !== process.pid).map((pid) => `process ${pid}`);
+    const machines = (this.#users.get(realImageDirectory(join(this.store, id))) ?? [])
+      .filter(({ isCertain }) => isCertain || holders.length > 0)
+      .map(({ name, pid }) => name ?? `process ${pid}`);
     return machines.length > 0 ? machines : holders;
   }
 }

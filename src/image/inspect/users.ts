@@ -3,17 +3,23 @@
  * snapshot's memory. This finds machines of other users too, and machines whose launcher is gone.
  */
 
-import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
+import { printable } from '../archive/newc.js';
 import { memoryPathIn } from '../snapshot/qemu-memory.js';
-import { SNAPSHOTS_DIRECTORY } from '../snapshot/record.js';
+import { SNAPSHOT_MEMORY, SNAPSHOTS_DIRECTORY } from '../snapshot/record.js';
 
 /** A running machine. */
 export interface ImageUser {
   readonly pid: number;
-  /** Name of its domain; undefined if libvirt did not start it. */
+  /** Name of its domain, for people; undefined if libvirt did not start it. */
   readonly name: string | undefined;
+  /**
+   * It is this user's or root's, or has the snapshot's memory mapped. Anybody can start a process with any command line,
+   * so for any other the image needs a lease too.
+   */
+  readonly isCertain: boolean;
 }
 
 /** The running QEMUs by the image they run from: the real path of its directory. */
@@ -27,7 +33,9 @@ export function imageUsers(): Map<string, ImageUser[]> {
     // The image's directory may just have been moved away, but its parent exists.
     const directory = realImageDirectory(used);
     const name = /^guest=([^,]+)/.exec(words[words.indexOf('-name') + 1] ?? '')?.[1];
-    users.set(directory, [...(users.get(directory) ?? []), { pid: Number(pid), name }]);
+    const isCertain = isTrusted(pid) || mapsMemoryIn(dirname(directory), pid);
+    const user = { pid: Number(pid), name: name && printable(name), isCertain };
+    users.set(directory, [...(users.get(directory) ?? []), user]);
   }
   return users;
 }
@@ -39,6 +47,28 @@ function imageOf(words: readonly string[]): string | undefined {
   const memory = words.flatMap((word) => memoryPathIn(word) ?? [])[0];
   const above = memory && dirname(dirname(memory));
   return above && basename(above) === SNAPSHOTS_DIRECTORY ? dirname(above) : undefined;
+}
+
+/** Whether a process is root's or this user's. The owner of its directory in /proc is not always its user. */
+function isTrusted(pid: string): boolean {
+  const status = valueOr(() => readFileSync(`/proc/${pid}/status`, 'latin1'), '');
+  const uid = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
+  return uid === '0' || uid === String(process.geteuid?.());
+}
+
+/**
+ * Whether a process has the memory of a snapshot mapped that is in `store`, also one that was just moved there. False
+ * for a process whose mappings this user may not see.
+ */
+function mapsMemoryIn(store: string, pid: string): boolean {
+  const mappings = valueOr(() => readFileSync(`/proc/${pid}/maps`, 'latin1'), '');
+  return mappings.split('\n').some((line) => {
+    const [, , , , inode] = line.split(/ +/);
+    const path = line.slice(line.indexOf('/'));
+    if (!path.startsWith(`${store}/`) || basename(path) !== SNAPSHOT_MEMORY) return false;
+    // In another mount namespace the path may be that of another file.
+    return valueOr(() => String(statSync(path, { bigint: true }).ino) === inode, false);
+  });
 }
 
 /** An image's directory with symbolic links above it resolved. */
