@@ -2,6 +2,7 @@
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { isSystemError, SandboxError } from './errors.js';
+import { othersWhoMayReplace } from './ownership.js';
 
 const BASE_DIRECTORIES = {
   XDG_CACHE_HOME: '.cache',
@@ -14,11 +15,27 @@ type BaseVariable = keyof typeof BASE_DIRECTORIES;
  * A directory of the XDG Base Directory Specification. As the specification says, a relative path in the variable is
  * ignored.
  *
- * @throws {SandboxError} `home-unknown`
+ * Root keeps there what it boots. So root uses none that another user could change, as `su` and `sudo -E` pass one on.
+ *
+ * @throws {SandboxError} `home-unknown`, `directory-not-roots`
  */
 export function baseDirectory(variable: BaseVariable, environment: NodeJS.ProcessEnv = process.env): string {
-  const path = environment[variable];
-  return path !== undefined && isAbsolute(path) ? path : join(homeDirectory(variable), BASE_DIRECTORIES[variable]);
+  const given = environment[variable];
+  const isGiven = given !== undefined && isAbsolute(given);
+  const path = isGiven ? given : join(homeDirectory(variable), BASE_DIRECTORIES[variable]);
+  if (process.geteuid?.() === 0) refuseOthers(path, isGiven ? variable : 'HOME');
+  return path;
+}
+
+function refuseOthers(path: string, variable: string): void {
+  const other = othersWhoMayReplace(path);
+  if (other === undefined) return;
+  throw new SandboxError({
+    stage: 'config',
+    code: 'directory-not-roots',
+    message: `${variable} has root keep its files in ${path}, and ${other}`,
+    remedy: variable === 'HOME' ? 'set HOME to that of root' : `unset ${variable}, or name a directory of root's`,
+  });
 }
 
 /**

@@ -180,7 +180,7 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
     const cache = scratchDirectory(t);
     return fails(onEmbedded, [/no space is left in .*virt-sandbox/, /XDG_CACHE_HOME/], {
       env: { XDG_CACHE_HOME: cache },
-      through: mounted(`mount -t tmpfs -o size=4m none ${cache}`),
+      through: mounted(`mount -t tmpfs -o size=4m,mode=755 none ${cache}`),
     });
   });
 
@@ -188,7 +188,7 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
     const cache = scratchDirectory(t);
     return fails(onEmbedded, [/images cannot be written to/], {
       env: { XDG_CACHE_HOME: cache },
-      through: mounted(`mount -t tmpfs -o ro none ${cache}`),
+      through: mounted(`mount -t tmpfs -o ro,mode=755 none ${cache}`),
     });
   });
 

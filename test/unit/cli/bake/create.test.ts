@@ -161,7 +161,7 @@ describe('--output', () => {
     const machine = testMachine(context);
     const small = join(machine.directory, 'small');
     mkdirSync(small);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=755', 'tmpfs', small]);
     try {
       const output = join(small, 'out');
       const first = await createImage({ ...machine.options, output });

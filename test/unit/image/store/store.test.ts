@@ -62,7 +62,7 @@ function writeLargeKernel(path: string): void {
 
 test('the default directory of the store', () => {
   const root = process.geteuid?.() === 0;
-  assert.equal(defaultStoreDirectory({ XDG_CACHE_HOME: '/var/tmp/x' }), '/var/tmp/x/virt-sandbox/images');
+  assert.equal(defaultStoreDirectory({ XDG_CACHE_HOME: '/srv/x' }), '/srv/x/virt-sandbox/images');
   for (const environment of [{}, { XDG_CACHE_HOME: '' }, { XDG_CACHE_HOME: 'relative' }]) {
     const expected = root ? /^\/var\/cache\/virt-sandbox\/images$/ : /\/\.cache\/virt-sandbox\/images$/;
     assert.match(defaultStoreDirectory(environment), expected);
