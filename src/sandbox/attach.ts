@@ -1,17 +1,17 @@
 /** Opens a root shell in a sandbox that another process runs. */
 
-import { statSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { constants } from 'node:os';
+import { closeSync, constants, fstatSync, lstatSync, openSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { constants as osConstants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { BUSYBOX, type ShellTerminal, shellSpawn } from '../../init/common/shell.js';
 import { Channel } from '../protocol/channel.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
-import { shellPaths } from './devices/shell.js';
+import { ShellDirectory } from './devices/shell-directory.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { openTerminal } from './start/transports.js';
-import { socketDirectory } from './state/alias.js';
+import { peerOf } from './state/peer.js';
 import { findRunning, type RunningSandbox } from './state/running.js';
 
 export interface AttachOptions {
@@ -43,35 +43,36 @@ export interface Attached {
 }
 
 /**
- * Starts a root shell in the running sandbox `name` of this user.
- * @throws {SandboxError} `sandbox-not-found`, `not-yours`, `no-shell`, `attached-already`, `attach-failed`
+ * Starts a root shell in the running sandbox `NAME` of this user; for root also `USER/NAME`.
+ * @throws {SandboxError} `sandbox-not-found`, `not-yours`, `user-unknown`, `no-shell`, `attached-already`,
+ *   `attach-failed`, `attach-unsafe`
  */
 export async function attachTo(name: string, options: AttachOptions = {}): Promise<Attached> {
-  return attachIn(findRunning(name), options);
+  return attachIn(await findRunning(name), options);
 }
 
-export async function attachIn({ name, stateDirectory }: RunningSandbox, options: AttachOptions): Promise<Attached> {
-  const paths = shellPaths(socketDirectory(stateDirectory));
-  const lock = await lockOf(name, paths.directory);
+export async function attachIn(sandbox: RunningSandbox, options: AttachOptions): Promise<Attached> {
+  const { name, user } = sandbox;
+  const directory = ShellDirectory.open(sandbox);
   try {
-    const socket = await open(name, paths.sessions);
+    await directory.lock(name);
+    const socket = await open(name, directory.sessions, user?.uid);
     try {
-      return await start(name, socket, lock, paths.breakpoint, options);
+      return await start(sandbox, socket, directory, options);
     } catch (error) {
       socket.destroy();
       throw error;
     }
   } catch (error) {
-    lock.close();
+    directory.close();
     throw error;
   }
 }
 
 async function start(
-  name: string,
+  { name, user }: RunningSandbox,
   socket: Socket,
-  lock: Server,
-  breakpoint: string,
+  directory: ShellDirectory,
   { command = [], terminal, signal }: AttachOptions,
 ): Promise<Attached> {
   const giveUp = () => socket.destroy();
@@ -86,7 +87,7 @@ async function start(
     await leave(channel, socket);
     throw error;
   }
-  const stopped = statSync(breakpoint, { throwIfNoEntry: false }) !== undefined;
+  const stopped = lstatSync(directory.breakpoint, { throwIfNoEntry: false })?.isSocket() === true;
   const tolerant = async (call: Promise<unknown>): Promise<void> => {
     await call.catch((error: unknown) => {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
@@ -101,12 +102,12 @@ async function start(
       throw ended(name, error);
     }),
     atBreakpoint: stopped,
-    kill: (number) => tolerant(channel.call({ op: 'signal', signal: constants.signals[number] }, { tolerate: true })),
+    kill: (number) => tolerant(channel.call({ op: 'signal', signal: osConstants.signals[number] }, { tolerate: true })),
     resize: (rows, columns) => tolerant(channel.call({ op: 'resize', rows, columns }, { tolerate: true })),
     close: async (status) => {
       await leave(channel, socket);
-      lock.close();
-      if (stopped && status !== undefined) await tell(breakpoint, status);
+      if (stopped && status !== undefined) await tell(directory.breakpoint, status, user?.uid);
+      directory.close();
     },
   };
 }
@@ -132,7 +133,7 @@ async function spawn(
     await channel.call(shellSpawn(name, command, terminal));
   } catch (error) {
     if (!(error instanceof OperationError)) throw ended(name, error);
-    const missing = error.errno === constants.errno.ENOENT;
+    const missing = error.errno === osConstants.errno.ENOENT;
     const busybox = [BUSYBOX, 'sh'];
     if (missing && command.length === 0) {
       try {
@@ -154,49 +155,38 @@ async function spawn(
   }
 }
 
-/** Sends the shell's status to a start that is paused at a breakpoint. */
-async function tell(breakpoint: string, status: number): Promise<void> {
+/**
+ * Sends the shell's status to a start that is paused at a breakpoint.
+ * @param uid of the user whose sandbox it is, if that is not the caller
+ */
+async function tell(breakpoint: string, status: number, uid: number | undefined): Promise<void> {
+  let socket: Socket;
+  try {
+    socket = await connectTo(breakpoint, uid);
+  } catch {
+    // The start has ended.
+    return;
+  }
   await new Promise<void>((resolve) => {
-    const socket = connect(breakpoint);
     socket.on('error', () => resolve());
     socket.on('close', () => resolve());
-    socket.on('connect', () => socket.write(`${status}\n`));
-  });
-}
-
-/**
- * Allows one session at a time: QEMU would let a second one wait forever. The lock is a socket in the abstract
- * namespace of unix(7), which goes away with its process.
- */
-async function lockOf(name: string, directory: string): Promise<Server> {
-  const status = statSync(directory, { throwIfNoEntry: false });
-  if (status === undefined) throw noShell(name);
-  const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(`\0virt-sandbox/${status.dev}:${status.ino}`, resolve);
-  }).catch((error: unknown) => {
-    if (!isSystemError(error, 'EADDRINUSE')) throw error;
-    throw new SandboxError({
-      stage: 'application',
-      code: 'attached-already',
-      message: `another session is attached to the sandbox ${name}`,
-      remedy: 'detach there with Ctrl+] or leave that shell, and attach again',
-      cause: error,
+    socket.setTimeout(TOLD_MS, () => {
+      socket.destroy();
+      resolve();
     });
+    socket.write(`${status}\n`);
   });
-  return server;
 }
 
-async function open(name: string, path: string): Promise<Socket> {
-  // For a container it is a terminal, which is usable at once.
-  if (statSync(path, { throwIfNoEntry: false })?.isCharacterDevice()) return openTerminal(path);
-  const socket = connect(path);
+/** How long the start may take to hear the status, in milliseconds. */
+const TOLD_MS = 5000;
+
+/** @param uid of the user whose sandbox it is, if that is not the caller */
+async function open(name: string, path: string, uid: number | undefined): Promise<Socket> {
+  // The link of a container leads to a terminal, which is usable at once. Containers are root's.
+  if (uid === undefined && statSync(path, { throwIfNoEntry: false })?.isCharacterDevice()) return openTerminal(path);
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.once('connect', resolve);
-    });
+    return await connectTo(path, uid);
   } catch (error) {
     if (isSystemError(error, 'EACCES') || isSystemError(error, 'EPERM')) throw notYours(name, error);
     throw new SandboxError({
@@ -207,6 +197,37 @@ async function open(name: string, path: string): Promise<Socket> {
       cause: error,
     });
   }
+}
+
+/**
+ * Connects to a socket. Of another user's sandbox it must be a socket and no link, and that user, or whom it belongs to,
+ * must listen there: a user could put a link to a service here that trusts root.
+ */
+async function connectTo(path: string, uid: number | undefined): Promise<Socket> {
+  if (uid === undefined) return connected(path);
+  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  try {
+    const found = fstatSync(fd);
+    if (!found.isSocket()) throw new Error('there is no socket');
+    const socket = await connected(`/proc/self/fd/${fd}`);
+    const peer = await peerOf(socket);
+    if (peer !== 0 && (peer === uid || peer === found.uid)) return socket;
+    socket.destroy();
+    throw new Error(`user ${peer} listens there`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Opens a file only as a place: from <fcntl.h>, where Node.js has no name for it. */
+const O_PATH = 0o10000000;
+
+async function connected(path: string): Promise<Socket> {
+  const socket = connect(path);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('connect', resolve);
+  });
   return socket;
 }
 
@@ -217,15 +238,6 @@ function notYours(name: string, cause: unknown): SandboxError {
     message: `the sandbox ${name} is another user's`,
     remedy: 'attach as the user who started it, or as root',
     cause,
-  });
-}
-
-function noShell(name: string): SandboxError {
-  return new SandboxError({
-    stage: 'application',
-    code: 'no-shell',
-    message: `the sandbox ${name} was started without a shell to attach to`,
-    remedy: 'start it with --shell',
   });
 }
 

@@ -32,7 +32,7 @@ describe(`the shell of an ordinary user's sandbox over ${URI}`, { skip: unlessOr
     await assertNothingLeft(name, user.where);
   });
 
-  it('accepts root, who finds it through the home directories of the user database', async (t) => {
+  it('accepts root, who names the user, whose home is in the user database', async (t) => {
     const name = uniqueName();
     const running = await startNamed(t, name, URI, ['--shell'], user.options);
     // This machine's user database, in which the user has that home.
@@ -43,8 +43,8 @@ describe(`the shell of an ordinary user's sandbox over ${URI}`, { skip: unlessOr
     };
     writeFileSync(passwd, readFileSync('/etc/passwd', 'utf8').split('\n').map(moved).join('\n'));
     const enter = ['unshare', '--mount', '--', 'sh', '-ec', 'mount --bind "$0" /etc/passwd; exec "$@"', passwd];
-    assertRun(await runSandbox(['--attach', name, '--', 'id', '-un'], { through: enter }), 0, 'root\n');
-    const { terminal, ask } = await attach(t, name, { through: enter });
+    assertRun(await runSandbox(['--attach', `nobody/${name}`, '--', 'id', '-un'], { through: enter }), 0, 'root\n');
+    const { terminal, ask } = await attach(t, name, { through: enter }, `nobody/${name}`);
     assert.equal(await ask('id -u; tty | cut -c 1-9'), '0\n/dev/pts/');
     terminal.type('exit 7\n');
     assert.deepEqual(await terminal.exited(), { code: 7, signal: null });

@@ -34,9 +34,9 @@ export async function startWithShell(t: TestContext, uri: string, ...options: st
   return { name, running: await startNamed(t, name, uri, options) };
 }
 
-/** Attaches to the sandbox and waits for the prompt. */
-export async function attach(t: TestContext, name: string, how: How = {}) {
-  const terminal = new AtTerminal(['--attach', name], SIZE, { ...how, env: { ...how.env, ...PLAIN } });
+/** Attaches to the sandbox and waits for the prompt. @param called what the command line calls it */
+export async function attach(t: TestContext, name: string, how: How = {}, called = name) {
+  const terminal = new AtTerminal(['--attach', called], SIZE, { ...how, env: { ...how.env, ...PLAIN } });
   t.after(() => terminal.close());
   const settings = terminal.settings();
   const prompt = promptOf(name);

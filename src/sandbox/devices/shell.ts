@@ -19,8 +19,9 @@ export interface ShellPaths {
   readonly breakpoint: string;
 }
 
-export function shellPaths(stateDirectory: string): ShellPaths {
-  const directory = join(stateDirectory, 'shell');
+/** @param name of the directory in the state directory */
+export function shellPaths(stateDirectory: string, name = 'shell'): ShellPaths {
+  const directory = join(stateDirectory, name);
   return {
     directory,
     sessions: join(directory, 'sessions'),

@@ -1,5 +1,5 @@
 /** Finds running sandboxes by their state directories. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { ROOT_STATE } from './alias.js';
@@ -8,33 +8,61 @@ import { ownerLives, stateBase } from './state-directory.js';
 export interface RunningSandbox {
   readonly name: string;
   readonly stateDirectory: string;
+  /** The user whose it is, if root is to attach to it. That user may change all of `below` at any moment. */
+  readonly user?: { readonly uid: number; readonly home: string; readonly below: readonly string[] };
 }
 
 /**
- * The running sandbox `name`, of this user or, for root, of any user.
- * @throws {SandboxError} `sandbox-not-found`, `not-yours`
+ * The running sandbox `NAME` of this user, or `USER/NAME`. Root's own are not mixed up with those of users, who choose
+ * any name they like.
+ * @throws {SandboxError} `sandbox-not-found`, `not-yours`, `user-unknown`
  */
-export function findRunning(name: string): RunningSandbox {
+export async function findRunning(called: string): Promise<RunningSandbox> {
+  const [user = '', ...rest] = called.split('/');
+  if (rest.length === 0) return findOwn(called);
+  const name = rest.join('/');
+  if (!isName(user) || !isName(name)) throw notFound(called, 'name a sandbox as NAME or USER/NAME');
+  const { userIdentity } = await import('../../config/identity.js');
+  const { uid, home } = await userIdentity(user);
+  const caller = process.getuid?.();
+  if (uid === caller) return findOwn(name);
+  if (caller !== 0) throw notYours(called);
+  const below = ['.cache', 'libvirt-sandbox', name];
+  return { name, stateDirectory: join(home, ...below), user: { uid, home, below } };
+}
+
+function findOwn(name: string): RunningSandbox {
   const bases = basesOf();
   const found = isName(name) ? bases.map((base) => join(base, name)).find(runs) : undefined;
   if (found !== undefined) {
     if (mayEnter(found)) return { name, stateDirectory: found };
-    throw new SandboxError({
-      stage: 'application',
-      code: 'not-yours',
-      message: `the sandbox ${name} is another user's`,
-      remedy: 'attach as the user who started it, or as root',
-    });
+    throw notYours(name);
   }
   const names = bases.flatMap(namesIn);
-  throw new SandboxError({
+  const others = process.getuid?.() === 0 ? '; for one of a user say USER/NAME' : '';
+  throw notFound(
+    name,
+    (names.length === 0
+      ? 'none of yours runs; start one with --shell'
+      : `these run: ${[...new Set(names)].join(', ')}`) + others,
+  );
+}
+
+function notYours(name: string): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'not-yours',
+    message: `the sandbox ${name} is another user's`,
+    remedy: 'attach as the user who started it, or as root with USER/NAME',
+  });
+}
+
+function notFound(name: string, remedy: string): SandboxError {
+  return new SandboxError({
     stage: 'application',
     code: 'sandbox-not-found',
     message: `no sandbox called ${JSON.stringify(name)} runs`,
-    remedy:
-      names.length === 0
-        ? 'none of yours runs; start one with --shell'
-        : `these run: ${[...new Set(names)].join(', ')}`,
+    remedy,
   });
 }
 
@@ -43,15 +71,9 @@ function isName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 }
 
-/** Directories to look in: this user's, then root's; for root also those of every user in /etc/passwd. */
+/** Directories to look in: this user's, then root's. */
 function basesOf(): string[] {
-  const own = stateBase();
-  if (process.getuid?.() !== 0) return [own, ROOT_STATE];
-  const homes = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':')[5] ?? '')
-    .filter((home) => home.startsWith('/') && home !== '/');
-  return [own, ...new Set(homes.map((home) => join(home, '.cache/libvirt-sandbox')))];
+  return [...new Set([stateBase(), ROOT_STATE])];
 }
 
 function runs(stateDirectory: string): boolean {
