@@ -131,6 +131,8 @@ export interface GuestConfig {
   };
   /** The application keeps every capability. */
   readonly privileged: boolean;
+  /** An application without capabilities may create user namespaces; default false. */
+  readonly userNamespaces?: boolean;
   /** Variables of the config. They override the usual ones. */
   readonly environment: readonly { readonly key: string; readonly value: string }[];
   /** The restored machine has devices that it did not have when it was saved, so the guest rescans the PCI bus. */

@@ -2,14 +2,13 @@
  * The calls that only a container needs. libvirt has set up /dev, /proc and /sys and bound the host's directories, but
  * in a temporary root. These calls move everything to the sandbox's root.
  */
+import { protectKernel } from './confine.js';
 import {
   call,
-  MS_BIND,
+  MNT_DETACH,
   MS_MOVE,
   MS_NODEV,
   MS_NOSUID,
-  MS_RDONLY,
-  MS_REMOUNT,
   mountOf,
   NEW_ROOT,
   type PlannedCall,
@@ -24,8 +23,6 @@ import {
  */
 export const STAGE = '/dev/.sandbox';
 
-const MNT_DETACH = 2;
-
 /** Moves the mounts of libvirt into the new root. */
 export function leaveContainerRoot(): PlannedCall[] {
   return [
@@ -38,31 +35,19 @@ export function leaveContainerRoot(): PlannedCall[] {
   ];
 }
 
-/** The `system` step of a container. Unlike a machine's, it also protects the kernel, which is the host's. */
+/** The `system` step of a container. It protects the kernel also from root with capabilities: it is the host's. */
 export function containerSystemStep(): Step {
   return {
     name: 'system',
     calls: [
-      // User 0 without any capability could restart the host or turn off interrupts and buses by writing to these.
-      ...READ_ONLY.flatMap(readOnly),
-      ...MASKED.map((path) => tolerated(mountOf('/dev/null', path, '', MS_BIND, ''))),
+      // It tells about the programs of the host.
+      ...protectKernel(['/proc/timer_list']),
       call({ op: 'mkdir', path: '/dev/shm', mode: 0o1777 }),
       call(mountOf('tmpfs', '/dev/shm', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
       tolerated(mountOf('tmpfs', '/tmp', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=1777')),
       tolerated(mountOf('tmpfs', '/run', 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=755')),
     ],
   };
-}
-
-/** Some kernels lack some of them. */
-const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sysrq-trigger'];
-const MASKED = ['/proc/kcore', '/proc/keys', '/proc/timer_list'];
-
-function readOnly(path: string): PlannedCall[] {
-  return [
-    tolerated(mountOf(path, path, '', MS_BIND, '')),
-    tolerated(mountOf('', path, '', MS_BIND | MS_REMOUNT | MS_RDONLY, '')),
-  ];
 }
 
 export function move(source: string, target: string): PlannedCall {

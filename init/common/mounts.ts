@@ -1,5 +1,6 @@
 /** The steps that mount the root and the mounts of the config. */
 import type { GuestConfig, GuestMount, GuestRoot, GuestStaged } from './config.js';
+import { leaveBootMounts } from './confine.js';
 import { leaveContainerRoot, move, STAGE } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
 import {
@@ -27,7 +28,8 @@ const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
 const ROOT_CACHE = 'cache=loose';
 const SHARE_CACHE = 'cache=mmap';
 
-export function rootStep({ root, platform }: GuestConfig, devices: Devices): Step {
+export function rootStep(config: GuestConfig, devices: Devices): Step {
+  const { root, platform } = config;
   const calls = [
     // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
     ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
@@ -40,7 +42,7 @@ export function rootStep({ root, platform }: GuestConfig, devices: Devices): Ste
     // A read-only root must have the mount points.
     ...(platform === 'container'
       ? leaveContainerRoot()
-      : [call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755'))]),
+      : [call(mountOf('devtmpfs', `${NEW_ROOT}/dev`, 'devtmpfs', MS_NOSUID, 'mode=755')), ...leaveBootMounts(config)]),
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
   return { name: 'root', calls };

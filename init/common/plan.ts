@@ -1,5 +1,6 @@
 /** Turns a sandbox into a plan: the operations that set it up, in order. Pure, so it can be tested without a guest. */
 import type { GuestConfig } from './config.js';
+import { confineStep } from './confine.js';
 import { containerSystemStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { mountSteps, rootStep } from './mounts.js';
@@ -31,6 +32,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
       name: 'network',
       calls: [{ operation: { op: 'linkUp', link: 'lo' } }, { operation: { op: 'hostname', name: config.hostname } }],
     },
+    ...confineStep(config),
     ...(shell ? consoleStep(config.hostname, shell) : []),
   ];
 }

@@ -8,6 +8,8 @@ export const MS_NOEXEC = 8;
 export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;
+/** A flag of umount2(2). */
+export const MNT_DETACH = 2;
 
 /** Where the root is mounted until the init switches to it. */
 export const NEW_ROOT = '/newroot';

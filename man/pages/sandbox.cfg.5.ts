@@ -93,7 +93,7 @@ const BODY: readonly Section[] = [
           ['`[network.`*N*`.filter]`', 'The parameters of the filter, one key each.'],
           [
             '`[security]`',
-            '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`.',
+            '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`. `userns`: whether the command may create user namespaces, default `false`.',
           ],
           ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
           ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],

@@ -147,7 +147,12 @@ export const details = {
   },
   privileged: {
     text: [
-      'Runs the command as root with every capability. The host’s root stays read-only. Without this option the command has no capability, not even as root. It excludes `--switchto`.',
+      'Runs the command as root with every capability. The host’s root stays read-only. Without this option the command has no capability and cannot get one, not even as root. It excludes `--switchto`.',
+    ],
+  },
+  userns: {
+    text: [
+      'Lets the command create user namespaces. Browsers and container tools need them for a sandbox of their own. A program has every capability in a user namespace that it creates, so it reaches more of the guest’s kernel. Without this option a machine allows none; `--privileged` allows them.',
     ],
   },
   switchto: {
@@ -170,10 +175,10 @@ export const details = {
     ],
   },
   attach: {
-    value: 'NAME',
+    value: '[USER/]NAME',
     complete: 'sandbox',
     text: [
-      'Opens a root shell in the running sandbox *NAME*, or runs *COMMAND* there as root. The sandbox must have been started with `--shell`. `--attach` starts no sandbox; of the other options it takes only `--verbose` and `--debug`.',
+      'Opens a root shell in the running sandbox *NAME*, or runs *COMMAND* there as root. The sandbox must have been started with `--shell`, by the same user. Root names a sandbox of another user as *USER*`/`*NAME*. `--attach` starts no sandbox; of the other options it takes only `--verbose` and `--debug`.',
     ],
   },
   image: {

@@ -51,7 +51,7 @@ export const virtSandbox: Program = {
             ['LIBVIRT_DEFAULT_URI', 'The default for `--connect`.'],
             [
               'LIBVIRT_SANDBOX_INIT_DEBUG',
-              'If set and not empty, shows the messages of the kernel and every step of the init on standard error. `break:`*STEP* shows none of them. It stops before *STEP* with a root shell, at the terminal if there is one, else for `--attach`. The steps are `interfaces` (with `--network`), `clock`, `root`, `system`, `disks` (with `--disk`), `mount.`*N* (the mounts, counted from 0), `network`, `resolver` (with `--network`), `includes` (with `--include`) and `spawn`.',
+              'If set and not empty, shows the messages of the kernel and every step of the init on standard error. `break:`*STEP* shows none of them. It stops before *STEP* with a root shell, at the terminal if there is one, else for `--attach`. The steps are `interfaces` (with `--network`), `clock`, `root`, `system`, `disks` (with `--disk`), `mount.`*N* (the mounts, counted from 0), `network`, `confine` (in a machine, without `--privileged`), `resolver` (with `--network`), `includes` (with `--include`) and `spawn`.',
             ],
             [
               'LIBVIRT_SANDBOX_STRACE',

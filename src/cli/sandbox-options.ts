@@ -67,6 +67,10 @@ export const options = {
     describe: 'label for SELinux or AppArmor on the host: dynamic, static or inherit[,label=LABEL] [dynamic]',
   },
   privileged: { alias: 'p', type: 'boolean', describe: 'run as root inside, with every capability' },
+  userns: {
+    type: 'boolean',
+    describe: 'let COMMAND create user namespaces, as browsers do for their own sandbox',
+  },
   switchto: {
     alias: 'S',
     type: 'string',

@@ -32,6 +32,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     boot: 'auto',
     identity,
     privileged: undefined,
+    userNamespaces: false,
     mounts: [],
     disks: [],
     networks: [],

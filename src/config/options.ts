@@ -32,6 +32,7 @@ export interface ConfigOptions {
   readonly network?: readonly string[] | undefined;
   readonly security?: string | undefined;
   readonly privileged?: boolean | undefined;
+  readonly userns?: boolean | undefined;
   readonly switchto?: string | undefined;
   readonly shell?: boolean | undefined;
   readonly debug?: boolean | undefined;
@@ -86,6 +87,7 @@ export async function configFromOptions(
     acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? from.acceleration,
     boot: optional(options.boot, (text) => parseBootMode(text, '--boot')) ?? from.boot,
     privileged: options.privileged ?? (options.switchto === undefined ? from.privileged : undefined),
+    userNamespaces: options.userns ?? from.userNamespaces,
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: [...from.networks, ...(options.network ?? []).map(parseNetwork)],

@@ -213,6 +213,8 @@ export interface SandboxConfig {
    * sandbox.cfg mentions them only if it has other keys that libvirt-sandbox does not know.
    */
   readonly privileged: boolean | undefined;
+  /** Let the application create user namespaces, in a machine without `privileged`. */
+  readonly userNamespaces: boolean;
   readonly mounts: readonly Mount[];
   readonly disks: readonly Disk[];
   readonly networks: readonly Network[];

@@ -148,13 +148,13 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
       const line = assertFailure(await runSandbox(args, { env: stopBefore('mount') }), /break:mount names no step/);
       return /one of (.*)$/.exec(line)?.[1];
     };
-    assert.equal(await steps(), 'clock, root, system, mount.0, network, spawn');
+    assert.equal(await steps(), 'clock, root, system, mount.0, network, confine, spawn');
     assert.match((await steps('--accel', 'tcg', '--vcpus', '2')) ?? '', /^clock, processors, root, /);
     const disk = join(scratchDirectory(t), 'disk');
     writeFileSync(disk, Buffer.alloc(1 << 20));
     assert.equal(
       await steps('-N', 'dhcp', '--disk', `file:d=${disk}`, '-m', 'ram:/srv=1M', '-i', '/mnt/hosts=/etc/hosts'),
-      'interfaces, clock, root, system, disks, mount.0, mount.1, network, resolver, includes, spawn',
+      'interfaces, clock, root, system, disks, mount.0, mount.1, network, confine, resolver, includes, spawn',
     );
   });
 

@@ -124,6 +124,9 @@ static void take_identity(const struct child *child)
 		child_fail(errno, "%s", "prctl(PR_CAP_AMBIENT)");
 	check(setresuid(child->uid, child->uid, child->uid), "setresuid");
 	set_capabilities(child->uid == 0 ? child->capabilities : 0);
+	/* Without the means to gain anything, setuid programs are only code that an attacker can make use of. */
+	if (child->capabilities == 0)
+		check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)");
 }
 
 static void reset_signals(void)

@@ -67,6 +67,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     disks: readDisks(file),
     networks: readNetworks(file),
     security: readSecurity(new Section(file, 'security')),
+    userNamespaces: new Section(file, 'security').flag('userns', false),
     service,
     tty: new Section(file, 'interactive').flag('tty', false),
     command: readCommand(new Section(file, 'command'), service),

@@ -36,7 +36,7 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   for (const [index, network] of config.networks.entries()) putNetwork(writer, `network.${index}`, network);
   const { label, mode } = config.security;
   writer.put('security', { label, dynamic: mode === 'dynamic' });
-  writer.putOwn('security', { inherit: mode === 'inherit' || undefined });
+  writer.putOwn('security', { inherit: mode === 'inherit' || undefined, userns: config.userNamespaces || undefined });
   putProgram(writer, config);
   putMachine(writer, config);
   putTuning(writer, config);

@@ -74,6 +74,7 @@ const entries = {
     savedHome: v.optional(text),
   }),
   privileged: flag,
+  userNamespaces: flag,
   mounts: list(mount, 'mounts'),
   disks: list(
     record({ type: oneOf(['file', 'block']), tag: text, source: text, format: text, readOnly: flag }),
