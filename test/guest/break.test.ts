@@ -100,8 +100,8 @@ describe('a breakpoint without a terminal', { skip: embedded.skip, concurrency: 
     terminal.type("cut -d' ' -f2 /proc/mounts | grep -cE '^/(mnt|srv)$'\n");
     await terminal.until(/\n1\r?\n/);
     terminal.type(CTRL_RIGHT_BRACKET);
+    await terminal.until(/detached from .*, which waits on/);
     assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
-    assert.match(terminal.text, /detached from .*, which waits on/);
     assert.equal(running.out(), '');
     assert.equal((await runSandbox(['--attach', name], { input: 'exit 0\n' })).code, 0);
     const { code, out } = await running.result;

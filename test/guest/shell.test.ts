@@ -57,8 +57,8 @@ for (const way of [embedded, system]) {
       process.kill(running.pid, 'SIGTERM');
       const { code } = await running.result;
       assert.equal(code, 143);
+      await last.terminal.until(new RegExp(`the sandbox ${name} ended`));
       assert.deepEqual(await last.terminal.exited(), { code: 125, signal: null });
-      assert.match(last.terminal.text, new RegExp(`the sandbox ${name} ended`));
       await assertNothingLeft(name, way.where);
     });
   });
