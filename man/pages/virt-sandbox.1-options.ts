@@ -11,7 +11,10 @@ export const details = {
       'Selects the libvirt driver.',
       {
         terms: [
-          ['`qemu:///system`', 'A machine, started by the system daemon. QEMU runs as a separate user of the host.'],
+          [
+            '`qemu:///system`',
+            'A machine, started by the system daemon. For root QEMU runs as a user of its own, one for each sandbox.',
+          ],
           [
             '`qemu:///session`',
             'A machine, started by a daemon of the calling user. libvirt starts this daemon on demand.',

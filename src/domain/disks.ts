@@ -18,13 +18,20 @@ export interface DiskDevice {
   readonly iotune?: Element | undefined;
 }
 
-/** The `disk` elements of a machine, without addresses. */
-export function diskElements(disks: readonly DiskDevice[]): Element[] {
+/**
+ * The `disk` elements of a machine, without addresses.
+ *
+ * @param owner the user to whom libvirt gives the disks, without QEMU's group, which others have too; undefined: as
+ *   libvirt does by itself
+ */
+export function diskElements(disks: readonly DiskDevice[], owner?: number): Element[] {
+  const seclabel =
+    owner === undefined ? {} : { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
   return disks.map(({ serial, source, isBlock, format, readOnly, iotune }, index) => ({
     '@type': isBlock ? 'block' : 'file',
     '@device': 'disk',
     driver: { '@name': 'qemu', '@type': format },
-    source: { [isBlock ? '@dev' : '@file']: source },
+    source: { [isBlock ? '@dev' : '@file']: source, ...seclabel },
     target: { '@dev': diskName('vd', index), '@bus': 'virtio' },
     iotune,
     readonly: readOnly ? EMPTY : undefined,

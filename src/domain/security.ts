@@ -121,12 +121,10 @@ export function modelOfCapabilities(xml: string): SecurityModel | undefined {
 }
 
 /**
- * The user that libvirt's daemon runs QEMU as, from the `dac` model in its capabilities; undefined if they do not say.
- * https://libvirt.org/formatcaps.html
+ * The `seclabel` element that has QEMU run as this user, and in no group but that one.
+ *
+ * @param relabel libvirt makes this user the owner of the sandbox's disks, and also of kernel and initrd
  */
-export function ownerInCapabilities(xml: string | undefined, acceleration: 'kvm' | 'tcg'): number | undefined {
-  const dac = /<secmodel>\s*<model>\s*dac\s*<\/model>(.*?)<\/secmodel>/s.exec(xml ?? '')?.[1] ?? '';
-  const type = acceleration === 'kvm' ? 'kvm' : 'qemu';
-  const user = new RegExp(`<baselabel type='${type}'>\\+(\\d+):`).exec(dac)?.[1];
-  return user === undefined ? undefined : Number(user);
+export function ownerLabel({ uid, gid }: { uid: number; gid: number }, relabel: boolean): Element {
+  return { '@type': 'static', '@model': 'dac', '@relabel': relabel ? 'yes' : 'no', label: `+${uid}:+${gid}` };
 }

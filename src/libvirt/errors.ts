@@ -73,7 +73,8 @@ const rules: readonly Rule[] = [
       'mount the cgroup controllers cpu, cpuacct, memory, devices and freezer where libvirtd runs, or use a virtual machine; see docs/lxc.md',
   },
   {
-    pattern: /Failed to get "[^"]+" lock|another process using the image/i,
+    // libvirt says so first where each QEMU has a user of its own.
+    pattern: /Failed to get "[^"]+" lock|another process using the image|Setting different DAC user or group/i,
     code: 'image-in-use',
     remedy: 'end what uses that image, or give every user of it only to read (,ro)',
   },

@@ -10,7 +10,7 @@ import type { Slots } from '../config/parsers/slots.js';
 import type { SandboxConfig } from '../config/types.js';
 import { machineXml } from '../domain/machine.js';
 import { monitorArguments } from '../domain/monitor.js';
-import { ownerInCapabilities } from '../domain/security.js';
+import { ownerLabel } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/snapshot.js';
 import { publishSnapshot, type SnapshotFacts } from '../image/snapshot/publish.js';
 import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/record.js';
@@ -30,6 +30,7 @@ import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
 import { DomainRun } from './start/domain-run.js';
 import type { Transports } from './start/transports.js';
+import { type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { StateDirectory } from './state/state-directory.js';
 import type { LaunchOptions } from './types.js';
 
@@ -87,16 +88,9 @@ class Baker {
     const empty = join(directory, SNAPSHOT_EMPTY);
     mkdirSync(empty);
     chmodSync(empty, 0o555);
-    const owner = process.geteuid?.() === 0 ? await this.#findOwner(empty) : (process.geteuid?.() ?? 0);
-    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
-      const path = join(directory, name);
-      writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
-      if (process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
-    }
-    await truncate(join(directory, SNAPSHOT_MEMORY), memory);
     this.#options.onProgress?.('Booting the machine that is to be saved');
     let dropping: Promise<void> | undefined;
-    const ready = await this.#run(owner, empty, directory, async (transports, channel) => {
+    const ready = await this.#run(empty, directory, async (transports, channel) => {
       const saved = await this.#bootAndSave(transports, await channel, directory);
       // The machine is paused. Ending it takes libvirt as long as this.
       dropping = dropZeros(join(directory, SNAPSHOT_MEMORY));
@@ -114,23 +108,19 @@ class Baker {
       kernelArguments: savedCommandLine(this.#shape),
       profile: this.#profile,
       host: await snapshotHost(connection),
-      owner,
+      owner: process.geteuid?.() ?? 0,
       ready: readyRecord(ready),
     };
   }
 
-  /**
-   * The user that libvirt runs QEMU as. A daemon says so in its capabilities. The embedded driver shows it: it makes
-   * that user the owner of the sockets that QEMU connects to.
-   */
-  async #findOwner(empty: string): Promise<number> {
-    const { connection, acceleration } = this.#prepared;
-    const told = ownerInCapabilities(await connection.capabilities?.(), acceleration);
-    if (told !== undefined) return told;
-    return this.#run(undefined, empty, undefined, async (transports, channel) => {
-      await channel;
-      return transports.peer() ?? 0;
-    });
+  /** Makes the files that QEMU writes to. They are the group's to read when the machine is saved: publish.ts. */
+  async #makeFiles(directory: string, user: QemuUser | undefined): Promise<void> {
+    for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) {
+      const path = join(directory, name);
+      writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+      if (user) chownSync(path, user.uid, user.gid);
+    }
+    await truncate(join(directory, SNAPSHOT_MEMORY), this.#shape.memory);
   }
 
   async #bootAndSave(transports: Transports, transport: Duplex, directory: string): Promise<GuestReady> {
@@ -160,25 +150,23 @@ class Baker {
     return ready;
   }
 
-  /**
-   * Starts the machine, and ends it when `use` is done.
-   * @param directory where its memory is kept; undefined: it is not going to be saved
-   */
+  /** Starts the machine, and ends it when `use` is done. @param directory where its memory is kept */
   async #run<T>(
-    owner: number | undefined,
     empty: string,
-    directory: string | undefined,
+    directory: string,
     use: (transports: Transports, channel: Promise<Duplex>) => Promise<T>,
   ): Promise<T> {
-    const { connection } = this.#prepared;
+    const { connection, acceleration } = this.#prepared;
     const name = `bake-${randomBytes(4).toString('hex')}`;
     const { signal, onConsole } = this.#options;
     const run = new DomainRun({ connection, name, timeout: this.#bootTimeout, signal, onConsole });
     let failed = true;
     try {
       const state = run.claim();
-      const transports = await run.open({ monitored: directory !== undefined, owner });
-      run.start(this.#xml(name, state, empty, directory));
+      const user = qemuUser(state.path, connection.kind, { acceleration, hasDisks: false });
+      await this.#makeFiles(directory, user);
+      const transports = await run.open({ monitored: true, owner: user?.uid });
+      run.start(this.#xml(name, state, empty, directory, user));
       await run.within(run.domain, 'asking libvirt to start the domain');
       const work = use(transports, transports.channel(run.domain));
       const result = await run.within(work, 'the machine running, its init not answering');
@@ -192,17 +180,15 @@ class Baker {
     }
   }
 
-  #xml(name: string, state: StateDirectory, empty: string, directory: string | undefined): string {
+  #xml(name: string, state: StateDirectory, empty: string, directory: string, user: QemuUser | undefined): string {
     const { kernel, initrd } = this.#prepared.image;
     const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined });
-    const saving =
-      directory === undefined
-        ? []
-        : [
-            ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),
-            ...monitorArguments(state.channelSocket),
-          ];
-    return machineXml({ ...base, kernel, initrd, qemuArguments: [...base.qemuArguments, ...saving] });
+    const saving = [
+      ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),
+      ...monitorArguments(state.channelSocket),
+    ];
+    const securityLabels = user ? [ownerLabel(user, false)] : [];
+    return machineXml({ ...base, kernel, initrd, securityLabels, qemuArguments: [...base.qemuArguments, ...saving] });
   }
 }
 

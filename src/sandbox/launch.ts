@@ -1,6 +1,8 @@
 /**
  * Starts what was prepared: claims the name, starts the domain, sets up the guest. If anything fails, nothing is left.
  */
+import { chmod, copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
@@ -18,11 +20,12 @@ import { runPlan } from './setup/run-plan.js';
 import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
-import { copyTimeoutError } from './start/boot-errors.js';
+import { copyError, copyTimeoutError } from './start/boot-errors.js';
 import type { Console } from './start/console.js';
 import { DomainRun } from './start/domain-run.js';
 import { runMachine } from './start/run-machine.js';
 import type { Transports } from './start/transports.js';
+import { type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
 /** A running application. */
@@ -71,6 +74,7 @@ class Launch {
   readonly #guest: GuestConfig;
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
+  #user: QemuUser | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
 
@@ -94,7 +98,8 @@ class Launch {
       const transports = await this.#claim();
       mark('listening');
       this.#options.onProgress?.(`Starting domain ${name}`);
-      const xml = domainXml(this.#config, this.#prepared, this.#options, this.#run.state.sockets);
+      const { sockets } = this.#run.state;
+      const xml = domainXml(this.#config, await this.#withOwnKernel(), this.#options, sockets, this.#user);
       this.#run.start(xml, this.#options.terminalFd);
       const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
       // A restored machine may have run the application before libvirt has finished starting the domain.
@@ -124,13 +129,42 @@ class Launch {
     const { deadline } = this.#run;
     const { mounts, shell } = this.#prepared.devices;
     const { path } = this.#run.claim();
+    const prepared = this.#prepared;
+    if (prepared.platform === 'machine') {
+      const { acceleration, devices } = prepared;
+      this.#user = qemuUser(path, prepared.connection.kind, { acceleration, hasDisks: devices.disks.length > 0 });
+    }
     makeFreshDirectories(this.#config, mounts);
     await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
-    const transports = await this.#run.open({ monitored: isMonitored(this.#config, this.#prepared) });
+    const monitored = isMonitored(this.#config, prepared);
+    const transports = await this.#run.open({ monitored, owner: this.#user?.uid });
     if (shell) makeShellDirectory(path);
     if (shell?.noConsole)
       this.#options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
     return transports;
+  }
+
+  /**
+   * libvirt makes QEMU's user the owner of kernel and initrd if it does so with disks, and a QEMU that is not to be
+   * trusted could then change what others boot. So such a machine gets copies.
+   */
+  async #withOwnKernel(): Promise<Prepared> {
+    const prepared = this.#prepared;
+    if (prepared.platform === 'container' || this.#user === undefined) return prepared;
+    if (this.#snapshot !== undefined || prepared.devices.disks.length === 0) return prepared;
+    const { path, sockets } = this.#run.state;
+    const copy = async (from: string, name: string) => {
+      try {
+        await copyFile(from, join(path, name));
+        await chmod(join(path, name), 0o444);
+      } catch (error) {
+        throw copyError(from, path, error);
+      }
+      return join(sockets, name);
+    };
+    const { kernel, initrd } = prepared.image;
+    const own = { kernel: await copy(kernel, 'kernel'), initrd: await copy(initrd, 'initrd') };
+    return { ...prepared, image: { ...prepared.image, ...own } };
   }
 
   async #restore(snapshot: SnapshotChoice, transports: Transports): Promise<Channel> {

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
+import { isQemuUid } from '../../util/qemu-ids.js';
 import { printable } from '../archive/newc.js';
 import { memoryPathIn } from '../snapshot/qemu-memory.js';
 import { SNAPSHOT_MEMORY, SNAPSHOTS_DIRECTORY } from '../snapshot/record.js';
@@ -16,7 +17,7 @@ export interface ImageUser {
   /** Name of its domain, for people; undefined if libvirt did not start it. */
   readonly name: string | undefined;
   /**
-   * It is this user's or root's, or has the snapshot's memory mapped. Anybody can start a process with any command line,
+   * It is this user's, root's or a QEMU of root's, or has the snapshot's memory mapped. Anybody can start a process with any command line,
    * so for any other the image needs a lease too.
    */
   readonly isCertain: boolean;
@@ -49,11 +50,14 @@ function imageOf(words: readonly string[]): string | undefined {
   return above && basename(above) === SNAPSHOTS_DIRECTORY ? dirname(above) : undefined;
 }
 
-/** Whether a process is root's or this user's. The owner of its directory in /proc is not always its user. */
+/**
+ * Whether a process is root's, one of root's QEMUs, or this user's. The owner of its directory in /proc is not always
+ * its user.
+ */
 function isTrusted(pid: string): boolean {
   const status = valueOr(() => readFileSync(`/proc/${pid}/status`, 'latin1'), '');
   const uid = /^Uid:\t\d+\t(\d+)/m.exec(status)?.[1];
-  return uid === '0' || uid === String(process.geteuid?.());
+  return uid === '0' || uid === String(process.geteuid?.()) || (uid !== undefined && isQemuUid(Number(uid)));
 }
 
 /**

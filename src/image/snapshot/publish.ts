@@ -1,5 +1,5 @@
 /** Saves a snapshot, and publishes it atomically. */
-import { chmod, statfs, writeFile } from 'node:fs/promises';
+import { chmod, chown, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../../util/directories.js';
 import { identityOf } from '../../util/input-log.js';
@@ -87,10 +87,16 @@ function nameOf({ machine, memory, vcpus, acceleration, slots }: SnapshotFacts):
   return sha256(JSON.stringify([machine, memory, vcpus, acceleration, slots])).slice(0, 16);
 }
 
-/** Makes a file read-only, waits until it is on the disk, and records its identity and digest. */
+/**
+ * Makes a file read-only, waits until it is on the disk, and records its identity and digest. Root's belongs to root
+ * then; only the group of root's QEMUs may read it.
+ */
 async function sealFile(directory: string, name: string): Promise<SnapshotFile> {
   const path = join(directory, name);
-  await chmod(path, 0o400);
+  const { uid, gid } = await stat(path);
+  const isRoots = process.geteuid?.() === 0;
+  if (isRoots && uid !== 0) await chown(path, 0, gid);
+  await chmod(path, isRoots ? 0o440 : 0o400);
   await syncToDisk(path);
   return { name, identity: identityOf(path), digest: await digestSparse(path) };
 }

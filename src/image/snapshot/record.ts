@@ -7,7 +7,7 @@
  * - `state`: its processor and devices, as QEMU writes them.
  * - `warm.json`: its record, which says what it is valid for.
  *
- * The files contain a machine's memory; only the user that QEMU runs as can read them.
+ * The files contain a machine's memory; only their owner can read them, and of root's the group of root's QEMUs.
  */
 
 import { readdirSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { sha256 } from '../manifest.js';
 import { imageIds } from '../store/open.js';
 
 /** Increase it when older snapshots must not be used any more. */
-const SNAPSHOT_FORMAT = 2;
+const SNAPSHOT_FORMAT = 3;
 export const SNAPSHOTS_DIRECTORY = 'warm';
 export const SNAPSHOT_RECORD = 'warm.json';
 /** New name of the record when the snapshot is retired: see generations.ts. */
@@ -60,7 +60,7 @@ export interface SnapshotRecord {
   readonly profile?: string | undefined;
   /** Facts of the host, by name: programs, libraries, the processor. */
   readonly host: Readonly<Record<string, string>>;
-  /** UID of the user that QEMU runs as. */
+  /** UID of the user who baked it. */
   readonly owner: number;
   readonly files: readonly SnapshotFile[];
   /** The init's message when it was ready; 64-bit numbers as text. */

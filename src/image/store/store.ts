@@ -110,7 +110,8 @@ export async function findImage(store: string, id: string): Promise<Manifest | u
 export async function writeDurably(path: string, content: SparseFile | Buffer): Promise<void> {
   const file = await open(path, 'wx', 0o644);
   try {
-    await file.chmod(0o644);
+    // Nobody has a reason to change what others boot.
+    await file.chmod(0o444);
     if (Buffer.isBuffer(content)) await file.writeFile(content);
     else await writeSparse(file, content);
     await file.sync();

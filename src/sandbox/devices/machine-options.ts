@@ -7,7 +7,7 @@ import { machineInterfaces } from '../../domain/interfaces.js';
 import { type MachineOptions, machineXml } from '../../domain/machine.js';
 import { monitorArguments } from '../../domain/monitor.js';
 import { processorArguments } from '../../domain/processors.js';
-import { uuidForLabels } from '../../domain/security.js';
+import { ownerLabel, uuidForLabels } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { restoredMachineArguments, sharingMachineArguments } from '../../domain/snapshot.js';
 import { cputune } from '../../domain/tuning.js';
@@ -15,6 +15,7 @@ import type { Element } from '../../domain/xml.js';
 import type { BootImage } from '../../image/resolve.js';
 import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
 import type { Profile } from '../../profile/types.js';
+import type { QemuUser } from '../state/qemu-user.js';
 import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { type ContainerParts, containerDomainXml } from './container-options.js';
@@ -43,12 +44,14 @@ export interface MachineParts {
 /**
  * The domain's XML.
  * @param sockets path of the state directory for sockets; default: as if it needed no alias
+ * @param user that QEMU runs as; undefined: libvirt decides, or the sandbox is not going to be started
  */
 export function domainXml(
   config: SandboxConfig,
   parts: MachineParts | ContainerParts,
   options: Pick<LaunchOptions, 'debugInit'>,
   sockets = join(stateBase(), parts.name),
+  user?: QemuUser,
 ): string {
   if (parts.platform === 'container') return containerDomainXml(config, parts, options);
   const { name, image, acceleration, profile, devices, securityLabels, snapshot } = parts;
@@ -74,9 +77,10 @@ export function domainXml(
       ...(isMonitored(config, parts) ? monitorArguments(channelSocket) : []),
     ],
     shares: devices.shares,
-    disks: diskElements(devices.disks),
+    disks: diskElements(devices.disks, user?.uid),
     interfaces: machineInterfaces(devices.interfaces),
-    securityLabels,
+    // libvirt need not own anything but disks.
+    securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, devices.disks.length > 0)] : [])],
     cputune: cputune(config.tuning, config.vcpus),
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,

@@ -1,5 +1,5 @@
 /** Why a guest did not come up, as an error for a person. */
-import { SandboxError } from '../../util/errors.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
 import type { Console } from './console.js';
 
 export const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
@@ -54,6 +54,17 @@ export function abortError(cause: unknown): SandboxError {
     code: 'aborted',
     message: 'the start was aborted',
     remedy: 'start it again',
+    cause,
+  });
+}
+
+/** A file of the boot image could not be copied into the state directory. */
+export function copyError(from: string, to: string, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'state-not-writable',
+    message: `${from} cannot be copied to ${to}, as a machine with disks needs: ${messageOf(cause)}`,
+    remedy: 'free some space there; the size of the kernel and the initrd is enough',
     cause,
   });
 }

@@ -1,19 +1,17 @@
 /** A Unix socket for a fixed number of connections: one for each character device of QEMU that connects to it. */
-import { chmodSync, chownSync, statSync } from 'node:fs';
+import { chmodSync, chownSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
 
 export class Listener {
   readonly #server: Server;
   readonly #connections: Promise<Socket>[];
-  #owner: number | undefined;
 
-  private constructor(server: Server, path: string, count: number) {
+  private constructor(server: Server, count: number) {
     this.#server = server;
     const waiting: ((socket: Socket) => void)[] = [];
     this.#connections = Array.from({ length: count }, () => new Promise((resolve) => waiting.push(resolve)));
     server.on('connection', (socket) => {
-      this.#owner ??= statSync(path).uid;
       waiting.shift()?.(socket);
       // Accept no further connection, and remove the socket.
       if (waiting.length === 0) this.close();
@@ -29,7 +27,7 @@ export class Listener {
     { owner, count = 1 }: { owner?: number | undefined; count?: number } = {},
   ): Promise<Listener> {
     const server = createServer({ allowHalfOpen: false });
-    const listener = new Listener(server, path, count);
+    const listener = new Listener(server, count);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
         reject(
@@ -60,11 +58,6 @@ export class Listener {
   /** A connection by its number, from 0. Never settles if there is none of that number. */
   connectionAt(number: number): Promise<Socket> {
     return this.#connections[number] ?? new Promise(() => {});
-  }
-
-  /** The owner of the socket when the first connection came: QEMU's user. */
-  get owner(): number | undefined {
-    return this.#owner;
   }
 
   close(): void {

@@ -24,8 +24,6 @@ export interface Transports {
   channel(domain: Promise<Domain>): Promise<Duplex>;
   /** QEMU's monitor, when it is connected; undefined: there is none. */
   readonly monitor: Promise<Socket> | undefined;
-  /** QEMU's user, once the channel is connected. Undefined in a container. */
-  peer(): number | undefined;
   /** Closes the sockets that are not connected. */
   close(): void;
 }
@@ -74,7 +72,6 @@ async function socketTransports(
       unanswered: 'the machine running, its kernel or init not answering',
       monitor,
       channel: () => channel.connection,
-      peer: () => channel.owner,
       close,
     };
   } catch (error) {
@@ -97,7 +94,6 @@ function terminalTransports(state: StateDirectory, console: Console): Transports
       if (shell !== undefined) symlinkSync(shell, shellPaths(state.path).sessions);
       return openTerminal(paths[CHANNEL_CONSOLE]);
     },
-    peer: () => undefined,
     close: () => {},
   };
 }

@@ -102,7 +102,7 @@ test('another user can read the image, whatever the umask', (context) => {
   assert.equal(image.fresh, true);
   for (const path of [machine.store, image.directory]) assert.equal(statSync(path).mode & 0o777, 0o755, path);
   for (const name of ['vmlinux', 'initrd', 'manifest.json']) {
-    assert.equal(statSync(join(image.directory, name)).mode & 0o777, 0o644, name);
+    assert.equal(statSync(join(image.directory, name)).mode & 0o777, 0o444, name);
   }
 });
 

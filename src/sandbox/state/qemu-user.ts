@@ -1,0 +1,58 @@
+/**
+ * The user that QEMU runs as, one for each sandbox of root's. So no QEMU can signal, trace or read another, or write to
+ * the boot images, whatever its guest has made of it.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import type { ConnectionKind } from '../../libvirt/connection.js';
+import { valueOr } from '../../util/errors.js';
+import { type IdRange, QEMU_IDS, SMALL_QEMU_IDS } from '../../util/qemu-ids.js';
+
+export interface QemuUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const KVM = '/dev/kvm';
+
+/**
+ * The user for the sandbox with this state directory. Undefined if QEMU is not ours to give a user: QEMU of an ordinary
+ * user runs as that user, or as libvirt's daemon decides.
+ *
+ * The uid is the inode number of the state directory, behind the first of the range. Where that is a tmpfs, two
+ * sandboxes that run at once have two.
+ *
+ * @param hasDisks All sandboxes with disks have the first uid. libvirt makes it the owner of the disks, does not give
+ *   read-only ones back, and refuses a disk to another user after a crash.
+ */
+export function qemuUser(
+  stateDirectory: string,
+  kind: ConnectionKind,
+  { acceleration, hasDisks }: { acceleration: 'kvm' | 'tcg'; hasDisks: boolean },
+): QemuUser | undefined {
+  if (process.geteuid?.() !== 0 || (kind !== 'embedded' && kind !== 'system')) return undefined;
+  const range = [QEMU_IDS, SMALL_QEMU_IDS].find(isMapped);
+  if (range === undefined) return undefined;
+  const { ino } = statSync(stateDirectory, { bigint: true });
+  const own = 1 + Number(ino % BigInt(range.count - 1));
+  const gid = (acceleration === 'kvm' ? groupOfKvm() : undefined) ?? range.first;
+  return { uid: range.first + (hasDisks ? 0 : own), gid };
+}
+
+/** The group that /dev/kvm needs; undefined: everybody may open it. */
+function groupOfKvm(): number | undefined {
+  const found = statSync(KVM, { throwIfNoEntry: false });
+  return found === undefined || (found.mode & 0o006) === 0o006 ? undefined : found.gid;
+}
+
+/** Whether this user namespace has all those ids. user_namespaces(7) */
+function isMapped({ first, count }: IdRange): boolean {
+  return ['/proc/self/uid_map', '/proc/self/gid_map'].every((map) =>
+    valueOr(() => readFileSync(map, 'latin1'), '')
+      .trim()
+      .split('\n')
+      .some((line) => {
+        const [from = 0, , length = 0] = line.trim().split(/ +/).map(Number);
+        return from <= first && first + count <= from + length;
+      }),
+  );
+}

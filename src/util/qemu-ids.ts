@@ -1,0 +1,23 @@
+/**
+ * The ids that QEMUs of root's run with. Ranges that systemd, SSSD, and Samba hand out by default end below
+ * (https://systemd.io/UIDS-GIDS/) or begin above.
+ */
+const FIRST = 0x7800_0000;
+const BITS = 26;
+
+/** A host that is a container may have 65536 users only. Debian and systemd keep these for nobody. */
+const FIRST_SMALL = 65_000;
+const SMALL_COUNT = 533;
+
+/** A range of ids. The first is the group of all, and the user of those who must have the same. */
+export interface IdRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+export const QEMU_IDS: IdRange = { first: FIRST, count: 2 ** BITS };
+export const SMALL_QEMU_IDS: IdRange = { first: FIRST_SMALL, count: SMALL_COUNT };
+
+export function isQemuUid(uid: number): boolean {
+  return [QEMU_IDS, SMALL_QEMU_IDS].some(({ first, count }) => uid >= first && uid < first + count);
+}
