@@ -1,6 +1,6 @@
 /**
- * Takes from an application without capabilities what the kernel gives to user 0 all the same: files that root may write
- * by owning them, and programs that the kernel starts with every capability.
+ * Takes from an application without capabilities what the kernel gives to user 0 all the same: files that root may
+ * write by owning them, and programs that the kernel starts with every capability.
  */
 import { WriteFlag } from '../../src/protocol/wire.js';
 import type { GuestConfig } from './config.js';

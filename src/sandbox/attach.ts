@@ -200,8 +200,8 @@ async function open(name: string, path: string, uid: number | undefined): Promis
 }
 
 /**
- * Connects to a socket. Of another user's sandbox it must be a socket and no link, and that user, or whom it belongs to,
- * must listen there: a user could put a link to a service here that trusts root.
+ * Connects to a socket. Of another user's sandbox it must be a socket and no link, and that user, or whom it belongs
+ * to, must listen there: a user could put a link to a service here that trusts root.
  */
 async function connectTo(path: string, uid: number | undefined): Promise<Socket> {
   if (uid === undefined) return connected(path);

@@ -1,6 +1,6 @@
 /**
- * The ids that QEMUs of root's run with. Ranges that systemd, SSSD, and Samba hand out by default end below
- * (https://systemd.io/UIDS-GIDS/) or begin above.
+ * The ids that QEMUs of root's run with. The range that SSSD hands out by default ends below, and what systemd calls
+ * foreign begins above: https://systemd.io/UIDS-GIDS/
  */
 const FIRST = 0x7800_0000;
 const BITS = 26;

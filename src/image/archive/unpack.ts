@@ -41,7 +41,8 @@ type MakeNode = (node: Node, entry: ArchiveEntry) => void;
 /**
  * Unpacks all archives into `directory`. It must be empty, or is made. Nothing is written outside it.
  *
- * For root, each file gets its owner from the archive, and nobody else may enter a directory that is made. Other users own what they unpack, and can make no devices.
+ * For root, each file gets its owner from the archive, and nobody else may enter a directory that is made. Other users
+ * own what they unpack, and can make no devices.
  *
  * @throws {SandboxError} `unpack-not-empty`, `archive-unsafe`, `unpack-failed`.
  */

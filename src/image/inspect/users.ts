@@ -17,8 +17,8 @@ export interface ImageUser {
   /** Name of its domain, for people; undefined if libvirt did not start it. */
   readonly name: string | undefined;
   /**
-   * It is this user's, root's or a QEMU of root's, or has the snapshot's memory mapped. Anybody can start a process with any command line,
-   * so for any other the image needs a lease too.
+   * It is this user's, root's or a QEMU of root's, or has the snapshot's memory mapped. Anybody can start a process
+   * with any command line, so for any other the image needs a lease too.
    */
   readonly isCertain: boolean;
 }
