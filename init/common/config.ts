@@ -108,6 +108,12 @@ export interface GuestTrace {
   readonly expression: string | undefined;
 }
 
+/** A path that is covered with an empty directory or file. */
+export interface GuestHidden {
+  readonly path: string;
+  readonly isDirectory: boolean;
+}
+
 export interface GuestConfig {
   /** In a container libvirt has set up devices, /proc and /sys already. */
   readonly platform: 'machine' | 'container';
@@ -129,6 +135,10 @@ export interface GuestConfig {
     readonly username: string;
     readonly home: string;
   };
+  /** The home is an empty one in memory; default false. */
+  readonly ownHome?: boolean | undefined;
+  /** What to cover, in a container; a machine's root comes without it. */
+  readonly hidden?: readonly GuestHidden[] | undefined;
   /** The application keeps every capability. */
   readonly privileged: boolean;
   /** An application without capabilities may create user namespaces; default false. */

@@ -48,6 +48,29 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
   return { name: 'root', calls };
 }
 
+/** Covers what the application must not see of the root. A machine's root comes without it. */
+export function hideStep({ hidden = [] }: GuestConfig): Step[] {
+  if (hidden.length === 0) return [];
+  const calls = hidden.map(({ path, isDirectory }) =>
+    call(
+      isDirectory
+        ? mountOf('tmpfs', path, 'tmpfs', MS_RDONLY | MS_NOSUID | MS_NODEV, 'mode=555,size=4k')
+        : mountOf('/dev/null', path, '', MS_BIND, ''),
+    ),
+  );
+  return [{ name: 'hide', calls }];
+}
+
+/** A home in memory, in place of one that the user that QEMU runs as cannot enter. */
+export function homeStep({ ownHome = false, identity }: GuestConfig): Step[] {
+  if (!ownHome) return [];
+  const options = `mode=700,uid=${identity.uid},gid=${identity.gid}`;
+  // Without it the working directory is /.
+  return [
+    { name: 'home', calls: [tolerated(mountOf('tmpfs', identity.home, 'tmpfs', MS_NOSUID | MS_NODEV, options))] },
+  ];
+}
+
 /** One step for each mount, in the order of the config. */
 export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
   return config.mounts.map((entry, index) => ({ name: `mount.${index}`, calls: mountCalls(entry, devices) }));

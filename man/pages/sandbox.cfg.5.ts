@@ -95,6 +95,10 @@ const BODY: readonly Section[] = [
             '`[security]`',
             '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`. `userns`: whether the command may create user namespaces, default `false`.',
           ],
+          [
+            '`[hide]`',
+            '`secrets`: whether the places of keys below the home directory are hidden, default `true`. `path.0`, `path.1` and so on: more paths to hide.',
+          ],
           ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
           ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],
           ['`[service]`', '`bootTarget`: the target of systemd, default `multi-user.target`.'],

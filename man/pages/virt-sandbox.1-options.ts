@@ -158,6 +158,13 @@ export const details = {
       'Lets the command create user namespaces. Browsers and container tools need them for a sandbox of their own. A program has every capability in a user namespace that it creates, so it reaches more of the guest’s kernel. Without this option a machine allows none; `--privileged` allows them.',
     ],
   },
+  hide: {
+    value: 'PATH|none',
+    complete: 'file',
+    text: [
+      'Hides the file or directory *PATH* inside: in its place is an empty one. A link is followed. The option repeats. Hidden without it are the places below the home directory where programs keep keys, such as `~/.ssh` and `~/.aws`; `none` shows those. A mount on such a path is seen.',
+    ],
+  },
   switchto: {
     value: 'USER',
     complete: 'user',

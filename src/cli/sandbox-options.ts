@@ -71,6 +71,13 @@ export const options = {
     type: 'boolean',
     describe: 'let COMMAND create user namespaces, as browsers do for their own sandbox',
   },
+  hide: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    requiresArg: true,
+    describe: 'hide PATH inside, as ~/.ssh and other places of keys are anyway; none shows those; repeats',
+  },
   switchto: {
     alias: 'S',
     type: 'string',

@@ -33,6 +33,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     identity,
     privileged: undefined,
     userNamespaces: false,
+    hidden: { secrets: true, paths: [] },
     mounts: [],
     disks: [],
     networks: [],

@@ -8,6 +8,7 @@ import { attachIncludes } from './include-mount.js';
 import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
 import { parseDisk } from './parsers/disk.js';
 import { parseEnv } from './parsers/env.js';
+import { parseHide } from './parsers/hide.js';
 import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
 import { parseNetwork } from './parsers/network.js';
@@ -33,6 +34,7 @@ export interface ConfigOptions {
   readonly security?: string | undefined;
   readonly privileged?: boolean | undefined;
   readonly userns?: boolean | undefined;
+  readonly hide?: readonly string[] | undefined;
   readonly switchto?: string | undefined;
   readonly shell?: boolean | undefined;
   readonly debug?: boolean | undefined;
@@ -88,6 +90,7 @@ export async function configFromOptions(
     boot: optional(options.boot, (text) => parseBootMode(text, '--boot')) ?? from.boot,
     privileged: options.privileged ?? (options.switchto === undefined ? from.privileged : undefined),
     userNamespaces: options.userns ?? from.userNamespaces,
+    hidden: parseHide(options.hide ?? [], from.hidden),
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: [...from.networks, ...(options.network ?? []).map(parseNetwork)],

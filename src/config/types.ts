@@ -93,6 +93,14 @@ export interface Network {
   readonly filter: NetworkFilter | undefined;
 }
 
+/** What the sandbox does not see of its root. */
+export interface Hidden {
+  /** Hide where programs keep the user's keys: src/config/secrets.ts */
+  readonly secrets: boolean;
+  /** More paths inside, absolute. */
+  readonly paths: readonly string[];
+}
+
 export interface Security {
   readonly mode: 'dynamic' | 'static' | 'inherit';
   readonly label: string | undefined;
@@ -215,6 +223,7 @@ export interface SandboxConfig {
   readonly privileged: boolean | undefined;
   /** Let the application create user namespaces, in a machine without `privileged`. */
   readonly userNamespaces: boolean;
+  readonly hidden: Hidden;
   readonly mounts: readonly Mount[];
   readonly disks: readonly Disk[];
   readonly networks: readonly Network[];

@@ -32,7 +32,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * Checks a sandbox without looking at the host; {@link checkHost} does that just before the start.
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
- *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`,
+ *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `hide-not-absolute`,
  *   `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`,
  *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`, `disk-limit-conflict`,
  *   `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`, `arguments-too-long`
@@ -47,6 +47,7 @@ export function validateConfig(config: SandboxConfig): SandboxConfig {
   checkAbsolute(config.identity.home, 'home-not-absolute', `the home directory of ${config.identity.username}`);
   if (config.kernel.version !== undefined) checkKernelVersion(config.kernel.version);
   checkMachine(config);
+  for (const path of config.hidden.paths) checkAbsolute(path, 'hide-not-absolute', 'a path to hide');
   checkMounts(config);
   checkIncludes(config);
   checkDisks(config);

@@ -55,6 +55,8 @@ export interface StartContext {
   /** Another path of the same directory, for sockets: short, and ASCII for the embedded driver. */
   readonly socketDirectory: string;
   readonly name: string;
+  /** A command that must have succeeded before the domain is started. It executes what is behind it. */
+  readonly before?: readonly string[];
   /** Descriptor of a terminal. Its settings are restored however this process ends. */
   readonly terminal?: number;
   /** Cancels the start: a QEMU that libvirt waits for is killed, so that the start fails and leaves nothing behind. */

@@ -37,6 +37,9 @@ export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
   return new DaemonConnection(library, opened.connection, kind, uri);
 }
 
+/** A domain, or why there is none. */
+type Created = { readonly handle: Handle } | { readonly error: string };
+
 class DaemonConnection implements Connection {
   readonly kind: DaemonKind;
   readonly uri: string;
@@ -54,16 +57,18 @@ class DaemonConnection implements Connection {
     this.#releaseEvents = library.holdEventLoop();
   }
 
-  async start(xml: string, { name, stateDirectory, terminal, cancelled }: StartContext): Promise<Domain> {
+  async start(xml: string, { name, stateDirectory, before, terminal, cancelled }: StartContext): Promise<Domain> {
     const supervising = Supervisor.start({
       directory: stateDirectory,
+      ...(before === undefined ? {} : { command: before }),
       ...(terminal === undefined ? {} : { terminal }),
     });
     const logs = [...(this.#keptLogs.get(name) ?? []), ...newLogs(this.kind, name, xml)];
     this.#keptLogs.set(name, logs);
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
-    const creating = this.#create(xml);
+    const failing = before === undefined ? undefined : supervising.then(failureBefore);
+    const creating = this.#createAfter(failing, xml);
     const kill = () => {
       if (this.kind === 'lxc') return;
       supervising.then(
@@ -93,7 +98,13 @@ class DaemonConnection implements Connection {
     return readPid(daemonPidFile(this.kind, name));
   }
 
-  async #create(xml: string): Promise<{ readonly handle: Handle } | { readonly error: string }> {
+  /** @param failing why the command that comes before has failed; undefined: it has not */
+  async #createAfter(failing: Promise<string | undefined> | undefined, xml: string): Promise<Created> {
+    const error = await failing;
+    return error === undefined ? this.#create(xml) : { error };
+  }
+
+  async #create(xml: string): Promise<Created> {
     for (let attempt = 1; ; attempt += 1) {
       const handle = await this.#library.domainCreateXML(this.#connection, xml, VIR_DOMAIN_START_AUTODESTROY);
       if (handle) return { handle };
@@ -122,4 +133,9 @@ class DaemonConnection implements Connection {
     await this.#library.connectClose(this.#connection);
     await this.#releaseEvents();
   }
+}
+
+async function failureBefore({ commandExited }: Supervisor): Promise<string | undefined> {
+  const { status, stderr } = await commandExited;
+  return status === 0 ? undefined : stderr;
 }

@@ -62,14 +62,14 @@ async function startEmbedded(
   program: string,
   options: EmbeddedOptions,
   xml: string,
-  { stateDirectory, socketDirectory, name, terminal }: StartContext,
+  { stateDirectory, socketDirectory, name, before = [], terminal }: StartContext,
 ): Promise<Domain> {
   const root = join(socketDirectory, EMBEDDED_ROOT);
   const xmlFile = join(socketDirectory, 'domain.xml');
   await makeRoot(root, xmlFile, xml, options.cacheDirectory);
   const supervisor = await Supervisor.start({
     directory: stateDirectory,
-    command: [program, '-r', root, xmlFile],
+    command: [...before, program, '-r', root, xmlFile],
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });

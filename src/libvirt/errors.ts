@@ -7,14 +7,27 @@ interface Rule {
   readonly pattern: RegExp;
   readonly code: string;
   readonly remedy: string;
+  /** The error's message; default: that libvirt did not start the domain, and its text. */
+  readonly message?: (name: string, text: string) => string;
 }
+
+/** A message of init/root-view/main.c, which runs before libvirt. */
+const ROOT_VIEW = /^root-view: (.*)/;
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
   {
+    pattern: ROOT_VIEW,
+    code: 'root-view-impossible',
+    remedy: 'allow what it names on this host (docs/security.md), or leave out --privileged and --hide',
+    message: (_name, text) =>
+      `the host's processes and private files cannot be hidden from the sandbox: ${ROOT_VIEW.exec(text)?.[1] ?? text}`,
+  },
+  {
     pattern: /domain .* (?:already exists|is already)|already exists with uuid|already active/i,
     code: 'name-in-use',
     remedy: 'choose another name with --name, or end that sandbox first',
+    message: (name, text) => `the name ${name} is in use: ${text}`,
   },
   {
     pattern: /virtlogd-sock/,
@@ -118,10 +131,7 @@ export function domainError(name: string, message: string, xml = ''): SandboxErr
   return new SandboxError({
     stage: 'domain',
     code: rule?.code ?? 'domain-refused',
-    message:
-      rule?.code === 'name-in-use'
-        ? `the name ${name} is in use: ${text}`
-        : `libvirt did not start domain ${name}: ${text}`,
+    message: rule?.message?.(name, text) ?? `libvirt did not start domain ${name}: ${text}`,
     remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml, and at the log of libvirt',
   });
 }

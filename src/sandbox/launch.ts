@@ -5,6 +5,7 @@ import { chmod, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
+import type { Share } from '../domain/shares.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
@@ -12,6 +13,8 @@ import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { domainXml, isMonitored } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
+import { linkToAll, seesAll, viewCommand } from './devices/root-view.js';
+import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
 import type { Prepared } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
@@ -66,6 +69,11 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
   }
 }
 
+/** docs/security.md says why it may be so. */
+const ALL_IS_SEEN =
+  "the sandbox sees all of the host's files that its user may read, also /proc and keys: this host allows no view of " +
+  'them (docs/security.md)';
+
 /** One attempt: a domain that boots, or that is restored from a snapshot. */
 class Launch {
   readonly #config: SandboxConfig;
@@ -100,10 +108,11 @@ class Launch {
       this.#options.onProgress?.(`Starting domain ${name}`);
       const { sockets } = this.#run.state;
       const xml = domainXml(this.#config, await this.#withOwnKernel(), this.#options, sockets, this.#user);
-      this.#run.start(xml, this.#options.terminalFd);
+      this.#run.start(xml, this.#viewRoot(), this.#options.terminalFd);
       const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
+      this.#warnIfAllIsSeen();
       return { name, channel, domain, connection, console: this.#run.console };
     } catch (error) {
       const reason =
@@ -165,6 +174,27 @@ class Launch {
     const { kernel, initrd } = prepared.image;
     const own = { kernel: await copy(kernel, 'kernel'), initrd: await copy(initrd, 'initrd') };
     return { ...prepared, image: { ...prepared.image, ...own } };
+  }
+
+  /** The command that makes the view of the host's files; undefined if there is none to be made. */
+  #viewRoot(): string[] | undefined {
+    const share = this.#rootShare();
+    if (share === undefined) return undefined;
+    const facts = { name: this.#run.name, kind: this.#prepared.connection.kind, directory: share.directory };
+    const command = viewCommand(this.#config, facts);
+    if (command === undefined) linkToAll(this.#config, facts);
+    return command;
+  }
+
+  /** Undefined: the root is something else, or a container's. */
+  #rootShare(): Share | undefined {
+    const { platform, devices } = this.#prepared;
+    return platform === 'machine' ? devices.shares.find(({ tag }) => tag === ROOT_TAG) : undefined;
+  }
+
+  #warnIfAllIsSeen(): void {
+    if (this.#rootShare() === undefined || !seesAll(this.#config, this.#run.name)) return;
+    this.#options.onWarning?.(ALL_IS_SEEN);
   }
 
   async #restore(snapshot: SnapshotChoice, transports: Transports): Promise<Channel> {

@@ -152,9 +152,9 @@ pid=/run/libvirt/qemu/confined.pid
 while [ ! -s $pid ] && kill -0 $machine; do sleep 0.1; done
 for try in $(seq 60); do monitor 'info version' | grep -q '^[0-9]' && break; kill -0 $machine || break; sleep 0.1; done
 cat /proc/$(cat $pid)/attr/current
-for file in $root/etc/inside /var/tmp/outside; do
-  truncate -s 4096 $file
-  chmod 666 $file
+truncate -s 4096 $root/etc/inside /var/tmp/outside
+chmod 666 $root/etc/inside /var/tmp/outside
+for file in /run/libvirt-sandbox/.view/confined/root/etc/inside /var/tmp/outside; do
   monitor "drive_add 0 file.filename=$file,file.locking=off,format=raw,if=none,id=$(basename $file),readonly=on"
 done
 kill $machine

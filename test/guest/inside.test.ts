@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { before, describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
 import { EVERYWHERE, itIsAsEverywhere } from '../helpers/everywhere.js';
@@ -22,6 +24,7 @@ describe('inside, as root', { skip: embedded.skip }, () => {
     ptmx: 'ls -l /dev/pts/ptmx | cut -c1-10',
     null: 'echo gone > /dev/null; echo there',
     'no orphan': 'sh -c "sleep 0.1 & "; sleep 1; ps -o stat= 2>/dev/null | grep -c Z; true',
+    home: 'ls -A ~; echo kept >~/x; cat ~/x; stat -c "%a %u" ~',
     random: 'head -c 16 /dev/urandom | wc -c',
   } as const;
   let found: Record<string, string> = {};
@@ -47,6 +50,11 @@ describe('inside, as root', { skip: embedded.skip }, () => {
     assert.equal(found['null'], 'there');
     assert.equal(found['ptmx'], 'crw-rw-rw-');
     assert.equal(found['random'], '16');
+  });
+
+  it('has a home of its own, since the user that QEMU runs as cannot enter that of root', (t) => {
+    if ((statSync(homedir()).mode & 0o001) !== 0) return t.skip('everybody may enter the home here');
+    assert.equal(found['home'], 'kept\n700 0');
   });
 
   it('has no unreaped orphan', () => assert.equal(found['no orphan'], '0'));

@@ -25,7 +25,7 @@ type Found<T> = Partial<Omit<T, 'devices' | 'snapshot'> & Omit<DeviceFacts, 'nam
 /** The XML of a machine with these options. `found` overrides the invented facts that a start would find. */
 export async function machineOf(
   options: ConfigOptions,
-  { images, server, snapshot, ...found }: Found<PreparedMachine> & { readonly snapshot?: Snapshot } = {},
+  { images, server, model, snapshot, ...found }: Found<PreparedMachine> & { readonly snapshot?: Snapshot } = {},
   launch: LaunchOptions = {},
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
@@ -33,6 +33,7 @@ export async function machineOf(
     name: NAME,
     images: images ?? new Map([[0, EXT4]]),
     server: server ?? { kind: 'system', readOnlyVirtiofs: false },
+    model,
     breakpoint: launch.breakpoint,
   });
   const prepared = {

@@ -77,6 +77,13 @@ export function aliasesOf(name: string): string[] {
   );
 }
 
+/** The mounts of this host with `name` in their path. */
+function mountsOf(name: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`/${name}`));
+}
+
 /** Where {@link assertNothingLeft} looks beside processes and aliases. */
 export interface WhereLeft {
   /** A directory that has the state directory in it, at any depth; default {@link ROOT_STATE}. */
@@ -106,6 +113,7 @@ export async function assertNothingLeft(name: string, where: WhereLeft = {}): Pr
     ...processesWith(name),
     ...filesWith(where.state ?? ROOT_STATE, name),
     ...aliasesOf(name),
+    ...mountsOf(name),
     ...logsOf(name, where),
     ...((await where.domains?.()) ?? []).filter((domain) => domain === name),
   ];

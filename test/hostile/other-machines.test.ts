@@ -6,7 +6,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { makeCache, removeCache } from '../helpers/cache.js';
@@ -70,9 +72,12 @@ function attacksOn({ pid }: Machine): Record<string, string> {
   };
 }
 
-/** Every file below a directory. */
+/** Every file below a directory. Links are not followed. */
 function below(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    return [path, ...(entry.isDirectory() ? below(path) : [])];
+  });
 }
 
 for (const way of [embedded, system]) {
@@ -96,12 +101,25 @@ for (const way of [embedded, system]) {
 
     it('does not read the memory of another for its guest either', async (t) => {
       const victim = await start(t, way);
-      // The root share has the host's /proc in it, and QEMU reads it as its own user.
-      const script = `mkdir /tmp/host; mount --bind / /tmp/host; cd /tmp/host/proc/${victim.pid}
-        for file in maps environ; do head -c 1 $file >/dev/null 2>&1 && echo $file; done; echo tried`;
+      // Where the root share has the host's /proc in it, QEMU reads that as its own user.
+      const script = `mkdir /tmp/host; mount --bind / /tmp/host; cd /tmp/host/proc
+        for file in */maps ${victim.pid}/environ; do head -c 1 $file >/dev/null 2>&1 && echo $file; done; echo tried`;
       const args = ['-c', way.uri, ...TCG, '-p', '--', 'sh', '-c', script];
       assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, 'tried\n');
       await end(victim, way);
+    });
+
+    it('reaches no network', { skip: way !== embedded && "libvirtd's QEMUs have its network" }, async (t) => {
+      const server = createServer().listen(0, '127.0.0.1');
+      t.after(() => server.close());
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const reach = `bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}'`;
+      const attacker = await start(t, way);
+      assert.equal(spawnSync('sh', ['-c', reach]).status, 0);
+      const inside = ['--net', `--target=${attacker.pid}`, '--', 'sh', '-c', reach];
+      assert.notEqual(spawnSync('nsenter', inside).status, 0);
+      await end(attacker, way);
     });
 
     it('owns nothing that others boot from', async (t) => {

@@ -3,8 +3,8 @@
  * libvirt, whose guest does the least that a guest does.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
@@ -57,6 +57,8 @@ export async function bareRestore(argv: readonly string[], snapshot: Snapshot, s
   const paths = socketsOf(words);
   const directory = dirname(paths.channel);
   mkdirSync(directory, { recursive: true });
+  // Where a sandbox has the view of the host's files.
+  symlinkSync('/', join(directory, 'root'));
   const listeners = await Promise.all([Listener.open(paths.channel, { count: 2 }), Listener.open(paths.console)]);
   const start = process.hrtime.bigint();
   const qemu = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -47,6 +47,8 @@ function change(option: string, value: string | undefined, initrd: string): stri
   if (CONTROL_OPTIONS.has(option)) return undefined;
   if (value === undefined) return [option];
   if (option === '-object' && value.includes('"secret"')) return undefined;
+  // The directory of a sandbox, which there is none of.
+  if (option === '-fsdev') return [option, value.replace(/path=[^,]+\/root(?=,|$)/, 'path=/')];
   if (option === '-initrd') return [option, initrd];
   if (option !== '-chardev') return [option, value];
   const id = /,id=([^,]+)/.exec(value)?.[1];

@@ -3,7 +3,7 @@ import { defaultConfig } from '../defaults.js';
 import { configError, quote } from '../errors.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
-import type { Identity, SandboxConfig, Security, Service } from '../types.js';
+import type { Hidden, Identity, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
   DEFAULT_BOOT_TARGET,
@@ -68,6 +68,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     networks: readNetworks(file),
     security: readSecurity(new Section(file, 'security')),
     userNamespaces: new Section(file, 'security').flag('userns', false),
+    hidden: readHidden(new Section(file, 'hide')),
     service,
     tty: new Section(file, 'interactive').flag('tty', false),
     command: readCommand(new Section(file, 'command'), service),
@@ -131,6 +132,10 @@ function readSecurity(section: Section): Security {
   const label = section.text('label');
   if (section.flag('dynamic', true)) return { mode: 'dynamic', label };
   return { mode: section.flag('inherit', false) ? 'inherit' : 'static', label };
+}
+
+function readHidden(section: Section): Hidden {
+  return { secrets: section.flag('secrets', true), paths: section.numberedTexts('path') };
 }
 
 function readCommand(section: Section, service: Service | undefined): readonly string[] {

@@ -37,6 +37,8 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   const { label, mode } = config.security;
   writer.put('security', { label, dynamic: mode === 'dynamic' });
   writer.putOwn('security', { inherit: mode === 'inherit' || undefined, userns: config.userNamespaces || undefined });
+  writer.putOwn('hide', { secrets: unless(true, config.hidden.secrets) });
+  for (const [index, path] of config.hidden.paths.entries()) writer.putOwn('hide', { [`path.${index}`]: path });
   putProgram(writer, config);
   putMachine(writer, config);
   putTuning(writer, config);

@@ -7,12 +7,16 @@ import type { GuestConfig, GuestRoot } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { containerDevices, type DiskDevice } from '../../domain/disks.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
+import type { SecurityModel } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
 import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { appDisks, type Images, inspectImages } from './disks.js';
+import { coveredPaths } from './hidden-paths.js';
+import { needsOwnHome } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
+import { rootDirectory } from './root-view.js';
 import { ROOT_TAG, type ShareServer, shareServer } from './shares.js';
 import { type Shell, shellOf } from './shell.js';
 
@@ -28,7 +32,10 @@ export interface Devices {
   /** One for each mount of the config, in the same order. */
   readonly mounts: readonly MountDevice[];
   /** The same devices for the common init. */
-  readonly guest: Pick<GuestConfig, 'platform' | 'root' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'>;
+  readonly guest: Pick<
+    GuestConfig,
+    'platform' | 'root' | 'ownHome' | 'hidden' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
+  >;
 }
 
 /** What devices depend on besides the config. */
@@ -37,6 +44,8 @@ export interface DeviceFacts {
   readonly name: string;
   readonly images: Images;
   readonly server: ShareServer;
+  /** What confines QEMU on the host; undefined: nothing, or it is not known. */
+  readonly model?: SecurityModel | undefined;
   readonly breakpoint?: LaunchOptions['breakpoint'];
 }
 
@@ -46,19 +55,21 @@ export interface DeviceFacts {
  */
 export async function prepareDevices(
   config: SandboxConfig,
-  { name, kind, breakpoint }: Pick<DeviceFacts, 'name' | 'breakpoint'> & Pick<ShareServer, 'kind'>,
+  { name, kind, model, breakpoint }: Pick<DeviceFacts, 'name' | 'model' | 'breakpoint'> & Pick<ShareServer, 'kind'>,
 ): Promise<Devices> {
   const images = await inspectImages(config);
-  return devicesOf(config, { name, images, server: await shareServer(config, kind), breakpoint });
+  return devicesOf(config, { name, images, server: await shareServer(config, kind), model, breakpoint });
 }
 
 /** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files. */
-export function devicesOf(config: SandboxConfig, { name, images, server, breakpoint }: DeviceFacts): Devices {
+export function devicesOf(config: SandboxConfig, { name, images, server, model, breakpoint }: DeviceFacts): Devices {
   const platform = server.kind === 'lxc' ? 'container' : 'machine';
   const mounts = mountDevices(config, { images, server, stateDirectory: join(stateBase(), name) });
   const atRoot = rootMount(config);
+  // libvirt binds a container's root itself.
+  const directory = platform === 'container' ? config.root : rootDirectory(name, server.kind, model);
   const rootShare: Share[] =
-    atRoot === undefined ? [{ tag: ROOT_TAG, directory: config.root, readOnly: true, transport: '9p' }] : [];
+    atRoot === undefined ? [{ tag: ROOT_TAG, directory, readOnly: true, transport: '9p' }] : [];
   const ofApplication = appDisks(config);
   const disks = [...ofApplication.map(({ device }) => device), ...mounts.flatMap(({ disk }) => disk ?? [])];
   const interfaces = interfacesOf(config, name);
@@ -72,6 +83,8 @@ export function devicesOf(config: SandboxConfig, { name, images, server, breakpo
     guest: {
       platform,
       root: atRoot === undefined ? usualRoot(platform) : rootOf(mounts[atRoot]),
+      ownHome: atRoot === undefined && needsOwnHome(config, server),
+      hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),
       disks: ofApplication.map(({ guest }) => guest),
       devices: platform === 'container' ? containerDevices(disks) : undefined,

@@ -1,29 +1,62 @@
-/** Finds the host's mounts below a directory. libvirt's binds do not include them, so each needs a bind of its own. */
+/** The host's mounts below a directory. proc_pid_mountinfo(5) */
 import { readFileSync, statSync } from 'node:fs';
+import { valueOr } from '../../util/errors.js';
 
-/** The kernel's names of file systems without user files. */
-const KERNEL_TYPES = new Set(
+/** A mount point below a directory. */
+export interface MountPoint {
+  /** Relative to the directory. */
+  readonly path: string;
+  /** A file system that shows the kernel and not files of users. */
+  readonly isKernels: boolean;
+  /** A file system that is mounted when somebody looks. */
+  readonly isAutomount: boolean;
+}
+
+/**
+ * File systems with files of users among those that need no block device. All others of these are the kernel's, also
+ * ones that do not exist yet.
+ */
+const OF_USERS = new Set(
   (
-    'autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs ' +
-    'proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs'
+    '9p afs aufs autofs bcachefs ceph cifs ecryptfs fuse gfs2 jffs2 lustre nfs nfs4 ocfs2 orangefs overlay shiftfs ' +
+    'smb3 tmpfs ubifs vboxsf virtiofs zfs'
   ).split(' '),
 );
 
 /**
- * Mount points below `directory`, relative to it, parents first. File systems without user files are left out, and so
- * are files that are mounted on files: libvirt binds directories only.
+ * Mount points below `directory`, each once, parents first. Of several on one point the last counts.
  * @param directory without symbolic links
- * @param table the text of /proc/PID/mountinfo; default: this process's. proc_pid_mountinfo(5)
+ * @param table the text of /proc/PID/mountinfo; default: this process's
+ * @param types the text of /proc/filesystems
  */
-export function mountsBelow(directory: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): string[] {
+export function mountPointsBelow(
+  directory: string,
+  table = readFileSync('/proc/self/mountinfo', 'utf8'),
+  types = valueOr(() => readFileSync('/proc/filesystems', 'utf8'), ''),
+): MountPoint[] {
   const prefix = directory === '/' ? '/' : `${directory}/`;
-  const points = table
-    .trimEnd()
-    .split('\n')
-    .map(parse)
-    .filter(({ point, type }) => point.startsWith(prefix) && point !== '/' && !KERNEL_TYPES.has(type))
-    .map(({ point }) => point.slice(prefix.length));
-  return [...new Set(points)].sort().filter((point) => isDirectory(prefix + point));
+  const withoutDevice = new Set(types.split('\n').flatMap((line) => /^nodev\t(.+)$/.exec(line)?.[1] ?? []));
+  const found = new Map<string, MountPoint>();
+  for (const { point, type } of table.trimEnd().split('\n').map(parse)) {
+    if (!point.startsWith(prefix) || point === '/') continue;
+    const path = point.slice(prefix.length);
+    // fuse.sshfs is one of fuse.
+    const [family = ''] = type.split('.');
+    const isKernels = withoutDevice.has(type) && !OF_USERS.has(family);
+    found.set(path, { path, isKernels, isAutomount: type === 'autofs' });
+  }
+  return [...found.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
+}
+
+/**
+ * The directories below `directory` on which file systems of users are mounted, relative to it, parents first.
+ * libvirt's binds do not include them, so each needs a bind of its own. libvirt binds directories only.
+ */
+export function mountsBelow(directory: string, ...texts: string[]): string[] {
+  const prefix = directory === '/' ? '/' : `${directory}/`;
+  return mountPointsBelow(directory, ...texts)
+    .filter(({ path, isKernels, isAutomount }) => !isKernels && !isAutomount && isDirectory(prefix + path))
+    .map(({ path }) => path);
 }
 
 function parse(line: string): { point: string; type: string } {

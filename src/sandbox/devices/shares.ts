@@ -47,6 +47,7 @@ export function transportOf({ readOnly }: HostBindMount, { kind, readOnlyVirtiof
   return isForeign(kind) && (!readOnly || readOnlyVirtiofs) ? 'virtiofs' : '9p';
 }
 
-function isForeign(kind: ConnectionKind): boolean {
+/** Whether QEMU runs as another user than the caller. */
+export function isForeign(kind: ConnectionKind): boolean {
   return kind === 'system' || process.getuid?.() === 0;
 }

@@ -43,7 +43,12 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     // Errors of labels are the same for every kind. Report them before an image is built.
     labelsFor('qemu');
     mark('image.start');
-    const devices = await prepareDevices(config, { name, kind: connection.kind, breakpoint: options.breakpoint });
+    const devices = await prepareDevices(config, {
+      name,
+      kind: connection.kind,
+      model,
+      breakpoint: options.breakpoint,
+    });
     const withoutRoot = stopsBeforeRoot(config, { name, devices }, options);
     if (connection.kind === 'lxc') {
       if (withoutRoot) throw noShellWithoutRoot();

@@ -75,6 +75,7 @@ const entries = {
   }),
   privileged: flag,
   userNamespaces: flag,
+  hidden: record({ secrets: flag, paths: list(text, 'strings: absolute paths') }),
   mounts: list(mount, 'mounts'),
   disks: list(
     record({ type: oneOf(['file', 'block']), tag: text, source: text, format: text, readOnly: flag }),

@@ -69,9 +69,10 @@ export class DomainRun {
 
   /**
    * Has libvirt start the domain; {@link domain} tells when it has.
+   * @param before a command that must have succeeded before
    * @param terminal the descriptor of a terminal whose settings must survive this process
    */
-  start(xml: string, terminal?: number): void {
+  start(xml: string, before?: readonly string[], terminal?: number): void {
     mark('domain.create');
     const { path, sockets } = this.state;
     this.#starting = this.#connection.start(xml, {
@@ -79,6 +80,7 @@ export class DomainRun {
       socketDirectory: sockets,
       name: this.name,
       cancelled: this.#cancelling.signal,
+      ...(before === undefined ? {} : { before }),
       ...(terminal === undefined ? {} : { terminal }),
     });
     this.#created = this.#starting.then((started) => {

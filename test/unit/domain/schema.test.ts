@@ -143,23 +143,26 @@ const unlessHelper = existsSync(HELPER) ? false : `there is no ${HELPER}`;
 
 describe("libvirt's AppArmor profile", { skip: unlessHelper }, () => {
   it('lets a machine use its sockets and read its root and its image, but write to neither', async () => {
-    const xml = await machineOf({ network: ['dhcp'] }, { securityLabels: labels('apparmor', 'static', PROFILE) });
+    const securityLabels = labels('apparmor', 'static', PROFILE);
+    const xml = await machineOf({ network: ['dhcp'] }, { securityLabels, model: 'apparmor' });
     // A dry run: it prints the profile.
     const dynamic = xml.replace('<seclabel type="static"', '<seclabel type="dynamic"');
     const made = spawnSync(HELPER, ['-d', '-c', '-u', PROFILE], { input: dynamic, encoding: 'utf8' });
     assert.equal(made.status, 0, made.stderr);
+    const view = `/run/libvirt-sandbox/.view/${NAME}/root`;
     const rules = (made.stdout + made.stderr).split('\n').map((line) => line.trim());
     for (const rule of [
       `"/run/libvirt-sandbox/${NAME}/channel" rw,`,
       `"/run/libvirt-sandbox/${NAME}/console" rw,`,
       '"/k/vmlinux" r,',
       '"/k/initrd" r,',
-      '"/" r,',
-      '"/**" r,',
+      `"${view}/" r,`,
+      `"${view}/**" r,`,
     ]) {
       assert.ok(rules.includes(rule), `${rule}\n${rules.join('\n')}`);
     }
-    assert.ok(!rules.some((rule) => /^"\/(\*\*)?" .*w/.test(rule)), rules.join('\n'));
+    assert.ok(!rules.some((rule) => rule.startsWith(`"${view}/`) && / \S*w\S*,$/.test(rule)), rules.join('\n'));
+    assert.ok(!rules.some((rule) => /^"\/(\*\*)?" /.test(rule)), rules.join('\n'));
   });
 });
 

@@ -125,6 +125,9 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       path: maybe(random, () => path(random)),
       modulesPath: maybe(random, () => path(random)),
     },
+    hidden: bare
+      ? { secrets: true, paths: [] }
+      : { secrets: random.chance(), paths: random.list(3, () => path(random)) },
     mounts: random.list(5, (index) => mount(random, index)),
     disks: tags.map((tag, index) => ({
       type: random.pick(['file', 'block']),

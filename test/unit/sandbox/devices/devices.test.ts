@@ -147,7 +147,7 @@ test('a restored machine has a slot for every disk and interface, and looks for 
   assert.deepEqual(
     slotted.shares.map(({ tag, directory }) => [tag, directory]),
     [
-      ['sandbox:root', config.root],
+      ['sandbox:root', `/run/libvirt-sandbox/${NAME}/root`],
       ['sandbox:mount0', '/warm/empty'],
       ['sandbox:mount1', '/warm/empty'],
     ],

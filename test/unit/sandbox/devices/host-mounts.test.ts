@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { mountsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
+import { mountPointsBelow, mountsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 /** A line of proc_pid_mountinfo(5). */
@@ -31,6 +31,19 @@ test('mounts below a directory are listed once each, parents first', (context) =
     line(`${root}-beside`, 'ext4'),
   ].join('\n');
   assert.deepEqual(mountsBelow(root, `${table}\n`), ['a space', 'b', 'b/deep', 'back\\slash']);
+});
+
+test('file systems without a block device are the kernel’s, unless they hold files', () => {
+  const types = 'nodev\tsysfs\nnodev\tnewfs\nnodev\toverlay\nnodev\tfuse\n\text4\n';
+  const table = [line('/a', 'newfs'), line('/b', 'overlay'), line('/c', 'fuse.sshfs'), line('/d', 'ext4')];
+  // What is on top counts.
+  table.push(line('/e', 'ext4'), line('/e', 'sysfs'), line('/f', 'autofs'));
+  const found = mountPointsBelow('/', table.join('\n'), types);
+  assert.deepEqual(
+    found.filter(({ isKernels }) => isKernels).map(({ path }) => path),
+    ['a', 'e'],
+  );
+  assert.deepEqual(found.map(({ path }) => path).join(), 'a,b,c,d,e,f');
 });
 
 test('below the root is every mount but the root', () => {

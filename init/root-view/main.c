@@ -1,0 +1,283 @@
+/*
+ * Makes the view of the host's files that a sandbox has as its root: the real file systems below a directory, without
+ * those of the kernel and without what is hidden.
+ *
+ *   root-view OPTION... LINK SOURCE [COMMAND ARG...]
+ *
+ * SOURCE is the directory. LINK is made, a symbolic link to the view. Then COMMAND is executed. One of these says where
+ * the view is mounted:
+ *
+ *   --private POINT         on POINT, in a mount namespace of its own that COMMAND gets too
+ *   --daemon SOCKET POINT   on POINT, in the mount namespace of the daemon that listens on SOCKET. A process stays
+ *                           that unmounts it
+ *   --user POINT            on POINT, in user and mount namespaces of a process that stays. It may be any directory of
+ *                           the host, even /proc. LINK leads there through /proc/PID/root, so it works for programs of
+ *                           the same user
+ *
+ * and these, what the view has:
+ *
+ *   --show PATH    the file system that is mounted on SOURCE/PATH; with --user, all are there
+ *   --hide PATH    nothing at SOURCE/PATH, or where that leads
+ *   --or-all       SOURCE itself if no view can be made
+ *   --no-network   with --private: COMMAND has no network of the host, and no System V memory either
+ *
+ * A process that stays ends when its parent's parent has ended, the supervisor, or on SIGTERM.
+ */
+#include "calls.h"
+#include "holder.h"
+#include "namespaces.h"
+#include "view.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum where { NOWHERE, PRIVATE, DAEMON, USER };
+
+struct options {
+	enum where where;
+	/* The daemon's; NULL: there is none. */
+	const char *socket;
+	bool or_all;
+	bool no_network;
+	const char *link;
+	struct view view;
+	/* Ends with NULL; empty: none. */
+	char **command;
+};
+
+static int complain(const char *what, const char *path)
+{
+	(void)dprintf(2, "root-view: %s %s: %s\n", what, path, strerror(errno));
+	return -1;
+}
+
+static int make_view(const struct view *view)
+{
+	const char *failed;
+	const char *path;
+
+	return view_make(view, &failed, &path) == 0 ? 0 : complain(failed, path);
+}
+
+static int make_link(const struct options *options, const char *target)
+{
+	return symlink(target, options->link) == 0 ? 0 : complain("cannot make", options->link);
+}
+
+/* What is mounted there is of a process that was killed. */
+static void unmount_all(const char *point)
+{
+	while (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		continue;
+}
+
+static int make_directories(const char *path)
+{
+	char parent[PATH_MAX];
+	const char *name = strrchr(path, '/');
+
+	if (name == NULL ||
+	    (size_t)snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path) >= sizeof(parent))
+		return -1;
+	if (mkdir(parent, 0711) != 0 && errno != EEXIST)
+		return -1;
+	return mkdir(path, 0711) == 0 || errno == EEXIST ? 0 : -1;
+}
+
+static int make_private(const struct options *options)
+{
+	const struct view *view = &options->view;
+	char target[PATH_MAX];
+
+	if (make_directories(view->point) != 0)
+		return complain("cannot make", view->point);
+	if (enter_own_mounts(options->no_network ? CLONE_NEWNET | CLONE_NEWIPC : 0) != 0)
+		return complain("cannot have", "a mount namespace");
+	if (make_view(view) != 0)
+		return -1;
+	(void)snprintf(target, sizeof(target), "%s/root", view->point);
+	return make_link(options, target);
+}
+
+/* In the process that stays. */
+static int make_in_daemon(const struct options *options)
+{
+	const struct view *view = &options->view;
+
+	if (enter_mounts_of_daemon(options->socket) != 0)
+		return complain("cannot enter the mount namespace behind", options->socket);
+	unmount_all(view->point);
+	if (make_directories(view->point) != 0)
+		return complain("cannot make", view->point);
+	if (make_view(view) == 0)
+		return 0;
+	unmount_all(view->point);
+	(void)rmdir(view->point);
+	return -1;
+}
+
+static int make_for_user(const struct options *options)
+{
+	if (enter_own_user() != 0)
+		return complain("cannot have", "a user namespace");
+	if (make_view(&options->view) != 0)
+		return -1;
+	/* /proc/PID/root leads to the view, and to nothing else. */
+	if (chdir(options->view.point) != 0 || chdir("root") != 0 || chroot(".") != 0)
+		return complain("cannot enter", "the view");
+	/* Whether the kernel lets others of the same user through there. */
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 ? 0 : complain("cannot open", "the view");
+}
+
+/* The life of the process that stays. */
+static int stay(const struct options *options, int supervisor, int ready)
+{
+	bool daemon = options->where == DAEMON;
+
+	if ((daemon ? make_in_daemon : make_for_user)(options) != 0 || write(ready, "", 1) != 1)
+		return 1;
+	(void)close(ready);
+	hold_until_end(supervisor);
+	if (daemon) {
+		unmount_all(options->view.point);
+		(void)rmdir(options->view.point);
+	}
+	return 0;
+}
+
+/* Starts the process that stays, and waits until it has the view. */
+static pid_t start_staying(const struct options *options)
+{
+	int ready[2];
+	char byte;
+	int supervisor = open_process(getppid());
+	pid_t pid;
+	ssize_t n;
+
+	if (supervisor < 0 || pipe2(ready, O_CLOEXEC) != 0)
+		return complain("cannot start", "a process");
+	pid = fork();
+	if (pid == 0) {
+		(void)close(ready[0]);
+		_exit(stay(options, supervisor, ready[1]));
+	}
+	(void)close(ready[1]);
+	(void)close(supervisor);
+	do
+		n = pid < 0 ? 0 : read(ready[0], &byte, 1);
+	while (n < 0 && errno == EINTR);
+	(void)close(ready[0]);
+	if (n == 1)
+		return pid;
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
+	return -1;
+}
+
+static int make_staying(const struct options *options)
+{
+	char target[PATH_MAX];
+	pid_t pid = start_staying(options);
+
+	if (pid < 0)
+		return -1;
+	if (options->where == DAEMON)
+		(void)snprintf(target, sizeof(target), "%s/root", options->view.point);
+	else
+		(void)snprintf(target, sizeof(target), "/proc/%d/root", (int)pid);
+	return make_link(options, target);
+}
+
+static int usage(void)
+{
+	(void)dprintf(2, "usage: root-view --private POINT|--daemon SOCKET POINT|--user POINT [--show PATH]... "
+			 "[--hide PATH]... [--or-all] [--no-network] LINK SOURCE [COMMAND ARG...]\n");
+	return 2;
+}
+
+/* The words behind an option, or NULL if there are too few. */
+static char **values(char ***at, int count)
+{
+	char **first = *at;
+
+	for (int i = 0; i < count; i++, (*at)++) {
+		if (**at == NULL)
+			return NULL;
+	}
+	return first;
+}
+
+static bool parse(char **at, struct options *options, struct view_entry *entries)
+{
+	struct view *view = &options->view;
+
+	view->entries = entries;
+	while (*at != NULL && strncmp(*at, "--", 2) == 0) {
+		const char *word = *at++;
+		bool hide = strcmp(word, "--hide") == 0;
+		char **value;
+
+		if (strcmp(word, "--or-all") == 0) {
+			options->or_all = true;
+		} else if (strcmp(word, "--no-network") == 0) {
+			options->no_network = true;
+		} else if (hide || strcmp(word, "--show") == 0) {
+			value = values(&at, 1);
+			if (value == NULL)
+				return false;
+			entries[view->count++] = (struct view_entry){.hide = hide, .path = value[0]};
+		} else if (strcmp(word, "--daemon") == 0) {
+			value = values(&at, 2);
+			if (value == NULL)
+				return false;
+			options->where = DAEMON;
+			options->socket = value[0];
+			view->point = value[1];
+		} else if (strcmp(word, "--private") == 0 || strcmp(word, "--user") == 0) {
+			value = values(&at, 1);
+			if (value == NULL)
+				return false;
+			options->where = word[2] == 'u' ? USER : PRIVATE;
+			view->point = value[0];
+		} else {
+			return false;
+		}
+	}
+	view->recursive = options->where == USER;
+	char **rest = values(&at, 2);
+
+	if (options->where == NOWHERE || rest == NULL || view->point[0] != '/' || rest[1][0] != '/')
+		return false;
+	options->link = rest[0];
+	view->source = rest[1];
+	options->command = at;
+	return true;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = {.where = NOWHERE};
+	struct view_entry *entries = calloc((size_t)argc, sizeof(*entries));
+
+	if (entries == NULL)
+		return 1;
+	if (!parse(argv + 1, &options, entries))
+		return usage();
+	if ((options.where == PRIVATE ? make_private : make_staying)(&options) != 0 &&
+	    (!options.or_all || make_link(&options, options.view.source) != 0))
+		return 1;
+	if (*options.command == NULL)
+		return 0;
+	execvp(options.command[0], options.command);
+	(void)complain("cannot execute", options.command[0]);
+	return 127;
+}

@@ -1,0 +1,30 @@
+/** Whether the sandbox has its home in memory. */
+import { statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { covers } from '../../config/path.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { valueOr } from '../../util/errors.js';
+import { isForeign, type ShareServer } from './shares.js';
+
+/** The bit of a directory's mode that lets others enter it. */
+const OTHERS_ENTER = 0o001;
+
+/**
+ * True if the user that QEMU runs as cannot enter the home, though it is there. QEMU serves root's files as somebody
+ * else. A home below a directory that cannot be entered cannot be a mount point either.
+ */
+export function needsOwnHome({ root, identity, mounts }: SandboxConfig, { kind }: ShareServer): boolean {
+  const { home } = identity;
+  if (kind === 'lxc' || !isForeign(kind) || home === '/') return false;
+  if (mounts.some(({ target }) => covers(target, home))) return false;
+  return canEnter(join(root, dirname(home))) && isDirectory(join(root, home)) && !canEnter(join(root, home));
+}
+
+function canEnter(path: string): boolean {
+  const mode = valueOr(() => statSync(path).mode, 0);
+  return (mode & OTHERS_ENTER) !== 0 && (path === '/' || canEnter(dirname(path)));
+}
+
+function isDirectory(path: string): boolean {
+  return valueOr(() => statSync(path).isDirectory(), false);
+}

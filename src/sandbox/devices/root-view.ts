@@ -1,0 +1,143 @@
+/**
+ * The view: what QEMU serves as the root. It has the real file systems of the host, and none of the kernel's. It is
+ * mounted where only this sandbox's libvirt and QEMU see it, by init/root-view/main.c.
+ */
+import { existsSync, readlinkSync, realpathSync, symlinkSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { covers } from '../../config/path.js';
+import type { SandboxConfig } from '../../config/types.js';
+import type { SecurityModel } from '../../domain/security.js';
+import { defaultStoreDirectory } from '../../image/resolve.js';
+import { type ConnectionKind, URI } from '../../libvirt/connection.js';
+import { SandboxError } from '../../util/errors.js';
+import { hostProgram } from '../../util/programs.js';
+import { stateBase } from '../state/state-directory.js';
+import { hiddenPaths } from './hidden-paths.js';
+import { mountPointsBelow } from './host-mounts.js';
+
+/** Directories of the host that show the kernel, or what is for a moment: sockets, temporary files. */
+const HOSTS_OWN = ['/dev', '/proc', '/run', '/sys', '/tmp'];
+
+/** Where root's views are mounted. It is no state directory, so nobody removes it with what is mounted there. */
+const POINT = '.view';
+
+/** A directory that every host has. Nothing else needs it in the mount namespace of a user's view. */
+const USERS_POINT = '/proc';
+
+/** Root's own store, also where another one is used. */
+const ROOT_STORE = '/var/cache/virt-sandbox';
+
+/** The sockets of libvirt's daemons for machines: https://libvirt.org/daemons.html */
+const DAEMON_SOCKETS = ['/run/libvirt/libvirt-sock', '/run/libvirt/virtqemud-sock'];
+
+/** A link in the state directory that leads to the view. */
+export function rootLink(name: string): string {
+  return join(stateBase(), name, 'root');
+}
+
+/**
+ * The directory that is served as the root: the link, or where AppArmor confines QEMU the view itself. libvirt makes the
+ * profile of the path that it is given, and AppArmor sees the path that a link leads to.
+ */
+export function rootDirectory(name: string, kind: ConnectionKind, model: SecurityModel | undefined): string {
+  const point = model === 'apparmor' ? pointOf(name, kind)?.at(-1) : undefined;
+  return point === undefined || point === USERS_POINT ? rootLink(name) : join(point, 'root');
+}
+
+export interface ViewFacts {
+  readonly name: string;
+  readonly kind: ConnectionKind;
+  /** What {@link rootDirectory} says. */
+  readonly directory: string;
+}
+
+/**
+ * The command that makes the view and the link to it, and executes the command behind it.
+ * @returns undefined if no user may have a view there: QEMU runs as libvirt's user
+ */
+export function viewCommand(config: SandboxConfig, { name, kind, directory }: ViewFacts): string[] | undefined {
+  const where = pointOf(name, kind);
+  if (where === undefined) return undefined;
+  const source = realpathSync(config.root);
+  const isRecursive = where[0] === '--user';
+  const hidden = [
+    ...HOSTS_OWN.filter((path) => covers(source, path)).map((path) => relative(source, path)),
+    ...[ROOT_STORE, dirname(defaultStoreDirectory()), stateBase()].flatMap((path) => below(source, path)),
+    ...hiddenPaths(config).map((path) => path.replace(/^\/+/, '')),
+  ].filter((path) => path !== '');
+  const mounts = mountPointsBelow(source).filter(
+    ({ path }) => !hidden.some((above) => covers(`/${above}`, `/${path}`)),
+  );
+  // Where everything is there from the start, what is the kernel's has to be hidden. Elsewhere it is never shown.
+  const others = isRecursive
+    ? mounts.filter(({ isKernels }) => isKernels).flatMap(({ path }) => ['--hide', path])
+    : mounts.filter(({ isKernels }) => !isKernels).flatMap(({ path }) => ['--show', path]);
+  return [
+    hostProgram('root-view'),
+    ...where,
+    ...others,
+    ...hidden.flatMap((path) => ['--hide', path]),
+    // Bridges and what translates for a card are in the host's network namespace.
+    ...(where[0] === '--private' && config.networks.length === 0 ? ['--no-network'] : []),
+    // Only the link can lead elsewhere.
+    ...(needsView(config) || directory !== rootLink(name) ? [] : ['--or-all']),
+    rootLink(name),
+    source,
+  ];
+}
+
+function pointOf(name: string, kind: ConnectionKind): [string, ...string[]] | undefined {
+  const isRoot = process.geteuid?.() === 0;
+  const point = join(stateBase(), POINT);
+  switch (kind) {
+    case 'embedded':
+      return isRoot ? ['--private', point] : ['--user', USERS_POINT];
+    case 'session':
+      return ['--user', USERS_POINT];
+    case 'system':
+      return isRoot
+        ? ['--daemon', DAEMON_SOCKETS.find((path) => existsSync(path)) ?? 'missing', join(point, name)]
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** The path relative to a directory that it is in, without links on its way. */
+function below(source: string, path: string): string[] {
+  if (!existsSync(path)) return [];
+  const real = realpathSync(path);
+  return covers(source, real) ? [relative(source, real)] : [];
+}
+
+/** Whether a sandbox must not start without a view. */
+function needsView({ privileged, hidden }: SandboxConfig): boolean {
+  return privileged === true || hidden.paths.length > 0;
+}
+
+/**
+ * Lets the link lead to the root itself, where no user may have a view.
+ * @throws {SandboxError} `root-view-impossible` if the sandbox must have one
+ */
+export function linkToAll(config: SandboxConfig, { name, kind }: ViewFacts): void {
+  if (needsView(config)) {
+    throw viewError(config, `QEMU runs as another user over ${URI[kind]}`, 'use -c qemu:///session or qemu:///embed');
+  }
+  symlinkSync(realpathSync(config.root), rootLink(name));
+}
+
+/** Whether no view could be made, so that the sandbox sees all of the root. */
+export function seesAll(config: SandboxConfig, name: string): boolean {
+  return readlinkSync(rootLink(name)) === realpathSync(config.root);
+}
+
+/** @param reason a sentence without its full stop */
+export function viewError(config: SandboxConfig, reason: string, remedy?: string): SandboxError {
+  const option = config.privileged === true ? '--privileged' : '--hide';
+  return new SandboxError({
+    stage: 'domain',
+    code: 'root-view-impossible',
+    message: `the host's processes and other private files cannot be hidden from the sandbox: ${reason}`,
+    remedy: `${remedy ?? 'allow user namespaces on this host (docs/security.md)'}, or leave out ${option}`,
+  });
+}
