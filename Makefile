@@ -59,6 +59,7 @@ native:
 	@$(MAKE) --silent -C init/dhcp OUT=$(abspath $(NATIVE)) >&2
 	@$(MAKE) --silent -C init/supervisor OUT=$(abspath $(NATIVE)) >&2
 	@$(MAKE) --silent -C init/root-view OUT=$(abspath $(NATIVE)) >&2
+	@$(MAKE) --silent -C init/share-server OUT=$(abspath $(NATIVE)) >&2
 
 # Programs print their revision and whether their sources differ from it, so a commit has them built anew.
 build/.revision: FORCE
@@ -130,7 +131,8 @@ install: build
 	mkdir -p '$(INSTALLED)/dist/native' '$(DESTDIR)$(PREFIX)/bin'
 	cp -R bin kmods profiles docs examples package.json package-lock.json README.md LICENSE CHANGELOG.md '$(INSTALLED)/'
 	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types '$(INSTALLED)/dist/'
-	cp dist/native/init dist/native/dhcp dist/native/supervisor dist/native/root-view '$(INSTALLED)/dist/native/'
+	cp dist/native/init dist/native/dhcp dist/native/supervisor dist/native/root-view \
+	  dist/native/share-server '$(INSTALLED)/dist/native/'
 	cd '$(INSTALLED)' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	cp -R dist/share '$(DESTDIR)$(PREFIX)/'
 	for program in $(PROGRAMS); do \

@@ -15,10 +15,12 @@ export interface Share {
    * root, and files have the owners and modes that the guest gives them.
    */
   readonly transport: '9p' | 'virtiofs';
+  /** virtiofs: the program that libvirt starts for it. Undefined: the virtiofsd that libvirt finds. */
+  readonly program?: string | undefined;
 }
 
 /** The `filesystem` element, without its address. */
-export function shareElement({ tag, directory, readOnly, transport }: Share): Element {
+export function shareElement({ tag, directory, readOnly, transport, program }: Share): Element {
   const common = {
     '@type': 'mount',
     source: { '@dir': directory },
@@ -34,7 +36,7 @@ export function shareElement({ tag, directory, readOnly, transport }: Share): El
     '@accessmode': 'passthrough',
     driver: { '@type': 'virtiofs' },
     // The default, a namespace, does not work if this host is a container.
-    binary: { sandbox: { '@mode': 'chroot' } },
+    binary: { '@path': program, sandbox: { '@mode': 'chroot' } },
   };
 }
 

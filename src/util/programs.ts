@@ -17,7 +17,7 @@ export function packageDirectory(): string {
  *
  * @throws {SandboxError} `not-built`
  */
-export function hostProgram(name: 'supervisor' | 'root-view' | 'init' | 'dhcp'): string {
+export function hostProgram(name: 'supervisor' | 'root-view' | 'share-server' | 'init' | 'dhcp'): string {
   const path = join(packageDirectory(), 'dist', 'native', name);
   if (existsSync(path)) return path;
   throw new SandboxError({

@@ -61,6 +61,7 @@ describe('the package', () => {
       `dist/virt-sandbox.cjs.${process.version}-${process.arch}.v8`,
       'dist/native/dhcp',
       'dist/native/init',
+      'dist/native/share-server',
       'dist/native/supervisor',
       'dist/guest-init.cjs',
       'dist/help/virt-sandbox.txt',
@@ -100,6 +101,7 @@ describe('the package', () => {
       'native/init',
       'native/dhcp',
       'native/supervisor',
+      'native/share-server',
       'types/src/index.d.ts',
     ]) {
       assert.ok(before.has(name), name);

@@ -38,7 +38,13 @@ export function mountDevices(config: SandboxConfig, { images, server, stateDirec
         const tag = shares.nextTag(transport);
         const directory = mountSource(mount, index, stateDirectory);
         return {
-          share: { tag, directory, readOnly, transport },
+          share: {
+            tag,
+            directory,
+            readOnly,
+            transport,
+            ...(transport === 'virtiofs' ? { program: server.program } : {}),
+          },
           // libvirt binds it into a container; the common init moves it to its target.
           guest: { type: server.kind === 'lxc' ? 'staged' : transport, tag, target, readOnly },
         };

@@ -4,6 +4,7 @@ import type { Share } from '../../domain/shares.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { findInPath } from '../../util/programs.js';
 import { mayFillMemory } from './capabilities.js';
+import { shareProgram } from './share-server.js';
 
 export const ROOT_TAG = 'sandbox:root';
 
@@ -22,6 +23,8 @@ export interface ShareServer {
   readonly kind: ConnectionKind;
   /** virtiofs can serve read-only. */
   readonly readOnlyVirtiofs: boolean;
+  /** What libvirt starts for a share over virtiofs; undefined: its own virtiofsd. */
+  readonly program?: string | undefined;
 }
 
 /** libvirt 11.0.0, as a number: https://libvirt.org/news.html */
@@ -32,11 +35,13 @@ const READ_ONLY_VIRTIOFS = 11_000_000;
  * QEMU is another user. With `--boot warm`, QEMU serves read-only shares if a snapshot could not be given virtiofs.
  */
 export async function shareServer({ mounts, boot }: SandboxConfig, kind: ConnectionKind): Promise<ShareServer> {
-  const asks = isForeign(kind) && mounts.some((mount) => mount.type === 'host-bind' && mount.readOnly);
+  const binds = isForeign(kind) ? mounts.filter((mount) => mount.type === 'host-bind') : [];
+  const program = binds.length > 0 ? shareProgram(kind) : undefined;
+  const asks = binds.some(({ readOnly }) => readOnly);
   if (!asks || (boot === 'warm' && !mayFillMemory()) || findInPath('virtiofsd') === undefined)
-    return { kind, readOnlyVirtiofs: false };
+    return { kind, readOnlyVirtiofs: false, program };
   const { loadLibrary } = await import('../../libvirt/library.js');
-  return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS };
+  return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS, program };
 }
 
 /**

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { type SandboxKind, securityLabels } from '../../domain/security.js';
+import { isVirtiofs } from '../../domain/shares.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { connect } from '../../libvirt/connect.js';
 import type { Connection } from '../../libvirt/connection.js';
@@ -14,6 +15,7 @@ import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { unlessAborted } from '../../util/promises.js';
 import { prepareDevices } from '../devices/devices.js';
+import { withoutShareProgram } from '../devices/share-server.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
 import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
@@ -49,6 +51,8 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       model,
       breakpoint: options.breakpoint,
     });
+    if (devices.shares.some((share) => isVirtiofs(share) && share.program === undefined))
+      options.onChoice?.(withoutShareProgram());
     const withoutRoot = stopsBeforeRoot(config, { name, devices }, options);
     if (connection.kind === 'lxc') {
       if (withoutRoot) throw noShellWithoutRoot();

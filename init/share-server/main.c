@@ -1,0 +1,135 @@
+/*
+ * Runs virtiofsd for one share, with less than virtiofsd would have. libvirt starts this program in virtiofsd's place,
+ * as root:
+ *
+ *   share-server --fd=N --shared-dir DIRECTORY [--readonly] [VIRTIOFSD'S OPTIONS...]
+ *
+ * Reading order, which is the order of its life:
+ *
+ *   arguments.h      what libvirt asks for, and what virtiofsd is told
+ *   descriptors.h    the limit of open files, or file handles in their place
+ *   walls.h          namespaces: processes, network, and a root that holds the share and no other data
+ *   capabilities.h   the capabilities that the share needs
+ *   log.h            virtiofsd's messages, up to a bound
+ *
+ * This process is the one that libvirt knows. It ends with virtiofsd's exit status, and virtiofsd does not outlive it.
+ */
+#include "arguments.h"
+#include "capabilities.h"
+#include "descriptors.h"
+#include "log.h"
+#include "walls.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CANNOT_RUN 126
+
+static int fail(const char *what)
+{
+	(void)dprintf(STDERR_FILENO, "share-server: %s: %s\n", what, strerror(errno));
+	return CANNOT_RUN;
+}
+
+/*
+ * Waits until QEMU connects. By then libvirt has moved this process to the control group of the domain, so the child
+ * that is forked next is in it.
+ */
+static bool await_qemu(int socket)
+{
+	struct pollfd fd = {.fd = socket, .events = POLLIN};
+
+	while (poll(&fd, 1, -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return true;
+}
+
+/* In the child. Returns only if it fails. */
+static int become_virtiofsd(struct arguments *arguments, int messages)
+{
+	const char *failed;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return fail("prctl(PR_SET_PDEATHSIG)");
+	if (dup2(messages, STDOUT_FILENO) < 0 || dup2(messages, STDERR_FILENO) < 0)
+		return fail("dup2");
+	if (!descriptors_close_but(arguments->socket))
+		return fail("close_range");
+	if (arguments->walled && (failed = walls_enter()) != NULL)
+		return fail(failed);
+	failed = capabilities_limit(arguments_capabilities(arguments), CAPABILITIES_OF_START);
+	if (failed == NULL && !arguments->handles)
+		failed = descriptors_refuse_handles();
+	if (failed != NULL)
+		return fail(failed);
+	(void)execv(arguments->program, (char *const *)arguments->words);
+	return fail(arguments->program);
+}
+
+static int run(struct arguments *arguments)
+{
+	int messages[2];
+
+	if (pipe(messages) != 0)
+		return fail("pipe");
+	if (!await_qemu(arguments->socket))
+		return fail("poll");
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return fail("fork");
+	if (pid == 0)
+		_exit(become_virtiofsd(arguments, messages[1]));
+	(void)close(arguments->socket);
+	(void)close(messages[1]);
+
+	const char *failed = capabilities_limit(0, 0);
+
+	if (failed != NULL)
+		return fail(failed);
+	log_copy(messages[0], STDERR_FILENO);
+
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main(int argc, char *argv[])
+{
+	struct arguments arguments;
+
+	if (!arguments_find_program(&arguments)) {
+		errno = ENOENT;
+		return fail("virtiofsd");
+	}
+	/* Questions about virtiofsd itself, which serve nothing. */
+	if (!arguments_read(&arguments, argc, argv)) {
+		(void)execv(arguments.program, argv);
+		return fail(arguments.program);
+	}
+	unsigned long limit = descriptors_raise();
+
+	arguments.handles = limit < DESCRIPTORS_ENOUGH;
+	const char *failed = walls_make(arguments.directory, arguments.read_only, &arguments.walled);
+
+	if (failed != NULL)
+		return fail(failed);
+	if (!arguments.walled)
+		(void)fail("no namespaces for virtiofsd");
+	if (!arguments_complete(&arguments, argc, argv, limit)) {
+		errno = E2BIG;
+		return fail("options for virtiofsd");
+	}
+	return run(&arguments);
+}

@@ -1,0 +1,202 @@
+/**
+ * Promise: a virtiofsd that its guest has taken over reaches its share and nothing else of the host, and a guest that
+ * looks at many files does not use up its descriptors.
+ * The attacker has the namespaces and the capabilities of a sandbox's virtiofsd, and none of its seccomp filter. The
+ * victims are the host's files, its network, and a process of another user.
+ */
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeCache, removeCache } from '../helpers/cache.js';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
+
+const UID = 65_534;
+
+let cache = '';
+before(async () => {
+  cache = makeCache();
+  if (embedded.skip === false) await bakeSnapshot(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache } });
+});
+after(() => removeCache(cache));
+
+/** A directory of a file system that has nothing of /etc. */
+function memoryDirectory(t: TestContext): string {
+  const directory = mkdtempSync('/dev/shm/virt-sandbox-hostile-');
+  chmodSync(directory, 0o755);
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A virtiofsd. */
+interface Server {
+  readonly pid: number;
+  /** The share's path in its mount namespace. */
+  readonly share: string;
+  readonly status: ReadonlyMap<string, string>;
+}
+
+/** The virtiofsd of a share: what libvirt started, or its child. */
+function serverOf(share: string, readOnly: boolean): Server {
+  const started = processesWith(share)
+    .filter((line) => line.includes('--shared-dir') && line.includes('--readonly') === readOnly)
+    .map((line) => Number.parseInt(line, 10));
+  assert.equal(started.length, 1, `${share} has one server`);
+  const children = readFileSync(`/proc/${started[0]}/task/${started[0]}/children`, 'utf8').trim();
+  const pid = children === '' ? started[0] : Number(children);
+  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  assert.match(words[0] ?? '', /\/virtiofsd$/);
+  const lines = readFileSync(`/proc/${pid}/status`, 'utf8').trim().split('\n');
+  const status = new Map(lines.map((line) => line.split(':\t') as [string, string]));
+  return { pid: pid ?? 0, share: words[words.indexOf('--shared-dir') + 1] ?? '', status };
+}
+
+/** Whether a script succeeds with the namespaces and capabilities of a server. */
+function can({ pid, status }: Server, script: string): boolean {
+  const held = BigInt(`0x${status.get('CapEff')}`);
+  const capabilities = Array.from({ length: 41 }, (_, number) => number).filter(
+    (number) => (held >> BigInt(number)) & 1n,
+  );
+  const bounds = ['-all', ...capabilities.map((number) => `+cap_${number}`)].join(',');
+  const words = ['--mount', '--pid', '--net', '--ipc', '--uts', '--target', `${pid}`, '--', 'setpriv'];
+  return spawnSync('nsenter', [...words, `--bounding-set=${bounds}`, '--', 'bash', '-c', script]).status === 0;
+}
+
+/** A process of an ordinary user. */
+async function victim(t: TestContext): Promise<number> {
+  const script = 'echo up; exec sleep 600';
+  const child = spawn('setpriv', [`--reuid=${UID}`, `--regid=${UID}`, '--clear-groups', '--', 'sh', '-c', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return child.pid ?? 0;
+}
+
+/** The port of a service on this host. */
+async function service(t: TestContext): Promise<number> {
+  const server = createServer((socket) => socket.on('error', () => {}).end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function attacks(t: TestContext): Promise<Record<string, string>> {
+  const other = join(memoryDirectory(t), 'file');
+  writeFileSync(other, 'text\n', { mode: 0o600 });
+  const pid = await victim(t);
+  const as = `setpriv --reuid=${UID} --regid=${UID} --clear-groups`;
+  return {
+    'reads /etc/shadow': 'cat /etc/shadow',
+    'reads another directory': `cat ${other}`,
+    'writes to another directory': `echo changed >${other}`,
+    'writes to its own programs': 'touch /usr/virt-sandbox-hostile && rm /usr/virt-sandbox-hostile',
+    'reaches the network': `echo >/dev/tcp/127.0.0.1/${await service(t)}`,
+    'sees the processes': `test -e /proc/${pid}/stat && grep -q sleep /proc/${pid}/stat`,
+    'signals a process': `${as} kill -0 ${pid} && grep -q sleep /proc/${pid}/stat`,
+    'traces a process': `grep -q sleep /proc/${pid}/stat && ${as} head -c 1 /proc/${pid}/maps`,
+    'opens a device': 'test -e /dev/mem || test -e /dev/null',
+  };
+}
+
+function gone({ pid }: Server): boolean {
+  return !existsSync(`/proc/${pid}`);
+}
+
+for (const way of [embedded, system]) {
+  describe(`the virtiofsd of a sandbox over ${way.uri}`, { skip: way.skip }, () => {
+    it('reaches the share and nothing else', async (t) => {
+      const share = memoryDirectory(t);
+      writeFileSync(join(share, 'file'), 'content\n');
+      const name = uniqueName();
+      const mounts = ['-m', `host-bind:/mnt=${share}`, '-m', `host-bind:/opt=${share},ro`];
+      const script = 'cat /mnt/file /opt/file; read line';
+      const args = ['-c', way.uri, ...TCG, '-n', name, ...mounts, '--', 'sh', '-c', script];
+      const running = startSandbox(args, { env: { XDG_CACHE_HOME: cache }, input: 'open' });
+      t.after(() => running.child.kill('SIGTERM'));
+      await running.until(/^content\ncontent\n/);
+      const [writer, reader] = [serverOf(share, false), serverOf(share, true)];
+
+      const tried = await attacks(t);
+      for (const server of [writer, reader]) {
+        assert.ok(can(server, `grep -q content ${server.share}/file`), 'the share');
+        const worked = Object.keys(tried).filter((attack) => can(server, tried[attack] ?? ''));
+        assert.deepEqual(worked, []);
+        const device = join(server.share, 'device');
+        assert.ok(!can(server, `mknod ${device} c 1 3`), 'a device node');
+        assert.ok(!can(server, `mount --bind /usr ${server.share}`), 'a mount');
+        for (const kind of ['mnt', 'net', 'pid', 'ipc', 'uts'])
+          assert.notEqual(readlinkSync(`/proc/${server.pid}/ns/${kind}`), readlinkSync(`/proc/self/ns/${kind}`), kind);
+        assert.equal(server.status.get('NoNewPrivs'), '1');
+        assert.equal(server.status.get('CapBnd'), '0000000000000000');
+      }
+      assert.ok(can(writer, `echo more >>${writer.share}/file`));
+      assert.ok(!can(reader, `echo more >>${reader.share}/file`), 'a read-only share');
+      assert.ok(!can(reader, `chown 1 ${reader.share}/file`), 'a read-only share');
+      // CAP_DAC_READ_SEARCH; and of the writer nothing but that and the six that make and change files.
+      assert.equal(reader.status.get('CapEff'), '0000000000000004');
+      assert.equal(BigInt(`0x${writer.status.get('CapEff')}`) & ~0xdfn, 0n);
+
+      running.child.stdin?.end('\n');
+      assert.equal((await running.result).code, 0);
+      await assertNothingLeft(name, way.where);
+      for (const deadline = Date.now() + 5000; ![writer, reader].every(gone) && Date.now() < deadline; )
+        await sleep(50);
+      assert.deepEqual([writer, reader].map(gone), [true, true], 'virtiofsd ends with the sandbox');
+    });
+
+    it('makes no device node for its guest', async (t) => {
+      const share = memoryDirectory(t);
+      const script = 'mkfifo /mnt/pipe && ! mknod /mnt/device c 1 3 2>/dev/null && ls /mnt';
+      const args = ['-c', way.uri, ...TCG, '-p', '-m', `host-bind:/mnt=${share}`, '--', 'sh', '-c', script];
+      assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, 'pipe\n');
+    });
+  });
+}
+
+describe('a share of 100,000 files', { skip: embedded.skip }, () => {
+  it('is read with 20,000 descriptors', async (t) => {
+    const share = memoryDirectory(t);
+    for (let directory = 0; directory < 100; directory += 1) {
+      const path = join(share, `${directory}`);
+      mkdirSync(path);
+      execFileSync('sh', ['-c', 'seq 1000 | xargs touch'], { cwd: path });
+    }
+    writeFileSync(join(share, 'last'), 'read\n');
+    // find looks at each file for its size.
+    const script = 'find /mnt -type f -size -1 | wc -l; cat /mnt/last';
+    const args = [
+      '-c',
+      embedded.uri,
+      ...TCG,
+      '--memory',
+      '1G',
+      '-m',
+      `host-bind:/mnt=${share}`,
+      '--',
+      'sh',
+      '-c',
+      script,
+    ];
+    const through = ['prlimit', '--nofile=20000:20000'];
+    const result = await runSandbox(args, { env: { XDG_CACHE_HOME: cache }, through, timeout: 400_000 });
+    assertRun(result, 0, '100000\nread\n');
+  });
+});

@@ -1,0 +1,58 @@
+/**
+ * What virtiofsd is told and may do, without a machine. A script takes virtiofsd's place: it is mounted over it where
+ * the mount namespace stays as it is, which is so without CAP_SYS_ADMIN.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { hostProgram } from '../../../../src/util/programs.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+
+const VIRTIOFSD = '/usr/libexec/virtiofsd';
+
+/** Runs the program with a script as virtiofsd and a descriptor that is at its end, as if QEMU had connected. */
+function serve(t: TestContext, script: string, ...options: readonly string[]) {
+  const directory = scratchDirectory(t);
+  const fake = join(directory, 'virtiofsd');
+  writeFileSync(fake, `#!/bin/bash\n${script}\n`, { mode: 0o755 });
+  const log = join(directory, 'log');
+  const mounted =
+    'mount --bind "$0" "$1" && shift && exec setpriv --bounding-set=-sys_admin -- "$@" 9</dev/null 2>"$LOG"';
+  const command = [hostProgram('share-server'), '--fd=9', '--shared-dir', directory, '--sandbox', 'chroot', ...options];
+  const result = spawnSync('unshare', ['--mount', '--', 'sh', '-c', mounted, fake, VIRTIOFSD, ...command], {
+    env: { ...process.env, LOG: log },
+    encoding: 'utf8',
+  });
+  return { code: result.status, stderr: result.stderr, log, directory };
+}
+
+const skip = unlessRoot('it mounts') || (existsSync(VIRTIOFSD) ? false : `there is no ${VIRTIOFSD}`);
+
+describe('share-server without the right to make namespaces', { skip }, () => {
+  it('says so, and limits capabilities all the same', (t) => {
+    const script = 'grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo "$@"; exit 7';
+    const { code, log, directory } = serve(t, script, '--readonly');
+    const [warning, capabilities, privileges, words = ''] = readLines(log);
+    assert.equal(warning, 'share-server: no namespaces for virtiofsd: Operation not permitted');
+    // DAC_READ_SEARCH, SETPCAP and SYS_CHROOT. virtiofsd drops the latter two.
+    assert.equal(capabilities, 'CapEff:\t0000000000040104');
+    assert.equal(privileges, 'NoNewPrivs:\t1');
+    assert.match(words, new RegExp(`--fd=9 --shared-dir ${directory} --sandbox chroot --readonly --modcaps=-chown:`));
+    assert.equal(code, 7, "virtiofsd's exit status");
+  });
+
+  it('bounds the log, and does not hold up what writes to it', (t) => {
+    const { code, log } = serve(t, 'head -c 50000000 /dev/zero | tr "\\0" x; exit 0');
+    assert.equal(code, 0);
+    const { size } = statSync(log);
+    assert.ok(size > 1 << 20 && size < (1 << 20) + 200, `${size} bytes`);
+    assert.equal(readLines(log).at(-1), 'share-server: the log is full, further messages are left out');
+  });
+});
+
+function readLines(path: string): string[] {
+  return spawnSync('cat', [path], { encoding: 'utf8' }).stdout.trimEnd().split('\n');
+}
