@@ -3,6 +3,7 @@
  *
  * https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
  */
+import { MODERN } from './virtio.js';
 import { type Element, EMPTY } from './xml.js';
 
 export interface DiskDevice {
@@ -30,6 +31,7 @@ export function diskElements(disks: readonly DiskDevice[], owner?: number): Elem
   return disks.map(({ serial, source, isBlock, format, readOnly, iotune }, index) => ({
     '@type': isBlock ? 'block' : 'file',
     '@device': 'disk',
+    '@model': MODERN,
     driver: { '@name': 'qemu', '@type': format },
     source: { [isBlock ? '@dev' : '@file']: source, ...seclabel },
     target: { '@dev': diskName('vd', index), '@bus': 'virtio' },

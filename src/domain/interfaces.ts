@@ -4,6 +4,7 @@
  * https://libvirt.org/formatdomain.html#network-interfaces, https://libvirt.org/formatnwfilter.html
  */
 import type { Network } from '../config/types.js';
+import { MODERN } from './virtio.js';
 import type { Element } from './xml.js';
 
 /** One interface. */
@@ -19,7 +20,7 @@ export interface InterfaceOptions {
 export function machineInterfaces(interfaces: readonly InterfaceOptions[]): Element[] {
   return interfaces.map((entry) => ({
     ...interfaceElement(entry),
-    model: { '@type': 'virtio' },
+    model: { '@type': MODERN },
     // The ROM is for booting from the network, and may not be installed.
     rom: { '@enabled': 'no' },
   }));

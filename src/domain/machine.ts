@@ -8,6 +8,7 @@ import type { MachineTuning } from '../profile/types.js';
 import { CHANNEL_NAME } from '../protocol/wire.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } from './slots.js';
+import { MODERN } from './virtio.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
 export interface MachineOptions {
@@ -127,7 +128,7 @@ function devices(options: MachineOptions): Element {
   return {
     controller: [
       { '@type': 'usb', '@model': 'none' },
-      { '@type': 'virtio-serial', '@index': 0, address: isFlat ? addresses.serial : undefined },
+      { '@type': 'virtio-serial', '@index': 0, '@model': MODERN, address: isFlat ? addresses.serial : undefined },
     ],
     filesystem: [
       ...shares.map((entry, at) => ({ ...shareElement(entry), address: isFlat ? addresses.shares[at] : undefined })),

@@ -48,6 +48,9 @@ const ARGUMENTS = kernelCommandLine({ kernelArguments: [], initcallBlacklist: []
 
 const PROCESSORS = { kvm: 'host', tcg: 'max' } as const;
 
+/** Most characters of output. A kernel that boots prints a twentieth of it. */
+const OUTPUT_CHARACTERS = 1 << 20;
+
 /** Boots the kernel and waits for QEMU's end. */
 export async function probe({ accelerator, emulator, kernel, limit, signal }: Probe): Promise<Trial> {
   const { execa } = await import('execa');
@@ -59,7 +62,14 @@ export async function probe({ accelerator, emulator, kernel, limit, signal }: Pr
       ...['-display', 'none', '-serial', 'stdio', '-kernel', kernel],
       ...['-append', ARGUMENTS],
     ],
-    { reject: false, timeout: limit, stdin: 'ignore', all: true, detached: signal !== undefined },
+    {
+      reject: false,
+      timeout: limit,
+      stdin: 'ignore',
+      all: true,
+      detached: signal !== undefined,
+      maxBuffer: OUTPUT_CHARACTERS,
+    },
   );
   // Kill at once: this process may end before anything that is deferred.
   const end = () => void trying.kill('SIGKILL');

@@ -3,6 +3,7 @@
  *
  * https://libvirt.org/formatdomain.html#filesystems, https://libvirt.org/kbase/virtiofs.html
  */
+import { MODERN } from './virtio.js';
 import { type Element, EMPTY } from './xml.js';
 
 export interface Share {
@@ -29,7 +30,7 @@ export function shareElement({ tag, directory, readOnly, transport, program }: S
   };
   if (transport === '9p') {
     // Mounts below the directory have inode numbers of their own, which would collide.
-    return { ...common, '@accessmode': 'squash', '@multidevs': 'remap' };
+    return { ...common, '@accessmode': 'squash', '@multidevs': 'remap', '@model': MODERN };
   }
   return {
     ...common,

@@ -4,6 +4,7 @@
  * nowhere.
  */
 import { type PciAddress, pciAddresses, pciName } from './pci.js';
+import { modernDriver } from './virtio.js';
 
 /** How many slots there are of each kind. */
 export interface Slots {
@@ -53,7 +54,7 @@ export function vacantArguments(disks: readonly PciAddress[], networks: readonly
       const name = `vacant-disk${number}`;
       return [
         ...['-blockdev', JSON.stringify({ driver: 'null-co', 'node-name': name, size: 0 })],
-        ...['-device', JSON.stringify({ driver: 'virtio-blk-pci', drive: name, ...onRootBus(address) })],
+        ...['-device', JSON.stringify({ driver: modernDriver('blk'), drive: name, ...onRootBus(address) })],
       ];
     }),
     ...networks.flatMap((address, number) => {
@@ -61,7 +62,7 @@ export function vacantArguments(disks: readonly PciAddress[], networks: readonly
       return [
         ...['-netdev', JSON.stringify({ type: 'hubport', id, hubid: number })],
         // A ROM would be part of the saved memory, and an interface of the sandbox has none.
-        ...['-device', JSON.stringify({ driver: 'virtio-net-pci', netdev: id, romfile: '', ...onRootBus(address) })],
+        ...['-device', JSON.stringify({ driver: modernDriver('net'), netdev: id, romfile: '', ...onRootBus(address) })],
       ];
     }),
   ];

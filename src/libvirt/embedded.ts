@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { makeDirectories } from '../util/directories.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
+import { boundLog } from './bounded-log.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
 import { failureOf } from './qemu-log.js';
@@ -66,18 +67,31 @@ async function startEmbedded(
 ): Promise<Domain> {
   const root = join(socketDirectory, EMBEDDED_ROOT);
   const xmlFile = join(socketDirectory, 'domain.xml');
-  await makeRoot(root, xmlFile, xml, options.cacheDirectory);
-  const supervisor = await Supervisor.start({
-    directory: stateDirectory,
-    command: [...before, program, '-r', root, xmlFile],
-    environment: { ...process.env, LC_ALL: LOCALE },
-    ...(terminal === undefined ? {} : { terminal }),
-  });
-  return new EmbeddedDomain(supervisor, root, name, xml);
+  const log = join(root, 'log/qemu', `${name}.log`);
+  const unwatch = await makeRoot(root, xmlFile, xml, options.cacheDirectory, log);
+  try {
+    const supervisor = await Supervisor.start({
+      directory: stateDirectory,
+      command: [...before, program, '-r', root, xmlFile],
+      environment: { ...process.env, LC_ALL: LOCALE },
+      ...(terminal === undefined ? {} : { terminal }),
+    });
+    void supervisor.commandExited.then(unwatch);
+    return new EmbeddedDomain(supervisor, root, name, xml, log);
+  } catch (error) {
+    unwatch();
+    throw error;
+  }
 }
 
-/** Writes the driver's settings and the domain's XML. */
-async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string): Promise<void> {
+/** Writes the driver's settings and the domain's XML. @returns a function that ends the watch over the log */
+async function makeRoot(
+  root: string,
+  xmlFile: string,
+  xml: string,
+  cacheDirectory: string,
+  log: string,
+): Promise<() => void> {
   try {
     makeDirectories(join(root, 'etc'));
     makeDirectories(cacheDirectory);
@@ -88,6 +102,7 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
       writeFile(xmlFile, xml),
     ]);
     await symlink(cacheDirectory, join(root, 'cache'));
+    return boundLog(log);
   } catch (error) {
     throw new SandboxError({
       stage: 'domain',
@@ -110,7 +125,7 @@ class EmbeddedDomain implements Domain {
   readonly #supervisor: Supervisor;
   readonly #pidFile: string;
 
-  constructor(supervisor: Supervisor, root: string, name: string, xml: string) {
+  constructor(supervisor: Supervisor, root: string, name: string, xml: string, log: string) {
     this.name = name;
     this.#supervisor = supervisor;
     this.#pidFile = pidFileOf(root, name);
@@ -119,7 +134,7 @@ class EmbeddedDomain implements Domain {
         ? { reason: 'shutdown' }
         : {
             reason: 'failed',
-            error: domainError(name, await failureOf(stderr, join(root, 'log/qemu', `${name}.log`)), xml),
+            error: domainError(name, await failureOf(stderr, log), xml),
           },
     );
   }

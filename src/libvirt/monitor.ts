@@ -16,7 +16,10 @@ export interface MonitorEvent {
   readonly data: Arguments;
 }
 
-/** QEMU refused a command, or has ended. */
+/** Most characters of one message. The longest that the launcher asks for has a few hundred. */
+export const MESSAGE_CHARACTERS = 1 << 20;
+
+/** QEMU refused a command, has ended, or does not speak its protocol any more. */
 export class MonitorError extends Error {}
 
 interface Pending {
@@ -31,6 +34,8 @@ export class Monitor {
   /** Resolves when QEMU has created the machine and answers. */
   readonly answered: Promise<void>;
   readonly #gone: Promise<never>;
+  /** Ends all that waits for QEMU. Only the first reason counts. */
+  #fail: (reason: string) => void = () => {};
   #text = '';
   #failure: MonitorError | undefined;
 
@@ -38,13 +43,13 @@ export class Monitor {
   constructor(socket: Socket) {
     this.#socket = socket;
     this.#gone = new Promise((_resolve, reject) => {
-      const fail = (reason: string) => {
+      this.#fail = (reason) => {
         this.#failure ??= new MonitorError(reason);
         for (const { reject: refuse } of this.#pending.splice(0)) refuse(this.#failure);
         reject(this.#failure);
       };
-      socket.on('error', (error) => fail(`QEMU's monitor broke: ${error.message}`));
-      socket.on('close', () => fail('QEMU has ended'));
+      socket.on('error', (error) => this.#fail(`QEMU's monitor broke: ${error.message}`));
+      socket.on('close', () => this.#fail('QEMU has ended'));
     });
     this.#gone.catch(() => {});
     socket.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
@@ -95,7 +100,24 @@ export class Monitor {
   #receive(text: string): void {
     const lines = (this.#text + text).split('\n');
     this.#text = lines.pop() ?? '';
-    for (const line of lines) if (line.trim() !== '') this.#line(JSON.parse(line));
+    if ([this.#text, ...lines].some(({ length }) => length > MESSAGE_CHARACTERS)) {
+      this.#giveUp(`a message of more than ${MESSAGE_CHARACTERS} characters`);
+      return;
+    }
+    for (const line of lines) {
+      const message = line.trim() === '' ? {} : parsed(line);
+      if (message === undefined) {
+        this.#giveUp('a message that is not JSON');
+        return;
+      }
+      this.#line(message);
+    }
+  }
+
+  #giveUp(what: string): void {
+    this.#text = '';
+    this.#fail(`QEMU's monitor sent ${what}`);
+    this.close();
   }
 
   #line(message: unknown): void {
@@ -109,5 +131,14 @@ export class Monitor {
     } else if (isRecord(error)) {
       this.#pending.shift()?.reject(new MonitorError(String(error['desc'])));
     }
+  }
+}
+
+/** The value of a JSON text; undefined if it is none. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

@@ -1,6 +1,7 @@
 /** The variants that are measured: sandboxes, other programs, bare QEMUs. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { modernDriver } from '../../domain/virtio.js';
 import type { Snapshot } from '../../image/snapshot/record.js';
 import type { Profile } from '../../profile/types.js';
 import { asksForContainer } from './commands.js';
@@ -43,7 +44,7 @@ const INSTRUCTION_ARGUMENTS = [
   ...['-icount', `shift=${INSTRUCTION_SHIFT},sleep=off`],
   // The virtual CPU handles device requests itself. Another thread would take host time, during which the guest spins
   // and counts.
-  ...['virtio-serial-pci', 'virtio-9p-pci'].flatMap((device) => ['-global', `${device}.ioeventfd=off`]),
+  ...[modernDriver('serial'), modernDriver('9p')].flatMap((device) => ['-global', `${device}.ioeventfd=off`]),
 ];
 
 /** The profile with a guest clock that counts instructions. */

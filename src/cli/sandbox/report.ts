@@ -29,7 +29,7 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
       progress.clear();
       say(`warning: ${sentence}`);
     },
-    ...(initDebug ? { onConsole: (chunk: Buffer) => void process.stderr.write(chunk) } : {}),
+    ...(initDebug ? { onConsole: showConsole } : {}),
     ...(debug || initDebug
       ? {
           onReady: ({ kernelRelease, initStarted, initReady, modules }) => {
@@ -49,6 +49,13 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
       : {}),
     done: progress.clear,
   };
+}
+
+/** Most bytes of the guest's console that wait for a slow reader of stderr. What comes meanwhile is left out. */
+export const CONSOLE_BYTES = 1 << 20;
+
+function showConsole(chunk: Buffer): void {
+  if (process.stderr.writableLength < CONSOLE_BYTES) process.stderr.write(chunk);
 }
 
 function seconds(microseconds: bigint): string {

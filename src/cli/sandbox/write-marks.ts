@@ -11,12 +11,17 @@ import { GUEST, MARKS, type Mark } from '../../util/marks.js';
 
 const WITH_GUEST = 'guest:';
 
+/** A run has some hundred; events of QEMU have no end. */
+const MOST_MARKS = 100_000;
+
 /** Keeps all marks from now on, and writes them when this process ends. @param wanted `FILE` or `guest:FILE` */
 export function writeMarks(wanted: string): void {
   const inspects = wanted.startsWith(WITH_GUEST);
   const file = inspects ? wanted.slice(WITH_GUEST.length) : wanted;
   const lines = [processLine()];
-  subscribe(MARKS, (message) => lines.push(message as Mark));
+  subscribe(MARKS, (message) => {
+    if (lines.length < MOST_MARKS) lines.push(message as Mark);
+  });
   if (inspects) subscribe(GUEST, () => {});
   process.once('exit', () => {
     writeFileSync(file, lines.map((line) => `${JSON.stringify(line, plain)}\n`).join(''));

@@ -50,14 +50,17 @@ test('slots bring their modules', () => {
   assert.deepEqual(setsOfSlots(SLOTS), [...ofMounts, 'block', 'filesystem-ext4', 'network']);
 });
 
-/** The devices of a machine and their addresses, such as `virtio-blk-pci 0x04`, used or not. */
+/** The devices of a machine and their addresses, such as `virtio-blk-pci-non-transitional 0x04`, used or not. */
 function devicesOf(xml: string): string[] {
   const text = xml.replaceAll('&quot;', '"');
-  const vacant = [...text.matchAll(/"driver":"(virtio-\w+-pci)".*?"addr":"(0x\w\w)\.0x0"/g)];
+  const vacant = [...text.matchAll(/"driver":"(virtio-\w+-pci-non-transitional)".*?"addr":"(0x\w\w)\.0x0"/g)];
   const taken = [...text.matchAll(/<(disk|interface) (?:(?!<\/\1>)[\s\S])*?slot="(0x\w\w)"/g)];
   return [
     ...vacant.map(([, driver, slot]) => `${driver} ${slot}`),
-    ...taken.map(([, kind, slot]) => `${kind === 'disk' ? 'virtio-blk-pci' : 'virtio-net-pci'} ${slot}`),
+    ...taken.map(
+      ([, kind, slot]) =>
+        `${kind === 'disk' ? 'virtio-blk-pci-non-transitional' : 'virtio-net-pci-non-transitional'} ${slot}`,
+    ),
   ].sort();
 }
 
@@ -89,7 +92,11 @@ for (const name of ['default', 'compatible']) {
     const network = { source: undefined, dhcp: true, mac: undefined, addresses: [], routes: [], filter: undefined };
     const interfaces = machineInterfaces([{ network, mac: '52:54:00:00:00:01', bandwidth: undefined }]);
     const vacant = devicesOf(machineXml(machine));
-    assert.deepEqual(vacant, ['virtio-blk-pci 0x04', 'virtio-blk-pci 0x05', 'virtio-net-pci 0x06']);
+    assert.deepEqual(vacant, [
+      'virtio-blk-pci-non-transitional 0x04',
+      'virtio-blk-pci-non-transitional 0x05',
+      'virtio-net-pci-non-transitional 0x06',
+    ]);
     for (const taken of [{ disks }, { interfaces }, { disks, interfaces }, { disks: [...disks, ...disks], interfaces }])
       assert.deepEqual(devicesOf(machineXml({ ...machine, ...taken })), vacant);
     assert.deepEqual(slotNames(2, SLOTS), { disks: ['0000:00:04.0', '0000:00:05.0'], networks: ['0000:00:06.0'] });
