@@ -231,6 +231,16 @@ export const details = {
       '`kvm` requires KVM, `tcg` requires emulation. `auto`, the default, uses KVM if a guest has been seen to run under it, else emulation.',
     ],
   },
+  'require-kvm': {
+    text: [
+      'Refuses to start anything but a machine under KVM, before anything boots: no emulation, and no container. QEMU calls only a machine under KVM a security boundary.',
+    ],
+  },
+  'nested-kvm': {
+    text: [
+      'Gives the machine a processor with `svm` or `vmx`, so that its kernel can run machines under KVM. By default it has neither, since they open much of the host’s KVM to the guest. Such a machine boots cold. A container ignores this option.',
+    ],
+  },
   boot: {
     value: 'HOW',
     complete: { words: ['auto', 'cold', 'warm'] },

@@ -138,6 +138,11 @@ export const options = {
     requiresArg: true,
     describe: 'auto, kvm or tcg; auto takes kvm only where a guest has been seen to run [auto]',
   },
+  'require-kvm': {
+    type: 'boolean',
+    describe: 'refuse to start anything but a machine under KVM, the only kind that QEMU calls a security boundary',
+  },
+  'nested-kvm': { type: 'boolean', describe: 'let the machine run machines under KVM itself' },
   profile: {
     type: 'string',
     requiresArg: true,

@@ -29,6 +29,8 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     memory: DEFAULT_MEMORY,
     vcpus: 1,
     acceleration: 'auto',
+    requireKvm: false,
+    nestedKvm: false,
     boot: 'auto',
     identity,
     privileged: undefined,

@@ -48,6 +48,8 @@ export interface ConfigOptions {
   readonly memory?: string | undefined;
   readonly vcpus?: string | undefined;
   readonly accel?: string | undefined;
+  readonly requireKvm?: boolean | undefined;
+  readonly nestedKvm?: boolean | undefined;
   readonly boot?: string | undefined;
   readonly cwd?: string | undefined;
   readonly cpuShares?: string | undefined;
@@ -87,6 +89,8 @@ export async function configFromOptions(
     memory: optional(options.memory, parseMemory) ?? from.memory,
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,
     acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? from.acceleration,
+    requireKvm: options.requireKvm ?? from.requireKvm,
+    nestedKvm: options.nestedKvm ?? from.nestedKvm,
     boot: optional(options.boot, (text) => parseBootMode(text, '--boot')) ?? from.boot,
     privileged: options.privileged ?? (options.switchto === undefined ? from.privileged : undefined),
     userNamespaces: options.userns ?? from.userNamespaces,

@@ -214,6 +214,10 @@ export interface SandboxConfig {
   readonly memory: number;
   readonly vcpus: number;
   readonly acceleration: Acceleration;
+  /** Start nothing but a machine under KVM. */
+  readonly requireKvm: boolean;
+  /** Give the machine a processor with svm or vmx, so that its kernel can run machines under KVM. */
+  readonly nestedKvm: boolean;
   readonly boot: BootMode;
   readonly identity: Identity;
   /**

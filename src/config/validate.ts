@@ -32,8 +32,9 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * Checks a sandbox without looking at the host; {@link checkHost} does that just before the start.
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
- *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `cwd-not-absolute`, `home-not-absolute`, `hide-not-absolute`,
- *   `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`, `include-not-covered`, `disk-tag-invalid`,
+ *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
+ *   `home-not-absolute`, `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
+ *   `include-not-covered`, `disk-tag-invalid`,
  *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`, `disk-limit-conflict`,
  *   `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`, `arguments-too-long`
  */
@@ -101,7 +102,7 @@ function checkAbsolute(path: string, code: string, what: string): void {
   );
 }
 
-function checkMachine({ memory, vcpus }: SandboxConfig): void {
+function checkMachine({ memory, vcpus, acceleration, requireKvm }: SandboxConfig): void {
   if (!Number.isSafeInteger(memory) || memory < LEAST_MEMORY || memory > MOST_MEMORY) {
     throw configError(
       'memory-out-of-range',
@@ -111,6 +112,13 @@ function checkMachine({ memory, vcpus }: SandboxConfig): void {
   }
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MOST_VCPUS) {
     throw configError('vcpus-out-of-range', `a machine cannot have ${vcpus} CPUs`, `give it 1 to ${MOST_VCPUS}`);
+  }
+  if (requireKvm && acceleration === 'tcg') {
+    throw configError(
+      'kvm-required',
+      'KVM is required, and emulation is asked for',
+      'leave out --require-kvm or --accel tcg',
+    );
   }
 }
 

@@ -11,6 +11,8 @@ import { probe, type Verdict } from './probe.js';
 
 export interface ProbeOptions {
   readonly wanted: Acceleration;
+  /** Emulation is no way out. */
+  readonly required?: boolean;
   /** A kernel image that the probe may boot. */
   readonly kernel: string;
   /** SHA-256 of the kernel's source file, the same in every boot image. */
@@ -41,7 +43,9 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
       stage: 'domain',
       code: 'kvm-unusable',
       message: `KVM does not run a guest here: ${verdict.reason}`,
-      remedy: 'use --accel tcg, which is slower and runs everywhere',
+      remedy: options.required
+        ? 'use a host where KVM works, or leave out --require-kvm'
+        : 'use --accel tcg, which is slower and runs everywhere',
     });
   }
   options.onChoice?.(`acceleration: tcg, because KVM does not run a guest here (${verdict.reason})`);

@@ -18,6 +18,8 @@ export interface MachineOptions {
   readonly memory: number;
   readonly vcpus: number;
   readonly acceleration: 'kvm' | 'tcg';
+  /** The guest may run machines under KVM itself. */
+  readonly nestedKvm?: boolean;
   /** Absolute paths. These three are undefined for a machine that is restored from a snapshot. */
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
@@ -71,7 +73,7 @@ export function machineXml(options: MachineOptions): string {
       },
       // Firmware and kernel spend time on every device, so unused ones are left out.
       features: { acpi: EMPTY, ...(lean ? { vmport: { '@state': 'off' }, smm: { '@state': 'off' } } : {}) },
-      cpu: cpu(options.acceleration),
+      cpu: cpu(options),
       clock: { '@offset': 'utc', ...(lean ? { timer: [{ '@name': 'hpet', '@present': 'no' }] } : {}) },
       on_poweroff: 'destroy',
       on_reboot: 'destroy',
@@ -93,15 +95,21 @@ function qboot(): Element | undefined {
   return existsSync(path) ? { '@readonly': 'yes', '@type': 'rom', '#': path } : undefined;
 }
 
-/** All features of the host's CPU, or of the emulator: the host's programs may be compiled for its CPU. */
-function cpu(acceleration: MachineOptions['acceleration']): Element {
-  if (acceleration === 'kvm') return { '@mode': 'host-passthrough', '@check': 'none' };
+/**
+ * All features of the host's CPU, or of the emulator, since the host's programs may be compiled for its CPU; but none
+ * to run machines with.
+ */
+function cpu({ acceleration, nestedKvm = false }: MachineOptions): Element {
+  const without = [...(acceleration === 'kvm' ? [] : SLOW_WHEN_EMULATED), ...(nestedKvm ? [] : VIRTUALIZATION)];
   return {
-    '@mode': 'maximum',
+    '@mode': acceleration === 'kvm' ? 'host-passthrough' : 'maximum',
     '@check': 'none',
-    feature: SLOW_WHEN_EMULATED.map((name) => ({ '@policy': 'disable', '@name': name })),
+    feature: without.map((name) => ({ '@policy': 'disable', '@name': name })),
   };
 }
+
+/** Features that KVM in the guest needs: AMD's and Intel's. */
+const VIRTUALIZATION = ['svm', 'vmx'];
 
 /**
  * Features that tell the kernel to copy with string instructions. TCG emulates those byte by byte: without these

@@ -78,6 +78,8 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
       acceleration === undefined
         ? defaults.acceleration
         : parseAcceleration(acceleration, `acceleration in ${machine.where}`),
+    requireKvm: machine.flag('requirekvm', false),
+    nestedKvm: machine.flag('nestedkvm', false),
     boot: boot === undefined ? defaults.boot : parseBootMode(boot, `boot in ${machine.where}`),
     image: machine.text('image'),
     profile: machine.text('profile'),

@@ -151,12 +151,14 @@ function putProgram(writer: Writer, { service, tty, command }: SandboxConfig): v
 
 function putMachine(
   writer: Writer,
-  { memory, vcpus, acceleration, boot, image, profile, bootTimeout }: SandboxConfig,
+  { memory, vcpus, acceleration, requireKvm, nestedKvm, boot, image, profile, bootTimeout }: SandboxConfig,
 ): void {
   writer.putOwn('machine', {
     memory: unless(DEFAULT_MEMORY, memory),
     vcpus: unless(1, vcpus),
     acceleration: unless('auto', acceleration),
+    requirekvm: requireKvm || undefined,
+    nestedkvm: nestedKvm || undefined,
     boot: unless('auto', boot),
     image,
     profile,

@@ -63,6 +63,7 @@ export function domainXml(
     memory: config.memory,
     vcpus: config.vcpus,
     acceleration,
+    nestedKvm: config.nestedKvm,
     kernel: image.kernel,
     initrd: image.initrd,
     commandLine: kernelCommandLine(profile, {

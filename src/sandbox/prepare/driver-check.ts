@@ -6,10 +6,17 @@ import { SandboxError } from '../../util/errors.js';
 import { readIfThere } from '../../util/small-files.js';
 
 /**
- * @throws {SandboxError} `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`,
+ * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`,
  *   `cpu-shares-need-system`, `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
+  if (config.requireKvm && kind === 'lxc') {
+    throw refusal(
+      'kvm-required',
+      `KVM is required, and ${URI.lxc} starts a container, whose kernel is the host's`,
+      'use a qemu:/// connection, or leave out --require-kvm',
+    );
+  }
   checkNetworks(config, kind);
   checkTuning(config, kind);
 }

@@ -42,6 +42,7 @@ export async function chooseMachine(
 
   const acceleration = await accelerationFor(config, image, options);
   mark('acceleration.done', { acceleration });
+  if (acceleration === 'tcg') options.onChoice?.(NO_BOUNDARY);
 
   const snapshot = offer && (await selectSnapshot(offer, request, image, acceleration, connection));
   if (snapshot) {
@@ -51,6 +52,9 @@ export async function chooseMachine(
   // A machine that boots gets an image with no more modules than it needs.
   return { image: offer?.sets ? await find(sets) : image, acceleration, snapshot: undefined };
 }
+
+const NO_BOUNDARY =
+  'security: the machine is emulated, which QEMU does not call a security boundary; --require-kvm refuses that';
 
 /** The image of the offered snapshot, or the one that the sandbox would boot. */
 async function firstImage(
@@ -67,7 +71,8 @@ async function firstImage(
 
 function accelerationFor(config: SandboxConfig, image: BootImage, options: LaunchOptions): Promise<'kvm' | 'tcg'> {
   const probing = chooseAcceleration({
-    wanted: config.acceleration,
+    wanted: config.requireKvm ? 'kvm' : config.acceleration,
+    required: config.requireKvm,
     kernel: image.kernel,
     kernelDigest: image.manifest.kernel.source.sha256,
     cacheDirectory: dirname(defaultStoreDirectory()),

@@ -99,7 +99,7 @@ async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOp
  * machines.
  */
 function tellIgnored(
-  { kernel, acceleration, vcpus, boot }: SandboxConfig,
+  { kernel, acceleration, nestedKvm, vcpus, boot }: SandboxConfig,
   { image, profile, onChoice }: LaunchOptions,
 ): void {
   const ignored = [
@@ -109,6 +109,7 @@ function tellIgnored(
     ...(kernel.path === undefined ? [] : ['--kernpath']),
     ...(kernel.modulesPath === undefined ? [] : ['--kmodpath']),
     ...(acceleration === 'auto' ? [] : ['--accel']),
+    ...(nestedKvm ? ['--nested-kvm'] : []),
     ...(vcpus === 1 ? [] : ['--vcpus']),
     ...(boot === 'auto' ? [] : ['--boot']),
   ];

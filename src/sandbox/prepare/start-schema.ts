@@ -64,6 +64,8 @@ const entries = {
   memory: number,
   vcpus: number,
   acceleration: oneOf(['auto', 'kvm', 'tcg']),
+  requireKvm: flag,
+  nestedKvm: flag,
   boot: oneOf(['auto', 'cold', 'warm']),
   identity: record({
     uid: id,

@@ -70,6 +70,7 @@ export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices
     return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a snapshot has no room for them`;
   if (late > 0 && !mayFillMemory())
     return 'it has a mount that virtiofs serves, and only root with CAP_SYS_PTRACE can restore a snapshot for that';
+  if (config.nestedKvm) return 'it has --nested-kvm, and a snapshot has another processor';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;

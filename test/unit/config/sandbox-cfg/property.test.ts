@@ -149,6 +149,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     command: ['/x', ...random.list(4, () => random.text(12))],
   };
   if (bare) return config;
+  const acceleration = random.pick(['auto', 'kvm', 'tcg'] as const);
   return {
     ...config,
     security: random.pick([config.security, { mode: 'inherit', label: undefined }]),
@@ -156,7 +157,9 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     cwd: maybe(random, () => path(random)),
     memory: (32 + random.below(4096)) * MIB,
     vcpus: 1 + random.below(255),
-    acceleration: random.pick(['auto', 'kvm', 'tcg']),
+    acceleration,
+    requireKvm: acceleration !== 'tcg' && random.chance(),
+    nestedKvm: random.chance(),
     boot: random.pick(['auto', 'cold', 'warm']),
     bootTimeout: 1 + random.below(86_400_000),
     tuning: tuning(random, tags, networks.length),

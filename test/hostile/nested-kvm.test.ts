@@ -1,0 +1,66 @@
+/**
+ * Promise: a guest gets no virtualization of the processor's to play with, and who requires KVM gets a machine under KVM
+ * or none.
+ * The attacker is root in a machine, who loads the kernel's KVM. The victim is the host's KVM, which would have to run
+ * the attacker's machines.
+ */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { embedded, lxc, system } from '../helpers/connections.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { TCG } from '../helpers/snapshots.js';
+
+/** The features in /proc/cpuinfo, and whether there is a KVM. */
+const SCRIPT = `grep -owE 'svm|vmx' /proc/cpuinfo | sort -u
+modprobe kvm_amd 2>/dev/null; modprobe kvm_intel 2>/dev/null
+test -c /dev/kvm && echo kvm
+echo end`;
+
+/** Runs a command in a host whose /dev/kvm is no KVM. */
+const WITHOUT_KVM = [
+  ...['unshare', '--mount', '--', 'sh', '-ec'],
+  '[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm; exec "$0" "$@"',
+];
+
+for (const way of [embedded, system]) {
+  describe(`a machine over ${way.uri}`, { skip: way.skip }, () => {
+    const inside = async (...options: readonly string[]) => {
+      const args = ['-c', way.uri, ...TCG, '-p', '-n', uniqueName(), ...options, '--', 'sh', '-c', SCRIPT];
+      return runSandbox(args);
+    };
+
+    it('has no svm and no vmx', async () => {
+      assertRun(await inside(), 0, 'end\n');
+    });
+
+    it('has it with --nested-kvm', async () => {
+      assertRun(await inside('--nested-kvm'), 0, 'svm\nkvm\nend\n');
+    });
+  });
+}
+
+describe('--require-kvm', { skip: embedded.skip }, () => {
+  const required = (...options: readonly string[]) => ['--require-kvm', '-n', uniqueName(), ...options, '--', 'true'];
+
+  it('refuses emulation where KVM does not work', async () => {
+    const result = await runSandbox(required('-c', embedded.uri), { through: WITHOUT_KVM });
+    assertFailure(result, /^virt-sandbox: domain: KVM does not run a guest here: .+; use a host where KVM works, or/);
+  });
+
+  it('contradicts --accel tcg', async () => {
+    const result = await runSandbox(required('-c', embedded.uri, ...TCG));
+    assertFailure(result, /KVM is required, and emulation is asked for; leave out --require-kvm or --accel tcg$/);
+  });
+
+  it('refuses a container', { skip: lxc.skip }, async () => {
+    const result = await runSandbox(required('-c', lxc.uri), lxc.options);
+    assertFailure(result, /KVM is required, and lxc:\/\/\/ starts a container/);
+  });
+
+  it('is recommended by -v where a machine is emulated', async () => {
+    const { stderr } = await runSandbox(['-v', '-c', embedded.uri, ...TCG, '--', 'true']);
+    assert.match(stderr, /^virt-sandbox: security: the machine is emulated, .+; --require-kvm refuses that$/m);
+  });
+});
