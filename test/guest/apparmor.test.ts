@@ -20,6 +20,11 @@ import { DEBIAN_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 
+/** The name of the program in `/PATH/NAME CapEff: MASK`. */
+function programOf(line: string): string {
+  return line.split(' ')[0]?.split('/').at(-1) ?? '';
+}
+
 const reason = { why: 'this test', worth: 'nothing', risk: 'none' };
 /** How the machine boots: the default, with the security modules in this order. */
 const PROFILE = {
@@ -160,6 +165,28 @@ done
 kill $machine
 wait $machine
 cat /run/machine
+
+# The server of a share: first with Debian's profile of libvirtd, then with a rule for ours.
+mkdir /run/share /run/local
+share() {
+  /mnt/bin/virt-sandbox -v -c qemu:///system -n sharing -r $root --accel tcg --boot cold --memory 128 \\
+    -m host-bind:/img=/run/share -- /bin/sh >/run/sharing 2>&1 &
+  machine=$!
+  while ! pgrep -f 'virtiofsd --fd.*--sandbox chroot' >/dev/null && kill -0 $machine 2>/dev/null; do sleep 0.1; done
+  for pid in $(pgrep -f -- '--fd.*--sandbox chroot'); do
+    echo $(tr '\\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 1) $(grep CapEff /proc/$pid/status)
+  done
+  grep -o 'virtiofsd has namespaces.*' /run/sharing
+  kill $machine
+  wait $machine
+}
+echo "== share"
+share
+echo '/mnt/dist/native/share-server PUx,' >/run/local/usr.sbin.libvirtd
+mount --bind /run/local /etc/apparmor.d/local
+apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
+echo "== share with a rule"
+share
 echo "== end"
 `;
 
@@ -236,6 +263,21 @@ describe('on a kernel with AppArmor', { skip }, () => {
     // QEMU's monitor is asked to open a file of the sandbox's root, and one that is readable to all.
     assert.equal(inside, 'OK');
     assert.equal(outside, "Could not open '/var/tmp/outside': Permission denied");
+  });
+
+  it("a libvirtd that may start no other server of shares starts libvirt's", () => {
+    const parts = said.get('share') ?? [];
+    const [lines, why] = [parts.slice(0, -1), parts.at(-1)];
+    assert.deepEqual(lines.map(programOf), ['virtiofsd'], parts.join('\n'));
+    assert.match(why ?? '', /AppArmor forbids it, and \S+ with that path and " PUx," allows it$/);
+  });
+
+  it('a rule for ours has libvirtd start it', () => {
+    const lines = said.get('share with a rule') ?? [];
+    assert.deepEqual(lines.map(programOf).sort(), ['share-server', 'virtiofsd'], lines.join('\n'));
+    const server = lines.find((line) => programOf(line) === 'virtiofsd') ?? '';
+    // No MKNOD.
+    assert.equal(BigInt(`0x${server.split(' ').at(-1)}`) & (1n << 27n), 0n, server);
   });
 
   /** How long a part took to receive and to send, in seconds. */

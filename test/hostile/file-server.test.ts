@@ -61,6 +61,8 @@ function serverOf(share: string, readOnly: boolean): Server {
   assert.equal(started.length, 1, `${share} has one server`);
   const children = readFileSync(`/proc/${started[0]}/task/${started[0]}/children`, 'utf8').trim();
   const pid = children === '' ? started[0] : Number(children);
+  const groups = [started[0], pid].map((one) => readFileSync(`/proc/${one}/cgroup`, 'utf8'));
+  assert.equal(groups[1], groups[0], 'the control group that libvirt chose');
   const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   assert.match(words[0] ?? '', /\/virtiofsd$/);
   const lines = readFileSync(`/proc/${pid}/status`, 'utf8').trim().split('\n');

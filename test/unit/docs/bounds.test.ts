@@ -1,0 +1,33 @@
+/** The table of bounds in docs/security.md has the numbers of the code. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CONSOLE_BYTES } from '../../../src/cli/sandbox/report.js';
+import { KEPT_BYTES, LOG_BYTES } from '../../../src/libvirt/bounded-log.js';
+import { MESSAGE_CHARACTERS } from '../../../src/libvirt/monitor.js';
+import { MAX_PACKET_BYTES, STDIN_WINDOW_BYTES } from '../../../src/protocol/wire.js';
+import { REPOSITORY } from '../../helpers/run.js';
+
+const page = readFileSync(join(REPOSITORY, 'docs/security.md'), 'utf8');
+const header = readFileSync(join(REPOSITORY, 'init/share-server/log.h'), 'utf8');
+
+/** The cells of the row that begins with `what`. */
+function row(what: string): string {
+  const found = page.split('\n').find((line) => line.startsWith(`| ${what}`));
+  assert.ok(found !== undefined, what);
+  return found;
+}
+
+for (const [what, ...numbers] of [
+  ["QEMU's log, `qemu:///embed`", LOG_BYTES, KEPT_BYTES],
+  ["virtiofsd's log", Number(/define LOG_BYTES (\d+)/.exec(header)?.[1])],
+  ['the console on a slow stderr', CONSOLE_BYTES],
+  ['a packet of the channel', MAX_PACKET_BYTES],
+  ['input that the application does not read', STDIN_WINDOW_BYTES],
+  ["a message of QEMU's monitor", MESSAGE_CHARACTERS],
+] as const) {
+  test(`the bound of ${what}`, () => {
+    for (const number of numbers) assert.match(row(what), new RegExp(`\\b${number}\\b`));
+  });
+}
