@@ -3,6 +3,8 @@
  * that runs the common init itself.
  */
 
+import type { IdMap } from '../../src/protocol/operations.js';
+
 /** A directory that the host shares. */
 export interface GuestShare {
   readonly type: '9p' | 'virtiofs';
@@ -34,6 +36,8 @@ export interface GuestRam {
 export interface GuestStaged {
   readonly type: 'staged';
   readonly tag: string;
+  /** Files have, inside, the owners that they have on the host; else those of other users belong to nobody. */
+  readonly keepsOwners: boolean;
   readonly readOnly: boolean;
 }
 
@@ -141,6 +145,8 @@ export interface GuestConfig {
   readonly hidden?: readonly GuestHidden[] | undefined;
   /** The application keeps every capability. */
   readonly privileged: boolean;
+  /** Ids of the user namespace that the application of a container runs in; undefined: it has the host's ids. */
+  readonly idMap?: IdMap | undefined;
   /** An application without capabilities may create user namespaces; default false. */
   readonly userNamespaces?: boolean;
   /** Variables of the config. They override the usual ones. */

@@ -2,6 +2,8 @@
  * The calls that only a container needs. libvirt has set up /dev, /proc and /sys and bound the host's directories, but
  * in a temporary root. These calls move everything to the sandbox's root.
  */
+import { MapFlag } from '../../src/protocol/wire.js';
+import type { GuestConfig } from './config.js';
 import { protectKernel } from './confine.js';
 import {
   call,
@@ -22,6 +24,24 @@ import {
  * new root.
  */
 export const STAGE = '/dev/.sandbox';
+
+export const USERS_STEP = 'users';
+
+/**
+ * The step that makes the application's user namespace. It comes first, since what the init makes belongs to the
+ * namespace's root from then on.
+ */
+export function usersStep({ idMap }: GuestConfig): Step[] {
+  return idMap === undefined ? [] : [{ name: USERS_STEP, calls: [call({ op: 'userNamespace', map: idMap })] }];
+}
+
+/**
+ * Mounts what is at `source` on `target`, so that files have, inside, the owners that they have in their file system.
+ * @param isRequired fails if the file system cannot do that
+ */
+export function mapped(source: string, target: string, isRequired: boolean): PlannedCall {
+  return call({ op: 'mapMount', source, target, flags: isRequired ? 0 : MapFlag.OPTIONAL });
+}
 
 /** Moves the mounts of libvirt into the new root. */
 export function leaveContainerRoot(): PlannedCall[] {

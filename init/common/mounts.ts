@@ -1,10 +1,11 @@
 /** The steps that mount the root and the mounts of the config. */
-import type { GuestConfig, GuestMount, GuestRoot, GuestStaged } from './config.js';
+import type { GuestConfig, GuestImage, GuestMount, GuestRoot, GuestStaged } from './config.js';
 import { leaveBootMounts } from './confine.js';
-import { leaveContainerRoot, move, STAGE } from './container.js';
+import { leaveContainerRoot, mapped, move, STAGE } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
 import {
   call,
+  MNT_DETACH,
   MS_BIND,
   MS_NODEV,
   MS_NOSUID,
@@ -36,6 +37,7 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
     ...(root.type === 'staged'
       ? []
       : [call(mountAt(root, NEW_ROOT, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices))]),
+    ...rootOwners(config),
     ...(isReadOnly(root)
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
@@ -46,6 +48,22 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
   return { name: 'root', calls };
+}
+
+/** Mounts the root once more, over itself, with its owners. The one below goes away with libvirt's root. */
+function rootOwners(config: GuestConfig): PlannedCall[] {
+  const { root } = config;
+  if (config.idMap === undefined || !ownsFiles(root)) return [];
+  return [mapped(NEW_ROOT, NEW_ROOT, root.type === 'staged' && needsOwners(config))];
+}
+
+function ownsFiles(entry: GuestRoot | GuestMount): boolean {
+  return entry.type === 'image' || (entry.type === 'staged' && entry.keepsOwners);
+}
+
+/** Root inside is nobody on the host. Any other user is the same there, and owns the same files. */
+function needsOwners({ identity }: GuestConfig): boolean {
+  return identity.uid === 0;
 }
 
 /** Covers what the application must not see of the root. A machine's root comes without it. */
@@ -73,7 +91,29 @@ export function homeStep({ ownHome = false, identity }: GuestConfig): Step[] {
 
 /** One step for each mount, in the order of the config. */
 export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
-  return config.mounts.map((entry, index) => ({ name: `mount.${index}`, calls: mountCalls(entry, devices) }));
+  return config.mounts.map((entry, index) => ({
+    name: `mount.${index}`,
+    calls:
+      config.idMap !== undefined && ownsFiles(entry) ? ownedCalls(entry, config, devices) : mountCalls(entry, devices),
+  }));
+}
+
+/** A mount with its owners, in a container whose application has a user namespace. */
+function ownedCalls(entry: GuestMount, config: GuestConfig, devices: Devices): PlannedCall[] {
+  const { target } = entry;
+  const directory: PlannedCall = call({ op: 'mkdir', path: target, mode: 0o755 });
+  if (entry.type !== 'image' && entry.type !== 'staged') return mountCalls(entry, devices);
+  const stage = `${STAGE}/${entry.type === 'staged' ? entry.tag : entry.serial}`;
+  return [
+    directory,
+    ...(entry.type === 'staged' ? [] : stageImage(entry, stage, devices)),
+    mapped(stage, target, entry.type === 'staged' && needsOwners(config)),
+    call({ op: 'unmount', path: stage, flags: MNT_DETACH }),
+  ];
+}
+
+function stageImage(entry: GuestImage, stage: string, devices: Devices): PlannedCall[] {
+  return [call({ op: 'mkdir', path: stage, mode: 0o700 }), call(mountAt(entry, stage, SHARE_CACHE, devices))];
 }
 
 function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {

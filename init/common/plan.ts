@@ -1,7 +1,7 @@
 /** Turns a sandbox into a plan: the operations that set it up, in order. Pure, so it can be tested without a guest. */
 import type { GuestConfig } from './config.js';
 import { confineStep } from './confine.js';
-import { containerSystemStep } from './container.js';
+import { containerSystemStep, usersStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
 import { hideStep, homeStep, mountSteps, rootStep } from './mounts.js';
 import { consoleStep, sessionsStep } from './shell.js';
@@ -24,6 +24,7 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     // A container shares the host's kernel: clock and random numbers are right.
     ...(config.platform === 'container' ? [] : [kernelStep(inputs)]),
     ...processorsStep(config),
+    ...usersStep(config),
     rootStep(config, inputs.devices),
     config.platform === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
     ...hideStep(config),

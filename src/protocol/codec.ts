@@ -1,6 +1,6 @@
 /** Encodes operations, and decodes their replies. */
 import { FieldReader, FieldWriter } from './fields.js';
-import { type CallOptions, type Operation, OperationError, type OperationResult } from './operations.js';
+import { type CallOptions, type IdMap, type Operation, OperationError, type OperationResult } from './operations.js';
 import { encodePacket } from './packets.js';
 import { CallFlag, MessageType, Proc, type ProcNumber, Status } from './wire.js';
 
@@ -46,6 +46,8 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   terminal: Proc.TERMINAL,
   clearMemory: Proc.CLEAR_MEMORY,
   arrange: Proc.ARRANGE,
+  userNamespace: Proc.USER_NAMESPACE,
+  mapMount: Proc.MAP_MOUNT,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -133,11 +135,21 @@ function encodeArguments(operation: Operation): Buffer {
     case 'arrange':
       w.str(operation.sandbox);
       break;
+    case 'userNamespace':
+      w.u32(operation.map.uids.length).list(idNumbers(operation.map), (value) => w.u32(value));
+      break;
+    case 'mapMount':
+      w.str(operation.source).str(operation.target).u32(operation.flags);
+      break;
     case 'sync':
     case 'powerOff':
       break;
   }
   return w.finish();
+}
+
+function idNumbers({ uids, gids }: IdMap): number[] {
+  return [...uids, ...gids].flatMap(({ inside, outside, count }) => [inside, outside, count]);
 }
 
 /**

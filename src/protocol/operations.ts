@@ -32,6 +32,19 @@ export interface SpawnOperation {
   readonly columns: number;
 }
 
+/** Ids from `inside` on are, on the host, those from `outside` on. */
+export interface IdRange {
+  readonly inside: number;
+  readonly outside: number;
+  readonly count: number;
+}
+
+/** Ids of a user namespace. user_namespaces(7) */
+export interface IdMap {
+  readonly uids: readonly IdRange[];
+  readonly gids: readonly IdRange[];
+}
+
 export type Operation =
   | MountOperation
   | SpawnOperation
@@ -106,7 +119,17 @@ export type Operation =
       readonly environment: readonly string[];
     }
   /** Zeroes free memory, so that it takes no room in a snapshot: 1 to 1024 MiB, at most half of what is free. */
-  | { readonly op: 'clearMemory'; readonly mebibytes: number };
+  | { readonly op: 'clearMemory'; readonly mebibytes: number }
+  /** Makes the user namespace that an application without capabilities runs in. */
+  | { readonly op: 'userNamespace'; readonly map: IdMap }
+  /** Mounts what is at `source` on `target` too, with owners as they are in the user namespace. */
+  | {
+      readonly op: 'mapMount';
+      readonly source: string;
+      readonly target: string;
+      /** MapFlag bits. */
+      readonly flags: number;
+    };
 
 export type OperationName = Operation['op'];
 

@@ -67,6 +67,8 @@ export const Proc = {
   TERMINAL: 61,
   CLEAR_MEMORY: 62,
   ARRANGE: 63,
+  USER_NAMESPACE: 64,
+  MAP_MOUNT: 65,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 
@@ -114,6 +116,12 @@ export const SpawnFlag = {
   PTY: 1,
   /** Only with PTY: descriptor 3 is a pipe, sent as STDERR, for a tracer that must not write to the terminal. */
   TRACE: 2,
+} as const;
+
+/** Flags of MAP_MOUNT. */
+export const MapFlag = {
+  /** If the file system cannot map ids, mount it as it is. */
+  OPTIONAL: 1,
 } as const;
 
 /** Flags of WRITE_FILE. */

@@ -28,6 +28,7 @@ import type { Console } from './start/console.js';
 import { DomainRun } from './start/domain-run.js';
 import { runMachine } from './start/run-machine.js';
 import type { Transports } from './start/transports.js';
+import { containerIds } from './state/container-ids.js';
 import { type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
@@ -79,7 +80,7 @@ class Launch {
   readonly #config: SandboxConfig;
   readonly #prepared: Prepared;
   readonly #options: LaunchOptions;
-  readonly #guest: GuestConfig;
+  #guest: GuestConfig;
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
   #user: QemuUser | undefined;
@@ -142,6 +143,8 @@ class Launch {
     if (prepared.platform === 'machine') {
       const { acceleration, devices } = prepared;
       this.#user = qemuUser(path, prepared.connection.kind, { acceleration, hasDisks: devices.disks.length > 0 });
+    } else if (!this.#guest.privileged) {
+      this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }
     makeFreshDirectories(this.#config, mounts);
     await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());

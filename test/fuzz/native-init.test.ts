@@ -47,6 +47,8 @@ const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | '
   ARRANGE: str('{"a":1}'),
   SESSIONS: str('org.virt-sandbox.shell.0'),
   CLEAR_MEMORY: u32(1),
+  USER_NAMESPACE: Buffer.concat([u32(1), u32(6), ...[0, 0x7000_0000, 65_536, 0, 0x7000_0000, 65_536].map(u32)]),
+  MAP_MOUNT: Buffer.concat([str('/dev/.sandbox/a'), str('/mnt'), u32(1)]),
   TERMINAL: Buffer.concat([str('/dev/ttyS0'), list(['sh']), list(['TERM=linux'])]),
 };
 

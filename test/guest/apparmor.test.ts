@@ -67,7 +67,7 @@ echo $received $sent $start $between $end
  * What the init of a container does, which libvirt's own template does not allow, and one thing that must stay
  * forbidden.
  */
-const RULES = ['mount,', 'umount,', 'pivot_root,', 'deny /tmp/denied w,'];
+const RULES = ['mount,', 'umount,', 'pivot_root,', 'userns,', 'deny /tmp/denied w,'];
 
 const SCRIPT = `
 mkdir -p /var/log/libvirt /etc/libvirt/lxc /etc/libvirt/qemu /run/lock
@@ -97,7 +97,7 @@ ln -s busybox $root/bin/sh
 libvirtd 2>/run/libvirtd.log &
 while [ ! -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done
 for try in $(seq 200); do virsh -q -c lxc:/// list >/dev/null 2>&1 && break; sleep 0.1; done
-sandbox() { /mnt/bin/virt-sandbox -c lxc:/// -p -r $root "$@" 2>&1; }
+sandbox() { /mnt/bin/virt-sandbox -c lxc:/// -r $root "$@" 2>&1; }
 
 inside='busybox cat /proc/self/attr/current
 for file in allowed denied; do

@@ -37,8 +37,13 @@ export const EVERYWHERE: Facts = {
  * Defines the tests.
  * @param name the domain's name
  * @param found returns the answers to {@link EVERYWHERE}; called while the tests run
+ * @param cwd where a command begins; default: the home directory
  */
-export function itIsAsEverywhere(name: string, found: () => Readonly<Record<string, string>>): void {
+export function itIsAsEverywhere(
+  name: string,
+  found: () => Readonly<Record<string, string>>,
+  cwd = process.env['HOME'] ?? homedir(),
+): void {
   const fact = (key: string) => found()[key] ?? '';
 
   it('is who called, with the same groups', () => {
@@ -63,7 +68,7 @@ export function itIsAsEverywhere(name: string, found: () => Readonly<Record<stri
     assert.equal(fact('environment').trim(), variables.join(' '));
   });
 
-  it('begins in the home directory', () => assert.equal(fact('cwd'), process.env['HOME'] ?? homedir()));
+  it(`begins in ${cwd}`, () => assert.equal(fact('cwd'), cwd));
 
   it('sees the files of the host, and cannot write to the root', () => {
     assert.equal(fact('hostFile'), execFileSync('head', ['-n', '1', '/etc/passwd'], { encoding: 'utf8' }).trim());

@@ -104,7 +104,9 @@ describe('user 0 in a container', { skip: lxc.skip }, () => {
     });
     assert.match(found.bounding, /\t0{16}$/);
     assert.match(found.privileges, /\t1$/);
-    for (const path of [found.interrupts, found.sysctl]) assert.match(path, READ_ONLY);
+    // These files are root's of the host, which user 0 inside is not.
+    for (const path of [found.interrupts, found.sysctl])
+      assert.match(path, /: (Read-only file system|Permission denied)$/);
   });
 });
 

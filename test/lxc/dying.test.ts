@@ -33,7 +33,9 @@ describe('a container that dies', { skip: lxc.skip, concurrency: 2 }, () => {
     const name = uniqueName();
     const command = ['sh', '-c', `echo running; read line; ${SAY}; exec sleep 1000`];
     const env = { LIBVIRT_SANDBOX_INIT_DEBUG: '1' };
-    const running = startSandbox(['-c', lxc.uri, '-n', name, '--', ...command], { ...lxc.options, env, input: 'open' });
+    // Only root of the host may write to the console.
+    const args = ['-c', lxc.uri, '-n', name, '-p', '--', ...command];
+    const running = startSandbox(args, { ...lxc.options, env, input: 'open' });
     await running.until(/running/);
     running.child.stdin?.write('\n');
     // libvirt passes console output through several buffers; the last lines may still be on their way when the

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readlinkSync } from 'node:fs';
-import { release } from 'node:os';
+import { mkdirSync, readlinkSync, statSync } from 'node:fs';
+import { homedir, release } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
@@ -15,6 +15,7 @@ import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 const onLxc = ['-c', lxc.uri];
+const HOME = process.env['HOME'] ?? homedir();
 const BIT = { SETPCAP: 8n, NET_ADMIN: 12n, SYS_MODULE: 16n, SYS_ADMIN: 21n, SYS_TIME: 25n, MKNOD: 27n } as const;
 
 describe('inside a container, as root', { skip: lxc.skip }, () => {
@@ -40,7 +41,8 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
     found = await askInside(lxc, ['-n', name], facts);
   });
 
-  itIsAsEverywhere(name, () => found);
+  // Root inside is nobody on the host, so it may not enter a home that is only root's.
+  itIsAsEverywhere(name, () => found, (statSync(HOME).mode & 0o001) !== 0 ? HOME : '/');
 
   it('runs the kernel of the host', () => assert.equal(found['kernel'], release()));
 
@@ -68,10 +70,10 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
   it('sees no trace of its start', () => assert.equal(found['start'], '0'));
 
   it('cannot reach the channel, nor files of the host’s kernel that belong to user 0', () => {
-    assert.match(found['channel'] ?? '', /Device or resource busy/);
+    assert.match(found['channel'] ?? '', /Permission denied/);
     assert.equal(found['cgroups'], '0');
-    assert.match(found['interrupts'] ?? '', /Read-only file system/);
-    assert.match(found['kernelSettings'] ?? '', /Read-only file system/);
+    assert.match(found['interrupts'] ?? '', /Permission denied/);
+    assert.match(found['kernelSettings'] ?? '', /Read-only file system|Permission denied/);
   });
 });
 

@@ -2,11 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { lxc } from '../helpers/connections.js';
-import { ext4Of, FILLED, IMAGE_MAKERS, type ImageKind, makeImage, unlessProgram } from '../helpers/images.js';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import {
+  ext4Of,
+  FILLED,
+  IMAGE_MAKERS,
+  type ImageKind,
+  imageFile,
+  makeImage,
+  unlessProgram,
+} from '../helpers/images.js';
 import { askInside } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
@@ -49,6 +57,58 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     assertRun(await run(['-S', 'nobody', '-m', `host-bind:/mnt=${host}`], 'umask 077; echo x > /mnt/mine'), 0, '');
     const { uid, mode } = statSync(join(host, 'mine'));
     assert.deepEqual({ uid, mode: mode & 0o777 }, { uid: statSync(host).uid, mode: 0o600 });
+  });
+
+  it('root inside owns what root owns on the host, and not what another user does', async (t) => {
+    const host = scratchDirectory(t);
+    for (const [name, owner] of [
+      ['mine', 'root'],
+      ['other', 'nobody'],
+    ] as const) {
+      writeFileSync(join(host, name), `of ${owner}\n`, { mode: 0o600 });
+      execFileSync('chown', [owner, join(host, name)]);
+    }
+    const { out, stderr } = await run(
+      ['-m', `host-bind:/mnt=${host}`],
+      'stat -c %U /mnt/mine /mnt/other; cat /mnt/mine; cat /mnt/other; umask 077; echo x >/mnt/new',
+    );
+    assert.equal(out, 'root\nnobody\nof root\n');
+    assert.match(stderr, /\/mnt\/other: Permission denied\n$/);
+    const { uid, gid } = statSync(join(host, 'new'));
+    assert.deepEqual({ uid, gid }, { uid: 0, gid: 0 });
+  });
+
+  it('a file system that cannot have other owners is refused for root, and not for its owner', {
+    skip: FILESYSTEMS.includes('overlay') ? false : 'this kernel has no overlayfs',
+  }, async (t) => {
+    const host = scratchDirectory(t);
+    const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) => join(host, name));
+    for (const directory of [lower, upper, work, merged]) mkdirSync(directory ?? '');
+    execFileSync('chown', ['nobody', upper ?? '']);
+    besideLxc(
+      'mount',
+      '-t',
+      'overlay',
+      '-o',
+      `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
+      'none',
+      `${merged}`,
+    );
+    try {
+      const bind = ['-m', `host-bind:/mnt=${merged}`];
+      assertFailure(await run(bind, 'true'), /mount_setattr\(\/mnt, MOUNT_ATTR_IDMAP\)/, /-S USER/);
+      assertRun(await run([...bind, '-S', 'nobody'], 'echo kept >/mnt/file; cat /mnt/file'), 0, 'kept\n');
+    } finally {
+      besideLxc('umount', `${merged}`);
+    }
+  });
+
+  it('a target may be a symbolic link', {
+    skip: lstatSync('/var/run').isSymbolicLink() ? false : '/var/run is no link here',
+  }, async (t) => {
+    const host = scratchDirectory(t);
+    writeFileSync(join(host, 'file'), 'there\n');
+    assertRun(await run(['-m', `host-bind:/var/run=${host}`], 'cat /run/file'), 0, 'there\n');
   });
 
   it('a fresh directory starts empty, belongs to the user, and is removed afterwards', async () => {
@@ -116,6 +176,18 @@ describe('mounts of a container', { skip: lxc.skip, concurrency: 2 }, () => {
 });
 
 describe('disks and images of a container', { skip: lxc.skip || unlessProgram('mkfs.ext4'), concurrency: 2 }, () => {
+  it('root inside owns its disks and what is root’s on its images', async (t) => {
+    const file = join(scratchDirectory(t), 'disk');
+    writeFileSync(file, 'of root\n'.padEnd(MIB, '\0'));
+    const image = makeImage(scratchDirectory(t), 'ext4');
+    const result = await run(
+      ['--disk', `file:a=${file}`, '-m', `host-image:/mnt=${image}`],
+      'head -n 1 /dev/disk/by-tag/a; umask 077; echo kept >/mnt/file; cat /mnt/file; stat -c %U /mnt /mnt/file',
+    );
+    assertRun(result, 0, 'of root\nkept\nroot\nroot\n');
+    assert.equal(imageFile(image, 'file'), 'kept\n');
+  });
+
   it('a disk is found by its tag, belongs to the user, and writes reach the file', async (t) => {
     const file = join(scratchDirectory(t), 'disk');
     writeFileSync(file, '');

@@ -55,6 +55,8 @@ static const struct operation {
 	{VS_PROC_SESSIONS, CHANGES_MACHINE, "sessions", op_sessions},
 	{VS_PROC_TERMINAL, CHANGES_MACHINE, "terminal", op_terminal},
 	{VS_PROC_CLEAR_MEMORY, 0, "clear_memory", op_clear_memory},
+	{VS_PROC_USER_NAMESPACE, CHANGES_MACHINE, "user_namespace", op_user_namespace},
+	{VS_PROC_MAP_MOUNT, CHANGES_MACHINE, "map_mount", op_map_mount},
 };
 
 /* The call that runs now, and how to answer it. */

@@ -2,6 +2,7 @@
 #include "ops/operations.h"
 
 #include "ops/paths.h"
+#include "process/user_namespace.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -213,7 +214,7 @@ int op_chown(struct call *call)
 
 	if (error != 0)
 		return error;
-	if (lchown(path, uid, gid) < 0)
+	if (lchown(path, user_namespace_uid(uid), user_namespace_gid(gid)) < 0)
 		return call_fail(call, errno, "lchown(%s, %u, %u)", path, uid, gid);
 	return 0;
 }

@@ -11,6 +11,8 @@ typedef int operation_function(struct call *call);
 
 /* mounts.c */
 operation_function op_mount, op_unmount, op_switch_root, op_sync;
+/* ids.c */
+operation_function op_user_namespace, op_map_mount;
 /* files.c */
 operation_function op_mkdir, op_symlink, op_write_file, op_read_file, op_list_dir, op_stat, op_chown, op_chmod,
 	op_mknod, op_read_link;

@@ -2,6 +2,7 @@
 
 #include "process/processes.h"
 #include "process/terminal.h"
+#include "process/user_namespace.h"
 #include "transport/sender.h"
 #include "transport/stdin.h"
 #include "transport/streams.h"
@@ -81,9 +82,12 @@ static int open_pipes(struct call *call, const struct child *child, struct ends 
 	 * A program that opens /dev/stdout or /dev/stderr must own the pipe behind it. If that fails, the others still
 	 * work.
 	 */
-	(void)!fchown(theirs->in, child->uid, child->gid);
-	(void)!fchown(theirs->out, child->uid, child->gid);
-	(void)!fchown(theirs->err, child->uid, child->gid);
+	uid_t uid = user_namespace_uid(child->uid);
+	gid_t gid = user_namespace_gid(child->gid);
+
+	(void)!fchown(theirs->in, uid, gid);
+	(void)!fchown(theirs->out, uid, gid);
+	(void)!fchown(theirs->err, uid, gid);
 	return 0;
 }
 
@@ -103,7 +107,8 @@ static int open_terminal(struct call *call, const struct child *child, uint32_t 
 {
 	const char *step;
 
-	theirs->in = terminal_open(&terminal_fd, child->uid, (uint16_t)rows, (uint16_t)columns, &step);
+	theirs->in =
+		terminal_open(&terminal_fd, user_namespace_uid(child->uid), (uint16_t)rows, (uint16_t)columns, &step);
 	if (theirs->in < 0)
 		return call_fail(call, errno, "%s", step);
 	/* Separate descriptors let input and output end independently. */

@@ -2,6 +2,7 @@
 
 #include "process/exec.h"
 #include "process/processes.h"
+#include "process/user_namespace.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -114,8 +115,16 @@ static void set_capabilities(uint64_t keep)
 	check((int)syscall(SYS_capset, &header, data), "capset");
 }
 
+/* The ids of the child are then those of the namespace. */
+static void enter_user_namespace(const struct child *child)
+{
+	if (child->capabilities == 0 && user_namespace_fd() >= 0)
+		check(setns(user_namespace_fd(), CLONE_NEWUSER), "setns(CLONE_NEWUSER)");
+}
+
 static void take_identity(const struct child *child)
 {
+	enter_user_namespace(child);
 	check(setgroups(child->group_count, (const gid_t *)child->groups), "setgroups");
 	check(setresgid(child->gid, child->gid, child->gid), "setresgid");
 	drop_bounding_set(child->capabilities);

@@ -55,6 +55,8 @@
 #define VS_PROC_TERMINAL 61
 #define VS_PROC_CLEAR_MEMORY 62
 #define VS_PROC_ARRANGE 63
+#define VS_PROC_USER_NAMESPACE 64
+#define VS_PROC_MAP_MOUNT 65
 
 #define VS_TYPE_MESSAGE 0
 #define VS_TYPE_DATA 1
@@ -70,6 +72,8 @@
 
 #define VS_SPAWN_PTY 1
 #define VS_SPAWN_TRACE 2
+
+#define VS_MAP_OPTIONAL 1
 
 #define VS_WRITE_APPEND 1
 #define VS_WRITE_PARENTS 2

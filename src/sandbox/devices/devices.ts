@@ -96,7 +96,9 @@ export function devicesOf(config: SandboxConfig, { name, images, server, model, 
 
 /** The config's root directory. In a container libvirt has bound it already. */
 function usualRoot(platform: Devices['guest']['platform']): GuestRoot {
-  return { type: platform === 'container' ? 'staged' : '9p', tag: ROOT_TAG, readOnly: true };
+  if (platform === 'machine') return { type: '9p', tag: ROOT_TAG, readOnly: true };
+  // Root inside is not the host's root, so what only that may read stays closed to it.
+  return { type: 'staged', tag: ROOT_TAG, readOnly: true, keepsOwners: false };
 }
 
 function rootOf(mount: MountDevice | undefined): GuestRoot {

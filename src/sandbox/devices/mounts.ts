@@ -46,7 +46,10 @@ export function mountDevices(config: SandboxConfig, { images, server, stateDirec
             ...(transport === 'virtiofs' ? { program: server.program } : {}),
           },
           // libvirt binds it into a container; the common init moves it to its target.
-          guest: { type: server.kind === 'lxc' ? 'staged' : transport, tag, target, readOnly },
+          guest:
+            server.kind === 'lxc'
+              ? { type: 'staged', tag, target, readOnly, keepsOwners: true }
+              : { type: transport, tag, target, readOnly },
         };
       }
       case 'host-image':

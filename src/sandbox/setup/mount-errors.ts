@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
 import type { StepError } from '../../../init/common/drive.js';
 
-const { ENOENT, ENOTDIR, EROFS, ENODEV, EACCES, EINVAL, ENOMEM } = constants.errno;
+const { ENOENT, ENOTDIR, EROFS, ENODEV, EACCES, EINVAL, ENOMEM, ENOSYS } = constants.errno;
 
 export interface MountFailure {
   readonly code: string;
@@ -13,6 +13,7 @@ export interface MountFailure {
 
 /** Undefined if another step failed. */
 export function mountFailure(error: StepError, { root, mounts }: GuestConfig): MountFailure | undefined {
+  if (isUnmapped(error)) return ownersFailure(error);
   if (error.step === 'root') {
     const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
     return isMount && root.type === 'image' ? contentsFailure({ ...root, target: '/' }, error) : undefined;
@@ -23,6 +24,21 @@ export function mountFailure(error: StepError, { root, mounts }: GuestConfig): M
   if (operation === 'stat') return sourceFailure(mount, error);
   if (operation === 'mkdir' || errno === ENOENT || errno === ENOTDIR) return targetFailure(mount, error);
   return contentsFailure(mount, error);
+}
+
+/** Whether the file system, or the kernel, has no mounts with other owners. mount_setattr(2) */
+function isUnmapped({ operation: { operation, errno, message } }: StepError): boolean {
+  return operation === 'mapMount' && (errno === EINVAL || errno === ENOSYS) && message.startsWith('mount_setattr(');
+}
+
+function ownersFailure(error: StepError): MountFailure {
+  return {
+    code: 'mount-owners-unsupported',
+    message: `root inside the container would own no file of a mount, whose file system cannot do that: ${error.message}`,
+    remedy:
+      'bind a directory of another file system (ext4, xfs, btrfs; tmpfs since Linux 6.3), or run as the owner of the ' +
+      'files, with -S USER',
+  };
 }
 
 function sourceFailure(mount: GuestMount, error: StepError): MountFailure {

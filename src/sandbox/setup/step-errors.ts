@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { isChdir } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
+import { USERS_STEP } from '../../../init/common/container.js';
 import type { StepError } from '../../../init/common/drive.js';
 import type { OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
@@ -14,12 +15,17 @@ export function stepError(error: StepError, console: Console, guest?: GuestConfi
   const { code, message, remedy } = (guest && mountFailure(error, guest)) ?? {
     code: 'init-step-failed',
     message: `step ${error.step} failed: ${error.message}`,
-    remedy:
-      error.step === 'root'
-        ? 'see that the root has the directories /dev and /proc, and that --root is what you meant'
-        : DEBUG_REMEDY,
+    remedy: remedyOf(error),
   };
   return new SandboxError({ stage: 'init', code, message, remedy, consoleTail: console.tail(), cause: error });
+}
+
+function remedyOf({ step, operation }: StepError): string {
+  if (step === 'root') return 'see that the root has the directories /dev and /proc, and that --root is what you meant';
+  if (step !== USERS_STEP) return DEBUG_REMEDY;
+  return operation.errno === constants.errno.EACCES
+    ? 'allow it in the AppArmor profile: the line "userns," in /etc/apparmor.d/libvirt/TEMPLATE.lxc'
+    : 'see that this host has user namespaces (sysctl user.max_user_namespaces), or run a machine: -c qemu:///embed';
 }
 
 /**

@@ -45,7 +45,7 @@ function groupOfKvm(): number | undefined {
 }
 
 /** Whether this user namespace has all those ids. user_namespaces(7) */
-function isMapped({ first, count }: IdRange): boolean {
+export function isMapped({ first, count }: IdRange): boolean {
   return ['/proc/self/uid_map', '/proc/self/gid_map'].every((map) =>
     valueOr(() => readFileSync(map, 'latin1'), '')
       .trim()
