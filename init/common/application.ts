@@ -40,8 +40,16 @@ function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
     gid: config.identity.gid,
     groups: config.identity.groups,
     capabilities: config.privileged ? ALL_CAPABILITIES : 0n,
-    flags: config.terminal ? SpawnFlag.PTY | (config.trace ? SpawnFlag.TRACE : 0) : 0,
+    flags: flagsOf(config),
     rows: config.terminal?.rows ?? 0,
     columns: config.terminal?.columns ?? 0,
   };
+}
+
+function flagsOf({ platform, terminal, trace, userNamespaces }: GuestConfig): number {
+  return (
+    (terminal ? SpawnFlag.PTY : 0) |
+    (terminal && trace ? SpawnFlag.TRACE : 0) |
+    (platform === 'container' && userNamespaces ? SpawnFlag.NAMESPACES : 0)
+  );
 }

@@ -116,6 +116,8 @@ export const SpawnFlag = {
   PTY: 1,
   /** Only with PTY: descriptor 3 is a pipe, sent as STDERR, for a tracer that must not write to the terminal. */
   TRACE: 2,
+  /** In a container, an application without capabilities may make user namespaces. */
+  NAMESPACES: 4,
 } as const;
 
 /** Flags of MAP_MOUNT. */

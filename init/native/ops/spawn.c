@@ -37,8 +37,9 @@ int op_spawn(struct call *call)
 	/* setresuid() takes this number for "unchanged", which is root. */
 	if (child.uid == NO_ID || child.gid == NO_ID)
 		return call_fail(call, EINVAL, "spawn(%s): uid %u, gid %u", child.argv[0], child.uid, child.gid);
-	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE)) != 0 || flags == VS_SPAWN_TRACE ||
-	    rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
+	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE | VS_SPAWN_NAMESPACES)) != 0 ||
+	    (flags & (VS_SPAWN_PTY | VS_SPAWN_TRACE)) == VS_SPAWN_TRACE || rows > MAX_TERMINAL_SIZE ||
+	    columns > MAX_TERMINAL_SIZE)
 		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags, rows,
 				 columns);
 	if (application_exists())
@@ -46,6 +47,7 @@ int op_spawn(struct call *call)
 	if (child.directory[0] == '\0')
 		child.directory = "/";
 	child.terminal = (flags & VS_SPAWN_PTY) != 0;
+	child.user_namespaces = (flags & VS_SPAWN_NAMESPACES) != 0;
 	return application_start(call, &child, rows, columns, (flags & VS_SPAWN_TRACE) != 0);
 }
 

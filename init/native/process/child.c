@@ -2,9 +2,11 @@
 
 #include "process/exec.h"
 #include "process/processes.h"
+#include "process/syscalls.h"
 #include "process/user_namespace.h"
 #include "util/fd.h"
 #include "util/macros.h"
+#include "util/platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +138,8 @@ static void take_identity(const struct child *child)
 	/* Without the means to gain anything, setuid programs are only code that an attacker can make use of. */
 	if (child->capabilities == 0)
 		check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)");
+	if (child->capabilities == 0 && platform() == PLATFORM_CONTAINER)
+		check(syscalls_confine(child->user_namespaces), "prctl(PR_SET_SECCOMP)");
 }
 
 static void reset_signals(void)

@@ -19,6 +19,8 @@ struct child {
 	const uint32_t *groups;
 	size_t group_count;
 	uint64_t capabilities;
+	/* Without capabilities, it may make user namespaces. */
+	bool user_namespaces;
 	int in;
 	int out;
 	int err;

@@ -72,6 +72,7 @@
 
 #define VS_SPAWN_PTY 1
 #define VS_SPAWN_TRACE 2
+#define VS_SPAWN_NAMESPACES 4
 
 #define VS_MAP_OPTIONAL 1
 

@@ -1,0 +1,185 @@
+/**
+ * Promise: user 0 of a container is nobody on the host, and reaches the host's kernel by what programs need only.
+ * The attacker is user 0 inside. The victims are files that only the host's root may read, other containers, and the
+ * host's kernel.
+ */
+
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it, type TestContext } from 'node:test';
+import { lxc } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
+import { askInside } from '../helpers/inside.js';
+import { processesWith, uniqueName } from '../helpers/leftovers.js';
+import { startSandbox } from '../helpers/run.js';
+
+/** Outside /tmp, which a sandbox replaces. */
+const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-');
+chmodSync(ground, 0o755);
+after(() => rmSync(ground, { recursive: true, force: true }));
+const secret = join(ground, 'secret');
+writeFileSync(secret, 'of root\n', { mode: 0o600 });
+const closed = join(ground, 'closed');
+mkdirSync(closed, { mode: 0o700 });
+writeFileSync(join(closed, 'file'), 'of root too\n', { mode: 0o644 });
+const shared = join(ground, 'shared');
+mkdirSync(shared, { mode: 0o700 });
+
+/** Numbers of <asm/unistd_64.h>. */
+const SYSCALL = {
+  socket: 41,
+  clone: 56,
+  personality: 135,
+  add_key: 248,
+  request_key: 249,
+  keyctl: 250,
+  unshare: 272,
+  perf_event_open: 298,
+  userfaultfd: 323,
+  io_uring_setup: 425,
+  clone3: 435,
+} as const;
+const CLONE_NEWUSER = 0x10000000;
+const SIGCHLD = 17;
+
+/** Says `done`, or why the kernel refuses. */
+const perl = (code: string) => `perl -e 'my $result = do { ${code} }; print $result < 0 ? "$!" : "done"'`;
+const call = (name: keyof typeof SYSCALL, ...args: readonly (string | number)[]) =>
+  perl(`syscall(${[SYSCALL[name], ...args].join(', ')})`);
+
+/** Calls that work for any user of the host, or get as far as their arguments. */
+const CALLS = {
+  keyring: call('keyctl', 0, -3, 1),
+  key: call('add_key', 'my $type = "user"', 'my $name = "x"', 'my $value = "y"', 1, -2),
+  profile: call('perf_event_open', 0, 0, -1, -1, 0),
+  faults: call('userfaultfd', 1),
+  namespace: call('unshare', CLONE_NEWUSER),
+  cloned: perl(`my $pid = syscall(${SYSCALL.clone}, ${CLONE_NEWUSER + SIGCHLD}, 0, 0, 0, 0); exit if $pid == 0; $pid`),
+  layout: call('personality', 0x0040000),
+  hypervisor: call('socket', 40, 1, 0),
+  typing: perl(`my $key = "x"; open(my $zero, "<", "/dev/zero"); defined ioctl($zero, 0x5412, $key) ? 0 : -1`),
+} as const;
+
+/** Calls that an older kernel lacks too, so programs do without. */
+const MISSING = {
+  ring: call('io_uring_setup', 1, 'my $parameters = "\\0" x 120'),
+  clone3: call('clone3', 0, 0),
+} as const;
+
+/** Gets its process ID by a system call of the 32-bit kind. Its status is 0, or the error. */
+function oldProgram(): Buffer {
+  const code = [
+    ...[0xb8, 20, 0, 0, 0], // mov eax, 20 (getpid)
+    ...[0xcd, 0x80], // int 0x80
+    ...[0x31, 0xff], // xor edi, edi
+    ...[0x85, 0xc0], // test eax, eax
+    ...[0x79, 4], // jns exit
+    ...[0xf7, 0xd8], // neg eax
+    ...[0x89, 0xc7], // mov edi, eax
+    ...[0xb8, 60, 0, 0, 0], // exit: mov eax, 60 (exit)
+    ...[0x0f, 0x05], // syscall
+  ];
+  const headers = 64 + 56;
+  const elf = Buffer.alloc(headers + code.length);
+  const start = 0x400000;
+  elf.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // a 64-bit program
+  elf.writeUInt16LE(2, 16);
+  elf.writeUInt16LE(62, 18);
+  elf.writeUInt32LE(1, 20);
+  elf.writeBigUInt64LE(BigInt(start + headers), 24);
+  elf.writeBigUInt64LE(64n, 32);
+  elf.writeUInt16LE(64, 52);
+  elf.writeUInt16LE(56, 54);
+  elf.writeUInt16LE(1, 56);
+  elf.writeUInt32LE(1, 64);
+  elf.writeUInt32LE(5, 68); // readable and executable
+  elf.writeBigUInt64LE(BigInt(start), 80);
+  elf.writeBigUInt64LE(BigInt(elf.length), 96);
+  elf.writeBigUInt64LE(BigInt(elf.length), 104);
+  elf.set(code, headers);
+  return elf;
+}
+
+const program = join(ground, 'old-program');
+writeFileSync(program, oldProgram(), { mode: 0o755 });
+
+const ENOSYS = 38;
+
+const idsOf = (pid: number) => /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+
+async function startWaiting(t: TestContext, args: readonly string[]) {
+  const name = uniqueName();
+  const word = `1000${Math.floor(Math.random() * 1e6)}`;
+  const command = ['sh', '-c', `echo running; exec sleep ${word}`];
+  const running = startSandbox(['-c', lxc.uri, '-n', name, ...args, '--', ...command], lxc.options);
+  t.after(async () => {
+    running.child.kill('SIGTERM');
+    await running.result.catch(() => {});
+  });
+  await running.until(/running/);
+  const found = processesWith(word).find((line) => line.replace(/^\d+ /, '') === `sleep ${word}`);
+  return Number.parseInt(found ?? '', 10);
+}
+
+describe('user 0 in a container', { skip: lxc.skip || unlessProgram('perl'), concurrency: 2 }, () => {
+  it('cannot read what only the host’s root may read', async () => {
+    const found = await askInside(lxc, [], {
+      shadow: 'head -c 4 /etc/shadow',
+      secret: `cat ${secret}`,
+      closed: `cat ${closed}/file`,
+      id: 'id -u',
+    });
+    for (const answer of [found.shadow, found.secret, found.closed]) assert.match(answer, /: Permission denied$/);
+    assert.equal(found.id, '0');
+  });
+
+  it('is another user of the host in each container, and none that the host has', async (t) => {
+    const ids = await Promise.all([1, 2].map(async () => idsOf(await startWaiting(t, []))));
+    assert.notEqual(ids[0], ids[1]);
+    for (const id of ids) assert.ok(Number(id) >= 0x7c00_0000 && Number(id) < 0x7ffe_0000, id);
+  });
+
+  it('cannot make system calls that no program needs', async () => {
+    const found = await askInside(lxc, [], { ...CALLS, ...MISSING, old: `${program}; echo $?` });
+    const refused = Object.keys(CALLS).map((name) => [name, 'Operation not permitted']);
+    const missing = Object.keys(MISSING).map((name) => [name, 'Function not implemented']);
+    assert.deepEqual(found, { ...Object.fromEntries([...refused, ...missing]), old: String(ENOSYS) });
+  });
+
+  it('has what it is given: a directory of root’s, with its owners', async () => {
+    writeFileSync(join(shared, 'given'), 'given\n', { mode: 0o600 });
+    const found = await askInside(lxc, ['-m', `host-bind:/mnt=${shared}`, '-m', 'ram:/srv=1M'], {
+      read: 'cat /mnt/given',
+      write: 'umask 077; echo made >/mnt/made; stat -c %u:%g /mnt/given /mnt/made',
+      memory: 'echo kept >/srv/file; stat -c %u /srv /srv/file',
+    });
+    assert.deepEqual(found, { read: 'given', write: '0:0\n0:0', memory: '0\n0' });
+    const { uid, gid } = statSync(join(shared, 'made'));
+    assert.deepEqual([uid, gid], [0, 0]);
+  });
+});
+
+describe('a user of the host’s in a container', { skip: lxc.skip }, () => {
+  it('is the same user outside, and user 0 is nobody there too', async (t) => {
+    assert.equal(idsOf(await startWaiting(t, ['-S', 'nobody'])), '65534');
+    const found = await askInside(lxc, ['-S', 'nobody'], {
+      map: 'head -n 1 /proc/self/uid_map',
+      secret: `cat ${secret}`,
+    });
+    const [inside, outside] = found.map.trim().split(/ +/).map(Number);
+    assert.ok(inside === 0 && outside !== undefined && outside >= 0x7c00_0000, found.map);
+    assert.match(found.secret, /: Permission denied$/);
+  });
+
+  it('can make user namespaces if they were asked for, and reads no more with one', async () => {
+    const found = await askInside(lxc, ['--userns', '-S', 'nobody'], {
+      namespace: `unshare --user --map-root-user sh -c 'id -u; cat ${secret}'`,
+      mount: 'unshare --user --mount --map-root-user sh -c "mount -t tmpfs none /mnt && echo mounted"',
+      kernel: CALLS.faults,
+    });
+    assert.match(found.namespace, /^0\n.*: Permission denied$/);
+    assert.equal(found.mount, 'mounted');
+    assert.equal(found.kernel, 'Operation not permitted');
+  });
+});
