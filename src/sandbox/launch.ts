@@ -32,6 +32,10 @@ import { containerIds } from './state/container-ids.js';
 import { type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
+const NO_BARRIER =
+  "a privileged container is no barrier: root inside is root of the host's kernel; " +
+  'run what you do not trust without -p, or in a machine (-c qemu:///embed)';
+
 /** A running application. */
 export interface Launched {
   readonly name: string;
@@ -46,6 +50,7 @@ export interface Launched {
  * @throws {SandboxError} if anything fails; nothing is left then, and the connection is closed
  */
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
+  if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(NO_BARRIER);
   try {
     return await launchWarmOrCold(config, prepared, options);
   } catch (error) {

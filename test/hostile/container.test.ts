@@ -12,7 +12,7 @@ import { lxc } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { askInside } from '../helpers/inside.js';
 import { processesWith, uniqueName } from '../helpers/leftovers.js';
-import { startSandbox } from '../helpers/run.js';
+import { assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
 /** Outside /tmp, which a sandbox replaces. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-');
@@ -181,5 +181,22 @@ describe('a user of the host’s in a container', { skip: lxc.skip }, () => {
     assert.match(found.namespace, /^0\n.*: Permission denied$/);
     assert.equal(found.mount, 'mounted');
     assert.equal(found.kernel, 'Operation not permitted');
+  });
+});
+
+describe('a privileged container', { skip: lxc.skip }, () => {
+  const BARRIER =
+    /^virt-sandbox: warning: a privileged container is no barrier: root inside is root of the host's kernel/m;
+
+  it('says that it is no barrier', async () => {
+    const run = (...args: string[]) =>
+      runSandbox(['-c', lxc.uri, ...args, '--', 'head', '-n', '1', secret], lxc.options);
+    const { code, out, stderr } = await run('-p');
+    assert.deepEqual([code, out], [0, 'of root\n']);
+    assert.match(stderr, BARRIER);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
+    const plain = await run();
+    assert.doesNotMatch(plain.stderr, BARRIER);
+    assertRun(await runSandbox(['-c', lxc.uri, '--', 'true'], lxc.options), 0, '');
   });
 });

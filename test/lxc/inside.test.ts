@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { EVERYWHERE, itIsAsEverywhere } from '../helpers/everywhere.js';
-import { askInside, assertCapabilities, CAPABILITIES } from '../helpers/inside.js';
+import { ask, askInside, assertCapabilities, CAPABILITIES } from '../helpers/inside.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
@@ -79,7 +79,11 @@ describe('inside a container, as root', { skip: lxc.skip }, () => {
 
 describe('inside a container, with options', { skip: lxc.skip, concurrency: 2 }, () => {
   it('-p runs as root with the capabilities that libvirt leaves to a container', async () => {
-    const found = await askInside(lxc, ['-p'], { ...CAPABILITIES, mount: 'mount -t tmpfs none /mnt && echo mounted' });
+    const found = await ask(
+      [...onLxc, '-p'],
+      { ...CAPABILITIES, mount: 'mount -t tmpfs none /mnt && echo mounted' },
+      { ...lxc.options, stderr: /is no barrier/ },
+    );
     const has = (bit: bigint) => (BigInt(`0x${found.effective.split('\t')[1]}`) >> bit) & 1n;
     for (const bit of [BIT.SETPCAP, BIT.NET_ADMIN, BIT.SYS_ADMIN]) assert.equal(has(bit), 1n, found.effective);
     for (const bit of [BIT.SYS_MODULE, BIT.SYS_TIME, BIT.MKNOD]) assert.equal(has(bit), 0n, found.effective);
