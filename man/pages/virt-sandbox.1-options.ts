@@ -150,12 +150,12 @@ export const details = {
   },
   privileged: {
     text: [
-      'Runs the command as root with every capability. The host’s root stays read-only. Without this option the command has no capability and cannot get one, not even as root. It excludes `--switchto`.',
+      'Runs the command as root with every capability. The host’s root stays read-only. In a container (`lxc:///`) it is root of the host’s kernel, and no barrier. Without this option the command has no capability and cannot get one, not even as root. It excludes `--switchto`.',
     ],
   },
   userns: {
     text: [
-      'Lets the command create user namespaces. Browsers and container tools need them for a sandbox of their own. A program has every capability in a user namespace that it creates, so it reaches more of the guest’s kernel. Without this option a machine allows none; `--privileged` allows them.',
+      'Lets the command create user namespaces. Browsers and container tools need them for a sandbox of their own. A program has every capability in a user namespace that it creates, so it reaches more of the guest’s kernel. Without this option the command can create none; `--privileged` allows them.',
     ],
   },
   hide: {

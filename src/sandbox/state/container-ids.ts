@@ -58,7 +58,10 @@ function mapOf(first: number, same: readonly number[]): IdRange[] {
   return ranges;
 }
 
-/** The first range that no other sandbox has, from the one on that the directory's inode number gives. */
+/**
+ * The first range that no other sandbox has, from the one on that the directory's inode number gives. Only sandboxes
+ * with the same remainder that start in the same moment could take the same.
+ */
 function claimRange(stateDirectory: string): number {
   const base = dirname(stateDirectory);
   const taken = new Set(
