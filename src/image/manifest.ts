@@ -13,6 +13,10 @@ export const IMAGE_FORMAT = 3;
 export const MANIFEST_NAME = 'manifest.json';
 export const INITRD_NAME = 'initrd';
 
+/** The largest manifest and the largest file of an image that are read, in bytes: Node.js reads no larger buffers. */
+export const MOST_MANIFEST = 4 << 20;
+export const MOST_IMAGE_FILE = 2 ** 31 - 1;
+
 export type InitrdCompression = 'none' | PackFormat;
 
 /** How an initrd can be packed. */

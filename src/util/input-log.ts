@@ -1,6 +1,6 @@
 /** Records which files a result depends on, and their state when they were read. */
 
-import { statSync } from 'node:fs';
+import { type BigIntStats, statSync } from 'node:fs';
 import { isSystemError } from './errors.js';
 
 /** In nanoseconds. */
@@ -30,14 +30,21 @@ export function identityOf(path: string): string {
   return stateOf(path).identity;
 }
 
+/**
+ * The same, from what stat(2) says. The device is no part of it: file systems without one of their own get another
+ * number at every boot, and only root can mount one over another.
+ */
+export function identityFrom({ size, mtimeNs, ctimeNs, ino }: BigIntStats): string {
+  return `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
+}
+
 /** `settledAt`: the time after which every change shows in the identity, in nanoseconds since the epoch. */
 function stateOf(path: string): { identity: string; settledAt: bigint } {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return { identity: 'absent', settledAt: 0n };
-    const { size, mtimeNs, ctimeNs, ino } = stat;
-    const settledAt = ctimeNs + (ctimeNs % SECOND === 0n ? SLOW_TICK : TICK);
-    return { identity: `${size}:${mtimeNs}:${ctimeNs}:${ino}`, settledAt };
+    const settledAt = stat.ctimeNs + (stat.ctimeNs % SECOND === 0n ? SLOW_TICK : TICK);
+    return { identity: identityFrom(stat), settledAt };
   } catch (error) {
     if (isSystemError(error)) return { identity: String(error.code), settledAt: 0n };
     throw error;

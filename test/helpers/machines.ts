@@ -48,7 +48,7 @@ export function storeContents(store: string): { images: string[]; workspaces: st
   const names = existsSync(store) ? readdirSync(store).sort() : [];
   const images = names.filter((name) => /^[0-9a-f]{32}$/.test(name));
   const workspaces = names.filter((name) => name.startsWith('.build-'));
-  const own = ['.index', '.leases', '.names', '.outputs', ...images, ...workspaces];
+  const own = ['.checked', '.index', '.leases', '.names', '.outputs', ...images, ...workspaces];
   const other = names.filter((name) => !own.includes(name));
   return { images, workspaces, other };
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
 import { type StoredImage, storedImages } from '../inspect/inventory.js';
 import { sweepStoredSnapshots } from '../snapshot/generations.js';
+import { pruneNotes } from '../store/checked.js';
 import { sweepOutputs } from '../store/export.js';
 import { imageNames, unnameImage } from '../store/names.js';
 import { imageIds } from '../store/open.js';
@@ -49,6 +50,7 @@ export async function pruneImages(store: string, options: PruneOptions = {}): Pr
     if (!dryRun) {
       await pruneNames(store);
       await pruneIndex(store);
+      await pruneNotes(store);
     }
     return { images, workspaces };
   } catch (error) {

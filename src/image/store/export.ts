@@ -16,7 +16,8 @@ import { MANIFEST_NAME, manifestText } from '../manifest.js';
 import type { BootImage } from '../types.js';
 import { isOwnerGone, ownerTag } from './owner.js';
 import { replaceDirectory } from './replace.js';
-import { makeStore, syncToDisk, writeDurably } from './store.js';
+import { makeStore, writeDurably } from './store.js';
+import { syncToDisk } from './sync.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
 function outputsDirectory(store: string): string {

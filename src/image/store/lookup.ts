@@ -103,7 +103,10 @@ function holds({ inputs }: Remembered): boolean {
   return inputs.every(([path, identity]) => identityOf(path) === identity);
 }
 
-/** The image that answered this request before; undefined if the answer no longer holds, or the image is incomplete. */
+/**
+ * The image that answered this request before; undefined if the answer no longer holds, or the image is incomplete.
+ * Whether its files are what the manifest says is not known yet: see checked.ts.
+ */
 export function lookUp(store: string, key: string): { manifest: Manifest; reason: string } | undefined {
   const remembered = readRemembered(rememberedPath(store, key));
   if (remembered === undefined || !holds(remembered)) return undefined;

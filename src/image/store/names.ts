@@ -9,7 +9,8 @@ import { basename, join } from 'node:path';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { isImageId } from '../manifest.js';
-import { makeStore, storeError, syncToDisk } from './store.js';
+import { makeStore, storeError } from './store.js';
+import { syncToDisk } from './sync.js';
 import { withWorkspace } from './workspace.js';
 
 /**

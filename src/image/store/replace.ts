@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { syncToDisk } from './store.js';
+import { syncToDisk } from './sync.js';
 import { withWorkspace } from './workspace.js';
 
 /** renameat2(2): AT_FDCWD and RENAME_EXCHANGE of <fcntl.h> and <linux/fs.h>. */

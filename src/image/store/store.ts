@@ -2,7 +2,7 @@
  * The store: the directory of images, and how an image gets into it atomically.
  */
 
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync } from 'node:fs';
 import { chmod, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { writeSparse } from '../../kernel/copy.js';
@@ -10,8 +10,13 @@ import type { SparseFile } from '../../kernel/slim.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
+import { othersWhoMayReplace } from '../../util/ownership.js';
 import { INITRD_NAME, MANIFEST_NAME, type Manifest } from '../manifest.js';
 import type { BootImage } from '../types.js';
+import { isOwnDirectory } from './checked.js';
+import { makeWhole } from './renew.js';
+import { syncToDisk } from './sync.js';
+import { withWorkspace } from './workspace.js';
 
 /**
  * The store of this user: `$XDG_CACHE_HOME/virt-sandbox/images` where that variable is an absolute path, else
@@ -21,6 +26,24 @@ export function defaultStoreDirectory(environment: NodeJS.ProcessEnv = process.e
   const isSet = isAbsolute(environment['XDG_CACHE_HOME'] ?? '');
   if (!isSet && process.geteuid?.() === 0) return '/var/cache/virt-sandbox/images';
   return join(baseDirectory('XDG_CACHE_HOME', environment), 'virt-sandbox', 'images');
+}
+
+/**
+ * Refuses a store in which somebody besides root and this user could change what is booted. One that does not exist is
+ * looked at when it is made.
+ *
+ * @throws {SandboxError} `store-not-safe`
+ */
+export function refuseUnsafeStore(store: string): void {
+  if (lstatSync(store, { throwIfNoEntry: false }) === undefined) return;
+  const other = othersWhoMayReplace(store);
+  if (other === undefined) return;
+  throw new SandboxError({
+    stage: 'image',
+    code: 'store-not-safe',
+    message: `boot images are not taken from ${store}: ${other}`,
+    remedy: 'see that nobody but root and this user may write there, or set XDG_CACHE_HOME to such a directory',
+  });
 }
 
 /**
@@ -53,15 +76,19 @@ export function diskFullError(what: string, directory: string, needed: number, c
   });
 }
 
-/** Makes the store and its index. Other users can enter every new directory, whatever the umask. */
+/**
+ * Makes the store and its index. Other users can enter every new directory, whatever the umask.
+ *
+ * @throws {SandboxError} `store-not-safe`
+ */
 export function makeStore(store: string): void {
   const index = indexDirectory(store);
   const first = makeDirectories(index, 0o755);
-  if (first === undefined) return;
-  for (let directory = index; ; directory = dirname(directory)) {
+  for (let directory = index; first !== undefined; directory = dirname(directory)) {
     chmodSync(directory, 0o755);
-    if (directory === first) return;
+    if (directory === first) break;
   }
+  refuseUnsafeStore(store);
 }
 
 /** Directory of the answers to requests: see lookup.ts. */
@@ -69,12 +96,22 @@ export function indexDirectory(store: string): string {
   return join(store, '.index');
 }
 
-/** True if the image's files exist with the sizes in its manifest. */
+/** True if the image's files exist with the sizes in its manifest. Links are none of them. */
 export function hasFiles(directory: string, manifest: Manifest): boolean {
-  return manifest.files.every(({ name, size }) => {
-    const stat = statSync(join(directory, name), { throwIfNoEntry: false });
-    return stat?.isFile() === true && stat.size === size;
-  });
+  return lackingFile(directory, manifest) === undefined;
+}
+
+/** The first file of an image that is not there, or has another size, as a sentence; undefined: none. */
+export function lackingFile(directory: string, { files }: Manifest): string | undefined {
+  for (const { name, size } of files) {
+    const path = join(directory, name);
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return `${path} is missing`;
+    if (found.isSymbolicLink()) return `${path} is a symbolic link`;
+    if (!found.isFile()) return `${path} is not a regular file`;
+    if (found.size !== size) return `${path} has ${found.size} bytes and not ${size}`;
+  }
+  return undefined;
 }
 
 /** The image in `directory`, as its users get it. */
@@ -93,7 +130,10 @@ export function bootImage(
   };
 }
 
-/** The manifest of the image `id` in the store; undefined if the image is missing, damaged, or incomplete. */
+/**
+ * The manifest of the image `id` in the store; undefined if the image is missing, damaged, or incomplete. Files that are
+ * not known to be what the manifest says are read.
+ */
 export async function findImage(store: string, id: string): Promise<Manifest | undefined> {
   const directory = join(store, id);
   const text = await readFile(join(directory, MANIFEST_NAME), 'utf8').catch((error: unknown) => {
@@ -103,7 +143,7 @@ export async function findImage(store: string, id: string): Promise<Manifest | u
   if (text === undefined) return undefined;
   const { parseManifest } = await import('./manifest-schema.js');
   const manifest = parseManifest(text);
-  return manifest?.id === id && hasFiles(directory, manifest) ? manifest : undefined;
+  return manifest?.id === id && (await makeWhole(store, manifest)) ? manifest : undefined;
 }
 
 /** Writes a new file that other users can read, and waits until it is on the disk. */
@@ -114,16 +154,6 @@ export async function writeDurably(path: string, content: SparseFile | Buffer): 
     await file.chmod(0o444);
     if (Buffer.isBuffer(content)) await file.writeFile(content);
     else await writeSparse(file, content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Waits until the content of a file, or the entries of a directory, are on the disk. */
-export async function syncToDisk(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
     await file.sync();
   } finally {
     await file.close();
@@ -143,7 +173,7 @@ async function replaceFile(from: string, to: string): Promise<void> {
 /**
  * Moves the image from `workspace` to its id in the store, atomically. If another builder was faster, its image is
  * kept, since the same id means the same content. A damaged image gets its files replaced one by one, each atomically,
- * so that no file is ever missing.
+ * so that no file is ever missing. A directory in which others may write is removed first.
  *
  * @param replace Also replace an image that looks whole.
  * @returns true if the image in the store is now the one from the workspace.
@@ -151,6 +181,8 @@ async function replaceFile(from: string, to: string): Promise<void> {
 export async function publish(store: string, workspace: string, id: string, replace: boolean): Promise<boolean> {
   const target = join(store, id);
   await syncToDisk(workspace);
+  if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory() === true && !isOwnDirectory(target))
+    await withWorkspace(store, (aside) => rename(target, join(aside, id)));
   try {
     await rename(workspace, target);
   } catch (error) {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { SandboxError } from '../../util/errors.js';
 import type { ImageParts } from '../build/build.js';
 import { INITRD_NAME, MANIFEST_NAME, manifestText } from '../manifest.js';
+import { noteChecked } from './checked.js';
 import { type Remembered, rememberedPath } from './lookup.js';
 import { findImage, makeStore, publish, storeError, writeDurably } from './store.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
@@ -30,7 +31,10 @@ export async function keepImage(store: string, image: ImageParts, rebuild: boole
         writeDurably(join(workspace, MANIFEST_NAME), Buffer.from(manifestText(manifest))),
       ]);
       for (const write of writes) if (write.status === 'rejected') throw write.reason;
-      return publish(store, workspace, manifest.id, rebuild);
+      const isPublished = await publish(store, workspace, manifest.id, rebuild);
+      // Nobody else could write to these files since they were made.
+      if (isPublished) await noteChecked(store, manifest);
+      return isPublished;
     });
   } catch (error) {
     const size = manifest.files.reduce((sum, file) => sum + file.size, 0);

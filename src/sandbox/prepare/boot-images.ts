@@ -47,7 +47,7 @@ export class BootImages {
   async find(sets: readonly string[]): Promise<BootImage> {
     if (this.named !== undefined) return this.#open(this.named, sets);
     const key = keyOf(sets);
-    const image = this.#answers.get(key) ?? (await resolveImage(this.#request(sets), this.#answers.has(key)));
+    const image = this.#answers.get(key) ?? (await resolveImage(this.#request(sets)));
     this.#answers.set(key, image);
     return image;
   }

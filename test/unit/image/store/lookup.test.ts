@@ -215,8 +215,6 @@ test('rebuild builds again', async (context) => {
   const { options } = testMachine(context);
   const built = await resolveImage(options);
   const files = imageFiles(built);
-  writeFileSync(join(built.directory, 'vmlinux'), Buffer.alloc(statSync(built.kernel).size));
-  assert.equal((await resolveImage(options)).fresh, false, 'a change that keeps the size is only found by verifying');
   const again = await resolveImage({ ...options, rebuild: true });
   assert.equal(again.fresh, true);
   assert.deepEqual(imageFiles(again), files);

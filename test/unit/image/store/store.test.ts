@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -73,7 +72,7 @@ test('another user has a store in the home directory', { skip: unlessRoot('it be
   const machine = testMachine(context);
   const home = join(machine.directory, 'home');
   mkdirSync(home);
-  chmodSync(home, 0o777);
+  execFileSync('chown', ['nobody', home]);
   const { storeDirectory: _, ...options } = machine.options;
   const [program, ...args] = buildAs('nobody', options);
   const environment: NodeJS.ProcessEnv = { ...process.env, HOME: home };
@@ -172,7 +171,7 @@ test('a full disk is reported, and nothing is left on it', {
   const store = mkdtempSync(join(tmpdir(), 'virt-sandbox-full-'));
   context.after(() => rmSync(store, { recursive: true, force: true }));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k', 'tmpfs', store], { stdio: 'pipe' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100k,mode=755', 'tmpfs', store], { stdio: 'pipe' });
   } catch (error) {
     context.skip(`a tmpfs cannot be mounted here: ${String(error)}`);
     return;
@@ -199,7 +198,7 @@ test('a store on a read-only file system serves the images it has', {
   const store = mkdtempSync(join(tmpdir(), 'virt-sandbox-read-only-'));
   context.after(() => rmSync(store, { recursive: true, force: true }));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=10m', 'tmpfs', store], { stdio: 'pipe' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=10m,mode=755', 'tmpfs', store], { stdio: 'pipe' });
   } catch (error) {
     context.skip(`a tmpfs cannot be mounted here: ${String(error)}`);
     return;
