@@ -29,6 +29,7 @@ import { machineSignature, type SnapshotShape, savedCommandLine, savedMachine } 
 import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
 import { DomainRun } from './start/domain-run.js';
+import { type BootFiles, copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import type { Transports } from './start/transports.js';
 import { type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { StateDirectory } from './state/state-directory.js';
@@ -166,7 +167,9 @@ class Baker {
       const user = qemuUser(state.path, connection.kind, { acceleration, hasDisks: false });
       await this.#makeFiles(directory, user);
       const transports = await run.open({ monitored: true, owner: user?.uid });
-      run.start(this.#xml(name, state, empty, directory, user));
+      const given = isKernelGivenAway(connection.kind, user, false);
+      const files = given ? await copyBootFiles(this.#prepared.image, state) : this.#prepared.image;
+      run.start(this.#xml(name, state, files, empty, directory, user));
       await run.within(run.domain, 'asking libvirt to start the domain');
       const work = use(transports, transports.channel(run.domain));
       const result = await run.within(work, 'the machine running, its init not answering');
@@ -180,8 +183,14 @@ class Baker {
     }
   }
 
-  #xml(name: string, state: StateDirectory, empty: string, directory: string, user: QemuUser | undefined): string {
-    const { kernel, initrd } = this.#prepared.image;
+  #xml(
+    name: string,
+    state: StateDirectory,
+    { kernel, initrd }: BootFiles,
+    empty: string,
+    directory: string,
+    user: QemuUser | undefined,
+  ): string {
     const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined });
     const saving = [
       ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),

@@ -1,8 +1,6 @@
 /**
  * Starts what was prepared: claims the name, starts the domain, sets up the guest. If anything fails, nothing is left.
  */
-import { chmod, copyFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Share } from '../domain/shares.js';
@@ -23,9 +21,10 @@ import { runPlan } from './setup/run-plan.js';
 import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
-import { copyError, copyTimeoutError } from './start/boot-errors.js';
+import { copyTimeoutError } from './start/boot-errors.js';
 import type { Console } from './start/console.js';
 import { DomainRun } from './start/domain-run.js';
+import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { runMachine } from './start/run-machine.js';
 import type { Transports } from './start/transports.js';
 import { containerIds } from './state/container-ids.js';
@@ -161,26 +160,13 @@ class Launch {
     return transports;
   }
 
-  /**
-   * libvirt makes QEMU's user the owner of kernel and initrd if it does so with disks, and a QEMU that is not to be
-   * trusted could then change what others boot. So such a machine gets copies.
-   */
+  /** A machine that boots gets copies of kernel and initrd if libvirt gives them to QEMU's user. */
   async #withOwnKernel(): Promise<Prepared> {
     const prepared = this.#prepared;
-    if (prepared.platform === 'container' || this.#user === undefined) return prepared;
-    if (this.#snapshot !== undefined || prepared.devices.disks.length === 0) return prepared;
-    const { path, sockets } = this.#run.state;
-    const copy = async (from: string, name: string) => {
-      try {
-        await copyFile(from, join(path, name));
-        await chmod(join(path, name), 0o444);
-      } catch (error) {
-        throw copyError(from, path, error);
-      }
-      return join(sockets, name);
-    };
-    const { kernel, initrd } = prepared.image;
-    const own = { kernel: await copy(kernel, 'kernel'), initrd: await copy(initrd, 'initrd') };
+    if (prepared.platform === 'container' || this.#snapshot !== undefined) return prepared;
+    const hasDisks = prepared.devices.disks.length > 0;
+    if (!isKernelGivenAway(prepared.connection.kind, this.#user, hasDisks)) return prepared;
+    const own = await copyBootFiles(prepared.image, this.#run.state);
     return { ...prepared, image: { ...prepared.image, ...own } };
   }
 

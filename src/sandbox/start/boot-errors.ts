@@ -63,7 +63,7 @@ export function copyError(from: string, to: string, cause: unknown): SandboxErro
   return new SandboxError({
     stage: 'domain',
     code: 'state-not-writable',
-    message: `${from} cannot be copied to ${to}, as a machine with disks needs: ${messageOf(cause)}`,
+    message: `${from} cannot be copied to ${to}, for this machine alone: ${messageOf(cause)}`,
     remedy: 'free some space there; the size of the kernel and the initrd is enough',
     cause,
   });
