@@ -14,6 +14,7 @@ import { ownerLabel } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/snapshot.js';
 import { publishSnapshot, type SnapshotFacts } from '../image/snapshot/publish.js';
 import { SNAPSHOT_EMPTY, SNAPSHOT_MEMORY, SNAPSHOT_STATE, type Snapshot } from '../image/snapshot/record.js';
+import { imageRef } from '../image/store/open.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { profileCalled } from '../profile/load.js';
 import { Channel } from '../protocol/channel.js';
@@ -50,12 +51,18 @@ export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options:
     const shape: SnapshotShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const called = profileCalled(options.profile ?? config.profile);
     const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
-    return await publishSnapshot(prepared.image.directory, (directory) => baker.save(directory), options.signal);
+    return await publishSnapshot(directoryFor(config, prepared, options), (made) => baker.save(made), options.signal);
   } catch (error) {
     throw options.signal?.aborted ? abortedError(error) : error;
   } finally {
     await prepared.connection.close();
   }
+}
+
+/** Where the snapshot is kept: with its boot image. A named directory stays outside the store, which has a copy. */
+function directoryFor({ image }: SandboxConfig, prepared: PreparedMachine, options: LaunchOptions): string {
+  const named = options.image ?? image;
+  return named === undefined ? prepared.image.directory : imageRef(named).directory;
 }
 
 /** How much free memory to clear: more than a boot frees. A larger value gains nothing. */

@@ -42,12 +42,13 @@ describe('a machine that runs from a baked image', { skip }, () => {
   it('boots from a directory outside the store', async () => {
     const [output, other] = [join(cache, 'shipped'), join(cache, 'other')];
     copyFacts(join(other, 'virt-sandbox'));
-    await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
+    const { id } = await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
     const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json', '--', 'true'], {
       env: { XDG_CACHE_HOME: other },
     });
     const { kernel, built } = JSON.parse(result.out) as { kernel: string; built: boolean };
-    assert.deepEqual({ kernel, built }, { kernel: join(output, 'vmlinux'), built: false });
+    const copy = join(other, 'virt-sandbox/images/.imported', id);
+    assert.deepEqual({ kernel, built }, { kernel: join(copy, 'vmlinux'), built: false });
     assertRun(await run(['--image', output], 'true'), 0, '');
   });
 

@@ -135,6 +135,7 @@ export class SnapshotHost {
       needs: { slots: neededSlots(devices), sets: SETS, late: 0 },
       images: new BootImages(config, profile, {}, false),
       options: { onChoice: (sentence) => said.push(sentence), profile: profileName },
+      kind: 'session',
     };
     const offer = await findSnapshots(request);
     const image = offer.image ?? (await this.image(profileName));

@@ -36,8 +36,8 @@ async function gainsCapabilities(config: SandboxConfig): Promise<boolean> {
 async function kernelRelease(config: SandboxConfig): Promise<string> {
   if (config.kernel.version !== undefined) return config.kernel.version;
   if (config.image !== undefined) {
-    const { openImage } = await import('../../image/store/open.js');
-    return (await openImage(config.image, [])).kernelVersion;
+    const { imageRef, readImage } = await import('../../image/store/open.js');
+    return (await readImage(imageRef(config.image))).kernel.version;
   }
   const { kernelVersionFor } = await import('../../image/build/kernel-for-sets.js');
   try {

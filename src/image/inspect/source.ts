@@ -1,6 +1,7 @@
 /** Reads the initrd that a user names: that of an image, or any file. */
 
-import { readFileSync, statSync } from 'node:fs';
+import { constants, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { shellWord } from '../../util/shell-word.js';
@@ -47,7 +48,16 @@ export async function readInitrd(called: string, store = defaultStoreDirectory()
   const ref = imageRef(called, store);
   const manifest = await readImage(ref);
   const snapshots = snapshotsOf(ref.directory).map(({ record }) => record);
-  return { ...(await readInitrdFile(join(ref.directory, INITRD_NAME))), manifest, snapshots };
+  return { ...(await readImageInitrd(ref.directory)), manifest, snapshots };
+}
+
+/**
+ * Reads the initrd of the image in a directory, which is no link.
+ *
+ * @throws {SandboxError} `initrd-unreadable`, `initrd-damaged`
+ */
+export async function readImageInitrd(directory: string): Promise<Omit<Initrd, 'manifest' | 'snapshots'>> {
+  return readInitrdFile(join(directory, INITRD_NAME), constants.O_NOFOLLOW | constants.O_NONBLOCK);
 }
 
 function isImage(called: string, store: string): boolean {
@@ -61,10 +71,10 @@ function isImage(called: string, store: string): boolean {
 }
 
 /** @throws {SandboxError} `initrd-unreadable`, `initrd-damaged`. */
-export async function readInitrdFile(path: string): Promise<Omit<Initrd, 'manifest' | 'snapshots'>> {
+async function readInitrdFile(path: string, flags = 0): Promise<Omit<Initrd, 'manifest' | 'snapshots'>> {
   let data: Buffer;
   try {
-    data = readFileSync(path);
+    data = await readFile(path, { flag: constants.O_RDONLY | flags });
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw sourceError('initrd-unreadable', `${path} cannot be read (${error.code})`, 'make it readable for you', error);

@@ -1,12 +1,11 @@
 /** Checks that every byte of an image is as baked. */
 
-import { createHash } from 'node:crypto';
-import { createReadStream, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
-import { readIfThere } from '../../util/small-files.js';
+import { SandboxError, valueOr } from '../../util/errors.js';
+import { fileProblem, readRegular } from '../../util/regular-files.js';
 import { finalEntries } from '../archive/read.js';
-import { INITRD_NAME, MANIFEST_NAME, type Manifest, manifestText, sha256 } from '../manifest.js';
+import { INITRD_NAME, MANIFEST_NAME, type Manifest, MOST_MANIFEST, manifestText, sha256 } from '../manifest.js';
 import { digestSparse } from '../snapshot/digest.js';
 import { isRetired } from '../snapshot/generations.js';
 import {
@@ -18,10 +17,11 @@ import {
   SNAPSHOTS_DIRECTORY,
   snapshotDirectoriesOf,
 } from '../snapshot/record.js';
+import { digestFile } from '../store/copy.js';
 import { parseManifest } from '../store/manifest-schema.js';
 import type { ImageRef } from '../store/open.js';
 import { isWorkspace } from '../store/workspace.js';
-import { readInitrdFile } from './source.js';
+import { readImageInitrd } from './source.js';
 
 /** One thing in an image that is not as baked. */
 export interface Damage {
@@ -36,8 +36,12 @@ export interface Damage {
  * @returns the damages; none for a whole image
  */
 export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
-  const text = readIfThere(join(ref.directory, MANIFEST_NAME));
-  if (text === undefined) return [{ file: MANIFEST_NAME, problem: 'it is missing or cannot be read' }];
+  let text: string;
+  try {
+    text = readRegular(join(ref.directory, MANIFEST_NAME), MOST_MANIFEST);
+  } catch (error) {
+    return [{ file: MANIFEST_NAME, problem: `it ${problemOf(error)}` }];
+  }
   const manifest = parseManifest(text);
   if (manifest === undefined) {
     return [{ file: MANIFEST_NAME, problem: 'it is damaged or changed, or of another version of this program' }];
@@ -49,8 +53,9 @@ export async function verifyImage(ref: ImageRef): Promise<Damage[]> {
   if (ref.id !== undefined && manifest.id !== ref.id) {
     damage.push({ file: MANIFEST_NAME, problem: `it belongs to the image ${manifest.id}` });
   }
-  for (const { name, sha256: expected } of manifest.files) {
-    const problem = await fileProblem(hashFile(join(ref.directory, name)), expected);
+  for (const { name, size, sha256: expected } of manifest.files) {
+    const path = join(ref.directory, name);
+    const problem = sizeProblem(path, size) ?? (await digestProblem(() => digestFile(path), expected));
     if (problem !== undefined) damage.push({ file: name, problem });
   }
   if (!damage.some(({ file }) => file === INITRD_NAME)) damage.push(...(await initrdDamage(ref, manifest)));
@@ -76,7 +81,7 @@ async function snapshotDamage({ directory }: ImageRef, { id }: Manifest): Promis
       damage.push({ file: within(SNAPSHOT_RECORD), problem: `it belongs to a snapshot of the image ${record.image}` });
     }
     for (const { name, digest } of record?.files ?? []) {
-      const problem = await fileProblem(digestSparse(join(snapshot, name)), digest);
+      const problem = await digestProblem(() => digestSparse(join(snapshot, name)), digest);
       if (problem !== undefined) damage.push({ file: within(name), problem });
     }
     const known = [SNAPSHOT_RECORD, SNAPSHOT_MEMORY, SNAPSHOT_STATE, SNAPSHOT_EMPTY];
@@ -89,26 +94,32 @@ async function snapshotDamage({ directory }: ImageRef, { id }: Manifest): Promis
   return [...damage, ...strangers(directory, above, (name) => !name.startsWith('.') || isWorkspace(name))];
 }
 
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
-  return hash.digest('hex');
+/** A file that is longer than it should be may be very long, and is not read. */
+function sizeProblem(path: string, expected: number): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isFile() && found.size !== expected ? 'its content was changed' : undefined;
 }
 
-async function fileProblem(digest: Promise<string>, expected: string): Promise<string | undefined> {
+async function digestProblem(digest: () => Promise<string>, expected: string): Promise<string | undefined> {
   try {
-    return (await digest) === expected ? undefined : 'its content was changed';
+    return (await digest()) === expected ? undefined : 'its content was changed';
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    return error.code === 'ENOENT' ? 'it is missing' : `it cannot be read (${messageOf(error)})`;
+    return `it ${problemOf(error)}`;
   }
+}
+
+/** @throws an error that is not about a file */
+function problemOf(error: unknown): string {
+  const problem = fileProblem(error);
+  if (problem === undefined) throw error;
+  return problem;
 }
 
 /** Checks that the init and the modules in the initrd are those of the manifest. */
 async function initrdDamage(ref: ImageRef, manifest: Manifest): Promise<Damage[]> {
   let entries: ReturnType<typeof finalEntries>;
   try {
-    entries = finalEntries((await readInitrdFile(join(ref.directory, INITRD_NAME))).archives);
+    entries = finalEntries((await readImageInitrd(ref.directory)).archives);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     return [{ file: INITRD_NAME, problem: error.message }];

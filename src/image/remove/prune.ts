@@ -8,6 +8,7 @@ import { type StoredImage, storedImages } from '../inspect/inventory.js';
 import { sweepStoredSnapshots } from '../snapshot/generations.js';
 import { pruneNotes } from '../store/checked.js';
 import { sweepOutputs } from '../store/export.js';
+import { importedStore } from '../store/import.js';
 import { imageNames, unnameImage } from '../store/names.js';
 import { imageIds } from '../store/open.js';
 import { indexDirectory, storeError } from '../store/store.js';
@@ -29,12 +30,19 @@ export interface PruneOptions {
 }
 
 /**
- * Removes every image that has no name and is not in use. Also removes names and remembered answers of images that are
+ * Removes every image that has no name and is not in use, and such copies of images in directories elsewhere. Also
+ * removes names and remembered answers of images that are
  * gone, retired snapshots, and workspaces of builders that died.
  *
  * @throws {SandboxError} `store-not-writable`.
  */
 export async function pruneImages(store: string, options: PruneOptions = {}): Promise<Removal> {
+  const own = await pruneStore(store, options);
+  const copies = await pruneStore(importedStore(store), options);
+  return { images: [...own.images, ...copies.images], workspaces: [...own.workspaces, ...copies.workspaces] };
+}
+
+async function pruneStore(store: string, options: PruneOptions): Promise<Removal> {
   const { olderThan = 0, dryRun = false } = options;
   try {
     const idle = (await storedImages(store)).filter(

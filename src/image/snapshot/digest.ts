@@ -1,9 +1,10 @@
 /** Digests of large files that are mostly holes. */
 
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSystemError } from '../../util/errors.js';
+import { openRegular, UnreadableFile } from '../../util/regular-files.js';
 import { nextData } from './extents.js';
 import type { SnapshotFile } from './record.js';
 
@@ -12,12 +13,13 @@ const CHUNK_BYTES = 1 << 20;
 /**
  * SHA-256 over the non-zero chunks of a file, each with its position, and over its size; in hexadecimal digits. It
  * distinguishes contents as well as a hash of all bytes would, but takes time only for the data.
+ * @throws {UnreadableFile} it is no regular file
  */
 export async function digestSparse(path: string): Promise<string> {
   const hash = createHash('sha256');
   const zeros = Buffer.alloc(CHUNK_BYTES);
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  const file = await open(path, 'r');
+  const file = await openRegular(path);
   try {
     const { size } = await file.stat();
     for (let position = 0; position < size; position += CHUNK_BYTES) {
@@ -47,7 +49,7 @@ export async function hasDigest(directory: string, { name, digest }: SnapshotFil
   try {
     return (await digestSparse(join(directory, name))) === digest;
   } catch (error) {
-    if (isSystemError(error)) return false;
+    if (isSystemError(error) || error instanceof UnreadableFile) return false;
     throw error;
   }
 }

@@ -11,14 +11,16 @@
  */
 
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
 import { isRecord } from '../../util/records.js';
-import { readIfThere } from '../../util/small-files.js';
+import { readRegular, UnreadableFile } from '../../util/regular-files.js';
 import { sha256 } from '../manifest.js';
+import { isOwnDirectory, ownIdentity } from '../store/checked.js';
 import { imageIds } from '../store/open.js';
+import { hasRecordFields } from './record-check.js';
 
 /** Increase it when older snapshots must not be used any more. */
 const SNAPSHOT_FORMAT = 3;
@@ -28,6 +30,10 @@ export const SNAPSHOT_RECORD = 'warm.json';
 export const RETIRED_RECORD = 'retired.json';
 export const SNAPSHOT_MEMORY = 'memory';
 export const SNAPSHOT_STATE = 'state';
+/** The files of a record, in its order. */
+const SNAPSHOT_FILES = [SNAPSHOT_MEMORY, SNAPSHOT_STATE];
+/** The largest record that is read, in bytes. */
+const MOST_RECORD = 1 << 20;
 /** An empty directory, to serve in slots for mounts that a sandbox does not use. */
 export const SNAPSHOT_EMPTY = 'empty';
 
@@ -101,9 +107,16 @@ export function readSnapshot(directory: string): Snapshot | undefined {
   return record && { directory, record };
 }
 
-/** Every readable snapshot of a store. */
+/** Every readable snapshot of a store. One of another boot image than that of its directory is none. */
 export function snapshotsIn(store: string): Snapshot[] {
-  return imageIds(store).flatMap((id) => snapshotsOf(join(store, id)));
+  return imageIds(store).flatMap((id) => snapshotsOf(join(store, id)).filter(({ record }) => record.image === id));
+}
+
+/** Whether nobody but root and this user may change a snapshot, or put another in its place. */
+export function isOwnSnapshot({ directory }: Snapshot): boolean {
+  const directories = [directory, dirname(directory), dirname(dirname(directory))];
+  const files = [...SNAPSHOT_FILES, SNAPSHOT_RECORD].map((name) => join(directory, name));
+  return directories.every(isOwnDirectory) && files.every((path) => ownIdentity(path) !== undefined);
 }
 
 /** The files whose identity has changed since the machine was saved. */
@@ -113,10 +126,34 @@ export function changedFiles({ directory, record }: Snapshot): SnapshotFile[] {
 
 /** The record in a file; undefined if it is missing, damaged, or of another format. */
 function readRecord(path: string): SnapshotRecord | undefined {
-  const text = readIfThere(path) ?? '';
+  const text = recordText(path);
+  return text === undefined ? undefined : parseRecord(text);
+}
+
+/** The bytes of a record's file; undefined if it cannot be read, is no regular file, or is too large. */
+export function recordText(path: string): string | undefined {
+  try {
+    return valueOr(() => readRegular(path, MOST_RECORD), undefined);
+  } catch (error) {
+    if (error instanceof UnreadableFile) return undefined;
+    throw error;
+  }
+}
+
+/** The record with those bytes; undefined if it is damaged, or of another format. */
+export function parseRecord(text: string): SnapshotRecord | undefined {
   const [seal, content = ''] = text.split('\n');
   if (sha256(content) !== seal || text !== sealed(content)) return undefined;
-  // The hash says that this package wrote these bytes.
-  const record: unknown = JSON.parse(content);
-  return isRecord(record) && record['format'] === SNAPSHOT_FORMAT ? (record as unknown as SnapshotRecord) : undefined;
+  const record = parseOrNothing(content);
+  if (!isRecord(record) || record['format'] !== SNAPSHOT_FORMAT || !hasRecordFields(record, SNAPSHOT_FILES))
+    return undefined;
+  return record as unknown as SnapshotRecord;
+}
+
+function parseOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

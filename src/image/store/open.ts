@@ -1,17 +1,17 @@
 /**
- * Finds and opens the image that a user names: by its name, by its id or the beginning of it, or by its directory.
+ * Finds and reads the image that a user names: by its name, by its id or the beginning of it, or by its directory. To
+ * boot one, see open-image.ts.
  */
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, SandboxError } from '../../util/errors.js';
+import { fileProblem, readRegular } from '../../util/regular-files.js';
 import { shellWord } from '../../util/shell-word.js';
 import { absolutePath } from '../../util/working-directory.js';
-import { isImageId, MANIFEST_NAME, type Manifest } from '../manifest.js';
-import type { BootImage } from '../types.js';
-import { leaseImage } from './lease.js';
+import { isImageId, MANIFEST_NAME, type Manifest, MOST_MANIFEST } from '../manifest.js';
 import { imageNamed, imageNames, isImageName } from './names.js';
-import { bootImage, defaultStoreDirectory, hasFiles } from './store.js';
+import { defaultStoreDirectory, lackingFile } from './store.js';
 
 /** Fewer digits than this are more likely a typing error than an id. */
 const SHORTEST_ID = 4;
@@ -25,7 +25,7 @@ export interface ImageRef {
   readonly called: string;
 }
 
-function openError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
+export function openError(code: string, message: string, remedy: string, cause?: unknown): SandboxError {
   return new SandboxError({ stage: 'image', code, message, remedy, cause });
 }
 
@@ -106,53 +106,23 @@ export async function readImage(ref: ImageRef): Promise<Manifest> {
   const again = 'bake it again with virt-sandbox-bake create';
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegular(path, MOST_MANIFEST);
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    if (error.code === 'ENOENT')
+    const problem = fileProblem(error);
+    if (problem === undefined) throw error;
+    if (isSystemError(error, 'ENOENT'))
       throw openError('image-damaged', `${ref.directory} is no boot image: it has no ${MANIFEST_NAME}`, again, error);
-    throw openError('image-unreadable', `${path} cannot be read (${error.code})`, 'make it readable', error);
+    if (!isSystemError(error)) throw openError('image-damaged', `${path} ${problem}`, again, error);
+    throw openError('image-unreadable', `${path} ${problem}`, 'make it readable', error);
   }
   const { parseManifest } = await import('./manifest-schema.js');
   const manifest = parseManifest(text);
   if (manifest === undefined) {
     throw openError('image-damaged', `${path} is damaged, or of another version of this program`, again);
   }
-  if (!hasFiles(ref.directory, manifest)) {
-    throw openError('image-damaged', `a file of the image in ${ref.directory} is missing or has another size`, again);
-  }
+  if (ref.id !== undefined && manifest.id !== ref.id)
+    throw openError('image-damaged', `${path} is that of the image ${manifest.id}`, again);
+  const lacking = lackingFile(ref.directory, manifest);
+  if (lacking !== undefined) throw openError('image-damaged', lacking, again);
   return manifest;
-}
-
-/**
- * Opens an image for a sandbox, and takes a lease on it if it is in the store.
- *
- * @param sets Module sets that the sandbox needs.
- * @throws {SandboxError} as {@link imageRef} and {@link readImage} do; `image-lacks` if the image was baked without one
- *   of the sets.
- */
-export async function openImage(
-  called: string,
-  sets: readonly string[],
-  store = defaultStoreDirectory(),
-): Promise<BootImage> {
-  const start = performance.now();
-  const ref = imageRef(called, store);
-  if (ref.id !== undefined) leaseImage(store, ref.id);
-  const manifest = await readImage(ref);
-  const lacking = sets.filter((set) => !manifest.sets.includes(set));
-  if (lacking.length > 0) {
-    throw openError(
-      'image-lacks',
-      `boot image ${called} was baked without ${lacking.join(' and ')}, which this sandbox needs`,
-      `bake one with virt-sandbox-bake create --with ${sets.filter((set) => set !== 'console').join(',')}`,
-    );
-  }
-  const elapsed = performance.now() - start;
-  return bootImage(ref.directory, {
-    manifest,
-    reason: `kernel ${manifest.kernel.version} from the boot image ${called}, as asked for`,
-    fresh: false,
-    timings: { total: elapsed, lookup: elapsed },
-  });
 }

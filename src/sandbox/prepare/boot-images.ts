@@ -1,6 +1,8 @@
 /** The boot images of one start: finds, opens or builds them. */
 import type { SandboxConfig } from '../../config/types.js';
-import { type BootImage, findKnownImage, resolveImage } from '../../image/resolve.js';
+import { type BootImage, defaultStoreDirectory, findKnownImage, resolveImage } from '../../image/resolve.js';
+import type { ImportedSnapshots, SnapshotWish } from '../../image/snapshot/import.js';
+import { snapshotsIn } from '../../image/snapshot/record.js';
 import type { ImageOptions } from '../../image/types.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
@@ -41,6 +43,16 @@ export class BootImages {
   }
 
   /**
+   * The snapshots of the named image, or else of all in the store.
+   * @throws {SandboxError} those of opening an image; `store-not-writable`, `disk-full`
+   */
+  async snapshots(wish: SnapshotWish): Promise<ImportedSnapshots> {
+    if (this.named === undefined) return { snapshots: snapshotsIn(defaultStoreDirectory()), refused: [] };
+    const { namedSnapshots } = await import('../snapshot/named.js');
+    return namedSnapshots(this.named, wish);
+  }
+
+  /**
    * The named image, or else the one with these module sets, which is built if it does not exist.
    * @throws {SandboxError} `image-without-shell`, `image-with-kernel`, and those of opening or building an image
    */
@@ -66,7 +78,7 @@ export class BootImages {
 
   async #open(called: string, sets: readonly string[]): Promise<BootImage> {
     if (this.#debugShell) throw noShellIn(called);
-    const { openImage } = await import('../../image/store/open.js');
+    const { openImage } = await import('../../image/store/open-image.js');
     const image = await openImage(called, sets);
     refuseKernelChoice(this.#config, called, image.kernelVersion);
     return image;

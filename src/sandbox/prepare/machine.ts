@@ -32,7 +32,7 @@ export async function chooseMachine(
   const sets = [...new Set([...moduleSets(devices), ...(profile.moduleSets ?? [])])];
   const needs = { slots: neededSlots(devices), sets, late: devices.shares.filter(isVirtiofs).length };
   const images = new BootImages(config, profile, options, debugShell);
-  const request = { config, devices, profile, needs, images, options };
+  const request = { config, devices, profile, needs, images, options, kind: connection.kind };
   const find = (wanted: readonly string[]) => unlessAborted(images.find(wanted), options.signal, abortError);
 
   const offer = config.boot === 'cold' ? undefined : await findSnapshots(request);

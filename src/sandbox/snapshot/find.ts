@@ -3,15 +3,16 @@ import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
 import type { SandboxConfig } from '../../config/types.js';
-import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
-import { type Snapshot, snapshotsIn, snapshotsOf } from '../../image/snapshot/record.js';
-import { imageRef } from '../../image/store/open.js';
-import type { Connection } from '../../libvirt/connection.js';
+import type { BootImage } from '../../image/resolve.js';
+import type { ImportedSnapshots, SnapshotWish } from '../../image/snapshot/import.js';
+import { isOwnSnapshot, type Snapshot, type SnapshotRecord } from '../../image/snapshot/record.js';
+import type { Connection, ConnectionKind } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
 import type { Devices } from '../devices/devices.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
 import { slotDevices } from '../devices/slots.js';
+import { qemuGroup } from '../state/qemu-user.js';
 import type { LaunchOptions } from '../types.js';
 import { snapshotHost } from './host.js';
 import { snapshotObstacle } from './machine.js';
@@ -24,6 +25,8 @@ export interface KnownImages {
   readonly named: string | undefined;
   /** The one that would be built now with these module sets, if it exists. */
   known(sets: readonly string[]): BootImage | undefined;
+  /** The snapshots of the named image, or else of all in the store, and why others cannot serve. */
+  snapshots(wish: SnapshotWish): Promise<ImportedSnapshots>;
 }
 
 export interface SnapshotRequest {
@@ -33,6 +36,7 @@ export interface SnapshotRequest {
   readonly needs: SnapshotNeeds;
   readonly images: KnownImages;
   readonly options: LaunchOptions;
+  readonly kind: ConnectionKind;
 }
 
 /** Snapshots of the right size, or why there are none. */
@@ -47,7 +51,7 @@ export interface SnapshotOffer {
 
 /** Looks for snapshots with enough slots. It runs at every start, and most stores have no snapshots, so it is quick. */
 export async function findSnapshots(request: SnapshotRequest): Promise<SnapshotOffer> {
-  const { candidates, reason } = rankSnapshots(request, await storedImages(request.images.named));
+  const { candidates, reason } = rankSnapshots(request, await snapshotsFor(request));
   if (request.images.named !== undefined) return { candidates, reason, image: undefined, sets: undefined };
   for (const snapshot of candidates) {
     const image = currentImageOf(snapshot, request);
@@ -62,9 +66,13 @@ function currentImageOf({ record }: Snapshot, { images }: SnapshotRequest): Boot
   return image?.id === record.image ? image : undefined;
 }
 
-async function storedImages(image: string | undefined): Promise<readonly Snapshot[]> {
-  if (image === undefined) return snapshotsIn(defaultStoreDirectory());
-  return snapshotsOf(imageRef(image).directory);
+function snapshotsFor({ images, config, kind }: SnapshotRequest): Promise<ImportedSnapshots> {
+  const readers = ({ acceleration }: SnapshotRecord) => qemuGroup(kind, acceleration);
+  return images.snapshots({ serves: (record) => isSized(record, config), readers });
+}
+
+function isSized(record: SnapshotRecord, { memory, vcpus }: SandboxConfig): boolean {
+  return record.memory === memory && record.vcpus === vcpus;
 }
 
 /** A snapshot to restore, with its boot image. */
@@ -105,17 +113,17 @@ export async function selectSnapshot(
  */
 function rankSnapshots(
   { config, devices, needs, profile, options }: SnapshotRequest,
-  images: readonly Snapshot[],
+  { snapshots, refused }: ImportedSnapshots,
 ): Pick<SnapshotOffer, 'candidates' | 'reason'> {
   const none = (reason: string) => ({ candidates: [], reason });
-  if (images.length === 0) return none('there is no snapshot');
+  if (snapshots.length === 0) return none(refused[0] ?? 'there is no snapshot');
   const obstacle = snapshotObstacle(config, devices);
   if (obstacle !== undefined) return none(obstacle);
   if (options.debugInit === true)
     return none('the kernel is to show its messages, and the kernel of a snapshot is quiet');
   if (options.breakpoint) return none('it has a breakpoint');
-  const sized = images
-    .filter(({ record }) => record.memory === config.memory && record.vcpus === config.vcpus)
+  const sized = snapshots
+    .filter(({ record }) => isSized(record, config))
     .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));
   const most = sized.at(-1);
   if (most === undefined) return none('no snapshot has just this memory and these processors');
@@ -138,6 +146,7 @@ async function firstValidSnapshot(
   return firstValid(candidates, request.devices, async (snapshot) => {
     const own = imageOf(snapshot, image, request);
     if (own === undefined) return problemText(await imageProblem(snapshot, image.manifest));
+    if (!isOwnSnapshot(snapshot)) return 'has files or directories that others may change';
     if (snapshot.record.acceleration !== acceleration) return `was baked under ${snapshot.record.acceleration}`;
     const problem = await problemOf(snapshot, request.profile, host);
     return problem ? problemText(problem) : own;

@@ -29,13 +29,26 @@ export function qemuUser(
   kind: ConnectionKind,
   { acceleration, hasDisks }: { acceleration: 'kvm' | 'tcg'; hasDisks: boolean },
 ): QemuUser | undefined {
-  if (process.geteuid?.() !== 0 || (kind !== 'embedded' && kind !== 'system')) return undefined;
-  const range = [QEMU_IDS, SMALL_QEMU_IDS].find(isMapped);
+  const range = rangeFor(kind);
   if (range === undefined) return undefined;
   const { ino } = statSync(stateDirectory, { bigint: true });
   const own = 1 + Number(ino % BigInt(range.count - 1));
-  const gid = (acceleration === 'kvm' ? groupOfKvm() : undefined) ?? range.first;
-  return { uid: range.first + (hasDisks ? 0 : own), gid };
+  return { uid: range.first + (hasDisks ? 0 : own), gid: groupIn(range, acceleration) };
+}
+
+/** The group of those users, which may read root's snapshots; undefined where {@link qemuUser} is. */
+export function qemuGroup(kind: ConnectionKind, acceleration: 'kvm' | 'tcg'): number | undefined {
+  const range = rangeFor(kind);
+  return range && groupIn(range, acceleration);
+}
+
+function rangeFor(kind: ConnectionKind): IdRange | undefined {
+  if (process.geteuid?.() !== 0 || (kind !== 'embedded' && kind !== 'system')) return undefined;
+  return [QEMU_IDS, SMALL_QEMU_IDS].find(isMapped);
+}
+
+function groupIn({ first }: IdRange, acceleration: 'kvm' | 'tcg'): number {
+  return (acceleration === 'kvm' ? groupOfKvm() : undefined) ?? first;
 }
 
 /** The group that /dev/kvm needs; undefined: everybody may open it. */

@@ -9,12 +9,13 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { createImage } from '../../../../src/image/create-ahead.js';
-import { readInitrdFile } from '../../../../src/image/inspect/source.js';
+import { readImageInitrd } from '../../../../src/image/inspect/source.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
 import { INITRD_COMPRESSIONS } from '../../../../src/image/manifest.js';
 import { pruneImages } from '../../../../src/image/remove/prune.js';
 import { imageNamed, imageNames } from '../../../../src/image/store/names.js';
-import { imageRef, openImage } from '../../../../src/image/store/open.js';
+import { imageRef } from '../../../../src/image/store/open.js';
+import { openImage } from '../../../../src/image/store/open-image.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { makeBzImage, makeKernel, makePayload, makeVmlinux } from '../../../helpers/kernel-files.js';
 import { imageFiles, SETS, storeContents, type TestMachine, testMachine, VERSION } from '../../../helpers/machines.js';
@@ -36,7 +37,7 @@ describe('compression', () => {
     let plain: unknown;
     for (const compression of INITRD_COMPRESSIONS) {
       const image = await createImage({ ...machine.options, compression });
-      const { archives } = await readInitrdFile(image.initrd);
+      const { archives } = await readImageInitrd(image.directory);
       assert.deepEqual(
         archives.map((archive) => archive.compression),
         [compression],

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
 import type { Slots } from '../../../../src/config/parsers/slots.js';
 import { publishSnapshot } from '../../../../src/image/snapshot/publish.js';
-import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/record.js';
+import { SNAPSHOT_MEMORY, SNAPSHOT_STATE, snapshotsOf } from '../../../../src/image/snapshot/record.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
@@ -31,7 +31,7 @@ async function snapshotsWith(
   for (const [slots, sets, machine = 'machine'] of all)
     await publishSnapshot(directory, async (workspace) => {
       for (const name of [SNAPSHOT_MEMORY, SNAPSHOT_STATE]) await writeFile(join(workspace, name), name);
-      const facts = { image: 'image', memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine } as const;
+      const facts = { image: '0'.repeat(32), memory: 512 << 20, vcpus: 1, acceleration: 'tcg', machine } as const;
       return { ...facts, sets, slots, host: {}, owner: 0, ready: {} };
     });
   return `${directory}/`;
@@ -43,8 +43,17 @@ async function offered(image: string, options: ConfigOptions) {
   const devices = devicesOfSession(config);
   const needs = { slots: neededSlots(devices), sets: moduleSets(devices), late: 0 };
   const profile = await loadProfile(undefined);
-  const images = { named: image, known: () => undefined };
-  const { candidates, reason } = await findSnapshots({ config, devices, profile, needs, images, options: {} });
+  const snapshots = async () => ({ snapshots: snapshotsOf(image), refused: [] });
+  const images = { named: image, known: () => undefined, snapshots };
+  const { candidates, reason } = await findSnapshots({
+    config,
+    devices,
+    profile,
+    needs,
+    images,
+    options: {},
+    kind: 'session',
+  });
   return { slots: candidates.map(({ record }) => record.slots), reason: reason.replace(/\/\S+/, 'IMAGE') };
 }
 
