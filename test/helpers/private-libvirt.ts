@@ -31,7 +31,9 @@ for controller in ${CONTROLLERS.join(' ')}; do
   mount -t cgroup -o $controller cgroup /sys/fs/cgroup/$controller || rmdir /sys/fs/cgroup/$controller
 done
 virtlogd -p /run/libvirt/virtlogd.pid &
-exec tini -s -- libvirtd -p ${PID_FILE}
+# Ordinary users may connect, as where polkit or a group lets them.
+printf '%s\\n' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0777"' >/run/libvirt/private.conf
+exec tini -s -- libvirtd -f /run/libvirt/private.conf -p ${PID_FILE}
 `;
 
 export class PrivateLibvirt {
