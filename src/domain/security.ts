@@ -7,23 +7,12 @@ import type { Security } from '../config/types.js';
 import { SandboxError } from '../util/errors.js';
 import type { Element } from './xml.js';
 
-/** What runs the sandbox. Each kind has its own base context. */
-export type SandboxKind = 'kvm' | 'qemu' | 'lxc';
-
 /** Supported models of mandatory access control. The first that the hypervisor has is used. */
 export const SECURITY_MODELS = ['selinux', 'apparmor'] as const;
 export type SecurityModel = (typeof SECURITY_MODELS)[number];
 
-/** Base labels of SELinux's reference policy. libvirt derives a label for each sandbox from them. */
-const BASE_CONTEXTS: Readonly<Record<SandboxKind, string>> = {
-  kvm: 'system_u:system_r:svirt_t:s0',
-  qemu: 'system_u:system_r:svirt_tcg_t:s0',
-  lxc: 'system_u:system_r:svirt_lxc_net_t:s0',
-};
-
 export interface LabelOptions {
   readonly security: Security;
-  readonly kind: SandboxKind;
   /** The hypervisor's model; undefined: none of {@link SECURITY_MODELS}. */
   readonly model: SecurityModel | undefined;
   /** Reads the label of the calling process, for `inherit`. */
@@ -37,13 +26,13 @@ export interface LabelOptions {
  * @throws {SandboxError} `security-model-missing` for a label without a model, `security-base-label-unsupported`,
  *   `security-label-unknown` if the caller's cannot be read, `security-profile-not-a-domains`
  */
-export function securityLabels({ security, kind, model, callerLabel, uuid }: LabelOptions): Element[] {
+export function securityLabels({ security, model, callerLabel, uuid }: LabelOptions): Element[] {
   const { mode, label } = security;
   if (model === undefined) {
     if (mode === 'dynamic' && label === undefined) return [];
     throw missingModel(security);
   }
-  if (mode === 'dynamic') return [dynamicLabel(model, label, kind)];
+  if (mode === 'dynamic') return [dynamicLabel(model, label)];
   const wanted = label ?? callerLabel();
   if (wanted === undefined) {
     throw new SandboxError({
@@ -91,10 +80,11 @@ export function uuidForLabels(labels: readonly Element[]): string | undefined {
 
 const NAMES: Readonly<Record<SecurityModel, string>> = { selinux: 'SELinux', apparmor: 'AppArmor' };
 
-function dynamicLabel(model: SecurityModel, label: string | undefined, kind: SandboxKind): Element {
+/** Without a label libvirt takes the base that the host's policy names for KVM, for emulation or for containers. */
+function dynamicLabel(model: SecurityModel, label: string | undefined): Element {
   const dynamic = { '@type': 'dynamic', '@model': model, '@relabel': 'yes' };
-  if (model === 'selinux') return { ...dynamic, baselabel: label ?? BASE_CONTEXTS[kind] };
   if (label === undefined) return dynamic;
+  if (model === 'selinux') return { ...dynamic, baselabel: label };
   throw new SandboxError({
     stage: 'domain',
     code: 'security-base-label-unsupported',

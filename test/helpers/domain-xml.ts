@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ConfigOptions, configFromOptions } from '../../src/config/options.js';
-import { type SandboxKind, securityLabels } from '../../src/domain/security.js';
+import { securityLabels } from '../../src/domain/security.js';
 import type { Snapshot } from '../../src/image/snapshot/record.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { type DeviceFacts, devicesOf } from '../../src/sandbox/devices/devices.js';
@@ -71,13 +71,8 @@ export const callerLabel = () => 'unconfined_u:unconfined_r:unconfined_t:s0-s0:c
 export const PROFILE = 'libvirt-11111111-2222-3333-4444-555555555555';
 
 /** The labels that a host with this model makes of an option. */
-export function labels(
-  model: 'selinux' | 'apparmor',
-  mode: 'dynamic' | 'static' | 'inherit',
-  label?: string,
-  kind: SandboxKind = 'qemu',
-) {
-  const base = { kind, model, uuid: undefined };
+export function labels(model: 'selinux' | 'apparmor', mode: 'dynamic' | 'static' | 'inherit', label?: string) {
+  const base = { model, uuid: undefined };
   const caller = model === 'selinux' ? callerLabel : () => 'unconfined';
   return securityLabels({ ...base, security: { mode, label }, callerLabel: caller });
 }

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
-import { type SandboxKind, securityLabels } from '../../domain/security.js';
+import { securityLabels as labelsFor } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { connect } from '../../libvirt/connect.js';
@@ -40,10 +40,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   try {
     checkDriver(config, connection.kind);
     const model = await unlessAborted(securityModel(connection, config.security), options.signal, abortError);
-    const labelsFor = (kind: SandboxKind) =>
-      securityLabels({ security: config.security, kind, model, callerLabel, uuid: config.uuid });
-    // Errors of labels are the same for every kind. Report them before an image is built.
-    labelsFor('qemu');
+    const securityLabels = labelsFor({ security: config.security, model, callerLabel, uuid: config.uuid });
     mark('image.start');
     const devices = await prepareDevices(config, {
       name,
@@ -57,7 +54,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     if (connection.kind === 'lxc') {
       if (withoutRoot) throw noShellWithoutRoot();
       tellIgnored(config, options);
-      return { platform: 'container', name, connection, devices, securityLabels: labelsFor('lxc') };
+      return { platform: 'container', name, connection, devices, securityLabels };
     }
     const { image, acceleration, snapshot } = await chooseMachine(
       config,
@@ -74,7 +71,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       profile,
       devices,
       snapshot,
-      securityLabels: labelsFor(acceleration === 'kvm' ? 'kvm' : 'qemu'),
+      securityLabels,
     };
   } catch (error) {
     await connection.close();

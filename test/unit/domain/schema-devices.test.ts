@@ -116,23 +116,19 @@ describe('the XML of a container is valid', { skip: unlessSchema }, () => {
   for (const [what, securityLabels, facts] of [
     [
       'a dynamic AppArmor profile',
-      labels('apparmor', 'dynamic', undefined, 'lxc'),
+      labels('apparmor', 'dynamic'),
       [["string(//seclabel[@model='apparmor']/@type)", 'dynamic']],
     ],
     [
       'an AppArmor profile',
-      labels('apparmor', 'static', PROFILE, 'lxc'),
+      labels('apparmor', 'static', PROFILE),
       [
         ["string(//seclabel[@type='static']/label)", PROFILE],
         ['string(/domain/uuid)', PROFILE.slice('libvirt-'.length)],
       ],
     ],
-    ['an unconfined caller', labels('apparmor', 'inherit', undefined, 'lxc'), [['string(//seclabel/@type)', 'none']]],
-    [
-      'an inherited SELinux label',
-      labels('selinux', 'inherit', undefined, 'lxc'),
-      [['string(//seclabel/@relabel)', 'yes']],
-    ],
+    ['an unconfined caller', labels('apparmor', 'inherit'), [['string(//seclabel/@type)', 'none']]],
+    ['an inherited SELinux label', labels('selinux', 'inherit'), [['string(//seclabel/@relabel)', 'yes']]],
   ] as const) {
     it(`with ${what}`, async (t) =>
       assertDomain(scratchDirectory(t), await containerOf({}, { securityLabels }), facts));
