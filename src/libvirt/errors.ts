@@ -102,6 +102,13 @@ const rules: readonly Rule[] = [
     remedy: 'install it (Debian: virtiofsd), or make the mount read-only (,ro)',
   },
   {
+    // "Invalid argument" for a label that the policy does not know; "Permission denied" if it keeps libvirt from it.
+    pattern: /unable to set (?:socket )?security context/i,
+    code: 'security-label-refused',
+    remedy:
+      "give a label that the host's policy of SELinux has and lets libvirt use (--security), and see what it denied: dmesg | grep avc",
+  },
+  {
     pattern: /Cannot access|Permission denied/i,
     code: 'file-not-readable',
     remedy: 'make that file readable, and the directories above it searchable, for the user that QEMU runs as',

@@ -36,3 +36,13 @@ test('an image without a lock is named, also where QEMU names none', () => {
   const named = domainError('x', 'Failed to get "write" lock Is another process using the image [/c.img]?', xml);
   assert.match(named.message, /using the image \[\/c\.img\]\?$/);
 });
+
+test('a label that SELinux refuses is no file that cannot be read', () => {
+  // Both are libvirt's words on a host with Debian's policy.
+  for (const message of [
+    "unable to set socket security context 'system_u:system_r:svirt_tcg_t:s0:c301,c776': Invalid argument",
+    "unable to set security context 'system_u:object_r:svirt_image_t:s0:c86,c875' on '/run/libvirt-sandbox/x/console': Permission denied",
+  ]) {
+    assert.equal(domainError('x', message).code, 'security-label-refused');
+  }
+});
