@@ -11,6 +11,7 @@ import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
+import { createContentFile } from '../../util/selinux.js';
 import { INITRD_NAME, MANIFEST_NAME, type Manifest } from '../manifest.js';
 import type { BootImage } from '../types.js';
 import { isOwnDirectory } from './checked.js';
@@ -148,7 +149,8 @@ export async function findImage(store: string, id: string): Promise<Manifest | u
 
 /** Writes a new file that other users can read, and waits until it is on the disk. */
 export async function writeDurably(path: string, content: SparseFile | Buffer): Promise<void> {
-  const file = await open(path, 'wx', 0o644);
+  createContentFile(path);
+  const file = await open(path, 'r+');
   try {
     // Nobody has a reason to change what others boot.
     await file.chmod(0o444);

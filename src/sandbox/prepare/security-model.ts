@@ -1,11 +1,10 @@
 /** Finds the hypervisor's model of mandatory access control, and the label of the calling process. */
-import { existsSync } from 'node:fs';
 import type { Security } from '../../config/types.js';
 import { modelOfCapabilities, type SecurityModel } from '../../domain/security.js';
 import type { Connection } from '../../libvirt/connection.js';
+import { hasSelinux } from '../../util/selinux.js';
 import { readIfThere } from '../../util/small-files.js';
 
-const SELINUX = '/sys/fs/selinux/enforce';
 const APPARMOR = '/sys/module/apparmor/parameters/enabled';
 
 /**
@@ -15,7 +14,7 @@ const APPARMOR = '/sys/module/apparmor/parameters/enabled';
 export async function securityModel(connection: Connection, security: Security): Promise<SecurityModel | undefined> {
   const usual = security.mode === 'dynamic' && security.label === undefined;
   if (connection.capabilities === undefined) return embeddedModel();
-  if (usual && !existsSync(SELINUX) && readIfThere(APPARMOR)?.trim() !== 'Y') return undefined;
+  if (usual && !hasSelinux() && readIfThere(APPARMOR)?.trim() !== 'Y') return undefined;
   return modelOfCapabilities(await connection.capabilities());
 }
 
@@ -24,7 +23,7 @@ export async function securityModel(connection: Connection, security: Security):
  * runs the driver, which is rare for the embedded one.
  */
 function embeddedModel(): SecurityModel | undefined {
-  if (existsSync(SELINUX)) return 'selinux';
+  if (hasSelinux()) return 'selinux';
   const profiles = readIfThere('/sys/kernel/security/apparmor/profiles');
   return profiles !== undefined && /^(libvirtd|\S*\/virt-qemu-run) \(/m.test(profiles) ? 'apparmor' : undefined;
 }

@@ -2,6 +2,7 @@
 import { chmodSync, chownSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
+import { asSocketForQemu } from '../../util/selinux.js';
 
 export class Listener {
   readonly #server: Server;
@@ -40,12 +41,13 @@ export class Listener {
           }),
         ),
       );
-      server.listen(path, () => {
+      server.once('listening', () => {
         // Only its owner may connect, whatever the umask. libvirt makes QEMU's user the owner.
         chmodSync(path, 0o600);
         if (owner !== undefined && process.geteuid?.() === 0) chownSync(path, owner, process.getegid?.() ?? 0);
         resolve();
       });
+      asSocketForQemu(() => server.listen(path));
     });
     return listener;
   }

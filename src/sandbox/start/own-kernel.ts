@@ -6,6 +6,7 @@ import { constants } from 'node:fs';
 import { chmod, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionKind } from '../../libvirt/connection.js';
+import { createContentFile } from '../../util/selinux.js';
 import type { QemuUser } from '../state/qemu-user.js';
 import type { StateDirectory } from '../state/state-directory.js';
 import { copyError } from './boot-errors.js';
@@ -37,7 +38,8 @@ export async function copyBootFiles(
 ): Promise<BootFiles> {
   const copy = async (from: string, name: string): Promise<string> => {
     try {
-      await copyFile(from, join(path, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      createContentFile(join(path, name));
+      await copyFile(from, join(path, name), constants.COPYFILE_FICLONE);
       await chmod(join(path, name), 0o444);
     } catch (error) {
       throw copyError(from, path, error);
