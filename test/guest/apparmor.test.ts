@@ -172,8 +172,8 @@ share() {
   /mnt/bin/virt-sandbox -v -c qemu:///system -n sharing -r $root --accel tcg --boot cold --memory 128 \\
     -m host-bind:/img=/run/share -- /bin/sh >/run/sharing 2>&1 &
   machine=$!
-  while ! pgrep -f 'virtiofsd --fd.*--sandbox chroot' >/dev/null && kill -0 $machine 2>/dev/null; do sleep 0.1; done
-  for pid in $(pgrep -f -- '--fd.*--sandbox chroot'); do
+  while ! pgrep -f '^/[^ ]*/virtiofsd --fd' >/dev/null && kill -0 $machine 2>/dev/null; do sleep 0.1; done
+  for pid in $(pgrep -f '^/[^ ]* --fd='); do
     echo $(tr '\\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 1) $(grep CapEff /proc/$pid/status)
   done
   grep -o 'virtiofsd has namespaces.*' /run/sharing

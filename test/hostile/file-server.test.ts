@@ -24,8 +24,9 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, processesWith, uniqueName } from '../helpers/leftovers.js';
-import { assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+import { assertRun, REPOSITORY, runSandbox, startSandbox } from '../helpers/run.js';
 import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
 
 const UID = 65_534;
@@ -172,6 +173,40 @@ for (const way of [embedded, system]) {
     });
   });
 }
+
+/**
+ * For a machine, whose root may raise its limits: a script in virtiofsd's place calls open_by_handle_at(2), which is 304
+ * on x86_64, with a descriptor that is none. $1: capabilities that share-server does not get.
+ */
+const HANDLES = `cat >/tmp/fake <<'END'
+#!/bin/sh
+echo "$@" | grep -o 'inode-file-handles=.*'
+ulimit -Hn
+exec perl -e 'syscall(304, -1, 0, 0); print "$!\\n"'
+END
+chmod 755 /tmp/fake
+mount --bind /tmp/fake /usr/libexec/virtiofsd
+# Without CAP_SYS_ADMIN it keeps the root in which the script is mounted.
+setpriv --bounding-set="-sys_admin$1" "$2" --fd=9 --shared-dir /tmp 9</dev/null 2>&1 | grep -v ^share-server`;
+
+describe('file handles, which open every file of a file system', {
+  skip: embedded.skip || unlessProgram('perl'),
+}, () => {
+  const server = join(REPOSITORY, 'dist/native/share-server');
+  const inside = (without: string) =>
+    runSandbox(['-c', embedded.uri, ...TCG, '-p', '--', 'sh', '-c', HANDLES, 'sh', without, server], {
+      env: { XDG_CACHE_HOME: cache },
+    });
+
+  it('are refused where the limit of descriptors can be raised', async () => {
+    assertRun(await inside(''), 0, '1000000\nOperation not permitted\n');
+  });
+
+  it('are used elsewhere', async () => {
+    const { out } = await inside(',-sys_resource');
+    assert.match(out, /^inode-file-handles=prefer\n\d+\nBad file descriptor\n$/);
+  });
+});
 
 describe('a share of 100,000 files', { skip: embedded.skip }, () => {
   it('is read with 20,000 descriptors', async (t) => {
