@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { hidden } from '../../helpers/hide.js';
@@ -48,6 +48,21 @@ describe('scripts/setup', { skip: unlessApt }, () => {
     // The stand-in installs nothing, and the script notices.
     assert.equal(status, 1);
     assert.match(stderr, /still missing after installation: lz4 libvirt-clients/);
+  });
+
+  it('downloads the packages that are only unpacked, and goes on without them', (t) => {
+    const directory = scratchDirectory(t);
+    mkdirSync(join(directory, 'scripts'));
+    const script = join(directory, 'scripts/setup');
+    copyFileSync(SETUP, script);
+    const log = join(directory, 'log');
+    writeFileSync(join(directory, 'apt-get'), `#!/bin/sh\necho apt-get "$@" >> ${log}\n`, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${directory}:${process.env['PATH']}` };
+    const run = spawnSync(script, ['test'], { encoding: 'utf8', env, timeout: 60_000 });
+    assert.equal(run.status, 0, run.stderr);
+    assert.equal(readFileSync(log, 'utf8'), 'apt-get download selinux-policy-default policycoreutils selinux-utils\n');
+    assert.match(run.stderr, /the tests of SELinux are skipped/);
+    assert.deepEqual(readdirSync(join(directory, 'build')), []);
   });
 
   it('does not install packages of another set', { skip: mustHide }, (t) => {
