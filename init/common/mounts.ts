@@ -79,10 +79,11 @@ export function hideStep({ hidden = [] }: GuestConfig): Step[] {
   return [{ name: 'hide', calls }];
 }
 
-/** A home in memory, in place of one that the user that QEMU runs as cannot enter. */
-export function homeStep({ ownHome = false, identity }: GuestConfig): Step[] {
+/** A home in memory, in place of one that cannot be entered: src/sandbox/devices/home.ts */
+export function homeStep({ ownHome = false, identity, idMap }: GuestConfig): Step[] {
   if (!ownHome) return [];
-  const options = `mode=700,uid=${identity.uid},gid=${identity.gid}`;
+  // What the init makes in a user namespace is root's there.
+  const options = idMap === undefined ? `mode=700,uid=${identity.uid},gid=${identity.gid}` : 'mode=700';
   // Without it the working directory is /.
   return [
     { name: 'home', calls: [tolerated(mountOf('tmpfs', identity.home, 'tmpfs', MS_NOSUID | MS_NODEV, options))] },

@@ -10,12 +10,14 @@ import { isForeign, type ShareServer } from './shares.js';
 const OTHERS_ENTER = 0o001;
 
 /**
- * True if the user that QEMU runs as cannot enter the home, though it is there. QEMU serves root's files as somebody
- * else. A home below a directory that cannot be entered cannot be a mount point either.
+ * True if the home is there and cannot be entered: QEMU serves root's files as somebody else, and root in a container
+ * is somebody else. A home below a directory that cannot be entered cannot be a mount point either.
  */
-export function needsOwnHome({ root, identity, mounts }: SandboxConfig, { kind }: ShareServer): boolean {
+export function needsOwnHome(config: SandboxConfig, { kind }: ShareServer): boolean {
+  const { root, identity, mounts, privileged } = config;
   const { home } = identity;
-  if (kind === 'lxc' || !isForeign(kind) || home === '/') return false;
+  const isSomebodyElse = kind === 'lxc' ? identity.uid === 0 && privileged !== true : isForeign(kind);
+  if (!isSomebodyElse || home === '/') return false;
   if (mounts.some(({ target }) => covers(target, home))) return false;
   return canEnter(join(root, dirname(home))) && isDirectory(join(root, home)) && !canEnter(join(root, home));
 }
