@@ -27,6 +27,8 @@ JOBS ?=
 
 NATIVE := dist/native
 INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
+# The programs of C, each of a folder of init/; init itself is of init/native.
+NATIVE_PROGRAMS := init dhcp supervisor root-view share-server netwall
 PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
@@ -35,7 +37,7 @@ C_SOURCES := $(shell find init -name '*.[ch]' 2>/dev/null)
 PROFILES := $(basename $(notdir $(wildcard profiles/*.json)))
 
 .PHONY: FORCE all build run unit test test-profiles check bench install clean setup setup-test setup-bench native
-.PHONY: init-asan init-fuzz dhcp-asan test-programs
+.PHONY: init-asan init-fuzz dhcp-asan netwall-asan test-programs
 
 all: build
 
@@ -55,11 +57,9 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	@touch $@
 
 native:
-	@$(MAKE) --silent -C init/native OUT=$(abspath $(NATIVE)) >&2
-	@$(MAKE) --silent -C init/dhcp OUT=$(abspath $(NATIVE)) >&2
-	@$(MAKE) --silent -C init/supervisor OUT=$(abspath $(NATIVE)) >&2
-	@$(MAKE) --silent -C init/root-view OUT=$(abspath $(NATIVE)) >&2
-	@$(MAKE) --silent -C init/share-server OUT=$(abspath $(NATIVE)) >&2
+	@for folder in native $(filter-out init,$(NATIVE_PROGRAMS)); do \
+	  $(MAKE) --silent -C init/$$folder OUT=$(abspath $(NATIVE)) >&2; \
+	done
 
 # Programs print their revision and whether their sources differ from it, so a commit has them built anew.
 build/.revision: FORCE
@@ -107,6 +107,9 @@ init-fuzz:
 dhcp-asan:
 	@$(MAKE) -C init/dhcp OUT=$(abspath build/native) test-build
 
+netwall-asan:
+	@$(MAKE) -C init/netwall OUT=$(abspath build/native) test-build
+
 test-programs:
 	@programs=$$(node scripts/test-needs.mjs $(ONLY)); [[ -z $$programs ]] || $(MAKE) $$programs
 
@@ -131,8 +134,7 @@ install: build
 	mkdir -p '$(INSTALLED)/dist/native' '$(DESTDIR)$(PREFIX)/bin'
 	cp -R bin kmods profiles docs examples package.json package-lock.json README.md LICENSE CHANGELOG.md '$(INSTALLED)/'
 	cp -R dist/*.cjs dist/*.v8 dist/*.js dist/help dist/types '$(INSTALLED)/dist/'
-	cp dist/native/init dist/native/dhcp dist/native/supervisor dist/native/root-view \
-	  dist/native/share-server '$(INSTALLED)/dist/native/'
+	cp $(addprefix dist/native/,$(NATIVE_PROGRAMS)) '$(INSTALLED)/dist/native/'
 	cd '$(INSTALLED)' && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	cp -R dist/share '$(DESTDIR)$(PREFIX)/'
 	for program in $(PROGRAMS); do \

@@ -25,6 +25,7 @@ const NEEDS = [
   { path: 'fuzz/', programs: ['init-asan', 'init-fuzz'] },
   { path: 'unit/init/native/', programs: ['init-asan', 'init-fuzz'] },
   { path: 'unit/init/dhcp/', programs: ['dhcp-asan'] },
+  { path: 'unit/init/netwall/', programs: ['netwall-asan'] },
   { path: 'unit/init/common/guest', programs: ['init-asan'] },
 ];
 

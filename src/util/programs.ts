@@ -12,12 +12,15 @@ export function packageDirectory(): string {
   }
 }
 
+/** A program that init/ has the source of. */
+export type NativeProgram = 'supervisor' | 'root-view' | 'share-server' | 'netwall' | 'init' | 'dhcp';
+
 /**
  * Path of a native program of this package.
  *
  * @throws {SandboxError} `not-built`
  */
-export function hostProgram(name: 'supervisor' | 'root-view' | 'share-server' | 'init' | 'dhcp'): string {
+export function hostProgram(name: NativeProgram): string {
   const path = join(packageDirectory(), 'dist', 'native', name);
   if (existsSync(path)) return path;
   throw new SandboxError({
