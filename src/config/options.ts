@@ -11,13 +11,13 @@ import { parseEnv } from './parsers/env.js';
 import { parseHide } from './parsers/hide.js';
 import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
-import { parseNetwork } from './parsers/network.js';
+import { parseNetworks } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
 import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
 import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './parsers/tuning.js';
 import { hostPath } from './path.js';
-import type { EnvironmentVariable, Identity, Mount, SandboxConfig, Tuning } from './types.js';
+import type { EnvironmentVariable, Identity, Mount, Network, SandboxConfig, Tuning } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 
 /** Values of options, by long name in camel case. Undefined means not given. */
@@ -97,7 +97,7 @@ export async function configFromOptions(
     hidden: parseHide(options.hide ?? [], from.hidden),
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
-    networks: [...from.networks, ...(options.network ?? []).map(parseNetwork)],
+    networks: networksFrom(options, from.networks),
     security: optional(options.security, parseSecurity) ?? from.security,
     environment: environmentFrom(options, from.environment),
     cwd: options.cwd ?? from.cwd,
@@ -156,6 +156,12 @@ async function mountsFrom(options: ConfigOptions, base: readonly Mount[]): Promi
   const includes = (options.include ?? []).map(parseInclude);
   if (options.includefile !== undefined) includes.push(...(await readIncludeFile(options.includefile)));
   return attachIncludes([...base, ...(options.mount ?? []).map(parseMount)], includes);
+}
+
+/** `none` on the command line leaves no interface, not even the file's. */
+function networksFrom(options: ConfigOptions, base: readonly Network[]): readonly Network[] {
+  const given = parseNetworks(options.network ?? []);
+  return given === 'none' ? [] : [...base, ...given];
 }
 
 /** In the order of libvirt-sandbox's file. Variables of a file keep their order, and new ones follow. */

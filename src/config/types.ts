@@ -85,8 +85,10 @@ export interface NetworkFilter {
 /** One network interface. */
 export interface Network {
   readonly dhcp: boolean;
-  /** A libvirt network; undefined: user-mode networking. */
+  /** A libvirt network; undefined: user networking. */
   readonly source: string | undefined;
+  /** With user networking: the sandbox reaches every service of the host. Default: none of them. */
+  readonly hostLoopback?: boolean;
   readonly mac: string | undefined;
   readonly addresses: readonly NetworkAddress[];
   readonly routes: readonly NetworkRoute[];

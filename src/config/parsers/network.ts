@@ -5,8 +5,26 @@ import { readAddress, readRoute } from './network-address.js';
 import { splitOnce } from './text.js';
 
 const KEYS =
-  'write a list of dhcp, source=NETWORK, mac=MAC, address=IP[/PREFIX][%BROADCAST], route=NETWORK[/PREFIX]%GATEWAY, ' +
+  'write a list of dhcp, host-loopback, source=NETWORK, mac=MAC, address=IP[/PREFIX][%BROADCAST], route=NETWORK[/PREFIX]%GATEWAY, ' +
   'filter=NAME and filter.KEY=VALUE';
+
+/** The whole of a `--network` for a sandbox without one. */
+const NONE = 'none';
+
+/**
+ * Reads every `--network` of a command line. `none` stands alone.
+ * @throws SandboxError `network-none-conflict`, and those of {@link parseNetwork}
+ */
+export function parseNetworks(texts: readonly string[]): readonly Network[] | typeof NONE {
+  if (!texts.includes(NONE)) return texts.map(parseNetwork);
+  const other = texts.find((text) => text !== NONE);
+  if (other === undefined) return NONE;
+  throw argumentError(
+    'network-none-conflict',
+    `there is --network none, and --network ${quote(other)} too`,
+    'leave one of them out',
+  );
+}
 
 /**
  * Reads one interface. `address` and `route` may be repeated; of any other key the last one counts. As in
@@ -18,6 +36,7 @@ const KEYS =
 export function parseNetwork(text: string): Network {
   const what = `network ${quote(text)}`;
   let dhcp = false;
+  let hostLoopback = false;
   const single = new Map<string, string>();
   const addresses: NetworkAddress[] = [];
   const routes: NetworkRoute[] = [];
@@ -25,6 +44,7 @@ export function parseNetwork(text: string): Network {
   for (const part of text.split(',')) {
     const [key, value] = splitOnce(part, '=') ?? [part, undefined];
     if (part === 'dhcp') dhcp = true;
+    else if (part === 'host-loopback') hostLoopback = true;
     else if (key.startsWith('filter.')) parameters.push(readParameter(key.slice('filter.'.length), value, what));
     else if (key === 'address') addresses.push(readAddress(required(value, key, what), what));
     else if (key === 'route') routes.push(readRoute(required(value, key, what), what));
@@ -52,6 +72,7 @@ export function parseNetwork(text: string): Network {
   return {
     dhcp,
     source: single.get('source'),
+    ...(hostLoopback ? { hostLoopback } : {}),
     mac: checkMac(single.get('mac'), what),
     addresses,
     routes,

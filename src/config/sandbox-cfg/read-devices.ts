@@ -108,6 +108,7 @@ function readNetwork(section: Section): Network {
   return {
     dhcp: section.flag('dhcp', true),
     source: section.text('source'),
+    ...(section.flag('host-loopback', false) ? { hostLoopback: true } : {}),
     mac: checkMac(section.text('mac'), section.where),
     addresses,
     routes,

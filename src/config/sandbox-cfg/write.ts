@@ -136,7 +136,7 @@ function putNetwork(writer: Writer, group: string, network: Network): void {
     addresses: network.addresses.length,
     routes: network.routes.length,
   });
-  writer.putOwn(group, { filter: network.filter?.name });
+  writer.putOwn(group, { 'host-loopback': network.hostLoopback || undefined, filter: network.filter?.name });
   writer.putOwn(`${group}.filter`, network.filter?.parameters ?? {});
 }
 

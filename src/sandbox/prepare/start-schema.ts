@@ -38,6 +38,7 @@ const network = record({
   mac: v.optional(text),
   addresses: list(record({ primary: text, prefix: whole, broadcast: v.optional(text) }), 'addresses'),
   routes: list(record({ target: text, prefix: whole, gateway: text }), 'routes'),
+  hostLoopback: v.optional(flag),
   filter: v.optional(record({ name: text, parameters: v.record(text, text, 'an object of strings') })),
 });
 

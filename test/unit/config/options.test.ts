@@ -250,6 +250,14 @@ test('options change an existing sandbox', async (t) => {
   assert.deepEqual(await configFromOptions(ADDITIONS, users, base), expected);
 });
 
+test('--network none leaves no network, not even that of an existing sandbox', async (t) => {
+  const users = await testUsers(t);
+  const base = await configFromOptions({ network: ['dhcp'], command: ['a'] }, users);
+  assert.deepEqual((await configFromOptions({ network: ['none'] }, users, base)).networks, []);
+  const plain = await configFromOptions({ command: ['a'] }, users);
+  assert.deepEqual(await configFromOptions({ network: ['none'], command: ['a'] }, users), plain);
+});
+
 test('another identity or kernel replaces that of an existing sandbox as a whole', async (t) => {
   const users = await testUsers(t);
   const base = await configFromOptions(BASE, users);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseNetwork } from '../../../../src/config/parsers/network.js';
+import { parseNetwork, parseNetworks } from '../../../../src/config/parsers/network.js';
 import { parseSecurity } from '../../../../src/config/parsers/security.js';
 import type { Network, Security } from '../../../../src/config/types.js';
 import { refuses } from '../support.js';
@@ -19,6 +19,11 @@ const network = (fields: Partial<Network>): Network => ({
 
 const NETWORKS: [string, Network][] = [
   ['dhcp', network({ dhcp: true })],
+  ['dhcp,host-loopback', network({ dhcp: true, hostLoopback: true })],
+  [
+    'host-loopback,address=10.1.2.3/32,host-loopback',
+    network({ hostLoopback: true, addresses: [{ primary: '10.1.2.3', prefix: 32, broadcast: undefined }] }),
+  ],
   ['source=lan', network({ source: 'lan' })],
   ['dhcp,source=lan,mac=52:54:00:aB:00:01', network({ dhcp: true, source: 'lan', mac: '52:54:00:aB:00:01' })],
   ['mac=00:00:00:00:00:01', network({ mac: '00:00:00:00:00:01' })],
@@ -150,4 +155,13 @@ test('bad security', async (t) => {
   for (const [text, code, name] of table) {
     await t.test(JSON.stringify(text), () => refuses(() => parseSecurity(text), 'arguments', code, name));
   }
+});
+
+test('none stands alone, and is no interface', () => {
+  assert.deepEqual(parseNetworks([]), []);
+  assert.equal(parseNetworks(['none']), 'none');
+  assert.equal(parseNetworks(['none', 'none']), 'none');
+  assert.deepEqual(parseNetworks(['dhcp']), [network({ dhcp: true })]);
+  refuses(() => parseNetworks(['none', 'dhcp']), 'arguments', 'network-none-conflict', '"dhcp"');
+  refuses(() => parseNetworks(['none,dhcp']), 'arguments', 'network-option-unknown', '"none"');
 });

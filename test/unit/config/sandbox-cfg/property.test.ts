@@ -48,6 +48,7 @@ function network(random: Random): Network {
   return {
     dhcp: random.chance(),
     source: maybe(random, () => random.text(6)),
+    ...(random.chance() ? { hostLoopback: true } : {}),
     mac: random.pick([undefined, '52:54:00:00:00:01']),
     addresses: random.list(3, () =>
       random.chance()
