@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import type { MachineTuning } from '../profile/types.js';
 import { CHANNEL_NAME } from '../protocol/wire.js';
+import { type MachineInterface, streamArguments } from './interfaces.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } from './slots.js';
 import { MODERN } from './virtio.js';
@@ -32,8 +33,8 @@ export interface MachineOptions {
   readonly lateShares?: readonly Share[];
   /** `disk` elements from disks.ts; addresses are added here. */
   readonly disks?: readonly Element[];
-  /** `interface` elements; addresses are added here. */
-  readonly interfaces?: readonly Element[];
+  /** From interfaces.ts; addresses are added here. */
+  readonly interfaces?: readonly MachineInterface[];
   /** Slots of a snapshot: disks and interfaces take the first of each kind. Undefined: no more than are taken. */
   readonly slots?: Slots | undefined;
   /** `seclabel` elements. */
@@ -80,7 +81,7 @@ export function machineXml(options: MachineOptions): string {
       on_crash: 'destroy',
       devices: devices(options),
       seclabel: options.securityLabels,
-      'qemu:commandline': commandLine([...options.qemuArguments, ...vacantSlots(options)]),
+      'qemu:commandline': commandLine([...options.qemuArguments, ...streams(options), ...vacantSlots(options)]),
       'qemu:capabilities': capabilities(),
     },
   });
@@ -122,6 +123,16 @@ function addressesOf({ shares, lateShares = [], disks = [], interfaces = [], slo
   return deviceAddresses(shares.length, slots ?? { disks: disks.length, networks: interfaces.length }, length);
 }
 
+/** Interfaces that libvirt does not know of. */
+function streams(options: MachineOptions): string[] {
+  const { networks } = addressesOf(options);
+  return (options.interfaces ?? []).flatMap((entry, number) => {
+    const address = networks[number];
+    if ('element' in entry || address === undefined) return [];
+    return streamArguments(number, entry.mac, options.channelSocket, address);
+  });
+}
+
 function vacantSlots(options: MachineOptions): string[] {
   const { disks, networks } = addressesOf(options);
   return vacantArguments(disks.slice(options.disks?.length ?? 0), networks.slice(options.interfaces?.length ?? 0));
@@ -131,8 +142,8 @@ function devices(options: MachineOptions): Element {
   const { shares, lateShares = [], disks = [], interfaces = [], serials = [], channels = [] } = options;
   const addresses = addressesOf(options);
   const isFlat = options.tuning.bus === 'root';
-  /** Empty slots are devices that libvirt does not know of, so whatever takes a slot needs its address spelled out. */
-  const isPlaced = isFlat || options.slots !== undefined;
+  /** libvirt does not know of empty slots and of what passt serves, so the devices beside them need addresses. */
+  const isPlaced = isFlat || options.slots !== undefined || interfaces.some((entry) => !('element' in entry));
   return {
     controller: [
       { '@type': 'usb', '@model': 'none' },
@@ -143,7 +154,9 @@ function devices(options: MachineOptions): Element {
       ...lateShares.map((entry, at) => ({ ...shareElement(entry), address: addresses.lateShares[at] })),
     ],
     disk: disks.map((entry, at) => ({ ...entry, address: isPlaced ? addresses.disks[at] : undefined })),
-    interface: interfaces.map((entry, at) => ({ ...entry, address: isPlaced ? addresses.networks[at] : undefined })),
+    interface: interfaces.flatMap((entry, at) =>
+      'element' in entry ? [{ ...entry.element, address: isPlaced ? addresses.networks[at] : undefined }] : [],
+    ),
     memballoon: { '@model': 'none' },
     serial: [
       ...serials,

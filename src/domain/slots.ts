@@ -68,7 +68,8 @@ export function vacantArguments(disks: readonly PciAddress[], networks: readonly
   ];
 }
 
-/** libvirt's name for the bus. */
-function onRootBus(address: PciAddress): { readonly bus: string; readonly addr: string } {
-  return { bus: 'pcie.0', addr: `${address['@slot']}.${address['@function']}` };
+/** A device's place on the root bus, as QEMU's properties. The bus has libvirt's name for it. */
+export function onRootBus(address: PciAddress): { readonly bus: string; readonly addr: string } {
+  const several = address['@multifunction'] === 'on' ? { multifunction: true } : {};
+  return { bus: 'pcie.0', addr: `${address['@slot']}.${address['@function']}`, ...several };
 }

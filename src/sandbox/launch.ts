@@ -14,6 +14,7 @@ import { makeFreshDirectories } from './devices/mounts.js';
 import { linkToAll, seesAll, viewCommand } from './devices/root-view.js';
 import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
+import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
 import type { Prepared } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
@@ -26,9 +27,10 @@ import type { Console } from './start/console.js';
 import { DomainRun } from './start/domain-run.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { runMachine } from './start/run-machine.js';
-import type { Transports } from './start/transports.js';
+import type { TransportOptions, Transports } from './start/transports.js';
+import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
-import { type QemuUser, qemuUser } from './state/qemu-user.js';
+import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
 const NO_BARRIER =
@@ -42,6 +44,8 @@ export interface Launched {
   readonly domain: Domain;
   readonly connection: Connection;
   readonly console: Console;
+  /** What serves the user networking; undefined: there is none, or QEMU serves it. */
+  readonly network: UserNetworkProcesses | undefined;
 }
 
 /**
@@ -88,6 +92,7 @@ class Launch {
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
   #user: QemuUser | undefined;
+  #network: UserNetworkProcesses | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
 
@@ -118,11 +123,12 @@ class Launch {
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
-      return { name, channel, domain, connection, console: this.#run.console };
+      return { name, channel, domain, connection, console: this.#run.console, network: this.#network };
     } catch (error) {
       const reason =
         this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
       await this.#run.end({ force: false });
+      await this.#network?.end();
       throw reason;
     } finally {
       this.#run.release();
@@ -153,11 +159,22 @@ class Launch {
     makeFreshDirectories(this.#config, mounts);
     await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
     const monitored = isMonitored(this.#config, prepared);
-    const transports = await this.#run.open({ monitored, owner: this.#user?.uid });
+    const network = this.#serveNetwork(path);
+    const transports = await this.#run.open({ monitored, owner: this.#user?.uid, network });
     if (shell) makeShellDirectory(path);
     if (shell?.noConsole)
       this.#options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
     return transports;
+  }
+
+  #serveNetwork(stateDirectory: string): TransportOptions['network'] {
+    const wanted = userNetworkOf(this.#prepared.devices);
+    if (wanted === undefined) return undefined;
+    const processes = new UserNetworkProcesses(
+      userNetworkCommand(this.#prepared.name, wanted, networkUser(stateDirectory)),
+    );
+    this.#network = processes;
+    return { count: wanted.count, serve: (connection) => processes.serve(connection) };
   }
 
   /** A machine that boots gets copies of kernel and initrd if libvirt gives them to QEMU's user. */
@@ -238,6 +255,7 @@ class Launch {
       const { startInGuest } = await import('./setup/guest-init.js');
       return startInGuest(answering);
     }
-    return runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
+    const running = runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
+    return this.#network ? Promise.race([running, this.#network.failed]) : running;
   }
 }

@@ -125,7 +125,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #watch(): Promise<ExitStatus> {
-    const { channel, domain, connection, console } = this.#launched;
+    const { channel, domain, connection, console, network } = this.#launched;
     let status: ExitStatus | undefined;
     try {
       status = exitStatusOf(await channel.exited);
@@ -140,6 +140,7 @@ export class Sandbox implements AsyncDisposable {
         // A guest that sends its status has synced and unmounted everything.
         mark('end.start');
         await domain.destroy({ force: status !== undefined });
+        await network?.end();
         mark('end.done');
       } finally {
         channel.destroy();

@@ -3,7 +3,7 @@
  * foreign begins above: https://systemd.io/UIDS-GIDS/
  */
 const FIRST = 0x7800_0000;
-const BITS = 26;
+const BITS = 25;
 
 /** A host that is a container may have 65536 users only. Debian and systemd keep these for nobody. */
 const FIRST_SMALL = 65_000;
@@ -16,6 +16,8 @@ export interface IdRange {
 }
 
 export const QEMU_IDS: IdRange = { first: FIRST, count: 2 ** BITS };
+/** The ids of what serves the networks of root's sandboxes, right behind. Behind them are those of containers: state/container-ids.ts */
+export const NETWORK_IDS: IdRange = { first: FIRST + 2 ** BITS, count: 2 ** BITS };
 export const SMALL_QEMU_IDS: IdRange = { first: FIRST_SMALL, count: SMALL_COUNT };
 
 export function isQemuUid(uid: number): boolean {

@@ -1,16 +1,19 @@
 /** User networking, which needs no rights on the host, and a sandbox's name servers. */
 
 import assert from 'node:assert/strict';
-import { readFileSync, symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
+import { hidden, mounted, programPaths } from '../helpers/hide.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
-import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 
-/** The host, as user networking shows it. */
+/** The host, as user networking with host-loopback shows it. */
 const HOST = '10.0.2.2';
 
 /** This host's name servers that can be reached from elsewhere. */
@@ -36,9 +39,8 @@ describe('user networking', { skip: unlessBusybox }, () => {
   });
   after(() => server?.close());
 
-  it('embedded: sets an address, a route and a name server, and reaches the host', {
-    skip: embedded.skip,
-  }, async () => {
+  /** What a sandbox gets, whoever serves it. */
+  async function assertServed(processes: readonly string[], how: RunOptions = {}): Promise<void> {
     const name = uniqueName();
     const script = [
       `ip -4 addr show dev eth0 | grep -oE "inet [^ ]+ brd [^ ]+"`,
@@ -50,24 +52,12 @@ describe('user networking', { skip: unlessBusybox }, () => {
       'for i in $(seq 100); do grep -q "^fec0.* eth0" /proc/net/if_inet6 && break; sleep 0.1; done',
       'grep -c "^fec0.* eth0" /proc/net/if_inet6',
       'cat /proc/[0-9]*/comm | grep -c "^dhcp$"',
-      'grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/$(pidof dhcp)/status | tr "\\t\\n" "  "',
+      'pidof dhcp >/dev/null && grep -E "^(Uid|CapEff|NoNewPrivs)" /proc/$(pidof dhcp)/status | tr "\\t\\n" "  "',
     ]
       .map((line) => line.replace(/\b(ip|nc|pidof) /g, 'busybox $1 '))
       .join('\n');
-    const result = await runSandbox([
-      '-c',
-      embedded.uri,
-      '-n',
-      name,
-      '--boot',
-      'cold',
-      '-N',
-      'dhcp',
-      '--',
-      'sh',
-      '-c',
-      script,
-    ]);
+    const args = ['-c', embedded.uri, '-n', name, '--boot', 'cold', '-N', 'dhcp,host-loopback'];
+    const result = await runSandbox([...args, '--', 'sh', '-c', `${script}; true`], how);
     assert.equal(result.code, 0, result.stderr);
     assert.deepEqual(result.out.trim().split('\n'), [
       'inet 10.0.2.15/24 brd 10.0.2.255',
@@ -76,12 +66,42 @@ describe('user networking', { skip: unlessBusybox }, () => {
       'writable',
       'from the host',
       '1',
-      // Nothing renews the lease.
-      '1',
-      'Uid: 65534 65534 65534 65534 CapEff: 0000000000000000 NoNewPrivs: 1',
+      ...processes,
     ]);
     assert.equal(result.stderr, '');
     await assertNothingLeft(name);
+  }
+
+  it('embedded: sets an address, a route and a name server, and reaches the host', { skip: embedded.skip }, () =>
+    // passt's lease does not end, so nothing has to renew it.
+    assertServed(['0']),
+  );
+
+  it('without passt: is served by QEMU if it may reach the host, and else refused', {
+    skip: embedded.skip,
+  }, async () => {
+    const through = hidden(...programPaths('passt'));
+    const renewing = 'Uid: 65534 65534 65534 65534 CapEff: 0000000000000000 NoNewPrivs: 1';
+    await assertServed(['1', renewing], { through });
+    const refused = await runSandbox(['-c', embedded.uri, '-N', 'dhcp', '--', 'true'], { through });
+    assertFailure(refused, /config: NIC 0 has user networking, .* passt is not in PATH; install it .*host-loopback/);
+  });
+
+  it('says at once that passt has failed', { skip: embedded.skip }, async () => {
+    const failing = programPaths('passt').map((path) => `mount --bind /bin/false ${path}`);
+    const through = mounted(failing.join('\n'));
+    const result = await runSandbox(['-c', embedded.uri, '-N', 'dhcp', '--', 'true'], { through });
+    assertFailure(result, /domain: passt, which serves the user networking, ended: without a message; /);
+  });
+
+  it('has interfaces and disks beside those that libvirt gives addresses', { skip: embedded.skip }, async (t) => {
+    const networks = ['-N', 'dhcp', '-N', 'address=10.0.2.77', '--profile', 'compatible', '--boot', 'cold'];
+    const script = 'busybox ip -4 addr | grep -oE "inet 10[^ ]+"; ls /dev/vda';
+    const path = join(scratchDirectory(t), 'disk');
+    writeFileSync(path, Buffer.alloc(1 << 20));
+    const disk = ['--disk', `file:d=${path}`];
+    const result = await runSandbox(['-c', embedded.uri, ...networks, ...disk, '--', 'sh', '-c', script]);
+    assertRun(result, 0, 'inet 10.0.2.15/24\ninet 10.0.2.77/24\n/dev/vda\n');
   });
 
   it('system: a second interface with a static address gets the host’s name servers', {
@@ -119,7 +139,19 @@ describe('user networking', { skip: unlessBusybox }, () => {
   it('session: works for a user without rights', { skip: unlessOrdinaryUser() }, async () => {
     const user = await OrdinaryUser.create();
     try {
-      const args = ['-c', 'qemu:///session', '-N', 'dhcp', '--', 'busybox', 'nc', '-w', '5', HOST, String(port)];
+      const args = [
+        '-c',
+        'qemu:///session',
+        '-N',
+        'dhcp,host-loopback',
+        '--',
+        'busybox',
+        'nc',
+        '-w',
+        '5',
+        HOST,
+        String(port),
+      ];
       assertRun(await runSandbox(args, user.options), 0, 'from the host\n');
       const refused = ['-c', 'qemu:///session', '-N', 'source=default,dhcp', '--', 'true'];
       assertFailure(await runSandbox(refused, user.options), /NIC 0 .*"default".*qemu:\/\/\/session has no networks/);

@@ -76,10 +76,10 @@ function assertFacts(found: Record<keyof typeof FACTS, string>, content: string,
   });
 }
 
-/** The hardware address that libvirt would be told. */
+/** The hardware address that QEMU would be told. */
 async function macOf(args: readonly string[], options = {}): Promise<string> {
   const { out } = await runSandbox([...args, '--print-xml', '--', 'true'], options);
-  return /<mac address="([^"]+)"/.exec(out)?.[1] ?? '';
+  return /&quot;mac&quot;:&quot;([0-9a-f:]+)&quot;/.exec(out)?.[1] ?? '';
 }
 
 const unlessTools = unlessProgram('mkfs.ext4', 'debugfs', 'busybox');

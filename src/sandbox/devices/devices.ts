@@ -61,7 +61,7 @@ export async function prepareDevices(
   return devicesOf(config, { name, images, server: await shareServer(config, kind), model, breakpoint });
 }
 
-/** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files. */
+/** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files and for passt. */
 export function devicesOf(config: SandboxConfig, { name, images, server, model, breakpoint }: DeviceFacts): Devices {
   const platform = server.kind === 'lxc' ? 'container' : 'machine';
   const mounts = mountDevices(config, { images, server, stateDirectory: join(stateBase(), name) });
@@ -72,7 +72,7 @@ export function devicesOf(config: SandboxConfig, { name, images, server, model, 
     atRoot === undefined ? [{ tag: ROOT_TAG, directory, readOnly: true, transport: '9p' }] : [];
   const ofApplication = appDisks(config);
   const disks = [...ofApplication.map(({ device }) => device), ...mounts.flatMap(({ disk }) => disk ?? [])];
-  const interfaces = interfacesOf(config, name);
+  const interfaces = interfacesOf(config, name, platform);
   const shell = shellOf(config, breakpoint, server.kind);
   return {
     shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? [])],

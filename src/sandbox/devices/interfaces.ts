@@ -6,6 +6,7 @@ import { CONTAINER_NATIVE } from '../../domain/container.js';
 import type { InterfaceOptions } from '../../domain/interfaces.js';
 import { macOf } from '../../domain/mac.js';
 import { bandwidth } from '../../domain/tuning.js';
+import { findInPath } from '../../util/programs.js';
 import { readIfThere } from '../../util/small-files.js';
 
 /** Path of the DHCP client in the guest: in the boot image, or in a container's directory of native programs. */
@@ -20,11 +21,19 @@ const DHCP_SECONDS = 15;
 /** The host's resolver files. If the first names a local resolver, the second names the servers behind it. */
 const RESOLVER_FILES = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'] as const;
 
-export function interfacesOf({ networks, tuning }: SandboxConfig, name: string): InterfaceOptions[] {
+export function interfacesOf(
+  { networks, tuning }: SandboxConfig,
+  name: string,
+  platform: GuestConfig['platform'],
+): InterfaceOptions[] {
+  const isUser = ({ source }: SandboxConfig['networks'][number]) => platform === 'machine' && source === undefined;
+  // Without passt, QEMU serves it: driver-check.ts refuses what that would not keep from the host.
+  const passt = networks.some(isUser) ? findInPath('passt') : undefined;
   return networks.map((network, index) => ({
     network,
     mac: network.mac ?? macOf(name, index),
     bandwidth: bandwidth(tuning, index),
+    passt: isUser(network) ? passt : undefined,
   }));
 }
 

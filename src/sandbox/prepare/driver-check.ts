@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
+import { findInPath } from '../../util/programs.js';
 import { readIfThere } from '../../util/small-files.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`,
+ * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `host-loopback-needs-user-network`, `passt-missing`,
+ *   `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`,
  *   `cpu-shares-need-system`, `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
@@ -23,6 +25,7 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
   refuseSameMac(networks);
+  refuseHostLoopback(networks, kind);
   // A container whose network has no name uses libvirt's own.
   if (kind === 'lxc') return;
   for (const [index, { source, filter }] of networks.entries()) {
@@ -51,6 +54,32 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
       );
     }
   }
+  refuseWithoutPasst(networks);
+}
+
+/** Only what serves user networking knows the host by an address of its own. */
+function refuseHostLoopback(networks: SandboxConfig['networks'], kind: ConnectionKind): void {
+  const index = networks.findIndex(
+    ({ hostLoopback, source }) => hostLoopback === true && (source !== undefined || kind === 'lxc'),
+  );
+  if (index < 0) return;
+  throw refusal(
+    'host-loopback-needs-user-network',
+    `NIC ${index} has host-loopback and joins a network of libvirt, which leads to no loopback`,
+    'leave host-loopback out, or use user networking: a machine, and no source=',
+  );
+}
+
+/** QEMU's own user networking connects the guest to the host's loopback, and cannot be told not to. */
+function refuseWithoutPasst(networks: SandboxConfig['networks']): void {
+  const index = networks.findIndex(({ source, hostLoopback }) => source === undefined && hostLoopback !== true);
+  if (index < 0 || findInPath('passt') !== undefined) return;
+  throw refusal(
+    'passt-missing',
+    `NIC ${index} has user networking, which passt serves, and passt is not in PATH`,
+    'install it (package passt), or add host-loopback: QEMU serves it then, and the sandbox reaches every service ' +
+      'of this host',
+  );
 }
 
 /** The guest tells interfaces apart by their hardware addresses. */

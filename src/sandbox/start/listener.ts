@@ -4,31 +4,45 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { asSocketForQemu } from '../../util/selinux.js';
 
+interface ListenerOptions {
+  readonly owner?: number | undefined;
+  readonly count?: number;
+  readonly handed?: number;
+  readonly hand?: (socket: Socket) => void;
+}
+
 export class Listener {
   readonly #server: Server;
   readonly #connections: Promise<Socket>[];
 
-  private constructor(server: Server, count: number) {
+  private constructor(server: Server, count: number, handed: number, hand: (socket: Socket) => void) {
     this.#server = server;
     const waiting: ((socket: Socket) => void)[] = [];
     this.#connections = Array.from({ length: count }, () => new Promise((resolve) => waiting.push(resolve)));
+    let left = handed;
     server.on('connection', (socket) => {
-      waiting.shift()?.(socket);
+      const take = waiting.shift();
+      if (take !== undefined) take(socket);
+      else if (left > 0) {
+        left -= 1;
+        hand(socket);
+      }
       // Accept no further connection, and remove the socket.
-      if (waiting.length === 0) this.close();
+      if (waiting.length + left === 0) this.close();
     });
   }
 
   /**
-   * @param options `owner`: the user who may connect, if libvirt does not set it; `count`: of connections, default 1
+   * @param options `owner`: the user who may connect, if libvirt does not set it; `count`: of connections, default 1;
+   *   `handed`: of further connections, each given to `hand` before anything is read from it, default 0
    * @throws {SandboxError} `state-not-writable`
    */
   static async open(
     path: string,
-    { owner, count = 1 }: { owner?: number | undefined; count?: number } = {},
+    { owner, count = 1, handed = 0, hand = () => {} }: ListenerOptions = {},
   ): Promise<Listener> {
     const server = createServer({ allowHalfOpen: false });
-    const listener = new Listener(server, count);
+    const listener = new Listener(server, count, handed, hand);
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) =>
         reject(

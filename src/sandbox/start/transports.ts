@@ -33,6 +33,8 @@ export interface TransportOptions {
   readonly monitored: boolean;
   /** The user that QEMU runs as, where libvirt does not make the sockets that user's. */
   readonly owner?: number | undefined;
+  /** How many interfaces have their frames on the channel's socket, and what serves one. src/domain/interfaces.ts */
+  readonly network?: { readonly count: number; readonly serve: (connection: Socket) => void } | undefined;
 }
 
 export async function openTransports(
@@ -47,11 +49,11 @@ export async function openTransports(
 async function socketTransports(
   state: StateDirectory,
   console: Console,
-  { monitored, owner }: TransportOptions,
+  { monitored, owner, network }: TransportOptions,
 ): Promise<Transports> {
   const open: Listener[] = [];
-  const listen = async (path: string, count: number) => {
-    const listener = await Listener.open(path, { owner, count });
+  const listen = async (path: string, count: number, handed: Parameters<typeof Listener.open>[1] = {}) => {
+    const listener = await Listener.open(path, { owner, count, ...handed });
     open.push(listener);
     return listener;
   };
@@ -59,7 +61,9 @@ async function socketTransports(
     for (const listener of open) listener.close();
   };
   try {
-    const channel = await listen(state.channelSocket, monitored ? 2 : 1);
+    // QEMU connects in this order: channel, monitor, interfaces.
+    const handed = network ? { handed: network.count, hand: network.serve } : {};
+    const channel = await listen(state.channelSocket, monitored ? 2 : 1, handed);
     const log = await listen(state.consoleSocket, 1);
     void log.connection.then((socket) => {
       mark('qemu.console');

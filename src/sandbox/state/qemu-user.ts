@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { valueOr } from '../../util/errors.js';
-import { type IdRange, QEMU_IDS, SMALL_QEMU_IDS } from '../../util/qemu-ids.js';
+import { type IdRange, NETWORK_IDS, QEMU_IDS, SMALL_QEMU_IDS } from '../../util/qemu-ids.js';
 
 export interface QemuUser {
   readonly uid: number;
@@ -31,8 +31,7 @@ export function qemuUser(
 ): QemuUser | undefined {
   const range = rangeFor(kind);
   if (range === undefined) return undefined;
-  const { ino } = statSync(stateDirectory, { bigint: true });
-  const own = 1 + Number(ino % BigInt(range.count - 1));
+  const own = ownNumber(stateDirectory, range);
   return { uid: range.first + (hasDisks ? 0 : own), gid: groupIn(range, acceleration) };
 }
 
@@ -49,6 +48,28 @@ function rangeFor(kind: ConnectionKind): IdRange | undefined {
 
 function groupIn({ first }: IdRange, acceleration: 'kvm' | 'tcg'): number {
   return (acceleration === 'kvm' ? groupOfKvm() : undefined) ?? first;
+}
+
+/**
+ * The user for what serves the network of the sandbox with this state directory: not QEMU's, since it may open
+ * connections that the guest may not, and in no group of QEMU's. Undefined for an ordinary user.
+ *
+ * On a host that has few ids it may be the user of another sandbox's QEMU.
+ */
+export function networkUser(stateDirectory: string): QemuUser | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const range = [NETWORK_IDS, SMALL_QEMU_IDS].find(isMapped);
+  if (range === undefined) return undefined;
+  // In a range that is QEMU's too, the next one.
+  const own = (ownNumber(stateDirectory, range) % (range.count - 1)) + 1;
+  const id = range.first + own;
+  return { uid: id, gid: id };
+}
+
+/** From 1 to the last of the range. */
+function ownNumber(stateDirectory: string, range: IdRange): number {
+  const { ino } = statSync(stateDirectory, { bigint: true });
+  return 1 + Number(ino % BigInt(range.count - 1));
 }
 
 /** The group that /dev/kvm needs; undefined: everybody may open it. */

@@ -19,6 +19,9 @@ import {
 } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
+/** QEMU's arguments for the frames that passt gets. */
+const STREAM = `//*[name()='qemu:arg'][contains(@value, '"type":"stream"')]`;
+
 describe('the XML of each option is valid', { skip: unlessSchema }, () => {
   const kinds: readonly (readonly [string, ConfigOptions, readonly (readonly [string, string])[]])[] = [
     ['nothing', {}, []],
@@ -26,8 +29,10 @@ describe('the XML of each option is valid', { skip: unlessSchema }, () => {
       'dhcp',
       { network: ['dhcp'] },
       [
-        ["//interface/@type='user'", 'true'],
-        ["//interface/rom/@enabled='no'", 'true'],
+        ['count(//interface)', '0'],
+        [`count(${STREAM})`, '1'],
+        // passt's frames go where libvirt lets QEMU connect.
+        [`contains(${STREAM}/@value, string(//channel/source/@path))`, 'true'],
       ],
     ],
     [
@@ -45,8 +50,13 @@ describe('the XML of each option is valid', { skip: unlessSchema }, () => {
       'interfaces with an address each',
       { network: ['dhcp', 'dhcp', 'dhcp,source=lab'] },
       [
-        ['count(//interface)', '3'],
-        ["count(//interface/mac[starts-with(@address, '52:54:00:')])", '3'],
+        ['count(//interface)', '1'],
+        [`count(${STREAM})`, '2'],
+        ['string(//interface/rom/@enabled)', 'no'],
+        ["count(//interface/mac[starts-with(@address, '52:54:00:')])", '1'],
+        [`count(//*[name()='qemu:arg'][contains(@value, '"mac":"52:54:00:')])`, '2'],
+        // libvirt does not know of the other two, and must not give their addresses away.
+        ['string(//interface/address/@slot)', '0x05'],
       ],
     ],
     ['CPU shares', { cpuShares: '300' }, [['string(/domain/cputune/shares)', '300']]],

@@ -1,0 +1,70 @@
+/** The processes that serve a machine's user networking: a netwall with its passt for each interface. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { messageOf, SandboxError } from '../../util/errors.js';
+import { deferred, settlesWithin } from '../../util/promises.js';
+
+/** How long they may take to end when QEMU is gone, in milliseconds. */
+const END_MS = 3000;
+
+/** Most characters of their messages that are kept. */
+const STDERR_CHARACTERS = 2048;
+
+export class UserNetworkProcesses {
+  /** Rejects when a process ends while QEMU is connected to it: `network-failed`. */
+  readonly failed: Promise<never>;
+  readonly #command: readonly [string, ...string[]];
+  readonly #failure = deferred<never>();
+  readonly #processes: { readonly child: ChildProcess; readonly ended: Promise<void> }[] = [];
+
+  constructor(command: readonly [string, ...string[]]) {
+    this.#command = command;
+    this.failed = this.#failure.promise;
+    this.failed.catch(() => {});
+  }
+
+  /**
+   * Hands QEMU's connection to a process of its own. It must be called before the event loop reads from the socket: in
+   * the server's `connection` event.
+   */
+  serve(socket: Socket): void {
+    const [program, ...args] = this.#command;
+    // In a session of its own: a Ctrl+C at the terminal is not for it. It ends when QEMU does, however this process
+    // ends.
+    const child = spawn(program, args, { stdio: [socket, 'ignore', 'pipe'], detached: true });
+    // The process has the connection now.
+    socket.destroy();
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr = `${stderr}${text}`.slice(-STDERR_CHARACTERS);
+    });
+    const ended = new Promise<void>((resolve) => {
+      child.once('error', (error) => {
+        this.#failure.reject(failedError(messageOf(error)));
+        resolve();
+      });
+      child.once('close', (code) => {
+        if (code !== 0) this.#failure.reject(failedError(stderr.trim() || 'without a message'));
+        resolve();
+      });
+    });
+    this.#processes.push({ child, ended });
+  }
+
+  /** Waits until all have ended. QEMU must be gone. */
+  async end(): Promise<void> {
+    const all = Promise.all(this.#processes.map(({ ended }) => ended));
+    if (await settlesWithin(all, END_MS)) return;
+    for (const { child } of this.#processes) child.kill('SIGKILL');
+    await all;
+  }
+}
+
+function failedError(reason: string): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'network-failed',
+    message: `passt, which serves the user networking, ended: ${reason.replaceAll('\n', '; ')}`,
+    remedy: 'see docs/network.md for what it needs; or leave --network out',
+  });
+}
