@@ -9,8 +9,8 @@
  * fd 0  QEMU's connection (-netdev stream). Its end is the end of this process and of passt.
  * fd 2  what goes wrong, a line each; passt writes there too
  *
- * NAME is the sandbox's, for who looks at the processes. PASST is a path; it gets its connection as descriptor 3. With --open it gets QEMU's, and takes the place of this
- * process: nothing is held back.
+ * NAME is the sandbox's, for who looks at the processes. PASST is a path; it gets its connection as descriptor 3. With
+ * --open it gets QEMU's, and takes the place of this process: nothing is held back.
  */
 #include "confine.h"
 #include "filter.h"

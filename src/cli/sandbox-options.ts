@@ -58,7 +58,8 @@ export const options = {
     array: true,
     nargs: 1,
     requiresArg: true,
-    describe: 'a network interface: dhcp, or address=IP[/PREFIX], with source=NETWORK, mac=, route=, filter=; repeats',
+    describe:
+      'a network interface: dhcp, or address=IP[/PREFIX], with source=NETWORK, host-loopback, mac=, route=, filter=; repeats',
   },
   security: {
     alias: 's',

@@ -170,9 +170,8 @@ class Launch {
   #serveNetwork(stateDirectory: string): TransportOptions['network'] {
     const wanted = userNetworkOf(this.#prepared.devices);
     if (wanted === undefined) return undefined;
-    const processes = new UserNetworkProcesses(
-      userNetworkCommand(this.#prepared.name, wanted, networkUser(stateDirectory)),
-    );
+    const command = userNetworkCommand(this.#prepared.name, wanted, networkUser(stateDirectory));
+    const processes = new UserNetworkProcesses(command, wanted.count);
     this.#network = processes;
     return { count: wanted.count, serve: (connection) => processes.serve(connection) };
   }
@@ -239,8 +238,15 @@ class Launch {
     return channel;
   }
 
-  /** From a guest that answers to a running application. */
+  /** From a guest that answers to a running application whose network is served. */
   async #setUp(channel: Channel): Promise<void> {
+    const running = this.#setUpGuest(channel);
+    if (this.#network === undefined) return running;
+    const { connected, failed } = this.#network;
+    await Promise.race([Promise.all([running, connected]), failed]);
+  }
+
+  async #setUpGuest(channel: Channel): Promise<void> {
     const { name, console, deadline, state, gone } = this.#run;
     const prepared = this.#prepared;
     const answering = {
@@ -255,7 +261,6 @@ class Launch {
       const { startInGuest } = await import('./setup/guest-init.js');
       return startInGuest(answering);
     }
-    const running = runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
-    return this.#network ? Promise.race([running, this.#network.failed]) : running;
+    return runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
   }
 }

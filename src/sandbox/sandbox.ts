@@ -77,7 +77,8 @@ export class Sandbox implements AsyncDisposable {
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
     refuseUnsupported(config);
     const sandbox = new Sandbox(await launch(config, await prepare(config, options), options));
-    const { signal } = options;
+    const { signal, onWarning } = options;
+    sandbox.#launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
     if (signal) {
       const stop = () => void sandbox.stop();
       signal.addEventListener('abort', stop, { once: true });

@@ -110,7 +110,8 @@ describe('a sandbox on a network', { skip: embedded.skip || unlessBusybox }, () 
   });
 
   it('reaches none at an address that the host has got meanwhile', async () => {
-    const script = `echo up; read go; (${tryAll(['10.78.0.1', 'fd78::1'], [PORTS.any])}) >/dev/null 2>&1; ${REACH_OUTSIDE}`;
+    const attack = tryAll(['10.78.0.1', 'fd78::1'], [PORTS.any]);
+    const script = `echo up; read go; (${attack}) >/dev/null 2>&1; ${REACH_OUTSIDE}`;
     const args = [...MACHINE, '-N', 'dhcp', ...inside(script)];
     const running = startSandbox(args, { through: host.through, input: 'open' });
     await running.until(/^up\n/);

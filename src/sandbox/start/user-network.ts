@@ -13,12 +13,19 @@ const STDERR_CHARACTERS = 2048;
 export class UserNetworkProcesses {
   /** Rejects when a process ends while QEMU is connected to it: `network-failed`. */
   readonly failed: Promise<never>;
+  /** Resolves when QEMU has connected every interface. */
+  readonly connected: Promise<void>;
+  readonly #count: number;
+  readonly #connected = deferred<void>();
   readonly #command: readonly [string, ...string[]];
   readonly #failure = deferred<never>();
   readonly #processes: { readonly child: ChildProcess; readonly ended: Promise<void> }[] = [];
 
-  constructor(command: readonly [string, ...string[]]) {
+  /** @param command that serves one of `count` interfaces */
+  constructor(command: readonly [string, ...string[]], count: number) {
     this.#command = command;
+    this.#count = count;
+    this.connected = this.#connected.promise;
     this.failed = this.#failure.promise;
     this.failed.catch(() => {});
   }
@@ -49,6 +56,7 @@ export class UserNetworkProcesses {
       });
     });
     this.#processes.push({ child, ended });
+    if (this.#processes.length === this.#count) this.#connected.resolve();
   }
 
   /** Waits until all have ended. QEMU must be gone. */
