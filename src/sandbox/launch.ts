@@ -190,7 +190,9 @@ class Launch {
   #viewRoot(): string[] | undefined {
     const share = this.#rootShare();
     if (share === undefined) return undefined;
-    const facts = { name: this.#run.name, kind: this.#prepared.connection.kind, directory: share.directory };
+    const { connection, devices } = this.#prepared;
+    const hasNetwork = devices.interfaces.some(({ passt }) => passt === undefined);
+    const facts = { name: this.#run.name, kind: connection.kind, directory: share.directory, hasNetwork };
     const command = viewCommand(this.#config, facts);
     if (command === undefined) linkToAll(this.#config, facts);
     return command;

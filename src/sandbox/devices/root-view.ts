@@ -49,13 +49,18 @@ export interface ViewFacts {
   readonly kind: ConnectionKind;
   /** What {@link rootDirectory} says. */
   readonly directory: string;
+  /** QEMU itself needs a network, since no other process serves all interfaces. */
+  readonly hasNetwork: boolean;
 }
 
 /**
  * The command that makes the view and the link to it, and executes the command behind it.
  * @returns undefined if no user may have a view there: QEMU runs as libvirt's user
  */
-export function viewCommand(config: SandboxConfig, { name, kind, directory }: ViewFacts): string[] | undefined {
+export function viewCommand(
+  config: SandboxConfig,
+  { name, kind, directory, hasNetwork }: ViewFacts,
+): string[] | undefined {
   const where = pointOf(name, kind);
   if (where === undefined) return undefined;
   const source = realpathSync(config.root);
@@ -77,8 +82,7 @@ export function viewCommand(config: SandboxConfig, { name, kind, directory }: Vi
     ...where,
     ...others,
     ...hidden.flatMap((path) => ['--hide', path]),
-    // Bridges and what translates for a card are in the host's network namespace.
-    ...(where[0] === '--private' && config.networks.length === 0 ? ['--no-network'] : []),
+    ...(where[0] === '--private' && !hasNetwork ? ['--no-network'] : []),
     // Only the link can lead elsewhere.
     ...(needsView(config) || directory !== rootLink(name) ? [] : ['--or-all']),
     rootLink(name),
@@ -119,7 +123,7 @@ function needsView({ privileged, hidden }: SandboxConfig): boolean {
  * Lets the link lead to the root itself, where no user may have a view.
  * @throws {SandboxError} `root-view-impossible` if the sandbox must have one
  */
-export function linkToAll(config: SandboxConfig, { name, kind }: ViewFacts): void {
+export function linkToAll(config: SandboxConfig, { name, kind }: Pick<ViewFacts, 'name' | 'kind'>): void {
   if (needsView(config)) {
     throw viewError(config, `QEMU runs as another user over ${URI[kind]}`, 'use -c qemu:///session or qemu:///embed');
   }
