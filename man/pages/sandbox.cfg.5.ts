@@ -83,7 +83,7 @@ const BODY: readonly Section[] = [
           ['`[disk.`*N*`]`', '`type`: `file` or `block`. `source`. `tag`. `format`. `readonly`, default `false`.'],
           [
             '`[network.`*N*`]`',
-            '`dhcp`, default `true`. `source`: a network of libvirt. `mac`. `addresses`, `routes`: the number of groups of each kind. `filter`: the name of a network filter.',
+            '`dhcp`, default `true`. `source`: a network of libvirt. `mac`. `addresses`, `routes`: the number of groups of each kind. `filter`: the name of a network filter. `host-loopback`: whether user networking leads to the services of the host, default `false`.',
           ],
           [
             '`[network.`*N*`.address.`*M*`]`',

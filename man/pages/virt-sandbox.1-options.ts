@@ -96,7 +96,7 @@ export const details = {
   },
   network: {
     value: 'KEY[=VALUE],...',
-    complete: { list: ['dhcp', 'source=', 'mac=', 'address=', 'route=', 'filter='] },
+    complete: { list: ['dhcp', 'none', 'host-loopback', 'source=', 'mac=', 'address=', 'route=', 'filter='] },
     text: [
       'Adds a network interface. Without this option the sandbox has only `lo`.',
       {
@@ -105,9 +105,14 @@ export const details = {
             '`dhcp`',
             'Asks for an address by DHCP. The root needs no DHCP client. `dhcp` excludes `address` and `route`.',
           ],
+          ['`none`', 'Alone: no interface, not even those of a configuration file.'],
+          [
+            '`host-loopback`',
+            'With user networking: lets the sandbox reach the services of the host, those on its loopback at 10.0.2.2 and fec0::2. Without it, it reaches none. One interface with it opens all.',
+          ],
           [
             '`source=`*NETWORK*',
-            'Connects to this network of libvirt. The default is QEMU’s user networking; in a container it is libvirt’s network `default`.',
+            'Connects to this network of libvirt. The default is user networking, which passt serves; in a container it is libvirt’s network `default`.',
           ],
           [
             '`mac=`*MAC*',
