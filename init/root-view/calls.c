@@ -1,8 +1,11 @@
 #include "calls.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define OPEN_TRIES 10000
 
 #ifndef MS_PRIVATE
 #define MS_PRIVATE (1 << 18)
@@ -32,8 +35,15 @@ int open_inside(int root, const char *path, unsigned long long resolve)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
+	int fd = -1;
 
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	/* EAGAIN: something was renamed or mounted meanwhile, anywhere, so that ".." may have been wrong. */
+	for (int tries = 0; tries < OPEN_TRIES; tries++) {
+		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 int open_process(pid_t pid)

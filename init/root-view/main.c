@@ -11,7 +11,7 @@
  *   --daemon SOCKET POINT   on POINT, in the mount namespace of the daemon that listens on SOCKET. A process stays
  *                           that unmounts it
  *   --user POINT            on POINT, in user and mount namespaces of a process that stays. It may be any directory of
- *                           the host, even /proc. LINK leads there through /proc/PID/root, so it works for programs of
+ *                           the host but /proc. LINK leads there through /proc/PID/root, so it works for programs of
  *                           the same user
  *
  * and these, what the view has:
@@ -28,6 +28,7 @@
 #include "namespaces.h"
 #include "view.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -54,9 +55,12 @@ struct options {
 	char **command;
 };
 
+/* How a complaint begins. It is a note if COMMAND runs all the same. */
+static const char *prefix = "root-view";
+
 static int complain(const char *what, const char *path)
 {
-	(void)dprintf(2, "root-view: %s %s: %s\n", what, path, strerror(errno));
+	(void)dprintf(2, "%s: %s %s: %s\n", prefix, what, path, strerror(errno));
 	return -1;
 }
 
@@ -73,11 +77,55 @@ static int make_link(const struct options *options, const char *target)
 	return symlink(target, options->link) == 0 ? 0 : complain("cannot make", options->link);
 }
 
-/* What is mounted there is of a process that was killed. */
-static void unmount_all(const char *point)
+/* In a process of its own: has a copy of all mounts, and takes the view out of the copy and the point from the host. */
+static int remove_elsewhere(const char *point)
 {
+	if (enter_own_mounts(0) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		return 1;
 	while (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		continue;
+	return rmdir(point) == 0 || errno == ENOENT ? 0 : 1;
+}
+
+/*
+ * Removes a point and the view on it. A QEMU may still have the view open. Unmounting it here would take the mounts in
+ * it apart, and uncover what they cover. Where a mount point is removed in another mount namespace, they stay together.
+ */
+static void remove_point(const char *point)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(remove_elsewhere(point));
+	if (pid > 0) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+}
+
+/* Removes the points of sandboxes that are gone: of processes that were killed. The points are named as sandboxes. */
+static void remove_stale(const char *point)
+{
+	char path[PATH_MAX];
+	const char *own = strrchr(point, '/');
+	int length = (int)(own - point);
+	DIR *points;
+
+	if ((size_t)snprintf(path, sizeof(path), "%.*s", length, point) >= sizeof(path))
+		return;
+	points = opendir(path);
+	for (struct dirent *entry; points != NULL && (entry = readdir(points)) != NULL;) {
+		if (entry->d_name[0] == '.' || strcmp(entry->d_name, own + 1) == 0)
+			continue;
+		/* The state directories are beside the directory of the points. */
+		if ((size_t)snprintf(path, sizeof(path), "%.*s/../%s", length, point, entry->d_name) >= sizeof(path) ||
+		    access(path, F_OK) == 0)
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, point, entry->d_name) < sizeof(path))
+			remove_point(path);
+	}
+	if (points != NULL)
+		(void)closedir(points);
 }
 
 static int make_directories(const char *path)
@@ -115,13 +163,13 @@ static int make_in_daemon(const struct options *options)
 
 	if (enter_mounts_of_daemon(options->socket) != 0)
 		return complain("cannot enter the mount namespace behind", options->socket);
-	unmount_all(view->point);
+	remove_point(view->point);
+	remove_stale(view->point);
 	if (make_directories(view->point) != 0)
 		return complain("cannot make", view->point);
 	if (make_view(view) == 0)
 		return 0;
-	unmount_all(view->point);
-	(void)rmdir(view->point);
+	remove_point(view->point);
 	return -1;
 }
 
@@ -131,6 +179,12 @@ static int make_for_user(const struct options *options)
 		return complain("cannot have", "a user namespace");
 	if (make_view(&options->view) != 0)
 		return -1;
+	/*
+	 * Once more: mounts that come from another user namespace are one, whatever happens to this process. Else its
+	 * end would take them apart, and uncover what they cover, in a QEMU that has the view open.
+	 */
+	if (enter_own_user() != 0)
+		return complain("cannot have", "a second user namespace");
 	/* /proc/PID/root leads to the view, and to nothing else. */
 	if (chdir(options->view.point) != 0 || chdir("root") != 0 || chroot(".") != 0)
 		return complain("cannot enter", "the view");
@@ -139,18 +193,16 @@ static int make_for_user(const struct options *options)
 }
 
 /* The life of the process that stays. */
-static int stay(const struct options *options, int supervisor, int ready)
+static int stay(const struct options *options, int supervisor, int signals, int ready)
 {
 	bool daemon = options->where == DAEMON;
 
 	if ((daemon ? make_in_daemon : make_for_user)(options) != 0 || write(ready, "", 1) != 1)
 		return 1;
 	(void)close(ready);
-	hold_until_end(supervisor);
-	if (daemon) {
-		unmount_all(options->view.point);
-		(void)rmdir(options->view.point);
-	}
+	hold_until_end(supervisor, signals);
+	if (daemon)
+		remove_point(options->view.point);
 	return 0;
 }
 
@@ -159,23 +211,28 @@ static pid_t start_staying(const struct options *options)
 {
 	int ready[2];
 	char byte;
+	sigset_t before;
 	int supervisor = open_process(getppid());
+	int signals = hold_signals(&before);
 	pid_t pid;
 	ssize_t n;
 
-	if (supervisor < 0 || pipe2(ready, O_CLOEXEC) != 0)
+	if (supervisor < 0 || signals < 0 || pipe2(ready, O_CLOEXEC) != 0)
 		return complain("cannot start", "a process");
 	pid = fork();
 	if (pid == 0) {
 		(void)close(ready[0]);
-		_exit(stay(options, supervisor, ready[1]));
+		_exit(stay(options, supervisor, signals, ready[1]));
 	}
 	(void)close(ready[1]);
 	(void)close(supervisor);
+	(void)close(signals);
 	do
 		n = pid < 0 ? 0 : read(ready[0], &byte, 1);
 	while (n < 0 && errno == EINTR);
 	(void)close(ready[0]);
+	if (sigprocmask(SIG_SETMASK, &before, NULL) != 0)
+		return complain("cannot restore", "the signals");
 	if (n == 1)
 		return pid;
 	if (pid > 0)
@@ -228,6 +285,7 @@ static bool parse(char **at, struct options *options, struct view_entry *entries
 
 		if (strcmp(word, "--or-all") == 0) {
 			options->or_all = true;
+			prefix = "root-view note";
 		} else if (strcmp(word, "--no-network") == 0) {
 			options->no_network = true;
 		} else if (hide || strcmp(word, "--show") == 0) {

@@ -66,6 +66,11 @@ static pid_t daemon_of(const char *path)
 	if (result == 0)
 		result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
 	(void)close(fd);
+	if (result == 0 && credentials.pid == 0) {
+		/* It is in another PID namespace. */
+		errno = ESRCH;
+		return -1;
+	}
 	return result == 0 ? credentials.pid : -1;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@ struct parts {
 	int point;
 	/* The view's own root. */
 	int root;
+	/* All mounts below the source came with it. */
+	bool recursive;
 };
 
 static int open_at(int directory, const char *name)
@@ -62,11 +65,24 @@ static int make_point(const struct view *view, struct parts *parts)
 	return file < 0 ? -1 : close(file);
 }
 
+/*
+ * Copies the mount of the source, without those below it. The kernel refuses that in a user namespace, which only gets
+ * all together: it must not see what mounts cover.
+ */
+static int copy_source(const struct view *view, bool *recursive)
+{
+	int copy = *recursive ? -1 : clone_mount(view->source, 0);
+
+	if (copy >= 0 || (!*recursive && errno != EINVAL))
+		return copy;
+	*recursive = true;
+	return clone_mount(view->source, AT_RECURSIVE);
+}
+
 static int make_root(const struct view *view, struct parts *parts)
 {
-	unsigned int recursive = view->recursive ? AT_RECURSIVE : 0;
 	/* Copied before the point covers anything, since the source may hold the point. */
-	int copy = clone_mount(view->source, recursive);
+	int copy = copy_source(view, &parts->recursive);
 	int target;
 
 	if (copy < 0)
@@ -76,11 +92,29 @@ static int make_root(const struct view *view, struct parts *parts)
 		return -1;
 	}
 	target = open_at(parts->point, ROOT);
-	if (target < 0 || attach(copy, target, recursive) != 0)
+	if (target < 0 || attach(copy, target, parts->recursive ? AT_RECURSIVE : 0) != 0)
 		return -1;
 	(void)close(target);
 	parts->root = open_at(parts->point, ROOT);
 	return parts->root < 0 ? -1 : 0;
+}
+
+/*
+ * Shows a file system that is mounted below the source. One that cannot be shown is not: it was unmounted meanwhile,
+ * another one covers it, or it is of a user who lets nobody in.
+ */
+static void show(const struct view *view, const struct parts *parts, const char *path)
+{
+	char from[PATH_MAX];
+	int target = open_inside(parts->root, path, RESOLVE_NO_SYMLINKS);
+	int copy;
+
+	if (target < 0)
+		return;
+	copy = join(from, view->source, path) == 0 ? clone_mount(from, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) : -1;
+	if (copy >= 0)
+		(void)attach(copy, target, 0);
+	(void)close(target);
 }
 
 /* True for a path that is not there, so nobody can reach what would be in it either. */
@@ -89,81 +123,75 @@ static bool is_missing(int error)
 	return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-/* A file system that was unmounted meanwhile, or that another one covers, is not shown. */
-static int show(const struct view *view, const struct parts *parts, size_t number)
+/*
+ * Opens what is to be hidden, or the directory above it that can be opened: a user's own file system may let nobody in,
+ * not even root, or may have lost its server. A link is followed, since what it leads to is hidden, wherever that is.
+ */
+static int open_hidden(const struct parts *parts, const char *path)
 {
-	const char *path = view->entries[number].path;
-	char from[PATH_MAX];
-	int target = open_inside(parts->root, path, RESOLVE_NO_SYMLINKS);
-	int copy;
-	int result;
+	char above[PATH_MAX];
+	char *end;
+	int target = open_inside(parts->root, path, 0);
 
-	if (target < 0)
-		return is_missing(errno) ? 0 : -1;
-	copy = join(from, view->source, path) == 0 ? clone_mount(from, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) : -1;
-	if (copy < 0)
-		result = is_missing(errno) ? 0 : -1;
-	else
-		result = attach(copy, target, 0);
-	(void)close(target);
-	return result;
+	if (target >= 0 || is_missing(errno))
+		return target;
+	if ((size_t)snprintf(above, sizeof(above), "%s", path) >= sizeof(above))
+		return -1;
+	while (target < 0 && (end = strrchr(above, '/')) != NULL) {
+		*end = '\0';
+		target = open_inside(parts->root, above, 0);
+	}
+	return target;
 }
 
 /*
- * Makes what is to cover something, and writes its name. Each directory is another one: in a guest, two paths to one
- * directory would be the same directory, and what is mounted on one would be on both.
+ * Covers something with a directory of its own, or with a file. Each directory is another one: in a guest, two paths to
+ * one directory would be the same directory, and what is mounted on one would be on both.
  */
-static int make_cover(const struct parts *parts, int target, size_t number, char *name, size_t size)
+static int cover(const struct view *view, const struct parts *parts, int target, size_t number)
 {
+	char name[sizeof(EMPTY_FILE) + 20];
+	char path[PATH_MAX];
 	struct stat info;
+	/* What cannot be looked at is a directory of a file system that lets nobody in. */
+	bool is_directory = fstat(target, &info) != 0 || S_ISDIR(info.st_mode);
+	int copy;
 
-	if (fstat(target, &info) != 0)
+	(void)snprintf(name, sizeof(name), is_directory ? "%zu" : EMPTY_FILE, number);
+	if (is_directory && mkdirat(parts->point, name, 0555) != 0)
 		return -1;
-	if (!S_ISDIR(info.st_mode)) {
-		(void)snprintf(name, size, EMPTY_FILE);
-		return 0;
-	}
-	(void)snprintf(name, size, "%zu", number);
-	return mkdirat(parts->point, name, 0555);
+	copy = join(path, view->point, name) == 0 ? clone_mount(path, AT_SYMLINK_NOFOLLOW) : -1;
+	return copy < 0 ? -1 : attach(copy, target, 0);
 }
 
 static int hide(const struct view *view, const struct parts *parts, size_t number)
 {
-	const char *path = view->entries[number].path;
-	char name[sizeof(EMPTY_FILE) + 20];
-	char cover[PATH_MAX];
-	/* A link is followed: what it leads to is hidden, wherever in the view that is. */
-	int target = open_inside(parts->root, path, 0);
-	int copy;
-	int result = -1;
+	int target = open_hidden(parts, view->entries[number].path);
+	int result;
 
-	if (target < 0) {
-		/* In a user namespace this is the user that QEMU runs as. What that cannot reach is hidden already. */
-		return is_missing(errno) || (view->recursive && errno == EACCES) ? 0 : -1;
-	}
-	if (make_cover(parts, target, number, name, sizeof(name)) == 0 && join(cover, view->point, name) == 0) {
-		copy = clone_mount(cover, AT_SYMLINK_NOFOLLOW);
-		if (copy >= 0)
-			result = attach(copy, target, 0);
-	}
+	if (target < 0)
+		return is_missing(errno) ? 0 : -1;
+	result = cover(view, parts, target, number);
 	(void)close(target);
 	return result;
 }
 
 int view_make(const struct view *view, const char **failed, const char **path)
 {
-	struct parts parts = {.point = -1, .root = -1};
+	struct parts parts = {.point = -1, .root = -1, .recursive = view->recursive};
 
 	*failed = "cannot make a view of";
 	*path = view->source;
 	if (make_root(view, &parts) != 0)
 		return -1;
+	for (size_t i = 0; i < view->count && !parts.recursive; i++) {
+		if (!view->entries[i].hide)
+			show(view, &parts, view->entries[i].path);
+	}
+	*failed = "cannot hide";
 	for (size_t i = 0; i < view->count; i++) {
-		const struct view_entry *entry = &view->entries[i];
-
-		*failed = entry->hide ? "cannot hide" : "cannot show";
-		*path = entry->path;
-		if ((entry->hide ? hide : show)(view, &parts, i) != 0)
+		*path = view->entries[i].path;
+		if (view->entries[i].hide && hide(view, &parts, i) != 0)
 			return -1;
 	}
 	(void)close(parts.root);

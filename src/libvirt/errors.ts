@@ -189,7 +189,7 @@ function tidy(message: string): string {
     .map((line) =>
       line.replace(/^\d{4}-\d\d-\d\d[T ][\d:.]+(?:\+\d{4}|Z)?:? (?:\d+: )?(?:error : \w+:\d+ : )?/, '').trim(),
     )
-    .filter((line) => line !== '' && !/^(?:info|warning) :|^Please use |deprecated/.test(line))
+    .filter((line) => line !== '' && !/^(?:info|warning) :|^Please use |^root-view note: |deprecated/.test(line))
     .join(' ')
     .replace(QEMU_OPTION, (option, rest: string) => (rest.includes('/') ? rest : `${option}`))
     .trim();

@@ -192,9 +192,11 @@ setpriv --bounding-set="-sys_admin$1" "$2" --fd=9 --shared-dir /tmp 9</dev/null 
 describe('file handles, which open every file of a file system', {
   skip: embedded.skip || unlessProgram('perl'),
 }, () => {
-  const server = join(REPOSITORY, 'dist/native/share-server');
+  // The repository may be in a directory that no sandbox sees.
+  const mount = `host-bind:/mnt=${REPOSITORY},ro`;
+  const server = '/mnt/dist/native/share-server';
   const inside = (without: string) =>
-    runSandbox(['-c', embedded.uri, ...TCG, '-p', '--', 'sh', '-c', HANDLES, 'sh', without, server], {
+    runSandbox(['-c', embedded.uri, ...TCG, '-p', '-m', mount, '--', 'sh', '-c', HANDLES, 'sh', without, server], {
       env: { XDG_CACHE_HOME: cache },
     });
 

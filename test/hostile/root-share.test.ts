@@ -6,15 +6,28 @@
  */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
+import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
-import { assertNothingLeft, exceptLogs, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
-import { assertFailure, type RunOptions, runSandbox } from '../helpers/run.js';
+import { assertFailure, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
 import { TCG } from '../helpers/snapshots.js';
 
 /** Outside /tmp. */
@@ -85,6 +98,28 @@ async function assertWall(uri: string, home: string, options: RunOptions, where:
   await assertNothingLeft(name, where);
 }
 
+/** What a guest sees when the process that keeps the view has been ended meanwhile. */
+async function assertStays(
+  uri: string,
+  home: string,
+  signal: 'SIGTERM' | 'SIGKILL',
+  options: RunOptions,
+): Promise<void> {
+  const name = uniqueName();
+  const script = `echo up; read line; ${SHARE}; ls -A proc; cat ./${home}/.aws/credentials; echo looked`;
+  const args = ['-c', uri, ...TCG, '-n', name, '-p', '--', 'sh', '-c', script];
+  const running = startSandbox(args, { ...options, input: 'open' });
+  await running.until(/^up\n/);
+  const [staying = ''] = processesWith(name).filter((line) => /^\d+ \S+\/root-view /.test(line));
+  const pid = Number.parseInt(staying, 10);
+  assert.ok(pid > 0, 'a process keeps the view');
+  process.kill(pid, signal);
+  while (existsSync(`/proc/${pid}/exe`)) await sleep(20);
+  running.child.stdin?.end('\n');
+  const { out, stderr } = await running.result;
+  assert.equal(out, 'up\nlooked\n', stderr);
+}
+
 describe('the root share', { skip: embedded.skip }, () => {
   before(() => {
     chmodSync(ground, 0o755);
@@ -109,6 +144,28 @@ describe('the root share', { skip: embedded.skip }, () => {
     );
   }
 
+  it('is made whatever file systems others have mounted', { skip: unlessProgram('perl') }, async (t) => {
+    // Nobody may look into such a file system but its user, not even root. It is on the way to a place of keys.
+    const shut = join(roots, '.config');
+    mkdirSync(shut);
+    const connection = openSync('/dev/fuse', 'r+');
+    t.after(() => closeSync(connection));
+    const options = 'fd=3,rootmode=40000,user_id=65534,group_id=65534';
+    const perl = `my ($from, $at, $type, $options) = ("none", "${shut}", "fuse", "${options}");
+      syscall(165, $from, $at, $type, 0, $options) == 0 or die "mount: $!"`;
+    const made = spawnSync('perl', ['-e', perl], { stdio: ['ignore', 'ignore', 'inherit', connection] });
+    assert.equal(made.status, 0);
+    t.after(() => execFileSync('umount', [shut]));
+    assert.throws(() => readdirSync(shut), { code: 'EACCES' });
+    const facts = { proc: list('proc'), shut: list(shut) };
+    const found = await ask(['-c', embedded.uri, ...TCG, '-p'], facts, { env: { HOME: roots } });
+    assert.deepEqual(found, { proc: '', shut: '' });
+  });
+
+  it('stays what it is when its mount point goes', { skip: system.skip }, () =>
+    assertStays(system.uri, roots, 'SIGTERM', { env: { HOME: roots } }),
+  );
+
   describe("of an ordinary user's", { skip: unlessOrdinaryUser() }, () => {
     let user: OrdinaryUser | undefined;
     const options = (): RunOptions => {
@@ -127,6 +184,9 @@ describe('the root share', { skip: embedded.skip }, () => {
     for (const uri of ['qemu:///session', embedded.uri]) {
       it(`over ${uri} has files only, and no keys`, () => assertWall(uri, users, options(), user?.where ?? {}));
     }
+
+    it('stays what it is when the process that keeps it is killed', () =>
+      assertStays(embedded.uri, users, 'SIGKILL', options()));
 
     it('shows keys with --hide none', async () => {
       const found = await ask(

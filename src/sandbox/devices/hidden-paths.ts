@@ -1,6 +1,6 @@
 /** What a sandbox does not see of its root. */
 import { statSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { GuestHidden } from '../../../init/common/config.js';
 import { SECRETS } from '../../config/secrets.js';
@@ -17,8 +17,14 @@ export function coveredPaths(config: SandboxConfig): GuestHidden[] {
 
 /** Absolute paths inside. They need not exist. */
 export function hiddenPaths({ hidden, identity }: Pick<SandboxConfig, 'hidden' | 'identity'>): string[] {
-  // The caller's, also where the sandbox runs as another user.
-  const homes = new Set([identity.home, homedir()].filter((home) => isAbsolute(home)));
-  const secrets = hidden.secrets ? [...homes].flatMap((home) => SECRETS.map((name) => join(home, name))) : [];
+  const secrets = hidden.secrets
+    ? [...homes(identity.home)].flatMap((home) => SECRETS.map((name) => join(home, name)))
+    : [];
   return [...secrets, ...hidden.paths];
+}
+
+/** The home inside, and the caller's: that of the environment and that of the user database. */
+export function homes(inside: string): Set<string> {
+  const listed = valueOr(() => userInfo().homedir, '');
+  return new Set([inside, homedir(), listed].filter((home) => isAbsolute(home) && home !== '/'));
 }

@@ -1,5 +1,6 @@
 /** The host's mounts below a directory. proc_pid_mountinfo(5) */
 import { readFileSync, statSync } from 'node:fs';
+import { covers } from '../../config/path.js';
 import { valueOr } from '../../util/errors.js';
 
 /** A mount point below a directory. */
@@ -23,8 +24,17 @@ const OF_USERS = new Set(
   ).split(' '),
 );
 
+/** File systems on block devices, if the kernel's list of them cannot be read. */
+const ON_DEVICES = 'btrfs erofs exfat ext2 ext3 ext4 f2fs fuseblk iso9660 ntfs3 squashfs udf vfat xfs'.split(' ');
+
+/** Shows the kernel, for containers, though it is one of fuse. */
+const LXCFS = 'fuse.lxcfs';
+
+/** What is for a moment only, or the kernel's, and must not be seen through another mount of it either. */
+const HOSTS_OWN = ['/dev', '/run', '/tmp'];
+
 /**
- * Mount points below `directory`, each once, parents first. Of several on one point the last counts.
+ * Mount points below `directory`, each once, parents first. Of several on one point all count.
  * @param directory without symbolic links
  * @param table the text of /proc/PID/mountinfo; default: this process's
  * @param types the text of /proc/filesystems
@@ -35,14 +45,23 @@ export function mountPointsBelow(
   types = valueOr(() => readFileSync('/proc/filesystems', 'utf8'), ''),
 ): MountPoint[] {
   const prefix = directory === '/' ? '/' : `${directory}/`;
-  const withoutDevice = new Set(types.split('\n').flatMap((line) => /^nodev\t(.+)$/.exec(line)?.[1] ?? []));
+  const onDevices = new Set([...ON_DEVICES, ...types.split('\n').flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? [])]);
+  const mounts = table.trimEnd().split('\n').map(parse);
+  // The first mount of a file system tells where it belongs. Others of it are bound from there.
+  const firsts = new Map([...mounts].reverse().map((mount) => [mount.device, mount]));
+  const isIn = (point: string) => HOSTS_OWN.some((path) => covers(path, point));
+  const isFromThere = (device: string) => {
+    const first = firsts.get(device);
+    return first?.type === 'tmpfs' && isIn(first.point);
+  };
   const found = new Map<string, MountPoint>();
-  for (const { point, type } of table.trimEnd().split('\n').map(parse)) {
+  for (const { point, type, device } of mounts) {
     if (!point.startsWith(prefix) || point === '/') continue;
     const path = point.slice(prefix.length);
     // fuse.sshfs is one of fuse.
     const [family = ''] = type.split('.');
-    const isKernels = withoutDevice.has(type) && !OF_USERS.has(family);
+    const isOfUsers = onDevices.has(type) || (OF_USERS.has(family) && type !== LXCFS);
+    const isKernels = !isOfUsers || (isFromThere(device) && !isIn(point)) || found.get(path)?.isKernels === true;
     found.set(path, { path, isKernels, isAutomount: type === 'autofs' });
   }
   return [...found.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
@@ -59,13 +78,14 @@ export function mountsBelow(directory: string, ...texts: string[]): string[] {
     .map(({ path }) => path);
 }
 
-function parse(line: string): { point: string; type: string } {
+function parse(line: string): { point: string; type: string; device: string } {
   const [before = '', after = ''] = line.split(' - ');
+  const [, , device = '', , escaped = ''] = before.split(' ');
   // The kernel escapes blanks and backslashes as three octal digits.
-  const point = (before.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, digits: string) =>
+  const point = escaped.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
-  return { point, type: after.split(' ')[0] ?? '' };
+  return { point, type: after.split(' ')[0] ?? '', device };
 }
 
 /** False also for a path that another mount hides or that this user may not read. */

@@ -5,14 +5,15 @@
 import { existsSync, readlinkSync, realpathSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { covers } from '../../config/path.js';
+import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
-import { SandboxError } from '../../util/errors.js';
+import { SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
-import { hiddenPaths } from './hidden-paths.js';
+import { hiddenPaths, homes } from './hidden-paths.js';
 import { mountPointsBelow } from './host-mounts.js';
 
 /** Directories of the host that show the kernel, or what is for a moment: sockets, temporary files. */
@@ -22,13 +23,14 @@ const HOSTS_OWN = ['/dev', '/proc', '/run', '/sys', '/tmp'];
 const POINT = '.view';
 
 /** A directory that every host has. Nothing else needs it in the mount namespace of a user's view. */
-const USERS_POINT = '/proc';
+const USERS_POINT = '/dev';
 
-/** Root's own store, also where another one is used. */
+/** Root's own store and a user's, also where another one is used. */
 const ROOT_STORE = '/var/cache/virt-sandbox';
+const USERS_STORE = '.cache/virt-sandbox';
 
 /** The sockets of libvirt's daemons for machines: https://libvirt.org/daemons.html */
-const DAEMON_SOCKETS = ['/run/libvirt/libvirt-sock', '/run/libvirt/virtqemud-sock'];
+const DAEMON_SOCKETS = ['/run/libvirt/virtqemud-sock', '/run/libvirt/libvirt-sock'];
 
 /** A link in the state directory that leads to the view. */
 export function rootLink(name: string): string {
@@ -64,23 +66,16 @@ export function viewCommand(
   const where = pointOf(name, kind);
   if (where === undefined) return undefined;
   const source = realpathSync(config.root);
-  const isRecursive = where[0] === '--user';
-  const hidden = [
-    ...HOSTS_OWN.filter((path) => covers(source, path)).map((path) => relative(source, path)),
-    ...[ROOT_STORE, dirname(defaultStoreDirectory()), stateBase()].flatMap((path) => below(source, path)),
-    ...hiddenPaths(config).map((path) => path.replace(/^\/+/, '')),
-  ].filter((path) => path !== '');
+  const hidden = [...new Set(hiddenBelow(source, config))];
   const mounts = mountPointsBelow(source).filter(
     ({ path }) => !hidden.some((above) => covers(`/${above}`, `/${path}`)),
   );
-  // Where everything is there from the start, what is the kernel's has to be hidden. Elsewhere it is never shown.
-  const others = isRecursive
-    ? mounts.filter(({ isKernels }) => isKernels).flatMap(({ path }) => ['--hide', path])
-    : mounts.filter(({ isKernels }) => !isKernels).flatMap(({ path }) => ['--show', path]);
   return [
     hostProgram('root-view'),
     ...where,
-    ...others,
+    // Where everything is there from the start, what is the kernel's has to be hidden. Elsewhere it is not shown, and
+    // what it covers must not be either.
+    ...mounts.flatMap(({ path, isKernels }) => [isKernels ? '--hide' : '--show', path]),
     ...hidden.flatMap((path) => ['--hide', path]),
     ...(where[0] === '--private' && !hasNetwork ? ['--no-network'] : []),
     // Only the link can lead elsewhere.
@@ -88,6 +83,22 @@ export function viewCommand(
     rootLink(name),
     source,
   ];
+}
+
+/** What the root must not show, relative to it. */
+function hiddenBelow(source: string, config: SandboxConfig): string[] {
+  const stores = [ROOT_STORE, dirname(defaultStoreDirectory()), stateBase()];
+  const callers = [...homes(config.identity.home)];
+  const ofCaller = callers.flatMap((home) => [
+    join(home, USERS_STORE),
+    // Also where the root is another directory of the host.
+    ...(config.hidden.secrets && source !== '/' ? SECRETS.map((name) => join(home, name)) : []),
+  ]);
+  return [
+    ...HOSTS_OWN.filter((path) => covers(source, path)).map((path) => relative(source, path)),
+    ...[...stores, ...ofCaller].flatMap((path) => below(source, path)),
+    ...hiddenPaths(config).map((path) => path.replace(/^\/+/, '')),
+  ].filter((path) => path !== '');
 }
 
 function pointOf(name: string, kind: ConnectionKind): [string, ...string[]] | undefined {
@@ -107,11 +118,10 @@ function pointOf(name: string, kind: ConnectionKind): [string, ...string[]] | un
   }
 }
 
-/** The path relative to a directory that it is in, without links on its way. */
+/** The path relative to a directory that it is in, without links on its way; none if it is not there or elsewhere. */
 function below(source: string, path: string): string[] {
-  if (!existsSync(path)) return [];
-  const real = realpathSync(path);
-  return covers(source, real) ? [relative(source, real)] : [];
+  const real = valueOr(() => realpathSync(path), '');
+  return real !== '' && covers(source, real) ? [relative(source, real)] : [];
 }
 
 /** Whether a sandbox must not start without a view. */
@@ -132,7 +142,8 @@ export function linkToAll(config: SandboxConfig, { name, kind }: Pick<ViewFacts,
 
 /** Whether no view could be made, so that the sandbox sees all of the root. */
 export function seesAll(config: SandboxConfig, name: string): boolean {
-  return readlinkSync(rootLink(name)) === realpathSync(config.root);
+  // It may have ended by now.
+  return valueOr(() => readlinkSync(rootLink(name)) === realpathSync(config.root), false);
 }
 
 /** @param reason a sentence without its full stop */

@@ -14,7 +14,9 @@ test('paths to hide add to those that are there, and none shows where keys are',
   assert.deepEqual(parseHide([], { secrets: false, paths: [] }), { secrets: false, paths: [] });
 });
 
-test('a relative path is refused', async () => {
+test('a relative path is refused, and so is the root', async () => {
+  for (const path of ['/', '//', '/a/..'])
+    await refuses(() => parseHide([path], FROM), 'arguments', 'hide-root', 'nothing');
   for (const path of ['', 'a', '~/a', 'None'])
     await refuses(() => parseHide([path], FROM), 'arguments', 'hide-not-absolute', JSON.stringify(path));
 });

@@ -1,20 +1,21 @@
 /** The host's mounts below a shared directory. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { mountPointsBelow, mountsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
-import { scratchDirectory } from '../../../helpers/scratch.js';
 
 /** A line of proc_pid_mountinfo(5). */
-function line(point: string, type: string): string {
+function line(point: string, type: string, device = '98:0'): string {
   const escaped = point.replace(/[ \\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  return `36 35 98:0 / ${escaped} rw,noatime master:1 - ${type} /dev/x rw`;
+  return `36 35 ${device} / ${escaped} rw,noatime master:1 - ${type} /dev/x rw`;
 }
 
 test('mounts below a directory are listed once each, parents first', (context) => {
-  const root = scratchDirectory(context);
+  // Outside /tmp, whose tmpfs is not shown.
+  const root = mkdtempSync('/var/tmp/virt-sandbox-test-');
+  context.after(() => rmSync(root, { recursive: true }));
   for (const name of ['b/deep', 'a space', 'back\\slash', 'pseudo']) mkdirSync(join(root, name), { recursive: true });
   writeFileSync(join(root, 'file'), '');
   const table = [
@@ -44,6 +45,19 @@ test('file systems without a block device are the kernel’s, unless they hold f
     ['a', 'e'],
   );
   assert.deepEqual(found.map(({ path }) => path).join(), 'a,b,c,d,e,f');
+});
+
+test('a mount of what is in /run and /tmp is not shown elsewhere either', () => {
+  const table = [line('/run', 'tmpfs', '0:25'), line('/mnt/run', 'tmpfs', '0:25'), line('/run/media/a', 'ext4', '8:1')];
+  table.push(line('/srv', 'ext4', '8:1'), line('/mnt/other', 'tmpfs', '0:26'));
+  // Such as the view of another sandbox.
+  table.push(line('/run/elsewhere', 'tmpfs', '0:26'));
+  const shown = mountPointsBelow('/mnt', table.join('\n')).filter(({ isKernels }) => !isKernels);
+  assert.deepEqual(
+    shown.map(({ path }) => path),
+    ['other'],
+  );
+  assert.deepEqual(mountPointsBelow('/', table.join('\n')).find(({ path }) => path === 'srv')?.isKernels, false);
 });
 
 test('below the root is every mount but the root', () => {
