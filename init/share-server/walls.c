@@ -87,15 +87,16 @@ const char *walls_make(const char *directory, bool read_only, bool *made)
 	*made = unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0;
 	if (!*made)
 		return errno == EPERM ? NULL : "unshare";
-	/* What the host mounts later below the share appears in it, and nothing comes back. */
+	/* Nothing that is mounted here comes back to the host. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
 		return "mount(MS_SLAVE)";
 	int slash = open("/", O_DIRECTORY | O_PATH | O_CLOEXEC);
 
 	if (slash < 0)
 		return "open(/)";
+	/* What the host mounts later below the share does not appear in it: it would come without these attributes. */
 	struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-					.propagation = MS_SLAVE};
+					.propagation = MS_PRIVATE};
 
 	if (read_only)
 		attributes.attr_set |= MOUNT_ATTR_RDONLY;
@@ -113,7 +114,11 @@ const char *walls_enter(void)
 {
 	if (chdir(STAGE) != 0)
 		return "chdir";
-	if (mount("proc", "proc", "proc", MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0)
+	/*
+	 * Read-only: virtiofsd keeps a descriptor of it from outside of its chroot, and user 0 needs no capability to write
+	 * to /proc/sys. It reads nr_open and cap_last_cap there.
+	 */
+	if (mount("proc", "proc", "proc", MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL) != 0)
 		return "mount(proc)";
 	/* The old root comes on top of the new one, and is detached from there. */
 	if (syscall(SYS_pivot_root, ".", ".") != 0)

@@ -3,7 +3,7 @@
  *
  *   WALLED_SHARE     the share, without devices, set-user-ID programs and, if it is read-only, without writing
  *   /usr, /lib, …    the host's programs and libraries, read-only, which virtiofsd itself is loaded from
- *   /proc            its own processes
+ *   /proc            its own processes, read-only
  */
 #ifndef VS_WALLS_H
 #define VS_WALLS_H

@@ -115,6 +115,8 @@ async function attacks(t: TestContext): Promise<Record<string, string>> {
     'sees the processes': `test -e /proc/${pid}/stat && grep -q sleep /proc/${pid}/stat`,
     'signals a process': `${as} kill -0 ${pid} && grep -q sleep /proc/${pid}/stat`,
     'traces a process': `grep -q sleep /proc/${pid}/stat && ${as} head -c 1 /proc/${pid}/maps`,
+    // Opens it only. A program named there runs as root of the host.
+    "writes to the kernel's settings": ': >>/proc/sys/kernel/core_pattern',
     'opens a device': 'test -e /dev/mem || test -e /dev/null',
   };
 }
