@@ -45,6 +45,16 @@ bool arguments_find_program(struct arguments *arguments)
 	return false;
 }
 
+bool arguments_are_question(int argc, char *const argv[])
+{
+	static const char *const questions[] = {"--print-capabilities", "--version", "--help"};
+
+	for (size_t at = 0; argc == 2 && at < sizeof(questions) / sizeof(questions[0]); at += 1)
+		if (strcmp(argv[1], questions[at]) == 0)
+			return true;
+	return false;
+}
+
 bool arguments_read(struct arguments *arguments, int argc, char *const argv[])
 {
 	arguments->socket = -1;

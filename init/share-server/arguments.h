@@ -30,6 +30,9 @@ struct arguments {
 /* Where distributions install virtiofsd. False if it is in none of these places. */
 bool arguments_find_program(struct arguments *arguments);
 
+/* Whether the command asks about virtiofsd itself, and serves nothing. */
+bool arguments_are_question(int argc, char *const argv[]);
+
 /* Reads libvirt's command. False if it names no socket or no directory. */
 bool arguments_read(struct arguments *arguments, int argc, char *const argv[]);
 

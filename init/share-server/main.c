@@ -113,10 +113,15 @@ int main(int argc, char *argv[])
 		errno = ENOENT;
 		return fail("virtiofsd");
 	}
-	/* Questions about virtiofsd itself, which serve nothing. */
-	if (!arguments_read(&arguments, argc, argv)) {
+	if (arguments_are_question(argc, argv)) {
 		(void)execv(arguments.program, argv);
 		return fail(arguments.program);
+	}
+	/* libvirt writes `-o source=DIRECTORY` for a virtiofsd that does not report separate-options. */
+	if (!arguments_read(&arguments, argc, argv)) {
+		(void)dprintf(STDERR_FILENO, "share-server: the command has no --fd=N or no --shared-dir DIRECTORY; "
+					     "use a libvirt and a virtiofsd that know separate-options\n");
+		return CANNOT_RUN;
 	}
 	unsigned long limit = descriptors_raise();
 

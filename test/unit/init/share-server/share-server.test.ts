@@ -53,6 +53,29 @@ describe('share-server without the right to make namespaces', { skip }, () => {
   });
 });
 
+describe('share-server with a command that it does not understand', { skip }, () => {
+  const run = (...words: readonly string[]) => spawnSync(hostProgram('share-server'), words, { encoding: 'utf8' });
+
+  it('starts no virtiofsd without walls', () => {
+    for (const words of [
+      [],
+      ['--fd=9'],
+      ['--shared-dir', '/'],
+      ['--fd=9', '-o', 'source=/'],
+      ['--version', '--fd=9'],
+    ]) {
+      const { status, stderr, stdout } = run(...words);
+      assert.deepEqual([status, stdout], [126, ''], words.join(' '));
+      assert.match(stderr, /^share-server: the command has no --fd=N or no --shared-dir DIRECTORY; use a libvirt /);
+    }
+  });
+
+  it('has virtiofsd answer questions about itself', () => {
+    assert.match(run('--print-capabilities').stdout, /"type": "fs"/);
+    assert.match(run('--version').stdout, /^virtiofsd /);
+  });
+});
+
 function readLines(path: string): string[] {
   return spawnSync('cat', [path], { encoding: 'utf8' }).stdout.trimEnd().split('\n');
 }
