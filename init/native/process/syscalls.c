@@ -160,6 +160,23 @@ static void limit_personality(struct program *program)
 	add(program, FAIL(EPERM));
 }
 
+/*
+ * Lets a program make sockets of the families that programs use. Others load modules of the host (AF_ALG, AF_RDS,
+ * AF_TIPC), or lead past the network namespace to the hypervisor (AF_VSOCK).
+ */
+static void limit_sockets(struct program *program)
+{
+	static const uint32_t allowed[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
+
+	add(program, JUMP(BPF_JEQ, SYS_socket, 0, 2 + 2 * ARRAY_LENGTH(allowed)));
+	add(program, LOAD(args[0]));
+	for (size_t i = 0; i < ARRAY_LENGTH(allowed); i++) {
+		add(program, JUMP(BPF_JEQ, allowed[i], 0, 1));
+		add(program, ALLOW);
+	}
+	add(program, FAIL(EAFNOSUPPORT));
+}
+
 static void build(struct program *program, bool user_namespaces)
 {
 	/* System calls of other kinds have other numbers. */
@@ -179,8 +196,7 @@ static void build(struct program *program, bool user_namespaces)
 	/* Types into a terminal as if its user did. */
 	refuse_argument(program, SYS_ioctl, 1, BPF_JEQ, TIOCSTI);
 	refuse_argument(program, SYS_ioctl, 1, BPF_JEQ, TIOCLINUX);
-	/* Leads past the network namespace to the hypervisor. */
-	refuse_argument(program, SYS_socket, 0, BPF_JEQ, AF_VSOCK);
+	limit_sockets(program);
 	limit_personality(program);
 	add(program, ALLOW);
 }
