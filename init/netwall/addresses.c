@@ -48,10 +48,15 @@ static int netlink_open(uint32_t groups)
 static bool take(struct addresses *addresses, const struct nlmsghdr *message)
 {
 	const struct rtmsg *route = NLMSG_DATA(message);
-	size_t left = message->nlmsg_len - NLMSG_LENGTH(sizeof(*route));
+	/* Signed: the last attribute may leave less than nothing, since it is padded. */
+	int left = (int)(message->nlmsg_len - NLMSG_LENGTH(sizeof(*route)));
 	size_t bytes = route->rtm_family == AF_INET ? IPV4_BYTES : IPV6_BYTES;
 
 	if (!is_of_host(route->rtm_type) || (route->rtm_family != AF_INET && route->rtm_family != AF_INET6))
+		return true;
+	/* One to everything in a table that only a mark chooses, as for TPROXY. passt's packets have none. */
+	if (route->rtm_dst_len == 0 && route->rtm_table != RT_TABLE_LOCAL && route->rtm_table != RT_TABLE_MAIN &&
+	    route->rtm_table != RT_TABLE_DEFAULT)
 		return true;
 	if (addresses->count == MOST_PREFIXES)
 		return false;
@@ -85,7 +90,7 @@ static enum answer take_part(struct addresses *addresses)
 		log_errno("reading the routes");
 		return ANSWER_FAILED;
 	}
-	size_t left = (size_t)n;
+	int left = (int)n;
 	enum answer answer = ANSWER_MORE;
 
 	for (const struct nlmsghdr *at = (void *)reply; NLMSG_OK(at, left); at = NLMSG_NEXT(at, left)) {
@@ -171,7 +176,7 @@ bool addresses_open(struct addresses *addresses)
 /* Whether a report is about an address of the host. */
 static bool concerns(const uint8_t *report, size_t length)
 {
-	size_t left = length;
+	int left = (int)length;
 
 	for (const struct nlmsghdr *at = (const void *)report; NLMSG_OK(at, left); at = NLMSG_NEXT(at, left)) {
 		const struct rtmsg *route = NLMSG_DATA(at);

@@ -6,6 +6,8 @@
 
 #define AT_TYPE 12
 #define ETHERNET_BYTES 14
+/* passt ends at a longer one. */
+#define MOST_BYTES 65535
 #define ARP_BYTES 28
 
 /* IPv4, RFC 791. */
@@ -37,7 +39,14 @@ struct range {
  * 169.254.169.254 tells the host's own secrets.
  */
 static const struct range ranges4[] = {
-	{8, {0}}, {8, {127}}, {16, {169, 254}}, {4, {224}}, {32, {255, 255, 255, 255}},
+	{8, {0}},
+	{8, {127}},
+	{16, {169, 254}},
+	{4, {224}},
+	{32, {255, 255, 255, 255}},
+	/* The same in Alibaba's cloud, and what Azure has beside it. */
+	{32, {100, 100, 100, 200}},
+	{32, {168, 63, 129, 16}},
 };
 
 /* The first two have IPv4 addresses in them, the loopback address, and no address at all. */
@@ -46,6 +55,8 @@ static const struct range ranges6[] = {
 	{96, {[10] = 0xff, [11] = 0xff}},
 	{10, {0xfe, 0x80}},
 	{8, {0xff}},
+	/* The same at Amazon: fd00:ec2::254. */
+	{128, {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}},
 };
 
 static unsigned get16(const uint8_t *at)
@@ -113,7 +124,7 @@ static bool passes6(const struct filter *filter, const uint8_t *packet, size_t l
 
 bool filter_passes(const struct filter *filter, const uint8_t *frame, size_t length)
 {
-	if (length < ETHERNET_BYTES)
+	if (length < ETHERNET_BYTES || length > MOST_BYTES)
 		return false;
 	const uint8_t *packet = frame + ETHERNET_BYTES;
 

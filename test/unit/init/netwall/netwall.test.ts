@@ -1,7 +1,7 @@
 /** The wall before passt, built with sanitizers: which frames pass, and what it does with a stream that is none. */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { randomNumbers } from '../../../fuzz/random.js';
 import { frame } from '../../../helpers/frames.js';
 import { REPOSITORY } from '../../../helpers/run.js';
-import { scratchDirectory } from '../../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
 const PROGRAM = `${REPOSITORY}build/native/netwall-asan`;
 const OPTIONS = ['--name', 'test', '--router', '10.0.2.2', '--resolver', '10.0.2.3'];
@@ -85,11 +85,12 @@ const PASS: readonly (readonly [string, Buffer])[] = [
     'options of IPv4',
     hex(`${ADDRESSES} 0800 46000020 00010000 4011 0000 0a00020f c0000201 01010101 12340009 0008 0000`),
   ],
-  ['a payload of 64 KiB', Buffer.concat([udp('192.0.2.1', 9), Buffer.alloc(65_521 - 46)])],
+  ['the longest frame', Buffer.concat([udp('192.0.2.1', 9), Buffer.alloc(65_535)]).subarray(0, 65_535)],
 ];
 
 const DROP: readonly (readonly [string, Buffer])[] = [
   ['nothing', Buffer.alloc(0)],
+  ['a frame that passt ends at', Buffer.concat([udp('192.0.2.1', 9), Buffer.alloc(65_536)]).subarray(0, 65_536)],
   ['less than a header', Buffer.alloc(13)],
   ['no packet', hex(`${ADDRESSES} 0800`)],
   ['a short ARP', hex(`${ADDRESSES} 0806 00`)],
@@ -105,12 +106,28 @@ const DROP: readonly (readonly [string, Buffer])[] = [
   ['DHCP by TCP', tcp('10.0.2.2', 67)],
   ['another port of the resolver', tcp('10.0.2.3', 853)],
   ['a port of all', udp('255.255.255.255', 68)],
-  ...['127.0.0.1', '127.1.2.3', '0.0.0.0', '0.1.2.3', '169.254.169.254', '224.0.0.251', '239.1.2.3'].map(
-    (to) => [to, udp(to, 80)] as const,
-  ),
-  ...['::', '::1', '::127.0.0.1', '::ffff:127.0.0.1', '::ffff:192.0.2.1', 'fe80::2', 'ff02::fb', 'ff05::2'].map(
-    (to) => [to, tcp(to, 80)] as const,
-  ),
+  ...[
+    '127.0.0.1',
+    '127.1.2.3',
+    '0.0.0.0',
+    '0.1.2.3',
+    '169.254.169.254',
+    '224.0.0.251',
+    '239.1.2.3',
+    '100.100.100.200',
+    '168.63.129.16',
+  ].map((to) => [to, udp(to, 80)] as const),
+  ...[
+    '::',
+    '::1',
+    '::127.0.0.1',
+    '::ffff:127.0.0.1',
+    '::ffff:192.0.2.1',
+    'fe80::2',
+    'ff02::fb',
+    'ff05::2',
+    'fd00:ec2::254',
+  ].map((to) => [to, tcp(to, 80)] as const),
   ...own.map(({ address }) => [`this host's ${address}`, tcp(address.replace(/%.*/, ''), 80)] as const),
   ['an echo to all', discovery('80', 'ff020000000000000000000000000001')],
   ['a port of nothing', hex(`${ADDRESSES} 0800 45000014 00010000 4011 0000 0a00020f 0a000203`)],
@@ -131,6 +148,20 @@ test('passes what is for others, each frame as it was, and nothing that is for t
   }
   const expected = [...PASS, ...PASS.toReversed()].map(([name]) => name);
   assert.deepEqual(passed, expected);
+});
+
+test('is not closed by a route that only a mark chooses, as for TPROXY', {
+  skip: unlessRoot('it adds a route'),
+}, async (t) => {
+  const route = (action: string) =>
+    spawnSync('ip', ['route', action, 'local', 'default', 'dev', 'lo', 'table', '7391']);
+  if (route('add').status !== 0) return t.skip('there is no ip, or it may not add a route');
+  t.after(() => route('delete'));
+  const { qemu, ended } = await start(t, COLLECT);
+  const sent = framed(tcp('192.0.2.1', 80));
+  qemu.end(sent);
+  const { code, out } = await ended;
+  assert.deepEqual([code, out], [0, sent]);
 });
 
 test('passes the same however the stream is cut', async (t) => {
