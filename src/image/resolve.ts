@@ -40,7 +40,11 @@ export async function resolveImage(options: ImageOptions): Promise<BootImage> {
   const whole = await makeWhole(store, answer.manifest).catch((error: unknown) => {
     throw storeError(error, store);
   });
-  if (!whole) answer = await build();
+  if (!whole) {
+    answer = await build();
+    // It may be another image: what it is built from may have changed.
+    leaseImage(store, answer.manifest.id);
+  }
   const timings = { ...answer.timings, lookup, total: performance.now() - start };
   return bootImage(join(store, answer.manifest.id), { ...answer, timings });
 }

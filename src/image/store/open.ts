@@ -53,12 +53,12 @@ export function isPath(text: string): boolean {
  * Finds the image that `called` means: a path if it has a slash, else a name, else an id or its first digits, at least
  * four.
  *
- * @throws {SandboxError} `image-not-found`, `image-ambiguous`, `store-unreadable`.
+ * @throws {SandboxError} `image-not-found`, `image-ambiguous`, `image-unreadable`, `store-unreadable`.
  */
 export function imageRef(called: string, store = defaultStoreDirectory()): ImageRef {
   if (isPath(called)) {
     const directory = absolutePath(called);
-    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return { directory, id: undefined, called };
+    if (isDirectory(directory)) return { directory, id: undefined, called };
     throw openError('image-not-found', `there is no directory ${shellWord(called)}`, 'name the directory of an image');
   }
   const named = imageNamed(store, called);
@@ -81,8 +81,15 @@ export function imageRef(called: string, store = defaultStoreDirectory()): Image
   return { directory: join(store, id), id, called };
 }
 
+/** @throws {SandboxError} `image-unreadable` */
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    const remedy = 'name a directory that this user may enter';
+    throw openError('image-unreadable', `${path} cannot be read (${error.code})`, remedy, error);
+  }
 }
 
 function notFound(called: string, store: string): SandboxError {
