@@ -38,7 +38,15 @@ export class UserNetworkProcesses {
     const [program, ...args] = this.#command;
     // In a session of its own: a Ctrl+C at the terminal is not for it. It ends when QEMU does, however this process
     // ends.
-    const child = spawn(program, args, { stdio: [socket, 'ignore', 'pipe'], detached: true });
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, { stdio: [socket, 'ignore', 'pipe'], detached: true });
+    } catch (error) {
+      // There is no memory or no process for it, for example. Nobody catches what a connection's event throws.
+      socket.destroy();
+      this.#failure.reject(failedError(messageOf(error)));
+      return;
+    }
     // The process has the connection now.
     socket.destroy();
     let stderr = '';
