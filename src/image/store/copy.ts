@@ -1,9 +1,9 @@
 /** Copies files that somebody else may have made, or may be changing: what is checked is the copy. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, type FileHandle, open, rm } from 'node:fs/promises';
+import { chmod, copyFile, type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { isSystemError } from '../../util/errors.js';
-import { fileProblem, openRegular } from '../../util/regular-files.js';
+import { fileProblem, openRegular, UnreadableFile } from '../../util/regular-files.js';
 
 const PIECE_BYTES = 1 << 16;
 
@@ -38,9 +38,15 @@ export async function copyChecked(from: string, to: string, expected: Expected):
     const { size } = await source.stat();
     if (size !== expected.size) return `has ${size} bytes and not ${expected.size}`;
     if (!(await cloned(source, to))) await copyData(source, to, expected);
+  } catch (error) {
+    if (error instanceof UnreadableFile) return error.message;
+    throw error;
   } finally {
     await source.close();
   }
+  // The source may have grown meanwhile, and a clone has all of it.
+  const { size: copied } = await stat(to);
+  if (copied !== expected.size) return `has ${copied} bytes and not ${expected.size}`;
   const { digestOf = digestFile } = expected;
   return (await digestOf(to)) === expected.digest ? undefined : 'has another content';
 }
@@ -57,6 +63,8 @@ export async function digestFile(path: string): Promise<string> {
 async function cloned(source: FileHandle, to: string): Promise<boolean> {
   try {
     await copyFile(`/proc/self/fd/${source.fd}`, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    // Its mode is that of the source, which may keep its owner from reading it.
+    await chmod(to, 0o600);
     return true;
   } catch (error) {
     if (!isSystemError(error) || error.code === 'EEXIST') throw error;
@@ -75,7 +83,11 @@ async function copyData(source: FileHandle, to: string, { size, nextData }: Expe
     for (let position = 0; position < size; ) {
       const data = nextData === undefined ? position : nextData(source.fd, position);
       if (data === undefined || data >= size) return;
-      const { bytesRead } = await source.read(piece, 0, Math.min(PIECE_BYTES, size - data), data);
+      const { bytesRead } = await source
+        .read(piece, 0, Math.min(PIECE_BYTES, size - data), data)
+        .catch((error: unknown) => {
+          throw new UnreadableFile(fileProblem(error) ?? String(error));
+        });
       // It has become shorter.
       if (bytesRead === 0) return;
       const bytes = piece.subarray(0, bytesRead);
