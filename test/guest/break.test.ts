@@ -67,7 +67,7 @@ describe('a breakpoint at a terminal', { skip: embedded.skip, concurrency: 2 }, 
 
   it('gives up the start when the shell exits with another status', async (t) => {
     const { name, terminal } = atTerminal(t, 'system');
-    const settings = terminal.settings();
+    const settings = terminal.before;
     await terminal.until(promptOf(name));
     // The root is mounted, but not yet the mount that this step makes.
     terminal.type('ls /etc/passwd; ls -d /dev/pts; stty size\n');

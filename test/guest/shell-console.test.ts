@@ -26,7 +26,7 @@ describe('virsh console', () => {
     const console = async () => {
       const terminal = new AtTerminal(['-c', system.uri, 'console', name], SIZE, { program: 'virsh' });
       t.after(() => terminal.close());
-      const settings = terminal.settings();
+      const settings = terminal.before;
       await terminal.until(/Escape character is/);
       // virsh discards input until it owns the keyboard.
       while (terminal.settings() === settings) await sleep(20);

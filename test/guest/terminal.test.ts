@@ -33,7 +33,7 @@ async function openShell(t: TestContext, way: Way, ...options: string[]) {
     way.options,
   );
   t.after(() => terminal.close());
-  const settings = terminal.settings();
+  const settings = terminal.before;
   await terminal.until(PROMPT);
   /** Types a command, and waits for its output. */
   const ask = async (command: string): Promise<string> => {
@@ -145,7 +145,7 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
     const name = uniqueName();
     const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, '--', 'true'], SIZE);
     t.after(() => terminal.close());
-    const settings = terminal.settings();
+    const settings = terminal.before;
     while (qemuOf(name) === undefined) await sleep(20);
     assert.equal(terminal.settings(), settings);
     // Ctrl+C cancels the start.

@@ -47,6 +47,8 @@ export class AtTerminal {
   readonly #exited: Promise<Exit>;
   /** Path of the terminal: /dev/pts/N. */
   readonly path: string;
+  /** What {@link settings} were before the program ran. */
+  readonly before: string;
   readonly #master: number;
   readonly #slave: number;
   readonly #screen: ReadStream;
@@ -60,6 +62,7 @@ export class AtTerminal {
     this.#master = master;
     this.#slave = slave;
     this.path = path;
+    this.before = this.settings();
     this.#screen = new ReadStream(this.#master);
     // Reading fails once the other end is closed; that is expected.
     this.#screen.on('error', () => {});

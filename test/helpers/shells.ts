@@ -38,7 +38,7 @@ export async function startWithShell(t: TestContext, uri: string, ...options: st
 export async function attach(t: TestContext, name: string, how: How = {}, called = name) {
   const terminal = new AtTerminal(['--attach', called], SIZE, { ...how, env: { ...how.env, ...PLAIN } });
   t.after(() => terminal.close());
-  const settings = terminal.settings();
+  const settings = terminal.before;
   const prompt = promptOf(name);
   await terminal.until(prompt);
   return { terminal, settings, prompt, ask: asker(terminal, prompt) };

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { lxc } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { askInside } from '../helpers/inside.js';
@@ -125,8 +126,12 @@ async function startWaiting(t: TestContext, args: readonly string[]) {
     await running.result.catch(() => {});
   });
   await running.until(/running/);
-  const found = processesWith(word).find((line) => line.replace(/^\d+ /, '') === `sleep ${word}`);
-  return Number.parseInt(found ?? '', 10);
+  // The shell says so before it becomes the other program.
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(20)) {
+    const found = processesWith(word).find((line) => line.replace(/^\d+ /, '') === `sleep ${word}`);
+    if (found !== undefined) return Number.parseInt(found, 10);
+  }
+  throw new Error(`no program sleep ${word} runs`);
 }
 
 describe('user 0 in a container', { skip: lxc.skip || unlessProgram('perl'), concurrency: 2 }, () => {

@@ -32,7 +32,7 @@ describe('a shell beside the application in a container', { skip: lxc.skip, conc
     for (const visit of ['first', 'second']) {
       const terminal = new AtTerminal(['--attach', name], SIZE, PLAIN);
       t.after(() => terminal.close());
-      const settings = terminal.settings();
+      const settings = terminal.before;
       await terminal.until(prompt);
       terminal.type(`echo ${visit} $(id -u) $(stty size) $(ps -eo user,args | grep -c '^nobody *ca[t]$')\n`);
       await terminal.until(new RegExp(`\\n${visit} 0 33 101 1\\r?\\n`));
