@@ -16,44 +16,30 @@
  *
  * and these, what the view has:
  *
- *   --show PATH    the file system that is mounted on SOURCE/PATH; with --user, all are there
+ *   --show PATH    the file system that is mounted on SOURCE/PATH. It has no effect with --user, nor in a user namespace
+ *                  whose kernel refuses to copy the mount of SOURCE without those below it: all are there then
  *   --hide PATH    nothing at SOURCE/PATH, or where that leads
  *   --or-all       SOURCE itself if no view can be made
  *   --no-network   with --private: COMMAND has no network of the host, and no System V memory either
  *
  * A process that stays ends when its parent's parent has ended, the supervisor, or on SIGTERM.
  */
+#include "arguments.h"
 #include "calls.h"
 #include "holder.h"
 #include "namespaces.h"
+#include "point.h"
 #include "view.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum where { NOWHERE, PRIVATE, DAEMON, USER };
-
-struct options {
-	enum where where;
-	/* The daemon's; NULL: there is none. */
-	const char *socket;
-	bool or_all;
-	bool no_network;
-	const char *link;
-	struct view view;
-	/* Ends with NULL; empty: none. */
-	char **command;
-};
 
 /* How a complaint begins. It is a note if COMMAND runs all the same. */
 static const char *prefix = "root-view";
@@ -72,81 +58,17 @@ static int make_view(const struct view *view)
 	return view_make(view, &failed, &path) == 0 ? 0 : complain(failed, path);
 }
 
-static int make_link(const struct options *options, const char *target)
+static int make_link(const struct arguments *options, const char *target)
 {
 	return symlink(target, options->link) == 0 ? 0 : complain("cannot make", options->link);
 }
 
-/* In a process of its own: has a copy of all mounts, and takes the view out of the copy and the point from the host. */
-static int remove_elsewhere(const char *point)
-{
-	if (enter_own_mounts(0) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-		return 1;
-	while (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-		continue;
-	return rmdir(point) == 0 || errno == ENOENT ? 0 : 1;
-}
-
-/*
- * Removes a point and the view on it. A QEMU may still have the view open. Unmounting it here would take the mounts in
- * it apart, and uncover what they cover. Where a mount point is removed in another mount namespace, they stay together.
- */
-static void remove_point(const char *point)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(remove_elsewhere(point));
-	if (pid > 0) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
-	}
-}
-
-/* Removes the points of sandboxes that are gone: of processes that were killed. The points are named as sandboxes. */
-static void remove_stale(const char *point)
-{
-	char path[PATH_MAX];
-	const char *own = strrchr(point, '/');
-	int length = (int)(own - point);
-	DIR *points;
-
-	if ((size_t)snprintf(path, sizeof(path), "%.*s", length, point) >= sizeof(path))
-		return;
-	points = opendir(path);
-	for (struct dirent *entry; points != NULL && (entry = readdir(points)) != NULL;) {
-		if (entry->d_name[0] == '.' || strcmp(entry->d_name, own + 1) == 0)
-			continue;
-		/* The state directories are beside the directory of the points. */
-		if ((size_t)snprintf(path, sizeof(path), "%.*s/../%s", length, point, entry->d_name) >= sizeof(path) ||
-		    access(path, F_OK) == 0)
-			continue;
-		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, point, entry->d_name) < sizeof(path))
-			remove_point(path);
-	}
-	if (points != NULL)
-		(void)closedir(points);
-}
-
-static int make_directories(const char *path)
-{
-	char parent[PATH_MAX];
-	const char *name = strrchr(path, '/');
-
-	if (name == NULL ||
-	    (size_t)snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path) >= sizeof(parent))
-		return -1;
-	if (mkdir(parent, 0711) != 0 && errno != EEXIST)
-		return -1;
-	return mkdir(path, 0711) == 0 || errno == EEXIST ? 0 : -1;
-}
-
-static int make_private(const struct options *options)
+static int make_private(const struct arguments *options)
 {
 	const struct view *view = &options->view;
 	char target[PATH_MAX];
 
-	if (make_directories(view->point) != 0)
+	if (point_make(view->point) != 0)
 		return complain("cannot make", view->point);
 	if (enter_own_mounts(options->no_network ? CLONE_NEWNET | CLONE_NEWIPC : 0) != 0)
 		return complain("cannot have", "a mount namespace");
@@ -157,23 +79,23 @@ static int make_private(const struct options *options)
 }
 
 /* In the process that stays. */
-static int make_in_daemon(const struct options *options)
+static int make_in_daemon(const struct arguments *options)
 {
 	const struct view *view = &options->view;
 
 	if (enter_mounts_of_daemon(options->socket) != 0)
 		return complain("cannot enter the mount namespace behind", options->socket);
-	remove_point(view->point);
-	remove_stale(view->point);
-	if (make_directories(view->point) != 0)
+	point_remove(view->point);
+	point_remove_stale(view->point);
+	if (point_make(view->point) != 0)
 		return complain("cannot make", view->point);
 	if (make_view(view) == 0)
 		return 0;
-	remove_point(view->point);
+	point_remove(view->point);
 	return -1;
 }
 
-static int make_for_user(const struct options *options)
+static int make_for_user(const struct arguments *options)
 {
 	if (enter_own_user() != 0)
 		return complain("cannot have", "a user namespace");
@@ -193,7 +115,7 @@ static int make_for_user(const struct options *options)
 }
 
 /* The life of the process that stays. */
-static int stay(const struct options *options, int supervisor, int signals, int ready)
+static int stay(const struct arguments *options, int supervisor, int signals, int ready)
 {
 	bool daemon = options->where == DAEMON;
 
@@ -202,12 +124,12 @@ static int stay(const struct options *options, int supervisor, int signals, int 
 	(void)close(ready);
 	hold_until_end(supervisor, signals);
 	if (daemon)
-		remove_point(options->view.point);
+		point_remove(options->view.point);
 	return 0;
 }
 
 /* Starts the process that stays, and waits until it has the view. */
-static pid_t start_staying(const struct options *options)
+static pid_t start_staying(const struct arguments *options)
 {
 	int ready[2];
 	char byte;
@@ -240,7 +162,7 @@ static pid_t start_staying(const struct options *options)
 	return -1;
 }
 
-static int make_staying(const struct options *options)
+static int make_staying(const struct arguments *options)
 {
 	char target[PATH_MAX];
 	pid_t pid = start_staying(options);
@@ -261,75 +183,17 @@ static int usage(void)
 	return 2;
 }
 
-/* The words behind an option, or NULL if there are too few. */
-static char **values(char ***at, int count)
-{
-	char **first = *at;
-
-	for (int i = 0; i < count; i++, (*at)++) {
-		if (**at == NULL)
-			return NULL;
-	}
-	return first;
-}
-
-static bool parse(char **at, struct options *options, struct view_entry *entries)
-{
-	struct view *view = &options->view;
-
-	view->entries = entries;
-	while (*at != NULL && strncmp(*at, "--", 2) == 0) {
-		const char *word = *at++;
-		bool hide = strcmp(word, "--hide") == 0;
-		char **value;
-
-		if (strcmp(word, "--or-all") == 0) {
-			options->or_all = true;
-			prefix = "root-view note";
-		} else if (strcmp(word, "--no-network") == 0) {
-			options->no_network = true;
-		} else if (hide || strcmp(word, "--show") == 0) {
-			value = values(&at, 1);
-			if (value == NULL)
-				return false;
-			entries[view->count++] = (struct view_entry){.hide = hide, .path = value[0]};
-		} else if (strcmp(word, "--daemon") == 0) {
-			value = values(&at, 2);
-			if (value == NULL)
-				return false;
-			options->where = DAEMON;
-			options->socket = value[0];
-			view->point = value[1];
-		} else if (strcmp(word, "--private") == 0 || strcmp(word, "--user") == 0) {
-			value = values(&at, 1);
-			if (value == NULL)
-				return false;
-			options->where = word[2] == 'u' ? USER : PRIVATE;
-			view->point = value[0];
-		} else {
-			return false;
-		}
-	}
-	view->recursive = options->where == USER;
-	char **rest = values(&at, 2);
-
-	if (options->where == NOWHERE || rest == NULL || view->point[0] != '/' || rest[1][0] != '/')
-		return false;
-	options->link = rest[0];
-	view->source = rest[1];
-	options->command = at;
-	return true;
-}
-
 int main(int argc, char *argv[])
 {
-	struct options options = {.where = NOWHERE};
+	struct arguments options = {.where = NOWHERE};
 	struct view_entry *entries = calloc((size_t)argc, sizeof(*entries));
 
 	if (entries == NULL)
 		return 1;
-	if (!parse(argv + 1, &options, entries))
+	if (!arguments_parse(argv + 1, &options, entries))
 		return usage();
+	if (options.or_all)
+		prefix = "root-view note";
 	if ((options.where == PRIVATE ? make_private : make_staying)(&options) != 0 &&
 	    (!options.or_all || make_link(&options, options.view.source) != 0))
 		return 1;

@@ -1,0 +1,26 @@
+/* What the command line asks for. */
+#pragma once
+
+#include "view.h"
+
+#include <stdbool.h>
+
+enum where { NOWHERE, PRIVATE, DAEMON, USER };
+
+struct arguments {
+	enum where where;
+	/* The daemon's; NULL: there is none. */
+	const char *socket;
+	bool or_all;
+	bool no_network;
+	const char *link;
+	struct view view;
+	/* Ends with NULL; empty: none. */
+	char **command;
+};
+
+/*
+ * Reads the words behind the program's name. `entries` has room for as many, and becomes the view's. False for words
+ * that make no sense.
+ */
+bool arguments_parse(char **at, struct arguments *options, struct view_entry *entries);
