@@ -19,6 +19,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -132,11 +133,12 @@ describe('the root share', { skip: embedded.skip }, () => {
     write(join(ground, 'disk/file'), 'seen');
     mount('proc', join(ground, 'disk/proc'));
   });
-  after(() => {
+  after(async () => {
     for (const directory of mounted.reverse()) execFileSync('umount', [directory]);
     rmSync(HOSTS_RUN, { force: true });
-    // Busy as long as the view of another test's sandbox over qemu:///system shows what was mounted there.
-    rmSync(ground, { recursive: true, force: true, maxRetries: 30, retryDelay: 100 });
+    // Busy as long as the view of another test's sandbox over qemu:///system shows what was mounted there. rmSync() tries
+    // again for the directory itself only, and not for a busy one in it.
+    await rm(ground, { recursive: true, force: true, maxRetries: 30, retryDelay: 100 });
   });
 
   for (const way of [embedded, system]) {
