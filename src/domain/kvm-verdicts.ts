@@ -4,7 +4,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../util/directories.js';
 import { valueOr } from '../util/errors.js';
-import { isRecord } from '../util/records.js';
+import { isRecord, parseJson } from '../util/records.js';
 import type { Verdict } from './probe.js';
 
 /** How many verdicts are kept; the oldest are dropped and probed again. */
@@ -39,17 +39,9 @@ export class Verdicts {
 
   /** Empty if the file is missing, malformed or of another boot. */
   #read(): Map<string, Verdict> {
-    const kept = parse(valueOr(() => readFileSync(this.#file, 'utf8'), ''));
+    const kept = parseJson(valueOr(() => readFileSync(this.#file, 'utf8'), ''));
     if (!isRecord(kept) || kept['boot'] !== this.#boot || !isRecord(kept['verdicts'])) return new Map();
     return new Map(Object.entries(kept['verdicts']).filter((entry): entry is [string, Verdict] => isVerdict(entry[1])));
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { mark } from '../util/marks.js';
-import { isRecord } from '../util/records.js';
+import { isRecord, parseJson } from '../util/records.js';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -105,7 +105,7 @@ export class Monitor {
       return;
     }
     for (const line of lines) {
-      const message = line.trim() === '' ? {} : parsed(line);
+      const message = line.trim() === '' ? {} : parseJson(line);
       if (message === undefined) {
         this.#giveUp('a message that is not JSON');
         return;
@@ -131,14 +131,5 @@ export class Monitor {
     } else if (isRecord(error)) {
       this.#pending.shift()?.reject(new MonitorError(String(error['desc'])));
     }
-  }
-}
-
-/** The value of a JSON text; undefined if it is none. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
+import { parseJson } from '../../util/records.js';
 import { amount } from '../run/series.js';
 import { baselineFor, hostSchema, type Result } from './result.js';
 import { table } from './text.js';
@@ -90,12 +91,8 @@ export function readHistory(path: string): { readonly entries: readonly HistoryE
 }
 
 function parseEntry(line: string): HistoryEntry[] {
-  try {
-    const checked = v.safeParse(entrySchema, JSON.parse(line));
-    return checked.success ? [checked.output] : [];
-  } catch {
-    return [];
-  }
+  const checked = v.safeParse(entrySchema, parseJson(line));
+  return checked.success ? [checked.output] : [];
 }
 
 /**

@@ -3,7 +3,7 @@
  * machines that run from a snapshot.
  */
 
-import { isRecord } from '../../util/records.js';
+import { isRecord, parseJson } from '../../util/records.js';
 
 /** Id of QEMU's memory object. It is part of the saved state, so it must not change. */
 export const MEMORY_ID = 'warm-memory';
@@ -13,12 +13,7 @@ export const MEMORY_ID = 'warm-memory';
  */
 export function memoryPathIn(argument: string): string | undefined {
   if (!argument.startsWith('{') || !argument.includes(MEMORY_ID)) return undefined;
-  let backend: unknown;
-  try {
-    backend = JSON.parse(argument);
-  } catch {
-    return undefined;
-  }
+  const backend = parseJson(argument);
   const path = isRecord(backend) && backend['id'] === MEMORY_ID ? backend['mem-path'] : undefined;
   return typeof path === 'string' ? path : undefined;
 }

@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
-import { isRecord } from '../../util/records.js';
+import { isRecord, parseJson } from '../../util/records.js';
 import { readRegular, UnreadableFile } from '../../util/regular-files.js';
 import { sha256 } from '../manifest.js';
 import { isOwnDirectory, ownIdentity } from '../store/checked.js';
@@ -144,16 +144,8 @@ export function recordText(path: string): string | undefined {
 export function parseRecord(text: string): SnapshotRecord | undefined {
   const [seal, content = ''] = text.split('\n');
   if (sha256(content) !== seal || text !== sealed(content)) return undefined;
-  const record = parseOrNothing(content);
+  const record = parseJson(content);
   if (!isRecord(record) || record['format'] !== SNAPSHOT_FORMAT || !hasRecordFields(record, SNAPSHOT_FILES))
     return undefined;
   return record as unknown as SnapshotRecord;
-}
-
-function parseOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

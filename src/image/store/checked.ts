@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { isSystemError, valueOr } from '../../util/errors.js';
 import { identityFrom } from '../../util/input-log.js';
 import { isHeldByTrusted } from '../../util/ownership.js';
-import { isRecord } from '../../util/records.js';
+import { isRecord, parseJson } from '../../util/records.js';
 import { readIfThere } from '../../util/small-files.js';
 import { isImageId, type Manifest } from '../manifest.js';
 
@@ -93,10 +93,6 @@ export async function pruneNotes(store: string): Promise<void> {
 function readNote(path: string): Record<string, unknown> | undefined {
   const text = readIfThere(path);
   if (text === undefined || ownIdentity(path) === undefined) return undefined;
-  try {
-    const note: unknown = JSON.parse(text);
-    return isRecord(note) ? note : undefined;
-  } catch {
-    return undefined;
-  }
+  const note = parseJson(text);
+  return isRecord(note) ? note : undefined;
 }

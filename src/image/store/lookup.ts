@@ -17,6 +17,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
 import { identityOf } from '../../util/input-log.js';
+import { parseJson } from '../../util/records.js';
 import { readIfThere } from '../../util/small-files.js';
 import { absolutePath } from '../../util/working-directory.js';
 import { IMAGE_FORMAT, isImageId, MANIFEST_NAME, type Manifest, sha256 } from '../manifest.js';
@@ -77,14 +78,6 @@ function isRemembered(value: unknown): value is Remembered {
   );
 }
 
-function parseOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** True if the image answers some request, and the answer still holds. */
 export function hasAnswer(store: string, id: string): boolean {
   return valueOr(() => readdirSync(indexDirectory(store)), []).some((file) => {
@@ -95,7 +88,7 @@ export function hasAnswer(store: string, id: string): boolean {
 
 function readRemembered(path: string): Remembered | undefined {
   const text = readIfThere(path);
-  const remembered = text === undefined ? undefined : parseOrNothing(text);
+  const remembered = text === undefined ? undefined : parseJson(text);
   return isRemembered(remembered) ? remembered : undefined;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import * as v from 'valibot';
+import { parseJson } from '../../util/records.js';
 import { COMMON_INITS, IMAGE_FORMAT, INITRD_COMPRESSIONS, isImageId, isSealed, type Manifest } from '../manifest.js';
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -42,12 +43,7 @@ const ManifestSchema = v.strictObject({
 
 /** The manifest in `text`; undefined if it is damaged, changed, or of another format. */
 export function parseManifest(text: string): Manifest | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(text);
   const result = v.safeParse(ManifestSchema, value);
   // Check the seal on the parsed value, not on the validator's copy: the order of fields counts.
   return result.success && isSealed(value as Manifest) ? result.output : undefined;

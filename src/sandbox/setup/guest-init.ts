@@ -7,7 +7,7 @@ import { StepError } from '../../../init/common/drive.js';
 import type { Configuration, ConfigurationFailure } from '../../../init/common/guest-message.js';
 import { OperationError, type OperationName } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
-import { isRecord } from '../../util/records.js';
+import { isRecord, parseJson } from '../../util/records.js';
 import type { Console } from '../start/console.js';
 import type { LaunchOptions } from '../types.js';
 import { GuestClock } from './clock.js';
@@ -90,12 +90,7 @@ function remoteError(error: OperationError, console: Console, guest: GuestConfig
 
 /** The guest is not trusted: takes the fields that there are, if they are text. Undefined for any other message. */
 function readFailure(text: string): ConfigurationFailure | undefined {
-  let told: unknown;
-  try {
-    told = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const told = parseJson(text);
   if (!isRecord(told)) return undefined;
   const { step, operation, message, network } = told;
   if (typeof operation !== 'string' || typeof message !== 'string') return undefined;
