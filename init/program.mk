@@ -1,5 +1,5 @@
-# How each program of C is built: one static binary of the C files beside its Makefile and in the folders there. That Makefile includes this
-# file and sets
+# How each program of C is built: one static binary of the C files beside its Makefile and in the folders there, and of
+# what it uses of shared/. That Makefile includes this file and sets
 #
 #   PROGRAM   its name; `make OUT=DIR` builds DIR/PROGRAM, and knows these targets:
 #               all         DIR/PROGRAM, checked to be static and small
@@ -7,7 +7,7 @@
 #   MAX_SIZE  the most bytes that the stripped binary may have
 #   APART     C files that are no part of it
 #
-# A file includes another by its path from the Makefile: "util/log.h".
+# A file includes another by its path from the Makefile, "util/log.h", and one that programs share as "shared/FILE".
 
 OUT ?= build
 STRIP ?= strip
@@ -33,12 +33,14 @@ WARNINGS := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -pedantic-errors -Wsh
 HARDENING := -fstack-protector-strong -fno-common -ffunction-sections -fdata-sections
 # Nothing here unwinds a stack.
 SMALL := -fno-asynchronous-unwind-tables -fno-unwind-tables
-STATIC_CFLAGS := -I$(HERE) $(WARNINGS) $(HARDENING) $(SMALL) -Os $(INCLUDES)
+STATIC_CFLAGS := -I$(HERE) -I$(HERE).. $(WARNINGS) $(HARDENING) $(SMALL) -Os $(INCLUDES)
 STATIC_LDFLAGS := -static -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--gc-sections,--build-id=none
 SANITIZERS := -fsanitize=address,undefined
-ASAN_CFLAGS := -I$(HERE) $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
+ASAN_CFLAGS := -I$(HERE) -I$(HERE).. $(WARNINGS) -DVS_TEST -O1 -g -fno-omit-frame-pointer $(SANITIZERS) -fno-sanitize-recover=all
 
-SOURCES := $(filter-out $(APART),$(patsubst $(HERE)%,%,$(wildcard $(HERE)*.c $(HERE)*/*.c)))
+# The linker leaves out what the program does not use.
+SHARED := $(patsubst $(HERE)../%,%,$(wildcard $(HERE)../shared/*.c))
+SOURCES := $(filter-out $(APART),$(patsubst $(HERE)%,%,$(wildcard $(HERE)*.c $(HERE)*/*.c))) $(SHARED)
 OBJECTS := $(SOURCES:%.c=$(OUT)/objects/$(PROGRAM)/%.o)
 ASAN_OBJECTS := $(SOURCES:%.c=$(OUT)/objects/$(PROGRAM)-asan/%.o)
 
@@ -62,12 +64,18 @@ $(OUT)/$(PROGRAM): $(OBJECTS)
 $(OUT)/$(PROGRAM)-asan: $(ASAN_OBJECTS)
 	$(HOST_CC) $(SANITIZERS) -o $@ $(ASAN_OBJECTS)
 
-$(OUT)/objects/$(PROGRAM)/%.o: $(HERE)%.c $(RULES)
-	@mkdir -p $(@D)
-	$(STATIC_CC) $(STATIC_CFLAGS) -MMD -MP -c -o $@ $<
+# An object is of the C file of that name here, or of one in shared/.
+define objects
+$(OUT)/objects/$(1)/%.o: $(HERE)%.c $(RULES)
+	@mkdir -p $$(@D)
+	$(2) -MMD -MP -c -o $$@ $$<
 
-$(OUT)/objects/$(PROGRAM)-asan/%.o: $(HERE)%.c $(RULES)
-	@mkdir -p $(@D)
-	$(HOST_CC) $(ASAN_CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/objects/$(1)/shared/%.o: $(HERE)../shared/%.c $(RULES)
+	@mkdir -p $$(@D)
+	$(2) -MMD -MP -c -o $$@ $$<
+endef
+
+$(eval $(call objects,$(PROGRAM),$(STATIC_CC) $(STATIC_CFLAGS)))
+$(eval $(call objects,$(PROGRAM)-asan,$(HOST_CC) $(ASAN_CFLAGS)))
 
 -include $(OBJECTS:.o=.d) $(ASAN_OBJECTS:.o=.d)

@@ -1,12 +1,14 @@
 // Checks what C files include: node scripts/check-c-includes.mjs [DIRECTORY]
 //
 // DIRECTORY (init) has a folder for each C program, and layers.json: for each program its folders ("." is the program's
-// own), and for each folder those that it may include from, besides itself. The check fails on an include that
-// layers.json does not allow, and on a circle of files; x.c and x.h count as one.
+// own), and for each folder those that it may include from, besides itself. The folder "shared" is no program: it has
+// what programs share, and a folder that may include from it names it. The check fails on an include that layers.json
+// does not allow, and on a circle of files; x.c and x.h count as one.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 
+const SHARED = 'shared';
 const root = process.argv[2] ?? 'init';
 const layers = JSON.parse(readFileSync(join(root, 'layers.json'), 'utf8'));
 
@@ -35,7 +37,7 @@ function faultsOf(program, includes) {
     const at = `${join(root, program, file)}:${line}`;
     const from = dirname(file);
     const to = dirname(target);
-    if (!existsSync(join(root, program, target))) {
+    if (!existsSync(join(root, to === SHARED ? '.' : program, target))) {
       faults.push(`${at}: no file ${target} in ${join(root, program)}; include it by its path from there`);
     } else if (!(from in allowed)) {
       faults.push(`${at}: layers.json has no folder ${from} of ${program}`);

@@ -1,25 +1,12 @@
 #include "log.h"
 
+#include "shared/write_all.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <unistd.h>
 
 #define CHUNK_BYTES 4096
-
-static void write_all(int to, const char *text, size_t left)
-{
-	while (left > 0) {
-		ssize_t n = write(to, text, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* A full disk costs the message, not the share. */
-		if (n <= 0)
-			return;
-		text += n;
-		left -= (size_t)n;
-	}
-}
 
 void log_copy(int from, int to)
 {
@@ -37,11 +24,12 @@ void log_copy(int from, int to)
 			return;
 		size_t taken = (size_t)n < room ? (size_t)n : room;
 
-		write_all(to, chunk, taken);
+		/* A full disk costs the message, not the share. */
+		(void)write_all(to, chunk, taken);
 		room -= taken;
 		if (room > 0 || said)
 			continue;
-		write_all(to, full, sizeof(full) - 1);
+		(void)write_all(to, full, sizeof(full) - 1);
 		said = true;
 	}
 }

@@ -19,6 +19,7 @@
 #include "children.h"
 #include "control.h"
 #include "kill_qemu.h"
+#include "shared/write_all.h"
 #include "stale.h"
 #include "tree.h"
 
@@ -54,21 +55,10 @@
 /* How often to send SIGKILL again to children that appeared meanwhile, in milliseconds. */
 #define KILLED_MS 100
 
+/* The launcher may be gone, which is what this process is for. */
 static void report(const char *text)
 {
-	size_t left = strlen(text);
-
-	while (left > 0) {
-		ssize_t n = write(REPORT_FD, text, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* The launcher may be gone, which is what this process is for. */
-		if (n <= 0)
-			return;
-		text += n;
-		left -= (size_t)n;
-	}
+	(void)write_all(REPORT_FD, text, strlen(text));
 }
 
 static int fail(const char *what)

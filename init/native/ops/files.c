@@ -3,6 +3,7 @@
 
 #include "ops/paths.h"
 #include "process/user_namespace.h"
+#include "shared/write_all.h"
 #include "util/fd.h"
 #include "util/macros.h"
 
@@ -76,7 +77,7 @@ int op_write_file(struct call *call)
 	fd = open(path, open_flags, (mode_t)mode);
 	if (fd < 0)
 		return call_fail(call, errno, "open(%s)", path);
-	if (fd_write_all(fd, data.data, data.size) < 0)
+	if (write_all(fd, data.data, data.size) < 0)
 		error = call_fail(call, errno, "write(%s, %zu bytes)", path, data.size);
 	if (close(fd) < 0 && error == 0)
 		error = call_fail(call, errno, "close(%s)", path);

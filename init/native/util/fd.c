@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <unistd.h>
 
 #define PIPE_BYTES (1024 * 1024)
@@ -44,25 +43,4 @@ void fd_fill_standard(void)
 		fd = open("/dev/null", O_RDWR); /* without O_CLOEXEC: every child replaces these three */
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	fd_close(&fd);
-}
-
-int fd_write_all(int fd, const void *data, size_t size)
-{
-	const uint8_t *at = data;
-
-	while (size > 0) {
-		ssize_t count = write(fd, at, size);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return -1;
-		if (count == 0) {
-			errno = EIO;
-			return -1;
-		}
-		at += count;
-		size -= (size_t)count;
-	}
-	return 0;
 }

@@ -16,7 +16,4 @@ int fd_pipe(int ends[2], int parent_end);
 /* Points descriptors 0 to 2 at /dev/null where they are free, so that no other file is taken for a standard stream. */
 void fd_fill_standard(void);
 
-/* Writes all bytes, or fails with errno. */
-int fd_write_all(int fd, const void *data, size_t size);
-
 #endif

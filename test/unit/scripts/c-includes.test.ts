@@ -55,6 +55,18 @@ describe('the check of C includes', () => {
     assert.match(check(t, { 'a.c': [] }, {}).stderr, /^program: layers\.json has no such program$/m);
   });
 
+  it('knows the folder of what programs share, for those that layers.json lets in', (t) => {
+    const layers = { program: { low: ['shared'], high: ['low'], '.': ['high'] } };
+    const shared = { '../shared/s.h': [], '../shared/s.c': ['s.h'] };
+    const allowed = { ...shared, 'low/a.c': ['shared/s.h'] };
+    assert.deepEqual(check(t, allowed, { ...layers, shared: { '.': [] } }), { status: 0, stderr: '' });
+    const files = { ...shared, 'low/a.c': ['shared/missing.h'], 'high/b.c': ['shared/s.h'] };
+    const { status, stderr } = check(t, files, { ...layers, shared: { '.': [] } });
+    assert.equal(status, 1);
+    assert.match(stderr, /^program\/low\/a\.c:2: no file shared\/missing\.h/m);
+    assert.match(stderr, /^program\/high\/b\.c:2: high must not include shared\/s\.h/m);
+  });
+
   it('refuses layers that allow a circle of folders', (t) => {
     const { status, stderr } = check(t, {}, { program: { low: ['high'], high: ['low'] } });
     assert.equal(status, 1);
