@@ -11,6 +11,8 @@
  *
  * NAME is the sandbox's, for who looks at the processes. PASST is a path; it gets its connection as descriptor 3. With
  * --open it gets QEMU's, and takes the place of this process: nothing is held back.
+ *
+ * The exit status is 0 when QEMU has ended, FAILED when this program has failed by itself, and another when passt has.
  */
 #include "confine.h"
 #include "filter.h"
@@ -26,6 +28,9 @@
 #include <unistd.h>
 
 #define QEMU_FD 0
+
+/* What passt never exits with, nor a shell for a program that it cannot find. src/sandbox/start/user-network.ts */
+#define FAILED 125
 
 struct options {
 	bool has_user;
@@ -83,16 +88,16 @@ static int carry(const struct options *options)
 	filter.router = options->router;
 	filter.resolver = options->resolver;
 	if (!addresses_open(&filter.addresses))
-		return 1;
+		return FAILED;
 	pid_t pid = passt_start(options->passt, &passt);
 
 	if (pid < 0)
-		return 1;
+		return FAILED;
 	enum relay_end end = confine_to_relay() ? relay(&filter, QEMU_FD, passt) : RELAY_FAILED;
 
 	(void)close(passt);
 	passt_end(pid);
-	return end == RELAY_QEMU_CLOSED ? 0 : 1;
+	return end == RELAY_QEMU_CLOSED ? 0 : end == RELAY_PASST_CLOSED ? 1 : FAILED;
 }
 
 int main(int argc, char *argv[])
@@ -102,11 +107,11 @@ int main(int argc, char *argv[])
 	if (argc < 2 || !read_options(argv, &options)) {
 		log_line("usage: netwall --name NAME [--user UID:GID] (--open | --router IPV4 [--resolver IPV4]) PASST "
 			 "[ARG...]");
-		return 2;
+		return FAILED;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (options.has_user && !confine_to_user(options.uid, options.gid))
-		return 1;
+		return FAILED;
 	if (!options.open)
 		return carry(&options);
 	passt_exec(options.passt, QEMU_FD);

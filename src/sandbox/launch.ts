@@ -171,7 +171,7 @@ class Launch {
     const wanted = userNetworkOf(this.#prepared.devices);
     if (wanted === undefined) return undefined;
     const command = userNetworkCommand(this.#prepared.name, wanted, networkUser(stateDirectory));
-    const processes = new UserNetworkProcesses(command, wanted.count);
+    const processes = new UserNetworkProcesses(command, wanted);
     this.#network = processes;
     return { count: wanted.count, serve: (connection) => processes.serve(connection) };
   }

@@ -3,9 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { deferred, settlesWithin } from '../../util/promises.js';
+import type { UserNetwork } from '../devices/user-network.js';
 
 /** How long they may take to end when QEMU is gone, in milliseconds. */
 const END_MS = 3000;
+
+/** The exit status with which netwall says that it has failed by itself. init/netwall/main.c */
+const NETWALL_FAILED = 125;
 
 /** Most characters of their messages that are kept. */
 const STDERR_CHARACTERS = 2048;
@@ -15,16 +19,16 @@ export class UserNetworkProcesses {
   readonly failed: Promise<never>;
   /** Resolves when QEMU has connected every interface. */
   readonly connected: Promise<void>;
-  readonly #count: number;
+  readonly #network: Pick<UserNetwork, 'count' | 'open'>;
   readonly #connected = deferred<void>();
   readonly #command: readonly [string, ...string[]];
   readonly #failure = deferred<never>();
   readonly #processes: { readonly child: ChildProcess; readonly ended: Promise<void> }[] = [];
 
-  /** @param command that serves one of `count` interfaces */
-  constructor(command: readonly [string, ...string[]], count: number) {
+  /** @param command that serves one of the network's interfaces */
+  constructor(command: readonly [string, ...string[]], network: Pick<UserNetwork, 'count' | 'open'>) {
     this.#command = command;
-    this.#count = count;
+    this.#network = network;
     this.connected = this.#connected.promise;
     this.failed = this.#failure.promise;
     this.failed.catch(() => {});
@@ -44,7 +48,7 @@ export class UserNetworkProcesses {
     } catch (error) {
       // There is no memory or no process for it, for example. Nobody catches what a connection's event throws.
       socket.destroy();
-      this.#failure.reject(failedError(messageOf(error)));
+      this.#failure.reject(netwallError(messageOf(error)));
       return;
     }
     // The process has the connection now.
@@ -55,16 +59,19 @@ export class UserNetworkProcesses {
     });
     const ended = new Promise<void>((resolve) => {
       child.once('error', (error) => {
-        this.#failure.reject(failedError(messageOf(error)));
+        this.#failure.reject(netwallError(messageOf(error)));
         resolve();
       });
-      child.once('close', (code) => {
-        if (code !== 0) this.#failure.reject(failedError(stderr.trim() || 'without a message'));
+      child.once('close', (code, signal) => {
+        const reason = stderr.trim() || signal || 'without a message';
+        // A network that reaches the host has no netwall left: passt has taken its place.
+        const isWall = code === NETWALL_FAILED || (signal !== null && !this.#network.open);
+        if (code !== 0) this.#failure.reject(isWall ? netwallError(reason) : passtError(reason));
         resolve();
       });
     });
     this.#processes.push({ child, ended });
-    if (this.#processes.length === this.#count) this.#connected.resolve();
+    if (this.#processes.length === this.#network.count) this.#connected.resolve();
   }
 
   /** Waits until all have ended. QEMU must be gone. */
@@ -76,11 +83,23 @@ export class UserNetworkProcesses {
   }
 }
 
-function failedError(reason: string): SandboxError {
-  return new SandboxError({
-    stage: 'domain',
-    code: 'network-failed',
-    message: `passt, which serves the user networking, ended: ${reason.replaceAll('\n', '; ')}`,
-    remedy: 'see docs/network.md for what it needs; or leave --network out',
-  });
+function passtError(reason: string): SandboxError {
+  return failedError(
+    'passt, which serves the user networking, ended',
+    reason,
+    'see docs/network.md for what it needs; or leave --network out',
+  );
+}
+
+function netwallError(reason: string): SandboxError {
+  return failedError(
+    "netwall, which keeps user networking from the host's services, failed",
+    reason,
+    'allow the host what the message names (docs/network.md); or leave --network out',
+  );
+}
+
+function failedError(what: string, reason: string, remedy: string): SandboxError {
+  const message = `${what}: ${reason.replaceAll('\n', '; ')}`;
+  return new SandboxError({ stage: 'domain', code: 'network-failed', message, remedy });
 }
