@@ -2,9 +2,10 @@
  * Processes and files of a container on the host. libvirt's controller process (libvirt_lxc) has one child, which is
  * process 1 in the container.
  */
-import { readFile, rmdir, unlink } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError } from '../util/errors.js';
+import { isSystemError, valueOr } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -15,25 +16,42 @@ const RUN_DIRECTORY = '/run/libvirt/lxc';
  * Kills a container. libvirt's own way is to ask each process to end and to check every 200 ms. Even if the container's
  * init has ended, it still finds the controller. If both are gone before libvirt looks, it does not wait.
  *
+ * A container whose init has ended by itself takes its controller with it, at any point of this function. Then nothing
+ * is left to kill, and libvirt is about to notice.
+ *
  * @param controller Process ID of the controller. libvirt reports it as the domain's ID.
  * @param name Name of the domain. The controller's command line must contain it, since another process may have that ID
  *   by now.
- * @returns false if the process does not exist, or may not be killed
+ * @returns true if the container is gone, false if it may not be killed
  */
-export async function killContainer(supervisor: Supervisor, controller: number, name: string): Promise<boolean> {
-  try {
-    const argv = (await readFile(`/proc/${controller}/cmdline`, 'utf8')).split('\0');
-    if (argv[argv.indexOf('--name') + 1] !== name) return false;
-    const children = await readFile(`/proc/${controller}/task/${controller}/children`, 'utf8');
-    // When process 1 dies, the kernel kills all other processes of the container.
-    for (const pid of children.trim().split(' ').map(Number)) if (pid > 1) process.kill(pid, 'SIGKILL');
-    if (!(await supervisor.kill(controller, name))) return false;
-    mark('container.killed', { controller });
-    return true;
-  } catch (error) {
-    if (isSystemError(error)) return false;
-    throw error;
+export async function killContainer(
+  supervisor: Pick<Supervisor, 'kill'>,
+  controller: number,
+  name: string,
+): Promise<boolean> {
+  if (isController(controller, name)) {
+    try {
+      // When process 1 dies, the kernel kills all other processes of the container.
+      for (const pid of childrenOf(controller)) if (pid > 1) process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      if (error.code === 'EPERM') return false;
+      // Else it is gone.
+    }
+    if (!(await supervisor.kill(controller, name)) && isController(controller, name)) return false;
   }
+  mark('container.killed', { controller });
+  return true;
+}
+
+/** A process that has ended, reaped or not, has no command line. */
+function isController(pid: number, name: string): boolean {
+  const argv = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'), []);
+  return argv[argv.indexOf('--name') + 1] === name;
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
 }
 
 /** Removes the empty directories, and the socket of a killed container, which libvirt never removes. */

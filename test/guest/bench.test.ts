@@ -156,7 +156,6 @@ describe('a run of a container', { skip: lxc.skip }, () => {
     assert.equal(timeline?.start, 'container');
     assertWhole(timeline, [
       ...['libvirt, until process 1 runs', 'init', 'opening the channel, greeting', 'common init'],
-      // libvirt's notice may come before the kill is answered; then there is no such stage.
       ...['power off: finding and killing the container', 'removing the state directory', 'exit'],
     ]);
   });
