@@ -109,7 +109,7 @@ export async function selectSnapshot(
 
 /**
  * Snapshots of the right size with enough slots, or why there are none. Those of exactly this machine come first, then
- * those with the fewest slots.
+ * those with the fewest slots, then those with the fewest module sets: each other set costs a lookup of its image.
  */
 function rankSnapshots(
   { config, devices, needs, profile, options }: SnapshotRequest,
@@ -124,7 +124,9 @@ function rankSnapshots(
   if (options.breakpoint) return none('it has a breakpoint');
   const sized = snapshots
     .filter(({ record }) => isSized(record, config))
-    .sort((a, b) => countOfSlots(a.record.slots) - countOfSlots(b.record.slots));
+    .sort(
+      ({ record: a }, { record: b }) => countOfSlots(a.slots) - countOfSlots(b.slots) || a.sets.length - b.sets.length,
+    );
   const most = sized.at(-1);
   if (most === undefined) return none('no snapshot has just this memory and these processors');
   const candidates = sized.filter(({ record }) => lackOf(record, needs) === undefined);

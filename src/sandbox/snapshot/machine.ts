@@ -51,11 +51,24 @@ export function savedCommandLine({ profile, vcpus, acceleration }: SnapshotShape
   });
 }
 
+/** Signatures by profile, then by the rest of the machine: a start asks for the same one several times. */
+const SIGNATURES = new WeakMap<Profile, Map<string, string>>();
+
 /**
  * Machines with the same signature have the same devices at the same addresses, and the same kernel arguments.
  * @param commandLine default: the arguments that such a machine would get now
  */
 export function machineSignature(wanted: SnapshotShape, commandLine = savedCommandLine(wanted)): string {
+  const { profile, memory, vcpus, acceleration, slots } = wanted;
+  const known = SIGNATURES.get(profile) ?? new Map<string, string>();
+  SIGNATURES.set(profile, known);
+  const key = JSON.stringify([memory, vcpus, acceleration, slots, commandLine]);
+  const signature = known.get(key) ?? newSignature(wanted, commandLine);
+  known.set(key, signature);
+  return signature;
+}
+
+function newSignature(wanted: SnapshotShape, commandLine: string): string {
   const qemuArguments = withoutTracing(wanted.profile.qemuArguments ?? []);
   const shape = { ...wanted, profile: { ...wanted.profile, qemuArguments } };
   const uuid = '00000000-0000-0000-0000-000000000000';

@@ -85,6 +85,14 @@ test('snapshots of the same machine come before smaller ones of another', async 
   assert.deepEqual((await offered(image, {})).slots, [LARGE, SMALL]);
 });
 
+test('of those with as many slots, snapshots with fewer module sets come first', async (t) => {
+  const other: Slots = { mounts: 3, disks: 1, networks: 0 };
+  const one = await snapshotsWith(t, [SMALL, MORE], [other, USUAL]);
+  assert.deepEqual((await offered(one, {})).slots, [other, SMALL]);
+  const another = await snapshotsWith(t, [SMALL, USUAL], [other, MORE]);
+  assert.deepEqual((await offered(another, {})).slots, [SMALL, other]);
+});
+
 test('a snapshot with slots but without their modules is not offered', async (t) => {
   const image = await snapshotsWith(t, [MIDDLE, USUAL]);
   assert.deepEqual(await offered(image, { network: ['dhcp'] }), {
