@@ -2,7 +2,7 @@
  * The process that outlives the launcher. It waits until the launcher is done or dead, however it died, and then ends
  * what the launcher started and removes what it made.
  *
- *   supervisor DIRECTORY [COMMAND ARG...]
+ *   supervisor DIRECTORY [--log FILE] [COMMAND ARG...]
  *   supervisor --remove-stale DIRECTORY      only removes it, if its owner is dead: see stale_remove()
  *
  * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
@@ -13,9 +13,10 @@
  * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
  *
  * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
- * known, reaped at once, and ended here.
+ * known, reaped at once, and ended here. FILE is the log of such a QEMU: see bounded_log.h.
  */
 #include "alias.h"
+#include "bounded_log.h"
 #include "children.h"
 #include "control.h"
 #include "kill_qemu.h"
@@ -166,13 +167,16 @@ static bool await_launcher(int signals, pid_t *command)
 	bool keep = false;
 
 	for (;;) {
-		struct pollfd fds[] = {{.fd = CONTROL_FD, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+		struct pollfd fds[] = {{.fd = CONTROL_FD, .events = POLLIN},
+				       {.fd = signals, .events = POLLIN},
+				       {.fd = bounded_log_fd(), .events = POLLIN}};
 
-		if (poll(fds, 2, -1) < 0) {
+		if (poll(fds, 3, bounded_log_wait(-1)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return keep;
 		}
+		bounded_log_cut();
 		if (fds[1].revents & POLLIN) {
 			drain(signals);
 			(void)reap(command);
@@ -216,10 +220,11 @@ static void end_children(int signals, pid_t *command)
 		} else if (held && left > release - now) {
 			left = release - now;
 		}
-		struct pollfd fd = {.fd = signals, .events = POLLIN};
+		struct pollfd fds[] = {{.fd = signals, .events = POLLIN}, {.fd = bounded_log_fd(), .events = POLLIN}};
 
-		if (poll(&fd, 1, (int)left) > 0)
+		if (poll(fds, 2, bounded_log_wait((int)left)) > 0)
 			drain(signals);
+		bounded_log_cut();
 	}
 }
 
@@ -228,7 +233,7 @@ int main(int argc, char *argv[])
 	if (argc == 3 && strcmp(argv[1], "--remove-stale") == 0 && argv[2][0] == '/')
 		return stale_remove(argv[2]);
 	if (argc < 2 || argv[1][0] != '/') {
-		static const char usage[] = "usage: supervisor DIRECTORY [COMMAND ARG...]\n";
+		static const char usage[] = "usage: supervisor DIRECTORY [--log FILE] [COMMAND ARG...]\n";
 
 		(void)!write(2, usage, sizeof(usage) - 1);
 		return 2;
@@ -259,9 +264,15 @@ int main(int argc, char *argv[])
 		return fail("signalfd");
 
 	pid_t command = 0;
+	char **words = argv + 2;
 
-	if (argc > 2) {
-		command = start(argv + 2, &original);
+	if (argc > 3 && strcmp(words[0], "--log") == 0) {
+		if (!bounded_log_watch(words[1]))
+			return fail(words[1]);
+		words += 2;
+	}
+	if (*words != NULL) {
+		command = start(words, &original);
 		if (command < 0)
 			return fail("fork");
 	}

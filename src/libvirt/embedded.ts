@@ -3,11 +3,10 @@
  * own. https://libvirt.org/manpages/virt-qemu-run.html
  */
 import { chmod, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeDirectories } from '../util/directories.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
-import { boundLog } from './bounded-log.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError } from './errors.js';
 import { failureOf } from './qemu-log.js';
@@ -68,41 +67,31 @@ async function startEmbedded(
   const root = join(socketDirectory, EMBEDDED_ROOT);
   const xmlFile = join(socketDirectory, 'domain.xml');
   const log = join(root, 'log/qemu', `${name}.log`);
-  const unwatch = await makeRoot(root, xmlFile, xml, options.cacheDirectory, log);
-  try {
-    const supervisor = await Supervisor.start({
-      directory: stateDirectory,
-      command: [...before, program, '-r', root, xmlFile],
-      environment: { ...process.env, LC_ALL: LOCALE },
-      ...(terminal === undefined ? {} : { terminal }),
-    });
-    void supervisor.commandExited.then(unwatch);
-    return new EmbeddedDomain(supervisor, root, name, xml, log);
-  } catch (error) {
-    unwatch();
-    throw error;
-  }
+  await makeRoot(root, xmlFile, xml, options.cacheDirectory, log);
+  const supervisor = await Supervisor.start({
+    directory: stateDirectory,
+    command: [...before, program, '-r', root, xmlFile],
+    log,
+    environment: { ...process.env, LC_ALL: LOCALE },
+    ...(terminal === undefined ? {} : { terminal }),
+  });
+  return new EmbeddedDomain(supervisor, root, name, xml, log);
 }
 
-/** Writes the driver's settings and the domain's XML. @returns a function that ends the watch over the log */
-async function makeRoot(
-  root: string,
-  xmlFile: string,
-  xml: string,
-  cacheDirectory: string,
-  log: string,
-): Promise<() => void> {
+/** Writes the driver's settings, the domain's XML, and QEMU's log, which libvirt would make when it is too late. */
+async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string, log: string) {
   try {
     makeDirectories(join(root, 'etc'));
+    makeDirectories(dirname(log));
     makeDirectories(cacheDirectory);
     await Promise.all([
       // QEMU may run as another user, so the umask must not apply.
       chmod(root, 0o755),
       writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF),
       writeFile(xmlFile, xml),
+      writeFile(log, '', { mode: 0o600 }),
+      symlink(cacheDirectory, join(root, 'cache')),
     ]);
-    await symlink(cacheDirectory, join(root, 'cache'));
-    return boundLog(log);
   } catch (error) {
     throw new SandboxError({
       stage: 'domain',

@@ -10,6 +10,8 @@ export interface SupervisorOptions {
   readonly directory: string;
   /** A command to run. It ends when this process does. */
   readonly command?: readonly string[];
+  /** A log of the command, which is there: it is cut whenever it is too long (init/supervisor/bounded_log.h). */
+  readonly log?: string;
   /** Environment of the command; default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv;
   /** Descriptor of a terminal whose settings are to be restored. */
@@ -60,7 +62,8 @@ export class Supervisor {
   /** @throws {SandboxError} `supervisor-failed` */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     const program = hostProgram('supervisor');
-    const child = spawn(program, [options.directory, ...(options.command ?? [])], {
+    const log = options.log === undefined ? [] : ['--log', options.log];
+    const child = spawn(program, [options.directory, ...log, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
       // libvirt searches QEMU only in PATH.

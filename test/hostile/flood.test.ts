@@ -8,8 +8,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, it, type TestContext } from 'node:test';
-import { LOG_BYTES } from '../../src/libvirt/bounded-log.js';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { sizeOf } from '../../src/libvirt/domain-logs.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
@@ -20,7 +20,10 @@ import { TCG } from '../helpers/snapshots.js';
 /** QEMU needs 80 bytes for each. */
 const MESSAGES = 12_000;
 
-/** What QEMU may add before the launcher has seen that the log is full, in bytes. */
+/** The bound: init/supervisor/bounded_log.h. */
+const LOG_BYTES = 262_144;
+
+/** What QEMU may add before the supervisor has seen that the log is full, in bytes. */
 const LATE_BYTES = 64 << 10;
 
 /** Outside /tmp, which a sandbox replaces. */
@@ -41,6 +44,22 @@ async function watched(log: string, until: Promise<unknown>): Promise<{ most: nu
   return sizes;
 }
 
+/** What floods the log of QEMU when it runs inside. */
+const FLOOD = join(ground, 'flood');
+const FIRST_DISK = '$(basename $(readlink -f /sys/block/vda/device/..))';
+
+/** An empty disk, for the attacker's driver. */
+function diskOf(name: string): string {
+  const disk = join(ground, name);
+  writeFileSync(disk, '');
+  truncateSync(disk, 1 << 20);
+  return `file:disk=${disk}`;
+}
+
+function logOf(name: string): string {
+  return join(ROOT_STATE, name, 'libvirt/log/qemu', `${name}.log`);
+}
+
 async function started(t: TestContext, options: readonly string[], script: string) {
   const name = uniqueName();
   const args = ['-c', embedded.uri, ...TCG, '--boot', 'cold', '-p', '-n', name, ...options, '--', 'sh', '-c', script];
@@ -50,18 +69,17 @@ async function started(t: TestContext, options: readonly string[], script: strin
 }
 
 describe('a guest that floods', { skip: embedded.skip || unlessProgram('gcc') }, () => {
-  it("fills QEMU's log up to a bound, and the sandbox goes on", async (t) => {
-    const flood = join(ground, 'flood');
+  before(() => {
     const source = join(REPOSITORY, 'test/hostile/programs/virtio-flood.c');
-    execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-static', '-o', flood, source]);
-    const disk = join(ground, 'disk');
-    writeFileSync(disk, '');
-    truncateSync(disk, 1 << 20);
-    const script = `echo up; read line; ${flood} $(basename $(readlink -f /sys/block/vda/device/..)) ${MESSAGES}
+    execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-static', '-o', FLOOD, source]);
+  });
+
+  it("fills QEMU's log up to a bound, and the sandbox goes on", async (t) => {
+    const script = `echo up; read line; ${FLOOD} ${FIRST_DISK} ${MESSAGES}
       cat /etc/hostname >/dev/null && echo on; read line`;
-    const { name, running } = await started(t, ['--disk', `file:disk=${disk}`], script);
+    const { name, running } = await started(t, ['--disk', diskOf('disk')], script);
     await running.until(/^up\n/);
-    const log = join(ROOT_STATE, name, 'libvirt/log/qemu', `${name}.log`);
+    const log = logOf(name);
     const before = sizeOf(log);
     running.child.stdin?.write('\n');
     const flooded = running.until(/^(\d+)\non\n/m);
@@ -76,13 +94,31 @@ describe('a guest that floods', { skip: embedded.skip || unlessProgram('gcc') },
     await assertNothingLeft(name);
   });
 
+  it("fills QEMU's log up to a bound while its launcher is stopped", async (t) => {
+    const script = `echo up; while :; do ${FLOOD} ${FIRST_DISK} ${MESSAGES} >/dev/null; done`;
+    const { name, running } = await started(t, ['--disk', diskOf('disk')], script);
+    await running.until(/^up\n/);
+    process.kill(running.pid, 'SIGSTOP');
+    t.after(() => running.child.kill('SIGCONT'));
+    const log = logOf(name);
+    let size = sizeOf(log);
+    for (let cuts = 0; cuts < 2; ) {
+      await setTimeout(1);
+      const now = sizeOf(log);
+      assert.ok(now <= LOG_BYTES + LATE_BYTES, `the log has ${now} bytes after ${cuts} cuts`);
+      if (now < size) cuts += 1;
+      size = now;
+    }
+    process.kill(running.pid, 'SIGCONT');
+    process.kill(running.pid, 'SIGTERM');
+    assert.equal((await running.result).code, 143);
+    await assertNothingLeft(name);
+  });
+
   it('has no virtio device that speaks the older virtio', async (t) => {
-    const disk = join(ground, 'another-disk');
-    writeFileSync(disk, '');
-    truncateSync(disk, 1 << 20);
     // https://docs.oasis-open.org/virtio/virtio/v1.2/virtio-v1.2.html, 4.1.2: from 0x1040 on
     const script = 'for device in /sys/bus/virtio/devices/*/../device; do cat $device; done; read line';
-    const more = ['--disk', `file:disk=${disk}`, '-N', 'dhcp'];
+    const more = ['--disk', diskOf('disk'), '-N', 'dhcp'];
     const { name, running } = await started(t, more, `${script}`);
     running.child.stdin?.end('\n');
     const { out, code } = await running.result;

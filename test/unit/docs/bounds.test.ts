@@ -4,13 +4,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CONSOLE_BYTES } from '../../../src/cli/sandbox/report.js';
-import { KEPT_BYTES, LOG_BYTES } from '../../../src/libvirt/bounded-log.js';
 import { MESSAGE_CHARACTERS } from '../../../src/libvirt/monitor.js';
 import { MAX_PACKET_BYTES, STDIN_WINDOW_BYTES } from '../../../src/protocol/wire.js';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const page = readFileSync(join(REPOSITORY, 'docs/security.md'), 'utf8');
-const header = readFileSync(join(REPOSITORY, 'init/share-server/log.h'), 'utf8');
+
+/** A constant of a C header below init/. */
+function defined(header: string, name: string): number {
+  const text = readFileSync(join(REPOSITORY, 'init', header), 'utf8');
+  return Number(new RegExp(`define ${name} (\\d+)`).exec(text)?.[1]);
+}
 
 /** The cells of the row that begins with `what`. */
 function row(what: string): string {
@@ -20,8 +24,11 @@ function row(what: string): string {
 }
 
 for (const [what, ...numbers] of [
-  ["QEMU's log, `qemu:///embed`", LOG_BYTES, KEPT_BYTES],
-  ["virtiofsd's log", Number(/define LOG_BYTES (\d+)/.exec(header)?.[1])],
+  [
+    "QEMU's log, `qemu:///embed`",
+    ...['LOG_BYTES', 'KEPT_BYTES'].map((name) => defined('supervisor/bounded_log.h', name)),
+  ],
+  ["virtiofsd's log", defined('share-server/log.h', 'LOG_BYTES')],
   ['the console on a slow stderr', CONSOLE_BYTES],
   ['a packet of the channel', MAX_PACKET_BYTES],
   ['input that the application does not read', STDIN_WINDOW_BYTES],
