@@ -64,6 +64,7 @@ describe('the package', () => {
       'dist/native/netwall',
       'dist/native/root-view',
       'dist/native/share-server',
+      'dist/native/qemu-wall',
       'dist/native/supervisor',
       'dist/guest-init.cjs',
       'dist/help/virt-sandbox.txt',
@@ -106,6 +107,7 @@ describe('the package', () => {
       'native/root-view',
       'native/supervisor',
       'native/share-server',
+      'native/qemu-wall',
       'types/src/index.d.ts',
     ]) {
       assert.ok(before.has(name), name);
