@@ -12,6 +12,12 @@ import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } fr
 import { MODERN } from './virtio.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
+/** What libvirt starts as QEMU, in place of the QEMU that it finds. */
+export interface Emulator {
+  readonly path: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 export interface MachineOptions {
   readonly name: string;
   readonly uuid: string | undefined;
@@ -48,6 +54,7 @@ export interface MachineOptions {
   /** Sockets that the launcher listens on. QEMU connects before the machine runs, so no byte is missed. */
   readonly channelSocket: string;
   readonly consoleSocket: string;
+  readonly emulator?: Emulator | undefined;
 }
 
 const QEMU_NAMESPACE = 'http://libvirt.org/schemas/domain/qemu/1.0';
@@ -81,7 +88,10 @@ export function machineXml(options: MachineOptions): string {
       on_crash: 'destroy',
       devices: devices(options),
       seclabel: options.securityLabels,
-      'qemu:commandline': commandLine([...options.qemuArguments, ...streams(options), ...vacantSlots(options)]),
+      'qemu:commandline': commandLine(
+        [...options.qemuArguments, ...streams(options), ...vacantSlots(options)],
+        options.emulator?.environment,
+      ),
       'qemu:capabilities': capabilities(),
     },
   });
@@ -145,6 +155,7 @@ function devices(options: MachineOptions): Element {
   /** libvirt does not know of empty slots and of what passt serves, so the devices beside them need addresses. */
   const isPlaced = isFlat || options.slots !== undefined || interfaces.some((entry) => !('element' in entry));
   return {
+    emulator: options.emulator?.path,
     controller: [
       { '@type': 'usb', '@model': 'none' },
       { '@type': 'virtio-serial', '@index': 0, '@model': MODERN, address: isFlat ? addresses.serial : undefined },
@@ -177,8 +188,13 @@ function devices(options: MachineOptions): Element {
   };
 }
 
-function commandLine(words: readonly string[]): Element | undefined {
-  return words.length === 0 ? undefined : { 'qemu:arg': words.map((word) => ({ '@value': word })) };
+function commandLine(words: readonly string[], environment: Emulator['environment'] = {}): Element | undefined {
+  const variables = Object.entries(environment);
+  if (words.length === 0 && variables.length === 0) return undefined;
+  return {
+    'qemu:arg': words.map((word) => ({ '@value': word })),
+    'qemu:env': variables.map(([name, value]) => ({ '@name': name, '@value': value })),
+  };
 }
 
 /**

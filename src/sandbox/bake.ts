@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import { detachSlots } from '../../init/common/slots.js';
 import type { Slots } from '../config/parsers/slots.js';
 import type { SandboxConfig } from '../config/types.js';
-import { machineXml } from '../domain/machine.js';
+import { type Emulator, machineXml } from '../domain/machine.js';
 import { monitorArguments } from '../domain/monitor.js';
 import { ownerLabel } from '../domain/security.js';
 import { savedMachineArguments } from '../domain/snapshot.js';
@@ -22,6 +22,7 @@ import { OperationError } from '../protocol/operations.js';
 import type { GuestReady } from '../protocol/ready.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
+import { makeWall, needsWall, type Rule, reasonAgainstWall } from './devices/qemu-wall.js';
 import { allSlots } from './devices/slots.js';
 import { prepare } from './prepare/prepare.js';
 import type { PreparedMachine } from './prepare/prepared.js';
@@ -67,6 +68,18 @@ function directoryFor({ image }: SandboxConfig, prepared: PreparedMachine, optio
 
 /** How much free memory to clear: more than a boot frees. A larger value gains nothing. */
 const CLEARED_MEBIBYTES = 16;
+
+interface BakedMachine {
+  readonly name: string;
+  readonly state: StateDirectory;
+  readonly files: BootFiles;
+  /** What vacant slots share. */
+  readonly empty: string;
+  /** Where the memory and the state are kept. */
+  readonly directory: string;
+  readonly user: QemuUser | undefined;
+  readonly emulator: Emulator | undefined;
+}
 
 class Baker {
   readonly #prepared: PreparedMachine;
@@ -176,7 +189,9 @@ class Baker {
       const transports = await run.open({ monitored: true, owner: user?.uid });
       const given = isKernelGivenAway(connection.kind, user, false);
       const files = given ? await copyBootFiles(this.#prepared.image, state) : this.#prepared.image;
-      run.start(this.#xml(name, state, files, empty, directory, user));
+      const confined = needsWall(connection.kind) && reasonAgainstWall(this.#prepared) === undefined;
+      const emulator = confined ? makeWall(state.path, this.#rules(files, directory)) : undefined;
+      run.start(this.#xml({ name, state, files, empty, directory, user, emulator }));
       await run.within(run.domain, 'asking libvirt to start the domain');
       const work = use(transports, transports.channel(run.domain));
       const result = await run.within(work, 'the machine running, its init not answering');
@@ -190,21 +205,23 @@ class Baker {
     }
   }
 
-  #xml(
-    name: string,
-    state: StateDirectory,
-    { kernel, initrd }: BootFiles,
-    empty: string,
-    directory: string,
-    user: QemuUser | undefined,
-  ): string {
+  /** It writes to two files only, and serves the empty directory. */
+  #rules({ kernel, initrd }: BootFiles, directory: string): Rule[] {
+    return [
+      ...[kernel, initrd, directory].map((path) => ['read', path] as const),
+      ...[SNAPSHOT_MEMORY, SNAPSHOT_STATE].map((file) => ['write', join(directory, file)] as const),
+    ];
+  }
+
+  #xml({ name, state, files: { kernel, initrd }, empty, directory, user, emulator }: BakedMachine): string {
     const base = savedMachine(this.#shape, empty, { ...state, name, uuid: undefined });
     const saving = [
       ...savedMachineArguments({ path: join(directory, SNAPSHOT_MEMORY), size: this.#shape.memory }),
       ...monitorArguments(state.channelSocket),
     ];
     const securityLabels = user ? [ownerLabel(user, false)] : [];
-    return machineXml({ ...base, kernel, initrd, securityLabels, qemuArguments: [...base.qemuArguments, ...saving] });
+    const qemuArguments = [...base.qemuArguments, ...saving];
+    return machineXml({ ...base, kernel, initrd, securityLabels, qemuArguments, emulator });
   }
 }
 

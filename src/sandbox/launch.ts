@@ -3,6 +3,7 @@
  */
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
+import type { Emulator } from '../domain/machine.js';
 import type { Share } from '../domain/shares.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
@@ -11,6 +12,7 @@ import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { domainXml, isMonitored } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
+import { gapsOfWall, makeWall, needsWall, reasonAgainstWall, sandboxRules } from './devices/qemu-wall.js';
 import { linkToAll, seesAll, viewCommand } from './devices/root-view.js';
 import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
@@ -117,12 +119,14 @@ class Launch {
       mark('listening');
       this.#options.onProgress?.(`Starting domain ${name}`);
       const { sockets } = this.#run.state;
-      const xml = domainXml(this.#config, await this.#withOwnKernel(), this.#options, sockets, this.#user);
+      const confinement = { user: this.#user, emulator: this.#confineQemu() };
+      const xml = domainXml(this.#config, await this.#withOwnKernel(), this.#options, sockets, confinement);
       this.#run.start(xml, this.#viewRoot(), this.#options.terminalFd);
       const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
+      this.#tellGaps();
       return { name, channel, domain, connection, console: this.#run.console, network: this.#network };
     } catch (error) {
       const reason =
@@ -202,6 +206,20 @@ class Launch {
   #rootShare(): Share | undefined {
     const { platform, devices } = this.#prepared;
     return platform === 'machine' ? devices.shares.find(({ tag }) => tag === ROOT_TAG) : undefined;
+  }
+
+  #confineQemu(): Emulator | undefined {
+    const prepared = this.#prepared;
+    if (prepared.platform === 'container' || !needsWall(prepared.connection.kind)) return undefined;
+    const reason = reasonAgainstWall(prepared);
+    if (reason === undefined) return makeWall(this.#run.state.path, sandboxRules(prepared));
+    this.#options.onChoice?.(`security: QEMU can do what its user can, because ${reason}`);
+    return undefined;
+  }
+
+  #tellGaps(): void {
+    const gaps = this.#options.onChoice && gapsOfWall(this.#run.state.path);
+    if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
   }
 
   #warnIfAllIsSeen(): void {

@@ -4,7 +4,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { kernelCommandLine } from '../../domain/cmdline.js';
 import { diskElements } from '../../domain/disks.js';
 import { machineInterfaces } from '../../domain/interfaces.js';
-import { type MachineOptions, machineXml } from '../../domain/machine.js';
+import { type Emulator, type MachineOptions, machineXml } from '../../domain/machine.js';
 import { monitorArguments } from '../../domain/monitor.js';
 import { processorArguments } from '../../domain/processors.js';
 import { ownerLabel, uuidForLabels } from '../../domain/security.js';
@@ -41,17 +41,24 @@ export interface MachineParts {
   readonly snapshot: SlottedSnapshot | undefined;
 }
 
+/** What confines QEMU on the host. Empty for a sandbox that is not going to be started. */
+export interface Confinement {
+  /** That QEMU runs as; undefined: libvirt decides. */
+  readonly user?: QemuUser | undefined;
+  /** Undefined: the QEMU that libvirt finds. */
+  readonly emulator?: Emulator | undefined;
+}
+
 /**
  * The domain's XML.
  * @param sockets path of the state directory for sockets; default: as if it needed no alias
- * @param user that QEMU runs as; undefined: libvirt decides, or the sandbox is not going to be started
  */
 export function domainXml(
   config: SandboxConfig,
   parts: MachineParts | ContainerParts,
   options: Pick<LaunchOptions, 'debugInit'>,
   sockets = join(stateBase(), parts.name),
-  user?: QemuUser,
+  { user, emulator }: Confinement = {},
 ): string {
   if (parts.platform === 'container') return containerDomainXml(config, parts, options);
   const { name, image, acceleration, profile, devices, securityLabels, snapshot } = parts;
@@ -86,6 +93,7 @@ export function domainXml(
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,
     consoleSocket: join(sockets, 'console'),
+    emulator,
   };
   return machineXml(snapshot ? restored(machine, snapshot) : machine);
 }
