@@ -5,16 +5,11 @@
 #ifndef VS_USER_NAMESPACE_H
 #define VS_USER_NAMESPACE_H
 
+#include "shared/id_namespace.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Ids from `inside` on are, outside, those from `outside` on. */
-struct id_range {
-	uint32_t inside;
-	uint32_t outside;
-	uint32_t count;
-};
 
 /* The kernel takes as many ranges of each kind, but no more text than a page. */
 #define USER_NAMESPACE_MAX_RANGES 340
