@@ -1,6 +1,7 @@
 /* What the command line asks for. */
 #pragma once
 
+#include "disks.h"
 #include "view.h"
 
 #include <stdbool.h>
@@ -13,14 +14,16 @@ struct arguments {
 	const char *socket;
 	bool or_all;
 	bool no_network;
+	/* NULL if the view has no root. */
 	const char *link;
 	struct view view;
+	struct disks disks;
 	/* Ends with NULL; empty: none. */
 	char **command;
 };
 
 /*
- * Reads the words behind the program's name. `entries` has room for as many, and becomes the view's. False for words
- * that make no sense.
+ * Reads the words behind the program's name. `entries` and `disks` have room for as many, and become the view's. False
+ * for words that make no sense.
  */
-bool arguments_parse(char **at, struct arguments *options, struct view_entry *entries);
+bool arguments_parse(char **at, struct arguments *options, struct view_entry *entries, struct disk *disks);

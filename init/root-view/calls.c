@@ -31,6 +31,18 @@ int restrict_mount(int mount, unsigned int flags)
 	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH | flags, &attributes, sizeof(attributes));
 }
 
+int map_mount(int mount, int ids, bool read_only)
+{
+	struct mount_attr attributes = {
+		.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+			    (read_only ? MOUNT_ATTR_RDONLY : 0),
+		.propagation = MS_PRIVATE,
+		.userns_fd = (uint64_t)ids,
+	};
+
+	return (int)syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes, sizeof(attributes));
+}
+
 int open_inside(int root, const char *path, unsigned long long resolve)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC,

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* open_tree(2): a copy of the mount at PATH, attached nowhere; with AT_RECURSIVE also of those below it. */
@@ -17,6 +18,12 @@ int attach_mount(int mount, int target);
  * from device nodes and setuid bits.
  */
 int restrict_mount(int mount, unsigned int flags);
+
+/*
+ * The same call: makes files in that copy belong to other users, as a user namespace says, and read-only if that is asked
+ * for. It takes the meaning from device nodes, setuid bits and programs.
+ */
+int map_mount(int mount, int ids, bool read_only);
 
 /* openat2(2), O_PATH: a path in a tree that no link leads out of. */
 int open_inside(int root, const char *path, unsigned long long resolve);

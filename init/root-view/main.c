@@ -3,6 +3,7 @@
  * those of the kernel and without what is hidden.
  *
  *   root-view OPTION... LINK SOURCE [COMMAND ARG...]
+ *   root-view OPTION... --no-root [COMMAND ARG...]
  *
  * SOURCE is the directory. LINK is made, a symbolic link to the view. Then COMMAND is executed. One of these says where
  * the view is mounted:
@@ -21,6 +22,12 @@
  *   --hide PATH    nothing at SOURCE/PATH, or where that leads
  *   --or-all       SOURCE itself if no view can be made
  *   --no-network   with --private: COMMAND has no network of the host, and no System V memory either
+ *
+ * Beside the view are disks, files that QEMU opens, in POINT/disks as disk.0 and so on. There they belong to its user:
+ *
+ *   --owner UID       QEMU's user
+ *   --disk PATH       a file; with --disk-ro it cannot be written to
+ *   --no-root         there are disks only
  *
  * A process that stays ends when its parent's parent has ended, the supervisor, or on SIGTERM.
  */
@@ -50,16 +57,24 @@ static int complain(const char *what, const char *path)
 	return -1;
 }
 
-static int make_view(const struct view *view)
+/* The view and the disks beside it. */
+static int make_view(const struct arguments *options)
 {
+	const struct view *view = &options->view;
 	const char *failed;
 	const char *path;
 
-	return view_make(view, &failed, &path) == 0 ? 0 : complain(failed, path);
+	if (disks_open(&options->disks, &path) != 0)
+		return complain("cannot give QEMU's user the disk", path);
+	if (view_make(view, &failed, &path) != 0)
+		return complain(failed, path);
+	return disks_attach(&options->disks, view->point) == 0 ? 0 : complain("cannot mount disks in", view->point);
 }
 
 static int make_link(const struct arguments *options, const char *target)
 {
+	if (options->link == NULL)
+		return 0;
 	return symlink(target, options->link) == 0 ? 0 : complain("cannot make", options->link);
 }
 
@@ -72,7 +87,7 @@ static int make_private(const struct arguments *options)
 		return complain("cannot make", view->point);
 	if (enter_own_mounts(options->no_network ? CLONE_NEWNET | CLONE_NEWIPC : 0) != 0)
 		return complain("cannot have", "a mount namespace");
-	if (make_view(view) != 0)
+	if (make_view(options) != 0)
 		return -1;
 	(void)snprintf(target, sizeof(target), "%s/root", view->point);
 	return make_link(options, target);
@@ -89,7 +104,7 @@ static int make_in_daemon(const struct arguments *options)
 	point_remove_stale(view->point);
 	if (point_make(view->point) != 0)
 		return complain("cannot make", view->point);
-	if (make_view(view) == 0)
+	if (make_view(options) == 0)
 		return 0;
 	point_remove(view->point);
 	return -1;
@@ -99,7 +114,7 @@ static int make_for_user(const struct arguments *options)
 {
 	if (enter_own_user() != 0)
 		return complain("cannot have", "a user namespace");
-	if (make_view(&options->view) != 0)
+	if (make_view(options) != 0)
 		return -1;
 	/*
 	 * Once more: mounts that come from another user namespace are one, whatever happens to this process. Else its
@@ -179,7 +194,8 @@ static int make_staying(const struct arguments *options)
 static int usage(void)
 {
 	(void)dprintf(2, "usage: root-view --private POINT|--daemon SOCKET POINT|--user POINT [--show PATH]... "
-			 "[--hide PATH]... [--or-all] [--no-network] LINK SOURCE [COMMAND ARG...]\n");
+			 "[--hide PATH]... [--or-all] [--no-network] [--owner UID] [--disk|--disk-ro PATH]... "
+			 "LINK SOURCE|--no-root [COMMAND ARG...]\n");
 	return 2;
 }
 
@@ -187,10 +203,11 @@ int main(int argc, char *argv[])
 {
 	struct arguments options = {.where = NOWHERE};
 	struct view_entry *entries = calloc((size_t)argc, sizeof(*entries));
+	struct disk *disks = calloc((size_t)argc, sizeof(*disks));
 
-	if (entries == NULL)
+	if (entries == NULL || disks == NULL)
 		return 1;
-	if (!arguments_parse(argv + 1, &options, entries))
+	if (!arguments_parse(argv + 1, &options, entries, disks))
 		return usage();
 	if (options.or_all)
 		prefix = "root-view note";

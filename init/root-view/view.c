@@ -54,7 +54,7 @@ static int make_point(const struct view *view, struct parts *parts)
 	char options[64];
 	int file;
 
-	(void)snprintf(options, sizeof(options), POINT_OPTIONS, view->count + OWN_INODES);
+	(void)snprintf(options, sizeof(options), POINT_OPTIONS, view->count + view->spare_inodes + OWN_INODES);
 	if (mount("tmpfs", view->point, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0 ||
 	    mount(NULL, view->point, NULL, MS_PRIVATE, NULL) != 0)
 		return -1;
@@ -81,10 +81,13 @@ static int copy_source(const struct view *view, bool *recursive)
 
 static int make_root(const struct view *view, struct parts *parts)
 {
-	/* Copied before the point covers anything, since the source may hold the point. */
-	int copy = copy_source(view, &parts->recursive);
+	int copy;
 	int target;
 
+	if (view->source == NULL)
+		return make_point(view, parts);
+	/* Copied before the point covers anything, since the source may hold the point. */
+	copy = copy_source(view, &parts->recursive);
 	if (copy < 0)
 		return -1;
 	if (make_point(view, parts) != 0) {
@@ -181,7 +184,7 @@ int view_make(const struct view *view, const char **failed, const char **path)
 	struct parts parts = {.point = -1, .root = -1, .recursive = view->recursive};
 
 	*failed = "cannot make a view of";
-	*path = view->source;
+	*path = view->source == NULL ? view->point : view->source;
 	if (make_root(view, &parts) != 0)
 		return -1;
 	for (size_t i = 0; i < view->count && !parts.recursive; i++) {
@@ -194,7 +197,8 @@ int view_make(const struct view *view, const char **failed, const char **path)
 		if (view->entries[i].hide && hide(view, &parts, i) != 0)
 			return -1;
 	}
-	(void)close(parts.root);
+	if (parts.root >= 0)
+		(void)close(parts.root);
 	(void)close(parts.point);
 	return 0;
 }

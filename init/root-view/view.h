@@ -12,9 +12,9 @@ struct view_entry {
 };
 
 struct view {
-	/* The directory that is shown: an absolute path. */
+	/* The directory that is shown: an absolute path. NULL: none, and there is nothing in the point yet. */
 	const char *source;
-	/* A directory to mount on. The view is in POINT/root. */
+	/* A directory to mount on, a file system of its own. The view is in POINT/root. */
 	const char *point;
 	/*
 	 * Show every file system that is mounted below the source. In a user namespace the kernel allows nothing else,
@@ -23,6 +23,8 @@ struct view {
 	bool recursive;
 	const struct view_entry *entries;
 	size_t count;
+	/* For what others make in the point. */
+	size_t spare_inodes;
 };
 
 /*
