@@ -23,7 +23,7 @@ export interface DiskDevice {
  * The `disk` elements of a machine, without addresses.
  *
  * @param owner the user to whom libvirt gives the disks, without QEMU's group, which others have too; undefined: as
- *   libvirt does by itself
+ *   the domain's labels say
  */
 export function diskElements(disks: readonly DiskDevice[], owner?: number): Element[] {
   const seclabel =

@@ -57,6 +57,8 @@ export interface StartContext {
   readonly name: string;
   /** A command that must have succeeded before the domain is started. It executes what is behind it. */
   readonly before?: readonly string[];
+  /** What the user calls the files that the XML names: the host's path by the path in the XML. Others are called so. */
+  readonly sources?: ReadonlyMap<string, string>;
   /** Descriptor of a terminal. Its settings are restored however this process ends. */
   readonly terminal?: number;
   /** Cancels the start: a QEMU that libvirt waits for is killed, so that the start fails and leaves nothing behind. */

@@ -57,7 +57,10 @@ class DaemonConnection implements Connection {
     this.#releaseEvents = library.holdEventLoop();
   }
 
-  async start(xml: string, { name, stateDirectory, before, terminal, cancelled }: StartContext): Promise<Domain> {
+  async start(
+    xml: string,
+    { name, stateDirectory, before, sources, terminal, cancelled }: StartContext,
+  ): Promise<Domain> {
     const supervising = Supervisor.start({
       directory: stateDirectory,
       ...(before === undefined ? {} : { command: before }),
@@ -81,7 +84,7 @@ class DaemonConnection implements Connection {
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
       await supervisor.finish();
-      throw domainError(name, await failureOf(created.error, log, earlier), xml);
+      throw domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
     }
     return new DaemonDomain({
       library: this.#library,

@@ -8,7 +8,7 @@ import { makeDirectories } from '../util/directories.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
-import { domainError } from './errors.js';
+import { domainError, type MessageFacts } from './errors.js';
 import { failureOf } from './qemu-log.js';
 import { killQemu, readPid } from './qemu-process.js';
 import { EMBEDDED_ROOT } from './socket-path.js';
@@ -62,7 +62,7 @@ async function startEmbedded(
   program: string,
   options: EmbeddedOptions,
   xml: string,
-  { stateDirectory, socketDirectory, name, before = [], terminal }: StartContext,
+  { stateDirectory, socketDirectory, name, before = [], sources, terminal }: StartContext,
 ): Promise<Domain> {
   const root = join(socketDirectory, EMBEDDED_ROOT);
   const xmlFile = join(socketDirectory, 'domain.xml');
@@ -75,7 +75,7 @@ async function startEmbedded(
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });
-  return new EmbeddedDomain(supervisor, root, name, xml, log);
+  return new EmbeddedDomain(supervisor, root, name, { xml, sources }, log);
 }
 
 /** Writes the driver's settings, the domain's XML, and QEMU's log, which libvirt would make when it is too late. */
@@ -114,7 +114,7 @@ class EmbeddedDomain implements Domain {
   readonly #supervisor: Supervisor;
   readonly #pidFile: string;
 
-  constructor(supervisor: Supervisor, root: string, name: string, xml: string, log: string) {
+  constructor(supervisor: Supervisor, root: string, name: string, facts: MessageFacts, log: string) {
     this.name = name;
     this.#supervisor = supervisor;
     this.#pidFile = pidFileOf(root, name);
@@ -123,7 +123,7 @@ class EmbeddedDomain implements Domain {
         ? { reason: 'shutdown' }
         : {
             reason: 'failed',
-            error: domainError(name, await failureOf(stderr, log), xml),
+            error: domainError(name, await failureOf(stderr, log), facts),
           },
     );
   }

@@ -11,11 +11,18 @@ interface Rule {
   readonly message?: (name: string, text: string) => string;
 }
 
-/** A message of init/root-view/main.c, which runs before libvirt. */
+/** Messages of init/root-view/main.c, which runs before libvirt. */
 const ROOT_VIEW = /^root-view: (.*)/;
+const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
+  {
+    pattern: OWN_DISKS,
+    code: 'disks-not-owned',
+    remedy: 'keep the image on a file system that can be mounted with other owners (docs/security.md)',
+    message: (_name, text) => OWN_DISKS.exec(text)?.[1] ?? text,
+  },
   {
     pattern: ROOT_VIEW,
     code: 'root-view-impossible',
@@ -127,13 +134,20 @@ function remedyOf({ code, remedy }: Rule): string {
   return `check that ${qemu} can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
 }
 
+/** What a message about a domain may lack. */
+export interface MessageFacts {
+  /** XML of the domain: it names the images for a message that names none. */
+  readonly xml?: string;
+  /** What the user calls the files that the XML names: the host's path by the path in the XML. */
+  readonly sources?: ReadonlyMap<string, string> | undefined;
+}
+
 /**
  * The error for a domain that libvirt did not start.
  * @param message libvirt's or QEMU's
- * @param xml of the domain: it names the images for a message that names none
  */
-export function domainError(name: string, message: string, xml = ''): SandboxError {
-  const text = withImages(tidy(message), xml);
+export function domainError(name: string, message: string, { xml = '', sources }: MessageFacts = {}): SandboxError {
+  const text = withSources(withImages(tidy(message), xml), sources);
   const rule = rules.find(({ pattern }) => pattern.test(text));
   return new SandboxError({
     stage: 'domain',
@@ -148,6 +162,11 @@ function withImages(text: string, xml: string): string {
   if (!/Failed to get "[^"]+" lock/.test(text) || text.includes('image ')) return text;
   const images = [...xml.matchAll(/<source (?:file|dev)="([^"]+)"/g)].map(([, path = '']) => unescapeXml(path));
   return images.length === 0 ? text : `${text} of ${images.join(' or ')}`;
+}
+
+function withSources(text: string, sources: MessageFacts['sources'] = new Map()): string {
+  // The last first: disk.1 begins as disk.10 does.
+  return [...sources].reverse().reduce((named, [path, source]) => named.replaceAll(path, source), text);
 }
 
 function unescapeXml(text: string): string {

@@ -184,10 +184,10 @@ class Baker {
     let failed = true;
     try {
       const state = run.claim();
-      const user = qemuUser(state.path, connection.kind, { acceleration, hasDisks: false });
+      const user = qemuUser(state.path, connection.kind, { acceleration, isShared: false });
       await this.#makeFiles(directory, user);
       const transports = await run.open({ monitored: true, owner: user?.uid });
-      const given = isKernelGivenAway(connection.kind, user, false);
+      const given = isKernelGivenAway(connection.kind, user);
       const files = given ? await copyBootFiles(this.#prepared.image, state) : this.#prepared.image;
       const confined = needsWall(connection.kind) && reasonAgainstWall(this.#prepared) === undefined;
       const emulator = confined ? makeWall(state.path, this.#rules(files, directory)) : undefined;

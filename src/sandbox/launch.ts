@@ -12,12 +12,13 @@ import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { domainXml, isMonitored } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
+import { isOwnDisksError, type OwnDisks, ownDisks, reasonAgainst } from './devices/own-disks.js';
 import { gapsOfWall, makeWall, needsWall, reasonAgainstWall, sandboxRules } from './devices/qemu-wall.js';
-import { linkToAll, seesAll, viewCommand } from './devices/root-view.js';
+import { linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
 import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
-import type { Prepared } from './prepare/prepared.js';
+import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -32,7 +33,7 @@ import { runMachine } from './start/run-machine.js';
 import type { TransportOptions, Transports } from './start/transports.js';
 import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
-import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
+import { hasQemuUser, networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
 const NO_BARRIER =
@@ -66,10 +67,10 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
 
 /** A snapshot that fails to load has executed nothing, so try the next one, each once, then boot cold. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container' || prepared.snapshot === undefined)
-    return new Launch(config, prepared, options).start();
+  if (prepared.platform === 'container') return new Launch(config, prepared, options).start();
+  if (prepared.snapshot === undefined) return launchMachine(config, prepared, options);
   try {
-    return await new Launch(config, prepared, options).start();
+    return await launchMachine(config, prepared, options);
   } catch (error) {
     if (!isRestoreError(error)) throw error;
     const next = await prepared.snapshot.next();
@@ -78,6 +79,31 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
     const instead = next ? { image: next.image, snapshot: next } : { snapshot: undefined };
     return launchWarmOrCold(config, { ...prepared, ...instead }, options);
   }
+}
+
+/**
+ * Disks of a QEMU with a user of its own, where the files and the host allow it; else those that all such sandboxes
+ * share a user for. Only the attempt tells whether a file system can be mounted with other owners. Where it fails,
+ * libvirt has not been asked for anything.
+ */
+async function launchMachine(
+  config: SandboxConfig,
+  prepared: PreparedMachine,
+  options: LaunchOptions,
+): Promise<Launched> {
+  const { connection, devices } = prepared;
+  if (devices.disks.length === 0 || !hasQemuUser(connection.kind)) return new Launch(config, prepared, options).start();
+  let reason = await reasonAgainst(devices.disks);
+  if (reason === undefined) {
+    try {
+      return await new Launch(config, prepared, options).start();
+    } catch (error) {
+      if (!isOwnDisksError(error)) throw error;
+      reason = error.message;
+    }
+  }
+  options.onChoice?.(`disks: QEMU has the user of all sandboxes with such disks, because ${reason}`);
+  return new Launch(config, prepared, options, true).start();
 }
 
 /** docs/security.md says why it may be so. */
@@ -93,18 +119,23 @@ class Launch {
   #guest: GuestConfig;
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
+  readonly #sharesUser: boolean;
   #user: QemuUser | undefined;
+  /** Undefined: QEMU has no disks, or finds them where the user does. */
+  #ownDisks: OwnDisks | undefined;
   #network: UserNetworkProcesses | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
 
-  constructor(config: SandboxConfig, prepared: Prepared, options: LaunchOptions) {
+  /** @param sharesUser QEMU has the user of other sandboxes too, to which libvirt gives the disks */
+  constructor(config: SandboxConfig, prepared: Prepared, options: LaunchOptions, sharesUser = false) {
     const { connection, name } = prepared;
     const { signal, onConsole } = options;
     mark('launch.start', { name });
     this.#config = config;
     this.#prepared = prepared;
     this.#options = options;
+    this.#sharesUser = sharesUser;
     this.#guest = { ...guestConfig(config, prepared, options.terminal), trace: options.trace };
     this.#snapshot = prepared.platform === 'machine' ? prepared.snapshot : undefined;
     this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });
@@ -120,8 +151,14 @@ class Launch {
       this.#options.onProgress?.(`Starting domain ${name}`);
       const { sockets } = this.#run.state;
       const confinement = { user: this.#user, emulator: this.#confineQemu() };
-      const xml = domainXml(this.#config, await this.#withOwnKernel(), this.#options, sockets, confinement);
-      this.#run.start(xml, this.#viewRoot(), this.#options.terminalFd);
+      const xml = domainXml(this.#config, await this.#forDomain(), this.#options, sockets, confinement);
+      const before = this.#viewRoot();
+      const { terminalFd } = this.#options;
+      this.#run.start(xml, {
+        ...(before === undefined ? {} : { before }),
+        ...(this.#ownDisks === undefined ? {} : { sources: this.#ownDisks.sources }),
+        ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
+      });
       const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
@@ -155,8 +192,9 @@ class Launch {
     const { path } = this.#run.claim();
     const prepared = this.#prepared;
     if (prepared.platform === 'machine') {
-      const { acceleration, devices } = prepared;
-      this.#user = qemuUser(path, prepared.connection.kind, { acceleration, hasDisks: devices.disks.length > 0 });
+      const { acceleration, connection } = prepared;
+      this.#user = qemuUser(path, connection.kind, { acceleration, isShared: this.#sharesUser });
+      this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }
@@ -180,23 +218,37 @@ class Launch {
     return { count: wanted.count, serve: (connection) => processes.serve(connection) };
   }
 
+  #disksOf({ name, connection, devices, securityLabels }: PreparedMachine, { uid }: QemuUser): OwnDisks | undefined {
+    const point = viewPoint(name, connection.kind);
+    if (devices.disks.length === 0 || point === undefined) return undefined;
+    const isLabelled = securityLabels.some(({ '@model': model }) => model === 'selinux');
+    return ownDisks(devices.disks, { point, uid, isLabelled });
+  }
+
+  /** What the domain is made of: disks and boot files where QEMU finds them. */
+  async #forDomain(): Promise<Prepared> {
+    const prepared = await this.#withOwnKernel();
+    if (prepared.platform === 'container' || this.#ownDisks === undefined) return prepared;
+    return { ...prepared, devices: { ...prepared.devices, disks: this.#ownDisks.disks } };
+  }
+
   /** A machine that boots gets copies of kernel and initrd if libvirt gives them to QEMU's user. */
   async #withOwnKernel(): Promise<Prepared> {
     const prepared = this.#prepared;
     if (prepared.platform === 'container' || this.#snapshot !== undefined) return prepared;
-    const hasDisks = prepared.devices.disks.length > 0;
-    if (!isKernelGivenAway(prepared.connection.kind, this.#user, hasDisks)) return prepared;
+    if (!isKernelGivenAway(prepared.connection.kind, this.#user)) return prepared;
     const own = await copyBootFiles(prepared.image, this.#run.state);
     return { ...prepared, image: { ...prepared.image, ...own } };
   }
 
-  /** The command that makes the view of the host's files; undefined if there is none to be made. */
+  /** The command that makes the view of the host's files, and disks beside it; undefined if there is neither. */
   #viewRoot(): string[] | undefined {
-    const share = this.#rootShare();
-    if (share === undefined) return undefined;
+    const directory = this.#rootShare()?.directory;
+    const disks = this.#ownDisks?.words ?? [];
+    if (directory === undefined && disks.length === 0) return undefined;
     const { connection, devices } = this.#prepared;
     const hasNetwork = devices.interfaces.some(({ passt }) => passt === undefined);
-    const facts = { name: this.#run.name, kind: connection.kind, directory: share.directory, hasNetwork };
+    const facts = { name: this.#run.name, kind: connection.kind, directory, disks, hasNetwork };
     const command = viewCommand(this.#config, facts);
     if (command === undefined) linkToAll(this.#config, facts);
     return command;

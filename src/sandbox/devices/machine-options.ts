@@ -85,10 +85,9 @@ export function domainXml(
       ...(isMonitored(config, parts) ? monitorArguments(channelSocket) : []),
     ],
     shares: devices.shares,
-    disks: diskElements(devices.disks, user?.uid),
+    disks: diskElements(devices.disks, user?.isShared ? user.uid : undefined),
     interfaces: machineInterfaces(devices.interfaces),
-    // libvirt need not own anything but disks.
-    securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, devices.disks.length > 0)] : [])],
+    securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, user.isShared)] : [])],
     cputune: cputune(config.tuning, config.vcpus),
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,

@@ -42,47 +42,62 @@ export function rootLink(name: string): string {
  * profile of the path that it is given, and AppArmor sees the path that a link leads to.
  */
 export function rootDirectory(name: string, kind: ConnectionKind, model: SecurityModel | undefined): string {
-  const point = model === 'apparmor' ? pointOf(name, kind)?.at(-1) : undefined;
+  const point = model === 'apparmor' ? viewPoint(name, kind) : undefined;
   return point === undefined || point === USERS_POINT ? rootLink(name) : join(point, 'root');
 }
 
 export interface ViewFacts {
   readonly name: string;
   readonly kind: ConnectionKind;
-  /** What {@link rootDirectory} says. */
-  readonly directory: string;
+  /** What {@link rootDirectory} says; undefined: the root is something else, and there is no view. */
+  readonly directory: string | undefined;
+  /** Words for the disks beside the view: `OwnDisks`. */
+  readonly disks: readonly string[];
   /** QEMU itself needs a network, since no other process serves all interfaces. */
   readonly hasNetwork: boolean;
 }
 
 /**
- * The command that makes the view and the link to it, and executes the command behind it.
+ * The command that makes the view and the link to it, and the disks beside it, and executes the command behind it.
  * @returns undefined if no user may have a view there: QEMU runs as libvirt's user
  */
 export function viewCommand(
   config: SandboxConfig,
-  { name, kind, directory, hasNetwork }: ViewFacts,
+  { name, kind, directory, disks, hasNetwork }: ViewFacts,
 ): string[] | undefined {
   const where = pointOf(name, kind);
   if (where === undefined) return undefined;
+  return [
+    hostProgram('root-view'),
+    ...where,
+    ...(where[0] === '--private' && !hasNetwork ? ['--no-network'] : []),
+    ...disks,
+    // Only the link can lead elsewhere, and disks are nowhere else.
+    ...(needsView(config) || directory !== rootLink(name) || disks.length > 0 ? [] : ['--or-all']),
+    ...(directory === undefined ? ['--no-root'] : rootWords(config, name)),
+  ];
+}
+
+/** What the view shows and hides, the link to it, and the directory that it is of. */
+function rootWords(config: SandboxConfig, name: string): string[] {
   const source = realpathSync(config.root);
   const hidden = [...new Set(hiddenBelow(source, config))];
   const mounts = mountPointsBelow(source).filter(
     ({ path }) => !hidden.some((above) => covers(`/${above}`, `/${path}`)),
   );
   return [
-    hostProgram('root-view'),
-    ...where,
     // Where everything is there from the start, what is the kernel's has to be hidden. Elsewhere it is not shown, and
     // what it covers must not be either.
     ...mounts.flatMap(({ path, isKernels }) => [isKernels ? '--hide' : '--show', path]),
     ...hidden.flatMap((path) => ['--hide', path]),
-    ...(where[0] === '--private' && !hasNetwork ? ['--no-network'] : []),
-    // Only the link can lead elsewhere.
-    ...(needsView(config) || directory !== rootLink(name) ? [] : ['--or-all']),
     rootLink(name),
     source,
   ];
+}
+
+/** Where the view is mounted; undefined where no user may have one. */
+export function viewPoint(name: string, kind: ConnectionKind): string | undefined {
+  return pointOf(name, kind)?.at(-1);
 }
 
 /** What the root must not show, relative to it. */

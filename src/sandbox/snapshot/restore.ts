@@ -91,8 +91,13 @@ export function isRestoreError(error: unknown): error is SandboxError {
   return error instanceof SandboxError && error.code === 'warm-restore-failed';
 }
 
+/** Failures that every start has. */
+const OTHERS = [
+  ...['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'],
+  ...['root-view-impossible', 'disks-not-owned'],
+];
+
 /** Makes a failure before the machine ran a reason to boot, unless the snapshot has nothing to do with it. */
 export function reasonToBoot(snapshot: Snapshot, error: unknown): unknown {
-  const others = ['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'];
-  return error instanceof SandboxError && others.includes(error.code) ? error : restoreError(snapshot, error);
+  return error instanceof SandboxError && OTHERS.includes(error.code) ? error : restoreError(snapshot, error);
 }

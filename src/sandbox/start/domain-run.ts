@@ -4,7 +4,7 @@
  * nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Connection, Domain } from '../../libvirt/connection.js';
+import type { Connection, Domain, StartContext } from '../../libvirt/connection.js';
 import { mark } from '../../util/marks.js';
 import { claimState, releaseState, type StateDirectory } from '../state/state-directory.js';
 import { goneError, timeoutError } from './boot-errors.js';
@@ -69,10 +69,9 @@ export class DomainRun {
 
   /**
    * Has libvirt start the domain; {@link domain} tells when it has.
-   * @param before a command that must have succeeded before
-   * @param terminal the descriptor of a terminal whose settings must survive this process
+   * @param options as {@link StartContext} has them
    */
-  start(xml: string, before?: readonly string[], terminal?: number): void {
+  start(xml: string, options: Pick<StartContext, 'before' | 'sources' | 'terminal'> = {}): void {
     mark('domain.create');
     const { path, sockets } = this.state;
     this.#starting = this.#connection.start(xml, {
@@ -80,8 +79,7 @@ export class DomainRun {
       socketDirectory: sockets,
       name: this.name,
       cancelled: this.#cancelling.signal,
-      ...(before === undefined ? {} : { before }),
-      ...(terminal === undefined ? {} : { terminal }),
+      ...options,
     });
     this.#created = this.#starting.then((started) => {
       mark('domain.created');

@@ -19,11 +19,11 @@ export interface BootFiles {
 
 /**
  * Whether libvirt gives a machine's kernel and initrd to QEMU's user. A libvirtd of root's does, and so does the
- * embedded driver of root: with the disks where we choose the user, and always where libvirt does.
+ * embedded driver of root: with the disks if it gives those away, and always where libvirt chooses the user.
  * @param user from `qemuUser`
  */
-export function isKernelGivenAway(kind: ConnectionKind, user: QemuUser | undefined, hasDisks: boolean): boolean {
-  if (user !== undefined) return hasDisks;
+export function isKernelGivenAway(kind: ConnectionKind, user: QemuUser | undefined): boolean {
+  if (user !== undefined) return user.isShared;
   return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0);
 }
 

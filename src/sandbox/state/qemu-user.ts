@@ -7,9 +7,14 @@ import type { ConnectionKind } from '../../libvirt/connection.js';
 import { valueOr } from '../../util/errors.js';
 import { type IdRange, NETWORK_IDS, QEMU_IDS, SMALL_QEMU_IDS } from '../../util/qemu-ids.js';
 
-export interface QemuUser {
+export interface UserIds {
   readonly uid: number;
   readonly gid: number;
+}
+
+export interface QemuUser extends UserIds {
+  /** It is the user of other sandboxes too, and libvirt makes it the owner of the disks. */
+  readonly isShared: boolean;
 }
 
 const KVM = '/dev/kvm';
@@ -21,18 +26,23 @@ const KVM = '/dev/kvm';
  * The uid is the inode number of the state directory, behind the first of the range. Where that is a tmpfs, two
  * sandboxes that run at once have two.
  *
- * @param hasDisks All sandboxes with disks have the first uid. libvirt makes it the owner of the disks, does not give
- *   read-only ones back, and refuses a disk to another user after a crash.
+ * @param isShared All sandboxes with disks that libvirt gives away have the first uid. libvirt does not give read-only
+ *   disks back, and refuses a disk to another user after a crash.
  */
 export function qemuUser(
   stateDirectory: string,
   kind: ConnectionKind,
-  { acceleration, hasDisks }: { acceleration: 'kvm' | 'tcg'; hasDisks: boolean },
+  { acceleration, isShared }: { acceleration: 'kvm' | 'tcg'; isShared: boolean },
 ): QemuUser | undefined {
   const range = rangeFor(kind);
   if (range === undefined) return undefined;
   const own = ownNumber(stateDirectory, range);
-  return { uid: range.first + (hasDisks ? 0 : own), gid: groupIn(range, acceleration) };
+  return { uid: range.first + (isShared ? 0 : own), gid: groupIn(range, acceleration), isShared };
+}
+
+/** Whether {@link qemuUser} gives QEMU a user. */
+export function hasQemuUser(kind: ConnectionKind): boolean {
+  return rangeFor(kind) !== undefined;
 }
 
 /** The group of those users, which may read root's snapshots; undefined where {@link qemuUser} is. */
@@ -56,7 +66,7 @@ function groupIn({ first }: IdRange, acceleration: 'kvm' | 'tcg'): number {
  *
  * On a host that has few ids it may be the user of another sandbox's QEMU.
  */
-export function networkUser(stateDirectory: string): QemuUser | undefined {
+export function networkUser(stateDirectory: string): UserIds | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const range = [NETWORK_IDS, SMALL_QEMU_IDS].find(isMapped);
   if (range === undefined) return undefined;

@@ -26,15 +26,23 @@ test('the remedy for an existing QEMU does not say to install it', (context) => 
 
 test('an image without a lock is named, also where QEMU names none', () => {
   const xml = `<disk><source file="/a&amp;b.img"></source></disk><disk><source dev="/dev/sdb"></source></disk>`;
-  const bare = domainError(
-    'x',
-    `internal error: unable to execute QEMU command 'cont': Failed to get "write" lock`,
+  const bare = domainError('x', `internal error: unable to execute QEMU command 'cont': Failed to get "write" lock`, {
     xml,
-  );
+  });
   assert.equal(bare.code, 'image-in-use');
   assert.match(bare.message, /lock of \/a&b\.img or \/dev\/sdb$/);
-  const named = domainError('x', 'Failed to get "write" lock Is another process using the image [/c.img]?', xml);
+  const named = domainError('x', 'Failed to get "write" lock Is another process using the image [/c.img]?', { xml });
   assert.match(named.message, /using the image \[\/c\.img\]\?$/);
+});
+
+test('an image is called by the path that the user gave', () => {
+  const paths = Array.from({ length: 11 }, (_, index) => [`/p/disks/disk.${index}`, `/user/${index}.img`] as const);
+  const sources = new Map(paths);
+  const message = 'Failed to get "write" lock Is another process using the image [/p/disks/disk.10]?';
+  const { message: said } = domainError('x', `${message} Not [/p/disks/disk.1].`, { sources });
+  assert.match(said, /using the image \[\/user\/10\.img\]\? Not \[\/user\/1\.img\]\.$/);
+  const xml = '<disk><source file="/p/disks/disk.0"></source></disk>';
+  assert.match(domainError('x', 'Failed to get "write" lock', { xml, sources }).message, /lock of \/user\/0\.img$/);
 });
 
 test('a label that SELinux refuses is no file that cannot be read', () => {
