@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { embedded, system } from '../helpers/connections.js';
-import { imageFile, makeImage, unlessProgram } from '../helpers/images.js';
+import { imageFile, loopDevice, makeImage, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
@@ -17,20 +17,6 @@ function sparse(directory: string, name: string, size: number): string {
   writeFileSync(path, '');
   truncateSync(path, size);
   return path;
-}
-
-/** A block device of the host; undefined where the host cannot have one. */
-function loopDevice(context: TestContext, file: string): string | undefined {
-  try {
-    const device = execFileSync('losetup', ['--find', '--show', file], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-    context.after(() => execFileSync('losetup', ['--detach', device]));
-    return device;
-  } catch {
-    return undefined;
-  }
 }
 
 for (const way of [embedded, system]) {

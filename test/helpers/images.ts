@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { programPaths } from './hide.js';
 
 interface Maker {
@@ -66,4 +67,18 @@ export function imageFile(image: string, path: string): string {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+}
+
+/** A block device of the host; undefined where the host cannot have one. */
+export function loopDevice(context: TestContext, file: string): string | undefined {
+  try {
+    const device = execFileSync('losetup', ['--find', '--show', file], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+    context.after(() => execFileSync('losetup', ['--detach', device]));
+    return device;
+  } catch {
+    return undefined;
+  }
 }

@@ -7,24 +7,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { makeCache, removeCache } from '../helpers/cache.js';
-import { embedded, system, type Way } from '../helpers/connections.js';
-import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
-import { assertRun, type Running, runSandbox, startSandbox } from '../helpers/run.js';
+import { embedded, system } from '../helpers/connections.js';
+import { assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
-
-interface Machine {
-  readonly name: string;
-  readonly running: Running;
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
+import { attacksOn, below, can, endMachine, startMachine } from '../helpers/taken-over.js';
 
 let cache = '';
 before(async () => {
@@ -33,53 +25,6 @@ before(async () => {
 });
 after(() => removeCache(cache));
 
-/** A sandbox that waits, and its QEMU. */
-async function start(t: TestContext, way: Way, ...options: readonly string[]): Promise<Machine> {
-  const name = uniqueName();
-  const args = ['-c', way.uri, ...TCG, '-n', name, ...options, '--', 'sh', '-c', 'echo up; read line'];
-  const running = startSandbox(args, { env: { XDG_CACHE_HOME: cache }, input: 'open' });
-  t.after(() => running.child.kill('SIGTERM'));
-  await running.until(/^up\n/);
-  const pid = qemuOf(name);
-  assert.ok(pid !== undefined, `${name} has no QEMU`);
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const id = (key: string) => Number(new RegExp(`^${key}:\\t(\\d+)`, 'm').exec(status)?.[1]);
-  return { name, running, pid, uid: id('Uid'), gid: id('Gid') };
-}
-
-async function end({ name, running }: Machine, way: Way): Promise<void> {
-  running.child.stdin?.end('\n');
-  assert.equal((await running.result).code, 0);
-  await assertNothingLeft(name, way.where);
-}
-
-/** Whether a script succeeds as the user of a machine's QEMU. */
-function can({ uid, gid }: Machine, script: string): boolean {
-  const words = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--bounding-set=-all', '--'];
-  return spawnSync('setpriv', [...words, 'sh', '-c', script]).status === 0;
-}
-
-/** Attacks on a QEMU. Each works on the attacker's own. */
-function attacksOn({ pid }: Machine): Record<string, string> {
-  const [, first = ''] = /^([0-9a-f]+)-/.exec(readFileSync(`/proc/${pid}/maps`, 'latin1')) ?? [];
-  const page = Number.parseInt(first, 16) / 4096;
-  return {
-    signal: `kill -0 ${pid}`,
-    maps: `head -n 1 /proc/${pid}/maps`,
-    memory: `dd if=/proc/${pid}/mem of=/dev/null bs=4096 skip=${page} count=1`,
-    files: `ls /proc/${pid}/fd/`,
-    environment: `cat /proc/${pid}/environ`,
-  };
-}
-
-/** Every file below a directory. Links are not followed. */
-function below(directory: string): string[] {
-  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(directory, entry.name);
-    return [path, ...(entry.isDirectory() ? below(path) : [])];
-  });
-}
-
 for (const way of [embedded, system]) {
   describe(`the QEMU of a sandbox over ${way.uri}`, { skip: way.skip }, () => {
     it('reaches no other sandbox', async (t) => {
@@ -87,26 +32,26 @@ for (const way of [embedded, system]) {
       writeFileSync(disk, Buffer.alloc(1 << 20));
       // Whatever its group may do: all QEMUs have one group.
       chmodSync(disk, 0o660);
-      const attacker = await start(t, way);
-      const victim = await start(t, way, '--boot', 'cold', '--disk', `file:secret=${disk}`);
+      const attacker = await startMachine(t, { way, cache });
+      const victim = await startMachine(t, { way, cache }, '--boot', 'cold', '--disk', `file:secret=${disk}`);
       assert.notEqual(attacker.uid, victim.uid);
       for (const [name, script] of Object.entries(attacksOn(attacker))) assert.ok(can(attacker, script), name);
       for (const [name, script] of Object.entries(attacksOn(victim))) assert.ok(!can(attacker, script), name);
       assert.ok(!can(attacker, `head -c 1 ${disk}`), 'the disk');
       for (const path of below(`/run/libvirt-sandbox/${victim.name}`))
         if (!lstatSync(path).isSymbolicLink()) assert.ok(!can(attacker, `test -w '${path}'`), path);
-      await end(attacker, way);
-      await end(victim, way);
+      await endMachine(attacker, way);
+      await endMachine(victim, way);
     });
 
     it('does not read the memory of another for its guest either', async (t) => {
-      const victim = await start(t, way);
+      const victim = await startMachine(t, { way, cache });
       // Where the root share has the host's /proc in it, QEMU reads that as its own user.
       const script = `mkdir /tmp/host; mount --bind / /tmp/host; cd /tmp/host/proc
         for file in */maps ${victim.pid}/environ; do head -c 1 $file >/dev/null 2>&1 && echo $file; done; echo tried`;
       const args = ['-c', way.uri, ...TCG, '-p', '--', 'sh', '-c', script];
       assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, 'tried\n');
-      await end(victim, way);
+      await endMachine(victim, way);
     });
 
     it('reaches no network', { skip: way !== embedded && "libvirtd's QEMUs have its network" }, async (t) => {
@@ -115,11 +60,11 @@ for (const way of [embedded, system]) {
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
       const reach = `bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port}'`;
-      const attacker = await start(t, way);
+      const attacker = await startMachine(t, { way, cache });
       assert.equal(spawnSync('sh', ['-c', reach]).status, 0);
       const inside = ['--net', `--target=${attacker.pid}`, '--', 'sh', '-c', reach];
       assert.notEqual(spawnSync('nsenter', inside).status, 0);
-      await end(attacker, way);
+      await endMachine(attacker, way);
     });
 
     it('owns nothing that others boot from', async (t) => {
@@ -127,12 +72,12 @@ for (const way of [embedded, system]) {
       writeFileSync(disk, Buffer.alloc(1 << 20));
       const store = join(cache, 'virt-sandbox');
       for (const options of [[], ['--boot', 'cold'], ['--boot', 'cold', '--disk', `file:a=${disk}`]]) {
-        const machine = await start(t, way, ...options);
+        const machine = await startMachine(t, { way, cache }, ...options);
         const files = below(store).filter((path) => statSync(path).isFile());
         assert.ok(files.some((path) => path.endsWith('/vmlinux')));
         for (const path of files) assert.equal(statSync(path).uid, 0, `${path} with ${options.join(' ')}`);
         for (const path of files) assert.ok(!can(machine, `test -w '${path}'`), path);
-        await end(machine, way);
+        await endMachine(machine, way);
       }
       // And the disk is root's again.
       assert.equal(execFileSync('stat', ['-c', '%u', disk], { encoding: 'utf8' }), '0\n');
