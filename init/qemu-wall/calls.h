@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 struct calls {
-	/* New sockets of any kind. */
+	/* New sockets of any kind, but for pairs of streams. */
 	bool sockets;
 	/* Changing modes, owners, times and attributes of files. */
 	bool metadata;

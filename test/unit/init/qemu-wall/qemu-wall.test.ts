@@ -1,15 +1,16 @@
 /** What qemu-wall leaves a QEMU, without a machine: bash takes QEMU's place. */
 
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { hostProgram } from '../../../../src/util/programs.js';
 import { unlessProgram } from '../../../helpers/images.js';
+import { REPOSITORY } from '../../../helpers/run.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 /** A directory as libvirt's QEMU would find it, with files to attack. */
@@ -137,6 +138,32 @@ describe('qemu-wall', () => {
       'word',
     ]);
     assert.equal(stderr.match(/socket: Permission denied/g)?.length, 2, stderr);
+  });
+
+  it('refuses calls that reach other programs of the user', { skip: unlessProgram('gcc') }, async (t) => {
+    const ground = makeGround(t);
+    const { at, report } = ground;
+    const source = join(REPOSITORY, 'test/hostile/programs/refused-calls.c');
+    execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', at('calls'), source]);
+    rmSync(at('qemu'));
+    symlinkSync(at('calls'), at('qemu'));
+    const victim = spawn(at('calls'), [at('datagrams')], { stdio: ['pipe', 'pipe', 'inherit'] });
+    t.after(() => victim.kill('SIGKILL'));
+    await once(victim.stdout, 'data');
+    const words = [String(victim.pid), at('datagrams')];
+    const outcome = (program: string, rules: readonly string[] | undefined) =>
+      spawnSync(program, words, options(ground, rules)).stdout.trimEnd().split('\n');
+    const names = (isRefused: boolean, lines: readonly string[]) =>
+      lines.filter((line) => line.endsWith(' EACCES') === isRefused).map((line) => line.split(' ')[0]);
+    const own = ['own-stream-pair', 'own-limit-read', 'own-limit-set', 'own-scheduler'];
+    assert.deepEqual(names(true, outcome(at('calls'), undefined)), []);
+    const walled = outcome(at('qemu-wall'), report);
+    assert.deepEqual(names(false, walled), own);
+    assert.ok(walled.length > 40, walled.join());
+    // A QEMU that is the network itself makes sockets.
+    const network = outcome(at('qemu-wall'), ['report', at('another'), 'network']);
+    const pairs = ['socket', 'datagram-pair', 'flagged-datagram-pair', 'sequential-pair'];
+    assert.deepEqual(names(false, network).slice(0, 8), [...own, ...pairs]);
   });
 
   it('names a socket that nobody listens on', (t) => {
