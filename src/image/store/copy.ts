@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { chmod, copyFile, type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { isSystemError } from '../../util/errors.js';
 import { fileProblem, openRegular, UnreadableFile } from '../../util/regular-files.js';
+import { createContentFile } from '../../util/selinux.js';
 
 const PIECE_BYTES = 1 << 16;
 
@@ -61,13 +62,14 @@ export async function digestFile(path: string): Promise<string> {
 
 /** Copies by sharing the blocks. @returns false if the file system cannot do that */
 async function cloned(source: FileHandle, to: string): Promise<boolean> {
+  createContentFile(to);
   try {
-    await copyFile(`/proc/self/fd/${source.fd}`, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    await copyFile(`/proc/self/fd/${source.fd}`, to, constants.COPYFILE_FICLONE_FORCE);
     // Its mode is that of the source, which may keep its owner from reading it.
     await chmod(to, 0o600);
     return true;
   } catch (error) {
-    if (!isSystemError(error) || error.code === 'EEXIST') throw error;
+    if (!isSystemError(error)) throw error;
     await rm(to, { force: true });
     return false;
   }
@@ -75,8 +77,10 @@ async function cloned(source: FileHandle, to: string): Promise<boolean> {
 
 /** Copies all but zeros, which become holes. */
 async function copyData(source: FileHandle, to: string, { size, nextData }: Expected): Promise<void> {
-  const target = await open(to, 'wx', 0o600);
+  createContentFile(to);
+  const target = await open(to, 'r+');
   try {
+    await target.chmod(0o600);
     await target.truncate(size);
     const piece = Buffer.allocUnsafe(PIECE_BYTES);
     const zeros = Buffer.alloc(PIECE_BYTES);
