@@ -11,6 +11,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { QEMU_IDS } from '../../src/util/qemu-ids.js';
 import { embedded } from '../helpers/connections.js';
 import { programPaths } from '../helpers/hide.js';
 import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
@@ -153,7 +154,11 @@ pgrep -a qemu-nbd
 
 echo "== machine"
 virtlogd -d
-/mnt/bin/virt-sandbox -c qemu:///system -n confined -r $root --accel tcg --boot cold --memory 128 -- /bin/sh >/run/machine 2>&1 &
+cp /media/disk.qcow2 /run/own.qcow2
+truncate -s 1M /var/tmp/own
+chmod 600 /run/own.qcow2 /var/tmp/own
+/mnt/bin/virt-sandbox -c qemu:///system -n confined -r $root --accel tcg --boot cold --memory 128 \\
+  --disk file:a=/run/own.qcow2 --disk file:b=/var/tmp/own,ro -- /bin/sh >/run/machine 2>&1 &
 machine=$!
 monitor() { virsh -q -c qemu:///system qemu-monitor-command confined --hmp "$1" 2>&1 | tr -d '\\r' | grep .; }
 # virsh itself keeps a processor busy for a second here.
@@ -166,6 +171,7 @@ chmod 666 $root/etc/inside /var/tmp/outside
 for file in /run/libvirt-sandbox/.view/confined/root/etc/inside /var/tmp/outside; do
   monitor "drive_add 0 file.filename=$file,file.locking=off,format=raw,if=none,id=$(basename $file),readonly=on"
 done
+grep ^Uid: /proc/$(cat $pid)/status
 kill $machine
 wait $machine
 cat /run/machine
@@ -262,11 +268,14 @@ describe('on a kernel with AppArmor', { skip }, () => {
   });
 
   it("libvirt's profile limits a machine's QEMU to the files of the sandbox", () => {
-    const [label = '', inside, outside] = said.get('machine') ?? [];
+    const [label = '', inside, outside, ids = ''] = said.get('machine') ?? [];
     assert.match(label, /^libvirt-[0-9a-f-]{36} \(enforce\)$/);
     // QEMU's monitor is asked to open a file of the sandbox's root, and one that is readable to all.
     assert.equal(inside, 'OK');
     assert.equal(outside, "Could not open '/var/tmp/outside': Permission denied");
+    // It has two disks, a file that is raw and one that is not, where a user of its own finds them.
+    const [, uid = ''] = /^Uid:\t(\d+)/.exec(ids) ?? [];
+    assert.ok(Number(uid) > QEMU_IDS.first, said.get('machine')?.join('\n'));
   });
 
   it("a libvirtd that may start no other server of shares starts libvirt's", () => {

@@ -139,7 +139,12 @@ cat >$host/run/commands <<'END'
 ${commands}
 END
 export PATH=/usr/sbin:/usr/bin HOME=/root
-exec chroot $host /bin/bash -ec '
+cd $host
+# No chroot: in one the kernel makes no user namespace, nor is the root that of the mount namespace.
+exec unshare --mount --propagation private /bin/bash -ec '
+  pivot_root . .
+  umount -l .
+  cd /
   load_policy -i
   restorecon -R /dev /run
   # A QEMU with two categories may write to a log without any.
