@@ -111,6 +111,8 @@ static uint64_t rights(enum access access)
 		return READING;
 	case ACCESS_WRITE:
 		return READING | CHANGING;
+	case ACCESS_READ_DEVICE:
+		return READING | FS_IOCTL_DEV;
 	case ACCESS_DEVICE:
 		return READING | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV;
 	}

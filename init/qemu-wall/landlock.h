@@ -12,7 +12,9 @@ enum access {
 	ACCESS_READ,
 	/* ACCESS_READ, and writing, making, renaming and removing whatever is not a device. */
 	ACCESS_WRITE,
-	/* ACCESS_READ, and writing and ioctl(2). */
+	/* ACCESS_READ, and ioctl(2). */
+	ACCESS_READ_DEVICE,
+	/* ACCESS_READ_DEVICE, and writing. */
 	ACCESS_DEVICE,
 };
 

@@ -4,6 +4,9 @@
  *
  *   DIRECTORY/qemu-wall QEMU'S ARGUMENTS...
  *
+ * Root's QEMU has a user of its own. It owns its disks where it finds them, so it may not change their modes: a program
+ * of root's that anybody executes would be made of one.
+ *
  * DIRECTORY/qemu leads to QEMU. VIRT_SANDBOX_WALL in the environment names the file with the rules: rules.h. Without it
  * libvirt asks what QEMU can do, and QEMU is executed as it is.
  *
@@ -98,23 +101,33 @@ static const char *enter_landlock(struct landlock *wall, const struct rules *rul
 }
 
 /* NULL, or what failed with errno. */
+static const char *confine_files(const struct rules *rules, const char *qemu, char *arguments[])
+{
+	struct landlock wall = {.version = landlock_version()};
+	const char *failed;
+
+	if (report(rules->report, wall.version) != 0)
+		return rules->report;
+	if (sockets_connect(arguments, &failed) != 0)
+		return failed;
+	return wall.version == 0 ? NULL : enter_landlock(&wall, rules, qemu, arguments);
+}
+
+/* NULL, or what failed with errno. */
 static const char *confine(const char *file, const char *qemu, char *arguments[])
 {
 	struct rules rules;
-	struct landlock wall = {.version = landlock_version()};
 	const char *failed;
 
 	if (rules_read(&rules, file) != 0)
 		return file;
-	if (report(rules.report, wall.version) != 0)
-		return rules.report;
-	if (sockets_connect(arguments, &failed) != 0)
-		return failed;
-	failed = wall.version == 0 ? NULL : enter_landlock(&wall, &rules, qemu, arguments);
+	failed = rules.calls_only ? NULL : confine_files(&rules, qemu, arguments);
 	if (failed != NULL)
 		return failed;
-	return calls_refuse(&(struct calls){.sockets = rules.network, .metadata = rules.metadata}) == 0 ? NULL
-													: "seccomp";
+
+	const struct calls calls = {.sockets = rules.network && !rules.calls_only, .metadata = rules.metadata};
+
+	return calls_refuse(&calls) == 0 ? NULL : "seccomp";
 }
 
 int main(int argc, char *argv[])

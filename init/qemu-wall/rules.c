@@ -15,6 +15,7 @@ static const struct {
 } accesses[] = {
 	{"read", ACCESS_READ},
 	{"write", ACCESS_WRITE},
+	{"read-device", ACCESS_READ_DEVICE},
 	{"device", ACCESS_DEVICE},
 };
 
@@ -80,13 +81,15 @@ static bool parse(struct rules *rules, const char *at, const char *end)
 			rules->network = false;
 		} else if (strcmp(word, "metadata") == 0) {
 			rules->metadata = false;
+		} else if (strcmp(word, "calls-only") == 0) {
+			rules->calls_only = true;
 		} else {
 			if (at >= end || *at != '/' || !take(rules, word, at))
 				return false;
 			at += strlen(at) + 1;
 		}
 	}
-	return rules->report != NULL;
+	return rules->report != NULL || rules->calls_only;
 }
 
 int rules_read(struct rules *rules, const char *file)

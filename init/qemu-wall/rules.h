@@ -1,14 +1,16 @@
 /*
  * The rules of one QEMU, which the launcher writes. A file of words that end with NUL:
  *
- *   report PATH     make this file, with the version of the kernel's Landlock in it, or 0
- *   root LINK       the link to the view of the host's files: root.h
- *   read PATH       may be read
- *   write PATH      may be read and changed
- *   device PATH     may be read, written and controlled
- *   read-all        reading is not confined
- *   network         neither are sockets
- *   metadata        neither are modes, owners, times and attributes of files
+ *   report PATH       make this file, with the version of the kernel's Landlock in it, or 0
+ *   root LINK         the link to the view of the host's files: root.h
+ *   read PATH         may be read
+ *   write PATH        may be read and changed
+ *   read-device PATH  may be read and controlled
+ *   device PATH       may be read, written and controlled
+ *   read-all          reading is not confined
+ *   network           neither are sockets
+ *   metadata          neither are modes, owners, times and attributes of files
+ *   calls-only        nothing but system calls is confined, and sockets are not: for a QEMU with a user of its own
  */
 #ifndef VS_RULES_H
 #define VS_RULES_H
@@ -33,6 +35,8 @@ struct rules {
 	bool reads;
 	bool network;
 	bool metadata;
+	/* Nothing else is. */
+	bool calls_only;
 };
 
 /* Nothing of it is freed. errno is EINVAL for a file that cannot be understood. */

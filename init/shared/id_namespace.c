@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,12 +42,15 @@ static int write_map(pid_t pid, const char *name, const struct id_range *ranges,
 	return error;
 }
 
-/* Has a namespace of its own, says so, and waits until it is killed. */
-static _Noreturn void hold(int report)
+/* Has a namespace of its own, says so, and waits until it is killed, with its parent at the latest. */
+static _Noreturn void hold(pid_t parent, int report)
 {
 	int error = unshare(CLONE_NEWUSER) < 0 ? errno : 0;
 
-	if (write(report, &error, sizeof(error)) == (ssize_t)sizeof(error))
+	/* Only now: a change of rights takes it back. */
+	if (error == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		error = errno;
+	if (getppid() == parent && write(report, &error, sizeof(error)) == (ssize_t)sizeof(error))
 		(void)pause();
 	_exit(1);
 }
@@ -79,9 +83,11 @@ int id_namespace_open(const struct id_range *uids, size_t uid_count, const struc
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
 	*step = "fork";
+	pid_t parent = getpid();
+
 	pid = fork();
 	if (pid == 0)
-		hold(ends[1]);
+		hold(parent, ends[1]);
 	error = pid < 0 ? errno : 0;
 	(void)close(ends[1]);
 	if (error == 0) {

@@ -205,6 +205,21 @@ describe('qemu-wall', () => {
     assert.equal(all.stdout, 'yes\n');
   });
 
+  it('keeps a QEMU with a user of its own from changing modes, and leaves it the rest', (t) => {
+    const ground = makeGround(t);
+    const { at } = ground;
+    const scripts = [
+      `cat ${at('other/file')}`,
+      `echo x >>${at('other/file')}`,
+      'exec 6<>/dev/udp/127.0.0.1/9',
+      `chmod 4755 ${at('other/file')}`,
+      `touch -c ${at('other/file')}`,
+    ];
+    const { stdout, stderr } = run(ground, ['calls-only'], tries(scripts));
+    assert.deepEqual(stdout, 'yes\nyes\nyes\nno\nno\n', stderr);
+    assert.ok(!existsSync(at('report')));
+  });
+
   it('allows the root where there is no view of it', (t) => {
     const ground = makeGround(t);
     const { at, report } = ground;
