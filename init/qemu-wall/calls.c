@@ -108,9 +108,9 @@ static void allow(struct program *program)
 /* The low half of an argument: of a pid_t or an int the kernel looks at no more. */
 static void load_argument(struct program *program, int index)
 {
-	add(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						  (uint32_t)(offsetof(struct seccomp_data, args) +
-							     (size_t)index * sizeof(uint64_t))));
+	add(program,
+	    (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) +
+									      (size_t)index * sizeof(uint64_t))));
 }
 
 /* Process 0 is whoever calls. */

@@ -5,7 +5,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
-import { findInPath } from '../util/programs.js';
+import { findQemu } from '../util/programs.js';
 import { Verdicts } from './kvm-verdicts.js';
 import { probe, type Verdict } from './probe.js';
 
@@ -58,7 +58,7 @@ async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: P
   } catch {
     return { usable: false, reason: `${device} is missing or not accessible to this user` };
   }
-  const emulator = findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm');
+  const emulator = findQemu();
   if (!emulator) return { usable: false, reason: 'there is no qemu-system-x86_64 to try it with' };
 
   const subject = `${emulator} ${statSync(emulator).mtimeMs} ${options.kernelDigest}`;

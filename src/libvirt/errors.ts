@@ -201,6 +201,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out -c for a virtual machine',
 };
 
+/** Lines that say nothing about a failure. */
+const NOTES = /^(?:info|warning) :|^Please use |^root-view note: |deprecated/;
+
 /** Joins a message into one line, without the time stamps and levels of a log. */
 function tidy(message: string): string {
   return message
@@ -208,7 +211,7 @@ function tidy(message: string): string {
     .map((line) =>
       line.replace(/^\d{4}-\d\d-\d\d[T ][\d:.]+(?:\+\d{4}|Z)?:? (?:\d+: )?(?:error : \w+:\d+ : )?/, '').trim(),
     )
-    .filter((line) => line !== '' && !/^(?:info|warning) :|^Please use |^root-view note: |deprecated/.test(line))
+    .filter((line) => line !== '' && (ROOT_VIEW.test(line) || !NOTES.test(line)))
     .join(' ')
     .replace(QEMU_OPTION, (option, rest: string) => (rest.includes('/') ? rest : `${option}`))
     .trim();

@@ -59,6 +59,10 @@ export async function readPid(pidFile: string): Promise<number | undefined> {
 /** Path of the PID file that a daemon of libvirt writes for a QEMU. */
 export function daemonPidFile(kind: DaemonKind, name: string): string {
   if (kind === 'system') return `/run/libvirt/qemu/${name}.pid`;
-  const runtime = process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
-  return join(runtime, 'libvirt/qemu/run', `${name}.pid`);
+  return join(runtimeDirectory(), 'libvirt/qemu/run', `${name}.pid`);
+}
+
+/** Where the daemons of a user's session keep what does not last. */
+export function runtimeDirectory(): string {
+  return process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
 }

@@ -22,7 +22,7 @@ import { OperationError } from '../protocol/operations.js';
 import type { GuestReady } from '../protocol/ready.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
-import { makeWall, needsWall, type Rule, reasonAgainstWall } from './devices/qemu-wall.js';
+import { confineQemu, gapsOfWall, type Rule } from './devices/qemu-wall.js';
 import { allSlots } from './devices/slots.js';
 import { prepare } from './prepare/prepare.js';
 import type { PreparedMachine } from './prepare/prepared.js';
@@ -189,12 +189,14 @@ class Baker {
       const transports = await run.open({ monitored: true, owner: user?.uid });
       const given = isKernelGivenAway(connection.kind, user);
       const files = given ? await copyBootFiles(this.#prepared.image, state) : this.#prepared.image;
-      const confined = needsWall(connection.kind) && reasonAgainstWall(this.#prepared) === undefined;
-      const emulator = confined ? makeWall(state.path, this.#rules(files, directory)) : undefined;
+      const wall = { stateDirectory: state.path, rules: () => this.#rules(files, directory) };
+      const emulator = confineQemu({ ...this.#prepared, disks: [] }, wall, this.#options);
       run.start(this.#xml({ name, state, files, empty, directory, user, emulator }));
       await run.within(run.domain, 'asking libvirt to start the domain');
       const work = use(transports, transports.channel(run.domain));
       const result = await run.within(work, 'the machine running, its init not answering');
+      const gaps = emulator && gapsOfWall(state.path);
+      if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
       failed = false;
       return result;
     } catch (error) {

@@ -1,55 +1,19 @@
 /**
- * Starts what was prepared: claims the name, starts the domain, sets up the guest. If anything fails, nothing is left.
+ * Starts what was prepared, from whatever can be restored or booted. If anything fails, nothing is left.
  */
-import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
-import type { Emulator } from '../domain/machine.js';
-import type { Share } from '../domain/shares.js';
-import type { Connection, Domain } from '../libvirt/connection.js';
-import { Monitor } from '../libvirt/monitor.js';
-import { Channel } from '../protocol/channel.js';
-import { mark } from '../util/marks.js';
-import { mayRunEarly } from './devices/early-run.js';
-import { domainXml, isMonitored } from './devices/machine-options.js';
-import { makeFreshDirectories } from './devices/mounts.js';
-import { isOwnDisksError, type OwnDisks, ownDisks, reasonAgainst } from './devices/own-disks.js';
-import { gapsOfWall, makeWall, needsWall, reasonAgainstWall, sandboxRules } from './devices/qemu-wall.js';
-import { linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
-import { ROOT_TAG } from './devices/shares.js';
-import { makeShellDirectory } from './devices/shell.js';
-import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
+import { Attempt, type Launched } from './attempt.js';
+import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
+import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
+import { isForeign } from './devices/shares.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
-import { guestConfig } from './setup/guest-config.js';
-import { copyOnHost, refuseHostDevices } from './setup/includes.js';
-import { runPlan } from './setup/run-plan.js';
-import type { SnapshotChoice } from './snapshot/find.js';
-import { readyOf } from './snapshot/ready.js';
-import { isRestoreError, loadMachine, reasonToBoot } from './snapshot/restore.js';
-import { copyTimeoutError } from './start/boot-errors.js';
-import type { Console } from './start/console.js';
-import { DomainRun } from './start/domain-run.js';
-import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
-import { runMachine } from './start/run-machine.js';
-import type { TransportOptions, Transports } from './start/transports.js';
-import { UserNetworkProcesses } from './start/user-network.js';
-import { containerIds } from './state/container-ids.js';
-import { hasQemuUser, networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
+import { isRestoreError } from './snapshot/restore.js';
+import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
 const NO_BARRIER =
   "a privileged container is no barrier: root inside is root of the host's kernel; " +
   'run what you do not trust without -p, or in a machine (-c qemu:///embed)';
-
-/** A running application. */
-export interface Launched {
-  readonly name: string;
-  readonly channel: Channel;
-  readonly domain: Domain;
-  readonly connection: Connection;
-  readonly console: Console;
-  /** What serves the user networking; undefined: there is none, or QEMU serves it. */
-  readonly network: UserNetworkProcesses | undefined;
-}
 
 /**
  * Starts the domain and, in it, the application.
@@ -58,6 +22,8 @@ export interface Launched {
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
   if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(NO_BARRIER);
   try {
+    const { platform, connection, devices } = prepared;
+    if (platform === 'container' || isForeign(connection.kind)) refuseFurtherFiles(devices.disks, platform);
     return await launchWarmOrCold(config, prepared, options);
   } catch (error) {
     await prepared.connection.close();
@@ -67,7 +33,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
 
 /** A snapshot that fails to load has executed nothing, so try the next one, each once, then boot cold. */
 async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container') return new Launch(config, prepared, options).start();
+  if (prepared.platform === 'container') return new Attempt(config, prepared, options).start();
   if (prepared.snapshot === undefined) return launchMachine(config, prepared, options);
   try {
     return await launchMachine(config, prepared, options);
@@ -92,247 +58,17 @@ async function launchMachine(
   options: LaunchOptions,
 ): Promise<Launched> {
   const { connection, devices } = prepared;
-  if (devices.disks.length === 0 || !hasQemuUser(connection.kind)) return new Launch(config, prepared, options).start();
-  let reason = await reasonAgainst(devices.disks);
+  const { disks } = devices;
+  if (disks.length === 0 || !hasQemuUser(connection.kind)) return new Attempt(config, prepared, options).start();
+  let reason = reasonAgainst(disks, prepared.securityLabels) ?? reasonAgainstOwnerWall(connection.kind);
   if (reason === undefined) {
     try {
-      return await new Launch(config, prepared, options).start();
+      return await new Attempt(config, prepared, options).start();
     } catch (error) {
       if (!isOwnDisksError(error)) throw error;
       reason = error.message;
     }
   }
   options.onChoice?.(`disks: QEMU has the user of all sandboxes with such disks, because ${reason}`);
-  return new Launch(config, prepared, options, true).start();
-}
-
-/** docs/security.md says why it may be so. */
-const ALL_IS_SEEN =
-  "the sandbox sees all of the host's files that its user may read, also /proc and keys: this host allows no view of " +
-  'them (docs/security.md)';
-
-/** One attempt: a domain that boots, or that is restored from a snapshot. */
-class Launch {
-  readonly #config: SandboxConfig;
-  readonly #prepared: Prepared;
-  readonly #options: LaunchOptions;
-  #guest: GuestConfig;
-  readonly #snapshot: SnapshotChoice | undefined;
-  readonly #run: DomainRun;
-  readonly #sharesUser: boolean;
-  #user: QemuUser | undefined;
-  /** Undefined: QEMU has no disks, or finds them where the user does. */
-  #ownDisks: OwnDisks | undefined;
-  #network: UserNetworkProcesses | undefined;
-  /** A snapshot is loaded, and its machine may be running. */
-  #isLoaded = false;
-
-  /** @param sharesUser QEMU has the user of other sandboxes too, to which libvirt gives the disks */
-  constructor(config: SandboxConfig, prepared: Prepared, options: LaunchOptions, sharesUser = false) {
-    const { connection, name } = prepared;
-    const { signal, onConsole } = options;
-    mark('launch.start', { name });
-    this.#config = config;
-    this.#prepared = prepared;
-    this.#options = options;
-    this.#sharesUser = sharesUser;
-    this.#guest = { ...guestConfig(config, prepared, options.terminal), trace: options.trace };
-    this.#snapshot = prepared.platform === 'machine' ? prepared.snapshot : undefined;
-    this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });
-  }
-
-  /** @throws {SandboxError} whatever failed; nothing is left then */
-  async start(): Promise<Launched> {
-    const { connection, name } = this.#prepared;
-    try {
-      await this.#copyIncludes();
-      const transports = await this.#claim();
-      mark('listening');
-      this.#options.onProgress?.(`Starting domain ${name}`);
-      const { sockets } = this.#run.state;
-      const confinement = { user: this.#user, emulator: this.#confineQemu() };
-      const xml = domainXml(this.#config, await this.#forDomain(), this.#options, sockets, confinement);
-      const before = this.#viewRoot();
-      const { terminalFd } = this.#options;
-      this.#run.start(xml, {
-        ...(before === undefined ? {} : { before }),
-        ...(this.#ownDisks === undefined ? {} : { sources: this.#ownDisks.sources }),
-        ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
-      });
-      const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
-      // A restored machine may have run the application before libvirt has finished starting the domain.
-      const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
-      this.#warnIfAllIsSeen();
-      this.#tellGaps();
-      return { name, channel, domain, connection, console: this.#run.console, network: this.#network };
-    } catch (error) {
-      const reason =
-        this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
-      await this.#run.end({ force: false });
-      await this.#network?.end();
-      throw reason;
-    } finally {
-      this.#run.release();
-    }
-  }
-
-  /** Comes first, when there is nothing yet to remove if it fails. */
-  async #copyIncludes(): Promise<void> {
-    const { deadline } = this.#run;
-    const { mounts } = this.#prepared.devices;
-    const copying = copyOnHost(this.#config, mounts, 'given', this.#options, () => deadline.renew());
-    await deadline.bound(copying, () => copyTimeoutError(this.#config.bootTimeout));
-    await refuseHostDevices(this.#config);
-  }
-
-  /** Claims the name, and makes the directories and sockets that the domain needs. */
-  async #claim(): Promise<Transports> {
-    const { deadline } = this.#run;
-    const { mounts, shell } = this.#prepared.devices;
-    const { path } = this.#run.claim();
-    const prepared = this.#prepared;
-    if (prepared.platform === 'machine') {
-      const { acceleration, connection } = prepared;
-      this.#user = qemuUser(path, connection.kind, { acceleration, isShared: this.#sharesUser });
-      this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
-    } else if (!this.#guest.privileged) {
-      this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
-    }
-    makeFreshDirectories(this.#config, mounts);
-    await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
-    const monitored = isMonitored(this.#config, prepared);
-    const network = this.#serveNetwork(path);
-    const transports = await this.#run.open({ monitored, owner: this.#user?.uid, network });
-    if (shell) makeShellDirectory(path);
-    if (shell?.noConsole)
-      this.#options.onChoice?.(`shell: for --attach, and not for virsh console, because ${shell.noConsole}`);
-    return transports;
-  }
-
-  #serveNetwork(stateDirectory: string): TransportOptions['network'] {
-    const wanted = userNetworkOf(this.#prepared.devices);
-    if (wanted === undefined) return undefined;
-    const command = userNetworkCommand(this.#prepared.name, wanted, networkUser(stateDirectory));
-    const processes = new UserNetworkProcesses(command, wanted);
-    this.#network = processes;
-    return { count: wanted.count, serve: (connection) => processes.serve(connection) };
-  }
-
-  #disksOf({ name, connection, devices, securityLabels }: PreparedMachine, { uid }: QemuUser): OwnDisks | undefined {
-    const point = viewPoint(name, connection.kind);
-    if (devices.disks.length === 0 || point === undefined) return undefined;
-    const isLabelled = securityLabels.some(({ '@model': model }) => model === 'selinux');
-    return ownDisks(devices.disks, { point, uid, isLabelled });
-  }
-
-  /** What the domain is made of: disks and boot files where QEMU finds them. */
-  async #forDomain(): Promise<Prepared> {
-    const prepared = await this.#withOwnKernel();
-    if (prepared.platform === 'container' || this.#ownDisks === undefined) return prepared;
-    return { ...prepared, devices: { ...prepared.devices, disks: this.#ownDisks.disks } };
-  }
-
-  /** A machine that boots gets copies of kernel and initrd if libvirt gives them to QEMU's user. */
-  async #withOwnKernel(): Promise<Prepared> {
-    const prepared = this.#prepared;
-    if (prepared.platform === 'container' || this.#snapshot !== undefined) return prepared;
-    if (!isKernelGivenAway(prepared.connection.kind, this.#user)) return prepared;
-    const own = await copyBootFiles(prepared.image, this.#run.state);
-    return { ...prepared, image: { ...prepared.image, ...own } };
-  }
-
-  /** The command that makes the view of the host's files, and disks beside it; undefined if there is neither. */
-  #viewRoot(): string[] | undefined {
-    const directory = this.#rootShare()?.directory;
-    const disks = this.#ownDisks?.words ?? [];
-    if (directory === undefined && disks.length === 0) return undefined;
-    const { connection, devices } = this.#prepared;
-    const hasNetwork = devices.interfaces.some(({ passt }) => passt === undefined);
-    const facts = { name: this.#run.name, kind: connection.kind, directory, disks, hasNetwork };
-    const command = viewCommand(this.#config, facts);
-    if (command === undefined) linkToAll(this.#config, facts);
-    return command;
-  }
-
-  /** Undefined: the root is something else, or a container's. */
-  #rootShare(): Share | undefined {
-    const { platform, devices } = this.#prepared;
-    return platform === 'machine' ? devices.shares.find(({ tag }) => tag === ROOT_TAG) : undefined;
-  }
-
-  #confineQemu(): Emulator | undefined {
-    const prepared = this.#prepared;
-    if (prepared.platform === 'container' || !needsWall(prepared.connection.kind)) return undefined;
-    const reason = reasonAgainstWall(prepared);
-    if (reason === undefined) return makeWall(this.#run.state.path, sandboxRules(prepared));
-    this.#options.onChoice?.(`security: QEMU can do what its user can, because ${reason}`);
-    return undefined;
-  }
-
-  #tellGaps(): void {
-    const gaps = this.#options.onChoice && gapsOfWall(this.#run.state.path);
-    if (gaps !== undefined) this.#options.onChoice?.(`security: ${gaps}`);
-  }
-
-  #warnIfAllIsSeen(): void {
-    if (this.#rootShare() === undefined || !seesAll(this.#config, this.#run.name)) return;
-    this.#options.onWarning?.(ALL_IS_SEEN);
-  }
-
-  async #restore(snapshot: SnapshotChoice, transports: Transports): Promise<Channel> {
-    const run = this.#run;
-    const sharing = this.#guest.lateDevices ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
-    const loading = loadMachine(transports.monitor, snapshot, sharing);
-    loading.catch(() => {});
-    const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
-    const monitor = await run.within(loading, 'QEMU loading the snapshot');
-    this.#isLoaded = true;
-    this.#options.onReady?.(readyOf(snapshot));
-    const begun = this.#setUp(channel);
-    if (mayRunEarly(this.#config)) runMachine(monitor);
-    await run.within(begun, 'the snapshot running, its steps not done');
-    return channel;
-  }
-
-  async #boot(transports: Transports): Promise<Channel> {
-    const run = this.#run;
-    void transports.monitor?.then((socket) => runMachine(new Monitor(socket)));
-    await run.within(run.domain, 'asking libvirt to start the domain');
-    const transport = await run.within(transports.channel(run.domain), transports.awaited);
-    const opening = Channel.open(transport);
-    const { channel, ready } = await run.within(opening, transports.unanswered).catch((error: unknown) => {
-      transport.destroy();
-      throw error;
-    });
-    mark('ready', { ...ready });
-    this.#options.onReady?.(ready);
-    await run.within(this.#setUp(channel), 'the init answering, its steps not done');
-    return channel;
-  }
-
-  /** From a guest that answers to a running application whose network is served. */
-  async #setUp(channel: Channel): Promise<void> {
-    const running = this.#setUpGuest(channel);
-    if (this.#network === undefined) return running;
-    const { connected, failed } = this.#network;
-    await Promise.race([Promise.all([running, connected]), failed]);
-  }
-
-  async #setUpGuest(channel: Channel): Promise<void> {
-    const { name, console, deadline, state, gone } = this.#run;
-    const prepared = this.#prepared;
-    const answering = {
-      channel,
-      config: this.#config,
-      guest: this.#guest,
-      console,
-      options: this.#options,
-      deadline,
-    };
-    if (prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest') {
-      const { startInGuest } = await import('./setup/guest-init.js');
-      return startInGuest(answering);
-    }
-    return runPlan({ ...answering, stop: { name, stateDirectory: state.path, ended: gone } });
-  }
+  return new Attempt(config, prepared, options, true).start();
 }

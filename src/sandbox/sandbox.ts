@@ -9,8 +9,9 @@ import { OperationError } from '../protocol/operations.js';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { settlesWithin } from '../util/promises.js';
+import type { Launched } from './attempt.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
-import { type Launched, launch } from './launch.js';
+import { launch } from './launch.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
 import { goneError } from './start/boot-errors.js';
@@ -126,7 +127,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #watch(): Promise<ExitStatus> {
-    const { channel, domain, connection, console, network } = this.#launched;
+    const { channel, domain, connection, console, network, givenDisks } = this.#launched;
     let status: ExitStatus | undefined;
     try {
       status = exitStatusOf(await channel.exited);
@@ -141,6 +142,7 @@ export class Sandbox implements AsyncDisposable {
         // A guest that sends its status has synced and unmounted everything.
         mark('end.start');
         await domain.destroy({ force: status !== undefined });
+        givenDisks?.giveBack();
         await network?.end();
         mark('end.done');
       } finally {

@@ -38,6 +38,11 @@ export function findInPath(name: string): string | undefined {
     .find(isExecutable);
 }
 
+/** The QEMU that libvirt finds, too, if its PATH is ours. */
+export function findQemu(): string | undefined {
+  return findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm');
+}
+
 /** The directories that {@link findInPath} searches, as the value of PATH for another program. */
 export function searchPath(): string {
   return searchDirectories().join(delimiter);
@@ -48,7 +53,8 @@ function searchDirectories(): string[] {
   return [...new Set([...own, '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/libexec'])];
 }
 
-function isExecutable(path: string): boolean {
+/** False also on a file system that is mounted without the right to execute. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;

@@ -197,6 +197,36 @@ mount --bind /run/local /etc/apparmor.d/local
 apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
 echo "== share with a rule"
 share
+
+# An ordinary user's own libvirtd has that profile too. First with Debian's local file, which allows nothing of ours.
+umount /etc/apparmor.d/local
+apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
+mkdir -m 700 -p /run/home/run
+chown -R 65534:65534 /run/home
+session() {
+  setpriv --reuid=65534 --regid=65534 --clear-groups -- env -u USER -u LOGNAME -u XDG_CACHE_HOME \\
+    HOME=/run/home XDG_RUNTIME_DIR=/run/home/run /mnt/bin/virt-sandbox -v -c qemu:///session -n own \\
+    --accel tcg --boot cold --memory 128 -- /bin/sh </dev/null >/run/own 2>&1 &
+  machine=$!
+  while ! pgrep -f '^/[^ ]*/qemu-[^ ]* -name guest=own' >/run/own.pid && kill -0 $machine 2>/dev/null; do sleep 0.1; done
+  for pid in $(cat /run/own.pid); do
+    # What confines it has become QEMU by then, or is about to.
+    while ! tr '\\0' ' ' </proc/$pid/cmdline | grep -q '^/usr/bin/' && kill -0 $pid; do sleep 0.1; done
+    basename $(readlink /proc/$pid/exe)
+  done
+  cat /run/home/run/libvirt/libvirtd.pid | sed 's|.*|/proc/&/attr/current|' | xargs cat
+  find /run/home -name wall.landlock | wc -l
+  grep 'security: QEMU can' /run/own
+  kill $machine
+  wait $machine
+}
+echo "== session"
+session
+echo '/mnt/dist/native/qemu-wall PUx,' >/run/local/usr.sbin.libvirtd
+mount --bind /run/local /etc/apparmor.d/local
+apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
+echo "== session with a rule"
+session
 echo "== end"
 `;
 
@@ -273,16 +303,18 @@ describe('on a kernel with AppArmor', { skip }, () => {
     // QEMU's monitor is asked to open a file of the sandbox's root, and one that is readable to all.
     assert.equal(inside, 'OK');
     assert.equal(outside, "Could not open '/var/tmp/outside': Permission denied");
-    // It has two disks, a file that is raw and one that is not, where a user of its own finds them.
-    const [, uid = ''] = /^Uid:\t(\d+)/.exec(ids) ?? [];
-    assert.ok(Number(uid) > QEMU_IDS.first, said.get('machine')?.join('\n'));
+    // It has disks, and libvirtd may start no program of ours that would confine a QEMU which owns them.
+    assert.equal(/^Uid:\t(\d+)/.exec(ids)?.[1], String(QEMU_IDS.first), said.get('machine')?.join('\n'));
   });
 
   it("a libvirtd that may start no other server of shares starts libvirt's", () => {
     const parts = said.get('share') ?? [];
     const [lines, why] = [parts.slice(0, -1), parts.at(-1)];
     assert.deepEqual(lines.map(programOf), ['virtiofsd'], parts.join('\n'));
-    assert.match(why ?? '', /AppArmor forbids it, and \S+ with that path and " PUx," allows it$/);
+    assert.match(
+      why ?? '',
+      /AppArmor forbids it, and a line "\S+ PUx," in \S+ allows it, when the profile is loaded again$/,
+    );
   });
 
   it('a rule for ours has libvirtd start it', () => {
@@ -291,6 +323,17 @@ describe('on a kernel with AppArmor', { skip }, () => {
     const server = lines.find((line) => programOf(line) === 'virtiofsd') ?? '';
     // No MKNOD.
     assert.equal(BigInt(`0x${server.split(' ').at(-1)}`) & (1n << 27n), 0n, server);
+  });
+
+  it("a user's libvirtd that may not start what confines QEMU starts QEMU, and -v says what allows it", () => {
+    const [program, label, confined, why = ''] = said.get('session') ?? [];
+    assert.deepEqual([program, label, confined], ['qemu-system-x86_64', 'libvirtd (enforce)', '0'], why);
+    assert.match(why, /, because AppArmor keeps .*\/qemu-wall; a line "\/\S+\/qemu-wall PUx," in \S+ allows it/);
+  });
+
+  it("a rule for what confines a user's QEMU has libvirtd start it", () => {
+    const lines = said.get('session with a rule');
+    assert.deepEqual(lines, ['qemu-system-x86_64', 'libvirtd (enforce)', '1']);
   });
 
   it("--net-limit sets the rate of the kernel's scheduler", () => {

@@ -250,10 +250,13 @@ describe('mounts that are refused', { skip: embedded.skip || unlessProgram('mkfs
     [
       'an image that QEMU may not read',
       (directory) => {
+        // QEMU has no user of its own with this format.
+        const image = join(directory, 'private/ext4.vmdk');
         mkdirSync(join(directory, 'private'), { mode: 0o700 });
-        return [`host-image:/mnt=${makeImage(join(directory, 'private'), 'ext4')}`];
+        execFileSync('qemu-img', ['convert', '-O', 'vmdk', makeImage(directory, 'ext4'), image]);
+        return [`host-image:/mnt=${image}`];
       },
-      /^domain: .*private\/ext4\.img.*: Permission denied/,
+      /^domain: .*private\/ext4\.vmdk.*: Permission denied/,
       /readable.* for the user that QEMU runs as/,
     ],
     [

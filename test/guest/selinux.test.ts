@@ -59,12 +59,11 @@ opening() { # FILE…
 }
 
 images=/var/lib/libvirt/images
-for name in one two both; do truncate -s 1M $images/$name; done
+for name in one two; do truncate -s 1M $images/$name; done
 for file in /etc/inside /var/log/outside; do truncate -s 4096 $file; done
 chmod 666 $images/* /etc/inside /var/log/outside
-chmod 600 $images/both
 echo "== start"
-for name in one two; do start $name --disk file:disk=$images/$name --disk file:both=$images/both,ro; done
+for name in one two; do start $name --disk file:disk=$images/$name; done
 start fixed -s static,label=${STATIC}
 
 for name in one two fixed; do
@@ -149,8 +148,7 @@ describe('on a host that enforces SELinux', { skip }, () => {
 
   it("libvirt labels a sandbox's disk and the kernel and initrd that it boots", () => {
     const [kernel, initrd, disk] = files('one');
-    // Were the user of QEMU that of all sandboxes with disks, it would own copies of both.
-    assert.equal(`${kernel?.facts}, ${initrd?.facts}`, `${CONTENT} 0 444, ${CONTENT} 0 444`);
+    assert.match(`${kernel?.facts}, ${initrd?.facts}`, new RegExp(`^${CONTENT} \\d+ 444, ${CONTENT} \\d+ 444$`));
     assert.ok(disk?.facts.startsWith(`system_u:object_r:svirt_image_t:s0:${categories('one')} `), disk?.facts);
   });
 

@@ -5,6 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it, type TestContext } from 'node:test';
@@ -13,7 +14,7 @@ import { lxc } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { askInside } from '../helpers/inside.js';
 import { processesWith, uniqueName } from '../helpers/leftovers.js';
-import { assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 
 /** Outside /tmp, which a sandbox replaces. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-');
@@ -195,6 +196,15 @@ describe('a user of the host’s in a container', { skip: lxc.skip }, () => {
     assert.match(found.namespace, /^0\n.*: Permission denied$/);
     assert.equal(found.mount, 'mounted');
     assert.equal(found.kernel, 'Operation not permitted');
+  });
+});
+
+describe('an image for a container', { skip: lxc.skip || unlessProgram('qemu-img') }, () => {
+  it('does not name files that root would open for it', async () => {
+    const image = join(ground, 'a.qcow2');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', '/etc/shadow', '-F', 'raw', image]);
+    const result = await runSandbox(['-c', lxc.uri, '--disk', `file:a=${image}`, '--', 'true'], lxc.options);
+    assertFailure(result, /has the backing file "\/etc\/shadow", which libvirt would give/, /qemu-img convert/);
   });
 });
 

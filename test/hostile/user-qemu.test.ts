@@ -14,10 +14,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { hostProgram } from '../../src/util/programs.js';
+import { mounted } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
-import { environment, type Running, runSandbox, startSandbox } from '../helpers/run.js';
+import { environment, PROGRAM, type Running, runSandbox, startSandbox } from '../helpers/run.js';
 import { TCG } from '../helpers/snapshots.js';
 
 /** A command of QMP: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html */
@@ -122,7 +123,27 @@ describe("an ordinary user's QEMU", { skip }, () => {
     const args = ['-c', 'qemu:///embed', ...TCG, '-v', '--', 'echo', 'word'];
     const { out, stderr } = await runSandbox(args, { ...user.options, through: without });
     assert.equal(out, 'word\n');
-    assert.match(stderr, /: security: QEMU may read and write the files of its user, because .* no Landlock$/m);
+    assert.match(
+      stderr,
+      /: security: QEMU can do what its user can with files and processes, because .* no Landlock$/m,
+    );
+  });
+
+  it('does not run if libvirt starts another one', async () => {
+    const { through = [], program } = user.options;
+    const name = uniqueName();
+    // QEMU as it is, in place of what confines it.
+    const script = join(user.home, 'any-qemu');
+    writeFileSync(script, '#!/bin/sh\nexec /usr/bin/qemu-system-x86_64 "$@"\n', { mode: 0o755 });
+    const prefix = join(user.home, 'prefix/lib/virt-sandbox/dist/native/qemu-wall');
+    const wall = program === PROGRAM ? hostProgram('qemu-wall') : prefix;
+    const args = ['-c', 'qemu:///embed', ...TCG, '--boot', 'cold', '-n', name, '--', 'echo', 'word'];
+    const instead = [...mounted(`mount --bind '${script}' '${wall}'`), ...through];
+    const { code, out, stderr } = await runSandbox(args, { ...user.options, through: instead });
+    assert.equal(out, '');
+    assert.match(stderr, /: domain: libvirt started another QEMU than .*\/qemu-wall, which would have confined it; /);
+    assert.equal(code, 125);
+    await assertNothingLeft(name, exceptLogs(user.where));
   });
 });
 

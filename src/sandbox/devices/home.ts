@@ -22,7 +22,8 @@ export function needsOwnHome(config: SandboxConfig, { kind }: ShareServer): bool
   return canEnter(join(root, dirname(home))) && isDirectory(join(root, home)) && !canEnter(join(root, home));
 }
 
-function canEnter(path: string): boolean {
+/** Whether everybody may enter a directory, and those above it. */
+export function canEnter(path: string): boolean {
   const mode = valueOr(() => statSync(path).mode, 0);
   return (mode & OTHERS_ENTER) !== 0 && (path === '/' || canEnter(dirname(path)));
 }

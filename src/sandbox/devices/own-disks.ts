@@ -1,49 +1,53 @@
 /**
  * Disks of a QEMU that runs as a user of its own. Its user owns each file where QEMU finds it, beside the view of the
- * host's files, and nowhere else (init/root-view/disks.c). So libvirt has no owner to change.
+ * host's files, and nowhere else (init/root-view/disks.c). So libvirt has no owner to change. An owner may make a program of a file that runs
+ * with its owner's rights, so such a QEMU is confined: init/qemu-wall/main.c.
  */
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { furtherFile, namedFile } from '../../disk-image/stands-alone.js';
 import type { DiskDevice } from '../../domain/disks.js';
-import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
-
-/**
- * The header of a qcow2 image: magic, version, offset of the name of the backing file, and from version 3 on features.
- * https://www.qemu.org/docs/master/interop/qcow2.html
- */
-const QCOW2 = { size: 80, magic: 0x514649fb, version: 4, backing: 8, features: 72, externalData: 4n };
+import type { Element } from '../../domain/xml.js';
+import { SandboxError, valueOr } from '../../util/errors.js';
+import { hasSelinux } from '../../util/selinux.js';
 
 /**
  * Why not every disk can be opened by a user of the sandbox's own: what is no file has no mount to copy, and an image
- * may name further files.
+ * may have its data in further files. With SELinux or AppArmor libvirt may start no program of ours as QEMU, and they
+ * keep machines apart by themselves.
+ * @param labels those of the domain
  * @returns a sentence without its full stop; undefined: all can, as far as the files tell
  */
-export async function reasonAgainst(disks: readonly DiskDevice[]): Promise<string | undefined> {
-  const reasons = await Promise.all(disks.map(reasonAgainstOne));
-  return reasons.find((reason) => reason !== undefined);
-}
-
-async function reasonAgainstOne({ source, format }: DiskDevice): Promise<string | undefined> {
-  try {
-    if (!(await stat(source)).isFile()) return `${source} is no regular file`;
-    if (format === 'raw') return undefined;
-    if (format !== 'qcow2') return `${source} is of the format ${format}, whose further files are not known`;
-    await using file = await open(source);
-    return (await hasFurtherFiles(file)) ? `${source} has a backing file, or its data in another file` : undefined;
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    return messageOf(error);
+export function reasonAgainst(disks: readonly DiskDevice[], labels: readonly Element[]): string | undefined {
+  const { '@model': model } = labels.find((label) => label['@model'] !== 'dac') ?? {};
+  if (model !== undefined || hasSelinux()) return `${model ?? 'selinux'} labels each machine and its disks`;
+  for (const disk of disks) {
+    const { source } = disk;
+    const found = valueOr(() => statSync(source), undefined);
+    if (found?.isFile() !== true) return `${source} is no regular file`;
+    const further = furtherFile(disk);
+    if (further !== undefined) return `${source} may have ${further}`;
   }
+  return undefined;
 }
 
-async function hasFurtherFiles(file: FileHandle): Promise<boolean> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(QCOW2.size), 0, QCOW2.size, 0);
-  // QEMU refuses what is no qcow2 image.
-  if (bytesRead < QCOW2.size || buffer.readUInt32BE(0) !== QCOW2.magic) return false;
-  if (buffer.readBigUInt64BE(QCOW2.backing) !== 0n) return true;
-  return (
-    buffer.readUInt32BE(QCOW2.version) >= 3 && (buffer.readBigUInt64BE(QCOW2.features) & QCOW2.externalData) !== 0n
-  );
+/**
+ * Refuses images that name further files of the host. libvirt would make those the sandbox's for as long as it runs, and
+ * whoever wrote the image has chosen them: that may have been a guest. For a container they are opened by root, so it
+ * has no image that may have any.
+ * @throws {SandboxError} `disk-names-file`
+ */
+export function refuseFurtherFiles(disks: readonly DiskDevice[], platform: 'machine' | 'container'): void {
+  for (const disk of disks) {
+    const named = platform === 'container' ? furtherFile(disk) : namedFile(disk);
+    if (named === undefined) continue;
+    throw new SandboxError({
+      stage: 'config',
+      code: 'disk-names-file',
+      message: `the disk ${disk.source} has ${named}, which libvirt would give to the sandbox`,
+      remedy: 'make it one file, with qemu-img convert -O qcow2, or start the sandbox as an ordinary user',
+    });
+  }
 }
 
 /** The disks as QEMU finds them, and how to have them there. */
@@ -58,20 +62,15 @@ export interface OwnDisks {
 /**
  * @param point where root-view makes them
  * @param uid QEMU's user
- * @param isLabelled libvirt labels the files for SELinux, which keeps QEMU from writing to a disk that is read-only. On a
- *   mount that cannot be written to it could not
  */
-export function ownDisks(
-  disks: readonly DiskDevice[],
-  { point, uid, isLabelled }: { point: string; uid: number; isLabelled: boolean },
-): OwnDisks {
+export function ownDisks(disks: readonly DiskDevice[], point: string, uid: number): OwnDisks {
   const paths = disks.map((_disk, index) => join(point, 'disks', `disk.${index}`));
   return {
     disks: disks.map((disk, index) => ({ ...disk, source: paths[index] ?? disk.source })),
     sources: new Map(disks.map(({ source }, index) => [paths[index] ?? source, source])),
     words: [
       ...['--owner', String(uid)],
-      ...disks.flatMap(({ source, readOnly }) => [readOnly && !isLabelled ? '--disk-ro' : '--disk', source]),
+      ...disks.flatMap(({ source, readOnly }) => [readOnly ? '--disk-ro' : '--disk', source]),
     ],
   };
 }

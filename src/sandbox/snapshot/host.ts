@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { sha256 } from '../../image/manifest.js';
 import type { Connection } from '../../libvirt/connection.js';
 import { identityOf } from '../../util/input-log.js';
-import { findInPath } from '../../util/programs.js';
+import { findQemu } from '../../util/programs.js';
 
 /** Where distributions install libvirt's drivers. */
 const DRIVER_DIRECTORIES = [
@@ -23,7 +23,7 @@ const PROCESSOR_BYTES = 8192;
 export async function snapshotHost(connection?: Connection): Promise<Record<string, string>> {
   const version = await connection?.version();
   return {
-    QEMU: fileFact(findInPath('qemu-system-x86_64') ?? findInPath('qemu-kvm')),
+    QEMU: fileFact(findQemu()),
     libvirt: fileFact(driverFile()),
     ...(version === undefined ? {} : { 'the libvirt daemon': String(version) }),
     "the host's processor": processor(),

@@ -94,7 +94,7 @@ export function isRestoreError(error: unknown): error is SandboxError {
 /** Failures that every start has. */
 const OTHERS = [
   ...['aborted', 'name-in-use', 'boot-timeout', 'state-not-writable', 'name-too-long'],
-  ...['root-view-impossible', 'disks-not-owned'],
+  ...['root-view-impossible', 'disks-not-owned', 'qemu-not-confined'],
 ];
 
 /** Makes a failure before the machine ran a reason to boot, unless the snapshot has nothing to do with it. */
