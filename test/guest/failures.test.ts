@@ -68,6 +68,8 @@ describe('a QEMU that ends before libvirt has reached its monitor', { skip: embe
       await writeFile(join(directory, 'virt-qemu-run'), script, { mode: 0o755 });
       const env = { PATH: `${directory}:${process.env['PATH']}` };
       const args = ['-c', embedded.uri, '-n', name, '--memory', '100000000', '--', 'true'];
+      // libvirt may have to find out first what QEMU can do, by another QEMU, and connects to that and kills it.
+      assertFailure(await runSandbox(args), /cannot set up guest memory/);
       const result = await runSandbox(args, { env });
       assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
       const trace = await readFile(join(directory, 'trace'), 'utf8');
