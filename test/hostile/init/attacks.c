@@ -1,0 +1,306 @@
+#include "serve/attacks.h"
+
+#include "serve/wire.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint8_t scratch[1 << 18];
+
+static void garbage(void)
+{
+	for (int i = 0; i < 64; i++) {
+		size_t size = 1 + draw(8192);
+
+		fill(scratch, size);
+		if (!send_bytes(scratch, size))
+			return;
+	}
+}
+
+static void lengths(void)
+{
+	for (int i = 0; i < 16; i++) {
+		size_t size = draw(2) == 0 ? draw(64) : draw(sizeof(scratch));
+
+		fill(scratch, size);
+		if (!send_lie(edge(), draw(2) == 0 ? VS_PROC_STDOUT : any_proc(70), draw(5), draw(4), draw(8), scratch,
+			      size))
+			return;
+	}
+}
+
+/* Honest, byte by byte. */
+static void tiny(void)
+{
+	static const uint8_t payload[8];
+
+	for (size_t i = 0; i < calls.count; i++) {
+		struct packet_header header = {.proc = calls.made[i].proc,
+					       .type = VS_TYPE_REPLY,
+					       .serial = calls.made[i].serial,
+					       .length =
+						       VS_HEADER_BYTES + (calls.made[i].proc == VS_PROC_SPAWN ? 8 : 4)};
+		uint8_t bytes[VS_HEADER_BYTES + sizeof(payload)] = {0};
+
+		header_encode(bytes, &header);
+		for (uint32_t at = 0; at < header.length; at++)
+			send_bytes(bytes + at, 1);
+	}
+	for (int i = 0; i < 2000; i++)
+		send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, "x", 1);
+	send_exit(CLAIMED);
+}
+
+static void endless_output(void)
+{
+	answer_all();
+	for (int i = 0; i < 96; i++) {
+		fill(scratch, 64);
+		if (!send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, scratch, VS_MAX_PACKET_BYTES - VS_HEADER_BYTES))
+			return;
+	}
+	send_exit(CLAIMED);
+}
+
+/* A packet that never ends. */
+static void endless_packet(void)
+{
+	if (draw(2) == 0)
+		answer_all();
+	send_lie(VS_MAX_PACKET_BYTES, any_call()->proc, VS_TYPE_REPLY, draw(3), any_call()->serial, scratch,
+		 draw(1000));
+}
+
+static void unasked(void)
+{
+	for (int i = 0; i < 64; i++) {
+		size_t size = draw(32);
+
+		fill(scratch, size);
+		if (!send_packet(32 + draw(40), VS_TYPE_REPLY, draw(4), draw(2) == 0 ? draw(1000) : edge(), scratch,
+				 size))
+			return;
+	}
+}
+
+/* Results of calls that were not made yet. */
+static void early_results(void)
+{
+	uint32_t last = calls.count == 0 ? 0 : calls.made[calls.count - 1].serial;
+
+	answer_all();
+	for (uint32_t i = 1; i < 64; i++)
+		send_packet(VS_PROC_SYNC, VS_TYPE_REPLY, VS_STATUS_OK, last + i, scratch, 4);
+}
+
+static void ready_again(void)
+{
+	answer_all();
+	for (int i = 0; i < 8; i++) {
+		size_t size = draw(256);
+
+		fill(scratch, size);
+		if (draw(4) == 0)
+			memset(scratch, 0xff, size);
+		send_packet(VS_PROC_READY, VS_TYPE_MESSAGE, 0, 0, scratch, size);
+	}
+	send_exit(CLAIMED);
+}
+
+static void asks(void)
+{
+	for (uint32_t proc = 0; proc < 80; proc++) {
+		size_t size = draw(64);
+
+		fill(scratch, size);
+		send_packet(proc, VS_TYPE_CALL, draw(4), proc, scratch, size);
+	}
+}
+
+static void acknowledges(void)
+{
+	uint8_t payload[4];
+	struct writer writer;
+
+	answer_all();
+	for (int i = 0; i < 500; i++) {
+		writer_start(&writer, payload, sizeof(payload));
+		put_u32(&writer, edge());
+		send_packet(VS_PROC_STDIN, VS_TYPE_REPLY, 0, draw(3), payload, sizeof(payload));
+	}
+	send_exit(CLAIMED);
+}
+
+static void exit_twice(void)
+{
+	if (draw(2) == 0)
+		answer_all();
+	send_exit(CLAIMED);
+	send_exit(9 << 8);
+	send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, "late", 4);
+	send_exit(CLAIMED);
+}
+
+static void odd_exit(void)
+{
+	answer_all();
+	send_exit(draw(2) == 0 ? edge() : draw(0xffffffff));
+}
+
+static void after_end(void)
+{
+	answer_all();
+	for (int i = 0; i < 32; i++)
+		send_packet(VS_PROC_STDOUT + draw(2), VS_TYPE_DATA, 0, 0, "again\n", draw(2) == 0 ? 0 : 6);
+	send_exit(CLAIMED);
+	send_packet(VS_PROC_STDERR, VS_TYPE_DATA, 0, 0, "again\n", 6);
+}
+
+/* Streams of processes that are not, and packets that no version knows. */
+static void unknown(void)
+{
+	if (draw(2) == 0)
+		answer_all();
+	for (int i = 0; i < 64; i++) {
+		size_t size = draw(128);
+
+		fill(scratch, size);
+		send_packet(draw(2) == 0 ? any_proc(32) : edge(), draw(2) == 0 ? VS_TYPE_DATA : edge(), edge(), edge(),
+			    scratch, size);
+	}
+}
+
+static const char ESCAPES[] = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\r\x1b[A\x9b"
+			      "1;1H\b\b\x7f\xc2\x9b"
+			      "2J\xc2\x85\x0b\x0c\x1b"
+			      "c";
+
+static void on_console(const char *text, size_t size, int times)
+{
+	int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+	for (int i = 0; fd >= 0 && i < times; i++)
+		if (write(fd, text, size) < 0)
+			break;
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+/* An error with escapes in its text, and the same on the console, which the host shows after a failure. */
+static void escapes(void)
+{
+	uint8_t payload[512];
+	struct writer writer;
+
+	on_console(ESCAPES, sizeof(ESCAPES) - 1, 3);
+	on_console("\n", 1, 1);
+	writer_start(&writer, payload, sizeof(payload));
+	put_u32(&writer, 0);
+	put_u32(&writer, draw(140));
+	put_str(&writer, ESCAPES);
+	answer(any_call(), VS_STATUS_ERROR, payload, writer.used);
+}
+
+static void console_flood(void)
+{
+	memset(scratch, 'a' + (int)draw(26), sizeof(scratch));
+	if (draw(2) == 0)
+		for (size_t i = 80; i < sizeof(scratch); i += 1 + draw(200))
+			scratch[i] = '\n';
+	on_console((const char *)scratch, sizeof(scratch), 1);
+	if (draw(2) == 0)
+		return;
+	answer_all();
+	send_exit(CLAIMED);
+}
+
+/* Replies that are nearly right. */
+static void mutated(void)
+{
+	for (size_t i = 0; i < calls.count; i++) {
+		size_t size = draw(8) == 0 ? draw(64) : 4;
+
+		memset(scratch, 0, size);
+		if (draw(4) == 0)
+			fill(scratch, size);
+		send_packet(draw(16) == 0 ? draw(70) : calls.made[i].proc, VS_TYPE_REPLY,
+			    draw(8) == 0 ? draw(5) : VS_STATUS_OK, draw(16) == 0 ? draw(50) : calls.made[i].serial,
+			    scratch, size);
+	}
+	if (draw(2) == 0)
+		send_exit(CLAIMED);
+}
+
+/* By the names that test/helpers/hostile-guest.ts has. */
+static const struct attack {
+	const char *name;
+	void (*run)(void);
+} ATTACKS[] = {
+	{"garbage", garbage},
+	{"lengths", lengths},
+	{"tiny", tiny},
+	{"endless-output", endless_output},
+	{"endless-packet", endless_packet},
+	{"unasked", unasked},
+	{"early-results", early_results},
+	{"ready-again", ready_again},
+	{"asks", asks},
+	{"acknowledges", acknowledges},
+	{"exit-twice", exit_twice},
+	{"odd-exit", odd_exit},
+	{"after-end", after_end},
+	{"unknown", unknown},
+	{"escapes", escapes},
+	{"console-flood", console_flood},
+	{"mutated", mutated},
+};
+
+void attack_run(const char *name)
+{
+	for (size_t i = 0; i < COUNT(ATTACKS); i++)
+		if (strcmp(ATTACKS[i].name, name) == 0)
+			ATTACKS[i].run();
+}
+
+static void put_modules(struct writer *writer)
+{
+	uint32_t claimed = draw(2) == 0 ? edge() : 3;
+
+	put_u32(writer, claimed);
+	for (int i = 0; i < 3; i++) {
+		put_str(writer, ESCAPES);
+		put_u32(writer, edge());
+		put_u32(writer, edge());
+	}
+}
+
+void attack_ready(void)
+{
+	struct writer writer;
+
+	writer_start(&writer, scratch, sizeof(scratch));
+	put_u32(&writer, draw(3) == 0 ? edge() : VS_PROTOCOL_VERSION);
+	put_str(&writer, ESCAPES);
+	put_u64(&writer, (uint64_t)edge() << 32);
+	put_u64(&writer, edge());
+	put_modules(&writer);
+	send_packet(VS_PROC_READY, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, scratch,
+		    draw(4) == 0 ? draw((uint32_t)writer.used) : writer.used);
+}
+
+void attack_greeting(void)
+{
+	for (int i = 0; i < 256; i++) {
+		size_t size = 1 + draw(1024);
+
+		fill(scratch, size);
+		if (draw(2) == 0)
+			for (size_t at = 0; at < size; at++)
+				if (scratch[at] == VS_HANDSHAKE_SYNC)
+					scratch[at] = 0;
+		if (!send_bytes(scratch, size))
+			return;
+	}
+}

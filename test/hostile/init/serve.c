@@ -1,0 +1,168 @@
+/*
+ * Stands in the place of init/native/serve/serve.c, with the files beside it: an init that boots as the real one does, and attacks its host. It
+ * answers each call until one has the word ATTACK=NAME:SEED; in its payload, then it attacks, and at last it ends. The
+ * kernel argument ATTACK=NAME:SEED has it attack before any call. The same seed sends the same bytes.
+ */
+#include "serve/serve.h"
+
+#include "boot/modules.h"
+#include "serve/attacks.h"
+#include "serve/loop.h"
+#include "serve/wire.h"
+#include "transport/handshake.h"
+#include "transport/receiver.h"
+#include "util/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+static int port;
+/* What the host has sent and nobody has looked at. */
+static uint8_t received[8 << 20];
+static size_t received_size;
+
+/* Reads what there is. False if there is no host. */
+static bool take_input(void)
+{
+	ssize_t count = read(port, received + received_size, sizeof(received) - received_size);
+
+	if (count > 0)
+		received_size += (size_t)count;
+	return count > 0 || (count < 0 && errno == EAGAIN);
+}
+
+static void stay(void)
+{
+	uint64_t deadline = clock_now() + 2 * MICROSECONDS_PER_SECOND;
+
+	while (clock_now() < deadline) {
+		received_size = 0;
+		if (!take_input())
+			return;
+		wait_a_moment();
+	}
+}
+
+/* True if these bytes ordered an attack, which is over then. */
+static bool attacked(const uint8_t *bytes, size_t size)
+{
+	static const char word[] = "ATTACK=";
+	const char *found = memmem(bytes, size, word, sizeof(word) - 1);
+	char name[64];
+	size_t length = 0;
+
+	if (found == NULL)
+		return false;
+	found += sizeof(word) - 1;
+	while (length + 1 < sizeof(name) && *found != ':') {
+		name[length] = *found;
+		length++;
+		found++;
+	}
+	name[length] = '\0';
+	seed_with(found + 1);
+	attack_run(name);
+	stay();
+	return true;
+}
+
+/* Notes the calls among the complete packets, and drops all of them. */
+static void take_packets(void)
+{
+	size_t at = 0;
+
+	while (received_size - at >= VS_HEADER_BYTES) {
+		struct packet_header header;
+
+		header_decode(&header, received + at);
+		if (header.length < VS_HEADER_BYTES || header.length > received_size - at)
+			break;
+		if (header.type == VS_TYPE_CALL && calls.count < MOST_CALLS)
+			calls.made[calls.count++] = header;
+		at += header.length;
+	}
+	memmove(received, received + at, received_size - at);
+	received_size -= at;
+}
+
+static void send_ready(uint64_t started)
+{
+	static uint8_t payload[VS_MAX_PACKET_BYTES - VS_HEADER_BYTES];
+	struct utsname system;
+	struct writer writer;
+
+	if (uname(&system) < 0)
+		system.release[0] = '\0';
+	writer_start(&writer, payload, sizeof(payload));
+	put_u32(&writer, VS_PROTOCOL_VERSION);
+	put_str(&writer, system.release);
+	put_u64(&writer, started);
+	put_u64(&writer, clock_read(CLOCK_BOOTTIME));
+	modules_report(&writer);
+	send_packet(VS_PROC_READY, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
+}
+
+/* What the kernel argument orders: "greeting" or "ready". */
+static bool ordered_early(const char *name)
+{
+	const char *order = getenv("ATTACK");
+	size_t length = strlen(name);
+
+	if (order == NULL || strncmp(order, name, length) != 0 || order[length] != ':')
+		return false;
+	seed_with(order + length + 1);
+	return true;
+}
+
+static bool accept_none(const struct packet_header *header, const uint8_t *payload, size_t size)
+{
+	(void)header;
+	(void)payload;
+	(void)size;
+	return true;
+}
+
+void serve(const struct service *service)
+{
+	size_t quiet = 0;
+
+	port = service->fd;
+	wire_open(port);
+	receiver_start(accept_none);
+	if (ordered_early("greeting")) {
+		attack_greeting();
+		stay();
+		return;
+	}
+	if (!handshake(service->fd, service->deadline, service->one_peer, loop_take_signals))
+		return;
+	if (ordered_early("ready")) {
+		attack_ready();
+		stay();
+		return;
+	}
+	send_ready(service->started);
+	for (;;) {
+		size_t before = received_size;
+
+		/* A snapshot is saved while no host is connected. */
+		(void)take_input();
+		quiet = received_size == before ? quiet + 1 : 0;
+		if (quiet < 3 || received_size == 0) {
+			wait_a_moment();
+			continue;
+		}
+		/* All of a plan is here, because it comes at once. */
+		size_t size = received_size;
+		static uint8_t copy[sizeof(received)];
+
+		memcpy(copy, received, size);
+		take_packets();
+		if (attacked(copy, size))
+			return;
+		answer_all();
+	}
+}
