@@ -94,7 +94,8 @@ const rules: readonly Rule[] = [
   },
   {
     // libvirt says so first where each QEMU has a user of its own.
-    pattern: /Failed to get "[^"]+" lock|another process using the image|Setting different DAC user or group/i,
+    pattern:
+      /Failed to get (?:shared )?"[^"]+" lock|another process using the image|Setting different DAC user or group/i,
     code: 'image-in-use',
     remedy: 'end what uses that image, or give every user of it only to read (,ro)',
   },
@@ -159,7 +160,7 @@ export function domainError(name: string, message: string, { xml = '', sources }
 
 /** A QEMU that restores a snapshot says that it has no lock, and not of which image. */
 function withImages(text: string, xml: string): string {
-  if (!/Failed to get "[^"]+" lock/.test(text) || text.includes('image ')) return text;
+  if (!/Failed to get (?:shared )?"[^"]+" lock/.test(text) || text.includes('image ')) return text;
   const images = [...xml.matchAll(/<source (?:file|dev)="([^"]+)"/g)].map(([, path = '']) => unescapeXml(path));
   return images.length === 0 ? text : `${text} of ${images.join(' or ')}`;
 }

@@ -129,7 +129,7 @@ export class DomainRun {
 
   /** The reason behind an error that only says that a connection broke; any other error as it is. */
   reasonFor(error: unknown): Promise<unknown> {
-    return goneReason(error, this.console, this.#domain);
+    return goneReason(error, this.console, this.#created);
   }
 
   /**

@@ -6,18 +6,31 @@ import { settlesWithin } from '../../util/promises.js';
 import { goneError } from './boot-errors.js';
 import type { Console } from './console.js';
 
-/** How long libvirt may take to report a QEMU that is gone, in milliseconds. */
+/** How long libvirt may take to report that a QEMU is gone, or that it did not start one, in milliseconds. */
 const STOPPED_MS = 2000;
 
 /**
  * The channel knows only that it broke. The console may know why, and so does libvirt if QEMU did not run the machine.
+ * @param starting the start of the domain, which libvirt may not have finished
  * @returns `error` itself unless it is a `guest-gone` without console output
  */
-export async function goneReason(error: unknown, console: Console, domain: Domain | undefined): Promise<unknown> {
+export async function goneReason(
+  error: unknown,
+  console: Console,
+  starting: Promise<Domain> | undefined,
+): Promise<unknown> {
   if (!(error instanceof SandboxError) || error.code !== 'guest-gone' || error.consoleTail.length > 0) return error;
-  if (domain && (await settlesWithin(domain.stopped, STOPPED_MS))) {
-    const { error: refused } = await domain.stopped;
-    if (refused) return refused;
+  const refusal = starting && refusalOf(starting);
+  const known = refusal && (await settlesWithin(refusal, STOPPED_MS)) ? await refusal : undefined;
+  return known ?? goneError(console, false);
+}
+
+/** Why libvirt did not start the domain, or why QEMU ended; undefined: for no reason that libvirt knows. */
+async function refusalOf(starting: Promise<Domain>): Promise<unknown> {
+  try {
+    const { stopped } = await starting;
+    return (await stopped).error;
+  } catch (refused) {
+    return refused;
   }
-  return goneError(console, false);
 }

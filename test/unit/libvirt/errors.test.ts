@@ -26,11 +26,13 @@ test('the remedy for an existing QEMU does not say to install it', (context) => 
 
 test('an image without a lock is named, also where QEMU names none', () => {
   const xml = `<disk><source file="/a&amp;b.img"></source></disk><disk><source dev="/dev/sdb"></source></disk>`;
-  const bare = domainError('x', `internal error: unable to execute QEMU command 'cont': Failed to get "write" lock`, {
-    xml,
-  });
-  assert.equal(bare.code, 'image-in-use');
-  assert.match(bare.message, /lock of \/a&b\.img or \/dev\/sdb$/);
+  for (const lock of ['"write" lock', 'shared "write" lock']) {
+    const bare = domainError('x', `internal error: unable to execute QEMU command 'cont': Failed to get ${lock}`, {
+      xml,
+    });
+    assert.equal(bare.code, 'image-in-use');
+    assert.match(bare.message, /lock of \/a&b\.img or \/dev\/sdb$/);
+  }
   const named = domainError('x', 'Failed to get "write" lock Is another process using the image [/c.img]?', { xml });
   assert.match(named.message, /using the image \[\/c\.img\]\?$/);
 });

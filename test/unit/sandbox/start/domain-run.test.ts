@@ -116,6 +116,17 @@ describe('the run of a domain', () => {
     releaseState({ path });
   });
 
+  it('says why libvirt did not start the domain, also where the channel breaks first', async () => {
+    const run = runWith(() => delay(50).then(() => Promise.reject(REFUSED)));
+    const { path } = run.claim();
+    run.start('<domain/>');
+    const broken = new SandboxError({ stage: 'boot', code: 'guest-gone', message: 'it broke', remedy: 'none' });
+    assert.equal(await run.reasonFor(broken), REFUSED);
+    await run.end({ force: false });
+    run.release();
+    assert.ok(!existsSync(path));
+  });
+
   it('says why the domain stopped', async () => {
     const domain = new FakeDomain();
     const run = runWith(async () => domain);
