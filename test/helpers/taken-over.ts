@@ -17,15 +17,15 @@ export interface Machine {
   readonly gid: number;
 }
 
-/** A sandbox that waits, and its QEMU. */
+/** A sandbox that waits, and its QEMU. @param cache default: the one that the tests share */
 export async function startMachine(
   t: TestContext,
-  { way, cache }: { readonly way: Way; readonly cache: string },
+  { way, cache }: { readonly way: Way; readonly cache?: string },
   ...options: readonly string[]
 ): Promise<Machine> {
   const name = uniqueName();
   const args = ['-c', way.uri, ...TCG, '-n', name, ...options, '--', 'sh', '-c', 'echo up; read line'];
-  const running = startSandbox(args, { env: { XDG_CACHE_HOME: cache }, input: 'open' });
+  const running = startSandbox(args, { env: cache === undefined ? {} : { XDG_CACHE_HOME: cache }, input: 'open' });
   t.after(() => running.child.kill('SIGTERM'));
   await running.until(/^up\n/);
   const pid = qemuOf(name);

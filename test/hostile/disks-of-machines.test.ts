@@ -8,9 +8,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chownSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { QEMU_IDS } from '../../src/util/qemu-ids.js';
-import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
 import { ext4Of, loopDevice } from '../helpers/images.js';
 import { assertNothingLeft, exceptLogs, ROOT_STATE } from '../helpers/leftovers.js';
@@ -21,12 +20,6 @@ import { attacksOn, below, can, diskPathOf, endMachine, startMachine } from '../
 
 /** A user of the host who owns the disks. */
 const OWNER = 4321;
-
-let cache = '';
-before(() => {
-  cache = makeCache();
-});
-after(() => removeCache(cache));
 
 function makeDisk(directory: string, name: string): string {
   const path = join(directory, name);
@@ -72,16 +65,14 @@ function overlay(t: TestContext): string | undefined {
 }
 
 for (const way of [embedded, system]) {
-  const cold = ['--boot', 'cold'];
-
   describe(`QEMUs with disks over ${way.uri}`, { skip: way.skip }, () => {
     it('reach neither each other nor the disk of the other', async (t) => {
       const directory = scratchDirectory(t);
       const [own, others] = [makeDisk(directory, 'own'), makeDisk(directory, 'others')];
       const unchanged = inodeOf(others);
       const [attacker, victim] = await Promise.all([
-        startMachine(t, { way, cache }, ...cold, '--disk', `file:a=${own}`),
-        startMachine(t, { way, cache }, ...cold, '--disk', `file:a=${others}`),
+        startMachine(t, { way }, '--disk', `file:a=${own}`),
+        startMachine(t, { way }, '--boot', 'cold', '--disk', `file:a=${others}`),
       ]);
       assert.notEqual(attacker.uid, victim.uid);
       for (const { uid } of [attacker, victim]) assert.ok(uid > QEMU_IDS.first, String(uid));
@@ -105,10 +96,10 @@ for (const way of [embedded, system]) {
 
     it('change the mode of no disk, of which a program would come that runs as its owner', async (t) => {
       const image = makeDisk(scratchDirectory(t), 'own');
-      const machine = await startMachine(t, { way, cache }, ...cold, '--disk', `file:a=${image}`);
+      const machine = await startMachine(t, { way }, '--disk', `file:a=${image}`);
       // Its user may. Its filter of system calls does not let it: test/unit/init/qemu-wall tries that.
       assert.ok(can(machine, `chmod 600 ${diskPathOf(machine)}`, machine));
-      const plain = await startMachine(t, { way, cache }, ...cold);
+      const plain = await startMachine(t, { way });
       assert.equal(filtersOf(machine.pid), filtersOf(plain.pid) + 1);
       await endMachine(machine, way);
       await endMachine(plain, way);
@@ -120,7 +111,7 @@ for (const way of [embedded, system]) {
       const unchanged = inodeOf(secret);
       const image = join(directory, 'a.qcow2');
       execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', secret, '-F', 'raw', image]);
-      const result = await runSandbox(['-c', way.uri, ...cold, '--disk', `file:a=${image}`, '--', 'true']);
+      const result = await runSandbox(['-c', way.uri, '--disk', `file:a=${image}`, '--', 'true']);
       assertFailure(
         result,
         new RegExp(`has the backing file "${secret}", which libvirt would give`),
@@ -132,8 +123,8 @@ for (const way of [embedded, system]) {
     it('read one image together, and do not write to it', async (t) => {
       const image = makeDisk(scratchDirectory(t), 'image');
       const unchanged = inodeOf(image);
-      const disk = [...cold, '--disk', `file:a=${image},ro`];
-      const machines = await Promise.all([1, 2].map(() => startMachine(t, { way, cache }, ...disk)));
+      const disk = ['--disk', `file:a=${image},ro`];
+      const machines = await Promise.all([1, 2].map(() => startMachine(t, { way }, ...disk)));
       assert.equal(new Set(machines.map(({ uid }) => uid)).size, 2);
       for (const machine of machines) {
         const path = diskPathOf(machine);
@@ -146,12 +137,12 @@ for (const way of [embedded, system]) {
 
     it('refuse an image that another one writes to, by the path that the user gave', async (t) => {
       const image = makeDisk(scratchDirectory(t), 'image');
-      const writer = await startMachine(t, { way, cache }, ...cold, '--disk', `file:a=${image}`);
+      const writer = await startMachine(t, { way }, '--disk', `file:a=${image}`);
       for (const option of ['', ',ro']) {
         const disk = ['--disk', `file:a=${image}${option}`];
-        const second = await runSandbox(['-c', way.uri, ...cold, ...disk, '--', 'true']);
+        const second = await runSandbox(['-c', way.uri, ...disk, '--', 'true']);
         const said = assertFailure(second, /Failed to get .* lock/, /end what uses that image/);
-        assert.ok(said.includes(`using the image [${image}]`), said);
+        assert.ok(said.includes(image), said);
       }
       await endMachine(writer, way);
     });
@@ -159,18 +150,18 @@ for (const way of [embedded, system]) {
     it('leave a disk as it was when the launcher is killed', async (t) => {
       const image = makeDisk(scratchDirectory(t), 'image');
       const unchanged = inodeOf(image);
-      const disk = [...cold, '--disk', `file:a=${image}`];
-      const killed = await startMachine(t, { way, cache }, ...disk);
+      const disk = ['--disk', `file:a=${image}`];
+      const killed = await startMachine(t, { way }, ...disk);
       killed.running.child.kill('SIGKILL');
       await assertNothingLeft(killed.name, exceptLogs(way.where));
       assert.equal(inodeOf(image), unchanged);
-      await endMachine(await startMachine(t, { way, cache }, ...disk), way);
+      await endMachine(await startMachine(t, { way }, ...disk), way);
     });
 
     it('have a user of their own where an image is the root', { skip: unlessBusybox }, async (t) => {
       const content = makeRoot(t, 'dev', 'mnt', 'proc', 'run', 'sys', 'tmp');
       const image = ext4Of(content, join(scratchDirectory(t), 'root.img'));
-      const machine = await startMachine(t, { way, cache }, ...cold, '-m', `host-image:/=${image}`);
+      const machine = await startMachine(t, { way }, '--boot', 'cold', '-m', `host-image:/=${image}`);
       assert.ok(machine.uid > QEMU_IDS.first, String(machine.uid));
       await endMachine(machine, way);
     });
@@ -187,7 +178,7 @@ for (const way of [embedded, system]) {
         }
         const disk = statSync(made).isDirectory() ? makeDisk(made, 'disk') : made;
         const type = disk === made ? 'block' : 'file';
-        const machine = await startMachine(t, { way, cache }, ...cold, '-v', '--disk', `${type}:a=${disk}`);
+        const machine = await startMachine(t, { way }, '-v', '--disk', `${type}:a=${disk}`);
         assert.equal(machine.uid, QEMU_IDS.first);
         const why = disk === made ? `${disk} is no regular file` : `disk ${disk}: Invalid argument`;
         const said = machine.running.stderr();
