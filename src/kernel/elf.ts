@@ -29,10 +29,16 @@ export const SEGMENT_INTERPRETER = 3;
 const SEGMENT_NOTE = 4;
 /** XEN_ELFNOTE_PHYS32_ENTRY: the 32-bit entry point of the PVH boot protocol. */
 const NOTE_PVH_ENTRY = 18;
+/** The owner of Xen's notes. The zero at its end counts. */
+const XEN = Buffer.from('Xen\0');
+/** Sizes of owner and value, and the type. */
+const NOTE_HEADER_SIZE = 12;
 export const HEADER_SIZE = 64;
 export const SEGMENT_HEADER_SIZE = 56;
 /** A kernel has about five segments. A file with more than this is damaged. */
 const MAX_SEGMENTS = 64;
+/** Most bytes of a note segment that are searched. A kernel's notes have less than a thousand. */
+const MAX_NOTE_BYTES = 64 << 10;
 
 /** A program header. Positions and sizes are in bytes. */
 export interface Segment {
@@ -102,25 +108,30 @@ export function noteSegments(segments: readonly Segment[]): Segment[] {
 
 /** True if the kernel has Xen's PVH entry note. QEMU can then boot the ELF file directly. */
 export function hasPvhEntry(data: Buffer, segments: readonly Segment[]): boolean {
-  return noteSegments(segments).some((segment) =>
-    notesIn(data.subarray(segment.offset, segment.offset + segment.fileSize)).some(
-      (note) => note.owner === 'Xen' && note.type === NOTE_PVH_ENTRY,
-    ),
+  return noteSegments(segments).some(({ offset, fileSize }) =>
+    hasPvhNote(data.subarray(offset, offset + Math.min(fileSize, MAX_NOTE_BYTES))),
   );
 }
 
-/** Owner and type of each note. The list stops at a note that exceeds the segment. */
-function notesIn(data: Buffer): { owner: string; type: number }[] {
-  const notes: { owner: string; type: number }[] = [];
-  const padded = (length: number): number => (length + 3) & ~3;
-  for (let at = 0; at + 12 <= data.length; ) {
-    const ownerSize = data.readUInt32LE(at);
-    const valueSize = data.readUInt32LE(at + 4);
-    const type = data.readUInt32LE(at + 8);
-    const end = at + 12 + padded(ownerSize) + padded(valueSize);
-    if (end > data.length) break;
-    notes.push({ owner: data.toString('latin1', at + 12, at + 12 + Math.max(ownerSize - 1, 0)), type });
+/** Walks the notes of a segment, up to the first that exceeds it. */
+function hasPvhNote(notes: Buffer): boolean {
+  for (let at = 0; at + NOTE_HEADER_SIZE <= notes.length; ) {
+    const ownerSize = notes.readUInt32LE(at);
+    const valueSize = notes.readUInt32LE(at + 4);
+    const owner = at + NOTE_HEADER_SIZE;
+    const end = owner + noteAligned(ownerSize) + noteAligned(valueSize);
+    if (end > notes.length) return false;
+    const isXen = ownerSize === XEN.length && notes.subarray(owner, owner + ownerSize).equals(XEN);
+    if (isXen && notes.readUInt32LE(at + 8) === NOTE_PVH_ENTRY) return true;
     at = end;
   }
-  return notes;
+  return false;
+}
+
+/**
+ * The size with the padding that follows a note's owner and value. A file may claim any 32-bit size, and bitwise
+ * operators would make a negative number of those from 2^31 on.
+ */
+function noteAligned(size: number): number {
+  return Math.ceil(size / 4) * 4;
 }

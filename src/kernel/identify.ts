@@ -2,6 +2,7 @@
 
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { UNPACKED_LIMIT } from '../compression/types.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { elfMachineOf, MACHINE_X86_64, segmentsEnd, segmentsOf } from './elf.js';
 import { foreignArchitectureOf, HEADER_LENGTH, parseBzImage } from './header.js';
@@ -99,9 +100,16 @@ export async function identifyKernel(path: string): Promise<KernelFile> {
   });
 }
 
+/** What is read into memory is bounded: a sparse file has any size at no cost. */
+function requireKernelSize(path: string, size: number): void {
+  if (size <= UNPACKED_LIMIT) return;
+  throw kernelError('kernel-not-a-kernel', `${path} has ${size} bytes, which is too large for a kernel`, NOT_A_KERNEL);
+}
+
 function identifyBzImage(path: string, beginning: Buffer, size: number): KernelFile | undefined {
   const header = parseBzImage(beginning);
   if (header === undefined) return undefined;
+  requireKernelSize(path, size);
   if (size < header.size || size < (header.payload?.offset ?? 0) + (header.payload?.length ?? 0)) throw truncated(path);
   if (!header.is64) throw wrongArchitecture(path, 'i386');
   if (header.version === undefined) {
@@ -121,6 +129,7 @@ async function identifyElf(
   if (kind.machine !== MACHINE_X86_64 || !kind.is64) throw wrongArchitecture(path, kind.name);
   const end = elfEnd(path, beginning);
   if (end > size) throw truncated(path);
+  requireKernelSize(path, end);
   const version = await findBanner(file, end);
   if (version === undefined) {
     throw kernelError('kernel-not-a-kernel', `${path} is an ELF file but not a Linux kernel`, NOT_A_KERNEL);

@@ -46,18 +46,21 @@ function sizeWithoutZeros(data: Buffer): number {
 }
 
 function layOut(elf: Buffer, segments: readonly Segment[]): Moved[] {
+  const loaded = segments.filter((segment) => segment.type === SEGMENT_LOAD);
+  // Each segment is written by itself, so segments that overlap could make a small file as large as they like.
+  if (loaded.reduce((sum, { fileSize }) => sum + fileSize, 0) > elf.length) {
+    throw new Error('its loadable segments overlap');
+  }
   let position = PAGE;
-  return segments
-    .filter((segment) => segment.type === SEGMENT_LOAD)
-    .map((segment) => {
-      const used = sizeWithoutZeros(elf.subarray(segment.offset, segment.offset + segment.fileSize));
-      // A note may end in zeros that belong to it.
-      const notes = noteSegments(segments).filter((note) => contains(segment, note));
-      const fileSize = Math.max(used, ...notes.map((note) => note.offset + note.fileSize - segment.offset));
-      const moved = { segment, position, fileSize };
-      position += pageUp(fileSize);
-      return moved;
-    });
+  return loaded.map((segment) => {
+    const used = sizeWithoutZeros(elf.subarray(segment.offset, segment.offset + segment.fileSize));
+    // A note may end in zeros that belong to it.
+    const notes = noteSegments(segments).filter((note) => contains(segment, note));
+    const fileSize = Math.max(used, ...notes.map((note) => note.offset + note.fileSize - segment.offset));
+    const moved = { segment, position, fileSize };
+    position += pageUp(fileSize);
+    return moved;
+  });
 }
 
 function contains(segment: Segment, note: Segment): boolean {
@@ -87,7 +90,7 @@ function writeSegmentHeader(target: Buffer, at: number, { segment, position, fil
  * Moves the loadable and note segments of the kernel `elf` together. The bytes of the segments, their addresses and the
  * entry point stay.
  *
- * @throws {Error} when a note segment lies outside of the loadable ones.
+ * @throws {Error} when a note segment lies outside of the loadable ones, or those overlap.
  */
 export function slimKernel(elf: Buffer, segments: readonly Segment[]): SparseFile {
   const loaded = layOut(elf, segments);

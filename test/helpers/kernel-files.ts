@@ -19,13 +19,16 @@ export interface VmlinuxOptions {
   readonly version: string;
   /** With Xen's PVH entry note; default true. */
   readonly pvh?: boolean;
+  /** Bytes of its note segment, in place of notes as a kernel has them. */
+  readonly notes?: Buffer;
   /** e_machine; default x86-64. */
   readonly machine?: number;
   /** Size of its text in bytes; default 64 KiB. */
   readonly textSize?: number;
 }
 
-function note(owner: string, type: number, value: Buffer): Buffer {
+/** A note of an ELF file. */
+export function note(owner: string, type: number, value: Buffer): Buffer {
   const padded = (data: Buffer): Buffer => Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
   const name = Buffer.from(`${owner}\0`);
   const header = Buffer.alloc(12);
@@ -34,6 +37,9 @@ function note(owner: string, type: number, value: Buffer): Buffer {
   header.writeUInt32LE(type, 8);
   return Buffer.concat([header, padded(name), padded(value)]);
 }
+
+/** Xen's note with the entry of the PVH boot protocol. */
+export const PVH_NOTE = note('Xen', 18, Buffer.from([0x20, 0x0b, 0, 1, 0, 0, 0, 0]));
 
 function segment(type: number, offset: number, address: number, fileSize: number, memorySize: number): Buffer {
   const data = Buffer.alloc(56);
@@ -53,11 +59,13 @@ export function makeVmlinux(options: VmlinuxOptions): Buffer {
   const textSize = options.textSize ?? 64 << 10;
   const text = noise(textSize, options.version);
   text.write(`Linux version %s\0Linux version ${options.version} (builder@host) #1 SMP\n\0`, 4096, 'latin1');
-  const notes = Buffer.concat([
-    note('Linux', 257, Buffer.alloc(4)),
-    ...(options.pvh === false ? [] : [note('Xen', 18, Buffer.from([0x20, 0x0b, 0, 1, 0, 0, 0, 0]))]),
-    note('GNU', 3, noise(20, 'id')),
-  ]);
+  const notes =
+    options.notes ??
+    Buffer.concat([
+      note('Linux', 257, Buffer.alloc(4)),
+      ...(options.pvh === false ? [] : [PVH_NOTE]),
+      note('GNU', 3, noise(20, 'id')),
+    ]);
   notes.copy(text, 8192);
   const data = Buffer.concat([noise(10000, 'data'), Buffer.alloc(50000)]);
   const textAt = 0x1000;

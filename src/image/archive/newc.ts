@@ -22,7 +22,8 @@ const TYPES: ReadonlyMap<number, EntryType> = new Map([
   [0o140000, 'socket'],
 ]);
 
-const pad = (size: number): number => (size + 3) & ~3;
+/** No bitwise operators: they take sizes from 2^31 on for negative numbers. */
+const pad = (size: number): number => Math.ceil(size / 4) * 4;
 
 /** True if a newc archive begins at byte `at`. */
 export function isNewc(data: Buffer, at: number): boolean {

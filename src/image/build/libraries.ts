@@ -58,7 +58,8 @@ function needsOf(data: Buffer, path: string): Needs {
   const interpreter = segments.find(({ type }) => type === SEGMENT_INTERPRETER);
   const dynamic = segments.find(({ type }) => type === SEGMENT_DYNAMIC);
   const entries: [bigint, bigint][] = [];
-  for (let at = dynamic?.offset ?? 0, end = at + (dynamic?.fileSize ?? 0); at + 16 <= end; at += 16) {
+  const end = Math.min((dynamic?.offset ?? 0) + (dynamic?.fileSize ?? 0), data.length);
+  for (let at = dynamic?.offset ?? 0; at + 16 <= end; at += 16) {
     entries.push([data.readBigUInt64LE(at), data.readBigUInt64LE(at + 8)]);
   }
   const address = entries.find(([tag]) => tag === DT_STRTAB)?.[1] ?? 0n;
