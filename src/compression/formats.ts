@@ -21,7 +21,7 @@ export const FORMATS = {
     magic: MAGIC.xz,
     ending: '.xz',
     initrdOption: 'CONFIG_RD_XZ',
-    unpack: async (data) => (await import('./lzma.js')).unpackXz(data),
+    unpack: async (data, size, limit) => (await import('./lzma.js')).unpackXz(data, size ?? limit),
     unpackPart: async (data, limit) => (await import('./lzma.js')).unpackXzPart(data, limit),
     pack: async (data) => (await import('./lzma.js')).packXz(data),
   },

@@ -6,6 +6,7 @@
 
 import { compressorMissing, loadLibrary } from './library.js';
 import { MAGIC } from './magic.js';
+import { Output } from './output.js';
 import type { UnpackedPart } from './types.js';
 
 /** Most bytes that one block unpacks to. */
@@ -95,8 +96,8 @@ function unpackBlock(block: BlockReader, target: Buffer, start: number): number 
  * @throws {Error} when the data are damaged.
  */
 export function unpackLz4Part(data: Buffer, limit: number): UnpackedPart {
-  const parts: Buffer[] = [];
-  let size = 0;
+  const output = new Output(limit);
+  const target = Buffer.allocUnsafeSlow(BLOCK_LIMIT);
   let position = MAGIC_BYTES.length;
   while (position + 4 <= data.length) {
     const length = data.readUInt32LE(position);
@@ -105,15 +106,11 @@ export function unpackLz4Part(data: Buffer, limit: number): UnpackedPart {
     position += 4;
     if (length === MAGIC_NUMBER) continue;
     if (position + length > data.length) throw new Error('the lz4 frame ends in the middle of a block');
-    const target = Buffer.allocUnsafeSlow(BLOCK_LIMIT);
     const written = unpackBlock(new BlockReader(data, position, position + length), target, 0);
-    // A copy of a short result lets the rest of the block's memory go.
-    parts.push(written < BLOCK_LIMIT / 2 ? Buffer.from(target.subarray(0, written)) : target.subarray(0, written));
-    size += written;
-    if (size > limit) throw new Error(`the lz4 frame unpacks to more than ${limit} bytes`);
+    output.append(target.subarray(0, written));
     position += length;
   }
-  return { data: Buffer.concat(parts, size), used: Math.min(position, data.length) };
+  return { data: output.bytes, used: Math.min(position, data.length) };
 }
 
 /**

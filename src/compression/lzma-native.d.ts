@@ -19,12 +19,8 @@ declare module 'lzma-native' {
 
   interface LzmaNative {
     readonly Stream: new () => LzmaStream;
-    /** Unpacks a whole .xz or .lzma buffer on a worker thread. `result` is null if `error` is set. */
-    decompress(
-      data: Buffer,
-      options: Record<string, never>,
-      done: (result: Buffer | null, error?: Error & { code?: number }) => void,
-    ): void;
+    /** A stream that unpacks .xz or .lzma on a worker thread. */
+    createDecompressor(): import('node:stream').Transform;
     /** Packs a whole buffer as .xz on a worker thread. */
     compress(
       data: Buffer,

@@ -8,6 +8,7 @@
 import * as zlib from 'node:zlib';
 import { unpackLzo1x } from './lzo1x.js';
 import { MAGIC } from './magic.js';
+import { Output } from './output.js';
 import type { UnpackedPart } from './types.js';
 
 /** Largest block that the kernel takes, and the one that lzop makes, in unpacked bytes. */
@@ -130,14 +131,12 @@ function readBlock(fields: Fields, flags: number, size: number): Buffer {
 export function unpackLzopPart(data: Buffer, limit: number): UnpackedPart {
   const fields = new Fields(data);
   const flags = readHeader(fields);
-  const parts: Buffer[] = [];
-  let total = 0;
+  const output = new Output(limit);
   for (let size = fields.number(4); size !== 0; size = fields.number(4)) {
-    total += size;
-    if (total > limit) throw new Error(`it unpacks to more than ${limit} bytes`);
-    parts.push(readBlock(fields, flags, size));
+    output.expect(size);
+    output.append(readBlock(fields, flags, size));
   }
-  return { data: Buffer.concat(parts, total), used: fields.position };
+  return { data: output.bytes, used: fields.position };
 }
 
 /** Unpacks a whole file; nothing may follow. Errors: those of {@link unpackLzopPart}. */

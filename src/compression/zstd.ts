@@ -56,7 +56,8 @@ async function libraryDecoder(): Promise<Decoder> {
     });
 
   return async (data, size, limit) => {
-    for (let capacity = size ?? 4 * data.length; ; capacity *= 2) {
+    // What an attempt wrote stays in memory for a while, so a few large steps take less of it than many small ones.
+    for (let capacity = size ?? 4 * data.length; ; capacity *= 8) {
       // allocUnsafeSlow: a buffer of its own, outside of Node's shared pool, and not zeroed first.
       const target = Buffer.allocUnsafeSlow(Math.min(capacity, limit));
       const result = await attempt(target, data);

@@ -2,12 +2,20 @@
 
 import { readFile } from 'node:fs/promises';
 import { fileFormatOf, unpack } from '../compression/formats.js';
+import { UNPACKED_LIMIT } from '../compression/types.js';
 import { isElf } from '../kernel/elf.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
 import { moduleFileName } from './names.js';
 import type { ModuleFile } from './parse.js';
 import { type ModuleTree, pathOf } from './tree.js';
+
+/** Most bytes of one module: the largest, with debug information, have some hundred MB. */
+const MODULE_LIMIT = 512 << 20;
+/** Most bytes of all modules that are read together. */
+const MODULES_LIMIT = UNPACKED_LIMIT;
+/** How many are unpacked at a time: as many as libuv has threads. */
+const AT_A_TIME = 4;
 
 /** A module in memory. */
 export interface LoadedModule {
@@ -43,11 +51,20 @@ function builtFor(data: Buffer): string | undefined {
   return data.toString('latin1', start + 10, start + 10 + 128).split(/[ \0]/)[0];
 }
 
-/** Reads and unpacks one module. Checks that it is complete and was built for this kernel. */
-async function readModule(tree: ModuleTree, module: ModuleFile, inputs: InputLog): Promise<LoadedModule> {
+/**
+ * Reads and unpacks one module. Checks that it is complete and was built for this kernel.
+ *
+ * @param limit Most bytes that it may have.
+ */
+async function readModule(
+  tree: ModuleTree,
+  module: ModuleFile,
+  inputs: InputLog,
+  limit: number,
+): Promise<LoadedModule> {
   const path = pathOf(tree, module);
   inputs.note(path);
-  const data = await unpackModule(path, await readPacked(path, tree.version), tree.version);
+  const data = await unpackModule(path, await readPacked(path, tree.version), tree.version, limit);
   const release = builtFor(data);
   if (release !== undefined && release !== tree.version) {
     throw moduleError(
@@ -71,9 +88,10 @@ async function readPacked(path: string, version: string): Promise<Buffer> {
   }
 }
 
-async function unpackModule(path: string, packed: Buffer, version: string): Promise<Buffer> {
+async function unpackModule(path: string, packed: Buffer, version: string, limit: number): Promise<Buffer> {
   try {
-    const data = isElf(packed) ? packed : await unpackPacked(packed);
+    const data = isElf(packed) ? packed : await unpackPacked(packed, limit);
+    if (data.length > limit) throw new Error(`it has more than ${limit} bytes`);
     if (!isWholeElf(data)) throw new Error('it ends before its last section');
     return data;
   } catch (error) {
@@ -82,22 +100,39 @@ async function unpackModule(path: string, packed: Buffer, version: string): Prom
   }
 }
 
-async function unpackPacked(packed: Buffer): Promise<Buffer> {
+async function unpackPacked(packed: Buffer, limit: number): Promise<Buffer> {
   const format = fileFormatOf(packed);
   if (format === undefined) throw new Error('it is neither ELF nor gzip, xz or zstd');
-  return unpack(packed, format);
+  return unpack(packed, format, undefined, limit);
 }
 
 /**
  * Reads modules in parallel. The result has the order of `modules`.
  *
  * @param inputs Told of every file that is read.
+ * @param limit Most bytes that all of them may have.
  * @throws {SandboxError} `module-missing`, `module-unreadable`, `module-damaged`, `modules-other-version`
  */
 export async function readModules(
   tree: ModuleTree,
   modules: readonly ModuleFile[],
   inputs: InputLog,
+  limit = MODULES_LIMIT,
 ): Promise<LoadedModule[]> {
-  return Promise.all(modules.map((module) => readModule(tree, module, inputs)));
+  let left = limit;
+  const loaded: LoadedModule[] = [];
+  const waiting = modules.entries();
+  // All of these take from one iterator.
+  const work = async (): Promise<void> => {
+    for (const [at, module] of waiting) {
+      const read = await readModule(tree, module, inputs, Math.max(0, Math.min(left, MODULE_LIMIT)));
+      left -= read.data.length;
+      loaded[at] = read;
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, work));
+  if (left < 0) {
+    throw moduleError('module-damaged', `the ${modules.length} modules have more than ${limit} bytes`, tree.version);
+  }
+  return loaded;
 }

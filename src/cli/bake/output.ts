@@ -11,7 +11,8 @@ export async function printLines(lines: readonly string[]): Promise<void> {
 
 /** Rows as lines with aligned columns; the last column has no fixed width. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  // Not Math.max(...lengths): an initrd may have more entries than a call takes arguments.
+  const widths = (rows[0] ?? []).map((_, at) => rows.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), 0));
   return rows.map((row) =>
     row
       .map((cell, at) => cell.padEnd(widths[at] ?? 0))

@@ -4,12 +4,13 @@
  * (init/initramfs.c), but damage is an error here, where the kernel skips it.
  */
 
+import type { Budget } from './budget.js';
 import { type ArchiveEntry, ArchiveError, type EntryType } from './types.js';
 
 const HEADER_BYTES = 110;
 /** Name of the entry that ends an archive. */
 const END = 'TRAILER!!!';
-/** PATH_MAX: the kernel makes no file with a longer name. */
+/** PATH_MAX: the kernel makes no file with a longer name, and no link with a longer target. */
 const LONGEST_NAME = 4096;
 
 const TYPES: ReadonlyMap<number, EntryType> = new Map([
@@ -49,15 +50,17 @@ function sumOf(data: Buffer): number {
  * Reads one archive.
  *
  * @param start Offset of its first header.
+ * @param budget Pays for each entry.
  * @returns its entries, and the offset of the first byte after it
  * @throws {ArchiveError} for an archive that is damaged or cut off.
  */
-export function parseNewc(data: Buffer, start: number): { entries: ArchiveEntry[]; end: number } {
+export function parseNewc(data: Buffer, start: number, budget: Budget): { entries: ArchiveEntry[]; end: number } {
   const entries: ArchiveEntry[] = [];
   for (let at = start; ; ) {
     if (at + HEADER_BYTES > data.length) throw new ArchiveError(`the cpio archive is cut off at byte ${data.length}`);
     if (!isNewc(data, at)) throw new ArchiveError(`there is no cpio header at byte ${at}`);
     const { entry, end } = parseEntry(data, at);
+    budget.takeEntry(entry.name.length + (entry.type === 'symlink' ? entry.data.length : 0));
     // Entries are padded to a multiple of 4 bytes; the padding of the last one may be missing.
     at = Math.min(end, data.length);
     if (entry.name === END) return { entries, end: at };
@@ -82,6 +85,9 @@ function parseEntry(data: Buffer, at: number): { entry: ArchiveEntry; end: numbe
   if (bodyEnd > data.length) throw new ArchiveError(`the cpio archive is cut off in the middle of ${printable(name)}`);
   const body = data.subarray(bodyStart, bodyEnd);
   const type = TYPES.get(mode & 0o170000) ?? 'unknown';
+  if (type === 'symlink' && body.length > LONGEST_NAME) {
+    throw new ArchiveError(`the link ${printable(name)} has a target of ${body.length} bytes`);
+  }
   if (data[at + 5] === 0x32 && type === 'file' && sumOf(body) !== check) {
     throw new ArchiveError(`the checksum of ${printable(name)} in the cpio archive is wrong`);
   }

@@ -5,31 +5,33 @@
 
 import { formatAt } from '../../compression/formats.js';
 import { UNPACKED_LIMIT } from '../../compression/types.js';
+import { Budget } from './budget.js';
 import { decompress, unsupportedAt } from './decompress.js';
 import { isNewc, parseNewc } from './newc.js';
 import { type Archive, type ArchiveCompression, type ArchiveEntry, ArchiveError } from './types.js';
 
 /**
- * Reads all archives of an initrd.
+ * Reads all archives of an initrd. A packed archive inside a packed one is an error, as it is for the kernel.
  *
- * @param limit most bytes that may come out of all packed archives together
+ * @param limit most bytes that reading may take, for all archives together: {@link Budget}
  * @throws {ArchiveError} for data that is no initrd, or a damaged one.
  * @throws {SandboxError} if a library for unpacking is missing.
  */
 export async function readArchives(data: Buffer, limit = UNPACKED_LIMIT): Promise<Archive[]> {
   const archives: Archive[] = [];
-  let left = limit;
+  const budget = new Budget(limit);
   for (let at = skipZeros(data, 0); at < data.length; at = skipZeros(data, at)) {
     const compression = isNewc(data, at) ? undefined : formatAt(data, at);
     if (compression === undefined) {
-      const { archive, end } = readPlain(data, at, at, 'none');
+      const { archive, end } = readPlain(data, at, at, 'none', budget);
       archives.push(archive);
       at = end;
     } else {
-      const { data: content, used } = await decompress(data.subarray(at), compression, left);
-      left -= content.length;
+      budget.takePart();
+      const { data: content, used } = await decompress(data.subarray(at), compression, budget.left);
+      budget.takeContent(content.length);
       for (let inside = skipZeros(content, 0); inside < content.length; inside = skipZeros(content, inside)) {
-        const { archive, end } = readPlain(content, inside, at, compression);
+        const { archive, end } = readPlain(content, inside, at, compression, budget);
         archives.push(archive);
         inside = end;
       }
@@ -45,13 +47,14 @@ function readPlain(
   at: number,
   offset: number,
   compression: ArchiveCompression,
+  budget: Budget,
 ): { archive: Archive; end: number } {
   if (!isNewc(data, at)) {
     const what = unsupportedAt(data, at) ?? 'neither a cpio archive nor data in a known compression';
     const where = compression === 'none' ? `at byte ${at}` : `at byte ${at} of the data packed with ${compression}`;
     throw new ArchiveError(`${where} is ${what}`);
   }
-  const { entries, end } = parseNewc(data, at);
+  const { entries, end } = parseNewc(data, at, budget);
   return { archive: { offset, compression, entries }, end };
 }
 

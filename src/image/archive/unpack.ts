@@ -133,6 +133,28 @@ async function nodeMaker(): Promise<MakeNode> {
   };
 }
 
+/** The first name of each hard-linked file of an archive, found by inode and by name. */
+class FirstNames {
+  readonly #names = new Map<string, string>();
+  readonly #inodes = new Map<string, string>();
+
+  set(inode: string, name: string): void {
+    this.#names.set(inode, name);
+    this.#inodes.set(name, inode);
+  }
+
+  of(inode: string): string | undefined {
+    return this.#names.get(inode);
+  }
+
+  delete(name: string): void {
+    const inode = this.#inodes.get(name);
+    if (inode === undefined) return;
+    this.#inodes.delete(name);
+    this.#names.delete(inode);
+  }
+}
+
 class Unpacker {
   #unpacked = 0;
   readonly #skipped: string[] = [];
@@ -148,8 +170,7 @@ class Unpacker {
   run(archives: readonly Archive[]): UnpackResult {
     for (const { entries } of archives) {
       const contents = sharedContents(entries);
-      /** First name of each hard-linked file, by inode. */
-      const first = new Map<string, string>();
+      const first = new FirstNames();
       for (const entry of entries) this.#entry(entry, contents, first);
     }
     // Deepest first: the final mode of a directory may forbid entering it.
@@ -159,7 +180,7 @@ class Unpacker {
     return { unpacked: this.#unpacked, skipped: this.#skipped };
   }
 
-  #entry(entry: ArchiveEntry, contents: ReadonlyMap<string, Buffer>, first: Map<string, string>): void {
+  #entry(entry: ArchiveEntry, contents: ReadonlyMap<string, Buffer>, first: FirstNames): void {
     const path = plainPath(entry.name);
     // The root itself exists.
     if (path === '') return;
@@ -167,7 +188,7 @@ class Unpacker {
       const isMade = this.tree.at(path, (node) => {
         node.clear(entry.type === 'directory');
         // The new entry takes this name away from an earlier hard-linked file.
-        for (const [inode, name] of first) if (name === path) first.delete(inode);
+        first.delete(path);
         this.#directories.delete(path);
         return this.#make(entry, path, node, contents, first);
       });
@@ -182,7 +203,7 @@ class Unpacker {
     path: string,
     node: Node,
     contents: ReadonlyMap<string, Buffer>,
-    first: Map<string, string>,
+    first: FirstNames,
   ): boolean {
     switch (entry.type) {
       case 'directory':
@@ -190,7 +211,7 @@ class Unpacker {
         this.#directories.set(path, entry);
         return true;
       case 'file': {
-        const other = isLinked(entry) ? first.get(entry.inode) : undefined;
+        const other = isLinked(entry) ? first.of(entry.inode) : undefined;
         if (other !== undefined) {
           this.tree.at(other, (existing) => linkSync(existing.path, node.path));
           return true;

@@ -126,11 +126,13 @@ function orderDifferences(a: FinalEntry | undefined, b: FinalEntry | undefined):
   const names = (entry: FinalEntry | undefined) =>
     (entry?.content.toString('latin1') ?? '').split('\n').flatMap((line) => MODULE.exec(line)?.[1] ?? []);
   const [left, right] = [names(a), names(b)];
-  const common = (list: readonly string[], other: readonly string[]) =>
-    list
-      .filter((name) => other.includes(name))
+  const common = (list: readonly string[], other: readonly string[]) => {
+    const names = new Set(other);
+    return list
+      .filter((name) => names.has(name))
       .map(printable)
       .join(', ');
+  };
   return fields('modules', [['load order', common(left, right), common(right, left)]]);
 }
 

@@ -1,6 +1,7 @@
 /** The table of compressed formats. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { it } from 'node:test';
 import {
   FORMATS,
@@ -56,7 +57,38 @@ for (const name of PACK_FORMATS) {
     assert.ok((await pack(DATA, name)).equals(packed));
   });
 
-  it(`a part packed with ${name} that unpacks to more than the limit is refused`, async () => {
-    await assert.rejects(unpackPart(await pack(DATA, name), name, 1000));
+  it(`what is packed with ${name} and unpacks to more than the limit is refused, whole and as a part`, async () => {
+    const packed = await pack(DATA, name);
+    await assert.rejects(unpackPart(packed, name, DATA.length - 1));
+    if (name !== 'lz4') await assert.rejects(unpack(packed, name, undefined, DATA.length - 1));
+    assert.ok((await unpackPart(packed, name, DATA.length)).data.equals(DATA));
+  });
+}
+
+/** Runs in a process of its own, whose memory at its highest it prints: before and after it unpacks, in KiB. */
+const MEASURE = `
+  const [formats, name] = process.argv.slice(1);
+  const { FORMATS, pack, unpackPart } = await import(formats);
+  const packed = await pack(Buffer.alloc(1000), name);
+  await unpackPart(packed, name);
+  const zeros = await new Promise((resolve) => {
+    const chunks = [];
+    process.stdin.on('data', (chunk) => chunks.push(chunk)).on('end', () => resolve(Buffer.concat(chunks)));
+  });
+  const before = process.resourceUsage().maxRSS;
+  const { data } = await unpackPart(zeros, name);
+  console.log(JSON.stringify({ size: data.length, before, after: process.resourceUsage().maxRSS }));
+`;
+
+const LARGE = 256 << 20;
+for (const name of ['gzip', 'lz4'] as const) {
+  it(`unpacking ${name} takes little more memory than what comes out`, async () => {
+    const formats = new URL('../../../src/compression/formats.js', import.meta.url).href;
+    const input = await pack(Buffer.alloc(LARGE), name);
+    const args = ['--input-type=module', '-e', MEASURE, formats, name];
+    const measured = JSON.parse(execFileSync(process.execPath, args, { input, encoding: 'utf8' }));
+    assert.equal(measured.size, LARGE);
+    const more = (measured.after - measured.before) / (LARGE / 1024);
+    assert.ok(more < 1.5, `it took ${more.toFixed(2)} times as much`);
   });
 }

@@ -91,6 +91,24 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly 
   });
 }
 
+for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly Packer[]) {
+  test(`modules packed with ${packer} that are larger than their limit, alone or together`, {
+    skip: unlessPacker(packer),
+  }, async (context) => {
+    const directory = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES, packer });
+    const tree = await readModuleTree(directory, VERSION, forgetInputs);
+    const order = await closureOf(tree, ['a']);
+    const [first = 0, second = 0] = ['x/b-c.ko', 'x/a.ko'].map((path) => makeModule(path, VERSION).length);
+    assert.equal((await readModules(tree, order, forgetInputs, first + second)).length, 2);
+    await rejectsWith(readModules(tree, order, forgetInputs, first - 1), 'module-damaged', /b-c\.ko.* is damaged/);
+    await rejectsWith(
+      readModules(tree, order, forgetInputs, first + second - 1),
+      'module-damaged',
+      /the 2 modules have more than/,
+    );
+  });
+}
+
 test('a module in the index without its file', async (context) => {
   const tree = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES });
   rmSync(join(tree, 'kernel/x/b-c.ko'));

@@ -77,8 +77,41 @@ describe('reading an initrd', () => {
 
   it('packed archives that are too large together', async () => {
     const member = gzipSync(Buffer.concat([MAIN, Buffer.alloc(600_000)]));
-    assert.equal((await readArchives(Buffer.concat([member, member]), 2_000_000)).length, 2);
-    await assert.rejects(readArchives(Buffer.concat([member, member]), 1_000_000), ArchiveError);
+    assert.equal((await readArchives(Buffer.concat([member, member]), 4_000_000)).length, 2);
+    await assert.rejects(readArchives(Buffer.concat([member, member]), 3_000_000), ArchiveError);
+  });
+
+  it('entries count, packed or not, since they take memory however small they are', async () => {
+    const many = makeArchive(Array.from({ length: 10_000 }, (_, i) => ({ name: `${i}` })));
+    for (const initrd of [many, gzipSync(many)]) {
+      assert.equal((await readArchives(initrd, 20 << 20))[0]?.entries.length, 10_000);
+      await assert.rejects(readArchives(initrd, 10 << 20), /more than 10485760 bytes of memory/);
+    }
+  });
+
+  it('names and targets of links count', async () => {
+    const name = 'n'.repeat(4000);
+    for (const entry of [{ name }, { name: 'link', mode: 0o120777, data: name }]) {
+      const initrd = makeArchive(Array.from({ length: 100 }, () => entry));
+      assert.equal((await readArchives(initrd, 8 << 20))[0]?.entries.length, 100);
+      await assert.rejects(readArchives(initrd, 4 << 20), /more than 4194304 bytes of memory/);
+    }
+  });
+
+  it('packed archives count, since each takes an unpacker', async () => {
+    const initrd = Buffer.concat(Array.from({ length: 20 }, () => gzipSync(MAIN)));
+    assert.equal((await readArchives(initrd, 24 << 20)).length, 20);
+    await assert.rejects(readArchives(initrd, 16 << 20), /more than 16777216 bytes of memory/);
+  });
+
+  it('a packed archive inside a packed one is refused', async () => {
+    await assert.rejects(readArchives(gzipSync(gzipSync(MAIN))), /at byte 0 of the data packed with gzip is neither/);
+  });
+
+  it('a link whose target no kernel takes is refused', async () => {
+    const initrd = (length: number) => makeArchive([{ name: 'link', mode: 0o120777, data: 'x'.repeat(length) }]);
+    assert.equal((await readArchives(initrd(4096))).length, 1);
+    await assert.rejects(readArchives(initrd(4097)), /the link link has a target of 4097 bytes/);
   });
 
   it('several archives in one packed part', { skip: unlessInitrdPacker('gzip') }, async () => {
