@@ -17,6 +17,23 @@ const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks 
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
+  // What the host lacks comes first: it is the reason of any other failure.
+  {
+    // The last two give no reason. Such small files fail for lack of space only.
+    pattern: /No space left on device|Disk quota exceeded|Failed to write pid file|failed to write master key file/,
+    code: 'disk-full',
+    remedy: 'free some space there: sandboxes keep sockets and logs in /run, or in your home and /run/user',
+  },
+  {
+    pattern: /Too many open files/,
+    code: 'too-few-files',
+    remedy: 'raise the limit of open files of what starts QEMU, this shell or libvirtd: ulimit -n 1024',
+  },
+  {
+    pattern: /cannot set up guest memory|Cannot allocate memory/i,
+    code: 'no-memory',
+    remedy: 'ask for less with --memory, or free some on the host',
+  },
   {
     pattern: OWN_DISKS,
     code: 'disks-not-owned',
@@ -120,11 +137,6 @@ const rules: readonly Rule[] = [
     pattern: /Cannot access|Permission denied/i,
     code: 'file-not-readable',
     remedy: 'make that file readable, and the directories above it searchable, for the user that QEMU runs as',
-  },
-  {
-    pattern: /cannot set up guest memory|Cannot allocate memory/i,
-    code: 'no-memory',
-    remedy: 'ask for less with --memory, or free some on the host',
   },
 ];
 

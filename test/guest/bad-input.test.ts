@@ -12,7 +12,7 @@ import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { copyTree } from '../helpers/module-copies.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
-import { assertFailure, type RunOptions, runSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 /** Expects the sandbox to fail; it would otherwise run /bin/true. */
@@ -169,11 +169,40 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
       through: mounted('mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ro none /run/libvirt-sandbox'),
     }));
 
-  for (const most of [20, 24]) {
+  // Node.js itself needs 19. With some 30 QEMU ran, and the guest could not open the program.
+  for (const most of [20, 24, 28, 29, 30, 31, 32, 40, 63]) {
     it(`at most ${most} open files`, () =>
-      fails(onEmbedded, [/EMFILE|\/etc\/passwd/, /ulimit -n/], {
-        through: ['sh', '-c', `ulimit -n ${most}; exec "$@"`, 'sh'],
+      fails(onEmbedded, [/EMFILE|\/etc\/passwd|may have \d+ files open/, /ulimit -n/], {
+        through: ['prlimit', `--nofile=${most}`],
       }));
+  }
+
+  it('as many open files as a sandbox needs', async () => {
+    const name = uniqueName();
+    const listing = ['sh', '-c', 'ls -R /usr/lib/modules > /dev/null; cat /etc/passwd'];
+    const result = await runSandbox([...onEmbedded, '-n', name, '--', ...listing], {
+      through: ['prlimit', '--nofile=64'],
+    });
+    assertRun(result, 0, readFileSync('/etc/passwd', 'utf8'));
+    await assertNothingLeft(name);
+  });
+
+  // Each is full at another step of the start.
+  for (const options of ['size=4k', 'size=16k', 'size=40k', 'nr_inodes=4', 'nr_inodes=10', 'nr_inodes=14']) {
+    it(`/run with ${options}, cold and warm`, async () => {
+      const through = mounted(
+        `mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ${options},mode=755 none /run/libvirt-sandbox`,
+      );
+      for (const boot of ['cold', 'auto']) {
+        await fails(
+          [...onEmbedded, '--boot', boot],
+          [/(?:ENOSPC|No space left on device|write (?:pid|master key) file).*; free (?:some )?space/],
+          {
+            through,
+          },
+        );
+      }
+    });
   }
 
   it('a disk that is full while the image is built', (t) => {

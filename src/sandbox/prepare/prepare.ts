@@ -21,6 +21,7 @@ import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
 import { checkDriver } from './driver-check.js';
 import { chooseMachine } from './machine.js';
+import { requireOpenFiles } from './open-files.js';
 import type { Prepared } from './prepared.js';
 import { callerLabel, securityModel } from './security-model.js';
 
@@ -31,6 +32,7 @@ import { callerLabel, securityModel } from './security-model.js';
 export async function prepare(config: SandboxConfig, options: LaunchOptions): Promise<Prepared> {
   const name = config.name ?? `sandbox-${randomBytes(4).toString('hex')}`;
   mark('prepare.start');
+  requireOpenFiles();
   await checkHost(config);
   const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');

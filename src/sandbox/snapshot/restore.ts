@@ -5,12 +5,17 @@ import { SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/record.js';
 import { Monitor, type MonitorEvent } from '../../libvirt/monitor.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
+import { type Shortage, shortageOf } from '../../util/shortage.js';
 
 /** Migration capabilities for saving and loading. The memory is a file, so it is no part of the state. */
 export const SAVED_CAPABILITIES = ['x-ignore-shared', 'events'];
 
 /** The final states of QEMU's MigrationStatus. */
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
+
+/** Codes of a snapshot that cannot be restored, and of a host that lacks what every start needs. */
+const FAILED = 'warm-restore-failed';
+const EXHAUSTED = 'host-exhausted';
 
 /** A machine that shares its memory with virtiofsd. */
 export interface SharingMachine {
@@ -25,7 +30,7 @@ export interface SharingMachine {
  * @param connecting the monitor's socket
  * @param sharing set if the machine's memory is a copy, which must be filled first
  * @returns the monitor, to let the machine run
- * @throws {SandboxError} `warm-restore-failed`
+ * @throws {SandboxError} `warm-restore-failed`, `host-exhausted`
  */
 export async function loadMachine(
   connecting: Promise<Socket> | undefined,
@@ -74,21 +79,42 @@ export async function setCapabilities(monitor: Monitor): Promise<void> {
   });
 }
 
+const BAKE_AGAIN = 'bake it again with: virt-sandbox-bake create --warm --rebuild; or use --boot cold';
+
+/** Remedies where the snapshot is not to blame. A new one would lack the same. */
+const REMEDIES: Readonly<Record<Shortage, string>> = {
+  files: 'raise the limit of open files: ulimit -n 1024',
+  space: 'free some space there',
+  memory: 'free some memory on the host, or ask for less with --memory',
+};
+
+/** What libvirt, the monitor and the channel say of a QEMU that ended and said nothing. */
+const SILENT_END =
+  /QEMU has ended|monitor broke|closed the monitor|exited while connecting|gave no reason|without its exit status/;
+const QEMU_SAID = /qemu-system-\w+: /;
+
 /** The error of a snapshot that cannot be restored. */
 export function restoreError({ directory }: Snapshot, cause: unknown): SandboxError {
-  if (cause instanceof SandboxError && cause.code === 'warm-restore-failed') return cause;
+  if (cause instanceof SandboxError && [FAILED, EXHAUSTED].includes(cause.code)) return cause;
+  const reason = messageOf(cause);
+  const shortage = shortageOf(cause);
   return new SandboxError({
     stage: 'boot',
-    code: 'warm-restore-failed',
-    message: `the snapshot ${directory} cannot be started from: ${messageOf(cause)}`,
-    remedy: 'bake it again with: virt-sandbox-bake create --warm --rebuild; or use --boot cold',
+    code: shortage === undefined ? FAILED : EXHAUSTED,
+    message: `the snapshot ${directory} cannot be started from: ${reason}`,
+    remedy: shortage === undefined ? remedyFor(reason) : REMEDIES[shortage],
     cause,
   });
 }
 
+function remedyFor(reason: string): string {
+  if (!SILENT_END.test(reason) || QEMU_SAID.test(reason)) return BAKE_AGAIN;
+  return `see if the host killed QEMU for lack of memory (dmesg): free some then, or ask for less with --memory; else ${BAKE_AGAIN}`;
+}
+
 /** Whether the machine executed nothing, so another may be started instead. */
 export function isRestoreError(error: unknown): error is SandboxError {
-  return error instanceof SandboxError && error.code === 'warm-restore-failed';
+  return error instanceof SandboxError && error.code === FAILED;
 }
 
 /** Failures that every start has. */
@@ -99,5 +125,6 @@ const OTHERS = [
 
 /** Makes a failure before the machine ran a reason to boot, unless the snapshot has nothing to do with it. */
 export function reasonToBoot(snapshot: Snapshot, error: unknown): unknown {
-  return error instanceof SandboxError && OTHERS.includes(error.code) ? error : restoreError(snapshot, error);
+  const isOther = error instanceof SandboxError && (OTHERS.includes(error.code) || shortageOf(error) !== undefined);
+  return isOther ? error : restoreError(snapshot, error);
 }

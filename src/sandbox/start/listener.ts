@@ -3,6 +3,7 @@ import { chmodSync, chownSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { asSocketForQemu } from '../../util/selinux.js';
+import { shortageOf } from '../../util/shortage.js';
 
 interface ListenerOptions {
   readonly owner?: number | undefined;
@@ -50,7 +51,7 @@ export class Listener {
             stage: 'config',
             code: 'state-not-writable',
             message: `cannot listen on ${path}: ${messageOf(error)}`,
-            remedy: 'make that directory writable for you',
+            remedy: shortageOf(error) === 'space' ? 'free some space there' : 'make that directory writable for you',
             cause: error,
           }),
         ),
