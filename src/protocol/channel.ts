@@ -217,8 +217,9 @@ export class Channel implements Guest {
   #reply(header: PacketHeader, payload: Buffer): void {
     const call = this.#calls.get(header.serial);
     if (!call) throw new ProtocolError(`the guest answered call ${header.serial}, which was not made`);
-    this.#calls.delete(header.serial);
+    // Decoding throws for a malformed reply. The call is forgotten after that, so that the failure reaches its caller.
     call.answer(header.status, payload);
+    this.#calls.delete(header.serial);
   }
 
   /** Ends everything that waits for the guest. Only the first failure counts. */
