@@ -44,8 +44,17 @@ function makeLease(path: string, directory: string): void {
     writeFileSync(path, '');
   } catch (error) {
     if (!isSystemError(error, 'ENOENT')) throw error;
-    mkdirSync(directory, { mode: 0o755 });
+    makeDirectory(directory);
     writeFileSync(path, '');
+  }
+}
+
+/** The first processes that use a store may make it at the same time. */
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o755 });
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error;
   }
 }
 
