@@ -8,9 +8,10 @@
  */
 #include "kill_qemu.h"
 
+#include "process.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,6 @@
 #include <unistd.h>
 
 #define PATH_BYTES 64
-#define COMMAND_BYTES 131072
 #define MAX_SOCKETS 64
 
 /* How long a killed process may take to end, in milliseconds. One that waits for a disk takes its time. */
@@ -38,55 +38,20 @@
 static int held[MAX_SOCKETS];
 static size_t held_count;
 
-static int pidfd_open(pid_t pid)
-{
-	return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
 static int pidfd_getfd(int pidfd, int fd)
 {
 	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }
 
-static int pidfd_send_signal(int pidfd, int number)
-{
-	return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
-}
-
-static bool is_word(const char *word, const char *argument)
-{
-	size_t length = strlen(argument);
-
-	return strncmp(word, argument, length) == 0 && (word[length] == '\0' || word[length] == ',');
-}
-
 static bool has_argument(pid_t pid, const char *argument)
 {
-	char path[PATH_BYTES];
-	char *line = malloc(COMMAND_BYTES + 1);
-	size_t length = 0;
-	bool found = false;
+	struct words words;
 
-	if (line == NULL)
+	if (!words_read(pid, &words))
 		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool found = words_have(&words, argument);
 
-	while (fd >= 0 && length < COMMAND_BYTES) {
-		ssize_t n = read(fd, line + length, COMMAND_BYTES - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		length += (size_t)n;
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	line[length] = '\0';
-	for (size_t at = 0; at < length && !found; at += strlen(line + at) + 1)
-		found = is_word(line + at, argument);
-	free(line);
+	words_free(&words);
 	return found;
 }
 
@@ -137,7 +102,7 @@ static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 		return;
 	for (int waited = 0; waited < REAP_MS * 1000; waited += LOOK_US) {
 		reap(context);
-		if (pidfd_send_signal(pidfd, 0) != 0 && errno == ESRCH)
+		if (process_signal(pidfd, 0) != 0 && errno == ESRCH)
 			return;
 		(void)nanosleep(&pause, NULL);
 	}
@@ -146,7 +111,7 @@ static void await_reaping(int pidfd, void (*reap)(void *), void *context)
 bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *), void *context)
 {
 	/* The pidfd pins the process: from here on, the one that is checked is the one that is killed. */
-	int pidfd = pid > 1 ? pidfd_open(pid) : -1;
+	int pidfd = pid > 1 ? process_open(pid) : -1;
 	bool killed = false;
 
 	if (pidfd < 0)
@@ -155,7 +120,7 @@ bool kill_qemu(pid_t pid, const char *argument, bool keep, void (*reap)(void *),
 		size_t before = held_count;
 
 		hold_sockets(pidfd, pid);
-		killed = pidfd_send_signal(pidfd, SIGKILL) == 0;
+		killed = process_signal(pidfd, SIGKILL) == 0;
 		if (killed)
 			await_reaping(pidfd, reap, context);
 		if (!killed || !keep)

@@ -3,7 +3,8 @@
  * what the launcher started and removes what it made.
  *
  *   supervisor DIRECTORY [--log FILE] [COMMAND ARG...]
- *   supervisor --remove-stale DIRECTORY      only removes it, if its owner is dead: see stale_remove()
+ *   supervisor --remove-stale DIRECTORY      does that of one whose owner is dead: stale_remove()
+ *   supervisor --take-over DIRECTORY         does that of its parent's, whose supervisor is gone: stale_take_over()
  *
  * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
  *         keep               leave the terminal as it is
@@ -18,10 +19,13 @@
 #include "alias.h"
 #include "bounded_log.h"
 #include "children.h"
+#include "command.h"
 #include "control.h"
 #include "kill_qemu.h"
+#include "locks.h"
 #include "shared/write_all.h"
 #include "stale.h"
+#include "timing.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -37,15 +41,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONTROL_FD 0
 #define REPORT_FD 1
 #define TERMINAL_FD 3
-
-/* How long COMMAND and what it left may take to end after SIGTERM, in milliseconds. */
-#define GRACE_MS 5000
 
 /*
  * How long COMMAND may take to end before the killed QEMU's sockets are closed, in milliseconds. While libvirt starts a
@@ -69,35 +69,6 @@ static int fail(const char *what)
 	(void)snprintf(line, sizeof(line), "failed %s: %s\n", what, strerror(errno));
 	report(line);
 	return 1;
-}
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-		return 0;
-	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static pid_t start(char *const argv[], const sigset_t *original)
-{
-	pid_t pid = fork();
-
-	if (pid != 0)
-		return pid;
-	if (sigprocmask(SIG_SETMASK, original, NULL) != 0)
-		_exit(126);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	/* stderr stays the launcher's pipe, because the launcher shows what COMMAND says of a failure. */
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
-		_exit(126);
-	/* The umask of a daemon: a QEMU that runs as another user must reach the files that libvirt makes for it. */
-	(void)umask(022);
-	execvp(argv[0], argv);
-	(void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
-	_exit(127);
 }
 
 /* Reaps every child that has ended; *command becomes 0 if it is among them. False if no child is left. */
@@ -230,8 +201,10 @@ static void end_children(int signals, pid_t *command)
 
 int main(int argc, char *argv[])
 {
-	if (argc == 3 && strcmp(argv[1], "--remove-stale") == 0 && argv[2][0] == '/')
+	if (argc == 3 && argv[2][0] == '/' && strcmp(argv[1], "--remove-stale") == 0)
 		return stale_remove(argv[2]);
+	if (argc == 3 && argv[2][0] == '/' && strcmp(argv[1], "--take-over") == 0)
+		return stale_take_over(argv[2]);
 	if (argc < 2 || argv[1][0] != '/') {
 		static const char usage[] = "usage: supervisor DIRECTORY [--log FILE] [COMMAND ARG...]\n";
 
@@ -263,6 +236,10 @@ int main(int argc, char *argv[])
 	if (signals < 0)
 		return fail("signalfd");
 
+	/* Nobody else may clean up while this process is there. A directory without an owner needs no lock. */
+	if (lock_state(argv[1], 0) < 0 && errno != ENOENT)
+		return fail("lock of the state directory");
+
 	pid_t command = 0;
 	char **words = argv + 2;
 
@@ -272,7 +249,7 @@ int main(int argc, char *argv[])
 		words += 2;
 	}
 	if (*words != NULL) {
-		command = start(words, &original);
+		command = command_start(words, &original);
 		if (command < 0)
 			return fail("fork");
 	}
@@ -291,7 +268,7 @@ int main(int argc, char *argv[])
 	struct stat now;
 
 	/* Remove it even without the lock: leaving it would be worse than a claim at the same moment. */
-	(void)stale_lock_removals(argv[1]);
+	(void)lock_removals(argv[1]);
 	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
 		return 0;
 	alias_remove(argv[1], argv[1]);

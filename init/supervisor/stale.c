@@ -1,6 +1,8 @@
 #include "stale.h"
 
 #include "alias.h"
+#include "locks.h"
+#include "remains.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -8,7 +10,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,26 +20,11 @@
 #define STATE_FIELD 3
 #define START_FIELD 22
 
-int stale_lock_removals(const char *directory)
-{
-	char path[PATH_BYTES];
-	const char *name = strrchr(directory, '/');
-	int fd;
+/* How long a supervisor at work may take, in milliseconds: what ends after SIGTERM gets SIGKILL before that. */
+#define WORK_MS 8000
 
-	if (name == NULL ||
-	    (size_t)snprintf(path, sizeof(path), "%.*s/.lock", (int)(name - directory), directory) >= sizeof(path))
-		return -1;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -1;
-	while (flock(fd, LOCK_EX) != 0) {
-		if (errno != EINTR) {
-			(void)close(fd);
-			return -1;
-		}
-	}
-	return fd;
-}
+/* How long the lock of a killed supervisor may take to be released, in milliseconds. */
+#define RELEASE_MS 2000
 
 static bool read_text(const char *path, char text[TEXT_BYTES])
 {
@@ -83,7 +69,8 @@ static bool lives(long pid, const char *started)
 	return strncmp(at, started, strlen(started)) == 0 && at[strlen(started)] == ' ';
 }
 
-static bool is_owned(const char *directory)
+/* Whether its owner lives. Nobody is the owner of a directory without that file: its removal was interrupted. */
+static bool is_owned(const char *directory, pid_t caller)
 {
 	char path[PATH_BYTES];
 	char text[TEXT_BYTES];
@@ -92,49 +79,95 @@ static bool is_owned(const char *directory)
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
 		return true;
-	/*
-	 * A directory appears with this file in it. If the file is missing, a process has died while removing the
-	 * directory.
-	 */
+	/* A directory appears with this file in it. */
 	if (!read_text(path, text))
 		return errno != ENOENT;
-	return sscanf(text, "%ld %31s", &pid, started) == 2 && lives(pid, started);
+	return sscanf(text, "%ld %31s", &pid, started) == 2 && pid != (long)caller && lives(pid, started);
+}
+
+/* Whether the directory has this file as its owner still; `lock` is -1 for none. */
+static bool is_same(const char *directory, int lock)
+{
+	char path[PATH_BYTES];
+	struct stat there, locked;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
+		return false;
+	if (lstat(path, &there) != 0)
+		return lock < 0 && errno == ENOENT;
+	return lock >= 0 && fstat(lock, &locked) == 0 && there.st_ino == locked.st_ino && there.st_dev == locked.st_dev;
+}
+
+static int fail(const char *directory, const char *reason)
+{
+	(void)dprintf(2, "%s: %s\n", directory, reason);
+	return REMOVAL_FAILED;
 }
 
 /* Move it away first, so that nobody ever sees half a directory at its path. */
-static int remove_aside(const char *directory)
+static int remove_aside(const char *directory, int lock)
 {
 	char aside[PATH_BYTES];
 	const char *name = strrchr(directory, '/');
+	int removals = lock_removals(directory);
 
+	if (removals < 0)
+		return fail(directory, "another process holds .lock beside it");
 	if (name == NULL || (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory,
 					     (int)getpid()) >= sizeof(aside))
-		return 2;
-	if (rename(directory, aside) == 0) {
-		alias_remove(aside, directory);
-		if (tree_remove(aside) == 0)
-			return 0;
-	}
-	(void)dprintf(2, "%s: %s\n", directory, strerror(errno));
-	return 2;
+		return fail(directory, strerror(ENAMETOOLONG));
+	bool moved = is_same(directory, lock) && rename(directory, aside) == 0;
+	int failed = errno;
+
+	(void)close(removals);
+	/* Else another process has removed it. */
+	if (!moved)
+		return is_same(directory, lock) ? fail(directory, strerror(failed)) : REMOVED;
+	alias_remove(aside, directory);
+	return tree_remove(aside) == 0 ? REMOVED : fail(aside, strerror(errno));
+}
+
+/* The directory's lock; -1 with errno. A supervisor that does not end within `milliseconds` is killed. */
+static int take_lock(const char *directory, int milliseconds)
+{
+	int lock = lock_state(directory, milliseconds);
+
+	if (lock >= 0 || errno != EWOULDBLOCK)
+		return lock;
+	remains_kill_supervisors(directory);
+	return lock_state(directory, RELEASE_MS);
+}
+
+/* `caller` may be the owner; `milliseconds` for a supervisor that is at work. */
+static int remove_directory(const char *directory, pid_t caller, int milliseconds)
+{
+	/* An empty directory may be replaced at any moment. */
+	if (rmdir(directory) == 0 || errno == ENOENT)
+		return REMOVED;
+	if (is_owned(directory, caller))
+		return REMOVAL_REFUSED;
+	int lock = take_lock(directory, milliseconds);
+
+	if (lock < 0 && errno != ENOENT)
+		return fail(directory, errno == EWOULDBLOCK ? "its supervisor does not end" : strerror(errno));
+	int result = REMOVED;
+
+	/* While this process waited, another may have removed it, and a third claimed the name. */
+	if (is_same(directory, lock) && is_owned(directory, caller))
+		result = REMOVAL_REFUSED;
+	else if (is_same(directory, lock))
+		result = lock >= 0 && remains_end(directory) != 0 ? REMOVAL_FAILED : remove_aside(directory, lock);
+	if (lock >= 0)
+		(void)close(lock);
+	return result;
 }
 
 int stale_remove(const char *directory)
 {
-	int lock = stale_lock_removals(directory);
-	int result;
+	return remove_directory(directory, 0, WORK_MS);
+}
 
-	if (lock < 0) {
-		(void)dprintf(2, "%s/../.lock: %s\n", directory, strerror(errno));
-		return 2;
-	}
-	/* An empty directory may be replaced at any moment. Any other stays what it is while the lock is held. */
-	if (rmdir(directory) == 0 || errno == ENOENT)
-		result = 0;
-	else if (is_owned(directory))
-		result = 1;
-	else
-		result = remove_aside(directory);
-	(void)close(lock);
-	return result;
+int stale_take_over(const char *directory)
+{
+	return remove_directory(directory, getppid(), 0);
 }

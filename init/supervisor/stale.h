@@ -1,17 +1,23 @@
-/* State directories whose owner is dead, and the lock under which directories are removed. */
+/*
+ * State directories that no supervisor will remove any more. docs/life.md says who removes what.
+ */
 #ifndef VS_STALE_H
 #define VS_STALE_H
 
-/*
- * Takes the lock that every process takes before it removes a directory beside `directory`, so that what it has checked
- * is what it removes. Closing the descriptor releases the lock. -1 if it cannot be had.
- */
-int stale_lock_removals(const char *directory);
+/* Exit statuses. */
+#define REMOVED 0
+/* Its owner lives. */
+#define REMOVAL_REFUSED 1
+/* There is a line on stderr. */
+#define REMOVAL_FAILED 2
 
 /*
- * Removes a state directory whose owner is dead. Returns 0 if it is gone, 1 if its owner lives, 2 if it cannot be
- * removed, after a line on stderr.
+ * Ends what runs of a sandbox whose owner is dead, and removes its state directory. A supervisor that is at work gets
+ * the time that it needs; one that was stopped is killed.
  */
 int stale_remove(const char *directory);
+
+/* The same for the owner itself, the parent of this process. It has seen that its supervisor is gone. */
+int stale_take_over(const char *directory);
 
 #endif

@@ -1,5 +1,6 @@
 /** Connections to libvirt's daemons through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
 import { SandboxError } from '../util/errors.js';
+import { settlesWithin } from '../util/promises.js';
 import { type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
@@ -37,8 +38,14 @@ export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
   return new DaemonConnection(library, opened.connection, kind, uri);
 }
 
-/** A domain, or why there is none. */
-type Created = { readonly handle: Handle } | { readonly error: string };
+/**
+ * How long the command that comes before the domain may take, in milliseconds. It mounts file systems, in a moment.
+ */
+const BEFORE_MS = 10_000;
+
+/** A domain, or why there is none: libvirt's words, or an error as it is. */
+type Created = { readonly handle: Handle } | { readonly error: Failure };
+type Failure = string | SandboxError;
 
 class DaemonConnection implements Connection {
   readonly kind: DaemonKind;
@@ -84,6 +91,7 @@ class DaemonConnection implements Connection {
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
       await supervisor.finish();
+      if (created.error instanceof SandboxError) throw created.error;
       throw domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
     }
     return new DaemonDomain({
@@ -102,7 +110,7 @@ class DaemonConnection implements Connection {
   }
 
   /** @param failing why the command that comes before has failed; undefined: it has not */
-  async #createAfter(failing: Promise<string | undefined> | undefined, xml: string): Promise<Created> {
+  async #createAfter(failing: Promise<Failure | undefined> | undefined, xml: string): Promise<Created> {
     const error = await failing;
     return error === undefined ? this.#create(xml) : { error };
   }
@@ -138,7 +146,13 @@ class DaemonConnection implements Connection {
   }
 }
 
-async function failureBefore({ commandExited }: Supervisor): Promise<string | undefined> {
-  const { status, stderr } = await commandExited;
-  return status === 0 ? undefined : stderr;
+/**
+ * Waits for the command that comes before the domain. One that does not end within {@link BEFORE_MS} is ended with its
+ * supervisor: somebody has stopped one of them.
+ */
+async function failureBefore(supervisor: Supervisor): Promise<Failure | undefined> {
+  if (!(await settlesWithin(supervisor.commandExited, BEFORE_MS))) await supervisor.finish();
+  const exit = await supervisor.commandExited;
+  if ('lost' in exit) return exit.lost;
+  return exit.status === 0 ? undefined : exit.stderr;
 }

@@ -118,14 +118,11 @@ class EmbeddedDomain implements Domain {
     this.name = name;
     this.#supervisor = supervisor;
     this.#pidFile = pidFileOf(root, name);
-    this.stopped = supervisor.commandExited.then(async ({ status, stderr }) =>
-      status === 0
-        ? { reason: 'shutdown' }
-        : {
-            reason: 'failed',
-            error: domainError(name, await failureOf(stderr, log), facts),
-          },
-    );
+    this.stopped = supervisor.commandExited.then(async (exit): Promise<DomainStop> => {
+      if ('lost' in exit) return { reason: 'failed', error: exit.lost };
+      if (exit.status === 0) return { reason: 'shutdown' };
+      return { reason: 'failed', error: domainError(name, await failureOf(exit.stderr, log), facts) };
+    });
   }
 
   async consolePaths(): Promise<readonly string[]> {

@@ -1,9 +1,12 @@
-/** Starts the supervisor, a process that cleans up after this one however it ends: init/supervisor/main.c. */
+/**
+ * Starts the supervisor, a process that cleans up after this one however it ends: init/supervisor/main.c. Where it dies
+ * first or does not answer, another one does its work. docs/life.md
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
-import { deferred } from '../util/promises.js';
+import { deferred, settlesWithin } from '../util/promises.js';
 
 export interface SupervisorOptions {
   /** Absolute path. The directory is removed with its content when this process or the supervisor ends. */
@@ -19,24 +22,44 @@ export interface SupervisorOptions {
 }
 
 /** How a supervised command ended. */
-export interface SupervisedExit {
-  /** Raw wait status. */
-  readonly status: number;
-  /** The last 16 KiB of its stderr. */
-  readonly stderr: string;
-}
+export type SupervisedExit =
+  | {
+      /** Raw wait status. */
+      readonly status: number;
+      /** The last 16 KiB of its stderr. */
+      readonly stderr: string;
+    }
+  /** The supervisor ended first. The command is being ended, or is gone. */
+  | { readonly lost: SandboxError };
 
 /** Most characters of a command's stderr that are kept. */
 const STDERR_CHARACTERS = 16_384;
 
+/**
+ * How long the supervisor may take, in milliseconds, before it counts as one that never answers: somebody has stopped
+ * it. Each is more than it takes by its own limits, on a machine that is busy too.
+ */
+const START_MS = 10_000;
+const KILL_MS = 5000;
+const FINISH_MS = 8000;
+
+/** The same for another one that does its work: it waits longer for what does not end. */
+const TAKE_OVER_MS = 20_000;
+
+/** How long its last words may take to be read when it has ended, in milliseconds. */
+const LAST_WORDS_MS = 500;
+
 /** A running supervisor. */
 export class Supervisor {
-  /** Resolves when the command has ended. Pending if there is no command. */
+  /** Resolves when the command has ended, or the supervisor. Pending while there is no command. */
   readonly commandExited: Promise<SupervisedExit>;
   readonly #child: ChildProcess;
+  readonly #directory: string;
   readonly #started = deferred<void>();
-  readonly #exited = deferred<SupervisedExit>();
-  readonly #ended: Promise<void>;
+  readonly #commandExited = deferred<SupervisedExit>();
+  /** Resolves when the process has ended, with whether it has cleaned up. */
+  readonly #ended: Promise<boolean>;
+  #finishing: Promise<void> | undefined;
   /** All that the supervisor has reported. */
   #report = '';
   /** The end of the command's stderr. */
@@ -44,22 +67,29 @@ export class Supervisor {
   /** Called with the supervisor's answer to the order to kill a process. */
   #onKilled: (killed: boolean) => void = () => {};
 
-  private constructor(child: ChildProcess, program: string) {
+  private constructor(child: ChildProcess, program: string, directory: string) {
     this.#child = child;
-    this.commandExited = this.#exited.promise;
-    this.#ended = new Promise((resolve) => child.once('close', () => resolve()));
+    this.#directory = directory;
+    this.commandExited = this.#commandExited.promise;
+    // Not `close`: its command has the same stderr, and may outlive it.
+    this.#ended = new Promise((resolve) => {
+      child.once('exit', (code) => resolve(code === 0));
+      child.once('error', () => resolve(false));
+    });
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = `${this.#stderr}${text}`.slice(-STDERR_CHARACTERS);
     });
     child.stdin?.on('error', () => {});
     child.once('error', (error) => this.#started.reject(startError(program, messageOf(error), error)));
-    child.once('close', () => {
-      this.#started.reject(startError(program, (this.#report + this.#stderr).trim() || 'it ended at once'));
-    });
+    child.once('exit', () => void this.#settleAll(program));
   }
 
-  /** @throws {SandboxError} `supervisor-failed` */
+  /**
+   * Starts a supervisor. If it does not start, what it has started ends.
+   *
+   * @throws {SandboxError} `supervisor-failed`
+   */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     const program = hostProgram('supervisor');
     const log = options.log === undefined ? [] : ['--log', options.log];
@@ -69,8 +99,18 @@ export class Supervisor {
       // libvirt searches QEMU only in PATH.
       env: { ...(options.environment ?? process.env), PATH: searchPath() },
     });
-    const supervisor = new Supervisor(child, program);
-    await supervisor.#started.promise;
+    const supervisor = new Supervisor(child, program, options.directory);
+    const started = supervisor.#started.promise;
+    if (!(await settlesWithin(started, START_MS))) {
+      supervisor.#started.reject(startError(program, `it did not answer within ${START_MS / 1000} s`));
+    }
+    try {
+      await started;
+    } catch (error) {
+      // Without a process there is nothing that it could have started.
+      if (child.pid !== undefined) await supervisor.#replace();
+      throw error;
+    }
     mark('supervisor.started');
     return supervisor;
   }
@@ -82,20 +122,61 @@ export class Supervisor {
    * @param argument An argument in its command line, whole or up to a comma, since another process may have that ID by
    *   now.
    * @returns true if it was killed, and is gone unless its parent was slow to reap it; false if it does not exist, or
-   *   may not be killed
+   *   may not be killed, or the supervisor does not answer
    */
   async kill(pid: number, argument: string): Promise<boolean> {
     const answered = new Promise<boolean>((resolve) => {
       this.#onKilled = resolve;
     });
     this.#child.stdin?.write(`end ${pid} ${argument}\n`);
-    return Promise.race([answered, this.#ended.then(() => false)]);
+    const answer = Promise.race([answered, this.#ended.then(() => false)]);
+    if (await settlesWithin(answer, KILL_MS)) return answer;
+    this.#child.kill('SIGKILL');
+    return false;
   }
 
-  /** Lets the supervisor clean up, and waits until it has. */
-  async finish(): Promise<void> {
+  /**
+   * Lets the supervisor clean up, and waits until it has. Another one does it if this one is gone, or does not answer.
+   * Further calls wait for the first.
+   *
+   * @throws {SandboxError} `clean-up-failed`
+   */
+  finish(): Promise<void> {
+    this.#finishing ??= this.#finish();
+    return this.#finishing;
+  }
+
+  async #finish(): Promise<void> {
     this.#child.stdin?.end('keep\n');
+    const inTime = await settlesWithin(this.#ended, FINISH_MS);
+    if (!inTime || !(await this.#ended)) await this.#replace();
+  }
+
+  /** Has another supervisor do the work of this one, which is killed if it still runs. */
+  async #replace(): Promise<void> {
+    // It is a child that was not reaped, so the process ID is its own. What it runs gets SIGTERM then.
+    this.#child.kill('SIGKILL');
     await this.#ended;
+    this.#hangUp();
+    await takeOver(this.#directory);
+    mark('supervisor.replaced');
+  }
+
+  /** Its command may hold the other ends. */
+  #hangUp(): void {
+    for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
+  }
+
+  /** Settles what waits for a supervisor that has ended. */
+  async #settleAll(program: string): Promise<void> {
+    const { stdout, exitCode, signalCode } = this.#child;
+    // Only the supervisor had its stdout.
+    if (stdout && !stdout.readableEnded) {
+      await settlesWithin(new Promise((resolve) => stdout.once('close', resolve)), LAST_WORDS_MS);
+    }
+    const how = signalCode === null ? `it ended with status ${exitCode}` : `${signalCode} ended it`;
+    this.#started.reject(startError(program, (this.#report + this.#stderr).trim() || how));
+    this.#commandExited.resolve({ lost: lostError(how) });
   }
 
   #receive(text: string): void {
@@ -111,9 +192,56 @@ export class Supervisor {
     else if (word === 'ended') this.#onKilled(value === '1');
     else if (word === 'exited') {
       // setImmediate lets the pipe be read first, so that the command's stderr is complete.
-      setImmediate(() => this.#exited.resolve({ status: Number(value), stderr: this.#stderr }));
+      setImmediate(() => this.#commandExited.resolve({ status: Number(value), stderr: this.#stderr }));
     }
   }
+}
+
+/**
+ * Ends what is left of this process's own sandbox, and removes its state directory.
+ *
+ * @throws {SandboxError} `clean-up-failed`
+ */
+async function takeOver(directory: string): Promise<void> {
+  const child = spawn(hostProgram('supervisor'), ['--take-over', directory], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  let reason = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    reason = `${reason}${text}`.slice(-STDERR_CHARACTERS);
+  });
+  const closed = new Promise<number | null>((resolve) => {
+    child.once('close', (code) => resolve(code));
+    child.once('error', (error) => {
+      reason = messageOf(error);
+      resolve(null);
+    });
+  });
+  if (!(await settlesWithin(closed, TAKE_OVER_MS))) {
+    child.kill('SIGKILL');
+    throw cleanUpError(directory, `it takes longer than ${TAKE_OVER_MS / 1000} s`);
+  }
+  if ((await closed) !== 0) throw cleanUpError(directory, reason.trim() || 'it did not say why');
+}
+
+function cleanUpError(directory: string, reason: string): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'clean-up-failed',
+    message: `what is left in ${directory} cannot be removed: ${reason}`,
+    remedy: 'end the processes that have this path in their arguments, and remove it',
+  });
+}
+
+/** @param how it ended */
+function lostError(how: string): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'supervisor-lost',
+    message: `the supervisor, without which a sandbox does not run, is gone: ${how}`,
+    remedy: 'find out who kills processes here (dmesg tells if memory ran out), and start it again',
+  });
 }
 
 function startError(program: string, reason: string, cause?: unknown): SandboxError {

@@ -34,6 +34,7 @@ export type MarkName =
   | 'listening'
   | 'domain.create'
   | 'supervisor.started'
+  | 'supervisor.replaced'
   | 'qemu.console'
   | 'qemu.channel'
   | 'domain.created'

@@ -91,5 +91,5 @@ test('the sockets of a killed process close when the command waits for it', asyn
   connection.resume();
   assert.equal(await supervisor.kill(pid, MARK), true);
   await supervisor.finish();
-  assert.equal((await supervisor.commandExited).status, 3 << 8);
+  assert.deepEqual(await supervisor.commandExited, { status: 3 << 8, stderr: '' });
 });

@@ -1,0 +1,64 @@
+#include "locks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+/* No event tells that a lock was released, so look again and again, in milliseconds. */
+#define LOOK_MS 1
+
+/* A process that was stopped may hold the lock for as long as it likes, in milliseconds. */
+#define REMOVALS_MS 5000
+
+static int lock_within(int fd, int milliseconds)
+{
+	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOOK_MS) {
+		if ((errno != EINTR && errno != EWOULDBLOCK) || waited >= milliseconds) {
+			int failed = errno;
+
+			(void)close(fd);
+			errno = failed;
+			return -1;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
+int lock_state(const char *directory, int milliseconds)
+{
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	/* Over NFS only a file that is open for writing can be locked. */
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 && errno == EACCES)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd < 0 ? -1 : lock_within(fd, milliseconds);
+}
+
+int lock_removals(const char *directory)
+{
+	char path[PATH_MAX];
+	const char *name = strrchr(directory, '/');
+
+	if (name == NULL ||
+	    (size_t)snprintf(path, sizeof(path), "%.*s/.lock", (int)(name - directory), directory) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -1 : lock_within(fd, REMOVALS_MS);
+}

@@ -1,0 +1,102 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PATH_BYTES 64
+#define STATUS_BYTES 4096
+#define COMMAND_BYTES 131072
+
+int process_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int process_signal(int pidfd, int number)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
+}
+
+static size_t read_whole(const char *path, char *text, size_t most)
+{
+	size_t length = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && length < most) {
+		ssize_t n = read(fd, text + length, most - length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return length;
+}
+
+long process_user(pid_t pid)
+{
+	static const char key[] = "\nUid:\t";
+	char path[PATH_BYTES];
+	char status[STATUS_BYTES];
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	status[read_whole(path, status, sizeof(status) - 1)] = '\0';
+	const char *at = strstr(status, key);
+
+	return at == NULL ? -1 : strtol(at + strlen(key), NULL, 10);
+}
+
+bool words_read(pid_t pid, struct words *words)
+{
+	char path[PATH_BYTES];
+
+	words->text = malloc(COMMAND_BYTES + 1);
+	if (words->text == NULL)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%ld/cmdline", (long)pid);
+	words->length = read_whole(path, words->text, COMMAND_BYTES);
+	words->text[words->length] = '\0';
+	if (words->length > 0)
+		return true;
+	words_free(words);
+	return false;
+}
+
+void words_free(struct words *words)
+{
+	free(words->text);
+	words->text = NULL;
+	words->length = 0;
+}
+
+const char *words_first(const struct words *words)
+{
+	return words->length > 0 ? words->text : NULL;
+}
+
+const char *words_next(const struct words *words, const char *word)
+{
+	const char *next = word + strlen(word) + 1;
+
+	return next < words->text + words->length ? next : NULL;
+}
+
+bool words_have(const struct words *words, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (const char *word = words_first(words); word != NULL; word = words_next(words, word)) {
+		if (strncmp(word, text, length) == 0 && (word[length] == '\0' || word[length] == ','))
+			return true;
+	}
+	return false;
+}
