@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
+import { exitWith } from './terminal/hang-up.js';
 import { ReaderGone } from './terminal/output.js';
 
 /** Exit status for a failure of the program itself. */
@@ -16,7 +17,7 @@ export function runProgram(name: string, main: () => Promise<number>): void {
     // Exit explicitly: a library thread or an idle stdin must not delay it. All output has been written by now.
     .then((status) => {
       mark('cli.end');
-      process.exit(status);
+      exitWith(status);
     });
 }
 

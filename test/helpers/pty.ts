@@ -50,7 +50,8 @@ export class AtTerminal {
   /** What {@link settings} were before the program ran. */
   readonly before: string;
   readonly #master: number;
-  readonly #slave: number;
+  /** Undefined after a hang-up. */
+  #slave: number | undefined;
   readonly #screen: ReadStream;
   #text = '';
   #seen = 0;
@@ -72,7 +73,7 @@ export class AtTerminal {
     });
     const command = [...(options.through ?? []), options.program ?? PROGRAM, ...args];
     this.child = spawn('setsid', ['--ctty', ...command], {
-      stdio: [this.#slave, this.#slave, this.#slave],
+      stdio: [slave, slave, slave],
       env: environment({ TERM: 'xterm-256color', ...options.env }),
     });
     this.#exited = new Promise((resolve, reject) => {
@@ -129,6 +130,17 @@ export class AtTerminal {
     return execFileSync('stty', ['-g'], { stdio: [this.#slave, 'pipe', 'inherit'], encoding: 'utf8' }).trim();
   }
 
+  /** Closes the terminal, as a person closes a window while the program runs. */
+  hangUp(): void {
+    this.#screen.destroy();
+    this.#closeSlave();
+  }
+
+  #closeSlave(): void {
+    if (this.#slave !== undefined) closeSync(this.#slave);
+    this.#slave = undefined;
+  }
+
   /** Ends the program if it still runs, then closes the terminal. */
   async close(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
@@ -137,7 +149,7 @@ export class AtTerminal {
     } finally {
       this.child.kill('SIGKILL');
       this.#screen.destroy();
-      closeSync(this.#slave);
+      this.#closeSlave();
     }
   }
 }

@@ -7,6 +7,7 @@ import type { Breakpoint, Stop } from '../../sandbox/types.js';
 import { shellWord } from '../../util/shell-word.js';
 import { connectStreams } from '../terminal/connect.js';
 import { ENDING, localTerminal } from '../terminal/forward.js';
+import { HUNG_UP } from '../terminal/hang-up.js';
 
 const say = (text: string) => process.stderr.write(`virt-sandbox: ${text}\n`);
 
@@ -83,6 +84,7 @@ class ShellSupervisor {
     const { copies, release } = connectStreams(this.attached, {
       tty,
       onLeave: () => this.#end('detached'),
+      onHangUp: () => this.#end(HUNG_UP),
       onReaderGone: () => this.#end(128 + constants.signals.SIGPIPE),
       onFailure: (error) => this.#fail(error),
     });

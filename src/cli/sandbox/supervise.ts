@@ -8,6 +8,7 @@ import type { Sandbox } from '../../sandbox/sandbox.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { type ConnectOptions, connectStreams, type Streams } from '../terminal/connect.js';
 import { ENDING } from '../terminal/forward.js';
+import { HUNG_UP, hasHungUp } from '../terminal/hang-up.js';
 
 /** Time for the application to end after a signal, and for its last output after a failure, in milliseconds. */
 const GRACE_MS = 2000;
@@ -33,6 +34,10 @@ class Supervisor {
   #forced: number | undefined;
   /** The first failure of the local streams. */
   #failure: unknown;
+  /** Set while the application has time to end after a signal. */
+  #timer: NodeJS.Timeout | undefined;
+  /** The terminal has hung up, and SIGHUP may still come. */
+  #hungUp = false;
   /** Resolves `#givenUp`: do not wait for the output any longer. */
   #giveUp: () => void = () => {};
   readonly #givenUp = new Promise<void>((resolve) => {
@@ -46,6 +51,7 @@ class Supervisor {
     const options: ConnectOptions = {
       tty,
       onLeave: () => this.#end(0),
+      onHangUp: () => this.#hangUp(),
       // The application notices by the end of its sandbox, as it would by SIGPIPE.
       onReaderGone: () => this.#end(128 + constants.signals.SIGPIPE),
       onFailure: (error) => this.#fail(error),
@@ -70,6 +76,8 @@ class Supervisor {
     } catch (error) {
       await Promise.race([Promise.allSettled(copies), delay(GRACE_MS, undefined, { ref: false })]);
       if (this.#forced !== undefined) return this.#forced;
+      // Nobody is there to read of a failure.
+      if (hasHungUp()) return HUNG_UP;
       throw this.#failure ?? error;
     }
   }
@@ -91,21 +99,32 @@ class Supervisor {
    * @returns a function that removes the handlers
    */
   #endOnSignal(): () => void {
-    let timer: NodeJS.Timeout | undefined;
     const handler = (signal: NodeJS.Signals) => {
-      const status = 128 + constants.signals[signal];
-      if (timer) {
-        this.#end(status);
-        return;
-      }
-      void this.sandbox.kill(signal);
-      timer = setTimeout(() => this.#end(status), GRACE_MS);
+      // The kernel sends it of a hang-up that was seen already.
+      const isKnown = signal === 'SIGHUP' && this.#hungUp;
+      this.#hungUp &&= !isKnown;
+      if (isKnown) return;
+      if (this.#timer) this.#end(128 + constants.signals[signal]);
+      else this.#tell(signal);
     };
     for (const signal of ENDING) process.on(signal, handler);
     return () => {
-      clearTimeout(timer);
+      clearTimeout(this.#timer);
       for (const signal of ENDING) process.off(signal, handler);
     };
+  }
+
+  /** The terminal is gone. Not everybody gets SIGHUP then, and it may come later. */
+  #hangUp(): void {
+    if (this.#timer) return;
+    this.#hungUp = true;
+    this.#tell('SIGHUP');
+  }
+
+  /** Passes a signal on, and stops the sandbox if the application does not end by it. */
+  #tell(signal: NodeJS.Signals): void {
+    void this.sandbox.kill(signal);
+    this.#timer = setTimeout(() => this.#end(128 + constants.signals[signal]), GRACE_MS);
   }
 }
 

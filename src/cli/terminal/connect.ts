@@ -1,6 +1,7 @@
 /** Connects this process with a program at the far end: keyboard or standard input, output, signals. */
 import type { Readable } from 'node:stream';
 import { attachTerminal, copyIn, forwardSignals, type Program } from './forward.js';
+import { hasHungUp } from './hang-up.js';
 import { copyOut, ReaderGone } from './output.js';
 
 export interface ConnectOptions {
@@ -8,6 +9,8 @@ export interface ConnectOptions {
   readonly tty: boolean;
   /** Ctrl+] was pressed at the terminal. */
   readonly onLeave: () => void;
+  /** The local terminal is gone. */
+  readonly onHangUp: () => void;
   /** Nobody reads our output any more; called once for each stream. */
   readonly onReaderGone: () => void;
   /** Standard input cannot be read, or output cannot be written; called once for each stream. */
@@ -24,15 +27,19 @@ export interface Streams {
 /** @param copyErrors what takes the program's stderr: to descriptor 2 by default */
 export function connectStreams(
   program: Program & { readonly stdout: Readable; readonly stderr: Readable },
-  { tty, onLeave, onReaderGone, onFailure }: ConnectOptions,
+  { tty, onLeave, onHangUp, onReaderGone, onFailure }: ConnectOptions,
   copyErrors = () => copyOut(program.stderr, 2),
 ): Streams {
-  const detach = tty ? attachTerminal(program, onLeave) : () => {};
+  const detach = tty ? attachTerminal(program, onLeave, onHangUp) : () => {};
   const releaseSignals = forwardSignals(program, tty);
   if (!tty) copyIn(program, onFailure);
   const copies = [copyOut(program.stdout, 1), copyErrors()];
   for (const copy of copies) {
-    copy.catch((error: unknown) => (error instanceof ReaderGone ? onReaderGone() : onFailure(error)));
+    copy.catch((error: unknown) => {
+      if (error instanceof ReaderGone) onReaderGone();
+      else if (hasHungUp()) onHangUp();
+      else onFailure(error);
+    });
   }
   return {
     copies,

@@ -48,11 +48,15 @@ export function copyIn(program: Pick<Program, 'stdin'>, onFailure: (error: Sandb
 
 /**
  * Copies the keyboard to the program and makes the terminal raw. Ctrl+] calls `onLeave`.
+ * @param onHangUp called when the terminal is gone: in raw mode no key ends the input
  * @returns a function that ends both
  */
-export function attachTerminal(program: Program, onLeave: () => void): () => void {
+export function attachTerminal(program: Program, onLeave: () => void, onHangUp: () => void): () => void {
   const { stdin } = process;
-  const onEnd = () => void program.stdin.end();
+  const onEnd = () => {
+    program.stdin.end();
+    onHangUp();
+  };
   const onData = (bytes: Buffer) => {
     const at = bytes.indexOf(LEAVE);
     program.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
