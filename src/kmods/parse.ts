@@ -3,6 +3,7 @@
  * All names in the results are normalized. Empty lines and lines that begin with `#` are skipped.
  */
 
+import { globMatches } from './glob.js';
 import { moduleNameOf, normalizeAlias, normalizeName } from './names.js';
 
 /** A module that is a file, not built in. */
@@ -147,21 +148,8 @@ export class AliasTable {
     for (const { pattern, module } of this.#patterns) {
       // Comparing up to the first wildcard rules out nearly all patterns, and is fast.
       const fixed = pattern.search(/[*?[]/);
-      if (wanted.startsWith(pattern.slice(0, fixed)) && globToRegExp(pattern).test(wanted)) found.add(module);
+      if (wanted.startsWith(pattern.slice(0, fixed)) && globMatches(pattern, wanted)) found.add(module);
     }
     return [...found];
   }
-}
-
-/** Translates what module aliases use of fnmatch(3) without flags. */
-function globToRegExp(glob: string): RegExp {
-  const body = glob.replace(/\[[^\]]*\]|[*?]|[^*?[]+|\[/g, (part) => {
-    if (part === '*') return '.*';
-    if (part === '?') return '.';
-    if (part.length > 1 && part.startsWith('[') && part.endsWith(']')) {
-      return part.replace(/^\[!/, '[^').replaceAll('\\', '\\\\');
-    }
-    return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  });
-  return new RegExp(`^${body}$`, 's');
 }
