@@ -1,0 +1,130 @@
+/**
+ * The channel as a state machine: a guest that says anything, calls that wait for it, and a connection that ends. An
+ * input is a list of steps. When the connection has ended, every promise has settled, with an error meant for it.
+ */
+import assert from 'node:assert/strict';
+import { Channel } from '../../../src/protocol/channel.js';
+import { type Operation, OperationError } from '../../../src/protocol/operations.js';
+import { encodePacket } from '../../../src/protocol/packets.js';
+import { HANDSHAKE_SYNC, MessageType, Proc } from '../../../src/protocol/wire.js';
+import { SandboxError } from '../../../src/util/errors.js';
+import { requireReadable } from './support/expect.js';
+import { Input } from './support/input.js';
+import type { Target } from './support/target.js';
+import { FakeTransport, quiet, requireNothingEscaped, type Watched, watch } from './support/transport.js';
+
+const OPERATIONS: readonly Operation[] = [
+  { op: 'sync' },
+  { op: 'stat', path: '/a', follow: true },
+  { op: 'listDir', path: '/a' },
+  { op: 'readFile', path: '/a', limit: 1 },
+  { op: 'readLink', path: '/a' },
+  { op: 'run', argv: ['a'], environment: [], stdin: new Uint8Array(), timeout: 1 },
+  // Has a NUL byte, which no packet can carry.
+  { op: 'readLink', path: 'a\0b' },
+];
+
+class Session {
+  readonly transport = new FakeTransport();
+  readonly watched: Watched[] = [];
+  /** Serial numbers count from 1. */
+  #calls = 0;
+  #channel: Channel | undefined;
+
+  constructor(private readonly input: Input) {}
+
+  /** The handshake, unless the machine comes from a snapshot. */
+  async open(isResumed: boolean): Promise<void> {
+    if (isResumed) this.#started(Channel.resume(this.transport));
+    else {
+      const opening = Channel.open(this.transport).then(({ channel }) => this.#started(channel));
+      this.watched.push(watch('open', opening));
+      if (this.input.choice(4) > 0) this.transport.push(Uint8Array.of(HANDSHAKE_SYNC));
+    }
+    await quiet();
+  }
+
+  #started(channel: Channel): void {
+    this.#channel = channel;
+    this.watched.push(watch('exited', channel.exited));
+    channel.stdin.on('error', () => {});
+  }
+
+  async step(): Promise<void> {
+    const { input } = this;
+    const channel = this.#channel;
+    switch (input.choice(9)) {
+      case 0:
+        this.#receive(input.take(input.byte()));
+        break;
+      case 1:
+        this.#packet(input.choice(8), input.choice(4), input.choice(3), input.choice(4));
+        break;
+      case 2:
+        // The reply to a call that may have been made.
+        this.#packet(Proc.STAT, MessageType.REPLY, input.choice(3), 1 + input.choice(Math.max(1, this.#calls)));
+        break;
+      case 3: {
+        const operation = OPERATIONS[input.choice(OPERATIONS.length)] ?? { op: 'sync' };
+        if (channel === undefined) break;
+        this.#calls += 1;
+        this.watched.push(watch(`${operation.op} ${this.#calls}`, channel.call(operation)));
+        break;
+      }
+      case 4:
+        if (channel === undefined) break;
+        this.#calls += 1;
+        this.watched.push(watch('forward', channel.forward(Proc.STAT, 0, input.take(input.choice(8)))));
+        break;
+      case 5:
+        channel?.stdin.write(Buffer.alloc(1 << (4 * input.choice(6))));
+        break;
+      case 6:
+        channel?.[input.choice(2) === 0 ? 'stdout' : 'stderr'].read();
+        break;
+      case 7:
+        if (input.choice(2) === 0) channel?.stdin.end();
+        else channel?.quit();
+        break;
+      default:
+        await quiet();
+        this.#end(input.choice(16));
+    }
+  }
+
+  /** Mostly the connection goes on. */
+  #end(way: number): void {
+    if (way === 0) this.transport.destroy();
+    else if (way === 1) this.transport.push(null);
+  }
+
+  #packet(proc: number, type: number, status: number, serial: number): void {
+    this.#receive(encodePacket(proc, type, status, serial, this.input.take(this.input.choice(64))));
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (!this.transport.destroyed && !this.transport.readableEnded && bytes.length > 0) this.transport.push(bytes);
+  }
+}
+
+export const target: Target = {
+  kind: 'async',
+  mostBytes: 1024,
+  quickRuns: 5000,
+  async read(data) {
+    requireNothingEscaped();
+    const input = new Input(data);
+    const session = new Session(input);
+    await session.open(input.choice(2) === 0);
+    while (input.left > 0) await session.step();
+    await quiet();
+    session.transport.destroy();
+    await quiet();
+    for (const { name, settled, error } of session.watched) {
+      assert.ok(settled, `${name} is not settled, and the connection has ended`);
+      if (error instanceof SandboxError) requireReadable(error);
+      else if (error !== undefined && !(error instanceof OperationError)) throw error;
+    }
+    requireNothingEscaped();
+  },
+};

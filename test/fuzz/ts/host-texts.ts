@@ -1,0 +1,55 @@
+/** Texts that programs print: a lease, the console of a machine, errors of libvirt and QEMU, versions of kernels. */
+import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { parseLease } from '../../../init/common/dhcp-lease.js';
+import { resolverText } from '../../../init/common/resolver.js';
+import { compareVersions } from '../../../src/kernel/version.js';
+import { connectError, domainError } from '../../../src/libvirt/errors.js';
+import { Console } from '../../../src/sandbox/start/console.js';
+import { requireReadable } from './support/expect.js';
+import { partsOf } from './support/input.js';
+import type { Target } from './support/target.js';
+
+/** Separates the texts in an input. */
+const SEPARATOR = 0xff;
+
+function readConsole(chunks: readonly Buffer[]): void {
+  const socket = new Readable({ read() {} });
+  const console = new Console();
+  console.attach(socket);
+  for (const chunk of chunks) socket.emit('data', chunk);
+  const tail = console.tail();
+  assert.ok(tail.length <= 20);
+  for (const line of [...tail, console.panic ?? '']) assert.match(line, /^[\t\u0020-\u007e]*$/);
+}
+
+function readLease(text: string): void {
+  const { nameServers, mtu } = parseLease(text);
+  assert.ok(mtu === undefined || mtu >= 576);
+  const lines = resolverText({ servers: nameServers, search: [] }).split('\n');
+  assert.ok(lines.length <= 4, 'more name servers than a C library reads');
+  for (const line of lines.filter((line) => line !== '')) assert.match(line, /^nameserver /);
+}
+
+function orderVersions(versions: readonly string[]): void {
+  const [a = '', b = '', c = ''] = versions;
+  assert.ok(Math.sign(compareVersions(a, b)) + Math.sign(compareVersions(b, a)) === 0, 'both are newer');
+  assert.equal(compareVersions(a, b) === 0, a === b);
+  if (compareVersions(a, b) < 0 && compareVersions(b, c) < 0) assert.ok(compareVersions(a, c) < 0, 'no order');
+}
+
+export const target: Target = {
+  kind: 'sync',
+  mostBytes: 2048,
+  quickRuns: 10_000,
+  read(data) {
+    const parts = partsOf(data, SEPARATOR, 4);
+    const texts = parts.map((part) => part.toString());
+    readConsole(parts);
+    readLease(texts[0] ?? '');
+    orderVersions(texts);
+    const [message = '', xml = '', path = ''] = texts;
+    requireReadable(domainError('name', message, { xml, sources: new Map([[path, '/a']]) }));
+    requireReadable(connectError('qemu:///system', message));
+  },
+};
