@@ -88,12 +88,19 @@ function segmentAt(data: Buffer, at: number): Segment {
   return {
     type: data.readUInt32LE(at),
     flags: data.readUInt32LE(at + 4),
-    offset: Number(data.readBigUInt64LE(at + 8)),
+    offset: sizeAt(data, at + 8),
     virtualAddress: data.readBigUInt64LE(at + 16),
     physicalAddress: data.readBigUInt64LE(at + 24),
-    fileSize: Number(data.readBigUInt64LE(at + 32)),
-    memorySize: Number(data.readBigUInt64LE(at + 40)),
+    fileSize: sizeAt(data, at + 32),
+    memorySize: sizeAt(data, at + 40),
   };
+}
+
+/** A size or a position of 64 bits. Numbers hold it exactly up to 2^53, and no file is as long. */
+function sizeAt(data: Buffer, at: number): number {
+  const size = data.readBigUInt64LE(at);
+  if (size > Number.MAX_SAFE_INTEGER) throw new Error('the ELF program headers are damaged');
+  return Number(size);
 }
 
 /** End of the last segment in the file. Debug information and section headers come after it. */
