@@ -6,6 +6,7 @@ import { type Guest, type GuestRun, type Operation, OperationError } from '../..
 import { attempt } from './attempt.js';
 import type { GuestConfig, GuestInterface, GuestNetwork, NameService } from './config.js';
 import { type Lease, parseLease } from './dhcp-lease.js';
+import { NetworkError } from './network-errors.js';
 
 /**
  * Time for the DHCP client beyond its own limit, in milliseconds: a busy machine is slow to start and end a process.
@@ -19,20 +20,6 @@ const REFUSED = 3;
 const EXISTS = 17;
 
 type RouteOperation = Extract<Operation, { op: 'route' }>;
-
-/** The network cannot be set up as the config asks. */
-export class NetworkError extends Error {
-  /** Kebab-case: `dhcp-no-answer`. */
-  readonly code: string;
-  readonly remedy: string;
-
-  constructor(code: string, message: string, remedy: string) {
-    super(message);
-    this.name = 'NetworkError';
-    this.code = code;
-    this.remedy = remedy;
-  }
-}
 
 /**
  * Sets up every interface in the order of the config. It needs /sys, but no root.
@@ -133,23 +120,17 @@ async function askForLease(
   const said = textOf(value.output).trim();
   if (status === 0) return parseLease(said);
   if (status === NOBODY_ANSWERED) {
-    throw new NetworkError(
-      'dhcp-no-answer',
-      `no DHCP server answered on NIC ${index} within ${dhcpSeconds} s`,
-      'see that the network has a DHCP server, or give the interface an address=',
-    );
+    throw new NetworkError('dhcp-no-answer', `no DHCP server answered on NIC ${index} within ${dhcpSeconds} s`);
   }
   if (status === REFUSED) {
     throw new NetworkError(
       'dhcp-refused',
       `the DHCP server on NIC ${index} offered an address and then refused it, for ${dhcpSeconds} s`,
-      "look into the server's log, or give the interface an address=",
     );
   }
   throw new NetworkError(
     'dhcp-failed',
     `the DHCP client failed on NIC ${index}: ${said || `wait status ${value.status}`}`,
-    'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step',
   );
 }
 
@@ -210,6 +191,5 @@ function missingError(index: number, mac: string, there: readonly string[]): Net
   return new NetworkError(
     'interface-missing',
     `NIC ${index} (${mac}) is not there inside; the interfaces have ${others}`,
-    'see that the kernel has the driver: LIBVIRT_SANDBOX_INIT_DEBUG=1 shows which modules were loaded',
   );
 }

@@ -4,7 +4,8 @@ import { constants } from 'node:os';
 import { spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
-import type { Configuration, ConfigurationFailure } from '../../../init/common/guest-message.js';
+import type { Configuration } from '../../../init/common/guest-message.js';
+import { isNetworkErrorCode, NETWORK_REMEDIES, type NetworkErrorCode } from '../../../init/common/network-errors.js';
 import { OperationError, type OperationName } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
 import { isRecord, parseJson } from '../../util/records.js';
@@ -75,31 +76,40 @@ function olderError(): SandboxError {
   });
 }
 
-/** The same error as if the launcher had made the call that failed in the guest. */
-function remoteError(error: OperationError, console: Console, guest: GuestConfig): unknown {
+/**
+ * The same error as if the launcher had made the call that failed in the guest. The guest is not trusted: it chooses
+ * neither a code that the launcher acts on, nor what a user is advised to do.
+ */
+export function remoteError(error: OperationError, console: Console, guest: GuestConfig): unknown {
   const told = readFailure(error.message);
   if (told === undefined) return error;
   const { step, operation, message, network } = told;
   if (network !== undefined) {
-    const { code, remedy } = network;
-    return new SandboxError({ stage: 'init', code, remedy, message, cause: error });
+    const remedy = NETWORK_REMEDIES[network];
+    return new SandboxError({ stage: 'init', code: network, remedy, message, cause: error });
   }
   const inner = new OperationError(operation as OperationName, error.errno, message);
   return step === undefined ? spawnError(inner, guest) : stepError(new StepError(step, inner), console, guest);
 }
 
-/** The guest is not trusted: takes the fields that there are, if they are text. Undefined for any other message. */
-function readFailure(text: string): ConfigurationFailure | undefined {
+/** A failure in the guest, as far as it is believed. */
+interface Failure {
+  readonly step: string | undefined;
+  readonly operation: string;
+  readonly message: string;
+  readonly network: NetworkErrorCode | undefined;
+}
+
+/** Takes the fields of a ConfigurationFailure that are there and well-formed. Undefined for any other message. */
+function readFailure(text: string): Failure | undefined {
   const told = parseJson(text);
   if (!isRecord(told)) return undefined;
   const { step, operation, message, network } = told;
   if (typeof operation !== 'string' || typeof message !== 'string') return undefined;
-  const { code, remedy } = isRecord(network) ? network : {};
+  const code = isRecord(network) ? network['code'] : undefined;
   return {
-    operation,
-    message,
-    ...(typeof step === 'string' ? { step } : {}),
-    ...(typeof code === 'string' && typeof remedy === 'string' ? { network: { code, remedy } } : {}),
+    ...{ operation, message, step: typeof step === 'string' ? step : undefined },
+    network: isNetworkErrorCode(code) ? code : undefined,
   };
 }
 

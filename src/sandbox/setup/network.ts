@@ -1,7 +1,8 @@
 /** Drives the common init's network steps. Loaded only for a sandbox with a network. */
 import type { GuestConfig, NameService } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
-import { NetworkError, setUpNetwork } from '../../../init/common/network.js';
+import { setUpNetwork } from '../../../init/common/network.js';
+import { NetworkError } from '../../../init/common/network-errors.js';
 import { setUpResolver } from '../../../init/common/resolver.js';
 import { type Guest, OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
