@@ -1,7 +1,8 @@
 /** The common init with a guest that replies with anything: network, name servers, disks. Each comes to an end. */
 import type { GuestConfig } from '../../../init/common/config.js';
 import { findDevices } from '../../../init/common/disks.js';
-import { NetworkError, setUpNetwork } from '../../../init/common/network.js';
+import { setUpNetwork } from '../../../init/common/network.js';
+import { NetworkError } from '../../../init/common/network-errors.js';
 import { setUpResolver } from '../../../init/common/resolver.js';
 import { decodeFailure, decodeResult } from '../../../src/protocol/codec.js';
 import { ProtocolError } from '../../../src/protocol/fields.js';

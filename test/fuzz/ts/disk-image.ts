@@ -16,12 +16,11 @@ export const target: Target = {
   async read(data) {
     const source = putFile('image', data);
     await settledOrRefused(inspectImage({ source, format: 'raw' }, 'the image of the mount on /mnt'), SandboxError);
-    for (const format of FORMATS) {
-      const further = furtherFile({ source, format });
-      assert.equal(standsAlone({ source, format }), further === undefined);
-      // What is said of it is one line, however the image is made.
-      assert.doesNotMatch(further ?? '', /[\n\r]/);
-      if (namedFile({ source, format }) !== undefined) assert.notEqual(further, undefined);
-    }
+    const format = FORMATS[data.length % FORMATS.length] ?? 'qcow2';
+    const further = furtherFile({ source, format });
+    assert.equal(standsAlone({ source, format }), further === undefined);
+    // What is said of it is one line, however the image is made.
+    assert.doesNotMatch(further ?? '', /[\n\r]/);
+    if (namedFile({ source, format }) !== undefined) assert.notEqual(further, undefined);
   },
 };

@@ -1,11 +1,15 @@
-/** Texts that programs print: a lease, the console of a machine, errors of libvirt and QEMU, versions of kernels. */
+/** Texts of others: a lease, the console of a machine, errors of a guest, of libvirt and QEMU, versions of kernels. */
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
+import type { GuestConfig } from '../../../init/common/config.js';
 import { parseLease } from '../../../init/common/dhcp-lease.js';
 import { resolverText } from '../../../init/common/resolver.js';
 import { compareVersions } from '../../../src/kernel/version.js';
 import { connectError, domainError } from '../../../src/libvirt/errors.js';
+import { OperationError } from '../../../src/protocol/operations.js';
+import { remoteError } from '../../../src/sandbox/setup/guest-init.js';
 import { Console } from '../../../src/sandbox/start/console.js';
+import { SandboxError } from '../../../src/util/errors.js';
 import { requireReadable } from './support/expect.js';
 import { partsOf } from './support/input.js';
 import type { Target } from './support/target.js';
@@ -38,6 +42,23 @@ function orderVersions(versions: readonly string[]): void {
   if (compareVersions(a, b) < 0 && compareVersions(b, c) < 0) assert.ok(compareVersions(a, c) < 0, 'no order');
 }
 
+/** What a common init in the guest says went wrong. Its code is none that a launcher acts on. */
+function readFailure(text: string): void {
+  const error = remoteError(new OperationError('configure', 0, text), new Console(), GUEST);
+  if (error instanceof OperationError) return;
+  assert.ok(error instanceof SandboxError);
+  requireReadable(error);
+  assert.match(
+    error.code,
+    /^(init-step-failed|spawn-failed|cwd-unusable|command-.*|mount-.*|dhcp-.*|interface-missing)$/,
+  );
+}
+
+const GUEST = {
+  ...{ command: ['true'], cwd: '/', identity: { home: '/' }, root: { type: 'ram' } },
+  mounts: [{ type: 'ram', target: '/tmp', size: 1 }],
+} as unknown as GuestConfig;
+
 export const target: Target = {
   kind: 'sync',
   mostBytes: 2048,
@@ -50,6 +71,7 @@ export const target: Target = {
     orderVersions(texts);
     const [message = '', xml = '', path = ''] = texts;
     requireReadable(domainError('name', message, { xml, sources: new Map([[path, '/a']]) }));
+    readFailure(message);
     requireReadable(connectError('qemu:///system', message));
   },
 };

@@ -32,7 +32,7 @@ function frameOf(data: Buffer): Buffer {
 export const target: Target = {
   kind: 'sync',
   mostBytes: 1024,
-  quickRuns: 15_000,
+  quickRuns: 5000,
   read(data) {
     const frame = frameOf(data);
     const part = valueOrRefusal(() => unpackLz4Part(frame, LIMIT), Error);
