@@ -9,6 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Of every kernel, in include/linux/err.h. */
+#define MAX_ERRNO 4095
+
 void netlink_start(struct netlink_request *request, uint16_t type, uint16_t flags, const void *fixed, size_t size)
 {
 	memset(request, 0, sizeof(*request));
@@ -38,6 +41,15 @@ union answer {
 	uint8_t bytes[8192];
 };
 
+/* The kernel reports 0 or a negative errno value. Callers take other numbers for something else than an error. */
+static int error_of(const union answer *answer)
+{
+	struct nlmsgerr result;
+
+	memcpy(&result, answer->bytes + NLMSG_LENGTH(0), sizeof(result));
+	return result.error > 0 || result.error < -MAX_ERRNO ? EPROTO : -result.error;
+}
+
 /*
  * Sends a request and receives the first message of the answer, which may be an error too. Returns 0 or an errno value.
  */
@@ -56,12 +68,8 @@ static int exchange(const struct netlink_request *request, union answer *answer)
 		error = errno;
 	else if ((size_t)size < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
 		error = EPROTO;
-	if (error == 0 && answer->header.nlmsg_type == NLMSG_ERROR) {
-		struct nlmsgerr result;
-
-		memcpy(&result, answer->bytes + NLMSG_LENGTH(0), sizeof(result));
-		error = -result.error;
-	}
+	if (error == 0 && answer->header.nlmsg_type == NLMSG_ERROR)
+		error = error_of(answer);
 	fd_close(&fd);
 	return error;
 }
