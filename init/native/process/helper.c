@@ -195,6 +195,16 @@ static bool check_started(void)
 	return started;
 }
 
+/* Kills the whole process group. What dies later is reaped like any orphan. */
+static void kill_helper(void)
+{
+	if (kill(-helper_pid, SIGKILL) == 0)
+		return;
+	/* ESRCH: it has not come so far as to have a group, and is alone. */
+	if (errno != ESRCH || kill(helper_pid, SIGKILL) < 0)
+		log_line("kill(%d): %s", (int)helper_pid, strerror(errno));
+}
+
 void helper_step(void)
 {
 	bool drained;
@@ -202,9 +212,8 @@ void helper_step(void)
 	if (pending == NULL)
 		return;
 	if (clock_now() >= deadline) {
-		/* Kills the whole process group. What dies later is reaped like any orphan. */
-		if (!reaped && kill(-helper_pid, SIGKILL) < 0 && errno != ESRCH)
-			log_line("kill(-%d): %s", (int)helper_pid, strerror(errno));
+		if (!reaped)
+			kill_helper();
 		finish(call_fail(pending, ETIMEDOUT, "run(%s)", name));
 		return;
 	}
