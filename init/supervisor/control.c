@@ -1,6 +1,8 @@
 #include "control.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,5 +33,20 @@ bool control_next(struct control *control, char *line)
 	line[length] = '\0';
 	control->length -= length + 1;
 	memmove(control->text, end + 1, control->length);
+	return true;
+}
+
+bool control_is_end(const char *line, pid_t *pid, const char **argument)
+{
+	static const char end[] = "end ";
+	char *behind;
+	long number;
+
+	if (strncmp(line, end, sizeof(end) - 1) != 0)
+		return false;
+	number = strtol(line + sizeof(end) - 1, &behind, 10);
+	/* A larger number would be cut to that of another process. */
+	*pid = *behind == ' ' && number > 0 && number <= INT_MAX ? (pid_t)number : 0;
+	*argument = *behind == ' ' ? behind + 1 : behind;
 	return true;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* A line contains a domain's name, which has at most 255 bytes. */
 #define CONTROL_BYTES 512
@@ -19,5 +20,11 @@ bool control_read(struct control *control, int fd);
 
 /* Takes the next whole line, without its newline. False if there is none. `line` has CONTROL_BYTES bytes. */
 bool control_next(struct control *control, char *line);
+
+/*
+ * Whether a line is the order to end a process. *pid is 0 if its number cannot be one, and *argument points into the
+ * line.
+ */
+bool control_is_end(const char *line, pid_t *pid, const char **argument);
 
 #endif

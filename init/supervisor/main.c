@@ -34,7 +34,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -112,18 +111,16 @@ static void reap_one_more(void *command)
 /* True for the order to leave the terminal as it is. */
 static bool obey(const char *order, pid_t *command)
 {
-	static const char end[] = "end ";
-	char *argument;
+	const char *argument;
+	pid_t pid;
 
 	if (strcmp(order, "keep") == 0)
 		return true;
-	if (strncmp(order, end, sizeof(end) - 1) == 0) {
-		long pid = strtol(order + sizeof(end) - 1, &argument, 10);
+	if (control_is_end(order, &pid, &argument)) {
 		/* COMMAND is about to be told to end. libvirt may deadlock if it hears of QEMU's end at that moment. */
 		bool keep = *command > 0;
-		bool ended = *argument == ' ' && kill_qemu((pid_t)pid, argument + 1, keep, reap_one_more, command);
 
-		report(ended ? "ended 1\n" : "ended 0\n");
+		report(kill_qemu(pid, argument, keep, reap_one_more, command) ? "ended 1\n" : "ended 0\n");
 	}
 	return false;
 }

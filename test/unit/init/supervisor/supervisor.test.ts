@@ -55,6 +55,13 @@ test('a process with another name is left alone', async (t) => {
   assert.ok(!existsSync(`/proc/${pid}`), 'it ends with the supervisor');
 });
 
+test('a number that is too large is not that of another process', async (t) => {
+  const { supervisor, connection, pid } = await watched(t);
+  assert.equal(await supervisor.kill(pid + 2 ** 32, MARK), false);
+  assert.ok(existsSync(`/proc/${pid}`));
+  connection.resume();
+});
+
 test('a process that is gone is not killed', async (t) => {
   const { supervisor, connection, pid } = await watched(t);
   connection.resume();
