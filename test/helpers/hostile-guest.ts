@@ -2,6 +2,7 @@
  * Sandboxes whose init attacks the launcher (test/hostile/init/), and a judge of what the launcher
  * did. The launcher, libvirt and QEMU are the real ones; only the init in the boot image is another.
  */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,10 +16,15 @@ import { bakeSnapshot, privateStore, TCG } from './snapshots.js';
 const MIB = 1 << 20;
 /** What an attack may cost the launcher beyond what an idle one has. */
 export const MOST_MEMORY = 64 * MIB;
+/** A launcher with less was not looked at. */
+const LEAST_MEMORY = 20 * MIB;
 /** Most bytes of messages: the console's last lines, cut, and one of the launcher's own. */
 const MOST_MESSAGES = 64 << 10;
 /** In milliseconds. Most attacks end in two seconds. */
 const TIMEOUT = 90_000;
+
+/** How long nobody reads the launcher's output, in milliseconds. */
+const SLOW_MS = 2000;
 
 /** What the guest says that the application ended with. */
 const CLAIMED = 7;
@@ -64,6 +70,25 @@ export interface HostileGuest {
 /** Builds the init, and bakes it. @param uri of the driver */
 export async function makeHostileGuest(uri: string): Promise<HostileGuest> {
   const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-hostile-'));
+  const store = privateStore();
+  const remove = () => {
+    rmSync(directory, { recursive: true, force: true });
+    store.remove();
+  };
+  try {
+    const guest = { program: buildPrograms(directory), env: store.env, directory };
+    await bakeSnapshot(['-c', uri], guest);
+    const { memory: idle } = await launch(guest, uri, 'none', 0);
+    assert.ok(idle > LEAST_MEMORY, `an idle launcher has ${idle} bytes`);
+    return { ...guest, idle, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/** A copy of the programs whose init attacks. @returns the path of virt-sandbox */
+function buildPrograms(directory: string): string {
   const tree = join(directory, 'tree');
   for (const name of ['bin', 'dist', 'kmods', 'profiles', 'package.json'])
     cpSync(join(REPOSITORY, name), join(tree, name), { recursive: true });
@@ -74,15 +99,7 @@ export async function makeHostileGuest(uri: string): Promise<HostileGuest> {
   const out = join(directory, 'out');
   execFileSync('make', ['-s', '-C', join(sources, 'native'), `OUT=${out}`, `${out}/init`], { stdio: 'pipe' });
   copyFileSync(join(out, 'init'), join(tree, 'dist/native/init'));
-  const store = privateStore();
-  const guest = { program: join(tree, 'bin/virt-sandbox'), env: store.env, directory };
-  const remove = () => {
-    rmSync(directory, { recursive: true, force: true });
-    store.remove();
-  };
-  await bakeSnapshot(['-c', uri], guest);
-  const idle = (await launch(guest, uri, 'none', 0)).memory;
-  return { ...guest, idle, remove };
+  return join(tree, 'bin/virt-sandbox');
 }
 
 /** One attack. @returns what is wrong with what the launcher did; none: all was right */
@@ -96,6 +113,9 @@ export async function attack(guest: HostileGuest, uri: string, name: string, see
   const control = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/.exec(stderr.replaceAll('\r\n', '\n'));
   if (control) faults.push(`a control character in its messages: ${JSON.stringify(stderr.slice(0, 500))}`);
   if (code === FAILED && !/^virt-sandbox: [a-z]+: \S/m.test(stderr)) faults.push('125 without a reason');
+  // A failure alone does not prove that anything attacked. A flood drives this line out of those that are shown.
+  if (code === FAILED && name !== 'console-flood' && !new RegExp(`^  guest: .*attack ${name}$`, 'm').test(stderr))
+    faults.push('nothing attacked');
   if (stderr.length > MOST_MESSAGES) faults.push(`${stderr.length} characters of messages`);
   const more = memory - guest.idle;
   if (more > MOST_MEMORY) faults.push(`${Math.round(more / MIB)} MiB more than an idle launcher`);
@@ -122,6 +142,9 @@ async function launch(
   if (EARLY.has(attack)) await runSandbox(['--dry-run', '-c', uri, ...TCG, ...boot, '--', 'true'], { program, env });
   const args = ['-v', '-c', uri, ...TCG, ...boot, '-n', name, '--', 'sh', '-c', `${order};`];
   const running = startSandbox(args, { program, env, timeout: TIMEOUT });
+  // A reader that is slow makes the launcher hold output.
+  running.child.stdout?.pause();
+  const reading = setTimeout(() => running.child.stdout?.resume(), SLOW_MS);
   let memory = 0;
   let ended = false;
   const watching = (async () => {
@@ -132,6 +155,7 @@ async function launch(
   })();
   const result = await running.result.finally(() => {
     ended = true;
+    clearTimeout(reading);
   });
   await watching;
   return { result, memory, left: await leftBy(name) };

@@ -1,6 +1,7 @@
 #include "serve/attacks.h"
 
 #include "serve/wire.h"
+#include "util/log.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static void tiny(void)
 static void endless_output(void)
 {
 	answer_all();
-	for (int i = 0; i < 96; i++) {
+	for (int i = 0; i < 512; i++) {
 		fill(scratch, 64);
 		if (!send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, scratch, VS_MAX_PACKET_BYTES - VS_HEADER_BYTES))
 			return;
@@ -260,8 +261,12 @@ static const struct attack {
 void attack_run(const char *name)
 {
 	for (size_t i = 0; i < COUNT(ATTACKS); i++)
-		if (strcmp(ATTACKS[i].name, name) == 0)
+		if (strcmp(ATTACKS[i].name, name) == 0) {
+			log_line("attack %s", name);
 			ATTACKS[i].run();
+			return;
+		}
+	log_line("unknown attack");
 }
 
 static void put_modules(struct writer *writer)
@@ -280,6 +285,7 @@ void attack_ready(void)
 {
 	struct writer writer;
 
+	log_line("attack ready");
 	writer_start(&writer, scratch, sizeof(scratch));
 	put_u32(&writer, draw(3) == 0 ? edge() : VS_PROTOCOL_VERSION);
 	put_str(&writer, ESCAPES);
@@ -292,6 +298,7 @@ void attack_ready(void)
 
 void attack_greeting(void)
 {
+	log_line("attack greeting");
 	for (int i = 0; i < 256; i++) {
 		size_t size = 1 + draw(1024);
 

@@ -46,31 +46,34 @@ static void stay(void)
 	}
 }
 
-/* True if these bytes ordered an attack, which is over then. */
-static bool attacked(const uint8_t *bytes, size_t size)
+/* True if these packets ordered an attack, which is over then. */
+static bool attacked(const uint8_t *packets, size_t size)
 {
 	static const char word[] = "ATTACK=";
-	const char *found = memmem(bytes, size, word, sizeof(word) - 1);
-	char name[64];
-	size_t length = 0;
+	char order[64] = "";
+	const uint8_t *found = memmem(packets, size, word, sizeof(word) - 1);
 
 	if (found == NULL)
 		return false;
 	found += sizeof(word) - 1;
-	while (length + 1 < sizeof(name) && *found != ':') {
-		name[length] = *found;
-		length++;
-		found++;
-	}
-	name[length] = '\0';
-	seed_with(found + 1);
-	attack_run(name);
+	const uint8_t *end = memchr(found, ';', size - (size_t)(found - packets));
+
+	if (end == NULL || (size_t)(end - found) >= sizeof(order))
+		return false;
+	memcpy(order, found, (size_t)(end - found));
+	char *number = strchr(order, ':');
+
+	if (number == NULL)
+		return false;
+	*number = '\0';
+	seed_with(number + 1);
+	attack_run(order);
 	stay();
 	return true;
 }
 
-/* Notes the calls among the complete packets, and drops all of them. */
-static void take_packets(void)
+/* Notes the calls among the complete packets, and drops all of them. Returns how many bytes they had. */
+static size_t take_packets(void)
 {
 	size_t at = 0;
 
@@ -86,6 +89,7 @@ static void take_packets(void)
 	}
 	memmove(received, received + at, received_size - at);
 	received_size -= at;
+	return at;
 }
 
 static void send_ready(uint64_t started)
@@ -156,12 +160,10 @@ void serve(const struct service *service)
 			continue;
 		}
 		/* All of a plan is here, because it comes at once. */
-		size_t size = received_size;
 		static uint8_t copy[sizeof(received)];
 
-		memcpy(copy, received, size);
-		take_packets();
-		if (attacked(copy, size))
+		memcpy(copy, received, received_size);
+		if (attacked(copy, take_packets()))
 			return;
 		answer_all();
 	}
