@@ -32,18 +32,28 @@ export function globMatches(pattern: string, text: string): boolean {
 }
 
 function partsOf(pattern: string): Part[] {
-  const words = pattern.match(/\[[^\]]*\]|[\s\S]/g) ?? [];
-  return words.map((word) => {
+  return bracketed(pattern).map((word) => {
     if (word === '*') return ANY;
     if (word === '?') return () => true;
-    // A `[` without its `]` stands for itself.
     return word.length > 1 ? bracket(word.slice(1, -1)) : (character) => character === word;
   });
 }
 
-/** `[a-f0-9]`, and with `!` first all other characters. A range whose end is before its start has none. */
+/** The characters of a pattern; a bracket expression is one. A `[` without its `]` stands for itself. */
+export function bracketed(pattern: string): string[] {
+  const words: string[] = [];
+  // A regular expression would look for the `]` of each `[` to the end.
+  const last = pattern.lastIndexOf(']');
+  for (let at = 0; at < pattern.length; at += words.at(-1)?.length ?? 1) {
+    const end = pattern.charAt(at) === '[' && at < last ? pattern.indexOf(']', at) : at;
+    words.push(pattern.slice(at, end + 1));
+  }
+  return words;
+}
+
+/** `[a-f0-9]`, and with `!` or `^` first all other characters. A range whose end is before its start has none. */
 function bracket(inside: string): (character: string) => boolean {
-  const isNegated = inside.startsWith('!');
+  const isNegated = /^[!^]/.test(inside);
   const members = (isNegated ? inside.slice(1) : inside).match(/[\s\S]-[\s\S]|[\s\S]/g) ?? [];
   return (character) =>
     isNegated !==

@@ -1,5 +1,7 @@
 /** Names of modules. `-` and `_` mean the same: the kernel, modprobe and file names mix them freely. */
 
+import { bracketed } from './glob.js';
+
 /** Normalizes a name to the kernel's form: `virtio-rng` becomes `virtio_rng`. */
 export function normalizeName(name: string): string {
   return name.includes('-') ? name.replaceAll('-', '_') : name;
@@ -7,7 +9,10 @@ export function normalizeName(name: string): string {
 
 /** Normalizes an alias. Bracket expressions such as `[a-z]` stay, as in modprobe. */
 export function normalizeAlias(alias: string): string {
-  return alias.replace(/\[[^\]]*\]|-/g, (part) => (part === '-' ? '_' : part));
+  if (!alias.includes('[')) return normalizeName(alias);
+  return bracketed(alias)
+    .map((part) => (part === '-' ? '_' : part))
+    .join('');
 }
 
 /** File name without directory and compression: `kernel/fs/9p/9p.ko.xz` becomes `9p.ko`. */

@@ -1,6 +1,6 @@
 /** Reads modules into memory, unpacked and unchanged, so that their signatures stay valid. */
 
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { fileFormatOf, unpack } from '../compression/formats.js';
 import { UNPACKED_LIMIT } from '../compression/types.js';
 import { isElf } from '../kernel/elf.js';
@@ -10,10 +10,15 @@ import { moduleFileName } from './names.js';
 import type { ModuleFile } from './parse.js';
 import { type ModuleTree, pathOf } from './tree.js';
 
-/** Most bytes of one module: the largest, with debug information, have some hundred MB. */
-const MODULE_LIMIT = 512 << 20;
-/** Most bytes of all modules that are read together. */
-const MODULES_LIMIT = UNPACKED_LIMIT;
+/** Most bytes. */
+interface Limits {
+  /** Of one module: the largest, with debug information, have some hundred MB. */
+  readonly each: number;
+  /** Of all modules that are read together, apart from those that are being unpacked. */
+  readonly together: number;
+}
+
+const LIMITS: Limits = { each: 512 << 20, together: UNPACKED_LIMIT };
 /** How many are unpacked at a time: as many as libuv has threads. */
 const AT_A_TIME = 4;
 
@@ -51,11 +56,7 @@ function builtFor(data: Buffer): string | undefined {
   return data.toString('latin1', start + 10, start + 10 + 128).split(/[ \0]/)[0];
 }
 
-/**
- * Reads and unpacks one module. Checks that it is complete and was built for this kernel.
- *
- * @param limit Most bytes that it may have.
- */
+/** Reads and unpacks one module. Checks that it is complete and was built for this kernel. */
 async function readModule(
   tree: ModuleTree,
   module: ModuleFile,
@@ -78,6 +79,9 @@ async function readModule(
 
 async function readPacked(path: string, version: string): Promise<Buffer> {
   try {
+    // A sparse file has any size at no cost.
+    const { size } = await stat(path);
+    if (size > LIMITS.each) throw damaged(path, new Error(`it has ${size} bytes`), version);
     return await readFile(path);
   } catch (error) {
     if (!isSystemError(error)) throw error;
@@ -88,6 +92,11 @@ async function readPacked(path: string, version: string): Promise<Buffer> {
   }
 }
 
+function damaged(path: string, reason: unknown, version: string): SandboxError {
+  const message = `module ${path} is damaged or truncated (${messageOf(reason)})`;
+  return moduleError('module-damaged', message, version, reason);
+}
+
 async function unpackModule(path: string, packed: Buffer, version: string, limit: number): Promise<Buffer> {
   try {
     const data = isElf(packed) ? packed : await unpackPacked(packed, limit);
@@ -95,8 +104,7 @@ async function unpackModule(path: string, packed: Buffer, version: string, limit
     if (!isWholeElf(data)) throw new Error('it ends before its last section');
     return data;
   } catch (error) {
-    if (error instanceof SandboxError) throw error;
-    throw moduleError('module-damaged', `module ${path} is damaged or truncated (${messageOf(error)})`, version, error);
+    throw error instanceof SandboxError ? error : damaged(path, error, version);
   }
 }
 
@@ -110,29 +118,40 @@ async function unpackPacked(packed: Buffer, limit: number): Promise<Buffer> {
  * Reads modules in parallel. The result has the order of `modules`.
  *
  * @param inputs Told of every file that is read.
- * @param limit Most bytes that all of them may have.
  * @throws {SandboxError} `module-missing`, `module-unreadable`, `module-damaged`, `modules-other-version`
  */
 export async function readModules(
   tree: ModuleTree,
   modules: readonly ModuleFile[],
   inputs: InputLog,
-  limit = MODULES_LIMIT,
+  { each, together } = LIMITS,
 ): Promise<LoadedModule[]> {
-  let left = limit;
+  let left = together;
+  let failed = false;
   const loaded: LoadedModule[] = [];
   const waiting = modules.entries();
-  // All of these take from one iterator.
+  const readNext = async (at: number, module: ModuleFile): Promise<void> => {
+    const read = await readModule(tree, module, inputs, each);
+    left -= read.data.length;
+    loaded[at] = read;
+    if (left < 0) {
+      throw moduleError(
+        'module-damaged',
+        `the ${modules.length} modules have more than ${together} bytes`,
+        tree.version,
+      );
+    }
+  };
+  // All of these take from one iterator, until one fails.
   const work = async (): Promise<void> => {
     for (const [at, module] of waiting) {
-      const read = await readModule(tree, module, inputs, Math.max(0, Math.min(left, MODULE_LIMIT)));
-      left -= read.data.length;
-      loaded[at] = read;
+      if (failed) return;
+      await readNext(at, module).catch((error: unknown) => {
+        failed = true;
+        throw error;
+      });
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, work));
-  if (left < 0) {
-    throw moduleError('module-damaged', `the ${modules.length} modules have more than ${limit} bytes`, tree.version);
-  }
   return loaded;
 }

@@ -18,6 +18,7 @@ it('matches stars, question marks and brackets', () => {
     ['a?c', 'abc'],
     ['a[0-9A-F]c', 'aEc'],
     ['a[!0-9]c', 'aXc'],
+    ['a[^0-9]c', 'aXc'],
     ['a[b-]c', 'abc'],
     ['*[', 'a['],
     ['a.*', 'a.b'],
@@ -33,6 +34,11 @@ it('matches stars, question marks and brackets', () => {
     ['*b', 'bc'],
   ] as const;
   for (const [pattern, name] of others) assert.ok(!isFound(pattern, name), `${pattern} and ${name}`);
+});
+
+it('ends, also with a million brackets that are not closed', () => {
+  const many = '['.repeat(1_000_000);
+  assert.ok(isFound(`${many}-`, `${many}_`));
 });
 
 it('finds nothing by a range that ends before it starts', () => {

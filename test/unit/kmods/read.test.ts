@@ -40,6 +40,21 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const) {
   });
 }
 
+test('modules that are too large are refused, alone and together', async (context) => {
+  const directory = writeModuleTree(scratchDirectory(context), { version: VERSION, modules: MODULES, packer: 'none' });
+  const tree = await readModuleTree(directory, VERSION, forgetInputs);
+  const order = await closureOf(tree, ['a']);
+  const together = await rejectsWith(
+    readModules(tree, order, forgetInputs, { each: 1 << 29, together: 100 }),
+    'module-damaged',
+  );
+  assert.equal(together.message, 'the 2 modules have more than 100 bytes');
+  // Sparse: it takes no space.
+  truncateSync(join(directory, 'kernel/x/a.ko'), 2 ** 30);
+  const alone = await rejectsWith(readModules(tree, order, forgetInputs), 'module-damaged');
+  assert.match(alone.message, /a\.ko is damaged or truncated \(it has 1073741824 bytes\)/);
+});
+
 test("the real modules equal xz's output", {
   skip: unlessInstalled(DEBIAN_KERNEL) || unlessPacker('xz'),
 }, async () => {
@@ -99,13 +114,11 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly 
     const tree = await readModuleTree(directory, VERSION, forgetInputs);
     const order = await closureOf(tree, ['a']);
     const [first = 0, second = 0] = ['x/b-c.ko', 'x/a.ko'].map((path) => makeModule(path, VERSION).length);
-    assert.equal((await readModules(tree, order, forgetInputs, first + second)).length, 2);
-    await rejectsWith(readModules(tree, order, forgetInputs, first - 1), 'module-damaged', /b-c\.ko.* is damaged/);
-    await rejectsWith(
-      readModules(tree, order, forgetInputs, first + second - 1),
-      'module-damaged',
-      /the 2 modules have more than/,
-    );
+    const within = (each: number, together: number) => readModules(tree, order, forgetInputs, { each, together });
+    const both = first + second;
+    assert.equal((await within(Math.max(first, second), both)).length, 2);
+    await rejectsWith(within(first - 1, both), 'module-damaged', /b-c\.ko.* is damaged/);
+    await rejectsWith(within(both, both - 1), 'module-damaged', /the 2 modules have more than/);
   });
 }
 
