@@ -19,8 +19,10 @@ const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks 
 const rules: readonly Rule[] = [
   // What the host lacks comes first: it is the reason of any other failure.
   {
-    // The last two give no reason. Such small files fail for lack of space only.
-    pattern: /No space left on device|Disk quota exceeded|Failed to write pid file|failed to write master key file/,
+    // root-view has the same error of a kernel that allows no more user namespaces or mounts, except where it makes a
+    // directory. The last two give no reason here. Such small files fail for lack of space only.
+    pattern:
+      /^(?!root-view: (?!cannot make ))[\s\S]*(?:No space left on device|Disk quota exceeded|Failed to write pid file[^:]*$|failed to write master key file[^:]*$)/,
     code: 'disk-full',
     remedy: 'free some space there: sandboxes keep sockets and logs in /run, or in your home and /run/user',
   },

@@ -7,7 +7,7 @@ import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/ow
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
-import { isRestoreError } from './snapshot/restore.js';
+import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
@@ -39,7 +39,7 @@ async function launchWarmOrCold(config: SandboxConfig, prepared: Prepared, optio
     return await launchMachine(config, prepared, options);
   } catch (error) {
     if (!isRestoreError(error)) throw error;
-    const next = await prepared.snapshot.next();
+    const next = isExhausted(error) ? undefined : await prepared.snapshot.next();
     if (next === undefined && config.boot === 'warm') throw error;
     options.onChoice?.(`boot: ${next ? `warm, from ${next.directory}` : 'cold'}, because ${error.message}`);
     const instead = next ? { image: next.image, snapshot: next } : { snapshot: undefined };

@@ -14,7 +14,10 @@ const CODES: Readonly<Record<string, Shortage>> = {
 /** Texts of strerror(3), as libvirt and QEMU pass them on, and their own. */
 const TEXTS: readonly (readonly [RegExp, Shortage])[] = [
   [/Too many open files/, 'files'],
-  [/No space left on device|Disk quota exceeded|Failed to write pid file|failed to write master key file/, 'space'],
+  [
+    /No space left on device|Disk quota exceeded|Failed to write pid file[^:]*$|failed to write master key file[^:]*$/,
+    'space',
+  ],
   [/Cannot allocate memory|cannot set up guest memory/, 'memory'],
 ];
 

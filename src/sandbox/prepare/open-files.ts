@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isOutOfFiles, isSystemError, SandboxError } from '../../util/errors.js';
 
 /**
- * QEMU inherits the limit. It has some 30 files open, and a third of the limit is for what the guest opens through 9p.
- * With less, programs inside cannot be executed, or lack their libraries.
+ * This process has some 30 files open. A QEMU that it starts inherits the limit, has as many, and a third of the limit is
+ * for what the guest opens through 9p: with less, programs inside cannot be executed, or lack their libraries.
  */
 const LEAST = 64;
 

@@ -84,7 +84,7 @@ const BAKE_AGAIN = 'bake it again with: virt-sandbox-bake create --warm --rebuil
 /** Remedies where the snapshot is not to blame. A new one would lack the same. */
 const REMEDIES: Readonly<Record<Shortage, string>> = {
   files: 'raise the limit of open files: ulimit -n 1024',
-  space: 'free some space there',
+  space: 'free some space: sandboxes keep sockets and logs in /run, or in your home and /run/user',
   memory: 'free some memory on the host, or ask for less with --memory',
 };
 
@@ -114,7 +114,12 @@ function remedyFor(reason: string): string {
 
 /** Whether the machine executed nothing, so another may be started instead. */
 export function isRestoreError(error: unknown): error is SandboxError {
-  return error instanceof SandboxError && error.code === FAILED;
+  return error instanceof SandboxError && [FAILED, EXHAUSTED].includes(error.code);
+}
+
+/** Whether another snapshot would fail too. A machine that boots takes less of the host. */
+export function isExhausted(error: SandboxError): boolean {
+  return error.code === EXHAUSTED;
 }
 
 /** Failures that every start has. */

@@ -37,6 +37,18 @@ test('an image without a lock is named, also where QEMU names none', () => {
   assert.match(named.message, /using the image \[\/c\.img\]\?$/);
 });
 
+test('a kernel that allows no more user namespaces is no full disk', () => {
+  const disk = "root-view: cannot give QEMU's user the disk /a.img: No space left on device";
+  assert.equal(domainError('x', disk).code, 'disks-not-owned');
+  const view = 'root-view: cannot have a user namespace: No space left on device';
+  assert.equal(domainError('x', view).code, 'root-view-impossible');
+  assert.equal(domainError('x', 'root-view: cannot make /run/x: No space left on device').code, 'disk-full');
+  const many = 'unable to write /run/x: Permission denied\ninternal error: Disk quota exceeded';
+  assert.equal(domainError('x', many).code, 'disk-full');
+  assert.notEqual(domainError('x', "Failed to write pid file '/run/x': Permission denied").code, 'disk-full');
+  assert.equal(domainError('x', "internal error: Failed to write pid file '/run/x'").code, 'disk-full');
+});
+
 test('an image is called by the path that the user gave', () => {
   const paths = Array.from({ length: 11 }, (_, index) => [`/p/disks/disk.${index}`, `/user/${index}.img`] as const);
   const sources = new Map(paths);

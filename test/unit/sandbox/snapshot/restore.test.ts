@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { Snapshot } from '../../../../src/image/snapshot/record.js';
 import { domainError } from '../../../../src/libvirt/errors.js';
 import { MonitorError } from '../../../../src/libvirt/monitor.js';
-import { isRestoreError, reasonToBoot, restoreError } from '../../../../src/sandbox/snapshot/restore.js';
+import { isExhausted, isRestoreError, reasonToBoot, restoreError } from '../../../../src/sandbox/snapshot/restore.js';
 import { SandboxError } from '../../../../src/util/errors.js';
 
 const SNAPSHOT = { directory: '/store/image/warm/one' } as Snapshot;
@@ -60,6 +60,11 @@ describe('a host that lacks what every start needs', () => {
       assert.doesNotMatch(error.line, /bake/);
     });
   }
+
+  it('may still boot: that takes less of it', () => {
+    const error = reported(systemError('ENOSPC'), true);
+    assert.ok(isRestoreError(error) && isExhausted(error));
+  });
 });
 
 describe('a QEMU that ends while it loads the state', () => {
