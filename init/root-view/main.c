@@ -211,12 +211,12 @@ int main(int argc, char *argv[])
 		return usage();
 	if (options.or_all)
 		prefix = "root-view note";
-	if ((options.where == PRIVATE ? make_private : make_staying)(&options) != 0) {
-		/* Nothing is tried after this: what fails is the reason, and no note. */
-		prefix = "root-view";
-		if (!options.or_all || make_link(&options, options.view.source) != 0)
-			return 1;
-	}
+	int failed = (options.where == PRIVATE ? make_private : make_staying)(&options);
+
+	/* Nothing is tried after this: what fails is the reason, and no note. */
+	prefix = "root-view";
+	if (failed != 0 && (!options.or_all || make_link(&options, options.view.source) != 0))
+		return 1;
 	if (*options.command == NULL)
 		return 0;
 	execvp(options.command[0], options.command);

@@ -13,7 +13,7 @@ export const FORMATS = {
     magic: MAGIC.gzip,
     ending: '.gz',
     initrdOption: 'CONFIG_RD_GZIP',
-    unpack: async (data, _size, limit) => (await import('./gzip.js')).unpackGzip(data, limit),
+    unpack: async (data, size, limit) => (await import('./gzip.js')).unpackGzip(data, size ?? limit),
     unpackPart: async (data, limit) => (await import('./gzip.js')).unpackGzipPart(data, limit),
     pack: async (data) => (await import('./gzip.js')).packGzip(data),
   },

@@ -1,7 +1,9 @@
-/** What comes out of an unpacker, in one buffer: the parts are never held twice. */
+/** What comes out of an unpacker, in one buffer: large parts are not held twice. */
 
 const FIRST_CAPACITY = 64 << 10;
-/** Up to here the buffer doubles. A larger one takes the limit at once: the host gives memory for what is written. */
+/**
+ * Up to here the buffer doubles. A larger one takes the limit at once: most hosts give memory only for what is written.
+ */
 const MOST_COPIED = 64 << 20;
 
 /** Collects what is unpacked, up to a limit. */
@@ -28,7 +30,9 @@ export class Output {
 
   #grow(size: number): void {
     const capacity = Math.max(size, 2 * this.#data.length, FIRST_CAPACITY);
-    const larger = Buffer.allocUnsafeSlow(capacity > MOST_COPIED ? this.limit : Math.min(capacity, this.limit));
+    const larger =
+      (capacity > MOST_COPIED ? tryToAllocate(this.limit) : undefined) ??
+      Buffer.allocUnsafeSlow(Math.min(capacity, this.limit));
     this.#data.copy(larger, 0, 0, this.#size);
     this.#data = larger;
   }
@@ -36,5 +40,14 @@ export class Output {
   /** All that came out. */
   get bytes(): Buffer {
     return this.#data.subarray(0, this.#size);
+  }
+}
+
+/** Undefined where the host promises no more memory than it has. */
+function tryToAllocate(size: number): Buffer<ArrayBuffer> | undefined {
+  try {
+    return Buffer.allocUnsafeSlow(size);
+  } catch {
+    return undefined;
   }
 }

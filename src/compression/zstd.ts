@@ -33,7 +33,7 @@ function nodeDecoder(): Decoder | undefined {
   if (zstdDecompress === undefined) return undefined;
   const decompress = promisify(zstdDecompress);
   // The default chunk of 16 KiB would take thousands of round trips for a kernel.
-  return (data, _size, limit) => decompress(data, { chunkSize: 1 << 20, maxOutputLength: limit });
+  return (data, _size, limit) => decompress(data, { chunkSize: 1 << 20, maxOutputLength: Math.max(1, limit) });
 }
 
 async function libraryDecoder(): Promise<Decoder> {

@@ -89,6 +89,7 @@ for (const name of ['gzip', 'lz4'] as const) {
     const measured = JSON.parse(execFileSync(process.execPath, args, { input, encoding: 'utf8' }));
     assert.equal(measured.size, LARGE);
     const more = (measured.after - measured.before) / (LARGE / 1024);
-    assert.ok(more < 1.5, `it took ${more.toFixed(2)} times as much`);
+    // One that holds all parts and then joins them takes twice as much at least.
+    assert.ok(more < 1.9, `it took ${more.toFixed(2)} times as much`);
   });
 }

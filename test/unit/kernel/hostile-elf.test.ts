@@ -10,6 +10,9 @@ import { rejectsWith } from '../../helpers/errors.js';
 import { makeBzImage, makePayload, makeVmlinux, note, PVH_NOTE } from '../../helpers/kernel-files.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
+/** How long a walk may take, in milliseconds. It takes one. */
+const WALK_MS = 60_000;
+
 /**
  * Unpacks the kernel `data` in a thread that has little memory, since a walk that is endless and keeps what it finds
  * would take all of it.
@@ -32,7 +35,12 @@ async function unpackInThread(context: TestContext, data: Buffer): Promise<strin
     })()`,
     { eval: true, workerData: path, resourceLimits: { maxOldGenerationSizeMb: 64 } },
   );
-  return new Promise((resolve, reject) => {
+  return new Promise<string>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('the walk is endless')), WALK_MS);
+    context.after(() => {
+      clearTimeout(late);
+      return worker.terminate();
+    });
     worker.once('message', resolve);
     worker.once('error', reject);
     worker.once('exit', (status) => reject(new Error(`the thread ended with status ${status}`)));
