@@ -98,7 +98,8 @@ export class DaemonDomain implements Domain {
 
   async #endDomain(force: boolean): Promise<void> {
     if (this.#ended) return;
-    if (force && (await this.#kill()) && (await settlesWithin(this.stopped, NOTICE_MS))) return;
+    const isKilled = force && (await this.#kill());
+    if (isKilled && (await settlesWithin(this.stopped, NOTICE_MS))) return;
     if (this.#ended) return;
     const { library, connection, handle, kind } = this.#started;
     const result = await this.#ask(library.domainDestroy(handle));
@@ -108,8 +109,15 @@ export class DaemonDomain implements Domain {
         throw new SandboxError({
           stage: 'domain',
           code: 'destroy-failed',
-          message: `libvirt could not end domain ${this.name}: ${error.message}`,
-          remedy: `end it with: virsh -c ${URI[kind]} destroy ${this.name}`,
+          ...(isKilled
+            ? {
+                message: `domain ${this.name} has ended, and libvirt does not know it: ${error.message}`,
+                remedy: 'start its daemon again, which forgets the domain then',
+              }
+            : {
+                message: `libvirt could not end domain ${this.name}: ${error.message}`,
+                remedy: `end it with: virsh -c ${URI[kind]} destroy ${this.name}`,
+              }),
         });
       }
     }

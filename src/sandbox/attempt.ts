@@ -9,6 +9,7 @@ import type { Share } from '../domain/shares.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
+import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
@@ -118,13 +119,19 @@ export class Attempt {
     } catch (error) {
       const reason =
         this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
-      await this.#run.end({ force: false });
+      // Why it failed counts more than what cannot be removed.
+      await this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
       this.#givenDisks?.giveBack();
       await this.#network?.end();
       throw reason;
     } finally {
       this.#run.release();
     }
+  }
+
+  #tellFailure(error: unknown): void {
+    if (!(error instanceof SandboxError)) throw error;
+    this.#options.onWarning?.(`${error.message}; ${error.remedy}`);
   }
 
   /** Comes first, when there is nothing yet to remove if it fails. */

@@ -6,7 +6,7 @@ import { callerIdentity, rootIdentity } from '../config/identity.js';
 import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import { OperationError } from '../protocol/operations.js';
-import { SandboxError } from '../util/errors.js';
+import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { settlesWithin } from '../util/promises.js';
 import type { Launched } from './attempt.js';
@@ -46,10 +46,12 @@ export class Sandbox implements AsyncDisposable {
    */
   readonly exited: Promise<ExitStatus>;
   readonly #launched: Launched;
+  readonly #onWarning: LaunchOptions['onWarning'];
   #stopping = false;
 
-  private constructor(launched: Launched) {
+  private constructor(launched: Launched, onWarning: LaunchOptions['onWarning']) {
     this.#launched = launched;
+    this.#onWarning = onWarning;
     this.name = launched.name;
     this.stdin = launched.channel.stdin;
     this.stdout = launched.channel.stdout;
@@ -77,8 +79,8 @@ export class Sandbox implements AsyncDisposable {
    */
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
     refuseUnsupported(config);
-    const sandbox = new Sandbox(await launch(config, await prepare(config, options), options));
     const { signal, onWarning } = options;
+    const sandbox = new Sandbox(await launch(config, await prepare(config, options), options), onWarning);
     sandbox.#launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
     if (signal) {
       const stop = () => void sandbox.stop();
@@ -127,7 +129,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #watch(): Promise<ExitStatus> {
-    const { channel, domain, connection, console, network, givenDisks } = this.#launched;
+    const { channel, domain, console } = this.#launched;
     let status: ExitStatus | undefined;
     try {
       status = exitStatusOf(await channel.exited);
@@ -138,18 +140,33 @@ export class Sandbox implements AsyncDisposable {
       const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
       throw reason ?? goneError(console, true);
     } finally {
-      try {
-        // A guest that sends its status has synced and unmounted everything.
-        mark('end.start');
-        await domain.destroy({ force: status !== undefined });
-        givenDisks?.giveBack();
-        await network?.end();
-        mark('end.done');
-      } finally {
-        channel.destroy();
-        await connection.close();
-        mark('connection.closed');
-      }
+      // A guest that sends its status has synced and unmounted everything.
+      await this.#end({ force: status !== undefined });
+    }
+  }
+
+  /**
+   * Leaves nothing. By now it is known how the application ended, and that counts more than what fails here: that is a
+   * warning.
+   */
+  async #end(options: { readonly force: boolean }): Promise<void> {
+    const { channel, domain, connection, network, givenDisks } = this.#launched;
+    mark('end.start');
+    await this.#orWarn(() => domain.destroy(options));
+    await this.#orWarn(() => givenDisks?.giveBack());
+    await this.#orWarn(() => network?.end());
+    mark('end.done');
+    channel.destroy();
+    await this.#orWarn(() => connection.close());
+    mark('connection.closed');
+  }
+
+  async #orWarn(end: () => void | Promise<void> | undefined): Promise<void> {
+    try {
+      await end();
+    } catch (error) {
+      if (!(error instanceof SandboxError) && !isSystemError(error)) throw error;
+      this.#onWarning?.(error instanceof SandboxError ? `${error.message}; ${error.remedy}` : error.message);
     }
   }
 }

@@ -30,10 +30,14 @@ for controller in ${CONTROLLERS.join(' ')}; do
   mkdir /sys/fs/cgroup/$controller
   mount -t cgroup -o $controller cgroup /sys/fs/cgroup/$controller || rmdir /sys/fs/cgroup/$controller
 done
+# Containers need it too.
+mkdir /sys/fs/cgroup/systemd
+mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || rmdir /sys/fs/cgroup/systemd
 virtlogd -p /run/libvirt/virtlogd.pid &
 # Ordinary users may connect, as where polkit or a group lets them.
 printf '%s\\n' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0777"' >/run/libvirt/private.conf
-exec tini -s -- libvirtd -f /run/libvirt/private.conf -p ${PID_FILE}
+# The namespaces outlive a libvirtd that a test kills.
+exec tini -s -- sh -c 'libvirtd -f /run/libvirt/private.conf -p ${PID_FILE}; [ $? -lt 128 ] || exec sleep infinity'
 `;
 
 export class PrivateLibvirt {
@@ -101,6 +105,11 @@ export class PrivateLibvirt {
     const file = join(directory, `${command}.xml`);
     writeFileSync(file, content);
     return this.virsh(command, file);
+  }
+
+  /** Kills libvirtd, which leaves its machines and containers running. */
+  async killDaemon(): Promise<void> {
+    await this.run('sh', '-c', `kill -9 $(cat ${PID_FILE})`);
   }
 
   /** Runs `virt-sandbox -c qemu:///system ARGS` there. */
