@@ -38,6 +38,11 @@ export interface Domain {
    */
   consolePaths(): Promise<readonly string[]>;
   /**
+   * Process IDs of the domain's virtiofsd, or of what libvirt started in its place. Empty where libvirt's files of them
+   * cannot be read.
+   */
+  shareServers(): Promise<readonly number[]>;
+  /**
    * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after
    * the domain has stopped.
    *

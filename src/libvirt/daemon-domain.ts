@@ -13,7 +13,7 @@ import {
   VIR_ERR_NO_DOMAIN,
   VIR_ERR_OPERATION_INVALID,
 } from './library.js';
-import { daemonPidFile, killQemu } from './qemu-process.js';
+import { daemonPidFile, killQemu, shareServerPids } from './qemu-process.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
@@ -76,6 +76,12 @@ export class DaemonDomain implements Domain {
     return consolePathsIn(xml);
   }
 
+  async shareServers(): Promise<readonly number[]> {
+    const { library, handle, name, kind } = this.#started;
+    if (this.#ended || kind === 'lxc') return [];
+    return shareServerPids(daemonPidFile(kind, name), serverPrefix(library.domainId(handle), name));
+  }
+
   async destroy({ force }: { readonly force: boolean }): Promise<void> {
     const { kind, logs, supervisor } = this.#started;
     try {
@@ -133,8 +139,13 @@ export class DaemonDomain implements Domain {
     const id = library.domainId(handle);
     return kind === 'lxc'
       ? killContainer(supervisor, id, name)
-      : killQemu(supervisor, daemonPidFile(kind, name), name, `${id}-${shortName(name)}-fs`);
+      : killQemu(supervisor, daemonPidFile(kind, name), name, serverPrefix(id, name));
   }
+}
+
+/** Start of the names of the PID files of a domain's virtiofsd. */
+function serverPrefix(id: number, name: string): string {
+  return `${id}-${shortName(name)}-fs`;
 }
 
 /** The domain's name in some file names: virDomainDefGetShortName in libvirt's source. */

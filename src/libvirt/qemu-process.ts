@@ -25,10 +25,8 @@ export async function killQemu(
 ): Promise<boolean> {
   const pid = await readPid(pidFile);
   if (pid === undefined) return false;
-  for (const file of prefix === undefined ? [] : serverPidFiles(dirname(pidFile), prefix)) {
-    const server = await readPid(file);
-    if (server !== undefined && (await supervisor.kill(server, VIRTIOFSD_ARGUMENT)))
-      mark('virtiofsd.killed', { pid: server });
+  for (const server of prefix === undefined ? [] : await shareServerPids(pidFile, prefix)) {
+    if (await supervisor.kill(server, VIRTIOFSD_ARGUMENT)) mark('virtiofsd.killed', { pid: server });
   }
   if (!(await supervisor.kill(pid, `guest=${name}`))) return false;
   mark('qemu.killed', { pid });
@@ -38,6 +36,17 @@ export async function killQemu(
 /** End of the name of a virtiofsd PID file, and an argument in the command line of each virtiofsd. */
 const VIRTIOFSD_PID = '-fs.pid';
 const VIRTIOFSD_ARGUMENT = '--shared-dir';
+
+/**
+ * Process IDs of a domain's virtiofsd, or of what libvirt started in its place.
+ *
+ * @param pidFile libvirt's PID file of the domain
+ * @param prefix Start of the names of their PID files, in the same directory
+ */
+export async function shareServerPids(pidFile: string, prefix: string): Promise<readonly number[]> {
+  const pids = await Promise.all(serverPidFiles(dirname(pidFile), prefix).map(readPid));
+  return pids.filter((pid) => pid !== undefined);
+}
 
 function serverPidFiles(directory: string, prefix: string): string[] {
   return valueOr(() => readdirSync(directory), [])

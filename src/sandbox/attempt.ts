@@ -33,6 +33,7 @@ import type { Console } from './start/console.js';
 import { DomainRun } from './start/domain-run.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { runMachine } from './start/run-machine.js';
+import { ShareWatch, watchedShares } from './start/share-watch.js';
 import type { TransportOptions, Transports } from './start/transports.js';
 import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
@@ -50,6 +51,8 @@ export interface Launched {
   readonly network: UserNetworkProcesses | undefined;
   /** Undefined: libvirt gives none away. */
   readonly givenDisks: GivenDisks | undefined;
+  /** Watches what serves its shares. */
+  readonly shares: ShareWatch;
 }
 
 /** docs/security.md says why it may be so. */
@@ -65,6 +68,7 @@ export class Attempt {
   #guest: GuestConfig;
   readonly #snapshot: SnapshotChoice | undefined;
   readonly #run: DomainRun;
+  readonly #shares: ShareWatch;
   readonly #sharesUser: boolean;
   #user: QemuUser | undefined;
   /** Undefined: QEMU has no disks, or finds them where the user does. */
@@ -87,6 +91,7 @@ export class Attempt {
     this.#sharesUser = sharesUser;
     this.#guest = { ...guestConfig(config, prepared, options.terminal), trace: options.trace };
     this.#snapshot = prepared.platform === 'machine' ? prepared.snapshot : undefined;
+    this.#shares = new ShareWatch(watchedShares(prepared.devices));
     this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });
   }
 
@@ -109,14 +114,20 @@ export class Attempt {
         ...(this.#ownDisks === undefined ? {} : { sources: this.#ownDisks.sources }),
         ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
       });
+      this.#run.domain.then(
+        (started) => this.#shares.begin(started),
+        () => {},
+      );
       const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
       this.#tellGaps();
       const { console } = this.#run;
-      return { name, channel, domain, connection, console, network: this.#network, givenDisks: this.#givenDisks };
+      const [network, givenDisks, shares] = [this.#network, this.#givenDisks, this.#shares];
+      return { name, channel, domain, connection, console, network, givenDisks, shares };
     } catch (error) {
+      this.#shares.end();
       const reason =
         this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
       // Why it failed counts more than what cannot be removed.
@@ -275,7 +286,7 @@ export class Attempt {
   /** From a guest that answers to a running application whose network is served. */
   async #setUp(channel: Channel): Promise<void> {
     this.#checkWall();
-    const running = this.#setUpGuest(channel);
+    const running = Promise.race([this.#setUpGuest(channel), this.#shares.failed]);
     if (this.#network === undefined) return running;
     const { connected, failed } = this.#network;
     await Promise.race([Promise.all([running, connected]), failed]);

@@ -23,6 +23,9 @@ export type SandboxOptions = Partial<SandboxConfig> & Pick<SandboxConfig, 'comma
 /** How long a stopped guest may take to end by itself, in milliseconds. */
 const STOP_MS = 2000;
 
+/** How long the connection to a QEMU that has ended may take to break, in milliseconds. */
+const QEMU_ENDS_MS = 200;
+
 /**
  * An application that runs in a sandbox of its own.
  *
@@ -129,19 +132,35 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #watch(): Promise<ExitStatus> {
-    const { channel, domain, console } = this.#launched;
+    const { domain, console, shares } = this.#launched;
     let status: ExitStatus | undefined;
     try {
-      status = exitStatusOf(await channel.exited);
+      status = exitStatusOf(await this.#exit());
       return status;
     } catch (error) {
       if (this.#stopping) throw stoppedError(error);
+      if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
       // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
       const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
       throw reason ?? goneError(console, true);
     } finally {
+      shares.end();
       // A guest that sends its status has synced and unmounted everything.
       await this.#end({ force: status !== undefined });
+    }
+  }
+
+  /**
+   * The application's raw wait status. A virtiofsd that ends before QEMU fails it; one that ends with QEMU does not, and
+   * what the guest has sent counts.
+   */
+  async #exit(): Promise<number> {
+    const { channel, shares } = this.#launched;
+    try {
+      return await Promise.race([channel.exited, shares.failed]);
+    } catch (error) {
+      if (await settlesWithin(channel.exited, QEMU_ENDS_MS)) return channel.exited;
+      throw error;
     }
   }
 

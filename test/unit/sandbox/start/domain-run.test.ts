@@ -26,6 +26,10 @@ class FakeDomain implements Domain {
     return [];
   }
 
+  async shareServers(): Promise<readonly number[]> {
+    return [];
+  }
+
   async destroy({ force }: { readonly force: boolean }): Promise<void> {
     this.ends.push(force);
   }

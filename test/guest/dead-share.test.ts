@@ -1,0 +1,110 @@
+/** A virtiofsd that is killed while QEMU runs: the sandbox ends at once, names the mount, and leaves nothing. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { makeCache, removeCache } from '../helpers/cache.js';
+import { embedded, system } from '../helpers/connections.js';
+import { unlessServingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
+import {
+  assertFailure,
+  assertFailureWith,
+  assertRun,
+  type RunOptions,
+  runSandbox,
+  startSandbox,
+} from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { bakeSnapshot } from '../helpers/snapshots.js';
+
+/** What libvirt started for a directory, and the virtiofsd below it. */
+function serversOf(directory: string): number[] {
+  return processesWith(directory)
+    .filter((line) => line.includes('--shared-dir'))
+    .map((line) => Number.parseInt(line, 10));
+}
+
+/** Two directories of the host as mounts. */
+function twoShares(t: TestContext): { directory: string; args: readonly string[] } {
+  const scratch = scratchDirectory(t);
+  const [first, second] = ['first', 'second'].map((name) => join(scratch, name));
+  for (const directory of [first ?? '', second ?? '']) mkdirSync(directory);
+  writeFileSync(join(second ?? '', 'file'), 'content');
+  return { directory: second ?? '', args: ['-m', `host-bind:/mnt=${first}`, '-m', `host-bind:/srv=${second}`] };
+}
+
+/** Kills what serves /srv while the guest waits for it, and expects the sandbox to say so. */
+async function expectDeath(t: TestContext, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const name = uniqueName();
+  const shares = twoShares(t);
+  // The guest hangs in the share, so it can tell nothing.
+  const script = 'cat /srv/file; echo; read line; cat /srv/*; ls /srv; exit 7';
+  const command = [...args, '-n', name, ...shares.args, '--', 'sh', '-c', script];
+  const running = startSandbox(command, { ...options, input: 'open' });
+  await running.until(/content/);
+  const servers = serversOf(shares.directory);
+  assert.ok(servers.length > 0);
+  for (const pid of servers) process.kill(pid, 'SIGKILL');
+  running.child.stdin?.write('go on\n');
+  const result = await running.result;
+  const stderr = result.stderr.replace(/^virt-sandbox: warning: the sandbox sees all .*\n/, '');
+  assertFailureWith(125, { ...result, out: '', stderr }, /^virt-sandbox: application: virtiofsd of \/srv died/);
+  return name;
+}
+
+describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }, () => {
+  let cache = '';
+  before(async () => {
+    cache = makeCache();
+    await bakeSnapshot(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache } });
+  });
+  after(() => removeCache(cache));
+
+  for (const way of [embedded, system]) {
+    it(`ends a machine that booted: ${way.uri}`, { skip: way.skip }, async (t) => {
+      const name = await expectDeath(t, ['-c', way.uri, '--boot', 'cold']);
+      await assertNothingLeft(name, exceptLogs(way.where));
+    });
+  }
+
+  it('ends a machine that was restored', async (t) => {
+    const env = { XDG_CACHE_HOME: cache };
+    await assertNothingLeft(await expectDeath(t, ['-c', embedded.uri, '--boot', 'warm'], { env }));
+  });
+
+  const unlessUserOfSystem = unlessOrdinaryUser() || unlessPrivateLibvirt();
+  it("ends an ordinary user's machine over qemu:///system", { skip: unlessUserOfSystem }, async (t) => {
+    const lab = await PrivateLibvirt.start();
+    const user = await OrdinaryUser.create();
+    try {
+      const through = [...lab.through, ...(user.options.through ?? [])];
+      await expectDeath(t, ['-c', 'qemu:///system'], { ...user.options, through });
+    } finally {
+      await lab.end();
+      await user.end();
+    }
+  });
+
+  it('with QEMU changes no status that is known', async (t) => {
+    const { directory, args } = twoShares(t);
+    const name = uniqueName();
+    // The guest tells its status, and powers off half a second later. Then its virtiofsd ends too.
+    const script = '(sleep 0.5; echo o >/proc/sysrq-trigger) >/dev/null 2>&1 & exit 7';
+    const result = await runSandbox(['-c', embedded.uri, '-p', '-n', name, ...args, '--', 'sh', '-c', script]);
+    assertRun(result, 7, '');
+    assert.deepEqual(serversOf(directory), []);
+    await assertNothingLeft(name);
+  });
+
+  it('while the guest powers off is not the reason', async (t) => {
+    const { args } = twoShares(t);
+    const name = uniqueName();
+    const crash = ['sh', '-c', 'echo o > /proc/sysrq-trigger; sleep 60'];
+    const result = await runSandbox(['-c', embedded.uri, '-p', '-n', name, ...args, '--', ...crash]);
+    assertFailure(result, /the guest ended while the application ran/);
+    await assertNothingLeft(name);
+  });
+});

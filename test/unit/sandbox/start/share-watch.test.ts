@@ -1,0 +1,69 @@
+/** Processes that serve shares are watched. Here they are shells that wait. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ShareWatch } from '../../../../src/sandbox/start/share-watch.js';
+import { rejectsWith } from '../../../helpers/errors.js';
+
+const SHARES = [
+  { directory: '/first', target: '/mnt' },
+  { directory: '/second', target: '/srv' },
+];
+
+async function server(context: TestContext, directory: string): Promise<{ child: ChildProcess; pid: number }> {
+  const child = spawn('sh', ['-c', 'echo up; read line', 'server', '--shared-dir', directory], { stdio: 'pipe' });
+  context.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  return { child, pid: child.pid ?? 0 };
+}
+
+it('the death of a server names its mount, also of one that libvirt started later', async (context) => {
+  const [first, second] = await Promise.all(SHARES.map(({ directory }) => server(context, directory)));
+  let known = [first?.pid ?? 0];
+  let looks = 0;
+  const watch = new ShareWatch(SHARES);
+  watch.begin({
+    shareServers: async () => {
+      looks += 1;
+      return known;
+    },
+  });
+  // Keeps this process alive: the watch itself does not.
+  const alive = setInterval(() => {}, 1000);
+  context.after(() => clearInterval(alive));
+  while (looks === 0) await sleep(10);
+  known = [first?.pid ?? 0, second?.pid ?? 0];
+  while (looks === 1) await sleep(10);
+  second?.child.kill('SIGKILL');
+  assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
+});
+
+it('a server that has ended before it was seen is dead too', async (context) => {
+  const { child, pid } = await server(context, '/first');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const watch = new ShareWatch(SHARES);
+  watch.begin({ shareServers: async () => [pid] });
+  const alive = setInterval(() => {}, 1000);
+  context.after(() => clearInterval(alive));
+  assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/mnt or \/srv died/);
+});
+
+it('nothing is looked at without such shares, nor after the end', (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  let looks = 0;
+  const shareServers = async () => {
+    looks += 1;
+    return [];
+  };
+  new ShareWatch([]).begin({ shareServers });
+  const watch = new ShareWatch(SHARES);
+  watch.begin({ shareServers });
+  context.mock.timers.tick(1000);
+  assert.equal(looks, 2);
+  watch.end();
+  context.mock.timers.tick(10_000);
+  assert.equal(looks, 2);
+});
