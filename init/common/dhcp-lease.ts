@@ -20,14 +20,19 @@ export interface Lease {
 /** The smallest MTU that IPv4 works with. Smaller values of a server are ignored. */
 const LEAST_MTU = 576;
 
-/** Reads KEY=VALUE lines and ignores unknown keys. The DHCP client has already validated the server's values. */
+/**
+ * Reads KEY=VALUE lines and ignores unknown keys. The DHCP client has already validated the server's values, but a guest
+ * may say anything in its place.
+ */
 export function parseLease(text: string): Lease {
   const values = new Map<string, string[]>();
   for (const line of text.split('\n')) {
     const at = line.indexOf('=');
     if (at < 0) continue;
     const key = line.slice(0, at);
-    values.set(key, [...(values.get(key) ?? []), line.slice(at + 1)]);
+    const known = values.get(key);
+    if (known === undefined) values.set(key, [line.slice(at + 1)]);
+    else known.push(line.slice(at + 1));
   }
   const all = (key: string): string[] => values.get(key) ?? [];
   const mtu = Number(all('mtu')[0] ?? 0);

@@ -90,7 +90,9 @@ export function parseWeakDependencies(text: string): Map<string, readonly string
     const [keyword, module, ...words] = wordsOf(line);
     if (keyword !== 'weakdep' || module === undefined) continue;
     const name = normalizeName(module);
-    all.set(name, [...(all.get(name) ?? []), ...words.map(normalizeName)]);
+    const known = all.get(name) ?? [];
+    all.set(name, known);
+    for (const word of words) known.push(normalizeName(word));
   }
   return all;
 }
@@ -127,7 +129,7 @@ export function parseAliases(text: string): AliasTable {
 
 /** Aliases and their modules. An alias with `*`, `?` or `[` is a file name pattern; most are plain words. */
 export class AliasTable {
-  readonly #plain = new Map<string, string[]>();
+  readonly #plain = new Map<string, Set<string>>();
   readonly #patterns: { pattern: string; module: string }[] = [];
 
   add(alias: string, module: string): void {
@@ -137,8 +139,8 @@ export class AliasTable {
       return;
     }
     const modules = this.#plain.get(pattern);
-    if (modules === undefined) this.#plain.set(pattern, [module]);
-    else if (!modules.includes(module)) modules.push(module);
+    if (modules === undefined) this.#plain.set(pattern, new Set([module]));
+    else modules.add(module);
   }
 
   /** Modules with the alias `name`, in the table's order. */

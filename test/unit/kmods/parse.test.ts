@@ -14,6 +14,7 @@ import {
   parseSoftDependencies,
   parseWeakDependencies,
 } from '../../../src/kmods/parse.js';
+import { elementsVisited } from '../../helpers/list-work.js';
 import { DEBIAN_KERNEL, unlessInstalled } from '../../helpers/scratch.js';
 
 test('module names', () => {
@@ -109,4 +110,17 @@ test('the real index of a Debian kernel', { skip: unlessInstalled(DEBIAN_KERNEL)
   assert.ok(parseBuiltin(read('modules.builtin')).has('virtio_pci'));
   assert.deepEqual(parseSoftDependencies(read('modules.softdep')).get('ext4')?.before, ['crypto_crc32c']);
   assert.ok(parseAliases(read('modules.alias')).lookUp('crypto-crc32c').includes('crc32c_generic'));
+});
+
+test('many lines about one name take no longer than others', () => {
+  const count = 1000;
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  const weak = numbers.map((number) => `weakdep a b${number}\n`).join('');
+  const aliases = numbers.map((number) => `alias a b${number}\n`).join('');
+  for (const work of [() => parseWeakDependencies(weak), () => parseAliases(aliases)]) {
+    const visited = elementsVisited(work);
+    assert.ok(visited < 20 * count, `${visited} elements for ${count} lines`);
+  }
+  assert.equal(parseAliases(aliases).lookUp('a').length, count);
+  assert.equal(parseWeakDependencies(weak).get('a')?.length, count);
 });
