@@ -4,10 +4,14 @@ import { normalizeName } from './names.js';
 import type { ModuleFile } from './parse.js';
 import type { ModuleTree } from './tree.js';
 
+/** How many modules deep the walk goes before it lets the stack unwind. Real ones are about ten deep. */
+const DEPTH_OF_A_STACK = 256;
+
 /** A depth-first walk. Each module comes after everything that must be loaded before it. */
 class Walk {
   readonly order: ModuleFile[] = [];
   readonly #seen = new Set<string>();
+  #depth = 0;
 
   constructor(private readonly tree: ModuleTree) {}
 
@@ -17,6 +21,9 @@ class Walk {
     // Marked before the recursion, since soft dependencies may form a circle. Any order is right then.
     if (module === undefined || this.tree.builtin.has(name) || this.#seen.has(name)) return;
     this.#seen.add(name);
+    this.#depth += 1;
+    // What follows a wait begins with an empty stack. A hostile tree may need one module after the other without end.
+    if (this.#depth % DEPTH_OF_A_STACK === 0) await undefined;
     // This is modprobe's order. modules.dep lists a module before its own dependencies, so the last is loaded first.
     for (const dependency of module.dependencies.toReversed()) await this.visit(dependency);
     const soft = this.tree.soft.get(name);
@@ -26,6 +33,7 @@ class Walk {
     for (const target of this.tree.weak.get(name) ?? []) await this.visitTarget(target);
     this.order.push(module);
     for (const target of soft?.after ?? []) await this.visitTarget(target);
+    this.#depth -= 1;
   }
 
   /** Adds a soft or weak dependency: a module or an alias. One that is neither is ignored, since it is optional. */

@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { closureOf } from '../../../src/kmods/load-order.js';
+import { AliasTable, parseDependencies, parseSoftDependencies } from '../../../src/kmods/parse.js';
 import { type ModuleTree, readModuleTree, stateOf } from '../../../src/kmods/tree.js';
 import { forgetInputs } from '../../../src/util/input-log.js';
 import { rejectsWith } from '../../helpers/errors.js';
@@ -32,6 +33,21 @@ test('dependencies come first, each module once', async (context) => {
   });
   assert.deepEqual(await orderOf(tree, 'a', 'e'), ['d', 'c', 'b', 'a', 'e']);
   assert.deepEqual(await orderOf(tree, 'e', 'a'), ['d', 'e', 'c', 'b', 'a']);
+});
+
+test('a chain of any length is walked to its end', async () => {
+  const count = 20_000;
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  const none = new AliasTable();
+  const tree: ModuleTree = {
+    ...{ version: VERSION, directory: '/', builtin: new Set<string>(), weak: new Map() },
+    modules: parseDependencies(numbers.map((number) => `m${number}.ko:\n`).join('')),
+    soft: parseSoftDependencies(numbers.map((number) => `softdep m${number} pre: m${number + 1}\n`).join('')),
+    ...{ aliases: async () => none, builtinAliases: async () => none },
+  };
+  const order = await orderOf(tree, 'm0');
+  assert.equal(order.length, count);
+  assert.deepEqual([order[0], order.at(-1)], [`m${count - 1}`, 'm0']);
 });
 
 test('names with - and _ are the same', async (context) => {
