@@ -16,7 +16,10 @@ export function tableOrder<T>(values: readonly T[], keyOf: (value: T) => string)
 /**
  * A table has 2^N slots. GLib takes the hash modulo the largest prime below 2^N (GHashTable of GLib 2.60 and later).
  */
-const PRIMES: readonly number[] = [1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749];
+const PRIMES: readonly number[] = [
+  ...[1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749],
+  ...[65_521, 131_071, 262_139, 524_287, 1_048_573],
+];
 const LEAST_SHIFT = 3;
 
 /**

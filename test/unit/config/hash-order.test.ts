@@ -45,6 +45,14 @@ test("tables of every size list their keys in GLib's order", () => {
   }
 });
 
+test("as many keys as a command line has room for are in GLib's order", () => {
+  const keys = Array.from({ length: 100_000 }, (_, index) => `K${index}`);
+  assert.deepEqual(
+    hashOrder(keys),
+    listed(keys.map((key) => [key, ''])).map(([key]) => key),
+  );
+});
+
 test('the last of two equal keys wins, in the position of the first', () => {
   const random = new Random(4);
   for (let round = 0; round < 200; round += 1) {
