@@ -80,7 +80,11 @@ async function fuzz(name) {
   const finding = `${findings}${name}-${seed}`;
   const { code, text } = await run(args, name, finding);
   const seconds = Math.round(performance.now() - start) / 1000;
-  const executions = Number(/^stat::number_of_executed_units: (\d+)/m.exec(text)?.[1] ?? 0);
+  // A fuzzer of promises that ends at its time does not always come to its statistics.
+  const counts = [...text.matchAll(/^(?:stat::number_of_executed_units: |#|Done )(\d+)/gm)].map(([, count]) =>
+    Number(count),
+  );
+  const executions = Math.max(0, ...counts);
   const coverage = Number([...text.matchAll(/ cov: (\d+) /g)].at(-1)?.[1] ?? 0);
   const result = { target: name, executions, seconds, coverage, findings: code === 0 ? 0 : 1, seed };
   if (code === 0) return result;

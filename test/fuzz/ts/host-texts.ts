@@ -63,6 +63,7 @@ export const target: Target = {
   kind: 'sync',
   mostBytes: 2048,
   quickRuns: 10_000,
+  repeats: true,
   read(data) {
     const parts = partsOf(data, SEPARATOR, 4);
     const texts = parts.map((part) => part.toString());

@@ -13,6 +13,7 @@ export const target: Target = {
   kind: 'async',
   mostBytes: 2048,
   quickRuns: 3000,
+  repeats: true,
   async read(data) {
     const archives = await settledOrRefused(readArchives(data, LIMIT), ArchiveError, SandboxError);
     if (archives === undefined) return;

@@ -25,6 +25,7 @@ export const target: Target = {
   kind: 'async',
   mostBytes: 4096,
   quickRuns: 8000,
+  repeats: true,
   async read(data) {
     moduleVersions(data);
     const [dep = '', builtin = '', soft = '', weak = '', alias = '', modinfo = ''] = partsOf(data, SEPARATOR, 6).map(

@@ -27,6 +27,7 @@ export const target: Target = {
   kind: 'async',
   mostBytes: 4096,
   quickRuns: 10_000,
+  repeats: true,
   async read(data) {
     if (!isNewc(data, 0)) return;
     const archives = await settledOrRefused(readArchives(data), ArchiveError, SandboxError);

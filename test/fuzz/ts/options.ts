@@ -53,8 +53,11 @@ function optionsOf(text: string): ConfigOptions {
     const [letter = '', value] = [line[0], line.slice(1)];
     const list = LISTS[letter];
     const name = SINGLE[letter];
-    if (list !== undefined) lists[list] = [...(lists[list] ?? []), value];
-    else if (name !== undefined) single[name] = value;
+    if (list !== undefined) {
+      const values = lists[list] ?? [];
+      values.push(value);
+      lists[list] = values;
+    } else if (name !== undefined) single[name] = value;
     else if (letter === 'S') slotsComeBack(value);
     else if (letter === 'C') cpusComeBack(value);
   }
@@ -75,6 +78,7 @@ export const target: Target = {
   kind: 'async',
   mostBytes: 1024,
   quickRuns: 3000,
+  repeats: true,
   async read(data) {
     const config = await settledOrRefused(configFromOptions(optionsOf(data.toString()), USERS), SandboxError);
     if (config === undefined) return;

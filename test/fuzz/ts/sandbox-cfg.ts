@@ -10,6 +10,7 @@ export const target: Target = {
   kind: 'async',
   mostBytes: 4096,
   quickRuns: 4000,
+  repeats: true,
   async read(data) {
     const config = await settledOrRefused(parseSandboxCfg(data.toString(), { users: USERS }), SandboxError);
     if (config === undefined) return;

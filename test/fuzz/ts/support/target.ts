@@ -13,10 +13,20 @@ export interface Target {
   /** Inputs that `make test` has it read: as many as take about a second. */
   readonly quickRuns: number;
   readonly read: Reader;
+  /**
+   * Read some inputs a second time, repeated up to {@link REPEATED_BYTES}: what takes time with the square of a length
+   * shows only there.
+   */
+  readonly repeats?: boolean;
 }
 
 /** Processor time for one input, in milliseconds. */
 const MOST_MS = 1000;
+/** Half of the largest packet of a guest. */
+const REPEATED_BYTES = 128 << 10;
+/** The first inputs are the seeds. Of the others, one of many is repeated, since that takes long. */
+const REPEATED_FIRST = 32;
+const REPEATED_EACH = 512;
 /** Memory that one input may take: this many bytes, and this many times its own size. */
 const MOST_MEMORY = 64 << 20;
 const MEMORY_FACTOR = 64;
@@ -25,37 +35,52 @@ const MEMORY_FACTOR = 64;
  * The reader of a target that also throws if an input takes too much time or memory.
  * @param findingPath where the input is written before anything is thrown; the fuzzer does not always come to it
  */
-export function limited({ kind, read }: Pick<Target, 'kind' | 'read'>, findingPath: string | undefined): Reader {
+export function limited({ kind, read, repeats = false }: Target, findingPath: string | undefined): Reader {
   const keep = (data: Buffer, error: unknown): never => {
     if (findingPath !== undefined) writeFileSync(findingPath, data);
     throw error;
   };
+  let count = 0;
+  const isRepeated = ({ length }: Buffer): boolean => {
+    count += 1;
+    return repeats && length > 0 && (count <= REPEATED_FIRST || count % REPEATED_EACH === 0);
+  };
   if (kind === 'sync') {
+    const measured = (data: Buffer): void => {
+      const start = measure();
+      read(data);
+      check(data, start);
+    };
     return (data) => {
       try {
         const before = glance();
         read(data);
-        if (!isSuspicious(data, before)) return;
-        const start = measure();
-        read(data);
-        check(data, start);
+        if (isSuspicious(data, before)) measured(data);
+        if (isRepeated(data)) measured(repeated(data));
       } catch (error) {
         keep(data, error);
       }
     };
   }
+  const measured = async (data: Buffer): Promise<void> => {
+    const start = measure();
+    await read(data);
+    check(data, start);
+  };
   return async (data) => {
     try {
       const before = glance();
       await read(data);
-      if (!isSuspicious(data, before)) return;
-      const start = measure();
-      await read(data);
-      check(data, start);
+      if (isSuspicious(data, before)) await measured(data);
+      if (isRepeated(data)) await measured(repeated(data));
     } catch (error) {
       keep(data, error);
     }
   };
+}
+
+function repeated(data: Buffer): Buffer {
+  return Buffer.concat(Array<Buffer>(Math.ceil(REPEATED_BYTES / data.length)).fill(data), REPEATED_BYTES);
 }
 
 /** What is quickly seen: milliseconds on the wall, and bytes that are asked for, whether or not they are used. */
