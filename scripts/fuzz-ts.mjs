@@ -10,11 +10,11 @@
 //   JOBS           targets at a time; default: one for each processor
 //   FUZZ_CORPUS    where the inputs are kept that reach something new; default: build/fuzz/corpus
 //
-// Prints one line of JSON for each target that is done, and progress to standard error. The fuzzer is libFuzzer inside
-// Jazzer.js. It starts with the inputs in test/fuzz/corpus/TARGET and with those that earlier runs kept.
-import { execFile } from 'node:child_process';
+// Prints one line of JSON for each target that is done; build/fuzz/logs has the fuzzer's own words. It is libFuzzer
+// inside Jazzer.js. It starts with the inputs in test/fuzz/corpus/TARGET and with those that earlier runs kept.
+import { execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
@@ -63,7 +63,7 @@ async function fuzz(name) {
   const seeds = `${repository}test/fuzz/corpus/${name}`;
   const dictionary = `${repository}test/fuzz/dictionaries/${name}.dict`;
   const findings = `${repository}build/fuzz/findings/`;
-  for (const directory of [grown, findings]) mkdirSync(directory, { recursive: true });
+  for (const directory of [grown, findings, `${repository}build/fuzz/logs`]) mkdirSync(directory, { recursive: true });
   const args = [
     ...[JAZZER, `${BUNDLES}/${name}.cjs`, grown, ...(existsSync(seeds) ? [seeds] : [])],
     ...['-f', 'fuzz', '-i', 'build/fuzz/ts/', '--timeout', String(INPUT_TIMEOUT)],
@@ -78,13 +78,10 @@ async function fuzz(name) {
   ];
   const start = performance.now();
   const finding = `${findings}${name}-${seed}`;
-  const { code, text } = await run(args, name, finding);
+  const logFile = `${repository}build/fuzz/logs/${name}`;
+  const { code, text } = await run(args, logFile, finding);
   const seconds = Math.round(performance.now() - start) / 1000;
-  // A fuzzer of promises that ends at its time does not always come to its statistics.
-  const counts = [...text.matchAll(/^(?:stat::number_of_executed_units: |#|Done )(\d+)/gm)].map(([, count]) =>
-    Number(count),
-  );
-  const executions = Math.max(0, ...counts);
+  const executions = Number(/^stat::number_of_executed_units: (\d+)/m.exec(text)?.[1] ?? 0);
   const coverage = Number([...text.matchAll(/ cov: (\d+) /g)].at(-1)?.[1] ?? 0);
   const result = { target: name, executions, seconds, coverage, findings: code === 0 ? 0 : 1, seed };
   if (code === 0) return result;
@@ -96,24 +93,19 @@ async function fuzz(name) {
   return { ...result, input, repeat: `node scripts/fuzz-ts.mjs ${name} ${input}` };
 }
 
-/** Runs the fuzzer. Shows how far it is once in a while. */
-function run(args, name, finding) {
+/** Runs the fuzzer. It writes into a file: where a pipe is full, it loses what it has to say. */
+function run(args, logFile, finding) {
+  const log = openSync(logFile, 'w');
+  const env = { ...process.env, NODE_OPTIONS: '', FUZZ_FINDING: finding };
+  const child = spawn(process.execPath, args, { cwd: repository, env, stdio: ['ignore', log, log] });
+  closeSync(log);
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
   return new Promise((resolve) => {
-    const options = {
-      cwd: repository,
-      maxBuffer: 1 << 28,
-      env: { ...process.env, NODE_OPTIONS: '', FUZZ_FINDING: finding },
-    };
-    const child = execFile(process.execPath, args, options, (error, stdout, stderr) =>
-      resolve({ code: error ? (error.code ?? error.signal) : 0, text: stdout + stderr }),
-    );
-    child.stderr.on('data', (chunk) => {
-      const pulse = /#\d+\s+pulse .*/.exec(chunk)?.[0];
-      if (pulse) process.stderr.write(`${name}: ${pulse}\n`);
+    child.once('close', (code, signal) => {
+      process.off('exit', end);
+      resolve({ code: code ?? signal, text: readFileSync(logFile, 'latin1') });
     });
-    const end = () => child.kill('SIGKILL');
-    process.once('exit', end);
-    child.once('exit', () => process.off('exit', end));
   });
 }
 

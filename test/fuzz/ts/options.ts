@@ -78,7 +78,6 @@ export const target: Target = {
   kind: 'async',
   mostBytes: 1024,
   quickRuns: 3000,
-  repeats: true,
   async read(data) {
     const config = await settledOrRefused(configFromOptions(optionsOf(data.toString()), USERS), SandboxError);
     if (config === undefined) return;
