@@ -7,6 +7,9 @@
 #   make test [ONLY="cli guest"] [JOBS=3]
 #                                 set up, build, check, and run every test; ONLY: folders, or parts of file names
 #   make test-profiles            the tests that boot guests, under every profile
+#   make fuzz [ONLY="packets"] [FUZZ_SECONDS=60] [FUZZ_RUNS=] [SEED=]
+#                                 fuzz the C programs and the TypeScript, and print a table; ONLY: targets
+#   make fuzz BUGS=1              whether the fuzzers find bugs that are put back in on purpose; ONLY: bugs
 #   make check                    formatters, linter, types, layers
 #   make bench                    boot times as ratios, against bare QEMU and virtme-ng
 #   make install PREFIX=/usr/local [DESTDIR=]
@@ -24,6 +27,7 @@ DESTDIR ?=
 CMD ?= /bin/date
 ONLY ?=
 JOBS ?=
+BUGS ?=
 
 NATIVE := dist/native
 INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
@@ -32,12 +36,12 @@ NATIVE_PROGRAMS := init dhcp supervisor root-view share-server qemu-wall netwall
 PROGRAMS := virt-sandbox virt-sandbox-bake virt-sandbox-bench
 TS_SOURCES := $(shell find src init/common man -name '*.ts' 2>/dev/null)
 TEST_SOURCES := $(shell find test -name '*.ts' 2>/dev/null)
-C_SOURCES := $(shell find init -name '*.[ch]' 2>/dev/null)
+C_SOURCES := $(shell find init test/fuzz -name '*.[ch]' 2>/dev/null)
 
 PROFILES := $(basename $(notdir $(wildcard profiles/*.json)))
 
 .PHONY: FORCE all build run unit test test-profiles check bench install clean setup setup-test setup-bench native
-.PHONY: init-asan init-fuzz dhcp-asan netwall-asan test-programs
+.PHONY: init-asan init-fuzz dhcp-asan netwall-asan fuzz-c test-programs fuzz
 
 all: build
 
@@ -110,6 +114,10 @@ dhcp-asan:
 netwall-asan:
 	@$(MAKE) -C init/netwall OUT=$(abspath build/native) test-build
 
+fuzz-c:
+	@command -v clang-19 >/dev/null || { echo "fuzz-c: there is no clang-19; its tests are skipped" >&2; exit 0; }; \
+	$(MAKE) -s -j$$(nproc) -C test/fuzz/c OUT=$(abspath build/fuzz/c)
+
 test-programs:
 	@programs=$$(node scripts/test-needs.mjs $(ONLY)); [[ -z $$programs ]] || $(MAKE) $$programs
 
@@ -118,6 +126,9 @@ unit: setup-test node_modules/.installed native dist/virt-sandbox.cjs build/.tes
 
 test: setup-test build check build/.tests test-programs
 	JOBS=$(JOBS) node scripts/test.mjs $(ONLY)
+
+fuzz: setup-test node_modules/.installed
+	@node scripts/$(if $(BUGS),fuzz-bugs,fuzz).mjs $(ONLY)
 
 # Every test that boots a guest, under every profile that is shipped.
 test-profiles: setup-test build build/.tests

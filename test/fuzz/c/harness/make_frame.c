@@ -1,0 +1,262 @@
+#include "harness/make_frame.h"
+
+#include "harness/input.h"
+#include "transport/protocol.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+
+/* The fields of each call, as in fields_of(). */
+static const struct shape {
+	uint32_t proc;
+	const char *fields;
+} shapes[] = {
+	{VS_PROC_MOUNT, "sssus"},       {VS_PROC_MKDIR, "su"},      {VS_PROC_SYMLINK, "ss"},
+	{VS_PROC_WRITE_FILE, "suub"},   {VS_PROC_SWITCH_ROOT, "s"}, {VS_PROC_LINK_UP, "s"},
+	{VS_PROC_ADDRESS, "ssus"},      {VS_PROC_ROUTE, "ssus"},    {VS_PROC_HOSTNAME, "s"},
+	{VS_PROC_SET_CLOCK, "qu"},      {VS_PROC_ADD_ENTROPY, "b"}, {VS_PROC_SPAWN, "llsuunquuu"},
+	{VS_PROC_SIGNAL, "u"},          {VS_PROC_RESIZE, "uu"},     {VS_PROC_SYNC, ""},
+	{VS_PROC_UNMOUNT, "su"},        {VS_PROC_POWER_OFF, ""},    {VS_PROC_LOAD_MODULE, "ss"},
+	{VS_PROC_RUN, "llbu"},          {VS_PROC_READ_FILE, "su"},  {VS_PROC_LIST_DIR, "s"},
+	{VS_PROC_STAT, "su"},           {VS_PROC_CHOWN, "suu"},     {VS_PROC_CHMOD, "su"},
+	{VS_PROC_MKNOD, "suuu"},        {VS_PROC_READ_LINK, "s"},   {VS_PROC_CONFIGURE, "s"},
+	{VS_PROC_SESSIONS, "s"},        {VS_PROC_TERMINAL, "sll"},  {VS_PROC_CLEAR_MEMORY, "u"},
+	{VS_PROC_USER_NAMESPACE, "un"}, {VS_PROC_MAP_MOUNT, "ssu"},
+};
+
+/* The tree and the program are those that target `calls` has. */
+static const char *const texts[] = {
+	"",
+	"/",
+	"/a",
+	"/a/b",
+	"/a/b/c/d",
+	"/a/file",
+	"/link",
+	"/new",
+	"/new/a",
+	"/bin/program",
+	"program",
+	"/proc",
+	"/proc/self/fd",
+	"/proc/self/mountinfo",
+	"/dev",
+	"/dev/null",
+	"/tmp",
+	"..",
+	".",
+	"tmpfs",
+	"proc",
+	"none",
+	"sysfs",
+	"devpts",
+	"size=1m",
+	"mode=755",
+	"lo",
+	"eth0",
+	"dummy0",
+	"127.0.0.1",
+	"10.0.0.1",
+	"10.0.0.255",
+	"::1",
+	"fd12::1",
+	"fd12::",
+	"0.0.0.0",
+	"sandbox",
+	"PATH=/bin",
+	"PATH=",
+	"PATH=/a::/bin",
+	"exit 3",
+	"cat",
+	"write 5000",
+	"sleep",
+	"daemon",
+	"kill 9",
+	"fork",
+	"TERM=linux",
+	"org.virt-sandbox.shell.0",
+	"/dev/ttyS0",
+	"#!/bin/program\n",
+	"debug=1",
+};
+
+static const uint32_t numbers[] = {
+	0,     1,      2,      3,          4,          5,          8,          9,          15,   17,
+	19,    20,     24,     32,         64,         80,         100,        128,        1000, 4095,
+	4096,  8192,   16384,  65535,      65536,      131072,     262144,     524288,     0755, 0644,
+	04755, 010600, 020600, 0x70000000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff,
+};
+
+static uint32_t random_state;
+
+void random_start(unsigned seed)
+{
+	random_state = seed * 2654435761U | 1;
+}
+
+uint32_t random_below(uint32_t limit)
+{
+	return input_random(&random_state) % limit;
+}
+
+uint32_t get32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+void set32(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 24);
+	at[1] = (uint8_t)(value >> 16);
+	at[2] = (uint8_t)(value >> 8);
+	at[3] = (uint8_t)value;
+}
+
+void add(struct output *to, const void *data, size_t size)
+{
+	if (size > sizeof(to->bytes) - to->size)
+		size = sizeof(to->bytes) - to->size;
+	memcpy(to->bytes + to->size, data, size);
+	to->size += size;
+}
+
+void add32(struct output *to, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	set32(bytes, value);
+	add(to, bytes, sizeof(bytes));
+}
+
+uint32_t random_number(void)
+{
+	return random_below(8) == 0 ? input_random(&random_state) : numbers[random_below(COUNT(numbers))];
+}
+
+/* A text of the list, mutated now and then, or one as long as a path may be. */
+static void add_text(struct output *to)
+{
+	static uint8_t text[5000];
+	const char *word = texts[random_below(COUNT(texts))];
+	size_t size = strlen(word);
+
+	memcpy(text, word, size);
+	if (random_below(6) == 0) {
+		size = LLVMFuzzerMutate(text, size, 64);
+	} else if (random_below(40) == 0) {
+		size = VS_MAX_PATH_BYTES - 1 + random_below(3);
+		memset(text, 'p', size);
+	}
+	add32(to, (uint32_t)size);
+	add(to, text, size);
+}
+
+static void add_list(struct output *to, char kind)
+{
+	uint32_t count = random_below(5);
+
+	add32(to, kind == 'n' ? 3 * count : count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (kind == 'l') {
+			add_text(to);
+			continue;
+		}
+		for (int part = 0; part < 3; part++)
+			add32(to, random_number());
+	}
+}
+
+void add_field(struct output *to, char kind)
+{
+	switch (kind) {
+	case 's':
+	case 'b':
+		add_text(to);
+		break;
+	case 'u':
+		add32(to, random_number());
+		break;
+	case 'q':
+		add32(to, random_number());
+		add32(to, random_number());
+		break;
+	default:
+		add_list(to, kind);
+	}
+}
+
+/* The words of a program that exists, or now and then of one whose name fills a path; that is looked for in PATH. */
+static void add_program(struct output *to)
+{
+	static const char usual[] = "/bin/program";
+	static uint8_t long_name[VS_MAX_PATH_BYTES + 1];
+	bool is_long = random_below(8) == 0;
+	size_t size = is_long ? sizeof(long_name) - random_below(24) : sizeof(usual) - 1;
+	uint32_t count = 1 + random_below(3);
+
+	memset(long_name, 'p', sizeof(long_name));
+	add32(to, count);
+	add32(to, (uint32_t)size);
+	add(to, is_long ? long_name : (const uint8_t *)usual, size);
+	for (uint32_t i = 1; i < count; i++)
+		add_text(to);
+}
+
+/* To start a process takes as long as a hundred other calls, so that is rarer. */
+static const struct shape *random_shape(void)
+{
+	const struct shape *shape;
+	bool is_slow;
+
+	do {
+		shape = &shapes[random_below(COUNT(shapes))];
+		is_slow = shape->proc == VS_PROC_SPAWN || shape->proc == VS_PROC_RUN ||
+			  shape->proc == VS_PROC_SESSIONS || shape->proc == VS_PROC_TERMINAL ||
+			  shape->proc == VS_PROC_USER_NAMESPACE;
+	} while (is_slow && random_below(4) != 0);
+	return shape;
+}
+
+void add_frame(struct output *to)
+{
+	const struct shape *shape = random_shape();
+	size_t start = to->size;
+	bool is_stdin = random_below(8) == 0;
+
+	add32(to, 0);
+	add32(to, is_stdin ? VS_PROC_STDIN : shape->proc);
+	add32(to, is_stdin ? VS_TYPE_DATA : VS_TYPE_CALL);
+	/* Behind a call that has failed, one without RECOVER is skipped. */
+	add32(to, is_stdin ? 0 : random_below(8) == 0 ? random_number() : VS_CALL_RECOVER);
+	add32(to, random_below(256));
+	if (is_stdin) {
+		uint32_t size = random_below(16) == 0 ? random_below(20000) : random_below(64);
+
+		for (uint32_t i = 0; i < size; i++)
+			add(to, (uint8_t[]){(uint8_t)input_random(&random_state)}, 1);
+	} else {
+		for (const char *field = shape->fields; *field != '\0'; field++) {
+			bool is_program = field == shape->fields && *field == 'l' && random_below(2) == 0;
+
+			if (is_program)
+				add_program(to);
+			else
+				add_field(to, *field);
+		}
+	}
+	if (to->size >= start + 4)
+		set32(to->bytes + start, (uint32_t)(to->size - start));
+}
+
+const char *fields_of(uint32_t proc)
+{
+	for (size_t i = 0; i < COUNT(shapes); i++) {
+		if (shapes[i].proc == proc)
+			return shapes[i].fields;
+	}
+	return "";
+}
