@@ -269,5 +269,8 @@ int main(int argc, char *argv[])
 	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
 		return 0;
 	alias_remove(argv[1], argv[1]);
-	return tree_remove(argv[1]) == 0 ? 0 : 1;
+	if (tree_remove(argv[1]) != 0)
+		return 1;
+	stale_remove_beside(argv[1]);
+	return 0;
 }

@@ -2,101 +2,25 @@
 
 #include "alias.h"
 #include "locks.h"
+#include "owner.h"
 #include "remains.h"
 #include "tree.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PATH_BYTES 4096
-#define TEXT_BYTES 1024
-
-/* Fields of /proc/PID/stat behind the name: state is the 3rd field of proc_pid_stat(5), the start time the 22nd. */
-#define STATE_FIELD 3
-#define START_FIELD 22
 
 /* How long a supervisor at work may take, in milliseconds: what ends after SIGTERM gets SIGKILL before that. */
 #define WORK_MS 8000
 
 /* How long the lock of a killed supervisor may take to be released, in milliseconds. */
 #define RELEASE_MS 2000
-
-static bool read_text(const char *path, char text[TEXT_BYTES])
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, text, TEXT_BYTES - 1);
-	(void)close(fd);
-	if (n < 0) {
-		errno = EIO;
-		return false;
-	}
-	text[n] = '\0';
-	return true;
-}
-
-/* Whether the process with that start time still runs. A zombie does not. */
-static bool lives(long pid, const char *started)
-{
-	char path[64];
-	char text[TEXT_BYTES];
-	char *at;
-	char state;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	if (!read_text(path, text))
-		return errno != ENOENT && errno != ESRCH;
-	at = strrchr(text, ')');
-	if (at == NULL || at[1] != ' ')
-		return true;
-	at += 2;
-	state = *at;
-	for (int field = STATE_FIELD; field < START_FIELD && at != NULL; field++) {
-		at = strchr(at, ' ');
-		if (at != NULL)
-			at++;
-	}
-	if (at == NULL || state == 'Z' || state == 'X')
-		return at == NULL;
-	return strncmp(at, started, strlen(started)) == 0 && at[strlen(started)] == ' ';
-}
-
-/* Whether its owner lives. Nobody is the owner of a directory without that file: its removal was interrupted. */
-static bool is_owned(const char *directory, pid_t caller)
-{
-	char path[PATH_BYTES];
-	char text[TEXT_BYTES];
-	char started[32];
-	long pid;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
-		return true;
-	/* A directory appears with this file in it. */
-	if (!read_text(path, text))
-		return errno != ENOENT;
-	return sscanf(text, "%ld %31s", &pid, started) == 2 && pid != (long)caller && lives(pid, started);
-}
-
-/* Whether the directory has this file as its owner still; `lock` is -1 for none. */
-static bool is_same(const char *directory, int lock)
-{
-	char path[PATH_BYTES];
-	struct stat there, locked;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
-		return false;
-	if (lstat(path, &there) != 0)
-		return lock < 0 && errno == ENOENT;
-	return lock >= 0 && fstat(lock, &locked) == 0 && there.st_ino == locked.st_ino && there.st_dev == locked.st_dev;
-}
 
 static int fail(const char *directory, const char *reason)
 {
@@ -116,46 +40,42 @@ static int remove_aside(const char *directory, int lock)
 	if (name == NULL || (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory,
 					     (int)getpid()) >= sizeof(aside))
 		return fail(directory, strerror(ENAMETOOLONG));
-	bool moved = is_same(directory, lock) && rename(directory, aside) == 0;
+	bool moved = owner_is(directory, lock) && rename(directory, aside) == 0;
 	int failed = errno;
 
 	(void)close(removals);
 	/* Else another process has removed it. */
 	if (!moved)
-		return is_same(directory, lock) ? fail(directory, strerror(failed)) : REMOVED;
+		return owner_is(directory, lock) ? fail(directory, strerror(failed)) : REMOVED;
 	alias_remove(aside, directory);
 	return tree_remove(aside) == 0 ? REMOVED : fail(aside, strerror(errno));
 }
 
-/* The directory's lock; -1 with errno. A supervisor that does not end within `milliseconds` is killed. */
-static int take_lock(const char *directory, int milliseconds)
-{
-	int lock = lock_state(directory, milliseconds);
+/* How to treat a supervisor that has the lock. */
+enum supervisor { SPARE, KILL_AT_ONCE, KILL_IF_LATE };
 
-	if (lock >= 0 || errno != EWOULDBLOCK)
-		return lock;
-	remains_kill_supervisors(directory);
-	return lock_state(directory, RELEASE_MS);
-}
-
-/* `caller` may be the owner; `milliseconds` for a supervisor that is at work. */
-static int remove_directory(const char *directory, pid_t caller, int milliseconds)
+/* `caller` may be the owner. */
+static int remove_directory(const char *directory, pid_t caller, enum supervisor supervisor)
 {
 	/* An empty directory may be replaced at any moment. */
 	if (rmdir(directory) == 0 || errno == ENOENT)
 		return REMOVED;
-	if (is_owned(directory, caller))
+	if (owner_lives(directory, caller))
 		return REMOVAL_REFUSED;
-	int lock = take_lock(directory, milliseconds);
+	int lock = lock_state(directory, supervisor == KILL_IF_LATE ? WORK_MS : 0);
 
+	if (lock < 0 && errno == EWOULDBLOCK && supervisor != SPARE) {
+		remains_kill_supervisors(directory);
+		lock = lock_state(directory, RELEASE_MS);
+	}
 	if (lock < 0 && errno != ENOENT)
 		return fail(directory, errno == EWOULDBLOCK ? "its supervisor does not end" : strerror(errno));
 	int result = REMOVED;
 
 	/* While this process waited, another may have removed it, and a third claimed the name. */
-	if (is_same(directory, lock) && is_owned(directory, caller))
+	if (owner_is(directory, lock) && owner_lives(directory, caller))
 		result = REMOVAL_REFUSED;
-	else if (is_same(directory, lock))
+	else if (owner_is(directory, lock))
 		result = lock >= 0 && remains_end(directory) != 0 ? REMOVAL_FAILED : remove_aside(directory, lock);
 	if (lock >= 0)
 		(void)close(lock);
@@ -164,10 +84,51 @@ static int remove_directory(const char *directory, pid_t caller, int millisecond
 
 int stale_remove(const char *directory)
 {
-	return remove_directory(directory, 0, WORK_MS);
+	return remove_directory(directory, 0, KILL_IF_LATE);
 }
 
 int stale_take_over(const char *directory)
 {
-	return remove_directory(directory, getppid(), 0);
+	return remove_directory(directory, getppid(), KILL_AT_ONCE);
+}
+
+/* Calls `use` for each directory beside `directory` whose owner is dead, until it returns false. */
+static void each_stale(const char *directory, bool (*use)(const char *path))
+{
+	char path[PATH_BYTES];
+	int length = (int)(strrchr(directory, '/') - directory);
+
+	(void)snprintf(path, sizeof(path), "%.*s", length, directory);
+	DIR *entries = opendir(path);
+
+	if (entries == NULL)
+		return;
+	for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) < sizeof(path) &&
+		    owner_was_here(path) && !owner_lives(path, 0) && !use(path))
+			break;
+	}
+	(void)closedir(entries);
+}
+
+static bool remove_spared(const char *path)
+{
+	(void)remove_directory(path, 0, SPARE);
+	return true;
+}
+
+static bool start_removing(const char *path)
+{
+	if (fork() == 0) {
+		/* The launcher waits for nothing of this. */
+		(void)syscall(SYS_close_range, 0U, ~0U, 0);
+		each_stale(path, remove_spared);
+		_exit(0);
+	}
+	return false;
+}
+
+void stale_remove_beside(const char *directory)
+{
+	each_stale(directory, start_removing);
 }

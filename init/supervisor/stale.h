@@ -20,4 +20,10 @@ int stale_remove(const char *directory);
 /* The same for the owner itself, the parent of this process. It has seen that its supervisor is gone. */
 int stale_take_over(const char *directory);
 
+/*
+ * The same for every directory beside `directory` whose owner is dead and that no supervisor has, in a process of its
+ * own. It costs a few system calls where there is none.
+ */
+void stale_remove_beside(const char *directory);
+
 #endif

@@ -4,20 +4,14 @@
  * release.
  */
 
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { valueOr } from '../../util/errors.js';
+import { sphere } from '../../util/sphere.js';
 
 /**
  * Files of another boot or container are left alone for a day, since their owners cannot be looked up. Milliseconds.
  */
 const FOREIGN_AGE = 24 * 60 * 60 * 1000;
-
-/** `BOOT-NAMESPACE`: processes with the same value see each other under the same PIDs. */
-function sphere(): string {
-  const boot = valueOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'), 'unknown');
-  const namespace = valueOr(() => readlinkSync('/proc/self/ns/pid'), '0');
-  return `${boot.trim().replaceAll('-', '').slice(0, 12)}-${namespace.replace(/\D/g, '')}`;
-}
 
 /** Start time of a process, in clock ticks after the boot (field 22 of proc_pid_stat(5)); undefined if it is gone. */
 function startOf(pid: number | 'self'): string | undefined {

@@ -10,6 +10,7 @@ import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
 import { hostProgram } from '../../util/programs.js';
+import { sphere } from '../../util/sphere.js';
 import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './alias.js';
 
 /** Retries when another process claims the same name at the same time. */
@@ -84,7 +85,7 @@ function makeOwned(path: string, name: string): void {
   try {
     // QEMU may run as another user, who must reach the sockets in it and nothing else, whatever the umask.
     chmodSync(fresh, 0o711);
-    writeFileSync(join(fresh, 'owner'), `${process.pid} ${startTime(process.pid)}\n`);
+    writeFileSync(join(fresh, 'owner'), `${process.pid} ${startTime(process.pid)} ${sphere()}\n`);
     for (let tries = 0; tries < CLAIM_TRIES; tries += 1) {
       if (renamed(fresh, path)) return;
       if (ownerLives(path) || !removeStale(path)) break;

@@ -85,7 +85,7 @@ test('one of many wins the name that a dead sandbox left', {
     const said = await ask('go');
     assert.equal(said.filter((text) => text === 'claimed').length, 1, said.join('\n'));
     for (const text of said) assert.match(text, /^(claimed$|name-in-use )/);
-    assert.match(readFileSync(join(path, 'owner'), 'utf8'), /^\d+ \d+\n$/);
+    assert.match(readFileSync(join(path, 'owner'), 'utf8'), /^\d+ \d+ \w+-\d+\n$/);
     assert.deepEqual(readdirSync(path), ['owner'], 'nothing of the dead one is left');
     assert.deepEqual(readdirSync(join(cache, 'libvirt-sandbox')).sort(), ['.lock', 'contested']);
     await ask('release');

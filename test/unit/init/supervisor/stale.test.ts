@@ -1,0 +1,153 @@
+/** What a sandbox leaves whose launcher and supervisor are dead: who may remove it, and which processes end with it. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Supervisor } from '../../../../src/libvirt/supervisor.js';
+import { hostProgram } from '../../../../src/util/programs.js';
+import { sphere } from '../../../../src/util/sphere.js';
+import { processesWith } from '../../../helpers/leftovers.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+
+/** No process has this ID: it is beyond what the kernel gives. */
+const DEAD = '4194304 1';
+
+/** In milliseconds, for what happens without a word. */
+const SOON_MS = 10_000;
+
+/** A state directory with this owner. */
+function stateDirectory(t: TestContext, owner: string, base = scratchDirectory(t), name = 'state'): string {
+  const path = join(base, name);
+  mkdirSync(path);
+  writeFileSync(join(path, 'owner'), `${owner}\n`);
+  return path;
+}
+
+const run = (order: string, path: string) => spawnSync(hostProgram('supervisor'), [order, path], { encoding: 'utf8' });
+
+/** A process that waits, with these words as its command line. */
+function waiting(t: TestContext, [argv0 = '', ...words]: readonly string[], through: readonly string[] = []) {
+  const [program = '', ...before] = [...through, '/bin/sh'];
+  const child = spawn(program, [...before, '-c', 'read line', ...words], {
+    argv0,
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+/** How it ends: status and signal. */
+const endOf = (child: ChildProcess) => once(child, 'exit', { signal: AbortSignal.timeout(SOON_MS) });
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null;
+
+async function removed(path: string): Promise<void> {
+  for (const deadline = Date.now() + SOON_MS; existsSync(path); await sleep(10)) assert.ok(Date.now() < deadline, path);
+}
+
+describe('the state directory of a dead owner', () => {
+  it('is removed with the driver that runs in it, and no other process ends', async (t) => {
+    const path = stateDirectory(t, DEAD);
+    const words = ['-r', join(path, 'libvirt'), join(path, 'domain.xml')];
+    const driver = waiting(t, ['/usr/bin/virt-qemu-run', ...words]);
+    const others = [
+      waiting(t, ['grep', ...words]),
+      waiting(t, ['/usr/bin/virt-qemu-run', '-r', `${path}2/libvirt`]),
+      waiting(t, ['/usr/bin/virt-qemu-run', path]),
+      waiting(t, ['/usr/bin/qemu-system-x86_64', '-name', 'guest=state', 'path=/elsewhere/channel']),
+      waiting(t, ['/usr/libexec/virtiofsd', '--shared-dir', '/']),
+    ];
+    const ended = endOf(driver);
+    assert.equal(run('--remove-stale', path).status, 0);
+    assert.deepEqual(await ended, [null, 'SIGTERM']);
+    assert.equal(existsSync(path), false);
+    assert.deepEqual(others.map(hasEnded), [false, false, false, false, false]);
+  });
+
+  it('is removed with the QEMU and virtiofsd of its PID files', async (t) => {
+    const path = stateDirectory(t, DEAD);
+    const machine = waiting(t, ['qemu', '-name', 'guest=state,debug-threads=on', `socket,path=${path}/channel`]);
+    const server = waiting(t, ['virtiofsd', '--shared-dir', '/']);
+    const pids = join(path, 'libvirt/run/qemu');
+    mkdirSync(pids, { recursive: true });
+    writeFileSync(join(pids, '1-state-fs0-fs.pid'), String(server.pid));
+    const ended = Promise.all([machine, server].map(endOf));
+    assert.equal(run('--remove-stale', path).status, 0);
+    assert.deepEqual(await ended, [
+      [null, 'SIGTERM'],
+      [null, 'SIGTERM'],
+    ]);
+  });
+
+  it("ends no process of another user's", { skip: unlessRoot('takes another user') }, async (t) => {
+    const path = stateDirectory(t, DEAD);
+    // Node.js can choose the name that a program is called by, and setpriv cannot.
+    const words = ['-c', 'read line', '-r', join(path, 'libvirt')];
+    const code = `child_process.spawnSync('/bin/sh', ${JSON.stringify(words)}, { argv0: 'virt-qemu-run', stdio: 'inherit' })`;
+    const user = ['--reuid=65534', '--clear-groups', '--', process.execPath, '-e', code];
+    const child = spawn('setpriv', user, { stdio: ['pipe', 'ignore', 'inherit'] });
+    t.after(() => child.stdin.end());
+    const isThere = () => processesWith(path).some((line) => / virt-qemu-run -c read line -r /.test(line));
+    for (const deadline = Date.now() + SOON_MS; !isThere(); await sleep(10)) assert.ok(Date.now() < deadline);
+    assert.equal(run('--remove-stale', path).status, 0);
+    assert.equal(isThere(), true);
+  });
+
+  it('is left to its supervisor while that is at work', async (t) => {
+    const path = stateDirectory(t, DEAD);
+    const done = join(path, '..', 'done');
+    const command = ['sh', '-c', `trap 'sleep 0.5; : > ${done}; exit' TERM; while :; do sleep 0.01; done`];
+    const supervisor = await Supervisor.start({ directory: path, command });
+    const finished = supervisor.finish();
+    const remover = spawn(hostProgram('supervisor'), ['--remove-stale', path], { stdio: 'inherit' });
+    assert.deepEqual(await endOf(remover), [0, null]);
+    assert.deepEqual([existsSync(path), existsSync(done)], [false, true]);
+    await finished;
+  });
+});
+
+describe('the state directory of an owner that lives', () => {
+  it('is taken over for the owner', (t) => {
+    const path = stateDirectory(t, `${process.pid} 1`);
+    const { status, stderr } = run('--take-over', path);
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    assert.equal(existsSync(path), false);
+  });
+
+  it('is taken over for nobody else', (t) => {
+    const path = stateDirectory(t, `${process.ppid} ${startTime(process.ppid)}`);
+    assert.equal(run('--take-over', path).status, 1);
+    assert.equal(run('--remove-stale', path).status, 1);
+    assert.equal(existsSync(path), true);
+  });
+});
+
+function startTime(pid: number): string {
+  const stat = spawnSync('cat', [`/proc/${pid}/stat`], { encoding: 'utf8' }).stdout;
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}
+
+describe('a supervisor that ends', () => {
+  it('removes what dead sandboxes left beside its own, and nothing else', async (t) => {
+    const base = scratchDirectory(t);
+    const dead = ['dead', '.claim-dead'].map((name) => stateDirectory(t, `${DEAD} ${sphere()}`, base, name));
+    const kept = [
+      stateDirectory(t, `${DEAD} 0123456789ab-1`, base, 'of another boot'),
+      stateDirectory(t, DEAD, base, 'of an older version'),
+      stateDirectory(t, `${process.ppid} ${startTime(process.ppid)} ${sphere()}`, base, 'alive'),
+      stateDirectory(t, `${DEAD} ${sphere()}`, base, 'supervised'),
+    ];
+    const other = await Supervisor.start({ directory: kept[3] ?? '' });
+    t.after(() => other.finish());
+    const supervisor = await Supervisor.start({ directory: stateDirectory(t, DEAD, base, 'own') });
+    await supervisor.finish();
+    for (const path of dead) await removed(path);
+    assert.deepEqual(kept.map(existsSync), [true, true, true, true]);
+    await other.finish();
+    assert.equal(existsSync(kept[3] ?? ''), false);
+  });
+});
