@@ -64,6 +64,8 @@ export class Supervisor {
   #report = '';
   /** The end of the command's stderr. */
   #stderr = '';
+  /** The supervisor has said that the command has. */
+  #hasExited = false;
   /** Called with the supervisor's answer to the order to kill a process. */
   #onKilled: (killed: boolean) => void = () => {};
 
@@ -176,7 +178,7 @@ export class Supervisor {
     }
     const how = signalCode === null ? `it ended with status ${exitCode}` : `${signalCode} ended it`;
     this.#started.reject(startError(program, (this.#report + this.#stderr).trim() || how));
-    this.#commandExited.resolve({ lost: lostError(how) });
+    if (!this.#hasExited) this.#commandExited.resolve({ lost: lostError(how) });
   }
 
   #receive(text: string): void {
@@ -191,6 +193,7 @@ export class Supervisor {
     if (word === 'started') this.#started.resolve();
     else if (word === 'ended') this.#onKilled(value === '1');
     else if (word === 'exited') {
+      this.#hasExited = true;
       // setImmediate lets the pipe be read first, so that the command's stderr is complete.
       setImmediate(() => this.#commandExited.resolve({ status: Number(value), stderr: this.#stderr }));
     }

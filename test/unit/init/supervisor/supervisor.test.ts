@@ -1,11 +1,13 @@
 /** The supervisor: it kills the process it was told to, reaps it first, and only then lets its sockets close. */
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Supervisor } from '../../../../src/libvirt/supervisor.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
@@ -98,5 +100,18 @@ test('the sockets of a killed process close when the command waits for it', asyn
   connection.resume();
   assert.equal(await supervisor.kill(pid, MARK), true);
   await supervisor.finish();
+  assert.deepEqual(await supervisor.commandExited, { status: 3 << 8, stderr: '' });
+});
+
+test('the status of a command is known though the supervisor ends with it', async (t) => {
+  const directory = join(scratchDirectory(t), 'state');
+  mkdirSync(directory);
+  const command = ['sh', '-c', `trap 'sleep 0.3; exit 3' TERM; while :; do sleep 0.01; done`];
+  const supervisor = await Supervisor.start({ directory, command });
+  const finished = supervisor.finish();
+  // The order goes out. Then all that the supervisor says, and its end, are seen in one turn of the event loop.
+  await sleep(50);
+  spawnSync('sleep', ['1']);
+  await finished;
   assert.deepEqual(await supervisor.commandExited, { status: 3 << 8, stderr: '' });
 });
