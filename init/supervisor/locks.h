@@ -1,5 +1,5 @@
 /*
- * Who may clean up. Both locks are flock(2)s, which the kernel releases when the process ends, however it ends.
+ * Who may clean up: docs/life.md. Both locks are flock(2)s, which the kernel releases when the process ends, however it ends.
  */
 #ifndef VS_LOCKS_H
 #define VS_LOCKS_H
