@@ -46,7 +46,7 @@ static int remove_aside(const char *directory, int lock)
 	(void)close(removals);
 	/* Else another process has removed it. */
 	if (!moved)
-		return owner_is(directory, lock) ? fail(directory, strerror(failed)) : REMOVED;
+		return failed != ENOENT && owner_is(directory, lock) ? fail(directory, strerror(failed)) : REMOVED;
 	alias_remove(aside, directory);
 	return tree_remove(aside) == 0 ? REMOVED : fail(aside, strerror(errno));
 }

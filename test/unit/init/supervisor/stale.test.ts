@@ -97,6 +97,17 @@ describe('the state directory of a dead owner', () => {
     assert.equal(isThere(), true);
   });
 
+  it('is gone for each of many that remove it at once', async (t) => {
+    for (let round = 0; round < 20; round += 1) {
+      const path = stateDirectory(t, DEAD);
+      const removers = Array.from({ length: 8 }, () =>
+        spawn(hostProgram('supervisor'), ['--remove-stale', path], { stdio: 'inherit' }),
+      );
+      const ends = await Promise.all(removers.map(endOf));
+      assert.deepEqual(new Set(ends.map(([status]) => status)), new Set([0]));
+    }
+  });
+
   it('is left to its supervisor while that is at work', async (t) => {
     const path = stateDirectory(t, DEAD);
     const done = join(path, '..', 'done');
