@@ -12,6 +12,8 @@
 #   make fuzz BUGS=1              whether the fuzzers find bugs that are put back in on purpose; ONLY: bugs
 #   make check                    formatters, linter, types, layers
 #   make bench                    boot times as ratios, against bare QEMU and virtme-ng
+#   make soak [ONLY=signals] [SEED=1] [COUNT=1] [SOAK_HOURS=2]
+#                                 faults, load and hostile guests, with a search for leftovers after each run
 #   make install PREFIX=/usr/local [DESTDIR=]
 #   make clean
 
@@ -28,6 +30,10 @@ CMD ?= /bin/date
 ONLY ?=
 JOBS ?=
 BUGS ?=
+SEED ?=
+COUNT ?=
+SOAK_HOURS ?=
+SOAK ?=
 
 NATIVE := dist/native
 INSTALLED := $(DESTDIR)$(PREFIX)/lib/virt-sandbox
@@ -40,7 +46,7 @@ C_SOURCES := $(shell find init test/fuzz -name '*.[ch]' 2>/dev/null)
 
 PROFILES := $(basename $(notdir $(wildcard profiles/*.json)))
 
-.PHONY: FORCE all build run unit test test-profiles check bench install clean setup setup-test setup-bench native
+.PHONY: FORCE all build run unit test test-profiles check bench soak install clean setup setup-test setup-bench native
 .PHONY: init-asan init-fuzz dhcp-asan netwall-asan fuzz-c test-programs fuzz
 
 all: build
@@ -138,6 +144,10 @@ test-profiles: setup-test build build/.tests
 
 bench: setup-bench build build/.tests
 	@node scripts/bench.mjs $(BENCH)
+
+soak: setup-test build build/.tests
+	@node scripts/soak.mjs $(addprefix --only ,$(ONLY)) $(addprefix --seed ,$(SEED)) $(addprefix --count ,$(COUNT)) \
+	  $(addprefix --hours ,$(SOAK_HOURS)) $(SOAK)
 
 # A tree of its own, with the packages for running and none of those for building, and a link to each program.
 install: build

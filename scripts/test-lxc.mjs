@@ -8,8 +8,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { daemon, end, until } from './test-daemons.mjs';
 
-/** Runs in a mount namespace, so the machine does not see these mounts. */
-const SCRIPT = `
+/** What libvirtd needs for containers. It runs in namespaces, so the machine does not see these mounts. */
+export const LXC_MOUNTS = `
 for directory in /run/libvirt /etc/libvirt /var/lib/libvirt; do
   mkdir -p $directory
   mount -t tmpfs -o mode=755 tmpfs $directory
@@ -23,8 +23,9 @@ if grep -q ' - cgroup ' /proc/self/mountinfo; then
   done
 fi
 ip link set lo up
-exec libvirtd --pid-file /run/libvirt/test.pid
 `;
+
+const SCRIPT = `${LXC_MOUNTS}exec libvirtd --pid-file /run/libvirt/test.pid\n`;
 
 /**
  * Starts it, and tells the tests the result in VIRT_SANDBOX_TEST_LXC: the ID of a process in its namespaces, or why

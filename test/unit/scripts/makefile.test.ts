@@ -13,6 +13,7 @@ describe('the Makefile', () => {
     ['unit', 'test'],
     ['test', 'test'],
     ['bench', 'bench'],
+    ['soak', 'test'],
   ] as const) {
     it(`sets up before it builds, with several jobs as well: ${goal}`, (t) => {
       const directory = scratchDirectory(t);

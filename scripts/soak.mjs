@@ -1,0 +1,80 @@
+// Runs the soak: node scripts/soak.mjs [--only NAME]… [--seed N] [--count N] [--hours N] [--json]
+//
+// It kills daemons and looks for whatever is left over, so it runs in namespaces of its own: processes, mounts, network
+// and System V IPC. Nothing that it starts or makes is seen outside, and all of it goes when this program ends.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { revision } from './revision.mjs';
+import { LXC_MOUNTS } from './test-lxc.mjs';
+
+const repository = fileURLToPath(new URL('..', import.meta.url));
+/** Set inside the namespaces: a directory of this run's own. */
+const INSIDE = 'VIRT_SANDBOX_SOAK';
+
+/**
+ * Hides what is the machine's. The clone is mounted where every user can enter it. The network has one card, with a
+ * route that leads nowhere.
+ */
+const SCRIPT = `
+mount --bind "$1" "$2"
+mkdir -p /run/libvirt /run/libvirt-sandbox /var/lib/libvirt /var/log/libvirt /etc/libvirt
+for directory in /run/libvirt /run/libvirt-sandbox /var/lib/libvirt /var/log/libvirt /etc/libvirt/*/; do
+  [ ! -d "$directory" ] || mount -t tmpfs -o mode=755 tmpfs "$directory"
+done
+for directory in /tmp /dev/shm; do mount -t tmpfs -o mode=1777 tmpfs $directory; done
+ip link set lo up
+ip link add card0 type veth peer name card1
+ip address add 198.51.100.2/24 dev card0
+ip link set card0 up
+ip link set card1 up
+ip route add default via 198.51.100.1
+cd "$2"
+shift 2
+exec "$@"
+`;
+
+if (process.geteuid() !== 0) {
+  process.stderr.write('soak: needs root: it becomes other users, and makes namespaces and mounts\n');
+  process.exit(2);
+}
+process.exitCode = process.env[INSIDE] === undefined ? await outside() : await inside(process.env[INSIDE]);
+
+async function inside(directory) {
+  const { soak } = await import('../build/test/soak/main.js');
+  const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+  const built = process.env.VIRT_SANDBOX_SOAK_REVISION ?? '';
+  const surroundings = {
+    version: built === '' ? version : `${version} (${built})`,
+    directory,
+    lxcScript: LXC_MOUNTS,
+  };
+  return soak(process.argv.slice(2), surroundings);
+}
+
+async function outside() {
+  // Not in /tmp, which the run replaces.
+  const directory = mkdtempSync('/var/tmp/virt-sandbox-soak-');
+  chmodSync(directory, 0o755);
+  const clone = join(directory, 'clone');
+  mkdirSync(clone);
+  try {
+    const unshare = ['--mount', '--net', '--ipc', '--pid', '--fork', '--kill-child', '--mount-proc'];
+    const program = join(clone, 'scripts/soak.mjs');
+    // What a sandbox leaves behind becomes a child of tini, which reaps it.
+    const again = ['tini', '-s', '--', process.execPath, program, ...process.argv.slice(2)];
+    const words = [...unshare, '--propagation', 'private', '--', 'sh', '-euc', SCRIPT, 'sh', repository, clone];
+    const env = { ...process.env, [INSIDE]: directory, VIRT_SANDBOX_SOAK_REVISION: revision() };
+    // When this process is killed, unshare is, and with it the first process of the namespace and all others.
+    const bound = ['--pdeathsig', 'KILL', '--', 'unshare', ...words, ...again];
+    const child = spawn('setpriv', bound, { stdio: 'inherit', env, detached: true });
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill('SIGKILL'));
+    const [code] = await once(child, 'exit');
+    return code ?? 1;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,45 @@
+/** Which outcomes of a run are right. */
+import { constants } from 'node:os';
+import { APPLICATION_STATUS } from './sandbox.js';
+import type { Outcome } from './watched.js';
+
+/** What was done to the run. */
+export interface Hit {
+  readonly role: string;
+  readonly signal: NodeJS.Signals;
+}
+
+/** One line, with what happened and what to do. */
+const FAILURE = /^virt-sandbox: [a-z]+: .+; .+$/m;
+
+/** Who is asked to end by a signal, and says so by its status. */
+const isLauncher = (hit: Hit | undefined) => hit?.role === 'launcher' && hit.signal !== 'SIGSTOP';
+
+/** Without these nobody knows how the application ends; all others hold no status. */
+const CARRIERS = new Set(['launcher', 'qemu', 'virt-qemu-run', 'libvirt_lxc', 'init', 'application']);
+
+/**
+ * Judges a run of the application of a soak.
+ * @param hit the signal that reached its target; undefined if none did
+ * @returns what is wrong
+ */
+export function judge(outcome: Outcome, hit: Hit | undefined): string[] {
+  const { code, signal, out, err } = outcome;
+  const isOver = /^over$/m.test(out);
+  const ended = code ?? signal ?? 'none';
+  if (signal !== null) return isLauncher(hit) && signal === hit?.signal ? [] : [`the launcher died of ${signal}`];
+  if (code === APPLICATION_STATUS) {
+    if (!isOver) return ['status 7, and the application has not ended'];
+    // At a terminal both are one.
+    return hit === undefined && err !== '' && err !== out ? ['an undisturbed run complains'] : [];
+  }
+  if (isLauncher(hit)) {
+    // The application gets the signal; the sandbox may be gone before it runs, or fail at what it was doing.
+    const expected = 128 + (constants.signals[hit?.signal ?? 'SIGTERM'] ?? 0);
+    if (code === expected) return [];
+  }
+  if (code !== 125) return [`status ${ended}`];
+  if (!FAILURE.test(err)) return ['status 125 without a line that says why'];
+  if (hit === undefined || hit.signal === 'SIGSTOP') return ['status 125 of a run that nothing was taken from'];
+  return isOver && !CARRIERS.has(hit.role) ? ['status 125, though the application ended with 7'] : [];
+}
