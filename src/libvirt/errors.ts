@@ -162,7 +162,8 @@ export interface MessageFacts {
  * @param message libvirt's or QEMU's
  */
 export function domainError(name: string, message: string, { xml = '', sources }: MessageFacts = {}): SandboxError {
-  const text = withSources(withImages(tidy(message), xml), sources);
+  // virt-qemu-run says nothing when a signal ends it while it starts the domain.
+  const text = withSources(withImages(tidy(message), xml), sources) || 'it ended without a message';
   const rule = rules.find(({ pattern }) => pattern.test(text));
   return new SandboxError({
     stage: 'domain',

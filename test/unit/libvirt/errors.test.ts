@@ -68,3 +68,9 @@ test('a label that SELinux refuses is no file that cannot be read', () => {
     assert.equal(domainError('x', message).code, 'security-label-refused');
   }
 });
+
+test('a driver that ends without a message is said to', () => {
+  const { message, remedy } = domainError('x', '\n');
+  assert.equal(message, 'libvirt did not start domain x: it ended without a message');
+  assert.match(remedy, /log of libvirt/);
+});
