@@ -8,6 +8,7 @@ import { OrdinaryUser } from '../helpers/ordinary-user.js';
 import { environment, PROGRAM, type RunOptions } from '../helpers/run.js';
 import { Daemons } from './daemons.js';
 import type { Places } from './leftovers.js';
+import { roleOf } from './processes.js';
 
 /** Every sandbox of a soak has a name that begins so. */
 export const PREFIX = 'soak-';
@@ -24,6 +25,9 @@ export const URIS: Readonly<Record<Driver, string>> = {
   lxc: 'lxc:///',
 };
 
+/** Programs that outlive sandboxes. */
+const DAEMONS = new Set(['libvirtd', 'virtlogd']);
+
 /** Slots of the snapshots: enough for every configuration. */
 const SLOTS = 'mounts=4,disks=4,networks=2';
 
@@ -35,6 +39,8 @@ const KEPT = [
   /\/libvirt\/qemu\/capabilities$/,
   /\/virt-sandbox\/(kvm\.json|libvirt|qemu|images\/(\.checked|\.index|[0-9a-f]{32}))$/,
   /\/(libvirtd|virtlogd)[^/]*$/,
+  // The name of a lease says whose it is, so that of a killed launcher holds nothing.
+  /\/images\/\.leases\/[0-9a-f]{32}\.[^/]+$/,
   // Made once, and the same for every sandbox.
   /^\/run\/libvirt-sandbox\/\.(lock|view|container)$/,
   /\/(dbus|\.lock|lib(virt)?\/(images|boot|swtpm|network|dnsmasq|interface|nwfilter.*|secrets|storage|nodedev.*))$/,
@@ -98,24 +104,24 @@ export class Ground {
     return this.#given[driver === 'session' || driver === 'user-embed' ? 'user' : 'root'];
   }
 
-  /** Where a sandbox of this connection could leave something. */
-  places(driver: Driver): Places {
+  /** Where a sandbox of this connection and of that name could leave something. */
+  places(driver: Driver, name: string): Places {
     const holder = driver === 'lxc' ? this.daemons.lxcHolder : undefined;
     const libvirt = ['/run/libvirt', '/var/lib/libvirt', '/etc/libvirt'];
     return {
-      isOurs: () => true,
+      // Where a daemon is missing, libvirt starts one, which ends after two idle minutes.
+      isOurs: (process) => !DAEMONS.has(roleOf(process)),
       daemons: () => this.daemons.pids,
       directories: [
         '/tmp',
         '/dev/shm',
         '/run/libvirt-sandbox',
-        '/var/cache/virt-sandbox',
         this.directory,
         ...(holder === undefined ? libvirt : libvirt.map((path) => `/proc/${holder}/root${path}`)),
       ],
       ignored: new RegExp(KEPT.map(({ source }) => source).join('|')),
       namespaces: holder === undefined ? ['self'] : ['self', holder],
-      prefix: PREFIX,
+      name,
       domains: [() => this.daemons.domains(URIS[driver])],
     };
   }

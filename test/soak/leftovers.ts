@@ -30,8 +30,8 @@ export interface Places {
   readonly ignored: RegExp;
   /** Processes in whose namespaces mounts, sockets and interfaces are compared. */
   readonly namespaces: readonly (number | 'self')[];
-  /** The beginning of the name of a sandbox, for what is the whole host's. */
-  readonly prefix: string;
+  /** The name of the sandbox, or its beginning, for what is the whole host's. */
+  readonly name: string;
   /** Names of domains, one function for each daemon. */
   readonly domains: readonly (() => Promise<readonly string[]>)[];
   /** The settings of the terminal that the sandbox runs at. */
@@ -67,7 +67,7 @@ export async function takeSnapshot(places: Places): Promise<Snapshot> {
     for (const mount of mountsOf(who)) add('mount', `${mount} (${who})`, mount);
     for (const socket of socketsOf(who)) add('socket', `${socket} (${who})`, socket);
     for (const name of interfacesOf(who)) add('interface', `${name} (${who})`, name);
-    for (const group of controlGroupsOf(who, places.prefix)) add('control group', group);
+    for (const group of controlGroupsOf(who, places.name)) add('control group', group);
   }
   for (const domains of places.domains) for (const name of await domains()) add('domain', name);
   const settings = places.terminal?.();
@@ -174,13 +174,13 @@ function interfacesOf(who: number | 'self'): string[] {
 }
 
 /** Control groups with the name of a sandbox, up to four levels deep. */
-function controlGroupsOf(who: number | 'self', prefix: string): string[] {
+function controlGroupsOf(who: number | 'self', sandbox: string): string[] {
   const below = (directory: string, depth: number): string[] =>
     entriesOf(directory)
       .filter((entry) => entry.isDirectory())
       .flatMap(({ name }) => {
         const path = join(directory, name);
-        if (name.includes(prefix)) return [path];
+        if (name.includes(sandbox)) return [path];
         return depth > 1 ? below(path, depth - 1) : [];
       });
   return below(`/proc/${who}/root/sys/fs/cgroup`, 4);

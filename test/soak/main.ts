@@ -2,12 +2,34 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { markdown } from '../../src/bench/result/markdown.js';
+import { attackers } from './attackers.js';
+import { builders } from './builders.js';
+import { clock } from './clock.js';
+import { damage } from './damage.js';
 import { Ground } from './ground.js';
+import { guestFaults } from './guest-faults.js';
+import { hostile } from './hostile.js';
 import { seedsFrom } from './plan.js';
 import type { Finding, Scenario } from './scenario.js';
+import { shortage } from './shortage.js';
 import { signals } from './signals.js';
+import { starts } from './starts.js';
+import { suspend } from './suspend.js';
+import { versions } from './versions.js';
 
-const SCENARIOS: readonly Scenario[] = [signals];
+const SCENARIOS: readonly Scenario[] = [
+  signals,
+  starts,
+  builders,
+  damage,
+  shortage,
+  guestFaults,
+  clock,
+  suspend,
+  versions,
+  hostile,
+  attackers,
+];
 
 /** In minutes: the time of a short soak, shared by its scenarios. */
 const SHORT_MINUTES = 5;
@@ -119,7 +141,7 @@ async function runScenario(
   };
   let figures: string;
   try {
-    figures = await scenario.run({ ground, seeds, tally, say });
+    figures = await scenario.run({ ground, seeds, tally, isFull: hours !== undefined, say });
   } catch (error) {
     figures = `failed: ${error instanceof Error ? error.message : String(error)}`;
     all.push({ scenario: name, seed, run: name, what: [figures] });

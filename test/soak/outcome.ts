@@ -9,8 +9,8 @@ export interface Hit {
   readonly signal: NodeJS.Signals;
 }
 
-/** One line, with what happened and what to do. */
-const FAILURE = /^virt-sandbox: [a-z]+: .+; .+$/m;
+/** One line, with what happened and what to do; a message that ends with a colon lacks its cause. */
+export const FAILURE = /^virt-sandbox(-bake)?: [a-z]+: .*[^:\s]; .+$/m;
 
 /** Who is asked to end by a signal, and says so by its status. */
 const isLauncher = (hit: Hit | undefined) => hit?.role === 'launcher' && hit.signal !== 'SIGSTOP';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AtTerminal, type Exit } from '../helpers/pty.js';
-import { startSandbox } from '../helpers/run.js';
+import { type RunOptions, startSandbox } from '../helpers/run.js';
 import type { Driver, Ground } from './ground.js';
 import { URIS } from './ground.js';
 
@@ -36,11 +36,16 @@ export function describeConfiguration({ driver, boot, ...has }: Configuration): 
 }
 
 /** The arguments of virt-sandbox before the command. */
-export function argumentsOf(ground: Ground, name: string, configuration: Configuration): string[] {
+export function argumentsOf(
+  ground: Ground,
+  name: string,
+  configuration: Configuration,
+  bootTimeout = BOOT_TIMEOUT,
+): string[] {
   const { driver, boot, share, network, disk } = configuration;
   const machine = driver === 'lxc' ? [] : ['--boot', boot === 'warm' ? 'auto' : 'cold'];
   return [
-    ...['-c', URIS[driver], '-n', name, '--boot-timeout', String(BOOT_TIMEOUT), ...machine],
+    ...['-c', URIS[driver], '-n', name, '--boot-timeout', String(bootTimeout), ...machine],
     ...(share ? ['-m', `host-bind:/mnt=${ground.shareFor(driver)}`] : []),
     ...(network ? ['-N', 'dhcp'] : []),
     ...(disk ? ['--disk', `file:soak=${ground.diskFor(driver)}`] : []),
@@ -68,17 +73,22 @@ export interface Started {
 }
 
 /** Starts a sandbox with the application of the soak. */
-export function start(ground: Ground, name: string, configuration: Configuration): Started {
-  const args = [...argumentsOf(ground, name, configuration), '--', 'sh', '-c', APPLICATION];
-  return configuration.terminal
-    ? startAtTerminal(ground, args, configuration.driver)
-    : startPlain(ground, args, configuration.driver);
+export function start(
+  ground: Ground,
+  name: string,
+  configuration: Configuration,
+  { bootTimeout, env }: { readonly bootTimeout?: number; readonly env?: Readonly<Record<string, string>> } = {},
+): Started {
+  const args = [...argumentsOf(ground, name, configuration, bootTimeout), '--', 'sh', '-c', APPLICATION];
+  const options = ground.optionsOf(configuration.driver);
+  const how = { ...options, env: { ...options.env, ...env } };
+  return configuration.terminal ? startAtTerminal(args, how) : startPlain(args, how);
 }
 
-function startPlain(ground: Ground, args: readonly string[], driver: Driver): Started {
+function startPlain(args: readonly string[], options: RunOptions): Started {
   // Every run is bounded by who starts it.
   const bound = { timeout: 3_600_000 };
-  const sandbox = startSandbox(args, { ...ground.optionsOf(driver), ...bound, input: 'open' });
+  const sandbox = startSandbox(args, { ...options, ...bound, input: 'open' });
   const { child } = sandbox;
   const closed = sandbox.result.then(
     () => {},
@@ -105,13 +115,14 @@ function startPlain(ground: Ground, args: readonly string[], driver: Driver): St
   };
 }
 
-function startAtTerminal(ground: Ground, args: readonly string[], driver: Driver): Started {
-  const terminal = new AtTerminal(args, SIZE, ground.optionsOf(driver));
+function startAtTerminal(args: readonly string[], options: RunOptions): Started {
+  const terminal = new AtTerminal(args, SIZE, options);
   const exited = once(terminal.child, 'exit').then(async ([code, signal]): Promise<Exit> => {
     await sleep(LAST_OUTPUT_MS);
     return { code, signal };
   });
-  const text = () => terminal.text.replaceAll('\r', '');
+  // A line of progress is erased by what follows it.
+  const text = () => terminal.text.replaceAll('\u001b[K', '\n').replaceAll('\r', '');
   // It rejects when the launcher ends; a start is bounded by its own deadline.
   const running = terminal.until(/running\r?\n/, 600_000).then(
     () => true,

@@ -21,6 +21,8 @@ export interface Context {
   /** The seeds of the runs: it ends when the scenario has had its count, or its time. */
   readonly seeds: () => Iterable<number>;
   readonly tally: Tally;
+  /** A full soak, not one of some minutes. */
+  readonly isFull: boolean;
   /** Writes a line to stderr. */
   readonly say: (text: string) => void;
 }

@@ -16,7 +16,7 @@ const NOWHERE: Places = {
   directories: [],
   ignored: /\/kept$/,
   namespaces: [],
-  prefix: 'soak-',
+  name: 'soak-1',
   domains: [],
 };
 

@@ -35,6 +35,11 @@ describe('an outcome', () => {
     ['a complaint of an undisturbed run', outcome(7, true, LINE), undefined],
     ['125 of an undisturbed run', outcome(125, false, LINE), undefined],
     ['125 without a line', outcome(125, false), hit('qemu', 'SIGKILL')],
+    [
+      '125 without a cause',
+      outcome(125, false, 'virt-sandbox: domain: it failed: ; see the log\n'),
+      hit('qemu', 'SIGKILL'),
+    ],
     ['125 although nothing was ended', outcome(125, false, LINE), hit('qemu', 'SIGSTOP')],
     ['125 although the status was known', outcome(125, true, LINE), hit('libvirtd', 'SIGKILL')],
     ['143 although nobody told it to end', outcome(143, false), hit('libvirtd', 'SIGTERM')],
