@@ -13,8 +13,14 @@
 int hold_signals(sigset_t *before)
 {
 	sigset_t ends;
+	sigset_t blocked;
 
-	if (sigemptyset(&ends) != 0 || sigaddset(&ends, SIGTERM) != 0 || sigprocmask(SIG_BLOCK, &ends, before) != 0)
+	if (sigemptyset(&ends) != 0 || sigaddset(&ends, SIGTERM) != 0 || sigaddset(&ends, SIGHUP) != 0 ||
+	    sigaddset(&ends, SIGINT) != 0)
+		return -1;
+	blocked = ends;
+	/* The heir may have been killed. */
+	if (sigaddset(&blocked, SIGPIPE) != 0 || sigprocmask(SIG_BLOCK, &blocked, before) != 0)
 		return -1;
 	return signalfd(-1, &ends, SFD_CLOEXEC);
 }
@@ -25,26 +31,72 @@ static void close_from_to(int first, int last)
 		(void)syscall(SYS_close_range, (unsigned int)first, (unsigned int)last, 0);
 }
 
-static void let_go(int one, int other)
+/* Keeps the streams, on /dev/null, and these descriptors, which it sorts. One that is -1 counts for nothing. */
+static void let_go(int kept[], size_t count)
 {
-	int low = one < other ? one : other;
-	int high = one < other ? other : one;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int next = LAST_STREAM + 1;
 
 	for (int fd = 0; fd <= LAST_STREAM; fd++) {
 		if (null < 0 || dup2(null, fd) < 0)
 			(void)close(fd);
 	}
-	close_from_to(LAST_STREAM + 1, low - 1);
-	close_from_to(low + 1, high - 1);
-	(void)syscall(SYS_close_range, (unsigned int)high + 1, ~0U, 0);
+	for (size_t i = 1; i < count; i++) {
+		int fd = kept[i];
+		size_t at = i;
+
+		for (; at > 0 && kept[at - 1] > fd; at--)
+			kept[at] = kept[at - 1];
+		kept[at] = fd;
+	}
+	for (size_t i = 0; i < count; i++) {
+		close_from_to(next, kept[i] - 1);
+		if (kept[i] >= next)
+			next = kept[i] + 1;
+	}
+	(void)syscall(SYS_close_range, (unsigned int)next, ~0U, 0);
 }
 
-void hold_until_end(int process, int signals)
+int start_heir(void (*clean_up)(const char *), const char *what)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		char byte;
+		ssize_t n;
+
+		let_go(ends, 1);
+		do
+			n = read(ends[0], &byte, 1);
+		while (n < 0 && errno == EINTR);
+		if (n == 0)
+			clean_up(what);
+		_exit(0);
+	}
+	(void)close(ends[0]);
+	if (pid > 0)
+		return ends[1];
+	(void)close(ends[1]);
+	return -1;
+}
+
+void dismiss_heir(int heir)
+{
+	/* One that has been killed needs no word. */
+	if (heir >= 0)
+		(void)!write(heir, "", 1);
+}
+
+void hold_until_end(int process, int signals, int heir)
 {
 	struct pollfd fds[] = {{.fd = process, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	int kept[] = {process, signals, heir};
 
-	let_go(process, signals);
+	let_go(kept, 3);
 	while (poll(fds, 2, -1) < 0 && errno == EINTR)
 		continue;
 }

@@ -29,7 +29,8 @@
  *   --disk PATH       a file; with --disk-ro it cannot be written to
  *   --no-root         there are disks only
  *
- * A process that stays ends when its parent's parent has ended, the supervisor, or on SIGTERM.
+ * A process that stays ends when its parent's parent has ended, the supervisor, or on SIGTERM, SIGHUP or SIGINT. If it
+ * is killed, another one unmounts the view.
  */
 #include "arguments.h"
 #include "calls.h"
@@ -137,9 +138,13 @@ static int stay(const struct arguments *options, int supervisor, int signals, in
 	if ((daemon ? make_in_daemon : make_for_user)(options) != 0 || write(ready, "", 1) != 1)
 		return 1;
 	(void)close(ready);
-	hold_until_end(supervisor, signals);
+	/* It comes after the word that the view is there, so nobody waits for it. */
+	int heir = daemon ? start_heir(point_remove, options->view.point) : -1;
+
+	hold_until_end(supervisor, signals, heir);
 	if (daemon)
 		point_remove(options->view.point);
+	dismiss_heir(heir);
 	return 0;
 }
 

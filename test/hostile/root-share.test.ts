@@ -103,14 +103,16 @@ async function assertWall(uri: string, home: string, options: RunOptions, where:
 async function assertStays(
   uri: string,
   home: string,
-  signal: 'SIGTERM' | 'SIGKILL',
+  signal: 'SIGTERM' | 'SIGHUP' | 'SIGKILL',
   options: RunOptions,
+  where: Way['where'],
 ): Promise<void> {
   const name = uniqueName();
   const script = `echo up; read line; ${SHARE}; ls -A proc; cat ./${home}/.aws/credentials; echo looked`;
   const args = ['-c', uri, ...TCG, '-n', name, '-p', '--', 'sh', '-c', script];
   const running = startSandbox(args, { ...options, input: 'open' });
   await running.until(/^up\n/);
+  // The first of two: the other one is its child.
   const [staying = ''] = processesWith(name).filter((line) => /^\d+ \S+\/root-view /.test(line));
   const pid = Number.parseInt(staying, 10);
   assert.ok(pid > 0, 'a process keeps the view');
@@ -119,6 +121,7 @@ async function assertStays(
   running.child.stdin?.end('\n');
   const { out, stderr } = await running.result;
   assert.equal(out, 'up\nlooked\n', stderr);
+  await assertNothingLeft(name, where);
 }
 
 describe('the root share', { skip: embedded.skip }, () => {
@@ -165,9 +168,11 @@ describe('the root share', { skip: embedded.skip }, () => {
     assert.deepEqual(found, { proc: '', shut: '' });
   });
 
-  it('stays what it is when its mount point goes', { skip: system.skip }, () =>
-    assertStays(system.uri, roots, 'SIGTERM', { env: { HOME: roots } }),
-  );
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
+    it(`stays what it is when its mount point goes, and leaves no mount: ${signal}`, { skip: system.skip }, () =>
+      assertStays(system.uri, roots, signal, { env: { HOME: roots } }, system.where),
+    );
+  }
 
   describe("of an ordinary user's", { skip: unlessOrdinaryUser() }, () => {
     let user: OrdinaryUser | undefined;
@@ -189,7 +194,7 @@ describe('the root share', { skip: embedded.skip }, () => {
     }
 
     it('stays what it is when the process that keeps it is killed', () =>
-      assertStays(embedded.uri, users, 'SIGKILL', options()));
+      assertStays(embedded.uri, users, 'SIGKILL', options(), user?.where ?? {}));
 
     it('shows keys with --hide none', async () => {
       const found = await ask(
