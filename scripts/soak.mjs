@@ -55,6 +55,12 @@ async function inside(directory) {
   return soak(process.argv.slice(2), surroundings);
 }
 
+/** Sends SIGTERM to the first process inside, a child of unshare. @returns false if there is none */
+function tell(unshare) {
+  const first = Number.parseInt(readFileSync(`/proc/${unshare}/task/${unshare}/children`, 'utf8'), 10);
+  return first > 0 && process.kill(first, 'SIGTERM');
+}
+
 async function outside() {
   // Not in /tmp, which the run replaces.
   const directory = mkdtempSync('/var/tmp/virt-sandbox-soak-');
@@ -71,7 +77,14 @@ async function outside() {
     // When this process is killed, unshare is, and with it the first process of the namespace and all others.
     const bound = ['--pdeathsig', 'KILL', '--', 'unshare', ...words, ...again];
     const child = spawn('setpriv', bound, { stdio: 'inherit', env, detached: true });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill('SIGKILL'));
+    let isTold = false;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+      process.on(signal, () => {
+        // The first one lets it finish its run and print the table. unshare itself passes nothing on.
+        if (isTold || !tell(child.pid)) child.kill('SIGKILL');
+        isTold = true;
+      });
+    }
     const [code] = await once(child, 'exit');
     return code ?? 1;
   } finally {

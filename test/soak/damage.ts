@@ -26,7 +26,7 @@ export const damage: Scenario = {
     const cache = join(ground.directory, 'damaged');
     const files = filesOf(join(ground.directory, 'cache'));
     const outcomes = new Map<string, number>();
-    for (const [index, seed] of [...seeds()].entries()) {
+    for (const seed of seeds()) {
       const choices = new Choices(seed);
       // Every file has its turn; alone, a seed chooses one.
       const file = files[seed % files.length] ?? '';
@@ -42,7 +42,6 @@ export const damage: Scenario = {
         return { findings };
       });
       tally.ran(seed, `${bits} bits of ${file}, --boot ${way}`, findings);
-      void index;
     }
     const counts = [...outcomes].map(([outcome, count]) => `${outcome} ${count}`);
     return `${files.length} files; ${counts.join(', ')}`;

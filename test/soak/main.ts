@@ -79,9 +79,11 @@ export async function soak(argv: readonly string[], surroundings: Surroundings):
   }
   const directory = `${surroundings.directory}/ground`;
   mkdirSync(directory, { mode: 0o755 });
+  const told = new AbortController();
+  process.once('SIGTERM', () => told.abort());
   const ground = await Ground.make(directory, surroundings.lxcScript, say);
   try {
-    const { results, findings } = await runAll(ground, options);
+    const { results, findings } = await runAll(ground, options, told.signal);
     process.stdout.write(
       options.json
         ? `${JSON.stringify({ version: surroundings.version, results, findings }, null, 2)}\n`
@@ -93,17 +95,22 @@ export async function soak(argv: readonly string[], surroundings: Surroundings):
   }
 }
 
-async function runAll(ground: Ground, options: Options): Promise<{ results: Result[]; findings: Finding[] }> {
+async function runAll(
+  ground: Ground,
+  options: Options,
+  told: AbortSignal,
+): Promise<{ results: Result[]; findings: Finding[] }> {
   const findings: Finding[] = [];
   const results: Result[] = [];
   const start = Date.now();
   let { seed } = options;
   do {
     for (const scenario of options.scenarios) {
-      results.push(await runScenario(ground, scenario, seed, options, findings));
+      if (told.aborted) break;
+      results.push(await runScenario(ground, scenario, seed, options, findings, told));
       seed += results.at(-1)?.runs ?? 0;
     }
-  } while (options.hours !== undefined && Date.now() - start < options.hours * 3_600_000);
+  } while (!told.aborted && options.hours !== undefined && Date.now() - start < options.hours * 3_600_000);
   return { results, findings };
 }
 
@@ -113,6 +120,7 @@ async function runScenario(
   seed: number,
   { scenarios, hours, count }: Options,
   all: Finding[],
+  told: AbortSignal,
 ): Promise<Result> {
   const { name, what } = scenario;
   const start = Date.now();
@@ -135,7 +143,7 @@ async function runScenario(
   };
   const seeds = function* () {
     for (const next of seedsFrom(seed, planned)) {
-      if (Date.now() >= deadline) return;
+      if (told.aborted || Date.now() >= deadline) return;
       yield next;
     }
   };

@@ -5,6 +5,7 @@ import type { Outcome } from './watched.js';
 
 /** What was done to the run. */
 export interface Hit {
+  /** `terminal` for one that hangs up, which is SIGHUP for the launcher. */
   readonly role: string;
   readonly signal: NodeJS.Signals;
 }
@@ -13,10 +14,11 @@ export interface Hit {
 export const FAILURE = /^virt-sandbox(-bake)?: [a-z]+: .*[^:\s]; .+$/m;
 
 /** Who is asked to end by a signal, and says so by its status. */
-const isLauncher = (hit: Hit | undefined) => hit?.role === 'launcher' && hit.signal !== 'SIGSTOP';
+const isLauncher = (hit: Hit | undefined) =>
+  hit?.role === 'terminal' || (hit?.role === 'launcher' && hit.signal !== 'SIGSTOP');
 
 /** Without these nobody knows how the application ends; all others hold no status. */
-const CARRIERS = new Set(['launcher', 'qemu', 'virt-qemu-run', 'libvirt_lxc', 'init', 'application']);
+const CARRIERS = new Set(['launcher', 'terminal', 'qemu', 'virt-qemu-run', 'libvirt_lxc', 'init', 'application']);
 
 /**
  * Judges a run of the application of a soak.
@@ -39,6 +41,8 @@ export function judge(outcome: Outcome, hit: Hit | undefined): string[] {
     if (code === expected) return [];
   }
   if (code !== 125) return [`status ${ended}`];
+  // Nobody reads what is said to a terminal that is gone.
+  if (hit?.role === 'terminal') return [];
   if (!FAILURE.test(err)) return ['status 125 without a line that says why'];
   if (hit === undefined || hit.signal === 'SIGSTOP') return ['status 125 of a run that nothing was taken from'];
   return isOver && !CARRIERS.has(hit.role) ? ['status 125, though the application ended with 7'] : [];

@@ -22,7 +22,7 @@ export const APPLICATION_STATUS = 7;
 const APPLICATION = `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1; echo over; exit 7`;
 
 /** In seconds: a start that fails ends by itself. */
-const BOOT_TIMEOUT = 30;
+const BOOT_TIMEOUT = 60;
 
 /** In milliseconds: after the launcher's end, its last output is on its way. */
 const LAST_OUTPUT_MS = 300;
@@ -68,6 +68,8 @@ export interface Started {
   /** The settings of the terminal, if there is one, and what they were before. */
   readonly settings?: () => string;
   readonly settingsBefore?: string;
+  /** Closes the terminal, as somebody closes a window. */
+  readonly hangUp?: () => void;
   /** Call it when the launcher has ended. */
   readonly close: () => void;
 }
@@ -117,6 +119,7 @@ function startPlain(args: readonly string[], options: RunOptions): Started {
 
 function startAtTerminal(args: readonly string[], options: RunOptions): Started {
   const terminal = new AtTerminal(args, SIZE, options);
+  let isThere = true;
   const exited = once(terminal.child, 'exit').then(async ([code, signal]): Promise<Exit> => {
     await sleep(LAST_OUTPUT_MS);
     return { code, signal };
@@ -134,8 +137,14 @@ function startAtTerminal(args: readonly string[], options: RunOptions): Started 
     err: text,
     running,
     exited,
-    sayEnd: () => terminal.type('\n'),
-    settings: () => terminal.settings(),
+    sayEnd: () => {
+      if (isThere) terminal.type('\n');
+    },
+    settings: () => (isThere ? terminal.settings() : terminal.before),
+    hangUp: () => {
+      isThere = false;
+      terminal.hangUp();
+    },
     settingsBefore: terminal.before,
     close: () => void terminal.close(),
   };

@@ -50,7 +50,7 @@ export function planOf(seed: number): Plan {
     'full state': () => choices.between(1, 40) * 4,
     'no inodes in the cache': () => choices.between(1, 40),
     'no inodes for the state': () => choices.between(1, 60),
-    descriptors: () => choices.between(18, 90),
+    descriptors: () => choices.between(20, 50),
     // MiB of addresses. Node.js alone takes a thousand.
     memory: () => choices.between(700, 4000),
     'read-only cache': () => 0,

@@ -15,12 +15,16 @@ const IN_TURN = ['system', 'embed'] as const;
 const BOUND_MS = 60_000;
 const AT_ONCE_BOUND_MS = 300_000;
 
+/** After how many runs daemons have their caches, and a store its directories. */
+const SETTLED = 5;
+const SETTLED_FULL = 100;
+
 /** Fewer runs have no 99th percentile. */
 const MEASURED = 100;
 /** The 99th percentile of those alone is at most this many medians. */
 const LIMIT = 2;
 
-/** How much libvirtd may grow from the tenth part of the runs to the last: it keeps some memory for itself. */
+/** How much libvirtd may grow from then to the last run: it keeps some memory for itself. */
 const GROWTH_KIB = 4096;
 
 export const starts: Scenario = {
@@ -29,17 +33,17 @@ export const starts: Scenario = {
   short: 20,
   full: 1000,
   run: async (context) => {
-    const { ground, seeds, tally } = context;
+    const { ground, seeds, tally, isFull } = context;
     const times: Record<(typeof IN_TURN)[number], number[]> = { system: [], embed: [] };
     let early: Counted | undefined;
     let last = 0;
-    const planned = [...seeds()];
-    for (const [index, seed] of planned.entries()) {
+    let index = 0;
+    for (const seed of seeds()) {
       const driver = IN_TURN[index % 2] ?? 'embed';
       const findings = await alone(ground, seed, driver, times[driver]);
       last = seed;
-      // Not from the first: daemons make caches, and a store its directories.
-      if (index === Math.floor(planned.length / 10) + 1) early = countOf(ground);
+      index += 1;
+      if (index === (isFull ? SETTLED_FULL : SETTLED)) early = countOf(ground);
       tally.ran(seed, `${driver}, alone`, findings);
     }
     const late = countOf(ground);
@@ -52,12 +56,13 @@ export const starts: Scenario = {
 };
 
 async function alone(ground: Ground, seed: number, driver: Driver, times: number[]): Promise<string[]> {
-  return surveyed(ground, seed, driver, async (name) => {
+  const one = async (name: string) => {
     const began = performance.now();
     const found = await plain(ground, name, driver, BOUND_MS);
     times.push((performance.now() - began) / 1000);
     return { findings: found };
-  });
+  };
+  return surveyed(ground, seed, driver, one, { isFollowed: false });
 }
 
 async function plain(ground: Ground, name: string, driver: Driver, boundMs: number): Promise<string[]> {

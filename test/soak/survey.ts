@@ -6,6 +6,7 @@ import { type RunOptions, type RunResult, runSandbox } from '../helpers/run.js';
 import { type Driver, type Ground, PREFIX, URIS } from './ground.js';
 import {
   describeLeft,
+  type Kind,
   type Left,
   leftSince,
   type Places,
@@ -30,12 +31,15 @@ export interface Survey {
   /** The settings of the terminal that it ran at, now and before. */
   readonly settings?: (() => string) | undefined;
   readonly settingsBefore?: string | undefined;
+  /** Kinds of leftovers that others have to answer for. */
+  readonly forgiven?: readonly Kind[];
   /** Called when everything was looked at. */
   readonly close?: () => void;
 }
 
 /**
  * Does `work`, which runs a sandbox of that name or several, and looks around afterwards.
+ * @param isFollowed false where the next run is a usual one anyway
  * @returns what was found, empty if all is well
  */
 export async function surveyed(
@@ -43,6 +47,7 @@ export async function surveyed(
   seed: number,
   driver: Driver,
   work: (name: string, before: Snapshot) => Promise<Survey>,
+  { isFollowed = true }: { readonly isFollowed?: boolean } = {},
 ): Promise<string[]> {
   const uri = URIS[driver];
   await ground.daemons.ensure(uri);
@@ -53,10 +58,12 @@ export async function surveyed(
   await ground.daemons.ensure(uri);
   const all = settingsBefore === undefined ? before : withTerminal(before, settingsBefore);
   const left = await leftSince(all, { ...places, terminal: settings }, run.hangs === true ? 0 : GRACE_MS);
-  const findings = [...run.findings, ...describeLeft(left)];
-  if (findings.length > 0) await cleanUp(ground, uri, before, places, left);
+  const findings = [...run.findings, ...describeLeft(left.filter(({ kind }) => run.forgiven?.includes(kind) !== true))];
+  if (findings.length > 0 || left.length > 0) await cleanUp(ground, uri, before, places, left);
   run.close?.();
-  findings.push(...(await usual(ground, name, driver, before, places)));
+  // What could not be removed is said once.
+  const then = new Map([...before, ...(left.length > 0 ? await takeSnapshot(places) : [])]);
+  if (isFollowed) findings.push(...(await usual(ground, name, driver, then, places)));
   return findings;
 }
 

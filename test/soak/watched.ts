@@ -2,14 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exit } from '../helpers/pty.js';
 import type { Ground } from './ground.js';
-import type { Snapshot } from './leftovers.js';
+import type { Kind, Snapshot } from './leftovers.js';
 import { type Configuration, type Started, start } from './sandbox.js';
 import { newProcesses, surveyed } from './survey.js';
 
 /** In milliseconds: how long a launcher may take to end when all has been done to it that the plan has. */
 const END_MS = 15_000;
 /** And how long the plan may take. */
-const PLAN_MS = 45_000;
+const PLAN_MS = 75_000;
 
 /** What became of a run. */
 export interface Outcome extends Exit {
@@ -31,6 +31,8 @@ export interface Unusual {
   readonly bootTimeout?: number;
   /** Variables of the environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What others than the sandbox have to answer for, asked at its end. */
+  readonly forgiven?: () => readonly Kind[];
 }
 
 /** Runs a sandbox as planned. @returns what was found, empty if all is well */
@@ -58,7 +60,8 @@ export async function watched(
     const outcome = { ...exit, out: started.out(), err: started.err() };
     const failure = await done;
     const findings = [...judge(outcome), ...(failure === undefined ? [] : [`the soak failed: ${failure}`])];
-    return { findings: findings.map((what) => `${what}; ${wrote}`), settings, settingsBefore, close };
+    const said = findings.map((what) => `${what}; ${wrote}`);
+    return { findings: said, settings, settingsBefore, close, forgiven: unusual.forgiven?.() ?? [] };
   });
 }
 

@@ -22,6 +22,8 @@ describe('an outcome', () => {
       hit('passt', 'SIGKILL'),
     ],
     ['128+15 of a launcher that was told to end', outcome(143, false), hit('launcher', 'SIGTERM')],
+    ['128+1 of a launcher whose terminal hangs up', outcome(129, false), hit('terminal', 'SIGHUP')],
+    ['the death by SIGHUP of such a launcher', outcome(null, false, '', 'SIGHUP'), hit('terminal', 'SIGHUP')],
     ['a launcher that was killed', outcome(null, false, '', 'SIGKILL'), hit('launcher', 'SIGKILL')],
     ['125 with a line, where the machine was killed', outcome(125, false, LINE), hit('qemu', 'SIGKILL')],
     ['125 after the end, where the machine was killed', outcome(125, true, LINE), hit('qemu', 'SIGKILL')],
@@ -31,6 +33,7 @@ describe('an outcome', () => {
 
   for (const [what, given, by] of [
     ['134', outcome(134, false), hit('launcher', 'SIGHUP')],
+    ['134 where the terminal hangs up', outcome(134, false), hit('terminal', 'SIGHUP')],
     ['a crash', outcome(null, false, '', 'SIGSEGV'), hit('launcher', 'SIGHUP')],
     ['a complaint of an undisturbed run', outcome(7, true, LINE), undefined],
     ['125 of an undisturbed run', outcome(125, false, LINE), undefined],
