@@ -8,9 +8,15 @@ import { Choices } from './plan.js';
 import { keyOf, processes, roleOf, signal } from './processes.js';
 import { argumentsOf } from './sandbox.js';
 import type { Scenario } from './scenario.js';
-import { endOf, surveyed } from './survey.js';
+import { surveyed } from './survey.js';
 
-const BOUND_MS = 120_000;
+/** In milliseconds: how long a start may take, a fault may go on, and a sandbox may take to end when it is told to. */
+const START_MS = 30_000;
+const PATIENCE_MS = 10_000;
+const END_MS = 20_000;
+
+/** The status of one that SIGTERM ended. */
+const TOLD = 143;
 
 /** In seconds, of a boot that hangs. */
 const DEADLINE = 4;
@@ -75,8 +81,16 @@ const NONE = { boot: 'warm', terminal: false, share: false, network: false, disk
 async function inject(ground: Ground, name: string, driver: Driver, fault: string, boot: string): Promise<string[]> {
   const { options, command, statuses } = FAULTS[fault] ?? { options: [], command: 'true', statuses: [0] };
   const args = [...argumentsOf(ground, name, { driver, ...NONE }), '--boot', boot, ...options];
-  const ended = await endOf([...args, '--', 'sh', '-c', command], ground.optionsOf(driver), BOUND_MS);
-  return ended === undefined ? ['it hangs'] : judge(ended, statuses);
+  const bound = { timeout: START_MS + PATIENCE_MS + END_MS };
+  const running = startSandbox([...args, '--', 'sh', '-c', command], { ...ground.optionsOf(driver), ...bound });
+  let isTold = false;
+  // A guest that is busy with itself never comes to its end, and has to be ended.
+  const timer = setTimeout(() => {
+    isTold = running.child.kill('SIGTERM');
+  }, START_MS + PATIENCE_MS);
+  const ended = await running.result.catch(() => undefined);
+  clearTimeout(timer);
+  return ended === undefined ? ['it hangs'] : judge(ended, isTold ? [...statuses, TOLD] : statuses);
 }
 
 function judge({ code, signal: by, stderr }: RunResult, statuses: readonly number[]): string[] {

@@ -17,8 +17,14 @@ export const FAILURE = /^virt-sandbox(-bake)?: [a-z]+: .*[^:\s]; .+$/m;
 const isLauncher = (hit: Hit | undefined) =>
   hit?.role === 'terminal' || (hit?.role === 'launcher' && hit.signal !== 'SIGSTOP');
 
-/** Without these nobody knows how the application ends; all others hold no status. */
-const CARRIERS = new Set(['launcher', 'terminal', 'qemu', 'virt-qemu-run', 'libvirt_lxc', 'init', 'application']);
+/**
+ * Without these nobody knows how the application ends; all others hold no status. A share that dies before it is
+ * unmounted may have lost what was written, which is a failure too.
+ */
+const CARRIERS = new Set([
+  ...['launcher', 'terminal', 'qemu', 'virt-qemu-run', 'libvirt_lxc', 'init', 'application'],
+  ...['virtiofsd', 'share-server'],
+]);
 
 /**
  * Judges a run of the application of a soak.

@@ -26,6 +26,7 @@ describe('an outcome', () => {
     ['the death by SIGHUP of such a launcher', outcome(null, false, '', 'SIGHUP'), hit('terminal', 'SIGHUP')],
     ['a launcher that was killed', outcome(null, false, '', 'SIGKILL'), hit('launcher', 'SIGKILL')],
     ['125 with a line, where the machine was killed', outcome(125, false, LINE), hit('qemu', 'SIGKILL')],
+    ['125 after the end, where a share died', outcome(125, true, LINE), hit('virtiofsd', 'SIGKILL')],
     ['125 after the end, where the machine was killed', outcome(125, true, LINE), hit('qemu', 'SIGKILL')],
   ] as const) {
     it(`is right: ${what}`, () => assert.deepEqual(judge(given, by), []));
