@@ -115,8 +115,8 @@ async function runOne(ground: Ground, seed: number, plan: SignalPlan, tally: Tal
     hit = value;
   };
   const act = (started: Started, before: Snapshot) => deliver({ ground, plan, started, before, onHit });
-  // A libvirtd that was ended has no time to remove them, and the next one does not know them.
-  const forgiven = () => (hit?.role === 'libvirtd' ? (['control group'] as const) : []);
+  // A libvirtd that is ended keeps records of domains that end while it is away. No process is in them.
+  const forgiven = () => (hit?.role === 'libvirtd' ? (['control group', 'domain'] as const) : []);
   const judged = (outcome: Outcome) => judge(outcome, hit);
   const findings = await watched(ground, seed, plan.configuration, act, judged, { forgiven });
   tally.ran(seed, `${describe(plan)}${hit === undefined ? ' (not there)' : ''}`, findings);
