@@ -1,6 +1,7 @@
 /** Around every run: a snapshot before, a search for leftovers after, and a usual sandbox that has to work. */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunOptions, type RunResult, runSandbox } from '../helpers/run.js';
 import { type Driver, type Ground, PREFIX, URIS } from './ground.js';
@@ -122,7 +123,18 @@ async function cleanUp(ground: Ground, uri: string, before: Snapshot, places: Pl
   for (const { kind, what } of [...still, ...left]) {
     if (kind === 'mount') tolerate(() => execFileSync('umount', ['-l', what.split(' ')[0] ?? ''], { stdio: 'ignore' }));
     if (kind === 'file') tolerate(() => rmSync(what, { recursive: true, force: true }));
+    if (kind === 'control group') removeGroup(what);
   }
+}
+
+/** Control groups are the whole host's, and do not go with the namespaces of the soak. */
+function removeGroup(path: string): void {
+  tolerate(() => {
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (entry.isDirectory()) removeGroup(join(path, entry.name));
+    }
+    rmdirSync(path);
+  });
 }
 
 /** What is gone already need not be removed; what cannot be is said of the next run, if it matters. */
