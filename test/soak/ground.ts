@@ -26,7 +26,7 @@ export const URIS: Readonly<Record<Driver, string>> = {
 };
 
 /** Programs that outlive sandboxes. */
-const DAEMONS = new Set(['libvirtd', 'virtlogd']);
+export const DAEMONS: ReadonlySet<string> = new Set(['libvirtd', 'virtlogd']);
 
 /** Slots of the snapshots: enough for every configuration. */
 const SLOTS = 'mounts=4,disks=4,networks=2';

@@ -15,9 +15,9 @@ const IN_TURN = ['system', 'embed'] as const;
 const BOUND_MS = 60_000;
 const AT_ONCE_BOUND_MS = 300_000;
 
-/** After how many runs daemons have their caches, and a store its directories. */
+/** After how many runs a store has its directories, and after how many libvirtd the memory that it keeps. */
 const SETTLED = 5;
-const SETTLED_FULL = 100;
+const MEMORY_SETTLED = 100;
 
 /** Fewer runs have no 99th percentile. */
 const MEASURED = 100;
@@ -33,9 +33,10 @@ export const starts: Scenario = {
   short: 20,
   full: 1000,
   run: async (context) => {
-    const { ground, seeds, tally, isFull } = context;
+    const { ground, seeds, tally } = context;
     const times: Record<(typeof IN_TURN)[number], number[]> = { system: [], embed: [] };
     let early: Counted | undefined;
+    let settled: Counted | undefined;
     let last = 0;
     let index = 0;
     for (const seed of seeds()) {
@@ -43,15 +44,18 @@ export const starts: Scenario = {
       const findings = await alone(ground, seed, driver, times[driver]);
       last = seed;
       index += 1;
-      if (index === (isFull ? SETTLED_FULL : SETTLED)) early = countOf(ground);
+      if (index === SETTLED) early = countOf(ground);
+      if (index === MEMORY_SETTLED) settled = countOf(ground);
       tally.ran(seed, `${driver}, alone`, findings);
     }
     const late = countOf(ground);
-    tally.ran(last, 'all in a row', [...slow(times), ...(early === undefined ? [] : grown(early, late))]);
+    tally.ran(last, 'all in a row', [...slow(times), ...grown(early, late), ...swollen(settled, late)]);
     const rates = await atOnce(context, last);
-    return [...IN_TURN.map((driver) => `${driver} ${figures(times[driver])}`), counted(early, late), ...rates].join(
-      '; ',
-    );
+    return [
+      ...IN_TURN.map((driver) => `${driver} ${figures(times[driver])}`),
+      counted(early, settled, late),
+      ...rates,
+    ].join('; ');
   },
 };
 
@@ -129,17 +133,22 @@ function countOf(ground: Ground): Counted {
   };
 }
 
-function grown(early: Counted, late: Counted): string[] {
+function grown(early: Counted | undefined, late: Counted): string[] {
+  if (early === undefined) return [];
   const names = ['descriptors', 'entries', 'mounts', 'loops'] as const;
   const more = names.filter((name) => late[name] > early[name]).map((name) => `${name}: ${early[name]}, ${late[name]}`);
-  const memory = late.kib > early.kib + GROWTH_KIB ? [`KiB of libvirtd: ${early.kib}, ${late.kib}`] : [];
-  return [...more, ...memory].map((what) => `it grows: ${what}`);
+  return more.map((what) => `it grows: ${what}`);
 }
 
-function counted(early: Counted | undefined, late: Counted): string {
+function swollen(settled: Counted | undefined, { kib }: Counted): string[] {
+  if (settled === undefined || kib <= settled.kib + GROWTH_KIB) return [];
+  return [`it grows: KiB of libvirtd: ${settled.kib}, ${kib}`];
+}
+
+function counted(early: Counted | undefined, settled: Counted | undefined, late: Counted): string {
   const from = (name: keyof Counted) => (early === undefined ? '' : `${early[name]} → `);
   const { kib, descriptors, entries, mounts } = late;
-  const memory = `${early === undefined ? '' : `${(early.kib / 1024).toFixed(1)} → `}${(kib / 1024).toFixed(1)} MiB`;
+  const memory = `${settled === undefined ? '' : `${(settled.kib / 1024).toFixed(1)} → `}${(kib / 1024).toFixed(1)} MiB`;
   const daemon = `libvirtd ${memory}, ${from('descriptors')}${descriptors} descriptors`;
   return `${daemon}; store ${from('entries')}${entries} entries; mounts ${from('mounts')}${mounts}`;
 }

@@ -4,7 +4,7 @@ import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunOptions, type RunResult, runSandbox } from '../helpers/run.js';
-import { type Driver, type Ground, PREFIX, URIS } from './ground.js';
+import { DAEMONS, type Driver, type Ground, PREFIX, URIS } from './ground.js';
 import {
   describeLeft,
   type Kind,
@@ -15,7 +15,7 @@ import {
   takeSnapshot,
   withTerminal,
 } from './leftovers.js';
-import { describeProcess, keyOf, processes, signal } from './processes.js';
+import { describeProcess, keyOf, processes, roleOf, signal } from './processes.js';
 import { argumentsOf } from './sandbox.js';
 
 /** In milliseconds: how long what a run left may take to go. */
@@ -103,7 +103,7 @@ async function usual(
 /** The processes that were not there before, for people. */
 export function newProcesses(before: Snapshot): string[] {
   return processes()
-    .filter((process) => !before.has(`process ${keyOf(process)}`))
+    .filter((process) => !before.has(`process ${keyOf(process)}`) && !DAEMONS.has(roleOf(process)))
     .map(describeProcess);
 }
 
