@@ -11,13 +11,19 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_BYTES 4096
 
 /* How long a supervisor at work may take, in milliseconds: what ends after SIGTERM gets SIGKILL before that. */
 #define WORK_MS 8000
+
+/* How the name of a directory begins that a launcher is making, and how long that may take at most, in seconds. */
+#define UNFINISHED ".claim-"
+#define UNFINISHED_S 60
 
 /* How long the lock of a killed supervisor may take to be released, in milliseconds. */
 #define RELEASE_MS 2000
@@ -92,6 +98,15 @@ int stale_take_over(const char *directory)
 	return remove_directory(directory, getppid(), KILL_AT_ONCE);
 }
 
+/* Removes the beginning of a directory whose launcher died before it had made `owner`. It is empty. */
+static void remove_unfinished(const char *path)
+{
+	struct stat info;
+
+	if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode) && info.st_mtime + UNFINISHED_S < time(NULL))
+		(void)rmdir(path);
+}
+
 /* Calls `use` for each directory beside `directory` whose owner is dead, until it returns false. */
 static void each_stale(const char *directory, bool (*use)(const char *path))
 {
@@ -104,6 +119,9 @@ static void each_stale(const char *directory, bool (*use)(const char *path))
 	if (entries == NULL)
 		return;
 	for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+		if (strncmp(entry->d_name, UNFINISHED, strlen(UNFINISHED)) == 0 &&
+		    (size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) < sizeof(path))
+			remove_unfinished(path);
 		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) < sizeof(path) &&
 		    owner_was_here(path) && !owner_lives(path, 0) && !use(path))
 			break;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,9 @@ import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
 /** No process has this ID: it is beyond what the kernel gives. */
 const DEAD = '4194304 1';
+
+/** No launcher takes so long to make a directory. */
+const LONG_AGO = new Date(Date.now() - 120_000);
 
 /** In milliseconds, for what happens without a word. */
 const SOON_MS = 10_000;
@@ -146,6 +149,9 @@ describe('a supervisor that ends', () => {
   it('removes what dead sandboxes left beside its own, and nothing else', async (t) => {
     const base = scratchDirectory(t);
     const dead = ['dead', '.claim-dead'].map((name) => stateDirectory(t, `${DEAD} ${sphere()}`, base, name));
+    const unfinished = ['.claim-old', '.claim-new'].map((name) => join(base, name));
+    for (const path of unfinished) mkdirSync(path);
+    utimesSync(unfinished[0] ?? '', LONG_AGO, LONG_AGO);
     const kept = [
       stateDirectory(t, `${DEAD} 0123456789ab-1`, base, 'of another boot'),
       stateDirectory(t, DEAD, base, 'of an older version'),
@@ -157,6 +163,7 @@ describe('a supervisor that ends', () => {
     const supervisor = await Supervisor.start({ directory: stateDirectory(t, DEAD, base, 'own') });
     await supervisor.finish();
     for (const path of dead) await removed(path);
+    assert.deepEqual(unfinished.map(existsSync), [false, true]);
     assert.deepEqual(kept.map(existsSync), [true, true, true, true]);
     await other.finish();
     assert.equal(existsSync(kept[3] ?? ''), false);
