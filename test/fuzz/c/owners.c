@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 /* The functions that read are not for other files. */
-#include "stale.c"
+#include "owner.c"
 
 /* A name as ps(1) shows it, in a line of /proc/PID/stat. The start time is the 22nd field. */
 static size_t write_stat(char *to, size_t room, struct piece name, const char *started)
@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file_set(input.at, input.left, 0);
 	(void)lives(1, "12");
 	file_set(owner.data, owner.size, 0);
-	(void)is_owned("/run/x");
+	(void)owner_lives("/run/x", 0);
+	(void)owner_was_here("/run/x");
 	/* A name may have blanks and parentheses, and is short. */
 	if (name.size < 64) {
 		size_t length = write_stat(stat_line, sizeof(stat_line), name, "4711");
