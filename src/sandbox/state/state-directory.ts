@@ -18,6 +18,8 @@ const CLAIM_TRIES = 10;
 
 export interface StateDirectory {
   readonly path: string;
+  /** What the file `owner` in it says. No other directory has the same, so it tells whether this one is still there. */
+  readonly owner: string;
   /** The same directory, by a path short enough for sockets. */
   readonly sockets: string;
   /** QEMU's monitor for the launcher uses it too. */
@@ -40,10 +42,11 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   const base = stateBase();
   const path = join(base, name);
   const aliased = needsAlias(path, name, kind);
+  let owner: string;
   try {
     // QEMU may run as another user, who must be able to enter.
     if (makeDirectories(base) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
-    makeOwned(path, name);
+    owner = makeOwned(path, name);
   } catch (error) {
     if (error instanceof SandboxError) throw error;
     throw new SandboxError({
@@ -58,15 +61,19 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   }
   try {
     const sockets = aliased ? makeAlias(path) : path;
-    return { path, sockets, channelSocket: join(sockets, 'channel'), consoleSocket: join(sockets, 'console') };
+    return { path, owner, sockets, channelSocket: join(sockets, 'channel'), consoleSocket: join(sockets, 'console') };
   } catch (error) {
-    releaseState({ path });
+    releaseState({ path, owner });
     throw error;
   }
 }
 
-/** Removes the state directory of a domain that was not started. libvirt's side removes it otherwise. */
-export function releaseState(state: Pick<StateDirectory, 'path'>): void {
+/**
+ * Removes the state directory of a domain that was not started. libvirt's side removes it otherwise. If it is gone,
+ * another sandbox may have claimed the name: that one's directory stays.
+ */
+export function releaseState(state: Pick<StateDirectory, 'path' | 'owner'>): void {
+  if (ownerOf(state.path) !== state.owner) return;
   // Rename first: the next process to claim the name must not find half of it.
   const aside = join(dirname(state.path), `.claim-${process.pid}-${Date.now()}`);
   try {
@@ -79,15 +86,28 @@ export function releaseState(state: Pick<StateDirectory, 'path'>): void {
   rmSync(aside, { recursive: true, force: true });
 }
 
-function makeOwned(path: string, name: string): void {
+/** The content of its file `owner`; undefined without one. */
+function ownerOf(path: string): string | undefined {
+  try {
+    return readFileSync(join(path, 'owner'), 'utf8');
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** @returns the content of its `owner` */
+function makeOwned(path: string, name: string): string {
   // It appears with its `owner` file already in it, so no other process takes it for a stale one.
   const fresh = mkdtempSync(join(dirname(path), '.claim-'));
   try {
     // QEMU may run as another user, who must reach the sockets in it and nothing else, whatever the umask.
     chmodSync(fresh, 0o711);
-    writeFileSync(join(fresh, 'owner'), `${process.pid} ${startTime(process.pid)} ${sphere()}\n`);
+    const owner = `${process.pid} ${startTime(process.pid)} ${sphere()} ${process.hrtime.bigint()}\n`;
+    // Whoever can open it can take the supervisor's lock.
+    writeFileSync(join(fresh, 'owner'), owner, { mode: 0o600 });
     for (let tries = 0; tries < CLAIM_TRIES; tries += 1) {
-      if (renamed(fresh, path)) return;
+      if (renamed(fresh, path)) return owner;
       if (ownerLives(path) || !removeStale(path)) break;
     }
     throw new SandboxError({

@@ -83,14 +83,14 @@ describe('the run of a domain', () => {
     for (const force of [false, true]) {
       const domain = new FakeDomain();
       const run = runWith(async () => domain);
-      const { path } = run.claim();
+      const state = run.claim();
       run.start('<domain/>');
       assert.equal(await run.within(run.domain, 'it'), domain);
       await run.end({ force });
       run.release();
       assert.deepEqual(domain.ends, [force]);
       // The real libvirt's side removes it with the domain.
-      releaseState({ path });
+      releaseState(state);
     }
   });
 
@@ -98,7 +98,7 @@ describe('the run of a domain', () => {
     const domain = new FakeDomain();
     const cancel = new AbortController();
     const run = runWith(() => delay(200, domain), { signal: cancel.signal });
-    const { path } = run.claim();
+    const state = run.claim();
     run.start('<domain/>');
     cancel.abort();
     await rejectsWith(run.within(run.domain, 'it'), 'aborted');
@@ -106,18 +106,18 @@ describe('the run of a domain', () => {
     await run.end({ force: false });
     run.release();
     assert.deepEqual(domain.ends, [false]);
-    releaseState({ path });
+    releaseState(state);
   });
 
   it('says how far it came when time is up', async () => {
     const run = runWith(async () => new FakeDomain(), { timeout: 50 });
-    const { path } = run.claim();
+    const state = run.claim();
     run.start('<domain/>');
     const error = await rejectsWith(run.within(new Promise(() => {}), 'the moon'), 'boot-timeout');
     assert.match(error.message, /within 0\.05 s; it came as far as: the moon/);
     await run.end({ force: true });
     run.release();
-    releaseState({ path });
+    releaseState(state);
   });
 
   it('says why libvirt did not start the domain, also where the channel breaks first', async () => {
@@ -134,7 +134,7 @@ describe('the run of a domain', () => {
   it('says why the domain stopped', async () => {
     const domain = new FakeDomain();
     const run = runWith(async () => domain);
-    const { path } = run.claim();
+    const state = run.claim();
     run.start('<domain/>');
     const waiting = run.within(new Promise(() => {}), 'it');
     domain.stop({ reason: 'failed', error: REFUSED });
@@ -142,6 +142,6 @@ describe('the run of a domain', () => {
     assert.ok(run.gone.aborted);
     await run.end({ force: false });
     run.release();
-    releaseState({ path });
+    releaseState(state);
   });
 });

@@ -85,7 +85,7 @@ test('one of many wins the name that a dead sandbox left', {
     const said = await ask('go');
     assert.equal(said.filter((text) => text === 'claimed').length, 1, said.join('\n'));
     for (const text of said) assert.match(text, /^(claimed$|name-in-use )/);
-    assert.match(readFileSync(join(path, 'owner'), 'utf8'), /^\d+ \d+ \w+-\d+\n$/);
+    assert.match(readFileSync(join(path, 'owner'), 'utf8'), /^\d+ \d+ \w+-\d+ \d+\n$/);
     assert.deepEqual(readdirSync(path), ['owner'], 'nothing of the dead one is left');
     assert.deepEqual(readdirSync(join(cache, 'libvirt-sandbox')).sort(), ['.lock', 'contested']);
     await ask('release');
@@ -97,6 +97,28 @@ test('one of many wins the name that a dead sandbox left', {
       await once(child, 'close');
     }),
   );
+});
+
+test('nobody else can take the lock of a state directory', { skip: unlessRoot('takes another user') }, (t) => {
+  const state = claimState(uniqueName(), 'embedded');
+  t.after(() => releaseState(state));
+  const lock = ['flock', '--nonblock', '--conflict-exit-code', '9', join(state.path, 'owner'), 'true'];
+  const { status, stderr } = spawnSync('setpriv', ['--reuid=65534', '--clear-groups', ...lock], { encoding: 'utf8' });
+  assert.equal(status, 66, 'EX_NOINPUT: it cannot be opened');
+  assert.match(stderr, /Permission denied/);
+});
+
+test('a state directory is released only by its own claim', (t) => {
+  const name = uniqueName();
+  const state = claimState(name, 'session');
+  const aside = `${state.path}-aside`;
+  renameSync(state.path, aside);
+  t.after(() => rmSync(aside, { recursive: true }));
+  const next = claimState(name, 'session');
+  releaseState(state);
+  assert.equal(readFileSync(join(next.path, 'owner'), 'utf8'), next.owner);
+  releaseState(next);
+  assert.equal(existsSync(next.path), false);
 });
 
 describe('a state directory whose path is too long for its sockets', () => {
