@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -12,14 +13,19 @@
 /* No event tells that a lock was released, so look again and again, in milliseconds. */
 #define LOOK_MS 1
 
-/* A process that was stopped may hold the lock for as long as it likes, in milliseconds. */
-#define REMOVALS_MS 5000
+/* Whether flock(2) failed because the file system has no locks: some network file systems have none. */
+static bool has_none(int number)
+{
+	return number == ENOLCK || number == ENOSYS || number == EOPNOTSUPP;
+}
 
 static int lock_within(int fd, int milliseconds)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
 
 	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOOK_MS) {
+		if (has_none(errno))
+			return fd;
 		if ((errno != EINTR && errno != EWOULDBLOCK) || waited >= milliseconds) {
 			int failed = errno;
 
@@ -32,19 +38,14 @@ static int lock_within(int fd, int milliseconds)
 	return fd;
 }
 
-int lock_state(const char *directory, int milliseconds)
+int lock_state(int state, int milliseconds)
 {
-	char path[PATH_MAX];
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
 	/* Over NFS only a file that is open for writing can be locked. */
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(state, "owner", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
+	/* It may be of a program that ran as another user. */
 	if (fd < 0 && errno == EACCES)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		fd = openat(state, "owner", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	return fd < 0 ? -1 : lock_within(fd, milliseconds);
 }
 

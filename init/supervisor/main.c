@@ -10,23 +10,24 @@
  *         keep               leave the terminal as it is
  *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
  * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
- *       "ended 0\n" in answer to end
+ *       "ended 0\n" in answer to end, "left PATH...\n" when all has ended but PATH is still there: see enum removal,
+ *       whose value is the exit status
  * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
  *
  * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
  * known, reaped at once, and ended here. FILE is the log of such a QEMU: see bounded_log.h.
  */
-#include "alias.h"
+#include "aside.h"
 #include "bounded_log.h"
 #include "children.h"
 #include "command.h"
 #include "control.h"
 #include "kill_qemu.h"
 #include "locks.h"
+#include "owner.h"
 #include "shared/write_all.h"
 #include "stale.h"
 #include "timing.h"
-#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -196,6 +196,22 @@ static void end_children(int signals, pid_t *command)
 	}
 }
 
+static int remove_state(const char *directory, int state)
+{
+	char reason[REASON_BYTES];
+	/* Without the lock too: leaving the directory would be worse than a claim at the same moment. */
+	enum removal result = remove_aside(directory, state, lock_removals(directory), reason);
+
+	if (result == REMOVED) {
+		stale_remove_beside(directory);
+		return 0;
+	}
+	report("left ");
+	report(reason);
+	report("\n");
+	return result;
+}
+
 int main(int argc, char *argv[])
 {
 	if (argc == 3 && argv[2][0] == '/' && strcmp(argv[1], "--remove-stale") == 0)
@@ -234,7 +250,9 @@ int main(int argc, char *argv[])
 		return fail("signalfd");
 
 	/* Nobody else may clean up while this process is there. A directory without an owner needs no lock. */
-	if (lock_state(argv[1], 0) < 0 && errno != ENOENT)
+	int state = state_open(argv[1]);
+
+	if (state >= 0 && lock_state(state, 0) < 0 && errno == EWOULDBLOCK)
 		return fail("lock of the state directory");
 
 	pid_t command = 0;
@@ -250,10 +268,6 @@ int main(int argc, char *argv[])
 		if (command < 0)
 			return fail("fork");
 	}
-	/* Another directory of the same name may take its place before it is removed. */
-	struct stat ours;
-	bool known = lstat(argv[1], &ours) == 0;
-
 	report("started\n");
 
 	bool keep = await_launcher(signals, &command);
@@ -262,15 +276,7 @@ int main(int argc, char *argv[])
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
 	end_children(signals, &command);
 
-	struct stat now;
-
-	/* Remove it even without the lock: leaving it would be worse than a claim at the same moment. */
-	(void)lock_removals(argv[1]);
-	if (!known || lstat(argv[1], &now) != 0 || now.st_ino != ours.st_ino || now.st_dev != ours.st_dev)
+	if (state < 0)
 		return 0;
-	alias_remove(argv[1], argv[1]);
-	if (tree_remove(argv[1]) != 0)
-		return 1;
-	stale_remove_beside(argv[1]);
-	return 0;
+	return remove_state(argv[1], state);
 }

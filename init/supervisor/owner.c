@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_BYTES 4096
 #define TEXT_BYTES 1024
 #define SPHERE_BYTES 64
 #define BOOT_DIGITS 12
@@ -16,9 +15,9 @@
 #define STATE_FIELD 3
 #define START_FIELD 22
 
-static bool read_text(const char *path, char text[TEXT_BYTES])
+static bool read_text(int directory, const char *path, char text[TEXT_BYTES])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n;
 
 	if (fd < 0)
@@ -42,7 +41,7 @@ static bool lives(long pid, const char *started)
 	char state;
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	if (!read_text(path, text))
+	if (!read_text(AT_FDCWD, path, text))
 		return errno != ENOENT && errno != ESRCH;
 	at = strrchr(text, ')');
 	if (at == NULL || at[1] != ' ')
@@ -59,31 +58,29 @@ static bool lives(long pid, const char *started)
 	return strncmp(at, started, strlen(started)) == 0 && at[strlen(started)] == ' ';
 }
 
-bool owner_lives(const char *directory, pid_t caller)
+int state_open(const char *directory)
 {
-	char path[PATH_BYTES];
+	return open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+bool state_is(const char *directory, int state)
+{
+	struct stat there, ours;
+
+	return lstat(directory, &there) == 0 && fstat(state, &ours) == 0 && there.st_ino == ours.st_ino &&
+	       there.st_dev == ours.st_dev;
+}
+
+bool owner_lives(int state, pid_t caller)
+{
 	char text[TEXT_BYTES];
 	char started[32];
 	long pid;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
-		return true;
 	/* A directory appears with this file in it. */
-	if (!read_text(path, text))
+	if (!read_text(state, "owner", text))
 		return errno != ENOENT;
 	return sscanf(text, "%ld %31s", &pid, started) == 2 && pid != (long)caller && lives(pid, started);
-}
-
-bool owner_is(const char *directory, int lock)
-{
-	char path[PATH_BYTES];
-	struct stat there, locked;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/owner", directory) >= sizeof(path))
-		return false;
-	if (lstat(path, &there) != 0)
-		return lock < 0 && errno == ENOENT;
-	return lock >= 0 && fstat(lock, &locked) == 0 && there.st_ino == locked.st_ino && there.st_dev == locked.st_dev;
 }
 
 /* As src/util/sphere.ts has it: 12 digits of the boot, a hyphen, the number of the PID namespace. */
@@ -93,7 +90,7 @@ static bool read_sphere(char sphere[SPHERE_BYTES])
 	size_t length = 0;
 	ssize_t n;
 
-	if (!read_text("/proc/sys/kernel/random/boot_id", text))
+	if (!read_text(AT_FDCWD, "/proc/sys/kernel/random/boot_id", text))
 		return false;
 	for (const char *at = text; *at != '\0' && *at != '\n' && length < BOOT_DIGITS; at++) {
 		if (*at != '-')
@@ -110,12 +107,11 @@ static bool read_sphere(char sphere[SPHERE_BYTES])
 	return n > 0;
 }
 
-bool owner_was_here(const char *directory)
+bool owner_was_here(int state)
 {
-	char path[PATH_BYTES];
 	char text[TEXT_BYTES];
 	char its[SPHERE_BYTES], here[SPHERE_BYTES];
 
-	return (size_t)snprintf(path, sizeof(path), "%s/owner", directory) < sizeof(path) && read_text(path, text) &&
-	       sscanf(text, "%*d %*s %63s", its) == 1 && read_sphere(here) && strcmp(its, here) == 0;
+	return read_text(state, "owner", text) && sscanf(text, "%*d %*s %63s", its) == 1 && read_sphere(here) &&
+	       strcmp(its, here) == 0;
 }

@@ -95,7 +95,9 @@ bool words_have(const struct words *words, const char *text)
 	size_t length = strlen(text);
 
 	for (const char *word = words_first(words); word != NULL; word = words_next(words, word)) {
-		if (strncmp(word, text, length) == 0 && (word[length] == '\0' || word[length] == ','))
+		/* A doubled comma is one of the value's. */
+		if (strncmp(word, text, length) == 0 &&
+		    (word[length] == '\0' || (word[length] == ',' && word[length + 1] != ',')))
 			return true;
 	}
 	return false;

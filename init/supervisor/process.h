@@ -32,7 +32,7 @@ void words_free(struct words *words);
 const char *words_first(const struct words *words);
 const char *words_next(const struct words *words, const char *word);
 
-/* Whether one is `text`, alone or followed by a comma. */
+/* Whether one is `text`, alone or followed by one comma. In QEMU's command line a comma of a value is doubled. */
 bool words_have(const struct words *words, const char *text);
 
 #endif

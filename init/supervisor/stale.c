@@ -1,13 +1,13 @@
 #include "stale.h"
 
-#include "alias.h"
 #include "locks.h"
 #include "owner.h"
 #include "remains.h"
-#include "tree.h"
+#include "timing.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,10 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATH_BYTES 4096
-
-/* How long a supervisor at work may take, in milliseconds: what ends after SIGTERM gets SIGKILL before that. */
-#define WORK_MS 8000
+/*
+ * How long a supervisor at work may take to free the path, in milliseconds: what ends after SIGTERM gets SIGKILL after
+ * GRACE_MS, and the names are locked within REMOVALS_MS.
+ */
+#define WORK_MS (GRACE_MS + REMOVALS_MS + 2000)
 
 /* How the name of a directory begins that a launcher is making, and how long that may take at most, in seconds. */
 #define UNFINISHED ".claim-"
@@ -28,72 +29,101 @@
 /* How long the lock of a killed supervisor may take to be released, in milliseconds. */
 #define RELEASE_MS 2000
 
-static int fail(const char *directory, const char *reason)
+/* How often to look whether the directory is still there while another process has its lock, in milliseconds. */
+#define LOOK_MS 50
+
+static enum removal fail(const char *directory, const char *reason)
 {
 	(void)dprintf(2, "%s: %s\n", directory, reason);
 	return REMOVAL_FAILED;
 }
 
-/* Move it away first, so that nobody ever sees half a directory at its path. */
-static int remove_aside(const char *directory, int lock)
-{
-	char aside[PATH_BYTES];
-	const char *name = strrchr(directory, '/');
-	int removals = lock_removals(directory);
-
-	if (removals < 0)
-		return fail(directory, "another process holds .lock beside it");
-	if (name == NULL || (size_t)snprintf(aside, sizeof(aside), "%.*s/.stale-%d", (int)(name - directory), directory,
-					     (int)getpid()) >= sizeof(aside))
-		return fail(directory, strerror(ENAMETOOLONG));
-	bool moved = owner_is(directory, lock) && rename(directory, aside) == 0;
-	int failed = errno;
-
-	(void)close(removals);
-	/* Else another process has removed it. */
-	if (!moved)
-		return failed != ENOENT && owner_is(directory, lock) ? fail(directory, strerror(failed)) : REMOVED;
-	alias_remove(aside, directory);
-	return tree_remove(aside) == 0 ? REMOVED : fail(aside, strerror(errno));
-}
-
 /* How to treat a supervisor that has the lock. */
 enum supervisor { SPARE, KILL_AT_ONCE, KILL_IF_LATE };
 
-/* `caller` may be the owner. */
-static int remove_directory(const char *directory, pid_t caller, enum supervisor supervisor)
+/* As lock_state(); ESTALE as soon as the directory is not at its path any more. */
+static int lock_while_there(const char *directory, int state, int milliseconds)
 {
-	/* An empty directory may be replaced at any moment. */
-	if (rmdir(directory) == 0 || errno == ENOENT)
-		return REMOVED;
-	if (owner_lives(directory, caller))
+	long long deadline = now_ms() + milliseconds;
+
+	for (;;) {
+		int lock = lock_state(state, milliseconds > 0 ? LOOK_MS : 0);
+		int failed = errno;
+
+		if (!state_is(directory, state)) {
+			if (lock >= 0)
+				(void)close(lock);
+			errno = ESTALE;
+			return -1;
+		}
+		if (lock >= 0 || failed != EWOULDBLOCK || now_ms() >= deadline) {
+			errno = failed;
+			return lock;
+		}
+	}
+}
+
+static enum removal move_and_remove(const char *directory, int state)
+{
+	char reason[REASON_BYTES];
+	int removals = lock_removals(directory);
+
+	if (removals < 0)
+		return fail(directory,
+			    errno == EWOULDBLOCK ? "another process holds .lock beside it" : strerror(errno));
+	enum removal result = remove_aside(directory, state, removals, reason);
+
+	if (result != REMOVED)
+		(void)dprintf(2, "%s\n", reason);
+	return result;
+}
+
+/* `caller` may be the owner. */
+static enum removal remove_state(const char *directory, int state, pid_t caller, enum supervisor supervisor)
+{
+	if (owner_lives(state, caller))
 		return REMOVAL_REFUSED;
-	int lock = lock_state(directory, supervisor == KILL_IF_LATE ? WORK_MS : 0);
+	int lock = lock_while_there(directory, state, supervisor == KILL_IF_LATE ? WORK_MS : 0);
 
 	if (lock < 0 && errno == EWOULDBLOCK && supervisor != SPARE) {
-		remains_kill_supervisors(directory);
-		lock = lock_state(directory, RELEASE_MS);
+		remains_kill_supervisors(directory, state);
+		lock = lock_while_there(directory, state, RELEASE_MS);
 	}
+	/* Another process has removed it. The next directory of that name is not looked at here. */
+	if (lock < 0 && errno == ESTALE)
+		return REMOVED;
 	if (lock < 0 && errno != ENOENT)
 		return fail(directory, errno == EWOULDBLOCK ? "its supervisor does not end" : strerror(errno));
-	int result = REMOVED;
+	/* Without the file `owner` somebody was removing it: all has ended. */
+	bool ended = lock < 0 || remains_end(directory, state) == 0;
+	enum removal result = ended ? move_and_remove(directory, state) : REMOVAL_FAILED;
 
-	/* While this process waited, another may have removed it, and a third claimed the name. */
-	if (owner_is(directory, lock) && owner_lives(directory, caller))
-		result = REMOVAL_REFUSED;
-	else if (owner_is(directory, lock))
-		result = lock >= 0 && remains_end(directory) != 0 ? REMOVAL_FAILED : remove_aside(directory, lock);
 	if (lock >= 0)
 		(void)close(lock);
 	return result;
 }
 
-int stale_remove(const char *directory)
+static enum removal remove_directory(const char *directory, pid_t caller, enum supervisor supervisor)
+{
+	/* An empty directory may be replaced at any moment. */
+	if (rmdir(directory) == 0 || errno == ENOENT)
+		return REMOVED;
+	int state = state_open(directory);
+
+	if (state < 0)
+		return errno == ENOENT ? REMOVED : fail(directory, strerror(errno));
+	enum removal result = remove_state(directory, state, caller, supervisor);
+
+	(void)close(state);
+	return result;
+}
+
+enum removal stale_remove(const char *directory)
 {
 	return remove_directory(directory, 0, KILL_IF_LATE);
 }
 
-int stale_take_over(const char *directory)
+enum removal stale_take_over(const char *directory)
 {
 	return remove_directory(directory, getppid(), KILL_AT_ONCE);
 }
@@ -107,10 +137,20 @@ static void remove_unfinished(const char *path)
 		(void)rmdir(path);
 }
 
+static bool is_stale(const char *path)
+{
+	int state = state_open(path);
+	bool stale = state >= 0 && owner_was_here(state) && !owner_lives(state, 0);
+
+	if (state >= 0)
+		(void)close(state);
+	return stale;
+}
+
 /* Calls `use` for each directory beside `directory` whose owner is dead, until it returns false. */
 static void each_stale(const char *directory, bool (*use)(const char *path))
 {
-	char path[PATH_BYTES];
+	char path[PATH_MAX];
 	int length = (int)(strrchr(directory, '/') - directory);
 
 	(void)snprintf(path, sizeof(path), "%.*s", length, directory);
@@ -119,11 +159,11 @@ static void each_stale(const char *directory, bool (*use)(const char *path))
 	if (entries == NULL)
 		return;
 	for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-		if (strncmp(entry->d_name, UNFINISHED, strlen(UNFINISHED)) == 0 &&
-		    (size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) < sizeof(path))
+		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) >= sizeof(path))
+			continue;
+		if (strncmp(entry->d_name, UNFINISHED, strlen(UNFINISHED)) == 0)
 			remove_unfinished(path);
-		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) < sizeof(path) &&
-		    owner_was_here(path) && !owner_lives(path, 0) && !use(path))
+		if (is_stale(path) && !use(path))
 			break;
 	}
 	(void)closedir(entries);

@@ -4,21 +4,17 @@
 #ifndef VS_STALE_H
 #define VS_STALE_H
 
-/* Exit statuses. */
-#define REMOVED 0
-/* Its owner lives. */
-#define REMOVAL_REFUSED 1
-/* There is a line on stderr. */
-#define REMOVAL_FAILED 2
+#include "aside.h"
 
 /*
  * Ends what runs of a sandbox whose owner is dead, and removes its state directory. A supervisor that is at work gets
- * the time that it needs; one that was stopped is killed.
+ * the time that it needs; one that was stopped is killed. For REMOVAL_FAILED and REMOVAL_LASTS there is a line on
+ * stderr.
  */
-int stale_remove(const char *directory);
+enum removal stale_remove(const char *directory);
 
 /* The same for the owner itself, the parent of this process. It has seen that its supervisor is gone. */
-int stale_take_over(const char *directory);
+enum removal stale_take_over(const char *directory);
 
 /*
  * The same for every directory beside `directory` whose owner is dead and that no supervisor has, in a process of its

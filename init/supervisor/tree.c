@@ -1,41 +1,179 @@
+/*
+ * A guest may have filled a shared directory in here with a tree as deep as it likes. So no path of an entry is made,
+ * and no descriptor for each level: a directory that is not empty moves up to the top, and is emptied there.
+ */
 #include "tree.h"
 
+#include "timing.h"
+
+#include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAX_OPEN 16
+/* Goes last, see tree.h. */
+#define LAST "owner"
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+/* A directory that moves up is called PREFIX and a number. */
+#define PREFIX ".up-"
+
+struct removal {
+	/* The directory that is removed. */
+	int top;
+	dev_t device;
+	long long deadline;
+	unsigned long long moved;
+};
+
+/* Opens a directory that is on the same mount; its owner gets the right to empty it. */
+static int open_below(const struct removal *removal, int parent, const char *name)
 {
-	(void)info;
-	(void)where;
-	int result = type == FTW_DP ? rmdir(path) : unlink(path);
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
+	struct stat info;
 
-	/* Another process may be removing the same tree. */
-	return result != 0 && errno != ENOENT ? -1 : 0;
+	/* Programs in the sandbox may have taken the rights away. */
+	if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+		return -1;
+	if (S_ISDIR(info.st_mode) && (info.st_mode & S_IRWXU) != S_IRWXU)
+		(void)fchmodat(parent, name, S_IRWXU, 0);
+	int fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
+
+	/* Filters of containers that do not know the call refuse it. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(parent, name, (int)how.flags);
+	if (fd >= 0 && (fstat(fd, &info) != 0 || info.st_dev != removal->device)) {
+		(void)close(fd);
+		errno = EXDEV;
+		return -1;
+	}
+	return fd;
 }
 
-/* Restores our rights to directories, which programs in the sandbox may have taken away. */
-static int open_up(const char *path, const struct stat *info, int type, struct FTW *where)
+/* 0 when the entry is gone; -1 with errno, ENOTEMPTY for a directory that is not empty. */
+static int remove_entry(int parent, const char *name)
 {
-	(void)where;
-	if (type != FTW_D && type != FTW_DNR)
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	if ((info->st_mode & S_IRWXU) == S_IRWXU || chmod(path, S_IRWXU) != 0)
+	if (errno != EISDIR && errno != EPERM)
+		return -1;
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
-	/* The directory could not be read when it was reached. */
-	return type == FTW_DNR ? nftw(path, open_up, MAX_OPEN, FTW_MOUNT | FTW_PHYS) : 0;
+	if (errno == EEXIST)
+		errno = ENOTEMPTY;
+	return -1;
 }
 
-int tree_remove(const char *path)
+static int move_up(struct removal *removal, int parent, const char *name)
 {
-	if (nftw(path, remove_one, MAX_OPEN, FTW_DEPTH | FTW_MOUNT | FTW_PHYS) == 0)
-		return 0;
-	if (nftw(path, open_up, MAX_OPEN, FTW_MOUNT | FTW_PHYS) == 0 &&
-	    nftw(path, remove_one, MAX_OPEN, FTW_DEPTH | FTW_MOUNT | FTW_PHYS) == 0)
-		return 0;
-	return errno == ENOENT ? 0 : -1;
+	char up[64];
+	struct stat info;
+
+	/* It gets another parent, which takes the right to write to it. */
+	if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) &&
+	    (info.st_mode & S_IRWXU) != S_IRWXU)
+		(void)fchmodat(parent, name, S_IRWXU, 0);
+	do {
+		(void)snprintf(up, sizeof(up), PREFIX "%llu", removal->moved++);
+		if (renameat(parent, name, removal->top, up) == 0 || errno == ENOENT)
+			return 0;
+	} while (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR);
+	return -1;
+}
+
+static bool is_late(const struct removal *removal)
+{
+	return removal->deadline > 0 && now_ms() >= removal->deadline;
+}
+
+/* What to do with an entry that is a directory and not empty. */
+typedef int treat(struct removal *removal, int parent, const char *name);
+
+/* Removes all entries of a directory; closes `fd`. */
+static int empty(struct removal *removal, int fd, treat *full)
+{
+	DIR *entries = fdopendir(fd);
+	bool again = true;
+	int result = 0;
+
+	if (entries == NULL) {
+		(void)close(fd);
+		return -1;
+	}
+	/* An entry may be passed over while others go. */
+	while (again && result == 0) {
+		again = false;
+		rewinddir(entries);
+		for (struct dirent *entry = readdir(entries); entry != NULL && result == 0; entry = readdir(entries)) {
+			const char *name = entry->d_name;
+
+			if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+			    (fd == removal->top && strcmp(name, LAST) == 0))
+				continue;
+			again = true;
+			if (is_late(removal)) {
+				errno = ETIMEDOUT;
+				result = -1;
+			} else if (remove_entry(fd, name) != 0) {
+				result = errno == ENOTEMPTY ? full(removal, fd, name) : -1;
+			}
+		}
+	}
+	int failed = errno;
+
+	(void)closedir(entries);
+	errno = failed;
+	return result;
+}
+
+/* Empties a directory of the top and removes it. What is a directory in it and not empty moves up. */
+static int remove_full(struct removal *removal, int parent, const char *name)
+{
+	int fd = open_below(removal, parent, name);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	if (empty(removal, fd, move_up) != 0)
+		return -1;
+	return remove_entry(parent, name);
+}
+
+static int empty_top(const char *path, long long deadline)
+{
+	struct stat info;
+
+	if (lstat(path, &info) != 0)
+		return -1;
+	if (S_ISDIR(info.st_mode) && (info.st_mode & S_IRWXU) != S_IRWXU)
+		(void)chmod(path, S_IRWXU);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &info) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	struct removal removal = {.top = fd, .device = info.st_dev, .deadline = deadline};
+
+	if (empty(&removal, fd, remove_full) != 0)
+		return -1;
+	char last[4096];
+
+	if ((size_t)snprintf(last, sizeof(last), "%s/" LAST, path) >= sizeof(last)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return unlink(last) != 0 && errno != ENOENT ? -1 : rmdir(path);
+}
+
+int tree_remove(const char *path, long long deadline)
+{
+	return empty_top(path, deadline) == 0 || errno == ENOENT ? 0 : -1;
 }

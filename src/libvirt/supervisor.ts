@@ -3,10 +3,11 @@
  * first or does not answer, another one does its work. docs/life.md
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { messageOf, SandboxError } from '../util/errors.js';
+import { ignoreSandboxError, messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
 import { deferred, settlesWithin } from '../util/promises.js';
+import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVED } from './removal-status.js';
 
 export interface SupervisorOptions {
   /** Absolute path. The directory is removed with its content when this process or the supervisor ends. */
@@ -37,13 +38,17 @@ const STDERR_CHARACTERS = 16_384;
 
 /**
  * How long the supervisor may take, in milliseconds, before it counts as one that never answers: somebody has stopped
- * it. Each is more than it takes by its own limits, on a machine that is busy too.
+ * it. Each is more than it takes by its own limits: for the end these are GRACE_MS, REMOVALS_MS and REMOVAL_MS in
+ * init/supervisor, 8 s in all.
  */
 const START_MS = 10_000;
 const KILL_MS = 5000;
-const FINISH_MS = 8000;
+const FINISH_MS = 11_000;
 
-/** The same for another one that does its work: it waits longer for what does not end. */
+/** How long it may take to end after SIGKILL, in milliseconds. Only one that waits for a broken disk takes longer. */
+const KILLED_MS = 2000;
+
+/** The same for another one that does its work: it waits up to 7 s more, for what does not end. */
 const TAKE_OVER_MS = 20_000;
 
 /** How long its last words may take to be read when it has ended, in milliseconds. */
@@ -57,15 +62,17 @@ export class Supervisor {
   readonly #directory: string;
   readonly #started = deferred<void>();
   readonly #commandExited = deferred<SupervisedExit>();
-  /** Resolves when the process has ended, with whether it has cleaned up. */
-  readonly #ended: Promise<boolean>;
+  /** Resolves when the process has ended, with its exit status. */
+  readonly #ended: Promise<number | null>;
   #finishing: Promise<void> | undefined;
   /** All that the supervisor has reported. */
   #report = '';
   /** The end of the command's stderr. */
   #stderr = '';
-  /** The supervisor has said that the command has. */
-  #hasExited = false;
+  /** The command's raw wait status, once it is known. */
+  #status: number | undefined;
+  /** What the supervisor could not remove: the path, and why. */
+  #left: string | undefined;
   /** Called with the supervisor's answer to the order to kill a process. */
   #onKilled: (killed: boolean) => void = () => {};
 
@@ -75,8 +82,8 @@ export class Supervisor {
     this.commandExited = this.#commandExited.promise;
     // Not `close`: its command has the same stderr, and may outlive it.
     this.#ended = new Promise((resolve) => {
-      child.once('exit', (code) => resolve(code === 0));
-      child.once('error', () => resolve(false));
+      child.once('exit', (code) => resolve(code));
+      child.once('error', () => resolve(null));
     });
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#receive(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -109,8 +116,8 @@ export class Supervisor {
     try {
       await started;
     } catch (error) {
-      // Without a process there is nothing that it could have started.
-      if (child.pid !== undefined) await supervisor.#replace();
+      // Without a process there is nothing that it could have started. Why it did not start counts more than what is left.
+      if (child.pid !== undefined) await ignoreSandboxError(supervisor.#replace());
       throw error;
     }
     mark('supervisor.started');
@@ -141,7 +148,7 @@ export class Supervisor {
    * Lets the supervisor clean up, and waits until it has. Another one does it if this one is gone, or does not answer.
    * Further calls wait for the first.
    *
-   * @throws {SandboxError} `clean-up-failed`
+   * @throws {SandboxError} `clean-up-failed`, `clean-up-unfinished`
    */
   finish(): Promise<void> {
     this.#finishing ??= this.#finish();
@@ -151,14 +158,18 @@ export class Supervisor {
   async #finish(): Promise<void> {
     this.#child.stdin?.end('keep\n');
     const inTime = await settlesWithin(this.#ended, FINISH_MS);
-    if (!inTime || !(await this.#ended)) await this.#replace();
+    if (inTime && (await this.#ended) === REMOVED) return;
+    if (inTime) await this.#lastWords();
+    if (inTime && this.#left !== undefined) throw leftError(this.#left, await this.#ended);
+    await this.#replace();
   }
 
   /** Has another supervisor do the work of this one, which is killed if it still runs. */
   async #replace(): Promise<void> {
     // It is a child that was not reaped, so the process ID is its own. What it runs gets SIGTERM then.
     this.#child.kill('SIGKILL');
-    await this.#ended;
+    // If it does not end, the other one says so.
+    if (!(await settlesWithin(this.#ended, KILLED_MS))) this.#child.unref();
     this.#hangUp();
     await takeOver(this.#directory);
     mark('supervisor.replaced');
@@ -169,16 +180,23 @@ export class Supervisor {
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
   }
 
-  /** Settles what waits for a supervisor that has ended. */
-  async #settleAll(program: string): Promise<void> {
-    const { stdout, exitCode, signalCode } = this.#child;
+  /** Waits until all is read that the supervisor, which has ended, has reported. */
+  async #lastWords(): Promise<void> {
+    const { stdout } = this.#child;
     // Only the supervisor had its stdout.
-    if (stdout && !stdout.readableEnded) {
+    if (stdout && !stdout.readableEnded && !stdout.destroyed) {
       await settlesWithin(new Promise((resolve) => stdout.once('close', resolve)), LAST_WORDS_MS);
     }
+  }
+
+  /** Settles what waits for a supervisor that has ended. */
+  async #settleAll(program: string): Promise<void> {
+    const { exitCode, signalCode } = this.#child;
+    await this.#lastWords();
     const how = signalCode === null ? `it ended with status ${exitCode}` : `${signalCode} ended it`;
     this.#started.reject(startError(program, (this.#report + this.#stderr).trim() || how));
-    if (!this.#hasExited) this.#commandExited.resolve({ lost: lostError(how) });
+    // A status that was reported may still wait for the command's stderr.
+    if (this.#status === undefined) this.#commandExited.resolve({ lost: lostError(how) });
   }
 
   #receive(text: string): void {
@@ -192,10 +210,12 @@ export class Supervisor {
     const [word, value] = line.split(' ');
     if (word === 'started') this.#started.resolve();
     else if (word === 'ended') this.#onKilled(value === '1');
+    else if (word === 'left') this.#left = line.slice('left '.length);
     else if (word === 'exited') {
-      this.#hasExited = true;
+      const status = Number(value);
+      this.#status = status;
       // setImmediate lets the pipe be read first, so that the command's stderr is complete.
-      setImmediate(() => this.#commandExited.resolve({ status: Number(value), stderr: this.#stderr }));
+      setImmediate(() => this.#commandExited.resolve({ status, stderr: this.#stderr }));
     }
   }
 }
@@ -203,7 +223,7 @@ export class Supervisor {
 /**
  * Ends what is left of this process's own sandbox, and removes its state directory.
  *
- * @throws {SandboxError} `clean-up-failed`
+ * @throws {SandboxError} `clean-up-failed`, `clean-up-unfinished`
  */
 async function takeOver(directory: string): Promise<void> {
   const child = spawn(hostProgram('supervisor'), ['--take-over', directory], {
@@ -223,17 +243,32 @@ async function takeOver(directory: string): Promise<void> {
   });
   if (!(await settlesWithin(closed, TAKE_OVER_MS))) {
     child.kill('SIGKILL');
-    throw cleanUpError(directory, `it takes longer than ${TAKE_OVER_MS / 1000} s`);
+    throw leftError(`${directory}: it takes longer than ${TAKE_OVER_MS / 1000} s`, null);
   }
-  if ((await closed) !== 0) throw cleanUpError(directory, reason.trim() || 'it did not say why');
+  const status = await closed;
+  // Where it was refused, the directory is another sandbox's by now, and that of this process is gone.
+  if (status === REMOVED || status === REMOVAL_REFUSED) return;
+  throw leftError(reason.trim() || `${directory}: it did not say why`, status);
 }
 
-function cleanUpError(directory: string, reason: string): SandboxError {
+/**
+ * @param left the path, and why it is left
+ * @param status of the process that has not removed it
+ */
+function leftError(left: string, status: number | null): SandboxError {
+  if (status === REMOVAL_LASTS) {
+    return new SandboxError({
+      stage: 'domain',
+      code: 'clean-up-unfinished',
+      message: `the sandbox left so many files that they are still being removed from ${left}`,
+      remedy: 'nothing has to be done; a process in the background goes on with it',
+    });
+  }
   return new SandboxError({
     stage: 'domain',
     code: 'clean-up-failed',
-    message: `what is left in ${directory} cannot be removed: ${reason}`,
-    remedy: 'end the processes that have this path in their arguments, and remove it',
+    message: `what is left of the sandbox cannot be removed: ${left}`,
+    remedy: "end the processes that have the sandbox's name in their arguments, and remove that path",
   });
 }
 

@@ -5,6 +5,9 @@ import { isSystemError, SandboxError } from '../../util/errors.js';
 import { ROOT_STATE } from './alias.js';
 import { ownerLives, stateBase } from './state-directory.js';
 
+/** Names of directories that are being made, or removed. */
+const IN_BETWEEN = /^\.(claim|stale)-/;
+
 export interface RunningSandbox {
   readonly name: string;
   readonly stateDirectory: string;
@@ -94,7 +97,9 @@ function mayEnter(stateDirectory: string): boolean {
 
 function namesIn(base: string): string[] {
   try {
-    return readdirSync(base).filter((name) => runs(join(base, name)) && mayEnter(join(base, name)));
+    return readdirSync(base).filter(
+      (name) => !IN_BETWEEN.test(name) && runs(join(base, name)) && mayEnter(join(base, name)),
+    );
   } catch (error) {
     if (isSystemError(error)) return [];
     throw error;

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ConnectionKind } from '../../libvirt/connection.js';
+import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVED } from '../../libvirt/removal-status.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
@@ -15,6 +16,9 @@ import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './alias.js';
 
 /** Retries when another process claims the same name at the same time. */
 const CLAIM_TRIES = 10;
+
+/** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 23 s. */
+const REMOVE_STALE_MS = 30_000;
 
 export interface StateDirectory {
   readonly path: string;
@@ -141,8 +145,11 @@ function renamed(from: string, to: string): boolean {
 function removeStale(path: string): boolean {
   const { status, stderr, error } = spawnSync(hostProgram('supervisor'), ['--remove-stale', path], {
     encoding: 'utf8',
+    timeout: REMOVE_STALE_MS,
+    killSignal: 'SIGKILL',
   });
-  if (status === 0 || status === 1) return status === 0;
+  if (status === REMOVED || status === REMOVAL_LASTS) return true;
+  if (status === REMOVAL_REFUSED) return false;
   throw new Error(`what a dead sandbox left cannot be removed: ${stderr?.trim() || messageOf(error)}`);
 }
 

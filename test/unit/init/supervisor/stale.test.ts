@@ -71,21 +71,6 @@ describe('the state directory of a dead owner', () => {
     assert.deepEqual(others.map(hasEnded), [false, false, false, false, false]);
   });
 
-  it('is removed with the QEMU and virtiofsd of its PID files', async (t) => {
-    const path = stateDirectory(t, DEAD);
-    const machine = waiting(t, ['qemu', '-name', 'guest=state,debug-threads=on', `socket,path=${path}/channel`]);
-    const server = waiting(t, ['virtiofsd', '--shared-dir', '/']);
-    const pids = join(path, 'libvirt/run/qemu');
-    mkdirSync(pids, { recursive: true });
-    writeFileSync(join(pids, '1-state-fs0-fs.pid'), String(server.pid));
-    const ended = Promise.all([machine, server].map(endOf));
-    assert.equal(run('--remove-stale', path).status, 0);
-    assert.deepEqual(await ended, [
-      [null, 'SIGTERM'],
-      [null, 'SIGTERM'],
-    ]);
-  });
-
   it("ends no process of another user's", { skip: unlessRoot('takes another user') }, async (t) => {
     const path = stateDirectory(t, DEAD);
     // Node.js can choose the name that a program is called by, and setpriv cannot.

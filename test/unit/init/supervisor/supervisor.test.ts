@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Supervisor } from '../../../../src/libvirt/supervisor.js';
+import { processesWith } from '../../../helpers/leftovers.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const MARK = 'guest=marked';
@@ -103,15 +103,39 @@ test('the sockets of a killed process close when the command waits for it', asyn
   assert.deepEqual(await supervisor.commandExited, { status: 3 << 8, stderr: '' });
 });
 
-test('the status of a command is known though the supervisor ends with it', async (t) => {
+/** A supervisor with a command, and its process ID. */
+async function supervised(t: TestContext) {
   const directory = join(scratchDirectory(t), 'state');
   mkdirSync(directory);
-  const command = ['sh', '-c', `trap 'sleep 0.3; exit 3' TERM; while :; do sleep 0.01; done`];
-  const supervisor = await Supervisor.start({ directory, command });
+  const supervisor = await Supervisor.start({ directory, command: ['sleep', '1000'] });
+  t.after(() => supervisor.finish());
+  const line = processesWith(directory).find((text) => /^\d+ \S*\/supervisor /.test(text));
+  assert.ok(line !== undefined);
+  return { directory, supervisor, pid: Number.parseInt(line, 10) };
+}
+
+test('the status of a command is known though its supervisor ends in the same moment', async (t) => {
+  const { supervisor, pid } = await supervised(t);
+  process.kill(pid, 'SIGSTOP');
   const finished = supervisor.finish();
-  // The order goes out. Then all that the supervisor says, and its end, are seen in one turn of the event loop.
-  await sleep(50);
-  spawnSync('sleep', ['1']);
+  // The order goes out.
+  for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  process.kill(pid, 'SIGCONT');
+  // All that the supervisor says, and its end, are seen in one turn of the event loop.
+  const ended = `until grep -q '^State:.Z' /proc/${pid}/status; do :; done`;
+  assert.equal(spawnSync('sh', ['-c', ended], { timeout: 30_000 }).status, 0);
   await finished;
-  assert.deepEqual(await supervisor.commandExited, { status: 3 << 8, stderr: '' });
+  assert.deepEqual(await supervisor.commandExited, { status: 15, stderr: '' });
+});
+
+test('a directory that is gone and another one at its path are no failure of the end', async (t) => {
+  const { directory, supervisor, pid } = await supervised(t);
+  renameSync(directory, `${directory}-aside`);
+  mkdirSync(directory);
+  const stat = readFileSync(`/proc/${process.ppid}/stat`, 'utf8');
+  const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  writeFileSync(join(directory, 'owner'), `${process.ppid} ${started}\n`);
+  process.kill(pid, 'SIGKILL');
+  await supervisor.finish();
+  assert.equal(existsSync(directory), true);
 });

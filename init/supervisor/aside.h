@@ -1,0 +1,31 @@
+/* The end of a state directory. */
+#ifndef VS_ASIDE_H
+#define VS_ASIDE_H
+
+#include <limits.h>
+
+/* Exit statuses. */
+enum removal {
+	/* Also by another process. */
+	REMOVED = 0,
+	/* Its owner lives. */
+	REMOVAL_REFUSED = 1,
+	REMOVAL_FAILED = 2,
+	/* It takes longer than REMOVAL_MS, and a process in the background goes on with it. Its path is free. */
+	REMOVAL_LASTS = 3,
+};
+
+/* How long the removal may take before it goes on in the background, in milliseconds. */
+#define REMOVAL_MS 2000
+
+#define REASON_BYTES (PATH_MAX + 128)
+
+/*
+ * Moves a state directory away from its path, so that nobody ever sees half a directory there and the next one of that
+ * name is never touched, and removes it. `state` is of state_open(); if another directory is at the path by now, nothing
+ * is done. `removals` is of lock_removals(), and is closed. `reason` is set for REMOVAL_FAILED and REMOVAL_LASTS, and
+ * begins with the path that is left.
+ */
+enum removal remove_aside(const char *directory, int state, int removals, char reason[REASON_BYTES]);
+
+#endif

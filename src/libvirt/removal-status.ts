@@ -1,0 +1,10 @@
+/** Exit statuses of the supervisor when it removes a state directory: `enum removal` in init/supervisor/aside.h. */
+
+/** It is gone. */
+export const REMOVED = 0;
+
+/** Its owner lives. */
+export const REMOVAL_REFUSED = 1;
+
+/** Its path is free. A process in the background goes on with the removal. */
+export const REMOVAL_LASTS = 3;
