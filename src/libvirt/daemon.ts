@@ -1,5 +1,5 @@
 /** Connections to libvirt's daemons through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
-import { SandboxError } from '../util/errors.js';
+import { ignoreSandboxError, SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
 import { DaemonDomain } from './daemon-domain.js';
@@ -77,7 +77,7 @@ class DaemonConnection implements Connection {
     this.#keptLogs.set(name, logs);
     const log = logOf(this.kind, name);
     const earlier = sizeOf(log);
-    const failing = before === undefined ? undefined : supervising.then(failureBefore);
+    const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
     const creating = this.#createAfter(failing, xml);
     const kill = () => {
       if (this.kind === 'lxc') return;
@@ -90,7 +90,8 @@ class DaemonConnection implements Connection {
     const [supervisor, created] = await Promise.all([supervising, creating]);
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
-      await supervisor.finish();
+      // Why there is no domain counts more than what is left.
+      await ignoreSandboxError(supervisor.finish());
       if (created.error instanceof SandboxError) throw created.error;
       throw domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
     }
@@ -150,8 +151,16 @@ class DaemonConnection implements Connection {
  * Waits for the command that comes before the domain. One that does not end within {@link BEFORE_MS} is ended with its
  * supervisor: somebody has stopped one of them.
  */
-async function failureBefore(supervisor: Supervisor): Promise<Failure | undefined> {
-  if (!(await settlesWithin(supervisor.commandExited, BEFORE_MS))) await supervisor.finish();
+async function failureBefore(supervisor: Supervisor, [program = '']: readonly string[]): Promise<Failure | undefined> {
+  if (!(await settlesWithin(supervisor.commandExited, BEFORE_MS))) {
+    await ignoreSandboxError(supervisor.finish());
+    return new SandboxError({
+      stage: 'domain',
+      code: 'before-silent',
+      message: `${program}, which prepares the sandbox, did not end within ${BEFORE_MS / 1000} s`,
+      remedy: 'find out whether somebody stops processes here, or a file system does not answer, and start it again',
+    });
+  }
   const exit = await supervisor.commandExited;
   if ('lost' in exit) return exit.lost;
   return exit.status === 0 ? undefined : exit.stderr;

@@ -28,7 +28,8 @@ export async function killQemu(
   for (const server of prefix === undefined ? [] : await shareServerPids(pidFile, prefix)) {
     if (await supervisor.kill(server, VIRTIOFSD_ARGUMENT)) mark('virtiofsd.killed', { pid: server });
   }
-  if (!(await supervisor.kill(pid, `guest=${name}`))) return false;
+  // QEMU's command line has each comma of a value doubled.
+  if (!(await supervisor.kill(pid, `guest=${name.replaceAll(',', ',,')}`))) return false;
   mark('qemu.killed', { pid });
   return true;
 }
