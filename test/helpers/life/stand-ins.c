@@ -57,9 +57,11 @@ static int start_daemon(const char *pid_file, char *const argv[])
 
 		if (setsid() < 0 || fork() != 0)
 			_exit(0);
-		FILE *file = fopen(pid_file, "w");
+		/* libvirt's daemons keep their PID file open, and locked. */
+		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		int file = open(pid_file, O_RDWR | O_CREAT | O_TRUNC, 0644);
 
-		if (file == NULL || fprintf(file, "%d\n", (int)getpid()) < 0 || fclose(file) != 0)
+		if (file < 0 || fcntl(file, F_SETLK, &lock) != 0 || dprintf(file, "%d\n", (int)getpid()) < 0)
 			_exit(1);
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
