@@ -3,7 +3,9 @@
  * first or does not answer, another one does its work. docs/life.md
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { ignoreSandboxError, messageOf, SandboxError } from '../util/errors.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
 import { deferred, settlesWithin } from '../util/promises.js';
@@ -60,6 +62,8 @@ export class Supervisor {
   readonly commandExited: Promise<SupervisedExit>;
   readonly #child: ChildProcess;
   readonly #directory: string;
+  /** What its file `owner` says; undefined if that was not read. It tells the claims of one name apart. */
+  readonly #owner: string | undefined;
   readonly #started = deferred<void>();
   readonly #commandExited = deferred<SupervisedExit>();
   /** Resolves when the process has ended, with its exit status. */
@@ -79,6 +83,7 @@ export class Supervisor {
   private constructor(child: ChildProcess, program: string, directory: string) {
     this.#child = child;
     this.#directory = directory;
+    this.#owner = ownerOf(directory);
     this.commandExited = this.#commandExited.promise;
     // Not `close`: its command has the same stderr, and may outlive it.
     this.#ended = new Promise((resolve) => {
@@ -171,6 +176,9 @@ export class Supervisor {
     // If it does not end, the other one says so.
     if (!(await settlesWithin(this.#ended, KILLED_MS))) this.#child.unref();
     this.#hangUp();
+    // The name may be another sandbox's of this process by now. Then this one's directory is gone.
+    const owner = ownerOf(this.#directory);
+    if (owner !== undefined && this.#owner !== undefined && owner !== this.#owner) return;
     await takeOver(this.#directory);
     mark('supervisor.replaced');
   }
@@ -218,6 +226,10 @@ export class Supervisor {
       setImmediate(() => this.#commandExited.resolve({ status, stderr: this.#stderr }));
     }
   }
+}
+
+function ownerOf(directory: string): string | undefined {
+  return valueOr(() => readFileSync(join(directory, 'owner'), 'utf8'), undefined);
 }
 
 /**

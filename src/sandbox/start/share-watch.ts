@@ -5,10 +5,10 @@
  * libvirt starts virtiofsd, so it is no child of this process, and Node.js has no pidfd: its entry in /proc is looked at
  * twice a second. Looking costs less than 0.1 ms, and begins half a second after the start of the domain.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { isVirtiofs } from '../../domain/shares.js';
 import type { Domain } from '../../libvirt/connection.js';
-import { SandboxError, valueOr } from '../../util/errors.js';
+import { isSystemError, SandboxError, valueOr } from '../../util/errors.js';
 import { deferred } from '../../util/promises.js';
 import type { Devices } from '../devices/devices.js';
 
@@ -36,7 +36,7 @@ interface Server {
   readonly pid: number;
   /** With the PID, it identifies the process. */
   readonly started: string;
-  /** The directory that it serves; undefined: it ended before it was seen. */
+  /** The directory that it serves; undefined if that is not known. */
   readonly directory: string | undefined;
 }
 
@@ -46,6 +46,7 @@ export class ShareWatch {
   readonly #shares: readonly WatchedShare[];
   readonly #failure = deferred<never>();
   #timer: NodeJS.Timeout | undefined;
+  #isOver = false;
   readonly #servers = new Map<number, Server>();
 
   constructor(shares: readonly WatchedShare[]) {
@@ -57,12 +58,13 @@ export class ShareWatch {
 
   /** Begins to watch the servers of a domain that was started. Does nothing for one without such shares. */
   begin(domain: Pick<Domain, 'shareServers'>): void {
-    if (this.#shares.length === 0 || this.#timer !== undefined) return;
+    if (this.#shares.length === 0 || this.#timer !== undefined || this.#isOver) return;
     this.#timer = setInterval(() => void this.#look(domain), INTERVAL_MS).unref();
   }
 
   /** Does not watch any more. A server that ends from now on ends with its QEMU. */
   end(): void {
+    this.#isOver = true;
     clearInterval(this.#timer);
   }
 
@@ -70,7 +72,8 @@ export class ShareWatch {
     // libvirt's embedded driver is still starting them when the domain counts as started.
     if (this.#servers.size < this.#shares.length) {
       for (const pid of await domain.shareServers()) {
-        if (!this.#servers.has(pid)) this.#servers.set(pid, serverOf(pid));
+        const server = this.#servers.has(pid) ? undefined : serverOf(pid);
+        if (server !== undefined) this.#servers.set(pid, server);
       }
     }
     const dead = [...this.#servers.values()].find((server) => !isAlive(server));
@@ -85,23 +88,41 @@ export class ShareWatch {
   }
 }
 
-function serverOf(pid: number): Server {
+/**
+ * Undefined for one that is not seen to run. The daemon may have its process IDs from elsewhere, or hide its processes
+ * (hidepid of proc(5)). One that ended before it was seen has no mount, so the start fails.
+ */
+function serverOf(pid: number): Server | undefined {
+  const started = startedAt(pid);
+  if (started === undefined || started === ENDED) return undefined;
   const words = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0');
   const at = words.indexOf('--shared-dir');
-  return { pid, started: startedAt(pid), directory: at < 0 ? undefined : words[at + 1] };
+  return { pid, started, directory: at < 0 ? undefined : words[at + 1] };
 }
 
-/** A server that is not seen is dead only if this user sees other users' processes (hidepid of proc(5)). */
+/** What cannot be looked at may be alive: this process may have no descriptor left. */
 function isAlive({ pid, started }: Server): boolean {
-  if (started === '') return !existsSync('/proc/1/stat');
-  return startedAt(pid) === started;
+  const now = startedAt(pid);
+  return now === undefined || now === started;
 }
 
-/** When a process was started, in clock ticks after the boot: field 22 of proc_pid_stat(5). Empty: it has ended. */
-function startedAt(pid: number): string {
-  const stat = valueOr(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '');
-  const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return state === 'Z' || state === 'X' ? '' : (fields[18] ?? '');
+/** In place of the time when a process was started. */
+const ENDED = 'ended';
+
+/**
+ * When a process was started, in clock ticks after the boot: field 22 of proc_pid_stat(5). Undefined if that cannot be
+ * read.
+ */
+function startedAt(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' || state === 'X' ? ENDED : fields[18];
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ESRCH')) return ENDED;
+    if (isSystemError(error)) return undefined;
+    throw error;
+  }
 }
 
 function diedError(targets: readonly string[]): SandboxError {

@@ -1,6 +1,6 @@
 /** Processes that serve shares are watched. Here they are shells that wait. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,15 +40,64 @@ it('the death of a server names its mount, also of one that libvirt started late
   assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
 });
 
-it('a server that has ended before it was seen is dead too', async (context) => {
+it('a server that was never seen to run is not called dead: its process ID may be one of elsewhere', async (context) => {
   const { child, pid } = await server(context, '/first');
   child.kill('SIGKILL');
   await once(child, 'exit');
   const watch = new ShareWatch(SHARES);
-  watch.begin({ shareServers: async () => [pid] });
+  context.after(() => watch.end());
+  let looks = 0;
+  watch.begin({
+    shareServers: async () => {
+      looks += 1;
+      return [pid];
+    },
+  });
+  let failed = false;
+  watch.failed.catch(() => {
+    failed = true;
+  });
   const alive = setInterval(() => {}, 1000);
   context.after(() => clearInterval(alive));
-  assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/mnt or \/srv died/);
+  while (looks < 2) await sleep(10);
+  assert.equal(failed, false);
+});
+
+it('a server that cannot be looked at is not dead', async (context) => {
+  const { pid } = await server(context, '/first');
+  const script = `
+    const { ShareWatch } = await import(process.argv[1]);
+    const { openSync, closeSync } = await import('node:fs');
+    const watch = new ShareWatch([{ directory: '/first', target: '/mnt' }, { directory: '/no', target: '/no' }]);
+    let looks = 0;
+    const taken = [];
+    const takeAll = () => { for (;;) try { taken.push(openSync('/dev/null')); } catch { return; } };
+    watch.failed.catch((error) => { console.log(error.code); process.exit(1); });
+    watch.begin({ shareServers: async () => {
+      looks += 1;
+      if (looks === 2) takeAll();
+      if (looks === 4) { for (const fd of taken) closeSync(fd); console.log('alive'); process.exit(0); }
+      return [${pid}];
+    } });
+    setInterval(() => {}, 1000);`;
+  const module = new URL('../../../../src/sandbox/start/share-watch.js', import.meta.url).href;
+  const words = ['--nofile=64', process.execPath, '--input-type=module', '-e', script, module];
+  assert.equal(execFileSync('prlimit', words, { encoding: 'utf8' }), 'alive\n');
+});
+
+it('a watch that was ended does not begin', (context) => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const watch = new ShareWatch(SHARES);
+  watch.end();
+  let looks = 0;
+  watch.begin({
+    shareServers: async () => {
+      looks += 1;
+      return [];
+    },
+  });
+  context.mock.timers.tick(2000);
+  assert.equal(looks, 0);
 });
 
 it('nothing is looked at without such shares, nor after the end', (context) => {
