@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
 import { lackingKernel, servingKernel, unlessLackingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, exceptLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
@@ -61,15 +62,17 @@ describe('a QEMU that ends before libvirt has reached its monitor', { skip: embe
   it("is reported with QEMU's message", async () => {
     const name = uniqueName();
     const directory = await mkdtemp(join(tmpdir(), 'slow-libvirt-'));
+    const cache = makeCache();
     try {
       // strace makes libvirt late: it is refused and finds the process still there, as happens on a busy machine.
       const late = '-e trace=connect,kill -e inject=connect:delay_enter=300ms -e inject=kill:retval=0:when=1';
       const script = `#!/bin/sh\nexec strace -qq -o ${directory}/trace ${late} /usr/bin/virt-qemu-run "$@"\n`;
       await writeFile(join(directory, 'virt-qemu-run'), script, { mode: 0o755 });
-      const env = { PATH: `${directory}:${process.env['PATH']}` };
+      const env = { PATH: `${directory}:${process.env['PATH']}`, XDG_CACHE_HOME: cache };
       const args = ['-c', embedded.uri, '-n', name, '--memory', '100000000', '--', 'true'];
-      // libvirt may have to find out first what QEMU can do, by another QEMU, and connects to that and kills it.
-      assertFailure(await runSandbox(args), /cannot set up guest memory/);
+      // libvirt may have to find out first what QEMU can do, by another QEMU, and connects to that and kills it. In a
+      // store of its own no test without /dev/kvm makes it do so again.
+      assertFailure(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), /cannot set up guest memory/);
       const result = await runSandbox(args, { env });
       assertFailure(result, /did not start domain .*: .*cannot set up guest memory/, /--memory/);
       const trace = await readFile(join(directory, 'trace'), 'utf8');
@@ -77,6 +80,7 @@ describe('a QEMU that ends before libvirt has reached its monitor', { skip: embe
       assert.match(trace, /kill\(\d+, 0\) += 0 \(INJECTED\)/);
       await assertNothingLeft(name);
     } finally {
+      removeCache(cache);
       await rm(directory, { recursive: true });
     }
   });
