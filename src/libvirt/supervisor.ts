@@ -9,7 +9,8 @@ import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/er
 import { mark } from '../util/marks.js';
 import { hostProgram, searchPath } from '../util/programs.js';
 import { deferred, settlesWithin } from '../util/promises.js';
-import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVED } from './removal-status.js';
+import { REMOVED } from './removal-status.js';
+import { leftError, takeOver } from './take-over.js';
 
 export interface SupervisorOptions {
   /** Absolute path. The directory is removed with its content when this process or the supervisor ends. */
@@ -49,9 +50,6 @@ const FINISH_MS = 11_000;
 
 /** How long it may take to end after SIGKILL, in milliseconds. Only one that waits for a broken disk takes longer. */
 const KILLED_MS = 2000;
-
-/** The same for another one that does its work: it waits up to 7 s more, for what does not end. */
-const TAKE_OVER_MS = 20_000;
 
 /** How long its last words may take to be read when it has ended, in milliseconds. */
 const LAST_WORDS_MS = 500;
@@ -230,58 +228,6 @@ export class Supervisor {
 
 function ownerOf(directory: string): string | undefined {
   return valueOr(() => readFileSync(join(directory, 'owner'), 'utf8'), undefined);
-}
-
-/**
- * Ends what is left of this process's own sandbox, and removes its state directory.
- *
- * @throws {SandboxError} `clean-up-failed`, `clean-up-unfinished`
- */
-async function takeOver(directory: string): Promise<void> {
-  const child = spawn(hostProgram('supervisor'), ['--take-over', directory], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true,
-  });
-  let reason = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    reason = `${reason}${text}`.slice(-STDERR_CHARACTERS);
-  });
-  const closed = new Promise<number | null>((resolve) => {
-    child.once('close', (code) => resolve(code));
-    child.once('error', (error) => {
-      reason = messageOf(error);
-      resolve(null);
-    });
-  });
-  if (!(await settlesWithin(closed, TAKE_OVER_MS))) {
-    child.kill('SIGKILL');
-    throw leftError(`${directory}: it takes longer than ${TAKE_OVER_MS / 1000} s`, null);
-  }
-  const status = await closed;
-  // Where it was refused, the directory is another sandbox's by now, and that of this process is gone.
-  if (status === REMOVED || status === REMOVAL_REFUSED) return;
-  throw leftError(reason.trim() || `${directory}: it did not say why`, status);
-}
-
-/**
- * @param left the path, and why it is left
- * @param status of the process that has not removed it
- */
-function leftError(left: string, status: number | null): SandboxError {
-  if (status === REMOVAL_LASTS) {
-    return new SandboxError({
-      stage: 'domain',
-      code: 'clean-up-unfinished',
-      message: `the sandbox left so many files that they are still being removed from ${left}`,
-      remedy: 'nothing has to be done; a process in the background goes on with it',
-    });
-  }
-  return new SandboxError({
-    stage: 'domain',
-    code: 'clean-up-failed',
-    message: `what is left of the sandbox cannot be removed: ${left}`,
-    remedy: "end the processes that have the sandbox's name in their arguments, and remove that path",
-  });
 }
 
 /** @param how it ended */
