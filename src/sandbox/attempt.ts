@@ -6,7 +6,6 @@ import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
 import type { Share } from '../domain/shares.js';
-import type { Connection, Domain } from '../libvirt/connection.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { SandboxError } from '../util/errors.js';
@@ -21,6 +20,7 @@ import { linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.
 import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
+import type { Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
@@ -29,7 +29,6 @@ import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { loadMachine, reasonToBoot } from './snapshot/restore.js';
 import { copyTimeoutError } from './start/boot-errors.js';
-import type { Console } from './start/console.js';
 import { DomainRun } from './start/domain-run.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { runMachine } from './start/run-machine.js';
@@ -39,21 +38,6 @@ import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
 import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
-
-/** A running application. */
-export interface Launched {
-  readonly name: string;
-  readonly channel: Channel;
-  readonly domain: Domain;
-  readonly connection: Connection;
-  readonly console: Console;
-  /** What serves the user networking; undefined: there is none, or QEMU serves it. */
-  readonly network: UserNetworkProcesses | undefined;
-  /** Undefined: libvirt gives none away. */
-  readonly givenDisks: GivenDisks | undefined;
-  /** Watches what serves its shares. */
-  readonly shares: ShareWatch;
-}
 
 /** docs/security.md says why it may be so. */
 const ALL_IS_SEEN =
@@ -131,9 +115,11 @@ export class Attempt {
       const reason =
         this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
       // Why it failed counts more than what cannot be removed.
-      await this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
-      this.#givenDisks?.giveBack();
-      await this.#network?.end();
+      const ending = this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
+      await ending.finally(async () => {
+        this.#givenDisks?.giveBack();
+        await this.#network?.end();
+      });
       throw reason;
     } finally {
       this.#run.release();

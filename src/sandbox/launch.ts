@@ -2,10 +2,11 @@
  * Starts what was prepared, from whatever can be restored or booted. If anything fails, nothing is left.
  */
 import type { SandboxConfig } from '../config/types.js';
-import { Attempt, type Launched } from './attempt.js';
+import { Attempt } from './attempt.js';
 import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
+import type { Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';

@@ -9,9 +9,9 @@ import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { settlesWithin } from '../util/promises.js';
-import type { Launched } from './attempt.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
+import type { Launched } from './launched.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
 import { goneError } from './start/boot-errors.js';
@@ -170,14 +170,19 @@ export class Sandbox implements AsyncDisposable {
    */
   async #end(options: { readonly force: boolean }): Promise<void> {
     const { channel, domain, connection, network, givenDisks } = this.#launched;
+    const unexpected: unknown[] = [];
+    // Each step is taken, whatever becomes of the others.
+    const step = (end: () => void | Promise<void> | undefined) =>
+      this.#orWarn(end).catch((error: unknown) => unexpected.push(error));
     mark('end.start');
-    await this.#orWarn(() => domain.destroy(options));
-    await this.#orWarn(() => givenDisks?.giveBack());
-    await this.#orWarn(() => network?.end());
+    await step(() => domain.destroy(options));
+    await step(() => givenDisks?.giveBack());
+    await step(() => network?.end());
     mark('end.done');
     channel.destroy();
-    await this.#orWarn(() => connection.close());
+    await step(() => connection.close());
     mark('connection.closed');
+    if (unexpected.length > 0) throw unexpected[0];
   }
 
   async #orWarn(end: () => void | Promise<void> | undefined): Promise<void> {
