@@ -9,6 +9,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { GuestConfig } from '../../init/common/config.js';
+import { NETWORK_REMEDIES } from '../../init/common/network-errors.js';
 import { configFromOptions } from '../../src/config/options.js';
 import { Channel } from '../../src/protocol/channel.js';
 import { FieldWriter } from '../../src/protocol/fields.js';
@@ -104,15 +105,21 @@ describe('an error that a guest reports', () => {
     return startInGuest({ channel, config, guest, console: new Console(), options: {}, deadline });
   };
 
-  it('has no say in the exit status, the stage and the lines of the console', async (t) => {
-    const network = { code: 'lease-missing', remedy: 'try again', exitCode: 0, stage: 'config', consoleTail: ['lie'] };
+  it('has no say in the exit status, the stage, the remedy and the lines of the console', async (t) => {
+    const network = { code: 'dhcp-refused', remedy: 'lie', exitCode: 0, stage: 'config', consoleTail: ['lie'] };
     const detail = JSON.stringify({ operation: 'route', message: 'no lease', network, exitCode: 0 });
-    const error = await rejectsWith(report(t, detail), 'lease-missing');
+    const error = await rejectsWith(report(t, detail), 'dhcp-refused');
     const { exitCode, stage, consoleTail, message, remedy } = error;
     assert.deepEqual(
       { exitCode, stage, consoleTail, message, remedy },
-      { exitCode: 125, stage: 'init', consoleTail: [], message: 'no lease', remedy: 'try again' },
+      { exitCode: 125, stage: 'init', consoleTail: [], message: 'no lease', remedy: NETWORK_REMEDIES['dhcp-refused'] },
     );
+  });
+
+  it('has no code that only the launcher gives', async (t) => {
+    const network = { code: 'disks-not-owned', remedy: 'lie' };
+    const detail = JSON.stringify({ operation: 'route', message: 'no lease', network });
+    assert.equal((await rejectsWith(report(t, detail), 'spawn-failed')).exitCode, 125);
   });
 
   for (const detail of [
