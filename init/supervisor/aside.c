@@ -15,10 +15,10 @@
 /* How many names to try: another PID namespace may have the same process IDs, and leave such a directory too. */
 #define MAX_NAMES 100
 
-static enum removal fail(const char *path, const char *why, char reason[REASON_BYTES])
+static enum removal fail(enum removal how, const char *path, const char *why, char reason[REASON_BYTES])
 {
 	(void)snprintf(reason, REASON_BYTES, "%s: %s", path, why);
-	return REMOVAL_FAILED;
+	return how;
 }
 
 static bool move_aside(const char *directory, char aside[PATH_MAX])
@@ -64,14 +64,12 @@ enum removal remove_aside(const char *directory, int state, int removals, char r
 	if (!there || (!moved && failed == ENOENT))
 		return REMOVED;
 	if (!moved)
-		return fail(directory, strerror(failed), reason);
+		return fail(REMOVAL_FAILED, directory, strerror(failed), reason);
 	alias_remove(aside, directory);
 	if (tree_remove(aside, now_ms() + REMOVAL_MS) == 0)
 		return REMOVED;
-	if (errno != ETIMEDOUT)
-		return fail(aside, strerror(errno), reason);
-	if (!go_on_in_background(aside))
-		return fail(aside, strerror(errno), reason);
+	if (errno != ETIMEDOUT || !go_on_in_background(aside))
+		return fail(REMOVAL_STUCK, aside, strerror(errno), reason);
 	(void)snprintf(reason, REASON_BYTES, "%s", aside);
 	return REMOVAL_LASTS;
 }

@@ -10,9 +10,12 @@ enum removal {
 	REMOVED = 0,
 	/* Its owner lives. */
 	REMOVAL_REFUSED = 1,
+	/* It is still at its path. */
 	REMOVAL_FAILED = 2,
 	/* It takes longer than REMOVAL_MS, and a process in the background goes on with it. Its path is free. */
 	REMOVAL_LASTS = 3,
+	/* Its path is free. What is left of it beside that path cannot be removed. */
+	REMOVAL_STUCK = 4,
 };
 
 /* How long the removal may take before it goes on in the background, in milliseconds. */
@@ -23,7 +26,7 @@ enum removal {
 /*
  * Moves a state directory away from its path, so that nobody ever sees half a directory there and the next one of that
  * name is never touched, and removes it. `state` is of state_open(); if another directory is at the path by now, nothing
- * is done. `removals` is of lock_removals(), and is closed. `reason` is set for REMOVAL_FAILED and REMOVAL_LASTS, and
+ * is done. `removals` is of lock_removals(), and is closed. `reason` is set for the last three of these, and
  * begins with the path that is left.
  */
 enum removal remove_aside(const char *directory, int state, int removals, char reason[REASON_BYTES]);

@@ -8,7 +8,7 @@
 
 /*
  * Ends what runs of a sandbox whose owner is dead, and removes its state directory. A supervisor that is at work gets
- * the time that it needs; one that was stopped is killed. For REMOVAL_FAILED and REMOVAL_LASTS there is a line on
+ * the time that it needs; one that was stopped is killed. For REMOVAL_FAILED, REMOVAL_LASTS and REMOVAL_STUCK there is a line on
  * stderr.
  */
 enum removal stale_remove(const char *directory);

@@ -31,6 +31,24 @@ struct removal {
 	unsigned long long moved;
 };
 
+/*
+ * Gives the owner of a directory all rights to it, which programs in the sandbox may have taken away. A link in its
+ * place, which others may make at any moment, is not followed.
+ */
+static void give_rights(int parent, const char *name)
+{
+	char path[32];
+	struct stat info;
+	int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &info) == 0 && (info.st_mode & S_IRWXU) != S_IRWXU)
+		(void)chmod(path, S_IRWXU);
+	(void)close(fd);
+}
+
 /* Opens a directory that is on the same mount; its owner gets the right to empty it. */
 static int open_below(const struct removal *removal, int parent, const char *name)
 {
@@ -38,11 +56,7 @@ static int open_below(const struct removal *removal, int parent, const char *nam
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
 	struct stat info;
 
-	/* Programs in the sandbox may have taken the rights away. */
-	if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
-		return -1;
-	if (S_ISDIR(info.st_mode) && (info.st_mode & S_IRWXU) != S_IRWXU)
-		(void)fchmodat(parent, name, S_IRWXU, 0);
+	give_rights(parent, name);
 	int fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
 
 	/* Filters of containers that do not know the call refuse it. */
@@ -56,14 +70,14 @@ static int open_below(const struct removal *removal, int parent, const char *nam
 	return fd;
 }
 
-/* 0 when the entry is gone; -1 with errno, ENOTEMPTY for a directory that is not empty. */
+/* 0 when the entry has been removed; -1 with errno, ENOTEMPTY for a directory that is not empty. */
 static int remove_entry(int parent, const char *name)
 {
-	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+	if (unlinkat(parent, name, 0) == 0)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
-	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
 		return 0;
 	if (errno == EEXIST)
 		errno = ENOTEMPTY;
@@ -73,12 +87,9 @@ static int remove_entry(int parent, const char *name)
 static int move_up(struct removal *removal, int parent, const char *name)
 {
 	char up[64];
-	struct stat info;
 
 	/* It gets another parent, which takes the right to write to it. */
-	if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) &&
-	    (info.st_mode & S_IRWXU) != S_IRWXU)
-		(void)fchmodat(parent, name, S_IRWXU, 0);
+	give_rights(parent, name);
 	do {
 		(void)snprintf(up, sizeof(up), PREFIX "%llu", removal->moved++);
 		if (renameat(parent, name, removal->top, up) == 0 || errno == ENOENT)
@@ -116,12 +127,17 @@ static int empty(struct removal *removal, int fd, treat *full)
 			if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
 			    (fd == removal->top && strcmp(name, LAST) == 0))
 				continue;
-			again = true;
 			if (is_late(removal)) {
 				errno = ETIMEDOUT;
 				result = -1;
-			} else if (remove_entry(fd, name) != 0) {
-				result = errno == ENOTEMPTY ? full(removal, fd, name) : -1;
+			} else if (remove_entry(fd, name) == 0) {
+				again = true;
+			} else if (errno == ENOTEMPTY) {
+				again = true;
+				result = full(removal, fd, name);
+			} else if (errno != ENOENT) {
+				/* One that was removed by others is no reason to look again. */
+				result = -1;
 			}
 		}
 	}
@@ -141,17 +157,14 @@ static int remove_full(struct removal *removal, int parent, const char *name)
 		return errno == ENOENT ? 0 : -1;
 	if (empty(removal, fd, move_up) != 0)
 		return -1;
-	return remove_entry(parent, name);
+	return remove_entry(parent, name) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 static int empty_top(const char *path, long long deadline)
 {
 	struct stat info;
 
-	if (lstat(path, &info) != 0)
-		return -1;
-	if (S_ISDIR(info.st_mode) && (info.st_mode & S_IRWXU) != S_IRWXU)
-		(void)chmod(path, S_IRWXU);
+	give_rights(AT_FDCWD, path);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)

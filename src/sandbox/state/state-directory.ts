@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ConnectionKind } from '../../libvirt/connection.js';
-import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVED } from '../../libvirt/removal-status.js';
+import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVAL_STUCK, REMOVED } from '../../libvirt/removal-status.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
@@ -148,7 +148,7 @@ function removeStale(path: string): boolean {
     timeout: REMOVE_STALE_MS,
     killSignal: 'SIGKILL',
   });
-  if (status === REMOVED || status === REMOVAL_LASTS) return true;
+  if (status === REMOVED || status === REMOVAL_LASTS || status === REMOVAL_STUCK) return true;
   if (status === REMOVAL_REFUSED) return false;
   throw new Error(`what a dead sandbox left cannot be removed: ${stderr?.trim() || messageOf(error)}`);
 }

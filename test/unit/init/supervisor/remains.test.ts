@@ -180,19 +180,6 @@ describe('a process that is to remove a state directory', () => {
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
     assert.deepEqual(readdirSync(base), ['.lock']);
   });
-
-  it('removes nothing that is mounted in it', { skip: unlessRoot('makes a mount namespace') }, (t) => {
-    const path = stateDirectory(t);
-    const elsewhere = scratchDirectory(t);
-    writeFileSync(join(elsewhere, 'file'), '');
-    mkdirSync(join(path, 'a/b'), { recursive: true });
-    const mount = 'mount --bind "$1" "$2/a/b" && exec "$3" --remove-stale "$2"';
-    const words = ['--mount', 'sh', '-c', mount, 'sh', elsewhere, path, SUPERVISOR];
-    const { status, stderr } = spawnSync('unshare', words, { encoding: 'utf8' });
-    assert.equal(status, 2);
-    assert.match(stderr, /\/\.stale-\d+-\d+: .+ busy\n$/);
-    assert.deepEqual(readdirSync(elsewhere), ['file']);
-  });
 });
 
 function startTime(): string {
