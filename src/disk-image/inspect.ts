@@ -2,6 +2,7 @@
 import { open, stat } from 'node:fs/promises';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
+import { optionValue } from '../util/qemu-options.js';
 import { contentOf, type Filesystem, filesystemOf, REGIONS, type Regions } from './superblock.js';
 
 /** Time limit of qemu-io, in milliseconds. */
@@ -71,7 +72,7 @@ async function readThroughQemu({ source, format }: ImageFile, named: string): Pr
   }
   const { execa } = await import('execa');
   // Given as an option, since a path with a colon would otherwise name a protocol.
-  const options = `driver=${format},file.driver=${(await isBlockDevice(source)) ? 'host_device' : 'file'},file.filename=${source.replaceAll(',', ',,')}`;
+  const options = `driver=${format},file.driver=${(await isBlockDevice(source)) ? 'host_device' : 'file'},file.filename=${optionValue(source)}`;
   // --force-share: another QEMU may have the image open. Whether both may use it is decided when the machine starts.
   const read = (at: number, size: number) =>
     execa(program, ['--read-only', '--force-share', '--image-opts', '-c', `read -v ${at} ${size}`, options], {

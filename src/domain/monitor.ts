@@ -1,4 +1,5 @@
 /** A second monitor of QEMU, for the launcher. libvirt has no element for it. */
+import { optionValue } from '../util/qemu-options.js';
 
 const MONITOR_ID = 'launcher-monitor';
 
@@ -9,7 +10,10 @@ const MONITOR_ID = 'launcher-monitor';
  * it knows of. https://www.qemu.org/docs/master/system/invocation.html
  */
 export function monitorArguments(channelSocket: string): string[] {
-  // A comma in a value is doubled: QEMU's manual, "Option values".
-  const path = channelSocket.replaceAll(',', ',,');
-  return ['-chardev', `socket,id=${MONITOR_ID},path=${path}`, '-mon', `chardev=${MONITOR_ID},mode=control`];
+  return [
+    '-chardev',
+    `socket,id=${MONITOR_ID},path=${optionValue(channelSocket)}`,
+    '-mon',
+    `chardev=${MONITOR_ID},mode=control`,
+  ];
 }

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
 import { mark } from '../util/marks.js';
+import { optionValue } from '../util/qemu-options.js';
 import type { DaemonKind } from './connection.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -28,8 +29,7 @@ export async function killQemu(
   for (const server of prefix === undefined ? [] : await shareServerPids(pidFile, prefix)) {
     if (await supervisor.kill(server, VIRTIOFSD_ARGUMENT)) mark('virtiofsd.killed', { pid: server });
   }
-  // QEMU's command line has each comma of a value doubled.
-  if (!(await supervisor.kill(pid, `guest=${name.replaceAll(',', ',,')}`))) return false;
+  if (!(await supervisor.kill(pid, `guest=${optionValue(name)}`))) return false;
   mark('qemu.killed', { pid });
   return true;
 }

@@ -60,9 +60,10 @@ describe('a state directory left by a crash', { skip: embedded.skip }, () => {
   });
 });
 
-describe('long names, and names that are not ASCII', { skip: embedded.skip, concurrency: 2 }, () => {
+describe('names that are long, not ASCII, or have commas', { skip: embedded.skip, concurrency: 2 }, () => {
   // The longest name in bytes, and two that are not ASCII; the shorter of those fits the usual path.
   for (const [what, more] of [
+    ["one with commas, which are doubled in QEMU's arguments", ',a,,b,'],
     ['a long one', 'n'.repeat(200)],
     ['one that is not ASCII', 'ü'],
     ['a long one that is not ASCII', 'ü'.repeat(90)],

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { valueOr } from '../../util/errors.js';
 import { isQemuUid } from '../../util/qemu-ids.js';
+import { firstOptionIn } from '../../util/qemu-options.js';
 import { printable } from '../archive/newc.js';
 import { memoryPathIn } from '../snapshot/qemu-memory.js';
 import { SNAPSHOT_MEMORY, SNAPSHOTS_DIRECTORY } from '../snapshot/record.js';
@@ -33,7 +34,7 @@ export function imageUsers(): Map<string, ImageUser[]> {
     if (used === undefined) continue;
     // The image's directory may just have been moved away, but its parent exists.
     const directory = realImageDirectory(used);
-    const name = /^guest=([^,]+)/.exec(words[words.indexOf('-name') + 1] ?? '')?.[1];
+    const name = firstOptionIn(words[words.indexOf('-name') + 1] ?? '', 'guest') || undefined;
     const isCertain = isTrusted(pid) || mapsMemoryIn(dirname(directory), pid);
     const user = { pid: Number(pid), name: name && printable(name), isCertain };
     users.set(directory, [...(users.get(directory) ?? []), user]);

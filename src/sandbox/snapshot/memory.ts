@@ -9,6 +9,7 @@ import { SHARED_MEMORY_LINK } from '../../domain/snapshot.js';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
 import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
 import { isSystemError, messageOf, valueOr } from '../../util/errors.js';
+import { firstOptionIn } from '../../util/qemu-options.js';
 
 const PIECE_BYTES = 1 << 20;
 /** How much is written before other work gets its turn: some 20 ms. */
@@ -54,7 +55,7 @@ function openSharedMemory(pid: number, domain: string): number {
 
 function isQemuOf(pid: number, domain: string): boolean {
   const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  return words.some((word) => word === `guest=${domain}` || word.startsWith(`guest=${domain},`));
+  return words.some((word) => firstOptionIn(word, 'guest') === domain);
 }
 
 /** Empty if the descriptor was closed meanwhile. */
