@@ -1,5 +1,7 @@
 #include "command.h"
 
+#include "processor.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@ pid_t command_start(char *const argv[], const sigset_t *signals)
 		_exit(126);
 	/* The umask of a daemon: a QEMU that runs as another user must reach the files that libvirt makes for it. */
 	(void)umask(022);
+	processor_pin();
 	execvp(argv[0], argv);
 	(void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);

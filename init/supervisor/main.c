@@ -2,7 +2,7 @@
  * The process that outlives the launcher. It waits until the launcher is done or dead, however it died, and then ends
  * what the launcher started and removes what it made.
  *
- *   supervisor DIRECTORY [--log FILE] [COMMAND ARG...]
+ *   supervisor DIRECTORY [--log FILE] [--begin FILE] [COMMAND ARG...]
  *   supervisor --remove-stale DIRECTORY      does that of one whose owner is dead: stale_remove()
  *   supervisor --take-over DIRECTORY         does that of its parent's, whose supervisor is gone: stale_take_over()
  *
@@ -15,7 +15,8 @@
  * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
  *
  * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
- * known, reaped at once, and ended here. FILE is the log of such a QEMU: see bounded_log.h.
+ * known, reaped at once, and ended here. --log is the log of such a QEMU: see bounded_log.h. Until
+ * COMMAND opens the file of --begin, it runs on one processor: see processor.h.
  */
 #include "aside.h"
 #include "bounded_log.h"
@@ -25,6 +26,7 @@
 #include "kill_qemu.h"
 #include "locks.h"
 #include "owner.h"
+#include "processor.h"
 #include "shared/write_all.h"
 #include "stale.h"
 #include "timing.h"
@@ -137,13 +139,16 @@ static bool await_launcher(int signals, pid_t *command)
 	for (;;) {
 		struct pollfd fds[] = {{.fd = CONTROL_FD, .events = POLLIN},
 				       {.fd = signals, .events = POLLIN},
-				       {.fd = bounded_log_fd(), .events = POLLIN}};
+				       {.fd = bounded_log_fd(), .events = POLLIN},
+				       {.fd = processor_fd(), .events = POLLIN}};
 
-		if (poll(fds, 3, bounded_log_wait(-1)) < 0) {
+		if (poll(fds, 4, bounded_log_wait(-1)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return keep;
 		}
+		if (fds[3].revents != 0)
+			processor_release(*command);
 		bounded_log_cut();
 		if (fds[1].revents & POLLIN) {
 			drain(signals);
@@ -219,7 +224,8 @@ int main(int argc, char *argv[])
 	if (argc == 3 && argv[2][0] == '/' && strcmp(argv[1], "--take-over") == 0)
 		return stale_take_over(argv[2]);
 	if (argc < 2 || argv[1][0] != '/') {
-		static const char usage[] = "usage: supervisor DIRECTORY [--log FILE] [COMMAND ARG...]\n";
+		static const char usage[] =
+			"usage: supervisor DIRECTORY [--log FILE] [--begin FILE] [COMMAND ARG...]\n";
 
 		(void)!write(2, usage, sizeof(usage) - 1);
 		return 2;
@@ -261,6 +267,10 @@ int main(int argc, char *argv[])
 	if (argc > 3 && strcmp(words[0], "--log") == 0) {
 		if (!bounded_log_watch(words[1]))
 			return fail(words[1]);
+		words += 2;
+	}
+	if (*words != NULL && strcmp(words[0], "--begin") == 0 && words[1] != NULL) {
+		processor_watch(words[1]);
 		words += 2;
 	}
 	if (*words != NULL) {

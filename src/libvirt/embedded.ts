@@ -72,6 +72,7 @@ async function startEmbedded(
     directory: stateDirectory,
     command: [...before, program, '-r', root, xmlFile],
     log,
+    begin: xmlFile,
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });

@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   readonly command?: readonly string[];
   /** A log of the command, which is there: it is cut whenever it is too long (init/supervisor/bounded_log.h). */
   readonly log?: string;
+  /** A file that the command opens when it has begun: until then it runs on one processor (init/supervisor/processor.h). */
+  readonly begin?: string;
   /** Environment of the command; default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv;
   /** Descriptor of a terminal whose settings are to be restored. */
@@ -105,7 +107,8 @@ export class Supervisor {
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     const program = hostProgram('supervisor');
     const log = options.log === undefined ? [] : ['--log', options.log];
-    const child = spawn(program, [options.directory, ...log, ...(options.command ?? [])], {
+    const begin = options.begin === undefined ? [] : ['--begin', options.begin];
+    const child = spawn(program, [options.directory, ...log, ...begin, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
       // libvirt searches QEMU only in PATH.
