@@ -117,7 +117,8 @@ for (const packer of ['none', 'gzip', 'xz', 'zstd'] as const satisfies readonly 
     const within = (each: number, together: number) => readModules(tree, order, forgetInputs, { each, together });
     const both = first + second;
     assert.equal((await within(Math.max(first, second), both)).length, 2);
-    await rejectsWith(within(first - 1, both), 'module-damaged', /b-c\.ko.* is damaged/);
+    // They are read side by side: if both are as large, either may be the first to fail.
+    await rejectsWith(within(Math.max(first, second) - 1, both), 'module-damaged', /(?:a|b-c)\.ko.* is damaged/);
     await rejectsWith(within(both, both - 1), 'module-damaged', /the 2 modules have more than/);
   });
 }
