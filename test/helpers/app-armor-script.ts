@@ -183,7 +183,9 @@ share
 # An ordinary user's own libvirtd has that profile too. First with Debian's local file, which allows nothing of ours.
 umount /etc/apparmor.d/local
 apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
-mkdir -m 700 -p /run/home/run
+mkdir -m 700 -p /run/home/run /run/home/.cache/libvirt/qemu
+# To find out about QEMU takes its libvirtd half a minute here, and the system's has just done so.
+cp -r /var/cache/libvirt/qemu/capabilities /run/home/.cache/libvirt/qemu
 chown -R 65534:65534 /run/home
 session() {
   setpriv --reuid=65534 --regid=65534 --clear-groups -- env -u USER -u LOGNAME -u XDG_CACHE_HOME \\
