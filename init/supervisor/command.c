@@ -13,10 +13,14 @@
 pid_t command_start(char *const argv[], const sigset_t *signals)
 {
 	pid_t supervisor = getpid();
+
+	processor_pin();
 	pid_t pid = fork();
 
-	if (pid != 0)
+	if (pid != 0) {
+		processor_unpin();
 		return pid;
+	}
 	/*
 	 * virt-qemu-run ends QEMU then. Its parent may have died before this call, and a subreaper be its parent now.
 	 */
@@ -31,7 +35,6 @@ pid_t command_start(char *const argv[], const sigset_t *signals)
 		_exit(126);
 	/* The umask of a daemon: a QEMU that runs as another user must reach the files that libvirt makes for it. */
 	(void)umask(022);
-	processor_pin();
 	execvp(argv[0], argv);
 	(void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);

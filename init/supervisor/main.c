@@ -96,13 +96,14 @@ static bool reap(pid_t *command)
 	}
 }
 
+/* Signals that have come. It does not matter which child has ended: reap() looks for all. */
 static void drain(int signals)
 {
 	struct signalfd_siginfo info;
 
-	/* It does not matter which child it was: reap() looks for all. */
 	while (read(signals, &info, sizeof(info)) > 0)
-		continue;
+		if (info.ssi_signo == SIGIO)
+			processor_release();
 }
 
 static void reap_one_more(void *command)
@@ -139,16 +140,13 @@ static bool await_launcher(int signals, pid_t *command)
 	for (;;) {
 		struct pollfd fds[] = {{.fd = CONTROL_FD, .events = POLLIN},
 				       {.fd = signals, .events = POLLIN},
-				       {.fd = bounded_log_fd(), .events = POLLIN},
-				       {.fd = processor_fd(), .events = POLLIN}};
+				       {.fd = bounded_log_fd(), .events = POLLIN}};
 
-		if (poll(fds, 4, bounded_log_wait(-1)) < 0) {
+		if (poll(fds, 3, bounded_log_wait(-1)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return keep;
 		}
-		if (fds[3].revents != 0)
-			processor_release(*command);
 		bounded_log_cut();
 		if (fds[1].revents & POLLIN) {
 			drain(signals);
@@ -248,7 +246,7 @@ int main(int argc, char *argv[])
 		return fail("sigprocmask");
 	sigset_t watched;
 
-	if (sigemptyset(&watched) != 0 || sigaddset(&watched, SIGCHLD) != 0)
+	if (sigemptyset(&watched) != 0 || sigaddset(&watched, SIGCHLD) != 0 || sigaddset(&watched, SIGIO) != 0)
 		return fail("sigaddset");
 	int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 

@@ -1,20 +1,22 @@
 #include "processor.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Sets of 8192 processors, the most of any x86 kernel. */
 #define SETS 8
 #define SET_BYTES (SETS * sizeof(cpu_set_t))
 
-/* How often to look for threads that others made meanwhile. */
+/* How often to look for threads that others made meanwhile, and how many generations of processes. */
 #define MAX_PASSES 8
+#define MAX_DEPTH 8
 
-static int opened_fd = -1;
+static int leased_fd = -1;
 static cpu_set_t all[SETS];
 static cpu_set_t first[SETS];
 
@@ -28,6 +30,9 @@ static bool choose(void)
 		processor++;
 	CPU_ZERO_S(SET_BYTES, first);
 	CPU_SET_S(processor, SET_BYTES, first);
+	/* Those that come later are included where none was left out. */
+	if (CPU_COUNT_S(SET_BYTES, all) == sysconf(_SC_NPROCESSORS_ONLN))
+		(void)memset(all, 0xff, SET_BYTES);
 	return true;
 }
 
@@ -35,22 +40,23 @@ void processor_watch(const char *file)
 {
 	if (!choose())
 		return;
-	opened_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (opened_fd >= 0 && inotify_add_watch(opened_fd, file, IN_OPEN) < 0) {
-		(void)close(opened_fd);
-		opened_fd = -1;
+	leased_fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (leased_fd >= 0 && fcntl(leased_fd, F_SETLEASE, F_WRLCK) != 0) {
+		(void)close(leased_fd);
+		leased_fd = -1;
 	}
-}
-
-int processor_fd(void)
-{
-	return opened_fd;
 }
 
 void processor_pin(void)
 {
-	if (opened_fd >= 0)
+	if (leased_fd >= 0)
 		(void)sched_setaffinity(0, SET_BYTES, first);
+}
+
+void processor_unpin(void)
+{
+	if (leased_fd >= 0)
+		(void)sched_setaffinity(0, SET_BYTES, all);
 }
 
 /* False if the thread was not on the first processor alone. */
@@ -62,33 +68,74 @@ static bool release_thread(pid_t thread)
 	       sched_setaffinity(thread, SET_BYTES, all) == 0;
 }
 
-/* A new thread has the processors of the one that made it. */
-static bool release_threads(const char *tasks)
+/* Calls `use` for each thread of a process. True if one of them was true. */
+static bool each_thread(pid_t process, int depth, bool (*use)(pid_t process, pid_t thread, int depth))
 {
-	DIR *threads = opendir(tasks);
-	bool released = false;
+	char path[64];
+	bool any = false;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
+	DIR *threads = opendir(path);
 
 	if (threads == NULL)
 		return false;
-	for (struct dirent *thread = readdir(threads); thread != NULL; thread = readdir(threads)) {
-		pid_t id = (pid_t)strtol(thread->d_name, NULL, 10);
+	for (struct dirent *entry = readdir(threads); entry != NULL; entry = readdir(threads)) {
+		pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (id > 0 && release_thread(id))
-			released = true;
+		if (thread > 0 && use(process, thread, depth))
+			any = true;
 	}
 	(void)closedir(threads);
-	return released;
+	return any;
 }
 
-void processor_release(pid_t command)
+static bool release_one(pid_t process, pid_t thread, int depth)
 {
-	char tasks[64];
+	(void)process;
+	(void)depth;
+	return release_thread(thread);
+}
 
-	(void)close(opened_fd);
-	opened_fd = -1;
-	if (command <= 0)
-		return;
-	(void)snprintf(tasks, sizeof(tasks), "/proc/%d/task", (int)command);
-	for (int pass = 0; pass < MAX_PASSES && release_threads(tasks); pass++)
+static void release_process(pid_t process, int depth);
+
+/* The processes that a thread has started: /proc/PID/task/TID/children, see children.c. */
+static bool release_children(pid_t process, pid_t thread, int depth)
+{
+	char path[64];
+	char list[4096];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)process, (int)thread);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, list, sizeof(list) - 1);
+
+	(void)close(fd);
+	list[n > 0 ? n : 0] = '\0';
+	for (char *at = list, *end;; at = end) {
+		long child = strtol(at, &end, 10);
+
+		if (end == at)
+			return false;
+		release_process((pid_t)child, depth + 1);
+	}
+}
+
+/* What a thread starts from then on has all processors too. */
+static void release_process(pid_t process, int depth)
+{
+	for (int pass = 0; pass < MAX_PASSES && each_thread(process, depth, release_one); pass++)
 		continue;
+	if (depth < MAX_DEPTH)
+		(void)each_thread(process, depth, release_children);
+}
+
+void processor_release(void)
+{
+	if (leased_fd < 0)
+		return;
+	release_process(getpid(), 0);
+	(void)close(leased_fd);
+	leased_fd = -1;
 }

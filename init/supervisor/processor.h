@@ -12,18 +12,18 @@
 #include <sys/types.h>
 
 /*
- * Has processor_pin() work, until COMMAND opens this file, which is there: virt-qemu-run does when its driver has begun.
- * Where this process may use one processor only, or no inotify(7) instance is left, nothing is done.
+ * Has processor_pin() work, until COMMAND opens this file, which is there: virt-qemu-run opens the domain's when its
+ * driver has begun and nothing else has. A lease has that open(2) wait for processor_release() (fcntl(2)); SIGIO tells
+ * of it, and has to be blocked. Nothing is done where this process may use one processor only, or where the file system
+ * has no leases.
  */
 void processor_watch(const char *file);
 
-/* Readable when the file has been opened; -1 if that does not matter, or no more. For poll(2). */
-int processor_fd(void);
-
-/* Moves this process, which becomes COMMAND, to the first of its processors. */
+/* Moves this process to the first of its processors, for COMMAND to begin there, and back. */
 void processor_pin(void);
+void processor_unpin(void);
 
-/* Has the threads of COMMAND run on all processors that this process may use. No more is watched. */
-void processor_release(pid_t command);
+/* Has all descendants of this process run where it may run itself. No more is watched. To be called for a SIGIO. */
+void processor_release(void);
 
 #endif

@@ -35,7 +35,7 @@ struct removal {
  * Gives the owner of a directory all rights to it, which programs in the sandbox may have taken away. A link in its
  * place, which others may make at any moment, is not followed.
  */
-static void give_rights(int parent, const char *name)
+static void give_rights(const struct removal *removal, int parent, const char *name)
 {
 	char path[32];
 	struct stat info;
@@ -44,7 +44,8 @@ static void give_rights(int parent, const char *name)
 	if (fd < 0)
 		return;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fstat(fd, &info) == 0 && (info.st_mode & S_IRWXU) != S_IRWXU)
+	if (fstat(fd, &info) == 0 && (removal == NULL || info.st_dev == removal->device) &&
+	    (info.st_mode & S_IRWXU) != S_IRWXU)
 		(void)chmod(path, S_IRWXU);
 	(void)close(fd);
 }
@@ -56,7 +57,7 @@ static int open_below(const struct removal *removal, int parent, const char *nam
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS};
 	struct stat info;
 
-	give_rights(parent, name);
+	give_rights(removal, parent, name);
 	int fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
 
 	/* Filters of containers that do not know the call refuse it. */
@@ -89,7 +90,7 @@ static int move_up(struct removal *removal, int parent, const char *name)
 	char up[64];
 
 	/* It gets another parent, which takes the right to write to it. */
-	give_rights(parent, name);
+	give_rights(removal, parent, name);
 	do {
 		(void)snprintf(up, sizeof(up), PREFIX "%llu", removal->moved++);
 		if (renameat(parent, name, removal->top, up) == 0 || errno == ENOENT)
@@ -164,7 +165,7 @@ static int empty_top(const char *path, long long deadline)
 {
 	struct stat info;
 
-	give_rights(AT_FDCWD, path);
+	give_rights(NULL, AT_FDCWD, path);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)

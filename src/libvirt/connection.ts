@@ -43,6 +43,11 @@ export interface Domain {
    */
   shareServers(): Promise<readonly number[]>;
   /**
+   * Whether this process sees the domain's QEMU run. It does not where libvirt's files of it cannot be read, where the
+   * daemon has its process IDs from elsewhere, and where /proc hides the processes of others.
+   */
+  seesQemu(): Promise<boolean>;
+  /**
    * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after
    * the domain has stopped.
    *

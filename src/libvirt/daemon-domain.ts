@@ -13,7 +13,7 @@ import {
   VIR_ERR_NO_DOMAIN,
   VIR_ERR_OPERATION_INVALID,
 } from './library.js';
-import { daemonPidFile, killQemu, shareServerPids } from './qemu-process.js';
+import { daemonPidFile, killQemu, seesQemu, shareServerPids } from './qemu-process.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
@@ -80,6 +80,11 @@ export class DaemonDomain implements Domain {
     const { library, handle, name, kind } = this.#started;
     if (this.#ended || kind === 'lxc') return [];
     return shareServerPids(daemonPidFile(kind, name), serverPrefix(library.domainId(handle), name));
+  }
+
+  async seesQemu(): Promise<boolean> {
+    const { name, kind } = this.#started;
+    return kind !== 'lxc' && seesQemu(daemonPidFile(kind, name), name);
   }
 
   async destroy({ force }: { readonly force: boolean }): Promise<void> {

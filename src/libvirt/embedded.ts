@@ -10,7 +10,7 @@ import { findInPath } from '../util/programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { domainError, type MessageFacts } from './errors.js';
 import { failureOf } from './qemu-log.js';
-import { killQemu, readPid, shareServerPids } from './qemu-process.js';
+import { killQemu, readPid, seesQemu, shareServerPids } from './qemu-process.js';
 import { EMBEDDED_ROOT } from './socket-path.js';
 import { Supervisor } from './supervisor.js';
 
@@ -132,6 +132,10 @@ class EmbeddedDomain implements Domain {
 
   async shareServers(): Promise<readonly number[]> {
     return shareServerPids(this.#pidFile, '');
+  }
+
+  seesQemu(): Promise<boolean> {
+    return seesQemu(this.#pidFile, this.name);
   }
 
   async destroy({ force }: { readonly force: boolean }): Promise<void> {

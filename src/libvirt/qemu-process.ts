@@ -1,11 +1,11 @@
 /** Finds and kills the QEMU process of a domain, by the PID file that libvirt writes. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
 import { mark } from '../util/marks.js';
-import { optionValue } from '../util/qemu-options.js';
+import { firstOptionIn, optionValue } from '../util/qemu-options.js';
 import type { DaemonKind } from './connection.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -53,6 +53,18 @@ function serverPidFiles(directory: string, prefix: string): string[] {
   return valueOr(() => readdirSync(directory), [])
     .filter((file) => file.startsWith(prefix) && file.endsWith(VIRTIOFSD_PID))
     .map((file) => join(directory, file));
+}
+
+/** Whether a domain's QEMU is seen to run. @param pidFile libvirt's PID file of the domain */
+export async function seesQemu(pidFile: string, domain: string): Promise<boolean> {
+  const pid = await readPid(pidFile);
+  return pid !== undefined && isQemuOf(pid, domain);
+}
+
+/** Whether a process is the QEMU of a domain; false if it cannot be seen. */
+export function isQemuOf(pid: number, domain: string): boolean {
+  const words = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0');
+  return words.some((word) => firstOptionIn(word, 'guest') === domain);
 }
 
 /** Process ID in a PID file of libvirt; undefined if there is none. */

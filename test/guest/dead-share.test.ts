@@ -1,10 +1,14 @@
 /** A virtiofsd that is killed while QEMU runs: the sandbox ends at once, names the mount, and leaves nothing. */
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { Sandbox } from '../../src/index.js';
+import { MARKS, type Mark } from '../../src/util/marks.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
+import { rejectsWith } from '../helpers/errors.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
@@ -74,6 +78,32 @@ describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }
     const env = { XDG_CACHE_HOME: cache };
     await assertNothingLeft(await expectDeath(t, ['-c', embedded.uri, '--boot', 'warm'], { env }));
   });
+
+  for (const way of [embedded, system]) {
+    it(`before it is mounted, ends the start: ${way.uri}`, { skip: way.skip }, async (t) => {
+      const name = uniqueName();
+      const { directory } = twoShares(t);
+      const killed: number[] = [];
+      // QEMU runs, the guest does not use the share yet, and the watch has perhaps not looked yet.
+      const onMark = (mark: unknown) => {
+        if (!['warm.loaded', 'channel.sync'].includes((mark as Mark).name) || killed.length > 0) return;
+        for (const pid of serversOf(directory)) {
+          process.kill(pid, 'SIGKILL');
+          killed.push(pid);
+        }
+      };
+      subscribe(MARKS, onMark);
+      t.after(() => unsubscribe(MARKS, onMark));
+      const share = { type: 'host-bind', target: '/srv', source: directory, readOnly: false, includes: [] } as const;
+      const run = async () => {
+        const sandbox = await Sandbox.start({ name, mounts: [share], command: ['ls', '/srv'] }, { connect: way.uri });
+        await sandbox.exited;
+      };
+      await rejectsWith(run(), 'virtiofsd-died', /virtiofsd of \/srv died/);
+      assert.ok(killed.length > 0);
+      await assertNothingLeft(name, exceptLogs(way.where));
+    });
+  }
 
   const unlessUserOfSystem = unlessOrdinaryUser() || unlessPrivateLibvirt();
   it("ends an ordinary user's machine over qemu:///system", { skip: unlessUserOfSystem }, async (t) => {

@@ -2,14 +2,14 @@
  * Fills the memory of a restored machine that shares it with virtiofsd. Such a machine cannot map the snapshot's
  * memory, which others map too: the launcher copies it into QEMU's memory.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../../domain/snapshot.js';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
 import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
-import { isSystemError, messageOf, valueOr } from '../../util/errors.js';
-import { firstOptionIn } from '../../util/qemu-options.js';
+import { isQemuOf } from '../../libvirt/qemu-process.js';
+import { isSystemError, messageOf } from '../../util/errors.js';
 
 const PIECE_BYTES = 1 << 20;
 /** How much is written before other work gets its turn: some 20 ms. */
@@ -44,18 +44,12 @@ function openSharedMemory(pid: number, domain: string): number {
     if (path === undefined || others.length > 0) throw new Error('it has none that is shared, or several');
     const memory = openSync(path, 'r+');
     // Check after opening: the PID may have been reused before, but what is open now stays that process's.
-    const isOurs = valueOr(() => isQemuOf(pid, domain), false);
-    if (isOurs) return memory;
+    if (isQemuOf(pid, domain)) return memory;
     closeSync(memory);
     throw new Error(`process ${pid} is none of that machine's`);
   } catch (error) {
     throw new Error(`QEMU's memory cannot be written: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function isQemuOf(pid: number, domain: string): boolean {
-  const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  return words.some((word) => firstOptionIn(word, 'guest') === domain);
 }
 
 /** Empty if the descriptor was closed meanwhile. */

@@ -31,6 +31,8 @@ export function watchedShares({ shares, mounts }: Pick<Devices, 'shares' | 'moun
   });
 }
 
+type WatchedDomain = Pick<Domain, 'shareServers' | 'seesQemu'>;
+
 /** A virtiofsd that was seen alive. */
 interface Server {
   readonly pid: number;
@@ -57,7 +59,7 @@ export class ShareWatch {
   }
 
   /** Begins to watch the servers of a domain that was started. Does nothing for one without such shares. */
-  begin(domain: Pick<Domain, 'shareServers'>): void {
+  begin(domain: WatchedDomain): void {
     if (this.#shares.length === 0 || this.#timer !== undefined || this.#isOver) return;
     this.#timer = setInterval(() => void this.#look(domain), INTERVAL_MS).unref();
   }
@@ -68,36 +70,43 @@ export class ShareWatch {
     clearInterval(this.#timer);
   }
 
-  async #look(domain: Pick<Domain, 'shareServers'>): Promise<void> {
+  async #look(domain: WatchedDomain): Promise<void> {
     // libvirt's embedded driver is still starting them when the domain counts as started.
-    if (this.#servers.size < this.#shares.length) {
-      for (const pid of await domain.shareServers()) {
-        const server = this.#servers.has(pid) ? undefined : serverOf(pid);
-        if (server !== undefined) this.#servers.set(pid, server);
-      }
-    }
-    const dead = [...this.#servers.values()].find((server) => !isAlive(server));
-    if (dead === undefined) return;
+    const unseen = this.#servers.size < this.#shares.length ? await this.#meet(domain) : [];
+    const died = [...this.#servers.values()].find((server) => !isAlive(server));
+    // One that was never seen to run has died if its QEMU is seen: no other process may have its ID then.
+    if (died === undefined && (unseen.length === 0 || !(await domain.seesQemu()) || this.#isOver)) return;
     this.end();
-    this.#failure.reject(diedError(this.#targetsOf(dead)));
+    this.#failure.reject(diedError(this.#targetsOf(died)));
   }
 
-  #targetsOf({ directory }: Server): readonly string[] {
-    const served = this.#shares.filter((share) => share.directory === directory);
+  /** Gets to know the servers that run. @returns the process IDs of those that have ended, or are elsewhere */
+  async #meet(domain: WatchedDomain): Promise<number[]> {
+    const ended: number[] = [];
+    for (const pid of await domain.shareServers()) {
+      if (this.#servers.has(pid)) continue;
+      const started = startedAt(pid);
+      if (started === ENDED) ended.push(pid);
+      else if (started !== undefined) this.#servers.set(pid, { pid, started, directory: directoryOf(pid) });
+    }
+    return ended;
+  }
+
+  /** The mounts of a server, or of one that was never seen to run. */
+  #targetsOf(died: Server | undefined): readonly string[] {
+    const known = new Set([...this.#servers.values()].map(({ directory }) => directory));
+    const served = this.#shares.filter(({ directory }) =>
+      died === undefined ? !known.has(directory) : died.directory === directory,
+    );
     return (served.length > 0 ? served : this.#shares).map(({ target }) => target);
   }
 }
 
-/**
- * Undefined for one that is not seen to run. The daemon may have its process IDs from elsewhere, or hide its processes
- * (hidepid of proc(5)). One that ended before it was seen has no mount, so the start fails.
- */
-function serverOf(pid: number): Server | undefined {
-  const started = startedAt(pid);
-  if (started === undefined || started === ENDED) return undefined;
+/** The directory that a virtiofsd serves; undefined if that is not known. */
+function directoryOf(pid: number): string | undefined {
   const words = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0');
   const at = words.indexOf('--shared-dir');
-  return { pid, started, directory: at < 0 ? undefined : words[at + 1] };
+  return at < 0 ? undefined : words[at + 1];
 }
 
 /** What cannot be looked at may be alive: this process may have no descriptor left. */

@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   statSync,
   symlinkSync,
@@ -16,6 +17,7 @@ import {
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { valueOr } from '../../../../src/util/errors.js';
 import { hostProgram } from '../../../../src/util/programs.js';
 import { unlessProgram } from '../../../helpers/images.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
@@ -59,11 +61,15 @@ describe('what is in the state directory of a dead owner', () => {
     mkdirSync(join(path, 'closed/inside'), { recursive: true });
     chmodSync(join(path, 'closed'), 0o500);
     // Between the look at the directory and the call that gives the rights there is time to put a link in its place.
-    const calls = ['chmod', 'fchmodat', 'fchmodat2'].flatMap((call) => ['-e', `inject=${call}:delay_enter=500ms`]);
-    const args = [...calls, '-o', join(base, 'calls'), SUPERVISOR, '--remove-stale', path];
-    const ended = once(spawn('strace', args, { stdio: 'ignore' }), 'exit');
-    while (existsSync(path)) await sleep(1);
-    await sleep(100);
+    const calls = ['chmod', 'fchmodat', 'fchmodat2'].flatMap((call) => ['-e', `inject=${call}:delay_enter=3s`]);
+    const log = join(base, 'calls');
+    const remover = spawn('strace', [...calls, '-o', log, SUPERVISOR, '--remove-stale', path], { stdio: 'ignore' });
+    const ended = once(remover, 'exit');
+    // strace writes a call that waits when it begins.
+    while (!/chmod\w*\(/.test(valueOr(() => readFileSync(log, 'utf8'), ''))) {
+      assert.equal(remover.exitCode, null);
+      await sleep(5);
+    }
     const closed = join(base, readdirSync(base).find((name) => name.startsWith('.stale-')) ?? '', 'closed');
     renameSync(closed, join(base, 'moved'));
     symlinkSync(victim, closed);

@@ -26,6 +26,10 @@ class FakeDomain implements Domain {
     return [];
   }
 
+  async seesQemu(): Promise<boolean> {
+    return true;
+  }
+
   async shareServers(): Promise<readonly number[]> {
     return [];
   }

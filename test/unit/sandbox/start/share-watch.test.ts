@@ -29,6 +29,7 @@ it('the death of a server names its mount, also of one that libvirt started late
       looks += 1;
       return known;
     },
+    seesQemu: async () => false,
   });
   // Keeps this process alive: the watch itself does not.
   const alive = setInterval(() => {}, 1000);
@@ -40,10 +41,26 @@ it('the death of a server names its mount, also of one that libvirt started late
   assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
 });
 
-it('a server that was never seen to run is not called dead: its process ID may be one of elsewhere', async (context) => {
-  const { child, pid } = await server(context, '/first');
+/** The process ID of a server that has ended. */
+async function endedServer(context: TestContext): Promise<number> {
+  const { child, pid } = await server(context, '/ended');
   child.kill('SIGKILL');
   await once(child, 'exit');
+  return pid;
+}
+
+it('a server that ended before it was seen is dead where its QEMU is seen', async (context) => {
+  const { pid } = await server(context, '/first');
+  const ended = await endedServer(context);
+  const watch = new ShareWatch(SHARES);
+  watch.begin({ shareServers: async () => [pid, ended], seesQemu: async () => true });
+  const alive = setInterval(() => {}, 1000);
+  context.after(() => clearInterval(alive));
+  assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
+});
+
+it('a server that was never seen to run may have its process ID from elsewhere, as its QEMU', async (context) => {
+  const pid = await endedServer(context);
   const watch = new ShareWatch(SHARES);
   context.after(() => watch.end());
   let looks = 0;
@@ -52,6 +69,7 @@ it('a server that was never seen to run is not called dead: its process ID may b
       looks += 1;
       return [pid];
     },
+    seesQemu: async () => false,
   });
   let failed = false;
   watch.failed.catch(() => {
@@ -78,7 +96,7 @@ it('a server that cannot be looked at is not dead', async (context) => {
       if (looks === 2) takeAll();
       if (looks === 4) { for (const fd of taken) closeSync(fd); console.log('alive'); process.exit(0); }
       return [${pid}];
-    } });
+    }, seesQemu: async () => true });
     setInterval(() => {}, 1000);`;
   const module = new URL('../../../../src/sandbox/start/share-watch.js', import.meta.url).href;
   const words = ['--nofile=64', process.execPath, '--input-type=module', '-e', script, module];
@@ -95,6 +113,7 @@ it('a watch that was ended does not begin', (context) => {
       looks += 1;
       return [];
     },
+    seesQemu: async () => true,
   });
   context.mock.timers.tick(2000);
   assert.equal(looks, 0);
@@ -107,9 +126,9 @@ it('nothing is looked at without such shares, nor after the end', (context) => {
     looks += 1;
     return [];
   };
-  new ShareWatch([]).begin({ shareServers });
+  new ShareWatch([]).begin({ shareServers, seesQemu: async () => true });
   const watch = new ShareWatch(SHARES);
-  watch.begin({ shareServers });
+  watch.begin({ shareServers, seesQemu: async () => true });
   context.mock.timers.tick(1000);
   assert.equal(looks, 2);
   watch.end();
