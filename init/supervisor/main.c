@@ -22,6 +22,7 @@
 #include "bounded_log.h"
 #include "children.h"
 #include "command.h"
+#include "container.h"
 #include "control.h"
 #include "kill_qemu.h"
 #include "locks.h"
@@ -202,6 +203,8 @@ static void end_children(int signals, pid_t *command)
 static int remove_state(const char *directory, int state)
 {
 	char reason[REASON_BYTES];
+
+	container_remove(directory, state);
 	/* Without the lock too: leaving the directory would be worse than a claim at the same moment. */
 	enum removal result = remove_aside(directory, state, lock_removals(directory), reason);
 

@@ -1,5 +1,6 @@
 #include "stale.h"
 
+#include "container.h"
 #include "locks.h"
 #include "owner.h"
 #include "remains.h"
@@ -96,6 +97,8 @@ static enum removal remove_state(const char *directory, int state, pid_t caller,
 		return fail(directory, errno == EWOULDBLOCK ? "its supervisor does not end" : strerror(errno));
 	/* Without the file `owner` somebody was removing it: all has ended. */
 	bool ended = lock < 0 || remains_end(directory, state) == 0;
+
+	container_remove(directory, state);
 	enum removal result = ended ? move_and_remove(directory, state) : REMOVAL_FAILED;
 
 	if (lock >= 0)

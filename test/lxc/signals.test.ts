@@ -54,6 +54,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
       if (status === undefined) assert.equal(result.signal, 'SIGKILL');
       else assert.equal(result.code, status, result.stderr);
       await assertNothingLeft(name, status === undefined ? exceptLogs(lxc.where) : lxc.where);
+      assert.deepEqual(libvirtFiles(name), []);
     });
 
     it(`${signal} to the launcher while the container starts`, async () => {

@@ -8,6 +8,8 @@ export interface Hit {
   /** `terminal` for one that hangs up, which is SIGHUP for the launcher. */
   readonly role: string;
   readonly signal: NodeJS.Signals;
+  /** Over the embedded driver the machine ends with the supervisor. */
+  readonly isEmbedded?: boolean;
 }
 
 /** One line, with what happened and what to do; a message that ends with a colon lacks its cause. */
@@ -51,5 +53,6 @@ export function judge(outcome: Outcome, hit: Hit | undefined): string[] {
   if (hit?.role === 'terminal') return [];
   if (!FAILURE.test(err)) return ['status 125 without a line that says why'];
   if (hit === undefined || hit.signal === 'SIGSTOP') return ['status 125 of a run that nothing was taken from'];
-  return isOver && !CARRIERS.has(hit.role) ? ['status 125, though the application ended with 7'] : [];
+  const isCarrier = CARRIERS.has(hit.role) || (hit.role === 'supervisor' && hit.isEmbedded === true);
+  return isOver && !isCarrier ? ['status 125, though the application ended with 7'] : [];
 }

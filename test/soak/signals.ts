@@ -84,7 +84,8 @@ export const signals: Scenario = {
   name: 'signals',
   what: 'a random signal to a random process',
   short: 40,
-  full: 500,
+  // Some come when their target is gone: 500 signals are to reach one.
+  full: 600,
   run: async ({ ground, seeds, tally }) => {
     const reached = new Map<string, number>();
     for (const seed of seeds()) {
@@ -114,7 +115,9 @@ async function runOne(ground: Ground, seed: number, plan: SignalPlan, tally: Tal
   const onHit = (value: Hit | undefined) => {
     hit = value;
   };
-  const act = (started: Started, before: Snapshot) => deliver({ ground, plan, started, before, onHit });
+  const isEmbedded = ['embed', 'user-embed'].includes(plan.configuration.driver);
+  const onSent = (value: Hit | undefined) => onHit(value && { ...value, isEmbedded });
+  const act = (started: Started, before: Snapshot) => deliver({ ground, plan, started, before, onHit: onSent });
   // A libvirtd that is ended keeps records of domains that end while it is away. No process is in them.
   const forgiven = () => (hit?.role === 'libvirtd' ? (['control group', 'domain'] as const) : []);
   const judged = (outcome: Outcome) => judge(outcome, hit);

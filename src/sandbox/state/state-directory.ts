@@ -50,7 +50,7 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   try {
     // QEMU may run as another user, who must be able to enter.
     if (makeDirectories(base) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
-    owner = makeOwned(path, name);
+    owner = makeOwned(path, name, kind);
   } catch (error) {
     if (error instanceof SandboxError) throw error;
     throw new SandboxError({
@@ -101,7 +101,7 @@ function ownerOf(path: string): string | undefined {
 }
 
 /** @returns the content of its `owner` */
-function makeOwned(path: string, name: string): string {
+function makeOwned(path: string, name: string, kind: ConnectionKind): string {
   // It appears with its `owner` file already in it, so no other process takes it for a stale one.
   const fresh = mkdtempSync(join(dirname(path), '.claim-'));
   try {
@@ -110,6 +110,8 @@ function makeOwned(path: string, name: string): string {
     const owner = `${process.pid} ${startTime(process.pid)} ${sphere()} ${process.hrtime.bigint()}\n`;
     // Whoever can open it can take the supervisor's lock.
     writeFileSync(join(fresh, 'owner'), owner, { mode: 0o600 });
+    // For whoever cleans up: libvirt leaves more of a container than of a machine (init/supervisor/container.h).
+    if (kind === 'lxc') writeFileSync(join(fresh, 'container'), '');
     for (let tries = 0; tries < CLAIM_TRIES; tries += 1) {
       if (renamed(fresh, path)) return owner;
       if (ownerLives(path) || !removeStale(path)) break;

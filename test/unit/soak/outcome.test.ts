@@ -28,6 +28,11 @@ describe('an outcome', () => {
     ['125 with a line, where the machine was killed', outcome(125, false, LINE), hit('qemu', 'SIGKILL')],
     ['125 after the end, where a share died', outcome(125, true, LINE), hit('virtiofsd', 'SIGKILL')],
     ['125 after the end, where the machine was killed', outcome(125, true, LINE), hit('qemu', 'SIGKILL')],
+    [
+      '125 after the end, where the machine ended with its supervisor',
+      outcome(125, true, LINE),
+      { ...hit('supervisor', 'SIGKILL'), isEmbedded: true },
+    ],
   ] as const) {
     it(`is right: ${what}`, () => assert.deepEqual(judge(given, by), []));
   }

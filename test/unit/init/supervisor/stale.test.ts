@@ -99,8 +99,10 @@ describe('the state directory of a dead owner', () => {
   it('is left to its supervisor while that is at work', async (t) => {
     const path = stateDirectory(t, DEAD);
     const done = join(path, '..', 'done');
-    const command = ['sh', '-c', `trap 'sleep 0.5; : > ${done}; exit' TERM; while :; do sleep 0.01; done`];
-    const supervisor = await Supervisor.start({ directory: path, command });
+    const ready = join(path, '..', 'ready');
+    const script = `trap 'sleep 0.5; : > ${done}; exit' TERM; : > ${ready}; while :; do sleep 0.01; done`;
+    const supervisor = await Supervisor.start({ directory: path, command: ['sh', '-c', script] });
+    while (!existsSync(ready)) await sleep(5);
     const finished = supervisor.finish();
     const remover = spawn(hostProgram('supervisor'), ['--remove-stale', path], { stdio: 'inherit' });
     assert.deepEqual(await endOf(remover), [0, null]);
