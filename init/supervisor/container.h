@@ -10,6 +10,6 @@
 void container_remove(const char *directory, int state);
 
 /* In milliseconds. libvirt needs half a second. */
-#define CONTAINER_MS 3000
+#define CONTAINER_MS 2000
 
 #endif
