@@ -1,5 +1,6 @@
 #include "container.h"
 
+#include "owner.h"
 #include "timing.h"
 
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* libvirt's directory for containers, a constant in its source. */
@@ -39,13 +41,18 @@ void container_remove(const char *directory, int state)
 	long long deadline = now_ms() + CONTAINER_MS;
 	char path[PATH_MAX];
 
-	if (faccessat(state, FLAG, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+	struct stat info;
+
+	if (fstatat(state, FLAG, &info, AT_SYMLINK_NOFOLLOW) != 0)
 		return;
 	while (is_known(name)) {
 		if (now_ms() >= deadline)
 			return;
 		(void)poll(NULL, 0, LOOK_MS);
 	}
+	/* The name may be another container's by now. */
+	if (!state_is(directory, state))
+		return;
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(*mounts); i++)
 		if (file_of(name, mounts[i], path))
 			(void)rmdir(path);

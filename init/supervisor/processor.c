@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* Sets of 8192 processors, the most of any x86 kernel. */
@@ -30,9 +29,6 @@ static bool choose(void)
 		processor++;
 	CPU_ZERO_S(SET_BYTES, first);
 	CPU_SET_S(processor, SET_BYTES, first);
-	/* Those that come later are included where none was left out. */
-	if (CPU_COUNT_S(SET_BYTES, all) == sysconf(_SC_NPROCESSORS_ONLN))
-		(void)memset(all, 0xff, SET_BYTES);
 	return true;
 }
 
@@ -136,6 +132,8 @@ void processor_release(void)
 	if (leased_fd < 0)
 		return;
 	release_process(getpid(), 0);
+	/* A child that has not executed COMMAND yet still has the descriptor. */
+	(void)fcntl(leased_fd, F_SETLEASE, F_UNLCK);
 	(void)close(leased_fd);
 	leased_fd = -1;
 }

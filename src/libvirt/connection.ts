@@ -44,7 +44,7 @@ export interface Domain {
   shareServers(): Promise<readonly number[]>;
   /**
    * Whether this process sees the domain's QEMU run. It does not where libvirt's files of it cannot be read, where the
-   * daemon has its process IDs from elsewhere, and where /proc hides the processes of others.
+   * daemon has its process IDs from elsewhere, and where /proc hides it.
    */
   seesQemu(): Promise<boolean>;
   /**

@@ -43,8 +43,8 @@ const STDERR_CHARACTERS = 16_384;
 
 /**
  * How long the supervisor may take, in milliseconds, before it counts as one that never answers: somebody has stopped
- * it. Each is more than it takes by its own limits: for the end these are GRACE_MS, REMOVALS_MS and REMOVAL_MS in
- * init/supervisor, 8 s in all.
+ * it. Each is more than it takes by its own limits: for the end these are GRACE_MS, CONTAINER_MS, REMOVALS_MS and
+ * REMOVAL_MS in init/supervisor, 10 s in all.
  */
 const START_MS = 10_000;
 const KILL_MS = 5000;

@@ -72,12 +72,21 @@ export class ShareWatch {
 
   async #look(domain: WatchedDomain): Promise<void> {
     // libvirt's embedded driver is still starting them when the domain counts as started.
-    const unseen = this.#servers.size < this.#shares.length ? await this.#meet(domain) : [];
+    const ended = this.#isComplete ? [] : await this.#meet(domain);
     const died = [...this.#servers.values()].find((server) => !isAlive(server));
-    // One that was never seen to run has died if its QEMU is seen: no other process may have its ID then.
-    if (died === undefined && (unseen.length === 0 || !(await domain.seesQemu()) || this.#isOver)) return;
+    if (died === undefined) {
+      // One that was never seen to run has died if its QEMU is seen: its process ID is not one of elsewhere then. Where
+      // all servers run, the file is one that an earlier domain of that name left.
+      if (ended.length === 0 || this.#isComplete || !(await domain.seesQemu())) return;
+    }
+    if (this.#isOver) return;
     this.end();
     this.#failure.reject(diedError(this.#targetsOf(died)));
+  }
+
+  /** Whether all servers were seen to run. */
+  get #isComplete(): boolean {
+    return this.#servers.size >= this.#shares.length;
   }
 
   /** Gets to know the servers that run. @returns the process IDs of those that have ended, or are elsewhere */
@@ -99,6 +108,16 @@ export class ShareWatch {
       died === undefined ? !known.has(directory) : died.directory === directory,
     );
     return (served.length > 0 ? served : this.#shares).map(({ target }) => target);
+  }
+}
+
+/** Whether there is a process with this ID, whoever's it is. */
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    if (isSystemError(error)) return error.code !== 'ESRCH';
+    throw error;
   }
 }
 
@@ -128,9 +147,10 @@ function startedAt(pid: number): string | undefined {
     const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return state === 'Z' || state === 'X' ? ENDED : fields[18];
   } catch (error) {
-    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ESRCH')) return ENDED;
-    if (isSystemError(error)) return undefined;
-    throw error;
+    if (!isSystemError(error)) throw error;
+    const isMissing = error.code === 'ENOENT' || error.code === 'ESRCH';
+    // The entry of one that runs may be hidden: hidepid of proc(5).
+    return isMissing && !isThere(pid) ? ENDED : undefined;
   }
 }
 

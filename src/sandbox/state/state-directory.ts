@@ -17,7 +17,7 @@ import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './alias.js';
 /** Retries when another process claims the same name at the same time. */
 const CLAIM_TRIES = 10;
 
-/** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 23 s. */
+/** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 25 s. */
 const REMOVE_STALE_MS = 30_000;
 
 export interface StateDirectory {

@@ -59,6 +59,31 @@ it('a server that ended before it was seen is dead where its QEMU is seen', asyn
   assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
 });
 
+it('a file that an earlier domain left is no dead server', async (context) => {
+  const servers = await Promise.all(SHARES.map(({ directory }) => server(context, directory)));
+  const pids = [await endedServer(context), ...servers.map(({ pid }) => pid)];
+  const watch = new ShareWatch(SHARES);
+  context.after(() => watch.end());
+  let looks = 0;
+  watch.begin({
+    shareServers: async () => {
+      looks += 1;
+      return pids;
+    },
+    seesQemu: async () => true,
+  });
+  let failed = false;
+  watch.failed.catch(() => {
+    failed = true;
+  });
+  const alive = setInterval(() => {}, 1000);
+  context.after(() => clearInterval(alive));
+  // All are known after the first look, and nobody is asked any more.
+  while (looks < 1) await sleep(10);
+  await sleep(700);
+  assert.deepEqual([looks, failed], [1, false]);
+});
+
 it('a server that was never seen to run may have its process ID from elsewhere, as its QEMU', async (context) => {
   const pid = await endedServer(context);
   const watch = new ShareWatch(SHARES);
