@@ -46,6 +46,7 @@ async function watched(log: string, until: Promise<unknown>): Promise<{ most: nu
 
 /** What floods the log of QEMU when it runs inside. */
 const FLOOD = join(ground, 'flood');
+const COLD = ['--boot', 'cold'];
 const FIRST_DISK = '$(basename $(readlink -f /sys/block/vda/device/..))';
 
 /** An empty disk, for the attacker's driver. */
@@ -62,7 +63,7 @@ function logOf(name: string): string {
 
 async function started(t: TestContext, options: readonly string[], script: string) {
   const name = uniqueName();
-  const args = ['-c', embedded.uri, ...TCG, '--boot', 'cold', '-p', '-n', name, ...options, '--', 'sh', '-c', script];
+  const args = ['-c', embedded.uri, ...TCG, '-p', '-n', name, ...options, '--', 'sh', '-c', script];
   const running = startSandbox(args, { input: 'open', timeout: 300_000 });
   t.after(() => running.child.kill('SIGTERM'));
   return { name, running };
@@ -77,7 +78,7 @@ describe('a guest that floods', { skip: embedded.skip || unlessProgram('gcc') },
   it("fills QEMU's log up to a bound, and the sandbox goes on", async (t) => {
     const script = `echo up; read line; ${FLOOD} ${FIRST_DISK} ${MESSAGES}
       cat /etc/hostname >/dev/null && echo on; read line`;
-    const { name, running } = await started(t, ['--disk', diskOf('disk')], script);
+    const { name, running } = await started(t, [...COLD, '--disk', diskOf('disk')], script);
     await running.until(/^up\n/);
     const log = logOf(name);
     const before = sizeOf(log);
@@ -118,7 +119,7 @@ describe('a guest that floods', { skip: embedded.skip || unlessProgram('gcc') },
   it('has no virtio device that speaks the older virtio', async (t) => {
     // https://docs.oasis-open.org/virtio/virtio/v1.2/virtio-v1.2.html, 4.1.2: from 0x1040 on
     const script = 'for device in /sys/bus/virtio/devices/*/../device; do cat $device; done; read line';
-    const more = ['--disk', diskOf('disk'), '-N', 'dhcp'];
+    const more = [...COLD, '--disk', diskOf('disk'), '-N', 'dhcp'];
     const { name, running } = await started(t, more, `${script}`);
     running.child.stdin?.end('\n');
     const { out, code } = await running.result;
