@@ -20,23 +20,14 @@ import {
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { assertRun, REPOSITORY, runSandbox, startSandbox } from '../helpers/run.js';
-import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
 
 const UID = 65_534;
-
-let cache = '';
-before(async () => {
-  cache = makeCache();
-  if (embedded.skip === false) await bakeSnapshot(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache } });
-});
-after(() => removeCache(cache));
 
 /** A directory of a file system that has nothing of /etc. */
 function memoryDirectory(t: TestContext): string {
@@ -133,8 +124,8 @@ for (const way of [embedded, system]) {
       const name = uniqueName();
       const mounts = ['-m', `host-bind:/mnt=${share}`, '-m', `host-bind:/opt=${share},ro`];
       const script = 'cat /mnt/file /opt/file; read line';
-      const args = ['-c', way.uri, ...TCG, '-n', name, ...mounts, '--', 'sh', '-c', script];
-      const running = startSandbox(args, { env: { XDG_CACHE_HOME: cache }, input: 'open' });
+      const args = ['-c', way.uri, '-n', name, ...mounts, '--', 'sh', '-c', script];
+      const running = startSandbox(args, { input: 'open' });
       t.after(() => running.child.kill('SIGTERM'));
       await running.until(/^content\ncontent\n/);
       const [writer, reader] = [serverOf(share, false), serverOf(share, true)];
@@ -170,8 +161,8 @@ for (const way of [embedded, system]) {
     it('makes no device node for its guest', async (t) => {
       const share = memoryDirectory(t);
       const script = 'mkfifo /mnt/pipe && ! mknod /mnt/device c 1 3 2>/dev/null && ls /mnt';
-      const args = ['-c', way.uri, ...TCG, '-p', '-m', `host-bind:/mnt=${share}`, '--', 'sh', '-c', script];
-      assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, 'pipe\n');
+      const args = ['-c', way.uri, '-p', '-m', `host-bind:/mnt=${share}`, '--', 'sh', '-c', script];
+      assertRun(await runSandbox(args), 0, 'pipe\n');
     });
   });
 }
@@ -198,9 +189,7 @@ describe('file handles, which open every file of a file system', {
   const mount = `host-bind:/mnt=${REPOSITORY},ro`;
   const server = '/mnt/dist/native/share-server';
   const inside = (without: string) =>
-    runSandbox(['-c', embedded.uri, ...TCG, '-p', '-m', mount, '--', 'sh', '-c', HANDLES, 'sh', without, server], {
-      env: { XDG_CACHE_HOME: cache },
-    });
+    runSandbox(['-c', embedded.uri, '-p', '-m', mount, '--', 'sh', '-c', HANDLES, 'sh', without, server]);
 
   it('are refused where the limit of descriptors can be raised', async () => {
     assertRun(await inside(''), 0, '1000000\nOperation not permitted\n');
@@ -223,21 +212,9 @@ describe('a share of 100,000 files', { skip: embedded.skip }, () => {
     writeFileSync(join(share, 'last'), 'read\n');
     // find looks at each file for its size.
     const script = 'find /mnt -type f -size -1 | wc -l; cat /mnt/last';
-    const args = [
-      '-c',
-      embedded.uri,
-      ...TCG,
-      '--memory',
-      '1G',
-      '-m',
-      `host-bind:/mnt=${share}`,
-      '--',
-      'sh',
-      '-c',
-      script,
-    ];
+    const args = ['-c', embedded.uri, '--memory', '1G', '-m', `host-bind:/mnt=${share}`, '--', 'sh', '-c', script];
     const through = ['prlimit', '--nofile=20000:20000'];
-    const result = await runSandbox(args, { env: { XDG_CACHE_HOME: cache }, through, timeout: 400_000 });
+    const result = await runSandbox(args, { through, timeout: 400_000 });
     assertRun(result, 0, '100000\nread\n');
   });
 });
