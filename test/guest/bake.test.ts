@@ -31,7 +31,8 @@ const run = (args: readonly string[], ...command: string[]) =>
   runSandbox(['-c', embedded.uri, ...args, '--', ...command], { env: { XDG_CACHE_HOME: cache } });
 
 describe('a machine that runs from a baked image', { skip }, () => {
-  for (const compression of ['none', 'gzip', 'xz', 'zstd', 'lz4']) {
+  // The tests below boot those packed with zstd or not at all.
+  for (const compression of ['gzip', 'xz', 'lz4']) {
     it(`boots an initrd packed with ${compression}, found by its name`, async () => {
       const created = await bakeJson<Created>(cache, ['create', '--name', compression, '--compress', compression]);
       assert.equal(created.compression, compression);
@@ -42,7 +43,8 @@ describe('a machine that runs from a baked image', { skip }, () => {
   it('boots from a directory outside the store', async () => {
     const [output, other] = [join(cache, 'shipped'), join(cache, 'other')];
     copyFacts(join(other, 'virt-sandbox'));
-    const { id } = await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
+    const { id, compression } = await bakeJson<Created>(cache, ['create', '-o', output, '--compress', 'zstd']);
+    assert.equal(compression, 'zstd');
     const result = await runSandbox(['-c', embedded.uri, '--image', output, '--dry-run', '--json', '--', 'true'], {
       env: { XDG_CACHE_HOME: other },
     });
@@ -72,7 +74,9 @@ describe('a machine that runs from a baked image', { skip }, () => {
   });
 
   it('is kept while the machine runs, and pruned after it has ended', async () => {
-    const { id, image } = await bakeJson<Created>(cache, ['create', '--with', 'overlay', '--name', 'used']);
+    const args = ['create', '--with', 'overlay', '--name', 'used', '--compress', 'none'];
+    const { id, image, compression } = await bakeJson<Created>(cache, args);
+    assert.equal(compression, 'none');
     const name = uniqueName();
     const running = startSandbox(
       ['-c', embedded.uri, '-n', name, '--image', 'used', '--', 'sh', '-c', 'echo up; read x'],
@@ -130,7 +134,7 @@ describe('an image that does not serve', { skip }, () => {
     await fails(['--image', 'nowhere'], /there is no image nowhere/, /create --name nowhere/);
     await fails(['--image', './nowhere'], /there is no directory/);
     await fails(['--image', '/etc'], /is no boot image/);
-    await fails(['--image', 'none', '--kernver', '1.2.3'], /another was asked for/);
+    await fails(['--image', 'gzip', '--kernver', '1.2.3'], /another was asked for/);
   });
 
   it('is damaged: verify names the changed byte', async () => {

@@ -65,13 +65,13 @@ describe('roots', { skip: embedded.skip || unlessBusybox, concurrency: 2 }, () =
       write: 'echo kept > /file; busybox cat /file',
       modules: 'busybox cut -d" " -f1 /proc/modules | busybox grep -c 9p',
     };
+    const writable = ['-c', embedded.uri, '-m', `host-image:/=${image}`];
     // A snapshot has the modules of every root.
-    const cold = ['-c', embedded.uri, '--boot', 'cold'];
-    const found = await ask([...cold, '-m', `host-image:/=${image}`], questions, SHELL);
+    const found = await ask([...writable, '--boot', 'cold'], questions, SHELL);
     assert.deepEqual([found.root, found.write, found.modules], ['/dev/vda ext4 rw', 'kept', '0']);
     assert.equal(imageFile(image, 'file'), 'kept\n');
     const again = await ask(
-      [...cold, '-m', `host-image:/=${image},ro`],
+      ['-c', embedded.uri, '-m', `host-image:/=${image},ro`],
       { ...questions, write: 'echo new > /file; busybox cat /file' },
       SHELL,
     );

@@ -18,9 +18,7 @@ describe('--cpu-pin', { skip: embedded.skip }, () => {
   const skip = availableParallelism() > 1 ? false : 'there is one processor, on which everything runs anyway';
   it('keeps every thread of the machine on those processors', { skip }, async () => {
     const name = uniqueName();
-    const running = startSandbox(['-c', embedded.uri, '-n', name, '--vcpus', '2', '--cpu-pin', '1', ...WAIT], {
-      input: 'open',
-    });
+    const running = startSandbox(['-c', embedded.uri, '-n', name, '--cpu-pin', '1', ...WAIT], { input: 'open' });
     await running.until(/ready/);
     const tasks = `/proc/${qemuOf(name)}/task`;
     const threads = readdirSync(tasks).map((thread) => readFileSync(join(tasks, thread, 'status'), 'utf8'));
