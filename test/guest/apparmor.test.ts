@@ -12,7 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { QEMU_IDS } from '../../src/util/qemu-ids.js';
-import { PROFILE, RECEIVED, SCRIPT, SENT, UUID } from '../helpers/app-armor-script.js';
+import { IMAGE, PROFILE, RECEIVED, SCRIPT, SENT, UUID } from '../helpers/app-armor-script.js';
+import { bakeJson } from '../helpers/bake.js';
+import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { programPaths } from '../helpers/hide.js';
 import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
@@ -47,7 +49,11 @@ describe('on a kernel with AppArmor', { skip }, () => {
   let image: string;
 
   const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
-  after(() => rmSync(directory, { recursive: true, force: true }));
+  const cache = makeCache();
+  after(() => {
+    rmSync(directory, { recursive: true, force: true });
+    removeCache(cache);
+  });
 
   before(async () => {
     const profile = join(directory, 'profile.json');
@@ -60,11 +66,15 @@ describe('on a kernel with AppArmor', { skip }, () => {
     writeFileSync(join(content, 'hello'), 'hello\n');
     execFileSync('qemu-img', ['convert', '-O', 'qcow2', ext4Of(content, join(directory, 'ext4.img')), image]);
     copyFileSync(image, join(media, 'disk.qcow2'));
+    // The launchers inside would build it for half a minute, and again for each kind of sandbox.
+    const sets = 'root-9p,root-virtiofs,block';
+    await bakeJson(cache, ['create', '--kernver', DEBIAN_KERNEL, '--with', sets, '--name', IMAGE]);
     const memory = ['/var/lib/libvirt', '/var/cache', '/var/log', '/var/tmp', '/etc/libvirt'];
     const result = await runSandbox(
       [
         ...['-c', embedded.uri, '--kernver', DEBIAN_KERNEL, '--profile', profile, '-p', '--memory', '1536'],
         ...memory.flatMap((target) => ['-m', `ram:${target}=100M`]),
+        ...['-m', `host-bind:/var/cache/virt-sandbox=${join(cache, 'virt-sandbox')}`],
         ...['-m', `host-bind:/mnt=${REPOSITORY},ro`, '-m', `host-bind:/media=${media}`, '--', 'sh', '-c', SCRIPT],
       ],
       { timeout: 600_000 },

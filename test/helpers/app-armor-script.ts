@@ -1,11 +1,14 @@
 /**
  * What runs in a machine whose kernel has AppArmor: libvirtd, and sandboxes under its profiles. The repository is
- * mounted at /mnt, and two equal qcow2 images with ext4 are in /media.
+ * mounted at /mnt, two equal qcow2 images with ext4 are in /media, and root's store has a boot image for the machines.
  */
 import process from 'node:process';
 
 /** Of the sandbox that a profile loaded by hand confines. */
 export const UUID = '11111111-2222-3333-4444-555555555555';
+
+/** The name of the boot image. */
+export const IMAGE = 'inside';
 
 const reason = { why: 'this test', worth: 'nothing', risk: 'none' };
 /** How the machine boots: the default, with the security modules in this order. */
@@ -139,7 +142,7 @@ virtlogd -d
 cp /media/disk.qcow2 /run/own.qcow2
 truncate -s 1M /var/tmp/own
 chmod 600 /run/own.qcow2 /var/tmp/own
-/mnt/bin/virt-sandbox -c qemu:///system -n confined -r $root --accel tcg --boot cold --memory 128 \\
+/mnt/bin/virt-sandbox -c qemu:///system -n confined -r $root --image ${IMAGE} --accel tcg --boot cold --memory 128 \\
   --disk file:a=/run/own.qcow2 --disk file:b=/var/tmp/own,ro -- /bin/sh >/run/machine 2>&1 &
 machine=$!
 monitor() { virsh -q -c qemu:///system qemu-monitor-command confined --hmp "$1" 2>&1 | tr -d '\\r' | grep .; }
@@ -161,7 +164,7 @@ cat /run/machine
 # The server of a share: first with Debian's profile of libvirtd, then with a rule for ours.
 mkdir /run/share /run/local
 share() {
-  /mnt/bin/virt-sandbox -v -c qemu:///system -n sharing -r $root --accel tcg --boot cold --memory 128 \\
+  /mnt/bin/virt-sandbox -v -c qemu:///system -n sharing -r $root --image ${IMAGE} --accel tcg --boot cold --memory 128 \\
     -m host-bind:/img=/run/share -- /bin/sh >/run/sharing 2>&1 &
   machine=$!
   while ! pgrep -f '^/[^ ]*/virtiofsd --fd' >/dev/null && kill -0 $machine 2>/dev/null; do sleep 0.1; done
@@ -186,11 +189,12 @@ apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
 mkdir -m 700 -p /run/home/run /run/home/.cache/libvirt/qemu
 # To find out about QEMU takes its libvirtd half a minute here, and the system's has just done so.
 cp -r /var/cache/libvirt/qemu/capabilities /run/home/.cache/libvirt/qemu
+cp -r /var/cache/virt-sandbox /run/home/.cache
 chown -R 65534:65534 /run/home
 session() {
   setpriv --reuid=65534 --regid=65534 --clear-groups -- env -u USER -u LOGNAME -u XDG_CACHE_HOME \\
     HOME=/run/home XDG_RUNTIME_DIR=/run/home/run /mnt/bin/virt-sandbox -v -c qemu:///session -n own \\
-    --accel tcg --boot cold --memory 128 -- /bin/sh </dev/null >/run/own 2>&1 &
+    --image ${IMAGE} --accel tcg --boot cold --memory 128 -- /bin/sh </dev/null >/run/own 2>&1 &
   machine=$!
   while ! pgrep -f '^/[^ ]*/qemu-[^ ]* -name guest=own' >/run/own.pid && kill -0 $machine 2>/dev/null; do sleep 0.1; done
   for pid in $(cat /run/own.pid); do
