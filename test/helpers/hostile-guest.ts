@@ -125,6 +125,9 @@ export async function attack(guest: HostileGuest, uri: string, name: string, see
 function proofOf(name: string): RegExp {
   // A flood drives the line out of those that are shown, and an error of the application has no such lines.
   if (name === 'console-flood') return /^virt-sandbox: /m;
+  // An init of another version is refused by that alone.
+  if (name === 'ready')
+    return /^ {2}guest: .*attack ready$|^virt-sandbox: init: the guest's init has protocol version /m;
   return name === 'escapes' ? /owned/ : new RegExp(`^  guest: .*attack ${name}$`, 'm');
 }
 
