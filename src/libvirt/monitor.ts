@@ -22,6 +22,9 @@ export const MESSAGE_CHARACTERS = 1 << 20;
 /** QEMU refused a command, has ended, or does not speak its protocol any more. */
 export class MonitorError extends Error {}
 
+/** QEMU refused a command, with this message. */
+export class MonitorRefusal extends MonitorError {}
+
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -129,7 +132,7 @@ export class Monitor {
     } else if ('return' in message) {
       this.#pending.shift()?.resolve(message['return']);
     } else if (isRecord(error)) {
-      this.#pending.shift()?.reject(new MonitorError(String(error['desc'])));
+      this.#pending.shift()?.reject(new MonitorRefusal(String(error['desc'])));
     }
   }
 }

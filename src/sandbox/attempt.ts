@@ -31,7 +31,7 @@ import { loadMachine, reasonToBoot } from './snapshot/restore.js';
 import { copyTimeoutError } from './start/boot-errors.js';
 import { DomainRun } from './start/domain-run.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
-import { runMachine } from './start/run-machine.js';
+import { runBooting, runRestored } from './start/run-machine.js';
 import { ShareWatch, watchedShares } from './start/share-watch.js';
 import type { TransportOptions, Transports } from './start/transports.js';
 import { UserNetworkProcesses } from './start/user-network.js';
@@ -102,7 +102,9 @@ export class Attempt {
         (started) => this.#shares.begin(started),
         () => {},
       );
-      const channel = this.#snapshot ? await this.#restore(this.#snapshot, transports) : await this.#boot(transports);
+      const channel = this.#snapshot
+        ? await this.#restore(this.#snapshot, transports, xml)
+        : await this.#boot(transports);
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
@@ -238,7 +240,7 @@ export class Attempt {
     this.#options.onWarning?.(ALL_IS_SEEN);
   }
 
-  async #restore(snapshot: SnapshotChoice, transports: Transports): Promise<Channel> {
+  async #restore(snapshot: SnapshotChoice, transports: Transports, xml: string): Promise<Channel> {
     const run = this.#run;
     const sharing = this.#guest.lateDevices ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
     const loading = loadMachine(transports.monitor, snapshot, sharing);
@@ -247,15 +249,16 @@ export class Attempt {
     const monitor = await run.within(loading, 'QEMU loading the snapshot');
     this.#isLoaded = true;
     this.#options.onReady?.(readyOf(snapshot));
-    const begun = this.#setUp(channel);
-    if (mayRunEarly(this.#config)) runMachine(monitor);
+    const facts = { name: run.name, xml, sources: this.#ownDisks?.sources };
+    const running = { ...facts, mayRunEarly: mayRunEarly(this.#config), started: run.domain };
+    const begun = Promise.all([this.#setUp(channel), runRestored(monitor, running)]);
     await run.within(begun, 'the snapshot running, its steps not done');
     return channel;
   }
 
   async #boot(transports: Transports): Promise<Channel> {
     const run = this.#run;
-    void transports.monitor?.then((socket) => runMachine(new Monitor(socket)));
+    void transports.monitor?.then((socket) => runBooting(new Monitor(socket)));
     await run.within(run.domain, 'asking libvirt to start the domain');
     const transport = await run.within(transports.channel(run.domain), transports.awaited);
     const opening = Channel.open(transport);

@@ -83,13 +83,14 @@ export async function bareRestore(argv: readonly string[], snapshot: Snapshot, s
 
 /** Settles when the program has ended in the guest; never if QEMU does not connect. */
 async function runGuest(listener: Listener, snapshot: Snapshot): Promise<void> {
-  const [channel] = await Promise.all([
+  const [channel, monitor] = await Promise.all([
     listener.connection.then((socket) => Channel.resume(socket)),
     loadMachine(listener.connectionAt(1), snapshot, undefined),
   ]);
+  const running = monitor.execute('cont');
   const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
   const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));
-  await Promise.all([driving, spawnApplication(channel, GUEST)]);
+  await Promise.all([running, driving, spawnApplication(channel, GUEST)]);
   channel.stdout.resume();
   channel.stderr.resume();
   await channel.exited;

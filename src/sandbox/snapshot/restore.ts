@@ -43,10 +43,13 @@ export async function loadMachine(
     // Memory first: devices read it when their state is loaded.
     if (sharing) await fill(monitor, snapshot, sharing);
     const ended = migrationEnd(monitor);
-    // QEMU carries out commands in order, so send both at once.
+    // QEMU carries out commands in order, so send all at once.
     await Promise.all([
       ended,
       setCapabilities(monitor),
+      // libvirt may have let it run already. QEMU would do so when the state is loaded, and not refuse an image that it
+      // may read while another QEMU writes to it: at that moment it asks for the lock too late.
+      monitor.execute('stop'),
       monitor.execute('migrate-incoming', { uri: `file:${join(snapshot.directory, SNAPSHOT_STATE)}` }),
     ]);
     mark('warm.loaded');
