@@ -23,6 +23,9 @@ const GRACE_MS = 10_000;
 /** How long a usual sandbox may take. */
 const USUAL_MS = 60_000;
 
+/** The directory of a sandbox. */
+const STATE_DIRECTORY = /\/libvirt-sandbox\/[^/]+$/;
+
 /** What became of a run. */
 export interface Survey {
   /** What was wrong with it, apart from what it left. */
@@ -34,6 +37,8 @@ export interface Survey {
   readonly settingsBefore?: string | undefined;
   /** Kinds of leftovers that others have to answer for. */
   readonly forgiven?: readonly Kind[];
+  /** The directory of the sandbox may stay until the next one ends. */
+  readonly mayLeaveDirectory?: boolean;
   /** Called when everything was looked at. */
   readonly close?: () => void;
 }
@@ -58,9 +63,12 @@ export async function surveyed(
   const { settings, settingsBefore, ...run } = await work(name, before);
   await ground.daemons.ensure(uri);
   const all = settingsBefore === undefined ? before : withTerminal(before, settingsBefore);
-  const left = await leftSince(all, { ...places, terminal: settings }, run.hangs === true ? 0 : GRACE_MS);
+  const found = await leftSince(all, { ...places, terminal: settings }, run.hangs === true ? 0 : GRACE_MS);
+  // The usual sandbox below is the next one.
+  const isForNext = ({ kind, what }: Left) => run.mayLeaveDirectory && kind === 'file' && STATE_DIRECTORY.test(what);
+  const left = found.filter((each) => !(isFollowed && isForNext(each)));
   const findings = [...run.findings, ...describeLeft(left.filter(({ kind }) => run.forgiven?.includes(kind) !== true))];
-  if (findings.length > 0 || left.length > 0) await cleanUp(ground, uri, before, places, left);
+  if (findings.length > 0 || left.length > 0) await cleanUp(ground, uri, before, places, found);
   run.close?.();
   // What could not be removed is said once.
   const then = new Map([...before, ...(left.length > 0 ? await takeSnapshot(places) : [])]);

@@ -33,6 +33,8 @@ export interface Unusual {
   readonly env?: Readonly<Record<string, string>>;
   /** What others than the sandbox have to answer for, asked at its end. */
   readonly forgiven?: () => readonly Kind[];
+  /** Whether its directory may stay until the next sandbox ends, asked at its end. */
+  readonly mayLeaveDirectory?: () => boolean;
 }
 
 /** Runs a sandbox as planned. @returns what was found, empty if all is well */
@@ -61,7 +63,9 @@ export async function watched(
     const failure = await done;
     const findings = [...judge(outcome), ...(failure === undefined ? [] : [`the soak failed: ${failure}`])];
     const said = findings.map((what) => `${what}; ${wrote}`);
-    return { findings: said, settings, settingsBefore, close, forgiven: unusual.forgiven?.() ?? [] };
+    const mayLeaveDirectory = unusual.mayLeaveDirectory?.() ?? false;
+    const forgiven = unusual.forgiven?.() ?? [];
+    return { findings: said, settings, settingsBefore, close, forgiven, mayLeaveDirectory };
   });
 }
 
