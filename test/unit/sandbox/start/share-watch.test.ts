@@ -19,26 +19,41 @@ async function server(context: TestContext, directory: string): Promise<{ child:
   return { child, pid: child.pid ?? 0 };
 }
 
-it('the death of a server names its mount, also of one that libvirt started later', async (context) => {
-  const [first, second] = await Promise.all(SHARES.map(({ directory }) => server(context, directory)));
-  let known = [first?.pid ?? 0];
-  let looks = 0;
-  const watch = new ShareWatch(SHARES);
-  watch.begin({
+interface Watched {
+  readonly watch: ShareWatch;
+  looks: number;
+  hasFailed: boolean;
+}
+
+/** A watch that has begun. @param pids asked at each look */
+function watched(context: TestContext, pids: () => readonly number[], seesQemu: boolean): Watched {
+  const watched: Watched = { watch: new ShareWatch(SHARES), looks: 0, hasFailed: false };
+  context.after(() => watched.watch.end());
+  watched.watch.failed.catch(() => {
+    watched.hasFailed = true;
+  });
+  watched.watch.begin({
     shareServers: async () => {
-      looks += 1;
-      return known;
+      watched.looks += 1;
+      return [...pids()];
     },
-    seesQemu: async () => false,
+    seesQemu: async () => seesQemu,
   });
   // Keeps this process alive: the watch itself does not.
   const alive = setInterval(() => {}, 1000);
   context.after(() => clearInterval(alive));
-  while (looks === 0) await sleep(10);
+  return watched;
+}
+
+it('the death of a server names its mount, also of one that libvirt started later', async (context) => {
+  const [first, second] = await Promise.all(SHARES.map(({ directory }) => server(context, directory)));
+  let known = [first?.pid ?? 0];
+  const seen = watched(context, () => known, false);
+  while (seen.looks === 0) await sleep(10);
   known = [first?.pid ?? 0, second?.pid ?? 0];
-  while (looks === 1) await sleep(10);
+  while (seen.looks === 1) await sleep(10);
   second?.child.kill('SIGKILL');
-  assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
+  assert.match((await rejectsWith(seen.watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
 });
 
 /** The process ID of a server that has ended. */
@@ -52,58 +67,25 @@ async function endedServer(context: TestContext): Promise<number> {
 it('a server that ended before it was seen is dead where its QEMU is seen', async (context) => {
   const { pid } = await server(context, '/first');
   const ended = await endedServer(context);
-  const watch = new ShareWatch(SHARES);
-  watch.begin({ shareServers: async () => [pid, ended], seesQemu: async () => true });
-  const alive = setInterval(() => {}, 1000);
-  context.after(() => clearInterval(alive));
+  const { watch } = watched(context, () => [pid, ended], true);
   assert.match((await rejectsWith(watch.failed, 'virtiofsd-died')).message, /^virtiofsd of \/srv died/);
 });
 
 it('a file that an earlier domain left is no dead server', async (context) => {
   const servers = await Promise.all(SHARES.map(({ directory }) => server(context, directory)));
   const pids = [await endedServer(context), ...servers.map(({ pid }) => pid)];
-  const watch = new ShareWatch(SHARES);
-  context.after(() => watch.end());
-  let looks = 0;
-  watch.begin({
-    shareServers: async () => {
-      looks += 1;
-      return pids;
-    },
-    seesQemu: async () => true,
-  });
-  let failed = false;
-  watch.failed.catch(() => {
-    failed = true;
-  });
-  const alive = setInterval(() => {}, 1000);
-  context.after(() => clearInterval(alive));
+  const seen = watched(context, () => pids, true);
   // All are known after the first look, and nobody is asked any more.
-  while (looks < 1) await sleep(10);
+  while (seen.looks < 1) await sleep(10);
   await sleep(700);
-  assert.deepEqual([looks, failed], [1, false]);
+  assert.deepEqual([seen.looks, seen.hasFailed], [1, false]);
 });
 
 it('a server that was never seen to run may have its process ID from elsewhere, as its QEMU', async (context) => {
   const pid = await endedServer(context);
-  const watch = new ShareWatch(SHARES);
-  context.after(() => watch.end());
-  let looks = 0;
-  watch.begin({
-    shareServers: async () => {
-      looks += 1;
-      return [pid];
-    },
-    seesQemu: async () => false,
-  });
-  let failed = false;
-  watch.failed.catch(() => {
-    failed = true;
-  });
-  const alive = setInterval(() => {}, 1000);
-  context.after(() => clearInterval(alive));
-  while (looks < 2) await sleep(10);
-  assert.equal(failed, false);
+  const seen = watched(context, () => [pid], false);
+  while (seen.looks < 2) await sleep(10);
+  assert.equal(seen.hasFailed, false);
 });
 
 it('a server that cannot be looked at is not dead', async (context) => {
