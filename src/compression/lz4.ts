@@ -16,6 +16,8 @@ const MAGIC_BYTES = Buffer.from(MAGIC.lz4);
 const MAGIC_NUMBER = MAGIC_BYTES.readUInt32LE();
 /** Shortest match, in bytes. */
 const MIN_MATCH = 4;
+/** No byte of a block stands for more than this: a length goes on with bytes that each add at most 255. */
+const MOST_RATIO = 255;
 /** Highest level of LZ4_compress_HC. */
 const PACK_LEVEL = 12;
 
@@ -97,7 +99,7 @@ function unpackBlock(block: BlockReader, target: Buffer, start: number): number 
  */
 export function unpackLz4Part(data: Buffer, limit: number): UnpackedPart {
   const output = new Output(limit);
-  const target = Buffer.allocUnsafeSlow(BLOCK_LIMIT);
+  const target = Buffer.allocUnsafeSlow(Math.min(BLOCK_LIMIT, MOST_RATIO * data.length));
   let position = MAGIC_BYTES.length;
   while (position + 4 <= data.length) {
     const length = data.readUInt32LE(position);
@@ -121,6 +123,8 @@ export function unpackLz4Part(data: Buffer, limit: number): UnpackedPart {
  */
 export function unpackLz4(data: Buffer, size: number | undefined): Buffer {
   if (size === undefined) throw new Error('the unpacked size of lz4 data must be known');
+  // Who made the file chose the size too.
+  if (size > MOST_RATIO * data.length) throw new Error(`the lz4 frame is too short to unpack to ${size} bytes`);
   const target = Buffer.allocUnsafeSlow(size);
   let written = 0;
   let position = 0;

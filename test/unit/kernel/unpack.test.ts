@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { unpackLz4 } from '../../../src/compression/lz4.js';
+import { unpackLz4, unpackLz4Part } from '../../../src/compression/lz4.js';
 import { sha256 } from '../../../src/image/manifest.js';
 import { hashSparse, readKernel, writeSparse } from '../../../src/kernel/copy.js';
 import { hasPvhEntry, segmentsOf } from '../../../src/kernel/elf.js';
@@ -191,6 +191,15 @@ test('a damaged lz4 payload fails at worst', { skip: unlessPacker('lz4') }, () =
   for (let size = 0; size < packed.length; size += 7) {
     assert.throws(() => unpackLz4(packed.subarray(0, size), data.length), /lz4/);
   }
+});
+
+test('lz4 is not asked for more than its data can hold', { skip: unlessPacker('lz4') }, () => {
+  const zeros = Buffer.alloc(20 << 20);
+  const packed = packWith('lz4', zeros);
+  assert.ok(zeros.length / packed.length > 250, 'nothing packs better');
+  assert.ok(unpackLz4(packed, zeros.length).equals(zeros));
+  assert.ok(unpackLz4Part(packed, zeros.length).data.equals(zeros));
+  assert.throws(() => unpackLz4(packed.subarray(0, 1000), 2 ** 40), /lz4 frame is too short to unpack to/);
 });
 
 test('lz4 unpacks several blocks as the lz4 tool packs them', { skip: unlessPacker('lz4') }, () => {
