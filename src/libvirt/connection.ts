@@ -58,6 +58,12 @@ export interface Domain {
   destroy(options: { readonly force: boolean }): Promise<void>;
 }
 
+/**
+ * The file in the state directory of a container, for whoever cleans up: libvirt leaves more of a container than of a
+ * machine (init/supervisor/container.h).
+ */
+export const CONTAINER_FLAG = 'container';
+
 /** What starting a domain needs besides its XML. */
 export interface StartContext {
   /** The sandbox's own directory. It exists, and is removed when the domain or this process ends. */

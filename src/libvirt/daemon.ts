@@ -1,7 +1,9 @@
 /** Connections to libvirt's daemons through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
-import { ignoreSandboxError, SandboxError } from '../util/errors.js';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ignoreSandboxError, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
-import { type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
+import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { connectError, domainError, silentError } from './errors.js';
@@ -90,10 +92,16 @@ class DaemonConnection implements Connection {
     const [supervisor, created] = await Promise.all([supervising, creating]);
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
-      // Why there is no domain counts more than what is left.
-      await ignoreSandboxError(supervisor.finish());
-      if (created.error instanceof SandboxError) throw created.error;
-      throw domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
+      try {
+        if (created.error instanceof SandboxError) throw created.error;
+        const error = domainError(name, await failureOf(created.error, log, earlier), { xml, sources });
+        // What libvirt has under that name is another container's: the supervisor need not wait until it is gone.
+        if (error.code === 'name-in-use') valueOr(() => rmSync(join(stateDirectory, CONTAINER_FLAG)), undefined);
+        throw error;
+      } finally {
+        // Why there is no domain counts more than what is left.
+        await ignoreSandboxError(supervisor.finish());
+      }
     }
     return new DaemonDomain({
       library: this.#library,

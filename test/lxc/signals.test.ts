@@ -1,11 +1,15 @@
 /** The end of a container or of its launcher: whatever ends it, nothing is left. */
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
 const STATUS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: undefined } as const;
@@ -121,5 +125,24 @@ describe('names of containers', { skip: lxc.skip }, () => {
     await running.result;
     assert.equal((await runSandbox([...args, 'true'], lxc.options)).code, 0);
     await assertNothingLeft(name, lxc.where);
+  });
+
+  it("a container that is not a sandbox keeps its name, and libvirt's files", { skip: unlessBusybox }, async (t) => {
+    const name = uniqueName();
+    const xml = join(scratchDirectory(t), 'domain.xml');
+    const words = '<initarg>sleep</initarg><initarg>1000</initarg>';
+    const init = `<os><type>exe</type><init>/bin/busybox</init>${words}</os>`;
+    // libvirt leaves a directory in the root.
+    const root = `<filesystem><source dir="${makeRoot(t, 'dev', 'proc', 'sys')}"/><target dir="/"/></filesystem>`;
+    const devices = `<devices>${root}<console type="pty"/></devices>`;
+    writeFileSync(xml, `<domain type="lxc"><name>${name}</name><memory>65536</memory>${init}${devices}</domain>`);
+    besideLxc('virsh', '-c', lxc.uri, 'create', xml);
+    t.after(() => besideLxc('virsh', '-c', lxc.uri, 'destroy', name));
+    const files = libvirtFiles(name);
+    assert.ok(files.includes(`${name}.dev`), files.join(' '));
+    const { code, stderr } = await runSandbox(['-c', lxc.uri, '-n', name, '--', 'true'], lxc.options);
+    assert.equal(code, 125);
+    assert.match(stderr, new RegExp(`the name ${name} is in use`));
+    assert.deepEqual(libvirtFiles(name), files);
   });
 });

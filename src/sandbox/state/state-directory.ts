@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ConnectionKind } from '../../libvirt/connection.js';
+import { CONTAINER_FLAG, type ConnectionKind } from '../../libvirt/connection.js';
 import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVAL_STUCK, REMOVED } from '../../libvirt/removal-status.js';
 import { makeDirectories } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
@@ -110,8 +110,7 @@ function makeOwned(path: string, name: string, kind: ConnectionKind): string {
     const owner = `${process.pid} ${startTime(process.pid)} ${sphere()} ${process.hrtime.bigint()}\n`;
     // Whoever can open it can take the supervisor's lock.
     writeFileSync(join(fresh, 'owner'), owner, { mode: 0o600 });
-    // For whoever cleans up: libvirt leaves more of a container than of a machine (init/supervisor/container.h).
-    if (kind === 'lxc') writeFileSync(join(fresh, 'container'), '');
+    if (kind === 'lxc') writeFileSync(join(fresh, CONTAINER_FLAG), '');
     for (let tries = 0; tries < CLAIM_TRIES; tries += 1) {
       if (renamed(fresh, path)) return owner;
       if (ownerLives(path) || !removeStale(path)) break;
