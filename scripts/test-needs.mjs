@@ -11,16 +11,28 @@ import { fileURLToPath } from 'node:url';
  * - `programs` have sanitizers; the Makefile builds them.
  * - `libvirt`: the tests talk to qemu:///system or lxc:///.
  * - `snapshots`: the tests start many machines, most of which need not boot.
+ * - `user`: ordinary users start machines, too.
  * - `guestInit`: the tests start machines with the common init in the guest.
  * - `order`: files with a higher one take longer, and start sooner.
  */
 const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
   { path: 'guest/bake-guest-init', guestInit: true },
+  { path: 'guest/killed-daemon', user: true },
+  { path: 'guest/lost-supervisor', user: true },
+  { path: 'guest/manual-plan', user: true },
+  { path: 'guest/mounts', user: true },
+  { path: 'guest/names', user: true },
+  { path: 'guest/network-user', user: true },
+  { path: 'guest/outcome', user: true },
   { path: 'guest/warm.', guestInit: true },
   { path: 'guest/warm-shares', guestInit: true },
-  { path: 'guest/warm-slots', guestInit: true },
+  { path: 'guest/warm-slots', guestInit: true, user: true },
   { path: 'hostile/', libvirt: true, snapshots: true, order: 2 },
+  { path: 'hostile/host-network', user: true },
+  { path: 'hostile/no-capability', user: true },
+  { path: 'hostile/root-share', user: true },
+  { path: 'hostile/user-qemu', user: true },
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'fuzz/native-init', programs: ['init-asan', 'init-fuzz'] },
   // Both processors are busy with it for half a minute.
@@ -38,6 +50,7 @@ export function needsOf(name) {
     programs: [...new Set(entries.flatMap(({ programs = [] }) => programs))],
     libvirt: entries.some(({ libvirt }) => libvirt === true),
     snapshots: entries.some(({ snapshots }) => snapshots === true),
+    user: entries.some(({ user }) => user === true),
     guestInit: entries.some(({ guestInit }) => guestInit === true),
     order: Math.max(0, ...entries.map(({ order = 0 }) => order)),
   };

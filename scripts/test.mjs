@@ -50,10 +50,12 @@ chmodSync(store, 0o755);
 process.env.XDG_CACHE_HOME = store;
 const folders = mkdtempSync(join(tmpdir(), 'vs-folders-'));
 
+/** Ends what a snapshot was baked for. */
+const endings = [];
 const starts = await Promise.allSettled(libvirt ? [startSystemLibvirt(), startLxcLibvirt()] : []);
 const daemons = starts.flatMap((start) => start.value ?? []);
 const cleanUp = async () => {
-  await Promise.all(daemons.map((daemon) => daemon.stop()));
+  await Promise.all([...daemons.map((daemon) => daemon.stop()), ...endings.map((end) => end())]);
   for (const made of [store, folders]) rmSync(made, { recursive: true, force: true });
 };
 const ending = new AbortController();
@@ -103,34 +105,53 @@ else if (ran === 0) fail('no test ran');
  *
  * - One of a usual machine, so that a test which is not about booting starts in a quarter of the time. A test of a cold
  *   boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold.
+ * - The same of an ordinary user, for the users of test/helpers/ordinary-user.ts: a store belongs to its user.
  * - One with the common init in the guest, for the files that test those: test/helpers/guest-init.ts.
  *
  * If one cannot be baked, this says why; then guests boot cold, or tests bake for themselves.
  */
 async function bakeSnapshots() {
-  const create = async (...args) => {
+  const bake = async (command, options = {}) => {
     try {
-      const words = ['create', '--warm', '--json', ...args];
-      const options = { signal: ending.signal };
-      const { stdout } = await promisify(execFile)(join(repository, 'bin/virt-sandbox-bake'), words, options);
+      const { stdout } = await promisify(execFile)(command[0], command.slice(1), {
+        signal: ending.signal,
+        ...options,
+      });
       return JSON.parse(stdout);
     } catch (error) {
       process.stderr.write(`test: no shared snapshot: ${error.stderr ?? error}\n`);
       return undefined;
     }
   };
-  const usual = !process.env.TEST_COLD && names.some((name) => needsOf(name).snapshots);
+  const create = ['create', '--warm', '--json'];
+  const wants = (what) => names.some((name) => needsOf(name)[what]);
+  const own = (...args) => bake([join(repository, 'bin/virt-sandbox-bake'), ...create, ...args]);
+  const usual = async () => {
+    if (process.env.TEST_COLD) return;
+    const { USUAL } = await helper('usual-snapshot');
+    const baked = wants('snapshots') && (await own(...USUAL));
+    if (baked) process.env.VIRT_SANDBOX_TEST_SNAPSHOT = JSON.stringify(baked);
+    if (!wants('user')) return;
+    // After root's, which has found out about this host.
+    const { OrdinaryUser, unlessOrdinaryUser } = await helper('ordinary-user');
+    if (unlessOrdinaryUser() !== false) return;
+    const user = await OrdinaryUser.create();
+    endings.push(() => user.end());
+    const { program, through, env, cwd } = user.options;
+    const command = [...through, `${program}-bake`, ...create, '-c', 'qemu:///embed', ...USUAL];
+    if (await bake(command, { env: { ...process.env, ...env }, cwd }))
+      process.env.VIRT_SANDBOX_TEST_USER_STORE = user.store;
+  };
   const [, inside] = await Promise.all([
-    usual && create('--slots', 'mounts=4,disks=4,networks=2'),
-    names.some((name) => needsOf(name).guestInit) && create(...(await guestInitArguments())),
+    usual(),
+    wants('guestInit') && own(...(await helper('guest-init')).GUEST_INIT),
   ]);
   if (inside) process.env.VIRT_SANDBOX_TEST_GUEST_INIT = inside.image;
 }
 
-/** How the tests bake the second for themselves. */
-async function guestInitArguments() {
-  const { GUEST_INIT } = await import(pathToFileURL(join(compiled, 'helpers/guest-init.js')));
-  return GUEST_INIT;
+/** What the tests use, too. */
+function helper(name) {
+  return import(pathToFileURL(join(compiled, `helpers/${name}.js`)));
 }
 
 /**

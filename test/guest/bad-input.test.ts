@@ -231,7 +231,7 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
 describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel, concurrency: 2 }, () => {
   let user: OrdinaryUser;
   before(async () => {
-    user = await OrdinaryUser.create();
+    user = await OrdinaryUser.create({ emptyStore: true });
   });
   after(() => user.end());
 

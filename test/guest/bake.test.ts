@@ -155,7 +155,7 @@ describe('an image that does not serve', { skip }, () => {
 
 describe('an image has the same bytes', { skip: unlessServingKernel || unlessOrdinaryUser() }, () => {
   it('for two users with other directories, time zones, locales and umasks', async () => {
-    const user = await OrdinaryUser.create();
+    const user = await OrdinaryUser.create({ emptyStore: true });
     try {
       const here = join(cache, 'reproduced');
       mkdirSync(here);

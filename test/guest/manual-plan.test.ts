@@ -17,7 +17,6 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot } from '../helpers/snapshots.js';
 
 const SIZE = { rows: 25, columns: 90 };
 
@@ -270,7 +269,6 @@ describe('the plan over qemu:///session', { skip: unlessOrdinaryUser(), concurre
   let user: OrdinaryUser;
   before(async () => {
     user = await OrdinaryUser.create();
-    await bakeSnapshot(['-c', 'qemu:///session', '--slots', 'mounts=4,disks=4,networks=2'], user.options);
   });
   after(() => user?.end());
   plan(() => ({

@@ -205,7 +205,7 @@ describe('a snapshot, as an ordinary user', { skip: unlessOrdinaryUser() }, () =
   let user: OrdinaryUser;
   let baked: Baked;
   before(async () => {
-    user = await OrdinaryUser.create();
+    user = await OrdinaryUser.create({ emptyStore: true });
     baked = await bakeSnapshot(['-c', 'qemu:///session'], user.options);
   });
   after(() => user.end());

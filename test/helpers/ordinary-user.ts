@@ -1,8 +1,8 @@
 /** An ordinary user with a home, a runtime directory and the libvirtd that libvirt starts for a session. */
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { copyCapabilities, copyFacts } from './cache.js';
@@ -37,15 +37,26 @@ export class OrdinaryUser {
     this.options = { program, env, through, cwd: directory };
   }
 
-  /** The caller must be root. End it with {@link end}. */
-  static async create(): Promise<OrdinaryUser> {
+  /**
+   * The caller must be root. End it with {@link end}.
+   *
+   * The store is the one that scripts/test.mjs has baked a snapshot for, if it has: so sandboxes need not boot.
+   * @param options `emptyStore`: a store of its own, without any image
+   */
+  static async create({ emptyStore = false } = {}): Promise<OrdinaryUser> {
     const directory = mkdtempSync(join(tmpdir(), 'vs-'));
     chmodSync(directory, 0o755);
     mkdirSync(join(directory, 'run'), { mode: 0o700 });
     copyFacts(join(directory, '.cache/virt-sandbox'));
     copyCapabilities(join(directory, '.cache'));
-    execFileSync('chown', ['-R', `${UID}:${GID}`, directory]);
+    if (!emptyStore) linkStore(directory);
+    execFileSync('chown', ['-hR', `${UID}:${GID}`, directory]);
     return new OrdinaryUser(directory, await programFor(directory));
+  }
+
+  /** The directory of this user's boot images. */
+  get store(): string {
+    return storeIn(this.home);
   }
 
   /** For assertNothingLeft. */
@@ -65,6 +76,18 @@ export class OrdinaryUser {
     for (const file of files) await endDaemon(Number.parseInt(readFileSync(join(directory, file), 'utf8'), 10));
     rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+function storeIn(home: string): string {
+  return join(home, '.cache/virt-sandbox/images');
+}
+
+/** Gives a home the store that scripts/test.mjs has baked a snapshot for, if it has. */
+export function linkStore(home: string): void {
+  const shared = process.env['VIRT_SANDBOX_TEST_USER_STORE'];
+  if (shared === undefined) return;
+  mkdirSync(dirname(storeIn(home)), { recursive: true });
+  symlinkSync(shared, storeIn(home));
 }
 
 async function endDaemon(pid: number): Promise<void> {

@@ -141,7 +141,7 @@ describe("an ordinary user's sandbox over qemu:///system", {
   let user: OrdinaryUser;
   let lab: PrivateLibvirt;
   before(async () => {
-    user = await OrdinaryUser.create();
+    user = await OrdinaryUser.create({ emptyStore: true });
     lab = await PrivateLibvirt.start();
   });
   after(async () => {

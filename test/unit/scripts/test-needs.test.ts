@@ -49,11 +49,11 @@ describe('what tests need', () => {
   });
 
   it('is nothing for most of test/unit', () => {
-    const nothing = { programs: [], libvirt: false, snapshots: false, guestInit: false, order: 0 };
+    const nothing = { programs: [], libvirt: false, snapshots: false, user: false, guestInit: false, order: 0 };
     assert.deepEqual(needsOf('unit/config/mount.test.js'), nothing);
     const machines = { ...nothing, libvirt: true, snapshots: true, order: 2 };
     assert.deepEqual(needsOf('guest/config-file.test.js'), machines);
-    assert.deepEqual(needsOf('guest/warm-slots.test.js'), { ...machines, guestInit: true });
+    assert.deepEqual(needsOf('guest/warm-slots.test.js'), { ...machines, user: true, guestInit: true });
     assert.deepEqual(needsOf('unit/init/native/end.test.js').programs, ['init-asan', 'init-fuzz']);
   });
 });
