@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { Sandbox } from '../../src/index.js';
 import { MARKS, type Mark } from '../../src/util/marks.js';
-import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
 import { rejectsWith } from '../helpers/errors.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
@@ -22,7 +21,7 @@ import {
   startSandbox,
 } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot } from '../helpers/snapshots.js';
+import { type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
 /** What libvirt started for a directory, and the virtiofsd below it. */
 function serversOf(directory: string): number[] {
@@ -60,12 +59,11 @@ async function expectDeath(t: TestContext, args: readonly string[], options: Run
 }
 
 describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }, () => {
-  let cache = '';
+  let snapshot: UsualSnapshot | undefined;
   before(async () => {
-    cache = makeCache();
-    await bakeSnapshot(['-c', embedded.uri], { env: { XDG_CACHE_HOME: cache } });
+    snapshot = await usualSnapshot();
   });
-  after(() => removeCache(cache));
+  after(() => snapshot?.remove());
 
   for (const way of [embedded, system]) {
     it(`ends a machine that booted: ${way.uri}`, { skip: way.skip }, async (t) => {
@@ -75,7 +73,7 @@ describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }
   }
 
   it('ends a machine that was restored', async (t) => {
-    const env = { XDG_CACHE_HOME: cache };
+    const env = snapshot?.env ?? {};
     await assertNothingLeft(await expectDeath(t, ['-c', embedded.uri, '--boot', 'warm'], { env }));
   });
 

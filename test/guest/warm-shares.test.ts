@@ -11,7 +11,8 @@ import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot, privateStore, recordOf, TCG } from '../helpers/snapshots.js';
+import { recordOf, TCG } from '../helpers/snapshots.js';
+import { USUAL_SLOTS, type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
 
@@ -30,15 +31,14 @@ const FACTS = {
 const unlessServed = embedded.skip || unlessProgram('virtiofsd');
 
 describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, () => {
-  const store = privateStore();
-  const { env } = store;
+  let snapshot: UsualSnapshot | undefined;
+  let env: UsualSnapshot['env'] = {};
   before(async () => {
-    // virtiofs shares need no slots.
-    const args = ['-c', system.skip === false ? system.uri : embedded.uri, '--slots', 'mounts=1'];
-    const baked = await bakeSnapshot(args, { env });
-    assert.ok(recordOf(baked).sets.includes('root-virtiofs'));
+    snapshot = await usualSnapshot();
+    env = snapshot.env;
+    assert.ok(recordOf(snapshot.baked).sets.includes('root-virtiofs'));
   });
-  after(store.remove);
+  after(() => snapshot?.remove());
 
   for (const way of [embedded, system]) {
     it(`are separate for two sandboxes over ${way.uri}, and keep owners and modes`, { skip: way.skip }, async (t) => {
@@ -75,10 +75,18 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
     });
   }
 
-  it('may be the root', async () => {
-    const args = [...WARM, '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
-    const facts = { root: `awk '$2 == "/" {print $3}' /proc/mounts | tail -n 1`, user: 'id -u; test -e /etc/passwd' };
-    assert.deepEqual(await ask(args, facts, { env }), { root: 'virtiofs', user: '0' });
+  it('may be the root, and need no slots', async () => {
+    const targets = ['/mnt', '/srv', '/opt', '/media', '/home'];
+    assert.ok(targets.length > USUAL_SLOTS.mounts);
+    const mounts = ['host-bind:/=/,ro', ...targets.map((target) => `host-bind:${target}=`)];
+    const args = [...WARM, '-c', embedded.uri, ...mounts.flatMap((mount) => ['-m', mount])];
+    const facts = {
+      root: `awk '$2 == "/" {print $3}' /proc/mounts | tail -n 1`,
+      user: 'id -u; test -e /etc/passwd',
+      others: `awk '$2 ~ "^/(mnt|srv|opt|media|home)$" {print $3}' /proc/mounts`,
+    };
+    const others = targets.map(() => 'virtiofs').join('\n');
+    assert.deepEqual(await ask(args, facts, { env }), { root: 'virtiofs', user: '0', others });
   });
 
   it('fall back to a cold boot, or to 9p, when virtiofsd cannot reach the memory', { skip: system.skip }, async (t) => {

@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chownSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { indexDirectory } from '../../src/image/store/store.js';
 import { embedded, system } from '../helpers/connections.js';
 import { guestInit } from '../helpers/guest-init.js';
+import { mounted } from '../helpers/hide.js';
 import { imageFile, makeImage, unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -15,10 +16,10 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeSnapshot, privateStore, TCG } from '../helpers/snapshots.js';
+import { TCG } from '../helpers/snapshots.js';
+import { bakeUsualFor, USUAL_SLOTS, type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
 const WARM = [...TCG, '--boot', 'warm'];
-const SLOTS = ['--slots', 'disks=2,networks=1'];
 const MIB = 1 << 20;
 
 function sparse(directory: string, name: string, size: number): string {
@@ -85,18 +86,18 @@ async function macOf(args: readonly string[], options = {}): Promise<string> {
 const unlessTools = unlessProgram('mkfs.ext4', 'debugfs', 'busybox');
 
 describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools }, () => {
-  const store = privateStore();
-  const { env } = store;
-  const uri = system.skip === false ? system.uri : embedded.uri;
-  let baked: Baked;
+  let snapshot: UsualSnapshot;
+  let env: UsualSnapshot['env'] = {};
   before(async () => {
-    baked = await bakeSnapshot(['-c', uri, ...SLOTS], { env });
+    snapshot = await usualSnapshot();
+    env = snapshot.env;
   });
-  after(store.remove);
+  after(() => snapshot?.remove());
 
   it('take little space, and show reports them', () => {
-    assert.ok(baked.warmSize <= 80e6, `${baked.warmSize} bytes`);
-    assert.deepEqual(baked.slots, { mounts: 4, disks: 2, networks: 1 });
+    const { warmSize, slots } = snapshot.baked;
+    assert.ok(warmSize <= 80e6, `${warmSize} bytes`);
+    assert.deepEqual(slots, USUAL_SLOTS);
   });
 
   for (const way of [embedded, system]) {
@@ -122,8 +123,10 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
   }
 
   it('serve a sandbox that needs fewer, also when the inputs of the image are unknown', async () => {
-    rmSync(indexDirectory(join(env.XDG_CACHE_HOME, 'virt-sandbox/images')), { recursive: true });
-    assertRun(await runSandbox([...WARM, '-c', embedded.uri, '--', 'echo', 'warm'], { env }), 0, 'warm\n');
+    // Others use the store, too.
+    const index = indexDirectory(join(snapshot.baked.image, '..'));
+    const options = { env, through: mounted(`mount -t tmpfs none '${index}'`) };
+    assertRun(await runSandbox([...WARM, '-c', embedded.uri, '--', 'echo', 'warm'], options), 0, 'warm\n');
   });
 
   it('stay hidden when they are unused', async () => {
@@ -164,14 +167,15 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
 
   it('are reported when they are too few, with the command that bakes more', async (t) => {
     const directory = scratchDirectory(t);
-    const disks = ['a', 'b', 'c'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
+    const disks = ['a', 'b', 'c', 'd', 'e'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
     const cold = await runSandbox([...TCG, '-v', '--dry-run', ...disks, '--', 'true'], { env });
     assert.equal(cold.code, 0, cold.stderr);
-    assert.match(cold.stderr, /boot: cold, because the snapshot \S+ has no slot for a third disk$/m);
+    assert.match(cold.stderr, /boot: cold, because the snapshot \S+ has no slot for a fifth disk$/m);
     const bake = async (args: readonly string[], pattern: RegExp) =>
       assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
-    await bake(disks, /virt-sandbox-bake create --warm --slots disks=3 --for '--accel tcg'$/);
-    await bake(['-N', 'dhcp', '-N', 'dhcp'], /no slot for a second network; .*--slots networks=2 --for '--accel tcg'$/);
+    await bake(disks, /virt-sandbox-bake create --warm --slots disks=5 --for '--accel tcg'$/);
+    const networks = ['-N', 'dhcp', '-N', 'dhcp', '-N', 'dhcp'];
+    await bake(networks, /no slot for a third network; .*--slots networks=3 --for '--accel tcg'$/);
     if (unlessProgram('mkfs.xfs') === false)
       await bake(
         ['-m', `host-image:/media=${makeImage(directory, 'xfs')}`],
@@ -184,7 +188,7 @@ describe('slots of a snapshot, as an ordinary user', { skip: unlessOrdinaryUser(
   let user: OrdinaryUser;
   before(async () => {
     user = await OrdinaryUser.create();
-    await bakeSnapshot(['-c', 'qemu:///session', '--slots', 'mounts=1,disks=2,networks=1'], user.options);
+    await bakeUsualFor(user);
   });
   after(() => user.end());
 
@@ -225,15 +229,15 @@ const NETWORK = `<network>
 </network>`;
 
 describe('a restored network, on the wire', { skip: unlessPrivateLibvirt() || unlessTools }, () => {
-  const store = privateStore();
+  let snapshot: UsualSnapshot;
   let libvirt: PrivateLibvirt;
   before(async () => {
-    await bakeSnapshot(['-c', embedded.uri, '--slots', 'networks=2'], { env: store.env });
+    snapshot = await usualSnapshot();
     libvirt = await PrivateLibvirt.start();
   });
   after(async () => {
     await libvirt?.end();
-    store.remove();
+    snapshot?.remove();
   });
 
   /** A sandbox that has printed its addresses and waits. */
@@ -243,7 +247,7 @@ describe('a restored network, on the wire', { skip: unlessPrivateLibvirt() || un
       'cat /sys/class/net/eth*/address; busybox nc -w 20 192.168.125.1 9 2>/dev/null </dev/null; echo up; read line';
     const args = ['-c', libvirt.uri, '-n', name, ...networks.flatMap((network) => ['-N', network])];
     const running = startSandbox([...WARM, ...args, '--', 'sh', '-c', script], {
-      env: store.env,
+      env: snapshot.env,
       through: libvirt.through,
       input: 'open',
     });
