@@ -49,24 +49,23 @@ for (const way of [embedded, system]) {
       // On top of an earlier mount.
       'ram:/opt=5M',
     ];
-    // Cold: a snapshot has modules for its slots.
-    const found = await ask(
-      ['-c', way.uri, '-n', name, '-p', '--boot', 'cold', ...mounts.flatMap((mount) => ['-m', mount])],
-      {
-        types: `awk '$2 ~ "^/(mnt|srv|media|opt|home)" {print $2, $3, substr($4, 1, 2)}' /proc/mounts`,
-        write:
-          'echo inside > /mnt/file; mkdir -m 750 /mnt/dir; chown 1234:5678 /mnt/dir; ln -s file /mnt/link; mkfifo /mnt/pipe',
-        append: 'echo again >> /mnt/file; cat /mnt/link',
-        read: 'cat /srv/file',
-        refused: 'mount -o remount,rw /srv; touch /srv/x && echo written',
-        fresh: 'ls -A /srv/below; stat -c "%a %u" /srv/below; touch /srv/below/x && ls /srv/below',
-        image: 'echo kept > /media/x; df -k /media | tail -n 1 | cut -d" " -f1',
-        sizes: 'df -k /opt /mnt/made/ram | awk "NR > 1 {print \\$2}"',
-        full: 'head -c 6M /dev/zero > /opt/x || ls -l /opt/x | cut -d" " -f5',
-        bound: 'touch /home/y; ls /mnt/made/ram',
-        modules: 'lsmod | cut -d" " -f1 | grep -cE "^(xfs|btrfs|squashfs|isofs|vfat|virtio_net)$"',
-      },
-    );
+    // Cold: a snapshot has modules for its slots. What is loaded is the same over every connection.
+    const isCold = way === embedded;
+    const boot = ['--boot', isCold ? 'cold' : 'auto'];
+    const found = await ask(['-c', way.uri, '-n', name, '-p', ...boot, ...mounts.flatMap((mount) => ['-m', mount])], {
+      types: `awk '$2 ~ "^/(mnt|srv|media|opt|home)" {print $2, $3, substr($4, 1, 2)}' /proc/mounts`,
+      write:
+        'echo inside > /mnt/file; mkdir -m 750 /mnt/dir; chown 1234:5678 /mnt/dir; ln -s file /mnt/link; mkfifo /mnt/pipe',
+      append: 'echo again >> /mnt/file; cat /mnt/link',
+      read: 'cat /srv/file',
+      refused: 'mount -o remount,rw /srv; touch /srv/x && echo written',
+      fresh: 'ls -A /srv/below; stat -c "%a %u" /srv/below; touch /srv/below/x && ls /srv/below',
+      image: 'echo kept > /media/x; df -k /media | tail -n 1 | cut -d" " -f1',
+      sizes: 'df -k /opt /mnt/made/ram | awk "NR > 1 {print \\$2}"',
+      full: 'head -c 6M /dev/zero > /opt/x || ls -l /opt/x | cut -d" " -f5',
+      bound: 'touch /home/y; ls /mnt/made/ram',
+      modules: 'lsmod | cut -d" " -f1 | grep -cE "^(xfs|btrfs|squashfs|isofs|vfat|virtio_net)$"',
+    });
     assert.deepEqual(found.types.split('\n'), [
       '/mnt virtiofs rw',
       '/mnt/made/ram tmpfs rw',
@@ -85,7 +84,7 @@ for (const way of [embedded, system]) {
     assert.equal(found.sizes, '5120\n3072');
     assert.match(found.full, /No space left/);
     assert.equal(found.bound, 'y');
-    assert.equal(found.modules, '0');
+    if (isCold) assert.equal(found.modules, '0');
     // And on the host.
     assert.equal(readFileSync(join(directory, 'rw/file'), 'utf8'), 'inside\nagain\n');
     const made = statSync(join(directory, 'rw/dir'));
