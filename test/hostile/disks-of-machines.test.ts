@@ -12,7 +12,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { QEMU_IDS } from '../../src/util/qemu-ids.js';
 import { embedded, system } from '../helpers/connections.js';
 import { ext4Of, loopDevice } from '../helpers/images.js';
-import { assertNothingLeft, exceptLogs, ROOT_STATE } from '../helpers/leftovers.js';
+import { assertNothingLeft, exceptLogs, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
 import { freshDirectory, scratchDirectory } from '../helpers/scratch.js';
@@ -66,7 +66,7 @@ function overlay(t: TestContext): string | undefined {
 
 for (const way of [embedded, system]) {
   describe(`QEMUs with disks over ${way.uri}`, { skip: way.skip }, () => {
-    it('reach neither each other nor the disk of the other', async (t) => {
+    it('reach neither each other nor the disk of the other, and change the mode of none', async (t) => {
       const directory = scratchDirectory(t);
       const [own, others] = [makeDisk(directory, 'own'), makeDisk(directory, 'others')];
       const unchanged = inodeOf(others);
@@ -89,19 +89,14 @@ for (const way of [embedded, system]) {
         assert.ok(!can(attacker, script), script);
       }
       assert.ok(!can(attacker, `head -c 1 ${others}`));
-      await endMachine(attacker, way);
       await endMachine(victim, way);
       assert.deepEqual(ownerOf(others), [OWNER, OWNER, 0o600]);
-    });
-
-    it('change the mode of no disk, of which a program would come that runs as its owner', async (t) => {
-      const image = makeDisk(scratchDirectory(t), 'own');
-      const machine = await startMachine(t, { way }, '--disk', `file:a=${image}`);
-      // Its user may. Its filter of system calls does not let it: test/unit/init/qemu-wall tries that.
-      assert.ok(can(machine, `chmod 600 ${diskPathOf(machine)}`, machine));
+      // It changes the mode of no disk, of which a program would come that runs as its owner. Its user may. Its filter of
+      // system calls does not let it: test/unit/init/qemu-wall tries that.
+      assert.ok(can(attacker, `chmod 600 ${diskPathOf(attacker)}`, attacker));
       const plain = await startMachine(t, { way });
-      assert.equal(filtersOf(machine.pid), filtersOf(plain.pid) + 1);
-      await endMachine(machine, way);
+      assert.equal(filtersOf(attacker.pid), filtersOf(plain.pid) + 1);
+      await endMachine(attacker, way);
       await endMachine(plain, way);
     });
 
@@ -135,28 +130,24 @@ for (const way of [embedded, system]) {
       assert.equal(inodeOf(image), unchanged);
     });
 
-    it('refuse an image that another one writes to, by the path that the user gave', async (t) => {
+    it('refuse an image that another one writes to, by the path that the user gave, until it ends', async (t) => {
       const image = makeDisk(scratchDirectory(t), 'image');
+      const unchanged = inodeOf(image);
       const writer = await startMachine(t, { way }, '--disk', `file:a=${image}`);
       for (const option of ['', ',ro']) {
         const disk = ['--disk', `file:a=${image}${option}`];
-        const second = await runSandbox(['-c', way.uri, ...disk, '--', 'true']);
-        const said = assertFailure(second, /Failed to get .* lock/, /end what uses that image/);
+        const name = uniqueName();
+        const second = await runSandbox(['-c', way.uri, '-n', name, ...disk, '--', 'true']);
+        const said = assertFailure(second, /Failed to get (shared )?"write" lock/, /end what uses that image/);
         // The first where QEMU opens it as it starts, the other where it gets the lock when it has restored a snapshot.
         assert.ok(said.includes(`using the image [${image}]`) || said.includes(`lock of ${image}`), said);
+        await assertNothingLeft(name, exceptLogs(way.where));
       }
-      await endMachine(writer, way);
-    });
-
-    it('leave a disk as it was when the launcher is killed', async (t) => {
-      const image = makeDisk(scratchDirectory(t), 'image');
-      const unchanged = inodeOf(image);
-      const disk = ['--disk', `file:a=${image}`];
-      const killed = await startMachine(t, { way }, ...disk);
-      killed.running.child.kill('SIGKILL');
-      await assertNothingLeft(killed.name, exceptLogs(way.where));
+      // And leave it as it was when the launcher is killed.
+      writer.running.child.kill('SIGKILL');
+      await assertNothingLeft(writer.name, exceptLogs(way.where));
       assert.equal(inodeOf(image), unchanged);
-      await endMachine(await startMachine(t, { way }, ...disk), way);
+      await endMachine(await startMachine(t, { way }, '--disk', `file:a=${image}`), way);
     });
 
     it('have a user of their own where an image is the root', { skip: unlessBusybox }, async (t) => {
