@@ -6,7 +6,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { embedded, system } from '../helpers/connections.js';
+import { embedded } from '../helpers/connections.js';
 import { hidden, libvirtLibrary, mounted, programPaths } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -260,17 +260,5 @@ describe('an ordinary user', { skip: unlessOrdinaryUser() || unlessServingKernel
     const result = await runSandbox(['-c', 'qemu:///embed', '--', 'true'], { ...user.options, env, through });
     // The reason must not be empty.
     assertFailure(result, /: [^;: ]+ [^;]*;/);
-  });
-});
-
-describe('names over qemu:///system', { skip: system.skip }, () => {
-  it('two ways to libvirt do not disturb each other’s names', async () => {
-    const name = uniqueName();
-    const [first, second] = await Promise.all([
-      runSandbox(['-c', system.uri, '-n', name, '--', 'sleep', '1']),
-      runSandbox(['-c', system.uri, '-n', `${name}-2`, '--', 'sleep', '1']),
-    ]);
-    if (first.code !== 0 || second.code !== 0) throw new Error(first.stderr + second.stderr);
-    await assertNothingLeft(name, system.where);
   });
 });
