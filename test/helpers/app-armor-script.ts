@@ -1,6 +1,7 @@
 /**
  * What runs in a machine whose kernel has AppArmor: libvirtd, and sandboxes under its profiles. The repository is
- * mounted at /mnt, two equal qcow2 images with ext4 are in /media, and root's store has a boot image for the machines.
+ * mounted at /mnt, and root's store has a boot image for the machines. In /media are two equal qcow2 images with ext4, and
+ * `capabilities`: what libvirt knows about QEMU.
  */
 import process from 'node:process';
 
@@ -54,7 +55,8 @@ const RULES = ['mount,', 'umount,', 'pivot_root,', 'userns,', 'deny /tmp/denied 
 
 /** Prints each part under a heading `== NAME`; the last is `end`. */
 export const SCRIPT = `
-mkdir -p /var/log/libvirt /etc/libvirt/lxc /etc/libvirt/qemu /run/lock
+mkdir -p /var/log/libvirt /etc/libvirt/lxc /etc/libvirt/qemu /run/lock /var/cache/libvirt/qemu
+cp -r /media/capabilities /var/cache/libvirt/qemu
 mount -t securityfs none /sys/kernel/security
 mount -t cgroup2 none /sys/fs/cgroup
 
@@ -87,8 +89,20 @@ inside='busybox cat /proc/self/attr/current
 for file in allowed denied; do
   if echo text >/tmp/$file; then echo $file: written; else echo $file: refused; fi
 done 2>/dev/null'
-echo "== dynamic"
-sandbox -s dynamic -- /bin/sh -c "$inside"
+# libvirt moves each thread of qemu-nbd to the control group of the container, and starts nothing where one has ended in between, as happens
+# under load. It leaves qemu-nbd then.
+for try in $(seq 10); do
+  sandbox -s dynamic -m host-image:/img=/media/mount.qcow2 --disk file:tag=/media/disk.qcow2 -- /bin/sh -c "echo == dynamic
+$inside"'
+    echo "== images"
+    busybox cat /img/hello; echo written >/img/inside; busybox grep -o "^[^ ]* /img [^ ]*" /proc/mounts
+    busybox readlink /dev/disk/by-tag/tag; busybox dd if=/dev/disk/by-tag/tag bs=1 skip=1080 count=2 2>/dev/null | busybox xxd -p' >/run/nbd
+  grep -q "cgroup.procs': No such process" /run/nbd || break
+  pkill qemu-nbd
+  while pgrep qemu-nbd >/dev/null; do sleep 0.1; done
+done
+cat /run/nbd
+pgrep -a qemu-nbd
 
 printf '%s' "${NETWORK}" >/run/network.xml
 virsh -q -c lxc:/// net-create /run/network.xml
@@ -109,7 +123,8 @@ echo ready; read line" </run/go >/run/said &
   exec 9>/run/go
   for try in $(seq 1200); do grep -q ready /run/said && break; sleep 0.1; done
   cat /run/said
-  interface=$(virsh -c lxc:/// dumpxml $name | sed -n "s/.*<target dev='\\([^']*\\)'.*/\\1/p" | head -n 1)
+  # virsh would keep a processor busy for a second here. The network has one container at a time.
+  interface=$(ls /sys/class/net/lab0/brif)
   echo "interface $interface"
   tc -s qdisc show dev $interface
   tc class show dev $interface
@@ -123,72 +138,59 @@ echo "== static,label=libvirt-${UUID}"
 transferring limited -s static,label=libvirt-${UUID} --net-limit ${LIMITS}
 kill $server
 
-# libvirt moves each thread of qemu-nbd to the control group of the container, and starts nothing where one has ended in between, as happens
-# under load. It leaves qemu-nbd then.
-echo "== images"
-for try in $(seq 10); do
-  sandbox -m host-image:/img=/media/mount.qcow2 --disk file:tag=/media/disk.qcow2 -- /bin/sh -c '
-    busybox cat /img/hello; echo written >/img/inside; busybox grep -o "^[^ ]* /img [^ ]*" /proc/mounts
-    busybox readlink /dev/disk/by-tag/tag; busybox dd if=/dev/disk/by-tag/tag bs=1 skip=1080 count=2 2>/dev/null | busybox xxd -p' >/run/nbd
-  grep -q "cgroup.procs': No such process" /run/nbd || break
-  pkill qemu-nbd
-  while pgrep qemu-nbd >/dev/null; do sleep 0.1; done
-done
-cat /run/nbd
-pgrep -a qemu-nbd
+# With a share. First with Debian's profile of libvirtd, then with a rule for our server of shares.
+virtlogd -d
+mkdir /run/share /run/local
+# NAME OPTION…
+machine() {
+  name=$1
+  shift
+  /mnt/bin/virt-sandbox -v -c qemu:///system -n $name -r $root --image ${IMAGE} --accel tcg --boot cold --memory 128 \\
+    -m host-bind:/img=/run/share "$@" -- /bin/sh >/run/$name.log 2>&1 &
+  machine=$!
+  # libvirt starts the servers of shares before QEMU. virsh and pgrep would keep a processor busy meanwhile.
+  pid=/run/libvirt/qemu/$name.pid
+  while [ ! -s $pid ] && kill -0 $machine; do sleep 0.1; done
+}
+servers() {
+  # Ours forks before it becomes virtiofsd.
+  while ! pgrep -f '^/[^ ]*/virtiofsd --fd' >/dev/null && kill -0 $machine 2>/dev/null; do sleep 0.1; done
+  for server in $(pgrep -f '^/[^ ]* --fd='); do
+    echo $(tr '\\0' ' ' </proc/$server/cmdline | cut -d ' ' -f 1) $(grep CapEff /proc/$server/status)
+  done
+  grep -o 'virtiofsd has namespaces.*' /run/$name.log
+}
 
 echo "== machine"
-virtlogd -d
 cp /media/disk.qcow2 /run/own.qcow2
 truncate -s 1M /var/tmp/own
 chmod 600 /run/own.qcow2 /var/tmp/own
-/mnt/bin/virt-sandbox -c qemu:///system -n confined -r $root --image ${IMAGE} --accel tcg --boot cold --memory 128 \\
-  --disk file:a=/run/own.qcow2 --disk file:b=/var/tmp/own,ro -- /bin/sh >/run/machine 2>&1 &
-machine=$!
-monitor() { virsh -q -c qemu:///system qemu-monitor-command confined --hmp "$1" 2>&1 | tr -d '\\r' | grep .; }
-# virsh itself keeps a processor busy for a second here.
-pid=/run/libvirt/qemu/confined.pid
-while [ ! -s $pid ] && kill -0 $machine; do sleep 0.1; done
-for try in $(seq 60); do monitor 'info version' | grep -q '^[0-9]' && break; kill -0 $machine || break; sleep 0.1; done
-cat /proc/$(cat $pid)/attr/current
 truncate -s 4096 $root/etc/inside /var/tmp/outside
 chmod 666 $root/etc/inside /var/tmp/outside
+machine confined --disk file:a=/run/own.qcow2 --disk file:b=/var/tmp/own,ro
+# Has QEMU open each file, by one virsh.
+commands=
 for file in /run/libvirt-sandbox/.view/confined/root/etc/inside /var/tmp/outside; do
-  monitor "drive_add 0 file.filename=$file,file.locking=off,format=raw,if=none,id=$(basename $file),readonly=on"
+  drive="file.filename=$file,file.locking=off,format=raw,if=none,id=$(basename $file),readonly=on"
+  commands="$commands; qemu-monitor-command confined --hmp 'drive_add 0 $drive'"
 done
+for try in $(seq 60); do
+  virsh -q -c qemu:///system "\${commands#; }" 2>&1 | tr -d '\\r' | grep . >/run/opened
+  grep -q '^OK' /run/opened || ! grep -q '^error:' /run/opened && break
+  kill -0 $machine || break
+  sleep 0.1
+done
+cat /proc/$(cat $pid)/attr/current /run/opened
 grep ^Uid: /proc/$(cat $pid)/status
+cat /run/confined.log
+echo "== share"
+servers
 kill $machine
 wait $machine
-cat /run/machine
 
-# The server of a share: first with Debian's profile of libvirtd, then with a rule for ours.
-mkdir /run/share /run/local
-share() {
-  /mnt/bin/virt-sandbox -v -c qemu:///system -n sharing -r $root --image ${IMAGE} --accel tcg --boot cold --memory 128 \\
-    -m host-bind:/img=/run/share -- /bin/sh >/run/sharing 2>&1 &
-  machine=$!
-  while ! pgrep -f '^/[^ ]*/virtiofsd --fd' >/dev/null && kill -0 $machine 2>/dev/null; do sleep 0.1; done
-  for pid in $(pgrep -f '^/[^ ]* --fd='); do
-    echo $(tr '\\0' ' ' </proc/$pid/cmdline | cut -d ' ' -f 1) $(grep CapEff /proc/$pid/status)
-  done
-  grep -o 'virtiofsd has namespaces.*' /run/sharing
-  kill $machine
-  wait $machine
-}
-echo "== share"
-share
-echo '/mnt/dist/native/share-server PUx,' >/run/local/usr.sbin.libvirtd
-mount --bind /run/local /etc/apparmor.d/local
-apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
-echo "== share with a rule"
-share
-
-# An ordinary user's own libvirtd has that profile too. First with Debian's local file, which allows nothing of ours.
-umount /etc/apparmor.d/local
-apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
+# An ordinary user's own libvirtd has that profile too, and Debian's local file allows nothing of ours.
 mkdir -m 700 -p /run/home/run /run/home/.cache/libvirt/qemu
-# To find out about QEMU takes its libvirtd half a minute here, and the system's has just done so.
-cp -r /var/cache/libvirt/qemu/capabilities /run/home/.cache/libvirt/qemu
+cp -r /media/capabilities /run/home/.cache/libvirt/qemu
 cp -r /var/cache/virt-sandbox /run/home/.cache
 chown -R 65534:65534 /run/home
 session() {
@@ -196,8 +198,9 @@ session() {
     HOME=/run/home XDG_RUNTIME_DIR=/run/home/run /mnt/bin/virt-sandbox -v -c qemu:///session -n own \\
     --image ${IMAGE} --accel tcg --boot cold --memory 128 -- /bin/sh </dev/null >/run/own 2>&1 &
   machine=$!
-  while ! pgrep -f '^/[^ ]*/qemu-[^ ]* -name guest=own' >/run/own.pid && kill -0 $machine 2>/dev/null; do sleep 0.1; done
-  for pid in $(cat /run/own.pid); do
+  pid=/run/home/run/libvirt/qemu/run/own.pid
+  while [ ! -s $pid ] && kill -0 $machine 2>/dev/null; do sleep 0.1; done
+  for pid in $(cat $pid); do
     # What confines it has become QEMU by then, or is about to.
     while ! tr '\\0' ' ' </proc/$pid/cmdline | grep -q '^/usr/bin/' && kill -0 $pid; do sleep 0.1; done
     basename $(readlink /proc/$pid/exe)
@@ -208,11 +211,21 @@ session() {
   kill $machine
   wait $machine
 }
+# Has libvirtd's profile include these rules, and no others.
+allow() {
+  echo "$1 PUx," >/run/local/usr.sbin.libvirtd
+  apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
+}
 echo "== session"
 session
-echo '/mnt/dist/native/qemu-wall PUx,' >/run/local/usr.sbin.libvirtd
 mount --bind /run/local /etc/apparmor.d/local
-apparmor_parser --skip-cache --replace /etc/apparmor.d/usr.sbin.libvirtd
+allow /mnt/dist/native/share-server
+echo "== share with a rule"
+machine sharing
+servers
+kill $machine
+wait $machine
+allow /mnt/dist/native/qemu-wall
 echo "== session with a rule"
 session
 echo "== end"
