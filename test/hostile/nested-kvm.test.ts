@@ -24,22 +24,21 @@ const WITHOUT_KVM = [
   '[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm; exec "$0" "$@"',
 ];
 
-for (const way of [embedded, system]) {
-  describe(`a machine over ${way.uri}`, { skip: way.skip }, () => {
-    const inside = async (...options: readonly string[]) => {
-      const args = ['-c', way.uri, ...TCG, '-p', '-n', uniqueName(), ...options, '--', 'sh', '-c', SCRIPT];
-      return runSandbox(args);
-    };
+const inside = async (uri: string, ...options: readonly string[]) => {
+  const args = ['-c', uri, ...TCG, '-p', '-n', uniqueName(), ...options, '--', 'sh', '-c', SCRIPT];
+  return runSandbox(args);
+};
 
-    it('has no svm and no vmx', async () => {
-      assertRun(await inside(), 0, 'end\n');
-    });
-
-    it('has it with --nested-kvm', async () => {
-      assertRun(await inside('--nested-kvm'), 0, 'svm\nkvm\nend\n');
-    });
+for (const { uri, skip } of [embedded, system]) {
+  it(`a machine over ${uri} has no svm and no vmx`, { skip }, async () => {
+    assertRun(await inside(uri), 0, 'end\n');
   });
 }
+
+// The processor is the same over each connection.
+it('a machine has svm with --nested-kvm', { skip: embedded.skip }, async () => {
+  assertRun(await inside(embedded.uri, '--nested-kvm'), 0, 'svm\nkvm\nend\n');
+});
 
 describe('--require-kvm', { skip: embedded.skip }, () => {
   const required = (...options: readonly string[]) => ['--require-kvm', '-n', uniqueName(), ...options, '--', 'true'];
