@@ -10,7 +10,8 @@ import type { Profile } from '../../profile/types.js';
 import { makeDirectories } from '../../util/directories.js';
 import { type Comparison, type Result, variantResult } from '../result/result.js';
 import { percent } from '../result/text.js';
-import { amount, measureInTurns } from '../run/series.js';
+import type { Say } from '../run/progress.js';
+import { amount, type Measured, measureInTurns } from '../run/series.js';
 import type { Session } from '../run/session.js';
 import type { SandboxVariant } from '../run/variant.js';
 import { measureChanges, patiently, type Repetitions } from './ablate.js';
@@ -60,6 +61,32 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     ({ name }) => options.only?.test(name) ?? true,
   );
   const alone = await measureChanges(session, base, candidates.map(adding), options, 'tune');
+  const attempt: Attempt = (chosen, label) =>
+    measureInTurns([{ ...patient, label, profile: withAll(patient.profile, chosen) }], {
+      ...session,
+      runs: 1,
+      warmUp: 0,
+    });
+  return writeProfile(session, start.profile, { ...options, candidates, alone, attempt });
+}
+
+/** One run with all of these candidates. */
+export type Attempt = (candidates: readonly Candidate[], label: string) => Promise<Measured>;
+
+export interface Found extends Pick<TuneOptions, 'name' | 'path'> {
+  readonly candidates: readonly Candidate[];
+  /** What each candidate is worth by itself. */
+  readonly alone: Result;
+  readonly attempt: Attempt;
+}
+
+/** Writes `base` with what helps and was seen to work together. Without such a run it writes nothing. */
+export async function writeProfile(
+  session: Pick<Session, 'say' | 'unit' | 'host'>,
+  base: Profile,
+  { name, path = join(ownProfiles(), `${name}.json`), candidates, alone, attempt }: Found,
+): Promise<Result> {
+  const { say } = session;
   const impacts = new Map(alone.comparisons.map((one) => [one.label, one]));
   const kept = candidates
     .filter((candidate) => isWorthItsRisk(impacts.get(adding(candidate).label)))
@@ -68,14 +95,13 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
     say(alone.interrupted ? 'interrupted: no profile is written' : 'nothing is worth anything: no profile is written');
     return alone;
   }
-  const { chosen, series, interrupted } = await together(session, patient, kept);
+  const { chosen, series, interrupted } = await together(kept, attempt, say);
   if (interrupted) {
     say('interrupted before all of it was seen to work together: no profile is written');
     return { ...alone, interrupted };
   }
   const whole = alone.variants[0]?.summary?.median ?? 0;
-  const written = profileOf(start.profile, options.name, chosen, impacts, whole, session);
-  const path = options.path ?? join(ownProfiles(), `${options.name}.json`);
+  const written = profileOf(base, name, chosen, impacts, whole, session);
   makeDirectories(dirname(path));
   writeFileSync(path, `${JSON.stringify(written, null, 2)}\n`);
   say(`${chosen.length} of ${candidates.length} are in the profile ${path}`);
@@ -86,14 +112,10 @@ export async function tune(session: Session, start: SandboxVariant, options: Tun
  * Puts all kept candidates together. When the guest then fails its check, adds them one by one and leaves out those
  * that break it.
  */
-async function together(session: Session, base: SandboxVariant, kept: readonly Candidate[]) {
-  const attempt = async (candidates: readonly Candidate[], label: string) => {
-    const profile = candidates.reduce((one, candidate) => adding(candidate).apply(one), base.profile);
-    return measureInTurns([{ ...base, label, profile }], { ...session, runs: 1, warmUp: 0 });
-  };
+async function together(kept: readonly Candidate[], attempt: Attempt, say: Say) {
   const all = await attempt(kept, 'all together');
   if (all.interrupted || all.series[0]?.failure === undefined) return { chosen: kept, ...all };
-  session.say('not all at once: one after the other');
+  say('not all at once: one after the other');
   let chosen: Candidate[] = [];
   let { series } = all;
   for (const candidate of kept) {
@@ -104,6 +126,10 @@ async function together(session: Session, base: SandboxVariant, kept: readonly C
     series = tried.series;
   }
   return { chosen, series, interrupted: false };
+}
+
+function withAll(base: Profile, candidates: readonly Candidate[]): Profile {
+  return candidates.reduce((one, candidate) => adding(candidate).apply(one), base);
 }
 
 function isWorthItsRisk(one: Comparison | undefined): boolean {
@@ -120,9 +146,9 @@ function profileOf(
   chosen: readonly Candidate[],
   impacts: ReadonlyMap<string, Comparison>,
   whole: number,
-  session: Session,
+  session: Pick<Session, 'unit' | 'host'>,
 ): Profile {
-  const tuned = chosen.reduce((one, candidate) => adding(candidate).apply(one), base);
+  const tuned = withAll(base, chosen);
   const measured = (label: string) => {
     const one = impacts.get(label);
     return one ? impactText(one, whole, session.unit) : undefined;
