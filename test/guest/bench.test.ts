@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { readHistory } from '../../src/bench/result/history.js';
 import { readResult } from '../../src/bench/result/result.js';
 import { length, type Span } from '../../src/bench/timeline/span.js';
@@ -84,27 +84,24 @@ for (const way of [embedded, system]) {
   });
 }
 
+/** The store that the tests share, unless all machines boot cold. */
+async function storeWithSnapshot(t: TestContext) {
+  if (!process.env['TEST_COLD']) return { env: {}, accel: [] };
+  const { env, remove } = privateStore();
+  t.after(remove);
+  await bakeSnapshot(['-c', embedded.uri], { env });
+  return { env, accel: TCG };
+}
+
 describe('a warm run', { skip: embedded.skip }, () => {
   it('has its own stages, which add up, beside a bare QEMU that restores the same snapshot', async (t) => {
     const directory = scratchDirectory(t);
-    const { env, remove } = privateStore();
-    t.after(remove);
-    await bakeSnapshot(['-c', embedded.uri], { env });
+    const { env, accel } = await storeWithSnapshot(t);
     const file = join(directory, 'r.json');
-    const options = [...TCG, '--boot', 'warm', '-c', embedded.uri].join(' ');
+    const options = [...accel, '--boot', 'warm', '-c', embedded.uri].join(' ');
     const words = [
-      'run',
-      '-n',
-      '1',
-      '--warm-up',
-      '0',
-      '--options',
-      options,
-      '-o',
-      file,
-      '--history',
-      'none',
-      ...LASTING,
+      ...['run', '-n', '1', '--warm-up', '0', '--options', options],
+      ...['-o', file, '--history', 'none', ...LASTING],
     ];
     const { code, out, stderr } = await bench(words, { env });
     assert.equal(code, 0, stderr);
