@@ -31,8 +31,8 @@ const run = (args: readonly string[], ...command: string[]) =>
   runSandbox(['-c', embedded.uri, ...args, '--', ...command], { env: { XDG_CACHE_HOME: cache } });
 
 describe('a machine that runs from a baked image', { skip }, () => {
-  // The tests below boot those packed with zstd or not at all.
-  for (const compression of ['gzip', 'xz', 'lz4']) {
+  // The tests below boot those packed with zstd and gzip, and all others those that are not packed.
+  for (const compression of ['xz', 'lz4']) {
     it(`boots an initrd packed with ${compression}, found by its name`, async () => {
       const created = await bakeJson<Created>(cache, ['create', '--name', compression, '--compress', compression]);
       assert.equal(created.compression, compression);
@@ -74,12 +74,12 @@ describe('a machine that runs from a baked image', { skip }, () => {
   });
 
   it('is kept while the machine runs, and pruned after it has ended', async () => {
-    const args = ['create', '--with', 'overlay', '--name', 'used', '--compress', 'none'];
+    const args = ['create', '--with', 'overlay', '--name', 'used', '--compress', 'gzip'];
     const { id, image, compression } = await bakeJson<Created>(cache, args);
-    assert.equal(compression, 'none');
+    assert.equal(compression, 'gzip');
     const name = uniqueName();
     const running = startSandbox(
-      ['-c', embedded.uri, '-n', name, '--image', 'used', '--', 'sh', '-c', 'echo up; read x'],
+      ['-c', embedded.uri, '-n', name, '--image', 'used', '--', 'sh', '-c', 'echo up; read x; uname -r'],
       {
         env: { XDG_CACHE_HOME: cache },
         input: 'open',
@@ -93,7 +93,7 @@ describe('a machine that runs from a baked image', { skip }, () => {
     assert.match(refused.stderr, new RegExp(`^virt-sandbox-bake: image: image used is in use by ${name}; .+\n$`));
     assert.ok(existsSync(image));
     running.child.stdin?.end('go\n');
-    assertRun(await running.result, 0, 'up\n');
+    assertRun(await running.result, 0, `up\n${servingKernel}\n`);
     await assertNothingLeft(name);
     const removed = await runBake(cache, ['rm', 'used']);
     assertRun(removed, 0, 'used: removed\n');
@@ -134,7 +134,7 @@ describe('an image that does not serve', { skip }, () => {
     await fails(['--image', 'nowhere'], /there is no image nowhere/, /create --name nowhere/);
     await fails(['--image', './nowhere'], /there is no directory/);
     await fails(['--image', '/etc'], /is no boot image/);
-    await fails(['--image', 'gzip', '--kernver', '1.2.3'], /another was asked for/);
+    await fails(['--image', 'xz', '--kernver', '1.2.3'], /another was asked for/);
   });
 
   it('is damaged: verify names the changed byte', async () => {
