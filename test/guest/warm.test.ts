@@ -190,8 +190,8 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
     assert.match((await prune()) ?? '', /^1 snapshot would be removed/);
   });
 
-  it('restores twenty at once', async () => {
-    const names = Array.from({ length: 20 }, uniqueName);
+  it('restores ten at once', async () => {
+    const names = Array.from({ length: 10 }, uniqueName);
     const uri = system.skip === false ? system.uri : embedded.uri;
     const results = await Promise.all(
       names.map((name) => runSandbox([...WARM, '-c', uri, '-n', name, '--', 'hostname'], { env })),
