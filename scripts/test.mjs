@@ -104,7 +104,8 @@ else if (ran === 0) fail('no test ran');
  * Bakes snapshots for the store that the tests share.
  *
  * - One of a usual machine, so that a test which is not about booting starts in a quarter of the time. A test of a cold
- *   boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold.
+ *   boot says --boot cold. With TEST_COLD=1, as `make test-profiles` has it, all boot cold. A test that changes a
+ *   snapshot copies it: test/helpers/snapshots.ts.
  * - The same of an ordinary user, for the users of test/helpers/ordinary-user.ts: a store belongs to its user.
  * - One with the common init in the guest, for the files that test those: test/helpers/guest-init.ts.
  *

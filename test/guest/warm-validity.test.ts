@@ -15,7 +15,7 @@ import { mounted, programPaths } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertFailure, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, bakeSnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
+import { type Baked, copySnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
 
 interface Where {
   readonly through?: readonly string[];
@@ -60,7 +60,7 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   const env = { ...store.env, VIRT_SANDBOX_PROFILE: 'default' };
   let baked: Baked;
   before(async () => {
-    baked = await bakeSnapshot(['-c', embedded.uri], { env });
+    baked = await copySnapshot(['-c', embedded.uri], env);
   });
   after(store.remove);
 

@@ -1,8 +1,8 @@
 /** Bakes snapshots for tests, in a private store: a snapshot changes how every other sandbox of its store starts. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestSparse } from '../../src/image/snapshot/digest.js';
 import {
@@ -44,6 +44,38 @@ export async function bakeSnapshot(args: readonly string[], options: RunOptions)
   const baked = JSON.parse(stdout) as Partial<Baked>;
   assert.ok(baked.warm !== undefined && baked.image !== undefined && baked.warmSize !== undefined, stdout);
   return { warm: baked.warm, image: baked.image, warmSize: baked.warmSize, slots: baked.slots };
+}
+
+/** The snapshot that scripts/test.mjs has baked for all tests; undefined if it has not. */
+export function sharedSnapshot(): Baked | undefined {
+  const shared = process.env['VIRT_SANDBOX_TEST_SNAPSHOT'];
+  return shared === undefined ? undefined : (JSON.parse(shared) as Baked);
+}
+
+/**
+ * A copy of the snapshot that the tests share, in a private store: seconds sooner than one that is baked there.
+ * @param args how it is baked where there is no such snapshot under emulation and by the same profile
+ */
+export async function copySnapshot(
+  args: readonly string[],
+  env: { readonly XDG_CACHE_HOME: string; readonly VIRT_SANDBOX_PROFILE?: string },
+): Promise<Baked> {
+  const shared = sharedSnapshot();
+  const profile = process.env['VIRT_SANDBOX_PROFILE'] ?? 'default';
+  const serves = (env.VIRT_SANDBOX_PROFILE ?? profile) === profile;
+  if (!shared || !serves || recordOf(shared).acceleration !== 'tcg') return bakeSnapshot(args, { env });
+  const from = dirname(dirname(shared.warm));
+  const image = join(env.XDG_CACHE_HOME, 'virt-sandbox/images', basename(from));
+  const warm = join(image, 'warm', basename(shared.warm));
+  mkdirSync(dirname(warm), { recursive: true });
+  for (const { name } of readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isFile()))
+    execFileSync('cp', ['-a', join(from, name), image]);
+  execFileSync('cp', ['-a', shared.warm, warm]);
+  // Its files are others, which would make it stale.
+  await resealSnapshot(warm);
+  const { slots, files } = recordOf({ warm });
+  const sizes = files.map(({ name }) => statSync(join(warm, name)).blocks * 512);
+  return { warm, image, slots, warmSize: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
 /** The record of a snapshot. */

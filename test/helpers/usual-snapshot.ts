@@ -1,7 +1,7 @@
 /** The snapshot of a usual machine, which the test files share. */
 import { embedded } from './connections.js';
 import type { OrdinaryUser } from './ordinary-user.js';
-import { type Baked, bakeSnapshot, privateStore } from './snapshots.js';
+import { type Baked, bakeSnapshot, privateStore, sharedSnapshot } from './snapshots.js';
 
 /** What it keeps free. */
 export const USUAL_SLOTS = { mounts: 4, disks: 4, networks: 2 } as const;
@@ -21,8 +21,8 @@ export interface UsualSnapshot {
 
 /** The one that scripts/test.mjs has baked. Bakes one in a store of its own for a test file that runs by itself. */
 export async function usualSnapshot(): Promise<UsualSnapshot> {
-  const shared = process.env['VIRT_SANDBOX_TEST_SNAPSHOT'];
-  if (shared !== undefined) return { baked: JSON.parse(shared) as Baked, env: {}, remove: () => {} };
+  const baked = sharedSnapshot();
+  if (baked !== undefined) return { baked, env: {}, remove: () => {} };
   const { env, remove } = privateStore();
   return { baked: await bakeSnapshot(['-c', embedded.uri, ...USUAL], { env }), env, remove };
 }
