@@ -15,7 +15,7 @@ import { Channel } from '../../protocol/channel.js';
 import { loadMachine } from '../../sandbox/snapshot/restore.js';
 import { Listener } from '../../sandbox/start/listener.js';
 import { settlesWithin, unlessAborted } from '../../util/promises.js';
-import { Interrupted } from './process.js';
+import { Interrupted, TIMEOUT_MS } from './process.js';
 import { optionsOf } from './qemu-argv.js';
 
 /** Options by which libvirt controls QEMU. They are left out here. */
@@ -49,7 +49,7 @@ function socketsOf(argv: readonly string[]): { channel: string; console: string 
  * @param argv QEMU's command line as libvirt would start it
  * @returns the seconds from QEMU's start until it is gone, the guest having run /bin/true
  * @throws {Interrupted} when the signal came first; QEMU is then gone
- * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself
+ * @throws {Error} with QEMU's status and the last line of its stderr, when it ends by itself; or when it does not end
  */
 export async function bareRestore(argv: readonly string[], snapshot: Snapshot, signal?: AbortSignal): Promise<number> {
   if (signal?.aborted) throw new Interrupted();
@@ -69,7 +69,10 @@ export async function bareRestore(argv: readonly string[], snapshot: Snapshot, s
     throw error;
   });
   try {
-    await unlessAborted(Promise.race([running, gone]), signal, () => new Interrupted());
+    const over = unlessAborted(Promise.race([running, gone]), signal, () => new Interrupted());
+    if (!(await settlesWithin(over, TIMEOUT_MS)))
+      throw new Error(`the bare QEMU did not run /bin/true within ${TIMEOUT_MS / 1000} s`);
+    await over;
     qemu.kill('SIGKILL');
     await ended;
     return Number(process.hrtime.bigint() - start) / 1e9;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { bareRestore } from '../../../../src/bench/run/bare-restore.js';
-import { Interrupted } from '../../../../src/bench/run/process.js';
+import { Interrupted, TIMEOUT_MS } from '../../../../src/bench/run/process.js';
 import type { Snapshot } from '../../../../src/image/snapshot/record.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
@@ -48,17 +48,40 @@ for (const [how, program, message] of ENDS)
     assert.ok(!existsSync(sockets));
   });
 
+/** A QEMU that never connects. @returns a function that waits until it runs, and tells its process ID */
+function waiting(t: TestContext) {
+  const { argv, sockets } = machine(t, script('echo $$ >"$0.pid"', 'exec sleep 60'));
+  const pidFile = `${argv[0]}.pid`;
+  const pid = async () => {
+    while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '') await setImmediate();
+    return readFileSync(pidFile, 'utf8').trim();
+  };
+  return { argv, sockets, pid };
+}
+
 test('a QEMU that never connects is killed when the signal comes', {
   timeout: 10_000,
 }, async (t) => {
-  const { argv, sockets } = machine(t, script('echo $$ >"$0.pid"', 'exec sleep 60'));
-  const pidFile = `${argv[0]}.pid`;
+  const { argv, sockets, pid } = waiting(t);
   const stop = new AbortController();
   const stopped = assert.rejects(bareRestore(argv, SNAPSHOT, stop.signal), Interrupted);
-  while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '') await setImmediate();
+  const qemu = await pid();
   stop.abort();
   await stopped;
-  assert.ok(!existsSync(`/proc/${readFileSync(pidFile, 'utf8').trim()}`));
+  assert.ok(!existsSync(`/proc/${qemu}`));
   assert.ok(!existsSync(sockets));
   await assert.rejects(bareRestore(argv, SNAPSHOT, AbortSignal.abort()), Interrupted);
+});
+
+test('a QEMU that never connects is killed when its time is over', { timeout: 10_000 }, async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { argv, sockets, pid } = waiting(t);
+  const late = assert.rejects(bareRestore(argv, SNAPSHOT), {
+    message: 'the bare QEMU did not run /bin/true within 180 s',
+  });
+  const qemu = await pid();
+  t.mock.timers.tick(TIMEOUT_MS);
+  await late;
+  assert.ok(!existsSync(`/proc/${qemu}`));
+  assert.ok(!existsSync(sockets));
 });
