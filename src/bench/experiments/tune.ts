@@ -100,6 +100,10 @@ export async function writeProfile(
     say('interrupted before all of it was seen to work together: no profile is written');
     return { ...alone, interrupted };
   }
+  if (chosen.length === 0) {
+    say('none of them works: no profile is written');
+    return alone;
+  }
   const whole = alone.variants[0]?.summary?.median ?? 0;
   const written = profileOf(base, name, chosen, impacts, whole, session);
   makeDirectories(dirname(path));

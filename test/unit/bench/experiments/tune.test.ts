@@ -81,6 +81,13 @@ describe('tuning', () => {
     assert.deepEqual([profile?.kernelArguments, profile?.initcallBlacklist.length], [[], 1]);
   });
 
+  it('writes no profile where each change breaks the guest', async (t) => {
+    const alone = { ...ALONE, comparisons: ALONE.comparisons.filter(({ label }) => label === `with ${ARGUMENT}`) };
+    const { result, said, profile } = await tuned(t, { alone, breaking: [ARGUMENT] });
+    assert.deepEqual([result, profile], [alone, undefined]);
+    assert.match(said, /none of them works: no profile is written$/);
+  });
+
   it('writes no profile that was not tested as a whole', async (t) => {
     const { result, tried, said, profile } = await tuned(t, { interrupted: true });
     assert.equal(tried.length, 1);
