@@ -128,6 +128,8 @@ function proofOf(name: string): RegExp {
   // An init of another version is refused by that alone.
   if (name === 'ready')
     return /^ {2}guest: .*attack ready$|^virt-sandbox: init: the guest's init has protocol version /m;
+  // It may reply that the application cannot be started. Only the guest can, and no lines of it are shown then.
+  if (name === 'mutated') return /^ {2}guest: .*attack mutated$|^virt-sandbox: (?:init|application): /m;
   return name === 'escapes' ? /owned/ : new RegExp(`^  guest: .*attack ${name}$`, 'm');
 }
 
