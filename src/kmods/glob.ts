@@ -6,11 +6,15 @@ const ANY = Symbol('*');
 type Part = typeof ANY | ((character: string) => boolean);
 
 /**
- * True if the whole of `text` matches `pattern`. Takes at most the product of their lengths in steps: only the last `*`
+ * Whether the whole of a text matches `pattern`. Takes at most the product of their lengths in steps: only the last `*`
  * is ever tried again, since an earlier one that takes more leaves less for all that follows.
  */
-export function globMatches(pattern: string, text: string): boolean {
+export function globMatcher(pattern: string): (text: string) => boolean {
   const parts = partsOf(pattern);
+  return (text) => matches(parts, text);
+}
+
+function matches(parts: readonly Part[], text: string): boolean {
   let part = 0;
   let at = 0;
   /** The part behind the last `*`, and where the text goes on if that takes one character more. */

@@ -11,6 +11,8 @@ const DEPTH_OF_A_STACK = 256;
 class Walk {
   readonly order: ModuleFile[] = [];
   readonly #seen = new Set<string>();
+  /** Targets that are no module and were looked up. */
+  readonly #lookedUp = new Set<string>();
   #depth = 0;
 
   constructor(private readonly tree: ModuleTree) {}
@@ -43,6 +45,8 @@ class Walk {
       await this.visit(target);
       return;
     }
+    if (this.#lookedUp.has(target)) return;
+    this.#lookedUp.add(target);
     // If the kernel has a built-in implementation, do not load a faster variant of it.
     if ((await this.tree.builtinAliases()).lookUp(target).length > 0) return;
     for (const name of (await this.tree.aliases()).lookUp(target)) await this.visit(name);

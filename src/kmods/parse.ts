@@ -3,7 +3,7 @@
  * All names in the results are normalized. Empty lines and lines that begin with `#` are skipped.
  */
 
-import { globMatches } from './glob.js';
+import { globMatcher } from './glob.js';
 import { moduleNameOf, normalizeAlias, normalizeName } from './names.js';
 
 /** A module that is a file, not built in. */
@@ -127,15 +127,25 @@ export function parseAliases(text: string): AliasTable {
   return table;
 }
 
+interface Pattern {
+  /** What comes before the first wildcard. */
+  readonly fixed: string;
+  readonly pattern: string;
+  readonly module: string;
+  /** Set by the first look-up that needs it. */
+  matches?: (text: string) => boolean;
+}
+
 /** Aliases and their modules. An alias with `*`, `?` or `[` is a file name pattern; most are plain words. */
 export class AliasTable {
   readonly #plain = new Map<string, Set<string>>();
-  readonly #patterns: { pattern: string; module: string }[] = [];
+  readonly #patterns: Pattern[] = [];
 
   add(alias: string, module: string): void {
     const pattern = normalizeAlias(alias);
-    if (/[*?[]/.test(pattern)) {
-      this.#patterns.push({ pattern, module });
+    const wildcard = pattern.search(/[*?[]/);
+    if (wildcard >= 0) {
+      this.#patterns.push({ fixed: pattern.slice(0, wildcard), pattern, module });
       return;
     }
     const modules = this.#plain.get(pattern);
@@ -147,10 +157,11 @@ export class AliasTable {
   lookUp(name: string): string[] {
     const wanted = normalizeAlias(name);
     const found = new Set(this.#plain.get(wanted));
-    for (const { pattern, module } of this.#patterns) {
-      // Comparing up to the first wildcard rules out nearly all patterns, and is fast.
-      const fixed = pattern.search(/[*?[]/);
-      if (wanted.startsWith(pattern.slice(0, fixed)) && globMatches(pattern, wanted)) found.add(module);
+    for (const entry of this.#patterns) {
+      // The fixed part rules out nearly all patterns, so few are ever taken apart, and each of those once.
+      if (!wanted.startsWith(entry.fixed)) continue;
+      entry.matches ??= globMatcher(entry.pattern);
+      if (entry.matches(wanted)) found.add(entry.module);
     }
     return [...found];
   }
