@@ -44,7 +44,7 @@ SOURCES := $(filter-out $(APART),$(patsubst $(HERE)%,%,$(wildcard $(HERE)*.c $(H
 OBJECTS := $(SOURCES:%.c=$(OUT)/objects/$(PROGRAM)/%.o)
 ASAN_OBJECTS := $(SOURCES:%.c=$(OUT)/objects/$(PROGRAM)-asan/%.o)
 
-.PHONY: all test-build
+.PHONY: all test-build FORCE
 .DELETE_ON_ERROR:
 
 all: $(OUT)/$(PROGRAM)
@@ -63,6 +63,13 @@ $(OUT)/$(PROGRAM): $(OBJECTS)
 
 $(OUT)/$(PROGRAM)-asan: $(ASAN_OBJECTS)
 	$(HOST_CC) $(SANITIZERS) -o $@ $(ASAN_OBJECTS)
+
+# Objects of one C library do not fit another one: whoever installs musl-tools later has them built anew.
+$(OUT)/objects/$(PROGRAM)/.compiler: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = "$(STATIC_CC)" ] || echo "$(STATIC_CC)" >$@
+
+$(OBJECTS): $(OUT)/objects/$(PROGRAM)/.compiler
 
 # An object is of the C file of that name here, or of one in shared/.
 define objects
