@@ -38,6 +38,10 @@ static bool parse_rest(char **at, struct arguments *options, bool has_root)
 	/* A user who is not root cannot mount for another one. */
 	if (options->where == USER && (!has_root || options->disks.count > 0))
 		return false;
+	/* Elsewhere it would be replaced for others too. */
+	if (options->replaced != NULL &&
+	    (options->where != PRIVATE || *options->replaced != '/' || *options->replacement != '/'))
+		return false;
 	if (has_root) {
 		char **rest = values(&at, 2);
 
@@ -69,6 +73,12 @@ bool arguments_parse(char **at, struct arguments *options, struct view_entry *en
 			options->no_network = true;
 		} else if (strcmp(word, "--no-root") == 0) {
 			has_root = false;
+		} else if (strcmp(word, "--replace") == 0) {
+			value = values(&at, 2);
+			if (value == NULL)
+				return false;
+			options->replaced = value[0];
+			options->replacement = value[1];
 		} else if (strcmp(word, "--owner") == 0) {
 			value = values(&at, 1);
 			if (value == NULL || !parse_user(value[0], &options->disks.owner))

@@ -13,6 +13,9 @@ struct arguments {
 	/* The daemon's; NULL: there is none. */
 	const char *socket;
 	bool or_all;
+	/* A directory of the host, and what COMMAND finds there in its place. NULL: there is none. */
+	const char *replaced;
+	const char *replacement;
 	bool no_network;
 	/* NULL if the view has no root. */
 	const char *link;

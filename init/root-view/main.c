@@ -22,6 +22,9 @@
  *   --hide PATH    nothing at SOURCE/PATH, or where that leads
  *   --or-all       SOURCE itself if no view can be made
  *   --no-network   with --private: COMMAND has no network of the host, and no System V memory either
+ *   --replace DIR BY
+ *                  with --private: COMMAND finds the directory BY in place of DIR, read-only. The view has DIR. Where
+ *                  that cannot be done COMMAND finds DIR
  *
  * Beside the view are disks, files that QEMU opens, in POINT/disks as disk.0 and so on. There they belong to its user:
  *
@@ -40,6 +43,7 @@
 #include "view.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -72,6 +76,20 @@ static int make_view(const struct arguments *options)
 	return disks_attach(&options->disks, view->point) == 0 ? 0 : complain("cannot mount disks in", view->point);
 }
 
+/* The one directory serves COMMAND as well as the other, if not as fast. So what fails is no failure. */
+static void replace(const char *directory, const char *by)
+{
+	int mount = clone_mount(by, 0);
+	int target = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (mount >= 0 && target >= 0 && restrict_mount(mount, 0) == 0)
+		(void)attach_mount(mount, target);
+	if (mount >= 0)
+		(void)close(mount);
+	if (target >= 0)
+		(void)close(target);
+}
+
 static int make_link(const struct arguments *options, const char *target)
 {
 	if (options->link == NULL)
@@ -90,6 +108,8 @@ static int make_private(const struct arguments *options)
 		return complain("cannot have", "a mount namespace");
 	if (make_view(options) != 0)
 		return -1;
+	if (options->replaced != NULL)
+		replace(options->replaced, options->replacement);
 	(void)snprintf(target, sizeof(target), "%s/root", view->point);
 	return make_link(options, target);
 }
@@ -199,7 +219,8 @@ static int make_staying(const struct arguments *options)
 static int usage(void)
 {
 	(void)dprintf(2, "usage: root-view --private POINT|--daemon SOCKET POINT|--user POINT [--show PATH]... "
-			 "[--hide PATH]... [--or-all] [--no-network] [--owner UID] [--disk|--disk-ro PATH]... "
+			 "[--hide PATH]... [--or-all] [--no-network] [--replace DIR BY] [--owner UID] "
+			 "[--disk|--disk-ro PATH]... "
 			 "LINK SOURCE|--no-root [COMMAND ARG...]\n");
 	return 2;
 }

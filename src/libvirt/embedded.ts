@@ -21,6 +21,12 @@ import { Supervisor } from './supervisor.js';
 const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\n';
 
 /**
+ * Where libvirt gives no file away that outlives the sandbox, it need not remember owners. It has a process of its own do
+ * that for each file.
+ */
+const NO_OWNERS = 'remember_owner = 0\n';
+
+/**
  * Locale of virt-qemu-run. Its messages are matched, and it shortens names to a number of characters in this encoding.
  */
 const LOCALE = 'C.UTF-8';
@@ -88,7 +94,7 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
     await Promise.all([
       // QEMU may run as another user, so the umask must not apply.
       chmod(root, 0o755),
-      writeFile(join(root, 'etc/qemu.conf'), QEMU_CONF),
+      writeFile(join(root, 'etc/qemu.conf'), givesAway(xml) ? QEMU_CONF : QEMU_CONF + NO_OWNERS),
       writeFile(xmlFile, xml),
       writeFile(log, '', { mode: 0o600 }),
       symlink(cacheDirectory, join(root, 'cache')),
@@ -102,6 +108,11 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
       cause: error,
     });
   }
+}
+
+/** Whether libvirt gives files of the domain to QEMU's user, or labels them. */
+function givesAway(xml: string): boolean {
+  return /relabel="yes"/.test(xml) || !/model="dac" relabel="no"/.test(xml);
 }
 
 /** Path of the PID file that the driver writes for a QEMU. */

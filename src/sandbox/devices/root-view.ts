@@ -10,6 +10,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import type { SecurityModel } from '../../domain/security.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
+import { smallCpuMap } from '../../libvirt/cpu-map.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
@@ -70,12 +71,18 @@ export function viewCommand(
   return [
     hostProgram('root-view'),
     ...where,
-    ...(where[0] === '--private' && !hasNetwork ? ['--no-network'] : []),
+    ...(where[0] === '--private' ? driverWords(hasNetwork) : []),
     ...disks,
     // Only the link can lead elsewhere, and disks are nowhere else.
     ...(needsView(config) || directory !== rootLink(name) || disks.length > 0 ? [] : ['--or-all']),
     ...(directory === undefined ? ['--no-root'] : rootWords(config, name)),
   ];
+}
+
+/** What else the driver has of its own, which is the command. */
+function driverWords(hasNetwork: boolean): string[] {
+  const map = smallCpuMap(join(dirname(defaultStoreDirectory()), 'libvirt'));
+  return [...(hasNetwork ? [] : ['--no-network']), ...(map === undefined ? [] : ['--replace', map.whole, map.small])];
 }
 
 /** What the view shows and hides, the link to it, and the directory that it is of. */

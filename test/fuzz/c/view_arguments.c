@@ -2,6 +2,7 @@
  * The command line of root-view, with paths of a user's choice.
  *
  * What must hold: what is accepted has a point, a source that is absolute if it has a root, and no more entries than words.
+ * What is replaced is so for no other process.
  */
 #include "arguments.h"
 
@@ -28,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (arguments_parse(words, &options, entries, disks)) {
 		check(options.where != NOWHERE && options.view.point[0] == '/', "a view has a point");
 		check(options.view.source == NULL || options.view.source[0] == '/', "a source is absolute");
+		check(options.replaced == NULL || (options.where == PRIVATE && options.replacement[0] == '/'),
+		      "what is replaced is COMMAND's");
 		check(options.view.count + options.disks.count <= count, "no more entries than words");
 		check(options.command >= words && options.command <= words + count, "the command is what is left");
 	}
