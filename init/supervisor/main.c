@@ -2,7 +2,7 @@
  * The process that outlives the launcher. It waits until the launcher is done or dead, however it died, and then ends
  * what the launcher started and removes what it made.
  *
- *   supervisor DIRECTORY [--log FILE] [--begin FILE] [COMMAND ARG...]
+ *   supervisor DIRECTORY [--log FILE] [--begin FILE] [--kill] [COMMAND ARG...]
  *   supervisor --remove-stale DIRECTORY      does that of one whose owner is dead: stale_remove()
  *   supervisor --take-over DIRECTORY         does that of its parent's, whose supervisor is gone: stale_take_over()
  *
@@ -16,7 +16,8 @@
  *
  * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
  * known, reaped at once, and ended here. --log is the log of such a QEMU: see bounded_log.h. Until
- * COMMAND opens the file of --begin, it runs on one processor: see processor.h.
+ * COMMAND opens the file of --begin, it runs on one processor: see processor.h. With --kill it is ended by SIGKILL,
+ * since it has nothing to clean up but what is in DIRECTORY.
  */
 #include "aside.h"
 #include "bounded_log.h"
@@ -164,15 +165,18 @@ static bool await_launcher(int signals, pid_t *command)
 	}
 }
 
-/* Ends COMMAND, and then every process that has become a child of this one: SIGTERM first, SIGKILL after GRACE_MS. */
-static void end_children(int signals, pid_t *command)
+/*
+ * Ends COMMAND by a signal, and then every process that has become a child of this one: SIGTERM first, SIGKILL after
+ * GRACE_MS.
+ */
+static void end_children(int signals, pid_t *command, int signal)
 {
 	long long release = now_ms() + HELD_MS;
 	long long deadline = now_ms() + GRACE_MS;
 	bool held = true;
 	bool asked = false;
 
-	if (*command > 0 && kill(*command, SIGTERM) != 0)
+	if (*command > 0 && kill(*command, signal) != 0)
 		deadline = now_ms();
 	while (reap(command)) {
 		if (*command == 0 && !asked) {
@@ -226,7 +230,7 @@ int main(int argc, char *argv[])
 		return stale_take_over(argv[2]);
 	if (argc < 2 || argv[1][0] != '/') {
 		static const char usage[] =
-			"usage: supervisor DIRECTORY [--log FILE] [--begin FILE] [COMMAND ARG...]\n";
+			"usage: supervisor DIRECTORY [--log FILE] [--begin FILE] [--kill] [COMMAND ARG...]\n";
 
 		(void)!write(2, usage, sizeof(usage) - 1);
 		return 2;
@@ -263,6 +267,7 @@ int main(int argc, char *argv[])
 		return fail("lock of the state directory");
 
 	pid_t command = 0;
+	int last_signal = SIGTERM;
 	char **words = argv + 2;
 
 	if (argc > 3 && strcmp(words[0], "--log") == 0) {
@@ -273,6 +278,10 @@ int main(int argc, char *argv[])
 	if (*words != NULL && strcmp(words[0], "--begin") == 0 && words[1] != NULL) {
 		processor_watch(words[1]);
 		words += 2;
+	}
+	if (*words != NULL && strcmp(words[0], "--kill") == 0) {
+		last_signal = SIGKILL;
+		words++;
 	}
 	if (*words != NULL) {
 		command = command_start(words, &original);
@@ -285,7 +294,7 @@ int main(int argc, char *argv[])
 
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
-	end_children(signals, &command);
+	end_children(signals, &command, last_signal);
 
 	if (state < 0)
 		return 0;

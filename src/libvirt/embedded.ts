@@ -79,6 +79,7 @@ async function startEmbedded(
     command: [...before, program, '-r', root, xmlFile],
     log,
     begin: xmlFile,
+    kill: !givesAway(xml) && !hasInterfaces(xml),
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });
@@ -110,9 +111,15 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
   }
 }
 
+/** Whether libvirt has to take something back from a network at the end: a port, a tap device, rules of a filter. */
+function hasInterfaces(xml: string): boolean {
+  return xml.includes('<interface ');
+}
+
 /** Whether libvirt gives files of the domain to QEMU's user, or labels them. */
 function givesAway(xml: string): boolean {
-  return /relabel="yes"/.test(xml) || !/model="dac" relabel="no"/.test(xml);
+  const isOwnUsers = process.geteuid?.() !== 0 || /model="dac" relabel="no"/.test(xml);
+  return !isOwnUsers || /relabel="yes"/.test(xml);
 }
 
 /** Path of the PID file that the driver writes for a QEMU. */
@@ -125,6 +132,7 @@ class EmbeddedDomain implements Domain {
   readonly stopped: Promise<DomainStop>;
   readonly #supervisor: Supervisor;
   readonly #pidFile: string;
+  #ending = false;
 
   constructor(supervisor: Supervisor, root: string, name: string, facts: MessageFacts, log: string) {
     this.name = name;
@@ -132,7 +140,7 @@ class EmbeddedDomain implements Domain {
     this.#pidFile = pidFileOf(root, name);
     this.stopped = supervisor.commandExited.then(async (exit): Promise<DomainStop> => {
       if ('lost' in exit) return { reason: 'failed', error: exit.lost };
-      if (exit.status === 0) return { reason: 'shutdown' };
+      if (exit.status === 0 || this.#ending) return { reason: 'shutdown' };
       return { reason: 'failed', error: domainError(name, await failureOf(exit.stderr, log), facts) };
     });
   }
@@ -150,6 +158,7 @@ class EmbeddedDomain implements Domain {
   }
 
   async destroy({ force }: { readonly force: boolean }): Promise<void> {
+    this.#ending = true;
     if (force) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
     await this.#supervisor.finish();
   }

@@ -21,6 +21,8 @@ export interface SupervisorOptions {
   readonly log?: string;
   /** A file that the command opens when it has begun: until then it runs on one processor (init/supervisor/processor.h). */
   readonly begin?: string;
+  /** The command is ended by SIGKILL: it has nothing to clean up but what is in the directory. */
+  readonly kill?: boolean;
   /** Environment of the command; default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv;
   /** Descriptor of a terminal whose settings are to be restored. */
@@ -108,7 +110,8 @@ export class Supervisor {
     const program = hostProgram('supervisor');
     const log = options.log === undefined ? [] : ['--log', options.log];
     const begin = options.begin === undefined ? [] : ['--begin', options.begin];
-    const child = spawn(program, [options.directory, ...log, ...begin, ...(options.command ?? [])], {
+    const kill = options.kill === true ? ['--kill'] : [];
+    const child = spawn(program, [options.directory, ...log, ...begin, ...kill, ...(options.command ?? [])], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
       // libvirt searches QEMU only in PATH.

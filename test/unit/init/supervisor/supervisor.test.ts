@@ -128,6 +128,20 @@ test('the status of a command is known though its supervisor ends in the same mo
   assert.deepEqual(await supervisor.commandExited, { status: 15, stderr: '' });
 });
 
+for (const { kill, signal } of [
+  { kill: false, signal: 15 },
+  { kill: true, signal: 9 },
+]) {
+  test(`a command that ${kill ? 'has nothing' : 'may have something'} to clean up is ended by signal ${signal}`, async (t) => {
+    const directory = join(scratchDirectory(t), 'state');
+    mkdirSync(directory);
+    const supervisor = await Supervisor.start({ directory, command: ['sleep', '1000'], kill });
+    await supervisor.finish();
+    assert.deepEqual(await supervisor.commandExited, { status: signal, stderr: '' });
+    assert.ok(!existsSync(directory));
+  });
+}
+
 test('a directory that is gone and another one at its path are no failure of the end', async (t) => {
   const { directory, supervisor, pid } = await supervised(t);
   renameSync(directory, `${directory}-aside`);
