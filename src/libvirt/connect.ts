@@ -2,7 +2,8 @@
 
 import { SandboxError } from '../util/errors.js';
 import { shellWord } from '../util/shell-word.js';
-import { type Connection, type ConnectionKind, URI } from './connection.js';
+import { type Connection, type ConnectionKind, type DaemonKind, URI } from './connection.js';
+import { MACHINE_SOCKETS, machineSocket } from './daemon-sockets.js';
 import { defaultUri } from './default-uri.js';
 import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
 
@@ -20,7 +21,7 @@ export interface ConnectOptions extends EmbeddedOptions {
  *
  * 1. `options.uri`;
  * 2. the default URI in libvirt's settings;
- * 3. a daemon that answers: the system daemon for root, the session daemon for others;
+ * 3. a daemon that answers: the system daemon for root, if it has a socket, the session daemon for others;
  * 4. the embedded driver.
  *
  * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`,
@@ -35,7 +36,11 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     return open(kind, options);
   }
 
-  const kind = process.getuid?.() === 0 ? 'system' : 'session';
+  const kind = usualKind();
+  if (kind === undefined) {
+    options.onChoice?.(`libvirt: the embedded driver, because there is no ${MACHINE_SOCKETS.join(' and no ')}`);
+    return connectEmbedded(options);
+  }
   try {
     const connection = await open(kind, options);
     options.onChoice?.(`libvirt: ${connection.uri}, because a daemon answers there`);
@@ -45,6 +50,26 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     options.onChoice?.(`libvirt: the embedded driver, because no daemon answers (${error.message})`);
     return connectEmbedded(options);
   }
+}
+
+/**
+ * Begins to load libvirt on another thread, if a connection to this URI will need it.
+ *
+ * @param uri as {@link ConnectOptions} has it
+ * @throws {SandboxError} as {@link defaultUri}, and so does {@link connect}
+ */
+export async function connectSoon(uri: string | undefined): Promise<void> {
+  const named = uri ?? defaultUri()?.uri;
+  const kind = named === undefined ? usualKind() : KINDS.get(named);
+  if (kind === undefined || kind === 'embedded') return;
+  const { loadSoon } = await import('./library.js');
+  loadSoon();
+}
+
+/** The daemon to ask if nothing names one; undefined: there is none. libvirt starts that of a session. */
+function usualKind(): DaemonKind | undefined {
+  if (process.getuid?.() !== 0) return 'session';
+  return machineSocket() === undefined ? undefined : 'system';
 }
 
 /**

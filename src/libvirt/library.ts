@@ -9,7 +9,7 @@ import { settlesWithin } from '../util/promises.js';
 import { EventLoop } from './event-loop.js';
 import { declare, errorCallback, type Functions, lifecycleCallback, virError } from './functions.js';
 import { daemonSockets, hangUp } from './hang-up.js';
-import { ask } from './worker-calls.js';
+import { ask, onWorker } from './worker-calls.js';
 
 /** A pointer to a libvirt object. */
 export type Handle = bigint;
@@ -66,7 +66,22 @@ export interface Library {
   holdEventLoop(): () => Promise<void>;
 }
 
+const OBJECT = 'libvirt.so.0';
+
 let loaded: Library | undefined;
+
+/** RTLD_NOW of dlopen(3). */
+const RTLD_NOW = 2;
+
+/**
+ * Begins to load libvirt's objects, 65 of them, on a worker thread: {@link loadLibrary} waits for that, or finds them
+ * loaded. What fails there it says.
+ */
+export function loadSoon(): void {
+  if (loaded !== undefined) return;
+  const open = koffi.load(null).func('dlopen', 'void *', ['str', 'int']);
+  onWorker(open, OBJECT, RTLD_NOW).catch(() => {});
+}
 
 /**
  * Loads libvirt, once per process.
@@ -80,7 +95,7 @@ export function loadLibrary(): Library {
 
 function loadObject(): LibraryHandle {
   try {
-    return koffi.load('libvirt.so.0');
+    return koffi.load(OBJECT);
   } catch (error) {
     throw new SandboxError({
       stage: 'libvirt',

@@ -1,10 +1,11 @@
 /** Runs the command in a sandbox: from parsed arguments to the exit status. */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
+import { connectSoon } from '../../libvirt/connect.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { traceWish } from '../../sandbox/setup/strace.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
-import { SandboxError } from '../../util/errors.js';
+import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { type Arguments, checkTogether } from '../sandbox-arguments.js';
@@ -22,6 +23,8 @@ export async function run(args: Arguments): Promise<number> {
     const { attach } = await import('./attach.js');
     return attach(args.attach, args.command);
   }
+  if (!args.dryRun && !args.printXml && args.saveConfig === undefined)
+    void ignoreSandboxError(connectSoon(args.connect));
   const described = await describeSandbox(args, tty);
   const { config } = described;
   mark('config.done');

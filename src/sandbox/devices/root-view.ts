@@ -2,7 +2,7 @@
  * The view: what QEMU serves as the root. It has the real file systems of the host, and none of the kernel's. It is
  * mounted where only this sandbox's libvirt and QEMU see it, by init/root-view/main.c.
  */
-import { existsSync, readlinkSync, realpathSync, symlinkSync } from 'node:fs';
+import { readlinkSync, realpathSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { covers } from '../../config/path.js';
 import { SECRETS } from '../../config/secrets.js';
@@ -11,6 +11,7 @@ import type { SecurityModel } from '../../domain/security.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { smallCpuMap } from '../../libvirt/cpu-map.js';
+import { machineSocket } from '../../libvirt/daemon-sockets.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
@@ -29,9 +30,6 @@ const USERS_POINT = '/dev';
 /** Root's own store and a user's, also where another one is used. */
 const ROOT_STORE = '/var/cache/virt-sandbox';
 const USERS_STORE = '.cache/virt-sandbox';
-
-/** The sockets of libvirt's daemons for machines: https://libvirt.org/daemons.html */
-const DAEMON_SOCKETS = ['/run/libvirt/virtqemud-sock', '/run/libvirt/libvirt-sock'];
 
 /** A link in the state directory that leads to the view. */
 export function rootLink(name: string): string {
@@ -132,9 +130,7 @@ function pointOf(name: string, kind: ConnectionKind): [string, ...string[]] | un
     case 'session':
       return ['--user', USERS_POINT];
     case 'system':
-      return isRoot
-        ? ['--daemon', DAEMON_SOCKETS.find((path) => existsSync(path)) ?? 'missing', join(point, name)]
-        : undefined;
+      return isRoot ? ['--daemon', machineSocket() ?? 'missing', join(point, name)] : undefined;
     default:
       return undefined;
   }
