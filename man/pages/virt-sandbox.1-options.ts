@@ -233,7 +233,7 @@ export const details = {
     value: 'KIND',
     complete: { words: ['auto', 'kvm', 'tcg'] },
     text: [
-      '`kvm` requires KVM, `tcg` requires emulation. `auto`, the default, uses KVM if a guest has been seen to run under it, else emulation.',
+      '`kvm` requires KVM, `tcg` requires emulation. `auto`, the default, uses KVM if a guest has been seen to run under it, else emulation, and says so in one line on standard error.',
     ],
   },
   'require-kvm': {

@@ -23,7 +23,8 @@ export interface ProbeOptions {
   readonly cacheDirectory: string;
   /** Cancels the probe. */
   readonly signal?: AbortSignal | undefined;
-  readonly onChoice?: (sentence: string) => void;
+  /** Called with the reason, as a part of a sentence, where `auto` ends in emulation. */
+  readonly onFallback?: (reason: string) => void;
   readonly onProgress?: (message: string) => void;
 }
 
@@ -48,15 +49,31 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
         : 'use --accel tcg, which is slower and runs everywhere',
     });
   }
-  options.onChoice?.(`acceleration: tcg, because KVM does not run a guest here (${verdict.reason})`);
+  options.onFallback?.(verdict.reason);
   return 'tcg';
+}
+
+/** What a user is told who did not ask for emulation and gets it. */
+export function fallbackSentence(reason: string): string {
+  return (
+    `${FALLBACK} (${reason}), so the machine is emulated, which is slower; ` +
+    '--accel tcg asks for that, and --require-kvm refuses it'
+  );
+}
+
+const FALLBACK = 'no KVM here';
+
+/** Whether a line on a program's stderr is that sentence. */
+export function isFallbackLine(line: string): boolean {
+  return new RegExp(`^virt-sandbox(?:-bake)?: ${FALLBACK} \\(.*\\), so the machine is emulated, `).test(line);
 }
 
 async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: ProbeOptions): Promise<Verdict> {
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
-  } catch {
-    return { usable: false, reason: `${device} is missing or not accessible to this user` };
+  } catch (error) {
+    const isMissing = isSystemError(error, 'ENOENT');
+    return { usable: false, reason: isMissing ? `${device} is missing` : `this user may not use ${device}` };
   }
   const emulator = findQemu();
   if (!emulator) return { usable: false, reason: 'there is no qemu-system-x86_64 to try it with' };

@@ -48,7 +48,8 @@ export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options:
   const prepared = await prepare({ ...machine, boot: 'cold' }, options);
   try {
     if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
-    const { acceleration, profile } = prepared;
+    const { acceleration, fallback, profile } = prepared;
+    if (fallback !== undefined) options.onFallback?.(fallback);
     const shape: SnapshotShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
     const called = profileCalled(options.profile ?? config.profile);
     const baker = new Baker(prepared, shape, called, config.bootTimeout, options);

@@ -25,6 +25,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   try {
     const { platform, connection, devices } = prepared;
     if (platform === 'container' || isForeign(connection.kind)) refuseFurtherFiles(devices.disks, platform);
+    if (prepared.platform === 'machine' && prepared.fallback) options.onFallback?.(prepared.fallback);
     return await launchWarmOrCold(config, prepared, options);
   } catch (error) {
     await prepared.connection.close();

@@ -15,6 +15,11 @@ export interface Observers {
   readonly onProgress?: (message: string) => void;
   /** A choice that was made, and why. */
   readonly onChoice?: (sentence: string) => void;
+  /**
+   * Called once before a machine starts that is emulated although the config leaves that open: why, and what to do
+   * about it.
+   */
+  readonly onFallback?: (sentence: string) => void;
   /** A problem that does not stop the sandbox. */
   readonly onWarning?: (sentence: string) => void;
   /** Every byte of the guest's console. */

@@ -7,13 +7,14 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { embedded } from '../helpers/connections.js';
-import { hidden, libvirtLibrary, mounted, programPaths } from '../helpers/hide.js';
+import { hidden, libvirtLibrary, mounted, programPaths, WITHOUT_KVM } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { copyTree } from '../helpers/module-copies.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
+import { privateStore } from '../helpers/snapshots.js';
 
 /** Expects the sandbox to fail; it would otherwise run /bin/true. */
 async function fails(args: readonly string[], patterns: readonly RegExp[], options: RunOptions = {}): Promise<void> {
@@ -222,9 +223,10 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
   });
 
   it('--accel kvm with a KVM that does not run a guest', async (t) => {
-    const through = mounted('mount --bind /dev/null /dev/kvm 2>/dev/null || true');
     if (programPaths('qemu-system-x86_64').length === 0) return t.skip('there is no QEMU');
-    await fails([...onEmbedded, '--accel', 'kvm'], [/KVM/, /--accel tcg/], { through });
+    const { env, remove } = privateStore();
+    t.after(remove);
+    await fails([...onEmbedded, '--accel', 'kvm'], [/KVM/, /--accel tcg/], { env, through: WITHOUT_KVM });
   });
 });
 

@@ -12,6 +12,9 @@ export function hidden(...paths: readonly string[]): string[] {
   return mounted(paths.map((path) => `mount --bind /dev/null '${path}'`).join('\n'));
 }
 
+/** The words that run a command in a host whose /dev/kvm, if there is one, is no KVM. */
+export const WITHOUT_KVM: readonly string[] = mounted('[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm');
+
 /** The path of libvirt.so.0. */
 export function libvirtLibrary(): string {
   const line = execFileSync('ldconfig', ['-p'], { encoding: 'utf8' })

@@ -4,6 +4,7 @@ import { closeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ReadStream } from 'node:tty';
 import koffi from 'koffi';
+import { withoutFallback } from './fallback.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
 
 const libc = koffi.load('libc.so.6');
@@ -90,9 +91,9 @@ export class AtTerminal {
     return Promise.race([this.#exited, late]);
   }
 
-  /** Everything that the terminal has shown. */
+  /** Everything that the terminal has shown, but for the line that says that KVM is not used. */
   get text(): string {
-    return this.#text;
+    return withoutFallback(this.#text).text;
   }
 
   type(text: string): void {

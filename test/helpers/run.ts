@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { withoutFallback } from './fallback.js';
 
 /** The directory of the repository, with a slash at its end. */
 export const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
@@ -15,7 +16,10 @@ export interface RunResult {
   readonly stdout: Buffer;
   /** stdout as text. */
   readonly out: string;
+  /** Without the line that says that KVM is not used. */
   readonly stderr: string;
+  /** That line, if there is one. */
+  readonly fallback: string | undefined;
 }
 
 export interface RunOptions {
@@ -85,8 +89,9 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   child.stdin?.on('error', () => {});
   if (options.input !== undefined && options.input !== 'open') child.stdin?.end(options.input);
 
+  const told = () => withoutFallback(stderr).text;
   const timeout = options.timeout ?? TIMEOUT;
-  const outputSoFar = () => `stdout: ${text.slice(-2000)}\nstderr: ${stderr.slice(-2000)}`;
+  const outputSoFar = () => `stdout: ${text.slice(-2000)}\nstderr: ${told().slice(-2000)}`;
   const result = new Promise<RunResult>((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGTERM');
@@ -97,7 +102,8 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       const all = Buffer.concat(stdout);
-      resolve({ code, signal, stdout: all, out: all.toString('utf8'), stderr });
+      const { text: rest, fallback } = withoutFallback(stderr);
+      resolve({ code, signal, stdout: all, out: all.toString('utf8'), stderr: rest, fallback });
     });
   });
   // Callers may ignore this promise.
@@ -105,14 +111,14 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
   const awaitIn = (stream: keyof typeof onOutput) => (pattern: RegExp) =>
     new Promise<RegExpExecArray>((resolve, reject) => {
       onOutput[stream] = () => {
-        const match = pattern.exec(stream === 'stdout' ? text : stderr);
+        const match = pattern.exec(stream === 'stdout' ? text : told());
         if (match) resolve(match);
       };
       onOutput[stream]();
       result.then(() => reject(new Error(`it ended without ${pattern}\n${outputSoFar()}`)), reject);
     });
   const [until, untilError] = [awaitIn('stdout'), awaitIn('stderr')];
-  return { child, pid: child.pid ?? 0, out: () => text, stderr: () => stderr, until, untilError, result };
+  return { child, pid: child.pid ?? 0, out: () => text, stderr: told, until, untilError, result };
 }
 
 /** Runs `virt-sandbox ARGS` to its end. */

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { isFallbackLine } from '../../domain/acceleration.js';
 import { settlesWithin } from '../../util/promises.js';
 import { openPipe } from './pipe.js';
 
@@ -94,6 +95,11 @@ export async function runProcess(
     if (code === 0) return run;
     // A process that it left behind may hold its stderr open.
     await settlesWithin(told, 1000);
+    // It says no more than that the machine is emulated.
+    errors = errors
+      .split('\n')
+      .filter((line) => !isFallbackLine(line))
+      .join('\n');
     const how = late ? `took longer than ${TIMEOUT_MS / 1000} s` : `ended with ${killed ?? `status ${code}`}`;
     throw new Error(`${label} ${how}${errors === '' ? '' : `:\n${errors.trimEnd()}`}`);
   } finally {

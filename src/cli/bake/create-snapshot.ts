@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import type { Slots } from '../../config/parsers/slots.js';
 import { sizeOf } from '../../image/inspect/inventory.js';
 import { bakeSnapshot } from '../../sandbox/bake.js';
+import type { Observers } from '../../sandbox/types.js';
 import { SandboxError } from '../../util/errors.js';
 import { absolutePath } from '../../util/working-directory.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
@@ -28,12 +29,12 @@ export async function createSnapshot(
   { config, request }: Pick<ForSandbox, 'config' | 'request'>,
   slots: Slots,
   directory: string,
-  onProgress: (message: string) => void,
+  observers: Pick<Observers, 'onProgress' | 'onFallback'>,
 ): Promise<SnapshotResult> {
   const connect = textOf(args, 'connect') ?? request.connect;
   const machine = { ...config, kernel: { version: undefined, path: undefined, modulesPath: undefined } };
   const start = cancelOnSignal();
-  const options = { image: directory, connect, profile: request.profile, onProgress, signal: start.abort };
+  const options = { ...observers, image: directory, connect, profile: request.profile, signal: start.abort };
   const baked = await bakeSnapshot(machine, slots, options)
     .catch((error: unknown) => {
       throw start.signal === undefined ? error : endedBy(start.signal, error);

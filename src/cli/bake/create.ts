@@ -7,7 +7,7 @@ import { moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
 import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';
 import { SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
-import { progressLine } from '../terminal/progress-line.js';
+import { type ProgressLine, progressLine } from '../terminal/progress-line.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { createSnapshot, type SnapshotResult } from './create-snapshot.js';
 import { type ForSandbox, readFor } from './for-sandbox.js';
@@ -28,10 +28,8 @@ export async function create(args: BakeArguments): Promise<number> {
     }
     const slots = slotsOf(args, wanted.slots);
     if (wanted.obstacle !== undefined)
-      process.stderr.write(
-        `virt-sandbox-bake: warning: a sandbox with the options of --for will boot cold, because ${wanted.obstacle}\n`,
-      );
-    const { image, snapshot } = await createWithSnapshot(args, wanted, slots, progress.show);
+      progress.note(`warning: a sandbox with the options of --for will boot cold, because ${wanted.obstacle}`);
+    const { image, snapshot } = await createWithSnapshot(args, wanted, slots, progress);
     progress.clear();
     await report(args, image, snapshot);
     return 0;
@@ -76,15 +74,18 @@ async function createWithSnapshot(
   args: BakeArguments,
   wanted: ForSandbox,
   slots: Slots,
-  onProgress: (message: string) => void,
+  progress: ProgressLine,
 ): Promise<{ readonly image: CreatedImage; readonly snapshot: SnapshotResult | undefined }> {
   let snapshot: SnapshotResult | undefined;
   const createWith = (sets: readonly string[]) =>
     createImage({
       // The root and the mount slots of a snapshot are 9p, whatever else it has.
-      ...imageOptions(args, wanted, [...wanted.sets, ...sets], onProgress, ['root-9p']),
+      ...imageOptions(args, wanted, [...wanted.sets, ...sets], progress.show, ['root-9p']),
       complete: async (directory) => {
-        snapshot = await createSnapshot(args, wanted, slots, directory, onProgress);
+        snapshot = await createSnapshot(args, wanted, slots, directory, {
+          onProgress: progress.show,
+          onFallback: progress.note,
+        });
       },
     });
   const sets = setsOfSlots(slots);

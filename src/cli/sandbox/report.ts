@@ -13,7 +13,7 @@ export interface Verbosity {
 /** Observers that write to stderr what `--verbose`, `--debug` and LIBVIRT_SANDBOX_INIT_DEBUG ask for. */
 export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   LaunchOptions,
-  'onProgress' | 'onChoice' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
+  'onProgress' | 'onChoice' | 'onFallback' | 'onWarning' | 'onConsole' | 'onReady' | 'onOperation'
 > & {
   /** Removes the progress line. */
   readonly done: () => void;
@@ -25,10 +25,8 @@ export function reporter({ verbose, debug, initDebug }: Verbosity): Pick<
   return {
     ...(debug ? { onProgress: (message: string) => say(`${stamp()} ${message}`) } : { onProgress: progress.show }),
     ...(verbose || debug ? { onChoice: (sentence: string) => say(sentence) } : {}),
-    onWarning: (sentence) => {
-      progress.clear();
-      say(`warning: ${sentence}`);
-    },
+    onFallback: progress.note,
+    onWarning: (sentence) => progress.note(`warning: ${sentence}`),
     ...(initDebug ? { onConsole: showConsole } : {}),
     ...(debug || initDebug
       ? {

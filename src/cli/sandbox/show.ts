@@ -10,6 +10,8 @@ import { print } from '../terminal/output.js';
 /** Prints the domain XML (--print-xml) or the choices that were made (--dry-run, as lines or with --json). */
 export async function show(args: Arguments, config: SandboxConfig, options: LaunchOptions): Promise<void> {
   const prepared = await prepare(config, options);
+  // No machine starts, so it is a choice like the others.
+  if (prepared.platform === 'machine' && prepared.fallback) options.onChoice?.(prepared.fallback);
   try {
     if (args.printXml) {
       await print(domainXml(config, prepared, options));

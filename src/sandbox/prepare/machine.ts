@@ -1,7 +1,7 @@
 /** Chooses what only a virtual machine has: boot image, acceleration and snapshot. */
 import { dirname } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
-import { chooseAcceleration } from '../../domain/acceleration.js';
+import { chooseAcceleration, fallbackSentence } from '../../domain/acceleration.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
 import type { Connection } from '../../libvirt/connection.js';
@@ -17,7 +17,7 @@ import { BootImages } from './boot-images.js';
 import { moduleSets } from './module-sets.js';
 import type { PreparedMachine } from './prepared.js';
 
-export type MachineChoices = Pick<PreparedMachine, 'image' | 'acceleration' | 'snapshot'>;
+export type MachineChoices = Pick<PreparedMachine, 'image' | 'acceleration' | 'fallback' | 'snapshot'>;
 
 /**
  * @param debugShell the image needs a shell for a breakpoint before the root is mounted
@@ -40,17 +40,17 @@ export async function chooseMachine(
   mark('image.done', { fresh: image.fresh, kernel: image.kernelVersion, image: image.id, timings: image.timings });
   options.onChoice?.(`kernel: ${image.reason}`);
 
-  const acceleration = await accelerationFor(config, image, options);
+  const { acceleration, fallback } = await accelerationFor(config, image, options);
   mark('acceleration.done', { acceleration });
   if (acceleration === 'tcg') options.onChoice?.(NO_BOUNDARY);
 
   const snapshot = offer && (await selectSnapshot(offer, request, image, acceleration, connection));
   if (snapshot) {
     mark('warm.chosen', { directory: snapshot.directory });
-    return { image: snapshot.image, acceleration, snapshot };
+    return { image: snapshot.image, acceleration, fallback, snapshot };
   }
   // A machine that boots gets an image with no more modules than it needs.
-  return { image: offer?.sets ? await find(sets) : image, acceleration, snapshot: undefined };
+  return { image: offer?.sets ? await find(sets) : image, acceleration, fallback, snapshot: undefined };
 }
 
 const NO_BOUNDARY =
@@ -69,14 +69,23 @@ async function firstImage(
   return find(offer.sets).catch(() => find(sets));
 }
 
-function accelerationFor(config: SandboxConfig, image: BootImage, options: LaunchOptions): Promise<'kvm' | 'tcg'> {
+async function accelerationFor(
+  config: SandboxConfig,
+  image: BootImage,
+  { signal, onProgress }: LaunchOptions,
+): Promise<Pick<MachineChoices, 'acceleration' | 'fallback'>> {
+  let fallback: string | undefined;
   const probing = chooseAcceleration({
     wanted: config.requireKvm ? 'kvm' : config.acceleration,
     required: config.requireKvm,
     kernel: image.kernel,
     kernelDigest: image.manifest.kernel.source.sha256,
     cacheDirectory: dirname(defaultStoreDirectory()),
-    ...options,
+    signal,
+    ...(onProgress ? { onProgress } : {}),
+    onFallback: (reason) => {
+      fallback = fallbackSentence(reason);
+    },
   });
-  return unlessAborted(probing, options.signal, abortError);
+  return { acceleration: await unlessAborted(probing, signal, abortError), fallback };
 }

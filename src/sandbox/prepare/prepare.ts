@@ -58,7 +58,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       tellIgnored(config, options);
       return { platform: 'container', name, connection, devices, securityLabels };
     }
-    const { image, acceleration, snapshot } = await chooseMachine(
+    const { image, acceleration, fallback, snapshot } = await chooseMachine(
       config,
       { connection, profile, devices },
       options,
@@ -70,6 +70,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
       image,
       connection,
       acceleration,
+      fallback,
       profile,
       devices,
       snapshot,

@@ -11,6 +11,8 @@ export type Prepared = PreparedMachine | PreparedContainer;
 export interface PreparedMachine extends MachineParts {
   readonly connection: Connection;
   readonly image: BootImage;
+  /** Why the machine is emulated, for a user who did not ask for that: `fallbackSentence`. */
+  readonly fallback: string | undefined;
   /** The snapshot to restore, which knows the next one for when it fails to load; undefined: the machine boots. */
   readonly snapshot: SnapshotChoice | undefined;
 }

@@ -121,6 +121,7 @@ const launchEntries = {
   signal: v.instance(AbortSignal, 'an AbortSignal'),
   onProgress: call,
   onChoice: call,
+  onFallback: call,
   onWarning: call,
   onConsole: call,
   onReady: call,
