@@ -28,8 +28,11 @@ export interface ProbeOptions {
   readonly onProgress?: (message: string) => void;
 }
 
-/** How long a guest under KVM may take to reach its first process, in milliseconds. */
-const PROBE_MS = 10_000;
+/**
+ * How long a guest under KVM may take to reach its first process, in milliseconds. On hardware it takes less than one
+ * second; where the host is a machine itself, and busy, it took more than ten.
+ */
+const PROBE_MS = 30_000;
 
 /**
  * @returns what to boot with

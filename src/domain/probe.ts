@@ -37,6 +37,9 @@ const BOOTED = /No working init found|Attempted to kill init|Unable to mount roo
 /** What QEMU prints when a signal ends it. Its exit status is 0 then. */
 const ENDED = /terminating on signal \d/;
 
+/** What QEMU prints when the guest cannot go on. It waits for ever then, with the guest paused. */
+const PAUSED = /KVM internal error/;
+
 /**
  * ENOMEM, EBUSY, EMFILE, ENFILE, EAGAIN, EACCES and EPERM: failures that may pass, or that an administrator can fix.
  */
@@ -50,6 +53,9 @@ const PROCESSORS = { kvm: 'host', tcg: 'max' } as const;
 
 /** Most characters of output. A kernel that boots prints a twentieth of it. */
 const OUTPUT_CHARACTERS = 1 << 20;
+
+/** How much of it is searched while it comes: the words may come in two pieces. */
+const LATEST_CHARACTERS = 4096;
 
 /** Boots the kernel and waits for QEMU's end. */
 export async function probe({ accelerator, emulator, kernel, limit, signal }: Probe): Promise<Trial> {
@@ -75,6 +81,11 @@ export async function probe({ accelerator, emulator, kernel, limit, signal }: Pr
   const end = () => void trying.kill('SIGKILL');
   if (signal?.aborted) end();
   signal?.addEventListener('abort', end);
+  let latest = '';
+  trying.all?.on('data', (chunk: Buffer) => {
+    latest = `${latest}${chunk.toString('latin1')}`.slice(-LATEST_CHARACTERS);
+    if (PAUSED.test(latest)) end();
+  });
   const result = await trying;
   signal?.removeEventListener('abort', end);
   const output = result.all ?? '';
@@ -84,7 +95,7 @@ export async function probe({ accelerator, emulator, kernel, limit, signal }: Pr
   return {
     usable: false,
     reason: result.timedOut ? `a guest did not boot within ${limit / 1000} s: ${last}` : last,
-    lasting: isLasting(result, output),
+    lasting: PAUSED.test(output) || isLasting(result, output),
   };
 }
 

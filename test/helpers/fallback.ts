@@ -15,3 +15,9 @@ export function withoutFallback(text: string): Told {
   const [line] = LINE.exec(text) ?? [];
   return { text: line === undefined ? text : text.replace(line, () => ''), fallback: line?.trimEnd() };
 }
+
+/** The text without such lines of several starts. */
+export function withoutFallbacks(text: string): string {
+  const told = withoutFallback(text);
+  return told.fallback === undefined ? told.text : withoutFallbacks(told.text);
+}

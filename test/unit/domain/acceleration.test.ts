@@ -167,6 +167,15 @@ for (const [what, says, ends] of [
   });
 }
 
+test('a QEMU whose guest is paused is not waited for', async (context) => {
+  const { choose, probes } = host(context, FAILS, 'exec sleep 60');
+  const reasons: string[] = [];
+  for (const _ of ['probed', 'kept'])
+    assert.equal(await choose({ onFallback: (reason) => void reasons.push(reason) }), 'tcg');
+  assert.deepEqual(reasons, [FAILS, FAILS]);
+  assert.equal(probes(), 1);
+});
+
 test('a QEMU that cannot be started is probed again', async (context) => {
   const { cache, emulator, choose } = host(context, BOOTS);
   writeFileSync(emulator, '#!/no/such/shell\n');
