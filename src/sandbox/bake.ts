@@ -27,6 +27,7 @@ import { allSlots } from './devices/slots.js';
 import { prepare } from './prepare/prepare.js';
 import type { PreparedMachine } from './prepare/prepared.js';
 import { snapshotHost } from './snapshot/host.js';
+import { hostNeeds } from './snapshot/host-needs.js';
 import { machineSignature, type SnapshotShape, savedCommandLine, savedMachine } from './snapshot/machine.js';
 import { readyRecord } from './snapshot/ready.js';
 import { migrationEnd, setCapabilities } from './snapshot/restore.js';
@@ -112,6 +113,9 @@ class Baker {
     chmodSync(empty, 0o555);
     this.#options.onProgress?.('Booting the machine that is to be saved');
     let dropping: Promise<void> | undefined;
+    // The machine boots meanwhile.
+    const needs = hostNeeds();
+    needs.catch(() => {});
     const ready = await this.#run(empty, directory, async (transports, channel) => {
       const saved = await this.#bootAndSave(transports, await channel, directory);
       // The machine is paused. Ending it takes libvirt as long as this.
@@ -130,6 +134,7 @@ class Baker {
       kernelArguments: savedCommandLine(this.#shape),
       profile: this.#profile,
       host: await snapshotHost(connection),
+      needs: await needs,
       owner: process.geteuid?.() ?? 0,
       ready: readyRecord(ready),
     };

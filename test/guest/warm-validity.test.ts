@@ -13,7 +13,7 @@ import { driverFile } from '../../src/sandbox/snapshot/host.js';
 import { embedded, system } from '../helpers/connections.js';
 import { mounted, programPaths } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
-import { assertFailure, REPOSITORY, runSandbox } from '../helpers/run.js';
+import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { type Baked, copySnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
 
@@ -84,11 +84,17 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
 
   it('with another QEMU', (t) => {
     const [path = ''] = programPaths('qemu-system-x86_64', 'qemu-kvm');
-    return assertStale('IMAGE is stale: QEMU changed', { through: replaced(t, path, () => {}) });
+    return assertStale('IMAGE is stale: QEMU changed', { through: replaced(t, path, oneByteMore) });
   });
 
   it('with another libvirt', (t) =>
-    assertStale('IMAGE is stale: libvirt changed', { through: replaced(t, driverFile() ?? '', () => {}) }));
+    assertStale('IMAGE is stale: libvirt changed', { through: replaced(t, driverFile() ?? '', oneByteMore) }));
+
+  it('and not with the same QEMU in another file, as on another host', async (t) => {
+    const [path = ''] = programPaths('qemu-system-x86_64', 'qemu-kvm');
+    const through = replaced(t, path, () => {});
+    assertRun(await start(['--boot', 'warm', '--', 'echo', 'warm'], { through }), 0, 'warm\n');
+  });
 
   it('with another processor', (t) => {
     const through = replaced(t, '/proc/cpuinfo', (copy) =>

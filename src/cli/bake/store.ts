@@ -8,7 +8,7 @@ import { imageNames } from '../../image/store/names.js';
 import { imageRef, readImage } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { type SnapshotOwner, type SnapshotState, snapshotStates } from '../../sandbox/snapshot/stored.js';
-import { SandboxError } from '../../util/errors.js';
+import { oneLine, SandboxError } from '../../util/errors.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { ago, columns, printJson, printLines, size } from './output.js';
 import { pruneStale, removeSnapshotsOf } from './remove-snapshots.js';
@@ -119,6 +119,8 @@ export async function show(args: BakeArguments): Promise<number> {
           ...columns([['WARM', 'MEMORY', 'VCPUS', 'ACCEL', 'SLOTS', 'SIZE', 'STATE'], ...warm.map(snapshotRow)]),
           '',
           ...columns([['WARM', 'KERNEL ARGUMENTS'], ...warm.map(argumentsRow)]),
+          '',
+          ...columns([['WARM', 'USABLE ON HOSTS WITH'], ...warm.map(needsRow)]),
         ]
       : []),
   ]);
@@ -147,6 +149,13 @@ function snapshotRow({
 
 function argumentsRow({ directory, kernelArguments = 'not known' }: StoredSnapshot): string[] {
   return [basename(directory), kernelArguments];
+}
+
+/** `QEMU 10.0.2; libvirt 11.3.0; a processor …`, and KVM if the machine was under it. */
+function needsRow({ directory, acceleration, needs }: StoredSnapshot): string[] {
+  const texts = Object.values(needs ?? {}).map(({ text }) => oneLine(text));
+  const all = [...(acceleration === 'kvm' ? ['KVM'] : []), ...texts];
+  return [basename(directory), needs === undefined ? 'not known' : all.join('; ')];
 }
 
 interface Removed {

@@ -30,12 +30,17 @@ export function hasRecordFields(value: Readonly<Record<string, unknown>>, names:
     isTextOrNothing(value['kernelArguments']) &&
     isTextOrNothing(value['profile']) &&
     isRecord(host) &&
+    (value['needs'] === undefined || (isRecord(value['needs']) && Object.values(value['needs']).every(isNeed))) &&
     Object.values(host).every(isText) &&
     isSize(owner) &&
     isListOf(files, isFile) &&
     JSON.stringify((files as { name: string }[]).map(({ name }) => name)) === JSON.stringify(names) &&
     isRecord(ready)
   );
+}
+
+function isNeed(value: unknown): boolean {
+  return isRecord(value) && isText(value['text']) && isTextOrNothing(value['sha256']);
 }
 
 function isFile(value: unknown): boolean {

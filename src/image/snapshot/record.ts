@@ -46,6 +46,14 @@ export interface SnapshotFile {
   readonly digest: string;
 }
 
+/** What a host must have for a snapshot. */
+export interface HostNeed {
+  /** For people. */
+  readonly text: string;
+  /** Of the program's file; undefined for what is no file. A file with it serves, whatever its identity. */
+  readonly sha256?: string;
+}
+
 /** Describes a snapshot. It is valid only for a sandbox and a host that match it exactly. */
 export interface SnapshotRecord {
   readonly format: number;
@@ -66,6 +74,8 @@ export interface SnapshotRecord {
   readonly profile?: string | undefined;
   /** Facts of the host, by name: programs, libraries, the processor. */
   readonly host: Readonly<Record<string, string>>;
+  /** What another host must have, by the names of `host`. Undefined in a record of an earlier version. */
+  readonly needs?: Readonly<Record<string, HostNeed>> | undefined;
   /** UID of the user who baked it. */
   readonly owner: number;
   readonly files: readonly SnapshotFile[];

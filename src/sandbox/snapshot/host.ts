@@ -13,6 +13,8 @@ const DRIVER_DIRECTORIES = [
   '/usr/lib/libvirt/connection-driver',
 ];
 
+export const PROCESSOR_FACT = "the host's processor";
+
 /** Enough of /proc/cpuinfo for one processor. */
 const PROCESSOR_BYTES = 8192;
 
@@ -26,7 +28,7 @@ export async function snapshotHost(connection?: Connection): Promise<Record<stri
     QEMU: fileFact(findQemu()),
     libvirt: fileFact(driverFile()),
     ...(version === undefined ? {} : { 'the libvirt daemon': String(version) }),
-    "the host's processor": processor(),
+    [PROCESSOR_FACT]: processor(),
   };
 }
 
@@ -50,9 +52,11 @@ function fileFact(path: string | undefined): string {
 
 /** Model and features of the first processor: a guest uses its clock and, under KVM, its instructions. */
 function processor(): string {
-  const text = readFileSync('/proc/cpuinfo', 'latin1').slice(0, PROCESSOR_BYTES).split('\n\n')[0] ?? '';
-  const lines = text
-    .split('\n')
-    .filter((line) => /^(?:vendor_id|cpu family|model|model name|stepping|flags)\s*:/.test(line));
-  return sha256(lines.join('\n'));
+  return sha256(processorLines(readFileSync('/proc/cpuinfo', 'latin1')).join('\n'));
+}
+
+/** What tells processors apart. @param cpuinfo /proc/cpuinfo */
+export function processorLines(cpuinfo: string): string[] {
+  const text = cpuinfo.slice(0, PROCESSOR_BYTES).split('\n\n')[0] ?? '';
+  return text.split('\n').filter((line) => /^(?:vendor_id|cpu family|model|model name|stepping|flags)\s*:/.test(line));
 }

@@ -5,7 +5,7 @@ import { changedFiles, type Snapshot } from '../../image/snapshot/record.js';
 import { readImage } from '../../image/store/open.js';
 import type { Profile } from '../../profile/types.js';
 import { ignoreSandboxError } from '../../util/errors.js';
-import { changedFacts } from './host.js';
+import { changedHost } from './host-needs.js';
 import { machineSignature, type SnapshotShape, savedCommandLine } from './machine.js';
 
 /** Why a snapshot cannot be used. */
@@ -31,7 +31,7 @@ export async function problemOf(
   host: Readonly<Record<string, string>>,
 ): Promise<SnapshotProblem | undefined> {
   const machine = profile === undefined ? [] : changedMachine(snapshot, profile);
-  const changed = [...machine, ...changedFacts(snapshot.record.host, host)];
+  const changed = [...machine, ...(await changedHost(snapshot.record, host))];
   if (changed.length > 0) return stale(changed);
   const damaged = await damagedFile(snapshot);
   return damaged === undefined ? undefined : { state: 'damaged', reason: `its file ${damaged} is not what it was` };

@@ -101,7 +101,8 @@ describe('snapshots', () => {
     assert.match((await runBake(cache, ['list'])).out, /^web .* +- +now/m);
     assert.doesNotMatch((await runBake(cache, ['show', 'web'])).out, /WARM/);
 
-    const { directory } = await publish('x'.repeat(100_000));
+    const needs = { QEMU: { text: 'QEMU 1.0', sha256: '0'.repeat(64) }, libvirt: { text: 'libvirt 2.0\u001b' } };
+    const { directory } = await publish('x'.repeat(100_000), { needs });
     const [listed] = (await storedImages(store))[0]?.warm ?? [];
     const { size, ...rest } = listed ?? { size: 0 };
     assert.deepEqual(rest, {
@@ -111,6 +112,7 @@ describe('snapshots', () => {
       acceleration: 'tcg',
       slots: { mounts: 4, disks: 2, networks: 1 },
       kernelArguments: 'console=ttyS0 quiet',
+      needs,
     });
     // The memory is one page and holes.
     assert.ok(size > 100_000 && size < 1_000_000, `${size} bytes`);
@@ -123,7 +125,7 @@ describe('snapshots', () => {
     assert.match(
       (await runBake(cache, ['show', 'web'])).out,
       new RegExp(
-        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE +STATE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB +valid\n\nWARM +KERNEL ARGUMENTS\n${name} +console=ttyS0 quiet\n$`,
+        `^WARM +MEMORY +VCPUS +ACCEL +SLOTS +SIZE +STATE\n${name} +512 MiB +2 +tcg +mounts=4,disks=2,networks=1 +\\d+\\.\\d kB +valid\n\nWARM +KERNEL ARGUMENTS\n${name} +console=ttyS0 quiet\n\nWARM +USABLE ON HOSTS WITH\n${name} +QEMU 1\\.0; libvirt 2\\.0\\\\u\\{1b\\}\n$`,
         'm',
       ),
     );

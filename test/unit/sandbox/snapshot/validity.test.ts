@@ -10,6 +10,7 @@ import { describe, it } from 'node:test';
 import { INITRD_NAME } from '../../../../src/image/manifest.js';
 import type { SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
 import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/record.js';
+import { hostNeeds } from '../../../../src/sandbox/snapshot/host-needs.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { type Change, defaultShape, SnapshotHost, unlessDriver } from '../../../helpers/snapshot-hosts.js';
@@ -85,6 +86,24 @@ describe('a snapshot', { skip: unlessDriver }, () => {
     copyFileSync('/bin/true', join(here.directory, 'qemu-system-x86_64'));
     process.env['PATH'] = `${here.directory}:${before}`;
     await here.assertPassedOver(warm, 'IMAGE is stale: QEMU changed');
+  });
+
+  it('serves a host that has the same QEMU in another file, and no host that has another QEMU', async (context) => {
+    const here = new SnapshotHost(context);
+    const image = await here.image();
+    const needs = await hostNeeds();
+    const moved = await here.save(image, (facts) => ({ ...host('QEMU')(facts), needs }));
+    assert.equal((await here.start({ boot: 'warm' })).warm, moved.directory);
+    const QEMU = { text: 'QEMU 1.0', sha256: '0'.repeat(64) };
+    const foreign = await here.save(image, (facts) => ({ ...host('QEMU')(facts), needs: { ...needs, QEMU } }));
+    await here.assertPassedOver(foreign, 'IMAGE is stale: QEMU changed');
+  });
+
+  it('says in words what a host must have', async () => {
+    const texts = Object.values(await hostNeeds()).map(({ text }) => text);
+    assert.equal(texts.length, 3);
+    assert.match(texts.join('; '), /^QEMU \d+\.\d+\.\d+; libvirt \d+\.\d+\.\d+; .+, family \d+, model \d+, /);
+    assert.match(texts.join('; '), /, stepping \S+, with the same \d+ features$/);
   });
 
   it('is stale when the kernel or a module is replaced', async (context) => {
