@@ -19,6 +19,8 @@ const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
   { path: 'guest/bake-guest-init', guestInit: true },
   { path: 'guest/killed-daemon', user: true },
+  // Sandboxes in a sandbox, one after the other.
+  { path: 'guest/kvm.', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
   { path: 'guest/manual-plan', user: true },
   { path: 'guest/mounts', user: true },
