@@ -75,6 +75,7 @@ for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   fail(reason.message);
 }
 
+if (names.some((name) => needsOf(name).snapshots)) await tellAcceleration();
 await bakeSnapshots();
 
 const files = [
@@ -99,6 +100,24 @@ await cleanUp();
 record(times);
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
+
+/**
+ * Says what machines run under in the tests, unless a test asks for something else: KVM where it runs guests. The store
+ * that the tests share knows the answer then.
+ */
+async function tellAcceleration() {
+  const command = ['-v', '--dry-run', '--json', '--boot', 'cold', '-c', 'qemu:///embed', '--', 'true'];
+  const options = { signal: ending.signal };
+  try {
+    const { stdout, stderr } = await promisify(execFile)(join(repository, 'bin/virt-sandbox'), command, options);
+    const why = /no KVM here \((.*)\), so/.exec(stderr)?.[1];
+    const { acceleration } = JSON.parse(stdout);
+    const told = acceleration === 'kvm' ? 'run under KVM, where a guest has booted' : `are emulated: no KVM (${why})`;
+    process.stderr.write(`test: machines ${told}\n`);
+  } catch (error) {
+    process.stderr.write(`test: it is not known what machines run under: ${error.stderr ?? error}\n`);
+  }
+}
 
 /**
  * Bakes snapshots for the store that the tests share.
