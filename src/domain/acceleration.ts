@@ -30,9 +30,12 @@ export interface ProbeOptions {
 
 /**
  * How long a guest under KVM may take to reach its first process, in milliseconds. On hardware it takes less than one
- * second; where the host is a machine itself, and busy, it took more than ten.
+ * second; where the host is a machine itself, and busy, it took more than thirty.
  */
-const PROBE_MS = 30_000;
+const PROBE_MS = 120_000;
+
+/** How long it may do nothing meanwhile, in milliseconds. */
+const STILL_MS = 10_000;
 
 /**
  * @returns what to boot with
@@ -86,7 +89,14 @@ async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: P
   const known = verdicts.find(subject);
   if (known && (known.usable || wanted !== 'kvm')) return known;
   options.onProgress?.('Trying whether KVM runs a guest');
-  const verdict = await probe({ accelerator: 'kvm', emulator, kernel: options.kernel, limit: PROBE_MS, signal });
+  const verdict = await probe({
+    accelerator: 'kvm',
+    emulator,
+    kernel: options.kernel,
+    limit: PROBE_MS,
+    still: STILL_MS,
+    signal,
+  });
   if (!verdict.lasting) return verdict;
   // If it cannot be kept, the next start probes again.
   await verdicts.keep(subject, verdict).catch((error: unknown) => {

@@ -3,6 +3,7 @@
  * gets as far as to panic about that, guests run.
  */
 import { kernelCommandLine } from './cmdline.js';
+import { watchStillness } from './stillness.js';
 
 export interface Probe {
   readonly accelerator: 'kvm' | 'tcg';
@@ -12,6 +13,8 @@ export interface Probe {
   readonly kernel: string;
   /** Timeout, in milliseconds. */
   readonly limit: number;
+  /** Timeout for a QEMU that uses no processor, in milliseconds. Default: as `limit`. */
+  readonly still?: number;
   /**
    * Cancels the probe. If it is given, QEMU gets a process group of its own, out of reach of the terminal's signals.
    */
@@ -58,7 +61,7 @@ const OUTPUT_CHARACTERS = 1 << 20;
 const LATEST_CHARACTERS = 4096;
 
 /** Boots the kernel and waits for QEMU's end. */
-export async function probe({ accelerator, emulator, kernel, limit, signal }: Probe): Promise<Trial> {
+export async function probe({ accelerator, emulator, kernel, limit, still = limit, signal }: Probe): Promise<Trial> {
   const { execa } = await import('execa');
   const trying = execa(
     emulator,
@@ -86,16 +89,24 @@ export async function probe({ accelerator, emulator, kernel, limit, signal }: Pr
     latest = `${latest}${chunk.toString('latin1')}`.slice(-LATEST_CHARACTERS);
     if (PAUSED.test(latest)) end();
   });
+  let isStill = false;
+  const stopWatching = watchStillness(trying.pid ?? 0, still, () => {
+    isStill = true;
+    end();
+  });
   const result = await trying;
+  stopWatching();
   signal?.removeEventListener('abort', end);
   const output = result.all ?? '';
   if (BOOTED.test(output)) return { usable: true, reason: 'a guest booted', lasting: true };
   const unsaid = result.signal ? `QEMU was ended by ${result.signal}` : result.originalMessage || 'QEMU said nothing';
+  const slow = result.timedOut ? `did not boot within ${limit / 1000} s` : undefined;
+  const late = isStill ? `did nothing for ${still / 1000} s` : slow;
   const last = lastLine(output) || unsaid;
   return {
     usable: false,
-    reason: result.timedOut ? `a guest did not boot within ${limit / 1000} s: ${last}` : last,
-    lasting: PAUSED.test(output) || isLasting(result, output),
+    reason: late === undefined ? last : `a guest ${late}: ${last}`,
+    lasting: isStill || PAUSED.test(output) || isLasting(result, output),
   };
 }
 

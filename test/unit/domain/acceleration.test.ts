@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { chooseAcceleration, type ProbeOptions } from '../../../src/domain/acceleration.js';
+import { probe } from '../../../src/domain/probe.js';
 import { rejectsWith } from '../../helpers/errors.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
@@ -174,6 +175,19 @@ test('a QEMU whose guest is paused is not waited for', async (context) => {
     assert.equal(await choose({ onFallback: (reason) => void reasons.push(reason) }), 'tcg');
   assert.deepEqual(reasons, [FAILS, FAILS]);
   assert.equal(probes(), 1);
+});
+
+test('a QEMU that does nothing is not waited for, and one that works is', async (context) => {
+  const { emulator } = host(context, '', 'case $RUN in still) exec sleep 60;; esac; while :; do :; done');
+  const tried = async (run: string, limit: number) => {
+    process.env['RUN'] = run;
+    context.after(() => delete process.env['RUN']);
+    return probe({ accelerator: 'kvm', emulator, kernel: '/images/1/vmlinux', limit, still: 1000 });
+  };
+  const still = await tried('still', 60_000);
+  assert.match(still.reason, /^a guest did nothing for 1 s: /);
+  assert.equal(still.lasting, true);
+  assert.match((await tried('busy', 3000)).reason, /^a guest did not boot within 3 s: /);
 });
 
 test('a QEMU that cannot be started is probed again', async (context) => {
