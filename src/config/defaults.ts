@@ -11,7 +11,23 @@ export const DEFAULT_BOOT_TIMEOUT = 60_000;
 
 export const DEFAULT_SECURITY: Security = { mode: 'dynamic', label: undefined };
 
-export const NO_TUNING: Tuning = { cpuShares: undefined, cpuPin: [], diskLimits: [], networkLimits: [] };
+export const NO_TUNING: Tuning = {
+  cpuShares: undefined,
+  cpuPin: [],
+  cpuQuota: undefined,
+  cpuPeriod: undefined,
+  cpuScheduler: undefined,
+  numa: [],
+  numaNodes: undefined,
+  memoryLimit: undefined,
+  memorySoftLimit: undefined,
+  memorySwapLimit: undefined,
+  hugePages: undefined,
+  blockWeight: undefined,
+  ioThreads: undefined,
+  diskLimits: [],
+  networkLimits: [],
+};
 
 /**
  * A sandbox with every default. Its command is empty, which {@link validateConfig} refuses: there is no default

@@ -15,13 +15,13 @@ import { parseNetworks } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
 import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
-import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from './parsers/tuning.js';
 import { hostPath } from './path.js';
-import type { EnvironmentVariable, Identity, Mount, Network, SandboxConfig, Tuning } from './types.js';
+import { type TuningOptions, tuningFromOptions } from './tuning-options.js';
+import type { EnvironmentVariable, Identity, Mount, Network, SandboxConfig } from './types.js';
 import { MOST_VCPUS, validateConfig } from './validate.js';
 
 /** Values of options, by long name in camel case. Undefined means not given. */
-export interface ConfigOptions {
+export interface ConfigOptions extends TuningOptions {
   readonly name?: string | undefined;
   readonly root?: string | undefined;
   readonly mount?: readonly string[] | undefined;
@@ -52,10 +52,6 @@ export interface ConfigOptions {
   readonly nestedKvm?: boolean | undefined;
   readonly boot?: string | undefined;
   readonly cwd?: string | undefined;
-  readonly cpuShares?: string | undefined;
-  readonly cpuPin?: string | undefined;
-  readonly diskLimit?: readonly string[] | undefined;
-  readonly netLimit?: readonly string[] | undefined;
   /** Seconds. */
   readonly bootTimeout?: string | undefined;
   /** Whether the application gets a terminal. No option sets it: the launcher looks at its own terminal. */
@@ -79,7 +75,6 @@ export async function configFromOptions(
 ): Promise<SandboxConfig> {
   const identity = await identityFrom(options, database, base);
   const from = base ?? defaultConfig(identity);
-  const tuning = tuningFrom(options);
   return validateConfig({
     ...from,
     identity,
@@ -106,12 +101,7 @@ export async function configFromOptions(
     verbose: options.verbose ?? from.verbose,
     tty: options.tty ?? from.tty,
     command: options.command ?? from.command,
-    tuning: {
-      cpuShares: tuning.cpuShares ?? from.tuning.cpuShares,
-      cpuPin: tuning.cpuPin.length > 0 ? tuning.cpuPin : from.tuning.cpuPin,
-      diskLimits: [...from.tuning.diskLimits, ...tuning.diskLimits],
-      networkLimits: [...from.tuning.networkLimits, ...tuning.networkLimits],
-    },
+    tuning: tuningFromOptions(options, from.tuning),
     bootTimeout: optional(options.bootTimeout, (text) => parseSeconds(text, '--boot-timeout')) ?? from.bootTimeout,
   });
 }
@@ -168,15 +158,6 @@ function networksFrom(options: ConfigOptions, base: readonly Network[]): readonl
 function environmentFrom(options: ConfigOptions, base: readonly EnvironmentVariable[]): readonly EnvironmentVariable[] {
   const given = (options.env ?? []).map(parseEnv);
   return base.length > 0 ? [...base, ...given] : tableOrder(given, ({ key }) => key);
-}
-
-function tuningFrom(options: ConfigOptions): Tuning {
-  return {
-    cpuShares: optional(options.cpuShares, parseCpuShares),
-    cpuPin: optional(options.cpuPin, parseCpuPin) ?? [],
-    diskLimits: (options.diskLimit ?? []).map(parseDiskLimit),
-    networkLimits: (options.netLimit ?? []).map(parseNetworkLimit),
-  };
 }
 
 function optional<T>(value: string | undefined, read: (text: string) => T): T | undefined {

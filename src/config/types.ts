@@ -2,6 +2,9 @@
  * What a sandbox is: the same whether it came from a command line, a sandbox.cfg or a program.
  * Sizes are bytes, unless a name says otherwise.
  */
+import type { Tuning } from './tuning-types.js';
+
+export type * from './tuning-types.js';
 
 /** A directory of the host, mounted at `target`. */
 export interface HostBindMount {
@@ -140,60 +143,6 @@ export type Acceleration = 'auto' | 'kvm' | 'tcg';
 
 /** Start from a snapshot (`warm`), boot (`cold`), or start from a snapshot if one fits and else boot (`auto`). */
 export type BootMode = 'auto' | 'cold' | 'warm';
-
-/**
- * Limits of one disk, by the names of libvirt's `iotune` elements: bytes or operations a second. `_max` is the peak of
- * a burst.
- */
-export type DiskLimitName =
-  | 'total_bytes_sec'
-  | 'read_bytes_sec'
-  | 'write_bytes_sec'
-  | 'total_iops_sec'
-  | 'read_iops_sec'
-  | 'write_iops_sec'
-  | 'total_bytes_sec_max'
-  | 'read_bytes_sec_max'
-  | 'write_bytes_sec_max'
-  | 'total_iops_sec_max'
-  | 'read_iops_sec_max'
-  | 'write_iops_sec_max';
-
-export interface DiskLimit {
-  /** The tag of the disk that is limited. */
-  readonly tag: string;
-  /** At least one; `total_` excludes `read_` and `write_` of the same unit. */
-  readonly limits: Readonly<Partial<Record<DiskLimitName, number>>>;
-}
-
-/** One direction of a network interface, as libvirt's `bandwidth` expresses it. */
-export interface Bandwidth {
-  /** KiB a second. */
-  readonly average: number;
-  /** KiB a second. */
-  readonly peak: number | undefined;
-  /** KiB that may go at peak speed. */
-  readonly burst: number | undefined;
-}
-
-export interface NetworkLimit {
-  /** Which interface, counted from 0 in the order of `networks`. */
-  readonly index: number;
-  /** What the sandbox receives. */
-  readonly inbound: Bandwidth | undefined;
-  /** What the sandbox sends. */
-  readonly outbound: Bandwidth | undefined;
-}
-
-/** Limits that libvirt puts on the machine; nothing is limited by default. */
-export interface Tuning {
-  /** CPU time relative to other domains, 2 to 262144 (libvirt's `cputune/shares`). */
-  readonly cpuShares: number | undefined;
-  /** The host's CPUs that every virtual CPU may run on, ascending; empty: all. */
-  readonly cpuPin: readonly number[];
-  readonly diskLimits: readonly DiskLimit[];
-  readonly networkLimits: readonly NetworkLimit[];
-}
 
 /** A sandbox that is a service and not one interactive command: sandbox.cfg keeps the difference. */
 export type Service =

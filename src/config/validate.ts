@@ -3,8 +3,8 @@ import { configError, quote } from './errors.js';
 import { coveringMount } from './include-mount.js';
 import { MIB } from './parsers/size.js';
 import { hasControlCharacter } from './parsers/text.js';
-import { checkDiskLimits } from './parsers/tuning.js';
 import { normalizePath } from './path.js';
+import { checkTuning } from './tuning-check.js';
 import type { SandboxConfig } from './types.js';
 
 /** Bytes. With less, no kernel boots. */
@@ -35,8 +35,8 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
  *   `home-not-absolute`, `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
  *   `include-not-covered`, `disk-tag-invalid`,
- *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `disk-limit-unknown-tag`, `disk-limit-conflict`,
- *   `disk-limit-peak`, `net-limit-unknown-interface`, `nul-character`, `argument-too-long`, `arguments-too-long`
+ *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`,
+ *   `arguments-too-long`, and what {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig): SandboxConfig {
   refuseNul(config);
@@ -55,7 +55,7 @@ export function validateConfig(config: SandboxConfig): SandboxConfig {
   checkImages(config);
   checkEnvironment(config);
   checkWords(config);
-  checkLimits(config);
+  checkTuning(config);
   return config;
 }
 
@@ -210,26 +210,6 @@ function checkWords({ command, environment }: SandboxConfig): void {
     `the command and its environment take ${all} bytes, and Linux takes at most ${MOST_WORDS}`,
     `split them, as with xargs -s ${MIB}, or ${remedy}`,
   );
-}
-
-function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
-  for (const { tag } of tuning.diskLimits) {
-    if (disks.some((disk) => disk.tag === tag)) continue;
-    throw configError(
-      'disk-limit-unknown-tag',
-      `there is a limit for the disk ${quote(tag)}, and no such disk`,
-      'use the tag of a --disk',
-    );
-  }
-  for (const { tag } of disks) checkDiskLimits(tuning, tag);
-  for (const { index } of tuning.networkLimits) {
-    if (index < networks.length) continue;
-    throw configError(
-      'net-limit-unknown-interface',
-      `there is a limit for network interface ${index}, and the sandbox has ${networks.length}`,
-      'count the interfaces from 0 in the order of --network',
-    );
-  }
 }
 
 /** Refuses NUL in every text: the kernel would silently end the path, argument or variable there. */

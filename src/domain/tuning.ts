@@ -3,14 +3,15 @@
  *
  * https://libvirt.org/formatdomain.html#cpu-tuning, #hard-drives-floppy-disks-cdroms (iotune), #quality-of-service
  */
-import { diskLimitsOf, formatCpuSet } from '../config/parsers/tuning.js';
+import { formatNumberSet } from '../config/parsers/number-set.js';
+import { diskLimitsOf } from '../config/parsers/tuning.js';
 import type { Bandwidth, Tuning } from '../config/types.js';
 import type { Element } from './xml.js';
 
 /** The `cputune` element of a machine; undefined: no limits. */
 export function cputune({ cpuShares, cpuPin }: Tuning, vcpus: number): Element | undefined {
   if (cpuShares === undefined && cpuPin.length === 0) return undefined;
-  const cpuset = formatCpuSet(cpuPin);
+  const cpuset = formatNumberSet(cpuPin);
   return {
     shares: cpuShares,
     vcpupin: cpuPin.length === 0 ? undefined : range(vcpus).map((vcpu) => ({ '@vcpu': vcpu, '@cpuset': cpuset })),
@@ -26,7 +27,7 @@ export function containerCputune({ cpuShares }: Tuning): Element | undefined {
 
 /** The CPUs that a container may run on; undefined: all. */
 export function cpusetOf({ cpuPin }: Tuning): string | undefined {
-  return cpuPin.length === 0 ? undefined : formatCpuSet(cpuPin);
+  return cpuPin.length === 0 ? undefined : formatNumberSet(cpuPin);
 }
 
 /** The `iotune` element of the disk with that tag; undefined: no limit. */

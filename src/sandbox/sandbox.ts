@@ -1,9 +1,9 @@
 /** The public API of a running sandbox. */
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { defaultConfig } from '../config/defaults.js';
+import { defaultConfig, NO_TUNING } from '../config/defaults.js';
 import { callerIdentity, rootIdentity } from '../config/identity.js';
-import type { SandboxConfig } from '../config/types.js';
+import type { SandboxConfig, Tuning } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
@@ -18,7 +18,8 @@ import { goneError } from './start/boot-errors.js';
 import type { LaunchOptions } from './types.js';
 
 /** The command, and whatever differs from the defaults. */
-export type SandboxOptions = Partial<SandboxConfig> & Pick<SandboxConfig, 'command'>;
+export type SandboxOptions = Partial<Omit<SandboxConfig, 'tuning'>> &
+  Pick<SandboxConfig, 'command'> & { readonly tuning?: Partial<Tuning> | undefined };
 
 /** How long a stopped guest may take to end by itself, in milliseconds. */
 const STOP_MS = 2000;
@@ -198,8 +199,14 @@ export class Sandbox implements AsyncDisposable {
 /** Adds the defaults. */
 async function completeConfig(wanted: SandboxOptions): Promise<SandboxConfig> {
   const identity = wanted.identity ?? (await (wanted.privileged ? rootIdentity() : callerIdentity()));
-  const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-  return { ...defaultConfig(identity), ...given };
+  const given = defined(wanted);
+  return { ...defaultConfig(identity), ...given, tuning: { ...NO_TUNING, ...defined(wanted.tuning) } };
+}
+
+/** Its keys that have a value. */
+function defined<T extends object>(values: T | undefined): Partial<T> {
+  const entries = Object.entries(values ?? {}).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Partial<T>;
 }
 
 function stoppedError(cause: unknown): SandboxError {

@@ -1,15 +1,13 @@
-/** `--cpu-shares`, `--cpu-pin`, `--disk-limit` and `--net-limit`: limits in the terms of libvirt. */
+/** `--cpu-shares`, `--cpu-pin`, the limits of disks and of networks: all in the terms of libvirt. */
 import { argumentError, configError, quote } from '../errors.js';
 import type { Bandwidth, DiskLimit, DiskLimitName, NetworkLimit, Tuning } from '../types.js';
 import { parseWhole } from './number.js';
+import { parseNumberSet } from './number-set.js';
 import { splitOnce } from './text.js';
 
 /** The range of `cpu.shares`; the kernel clamps other values to it. */
 const LEAST_SHARES = 2;
 const MOST_SHARES = 262_144;
-
-/** More than any host has. It bounds the size of a range. */
-const LAST_CPU = 8191;
 
 /** Each also has a peak, `NAME_max`. */
 const RATES = [
@@ -38,32 +36,29 @@ export function parseCpuShares(text: string): number {
  * @throws SandboxError `cpu-pin-invalid`
  */
 export function parseCpuPin(text: string): readonly number[] {
-  const cpus = new Set<number>();
-  for (const part of text.split(',')) {
-    const match = /^([0-9]{1,4})(?:-([0-9]{1,4}))?$/.exec(part);
-    const first = Number(match?.[1] ?? Number.NaN);
-    const last = Number(match?.[2] ?? match?.[1] ?? Number.NaN);
-    if (!(first <= last && last <= LAST_CPU)) {
-      throw argumentError(
-        'cpu-pin-invalid',
-        `--cpu-pin ${quote(text)} has ${quote(part)} where a CPU or a range belongs`,
-        'write CPUs and ascending ranges, as in 0-1,3',
-      );
-    }
-    for (let cpu = first; cpu <= last; cpu += 1) cpus.add(cpu);
-  }
-  return [...cpus].sort((a, b) => a - b);
+  return parseNumberSet(text, { option: '--cpu-pin', code: 'cpu-pin-invalid', one: 'a CPU', several: 'CPUs' });
 }
 
-/** CPUs in the syntax of libvirt's `cpuset` and of `--cpu-pin`. `cpus` must be ascending. */
-export function formatCpuSet(cpus: readonly number[]): string {
-  const runs: [number, number][] = [];
-  for (const cpu of cpus) {
-    const run = runs.at(-1);
-    if (run !== undefined && run[1] === cpu - 1) run[1] = cpu;
-    else runs.push([cpu, cpu]);
-  }
-  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(',');
+/** What libvirt's schema of domains has. BFQ, the kernel's scheduler that knows weights, has 1 to 1000. */
+export const WEIGHT_RANGE = [100, 1000] as const;
+
+/**
+ * Reads `--block-weight N`: disk time relative to other domains, 100 to 1000.
+ * @throws SandboxError `number-invalid`
+ */
+export function parseBlockWeight(text: string): number {
+  return parseWhole(text, '--block-weight', ...WEIGHT_RANGE);
+}
+
+/** QEMU names each by a number, and a machine has no room for more disks. */
+export const IO_THREAD_RANGE = [1, 64] as const;
+
+/**
+ * Reads `--io-threads N`: how many threads serve the disks.
+ * @throws SandboxError `number-invalid`
+ */
+export function parseIoThreads(text: string): number {
+  return parseWhole(text, '--io-threads', ...IO_THREAD_RANGE);
 }
 
 /** The largest rate that QEMU takes, THROTTLE_VALUE_MAX. */

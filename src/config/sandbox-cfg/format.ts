@@ -1,6 +1,12 @@
 /** Words of sandbox.cfg that its writer and its reader share. */
 import type { Mount, SandboxConfig } from '../types.js';
 
+/** What is written for a key; undefined: nothing. */
+export type Value = string | number | boolean | undefined;
+
+/** Keys of one group. */
+export type Values = Readonly<Record<string, Value>>;
+
 /**
  * The version of the file's format, in `[api]`: the release of libvirt-sandbox that has this format. It is not this
  * package's version, so a file does not change with every release.

@@ -1,17 +1,41 @@
 /** The limits of sandbox.cfg. */
-import { parseCpuPin, parseCpuShares, parseDiskLimit, parseNetworkLimit } from '../parsers/tuning.js';
-import type { Tuning } from '../types.js';
+import { parseCpuPeriod, parseCpuQuota, parseCpuScheduler } from '../parsers/cpu-time.js';
+import { MOST_MEMORY_LIMIT, parseHugePages } from '../parsers/memory-tuning.js';
+import { parseNumaNode, parseNumaNodes } from '../parsers/numa.js';
+import { KIB } from '../parsers/size.js';
+import {
+  parseBlockWeight,
+  parseCpuPin,
+  parseCpuShares,
+  parseDiskLimit,
+  parseIoThreads,
+  parseNetworkLimit,
+} from '../parsers/tuning.js';
+import type { NumaNode, Tuning } from '../types.js';
 import type { KeyFile } from './keyfile.js';
 import { Section } from './section.js';
 
-/** The limits, read by the parsers of the options that set them: one parser for both. */
+/** The limits, read by the parsers of the options that set them: one parser for both. Only sizes are bytes here. */
 export function readTuning(file: KeyFile): Tuning {
   const section = new Section(file, 'tuning');
-  const shares = section.text('cpushares');
-  const pin = section.text('cpupin');
+  const read = <T>(key: string, parse: (text: string) => T): T | undefined => {
+    const text = section.text(key);
+    return text === undefined ? undefined : parse(text);
+  };
   return {
-    cpuShares: shares === undefined ? undefined : parseCpuShares(shares),
-    cpuPin: pin === undefined ? [] : parseCpuPin(pin),
+    cpuShares: read('cpushares', parseCpuShares),
+    cpuPin: read('cpupin', parseCpuPin) ?? [],
+    cpuQuota: read('cpuquota', parseCpuQuota),
+    cpuPeriod: read('cpuperiod', parseCpuPeriod),
+    cpuScheduler: read('cpuscheduler', parseCpuScheduler),
+    numa: Section.numbered(file, 'tuning.numa').map(readNumaNode),
+    numaNodes: read('numanodes', parseNumaNodes),
+    memoryLimit: section.whole('memorylimit', 1, MOST_MEMORY_LIMIT),
+    memorySoftLimit: section.whole('memorysoftlimit', 1, MOST_MEMORY_LIMIT),
+    memorySwapLimit: section.whole('memoryswaplimit', 1, MOST_MEMORY_LIMIT),
+    hugePages: readHugePages(section),
+    blockWeight: read('blockweight', parseBlockWeight),
+    ioThreads: read('iothreads', parseIoThreads),
     diskLimits: Section.numbered(file, 'tuning.disk').map((disk) => {
       const { limits } = parseDiskLimit(`-:${assignments(disk, 'tag')}`);
       return { tag: disk.need('tag'), limits };
@@ -20,6 +44,17 @@ export function readTuning(file: KeyFile): Tuning {
       parseNetworkLimit(`${network.need('index')}:${assignments(network, 'index')}`),
     ),
   };
+}
+
+function readNumaNode(section: Section): NumaNode {
+  const { node, cpus } = parseNumaNode(`${section.need('node')}:cpus=${section.need('cpus')}`);
+  return { node, cpus, memory: section.whole('memory', 1, MOST_MEMORY_LIMIT) };
+}
+
+function readHugePages(section: Section): Tuning['hugePages'] {
+  if (section.text('hugepages') === 'default') return 'default';
+  const bytes = section.whole('hugepages', 1, MOST_MEMORY_LIMIT);
+  return bytes === undefined ? undefined : parseHugePages(`${bytes / KIB}K`);
 }
 
 /** The keys of a group except `name`, in the syntax of the option. */

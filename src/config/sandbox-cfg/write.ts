@@ -5,10 +5,10 @@
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
 import { isRoot } from '../identity.js';
 import { pathBelow } from '../include-mount.js';
-import { DISK_LIMITS, formatCpuSet } from '../parsers/tuning.js';
-import type { Bandwidth, Mount, Network, SandboxConfig } from '../types.js';
-import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED } from './format.js';
+import type { Mount, Network, SandboxConfig } from '../types.js';
+import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED, type Value, type Values } from './format.js';
 import { KeyFile } from './keyfile.js';
+import { tuningGroups } from './write-tuning.js';
 
 /** What the file needs and the sandbox does not have. */
 export interface WriteContext {
@@ -17,9 +17,6 @@ export interface WriteContext {
   /** The groups that the host gives the sandbox's user. The file has groups only if they differ. */
   readonly hostGroups: readonly number[];
 }
-
-type Value = string | number | boolean | undefined;
-type Values = Readonly<Record<string, Value>>;
 
 /** The inverse of `readSandboxCfg`. */
 export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): string {
@@ -41,7 +38,7 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   for (const [index, path] of config.hidden.paths.entries()) writer.putOwn('hide', { [`path.${index}`]: path });
   putProgram(writer, config);
   putMachine(writer, config);
-  putTuning(writer, config);
+  for (const [group, values] of tuningGroups(config.tuning)) writer.putOwn(group, values);
   // The file has keys that libvirt-sandbox does not know anyway, so it can also say that root has no capabilities.
   if (writer.hasOwn && isRoot(config.identity) && config.privileged === undefined) {
     writer.putOwn('identity', { privileged: false });
@@ -164,25 +161,4 @@ function putMachine(
     profile,
     boottimeout: unless(DEFAULT_BOOT_TIMEOUT, bootTimeout),
   });
-}
-
-function putTuning(writer: Writer, { tuning }: SandboxConfig): void {
-  writer.putOwn('tuning', { cpushares: tuning.cpuShares, cpupin: unless('', formatCpuSet(tuning.cpuPin)) });
-  for (const [position, { tag, limits }] of tuning.diskLimits.entries()) {
-    const group = `tuning.disk.${position}`;
-    writer.putOwn(group, { tag });
-    for (const name of DISK_LIMITS) writer.putOwn(group, { [name]: limits[name] });
-  }
-  for (const [position, { index, inbound, outbound }] of tuning.networkLimits.entries()) {
-    const group = `tuning.network.${position}`;
-    writer.putOwn(group, { index, ...bandwidth('inbound', inbound), ...bandwidth('outbound', outbound) });
-  }
-}
-
-function bandwidth(direction: string, limit: Bandwidth | undefined): Values {
-  return {
-    [`${direction}.average`]: limit?.average,
-    [`${direction}.peak`]: limit?.peak,
-    [`${direction}.burst`]: limit?.burst,
-  };
 }

@@ -4,8 +4,11 @@
  */
 import * as v from 'valibot';
 import { configError, quote } from '../../config/errors.js';
-import { DISK_LIMITS } from '../../config/parsers/tuning.js';
-import type { SandboxConfig } from '../../config/types.js';
+import { PERIOD_RANGE, PRIORITY_RANGE, QUOTA_RANGE } from '../../config/parsers/cpu-time.js';
+import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
+import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
+import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
+import type { SandboxConfig, Tuning } from '../../config/types.js';
 import type { SandboxError } from '../../util/errors.js';
 import type { LaunchOptions } from '../types.js';
 
@@ -47,12 +50,45 @@ const limits = v.strictObject(
   Object.fromEntries(DISK_LIMITS.map((name) => [name, v.optional(whole)])),
   'an object of limits',
 );
-const tuning = record({
-  cpuShares: v.optional(whole),
-  cpuPin: list(whole, 'numbers of CPUs'),
-  diskLimits: list(record({ tag: text, limits }), 'limits: { tag, limits }'),
-  networkLimits: list(record({ index: whole, inbound: bandwidth, outbound: bandwidth }), 'limits'),
-});
+
+const within = ([least, most]: readonly [number, number]) => {
+  const text = `a whole number from ${least} to ${most}`;
+  return v.pipe(number, v.safeInteger(text), v.minValue(least, text), v.maxValue(most, text));
+};
+const cpus = list(whole, 'numbers of CPUs');
+const bytes = within([1, MOST_MEMORY_LIMIT]);
+const tuning = v.partial(
+  v.strictObject(
+    {
+      cpuShares: whole,
+      cpuPin: cpus,
+      cpuQuota: within(QUOTA_RANGE),
+      cpuPeriod: within(PERIOD_RANGE),
+      cpuScheduler: v.variant(
+        'policy',
+        [
+          record({ policy: oneOf(['fifo', 'rr']), priority: within(PRIORITY_RANGE) }),
+          record({ policy: oneOf(['batch', 'idle']) }),
+        ],
+        'an object whose policy is "fifo", "rr", "batch" or "idle"',
+      ),
+      numa: list(record({ node: within([0, MOST_NODES - 1]), cpus, memory: v.optional(bytes) }), 'nodes'),
+      numaNodes: record({
+        nodes: v.pipe(list(whole, 'numbers of nodes'), v.minLength(1, 'at least one node')),
+        mode: oneOf(NUMA_MODES),
+      }),
+      memoryLimit: bytes,
+      memorySoftLimit: bytes,
+      memorySwapLimit: bytes,
+      hugePages: v.union([v.literal('default'), bytes], '"default" or bytes'),
+      blockWeight: within(WEIGHT_RANGE),
+      ioThreads: within(IO_THREAD_RANGE),
+      diskLimits: list(record({ tag: text, limits }), 'limits: { tag, limits }'),
+      networkLimits: list(record({ index: whole, inbound: bandwidth, outbound: bandwidth }), 'limits'),
+    } satisfies Record<keyof Tuning, v.GenericSchema>,
+    'an object',
+  ),
+);
 
 const entries = {
   name: text,

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { type ConfigOptions, configFromOptions } from '../../../src/config/options.js';
+import { formatNumberSet } from '../../../src/config/parsers/number-set.js';
 import { DEFAULT_SLOTS, parseSlots, slotsText } from '../../../src/config/parsers/slots.js';
-import { formatCpuSet, parseCpuPin } from '../../../src/config/parsers/tuning.js';
+import { parseCpuPin } from '../../../src/config/parsers/tuning.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../src/config/sandbox-cfg/sandbox-cfg.js';
 import { SandboxError } from '../../../src/util/errors.js';
 import { settledOrRefused, valueOrRefusal } from './support/expect.js';
@@ -25,6 +26,7 @@ const LISTS: Readonly<Record<string, Names<readonly string[]>>> = {
   h: 'hide',
   l: 'diskLimit',
   L: 'netLimit',
+  x: 'numa',
 };
 
 const SINGLE: Readonly<Record<string, Names<string>>> = {
@@ -39,6 +41,16 @@ const SINGLE: Readonly<Record<string, Names<string>>> = {
   c: 'cwd',
   w: 'cpuShares',
   p: 'cpuPin',
+  q: 'cpuQuota',
+  Q: 'cpuPeriod',
+  z: 'cpuScheduler',
+  X: 'numaNodes',
+  y: 'memoryLimit',
+  Y: 'memorySoftLimit',
+  Z: 'memorySwapLimit',
+  g: 'hugePages',
+  W: 'blockWeight',
+  T: 'ioThreads',
   t: 'bootTimeout',
   k: 'kernver',
   K: 'kernpath',
@@ -71,7 +83,7 @@ function slotsComeBack(text: string): void {
 
 function cpusComeBack(text: string): void {
   const cpus = valueOrRefusal(() => parseCpuPin(text), SandboxError);
-  if (cpus !== undefined) assert.deepEqual(parseCpuPin(formatCpuSet(cpus)), cpus);
+  if (cpus !== undefined) assert.deepEqual(parseCpuPin(formatNumberSet(cpus)), cpus);
 }
 
 export const target: Target = {

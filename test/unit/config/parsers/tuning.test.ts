@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatNumberSet } from '../../../../src/config/parsers/number-set.js';
 import {
-  formatCpuSet,
   parseCpuPin,
   parseCpuShares,
   parseDiskLimit,
@@ -29,9 +29,9 @@ test('CPU lists', async () => {
   ];
   for (const [text, cpus, canonical] of table) {
     assert.deepEqual(parseCpuPin(text), cpus);
-    assert.equal(formatCpuSet(cpus), canonical);
+    assert.equal(formatNumberSet(cpus), canonical);
   }
-  assert.equal(formatCpuSet([]), '');
+  assert.equal(formatNumberSet([]), '');
   for (const [text, part] of [
     ['', '""'],
     ['0,', '""'],
@@ -52,7 +52,7 @@ test('a CPU list keeps its CPUs in a round trip', () => {
     const cpus = [random.below(40), ...random.list(12, () => random.below(40))];
     const sorted = [...new Set(cpus)].sort((a, b) => a - b);
     assert.deepEqual(parseCpuPin(cpus.join(',')), sorted);
-    assert.deepEqual(parseCpuPin(formatCpuSet(sorted)), sorted);
+    assert.deepEqual(parseCpuPin(formatNumberSet(sorted)), sorted);
   }
 });
 

@@ -108,6 +108,9 @@ const BAD_FILES: [string, string, string, ...string[]][] = [
   ['disk tags twice', COMPLETE.replace('tag=whole', 'tag=cache'), 'disk-tag-duplicate', '"cache"'],
   ['a variable named with =', COMPLETE.replace('key=EMPTY', 'key=A=B'), 'env-key-invalid', '"A=B"'],
   ['limit of no disk', `${MINIMAL}\n[tuning.disk.0]\ntag=x\ntotal_iops_sec=1\n`, 'disk-limit-unknown-tag', '"x"'],
+  ['node without CPUs', `${MINIMAL}\n[tuning.numa.0]\nnode=0\n`, 'config-key-missing', 'cpus'],
+  ['huge pages of 3 MiB', `${MINIMAL}\n[tuning]\nhugepages=3145728\n`, 'huge-pages-invalid', '"3072K"'],
+  ['no limit of memory', `${MINIMAL}\n[tuning]\nmemorylimit=2G\n`, 'config-value-invalid', 'memorylimit'],
   ['unknown limit', `${MINIMAL}\n[tuning.disk.0]\ntag=x\nspeed=1\n`, 'disk-limit-invalid', '"speed"'],
 ];
 

@@ -8,10 +8,12 @@ import { DISK_LIMITS } from '../../../../src/config/parsers/tuning.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
 import type {
   Bandwidth,
+  CpuScheduler,
   EnvironmentVariable,
   Include,
   Mount,
   Network,
+  NumaNode,
   SandboxConfig,
   Security,
   Tuning,
@@ -74,11 +76,62 @@ function bandwidth(random: Random): Bandwidth {
   return { average: amount(), peak: maybe(random, amount), burst: maybe(random, amount) };
 }
 
-function tuning(random: Random, tags: readonly string[], interfaces: number): Tuning {
-  const cpus = random.list(6, () => random.below(30));
+function numbers(random: Random): number[] {
+  const some = random.list(6, () => random.below(30));
+  return [...new Set(some)].sort((a, b) => a - b);
+}
+
+/** Nodes that have all processors, which are dealt like cards, and all memory. */
+function nodes(random: Random, { memory, vcpus }: { readonly memory: number; readonly vcpus: number }): NumaNode[] {
+  const count = random.below(Math.min(vcpus, 4) + 1);
+  const part = Math.floor(memory / count / MIB) * MIB;
+  return Array.from({ length: count }, (_, node) => ({
+    node,
+    cpus: Array.from({ length: vcpus }, (_vcpu, cpu) => cpu).filter((cpu) => cpu % count === node),
+    // Node 0 gets what the others leave.
+    memory: node > 0 && random.chance() ? part : undefined,
+  })).sort(() => (random.chance() ? 1 : -1));
+}
+
+function memoryLimits(random: Random): Pick<Tuning, 'memoryLimit' | 'memorySoftLimit' | 'memorySwapLimit'> {
+  const memoryLimit = maybe(random, () => 1024 * (1000 + random.below(10_000)));
+  return {
+    memoryLimit,
+    memorySoftLimit: maybe(random, () => 1024 * (1 + random.below(1000))),
+    memorySwapLimit: memoryLimit === undefined ? undefined : maybe(random, () => memoryLimit + random.below(9)),
+  };
+}
+
+interface TunedSandbox {
+  readonly tags: readonly string[];
+  readonly interfaces: number;
+  readonly memory: number;
+  readonly vcpus: number;
+}
+
+function tuning(random: Random, { tags, interfaces, ...size }: TunedSandbox): Tuning {
+  const cpuQuota = maybe(random, () => 1000 + random.below(1_000_000));
   return {
     cpuShares: maybe(random, () => 2 + random.below(1000)),
-    cpuPin: [...new Set(cpus)].sort((a, b) => a - b),
+    cpuPin: numbers(random),
+    cpuQuota,
+    cpuPeriod: cpuQuota === undefined ? undefined : maybe(random, () => 1000 + random.below(999_001)),
+    cpuScheduler: random.pick<CpuScheduler | undefined>([
+      undefined,
+      { policy: 'batch' },
+      { policy: 'idle' },
+      { policy: 'fifo', priority: 1 + random.below(99) },
+      { policy: 'rr', priority: 1 + random.below(99) },
+    ]),
+    numa: nodes(random, size),
+    numaNodes: maybe(random, () => ({
+      nodes: [...numbers(random), 30],
+      mode: random.pick(['strict', 'interleave', 'preferred', 'restrictive'] as const),
+    })),
+    ...memoryLimits(random),
+    hugePages: random.pick([undefined, 'default', 16 * 1024] as const),
+    blockWeight: maybe(random, () => 100 + random.below(901)),
+    ioThreads: tags.length === 0 ? undefined : maybe(random, () => 1 + random.below(64)),
     diskLimits: tags.filter(random.chance.bind(random)).map((tag) => {
       const parts = DISK_LIMITS.filter((name) => /^(read|write).*sec$/.test(name) && random.chance());
       const rate = 1 + random.below(9);
@@ -151,19 +204,19 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
   };
   if (bare) return config;
   const acceleration = random.pick(['auto', 'kvm', 'tcg'] as const);
+  const size = { memory: (512 + random.below(4096)) * MIB, vcpus: 1 + random.below(255) };
   return {
     ...config,
     security: random.pick([config.security, { mode: 'inherit', label: undefined }]),
     privileged: random.pick([undefined, true]),
     cwd: maybe(random, () => path(random)),
-    memory: (32 + random.below(4096)) * MIB,
-    vcpus: 1 + random.below(255),
+    ...size,
     acceleration,
     requireKvm: acceleration !== 'tcg' && random.chance(),
     nestedKvm: random.chance(),
     boot: random.pick(['auto', 'cold', 'warm']),
     bootTimeout: 1 + random.below(86_400_000),
-    tuning: tuning(random, tags, networks.length),
+    tuning: tuning(random, { tags, interfaces: networks.length, ...size }),
   };
 }
 

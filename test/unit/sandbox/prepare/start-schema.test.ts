@@ -41,6 +41,17 @@ const WRONG: readonly (readonly [unknown, string, RegExp])[] = [
     'config-key-unknown',
     /"tuning.diskLimits.0.limits.speed"/,
   ],
+  [{ command, tuning: { cpuQuota: 1 } }, 'config-value-invalid', /"tuning.cpuQuota" .* is 1; let it be a whole number/],
+  [{ command, tuning: { speed: 1 } }, 'config-key-unknown', /"tuning.speed"/],
+  [
+    { command, tuning: { cpuScheduler: { policy: 'fifo' } } },
+    'config-value-invalid',
+    /"tuning.cpuScheduler.priority" .* is missing/,
+  ],
+  [{ command, tuning: { cpuScheduler: { policy: 'other' } } }, 'config-value-invalid', /"tuning.cpuScheduler.policy"/],
+  [{ command, tuning: { numaNodes: { nodes: [], mode: 'strict' } } }, 'config-value-invalid', /at least one node/],
+  [{ command, tuning: { hugePages: 'huge' } }, 'config-value-invalid', /"tuning.hugePages" .*"default" or bytes/],
+  [{ command, tuning: { numa: [{ node: 1, cpus: [0] }] } }, 'numa-node-gap', /none for node 0/],
 ];
 
 for (const [wanted, code, line] of WRONG) {
@@ -72,9 +83,13 @@ test('every valid option value is accepted, and undefined too', async () => {
     network: ['dhcp,source=a,filter=b,filter.IP=10.0.0.1', 'address=10.0.0.2,route=0.0.0.0/0%10.0.0.1'],
     diskLimit: ['a:read_bytes_sec=1'],
     netLimit: ['0:inbound.average=1'],
+    ...{ cpuQuota: '9000', cpuPeriod: '1000', cpuScheduler: 'rr:1', numa: ['0:cpus=0'], numaNodes: '1' },
+    ...{ memoryLimit: '2G', memorySoftLimit: '1G', memorySwapLimit: '3G', hugePages: '2M' },
+    ...{ blockWeight: '110', ioThreads: '1' },
   });
   checkStart(config, {});
   checkStart({ ...config, service: { type: 'systemd', bootTarget: 'a' } }, {});
+  checkStart({ command, tuning: { hugePages: 'default', cpuScheduler: { policy: 'idle' } } }, {});
   checkStart({ command, name: undefined, privileged: undefined, mounts: undefined }, { connect: undefined });
   const options = {
     connect: 'qemu:///embed',
