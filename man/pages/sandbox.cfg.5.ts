@@ -106,7 +106,11 @@ const BODY: readonly Section[] = [
             '`[machine]`',
             '`memory`: bytes, default 512 MiB. `vcpus`, default 1. `acceleration`: `auto`, `kvm` or `tcg`, default `auto`. `requirekvm`: whether to start nothing but a machine under KVM, default `false`. `nestedkvm`: whether the machine may run machines under KVM itself, default `false`. `boot`: `auto`, `cold` or `warm`, default `auto`. `image`, `profile`: as the options of these names. `boottimeout`: milliseconds, default 60000.',
           ],
-          ['`[tuning]`', '`cpushares`, `cpupin`: as `--cpu-shares` and `--cpu-pin`.'],
+          [
+            '`[tuning]`',
+            '`cpushares`, `cpupin`, `cpuquota`, `cpuperiod`, `cpuscheduler`, `numanodes`, `blockweight`, `iothreads`: as the options of these names. `memorylimit`, `memorysoftlimit`, `memoryswaplimit`: bytes. `hugepages`: `default`, or bytes.',
+          ],
+          ['`[tuning.numa.`*N*`]`', '`node`, `cpus` as in `--numa`. `memory`: bytes.'],
           ['`[tuning.disk.`*N*`]`', '`tag`, and limits under the names of `--disk-limit`.'],
           ['`[tuning.network.`*N*`]`', '`index`, and limits under the names of `--net-limit`.'],
         ],

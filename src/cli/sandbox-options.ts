@@ -119,7 +119,61 @@ export const options = {
     requiresArg: true,
     describe: 'processor time relative to other domains, 2 to 262144; a domain without it has 1024',
   },
+  'cpu-quota': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'microseconds that each processor of the machine, or a container, may run in each period',
+  },
+  'cpu-period': { type: 'string', requiresArg: true, describe: 'microseconds, the period of --cpu-quota [100000]' },
+  'cpu-scheduler': {
+    type: 'string',
+    requiresArg: true,
+    describe: "the host's scheduler of the machine's processors: fifo:PRIORITY, rr:PRIORITY, batch or idle",
+  },
   'cpu-pin': { type: 'string', requiresArg: true, describe: 'processors of the host to run on, such as 0-1,3 [all]' },
+  numa: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    requiresArg: true,
+    describe: 'NODE:cpus=LIST[,memory=SIZE]: a NUMA node of the machine, counted from 0; repeats',
+  },
+  'numa-nodes': {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      "LIST[,mode=MODE]: the host's NUMA nodes to take memory from; MODE is strict, interleave, preferred or restrictive",
+  },
+  'memory-limit': {
+    type: 'string',
+    requiresArg: true,
+    describe: "the most memory of the host that it may have, QEMU's own included: MiB, or a number with K, M or G",
+  },
+  'memory-soft-limit': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'memory that is left to it when the host lacks some, as --memory-limit',
+  },
+  'memory-swap-limit': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'the most memory and swap together, as --memory-limit',
+  },
+  'huge-pages': {
+    type: 'string',
+    requiresArg: true,
+    describe: "huge pages of the host for the machine's memory: default, or a size such as 2M or 1G",
+  },
+  'block-weight': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'disk time relative to other domains, 100 to 1000',
+  },
+  'io-threads': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'threads of QEMU to serve the disks in turn [none: its main thread does]',
+  },
   'disk-limit': {
     type: 'string',
     array: true,

@@ -3,6 +3,7 @@
  *
  * https://libvirt.org/drvlxc.html, https://libvirt.org/formatdomain.html#container-boot
  */
+import type { TuningElements } from './tuning.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
 /** Where a container has this package's native programs until its init switches to the root. */
@@ -34,8 +35,7 @@ export interface ContainerOptions {
   readonly interfaces?: readonly Element[];
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
-  /** The `cputune` element. */
-  readonly cputune?: Element | undefined;
+  readonly tuned?: TuningElements | undefined;
   /** The host's CPUs that it may run on, in libvirt's syntax; undefined: all. */
   readonly cpuset?: string | undefined;
   /** How many pseudo-terminals it has: /dev/tty1 and so on. */
@@ -53,7 +53,7 @@ export function containerXml(options: ContainerOptions): string {
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
       // libvirt requires the element, but gives a container every CPU.
       vcpu: { '@cpuset': options.cpuset, '#': 1 },
-      cputune: options.cputune,
+      ...options.tuned,
       os: {
         type: { '@arch': 'x86_64', '#': 'exe' },
         init,

@@ -19,26 +19,37 @@ export interface DiskDevice {
   readonly iotune?: Element | undefined;
 }
 
-/**
- * The `disk` elements of a machine, without addresses.
- *
- * @param owner the user to whom libvirt gives the disks, without QEMU's group, which others have too; undefined: as
- *   the domain's labels say
- */
-export function diskElements(disks: readonly DiskDevice[], owner?: number): Element[] {
+/** How QEMU has the disks. */
+export interface DiskHandling {
+  /**
+   * The user to whom libvirt gives the disks, without QEMU's group, which others have too; undefined: as the domain's
+   * labels say.
+   */
+  readonly owner?: number | undefined;
+  /** The threads that serve the disks in turn; 0: QEMU's main thread does. */
+  readonly ioThreads?: number | undefined;
+}
+
+/** The `disk` elements of a machine, without addresses. */
+export function diskElements(disks: readonly DiskDevice[], { owner, ioThreads = 0 }: DiskHandling = {}): Element[] {
   const seclabel =
     owner === undefined ? {} : { seclabel: { '@model': 'dac', '@relabel': 'yes', label: `+${owner}:+0` } };
   return disks.map(({ serial, source, isBlock, format, readOnly, iotune }, index) => ({
     '@type': isBlock ? 'block' : 'file',
     '@device': 'disk',
     '@model': MODERN,
-    driver: { '@name': 'qemu', '@type': format },
+    driver: { '@name': 'qemu', '@type': format, ...ioThread(index, ioThreads) },
     source: { [isBlock ? '@dev' : '@file']: source, ...seclabel },
     target: { '@dev': diskName('vd', index), '@bus': 'virtio' },
     iotune,
     readonly: readOnly ? EMPTY : undefined,
     serial,
   }));
+}
+
+/** libvirt counts I/O threads from 1. */
+function ioThread(index: number, ioThreads: number): Element {
+  return ioThreads === 0 ? {} : { '@iothread': (index % ioThreads) + 1 };
 }
 
 /**

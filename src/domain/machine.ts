@@ -9,6 +9,7 @@ import { CHANNEL_NAME } from '../protocol/wire.js';
 import { type MachineInterface, streamArguments } from './interfaces.js';
 import { memoryBacking, type Share, shareElement } from './shares.js';
 import { type DeviceAddresses, deviceAddresses, type Slots, vacantArguments } from './slots.js';
+import type { TuningElements } from './tuning.js';
 import { MODERN } from './virtio.js';
 import { type Element, EMPTY, toXml } from './xml.js';
 
@@ -45,8 +46,12 @@ export interface MachineOptions {
   readonly slots?: Slots | undefined;
   /** `seclabel` elements. */
   readonly securityLabels?: readonly Element[];
-  /** The `cputune` element. */
-  readonly cputune?: Element | undefined;
+  readonly tuned?: TuningElements | undefined;
+  /** `cell` elements of its nodes. */
+  readonly numaCells?: readonly Element[];
+  /** In bytes; undefined: ordinary pages. */
+  readonly hugePages?: number | 'default' | undefined;
+  readonly ioThreads?: number | undefined;
   /** `serial` elements before the log's, from port 0 on. `virsh console` connects to the first. */
   readonly serials?: readonly Element[];
   /** `channel` elements beside the sandbox's own. */
@@ -69,9 +74,12 @@ export function machineXml(options: MachineOptions): string {
       name: options.name,
       uuid: options.uuid,
       memory: { '@unit': 'KiB', '#': Math.ceil(options.memory / 1024) },
-      memoryBacking: options.lateShares ? memoryBacking(options.lateShares, true) : memoryBacking(options.shares),
+      memoryBacking: options.lateShares
+        ? memoryBacking(options.lateShares, { own: true })
+        : memoryBacking(options.shares, { hugePages: options.hugePages }),
       vcpu: options.vcpus,
-      cputune: options.cputune,
+      iothreads: options.ioThreads,
+      ...options.tuned,
       os: {
         type: { '@arch': 'x86_64', '@machine': 'q35', '#': 'hvm' },
         loader: options.tuning.firmware === 'qboot' ? qboot() : undefined,
@@ -110,12 +118,13 @@ function qboot(): Element | undefined {
  * All features of the host's CPU, or of the emulator, since the host's programs may be compiled for its CPU; but none
  * to run machines with.
  */
-function cpu({ acceleration, nestedKvm = false }: MachineOptions): Element {
+function cpu({ acceleration, nestedKvm = false, numaCells = [] }: MachineOptions): Element {
   const without = [...(acceleration === 'kvm' ? [] : SLOW_WHEN_EMULATED), ...(nestedKvm ? [] : VIRTUALIZATION)];
   return {
     '@mode': acceleration === 'kvm' ? 'host-passthrough' : 'maximum',
     '@check': 'none',
     feature: without.map((name) => ({ '@policy': 'disable', '@name': name })),
+    numa: numaCells.length === 0 ? undefined : { cell: numaCells },
   };
 }
 

@@ -106,6 +106,24 @@ const rules: readonly Rule[] = [
     remedy: 'end the qemu-nbd that libvirt left and try again, or convert the image to raw (qemu-img convert -O raw)',
   },
   {
+    // libvirt raises QEMU's limit of locked memory to the limit of its memory.
+    pattern: /cannot limit locked memory/i,
+    code: 'memory-limit-refused',
+    remedy:
+      'leave --memory-limit out, or let libvirtd raise that limit (CAP_SYS_RESOURCE, or ulimit -l where it is started)',
+  },
+  {
+    pattern: /weight is valid only for/,
+    code: 'block-weight-unsupported',
+    remedy: "leave --block-weight out, or load the kernel's scheduler that knows weights on the host (modprobe bfq)",
+  },
+  {
+    pattern: /set scheduler parameters/i,
+    code: 'cpu-scheduler-refused',
+    remedy:
+      'use --cpu-scheduler batch or idle, or let libvirtd use the real-time schedulers (CAP_SYS_NICE, and cpu.rt_runtime_us of its control groups where the kernel has that)',
+  },
+  {
     pattern: /cgroup/i,
     code: 'cgroups-unusable',
     remedy:

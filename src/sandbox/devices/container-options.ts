@@ -9,7 +9,7 @@ import { containerDiskElements } from '../../domain/disks.js';
 import { containerInterface } from '../../domain/interfaces.js';
 import { uuidForLabels } from '../../domain/security.js';
 import type { Share } from '../../domain/shares.js';
-import { containerCputune, cpusetOf } from '../../domain/tuning.js';
+import { containerTuning, cpusetOf } from '../../domain/tuning.js';
 import type { Element } from '../../domain/xml.js';
 import { makeDirectories } from '../../util/directories.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
@@ -54,7 +54,7 @@ export function containerDomainXml(
     disks: containerDiskElements(devices.disks),
     interfaces: devices.interfaces.map(containerInterface),
     securityLabels,
-    cputune: containerCputune(config.tuning),
+    tuned: containerTuning(config.tuning),
     cpuset: cpusetOf(config.tuning),
     init: [
       join(CONTAINER_NATIVE, 'init'),

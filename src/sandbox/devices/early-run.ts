@@ -1,8 +1,12 @@
 /** Whether the launcher may let a machine run before libvirt does: see start/run-machine.ts. */
-import type { SandboxConfig } from '../../config/types.js';
+import type { SandboxConfig, Tuning } from '../../config/types.js';
 
-/** False if the config has limits: libvirt applies them while QEMU exists and the machine is paused. */
+/** What QEMU is started with. libvirt applies all else of the tuning while QEMU exists and the machine is paused. */
+const OF_THE_START: readonly string[] = ['numa', 'hugePages', 'ioThreads'] satisfies (keyof Tuning)[];
+
+/** False if libvirt has something to apply before the machine runs. */
 export function mayRunEarly({ tuning }: SandboxConfig): boolean {
-  const { cpuShares, cpuPin, diskLimits, networkLimits } = tuning;
-  return cpuShares === undefined && cpuPin.length + diskLimits.length + networkLimits.length === 0;
+  return Object.entries(tuning).every(
+    ([key, value]) => OF_THE_START.includes(key) || value === undefined || (Array.isArray(value) && value.length === 0),
+  );
 }

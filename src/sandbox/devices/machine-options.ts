@@ -10,7 +10,7 @@ import { processorArguments } from '../../domain/processors.js';
 import { ownerLabel, uuidForLabels } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { restoredMachineArguments, sharingMachineArguments } from '../../domain/snapshot.js';
-import { cputune } from '../../domain/tuning.js';
+import { machineTuning, numaCells } from '../../domain/tuning.js';
 import type { Element } from '../../domain/xml.js';
 import type { BootImage } from '../../image/resolve.js';
 import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
@@ -85,10 +85,16 @@ export function domainXml(
       ...(isMonitored(config, parts) ? monitorArguments(channelSocket) : []),
     ],
     shares: devices.shares,
-    disks: diskElements(devices.disks, user?.isShared ? user.uid : undefined),
+    disks: diskElements(devices.disks, {
+      owner: user?.isShared ? user.uid : undefined,
+      ioThreads: config.tuning.ioThreads,
+    }),
     interfaces: machineInterfaces(devices.interfaces),
     securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, user.isShared)] : [])],
-    cputune: cputune(config.tuning, config.vcpus),
+    tuned: machineTuning(config.tuning, config.vcpus),
+    numaCells: numaCells(config.tuning, config.memory),
+    hugePages: config.tuning.hugePages,
+    ioThreads: config.tuning.ioThreads,
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,
     consoleSocket: join(sockets, 'console'),

@@ -4,12 +4,11 @@ import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
 import { findInPath } from '../../util/programs.js';
-import { readIfThere } from '../../util/small-files.js';
+import { checkTuningHere } from './tuning-check.js';
 
 /**
  * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `host-loopback-needs-user-network`, `passt-missing`,
- *   `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`,
- *   `cpu-shares-need-system`, `disk-limit-needs-machine`, `cgroup-missing`, `cpu-not-there`
+ *   `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what {@link checkTuningHere} throws
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
   if (config.requireKvm && kind === 'lxc') {
@@ -20,7 +19,7 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
     );
   }
   checkNetworks(config, kind);
-  checkTuning(config, kind);
+  checkTuningHere(config, kind);
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {
@@ -99,73 +98,12 @@ function refuseSameMac(networks: SandboxConfig['networks']): void {
   }
 }
 
-function checkTuning({ tuning }: SandboxConfig, kind: ConnectionKind): void {
-  const [limit] = tuning.diskLimits;
-  if (limit !== undefined && kind === 'lxc') {
-    throw refusal(
-      'disk-limit-needs-machine',
-      `--disk-limit ${limit.tag} is for a disk of a container, which libvirt cannot limit`,
-      'use a virtual machine, or leave the limit out',
-    );
-  }
-  if (tuning.cpuShares !== undefined) {
-    if (kind !== 'system' && kind !== 'lxc') {
-      throw refusal(
-        'cpu-shares-need-system',
-        `--cpu-shares takes control groups, and ${URI[kind]} makes none`,
-        'use --connect qemu:///system, or leave it out',
-      );
-    }
-    if (!hasCpuController()) {
-      throw refusal(
-        'cgroup-missing',
-        '--cpu-shares takes the cpu controller of control groups, which is not mounted on this host',
-        'mount it (mount -t cgroup -o cpu cpu DIR, or the unified hierarchy with cpu enabled) and restart libvirtd, ' +
-          'or leave it out',
-      );
-    }
-  }
-  const present = tuning.cpuPin.length === 0 ? undefined : presentCpus();
-  const missing = tuning.cpuPin.find((cpu) => present !== undefined && !present(cpu));
-  if (missing !== undefined) {
-    throw refusal(
-      'cpu-not-there',
-      `--cpu-pin names CPU ${missing}, which this host does not have`,
-      `name CPUs of /sys/devices/system/cpu/online`,
-    );
-  }
-}
-
 /** The socket of virtnetworkd, libvirt's daemon for networks; https://libvirt.org/daemons.html */
 const NETWORK_DAEMON = '/run/libvirt/virtnetworkd-sock';
 
 /** The embedded driver has no networks. It asks virtnetworkd, which admits only root, and never libvirtd. */
 function mayUseNetworks(kind: ConnectionKind): boolean {
   return kind === 'system' || (kind === 'embedded' && process.geteuid?.() === 0 && existsSync(NETWORK_DAEMON));
-}
-
-/** Whether a cgroup hierarchy with the cpu controller is mounted, v1 or v2. */
-function hasCpuController(): boolean {
-  return (readIfThere('/proc/mounts') ?? '')
-    .split('\n')
-    .map((line) => line.split(' '))
-    .some(
-      ([, directory = '', type, options = '']) =>
-        (type === 'cgroup' && options.split(',').includes('cpu')) ||
-        (type === 'cgroup2' &&
-          (readIfThere(`${directory}/cgroup.controllers`) ?? '').trim().split(' ').includes('cpu')),
-    );
-}
-
-/** Tells whether a CPU is online; undefined if the kernel does not say. */
-function presentCpus(): ((cpu: number) => boolean) | undefined {
-  const ranges = (readIfThere('/sys/devices/system/cpu/online') ?? '')
-    .trim()
-    .split(',')
-    .filter((part) => part !== '')
-    .map((part) => part.split('-').map(Number));
-  if (ranges.length === 0) return undefined;
-  return (cpu) => ranges.some(([first = 0, last = first]) => cpu >= first && cpu <= last);
 }
 
 function refusal(code: string, message: string, remedy: string): SandboxError {

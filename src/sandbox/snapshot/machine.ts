@@ -84,6 +84,10 @@ export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices
   if (late > 0 && !mayFillMemory())
     return 'it has a mount that virtiofs serves, and only root with CAP_SYS_PTRACE can restore a snapshot for that';
   if (config.nestedKvm) return 'it has --nested-kvm, and a snapshot has another processor';
+  const { numa, numaNodes, hugePages } = config.tuning;
+  if (numa.length > 0) return 'it has --numa, and the machine of a snapshot has no nodes';
+  if (numaNodes) return 'it has --numa-nodes, and the memory of a snapshot is where the host has read it';
+  if (hugePages !== undefined) return 'it has --huge-pages, and the memory of a snapshot is a file';
   if (config.shell) return 'it has a debug shell';
   if (config.service !== undefined) return 'it is a service';
   return undefined;

@@ -74,3 +74,21 @@ test('a driver that ends without a message is said to', () => {
   assert.equal(message, 'libvirt did not start domain x: it ended without a message');
   assert.match(remedy, /log of libvirt/);
 });
+
+test('tuning that libvirtd may not do, or the kernel does not know, is no missing control group', () => {
+  // The first is libvirt's whole message where libvirtd has no CAP_SYS_RESOURCE.
+  for (const [message, code, remedy] of [
+    [
+      'internal error: Process exited prior to exec: libvirt:  error : cannot limit locked memory of process 84 to 943718400: Operation not permitted',
+      'memory-limit-refused',
+      /leave --memory-limit out/,
+    ],
+    ['blkio weight is valid only for bfq or cfq scheduler', 'block-weight-unsupported', /modprobe bfq/],
+    ['Cannot set scheduler parameters for pid 7: Operation not permitted', 'cpu-scheduler-refused', /CAP_SYS_NICE/],
+  ] as const) {
+    const error = domainError('x', message);
+    assert.equal(error.code, code);
+    assert.match(error.remedy, remedy);
+  }
+  assert.equal(domainError('x', "unable to write to '/sys/fs/cgroup/cpu/x'").code, 'cgroups-unusable');
+});

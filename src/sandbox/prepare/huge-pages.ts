@@ -1,0 +1,82 @@
+/** What the host has of huge pages: Documentation/admin-guide/mm/hugetlbpage.rst of the kernel. */
+import { readdirSync } from 'node:fs';
+import { formatNumberSet } from '../../config/parsers/number-set.js';
+import { hugePagesMisfit } from '../../config/tuning-check.js';
+import type { SandboxConfig, Tuning } from '../../config/types.js';
+import { SandboxError, valueOr } from '../../util/errors.js';
+import { readIfThere } from '../../util/small-files.js';
+
+const POOLS = '/sys/kernel/mm/hugepages';
+
+/**
+ * Refuses huge pages that the host lacks: QEMU would end with a message about memory.
+ * @throws {SandboxError} `huge-pages-unknown` for a size that the host does not have, `huge-pages-misfit`,
+ *   `huge-pages-missing`
+ */
+export function checkHugePagesHere({ tuning: { hugePages, numaNodes }, memory }: SandboxConfig): void {
+  if (hugePages === undefined) return;
+  const size = hugePages === 'default' ? defaultSize() : hugePages;
+  const sizes = valueOr(() => readdirSync(POOLS), []).map((name) => Number(/\d+/.exec(name)?.[0]) * 1024);
+  if (size === undefined || !sizes.includes(size)) {
+    throw refusal(
+      'huge-pages-unknown',
+      `this host has no huge pages${size === undefined ? '' : ` of ${text(size)}`}`,
+      sizes.length === 0 ? 'leave --huge-pages out' : `choose one of ${sizes.map(text).join(', ')}`,
+    );
+  }
+  if (memory % size !== 0) throw hugePagesMisfit(memory, size);
+  const nodes = onlyNodes(numaNodes);
+  const [wanted, free] = [memory / size, nodes === undefined ? freePages(size) : freePagesOn(nodes, size)];
+  if (free >= wanted) return;
+  const pool = nodes === undefined ? poolOf(size) : poolOn(nodes[0] ?? 0, size);
+  throw refusal(
+    'huge-pages-missing',
+    `--huge-pages takes ${wanted} pages of ${text(size)}, and this host has ${free} free` +
+      (nodes === undefined ? '' : ` on node ${formatNumberSet(nodes)}`),
+    `reserve more, as root: echo ${count(pool, 'nr') + wanted - free} > ${pool}/nr_hugepages`,
+  );
+}
+
+/** The size that the kernel takes if none is named. */
+function defaultSize(): number | undefined {
+  const kibibytes = /^Hugepagesize:\s+(\d+) kB$/m.exec(readIfThere('/proc/meminfo') ?? '')?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+}
+
+/** The nodes that all memory must come from; undefined: it may come from any. */
+function onlyNodes(numaNodes: Tuning['numaNodes']): readonly number[] | undefined {
+  return numaNodes?.mode === 'strict' || numaNodes?.mode === 'restrictive' ? numaNodes.nodes : undefined;
+}
+
+/** Pages that nobody has or has reserved, and those that the kernel may still add. */
+function freePages(size: number): number {
+  const pool = poolOf(size);
+  const more = Math.max(count(pool, 'nr_overcommit') - count(pool, 'surplus'), 0);
+  return count(pool, 'free') - count(pool, 'resv') + more;
+}
+
+/** A node does not say which of its pages are reserved. */
+function freePagesOn(nodes: readonly number[], size: number): number {
+  return nodes.reduce((sum, node) => sum + count(poolOn(node, size), 'free'), 0);
+}
+
+function count(pool: string, of: 'nr' | 'nr_overcommit' | 'free' | 'resv' | 'surplus'): number {
+  return Number(readIfThere(`${pool}/${of}_hugepages`) ?? 0);
+}
+
+function poolOf(size: number): string {
+  return `${POOLS}/hugepages-${size / 1024}kB`;
+}
+
+function poolOn(node: number, size: number): string {
+  return `/sys/devices/system/node/node${node}/hugepages/hugepages-${size / 1024}kB`;
+}
+
+function text(size: number): string {
+  if (size >= 2 ** 30) return `${size / 2 ** 30}G`;
+  return size >= 2 ** 20 ? `${size / 2 ** 20}M` : `${size / 1024}K`;
+}
+
+function refusal(code: string, message: string, remedy: string): SandboxError {
+  return new SandboxError({ stage: 'config', code, message, remedy });
+}
