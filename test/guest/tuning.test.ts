@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { mostRealTimePriority } from '../../src/sandbox/devices/capabilities.js';
 import { embedded } from '../helpers/connections.js';
 import { qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
@@ -71,31 +72,136 @@ describe('--disk-limit', { skip: embedded.skip }, () => {
   });
 });
 
-describe('--cpu-shares', () => {
-  describe('with control groups', { skip: unlessPrivateLibvirt() }, () => {
-    let libvirt: PrivateLibvirt;
-    before(async () => {
-      libvirt = await PrivateLibvirt.start();
-    });
-    after(() => libvirt?.end());
+/** The policies and priorities of the threads of a process, by thread name. */
+function schedulersOf(pid: number | undefined): Map<string, string> {
+  const tasks = `/proc/${pid}/task`;
+  const threads = readdirSync(tasks).map((thread): [string, string] => {
+    const name = readFileSync(join(tasks, thread, 'comm'), 'utf8').trim();
+    // proc_pid_stat(5): 40 is the real-time priority, 41 the policy. The name in parentheses is 2.
+    const fields =
+      readFileSync(join(tasks, thread, 'stat'), 'utf8')
+        .split(') ')[1]
+        ?.split(' ') ?? [];
+    return [name, `${fields[41 - 3]} ${fields[40 - 3]}`];
+  });
+  return new Map(threads);
+}
 
-    it('are set in the control group of the machine', async () => {
+/** In sched(7). */
+const POLICY = { other: 0, rr: 2, batch: 3 } as const;
+
+describe('--cpu-scheduler', { skip: embedded.skip }, () => {
+  for (const [scheduler, expected] of [
+    ['rr:2', `${POLICY.rr} 2`],
+    ['batch', `${POLICY.batch} 0`],
+  ] as const) {
+    it(`${scheduler} is that of the processors, and of no other thread`, async (t) => {
+      if (scheduler.startsWith('rr') && mostRealTimePriority() < 2)
+        return t.skip('root may use no real-time priority here');
       const name = uniqueName();
-      const args = ['-c', libvirt.uri, '-n', name, '--cpu-shares', '300', '--cpu-pin', '0', ...WAIT];
-      const running = startSandbox(args, { through: libvirt.through, input: 'open' });
+      const args = ['-c', embedded.uri, '-n', name, '--vcpus', '2', '--cpu-scheduler', scheduler, ...WAIT];
+      const running = startSandbox(args, { input: 'open' });
       await running.until(/ready/);
-      const xml = await libvirt.virsh('dumpxml', name);
-      assert.match(xml, /<shares>300<\/shares>/);
-      assert.match(xml, /<vcpupin vcpu='0' cpuset='0'\/>/);
-      const find = `find /sys/fs/cgroup/cpu -path '*qemu*${name}*' -name cpu.shares -exec cat {} + | sort -n | head -n 1`;
-      assert.equal(await libvirt.run('sh', '-c', find), '300\n');
+      const found = schedulersOf(qemuOf(name));
+      for (const [thread, schedule] of found) {
+        assert.equal(schedule, /^CPU \d/.test(thread) ? expected : `${POLICY.other} 0`, thread);
+      }
+      assert.equal([...found.keys()].filter((thread) => /^CPU \d/.test(thread)).length, 2);
       running.child.stdin?.end('\n');
       assert.equal((await running.result).code, 0);
     });
-  });
+  }
 
-  it('is refused without control groups', { skip: embedded.skip }, async () => {
-    const result = await runSandbox(['-c', embedded.uri, '--cpu-shares', '300', '--', 'true']);
-    assertFailure(result, /--cpu-shares takes control groups, and qemu:\/\/\/embed makes none/);
+  it('with a priority is refused without the capability for it', async () => {
+    const through = ['setpriv', '--bounding-set=-sys_nice', '--'];
+    const result = await runSandbox(['-c', embedded.uri, '--cpu-scheduler', 'fifo:1', '--', 'true'], { through });
+    assertFailure(result, /--cpu-scheduler fifo:1 takes CAP_SYS_NICE/, /use batch or idle/);
   });
+});
+
+describe('--io-threads', { skip: embedded.skip }, () => {
+  it('serve the disks in turn', async (t) => {
+    const name = uniqueName();
+    const directory = scratchDirectory(t);
+    const disks = ['a', 'b', 'c'].flatMap((tag) => {
+      const file = join(directory, tag);
+      writeFileSync(file, Buffer.alloc(MIB));
+      return ['--disk', `file:${tag}=${file}`];
+    });
+    const read = (tag: string) => `dd if=/dev/disk/by-tag/${tag} of=/dev/null bs=4k iflag=direct 2>/dev/null`;
+    // b is the second thread's. c is the first one's again.
+    const script = `echo ready; read line; ${read('b')}; echo b; read line; ${read('c')}; echo c; read line`;
+    const running = startSandbox(
+      ['-c', embedded.uri, '-n', name, '-p', ...disks, '--io-threads', '2', '--', 'sh', '-c', script],
+      { input: 'open' },
+    );
+    const pid = () => qemuOf(name);
+    await running.until(/ready/);
+    const before = runsOf(pid());
+    running.child.stdin?.write('\n');
+    await running.until(/b/);
+    const between = runsOf(pid());
+    running.child.stdin?.write('\n');
+    await running.until(/c/);
+    const end = runsOf(pid());
+    assert.deepEqual([...end.keys()], ['IO iothread1', 'IO iothread2']);
+    const more = (thread: string, one: typeof end, other: typeof end) =>
+      (other.get(thread) ?? Number.NaN) - (one.get(thread) ?? Number.NaN);
+    // 256 requests each, one after the other.
+    assert.ok(more('IO iothread2', before, between) >= 100, JSON.stringify([...between]));
+    assert.ok(more('IO iothread1', before, between) < 100, JSON.stringify([...between]));
+    assert.ok(more('IO iothread1', between, end) >= 100, JSON.stringify([...end]));
+    running.child.stdin?.end('\n');
+    assert.equal((await running.result).code, 0);
+  });
+});
+
+/** How often each I/O thread of QEMU has run, by name. */
+function runsOf(pid: number | undefined): Map<string, number> {
+  const tasks = `/proc/${pid}/task`;
+  const threads = readdirSync(tasks).map((thread): [string, number] => {
+    const [, , runs = ''] = readFileSync(join(tasks, thread, 'schedstat'), 'utf8')
+      .trim()
+      .split(' ');
+    return [readFileSync(join(tasks, thread, 'comm'), 'utf8').trim(), Number(runs)];
+  });
+  return new Map(threads.filter(([name]) => name.startsWith('IO iothread')).sort());
+}
+
+describe('with control groups', { skip: unlessPrivateLibvirt() }, () => {
+  let libvirt: PrivateLibvirt;
+  before(async () => {
+    libvirt = await PrivateLibvirt.start();
+  });
+  after(() => libvirt?.end());
+
+  it('shares, quotas, weights and limits are set in those of the machine', async () => {
+    const name = uniqueName();
+    const args = ['-c', libvirt.uri, '-n', name, '--cpu-shares', '300', '--cpu-pin', '0', '--cpu-quota', '10000'];
+    args.push('--cpu-period', '90000', '--block-weight', '300', '--memory-soft-limit', '700M');
+    const running = startSandbox([...args, ...WAIT], { through: libvirt.through, input: 'open' });
+    await running.until(/ready/);
+    assert.match(await libvirt.virsh('dumpxml', name), /<vcpupin vcpu='0' cpuset='0'\/>/);
+    const files = ['cpu.shares', 'vcpu0/cpu.cfs_quota_us', 'vcpu0/cpu.cfs_period_us', 'blkio.bfq.weight'].concat([
+      'memory.soft_limit_in_bytes',
+      'vcpu0/cpu.stat',
+    ]);
+    const find = files.map((file) => `cat /sys/fs/cgroup/*/machine/qemu-*${name}*/${file} | tr '\\n' ' '; echo`);
+    const found = (await libvirt.run('sh', '-c', find.join('; '))).split('\n').map((line) => line.trim());
+    assert.deepEqual(found.slice(0, 5), ['300', '10000', '90000', '300', `${700 * MIB}`]);
+    // To be ready takes more than a ninth of a processor does in one period.
+    assert.match(found[5] ?? '', /\bnr_throttled [1-9]/);
+    running.child.stdin?.end('\n');
+    assert.equal((await running.result).code, 0);
+  });
+});
+
+it('what takes control groups is refused without', { skip: embedded.skip }, async () => {
+  for (const [option, value] of [
+    ['--cpu-shares', '300'],
+    ['--memory-limit', '1G'],
+  ] as const) {
+    const result = await runSandbox(['-c', embedded.uri, option, value, '--', 'true']);
+    assertFailure(result, new RegExp(`${option} takes control groups, and qemu:///embed makes none`));
+  }
 });

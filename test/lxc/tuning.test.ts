@@ -1,0 +1,69 @@
+/** Tuning of a running container, seen in its control groups and from inside. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { besideLxc, lxc } from '../helpers/connections.js';
+import { uniqueName } from '../helpers/leftovers.js';
+import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
+
+const GIB = 1 << 30;
+
+/** Files of control groups; the container's are where libvirt makes them. */
+const FILES = ['cpu.shares', 'cpu.cfs_quota_us', 'cpu.cfs_period_us', 'memory.limit_in_bytes'].concat([
+  'memory.soft_limit_in_bytes',
+  'memory.memsw.limit_in_bytes',
+  'blkio.bfq.weight',
+]);
+
+describe('tuning of a container', { skip: lxc.skip }, () => {
+  it('is in its control groups, and in the policy of its memory', async () => {
+    const name = uniqueName();
+    const args = ['-c', lxc.uri, '-n', name, '--memory', '1500', '--cpu-shares', '300', '--cpu-quota', '10000'];
+    args.push(
+      '--cpu-period',
+      '90000',
+      '--memory-limit',
+      '1G',
+      '--memory-soft-limit',
+      '700',
+      '--memory-swap-limit',
+      '2G',
+    );
+    args.push('--block-weight', '200', '--numa-nodes', '0,mode=interleave');
+    // More work than a ninth of a processor does in one period.
+    const busy = 'i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done';
+    const script = `head -n 1 /proc/self/numa_maps; ${busy}; echo ready; read line`;
+    const running = startSandbox([...args, '--', 'sh', '-c', script], { ...lxc.options, input: 'open' });
+    await running.until(/ready/);
+    const find = (file: string) =>
+      besideLxc('sh', '-c', `cat $(find /sys/fs/cgroup -path '*lxc*${name}.libvirt-lxc/${file}' | head -n 1)`).trim();
+    assert.deepEqual(Object.fromEntries(FILES.map((file) => [file, find(file)])), {
+      'cpu.shares': '300',
+      'cpu.cfs_quota_us': '10000',
+      'cpu.cfs_period_us': '90000',
+      'memory.limit_in_bytes': `${GIB}`,
+      'memory.soft_limit_in_bytes': `${700 << 20}`,
+      'memory.memsw.limit_in_bytes': `${2 * GIB}`,
+      'blkio.bfq.weight': '200',
+    });
+    assert.ok(Number(/^nr_throttled (\d+)$/m.exec(find('cpu.stat'))?.[1]) > 0, find('cpu.stat'));
+    running.child.stdin?.end('\n');
+    const { code, out } = await running.result;
+    assert.equal(code, 0);
+    assert.match(out, /^[0-9a-f]+ interleave:0 /);
+  });
+
+  it('ends what takes more memory than the limit, which is below --memory', async () => {
+    // Of a line without an end, tail keeps all.
+    const hungry = ['sh', '-c', 'head -c 200M /dev/zero | tail -n 1 >/dev/null; echo $?'];
+    const run = (...limit: string[]) =>
+      runSandbox(['-c', lxc.uri, '--memory', '1G', ...limit, '--', ...hungry], lxc.options);
+    assert.equal((await run('--memory-limit', '100M')).out, '137\n');
+    assert.equal((await run()).out, '0\n');
+  });
+
+  it('is refused where it is for machines', async () => {
+    const result = await runSandbox(['-c', lxc.uri, '--cpu-scheduler', 'batch', '--', 'true'], lxc.options);
+    assertFailure(result, /--cpu-scheduler is for the processors of a machine, and lxc:\/\/\/ starts a container/);
+  });
+});
