@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -18,21 +18,14 @@ import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { programPaths } from '../helpers/hide.js';
 import { ext4Of, imageFile, unlessProgram } from '../helpers/images.js';
+import { nestedHostMounts } from '../helpers/nested-host.js';
 import { unlessBusybox } from '../helpers/roots.js';
-import { REPOSITORY, runSandbox } from '../helpers/run.js';
+import { runSandbox } from '../helpers/run.js';
 import { DEBIAN_KERNEL, unlessInstalled } from '../helpers/scratch.js';
 
 /** The name of the program in `/PATH/NAME CapEff: MASK`. */
 function programOf(line: string): string {
   return line.split(' ')[0]?.split('/').at(-1) ?? '';
-}
-
-/** Has libvirt find out what each QEMU can do where there is no KVM. @returns the directory where it keeps that */
-function capabilitiesWithoutKvm(root: string): string {
-  const script = '[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm; exec "$@"';
-  const command = ['virsh', '-q', '-c', `qemu:///embed?root=${root}`, 'capabilities'];
-  execFileSync('unshare', ['--mount', '--', 'sh', '-ec', script, 'sh', ...command], { stdio: 'ignore' });
-  return join(root, 'cache/qemu/capabilities');
 }
 
 function unlessAppArmor(): string | false {
@@ -74,18 +67,14 @@ describe('on a kernel with AppArmor', { skip }, () => {
     writeFileSync(join(content, 'hello'), 'hello\n');
     execFileSync('qemu-img', ['convert', '-O', 'qcow2', ext4Of(content, join(directory, 'ext4.img')), image]);
     copyFileSync(image, join(media, 'disk.qcow2'));
-    // libvirtd inside would take ten seconds of a processor to find that out.
-    cpSync(capabilitiesWithoutKvm(join(directory, 'libvirt')), join(media, 'capabilities'), { recursive: true });
-    // The launchers inside would build it for half a minute, and again for each kind of sandbox.
+    const mounts = nestedHostMounts(cache, media);
+    // One for each kind of sandbox.
     const sets = 'root-9p,root-virtiofs,block';
     await bakeJson(cache, ['create', '--kernver', DEBIAN_KERNEL, '--with', sets, '--name', IMAGE]);
-    const memory = ['/var/lib/libvirt', '/var/cache', '/var/log', '/var/tmp', '/etc/libvirt'];
     const result = await runSandbox(
       [
         ...['-c', embedded.uri, '--kernver', DEBIAN_KERNEL, '--profile', profile, '-p', '--memory', '1536'],
-        ...memory.flatMap((target) => ['-m', `ram:${target}=100M`]),
-        ...['-m', `host-bind:/var/cache/virt-sandbox=${join(cache, 'virt-sandbox')}`],
-        ...['-m', `host-bind:/mnt=${REPOSITORY},ro`, '-m', `host-bind:/media=${media}`, '--', 'sh', '-c', SCRIPT],
+        ...[...mounts, '--', 'sh', '-c', SCRIPT],
       ],
       { timeout: 600_000 },
     );

@@ -4,6 +4,7 @@
  * `capabilities`: what libvirt knows about QEMU.
  */
 import process from 'node:process';
+import { NESTED_HOST_SCRIPT } from './nested-host.js';
 
 /** Of the sandbox that a profile loaded by hand confines. */
 export const UUID = '11111111-2222-3333-4444-555555555555';
@@ -55,10 +56,8 @@ const RULES = ['mount,', 'umount,', 'pivot_root,', 'userns,', 'deny /tmp/denied 
 
 /** Prints each part under a heading `== NAME`; the last is `end`. */
 export const SCRIPT = `
-mkdir -p /var/log/libvirt /etc/libvirt/lxc /etc/libvirt/qemu /run/lock /var/cache/libvirt/qemu
-cp -r /media/capabilities /var/cache/libvirt/qemu
+${NESTED_HOST_SCRIPT}
 mount -t securityfs none /sys/kernel/security
-mount -t cgroup2 none /sys/fs/cgroup
 
 # libvirt writes the profiles that it makes beside its templates.
 mkdir /run/templates

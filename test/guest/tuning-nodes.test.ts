@@ -1,0 +1,121 @@
+/**
+ * Nodes and huge pages for real: a sandbox with two NUMA nodes is the host of another one, whose QEMU takes its memory
+ * from huge pages of one node. The nested machine would boot for minutes, but its memory and its limits are there before
+ * it runs. Limits of memory are tested here too: libvirtd needs CAP_SYS_RESOURCE for them, and the control groups are
+ * those of version 2.
+ */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { bakeJson } from '../helpers/bake.js';
+import { makeCache, removeCache } from '../helpers/cache.js';
+import { embedded } from '../helpers/connections.js';
+import { NESTED_HOST_SCRIPT, nestedHostMounts } from '../helpers/nested-host.js';
+import { runSandbox } from '../helpers/run.js';
+
+const MIB = 1 << 20;
+const IMAGE = 'inside';
+const SANDBOX = '/mnt/bin/virt-sandbox --accel tcg --boot cold --memory 128 --huge-pages 2M';
+const TUNING = '--numa-nodes 1 --memory-limit 600 --memory-soft-limit 500 --cpu-shares 200 --block-weight 300';
+const QUOTA = '--cpu-quota 50000 --cpu-period 200000';
+
+/** On this host only node 1 has huge pages, more than the machine's 64. */
+const SCRIPT = `
+for node in /sys/devices/system/node/node*; do
+  echo $(basename $node) $(cat $node/cpulist) $(sed -n 's/.*MemTotal: *//p' $node/meminfo)
+done
+${NESTED_HOST_SCRIPT}
+echo 70 >/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+echo == missing
+${SANDBOX} -c qemu:///embed --numa-nodes 0 -- true 2>&1
+${SANDBOX} -c qemu:///embed --numa-nodes 2 -- true 2>&1
+
+virtlogd -d
+libvirtd 2>/run/libvirtd.log &
+while [ ! -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done
+${SANDBOX} -c qemu:///system -n inner --image ${IMAGE} ${TUNING} ${QUOTA} -- true >/run/inner.log 2>&1 &
+machine=$!
+groups=/sys/fs/cgroup/machine/qemu-1-inner.libvirt-qemu
+# libvirt sets what is of each processor last.
+until grep -q '^50000 ' $groups/vcpu0/cpu.max 2>/dev/null || ! kill -0 $machine; do sleep 0.1; done
+pid=$(cat /run/libvirt/qemu/inner.pid)
+echo == maps
+cat /proc/$pid/numa_maps
+echo == groups
+cd $groups
+grep . memory.max memory.high cpu.weight io.weight vcpu0/cpu.max vcpu0/cpuset.mems
+echo == free
+cat /sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages
+kill $machine
+wait $machine
+cat /run/inner.log
+echo == end
+`;
+
+describe('on a host with two nodes', { skip: embedded.skip }, () => {
+  /** What each part of the script printed, by its heading. */
+  let said: ReadonlyMap<string, readonly string[]>;
+  const directory = mkdtempSync(join(tmpdir(), 'virt-sandbox-test-'));
+  const cache = makeCache();
+  after(() => {
+    rmSync(directory, { recursive: true, force: true });
+    removeCache(cache);
+  });
+
+  before(async () => {
+    const mounts = nestedHostMounts(cache, join(directory, 'media'));
+    await bakeJson(cache, ['create', '--with', 'root-9p,root-virtiofs', '--name', IMAGE]);
+    const nodes = ['--vcpus', '2', '--memory', '1536', '--numa', '0:cpus=0,memory=1G', '--numa', '1:cpus=1'];
+    const args = ['-c', embedded.uri, '-p', ...nodes, ...mounts, '--', 'sh', '-c', SCRIPT];
+    const result = await runSandbox(args, { timeout: 600_000 });
+    const parts = `== nodes\n${result.out}`.split(/^== /m).map((part) => part.trim().split('\n'));
+    said = new Map(parts.map(([heading = '', ...lines]) => [heading, lines]));
+    assert.ok(said.has('end'), `${result.out}\n${result.stderr}`);
+  });
+
+  it('the machine has the nodes that --numa says', () => {
+    const nodes = (said.get('nodes') ?? []).map((line) => line.split(' '));
+    assert.deepEqual(
+      nodes.map(([name, cpus]) => `${name} ${cpus}`),
+      ['node0 0', 'node1 1'],
+    );
+    const [first = 0, second = 0] = nodes.map(([, , kibibytes]) => Number(kibibytes) / 1024);
+    // The kernel keeps some of it to itself.
+    assert.ok(first > 900 && first <= 1024, `${first}`);
+    assert.ok(second > 400 && second <= 512, `${second}`);
+  });
+
+  it('what the nodes do not have is refused', () => {
+    const [pages = '', node = ''] = said.get('missing') ?? [];
+    assert.match(pages, /--huge-pages takes 64 pages of 2M, and this host has 0 free on node 0; reserve more, as root/);
+    assert.match(pages, /echo 64 > \/sys\/devices\/system\/node\/node0\/hugepages\/hugepages-2048kB\/nr_hugepages$/);
+    assert.match(node, /--numa-nodes names node 2, which this host does not have/);
+  });
+
+  it('all memory comes from the node that was named, the machine’s from its huge pages', () => {
+    const maps = said.get('maps') ?? [];
+    assert.deepEqual(
+      maps.filter((line) => line.includes(' N0=')),
+      [],
+    );
+    assert.ok(maps.filter((line) => line.includes(' N1=')).length > 10);
+    const huge = maps.filter((line) => line.includes(' huge '));
+    assert.equal(huge.length, 1, huge.join('\n'));
+    assert.match(huge[0] ?? '', / bind:1 .* N1=64 kernelpagesize_kB=2048$/);
+    assert.deepEqual(said.get('free'), ['6']);
+  });
+
+  it('limits are set in control groups of version 2', () => {
+    assert.deepEqual(said.get('groups'), [
+      `memory.max:${600 * MIB}`,
+      `memory.high:${500 * MIB}`,
+      'cpu.weight:200',
+      'io.weight:default 300',
+      'vcpu0/cpu.max:50000 200000',
+      'vcpu0/cpuset.mems:1',
+    ]);
+  });
+});
