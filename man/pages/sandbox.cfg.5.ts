@@ -110,7 +110,10 @@ const BODY: readonly Section[] = [
             '`[tuning]`',
             '`cpushares`, `cpupin`, `cpuquota`, `cpuperiod`, `cpuscheduler`, `numanodes`, `blockweight`, `iothreads`: as the options of these names. `memorylimit`, `memorysoftlimit`, `memoryswaplimit`: bytes. `hugepages`: `default`, or bytes.',
           ],
-          ['`[tuning.numa.`*N*`]`', '`node`, `cpus` as in `--numa`. `memory`: bytes.'],
+          [
+            '`[tuning.numa.`*N*`]`',
+            '`node`, `cpus` and `hostnodes`: as in `--numa`, where the last is `host`. `memory`: bytes.',
+          ],
           ['`[tuning.disk.`*N*`]`', '`tag`, and limits under the names of `--disk-limit`.'],
           ['`[tuning.network.`*N*`]`', '`index`, and limits under the names of `--net-limit`.'],
         ],

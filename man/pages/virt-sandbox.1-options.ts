@@ -296,7 +296,7 @@ export const details = {
   numa: {
     value: 'NODE:cpus=LIST,...',
     text: [
-      'Gives the machine a NUMA node. Nodes count from 0. `cpus` are processors of the machine, such as `0-1,3`; each must be in one node. `memory` is MiB, or a number with K, M or G. Nodes without it get equal parts of what the others leave of `--memory`. It may be repeated.',
+      'Gives the machine a NUMA node. Nodes count from 0. `cpus` are processors of the machine, such as `0-1,3`; each must be in one node. `memory` is MiB, or a number with K, M or G. Nodes without it get equal parts of what the others leave of `--memory`. `host` are nodes of the host: the memory of this one comes from them, and from no others. It may be repeated.',
     ],
   },
   'numa-nodes': {

@@ -136,7 +136,7 @@ export const options = {
     array: true,
     nargs: 1,
     requiresArg: true,
-    describe: 'NODE:cpus=LIST[,memory=SIZE]: a NUMA node of the machine, counted from 0; repeats',
+    describe: 'NODE:cpus=LIST[,memory=SIZE][,host=LIST]: a NUMA node of the machine, counted from 0; repeats',
   },
   'numa-nodes': {
     type: 'string',

@@ -57,6 +57,8 @@ export interface NumaNode {
   readonly cpus: readonly number[];
   /** A whole number of KiB. Undefined: an equal part of what the other nodes leave of the machine's memory. */
   readonly memory: number | undefined;
+  /** The host's nodes that its memory comes from, and no others; undefined: as {@link Tuning.numaNodes} says. */
+  readonly hostNodes: readonly number[] | undefined;
 }
 
 /** How the host chooses among its nodes: libvirt's `numatune/memory`. */

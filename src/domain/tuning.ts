@@ -29,11 +29,9 @@ export function containerTuning(tuning: Tuning): TuningElements {
 }
 
 function commonTuning(tuning: Tuning): Omit<TuningElements, 'cputune'> {
-  const { numaNodes, blockWeight, memoryLimit, memorySoftLimit, memorySwapLimit } = tuning;
+  const { blockWeight, memoryLimit, memorySoftLimit, memorySwapLimit } = tuning;
   return {
-    numatune: numaNodes && {
-      memory: { '@mode': numaNodes.mode, '@nodeset': formatNumberSet(numaNodes.nodes) },
-    },
+    numatune: numatune(tuning),
     memtune: unlessEmpty({
       hard_limit: kibibytes(memoryLimit),
       soft_limit: kibibytes(memorySoftLimit),
@@ -41,6 +39,18 @@ function commonTuning(tuning: Tuning): Omit<TuningElements, 'cputune'> {
     }),
     blkiotune: unlessEmpty({ weight: blockWeight }),
   };
+}
+
+function numatune({ numaNodes, numa }: Tuning): Element | undefined {
+  // libvirt takes no other mode for a node beside this one.
+  const mode = numaNodes?.mode === 'restrictive' ? 'restrictive' : 'strict';
+  const memnode = numa.flatMap(({ node, hostNodes }) =>
+    hostNodes === undefined ? [] : [{ '@cellid': node, '@mode': mode, '@nodeset': formatNumberSet(hostNodes) }],
+  );
+  return unlessEmpty({
+    memory: numaNodes && { '@mode': numaNodes.mode, '@nodeset': formatNumberSet(numaNodes.nodes) },
+    memnode: memnode.length === 0 ? undefined : memnode,
+  });
 }
 
 function cputune(tuning: Tuning, vcpus: number): Element | undefined {

@@ -1,7 +1,7 @@
 /**
- * Nodes and huge pages for real: a sandbox with two NUMA nodes is the host of another one, whose QEMU takes its memory
- * from huge pages of one node. The nested machine would boot for minutes, but its memory and its limits are there before
- * it runs. Limits of memory are tested here too: libvirtd needs CAP_SYS_RESOURCE for them, and the control groups are
+ * Nodes and huge pages for real: a sandbox with two NUMA nodes is the host of others, whose QEMUs take memory from the
+ * nodes that they are told. The nested machines would boot for minutes, but their memory and limits are there before they
+ * run. Limits of memory are tested here too: libvirtd needs CAP_SYS_RESOURCE for them, and the control groups are
  * those of version 2.
  */
 
@@ -18,25 +18,38 @@ import { runSandbox } from '../helpers/run.js';
 
 const MIB = 1 << 20;
 const IMAGE = 'inside';
-const SANDBOX = '/mnt/bin/virt-sandbox --accel tcg --boot cold --memory 128 --huge-pages 2M';
-const TUNING = '--numa-nodes 1 --memory-limit 600 --memory-soft-limit 500 --cpu-shares 200 --block-weight 300';
+const SANDBOX = '/mnt/bin/virt-sandbox --accel tcg --boot cold --memory 128';
+const HUGE = '--huge-pages 2M';
+const NODES = '--vcpus 2 --numa 0:cpus=0,memory=96 --numa 1:cpus=1,host=0 --numa-nodes 1';
+const TUNING = '--memory-limit 600 --memory-soft-limit 500 --cpu-shares 200 --block-weight 300';
 const QUOTA = '--cpu-quota 50000 --cpu-period 200000';
 
-/** On this host only node 1 has huge pages, more than the machine's 64. */
+/** More huge pages than the machine takes of each node, and too few on node 0 for all of it. */
 const SCRIPT = `
 for node in /sys/devices/system/node/node*; do
   echo $(basename $node) $(cat $node/cpulist) $(sed -n 's/.*MemTotal: *//p' $node/meminfo)
 done
 ${NESTED_HOST_SCRIPT}
-echo 70 >/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+echo 20 >/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages
+echo 50 >/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
 echo == missing
-${SANDBOX} -c qemu:///embed --numa-nodes 0 -- true 2>&1
+${SANDBOX} -c qemu:///embed ${HUGE} --numa-nodes 0 -- true 2>&1
 ${SANDBOX} -c qemu:///embed --numa-nodes 2 -- true 2>&1
+
+# Without a daemon, so without control groups.
+${SANDBOX} -c qemu:///embed -n own --image ${IMAGE} --numa-nodes 1 -- true >/run/own.log 2>&1 &
+machine=$!
+until pid=$(pgrep -f '^/usr/bin/qemu.*guest=own,') || ! kill -0 $machine; do sleep 0.1; done
+until [ $(grep -v file= /proc/$pid/numa_maps | grep -c anon=) -gt 10 ] || ! kill -0 $machine; do sleep 0.1; done
+echo == own
+cat /proc/$pid/numa_maps
+kill $machine
+wait $machine
 
 virtlogd -d
 libvirtd 2>/run/libvirtd.log &
 while [ ! -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done
-${SANDBOX} -c qemu:///system -n inner --image ${IMAGE} ${TUNING} ${QUOTA} -- true >/run/inner.log 2>&1 &
+${SANDBOX} -c qemu:///system -n inner --image ${IMAGE} ${HUGE} ${NODES} ${TUNING} ${QUOTA} -- true >/run/inner.log 2>&1 &
 machine=$!
 groups=/sys/fs/cgroup/machine/qemu-1-inner.libvirt-qemu
 # libvirt sets what is of each processor last.
@@ -48,7 +61,7 @@ echo == groups
 cd $groups
 grep . memory.max memory.high cpu.weight io.weight vcpu0/cpu.max vcpu0/cpuset.mems
 echo == free
-cat /sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages
+cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/free_hugepages
 kill $machine
 wait $machine
 cat /run/inner.log
@@ -90,22 +103,32 @@ describe('on a host with two nodes', { skip: embedded.skip }, () => {
 
   it('what the nodes do not have is refused', () => {
     const [pages = '', node = ''] = said.get('missing') ?? [];
-    assert.match(pages, /--huge-pages takes 64 pages of 2M, and this host has 0 free on node 0; reserve more, as root/);
+    assert.match(
+      pages,
+      /--huge-pages takes 64 pages of 2M, and this host has 20 free on node 0; reserve more, as root/,
+    );
     assert.match(pages, /echo 64 > \/sys\/devices\/system\/node\/node0\/hugepages\/hugepages-2048kB\/nr_hugepages$/);
     assert.match(node, /--numa-nodes names node 2, which this host does not have/);
   });
 
-  it('all memory comes from the node that was named, the machine’s from its huge pages', () => {
+  it('memory comes from the nodes that were named, the machine’s from their huge pages', () => {
     const maps = said.get('maps') ?? [];
-    assert.deepEqual(
-      maps.filter((line) => line.includes(' N0=')),
-      [],
+    const huge = maps.filter((line) => line.includes(' huge ')).sort();
+    assert.equal(huge.length, 2, huge.join('\n'));
+    const [first = '', second = ''] = [' bind:0 ', ' bind:1 '].map((policy) =>
+      huge.find((line) => line.includes(policy)),
     );
-    assert.ok(maps.filter((line) => line.includes(' N1=')).length > 10);
-    const huge = maps.filter((line) => line.includes(' huge '));
-    assert.equal(huge.length, 1, huge.join('\n'));
-    assert.match(huge[0] ?? '', / bind:1 .* N1=64 kernelpagesize_kB=2048$/);
-    assert.deepEqual(said.get('free'), ['6']);
+    assert.match(first, / N0=16 kernelpagesize_kB=2048$/);
+    assert.match(second, / N1=48 kernelpagesize_kB=2048$/);
+    assert.deepEqual(said.get('free'), ['4', '2']);
+  });
+
+  it('QEMU’s own memory comes from the node that was named', () => {
+    const maps = said.get('own') ?? [];
+    // The host may have the pages of files on any node.
+    const own = maps.filter((line) => line.includes(' anon=') && !line.includes(' file='));
+    assert.ok(own.length > 10, maps.join('\n'));
+    for (const line of own) assert.match(line, /^[0-9a-f]+ bind:1 [^N]* N1=\d+ /);
   });
 
   it('limits are set in control groups of version 2', () => {
@@ -115,7 +138,7 @@ describe('on a host with two nodes', { skip: embedded.skip }, () => {
       'cpu.weight:200',
       'io.weight:default 300',
       'vcpu0/cpu.max:50000 200000',
-      'vcpu0/cpuset.mems:1',
+      'vcpu0/cpuset.mems:0-1',
     ]);
   });
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, truncateSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { indexDirectory } from '../../src/image/store/store.js';
@@ -133,6 +133,17 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
     const facts = { blocks: 'ls /sys/block; ls /dev | grep -E "^(vd|disk)"', links: 'ls /sys/class/net' };
     const found = await ask([...WARM, '-c', embedded.uri], facts, { env });
     assert.deepEqual(found, { blocks: '', links: 'lo' });
+  });
+
+  it('serve disks that have threads of QEMU, which the saved machine had not', async (t) => {
+    const directory = scratchDirectory(t);
+    const disks = ['a', 'b'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, 2 * MIB)}`]);
+    const write = 'for tag in a b; do printf "I am $tag" | dd of=/dev/disk/by-tag/$tag status=none; done';
+    const args = [...WARM, '-c', embedded.uri, ...disks, '--io-threads', '2', '--', 'sh', '-c', write];
+    assertRun(await runSandbox(args, { env }), 0, '');
+    for (const tag of ['a', 'b']) {
+      assert.equal(readFileSync(join(directory, tag)).subarray(0, 6).toString(), `I am ${tag}`);
+    }
   });
 
   it('serve disks of every format, written to and read by tag', async (t) => {

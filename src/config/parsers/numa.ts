@@ -11,34 +11,55 @@ export const MOST_NODES = 128;
 
 export const NUMA_MODES: readonly NumaMode[] = ['strict', 'interleave', 'preferred', 'restrictive'];
 
-const NODE_SYNTAX = 'write NODE:cpus=LIST[,memory=SIZE], such as 0:cpus=0-1,memory=256M';
+const NODE_SYNTAX = 'write NODE:cpus=LIST[,memory=SIZE][,host=LIST], such as 0:cpus=0-1,memory=256M';
+
+const NODE_KEYS = ['cpus', 'memory', 'host'] as const;
+
+/** Their values may have commas. */
+const LISTS: readonly unknown[] = ['cpus', 'host'];
 
 /**
- * Reads `--numa NODE:cpus=LIST[,memory=SIZE]`, a node of the machine. LIST may have commas. SIZE is MiB, or has a
- * suffix.
+ * Reads `--numa NODE:cpus=LIST[,memory=SIZE][,host=LIST]`, a node of the machine. LIST may have commas. SIZE is MiB, or
+ * has a suffix.
  * @throws SandboxError `numa-invalid`, `number-invalid` for the node, what {@link parseSize} throws for the memory
  */
 export function parseNumaNode(text: string): NumaNode {
   const what = `--numa ${quote(text)}`;
   const [node, list] = splitOnce(text, ':') ?? [text, ''];
+  const values = nodeValues(list, what);
+  const cpus = values.get('cpus');
+  if (cpus === undefined) throw argumentError('numa-invalid', `${what} names no CPUs`, NODE_SYNTAX);
+  const [memory, host] = [values.get('memory'), values.get('host')];
+  const names = { code: 'numa-invalid', one: 'a CPU', several: 'CPUs' };
+  return {
+    node: parseWhole(node, `${what}, the node`, 0, MOST_NODES - 1),
+    cpus: parseNumberSet(cpus, { option: `${what}, cpus`, ...names }),
+    memory: memory === undefined ? undefined : parseNodeMemory(memory, `${what}, memory`),
+    hostNodes:
+      host === undefined
+        ? undefined
+        : parseNumberSet(host, { option: `${what}, host`, ...names, one: 'a node', several: 'nodes' }),
+  };
+}
+
+/** The values by key, each at most once. */
+function nodeValues(list: string, what: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   let last: string | undefined;
   for (const part of list.split(',')) {
     const [name, value] = splitOnce(part, '=') ?? [undefined, part];
-    // The list of CPUs goes on after a comma.
-    if (name === undefined && last === 'cpus') values.set('cpus', `${values.get('cpus')},${value}`);
-    else if ((name === 'cpus' || name === 'memory') && !values.has(name)) values.set(name, value);
-    else throw argumentError('numa-invalid', `${what} has ${quote(part)}, which does not belong there`, NODE_SYNTAX);
-    last = name ?? last;
+    const known = NODE_KEYS.find((key) => key === name);
+    // A list goes on after a comma.
+    if (name === undefined && last !== undefined && LISTS.includes(last)) {
+      values.set(last, `${values.get(last)},${value}`);
+    } else if (known !== undefined && !values.has(known)) {
+      values.set(known, value);
+      last = known;
+    } else {
+      throw argumentError('numa-invalid', `${what} has ${quote(part)}, which does not belong there`, NODE_SYNTAX);
+    }
   }
-  const cpus = values.get('cpus');
-  if (cpus === undefined) throw argumentError('numa-invalid', `${what} names no CPUs`, NODE_SYNTAX);
-  const memory = values.get('memory');
-  return {
-    node: parseWhole(node, `${what}, the node`, 0, MOST_NODES - 1),
-    cpus: parseNumberSet(cpus, { option: `${what}, cpus`, code: 'numa-invalid', one: 'a CPU', several: 'CPUs' }),
-    memory: memory === undefined ? undefined : parseNodeMemory(memory, `${what}, memory`),
-  };
+  return values;
 }
 
 function parseNodeMemory(text: string, option: string): number {

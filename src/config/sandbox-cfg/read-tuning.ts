@@ -47,8 +47,9 @@ export function readTuning(file: KeyFile): Tuning {
 }
 
 function readNumaNode(section: Section): NumaNode {
-  const { node, cpus } = parseNumaNode(`${section.need('node')}:cpus=${section.need('cpus')}`);
-  return { node, cpus, memory: section.whole('memory', 1, MOST_MEMORY_LIMIT) };
+  const hosts = section.text('hostnodes');
+  const text = `${section.need('node')}:cpus=${section.need('cpus')}${hosts === undefined ? '' : `,host=${hosts}`}`;
+  return { ...parseNumaNode(text), memory: section.whole('memory', 1, MOST_MEMORY_LIMIT) };
 }
 
 function readHugePages(section: Section): Tuning['hugePages'] {

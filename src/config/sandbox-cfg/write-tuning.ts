@@ -9,7 +9,12 @@ import type { Values } from './format.js';
 export function tuningGroups(tuning: Tuning): readonly (readonly [string, Values])[] {
   return [
     ['tuning', singleValues(tuning)],
-    ...numbered('numa', tuning.numa, ({ node, cpus, memory }) => ({ node, cpus: formatNumberSet(cpus), memory })),
+    ...numbered('numa', tuning.numa, ({ node, cpus, memory, hostNodes }) => ({
+      node,
+      cpus: formatNumberSet(cpus),
+      memory,
+      hostnodes: hostNodes && formatNumberSet(hostNodes),
+    })),
     ...numbered('disk', tuning.diskLimits, ({ tag, limits }) => ({
       tag,
       ...Object.fromEntries(DISK_LIMITS.map((name) => [name, limits[name]])),

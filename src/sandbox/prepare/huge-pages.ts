@@ -1,5 +1,6 @@
 /** What the host has of huge pages: Documentation/admin-guide/mm/hugetlbpage.rst of the kernel. */
 import { readdirSync } from 'node:fs';
+import { numaMemory } from '../../config/parsers/numa.js';
 import { formatNumberSet } from '../../config/parsers/number-set.js';
 import { hugePagesMisfit } from '../../config/tuning-check.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
@@ -13,7 +14,8 @@ const POOLS = '/sys/kernel/mm/hugepages';
  * @throws {SandboxError} `huge-pages-unknown` for a size that the host does not have, `huge-pages-misfit`,
  *   `huge-pages-missing`
  */
-export function checkHugePagesHere({ tuning: { hugePages, numaNodes }, memory }: SandboxConfig): void {
+export function checkHugePagesHere({ tuning, memory }: SandboxConfig): void {
+  const { hugePages } = tuning;
   if (hugePages === undefined) return;
   const size = hugePages === 'default' ? defaultSize() : hugePages;
   const sizes = valueOr(() => readdirSync(POOLS), []).map((name) => Number(/\d+/.exec(name)?.[0]) * 1024);
@@ -24,8 +26,28 @@ export function checkHugePagesHere({ tuning: { hugePages, numaNodes }, memory }:
       sizes.length === 0 ? 'leave --huge-pages out' : `choose one of ${sizes.map(text).join(', ')}`,
     );
   }
+  for (const demand of demandsOf(tuning, memory)) checkDemand(demand, size);
+}
+
+/** Memory that comes from certain nodes; undefined: from any. */
+interface Demand {
+  readonly memory: number;
+  readonly nodes: readonly number[] | undefined;
+}
+
+function demandsOf({ numa, numaNodes }: Tuning, memory: number): Demand[] {
+  const isFirm = numaNodes?.mode === 'strict' || numaNodes?.mode === 'restrictive';
+  const all: Demand = { memory, nodes: isFirm ? numaNodes.nodes : undefined };
+  if (numa.every(({ hostNodes }) => hostNodes === undefined)) return [all];
+  const sizes = numaMemory(numa, memory);
+  const each = numa.map(
+    ({ hostNodes }, index): Demand => ({ memory: sizes[index] ?? 0, nodes: hostNodes ?? all.nodes }),
+  );
+  return [{ memory, nodes: undefined }, ...each];
+}
+
+function checkDemand({ memory, nodes }: Demand, size: number): void {
   if (memory % size !== 0) throw hugePagesMisfit(memory, size);
-  const nodes = onlyNodes(numaNodes);
   const [wanted, free] = [memory / size, nodes === undefined ? freePages(size) : freePagesOn(nodes, size)];
   if (free >= wanted) return;
   const pool = nodes === undefined ? poolOf(size) : poolOn(nodes[0] ?? 0, size);
@@ -41,11 +63,6 @@ export function checkHugePagesHere({ tuning: { hugePages, numaNodes }, memory }:
 function defaultSize(): number | undefined {
   const kibibytes = /^Hugepagesize:\s+(\d+) kB$/m.exec(readIfThere('/proc/meminfo') ?? '')?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
-}
-
-/** The nodes that all memory must come from; undefined: it may come from any. */
-function onlyNodes(numaNodes: Tuning['numaNodes']): readonly number[] | undefined {
-  return numaNodes?.mode === 'strict' || numaNodes?.mode === 'restrictive' ? numaNodes.nodes : undefined;
 }
 
 /** Pages that nobody has or has reserved, and those that the kernel may still add. */

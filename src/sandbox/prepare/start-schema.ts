@@ -56,6 +56,7 @@ const within = ([least, most]: readonly [number, number]) => {
   return v.pipe(number, v.safeInteger(text), v.minValue(least, text), v.maxValue(most, text));
 };
 const cpus = list(whole, 'numbers of CPUs');
+const nodes = v.pipe(list(whole, 'numbers of nodes'), v.minLength(1, 'at least one node'));
 const bytes = within([1, MOST_MEMORY_LIMIT]);
 const tuning = v.partial(
   v.strictObject(
@@ -72,9 +73,17 @@ const tuning = v.partial(
         ],
         'an object whose policy is "fifo", "rr", "batch" or "idle"',
       ),
-      numa: list(record({ node: within([0, MOST_NODES - 1]), cpus, memory: v.optional(bytes) }), 'nodes'),
+      numa: list(
+        record({
+          node: within([0, MOST_NODES - 1]),
+          cpus,
+          memory: v.optional(bytes),
+          hostNodes: v.optional(nodes),
+        }),
+        'nodes',
+      ),
       numaNodes: record({
-        nodes: v.pipe(list(whole, 'numbers of nodes'), v.minLength(1, 'at least one node')),
+        nodes,
         mode: oneOf(NUMA_MODES),
       }),
       memoryLimit: bytes,

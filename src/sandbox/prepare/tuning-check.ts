@@ -91,25 +91,23 @@ function refuseScheduler({ cpuScheduler }: Tuning, kind: ConnectionKind): void {
   );
 }
 
+/** Memory comes from nodes that have some. */
+const NODES = '/sys/devices/system/node/has_memory';
+
 /** Refuses CPUs and nodes of the host that it does not have. */
-function refuseMissing({ cpuPin, numaNodes }: Tuning): void {
-  const sets = [
-    ['cpu-not-there', '--cpu-pin names CPU', cpuPin, '/sys/devices/system/cpu/online', 'CPUs'],
-    [
-      'node-not-there',
-      '--numa-nodes names node',
-      numaNodes?.nodes ?? [],
-      // Memory comes from nodes that have some.
-      '/sys/devices/system/node/has_memory',
-      'nodes',
-    ],
-  ] as const;
-  for (const [code, what, wanted, file, several] of sets) {
-    const isPresent = wanted.length === 0 ? undefined : membersOf(file);
-    const missing = wanted.find((number) => isPresent?.(number) === false);
-    if (missing === undefined) continue;
-    throw refusal(code, `${what} ${missing}, which this host does not have`, `name ${several} of ${file}`);
+function refuseMissing({ cpuPin, numaNodes, numa }: Tuning): void {
+  refuseMissingOf('cpu-not-there', '--cpu-pin names CPU', cpuPin, '/sys/devices/system/cpu/online');
+  refuseMissingOf('node-not-there', '--numa-nodes names node', numaNodes?.nodes ?? [], NODES);
+  for (const { node, hostNodes = [] } of numa) {
+    refuseMissingOf('node-not-there', `--numa ${node} names the host's node`, hostNodes, NODES);
   }
+}
+
+function refuseMissingOf(code: string, what: string, wanted: readonly number[], file: string): void {
+  const isPresent = wanted.length === 0 ? undefined : membersOf(file);
+  const missing = wanted.find((number) => isPresent?.(number) === false);
+  if (missing === undefined) return;
+  throw refusal(code, `${what} ${missing}, which this host does not have`, `name one of ${file}`);
 }
 
 /** Tells whether a number is in a set of the kernel's; undefined if the kernel does not say. */

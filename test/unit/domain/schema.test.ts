@@ -85,6 +85,14 @@ describe('the XML of each option is valid', { skip: unlessSchema }, () => {
       [["string(/domain/numatune/memory[@mode='interleave']/@nodeset)", '0-1']],
     ],
     [
+      'a node of the host for a node',
+      { vcpus: '2', numa: ['0:cpus=0,host=1,3', '1:cpus=1'], numaNodes: '0,mode=preferred' },
+      [
+        ["string(/domain/numatune/memnode[@mode='strict' and @cellid='0']/@nodeset)", '1,3'],
+        ['count(//memnode)', '1'],
+      ],
+    ],
+    [
       'limits of memory',
       { memoryLimit: '1G', memorySoftLimit: '600', memorySwapLimit: '2G' },
       [

@@ -8,10 +8,10 @@ import { Random, refuses } from '../support.js';
 
 test('nodes of the machine', () => {
   for (const [text, node] of [
-    ['0:cpus=0', { node: 0, cpus: [0], memory: undefined }],
-    ['3:cpus=4-6,8,memory=1G', { node: 3, cpus: [4, 5, 6, 8], memory: GIB }],
-    ['127:memory=64,cpus=2,1', { node: 127, cpus: [1, 2], memory: 64 * MIB }],
-    ['0:cpus=0,memory=1K', { node: 0, cpus: [0], memory: KIB }],
+    ['0:cpus=0', { node: 0, cpus: [0], memory: undefined, hostNodes: undefined }],
+    ['3:cpus=4-6,8,memory=1G', { node: 3, cpus: [4, 5, 6, 8], memory: GIB, hostNodes: undefined }],
+    ['127:memory=64,cpus=2,1', { node: 127, cpus: [1, 2], memory: 64 * MIB, hostNodes: undefined }],
+    ['0:host=1,3,cpus=0,memory=1K', { node: 0, cpus: [0], memory: KIB, hostNodes: [1, 3] }],
   ] as const) {
     assert.deepEqual(parseNumaNode(text), node);
   }
@@ -29,6 +29,8 @@ test('bad nodes of the machine', async (t) => {
     ['0:cpus=0,cpus=1', 'numa-invalid', '"cpus=1"'],
     ['0:cpus=0,size=1', 'numa-invalid', '"size=1"'],
     ['0:0,cpus=1', 'numa-invalid', '"0"'],
+    ['0:cpus=1,host=', 'numa-invalid', '""'],
+    ['0:cpus=1,toString=1', 'numa-invalid', '"toString=1"'],
     ['128:cpus=0', 'number-invalid', '"128"'],
     ['a:cpus=0', 'number-invalid', '"a"'],
     ['0:cpus=0,memory=0', 'size-zero', 'memory'],
@@ -40,7 +42,7 @@ test('bad nodes of the machine', async (t) => {
 });
 
 test('nodes without memory share what the others leave', () => {
-  const node = (memory?: number) => ({ node: 0, cpus: [], memory });
+  const node = (memory?: number) => ({ node: 0, cpus: [], memory, hostNodes: undefined });
   assert.deepEqual(numaMemory([node(), node()], 512 * MIB), [256 * MIB, 256 * MIB]);
   assert.deepEqual(numaMemory([node(), node(100 * MIB)], 512 * MIB), [412 * MIB, 100 * MIB]);
   // The last one gets what is no whole MiB.

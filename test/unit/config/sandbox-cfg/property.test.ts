@@ -90,6 +90,7 @@ function nodes(random: Random, { memory, vcpus }: { readonly memory: number; rea
     cpus: Array.from({ length: vcpus }, (_vcpu, cpu) => cpu).filter((cpu) => cpu % count === node),
     // Node 0 gets what the others leave.
     memory: node > 0 && random.chance() ? part : undefined,
+    hostNodes: maybe(random, () => [...numbers(random), 30]),
   })).sort(() => (random.chance() ? 1 : -1));
 }
 

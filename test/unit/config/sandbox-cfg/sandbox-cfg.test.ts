@@ -67,7 +67,7 @@ test('options that libvirt-sandbox does not know have keys of their own', async 
     cpuQuota: '2000',
     cpuPeriod: '4000',
     cpuScheduler: 'fifo:9',
-    numa: ['1:cpus=1', '0:cpus=2,0,memory=24M'],
+    numa: ['1:cpus=1', '0:cpus=2,0,memory=24M,host=1,0'],
     numaNodes: '0,1,mode=interleave',
     memoryLimit: '2G',
     memorySoftLimit: '1G',
@@ -92,7 +92,7 @@ test('options that libvirt-sandbox does not know have keys of their own', async 
     '\n[tuning]\ncpushares=100\ncpupin=0-1,7\ncpuquota=2000\ncpuperiod=4000\ncpuscheduler=fifo:9\n',
     '\nnumanodes=0-1,mode=interleave\nmemorylimit=2147483648\nmemorysoftlimit=1073741824\n',
     '\nmemoryswaplimit=3221225472\nhugepages=2097152\nblockweight=150\niothreads=4\n\n[tuning.numa.0]\n',
-    '\n[tuning.numa.0]\nnode=1\ncpus=1\n\n[tuning.numa.1]\nnode=0\ncpus=0,2\nmemory=25165824\n',
+    '\n[tuning.numa.0]\nnode=1\ncpus=1\n\n[tuning.numa.1]\nnode=0\ncpus=0,2\nmemory=25165824\nhostnodes=0-1\n',
     '\n[tuning.disk.0]\ntag=d\nread_bytes_sec=3\nwrite_iops_sec=4\n',
     '\n[tuning.network.0]\nindex=0\ninbound.average=1\noutbound.average=2\noutbound.peak=3\noutbound.burst=4\n',
   ]) {

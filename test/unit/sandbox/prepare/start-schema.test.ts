@@ -83,7 +83,7 @@ test('every valid option value is accepted, and undefined too', async () => {
     network: ['dhcp,source=a,filter=b,filter.IP=10.0.0.1', 'address=10.0.0.2,route=0.0.0.0/0%10.0.0.1'],
     diskLimit: ['a:read_bytes_sec=1'],
     netLimit: ['0:inbound.average=1'],
-    ...{ cpuQuota: '9000', cpuPeriod: '1000', cpuScheduler: 'rr:1', numa: ['0:cpus=0'], numaNodes: '1' },
+    ...{ cpuQuota: '9000', cpuPeriod: '1000', cpuScheduler: 'rr:1', numa: ['0:cpus=0,host=1'], numaNodes: '1' },
     ...{ memoryLimit: '2G', memorySoftLimit: '1G', memorySwapLimit: '3G', hugePages: '2M' },
     ...{ blockWeight: '110', ioThreads: '1' },
   });

@@ -21,6 +21,7 @@ const WRONG: readonly (readonly [ConnectionKind, ConfigOptions, string, ...strin
   ['session', { blockWeight: '100' }, 'limit-needs-system', `--block-weight ${GROUPS}session`],
   ['embedded', { numaNodes: '0,mode=restrictive' }, 'limit-needs-system', '--numa-nodes with mode=restrictive'],
   ['embedded', { numaNodes: '0,8000' }, 'node-not-there', '--numa-nodes names node 8000'],
+  ['system', { numa: ['0:cpus=0,host=8000'] }, 'node-not-there', "--numa 0 names the host's node 8000"],
   ['system', { cpuPin: '0,8000' }, 'cpu-not-there', '--cpu-pin names CPU 8000'],
   ['embedded', { hugePages: '64K' }, 'huge-pages-unknown', 'no huge pages of 64K'],
   ['system', { hugePages: '2M', memory: '1048576G' }, 'huge-pages-missing', '--huge-pages takes 536870912 pages of 2M'],
