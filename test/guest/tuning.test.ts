@@ -194,6 +194,21 @@ describe('with control groups', { skip: unlessPrivateLibvirt() }, () => {
     running.child.stdin?.end('\n');
     assert.equal((await running.result).code, 0);
   });
+
+  it('a machine that reaches its limit of memory is killed, and the error says where to look', async () => {
+    const name = uniqueName();
+    const script = 'echo ready; read line; head -c 400M /dev/zero >/dev/shm/zeros';
+    const args = ['-c', libvirt.uri, '-n', name, '--memory', '1G', '--', 'sh', '-c', script];
+    const running = startSandbox(args, { through: libvirt.through, input: 'open' });
+    await running.until(/ready/);
+    // As --memory-limit has libvirtd do, for which it needs CAP_SYS_RESOURCE: tuning-nodes.test.ts.
+    const file = `/sys/fs/cgroup/memory/machine/qemu-*${name}*/memory.limit_in_bytes`;
+    await libvirt.run('sh', '-c', `echo 300M >$(echo ${file})`);
+    running.child.stdin?.end('\n');
+    const { code, stderr } = await running.result;
+    assert.equal(code, 125);
+    assert.match(stderr, /ended while the application ran.*; see if the host killed it .* raise --memory-limit; else/);
+  });
 });
 
 it('what takes control groups is refused without', { skip: embedded.skip }, async () => {

@@ -16,9 +16,18 @@ export function goneError(console: Console, running: boolean): SandboxError {
       panic === undefined
         ? `the guest ended ${where}, without its exit status`
         : `the guest's kernel panicked ${where}: ${panic}`,
-    remedy: wantsMemory(panic, running, tail) ? `give it more memory with --memory, or ${DEBUG_REMEDY}` : DEBUG_REMEDY,
+    remedy: remedyFor(panic, running, tail),
     consoleTail: tail,
   });
+}
+
+function remedyFor(panic: string | undefined, running: boolean, tail: readonly string[]): string {
+  if (wantsMemory(panic, running, tail)) return `give it more memory with --memory, or ${DEBUG_REMEDY}`;
+  // The host's kernel kills what takes more than its control group may have, and the guest says nothing.
+  const isSilent = panic === undefined && tail.length === 0;
+  return isSilent
+    ? `see if the host killed it for lack of memory (dmesg): free some then, or raise --memory-limit; else ${DEBUG_REMEDY}`
+    : DEBUG_REMEDY;
 }
 
 /** Whether more memory may help. A kernel without enough memory to set itself up ends without a message. */
