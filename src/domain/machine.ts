@@ -100,7 +100,7 @@ export function machineXml(options: MachineOptions): string {
         [...options.qemuArguments, ...streams(options), ...vacantSlots(options)],
         options.emulator?.environment,
       ),
-      'qemu:capabilities': capabilities(),
+      'qemu:capabilities': capabilities(options),
     },
   });
 }
@@ -206,11 +206,15 @@ function commandLine(words: readonly string[], environment: Emulator['environmen
   };
 }
 
-/**
- * With this capability libvirt asks QEMU for some 460 CPU properties one by one before it starts the machine, to
- * describe a CPU model that is not needed. Without it, libvirt reads them in two calls.
- * https://libvirt.org/drvqemu.html#experimenting-with-qemu-capabilities
- */
-function capabilities(): Element {
-  return { 'qemu:del': [{ '@capability': 'cpu-unavailable-features' }] };
+/** https://libvirt.org/drvqemu.html#experimenting-with-qemu-capabilities */
+function capabilities({ emulator, hugePages, tuned }: MachineOptions): Element {
+  const without = [
+    // With it libvirt asks QEMU for some 460 CPU properties one by one before it starts the machine, to describe a CPU
+    // model that is not needed. Without it, libvirt reads them in two calls.
+    'cpu-unavailable-features',
+    // With it a thread on the CPUs of a node fills huge pages of that node. What confines QEMU refuses to give a thread
+    // CPUs (init/qemu-wall/calls.c). Without it any thread fills them.
+    ...(emulator && hugePages !== undefined && tuned?.numatune ? ['thread-context'] : []),
+  ];
+  return { 'qemu:del': without.map((name) => ({ '@capability': name })) };
 }
