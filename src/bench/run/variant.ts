@@ -52,12 +52,29 @@ export function countingInstructions(profile: Profile): Profile {
   return withQemu(profile, INSTRUCTION_ARGUMENTS);
 }
 
-/** @throws {Error} for a warm start and for a container, where no kernel boots */
+/** @throws {Error} for a warm start and for a container, where no kernel boots, and for KVM, which does not count */
 export function refuseCounting(options: readonly string[]): void {
-  const warm = options.some((word, at) => word === '--boot=warm' || (word === 'warm' && options[at - 1] === '--boot'));
-  if (!warm && !asksForContainer(options)) return;
-  const what = warm ? 'a warm start boots no kernel' : 'a container has no kernel of its own';
-  throw new Error(`--deterministic counts the instructions of a boot, and ${what}; measure its time`);
+  const why = obstacleToCounting(options);
+  if (why !== undefined) throw new Error(`--deterministic counts the instructions of a boot, and ${why}`);
+}
+
+function obstacleToCounting(options: readonly string[]): string | undefined {
+  if (asksForContainer(options)) return 'a container has no kernel of its own; measure its time';
+  if (optionOf(options, 'boot') === 'warm') return 'a warm start boots no kernel; measure its time';
+  if (optionOf(options, 'accel') !== 'kvm' && !options.includes('--require-kvm')) return undefined;
+  return (
+    'under KVM the guest runs on the processor, where only QEMU’s emulator counts; measure the time, which tells the exits ' +
+    'to KVM too, or leave out --accel kvm to count under emulation'
+  );
+}
+
+/** The last value of an option of virt-sandbox that is given as `--NAME VALUE` or `--NAME=VALUE`. */
+export function optionOf(options: readonly string[], name: string): string | undefined {
+  const values = options.flatMap((word, at) => {
+    if (word.startsWith(`--${name}=`)) return [word.slice(name.length + 3)];
+    return options[at - 1] === `--${name}` ? [word] : [];
+  });
+  return values.at(-1);
 }
 
 /** Converts microseconds of such a guest's clock. */
