@@ -18,6 +18,8 @@ import {
 } from './result/text.js';
 import { hostText, QUIET_LOAD } from './run/host.js';
 import { amount } from './run/series.js';
+import { NESTED_MEANING } from './run/setting.js';
+import { kindsText } from './timeline/exits.js';
 import { length, rest, type Span } from './timeline/span.js';
 import type { Timeline } from './timeline/timeline.js';
 
@@ -73,7 +75,8 @@ function heading(text: string, { host, date, version, command, unit }: Result): 
       ? ['**The machine did other work**, which is part of every time below.']
       : [];
   const measured = `virt-sandbox ${version}, ${date.slice(0, 10)}; ${hostText(host)}.`;
-  return `${[`## ${text}`, ...asked, measured, ...busy].join('\n\n')}\n`;
+  const setting = host.nested ? [NESTED_MEANING] : [];
+  return `${[`## ${text}`, ...asked, measured, ...setting, ...busy].join('\n\n')}\n`;
 }
 
 function figures({ variants, comparisons, unit }: Result): string {
@@ -112,10 +115,12 @@ function stages(variant: VariantResult): string[] {
     `${(length(stage) / 1000).toFixed(1)} ms`,
     shareOf(stage, timeline),
     rest(stage) > 0 ? `${(rest(stage) / 1000).toFixed(1)} ms` : '',
+    ...(timeline.exits === undefined ? [] : [String(stage.exits?.['exits'] ?? 0), kindsText(stage.exits ?? {}, 2)]),
   ]);
+  const exits = timeline.exits === undefined ? [] : ['exits to KVM', 'most of them'];
   return [
     `### ${label}: one run in detail\n`,
-    markdown(['stage', 'where', 'took', 'of the run', 'outside its parts'], rows),
+    markdown(['stage', 'where', 'took', 'of the run', 'outside its parts', ...exits], rows),
     fenced(terminalWaterfall(timeline, 110, 2000)),
     ...overhead(variant),
   ];

@@ -3,7 +3,7 @@
  * one without.
  */
 import { baselineFor, makeResult, type Result, type VariantResult, variantResult } from '../result/result.js';
-import { failureLine, percent, table } from '../result/text.js';
+import { exitLines, failureLine, percent, settingLines, table } from '../result/text.js';
 import { COLD } from '../run/baseline.js';
 import { amount, measureInTurns, type Series } from '../run/series.js';
 import type { Session } from '../run/session.js';
@@ -89,6 +89,11 @@ export function ablationText(result: Result): string {
   if (!base?.summary) return 'Nothing was measured.\n';
   const whole = base.summary.median;
   const changes = comparisons.filter(({ against }) => against === base.label);
+  const exits = (label: string) =>
+    exitsChange(
+      base,
+      variants.find((one) => one.label === label),
+    );
   const rows = changes
     .sort((a, b) => a.ratio - b.ratio)
     .map(({ label, ratio, low, high, verdict }) => [
@@ -96,20 +101,37 @@ export function ablationText(result: Result): string {
       `${ratio < 1 ? '−' : '+'}${amount(Math.abs(ratio - 1) * whole, unit)}`,
       percent(ratio - 1),
       `${percent(low - 1)} … ${percent(high - 1)}`,
+      ...exits(label),
       verdict === 'undecided' ? 'no difference seen' : '',
     ]);
   const failed = variants.filter(({ failure }) => failure !== undefined);
   const remark = result.interrupted ? '; interrupted, so not everything was measured' : '';
   return [
+    ...settingLines(result.host),
     `${base.label} (${base.profile}): ${amount(whole, unit)}${remark}`,
     ...baselineLine(base, result),
+    ...exitLines(base).slice(0, 1),
     '',
-    ...table([['change', 'worth', 'of the whole', 'interval', ''], ...rows]),
+    ...table([
+      ['change', 'worth', 'of the whole', 'interval', ...(base.exits ? ['exits', 'io, mmio'] : []), ''],
+      ...rows,
+    ]),
     ...failed.map(({ label, failure = '' }) => `${label}: ${failureLine(failure)}`),
     ...byChance(changes.length, unit),
     ...uncountedNote(result),
     '',
   ].join('\n');
+}
+
+/** Exits to KVM that a change adds or saves: of all kinds, and of those that QEMU handles; empty under emulation. */
+function exitsChange({ exits: before }: VariantResult, { exits: after }: Partial<VariantResult> = {}): string[] {
+  if (before === undefined) return [];
+  if (after === undefined) return ['', ''];
+  const change = (...names: readonly string[]) => {
+    const sum = names.reduce((total, name) => total + (after[name] ?? 0) - (before[name] ?? 0), 0);
+    return `${sum < 0 ? '−' : '+'}${Math.abs(Math.round(sum))}`;
+  };
+  return [change('exits'), change('io_exits', 'mmio_exits')];
 }
 
 /** Counted instructions end where the init is ready, so their baseline is the kernel alone. */

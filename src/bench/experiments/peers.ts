@@ -8,7 +8,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { findInPath } from '../../util/programs.js';
 import { makeResult, type Result, variantResult } from '../result/result.js';
-import { failureLine, table } from '../result/text.js';
+import { failureLine, settingLines, table } from '../result/text.js';
 import { COLD } from '../run/baseline.js';
 import { findVirtme, imageFacts, lxcThrough, sandboxArgv, virtmeArgv } from '../run/commands.js';
 import { hostText } from '../run/host.js';
@@ -181,6 +181,7 @@ export function peersText(result: Result): string {
   return [
     `${hostText(host)}${interrupted ? '; interrupted, so not everything was measured' : ''}`,
     '',
+    ...settingLines(host),
     ...table([['a guest that runs a command, whole process', 'median', ''], ...part(false)]),
     '',
     ...table([['building an image, whole process', 'median', ''], ...part(true)]),

@@ -24,7 +24,7 @@ export function chromeTrace(
       events.push({ name: 'thread_name', ph: 'M', pid, tid, args: { name } });
       events.push({ name: 'thread_sort_index', ph: 'M', pid, tid, args: { sort_index: tid } });
     }
-    const add = ({ name, where, start, end, parts, note }: Span, row: Where) => {
+    const add = ({ name, where, start, end, parts, note, exits }: Span, row: Where) => {
       // Parts stay in the row of their whole, even if something else did the work.
       events.push({
         name,
@@ -34,7 +34,7 @@ export function chromeTrace(
         tid: ROWS[row],
         ts: start,
         dur: end - start,
-        args: note === undefined ? {} : { note },
+        args: { ...(note === undefined ? {} : { note }), ...exits },
       });
       for (const part of parts) add(part, row);
     };

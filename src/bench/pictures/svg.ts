@@ -61,7 +61,8 @@ export async function waterfallSvg(timelines: readonly Labelled[], length = long
     const rows = rowsOf(timeline);
     const height = rows.length * ROW_HEIGHT + AXIS_HEIGHT + 8;
     const chart = waterfall(plot, document, rows, { height, wall: length / 1000 });
-    const [told = '', aligned = ''] = summaryLines(timeline);
+    const [told = '', ...more] = summaryLines(timeline);
+    const aligned = more.join(' ');
     const piece = [
       `<g transform="translate(0,${top})">`,
       `<text x="12" y="24" font-size="16" font-weight="600">${escaped(label)}</text>`,
@@ -148,11 +149,12 @@ function rowsOf(timeline: Timeline): Row[] {
     if (depth > 0 && lengthOf(one) < timeline.wall * LEAST_SHOWN) return;
     const took = milliseconds(lengthOf(one));
     const start = one.start / 1000;
+    const more = [one.note ?? [], one.exits === undefined ? [] : `exits: ${one.exits['exits']}`].flat();
     rows.push({
       key: String(rows.length),
       name: shorten(one.name),
       ...{ where: one.where, depth, start, end: one.end / 1000, took },
-      title: `${one.name}: ${took}, from ${milliseconds(one.start)}${one.note === undefined ? '' : `; ${one.note}`}`,
+      title: [`${one.name}: ${took}, from ${milliseconds(one.start)}`, ...more].join('; '),
     });
     for (const part of one.parts) add(part, depth + 1);
   };

@@ -1,11 +1,13 @@
 /** A timeline as text: a waterfall of block characters. */
 import type { Alignment } from '../timeline/clock.js';
+import { kindsText } from '../timeline/exits.js';
 import { length, type Span } from '../timeline/span.js';
 import type { Timeline } from '../timeline/timeline.js';
 
 const BAR_WIDTH = 40;
 const BLOCKS = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const NAME_WIDTH = 46;
+const EXITS_WIDTH = 7;
 /** Parts with a smaller share of the whole are left out. */
 const LEAST_SHARE = 0.004;
 
@@ -14,29 +16,38 @@ const LEAST_SHARE = 0.004;
  * @param least Shorter parts are left out; microseconds.
  */
 export function terminalWaterfall(timeline: Timeline, columns: number, least = timeline.wall * LEAST_SHARE): string {
-  const room = Math.max(10, Math.min(BAR_WIDTH * 2, columns - NAME_WIDTH - 12));
-  const lines: string[] = [];
+  const isCounted = timeline.exits !== undefined;
+  const taken = NAME_WIDTH + 12 + (isCounted ? EXITS_WIDTH + 1 : 0);
+  const room = Math.max(10, Math.min(BAR_WIDTH * 2, columns - taken));
+  const lines = isCounted ? [`${' '.repeat(NAME_WIDTH)} ${'took'.padStart(9)} ${'exits'.padStart(EXITS_WIDTH)}`] : [];
   const draw = (one: Span, depth: number) => {
     if (depth > 0 && length(one) < least) return;
     const name = `${'  '.repeat(depth)}${one.name}`;
     const shown = name.length > NAME_WIDTH ? `${name.slice(0, NAME_WIDTH - 1)}…` : name.padEnd(NAME_WIDTH);
-    lines.push(`${shown} ${milliseconds(length(one)).padStart(9)} ${bar(one, timeline.wall, room)}`.trimEnd());
+    const exits = isCounted ? ` ${String(one.exits?.['exits'] ?? 0).padStart(EXITS_WIDTH)}` : '';
+    lines.push(`${shown} ${milliseconds(length(one)).padStart(9)}${exits} ${bar(one, timeline.wall, room)}`.trimEnd());
     for (const part of one.parts) draw(part, depth + 1);
   };
   for (const stage of timeline.stages) draw(stage, 0);
   return `${lines.join('\n')}\n${summaryLines(timeline).join('\n')}\n`;
 }
 
-/** Two lines that a picture cannot show: the sums, and how exact the guest's clock is. */
+/** Lines that a picture cannot show: the sums, how exact the guest's clock is, and the kinds of exits to KVM. */
 export function summaryLines(timeline: Timeline): string[] {
-  const { wall, unexplained, measuring, rest, alignment } = timeline;
+  const { wall, unexplained, measuring, rest, alignment, exits, exitsApart = 0 } = timeline;
   const sums = [
     `${milliseconds(wall)} from execution to exit`,
     `${milliseconds(unexplained)} unexplained`,
     `${milliseconds(rest)} within stages but in none of the parts shown`,
     ...(measuring > 0 ? [`${milliseconds(measuring)} spent on asking the guest`] : []),
   ];
-  return [sums.join('; '), alignment === undefined ? unaligned(timeline) : aligned(alignment)];
+  return [
+    sums.join('; '),
+    alignment === undefined ? unaligned(timeline) : aligned(alignment),
+    ...(exits === undefined
+      ? []
+      : [`${exits['exits']} exits to KVM: ${kindsText(exits)}; read ${milliseconds(exitsApart)} apart at most`]),
+  ];
 }
 
 function aligned({ error, method }: Alignment): string {

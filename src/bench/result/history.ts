@@ -102,9 +102,10 @@ function parseEntry(line: string): HistoryEntry[] {
 export function trends(entries: readonly HistoryEntry[]): Map<string, HistoryEntry[]> {
   const groups = new Map<string, HistoryEntry[]>();
   for (const entry of entries) {
-    const { profile, change, options, unit, model, processors, acceleration, connection } = entry;
+    const { profile, change, options, unit, model, processors, acceleration, connection, nested } = entry;
     const which = change === undefined ? profile : `${profile}, ${change}`;
-    const key = `${which}: ${options.join(' ')} · ${unit} · ${connection}, ${processors} × ${model}, ${acceleration}`;
+    const host = `${connection}, ${processors} × ${model}, ${acceleration}${nested ? ' (nested)' : ''}`;
+    const key = `${which}: ${options.join(' ')} · ${unit} · ${host}`;
     groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
   return groups;

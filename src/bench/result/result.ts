@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { HostFacts } from '../run/host.js';
 import type { Sample, Unit } from '../run/sample.js';
 import type { Measured, Series } from '../run/series.js';
+import type { Exits } from '../timeline/exits.js';
 import type { Span, Where } from '../timeline/span.js';
 import type { Timeline } from '../timeline/timeline.js';
 import { type Difference, difference, exactDifference, median, type Summary, summarize } from './statistics.js';
@@ -26,6 +27,10 @@ export interface VariantResult {
   /** Who spent the time of each part; absent for instructions, and in older files. */
   readonly where?: Readonly<Record<string, Where>> | undefined;
   readonly failure?: string | undefined;
+  /** Medians of the exits to KVM, by the names of its counters; absent under emulation. */
+  readonly exits?: Exits | undefined;
+  /** Why exits to KVM were not counted. */
+  readonly noExits?: string | undefined;
   /** Labels of the variants that this bare QEMU is the baseline of. */
   readonly floorOf?: readonly string[] | undefined;
   /** Timeline of the run that was measured in detail. */
@@ -63,6 +68,7 @@ export function variantResult({ variant, samples, failure }: Series, timeline?: 
     summary: values.length === 0 ? null : summarize(values),
     parts: medianParts(samples),
     ...wheres(samples),
+    ...exitsOf(samples),
     ...(failure === undefined ? {} : { failure }),
     ...(variant.kind === 'sandbox' || variant.baselineOf === undefined ? {} : { floorOf: variant.baselineOf }),
     ...(timeline === undefined ? {} : { timeline }),
@@ -113,6 +119,15 @@ function wheres(samples: readonly Sample[]): Pick<VariantResult, 'where'> {
   return Object.keys(where).length === 0 ? {} : { where };
 }
 
+function exitsOf(samples: readonly Sample[]): Pick<VariantResult, 'exits' | 'noExits'> {
+  const counted = samples.flatMap(({ exits }) => (exits === undefined ? [] : [exits]));
+  const names = new Set(counted.flatMap((exits) => Object.keys(exits)));
+  const exits = Object.fromEntries([...names].map((name) => [name, median(counted.map((one) => one[name] ?? 0))]));
+  if (counted.length > 0) return { exits };
+  const why = samples.find(({ noExits }) => noExits !== undefined)?.noExits;
+  return why === undefined ? {} : { noExits: why };
+}
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const whereSchema = v.picklist(['host', 'libvirt', 'qemu', 'guest', 'measuring', 'unexplained']);
 const spanSchema: v.GenericSchema<Span> = v.object({
@@ -122,6 +137,7 @@ const spanSchema: v.GenericSchema<Span> = v.object({
   end: v.number(),
   parts: v.array(v.lazy(() => spanSchema)),
   note: v.exactOptional(v.string()),
+  exits: v.exactOptional(v.record(v.string(), v.number())),
 });
 const timelineSchema = v.object({
   start: v.optional(v.picklist(['cold', 'warm', 'container'])),
@@ -133,6 +149,8 @@ const timelineSchema = v.object({
   unexplained: v.number(),
   measuring: v.number(),
   rest: v.number(),
+  exits: v.exactOptional(v.record(v.string(), v.number())),
+  exitsApart: v.exactOptional(v.number()),
 });
 const summarySchema = v.object({
   runs: count,
@@ -142,7 +160,7 @@ const summarySchema = v.object({
 export const hostSchema = v.object({
   processors: count,
   ...{ model: v.string(), acceleration: v.string(), kernel: v.string(), qemu: v.string(), libvirt: v.string() },
-  ...{ node: v.string(), connection: v.string(), load: v.number() },
+  ...{ node: v.string(), connection: v.string(), load: v.number(), nested: v.exactOptional(v.literal(true)) },
 });
 
 export const resultSchema = v.object({
@@ -164,6 +182,8 @@ export const resultSchema = v.object({
       parts: v.record(v.string(), v.number()),
       where: v.optional(v.record(v.string(), whereSchema)),
       failure: v.optional(v.string()),
+      exits: v.optional(v.record(v.string(), v.number())),
+      noExits: v.optional(v.string()),
       floorOf: v.optional(v.array(v.string())),
       timeline: v.optional(timelineSchema),
     }),

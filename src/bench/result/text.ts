@@ -1,19 +1,26 @@
 /** Results as text for a terminal. */
-import { hostText } from '../run/host.js';
+import { type HostFacts, hostText } from '../run/host.js';
 import type { Unit } from '../run/sample.js';
 import { amount } from '../run/series.js';
+import { NESTED_MEANING } from '../run/setting.js';
+import { kindsText } from '../timeline/exits.js';
 import type { Where } from '../timeline/span.js';
 import type { Comparison, Result, VariantResult } from './result.js';
 import { ENOUGH, noise, type Summary } from './statistics.js';
 
 export function resultText(result: Result): string {
   const { variants, comparisons, unit, host, interrupted } = result;
-  const lines = [hostText(host), ''];
+  const lines = [hostText(host), '', ...settingLines(host)];
   if (interrupted) lines.push('Interrupted: this is what was measured until then.', '');
   lines.push(...table([HEAD, ...variants.map((variant) => cells(variant, unit))]), '');
   for (const variant of variants) lines.push(...remarks(variant, unit));
   lines.push(...comparisons.map((one) => comparisonText(one)));
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** What the figures of a special setting stand for; empty for the usual one. */
+export function settingLines({ nested }: HostFacts): string[] {
+  return nested ? [NESTED_MEANING, ''] : [];
 }
 
 /** Parts with a smaller share get no line. */
@@ -61,8 +68,15 @@ function remarks(variant: VariantResult, unit: Unit): string[] {
   return [
     ...(outlying === '' ? [] : [`${label}: outliers: ${outlying}`, '']),
     ...(rows.length > 0 ? [`${label}, medians of its parts:`, ...indented(rows), ''] : []),
+    ...exitLines(variant),
     ...(overhead.length > 0 ? [`${label}, time outside QEMU and the guest:`, ...indented(overhead), ''] : []),
   ];
+}
+
+/** One line on exits to KVM: how many there were, or why they were not counted. Empty under emulation. */
+export function exitLines({ label, exits, noExits }: VariantResult): string[] {
+  if (exits !== undefined) return [`${label}, median of its exits to KVM: ${exits['exits']} (${kindsText(exits)})`, ''];
+  return noExits === undefined ? [] : [`${label}: exits to KVM are not counted: ${noExits}`, ''];
 }
 
 /** Who spends the time that neither QEMU nor the guest takes. */

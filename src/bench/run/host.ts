@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, loadavg, release } from 'node:os';
 import { findInPath } from '../../util/programs.js';
 import type { ImageFacts } from './commands.js';
+import { isNested } from './setting.js';
 
 /** Above this load average, other work shows in the figures. */
 export const QUIET_LOAD = 0.5;
@@ -20,6 +21,8 @@ export interface HostFacts {
   readonly connection: string;
   /** Load average of the minute before the first run. */
   readonly load: number;
+  /** KVM ran inside a machine that QEMU emulated. */
+  readonly nested?: true;
 }
 
 export function hostFacts(image: ImageFacts): HostFacts {
@@ -34,12 +37,14 @@ export function hostFacts(image: ImageFacts): HostFacts {
     node: process.versions.node,
     connection: image.uri,
     load: loadavg()[0] ?? 0,
+    ...(isNested() ? { nested: true } : {}),
   };
 }
 
 export function hostText(facts: HostFacts): string {
-  const { processors, model, acceleration, kernel, qemu, libvirt, node, connection, load } = facts;
-  const platform = acceleration === 'none' ? 'a container' : acceleration.toUpperCase();
+  const { processors, model, acceleration, kernel, qemu, libvirt, node, connection, load, nested } = facts;
+  const kind = acceleration === 'none' ? 'a container' : acceleration.toUpperCase();
+  const platform = nested ? `${kind} in an emulated machine` : kind;
   return (
     `${processors} processors (${model}), ${platform}, Linux ${kernel} in the guest, QEMU ${qemu}, ` +
     `libvirt ${libvirt} (${connection}), Node.js ${node}; load before the first run ${load.toFixed(2)}`

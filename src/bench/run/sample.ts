@@ -2,17 +2,21 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { type ExitReadings, type Exits, withExits } from '../timeline/exits.js';
 import { Trace } from '../timeline/marks-file.js';
-import { parseQemuLog, traceArguments } from '../timeline/qemu-log.js';
+import { logArguments, parseQemuLog, traceArguments } from '../timeline/qemu-log.js';
 import { length, type Where } from '../timeline/span.js';
 import { type Timeline, timelineOf } from '../timeline/timeline.js';
 import { bareRestore } from './bare-restore.js';
 import { asksForContainer, imageFacts, sandboxArgv } from './commands.js';
+import { ExitReader } from './exit-reader.js';
+import type { HostFacts } from './host.js';
 import { runSilently } from './process.js';
 import {
   countingInstructions,
   instructions,
   loggingInitcalls,
+  optionOf,
   profileOptions,
   refuseCounting,
   type SandboxVariant,
@@ -32,6 +36,10 @@ export interface Sample {
   readonly timeline: Timeline | undefined;
   /** The kernel's log, if the guest was asked for it. */
   readonly log?: string | undefined;
+  /** Exits to KVM of the whole run, by the names of its counters; absent under emulation. */
+  readonly exits?: Exits;
+  /** Why exits were not counted under KVM. */
+  readonly noExits?: string;
 }
 
 export interface SampleOptions {
@@ -39,6 +47,8 @@ export interface SampleOptions {
   /** Directory that QEMU's user can write to. */
   readonly scratch: string;
   readonly unit: Unit;
+  /** What the session runs with; options of a variant may say otherwise. */
+  readonly host: Pick<HostFacts, 'acceleration'>;
   /** Also ask the guest for its clock and log. That takes time of its own. */
   readonly inDetail: boolean;
   readonly signal: AbortSignal;
@@ -67,7 +77,10 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   let profile = counts ? countingInstructions(variant.profile) : variant.profile;
   // A snapshot keeps its kernel's arguments, and its kernel has already logged its boot.
   const boots = inDetail && isBooted(variant, options);
+  const underKvm = !counts && isUnderKvm(variant, options);
   if (inDetail) profile = withQemu(boots ? loggingInitcalls(profile) : profile, traceArguments(qemuFile));
+  // Tells this QEMU from others.
+  else if (underKvm) profile = withQemu(profile, logArguments(qemuFile));
   const argv = sandboxArgv(options.program, [
     ...(counts ? ['--accel', 'tcg'] : []),
     ...variant.options,
@@ -76,14 +89,32 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
     ...variant.command,
   ]);
   const environment = { VIRT_SANDBOX_TRACE: boots ? `guest:${traceFile}` : traceFile };
-  const run = await runSilently({ label: variant.label, argv, environment }, options.signal);
+  const reader = underKvm ? new ExitReader({ token: qemuFile, often: inDetail }) : undefined;
+  let exits: ExitReadings | undefined;
+  const run = await runSilently({ label: variant.label, argv, environment }, options.signal).finally(() => {
+    exits = reader?.stop();
+  });
   const trace = Trace.read(traceFile);
-  const qemu = existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
-  const timeline = timelineOf({ trace, ...run, qemu, countsInstructions: counts });
+  const qemu = inDetail && existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
+  const plain = timelineOf({ trace, ...run, qemu, countsInstructions: counts });
+  const readings = exits !== undefined && 'readings' in exits ? exits.readings : [];
+  const timeline = inDetail ? withExits(plain, readings, run.started) : plain;
   checkModules(trace);
   const text = trace.first('inspect.log')?.detail['text'];
   const log = typeof text === 'string' ? { log: text } : {};
-  return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log };
+  return { ...(counts ? countedParts(trace) : timedParts(timeline)), timeline, ...log, ...exitsOf(exits) };
+}
+
+function isUnderKvm({ options }: SandboxVariant, { host }: SampleOptions): boolean {
+  if (asksForContainer(options)) return false;
+  const wanted = optionOf(options, 'accel') ?? 'auto';
+  return (wanted === 'auto' ? host.acceleration : wanted) === 'kvm';
+}
+
+function exitsOf(exits: ExitReadings | undefined): Pick<Sample, 'exits' | 'noExits'> {
+  if (exits === undefined) return {};
+  if ('missing' in exits) return { noExits: exits.missing };
+  return { exits: exits.readings.at(-1)?.exits ?? {} };
 }
 
 /** False for a container, which has the host's clock and kernel, and for a warm start. */

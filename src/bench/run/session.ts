@@ -43,7 +43,8 @@ export async function inSession<T>(wanted: SessionOptions, work: (session: Sessi
     const image = imageFacts(program, [...(wanted.deterministic ? ['--accel', 'tcg'] : []), ...wanted.options]);
     const host = hostFacts(image);
     const unit = wanted.deterministic ? 'instructions' : 's';
-    if (unit === 's' && host.load > QUIET_LOAD)
+    // In the emulated machine the load is that of its own start.
+    if (unit === 's' && host.load > QUIET_LOAD && !host.nested)
       say(`the load is ${host.load.toFixed(2)}: other work will show in the figures`);
     const { version, command } = wanted;
     return await work({ program, image, host, scratch, signal, unit, version, command, say });
@@ -70,7 +71,7 @@ export async function sandboxVariant(
 }
 
 /** Splits `--profile NAME` or `--profile=NAME` from the other options; undefined if there is no such option. */
-function takeProfile(options: readonly string[]) {
+export function takeProfile(options: readonly string[]) {
   const at = options.findIndex((word) => word === '--profile' || word.startsWith('--profile='));
   const word = options[at];
   if (word === undefined) return undefined;

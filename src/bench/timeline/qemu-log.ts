@@ -6,9 +6,14 @@
 /** A QEMU with a console begins with the console's socket. */
 const EVENTS = ['qio_channel_socket_new', 'find_ram_offset', 'fw_cfg_select', 'vm_state_notify'];
 
+/** Arguments that make QEMU write its log to `file`, which has nothing in it but for errors. */
+export function logArguments(file: string): string[] {
+  return ['-D', file];
+}
+
 /** Arguments that make QEMU write the trace to `file`. */
 export function traceArguments(file: string): string[] {
-  return ['-D', file, ...EVENTS.flatMap((event) => ['-trace', `enable=${event}`])];
+  return [...logArguments(file), ...EVENTS.flatMap((event) => ['-trace', `enable=${event}`])];
 }
 
 /** Times in seconds since 1970; undefined if the trace has no such event. */

@@ -12,6 +12,8 @@ export interface Span {
   readonly parts: readonly Span[];
   /** A sentence for people, without a final full stop. */
   readonly note?: string;
+  /** Exits to KVM by the names of its counters, where they were counted; those that are 0 are left out. */
+  readonly exits?: Readonly<Record<string, number>>;
 }
 
 export function span(

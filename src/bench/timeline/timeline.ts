@@ -25,6 +25,10 @@ export interface Timeline {
   readonly measuring: number;
   /** Time within stages that have parts, but in none of the parts, in microseconds. */
   readonly rest: number;
+  /** All exits to KVM by the names of its counters, where they were counted. */
+  readonly exits?: Readonly<Record<string, number>>;
+  /** The longest time between two readings of the counters, in microseconds: within it exits are spread evenly. */
+  readonly exitsApart?: number;
 }
 
 export interface TimelineInputs {
