@@ -1,10 +1,15 @@
 /** The program virt-sandbox-bench: a thin user of src/bench/. */
+
+import type { NestedMachine } from '../../bench/nested/machine.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { runProgram } from '../program.js';
 import { OUTPUT_FAILED, print, ReaderGone } from '../terminal/output.js';
 import { version } from '../version.js';
 import { loadYargs } from '../yargs.js';
+import type { MeasureArguments, Nested } from './arguments.js';
+import { checkCount } from './checks.js';
 import * as measuring from './measure-commands.js';
+import { NothingMeasured } from './nested.js';
 import { benchCommands, epilogue, usage } from './options.js';
 import * as kept from './result-commands.js';
 
@@ -14,12 +19,20 @@ const HOLDING_OPTIONS = new Set(['--options', '--against']);
 
 runProgram('virt-sandbox-bench', main);
 
-async function main(): Promise<number> {
+function main(): Promise<number> {
+  return execute(process.argv.slice(2));
+}
+
+/** @param machine measures inside it */
+async function execute(words: readonly string[], machine?: NestedMachine): Promise<number> {
   let status = 0;
   let help = '';
   let wrong: string | undefined;
-  const [own, command] = split(process.argv.slice(2));
-  const { run, compare, ablate, tune, peers, history, picture, document } = benchCommands;
+  const [own, command] = split(words);
+  const { run, compare, ablate, tune, peers, nested, history, picture, document } = benchCommands;
+  const at = (name: Nested['name']) => ({ command, nested: machine && { ...machine, name } });
+  // Counting is no default where it cannot be.
+  const counting = { ...ablate.options.deterministic, default: machine === undefined };
   const keep = async (working: Promise<number>) => {
     status = await working;
   };
@@ -27,17 +40,20 @@ async function main(): Promise<number> {
   const parser = yargs(own)
     .scriptName('virt-sandbox-bench')
     .usage(usage)
-    .command(run.command, run.describe, run.options, (args) => keep(measuring.runCommand({ ...args, command })))
+    .command(run.command, run.describe, run.options, (args) => keep(measuring.runCommand({ ...args, ...at('run') })))
     .command(compare.command, compare.describe, compare.options, (args) =>
-      keep(compareWhat(args as unknown as CompareArguments, command)),
+      keep(compareWhat({ ...(args as unknown as CompareArguments), ...at('compare') })),
     )
-    .command(ablate.command, ablate.describe, ablate.options, (args) =>
-      keep(measuring.ablateCommand({ ...args, command })),
+    .command(ablate.command, ablate.describe, { ...ablate.options, deterministic: counting }, (args) =>
+      keep(measuring.ablateCommand({ ...args, ...at('ablate') })),
     )
-    .command(tune.command, tune.describe, tune.options, (args) => keep(measuring.tuneCommand({ ...args, command })))
+    .command(tune.command, tune.describe, { ...tune.options, deterministic: counting }, (args) =>
+      keep(measuring.tuneCommand({ ...args, ...at('tune') })),
+    )
     .command(peers.command, peers.describe, peers.options, (args) =>
-      keep(measuring.peersCommand({ ...args, deterministic: false, command })),
+      keep(measuring.peersCommand({ ...args, deterministic: false, ...at('peers') })),
     )
+    .command(nested.command, nested.describe, nested.options, (args) => keep(executeInside(args, words)))
     .command(history.command, history.describe, history.options, (args) => keep(kept.historyCommand(args)))
     .command(picture.command, picture.describe, picture.options, (args) =>
       keep(kept.pictureCommand(args, filesOf(args))),
@@ -72,17 +88,31 @@ async function main(): Promise<number> {
   return USAGE_ERROR;
 }
 
-type CompareArguments = measuring.MeasureArguments & {
+type CompareArguments = MeasureArguments & {
   readonly FILE?: string;
   readonly AGAINST?: string;
   readonly against?: string;
   readonly threshold?: string;
 };
 
-function compareWhat(args: CompareArguments, command: readonly string[]): Promise<number> {
-  const { FILE, AGAINST, against } = args;
+/** Commands that measure, and not read results. */
+const MEASURING = new Set(['run', 'compare', 'ablate', 'tune', 'peers']);
+
+/** @param words those behind `--` are the command to run inside */
+async function executeInside(machine: NestedMachine, words: readonly string[]): Promise<number> {
+  const { memory, vcpus } = machine;
+  checkCount('--vcpus', vcpus, 1);
+  const inner = words.includes('--') ? words.slice(words.indexOf('--') + 1) : [];
+  if (!MEASURING.has(inner[0] ?? ''))
+    throw new Error(`nested takes -- and a command that measures: ${[...MEASURING].join(', ')}`);
+  return execute(inner, { memory, vcpus });
+}
+
+function compareWhat(args: CompareArguments): Promise<number> {
+  const { FILE, AGAINST, against, nested } = args;
+  if (nested && FILE !== undefined) throw new Error('nested compares --options and --against; it has no use for files');
   if (FILE !== undefined && AGAINST !== undefined) return kept.compareFiles(args, FILE, AGAINST);
-  if (FILE === undefined && against !== undefined) return measuring.compareOptions({ ...args, against, command });
+  if (FILE === undefined && against !== undefined) return measuring.compareOptions({ ...args, against });
   throw new Error('compare takes two files, or --options and --against');
 }
 
@@ -114,5 +144,5 @@ function failed(error: unknown): number {
   if (isOfOutput) throw error;
   const text = error instanceof SandboxError ? error.line : error instanceof Error ? error.message : String(error);
   process.stderr.write(`virt-sandbox-bench: ${oneLine(text)}\n`);
-  return 1;
+  return error instanceof NothingMeasured ? error.status : 1;
 }

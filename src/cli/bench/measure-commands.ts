@@ -1,27 +1,13 @@
 /** virt-sandbox-bench run, compare, ablate, tune, peers: the commands that boot sandboxes. */
 import type { Result } from '../../bench/result/result.js';
 import type { Session } from '../../bench/run/session.js';
+import { optionsOfSetting } from '../../bench/run/setting.js';
 import type { SandboxVariant } from '../../bench/run/variant.js';
 import { splitWords } from '../split-words.js';
 import { build } from '../version.js';
+import type { ChangesArguments, MeasureArguments } from './arguments.js';
 import { checkCount, regressionStatus, thresholdOf } from './checks.js';
-import { checkOutputs, finish, type OutputArguments, type PictureArguments, wantsPicture } from './output.js';
-
-export interface MeasureArguments extends OutputArguments, PictureArguments {
-  readonly runs?: number | undefined;
-  readonly warmUp: number;
-  readonly profile?: string | undefined;
-  /** Options of virt-sandbox in one word. */
-  readonly options: string;
-  readonly deterministic: boolean;
-  /** What runs inside. */
-  readonly command: readonly string[];
-}
-
-export interface ChangesArguments extends MeasureArguments {
-  /** A regular expression. */
-  readonly only?: string | undefined;
-}
+import { checkOutputs, finish, wantsPicture } from './output.js';
 
 /** Runs of a variant, of --deterministic and without. A boot that counts instructions is the same every time. */
 const RUNS = { counted: 3, timed: 10 };
@@ -52,7 +38,7 @@ export async function compareOptions(
   const { sandboxVariant } = await import('../../bench/run/session.js');
   const { measure } = await import('../../bench/experiments/measure.js');
   const threshold = thresholdOf(args.threshold);
-  const against = splitWords(args.against);
+  const against = [...optionsOfSetting(), ...splitWords(args.against)];
   const result = await withSandbox(`A: ${args.options || 'without options'}`, args, async (session, variant) => {
     const other = await sandboxVariant(`B: ${args.against || 'without options'}`, { ...args, options: against });
     return measure(session, [other, variant], {
@@ -93,17 +79,20 @@ export async function peersCommand(args: ChangesArguments): Promise<number> {
   return finish(result, args, peersText);
 }
 
-/** Measures in a session of its own. @param work is given the sandbox of --profile, --options and the command */
+/** Measures in a session of its own, or inside an emulated machine. @param work is given the sandbox of --profile, --options and the command */
 async function withSandbox(
   label: string,
   args: MeasureArguments,
   work: (session: Session, variant: SandboxVariant) => Promise<Result>,
 ): Promise<Result> {
   const { inSession, sandboxVariant } = await import('../../bench/run/session.js');
-  const options = splitWords(args.options);
-  return inSession(sessionOptions(args, options), async (session) =>
-    work(session, await sandboxVariant(label, { ...args, options })),
-  );
+  const options = [...optionsOfSetting(), ...splitWords(args.options)];
+  const session = sessionOptions(args, options);
+  if (args.nested !== undefined) {
+    const { measureInside } = await import('./nested.js');
+    return measureInside(args.nested, args);
+  }
+  return inSession(session, async (session) => work(session, await sandboxVariant(label, { ...args, options })));
 }
 
 /** @throws {Error} for wrong values that would otherwise show only after all is measured */

@@ -95,6 +95,23 @@ export const benchCommands = {
       only: { type: 'string', requiresArg: true, describe: 'only programs that match this regular expression' },
     },
   },
+  nested: {
+    command: 'nested [-- COMMAND…]',
+    describe: 'run one of these commands with KVM inside an emulated machine, where the host has no KVM',
+    options: {
+      memory: {
+        type: 'string',
+        requiresArg: true,
+        default: '3G',
+        describe: 'memory of the machine: MiB, or a number with K, M or G',
+      },
+      vcpus: {
+        type: 'number',
+        requiresArg: true,
+        describe: 'processors of the machine [2, or 1 if the host has one]',
+      },
+    },
+  },
   history: { command: 'history', describe: 'show results over time', options: output },
   picture: {
     command: 'picture <FILE> [AGAINST]',

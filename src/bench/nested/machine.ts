@@ -1,0 +1,72 @@
+/** The emulated machine that is a KVM host: a sandbox of our own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { parseMemory } from '../../config/parsers/size.js';
+import { packageDirectory, searchPath } from '../../util/programs.js';
+import { programPath } from '../run/commands.js';
+import { NESTED_VARIABLE } from '../run/setting.js';
+import { type Inside, insideScript } from './inside.js';
+
+export interface NestedMachine {
+  /** As virt-sandbox takes it. */
+  readonly memory: string;
+  /** Processors; default: 2 if the host has as many. */
+  readonly vcpus?: number | undefined;
+}
+
+/** Where the machine has the directory through which results come out. */
+export const EXCHANGE = '/run/virt-sandbox-bench';
+
+/** A machine that is emulated on a busy host takes its time. */
+const BOOT_SECONDS = 180;
+
+/** @throws {Error} if the host has not that much memory free */
+export function checkMemory(wanted: string, meminfo = readFileSync('/proc/meminfo', 'utf8')): void {
+  const bytes = parseMemory(wanted);
+  const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? Number.POSITIVE_INFINITY) * 1024;
+  if (bytes <= available) return;
+  const mebibytes = (value: number) => `${Math.floor(value / 2 ** 20)} MiB`;
+  throw new Error(
+    `nested needs ${mebibytes(bytes)} of memory and the host has ${mebibytes(available)} free; free some, or take less ` +
+      'by --memory',
+  );
+}
+
+/** The command line of virt-sandbox. @param exchange host directory that the machine writes to */
+export function machineArgv({ memory, vcpus }: NestedMachine, exchange: string, inside: Inside): string[] {
+  const own = packageDirectory();
+  return [
+    ...['--privileged', '--nested-kvm', '--accel', 'tcg', '--connect', 'qemu:///embed', '--boot', 'cold'],
+    ...['--boot-timeout', String(BOOT_SECONDS), '--memory', memory],
+    ...['--vcpus', String(vcpus ?? Math.min(2, availableParallelism()))],
+    // The root inside is the host's, but for directories such as /tmp.
+    ...['--mount', `host-bind:${own}=${own},ro`, '--mount', `host-bind:${EXCHANGE}=${exchange}`],
+    ...['--env', `${NESTED_VARIABLE}=1`, '--env', 'LIBVIRT_DEFAULT_URI=qemu:///embed', '--cwd', '/'],
+    // Node.js may be in no usual place.
+    ...['--env', `PATH=${dirname(process.execPath)}:${searchPath()}`],
+    ...['--', 'sh', '-c', insideScript(inside)],
+  ];
+}
+
+/**
+ * Runs it until it is over. Its stderr is ours. What it writes to stdout is dropped.
+ * @param signal interrupts the program inside, which then reports what it has
+ * @returns the exit status: of the script, of the program inside, or 125 if the machine itself failed
+ */
+export async function runMachine(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  // Ctrl+C reaches this program only, and once.
+  const machine: ChildProcess = spawn(programPath(), argv, { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
+  const interrupt = () => void machine.kill('SIGINT');
+  signal.addEventListener('abort', interrupt, { once: true });
+  if (signal.aborted) interrupt();
+  try {
+    const [status, killed] = (await once(machine, 'exit')) as [number | null, NodeJS.Signals | null];
+    if (killed !== null) throw new Error(`virt-sandbox, which runs the emulated machine, was ended by ${killed}`);
+    return status ?? 0;
+  } finally {
+    signal.removeEventListener('abort', interrupt);
+  }
+}

@@ -1,0 +1,98 @@
+/** virt-sandbox-bench nested: has another command measure inside an emulated machine that is a KVM host. */
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Result } from '../../bench/result/result.js';
+import { splitWords } from '../split-words.js';
+import { build } from '../version.js';
+import type { Nested } from './arguments.js';
+import { type InnerArguments, innerWords, refuseInside, snapshotsFor } from './nested-words.js';
+
+/** There is no result. Its reason is on stderr already. */
+export class NothingMeasured extends Error {
+  /** The exit status for it. */
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the emulated machine ended with status ${status}, and nothing was measured`);
+    this.name = 'NothingMeasured';
+    this.status = status === 0 ? 1 : status;
+  }
+}
+
+/**
+ * Measures inside. Only the result comes out, and the profile of `tune`: what is printed and written to files is made of
+ * it out here.
+ * @throws {NothingMeasured} and {Error} for what cannot be measured in there
+ */
+export async function measureInside(nested: Nested, args: InnerArguments): Promise<Result> {
+  refuseInside(args);
+  const { checkMemory, EXCHANGE, machineArgv, runMachine } = await import('../../bench/nested/machine.js');
+  const { interruptible, say } = await import('../../bench/run/progress.js');
+  const { readResult } = await import('../../bench/result/result.js');
+  checkMemory(nested.memory);
+  const load = loadavg()[0] ?? 0;
+  const exchange = mkdtempSync('/var/tmp/virt-sandbox-bench-');
+  const { signal, release } = interruptible(say);
+  try {
+    const carried = await carryProfiles(args, exchange, EXCHANGE);
+    const words = [
+      ...innerWords(nested.name, carried),
+      ...[`--output=${EXCHANGE}/result.json`, '--history=none'],
+      ...(nested.name === 'tune' ? [`--to=${EXCHANGE}/tuned.json`] : []),
+      ...['--', ...args.command],
+    ];
+    const { packageDirectory } = await import('../../util/programs.js');
+    const programs = join(packageDirectory(), 'bin');
+    say(`nested: starting a machine with ${nested.memory} of memory`);
+    const inside = { programs, words, snapshots: snapshotsFor(nested.name, carried) };
+    const status = await runMachine(machineArgv(nested, exchange, inside), signal);
+    const file = join(exchange, 'result.json');
+    if (!existsSync(file)) throw new NothingMeasured(status);
+    if (nested.name === 'tune') await keepProfile(join(exchange, 'tuned.json'), args);
+    const result = readResult(file);
+    const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
+    return { ...result, version: build, command, host: { ...result.host, load } };
+  } finally {
+    release();
+    rmSync(exchange, { recursive: true, force: true });
+  }
+}
+
+/** Hands in profiles of the user's own, which may be where the machine does not see them. */
+async function carryProfiles(args: InnerArguments, exchange: string, inside: string): Promise<InnerArguments> {
+  const { loadProfile, shippedProfiles } = await import('../../profile/load.js');
+  const { takeProfile } = await import('../../bench/run/session.js');
+  const { shellWord } = await import('../../util/shell-word.js');
+  let count = 0;
+  const carried = async (name: string): Promise<string> => {
+    if (!name.includes('/') && existsSync(join(shippedProfiles(), `${name}.json`))) return name;
+    const file = `profile-${++count}.json`;
+    writeFileSync(join(exchange, file), JSON.stringify(await loadProfile(name)));
+    return `${inside}/${file}`;
+  };
+  const inWords = async (line: string): Promise<string> => {
+    const words = splitWords(line);
+    const { name, others } = takeProfile(words) ?? {};
+    return name === undefined ? line : [...(others ?? []), '--profile', await carried(name)].map(shellWord).join(' ');
+  };
+  const { profile = process.env['VIRT_SANDBOX_PROFILE'], options, against } = args;
+  return {
+    ...args,
+    options: await inWords(options),
+    ...(against === undefined ? {} : { against: await inWords(against) }),
+    ...(profile ? { profile: await carried(profile) } : {}),
+  };
+}
+
+/** Puts the profile that `tune` wrote, if it did, where it was asked for. */
+async function keepProfile(written: string, { to, name = '' }: InnerArguments): Promise<void> {
+  if (!existsSync(written)) return;
+  const { ownProfiles } = await import('../../profile/load.js');
+  const { makeDirectories } = await import('../../util/directories.js');
+  const { say } = await import('../../bench/run/progress.js');
+  const path = to ?? join(ownProfiles(), `${name}.json`);
+  makeDirectories(dirname(path));
+  copyFileSync(written, path);
+  say(`nested: the profile is ${path}`);
+}
