@@ -79,6 +79,21 @@ export const CANDIDATES: readonly Candidate[] = [
   ),
   argument('numa=off', 'does not look for nodes of memory', 'none with one node'),
   argument('debugfs=off', 'no debugfs', 'debugging aids are not there'),
+  argument(
+    'pci=lastbus=0',
+    'does not look for PCI buses that ACPI does not name, 8160 reads of the configuration space',
+    'none: ACPI names every bus of the machine',
+  ),
+  argument(
+    'pci=noearly',
+    'does not look at PCI before ACPI is there, for chipsets with faults',
+    'none: a virtual chipset has none of them',
+  ),
+  argument(
+    'pci=nommconf',
+    'reads the configuration space by ports alone',
+    'registers beyond 256 bytes, as of PCIe, are not found',
+  ),
   argument('pci=noaer', 'no reports of PCI errors', 'none: virtual devices have none'),
   argument('pcie_ports=compat', 'no services of PCIe ports', 'devices cannot be unplugged'),
   argument('acpi_enforce_resources=no', 'does not check drivers against ACPI', 'none: no driver drives such hardware'),
