@@ -157,6 +157,14 @@ function vacantSlots(options: MachineOptions): string[] {
   return vacantArguments(disks.slice(options.disks?.length ?? 0), networks.slice(options.interfaces?.length ?? 0));
 }
 
+/**
+ * How many ports the virtio-serial device may have. The guest sets up two queues for each, by some twenty accesses that
+ * exit to QEMU; QEMU's default is 31 ports. Number 0 is for a console, and ours are counted from 1.
+ */
+function serialPorts(others: number): number {
+  return 2 + others;
+}
+
 function devices(options: MachineOptions): Element {
   const { shares, lateShares = [], disks = [], interfaces = [], serials = [], channels = [] } = options;
   const addresses = addressesOf(options);
@@ -167,7 +175,10 @@ function devices(options: MachineOptions): Element {
     emulator: options.emulator?.path,
     controller: [
       { '@type': 'usb', '@model': 'none' },
-      { '@type': 'virtio-serial', '@index': 0, '@model': MODERN, address: isFlat ? addresses.serial : undefined },
+      {
+        ...{ '@type': 'virtio-serial', '@index': 0, '@model': MODERN, '@ports': serialPorts(channels.length) },
+        address: isFlat ? addresses.serial : undefined,
+      },
     ],
     filesystem: [
       ...shares.map((entry, at) => ({ ...shareElement(entry), address: isFlat ? addresses.shares[at] : undefined })),
