@@ -52,7 +52,11 @@ function section(result: Result): string {
     case 'ablate':
     case 'tune':
       return [
-        heading(`What each thing is worth, from the profile ${result.variants[0]?.profile ?? ''}`, result),
+        heading(
+          `What each thing is worth${result.host.acceleration === 'kvm' ? ' under KVM' : ''}, ` +
+            `from the profile ${result.variants[0]?.profile ?? ''}`,
+          result,
+        ),
         'Each thing is changed by itself. A negative worth is a saving. ' +
           'Worths do not add up exactly, since one thing may\ndo another’s work.\n',
         fenced(ablationText(result)),

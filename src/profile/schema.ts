@@ -6,7 +6,7 @@ import type { ProfileFile } from './types.js';
 
 /** One kernel argument. A blank would begin another one, and `--` ends those that the kernel reads. */
 const word = v.pipe(v.string(), v.regex(/^(?!--$)[\u0021-\u007e]+$/, 'is not one word of printable ASCII'));
-const reason = { why: v.string(), worth: v.string(), risk: v.string() };
+const reason = { why: v.string(), worth: v.string(), worthKvm: v.exactOptional(v.string()), risk: v.string() };
 
 const name = v.pipe(
   v.string(),

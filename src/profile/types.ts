@@ -10,8 +10,10 @@ import type { InitrdCompression } from '../image/manifest.js';
 export interface Reason {
   /** What it does. */
   readonly why: string;
-  /** What it gains, as measured, and on which machine. */
+  /** What it gains under emulation, as measured. */
   readonly worth: string;
+  /** What it gains under KVM, as measured; absent if it was not. */
+  readonly worthKvm?: string;
   /** What it may cost in safety, and where it does not fit. */
   readonly risk: string;
 }

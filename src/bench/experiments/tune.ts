@@ -153,21 +153,26 @@ function profileOf(
   session: Pick<Session, 'unit' | 'host'>,
 ): Profile {
   const tuned = withAll(base, chosen);
+  // Counting is emulating, also on a host with KVM.
+  const underKvm = session.host.acceleration === 'kvm' && session.unit === 's';
   const measured = (label: string) => {
     const one = impacts.get(label);
-    return one ? impactText(one, whole, session.unit) : undefined;
+    if (one === undefined) return {};
+    return { [underKvm ? 'worthKvm' : 'worth']: impactText(one, whole, session.unit) };
   };
   return {
     ...tuned,
     name,
-    description: `Tuned from ${base.name} for Linux ${session.host.kernel} on QEMU ${session.host.qemu}.`,
+    description:
+      `Tuned from ${base.name} for Linux ${session.host.kernel} on QEMU ${session.host.qemu}` +
+      `${underKvm ? ' under KVM' : ''}.`,
     kernelArguments: tuned.kernelArguments.map((one) => ({
       ...one,
-      worth: measured(`with ${one.argument}`) ?? one.worth,
+      ...measured(`with ${one.argument}`),
     })),
     initcallBlacklist: tuned.initcallBlacklist.map((one) => ({
       ...one,
-      worth: measured(`skipping ${one.initcall}`) ?? one.worth,
+      ...measured(`skipping ${one.initcall}`),
     })),
   };
 }

@@ -75,7 +75,10 @@ function remarks(variant: VariantResult, unit: Unit): string[] {
 
 /** One line on exits to KVM: how many there were, or why they were not counted. Empty under emulation. */
 export function exitLines({ label, exits, noExits }: VariantResult): string[] {
-  if (exits !== undefined) return [`${label}, median of its exits to KVM: ${exits['exits']} (${kindsText(exits)})`, ''];
+  if (exits !== undefined) {
+    const all = Math.round(exits['exits'] ?? 0);
+    return [`${label}, median of its exits to KVM: ${all} (${kindsText(exits)})`, ''];
+  }
   return noExits === undefined ? [] : [`${label}: exits to KVM are not counted: ${noExits}`, ''];
 }
 

@@ -87,6 +87,6 @@ export function kindsText(exits: Exits, most = 6): string {
     .filter(([name, value]) => name !== 'exits' && value > 0)
     .sort(([, a], [, b]) => b - a)
     .slice(0, most)
-    .map(([name, value]) => `${name} ${value}`)
+    .map(([name, value]) => `${name} ${Math.round(value)}`)
     .join(', ');
 }

@@ -36,7 +36,10 @@ const ALONE = result(
 const UNSTEADY = variant('as it is', [1_000_000_000, 1_300_000_000]);
 
 /** Tunes. @param breaking names of changes with which the guest fails its check, if they come together */
-async function tuned(t: TestContext, { alone = ALONE, interrupted = false, breaking = [] as readonly string[] } = {}) {
+async function tuned(
+  t: TestContext,
+  { alone = ALONE, interrupted = false, breaking = [] as readonly string[], acceleration = 'tcg' } = {},
+) {
   const path = join(scratchDirectory(t), 'tuned.json');
   const said: string[] = [];
   const tried: string[][] = [];
@@ -49,7 +52,7 @@ async function tuned(t: TestContext, { alone = ALONE, interrupted = false, break
     return { series: [{ variant: sandbox, samples: [], failure }], interrupted };
   };
   const say = (text: string) => said.push(text);
-  const result = await writeProfile({ say, unit: 'instructions', host }, base, {
+  const result = await writeProfile({ say, unit: alone.unit, host: { ...host, acceleration } }, base, {
     name: 'mine',
     path,
     candidates: CHANGES,
@@ -72,6 +75,17 @@ describe('tuning', () => {
       [[INITCALL, '100.0 M instructions of 1000.0 M instructions (10.0 %)']],
     );
     assert.equal(result.variants.at(-1)?.label, 'all together');
+  });
+
+  it('says of a worth that it was measured under KVM', async (t) => {
+    const seconds = (value: number) => [1, 1.001, 1.002, 0.999, 1.003].map((one) => one * value);
+    const timed = [variant('as it is', seconds(10)), variant(`with ${ARGUMENT}`, seconds(8))];
+    const { profile } = await tuned(t, { alone: result('tune', timed), acceleration: 'kvm' });
+    assert.deepEqual(
+      profile?.kernelArguments.map(({ worth, worthKvm }) => [worth, worthKvm]),
+      [['not measured', '2.002 s of 10.010 s (20.0 %)']],
+    );
+    assert.match(profile.description, / under KVM\.$/);
   });
 
   it('leaves out what breaks the guest beside others', async (t) => {
