@@ -28,8 +28,12 @@ const inBase = new Set([...base.kernelArguments, ...base.initcallBlacklist].map(
 
 for (const file of readdirSync('profiles')) {
   const profile = JSON.parse(readFileSync(`profiles/${file}`, 'utf8'));
-  for (const one of [...(profile.kernelArguments ?? []), ...(profile.initcallBlacklist ?? [])])
-    Object.assign(one, { worth: worthOf(one), worthKvm: worthUnderKvm(one), risk: one.risk });
+  for (const one of [...(profile.kernelArguments ?? []), ...(profile.initcallBlacklist ?? [])]) {
+    const { risk } = one;
+    // Stands last.
+    delete one.risk;
+    Object.assign(one, { worth: worthOf(one), worthKvm: worthUnderKvm(one), risk });
+  }
   writeFileSync(`profiles/${file}`, `${JSON.stringify(profile, null, 2)}\n`);
 }
 execFileSync('npx', ['biome', 'check', '--write', 'profiles'], { stdio: 'inherit' });

@@ -72,14 +72,15 @@ function runHeading({ variants }: Result): string {
   return start === undefined ? 'A run' : headings[start];
 }
 
-function heading(text: string, { host, date, version, command, unit }: Result): string {
+function heading(text: string, { kind, host, date, version, command, unit }: Result): string {
   const asked = command.length === 0 ? [] : [`    ${command.map(shellWord).join(' ')}`];
   const busy =
     unit === 's' && host.load > QUIET_LOAD
       ? ['**The machine did other work**, which is part of every time below.']
       : [];
   const measured = `virt-sandbox ${version}, ${date.slice(0, 10)}; ${hostText(host)}.`;
-  const setting = host.nested ? [NESTED_MEANING] : [];
+  // The text of the others says it.
+  const setting = host.nested && (kind === 'run' || kind === 'compare') ? [NESTED_MEANING] : [];
   return `${[`## ${text}`, ...asked, measured, ...setting, ...busy].join('\n\n')}\n`;
 }
 

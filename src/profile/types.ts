@@ -12,7 +12,10 @@ export interface Reason {
   readonly why: string;
   /** What it gains under emulation, as measured. */
   readonly worth: string;
-  /** What it gains under KVM, as measured; absent if it was not. */
+  /**
+   * What it gains under KVM, as measured: exits to QEMU, beside the instructions, which it saves there too. Absent if it
+   * was not measured.
+   */
   readonly worthKvm?: string;
   /** What it may cost in safety, and where it does not fit. */
   readonly risk: string;

@@ -2,7 +2,15 @@
  * Measures what each kernel argument, initcall, part of the machine and set of modules is worth: a boot with it against
  * one without.
  */
-import { baselineFor, makeResult, type Result, type VariantResult, variantResult } from '../result/result.js';
+import {
+  baselineFor,
+  type Comparison,
+  makeResult,
+  type Result,
+  type VariantResult,
+  variantResult,
+} from '../result/result.js';
+import { ENOUGH } from '../result/statistics.js';
 import { exitLines, failureLine, percent, settingLines, table } from '../result/text.js';
 import { COLD } from '../run/baseline.js';
 import { amount, measureInTurns, type Series } from '../run/series.js';
@@ -94,8 +102,11 @@ export function ablationText(result: Result): string {
       base,
       variants.find((one) => one.label === label),
     );
+  // One run of each has exact exits and no time that is worth anything.
+  const saved = ({ label }: Comparison) => exitsToQemu(variants.find((one) => one.label === label)?.exits);
+  const byExits = base.exits !== undefined && base.summary.runs < ENOUGH;
   const rows = changes
-    .sort((a, b) => a.ratio - b.ratio)
+    .sort((a, b) => (byExits ? saved(a) - saved(b) : 0) || a.ratio - b.ratio)
     .map(({ label, ratio, low, high, verdict }) => [
       label,
       `${ratio < 1 ? '−' : '+'}${amount(Math.abs(ratio - 1) * whole, unit)}`,
@@ -123,15 +134,17 @@ export function ablationText(result: Result): string {
   ].join('\n');
 }
 
+function exitsToQemu(exits: VariantResult['exits']): number {
+  return (exits?.['io_exits'] ?? 0) + (exits?.['mmio_exits'] ?? 0);
+}
+
 /** Exits to KVM that a change adds or saves: of all kinds, and of those that QEMU handles; empty under emulation. */
 function exitsChange({ exits: before }: VariantResult, { exits: after }: Partial<VariantResult> = {}): string[] {
   if (before === undefined) return [];
   if (after === undefined) return ['', ''];
-  const change = (...names: readonly string[]) => {
-    const sum = names.reduce((total, name) => total + (after[name] ?? 0) - (before[name] ?? 0), 0);
-    return `${sum < 0 ? '−' : '+'}${Math.abs(Math.round(sum))}`;
-  };
-  return [change('exits'), change('io_exits', 'mmio_exits')];
+  const signed = (change: number) => `${change < 0 ? '−' : '+'}${Math.abs(Math.round(change))}`;
+  const all = (after['exits'] ?? 0) - (before['exits'] ?? 0);
+  return [signed(all), signed(exitsToQemu(after) - exitsToQemu(before))];
 }
 
 /** Counted instructions end where the init is ready, so their baseline is the kernel alone. */

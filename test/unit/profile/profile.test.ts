@@ -44,6 +44,26 @@ describe('the profiles of the package', () => {
     }
   });
 
+  it('have the worths under KVM of docs/boot-time.md, as measured from the profile default', async () => {
+    const [, page = ''] = readFileSync('docs/boot-time.md', 'utf8').split('\n## What each thing is worth under KVM');
+    const [, ports = 0, registers = 0] =
+      /exits to KVM: .*io_exits (\d+).*mmio_exits (\d+)/.exec(page)?.map(Number) ?? [];
+    const base = await loadProfile('default');
+    const names = [...base.kernelArguments, ...base.initcallBlacklist].map(nameOf);
+    for (const name of ['default', 'fast']) {
+      const { kernelArguments, initcallBlacklist } = await loadProfile(name);
+      for (const one of [...kernelArguments, ...initcallBlacklist]) {
+        const leftOut = names.includes(nameOf(one));
+        const change = 'argument' in one ? ['with', 'without'] : ['skipping', 'without skipping'];
+        const label = `${change[leftOut ? 1 : 0]} ${nameOf(one)} `;
+        const line = page.split('\n').find((text) => text.startsWith(label)) ?? '';
+        const [, exits = ''] = / [−+]\d+ +[−+](\d+)(?: {2}|$)/.exec(line) ?? [];
+        const worth = `${exits} exits to QEMU ${leftOut ? 'beside' : 'of'} ${ports + registers}`;
+        assert.equal(one.worthKvm?.split(';')[0], worth, `${name}: ${nameOf(one)}`);
+      }
+    }
+  });
+
   it('are three', () => assert.deepEqual(readdirSync(shippedProfiles()).sort(), SHIPPED));
 });
 

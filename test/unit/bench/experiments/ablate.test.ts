@@ -74,6 +74,18 @@ describe('ablation', () => {
     assert.doesNotMatch(text, /chance/);
   });
 
+  it('under KVM has the exits that a change saves, and goes by them where the runs are too few for a time', () => {
+    const one = (label: string, seconds: number, exits: number, io: number) =>
+      variant(label, [seconds], { exits: { exits, io_exits: io, mmio_exits: 10 } });
+    const text = ablationText(
+      result('ablate', [one('as it is', 2, 900, 400), one('with a', 1, 880, 400), one('with b', 3, 500, 30)]),
+    );
+    assert.match(text, /^as it is, median of its exits to KVM: 900 \(io_exits 400, mmio_exits 10\)$/m);
+    const rows = text.split('\n').filter((line) => line.startsWith('with '));
+    assert.match(rows[0] ?? '', /^with b .* −400 +−370 +no difference seen$/);
+    assert.match(rows[1] ?? '', /^with a .* −20 +\+0 +no difference seen$/);
+  });
+
   it('of times names the floor, and how many verdicts are due to chance', () => {
     const changes = Array.from({ length: 40 }, (_, at) => variant(`change ${at}`, VALUES));
     const baseline = variant('bare QEMU', [1, 1, 1, 1, 1], { profile: undefined, floorOf: ['as it is'] });

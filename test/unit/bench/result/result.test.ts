@@ -128,6 +128,23 @@ describe('text for a terminal', () => {
     assert.match(text, /^c is left out: no\nsuch$/m);
   });
 
+  it('says why exits to KVM were not counted, and what a nested measurement stands for', () => {
+    const counted = result('run', [variant('a', VALUES, { noExits: 'only root may read them' })]);
+    const text = resultText({ ...counted, host: { ...counted.host, nested: true } });
+    assert.match(text, /^a: exits to KVM are not counted: only root may read them$/m);
+    assert.match(text, /^Measured with KVM inside a machine that QEMU emulates\. .*\n.* stand for nothing\.$/m);
+    assert.doesNotMatch(resultText(result('run', [variant('a', VALUES)])), /exits|nested|KVM/);
+  });
+
+  it('has a column of exits in a waterfall where they were counted', () => {
+    const stages = timeline.stages.map((one) => ({ ...one, exits: { exits: 42 } }));
+    const counted = { ...timeline, stages, exits: { exits: 168, io_exits: 9 }, exitsApart: 2500 };
+    const lines = terminalWaterfall(counted, 100).split('\n');
+    assert.match(lines[0] ?? '', /^ +took +exits$/);
+    assert.match(lines[1] ?? '', / 100\.0 ms +42 /);
+    assert.match(lines.join('\n'), /^168 exits to KVM: io_exits 9; read 2\.50 ms apart at most$/m);
+  });
+
   it('draws a waterfall with bars at their times', () => {
     const lines = terminalWaterfall(timeline, 100).split('\n');
     const kernel = lines.find((line) => line.startsWith('kernel')) ?? '';
