@@ -58,3 +58,8 @@ export function snapshotsFor(name: Nested['name'], args: InnerArguments): string
       ...['--for', ['--accel', 'kvm', ...words].map(shellWord).join(' ')],
     ]);
 }
+
+/** A result's text, in which the user's profiles have the names that the user gave. @param names by those inside */
+export function withOwnNames(text: string, names: ReadonlyMap<string, string>): string {
+  return [...names].reduce((all, [inside, own]) => all.replaceAll(inside, JSON.stringify(own).slice(1, -1)), text);
+}

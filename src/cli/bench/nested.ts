@@ -1,12 +1,12 @@
 /** virt-sandbox-bench nested: has another command measure inside an emulated machine that is a KVM host. */
-import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Result } from '../../bench/result/result.js';
 import { splitWords } from '../split-words.js';
 import { build } from '../version.js';
 import type { Nested } from './arguments.js';
-import { type InnerArguments, innerWords, refuseInside, snapshotsFor } from './nested-words.js';
+import { type InnerArguments, innerWords, refuseInside, snapshotsFor, withOwnNames } from './nested-words.js';
 
 /** There is no result. Its reason is on stderr already. */
 export class NothingMeasured extends Error {
@@ -35,7 +35,7 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
   const exchange = mkdtempSync('/var/tmp/virt-sandbox-nested-');
   const { signal, release } = interruptible(say);
   try {
-    const carried = await carryProfiles(args, exchange, EXCHANGE);
+    const { carried, names } = await carryProfiles(args, exchange, EXCHANGE);
     const words = [
       ...innerWords(nested.name, carried),
       ...[`--output=${EXCHANGE}/result.json`, '--history=none'],
@@ -50,6 +50,7 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
     const file = join(exchange, 'result.json');
     if (!existsSync(file)) throw new NothingMeasured(status);
     if (nested.name === 'tune') await keepProfile(join(exchange, 'tuned.json'), args);
+    writeFileSync(file, withOwnNames(readFileSync(file, 'utf8'), names));
     const result = readResult(file);
     const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
     return { ...result, version: build, command, host: { ...result.host, load } };
@@ -60,29 +61,31 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
 }
 
 /** Hands in profiles of the user's own, which may be where the machine does not see them. */
-async function carryProfiles(args: InnerArguments, exchange: string, inside: string): Promise<InnerArguments> {
+async function carryProfiles(args: InnerArguments, exchange: string, inside: string) {
   const { loadProfile, shippedProfiles } = await import('../../profile/load.js');
   const { takeProfile } = await import('../../bench/run/session.js');
   const { shellWord } = await import('../../util/shell-word.js');
-  let count = 0;
-  const carried = async (name: string): Promise<string> => {
+  const names = new Map<string, string>();
+  const handIn = async (name: string): Promise<string> => {
     if (!name.includes('/') && existsSync(join(shippedProfiles(), `${name}.json`))) return name;
-    const file = `profile-${++count}.json`;
+    const file = `profile-${names.size + 1}.json`;
     writeFileSync(join(exchange, file), JSON.stringify(await loadProfile(name)));
+    names.set(`${inside}/${file}`, name);
     return `${inside}/${file}`;
   };
   const inWords = async (line: string): Promise<string> => {
     const words = splitWords(line);
     const { name, others } = takeProfile(words) ?? {};
-    return name === undefined ? line : [...(others ?? []), '--profile', await carried(name)].map(shellWord).join(' ');
+    return name === undefined ? line : [...(others ?? []), '--profile', await handIn(name)].map(shellWord).join(' ');
   };
   const { profile = process.env['VIRT_SANDBOX_PROFILE'], options, against } = args;
-  return {
+  const carried: InnerArguments = {
     ...args,
     options: await inWords(options),
     ...(against === undefined ? {} : { against: await inWords(against) }),
-    ...(profile ? { profile: await carried(profile) } : {}),
+    ...(profile ? { profile: await handIn(profile) } : {}),
   };
+  return { carried, names };
 }
 
 /** Puts the profile that `tune` wrote, if it did, where it was asked for. */

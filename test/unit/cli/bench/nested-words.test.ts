@@ -1,7 +1,13 @@
 /** The command line of virt-sandbox-bench inside the emulated machine. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type InnerArguments, innerWords, refuseInside, snapshotsFor } from '../../../../src/cli/bench/nested-words.js';
+import {
+  type InnerArguments,
+  innerWords,
+  refuseInside,
+  snapshotsFor,
+  withOwnNames,
+} from '../../../../src/cli/bench/nested-words.js';
 
 const args = (more: Partial<InnerArguments> & Readonly<Record<string, unknown>> = {}): InnerArguments => ({
   ...{ warmUp: 1, 'warm-up': 1, options: '', deterministic: false, json: true, command: ['/bin/true'] },
@@ -37,6 +43,12 @@ describe('inside an emulated machine', () => {
     assert.equal(snapshotsFor('compare', args({ options: '--boot=warm', against: '--boot warm' })).length, 2);
     assert.equal(snapshotsFor('compare', args({ options: '--boot=warm', against: '' })).length, 1);
     assert.equal(snapshotsFor('peers', args()).length, 1);
+  });
+
+  it('profiles have the names that the user gave, in the result', () => {
+    const text = JSON.stringify({ label: 'A: --profile /run/x/profile-1.json' });
+    const names = new Map([['/run/x/profile-1.json', './my "own".json']]);
+    assert.deepEqual(JSON.parse(withOwnNames(text, names)), { label: 'A: --profile ./my "own".json' });
   });
 
   it('instructions are not counted, and containers not measured', () => {
