@@ -12,6 +12,8 @@ const KINDS = new Map((Object.keys(URI) as ConnectionKind[]).map((kind) => [URI[
 export interface ConnectOptions extends EmbeddedOptions {
   /** The URI that the user gave; undefined: see {@link connect}. */
   readonly uri: string | undefined;
+  /** Why machines would not start over qemu:///system, in a part of a sentence. It is no default then. */
+  readonly againstSystem?: () => string | undefined;
   /** Told which connection was chosen and why, in a sentence. */
   readonly onChoice?: (sentence: string) => void;
 }
@@ -21,7 +23,8 @@ export interface ConnectOptions extends EmbeddedOptions {
  *
  * 1. `options.uri`;
  * 2. the default URI in libvirt's settings;
- * 3. a daemon that answers: the system daemon for root, if it has a socket, the session daemon for others;
+ * 3. a daemon that answers: the system daemon for root, if it has a socket and machines start there, the session daemon
+ *    for others;
  * 4. the embedded driver.
  *
  * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`,
@@ -41,6 +44,11 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     options.onChoice?.(`libvirt: the embedded driver, because there is no ${MACHINE_SOCKETS.join(' and no ')}`);
     return connectEmbedded(options);
   }
+  const obstacle = kind === 'system' ? options.againstSystem?.() : undefined;
+  if (obstacle !== undefined) {
+    options.onChoice?.(`libvirt: the embedded driver, because ${obstacle}`);
+    return connectEmbedded(options);
+  }
   try {
     const connection = await open(kind, options);
     options.onChoice?.(`libvirt: ${connection.uri}, because a daemon answers there`);
@@ -53,15 +61,18 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 }
 
 /**
- * Begins to load libvirt on another thread, if a connection to this URI will need it.
+ * Begins to load libvirt on another thread, if {@link connect} with these options will need it.
  *
- * @param uri as {@link ConnectOptions} has it
  * @throws {SandboxError} as {@link defaultUri}, and so does {@link connect}
  */
-export async function connectSoon(uri: string | undefined): Promise<void> {
+export async function connectSoon({
+  uri,
+  againstSystem,
+}: Pick<ConnectOptions, 'uri' | 'againstSystem'>): Promise<void> {
   const named = uri ?? defaultUri()?.uri;
   const kind = named === undefined ? usualKind() : KINDS.get(named);
   if (kind === undefined || kind === 'embedded') return;
+  if (named === undefined && kind === 'system' && againstSystem?.() !== undefined) return;
   const { loadSoon } = await import('./library.js');
   loadSoon();
 }

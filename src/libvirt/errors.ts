@@ -154,6 +154,12 @@ const rules: readonly Rule[] = [
       "give a label that the host's policy of SELinux has and lets libvirt use (--security), and see what it denied: dmesg | grep avc",
   },
   {
+    pattern: /\/var\/lib\/libvirt\/qemu\/[^\n]*Permission denied/i,
+    code: 'file-not-readable',
+    remedy:
+      'let QEMU through, which has a user of its own: chmod o+x /var/lib/libvirt/qemu; or use -c qemu:///embed, which has a directory for each sandbox',
+  },
+  {
     pattern: /Cannot access|Permission denied/i,
     code: 'file-not-readable',
     remedy: 'make that file readable, and the directories above it searchable, for the user that QEMU runs as',

@@ -1,5 +1,6 @@
 /** virt-sandbox-bench nested: KVM in a machine that QEMU emulates, the exits to it, and what cannot be measured there. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -10,18 +11,23 @@ import { bench } from '../helpers/bench.js';
 import { embedded } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
-/** The directories through which results come out of a machine. */
-const exchanges = () => readdirSync('/var/tmp').filter((name) => name.startsWith('virt-sandbox-nested-'));
+/** The directories through which results come out of the machine of that process. */
+const exchangesOf = (pid: number) =>
+  readdirSync('/var/tmp').filter((name) => name.startsWith(`virt-sandbox-nested-${pid}-`));
 
 describe('virt-sandbox-bench nested', { skip: embedded.skip }, () => {
   it('measures a boot under KVM, with the exits of each stage, and brings the result out', async (t) => {
     const directory = scratchDirectory(t);
     const file = (name: string) => join(directory, name);
-    const before = exchanges();
+    let pid = 0;
+    let seen = 0;
     const args = ['nested', '--', 'run', '-n', '1', '--warm-up', '0', '--no-floor', '--options', '--boot cold'];
-    const { code, out, stderr } = await bench([
-      ...[...args, '-o', file('r.json'), '--history', file('h.jsonl'), '--svg', file('r.svg')],
-    ]);
+    const files = ['-o', file('r.json'), '--history', file('h.jsonl'), '--svg', file('r.svg')];
+    const onProgress = (child: ChildProcess) => {
+      pid = child.pid ?? 0;
+      seen ||= exchangesOf(pid).length;
+    };
+    const { code, out, stderr } = await bench([...args, ...files], { onProgress });
     assert.equal(code, 0, stderr);
     const { host, command, variants } = readResult(file('r.json'));
     assert.deepEqual([host.acceleration, host.nested], ['kvm', true]);
@@ -52,7 +58,7 @@ describe('virt-sandbox-bench nested', { skip: embedded.skip }, () => {
       [[true, 'kvm']],
     );
     assert.deepEqual(readdirSync(directory).sort(), ['h.jsonl', 'r.json', 'r.svg']);
-    assert.deepEqual(exchanges(), before);
+    assert.deepEqual([seen, exchangesOf(pid)], [1, []]);
   });
 
   it('refuses what it cannot measure before it starts a machine', async (t) => {

@@ -32,7 +32,7 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
   const { readResult } = await import('../../bench/result/result.js');
   checkMemory(nested.memory);
   const load = loadavg()[0] ?? 0;
-  const exchange = mkdtempSync('/var/tmp/virt-sandbox-nested-');
+  const exchange = mkdtempSync(`/var/tmp/virt-sandbox-nested-${process.pid}-`);
   const { signal, release } = interruptible(say);
   try {
     const { carried, names } = await carryProfiles(args, exchange, EXCHANGE);

@@ -18,6 +18,7 @@ import { prepareDevices } from '../devices/devices.js';
 import { withoutShareProgram } from '../devices/share-server.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
 import { abortError } from '../start/boot-errors.js';
+import { closedToQemu } from '../state/daemon-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { checkDriver } from './driver-check.js';
 import { chooseMachine } from './machine.js';
@@ -84,7 +85,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
 
 async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOptions): Promise<Connection> {
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
-  const connecting = connect({ uri, cacheDirectory, ...(onChoice ? { onChoice } : {}) });
+  const connecting = connect({ uri, cacheDirectory, againstSystem: closedToQemu, ...(onChoice ? { onChoice } : {}) });
   try {
     return await unlessAborted(connecting, signal, abortError);
   } catch (error) {

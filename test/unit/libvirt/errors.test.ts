@@ -69,6 +69,13 @@ test('a label that SELinux refuses is no file that cannot be read', () => {
   }
 });
 
+test("the daemon's directory that Debian closes to other users is said how to open", () => {
+  const file = '/var/lib/libvirt/qemu/domain-1-x/master-key.aes';
+  const error = domainError('x', `Unable to read ${file}: Failed to open file “${file}”: Permission denied`);
+  assert.equal(error.code, 'file-not-readable');
+  assert.match(error.remedy, /chmod o\+x \/var\/lib\/libvirt\/qemu; or use -c qemu:\/\/\/embed/);
+});
+
 test('a driver that ends without a message is said to', () => {
   const { message, remedy } = domainError('x', '\n');
   assert.equal(message, 'libvirt did not start domain x: it ended without a message');
