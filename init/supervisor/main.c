@@ -98,7 +98,7 @@ static bool reap(pid_t *command)
 	}
 }
 
-/* Signals that have come. It does not matter which child has ended: reap() looks for all. */
+/* It does not matter which child has ended: reap() looks for all. */
 static void drain(int signals)
 {
 	struct signalfd_siginfo info;
@@ -269,7 +269,6 @@ int main(int argc, char *argv[])
 	pid_t command = 0;
 	int last_signal = SIGTERM;
 	char **words = argv + 2;
-
 	if (argc > 3 && strcmp(words[0], "--log") == 0) {
 		if (!bounded_log_watch(words[1]))
 			return fail(words[1]);
@@ -291,7 +290,6 @@ int main(int argc, char *argv[])
 	report("started\n");
 
 	bool keep = await_launcher(signals, &command);
-
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
 	end_children(signals, &command, last_signal);

@@ -3,6 +3,7 @@
  * own. https://libvirt.org/manpages/virt-qemu-run.html
  */
 import { chmod, symlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeDirectories } from '../util/directories.js';
 import { messageOf, SandboxError } from '../util/errors.js';
@@ -140,7 +141,8 @@ class EmbeddedDomain implements Domain {
     this.#pidFile = pidFileOf(root, name);
     this.stopped = supervisor.commandExited.then(async (exit): Promise<DomainStop> => {
       if ('lost' in exit) return { reason: 'failed', error: exit.lost };
-      if (exit.status === 0 || this.#ending) return { reason: 'shutdown' };
+      const isKilled = this.#ending && exit.status === constants.signals.SIGKILL;
+      if (exit.status === 0 || isKilled) return { reason: 'shutdown' };
       return { reason: 'failed', error: domainError(name, await failureOf(exit.stderr, log), facts) };
     });
   }

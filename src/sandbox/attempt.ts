@@ -16,7 +16,7 @@ import { domainXml, isMonitored } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
-import { linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
+import { ALL_IS_SEEN, linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
 import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
@@ -38,11 +38,6 @@ import { UserNetworkProcesses } from './start/user-network.js';
 import { containerIds } from './state/container-ids.js';
 import { networkUser, type QemuUser, qemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
-
-/** docs/security.md says why it may be so. */
-const ALL_IS_SEEN =
-  "the sandbox sees all of the host's files that its user may read, also /proc and keys: this host allows no view of " +
-  'them (docs/security.md)';
 
 /** One attempt: a domain that boots, or that is restored from a snapshot. */
 export class Attempt {

@@ -31,6 +31,11 @@ const USERS_POINT = '/dev';
 const ROOT_STORE = '/var/cache/virt-sandbox';
 const USERS_STORE = '.cache/virt-sandbox';
 
+/** A warning. docs/security.md says why it may be so. */
+export const ALL_IS_SEEN =
+  "the sandbox sees all of the host's files that its user may read, also /proc and keys: this host allows no view of " +
+  'them (docs/security.md)';
+
 /** A link in the state directory that leads to the view. */
 export function rootLink(name: string): string {
   return join(stateBase(), name, 'root');
