@@ -113,6 +113,9 @@ static void reap_one_more(void *command)
 	(void)reap(command);
 }
 
+/* What ends COMMAND. */
+static int last_signal = SIGTERM;
+
 /* True for the order to leave the terminal as it is. */
 static bool obey(const char *order, pid_t *command)
 {
@@ -125,6 +128,9 @@ static bool obey(const char *order, pid_t *command)
 		/* COMMAND is about to be told to end. libvirt may deadlock if it hears of QEMU's end at that moment. */
 		bool keep = *command > 0;
 
+		/* One that is killed needs no time to notice, so both can end at once. */
+		if (keep && last_signal == SIGKILL)
+			(void)kill(*command, SIGKILL);
 		report(kill_qemu(pid, argument, keep, reap_one_more, command) ? "ended 1\n" : "ended 0\n");
 	}
 	return false;
@@ -165,18 +171,15 @@ static bool await_launcher(int signals, pid_t *command)
 	}
 }
 
-/*
- * Ends COMMAND by a signal, and then every process that has become a child of this one: SIGTERM first, SIGKILL after
- * GRACE_MS.
- */
-static void end_children(int signals, pid_t *command, int signal)
+/* Ends COMMAND, and then every process that has become a child of this one: SIGTERM first, SIGKILL after GRACE_MS. */
+static void end_children(int signals, pid_t *command)
 {
 	long long release = now_ms() + HELD_MS;
 	long long deadline = now_ms() + GRACE_MS;
 	bool held = true;
 	bool asked = false;
 
-	if (*command > 0 && kill(*command, signal) != 0)
+	if (*command > 0 && kill(*command, last_signal) != 0)
 		deadline = now_ms();
 	while (reap(command)) {
 		if (*command == 0 && !asked) {
@@ -235,10 +238,7 @@ int main(int argc, char *argv[])
 		(void)!write(2, usage, sizeof(usage) - 1);
 		return 2;
 	}
-	/*
-	 * In a session of its own, a Ctrl+C at the terminal reaches only the launcher, and restoring the terminal
-	 * cannot stop this process.
-	 */
+	/* A Ctrl+C at the terminal reaches only the launcher, and restoring the terminal cannot stop this process. */
 	if (setsid() < 0 && errno != EPERM)
 		return fail("setsid");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
@@ -267,7 +267,6 @@ int main(int argc, char *argv[])
 		return fail("lock of the state directory");
 
 	pid_t command = 0;
-	int last_signal = SIGTERM;
 	char **words = argv + 2;
 	if (argc > 3 && strcmp(words[0], "--log") == 0) {
 		if (!bounded_log_watch(words[1]))
@@ -292,7 +291,7 @@ int main(int argc, char *argv[])
 	bool keep = await_launcher(signals, &command);
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
-	end_children(signals, &command, last_signal);
+	end_children(signals, &command);
 
 	if (state < 0)
 		return 0;

@@ -14,7 +14,7 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 const MARK = 'guest=marked';
 
 /** A supervisor with a program that is connected to this test, and is a child of neither. */
-async function watched(t: TestContext, then = '') {
+async function watched(t: TestContext, then = '', options: { readonly kill?: boolean } = {}) {
   const path = scratchDirectory(t);
   const directory = join(path, 'state');
   mkdirSync(directory);
@@ -24,7 +24,7 @@ async function watched(t: TestContext, then = '') {
   const program = `const socket = require('node:net').connect(${JSON.stringify(socket)}); socket.write(String(process.pid));`;
   const command = ['sh', '-c', `("$@" &); ${then}`, 'sh', process.execPath, '-e', program, `${MARK},debug-threads=on`];
   const connecting = once(server, 'connection') as Promise<[Socket]>;
-  const supervisor = await Supervisor.start({ directory, command });
+  const supervisor = await Supervisor.start({ directory, command, ...options });
   t.after(() => supervisor.finish());
   const [connection] = await connecting;
   server.close();
@@ -141,6 +141,13 @@ for (const { kill, signal } of [
     assert.ok(!existsSync(directory));
   });
 }
+
+test('a command that has nothing to clean up goes with the machine', async (t) => {
+  const { supervisor, connection, pid } = await watched(t, 'exec sleep 1000', { kill: true });
+  connection.resume();
+  assert.equal(await supervisor.kill(pid, MARK), true);
+  assert.deepEqual(await supervisor.commandExited, { status: 9, stderr: '' });
+});
 
 test('a directory that is gone and another one at its path are no failure of the end', async (t) => {
   const { directory, supervisor, pid } = await supervised(t);
