@@ -21,6 +21,8 @@ export interface ProbeOptions {
   readonly device?: string;
   /** Where the verdict is kept until the host reboots or QEMU changes. `wanted: kvm` does not trust a bad one. */
   readonly cacheDirectory: string;
+  /** How long the sandbox may take to start, in milliseconds. */
+  readonly bootTimeout?: number;
   /** Cancels the probe. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the reason, as a part of a sentence, where `auto` ends in emulation. */
@@ -29,8 +31,9 @@ export interface ProbeOptions {
 }
 
 /**
- * How long a guest under KVM may take to reach its first process, in milliseconds. On hardware it takes less than one
- * second; where the host is a machine itself, and busy, it took more than thirty.
+ * The most that a guest under KVM may take to reach its first process, in milliseconds; less where the sandbox has less
+ * to start. On hardware it takes less than one second; where the host is a machine itself, and busy, it took more than
+ * thirty.
  */
 const PROBE_MS = 120_000;
 
@@ -93,7 +96,7 @@ async function kvmVerdict({ device = '/dev/kvm', wanted, signal, ...options }: P
     accelerator: 'kvm',
     emulator,
     kernel: options.kernel,
-    limit: PROBE_MS,
+    limit: Math.min(PROBE_MS, options.bootTimeout ?? PROBE_MS),
     still: STILL_MS,
     signal,
   });

@@ -106,7 +106,7 @@ export async function probe({ accelerator, emulator, kernel, limit, still = limi
   return {
     usable: false,
     reason: late === undefined ? last : `a guest ${late}: ${last}`,
-    lasting: isStill || PAUSED.test(output) || isLasting(result, output),
+    lasting: isStill || PAUSED.test(output) || isLasting(result, output, limit),
   };
 }
 
@@ -116,9 +116,12 @@ interface Ending {
   readonly signal?: string | undefined;
 }
 
-/** True if QEMU timed out, exited with 0, aborted (SIGABRT, as when KVM refuses a register), or complains about KVM. */
-function isLasting({ timedOut, exitCode, signal }: Ending, output: string): boolean {
-  if (timedOut) return true;
+/** A timeout that says something about KVM, in milliseconds. */
+const LONG_MS = 30_000;
+
+/** True if QEMU had long enough, exited with 0, aborted (SIGABRT, as when KVM refuses a register), or complains about KVM. */
+function isLasting({ timedOut, exitCode, signal }: Ending, output: string, limit: number): boolean {
+  if (timedOut) return limit >= LONG_MS;
   if (ENDED.test(output) || PASSING.test(output)) return false;
   if (exitCode === undefined) return signal === 'SIGABRT';
   return exitCode === 0 || /kvm/i.test(output);

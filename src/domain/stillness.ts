@@ -7,16 +7,23 @@ const TICK_MS = 10;
 /** A process that uses less than this share of a processor does nothing. */
 const LEAST_SHARE = 0.01;
 
+/** An interval that took longer, in intervals, is none. */
+const MOST_LATE = 1.5;
+
 /**
  * Calls back once when a process has done nothing for `limit` milliseconds.
  * @returns ends the watch
  */
 export function watchStillness(pid: number, limit: number, onStill: () => void): () => void {
   let before = usedMs(pid);
+  let looked = performance.now();
   const timer = setInterval(() => {
     const now = usedMs(pid);
+    // Where this process was stopped too, the other one may have been: nothing is known of that time.
+    const isLate = performance.now() - looked > limit * MOST_LATE;
+    looked = performance.now();
     if (now === undefined || before === undefined) clearInterval(timer);
-    else if (now - before < limit * LEAST_SHARE) {
+    else if (!isLate && now - before < limit * LEAST_SHARE) {
       clearInterval(timer);
       onStill();
     }

@@ -9,6 +9,7 @@ import { makeDirectories } from '../util/directories.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
+import { type Cleanup, cleanupOf } from './driver-cleanup.js';
 import { domainError, type MessageFacts } from './errors.js';
 import { failureOf } from './qemu-log.js';
 import { killQemu, readPid, seesQemu, shareServerPids } from './qemu-process.js';
@@ -74,13 +75,14 @@ async function startEmbedded(
   const root = join(socketDirectory, EMBEDDED_ROOT);
   const xmlFile = join(socketDirectory, 'domain.xml');
   const log = join(root, 'log/qemu', `${name}.log`);
-  await makeRoot(root, xmlFile, xml, options.cacheDirectory, log);
+  const cleanup = cleanupOf(xml);
+  await makeRoot(root, { xmlFile, xml, log, cleanup }, options.cacheDirectory);
   const supervisor = await Supervisor.start({
     directory: stateDirectory,
     command: [...before, program, '-r', root, xmlFile],
     log,
     begin: xmlFile,
-    kill: !givesAway(xml) && !hasInterfaces(xml),
+    kill: !cleanup.any,
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });
@@ -88,7 +90,11 @@ async function startEmbedded(
 }
 
 /** Writes the driver's settings, the domain's XML, and QEMU's log, which libvirt would make when it is too late. */
-async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirectory: string, log: string) {
+async function makeRoot(
+  root: string,
+  { xmlFile, xml, log, cleanup }: { xmlFile: string; xml: string; log: string; cleanup: Cleanup },
+  cacheDirectory: string,
+): Promise<void> {
   try {
     makeDirectories(join(root, 'etc'));
     makeDirectories(dirname(log));
@@ -96,7 +102,7 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
     await Promise.all([
       // QEMU may run as another user, so the umask must not apply.
       chmod(root, 0o755),
-      writeFile(join(root, 'etc/qemu.conf'), givesAway(xml) ? QEMU_CONF : QEMU_CONF + NO_OWNERS),
+      writeFile(join(root, 'etc/qemu.conf'), cleanup.owners ? QEMU_CONF : QEMU_CONF + NO_OWNERS),
       writeFile(xmlFile, xml),
       writeFile(log, '', { mode: 0o600 }),
       symlink(cacheDirectory, join(root, 'cache')),
@@ -110,17 +116,6 @@ async function makeRoot(root: string, xmlFile: string, xml: string, cacheDirecto
       cause: error,
     });
   }
-}
-
-/** Whether libvirt has to take something back from a network at the end: a port, a tap device, rules of a filter. */
-function hasInterfaces(xml: string): boolean {
-  return xml.includes('<interface ');
-}
-
-/** Whether libvirt gives files of the domain to QEMU's user, or labels them. */
-function givesAway(xml: string): boolean {
-  const isOwnUsers = process.geteuid?.() !== 0 || /model="dac" relabel="no"/.test(xml);
-  return !isOwnUsers || /relabel="yes"/.test(xml);
 }
 
 /** Path of the PID file that the driver writes for a QEMU. */

@@ -61,6 +61,9 @@ export async function runMachine(argv: readonly string[], signal: AbortSignal): 
   const machine: ChildProcess = spawn(programPath(), argv, { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
   const interrupt = () => void machine.kill('SIGINT');
   signal.addEventListener('abort', interrupt, { once: true });
+  // A second interruption ends this program at once, and the machine with it.
+  const end = () => void machine.kill('SIGTERM');
+  process.once('exit', end);
   if (signal.aborted) interrupt();
   try {
     const [status, killed] = (await once(machine, 'exit')) as [number | null, NodeJS.Signals | null];
@@ -68,5 +71,6 @@ export async function runMachine(argv: readonly string[], signal: AbortSignal): 
     return status ?? 0;
   } finally {
     signal.removeEventListener('abort', interrupt);
+    process.off('exit', end);
   }
 }

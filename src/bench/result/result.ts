@@ -198,9 +198,17 @@ export const resultSchema = v.object({
 
 /** @throws {Error} for a file that cannot be read, or holds no result of this format */
 export function readResult(path: string): Result {
+  return parseResult(path, () => readFileSync(path, 'utf8'));
+}
+
+/**
+ * The same of a text.
+ * @param path what messages call it
+ */
+export function parseResult(path: string, read: () => string): Result {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = JSON.parse(read());
   } catch (error) {
     throw new Error(`${path} cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -1,12 +1,16 @@
 /** virt-sandbox-bench nested: has another command measure inside an emulated machine that is a KVM host. */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Result } from '../../bench/result/result.js';
+import { readRegular } from '../../util/regular-files.js';
 import { splitWords } from '../split-words.js';
 import { build } from '../version.js';
 import type { Nested } from './arguments.js';
 import { type InnerArguments, innerWords, refuseInside, snapshotsFor, withOwnNames } from './nested-words.js';
+
+/** Of a file that the machine writes: its root may make anything of it. */
+const MOST_BYTES = 64 << 20;
 
 /** There is no result. Its reason is on stderr already. */
 export class NothingMeasured extends Error {
@@ -29,11 +33,13 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
   refuseInside(args);
   const { checkMemory, EXCHANGE, machineArgv, runMachine } = await import('../../bench/nested/machine.js');
   const { interruptible, say } = await import('../../bench/run/progress.js');
-  const { readResult } = await import('../../bench/result/result.js');
+  const { parseResult } = await import('../../bench/result/result.js');
   checkMemory(nested.memory);
   const load = loadavg()[0] ?? 0;
   const exchange = mkdtempSync(`/var/tmp/virt-sandbox-nested-${process.pid}-`);
   const { signal, release } = interruptible(say);
+  const remove = () => rmSync(exchange, { recursive: true, force: true });
+  process.once('exit', remove);
   try {
     const { carried, names } = await carryProfiles(args, exchange, EXCHANGE);
     const words = [
@@ -50,13 +56,13 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
     const file = join(exchange, 'result.json');
     if (!existsSync(file)) throw new NothingMeasured(status);
     if (nested.name === 'tune') await keepProfile(join(exchange, 'tuned.json'), args);
-    writeFileSync(file, withOwnNames(readFileSync(file, 'utf8'), names));
-    const result = readResult(file);
+    const result = parseResult(file, () => withOwnNames(readRegular(file, MOST_BYTES), names));
     const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
     return { ...result, version: build, command, host: { ...result.host, load } };
   } finally {
     release();
-    rmSync(exchange, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 }
 
@@ -95,7 +101,8 @@ async function keepProfile(written: string, { to, name = '' }: InnerArguments): 
   const { makeDirectories } = await import('../../util/directories.js');
   const { say } = await import('../../bench/run/progress.js');
   const path = to ?? join(ownProfiles(), `${name}.json`);
+  const text = readRegular(written, MOST_BYTES);
   makeDirectories(dirname(path));
-  copyFileSync(written, path);
+  writeFileSync(path, text);
   say(`nested: the profile is ${path}`);
 }

@@ -81,6 +81,7 @@ async function accelerationFor(
     kernel: image.kernel,
     kernelDigest: image.manifest.kernel.source.sha256,
     cacheDirectory: dirname(defaultStoreDirectory()),
+    bootTimeout: config.bootTimeout,
     signal,
     ...(onProgress ? { onProgress } : {}),
     onFallback: (reason) => {

@@ -2,6 +2,7 @@
 import type { Security } from '../../config/types.js';
 import { modelOfCapabilities, type SecurityModel } from '../../domain/security.js';
 import type { Connection } from '../../libvirt/connection.js';
+import { embeddedModel } from '../../libvirt/driver-cleanup.js';
 import { hasSelinux } from '../../util/selinux.js';
 import { readIfThere } from '../../util/small-files.js';
 
@@ -16,16 +17,6 @@ export async function securityModel(connection: Connection, security: Security):
   if (connection.capabilities === undefined) return embeddedModel();
   if (usual && !hasSelinux() && readIfThere(APPARMOR)?.trim() !== 'Y') return undefined;
   return modelOfCapabilities(await connection.capabilities());
-}
-
-/**
- * Decides as libvirt's drivers do: SELinux if its policy is loaded, AppArmor if there is a profile for the program that
- * runs the driver, which is rare for the embedded one.
- */
-function embeddedModel(): SecurityModel | undefined {
-  if (hasSelinux()) return 'selinux';
-  const profiles = readIfThere('/sys/kernel/security/apparmor/profiles');
-  return profiles !== undefined && /^(libvirtd|\S*\/virt-qemu-run) \(/m.test(profiles) ? 'apparmor' : undefined;
 }
 
 /** The label of this process, without AppArmor's mode; undefined: none. */

@@ -14,6 +14,10 @@ const DRIVER_DIRECTORIES = [
 ];
 
 export const PROCESSOR_FACT = "the host's processor";
+/** A guest measures time by the rate of the host's counter of cycles, and a snapshot has that in it. */
+const RATE_FACT = "the rate of the host's processor";
+/** By how much a rate may differ that is the same: each boot of a host may measure it anew. */
+const RATE_DIFFERENCE = 0.005;
 
 /** Enough of /proc/cpuinfo for one processor. */
 const PROCESSOR_BYTES = 8192;
@@ -29,6 +33,7 @@ export async function snapshotHost(connection?: Connection): Promise<Record<stri
     libvirt: fileFact(driverFile()),
     ...(version === undefined ? {} : { 'the libvirt daemon': String(version) }),
     [PROCESSOR_FACT]: processor(),
+    ...rate(),
   };
 }
 
@@ -42,8 +47,20 @@ export function driverFile(): string | undefined {
 /** Names of the facts that differ. A fact that only one side has does not count. */
 export function changedFacts(then: Readonly<Record<string, string>>, now: Readonly<Record<string, string>>): string[] {
   return Object.entries(then)
-    .filter(([name, fact]) => now[name] !== undefined && now[name] !== fact)
+    .filter(([name, fact]) => isChanged(name, fact, now[name]))
     .map(([name]) => name);
+}
+
+function isChanged(name: string, then: string, now: string | undefined): boolean {
+  if (now === undefined || now === then) return false;
+  if (name !== RATE_FACT) return true;
+  return !(Math.abs(Number(now) - Number(then)) <= Number(then) * RATE_DIFFERENCE);
+}
+
+/** What the kernel says of it: twice the MHz of that counter. None where it says nothing. */
+function rate(): Record<string, string> {
+  const [, bogomips] = /^bogomips\s*:\s*([\d.]+)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1')) ?? [];
+  return bogomips === undefined ? {} : { [RATE_FACT]: bogomips };
 }
 
 function fileFact(path: string | undefined): string {

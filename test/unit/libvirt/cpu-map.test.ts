@@ -1,10 +1,22 @@
 /** The small CPU map that the embedded driver reads in place of libvirt's. */
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { smallCpuMap } from '../../../src/libvirt/cpu-map.js';
-import { scratchDirectory } from '../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot } from '../../helpers/scratch.js';
 
 const LIBVIRTS = '/usr/share/libvirt/cpu_map';
 const skip = !existsSync(LIBVIRTS) && 'libvirt is not installed';
@@ -39,12 +51,17 @@ describe("the small map, made of libvirt's", { skip }, () => {
     assert.equal(smallCpuMap(cache, whole)?.small, first);
     assert.ok(existsSync(join(first, 'mark')));
     mkdirSync(`${first}.4711`);
+    const recent = `${first}.4712`;
+    mkdirSync(recent);
+    for (const old of [first, `${first}.4711`]) utimesSync(old, 0, 0);
     mkdirSync(join(cache, 'qemu'));
     const index = join(whole, 'index.xml');
     writeFileSync(index, readFileSync(index, 'utf8').replace('x86_486-v1.xml', 'x86_486-v2.xml'));
     const second = smallCpuMap(cache, whole)?.small ?? '';
     assert.notEqual(second, first);
-    assert.deepEqual(readdirSync(cache).sort(), [second.slice(cache.length + 1), 'qemu']);
+    // Another start may have a recent one mounted.
+    const left = [second, recent].map((path) => basename(path));
+    assert.deepEqual(readdirSync(cache).sort(), [...left, 'qemu'].sort());
   });
 
   it('is none where libvirt has another map than this program knows', (t) => {
@@ -58,6 +75,23 @@ describe("the small map, made of libvirt's", { skip }, () => {
     rmSync(join(whole, 'index.xml'));
     assert.equal(smallCpuMap(cache, whole), undefined);
     assert.equal(existsSync(cache), false);
+  });
+
+  it('is made again where a file of it has lost its content', (t) => {
+    const { whole, cache } = copies(t);
+    const small = smallCpuMap(cache, whole)?.small ?? '';
+    const features = join(small, 'x86_features.xml');
+    truncateSync(features);
+    assert.equal(smallCpuMap(cache, whole)?.small, small);
+    assert.equal(readFileSync(features, 'utf8'), readFileSync(join(whole, 'x86_features.xml'), 'utf8'));
+  });
+
+  it('is none where another user may write', { skip: unlessRoot('it gives a directory away') }, (t) => {
+    const { whole, cache } = copies(t);
+    mkdirSync(cache, { recursive: true });
+    chownSync(cache, 65534, 65534);
+    assert.equal(smallCpuMap(cache, whole), undefined);
+    assert.deepEqual(readdirSync(cache), []);
   });
 
   it('is none where nothing can be kept', (t) => {
