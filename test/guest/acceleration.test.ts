@@ -36,9 +36,9 @@ describe('the acceleration probe', { skip: unlessServingKernel || unlessProgram(
     });
   });
 
-  it('fails for a guest that does not boot far enough', async () => {
+  it('fails for a guest that does not boot far enough, and has decided nothing after so short a time', async () => {
     const { usable, reason, lasting } = await probe({ accelerator: 'tcg', emulator, kernel, limit: 300 });
-    assert.deepEqual({ usable, lasting }, { usable: false, lasting: true });
+    assert.deepEqual({ usable, lasting }, { usable: false, lasting: false });
     assert.match(reason, /^a guest did not boot within 0\.3 s: /);
   });
 
