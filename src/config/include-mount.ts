@@ -40,10 +40,12 @@ export function coveringMount(mounts: readonly Mount[], path: string): Mount | u
 /**
  * Adds each include to the mount that sandbox.cfg lists it under, in the order of the file. Both follow
  * libvirt-sandbox: the mount is the first whose target the path begins with, the order is that of a hash table. Neither
- * says where an include is copied to; {@link includesOf} does.
+ * says where an include is copied to; {@link includesOf} does. A mount that the path only begins with, as `/ab` does
+ * with `/a`, is passed over where {@link pathFromBelow} would take its `dst` for a path inside it.
  * @throws SandboxError `include-not-covered`
  */
 export function attachIncludes(mounts: readonly Mount[], includes: readonly Include[]): readonly Mount[] {
+  const isCovered = isCoveredBy(mounts.map(({ target }) => target));
   const added = new Map<Mount, Include[]>();
   for (const include of includes) {
     if (coveringMount(mounts, include.target) === undefined) {
@@ -54,8 +56,10 @@ export function attachIncludes(mounts: readonly Mount[], includes: readonly Incl
       );
     }
     const mount =
-      mounts.find(({ target }) => include.target.startsWith(target)) ??
-      mounts.find(({ target }) => covers(target, include.target));
+      mounts.find(
+        ({ target }) =>
+          include.target.startsWith(target) && (covers(target, include.target) || isCovered(include.target)),
+      ) ?? mounts.find(({ target }) => covers(target, include.target));
     if (mount !== undefined) added.set(mount, [...(added.get(mount) ?? []), include]);
   }
   return mounts.map((mount) => {
@@ -80,10 +84,16 @@ export function pathBelow(mount: string, target: string): string {
   return mount.endsWith('/') ? below.slice(1) : below;
 }
 
+/** Whether a path is inside a mount. One on / has every path inside, so it says nothing about a missing slash. */
+export function isCoveredBy(targets: readonly string[]): (path: string) => boolean {
+  const others = targets.filter((target) => normalizePath(target) !== '/');
+  return (path) => others.some((target) => covers(target, path));
+}
+
 /**
  * The inverse of {@link pathBelow}. A person may leave out the `/` between target and `dst`; it is added if the path
  * without it is inside no mount.
- * @param isCovered whether a path is inside a mount
+ * @param isCovered see {@link isCoveredBy}
  */
 export function pathFromBelow(mount: string, below: string, isCovered: (path: string) => boolean): string {
   const path = mount + below;

@@ -1,9 +1,8 @@
 /** The mounts, disks, networks and variables of sandbox.cfg. */
 import { configError, quote } from '../errors.js';
-import { pathFromBelow } from '../include-mount.js';
+import { isCoveredBy, pathFromBelow } from '../include-mount.js';
 import { checkMac } from '../parsers/network.js';
 import { readAddress, readRoute } from '../parsers/network-address.js';
-import { covers, normalizePath } from '../path.js';
 import type { Disk, EnvironmentVariable, Mount, Network, NetworkFilter } from '../types.js';
 import { MOUNT_CLASS } from './format.js';
 import type { KeyFile } from './keyfile.js';
@@ -12,9 +11,7 @@ import { Section } from './section.js';
 /** The mounts, in order. */
 export function readMounts(file: KeyFile): readonly Mount[] {
   const sections = Section.numbered(file, 'mount');
-  const targets = sections.map((section) => section.need('target'));
-  // A mount on / covers every path, so it says nothing about a missing slash.
-  const isCovered = (path: string) => targets.some((target) => normalizePath(target) !== '/' && covers(target, path));
+  const isCovered = isCoveredBy(sections.map((section) => section.need('target')));
   return sections.map((section) => readMount(section, isCovered));
 }
 

@@ -72,6 +72,14 @@ test('an include outside every mount is refused', async (t) => {
   );
 });
 
+test('a saved include stays where it is, though only a mount on / has it inside and another target begins it', async (t) => {
+  const options = { mount: ['ram:/a=1M', 'ram:/=1M'], include: ['/apple=/srv/1', '/a/b=/srv/2'] };
+  assert.deepEqual(
+    (await mountGroups(t, options)).filter((group) => group.includes('include')),
+    ['[mount.0.include.0]\ndst=/b\nsrc=/srv/2', '[mount.1.include.0]\ndst=apple\nsrc=/srv/1'],
+  );
+});
+
 test('a mount on / does not take the includes of other mounts', async (t) => {
   const users = await testUsers(t);
   const text = await formatSandboxCfg(await configFromOptions(line({ mount: ['ram:/=64M', 'ram:/etc=1M'] }), users), {
