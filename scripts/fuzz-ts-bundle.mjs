@@ -35,7 +35,9 @@ export async function bundleTargets(names) {
       build({
         stdin: {
           contents: `import { target } from './${name}.ts';
+            import { startOutsidePromises } from './support/settle.ts';
             import { limited } from './support/target.ts';
+            startOutsidePromises();
             const { FUZZ_FINDING } = process.env;
             // Most inputs are refused, and to write down a stack takes longer than to refuse.
             if (FUZZ_FINDING !== undefined) Error.stackTraceLimit = 0;
@@ -50,6 +52,8 @@ export async function bundleTargets(names) {
         platform: 'node',
         target: 'node20',
         format: 'cjs',
+        // Through import() each use of a package would wait for the thread of the fuzzer's hooks for ES modules.
+        supported: { 'dynamic-import': false },
         external: ['koffi', 'lzma-native', 'execa', 'cpio-stream', '@observablehq/plot', 'linkedom'],
         define: { 'import.meta.url': '__moduleUrl' },
         banner: { js: "const __moduleUrl=require('node:url').pathToFileURL(__filename).href;" },

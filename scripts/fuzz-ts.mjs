@@ -69,7 +69,7 @@ async function fuzz(name) {
     ...['-f', 'fuzz', '-i', 'build/fuzz/ts/', '--timeout', String(INPUT_TIMEOUT)],
     // They look at every call of the program and make it three times slower; they are for servers.
     ...['--disableBugDetectors', '.*'],
-    ...(kind === 'sync' ? ['--sync'] : []),
+    ...(kind === 'async' ? [] : ['--sync']),
     ...['--', `-seed=${seed}`, `-max_len=${mostBytes}`, `-rss_limit_mb=${MOST_MEMORY}`, '-print_final_stats=1'],
     ...(runs ? [`-runs=${runs === 'quick' ? quickRuns : runs}`] : []),
     ...(limit ? [`-max_total_time=${limit}`] : []),

@@ -11,11 +11,11 @@ const HEADER_BYTES = 10;
 const TRAILER_BYTES = 8;
 /** zlib packs up to 1032 times, so one piece unpacks to 64 MiB at most. */
 const PIECE = 64 << 10;
-/** The default of 16 KiB would take thousands of round trips for a kernel. */
-const CHUNK = 1 << 20;
+/** Most bytes that come out at a time. The default of 16 KiB would take thousands of round trips for a kernel. */
+const MOST_CHUNK = 1 << 20;
 
 export async function unpackGzip(data: Buffer, limit: number): Promise<Buffer> {
-  const { data: content } = await inflate(createGunzip({ chunkSize: CHUNK }), data, limit);
+  const { data: content } = await inflate(createGunzip({ chunkSize: chunkSize(data) }), data, limit);
   return content;
 }
 
@@ -23,7 +23,7 @@ export async function unpackGzip(data: Buffer, limit: number): Promise<Buffer> {
 export async function unpackGzipPart(data: Buffer, limit: number): Promise<UnpackedPart> {
   const start = headerEnd(data);
   const { data: content, used } = await inflate(
-    createInflateRaw({ chunkSize: Math.min(CHUNK, Math.max(2 * data.length, constants.Z_MIN_CHUNK)) }),
+    createInflateRaw({ chunkSize: chunkSize(data) }),
     data.subarray(start),
     limit,
   );
@@ -31,6 +31,11 @@ export async function unpackGzipPart(data: Buffer, limit: number): Promise<Unpac
   if (data.readUInt32LE(trailer) !== crc32(content)) throw new Error('the checksum is wrong');
   if (data.readUInt32LE(trailer + 4) !== content.length % 2 ** 32) throw new Error('the size is wrong');
   return { data: content, used: trailer + TRAILER_BYTES };
+}
+
+/** Bytes of a piece of output: a small file needs no large one. */
+function chunkSize(data: Buffer): number {
+  return Math.min(MOST_CHUNK, Math.max(2 * data.length, constants.Z_MIN_CHUNK));
 }
 
 /** Unpacks in pieces, so that the limit is noticed soon. The end of the data ends it, whatever follows. */

@@ -49,7 +49,7 @@ const CONFIG = {
 } as unknown as GuestConfig;
 
 export const target: Target = {
-  kind: 'async',
+  kind: 'settling',
   mostBytes: 2048,
   quickRuns: 10_000,
   async read(data) {

@@ -10,7 +10,7 @@ import type { Target } from './support/target.js';
 const FORMATS = ['qcow2', 'qcow', 'qed', 'vmdk', 'raw', 'vdi'] as const;
 
 export const target: Target = {
-  kind: 'async',
+  kind: 'settling',
   mostBytes: 8192,
   quickRuns: 3000,
   async read(data) {

@@ -22,7 +22,7 @@ const SEPARATOR = 0xff;
 const ASKED = 4;
 
 export const target: Target = {
-  kind: 'async',
+  kind: 'settling',
   mostBytes: 4096,
   quickRuns: 8000,
   repeats: true,

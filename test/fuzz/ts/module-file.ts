@@ -10,6 +10,9 @@ import type { Target } from './support/target.js';
 
 const TREE = { version: '6.12.118+deb13-amd64', directory: MEMORY } as ModuleTree;
 
+/** Bytes that may come out: a target has many modules to read, and none needs to be large. */
+const LIMITS = { each: 1 << 20, together: 1 << 20 };
+
 export const target: Target = {
   kind: 'async',
   mostBytes: 4096,
@@ -17,7 +20,7 @@ export const target: Target = {
   async read(data) {
     putFile('a.ko', data);
     const wanted = [{ name: 'a', path: 'a.ko', dependencies: [] }];
-    const read = await settledOrRefused(readModules(TREE, wanted, { note() {} }), SandboxError);
+    const read = await settledOrRefused(readModules(TREE, wanted, { note() {} }, LIMITS), SandboxError);
     const [module] = read ?? [];
     if (module === undefined) return;
     assert.equal(module.fileName, 'a.ko');

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { Monitor, MonitorError } from '../../../src/libvirt/monitor.js';
 import { Input } from './support/input.js';
+import { quiet } from './support/settle.js';
 import type { Target } from './support/target.js';
-import { FakeTransport, quiet, requireNothingEscaped, type Watched, watch } from './support/transport.js';
+import { FakeTransport, requireNothingEscaped, type Watched, watch } from './support/transport.js';
 
 const LINES = [
   '{"QMP": {"version": {"qemu": {"micro": 0}}, "capabilities": []}}',
@@ -17,7 +18,7 @@ const LINES = [
 ] as const;
 
 export const target: Target = {
-  kind: 'async',
+  kind: 'settling',
   mostBytes: 1024,
   quickRuns: 8000,
   async read(data) {

@@ -7,7 +7,7 @@ import type { Target } from './support/target.js';
 import { USERS } from './support/users.js';
 
 export const target: Target = {
-  kind: 'async',
+  kind: 'settling',
   mostBytes: 4096,
   quickRuns: 4000,
   repeats: true,

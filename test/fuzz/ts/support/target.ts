@@ -1,13 +1,17 @@
 /** What a target of fuzzing is, and the limits that hold for all of them. */
 import { writeFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
+import { settle } from './settle.js';
 
 /** Reads one input. Whatever it throws is a finding. */
 export type Reader = (data: Buffer) => void | Promise<void>;
 
 export interface Target {
-  /** A reader that returns promises costs a thread switch for each input, so most targets are `sync`. */
-  readonly kind: 'sync' | 'async';
+  /**
+   * `settling` is for promises that wait for nothing outside of this thread: settle.ts. What waits for a system call or
+   * for a library's own thread is `async`, which costs a switch of threads for each input.
+   */
+  readonly kind: 'sync' | 'settling' | 'async';
   /** Largest input, in bytes. */
   readonly mostBytes: number;
   /** Inputs that `make test` has it read: as many as take about a second. */
@@ -45,16 +49,17 @@ export function limited({ kind, read, repeats = false }: Target, findingPath: st
     count += 1;
     return repeats && length > 0 && (count <= REPEATED_FIRST || count % REPEATED_EACH === 0);
   };
-  if (kind === 'sync') {
+  if (kind !== 'async') {
+    const readNow = kind === 'sync' ? read : (data: Buffer): void => settle(read(data));
     const measured = (data: Buffer): void => {
       const start = measure();
-      read(data);
+      readNow(data);
       check(data, start);
     };
     return (data) => {
       try {
         const before = glance();
-        read(data);
+        readNow(data);
         if (isSuspicious(data, before)) measured(data);
         if (isRepeated(data)) measured(repeated(data));
       } catch (error) {

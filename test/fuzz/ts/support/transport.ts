@@ -31,11 +31,6 @@ export function watch(name: string, promise: Promise<unknown>): Watched {
   return watched;
 }
 
-/** Waits until streams and promises have told each other all that they have to. */
-export async function quiet(): Promise<void> {
-  for (let round = 0; round < 4; round += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
 let escaped: unknown;
 let watches = false;
 
