@@ -10,6 +10,7 @@
 #include "harness/frames.h"
 #include "harness/input.h"
 #include "harness/listener.h"
+#include "harness/make_frame.h"
 #include "harness/state.h"
 #include "ops/dispatch.h"
 #include "process/processes.h"
@@ -38,8 +39,12 @@
 #define PROCESS_MS 5
 #define MOST_WAITS 3
 
-/* More processes than this cannot be started: to start one takes as long as a hundred other calls. */
+/*
+ * More processes than this cannot be started: to start one takes as long as a hundred other calls. For the same reason
+ * most inputs start none: these bits of their first byte would all have to be 0.
+ */
 #define MOST_PROCESSES 3
+#define NO_PROCESSES 0x70
 
 /* clear_memory takes at most half of it, in bytes. */
 #define FREE_MEMORY (4UL << 20)
@@ -50,6 +55,7 @@ static struct {
 	uint64_t skew;
 	uint32_t schedule;
 	int processes;
+	int most_processes;
 	int waits;
 	/* The process whose group was to be killed, and has none. */
 	pid_t survivor;
@@ -152,7 +158,7 @@ pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 pid_t __wrap_fork(void)
 {
-	if (host.processes++ >= MOST_PROCESSES) {
+	if (host.processes++ >= host.most_processes) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -246,6 +252,7 @@ static void run(const uint8_t *data, size_t size)
 		return;
 	/* Without a wait, the clock goes on before a process that was forked does anything. */
 	host.waits = (data[0] & 4) != 0 ? MOST_WAITS : 0;
+	host.most_processes = (data[0] & NO_PROCESSES) == 0 ? MOST_PROCESSES : 0;
 	host.schedule = (uint32_t)data[0] << 8 | data[1] | 0x10000;
 	host.stream = (struct input){data + FRAMES_SCHEDULE_BYTES, size - FRAMES_SCHEDULE_BYTES};
 	model(host.stream.at, host.stream.left);
@@ -266,7 +273,10 @@ static struct box box = {.prepare = prepare, .run = run};
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
-	return frames_mutate(data, size, most, seed);
+	size = frames_mutate(data, size, most, seed);
+	if (size > 0)
+		data[0] = (uint8_t)((data[0] & ~NO_PROCESSES) | (random_below(8) << 4));
+	return size;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -274,6 +284,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static char path[4096];
 
 	(void)argc;
+	box_initialize();
 	/* The Makefile builds it beside this fuzzer. */
 	check(snprintf(path, sizeof(path), "%s.program", (*argv)[0]) < (int)sizeof(path), "the path of the program");
 	box.program = path;

@@ -27,6 +27,9 @@ struct box {
 	const char *program;
 };
 
+/* Before any other memory is taken: the fuzzer's is not for the box. */
+void box_initialize(void);
+
 /*
  * Runs an input, in a new box if there is none or the old one is worn out. Ends this process with a message if the box
  * dies.
