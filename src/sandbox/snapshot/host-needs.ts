@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { HostNeed, SnapshotRecord } from '../../image/snapshot/record.js';
 import { isSystemError, valueOr } from '../../util/errors.js';
 import { findQemu } from '../../util/programs.js';
-import { changedFacts, driverFile, PROCESSOR_FACT, processorLines } from './host.js';
+import { changedFacts, driverFile, PROCESSOR_FACT, processorLines, RATE_FACT, rate, rateText } from './host.js';
 
 /** The facts of the host that are files, and where these are. */
 const FILES: Readonly<Record<string, () => string | undefined>> = { QEMU: findQemu, libvirt: driverFile };
@@ -18,11 +18,12 @@ const VERSION = /version (\d[\w.]*)/;
 
 /** What another host must have, by the name of its fact: see `snapshotHost`. This runs QEMU, which says its version. */
 export async function hostNeeds(): Promise<Record<string, HostNeed>> {
-  const [qemu, driver] = [findQemu(), driverFile()];
+  const [qemu, driver, counter] = [findQemu(), driverFile(), rateText(rate())];
   return {
     ...(qemu ? { QEMU: { text: `QEMU ${await qemuVersion(qemu)}`, sha256: await digestOf(qemu) } } : {}),
     ...(driver ? { libvirt: { text: `libvirt ${libvirtVersion(driver)}`, sha256: await digestOf(driver) } } : {}),
     [PROCESSOR_FACT]: { text: processorText() },
+    ...(counter === undefined ? {} : { [RATE_FACT]: { text: counter } }),
   };
 }
 

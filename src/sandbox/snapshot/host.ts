@@ -15,7 +15,7 @@ const DRIVER_DIRECTORIES = [
 
 export const PROCESSOR_FACT = "the host's processor";
 /** A guest measures time by the rate of the host's counter of cycles, and a snapshot has that in it. */
-const RATE_FACT = "the rate of the host's processor";
+export const RATE_FACT = "the rate of the host's processor";
 /** By how much a rate may differ that is the same: each boot of a host may measure it anew. */
 const RATE_DIFFERENCE = 0.005;
 
@@ -57,10 +57,17 @@ function isChanged(name: string, then: string, now: string | undefined): boolean
   return !(Math.abs(Number(now) - Number(then)) <= Number(then) * RATE_DIFFERENCE);
 }
 
-/** What the kernel says of it: twice the MHz of that counter. None where it says nothing. */
-function rate(): Record<string, string> {
+/** What the kernel says of it, in BogoMIPS: twice the MHz of that counter. None where it says nothing. */
+export function rate(): Record<string, string> {
   const [, bogomips] = /^bogomips\s*:\s*([\d.]+)$/m.exec(readFileSync('/proc/cpuinfo', 'latin1')) ?? [];
   return bogomips === undefined ? {} : { [RATE_FACT]: bogomips };
+}
+
+/** The rate among these facts, for people; undefined if it is not there. */
+export function rateText({ [RATE_FACT]: bogomips }: Readonly<Record<string, string>>): string | undefined {
+  return bogomips === undefined
+    ? undefined
+    : `a counter of ${Math.round(Number(bogomips) / 2)} MHz, within ${RATE_DIFFERENCE * 100} %`;
 }
 
 function fileFact(path: string | undefined): string {

@@ -190,6 +190,15 @@ test('a QEMU that does nothing is not waited for, and one that works is', async 
   assert.match((await tried('busy', 3000)).reason, /^a guest did not boot within 3 s: /);
 });
 
+test('a sandbox with less time to start than a trial of KVM does not wait for one, and keeps no verdict', async (context) => {
+  const { choose, probes } = host(context, '', 'while :; do :; done');
+  const reasons: string[] = [];
+  for (const _ of ['tried', 'tried again'])
+    assert.equal(await choose({ bootTimeout: 700, onFallback: (reason) => void reasons.push(reason) }), 'tcg');
+  assert.match(reasons.join(), /^(a guest did not boot within 0\.7 s: [^,]+,?){2}$/);
+  assert.equal(probes(), 2);
+});
+
 test('a QEMU that cannot be started is probed again', async (context) => {
   const { cache, emulator, choose } = host(context, BOOTS);
   writeFileSync(emulator, '#!/no/such/shell\n');

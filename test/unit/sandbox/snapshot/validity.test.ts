@@ -10,6 +10,7 @@ import { describe, it } from 'node:test';
 import { INITRD_NAME } from '../../../../src/image/manifest.js';
 import type { SnapshotFacts } from '../../../../src/image/snapshot/publish.js';
 import { SNAPSHOT_MEMORY, SNAPSHOT_STATE } from '../../../../src/image/snapshot/record.js';
+import { RATE_FACT } from '../../../../src/sandbox/snapshot/host.js';
 import { hostNeeds } from '../../../../src/sandbox/snapshot/host-needs.js';
 import { machineSignature } from '../../../../src/sandbox/snapshot/machine.js';
 import { rejectsWith } from '../../../helpers/errors.js';
@@ -22,11 +23,26 @@ const host =
     return { host: { ...host, [name]: `${host[name]}0` } };
   };
 
+const hostWithout =
+  (name: string): Change =>
+  ({ host: { [name]: _fact, ...others } }) => ({ host: others });
+
+/** The snapshot was made where the counter of cycles is faster by this share. */
+const rate =
+  (share: number): Change =>
+  ({ host }) => {
+    const here = Number(host[RATE_FACT]);
+    assert.ok(here > 0, 'this host has no rate');
+    return { host: { ...host, [RATE_FACT]: (here * (1 + share)).toFixed(2) } };
+  };
+
 /** A changed fact of the record, and the reason that the sandbox gives. */
 const CHANGES: readonly (readonly [fact: string, Change, reason: string])[] = [
   ['QEMU', host('QEMU'), 'IMAGE is stale: QEMU changed'],
   ['libvirt', host('libvirt'), 'IMAGE is stale: libvirt changed'],
   ['the host’s processor', host("the host's processor"), "IMAGE is stale: the host's processor changed"],
+  ['a rate that is faster', rate(0.01), "IMAGE is stale: the rate of the host's processor changed"],
+  ['a rate that is slower', rate(-0.01), "IMAGE is stale: the rate of the host's processor changed"],
   [
     'QEMU and libvirt',
     (facts) => ({ host: { ...host('QEMU')(facts).host, libvirt: '' } }),
@@ -75,6 +91,15 @@ describe('a snapshot', { skip: unlessDriver }, () => {
     });
   }
 
+  it('serves a host that measured the same rate a little otherwise, or that says none', async (context) => {
+    const here = new SnapshotHost(context);
+    const image = await here.image();
+    for (const change of [rate(0.001), rate(-0.001), hostWithout(RATE_FACT)]) {
+      const { directory } = await here.save(image, change);
+      assert.equal((await here.start({ boot: 'warm' })).warm, directory);
+    }
+  });
+
   it('is stale when QEMU is replaced', async (context) => {
     const here = new SnapshotHost(context);
     const warm = await here.save(await here.image());
@@ -101,9 +126,9 @@ describe('a snapshot', { skip: unlessDriver }, () => {
 
   it('says in words what a host must have', async () => {
     const texts = Object.values(await hostNeeds()).map(({ text }) => text);
-    assert.equal(texts.length, 3);
+    assert.equal(texts.length, 4);
     assert.match(texts.join('; '), /^QEMU \d+\.\d+\.\d+; libvirt \d+\.\d+\.\d+; .+, family \d+, model \d+, /);
-    assert.match(texts.join('; '), /, stepping \S+, with the same \d+ features$/);
+    assert.match(texts.join('; '), /, stepping \S+, with the same \d+ features; a counter of \d+ MHz, within 0\.5 %$/);
   });
 
   it('is stale when the kernel or a module is replaced', async (context) => {
