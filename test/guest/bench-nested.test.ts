@@ -9,6 +9,7 @@ import { readResult } from '../../src/bench/result/result.js';
 import type { Span } from '../../src/bench/timeline/span.js';
 import { bench } from '../helpers/bench.js';
 import { embedded } from '../helpers/connections.js';
+import { assertNothingLeft, qemuOf } from '../helpers/leftovers.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 /** The directories through which results come out of the machine of that process. */
@@ -59,6 +60,29 @@ describe('virt-sandbox-bench nested', { skip: embedded.skip }, () => {
     );
     assert.deepEqual(readdirSync(directory).sort(), ['h.jsonl', 'r.json', 'r.svg']);
     assert.deepEqual([seen, exchangesOf(pid)], [1, []]);
+  });
+
+  it('ends at once, and its machine with it, when it is interrupted a second time', async () => {
+    let pid = 0;
+    let name = '';
+    const onProgress = (child: ChildProcess, text: string) => {
+      if (pid !== 0 || !text.includes('nested: starting a machine')) return;
+      pid = child.pid ?? 0;
+      const poll = setInterval(() => {
+        [name = ''] = exchangesOf(pid);
+        if (name === '' || qemuOf(name) === undefined) return;
+        clearInterval(poll);
+        child.kill('SIGINT');
+        // The first is to be answered before the second comes.
+        setTimeout(() => child.kill('SIGINT'), 100);
+      }, 50);
+    };
+    const { code, out, stderr } = await bench(['nested', '--', 'run', '-n', '9'], { onProgress });
+    assert.deepEqual([code, out], [130, ''], stderr);
+    assert.match(stderr, /interrupted: reporting what was measured so far\n/);
+    assert.match(name, /^virt-sandbox-nested-/);
+    assert.deepEqual(exchangesOf(pid), []);
+    await assertNothingLeft(name);
   });
 
   it('refuses what it cannot measure before it starts a machine', async (t) => {

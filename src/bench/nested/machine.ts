@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { parseMemory } from '../../config/parsers/size.js';
 import { packageDirectory, searchPath } from '../../util/programs.js';
 import { programPath } from '../run/commands.js';
@@ -35,11 +35,22 @@ export function checkMemory(wanted: string, meminfo = readFileSync('/proc/meminf
   );
 }
 
-/** The command line of virt-sandbox. @param exchange host directory that the machine writes to */
+/** The command line of virt-sandbox. @param exchange host directory that the machine writes to, and is named by */
 export function machineArgv({ memory, vcpus }: NestedMachine, exchange: string, inside: Inside): string[] {
   const own = packageDirectory();
   return [
-    ...['--privileged', '--nested-kvm', '--accel', 'tcg', '--connect', 'qemu:///embed', '--boot', 'cold'],
+    ...[
+      '--name',
+      basename(exchange),
+      '--privileged',
+      '--nested-kvm',
+      '--accel',
+      'tcg',
+      '--connect',
+      'qemu:///embed',
+      '--boot',
+      'cold',
+    ],
     ...['--boot-timeout', String(BOOT_SECONDS), '--memory', memory],
     ...['--vcpus', String(vcpus ?? Math.min(2, availableParallelism()))],
     // The root inside is the host's, but for directories such as /tmp.

@@ -2,15 +2,12 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
+import { writtenInside } from '../../bench/nested/exchange.js';
 import type { Result } from '../../bench/result/result.js';
-import { readRegular } from '../../util/regular-files.js';
 import { splitWords } from '../split-words.js';
 import { build } from '../version.js';
 import type { Nested } from './arguments.js';
 import { type InnerArguments, innerWords, refuseInside, snapshotsFor, withOwnNames } from './nested-words.js';
-
-/** Of a file that the machine writes: its root may make anything of it. */
-const MOST_BYTES = 64 << 20;
 
 /** There is no result. Its reason is on stderr already. */
 export class NothingMeasured extends Error {
@@ -53,10 +50,10 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
     say(`nested: starting a machine with ${nested.memory} of memory`);
     const inside = { programs, words, snapshots: snapshotsFor(nested.name, carried) };
     const status = await runMachine(machineArgv(nested, exchange, inside), signal);
-    const file = join(exchange, 'result.json');
-    if (!existsSync(file)) throw new NothingMeasured(status);
-    if (nested.name === 'tune') await keepProfile(join(exchange, 'tuned.json'), args);
-    const result = parseResult(file, () => withOwnNames(readRegular(file, MOST_BYTES), names));
+    const text = writtenInside(exchange, 'result.json');
+    if (text === undefined) throw new NothingMeasured(status);
+    if (nested.name === 'tune') await keepProfile(writtenInside(exchange, 'tuned.json'), args);
+    const result = parseResult('what the emulated machine wrote', () => withOwnNames(text, names));
     const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
     return { ...result, version: build, command, host: { ...result.host, load } };
   } finally {
@@ -95,13 +92,12 @@ async function carryProfiles(args: InnerArguments, exchange: string, inside: str
 }
 
 /** Puts the profile that `tune` wrote, if it did, where it was asked for. */
-async function keepProfile(written: string, { to, name = '' }: InnerArguments): Promise<void> {
-  if (!existsSync(written)) return;
+async function keepProfile(text: string | undefined, { to, name = '' }: InnerArguments): Promise<void> {
+  if (text === undefined) return;
   const { ownProfiles } = await import('../../profile/load.js');
   const { makeDirectories } = await import('../../util/directories.js');
   const { say } = await import('../../bench/run/progress.js');
   const path = to ?? join(ownProfiles(), `${name}.json`);
-  const text = readRegular(written, MOST_BYTES);
   makeDirectories(dirname(path));
   writeFileSync(path, text);
   say(`nested: the profile is ${path}`);

@@ -1,11 +1,13 @@
 /** What the emulated machine is started with, and what runs in it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { writtenInside } from '../../../../src/bench/nested/exchange.js';
 import { insideScript, UNPREPARED } from '../../../../src/bench/nested/inside.js';
 import { checkMemory, machineArgv } from '../../../../src/bench/nested/machine.js';
+import { UnreadableFile } from '../../../../src/util/regular-files.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const INSIDE = { programs: '/opt/own/bin', words: ['run', '--options=-e A="1 2"'], snapshots: [] };
@@ -28,6 +30,34 @@ describe('the script inside', () => {
     const { status, stderr } = spawnSync('sh', ['-c', insideScript(INSIDE)], { encoding: 'utf8', env });
     assert.equal(status, UNPREPARED);
     assert.match(stderr, /^virt-sandbox-bench: nested: the guest's kernel, \S+, does not load kvm_amd, .*not found\n$/);
+  });
+});
+
+describe('what the machine wrote', () => {
+  it('is read, and is nothing where it wrote nothing', (t) => {
+    const directory = scratchDirectory(t);
+    writeFileSync(join(directory, 'result.json'), '{}');
+    assert.equal(writtenInside(directory, 'result.json'), '{}');
+    assert.equal(writtenInside(directory, 'tuned.json'), undefined);
+  });
+
+  it('is not read through a link, nor waited for, nor read without end', (t) => {
+    const directory = scratchDirectory(t);
+    const path = join(directory, 'result.json');
+    for (const make of [
+      () => symlinkSync('/etc/hostname', path),
+      () => symlinkSync('/no/such/file', path),
+      () => void spawnSync('mkfifo', [path]),
+      () => void mkdirSync(path),
+      () => {
+        writeFileSync(path, '');
+        truncateSync(path, 2 ** 30);
+      },
+    ]) {
+      make();
+      assert.throws(() => writtenInside(directory, 'result.json'), UnreadableFile, String(make));
+      rmSync(path, { recursive: true });
+    }
   });
 });
 
