@@ -46,6 +46,8 @@ export function coveringMount(mounts: readonly Mount[], path: string): Mount | u
  */
 export function attachIncludes(mounts: readonly Mount[], includes: readonly Include[]): readonly Mount[] {
   const isCovered = isCoveredBy(mounts.map(({ target }) => target));
+  const comesBack = (mount: string, path: string) =>
+    normalizePath(pathFromBelow(mount, pathBelow(mount, path), isCovered)) === normalizePath(path);
   const added = new Map<Mount, Include[]>();
   for (const include of includes) {
     if (coveringMount(mounts, include.target) === undefined) {
@@ -56,10 +58,8 @@ export function attachIncludes(mounts: readonly Mount[], includes: readonly Incl
       );
     }
     const mount =
-      mounts.find(
-        ({ target }) =>
-          include.target.startsWith(target) && (covers(target, include.target) || isCovered(include.target)),
-      ) ?? mounts.find(({ target }) => covers(target, include.target));
+      mounts.find(({ target }) => include.target.startsWith(target) && comesBack(target, include.target)) ??
+      mounts.find(({ target }) => covers(target, include.target));
     if (mount !== undefined) added.set(mount, [...(added.get(mount) ?? []), include]);
   }
   return mounts.map((mount) => {
@@ -78,8 +78,9 @@ export function attachIncludes(mounts: readonly Mount[], includes: readonly Incl
  * @param target the include's path in the guest
  */
 export function pathBelow(mount: string, target: string): string {
-  if (target.startsWith(mount)) return target.slice(mount.length);
-  // The same directory spelled in two ways: compare the normalized paths.
+  const rest = target.startsWith(mount) ? target.slice(mount.length) : undefined;
+  if (rest !== undefined && (/^(?:\/|$)/.test(rest) || mount.endsWith('/') || !covers(mount, target))) return rest;
+  // The same directory spelled in two ways, as /. and /.x are: compare the normalized paths.
   const below = normalizePath(target).slice(normalizePath(mount) === '/' ? 0 : normalizePath(mount).length);
   return mount.endsWith('/') ? below.slice(1) : below;
 }

@@ -71,4 +71,6 @@ test("an include's path continues its mount's target as the command line spells 
   // The same path, spelled differently.
   assert.equal(pathBelow('/tmp/.', '/tmp/foo'), '/foo');
   assert.equal(pathBelow('//', '/foo'), 'foo');
+  assert.equal(pathBelow('/.', '/.foo'), '/.foo');
+  assert.equal(pathBelow('/a/..', '/a/..b'), '/a/..b');
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
+import { normalizePath } from '../../../../src/config/path.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
 import { refuses, testUsers } from '../support.js';
 
@@ -78,6 +79,22 @@ test('a saved include stays where it is, though only a mount on / has it inside 
     (await mountGroups(t, options)).filter((group) => group.includes('include')),
     ['[mount.0.include.0]\ndst=/b\nsrc=/srv/2', '[mount.1.include.0]\ndst=apple\nsrc=/srv/1'],
   );
+});
+
+test('a saved include stays where it is, however / is spelled', async (t) => {
+  for (const [root, path] of [
+    ['/.', '/.x'],
+    ['/a/..', '/a/..b'],
+    ['//', '/x'],
+  ]) {
+    const users = await testUsers(t);
+    const config = await configFromOptions(line({ mount: [`ram:${root}=1M`], include: [`${path}=/srv/1`] }), users);
+    const { mounts } = await parseSandboxCfg(await formatSandboxCfg(config, { users }), { users });
+    assert.deepEqual(
+      mounts.flatMap(({ includes }) => includes.map(({ target }) => normalizePath(target))),
+      [path],
+    );
+  }
 });
 
 test('a mount on / does not take the includes of other mounts', async (t) => {
