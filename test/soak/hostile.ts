@@ -5,12 +5,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { environment, PROGRAM, REPOSITORY } from '../helpers/run.js';
 import { type Driver, type Ground, URIS } from './ground.js';
 import { FAILURE } from './outcome.js';
 import { Choices } from './plan.js';
+import { APPLICATION_STATUS } from './sandbox.js';
 import type { Scenario } from './scenario.js';
 import { newProcesses, surveyed } from './survey.js';
 
@@ -29,10 +31,21 @@ const ATTACKS = [
   'console',
   'log',
 ] as const;
-type Attack = (typeof ATTACKS)[number];
+export type Attack = (typeof ATTACKS)[number];
 
 /** These send what the application prints, which is handed on as it is. */
 const STREAMS: ReadonlySet<Attack> = new Set(['endless', 'mixture', 'garbage', 'strangers']);
+
+/** These make up an EXIT by chance, which is as good as the application's. */
+const ANY_EXIT: ReadonlySet<Attack> = new Set(['mixture', 'garbage']);
+/** The statuses of the EXITs that `exit-twice` sends. The first one counts. */
+const FIRST_EXITS = [3, 4, 5, 6];
+
+/** What the program says when it has what it attacks. */
+const ATTACKING = 'attacking\n';
+
+/** The end of a program whose exception nobody caught. */
+const CRASH = /^Node\.js v\d|^ {4}at .+:\d+:\d+\)?$/m;
 
 /** KiB above a launcher that only waits. */
 const MEMORY_KIB = 64 << 10;
@@ -40,6 +53,9 @@ const MEMORY_KIB = 64 << 10;
 /** In milliseconds: the start, and the end after an attack. */
 const START_MS = 60_000;
 const END_MS = 20_000;
+/** How much of the beginning of stdout is kept. */
+const KEPT = 4096;
+
 /** How long an attack lasts. */
 const ATTACK_MS = 1_500;
 /** When an attack without an end is ended by SIGTERM. */
@@ -88,17 +104,24 @@ async function run(
   isEndless: boolean,
 ) {
   const duration = isEndless ? 3_600_000 : ATTACK_MS;
-  const script = `echo running >&2; sleep 0.5; /mnt/hostile-guest ${attack} ${seed} ${duration}; exit 7`;
+  const script = `echo running >&2; sleep 0.5; /mnt/hostile-guest ${attack} ${seed} ${duration}; exit ${APPLICATION_STATUS}`;
   const args = ['-c', URIS[driver], '-n', name, '-p', '-m', `host-bind:/mnt=${directory},ro`, '--', 'sh', '-c', script];
   // Its output may be endless.
   const child = spawn(PROGRAM, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(ground.optionsOf(driver).env),
   });
   let said = '';
+  let attacks = false;
   child.stderr.setEncoding('latin1').on('data', (text: string) => {
     said = (said + text).slice(-65_536);
+    attacks ||= said.includes(ATTACKING);
   });
+  let out = '';
+  child.stdout.setEncoding('latin1').on('data', (text: string) => {
+    if (out.length < KEPT) out += text;
+  });
+  const closed = once(child, 'close');
   const exited = once(child, 'exit').then(([code, signal]) => ({
     code: code as number | null,
     signal: String(signal),
@@ -130,15 +153,37 @@ async function run(
     return { findings, hangs: true, grown, status: 'none' };
   }
   const { code, signal } = await exited;
-  return { findings: judge(code, signal, said, grown, attack), grown, status: String(code ?? signal) };
+  await Promise.race([closed, sleep(END_MS)]);
+  const end: End = { attack, isTold, attacks, code, signal, said, out, grown };
+  return { findings: judge(end), grown, status: String(code ?? signal) };
 }
 
-function judge(code: number | null, signal: string, said: string, grown: number, attack: Attack): string[] {
+/** How a run ended. */
+export interface End {
+  readonly attack: Attack;
+  /** It was ended by SIGTERM. */
+  readonly isTold: boolean;
+  /** The program has said that it attacks. */
+  readonly attacks: boolean;
+  readonly code: number | null;
+  readonly signal: string;
+  /** The end of what was written to stderr, and the beginning of stdout. */
+  readonly said: string;
+  readonly out: string;
+  /** By how much the launcher grew, in KiB. */
+  readonly grown: number;
+}
+
+/** @returns what is wrong */
+export function judge({ attack, isTold, attacks, code, signal, said, out, grown }: End): string[] {
   const wrote = `it wrote: ${JSON.stringify(said.slice(-600))}`;
   const findings: string[] = [];
-  // A guest says what status its application has; a crash of the launcher is none.
-  if (code === null || code === 134 || code === 139) findings.push(`the launcher died: ${code ?? signal}; ${wrote}`);
+  if (!attacks) findings.push(`nothing was attacked; ${wrote}`);
+  if (code === null) findings.push(`the launcher died: ${signal}; ${wrote}`);
+  else if (!isRight(attack, code, isTold)) findings.push(`status ${code}; ${wrote}`);
+  if (CRASH.test(said)) findings.push(`nobody caught an exception; ${wrote}`);
   if (code === 125 && !FAILURE.test(said)) findings.push(`125 without a line; ${wrote}`);
+  if (!STREAMS.has(attack) && out !== '') findings.push(`it wrote to stdout: ${JSON.stringify(out.slice(0, 600))}`);
   if (grown > MEMORY_KIB) findings.push(`the launcher grew by ${(grown / 1024).toFixed(1)} MiB`);
   const own = STREAMS.has(attack)
     ? said
@@ -148,6 +193,13 @@ function judge(code: number | null, signal: string, said: string, grown: number,
     : said;
   if (CONTROL.test(own.replaceAll('\n', ''))) findings.push(`control characters; ${wrote}`);
   return findings;
+}
+
+/** The application's status, 125, or that of the signal that the launcher got. */
+function isRight(attack: Attack, code: number, isTold: boolean): boolean {
+  if (ANY_EXIT.has(attack)) return true;
+  const exits = attack === 'exit-twice' ? FIRST_EXITS : [];
+  return [APPLICATION_STATUS, 125, ...exits, ...(isTold ? [128 + constants.signals.SIGTERM] : [])].includes(code);
 }
 
 /** In KiB; 0 if it has ended. */

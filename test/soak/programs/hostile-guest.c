@@ -164,14 +164,26 @@ static uint32_t next(const char *attack, unsigned char *at, uint32_t round)
 	return packet(at, below(PROCS), below(TYPES), below(4), below(64), size);
 }
 
+/* Says that the attack is about to begin, while what the application says still comes through. */
+static void announce(void)
+{
+	static const struct timespec moment = {.tv_nsec = 200000000};
+
+	(void)fprintf(stderr, "attacking\n");
+	(void)nanosleep(&moment, NULL);
+}
+
 /* Floods /dev/console or the kernel's log. */
 static int flood(const char *path, long long end)
 {
 	static unsigned char line[900];
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		perror("hostile-guest: nothing to flood");
 		return 3;
+	}
+	announce();
 	escapes(line, sizeof(line));
 	line[sizeof(line) - 1] = '\n';
 	while (now_ms() < end)
@@ -199,6 +211,7 @@ int main(int argc, char *argv[])
 		perror("hostile-guest: no channel");
 		return 3;
 	}
+	announce();
 	for (uint32_t round = 0; now_ms() < end; round++) {
 		uint32_t length = next(argv[1], buffer, round);
 
