@@ -98,7 +98,7 @@ async function fuzz(name) {
     ...(runs ? [`-runs=${runs}`] : []),
     ...(limit ? [`-max_total_time=${limit}`] : []),
     ...(existsSync(dictionary) ? [`-dict=${dictionary}`] : []),
-    // Slow inputs are tried less often: a third to two thirds more in the same time.
+    // Slow inputs are tried less often.
     '-entropic_scale_per_exec_time=1',
     ...['-print_final_stats=1', '-reload=0', `-artifact_prefix=${findings}${name}-`],
   ];

@@ -158,10 +158,11 @@ pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 pid_t __wrap_fork(void)
 {
-	if (host.processes++ >= host.most_processes) {
+	if (host.processes >= host.most_processes) {
 		errno = EAGAIN;
 		return -1;
 	}
+	host.processes++;
 	return __real_fork();
 }
 

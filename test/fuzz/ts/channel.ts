@@ -28,6 +28,9 @@ const OPERATIONS: readonly Operation[] = [
 // QEMU would send more meanwhile; a fuzzer has nothing to send before this ends.
 Atomics.wait = () => 'timed-out';
 
+/** For all that is written: more than a packet has, and than may be on its way. */
+const INPUT = Buffer.alloc(1 << 20);
+
 class Session {
   readonly transport = new FakeTransport();
   readonly watched: Watched[] = [];
@@ -81,7 +84,7 @@ class Session {
         this.watched.push(watch('forward', channel.forward(Proc.STAT, 0, input.take(input.choice(8)))));
         break;
       case 5:
-        channel?.stdin.write(Buffer.alloc(1 << (4 * input.choice(5))));
+        channel?.stdin.write(INPUT.subarray(0, 1 << (4 * input.choice(6))));
         break;
       case 6:
         channel?.[input.choice(2) === 0 ? 'stdout' : 'stderr'].read();

@@ -27,7 +27,7 @@ struct box {
 	const char *program;
 };
 
-/* Before any other memory is taken: the fuzzer's is not for the box. */
+/* Call it first in LLVMFuzzerInitialize(): large memory that the fuzzer takes from then on stays out of forks. */
 void box_initialize(void);
 
 /*

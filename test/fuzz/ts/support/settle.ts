@@ -30,6 +30,7 @@ export function settle(work: void | Promise<void>): void {
       failure = { error };
     },
   );
+  // An error in a callback of process.nextTick comes out of here, and ends the process soon.
   runQueues();
   while (waiting.length > 0) {
     const resolvers = waiting;
@@ -48,6 +49,12 @@ export function startOutsidePromises(): void {
   const start = fuzzer.startFuzzing;
   fuzzer.startFuzzing = (...parameters) =>
     new Promise((resolve, reject) => {
-      setImmediate(() => start(...parameters).then(resolve, reject));
+      setImmediate(() => {
+        try {
+          start(...parameters).then(resolve, reject);
+        } catch (error) {
+          reject(error);
+        }
+      });
     });
 }
