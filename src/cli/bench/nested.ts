@@ -53,7 +53,7 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
     const text = writtenInside(exchange, 'result.json');
     if (text === undefined) throw new NothingMeasured(status);
     if (nested.name === 'tune') await keepProfile(writtenInside(exchange, 'tuned.json'), args);
-    const result = parseResult('what the emulated machine wrote', () => withOwnNames(text, names));
+    const result = parseResult('result.json, which the emulated machine wrote,', () => withOwnNames(text, names));
     const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
     return { ...result, version: build, command, host: { ...result.host, load } };
   } finally {

@@ -7,7 +7,6 @@ import { describe, it } from 'node:test';
 import { writtenInside } from '../../../../src/bench/nested/exchange.js';
 import { insideScript, UNPREPARED } from '../../../../src/bench/nested/inside.js';
 import { checkMemory, machineArgv } from '../../../../src/bench/nested/machine.js';
-import { UnreadableFile } from '../../../../src/util/regular-files.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
 const INSIDE = { programs: '/opt/own/bin', words: ['run', '--options=-e A="1 2"'], snapshots: [] };
@@ -44,18 +43,20 @@ describe('what the machine wrote', () => {
   it('is not read through a link, nor waited for, nor read without end', (t) => {
     const directory = scratchDirectory(t);
     const path = join(directory, 'result.json');
-    for (const make of [
-      () => symlinkSync('/etc/hostname', path),
-      () => symlinkSync('/no/such/file', path),
-      () => void spawnSync('mkfifo', [path]),
-      () => void mkdirSync(path),
-      () => {
-        writeFileSync(path, '');
-        truncateSync(path, 2 ** 30);
-      },
-    ]) {
+    const huge = () => {
+      writeFileSync(path, '');
+      truncateSync(path, 2 ** 30);
+    };
+    for (const [make, problem] of [
+      [() => symlinkSync('/etc/hostname', path), 'is a symbolic link'],
+      [() => symlinkSync('/no/such/file', path), 'is a symbolic link'],
+      [() => spawnSync('mkfifo', [path]), 'is not a regular file'],
+      [() => mkdirSync(path), 'is not a regular file'],
+      [huge, 'is larger than 67108864 bytes'],
+    ] as const) {
       make();
-      assert.throws(() => writtenInside(directory, 'result.json'), UnreadableFile, String(make));
+      const message = `result.json, which the emulated machine wrote, ${problem}`;
+      assert.throws(() => writtenInside(directory, 'result.json'), { message });
       rmSync(path, { recursive: true });
     }
   });
