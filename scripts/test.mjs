@@ -75,7 +75,7 @@ for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   fail(reason.message);
 }
 
-if (names.some((name) => needsOf(name).snapshots)) await tellAcceleration();
+if (names.some((name) => needsOf(name).snapshots)) await findAcceleration();
 await bakeSnapshots();
 
 const files = [
@@ -102,16 +102,17 @@ if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
 
 /**
- * Says what machines run under in the tests, unless a test asks for something else: KVM where it runs guests. The store
- * that the tests share knows the answer then.
+ * Finds out what machines run under in the tests, KVM where it runs guests, and says so. The store that the tests share
+ * knows the answer then, and test/helpers/acceleration.ts has it for tests with a store of their own.
  */
-async function tellAcceleration() {
+async function findAcceleration() {
   const command = ['-v', '--dry-run', '--json', '--boot', 'cold', '-c', 'qemu:///embed', '--', 'true'];
   const options = { signal: ending.signal };
   try {
     const { stdout, stderr } = await promisify(execFile)(join(repository, 'bin/virt-sandbox'), command, options);
     const why = /no KVM here \((.*)\), so/.exec(stderr)?.[1];
     const { acceleration } = JSON.parse(stdout);
+    process.env.TEST_ACCELERATION = acceleration;
     const told = acceleration === 'kvm' ? 'run under KVM, where a guest has booted' : `are emulated: no KVM (${why})`;
     process.stderr.write(`test: machines ${told}\n`);
   } catch (error) {

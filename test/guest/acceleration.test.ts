@@ -9,13 +9,14 @@ import { after, before, describe, it } from 'node:test';
 import { probe } from '../../src/domain/probe.js';
 import { resolveImage } from '../../src/image/resolve.js';
 import { hostProgram } from '../../src/util/programs.js';
+import { TCG } from '../helpers/acceleration.js';
 import { runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { programPaths, WITHOUT_KVM } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
-import { privateStore, TCG } from '../helpers/snapshots.js';
+import { privateStore } from '../helpers/snapshots.js';
 
 /** In milliseconds, emulated and beside another test. */
 const LONG = 60_000;

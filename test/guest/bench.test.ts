@@ -9,10 +9,11 @@ import { readHistory } from '../../src/bench/result/history.js';
 import { readResult } from '../../src/bench/result/result.js';
 import { length, type Span } from '../../src/bench/timeline/span.js';
 import type { Timeline } from '../../src/bench/timeline/timeline.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { bench } from '../helpers/bench.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot, privateStore, TCG } from '../helpers/snapshots.js';
+import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 
 /** An application whose start is reported before its end, even on a busy machine. */
 const LASTING = ['--', 'sleep', '0.1'];
@@ -90,7 +91,7 @@ async function storeWithSnapshot(t: TestContext) {
   const { env, remove } = privateStore();
   t.after(remove);
   await bakeSnapshot(['-c', embedded.uri], { env });
-  return { env, accel: TCG };
+  return { env, accel: ACCEL };
 }
 
 describe('a warm run', { skip: embedded.skip }, () => {

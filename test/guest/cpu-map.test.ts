@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
 import { processesWith, uniqueName } from '../helpers/leftovers.js';
 import { startSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 const MAP = '/usr/share/libvirt/cpu_map';
 
@@ -19,7 +19,7 @@ describe('the CPU map of a sandbox over the embedded driver', { skip: embedded.s
   it("is small for the driver, and libvirt's for the sandbox and the host", async () => {
     const name = uniqueName();
     const script = `ls ${MAP}; echo up; read line`;
-    const args = ['-c', embedded.uri, ...TCG, '-n', name, '--', 'sh', '-c', script];
+    const args = ['-c', embedded.uri, ...ACCEL, '-n', name, '--', 'sh', '-c', script];
     const running = startSandbox(args, { input: 'open' });
     await running.until(/^up\n/m);
     const [driver = ''] = processesWith(name).filter((line) => /^\d+ \S*virt-qemu-run /.test(line));

@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { mounted } from '../helpers/hide.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { startSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 const HOSTS = [
   {
@@ -31,7 +31,7 @@ const HOSTS = [
 
 for (const { without, through, skip, why } of HOSTS) {
   it(`without ${without} root has the embedded driver, and the launcher no libvirt`, { skip }, async () => {
-    const args = [...TCG, '-v', '-n', uniqueName(), '--', 'sh', '-c', 'echo up; read line'];
+    const args = [...ACCEL, '-v', '-n', uniqueName(), '--', 'sh', '-c', 'echo up; read line'];
     const running = startSandbox(args, { through, input: 'open' });
     await running.until(/^up\n/);
     const maps = readFileSync(`/proc/${running.pid}/maps`, 'utf8');

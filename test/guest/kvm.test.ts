@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { TCG } from '../helpers/acceleration.js';
 import { bakeJson } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { CACHE, type Ended, GIVEN, IMAGE, type Parts, SLOTS } from '../helpers/kvm-host.js';
 import { REPOSITORY, runSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 /** How far a guest's clock may be off, in milliseconds. */
 const CLOCK_MS = 50;

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import {
   ext4Of,
@@ -163,7 +164,7 @@ const REUSED = [
 it('programs from virtiofs run intact, also when the kernel was told not to clear memory', {
   skip: embedded.skip || unlessProgram('virtiofsd', 'perl'),
 }, async () => {
-  const args = ['--accel', 'tcg', '--profile', 'fast', '-p', '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
+  const args = [...ACCEL, '--profile', 'fast', '-p', '-c', embedded.uri, '-m', 'host-bind:/=/,ro'];
   const { out, stderr } = await runSandbox([...args, '--', 'bash', '-c', REUSED]);
   assert.deepEqual([out, stderr], ['done\n', '']);
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { valueOr } from '../../src/util/errors.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { embedded } from '../helpers/connections.js';
 import { hidden, programPaths } from '../helpers/hide.js';
@@ -22,9 +23,9 @@ import {
   startSandbox,
 } from '../helpers/run.js';
 import { freshDirectory, scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
+import { bakeSnapshot } from '../helpers/snapshots.js';
 
-const WARM = ['create', '--warm', '-c', embedded.uri, '--for', TCG.join(' ')];
+const WARM = ['create', '--warm', '-c', embedded.uri, '--for', ACCEL.join(' ')];
 
 interface Found {
   readonly id: string;
@@ -98,7 +99,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
 
   it('does not fail with a umask of 077', async () => {
     // `web` was baked with it.
-    const args = ['-c', embedded.uri, ...TCG, '--boot', 'warm', '--', 'head', '-n1', '/etc/passwd'];
+    const args = ['-c', embedded.uri, ...ACCEL, '--boot', 'warm', '--', 'head', '-n1', '/etc/passwd'];
     const first = readFileSync('/etc/passwd', 'utf8').split('\n')[0];
     assertRun(await runSandbox(args, store), 0, `${first}\n`);
   });
@@ -118,12 +119,12 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
       [],
     );
     // And the old snapshot still works.
-    const dry = ['--image', output, '-c', embedded.uri, ...TCG, '--boot', 'warm', '--dry-run', '--', 'true'];
+    const dry = ['--image', output, '-c', embedded.uri, ...ACCEL, '--boot', 'warm', '--dry-run', '--', 'true'];
     assert.match((await runSandbox(dry, store)).out, /^warmImage: \S+\/images\/\.imported\/\w+\/warm\//m);
   });
 
   it("by a memory too small to boot: reports the kernel's message", async () => {
-    const machine = [...TCG, '--memory', '64M'].join(' ');
+    const machine = [...ACCEL, '--memory', '64M'].join(' ');
     const result = await runBake(cache, ['create', '--warm', '-c', embedded.uri, '--for', machine]);
     assertOneLine(result, 125, /the guest's kernel panicked before .*deadlocked on memory; give it more memory with/);
   });
@@ -193,7 +194,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
   // Last, because QEMU cannot open the snapshot after it.
   it('is like no baking when QEMU cannot open the snapshot: sandboxes boot cold', async () => {
     const start = (...options: readonly string[]) =>
-      runSandbox(['-c', embedded.uri, ...TCG, ...options, '--', 'echo', 'once'], store);
+      runSandbox(['-c', embedded.uri, ...ACCEL, ...options, '--', 'echo', 'once'], store);
     const { gid } = statSync(join(snapshot, 'memory'));
     chownSync(join(snapshot, 'memory'), 0, 0);
     const { code, out, stderr } = await start('-v');

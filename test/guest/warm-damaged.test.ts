@@ -4,12 +4,13 @@ import assert from 'node:assert/strict';
 import { chmodSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, runSandbox } from '../helpers/run.js';
-import { type Baked, bakeSnapshot, privateStore, resealSnapshot, TCG } from '../helpers/snapshots.js';
+import { type Baked, bakeSnapshot, privateStore, resealSnapshot } from '../helpers/snapshots.js';
 
-const WARM = [...TCG, '--boot', 'warm'];
+const WARM = [...ACCEL, '--boot', 'warm'];
 
 describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
   const store = privateStore();
@@ -29,7 +30,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
   /** Expects that the command runs once. @returns what -v says of the boot, without the words of QEMU */
   async function choices(...options: string[]): Promise<string[]> {
     const command = ['-v', '--', 'cat', '/proc/sys/kernel/random/boot_id'];
-    const { code, out, stderr } = await runSandbox([...TCG, ...options, ...command], { env });
+    const { code, out, stderr } = await runSandbox([...ACCEL, ...options, ...command], { env });
     assert.equal(code, 0, stderr);
     assert.match(out, /^\S+\n$/, 'the command ran once');
     const lines = stderr.split('\n').filter((line) => line.startsWith('virt-sandbox: boot: '));
@@ -44,7 +45,7 @@ describe('a damaged snapshot, as root', { skip: embedded.skip }, () => {
     writeSync(file, 'x', 20_000_000);
     assertFailure(await insist(), /memory is not what it was/);
     // That it then boots cold, test/guest/warm-validity shows: the choice is made before the start.
-    const dry = await runSandbox([...TCG, '-c', embedded.uri, '-v', '--dry-run', '--', 'true'], { env });
+    const dry = await runSandbox([...ACCEL, '-c', embedded.uri, '-v', '--dry-run', '--', 'true'], { env });
     assert.equal(dry.code, 0, dry.stderr);
     assert.match(dry.stderr, /^virt-sandbox: boot: cold, because .*memory is not what it was/m);
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { guestInit } from '../helpers/guest-init.js';
 import { unlessProgram } from '../helpers/images.js';
@@ -11,10 +12,10 @@ import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { recordOf, TCG } from '../helpers/snapshots.js';
+import { recordOf } from '../helpers/snapshots.js';
 import { USUAL_SLOTS, type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
-const WARM = [...TCG, '--boot', 'warm'];
+const WARM = [...ACCEL, '--boot', 'warm'];
 
 const FACTS = {
   types: `awk '$2 ~ "^/(mnt|srv|opt)$" {print $2, $3, substr($4, 1, 2)}' /proc/mounts`,
@@ -92,7 +93,7 @@ describe('shares of a snapshot over virtiofs, as root', { skip: unlessServed }, 
   it('fall back to a cold boot, or to 9p, when virtiofsd cannot reach the memory', { skip: system.skip }, async (t) => {
     const options = { env, through: ['setpriv', '--bounding-set', '-sys_ptrace', '--'] };
     const name = uniqueName();
-    const args = [...TCG, '-c', system.uri, '-n', name];
+    const args = [...ACCEL, '-c', system.uri, '-n', name];
     const booted = await runSandbox([...args, '-v', '-m', 'host-bind:/mnt=', '--', 'touch', '/mnt/x'], options);
     assert.equal(booted.code, 0, booted.stderr);
     assert.match(

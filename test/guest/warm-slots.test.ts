@@ -6,6 +6,7 @@ import { chownSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { indexDirectory } from '../../src/image/store/store.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { guestInit } from '../helpers/guest-init.js';
 import { mounted } from '../helpers/hide.js';
@@ -16,10 +17,9 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { TCG } from '../helpers/snapshots.js';
 import { bakeUsualFor, USUAL_SLOTS, type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
 
-const WARM = [...TCG, '--boot', 'warm'];
+const WARM = [...ACCEL, '--boot', 'warm'];
 const MIB = 1 << 20;
 
 function sparse(directory: string, name: string, size: number): string {
@@ -179,18 +179,20 @@ describe('slots of a snapshot, as root', { skip: embedded.skip || unlessTools },
   it('are reported when they are too few, with the command that bakes more', async (t) => {
     const directory = scratchDirectory(t);
     const disks = ['a', 'b', 'c', 'd', 'e'].flatMap((tag) => ['--disk', `file:${tag}=${sparse(directory, tag, MIB)}`]);
-    const cold = await runSandbox([...TCG, '-v', '--dry-run', ...disks, '--', 'true'], { env });
+    const cold = await runSandbox([...ACCEL, '-v', '--dry-run', ...disks, '--', 'true'], { env });
     assert.equal(cold.code, 0, cold.stderr);
     assert.match(cold.stderr, /boot: cold, because the snapshot \S+ has no slot for a fifth disk$/m);
-    const bake = async (args: readonly string[], pattern: RegExp) =>
-      assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), pattern);
-    await bake(disks, /virt-sandbox-bake create --warm --slots disks=5 --for '--accel tcg'$/);
+    const bake = async (args: readonly string[], pattern: string) => {
+      const whole = new RegExp(`${pattern} --for '${ACCEL.join(' ')}'$`);
+      assertFailure(await runSandbox([...WARM, ...args, '--', 'true'], { env }), whole);
+    };
+    await bake(disks, 'virt-sandbox-bake create --warm --slots disks=5');
     const networks = ['-N', 'dhcp', '-N', 'dhcp', '-N', 'dhcp'];
-    await bake(networks, /no slot for a third network; .*--slots networks=3 --for '--accel tcg'$/);
+    await bake(networks, 'no slot for a third network; .*--slots networks=3');
     if (unlessProgram('mkfs.xfs') === false)
       await bake(
         ['-m', `host-image:/media=${makeImage(directory, 'xfs')}`],
-        /was baked without filesystem-xfs; .* --warm --slots disks=1 --with filesystem-xfs --for '--accel tcg'$/,
+        'was baked without filesystem-xfs; .* --warm --slots disks=1 --with filesystem-xfs',
       );
   });
 });

@@ -10,12 +10,13 @@ import { basename, extname, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { SnapshotRecord } from '../../src/image/snapshot/record.js';
 import { driverFile } from '../../src/sandbox/snapshot/host.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
 import { mounted, programPaths } from '../helpers/hide.js';
 import { servingKernel, unlessServingKernel } from '../helpers/kernels.js';
 import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { type Baked, copySnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
+import { type Baked, copySnapshot, privateStore, recordOf, resealSnapshot } from '../helpers/snapshots.js';
 
 interface Where {
   readonly through?: readonly string[];
@@ -65,7 +66,7 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
   after(store.remove);
 
   const start = (args: readonly string[], { through = [], uri = embedded.uri }: Where) =>
-    runSandbox(['-c', uri, ...TCG, ...args], { env, through });
+    runSandbox(['-c', uri, ...ACCEL, ...args], { env, through });
 
   /** Expects that it would boot cold for this reason, and with `--boot warm` a failure with the command that bakes. */
   async function assertStale(reason: string, where: Where, args: readonly string[] = []): Promise<void> {
@@ -78,7 +79,8 @@ describe('a snapshot is stale', { skip: unlessServingKernel || embedded.skip }, 
     const line = assertFailure(await start([...args, '--boot', 'warm', '--', 'echo', 'warm'], where));
     const [said, bake] = line.split('; bake one with: ');
     assert.equal(said, `image: no snapshot serves this sandbox: ${why}`);
-    assert.match(bake ?? line, /^virt-sandbox-bake create --warm --for '[^']*--accel tcg[^']*'$/);
+    assert.match(bake ?? line, /^virt-sandbox-bake create --warm --for '[^']*'$/);
+    assert.ok(bake?.includes(ACCEL.join(' ')), line);
     for (const word of args) assert.ok(bake?.includes(word), line);
   }
 

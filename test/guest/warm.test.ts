@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { QEMU_IDS } from '../../src/util/qemu-ids.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { runBake } from '../helpers/bake.js';
 import { embedded, system } from '../helpers/connections.js';
 import { type GuestInit, guestInit } from '../helpers/guest-init.js';
@@ -24,9 +25,9 @@ import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
-import { type Baked, bakeSnapshot, privateStore, recordOf, resealSnapshot, TCG } from '../helpers/snapshots.js';
+import { type Baked, bakeSnapshot, privateStore, recordOf, resealSnapshot } from '../helpers/snapshots.js';
 
-const WARM = [...TCG, '--boot', 'warm'];
+const WARM = [...ACCEL, '--boot', 'warm'];
 
 /** Values that no two machines share, one a line. */
 const OWN = [
@@ -135,20 +136,22 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
   it("restores with the host's time", () => assertClock([...WARM, '-c', embedded.uri], { env }));
 
   it('is passed over when it does not fit, with the reason', async () => {
-    const other = await runSandbox([...TCG, '--memory', '300', '-v', '--dry-run', '--', 'true'], { env });
+    const other = await runSandbox([...ACCEL, '--memory', '300', '-v', '--dry-run', '--', 'true'], { env });
     assert.equal(other.code, 0, other.stderr);
     assert.match(other.stderr, /^virt-sandbox: boot: cold, because no snapshot has just this memory/m);
 
     const insisting = ['--boot', 'warm', '--memory', '300', '--', 'true'];
     assertFailure(
-      await runSandbox([...TCG, ...insisting], { env }),
-      /^virt-sandbox: image: no snapshot serves this sandbox.*virt-sandbox-bake create --warm --for '--memory 300M --accel tcg'/,
+      await runSandbox([...ACCEL, ...insisting], { env }),
+      new RegExp(
+        `^virt-sandbox: image: no snapshot serves .*bake create --warm --for '--memory 300M ${ACCEL.join(' ')}'`,
+      ),
     );
   });
 
   it('is not used with other kernel arguments, or another QEMU', async () => {
     const other = process.env['VIRT_SANDBOX_PROFILE'] === 'compatible' ? 'default' : 'compatible';
-    const profile = await runSandbox([...TCG, '--profile', other, '-v', '--dry-run', '--', 'true'], { env });
+    const profile = await runSandbox([...ACCEL, '--profile', other, '-v', '--dry-run', '--', 'true'], { env });
     assert.match(
       profile.stderr,
       /boot: cold, because the snapshot \S+ is stale: the kernel arguments and the machine changed$/m,
@@ -157,7 +160,7 @@ describe('a snapshot, as root', { skip: embedded.skip }, () => {
     const path = mkdtempSync(join(tmpdir(), 'vs-warm-path-'));
     try {
       copyFileSync('/bin/true', join(path, 'qemu-system-x86_64'));
-      const qemu = await runSandbox([...TCG, '-v', '--dry-run', '--', 'true'], {
+      const qemu = await runSandbox([...ACCEL, '-v', '--dry-run', '--', 'true'], {
         env: { ...env, PATH: `${path}:${process.env['PATH']}` },
       });
       assert.match(qemu.stderr, /boot: cold, because the snapshot \S+ is stale: QEMU changed/);
@@ -261,7 +264,10 @@ it('without a snapshot, the error says how to bake one', { skip: embedded.skip }
   try {
     assertFailure(
       await runSandbox([...WARM, '-c', embedded.uri, '--', 'true'], { env: store.env }),
-      /^virt-sandbox: image: no snapshot serves this sandbox: there is no snapshot; bake one with: virt-sandbox-bake create --warm --for '--accel tcg'$/,
+      new RegExp(
+        '^virt-sandbox: image: no snapshot serves this sandbox: there is no snapshot; bake one with: ' +
+          `virt-sandbox-bake create --warm --for '${ACCEL.join(' ')}'$`,
+      ),
     );
   } finally {
     store.remove();

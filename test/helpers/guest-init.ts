@@ -1,11 +1,12 @@
 /** A snapshot with the common init in the guest, shared by the files that test such machines. */
+import { ACCEL } from './acceleration.js';
 import { bakeJson } from './bake.js';
 import { makeCache, removeCache } from './cache.js';
 
 /** How it is baked. Node.js starts slowly in an emulated machine. */
 export const GUEST_INIT = [
   ...['-c', 'qemu:///embed', '--common-init', 'guest', '--name', 'guest-init'],
-  ...['--slots', 'mounts=4,disks=2,networks=2', '--for', '--accel tcg --boot-timeout 120'],
+  ...['--slots', 'mounts=4,disks=2,networks=2', '--for', [...ACCEL, '--boot-timeout', '120'].join(' ')],
 ];
 
 export interface GuestInit {

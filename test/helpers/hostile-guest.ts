@@ -9,9 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../src/util/errors.js';
+import { ACCEL } from './acceleration.js';
 import { assertNothingLeft, uniqueName } from './leftovers.js';
 import { REPOSITORY, type RunResult, runSandbox, startSandbox } from './run.js';
-import { bakeSnapshot, privateStore, TCG } from './snapshots.js';
+import { bakeSnapshot, privateStore } from './snapshots.js';
 
 const MIB = 1 << 20;
 /** What an attack may cost the launcher beyond what an idle one has. */
@@ -150,8 +151,8 @@ async function launch(
   const order = `ATTACK=${attack}:${seed}`;
   const boot = EARLY.has(attack) ? ['--boot', 'cold', '--profile', profileWith(order, directory)] : ['--boot', 'warm'];
   // To build an image takes memory too.
-  if (EARLY.has(attack)) await runSandbox(['--dry-run', '-c', uri, ...TCG, ...boot, '--', 'true'], { program, env });
-  const args = ['-v', '-c', uri, ...TCG, ...boot, '-n', name, '--', 'sh', '-c', `${order};`];
+  if (EARLY.has(attack)) await runSandbox(['--dry-run', '-c', uri, ...ACCEL, ...boot, '--', 'true'], { program, env });
+  const args = ['-v', '-c', uri, ...ACCEL, ...boot, '-n', name, '--', 'sh', '-c', `${order};`];
   const running = startSandbox(args, { program, env, timeout: TIMEOUT });
   // A reader that is slow makes the launcher hold output.
   running.child.stdout?.pause();

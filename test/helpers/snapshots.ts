@@ -1,4 +1,5 @@
 /** Bakes snapshots for tests, in a private store: a snapshot changes how every other sandbox of its store starts. */
+
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -12,11 +13,9 @@ import {
   snapshotRecordText,
 } from '../../src/image/snapshot/record.js';
 import { identityOf } from '../../src/util/input-log.js';
+import { ACCEL, ACCELERATION } from './acceleration.js';
 import { makeCache, removeCache } from './cache.js';
 import { environment, PROGRAM, type RunOptions } from './run.js';
-
-/** Avoids the probe for KVM in every new store. */
-export const TCG = ['--accel', 'tcg'];
 
 /** A store for one file of tests. */
 export function privateStore(): { env: { XDG_CACHE_HOME: string }; remove: () => void } {
@@ -35,7 +34,7 @@ export interface Baked {
 /** Runs `virt-sandbox-bake create --warm ARGS`. */
 export async function bakeSnapshot(args: readonly string[], options: RunOptions): Promise<Baked> {
   const program = `${options.program ?? PROGRAM}-bake`;
-  const words = [...(options.through ?? []), program, 'create', '--warm', '--json', '--for', TCG.join(' '), ...args];
+  const words = [...(options.through ?? []), program, 'create', '--warm', '--json', '--for', ACCEL.join(' '), ...args];
   const { stdout } = await promisify(execFile)(words[0] ?? '', words.slice(1), {
     env: environment(options.env),
     cwd: options.cwd,
@@ -54,7 +53,7 @@ export function sharedSnapshot(): Baked | undefined {
 
 /**
  * A copy of the snapshot that the tests share, in a private store: seconds sooner than one that is baked there.
- * @param args how it is baked where there is no such snapshot under emulation and by the same profile
+ * @param args how it is baked where there is no such snapshot under the same acceleration and by the same profile
  */
 export async function copySnapshot(
   args: readonly string[],
@@ -63,7 +62,7 @@ export async function copySnapshot(
   const shared = sharedSnapshot();
   const profile = process.env['VIRT_SANDBOX_PROFILE'] ?? 'default';
   const serves = (env.VIRT_SANDBOX_PROFILE ?? profile) === profile;
-  if (!shared || !serves || recordOf(shared).acceleration !== 'tcg') return bakeSnapshot(args, { env });
+  if (!shared || !serves || recordOf(shared).acceleration !== ACCELERATION) return bakeSnapshot(args, { env });
   const from = dirname(dirname(shared.warm));
   const image = join(env.XDG_CACHE_HOME, 'virt-sandbox/images', basename(from));
   const warm = join(image, 'warm', basename(shared.warm));

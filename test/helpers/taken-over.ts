@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { ACCEL } from './acceleration.js';
 import type { Way } from './connections.js';
 import { assertNothingLeft, qemuOf, uniqueName } from './leftovers.js';
 import { type Running, startSandbox } from './run.js';
-import { TCG } from './snapshots.js';
 
 export interface Machine {
   readonly name: string;
@@ -24,7 +24,7 @@ export async function startMachine(
   ...options: readonly string[]
 ): Promise<Machine> {
   const name = uniqueName();
-  const args = ['-c', way.uri, ...TCG, '-n', name, ...options, '--', 'sh', '-c', 'echo up; read line'];
+  const args = ['-c', way.uri, ...ACCEL, '-n', name, ...options, '--', 'sh', '-c', 'echo up; read line'];
   const running = startSandbox(args, { env: cache === undefined ? {} : { XDG_CACHE_HOME: cache }, input: 'open' });
   t.after(() => running.child.kill('SIGTERM'));
   await running.until(/^up\n/);

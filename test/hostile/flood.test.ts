@@ -11,11 +11,11 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { sizeOf } from '../../src/libvirt/domain-logs.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, ROOT_STATE, uniqueName } from '../helpers/leftovers.js';
 import { assertRun, REPOSITORY, startSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 /** QEMU needs 80 bytes for each. */
 const MESSAGES = 12_000;
@@ -63,7 +63,7 @@ function logOf(name: string): string {
 
 async function started(t: TestContext, options: readonly string[], script: string) {
   const name = uniqueName();
-  const args = ['-c', embedded.uri, ...TCG, '-p', '-n', name, ...options, '--', 'sh', '-c', script];
+  const args = ['-c', embedded.uri, ...ACCEL, '-p', '-n', name, ...options, '--', 'sh', '-c', script];
   const running = startSandbox(args, { input: 'open', timeout: 300_000 });
   t.after(() => running.child.kill('SIGTERM'));
   return { name, running };

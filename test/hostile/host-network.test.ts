@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
 import { buildSender, frame, type Packet } from '../helpers/frames.js';
 import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
@@ -17,7 +18,7 @@ import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { unlessBusybox } from '../helpers/roots.js';
 import { assertRun, startSandbox } from '../helpers/run.js';
 
-const MACHINE = ['-c', embedded.uri, '--accel', 'tcg'];
+const MACHINE = ['-c', embedded.uri, ...ACCEL];
 
 /** Proves that the network works: a name, and both families of another host. It comes last, so all else has passed. */
 const REACH_OUTSIDE = [

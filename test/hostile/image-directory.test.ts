@@ -23,12 +23,13 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { runBake } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertFailure, assertRun, type RunResult, runSandbox } from '../helpers/run.js';
-import { bakeSnapshot, resealSnapshot, TCG } from '../helpers/snapshots.js';
+import { bakeSnapshot, resealSnapshot } from '../helpers/snapshots.js';
 
 const UID = 65_534;
 
@@ -86,7 +87,7 @@ describe('--image DIR, of another user', { skip: embedded.skip || unlessServingK
   /** Runs a sandbox of root's that boots from it. Each has a store of its own, which knows nothing of the image. */
   async function start(dir: string, options: readonly string[] = [], script = 'uname -v'): Promise<RunResult> {
     const own = makeCache();
-    const args = ['-c', embedded.uri, ...TCG, '--image', dir, ...options, '--', 'sh', '-c', script];
+    const args = ['-c', embedded.uri, ...ACCEL, '--image', dir, ...options, '--', 'sh', '-c', script];
     const result = await runSandbox(args, { env: { XDG_CACHE_HOME: own }, timeout: PATIENCE });
     removeCache(own);
     return result;
@@ -140,7 +141,7 @@ describe('--image DIR, of another user', { skip: embedded.skip || unlessServingK
 
   it('boots the kernel that was checked when it is changed after that', async () => {
     const dir = directory();
-    const args = ['-c', embedded.uri, ...TCG, '--image', dir, '--boot', 'cold', '--', 'uname', '-v'];
+    const args = ['-c', embedded.uri, ...ACCEL, '--image', dir, '--boot', 'cold', '--', 'uname', '-v'];
     const options = { env: { XDG_CACHE_HOME: cache } };
     // It is checked without a boot, too.
     assert.equal((await runSandbox(['--dry-run', ...args], options)).code, 0);
@@ -186,7 +187,7 @@ describe('--image DIR, of another user', { skip: embedded.skip || unlessServingK
     const dir = directory('warm');
     const own = makeCache();
     const env = { XDG_CACHE_HOME: own };
-    const uri = ['-c', embedded.uri, ...TCG];
+    const uri = ['-c', embedded.uri, ...ACCEL];
     assertRun(await runSandbox([...uri, '--image', dir, '--boot', 'warm', '--', 'true'], { env }), 0, '');
     const other = await runSandbox([...uri, '-v', '--boot', 'auto', '--dry-run', '--', 'true'], { env });
     assert.match(other.stderr, /^virt-sandbox: boot: cold, because there is no snapshot$/m);
@@ -212,7 +213,7 @@ describe('--image DIR, of another user', { skip: embedded.skip || unlessServingK
   it('is copied once by two starts at the same time', async () => {
     const dir = directory();
     const own = makeCache();
-    const args = ['-c', embedded.uri, ...TCG, '--image', dir, '--dry-run', '--', 'true'];
+    const args = ['-c', embedded.uri, ...ACCEL, '--image', dir, '--dry-run', '--', 'true'];
     const results = await Promise.all([0, 1, 2].map(() => runSandbox(args, { env: { XDG_CACHE_HOME: own } })));
     for (const { code, stderr } of results) assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     const copies = readdirSync(join(own, 'virt-sandbox/images/.imported'));

@@ -7,11 +7,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { TCG } from '../helpers/acceleration.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
 import { WITHOUT_KVM } from '../helpers/hide.js';
 import { uniqueName } from '../helpers/leftovers.js';
 import { assertFailure, assertRun, runSandbox } from '../helpers/run.js';
-import { privateStore, TCG } from '../helpers/snapshots.js';
+import { privateStore } from '../helpers/snapshots.js';
 
 /** The features in /proc/cpuinfo, and whether there is a KVM. */
 const SCRIPT = `grep -owE 'svm|vmx' /proc/cpuinfo | sort -u

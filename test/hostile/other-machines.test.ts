@@ -11,11 +11,12 @@ import { chmodSync, lstatSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded, system } from '../helpers/connections.js';
 import { assertRun, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { bakeSnapshot, TCG } from '../helpers/snapshots.js';
+import { bakeSnapshot } from '../helpers/snapshots.js';
 import { attacksOn, below, can, endMachine, type Machine, startMachine } from '../helpers/taken-over.js';
 
 let cache = '';
@@ -61,7 +62,7 @@ for (const way of [embedded, system]) {
       // Where the root share has the host's /proc in it, QEMU reads that as its own user.
       const script = `mkdir /tmp/host; mount --bind / /tmp/host; cd /tmp/host/proc
         for file in */maps ${victim.pid}/environ; do head -c 1 $file >/dev/null 2>&1 && echo $file; done; echo tried`;
-      const args = ['-c', way.uri, ...TCG, '-p', '--', 'sh', '-c', script];
+      const args = ['-c', way.uri, ...ACCEL, '-p', '--', 'sh', '-c', script];
       assertRun(await runSandbox(args, { env: { XDG_CACHE_HOME: cache } }), 0, 'tried\n');
       await endMachine(victim, way);
     });

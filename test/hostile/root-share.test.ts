@@ -23,13 +23,13 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 /** Outside /tmp. */
 const ground = mkdtempSync('/var/tmp/virt-sandbox-hostile-');
@@ -94,7 +94,7 @@ function assertHidden(found: Record<keyof ReturnType<typeof looksAt>, string>): 
 
 async function assertWall(uri: string, home: string, options: RunOptions, where: Way['where']): Promise<void> {
   const name = uniqueName();
-  const args = ['-c', uri, ...TCG, '-n', name, '-p', '--hide', join(ground, 'private')];
+  const args = ['-c', uri, ...ACCEL, '-n', name, '-p', '--hide', join(ground, 'private')];
   assertHidden(await ask(args, looksAt(home), options));
   await assertNothingLeft(name, where);
 }
@@ -109,7 +109,7 @@ async function assertStays(
 ): Promise<void> {
   const name = uniqueName();
   const script = `echo up; read line; ${SHARE}; ls -A proc; cat ./${home}/.aws/credentials; echo looked`;
-  const args = ['-c', uri, ...TCG, '-n', name, '-p', '--', 'sh', '-c', script];
+  const args = ['-c', uri, ...ACCEL, '-n', name, '-p', '--', 'sh', '-c', script];
   const running = startSandbox(args, { ...options, input: 'open' });
   await running.until(/^up\n/);
   // The first of two: the other one is its child.
@@ -164,7 +164,7 @@ describe('the root share', { skip: embedded.skip }, () => {
     t.after(() => execFileSync('umount', [shut]));
     assert.throws(() => readdirSync(shut), { code: 'EACCES' });
     const facts = { proc: list('proc'), shut: list(shut) };
-    const found = await ask(['-c', embedded.uri, ...TCG, '-p'], facts, { env: { HOME: roots } });
+    const found = await ask(['-c', embedded.uri, ...ACCEL, '-p'], facts, { env: { HOME: roots } });
     assert.deepEqual(found, { proc: '', shut: '' });
   });
 
@@ -198,7 +198,7 @@ describe('the root share', { skip: embedded.skip }, () => {
 
     it('shows keys with --hide none', async () => {
       const found = await ask(
-        ['-c', embedded.uri, ...TCG, '--hide', 'none', '-p'],
+        ['-c', embedded.uri, ...ACCEL, '--hide', 'none', '-p'],
         { ...keysOf(users), proc: list('proc') },
         options(),
       );
@@ -207,7 +207,7 @@ describe('the root share', { skip: embedded.skip }, () => {
 
     it('is refused with -p where nothing can be hidden', async () => {
       const name = uniqueName();
-      const args = ['-c', embedded.uri, ...TCG, '-n', name];
+      const args = ['-c', embedded.uri, ...ACCEL, '-n', name];
       // A process whose limit of user namespaces is 0.
       const without = [
         'unshare',

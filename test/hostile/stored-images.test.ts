@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { ACCEL } from '../helpers/acceleration.js';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
@@ -19,7 +20,6 @@ import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { PrivateLibvirt, unlessPrivateLibvirt } from '../helpers/private-libvirt.js';
 import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 /** The user that had the files. */
 const UID = 65_534;
@@ -75,7 +75,7 @@ describe("a user that once had a file of root's store", { skip: embedded.skip ||
   }
 
   const start = (...options: readonly string[]) =>
-    runSandbox(['-c', embedded.uri, ...TCG, '--boot', 'cold', ...options, '--', 'uname', '-v'], {
+    runSandbox(['-c', embedded.uri, ...ACCEL, '--boot', 'cold', ...options, '--', 'uname', '-v'], {
       env: { XDG_CACHE_HOME: cache },
     });
 
@@ -119,7 +119,7 @@ describe("a user that once had a file of root's store", { skip: embedded.skip ||
   it('reads nothing when nothing has changed', { skip: unlessProgram('strace') }, async () => {
     assert.equal((await start('--dry-run')).code, 0);
     const trace = join(cache, 'trace');
-    const result = await runSandbox(['-c', embedded.uri, ...TCG, '--boot', 'cold', '--dry-run', '--', 'true'], {
+    const result = await runSandbox(['-c', embedded.uri, ...ACCEL, '--boot', 'cold', '--dry-run', '--', 'true'], {
       env: { XDG_CACHE_HOME: cache },
       through: ['strace', '-f', '-e', 'trace=openat,open', '-o', trace],
     });
@@ -152,7 +152,7 @@ describe("an ordinary user's sandbox over qemu:///system", {
   it('leaves the files of the store to that user, whom QEMU is not', async (t) => {
     const options = { ...user.options, through: [...lab.through, ...(user.options.through ?? [])] };
     const name = uniqueName();
-    const words = ['-c', lab.uri, ...TCG, '-n', name, '--boot', 'cold', '--', 'sh', '-c', 'echo up; read line'];
+    const words = ['-c', lab.uri, ...ACCEL, '-n', name, '--boot', 'cold', '--', 'sh', '-c', 'echo up; read line'];
     const running = startSandbox(words, { ...options, input: 'open' });
     t.after(() => running.child.kill('SIGTERM'));
     await running.until(/^up\n/);

@@ -14,12 +14,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { hostProgram } from '../../src/util/programs.js';
+import { ACCEL } from '../helpers/acceleration.js';
 import { mounted } from '../helpers/hide.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { environment, PROGRAM, type Running, runSandbox, startSandbox } from '../helpers/run.js';
-import { TCG } from '../helpers/snapshots.js';
 
 /** A command of QMP: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html */
 type Command = Readonly<Record<string, unknown>>;
@@ -65,7 +65,7 @@ describe("an ordinary user's QEMU", { skip }, () => {
     const bind = ['-m', `host-bind:/mnt=${join(user.home, 'data')}`];
     // The guest sees the view, and writes through QEMU.
     const script = 'test -r /etc/passwd && echo word >/mnt/written && echo up && read line';
-    const args = ['-c', uri, ...TCG, '-n', name, ...bind, ...options, '--', 'sh', '-c', script];
+    const args = ['-c', uri, ...ACCEL, '-n', name, ...bind, ...options, '--', 'sh', '-c', script];
     const running = startSandbox(args, { ...user.options, input: 'open' });
     t.after(() => running.child.kill('SIGTERM'));
     await running.until(/^up\n/);
@@ -126,7 +126,7 @@ describe("an ordinary user's QEMU", { skip }, () => {
   it('runs where the kernel has no Landlock, and -v says so', { skip: unlessProgram('enosys') }, async () => {
     const { through = [] } = user.options;
     const without = [...through, 'enosys', '-s', 'landlock_create_ruleset', '--'];
-    const args = ['-c', 'qemu:///embed', ...TCG, '-v', '--', 'echo', 'word'];
+    const args = ['-c', 'qemu:///embed', ...ACCEL, '-v', '--', 'echo', 'word'];
     const { out, stderr } = await runSandbox(args, { ...user.options, through: without });
     assert.equal(out, 'word\n');
     assert.match(
@@ -143,7 +143,7 @@ describe("an ordinary user's QEMU", { skip }, () => {
     writeFileSync(script, '#!/bin/sh\nexec /usr/bin/qemu-system-x86_64 "$@"\n', { mode: 0o755 });
     const prefix = join(user.home, 'prefix/lib/virt-sandbox/dist/native/qemu-wall');
     const wall = program === PROGRAM ? hostProgram('qemu-wall') : prefix;
-    const args = ['-c', 'qemu:///embed', ...TCG, '--boot', 'cold', '-n', name, '--', 'echo', 'word'];
+    const args = ['-c', 'qemu:///embed', ...ACCEL, '--boot', 'cold', '-n', name, '--', 'echo', 'word'];
     const instead = [...mounted(`mount --bind '${script}' '${wall}'`), ...through];
     const { code, out, stderr } = await runSandbox(args, { ...user.options, through: instead });
     assert.equal(out, '');
