@@ -1,6 +1,6 @@
 /**
- * Random lives of sandboxes: whatever is killed or stopped, and whenever, nothing is left, the end has a bound, and a
- * status that is known is not lost. The supervisor, the state directory and the driver are the real ones; stand-ins.c
+ * Random lives of sandboxes: whatever is killed or stopped, and whenever, nothing is left, the end has a bound, and it
+ * does not fail, which would lose a status that is known. The supervisor, the state directory and the driver are the real ones; stand-ins.c
  * stands for virt-qemu-run, QEMU and virtiofsd.
  *
  * A failure prints the seed and the path that do it again: LIFE_SEED=… LIFE_PATH=… LIFE_RUNS is the number of batches.
@@ -32,13 +32,15 @@ const END_MS = 40_000;
 
 const LAUNCHER = fileURLToPath(new URL('../../../helpers/life/launcher.js', import.meta.url));
 
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGSTOP', 'SIGCONT'] as const;
+
 type Victim = 'launcher' | 'supervisor' | 'driver' | 'machine' | 'server';
 
 interface Event {
   /** Milliseconds after the one before. */
   readonly wait: number;
   readonly victim: Victim;
-  readonly signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT';
+  readonly signal: (typeof SIGNALS)[number] | 'SIGKILL';
 }
 
 interface Life {
@@ -62,7 +64,7 @@ const EVENT = fc.record<Event>({
   ),
   signal: fc.oneof(
     { weight: 6, arbitrary: fc.constant('SIGKILL' as const) },
-    { weight: 2, arbitrary: fc.constantFrom('SIGTERM' as const, 'SIGSTOP' as const, 'SIGCONT' as const) },
+    { weight: 3, arbitrary: fc.constantFrom(...SIGNALS) },
   ),
 });
 
