@@ -206,6 +206,20 @@ static void add_program(struct output *to)
 		add_text(to);
 }
 
+/* The variables of a program, with directories to look for it in. */
+static void add_environment(struct output *to)
+{
+	static const char *const paths[] = {"PATH=/bin", "PATH=/a::/bin", "PATH="};
+	const char *path = paths[random_below(COUNT(paths))];
+	uint32_t more = random_below(2);
+
+	add32(to, 1 + more);
+	add32(to, (uint32_t)strlen(path));
+	add(to, path, strlen(path));
+	if (more > 0)
+		add_text(to);
+}
+
 /* To start a process takes as long as a hundred other calls, so that is rarer. */
 static const struct shape *random_shape(void)
 {
@@ -240,10 +254,13 @@ void add_frame(struct output *to)
 			add(to, (uint8_t[]){(uint8_t)input_random(&random_state)}, 1);
 	} else {
 		for (const char *field = shape->fields; *field != '\0'; field++) {
-			bool is_program = field == shape->fields && *field == 'l' && random_below(2) == 0;
+			bool is_first = field == shape->fields;
+			bool is_environment = !is_first && *field == 'l' && field[-1] == 'l';
 
-			if (is_program)
+			if (is_first && *field == 'l' && random_below(2) == 0)
 				add_program(to);
+			else if (is_environment && random_below(2) == 0)
+				add_environment(to);
 			else
 				add_field(to, *field);
 		}
