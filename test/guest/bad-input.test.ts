@@ -14,7 +14,7 @@ import { copyTree } from '../helpers/module-copies.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertFailure, assertRun, type RunOptions, runSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
-import { privateStore } from '../helpers/snapshots.js';
+import { privateStore, sharedSnapshot } from '../helpers/snapshots.js';
 
 /** Expects the sandbox to fail; it would otherwise run /bin/true. */
 async function fails(args: readonly string[], patterns: readonly RegExp[], options: RunOptions = {}): Promise<void> {
@@ -194,15 +194,11 @@ describe('a host that lacks something', { skip: embedded.skip, concurrency: 2 },
       const through = mounted(
         `mkdir -p /run/libvirt-sandbox; mount -t tmpfs -o ${options},mode=755 none /run/libvirt-sandbox`,
       );
-      for (const boot of ['cold', 'auto']) {
-        await fails(
-          [...onEmbedded, '--boot', boot],
-          [/(?:ENOSPC|No space left on device|write (?:pid|master key) file).*; free (?:some )?space/],
-          {
-            through,
-          },
-        );
-      }
+      // A snapshot is as good as it was: to bake it again would not help.
+      const full = /(?:ENOSPC|No space left on device|write (?:pid|master key) file).*; free (?:some )?space/;
+      const says = [full, /^(?:(?!bake).)*$/];
+      const warm = sharedSnapshot() === undefined ? 'auto' : 'warm';
+      for (const boot of ['cold', warm]) await fails([...onEmbedded, '--boot', boot], says, { through });
     });
   }
 
