@@ -1,4 +1,7 @@
-/** Scenario `versions`: two versions of the program use one store, one after the other and at once. */
+/**
+ * Scenario `versions`: two versions of the program use one store, one after the other and at once. The other one is
+ * a copy with an init of its own, or what SOAK_OTHER has: the directory of an earlier version that is built.
+ */
 import { appendFileSync, cpSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyFacts } from '../helpers/cache.js';
@@ -60,8 +63,10 @@ export const versions: Scenario = {
   },
 };
 
-/** A copy of the program whose init differs, so its images have other names. @returns its path */
+/** An earlier version, or a copy of this whose init differs, so its images have other names. @returns its path */
 function otherVersion(ground: Ground): string {
+  const { SOAK_OTHER: earlier } = process.env;
+  if (earlier !== undefined && earlier !== '') return join(earlier, 'bin/virt-sandbox');
   const directory = join(ground.directory, 'other-version');
   mkdirSync(directory, { mode: 0o755 });
   for (const name of ['bin', 'dist', 'kmods', 'profiles', 'package.json']) {
