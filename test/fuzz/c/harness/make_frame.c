@@ -194,7 +194,7 @@ static void add_program(struct output *to)
 {
 	static const char usual[] = "/bin/program";
 	static uint8_t long_name[VS_MAX_PATH_BYTES + 1];
-	bool is_long = random_below(8) == 0;
+	bool is_long = random_below(4) == 0;
 	size_t size = is_long ? sizeof(long_name) - random_below(24) : sizeof(usual) - 1;
 	uint32_t count = 1 + random_below(3);
 
@@ -220,24 +220,9 @@ static void add_environment(struct output *to)
 		add_text(to);
 }
 
-/* To start a process takes as long as a hundred other calls, so that is rarer. */
-static const struct shape *random_shape(void)
-{
-	const struct shape *shape;
-	bool is_slow;
-
-	do {
-		shape = &shapes[random_below(COUNT(shapes))];
-		is_slow = shape->proc == VS_PROC_SPAWN || shape->proc == VS_PROC_RUN ||
-			  shape->proc == VS_PROC_SESSIONS || shape->proc == VS_PROC_TERMINAL ||
-			  shape->proc == VS_PROC_USER_NAMESPACE;
-	} while (is_slow && random_below(4) != 0);
-	return shape;
-}
-
 void add_frame(struct output *to)
 {
-	const struct shape *shape = random_shape();
+	const struct shape *shape = &shapes[random_below(COUNT(shapes))];
 	size_t start = to->size;
 	bool is_stdin = random_below(8) == 0;
 
