@@ -195,7 +195,7 @@ static void add_program(struct output *to)
 	static const char usual[] = "/bin/program";
 	static uint8_t long_name[VS_MAX_PATH_BYTES + 1];
 	bool is_long = random_below(4) == 0;
-	size_t size = is_long ? sizeof(long_name) - random_below(24) : sizeof(usual) - 1;
+	size_t size = is_long ? sizeof(long_name) - random_below(8) : sizeof(usual) - 1;
 	uint32_t count = 1 + random_below(3);
 
 	memset(long_name, 'p', sizeof(long_name));
