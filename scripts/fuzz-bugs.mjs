@@ -28,7 +28,7 @@ if (unknown !== undefined) {
 }
 
 // What is left is removed at the end, which a signal by itself would not wait for.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 process.stderr.write(`seed ${seed}; SEED=${seed} repeats this run\n`);
 process.stdout.write(`${'bug'.padEnd(28)} ${'target'.padEnd(16)} ${'found'.padStart(5)} executions  seconds\n`);
 for (const name of names) {

@@ -43,7 +43,7 @@ const environment = {
 };
 
 // Fuzzers end with this process, however it ends.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 if (words[0] === '--list') process.stdout.write(`${known.join('\n')}\n`);
 else if (words[0] === '--minimize') await inTurn(words.length > 1 ? words.slice(1) : known, minimize);
