@@ -98,5 +98,5 @@ export function isCoveredBy(targets: readonly string[]): (path: string) => boole
  */
 export function pathFromBelow(mount: string, below: string, isCovered: (path: string) => boolean): string {
   const path = mount + below;
-  return mount.endsWith('/') || isCovered(path) ? path : `${mount}/${below}`;
+  return mount.endsWith('/') || below.startsWith('/') || isCovered(path) ? path : `${mount}/${below}`;
 }

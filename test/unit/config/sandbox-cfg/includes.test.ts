@@ -69,7 +69,7 @@ test('an include outside every mount is refused', async (t) => {
     () => parseSandboxCfg(text.replace('dst=/foo', 'dst=/../foo'), { users }),
     'config',
     'include-not-covered',
-    '"/a//../foo"',
+    '"/a/../foo"',
   );
 });
 
@@ -89,11 +89,13 @@ test('a saved include stays where it is, however / is spelled', async (t) => {
   ]) {
     const users = await testUsers(t);
     const config = await configFromOptions(line({ mount: [`ram:${root}=1M`], include: [`${path}=/srv/1`] }), users);
-    const { mounts } = await parseSandboxCfg(await formatSandboxCfg(config, { users }), { users });
+    const text = await formatSandboxCfg(config, { users });
+    const saved = await parseSandboxCfg(text, { users });
     assert.deepEqual(
-      mounts.flatMap(({ includes }) => includes.map(({ target }) => normalizePath(target))),
+      saved.mounts.flatMap(({ includes }) => includes.map(({ target }) => normalizePath(target))),
       [path],
     );
+    assert.equal(await formatSandboxCfg(saved, { users }), text);
   }
 });
 
