@@ -80,7 +80,8 @@ async function fuzz(name) {
   ];
   const start = performance.now();
   const finding = `${findings}${name}-${seed}`;
-  const logFile = `${repository}build/fuzz/logs/${name}`;
+  // Of this run only: another of the same target may go on beside it.
+  const logFile = `${repository}build/fuzz/logs/${name}-${seed}`;
   const { code, text } = await run(args, logFile, finding);
   const seconds = Math.round(performance.now() - start) / 1000;
   const executions = Number(/^stat::number_of_executed_units: (\d+)/m.exec(text)?.[1] ?? 0);
