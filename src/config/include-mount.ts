@@ -46,8 +46,11 @@ export function coveringMount(mounts: readonly Mount[], path: string): Mount | u
  */
 export function attachIncludes(mounts: readonly Mount[], includes: readonly Include[]): readonly Mount[] {
   const isCovered = isCoveredBy(mounts.map(({ target }) => target));
-  const comesBack = (mount: string, path: string) =>
-    normalizePath(pathFromBelow(mount, pathBelow(mount, path), isCovered)) === normalizePath(path);
+  const comesBack = (mount: string, path: string) => {
+    const below = pathBelow(mount, path);
+    const read = pathFromBelow(mount, below, isCovered);
+    return normalizePath(read) === normalizePath(path) && pathBelow(mount, read) === below;
+  };
   const added = new Map<Mount, Include[]>();
   for (const include of includes) {
     if (coveringMount(mounts, include.target) === undefined) {
@@ -98,5 +101,5 @@ export function isCoveredBy(targets: readonly string[]): (path: string) => boole
  */
 export function pathFromBelow(mount: string, below: string, isCovered: (path: string) => boolean): string {
   const path = mount + below;
-  return mount.endsWith('/') || below.startsWith('/') || isCovered(path) ? path : `${mount}/${below}`;
+  return below === '' || mount.endsWith('/') || below.startsWith('/') || isCovered(path) ? path : `${mount}/${below}`;
 }

@@ -2,9 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import {
+  attachIncludes,
+  coveringMount,
+  isCoveredBy,
+  pathBelow,
+  pathFromBelow,
+} from '../../../../src/config/include-mount.js';
 import { type ConfigOptions, configFromOptions } from '../../../../src/config/options.js';
 import { normalizePath } from '../../../../src/config/path.js';
 import { formatSandboxCfg, parseSandboxCfg } from '../../../../src/config/sandbox-cfg/sandbox-cfg.js';
+import type { Include, Mount } from '../../../../src/config/types.js';
 import { refuses, testUsers } from '../support.js';
 
 const line = (options: ConfigOptions): ConfigOptions => ({ command: ['x'], switchto: 'nogroups', ...options });
@@ -97,6 +105,44 @@ test('a saved include stays where it is, however / is spelled', async (t) => {
     );
     assert.equal(await formatSandboxCfg(saved, { users }), text);
   }
+});
+
+/** Every path of up to `count` pieces, each of which is one that spells paths in more than one way. */
+function spellings(count: number): readonly string[] {
+  const longer = (paths: readonly string[]) =>
+    paths.flatMap((path) => ['/', '.', '..', 'a', 'a.'].map((x) => path + x));
+  const rounds = Array.from({ length: count }).reduce<string[][]>((all) => [...all, longer(all.at(-1) ?? [])], [['/']]);
+  return [...new Set(rounds.flat())];
+}
+
+/** Whether the only include comes back as the same path and the same `dst`. */
+function comesBack(mounts: readonly Mount[], { target }: Include): boolean {
+  const isCovered = isCoveredBy(mounts.map((mount) => mount.target));
+  const on = mounts.find(({ includes }) => includes.length > 0)?.target ?? assert.fail('no mount has the include');
+  const dst = pathBelow(on, target);
+  const read = pathFromBelow(on, dst, isCovered);
+  return normalizePath(read) === normalizePath(target) && pathBelow(on, read) === dst;
+}
+
+test('a saved include stays where it is, whatever the spelling of up to two mounts and its path', () => {
+  const targets = spellings(2);
+  const ram = (target: string): Mount => ({ type: 'ram', target, usage: 1, includes: [] });
+  const moved: string[] = [];
+  let count = 0;
+  for (const mounts of [
+    ...targets.map((a) => [ram(a)]),
+    ...targets.flatMap((a) => targets.map((b) => [ram(a), ram(b)])),
+  ]) {
+    for (const target of spellings(3)) {
+      if (coveringMount(mounts, target) === undefined) continue;
+      const include = { source: '/srv/1', target };
+      count += 1;
+      if (!comesBack(attachIncludes(mounts, [include]), include))
+        moved.push(`${mounts.map((m) => m.target)}: ${target}`);
+    }
+  }
+  assert.deepEqual(moved, []);
+  assert.ok(count > 10_000, `${count} were tried`);
 });
 
 test('a mount on / does not take the includes of other mounts', async (t) => {
