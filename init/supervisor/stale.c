@@ -5,6 +5,7 @@
 #include "owner.h"
 #include "remains.h"
 #include "timing.h"
+#include "tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,9 +24,12 @@
  */
 #define WORK_MS (GRACE_MS + CONTAINER_MS + REMOVALS_MS + 2000)
 
-/* How the name of a directory begins that a launcher is making, and how long that may take at most, in seconds. */
-#define UNFINISHED ".claim-"
-#define UNFINISHED_S 60
+/*
+ * How the name of a directory begins that somebody is making or removing, and how long that may take at most, in
+ * seconds.
+ */
+static const char *const passing[] = {".claim-", ".stale-"};
+#define PASSING_S 60
 
 /* How long the lock of a killed supervisor may take to be released, in milliseconds. */
 #define RELEASE_MS 2000
@@ -131,13 +135,33 @@ enum removal stale_take_over(const char *directory)
 	return remove_directory(directory, getppid(), KILL_AT_ONCE);
 }
 
-/* Removes the beginning of a directory whose launcher died before it had made `owner`. It is empty. */
-static void remove_unfinished(const char *path)
+static bool is_passing(const char *name)
+{
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+		if (strncmp(name, passing[i], strlen(passing[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Removes what is left of a directory that was being made or removed when its process was killed, or the host lost its
+ * power. No owner here is in it: `owner` may be missing, empty, or of another boot. Nothing was started in it, or all
+ * has ended.
+ */
+static void remove_passing(const char *path)
 {
 	struct stat info;
 
-	if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode) && info.st_mtime + UNFINISHED_S < time(NULL))
-		(void)rmdir(path);
+	if (lstat(path, &info) != 0 || !S_ISDIR(info.st_mode) || info.st_mtime + PASSING_S >= time(NULL))
+		return;
+	int state = state_open(path);
+
+	if (state < 0)
+		return;
+	if (!owner_was_here(state))
+		(void)tree_remove(path, now_ms() + REMOVAL_MS);
+	(void)close(state);
 }
 
 static bool is_stale(const char *path)
@@ -164,8 +188,8 @@ static void each_stale(const char *directory, bool (*use)(const char *path))
 	for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
 		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) >= sizeof(path))
 			continue;
-		if (strncmp(entry->d_name, UNFINISHED, strlen(UNFINISHED)) == 0)
-			remove_unfinished(path);
+		if (is_passing(entry->d_name))
+			remove_passing(path);
 		if (is_stale(path) && !use(path))
 			break;
 	}

@@ -30,6 +30,14 @@ function stateDirectory(t: TestContext, owner: string, base = scratchDirectory(t
   return path;
 }
 
+/** A directory beside others, with this content of `owner`, or without that file. */
+function unowned(base: string, name: string, owner?: string): string {
+  const path = join(base, name);
+  mkdirSync(path);
+  if (owner !== undefined) writeFileSync(join(path, 'owner'), owner);
+  return path;
+}
+
 const run = (order: string, path: string) => spawnSync(hostProgram('supervisor'), [order, path], { encoding: 'utf8' });
 
 /** A process that waits, with these words as its command line. */
@@ -136,9 +144,6 @@ describe('a supervisor that ends', () => {
   it('removes what dead sandboxes left beside its own, and nothing else', async (t) => {
     const base = scratchDirectory(t);
     const dead = ['dead', '.claim-dead'].map((name) => stateDirectory(t, `${DEAD} ${sphere()}`, base, name));
-    const unfinished = ['.claim-old', '.claim-new'].map((name) => join(base, name));
-    for (const path of unfinished) mkdirSync(path);
-    utimesSync(unfinished[0] ?? '', LONG_AGO, LONG_AGO);
     const kept = [
       stateDirectory(t, `${DEAD} 0123456789ab-1`, base, 'of another boot'),
       stateDirectory(t, DEAD, base, 'of an older version'),
@@ -150,9 +155,29 @@ describe('a supervisor that ends', () => {
     const supervisor = await Supervisor.start({ directory: stateDirectory(t, DEAD, base, 'own') });
     await supervisor.finish();
     for (const path of dead) await removed(path);
-    assert.deepEqual(unfinished.map(existsSync), [false, true]);
     assert.deepEqual(kept.map(existsSync), [true, true, true, true]);
     await other.finish();
     assert.equal(existsSync(kept[3] ?? ''), false);
+  });
+
+  it('removes what was being made or removed when its process was killed, after a minute', async (t) => {
+    const base = scratchDirectory(t);
+    const left = ['.claim-', '.stale-'].flatMap((start) => [
+      unowned(base, `${start}without`),
+      unowned(base, `${start}empty`, ''),
+      unowned(base, `${start}another-boot`, `${DEAD} 0123456789ab-1\n`),
+    ]);
+    for (const path of left) utimesSync(path, LONG_AGO, LONG_AGO);
+    const living = `${process.ppid} ${startTime(process.ppid)} ${sphere()}\n`;
+    const kept = [
+      unowned(base, '.claim-new'),
+      unowned(base, '.claim-new-empty', ''),
+      unowned(base, '.claim-alive', living),
+    ];
+    utimesSync(kept[2] ?? '', LONG_AGO, LONG_AGO);
+    const supervisor = await Supervisor.start({ directory: stateDirectory(t, DEAD, base, 'own') });
+    await supervisor.finish();
+    assert.deepEqual(left.filter(existsSync), []);
+    assert.deepEqual(kept.map(existsSync), [true, true, true]);
   });
 });
