@@ -11,6 +11,7 @@
 #include "harness/input.h"
 #include "harness/listener.h"
 #include "harness/make_frame.h"
+#include "harness/memory.h"
 #include "harness/state.h"
 #include "ops/dispatch.h"
 #include "process/processes.h"
@@ -285,7 +286,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static char path[4096];
 
 	(void)argc;
-	box_initialize();
+	memory_watch();
 	/* The Makefile builds it beside this fuzzer. */
 	check(snprintf(path, sizeof(path), "%s.program", (*argv)[0]) < (int)sizeof(path), "the path of the program");
 	box.program = path;

@@ -1,12 +1,12 @@
 #include "harness/box.h"
 
 #include "harness/check.h"
+#include "harness/memory.h"
 #include "harness/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sanitizer/allocator_interface.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -34,7 +34,6 @@
 #define LOOK_NS 100000000
 
 #define PROGRAM_BYTES 262144
-#define PAGE_BYTES 4096
 
 /* The descriptor of the first root; what is above is the program's under test. */
 #define FIRST_ROOT_FD 3
@@ -50,18 +49,6 @@ static struct shared {
 	uint8_t input[BOX_INPUT_BYTES];
 } * shared;
 
-/*
- * Large memory of the fuzzer. A forked process of the box has no use for it, and to copy the tables of its pages takes
- * a third of the time.
- */
-#define LARGE_BYTES (1U << 20)
-#define MOST_LARGE 16
-
-static struct {
-	uint8_t *at;
-	size_t size;
-} large[MOST_LARGE];
-
 static pid_t box_pid;
 static unsigned runs;
 static uint8_t program[PROGRAM_BYTES];
@@ -69,43 +56,6 @@ static size_t program_size;
 
 pid_t __real_fork(void);
 int __real_mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
-
-static void on_malloc(const volatile void *at, size_t size)
-{
-	for (size_t i = 0; size >= LARGE_BYTES && i < MOST_LARGE; i++) {
-		if (large[i].at != NULL)
-			continue;
-		large[i].at = (uint8_t *)(uintptr_t)at;
-		large[i].size = size;
-		return;
-	}
-}
-
-static void on_free(const volatile void *at)
-{
-	for (size_t i = 0; at != NULL && i < MOST_LARGE; i++) {
-		if (large[i].at == at)
-			large[i].at = NULL;
-	}
-}
-
-void box_initialize(void)
-{
-	check(__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) != 0, "hooks of malloc and free");
-}
-
-/* Only whole pages can be kept back. */
-static void keep_from_children(void)
-{
-	for (size_t i = 0; i < MOST_LARGE; i++) {
-		size_t before = (PAGE_BYTES - (uintptr_t)large[i].at % PAGE_BYTES) % PAGE_BYTES;
-
-		if (large[i].at != NULL)
-			check(madvise(large[i].at + before, (large[i].size - before) & ~(size_t)(PAGE_BYTES - 1),
-				      MADV_DONTFORK) == 0,
-			      "memory is kept back");
-	}
-}
 
 static void pass_turn(enum turn turn)
 {
@@ -201,7 +151,7 @@ static _Noreturn void serve(const struct box *box)
 	check(getpid() == 1, "this process is the first of its namespace");
 	forget_handlers();
 	die_with_parent();
-	keep_from_children();
+	memory_keep_from_children();
 	make_first_root();
 	check(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) == FIRST_ROOT_FD, "the first root is kept");
 	box->prepare();

@@ -27,12 +27,9 @@ struct box {
 	const char *program;
 };
 
-/* Call it first in LLVMFuzzerInitialize(): large memory that the fuzzer takes from then on stays out of forks. */
-void box_initialize(void);
-
 /*
  * Runs an input, in a new box if there is none or the old one is worn out. Ends this process with a message if the box
- * dies.
+ * dies. What memory_watch() has noted stays out of the box.
  */
 void box_run(const struct box *box, const uint8_t *data, size_t size);
 
