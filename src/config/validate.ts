@@ -69,8 +69,9 @@ function checkCommand(command: readonly string[]): void {
  * @throws SandboxError `name-invalid`, `name-too-long`
  */
 export function checkName(name: string): void {
-  const remedy = `choose a name of 1 to ${LONGEST_NAME} bytes without / and control characters`;
-  if (name.trim() === '' || name === '.' || name === '..' || name.includes('/') || hasControlCharacter(name)) {
+  const remedy = `choose a name of 1 to ${LONGEST_NAME} bytes without / and control characters, and without . in front`;
+  // Names with a dot are for what is in the same directory and is no sandbox.
+  if (name.trim() === '' || name.startsWith('.') || name.includes('/') || hasControlCharacter(name)) {
     throw configError('name-invalid', `${quote(name)} cannot be the name of a sandbox`, remedy);
   }
   if (Buffer.byteLength(name) > LONGEST_NAME) {

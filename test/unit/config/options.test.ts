@@ -200,6 +200,7 @@ const BAD_SANDBOXES: [ConfigOptions, string, string][] = [
   [{ name: ' ' }, 'name-invalid', '" "'],
   [{ name: '.' }, 'name-invalid', '"."'],
   [{ name: '..' }, 'name-invalid', '".."'],
+  [{ name: '.lock' }, 'name-invalid', '".lock"'],
   [{ name: 'a/b' }, 'name-invalid', '"a/b"'],
   [{ name: 'a\nb' }, 'name-invalid', '"a\\nb"'],
   [{ name: 'a\u007fb' }, 'name-invalid', 'b"'],
