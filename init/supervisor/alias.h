@@ -7,8 +7,15 @@
 
 /*
  * Removes the other name, if there is one: src/sandbox/state/alias.ts makes it. `directory` is the path of the state
- * directory, `at` is where it lies now, which differs once it was moved out of the way.
+ * directory, `state` is of state_open(). Call it before the directory gets another path, by which nobody would find the
+ * other name again.
  */
-void alias_remove(const char *at, const char *directory);
+void alias_remove(const char *directory, int state);
+
+/*
+ * Has programs that clean up /tmp by age leave the other name alone as long as this process runs: systemd-tmpfiles(8)
+ * passes over a directory that somebody has locked.
+ */
+void alias_keep(const char *directory);
 
 #endif

@@ -56,6 +56,9 @@ enum removal remove_aside(const char *directory, int state, int removals, char r
 {
 	char aside[PATH_MAX];
 	bool there = state_is(directory, state);
+
+	if (there)
+		alias_remove(directory, state);
 	bool moved = there && move_aside(directory, aside);
 	int failed = errno;
 
@@ -65,7 +68,6 @@ enum removal remove_aside(const char *directory, int state, int removals, char r
 		return REMOVED;
 	if (!moved)
 		return fail(REMOVAL_FAILED, directory, strerror(failed), reason);
-	alias_remove(aside, directory);
 	if (tree_remove(aside, now_ms() + REMOVAL_MS) == 0)
 		return REMOVED;
 	if (errno != ETIMEDOUT || !go_on_in_background(aside))

@@ -38,7 +38,7 @@ static int lock_within(int fd, int milliseconds)
 	return fd;
 }
 
-int lock_state(int state, int milliseconds)
+static int open_owner(int state)
 {
 	/* Over NFS only a file that is open for writing can be locked. */
 	int fd = openat(state, "owner", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -46,7 +46,24 @@ int lock_state(int state, int milliseconds)
 	/* It may be of a program that ran as another user. */
 	if (fd < 0 && errno == EACCES)
 		fd = openat(state, "owner", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd;
+}
+
+int lock_state(int state, int milliseconds)
+{
+	int fd = open_owner(state);
+
 	return fd < 0 ? -1 : lock_within(fd, milliseconds);
+}
+
+bool lock_is_free(int state)
+{
+	int fd = open_owner(state);
+	bool is_free = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is_free;
 }
 
 int lock_removals(const char *directory)

@@ -6,6 +6,8 @@
 #ifndef VS_LOCKS_H
 #define VS_LOCKS_H
 
+#include <stdbool.h>
+
 /* How long lock_removals() waits at most, in milliseconds. */
 #define REMOVALS_MS 1000
 
@@ -16,6 +18,9 @@
  * ENOENT if the directory or the file is missing. Closing the descriptor releases the lock.
  */
 int lock_state(int state, int milliseconds);
+
+/* Whether nobody has that lock. False where the file system has no locks, so that nobody can know. */
+bool lock_is_free(int state);
 
 /*
  * The lock under which names of directories beside `directory` are taken away, so that what a process has checked is

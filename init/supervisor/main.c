@@ -19,6 +19,7 @@
  * COMMAND opens the file of --begin, it runs on one processor: see processor.h. With --kill it is ended by SIGKILL,
  * since it has nothing to clean up but what is in DIRECTORY.
  */
+#include "alias.h"
 #include "aside.h"
 #include "bounded_log.h"
 #include "children.h"
@@ -265,6 +266,7 @@ int main(int argc, char *argv[])
 
 	if (state >= 0 && lock_state(state, 0) < 0 && errno == EWOULDBLOCK)
 		return fail("lock of the state directory");
+	alias_keep(argv[1]);
 
 	pid_t command = 0;
 	char **words = argv + 2;

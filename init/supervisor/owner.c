@@ -115,3 +115,11 @@ bool owner_was_here(int state)
 	return read_text(state, "owner", text) && sscanf(text, "%*d %*s %63s", its) == 1 && read_sphere(here) &&
 	       strcmp(its, here) == 0;
 }
+
+bool owner_is_missing(int state)
+{
+	char text[TEXT_BYTES];
+
+	/* It is written by one write, which ends with a newline. */
+	return read_text(state, "owner", text) ? strchr(text, '\n') == NULL : errno == ENOENT;
+}

@@ -24,4 +24,7 @@ bool owner_lives(int state, pid_t caller);
 /* Whether its owner's ID is one of this boot and of this PID namespace, so that owner_lives() is right about it. */
 bool owner_was_here(int state);
 
+/* Whether the file is missing or not whole: somebody makes the directory or removes it, or died while doing so. */
+bool owner_is_missing(int state);
+
 #endif

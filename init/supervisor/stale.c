@@ -5,7 +5,6 @@
 #include "owner.h"
 #include "remains.h"
 #include "timing.h"
-#include "tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +29,9 @@
  */
 static const char *const passing[] = {".claim-", ".stale-"};
 #define PASSING_S 60
+
+/* How old a directory is, in seconds, that is taken for stale though nobody here can know its owner. */
+#define FOREIGN_S (24 * 60 * 60)
 
 /* How long the lock of a killed supervisor may take to be released, in milliseconds. */
 #define RELEASE_MS 2000
@@ -88,9 +90,13 @@ static enum removal remove_state(const char *directory, int state, pid_t caller,
 {
 	if (owner_lives(state, caller))
 		return REMOVAL_REFUSED;
+	bool was_here = owner_was_here(state);
 	int lock = lock_while_there(directory, state, supervisor == KILL_IF_LATE ? WORK_MS : 0);
 
 	if (lock < 0 && errno == EWOULDBLOCK && supervisor != SPARE) {
+		/* Its supervisor lives, and its owner may, where this process cannot see it. */
+		if (!was_here)
+			return REMOVAL_REFUSED;
 		remains_kill_supervisors(directory, state);
 		lock = lock_while_there(directory, state, RELEASE_MS);
 	}
@@ -144,37 +150,34 @@ static bool is_passing(const char *name)
 	return false;
 }
 
-/*
- * Removes what is left of a directory that was being made or removed when its process was killed, or the host lost its
- * power. No owner here is in it: `owner` may be missing, empty, or of another boot. Nothing was started in it, or all
- * has ended.
- */
-static void remove_passing(const char *path)
+static bool is_older(int state, time_t seconds)
 {
 	struct stat info;
 
-	if (lstat(path, &info) != 0 || !S_ISDIR(info.st_mode) || info.st_mtime + PASSING_S >= time(NULL))
-		return;
-	int state = state_open(path);
+	return fstat(state, &info) == 0 && info.st_mtime + seconds < time(NULL);
+}
 
-	if (state < 0)
-		return;
-	if (!owner_was_here(state))
-		(void)tree_remove(path, now_ms() + REMOVAL_MS);
-	(void)close(state);
+static bool is_state_stale(int state, const char *name)
+{
+	if (owner_is_missing(state))
+		return is_passing(name) && is_older(state, PASSING_S);
+	if (owner_was_here(state))
+		return !owner_lives(state, 0);
+	/* Of another boot, as after a loss of power, or of another PID namespace. */
+	return is_older(state, FOREIGN_S) && lock_is_free(state);
 }
 
 static bool is_stale(const char *path)
 {
 	int state = state_open(path);
-	bool stale = state >= 0 && owner_was_here(state) && !owner_lives(state, 0);
+	bool stale = state >= 0 && is_state_stale(state, strrchr(path, '/') + 1);
 
 	if (state >= 0)
 		(void)close(state);
 	return stale;
 }
 
-/* Calls `use` for each directory beside `directory` whose owner is dead, until it returns false. */
+/* Calls `use` for each directory beside `directory` that is stale, until it returns false. */
 static void each_stale(const char *directory, bool (*use)(const char *path))
 {
 	char path[PATH_MAX];
@@ -188,8 +191,6 @@ static void each_stale(const char *directory, bool (*use)(const char *path))
 	for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
 		if ((size_t)snprintf(path, sizeof(path), "%.*s/%s", length, directory, entry->d_name) >= sizeof(path))
 			continue;
-		if (is_passing(entry->d_name))
-			remove_passing(path);
 		if (is_stale(path) && !use(path))
 			break;
 	}

@@ -4,7 +4,7 @@
  * it, so both are removed together: here and in init/supervisor/alias.c.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readlinkSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { checkSocketPath, embeddedSocket, fitsSocket } from '../../libvirt/socket-path.js';
@@ -59,11 +59,22 @@ export function makeAlias(path: string): string {
   }
 }
 
-/** Removes the alias of the state directory that was at `path` and is at `now`. */
-export function removeAlias(path: string, now: string): void {
-  const alias = linkAt(join(now, ALIAS));
+/**
+ * Removes the alias of the state directory at `path`. Before that directory gets another path, by which nobody would
+ * find the alias again.
+ */
+export function removeAlias(path: string): void {
+  const alias = linkAt(join(path, ALIAS));
+  if (alias === undefined) return;
+  const target = linkAt(alias);
   // The alias may belong to another sandbox, if making this one failed because it existed.
-  if (alias !== undefined && linkAt(alias) === path) rmSync(dirname(alias), { recursive: true, force: true });
+  if (target !== undefined && target !== path) return;
+  rmSync(alias, { force: true });
+  try {
+    rmdirSync(dirname(alias));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
 }
 
 /** The path for the sockets in the state directory at `path`: its alias if it has one. */

@@ -78,6 +78,7 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
  */
 export function releaseState(state: Pick<StateDirectory, 'path' | 'owner'>): void {
   if (ownerOf(state.path) !== state.owner) return;
+  removeAlias(state.path);
   // Rename first: the next process to claim the name must not find half of it.
   const aside = join(dirname(state.path), `.claim-${process.pid}-${Date.now()}`);
   try {
@@ -86,7 +87,6 @@ export function releaseState(state: Pick<StateDirectory, 'path' | 'owner'>): voi
     if (isSystemError(error, 'ENOENT')) return;
     throw error;
   }
-  removeAlias(state.path, aside);
   rmSync(aside, { recursive: true, force: true });
 }
 

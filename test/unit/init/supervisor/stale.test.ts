@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Supervisor } from '../../../../src/libvirt/supervisor.js';
@@ -16,8 +16,12 @@ import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 /** No process has this ID: it is beyond what the kernel gives. */
 const DEAD = '4194304 1';
 
+/** Of another boot, or of another PID namespace. */
+const ELSEWHERE = `${DEAD} 0123456789ab-1`;
+
 /** No launcher takes so long to make a directory. */
 const LONG_AGO = new Date(Date.now() - 120_000);
+const DAYS_AGO = new Date(Date.now() - 2 * 86_400_000);
 
 /** In milliseconds, for what happens without a word. */
 const SOON_MS = 10_000;
@@ -145,7 +149,7 @@ describe('a supervisor that ends', () => {
     const base = scratchDirectory(t);
     const dead = ['dead', '.claim-dead'].map((name) => stateDirectory(t, `${DEAD} ${sphere()}`, base, name));
     const kept = [
-      stateDirectory(t, `${DEAD} 0123456789ab-1`, base, 'of another boot'),
+      stateDirectory(t, ELSEWHERE, base, 'of another boot'),
       stateDirectory(t, DEAD, base, 'of an older version'),
       stateDirectory(t, `${process.ppid} ${startTime(process.ppid)} ${sphere()}`, base, 'alive'),
       stateDirectory(t, `${DEAD} ${sphere()}`, base, 'supervised'),
@@ -165,7 +169,6 @@ describe('a supervisor that ends', () => {
     const left = ['.claim-', '.stale-'].flatMap((start) => [
       unowned(base, `${start}without`),
       unowned(base, `${start}empty`, ''),
-      unowned(base, `${start}another-boot`, `${DEAD} 0123456789ab-1\n`),
     ]);
     for (const path of left) utimesSync(path, LONG_AGO, LONG_AGO);
     const living = `${process.ppid} ${startTime(process.ppid)} ${sphere()}\n`;
@@ -173,11 +176,74 @@ describe('a supervisor that ends', () => {
       unowned(base, '.claim-new'),
       unowned(base, '.claim-new-empty', ''),
       unowned(base, '.claim-alive', living),
+      unowned(base, '.claim-elsewhere', `${ELSEWHERE}\n`),
     ];
-    utimesSync(kept[2] ?? '', LONG_AGO, LONG_AGO);
-    const supervisor = await Supervisor.start({ directory: stateDirectory(t, DEAD, base, 'own') });
+    for (const path of kept.slice(2)) utimesSync(path, LONG_AGO, LONG_AGO);
+    await end(t, base);
+    for (const path of left) await removed(path);
+    assert.deepEqual(kept.map(existsSync), [true, true, true, true]);
+  });
+
+  it('removes what an owner of another boot left a day ago, if nobody holds it', async (t) => {
+    const base = scratchDirectory(t);
+    const names = ['of another boot', '.claim-of-another-boot', '.stale-of-another-boot'];
+    const left = names.map((name) => stateDirectory(t, ELSEWHERE, base, name));
+    const held = stateDirectory(t, ELSEWHERE, base, 'held elsewhere');
+    const holder = await Supervisor.start({ directory: held });
+    t.after(() => holder.finish());
+    for (const path of [...left, held]) utimesSync(path, DAYS_AGO, DAYS_AGO);
+    await end(t, base);
+    for (const path of left) await removed(path);
+    assert.equal(existsSync(held), true);
+    await holder.finish();
+  });
+});
+
+/** Starts a supervisor beside what is in `base`, and ends it. */
+async function end(t: TestContext, base: string): Promise<void> {
+  const supervisor = await Supervisor.start({ directory: stateDirectory(t, DEAD, base, 'own') });
+  await supervisor.finish();
+}
+
+describe('the state directory of an owner of another PID namespace', () => {
+  it('is taken by nobody while its supervisor holds it', async (t) => {
+    const path = stateDirectory(t, ELSEWHERE);
+    const supervisor = await Supervisor.start({ directory: path, command: ['sleep', '60'] });
+    t.after(() => supervisor.finish());
+    const remover = spawn(hostProgram('supervisor'), ['--remove-stale', path], { stdio: 'inherit' });
+    assert.deepEqual(await once(remover, 'exit'), [1, null]);
+    assert.equal(existsSync(path), true);
     await supervisor.finish();
-    assert.deepEqual(left.filter(existsSync), []);
-    assert.deepEqual(kept.map(existsSync), [true, true, true]);
+    assert.equal(existsSync(path), false);
+  });
+});
+
+describe('the alias of the state directory of a dead owner', () => {
+  const aliased = (t: TestContext) => {
+    const path = stateDirectory(t, DEAD);
+    const alias = join(scratchDirectory(t), 'alias');
+    mkdirSync(alias);
+    symlinkSync(path, join(alias, 's'));
+    symlinkSync(join(alias, 's'), join(path, 'alias'));
+    return { path, alias };
+  };
+
+  it('is removed with it, also when the remover was killed before the directory had gone', (t) => {
+    const { path, alias } = aliased(t);
+    const killed = ['-f', '-qq', '-o', '/dev/null', '-e', 'inject=unlink:signal=KILL', hostProgram('supervisor')];
+    assert.equal(spawnSync('strace', [...killed, '--remove-stale', path]).signal, 'SIGKILL');
+    assert.equal(run('--remove-stale', path).status, 0);
+    assert.deepEqual([path, alias].filter(existsSync), []);
+    assert.deepEqual(readdirSync(dirname(path)), ['.lock']);
+  });
+
+  it('is locked while the supervisor runs, so that no program cleans it up', async (t) => {
+    const { path, alias } = aliased(t);
+    const lock = () => spawnSync('flock', ['--nonblock', alias, 'true']).status;
+    assert.equal(lock(), 0);
+    const supervisor = await Supervisor.start({ directory: path });
+    assert.equal(lock(), 1);
+    await supervisor.finish();
+    assert.equal(existsSync(alias), false);
   });
 });
