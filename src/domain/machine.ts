@@ -50,7 +50,7 @@ export interface MachineOptions {
   /** `cell` elements of its nodes. */
   readonly numaCells?: readonly Element[];
   /** In bytes; undefined: ordinary pages. */
-  readonly hugePages?: number | 'default' | undefined;
+  readonly hugePages?: number | undefined;
   readonly ioThreads?: number | undefined;
   /** `serial` elements before the log's, from port 0 on. `virsh console` connects to the first. */
   readonly serials?: readonly Element[];

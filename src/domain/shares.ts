@@ -45,24 +45,20 @@ export function shareElement({ tag, directory, readOnly, transport, program }: S
  * The `memoryBacking` element: shared memory if virtiofsd serves a share, since it works on the guest's memory, and huge
  * pages. Undefined if it is ordinary memory.
  * @param memory `own`: QEMU's arguments define the memory. libvirt's is not used, so it is a file that nothing is
- *   written to. `hugePages`: their size in bytes, or the kernel's own
+ *   written to. `hugePages`: their size in bytes
  */
 export function memoryBacking(
   shares: readonly Share[],
-  { own = false, hugePages }: { readonly own?: boolean; readonly hugePages?: number | 'default' | undefined } = {},
+  { own = false, hugePages }: { readonly own?: boolean; readonly hugePages?: number | undefined } = {},
 ): Element | undefined {
   const isShared = shares.some(isVirtiofs);
   if (!isShared && hugePages === undefined) return undefined;
   return {
-    hugepages: hugePages === undefined ? undefined : hugePagesElement(hugePages),
+    hugepages: hugePages === undefined ? undefined : { page: { '@size': hugePages / 1024, '@unit': 'KiB' } },
     // With huge pages it spares a mount of hugetlbfs, and the rights that QEMU's user needs there.
     source: own ? undefined : { '@type': 'memfd' },
     access: isShared ? { '@mode': 'shared' } : undefined,
   };
-}
-
-function hugePagesElement(size: number | 'default'): Element | typeof EMPTY {
-  return size === 'default' ? EMPTY : { page: { '@size': size / 1024, '@unit': 'KiB' } };
 }
 
 export function isVirtiofs({ transport }: Pick<Share, 'transport'>): boolean {

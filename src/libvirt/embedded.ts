@@ -18,9 +18,9 @@ import { Supervisor } from './supervisor.js';
 
 /**
  * Settings of the driver (https://libvirt.org/drvqemu.html): log to files, since there is no virtlogd; make no cgroups,
- * since nothing would remove them after the sandbox.
+ * and no directory in a mount of hugetlbfs, since nothing would remove them after the sandbox.
  */
-const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\n';
+const QEMU_CONF = 'stdio_handler = "file"\ncgroup_controllers = []\nhugetlbfs_mount = []\n';
 
 /**
  * Where libvirt gives no file away that outlives the sandbox, it need not remember owners. It has a process of its own do

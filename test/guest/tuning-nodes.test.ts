@@ -36,7 +36,10 @@ echo == missing
 ${SANDBOX} -c qemu:///embed ${HUGE} --numa-nodes 0 -- true 2>&1
 ${SANDBOX} -c qemu:///embed --numa-nodes 2 -- true 2>&1
 
-# Without a daemon, so without control groups. With a disk its QEMU is confined.
+# Without a daemon, so without control groups. With a disk its QEMU is confined. libvirt's driver would make a directory
+# in every mount of hugetlbfs.
+mkdir -p /dev/hugepages
+mount -t hugetlbfs none /dev/hugepages
 truncate -s 1M /var/tmp/disk
 ${SANDBOX} -c qemu:///embed -n own --image ${IMAGE} --disk file:a=/var/tmp/disk ${HUGE} --numa-nodes 1 -- true >/run/own.log 2>&1 &
 machine=$!
@@ -46,11 +49,14 @@ echo == own
 cat /proc/$pid/numa_maps
 kill $machine
 wait $machine
+echo == left
+find /dev/hugepages -mindepth 1
+umount /dev/hugepages
 
 virtlogd -d
 libvirtd 2>/run/libvirtd.log &
 while [ ! -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done
-${SANDBOX} -c qemu:///system -n inner --image ${IMAGE} ${HUGE} ${NODES} ${TUNING} ${QUOTA} -- true >/run/inner.log 2>&1 &
+${SANDBOX} -c qemu:///system -n inner --image ${IMAGE} --huge-pages default ${NODES} ${TUNING} ${QUOTA} -- true >/run/inner.log 2>&1 &
 machine=$!
 groups=/sys/fs/cgroup/machine/qemu-1-inner.libvirt-qemu
 # libvirt sets what is of each processor last.
@@ -132,6 +138,8 @@ describe('on a host with two nodes', { skip: embedded.skip }, () => {
     for (const line of own) assert.match(line, /^[0-9a-f]+ bind:1 [^N]* N1=\d+ /);
     assert.equal(maps.filter((line) => / bind:1 .* huge .* N1=64 kernelpagesize_kB=2048$/.test(line)).length, 1);
   });
+
+  it('nothing stays in a mount of hugetlbfs', () => assert.deepEqual(said.get('left'), []));
 
   it('limits are set in control groups of version 2', () => {
     assert.deepEqual(said.get('groups'), [

@@ -21,6 +21,7 @@ import type { LaunchOptions } from '../types.js';
 import { type ContainerParts, containerDomainXml } from './container-options.js';
 import type { Devices } from './devices.js';
 import { mayRunEarly } from './early-run.js';
+import { hugePageSize } from './huge-page-size.js';
 import { shellElements } from './shell.js';
 import type { SlottedDevices } from './slots.js';
 
@@ -93,7 +94,7 @@ export function domainXml(
     securityLabels: [...securityLabels, ...(user ? [ownerLabel(user, user.isShared)] : [])],
     tuned: machineTuning(config.tuning, config.vcpus),
     numaCells: numaCells(config.tuning, config.memory),
-    hugePages: config.tuning.hugePages,
+    hugePages: hugePageSize(config.tuning.hugePages),
     ioThreads: config.tuning.ioThreads,
     ...(shell ? { serials: shell.serials, channels: shell.channels } : {}),
     channelSocket,

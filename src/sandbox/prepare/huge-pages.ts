@@ -6,6 +6,7 @@ import { hugePagesMisfit } from '../../config/tuning-check.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
 import { readIfThere } from '../../util/small-files.js';
+import { hugePageSize } from '../devices/huge-page-size.js';
 
 const POOLS = '/sys/kernel/mm/hugepages';
 
@@ -17,7 +18,7 @@ const POOLS = '/sys/kernel/mm/hugepages';
 export function checkHugePagesHere({ tuning, memory }: SandboxConfig): void {
   const { hugePages } = tuning;
   if (hugePages === undefined) return;
-  const size = hugePages === 'default' ? defaultSize() : hugePages;
+  const size = hugePageSize(hugePages);
   const sizes = valueOr(() => readdirSync(POOLS), []).map((name) => Number(/\d+/.exec(name)?.[0]) * 1024);
   if (size === undefined || !sizes.includes(size)) {
     throw refusal(
@@ -57,12 +58,6 @@ function checkDemand({ memory, nodes }: Demand, size: number): void {
       (nodes === undefined ? '' : ` on node ${formatNumberSet(nodes)}`),
     `reserve more, as root: echo ${count(pool, 'nr') + wanted - free} > ${pool}/nr_hugepages`,
   );
-}
-
-/** The size that the kernel takes if none is named. */
-function defaultSize(): number | undefined {
-  const kibibytes = /^Hugepagesize:\s+(\d+) kB$/m.exec(readIfThere('/proc/meminfo') ?? '')?.[1];
-  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
 }
 
 /** Pages that nobody has or has reserved, and those that the kernel may still add. */

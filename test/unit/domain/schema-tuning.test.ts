@@ -2,6 +2,7 @@
 
 import { describe, it } from 'node:test';
 import type { ConfigOptions } from '../../../src/config/options.js';
+import { hugePageSize } from '../../../src/sandbox/devices/huge-page-size.js';
 import { assertDomain, containerOf, machineOf, unlessSchema } from '../../helpers/domain-xml.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
@@ -62,7 +63,10 @@ const MACHINES: readonly (readonly [string, ConfigOptions, readonly (readonly [s
     'huge pages that virtiofsd shares',
     { hugePages: 'default', mount: ['host-bind:/a=/tmp'] },
     [
-      ['count(/domain/memoryBacking/hugepages/*)', '0'],
+      [
+        "string(/domain/memoryBacking/hugepages/page[@unit='KiB']/@size)",
+        String((hugePageSize('default') ?? 0) / 1024),
+      ],
       ['string(/domain/memoryBacking/access/@mode)', 'shared'],
     ],
   ],
