@@ -1,5 +1,5 @@
 /** One measured run of a variant. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type ExitReadings, type Exits, withExits } from '../timeline/exits.js';
@@ -12,6 +12,7 @@ import { asksForContainer, imageFacts, sandboxArgv } from './commands.js';
 import { ExitReader } from './exit-reader.js';
 import type { HostFacts } from './host.js';
 import { runSilently } from './process.js';
+import { makeWritable } from './scratch.js';
 import {
   countingInstructions,
   instructions,
@@ -44,7 +45,7 @@ export interface Sample {
 
 export interface SampleOptions {
   readonly program: string;
-  /** Directory that QEMU's user can write to. */
+  /** Directory that QEMU's user can enter. */
   readonly scratch: string;
   readonly unit: Unit;
   /** What the session runs with; options of a variant may say otherwise. */
@@ -71,7 +72,8 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
   const { scratch, unit, inDetail } = options;
   const traceFile = join(scratch, 'trace');
   const qemuFile = join(scratch, 'qemu.log');
-  for (const file of [traceFile, qemuFile]) rmSync(file, { force: true });
+  rmSync(traceFile, { force: true });
+  makeWritable(qemuFile);
   const counts = unit === 'instructions';
   if (counts) refuseCounting(variant.options);
   let profile = counts ? countingInstructions(variant.profile) : variant.profile;
@@ -95,7 +97,8 @@ async function sampleSandbox(variant: SandboxVariant, options: SampleOptions): P
     exits = reader?.stop();
   });
   const trace = Trace.read(traceFile);
-  const qemu = inDetail && existsSync(qemuFile) ? parseQemuLog(readFileSync(qemuFile, 'utf8')) : undefined;
+  const logged = inDetail ? readFileSync(qemuFile, 'utf8') : '';
+  const qemu = logged === '' ? undefined : parseQemuLog(logged);
   const plain = timelineOf({ trace, ...run, qemu, countsInstructions: counts });
   const readings = exits !== undefined && 'readings' in exits ? exits.readings : [];
   const timeline = inDetail ? withExits(plain, readings, run.started) : plain;

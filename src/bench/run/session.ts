@@ -1,18 +1,18 @@
 /** What all measurements of one call share. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { loadProfile } from '../../profile/load.js';
 import type { Profile } from '../../profile/types.js';
 import { type ImageFacts, imageFacts, programPath } from './commands.js';
 import { type HostFacts, hostFacts, QUIET_LOAD } from './host.js';
 import { interruptible, type Say, say } from './progress.js';
 import type { Unit } from './sample.js';
+import { makeScratch, removeScratch } from './scratch.js';
 import { refuseCounting, type SandboxVariant } from './variant.js';
 
 export interface Session {
   readonly program: string;
   readonly image: ImageFacts;
   readonly host: HostFacts;
-  /** Directory that everybody can write to, since QEMU's user must. It is removed at the end. */
+  /** A directory of this user's, which QEMU's user can enter. It is removed at the end. */
   readonly scratch: string;
   readonly signal: AbortSignal;
   readonly unit: Unit;
@@ -33,11 +33,9 @@ export interface SessionOptions {
 /** Runs `work` in a session. The image is built first if the store lacks it, so that no run has to. */
 export async function inSession<T>(wanted: SessionOptions, work: (session: Session) => Promise<T>): Promise<T> {
   if (wanted.deterministic) refuseCounting(wanted.options);
-  // Not in /tmp: the guest has a /tmp of its own.
-  const scratch = mkdtempSync('/var/tmp/virt-sandbox-bench-');
+  const scratch = makeScratch();
   const { signal, release } = interruptible(say);
   try {
-    chmodSync(scratch, 0o1777);
     const program = programPath();
     // Counting is emulating, also on a host with KVM.
     const image = imageFacts(program, [...(wanted.deterministic ? ['--accel', 'tcg'] : []), ...wanted.options]);
@@ -50,7 +48,7 @@ export async function inSession<T>(wanted: SessionOptions, work: (session: Sessi
     return await work({ program, image, host, scratch, signal, unit, version, command, say });
   } finally {
     release();
-    rmSync(scratch, { recursive: true, force: true });
+    removeScratch(scratch);
   }
 }
 
