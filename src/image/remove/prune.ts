@@ -51,7 +51,7 @@ async function pruneStore(store: string, options: PruneOptions): Promise<Removal
     );
     const images: StoredImage[] = [];
     for (const image of idle) {
-      if (dryRun || (await discardImage(store, image.id)).length === 0) images.push(image);
+      if (dryRun || (await discardImage(store, image.id)) === undefined) images.push(image);
     }
     const workspaces = [...(await sweepWorkspaces(store, dryRun)), ...(await sweepOutputs(store, dryRun))];
     workspaces.push(...(await sweepStoredSnapshots(store, dryRun)));
@@ -68,8 +68,10 @@ async function pruneStore(store: string, options: PruneOptions): Promise<Removal
 
 /** Removes names whose image is gone. */
 async function pruneNames(store: string): Promise<void> {
+  // In this order: an image is there before it has a name.
+  const named = imageNames(store);
   const ids = new Set(imageIds(store));
-  for (const [id, names] of imageNames(store)) {
+  for (const [id, names] of named) {
     if (!ids.has(id)) for (const name of names) await unnameImage(store, name);
   }
 }

@@ -22,26 +22,34 @@ export async function removeImage(store: string, called: string): Promise<{ id: 
   const { id } = imageRef(called, store);
   if (id === undefined) throw imageNotInStore(called, store);
   const names = imageNames(store).get(id) ?? [];
-  if (!isName && names.length > 0) {
-    throw new SandboxError({
-      stage: 'image',
-      code: 'image-has-names',
-      message: `image ${id} has the ${names.length === 1 ? 'name' : 'names'} ${names.join(', ')}`,
-      remedy: 'remove it by its names',
-    });
-  }
+  if (!isName && names.length > 0) throw imageHasNames(id, names);
   if (names.length > 1) {
     await unnameImage(store, called);
     return { id, removed: false };
   }
   try {
-    const users = await discardImage(store, id);
-    if (users.length > 0) throw imageInUse(called, users);
+    const kept = await discardImage(store, id, called);
+    // It got another name meanwhile.
+    if (isName && kept?.users.length === 0) {
+      await unnameImage(store, called);
+      return { id, removed: false };
+    }
+    if (kept !== undefined)
+      throw kept.users.length > 0 ? imageInUse(called, kept.users) : imageHasNames(id, kept.names);
   } catch (error) {
     throw storeError(error, store);
   }
   if (isName) await unnameImage(store, called);
   return { id, removed: true };
+}
+
+function imageHasNames(id: string, names: readonly string[]): SandboxError {
+  return new SandboxError({
+    stage: 'image',
+    code: 'image-has-names',
+    message: `image ${id} has the ${names.length === 1 ? 'name' : 'names'} ${names.join(', ')}`,
+    remedy: 'remove it by its names',
+  });
 }
 
 export function imageNotInStore(called: string, store: string): SandboxError {
@@ -62,24 +70,37 @@ export function imageInUse(called: string, users: readonly string[]): SandboxErr
   });
 }
 
+/** What keeps an image from being removed. */
+export interface Kept {
+  readonly users: readonly string[];
+  readonly names: readonly string[];
+}
+
 /**
- * Removes an image's directory unless the image is in use.
+ * Removes an image's directory unless the image is in use, or has a name other than `called`.
  *
- * @returns the users of the image; empty if it was removed
+ * @returns what keeps it; undefined if it was removed
  */
-export async function discardImage(store: string, id: string): Promise<readonly string[]> {
-  const users = new ImageUses(store).of(id);
-  if (users.length > 0) return users;
+export async function discardImage(store: string, id: string, called?: string): Promise<Kept | undefined> {
+  const kept = keptBy(store, id, called);
+  if (kept !== undefined) return kept;
   return withWorkspace(store, async (workspace) => {
     const moved = join(workspace, id);
     await rename(join(store, id), moved);
-    // A process that took the image meanwhile has left a lease; a later one finds no image and builds one.
-    const late = new ImageUses(store).of(id);
-    if (late.length > 0) {
+    // A process that took the image meanwhile has left a lease or given it a name; a later one finds no image and
+    // builds one.
+    const late = keptBy(store, id, called);
+    if (late !== undefined) {
       await rename(moved, join(store, id)).catch((error: unknown) => {
         if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'EEXIST')) throw error;
       });
     }
     return late;
   });
+}
+
+function keptBy(store: string, id: string, called: string | undefined): Kept | undefined {
+  const users = new ImageUses(store).of(id);
+  const names = (imageNames(store).get(id) ?? []).filter((name) => name !== called);
+  return users.length + names.length > 0 ? { users, names } : undefined;
 }

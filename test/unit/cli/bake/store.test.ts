@@ -23,9 +23,9 @@ import { storedImages } from '../../../../src/image/inspect/inventory.js';
 import { readInitrd } from '../../../../src/image/inspect/source.js';
 import { verifyImage } from '../../../../src/image/inspect/verify.js';
 import { pruneImages } from '../../../../src/image/remove/prune.js';
-import { removeImage } from '../../../../src/image/remove/remove-images.js';
+import { discardImage, removeImage } from '../../../../src/image/remove/remove-images.js';
 import { leasesOf } from '../../../../src/image/store/lease.js';
-import { imageNames } from '../../../../src/image/store/names.js';
+import { imageNames, nameImage } from '../../../../src/image/store/names.js';
 import { imageRef } from '../../../../src/image/store/open.js';
 import { ownerTag } from '../../../../src/image/store/owner.js';
 import { rejectsWith } from '../../../helpers/errors.js';
@@ -165,6 +165,17 @@ describe('rm and prune', () => {
     assert.deepEqual([...imageNames(machine.store)], []);
     await rejectsWith(removeImage(machine.store, 'web'), 'image-not-found');
     await rejectsWith(removeImage(machine.store, machine.directory), 'image-not-in-store');
+  });
+
+  it('an image that got a name since it was looked for is not removed', async (context) => {
+    const machine = testMachine(context);
+    const { named, other } = await twoImages(machine);
+    await nameImage(machine.store, 'late', other.id);
+    assert.deepEqual(await discardImage(machine.store, other.id), { users: [], names: ['late'] });
+    assert.deepEqual(await discardImage(machine.store, named.id, 'another'), { users: [], names: ['web'] });
+    assert.deepEqual(storeContents(machine.store).images, [named.id, other.id].sort());
+    assert.equal(await discardImage(machine.store, named.id, 'web'), undefined);
+    assert.deepEqual(storeContents(machine.store), { images: [other.id], workspaces: [], other: [] });
   });
 
   it('prune removes names, answers and workspaces that nothing needs', async (context) => {
