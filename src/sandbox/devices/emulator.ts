@@ -6,9 +6,12 @@
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   existsSync,
+  fsyncSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readlinkSync,
   realpathSync,
@@ -30,6 +33,11 @@ type Links = Readonly<Record<'qemu-wall' | 'qemu', string>>;
 const FRESH = '.new-';
 /** In milliseconds. A directory that is so old is that of a process which was killed. */
 const FRESH_AGE = 3_600_000;
+/**
+ * In milliseconds. Nobody knows whether a directory so old is of programs before an upgrade, or of another installation
+ * that has the same cache. That one makes it again.
+ */
+const OLD_AGE = 30 * 86_400_000;
 
 /**
  * The directory with both links. For root `qemu-wall` is a copy: QEMU's user executes it, and may not enter every
@@ -47,7 +55,7 @@ export function emulatorDirectory(qemu: string, isRoot = process.geteuid?.() ===
   if (isRoot) return copiedInto(directory, links);
   if (leadsTo(directory, links)) return directory;
   makeDirectories(base);
-  removeOld(base);
+  removeOld(base, directory);
   makeLinks(directory, links);
   return directory;
 }
@@ -59,21 +67,37 @@ function factsOf(program: string): (string | bigint)[] {
 }
 
 function copiedInto(directory: string, { 'qemu-wall': program, qemu }: Links): string {
-  if (isExecutable(join(directory, 'qemu-wall')) && linkAt(join(directory, 'qemu')) === qemu) return directory;
+  if (isCopyOf(program, join(directory, 'qemu-wall')) && linkAt(join(directory, 'qemu')) === qemu) return directory;
   makeDirectories(dirname(directory), 0o755);
-  removeOld(dirname(directory));
+  removeOld(dirname(directory), directory);
   const fresh = mkdtempSync(join(dirname(directory), FRESH));
   try {
     makeDirectories(directory, 0o755);
     for (const path of [directory, dirname(directory)]) chmodSync(path, 0o755);
     copyFileSync(program, join(fresh, 'qemu-wall'));
     chmodSync(join(fresh, 'qemu-wall'), 0o755);
+    // Else it may be an empty file after a loss of power.
+    syncFile(join(fresh, 'qemu-wall'));
     symlinkSync(qemu, join(fresh, 'qemu'));
     for (const name of ['qemu-wall', 'qemu']) renameSync(join(fresh, name), join(directory, name));
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
   return directory;
+}
+
+/** False also for what a loss of power has left of it. */
+function isCopyOf(program: string, copy: string): boolean {
+  return isExecutable(copy) && statSync(copy).size === statSync(program).size;
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function leadsTo(directory: string, links: Links): boolean {
@@ -98,17 +122,17 @@ function makeLinks(directory: string, links: Links): void {
   }
 }
 
-/** Removes what no start uses any more: links to programs that are gone, and what killed processes have left. */
-function removeOld(base: string): void {
+/** Removes what no start uses any more: links to programs that are gone or older, and what killed processes have left. */
+function removeOld(base: string, own: string): void {
   for (const name of readdirSync(base)) {
     const path = join(base, name);
-    if (isOld(path, name)) rmSync(path, { recursive: true, force: true });
+    if (path !== own && isOld(path, name)) rmSync(path, { recursive: true, force: true });
   }
 }
 
 function isOld(path: string, name: string): boolean {
   if (name.startsWith(FRESH)) return ageOf(path) > FRESH_AGE;
-  return ['qemu-wall', 'qemu'].some((link) => isDangling(join(path, link)));
+  return ageOf(path) > OLD_AGE || ['qemu-wall', 'qemu'].some((link) => isDangling(join(path, link)));
 }
 
 /** 0: another process has just removed it. */

@@ -10,6 +10,7 @@ import {
   realpathSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -49,6 +50,10 @@ describe('the directory of a QEMU', { skip: unlessProgram('qemu-system-x86_64') 
     rmSync(program);
     assert.equal(emulatorDirectory(QEMU, true), directory);
     assert.ok(existsSync(program));
+    // As a loss of power may leave it.
+    truncateSync(program);
+    assert.equal(emulatorDirectory(QEMU, true), directory);
+    assert.deepEqual(readFileSync(program), readFileSync(hostProgram('qemu-wall')));
   });
 
   it('is of no use where the user of QEMU may not enter it', { skip: process.geteuid?.() !== 0 }, (t) => {
@@ -61,9 +66,10 @@ describe('the directory of a QEMU', { skip: unlessProgram('qemu-system-x86_64') 
     const directory = emulatorDirectory(QEMU, false);
     const linkTo = (name: string) => readlinkSync(join(directory, name));
     const beside = (name: string) => join(directory, '..', name);
-    for (const name of ['gone', '.new-old', '.new-fresh']) mkdirSync(beside(name));
+    for (const name of ['gone', 'older', '.new-old', '.new-fresh']) mkdirSync(beside(name));
     symlinkSync(beside('none'), beside('gone/qemu'));
-    utimesSync(beside('.new-old'), 0, 0);
+    for (const name of ['older', '.new-old']) utimesSync(beside(name), 0, 0);
+    utimesSync(directory, 0, 0);
     // A start that finds its links looks for nothing else.
     assert.equal(emulatorDirectory(QEMU, false), directory);
     assert.ok(existsSync(beside('gone')));
@@ -73,6 +79,7 @@ describe('the directory of a QEMU', { skip: unlessProgram('qemu-system-x86_64') 
     assert.equal(emulatorDirectory(QEMU, false), directory);
     assert.equal(linkTo('qemu-wall'), hostProgram('qemu-wall'));
     assert.equal(linkTo('qemu'), realpathSync(QEMU));
-    assert.deepEqual(['gone', '.new-old', '.new-fresh'].map(beside).map(existsSync), [false, false, true]);
+    const left = ['gone', 'older', '.new-old', '.new-fresh'].filter((name) => existsSync(beside(name)));
+    assert.deepEqual(left, ['.new-fresh']);
   });
 });
