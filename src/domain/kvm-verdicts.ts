@@ -1,14 +1,18 @@
 /** Verdicts about KVM, kept in a file until the host reboots. */
-import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../util/directories.js';
 import { valueOr } from '../util/errors.js';
 import { isRecord, parseJson } from '../util/records.js';
+import { isFresh, replaceFile } from '../util/replace-file.js';
 import type { Verdict } from './probe.js';
 
 /** How many verdicts are kept; the oldest are dropped and probed again. */
 const MOST = 32;
+
+/** Far longer than writing takes, in milliseconds. */
+const FRESH_MS = 60_000;
 
 export class Verdicts {
   readonly #directory: string;
@@ -27,10 +31,18 @@ export class Verdicts {
   async keep(subject: string, { usable, reason }: Verdict): Promise<void> {
     const kept = [...this.#read()].filter(([other]) => other !== subject);
     const verdicts = Object.fromEntries([...kept.slice(1 - MOST), [subject, { usable, reason }]]);
-    const temporary = `${this.#file}.${process.pid}`;
     makeDirectories(this.#directory);
-    await writeFile(temporary, JSON.stringify({ boot: this.#boot, verdicts }));
-    await rename(temporary, this.#file);
+    await this.#sweep();
+    await replaceFile(this.#file, JSON.stringify({ boot: this.#boot, verdicts }));
+  }
+
+  /** Removes what a process was about to keep that was killed. */
+  async #sweep(): Promise<void> {
+    for (const name of readdirSync(this.#directory)) {
+      const path = join(this.#directory, name);
+      const age = () => Date.now() - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (isFresh(path, this.#file) && age() > FRESH_MS) await rm(path, { force: true });
+    }
   }
 
   get #file(): string {

@@ -88,9 +88,9 @@ function smallFiles(whole: string): Map<string, string> | undefined {
 function keep(files: ReadonlyMap<string, string>, directory: string, whole: string): void {
   const temporary = `${directory}.${process.pid}`;
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { mode: 0o755 });
-  for (const [file, text] of files) writeFileSync(join(temporary, file), text, { flush: true, mode: 0o644 });
   try {
+    mkdirSync(temporary, { mode: 0o755 });
+    for (const [file, text] of files) writeFileSync(join(temporary, file), text, { flush: true, mode: 0o644 });
     // Another start may have made it meanwhile, and has it mounted.
     if (!isWhole(directory, whole)) rmSync(directory, { recursive: true, force: true });
     renameSync(temporary, directory);

@@ -1,6 +1,7 @@
 /** sandbox.cfg: saves a sandbox to a file and loads it. Saving a loaded sandbox gives the same bytes. */
-import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, writeFile } from 'node:fs/promises';
 import { messageOf, SandboxError } from '../../util/errors.js';
+import { replaceFile } from '../../util/replace-file.js';
 import { configError, quote } from '../errors.js';
 import { callerIdentity, groupsOf, HOST_USERS, rootIdentity, type UserDatabase } from '../identity.js';
 import type { SandboxConfig } from '../types.js';
@@ -64,14 +65,7 @@ export async function saveSandboxCfg(path: string, config: SandboxConfig, option
   const text = await formatSandboxCfg(config, options);
   try {
     if (await isSpecial(path)) return await writeFile(path, text);
-    const temporary = `${path}.${process.pid}.tmp`;
-    try {
-      await writeFile(temporary, text, { mode: 0o600, flush: true });
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await replaceFile(path, text, { mode: 0o600, flush: true });
   } catch (error) {
     throw configError(
       'config-not-writable',

@@ -1,6 +1,6 @@
 /** How often the KVM probe runs: with a stand-in for QEMU that counts its starts, and any file as the device. */
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -107,10 +107,18 @@ test('another QEMU, another boot of the host and a damaged file need a new probe
 
 test('the file of verdicts does not grow without end', async (context) => {
   const { cache, choose, probes } = host(context, FAILS);
+  mkdirSync(cache, { recursive: true });
+  const left = join(cache, 'kvm.json.0123456789abcdef.tmp');
+  writeFileSync(left, 'of a process that was killed');
+  utimesSync(left, 1, 1);
   for (let i = 0; i < 40; i += 1) await choose({ kernelDigest: `kernel ${i}` });
   assert.equal(probes(), 40);
   const { verdicts } = JSON.parse(readFileSync(join(cache, 'kvm.json'), 'utf8')) as { verdicts: object };
   assert.equal(Object.keys(verdicts).length, 32);
+  assert.deepEqual(
+    readdirSync(cache).filter((name) => name.startsWith('kvm.json')),
+    ['kvm.json'],
+  );
   await choose({ kernelDigest: 'kernel 39' });
   await choose({ kernelDigest: 'kernel 8' });
   assert.equal(probes(), 0);

@@ -1,0 +1,27 @@
+/** Replacing a file as a whole, and what another process may do to it meanwhile. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { isFresh, replaceFile } from '../../../src/util/replace-file.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+it('a file is replaced, with the mode of a new one', async (t) => {
+  const path = join(scratchDirectory(t), 'file');
+  writeFileSync(path, 'old', { mode: 0o644 });
+  await replaceFile(path, 'new', { mode: 0o600, flush: true });
+  assert.deepEqual([readFileSync(path, 'utf8'), statSync(path).mode & 0o777], ['new', 0o600]);
+});
+
+it('nothing is left where it fails', async (t) => {
+  const directory = scratchDirectory(t);
+  mkdirSync(join(directory, 'folder/below'), { recursive: true });
+  await assert.rejects(replaceFile(join(directory, 'folder'), 'text'), { code: 'EISDIR' });
+  assert.deepEqual(readdirSync(directory), ['folder']);
+});
+
+it('what a killed process was writing is known by its name', () => {
+  assert.equal(isFresh('/a/kvm.json.0123456789abcdef.tmp', '/a/kvm.json'), true);
+  for (const name of ['/a/kvm.json', '/a/kvm.json.tmp', '/a/kvm.json.0123.tmp', '/a/other.0123456789abcdef.tmp'])
+    assert.equal(isFresh(name, '/a/kvm.json'), false, name);
+});
