@@ -1,5 +1,5 @@
 /** Making directories. */
-import { mkdirSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isSystemError } from './errors.js';
 import { absolutePath } from './working-directory.js';
@@ -22,6 +22,17 @@ export function makeDirectories(path: string, mode = 0o777): string | undefined 
   const made = missing.reverse().filter((directory) => make(directory, mode));
   if (missing.length === 0) make(at, mode);
   return made[0];
+}
+
+/**
+ * Lets everybody enter a directory of root's: QEMU has a user of its own. A process with another umask may have been
+ * killed before it could.
+ * @throws the error of a system call
+ */
+export function openToAll(directory: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const found = lstatSync(directory);
+  if (found.isDirectory() && found.uid === 0 && (found.mode & 0o055) !== 0o055) chmodSync(directory, 0o755);
 }
 
 /** True if something has the name. */

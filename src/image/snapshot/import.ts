@@ -107,9 +107,9 @@ async function copySnapshot(
 ): Promise<string | undefined> {
   const above = join(target, '..');
   try {
-    makeDirectories(above, 0o755);
+    const isNew = makeDirectories(above, 0o755) !== undefined;
     // QEMU's user must be able to enter, whatever the umask.
-    if (!isOwnDirectory(above)) await chmod(above, 0o755);
+    if (isNew || !isOwnDirectory(above)) await chmod(above, 0o755);
     await sweepWorkspaces(above);
     return await withWorkspace(above, async (workspace) => {
       await chmod(workspace, 0o700);

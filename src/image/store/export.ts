@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { chmod, copyFile, readdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDirectories } from '../../util/directories.js';
@@ -19,6 +19,9 @@ import { replaceDirectory } from './replace.js';
 import { makeStore, writeDurably } from './store.js';
 import { syncToDisk } from './sync.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
+
+/** How long a note is kept of a place that is not there, as a disk that is not mounted; in milliseconds. */
+const KEPT_MS = 30 * 86_400_000;
 
 function outputsDirectory(store: string): string {
   return join(store, '.outputs');
@@ -107,10 +110,13 @@ export async function sweepOutputs(store: string, dryRun = false): Promise<strin
   for (const name of await readdir(directory).catch(() => [])) {
     const note = join(directory, name);
     try {
-      swept.push(...(await sweepWorkspaces(readlinkSync(note), dryRun)));
+      const output = readlinkSync(note);
+      swept.push(...(await sweepWorkspaces(output, dryRun)));
+      // It may be on a disk that is mounted again later.
+      const isThere = existsSync(output);
       const [, tag = ''] = name.split('.', 2);
       const age = () => Date.now() - (lstatSync(note, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (!dryRun && isOwnerGone(tag, age)) await rm(note, { force: true });
+      if (!dryRun && isOwnerGone(tag, age) && (isThere || age() > KEPT_MS)) await rm(note, { force: true });
     } catch (error) {
       if (!isSystemError(error)) throw error;
     }

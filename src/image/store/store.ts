@@ -7,7 +7,7 @@ import { chmod, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { writeSparse } from '../../kernel/copy.js';
 import type { SparseFile } from '../../kernel/slim.js';
-import { makeDirectories } from '../../util/directories.js';
+import { makeDirectories, openToAll } from '../../util/directories.js';
 import { isSystemError, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
 import { othersWhoMayReplace } from '../../util/ownership.js';
@@ -90,6 +90,7 @@ export function makeStore(store: string): void {
     if (directory === first) break;
   }
   refuseUnsafeStore(store);
+  for (const directory of [index, store]) openToAll(directory);
 }
 
 /** Directory of the answers to requests: see lookup.ts. */

@@ -7,7 +7,7 @@ import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path';
 import { CONTAINER_FLAG, type ConnectionKind } from '../../libvirt/connection.js';
 import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVAL_STUCK, REMOVED } from '../../libvirt/removal-status.js';
-import { makeDirectories } from '../../util/directories.js';
+import { makeDirectories, openToAll } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
 import { hostProgram } from '../../util/programs.js';
@@ -48,8 +48,8 @@ export function claimState(name: string, kind: ConnectionKind): StateDirectory {
   const aliased = needsAlias(path, name, kind);
   let owner: string;
   try {
-    // QEMU may run as another user, who must be able to enter.
-    if (makeDirectories(base) !== undefined && base === ROOT_STATE) chmodSync(base, 0o755);
+    makeDirectories(base);
+    if (base === ROOT_STATE) openToAll(base);
     owner = makeOwned(path, name, kind);
   } catch (error) {
     if (error instanceof SandboxError) throw error;

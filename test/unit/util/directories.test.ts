@@ -1,14 +1,23 @@
 /** Making directories, and its errors. Calls that may never return run in a separate process. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makeDirectories } from '../../../src/util/directories.js';
+import { makeDirectories, openToAll } from '../../../src/util/directories.js';
 import { makeArchive } from '../../helpers/archives.js';
 import { runBake } from '../../helpers/bake.js';
 import { REPOSITORY } from '../../helpers/run.js';
-import { scratchDirectory } from '../../helpers/scratch.js';
+import { scratchDirectory, unlessRoot } from '../../helpers/scratch.js';
 
 test('missing directories are created, and the first of them returned', (context) => {
   const directory = scratchDirectory(context);
@@ -19,6 +28,27 @@ test('missing directories are created, and the first of them returned', (context
   symlinkSync('a', join(directory, 'link'));
   assert.equal(makeDirectories(join(directory, 'link/e')), join(directory, 'link/e'));
   assert.equal(makeDirectories('/'), undefined);
+});
+
+test("a directory of root's that nobody else may enter is opened, and no link is followed", {
+  skip: unlessRoot('takes another user'),
+}, (context) => {
+  const directory = scratchDirectory(context);
+  const at = (name: string) => join(directory, name);
+  const modeOf = (name: string) => statSync(at(name)).mode & 0o777;
+  for (const [name, mode] of [
+    ['closed', 0o700],
+    ['open', 0o775],
+    ["another's", 0o700],
+  ] as const) {
+    mkdirSync(at(name));
+    chmodSync(at(name), mode);
+  }
+  chownSync(at("another's"), 65534, 65534);
+  mkdirSync(at('private'), { mode: 0o700 });
+  symlinkSync('private', at('link'));
+  for (const name of ['closed', 'open', "another's", 'link']) openToAll(at(name));
+  assert.deepEqual(['closed', 'open', "another's", 'private'].map(modeOf), [0o755, 0o775, 0o700, 0o700]);
 });
 
 test("it fails with the system's error", (context) => {
