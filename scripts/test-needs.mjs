@@ -37,11 +37,14 @@ const NEEDS = [
   { path: 'hostile/user-qemu', user: true },
   { path: 'lxc/', libvirt: true, order: 1 },
   { path: 'fuzz/native-init', programs: ['init-asan', 'init-fuzz'] },
-  // Both processors are busy with it for half a minute.
+  // Both processors are busy with these for half a minute each.
   { path: 'fuzz/c.', programs: ['fuzz-c'], order: 3 },
+  { path: 'fuzz/targets', order: 2 },
   { path: 'unit/init/native/', programs: ['init-asan', 'init-fuzz'] },
   { path: 'unit/init/dhcp/', programs: ['dhcp-asan'] },
   { path: 'unit/init/netwall/', programs: ['netwall-asan'] },
+  // Nearly a minute, most of it waits, beside what keeps a processor busy.
+  { path: 'unit/init/supervisor/', order: 3 },
   { path: 'unit/init/common/guest', programs: ['init-asan'] },
 ];
 

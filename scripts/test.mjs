@@ -79,9 +79,11 @@ if (names.some((name) => needsOf(name).snapshots)) await findAcceleration();
 await bakeSnapshots();
 
 const files = [
-  ...names.filter((name) => !isQuick(name)).map((name) => join(compiled, name)),
+  ...names.filter((name) => !isQuick(name)).map((name) => ({ file: join(compiled, name), order: needsOf(name).order })),
   ...together(names.filter(isQuick), folders),
-];
+]
+  .sort((a, b) => b.order - a.order)
+  .map(({ file }) => file);
 const times = {};
 let ran = 0;
 let failed = 0;
@@ -189,7 +191,7 @@ function together(names, directory) {
       file,
       members.map((name) => `import ${JSON.stringify(pathToFileURL(join(compiled, name)))};\n`).join(''),
     );
-    return file;
+    return { file, order: Math.max(...members.map((name) => needsOf(name).order)) };
   });
 }
 
