@@ -7,10 +7,14 @@ import { sphere } from '../../util/sphere.js';
 /** Not /tmp: the guest has a /tmp of its own. */
 const BASE = '/var/tmp';
 
-const PREFIX = 'virt-sandbox-bench-';
+/**
+ * Names begin with the process, and where it has that ID. Those of `nested` have only the process: a machine has the same
+ * name, which should be short.
+ */
+const NAME = /^virt-sandbox-(?:bench-(\d+)-([^-]+-\d+)|nested-(\d+))-/;
 
-/** How old a directory is whose process nobody here can know, in milliseconds, before it is removed. */
-const FOREIGN_MS = 86_400_000;
+/** How old a directory is of which nobody knows whether it is used, in milliseconds, before it is removed. */
+const UNKNOWN_MS = 86_400_000;
 
 /**
  * Makes the directory, and removes those of this user whose process was killed. Others may enter it, since QEMU's user
@@ -19,7 +23,7 @@ const FOREIGN_MS = 86_400_000;
  */
 export function makeScratch(): string {
   removeAbandoned();
-  const directory = mkdtempSync(join(BASE, `${PREFIX}${process.pid}-${sphere()}-`));
+  const directory = mkdtempSync(join(BASE, `virt-sandbox-bench-${process.pid}-${sphere()}-`));
   chmodSync(directory, 0o711);
   return directory;
 }
@@ -35,7 +39,8 @@ export function makeWritable(file: string): void {
   chmodSync(file, 0o666);
 }
 
-function removeAbandoned(): void {
+/** Removes what measurements of this user have left that were killed. */
+export function removeAbandoned(): void {
   for (const entry of valueOr(() => readdirSync(BASE, { withFileTypes: true }), [] as Dirent[])) {
     const path = join(BASE, entry.name);
     // One of another user stays, and so does what cannot be removed: tidying up must not keep a measurement from running.
@@ -45,11 +50,13 @@ function removeAbandoned(): void {
 }
 
 function isAbandoned(name: string, path: string): boolean {
-  const [, pid, where] = new RegExp(`^${PREFIX}(\\d+)-([^-]+-\\d+)-`).exec(name) ?? [];
-  if (pid === undefined) return false;
+  const [, pid, where, nested] = NAME.exec(name) ?? [];
   const { uid, mtimeMs } = lstatSync(path);
   if (uid !== process.geteuid?.()) return false;
-  return where === sphere() ? !isAlive(Number(pid)) : mtimeMs + FOREIGN_MS < Date.now();
+  const isOld = mtimeMs + UNKNOWN_MS < Date.now();
+  // Its machine may run on.
+  if (nested !== undefined) return isOld && !isAlive(Number(nested));
+  return pid !== undefined && (where === sphere() ? !isAlive(Number(pid)) : isOld);
 }
 
 function isAlive(pid: number): boolean {

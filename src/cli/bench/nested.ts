@@ -30,9 +30,11 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
   refuseInside(args);
   const { checkMemory, EXCHANGE, machineArgv, runMachine } = await import('../../bench/nested/machine.js');
   const { interruptible, say } = await import('../../bench/run/progress.js');
+  const { removeAbandoned } = await import('../../bench/run/scratch.js');
   const { parseResult } = await import('../../bench/result/result.js');
   checkMemory(nested.memory);
   const load = loadavg()[0] ?? 0;
+  removeAbandoned();
   const exchange = mkdtempSync(`/var/tmp/virt-sandbox-nested-${process.pid}-`);
   const { signal, release } = interruptible(say);
   const remove = () => rmSync(exchange, { recursive: true, force: true });

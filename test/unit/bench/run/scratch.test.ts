@@ -41,16 +41,30 @@ it('a log is empty again for each run', (t) => {
 });
 
 it('what a killed measurement left goes with the next one, and nothing else', (t) => {
-  const directory = (pid: number, where: string, age?: Date) => {
-    const path = `/var/tmp/virt-sandbox-bench-${pid}-${where}-test${process.pid}`;
+  const directory = (name: string, age?: Date) => {
+    const path = `/var/tmp/virt-sandbox-${name}-test${process.pid}`;
     mkdirSync(join(path, 'embed'), { recursive: true });
     if (age) utimesSync(path, age, age);
     t.after(() => rmSync(path, { recursive: true, force: true }));
     return path;
   };
-  const left = [directory(DEAD, sphere()), directory(DEAD, '0123456789ab-1', LONG_AGO)];
-  const kept = [directory(process.ppid, sphere(), LONG_AGO), directory(process.pid, '0123456789ab-1')];
+  const elsewhere = '0123456789ab-1';
+  const left = [
+    directory(`bench-${DEAD}-${sphere()}`),
+    directory(`bench-${DEAD}-${elsewhere}`, LONG_AGO),
+    directory(`nested-${DEAD}`, LONG_AGO),
+  ];
+  const kept = [
+    directory(`bench-${process.ppid}-${sphere()}`, LONG_AGO),
+    directory(`bench-${DEAD}-0123456789ab-2`),
+    directory(`nested-${process.ppid}`, LONG_AGO),
+    directory(`nested-${DEAD - 1}`),
+    directory('bench-other', LONG_AGO),
+  ];
   assert.match(basename(scratch(t)), new RegExp(`^virt-sandbox-bench-${process.pid}-${sphere()}-`));
   assert.deepEqual(left.filter(existsSync), []);
-  assert.deepEqual(kept.map(existsSync), [true, true]);
+  assert.deepEqual(
+    kept.filter((path) => !existsSync(path)),
+    [],
+  );
 });
