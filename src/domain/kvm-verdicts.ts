@@ -41,7 +41,7 @@ export class Verdicts {
     for (const name of readdirSync(this.#directory)) {
       const path = join(this.#directory, name);
       const age = () => Date.now() - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (isFresh(path, this.#file) && age() > FRESH_MS) await rm(path, { force: true });
+      if (isFresh(name, this.#file) && age() > FRESH_MS) await rm(path, { force: true });
     }
   }
 

@@ -1,9 +1,7 @@
 /** Replacing a file as a whole. */
 import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
-
-/** How the name ends under which a file is written first. */
-const FRESH = /\.[0-9a-f]{16}\.tmp$/;
+import { basename, dirname, join } from 'node:path';
 
 /**
  * Writes a file under a name that nobody can foresee, and then gives it its own. Whoever reads it finds the old content
@@ -16,7 +14,7 @@ export async function replaceFile(
   content: string,
   options: { readonly mode?: number; readonly flush?: boolean } = {},
 ): Promise<void> {
-  const fresh = `${path}.${randomBytes(8).toString('hex')}.tmp`;
+  const fresh = join(dirname(path), `${freshPrefix(path)}${randomBytes(8).toString('hex')}.tmp`);
   try {
     await writeFile(fresh, content, { ...options, flag: 'wx' });
     await rename(fresh, path);
@@ -26,7 +24,13 @@ export async function replaceFile(
   }
 }
 
-/** Whether {@link replaceFile} has written `fresh` to be `path`. Its process was killed if it stays so. */
-export function isFresh(fresh: string, path: string): boolean {
-  return FRESH.test(fresh) && fresh.replace(FRESH, '') === path;
+/** Whether {@link replaceFile} has written a file of this name to be `path`. Its process was killed if it stays so. */
+export function isFresh(name: string, path: string): boolean {
+  const prefix = freshPrefix(path);
+  return name.startsWith(prefix) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(prefix.length));
+}
+
+/** A file may have the longest name that there is. */
+function freshPrefix(path: string): string {
+  return `.${basename(path).slice(0, 32)}.`;
 }

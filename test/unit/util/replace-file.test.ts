@@ -20,8 +20,14 @@ it('nothing is left where it fails', async (t) => {
   assert.deepEqual(readdirSync(directory), ['folder']);
 });
 
+it('a name may be the longest that there is', async (t) => {
+  const path = join(scratchDirectory(t), 'ä'.repeat(127));
+  await replaceFile(path, 'text');
+  assert.equal(readFileSync(path, 'utf8'), 'text');
+});
+
 it('what a killed process was writing is known by its name', () => {
-  assert.equal(isFresh('/a/kvm.json.0123456789abcdef.tmp', '/a/kvm.json'), true);
-  for (const name of ['/a/kvm.json', '/a/kvm.json.tmp', '/a/kvm.json.0123.tmp', '/a/other.0123456789abcdef.tmp'])
+  assert.equal(isFresh('.kvm.json.0123456789abcdef.tmp', '/a/kvm.json'), true);
+  for (const name of ['kvm.json', '.kvm.json.tmp', '.kvm.json.0123.tmp', '.other.0123456789abcdef.tmp'])
     assert.equal(isFresh(name, '/a/kvm.json'), false, name);
 });
