@@ -57,6 +57,9 @@
  */
 #define HELD_MS 300
 
+/* How often to give a sign of life, in milliseconds. */
+#define BEAT_MS (60 * 60 * 1000)
+
 /* How often to send SIGKILL again to children that appeared meanwhile, in milliseconds. */
 #define KILLED_MS 100
 
@@ -141,17 +144,25 @@ static bool obey(const char *order, pid_t *command)
  * Waits until the launcher's end of the control pipe is closed. True if the launcher said that the terminal may stay as
  * it is.
  */
-static bool await_launcher(int signals, pid_t *command)
+static bool await_launcher(int signals, pid_t *command, int state)
 {
 	struct control control = {.length = 0};
+	long long beat = now_ms();
 	bool keep = false;
 
 	for (;;) {
+		long long left = beat - now_ms();
+
+		if (left <= 0) {
+			owner_beat(state);
+			left = BEAT_MS;
+			beat = now_ms() + left;
+		}
 		struct pollfd fds[] = {{.fd = CONTROL_FD, .events = POLLIN},
 				       {.fd = signals, .events = POLLIN},
 				       {.fd = bounded_log_fd(), .events = POLLIN}};
 
-		if (poll(fds, 3, bounded_log_wait(-1)) < 0) {
+		if (poll(fds, 3, bounded_log_wait((int)left)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return keep;
@@ -290,7 +301,7 @@ int main(int argc, char *argv[])
 	}
 	report("started\n");
 
-	bool keep = await_launcher(signals, &command);
+	bool keep = await_launcher(signals, &command, state);
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
 	end_children(signals, &command);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TEXT_BYTES 1024
@@ -107,19 +108,30 @@ static bool read_sphere(char sphere[SPHERE_BYTES])
 	return n > 0;
 }
 
-bool owner_was_here(int state)
+enum owner owner_kind(int state)
 {
 	char text[TEXT_BYTES];
 	char its[SPHERE_BYTES], here[SPHERE_BYTES];
 
-	return read_text(state, "owner", text) && sscanf(text, "%*d %*s %63s", its) == 1 && read_sphere(here) &&
-	       strcmp(its, here) == 0;
+	if (!read_text(state, "owner", text))
+		return errno == ENOENT ? OWNER_ABSENT : OWNER_ELSEWHERE;
+	/* It is written by one write, which ends with a newline. */
+	if (strchr(text, '\n') == NULL)
+		return OWNER_TORN;
+	return sscanf(text, "%*d %*s %63s", its) == 1 && read_sphere(here) && strcmp(its, here) == 0 ? OWNER_HERE
+												     : OWNER_ELSEWHERE;
 }
 
-bool owner_is_missing(int state)
+void owner_beat(int state)
 {
-	char text[TEXT_BYTES];
+	(void)utimensat(state, "owner", NULL, AT_SYMLINK_NOFOLLOW);
+}
 
-	/* It is written by one write, which ends with a newline. */
-	return read_text(state, "owner", text) ? strchr(text, '\n') == NULL : errno == ENOENT;
+bool owner_is_silent(int state, time_t seconds)
+{
+	struct stat directory, file;
+	time_t now = time(NULL);
+
+	return fstat(state, &directory) == 0 && directory.st_mtime + seconds < now &&
+	       (fstatat(state, "owner", &file, AT_SYMLINK_NOFOLLOW) != 0 || file.st_mtime + seconds < now);
 }

@@ -21,10 +21,24 @@ bool state_is(const char *directory, int state);
 /* Whether its owner lives and is not `caller`. True also where that cannot be known. */
 bool owner_lives(int state, pid_t caller);
 
-/* Whether its owner's ID is one of this boot and of this PID namespace, so that owner_lives() is right about it. */
-bool owner_was_here(int state);
+/* What the file `owner` says. */
+enum owner {
+	/* A process of this boot and of this PID namespace, so that owner_lives() is right about it. */
+	OWNER_HERE,
+	/* Another process. */
+	OWNER_ELSEWHERE,
+	/* Nothing: the directory is none of a sandbox, or somebody makes it or removes it, or died while doing so. */
+	OWNER_ABSENT,
+	/* Not all: the same, or a loss of power. */
+	OWNER_TORN,
+};
 
-/* Whether the file is missing or not whole: somebody makes the directory or removes it, or died while doing so. */
-bool owner_is_missing(int state);
+enum owner owner_kind(int state);
+
+/* A sign of life, for those who cannot see the owner. */
+void owner_beat(int state);
+
+/* Whether the last one, and the last change of the directory, are longer ago. */
+bool owner_is_silent(int state, time_t seconds);
 
 #endif

@@ -12,9 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -30,8 +28,12 @@
 static const char *const passing[] = {".claim-", ".stale-"};
 #define PASSING_S 60
 
-/* How old a directory is, in seconds, that is taken for stale though nobody here can know its owner. */
-#define FOREIGN_S (24 * 60 * 60)
+/*
+ * How long nobody has given a sign of life, in seconds, where nobody here can know the owner. Its supervisor gives one
+ * each hour (owner_beat()). That the lock is free proves nothing: hosts and guests may share the file system and not its
+ * locks.
+ */
+#define FOREIGN_S (7 * 24 * 60 * 60)
 
 /* How long the lock of a killed supervisor may take to be released, in milliseconds. */
 #define RELEASE_MS 2000
@@ -90,7 +92,7 @@ static enum removal remove_state(const char *directory, int state, pid_t caller,
 {
 	if (owner_lives(state, caller))
 		return REMOVAL_REFUSED;
-	bool was_here = owner_was_here(state);
+	bool was_here = owner_kind(state) == OWNER_HERE;
 	int lock = lock_while_there(directory, state, supervisor == KILL_IF_LATE ? WORK_MS : 0);
 
 	if (lock < 0 && errno == EWOULDBLOCK && supervisor != SPARE) {
@@ -150,21 +152,16 @@ static bool is_passing(const char *name)
 	return false;
 }
 
-static bool is_older(int state, time_t seconds)
-{
-	struct stat info;
-
-	return fstat(state, &info) == 0 && info.st_mtime + seconds < time(NULL);
-}
-
 static bool is_state_stale(int state, const char *name)
 {
-	if (owner_is_missing(state))
-		return is_passing(name) && is_older(state, PASSING_S);
-	if (owner_was_here(state))
+	enum owner owner = owner_kind(state);
+
+	if (owner == OWNER_HERE)
 		return !owner_lives(state, 0);
-	/* Of another boot, as after a loss of power, or of another PID namespace. */
-	return is_older(state, FOREIGN_S) && lock_is_free(state);
+	if (is_passing(name) && (owner == OWNER_ABSENT || owner == OWNER_TORN))
+		return owner_is_silent(state, PASSING_S);
+	/* Of another boot, as after a loss of power, or of another PID namespace, or torn by a loss of power. */
+	return owner != OWNER_ABSENT && owner_is_silent(state, FOREIGN_S) && lock_is_free(state);
 }
 
 static bool is_stale(const char *path)
@@ -199,7 +196,13 @@ static void each_stale(const char *directory, bool (*use)(const char *path))
 
 static bool remove_spared(const char *path)
 {
-	(void)remove_directory(path, 0, SPARE);
+	int state = state_open(path);
+
+	/* Another sandbox may have taken the name since. */
+	if (state >= 0 && is_state_stale(state, strrchr(path, '/') + 1))
+		(void)remove_state(path, state, 0, SPARE);
+	if (state >= 0)
+		(void)close(state);
 	return true;
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,7 +21,12 @@ const ELSEWHERE = `${DEAD} 0123456789ab-1`;
 
 /** No launcher takes so long to make a directory. */
 const LONG_AGO = new Date(Date.now() - 120_000);
-const DAYS_AGO = new Date(Date.now() - 2 * 86_400_000);
+const A_WEEK_AGO = new Date(Date.now() - 8 * 86_400_000);
+
+/** Nobody has given a sign of life since. */
+function silence(path: string, since: Date): void {
+  for (const at of [join(path, 'owner'), path]) if (existsSync(at)) utimesSync(at, since, since);
+}
 
 /** In milliseconds, for what happens without a word. */
 const SOON_MS = 10_000;
@@ -170,7 +175,7 @@ describe('a supervisor that ends', () => {
       unowned(base, `${start}without`),
       unowned(base, `${start}empty`, ''),
     ]);
-    for (const path of left) utimesSync(path, LONG_AGO, LONG_AGO);
+    for (const path of left) silence(path, LONG_AGO);
     const living = `${process.ppid} ${startTime(process.ppid)} ${sphere()}\n`;
     const kept = [
       unowned(base, '.claim-new'),
@@ -178,24 +183,45 @@ describe('a supervisor that ends', () => {
       unowned(base, '.claim-alive', living),
       unowned(base, '.claim-elsewhere', `${ELSEWHERE}\n`),
     ];
-    for (const path of kept.slice(2)) utimesSync(path, LONG_AGO, LONG_AGO);
+    for (const path of kept.slice(2)) silence(path, LONG_AGO);
     await end(t, base);
     for (const path of left) await removed(path);
     assert.deepEqual(kept.map(existsSync), [true, true, true, true]);
   });
 
-  it('removes what an owner of another boot left a day ago, if nobody holds it', async (t) => {
+  it('removes what an owner of another boot left a week ago, if nobody holds it', async (t) => {
     const base = scratchDirectory(t);
     const names = ['of another boot', '.claim-of-another-boot', '.stale-of-another-boot'];
     const left = names.map((name) => stateDirectory(t, ELSEWHERE, base, name));
-    const held = stateDirectory(t, ELSEWHERE, base, 'held elsewhere');
+    // A loss of power may have taken the content.
+    left.push(unowned(base, 'empty', ''), unowned(base, 'zeros', '\0'.repeat(40)));
+    const kept = [
+      stateDirectory(t, ELSEWHERE, base, 'held elsewhere'),
+      stateDirectory(t, ELSEWHERE, base, 'with a sign of life'),
+      unowned(base, 'no sandbox'),
+      unowned(base, 'empty since now', ''),
+    ];
+    const [held = '', living = '', none = ''] = kept;
     const holder = await Supervisor.start({ directory: held });
     t.after(() => holder.finish());
-    for (const path of [...left, held]) utimesSync(path, DAYS_AGO, DAYS_AGO);
+    for (const path of [...left, held, none]) silence(path, A_WEEK_AGO);
+    utimesSync(living, A_WEEK_AGO, A_WEEK_AGO);
     await end(t, base);
     for (const path of left) await removed(path);
-    assert.equal(existsSync(held), true);
+    assert.deepEqual(
+      kept.filter((path) => !existsSync(path)),
+      [],
+    );
     await holder.finish();
+  });
+
+  it('gives a sign of life when it starts', async (t) => {
+    const path = stateDirectory(t, DEAD);
+    silence(path, A_WEEK_AGO);
+    const supervisor = await Supervisor.start({ directory: path });
+    const signs = () => statSync(join(path, 'owner')).mtimeMs > A_WEEK_AGO.getTime();
+    for (const deadline = Date.now() + SOON_MS; !signs(); await sleep(5)) assert.ok(Date.now() < deadline);
+    await supervisor.finish();
   });
 });
 
