@@ -25,14 +25,14 @@ export function makeDirectories(path: string, mode = 0o777): string | undefined 
 }
 
 /**
- * Lets everybody enter a directory of root's: QEMU has a user of its own. A process with another umask may have been
- * killed before it could.
+ * Lets everybody enter a directory of root's that nobody else can enter: QEMU has a user of its own. A process with
+ * another umask may have been killed before it could. Other modes are somebody's choice.
  * @throws the error of a system call
  */
 export function openToAll(directory: string): void {
   if (process.geteuid?.() !== 0) return;
   const found = lstatSync(directory);
-  if (found.isDirectory() && found.uid === 0 && (found.mode & 0o055) !== 0o055) chmodSync(directory, 0o755);
+  if (found.isDirectory() && found.uid === 0 && (found.mode & 0o7777) === 0o700) chmodSync(directory, 0o755);
 }
 
 /** True if something has the name. */

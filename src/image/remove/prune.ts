@@ -72,7 +72,7 @@ async function pruneNames(store: string): Promise<void> {
   const named = imageNames(store);
   const ids = new Set(imageIds(store));
   for (const [id, names] of named) {
-    if (!ids.has(id)) for (const name of names) await unnameImage(store, name);
+    if (!ids.has(id)) for (const name of names) await unnameImage(store, name, id);
   }
 }
 

@@ -24,14 +24,14 @@ export async function removeImage(store: string, called: string): Promise<{ id: 
   const names = imageNames(store).get(id) ?? [];
   if (!isName && names.length > 0) throw imageHasNames(id, names);
   if (names.length > 1) {
-    await unnameImage(store, called);
+    await unnameImage(store, called, id);
     return { id, removed: false };
   }
   try {
     const kept = await discardImage(store, id, called);
     // It got another name meanwhile.
     if (isName && kept?.users.length === 0) {
-      await unnameImage(store, called);
+      await unnameImage(store, called, id);
       return { id, removed: false };
     }
     if (kept !== undefined)
@@ -39,7 +39,7 @@ export async function removeImage(store: string, called: string): Promise<{ id: 
   } catch (error) {
     throw storeError(error, store);
   }
-  if (isName) await unnameImage(store, called);
+  if (isName) await unnameImage(store, called, id);
   return { id, removed: true };
 }
 
@@ -89,12 +89,18 @@ export async function discardImage(store: string, id: string, called?: string): 
     await rename(join(store, id), moved);
     // A process that took the image meanwhile has left a lease or given it a name; a later one finds no image and
     // builds one.
-    const late = keptBy(store, id, called);
-    if (late !== undefined) {
-      await rename(moved, join(store, id)).catch((error: unknown) => {
+    const putBack = () =>
+      rename(moved, join(store, id)).catch((error: unknown) => {
         if (!isSystemError(error, 'ENOTEMPTY') && !isSystemError(error, 'EEXIST')) throw error;
       });
+    let late: Kept | undefined;
+    try {
+      late = keptBy(store, id, called);
+    } catch (error) {
+      await putBack();
+      throw error;
     }
+    if (late !== undefined) await putBack();
     return late;
   });
 }

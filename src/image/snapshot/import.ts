@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { makeDirectories } from '../../util/directories.js';
 import { identityOf } from '../../util/input-log.js';
 import { sha256 } from '../manifest.js';
-import { isOwnDirectory } from '../store/checked.js';
 import { copyChecked } from '../store/copy.js';
 import type { OpenedImage } from '../store/import.js';
 import { replaceDirectory } from '../store/replace.js';
@@ -107,9 +106,9 @@ async function copySnapshot(
 ): Promise<string | undefined> {
   const above = join(target, '..');
   try {
-    const isNew = makeDirectories(above, 0o755) !== undefined;
+    makeDirectories(above, 0o755);
     // QEMU's user must be able to enter, whatever the umask.
-    if (isNew || !isOwnDirectory(above)) await chmod(above, 0o755);
+    await chmod(above, 0o755);
     await sweepWorkspaces(above);
     return await withWorkspace(above, async (workspace) => {
       await chmod(workspace, 0o700);

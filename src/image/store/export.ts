@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { chmod, copyFile, readdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDirectories } from '../../util/directories.js';
@@ -20,7 +20,7 @@ import { makeStore, writeDurably } from './store.js';
 import { syncToDisk } from './sync.js';
 import { sweepWorkspaces, withWorkspace } from './workspace.js';
 
-/** How long a note is kept of a place that is not there, as a disk that is not mounted; in milliseconds. */
+/** How long a note is kept of a place on a disk that is not mounted, in milliseconds. */
 const KEPT_MS = 30 * 86_400_000;
 
 function outputsDirectory(store: string): string {
@@ -44,10 +44,8 @@ export async function exportImage(
   const above = dirname(target);
   checkTarget(target, output);
   makeStore(store);
-  const note = join(
-    outputsDirectory(store),
-    `${createHash('sha256').update(above).digest('hex').slice(0, 16)}.${ownerTag()}`,
-  );
+  const hash = createHash('sha256').update(above).digest('hex').slice(0, 16);
+  const note = join(outputsDirectory(store), `${hash}.${ownerTag()}.${deviceOf(above)}`);
   try {
     makeDirectories(outputsDirectory(store), 0o755);
     await rm(note, { force: true });
@@ -103,6 +101,12 @@ async function copyDurably(from: string, to: string): Promise<void> {
   await syncToDisk(to);
 }
 
+/** The number of the file system that a path is on, or that it will be on once it is made. */
+function deviceOf(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined && dirname(path) !== path ? deviceOf(dirname(path)) : (found?.dev ?? 0);
+}
+
 /** Removes the workspaces that killed processes left beside their outputs. Returns the removed paths. */
 export async function sweepOutputs(store: string, dryRun = false): Promise<string[]> {
   const directory = outputsDirectory(store);
@@ -111,12 +115,14 @@ export async function sweepOutputs(store: string, dryRun = false): Promise<strin
     const note = join(directory, name);
     try {
       const output = readlinkSync(note);
-      swept.push(...(await sweepWorkspaces(output, dryRun)));
-      // It may be on a disk that is mounted again later.
-      const isThere = existsSync(output);
-      const [, tag = ''] = name.split('.', 2);
+      const found = await sweepWorkspaces(output, dryRun);
+      swept.push(...found);
+      const [, tag = '', device] = name.split('.', 3);
+      // Another one: its disk may be mounted again later.
+      const isThere = device === undefined || device === String(deviceOf(output));
       const age = () => Date.now() - (lstatSync(note, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (!dryRun && isOwnerGone(tag, age) && (isThere || age() > KEPT_MS)) await rm(note, { force: true });
+      if (!dryRun && isOwnerGone(tag, age) && (isThere || found.length > 0 || age() > KEPT_MS))
+        await rm(note, { force: true });
     } catch (error) {
       if (!isSystemError(error)) throw error;
     }

@@ -91,7 +91,7 @@ export async function nameImage(store: string, name: string, id: string): Promis
   }
 }
 
-/** Removes a name; the image stays. */
-export async function unnameImage(store: string, name: string): Promise<void> {
-  await rm(join(namesDirectory(store), name), { force: true });
+/** Removes a name, if this image has it still; the image stays. */
+export async function unnameImage(store: string, name: string, id: string): Promise<void> {
+  if (imageNamed(store, name) === id) await rm(join(namesDirectory(store), name), { force: true });
 }

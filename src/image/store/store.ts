@@ -90,7 +90,7 @@ export function makeStore(store: string): void {
     if (directory === first) break;
   }
   refuseUnsafeStore(store);
-  for (const directory of [index, store]) openToAll(directory);
+  for (const directory of [index, store, dirname(store)]) openToAll(directory);
 }
 
 /** Directory of the answers to requests: see lookup.ts. */

@@ -38,7 +38,7 @@ test("a directory of root's that nobody else may enter is opened, and no link is
   const modeOf = (name: string) => statSync(at(name)).mode & 0o777;
   for (const [name, mode] of [
     ['closed', 0o700],
-    ['open', 0o775],
+    ['chosen', 0o2750],
     ["another's", 0o700],
   ] as const) {
     mkdirSync(at(name));
@@ -47,8 +47,8 @@ test("a directory of root's that nobody else may enter is opened, and no link is
   chownSync(at("another's"), 65534, 65534);
   mkdirSync(at('private'), { mode: 0o700 });
   symlinkSync('private', at('link'));
-  for (const name of ['closed', 'open', "another's", 'link']) openToAll(at(name));
-  assert.deepEqual(['closed', 'open', "another's", 'private'].map(modeOf), [0o755, 0o775, 0o700, 0o700]);
+  for (const name of ['closed', 'chosen', "another's", 'link']) openToAll(at(name));
+  assert.deepEqual(['closed', 'chosen', "another's", 'private'].map(modeOf), [0o755, 0o750, 0o700, 0o700]);
 });
 
 test("it fails with the system's error", (context) => {

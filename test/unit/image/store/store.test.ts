@@ -4,7 +4,10 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
+  lstatSync,
+  lutimesSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -19,7 +22,9 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { resolveImage } from '../../../../src/image/resolve.js';
-import { defaultStoreDirectory } from '../../../../src/image/store/store.js';
+import { sweepOutputs } from '../../../../src/image/store/export.js';
+import { ownerTag } from '../../../../src/image/store/owner.js';
+import { defaultStoreDirectory, makeStore } from '../../../../src/image/store/store.js';
 import { sweepWorkspaces, withWorkspace } from '../../../../src/image/store/workspace.js';
 import { rejectsWith } from '../../../helpers/errors.js';
 import { makeKernel } from '../../../helpers/kernel-files.js';
@@ -245,4 +250,40 @@ test('a store that is a file, or with a file in place of the image', async (cont
   writeFileSync(directory, 'in the way');
   await rejectsWith(resolveImage(machine.options), 'store-not-writable', /ENOTDIR/);
   assert.deepEqual(storeContents(machine.store), { images: [id], workspaces: [], other: [] });
+});
+
+test("root's store is opened to QEMU's user again, where a process with another umask was killed", {
+  skip: unlessRoot('only root has a store that others enter'),
+}, (context) => {
+  const store = join(scratchDirectory(context), 'virt-sandbox/images');
+  const made = [join(store, '..'), store, join(store, '.index')];
+  const modes = () => made.map((path) => lstatSync(path).mode & 0o777);
+  for (const path of made) mkdirSync(path, { mode: 0o700 });
+  makeStore(store);
+  assert.deepEqual(modes(), [0o755, 0o755, 0o755]);
+  for (const path of made) chmodSync(path, 0o750);
+  makeStore(store);
+  assert.deepEqual(modes(), [0o750, 0o750, 0o750]);
+});
+
+test('what a killed process left beside an output is found when its disk is mounted again', async (context) => {
+  const store = join(scratchDirectory(context), 'images');
+  const disk = scratchDirectory(context);
+  makeStore(store);
+  const tag = ownerTag().replace(/-\d+-\d+$/, '-4194304-1');
+  const workspace = join(disk, `.build-${tag}-0123`);
+  const note = (device: number) => join(store, '.outputs', `0123456789abcdef.${tag}.${device}`);
+  const { dev } = lstatSync(disk);
+  mkdirSync(join(store, '.outputs'));
+  symlinkSync(disk, note(dev + 1));
+  assert.deepEqual(await sweepOutputs(store), []);
+  assert.equal(readdirSync(join(store, '.outputs')).length, 1);
+  mkdirSync(workspace);
+  assert.deepEqual(await sweepOutputs(store), [workspace]);
+  assert.deepEqual(readdirSync(join(store, '.outputs')), []);
+  // Where the disk is there, there was nothing; and none stays for ever.
+  for (const device of [dev, dev + 1]) symlinkSync(join(disk, 'absent/below'), note(device));
+  lutimesSync(note(dev + 1), 0, 0);
+  assert.deepEqual(await sweepOutputs(store), []);
+  assert.deepEqual(readdirSync(join(store, '.outputs')), []);
 });
