@@ -14,6 +14,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import promises from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { restoredMachineArguments } from '../../../../src/domain/snapshot.js';
@@ -176,6 +178,36 @@ describe('rm and prune', () => {
     assert.deepEqual(storeContents(machine.store).images, [named.id, other.id].sort());
     assert.equal(await discardImage(machine.store, named.id, 'web'), undefined);
     assert.deepEqual(storeContents(machine.store), { images: [other.id], workspaces: [], other: [] });
+  });
+
+  it('an image that gets a name while it is removed comes back', async (context) => {
+    const machine = testMachine(context);
+    const { named, other } = await twoImages(machine);
+    const nameAfterMove = (id: string) => {
+      const { rename } = promises;
+      promises.rename = async (from, to) => {
+        await rename(from, to);
+        if (from === join(machine.store, id)) symlinkSync(join('..', id), join(machine.store, '.names', `late-${id}`));
+      };
+      syncBuiltinESMExports();
+      return () => {
+        promises.rename = rename;
+        syncBuiltinESMExports();
+      };
+    };
+    for (const remove of [
+      async () => assert.deepEqual((await pruneImages(machine.store)).images, []),
+      () => rejectsWith(removeImage(machine.store, other.id), 'image-has-names', /late-/),
+    ]) {
+      const restore = nameAfterMove(other.id);
+      await remove().finally(restore);
+      assert.deepEqual(imageNames(machine.store).get(other.id), [`late-${other.id}`]);
+      assert.deepEqual(await verifyImage(imageRef(other.id, machine.store)), []);
+      rmSync(join(machine.store, '.names', `late-${other.id}`));
+    }
+    const restore = nameAfterMove(named.id);
+    assert.deepEqual(await removeImage(machine.store, 'web').finally(restore), { id: named.id, removed: false });
+    assert.deepEqual(imageNames(machine.store).get(named.id), [`late-${named.id}`]);
   });
 
   it('prune removes names, answers and workspaces that nothing needs', async (context) => {
