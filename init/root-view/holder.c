@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -57,7 +58,30 @@ static void let_go(int kept[], size_t count)
 	(void)syscall(SYS_close_range, (unsigned int)next, ~0U, 0);
 }
 
-int start_heir(void (*clean_up)(const char *), const char *what)
+/* True when one of these has something to tell; false when the process has ended. */
+static bool await_signal(int process, int signals)
+{
+	struct pollfd fds[] = {{.fd = process, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		continue;
+	return fds[0].revents == 0;
+}
+
+/* Whether the process whose heir this is has gone without a word. */
+static bool inherits(int end)
+{
+	char byte;
+	ssize_t n;
+
+	do
+		n = read(end, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 0;
+}
+
+/* Returns the descriptor of dismiss_heir(); -1 if there is no heir. In the heir it does not return. */
+static int start_heir(int process, int signals, void (*clean_up)(const char *), const char *what)
 {
 	int ends[2];
 	pid_t pid;
@@ -66,15 +90,13 @@ int start_heir(void (*clean_up)(const char *), const char *what)
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		char byte;
-		ssize_t n;
+		int kept[] = {process, signals, ends[0]};
 
-		let_go(ends, 1);
-		do
-			n = read(ends[0], &byte, 1);
-		while (n < 0 && errno == EINTR);
-		if (n == 0)
+		let_go(kept, 3);
+		if (inherits(ends[0])) {
+			(void)await_signal(process, signals);
 			clean_up(what);
+		}
 		_exit(0);
 	}
 	(void)close(ends[0]);
@@ -84,19 +106,22 @@ int start_heir(void (*clean_up)(const char *), const char *what)
 	return -1;
 }
 
-void dismiss_heir(int heir)
+/* One that has been killed needs no word. */
+static void dismiss_heir(int heir)
 {
-	/* One that has been killed needs no word. */
 	if (heir >= 0)
 		(void)!write(heir, "", 1);
 }
 
-void hold_until_end(int process, int signals, int heir)
+void hold(int process, int signals, void (*clean_up)(const char *), const char *what)
 {
-	struct pollfd fds[] = {{.fd = process, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	int heir = start_heir(process, signals, clean_up, what);
 	int kept[] = {process, signals, heir};
 
 	let_go(kept, 3);
-	while (poll(fds, 2, -1) < 0 && errno == EINTR)
-		continue;
+	/* Nobody of the sandbox sends a signal while it runs. */
+	if (await_signal(process, signals) && heir >= 0)
+		return;
+	clean_up(what);
+	dismiss_heir(heir);
 }

@@ -32,8 +32,9 @@
  *   --disk PATH       a file; with --disk-ro it cannot be written to
  *   --no-root         there are disks only
  *
- * A process that stays ends when its parent's parent has ended, the supervisor, or on SIGTERM, SIGHUP or SIGINT. If it
- * is killed, another one unmounts the view.
+ * A process that stays ends when its parent's parent has ended, the supervisor, and unmounts the view. If it is killed, or
+ * gets SIGTERM, SIGHUP or SIGINT, another one stays in its place: a QEMU in Landlock's walls can read nothing any more of a
+ * view that is not mounted.
  */
 #include "arguments.h"
 #include "calls.h"
@@ -150,6 +151,12 @@ static int make_for_user(const struct arguments *options)
 	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 ? 0 : complain("cannot open", "the view");
 }
 
+/* A mount namespace ends with its last process. */
+static void leave_to_kernel(const char *point)
+{
+	(void)point;
+}
+
 /* The life of the process that stays. */
 static int stay(const struct arguments *options, int supervisor, int signals, int ready)
 {
@@ -158,13 +165,7 @@ static int stay(const struct arguments *options, int supervisor, int signals, in
 	if ((daemon ? make_in_daemon : make_for_user)(options) != 0 || write(ready, "", 1) != 1)
 		return 1;
 	(void)close(ready);
-	/* It comes after the word that the view is there, so nobody waits for it. */
-	int heir = daemon ? start_heir(point_remove, options->view.point) : -1;
-
-	hold_until_end(supervisor, signals, heir);
-	if (daemon)
-		point_remove(options->view.point);
-	dismiss_heir(heir);
+	hold(supervisor, signals, daemon ? point_remove : leave_to_kernel, options->view.point);
 	return 0;
 }
 

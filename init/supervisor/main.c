@@ -189,15 +189,14 @@ static void end_children(int signals, pid_t *command)
 	long long release = now_ms() + HELD_MS;
 	long long deadline = now_ms() + GRACE_MS;
 	bool held = true;
-	bool asked = false;
+	bool changed = true;
 
 	if (*command > 0 && kill(*command, last_signal) != 0)
 		deadline = now_ms();
 	while (reap(command)) {
-		if (*command == 0 && !asked) {
+		/* With a child that has ended, its own children become children of this process. */
+		if (*command == 0 && changed)
 			children_kill(SIGTERM);
-			asked = true;
-		}
 		long long now = now_ms();
 		long long left = deadline - now;
 
@@ -213,7 +212,8 @@ static void end_children(int signals, pid_t *command)
 		}
 		struct pollfd fds[] = {{.fd = signals, .events = POLLIN}, {.fd = bounded_log_fd(), .events = POLLIN}};
 
-		if (poll(fds, 2, bounded_log_wait((int)left)) > 0)
+		changed = poll(fds, 2, bounded_log_wait((int)left)) > 0 && fds[0].revents != 0;
+		if (changed)
 			drain(signals);
 		bounded_log_cut();
 	}

@@ -99,7 +99,7 @@ async function assertWall(uri: string, home: string, options: RunOptions, where:
   await assertNothingLeft(name, where);
 }
 
-/** What a guest sees when the process that keeps the view has been ended meanwhile. */
+/** What a guest sees when a process that keeps the view has been ended meanwhile: the same as before. */
 async function assertStays(
   uri: string,
   home: string,
@@ -108,7 +108,8 @@ async function assertStays(
   where: Way['where'],
 ): Promise<void> {
   const name = uniqueName();
-  const script = `echo up; read line; ${SHARE}; ls -A proc; cat ./${home}/.aws/credentials; echo looked`;
+  const seen = join(ground, 'plain');
+  const script = `echo up; read line; cat ${seen}; ${SHARE}; ls -A proc; cat ./${home}/.aws/credentials; echo; ls ${seen}`;
   const args = ['-c', uri, ...ACCEL, '-n', name, '-p', '--', 'sh', '-c', script];
   const running = startSandbox(args, { ...options, input: 'open' });
   await running.until(/^up\n/);
@@ -120,7 +121,7 @@ async function assertStays(
   while (existsSync(`/proc/${pid}/exe`)) await sleep(20);
   running.child.stdin?.end('\n');
   const { out, stderr } = await running.result;
-  assert.equal(out, 'up\nlooked\n', stderr);
+  assert.equal(out, `up\nseen\n${seen}\n`, stderr);
   await assertNothingLeft(name, where);
 }
 

@@ -18,6 +18,8 @@ const PHASES = ['start', 'running', 'end'] as const;
 const AFTER_MS = 150;
 /** How often to look whether the target is there. */
 const LOOK_MS = 10;
+/** A daemon that a signal ends has ended by then; one that goes on costs as much. */
+const ENDS_MS = 500;
 
 export interface SignalPlan {
   readonly configuration: Configuration;
@@ -165,7 +167,10 @@ async function send({ ground, plan, started, before, onHit }: Running, over: Abo
     if (pid !== undefined) {
       onHit({ role: plan.role, signal: plan.signal });
       if (signal(pid, plan.signal)) {
-        if (plan.signal !== 'SIGSTOP') return;
+        if (plan.signal !== 'SIGSTOP') {
+          if (plan.role === 'libvirtd' || plan.role === 'virtlogd') await endOf(pid);
+          return;
+        }
         await sleep(plan.stopped);
         signal(pid, 'SIGCONT');
         return;
@@ -174,6 +179,13 @@ async function send({ ground, plan, started, before, onHit }: Running, over: Abo
     }
     if (over.aborted) return;
     await sleep(LOOK_MS);
+  }
+}
+
+/** Waits for what ends by a signal: a daemon that is about to end still answers, and the next run would count on it. */
+async function endOf(pid: number): Promise<void> {
+  for (const deadline = Date.now() + ENDS_MS; Date.now() < deadline; await sleep(LOOK_MS)) {
+    if ([undefined, 'Z'].includes(processOf(pid)?.state)) return;
   }
 }
 
