@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ignoreSandboxError, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
+import { removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { connectError, domainError, silentError } from './errors.js';
@@ -81,6 +82,8 @@ class DaemonConnection implements Connection {
     const earlier = sizeOf(log);
     const failing = before === undefined ? undefined : supervising.then((it) => failureBefore(it, before));
     const creating = this.#createAfter(failing, xml);
+    // It is looked at when there is a supervisor, or none.
+    creating.catch(() => {});
     const kill = () => {
       if (this.kind === 'lxc') return;
       supervising.then(
@@ -89,7 +92,11 @@ class DaemonConnection implements Connection {
       );
     };
     cancelled?.addEventListener('abort', kill, { once: true });
-    const [supervisor, created] = await Promise.all([supervising, creating]);
+    const supervisor = await supervising.catch(async (error: unknown) => {
+      await this.#undo(name, await creating.catch(() => undefined));
+      throw error;
+    });
+    const created = await creating;
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
       try {
@@ -131,6 +138,14 @@ class DaemonConnection implements Connection {
       const { message } = this.#library.lastError(this.#connection);
       if (attempt === LOOP_ATTEMPTS || !LOOP_RACED.test(message)) return { error: message };
     }
+  }
+
+  /** Ends a domain that has no supervisor. The end of the connection would, too, and leave files of a container. */
+  async #undo(name: string, created: Created | undefined): Promise<void> {
+    if (created === undefined || 'error' in created) return;
+    await this.#library.domainDestroy(created.handle);
+    this.#library.domainFree(created.handle);
+    if (this.kind === 'lxc') await removeContainerFiles(name);
   }
 
   readonly capabilities = async (): Promise<string> => {

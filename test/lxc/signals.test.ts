@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
-import { runSandbox, startSandbox } from '../helpers/run.js';
+import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
@@ -47,6 +47,17 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
     assert.equal(result.code, 0, result.stderr);
     assert.deepEqual(libvirtFiles(name), []);
     await assertNothingLeft(name, lxc.where);
+  });
+
+  it('leaves nothing where there is no supervisor, while libvirt starts it already', async () => {
+    const name = uniqueName();
+    // Only the supervisor makes this system call, before it says that it runs.
+    const killed = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=signalfd4:signal=KILL'];
+    const through = [...(lxc.options.through ?? []), ...killed];
+    const result = await runSandbox(['-c', lxc.uri, '-n', name, '--', ...WAITING], { ...lxc.options, through });
+    assertFailure(result, /supervisor did not start: SIGKILL ended it/);
+    assert.deepEqual(libvirtFiles(name), []);
+    await assertNothingLeft(name, exceptLogs(lxc.where));
   });
 
   for (const [signal, status] of Object.entries(STATUS) as [NodeJS.Signals, number | undefined][]) {
