@@ -18,8 +18,12 @@ export interface Configuration {
 /** The status of the application when it ends by itself. */
 export const APPLICATION_STATUS = 7;
 
-/** The application says `running`, waits for a line, reads what is shared, says `over`, and ends. */
-const APPLICATION = `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1; echo over; exit 7`;
+/**
+ * The application says `running`, waits for a line, reads what is shared, starts a program of the root, says `over`, and
+ * ends.
+ */
+const APPLICATION = `echo running; read line; [ ! -e /mnt ] || cat /mnt/hello >/dev/null 2>&1
+ls -d /usr >/dev/null || exit 9; echo over; exit 7`;
 
 /** In seconds: a start that fails ends by itself. */
 const BOOT_TIMEOUT = 60;
