@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LAST_STREAM 2
@@ -80,15 +81,23 @@ static bool inherits(int end)
 	return n == 0;
 }
 
-/* Returns the descriptor of dismiss_heir(); -1 if there is no heir. In the heir it does not return. */
-static int start_heir(int process, int signals, void (*clean_up)(const char *), const char *what)
-{
-	int ends[2];
+struct heir {
+	/* 0: there is none. */
 	pid_t pid;
+	/* It learns by the end of this pipe that it is its turn; -1 without an heir. */
+	int end;
+};
+
+/* In the heir it does not return. */
+static struct heir start_heir(int process, int signals, void (*clean_up)(const char *), const char *what)
+{
+	static const struct heir none = {.pid = 0, .end = -1};
+	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
-		return -1;
-	pid = fork();
+		return none;
+	pid_t pid = fork();
+
 	if (pid == 0) {
 		int kept[] = {process, signals, ends[0]};
 
@@ -101,27 +110,28 @@ static int start_heir(int process, int signals, void (*clean_up)(const char *), 
 	}
 	(void)close(ends[0]);
 	if (pid > 0)
-		return ends[1];
+		return (struct heir){.pid = pid, .end = ends[1]};
 	(void)close(ends[1]);
-	return -1;
+	return none;
 }
 
-/* One that has been killed needs no word. */
-static void dismiss_heir(int heir)
+/* It may have been killed. */
+static bool lives(const struct heir *heir)
 {
-	if (heir >= 0)
-		(void)!write(heir, "", 1);
+	return heir->pid > 0 && waitpid(heir->pid, NULL, WNOHANG) == 0;
 }
 
 void hold(int process, int signals, void (*clean_up)(const char *), const char *what)
 {
-	int heir = start_heir(process, signals, clean_up, what);
-	int kept[] = {process, signals, heir};
+	struct heir heir = start_heir(process, signals, clean_up, what);
+	int kept[] = {process, signals, heir.end};
 
 	let_go(kept, 3);
-	/* Nobody of the sandbox sends a signal while it runs. */
-	if (await_signal(process, signals) && heir >= 0)
+	/* By a signal: it is the heir's turn. */
+	if (await_signal(process, signals) && lives(&heir))
 		return;
 	clean_up(what);
-	dismiss_heir(heir);
+	/* There is nothing left to do for it. */
+	if (heir.end >= 0)
+		(void)!write(heir.end, "", 1);
 }
