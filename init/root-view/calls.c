@@ -1,7 +1,9 @@
 #include "calls.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -62,4 +64,36 @@ int open_inside(int root, const char *path, unsigned long long resolve)
 int open_process(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+int open_parent(pid_t pid)
+{
+	char path[64];
+	char text[1024];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* The name before it may have blanks and parentheses: proc_pid_stat(5). */
+	const char *behind = strrchr(text, ')');
+	int parent;
+
+	return behind != NULL && sscanf(behind, ") %*c %d", &parent) == 1 && parent > 0 ? open_process(parent) : -1;
+}
+
+int open_directory_of(const char *path)
+{
+	char directory[PATH_MAX];
+	const char *slash = path == NULL ? NULL : strrchr(path, '/');
+
+	if (slash == NULL ||
+	    (size_t)snprintf(directory, sizeof(directory), "%.*s/", (int)(slash - path), path) >= sizeof(directory))
+		return -1;
+	return open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }

@@ -30,3 +30,9 @@ int open_inside(int root, const char *path, unsigned long long resolve);
 
 /* pidfd_open(2) */
 int open_process(pid_t pid);
+
+/* The same of its parent; -1 if that is not known. */
+int open_parent(pid_t pid);
+
+/* The directory that a path is in, O_PATH; -1 without one. */
+int open_directory_of(const char *path);

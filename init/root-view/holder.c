@@ -6,11 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define LAST_STREAM 2
+
+/* How often to look whether the state directory is gone, in milliseconds. */
+#define LOOK_MS 500
 
 int hold_signals(sigset_t *before)
 {
@@ -59,14 +63,41 @@ static void let_go(int kept[], size_t count)
 	(void)syscall(SYS_close_range, (unsigned int)next, ~0U, 0);
 }
 
-/* True when one of these has something to tell; false when the process has ended. */
-static bool await_signal(int process, int signals)
+/* True by a signal; false when the process has ended, or `milliseconds` have passed. -1: no limit. */
+static bool await_signal(int process, int signals, int milliseconds)
 {
 	struct pollfd fds[] = {{.fd = process, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
 
-	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+	while (poll(fds, 2, milliseconds) < 0 && errno == EINTR)
 		continue;
-	return fds[0].revents == 0;
+	return fds[0].revents == 0 && fds[1].revents != 0;
+}
+
+static bool has_ended(int process)
+{
+	struct pollfd fd = {.fd = process, .events = POLLIN};
+
+	return process < 0 || poll(&fd, 1, 0) > 0;
+}
+
+static bool is_removed(int directory)
+{
+	struct stat info;
+
+	return directory < 0 || fstat(directory, &info) != 0 || info.st_nlink == 0;
+}
+
+/* True by a signal; false when the sandbox has ended. */
+static bool await_end(const struct life *life)
+{
+	if (await_signal(life->supervisor, life->signals, -1))
+		return true;
+	/* As always, or somebody has killed it: then the launcher lives, and another supervisor removes the directory. */
+	while (!has_ended(life->launcher) && !is_removed(life->state)) {
+		if (await_signal(life->launcher, life->signals, LOOK_MS))
+			return true;
+	}
+	return false;
 }
 
 /* Whether the process whose heir this is has gone without a word. */
@@ -89,7 +120,7 @@ struct heir {
 };
 
 /* In the heir it does not return. */
-static struct heir start_heir(int process, int signals, void (*clean_up)(const char *), const char *what)
+static struct heir start_heir(const struct life *life, void (*clean_up)(const char *), const char *what)
 {
 	static const struct heir none = {.pid = 0, .end = -1};
 	int ends[2];
@@ -99,11 +130,11 @@ static struct heir start_heir(int process, int signals, void (*clean_up)(const c
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int kept[] = {process, signals, ends[0]};
+		int kept[] = {life->supervisor, life->launcher, life->state, life->signals, ends[0]};
 
-		let_go(kept, 3);
+		let_go(kept, sizeof(kept) / sizeof(*kept));
 		if (inherits(ends[0])) {
-			(void)await_signal(process, signals);
+			(void)await_end(life);
 			clean_up(what);
 		}
 		_exit(0);
@@ -121,14 +152,14 @@ static bool lives(const struct heir *heir)
 	return heir->pid > 0 && waitpid(heir->pid, NULL, WNOHANG) == 0;
 }
 
-void hold(int process, int signals, void (*clean_up)(const char *), const char *what)
+void hold(const struct life *life, void (*clean_up)(const char *), const char *what)
 {
-	struct heir heir = start_heir(process, signals, clean_up, what);
-	int kept[] = {process, signals, heir.end};
+	struct heir heir = start_heir(life, clean_up, what);
+	int kept[] = {life->supervisor, life->launcher, life->state, life->signals, heir.end};
 
-	let_go(kept, 3);
+	let_go(kept, sizeof(kept) / sizeof(*kept));
 	/* By a signal: it is the heir's turn. */
-	if (await_signal(process, signals) && lives(&heir))
+	if (await_end(life) && lives(&heir))
 		return;
 	clean_up(what);
 	/* There is nothing left to do for it. */

@@ -9,10 +9,22 @@
  */
 int hold_signals(sigset_t *before);
 
+/* Descriptors of what tells whether the sandbox lives, and of the signals. One that is missing is -1. */
+struct life {
+	/* pidfds. The launcher is the supervisor's parent. */
+	int supervisor;
+	int launcher;
+	/* The sandbox's state directory. */
+	int state;
+	/* Of hold_signals(). */
+	int signals;
+};
+
 /*
- * Stays until a process has ended that is given as a pidfd, and calls clean_up(what). When this process is killed, or one
- * of the signals comes, another one does the same in its place, which has the same namespaces: that one ends by a signal,
- * too. It lets go of everything else that this process had open: whoever waits for the end of the launcher's pipes must
- * not wait for this one.
+ * Stays as long as the sandbox lives, and calls clean_up(what) then: until the supervisor has ended, or if somebody has
+ * killed that, until the launcher has ended or the state directory is gone. When this process is killed, or one of the
+ * signals comes, another one does the same in its place, which has the same namespaces: that one ends by a signal, too.
+ * It lets go of everything else that this process had open: whoever waits for the end of the launcher's pipes must not
+ * wait for this one.
  */
-void hold(int process, int signals, void (*clean_up)(const char *), const char *what);
+void hold(const struct life *life, void (*clean_up)(const char *), const char *what);

@@ -32,9 +32,10 @@
  *   --disk PATH       a file; with --disk-ro it cannot be written to
  *   --no-root         there are disks only
  *
- * A process that stays ends when its parent's parent has ended, the supervisor, and unmounts the view. If it is killed, or
- * gets SIGTERM, SIGHUP or SIGINT, another one stays in its place: a QEMU in Landlock's walls can read nothing any more of a
- * view that is not mounted.
+ * A process that stays ends when its parent's parent has ended, the supervisor, and unmounts the view. If that is killed
+ * it goes on until the launcher, the supervisor's parent, has ended, or the directory of LINK is gone. If it is killed
+ * itself, or gets SIGTERM, SIGHUP or SIGINT, another one stays in its place: a QEMU in Landlock's walls can read nothing
+ * any more of a view that is not mounted.
  */
 #include "arguments.h"
 #include "calls.h"
@@ -158,14 +159,14 @@ static void leave_to_kernel(const char *point)
 }
 
 /* The life of the process that stays. */
-static int stay(const struct arguments *options, int supervisor, int signals, int ready)
+static int stay(const struct arguments *options, const struct life *life, int ready)
 {
 	bool daemon = options->where == DAEMON;
 
 	if ((daemon ? make_in_daemon : make_for_user)(options) != 0 || write(ready, "", 1) != 1)
 		return 1;
 	(void)close(ready);
-	hold(supervisor, signals, daemon ? point_remove : leave_to_kernel, options->view.point);
+	hold(life, daemon ? point_remove : leave_to_kernel, options->view.point);
 	return 0;
 }
 
@@ -175,21 +176,25 @@ static pid_t start_staying(const struct arguments *options)
 	int ready[2];
 	char byte;
 	sigset_t before;
-	int supervisor = open_process(getppid());
-	int signals = hold_signals(&before);
+	struct life life = {.supervisor = open_process(getppid()),
+			    .launcher = open_parent(getppid()),
+			    .state = open_directory_of(options->link),
+			    .signals = hold_signals(&before)};
 	pid_t pid;
 	ssize_t n;
 
-	if (supervisor < 0 || signals < 0 || pipe2(ready, O_CLOEXEC) != 0)
+	if (life.supervisor < 0 || life.signals < 0 || pipe2(ready, O_CLOEXEC) != 0)
 		return complain("cannot start", "a process");
 	pid = fork();
 	if (pid == 0) {
 		(void)close(ready[0]);
-		_exit(stay(options, supervisor, signals, ready[1]));
+		_exit(stay(options, &life, ready[1]));
 	}
 	(void)close(ready[1]);
-	(void)close(supervisor);
-	(void)close(signals);
+	(void)close(life.supervisor);
+	(void)close(life.launcher);
+	(void)close(life.state);
+	(void)close(life.signals);
 	do
 		n = pid < 0 ? 0 : read(ready[0], &byte, 1);
 	while (n < 0 && errno == EINTR);

@@ -76,21 +76,33 @@ static bool is_supervisor(const struct sandbox *sandbox, const struct words *wor
 	       strcmp(directory, sandbox->directory) == 0;
 }
 
-/* root-view executes virt-qemu-run, or stays to hold the view. virt-qemu-run has its directory behind -r. */
+/* virt-qemu-run has its directory behind -r. */
 static bool is_driver(const struct sandbox *sandbox, const struct words *words)
 {
 	const char *before = words_first(words);
-	bool is_view = strcmp(base_name(before), "root-view") == 0;
 
-	if (!is_view && strcmp(base_name(before), "virt-qemu-run") != 0)
+	if (strcmp(base_name(before), "virt-qemu-run") != 0)
 		return false;
 	for (const char *word = words_next(words, before); word != NULL; word = words_next(words, word)) {
 		if (strcmp(before, "-r") == 0 &&
 		    (is_path(word, sandbox->directory, "/libvirt") || is_path(word, sandbox->alias, "/libvirt")))
 			return true;
-		if (is_view && is_path(word, sandbox->directory, "/root"))
-			return true;
 		before = word;
+	}
+	return false;
+}
+
+/* A root-view that stays to hold the view, or is about to execute virt-qemu-run. */
+static bool is_view(const struct sandbox *sandbox, const struct words *words)
+{
+	const char *program = words_first(words);
+
+	if (strcmp(base_name(program), "root-view") != 0)
+		return false;
+	for (const char *word = words_next(words, program); word != NULL; word = words_next(words, word)) {
+		if (is_path(word, sandbox->directory, "/root") || is_path(word, sandbox->directory, "/libvirt") ||
+		    is_path(word, sandbox->alias, "/libvirt"))
+			return true;
 	}
 	return false;
 }
@@ -170,6 +182,8 @@ enum part sandbox_part(const struct sandbox *sandbox, pid_t pid)
 		part = SUPERVISOR;
 	else if (ours && is_driver(sandbox, &words) && sees(sandbox, pid))
 		part = DRIVER;
+	else if (ours && is_view(sandbox, &words) && sees(sandbox, pid))
+		part = VIEW;
 	else if (is_qemu(sandbox, &words) && ((ours && sees(sandbox, pid)) || has_pid_file(sandbox, QEMU_PID, pid)))
 		part = MACHINE;
 	else if (words_have(&words, "--shared-dir") && has_pid_file(sandbox, SERVER_PID, pid))

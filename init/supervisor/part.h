@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* What a process does for the sandbox; NOTHING: it is another's. MACHINE: QEMU, or a virtiofsd. */
-enum part { NOTHING, SUPERVISOR, DRIVER, MACHINE };
+/* What a process does for the sandbox; NOTHING: it is another's. DRIVER: virt-qemu-run. MACHINE: QEMU, or a virtiofsd. */
+enum part { NOTHING, SUPERVISOR, DRIVER, VIEW, MACHINE };
 
 /* In QEMU's command line each comma of a name or a path is doubled. */
 #define DOUBLED_BYTES (2 * PATH_MAX)

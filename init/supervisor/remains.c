@@ -115,7 +115,7 @@ static void send_signals(struct found *found, long long elapsed)
 
 	for (size_t i = 0; i < found->count; i++) {
 		struct process *process = &found->process[i];
-		bool due = process->part == DRIVER ? elapsed >= DRIVER_MS : !driven;
+		bool due = process->part == VIEW || (process->part == DRIVER ? elapsed >= DRIVER_MS : !driven);
 
 		if (elapsed >= GRACE_MS || process->part == SUPERVISOR) {
 			(void)process_signal(process->pidfd, SIGKILL);

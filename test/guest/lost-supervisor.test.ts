@@ -17,7 +17,8 @@ import { assertFailure, type Running, type RunOptions, startSandbox } from '../h
 const END_MS = 15_000;
 
 /** Ends with 7 after a line. */
-const WAITING = ['sh', '-c', 'echo running; read line; exit 7'];
+/** It needs its root at the end. */
+const WAITING = ['sh', '-c', 'echo running; read line; ls -d /usr >/dev/null || exit 9; exit 7'];
 
 const SIZE = { rows: 24, columns: 80 };
 
