@@ -163,8 +163,14 @@ static int stay(const struct arguments *options, const struct life *life, int re
 {
 	bool daemon = options->where == DAEMON;
 
-	if ((daemon ? make_in_daemon : make_for_user)(options) != 0 || write(ready, "", 1) != 1)
+	if ((daemon ? make_in_daemon : make_for_user)(options) != 0)
 		return 1;
+	if (write(ready, "", 1) != 1) {
+		/* Nobody waits for it any more. */
+		if (daemon)
+			point_remove(options->view.point);
+		return 1;
+	}
 	(void)close(ready);
 	hold(life, daemon ? point_remove : leave_to_kernel, options->view.point);
 	return 0;
@@ -183,8 +189,13 @@ static pid_t start_staying(const struct arguments *options)
 	pid_t pid;
 	ssize_t n;
 
-	if (life.supervisor < 0 || life.signals < 0 || pipe2(ready, O_CLOEXEC) != 0)
-		return complain("cannot start", "a process");
+	if (life.supervisor < 0 || life.signals < 0 || pipe2(ready, O_CLOEXEC) != 0) {
+		(void)complain("cannot start", "a process");
+		/* COMMAND may be executed all the same. */
+		if (life.signals >= 0)
+			(void)sigprocmask(SIG_SETMASK, &before, NULL);
+		return -1;
+	}
 	pid = fork();
 	if (pid == 0) {
 		(void)close(ready[0]);

@@ -7,12 +7,13 @@
  *   supervisor --take-over DIRECTORY         does that of its parent's, whose supervisor is gone: stale_take_over()
  *
  * fd 0  a pipe (or socket) from the launcher. Its end is the order to clean up; before that, it may carry lines:
- *         keep               leave the terminal as it is
+ *         keep               leave the terminal as it is, unless the launcher dies
  *         end PID ARGUMENT   kill the process that has ARGUMENT among its arguments, see kill_qemu()
  * fd 1  a pipe to the launcher: "started\n" when COMMAND runs, "exited STATUS\n" when it has ended, "ended 1\n" or
  *       "ended 0\n" in answer to end, "left PATH...\n" when all has ended but PATH is still there: see enum removal,
  *       whose value is the exit status
- * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep
+ * fd 3  optional: a terminal. Its settings are saved now, and restored if the launcher died without having said keep, or
+ *       before all has ended
  *
  * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
  * known, reaped at once, and ended here. --log is the log of such a QEMU: see bounded_log.h. Until
@@ -195,8 +196,11 @@ static void end_children(int signals, pid_t *command)
 		deadline = now_ms();
 	while (reap(command)) {
 		/* With a child that has ended, its own children become children of this process. */
-		if (*command == 0 && changed)
+		if (*command == 0 && changed) {
 			children_kill(SIGTERM);
+			/* One that was stopped has something to clean up, too. */
+			children_kill(SIGCONT);
+		}
 		long long now = now_ms();
 		long long left = deadline - now;
 
@@ -250,6 +254,8 @@ int main(int argc, char *argv[])
 		(void)!write(2, usage, sizeof(usage) - 1);
 		return 2;
 	}
+	pid_t launcher = getppid();
+
 	/* A Ctrl+C at the terminal reaches only the launcher, and restoring the terminal cannot stop this process. */
 	if (setsid() < 0 && errno != EPERM)
 		return fail("setsid");
@@ -305,8 +311,10 @@ int main(int argc, char *argv[])
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
 	end_children(signals, &command);
+	int result = state < 0 ? 0 : remove_state(argv[1], state);
 
-	if (state < 0)
-		return 0;
-	return remove_state(argv[1], state);
+	/* The launcher was killed before it had done what it said it would do. */
+	if (terminal && keep && getppid() != launcher)
+		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
+	return result;
 }

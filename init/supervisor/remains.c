@@ -121,6 +121,7 @@ static void send_signals(struct found *found, long long elapsed)
 			(void)process_signal(process->pidfd, SIGKILL);
 		} else if (due && !process->told) {
 			(void)process_signal(process->pidfd, SIGTERM);
+			(void)process_signal(process->pidfd, SIGCONT);
 			process->told = true;
 		}
 	}

@@ -143,9 +143,10 @@ class DaemonConnection implements Connection {
   /** Ends a domain that has no supervisor. The end of the connection would, too, and leave files of a container. */
   async #undo(name: string, created: Created | undefined): Promise<void> {
     if (created === undefined || 'error' in created) return;
-    await this.#library.domainDestroy(created.handle);
+    const isEnded = (await this.#library.domainDestroy(created.handle)) === 0;
     this.#library.domainFree(created.handle);
-    if (this.kind === 'lxc') await removeContainerFiles(name);
+    // Else the name may be another container's by now.
+    if (isEnded && this.kind === 'lxc') await removeContainerFiles(name);
   }
 
   readonly capabilities = async (): Promise<string> => {
