@@ -8,7 +8,7 @@ import { validateConfig } from '../config/validate.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
-import { settlesWithin } from '../util/promises.js';
+import { deferred, settlesWithin } from '../util/promises.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
@@ -49,6 +49,12 @@ export class Sandbox implements AsyncDisposable {
    * the guest ended without an exit status: `guest-panic`, `guest-gone`, `stopped`.
    */
   readonly exited: Promise<ExitStatus>;
+  /**
+   * Settles when the application has ended, before anything of the sandbox is removed.
+   * @internal
+   */
+  readonly ending: Promise<void>;
+  readonly #ending = deferred<void>();
   readonly #launched: Launched;
   readonly #onWarning: LaunchOptions['onWarning'];
   #stopping = false;
@@ -60,6 +66,7 @@ export class Sandbox implements AsyncDisposable {
     this.stdin = launched.channel.stdin;
     this.stdout = launched.channel.stdout;
     this.stderr = launched.channel.stderr;
+    this.ending = this.#ending.promise;
     this.exited = this.#watch();
     // Callers may ignore this promise.
     this.exited.catch(() => {});
@@ -146,6 +153,9 @@ export class Sandbox implements AsyncDisposable {
       throw reason ?? goneError(console, true);
     } finally {
       shares.end();
+      this.#ending.resolve();
+      // Whoever waits for it goes first.
+      await this.ending;
       // A guest that sends its status has synced and unmounted everything.
       await this.#end({ force: status !== undefined });
     }

@@ -59,6 +59,8 @@ class Supervisor {
     // A trace would garble the application's terminal.
     const copyErrors = traced && tty && isatty(2) ? () => keepTrace(this.sandbox) : undefined;
     const streams = connectStreams(this.sandbox, options, copyErrors);
+    // The supervisor restores the terminal of a launcher that is killed, until that tells it to remove the sandbox.
+    void this.sandbox.ending.then(streams.detach);
     try {
       return await this.#exitStatus(streams);
     } finally {

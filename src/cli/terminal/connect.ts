@@ -20,7 +20,9 @@ export interface ConnectOptions {
 export interface Streams {
   /** Of stdout and stderr: each settles when all is written, or cannot be. Callers may ignore the failures. */
   readonly copies: readonly Promise<void>[];
-  /** Disconnects keyboard and signals; the terminal gets its settings back. */
+  /** Disconnects the keyboard; the terminal gets its settings back. More calls do nothing. */
+  readonly detach: () => void;
+  /** Disconnects keyboard and signals. */
   readonly release: () => void;
 }
 
@@ -43,6 +45,7 @@ export function connectStreams(
   }
   return {
     copies,
+    detach,
     release: () => {
       detach();
       releaseSignals();

@@ -72,7 +72,10 @@ export function attachTerminal(program: Program, onLeave: () => void, onHangUp: 
   // An earlier user of the keyboard, such as the shell of a breakpoint, has paused it.
   stdin.resume();
   process.on('SIGWINCH', resize);
+  let isAttached = true;
   return () => {
+    if (!isAttached) return;
+    isAttached = false;
     process.off('SIGWINCH', resize);
     stdin.off('error', onEnd).off('end', onEnd).off('data', onData);
     // It may still fail later, which then matters no more.
