@@ -53,6 +53,10 @@ export function judge(outcome: Outcome, hit: Hit | undefined): string[] {
   if (hit?.role === 'terminal') return [];
   if (!FAILURE.test(err)) return ['status 125 without a line that says why'];
   if (hit === undefined || hit.signal === 'SIGSTOP') return ['status 125 of a run that nothing was taken from'];
-  const isCarrier = CARRIERS.has(hit.role) || (hit.role === 'supervisor' && hit.isEmbedded === true);
+  const isCarrier =
+    CARRIERS.has(hit.role) ||
+    (hit.role === 'supervisor' && hit.isEmbedded === true) ||
+    // A libvirtd that is told to end ends the domains of its clients.
+    (hit.role === 'libvirtd' && (hit.signal === 'SIGINT' || hit.signal === 'SIGTERM'));
   return isOver && !isCarrier ? ['status 125, though the application ended with 7'] : [];
 }

@@ -33,6 +33,7 @@ describe('an outcome', () => {
       outcome(125, true, LINE),
       { ...hit('supervisor', 'SIGKILL'), isEmbedded: true },
     ],
+    ['125 after the end, where libvirtd was told to end', outcome(125, true, LINE), hit('libvirtd', 'SIGINT')],
   ] as const) {
     it(`is right: ${what}`, () => assert.deepEqual(judge(given, by), []));
   }
