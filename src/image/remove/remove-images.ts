@@ -86,7 +86,13 @@ export async function discardImage(store: string, id: string, called?: string): 
   if (kept !== undefined) return kept;
   return withWorkspace(store, async (workspace) => {
     const moved = join(workspace, id);
-    await rename(join(store, id), moved);
+    try {
+      await rename(join(store, id), moved);
+    } catch (error) {
+      // Another process has removed it.
+      if (isSystemError(error, 'ENOENT')) return undefined;
+      throw error;
+    }
     // A process that took the image meanwhile has left a lease or given it a name; a later one finds no image and
     // builds one.
     const putBack = () =>

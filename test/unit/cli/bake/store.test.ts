@@ -177,6 +177,8 @@ describe('rm and prune', () => {
     assert.deepEqual(await discardImage(machine.store, named.id, 'another'), { users: [], names: ['web'] });
     assert.deepEqual(storeContents(machine.store).images, [named.id, other.id].sort());
     assert.equal(await discardImage(machine.store, named.id, 'web'), undefined);
+    // As it is where two processes remove it at once.
+    assert.equal(await discardImage(machine.store, named.id, 'web'), undefined);
     assert.deepEqual(storeContents(machine.store), { images: [other.id], workspaces: [], other: [] });
   });
 
