@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -152,14 +153,23 @@ static bool lives(const struct heir *heir)
 	return heir->pid > 0 && waitpid(heir->pid, NULL, WNOHANG) == 0;
 }
 
+/* Whether a signal is the supervisor's order. Others are an accident. */
+static bool is_order(const struct life *life)
+{
+	struct signalfd_siginfo signal;
+
+	return read(life->signals, &signal, sizeof(signal)) == (ssize_t)sizeof(signal) &&
+	       signal.ssi_pid == (uint32_t)life->supervisor_id;
+}
+
 void hold(const struct life *life, void (*clean_up)(const char *), const char *what)
 {
 	struct heir heir = start_heir(life, clean_up, what);
 	int kept[] = {life->supervisor, life->launcher, life->state, life->signals, heir.end};
 
 	let_go(kept, sizeof(kept) / sizeof(*kept));
-	/* By a signal: it is the heir's turn. */
-	if (await_end(life) && lives(&heir))
+	/* It is the heir's turn. */
+	if (await_end(life) && !is_order(life) && lives(&heir))
 		return;
 	clean_up(what);
 	/* There is nothing left to do for it. */

@@ -182,7 +182,8 @@ static pid_t start_staying(const struct arguments *options)
 	int ready[2];
 	char byte;
 	sigset_t before;
-	struct life life = {.supervisor = open_process(getppid()),
+	struct life life = {.supervisor_id = getppid(),
+			    .supervisor = open_process(getppid()),
 			    .launcher = open_parent(getppid()),
 			    .state = open_directory_of(options->link),
 			    .signals = hold_signals(&before)};
