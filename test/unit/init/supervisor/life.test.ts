@@ -190,6 +190,8 @@ describe('lives of sandboxes', { skip: unlessProgram('gcc') }, () => {
     if (started !== undefined && started.failure === undefined) {
       launcher.tell({ order: 'end', name, force: life.programEnds });
       await launcher.answered(name, 'end');
+      // Why a driver failed may be known a moment later.
+      if (life.fails) await launcher.answered(name, 'stopped');
     }
     if (launcher.lives) assertRight(life, launcher, name);
     // Whoever wants the name removes what is left, also of a supervisor that was stopped.
