@@ -130,9 +130,10 @@ describe('a virtiofsd that dies', { skip: embedded.skip || unlessServingKernel }
   it('while the guest powers off is not the reason', async (t) => {
     const { args } = twoShares(t);
     const name = uniqueName();
-    // It waits without another program: the root answers no more while the machine powers off.
-    const crash = ['sh', '-c', 'echo o > /proc/sysrq-trigger; while :; do :; done'];
-    const result = await runSandbox(['-c', embedded.uri, '-p', '-n', name, ...args, '--', ...crash]);
+    // It waits without another program: the root answers no more while the machine powers off. It gets its line when
+    // libvirt has started the domain.
+    const crash = ['sh', '-c', 'read line; echo o > /proc/sysrq-trigger; while :; do :; done'];
+    const result = await runSandbox(['-c', embedded.uri, '-p', '-n', name, ...args, '--', ...crash], { input: '\n' });
     assertFailure(result, /the guest ended while the application ran/);
     await assertNothingLeft(name);
   });
