@@ -13,11 +13,27 @@ import { valueOr } from '../util/errors.js';
 
 /** @param program the name of a bundle beside this one, without its ending */
 export function runCompiled(program: string): void {
+  returnCertificates();
   const filename = join(__dirname, `${program}.cjs`);
   const script = compiled(filename);
   const run = script.runInThisContext() as (...given: readonly unknown[]) => void;
   run({}, createRequire(filename), {}, filename, dirname(filename), (name: string) => import(name));
 }
+
+/**
+ * Gives NODE_EXTRA_CA_CERTS back, which the programs' first line has moved away: Node.js reads that file as it starts,
+ * for connections that no program here makes, and takes longer for it than for all the rest. What the program starts
+ * and what it passes to a sandbox (`--env NODE_EXTRA_CA_CERTS`) is to see the caller's.
+ * https://nodejs.org/api/cli.html#node_extra_ca_certsfile
+ */
+function returnCertificates(): void {
+  const { env } = process;
+  const file = env[MOVED_CERTIFICATES];
+  delete env[MOVED_CERTIFICATES];
+  if (file) env['NODE_EXTRA_CA_CERTS'] = file;
+}
+
+const MOVED_CERTIFICATES = 'VIRT_SANDBOX_CA_CERTS';
 
 function compiled(filename: string): Script {
   const cachedData = valueOr(() => readFileSync(cacheOf(filename)), undefined);
