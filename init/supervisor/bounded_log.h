@@ -21,13 +21,13 @@
  */
 bool bounded_log_watch(const char *path);
 
-/* Readable when the log may have grown; -1 if there is no log, or no inotify(7) instance left. For poll(2). */
+/* Readable when the log may have grown; -1 if there is no log, or it is not watched (yet). For poll(2). */
 int bounded_log_fd(void);
 
 /* How long poll(2) may wait at most, in milliseconds, since the log has to be looked at; -1: as long as it likes. */
 int bounded_log_wait(int most);
 
-/* Cuts the log if it is too long. Call it whenever poll(2) has returned. */
+/* Cuts the log if it is too long. Call it whenever poll(2) has returned: it also begins to watch the log. */
 void bounded_log_cut(void);
 
 #endif
