@@ -3,6 +3,7 @@
 import { SandboxError } from '../util/errors.js';
 import { shellWord } from '../util/shell-word.js';
 import { type Connection, type ConnectionKind, type DaemonKind, URI } from './connection.js';
+import { connectDaemon } from './daemon.js';
 import { MACHINE_SOCKETS, machineSocket } from './daemon-sockets.js';
 import { defaultUri } from './default-uri.js';
 import { connectEmbedded, type EmbeddedOptions } from './embedded.js';
@@ -27,8 +28,8 @@ export interface ConnectOptions extends EmbeddedOptions {
  *    for others;
  * 4. the embedded driver.
  *
- * @throws {SandboxError} `uri-not-supported`, `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`,
- *   `embedded-driver-missing`, `root-needed`, and those of {@link defaultUri}
+ * @throws {SandboxError} `uri-not-supported`, `libvirt-unreachable`, `libvirt-silent`, `embedded-driver-missing`,
+ *   `root-needed`, and those of {@link defaultUri}
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   if (options.uri !== undefined) return open(kindOf(options.uri), options);
@@ -60,23 +61,6 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
 }
 
-/**
- * Begins to load libvirt on another thread, if {@link connect} with these options will need it.
- *
- * @throws {SandboxError} as {@link defaultUri}, and so does {@link connect}
- */
-export async function connectSoon({
-  uri,
-  againstSystem,
-}: Pick<ConnectOptions, 'uri' | 'againstSystem'>): Promise<void> {
-  const named = uri ?? defaultUri()?.uri;
-  const kind = named === undefined ? usualKind() : KINDS.get(named);
-  if (kind === undefined || kind === 'embedded') return;
-  if (named === undefined && kind === 'system' && againstSystem?.() !== undefined) return;
-  const { loadSoon } = await import('./library.js');
-  loadSoon();
-}
-
 /** The daemon to ask if nothing names one; undefined: there is none. libvirt starts that of a session. */
 function usualKind(): DaemonKind | undefined {
   if (process.getuid?.() !== 0) return 'session';
@@ -103,7 +87,6 @@ export function kindOf(uri: string, origin?: string): ConnectionKind {
 async function open(kind: ConnectionKind, options: EmbeddedOptions): Promise<Connection> {
   if (kind === 'embedded') return connectEmbedded(options);
   if (kind === 'lxc') requireRoot();
-  const { connectDaemon } = await import('./daemon.js');
   return connectDaemon(kind);
 }
 

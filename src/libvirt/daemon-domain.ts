@@ -5,15 +5,11 @@ import { settlesWithin } from '../util/promises.js';
 import { type DaemonKind, type Domain, type DomainStop, type StopReason, URI } from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
 import { removeLogs } from './domain-logs.js';
+import type { DomainStops } from './domain-stops.js';
 import { domainError } from './errors.js';
-import {
-  type Handle,
-  type Library,
-  VIR_DOMAIN_EVENT_STOPPED,
-  VIR_ERR_NO_DOMAIN,
-  VIR_ERR_OPERATION_INVALID,
-} from './library.js';
 import { daemonPidFile, killQemu, seesQemu, shareServerPids } from './qemu-process.js';
+import { CallError, type DaemonClient, VIR_ERR_NO_DOMAIN, VIR_ERR_OPERATION_INVALID } from './rpc/client.js';
+import type { DomainReference } from './rpc/messages.js';
 import type { Supervisor } from './supervisor.js';
 
 /**
@@ -24,10 +20,10 @@ const NOTICE_MS = 2000;
 
 /** What {@link DaemonDomain} needs to manage a domain. */
 export interface StartedDomain {
-  readonly library: Library;
-  readonly connection: Handle;
-  readonly handle: Handle;
-  readonly name: string;
+  readonly client: DaemonClient;
+  readonly domain: DomainReference;
+  /** Has listened since before the domain was created. */
+  readonly stops: DomainStops;
   readonly kind: DaemonKind;
   readonly supervisor: Supervisor;
   /** Paths of the logs to remove. */
@@ -38,53 +34,39 @@ export class DaemonDomain implements Domain {
   readonly stopped: Promise<DomainStop>;
   readonly #started: StartedDomain;
   #ended = false;
-  /** Settles when no call is using the handle. */
-  #asking: Promise<unknown> = Promise.resolve();
 
   constructor(started: StartedDomain) {
     this.#started = started;
-    const { library, connection, handle } = started;
-    this.stopped = new Promise((resolve) => {
-      const stop = library.onLifecycle(connection, handle, (event, detail) => {
-        // libvirt may report the end twice: of a container that fails while it is destroyed.
-        if (event !== VIR_DOMAIN_EVENT_STOPPED || this.#ended) return;
-        mark('domain.stopped');
-        this.#ended = true;
-        resolve({ reason: reasonOf(detail) });
-        // Not within the callback, which libvirt is still running.
-        setImmediate(async () => {
-          stop();
-          await this.#asking;
-          library.domainFree(handle);
-        });
-      });
+    this.stopped = started.stops.of(started.domain).then((detail) => {
+      mark('domain.stopped');
+      this.#ended = true;
+      return { reason: reasonOf(detail) };
     });
   }
 
   get name(): string {
-    return this.#started.name;
+    return this.#started.domain.name;
   }
 
   async consolePaths(): Promise<readonly string[]> {
-    // When the domain has stopped, the handle is freed.
-    const { library, connection, handle } = this.#started;
-    const xml = this.#ended ? null : await this.#ask(library.domainXML(handle));
-    if (xml === null) {
-      const reason = this.#ended ? 'it has ended' : library.lastError(connection).message;
-      throw domainError(this.name, `its consoles are not known: ${reason}`);
+    const { client, domain } = this.#started;
+    try {
+      return consolePathsIn(await client.domainXml(domain));
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      throw domainError(this.name, `its consoles are not known: ${this.#ended ? 'it has ended' : error.message}`);
     }
-    return consolePathsIn(xml);
   }
 
   async shareServers(): Promise<readonly number[]> {
-    const { library, handle, name, kind } = this.#started;
+    const { domain, kind } = this.#started;
     if (this.#ended || kind === 'lxc') return [];
-    return shareServerPids(daemonPidFile(kind, name), serverPrefix(library.domainId(handle), name));
+    return shareServerPids(daemonPidFile(kind, this.name), serverPrefix(domain));
   }
 
   async seesQemu(): Promise<boolean> {
-    const { name, kind } = this.#started;
-    return kind !== 'lxc' && seesQemu(daemonPidFile(kind, name), name);
+    const { kind } = this.#started;
+    return kind !== 'lxc' && seesQemu(daemonPidFile(kind, this.name), this.name);
   }
 
   async destroy({ force }: { readonly force: boolean }): Promise<void> {
@@ -101,22 +83,17 @@ export class DaemonDomain implements Domain {
     }
   }
 
-  /** Tracks a call that uses the handle, so that the handle is not freed meanwhile. */
-  #ask<T>(call: Promise<T>): Promise<T> {
-    this.#asking = Promise.allSettled([this.#asking, call]);
-    return call;
-  }
-
   async #endDomain(force: boolean): Promise<void> {
     if (this.#ended) return;
     const isKilled = force && (await this.#kill());
     if (isKilled && (await settlesWithin(this.stopped, NOTICE_MS))) return;
     if (this.#ended) return;
-    const { library, connection, handle, kind } = this.#started;
-    const result = await this.#ask(library.domainDestroy(handle));
-    if (result < 0 && !this.#ended) {
-      const error = library.lastError(connection);
-      if (error.code !== VIR_ERR_NO_DOMAIN && error.code !== VIR_ERR_OPERATION_INVALID) {
+    const { client, domain, kind } = this.#started;
+    try {
+      await client.destroyDomain(domain);
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      if (!this.#ended && error.code !== VIR_ERR_NO_DOMAIN && error.code !== VIR_ERR_OPERATION_INVALID) {
         throw new SandboxError({
           stage: 'domain',
           code: 'destroy-failed',
@@ -140,16 +117,15 @@ export class DaemonDomain implements Domain {
    * be killed.
    */
   async #kill(): Promise<boolean> {
-    const { library, handle, name, kind, supervisor } = this.#started;
-    const id = library.domainId(handle);
+    const { domain, kind, supervisor } = this.#started;
     return kind === 'lxc'
-      ? killContainer(supervisor, id, name)
-      : killQemu(supervisor, daemonPidFile(kind, name), name, serverPrefix(id, name));
+      ? killContainer(supervisor, domain.id, this.name)
+      : killQemu(supervisor, daemonPidFile(kind, this.name), this.name, serverPrefix(domain));
   }
 }
 
 /** Start of the names of the PID files of a domain's virtiofsd. */
-function serverPrefix(id: number, name: string): string {
+function serverPrefix({ id, name }: DomainReference): string {
   return `${id}-${shortName(name)}-fs`;
 }
 

@@ -1,16 +1,19 @@
-/** Connections to libvirt's daemons through libvirt.so: qemu:///system, qemu:///session and lxc:///. */
+/** Connections to libvirt's daemons: qemu:///system, qemu:///session and lxc:///. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ignoreSandboxError, SandboxError, valueOr } from '../util/errors.js';
+import { ignoreSandboxError, messageOf, SandboxError, valueOr } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
 import { CONTAINER_FLAG, type Connection, type DaemonKind, type Domain, type StartContext, URI } from './connection.js';
 import { removeContainerFiles } from './container-process.js';
 import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
-import { connectError, domainError, silentError } from './errors.js';
-import { type Handle, type Library, loadLibrary, VIR_DOMAIN_START_AUTODESTROY } from './library.js';
+import { DomainStops } from './domain-stops.js';
+import { domainError } from './errors.js';
+import { openDaemon } from './open-daemon.js';
 import { failureOf } from './qemu-log.js';
 import { daemonPidFile, killQemu, readPid } from './qemu-process.js';
+import { CallError, type DaemonClient } from './rpc/client.js';
+import type { DomainReference } from './rpc/messages.js';
 import { Supervisor } from './supervisor.js';
 
 /**
@@ -22,23 +25,12 @@ const LOOP_RACED = /to loop device: Device or resource busy/;
 const LOOP_ATTEMPTS = 20;
 
 /**
- * How long a daemon may take to accept a connection, in milliseconds. Even a session daemon that is started for it
- * takes only 100.
- */
-const ANSWER_MS = 10_000;
-
-/**
  * Connects to a daemon.
  *
- * @throws {SandboxError} `libvirt-missing`, `libvirt-unreachable`, `libvirt-silent`
+ * @throws {SandboxError} `libvirt-unreachable`, `libvirt-silent`
  */
 export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
-  const uri = URI[kind];
-  const library = loadLibrary();
-  const opened = await library.connectOpen(uri, ANSWER_MS);
-  if (opened === undefined) throw silentError(uri, ANSWER_MS);
-  if ('error' in opened) throw connectError(uri, opened.error.message);
-  return new DaemonConnection(library, opened.connection, kind, uri);
+  return new DaemonConnection(await openDaemon(kind), kind);
 }
 
 /**
@@ -47,24 +39,20 @@ export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
 const BEFORE_MS = 10_000;
 
 /** A domain, or why there is none: libvirt's words, or an error as it is. */
-type Created = { readonly handle: Handle } | { readonly error: Failure };
+type Created = { readonly domain: DomainReference; readonly stops: DomainStops } | { readonly error: Failure };
 type Failure = string | SandboxError;
 
 class DaemonConnection implements Connection {
   readonly kind: DaemonKind;
   readonly uri: string;
-  readonly #library: Library;
-  readonly #connection: Handle;
-  readonly #releaseEvents: () => Promise<void>;
+  readonly #client: DaemonClient;
   /** Logs of domains that failed to start or to end well, by name. The next domain with that name removes them. */
   readonly #keptLogs = new Map<string, readonly string[]>();
 
-  constructor(library: Library, connection: Handle, kind: DaemonKind, uri: string) {
-    this.#library = library;
-    this.#connection = connection;
+  constructor(client: DaemonClient, kind: DaemonKind) {
+    this.#client = client;
     this.kind = kind;
-    this.uri = uri;
-    this.#releaseEvents = library.holdEventLoop();
+    this.uri = URI[kind];
   }
 
   async start(
@@ -111,10 +99,9 @@ class DaemonConnection implements Connection {
       }
     }
     return new DaemonDomain({
-      library: this.#library,
-      connection: this.#connection,
-      handle: created.handle,
-      name,
+      client: this.#client,
+      domain: created.domain,
+      stops: created.stops,
       kind: this.kind,
       supervisor,
       logs,
@@ -132,42 +119,62 @@ class DaemonConnection implements Connection {
   }
 
   async #create(xml: string): Promise<Created> {
+    const stops = new DomainStops(this.#client);
+    try {
+      return { domain: await this.#createDomain(xml), stops };
+    } catch (error) {
+      stops.end();
+      if (error instanceof CallError) return { error: error.message };
+      throw error;
+    }
+  }
+
+  async #createDomain(xml: string): Promise<DomainReference> {
     for (let attempt = 1; ; attempt += 1) {
-      const handle = await this.#library.domainCreateXML(this.#connection, xml, VIR_DOMAIN_START_AUTODESTROY);
-      if (handle) return { handle };
-      const { message } = this.#library.lastError(this.#connection);
-      if (attempt === LOOP_ATTEMPTS || !LOOP_RACED.test(message)) return { error: message };
+      try {
+        return await this.#client.createDomain(xml);
+      } catch (error) {
+        if (attempt === LOOP_ATTEMPTS || !LOOP_RACED.test(messageOf(error))) throw error;
+      }
     }
   }
 
   /** Ends a domain that has no supervisor. The end of the connection would, too, and leave files of a container. */
   async #undo(name: string, created: Created | undefined): Promise<void> {
     if (created === undefined || 'error' in created) return;
-    const isEnded = (await this.#library.domainDestroy(created.handle)) === 0;
-    this.#library.domainFree(created.handle);
+    const isEnded = await this.#client.destroyDomain(created.domain).then(
+      () => true,
+      () => false,
+    );
     // Else the name may be another container's by now.
     if (isEnded && this.kind === 'lxc') await removeContainerFiles(name);
   }
 
   readonly capabilities = async (): Promise<string> => {
-    const xml = await this.#library.capabilities(this.#connection);
-    if (xml !== null) return xml;
-    const { message } = this.#library.lastError(this.#connection);
-    throw new SandboxError({
-      stage: 'libvirt',
-      code: 'capabilities-unknown',
-      message: `${this.uri} does not say what it can do: ${message}`,
-      remedy: `see what virsh -c ${this.uri} capabilities says`,
-    });
+    try {
+      return await this.#client.capabilities();
+    } catch (error) {
+      throw new SandboxError({
+        stage: 'libvirt',
+        code: 'capabilities-unknown',
+        message: `${this.uri} does not say what it can do: ${messageOf(error)}`,
+        remedy: `see what virsh -c ${this.uri} capabilities says`,
+        cause: error,
+      });
+    }
   };
 
-  version(): Promise<number | undefined> {
-    return this.#library.libraryVersion(this.#connection);
+  async version(): Promise<number | undefined> {
+    try {
+      return await this.#client.libraryVersion();
+    } catch (error) {
+      if (error instanceof CallError) return undefined;
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
-    await this.#library.connectClose(this.#connection);
-    await this.#releaseEvents();
+    this.#client.close();
   }
 }
 

@@ -1,12 +1,10 @@
 /** Runs the command in a sandbox: from parsed arguments to the exit status. */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
-import { connectSoon } from '../../libvirt/connect.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { traceWish } from '../../sandbox/setup/strace.js';
-import { closedToQemu } from '../../sandbox/state/daemon-directory.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
-import { ignoreSandboxError, SandboxError } from '../../util/errors.js';
+import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { type Arguments, checkTogether } from '../sandbox-arguments.js';
@@ -24,7 +22,6 @@ export async function run(args: Arguments): Promise<number> {
     const { attach } = await import('./attach.js');
     return attach(args.attach, args.command);
   }
-  if (!args.dryRun && !args.printXml && args.saveConfig === undefined) beginConnecting(args.connect);
   const described = await describeSandbox(args, tty);
   const { config } = described;
   mark('config.done');
@@ -66,11 +63,6 @@ export async function run(args: Arguments): Promise<number> {
     done();
     start.release();
   }
-}
-
-/** What is wrong with it is told when the sandbox connects. */
-function beginConnecting(uri: string | undefined): void {
-  void ignoreSandboxError(connectSoon({ uri, againstSystem: closedToQemu }));
 }
 
 /** LIBVIRT_SANDBOX_INIT_DEBUG: `break:STEP` stops before a step; any other text shows what kernel and init do. */

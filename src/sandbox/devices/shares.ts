@@ -40,8 +40,8 @@ export async function shareServer({ mounts, boot }: SandboxConfig, kind: Connect
   const asks = binds.some(({ readOnly }) => readOnly);
   if (!asks || (boot === 'warm' && !mayFillMemory()) || findInPath('virtiofsd') === undefined)
     return { kind, readOnlyVirtiofs: false, program };
-  const { loadLibrary } = await import('../../libvirt/library.js');
-  return { kind, readOnlyVirtiofs: loadLibrary().version() >= READ_ONLY_VIRTIOFS, program };
+  const { libraryVersion } = await import('../../libvirt/library-version.js');
+  return { kind, readOnlyVirtiofs: libraryVersion() >= READ_ONLY_VIRTIOFS, program };
 }
 
 /**
