@@ -11,6 +11,7 @@ import { findInPath } from '../util/programs.js';
 import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
 import { type Cleanup, cleanupOf } from './driver-cleanup.js';
 import { domainError, type MessageFacts } from './errors.js';
+import { shrinkQemuFacts } from './qemu-facts.js';
 import { failureOf } from './qemu-log.js';
 import { killQemu, readPid, seesQemu, shareServerPids } from './qemu-process.js';
 import { EMBEDDED_ROOT } from './socket-path.js';
@@ -99,6 +100,7 @@ async function makeRoot(
     makeDirectories(join(root, 'etc'));
     makeDirectories(dirname(log));
     makeDirectories(cacheDirectory);
+    shrinkQemuFacts(cacheDirectory);
     await Promise.all([
       // QEMU may run as another user, so the umask must not apply.
       chmod(root, 0o755),
