@@ -1,11 +1,12 @@
 // Runs a command with the libvirtds that measuring may want: node scripts/with-libvirt.mjs COMMAND…
 //
-// It starts one for qemu:///system if none answers, and one for lxc:/// in namespaces of its own, as the tests have it.
+// It starts one for qemu:///system if none answers, where sandboxes keep their files in memory, and one for lxc:/// in
+// namespaces of its own, as the tests have it.
 // VIRT_SANDBOX_BENCH_LXC tells the command how to enter those.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
-import { runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
+import { IN_MEMORY, runWhereLibvirtStarts, startSystemLibvirt } from './test-libvirtd.mjs';
 import { startLxcLibvirt } from './test-lxc.mjs';
 
 const [program, ...args] = process.argv.slice(2);
@@ -13,7 +14,7 @@ if (program === undefined) {
   process.stderr.write('usage: node scripts/with-libvirt.mjs COMMAND…\n');
   process.exit(2);
 }
-const elsewhere = await runWhereLibvirtStarts();
+const elsewhere = await runWhereLibvirtStarts(IN_MEMORY);
 if (elsewhere !== undefined) process.exit(elsewhere);
 const daemons = process.geteuid() === 0 ? await Promise.all([startSystemLibvirt(), startLxcLibvirt()]) : [];
 const lxc = process.env.VIRT_SANDBOX_TEST_LXC ?? '';
