@@ -19,6 +19,11 @@ static const char *const costly[] = {
 	".static_call_sites",
 	/* Names of numbers in traces. The kernel searches the format of each of its events for them. */
 	"_ftrace_eval_map",
+	/*
+	 * Places in functions where a tracer may hook in. The kernel makes each a no-op, unless it does not know of it:
+	 * then it calls a function of the kernel that returns at once. Nobody traces these modules.
+	 */
+	"__mcount_loc",
 };
 
 static bool is_costly(const char *name, size_t room)

@@ -22,10 +22,11 @@ const NAMES = [
   '.static_call_sites',
   '.rela.static_call_sites',
   '_ftrace_eval_map',
+  '__mcount_loc',
   '.orc_unwind',
   '.names',
 ];
-const PASSED_OVER = [2, 4];
+const PASSED_OVER = [2, 4, 5];
 
 /** A module with those sections, each marked to be loaded. */
 function elf(change: (file: Buffer, sections: number) => void = () => {}): Buffer {
