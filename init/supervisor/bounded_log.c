@@ -15,7 +15,7 @@
  * How long the log is looked at before it is watched, and how often, in milliseconds. A process that has an instance of
  * inotify(7) takes 6 to 20 ms longer to end, since the kernel waits until nobody reads its marks. A short run need not.
  */
-#define UNWATCHED_MS 1000
+#define UNWATCHED_MS 5000
 #define FIRST_LOOK_MS 50
 
 static int log_fd = -1;
