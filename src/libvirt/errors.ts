@@ -15,6 +15,9 @@ interface Rule {
 const ROOT_VIEW = /^root-view: (.*)/;
 const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
 
+/** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
+export const QEMU_GONE = 'qemu-gone';
+
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
   // What the host lacks comes first: it is the reason of any other failure.
@@ -54,6 +57,11 @@ const rules: readonly Rule[] = [
     code: 'name-in-use',
     remedy: 'choose another name with --name, or end that sandbox first',
     message: (name, text) => `the name ${name} is in use: ${text}`,
+  },
+  {
+    pattern: /^(?:internal error: )?QEMU unexpectedly closed the monitor \(vm='.*'\)$/,
+    code: QEMU_GONE,
+    remedy: 'see if the host killed it for lack of memory (dmesg), and free some then',
   },
   {
     pattern: /virtlogd-sock/,

@@ -6,6 +6,7 @@ import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
 import type { Share } from '../domain/shares.js';
+import { QEMU_GONE } from '../libvirt/errors.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { SandboxError } from '../util/errors.js';
@@ -28,7 +29,7 @@ import { runPlan } from './setup/run-plan.js';
 import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { loadMachine, reasonToBoot } from './snapshot/restore.js';
-import { copyTimeoutError } from './start/boot-errors.js';
+import { copyTimeoutError, goneError } from './start/boot-errors.js';
 import { DomainRun } from './start/domain-run.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { runBooting, runRestored } from './start/run-machine.js';
@@ -58,6 +59,8 @@ export class Attempt {
   #emulator: Emulator | undefined;
   /** A snapshot is loaded, and its machine may be running. */
   #isLoaded = false;
+  /** The application runs. */
+  #isRunning = false;
 
   /** @param sharesUser QEMU has the user of other sandboxes too, to which libvirt gives the disks */
   constructor(config: SandboxConfig, prepared: Prepared, options: LaunchOptions, sharesUser = false) {
@@ -100,6 +103,7 @@ export class Attempt {
       const channel = this.#snapshot
         ? await this.#restore(this.#snapshot, transports, xml)
         : await this.#boot(transports);
+      this.#isRunning = true;
       // A restored machine may have run the application before libvirt has finished starting the domain.
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
@@ -109,8 +113,7 @@ export class Attempt {
       return { name, channel, domain, connection, console, network, givenDisks, shares };
     } catch (error) {
       this.#shares.end();
-      const reason =
-        this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : await this.#run.reasonFor(error);
+      const reason = await this.#reasonFor(error);
       // Why it failed counts more than what cannot be removed.
       const ending = this.#run.end({ force: false }).catch((failure: unknown) => this.#tellFailure(failure));
       await ending.finally(async () => {
@@ -121,6 +124,13 @@ export class Attempt {
     } finally {
       this.#run.release();
     }
+  }
+
+  async #reasonFor(error: unknown): Promise<unknown> {
+    // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
+    if (this.#isRunning && error instanceof SandboxError && error.code === QEMU_GONE)
+      return goneError(this.#run.console, true);
+    return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
   }
 
   #tellFailure(error: unknown): void {
