@@ -142,6 +142,7 @@ class DaemonConnection implements Connection {
   /** Ends a domain that has no supervisor. The end of the connection would, too, and leave files of a container. */
   async #undo(name: string, created: Created | undefined): Promise<void> {
     if (created === undefined || 'error' in created) return;
+    created.stops.end();
     const isEnded = await this.#client.destroyDomain(created.domain).then(
       () => true,
       () => false,

@@ -245,6 +245,7 @@ export function silentError(uri: string, milliseconds: number): SandboxError {
 
 const REMEDIES: Readonly<Record<string, string>> = {
   'qemu:///system': 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon',
+  'qemu:///session': 'leave out -c to do without a daemon, or see why it does not start: libvirtd -v',
   'lxc:///':
     'start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out -c for a virtual machine',
 };

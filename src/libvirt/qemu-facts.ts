@@ -4,8 +4,9 @@
  * the host's processor or the emulator's, so few models will do (docs/decisions/0036).
  */
 import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
+import { isHeldByTrusted } from '../util/ownership.js';
 
 /** Where the driver has those files, below its cache. */
 const DIRECTORY = 'qemu/capabilities';
@@ -34,6 +35,8 @@ const LEFT_MS = 60_000;
  */
 export function shrinkQemuFacts(cacheDirectory: string): void {
   const directory = join(cacheDirectory, DIRECTORY);
+  // Some libvirts give it to QEMU's user.
+  if (![dirname(directory), directory].every(isOurs)) return;
   for (const name of valueOr(() => readdirSync(directory), [])) {
     const path = join(directory, name);
     try {
@@ -44,6 +47,12 @@ export function shrinkQemuFacts(cacheDirectory: string): void {
       if (!isSystemError(error)) throw error;
     }
   }
+}
+
+/** Whether nobody else may change what is in a directory. */
+function isOurs(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isDirectory() === true && isHeldByTrusted(found);
 }
 
 function shrink(path: string): void {

@@ -1,7 +1,7 @@
 /** Finds and kills the QEMU process of a domain, by the PID file that libvirt writes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { isSystemError, valueOr } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
 import { mark } from '../util/marks.js';
@@ -86,5 +86,6 @@ export function daemonPidFile(kind: DaemonKind, name: string): string {
 
 /** Where the daemons of a user's session keep what does not last. */
 export function runtimeDirectory(): string {
-  return process.env['XDG_RUNTIME_DIR'] ?? baseDirectory('XDG_CACHE_HOME');
+  const given = process.env['XDG_RUNTIME_DIR'];
+  return given !== undefined && isAbsolute(given) ? given : baseDirectory('XDG_CACHE_HOME');
 }

@@ -9,20 +9,47 @@ const DAEMONS = ['virtqemud', 'libvirtd'];
 const IDLE_SECONDS = 120;
 
 /**
- * Starts one; it does not listen yet. Where one runs already it ends at once, since the other one holds its PID file.
- * @returns false if none is installed
+ * What it gets of the environment, as from libvirt's own programs: it serves others too, and outlives this process. Its
+ * messages are matched, so it has a locale of its own.
  */
-export function startSessionDaemon(): boolean {
+const PASSED_ON = [
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'TMPDIR',
+  'LD_PRELOAD',
+  'LD_LIBRARY_PATH',
+  'XDG_CACHE_HOME',
+  'XDG_CONFIG_HOME',
+  'XDG_RUNTIME_DIR',
+];
+const LOCALE = 'C.UTF-8';
+
+/** A daemon that was started, and may not listen yet. */
+export interface StartedDaemon {
+  readonly program: string;
+  /** How it ended; undefined: it runs. One ends at once where another one runs, which holds its PID file. */
+  readonly end: () => string | undefined;
+}
+
+/** @returns undefined if none is installed, or LIBVIRT_AUTOSTART=0 forbids it */
+export function startSessionDaemon(): StartedDaemon | undefined {
   const program = DAEMONS.map(findInPath).find((path) => path !== undefined);
-  if (program === undefined) return false;
+  if (program === undefined || process.env['LIBVIRT_AUTOSTART'] === '0') return undefined;
+  const own = Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]]));
   const daemon = spawn(program, [`--timeout=${IDLE_SECONDS}`], {
     cwd: '/',
     detached: true,
     stdio: 'ignore',
-    env: { ...process.env, PATH: searchPath() },
+    env: { ...own, PATH: searchPath(), LC_ALL: LOCALE },
   });
-  // Nobody will listen then, which is an error of its own.
-  daemon.on('error', () => {});
+  let end: string | undefined;
+  daemon.on('error', ({ message }) => {
+    end = message;
+  });
+  daemon.on('exit', (status, signal) => {
+    end = signal === null ? `it ended with status ${status}` : `${signal} ended it`;
+  });
   daemon.unref();
-  return true;
+  return { program, end: () => end };
 }

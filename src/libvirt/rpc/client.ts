@@ -29,6 +29,8 @@ const VIR_ERR_RPC = 39;
 const LIFECYCLE = 0;
 /** virDomainEventType */
 export const VIR_DOMAIN_EVENT_STOPPED = 5;
+/** REMOTE_AUTH_TYPE_LIST_MAX */
+const MOST_TYPES = 20;
 /** virDomainCreateFlags: destroy the domain when the connection ends. */
 const AUTODESTROY = 2;
 
@@ -46,7 +48,7 @@ export class CallError extends Error {
 type Lifecycle = (domain: DomainReference, event: number, detail: number) => void;
 
 interface Pending {
-  readonly resolve: (payload: XdrReader) => void;
+  readonly resolve: (answer: Message) => void;
   readonly reject: (error: CallError) => void;
 }
 
@@ -85,9 +87,9 @@ export class DaemonClient {
       await once(socket, 'connect');
       const client = new DaemonClient(socket);
       await client.#authenticate();
-      await client.#call(PROCEDURE.connectOpen, new XdrWriter().int(1).string(uri).int(0));
+      await client.#call(PROCEDURE.connectOpen, new XdrWriter().int(1).string(uri).int(0), nothing);
       // Events of all domains: of which one they tell, they say.
-      await client.#call(PROCEDURE.registerEvent, new XdrWriter().int(LIFECYCLE).int(0));
+      await client.#call(PROCEDURE.registerEvent, new XdrWriter().int(LIFECYCLE).int(0), nothing);
       return client;
     } catch (error) {
       socket.destroy();
@@ -97,27 +99,27 @@ export class DaemonClient {
     }
   }
 
-  async capabilities(): Promise<string> {
-    return (await this.#call(PROCEDURE.capabilities)).string();
+  capabilities(): Promise<string> {
+    return this.#call(PROCEDURE.capabilities, new XdrWriter(), (answer) => answer.string());
   }
 
   /** Version of the daemon's libvirt: major * 1000000 + minor * 1000 + release. */
-  async libraryVersion(): Promise<number> {
-    return Number((await this.#call(PROCEDURE.libraryVersion)).long());
+  libraryVersion(): Promise<number> {
+    return this.#call(PROCEDURE.libraryVersion, new XdrWriter(), (answer) => Number(answer.long()));
   }
 
   /** Starts a transient domain, which is destroyed when the connection ends. */
-  async createDomain(xml: string): Promise<DomainReference> {
-    return readDomain(await this.#call(PROCEDURE.domainCreateXml, new XdrWriter().string(xml).int(AUTODESTROY)));
+  createDomain(xml: string): Promise<DomainReference> {
+    return this.#call(PROCEDURE.domainCreateXml, new XdrWriter().string(xml).int(AUTODESTROY), readDomain);
   }
 
   async destroyDomain(domain: DomainReference): Promise<void> {
-    await this.#call(PROCEDURE.domainDestroy, writeDomain(new XdrWriter(), domain));
+    await this.#call(PROCEDURE.domainDestroy, writeDomain(new XdrWriter(), domain), nothing);
   }
 
   /** The XML of a running domain. */
-  async domainXml(domain: DomainReference): Promise<string> {
-    return (await this.#call(PROCEDURE.domainXml, writeDomain(new XdrWriter(), domain).int(0))).string();
+  domainXml(domain: DomainReference): Promise<string> {
+    return this.#call(PROCEDURE.domainXml, writeDomain(new XdrWriter(), domain).int(0), (answer) => answer.string());
   }
 
   /** Calls `listener` for each lifecycle event of any domain. Returns how to stop that. */
@@ -133,20 +135,28 @@ export class DaemonClient {
   }
 
   async #authenticate(): Promise<void> {
-    const answer = await this.#call(PROCEDURE.authList);
-    const types = Array.from({ length: answer.unsigned() }, () => answer.int());
+    const types = await this.#call(PROCEDURE.authList, new XdrWriter(), (answer) =>
+      Array.from({ length: Math.min(answer.unsigned(), MOST_TYPES) }, () => answer.int()),
+    );
     if (types.length === 0 || types.includes(AUTH_NONE)) return;
     if (!types.includes(AUTH_POLKIT))
       throw new CallError(0, 'the daemon wants a password (SASL), which is not supported');
-    await this.#call(PROCEDURE.authPolkit);
+    await this.#call(PROCEDURE.authPolkit, new XdrWriter(), nothing);
   }
 
-  #call(procedure: number, payload = new XdrWriter()): Promise<XdrReader> {
-    if (this.#gone !== undefined) return Promise.reject(this.#gone);
+  /** @throws {CallError} also for an answer that cannot be read */
+  async #call<T>(procedure: number, payload: XdrWriter, read: (answer: XdrReader) => T): Promise<T> {
+    if (this.#gone !== undefined) throw this.#gone;
     this.#serial += 1;
     const serial = this.#serial;
     this.#socket.write(callBytes(procedure, serial, payload.bytes()));
-    return new Promise((resolve, reject) => this.#pending.set(serial, { resolve, reject }));
+    const { status, payload: answer } = await new Promise<Message>((resolve, reject) =>
+      this.#pending.set(serial, { resolve, reject }),
+    );
+    const reader = new XdrReader(answer);
+    const result = understood(() => (status === OK ? { value: read(reader) } : { error: readError(reader) }));
+    if ('error' in result) throw result.error;
+    return result.value;
   }
 
   #receive(chunk: Buffer): void {
@@ -154,24 +164,23 @@ export class DaemonClient {
       for (const message of this.#messages.push(chunk)) this.#take(message);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.#end(`what the daemon says is not understood: ${error.message}`);
+      this.#end(notUnderstood(error));
       this.#socket.destroy();
     }
   }
 
-  #take({ program, procedure, type, serial, status, payload }: Message): void {
+  #take(message: Message): void {
+    const { program, procedure, type, serial, payload } = message;
     if (program !== REMOTE_PROGRAM) return;
-    const reader = new XdrReader(payload);
     if (type === EVENT && procedure === PROCEDURE.lifecycleEvent) {
+      const reader = new XdrReader(payload);
       reader.int(); // which registration: there is one
       const domain = readDomain(reader);
       const [event, detail] = [reader.int(), reader.int()];
       for (const listener of this.#listeners) listener(domain, event, detail);
     } else if (type === REPLY) {
-      const call = this.#pending.get(serial);
+      this.#pending.get(serial)?.resolve(message);
       this.#pending.delete(serial);
-      if (status === OK) call?.resolve(reader);
-      else call?.reject(readError(reader));
     }
   }
 
@@ -179,6 +188,21 @@ export class DaemonClient {
     this.#gone ??= new CallError(VIR_ERR_RPC, reason);
     for (const { reject } of this.#pending.values()) reject(this.#gone);
     this.#pending.clear();
+  }
+}
+
+function nothing(): void {}
+
+function notUnderstood({ message }: RangeError): string {
+  return `what the daemon says is not understood: ${message}`;
+}
+
+/** What `read` returns. @throws {CallError} where the daemon's bytes are too few */
+function understood<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof RangeError ? new CallError(VIR_ERR_RPC, notUnderstood(error)) : error;
   }
 }
 

@@ -1,7 +1,16 @@
 /** What libvirt knows of QEMU, made smaller for the embedded driver. */
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { shrinkQemuFacts } from '../../../src/libvirt/qemu-facts.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
@@ -34,6 +43,12 @@ function cacheOf(t: TestContext, content: string): { cache: string; file: string
   return { cache, file };
 }
 
+/** Moves a directory, and makes a link to it. */
+function symlinkTo(directory: string): void {
+  renameSync(directory, `${directory}.moved`);
+  symlinkSync(`${directory}.moved`, directory);
+}
+
 describe('what is known of QEMU', () => {
   it('loses the models that no sandbox has, and nothing else; it stays private', (t) => {
     const { cache, file } = cacheOf(t, around(MODELS));
@@ -63,6 +78,17 @@ describe('what is known of QEMU', () => {
       const { cache, file } = cacheOf(t, content);
       shrinkQemuFacts(cache);
       assert.equal(readFileSync(file, 'utf8'), content);
+    });
+
+  for (const [what, change] of [
+    ['is elsewhere, behind a link', (directory: string) => symlinkTo(directory)],
+    ['may be changed by others', (directory: string) => chmodSync(directory, 0o777)],
+  ] as const)
+    it(`stays as it is where its directory ${what}`, (t) => {
+      const { cache, file } = cacheOf(t, around(MODELS));
+      change(dirname(file));
+      shrinkQemuFacts(cache);
+      assert.equal(readFileSync(file, 'utf8'), around(MODELS));
     });
 
   it('is not there: nothing happens', (t) => {

@@ -135,6 +135,20 @@ describe('a call', () => {
       await assert.rejects(opened.capabilities(), fails(39, text));
     });
 
+  for (const [what, status] of [
+    ['the answer', 0],
+    ['the error', ERROR],
+  ] as const)
+    it(`fails where ${what} ends too soon, and later ones do not`, async (t) => {
+      const short: Answer = ({ procedure, serial }) =>
+        message(procedure, REPLY, serial, new XdrWriter().int(1), status);
+      const text: Answer = ({ procedure, serial }) =>
+        message(procedure, REPLY, serial, new XdrWriter().string('<caps/>'));
+      const opened = await client(t, { [PROCEDURE.domainCreateXml]: short, [PROCEDURE.capabilities]: text });
+      await assert.rejects(opened.createDomain('<domain/>'), fails(39, /not understood/));
+      assert.equal(await opened.capabilities(), '<caps/>');
+    });
+
   it('is answered while another one waits', async (t) => {
     const text: Answer = ({ procedure, serial }) =>
       message(procedure, REPLY, serial, new XdrWriter().string('<caps/>'));
