@@ -53,6 +53,20 @@ echo == left
 find /dev/hugepages -mindepth 1
 umount /dev/hugepages
 
+# Policies as numa(7) names them.
+for mode in interleave:0,1 preferred:1; do
+  name=\${mode%:*}
+  ${SANDBOX} -c qemu:///embed -n $name --image ${IMAGE} --numa-nodes \${mode#*:},mode=$name -- true >/run/$name.log 2>&1 &
+  machine=$!
+  until pid=$(pgrep -f "^/usr/bin/qemu.*guest=$name,") || ! kill -0 $machine; do sleep 0.1; done
+  until grep -qE ' (interleave|prefer)' /proc/$pid/numa_maps || ! kill -0 $machine; do sleep 0.1; done
+  echo == $name
+  cat /proc/$pid/numa_maps
+  kill $machine
+  wait $machine
+  cat /run/$name.log
+done
+
 virtlogd -d
 libvirtd 2>/run/libvirtd.log &
 while [ ! -S /run/libvirt/libvirt-sock ]; do sleep 0.1; done
@@ -72,6 +86,15 @@ cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/free_hugepages
 kill $machine
 wait $machine
 cat /run/inner.log
+${SANDBOX} -c qemu:///system -n restricted --image ${IMAGE} --numa-nodes 1,mode=restrictive -- true >/run/restricted.log 2>&1 &
+machine=$!
+group=/sys/fs/cgroup/machine/qemu-2-restricted.libvirt-qemu/vcpu0/cpuset.mems
+until grep -q . $group 2>/dev/null || ! kill -0 $machine; do sleep 0.1; done
+echo == restricted
+cat $group
+kill $machine
+wait $machine
+cat /run/restricted.log
 echo == end
 `;
 
@@ -137,6 +160,22 @@ describe('on a host with two nodes', { skip: embedded.skip }, () => {
     assert.ok(own.length > 10, maps.join('\n'));
     for (const line of own) assert.match(line, /^[0-9a-f]+ bind:1 [^N]* N1=\d+ /);
     assert.equal(maps.filter((line) => / bind:1 .* huge .* N1=64 kernelpagesize_kB=2048$/.test(line)).length, 1);
+  });
+
+  for (const [mode, policy] of [
+    ['interleave', / interleave:0-1 /],
+    ['preferred', / prefer(?: \(many\))?:1 /],
+  ] as const)
+    it(`the machine’s memory has the policy ${mode}`, () => {
+      const maps = said.get(mode) ?? [];
+      assert.ok(
+        maps.some((line) => policy.test(line)),
+        maps.join('\n'),
+      );
+    });
+
+  it('restrictive is a set of nodes that the control group has', () => {
+    assert.equal(said.get('restricted')?.[0], '1');
   });
 
   it('nothing stays in a mount of hugetlbfs', () => assert.deepEqual(said.get('left'), []));
