@@ -9,6 +9,7 @@ import { DaemonDomain } from './daemon-domain.js';
 import { logOf, newLogs, sizeOf } from './domain-logs.js';
 import { DomainStops } from './domain-stops.js';
 import { domainError } from './errors.js';
+import { GroupMoves } from './group-moves.js';
 import { openDaemon } from './open-daemon.js';
 import { failureOf } from './qemu-log.js';
 import { daemonPidFile, killQemu, readPid } from './qemu-process.js';
@@ -38,6 +39,12 @@ export async function connectDaemon(kind: DaemonKind): Promise<Connection> {
  */
 const BEFORE_MS = 10_000;
 
+/** How soon a start follows its connection where nothing has to be built, in milliseconds. */
+const SOON_MS = 100;
+
+/** How long libvirt takes at most to move a domain's processes, in milliseconds. After that it waits for each. */
+const CREATE_MS = 500;
+
 /** A domain, or why there is none: libvirt's words, or an error as it is. */
 type Created = { readonly domain: DomainReference; readonly stops: DomainStops } | { readonly error: Failure };
 type Failure = string | SandboxError;
@@ -46,6 +53,7 @@ class DaemonConnection implements Connection {
   readonly kind: DaemonKind;
   readonly uri: string;
   readonly #client: DaemonClient;
+  readonly #moves = new GroupMoves();
   /** Logs of domains that failed to start or to end well, by name. The next domain with that name removes them. */
   readonly #keptLogs = new Map<string, readonly string[]>();
 
@@ -53,12 +61,19 @@ class DaemonConnection implements Connection {
     this.#client = client;
     this.kind = kind;
     this.uri = URI[kind];
+    this.#expectMoves(SOON_MS);
+  }
+
+  /** libvirt moves the processes of root's domains to control groups. */
+  #expectMoves(milliseconds: number): void {
+    if (this.kind !== 'session') this.#moves.keepQuick(milliseconds);
   }
 
   async start(
     xml: string,
     { name, stateDirectory, before, sources, terminal, cancelled }: StartContext,
   ): Promise<Domain> {
+    this.#expectMoves(CREATE_MS);
     const supervising = Supervisor.start({
       directory: stateDirectory,
       ...(before === undefined ? {} : { command: before }),
@@ -85,6 +100,7 @@ class DaemonConnection implements Connection {
       throw error;
     });
     const created = await creating;
+    this.#moves.end();
     cancelled?.removeEventListener('abort', kill);
     if ('error' in created) {
       try {
@@ -175,6 +191,7 @@ class DaemonConnection implements Connection {
   }
 
   async close(): Promise<void> {
+    this.#moves.end();
     this.#client.close();
   }
 }

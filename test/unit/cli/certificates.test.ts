@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { embedded } from '../../helpers/connections.js';
 import { PROGRAM, runSandbox } from '../../helpers/run.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
@@ -34,7 +33,7 @@ for (const [what, value] of [
 ] as const)
   test(`a sandbox can be passed NODE_EXTRA_CA_CERTS: ${what}`, async (t) => {
     const file = join(scratchDirectory(t), 'sandbox.cfg');
-    const args = ['-c', embedded.uri, '--save-config', file, '--env', 'NODE_EXTRA_CA_CERTS', 'true'];
+    const args = ['-c', 'qemu:///embed', '--save-config', file, '--env', 'NODE_EXTRA_CA_CERTS', 'true'];
     const result = await runSandbox(args, { env: { NODE_EXTRA_CA_CERTS: value } });
     if (value === undefined) {
       assert.match(result.stderr, /environment variable "NODE_EXTRA_CA_CERTS" has no value and is not set here/);
