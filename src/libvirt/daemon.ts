@@ -42,7 +42,7 @@ const BEFORE_MS = 10_000;
 /** How soon a start follows its connection where nothing has to be built, in milliseconds. */
 const SOON_MS = 100;
 
-/** How long libvirt takes at most to move a domain's processes, in milliseconds. After that it waits for each. */
+/** How long libvirt takes to move a machine's processes, in milliseconds. A slower one waits as it would without this. */
 const CREATE_MS = 500;
 
 /** A domain, or why there is none: libvirt's words, or an error as it is. */
@@ -64,9 +64,9 @@ class DaemonConnection implements Connection {
     this.#expectMoves(SOON_MS);
   }
 
-  /** libvirt moves the processes of root's domains to control groups. */
+  /** libvirt moves the processes of root's machines to control groups; a container's moves are quick anyway. */
   #expectMoves(milliseconds: number): void {
-    if (this.kind !== 'session') this.#moves.keepQuick(milliseconds);
+    if (this.kind === 'system') this.#moves.keepQuick(milliseconds);
   }
 
   async start(

@@ -16,7 +16,15 @@ const ROOT_VIEW = /^root-view: (.*)/;
 const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks in) .*)/;
 
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
-export const QEMU_GONE = 'qemu-gone';
+const QEMU_GONE = 'qemu-gone';
+
+/** libvirt's words for that. QEMU's own may follow, warnings among them. */
+const CLOSED_MONITOR = /qemu unexpectedly closed the monitor/i;
+
+/** Whether libvirt knows no more of a domain's end than that its QEMU is gone. */
+export function isQemuGone({ code, message }: SandboxError): boolean {
+  return code === QEMU_GONE || CLOSED_MONITOR.test(message);
+}
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
 const rules: readonly Rule[] = [
@@ -59,7 +67,7 @@ const rules: readonly Rule[] = [
     message: (name, text) => `the name ${name} is in use: ${text}`,
   },
   {
-    pattern: /^(?:internal error: )?QEMU unexpectedly closed the monitor \(vm='.*'\)$/,
+    pattern: /^(?!.*qemu[\w-]*: )(?:internal error: )?qemu unexpectedly closed the monitor/i,
     code: QEMU_GONE,
     remedy: 'see if the host killed it for lack of memory (dmesg), and free some then',
   },
@@ -245,7 +253,8 @@ export function silentError(uri: string, milliseconds: number): SandboxError {
 
 const REMEDIES: Readonly<Record<string, string>> = {
   'qemu:///system': 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon',
-  'qemu:///session': 'leave out -c to do without a daemon, or see why it does not start: libvirtd -v',
+  'qemu:///session':
+    'leave out -c to do without a daemon; else see why it does not start, as an ordinary user with a short XDG_RUNTIME_DIR: libvirtd -v',
   'lxc:///':
     'start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out -c for a virtual machine',
 };

@@ -51,7 +51,7 @@ export function shrinkQemuFacts(cacheDirectory: string): void {
 
 /** Whether nobody else may change what is in a directory. */
 function isOurs(path: string): boolean {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = valueOr(() => lstatSync(path), undefined);
   return found?.isDirectory() === true && isHeldByTrusted(found);
 }
 

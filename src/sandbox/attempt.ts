@@ -6,7 +6,7 @@ import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
 import type { Share } from '../domain/shares.js';
-import { QEMU_GONE } from '../libvirt/errors.js';
+import { isQemuGone } from '../libvirt/errors.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
 import { SandboxError } from '../util/errors.js';
@@ -128,7 +128,7 @@ export class Attempt {
 
   async #reasonFor(error: unknown): Promise<unknown> {
     // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
-    if (this.#isRunning && error instanceof SandboxError && error.code === QEMU_GONE)
+    if (this.#isRunning && error instanceof SandboxError && isQemuGone(error))
       return goneError(this.#run.console, true);
     return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
   }

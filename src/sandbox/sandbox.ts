@@ -5,7 +5,7 @@ import { defaultConfig, NO_TUNING } from '../config/defaults.js';
 import { callerIdentity, rootIdentity } from '../config/identity.js';
 import type { SandboxConfig, Tuning } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
-import { QEMU_GONE } from '../libvirt/errors.js';
+import { isQemuGone } from '../libvirt/errors.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
@@ -151,7 +151,7 @@ export class Sandbox implements AsyncDisposable {
       if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
       // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
       const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
-      throw reason === undefined || reason.code === QEMU_GONE ? goneError(console, true) : reason;
+      throw reason === undefined || isQemuGone(reason) ? goneError(console, true) : reason;
     } finally {
       shares.end();
       this.#ending.resolve();
