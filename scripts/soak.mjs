@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,8 @@ import { revision } from './revision.mjs';
 import { LXC_MOUNTS } from './test-lxc.mjs';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
+/** A name that one process has: unix(7), an abstract address. */
+const ALONE = '\0virt-sandbox-soak';
 /** Set inside the namespaces: a directory of this run's own. */
 const INSIDE = 'VIRT_SANDBOX_SOAK';
 
@@ -61,7 +64,36 @@ function tell(unshare) {
   return first > 0 && process.kill(first, 'SIGTERM');
 }
 
+/**
+ * Holds the name while this process runs. Control groups are the machine's, so the containers of two soaks disturb each
+ * other.
+ * @returns undefined if another soak has it
+ */
+async function onlyOne() {
+  const server = createServer();
+  try {
+    await once(server.listen(ALONE), 'listening');
+    return server;
+  } catch (error) {
+    if (error.code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
+}
+
 async function outside() {
+  const held = await onlyOne();
+  if (held === undefined) {
+    process.stderr.write('soak: another one runs on this machine, and they would disturb each other; wait for it\n');
+    return 2;
+  }
+  try {
+    return await alone();
+  } finally {
+    held.close();
+  }
+}
+
+async function alone() {
   // Not in /tmp, which the run replaces.
   const directory = mkdtempSync('/var/tmp/virt-sandbox-soak-');
   chmodSync(directory, 0o755);
