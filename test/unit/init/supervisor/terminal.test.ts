@@ -13,11 +13,12 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 /** In milliseconds: far longer than a supervisor may take. */
 const SOON_MS = 20_000;
 
-/** The launcher: its supervisor has the terminal, and a command that takes its time to end. */
+/** The launcher: its supervisor has the terminal, and a command that ends when it may, or is killed after 5 s. */
 const LAUNCHER = `
 const { spawn, spawnSync } = require('node:child_process');
-const [program, directory, says] = process.argv.slice(1);
-const command = ['sh', '-c', 'trap "sleep 0.7; exit" TERM; while :; do sleep 0.05; done'];
+const [program, directory, says, mayEnd] = process.argv.slice(1);
+const wait = 'while [ ! -e ' + mayEnd + ' ]; do sleep 0.05; done';
+const command = ['sh', '-c', 'trap "' + wait + '; exit" TERM; while :; do sleep 0.05; done'];
 const supervisor = spawn(program, [directory, ...command], { stdio: ['pipe', 'pipe', 'inherit', 0], detached: true });
 supervisor.stdout.once('data', () => {
   spawnSync('stty', ['raw', '-echo'], { stdio: [0, 'ignore', 'inherit'] });
@@ -38,16 +39,19 @@ for (const [says, what] of [
     });
     const settings = () => execFileSync('stty', ['-g', '-F', path], { encoding: 'utf8' });
     const before = settings();
-    const directory = join(scratchDirectory(t), 'state');
+    const scratch = scratchDirectory(t);
+    const [directory, mayEnd] = [join(scratch, 'state'), join(scratch, 'may-end')];
     mkdirSync(directory);
     writeFileSync(join(directory, 'owner'), '4194304 1\n');
-    const launcher = spawn(process.execPath, ['-e', LAUNCHER, hostProgram('supervisor'), directory, says], {
+    const launcher = spawn(process.execPath, ['-e', LAUNCHER, hostProgram('supervisor'), directory, says, mayEnd], {
       stdio: [slave, 'pipe', 'inherit'],
     });
     t.after(() => launcher.kill('SIGKILL'));
     await once(launcher.stdout ?? assert.fail(), 'data');
     assert.notEqual(settings(), before);
     launcher.kill('SIGKILL');
+    await once(launcher, 'exit');
+    writeFileSync(mayEnd, '');
     for (const deadline = Date.now() + SOON_MS; settings() !== before; await sleep(20))
       assert.ok(Date.now() < deadline, 'the terminal stays raw');
     while (existsSync(directory)) await sleep(20);
