@@ -1,10 +1,12 @@
 /** A virtiofsd that is killed while QEMU runs: the sandbox ends at once, names the mount, and leaves nothing. */
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Sandbox } from '../../src/index.js';
+import { valueOr } from '../../src/util/errors.js';
 import { MARKS, type Mark } from '../../src/util/marks.js';
 import { embedded, system } from '../helpers/connections.js';
 import { rejectsWith } from '../helpers/errors.js';
@@ -30,6 +32,21 @@ function serversOf(directory: string): number[] {
     .map((line) => Number.parseInt(line, 10));
 }
 
+/** Kills what libvirt started for a share, and waits until the virtiofsd below it, which dies with it, is gone too. */
+async function killServers(servers: readonly number[]): Promise<void> {
+  const below = servers.flatMap((pid) =>
+    readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').map(Number).filter(Boolean),
+  );
+  for (const pid of servers) process.kill(pid, 'SIGKILL');
+  while ([...servers, ...below].some(isRunning)) await sleep(5);
+}
+
+/** Whether a process is there, and no zombie: proc_pid_stat(5). */
+function isRunning(pid: number): boolean {
+  const stat = valueOr(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '');
+  return stat !== '' && !stat.slice(stat.lastIndexOf(')')).startsWith(') Z');
+}
+
 /** Two directories of the host as mounts. */
 function twoShares(t: TestContext): { directory: string; args: readonly string[] } {
   const scratch = scratchDirectory(t);
@@ -50,7 +67,8 @@ async function expectDeath(t: TestContext, args: readonly string[], options: Run
   await running.until(/content/);
   const servers = serversOf(shares.directory);
   assert.ok(servers.length > 0);
-  for (const pid of servers) process.kill(pid, 'SIGKILL');
+  // Until it is gone it serves the guest, which would end.
+  await killServers(servers);
   running.child.stdin?.write('go on\n');
   const result = await running.result;
   const stderr = result.stderr.replace(/^virt-sandbox: warning: the sandbox sees all .*\n/, '');
