@@ -39,10 +39,10 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   mark('connect.start');
   // Connect first: a user whose URI cannot be reached should not wait for a build.
   const connection = await connectUnlessAborted(options);
-  mark('connect.done', { uri: connection.uri });
   try {
     checkDriver(config, connection.kind);
     const model = await unlessAborted(securityModel(connection, config.security), options.signal, abortError);
+    mark('connect.done', { uri: connection.uri });
     const securityLabels = labelsFor({ security: config.security, model, callerLabel, uuid: config.uuid });
     mark('image.start');
     const devices = await prepareDevices(config, {
