@@ -18,12 +18,15 @@ const OWN_DISKS = /^root-view: (cannot (?:give QEMU's user the disk|mount disks 
 /** Code of the error for a QEMU that ended while libvirt was starting its domain, and said nothing. */
 const QEMU_GONE = 'qemu-gone';
 
+/** Code of the error that no rule below knows. */
+const DOMAIN_REFUSED = 'domain-refused';
+
 /** libvirt's words for that. QEMU's own may follow, warnings among them. */
 const CLOSED_MONITOR = /qemu unexpectedly closed the monitor/i;
 
-/** Whether libvirt knows no more of a domain's end than that its QEMU is gone. */
+/** Whether no more is known of a domain's end than that its QEMU is gone. What a rule knows is its reason. */
 export function isQemuGone({ code, message }: SandboxError): boolean {
-  return code === QEMU_GONE || CLOSED_MONITOR.test(message);
+  return code === QEMU_GONE || (code === DOMAIN_REFUSED && CLOSED_MONITOR.test(message));
 }
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */
@@ -207,7 +210,7 @@ export function domainError(name: string, message: string, { xml = '', sources }
   const rule = rules.find(({ pattern }) => pattern.test(text));
   return new SandboxError({
     stage: 'domain',
-    code: rule?.code ?? 'domain-refused',
+    code: rule?.code ?? DOMAIN_REFUSED,
     message: rule?.message?.(name, text) ?? `libvirt did not start domain ${name}: ${text}`,
     remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml, and at the log of libvirt',
   });

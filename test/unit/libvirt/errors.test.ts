@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { domainError } from '../../../src/libvirt/errors.js';
+import { domainError, isQemuGone } from '../../../src/libvirt/errors.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 test('the remedy for an existing QEMU does not say to install it', (context) => {
@@ -98,4 +98,21 @@ test('tuning that libvirtd may not do, or the kernel does not know, is no missin
     assert.match(error.remedy, remedy);
   }
   assert.equal(domainError('x', "unable to write to '/sys/fs/cgroup/cpu/x'").code, 'cgroups-unusable');
+});
+
+test('of a QEMU that is gone a reason is known, or none', () => {
+  const gone = 'internal error: QEMU unexpectedly closed the monitor';
+  const warned = `${gone} (vm='x'): 2026-01-01T00:00:00.000000Z qemu-system-x86_64: warning: no hardware clock`;
+  for (const text of [gone, warned]) assert.ok(isQemuGone(domainError('x', text)), text);
+  const refused = `${gone}: 2026-01-01T00:00:00.000000Z qemu-system-x86_64: `;
+  for (const [reason, code] of [
+    ['cannot set up guest memory ram: Cannot allocate memory', 'no-memory'],
+    ['Could not access KVM kernel module: Permission denied', 'kvm-unusable'],
+    ['-drive file=/x: Could not open: No space left on device', 'disk-full'],
+  ] as const) {
+    const error = domainError('x', `${refused}${reason}`);
+    assert.equal(error.code, code);
+    assert.ok(!isQemuGone(error), code);
+  }
+  assert.ok(!isQemuGone(domainError('x', 'XML error: no such element')));
 });
