@@ -9,17 +9,17 @@ export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
 
 /**
  * Starts the application, in the config's working directory, else in the home directory, else in /.
- * @returns its process ID in the guest
+ * @returns the guest's number for it
  * @throws {OperationError} if it cannot be started; the message names the system call
  */
 export async function spawnApplication(guest: Guest, config: GuestConfig): Promise<number> {
   const spawn = spawnOperation(config, config.cwd ?? config.identity.home);
   try {
-    return (await guest.call(spawn)).value;
+    return (await guest.call(spawn)).value.process;
   } catch (error) {
     // The home directory may be missing inside; a directory that was asked for may not.
     if (config.cwd === undefined && error instanceof OperationError && isChdir(error)) {
-      return (await guest.call({ ...spawn, cwd: '/' }, { recover: true })).value;
+      return (await guest.call({ ...spawn, cwd: '/' }, { recover: true })).value.process;
     }
     throw error;
   }
@@ -31,6 +31,11 @@ export function isChdir(error: OperationError): boolean {
 }
 
 function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
+  return { ...processOperation(config, cwd), flags: flagsOf(config) | SpawnFlag.APPLICATION };
+}
+
+/** The operation that starts a process as the config says, beside the application. It has no time limit. */
+export function processOperation(config: GuestConfig, cwd: string): SpawnOperation {
   return {
     op: 'spawn',
     argv: config.trace ? tracedCommand(config.command, config.trace, config.terminal !== undefined) : config.command,
@@ -43,6 +48,7 @@ function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
     flags: flagsOf(config),
     rows: config.terminal?.rows ?? 0,
     columns: config.terminal?.columns ?? 0,
+    timeLimit: 0,
   };
 }
 

@@ -1,15 +1,14 @@
 /**
  * The common init as a program in the guest. It talks to the native init over a socket pair, as a launcher would, and
  * to the launcher over the port, as a native init would. The launcher sends the sandbox (CONFIGURE) and then only
- * stdin, signals and sizes; this program does the rest with the code that the launcher runs otherwise. If the launcher
- * goes away, the sandbox goes on.
+ * what is about processes, which this program passes on; it does the rest with the code that the launcher runs otherwise.
+ * If the launcher goes away, the sandbox goes on.
  *
  * At the end the native init closes its direction of the socket pair. This program closes the other direction once all
  * output is in the port. The native init then takes the port back and sends EXIT itself.
  */
 import { read, write } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Channel, type RawReply } from '../../src/protocol/channel.js';
@@ -25,6 +24,7 @@ import type { Configuration, ConfigurationFailure } from './guest-message.js';
 import { setUpNetwork } from './network.js';
 import { NetworkError } from './network-errors.js';
 import { planSandbox } from './plan.js';
+import { RelayedStreams } from './relayed-streams.js';
 import { setUpResolver } from './resolver.js';
 import { attachSlots } from './slots.js';
 
@@ -109,28 +109,35 @@ const port = new Port();
 const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true, allowHalfOpen: true });
 let nativeIsDone = false;
 
+/** How many packets may wait for the port before nothing more is read from the native init. */
+const MANY_PACKETS = 64;
+
 /** Closes the socket pair when the native init is done and all output is in the port. */
-function closeWhenDone(channel: Channel): void {
-  const left = channel.stdout.readableLength + channel.stderr.readableLength + port.pending;
-  if (nativeIsDone && left === 0) socket.destroy();
+function closeWhenDone(): void {
+  if (nativeIsDone && port.pending === 0) socket.destroy();
 }
 
-function relay(stream: Readable, proc: number, channel: Channel): void {
-  stream.on('data', (bytes: Buffer) => {
-    stream.pause();
-    void port.packet(proc, MessageType.DATA, bytes).then(() => {
-      stream.resume();
-      closeWhenDone(channel);
-    });
+/** Writes a packet of the native init's to the port. */
+function toLauncher(proc: number, type: number, serial: number, payload: Uint8Array): void {
+  void port.packet(proc, type, payload, 0, serial).then(() => {
+    if (port.pending < MANY_PACKETS) socket.resume();
+    closeWhenDone();
   });
-  stream.on('end', () => void port.packet(proc, MessageType.DATA, new Uint8Array()).then(() => closeWhenDone(channel)));
+  if (port.pending >= MANY_PACKETS) socket.pause();
 }
+
+const streams = new RelayedStreams(toLauncher);
 
 /**
  * Sets up the sandbox and starts the application.
  * @param mode `arrange`: stop before the application, because the launcher has more to set up and starts it itself
+ * @returns the native init's number for the application
  */
-async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 'arrange'): Promise<void> {
+async function configure(
+  channel: Channel,
+  payload: Buffer,
+  mode: 'configure' | 'arrange',
+): Promise<number | undefined> {
   const arrived = process.hrtime.bigint();
   const { guest, now, entropy } = JSON.parse(argumentsOf(payload, (r) => r.str())) as Configuration;
   const { network } = guest;
@@ -150,12 +157,12 @@ async function configure(channel: Channel, payload: Buffer, mode: 'configure' | 
   }
   if (mode === 'arrange') {
     await driving;
-    return;
+    return undefined;
   }
   const spawning = spawnApplication(channel, guest);
   spawning.catch(() => {});
   await driving;
-  await spawning;
+  return spawning;
 }
 
 /** The host's time now, from what it was at `arrived`. Under emulation, Node.js takes a while to come this far. */
@@ -193,19 +200,23 @@ function failureOf(error: unknown): { errno: number; detail: string } {
   return { errno, detail: JSON.stringify(failure) };
 }
 
-async function answer(header: PacketHeader, channel: Channel, work: Promise<unknown>): Promise<void> {
+async function answer(header: PacketHeader, work: Promise<number | undefined>): Promise<void> {
   const w = new FieldWriter();
   let status: number = Status.OK;
+  let application: number | undefined;
   try {
-    await work;
+    application = await work;
     w.u32(0);
+    if (application !== undefined) w.u32(application);
   } catch (error) {
     status = Status.ERROR;
     const { errno, detail } = failureOf(error);
     w.u32(0).u32(errno).str(detail);
   }
-  await port.packet(header.proc, MessageType.REPLY, w.finish(), status, header.serial);
-  closeWhenDone(channel);
+  const told = port.packet(header.proc, MessageType.REPLY, w.finish(), status, header.serial);
+  if (application !== undefined) streams.announce(application);
+  await told;
+  closeWhenDone();
 }
 
 /** Forwards any other call to the native init. */
@@ -214,8 +225,17 @@ async function handOn({ proc, status: flags, serial }: PacketHeader, channel: Ch
     const message = error instanceof Error ? error.message : String(error);
     return { status: Status.ERROR, payload: new FieldWriter().u32(0).u32(0).str(message).finish() };
   });
-  await port.packet(proc, MessageType.REPLY, reply.payload, reply.status, serial);
-  closeWhenDone(channel);
+  const told = port.packet(proc, MessageType.REPLY, reply.payload, reply.status, serial);
+  if (proc === Proc.SPAWN && reply.status === Status.OK) streams.announce(processIn(reply.payload));
+  await told;
+  closeWhenDone();
+}
+
+/** The number in the answer to SPAWN, behind the time that it took. */
+function processIn(payload: Buffer): number {
+  const r = new FieldReader(payload);
+  r.u32();
+  return r.u32();
 }
 
 /** @throws {ProtocolError} unless `read` reads the payload to the last byte */
@@ -227,19 +247,20 @@ function argumentsOf<T>(payload: Buffer, read: (r: FieldReader) => T): T {
 }
 
 function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): void {
-  const { proc, type } = header;
+  const { proc, type, serial } = header;
   if (type === MessageType.DATA && proc === Proc.STDIN) {
-    if (payload.length === 0) {
-      channel.stdin.end();
-      return;
-    }
-    channel.stdin.write(payload, () => {
-      void port.packet(Proc.STDIN, MessageType.REPLY, new FieldWriter().u32(payload.length).finish());
-    });
+    channel.forwardStream(proc, type, serial, payload);
+  } else if (type === MessageType.REPLY && (proc === Proc.STDOUT || proc === Proc.STDERR)) {
+    streams.taken(
+      proc,
+      serial,
+      argumentsOf(payload, (r) => r.u32()),
+    );
+    channel.forwardStream(proc, type, serial, payload);
   } else if (type === MessageType.MESSAGE && proc === Proc.QUIT) {
     channel.quit();
   } else if (type === MessageType.CALL && (proc === Proc.CONFIGURE || proc === Proc.ARRANGE)) {
-    void answer(header, channel, configure(channel, payload, proc === Proc.ARRANGE ? 'arrange' : 'configure'));
+    void answer(header, configure(channel, payload, proc === Proc.ARRANGE ? 'arrange' : 'configure'));
   } else if (type === MessageType.CALL) {
     void handOn(header, channel, payload);
   }
@@ -247,15 +268,12 @@ function fromLauncher(channel: Channel, header: PacketHeader, payload: Buffer): 
 
 async function main(): Promise<void> {
   const early = await port.greet();
-  const { channel, ready } = await Channel.open(socket);
+  const { channel, ready } = await Channel.open(socket, streams);
   socket.on('end', () => {
     nativeIsDone = true;
-    closeWhenDone(channel);
+    closeWhenDone();
   });
-  channel.stdin.on('error', () => {});
   await port.packet(Proc.READY, MessageType.MESSAGE, encodeReady(ready));
-  relay(channel.stdout, Proc.STDOUT, channel);
-  relay(channel.stderr, Proc.STDERR, channel);
   const parser = new PacketParser({
     stream: () => {},
     streamEnd: () => {},
@@ -268,7 +286,8 @@ async function main(): Promise<void> {
     parser.push(bytes);
   }
   port.abandon();
-  closeWhenDone(channel);
+  streams.abandon(channel);
+  closeWhenDone();
 }
 
 void main();

@@ -57,9 +57,10 @@ export function shellSpawn(
     gid: 0,
     groups: [0],
     capabilities: ALL_CAPABILITIES,
-    flags: terminal ? SpawnFlag.PTY : 0,
+    flags: SpawnFlag.APPLICATION | (terminal ? SpawnFlag.PTY : 0),
     rows: terminal?.rows ?? 0,
     columns: terminal?.columns ?? 0,
+    timeLimit: 0,
   };
 }
 

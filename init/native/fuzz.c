@@ -4,8 +4,8 @@
  *   init-fuzz [FILE...]         feeds files, or standard input, to the init as what a host sends after the handshake
  *   init-fuzz --module FILE     writes the module as the kernel gets it, unsigned and with sections marked to skip
  *
- * Every operation decodes its arguments and is then refused. The application is a pipe: what goes to its stdin comes
- * out of its stdout. The status is 0 unless a sanitizer finds something, or the init hangs.
+ * Every operation decodes its arguments and is then refused. Process 1 is a pipe: what goes to its stdin comes out of its
+ * stdout. The status is 0 unless a sanitizer finds something, or the init hangs.
  */
 #include "boot/sections.h"
 #include "boot/signature.h"
@@ -34,6 +34,8 @@
 /* An init that is busy for longer with one stream hangs. */
 #define LIMIT_SECONDS 20
 #define BLOCK_BYTES 65536
+/* The number of the process that is a pipe. */
+#define FUZZED_PROCESS 1
 
 static _Noreturn void fail(const char *what)
 {
@@ -92,8 +94,10 @@ static int run_one(int file)
 		fail("signalfd");
 	receiver_start(dispatch_accept);
 	channel_open(sockets[0], sockets[0], true);
-	stdin_attach(loopback[1], false);
-	streams_attach(loopback[0], nothing[0]);
+	if (stdin_reserve(0) < 0)
+		fail("mmap");
+	stdin_attach(0, FUZZED_PROCESS, loopback[1], false);
+	streams_attach(0, FUZZED_PROCESS, loopback[0], nothing[0], false);
 	(void)loop_until_end();
 	loop_flush(clock_now() + MICROSECONDS_PER_SECOND);
 	return 0;

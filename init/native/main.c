@@ -9,7 +9,7 @@
  *     loop                  moves bytes, runs calls, reaps                         serve/loop.c, process/reap.c
  *       receiver, sender      the host's bytes, and those for it                     transport/receiver.c, sender.c
  *       dispatch              runs each call; every operation is in ops/             ops/dispatch.c
- *       application           the one application, from fork to its status           process/application.c, child.c
+ *       table, exits          what the host starts, from fork to its status          process/table.c, child.c, exits.c
  *       helper                a program that the host runs meanwhile                 process/helper.c
  *   stop_everything()     kills what is left, syncs, unmounts; then EXIT goes    process/processes.c, shutdown/
  *   power_off()           the last step                                          shutdown/power_off.c

@@ -1,18 +1,25 @@
-/** The launcher's end of the channel: handshake, calls, the application's streams and its exit. */
-import type { Duplex, Readable, Writable } from 'node:stream';
+/** The launcher's end of the channel: handshake, calls, and the streams and exits of processes. */
+import type { Duplex } from 'node:stream';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { deferred } from '../util/promises.js';
 import { coalesceReads, isSmallPiece } from './coalesce-reads.js';
 import { decodeFailure, decodeResult, encodeCall } from './codec.js';
 import { decodeExit } from './exit.js';
-import { FieldReader, ProtocolError } from './fields.js';
-import { type CallOptions, type Guest, type Operation, OperationError, type OperationResult } from './operations.js';
-import { OutputStreams } from './output.js';
-import { encodePacket, type PacketHeader, PacketParser } from './packets.js';
+import { FieldReader, FieldWriter, ProtocolError } from './fields.js';
+import {
+  type CallOptions,
+  type Guest,
+  type GuestSpawn,
+  type Operation,
+  OperationError,
+  type OperationResult,
+  type SpawnOperation,
+} from './operations.js';
+import { encodePacket, type OutputProc, type PacketHeader, PacketParser } from './packets.js';
+import { GuestProcess } from './process.js';
 import { decodeReady, type GuestReady } from './ready.js';
-import { StdinSender } from './stdin.js';
-import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, PROTOCOL_VERSION, Proc, Status } from './wire.js';
+import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, PROTOCOL_VERSION, Proc, SpawnFlag, Status } from './wire.js';
 
 /** How often the host greets until the guest answers, in milliseconds. */
 const HANDSHAKE_INTERVAL = 50;
@@ -29,14 +36,25 @@ export interface RawReply {
   readonly payload: Buffer;
 }
 
+/** What passes all that is about processes on, instead of having them. */
+export interface Relay {
+  /** A piece of output, or its end: no bytes. */
+  output(proc: OutputProc, process: number, bytes: Buffer): void;
+  /** The guest has taken so much of a process's stdin. */
+  stdinTaken(process: number, payload: Buffer): void;
+  /** The payload of an EXIT. */
+  exit(process: number, payload: Buffer): void;
+}
+
 /** A connection to a guest, made by {@link Channel.open} or {@link Channel.resume}. */
 export class Channel implements Guest {
-  /** Raw wait status of the application. Rejects if the connection ends first. */
-  readonly exited: Promise<number>;
+  /** The process that the sandbox is for. It may not have started yet, nor ever be. */
+  readonly application: GuestProcess;
 
   readonly #transport: Duplex;
-  readonly #output: OutputStreams;
-  readonly #stdin: StdinSender;
+  readonly #relay: Relay | undefined;
+  /** The running processes, by the guest's numbers. */
+  readonly #processes = new Map<number, GuestProcess>();
   readonly #calls = new Map<number, PendingCall>();
   readonly #parser: PacketParser;
   /** Serial number of the last call. */
@@ -44,22 +62,16 @@ export class Channel implements Guest {
   /** Set when the connection has ended. */
   #failure: Error | undefined;
   readonly #ready = deferred<GuestReady>();
-  readonly #exit = deferred<number>();
 
-  private constructor(transport: Duplex) {
+  private constructor(transport: Duplex, relay?: Relay) {
     this.#transport = transport;
-    this.#output = new OutputStreams(transport);
-    this.#stdin = new StdinSender(transport);
-    this.exited = this.#exit.promise;
-    // Callers may ignore these promises.
-    this.exited.catch(() => {});
+    this.#relay = relay;
+    this.application = this.#newProcess();
+    // Callers may ignore it.
     this.#ready.promise.catch(() => {});
     this.#parser = new PacketParser({
-      stream: (proc, bytes) => this.#output.write(proc, bytes),
-      streamEnd: (proc) => {
-        mark('output.end', { proc });
-        this.#output.end(proc);
-      },
+      stream: (proc, process, bytes) => this.#output(proc, process, bytes),
+      streamEnd: (proc, process) => this.#outputEnd(proc, process),
       packet: (header, payload) => this.#packet(header, payload),
     });
   }
@@ -67,12 +79,13 @@ export class Channel implements Guest {
   /**
    * Greets the guest and waits until it is ready. There is no time limit: destroy the transport to give up.
    *
+   * @param relay gets what is about processes; this channel has none then
    * @throws {SandboxError} `guest-gone`: the connection ended first; `protocol-mismatch`: the guest has another
    *   protocol version
    */
-  static async open(transport: Duplex): Promise<{ channel: Channel; ready: GuestReady }> {
+  static async open(transport: Duplex, relay?: Relay): Promise<{ channel: Channel; ready: GuestReady }> {
     mark('qemu.channel');
-    const channel = new Channel(transport);
+    const channel = new Channel(transport, relay);
     const ready = await channel.#handshake();
     if (ready.protocol !== PROTOCOL_VERSION) {
       throw new SandboxError({
@@ -97,25 +110,37 @@ export class Channel implements Guest {
     return channel;
   }
 
-  /** The application's output. With a terminal, all of it comes here and `stderr` stays empty. */
-  get stdout(): Readable {
-    return this.#output.stdout;
-  }
-
-  get stderr(): Readable {
-    return this.#output.stderr;
-  }
-
-  get stdin(): Writable {
-    return this.#stdin.stream;
-  }
-
   call<T extends Operation>(operation: T, options: CallOptions = {}): Promise<OperationResult<T>> {
+    return this.#call(operation, options, startsApplication(operation) ? this.application : undefined);
+  }
+
+  /**
+   * Starts a process beside the application.
+   * @throws {OperationError} if it cannot be started; the message names the system call
+   */
+  async spawn(operation: SpawnOperation, options: CallOptions = {}): Promise<{ process: GuestProcess; pid: number }> {
+    const process = this.#newProcess();
+    const { value } = await this.#call(operation, options, process);
+    return { process, pid: value.pid };
+  }
+
+  /** @param started the process that the call starts */
+  #call<T extends Operation>(
+    operation: T,
+    options: CallOptions,
+    started: GuestProcess | undefined,
+  ): Promise<OperationResult<T>> {
     return new Promise((resolve, reject) => {
       this.#send((serial) => encodeCall(operation, serial, options), {
         answer: (status, payload) => {
-          if (status === Status.OK) resolve(decodeResult(operation, payload));
-          else reject(decodeFailure(operation, status, payload));
+          if (status !== Status.OK) {
+            reject(decodeFailure(operation, status, payload));
+            return;
+          }
+          const result = decodeResult(operation, payload);
+          // At once: its output may be in the bytes that follow.
+          if (started && !this.#relay) this.#add(started, numberIn(result.value));
+          resolve(result);
         },
         reject: (error) =>
           reject(error instanceof ProtocolError ? new OperationError(operation.op, 0, error.message) : error),
@@ -131,6 +156,11 @@ export class Channel implements Guest {
         reject,
       });
     });
+  }
+
+  /** Passes data of a process on, or an acknowledgement of another host. */
+  forwardStream(proc: number, type: number, process: number, payload: Uint8Array): void {
+    if (!this.#failure) this.#transport.write(encodePacket(proc, type, 0, process, payload));
   }
 
   #send(encode: (serial: number) => Buffer, pending: PendingCall): void {
@@ -199,19 +229,72 @@ export class Channel implements Guest {
   }
 
   #packet(header: PacketHeader, payload: Buffer): void {
-    if (header.type === MessageType.REPLY) {
-      if (header.proc === Proc.STDIN) this.#stdin.acknowledge(new FieldReader(payload).u32());
+    const { type, proc, serial } = header;
+    if (type === MessageType.REPLY) {
+      if (proc === Proc.STDIN) this.#stdinTaken(serial, payload);
       else this.#reply(header, payload);
-    } else if (header.type === MessageType.MESSAGE && header.proc === Proc.READY) {
+    } else if (type === MessageType.MESSAGE && proc === Proc.READY) {
       this.#ready.resolve(decodeReady(payload));
-    } else if (header.type === MessageType.MESSAGE && header.proc === Proc.EXIT) {
-      const { status, drained, finished } = decodeExit(payload);
-      mark('exit', { drained, finished });
-      this.#output.endAll();
-      this.#exit.resolve(status);
+    } else if (type === MessageType.MESSAGE && proc === Proc.EXIT) {
+      this.#exited(serial, payload);
     } else {
-      throw new ProtocolError(`the guest sent a packet of proc ${header.proc}, type ${header.type}`);
+      throw new ProtocolError(`the guest sent a packet of proc ${proc}, type ${type}`);
     }
+  }
+
+  #newProcess(): GuestProcess {
+    return new GuestProcess({
+      data: (process, bytes) => this.forwardStream(Proc.STDIN, MessageType.DATA, process, bytes),
+      acknowledge: (proc, process, bytes) =>
+        this.forwardStream(proc, MessageType.REPLY, process, new FieldWriter().u32(bytes).finish()),
+    });
+  }
+
+  /** @throws {ProtocolError} if the guest has another process of that number, or had it started already */
+  #add(process: GuestProcess, number: number): void {
+    if (number === 0 || this.#processes.has(number) || process.number !== 0)
+      throw new ProtocolError(`the guest started process ${number}, which is there already`);
+    this.#processes.set(number, process);
+    process.started(number);
+  }
+
+  /** @throws {ProtocolError} if there is no such process */
+  #running(number: number, what: string): GuestProcess {
+    const process = this.#processes.get(number);
+    if (!process) throw new ProtocolError(`the guest sent ${what} of process ${number}, which does not run`);
+    return process;
+  }
+
+  #output(proc: OutputProc, number: number, bytes: Buffer): void {
+    if (this.#relay) this.#relay.output(proc, number, bytes);
+    else this.#running(number, 'output').output(proc, bytes);
+  }
+
+  #outputEnd(proc: OutputProc, number: number): void {
+    mark('output.end', { proc });
+    if (this.#relay) this.#relay.output(proc, number, Buffer.alloc(0));
+    else this.#running(number, 'the end of output').outputEnd(proc);
+  }
+
+  #stdinTaken(number: number, payload: Buffer): void {
+    if (this.#relay) this.#relay.stdinTaken(number, payload);
+    else this.#running(number, 'an acknowledgement').stdinTaken(new FieldReader(payload).u32());
+  }
+
+  #exited(number: number, payload: Buffer): void {
+    if (this.#relay) {
+      this.#relay.exit(number, payload);
+      return;
+    }
+    const process = this.#running(number, 'the exit');
+    const exit = decodeExit(payload);
+    this.#processes.delete(number);
+    process.ended(exit);
+    if (process !== this.application) return;
+    mark('exit', { drained: exit.drained, finished: exit.finished });
+    const error = endedError();
+    for (const other of this.#processes.values()) other.lost(error);
+    this.#processes.clear();
   }
 
   #reply(header: PacketHeader, payload: Buffer): void {
@@ -235,8 +318,27 @@ export class Channel implements Guest {
     for (const call of this.#calls.values()) call.reject(this.#failure);
     this.#calls.clear();
     this.#ready.reject(this.#failure);
-    this.#exit.reject(this.#failure);
-    this.#output.endAll();
-    this.#stdin.fail(this.#failure);
+    this.application.lost(this.#failure);
+    for (const process of this.#processes.values()) process.lost(this.#failure);
+    this.#processes.clear();
   }
+}
+
+function startsApplication(operation: Operation): boolean {
+  if (operation.op === 'configure') return true;
+  return operation.op === 'spawn' && (operation.flags & SpawnFlag.APPLICATION) !== 0;
+}
+
+/** The number of the process that a call has started. */
+function numberIn(value: unknown): number {
+  return typeof value === 'number' ? value : (value as GuestSpawn).process;
+}
+
+function endedError(): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'sandbox-ended',
+    message: 'the sandbox ended with its application, while another process ran in it',
+    remedy: 'wait for that process before the application ends',
+  });
 }

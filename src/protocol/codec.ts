@@ -97,12 +97,13 @@ function encodeArguments(operation: Operation): Buffer {
       w.str(operation.cwd).u32(operation.uid).u32(operation.gid);
       w.list(operation.groups, (value) => w.u32(value));
       w.u64(operation.capabilities).u32(operation.flags).u32(operation.rows).u32(operation.columns);
+      w.u32(operation.timeLimit);
       break;
     case 'signal':
-      w.u32(operation.signal);
+      w.u32(operation.process).u32(operation.signal);
       break;
     case 'resize':
-      w.u32(operation.rows).u32(operation.columns);
+      w.u32(operation.process).u32(operation.rows).u32(operation.columns);
       break;
     case 'unmount':
       w.str(operation.path).u32(operation.flags);
@@ -182,6 +183,8 @@ export function decodeResult<T extends Operation>(operation: T, payload: Buffer)
 function decodeValue(operation: Operation, r: FieldReader): unknown {
   switch (operation.op) {
     case 'spawn':
+      return { process: r.u32(), pid: r.u32() };
+    case 'configure':
       return r.u32();
     case 'run':
       return { status: r.i32(), output: r.bytes() };

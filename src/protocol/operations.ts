@@ -30,6 +30,8 @@ export interface SpawnOperation {
   /** Size of the terminal. */
   readonly rows: number;
   readonly columns: number;
+  /** After this many milliseconds its process group is killed; 0: never. */
+  readonly timeLimit: number;
 }
 
 /** Ids from `inside` on are, on the host, those from `outside` on. */
@@ -78,8 +80,9 @@ export type Operation =
   | { readonly op: 'hostname'; readonly name: string }
   | { readonly op: 'setClock'; readonly seconds: bigint; readonly nanoseconds: number }
   | { readonly op: 'addEntropy'; readonly data: Uint8Array }
-  | { readonly op: 'signal'; readonly signal: number }
-  | { readonly op: 'resize'; readonly rows: number; readonly columns: number }
+  /** `process`: the guest's number for it. */
+  | { readonly op: 'signal'; readonly process: number; readonly signal: number }
+  | { readonly op: 'resize'; readonly process: number; readonly rows: number; readonly columns: number }
   | { readonly op: 'sync' }
   /** `flags`: MNT_* of umount2(2). */
   | { readonly op: 'unmount'; readonly path: string; readonly flags: number }
@@ -96,8 +99,12 @@ export type Operation =
   | { readonly op: 'readFile'; readonly path: string; readonly limit: number }
   | { readonly op: 'listDir'; readonly path: string }
   | { readonly op: 'readLink'; readonly path: string }
-  /** For a common init that runs in the guest: the sandbox as JSON, see init/common/guest.ts. */
-  | { readonly op: 'configure' | 'arrange'; readonly sandbox: string }
+  /**
+   * For a common init that runs in the guest: the sandbox as JSON, see init/common/guest.ts. The result of `configure`
+   * is the guest's number for the application.
+   */
+  | { readonly op: 'configure'; readonly sandbox: string }
+  | { readonly op: 'arrange'; readonly sandbox: string }
   | { readonly op: 'stat'; readonly path: string; readonly follow: boolean }
   | { readonly op: 'chown'; readonly path: string; readonly uid: number; readonly gid: number }
   | { readonly op: 'chmod'; readonly path: string; readonly mode: number }
@@ -143,6 +150,14 @@ export interface GuestStat {
   readonly deviceMinor: number;
 }
 
+/** Result of `spawn`. */
+export interface GuestSpawn {
+  /** The guest's number for the process, which streams, signals and its exit name it by. */
+  readonly process: number;
+  /** Its process ID. */
+  readonly pid: number;
+}
+
 /** Result of `run`. */
 export interface GuestRun {
   /** Raw wait status. */
@@ -152,7 +167,7 @@ export interface GuestRun {
 
 /** Result of each operation, without the time it took. */
 export type ResultOf<T extends Operation> = T extends { op: 'spawn' }
-  ? number
+  ? GuestSpawn
   : T extends { op: 'run' }
     ? GuestRun
     : T extends { op: 'readFile' }
@@ -163,7 +178,9 @@ export type ResultOf<T extends Operation> = T extends { op: 'spawn' }
           ? string
           : T extends { op: 'stat' }
             ? GuestStat
-            : undefined;
+            : T extends { op: 'configure' }
+              ? number
+              : undefined;
 
 /** Result of an operation that succeeded. */
 export interface OperationResult<T extends Operation> {

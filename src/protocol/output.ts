@@ -1,64 +1,56 @@
-/** The application's stdout and stderr, as streams of the launcher. */
-import { type Duplex, PassThrough, type Readable } from 'node:stream';
-import { Proc } from './wire.js';
+/** An output stream of a process in the guest, as a stream of the launcher. */
+import { Readable } from 'node:stream';
+import { ProtocolError } from './fields.js';
+import { OUTPUT_WINDOW_BYTES } from './wire.js';
 
-type OutputProc = typeof Proc.STDOUT | typeof Proc.STDERR;
+/** What the reader has not asked for yet, and is kept for it before the guest has to wait, in bytes. */
+const BUFFER_BYTES = 1 << 16;
 
-const BUFFER_BYTES = 1 << 20;
+/** Fewer bytes are not worth an acknowledgement. The window is larger, so the guest never waits for it. */
+const ACKNOWLEDGED_BYTES = OUTPUT_WINDOW_BYTES / 4;
 
-/** Two streams. While one of them is full, nothing is read from the guest, which then throttles the application. */
-export class OutputStreams {
-  readonly #transport: Duplex;
-  readonly #stdout = new PassThrough({ highWaterMark: BUFFER_BYTES });
-  readonly #stderr = new PassThrough({ highWaterMark: BUFFER_BYTES });
-  /** The full streams. */
-  readonly #blocked = new Set<PassThrough>();
+/**
+ * The guest sends no more than the window ahead of what the reader has taken. So a stream that nobody reads holds up its
+ * process, and no other.
+ */
+export class OutputStream {
+  readonly readable: Readable;
+  readonly #acknowledge: (bytes: number) => void;
+  /** Received, and not acknowledged. */
+  #outstanding = 0;
+  #ended = false;
 
-  constructor(transport: Duplex) {
-    this.#transport = transport;
+  /** @param acknowledge tells the guest that so many more bytes were taken */
+  constructor(acknowledge: (bytes: number) => void) {
+    this.#acknowledge = acknowledge;
+    this.readable = new Readable({ highWaterMark: BUFFER_BYTES, read: () => this.#taken() });
+    // Nobody may be there to read what is left.
+    this.readable.on('close', () => this.#taken());
   }
 
-  get stdout(): Readable {
-    return this.#stdout;
+  /**
+   * Passes bytes on to the reader; drops them if it is gone.
+   * @throws {ProtocolError} for more bytes than the guest may send, and for bytes behind the end
+   */
+  write(bytes: Buffer): void {
+    if (this.#ended) throw new ProtocolError('the guest sent output behind its end');
+    this.#outstanding += bytes.length;
+    if (this.#outstanding > OUTPUT_WINDOW_BYTES) throw new ProtocolError('the guest sent more output than it may');
+    if (this.readable.destroyed || this.readable.push(bytes)) this.#taken();
   }
 
-  get stderr(): Readable {
-    return this.#stderr;
+  /** Ends the stream, once. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (!this.readable.destroyed) this.readable.push(null);
   }
 
-  /** Passes bytes on to a stream. Ignores them if its reader is gone. */
-  write(proc: OutputProc, bytes: Buffer): void {
-    const stream = this.#stream(proc);
-    if (stream.writableEnded || stream.destroyed) return;
-    if (!stream.write(bytes)) this.#block(stream);
-  }
-
-  /** Ends one stream. */
-  end(proc: OutputProc): void {
-    this.#stream(proc).end();
-  }
-
-  /** Ends both streams. */
-  endAll(): void {
-    this.#stdout.end();
-    this.#stderr.end();
-  }
-
-  #stream(proc: OutputProc): PassThrough {
-    return proc === Proc.STDOUT ? this.#stdout : this.#stderr;
-  }
-
-  #block(stream: PassThrough): void {
-    this.#transport.pause();
-    if (this.#blocked.has(stream)) return;
-    this.#blocked.add(stream);
-    const resume = () => {
-      this.#blocked.delete(stream);
-      stream.off('drain', resume);
-      stream.off('close', resume);
-      if (!this.#stdout.writableNeedDrain && !this.#stderr.writableNeedDrain) this.#transport.resume();
-    };
-    stream.on('drain', resume);
-    stream.on('close', resume);
+  /** The reader wants more than it was given. */
+  #taken(): void {
+    if (this.#outstanding < ACKNOWLEDGED_BYTES || this.#ended) return;
+    const bytes = this.#outstanding;
+    this.#outstanding = 0;
+    this.#acknowledge(bytes);
   }
 }

@@ -9,12 +9,14 @@ export interface PacketHeader {
   readonly serial: number;
 }
 
+export type OutputProc = typeof Proc.STDOUT | typeof Proc.STDERR;
+
 /** Receives what {@link PacketParser} finds. */
 export interface PacketSink {
-  /** A piece of the application's output. One packet may come in several pieces. */
-  stream(proc: typeof Proc.STDOUT | typeof Proc.STDERR, bytes: Buffer): void;
-  /** The application has closed the stream. */
-  streamEnd(proc: typeof Proc.STDOUT | typeof Proc.STDERR): void;
+  /** A piece of a process's output. One packet may come in several pieces. */
+  stream(proc: OutputProc, process: number, bytes: Buffer): void;
+  /** The process has closed the stream. */
+  streamEnd(proc: OutputProc, process: number): void;
   /** Any other packet, complete. */
   packet(header: PacketHeader, payload: Buffer): void;
 }
@@ -98,7 +100,7 @@ export class PacketParser {
     const piece = chunk.subarray(0, this.#missing);
     if (isStream(header)) {
       this.#missing -= piece.length;
-      this.#sink.stream(header.proc, piece);
+      this.#sink.stream(header.proc, header.serial, piece);
       if (this.#missing === 0) this.#header = undefined;
     } else if (this.#payload === undefined && piece.length === this.#missing) {
       this.#missing = 0;
@@ -116,11 +118,11 @@ export class PacketParser {
   #finish(header: PacketHeader, payload: Buffer): void {
     this.#header = undefined;
     this.#payload = undefined;
-    if (isStream(header)) this.#sink.streamEnd(header.proc);
+    if (isStream(header)) this.#sink.streamEnd(header.proc, header.serial);
     else this.#sink.packet(header, payload);
   }
 }
 
-function isStream(header: PacketHeader): header is PacketHeader & { proc: typeof Proc.STDOUT | typeof Proc.STDERR } {
+function isStream(header: PacketHeader): header is PacketHeader & { proc: OutputProc } {
   return header.type === MessageType.DATA && (header.proc === Proc.STDOUT || header.proc === Proc.STDERR);
 }

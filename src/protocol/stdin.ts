@@ -1,35 +1,51 @@
-/** The application's stdin, sent within the window that the guest has room for. */
-import { type Duplex, Writable } from 'node:stream';
-import { encodePacket } from './packets.js';
-import { HEADER_BYTES, MAX_PACKET_BYTES, MessageType, Proc, STDIN_WINDOW_BYTES } from './wire.js';
+/** The stdin of a process in the guest, sent within the window that the guest has room for. */
+import { Writable } from 'node:stream';
+import { ProtocolError } from './fields.js';
+import { HEADER_BYTES, MAX_PACKET_BYTES, STDIN_WINDOW_BYTES } from './wire.js';
 
 const MAX_DATA_BYTES = MAX_PACKET_BYTES - HEADER_BYTES;
 
 export class StdinSender {
   /** What is written here is sent to the guest. Ending it sends the end of file. */
   readonly stream: Writable;
-  readonly #transport: Duplex;
+  /** Undefined: the process has not started. */
+  #transmit: ((bytes: Uint8Array) => void) | undefined;
   /** How many bytes may be sent before the guest acknowledges more. */
-  #credit = STDIN_WINDOW_BYTES;
+  #credit = 0;
   /** Goes on with a write that waits for credit. */
   #resume: (() => void) | undefined;
   #failure: Error | undefined;
 
-  constructor(transport: Duplex) {
-    this.#transport = transport;
+  constructor() {
     this.stream = new Writable({
       highWaterMark: 1 << 18,
       write: (chunk: Buffer, _encoding, done) => this.#send(chunk, done),
-      final: (done) => {
-        if (!this.#failure) this.#sendData(new Uint8Array());
-        done();
-      },
+      final: (done) => this.#finish(done),
     });
   }
 
-  /** The guest has consumed `bytes` more bytes. */
+  /** The process has started, and what was written is sent. */
+  start(transmit: (bytes: Uint8Array) => void): void {
+    this.#transmit = transmit;
+    this.#credit = STDIN_WINDOW_BYTES;
+    this.#wake();
+  }
+
+  /**
+   * The guest has consumed `bytes` more bytes.
+   * @throws {ProtocolError} for more than it was sent
+   */
   acknowledge(bytes: number): void {
-    this.#credit = Math.min(this.#credit + bytes, STDIN_WINDOW_BYTES);
+    if (bytes > STDIN_WINDOW_BYTES - this.#credit)
+      throw new ProtocolError('the guest took more stdin than it was sent');
+    this.#credit += bytes;
+    this.#wake();
+  }
+
+  /** The process has ended: what is written from now on goes nowhere. */
+  discard(): void {
+    this.#transmit = () => {};
+    this.#credit = Number.POSITIVE_INFINITY;
     this.#wake();
   }
 
@@ -53,7 +69,7 @@ export class StdinSender {
     const piece = bytes.subarray(0, Math.min(this.#credit, MAX_DATA_BYTES));
     if (piece.length > 0) {
       this.#credit -= piece.length;
-      this.#sendData(piece);
+      this.#transmit?.(piece);
     }
     const rest = bytes.subarray(piece.length);
     if (rest.length === 0) done();
@@ -61,7 +77,12 @@ export class StdinSender {
     else this.#resume = () => this.#send(rest, done);
   }
 
-  #sendData(bytes: Uint8Array): void {
-    this.#transport.write(encodePacket(Proc.STDIN, MessageType.DATA, 0, 0, bytes));
+  #finish(done: () => void): void {
+    if (this.#transmit === undefined && !this.#failure) {
+      this.#resume = () => this.#finish(done);
+      return;
+    }
+    if (!this.#failure) this.#transmit?.(new Uint8Array());
+    done();
   }
 }

@@ -9,7 +9,7 @@
 export const HANDSHAKE_WAIT = 0x1b;
 export const HANDSHAKE_SYNC = 0x1c;
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** A header has five u32: length, proc, type, status, serial. */
 export const HEADER_BYTES = 20;
@@ -20,8 +20,12 @@ export const MAX_PACKET_BYTES = 262144;
  * environment.
  */
 export const MAX_SPAWN_BYTES = 2359296;
-/** Most bytes of stdin that the host may send ahead of the guest's acknowledgements. */
+/** Most bytes of a process's stdin that the host may send ahead of the guest's acknowledgements. */
 export const STDIN_WINDOW_BYTES = 524288;
+/** Most bytes of one output stream that the guest may send ahead of the host's acknowledgements. */
+export const OUTPUT_WINDOW_BYTES = 1048576;
+/** Most processes that the host may have started, and that have not sent EXIT. */
+export const MAX_PROCESSES = 256;
 
 /** Name of the virtio-serial port that carries the channel. */
 export const CHANNEL_NAME = 'org.virt-sandbox.channel.0';
@@ -88,7 +92,7 @@ export const MessageType = {
   DATA: 1,
   /** An operation, host to guest. */
   CALL: 2,
-  /** The reply to a CALL, with the same serial. With proc STDIN: the acknowledgement of stdin bytes. */
+  /** The reply to a CALL, with the same serial. With the proc of a stream: the acknowledgement of its bytes. */
   REPLY: 3,
 } as const;
 
@@ -118,6 +122,14 @@ export const SpawnFlag = {
   TRACE: 2,
   /** In a container, an application without capabilities may make user namespaces. */
   NAMESPACES: 4,
+  /** The process that the sandbox is for. What it leaves running is killed when it has ended, and its EXIT comes last. */
+  APPLICATION: 8,
+} as const;
+
+/** Flags of EXIT. */
+export const ExitFlag = {
+  /** The process was killed because its time was over. */
+  TIMED_OUT: 1,
 } as const;
 
 /** Flags of MAP_MOUNT. */

@@ -87,6 +87,7 @@ async function start(
     await leave(channel, socket);
     throw error;
   }
+  const { application } = channel;
   const stopped = lstatSync(directory.breakpoint, { throwIfNoEntry: false })?.isSocket() === true;
   const tolerant = async (call: Promise<unknown>): Promise<void> => {
     await call.catch((error: unknown) => {
@@ -95,15 +96,25 @@ async function start(
   };
   return {
     name,
-    stdin: channel.stdin,
-    stdout: channel.stdout,
-    stderr: channel.stderr,
-    exited: channel.exited.then(exitStatusOf, (error: unknown) => {
-      throw ended(name, error);
-    }),
+    stdin: application.stdin,
+    stdout: application.stdout,
+    stderr: application.stderr,
+    exited: application.exited.then(
+      ({ status }) => exitStatusOf(status),
+      (error: unknown) => {
+        throw ended(name, error);
+      },
+    ),
     atBreakpoint: stopped,
-    kill: (number) => tolerant(channel.call({ op: 'signal', signal: osConstants.signals[number] }, { tolerate: true })),
-    resize: (rows, columns) => tolerant(channel.call({ op: 'resize', rows, columns }, { tolerate: true })),
+    kill: (name) =>
+      tolerant(
+        channel.call(
+          { op: 'signal', process: application.number, signal: osConstants.signals[name] },
+          { tolerate: true },
+        ),
+      ),
+    resize: (rows, columns) =>
+      tolerant(channel.call({ op: 'resize', process: application.number, rows, columns }, { tolerate: true })),
     close: async (status) => {
       await leave(channel, socket);
       if (stopped && status !== undefined) await tell(directory.breakpoint, status, user?.uid);

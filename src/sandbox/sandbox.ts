@@ -64,9 +64,10 @@ export class Sandbox implements AsyncDisposable {
     this.#launched = launched;
     this.#onWarning = onWarning;
     this.name = launched.name;
-    this.stdin = launched.channel.stdin;
-    this.stdout = launched.channel.stdout;
-    this.stderr = launched.channel.stderr;
+    const { application } = launched.channel;
+    this.stdin = application.stdin;
+    this.stdout = application.stdout;
+    this.stderr = application.stderr;
     this.ending = this.#ending.promise;
     this.exited = this.#watch();
     // Callers may ignore this promise.
@@ -111,7 +112,8 @@ export class Sandbox implements AsyncDisposable {
   async kill(signal: NodeJS.Signals | number): Promise<void> {
     const number = typeof signal === 'number' ? signal : constants.signals[signal];
     try {
-      await this.#launched.channel.call({ op: 'signal', signal: number }, { tolerate: true });
+      const { channel } = this.#launched;
+      await channel.call({ op: 'signal', process: channel.application.number, signal: number }, { tolerate: true });
     } catch (error) {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
     }
@@ -120,7 +122,8 @@ export class Sandbox implements AsyncDisposable {
   /** Resizes the application's terminal. Does nothing if the application has ended. */
   async resize(rows: number, columns: number): Promise<void> {
     try {
-      await this.#launched.channel.call({ op: 'resize', rows, columns }, { tolerate: true });
+      const { channel } = this.#launched;
+      await channel.call({ op: 'resize', process: channel.application.number, rows, columns }, { tolerate: true });
     } catch (error) {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
     }
@@ -168,10 +171,11 @@ export class Sandbox implements AsyncDisposable {
    */
   async #exit(): Promise<number> {
     const { channel, shares } = this.#launched;
+    const exited = channel.application.exited.then(({ status }) => status);
     try {
-      return await Promise.race([channel.exited, shares.failed]);
+      return await Promise.race([exited, shares.failed]);
     } catch (error) {
-      if (await settlesWithin(channel.exited, QEMU_ENDS_MS)) return channel.exited;
+      if (await settlesWithin(exited, QEMU_ENDS_MS)) return exited;
       throw error;
     }
   }

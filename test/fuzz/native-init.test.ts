@@ -30,8 +30,8 @@ const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | '
   SET_CLOCK: Buffer.concat([u64(1_700_000_000n), u32(5)]),
   ADD_ENTROPY: str(Buffer.alloc(64, 9)),
   SPAWN: spawnPayload(['sh', '-c', 'true'], { groups: [1, 2], flags: SpawnFlag.PTY, rows: 24, columns: 80 }),
-  SIGNAL: u32(15),
-  RESIZE: Buffer.concat([u32(24), u32(80)]),
+  SIGNAL: Buffer.concat([u32(1), u32(15)]),
+  RESIZE: Buffer.concat([u32(1), u32(24), u32(80)]),
   SYNC: Buffer.alloc(0),
   UNMOUNT: Buffer.concat([str('/mnt'), u32(2)]),
   POWER_OFF: Buffer.alloc(0),
@@ -63,12 +63,12 @@ const PACKETS = [
     .map(([name, payload], serial) =>
       packet(Proc[name as keyof typeof Proc], MessageType.CALL, CallFlag.RECOVER, serial, payload),
     ),
-  packet(Proc.STDIN, MessageType.DATA, 0, 0, Buffer.from('some input\n')),
+  packet(Proc.STDIN, MessageType.DATA, 0, 1, Buffer.from('some input\n')),
 ];
 const LAST = [
   packet(Proc.POWER_OFF, MessageType.CALL, 0, 99, CALLS.POWER_OFF),
   packet(Proc.QUIT, MessageType.MESSAGE, 0, 0, Buffer.alloc(0)),
-  packet(Proc.STDIN, MessageType.DATA, 0, 0, Buffer.alloc(0)),
+  packet(Proc.STDIN, MessageType.DATA, 0, 1, Buffer.alloc(0)),
 ];
 
 const EDGES = [0, 1, 19, 20, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];

@@ -151,11 +151,12 @@ describe('the common init in the guest', { skip: unlessServingKernel || embedded
       };
       const now = { seconds: String(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
       await channel.call({ op: 'configure', sandbox: JSON.stringify({ guest, now, entropy: 'AAAA' }) });
-      const [up] = (await once(channel.stdout, 'data')) as [Buffer];
+      const { stdin, stdout } = channel.application;
+      const [up] = (await once(stdout, 'data')) as [Buffer];
       assert.equal(up.toString(), 'up\n');
       // The port reports its end of file before the connection ends.
-      channel.stdin.end();
-      await once(channel.stdin, 'finish');
+      stdin.end();
+      await once(stdin, 'finish');
       assert.ok(!existsSync(join(share, 'last')));
       socket.end();
       await ended;

@@ -1,22 +1,22 @@
-/* Operations that start and steer programs: the application, and helpers. */
+/* Operations that start and steer programs: processes, and helpers. */
 #include "ops/operations.h"
 
-#include "process/application.h"
 #include "process/helper.h"
+#include "process/table.h"
 
 #include <errno.h>
 #include <signal.h>
 
 #define NO_ID UINT32_MAX
 #define MAX_TERMINAL_SIZE UINT16_MAX
+#define SPAWN_FLAGS ((uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE | VS_SPAWN_NAMESPACES | VS_SPAWN_APPLICATION))
 
 int op_spawn(struct call *call)
 {
 	struct reader *from = &call->arguments;
 	struct child child = {.restricted = true};
+	struct process_options options;
 	uint32_t flags;
-	uint32_t rows;
-	uint32_t columns;
 	int error;
 
 	child.argv = read_list(from, 0);
@@ -27,8 +27,9 @@ int op_spawn(struct call *call)
 	child.groups = read_numbers(from, &child.group_count);
 	child.capabilities = read_u64(from);
 	flags = read_u32(from);
-	rows = read_u32(from);
-	columns = read_u32(from);
+	options.rows = read_u32(from);
+	options.columns = read_u32(from);
+	options.time_limit = read_u32(from);
 	error = call_arguments(call);
 	if (error != 0)
 		return error;
@@ -37,34 +38,35 @@ int op_spawn(struct call *call)
 	/* setresuid() takes this number for "unchanged", which is root. */
 	if (child.uid == NO_ID || child.gid == NO_ID)
 		return call_fail(call, EINVAL, "spawn(%s): uid %u, gid %u", child.argv[0], child.uid, child.gid);
-	if ((flags & ~(uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE | VS_SPAWN_NAMESPACES)) != 0 ||
-	    (flags & (VS_SPAWN_PTY | VS_SPAWN_TRACE)) == VS_SPAWN_TRACE || rows > MAX_TERMINAL_SIZE ||
-	    columns > MAX_TERMINAL_SIZE)
-		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags, rows,
-				 columns);
-	if (application_exists())
-		return call_fail(call, EBUSY, "spawn(%s): there is an application", child.argv[0]);
+	if ((flags & ~SPAWN_FLAGS) != 0 || (flags & (VS_SPAWN_PTY | VS_SPAWN_TRACE)) == VS_SPAWN_TRACE ||
+	    options.rows > MAX_TERMINAL_SIZE || options.columns > MAX_TERMINAL_SIZE)
+		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags,
+				 options.rows, options.columns);
 	if (child.directory[0] == '\0')
 		child.directory = "/";
 	child.terminal = (flags & VS_SPAWN_PTY) != 0;
 	child.user_namespaces = (flags & VS_SPAWN_NAMESPACES) != 0;
-	return application_start(call, &child, rows, columns, (flags & VS_SPAWN_TRACE) != 0);
+	options.application = (flags & VS_SPAWN_APPLICATION) != 0;
+	options.trace = (flags & VS_SPAWN_TRACE) != 0;
+	return process_start(call, &child, &options);
 }
 
 int op_signal(struct call *call)
 {
+	uint32_t process = read_u32(&call->arguments);
 	uint32_t number = read_u32(&call->arguments);
 	int error = call_arguments(call);
 
 	if (error != 0)
 		return error;
 	if (number == 0 || number >= NSIG)
-		return call_fail(call, EINVAL, "signal(%u)", number);
-	return application_signal(call, number);
+		return call_fail(call, EINVAL, "signal(%u, %u)", process, number);
+	return process_signal(call, process, number);
 }
 
 int op_resize(struct call *call)
 {
+	uint32_t process = read_u32(&call->arguments);
 	uint32_t rows = read_u32(&call->arguments);
 	uint32_t columns = read_u32(&call->arguments);
 	int error = call_arguments(call);
@@ -72,8 +74,8 @@ int op_resize(struct call *call)
 	if (error != 0)
 		return error;
 	if (rows > MAX_TERMINAL_SIZE || columns > MAX_TERMINAL_SIZE)
-		return call_fail(call, EINVAL, "resize(%u, %u)", rows, columns);
-	return application_resize(call, rows, columns);
+		return call_fail(call, EINVAL, "resize(%u, %u, %u)", process, rows, columns);
+	return process_resize(call, process, rows, columns);
 }
 
 int op_run(struct call *call)

@@ -2,9 +2,10 @@
 
 #include "ops/dispatch.h"
 #include "ops/initramfs.h"
-#include "process/application.h"
+#include "process/exits.h"
 #include "process/helper.h"
 #include "process/processes.h"
+#include "process/table.h"
 #include "transport/channel.h"
 #include "transport/receiver.h"
 #include "transport/sender.h"
@@ -22,19 +23,18 @@ enum source {
 	SIGNALS,
 	CHANNEL_IN,
 	CHANNEL_OUT,
-	APPLICATION_IN,
-	APPLICATION_OUT,
-	APPLICATION_ERR,
-	APPLICATION_REPORT,
+	PROCESS_REPORT,
 	HELPER_REPORT,
 	HELPER_OUT,
 	HELPER_IN,
-	SOURCES
+	/* From here on those of the processes. */
+	PROCESSES,
+	SOURCES = PROCESSES + TABLE_POLL_FDS
 };
 
 void loop_child_ended(pid_t pid, int status)
 {
-	application_child_ended(pid, status);
+	table_child_ended(pid, status);
 	helper_child_ended(pid, status);
 }
 
@@ -51,21 +51,22 @@ static void watch(struct pollfd *set, enum source source, int fd, short events)
 	set[source] = (struct pollfd){.fd = fd, .events = events};
 }
 
-/* A source that is not wanted now has fd -1, because poll() reports POLLHUP and POLLERR unasked. */
-static void prepare(struct pollfd set[SOURCES])
+/*
+ * A source that is not wanted now has fd -1, because poll() reports POLLHUP and POLLERR unasked. Returns how many there
+ * are.
+ */
+static nfds_t prepare(struct pollfd set[SOURCES])
 {
 	bool blocked = sender_blocked();
 
 	watch(set, SIGNALS, signals_fd(), POLLIN);
 	watch(set, CHANNEL_IN, channel_alive() ? channel_in() : -1, receiver_wants_input() ? POLLIN : 0);
 	watch(set, CHANNEL_OUT, blocked ? channel_out() : -1, POLLOUT);
-	watch(set, APPLICATION_IN, stdin_poll_fd(), POLLOUT);
-	watch(set, APPLICATION_OUT, blocked ? -1 : streams_poll_fd(0), POLLIN);
-	watch(set, APPLICATION_ERR, blocked ? -1 : streams_poll_fd(1), POLLIN);
-	watch(set, APPLICATION_REPORT, application_report_fd(), POLLIN);
+	watch(set, PROCESS_REPORT, table_report_fd(), POLLIN);
 	watch(set, HELPER_REPORT, helper_report_fd(), POLLIN);
 	watch(set, HELPER_OUT, helper_out_fd(), POLLIN);
 	watch(set, HELPER_IN, helper_in_fd(), POLLOUT);
+	return PROCESSES + table_watch(set + PROCESSES, !blocked);
 }
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -76,17 +77,16 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 /* One turn; waits at most until `deadline` for an event. */
 static void turn(uint64_t deadline)
 {
-	struct pollfd set[SOURCES];
+	static struct pollfd set[SOURCES];
+	nfds_t sources = prepare(set);
 	int timeout;
 
-	prepare(set);
-	deadline =
-		earliest(deadline, earliest(initramfs_deadline(), earliest(application_deadline(), helper_deadline())));
+	deadline = earliest(deadline, earliest(initramfs_deadline(), earliest(exits_deadline(), helper_deadline())));
 	timeout = deadline == UINT64_MAX ? -1 : clock_poll_timeout(deadline);
 	/* Do not wait if something can go on by itself, such as calls that found no room before the last turn. */
-	if (dispatch_ready() || (!sender_blocked() && (streams_ready() || !sender_empty())))
+	if (dispatch_ready() || exits_ready() || (!sender_blocked() && (streams_ready() || !sender_empty())))
 		timeout = 0;
-	if (poll(set, SOURCES, timeout) < 0) {
+	if (poll(set, sources, timeout) < 0) {
 		if (errno == EINTR)
 			return;
 		log_line("poll: %s", strerror(errno));
@@ -101,14 +101,11 @@ static void turn(uint64_t deadline)
 		if ((set[CHANNEL_IN].revents & (POLLHUP | POLLERR)) != 0 && (set[CHANNEL_IN].revents & POLLIN) == 0)
 			channel_lost();
 	}
-	if (set[APPLICATION_REPORT].revents != 0)
-		application_exec_event();
-	if (set[APPLICATION_OUT].revents != 0)
-		streams_set_ready(0);
-	if (set[APPLICATION_ERR].revents != 0)
-		streams_set_ready(1);
+	table_take(set + PROCESSES);
+	if (set[PROCESS_REPORT].revents != 0)
+		table_exec_event();
 	helper_step();
-	application_step();
+	exits_step();
 	initramfs_step();
 	dispatch_resume();
 	receiver_resume();
@@ -121,6 +118,9 @@ bool loop_until_end(void)
 	receiver_resume(); /* bytes that came with the handshake */
 	sender_send();
 	while (!channel_ended()) {
+		/* What others still write does not count any more. */
+		if (application_finished())
+			streams_stop();
 		if (application_finished() && sender_empty())
 			return true;
 		turn(UINT64_MAX);

@@ -2,7 +2,7 @@
 
 #include "boot/modules.h"
 #include "ops/dispatch.h"
-#include "process/application.h"
+#include "process/exits.h"
 #include "process/processes.h"
 #include "serve/loop.h"
 #include "transport/channel.h"
@@ -35,25 +35,6 @@ static void send_ready(uint64_t started, uint64_t ready)
 	sender_queue(VS_PROC_READY, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
 }
 
-static uint32_t between(uint64_t from, uint64_t until)
-{
-	if (from == 0 || until < from)
-		return 0;
-	return until - from > UINT32_MAX ? UINT32_MAX : (uint32_t)(until - from);
-}
-
-static void send_exit(uint64_t drained)
-{
-	struct writer writer;
-	uint8_t payload[12];
-
-	writer_start(&writer, payload, sizeof(payload));
-	put_u32(&writer, (uint32_t)application_status());
-	put_u32(&writer, between(application_ended_at(), drained));
-	put_u32(&writer, between(drained, clock_now()));
-	sender_queue(VS_PROC_EXIT, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
-}
-
 void serve(const struct service *service)
 {
 	uint64_t ready = clock_read(CLOCK_BOOTTIME);
@@ -69,7 +50,8 @@ void serve(const struct service *service)
 		uint64_t drained = clock_now();
 
 		service->finish();
-		send_exit(drained);
+		exits_send_others();
+		application_send_exit(drained);
 		loop_until_quit();
 	} else {
 		loop_flush(clock_now() + FLUSH_US);

@@ -8,12 +8,14 @@
 #define VS_HANDSHAKE_WAIT 0x1b
 #define VS_HANDSHAKE_SYNC 0x1c
 
-#define VS_PROTOCOL_VERSION 1
+#define VS_PROTOCOL_VERSION 2
 
 #define VS_HEADER_BYTES 20
 #define VS_MAX_PACKET_BYTES 262144
 #define VS_MAX_SPAWN_BYTES 2359296
 #define VS_STDIN_WINDOW_BYTES 524288
+#define VS_OUTPUT_WINDOW_BYTES 1048576
+#define VS_MAX_PROCESSES 256
 
 #define VS_CHANNEL_NAME "org.virt-sandbox.channel.0"
 #define VS_SHELL_NAME "org.virt-sandbox.shell.0"
@@ -73,6 +75,9 @@
 #define VS_SPAWN_PTY 1
 #define VS_SPAWN_TRACE 2
 #define VS_SPAWN_NAMESPACES 4
+#define VS_SPAWN_APPLICATION 8
+
+#define VS_EXIT_TIMED_OUT 1
 
 #define VS_MAP_OPTIONAL 1
 

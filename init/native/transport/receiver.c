@@ -2,6 +2,7 @@
 
 #include "transport/channel.h"
 #include "transport/stdin.h"
+#include "transport/streams.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -19,11 +20,13 @@ static uint8_t staging[STAGING_BYTES];
 static size_t staging_at;
 static size_t staging_end;
 
-/* The packet that is being assembled. Data of stdin goes straight to its ring instead. */
+/* The packet that is being assembled. Data of stdin goes straight to the ring of its process instead. */
 static uint8_t packet[VS_MAX_SPAWN_BYTES];
 static size_t packet_have;
 static struct packet_header header;
+/* What is to come of a packet of stdin, and whose it is. */
 static size_t stdin_left;
+static uint32_t stdin_process;
 
 void receiver_start(receiver_accept *accept)
 {
@@ -51,6 +54,7 @@ static void start_packet(void)
 {
 	const char *fault;
 	size_t size;
+	int slot;
 
 	header_decode(&header, packet);
 	fault = header_fault(&header);
@@ -61,14 +65,26 @@ static void start_packet(void)
 	if (header.proc != VS_PROC_STDIN || header.type != VS_TYPE_DATA)
 		return;
 	size = header.length - VS_HEADER_BYTES;
-	if (stdin_outstanding() + size > VS_STDIN_WINDOW_BYTES) {
+	slot = stdin_slot(header.serial);
+	if (slot >= 0 && stdin_outstanding(slot) + size > VS_STDIN_WINDOW_BYTES) {
 		violation("more stdin than it may");
 		return;
 	}
 	packet_have = 0;
 	stdin_left = size;
-	if (size == 0)
-		stdin_end();
+	stdin_process = header.serial;
+	if (size == 0 && slot >= 0)
+		stdin_end(slot);
+}
+
+/* The host has received output of a process, or its reader has. */
+static void take_acknowledgement(void)
+{
+	struct reader reader = {.at = packet + VS_HEADER_BYTES, .left = header.length - VS_HEADER_BYTES};
+	uint32_t size = read_u32(&reader);
+
+	if (reader_finish(&reader) != 0 || !streams_acknowledge(header.serial, header.proc, size))
+		violation("an acknowledgement of what it was not sent");
 }
 
 /* True when the packet is done with; false when it has to wait until a call can be taken. */
@@ -79,6 +95,8 @@ static bool finish_packet(void)
 			return false;
 	} else if (header.type == VS_TYPE_MESSAGE && header.proc == VS_PROC_QUIT) {
 		channel_end("the host said QUIT");
+	} else if (header.type == VS_TYPE_REPLY && (header.proc == VS_PROC_STDOUT || header.proc == VS_PROC_STDERR)) {
+		take_acknowledgement();
 	} else {
 		/* A later host may have reason to send it. */
 		log_debug("packet of type %u for proc %u ignored", header.type, header.proc);
@@ -116,7 +134,9 @@ static void parse(void)
 
 			if (size > stdin_left)
 				size = stdin_left;
-			stdin_put(staging + staging_at, size);
+			/* The process may have ended since the packet began. */
+			if (stdin_slot(stdin_process) >= 0)
+				stdin_put(stdin_slot(stdin_process), staging + staging_at, size);
 			staging_at += size;
 			stdin_left -= size;
 		} else if (packet_have < VS_HEADER_BYTES) {
@@ -137,17 +157,18 @@ bool receiver_wants_input(void)
 /* Does one read(2), straight to where the bytes belong if that is known. */
 static ssize_t read_some(void)
 {
+	int slot = stdin_left > 0 ? stdin_slot(stdin_process) : -1;
 	uint8_t *to;
 	size_t size;
 	ssize_t count;
 
-	if (stdin_left > 0) {
-		size = stdin_space(&to);
+	if (slot >= 0) {
+		size = stdin_space(slot, &to);
 		if (size > stdin_left)
 			size = stdin_left;
 		count = read(channel_in(), to, size);
 		if (count > 0) {
-			stdin_commit((size_t)count);
+			stdin_commit(slot, (size_t)count);
 			stdin_left -= (size_t)count;
 		}
 		return count;
@@ -178,11 +199,11 @@ void receiver_read(void)
 		}
 	}
 	/* Acknowledge only a whole packet or a large move of the ring, so that not every small read causes a packet. */
-	stdin_set_mid_packet(stdin_left > 0);
+	stdin_set_mid_packet(stdin_left > 0 ? stdin_slot(stdin_process) : -1);
 }
 
 void receiver_resume(void)
 {
 	parse();
-	stdin_set_mid_packet(stdin_left > 0);
+	stdin_set_mid_packet(stdin_left > 0 ? stdin_slot(stdin_process) : -1);
 }

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* Room that replies leave for EXIT and the acknowledgements of stdin. */
-#define RESERVED_BYTES 4096
+/* Room that replies leave for the acknowledgements of stdin and EXIT, at the end for every process. */
+#define RESERVED_BYTES 20480
 #define QUEUE_BYTES (2 * VS_MAX_PACKET_BYTES + RESERVED_BYTES)
 /* Limits the frames of one turn, so that input and signals get theirs. */
 #define FRAMES_PER_TURN 16
@@ -83,17 +83,19 @@ static bool send_queue(void)
 	return true;
 }
 
-static void queue_acknowledgement(void)
+static void queue_acknowledgements(void)
 {
-	uint32_t size = stdin_take_acknowledgement();
-	struct writer writer;
-	uint8_t payload[4];
+	uint32_t process;
+	uint32_t size;
 
-	if (size == 0)
-		return;
-	writer_start(&writer, payload, sizeof(payload));
-	put_u32(&writer, size);
-	sender_queue(VS_PROC_STDIN, VS_TYPE_REPLY, VS_STATUS_OK, 0, payload, writer.used);
+	while (sender_has_room() && (size = stdin_take_acknowledgement(&process)) > 0) {
+		struct writer writer;
+		uint8_t payload[4];
+
+		writer_start(&writer, payload, sizeof(payload));
+		put_u32(&writer, size);
+		sender_queue(VS_PROC_STDIN, VS_TYPE_REPLY, VS_STATUS_OK, process, payload, writer.used);
+	}
 }
 
 void sender_send_queued(void)
@@ -105,7 +107,7 @@ void sender_send_queued(void)
 void sender_send(void)
 {
 	for (int frames = 0; channel_alive() && frames < FRAMES_PER_TURN; frames++) {
-		queue_acknowledgement();
+		queue_acknowledgements();
 		sender_send_queued();
 		if (blocked || !streams_fill())
 			return;

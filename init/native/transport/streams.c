@@ -25,30 +25,39 @@
 #define COPIED_BYTES 16384
 
 static struct stream {
-	uint32_t proc;
+	/* 0: nothing is attached. */
+	uint32_t process;
 	int fd;
+	bool terminal;
 	bool ready;
 	/* Its end was seen and has to be sent. */
 	bool ending;
-} streams[STREAM_COUNT] = {
-	{.proc = VS_PROC_STDOUT, .fd = -1},
-	{.proc = VS_PROC_STDERR, .fd = -1},
-};
+	/* Bytes that the host may still be sent. */
+	size_t credit;
+	uint64_t last_activity;
+} streams[VS_MAX_PROCESSES][STREAM_COUNT];
+
+static const uint32_t procs[STREAM_COUNT] = {VS_PROC_STDOUT, VS_PROC_STDERR};
+
+/* Slots from here on were never used. */
+static int slots;
 
 /* Header and payload share one buffer, so that a frame is one write(2). */
 static uint8_t frame[VS_MAX_PACKET_BYTES];
 static size_t frame_sent;
 static size_t frame_size;
+static int frame_slot;
 /*
- * Or the payload is pages that move from the application's pipe to the host without a copy. They wait in a pipe of this
+ * Or the payload is pages that move from a process's pipe to the host without a copy. They wait in a pipe of this
  * process: from any other, somebody else could take what a header has announced.
  */
 static int moving[2] = {-1, -1};
 static size_t moving_size;
-/* The stream to look at first, so that one that never stops does not starve the other. */
+/* The stream to look at first, so that one that never stops does not starve the others. */
 static int first_stream;
-static uint64_t last_activity;
-static bool terminal;
+static bool stopped;
+/* When the host was last slow. */
+static uint64_t slow_at;
 
 static void open_moving(void)
 {
@@ -59,39 +68,79 @@ static void open_moving(void)
 	}
 }
 
-void streams_attach(int out, int err)
+void streams_attach(int slot, uint32_t process, int out, int err, bool pty)
 {
-	streams[0].fd = out;
-	streams[1].fd = err;
-	terminal = err < 0;
+	const int fds[STREAM_COUNT] = {out, err};
+
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		streams[slot][i] = (struct stream){
+			.process = process,
+			.fd = fds[i],
+			/* Beside a terminal, the other stream is a pipe. */
+			.terminal = pty && i == STREAM_OUT,
+			.credit = VS_OUTPUT_WINDOW_BYTES,
+			.last_activity = clock_now(),
+		};
+	}
+	if (slot >= slots)
+		slots = slot + 1;
 	/* A terminal's pages cannot be moved. */
-	if (!terminal && channel_can_splice())
+	if (!pty && moving[0] < 0 && channel_can_splice())
 		open_moving();
-	last_activity = clock_now();
 }
 
-int streams_poll_fd(int index)
+static bool may_send(const struct stream *stream)
 {
-	return streams[index].ready ? -1 : streams[index].fd;
+	return stream->ending || (stream->fd >= 0 && stream->process != 0 && stream->ready && stream->credit > 0);
 }
 
-void streams_set_ready(int index)
+int streams_poll_fd(int slot, enum stream_index index)
 {
-	streams[index].ready = true;
+	const struct stream *stream = &streams[slot][index];
+
+	return stream->process == 0 || stream->ready || stream->credit == 0 ? -1 : stream->fd;
+}
+
+void streams_set_ready(int slot, enum stream_index index)
+{
+	streams[slot][index].ready = true;
 }
 
 bool streams_ready(void)
 {
-	for (int i = 0; i < STREAM_COUNT; i++) {
-		if (streams[i].ending || (streams[i].fd >= 0 && streams[i].ready))
+	for (int slot = 0; slot < slots && !stopped; slot++) {
+		if (may_send(&streams[slot][STREAM_OUT]) || may_send(&streams[slot][STREAM_ERR]))
 			return true;
 	}
 	return false;
 }
 
+bool streams_acknowledge(uint32_t process, uint32_t proc, uint32_t size)
+{
+	for (int slot = 0; slot < slots; slot++) {
+		struct stream *stream = &streams[slot][proc == VS_PROC_STDOUT ? STREAM_OUT : STREAM_ERR];
+
+		if (process == 0 || stream->process != process)
+			continue;
+		if (size > VS_OUTPUT_WINDOW_BYTES - stream->credit)
+			return false;
+		stream->credit += size;
+		/* A slow host does not make a program silent. */
+		stream->last_activity = clock_now();
+		return true;
+	}
+	/* The process may have ended meanwhile. */
+	return true;
+}
+
 bool streams_in_frame(void)
 {
 	return frame_sent < frame_size || moving_size > 0;
+}
+
+void streams_stop(void)
+{
+	stopped = true;
 }
 
 static void end_stream(struct stream *stream)
@@ -118,21 +167,27 @@ static size_t take_result(struct stream *stream, ssize_t count, size_t wanted)
 		return 0;
 	}
 	/* A pipe gives all it has. */
-	if (!terminal && (size_t)count < wanted)
+	if (!stream->terminal && (size_t)count < wanted)
 		stream->ready = false;
 	return (size_t)count;
+}
+
+static size_t lesser(size_t a, size_t b)
+{
+	return a < b ? a : b;
 }
 
 /* Copies to the frame what the stream has. */
 static size_t coalesce_reads(struct stream *stream)
 {
+	size_t room = lesser(PAYLOAD_BYTES, stream->credit);
 	size_t used = 0;
 
 	do {
-		size_t wanted = PAYLOAD_BYTES - used;
+		size_t wanted = room - used;
 
 		used += take_result(stream, read(stream->fd, frame + VS_HEADER_BYTES + used, wanted), wanted);
-	} while (terminal && stream->ready && used < COALESCED_BYTES);
+	} while (stream->terminal && stream->ready && used < lesser(COALESCED_BYTES, room));
 	return used;
 }
 
@@ -151,9 +206,9 @@ static void copy_moved(size_t at)
 /* Moves pages out of the stream's pipe. A few bytes are copied to the frame after all. */
 static size_t move(struct stream *stream)
 {
+	size_t wanted = lesser(MOVED_BYTES, stream->credit);
 	size_t size = take_result(
-		stream, splice(stream->fd, NULL, moving[1], NULL, MOVED_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE),
-		MOVED_BYTES);
+		stream, splice(stream->fd, NULL, moving[1], NULL, wanted, SPLICE_F_NONBLOCK | SPLICE_F_MOVE), wanted);
 
 	moving_size = size;
 	if (size > 0 && size < COPIED_BYTES)
@@ -161,36 +216,47 @@ static size_t move(struct stream *stream)
 	return size;
 }
 
-static void start_frame(const struct stream *stream, size_t payload)
+static void start_frame(int slot, enum stream_index index, size_t payload)
 {
 	struct packet_header header = {
 		.length = (uint32_t)(VS_HEADER_BYTES + payload),
-		.proc = stream->proc,
+		.proc = procs[index],
 		.type = VS_TYPE_DATA,
+		.serial = streams[slot][index].process,
 	};
 
+	streams[slot][index].credit -= payload;
 	header_encode(frame, &header);
 	frame_sent = 0;
 	frame_size = moving_size > 0 ? VS_HEADER_BYTES : header.length;
+	frame_slot = slot;
 }
 
 bool streams_fill(void)
 {
-	for (int i = 0; i < STREAM_COUNT; i++) {
-		struct stream *stream = &streams[(first_stream + i) % STREAM_COUNT];
+	int count = slots * STREAM_COUNT;
+
+	for (int i = 0; i < count && !stopped; i++) {
+		int at = (first_stream + i) % count;
+		int slot = at / STREAM_COUNT;
+		enum stream_index index = (enum stream_index)(at % STREAM_COUNT);
+		struct stream *stream = &streams[slot][index];
 		size_t size = 0;
 
-		if (!stream->ending && stream->fd >= 0 && stream->ready)
-			size = moving[0] >= 0 && channel_can_splice() ? move(stream) : coalesce_reads(stream);
+		if (!may_send(stream))
+			continue;
+		if (!stream->ending)
+			size = !stream->terminal && moving[0] >= 0 && channel_can_splice() ? move(stream)
+											   : coalesce_reads(stream);
 		if (size > 0) {
-			last_activity = clock_now();
+			stream->last_activity = clock_now();
 		} else if (stream->ending) {
 			stream->ending = false;
 		} else {
 			continue;
 		}
-		start_frame(stream, size);
-		first_stream = (first_stream + i + 1) % STREAM_COUNT;
+		start_frame(slot, index, size);
+		first_stream = (at + 1) % count;
 		return true;
 	}
 	return false;
@@ -230,29 +296,52 @@ bool streams_send(void)
 {
 	if (send_copied() && send_moved())
 		return true;
-	/* A slow host does not make the program silent. */
-	last_activity = clock_now();
+	slow_at = clock_now();
 	return false;
 }
 
-bool streams_finished(void)
+bool streams_finished(int slot)
 {
 	for (int i = 0; i < STREAM_COUNT; i++) {
-		if (streams[i].fd >= 0 || streams[i].ending)
+		if (streams[slot][i].fd >= 0 || streams[slot][i].ending)
 			return false;
 	}
-	return !streams_in_frame();
+	return !streams_in_frame() || frame_slot != slot;
 }
 
-uint64_t streams_last_activity(void)
-{
-	return last_activity;
-}
-
-void streams_abandon(void)
+bool streams_waiting(int slot)
 {
 	for (int i = 0; i < STREAM_COUNT; i++) {
-		if (streams[i].fd >= 0)
-			end_stream(&streams[i]);
+		if (streams[slot][i].fd >= 0 && streams[slot][i].credit == 0)
+			return true;
+	}
+	return false;
+}
+
+uint64_t streams_last_activity(int slot)
+{
+	uint64_t latest = slow_at;
+
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (streams[slot][i].last_activity > latest)
+			latest = streams[slot][i].last_activity;
+	}
+	return latest;
+}
+
+void streams_abandon(int slot)
+{
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (streams[slot][i].fd >= 0)
+			end_stream(&streams[slot][i]);
+	}
+}
+
+void streams_release(int slot)
+{
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (streams[slot][i].process != 0)
+			fd_close(&streams[slot][i].fd);
+		streams[slot][i] = (struct stream){.fd = -1};
 	}
 }

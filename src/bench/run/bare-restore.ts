@@ -94,9 +94,10 @@ async function runGuest(listener: Listener, snapshot: Snapshot): Promise<void> {
   const now = { seconds: BigInt(Math.floor(Date.now() / 1000)), nanoseconds: 0 };
   const driving = drivePlan(channel, planSandbox(GUEST, { now, entropy: new Uint8Array(64), devices: new Map() }));
   await Promise.all([running, driving, spawnApplication(channel, GUEST)]);
-  channel.stdout.resume();
-  channel.stderr.resume();
-  await channel.exited;
+  const { stdout, stderr, exited } = channel.application;
+  stdout.resume();
+  stderr.resume();
+  await exited;
 }
 
 /** Settles when QEMU has ended, with a sentence that says how. */

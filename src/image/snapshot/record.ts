@@ -22,8 +22,8 @@ import { isOwnDirectory, ownIdentity } from '../store/checked.js';
 import { imageIds } from '../store/open.js';
 import { hasRecordFields } from './record-check.js';
 
-/** Increase it when older snapshots must not be used any more. */
-const SNAPSHOT_FORMAT = 3;
+/** Increase it when older snapshots must not be used any more, as with each version of the protocol of their init. */
+const SNAPSHOT_FORMAT = 4;
 export const SNAPSHOTS_DIRECTORY = 'warm';
 export const SNAPSHOT_RECORD = 'warm.json';
 /** New name of the record when the snapshot is retired: see generations.ts. */

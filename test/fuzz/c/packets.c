@@ -1,9 +1,9 @@
 /*
  * The native init's end of the channel: framing, the window of standard input, waiting calls, replies, output. Every call
- * decodes its arguments and is then refused. No system call is made: the host, the application and the loop's poll(2) are
+ * decodes its arguments and is then refused. No system call is made: the host, two processes and the loop's poll(2) are
  * played here, so that reads and writes can be cut anywhere.
  *
- * What must hold: bytes of stdin reach the application whole and in order; its output reaches the host the same way; each
+ * What must hold: bytes of stdin reach their process whole and in order; its output reaches the host the same way; each
  * call gets at most one reply, in order; the host gets whole packets; no more is acknowledged than was sent.
  */
 #include "harness/check.h"
@@ -29,37 +29,62 @@
 
 /* Descriptors that no process has. */
 #define CHANNEL 5000
-#define STDIN_PIPE 5001
-#define STDOUT_PIPE 5002
-#define STDERR_PIPE 5003
+#define PIPES 5001
+#define STDIN_PIPE 0
+#define STDOUT_PIPE 1
+#define STDERR_PIPE 2
+#define PIPES_EACH 3
 
-static struct {
-	struct input stream;
-	/* The parts of the stream that are standard input, in order: what the application must get. */
-	const uint8_t *stdin_data;
+/* Process n has number n + 1, and is in slot n. */
+#define PROCESSES 2
+
+struct process {
+	/* The parts of the stream that are its standard input, in order: what it must get. */
+	uint8_t stdin_data[65536];
 	size_t stdin_size;
-	uint32_t schedule;
-	bool closed;
-	bool idle;
 	size_t taken;
 	size_t echoed;
 	bool stdout_closed;
-	uint64_t now;
 	/* What the host has received of the output, and how much input was acknowledged. */
 	size_t output;
 	size_t acknowledged;
+};
+
+static struct process processes[PROCESSES];
+
+static struct {
+	struct input stream;
+	uint32_t schedule;
+	bool closed;
+	bool idle;
+	uint64_t now;
 	/* Calls that were sent whole, and the next one that gets a reply. */
 	uint32_t serials[65536 / VS_HEADER_BYTES];
 	size_t calls;
 	size_t replies;
 } host;
 
-static uint8_t stdin_data[65536];
+static struct process *of_number(uint32_t number)
+{
+	return number >= 1 && number <= PROCESSES ? &processes[number - 1] : NULL;
+}
+
+/* The process that has a descriptor, if that is its pipe of a kind. */
+static struct process *of_pipe(int fd, int kind)
+{
+	if (fd < PIPES || fd >= PIPES + PROCESSES * PIPES_EACH || (fd - PIPES) % PIPES_EACH != kind)
+		return NULL;
+	return &processes[(fd - PIPES) / PIPES_EACH];
+}
+
+static bool is_played(int fd)
+{
+	return fd >= CHANNEL && fd < PIPES + PROCESSES * PIPES_EACH;
+}
 
 /* What a host that reads its own stream sees: calls, and standard input up to the first packet that is a violation. */
 static void model(const uint8_t *data, size_t size)
 {
-	host.stdin_data = stdin_data;
 	while (size >= VS_HEADER_BYTES) {
 		struct packet_header header;
 		size_t payload;
@@ -70,9 +95,12 @@ static void model(const uint8_t *data, size_t size)
 		payload = header.length - VS_HEADER_BYTES;
 		if (header.proc == VS_PROC_STDIN && header.type == VS_TYPE_DATA) {
 			size_t part = payload < size - VS_HEADER_BYTES ? payload : size - VS_HEADER_BYTES;
+			struct process *process = of_number(header.serial);
 
-			memcpy(stdin_data + host.stdin_size, data + VS_HEADER_BYTES, part);
-			host.stdin_size += part;
+			if (process != NULL) {
+				memcpy(process->stdin_data + process->stdin_size, data + VS_HEADER_BYTES, part);
+				process->stdin_size += part;
+			}
 		} else if (header.type == VS_TYPE_CALL && payload <= size - VS_HEADER_BYTES) {
 			host.serials[host.calls++] = header.serial;
 		}
@@ -96,31 +124,35 @@ static bool sometimes(void)
 	return input_random(&host.schedule) % 4 == 0;
 }
 
-static void got_output(const uint8_t *data, size_t size)
+static void got_output(struct process *process, const uint8_t *data, size_t size)
 {
-	check(size <= host.taken - host.output && memcmp(data, host.stdin_data + host.output, size) == 0,
-	      "the output is what the application wrote");
-	host.output += size;
+	check(size <= process->taken - process->output &&
+		      memcmp(data, process->stdin_data + process->output, size) == 0,
+	      "the output is what the process wrote");
+	process->output += size;
 }
 
 static void got_packet(const struct packet_header *header, const uint8_t *payload, size_t size)
 {
 	struct reader reader = {.at = payload, .left = size};
 	uint32_t number = read_u32(&reader);
+	struct process *process = of_number(header->serial);
 
 	/* A call of operation STDIN gets a reply too. It begins with the time that it took, 0 if it was skipped. */
 	if (header->proc == VS_PROC_STDIN && size == 4 && number > 0) {
-		host.acknowledged += number;
-		check(host.acknowledged <= host.stdin_size, "no more is acknowledged than was sent");
+		check(process != NULL, "only stdin of a process is acknowledged");
+		process->acknowledged += number;
+		check(process->acknowledged <= process->stdin_size, "no more is acknowledged than was sent");
 	} else if (header->type == VS_TYPE_REPLY) {
 		check(host.replies < host.calls, "each reply is to a call");
 		check(header->serial == host.serials[host.replies++], "replies come in order");
 	} else {
 		check(header->type == VS_TYPE_DATA, "the rest is output");
-		check(header->proc == VS_PROC_STDOUT || (header->proc == VS_PROC_STDERR && size == 0),
-		      "the application has written it");
+		check(process != NULL &&
+			      (header->proc == VS_PROC_STDOUT || (header->proc == VS_PROC_STDERR && size == 0)),
+		      "a process has written it");
 		if (header->proc == VS_PROC_STDOUT)
-			got_output(payload, size);
+			got_output(process, payload, size);
 	}
 }
 
@@ -144,18 +176,21 @@ ssize_t __wrap_read(int fd, void *to, size_t size)
 		host.stream.left -= part;
 		return (ssize_t)part;
 	}
-	if (fd == STDOUT_PIPE) {
-		size_t part = piece(size < host.taken - host.echoed ? size : host.taken - host.echoed);
+	struct process *process = of_pipe(fd, STDOUT_PIPE);
+
+	if (process != NULL) {
+		size_t left = process->taken - process->echoed;
+		size_t part = piece(size < left ? size : left);
 
 		if (part == 0) {
 			errno = EAGAIN;
-			return host.stdout_closed ? 0 : -1;
+			return process->stdout_closed ? 0 : -1;
 		}
-		memcpy(to, host.stdin_data + host.echoed, part);
-		host.echoed += part;
+		memcpy(to, process->stdin_data + process->echoed, part);
+		process->echoed += part;
 		return (ssize_t)part;
 	}
-	if (fd == STDERR_PIPE)
+	if (of_pipe(fd, STDERR_PIPE) != NULL)
 		return 0;
 	return __real_read(fd, to, size);
 }
@@ -180,9 +215,10 @@ ssize_t __real_writev(int fd, const struct iovec *parts, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *parts, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *parts, int count)
 {
+	struct process *process = of_pipe(fd, STDIN_PIPE);
 	size_t total = 0;
 
-	if (fd != STDIN_PIPE)
+	if (process == NULL)
 		return __real_writev(fd, parts, count);
 	if (!host.idle && sometimes()) {
 		errno = EAGAIN;
@@ -191,10 +227,10 @@ ssize_t __wrap_writev(int fd, const struct iovec *parts, int count)
 	for (int i = 0; i < count; i++) {
 		size_t part = piece(parts[i].iov_len);
 
-		check(part <= host.stdin_size - host.taken &&
-			      memcmp(parts[i].iov_base, host.stdin_data + host.taken, part) == 0,
-		      "the application gets what the host has sent");
-		host.taken += part;
+		check(part <= process->stdin_size - process->taken &&
+			      memcmp(parts[i].iov_base, process->stdin_data + process->taken, part) == 0,
+		      "the process gets what the host has sent");
+		process->taken += part;
 		total += part;
 		if (part < parts[i].iov_len)
 			break;
@@ -207,11 +243,13 @@ int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd)
 {
-	if (fd < CHANNEL)
+	struct process *process = of_pipe(fd, STDIN_PIPE);
+
+	if (!is_played(fd))
 		return __real_close(fd);
-	/* An application without input ends. */
-	if (fd == STDIN_PIPE)
-		host.stdout_closed = true;
+	/* A process without input ends. */
+	if (process != NULL)
+		process->stdout_closed = true;
 	return 0;
 }
 
@@ -222,12 +260,13 @@ int __wrap_poll(struct pollfd *set, nfds_t count, int timeout)
 	int ready = 0;
 
 	for (nfds_t i = 0; i < count; i++) {
-		bool has_data = set[i].fd == CHANNEL       ? host.stream.left > 0 || host.closed
-				: set[i].fd == STDOUT_PIPE ? host.taken > host.echoed || host.stdout_closed
-							   : set[i].fd == STDERR_PIPE;
+		const struct process *process = of_pipe(set[i].fd, STDOUT_PIPE);
+		bool has_data = set[i].fd == CHANNEL ? host.stream.left > 0 || host.closed
+				: process != NULL    ? process->taken > process->echoed || process->stdout_closed
+						     : of_pipe(set[i].fd, STDERR_PIPE) != NULL;
 
 		set[i].revents = 0;
-		if (set[i].fd < CHANNEL || (!host.idle && sometimes()))
+		if (!is_played(set[i].fd) || (!host.idle && sometimes()))
 			continue;
 		if ((set[i].events & POLLIN) != 0 && has_data)
 			set[i].revents |= POLLIN;
@@ -279,10 +318,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < FRAMES_SCHEDULE_BYTES || size > sizeof(stdin_data))
+	if (size < FRAMES_SCHEDULE_BYTES || size > sizeof(processes[0].stdin_data))
 		return -1;
 	state_reset();
 	memset(&host, 0, sizeof(host));
+	memset(processes, 0, sizeof(processes));
 	host.schedule = (uint32_t)data[0] << 8 | data[1] | 0x10000;
 	host.stream = (struct input){data + FRAMES_SCHEDULE_BYTES, size - FRAMES_SCHEDULE_BYTES};
 	host.now = 1;
@@ -290,9 +330,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	listener_start(got_packet);
 	receiver_start(dispatch_accept);
 	channel_open(CHANNEL, CHANNEL, false);
-	stdin_attach(STDIN_PIPE, false);
-	streams_attach(STDOUT_PIPE, STDERR_PIPE);
+	for (int slot = 0; slot < PROCESSES; slot++) {
+		int pipes = PIPES + slot * PIPES_EACH;
+
+		check(stdin_reserve(slot) == 0, "there is memory for standard input");
+		stdin_attach(slot, (uint32_t)slot + 1, pipes + STDIN_PIPE, false);
+		streams_attach(slot, (uint32_t)slot + 1, pipes + STDOUT_PIPE, pipes + STDERR_PIPE, false);
+	}
 	(void)loop_until_end();
 	loop_flush(host.now + MICROSECONDS_PER_SECOND);
+	/* What was mapped for this input. */
+	for (int slot = 0; slot < PROCESSES; slot++)
+		stdin_release(slot);
 	return 0;
 }

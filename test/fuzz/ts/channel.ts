@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { Channel } from '../../../src/protocol/channel.js';
 import { type Operation, OperationError } from '../../../src/protocol/operations.js';
 import { encodePacket } from '../../../src/protocol/packets.js';
+import type { GuestProcess } from '../../../src/protocol/process.js';
 import { HANDSHAKE_SYNC, MessageType, Proc } from '../../../src/protocol/wire.js';
 import { SandboxError } from '../../../src/util/errors.js';
+import { exit, spawned, spawnOperation, stdinTaken, stream } from '../../unit/protocol/guest.js';
 import { requireReadable } from './support/expect.js';
 import { Input } from './support/input.js';
 import { quiet } from './support/settle.js';
@@ -37,6 +39,7 @@ class Session {
   /** Serial numbers count from 1. */
   #calls = 0;
   #channel: Channel | undefined;
+  readonly #processes: GuestProcess[] = [];
 
   constructor(private readonly input: Input) {}
 
@@ -53,14 +56,24 @@ class Session {
 
   #started(channel: Channel): void {
     this.#channel = channel;
-    this.watched.push(watch('exited', channel.exited));
-    channel.stdin.on('error', () => {});
+    this.#watchProcess(channel.application);
+  }
+
+  #watchProcess(process: GuestProcess): void {
+    this.watched.push(watch('exited', process.exited));
+    process.stdin.on('error', () => {});
+    this.#processes.push(process);
+  }
+
+  /** Of some process, or of none yet. */
+  #some(): GuestProcess | undefined {
+    return this.#processes[this.input.choice(Math.max(1, this.#processes.length))];
   }
 
   async step(): Promise<void> {
     const { input } = this;
     const channel = this.#channel;
-    switch (input.choice(9)) {
+    switch (input.choice(12)) {
       case 0:
         this.#receive(input.take(input.byte()));
         break;
@@ -84,14 +97,35 @@ class Session {
         this.watched.push(watch('forward', channel.forward(Proc.STAT, 0, input.take(input.choice(8)))));
         break;
       case 5:
-        channel?.stdin.write(INPUT.subarray(0, 1 << (4 * input.choice(6))));
+        this.#some()?.stdin.write(INPUT.subarray(0, 1 << (4 * input.choice(6))));
         break;
       case 6:
-        channel?.[input.choice(2) === 0 ? 'stdout' : 'stderr'].read();
+        this.#some()?.[input.choice(2) === 0 ? 'stdout' : 'stderr'].read();
         break;
       case 7:
-        if (input.choice(2) === 0) channel?.stdin.end();
+        if (input.choice(2) === 0) this.#some()?.stdin.end();
         else channel?.quit();
+        break;
+      case 8: {
+        if (channel === undefined) break;
+        this.#calls += 1;
+        const isApplication = input.choice(4) === 0;
+        const spawn = spawnOperation({ isApplication });
+        if (isApplication) this.watched.push(watch(`application ${this.#calls}`, channel.call(spawn)));
+        else
+          this.watched.push(
+            watch(
+              `spawn ${this.#calls}`,
+              channel.spawn(spawn).then(({ process }) => this.#watchProcess(process)),
+            ),
+          );
+        break;
+      }
+      case 9:
+        this.#receive(spawned(1 + input.choice(Math.max(1, this.#calls)), input.choice(6)));
+        break;
+      case 10:
+        this.#about(input.choice(6));
         break;
       default:
         await quiet();
@@ -103,6 +137,25 @@ class Session {
   #end(way: number): void {
     if (way === 0) this.transport.destroy();
     else if (way === 1) this.transport.push(null);
+  }
+
+  /** Something about a process that may be there. */
+  #about(process: number): void {
+    const { input } = this;
+    const proc = input.choice(2) === 0 ? Proc.STDOUT : Proc.STDERR;
+    switch (input.choice(4)) {
+      case 0:
+        this.#receive(stream(proc, process, input.take(input.choice(16))));
+        break;
+      case 1:
+        this.#receive(stream(proc, process, INPUT.subarray(0, 1 << (input.choice(5) * 4))));
+        break;
+      case 2:
+        this.#receive(stdinTaken(process, input.choice(2) === 0 ? 1 << (4 * input.choice(6)) : input.byte()));
+        break;
+      default:
+        this.#receive(exit(process, input.byte(), input.choice(3)));
+    }
   }
 
   #packet(proc: number, type: number, status: number, serial: number): void {

@@ -13,17 +13,20 @@ import type { Target } from './support/target.js';
 interface Seen {
   readonly packets: { readonly header: PacketHeader; readonly payload: Buffer }[];
   /** Output by stream, and where each stream ended. */
-  readonly output: Map<number, string>;
+  readonly output: Map<string, string>;
   refusal: string | undefined;
 }
 
 /** Parses in pieces of a size. */
 function parse(stream: Buffer, size: number): Seen {
   const seen: Seen = { packets: [], output: new Map(), refusal: undefined };
-  const add = (proc: number, text: string) => seen.output.set(proc, (seen.output.get(proc) ?? '') + text);
+  const add = (proc: number, process: number, text: string) => {
+    const stream = `${proc} ${process}`;
+    seen.output.set(stream, (seen.output.get(stream) ?? '') + text);
+  };
   const parser = new PacketParser({
-    stream: (proc, bytes) => add(proc, bytes.toString('latin1')),
-    streamEnd: (proc) => add(proc, ' end '),
+    stream: (proc, process, bytes) => add(proc, process, bytes.toString('latin1')),
+    streamEnd: (proc, process) => add(proc, process, ' end '),
     packet: (header, payload) => seen.packets.push({ header, payload }),
   });
   try {
@@ -48,7 +51,8 @@ const OPERATIONS: readonly Operation[] = [
   { op: 'readFile', path: '/a', limit: 1 },
   { op: 'listDir', path: '/a' },
   { op: 'stat', path: '/a', follow: true },
-  { op: 'signal', signal: 15 },
+  { op: 'configure', sandbox: '{}' },
+  { op: 'signal', process: 1, signal: 15 },
 ];
 
 function decode({ header, payload }: Seen['packets'][number]): void {

@@ -35,22 +35,24 @@ static void lengths(void)
 /* Honest, byte by byte. */
 static void tiny(void)
 {
-	static const uint8_t payload[8];
+	static const uint8_t spawned[SPAWNED_BYTES] = SPAWNED;
 
 	for (size_t i = 0; i < calls.count; i++) {
+		bool is_spawn = calls.made[i].proc == VS_PROC_SPAWN;
 		struct packet_header header = {.proc = calls.made[i].proc,
 					       .type = VS_TYPE_REPLY,
 					       .serial = calls.made[i].serial,
-					       .length =
-						       VS_HEADER_BYTES + (calls.made[i].proc == VS_PROC_SPAWN ? 8 : 4)};
-		uint8_t bytes[VS_HEADER_BYTES + sizeof(payload)] = {0};
+					       .length = VS_HEADER_BYTES + (is_spawn ? SPAWNED_BYTES : 4)};
+		uint8_t bytes[VS_HEADER_BYTES + SPAWNED_BYTES] = {0};
 
 		header_encode(bytes, &header);
+		if (is_spawn)
+			memcpy(bytes + VS_HEADER_BYTES, spawned, sizeof(spawned));
 		for (uint32_t at = 0; at < header.length; at++)
 			send_bytes(bytes + at, 1);
 	}
 	for (int i = 0; i < 2000; i++)
-		send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, "x", 1);
+		send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, APPLICATION, "x", 1);
 	send_exit(CLAIMED);
 }
 
@@ -59,8 +61,59 @@ static void endless_output(void)
 	answer_all();
 	for (int i = 0; i < 512; i++) {
 		fill(scratch, 64);
-		if (!send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, scratch, VS_MAX_PACKET_BYTES - VS_HEADER_BYTES))
+		if (!send_output(scratch, VS_MAX_PACKET_BYTES - VS_HEADER_BYTES))
 			return;
+	}
+	send_exit(CLAIMED);
+}
+
+/* One stream, whatever the host has taken of it. */
+static void more_than_window(void)
+{
+	answer_all();
+	for (int i = 0; i < 512; i++) {
+		fill(scratch, 64);
+		if (!send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, APPLICATION, scratch,
+				 VS_MAX_PACKET_BYTES - VS_HEADER_BYTES))
+			return;
+	}
+	send_exit(CLAIMED);
+}
+
+/* What is about processes that are not: output, its end, stdin that was taken, exits. */
+static void other_processes(void)
+{
+	answer_all();
+	for (int i = 0; i < 16; i++) {
+		uint32_t number = draw(2) == 0 ? 2 + draw(300) : edge();
+
+		if (number == APPLICATION)
+			continue;
+		fill(scratch, 16);
+		switch (draw(3)) {
+		case 0:
+			send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, number, scratch, draw(2) * 16);
+			break;
+		case 1:
+			send_packet(VS_PROC_STDIN, VS_TYPE_REPLY, 0, number, scratch, 4);
+			break;
+		default:
+			send_packet(VS_PROC_EXIT, VS_TYPE_MESSAGE, 0, number, scratch, 16);
+		}
+	}
+	send_exit(CLAIMED);
+}
+
+/* The application is said to run, under a number that no process has. */
+static void no_number(void)
+{
+	static const uint8_t payload[SPAWNED_BYTES];
+
+	for (size_t i = 0; i < calls.count; i++) {
+		if (calls.made[i].proc == VS_PROC_SPAWN)
+			answer(&calls.made[i], VS_STATUS_OK, payload, sizeof(payload));
+		else
+			answer_well(&calls.made[i]);
 	}
 	send_exit(CLAIMED);
 }
@@ -140,7 +193,7 @@ static void exit_twice(void)
 		answer_all();
 	send_exit(CLAIMED);
 	send_exit(9 << 8);
-	send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, 0, "late", 4);
+	send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, APPLICATION, "late", 4);
 	send_exit(CLAIMED);
 }
 
@@ -154,9 +207,9 @@ static void after_end(void)
 {
 	answer_all();
 	for (int i = 0; i < 32; i++)
-		send_packet(VS_PROC_STDOUT + draw(2), VS_TYPE_DATA, 0, 0, "again\n", draw(2) == 0 ? 0 : 6);
+		send_packet(VS_PROC_STDOUT + draw(2), VS_TYPE_DATA, 0, APPLICATION, "again\n", draw(2) == 0 ? 0 : 6);
 	send_exit(CLAIMED);
-	send_packet(VS_PROC_STDERR, VS_TYPE_DATA, 0, 0, "again\n", 6);
+	send_packet(VS_PROC_STDERR, VS_TYPE_DATA, 0, APPLICATION, "again\n", 6);
 }
 
 /* Streams of processes that are not, and packets that no version knows. */
@@ -239,6 +292,9 @@ static const struct attack {
 	{"tiny", tiny},
 	{"endless-output", endless_output},
 	{"endless-packet", endless_packet},
+	{"more-than-window", more_than_window},
+	{"other-processes", other_processes},
+	{"no-number", no_number},
 	{"unasked", unasked},
 	{"early-results", early_results},
 	{"ready-again", ready_again},

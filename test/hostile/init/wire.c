@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,14 +79,15 @@ bool send_packet(uint32_t proc, uint32_t type, uint32_t status, uint32_t serial,
 
 void send_exit(uint32_t status)
 {
-	uint8_t payload[12];
+	uint8_t payload[16];
 	struct writer writer;
 
 	writer_start(&writer, payload, sizeof(payload));
 	put_u32(&writer, status);
 	put_u32(&writer, 0);
 	put_u32(&writer, 0);
-	send_packet(VS_PROC_EXIT, VS_TYPE_MESSAGE, VS_STATUS_OK, 0, payload, writer.used);
+	put_u32(&writer, 0);
+	send_packet(VS_PROC_EXIT, VS_TYPE_MESSAGE, VS_STATUS_OK, APPLICATION, payload, writer.used);
 }
 
 void answer(const struct packet_header *call, uint32_t status, const void *payload, size_t size)
@@ -95,9 +97,56 @@ void answer(const struct packet_header *call, uint32_t status, const void *paylo
 
 void answer_well(const struct packet_header *call)
 {
-	static const uint8_t payload[8];
+	static const uint8_t payload[SPAWNED_BYTES] = SPAWNED;
 
-	answer(call, VS_STATUS_OK, payload, call->proc == VS_PROC_SPAWN ? 8 : 4);
+	answer(call, VS_STATUS_OK, payload, call->proc == VS_PROC_SPAWN ? SPAWNED_BYTES : 4);
+}
+
+/* Bytes of stdout that the host has said to have taken, in all that it sends from now on. */
+static uint64_t take_acknowledged(void)
+{
+	static uint8_t received[1 << 16];
+	static size_t size;
+	uint64_t taken = 0;
+	size_t at = 0;
+	ssize_t count = read(port, received + size, sizeof(received) - size);
+
+	if (count > 0)
+		size += (size_t)count;
+	while (size - at >= VS_HEADER_BYTES) {
+		struct packet_header header;
+
+		header_decode(&header, received + at);
+		if (header.length < VS_HEADER_BYTES || header.length > size - at)
+			break;
+		if (header.proc == VS_PROC_STDOUT && header.type == VS_TYPE_REPLY) {
+			struct reader reader = {.at = received + at + VS_HEADER_BYTES, .left = 4};
+
+			taken += read_u32(&reader);
+		}
+		at += header.length;
+	}
+	memmove(received, received + at, size - at);
+	size -= at;
+	return taken;
+}
+
+bool send_output(const void *data, size_t size)
+{
+	static uint64_t ahead;
+	uint64_t deadline = clock_now() + PATIENCE_US;
+
+	while (ahead + size > VS_OUTPUT_WINDOW_BYTES) {
+		uint64_t taken = take_acknowledged();
+
+		ahead -= taken;
+		if (clock_now() >= deadline)
+			return false;
+		if (taken == 0)
+			wait_a_moment();
+	}
+	ahead += size;
+	return send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, APPLICATION, data, size);
 }
 
 void answer_all(void)

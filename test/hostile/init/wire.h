@@ -10,6 +10,15 @@
 /* What the application is said to have ended with, as a raw wait status: 7. */
 #define CLAIMED (7 << 8)
 
+/* The number of the application. */
+#define APPLICATION 1
+/* What answers SPAWN: the time that it took, the number and a process ID. */
+#define SPAWNED_BYTES 12
+#define SPAWNED                               \
+	{                                     \
+		[7] = APPLICATION, [11] = 100 \
+	}
+
 /* Calls of the host that nothing was answered to. */
 struct calls {
 	struct packet_header made[MOST_CALLS];
@@ -30,7 +39,9 @@ bool send_lie(uint32_t length, uint32_t proc, uint32_t type, uint32_t status, ui
 bool send_packet(uint32_t proc, uint32_t type, uint32_t status, uint32_t serial, const void *payload, size_t size);
 void send_exit(uint32_t status);
 void answer(const struct packet_header *call, uint32_t status, const void *payload, size_t size);
-/* A reply of a call that was carried out. SPAWN has a process ID. */
+/* Output that waits for the host, as it should. */
+bool send_output(const void *data, size_t size);
+/* A reply of a call that was carried out. */
 void answer_well(const struct packet_header *call);
 void answer_all(void);
 void fill(uint8_t *bytes, size_t size);

@@ -139,7 +139,9 @@ static uint32_t next(const char *attack, unsigned char *at, uint32_t round)
 		put(payload, (3 + round) << 8);
 		put(payload + 4, 0);
 		put(payload + 8, 0);
-		return round < 4 ? packet(at, EXIT, MESSAGE, 0, below(3), 12) : 0;
+		put(payload + 12, 0);
+		/* Mostly of the application, which has number 1. */
+		return round < 4 ? packet(at, EXIT, MESSAGE, 0, below(8) == 0 ? below(3) : 1, 16) : 0;
 	}
 	if (strcmp(attack, "ready-again") == 0) {
 		escapes(payload, 256);

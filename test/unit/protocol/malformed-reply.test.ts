@@ -30,7 +30,7 @@ for (const [name, status, payload] of MALFORMED) {
       );
     }
     transport.push(encodePacket(Proc.SYNC, MessageType.REPLY, status, 1, payload));
-    await assert.rejects(channel.exited, /the connection to the guest broke/);
+    await assert.rejects(channel.application.exited, /the connection to the guest broke/);
     await nextTurn();
     assert.deepEqual(outcomes, ['guest-gone', 'guest-gone']);
   });

@@ -30,6 +30,7 @@ const GROUPS: [string, Record<string, number>][] = [
   ['STATUS', wire.Status],
   ['CALL', wire.CallFlag],
   ['SPAWN', wire.SpawnFlag],
+  ['EXIT', wire.ExitFlag],
   ['WRITE', wire.WriteFlag],
 ];
 
@@ -43,6 +44,8 @@ test('the native init has the numbers of wire.ts', async () => {
     ['MAX_PACKET_BYTES', wire.MAX_PACKET_BYTES],
     ['MAX_SPAWN_BYTES', wire.MAX_SPAWN_BYTES],
     ['STDIN_WINDOW_BYTES', wire.STDIN_WINDOW_BYTES],
+    ['OUTPUT_WINDOW_BYTES', wire.OUTPUT_WINDOW_BYTES],
+    ['MAX_PROCESSES', wire.MAX_PROCESSES],
     ['CHANNEL_NAME', wire.CHANNEL_NAME],
     ['SHELL_NAME', wire.SHELL_NAME],
     ...GROUPS.flatMap(([prefix, members]) => group(prefix, members)),
@@ -71,7 +74,7 @@ test('docs/protocol.md has exactly the numbers of the procs', async () => {
 
 test('docs/protocol.md names every flag with its number', async () => {
   const text = await readFile(join(process.cwd(), 'docs/protocol.md'), 'utf8');
-  const groups = [wire.MessageType, wire.Status, wire.CallFlag, wire.SpawnFlag, wire.WriteFlag];
+  const groups = [wire.MessageType, wire.Status, wire.CallFlag, wire.SpawnFlag, wire.ExitFlag, wire.WriteFlag];
   for (const members of groups) {
     const said = Object.entries(members).map(([name, number]) => `${name} ${number}`);
     assert.ok(text.includes(said.join(', ')), said.join(', '));

@@ -78,7 +78,8 @@ static void change_payload(struct output *to, const uint8_t *frame, size_t size)
 
 static void change_header(struct output *to, const uint8_t *frame, size_t size)
 {
-	static const uint32_t procs[] = {VS_PROC_STDIN, VS_PROC_STDOUT, VS_PROC_EXIT, VS_PROC_QUIT, VS_PROC_READY};
+	static const uint32_t procs[] = {VS_PROC_STDIN, VS_PROC_STDOUT, VS_PROC_STDERR,
+					 VS_PROC_EXIT,  VS_PROC_QUIT,   VS_PROC_READY};
 	size_t start = to->size;
 
 	add(to, frame, size);
@@ -100,7 +101,7 @@ static void change_header(struct output *to, const uint8_t *frame, size_t size)
 		set32(header + 12, random_below(2) == 0 ? random_below(5) : random_number());
 		break;
 	case 4:
-		set32(header + 16, random_number());
+		set32(header + 16, random_below(2) == 0 ? random_below(4) : random_number());
 		break;
 	default:
 		/* A length that is wrong by a little. */

@@ -18,8 +18,8 @@ static const struct shape {
 	{VS_PROC_MOUNT, "sssus"},       {VS_PROC_MKDIR, "su"},      {VS_PROC_SYMLINK, "ss"},
 	{VS_PROC_WRITE_FILE, "suub"},   {VS_PROC_SWITCH_ROOT, "s"}, {VS_PROC_LINK_UP, "s"},
 	{VS_PROC_ADDRESS, "ssus"},      {VS_PROC_ROUTE, "ssus"},    {VS_PROC_HOSTNAME, "s"},
-	{VS_PROC_SET_CLOCK, "qu"},      {VS_PROC_ADD_ENTROPY, "b"}, {VS_PROC_SPAWN, "llsuunquuu"},
-	{VS_PROC_SIGNAL, "u"},          {VS_PROC_RESIZE, "uu"},     {VS_PROC_SYNC, ""},
+	{VS_PROC_SET_CLOCK, "qu"},      {VS_PROC_ADD_ENTROPY, "b"}, {VS_PROC_SPAWN, "llsuunquuuu"},
+	{VS_PROC_SIGNAL, "uu"},         {VS_PROC_RESIZE, "uuu"},    {VS_PROC_SYNC, ""},
 	{VS_PROC_UNMOUNT, "su"},        {VS_PROC_POWER_OFF, ""},    {VS_PROC_LOAD_MODULE, "ss"},
 	{VS_PROC_RUN, "llbu"},          {VS_PROC_READ_FILE, "su"},  {VS_PROC_LIST_DIR, "s"},
 	{VS_PROC_STAT, "su"},           {VS_PROC_CHOWN, "suu"},     {VS_PROC_CHMOD, "su"},
@@ -220,36 +220,69 @@ static void add_environment(struct output *to)
 		add_text(to);
 }
 
-void add_frame(struct output *to)
+/* Processes have the numbers from 1 on. */
+static uint32_t random_process(void)
+{
+	return random_below(16) == 0 ? random_number() : 1 + random_below(3);
+}
+
+static void add_header(struct output *to, uint32_t proc, uint32_t type, uint32_t status, uint32_t serial)
+{
+	add32(to, 0);
+	add32(to, proc);
+	add32(to, type);
+	add32(to, status);
+	add32(to, serial);
+}
+
+static void add_call(struct output *to)
 {
 	const struct shape *shape = &shapes[random_below(COUNT(shapes))];
-	size_t start = to->size;
-	bool is_stdin = random_below(8) == 0;
-
-	add32(to, 0);
-	add32(to, is_stdin ? VS_PROC_STDIN : shape->proc);
-	add32(to, is_stdin ? VS_TYPE_DATA : VS_TYPE_CALL);
 	/* Behind a call that has failed, one without RECOVER is skipped. */
-	add32(to, is_stdin ? 0 : random_below(8) == 0 ? random_number() : VS_CALL_RECOVER);
-	add32(to, random_below(256));
-	if (is_stdin) {
-		uint32_t size = random_below(16) == 0 ? random_below(20000) : random_below(64);
+	uint32_t flags = random_below(8) == 0 ? random_number() : VS_CALL_RECOVER;
 
-		for (uint32_t i = 0; i < size; i++)
-			add(to, (uint8_t[]){(uint8_t)input_random(&random_state)}, 1);
-	} else {
-		for (const char *field = shape->fields; *field != '\0'; field++) {
-			bool is_first = field == shape->fields;
-			bool is_environment = !is_first && *field == 'l' && field[-1] == 'l';
+	add_header(to, shape->proc, VS_TYPE_CALL, flags, random_below(256));
+	for (const char *field = shape->fields; *field != '\0'; field++) {
+		bool is_first = field == shape->fields;
+		bool is_environment = !is_first && *field == 'l' && field[-1] == 'l';
 
-			if (is_first && *field == 'l' && random_below(2) == 0)
-				add_program(to);
-			else if (is_environment && random_below(2) == 0)
-				add_environment(to);
-			else
-				add_field(to, *field);
-		}
+		if (is_first && *field == 'l' && random_below(2) == 0)
+			add_program(to);
+		else if (is_environment && random_below(2) == 0)
+			add_environment(to);
+		else if (is_first && (shape->proc == VS_PROC_SIGNAL || shape->proc == VS_PROC_RESIZE))
+			add32(to, random_process());
+		else
+			add_field(to, *field);
 	}
+}
+
+static void add_stdin(struct output *to)
+{
+	uint32_t size = random_below(16) == 0 ? random_below(20000) : random_below(64);
+
+	add_header(to, VS_PROC_STDIN, VS_TYPE_DATA, 0, random_process());
+	for (uint32_t i = 0; i < size; i++)
+		add(to, (uint8_t[]){(uint8_t)input_random(&random_state)}, 1);
+}
+
+static void add_acknowledgement(struct output *to)
+{
+	add_header(to, random_below(2) == 0 ? VS_PROC_STDOUT : VS_PROC_STDERR, VS_TYPE_REPLY, 0, random_process());
+	add32(to, random_below(64));
+}
+
+void add_frame(struct output *to)
+{
+	size_t start = to->size;
+	uint32_t kind = random_below(32);
+
+	if (kind == 0)
+		add_acknowledgement(to);
+	else if (kind <= 4)
+		add_stdin(to);
+	else
+		add_call(to);
 	if (to->size >= start + 4)
 		set32(to->bytes + start, (uint32_t)(to->size - start));
 }

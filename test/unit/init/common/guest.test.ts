@@ -103,7 +103,7 @@ test('answers bad calls with an error, and continues', async (t) => {
   for (const proc of [Proc.CONFIGURE, Proc.ARRANGE]) assert.equal(await failure(proc, u32(1000)), errno.EPROTO);
   // The native init's own answers: no application runs yet, and there is no such call.
   assert.equal(await failure(1000, u32(15)), errno.ENOSYS);
-  assert.equal(await failure(Proc.SIGNAL, u32(15)), errno.ESRCH);
+  assert.equal(await failure(Proc.SIGNAL, Buffer.concat([u32(1), u32(15)])), errno.ESRCH);
   // The configuration is empty.
   const { status, detail } = await call(Proc.CONFIGURE, str('{}'));
   assert.equal(status, Status.ERROR);

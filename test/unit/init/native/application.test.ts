@@ -98,13 +98,17 @@ describe('the application', () => {
     const pid = await guest.shell('sleep 1000 & echo $!; wait');
     await guest.outputHas(Proc.STDOUT, '\n');
     const other = Number(guest.output(Proc.STDOUT));
-    await guest.ok(Proc.SIGNAL, u32(signals.SIGKILL));
+    await guest.signal(signals.SIGKILL);
     assert.equal(await guest.exit(), signals.SIGKILL);
     await gone(pid);
     await gone(other);
-    await guest.fails(errno.ESRCH, Proc.SIGNAL, u32(signals.SIGTERM), CallFlag.TOLERATE);
-    await guest.fails(errno.EINVAL, Proc.SIGNAL, u32(0), CallFlag.TOLERATE);
-    await guest.fails(errno.EINVAL, Proc.SIGNAL, u32(1000), CallFlag.TOLERATE);
+    for (const [code, signal] of [
+      [errno.ESRCH, signals.SIGTERM],
+      [errno.EINVAL, 0],
+      [errno.EINVAL, 1000],
+    ] as const) {
+      await guest.fails(code, Proc.SIGNAL, Buffer.concat([u32(guest.application), u32(signal)]), CallFlag.TOLERATE);
+    }
     await guest.finish();
   });
 
@@ -161,7 +165,7 @@ describe('the application', () => {
     const guest = await Guest.start(t);
     await guest.spawn(['sleep', '1000']);
     await guest.fails(errno.EBUSY, Proc.SPAWN, spawnPayload(['true']), CallFlag.TOLERATE);
-    await guest.ok(Proc.SIGNAL, u32(signals.SIGTERM));
+    await guest.signal(signals.SIGTERM);
     assert.equal(await guest.exit(), signals.SIGTERM);
     await guest.finish();
   });

@@ -97,8 +97,8 @@ describe('order', () => {
     const unknown = guest.send(999);
     const tolerant = guest.send(Proc.STAT, root, CallFlag.TOLERATE);
     const synced = guest.send(Proc.SYNC);
-    const signalled = guest.send(Proc.SIGNAL, u32(15));
-    const resized = guest.send(Proc.RESIZE, Buffer.concat([u32(1), u32(1)]));
+    const signalled = guest.send(Proc.SIGNAL, Buffer.concat([u32(1), u32(15)]));
+    const resized = guest.send(Proc.RESIZE, Buffer.concat([u32(1), u32(1), u32(1)]));
     const third = guest.send(Proc.STAT, root);
     const recovering = guest.send(Proc.STAT, root, CallFlag.RECOVER);
     const fourth = guest.send(Proc.STAT, root);
@@ -124,7 +124,7 @@ describe('order', () => {
     );
     assert.equal(replies[0]?.detail, 'stat(/no/such/file): No such file or directory');
     assert.equal(replies[5]?.errno, errno.ESRCH);
-    assert.equal(replies[6]?.errno, errno.ENOTTY);
+    assert.equal(replies[6]?.errno, errno.ESRCH);
     const skipped = await guest.packet((each) => each.serial === second);
     assert.deepEqual(skipped.payload, u32(0));
     await guest.finish();

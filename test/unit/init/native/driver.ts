@@ -14,6 +14,7 @@ import {
   HEADER_BYTES,
   MessageType,
   Proc,
+  SpawnFlag,
   Status,
 } from '../../../../src/protocol/wire.js';
 
@@ -79,9 +80,11 @@ export interface SpawnOptions {
   readonly flags?: number;
   readonly rows?: number;
   readonly columns?: number;
+  /** In milliseconds; default: none. */
+  readonly timeLimit?: number;
 }
 
-/** The payload of SPAWN. By default, the program keeps the ids and groups of the test. */
+/** The payload of SPAWN. By default, the program is the application, and keeps the ids and groups of the test. */
 export function spawnPayload(argv: readonly string[], options: SpawnOptions = {}): Buffer {
   const groups = options.groups ?? process.getgroups?.() ?? [];
   return Buffer.concat([
@@ -93,9 +96,10 @@ export function spawnPayload(argv: readonly string[], options: SpawnOptions = {}
     u32(groups.length),
     ...groups.map(u32),
     u64(options.capabilities ?? 0xffff_ffff_ffff_ffffn),
-    u32(options.flags ?? 0),
+    u32(options.flags ?? SpawnFlag.APPLICATION),
     u32(options.rows ?? 0),
     u32(options.columns ?? 0),
+    u32(options.timeLimit ?? 0),
   ]);
 }
 
@@ -144,6 +148,10 @@ export class Guest {
   said = '';
   /** Every packet, in order. */
   readonly packets: Packet[] = [];
+  /** The guest's number for the application. */
+  application = 0;
+  /** Whether all output is acknowledged as it comes. */
+  acknowledges = true;
   #raw: Buffer = Buffer.alloc(0);
   #framed = false;
   #serial = 0;
@@ -227,6 +235,8 @@ export class Guest {
       const [proc, type, status, serial] = [4, 8, 12, 16].map((at) => this.#raw.readUInt32BE(at));
       assert.ok(proc !== undefined && type !== undefined && status !== undefined && serial !== undefined);
       this.packets.push({ proc, type, status, serial, payload: this.#raw.subarray(HEADER_BYTES, size) });
+      if (this.acknowledges && type === MessageType.DATA && size > HEADER_BYTES)
+        this.acknowledge(proc, size - HEADER_BYTES, serial);
       this.#raw = this.#raw.subarray(size);
     }
   }
@@ -284,8 +294,17 @@ export class Guest {
     return reply.detail;
   }
 
+  /** Starts the application. @returns its process ID */
   async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<number> {
-    return (await this.ok(Proc.SPAWN, spawnPayload(argv, options))).readUInt32BE(0);
+    const flags = (options.flags ?? 0) | SpawnFlag.APPLICATION;
+    const started = await this.ok(Proc.SPAWN, spawnPayload(argv, { ...options, flags }));
+    this.application = started.readUInt32BE(0);
+    return started.readUInt32BE(4);
+  }
+
+  /** Starts a process beside the application. @returns the guest's number for it */
+  async spawnBeside(argv: readonly string[], options: SpawnOptions = {}): Promise<number> {
+    return (await this.ok(Proc.SPAWN, spawnPayload(argv, { ...options, flags: options.flags ?? 0 }))).readUInt32BE(0);
   }
 
   /** Runs a shell script as the application. */
@@ -293,36 +312,56 @@ export class Guest {
     return this.spawn(['/bin/sh', '-c', script], options);
   }
 
-  stdin(data: Buffer | string): void {
-    this.socket.write(packet(Proc.STDIN, MessageType.DATA, 0, 0, Buffer.from(data)));
+  stdin(data: Buffer | string, process = this.application): void {
+    this.socket.write(packet(Proc.STDIN, MessageType.DATA, 0, process, Buffer.from(data)));
   }
 
-  stdinEnd(): void {
-    this.stdin('');
+  stdinEnd(process = this.application): void {
+    this.stdin('', process);
+  }
+
+  /** Says that `bytes` more of a stream were received. */
+  acknowledge(proc: number, bytes: number, process = this.application): void {
+    this.socket.write(packet(proc, MessageType.REPLY, 0, process, u32(bytes)));
   }
 
   /** All bytes of STDOUT or STDERR so far. */
-  output(proc: number): Buffer {
-    return Buffer.concat(this.packets.filter((each) => each.proc === proc).map((each) => each.payload));
+  output(proc: number, process = this.application): Buffer {
+    return Buffer.concat(this.#ofStream(proc, process).map((each) => each.payload));
   }
 
-  async outputHas(proc: number, text: string): Promise<void> {
-    await this.until(() => this.output(proc).includes(text), `${JSON.stringify(text)} in the output`);
+  async outputHas(proc: number, text: string, process = this.application): Promise<void> {
+    await this.until(() => this.output(proc, process).includes(text), `${JSON.stringify(text)} in the output`);
   }
 
-  outputEnded(proc: number): boolean {
-    return this.packets.some((each) => each.proc === proc && each.payload.length === 0);
+  outputEnded(proc: number, process = this.application): boolean {
+    return this.#ofStream(proc, process).some((each) => each.payload.length === 0);
+  }
+
+  #ofStream(proc: number, process: number): Packet[] {
+    return this.packets.filter((each) => each.proc === proc && each.serial === process);
   }
 
   get acknowledged(): number {
-    return this.packets
-      .filter((each) => each.proc === Proc.STDIN)
-      .reduce((sum, each) => sum + each.payload.readUInt32BE(0), 0);
+    return this.acknowledgedOf(this.application);
   }
 
-  /** The raw wait status of the application. */
-  async exit(): Promise<number> {
-    return (await this.packet((each) => each.proc === Proc.EXIT)).payload.readInt32BE(0);
+  acknowledgedOf(process: number): number {
+    return this.#ofStream(Proc.STDIN, process).reduce((sum, each) => sum + each.payload.readUInt32BE(0), 0);
+  }
+
+  /** The raw wait status of a process. */
+  async exit(process = this.application): Promise<number> {
+    return (await this.exitPacket(process)).payload.readInt32BE(0);
+  }
+
+  exitPacket(process: number): Promise<Packet> {
+    return this.packet((each) => each.proc === Proc.EXIT && each.serial === process);
+  }
+
+  /** Signals a process. */
+  signal(number: number, process = this.application): Promise<Buffer> {
+    return this.ok(Proc.SIGNAL, Buffer.concat([u32(process), u32(number)]));
   }
 
   quit(): void {

@@ -12,6 +12,7 @@ import {
   MAX_PACKET_BYTES,
   MAX_SPAWN_BYTES,
   MessageType,
+  PROTOCOL_VERSION,
   Proc,
   Status,
 } from '../../../../src/protocol/wire.js';
@@ -40,7 +41,7 @@ describe('handshake', () => {
     const [ready] = guest.packets;
     assert.ok(ready);
     assert.deepEqual([ready.proc, ready.type, ready.status, ready.serial], [Proc.READY, MessageType.MESSAGE, 0, 0]);
-    const expected = Buffer.concat([u32(1), str(release())]);
+    const expected = Buffer.concat([u32(PROTOCOL_VERSION), str(release())]);
     assert.deepEqual(ready.payload.subarray(0, expected.length), expected);
     const [started, became] = [0, 8].map((at) => ready.payload.readBigUInt64BE(expected.length + at));
     assert.ok(started !== undefined && became !== undefined && started > 0n && started <= became);

@@ -33,14 +33,17 @@ describe('streams', () => {
     await guest.finish();
   });
 
-  test('stdin may come before the application starts, and then end', async (t) => {
+  test('stdin for a process that is not there is ignored', async (t) => {
     const guest = await Guest.start(t);
-    guest.stdin('one\n');
+    for (const process of [0, 1, 7]) {
+      guest.stdin('one\n', process);
+      guest.stdinEnd(process);
+    }
+    await guest.spawn(['cat']);
     guest.stdin('two\n');
     guest.stdinEnd();
-    await guest.spawn(['cat']);
     assert.equal(await guest.exit(), 0);
-    assert.equal(guest.output(Proc.STDOUT).toString(), 'one\ntwo\n');
+    assert.equal(guest.output(Proc.STDOUT).toString(), 'two\n');
     await guest.finish();
   });
 
@@ -49,7 +52,7 @@ describe('streams', () => {
     await guest.spawn(['sleep', '1000']);
     for (let i = 0; i < 8; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 8));
     guest.stdinEnd();
-    await guest.ok(Proc.SIGNAL, u32(signals.SIGTERM));
+    await guest.signal(signals.SIGTERM);
     assert.equal(await guest.exit(), signals.SIGTERM);
     await guest.until(() => guest.acknowledged === STDIN_WINDOW_BYTES, 'acknowledgement of what nobody read');
     await guest.finish();
@@ -57,8 +60,8 @@ describe('streams', () => {
 
   test('more stdin than the window ends the connection', async (t) => {
     const guest = await Guest.start(t);
-    for (let i = 0; i < 8; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 8));
-    guest.stdin('x');
+    await guest.spawn(['sleep', '1000']);
+    for (let i = 0; i < 12; i++) guest.stdin(Buffer.alloc(STDIN_WINDOW_BYTES / 4));
     await guest.ended();
     assert.match(guest.said, /more stdin than it may/);
   });
@@ -71,7 +74,7 @@ describe('streams', () => {
       guest.stdin(Buffer.alloc(100_000));
       await guest.until(() => guest.acknowledged === i * 100_000, 'acknowledgement');
     }
-    await guest.ok(Proc.SIGNAL, u32(signals.SIGTERM));
+    await guest.signal(signals.SIGTERM);
     await guest.finish();
   });
 
@@ -100,7 +103,7 @@ describe('streams', () => {
     await assert.rejects(stat(`${directory}/done`), { code: 'ENOENT' }, 'the program had to wait');
     const asked = guest.send(Proc.STAT, Buffer.concat([str('/'), u32(0)]));
     guest.socket.resume();
-    assert.equal((await guest.reply(spawned)).status, Status.OK);
+    guest.application = (await guest.reply(spawned)).result.readUInt32BE(0);
     assert.equal((await guest.reply(asked)).status, Status.OK);
     assert.equal(await guest.exit(), 0);
     assert.equal(guest.output(Proc.STDOUT).length, bytes);
@@ -138,12 +141,14 @@ describe('a terminal', () => {
 
   test('RESIZE changes the size, and needs a terminal', async (t) => {
     const guest = await Guest.start(t);
-    const size = Buffer.concat([u32(50), u32(132)]);
-    await guest.fails(errno.ENOTTY, Proc.RESIZE, size, CallFlag.TOLERATE);
+    const size = (process: number, rows = 50) => Buffer.concat([u32(process), u32(rows), u32(132)]);
+    const plain = await guest.spawnBeside(['sleep', '1000']);
+    await guest.fails(errno.ENOTTY, Proc.RESIZE, size(plain), CallFlag.TOLERATE);
+    await guest.fails(errno.ESRCH, Proc.RESIZE, size(plain + 1), CallFlag.TOLERATE);
     await guest.shell('trap "stty size; exit 4" WINCH; echo set; while :; do sleep 0.05; done', PTY);
     await guest.outputHas(Proc.STDOUT, 'set');
-    await guest.fails(errno.EINVAL, Proc.RESIZE, Buffer.concat([u32(65_536), u32(1)]), CallFlag.TOLERATE);
-    await guest.ok(Proc.RESIZE, size);
+    await guest.fails(errno.EINVAL, Proc.RESIZE, size(guest.application, 65_536), CallFlag.TOLERATE);
+    await guest.ok(Proc.RESIZE, size(guest.application));
     assert.equal(await guest.exit(), 4 << 8);
     await guest.outputHas(Proc.STDOUT, '50 132');
     await guest.finish();
@@ -176,7 +181,7 @@ describe('a terminal', () => {
     await guest.outputHas(Proc.STDOUT, 'ready');
     // The shell may not have started its sleep yet. Then it is in the foreground itself, and continues.
     for (let i = 0; !guest.output(Proc.STDOUT).includes('status 130') && i < 100; i++) {
-      await guest.call(Proc.SIGNAL, u32(signals.SIGINT), CallFlag.TOLERATE);
+      await guest.call(Proc.SIGNAL, Buffer.concat([u32(guest.application), u32(signals.SIGINT)]), CallFlag.TOLERATE);
       await sleep(100);
     }
     assert.equal(await guest.exit(), 5 << 8);
