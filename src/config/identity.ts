@@ -110,12 +110,29 @@ export async function groupsOf(user: Omit<Identity, 'groups'>, database = HOST_U
   return entry?.uid === user.uid ? memberships(entry, user.gid, database) : [];
 }
 
+/**
+ * The identity of a user by the texts of passwd and group files, by name or by uid.
+ * @returns undefined if there is no such user
+ */
+export function identityIn(user: string, passwd: string, group: string): Identity | undefined {
+  const entries = tableOf(passwd).map(passwdEntry);
+  const entry =
+    entries.find((one) => one?.name === user) ?? entries.find((one) => isId(user) && one?.uid === Number(user));
+  if (entry === undefined) return undefined;
+  const { name: username, uid, gid, home } = entry;
+  return { uid, gid, username, home, groups: supplementary(memberIds(username, tableOf(group)), gid) };
+}
+
+/** The ids of the groups that have a user as a member. */
+function memberIds(username: string, groups: Table): number[] {
+  return groups
+    .filter(([, , id = '', members = '']) => members.split(',').includes(username) && isId(id))
+    .map(([, , id]) => Number(id));
+}
+
 /** The groups that have `entry` as a member, except `gid`. */
 async function memberships(entry: FoundUser, gid: number, database: UserDatabase): Promise<readonly number[]> {
-  const found: number[] = [];
-  for (const [, , id = '', members = ''] of readTable(database.groupFile)) {
-    if (members.split(',').includes(entry.name) && isId(id)) found.push(Number(id));
-  }
+  const found = memberIds(entry.name, readTable(database.groupFile));
   // Asking for local users too would cost a process at each start.
   if (entry.fromNameService) {
     const line = await askNameService('initgroups', entry.name);
@@ -152,16 +169,21 @@ function isId(text: string): boolean {
   return /^[0-9]{1,10}$/.test(text) && Number(text) < 0xffffffff;
 }
 
+/** The lines of a passwd or group file as fields. */
+type Table = readonly (readonly string[])[];
+
+function tableOf(text: string): Table {
+  return text.split('\n').map((line) => line.split(':'));
+}
+
 /**
  * The lines of a passwd or group file as fields; none if the host has no such file. Synchronous: handing the read to
  * another thread takes longer than reading.
  * @throws SandboxError `users-unreadable`
  */
-function readTable(path: string): readonly (readonly string[])[] {
+function readTable(path: string): Table {
   try {
-    return readFileSync(path, 'utf8')
-      .split('\n')
-      .map((line) => line.split(':'));
+    return tableOf(readFileSync(path, 'utf8'));
   } catch (error) {
     if (isSystemError(error, 'ENOENT')) return [];
     throw configError('users-unreadable', `cannot read the users in ${path}`, 'make the file readable', error);

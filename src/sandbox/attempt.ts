@@ -109,8 +109,8 @@ export class Attempt {
       this.#warnIfAllIsSeen();
       this.#tellGaps();
       const { console } = this.#run;
-      const [network, givenDisks, shares] = [this.#network, this.#givenDisks, this.#shares];
-      return { name, channel, domain, connection, console, network, givenDisks, shares };
+      const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#givenDisks, this.#shares];
+      return { name, channel, guest, domain, connection, console, network, givenDisks, shares };
     } catch (error) {
       this.#shares.end();
       const reason = await this.#reasonFor(error);

@@ -1,4 +1,5 @@
 /** What a launch hands on. */
+import type { GuestConfig } from '../../init/common/config.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
 import type { Channel } from '../protocol/channel.js';
 import type { GivenDisks } from './devices/given-disks.js';
@@ -10,6 +11,8 @@ import type { UserNetworkProcesses } from './start/user-network.js';
 export interface Launched {
   readonly name: string;
   readonly channel: Channel;
+  /** What the guest was told of the application. */
+  readonly guest: GuestConfig;
   readonly domain: Domain;
   readonly connection: Connection;
   readonly console: Console;

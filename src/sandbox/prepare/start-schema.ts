@@ -3,14 +3,14 @@
  * the validator takes a while to load.
  */
 import * as v from 'valibot';
-import { configError, quote } from '../../config/errors.js';
+import { quote } from '../../config/errors.js';
 import { PERIOD_RANGE, PRIORITY_RANGE, QUOTA_RANGE } from '../../config/parsers/cpu-time.js';
 import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
-import type { SandboxError } from '../../util/errors.js';
 import type { LaunchOptions } from '../types.js';
+import { check } from './check-values.js';
 
 const text = v.string('a string');
 const flag = v.boolean('true or false');
@@ -183,31 +183,4 @@ const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
 export function checkStart(wanted: unknown, options: unknown): void {
   check(sandboxSchema, wanted, 'the sandbox', Object.keys(entries));
   check(launchSchema, options, 'the options of the start', Object.keys(launchEntries));
-}
-
-function check(schema: v.GenericSchema, value: unknown, whole: string, known: readonly string[]): void {
-  const result = v.safeParse(schema, value, { abortEarly: true });
-  if (!result.success) throw wrong(result.issues[0], whole, known);
-}
-
-function wrong(issue: v.BaseIssue<unknown>, whole: string, known: readonly string[]): SandboxError {
-  const path = v.getDotPath(issue);
-  if (path !== null && issue.expected === 'never') {
-    const remedy = path.includes('.') ? 'leave it out' : `leave it out; there are ${known.join(', ')}`;
-    return configError('config-key-unknown', `${whole} has the unknown key ${quote(path)}`, remedy);
-  }
-  const isMissing = issue.received === 'undefined';
-  const what = path === null ? whole : `${quote(path)} of ${whole}`;
-  // A missing key is an issue of the object that lacks it.
-  const remedy =
-    isMissing && path !== null && issue.type.endsWith('object') ? 'give it a value' : `let it be ${issue.message}`;
-  return configError('config-value-invalid', `${what} is ${isMissing ? 'missing' : shown(issue.input)}`, remedy);
-}
-
-/** A value, shortened. */
-function shown(value: unknown): string {
-  if (typeof value === 'string') return quote(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
 }

@@ -1,0 +1,158 @@
+/** A process in a running sandbox, beside its application. */
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { isChdir, processOperation } from '../../../init/common/application.js';
+import type { GuestConfig } from '../../../init/common/config.js';
+import type { Channel } from '../../protocol/channel.js';
+import { OperationError, type SpawnOperation } from '../../protocol/operations.js';
+import type { GuestProcess } from '../../protocol/process.js';
+import { SandboxError } from '../../util/errors.js';
+import { exitStatusOf } from '../exit-status.js';
+import { spawnError } from '../setup/step-errors.js';
+import type { ProcessExit, SpawnOptions } from './types.js';
+import { userInside } from './user-inside.js';
+
+/** A process that was started by `sandbox.spawn`. */
+export class SandboxProcess {
+  /** Its process ID inside. */
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Empty if it has a terminal. */
+  readonly stderr: Readable;
+  /**
+   * How it ended. All its output was read then, or is in the streams. Rejects with a {@link SandboxError} `process-lost`
+   * if the sandbox ends first.
+   */
+  readonly exited: Promise<ProcessExit>;
+  readonly #channel: Channel;
+  readonly #process: GuestProcess;
+
+  /** @internal */
+  constructor(channel: Channel, process: GuestProcess, pid: number, name: string) {
+    this.#channel = channel;
+    this.#process = process;
+    this.pid = pid;
+    this.stdin = process.stdin;
+    this.stdout = process.stdout;
+    this.stderr = process.stderr;
+    this.exited = process.exited.then(
+      ({ status, timedOut }) => ({ ...exitStatusOf(status), timedOut }),
+      (cause: unknown) => {
+        throw lostError(name, cause);
+      },
+    );
+    // Callers may ignore it. Their writes to a process that is gone fail, and it is known why.
+    this.exited.catch(() => {});
+    this.stdin.on('error', () => {});
+  }
+
+  /**
+   * Sends a signal to its foreground process group if it has a terminal, else to its process group. Does nothing if it
+   * has ended.
+   */
+  async kill(signal: NodeJS.Signals | number = 'SIGTERM'): Promise<void> {
+    const number = typeof signal === 'number' ? signal : constants.signals[signal];
+    await this.#call({ op: 'signal', process: this.#process.number, signal: number });
+  }
+
+  /** Resizes its terminal. Does nothing if it has ended. */
+  async resize(rows: number, columns: number): Promise<void> {
+    await this.#call({ op: 'resize', process: this.#process.number, rows, columns });
+  }
+
+  async #call(operation: Parameters<Channel['call']>[0]): Promise<void> {
+    try {
+      await this.#channel.call(operation, { tolerate: true });
+    } catch (error) {
+      if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
+    }
+  }
+}
+
+/**
+ * Starts a process as the application of `guest` was, but for the options.
+ * @param command a string goes to `sh -c`
+ * @throws {SandboxError} `command-not-found`, `command-not-executable`, `cwd-unusable`, `spawn-failed`, `user-unknown`,
+ *   `users-unreadable`, `process-lost`
+ */
+export async function startProcess(
+  channel: Channel,
+  guest: GuestConfig,
+  command: string | readonly string[],
+  options: SpawnOptions = {},
+): Promise<SandboxProcess> {
+  const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
+  const name = argv[0] ?? '';
+  options.signal?.throwIfAborted();
+  try {
+    const config = await configOf(channel, guest, argv, options);
+    const { process, pid } = await spawn(channel, config, options);
+    const started = new SandboxProcess(channel, process, pid, name);
+    endOn(options.signal, started);
+    return started;
+  } catch (error) {
+    throw error instanceof SandboxError && error.code === 'guest-gone' ? lostError(name, error) : error;
+  }
+}
+
+async function configOf(
+  channel: Channel,
+  guest: GuestConfig,
+  command: readonly string[],
+  { cwd, env = {}, user, tty }: SpawnOptions,
+): Promise<GuestConfig> {
+  const identity = user === undefined ? guest.identity : await userInside(channel, user);
+  return {
+    ...guest,
+    command,
+    cwd: cwd ?? (user === undefined ? guest.cwd : undefined),
+    identity,
+    privileged: guest.privileged && identity.uid === 0,
+    environment: [...guest.environment, ...Object.entries(env).map(([key, value]) => ({ key, value }))],
+    terminal: tty && { rows: tty.rows, columns: tty.columns, type: tty.type ?? 'xterm' },
+    trace: undefined,
+  };
+}
+
+async function spawn(
+  channel: Channel,
+  config: GuestConfig,
+  { timeout = 0 }: SpawnOptions,
+): Promise<{ process: GuestProcess; pid: number }> {
+  const operation: SpawnOperation = {
+    ...processOperation(config, config.cwd ?? config.identity.home),
+    timeLimit: timeout,
+  };
+  try {
+    return await channel.spawn(operation, { tolerate: true });
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    // As for the application: the home directory may be missing inside.
+    if (config.cwd !== undefined || !isChdir(error)) throw spawnError(error, config);
+  }
+  try {
+    return await channel.spawn({ ...operation, cwd: '/' }, { tolerate: true });
+  } catch (error) {
+    throw error instanceof OperationError ? spawnError(error, config) : error;
+  }
+}
+
+function endOn(signal: AbortSignal | undefined, process: SandboxProcess): void {
+  if (signal === undefined) return;
+  const kill = () => void process.kill('SIGKILL');
+  signal.addEventListener('abort', kill, { once: true });
+  const release = () => signal.removeEventListener('abort', kill);
+  process.exited.then(release, release);
+  if (signal.aborted) kill();
+}
+
+function lostError(name: string, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'process-lost',
+    message: `${name}: the sandbox ended before it did, so it may have run in part, or to its end`,
+    remedy: 'see how the sandbox ended (its property exited), and start another one',
+    cause,
+  });
+}
