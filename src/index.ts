@@ -19,8 +19,10 @@ export {
   type StoredImage,
 } from './image/images.js';
 export type { ExitStatus } from './sandbox/exit-status.js';
+export type { CreateOptions } from './sandbox/prepare/create-types.js';
 export type { SandboxProcess } from './sandbox/process/process.js';
 export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox/process/types.js';
-export { Sandbox, type SandboxOptions } from './sandbox/sandbox.js';
-export type { LaunchOptions, Observers } from './sandbox/types.js';
+export { type RunOnceOptions, type RunOnceResult, run } from './sandbox/run-once.js';
+export { Sandbox } from './sandbox/sandbox.js';
+export type { LaunchOptions, Observers, SandboxOptions } from './sandbox/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';

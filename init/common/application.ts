@@ -25,6 +25,11 @@ export async function spawnApplication(guest: Guest, config: GuestConfig): Promi
   }
 }
 
+/** Whether there is an application. Without one a sandbox lives until it is stopped. */
+export function hasApplication({ command }: Pick<GuestConfig, 'command'>): boolean {
+  return command.length > 0;
+}
+
 /** Whether a spawn failed because of its working directory. */
 export function isChdir(error: OperationError): boolean {
   return error.message.startsWith('chdir(');

@@ -192,7 +192,7 @@ export interface SandboxConfig {
   readonly verbose: boolean;
   /** Give the application a terminal. */
   readonly tty: boolean;
-  /** Program and arguments; never empty. */
+  /** Program and arguments; empty only for a sandbox that lives until it is stopped. */
   readonly command: readonly string[];
   readonly tuning: Tuning;
   /** undefined: interactive. */

@@ -30,6 +30,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
 
 /**
  * Checks a sandbox without looking at the host; {@link checkHost} does that just before the start.
+ * @param isIdle it has no command, and lives until it is stopped
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
@@ -38,9 +39,9 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`,
  *   `arguments-too-long`, and what {@link checkTuning} throws
  */
-export function validateConfig(config: SandboxConfig): SandboxConfig {
+export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {
   refuseNul(config);
-  checkCommand(config.command);
+  if (!isIdle) checkCommand(config.command);
   if (config.name !== undefined) checkName(config.name);
   if (config.uuid !== undefined) checkUuid(config.uuid);
   checkAbsolute(config.root, 'root-not-absolute', 'the root directory');

@@ -1,6 +1,13 @@
 /** The launcher's interface to libvirt, for daemons and the embedded driver alike. */
 import type { SandboxError } from '../util/errors.js';
 
+/** How a domain is ended: {@link Domain.destroy}. */
+export interface DestroyOptions {
+  readonly force: boolean;
+  /** Default: without `force`. */
+  readonly keepLogs?: boolean;
+}
+
 /** Why a domain stopped. */
 export type StopReason = 'shutdown' | 'destroyed' | 'crashed' | 'failed' | 'other';
 
@@ -51,11 +58,11 @@ export interface Domain {
    * Ends the domain at once, and waits until nothing of it is left, including the state directory. May be called after
    * the domain has stopped.
    *
-   * @param options `force` kills QEMU, or the container's processes, and removes libvirt's logs of the domain. Use it
-   *   only if the guest has synced and unmounted everything.
+   * @param options `force` kills QEMU, or the container's processes. Use it only if the guest has synced and unmounted
+   *   everything. `keepLogs` keeps libvirt's logs of the domain, which may say what went wrong.
    * @throws {SandboxError} when libvirt cannot end the domain
    */
-  destroy(options: { readonly force: boolean }): Promise<void>;
+  destroy(options: DestroyOptions): Promise<void>;
 }
 
 /**

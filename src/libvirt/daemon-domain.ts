@@ -2,7 +2,14 @@
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { settlesWithin } from '../util/promises.js';
-import { type DaemonKind, type Domain, type DomainStop, type StopReason, URI } from './connection.js';
+import {
+  type DaemonKind,
+  type DestroyOptions,
+  type Domain,
+  type DomainStop,
+  type StopReason,
+  URI,
+} from './connection.js';
 import { killContainer, removeContainerFiles } from './container-process.js';
 import { removeLogs } from './domain-logs.js';
 import type { DomainStops } from './domain-stops.js';
@@ -69,13 +76,12 @@ export class DaemonDomain implements Domain {
     return kind !== 'lxc' && seesQemu(daemonPidFile(kind, this.name), this.name);
   }
 
-  async destroy({ force }: { readonly force: boolean }): Promise<void> {
+  async destroy({ force, keepLogs = !force }: DestroyOptions): Promise<void> {
     const { kind, logs, supervisor } = this.#started;
     try {
       await this.#endDomain(force);
-      // libvirt writes to the logs before it reports the end. If something went wrong they are kept, since they may say
-      // what.
-      if (force && this.#ended) await removeLogs(logs);
+      // libvirt writes to the logs before it reports the end.
+      if (!keepLogs && this.#ended) await removeLogs(logs);
     } finally {
       // While the name is still this domain's.
       if (kind === 'lxc') await removeContainerFiles(this.name);

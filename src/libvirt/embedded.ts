@@ -8,7 +8,14 @@ import { dirname, join } from 'node:path';
 import { makeDirectories } from '../util/directories.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import { findInPath } from '../util/programs.js';
-import { type Connection, type Domain, type DomainStop, type StartContext, URI } from './connection.js';
+import {
+  type Connection,
+  type DestroyOptions,
+  type Domain,
+  type DomainStop,
+  type StartContext,
+  URI,
+} from './connection.js';
 import { type Cleanup, cleanupOf } from './driver-cleanup.js';
 import { domainError, type MessageFacts } from './errors.js';
 import { shrinkQemuFacts } from './qemu-facts.js';
@@ -156,7 +163,7 @@ class EmbeddedDomain implements Domain {
     return seesQemu(this.#pidFile, this.name);
   }
 
-  async destroy({ force }: { readonly force: boolean }): Promise<void> {
+  async destroy({ force }: DestroyOptions): Promise<void> {
     this.#ending = true;
     if (force) await killQemu(this.#supervisor, this.#pidFile, this.name, '');
     await this.#supervisor.finish();

@@ -58,6 +58,12 @@ export class GuestProcess {
     this.#stdin.start((bytes) => this.#port.data(number, bytes));
   }
 
+  /** @internal There is no such process: its output has ended, and what is written to it goes nowhere. */
+  isNone(): void {
+    this.#endOutput();
+    this.#stdin.discard();
+  }
+
   /** @internal @throws {ProtocolError} as {@link OutputStream.write} */
   output(proc: OutputProc, bytes: Buffer): void {
     this.#stream(proc).write(bytes);

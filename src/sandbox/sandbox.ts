@@ -1,10 +1,12 @@
 /** The public API of a running sandbox. */
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { hasApplication } from '../../init/common/application.js';
 import { defaultConfig, NO_TUNING } from '../config/defaults.js';
 import { callerIdentity, rootIdentity } from '../config/identity.js';
-import type { SandboxConfig, Tuning } from '../config/types.js';
+import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
+import type { DestroyOptions } from '../libvirt/connection.js';
 import { isQemuGone } from '../libvirt/errors.js';
 import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
@@ -13,16 +15,16 @@ import { deferred, settlesWithin } from '../util/promises.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
+import type { CreateOptions } from './prepare/create-types.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
 import type { SandboxProcess } from './process/process.js';
 import type { RunOptions, RunResult, SpawnOptions } from './process/types.js';
 import { goneError } from './start/boot-errors.js';
-import type { LaunchOptions } from './types.js';
+import type { LaunchOptions, SandboxOptions } from './types.js';
 
-/** The command, and whatever differs from the defaults. */
-export type SandboxOptions = Partial<Omit<SandboxConfig, 'tuning'>> &
-  Pick<SandboxConfig, 'command'> & { readonly tuning?: Partial<Tuning> | undefined };
+/** The status of a sandbox without an application, which has ended as it should. */
+const STOPPED: ExitStatus = { code: 0, signal: undefined, exitCode: 0 };
 
 /** How long a stopped guest may take to end by itself, in milliseconds. */
 const STOP_MS = 2000;
@@ -60,13 +62,17 @@ export class Sandbox implements AsyncDisposable {
   readonly #ending = deferred<void>();
   readonly #launched: Launched;
   readonly #onWarning: LaunchOptions['onWarning'];
+  /** It has no application, and lives until it is stopped. */
+  readonly #isIdle: boolean;
   #stopping = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning']) {
     this.#launched = launched;
+    this.#isIdle = !hasApplication(launched.guest);
     this.#onWarning = onWarning;
     this.name = launched.name;
     const { application } = launched.channel;
+    if (this.#isIdle) application.isNone();
     this.stdin = application.stdin;
     this.stdout = application.stdout;
     this.stderr = application.stderr;
@@ -85,6 +91,26 @@ export class Sandbox implements AsyncDisposable {
     const { checkStart } = await import('./prepare/start-schema.js');
     checkStart(wanted, options);
     return Sandbox.startChecked(validateConfig(await completeConfig(wanted)), options);
+  }
+
+  /**
+   * Starts a sandbox without a command: it lives until it is stopped, and {@link run} and {@link spawn} start processes
+   * in it. `exited` resolves with 0 then, and `stdout` and `stderr` are empty.
+   * @throws {SandboxError} as {@link start}, and what the parsers of texts throw
+   */
+  static async create(options: CreateOptions = {}): Promise<Sandbox> {
+    return Sandbox.startWith([], options);
+  }
+
+  /**
+   * Starts a sandbox with the options of {@link create}, and a command or none.
+   * @internal
+   */
+  static async startWith(command: readonly string[], options: CreateOptions): Promise<Sandbox> {
+    const { createdSandbox } = await import('./prepare/create-options.js');
+    const { sandbox, launching } = createdSandbox(options);
+    const config = await completeConfig({ ...sandbox, command });
+    return Sandbox.startChecked(validateConfig(config, command.length === 0), launching);
   }
 
   /**
@@ -184,6 +210,7 @@ export class Sandbox implements AsyncDisposable {
       status = exitStatusOf(await this.#exit());
       return status;
     } catch (error) {
+      if (this.#stopping && this.#isIdle) return STOPPED;
       if (this.#stopping) throw stoppedError(error);
       if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
       // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
@@ -195,7 +222,7 @@ export class Sandbox implements AsyncDisposable {
       // Whoever waits for it goes first.
       await this.ending;
       // A guest that sends its status has synced and unmounted everything.
-      await this.#end({ force: status !== undefined });
+      await this.#end({ force: status !== undefined, keepLogs: status === undefined && !this.#stopping });
     }
   }
 
@@ -218,7 +245,7 @@ export class Sandbox implements AsyncDisposable {
    * Leaves nothing. By now it is known how the application ended, and that counts more than what fails here: that is a
    * warning.
    */
-  async #end(options: { readonly force: boolean }): Promise<void> {
+  async #end(options: DestroyOptions): Promise<void> {
     const { channel, domain, connection, network, givenDisks } = this.#launched;
     const unexpected: unknown[] = [];
     // Each step is taken, whatever becomes of the others.

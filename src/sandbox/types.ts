@@ -1,6 +1,7 @@
 /** Options of a start besides the config, and its observers. */
 import type { GuestTrace, TerminalSize } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
+import type { SandboxConfig, Tuning } from '../config/types.js';
 import type { GuestReady } from '../protocol/ready.js';
 
 /** The application's terminal. */
@@ -48,6 +49,10 @@ export interface Breakpoint {
    */
   readonly onStop: (stop: Stop) => Promise<boolean>;
 }
+
+/** The command, and whatever differs from the defaults. */
+export type SandboxOptions = Partial<Omit<SandboxConfig, 'tuning'>> &
+  Pick<SandboxConfig, 'command'> & { readonly tuning?: Partial<Tuning> | undefined };
 
 export interface LaunchOptions extends Observers {
   /**

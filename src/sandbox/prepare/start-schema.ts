@@ -147,6 +147,18 @@ const entries = {
   ),
 } satisfies Record<keyof SandboxConfig, v.GenericSchema>;
 
+/** What is for one command, and what only files of libvirt-sandbox say. */
+const {
+  command: _command,
+  tty: _tty,
+  arch: _arch,
+  service: _service,
+  debug: _debug,
+  verbose: _verbose,
+  ...created
+} = entries;
+const createdSchema = v.partial(v.strictObject(created, 'an object'));
+
 /** Everything but the command has a default. */
 const sandboxSchema = v.strictObject(
   { ...v.partial(v.strictObject(entries)).entries, command: entries.command },
@@ -173,6 +185,9 @@ const launchEntries = {
   onOperation: call,
 } satisfies Record<keyof LaunchOptions, v.GenericSchema>;
 
+/** Names of the options of a start, besides those that are the sandbox's too. */
+export const LAUNCH_KEYS: readonly string[] = Object.keys(launchEntries).filter((key) => !(key in entries));
+
 const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
 
 /**
@@ -182,5 +197,14 @@ const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
  */
 export function checkStart(wanted: unknown, options: unknown): void {
   check(sandboxSchema, wanted, 'the sandbox', Object.keys(entries));
+  check(launchSchema, options, 'the options of the start', Object.keys(launchEntries));
+}
+
+/**
+ * Checks a sandbox without a command in the same way.
+ * @throws {SandboxError} as {@link checkStart}
+ */
+export function checkCreate(wanted: unknown, options: unknown): void {
+  check(createdSchema, wanted, 'the sandbox', [...Object.keys(created), ...LAUNCH_KEYS]);
   check(launchSchema, options, 'the options of the start', Object.keys(launchEntries));
 }

@@ -1,10 +1,18 @@
 /** Runs a command in a sandbox to its end, and collects what it writes. */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { SandboxError } from '../../util/errors.js';
-import type { SandboxProcess } from './process.js';
-import type { RunOptions, RunResult } from './types.js';
+import type { ProcessExit, RunOptions, RunResult } from './types.js';
 
 const USUAL_BYTES = 64 << 20;
+
+/** What runs. */
+export interface Running {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  readonly exited: Promise<ProcessExit>;
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
 
 /** How much of stderr an error shows, in characters. */
 const SHOWN_CHARACTERS = 500;
@@ -15,7 +23,7 @@ const SHOWN_CHARACTERS = 500;
  * @throws {SandboxError} `output-too-large`, `run-failed`, `process-lost`, and what `start` throws
  */
 export async function runToEnd(
-  start: () => Promise<SandboxProcess>,
+  start: () => Promise<Running>,
   name: string,
   { input = '', maxBuffer = USUAL_BYTES, reject = false, signal }: RunOptions,
 ): Promise<RunResult> {
@@ -35,13 +43,7 @@ export async function runToEnd(
   return result;
 }
 
-async function collect(
-  process: SandboxProcess,
-  stream: Readable,
-  what: string,
-  name: string,
-  most: number,
-): Promise<string> {
+async function collect(process: Running, stream: Readable, what: string, name: string, most: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {

@@ -1,7 +1,7 @@
 /** Sets up a sandbox whose image has a common init of its own: sends it the config, and it does the rest. */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
-import { spawnApplication } from '../../../init/common/application.js';
+import { hasApplication, spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { StepError } from '../../../init/common/drive.js';
 import type { Configuration } from '../../../init/common/guest-message.js';
@@ -39,7 +39,7 @@ export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<
     entropy: randomBytes(64).toString('base64'),
   };
   const sandbox = JSON.stringify(configuration);
-  const isMoreToDo = guestIncludes(config).length > 0 || guest.trace !== undefined;
+  const isMoreToDo = guestIncludes(config).length > 0 || guest.trace !== undefined || !hasApplication(guest);
   try {
     await channel.call({ op: isMoreToDo ? 'arrange' : 'configure', sandbox });
   } catch (error) {
@@ -53,6 +53,7 @@ export async function startInGuest(answering: Omit<Answering, 'stop'>): Promise<
     const { checkTraceable } = await import('./strace.js');
     await checkTraceable(channel, guest);
   }
+  if (!hasApplication(guest)) return;
   try {
     await spawnApplication(channel, guest);
   } catch (error) {

@@ -3,7 +3,7 @@
  * with the clock, name servers, includes, and the application.
  */
 import { randomBytes } from 'node:crypto';
-import { spawnApplication } from '../../../init/common/application.js';
+import { hasApplication, spawnApplication } from '../../../init/common/application.js';
 import type { GuestConfig, NameService } from '../../../init/common/config.js';
 import { findDevices } from '../../../init/common/disks.js';
 import { drivePlan, StepError } from '../../../init/common/drive.js';
@@ -36,7 +36,7 @@ export interface Answering {
 }
 
 /**
- * Returns when the application runs.
+ * Returns when the application runs, or could.
  * @throws {SandboxError} of stage `init`, or of stage `application` if that cannot be started
  */
 export async function runPlan(answering: Answering): Promise<void> {
@@ -58,6 +58,10 @@ export async function runPlan(answering: Answering): Promise<void> {
   await setClock(plan, clock, driving, options);
   mark('clock.done');
   await followPlan(answering, driving, names);
+  if (!hasApplication(guest)) {
+    await driving;
+    return;
+  }
   mark('spawn.sent');
   // It is behind the plan in the guest's queue. If the plan fails, the guest skips it.
   const spawning = spawnApplication(channel, guest);

@@ -4,7 +4,7 @@
  * nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Connection, Domain, StartContext } from '../../libvirt/connection.js';
+import type { Connection, DestroyOptions, Domain, StartContext } from '../../libvirt/connection.js';
 import { mark } from '../../util/marks.js';
 import { claimState, releaseState, type StateDirectory } from '../state/state-directory.js';
 import { goneError, timeoutError } from './boot-errors.js';
@@ -136,7 +136,7 @@ export class DomainRun {
    * Removes all that there is: the domain, also one that libvirt is still starting, or else the state directory.
    * @param options as {@link Domain.destroy} takes them
    */
-  async end(options: { readonly force: boolean }): Promise<void> {
+  async end(options: DestroyOptions): Promise<void> {
     // It may still be coming to be, and must not stay; the connection is in use until then.
     this.#domain ??= await lateDomain(this.#starting, this.#cancelling);
     if (this.#domain) {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
 import { checkStart } from '../../../../src/sandbox/prepare/start-schema.js';
-import { Sandbox, type SandboxOptions } from '../../../../src/sandbox/sandbox.js';
+import { Sandbox } from '../../../../src/sandbox/sandbox.js';
+import type { SandboxOptions } from '../../../../src/sandbox/types.js';
 import { refuses } from '../../config/support.js';
 
 const command = ['/bin/true'];

@@ -1,0 +1,62 @@
+/** One command in a sandbox of its own, from its start to its end. */
+import type { CreateOptions } from './prepare/create-types.js';
+import { type Running, runToEnd } from './process/run.js';
+import type { RunOptions, RunResult } from './process/types.js';
+import { Sandbox } from './sandbox.js';
+
+/** The options of the sandbox, and of the command. */
+export interface RunOnceOptions extends CreateOptions, Pick<RunOptions, 'input' | 'maxBuffer' | 'reject' | 'timeout'> {}
+
+export interface RunOnceResult extends RunResult {
+  /** From the call until the command ran. */
+  readonly startMilliseconds: number;
+}
+
+/**
+ * Runs a command in a sandbox of its own.
+ *
+ * ```ts
+ * const { stdout, exitCode } = await run(['uname', '-r']);
+ * ```
+ *
+ * @param command the program and its arguments; a string goes to `sh -c`
+ * @throws {SandboxError} if the sandbox fails; if the command does, only with `reject`: `run-failed`
+ * @throws the reason of `signal` if that aborts
+ */
+export async function run(command: string | readonly string[], options: RunOnceOptions = {}): Promise<RunOnceResult> {
+  const { input, maxBuffer, reject, timeout, ...creating } = options;
+  const running = { input, maxBuffer, reject, timeout };
+  const { checkRun } = await import('./process/spawn-schema.js');
+  checkRun(command, running);
+  const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
+  const begun = performance.now();
+  let startMilliseconds = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const start = async (): Promise<Running> => {
+    const sandbox = await Sandbox.startWith(argv, creating);
+    startMilliseconds = performance.now() - begun;
+    let timedOut = false;
+    const kill = () => {
+      timedOut = true;
+      void sandbox.kill('SIGKILL');
+    };
+    if (timeout !== undefined) timer = setTimeout(kill, Math.min(timeout, LONGEST_MS));
+    const { stdin, stdout, stderr } = sandbox;
+    stdin.on('error', () => {});
+    const exited = sandbox.exited.then((status) => ({ ...status, timedOut: timedOut && status.signal === 'SIGKILL' }));
+    return { stdin, stdout, stderr, exited, kill: (signal) => sandbox.kill(signal) };
+  };
+  try {
+    const name = typeof command === 'string' ? command : (command[0] ?? '');
+    const result = await runToEnd(start, name, { ...running, signal: options.signal });
+    return { ...result, milliseconds: result.milliseconds - startMilliseconds, startMilliseconds };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Of a timer, in milliseconds. */
+const LONGEST_MS = 0x7fff_ffff;

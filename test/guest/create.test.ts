@@ -1,0 +1,88 @@
+/** Sandboxes without a command, and one command without more: `Sandbox.create` and `run`. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { run, Sandbox } from '../../src/index.js';
+import { embedded, system, type Way } from '../helpers/connections.js';
+import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+
+const ways: readonly Way[] = [embedded, system];
+
+for (const { uri, skip, where } of ways) {
+  describe(`over ${uri}`, { skip }, () => {
+    it('a sandbox without a command lives until it is stopped, and takes texts for options', async () => {
+      const name = uniqueName();
+      const sandbox = await Sandbox.create({
+        name,
+        connect: uri,
+        memory: '600M',
+        mounts: ['ram:/srv=1M', { type: 'host-bind', target: '/mnt', source: '/etc', readOnly: true }],
+        environment: { A: 'b' },
+        bootTimeout: '90s',
+      });
+      const { stdout } = await sandbox.run('echo $A; stat -f -c %T /srv; ls /mnt/passwd; cat');
+      assert.equal(stdout, 'b\ntmpfs\n/mnt/passwd\n');
+      assert.equal(await Promise.race([sandbox.exited, Promise.resolve('lives')]), 'lives');
+      for await (const chunk of sandbox.stdout) assert.fail(String(chunk));
+      // What it leaves running goes on from one command to the next.
+      await sandbox.run('sleep 1000 >/dev/null 2>&1 & echo $! >/tmp/left');
+      assert.equal((await sandbox.run('kill -0 $(cat /tmp/left)')).exitCode, 0);
+      await sandbox.stop();
+      assert.deepEqual(await sandbox.exited, { code: 0, signal: undefined, exitCode: 0 });
+      await assert.rejects(sandbox.run('true'), { code: 'process-lost' });
+      await assertNothingLeft(name, where);
+    });
+
+    it('one command is one call', async () => {
+      const name = uniqueName();
+      const result = await run('cat; echo err >&2; exit 3', { name, connect: uri, input: 'in', vcpus: 1 });
+      const { stdout, stderr, exitCode, timedOut } = result;
+      assert.deepEqual(
+        { stdout, stderr, exitCode, timedOut },
+        { stdout: 'in', stderr: 'err\n', exitCode: 3, timedOut: false },
+      );
+      assert.ok(result.startMilliseconds > 0 && result.milliseconds > 0);
+      await assertNothingLeft(name, where);
+    });
+  });
+}
+
+describe('one command', { skip: embedded.skip }, () => {
+  const connect = embedded.uri;
+
+  it('is killed when its time is over', async () => {
+    const { timedOut, signal, stdout } = await run(['sh', '-c', 'echo x; sleep 1000'], { connect, timeout: 1000 });
+    assert.deepEqual([timedOut, signal, stdout], [true, 'SIGKILL', 'x\n']);
+  });
+
+  it('ends with a signal of the caller', async () => {
+    const name = uniqueName();
+    const signal = AbortSignal.timeout(1500);
+    await assert.rejects(run('sleep 1000', { name, connect, signal }), { name: 'TimeoutError' });
+    await assertNothingLeft(name, embedded.where);
+  });
+
+  it('may be an error', async () => {
+    const failing = run('echo why >&2; exit 3', { connect, reject: true });
+    await assert.rejects(failing, { code: 'run-failed', exitCode: 3, message: /exit code 3; it said: why$/ });
+    await assert.rejects(run('yes', { connect, maxBuffer: 100_000 }), { code: 'output-too-large' });
+    await assert.rejects(run(['/no/such'], { connect }), { code: 'command-not-found', exitCode: 127 });
+  });
+});
+
+describe('options that cannot be', () => {
+  const WRONG: readonly (readonly [options: object, code: string, line: RegExp])[] = [
+    [{ memory: 'much' }, 'size-invalid', /^arguments: --memory cannot be "much"/],
+    [{ memory: true }, 'config-value-invalid', /"memory" of the sandbox is true; let it be a number$/],
+    [{ mounts: [3] }, 'config-value-invalid', /"mounts\.0" of the sandbox is 3/],
+    [{ mounts: 'ram:/x=1M' }, 'config-value-invalid', /"mounts" of the sandbox is "ram:\/x=1M"; let it be an array/],
+    [{ bootTimeout: '3 days' }, 'duration-invalid', /give a time as 500ms, 5s or 2m$/],
+    [{ environment: { A: 1 } }, 'config-value-invalid', /"environment\.0\.value"/],
+    [{ command: ['true'] }, 'config-key-unknown', /has the unknown key "command"; leave it out; there are name, /],
+    [{ onProgress: 1 }, 'config-value-invalid', /"onProgress" of the options of the start is 1/],
+  ];
+  for (const [options, code, line] of WRONG) {
+    it(JSON.stringify(options), async () => {
+      await assert.rejects(Sandbox.create(options), { code, line });
+    });
+  }
+});
