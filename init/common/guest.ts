@@ -33,6 +33,8 @@ const CHANNEL_FD = 3;
 const PORT_FD = 4;
 /** How often to look for a host on the port, in milliseconds. */
 const LOOK_MS = 50;
+/** How many packets may wait for the port before nothing more is read from the native init. */
+const MANY_PACKETS = 64;
 /** In nanoseconds. */
 const SECOND = 1_000_000_000n;
 const EPROTO = 71;
@@ -76,6 +78,7 @@ class Port {
         }
       }
       this.pending -= 1;
+      if (this.pending < MANY_PACKETS) socket.resume();
     });
     return this.#last;
   }
@@ -109,9 +112,6 @@ const port = new Port();
 const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true, allowHalfOpen: true });
 let nativeIsDone = false;
 
-/** How many packets may wait for the port before nothing more is read from the native init. */
-const MANY_PACKETS = 64;
-
 /** Closes the socket pair when the native init is done and all output is in the port. */
 function closeWhenDone(): void {
   if (nativeIsDone && port.pending === 0) socket.destroy();
@@ -119,10 +119,7 @@ function closeWhenDone(): void {
 
 /** Writes a packet of the native init's to the port. */
 function toLauncher(proc: number, type: number, serial: number, payload: Uint8Array): void {
-  void port.packet(proc, type, payload, 0, serial).then(() => {
-    if (port.pending < MANY_PACKETS) socket.resume();
-    closeWhenDone();
-  });
+  void port.packet(proc, type, payload, 0, serial).then(() => closeWhenDone());
   if (port.pending >= MANY_PACKETS) socket.pause();
 }
 

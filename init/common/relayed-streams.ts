@@ -55,7 +55,8 @@ export class RelayedStreams implements Relay {
 
   /** The launcher has taken output. */
   taken(proc: OutputProc, process: number, bytes: number): void {
-    this.#count(proc, process, -bytes);
+    // Of one that has ended there is nothing to count.
+    if (this.#known.has(process)) this.#count(proc, process, -bytes);
   }
 
   /** The launcher is gone: from now on output is dropped. */

@@ -1,5 +1,6 @@
 /** An output stream of a process in the guest, as a stream of the launcher. */
 import { Readable } from 'node:stream';
+import { Bytes } from '../util/bytes.js';
 import { ProtocolError } from './fields.js';
 import { OUTPUT_WINDOW_BYTES } from './wire.js';
 
@@ -18,14 +19,21 @@ export class OutputStream {
   readonly #acknowledge: (bytes: number) => void;
   /** Received, and not acknowledged. */
   #outstanding = 0;
+  /** The reader takes what comes. */
+  #isWanted = false;
+  /** What it does not take yet: in one piece, since pieces may be as small as a byte. */
+  readonly #kept = new Bytes();
   #ended = false;
 
   /** @param acknowledge tells the guest that so many more bytes were taken */
   constructor(acknowledge: (bytes: number) => void) {
     this.#acknowledge = acknowledge;
-    this.readable = new Readable({ highWaterMark: BUFFER_BYTES, read: () => this.#taken() });
+    this.readable = new Readable({ highWaterMark: BUFFER_BYTES, read: () => this.#wanted() });
     // Nobody may be there to read what is left.
-    this.readable.on('close', () => this.#taken());
+    this.readable.on('close', () => {
+      this.#kept.take();
+      this.#taken();
+    });
   }
 
   /**
@@ -36,21 +44,35 @@ export class OutputStream {
     if (this.#ended) throw new ProtocolError('the guest sent output behind its end');
     this.#outstanding += bytes.length;
     if (this.#outstanding > OUTPUT_WINDOW_BYTES) throw new ProtocolError('the guest sent more output than it may');
-    if (this.readable.destroyed || this.readable.push(bytes)) this.#taken();
+    if (!this.readable.destroyed && !this.#isWanted) {
+      this.#kept.add(bytes);
+      return;
+    }
+    this.#isWanted = this.readable.destroyed || this.readable.push(bytes);
+    if (this.#isWanted) this.#taken();
   }
 
   /** Ends the stream, once. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (!this.readable.destroyed) this.readable.push(null);
+    if (!this.readable.destroyed && this.#kept.length === 0) this.readable.push(null);
   }
 
-  /** The reader wants more than it was given. */
+  /** The reader asks for more than it was given. */
+  #wanted(): void {
+    this.#isWanted = true;
+    const kept = this.#kept.take();
+    if (kept.length > 0) this.#isWanted = this.readable.push(kept);
+    if (kept.length > 0 && this.#ended) this.readable.push(null);
+    else if (this.#isWanted) this.#taken();
+  }
+
+  /** The reader has taken all but what is kept. */
   #taken(): void {
-    if (this.#outstanding < ACKNOWLEDGED_BYTES || this.#ended) return;
-    const bytes = this.#outstanding;
-    this.#outstanding = 0;
+    const bytes = this.#outstanding - this.#kept.length;
+    if (bytes < ACKNOWLEDGED_BYTES || this.#ended) return;
+    this.#outstanding -= bytes;
     this.#acknowledge(bytes);
   }
 }

@@ -15,6 +15,7 @@ export class StdinSender {
   /** Goes on with a write that waits for credit. */
   #resume: (() => void) | undefined;
   #failure: Error | undefined;
+  #isDiscarded = false;
 
   constructor() {
     this.stream = new Writable({
@@ -44,8 +45,7 @@ export class StdinSender {
 
   /** The process has ended: what is written from now on goes nowhere. */
   discard(): void {
-    this.#transmit = () => {};
-    this.#credit = Number.POSITIVE_INFINITY;
+    this.#isDiscarded = true;
     this.#wake();
   }
 
@@ -62,7 +62,7 @@ export class StdinSender {
   }
 
   #send(bytes: Buffer, done: (error?: Error | null) => void): void {
-    if (this.#failure) {
+    if (this.#failure || this.#isDiscarded) {
       done(this.#failure);
       return;
     }
@@ -78,11 +78,11 @@ export class StdinSender {
   }
 
   #finish(done: () => void): void {
-    if (this.#transmit === undefined && !this.#failure) {
+    if (this.#transmit === undefined && !this.#failure && !this.#isDiscarded) {
       this.#resume = () => this.#finish(done);
       return;
     }
-    if (!this.#failure) this.#transmit?.(new Uint8Array());
+    if (!this.#failure && !this.#isDiscarded) this.#transmit?.(new Uint8Array());
     done();
   }
 }

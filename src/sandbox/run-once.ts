@@ -32,19 +32,20 @@ export async function run(command: string | readonly string[], options: RunOnceO
   const begun = performance.now();
   let startMilliseconds = 0;
   let timer: NodeJS.Timeout | undefined;
+  let sandbox: Sandbox | undefined;
   const start = async (): Promise<Running> => {
-    const sandbox = await Sandbox.startWith(argv, creating);
+    const started = await Sandbox.startWith(argv, creating);
+    sandbox = started;
     startMilliseconds = performance.now() - begun;
     let timedOut = false;
     const kill = () => {
       timedOut = true;
-      void sandbox.kill('SIGKILL');
+      void started.kill('SIGKILL');
     };
     if (timeout !== undefined) timer = setTimeout(kill, Math.min(timeout, LONGEST_MS));
-    const { stdin, stdout, stderr } = sandbox;
-    stdin.on('error', () => {});
-    const exited = sandbox.exited.then((status) => ({ ...status, timedOut: timedOut && status.signal === 'SIGKILL' }));
-    return { stdin, stdout, stderr, exited, kill: (signal) => sandbox.kill(signal) };
+    const { stdin, stdout, stderr } = started;
+    const exited = started.exited.then((status) => ({ ...status, timedOut: timedOut && status.signal === 'SIGKILL' }));
+    return { stdin, stdout, stderr, exited, kill: (signal) => started.kill(signal) };
   };
   try {
     const name = typeof command === 'string' ? command : (command[0] ?? '');
@@ -55,6 +56,8 @@ export async function run(command: string | readonly string[], options: RunOnceO
     throw error;
   } finally {
     clearTimeout(timer);
+    // Nothing of it is left, whatever has failed.
+    await sandbox?.stop();
   }
 }
 

@@ -74,6 +74,8 @@ export class Sandbox implements AsyncDisposable {
     const { application } = launched.channel;
     if (this.#isIdle) application.isNone();
     this.stdin = application.stdin;
+    // Where the sandbox ends first, that is said by `exited`.
+    this.stdin.on('error', () => {});
     this.stdout = application.stdout;
     this.stderr = application.stderr;
     this.ending = this.#ending.promise;

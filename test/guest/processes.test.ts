@@ -22,6 +22,9 @@ interface Talk {
   readonly aborted: string;
   readonly errors: readonly string[];
   readonly left: string;
+  readonly held: string;
+  readonly tooMuch: string;
+  readonly terminalOfUser: string;
   readonly after: string;
   readonly name: string;
 }
@@ -66,8 +69,11 @@ function check(said: Talk, uid: number): void {
     'output-too-large',
     'config-value-invalid',
     'config-key-unknown',
+    'config-value-invalid',
   ]);
-  assert.equal(said.left, 'SIGKILL');
+  assert.equal(said.left, 'process-lost');
+  assert.deepEqual([said.held, said.tooMuch], ['TimeoutError', 'output-too-large']);
+  assert.match(said.terminalOfUser, /^\/\S* nobody dumb\n$/);
   assert.equal(said.after, 'process-lost');
 }
 

@@ -84,6 +84,12 @@ const results = {
   killed: await killed(sandbox),
   late: await sandbox.run('echo begun; sleep 1000', { timeout: 500 }),
   aborted: await sandbox.run('sleep 1000', { signal: abort.signal }).catch(({ message }: Error) => message),
+  // What it leaves running holds its output, and is never silent.
+  held: await sandbox
+    .run('setsid sh -c "while :; do echo x; sleep 0.2; done" & exit 0', { signal: AbortSignal.timeout(3000) })
+    .catch(({ name }: Error) => name),
+  tooMuch: await codeOf(sandbox.run('setsid sh -c "yes" & exit 0', { maxBuffer: 5000 })),
+  terminalOfUser: (await sandbox.run('echo $HOME $USER $TERM', { user: 'nobody', env: { TERM: 'dumb' } })).stdout,
   errors: [
     await codeOf(sandbox.spawn(['/no/such'])),
     await codeOf(sandbox.spawn(['/etc/passwd'])),
@@ -93,13 +99,14 @@ const results = {
     await codeOf(sandbox.run('head -c 2000 /dev/zero', { maxBuffer: 1000 })),
     await codeOf(sandbox.run([])),
     await codeOf(sandbox.run('true', { nice: 1 } as object)),
+    await codeOf(sandbox.run('true', { env: { 'A=B': 'c' } })),
   ],
 };
 const left = await sandbox.spawn(['sleep', '1000']);
 // The application ends, and with it all others.
 await sandbox.kill('SIGTERM');
-const { signal } = await left.exited;
+const lost = await codeOf(left.exited);
 await sandbox.exited;
 process.stdout.write(
-  `${JSON.stringify({ ...results, left: signal, after: await codeOf(sandbox.run('true')), name: sandbox.name })}\n`,
+  `${JSON.stringify({ ...results, left: lost, after: await codeOf(sandbox.run('true')), name: sandbox.name })}\n`,
 );

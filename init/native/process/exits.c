@@ -21,21 +21,12 @@
 #define SILENCE_US (1 * MICROSECONDS_PER_SECOND)
 #define DEATH_US (2 * MICROSECONDS_PER_SECOND)
 
+/* The EXIT of the application was sent. */
+static bool over;
+
 static uint64_t latest(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
-}
-
-/* When to give up on output that outlives a process. A slow host does not count as silence. */
-static uint64_t output_deadline(int slot)
-{
-	const struct process *process = slot_at(slot);
-
-	if (sender_blocked() || streams_waiting(slot))
-		return UINT64_MAX;
-	if (process->killed_at != 0)
-		return latest(process->killed_at, process->blocked_at) + DEATH_US;
-	return latest(latest(streams_last_activity(slot), process->blocked_at), process->ended_at) + SILENCE_US;
 }
 
 static bool is_finished(int slot)
@@ -43,14 +34,32 @@ static bool is_finished(int slot)
 	return slot_at(slot)->state == PROCESS_ENDED && streams_finished(slot);
 }
 
+/* When to give up on output that outlives a process. A slow host does not count as silence. */
+static uint64_t output_deadline(int slot)
+{
+	const struct process *process = slot_at(slot);
+
+	if (process->timed_out)
+		return process->killed_at + DEATH_US;
+	if (streams_pending(slot))
+		return UINT64_MAX;
+	if (process->killed_at != 0)
+		return process->killed_at + DEATH_US;
+	return latest(streams_last_activity(slot), process->ended_at) + SILENCE_US;
+}
+
 /* When the process is due for step(). */
 static uint64_t deadline_of(int slot)
 {
 	const struct process *process = slot_at(slot);
+	uint64_t output;
 
-	if (process->state == PROCESS_RUNNING && !process->reaped)
-		return process->expires_at;
-	return process->state == PROCESS_ENDED && !is_finished(slot) ? output_deadline(slot) : UINT64_MAX;
+	if (process->state == PROCESS_STARTING || process->state == PROCESS_RUNNING)
+		return process->reaped ? UINT64_MAX : process->expires_at;
+	if (process->state != PROCESS_ENDED || process->abandoned || is_finished(slot))
+		return UINT64_MAX;
+	output = output_deadline(slot);
+	return output < process->expires_at ? output : process->expires_at;
 }
 
 static void queue_exit(const struct process *process, uint32_t drained, uint32_t finished)
@@ -73,15 +82,15 @@ static uint32_t between(uint64_t from, uint64_t until)
 	return until - from > UINT32_MAX ? UINT32_MAX : (uint32_t)(until - from);
 }
 
-/* The whole process group dies. */
+/* The whole process group dies, also where its leader has ended before. */
 static void time_out(struct process *process)
 {
-	log_debug("process %u has run for %u ms, and is killed", process->number, process->time_limit);
+	log_debug("process %u has had its %u ms, and is killed", process->number, process->time_limit);
 	process->expires_at = UINT64_MAX;
 	process->timed_out = true;
 	process->killed_at = clock_now();
-	/* ESRCH: its group has gone elsewhere. */
-	if (kill(-process->pid, SIGKILL) < 0 && kill(process->pid, SIGKILL) < 0)
+	/* ESRCH: it has no group yet, or none any more. */
+	if (kill(-process->pid, SIGKILL) < 0 && !process->reaped && kill(process->pid, SIGKILL) < 0)
 		log_line("kill(%d): %s", (int)process->pid, strerror(errno));
 }
 
@@ -89,20 +98,21 @@ static void time_out(struct process *process)
 static void end_output(int slot)
 {
 	struct process *process = slot_at(slot);
+	bool may_kill = process->application && platform() != PLATFORM_SESSION;
 
-	if (!process->application || platform() == PLATFORM_SESSION) {
-		streams_abandon(slot);
-	} else if (process->killed_at == 0) {
+	if (may_kill && process->killed_at == 0) {
 		log_line("processes that outlive the application keep its output open in silence; killing them");
 		process->killed_at = clock_now();
 		processes_kill();
-	} else {
-		log_line("processes that outlive the application do not die; giving up their output");
-		streams_abandon(slot);
+		return;
 	}
+	if (may_kill)
+		log_line("processes that outlive the application do not die; giving up their output");
+	process->abandoned = true;
+	streams_abandon(slot);
 }
 
-static void step(int slot)
+static void step(int slot, uint64_t now)
 {
 	struct process *process = slot_at(slot);
 
@@ -112,10 +122,8 @@ static void step(int slot)
 		log_debug("process %u ended with wait status 0x%x", process->number, (unsigned)process->wait_status);
 		stdin_discard(slot);
 	}
-	if (sender_blocked() || streams_waiting(slot))
-		process->blocked_at = clock_now();
-	if (deadline_of(slot) <= clock_now()) {
-		if (process->state == PROCESS_RUNNING)
+	if (deadline_of(slot) <= now) {
+		if (process->expires_at <= now)
 			time_out(process);
 		else
 			end_output(slot);
@@ -126,11 +134,11 @@ static void step(int slot)
 	}
 }
 
-void exits_step(void)
+void exits_step(uint64_t now)
 {
 	for (int slot = 0; slot < slots_used(); slot++) {
-		if (slot_at(slot)->state == PROCESS_RUNNING || slot_at(slot)->state == PROCESS_ENDED)
-			step(slot);
+		if (slot_at(slot)->state != PROCESS_NONE)
+			step(slot, now);
 	}
 }
 
@@ -156,24 +164,11 @@ uint64_t exits_deadline(void)
 	return deadline;
 }
 
-void exits_send_others(void)
-{
-	for (int slot = 0; slot < slots_used(); slot++) {
-		struct process *process = slot_at(slot);
-
-		if (process->application || process->state == PROCESS_NONE || process->state == PROCESS_STARTING ||
-		    !process->reaped)
-			continue;
-		queue_exit(process, 0, 0);
-		slot_release(slot);
-	}
-}
-
 bool application_finished(void)
 {
 	int slot = slot_of_application();
 
-	return slot != NO_SLOT && is_finished(slot);
+	return over || (slot != NO_SLOT && is_finished(slot));
 }
 
 void application_send_exit(uint64_t drained)
@@ -181,4 +176,10 @@ void application_send_exit(uint64_t drained)
 	const struct process *process = slot_at(slot_of_application());
 
 	queue_exit(process, between(process->ended_at, drained), between(drained, clock_now()));
+	over = true;
+	/* No stdin is acknowledged behind it, and nothing falls due. */
+	for (int slot = 0; slot < slots_used(); slot++) {
+		if (slot_at(slot)->state == PROCESS_RUNNING || slot_at(slot)->state == PROCESS_ENDED)
+			slot_release(slot);
+	}
 }

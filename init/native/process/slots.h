@@ -28,8 +28,8 @@ struct process {
 	bool timed_out;
 	uint64_t ended_at;
 	uint64_t killed_at;
-	/* When the host was last seen to be slow. */
-	uint64_t blocked_at;
+	/* What is left of its output was given up. */
+	bool abandoned;
 	/* Our ends of its streams, until it has started. */
 	struct ends ours;
 };

@@ -1,6 +1,7 @@
 #include "process/table.h"
 
 #include "process/ends.h"
+#include "process/exits.h"
 #include "process/slots.h"
 #include "process/terminal.h"
 #include "transport/stdin.h"
@@ -29,6 +30,8 @@ int process_start(struct call *call, struct child *child, const struct process_o
 	struct ends theirs = NO_ENDS;
 	int error;
 
+	if (application_finished())
+		return call_fail(call, ESRCH, "spawn(%s): the application has ended", child->argv[0]);
 	if (options->application && slot_of_application() != NO_SLOT)
 		return call_fail(call, EBUSY, "spawn(%s): there is an application", child->argv[0]);
 	int slot = slot_take(options->application);
@@ -38,6 +41,8 @@ int process_start(struct call *call, struct child *child, const struct process_o
 	struct process *process = slot_at(slot);
 
 	process->time_limit = options->time_limit;
+	if (process->time_limit > 0)
+		process->expires_at = clock_now() + (uint64_t)process->time_limit * MICROSECONDS_PER_MILLISECOND;
 	if (child->terminal)
 		error = ends_open_terminal(call, child, options->rows, options->columns, &process->terminal_fd,
 					   &process->ours, &theirs);
@@ -82,8 +87,6 @@ void table_exec_event(void)
 	}
 	process->state = PROCESS_RUNNING;
 	log_debug("process %u runs, with process ID %d", process->number, (int)process->pid);
-	if (process->time_limit > 0)
-		process->expires_at = clock_now() + (uint64_t)process->time_limit * MICROSECONDS_PER_MILLISECOND;
 	stdin_attach(slot, process->number, process->ours.in, process->terminal_fd >= 0);
 	streams_attach(slot, process->number, process->ours.out, process->ours.err, process->terminal_fd >= 0);
 	process->ours = NO_ENDS;
@@ -111,8 +114,9 @@ int process_signal(struct call *call, uint32_t number, uint32_t signal)
 	const struct process *process = slot == NO_SLOT ? NULL : slot_at(slot);
 	pid_t group;
 
-	if (process == NULL || process->state != PROCESS_RUNNING || process->reaped)
+	if (process == NULL)
 		return call_fail(call, ESRCH, "signal(%u, %u)", number, signal);
+	/* Until its EXIT was sent, also where it has ended and others of its group have not. */
 	group = process->pid;
 	/* 0: the terminal's session has ended. */
 	if (process->terminal_fd >= 0 && (ioctl(process->terminal_fd, TIOCGPGRP, &group) < 0 || group <= 0))
@@ -137,14 +141,14 @@ int process_resize(struct call *call, uint32_t number, uint32_t rows, uint32_t c
 	return 0;
 }
 
-nfds_t table_watch(struct pollfd *set, bool output)
+nfds_t table_watch(struct pollfd *set)
 {
 	for (int slot = 0; slot < slots_used(); slot++) {
 		struct pollfd *own = &set[3 * slot];
 
 		own[0] = (struct pollfd){.fd = stdin_poll_fd(slot), .events = POLLOUT};
 		for (int i = 0; i < STREAM_COUNT; i++)
-			own[1 + i] = (struct pollfd){.fd = output ? streams_poll_fd(slot, i) : -1, .events = POLLIN};
+			own[1 + i] = (struct pollfd){.fd = streams_poll_fd(slot, i), .events = POLLIN};
 	}
 	return 3 * (nfds_t)slots_used();
 }

@@ -38,7 +38,7 @@ void table_child_ended(pid_t pid, int status);
 
 /* How many descriptors table_watch() wants to poll at most, and now. */
 #define TABLE_POLL_FDS (3 * VS_MAX_PROCESSES)
-nfds_t table_watch(struct pollfd *set, bool output);
+nfds_t table_watch(struct pollfd *set);
 /* Takes what poll() has found. */
 void table_take(const struct pollfd *set);
 

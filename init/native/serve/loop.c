@@ -66,7 +66,7 @@ static nfds_t prepare(struct pollfd set[SOURCES])
 	watch(set, HELPER_REPORT, helper_report_fd(), POLLIN);
 	watch(set, HELPER_OUT, helper_out_fd(), POLLIN);
 	watch(set, HELPER_IN, helper_in_fd(), POLLOUT);
-	return PROCESSES + table_watch(set + PROCESSES, !blocked);
+	return PROCESSES + table_watch(set + PROCESSES);
 }
 
 static uint64_t earliest(uint64_t a, uint64_t b)
@@ -79,6 +79,7 @@ static void turn(uint64_t deadline)
 {
 	static struct pollfd set[SOURCES];
 	nfds_t sources = prepare(set);
+	uint64_t begun = clock_now();
 	int timeout;
 
 	deadline = earliest(deadline, earliest(initramfs_deadline(), earliest(exits_deadline(), helper_deadline())));
@@ -105,7 +106,7 @@ static void turn(uint64_t deadline)
 	if (set[PROCESS_REPORT].revents != 0)
 		table_exec_event();
 	helper_step();
-	exits_step();
+	exits_step(begun);
 	initramfs_step();
 	dispatch_resume();
 	receiver_resume();

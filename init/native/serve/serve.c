@@ -50,7 +50,6 @@ void serve(const struct service *service)
 		uint64_t drained = clock_now();
 
 		service->finish();
-		exits_send_others();
 		application_send_exit(drained);
 		loop_until_quit();
 	} else {

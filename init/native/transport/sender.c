@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* Room that replies leave for the acknowledgements of stdin and EXIT, at the end for every process. */
-#define RESERVED_BYTES 20480
+/* Room that all else leaves for the EXIT of the application. */
+#define RESERVED_BYTES 4096
 #define QUEUE_BYTES (2 * VS_MAX_PACKET_BYTES + RESERVED_BYTES)
 /* Limits the frames of one turn, so that input and signals get theirs. */
 #define FRAMES_PER_TURN 16

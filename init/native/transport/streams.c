@@ -56,8 +56,6 @@ static size_t moving_size;
 /* The stream to look at first, so that one that never stops does not starve the others. */
 static int first_stream;
 static bool stopped;
-/* When the host was last slow. */
-static uint64_t slow_at;
 
 static void open_moving(void)
 {
@@ -98,7 +96,7 @@ int streams_poll_fd(int slot, enum stream_index index)
 {
 	const struct stream *stream = &streams[slot][index];
 
-	return stream->process == 0 || stream->ready || stream->credit == 0 ? -1 : stream->fd;
+	return stream->process == 0 || stream->ready ? -1 : stream->fd;
 }
 
 void streams_set_ready(int slot, enum stream_index index)
@@ -125,8 +123,6 @@ bool streams_acknowledge(uint32_t process, uint32_t proc, uint32_t size)
 		if (size > VS_OUTPUT_WINDOW_BYTES - stream->credit)
 			return false;
 		stream->credit += size;
-		/* A slow host does not make a program silent. */
-		stream->last_activity = clock_now();
 		return true;
 	}
 	/* The process may have ended meanwhile. */
@@ -294,10 +290,7 @@ static bool send_moved(void)
 
 bool streams_send(void)
 {
-	if (send_copied() && send_moved())
-		return true;
-	slow_at = clock_now();
-	return false;
+	return send_copied() && send_moved();
 }
 
 bool streams_finished(int slot)
@@ -309,24 +302,23 @@ bool streams_finished(int slot)
 	return !streams_in_frame() || frame_slot != slot;
 }
 
-bool streams_waiting(int slot)
+bool streams_pending(int slot)
 {
 	for (int i = 0; i < STREAM_COUNT; i++) {
-		if (streams[slot][i].fd >= 0 && streams[slot][i].credit == 0)
+		const struct stream *stream = &streams[slot][i];
+
+		if (stream->ending || (stream->fd >= 0 && stream->ready))
 			return true;
 	}
-	return false;
+	return streams_in_frame() && frame_slot == slot;
 }
 
 uint64_t streams_last_activity(int slot)
 {
-	uint64_t latest = slow_at;
+	uint64_t out = streams[slot][STREAM_OUT].last_activity;
+	uint64_t err = streams[slot][STREAM_ERR].last_activity;
 
-	for (int i = 0; i < STREAM_COUNT; i++) {
-		if (streams[slot][i].last_activity > latest)
-			latest = streams[slot][i].last_activity;
-	}
-	return latest;
+	return out > err ? out : err;
 }
 
 void streams_abandon(int slot)

@@ -15,7 +15,7 @@ enum stream_index { STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 /* Takes over the descriptors. Without `err` (-1) no end of STDERR is sent: a terminal is one stream. */
 void streams_attach(int slot, uint32_t process, int out, int err, bool pty);
 
-/* The descriptor to poll for a stream, or -1 if it is closed, has to wait for the host, or is known to have data. */
+/* The descriptor to poll for a stream, or -1 if it is closed or known to have data. */
 int streams_poll_fd(int slot, enum stream_index index);
 void streams_set_ready(int slot, enum stream_index index);
 /* Whether a stream has data that is not in a frame yet, and may be sent. */
@@ -33,9 +33,9 @@ void streams_stop(void);
 
 /* Whether every stream of a process has ended and all of it was sent. */
 bool streams_finished(int slot);
-/* Whether a stream of a process waits for the host to take what it was sent. */
-bool streams_waiting(int slot);
-/* When a stream of a process was last read, or none could be because the host is slow. */
+/* Whether there is output of a process that the host has to take, or will be sent. */
+bool streams_pending(int slot);
+/* When a stream of a process was last read. */
 uint64_t streams_last_activity(int slot);
 /* Treats open streams of a process as if they had ended. */
 void streams_abandon(int slot);

@@ -1,16 +1,24 @@
 /** A process in a running sandbox, beside its application. */
+import { getMaxListeners, setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { isChdir, processOperation } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
+import { namesOf } from '../../../init/common/environment.js';
+import type { EnvironmentVariable } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError, type SpawnOperation } from '../../protocol/operations.js';
 import type { GuestProcess } from '../../protocol/process.js';
+import { MAX_PROCESSES } from '../../protocol/wire.js';
 import { SandboxError } from '../../util/errors.js';
+import { unlessAborted } from '../../util/promises.js';
 import { exitStatusOf } from '../exit-status.js';
 import { spawnError } from '../setup/step-errors.js';
 import type { ProcessExit, SpawnOptions } from './types.js';
 import { userInside } from './user-inside.js';
+
+/** Of a terminal whose type is not given. */
+const TERM = 'xterm';
 
 /** A process that was started by `sandbox.spawn`. */
 export class SandboxProcess {
@@ -85,10 +93,20 @@ export async function startProcess(
   const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
   const name = argv[0] ?? '';
   options.signal?.throwIfAborted();
+  if (options.signal) allowListeners(options.signal);
   try {
     const config = await configOf(channel, guest, argv, options);
-    const { process, pid } = await spawn(channel, config, options);
-    const started = new SandboxProcess(channel, process, pid, name);
+    const starting = spawn(channel, config, options).then(
+      ({ process, pid }) => new SandboxProcess(channel, process, pid, name),
+    );
+    const started = await unlessAborted(starting, options.signal, (reason) => reason as Error).catch((error) => {
+      // One that starts all the same is killed.
+      starting.then(
+        (late) => late.kill('SIGKILL'),
+        () => {},
+      );
+      throw error;
+    });
     endOn(options.signal, started);
     return started;
   } catch (error) {
@@ -109,10 +127,20 @@ async function configOf(
     cwd: cwd ?? (user === undefined ? guest.cwd : undefined),
     identity,
     privileged: guest.privileged && identity.uid === 0,
-    environment: [...guest.environment, ...Object.entries(env).map(([key, value]) => ({ key, value }))],
-    terminal: tty && { rows: tty.rows, columns: tty.columns, type: tty.type ?? 'xterm' },
+    environment: [
+      ...guest.environment,
+      ...(user === undefined ? [] : variables(namesOf(identity))),
+      ...(tty === undefined ? [] : variables({ TERM: tty.type ?? TERM })),
+      ...variables(env),
+    ],
+    terminal: tty && { rows: tty.rows, columns: tty.columns, type: tty.type ?? TERM },
     trace: undefined,
   };
+}
+
+/** The last one of a name wins. */
+function variables(record: Readonly<Record<string, string>>): EnvironmentVariable[] {
+  return Object.entries(record).map(([key, value]) => ({ key, value }));
 }
 
 async function spawn(
@@ -137,6 +165,13 @@ async function spawn(
     throw error instanceof OperationError ? spawnError(error, config) : error;
   }
 }
+
+/** One signal may be for many processes. */
+function allowListeners(signal: AbortSignal): void {
+  if (getMaxListeners(signal) < MOST_LISTENERS) setMaxListeners(MOST_LISTENERS, signal);
+}
+
+const MOST_LISTENERS = 4 * MAX_PROCESSES;
 
 function endOn(signal: AbortSignal | undefined, process: SandboxProcess): void {
   if (signal === undefined) return;

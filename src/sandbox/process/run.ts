@@ -1,6 +1,8 @@
 /** Runs a command in a sandbox to its end, and collects what it writes. */
 import type { Readable, Writable } from 'node:stream';
+import { Bytes } from '../../util/bytes.js';
 import { SandboxError } from '../../util/errors.js';
+import { unlessAborted } from '../../util/promises.js';
 import type { ProcessExit, RunOptions, RunResult } from './types.js';
 
 const USUAL_BYTES = 64 << 20;
@@ -18,6 +20,7 @@ export interface Running {
 const SHOWN_CHARACTERS = 500;
 
 /**
+ * Waits for no longer than it has to: what the command leaves running may hold its output for ever.
  * @param start starts the process
  * @throws the signal's reason if it aborts
  * @throws {SandboxError} `output-too-large`, `run-failed`, `process-lost`, and what `start` throws
@@ -34,27 +37,29 @@ export async function runToEnd(
     collect(process, process.stdout, 'stdout', name, maxBuffer),
     collect(process, process.stderr, 'stderr', name, maxBuffer),
   ]);
-  collected.catch(() => {});
-  const exit = await process.exited;
-  const [stdout, stderr] = await collected;
-  signal?.throwIfAborted();
-  const result = { ...exit, stdout, stderr, milliseconds: performance.now() - begun };
-  if (reject && exit.exitCode !== 0) throw failedError(name, result);
-  return result;
+  try {
+    const all = Promise.all([process.exited, collected]);
+    const [exit, [stdout, stderr]] = await unlessAborted(all, signal, (reason) => reason as Error);
+    const result = { ...exit, stdout, stderr, milliseconds: performance.now() - begun };
+    if (reject && (exit.timedOut || exit.exitCode !== 0)) throw failedError(name, result);
+    return result;
+  } finally {
+    // What was not read is not wanted.
+    process.stdout.destroy();
+    process.stderr.destroy();
+  }
 }
 
 async function collect(process: Running, stream: Readable, what: string, name: string, most: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const bytes = new Bytes();
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > most) {
+    if (bytes.length + chunk.length > most) {
       await process.kill('SIGKILL');
       throw tooLargeError(name, what, most);
     }
-    chunks.push(chunk);
+    bytes.add(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return bytes.take().toString('utf8');
 }
 
 function tooLargeError(name: string, what: string, most: number): SandboxError {

@@ -1,4 +1,5 @@
 /** Checks the types of what a program passes to `spawn` and `run`. */
+import { constants } from 'node:buffer';
 import * as v from 'valibot';
 import { check } from '../prepare/check-values.js';
 import type { RunOptions, SpawnOptions } from './types.js';
@@ -11,7 +12,7 @@ const size = v.pipe(v.number('a number'), v.safeInteger('a whole number'), v.min
 
 const common = {
   cwd: text,
-  env: v.record(text, text, 'an object of strings'),
+  env: v.record(v.pipe(text, v.regex(/^[^=\0]+$/, 'names without =')), text, 'an object of strings'),
   user: text,
   timeout: v.pipe(size, v.maxValue(MOST_MS, `${MOST_MS} milliseconds at most`)),
   signal: v.instance(AbortSignal, 'an AbortSignal'),
@@ -23,7 +24,7 @@ const spawnEntries = {
 const runEntries = {
   ...common,
   input: v.union([text, v.instance(Uint8Array)], 'a string or bytes'),
-  maxBuffer: size,
+  maxBuffer: v.pipe(size, v.maxValue(constants.MAX_STRING_LENGTH, `${constants.MAX_STRING_LENGTH} bytes at most`)),
   reject: v.boolean('true or false'),
 } satisfies Record<keyof RunOptions, v.GenericSchema>;
 

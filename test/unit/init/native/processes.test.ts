@@ -1,8 +1,10 @@
 /** Processes beside each other: numbers, streams with a window each, signals, time limits, exits. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeExit } from '../../../../src/protocol/exit.js';
 import {
   CallFlag,
@@ -81,7 +83,7 @@ describe('processes', () => {
     // The shell ends at once; what it leaves running holds the output, which is full for longer than silence may last.
     const process = await guest.spawnBeside(sh('head -c 3000000 /dev/zero & exit 5'));
     await guest.until(() => guest.output(Proc.STDOUT, process).length === OUTPUT_WINDOW_BYTES, 'a window of output');
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await sleep(2500);
     guest.acknowledges = true;
     guest.acknowledge(Proc.STDOUT, OUTPUT_WINDOW_BYTES, process);
     assert.equal(await guest.exit(process), 5 << 8);
@@ -217,17 +219,85 @@ describe('processes', () => {
   });
 });
 
-describe('the end of the application', () => {
-  test('kills all others, and says so before its own exit', async (t) => {
+describe('what a process leaves running', () => {
+  test('is heard out for a second of silence, whatever another process writes', async (t) => {
     const guest = await Guest.start(t);
-    const others = [
-      await guest.spawnBeside(['sleep', '1000']),
-      await guest.spawnBeside(sh('while :; do echo x; done')),
-    ];
+    const loud = await guest.spawnBeside(['cat', '/dev/zero']);
+    const started = await guest.spawnBeside(sh('sleep 1000 & exit 4'));
+    const start = Date.now();
+    assert.equal(await guest.exit(started), 4 << 8);
+    assert.ok(Date.now() - start < 5000, `${Date.now() - start} ms`);
+    await guest.signal(signals.SIGKILL, loud);
+    assert.equal(await guest.exit(loud), signals.SIGKILL);
+    await guest.finish();
+  });
+
+  test('gets signals until its output is given up', async (t) => {
+    const guest = await Guest.start(t);
+    const started = await guest.spawnBeside(sh('while :; do echo x; sleep 0.2; done & exit 0'));
+    await guest.outputHas(Proc.STDOUT, 'x\nx\nx\n', started);
+    await guest.signal(signals.SIGKILL, started);
+    assert.equal(await guest.exit(started), 0);
+    await guest.finish();
+  });
+
+  test('is not taken for silent while the init itself stands still', async (t) => {
+    const guest = await Guest.start(t);
+    const started = await guest.spawnBeside(sh('for i in 1 2 3 4 5 6 7 8; do sleep 0.4; echo $i; done & exit 0'));
+    await guest.outputHas(Proc.STDOUT, '2\n', started);
+    guest.process.kill('SIGSTOP');
+    await sleep(1300);
+    guest.process.kill('SIGCONT');
+    assert.equal(await guest.exit(started), 0);
+    assert.equal(guest.output(Proc.STDOUT, started).toString(), '1\n2\n3\n4\n5\n6\n7\n8\n');
+    await guest.finish();
+  });
+});
+
+describe('a time limit', () => {
+  const LIMITED: readonly (readonly [name: string, script: string, status: number, acknowledges: boolean])[] = [
+    ['one that writes without end, in another session', 'setsid cat /dev/zero & sleep 1000', signals.SIGKILL, true],
+    ['a group whose leader has ended', 'while :; do echo x; sleep 0.1; done & exit 0', 0, true],
+    ['one that nobody reads', 'cat /dev/zero', signals.SIGKILL, false],
+  ];
+  for (const [name, script, status, acknowledges] of LIMITED) {
+    test(`bounds ${name}`, async (t) => {
+      const guest = await Guest.start(t);
+      guest.acknowledges = acknowledges;
+      const start = Date.now();
+      const started = await guest.spawnBeside(sh(script), { timeLimit: 500 });
+      const exited = decodeExit((await guest.exitPacket(started)).payload);
+      assert.deepEqual([exited.status, exited.timedOut], [status, true]);
+      assert.ok(Date.now() - start < 8000, `${Date.now() - start} ms`);
+      await guest.finish();
+    });
+  }
+});
+
+describe('the end of the application', () => {
+  test('ends all others, and its exit is the last packet', async (t) => {
+    const guest = await Guest.start(t);
+    guest.acknowledges = false;
+    const pid = await guest.spawnBeside(sh('echo $$; exec sleep 1000'));
+    // Its status would be that of a whole output, of which the host has a part only.
+    const cut = await guest.spawnBeside(sh('head -c 1500000 /dev/zero; exit 0'));
+    await guest.until(() => guest.output(Proc.STDOUT, cut).length === OUTPUT_WINDOW_BYTES, 'a window of output');
+    await guest.outputHas(Proc.STDOUT, '\n', pid);
     await guest.shell('exit 6');
+    guest.stdin('nobody reads this');
     assert.equal(await guest.exit(), 6 << 8);
-    for (const other of others) assert.equal(await guest.exit(other), signals.SIGKILL);
-    assert.equal(guest.packets.at(-1)?.serial, guest.application);
+    await gone(Number(guest.output(Proc.STDOUT, pid)));
+    const refused = await guest.fails(errno.ESRCH, Proc.SPAWN, spawnPayload(['true'], { flags: 0 }));
+    assert.equal(refused, 'spawn(true): the application has ended: No such process');
+    const behind = guest.packets.slice(guest.packets.findIndex(({ proc }) => proc === Proc.EXIT) + 1);
+    assert.deepEqual(
+      behind.map(({ proc }) => proc),
+      [Proc.SPAWN],
+    );
+    assert.equal(guest.packets.filter(({ proc }) => proc === Proc.EXIT).length, 1);
+    const before = cpuTicks(guest.process.pid);
+    await sleep(500);
+    assert.ok(cpuTicks(guest.process.pid) - before < 20, 'it waits for QUIT without work');
     await guest.finish();
   });
 
@@ -237,3 +307,10 @@ describe('the end of the application', () => {
     await guest.finish();
   });
 });
+
+/** What a process has used of processors, in hundredths of a second. */
+function cpuTicks(pid: number | undefined): number {
+  const [, after = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  const fields = after.split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
