@@ -39,7 +39,7 @@ function spawnOperation(config: GuestConfig, cwd: string): SpawnOperation {
   return { ...processOperation(config, cwd), flags: flagsOf(config) | SpawnFlag.APPLICATION };
 }
 
-/** The operation that starts a process as the config says, beside the application. It has no time limit. */
+/** The operation that starts a process as the config says, beside the application. */
 export function processOperation(config: GuestConfig, cwd: string): SpawnOperation {
   return {
     op: 'spawn',
@@ -53,7 +53,7 @@ export function processOperation(config: GuestConfig, cwd: string): SpawnOperati
     flags: flagsOf(config),
     rows: config.terminal?.rows ?? 0,
     columns: config.terminal?.columns ?? 0,
-    timeLimit: 0,
+    timeLimit: config.timeLimit ?? 0,
   };
 }
 

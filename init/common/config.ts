@@ -159,7 +159,10 @@ export interface GuestConfig {
   readonly network: GuestNetwork | undefined;
   /** Undefined: the home directory, or / if that does not exist. */
   readonly cwd: string | undefined;
+  /** Program and arguments; empty: no application. */
   readonly command: readonly string[];
+  /** In milliseconds; undefined: none. */
+  readonly timeLimit?: number | undefined;
   /** Undefined: three pipes instead of a terminal. */
   readonly terminal: (TerminalSize & { readonly type: string }) | undefined;
 }

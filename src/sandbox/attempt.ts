@@ -71,7 +71,7 @@ export class Attempt {
     this.#prepared = prepared;
     this.#options = options;
     this.#sharesUser = sharesUser;
-    this.#guest = { ...guestConfig(config, prepared, options.terminal), trace: options.trace };
+    this.#guest = { ...guestConfig(config, prepared, options), trace: options.trace };
     this.#snapshot = prepared.platform === 'machine' ? prepared.snapshot : undefined;
     this.#shares = new ShareWatch(watchedShares(prepared.devices));
     this.#run = new DomainRun({ connection, name, timeout: config.bootTimeout, signal, onConsole });

@@ -31,20 +31,13 @@ export async function run(command: string | readonly string[], options: RunOnceO
   const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
   const begun = performance.now();
   let startMilliseconds = 0;
-  let timer: NodeJS.Timeout | undefined;
   let sandbox: Sandbox | undefined;
   const start = async (): Promise<Running> => {
-    const started = await Sandbox.startWith(argv, creating);
+    const started = await Sandbox.startWith(argv, creating, timeout);
     sandbox = started;
     startMilliseconds = performance.now() - begun;
-    let timedOut = false;
-    const kill = () => {
-      timedOut = true;
-      void started.kill('SIGKILL');
-    };
-    if (timeout !== undefined) timer = setTimeout(kill, Math.min(timeout, LONGEST_MS));
     const { stdin, stdout, stderr } = started;
-    const exited = started.exited.then((status) => ({ ...status, timedOut: timedOut && status.signal === 'SIGKILL' }));
+    const exited = started.exited.then((status) => ({ ...status, timedOut: started.timedOut }));
     return { stdin, stdout, stderr, exited, kill: (signal) => started.kill(signal) };
   };
   try {
@@ -55,11 +48,7 @@ export async function run(command: string | readonly string[], options: RunOnceO
     options.signal?.throwIfAborted();
     throw error;
   } finally {
-    clearTimeout(timer);
     // Nothing of it is left, whatever has failed.
     await sandbox?.stop();
   }
 }
-
-/** Of a timer, in milliseconds. */
-const LONGEST_MS = 0x7fff_ffff;

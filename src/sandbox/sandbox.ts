@@ -12,6 +12,7 @@ import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { deferred, settlesWithin } from '../util/promises.js';
+import { defined } from '../util/records.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
@@ -65,6 +66,7 @@ export class Sandbox implements AsyncDisposable {
   /** It has no application, and lives until it is stopped. */
   readonly #isIdle: boolean;
   #stopping = false;
+  #timedOut = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning']) {
     this.#launched = launched;
@@ -106,13 +108,14 @@ export class Sandbox implements AsyncDisposable {
 
   /**
    * Starts a sandbox with the options of {@link create}, and a command or none.
+   * @param timeLimit of the command, in milliseconds
    * @internal
    */
-  static async startWith(command: readonly string[], options: CreateOptions): Promise<Sandbox> {
+  static async startWith(command: readonly string[], options: CreateOptions, timeLimit?: number): Promise<Sandbox> {
     const { createdSandbox } = await import('./prepare/create-options.js');
     const { sandbox, launching } = createdSandbox(options);
     const config = await completeConfig({ ...sandbox, command });
-    return Sandbox.startChecked(validateConfig(config, command.length === 0), launching);
+    return Sandbox.startChecked(validateConfig(config, command.length === 0), { ...launching, timeLimit });
   }
 
   /**
@@ -147,6 +150,14 @@ export class Sandbox implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
     }
+  }
+
+  /**
+   * Whether the application was killed because its time was over.
+   * @internal
+   */
+  get timedOut(): boolean {
+    return this.#timedOut;
   }
 
   /**
@@ -234,7 +245,10 @@ export class Sandbox implements AsyncDisposable {
    */
   async #exit(): Promise<number> {
     const { channel, shares } = this.#launched;
-    const exited = channel.application.exited.then(({ status }) => status);
+    const exited = channel.application.exited.then(({ status, timedOut }) => {
+      this.#timedOut = timedOut;
+      return status;
+    });
     try {
       return await Promise.race([exited, shares.failed]);
     } catch (error) {
@@ -279,12 +293,6 @@ async function completeConfig(wanted: SandboxOptions): Promise<SandboxConfig> {
   const identity = wanted.identity ?? (await (wanted.privileged ? rootIdentity() : callerIdentity()));
   const given = defined(wanted);
   return { ...defaultConfig(identity), ...given, tuning: { ...NO_TUNING, ...defined(wanted.tuning) } };
-}
-
-/** Its keys that have a value. */
-function defined<T extends object>(values: T | undefined): Partial<T> {
-  const entries = Object.entries(values ?? {}).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as Partial<T>;
 }
 
 function stoppedError(cause: unknown): SandboxError {

@@ -74,6 +74,8 @@ export interface LaunchOptions extends Observers {
   readonly terminal?: Terminal | undefined;
   /** Descriptor of the local terminal. Its settings are restored even if this process is killed. */
   readonly terminalFd?: number | undefined;
+  /** After this many milliseconds the application's process group is killed. */
+  readonly timeLimit?: number | undefined;
   /** Cancels the start, or stops the sandbox. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -15,12 +15,17 @@ for (const { uri, skip, where } of ways) {
         name,
         connect: uri,
         memory: '600M',
-        mounts: ['ram:/srv=1M', { type: 'host-bind', target: '/mnt', source: '/etc', readOnly: true }],
+        mounts: [
+          'ram:/srv=1M',
+          { type: 'host-bind', target: '/mnt', source: '/etc', readOnly: true },
+          { type: 'ram', target: '/opt', usage: 1 << 20 },
+          { type: 'guest-bind', target: '/media', source: '/mnt/apt' },
+        ],
         environment: { A: 'b' },
         bootTimeout: '90s',
       });
-      const { stdout } = await sandbox.run('echo $A; stat -f -c %T /srv; ls /mnt/passwd; cat');
-      assert.equal(stdout, 'b\ntmpfs\n/mnt/passwd\n');
+      const { stdout } = await sandbox.run('echo $A; stat -f -c %T /srv /opt; ls -d /mnt/passwd /media/*.d; cat');
+      assert.match(stdout, /^b\ntmpfs\ntmpfs\n\/media\/[\s\S]*\n\/mnt\/passwd\n$/);
       assert.equal(await Promise.race([sandbox.exited, Promise.resolve('lives')]), 'lives');
       for await (const chunk of sandbox.stdout) assert.fail(String(chunk));
       // What it leaves running goes on from one command to the next.
@@ -54,6 +59,12 @@ describe('one command', { skip: embedded.skip }, () => {
     assert.deepEqual([timedOut, signal, stdout], [true, 'SIGKILL', 'x\n']);
   });
 
+  it('is over then although what it has started writes on', async () => {
+    const loud = 'setsid sh -c "while :; do echo x; sleep 0.2; done" & sleep 1000';
+    const { timedOut, signal } = await run(loud, { connect, timeout: 1000 });
+    assert.deepEqual([timedOut, signal], [true, 'SIGKILL']);
+  });
+
   it('ends with a signal of the caller', async () => {
     const name = uniqueName();
     const signal = AbortSignal.timeout(1500);
@@ -78,6 +89,12 @@ describe('options that cannot be', () => {
     [{ bootTimeout: '3 days' }, 'duration-invalid', /give a time as 500ms, 5s or 2m$/],
     [{ environment: { A: 1 } }, 'config-value-invalid', /"environment\.0\.value"/],
     [{ command: ['true'] }, 'config-key-unknown', /has the unknown key "command"; leave it out; there are name, /],
+    [{ trace: {} }, 'config-key-unknown', /"trace"; leave it out; there are (?!.*breakpoint)/],
+    [
+      { mounts: [{ type: 'ram', target: '/x' }] },
+      'config-value-invalid',
+      /"mounts\.0\.usage" of the sandbox is missing/,
+    ],
     [{ onProgress: 1 }, 'config-value-invalid', /"onProgress" of the options of the start is 1/],
   ];
   for (const [options, code, line] of WRONG) {

@@ -90,7 +90,7 @@ static void time_out(struct process *process)
 	process->timed_out = true;
 	process->killed_at = clock_now();
 	/* ESRCH: it has no group yet, or none any more. */
-	if (kill(-process->pid, SIGKILL) < 0 && !process->reaped && kill(process->pid, SIGKILL) < 0)
+	if (!process->gone && kill(-process->pid, SIGKILL) < 0 && !process->reaped && kill(process->pid, SIGKILL) < 0)
 		log_line("kill(%d): %s", (int)process->pid, strerror(errno));
 }
 
@@ -122,6 +122,8 @@ static void step(int slot, uint64_t now)
 		log_debug("process %u ended with wait status 0x%x", process->number, (unsigned)process->wait_status);
 		stdin_discard(slot);
 	}
+	if (process->state == PROCESS_ENDED && !process->gone && kill(-process->pid, 0) < 0)
+		process->gone = true;
 	if (deadline_of(slot) <= now) {
 		if (process->expires_at <= now)
 			time_out(process);

@@ -20,6 +20,8 @@ struct process {
 	pid_t pid;
 	int wait_status;
 	bool reaped;
+	/* It was reaped, and nobody is left of its group, whose number may become another's. */
+	bool gone;
 	/* Our side of the terminal, for its size and its foreground process group. */
 	int terminal_fd;
 	uint32_t time_limit;

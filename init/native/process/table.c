@@ -114,7 +114,7 @@ int process_signal(struct call *call, uint32_t number, uint32_t signal)
 	const struct process *process = slot == NO_SLOT ? NULL : slot_at(slot);
 	pid_t group;
 
-	if (process == NULL)
+	if (process == NULL || process->gone)
 		return call_fail(call, ESRCH, "signal(%u, %u)", number, signal);
 	/* Until its EXIT was sent, also where it has ended and others of its group have not. */
 	group = process->pid;

@@ -1,10 +1,12 @@
 /** Makes a sandbox from the options of a program, which may be texts of the command line. */
 import { argumentError, configError, quote } from '../../config/errors.js';
 import { parseDisk } from '../../config/parsers/disk.js';
+import { guessFormat } from '../../config/parsers/disk-image.js';
 import { parseMount } from '../../config/parsers/mount.js';
 import { parseNetwork } from '../../config/parsers/network.js';
 import { parseMemory } from '../../config/parsers/size.js';
 import type { Disk, EnvironmentVariable, Mount, Network } from '../../config/types.js';
+import { defined } from '../../util/records.js';
 import type { LaunchOptions, SandboxOptions } from '../types.js';
 import type { CreateOptions } from './create-types.js';
 import { checkCreate, LAUNCH_KEYS } from './start-schema.js';
@@ -25,26 +27,42 @@ export function createdSandbox(options: CreateOptions): {
   const sandbox = {
     ...Object.fromEntries(Object.entries(rest).filter((entry) => !isLaunching(entry))),
     memory: typeof memory === 'string' ? parseMemory(memory) : memory,
-    mounts: each(mounts, parseMount, (mount) => ({ readOnly: false, includes: [], ...mount }) as unknown as Mount),
-    disks: each(disks, parseDisk, (disk): Disk => ({ type: 'file', format: 'raw', readOnly: false, ...disk })),
-    networks: each(
-      networks,
-      parseNetwork,
-      (network): Network => ({
-        dhcp: false,
-        source: undefined,
-        mac: undefined,
-        addresses: [],
-        routes: [],
-        filter: undefined,
-        ...network,
-      }),
-    ),
+    mounts: each(mounts, parseMount, wholeMount),
+    disks: each(disks, parseDisk, wholeDisk),
+    networks: each(networks, parseNetwork, wholeNetwork),
     environment: variables(environment),
     bootTimeout: typeof bootTimeout === 'string' ? duration(bootTimeout, 'bootTimeout') : bootTimeout,
   };
   checkCreate(sandbox, launching);
   return { sandbox: sandbox as Omit<SandboxOptions, 'command'>, launching };
+}
+
+/** What a value lacks is added. What it has that it must not have is found by the check. */
+function wholeMount(mount: Partial<Mount>): Mount {
+  const common = { includes: [], ...defined(mount) };
+  switch (mount.type) {
+    case 'host-bind':
+      return { readOnly: false, ...common } as Mount;
+    case 'host-image':
+      return { readOnly: false, format: formatOf(mount.source), ...common } as Mount;
+    default:
+      return common as unknown as Mount;
+  }
+}
+
+function wholeDisk(disk: Partial<Disk>): Disk {
+  const format = disk.type === 'block' ? 'raw' : formatOf(disk.source);
+  return { type: 'file', format, readOnly: false, ...defined(disk) } as Disk;
+}
+
+function wholeNetwork(network: Partial<Network>): Network {
+  const none = { dhcp: false, source: undefined, mac: undefined, addresses: [], routes: [], filter: undefined };
+  return { ...none, ...defined(network) };
+}
+
+/** As where no format is given on the command line. */
+function formatOf(source: unknown): string {
+  return guessFormat(typeof source === 'string' ? source : '');
 }
 
 /** What is no array stays as it is, for the check. */

@@ -21,7 +21,7 @@ type Texts = 'memory' | 'mounts' | 'disks' | 'networks' | 'environment' | 'bootT
  */
 export interface CreateOptions
   extends Partial<Omit<SandboxConfig, NotForCreating | Texts>>,
-    Omit<LaunchOptions, 'terminal' | 'terminalFd' | 'trace' | 'breakpoint' | 'image' | 'profile'> {
+    Omit<LaunchOptions, 'terminal' | 'terminalFd' | 'trace' | 'breakpoint' | 'image' | 'profile' | 'timeLimit'> {
   readonly identity?: SandboxConfig['identity'] | undefined;
   /** Bytes, or a text. */
   readonly memory?: number | string | undefined;

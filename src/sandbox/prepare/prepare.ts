@@ -100,12 +100,12 @@ async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOp
  * machines.
  */
 function tellIgnored(
-  { kernel, acceleration, nestedKvm, vcpus, boot }: SandboxConfig,
-  { image, profile, onChoice }: LaunchOptions,
+  { image, profile, kernel, acceleration, nestedKvm, vcpus, boot }: SandboxConfig,
+  options: LaunchOptions,
 ): void {
   const ignored = [
-    ...(image === undefined ? [] : ['--image']),
-    ...(profile === undefined ? [] : ['--profile']),
+    ...((options.image ?? image) === undefined ? [] : ['--image']),
+    ...((options.profile ?? profile) === undefined ? [] : ['--profile']),
     ...(kernel.version === undefined ? [] : ['--kernver']),
     ...(kernel.path === undefined ? [] : ['--kernpath']),
     ...(kernel.modulesPath === undefined ? [] : ['--kmodpath']),
@@ -115,7 +115,7 @@ function tellIgnored(
     ...(boot === 'auto' ? [] : ['--boot']),
   ];
   if (ignored.length === 0) return;
-  onChoice?.(
+  options.onChoice?.(
     `without effect: ${ignored.join(', ')}, because a container has the kernel and the processors of the host`,
   );
 }

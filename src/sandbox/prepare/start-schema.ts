@@ -165,6 +165,9 @@ const sandboxSchema = v.strictObject(
   'an object',
 );
 
+/** The longest time that the init counts, in milliseconds. */
+const MOST_TIME_LIMIT = 0xffff_ffff;
+
 const call = v.function('a function');
 const launchEntries = {
   connect: text,
@@ -175,6 +178,11 @@ const launchEntries = {
   breakpoint: v.looseObject({ step: text, onStop: call }, 'an object: { step, onStop }'),
   terminal: v.looseObject({}, 'an object'),
   terminalFd: whole,
+  timeLimit: v.pipe(
+    whole,
+    v.minValue(1, 'milliseconds, at least 1'),
+    v.maxValue(MOST_TIME_LIMIT, 'fewer milliseconds'),
+  ),
   signal: v.instance(AbortSignal, 'an AbortSignal'),
   onProgress: call,
   onChoice: call,
@@ -185,8 +193,18 @@ const launchEntries = {
   onOperation: call,
 } satisfies Record<keyof LaunchOptions, v.GenericSchema>;
 
-/** Names of the options of a start, besides those that are the sandbox's too. */
-export const LAUNCH_KEYS: readonly string[] = Object.keys(launchEntries).filter((key) => !(key in entries));
+/** What is for one command, or the sandbox's too. */
+const {
+  image: _image,
+  profile: _profile,
+  terminal: _terminal,
+  terminalFd: _fd,
+  timeLimit: _limit,
+  ...others
+} = launchEntries;
+const { trace: _trace, breakpoint: _breakpoint, ...launched } = others;
+/** Names of the options of a start without a command. */
+export const LAUNCH_KEYS: readonly string[] = Object.keys(launched);
 
 const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
 

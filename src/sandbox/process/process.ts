@@ -101,16 +101,13 @@ export async function startProcess(
     );
     const started = await unlessAborted(starting, options.signal, (reason) => reason as Error).catch((error) => {
       // One that starts all the same is killed.
-      starting.then(
-        (late) => late.kill('SIGKILL'),
-        () => {},
-      );
+      starting.then(giveUp, () => {});
       throw error;
     });
     endOn(options.signal, started);
     return started;
   } catch (error) {
-    throw error instanceof SandboxError && error.code === 'guest-gone' ? lostError(name, error) : error;
+    throw isOver(error) ? lostError(name, error) : error;
   }
 }
 
@@ -148,10 +145,8 @@ async function spawn(
   config: GuestConfig,
   { timeout = 0 }: SpawnOptions,
 ): Promise<{ process: GuestProcess; pid: number }> {
-  const operation: SpawnOperation = {
-    ...processOperation(config, config.cwd ?? config.identity.home),
-    timeLimit: timeout,
-  };
+  const limited = { ...config, timeLimit: timeout };
+  const operation: SpawnOperation = processOperation(limited, config.cwd ?? config.identity.home);
   try {
     return await channel.spawn(operation, { tolerate: true });
   } catch (error) {
@@ -173,13 +168,29 @@ function allowListeners(signal: AbortSignal): void {
 
 const MOST_LISTENERS = 4 * MAX_PROCESSES;
 
+/** Kills it. What nobody reads must not keep it. */
+function giveUp(process: SandboxProcess): void {
+  void process.kill('SIGKILL');
+  process.stdout.destroy();
+  process.stderr.destroy();
+}
+
 function endOn(signal: AbortSignal | undefined, process: SandboxProcess): void {
   if (signal === undefined) return;
-  const kill = () => void process.kill('SIGKILL');
+  const kill = () => giveUp(process);
   signal.addEventListener('abort', kill, { once: true });
   const release = () => signal.removeEventListener('abort', kill);
   process.exited.then(release, release);
   if (signal.aborted) kill();
+}
+
+/** The sandbox has ended, or is about to: its init starts nothing behind the application. */
+function isOver(error: unknown): boolean {
+  if (!(error instanceof SandboxError)) return false;
+  const { cause } = error;
+  const isRefused =
+    cause instanceof OperationError && cause.errno === constants.errno.ESRCH && cause.message.startsWith('spawn(');
+  return error.code === 'guest-gone' || isRefused;
 }
 
 function lostError(name: string, cause: unknown): SandboxError {

@@ -29,7 +29,7 @@ function stepsOf(config: SandboxConfig, prepared: Inspected): string[] {
   const inputs = { now: { seconds: 0n, nanoseconds: 0 }, entropy: new Uint8Array(), devices: new Map() };
   // The acceleration is not known yet. Only under TCG is there a step that brings up processors.
   const mayEmulate = prepared.devices.guest.platform === 'machine' && config.acceleration !== 'kvm';
-  const whole = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) }, undefined);
+  const whole = guestConfig(config, { ...prepared, ...(mayEmulate && { acceleration: 'tcg' as const }) });
   // The steps for shells are no steps of the sandbox itself.
   const guest = { ...whole, shell: undefined };
   const hasNetwork = guest.network !== undefined;

@@ -4,7 +4,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { lateProcessors } from '../../domain/processors.js';
 import type { Devices } from '../devices/devices.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
-import type { Terminal } from '../types.js';
+import type { LaunchOptions } from '../types.js';
 
 /** What the guest's config is made of, besides the sandbox's config. */
 export interface GuestParts {
@@ -18,7 +18,7 @@ export interface GuestParts {
 export function guestConfig(
   config: SandboxConfig,
   { name, devices, acceleration, snapshot }: GuestParts,
-  terminal: Terminal | undefined,
+  { terminal, timeLimit }: Pick<LaunchOptions, 'terminal' | 'timeLimit'> = {},
 ): GuestConfig {
   return {
     ...devices.guest,
@@ -32,6 +32,7 @@ export function guestConfig(
     environment: config.environment,
     cwd: config.cwd,
     command: config.command,
+    timeLimit,
     terminal: config.tty ? (terminal ?? { rows: 24, columns: 80, type: 'linux' }) : undefined,
   };
 }

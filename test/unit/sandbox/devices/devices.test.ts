@@ -52,7 +52,7 @@ function sharesIn(xml: string): string[] {
 
 /** The same of what the guest mounts. */
 function sharesOfPlan(config: SandboxConfig, devices: Devices): string[] {
-  const plan = planSandbox(guestConfig(config, { name: NAME, devices }, undefined), {
+  const plan = planSandbox(guestConfig(config, { name: NAME, devices }), {
     now: undefined,
     entropy: new Uint8Array(),
     devices: new Map(),
@@ -137,7 +137,7 @@ test('a restored machine has a slot for every disk and interface, and looks for 
   const guest = guestConfig(
     config,
     { name: NAME, devices, snapshot: { ...snapshot, slotted } },
-    { rows: 1, columns: 1, type: 'vt220' },
+    { terminal: { rows: 1, columns: 1, type: 'vt220' } },
   );
   assert.equal(guest.lateDevices, true);
   assert.deepEqual(
