@@ -2,7 +2,7 @@
  * virt-sandbox-bench on real boots: its stages add up, its results are kept and can be had before the end.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { readHistory } from '../../src/bench/result/history.js';
@@ -15,6 +15,9 @@ import { embedded, lxc, system } from '../helpers/connections.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
 
+/** Of a stage, in a run of which no more can be said of the guest. */
+const CLOCK_RUNS_WRONG = 'whose clock runs wrong';
+
 /** An application whose start is reported before its end, even on a busy machine. */
 const LASTING = ['--', 'sleep', '0.1'];
 
@@ -23,13 +26,23 @@ for (const way of [embedded, system]) {
     it('adds up, names the slow parts, and is drawn, saved and added to the history', async (t) => {
       const directory = scratchDirectory(t);
       const file = (name: string) => join(directory, name);
-      const { code, out, stderr } = await bench([
-        ...['run', '-n', '1', '--warm-up', '0', '--no-floor', '--json', '--options', `-c ${way.uri} --boot cold`],
-        ...['-o', file('r.json'), '--svg', file('r.svg'), '--trace', file('r.trace'), '--history', file('h.jsonl')],
-        ...LASTING,
-      ]);
-      assert.equal(code, 0, stderr);
-      const result = readResult(file('r.json'));
+      const measure = async () => {
+        const { code, out, stderr } = await bench([
+          ...['run', '-n', '1', '--warm-up', '0', '--no-floor', '--json', '--options', `-c ${way.uri} --boot cold`],
+          ...['-o', file('r.json'), '--svg', file('r.svg'), '--trace', file('r.trace'), '--history', file('h.jsonl')],
+          ...LASTING,
+        ]);
+        assert.equal(code, 0, stderr);
+        return { out, result: readResult(file('r.json')) };
+      };
+      let { out, result } = await measure();
+      // A kernel that calibrates its timers while the host is busy has a clock that runs wrong. The timeline says so, and
+      // has nothing of the guest then.
+      while (result.variants[0]?.timeline?.stages.some(({ name }) => name.endsWith(CLOCK_RUNS_WRONG))) {
+        assert.equal(result.variants[0].timeline.alignment, undefined);
+        rmSync(file('h.jsonl'));
+        ({ out, result } = await measure());
+      }
       assert.deepEqual(JSON.parse(out), JSON.parse(JSON.stringify(result)));
       const [variant] = result.variants;
       const timeline = variant?.timeline;

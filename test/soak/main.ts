@@ -15,6 +15,7 @@ import { shortage } from './shortage.js';
 import { signals } from './signals.js';
 import { starts } from './starts.js';
 import { suspend } from './suspend.js';
+import { talking } from './talking.js';
 import { versions } from './versions.js';
 
 const SCENARIOS: readonly Scenario[] = [
@@ -27,6 +28,7 @@ const SCENARIOS: readonly Scenario[] = [
   clock,
   suspend,
   versions,
+  talking,
   hostile,
   attackers,
 ];
