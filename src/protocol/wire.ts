@@ -26,6 +26,8 @@ export const STDIN_WINDOW_BYTES = 524288;
 export const OUTPUT_WINDOW_BYTES = 1048576;
 /** Most processes that the host may have started, and that have not sent EXIT. */
 export const MAX_PROCESSES = 256;
+/** The longest time limit of a process, in milliseconds: a u32. */
+export const MAX_TIME_LIMIT = 0xffff_ffff;
 
 /** Name of the virtio-serial port that carries the channel. */
 export const CHANNEL_NAME = 'org.virt-sandbox.channel.0';
@@ -124,6 +126,8 @@ export const SpawnFlag = {
   NAMESPACES: 4,
   /** The process that the sandbox is for. What it leaves running is killed when it has ended, and its EXIT comes last. */
   APPLICATION: 8,
+  /** argv[0] is a program of the init itself: docs/protocol.md, "Programs of the init". */
+  BUILTIN: 16,
 } as const;
 
 /** Flags of EXIT. */

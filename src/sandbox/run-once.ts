@@ -1,5 +1,6 @@
 /** One command in a sandbox of its own, from its start to its end. */
 import type { CreateOptions } from './prepare/create-types.js';
+import { argvOf } from './process/command.js';
 import { type Running, runToEnd } from './process/run.js';
 import type { RunOptions, RunResult } from './process/types.js';
 import { Sandbox } from './sandbox.js';
@@ -28,12 +29,11 @@ export async function run(command: string | readonly string[], options: RunOnceO
   const running = { input, maxBuffer, reject, timeout };
   const { checkRun } = await import('./process/spawn-schema.js');
   checkRun(command, running);
-  const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
   const begun = performance.now();
   let startMilliseconds = 0;
   let sandbox: Sandbox | undefined;
   const start = async (): Promise<Running> => {
-    const started = await Sandbox.startWith(argv, creating, timeout);
+    const started = await Sandbox.startWith(argvOf(command), creating, timeout);
     sandbox = started;
     startMilliseconds = performance.now() - begun;
     const { stdin, stdout, stderr } = started;
@@ -41,8 +41,7 @@ export async function run(command: string | readonly string[], options: RunOnceO
     return { stdin, stdout, stderr, exited, kill: (signal) => started.kill(signal) };
   };
   try {
-    const name = typeof command === 'string' ? command : (command[0] ?? '');
-    const result = await runToEnd(start, name, { ...running, signal: options.signal });
+    const result = await runToEnd(start, command, { ...running, signal: options.signal });
     return { ...result, milliseconds: result.milliseconds - startMilliseconds, startMilliseconds };
   } catch (error) {
     options.signal?.throwIfAborted();

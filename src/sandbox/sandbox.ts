@@ -19,8 +19,7 @@ import type { Launched } from './launched.js';
 import type { CreateOptions } from './prepare/create-types.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
-import type { SandboxProcess } from './process/process.js';
-import type { RunOptions, RunResult, SpawnOptions } from './process/types.js';
+import { Session } from './session.js';
 import { goneError } from './start/boot-errors.js';
 import type { LaunchOptions, SandboxOptions } from './types.js';
 
@@ -42,7 +41,7 @@ const QEMU_ENDS_MS = 200;
  * const { exitCode } = await sandbox.exited;
  * ```
  */
-export class Sandbox implements AsyncDisposable {
+export class Sandbox extends Session implements AsyncDisposable {
   /** The domain's name. */
   readonly name: string;
   /** The application's standard input. End it for end-of-file. */
@@ -69,6 +68,7 @@ export class Sandbox implements AsyncDisposable {
   #timedOut = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning']) {
+    super(launched.channel, launched.guest);
     this.#launched = launched;
     this.#isIdle = !hasApplication(launched.guest);
     this.#onWarning = onWarning;
@@ -158,38 +158,6 @@ export class Sandbox implements AsyncDisposable {
    */
   get timedOut(): boolean {
     return this.#timedOut;
-  }
-
-  /**
-   * Starts a process beside the application, which it ends with.
-   * @param command the program and its arguments; a string goes to `sh -c`
-   * @throws {SandboxError} `command-not-found`, `command-not-executable`, `cwd-unusable`, `user-unknown`,
-   *   `users-unreadable`, `spawn-failed`, `process-lost`, `config-value-invalid`, `config-key-unknown`
-   */
-  async spawn(command: string | readonly string[], options: SpawnOptions = {}): Promise<SandboxProcess> {
-    const { checkSpawn } = await import('./process/spawn-schema.js');
-    checkSpawn(command, options);
-    return this.#startProcess(command, options);
-  }
-
-  /**
-   * Runs a command beside the application, and waits for its end.
-   * @param command as of {@link spawn}
-   * @throws {SandboxError} as {@link spawn}, and `output-too-large`; with `reject` also `run-failed`
-   */
-  async run(command: string | readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    const { checkRun } = await import('./process/spawn-schema.js');
-    checkRun(command, options);
-    const { runToEnd } = await import('./process/run.js');
-    const { input: _input, maxBuffer: _most, reject: _reject, ...spawning } = options;
-    const name = typeof command === 'string' ? command : (command[0] ?? '');
-    return runToEnd(() => this.#startProcess(command, spawning), name, options);
-  }
-
-  async #startProcess(command: string | readonly string[], options: SpawnOptions): Promise<SandboxProcess> {
-    const { startProcess } = await import('./process/process.js');
-    const { channel, guest } = this.#launched;
-    return startProcess(channel, guest, command, options);
   }
 
   /** Resizes the application's terminal. Does nothing if the application has ended. */

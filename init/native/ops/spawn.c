@@ -1,6 +1,7 @@
 /* Operations that start and steer programs: processes, and helpers. */
 #include "ops/operations.h"
 
+#include "builtins/builtins.h"
 #include "process/helper.h"
 #include "process/table.h"
 
@@ -9,7 +10,8 @@
 
 #define NO_ID UINT32_MAX
 #define MAX_TERMINAL_SIZE UINT16_MAX
-#define SPAWN_FLAGS ((uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE | VS_SPAWN_NAMESPACES | VS_SPAWN_APPLICATION))
+#define SPAWN_FLAGS \
+	((uint32_t)(VS_SPAWN_PTY | VS_SPAWN_TRACE | VS_SPAWN_NAMESPACES | VS_SPAWN_APPLICATION | VS_SPAWN_BUILTIN))
 
 int op_spawn(struct call *call)
 {
@@ -42,6 +44,9 @@ int op_spawn(struct call *call)
 	    options.rows > MAX_TERMINAL_SIZE || options.columns > MAX_TERMINAL_SIZE)
 		return call_fail(call, EINVAL, "spawn(%s): flags %u, rows %u, columns %u", child.argv[0], flags,
 				 options.rows, options.columns);
+	child.builtin = (flags & VS_SPAWN_BUILTIN) != 0;
+	if (child.builtin && !builtin_exists(child.argv[0]))
+		return call_fail(call, ENOSYS, "spawn(%s): no such program of the init", child.argv[0]);
 	if (child.directory[0] == '\0')
 		child.directory = "/";
 	child.terminal = (flags & VS_SPAWN_PTY) != 0;

@@ -1,5 +1,6 @@
 #include "process/child.h"
 
+#include "builtins/builtins.h"
 #include "process/exec.h"
 #include "process/processes.h"
 #include "process/syscalls.h"
@@ -156,6 +157,27 @@ static void reset_signals(void)
 	check(sigprocmask(SIG_SETMASK, &none, NULL), "sigprocmask");
 }
 
+/* Kernels before 5.9 close no range. */
+static void close_all_but_streams(void)
+{
+	long most = sysconf(_SC_OPEN_MAX);
+
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, 0) == 0)
+		return;
+	for (long fd = STDERR_FILENO + 1; fd < most; fd++)
+		(void)close((int)fd);
+}
+
+/* There is no execve, so what it would have done is done here. */
+static _Noreturn void become_builtin(char **argv)
+{
+	/* It has the memory of the init, which is not for others of its user. */
+	check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
+	child_is_ready();
+	close_all_but_streams();
+	builtin_run(argv);
+}
+
 static _Noreturn void become(const struct child *child)
 {
 	const char *path;
@@ -173,6 +195,8 @@ static _Noreturn void become(const struct child *child)
 		child_fail(errno, "chdir(%s)", child->directory);
 	processes_yield(false);
 	reset_signals();
+	if (child->builtin)
+		become_builtin(child->argv);
 	error = exec_program(child->argv, child->environment, &path);
 	child_fail(error, "execve(%s)", path);
 }

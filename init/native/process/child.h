@@ -12,6 +12,8 @@ struct child {
 	char **argv;
 	char **environment;
 	const char *directory;
+	/* argv[0] is a program of this init: builtins/. */
+	bool builtin;
 	/* Sets identity and capabilities. A helper keeps those of the init. */
 	bool restricted;
 	uint32_t uid;

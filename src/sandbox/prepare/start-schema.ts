@@ -9,6 +9,7 @@ import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
+import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import type { LaunchOptions } from '../types.js';
 import { check } from './check-values.js';
 
@@ -165,9 +166,6 @@ const sandboxSchema = v.strictObject(
   'an object',
 );
 
-/** The longest time that the init counts, in milliseconds. */
-const MOST_TIME_LIMIT = 0xffff_ffff;
-
 const call = v.function('a function');
 const launchEntries = {
   connect: text,
@@ -181,7 +179,7 @@ const launchEntries = {
   timeLimit: v.pipe(
     whole,
     v.minValue(1, 'milliseconds, at least 1'),
-    v.maxValue(MOST_TIME_LIMIT, 'fewer milliseconds'),
+    v.maxValue(MAX_TIME_LIMIT, `${MAX_TIME_LIMIT} milliseconds at most`),
   ),
   signal: v.instance(AbortSignal, 'an AbortSignal'),
   onProgress: call,

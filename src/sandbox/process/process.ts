@@ -14,6 +14,7 @@ import { SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { exitStatusOf } from '../exit-status.js';
 import { spawnError } from '../setup/step-errors.js';
+import { argvOf, type Command, nameOf } from './command.js';
 import type { ProcessExit, SpawnOptions } from './types.js';
 import { userInside } from './user-inside.js';
 
@@ -87,16 +88,15 @@ export class SandboxProcess {
 export async function startProcess(
   channel: Channel,
   guest: GuestConfig,
-  command: string | readonly string[],
+  command: Command,
   options: SpawnOptions = {},
 ): Promise<SandboxProcess> {
-  const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
-  const name = argv[0] ?? '';
+  const name = nameOf(command);
   options.signal?.throwIfAborted();
   if (options.signal) allowListeners(options.signal);
   try {
-    const config = await configOf(channel, guest, argv, options);
-    const starting = spawn(channel, config, options).then(
+    const config = await configOf(channel, guest, argvOf(command), options);
+    const starting = spawnInGuest(channel, config).then(
       ({ process, pid }) => new SandboxProcess(channel, process, pid, name),
     );
     const started = await unlessAborted(starting, options.signal, (reason) => reason as Error).catch((error) => {
@@ -111,11 +111,12 @@ export async function startProcess(
   }
 }
 
-async function configOf(
+/** What the guest is told of a process: as of the application, but for the options. */
+export async function configOf(
   channel: Channel,
   guest: GuestConfig,
   command: readonly string[],
-  { cwd, env = {}, user, tty }: SpawnOptions,
+  { cwd, env = {}, user, tty, timeout }: SpawnOptions,
 ): Promise<GuestConfig> {
   const identity = user === undefined ? guest.identity : await userInside(channel, user);
   return {
@@ -132,6 +133,7 @@ async function configOf(
     ],
     terminal: tty && { rows: tty.rows, columns: tty.columns, type: tty.type ?? TERM },
     trace: undefined,
+    timeLimit: timeout,
   };
 }
 
@@ -140,13 +142,18 @@ function variables(record: Readonly<Record<string, string>>): EnvironmentVariabl
   return Object.entries(record).map(([key, value]) => ({ key, value }));
 }
 
-async function spawn(
+/**
+ * In the config's working directory, else in the home directory, else in /.
+ * @param flags SpawnFlag bits, besides those of the config
+ * @throws {SandboxError} as {@link startProcess}
+ */
+export async function spawnInGuest(
   channel: Channel,
   config: GuestConfig,
-  { timeout = 0 }: SpawnOptions,
+  flags = 0,
 ): Promise<{ process: GuestProcess; pid: number }> {
-  const limited = { ...config, timeLimit: timeout };
-  const operation: SpawnOperation = processOperation(limited, config.cwd ?? config.identity.home);
+  const wanted = processOperation(config, config.cwd ?? config.identity.home);
+  const operation: SpawnOperation = { ...wanted, flags: wanted.flags | flags };
   try {
     return await channel.spawn(operation, { tolerate: true });
   } catch (error) {
@@ -185,7 +192,7 @@ function endOn(signal: AbortSignal | undefined, process: SandboxProcess): void {
 }
 
 /** The sandbox has ended, or is about to: its init starts nothing behind the application. */
-function isOver(error: unknown): boolean {
+export function isOver(error: unknown): boolean {
   if (!(error instanceof SandboxError)) return false;
   const { cause } = error;
   const isRefused =
@@ -193,7 +200,7 @@ function isOver(error: unknown): boolean {
   return error.code === 'guest-gone' || isRefused;
 }
 
-function lostError(name: string, cause: unknown): SandboxError {
+export function lostError(name: string, cause: unknown): SandboxError {
   return new SandboxError({
     stage: 'application',
     code: 'process-lost',

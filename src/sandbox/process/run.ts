@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { Bytes } from '../../util/bytes.js';
 import { SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
+import { type Command, nameOf } from './command.js';
 import type { ProcessExit, RunOptions, RunResult } from './types.js';
 
 const USUAL_BYTES = 64 << 20;
@@ -27,9 +28,10 @@ const SHOWN_CHARACTERS = 500;
  */
 export async function runToEnd(
   start: () => Promise<Running>,
-  name: string,
+  command: Command,
   { input = '', maxBuffer = USUAL_BYTES, reject = false, signal }: RunOptions,
 ): Promise<RunResult> {
+  const name = nameOf(command);
   const begun = performance.now();
   const process = await start();
   process.stdin.end(input);

@@ -1,11 +1,9 @@
 /** Checks the types of what a program passes to `spawn` and `run`. */
 import { constants } from 'node:buffer';
 import * as v from 'valibot';
+import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { check } from '../prepare/check-values.js';
 import type { RunOptions, SpawnOptions } from './types.js';
-
-/** The longest time that the init counts. */
-const MOST_MS = 0xffff_ffff;
 
 const text = v.string('a string');
 const size = v.pipe(v.number('a number'), v.safeInteger('a whole number'), v.minValue(1, 'a number above 0'));
@@ -14,7 +12,7 @@ const common = {
   cwd: text,
   env: v.record(v.pipe(text, v.regex(/^[^=\0]+$/, 'names without =')), text, 'an object of strings'),
   user: text,
-  timeout: v.pipe(size, v.maxValue(MOST_MS, `${MOST_MS} milliseconds at most`)),
+  timeout: v.pipe(size, v.maxValue(MAX_TIME_LIMIT, `${MAX_TIME_LIMIT} milliseconds at most`)),
   signal: v.instance(AbortSignal, 'an AbortSignal'),
 };
 const spawnEntries = {

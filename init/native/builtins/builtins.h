@@ -1,0 +1,30 @@
+/*
+ * Programs that are part of the init: what a host does to the files of a sandbox, whatever programs its root has.
+ *
+ * Each runs in a process of its own that was forked from the init, with the identity, directory and streams that the
+ * host gave it and no other descriptor. It has the rights of that user, so it may follow any link: it reaches no more
+ * than a program of the sandbox does. docs/protocol.md describes each.
+ */
+#ifndef VS_BUILTINS_H
+#define VS_BUILTINS_H
+
+#include <stdbool.h>
+
+/* Whether `name` is one. */
+bool builtin_exists(const char *name);
+
+/*
+ * Runs one with the arguments after its name, and ends the process: with 0, or with BUILTIN_FAILED after a report on
+ * stderr.
+ */
+_Noreturn void builtin_run(char **argv);
+
+#define BUILTIN_FAILED 1
+
+/* Ends the process with a report: u32 errno (big-endian), then what failed, as printf() has it. */
+_Noreturn void builtin_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Each of these is one, in the file of its name. `argv` begins with its first argument. */
+void builtin_read(char **argv);
+
+#endif

@@ -1,0 +1,50 @@
+/** A connection to a running sandbox: one says one thing after the other to it. */
+import type { GuestConfig } from '../../init/common/config.js';
+import type { Channel } from '../protocol/channel.js';
+import type { SandboxProcess } from './process/process.js';
+import type { RunOptions, RunResult, SpawnOptions } from './process/types.js';
+
+/** What the holder of a sandbox can do in it, and so can everyone who is connected to that holder. */
+export class Session {
+  readonly #channel: Channel;
+  readonly #guest: GuestConfig;
+
+  /**
+   * @param guest what the guest was told of the application; processes are started as that was
+   * @internal
+   */
+  constructor(channel: Channel, guest: GuestConfig) {
+    this.#channel = channel;
+    this.#guest = guest;
+  }
+
+  /**
+   * Starts a process beside the application, which it ends with.
+   * @param command the program and its arguments; a string goes to `sh -c`
+   * @throws {SandboxError} `command-not-found`, `command-not-executable`, `cwd-unusable`, `user-unknown`,
+   *   `users-unreadable`, `spawn-failed`, `process-lost`, `config-value-invalid`, `config-key-unknown`
+   */
+  async spawn(command: string | readonly string[], options: SpawnOptions = {}): Promise<SandboxProcess> {
+    const { checkSpawn } = await import('./process/spawn-schema.js');
+    checkSpawn(command, options);
+    return this.#startProcess(command, options);
+  }
+
+  /**
+   * Runs a command beside the application, and waits for its end.
+   * @param command as of {@link spawn}
+   * @throws {SandboxError} as {@link spawn}, and `output-too-large`; with `reject` also `run-failed`
+   */
+  async run(command: string | readonly string[], options: RunOptions = {}): Promise<RunResult> {
+    const { checkRun } = await import('./process/spawn-schema.js');
+    checkRun(command, options);
+    const { runToEnd } = await import('./process/run.js');
+    const { input: _input, maxBuffer: _most, reject: _reject, ...spawning } = options;
+    return runToEnd(() => this.#startProcess(command, spawning), command, options);
+  }
+
+  async #startProcess(command: string | readonly string[], options: SpawnOptions): Promise<SandboxProcess> {
+    const { startProcess } = await import('./process/process.js');
+    return startProcess(this.#channel, this.#guest, command, options);
+  }
+}
