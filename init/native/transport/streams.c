@@ -1,28 +1,17 @@
 #include "transport/streams.h"
 
-#include "transport/channel.h"
 #include "transport/codec.h"
+#include "transport/frame.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAYLOAD_BYTES (VS_MAX_PACKET_BYTES - VS_HEADER_BYTES)
 /* A terminal gives a few KiB for each read. Reads are coalesced up to this before a frame is sent. */
 #define COALESCED_BYTES 65536
-/* A frame of moved pages has as many whole ones as fit, because a part of a page must be copied. */
-#define MOVED_BYTES (PAYLOAD_BYTES / 4096 * 4096)
-/*
- * The pipe for moving has a place for each page and no more, because the kernel needs memory at once for a list of all
- * places.
- */
-#define MOVING_PIPE_BYTES (256 * 1024)
-/* Less than this is cheaper to copy than to move. */
-#define COPIED_BYTES 16384
 
 static struct stream {
 	/* 0: nothing is attached. */
@@ -42,29 +31,11 @@ static const uint32_t procs[STREAM_COUNT] = {VS_PROC_STDOUT, VS_PROC_STDERR};
 /* Slots from here on were never used. */
 static int slots;
 
-/* Header and payload share one buffer, so that a frame is one write(2). */
-static uint8_t frame[VS_MAX_PACKET_BYTES];
-static size_t frame_sent;
-static size_t frame_size;
+/* Of the frame on its way. */
 static int frame_slot;
-/*
- * Or the payload is pages that move from a process's pipe to the host without a copy. They wait in a pipe of this
- * process: from any other, somebody else could take what a header has announced.
- */
-static int moving[2] = {-1, -1};
-static size_t moving_size;
 /* The stream to look at first, so that one that never stops does not starve the others. */
 static int first_stream;
 static bool stopped;
-
-static void open_moving(void)
-{
-	if (fd_pipe(moving, 0) < 0 || fcntl(moving[0], F_SETPIPE_SZ, MOVING_PIPE_BYTES) < 0) {
-		log_debug("pipe for moving output: %s", strerror(errno));
-		fd_close(&moving[0]);
-		fd_close(&moving[1]);
-	}
-}
 
 void streams_attach(int slot, uint32_t process, int out, int err, bool pty)
 {
@@ -83,8 +54,8 @@ void streams_attach(int slot, uint32_t process, int out, int err, bool pty)
 	if (slot >= slots)
 		slots = slot + 1;
 	/* A terminal's pages cannot be moved. */
-	if (!pty && moving[0] < 0 && channel_can_splice())
-		open_moving();
+	if (!pty)
+		frame_allow_moving();
 }
 
 static bool may_send(const struct stream *stream)
@@ -131,7 +102,7 @@ bool streams_acknowledge(uint32_t process, uint32_t proc, uint32_t size)
 
 bool streams_in_frame(void)
 {
-	return frame_sent < frame_size || moving_size > 0;
+	return frame_on_its_way();
 }
 
 void streams_stop(void)
@@ -176,40 +147,23 @@ static size_t lesser(size_t a, size_t b)
 /* Copies to the frame what the stream has. */
 static size_t coalesce_reads(struct stream *stream)
 {
-	size_t room = lesser(PAYLOAD_BYTES, stream->credit);
+	size_t room = lesser(FRAME_PAYLOAD_BYTES, stream->credit);
 	size_t used = 0;
 
 	do {
 		size_t wanted = room - used;
 
-		used += take_result(stream, read(stream->fd, frame + VS_HEADER_BYTES + used, wanted), wanted);
+		used += take_result(stream, read(stream->fd, frame_payload() + used, wanted), wanted);
 	} while (stream->terminal && stream->ready && used < lesser(COALESCED_BYTES, room));
 	return used;
 }
 
-/* Copies the pages in the pipe for moving to `at` in the frame. */
-static void copy_moved(size_t at)
-{
-	ssize_t count = read(moving[0], frame + at, moving_size);
-
-	if (count != (ssize_t)moving_size) {
-		log_line("read of moved output: %s; powering off", count < 0 ? strerror(errno) : "too short");
-		channel_lost();
-	}
-	moving_size = 0;
-}
-
-/* Moves pages out of the stream's pipe. A few bytes are copied to the frame after all. */
+/* Moves pages out of the stream's pipe. */
 static size_t move(struct stream *stream)
 {
-	size_t wanted = lesser(MOVED_BYTES, stream->credit);
-	size_t size = take_result(
-		stream, splice(stream->fd, NULL, moving[1], NULL, wanted, SPLICE_F_NONBLOCK | SPLICE_F_MOVE), wanted);
+	size_t wanted = lesser(FRAME_MOVED_BYTES, stream->credit);
 
-	moving_size = size;
-	if (size > 0 && size < COPIED_BYTES)
-		copy_moved(VS_HEADER_BYTES);
-	return size;
+	return take_result(stream, frame_move(stream->fd, wanted), wanted);
 }
 
 static void start_frame(int slot, enum stream_index index, size_t payload)
@@ -222,9 +176,7 @@ static void start_frame(int slot, enum stream_index index, size_t payload)
 	};
 
 	streams[slot][index].credit -= payload;
-	header_encode(frame, &header);
-	frame_sent = 0;
-	frame_size = moving_size > 0 ? VS_HEADER_BYTES : header.length;
+	frame_start(&header);
 	frame_slot = slot;
 }
 
@@ -242,8 +194,7 @@ bool streams_fill(void)
 		if (!may_send(stream))
 			continue;
 		if (!stream->ending)
-			size = !stream->terminal && moving[0] >= 0 && channel_can_splice() ? move(stream)
-											   : coalesce_reads(stream);
+			size = !stream->terminal && frame_may_move() ? move(stream) : coalesce_reads(stream);
 		if (size > 0) {
 			stream->last_activity = clock_now();
 		} else if (stream->ending) {
@@ -258,39 +209,9 @@ bool streams_fill(void)
 	return false;
 }
 
-static bool send_copied(void)
-{
-	while (frame_sent < frame_size) {
-		ssize_t count = channel_write(frame + frame_sent, frame_size - frame_sent);
-
-		if (count < 0)
-			return false;
-		frame_sent += (size_t)count;
-	}
-	return true;
-}
-
-static bool send_moved(void)
-{
-	while (moving_size > 0) {
-		ssize_t count = channel_splice(moving[0], moving_size);
-
-		if (count < 0 && errno == EINVAL) {
-			frame_sent = 0;
-			frame_size = moving_size;
-			copy_moved(0);
-			return send_copied();
-		}
-		if (count < 0)
-			return false;
-		moving_size -= (size_t)count;
-	}
-	return true;
-}
-
 bool streams_send(void)
 {
-	return send_copied() && send_moved();
+	return frame_send();
 }
 
 bool streams_finished(int slot)
