@@ -1,5 +1,7 @@
 /** The public API of this package. Import nothing else. */
 export { type ConfigOptions, configFromOptions } from './config/options.js';
+export type { Duration } from './config/parsers/duration.js';
+export type { Size } from './config/parsers/size.js';
 export {
   formatSandboxCfg,
   type LoadOptions,
@@ -19,10 +21,10 @@ export {
   type StoredImage,
 } from './image/images.js';
 export type { ExitStatus } from './sandbox/exit-status.js';
-export type { CreateOptions } from './sandbox/prepare/create-types.js';
+export type { CreateOptions, SandboxOptions } from './sandbox/prepare/create-types.js';
 export type { SandboxProcess } from './sandbox/process/process.js';
 export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox/process/types.js';
 export { type RunOnceOptions, type RunOnceResult, run } from './sandbox/run-once.js';
 export { Sandbox } from './sandbox/sandbox.js';
-export type { LaunchOptions, Observers, SandboxOptions } from './sandbox/types.js';
+export type { Observers, StartOptions as LaunchOptions } from './sandbox/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';

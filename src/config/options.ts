@@ -81,7 +81,7 @@ export async function configFromOptions(
     name: options.name ?? from.name,
     root: optional(options.root, (path) => hostPath(path, '--root')) ?? from.root,
     ...bootFrom(options, from),
-    memory: optional(options.memory, parseMemory) ?? from.memory,
+    memory: optional(options.memory, (text) => parseMemory(text, '--memory')) ?? from.memory,
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,
     acceleration: optional(options.accel, (text) => parseAcceleration(text, '--accel')) ?? from.acceleration,
     requireKvm: options.requireKvm ?? from.requireKvm,

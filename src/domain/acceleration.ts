@@ -26,8 +26,8 @@ export interface ProbeOptions {
   /** Cancels the probe. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the reason, as a part of a sentence, where `auto` ends in emulation. */
-  readonly onFallback?: (reason: string) => void;
-  readonly onProgress?: (message: string) => void;
+  readonly onFallback?: ((reason: string) => void) | undefined;
+  readonly onProgress?: ((message: string) => void) | undefined;
 }
 
 /**

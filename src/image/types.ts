@@ -26,7 +26,7 @@ export interface ImageOptions {
   /** Directories to search for kernels; default: those of the distributions. */
   readonly searchPaths?: KernelSearchPaths;
   /** Receives progress messages for people: one sentence each, without a final full stop. */
-  readonly onProgress?: (message: string) => void;
+  readonly onProgress?: ((message: string) => void) | undefined;
   /** Build even if the store has the image. */
   readonly rebuild?: boolean;
 }

@@ -16,7 +16,7 @@ export interface ConnectOptions extends EmbeddedOptions {
   /** Why machines would not start over qemu:///system, in a part of a sentence. It is no default then. */
   readonly againstSystem?: () => string | undefined;
   /** Told which connection was chosen and why, in a sentence. */
-  readonly onChoice?: (sentence: string) => void;
+  readonly onChoice?: ((sentence: string) => void) | undefined;
 }
 
 /**

@@ -1,4 +1,6 @@
 /** One command in a sandbox of its own, from its start to its end. */
+import { inMilliseconds } from '../config/parsers/duration.js';
+import { MAX_TIME_LIMIT } from '../protocol/wire.js';
 import type { CreateOptions } from './prepare/create-types.js';
 import { argvOf } from './process/command.js';
 import { type Running, runToEnd } from './process/run.js';
@@ -29,11 +31,12 @@ export async function run(command: string | readonly string[], options: RunOnceO
   const running = { input, maxBuffer, reject, timeout };
   const { checkRun } = await import('./process/spawn-schema.js');
   checkRun(command, running);
+  const timeLimit = inMilliseconds(timeout, 'timeout', MAX_TIME_LIMIT);
   const begun = performance.now();
   let startMilliseconds = 0;
   let sandbox: Sandbox | undefined;
   const start = async (): Promise<Running> => {
-    const started = await Sandbox.startWith(argvOf(command), creating, timeout);
+    const started = await Sandbox.startWith(argvOf(command), creating, timeLimit);
     sandbox = started;
     startMilliseconds = performance.now() - begun;
     const { stdin, stdout, stderr } = started;

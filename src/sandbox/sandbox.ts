@@ -2,8 +2,6 @@
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { hasApplication } from '../../init/common/application.js';
-import { defaultConfig, NO_TUNING } from '../config/defaults.js';
-import { callerIdentity, rootIdentity } from '../config/identity.js';
 import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import type { DestroyOptions } from '../libvirt/connection.js';
@@ -12,16 +10,16 @@ import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { deferred, settlesWithin } from '../util/promises.js';
-import { defined } from '../util/records.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
-import type { CreateOptions } from './prepare/create-types.js';
+import { completeConfig } from './prepare/complete-config.js';
+import type { CreateOptions, SandboxOptions } from './prepare/create-types.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
 import { Session } from './session.js';
 import { goneError } from './start/boot-errors.js';
-import type { LaunchOptions, SandboxOptions } from './types.js';
+import type { LaunchOptions, StartOptions } from './types.js';
 
 /** The status of a sandbox without an application, which has ended as it should. */
 const STOPPED: ExitStatus = { code: 0, signal: undefined, exitCode: 0 };
@@ -89,12 +87,12 @@ export class Sandbox extends Session implements AsyncDisposable {
   /**
    * Starts a sandbox. Resolves when the application runs.
    * @throws {SandboxError} if the start fails; nothing is left then. Values of a wrong type are `config-value-invalid`,
-   *   unknown keys `config-key-unknown`.
+   *   unknown keys `config-key-unknown`, and there is what the parsers of texts throw.
    */
-  static async start(wanted: SandboxOptions, options: LaunchOptions = {}): Promise<Sandbox> {
-    const { checkStart } = await import('./prepare/start-schema.js');
-    checkStart(wanted, options);
-    return Sandbox.startChecked(validateConfig(await completeConfig(wanted)), options);
+  static async start(wanted: SandboxOptions, options: StartOptions = {}): Promise<Sandbox> {
+    const { startedSandbox } = await import('./prepare/create-options.js');
+    const { sandbox, launching } = startedSandbox(wanted, options);
+    return Sandbox.startChecked(validateConfig(await completeConfig(sandbox)), launching);
   }
 
   /**
@@ -254,13 +252,6 @@ export class Sandbox extends Session implements AsyncDisposable {
       this.#onWarning?.(error instanceof SandboxError ? `${error.message}; ${error.remedy}` : error.message);
     }
   }
-}
-
-/** Adds the defaults. */
-async function completeConfig(wanted: SandboxOptions): Promise<SandboxConfig> {
-  const identity = wanted.identity ?? (await (wanted.privileged ? rootIdentity() : callerIdentity()));
-  const given = defined(wanted);
-  return { ...defaultConfig(identity), ...given, tuning: { ...NO_TUNING, ...defined(wanted.tuning) } };
 }
 
 function stoppedError(cause: unknown): SandboxError {

@@ -1,6 +1,7 @@
 /** Options of a start besides the config, and its observers. */
 import type { GuestTrace, TerminalSize } from '../../init/common/config.js';
 import type { OperationReport } from '../../init/common/drive.js';
+import type { Duration } from '../config/parsers/duration.js';
 import type { SandboxConfig, Tuning } from '../config/types.js';
 import type { GuestReady } from '../protocol/ready.js';
 
@@ -13,21 +14,21 @@ export interface Terminal extends TerminalSize {
 /** Callbacks that report on a start. */
 export interface Observers {
   /** What is being done, for a user who waits. */
-  readonly onProgress?: (message: string) => void;
+  readonly onProgress?: ((message: string) => void) | undefined;
   /** A choice that was made, and why. */
-  readonly onChoice?: (sentence: string) => void;
+  readonly onChoice?: ((sentence: string) => void) | undefined;
   /**
    * Called once before a machine starts that is emulated although the config leaves that open: why, and what to do
    * about it.
    */
-  readonly onFallback?: (sentence: string) => void;
+  readonly onFallback?: ((sentence: string) => void) | undefined;
   /** A problem that does not stop the sandbox. */
-  readonly onWarning?: (sentence: string) => void;
+  readonly onWarning?: ((sentence: string) => void) | undefined;
   /** Every byte of the guest's console. */
-  readonly onConsole?: (chunk: Buffer) => void;
-  readonly onReady?: (ready: GuestReady) => void;
+  readonly onConsole?: ((chunk: Buffer) => void) | undefined;
+  readonly onReady?: ((ready: GuestReady) => void) | undefined;
   /** Every operation of the common init. */
-  readonly onOperation?: (report: OperationReport) => void;
+  readonly onOperation?: ((report: OperationReport) => void) | undefined;
 }
 
 /** A start that is paused before a step. */
@@ -50,10 +51,10 @@ export interface Breakpoint {
   readonly onStop: (stop: Stop) => Promise<boolean>;
 }
 
-/** The command, and whatever differs from the defaults. */
-export type SandboxOptions = Partial<Omit<SandboxConfig, 'tuning'>> &
-  Pick<SandboxConfig, 'command'> & { readonly tuning?: Partial<Tuning> | undefined };
+/** What differs from the defaults. */
+export type PartialConfig = Partial<Omit<SandboxConfig, 'tuning'>> & { readonly tuning?: Partial<Tuning> | undefined };
 
+/** What a start is given besides the config. */
 export interface LaunchOptions extends Observers {
   /**
    * libvirt URI; undefined: LIBVIRT_DEFAULT_URI, else `uri_default` of libvirt.conf, else a daemon or the embedded
@@ -65,7 +66,7 @@ export interface LaunchOptions extends Observers {
   /** Boot image: a name, an id, or a directory (with a slash); undefined: one is found or built. */
   readonly image?: string | undefined;
   /** Show kernel messages and the init's steps on the console. */
-  readonly debugInit?: boolean;
+  readonly debugInit?: boolean | undefined;
   /** Run the application under the root's strace. The trace is on stderr, alone if the application has a terminal. */
   readonly trace?: GuestTrace | undefined;
   /** Where to pause, and what to do then. */
@@ -78,4 +79,14 @@ export interface LaunchOptions extends Observers {
   readonly timeLimit?: number | undefined;
   /** Cancels the start, or stops the sandbox. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a program gives a start besides the sandbox. */
+export interface StartOptions extends Omit<LaunchOptions, 'image' | 'profile' | 'timeLimit'> {
+  /** After this time the application's process group is killed. Milliseconds, or a text: `500ms`, `5s`, `2m`, `1h`. */
+  readonly timeLimit?: Duration | undefined;
+  /** @deprecated Give the `image` of the sandbox. */
+  readonly image?: string | undefined;
+  /** @deprecated Give the `profile` of the sandbox. */
+  readonly profile?: string | undefined;
 }

@@ -82,11 +82,11 @@ describe('one command', { skip: embedded.skip }, () => {
 
 describe('options that cannot be', () => {
   const WRONG: readonly (readonly [options: object, code: string, line: RegExp])[] = [
-    [{ memory: 'much' }, 'size-invalid', /^arguments: --memory cannot be "much"/],
+    [{ memory: 'much' }, 'size-invalid', /^arguments: memory cannot be "much"/],
     [{ memory: true }, 'config-value-invalid', /"memory" of the sandbox is true; let it be a number$/],
     [{ mounts: [3] }, 'config-value-invalid', /"mounts\.0" of the sandbox is 3/],
     [{ mounts: 'ram:/x=1M' }, 'config-value-invalid', /"mounts" of the sandbox is "ram:\/x=1M"; let it be an array/],
-    [{ bootTimeout: '3 days' }, 'duration-invalid', /give a time as 500ms, 5s or 2m$/],
+    [{ bootTimeout: '3 days' }, 'duration-invalid', /give a time as 500ms, 5s, 2m or 1h, and no longer than 24h$/],
     [{ environment: { A: 1 } }, 'config-value-invalid', /"environment\.0\.value"/],
     [{ command: ['true'] }, 'config-key-unknown', /has the unknown key "command"; leave it out; there are name, /],
     [{ trace: {} }, 'config-key-unknown', /"trace"; leave it out; there are (?!.*breakpoint)/],

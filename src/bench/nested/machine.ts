@@ -25,7 +25,7 @@ const BOOT_SECONDS = 180;
 
 /** @throws {Error} if the host has not that much memory free */
 export function checkMemory(wanted: string, meminfo = readFileSync('/proc/meminfo', 'utf8')): void {
-  const bytes = parseMemory(wanted);
+  const bytes = parseMemory(wanted, '--memory');
   const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(meminfo)?.[1] ?? Number.POSITIVE_INFINITY) * 1024;
   if (bytes <= available) return;
   const mebibytes = (value: number) => `${Math.floor(value / 2 ** 20)} MiB`;

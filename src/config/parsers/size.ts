@@ -1,6 +1,9 @@
 /** Amounts of memory: `64M`, `2GiB`, and numbers without a suffix. */
 import { argumentError, quote } from '../errors.js';
 
+/** Bytes, or a whole number with a binary suffix: `512M`, `2GiB`. */
+export type Size = number | `${number}${'K' | 'KiB' | 'M' | 'MiB' | 'G' | 'GiB'}`;
+
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
@@ -46,9 +49,10 @@ export function parseSize(text: string, option: string, unit: number): number {
 
 /**
  * Reads `--memory`. A number without a suffix is MiB, as users of virt-install and QEMU expect; nobody means 512 bytes.
+ * @param option the name of the option, for messages
  * @returns bytes
  * @throws SandboxError as {@link parseSize}
  */
-export function parseMemory(text: string): number {
-  return parseSize(text, '--memory', MIB);
+export function parseMemory(text: string, option: string): number {
+  return parseSize(text, option, MIB);
 }

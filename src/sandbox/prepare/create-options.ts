@@ -1,63 +1,103 @@
-/** Makes a sandbox from the options of a program, which may be texts of the command line. */
-import { argumentError, configError, quote } from '../../config/errors.js';
+/** Makes a sandbox from the options of a program, which may be short: texts of the command line, and keys left out. */
+import { DEFAULT_SECURITY } from '../../config/defaults.js';
 import { parseDisk } from '../../config/parsers/disk.js';
 import { guessFormat } from '../../config/parsers/disk-image.js';
+import { inMilliseconds, MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
+import { parseMemoryLimit } from '../../config/parsers/memory-tuning.js';
 import { parseMount } from '../../config/parsers/mount.js';
 import { parseNetwork } from '../../config/parsers/network.js';
-import { parseMemory } from '../../config/parsers/size.js';
-import type { Disk, EnvironmentVariable, Mount, Network } from '../../config/types.js';
-import { defined } from '../../util/records.js';
-import type { LaunchOptions, SandboxOptions } from '../types.js';
-import type { CreateOptions } from './create-types.js';
-import { checkCreate, LAUNCH_KEYS } from './start-schema.js';
+import { parseMemory, parseSize } from '../../config/parsers/size.js';
+import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
+import { defined, isRecord } from '../../util/records.js';
+import type { StartOptions } from '../types.js';
+import type { CreateOptions, SandboxOptions } from './create-types.js';
+import { checkCreate, checkStart, LAUNCH_KEYS, type Wanted } from './start-schema.js';
 
 /**
- * @returns what `Sandbox.start` takes, but for a command
+ * Takes apart what `Sandbox.create` is given.
  * @throws {SandboxError} `config-key-unknown`, `config-value-invalid`, `duration-invalid`, and what the parsers throw
  */
-export function createdSandbox(options: CreateOptions): {
-  readonly sandbox: Omit<SandboxOptions, 'command'>;
-  readonly launching: LaunchOptions;
-} {
-  if (typeof options !== 'object' || options === null)
-    throw configError('config-value-invalid', `the sandbox is ${String(options)}`, 'let it be an object');
-  const { memory, mounts, disks, networks, environment, bootTimeout, ...rest } = options;
+export function createdSandbox(options: CreateOptions): Wanted {
+  if (!isRecord(options)) return checkCreate(options, {});
   const isLaunching = ([key]: readonly [string, unknown]) => LAUNCH_KEYS.includes(key);
-  const launching = Object.fromEntries(Object.entries(rest).filter(isLaunching)) as LaunchOptions;
-  const sandbox = {
-    ...Object.fromEntries(Object.entries(rest).filter((entry) => !isLaunching(entry))),
-    memory: typeof memory === 'string' ? parseMemory(memory) : memory,
+  const entries = Object.entries(options);
+  const settings = Object.fromEntries(entries.filter((entry) => !isLaunching(entry)));
+  return checkCreate(inFull(settings), Object.fromEntries(entries.filter(isLaunching)));
+}
+
+/**
+ * Checks what `Sandbox.start` is given.
+ * @throws {SandboxError} as {@link createdSandbox}
+ */
+export function startedSandbox(wanted: SandboxOptions, options: StartOptions): Wanted {
+  const launching: unknown = options;
+  return checkStart(
+    isRecord(wanted) ? inFull(wanted) : wanted,
+    isRecord(launching) ? { ...launching, ...timeLimit(launching['timeLimit']) } : launching,
+  );
+}
+
+function timeLimit(value: unknown): { readonly timeLimit?: unknown } {
+  return value === undefined ? {} : { timeLimit: inMilliseconds(value, 'timeLimit', MAX_TIME_LIMIT) };
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** What a value lacks is added. What it has that it must not have, and what is of a wrong type, is found by the check. */
+function inFull(settings: Values): Values {
+  const { memory, mounts, disks, networks, environment, bootTimeout, kernel, hidden, security, tuning } = settings;
+  return defined({
+    ...settings,
+    memory: typeof memory === 'string' ? parseMemory(memory, 'memory') : memory,
     mounts: each(mounts, parseMount, wholeMount),
     disks: each(disks, parseDisk, wholeDisk),
     networks: each(networks, parseNetwork, wholeNetwork),
     environment: variables(environment),
-    bootTimeout: typeof bootTimeout === 'string' ? duration(bootTimeout, 'bootTimeout') : bootTimeout,
-  };
-  checkCreate(sandbox, launching);
-  return { sandbox: sandbox as Omit<SandboxOptions, 'command'>, launching };
+    bootTimeout: inMilliseconds(bootTimeout, 'bootTimeout', MOST_BOOT_TIMEOUT),
+    kernel: whole(kernel, { version: undefined, path: undefined, modulesPath: undefined }),
+    hidden: whole(hidden, { secrets: true, paths: [] }),
+    security: whole(security, DEFAULT_SECURITY),
+    tuning: isRecord(tuning) ? wholeTuning(tuning) : tuning,
+  });
 }
 
-/** What a value lacks is added. What it has that it must not have is found by the check. */
-function wholeMount(mount: Partial<Mount>): Mount {
+function whole(value: unknown, defaults: object): unknown {
+  return isRecord(value) ? { ...defaults, ...defined(value) } : value;
+}
+
+function wholeMount(mount: Values): Values {
   const common = { includes: [], ...defined(mount) };
-  switch (mount.type) {
+  switch (mount['type']) {
     case 'host-bind':
-      return { readOnly: false, ...common } as Mount;
+      return { readOnly: false, ...common };
     case 'host-image':
-      return { readOnly: false, format: formatOf(mount.source), ...common } as Mount;
+      return { readOnly: false, format: formatOf(mount['source']), ...common };
+    case 'ram': {
+      const { usage } = mount;
+      return typeof usage === 'string' ? { ...common, usage: parseSize(usage, 'usage', 1) } : common;
+    }
     default:
-      return common as unknown as Mount;
+      return common;
   }
 }
 
-function wholeDisk(disk: Partial<Disk>): Disk {
-  const format = disk.type === 'block' ? 'raw' : formatOf(disk.source);
-  return { type: 'file', format, readOnly: false, ...defined(disk) } as Disk;
+function wholeDisk(disk: Values): Values {
+  const format = disk['type'] === 'block' ? 'raw' : formatOf(disk['source']);
+  return { type: 'file', format, readOnly: false, ...defined(disk) };
 }
 
-function wholeNetwork(network: Partial<Network>): Network {
-  const none = { dhcp: false, source: undefined, mac: undefined, addresses: [], routes: [], filter: undefined };
-  return { ...none, ...defined(network) };
+function wholeNetwork(network: Values): Values {
+  return { dhcp: false, addresses: [], routes: [], ...defined(network) };
+}
+
+const MEMORY_LIMITS = ['memoryLimit', 'memorySoftLimit', 'memorySwapLimit'];
+
+function wholeTuning(tuning: Values): Values {
+  const limits = MEMORY_LIMITS.map((key) => {
+    const value = tuning[key];
+    return [key, typeof value === 'string' ? parseMemoryLimit(value, `tuning.${key}`) : value];
+  });
+  return { ...tuning, ...defined(Object.fromEntries(limits)) };
 }
 
 /** As where no format is given on the command line. */
@@ -66,30 +106,15 @@ function formatOf(source: unknown): string {
 }
 
 /** What is no array stays as it is, for the check. */
-function each<Loose, Whole>(
-  values: readonly (string | Loose)[] | undefined,
-  parse: (text: string) => Whole,
-  complete: (value: Loose) => Whole,
-): readonly Whole[] | undefined {
-  if (!Array.isArray(values)) return values as undefined;
-  return values.map((value: string | Loose) => {
+function each(values: unknown, parse: (text: string) => object, complete: (value: Values) => Values): unknown {
+  if (!Array.isArray(values)) return values;
+  return values.map((value: unknown) => {
     if (typeof value === 'string') return parse(value);
-    return typeof value === 'object' && value !== null ? complete(value) : (value as unknown as Whole);
+    return isRecord(value) ? complete(value) : value;
   });
 }
 
-function variables(environment: CreateOptions['environment']): readonly EnvironmentVariable[] | undefined {
-  if (typeof environment !== 'object' || environment === null) return environment as undefined;
-  if (Array.isArray(environment)) return environment as readonly EnvironmentVariable[];
-  return Object.entries(environment as Readonly<Record<string, string>>).map(([key, value]) => ({ key, value }));
-}
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
-
-/** @returns milliseconds */
-function duration(text: string, name: string): number {
-  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text) ?? [];
-  const milliseconds = Math.round(Number(number) * (UNITS[unit] ?? Number.NaN));
-  if (milliseconds >= 1) return milliseconds;
-  throw argumentError('duration-invalid', `${name} cannot be ${quote(text)}`, 'give a time as 500ms, 5s or 2m');
+function variables(environment: unknown): unknown {
+  if (!isRecord(environment)) return environment;
+  return Object.entries(environment).map(([key, value]) => ({ key, value }));
 }

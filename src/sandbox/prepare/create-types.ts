@@ -1,35 +1,79 @@
-/** What a sandbox without a command is made of, for programs. */
-import type { Disk, EnvironmentVariable, Mount, Network, SandboxConfig, Tuning } from '../../config/types.js';
-import type { LaunchOptions } from '../types.js';
+/** What a sandbox is made of, for programs. */
+import type { Duration } from '../../config/parsers/duration.js';
+import type { Size } from '../../config/parsers/size.js';
+import type {
+  Disk,
+  EnvironmentVariable,
+  GuestBindMount,
+  HostBindMount,
+  HostImageMount,
+  Identity,
+  Network,
+  NetworkAddress,
+  RamMount,
+  SandboxConfig,
+  Tuning,
+} from '../../config/types.js';
+import type { StartOptions } from '../types.js';
 
-/** Keys that need not be there. */
-type Loose<T, Given extends keyof T> = Pick<T, Given> & Partial<Omit<T, Given>>;
-/** Each kind of a union. */
-type LooseMount<T extends Mount = Mount> = T extends { type: 'host-image' }
-  ? Loose<T, 'type' | 'target' | 'source'>
-  : T extends { type: 'host-bind' }
-    ? Loose<T, 'type' | 'target'>
-    : Loose<T, 'type' | 'target' | Exclude<keyof T, 'includes' | 'readOnly'>>;
+/** Each key may be left out, or be undefined. */
+type Optional<T> = { readonly [K in keyof T]?: T[K] | undefined };
+/** Only the given keys have to be there. */
+type Loose<T, Given extends keyof T> = Pick<T, Given> & Optional<Omit<T, Given>>;
+type LooseMount =
+  | Loose<HostBindMount, 'type' | 'target'>
+  | Loose<HostImageMount, 'type' | 'target' | 'source'>
+  | Loose<GuestBindMount, 'type' | 'target' | 'source'>
+  | (Loose<Omit<RamMount, 'usage'>, 'type' | 'target'> & { readonly usage: Size });
+type LooseNetwork = Optional<
+  Omit<Network, 'addresses'> & { readonly addresses: readonly Loose<NetworkAddress, 'primary' | 'prefix'>[] }
+>;
+type MemoryLimit = 'memoryLimit' | 'memorySoftLimit' | 'memorySwapLimit';
+type LooseTuning = Optional<Omit<Tuning, MemoryLimit> & Readonly<Record<MemoryLimit, Size>>>;
 
-/** Files of sandbox.cfg have these, and what is for one command. */
-type NotForCreating = 'arch' | 'service' | 'debug' | 'verbose' | 'tty' | 'command' | 'identity';
-type Texts = 'memory' | 'mounts' | 'disks' | 'networks' | 'environment' | 'bootTimeout' | 'tuning';
+/** What files of libvirt-sandbox say, and no program has to. */
+type OnlyInFiles = 'arch' | 'service' | 'debug' | 'verbose';
+type OfOneCommand = 'command' | 'tty';
+/** They have a shorter form. */
+type Nested =
+  | 'kernel'
+  | 'hidden'
+  | 'security'
+  | 'mounts'
+  | 'disks'
+  | 'networks'
+  | 'environment'
+  | 'tuning'
+  | 'identity';
 
 /**
  * Everything has a default. Where a text is possible, it is that of the option of this name on the command line: a mount
  * is `host-bind:/src=.,ro`, a size is `512M`.
  */
-export interface CreateOptions
-  extends Partial<Omit<SandboxConfig, NotForCreating | Texts>>,
-    Omit<LaunchOptions, 'terminal' | 'terminalFd' | 'trace' | 'breakpoint' | 'image' | 'profile' | 'timeLimit'> {
-  readonly identity?: SandboxConfig['identity'] | undefined;
+interface SandboxSettings
+  extends Optional<Omit<SandboxConfig, OnlyInFiles | OfOneCommand | Nested | 'memory' | 'bootTimeout'>> {
+  readonly identity?: Omit<Identity, 'savedHome'> | undefined;
+  readonly kernel?: Optional<SandboxConfig['kernel']> | undefined;
+  readonly hidden?: Optional<SandboxConfig['hidden']> | undefined;
+  readonly security?: Loose<SandboxConfig['security'], 'mode'> | undefined;
   /** Bytes, or a text. */
-  readonly memory?: number | string | undefined;
+  readonly memory?: Size | undefined;
   readonly mounts?: readonly (string | LooseMount)[] | undefined;
   readonly disks?: readonly (string | Loose<Disk, 'tag' | 'source'>)[] | undefined;
-  readonly networks?: readonly (string | Partial<Network>)[] | undefined;
+  readonly networks?: readonly (string | LooseNetwork)[] | undefined;
   readonly environment?: Readonly<Record<string, string>> | readonly EnvironmentVariable[] | undefined;
-  readonly tuning?: Partial<Tuning> | undefined;
-  /** Milliseconds, or a text: `500ms`, `5s`, `2m`. */
-  readonly bootTimeout?: number | string | undefined;
+  readonly tuning?: LooseTuning | undefined;
+  /** How long the guest may take to start. Milliseconds, or a text: `500ms`, `5s`, `2m`. At most a day. */
+  readonly bootTimeout?: Duration | undefined;
 }
+
+/** The command, and whatever differs from the defaults. */
+export interface SandboxOptions extends SandboxSettings, Pick<SandboxConfig, 'command'> {
+  /** Give the application a terminal. */
+  readonly tty?: boolean | undefined;
+}
+
+/** A sandbox without a command, and the options of its start. */
+export interface CreateOptions
+  extends SandboxSettings,
+    Omit<StartOptions, 'terminal' | 'terminalFd' | 'trace' | 'breakpoint' | 'image' | 'profile' | 'timeLimit'> {}

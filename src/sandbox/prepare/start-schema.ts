@@ -5,12 +5,13 @@
 import * as v from 'valibot';
 import { quote } from '../../config/errors.js';
 import { PERIOD_RANGE, PRIORITY_RANGE, QUOTA_RANGE } from '../../config/parsers/cpu-time.js';
+import { MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
 import { MOST_MEMORY_LIMIT } from '../../config/parsers/memory-tuning.js';
 import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
-import type { LaunchOptions } from '../types.js';
+import type { LaunchOptions, PartialConfig } from '../types.js';
 import { check } from './check-values.js';
 
 const text = v.string('a string');
@@ -144,20 +145,14 @@ const entries = {
   bootTimeout: v.pipe(
     number,
     v.minValue(1, 'milliseconds, at least 1'),
-    v.maxValue(86_400_000, 'a day at most, in milliseconds'),
+    v.maxValue(MOST_BOOT_TIMEOUT, 'a day at most, in milliseconds'),
   ),
 } satisfies Record<keyof SandboxConfig, v.GenericSchema>;
 
-/** What is for one command, and what only files of libvirt-sandbox say. */
-const {
-  command: _command,
-  tty: _tty,
-  arch: _arch,
-  service: _service,
-  debug: _debug,
-  verbose: _verbose,
-  ...created
-} = entries;
+/** What only files of libvirt-sandbox say, and a program has no use for. */
+const { arch: _arch, service: _service, debug: _debug, verbose: _verbose, ...offered } = entries;
+/** What is for one command. */
+const { command: _command, tty: _tty, ...created } = offered;
 const createdSchema = v.partial(v.strictObject(created, 'an object'));
 
 /** Everything but the command has a default. */
@@ -191,36 +186,39 @@ const launchEntries = {
   onOperation: call,
 } satisfies Record<keyof LaunchOptions, v.GenericSchema>;
 
-/** What is for one command, or the sandbox's too. */
-const {
-  image: _image,
-  profile: _profile,
-  terminal: _terminal,
-  terminalFd: _fd,
-  timeLimit: _limit,
-  ...others
-} = launchEntries;
-const { trace: _trace, breakpoint: _breakpoint, ...launched } = others;
+/** The sandbox has these. */
+const { image: _image, profile: _profile, ...offeredForStart } = launchEntries;
+/** What is for one command. */
+const { terminal: _terminal, terminalFd: _fd, timeLimit: _limit, trace: _trace, ...others } = offeredForStart;
+const { breakpoint: _breakpoint, ...launched } = others;
 /** Names of the options of a start without a command. */
 export const LAUNCH_KEYS: readonly string[] = Object.keys(launched);
 
 const launchSchema = v.partial(v.strictObject(launchEntries, 'an object'));
+
+/** What a program wants, checked, and in the form that command lines and files have it in. */
+export interface Wanted {
+  readonly sandbox: PartialConfig;
+  readonly launching: LaunchOptions;
+}
 
 /**
  * Checks that keys are known and that each value has the right type. {@link validateConfig} checks what the values
  * mean.
  * @throws {SandboxError} `config-key-unknown`, `config-value-invalid`
  */
-export function checkStart(wanted: unknown, options: unknown): void {
-  check(sandboxSchema, wanted, 'the sandbox', Object.keys(entries));
-  check(launchSchema, options, 'the options of the start', Object.keys(launchEntries));
+export function checkStart(wanted: unknown, options: unknown): Wanted {
+  check(sandboxSchema, wanted, 'the sandbox', Object.keys(offered));
+  check(launchSchema, options, 'the options of the start', Object.keys(offeredForStart));
+  return { sandbox: wanted as PartialConfig, launching: options as LaunchOptions };
 }
 
 /**
  * Checks a sandbox without a command in the same way.
  * @throws {SandboxError} as {@link checkStart}
  */
-export function checkCreate(wanted: unknown, options: unknown): void {
+export function checkCreate(wanted: unknown, options: unknown): Wanted {
   check(createdSchema, wanted, 'the sandbox', [...Object.keys(created), ...LAUNCH_KEYS]);
-  check(launchSchema, options, 'the options of the start', Object.keys(launchEntries));
+  check(launchSchema, options, 'the options of the start', Object.keys(offeredForStart));
+  return { sandbox: wanted as PartialConfig, launching: options as LaunchOptions };
 }

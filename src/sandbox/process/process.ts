@@ -5,11 +5,12 @@ import type { Readable, Writable } from 'node:stream';
 import { isChdir, processOperation } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
 import { namesOf } from '../../../init/common/environment.js';
+import { inMilliseconds } from '../../config/parsers/duration.js';
 import type { EnvironmentVariable } from '../../config/types.js';
 import type { Channel } from '../../protocol/channel.js';
 import { OperationError, type SpawnOperation } from '../../protocol/operations.js';
 import type { GuestProcess } from '../../protocol/process.js';
-import { MAX_PROCESSES } from '../../protocol/wire.js';
+import { MAX_PROCESSES, MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { exitStatusOf } from '../exit-status.js';
@@ -133,7 +134,7 @@ export async function configOf(
     ],
     terminal: tty && { rows: tty.rows, columns: tty.columns, type: tty.type ?? TERM },
     trace: undefined,
-    timeLimit: timeout,
+    timeLimit: inMilliseconds(timeout, 'timeout', MAX_TIME_LIMIT),
   };
 }
 

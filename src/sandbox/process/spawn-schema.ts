@@ -12,7 +12,11 @@ const common = {
   cwd: text,
   env: v.record(v.pipe(text, v.regex(/^[^=\0]+$/, 'names without =')), text, 'an object of strings'),
   user: text,
-  timeout: v.pipe(size, v.maxValue(MAX_TIME_LIMIT, `${MAX_TIME_LIMIT} milliseconds at most`)),
+  // A text is read where its value is used, and checked there.
+  timeout: v.union(
+    [text, v.pipe(size, v.maxValue(MAX_TIME_LIMIT))],
+    `1 to ${MAX_TIME_LIMIT} milliseconds, or a text: 5s`,
+  ),
   signal: v.instance(AbortSignal, 'an AbortSignal'),
 };
 const spawnEntries = {

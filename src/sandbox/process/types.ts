@@ -1,5 +1,6 @@
 /** Processes in a running sandbox, for programs. */
 import type { TerminalSize } from '../../../init/common/config.js';
+import type { Duration } from '../../config/parsers/duration.js';
 import type { ExitStatus } from '../exit-status.js';
 
 export interface SpawnOptions {
@@ -14,8 +15,11 @@ export interface SpawnOptions {
   readonly user?: string | undefined;
   /** Size of its terminal, in characters, and TERM (default: xterm); undefined: pipes. */
   readonly tty?: (TerminalSize & { readonly type?: string | undefined }) | undefined;
-  /** After this many milliseconds its process group is killed: 1 to 4294967295; undefined: never. */
-  readonly timeout?: number | undefined;
+  /**
+   * After this time its process group is killed: milliseconds, 1 to 4294967295, or a text: `500ms`, `5s`, `2m`, `1h`;
+   * undefined: never.
+   */
+  readonly timeout?: Duration | undefined;
   /** Kills its process group. */
   readonly signal?: AbortSignal | undefined;
 }

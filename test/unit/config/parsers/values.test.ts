@@ -39,10 +39,10 @@ test('other sizes are refused', async (t) => {
 });
 
 test('memory without a suffix is MiB', async () => {
-  assert.equal(parseMemory('512'), 512 * MIB);
-  assert.equal(parseMemory('1G'), GIB);
-  assert.equal(parseMemory('65536K'), 64 * MIB);
-  await refuses(() => parseMemory('lots'), 'arguments', 'size-invalid', '--memory', 'lots');
+  assert.equal(parseMemory('512', '--memory'), 512 * MIB);
+  assert.equal(parseMemory('1G', '--memory'), GIB);
+  assert.equal(parseMemory('65536K', '--memory'), 64 * MIB);
+  await refuses(() => parseMemory('lots', '--memory'), 'arguments', 'size-invalid', '--memory', 'lots');
 });
 
 test('a whole number has a range', async (t) => {

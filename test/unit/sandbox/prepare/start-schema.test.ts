@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { configFromOptions } from '../../../../src/config/options.js';
+import type { SandboxOptions } from '../../../../src/sandbox/prepare/create-types.js';
 import { checkStart } from '../../../../src/sandbox/prepare/start-schema.js';
 import { Sandbox } from '../../../../src/sandbox/sandbox.js';
-import type { SandboxOptions } from '../../../../src/sandbox/types.js';
+
 import { refuses } from '../../config/support.js';
 
 const command = ['/bin/true'];
@@ -19,16 +20,21 @@ const WRONG: readonly (readonly [unknown, string, RegExp])[] = [
   [{ command: [1] }, 'config-value-invalid', /"command.0" of the sandbox is 1; let it be a string/],
   [{ command, mount: [] }, 'config-key-unknown', /the unknown key "mount"; leave it out; there are name, .*, mounts,/],
   [{ command, connect: 'qemu:///embed' }, 'config-key-unknown', /"connect"/],
-  [{ command, memory: '1G' }, 'config-value-invalid', /"memory" of the sandbox is "1G"; let it be a number/],
+  [{ command, memory: true }, 'config-value-invalid', /"memory" of the sandbox is true; let it be a number/],
   [{ command, memory: Number.NaN }, 'config-value-invalid', /"memory" of the sandbox is NaN/],
   [{ command, boot: 'hot' }, 'config-value-invalid', /"boot" .* is "hot"; let it be "auto" or "cold" or "warm"/],
   [{ command, bootTimeout: 0 }, 'config-value-invalid', /"bootTimeout".* is 0; .*at least 1/],
-  [{ command, environment: { A: '1' } }, 'config-value-invalid', /"environment" .* is an object; .*\{ key, value \}/],
+  [{ command, environment: { A: 1 } }, 'config-value-invalid', /"environment.0.value" of the sandbox is 1/],
+  [
+    { command, environment: 'A=1' },
+    'config-value-invalid',
+    /"environment" of the sandbox is "A=1"; .*\{ key, value \}/,
+  ],
   [{ command, mounts: [{}] }, 'config-value-invalid', /"mounts.0.type" .* is missing; .*"host-bind"/],
   [
-    { command, mounts: [{ type: 'ram', target: '/a', usage: 1 }] },
+    { command, mounts: [{ type: 'ram', target: '/a', includes: [] }] },
     'config-value-invalid',
-    /"mounts.0.includes" .*missing/,
+    /"mounts.0.usage" .*missing/,
   ],
   [
     { command, mounts: [{ type: 'ram', target: '/a', usage: 1, includes: [], readOnly: true }] },
@@ -64,7 +70,11 @@ for (const [wanted, code, line] of WRONG) {
 
 test('the options of a start are accepted', async () => {
   for (const [options, code, line] of [
-    [{ connection: 'qemu:///embed' }, 'config-key-unknown', /options of the start .*"connection"; .*connect, profile/],
+    [
+      { connection: 'qemu:///embed' },
+      'config-key-unknown',
+      /options of the start .*"connection"; .*connect, debugInit/,
+    ],
     [{ connect: 1 }, 'config-value-invalid', /"connect" of the options of the start is 1/],
     [{ signal: {} }, 'config-value-invalid', /"signal" .* an AbortSignal/],
     [{ onChoice: true }, 'config-value-invalid', /"onChoice" .* is true; let it be a function/],
