@@ -2,6 +2,7 @@
  * One attempt to start what was prepared: claims the name, starts the domain, sets up the guest. If anything fails,
  * nothing is left.
  */
+import { hasApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
@@ -129,7 +130,7 @@ export class Attempt {
   async #reasonFor(error: unknown): Promise<unknown> {
     // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
     if (this.#isRunning && error instanceof SandboxError && isQemuGone(error))
-      return goneError(this.#run.console, true);
+      return goneError(this.#run.console, hasApplication(this.#guest) ? 'running' : 'idle');
     return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
   }
 

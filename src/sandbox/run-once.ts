@@ -11,8 +11,8 @@ import { Sandbox } from './sandbox.js';
 export interface RunOnceOptions extends CreateOptions, Pick<RunOptions, 'input' | 'maxBuffer' | 'reject' | 'timeout'> {}
 
 export interface RunOnceResult extends RunResult {
-  /** From the call until the command ran. */
-  readonly startMilliseconds: number;
+  /** How long it took to find or build the boot image, and to prepare all else that a start needs. */
+  readonly prepareMilliseconds: number;
 }
 
 /**
@@ -32,20 +32,16 @@ export async function run(command: string | readonly string[], options: RunOnceO
   const { checkRun } = await import('./process/spawn-schema.js');
   checkRun(command, running);
   const timeLimit = inMilliseconds(timeout, 'timeout', MAX_TIME_LIMIT);
-  const begun = performance.now();
-  let startMilliseconds = 0;
   let sandbox: Sandbox | undefined;
   const start = async (): Promise<Running> => {
     const started = await Sandbox.startWith(argvOf(command), creating, timeLimit);
     sandbox = started;
-    startMilliseconds = performance.now() - begun;
-    const { stdin, stdout, stderr } = started;
-    const exited = started.exited.then((status) => ({ ...status, timedOut: started.timedOut }));
-    return { stdin, stdout, stderr, exited, kill: (signal) => started.kill(signal) };
+    return started;
   };
   try {
     const result = await runToEnd(start, command, { ...running, signal: options.signal });
-    return { ...result, milliseconds: result.milliseconds - startMilliseconds, startMilliseconds };
+    const { prepareMilliseconds = 0, startMilliseconds = 0 } = sandbox ?? {};
+    return { ...result, prepareMilliseconds, startMilliseconds };
   } catch (error) {
     options.signal?.throwIfAborted();
     throw error;

@@ -10,19 +10,22 @@ import { OperationError } from '../protocol/operations.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { deferred, settlesWithin } from '../util/promises.js';
-import { type ExitStatus, exitStatusOf } from './exit-status.js';
+import { exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
 import { completeConfig } from './prepare/complete-config.js';
 import type { CreateOptions, SandboxOptions } from './prepare/create-types.js';
 import { prepare } from './prepare/prepare.js';
 import { refuseUnsupported } from './prepare/supported.js';
+import type { ProcessExit } from './process/types.js';
 import { Session } from './session.js';
 import { goneError } from './start/boot-errors.js';
 import type { LaunchOptions, StartOptions } from './types.js';
 
 /** The status of a sandbox without an application, which has ended as it should. */
-const STOPPED: ExitStatus = { code: 0, signal: undefined, exitCode: 0 };
+const STOPPED: ProcessExit = { code: 0, signal: undefined, exitCode: 0, timedOut: false };
+
+type StartDurations = Pick<Sandbox, 'prepareMilliseconds' | 'startMilliseconds'>;
 
 /** How long a stopped guest may take to end by itself, in milliseconds. */
 const STOP_MS = 2000;
@@ -51,7 +54,11 @@ export class Sandbox extends Session implements AsyncDisposable {
    * How the application ended. It settles when nothing of the sandbox is left. Rejects with a {@link SandboxError} if
    * the guest ended without an exit status: `guest-panic`, `guest-gone`, `stopped`.
    */
-  readonly exited: Promise<ExitStatus>;
+  readonly exited: Promise<ProcessExit>;
+  /** How long it took to find or build the boot image, and to prepare all else that a start needs. */
+  readonly prepareMilliseconds: number;
+  /** From then until the application ran; without one, until commands could be run. */
+  readonly startMilliseconds: number;
   /**
    * Settles when the application has ended, before anything of the sandbox is removed.
    * @internal
@@ -63,14 +70,15 @@ export class Sandbox extends Session implements AsyncDisposable {
   /** It has no application, and lives until it is stopped. */
   readonly #isIdle: boolean;
   #stopping = false;
-  #timedOut = false;
 
-  private constructor(launched: Launched, onWarning: LaunchOptions['onWarning']) {
+  private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
     super(launched.channel, launched.guest);
     this.#launched = launched;
     this.#isIdle = !hasApplication(launched.guest);
     this.#onWarning = onWarning;
     this.name = launched.name;
+    this.prepareMilliseconds = took.prepareMilliseconds;
+    this.startMilliseconds = took.startMilliseconds;
     const { application } = launched.channel;
     if (this.#isIdle) application.isNone();
     this.stdin = application.stdin;
@@ -124,7 +132,12 @@ export class Sandbox extends Session implements AsyncDisposable {
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
     refuseUnsupported(config);
     const { signal, onWarning } = options;
-    const sandbox = new Sandbox(await launch(config, await prepare(config, options), options), onWarning);
+    const begun = performance.now();
+    const prepared = await prepare(config, options);
+    const prepareMilliseconds = performance.now() - begun;
+    const launched = await launch(config, prepared, options);
+    const startMilliseconds = performance.now() - begun - prepareMilliseconds;
+    const sandbox = new Sandbox(launched, onWarning, { prepareMilliseconds, startMilliseconds });
     sandbox.#launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
     if (signal) {
       const stop = () => void sandbox.stop();
@@ -148,14 +161,6 @@ export class Sandbox extends Session implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
     }
-  }
-
-  /**
-   * Whether the application was killed because its time was over.
-   * @internal
-   */
-  get timedOut(): boolean {
-    return this.#timedOut;
   }
 
   /** Resizes the application's terminal. Does nothing if the application has ended. */
@@ -182,11 +187,11 @@ export class Sandbox extends Session implements AsyncDisposable {
     await this.stop();
   }
 
-  async #watch(): Promise<ExitStatus> {
+  async #watch(): Promise<ProcessExit> {
     const { domain, console, shares } = this.#launched;
-    let status: ExitStatus | undefined;
+    let status: ProcessExit | undefined;
     try {
-      status = exitStatusOf(await this.#exit());
+      status = await this.#exit();
       return status;
     } catch (error) {
       if (this.#stopping && this.#isIdle) return STOPPED;
@@ -194,7 +199,7 @@ export class Sandbox extends Session implements AsyncDisposable {
       if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
       // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
       const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
-      throw reason === undefined || isQemuGone(reason) ? goneError(console, true) : reason;
+      throw reason === undefined || isQemuGone(reason) ? goneError(console, this.#isIdle ? 'idle' : 'running') : reason;
     } finally {
       shares.end();
       this.#ending.resolve();
@@ -206,15 +211,12 @@ export class Sandbox extends Session implements AsyncDisposable {
   }
 
   /**
-   * The application's raw wait status. A virtiofsd that ends before QEMU fails it; one that ends with QEMU does not, and
+   * How the application ended. A virtiofsd that ends before QEMU fails it; one that ends with QEMU does not, and
    * what the guest has sent counts.
    */
-  async #exit(): Promise<number> {
+  async #exit(): Promise<ProcessExit> {
     const { channel, shares } = this.#launched;
-    const exited = channel.application.exited.then(({ status, timedOut }) => {
-      this.#timedOut = timedOut;
-      return status;
-    });
+    const exited = channel.application.exited.then(({ status, timedOut }) => ({ ...exitStatusOf(status), timedOut }));
     try {
       return await Promise.race([exited, shares.failed]);
     } catch (error) {

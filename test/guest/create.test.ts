@@ -32,24 +32,67 @@ for (const { uri, skip, where } of ways) {
       await sandbox.run('sleep 1000 >/dev/null 2>&1 & echo $! >/tmp/left');
       assert.equal((await sandbox.run('kill -0 $(cat /tmp/left)')).exitCode, 0);
       await sandbox.stop();
-      assert.deepEqual(await sandbox.exited, { code: 0, signal: undefined, exitCode: 0 });
+      assert.deepEqual(await sandbox.exited, { code: 0, signal: undefined, exitCode: 0, timedOut: false });
       await assert.rejects(sandbox.run('true'), { code: 'process-lost' });
       await assertNothingLeft(name, where);
     });
 
     it('one command is one call', async () => {
       const name = uniqueName();
+      const begun = performance.now();
       const result = await run('cat; echo err >&2; exit 3', { name, connect: uri, input: 'in', vcpus: 1 });
+      const took = performance.now() - begun;
       const { stdout, stderr, exitCode, timedOut } = result;
       assert.deepEqual(
         { stdout, stderr, exitCode, timedOut },
         { stdout: 'in', stderr: 'err\n', exitCode: 3, timedOut: false },
       );
-      assert.ok(result.startMilliseconds > 0 && result.milliseconds > 0);
+      const parts = [result.prepareMilliseconds, result.startMilliseconds, result.milliseconds];
+      assert.ok(
+        parts.every((part) => part > 0),
+        String(parts),
+      );
+      const sum = parts.reduce((total, part) => total + part, 0);
+      assert.ok(sum <= took, `${sum} of ${took}`);
       await assertNothingLeft(name, where);
     });
   });
 }
+
+describe('a sandbox', { skip: embedded.skip }, () => {
+  const connect = embedded.uri;
+
+  it('says what its start and its commands took, one after the other', async () => {
+    const begun = performance.now();
+    await using sandbox = await Sandbox.create({ connect });
+    const started = performance.now() - begun;
+    const { prepareMilliseconds, startMilliseconds } = sandbox;
+    assert.ok(prepareMilliseconds > 0 && startMilliseconds > 0);
+    assert.ok(prepareMilliseconds + startMilliseconds <= started);
+    const ordered = performance.now();
+    const result = await sandbox.run('sleep 0.3');
+    const took = performance.now() - ordered;
+    // The clock of an emulated guest is not the host's.
+    assert.ok(result.milliseconds > 200 && result.startMilliseconds > 0);
+    assert.ok(result.startMilliseconds + result.milliseconds <= took);
+  });
+
+  it('whose machine ends says so in words that are true without a command', async () => {
+    await using sandbox = await Sandbox.create({ connect, privileged: true });
+    await assert.rejects(sandbox.run('echo o >/proc/sysrq-trigger; while :; do :; done'), { code: 'process-lost' });
+    await assert.rejects(sandbox.exited, {
+      code: 'guest-gone',
+      message: 'the guest ended before the sandbox was stopped',
+    });
+  });
+
+  it('with a command says whether its time was over', async () => {
+    const late = await Sandbox.start({ command: ['sleep', '1000'] }, { connect, timeLimit: '0.5s' });
+    const quick = await Sandbox.start({ command: ['true'] }, { connect, timeLimit: '1h' });
+    assert.deepEqual(await late.exited, { code: undefined, signal: 'SIGKILL', exitCode: 137, timedOut: true });
+    assert.deepEqual(await quick.exited, { code: 0, signal: undefined, exitCode: 0, timedOut: false });
+  });
+});
 
 describe('one command', { skip: embedded.skip }, () => {
   const connect = embedded.uri;

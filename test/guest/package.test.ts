@@ -133,7 +133,7 @@ describe('the API', { concurrency: 2 }, async () => {
     const [out, err, status] = await Promise.all([text(sandbox.stdout), text(sandbox.stderr), sandbox.exited]);
     assert.deepEqual(
       { out, err, status },
-      { out: 'in', err: 'err\n', status: { code: 3, signal: undefined, exitCode: 3 } },
+      { out: 'in', err: 'err\n', status: { code: 3, signal: undefined, exitCode: 3, timedOut: false } },
     );
     await assertNothingLeft(name);
   });
@@ -141,7 +141,7 @@ describe('the API', { concurrency: 2 }, async () => {
   it('names the signal that ended the application', async () => {
     const sandbox = await Sandbox.start({ command: ['sleep', '1000'] }, { connect });
     await sandbox.kill('SIGTERM');
-    assert.deepEqual(await sandbox.exited, { code: undefined, signal: 'SIGTERM', exitCode: 143 });
+    assert.deepEqual(await sandbox.exited, { code: undefined, signal: 'SIGTERM', exitCode: 143, timedOut: false });
   });
 
   it('stops the sandbox, also at the end of a scope', async () => {

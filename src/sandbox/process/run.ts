@@ -32,8 +32,9 @@ export async function runToEnd(
   { input = '', maxBuffer = USUAL_BYTES, reject = false, signal }: RunOptions,
 ): Promise<RunResult> {
   const name = nameOf(command);
-  const begun = performance.now();
+  const ordered = performance.now();
   const process = await start();
+  const begun = performance.now();
   process.stdin.end(input);
   const collected = Promise.all([
     collect(process, process.stdout, 'stdout', name, maxBuffer),
@@ -42,7 +43,8 @@ export async function runToEnd(
   try {
     const all = Promise.all([process.exited, collected]);
     const [exit, [stdout, stderr]] = await unlessAborted(all, signal, (reason) => reason as Error);
-    const result = { ...exit, stdout, stderr, milliseconds: performance.now() - begun };
+    const took = { startMilliseconds: begun - ordered, milliseconds: performance.now() - begun };
+    const result = { ...exit, stdout, stderr, ...took };
     if (reject && (exit.timedOut || exit.exitCode !== 0)) throw failedError(name, result);
     return result;
   } finally {

@@ -42,6 +42,8 @@ export interface RunOptions extends Omit<SpawnOptions, 'tty'> {
 export interface RunResult extends ProcessExit {
   readonly stdout: string;
   readonly stderr: string;
-  /** From the order to start it until it had ended. */
+  /** How long it took to start it. */
+  readonly startMilliseconds: number;
+  /** From then until it had ended and all its output was read. */
   readonly milliseconds: number;
 }

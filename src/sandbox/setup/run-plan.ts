@@ -155,7 +155,7 @@ async function stopAt(step: string, { console, options, deadline, stop }: Answer
   deadline.suspend();
   const goOn = await breakpoint.onStop({ ...stop, step });
   deadline.resume();
-  if (stop.ended.aborted) throw goneError(console, false);
+  if (stop.ended.aborted) throw goneError(console, 'starting');
   if (!goOn) throw givenUpError(step);
 }
 

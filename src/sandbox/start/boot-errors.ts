@@ -4,19 +4,27 @@ import type { Console } from './console.js';
 
 export const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
 
+/** How far a guest has come: `idle` is a sandbox that waits for commands. */
+export type GuestPhase = 'starting' | 'running' | 'idle';
+
+const WHERE: Readonly<Record<GuestPhase, string>> = {
+  starting: 'before the application was started',
+  running: 'while the application ran',
+  idle: 'before the sandbox was stopped',
+};
+
 /** The guest ended without its exit status. */
-export function goneError(console: Console, running: boolean): SandboxError {
+export function goneError(console: Console, phase: GuestPhase): SandboxError {
   const panic = console.panic;
   const tail = console.tail();
-  const where = running ? 'while the application ran' : 'before the application was started';
   return new SandboxError({
-    stage: running ? 'application' : 'boot',
+    stage: phase === 'starting' ? 'boot' : 'application',
     code: panic === undefined ? 'guest-gone' : 'guest-panic',
     message:
       panic === undefined
-        ? `the guest ended ${where}, without its exit status`
-        : `the guest's kernel panicked ${where}: ${panic}`,
-    remedy: remedyFor(panic, running, tail),
+        ? `the guest ended ${WHERE[phase]}${phase === 'idle' ? '' : ', without its exit status'}`
+        : `the guest's kernel panicked ${WHERE[phase]}: ${panic}`,
+    remedy: remedyFor(panic, phase !== 'starting', tail),
     consoleTail: tail,
   });
 }

@@ -87,7 +87,7 @@ export class DomainRun {
       return started;
     });
     this.#failed = this.#created.then(async ({ stopped }): Promise<never> => {
-      throw (await stopped).error ?? goneError(this.console, false);
+      throw (await stopped).error ?? goneError(this.console, 'starting');
     });
     this.#failed.catch(() => this.#gone.abort());
   }

@@ -22,7 +22,7 @@ export async function goneReason(
   if (!(error instanceof SandboxError) || error.code !== 'guest-gone' || error.consoleTail.length > 0) return error;
   const refusal = starting && refusalOf(starting);
   const known = refusal && (await settlesWithin(refusal, STOPPED_MS)) ? await refusal : undefined;
-  return known ?? goneError(console, false);
+  return known ?? goneError(console, 'starting');
 }
 
 /** Why libvirt did not start the domain, or why QEMU ended; undefined: for no reason that libvirt knows. */
