@@ -18,6 +18,7 @@ interface Talk {
   readonly slowAndQuick: { readonly quick: number; readonly slow: string };
   readonly terminal: string;
   readonly killed: readonly unknown[];
+  readonly lines: readonly unknown[];
   readonly late: Result;
   readonly aborted: string;
   readonly errors: readonly string[];
@@ -58,6 +59,7 @@ function check(said: Talk, uid: number): void {
   assert.deepEqual(said.slowAndQuick, { quick: 3_000_000, slow: zeros });
   assert.match(said.terminal, /^41 91\r\nvt100\r\n/m);
   assert.deepEqual(said.killed, ['SIGTERM', 0, 'kept', 0]);
+  assert.deepEqual(said.lines, [[['a', 'ä', '', 'last'], 3], 'SIGKILL', [['x', 'y'], 0], 'line-too-long', 'enough: x']);
   assert.deepEqual([said.late.stdout, said.late.timedOut, said.late.signal], ['begun\n', true, 'SIGKILL']);
   assert.equal(said.aborted, 'enough');
   assert.deepEqual(said.errors, [
@@ -81,12 +83,20 @@ it('is lost where the sandbox ends without it', { skip: embedded.skip }, async (
   const sandbox = await Sandbox.start({ command: ['sleep', '1000'] }, { connect: embedded.uri });
   const process = await sandbox.spawn(['cat']);
   process.stdin.write(Buffer.alloc(4 << 20));
-  const lost = assert.rejects(process.exited, {
+  const error = {
     code: 'process-lost',
     message: 'cat: the sandbox ended before it did, so it may have run in part, or to its end',
-  });
+  };
+  const lost = assert.rejects(process.exited, error);
+  // What was read so far must not pass for all of it.
+  const other = await sandbox.spawn(['cat']);
+  const loop = (async () => {
+    for await (const line of other) assert.fail(line);
+  })();
+  const cut = assert.rejects(loop, error);
   await sandbox.stop();
   await lost;
+  await cut;
   await assert.rejects(sandbox.run('true'), { code: 'process-lost' });
   await assertNothingLeft(sandbox.name);
 });

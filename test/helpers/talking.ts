@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { text } from 'node:stream/consumers';
-import { Sandbox, SandboxError } from '../../src/index.js';
+import { Sandbox, SandboxError, type SpawnOptions } from '../../src/index.js';
 
 const [connect = ''] = process.argv.slice(2);
 
@@ -66,6 +66,31 @@ async function killed(sandbox: Sandbox): Promise<unknown[]> {
   return [signal, exitCode, await text(kept.stdout), (await kept.exited).exitCode];
 }
 
+/** Loops over lines: to the end, beside a flood that nobody reads; one left early; one over a terminal. */
+async function lines(sandbox: Sandbox): Promise<unknown[]> {
+  const collect = async (command: string, options: SpawnOptions = {}) => {
+    const process = await sandbox.spawn(command, options);
+    const found: string[] = [];
+    for await (const line of process) found.push(line);
+    return [found, (await process.exited).exitCode];
+  };
+  const endless = await sandbox.spawn('yes');
+  for await (const line of endless) if (line === 'y') break;
+  const controller = new AbortController();
+  const { signal } = controller;
+  const aborted = await sandbox.spawn('echo x; exec sleep 1000', { signal });
+  const abort = async () => {
+    for await (const line of aborted) controller.abort(new Error(`enough: ${line}`));
+  };
+  return [
+    await collect("head -c 3000000 /dev/zero >&2; printf 'a\r\nä\n\nlast'; exit 3"),
+    (await endless.exited).signal,
+    await collect('echo x; echo y >&2', { tty: { rows: 24, columns: 80 } }),
+    await codeOf(collect('yes | tr -d "\n"', { maxBuffer: 5000 })),
+    await abort().catch(({ message }: Error) => message),
+  ];
+}
+
 await using sandbox = await Sandbox.start(
   { command: ['sleep', '1000'], environment: [{ key: 'A', value: 'a' }] },
   { connect },
@@ -82,6 +107,7 @@ const results = {
   slowAndQuick: await slowAndQuick(sandbox),
   terminal: await terminal(sandbox),
   killed: await killed(sandbox),
+  lines: await lines(sandbox),
   late: await sandbox.run('echo begun; sleep 1000', { timeout: 500 }),
   aborted: await sandbox.run('sleep 1000', { signal: abort.signal }).catch(({ message }: Error) => message),
   // What it leaves running holds its output, and is never silent.

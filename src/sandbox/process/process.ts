@@ -16,14 +16,26 @@ import { unlessAborted } from '../../util/promises.js';
 import { exitStatusOf } from '../exit-status.js';
 import { spawnError } from '../setup/step-errors.js';
 import { argvOf, type Command, nameOf } from './command.js';
+import { linesOf } from './lines.js';
+import { USUAL_BYTES } from './max-buffer.js';
 import type { ProcessExit, SpawnOptions } from './types.js';
 import { userInside } from './user-inside.js';
 
 /** Of a terminal whose type is not given. */
 const TERM = 'xterm';
 
-/** A process that was started by `sandbox.spawn`. */
-export class SandboxProcess {
+/** Of a loop over the lines. */
+type LoopOptions = Pick<SpawnOptions, 'maxBuffer' | 'signal'>;
+
+/**
+ * A process that was started by `sandbox.spawn`. A loop goes over the lines of its stdout:
+ *
+ * ```ts
+ * for await (const line of process) console.log(line);
+ * const { exitCode } = await process.exited;
+ * ```
+ */
+export class SandboxProcess implements AsyncIterable<string> {
   /** Its process ID inside. */
   readonly pid: number;
   readonly stdin: Writable;
@@ -37,11 +49,16 @@ export class SandboxProcess {
   readonly exited: Promise<ProcessExit>;
   readonly #channel: Channel;
   readonly #process: GuestProcess;
+  readonly #name: string;
+  readonly #options: LoopOptions;
+  #lost: SandboxError | undefined;
 
   /** @internal */
-  constructor(channel: Channel, process: GuestProcess, pid: number, name: string) {
+  constructor(channel: Channel, process: GuestProcess, pid: number, name: string, options: LoopOptions = {}) {
     this.#channel = channel;
     this.#process = process;
+    this.#name = name;
+    this.#options = options;
     this.pid = pid;
     this.stdin = process.stdin;
     this.stdout = process.stdout;
@@ -49,12 +66,36 @@ export class SandboxProcess {
     this.exited = process.exited.then(
       ({ status, timedOut }) => ({ ...exitStatusOf(status), timedOut }),
       (cause: unknown) => {
-        throw lostError(name, cause);
+        this.#lost = lostError(name, cause);
+        throw this.#lost;
       },
     );
     // Callers may ignore it. Their writes to a process that is gone fail, and it is known why.
     this.exited.catch(() => {});
     this.stdin.on('error', () => {});
+  }
+
+  /**
+   * Goes over the lines of stdout, without their ends (LF or CR LF), as UTF-8. From then on stderr is discarded unless
+   * somebody reads it. A loop that is left early kills the process group.
+   * @throws {SandboxError} `line-too-long`, and `process-lost` if the sandbox ends before the process
+   * @throws the reason of the signal that killed it
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<string, void> {
+    const { maxBuffer = USUAL_BYTES, signal } = this.#options;
+    // Unread, it would hold the process up.
+    if (this.stderr.readableFlowing === null) this.stderr.resume();
+    let isWhole = false;
+    try {
+      yield* linesOf(this.stdout, maxBuffer, () => tooLongError(this.#name, maxBuffer));
+      isWhole = true;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      if (!isWhole) giveUp(this);
+    }
+    if (this.#lost) throw this.#lost;
   }
 
   /**
@@ -98,7 +139,7 @@ export async function startProcess(
   try {
     const config = await configOf(channel, guest, argvOf(command), options);
     const starting = spawnInGuest(channel, config).then(
-      ({ process, pid }) => new SandboxProcess(channel, process, pid, name),
+      ({ process, pid }) => new SandboxProcess(channel, process, pid, name, options),
     );
     const started = await unlessAborted(starting, options.signal, (reason) => reason as Error).catch((error) => {
       // One that starts all the same is killed.
@@ -199,6 +240,15 @@ export function isOver(error: unknown): boolean {
   const isRefused =
     cause instanceof OperationError && cause.errno === constants.errno.ESRCH && cause.message.startsWith('spawn(');
   return error.code === 'guest-gone' || isRefused;
+}
+
+function tooLongError(name: string, most: number): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'line-too-long',
+    message: `${name}: it wrote a line of more than ${most} bytes to stdout, and was killed`,
+    remedy: 'give a larger maxBuffer, or take its output from stdout as it comes',
+  });
 }
 
 export function lostError(name: string, cause: unknown): SandboxError {

@@ -4,9 +4,8 @@ import { Bytes } from '../../util/bytes.js';
 import { SandboxError } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { type Command, nameOf } from './command.js';
+import { USUAL_BYTES } from './max-buffer.js';
 import type { ProcessExit, RunOptions, RunResult } from './types.js';
-
-const USUAL_BYTES = 64 << 20;
 
 /** What runs. */
 export interface Running {

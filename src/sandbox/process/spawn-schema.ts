@@ -18,6 +18,7 @@ const common = {
     `1 to ${MAX_TIME_LIMIT} milliseconds, or a text: 5s`,
   ),
   signal: v.instance(AbortSignal, 'an AbortSignal'),
+  maxBuffer: v.pipe(size, v.maxValue(constants.MAX_STRING_LENGTH, `${constants.MAX_STRING_LENGTH} bytes at most`)),
 };
 const spawnEntries = {
   ...common,
@@ -26,7 +27,6 @@ const spawnEntries = {
 const runEntries = {
   ...common,
   input: v.union([text, v.instance(Uint8Array)], 'a string or bytes'),
-  maxBuffer: v.pipe(size, v.maxValue(constants.MAX_STRING_LENGTH, `${constants.MAX_STRING_LENGTH} bytes at most`)),
   reject: v.boolean('true or false'),
 } satisfies Record<keyof RunOptions, v.GenericSchema>;
 

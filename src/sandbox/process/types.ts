@@ -22,6 +22,8 @@ export interface SpawnOptions {
   readonly timeout?: Duration | undefined;
   /** Kills its process group. */
   readonly signal?: AbortSignal | undefined;
+  /** Most bytes of a line, for a loop over its lines; default: 64 MiB. */
+  readonly maxBuffer?: number | undefined;
 }
 
 /** How a process ended. */
