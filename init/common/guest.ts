@@ -9,14 +9,13 @@
  */
 import { read, write } from 'node:fs';
 import { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Channel, type RawReply } from '../../src/protocol/channel.js';
 import { FieldReader, FieldWriter, ProtocolError } from '../../src/protocol/fields.js';
 import { OperationError } from '../../src/protocol/operations.js';
-import { encodePacket, type PacketHeader, PacketParser } from '../../src/protocol/packets.js';
+import { type PacketHeader, PacketParser } from '../../src/protocol/packets.js';
 import { encodeReady } from '../../src/protocol/ready.js';
-import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../src/protocol/wire.js';
+import { MessageType, Proc, Status } from '../../src/protocol/wire.js';
 import { spawnApplication } from './application.js';
 import { findDevices } from './disks.js';
 import { drivePlan, StepError } from './drive.js';
@@ -24,6 +23,7 @@ import type { Configuration, ConfigurationFailure } from './guest-message.js';
 import { setUpNetwork } from './network.js';
 import { NetworkError } from './network-errors.js';
 import { planSandbox } from './plan.js';
+import { Port } from './port.js';
 import { RelayedStreams } from './relayed-streams.js';
 import { setUpResolver } from './resolver.js';
 import { attachSlots } from './slots.js';
@@ -31,10 +31,6 @@ import { attachSlots } from './slots.js';
 /** Descriptors that the native init passes to this program: init/native/boot/node_init.c. */
 const CHANNEL_FD = 3;
 const PORT_FD = 4;
-/** How often to look for a host on the port, in milliseconds. */
-const LOOK_MS = 50;
-/** How many packets may wait for the port before nothing more is read from the native init. */
-const MANY_PACKETS = 64;
 /** In nanoseconds. */
 const SECOND = 1_000_000_000n;
 const EPROTO = 71;
@@ -42,74 +38,14 @@ const EPROTO = 71;
 const readPort = promisify(read);
 const writePort = promisify(write);
 
-/** The virtio-serial port. Reads and writes block, each on a thread of its own. */
-class Port {
-  #last: Promise<void> = Promise.resolve();
-  #isGone = false;
-  #giveUp: () => void = () => {};
-  /** Frees writes that would wait for a host forever. */
-  readonly #gone = new Promise<undefined>((resolve) => {
-    this.#giveUp = () => resolve(undefined);
-  });
-  /** Packets that are not yet written. */
-  pending = 0;
-
-  /** Empty if the launcher is gone. */
-  async read(): Promise<Buffer> {
-    const { bytesRead, buffer } = await readPort(PORT_FD, Buffer.allocUnsafe(65_536), 0, 65_536, null);
-    return buffer.subarray(0, bytesRead);
-  }
-
-  /** Drops what is still to be written: the launcher is gone. */
-  abandon(): void {
-    this.#isGone = true;
-    this.#giveUp();
-  }
-
-  /** Resolves when all bytes are written or dropped. */
-  write(bytes: Uint8Array): Promise<void> {
-    this.pending += 1;
-    this.#last = this.#last.then(async () => {
-      for (let done = 0; done < bytes.length && !this.#isGone; ) {
-        try {
-          done += (await Promise.race([writePort(PORT_FD, bytes, done), this.#gone]))?.bytesWritten ?? 0;
-        } catch {
-          this.abandon();
-        }
-      }
-      this.pending -= 1;
-      if (this.pending < MANY_PACKETS) socket.resume();
-    });
-    return this.#last;
-  }
-
-  packet(proc: number, type: number, payload: Uint8Array, status = 0, serial = 0): Promise<void> {
-    return this.write(encodePacket(proc, type, status, serial, payload));
-  }
-
-  /** The guest's side of the handshake. Returns the bytes that came behind it. */
-  async greet(): Promise<Buffer> {
-    for (let answered = false; ; ) {
-      const bytes = await this.read();
-      if (bytes.length === 0) {
-        // The host is gone; the next one starts the handshake anew.
-        answered = false;
-        await delay(LOOK_MS);
-      }
-      for (const [at, byte] of bytes.entries()) {
-        if (byte === HANDSHAKE_WAIT && !answered) {
-          answered = true;
-          await this.write(Uint8Array.of(HANDSHAKE_SYNC));
-        } else if (byte === HANDSHAKE_SYNC && answered) {
-          return bytes.subarray(at + 1);
-        }
-      }
-    }
-  }
-}
-
-const port = new Port();
 const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true, allowHalfOpen: true });
+const port = new Port(
+  {
+    read: (buffer) => readPort(PORT_FD, buffer, 0, buffer.length, null),
+    write: (bytes, at) => writePort(PORT_FD, bytes, at),
+  },
+  socket,
+);
 let nativeIsDone = false;
 
 /** Closes the socket pair when the native init is done and all output is in the port. */
@@ -120,7 +56,6 @@ function closeWhenDone(): void {
 /** Writes a packet of the native init's to the port. */
 function toLauncher(proc: number, type: number, serial: number, payload: Uint8Array): void {
   void port.packet(proc, type, payload, 0, serial).then(() => closeWhenDone());
-  if (port.pending >= MANY_PACKETS) socket.pause();
 }
 
 const streams = new RelayedStreams(toLauncher);
