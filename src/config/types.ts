@@ -91,7 +91,7 @@ export interface Network {
   /** A libvirt network; undefined: user networking. */
   readonly source: string | undefined;
   /** With user networking: the sandbox reaches every service of the host. Default: none of them. */
-  readonly hostLoopback?: boolean;
+  readonly hostLoopback?: boolean | undefined;
   readonly mac: string | undefined;
   readonly addresses: readonly NetworkAddress[];
   readonly routes: readonly NetworkRoute[];
@@ -123,7 +123,7 @@ export interface Identity {
    * The home that sandbox.cfg has for root, if it is not `home`. libvirt-sandbox writes there the home of the caller of
    * `--privileged`, and uses it for nothing.
    */
-  readonly savedHome?: string;
+  readonly savedHome?: string | undefined;
 }
 
 export interface EnvironmentVariable {

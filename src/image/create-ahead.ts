@@ -17,7 +17,7 @@ export interface CreateOptions extends ImageOptions {
    * Adds something to the image in `directory`, before the image gets its name and the copy moves to `output`. If it
    * fails, neither happens.
    */
-  readonly complete?: (directory: string) => Promise<void>;
+  readonly complete?: ((directory: string) => Promise<void>) | undefined;
 }
 
 export interface CreatedImage extends BootImage {

@@ -15,7 +15,7 @@ export type { CreatedImage, CreateOptions, Damage, PruneOptions, Removal, Stored
 export type BakeOptions = Omit<CreateOptions, 'nativeInit'> & Partial<Pick<CreateOptions, 'nativeInit'>>;
 
 /**
- * Makes and manages boot images, which sandboxes use through `LaunchOptions.image`. `store` is the directory of the
+ * Makes and manages boot images, which sandboxes use through the key `image`. `store` is the directory of the
  * images; default: this user's store.
  */
 export const Images = {

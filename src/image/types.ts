@@ -12,23 +12,23 @@ export interface ImageOptions {
   /** Path of the static binary that becomes /init. */
   readonly nativeInit: string;
   /** Put the host's static busybox into the initrd, as a shell for the time before the root is mounted. */
-  readonly debugShell?: boolean;
+  readonly debugShell?: boolean | undefined;
   /** `packed`: boot the bzImage; default: `unpacked`, boot the vmlinux inside, where QEMU can. */
   readonly kernelForm?: 'unpacked' | 'packed' | undefined;
   /** How the initrd is packed; default: `none`, which boots fastest. */
-  readonly compression?: InitrdCompression;
+  readonly compression?: InitrdCompression | undefined;
   /** Path of a Node.js to run the common init in the guest; default: none, the common init runs in the launcher. */
   readonly guestNode?: string | undefined;
   /** Directory of the store; default: {@link defaultStoreDirectory}. */
-  readonly storeDirectory?: string;
+  readonly storeDirectory?: string | undefined;
   /** Directory of the module sets; default: the package's own. */
-  readonly setsDirectory?: string;
+  readonly setsDirectory?: string | undefined;
   /** Directories to search for kernels; default: those of the distributions. */
-  readonly searchPaths?: KernelSearchPaths;
+  readonly searchPaths?: KernelSearchPaths | undefined;
   /** Receives progress messages for people: one sentence each, without a final full stop. */
   readonly onProgress?: ((message: string) => void) | undefined;
   /** Build even if the store has the image. */
-  readonly rebuild?: boolean;
+  readonly rebuild?: boolean | undefined;
 }
 
 /** Durations of the parts, in milliseconds. Parts overlap. */

@@ -1,11 +1,13 @@
 /** The installed, packed and imported package runs as the built one does. */
 import assert from 'node:assert/strict';
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { scratchDirectory } from '../helpers/scratch.js';
 
@@ -15,6 +17,13 @@ const quiet: ExecFileSyncOptionsWithStringEncoding = { encoding: 'utf8', stdio: 
 function builtFiles(): Map<string, bigint> {
   const names = readdirSync('dist', { recursive: true, encoding: 'utf8' }).sort();
   return new Map(names.map((name) => [name, statSync(join('dist', name), { bigint: true }).mtimeNs]));
+}
+
+/** Packs the package into a directory. @returns the archive */
+function pack(directory: string): string {
+  execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], quiet);
+  const [archive = ''] = readdirSync(directory);
+  return join(directory, archive);
 }
 
 describe('the package', () => {
@@ -53,9 +62,8 @@ describe('the package', () => {
 
   it('contains what it needs, and nothing of the build', (t) => {
     const directory = scratchDirectory(t);
-    execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], quiet);
-    const [archive = ''] = readdirSync(directory);
-    const files = execFileSync('tar', ['-tzf', join(directory, archive)], quiet).split('\n');
+    const archive = pack(directory);
+    const files = execFileSync('tar', ['-tzf', archive], quiet).split('\n');
     for (const wanted of [
       'dist/virt-sandbox.cjs',
       `dist/virt-sandbox.cjs.${process.version}-${process.arch}.v8`,
@@ -82,7 +90,7 @@ describe('the package', () => {
     const user = join(directory, 'user');
     mkdirSync(user);
     writeFileSync(join(user, 'package.json'), '{"type":"module"}');
-    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', join(directory, archive)], {
+    execFileSync('npm', ['install', '--silent', '--no-audit', '--no-fund', archive], {
       ...quiet,
       cwd: user,
     });
@@ -93,6 +101,26 @@ describe('the package', () => {
       }),
       'packed\n',
     );
+  });
+
+  it('has types for every way to import it, and passes publint', async (t) => {
+    const bytes = readFileSync(pack(scratchDirectory(t)));
+    const analysis = await checkPackage(createPackageFromTarballData(bytes));
+    assert.ok(analysis.types, 'the package has types');
+    // It is an ES module only: with require() older compilers find a module that they cannot load. Node.js 20.19 can.
+    const problems = analysis.problems.map(({ kind, ...problem }) => [
+      kind,
+      'resolutionKind' in problem ? problem.resolutionKind : '',
+    ]);
+    assert.deepEqual(problems, [['CJSResolvesToESM', 'node16-cjs']]);
+    const { messages } = await publint({ strict: true, pack: { tarball: Uint8Array.from(bytes).buffer } });
+    assert.deepEqual(messages, []);
+  });
+
+  it('is loaded by require() too', () => {
+    const script = "const { Sandbox, run } = require('virt-sandbox'); console.log(typeof Sandbox, typeof run)";
+    const args = ['--no-warnings', '--input-type=commonjs', '-e', script];
+    assert.equal(execFileSync(process.execPath, args, quiet), 'function function\n');
   });
 
   it('rebuilds nothing when nothing has changed', () => {

@@ -24,9 +24,9 @@ export interface Removal {
 
 export interface PruneOptions {
   /** Only images that were last used longer ago than this, in milliseconds; default 0. */
-  readonly olderThan?: number;
+  readonly olderThan?: number | undefined;
   /** Remove nothing; only return what would be removed. */
-  readonly dryRun?: boolean;
+  readonly dryRun?: boolean | undefined;
 }
 
 /**
