@@ -19,7 +19,9 @@ static const struct builtin {
 	int arguments;
 	void (*run)(char **argv);
 } builtins[] = {
-	{"read", 1, builtin_read},
+	{"list", 1, builtin_list},     {"mkdir", 3, builtin_mkdir},   {"read", 1, builtin_read},
+	{"remove", 3, builtin_remove}, {"rename", 2, builtin_rename}, {"stat", 2, builtin_stat},
+	{"watch", 1, builtin_watch},   {"write", 3, builtin_write},
 };
 
 static const struct builtin *find(const char *name)
@@ -54,6 +56,25 @@ _Noreturn void builtin_fail(int error, const char *format, ...)
 	/* A host that does not listen has its reason from the exit status. */
 	(void)write_all(STDERR_FILENO, report, 4 + (size_t)size);
 	_exit(BUILTIN_FAILED);
+}
+
+uint32_t builtin_number(const char *text, uint32_t most)
+{
+	uint64_t value = 0;
+
+	for (const char *at = text; *at != '\0'; at++) {
+		if (*at < '0' || *at > '9' || value > most)
+			builtin_fail(EINVAL, "a number: %s", text);
+		value = 10 * value + (uint64_t)(*at - '0');
+	}
+	if (*text == '\0' || value > most)
+		builtin_fail(EINVAL, "a number: %s", text);
+	return (uint32_t)value;
+}
+
+bool builtin_flag(const char *text)
+{
+	return builtin_number(text, 1) != 0;
 }
 
 _Noreturn void builtin_run(char **argv)

@@ -9,6 +9,7 @@
 #define VS_BUILTINS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Whether `name` is one. */
 bool builtin_exists(const char *name);
@@ -24,7 +25,22 @@ _Noreturn void builtin_run(char **argv);
 /* Ends the process with a report: u32 errno (big-endian), then what failed, as printf() has it. */
 _Noreturn void builtin_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Reads a decimal number from 0 to `most`. Anything else is EINVAL, and ends the process. */
+uint32_t builtin_number(const char *text, uint32_t most);
+/* Reads 0 or 1. */
+bool builtin_flag(const char *text);
+
+/* Permissions, with setuid, setgid and sticky. */
+#define BUILTIN_MODES 07777
+
 /* Each of these is one, in the file of its name. `argv` begins with its first argument. */
+void builtin_list(char **argv);
+void builtin_mkdir(char **argv);
 void builtin_read(char **argv);
+void builtin_remove(char **argv);
+void builtin_rename(char **argv);
+void builtin_stat(char **argv);
+void builtin_watch(char **argv);
+void builtin_write(char **argv);
 
 #endif

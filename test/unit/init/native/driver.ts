@@ -44,7 +44,7 @@ export function str(value: string | Buffer): Buffer {
   return Buffer.concat([u32(bytes.length), bytes]);
 }
 
-export function list(items: readonly string[]): Buffer {
+export function list(items: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat([u32(items.length), ...items.map(str)]);
 }
 
@@ -85,7 +85,7 @@ export interface SpawnOptions {
 }
 
 /** The payload of SPAWN. By default, the program is the application, and keeps the ids and groups of the test. */
-export function spawnPayload(argv: readonly string[], options: SpawnOptions = {}): Buffer {
+export function spawnPayload(argv: readonly (string | Buffer)[], options: SpawnOptions = {}): Buffer {
   const groups = options.groups ?? process.getgroups?.() ?? [];
   return Buffer.concat([
     list(argv),
@@ -303,7 +303,7 @@ export class Guest {
   }
 
   /** Starts a process beside the application. @returns the guest's number for it */
-  async spawnBeside(argv: readonly string[], options: SpawnOptions = {}): Promise<number> {
+  async spawnBeside(argv: readonly (string | Buffer)[], options: SpawnOptions = {}): Promise<number> {
     return (await this.ok(Proc.SPAWN, spawnPayload(argv, { ...options, flags: options.flags ?? 0 }))).readUInt32BE(0);
   }
 

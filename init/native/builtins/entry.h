@@ -1,0 +1,17 @@
+/* The record of a file: docs/protocol.md, "Records of files". */
+#ifndef VS_BUILTIN_ENTRY_H
+#define VS_BUILTIN_ENTRY_H
+
+#include <stdbool.h>
+
+/*
+ * Writes the record of a file under `name`.
+ *
+ * @param directory a descriptor of its directory, or AT_FDCWD
+ * @param path its path from there
+ * @param follow whether the record is of what a link leads to
+ * @return 0, or -1 with errno set: nothing is written
+ */
+int entry_write(int directory, const char *path, const char *name, bool follow);
+
+#endif

@@ -1,0 +1,32 @@
+/* list PATH: writes the record of each entry of a directory. */
+#include "builtins/builtins.h"
+#include "builtins/entry.h"
+#include "builtins/output.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+static void write_entry(DIR *directory, const char *path, const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	/* Others may remove it meanwhile. */
+	if (entry_write(dirfd(directory), name, name, false) < 0 && errno != ENOENT)
+		builtin_fail(errno, "stat(%s/%s)", path, name);
+}
+
+void builtin_list(char **argv)
+{
+	DIR *directory = opendir(argv[0]);
+	const struct dirent *entry;
+
+	if (directory == NULL)
+		builtin_fail(errno, "opendir(%s)", argv[0]);
+	while (errno = 0, (entry = readdir(directory)) != NULL)
+		write_entry(directory, argv[0], entry->d_name);
+	if (errno != 0)
+		builtin_fail(errno, "readdir(%s)", argv[0]);
+	(void)closedir(directory);
+	output_flush();
+}

@@ -1,0 +1,80 @@
+/*
+ * watch PATH: writes a record for each change of a file, or of the entries of a directory, until it is gone. The first
+ * record says that all later changes are seen.
+ */
+#include "builtins/builtins.h"
+#include "builtins/output.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#define CHANGES (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF)
+
+/* As in docs/protocol.md. */
+enum change { WATCHING, CREATED, MODIFIED, REMOVED, MOVED_FROM, MOVED_TO, OVERFLOW };
+
+static void write_change(enum change change, uint32_t cookie, const char *name)
+{
+	record_begin();
+	record_u32(change);
+	record_u32(cookie);
+	record_text(name, strlen(name));
+	record_end();
+}
+
+static void write_event(const struct inotify_event *event)
+{
+	static const struct {
+		uint32_t mask;
+		enum change change;
+	} changes[] = {
+		{IN_Q_OVERFLOW, OVERFLOW},   {IN_CREATE, CREATED},    {IN_MODIFY | IN_ATTRIB, MODIFIED},
+		{IN_MOVED_FROM, MOVED_FROM}, {IN_MOVED_TO, MOVED_TO}, {IN_DELETE | IN_DELETE_SELF, REMOVED},
+	};
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		if ((event->mask & changes[i].mask) != 0)
+			write_change(changes[i].change, event->cookie, event->len > 0 ? event->name : "");
+	}
+}
+
+/* Returns false when there is nothing to watch any more. */
+static bool read_events(int fd, const char *path)
+{
+	static char events[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t size = read(fd, events, sizeof(events));
+
+	if (size < 0 && errno != EINTR)
+		builtin_fail(errno, "read(inotify of %s)", path);
+	for (ssize_t at = 0; at < size;) {
+		const struct inotify_event *event = (const void *)(events + at);
+
+		if ((event->mask & IN_IGNORED) != 0)
+			return false;
+		write_event(event);
+		at += (ssize_t)(sizeof(*event) + event->len);
+	}
+	return true;
+}
+
+void builtin_watch(char **argv)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	if (fd < 0)
+		builtin_fail(errno, "inotify_init1");
+	if (inotify_add_watch(fd, argv[0], CHANGES) < 0)
+		builtin_fail(errno, "inotify_add_watch(%s)", argv[0]);
+	/* Where a process is a directory does not go. */
+	if (chdir("/") < 0)
+		builtin_fail(errno, "chdir(/)");
+	write_change(WATCHING, 0, "");
+	do
+		output_flush();
+	while (read_events(fd, argv[0]));
+	output_flush();
+}
