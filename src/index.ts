@@ -21,6 +21,9 @@ export {
   type StoredImage,
 } from './image/images.js';
 export type { ExitStatus } from './sandbox/exit-status.js';
+export type { Files } from './sandbox/files/files.js';
+export type * from './sandbox/files/types.js';
+export type { FileWatcher } from './sandbox/files/watch.js';
 export type { CreateOptions, SandboxOptions } from './sandbox/prepare/create-types.js';
 export type { SandboxProcess } from './sandbox/process/process.js';
 export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox/process/types.js';

@@ -1,6 +1,7 @@
 /** A connection to a running sandbox: one says one thing after the other to it. */
 import type { GuestConfig } from '../../init/common/config.js';
 import type { Channel } from '../protocol/channel.js';
+import { Files } from './files/files.js';
 import type { SandboxProcess } from './process/process.js';
 import type { RunOptions, RunResult, SpawnOptions } from './process/types.js';
 
@@ -8,6 +9,7 @@ import type { RunOptions, RunResult, SpawnOptions } from './process/types.js';
 export class Session {
   readonly #channel: Channel;
   readonly #guest: GuestConfig;
+  #files: Files | undefined;
 
   /**
    * @param guest what the guest was told of the application; processes are started as that was
@@ -16,6 +18,12 @@ export class Session {
   constructor(channel: Channel, guest: GuestConfig) {
     this.#channel = channel;
     this.#guest = guest;
+  }
+
+  /** The files inside. */
+  get files(): Files {
+    this.#files ??= new Files(this.#channel, this.#guest);
+    return this.#files;
   }
 
   /**

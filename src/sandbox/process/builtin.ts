@@ -18,6 +18,10 @@ export interface BuiltinOptions {
   readonly user?: string | undefined;
   /** Kills it. */
   readonly signal?: AbortSignal | undefined;
+  /** What it is killed with; default: SIGKILL. */
+  readonly killSignal?: 'SIGKILL' | 'SIGTERM' | undefined;
+  /** As of `SpawnOptions`. */
+  readonly cwd?: string | undefined;
 }
 
 /** A system call in the sandbox failed. */
@@ -61,20 +65,23 @@ export async function startBuiltin(
   guest: GuestConfig,
   argv: readonly string[],
   what: string,
-  { user, signal }: BuiltinOptions = {},
+  { user, signal, killSignal = 'SIGKILL', cwd }: BuiltinOptions = {},
 ): Promise<Builtin> {
   signal?.throwIfAborted();
   try {
-    const config = await configOf(channel, guest, argv, { user });
+    const config = await configOf(channel, guest, argv, { user, cwd });
     const starting = spawnInGuest(channel, config, SpawnFlag.BUILTIN).then(
       ({ process, pid }) => new SandboxProcess(channel, process, pid, what),
     );
     const process = await unlessAborted(starting, signal, (reason) => reason as Error).catch((error) => {
-      starting.then(end, () => {});
+      starting.then(
+        (late) => end(late, killSignal),
+        () => {},
+      );
       throw error;
     });
     const { stdin, stdout } = process;
-    const kill = () => end(process);
+    const kill = () => end(process, killSignal);
     signal?.addEventListener('abort', kill, { once: true });
     const ended = endOf(process).finally(() => signal?.removeEventListener('abort', kill));
     // Callers may look at it later.
@@ -85,10 +92,10 @@ export async function startBuiltin(
   }
 }
 
-async function end(process: SandboxProcess): Promise<void> {
+async function end(process: SandboxProcess, signal: NodeJS.Signals): Promise<void> {
   process.stdout.destroy();
   process.stderr.destroy();
-  await process.kill('SIGKILL');
+  await process.kill(signal);
 }
 
 async function endOf(process: SandboxProcess): Promise<void> {

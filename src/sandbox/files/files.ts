@@ -1,0 +1,104 @@
+/** Files of a running sandbox. Each method loads what it needs when it is called. */
+import { PassThrough, type Readable } from 'node:stream';
+import type { GuestConfig } from '../../../init/common/config.js';
+import type { Channel } from '../../protocol/channel.js';
+import type { FileAccess } from './access.js';
+import type {
+  FileData,
+  FileEntry,
+  FileOptions,
+  FileStatus,
+  MkdirOptions,
+  ReadOptions,
+  RemoveOptions,
+  StatOptions,
+  WriteOptions,
+} from './types.js';
+import type { FileWatcher } from './watch.js';
+
+/**
+ * What a program does to files inside. It has the rights of its user there, and links lead where they lead inside. A
+ * relative path begins at the working directory of the application.
+ *
+ * Every method rejects with a {@link SandboxError} `file-not-found`, `file-exists`, `permission-denied`,
+ * `not-a-directory`, `is-a-directory`, `directory-not-empty`, `no-space`, `file-too-large`, or `file-failed` for anything
+ * else that the system says; with `user-unknown`, `users-unreadable`, `cwd-unusable` and `spawn-failed`; with
+ * `process-lost` if the sandbox ends; with `config-value-invalid` and `config-key-unknown`; and with the signal's reason
+ * if that aborts.
+ */
+export class Files {
+  readonly #access: FileAccess;
+
+  /** @internal */
+  constructor(channel: Channel, guest: GuestConfig) {
+    this.#access = { channel, guest };
+  }
+
+  /** Reads a whole file. `file-too-large`: it has more than `maxBytes`. */
+  read(path: string, options: ReadOptions & { readonly encoding: 'utf8' }): Promise<string>;
+  read(path: string, options?: ReadOptions & { readonly encoding?: undefined }): Promise<Buffer>;
+  async read(path: string, options: ReadOptions = {}): Promise<Buffer | string> {
+    const { readFile } = await import('./read.js');
+    return readFile(this.#access, path, options);
+  }
+
+  /** Reads a file of any size. The stream is destroyed with the error if it fails; destroying it ends the reading. */
+  readStream(path: string, options: FileOptions = {}): Readable {
+    const stream = new PassThrough();
+    void import('./read.js').then(({ streamFile }) => streamFile(this.#access, path, options, stream));
+    return stream;
+  }
+
+  /**
+   * Writes a file. Others see the old one until all bytes are there, then the new one, which has the mode of the old one.
+   * If it fails or is aborted, the old one stays.
+   * @param data a stream is read to its end, or destroyed if writing fails
+   */
+  async write(path: string, data: FileData, options: WriteOptions = {}): Promise<void> {
+    const { writeFile } = await import('./write.js');
+    await writeFile(this.#access, path, data, options);
+  }
+
+  /** The entries of a directory, sorted by name. */
+  async list(path: string, options: FileOptions = {}): Promise<FileEntry[]> {
+    const { listDirectory } = await import('./list.js');
+    return listDirectory(this.#access, path, options);
+  }
+
+  async stat(path: string, options: StatOptions = {}): Promise<FileStatus> {
+    const { statFile } = await import('./list.js');
+    return statFile(this.#access, path, options);
+  }
+
+  /** False if nothing is there, or if a link leads nowhere. */
+  async exists(path: string, options: FileOptions = {}): Promise<boolean> {
+    const { fileExists } = await import('./list.js');
+    return fileExists(this.#access, path, options);
+  }
+
+  async mkdir(path: string, options: MkdirOptions = {}): Promise<void> {
+    const { makeDirectory } = await import('./change.js');
+    await makeDirectory(this.#access, path, options);
+  }
+
+  /** Removes a file, a link or an empty directory. It follows no link, and removes no mount. */
+  async remove(path: string, options: RemoveOptions = {}): Promise<void> {
+    const { removeFile } = await import('./change.js');
+    await removeFile(this.#access, path, options);
+  }
+
+  /** Renames a file, or moves it within a file system. It replaces a file of that name. */
+  async rename(from: string, to: string, options: FileOptions = {}): Promise<void> {
+    const { renameFile } = await import('./change.js');
+    await renameFile(this.#access, from, to, options);
+  }
+
+  /**
+   * Watches a file, or the entries of a directory. When the promise resolves, all later changes are seen. The watcher
+   * ends by `return()`, by the signal, with what it watches, and with the sandbox.
+   */
+  async watch(path: string, options: FileOptions = {}): Promise<FileWatcher> {
+    const { watchFile } = await import('./watch.js');
+    return watchFile(this.#access, path, options);
+  }
+}

@@ -1,0 +1,46 @@
+/** Reads files inside. */
+import type { PassThrough } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type FileAccess, type FileProgram, outputOf, startFor } from './access.js';
+import { fileError, tooLargeError } from './errors.js';
+import { checkFileCall } from './schema.js';
+import type { FileOptions, ReadOptions } from './types.js';
+
+const USUAL_BYTES = 64 << 20;
+
+/** @throws as `Files.read` */
+export async function readFile(access: FileAccess, path: string, options: ReadOptions): Promise<Buffer | string> {
+  checkFileCall('read', [path], options);
+  const program = programFor(path);
+  const { maxBytes = USUAL_BYTES, encoding } = options;
+  const remedy = 'take it from readStream() as it comes, or give a larger maxBytes';
+  const bytes = await outputOf(access, program, options, maxBytes, () => tooLargeError(program, maxBytes, remedy));
+  return encoding === undefined ? bytes : bytes.toString(encoding);
+}
+
+/**
+ * Passes the bytes of a file on to a stream, and ends it, or destroys it with an error. Ends when the stream does.
+ */
+export async function streamFile(access: FileAccess, path: string, options: FileOptions, to: PassThrough) {
+  try {
+    checkFileCall('other', [path], options);
+    const program = programFor(path);
+    const builtin = await startFor(access, program, options);
+    try {
+      builtin.stdin.end();
+      await pipeline(builtin.stdout, to, { end: false });
+      await builtin.ended;
+      to.end();
+    } catch (error) {
+      void builtin.kill();
+      options.signal?.throwIfAborted();
+      throw fileError(error, program);
+    }
+  } catch (error) {
+    to.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+function programFor(path: string): FileProgram {
+  return { argv: ['read', path], action: 'read', path };
+}

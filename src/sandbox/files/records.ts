@@ -1,0 +1,108 @@
+/** Records that programs of the init write: docs/protocol.md. A guest may write anything. */
+import { FieldReader, ProtocolError } from '../../protocol/fields.js';
+import { Bytes } from '../../util/bytes.js';
+import { textOf } from '../../util/raw-text.js';
+import type { FileChange, FileEntry, FileStatus, FileType } from './types.js';
+
+/** More than a name, a link's target and all numbers. */
+const MOST_RECORD_BYTES = 8192;
+const MOST_NAME_BYTES = 255;
+const MOST_TARGET_BYTES = 4096;
+
+/** The most milliseconds from 1970 that a Date holds, either way. */
+const MOST_MILLISECONDS = 8.64e15;
+
+const TYPES: ReadonlyMap<number, FileType> = new Map([
+  [0o01, 'fifo'],
+  [0o02, 'character-device'],
+  [0o04, 'directory'],
+  [0o06, 'block-device'],
+  [0o10, 'file'],
+  [0o12, 'link'],
+  [0o14, 'socket'],
+]);
+
+const CHANGES = [undefined, 'create', 'modify', 'remove', 'rename-from', 'rename-to', 'overflow'] as const;
+
+/** Cuts a stream into records. */
+export class RecordParser {
+  readonly #bytes = new Bytes();
+
+  /**
+   * @returns the records that are whole now
+   * @throws {ProtocolError} for a record of more bytes than any has
+   */
+  push(chunk: Uint8Array): Buffer[] {
+    this.#bytes.add(chunk);
+    const bytes = this.#bytes.take();
+    const records: Buffer[] = [];
+    let at = 0;
+    while (bytes.length - at >= 4) {
+      const size = bytes.readUInt32BE(at);
+      if (size > MOST_RECORD_BYTES) throw new ProtocolError(`a record of ${size} bytes`);
+      if (bytes.length - at - 4 < size) break;
+      records.push(bytes.subarray(at + 4, at + 4 + size));
+      at += 4 + size;
+    }
+    this.#bytes.add(bytes.subarray(at));
+    return records;
+  }
+
+  /** @throws {ProtocolError} if the stream has ended in a record */
+  end(): void {
+    if (this.#bytes.length > 0) throw new ProtocolError('the records end in the middle of one');
+  }
+}
+
+/** @throws {ProtocolError} for what is no record of an entry, or has a name that no entry has */
+export function decodeEntry(record: Buffer): FileEntry {
+  const { nameBytes, status } = decodeFile(record);
+  if (nameBytes.length === 0) throw new ProtocolError('an entry without a name');
+  return { name: nameIn(nameBytes), ...status };
+}
+
+/** @throws {ProtocolError} for what is no record of a file */
+export function decodeStatus(record: Buffer): FileStatus {
+  return decodeFile(record).status;
+}
+
+function decodeFile(record: Buffer): { nameBytes: Buffer; status: FileStatus } {
+  const reader = new FieldReader(record);
+  const nameBytes = reader.bytes();
+  const bits = reader.u32();
+  const [uid, gid] = [reader.u32(), reader.u32()];
+  const size = Number(reader.u64());
+  const modified = dateOf(BigInt.asIntN(64, reader.u64()), reader.u32());
+  const target = reader.bytes();
+  reader.end();
+  if (target.length > MOST_TARGET_BYTES || target.includes(0)) throw new ProtocolError('a link to what is no path');
+  const type = TYPES.get((bits >>> 12) & 0o17) ?? 'unknown';
+  const status = { type, size, mode: bits & 0o7777, modified, uid, gid };
+  return { nameBytes, status: type === 'link' ? { ...status, target: textOf(target) } : status };
+}
+
+/**
+ * @returns undefined: from now on all changes are seen
+ * @throws {ProtocolError} for what is no record of a change, or has a name that no entry has
+ */
+export function decodeChange(record: Buffer): FileChange | undefined {
+  const reader = new FieldReader(record);
+  const [number, cookie] = [reader.u32(), reader.u32()];
+  const nameBytes = reader.bytes();
+  reader.end();
+  if (number >= CHANGES.length) throw new ProtocolError(`a change ${number}`);
+  const type = CHANGES[number];
+  return type && { type, name: nameBytes.length === 0 ? '' : nameIn(nameBytes), cookie };
+}
+
+function nameIn(bytes: Buffer): string {
+  const name = textOf(bytes);
+  if (bytes.length > MOST_NAME_BYTES || bytes.includes(0) || name.includes('/') || name === '.' || name === '..')
+    throw new ProtocolError(`an entry with the name ${JSON.stringify(name.slice(0, MOST_NAME_BYTES))}`);
+  return name;
+}
+
+function dateOf(seconds: bigint, nanoseconds: number): Date {
+  const milliseconds = Number(seconds) * 1000 + Math.floor(nanoseconds / 1e6);
+  return new Date(Math.max(-MOST_MILLISECONDS, Math.min(MOST_MILLISECONDS, milliseconds)));
+}
