@@ -43,7 +43,7 @@ export class FileWatcher implements AsyncIterableIterator<FileChange> {
 
   async return(): Promise<IteratorResult<FileChange, undefined>> {
     this.#isClosed = true;
-    await this.#builtin.kill();
+    void this.#builtin.kill();
     return { value: undefined, done: true };
   }
 
@@ -67,7 +67,7 @@ export async function watchFile(access: FileAccess, path: string, options: FileO
     await unlessAborted(watcher.start(), options.signal, (reason) => reason as Error);
     return watcher;
   } catch (error) {
-    void watcher.return();
+    await watcher.return();
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Readable, type Writable } from 'node:stream';
 import { unlessAborted } from '../../util/promises.js';
-import type { Builtin } from '../process/builtin.js';
+import { type Builtin, BuiltinError } from '../process/builtin.js';
 import { type FileAccess, type FileProgram, startFor } from './access.js';
 import { fileError } from './errors.js';
 import { checkData, checkFileCall, checkPiece } from './schema.js';
@@ -39,24 +39,31 @@ export async function writeFile(
 
 /** The end of stdin says that all was written, so it is sent only then. */
 async function fill(builtin: Builtin, data: FileData): Promise<void> {
-  const filling = pour(data, builtin.stdin);
-  // It may wait for its source for ever.
-  await Promise.race([filling, builtin.ended]).catch(async (error: unknown) => {
-    filling.catch(() => {});
-    // Nothing is half done when the caller knows of it.
+  let isOver = false;
+  const pouring = pour(data, builtin.stdin, () => isOver);
+  pouring.catch(() => {});
+  try {
+    // The source may keep it waiting for ever.
+    await Promise.race([pouring, builtin.ended]);
+    if (!builtin.stdin.writableEnded) throw new BuiltinError(0, 'it ended before it had all');
+    await builtin.ended;
+  } catch (error) {
     await builtin.kill();
+    // Nothing is half done when the caller knows of it.
     await builtin.ended.catch(() => {});
     throw error;
-  });
-  await builtin.ended;
+  } finally {
+    isOver = true;
+  }
 }
 
-async function pour(data: FileData, stdin: Writable): Promise<void> {
+async function pour(data: FileData, stdin: Writable, isOver: () => boolean): Promise<void> {
   if (typeof data === 'string' || data instanceof Uint8Array) {
     stdin.end(data);
     return;
   }
   for await (const piece of data) {
+    if (isOver()) return;
     checkPiece(piece);
     if (!stdin.write(piece)) await once(stdin, 'drain');
   }

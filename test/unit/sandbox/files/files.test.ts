@@ -277,6 +277,31 @@ describe('writing', () => {
     await writing;
     assert.ok(other.destroyed);
   });
+
+  test('that fails takes no more of its source', async () => {
+    let pieces = 0;
+    async function* endless() {
+      for (;;) {
+        pieces += 1;
+        yield Buffer.alloc(1 << 16);
+        await nextTurn();
+      }
+    }
+    const guest = new LyingGuest(silent);
+    const writing = rejectsWith(guest.files.write('/x', endless()), 'no-space');
+    while (pieces < 10) await nextTurn();
+    guest.say(...fails('ENOSPC', 'write(/x)')(1));
+    await writing;
+    const taken = pieces;
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+    assert.ok(pieces <= taken + 1, `${pieces} pieces, ${taken} when it failed`);
+    // One that ends well, and cannot have all.
+    const liar = new LyingGuest(silent);
+    const lying = rejectsWith(liar.files.write('/x', endless()), 'file-failed', /ended before it had all/);
+    while (liar.stdin.length === 0) await nextTurn();
+    liar.say(exit(1));
+    await lying;
+  });
 });
 
 describe('watching', () => {
