@@ -42,5 +42,7 @@ void builtin_rename(char **argv);
 void builtin_stat(char **argv);
 void builtin_watch(char **argv);
 void builtin_write(char **argv);
+void builtin_pack(char **argv);
+void builtin_unpack(char **argv);
 
 #endif
