@@ -44,6 +44,7 @@ const NEEDS = [
   { path: 'fuzz/c.', programs: ['fuzz-c'], order: 3 },
   { path: 'fuzz/targets', order: 2 },
   { path: 'unit/init/native/', programs: ['init-asan', 'init-fuzz'] },
+  { path: 'unit/sandbox/files/tree/', programs: ['init-asan'] },
   { path: 'unit/init/dhcp/', programs: ['dhcp-asan'] },
   { path: 'unit/init/netwall/', programs: ['netwall-asan'] },
   // Nearly a minute, most of it waits, beside what keeps a processor busy.

@@ -27,10 +27,10 @@ struct level {
 
 /* The first may be the one in which the tree is. */
 struct levels {
-	struct level items[TREE_MAX_DEPTH + 1];
 	size_t count;
 	/* For reports; cut off where it is too long. */
 	char path[4096];
+	struct level items[TREE_MAX_DEPTH + 1];
 };
 
 /* The directory that was entered last. */

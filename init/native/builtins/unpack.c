@@ -174,7 +174,7 @@ static void name_unfinished(const struct entry *entry)
 		fail(EISDIR, "rename", entry->name);
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		fail(errno, "getrandom", entry->name);
-	(void)snprintf(unfinished.name, sizeof(unfinished.name), ".vs-%016llx.tmp", (unsigned long long)number);
+	(void)snprintf(unfinished.name, sizeof(unfinished.name), ".virt-sandbox-%016llx", (unsigned long long)number);
 	unfinished.directory = directory;
 	unfinished.exists = 1;
 }

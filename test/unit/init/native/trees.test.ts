@@ -372,7 +372,7 @@ describe('unpack refuses a stream that is none, and leaves nothing unfinished:',
     guest.stdin(begin, number);
     const unfinished = () => {
       const names = readdirSync(top, { recursive: true });
-      return names.filter((each) => each.includes('.vs-'));
+      return names.filter((each) => each.includes('.virt-sandbox-'));
     };
     while (unfinished().length === 0) await guest.ok(Proc.SYNC);
     await guest.signal(constants.signals.SIGTERM, number);

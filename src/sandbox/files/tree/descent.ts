@@ -1,0 +1,94 @@
+/**
+ * The way down a tree of the host, by descriptors. Each directory is opened in the one above, and a symbolic link is
+ * never followed: a guest, or another program, may have put one there a moment before. Only the last few directories are
+ * open; the way up opens the others again, and checks that they are the same.
+ */
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { textOf } from '../../../util/raw-text.js';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+
+/** How many directories are open at a time. */
+const MOST_OPEN = 16;
+
+interface Level {
+  /** Undefined: closed. */
+  fd: number | undefined;
+  readonly name: string;
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+export class Descent {
+  readonly #levels: Level[] = [];
+
+  /**
+   * @param path the directory in which it begins; links on the way to it are followed
+   * @throws the error of a system call
+   */
+  constructor(path: string) {
+    this.#add(openSync(path, O_RDONLY | O_DIRECTORY), path);
+  }
+
+  /** Directories that were entered. */
+  get depth(): number {
+    return this.#levels.length - 1;
+  }
+
+  /** The descriptor of the directory that was entered last. */
+  get fd(): number {
+    const fd = this.#levels.at(-1)?.fd;
+    if (fd === undefined) throw new Error('no directory is open');
+    return fd;
+  }
+
+  /** A path for system calls, through the last directory. Processes of this one's user can use it too. */
+  path(name: Buffer): Buffer {
+    return Buffer.concat([Buffer.from(`/proc/${process.pid}/fd/${this.fd}/`), name]);
+  }
+
+  /** For people. */
+  describe(name: Buffer): string {
+    return join(...this.#levels.map((level) => level.name), textOf(name));
+  }
+
+  /** @throws the error of a system call: ENOTDIR if it is no directory, or a link */
+  enter(name: Buffer): void {
+    const fd = openSync(this.path(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const far = this.#levels.at(-MOST_OPEN);
+    if (far !== undefined) close(far);
+    this.#add(fd, textOf(name));
+  }
+
+  /** Opens the directory above, while the last one still lets this process do it. @throws as {@link leave} */
+  openAbove(): void {
+    const above = this.#levels.at(-2);
+    if (above === undefined || above.fd !== undefined) return;
+    above.fd = openSync(this.path(Buffer.from('..')), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const { dev, ino } = fstatSync(above.fd, { bigint: true });
+    if (dev !== above.device || ino !== above.inode)
+      throw Object.assign(new Error('it was moved while it was copied'), { code: 'ESTALE', errno: -116 });
+  }
+
+  /** Goes back to the directory above. @throws the error of a system call, ESTALE if it was moved */
+  leave(): void {
+    this.openAbove();
+    const level = this.#levels.pop();
+    if (level !== undefined) close(level);
+  }
+
+  close(): void {
+    for (const level of this.#levels.splice(0)) close(level);
+  }
+
+  #add(fd: number, name: string): void {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    this.#levels.push({ fd, name, device: dev, inode: ino });
+  }
+}
+
+function close(level: Level): void {
+  if (level.fd !== undefined) closeSync(level.fd);
+  level.fd = undefined;
+}

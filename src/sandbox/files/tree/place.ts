@@ -1,0 +1,33 @@
+/** Where a copy goes: as cp(1) has it. */
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+
+/** The name under which a source goes into a directory; empty if its content does: of `SRC/.`, `..` and `/`. */
+export function nameOf(source: string): string {
+  const name = basename(source);
+  return name === '.' || name === '..' ? '' : name;
+}
+
+/** Where on the host a tree is made. */
+export interface Place {
+  readonly directory: string;
+  /** `.` for the directory itself. */
+  readonly name: Buffer;
+  /** The tree has to be a directory. */
+  readonly isDirectory: boolean;
+}
+
+/**
+ * @param name of the source: {@link nameOf}
+ * @throws the error of a system call
+ */
+export function placeOf(destination: string, name: string): Place {
+  if (statSync(destination, { throwIfNoEntry: false })?.isDirectory() === true)
+    return { directory: resolve(destination), name: Buffer.from(name || '.'), isDirectory: name === '' };
+  const path = resolve(destination);
+  return {
+    directory: dirname(path),
+    name: Buffer.from(basename(path)),
+    isDirectory: destination.endsWith('/'),
+  };
+}

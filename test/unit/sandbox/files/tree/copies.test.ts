@@ -1,0 +1,256 @@
+/** Copies of trees, between this process and the native init: there and back, and what fails. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js';
+import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
+import { rejectsWith } from '../../../../helpers/errors.js';
+import { scratchDirectory, unlessRoot } from '../../../../helpers/scratch.js';
+import { listTree } from '../../../../helpers/tree-listing.js';
+import { CONFIG, nativeGuest } from './guests.js';
+
+const ODD = Buffer.from([0x0a, 0xff, 0xfe, 0x20, 0x27]);
+
+/** A tree with every kind of entry that is copied. */
+function makeTree(top: string): void {
+  mkdirSync(join(top, 'sub', 'empty'), { recursive: true });
+  const odd = Buffer.concat([Buffer.from(`${top}/sub/`), ODD]);
+  mkdirSync(odd);
+  writeFileSync(Buffer.concat([odd, Buffer.from('/'), Buffer.from('y'.repeat(255))]), 'in odd');
+  writeFileSync(join(top, 'executable'), '#!/bin/sh\n');
+  chmodSync(join(top, 'executable'), 0o755);
+  writeFileSync(join(top, 'none'), '');
+  writeFileSync(join(top, 'large'), Buffer.alloc(3_000_001, 'large '));
+  symlinkSync('../nowhere \n', join(top, 'sub', 'link'));
+  execFileSync('mkfifo', ['-m', '620', join(top, 'sub', 'fifo')]);
+  const fd = openSync(join(top, 'sparse'), 'w');
+  writeSync(fd, 'middle', 1 << 20);
+  closeSync(fd);
+  truncateSync(join(top, 'sparse'), 10 << 20);
+  chmodSync(join(top, 'sub', 'empty'), 0o500);
+  chmodSync(odd, 0o1777);
+  for (const [at, path] of [odd, join(top, 'executable'), join(top, 'sub', 'empty'), join(top, 'sub'), top].entries())
+    utimesSync(path, 1, 1_000_000_000 + at + 0.123_456_5);
+}
+
+async function setUp(t: TestContext) {
+  const top = scratchDirectory(t);
+  const [source, inside, back] = ['source', 'inside', 'back'].map((name) => join(top, name));
+  assert.ok(source !== undefined && inside !== undefined && back !== undefined);
+  const { channel, init } = await nativeGuest(t);
+  return { top, source, inside, back, channel, init };
+}
+
+describe('a copy of a tree', () => {
+  test('there and back has the same entries', async (t) => {
+    const { source, inside, back, channel } = await setUp(t);
+    makeTree(source);
+    const server = createServer().listen(join(source, 'socket'));
+    const up = await uploadTree(channel, CONFIG, source, inside);
+    assert.deepEqual(up, {
+      files: 5,
+      directories: 4,
+      links: 1,
+      bytes: 6 + 10 + 3_000_001 + 65_536,
+      skipped: [{ path: join(source, 'socket'), reason: 'it is a socket' }],
+    });
+    await new Promise((closed) => server.close(closed));
+    utimesSync(source, 1, 1_000_000_004);
+    utimesSync(inside, 1, 1_000_000_004);
+    const said: unknown[] = [];
+    const down = await downloadTree(channel, CONFIG, inside, back, { onProgress: (progress) => said.push(progress) });
+    assert.deepEqual(down, { ...up, skipped: [] });
+    assert.deepEqual(said.at(-1), { files: 5, bytes: up.bytes });
+    const expected = listTree(source);
+    assert.deepEqual(listTree(inside), expected);
+    assert.deepEqual(listTree(back), expected);
+    assert.equal(expected['sparse']?.isSparse, true);
+    // Pieces of 64 KiB are holes, or not.
+    assert.ok(lstatSync(join(back, 'sparse')).blocks <= 128);
+  });
+
+  test('goes where cp puts it', async (t) => {
+    const { top, source, channel } = await setUp(t);
+    mkdirSync(source);
+    writeFileSync(join(source, 'file'), 'content');
+    const copies: [string, string, string][] = [
+      // Source, destination, and where the file is then.
+      [source, 'there', 'there/source/file'],
+      [`${source}/`, 'there', 'there/source/file'],
+      [`${source}/.`, 'there', 'there/file'],
+      [source, 'new', 'new/file'],
+      [`${source}/.`, 'new', 'new/file'],
+      [source, 'new/', 'new/file'],
+      [join(source, 'file'), 'there', 'there/file'],
+      [join(source, 'file'), 'new', 'new'],
+    ];
+    for (const [at, [from, to, result]] of copies.entries()) {
+      for (const [way, copy] of [
+        ['up', uploadTree],
+        ['down', downloadTree],
+      ] as const) {
+        const into = join(top, `${way}-${at}`);
+        mkdirSync(join(into, 'there'), { recursive: true });
+        await copy(channel, CONFIG, from, to.endsWith('/') ? `${into}/${to}` : join(into, to));
+        assert.equal(readFileSync(join(into, result), 'utf8'), 'content', `${way} ${from} ${to}`);
+      }
+    }
+  });
+
+  test('a file replaces a file, and a directory is merged', async (t) => {
+    const { source, inside, back, channel } = await setUp(t);
+    for (const [top, content] of [
+      [source, 'new'],
+      [inside, 'old'],
+      [back, 'old'],
+    ] as const) {
+      mkdirSync(join(top, 'sub'), { recursive: true });
+      writeFileSync(join(top, 'sub', 'file'), content);
+      writeFileSync(join(top, 'sub', `own-${content}`), content);
+    }
+    chmodSync(join(source, 'sub'), 0o777);
+    chmodSync(join(back, 'sub'), 0o700);
+    await uploadTree(channel, CONFIG, `${source}/.`, inside);
+    await downloadTree(channel, CONFIG, `${source}/.`, back);
+    for (const top of [inside, back]) {
+      assert.equal(readFileSync(join(top, 'sub', 'file'), 'utf8'), 'new');
+      assert.deepEqual(readdirSync(join(top, 'sub')).sort(), ['file', 'own-new', 'own-old']);
+    }
+    assert.equal(lstatSync(join(back, 'sub')).mode & 0o777, 0o700);
+  });
+
+  test('of 1,100 levels', async (t) => {
+    const { top, source, inside, back, channel } = await setUp(t);
+    const deepest = join(source, 'd/'.repeat(1100));
+    mkdirSync(deepest, { recursive: true });
+    writeFileSync(join(deepest, 'file'), 'deep');
+    const up = await uploadTree(channel, CONFIG, source, inside);
+    const down = await downloadTree(channel, CONFIG, inside, back);
+    assert.deepEqual([up.directories, up.files, down.directories, down.files], [1101, 1, 1101, 1]);
+    const listing = (of: string) => execFileSync('find', ['.'], { cwd: of, maxBuffer: 64 << 20 });
+    assert.ok(listing(back).equals(listing(source)));
+    execFileSync('rm', ['-rf', source, inside, back]);
+    assert.deepEqual(readdirSync(top), []);
+  });
+});
+
+describe('what cannot be copied', () => {
+  test('says which file, on which side, and leaves nothing', async (t) => {
+    const { top, source, inside, back, channel } = await setUp(t);
+    mkdirSync(join(source, 'sub'), { recursive: true });
+    writeFileSync(join(source, 'sub', 'file'), 'content');
+    for (const [copy, other, side] of [
+      [uploadTree, inside, 'in the sandbox'],
+      [downloadTree, back, 'on the host'],
+    ] as const) {
+      mkdirSync(join(other, 'source', 'sub', 'file'), { recursive: true });
+      const here = side === 'on the host' ? 'in the sandbox' : 'on the host';
+      const work = (from: string, to: string) => copy(channel, CONFIG, from, to);
+      await rejectsWith(work(`${top}/none`, other), 'file-not-found', new RegExp(`/none ${here}`));
+      await rejectsWith(work(source, `${top}/no/such`), 'file-not-found', new RegExp(`/no ${side}`));
+      await rejectsWith(work(source, other), 'file-exists', new RegExp(`/source/sub/file ${side}: it is a directory`));
+      await rejectsWith(
+        work(join(source, 'sub', 'file'), `${other}/new/`),
+        'not-a-directory',
+        new RegExp(`/new ${side}`),
+      );
+      execFileSync('rm', ['-rf', join(other, 'source', 'sub')]);
+      writeFileSync(join(other, 'source', 'sub'), '');
+      await rejectsWith(work(source, other), 'not-a-directory', new RegExp(`/source/sub ${side}: it is no directory`));
+      await rejectsWith(work('/dev/null', other), 'copy-failed', /it is a device/);
+      assert.deepEqual(readdirSync(other, { recursive: true }).sort(), ['source', 'source/sub']);
+    }
+  });
+
+  test('no space: the file is gone', { skip: unlessRoot('it mounts a file system') }, async (t) => {
+    const { top, source, channel } = await setUp(t);
+    writeFileSync(source, Buffer.alloc(3 << 20, 'x'));
+    const small = join(top, 'small');
+    mkdirSync(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'small', small]);
+    try {
+      await rejectsWith(
+        uploadTree(channel, CONFIG, source, small),
+        'no-space',
+        /small\/source in the sandbox: no space is left/,
+      );
+      await rejectsWith(
+        downloadTree(channel, CONFIG, source, small),
+        'no-space',
+        /small\/source on the host: no space is left/,
+      );
+      assert.deepEqual(readdirSync(small), []);
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
+
+  test('more than maxBytes', async (t) => {
+    const { top, source, channel } = await setUp(t);
+    writeFileSync(source, Buffer.alloc(3 << 20, 'x'));
+    mkdirSync(join(top, 'to'));
+    for (const copy of [uploadTree, downloadTree])
+      await rejectsWith(
+        copy(channel, CONFIG, source, join(top, 'to'), { maxBytes: 1 << 20 }),
+        'copy-too-large',
+        /1048576/,
+      );
+    assert.deepEqual(readdirSync(join(top, 'to')), []);
+    await uploadTree(channel, CONFIG, source, join(top, 'to'), { maxBytes: 4 << 20 });
+  });
+
+  test('an AbortSignal ends both ends', async (t) => {
+    const { top, source, channel, init } = await setUp(t);
+    writeFileSync(source, Buffer.alloc(64 << 20, 'x'));
+    mkdirSync(join(top, 'to'));
+    const children = () => readFileSync(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8').trim();
+    for (const copy of [uploadTree, downloadTree]) {
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const onProgress = ({ bytes }: { bytes: number }) => {
+        if (bytes > 8 << 20) controller.abort(reason);
+      };
+      const work = copy(channel, CONFIG, source, join(top, 'to'), { signal: controller.signal, onProgress });
+      await assert.rejects(work, reason);
+      // The call after the signal is answered when the process has got it.
+      while (children() !== '') await channel.call({ op: 'sync' });
+      assert.deepEqual(readdirSync(join(top, 'to')), []);
+    }
+    const aborted = AbortSignal.abort(new Error('before'));
+    for (const copy of [uploadTree, downloadTree])
+      await assert.rejects(copy(channel, CONFIG, source, join(top, 'to'), { signal: aborted }), { message: 'before' });
+    assert.equal(existsSync(join(top, 'to', 'source')), false);
+  });
+
+  test('the guest dies', async (t) => {
+    const { top, source, channel, init } = await setUp(t);
+    writeFileSync(source, Buffer.alloc(64 << 20, 'x'));
+    mkdirSync(join(top, 'to'));
+    const onProgress = ({ bytes }: { bytes: number }) => {
+      if (bytes > 8 << 20) init.kill('SIGKILL');
+    };
+    await rejectsWith(downloadTree(channel, CONFIG, source, join(top, 'to'), { onProgress }), 'process-lost');
+    await rejectsWith(uploadTree(channel, CONFIG, source, join(top, 'to')), 'process-lost');
+    assert.deepEqual(
+      readdirSync(join(top, 'to')).filter((name) => !name.startsWith('.virt-sandbox-')),
+      [],
+    );
+  });
+});

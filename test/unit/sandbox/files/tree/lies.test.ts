@@ -1,0 +1,257 @@
+/** A guest that sends what is no tree, or one that attacks: nothing but the destination changes. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js';
+import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
+import { deferred } from '../../../../../src/util/promises.js';
+import { rejectsWith } from '../../../../helpers/errors.js';
+import { scratchDirectory } from '../../../../helpers/scratch.js';
+import { fingerprint } from '../../../../helpers/tree-listing.js';
+import * as records from '../../../init/native/tree-records.js';
+import { CONFIG, lyingGuest } from './guests.js';
+
+const { directory, end, extent, fifo, file, fileBegin, fileEnd, leave, link, skipped } = records;
+
+/** A directory beside the destination, which nothing may change, and which links of the guest lead to. */
+function victims(t: TestContext): { to: string; outside: string; unchanged: () => void } {
+  const top = scratchDirectory(t);
+  const [to, outside] = [join(top, 'to'), join(top, 'outside')];
+  mkdirSync(to);
+  mkdirSync(join(outside, 'sub'), { recursive: true });
+  writeFileSync(join(outside, 'secret'), 'secret');
+  const before = fingerprint(outside);
+  return { to, outside, unchanged: () => assert.equal(fingerprint(outside), before) };
+}
+
+/** In packets of a few bytes, and of many. */
+function download(to: string, stream: readonly Buffer[], size: number, status = 0): ReturnType<typeof downloadTree> {
+  const bytes = Buffer.concat(stream);
+  const output: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += size) output.push(bytes.subarray(at, at + size));
+  return downloadTree(lyingGuest({ output, status }), CONFIG, '/from', to);
+}
+
+const begun = fileBegin('f', 100);
+
+/** Streams that are refused, with what is said of them. */
+const MALFORMED: readonly (readonly [name: string, said: RegExp, ...stream: Buffer[]])[] = [
+  ['nothing', /ends before/],
+  ['no end', /ends before/, directory(''), leave],
+  ['no tree', /ends within/, end],
+  ['an end in a directory', /ends within/, directory(''), end],
+  ['an end in a file', /record 9/, directory(''), begun, end],
+  ['a file that breaks off', /ends before/, directory(''), begun, extent(0, 'x')],
+  ['an extent that breaks off', /ends before/, directory(''), begun, extent(0, 'x', 50)],
+  ['more behind the end', /behind its end/, file('', 'x'), end, end],
+  ['two trees', /more than one/, file('', 'x'), file('', 'y'), end],
+  ['a root with a name', /a root with/, directory('root'), leave, end],
+  ['a root with a name that leads out', /a root with/, file('../outside/secret', 'x'), end],
+  ['an entry without a name', /no name/, directory(''), file('', 'x'), leave, end],
+  ['..', /no name/, directory(''), file('..', 'x'), leave, end],
+  ['.. as a directory', /no name/, directory(''), directory('..'), file('secret', 'x'), leave, leave, end],
+  ['.', /no name/, directory(''), directory('.'), leave, leave, end],
+  ['a path', /no name/, directory(''), file('../outside/secret', 'x'), leave, end],
+  ['an absolute path', /no name/, directory(''), link('/tmp/x', 'x'), leave, end],
+  ['a NUL in a name', /no name/, directory(''), file('a\0b', 'x'), leave, end],
+  ['a NUL in a target', /target/, directory(''), link('a', 'x\0'), leave, end],
+  ['a link to nothing', /target/, directory(''), link('a', ''), leave, end],
+  ['a target that is too long', /target/, directory(''), link('a', 'x'.repeat(4096)), leave, end],
+  ['a mode of a device', /mode/, directory('', { mode: 0o20666 }), leave, end],
+  ['a time of two seconds', /time/, directory('', { nanoseconds: 1_000_000_000 }), leave, end],
+  ['a size of 2^63', /no host/, directory(''), fileBegin('f', 2n ** 63n), fileEnd(), leave, end],
+  ['a size of 2^64 - 1', /no host/, directory(''), fileBegin('f', 2n ** 64n - 1n), fileEnd(), leave, end],
+  ['an extent behind the size', /an extent/, directory(''), begun, extent(99, 'xy'), fileEnd(), leave, end],
+  ['an extent far behind it', /an extent/, directory(''), begun, extent(2n ** 64n - 1n, 'xy'), fileEnd()],
+  ['extents out of order', /an extent/, directory(''), begun, extent(9, 'x'), extent(8, 'y'), fileEnd()],
+  ['an empty extent', /an extent/, directory(''), begun, extent(0, ''), fileEnd(), leave, end],
+  ['a large extent', /an extent/, directory(''), fileBegin('f', 2 ** 32), extent(0, 'x', (1 << 20) + 1)],
+  ['an extent without a file', /record 4/, directory(''), extent(0, 'x'), leave, end],
+  ['an end of a file without a file', /record 5/, directory(''), fileEnd(), leave, end],
+  ['a file in a file', /record 3/, directory(''), begun, file('g', 'x')],
+  ['a way out', /did not enter/, directory(''), leave, leave, file('x', 'x'), end],
+  ['an unknown record', /type 10/, directory(''), Buffer.of(10)],
+  ['an unknown reason', /reason/, directory(''), skipped('s', 9), leave, end],
+  ['unknown flags', /flags/, directory(''), begun, fileEnd(2)],
+];
+
+describe('no tree:', () => {
+  for (const [name, said, ...stream] of MALFORMED) {
+    test(name, async (t) => {
+      const { to, unchanged } = victims(t);
+      await rejectsWith(download(to, stream, 7), 'tree-malformed', said, /\/from of the sandbox/);
+      unchanged();
+      const left = readdirSync(to, { recursive: true }) as string[];
+      assert.deepEqual(
+        left.filter((path) => /\.virt-sandbox-/.test(path) || /secret|x$/.test(path)),
+        [],
+      );
+    });
+  }
+});
+
+describe('an attack:', () => {
+  test('levels without end', async (t) => {
+    const { to, unchanged } = victims(t);
+    const levels = Array.from({ length: 4096 }, () => directory('d'));
+    await rejectsWith(download(to, [directory(''), ...levels], 4000), 'tree-malformed', /levels/);
+    // Node.js removes no tree of so many.
+    execFileSync('rm', ['-rf', to]);
+    unchanged();
+  });
+
+  test('a link, and what is to be below it', async (t) => {
+    const { to, outside, unchanged } = victims(t);
+    const attack = (...entries: Buffer[]) => download(to, [directory(''), ...entries, leave, end], 1000);
+    const way = link('way', outside);
+    await rejectsWith(attack(way, directory('way'), file('secret', 'x'), leave), 'not-a-directory', /way on the host/);
+    unchanged();
+    // A file of its name takes the place of the link, and not of what it leads to.
+    await attack(link('file', join(outside, 'secret')), file('file', 'mine'), link('all', '../../outside'));
+    assert.equal(readFileSync(join(to, 'from', 'file'), 'utf8'), 'mine');
+    assert.equal(readlinkSync(join(to, 'from', 'all')), '../../outside');
+    // One that an earlier copy has left.
+    await rejectsWith(attack(directory('all'), file('secret', 'x'), leave), 'not-a-directory', /all on the host/);
+    unchanged();
+  });
+
+  test('links in place of the tree', async (t) => {
+    const { to, outside, unchanged } = victims(t);
+    await download(to, [link('', outside), end], 1000);
+    await rejectsWith(download(to, [directory(''), file('secret', 'x'), leave, end], 1000), 'not-a-directory');
+    await download(to, [file('', 'x'), end], 1000);
+    assert.equal(readFileSync(join(to, 'from'), 'utf8'), 'x');
+    unchanged();
+  });
+
+  test('a link that is put there while it is copied', async (t) => {
+    const { to, outside, unchanged } = victims(t);
+    // Twenty levels, so that the first are closed; then the way up is exchanged.
+    const down = Array.from({ length: 20 }, (_, at) => directory(`d${at}`));
+    const stream = [directory(''), ...down, file('f', 'x'), ...down.map(() => leave), file('secret', 'x'), leave, end];
+    const bytes = Buffer.concat(stream);
+    const swap = () => {
+      renameSync(join(to, 'from', 'd0', 'd1'), join(to, 'moved'));
+      renameSync(join(to, 'from'), join(to, 'old'));
+      symlinkSync(outside, join(to, 'from'));
+    };
+    const at = bytes.indexOf(Buffer.concat([leave, leave]));
+    const { promise: later, resolve } = deferred<readonly Buffer[]>();
+    const onProgress = ({ files }: { files: number }) => {
+      if (files === 0 || existsSync(join(to, 'moved'))) return;
+      swap();
+      resolve([bytes.subarray(at)]);
+    };
+    const guest = lyingGuest({ output: [bytes.subarray(0, at)], later, status: 0 });
+    await rejectsWith(downloadTree(guest, CONFIG, '/from', to, { onProgress }), 'copy-failed', /moved while/);
+    unchanged();
+  });
+
+  test('one name for a directory and a file', async (t) => {
+    const { to, unchanged } = victims(t);
+    const attack = (...entries: Buffer[]) => download(to, [directory(''), ...entries, leave, end], 1000);
+    await rejectsWith(attack(directory('a'), leave, file('a', 'x')), 'file-exists', /from\/a on the host/);
+    await rejectsWith(attack(file('b', 'x'), directory('b'), leave), 'not-a-directory', /from\/b on the host/);
+    await attack(file('c', '1'), file('c', '2'), directory('d'), leave, directory('d'), leave);
+    assert.equal(readFileSync(join(to, 'from', 'c'), 'utf8'), '2');
+    unchanged();
+  });
+
+  test('set-user-ID, set-group-ID, and modes of directories that are there', async (t) => {
+    const { to } = victims(t);
+    mkdirSync(join(to, 'from'), { mode: 0o700 });
+    mkdirSync(join(to, 'from', 'there'), { mode: 0o700 });
+    await download(
+      to,
+      [
+        directory('', { mode: 0o7777 }),
+        file('program', '#!/bin/sh', { mode: 0o6755 }),
+        directory('there', { mode: 0o7777 }),
+        leave,
+        directory('new', { mode: 0o7750 }),
+        leave,
+        fifo('fifo', { mode: 0o7622 }),
+        leave,
+        end,
+      ],
+      1000,
+    );
+    const modes = ['.', 'program', 'there', 'new', 'fifo'].map(
+      (name) => lstatSync(join(to, 'from', name)).mode & 0o7777,
+    );
+    assert.deepEqual(modes, [0o700, 0o755, 0o700, 0o1750, 0o622]);
+  });
+
+  test('times that no file can have', async (t) => {
+    const { to } = victims(t);
+    const at = (name: string, seconds: bigint) => file(name, '', { seconds, nanoseconds: 999_999_999 });
+    await download(to, [directory(''), at('early', -(2n ** 63n)), at('late', 2n ** 63n - 1n), leave, end], 1000);
+    assert.equal(lstatSync(join(to, 'from', 'early')).mtimeMs, 0);
+    assert.ok(lstatSync(join(to, 'from', 'late')).mtimeMs > 4e12);
+  });
+
+  test('records without end, and what is skipped', async (t) => {
+    const { to } = victims(t);
+    const many = Array.from({ length: 3000 }, (_, at) => skipped(`socket-${at}`, 1));
+    const result = await download(to, [directory(''), ...many, leave, end], 10_000);
+    assert.equal(result.skipped.length, 1000);
+    assert.deepEqual(result.skipped[0], { path: join(to, 'from', 'socket-0'), reason: 'it is a socket' });
+    const files = Array.from({ length: 100 }, () => file('f', ''));
+    const guest = lyingGuest({ output: [Buffer.concat([directory(''), ...files])], status: undefined });
+    await rejectsWith(downloadTree(guest, CONFIG, '/from', to, { maxBytes: 1000 }), 'copy-too-large');
+    await rejectsWith(download(to, [skipped('', 2), end], 1000), 'copy-failed', /it is a device/);
+  });
+
+  test('a file of 2^50 bytes, all holes, takes no room', async (t) => {
+    const { to } = victims(t);
+    const outcome = await download(to, [fileBegin('', 2n ** 50n), fileEnd(), end], 1000).catch(({ code }) => code);
+    if (outcome === 'copy-failed') assert.deepEqual(readdirSync(to), []);
+    else assert.equal(lstatSync(join(to, 'from')).blocks, 0);
+  });
+
+  test('a guest that says nothing is left by a signal', async (t) => {
+    const { to } = victims(t);
+    const begin = Buffer.concat([directory(''), begun, extent(0, 'x')]);
+    const controller = new AbortController();
+    const onProgress = () => controller.abort(new Error('enough'));
+    const options = { signal: controller.signal, onProgress };
+    await assert.rejects(downloadTree(lyingGuest({ output: [begin] }), CONFIG, '/from', to, options), {
+      message: 'enough',
+    });
+    assert.deepEqual(readdirSync(join(to, 'from')), []);
+    const again = new AbortController();
+    const upload = uploadTree(lyingGuest({}), CONFIG, join(to, 'from'), '/to', {
+      signal: again.signal,
+      onProgress: () => again.abort(new Error('enough')),
+    });
+    await assert.rejects(upload, { message: 'enough' });
+  });
+
+  test('reports of what did not happen', async (t) => {
+    const { to } = victims(t);
+    const report = (errno: number, text: string) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32BE(errno);
+      return Buffer.concat([bytes, Buffer.from(text)]);
+    };
+    const lie = (bytes: Buffer) => downloadTree(lyingGuest({ report: bytes, status: 256 }), CONFIG, '/from', to);
+    await rejectsWith(lie(report(constants.errno.EACCES, 'open(/from/\u001b[2J\nx)')), 'permission-denied', /\\n/);
+    const long = await rejectsWith(lie(report(0xffffffff, 'y'.repeat(15_000))), 'copy-failed', /yyy/);
+    assert.ok(long.message.length < 1000);
+    await rejectsWith(lie(Buffer.alloc(0)), 'copy-failed');
+    assert.deepEqual(readdirSync(to), []);
+  });
+});
