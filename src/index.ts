@@ -1,4 +1,8 @@
 /** The public API of this package. Import nothing else. */
+import { nameOptionsAsKeys } from './util/option-names.js';
+
+nameOptionsAsKeys();
+
 export { type ConfigOptions, configFromOptions } from './config/options.js';
 export type { Duration } from './config/parsers/duration.js';
 export type { Size } from './config/parsers/size.js';

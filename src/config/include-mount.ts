@@ -1,4 +1,5 @@
 /** The mounts of an include: the mount that it is copied into, and the mount that sandbox.cfg lists it under. */
+import { option } from '../util/option-names.js';
 import { argumentError, quote } from './errors.js';
 import { tableOrder } from './hash-order.js';
 import { covers, normalizePath } from './path.js';
@@ -57,7 +58,7 @@ export function attachIncludes(mounts: readonly Mount[], includes: readonly Incl
       throw argumentError(
         'include-not-covered',
         `include ${quote(include.target)} is not inside any mount`,
-        'add a --mount whose target is above it',
+        `add a mount (${option('mounts')}) whose target is above it`,
       );
     }
     const mount =

@@ -1,4 +1,5 @@
 /** Checks of what is tuned against the rest of the sandbox. What the host has is checked before a start. */
+import { option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
 import { numaMemory } from './parsers/numa.js';
 import { formatNumberSet } from './parsers/number-set.js';
@@ -26,7 +27,7 @@ function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
     throw configError(
       'disk-limit-unknown-tag',
       `there is a limit for the disk ${quote(tag)}, and no such disk`,
-      'use the tag of a --disk',
+      `use the tag of a disk (${option('disks')})`,
     );
   }
   for (const { tag } of disks) checkDiskLimits(tuning, tag);
@@ -35,7 +36,7 @@ function checkLimits({ tuning, disks, networks }: SandboxConfig): void {
     throw configError(
       'net-limit-unknown-interface',
       `there is a limit for network interface ${index}, and the sandbox has ${networks.length}`,
-      'count the interfaces from 0 in the order of --network',
+      `count the interfaces from 0 in the order of ${option('networks')}`,
     );
   }
 }
@@ -44,8 +45,8 @@ function checkPeriod({ cpuQuota, cpuPeriod }: Tuning): void {
   if (cpuPeriod === undefined || cpuQuota !== undefined) return;
   throw configError(
     'cpu-period-without-quota',
-    '--cpu-period is the period of a quota, and there is none',
-    'add --cpu-quota, or leave it out',
+    `${option('tuning.cpuPeriod')} is the period of a quota, and there is none`,
+    `add ${option('tuning.cpuQuota')}, or leave it out`,
   );
 }
 
@@ -55,13 +56,13 @@ function checkNuma({ tuning: { numa }, vcpus, memory }: SandboxConfig): void {
   const nodes = numa.map(({ node }) => node).sort((a, b) => a - b);
   const twice = nodes.find((node, index) => nodes[index - 1] === node);
   if (twice !== undefined) {
-    throw configError('numa-node-twice', `two --numa are for node ${twice}`, 'give each node once');
+    throw configError('numa-node-twice', `two ${option('tuning.numa')} are for node ${twice}`, 'give each node once');
   }
   const gap = nodes.findIndex((node, index) => node !== index);
   if (gap >= 0) {
     throw configError(
       'numa-node-gap',
-      `there is --numa for node ${nodes[gap]}, and none for node ${gap}`,
+      `there is ${option('tuning.numa')} for node ${nodes[gap]}, and none for node ${gap}`,
       'count the nodes from 0',
     );
   }
@@ -70,7 +71,7 @@ function checkNuma({ tuning: { numa }, vcpus, memory }: SandboxConfig): void {
 }
 
 function checkNodeCpus(numa: Tuning['numa'], vcpus: number): void {
-  const remedy = `put each of the machine's processors, 0 to ${vcpus - 1} (--vcpus), in one node`;
+  const remedy = `put each of the machine's processors, 0 to ${vcpus - 1} (${option('vcpus')}), in one node`;
   const cpus = numa.flatMap((node) => node.cpus);
   const strange = cpus.find((cpu) => cpu >= vcpus);
   const twice = cpus.find((cpu, index) => cpus.indexOf(cpu) !== index);
@@ -80,7 +81,7 @@ function checkNodeCpus(numa: Tuning['numa'], vcpus: number): void {
     ...(twice === undefined ? [] : [`have processor ${twice} in two nodes`]),
     ...(missing.length === 0 ? [] : [`have no node for processor ${formatNumberSet(missing)}`]),
   ];
-  if (wrong[0] !== undefined) throw configError('numa-cpus-wrong', `the --numa ${wrong[0]}`, remedy);
+  if (wrong[0] !== undefined) throw configError('numa-cpus-wrong', `the ${option('tuning.numa')} ${wrong[0]}`, remedy);
 }
 
 function checkNodeMemory(numa: Tuning['numa'], memory: number): void {
@@ -89,8 +90,8 @@ function checkNodeMemory(numa: Tuning['numa'], memory: number): void {
   if (sum === memory && each.every((bytes) => bytes > 0)) return;
   throw configError(
     'numa-memory-wrong',
-    `the --numa have ${sizeText(numa.reduce((total, node) => total + (node.memory ?? 0), 0))} of memory, and the machine has ${sizeText(memory)}`,
-    'let them have together what --memory says, or leave memory= out of one: it gets the rest',
+    `the ${option('tuning.numa')} have ${sizeText(numa.reduce((total, node) => total + (node.memory ?? 0), 0))} of memory, and the machine has ${sizeText(memory)}`,
+    `let them have together what ${option('memory')} says, or leave memory= out of one: it gets the rest`,
   );
 }
 
@@ -99,13 +100,13 @@ function checkMemoryLimits({ memoryLimit, memorySoftLimit, memorySwapLimit }: Tu
   if (memorySwapLimit !== undefined && memoryLimit === undefined) {
     throw configError(
       'memory-limits-wrong',
-      '--memory-swap-limit is for memory and swap together, and memory alone has no limit',
-      'add --memory-limit, no larger than it',
+      `${option('tuning.memorySwapLimit')} is for memory and swap together, and memory alone has no limit`,
+      `add ${option('tuning.memoryLimit')}, no larger than it`,
     );
   }
   const limits = [
-    ['--memory-soft-limit', memorySoftLimit, '--memory-limit', memoryLimit],
-    ['--memory-limit', memoryLimit, '--memory-swap-limit', memorySwapLimit],
+    [option('tuning.memorySoftLimit'), memorySoftLimit, option('tuning.memoryLimit'), memoryLimit],
+    [option('tuning.memoryLimit'), memoryLimit, option('tuning.memorySwapLimit'), memorySwapLimit],
   ] as const;
   for (const [lower, less, upper, more] of limits) {
     if (less === undefined || more === undefined || less <= more) continue;
@@ -130,7 +131,7 @@ export function hugePagesMisfit(memory: number, page: number) {
   return configError(
     'huge-pages-misfit',
     `${sizeText(memory)} of memory are no whole number of huge pages of ${sizeText(page)}`,
-    'choose another --memory (and memory= of each --numa), or smaller --huge-pages',
+    `choose another ${option('memory')} (and memory= of each ${option('tuning.numa')}), or smaller ${option('tuning.hugePages')}`,
   );
 }
 
@@ -138,8 +139,8 @@ function checkIoThreads({ tuning: { ioThreads }, disks, mounts }: SandboxConfig)
   if (ioThreads === undefined || disks.length > 0 || mounts.some(({ type }) => type === 'host-image')) return;
   throw configError(
     'io-threads-without-disk',
-    '--io-threads serve disks, and the sandbox has none',
-    'add a --disk or a --mount host-image, or leave them out',
+    `${option('tuning.ioThreads')} serve disks, and the sandbox has none`,
+    `add a disk (${option('disks')}) or an image that is mounted (${option('mounts')}), or leave them out`,
   );
 }
 

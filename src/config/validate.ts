@@ -1,4 +1,5 @@
 /** Checks of a whole sandbox: those that need more than one option's value. */
+import { forCaller, option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
 import { coveringMount } from './include-mount.js';
 import { MIB } from './parsers/size.js';
@@ -62,7 +63,11 @@ export function validateConfig(config: SandboxConfig, isIdle = false): SandboxCo
 
 function checkCommand(command: readonly string[]): void {
   if ((command[0] ?? '') !== '') return;
-  throw configError('no-command', 'there is no command to run', 'name a program after the options: -- /bin/date');
+  const remedy = forCaller({
+    commandLine: 'name a program after the options: -- /bin/date',
+    program: "name a program: command: ['/bin/date']",
+  });
+  throw configError('no-command', 'there is no command to run', remedy);
 }
 
 /**
@@ -119,7 +124,7 @@ function checkMachine({ memory, vcpus, acceleration, requireKvm }: SandboxConfig
     throw configError(
       'kvm-required',
       'KVM is required, and emulation is asked for',
-      'leave out --require-kvm or --accel tcg',
+      `leave out ${option('requireKvm')} or ${option('acceleration', 'tcg')}`,
     );
   }
 }
@@ -178,7 +183,7 @@ function checkImages({ disks, mounts }: SandboxConfig): void {
     throw configError(
       'image-twice',
       `the image ${quote(source)} is used more than once and is writable`,
-      'use it once, or make every use read-only (,ro)',
+      `use it once, or make every use read-only (${forCaller({ commandLine: ',ro', program: 'readOnly' })})`,
     );
   }
 }

@@ -2,9 +2,11 @@
  * Chooses KVM or TCG. A /dev/kvm that opens proves nothing: under nested virtualization it may fail at the first
  * instruction. So a guest is booted to find out (probe.ts), once per host boot, kernel and QEMU.
  */
+
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Acceleration } from '../config/types.js';
 import { isSystemError, SandboxError } from '../util/errors.js';
+import { option } from '../util/option-names.js';
 import { findQemu } from '../util/programs.js';
 import { Verdicts } from './kvm-verdicts.js';
 import { probe, type Verdict } from './probe.js';
@@ -54,8 +56,8 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
       code: 'kvm-unusable',
       message: `KVM does not run a guest here: ${verdict.reason}`,
       remedy: options.required
-        ? 'use a host where KVM works, or leave out --require-kvm'
-        : 'use --accel tcg, which is slower and runs everywhere',
+        ? `use a host where KVM works, or leave out ${option('requireKvm')}`
+        : `use ${option('acceleration', 'tcg')}, which is slower and runs everywhere`,
     });
   }
   options.onFallback?.(verdict.reason);
@@ -66,7 +68,7 @@ export async function chooseAcceleration(options: ProbeOptions): Promise<'kvm' |
 export function fallbackSentence(reason: string): string {
   return (
     `${FALLBACK} (${reason}), so the machine is emulated, which is slower; ` +
-    '--accel tcg asks for that, and --require-kvm refuses it'
+    `${option('acceleration', 'tcg')} asks for that, and ${option('requireKvm')} refuses it`
   );
 }
 

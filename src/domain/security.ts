@@ -3,8 +3,10 @@
  *
  * https://libvirt.org/formatdomain.html#security-label
  */
+
 import type { Security } from '../config/types.js';
 import { SandboxError } from '../util/errors.js';
+import { option } from '../util/option-names.js';
 import type { Element } from './xml.js';
 
 /** Supported models of mandatory access control. The first that the hypervisor has is used. */
@@ -39,7 +41,7 @@ export function securityLabels({ security, model, callerLabel, uuid }: LabelOpti
       stage: 'domain',
       code: 'security-label-unknown',
       message: `the ${NAMES[model]} label of this process cannot be read, so it cannot be inherited`,
-      remedy: 'give one: --security static,label=LABEL',
+      remedy: `give one: ${option('security')} static,label=LABEL`,
     });
   }
   if (model === 'apparmor') return [profileLabel(wanted, uuid)];
@@ -89,18 +91,20 @@ function dynamicLabel(model: SecurityModel, label: string | undefined): Element 
     stage: 'domain',
     code: 'security-base-label-unsupported',
     message: `a dynamic label of AppArmor has no base label, and ${JSON.stringify(label)} was given`,
-    remedy: `leave the label out; or, if that profile is called libvirt-UUID, use --security static,label=${label}`,
+    remedy: `leave the label out; or, if that profile is called libvirt-UUID, use ${option('security')} static,label=${label}`,
   });
 }
 
 function missingModel({ mode, label }: Security): SandboxError {
   const what =
-    label === undefined ? `--security ${mode}` : `--security ${mode} with the label ${JSON.stringify(label)}`;
+    label === undefined
+      ? `${option('security')} ${mode}`
+      : `${option('security')} ${mode} with the label ${JSON.stringify(label)}`;
   return new SandboxError({
     stage: 'domain',
     code: 'security-model-missing',
     message: `${what} needs SELinux or AppArmor, and the hypervisor has neither`,
-    remedy: 'leave --security out, or enable one of them in the kernel and in libvirt',
+    remedy: `leave ${option('security')} out, or enable one of them in the kernel and in libvirt`,
   });
 }
 

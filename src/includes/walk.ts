@@ -1,10 +1,12 @@
 /** Lists what an include consists of: everything at and below a path of the host. Links are not followed. */
+
 import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { Include } from '../config/types.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import { option } from '../util/option-names.js';
 import { textOf } from '../util/raw-text.js';
 import type { Entry, EntryKind } from './entry.js';
 import { deviceError } from './errors.js';
@@ -63,7 +65,7 @@ function notUtf8(what: string): SandboxError {
     stage: 'config',
     code: 'include-unreadable',
     message: `${what} is not UTF-8, so it cannot be included`,
-    remedy: 'rename it, leave it out, or mount the directory: --mount host-bind:/target=/source',
+    remedy: `rename it, leave it out, or mount the directory: ${option('mounts')} host-bind:/target=/source`,
   });
 }
 

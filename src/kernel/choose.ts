@@ -3,6 +3,7 @@
 import type { KernelSelection } from '../config/types.js';
 import { messageOf, SandboxError } from '../util/errors.js';
 import type { InputLog } from '../util/input-log.js';
+import { option } from '../util/option-names.js';
 import type { KernelFile } from './identify.js';
 import { Installation, type KernelSearchPaths } from './search-paths.js';
 
@@ -19,7 +20,8 @@ export interface KernelChoice {
 /** Says what a kernel lacks, as the end of a sentence; undefined if it has everything. */
 export type Lacks = (version: string, modulesDirectory: string) => Promise<string | undefined>;
 
-const INSTALL = 'install one (Debian: linux-image-amd64) or name one with --kernpath and --kmodpath';
+const installOne = () =>
+  `install one (Debian: linux-image-amd64) or name one with ${option('kernel.path')} and ${option('kernel.modulesPath')}`;
 
 function kernelError(code: string, message: string, remedy: string): SandboxError {
   return new SandboxError({ stage: 'kernel', code, message, remedy });
@@ -43,7 +45,7 @@ async function byPath(installation: Installation, path: string, wanted: string |
     throw kernelError(
       'kernel-version-mismatch',
       `kernel ${path} is version ${file.version}, not ${wanted}`,
-      'leave --kernver out, or name the kernel of that version with --kernpath',
+      `leave ${option('kernel.version')} out, or name the kernel of that version with ${option('kernel.path')}`,
     );
   }
   return choose(installation, file, 'as asked for');
@@ -59,7 +61,9 @@ async function byVersion(installation: Installation, version: string): Promise<K
   throw kernelError(
     'kernel-not-found',
     `no kernel ${version} is installed in ${installation.bootDirectory} or ${installation.modulesDirectory}`,
-    others === '' ? INSTALL : `choose one of ${others} with --kernver, or name a file with --kernpath`,
+    others === ''
+      ? installOne()
+      : `choose one of ${others} with ${option('kernel.version')}, or name a file with ${option('kernel.path')}`,
   );
 }
 
@@ -87,7 +91,11 @@ async function byDefault(installation: Installation, lacks: Lacks): Promise<Kern
   if (lacking !== undefined) return choose(installation, lacking, `and none that serves (${passedOver.join('; ')})`);
   if (unusable[0] !== undefined) throw unusable[0].error;
   const { bootDirectory, modulesDirectory } = installation;
-  throw kernelError('kernel-not-found', `no kernel with modules in ${bootDirectory} and ${modulesDirectory}`, INSTALL);
+  throw kernelError(
+    'kernel-not-found',
+    `no kernel with modules in ${bootDirectory} and ${modulesDirectory}`,
+    installOne(),
+  );
 }
 
 /** Says what a candidate lacks. A damaged module tree is a lack too, so that the search goes on. */

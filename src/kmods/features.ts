@@ -1,6 +1,7 @@
 /** Computes which features of a module set a kernel has: built in, as a module, or not at all. */
 
 import { SandboxError } from '../util/errors.js';
+import { option } from '../util/option-names.js';
 import type { ModuleSet } from './sets.js';
 import { type ModuleState, type ModuleTree, stateOf } from './tree.js';
 
@@ -54,7 +55,7 @@ export function featureAbsentError(version: string, feature: FeatureState, servi
     remedy:
       other === undefined
         ? `install a kernel that is built with ${feature.option} (Debian: linux-image-amd64)`
-        : `use kernel ${other}, which is installed and has it (--kernver ${other})`,
+        : `use kernel ${other}, which is installed and has it (${option('kernel.version')} ${other})`,
   });
 }
 

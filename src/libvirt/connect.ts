@@ -1,6 +1,7 @@
 /** Connects to a hypervisor. */
 
 import { SandboxError } from '../util/errors.js';
+import { shortOption } from '../util/option-names.js';
 import { shellWord } from '../util/shell-word.js';
 import { type Connection, type ConnectionKind, type DaemonKind, URI } from './connection.js';
 import { connectDaemon } from './daemon.js';
@@ -97,6 +98,6 @@ function requireRoot(): void {
     stage: 'libvirt',
     code: 'root-needed',
     message: 'only root can start containers with lxc:///',
-    remedy: 'run it as root, or leave out -c for a virtual machine, which needs no root',
+    remedy: `run it as root, or leave out ${shortOption('connect')} for a virtual machine, which needs no root`,
   });
 }

@@ -2,10 +2,12 @@
  * The default URI in libvirt's own settings: LIBVIRT_DEFAULT_URI, else `uri_default` in libvirt.conf.
  * https://libvirt.org/uri.html#default-uri-choice
  */
+
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { baseDirectory } from '../util/home.js';
+import { shortOption } from '../util/option-names.js';
 
 /** A URI and the setting that named it. */
 export interface DefaultUri {
@@ -41,7 +43,7 @@ function readConf(file: string): string | undefined {
       stage: 'libvirt',
       code: 'libvirt-conf-unreadable',
       message: `${file}, which may name the default URI, cannot be read: ${messageOf(error)}`,
-      remedy: `make it readable, or name a URI with -c or ${VARIABLE}`,
+      remedy: `make it readable, or name a URI with ${shortOption('connect')} or ${VARIABLE}`,
       cause: error,
     });
   }
@@ -62,6 +64,6 @@ function uriIn(text: string, file: string): string | undefined {
     stage: 'libvirt',
     code: 'libvirt-conf-invalid',
     message: `line ${number + 1} of ${file} has ${KEY} without a string in quotation marks`,
-    remedy: `write ${KEY} = "qemu:///system", or name a URI with -c`,
+    remedy: `write ${KEY} = "qemu:///system", or name a URI with ${shortOption('connect')}`,
   });
 }

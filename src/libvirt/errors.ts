@@ -1,12 +1,14 @@
 /** Turns messages of libvirt and QEMU into errors with a code and a remedy. */
+
 import { dirname } from 'node:path';
 import { SandboxError } from '../util/errors.js';
+import { forCaller, option, shortOption } from '../util/option-names.js';
 import { findInPath } from '../util/programs.js';
 
 interface Rule {
   readonly pattern: RegExp;
   readonly code: string;
-  readonly remedy: string;
+  readonly remedy: string | (() => string);
   /** The error's message; default: that libvirt did not start the domain, and its text. */
   readonly message?: (name: string, text: string) => string;
 }
@@ -48,7 +50,7 @@ const rules: readonly Rule[] = [
   {
     pattern: /cannot set up guest memory|Cannot allocate memory/i,
     code: 'no-memory',
-    remedy: 'ask for less with --memory, or free some on the host',
+    remedy: () => `ask for less with ${option('memory')}, or free some on the host`,
   },
   {
     pattern: OWN_DISKS,
@@ -59,14 +61,15 @@ const rules: readonly Rule[] = [
   {
     pattern: ROOT_VIEW,
     code: 'root-view-impossible',
-    remedy: 'allow what it names on this host (docs/security.md), or leave out --privileged and --hide',
+    remedy: () =>
+      `allow what it names on this host (docs/security.md), or leave out ${option('privileged')} and ${option('hidden')}`,
     message: (_name, text) =>
       `the host's processes and private files cannot be hidden from the sandbox: ${ROOT_VIEW.exec(text)?.[1] ?? text}`,
   },
   {
     pattern: /domain .* (?:already exists|is already)|already exists with uuid|already active/i,
     code: 'name-in-use',
-    remedy: 'choose another name with --name, or end that sandbox first',
+    remedy: () => `choose another name with ${option('name')}, or end that sandbox first`,
     message: (name, text) => `the name ${name} is in use: ${text}`,
   },
   {
@@ -88,7 +91,7 @@ const rules: readonly Rule[] = [
   {
     pattern: /Could not access KVM|KVM is not available|failed to initialize kvm|domain type.*kvm/i,
     code: 'kvm-unusable',
-    remedy: 'use --accel tcg, or give this user access to /dev/kvm',
+    remedy: () => `use ${option('acceleration', 'tcg')}, or give this user access to /dev/kvm`,
   },
   {
     pattern: /no network with matching name|network '[^']*' is not active|network is not active/i,
@@ -109,8 +112,8 @@ const rules: readonly Rule[] = [
   {
     pattern: /\btc (?:qdisc|class|filter) /,
     code: 'net-limit-unsupported',
-    remedy:
-      "leave --net-limit out, or load the kernel's schedulers on the host (sch_htb, sch_sfq, sch_ingress, cls_u32, act_police)",
+    remedy: () =>
+      `leave ${option('tuning.networkLimits')} out, or load the kernel's schedulers on the host (sch_htb, sch_sfq, sch_ingress, cls_u32, act_police)`,
   },
   {
     pattern: /nbd/i,
@@ -128,19 +131,20 @@ const rules: readonly Rule[] = [
     // libvirt raises QEMU's limit of locked memory to the limit of its memory.
     pattern: /cannot limit locked memory/i,
     code: 'memory-limit-refused',
-    remedy:
-      'leave --memory-limit out, or let libvirtd raise that limit (CAP_SYS_RESOURCE, or ulimit -l where it is started)',
+    remedy: () =>
+      `leave ${option('tuning.memoryLimit')} out, or let libvirtd raise that limit (CAP_SYS_RESOURCE, or ulimit -l where it is started)`,
   },
   {
     pattern: /weight is valid only for/,
     code: 'block-weight-unsupported',
-    remedy: "leave --block-weight out, or load the kernel's scheduler that knows weights on the host (modprobe bfq)",
+    remedy: () =>
+      `leave ${option('tuning.blockWeight')} out, or load the kernel's scheduler that knows weights on the host (modprobe bfq)`,
   },
   {
     pattern: /set scheduler parameters/i,
     code: 'cpu-scheduler-refused',
-    remedy:
-      'use --cpu-scheduler batch or idle, or let libvirtd use the real-time schedulers (CAP_SYS_NICE, and cpu.rt_runtime_us of its control groups where the kernel has that)',
+    remedy: () =>
+      `use ${option('tuning.cpuScheduler')} batch or idle, or let libvirtd use the real-time schedulers (CAP_SYS_NICE, and cpu.rt_runtime_us of its control groups where the kernel has that)`,
   },
   {
     pattern: /cgroup/i,
@@ -169,14 +173,14 @@ const rules: readonly Rule[] = [
     // "Invalid argument" for a label that the policy does not know; "Permission denied" if it keeps libvirt from it.
     pattern: /unable to set (?:socket )?security context/i,
     code: 'security-label-refused',
-    remedy:
-      "give a label that the host's policy of SELinux has and lets libvirt use (--security), and see what it denied: dmesg | grep avc",
+    remedy: () =>
+      `give a label that the host's policy of SELinux has and lets libvirt use (${option('security')}), and see what it denied: dmesg | grep avc`,
   },
   {
     pattern: /\/var\/lib\/libvirt\/qemu\/[^\n]*Permission denied/i,
     code: 'file-not-readable',
-    remedy:
-      'let QEMU through, which has a user of its own: chmod o+x /var/lib/libvirt/qemu; or use -c qemu:///embed, which has a directory for each sandbox',
+    remedy: () =>
+      `let QEMU through, which has a user of its own: chmod o+x /var/lib/libvirt/qemu; or use ${shortOption('connect', 'qemu:///embed')}, which has a directory for each sandbox`,
   },
   {
     pattern: /Cannot access|Permission denied/i,
@@ -188,7 +192,7 @@ const rules: readonly Rule[] = [
 /** The remedy of a rule. If libvirt did not find an installed QEMU, it is another one than to install QEMU. */
 function remedyOf({ code, remedy }: Rule): string {
   const qemu = code === 'qemu-missing' ? findInPath('qemu-system-x86_64') : undefined;
-  if (qemu === undefined) return remedy;
+  if (qemu === undefined) return typeof remedy === 'string' ? remedy : remedy();
   return `check that ${qemu} can be executed, and that libvirtd was started with ${dirname(qemu)} in its PATH`;
 }
 
@@ -212,7 +216,12 @@ export function domainError(name: string, message: string, { xml = '', sources }
     stage: 'domain',
     code: rule?.code ?? DOMAIN_REFUSED,
     message: rule?.message?.(name, text) ?? `libvirt did not start domain ${name}: ${text}`,
-    remedy: (rule && remedyOf(rule)) ?? 'look at the domain with --print-xml, and at the log of libvirt',
+    remedy:
+      (rule && remedyOf(rule)) ??
+      forCaller({
+        commandLine: 'look at the domain with --print-xml, and at the log of libvirt',
+        program: 'look at the log of libvirt',
+      }),
   });
 }
 
@@ -239,7 +248,8 @@ export function connectError(uri: string, message: string): SandboxError {
     code: 'libvirt-unreachable',
     message: `cannot connect to ${uri}: ${tidy(message)}`,
     remedy:
-      REMEDIES[uri] ?? 'install the libvirt daemon (Debian: libvirt-daemon), or leave out -c to do without a daemon',
+      REMEDIES[uri]?.() ??
+      `install the libvirt daemon (Debian: libvirt-daemon), or leave out ${shortOption('connect')} to do without a daemon`,
   });
 }
 
@@ -250,16 +260,17 @@ export function silentError(uri: string, milliseconds: number): SandboxError {
     stage: 'libvirt',
     code: 'libvirt-silent',
     message: `the daemon of ${uri} has not answered within ${milliseconds / 1000} s`,
-    remedy: `see what it waits for (is it stopped?), restart it, or leave out -c ${instead}`,
+    remedy: `see what it waits for (is it stopped?), restart it, or leave out ${shortOption('connect')} ${instead}`,
   });
 }
 
-const REMEDIES: Readonly<Record<string, string>> = {
-  'qemu:///system': 'start libvirtd (as root: libvirtd -d), or leave out -c to do without a daemon',
-  'qemu:///session':
-    'leave out -c to do without a daemon; else see why it does not start, as an ordinary user with a short XDG_RUNTIME_DIR: libvirtd -v',
-  'lxc:///':
-    'start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out -c for a virtual machine',
+const REMEDIES: Readonly<Record<string, () => string>> = {
+  'qemu:///system': () =>
+    `start libvirtd (as root: libvirtd -d), or leave out ${shortOption('connect')} to do without a daemon`,
+  'qemu:///session': () =>
+    `leave out ${shortOption('connect')} to do without a daemon; else see why it does not start, as an ordinary user with a short XDG_RUNTIME_DIR: libvirtd -v`,
+  'lxc:///': () =>
+    `start libvirtd (as root: libvirtd -d) with its LXC driver (Debian: libvirt-daemon-driver-lxc), or leave out ${shortOption('connect')} for a virtual machine`,
 };
 
 /** Lines that say nothing about a failure. */

@@ -1,7 +1,9 @@
 /**
  * Starts what was prepared, from whatever can be restored or booted. If anything fails, nothing is left.
  */
+
 import type { SandboxConfig } from '../config/types.js';
+import { shortOption } from '../util/option-names.js';
 import { Attempt } from './attempt.js';
 import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
@@ -12,16 +14,16 @@ import { isExhausted, isRestoreError } from './snapshot/restore.js';
 import { hasQemuUser } from './state/qemu-user.js';
 import type { LaunchOptions } from './types.js';
 
-const NO_BARRIER =
+const noBarrier = () =>
   "a privileged container is no barrier: root inside is root of the host's kernel; " +
-  'run what you do not trust without -p, or in a machine (-c qemu:///embed)';
+  `run what you do not trust without ${shortOption('privileged')}, or in a machine (${shortOption('connect', 'qemu:///embed')})`;
 
 /**
  * Starts the domain and, in it, the application.
  * @throws {SandboxError} if anything fails; nothing is left then, and the connection is closed
  */
 export async function launch(config: SandboxConfig, prepared: Prepared, options: LaunchOptions): Promise<Launched> {
-  if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(NO_BARRIER);
+  if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(noBarrier());
   try {
     const { platform, connection, devices } = prepared;
     if (platform === 'container' || isForeign(connection.kind)) refuseFurtherFiles(devices.disks, platform);

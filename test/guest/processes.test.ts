@@ -65,7 +65,7 @@ function check(said: Talk, uid: number): void {
   assert.deepEqual(said.errors, [
     'command-not-found',
     'command-not-executable',
-    'cwd-unusable',
+    'cwd-unusable: give cwd a directory that exists inside and that the user may enter',
     'user-unknown',
     'run-failed',
     'output-too-large',

@@ -119,7 +119,7 @@ const results = {
   errors: [
     await codeOf(sandbox.spawn(['/no/such'])),
     await codeOf(sandbox.spawn(['/etc/passwd'])),
-    await codeOf(sandbox.run('true', { cwd: '/no/such' })),
+    await sandbox.run('true', { cwd: '/no/such' }).catch(({ code, remedy }: SandboxError) => `${code}: ${remedy}`),
     await codeOf(sandbox.run('true', { user: 'no-such-user' })),
     await codeOf(sandbox.run('exit 3', { reject: true })),
     await codeOf(sandbox.run('head -c 2000 /dev/zero', { maxBuffer: 1000 })),

@@ -2,6 +2,7 @@
  * The view: what QEMU serves as the root. It has the real file systems of the host, and none of the kernel's. It is
  * mounted where only this sandbox's libvirt and QEMU see it, by init/root-view/main.c.
  */
+
 import { readlinkSync, realpathSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { covers } from '../../config/path.js';
@@ -13,6 +14,7 @@ import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { smallCpuMap } from '../../libvirt/cpu-map.js';
 import { machineSocket } from '../../libvirt/daemon-sockets.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
 import { hiddenPaths, homes } from './hidden-paths.js';
@@ -171,11 +173,11 @@ export function seesAll(config: SandboxConfig, name: string): boolean {
 
 /** @param reason a sentence without its full stop */
 export function viewError(config: SandboxConfig, reason: string, remedy?: string): SandboxError {
-  const option = config.privileged === true ? '--privileged' : '--hide';
+  const cause = option(config.privileged === true ? 'privileged' : 'hidden');
   return new SandboxError({
     stage: 'domain',
     code: 'root-view-impossible',
     message: `the host's processes and other private files cannot be hidden from the sandbox: ${reason}`,
-    remedy: `${remedy ?? 'allow user namespaces on this host (docs/security.md)'}, or leave out ${option}`,
+    remedy: `${remedy ?? 'allow user namespaces on this host (docs/security.md)'}, or leave out ${cause}`,
   });
 }

@@ -1,4 +1,5 @@
 /** The boot images of one start: finds, opens or builds them. */
+
 import type { SandboxConfig } from '../../config/types.js';
 import { type BootImage, defaultStoreDirectory, findKnownImage, resolveImage } from '../../image/resolve.js';
 import type { ImportedSnapshots, SnapshotWish } from '../../image/snapshot/import.js';
@@ -6,6 +7,7 @@ import { snapshotsIn } from '../../image/snapshot/record.js';
 import type { ImageOptions } from '../../image/types.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import { hostProgram } from '../../util/programs.js';
 import { imageChoices } from '../image-choices.js';
 import type { LaunchOptions } from '../types.js';
@@ -94,7 +96,7 @@ function noShellIn(image: string): SandboxError {
     stage: 'config',
     code: 'image-without-shell',
     message: `the boot image ${image} has no shell for a breakpoint before the root is mounted`,
-    remedy: 'leave out --image, or stop before a later step',
+    remedy: `leave out ${option('image')}, or stop before a later step`,
   });
 }
 
@@ -106,6 +108,6 @@ function refuseKernelChoice({ kernel }: SandboxConfig, image: string, version: s
     stage: 'config',
     code: 'image-with-kernel',
     message: `the boot image ${image} has kernel ${version}, and another was asked for`,
-    remedy: 'leave out --image, or --kernver, --kernpath and --kmodpath',
+    remedy: `leave out ${option('image')}, or ${option('kernel.version')}, ${option('kernel.path')} and ${option('kernel.modulesPath')}`,
   });
 }

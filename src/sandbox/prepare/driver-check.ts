@@ -1,8 +1,10 @@
 /** Refuses what the driver cannot do, before anything is started and in the words of the options. */
+
 import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import { findInPath } from '../../util/programs.js';
 import { checkTuningHere } from './tuning-check.js';
 
@@ -15,7 +17,7 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
     throw refusal(
       'kvm-required',
       `KVM is required, and ${URI.lxc} starts a container, whose kernel is the host's`,
-      'use a qemu:/// connection, or leave out --require-kvm',
+      `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
   checkNetworks(config, kind);
@@ -34,8 +36,8 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
         'network-needs-system',
         `NIC ${index} is to join the network ${JSON.stringify(source)}, and ${URI[kind]} has no networks${ofItsOwn}`,
         kind === 'embedded' && process.geteuid?.() === 0
-          ? 'use --connect qemu:///system, start virtnetworkd, or leave source= out for user networking'
-          : 'use --connect qemu:///system as root, or leave source= out for user networking',
+          ? `use ${option('connect', 'qemu:///system')}, start virtnetworkd, or leave source= out for user networking`
+          : `use ${option('connect', 'qemu:///system')} as root, or leave source= out for user networking`,
       );
     }
     if (source === undefined && filter !== undefined) {
@@ -48,7 +50,7 @@ function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind
     if (source === undefined && tuning.networkLimits.some((limit) => limit.index === index)) {
       throw refusal(
         'net-limit-needs-network',
-        `--net-limit ${index} is for an interface with user networking, which the host cannot limit`,
+        `${option('tuning.networkLimits')} ${index} is for an interface with user networking, which the host cannot limit`,
         'add source=NETWORK to that interface, or leave the limit out',
       );
     }

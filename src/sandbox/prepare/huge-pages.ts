@@ -1,10 +1,12 @@
 /** What the host has of huge pages: Documentation/admin-guide/mm/hugetlbpage.rst of the kernel. */
+
 import { readdirSync } from 'node:fs';
 import { numaMemory } from '../../config/parsers/numa.js';
 import { formatNumberSet } from '../../config/parsers/number-set.js';
 import { hugePagesMisfit } from '../../config/tuning-check.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import { readIfThere } from '../../util/small-files.js';
 import { hugePageSize } from '../devices/huge-page-size.js';
 
@@ -24,7 +26,7 @@ export function checkHugePagesHere({ tuning, memory }: SandboxConfig): void {
     throw refusal(
       'huge-pages-unknown',
       `this host has no huge pages${size === undefined ? '' : ` of ${text(size)}`}`,
-      sizes.length === 0 ? 'leave --huge-pages out' : `choose one of ${sizes.map(text).join(', ')}`,
+      sizes.length === 0 ? `leave ${option('tuning.hugePages')} out` : `choose one of ${sizes.map(text).join(', ')}`,
     );
   }
   for (const demand of demandsOf(tuning, memory)) checkDemand(demand, size);
@@ -54,7 +56,7 @@ function checkDemand({ memory, nodes }: Demand, size: number): void {
   const pool = nodes === undefined ? poolOf(size) : poolOn(nodes[0] ?? 0, size);
   throw refusal(
     'huge-pages-missing',
-    `--huge-pages takes ${wanted} pages of ${text(size)}, and this host has ${free} free` +
+    `${option('tuning.hugePages')} takes ${wanted} pages of ${text(size)}, and this host has ${free} free` +
       (nodes === undefined ? '' : ` on node ${formatNumberSet(nodes)}`),
     `reserve more, as root: echo ${count(pool, 'nr') + wanted - free} > ${pool}/nr_hugepages`,
   );

@@ -1,4 +1,5 @@
 /** Chooses what only a virtual machine has: boot image, acceleration and snapshot. */
+
 import { dirname } from 'node:path';
 import type { SandboxConfig } from '../../config/types.js';
 import { chooseAcceleration, fallbackSentence } from '../../domain/acceleration.js';
@@ -7,6 +8,7 @@ import { type BootImage, defaultStoreDirectory } from '../../image/resolve.js';
 import type { Connection } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { mark } from '../../util/marks.js';
+import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import type { Devices } from '../devices/devices.js';
 import { neededSlots } from '../devices/slots.js';
@@ -42,7 +44,7 @@ export async function chooseMachine(
 
   const { acceleration, fallback } = await accelerationFor(config, image, options);
   mark('acceleration.done', { acceleration });
-  if (acceleration === 'tcg') options.onChoice?.(NO_BOUNDARY);
+  if (acceleration === 'tcg') options.onChoice?.(noBoundary());
 
   const snapshot = offer && (await selectSnapshot(offer, request, image, acceleration, connection));
   if (snapshot) {
@@ -53,8 +55,8 @@ export async function chooseMachine(
   return { image: offer?.sets ? await find(sets) : image, acceleration, fallback, snapshot: undefined };
 }
 
-const NO_BOUNDARY =
-  'security: the machine is emulated, which QEMU does not call a security boundary; --require-kvm refuses that';
+const noBoundary = () =>
+  `security: the machine is emulated, which QEMU does not call a security boundary; ${option('requireKvm')} refuses that`;
 
 /** The image of the offered snapshot, or the one that the sandbox would boot. */
 async function firstImage(

@@ -1,6 +1,7 @@
 /**
  * Prepares a start, without starting anything: connection, devices, security labels and, for a machine, what boots it.
  */
+
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
@@ -13,6 +14,7 @@ import type { Connection } from '../../libvirt/connection.js';
 import { loadProfile } from '../../profile/load.js';
 import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
+import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import { prepareDevices } from '../devices/devices.js';
 import { withoutShareProgram } from '../devices/share-server.js';
@@ -104,15 +106,15 @@ function tellIgnored(
   options: LaunchOptions,
 ): void {
   const ignored = [
-    ...((options.image ?? image) === undefined ? [] : ['--image']),
-    ...((options.profile ?? profile) === undefined ? [] : ['--profile']),
-    ...(kernel.version === undefined ? [] : ['--kernver']),
-    ...(kernel.path === undefined ? [] : ['--kernpath']),
-    ...(kernel.modulesPath === undefined ? [] : ['--kmodpath']),
-    ...(acceleration === 'auto' ? [] : ['--accel']),
-    ...(nestedKvm ? ['--nested-kvm'] : []),
-    ...(vcpus === 1 ? [] : ['--vcpus']),
-    ...(boot === 'auto' ? [] : ['--boot']),
+    ...((options.image ?? image) === undefined ? [] : [option('image')]),
+    ...((options.profile ?? profile) === undefined ? [] : [option('profile')]),
+    ...(kernel.version === undefined ? [] : [option('kernel.version')]),
+    ...(kernel.path === undefined ? [] : [option('kernel.path')]),
+    ...(kernel.modulesPath === undefined ? [] : [option('kernel.modulesPath')]),
+    ...(acceleration === 'auto' ? [] : [option('acceleration')]),
+    ...(nestedKvm ? [option('nestedKvm')] : []),
+    ...(vcpus === 1 ? [] : [option('vcpus')]),
+    ...(boot === 'auto' ? [] : [option('boot')]),
   ];
   if (ignored.length === 0) return;
   options.onChoice?.(

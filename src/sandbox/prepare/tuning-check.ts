@@ -1,8 +1,10 @@
 /** Refuses tuning that the driver or the host does not have, in the words of the options. */
+
 import type { SandboxConfig, Tuning } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { type Controller, hasController } from '../../util/control-groups.js';
 import { SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import { readIfThere } from '../../util/small-files.js';
 import { mostRealTimePriority } from '../devices/capabilities.js';
 import { checkHugePagesHere } from './huge-pages.js';
@@ -26,15 +28,15 @@ function refuseForContainers(tuning: Tuning): void {
   if (limit !== undefined) {
     throw refusal(
       'disk-limit-needs-machine',
-      `--disk-limit ${limit.tag} is for a disk of a container, which libvirt cannot limit`,
+      `${option('tuning.diskLimits')} ${limit.tag} is for a disk of a container, which libvirt cannot limit`,
       'use a virtual machine, or leave the limit out',
     );
   }
   const ofMachines = [
-    [tuning.cpuScheduler, '--cpu-scheduler is for the processors of a machine'],
-    [tuning.numa[0], '--numa gives nodes to a machine'],
-    [tuning.hugePages, '--huge-pages are for the memory of a machine'],
-    [tuning.ioThreads, '--io-threads serve the disks of a machine'],
+    [tuning.cpuScheduler, `${option('tuning.cpuScheduler')} is for the processors of a machine`],
+    [tuning.numa[0], `${option('tuning.numa')} gives nodes to a machine`],
+    [tuning.hugePages, `${option('tuning.hugePages')} are for the memory of a machine`],
+    [tuning.ioThreads, `${option('tuning.ioThreads')} serve the disks of a machine`],
   ] as const;
   const asked = ofMachines.find(([value]) => value !== undefined);
   if (asked === undefined) return;
@@ -48,30 +50,34 @@ function refuseForContainers(tuning: Tuning): void {
 /** What takes control groups, by option. */
 function groupTuning(tuning: Tuning): readonly (readonly [string, Controller])[] {
   const all = [
-    [tuning.cpuShares, '--cpu-shares', 'cpu'],
-    [tuning.cpuQuota, '--cpu-quota', 'cpu'],
-    [tuning.memoryLimit, '--memory-limit', 'memory'],
-    [tuning.memorySoftLimit, '--memory-soft-limit', 'memory'],
-    [tuning.blockWeight, '--block-weight', 'blkio'],
-    [tuning.numaNodes?.mode === 'restrictive' || undefined, '--numa-nodes with mode=restrictive', 'cpuset'],
+    [tuning.cpuShares, option('tuning.cpuShares'), 'cpu'],
+    [tuning.cpuQuota, option('tuning.cpuQuota'), 'cpu'],
+    [tuning.memoryLimit, option('tuning.memoryLimit'), 'memory'],
+    [tuning.memorySoftLimit, option('tuning.memorySoftLimit'), 'memory'],
+    [tuning.blockWeight, option('tuning.blockWeight'), 'blkio'],
+    [
+      tuning.numaNodes?.mode === 'restrictive' || undefined,
+      `${option('tuning.numaNodes')} with mode=restrictive`,
+      'cpuset',
+    ],
   ] as const;
-  return all.filter(([value]) => value !== undefined).map(([, option, controller]) => [option, controller]);
+  return all.filter(([value]) => value !== undefined).map(([, name, controller]) => [name, controller]);
 }
 
 /** Where libvirt makes no control groups it ignores some of these and fails for others. */
 function refuseWithoutGroups(tuning: Tuning, kind: ConnectionKind): void {
-  for (const [option, controller] of groupTuning(tuning)) {
+  for (const [name, controller] of groupTuning(tuning)) {
     if (kind !== 'system' && kind !== 'lxc') {
       throw refusal(
         'limit-needs-system',
-        `${option} takes control groups, and ${URI[kind]} makes none`,
-        'use --connect qemu:///system, or leave it out',
+        `${name} takes control groups, and ${URI[kind]} makes none`,
+        `use ${option('connect', 'qemu:///system')}, or leave it out`,
       );
     }
     if (hasController(controller)) continue;
     throw refusal(
       'cgroup-missing',
-      `${option} takes the ${controller} controller of control groups, which is not mounted on this host`,
+      `${name} takes the ${controller} controller of control groups, which is not mounted on this host`,
       `mount it (mount -t cgroup -o ${controller} ${controller} DIR, or the unified hierarchy with it enabled) and ` +
         'restart libvirtd, or leave it out',
     );
@@ -85,7 +91,7 @@ function refuseScheduler({ cpuScheduler }: Tuning, kind: ConnectionKind): void {
   if (cpuScheduler.priority <= most) return;
   throw refusal(
     'scheduler-not-allowed',
-    `--cpu-scheduler ${cpuScheduler.policy}:${cpuScheduler.priority} takes CAP_SYS_NICE, and you may use real-time priorities ` +
+    `${option('tuning.cpuScheduler')} ${cpuScheduler.policy}:${cpuScheduler.priority} takes CAP_SYS_NICE, and you may use real-time priorities ` +
       (most === 0 ? 'not at all' : `up to ${most}`),
     'run it as root, raise your limit rtprio (limits.conf(5)), or use batch or idle',
   );
@@ -96,10 +102,10 @@ const NODES = '/sys/devices/system/node/has_memory';
 
 /** Refuses CPUs and nodes of the host that it does not have. */
 function refuseMissing({ cpuPin, numaNodes, numa }: Tuning): void {
-  refuseMissingOf('cpu-not-there', '--cpu-pin names CPU', cpuPin, '/sys/devices/system/cpu/online');
-  refuseMissingOf('node-not-there', '--numa-nodes names node', numaNodes?.nodes ?? [], NODES);
+  refuseMissingOf('cpu-not-there', `${option('tuning.cpuPin')} names CPU`, cpuPin, '/sys/devices/system/cpu/online');
+  refuseMissingOf('node-not-there', `${option('tuning.numaNodes')} names node`, numaNodes?.nodes ?? [], NODES);
   for (const { node, hostNodes = [] } of numa) {
-    refuseMissingOf('node-not-there', `--numa ${node} names the host's node`, hostNodes, NODES);
+    refuseMissingOf('node-not-there', `${option('tuning.numa')} ${node} names the host's node`, hostNodes, NODES);
   }
 }
 

@@ -1,7 +1,9 @@
 /** Explains why a mount failed. */
+
 import { constants } from 'node:os';
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
 import type { StepError } from '../../../init/common/drive.js';
+import { forCaller, shortOption } from '../../util/option-names.js';
 
 const { ENOENT, ENOTDIR, EROFS, ENODEV, EACCES, EINVAL, ENOMEM, ENOSYS } = constants.errno;
 
@@ -37,7 +39,7 @@ function ownersFailure(error: StepError): MountFailure {
     message: `root inside the container would own no file of a mount, whose file system cannot do that: ${error.message}`,
     remedy:
       'bind a directory of another file system (ext4, xfs, btrfs; tmpfs since Linux 6.3), or run as the owner of the ' +
-      'files, with -S USER',
+      `files, with ${forCaller({ commandLine: '-S USER', program: 'identity' })}`,
   };
 }
 
@@ -64,7 +66,7 @@ function targetFailure({ target }: GuestMount, error: StepError): MountFailure {
   return {
     code: 'mount-target-missing',
     message: `the target ${target} of a mount is not there, and cannot be made${why}: ${error.message}`,
-    remedy: 'make the directory on the host, choose one that is there (/mnt), or first mount a -m ram: on one above it',
+    remedy: `make the directory on the host, choose one that is there (/mnt), or first mount a ram: (${shortOption('mounts')}) on one above it`,
   };
 }
 

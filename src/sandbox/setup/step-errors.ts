@@ -1,4 +1,5 @@
 /** Errors of a guest that answers: a step failed, or the application could not be started. */
+
 import { constants } from 'node:os';
 import { isChdir } from '../../../init/common/application.js';
 import type { GuestConfig } from '../../../init/common/config.js';
@@ -6,6 +7,7 @@ import { USERS_STEP } from '../../../init/common/container.js';
 import type { StepError } from '../../../init/common/drive.js';
 import type { OperationError } from '../../protocol/operations.js';
 import { SandboxError } from '../../util/errors.js';
+import { option, shortOption } from '../../util/option-names.js';
 import { DEBUG_REMEDY } from '../start/boot-errors.js';
 import type { Console } from '../start/console.js';
 import { mountFailure } from './mount-errors.js';
@@ -21,11 +23,12 @@ export function stepError(error: StepError, console: Console, guest?: GuestConfi
 }
 
 function remedyOf({ step, operation }: StepError): string {
-  if (step === 'root') return 'see that the root has the directories /dev and /proc, and that --root is what you meant';
+  if (step === 'root')
+    return `see that the root has the directories /dev and /proc, and that ${option('root')} is what you meant`;
   if (step !== USERS_STEP) return DEBUG_REMEDY;
   return operation.errno === constants.errno.EACCES
     ? 'allow it in the AppArmor profile: the line "userns," in /etc/apparmor.d/libvirt/TEMPLATE.lxc'
-    : 'see that this host has user namespaces (sysctl user.max_user_namespaces), or run a machine: -c qemu:///embed';
+    : `see that this host has user namespaces (sysctl user.max_user_namespaces), or run a machine: ${shortOption('connect', 'qemu:///embed')}`;
 }
 
 /**
@@ -40,7 +43,7 @@ export function spawnError(
       stage: 'init',
       code: 'cwd-unusable',
       message: `the working directory ${cwd ?? '/'} cannot be entered inside: ${error.message}`,
-      remedy: 'give --cwd a directory that exists inside and that the user may enter',
+      remedy: `give ${option('cwd')} a directory that exists inside and that the user may enter`,
       cause: error,
     });
   }
@@ -49,7 +52,7 @@ export function spawnError(
   // A name with a slash is not looked up in PATH.
   const relative = command.includes('/') && !command.startsWith('/');
   const directory = `the working directory inside (${cwd ?? `${identity.home}, or / where that cannot be entered`})`;
-  const elsewhere = `name it by its whole path, or give --cwd: it is looked for from ${directory}`;
+  const elsewhere = `name it by its whole path, or give ${option('cwd')}: it is looked for from ${directory}`;
   if (exec && notFound) {
     return new SandboxError({
       stage: 'application',

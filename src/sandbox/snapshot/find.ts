@@ -1,4 +1,5 @@
 /** Finds the snapshot that a sandbox is restored from, if there is one. */
+
 import { DEFAULT_MEMORY } from '../../config/defaults.js';
 import { MIB } from '../../config/parsers/size.js';
 import { countOfSlots, DEFAULT_SLOTS, mostSlots, SLOT_KINDS } from '../../config/parsers/slots.js';
@@ -9,6 +10,7 @@ import { isOwnSnapshot, type Snapshot, type SnapshotRecord } from '../../image/s
 import type { Connection, ConnectionKind } from '../../libvirt/connection.js';
 import type { Profile } from '../../profile/types.js';
 import { SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import type { Devices } from '../devices/devices.js';
 import type { SlottedSnapshot } from '../devices/machine-options.js';
 import { slotDevices } from '../devices/slots.js';
@@ -189,7 +191,7 @@ function missingError(reason: string, request: SnapshotRequest): SandboxError {
     remedy:
       snapshotObstacle(request.config, request.devices) === undefined
         ? `bake one with: ${bakeCommand(request)}`
-        : 'leave out --boot warm',
+        : `leave out ${option('boot', 'warm')}`,
   });
 }
 

@@ -1,10 +1,12 @@
 /** Loads a snapshot's state into a machine that waits for it. */
+
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { SNAPSHOT_STATE, type Snapshot } from '../../image/snapshot/record.js';
 import { Monitor, type MonitorEvent } from '../../libvirt/monitor.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
+import { option } from '../../util/option-names.js';
 import { type Shortage, shortageOf } from '../../util/shortage.js';
 
 /** Migration capabilities for saving and loading. The memory is a file, so it is no part of the state. */
@@ -82,13 +84,14 @@ export async function setCapabilities(monitor: Monitor): Promise<void> {
   });
 }
 
-const BAKE_AGAIN = 'bake it again with: virt-sandbox-bake create --warm --rebuild; or use --boot cold';
+const bakeAgain = () =>
+  `bake it again with: virt-sandbox-bake create --warm --rebuild; or use ${option('boot', 'cold')}`;
 
 /** Remedies where the snapshot is not to blame. A new one would lack the same. */
-const REMEDIES: Readonly<Record<Shortage, string>> = {
-  files: 'raise the limit of open files: ulimit -n 1024',
-  space: 'free some space: sandboxes keep sockets and logs in /run, or in your home and /run/user',
-  memory: 'free some memory on the host, or ask for less with --memory',
+const REMEDIES: Readonly<Record<Shortage, () => string>> = {
+  files: () => 'raise the limit of open files: ulimit -n 1024',
+  space: () => 'free some space: sandboxes keep sockets and logs in /run, or in your home and /run/user',
+  memory: () => `free some memory on the host, or ask for less with ${option('memory')}`,
 };
 
 /** What libvirt, the monitor and the channel say of a QEMU that ended and said nothing. */
@@ -105,14 +108,14 @@ export function restoreError({ directory }: Snapshot, cause: unknown): SandboxEr
     stage: 'boot',
     code: shortage === undefined ? FAILED : EXHAUSTED,
     message: `the snapshot ${directory} cannot be started from: ${reason}`,
-    remedy: shortage === undefined ? remedyFor(reason) : REMEDIES[shortage],
+    remedy: shortage === undefined ? remedyFor(reason) : REMEDIES[shortage](),
     cause,
   });
 }
 
 function remedyFor(reason: string): string {
-  if (!SILENT_END.test(reason) || QEMU_SAID.test(reason)) return BAKE_AGAIN;
-  return `see if the host killed QEMU for lack of memory (dmesg): free some then, or ask for less with --memory; else ${BAKE_AGAIN}`;
+  if (!SILENT_END.test(reason) || QEMU_SAID.test(reason)) return bakeAgain();
+  return `see if the host killed QEMU for lack of memory (dmesg): free some then, or ask for less with ${option('memory')}; else ${bakeAgain()}`;
 }
 
 /** Whether the machine executed nothing, so another may be started instead. */

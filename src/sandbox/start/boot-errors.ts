@@ -1,5 +1,7 @@
 /** Why a guest did not come up, as an error for a person. */
+
 import { messageOf, SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import type { Console } from './console.js';
 
 export const DEBUG_REMEDY = 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see every step';
@@ -30,11 +32,11 @@ export function goneError(console: Console, phase: GuestPhase): SandboxError {
 }
 
 function remedyFor(panic: string | undefined, running: boolean, tail: readonly string[]): string {
-  if (wantsMemory(panic, running, tail)) return `give it more memory with --memory, or ${DEBUG_REMEDY}`;
+  if (wantsMemory(panic, running, tail)) return `give it more memory with ${option('memory')}, or ${DEBUG_REMEDY}`;
   // The host's kernel kills what takes more than its control group may have, and the guest says nothing.
   const isSilent = panic === undefined && tail.length === 0;
   return isSilent
-    ? `see if the host killed it for lack of memory (dmesg): free some then, or raise --memory-limit; else ${DEBUG_REMEDY}`
+    ? `see if the host killed it for lack of memory (dmesg): free some then, or raise ${option('tuning.memoryLimit')}; else ${DEBUG_REMEDY}`
     : DEBUG_REMEDY;
 }
 
@@ -49,7 +51,7 @@ export function timeoutError(console: Console, milliseconds: number, reached: st
     stage: 'boot',
     code: 'boot-timeout',
     message: `the guest did not answer within ${milliseconds / 1000} s; it came as far as: ${reached}`,
-    remedy: `allow more with --boot-timeout, or ${DEBUG_REMEDY}`,
+    remedy: `allow more with ${option('bootTimeout')}, or ${DEBUG_REMEDY}`,
     consoleTail: console.tail(),
   });
 }
@@ -60,7 +62,7 @@ export function copyTimeoutError(milliseconds: number): SandboxError {
     stage: 'boot',
     code: 'boot-timeout',
     message: `copying includes stood still for ${milliseconds / 1000} s`,
-    remedy: 'check that the included files are readable and their mount is writable, or allow more with --boot-timeout',
+    remedy: `check that the included files are readable and their mount is writable, or allow more with ${option('bootTimeout')}`,
   });
 }
 

@@ -1,7 +1,9 @@
 /** The processes that serve a machine's user networking: a netwall with its passt for each interface. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { messageOf, SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
 import { deferred, settlesWithin } from '../../util/promises.js';
 import type { UserNetwork } from '../devices/user-network.js';
 
@@ -87,7 +89,7 @@ function passtError(reason: string): SandboxError {
   return failedError(
     'passt, which serves the user networking, ended',
     reason,
-    'see docs/network.md for what it needs; or leave --network out',
+    `see docs/network.md for what it needs; or leave ${option('networks')} out`,
   );
 }
 
@@ -95,7 +97,7 @@ function netwallError(reason: string): SandboxError {
   return failedError(
     "netwall, which keeps user networking from the host's services, failed",
     reason,
-    'allow the host what the message names (docs/network.md); or leave --network out',
+    `allow the host what the message names (docs/network.md); or leave ${option('networks')} out`,
   );
 }
 
