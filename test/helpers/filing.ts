@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { Sandbox, SandboxError } from '../../src/index.js';
 import { deferred } from '../../src/util/promises.js';
 
+/** Who has no rights to files of the user of the sandbox. */
+const OTHER = process.getuid?.() === 65_534 ? 'daemon' : 'nobody';
+
 const [connect = '', mebibytes = ''] = process.argv.slice(2);
 
 /** The code of the error that something rejects with, or the name of one that is not of this package. */
@@ -60,7 +63,7 @@ async function there(sandbox: Sandbox) {
     ),
     moved: (await files.list('/srv/a/b')).map(({ name }) => name),
     // The working directory of the sandbox is /srv.
-    relative: await files.read('text', { encoding: 'utf8', user: 'nobody' }).catch(({ code }: SandboxError) => code),
+    relative: await files.read('text', { encoding: 'utf8', user: OTHER }).catch(({ code }: SandboxError) => code),
   };
   await files.remove('/srv/a', { recursive: true });
   await files.remove(`/srv/${odd}`);
@@ -78,8 +81,8 @@ async function refused({ files }: Sandbox) {
     codes: [
       await codeOf(files.read('/srv/none')),
       await codeOf(files.mkdir('/srv/full')),
-      await codeOf(files.read('/srv/private', { user: 'nobody' })),
-      await codeOf(files.write('/srv/private', 'mine', { user: 'nobody' })),
+      await codeOf(files.read('/srv/private', { user: OTHER })),
+      await codeOf(files.write('/srv/private', 'mine', { user: OTHER })),
       await codeOf(files.list('/srv/private')),
       await codeOf(files.read('/srv/full')),
       await codeOf(files.remove('/srv/full')),

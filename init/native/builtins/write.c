@@ -61,10 +61,14 @@ static void copy_stdin(int fd, const char *path)
 		if (size < 0)
 			give_up("read(stdin)");
 		if (size == 0)
-			break;
+			return;
 		if (write_all(fd, piece, (size_t)size) < 0)
 			give_up("write(%s)", path);
 	}
+}
+
+static void close_written(int fd, const char *path)
+{
 	if (close(fd) < 0)
 		give_up("close(%s)", path);
 }
@@ -76,6 +80,7 @@ static void write_in_place(const char *path, int flags, mode_t mode)
 	if (fd < 0)
 		builtin_fail(errno, "open(%s)", path);
 	copy_stdin(fd, path);
+	close_written(fd, path);
 }
 
 /* Opens a new file in the directory of `path`. */
@@ -117,14 +122,16 @@ static void replace(const char *path, mode_t mode, const struct stat *old)
 	int fd;
 
 	/* A file that this user may not write to is not replaced either. */
-	if (old != NULL && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+	if (old != NULL && access(path, W_OK) < 0)
 		builtin_fail(errno, "open(%s)", path);
 	fd = open_temporary(path);
+	copy_stdin(fd, path);
+	/* Only now: writing takes setuid and setgid away. */
 	if (old != NULL)
 		take_over(fd, old);
 	else if (fchmod(fd, mode) < 0)
 		give_up("fchmod(%s)", temporary);
-	copy_stdin(fd, path);
+	close_written(fd, path);
 	if (rename(temporary, path) < 0)
 		give_up("rename(%s, %s)", temporary, path);
 }

@@ -276,7 +276,8 @@ describe('write', () => {
     assert.equal(await programs.fails(errno.ENOENT, ['write', 'dangling', '420', '0']), 'open(dangling)');
     await programs.fails(errno.ENAMETOOLONG, ['write', `${LONG_NAME}n`, '420', '0']);
     await programs.fails(errno.ENAMETOOLONG, ['write', '/x'.repeat(60_000), '420', '0']);
-    await programs.fails(errno.EINVAL, ['write', 'file', String(0o10000), '0']);
+    for (const mode of [String(0o10000), '1a', '1/', '4294967716'])
+      await programs.fails(errno.EINVAL, ['write', 'file', mode, '0']);
     await programs.fails(errno.EINVAL, ['write', 'file', '420']);
     assert.deepEqual(readdirSync(programs.directory).sort(), ['dangling', 'directory']);
     await programs.guest.finish();
@@ -295,6 +296,9 @@ describe('write', () => {
     // The owner is another one, for whom a program must not act as the old one.
     assert.deepEqual([mode & 0o7777, uid], [0o777, 65_534]);
     assert.equal(readFileSync(programs.path('private'), 'utf8'), 'old');
+    chmodSync(programs.path('public'), 0o4751);
+    await programs.run(['write', 'public', '420', '0'], { ...NOBODY, input: 'newer' });
+    assert.equal(statSync(programs.path('public')).mode & 0o7777, 0o4751);
     await programs.guest.finish();
   });
 });
