@@ -5,7 +5,7 @@ import type { Channel } from '../../protocol/channel.js';
 import { SpawnFlag } from '../../protocol/wire.js';
 import { Bytes } from '../../util/bytes.js';
 import { unlessAborted } from '../../util/promises.js';
-import { configOf, isOver, lostError, SandboxProcess, spawnInGuest } from './process.js';
+import { allowListeners, configOf, isOver, lostError, SandboxProcess, spawnInGuest } from './process.js';
 
 /** The exit status after a report on stderr. */
 const FAILED = 1;
@@ -68,6 +68,7 @@ export async function startBuiltin(
   { user, signal, killSignal = 'SIGKILL', cwd }: BuiltinOptions = {},
 ): Promise<Builtin> {
   signal?.throwIfAborted();
+  if (signal) allowListeners(signal);
   try {
     const config = await configOf(channel, guest, argv, { user, cwd });
     const starting = spawnInGuest(channel, config, SpawnFlag.BUILTIN).then(

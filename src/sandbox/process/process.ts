@@ -211,7 +211,7 @@ export async function spawnInGuest(
 }
 
 /** One signal may be for many processes. */
-function allowListeners(signal: AbortSignal): void {
+export function allowListeners(signal: AbortSignal): void {
   if (getMaxListeners(signal) < MOST_LISTENERS) setMaxListeners(MOST_LISTENERS, signal);
 }
 

@@ -217,6 +217,18 @@ describe('reading', () => {
     await reading;
   });
 
+  test('one signal may be for many calls', async (t) => {
+    const warnings: Error[] = [];
+    const add = (warning: Error) => warnings.push(warning);
+    process.on('warning', add);
+    t.after(() => process.off('warning', add));
+    const { files } = new LyingGuest(writes());
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 50 }, () => files.read('/x', { signal })));
+    await nextTurn();
+    assert.deepEqual(warnings, []);
+  });
+
   test('a signal ends it, also where the program does not die', async () => {
     const guest = new LyingGuest(silent);
     guest.onSignal = () => [];
