@@ -26,6 +26,7 @@ export {
 } from './image/images.js';
 export type { ExitStatus } from './sandbox/exit-status.js';
 export type { Files } from './sandbox/files/files.js';
+export type { CopyOptions, CopyProgress, CopyResult, Skipped } from './sandbox/files/tree/types.js';
 export type * from './sandbox/files/types.js';
 export type { FileWatcher } from './sandbox/files/watch.js';
 export type { CreateOptions, SandboxOptions } from './sandbox/prepare/create-types.js';

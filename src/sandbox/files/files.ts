@@ -3,6 +3,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { Channel } from '../../protocol/channel.js';
 import type { FileAccess } from './access.js';
+import type { CopyOptions, CopyResult } from './tree/types.js';
 import type {
   FileData,
   FileEntry,
@@ -91,6 +92,32 @@ export class Files {
   async rename(from: string, to: string, options: FileOptions = {}): Promise<void> {
     const { renameFile } = await import('./change.js');
     await renameFile(this.#access, from, to, options);
+  }
+
+  /**
+   * Copies a file or a directory of the host into the sandbox, as `cp -a` does: into `path` if that is a directory, else
+   * to that name. Of `hostPath/.` it copies what is in the directory. What is made belongs to the user inside.
+   * Besides the errors above: `copy-too-large`, and `copy-failed` instead of `file-failed`; `file-exists` where a
+   * directory is in the way of a file. A message says on which side the file is.
+   */
+  async upload(hostPath: string, path: string, options: CopyOptions = {}): Promise<CopyResult> {
+    const { checkFileCall } = await import('./schema.js');
+    checkFileCall('copy', [hostPath, path], options);
+    const { uploadTree } = await import('./tree/upload.js');
+    return uploadTree(this.#access.channel, this.#access.guest, hostPath, path, options);
+  }
+
+  /**
+   * Copies a file or a directory of the sandbox to the host, as {@link upload} does. What is made belongs to this
+   * process's user, and has no set-user-ID and set-group-ID bits. Whatever a hostile sandbox sends, nothing but the
+   * destination changes: no link is followed there, and files have their names when they are whole.
+   * Besides the errors of {@link upload}: `tree-malformed`, if the sandbox sends what is no tree.
+   */
+  async download(path: string, hostPath: string, options: CopyOptions = {}): Promise<CopyResult> {
+    const { checkFileCall } = await import('./schema.js');
+    checkFileCall('copy', [path, hostPath], options);
+    const { downloadTree } = await import('./tree/download.js');
+    return downloadTree(this.#access.channel, this.#access.guest, path, hostPath, options);
   }
 
   /**

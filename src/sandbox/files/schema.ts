@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { bytesOf } from '../../util/raw-text.js';
 import { check } from '../prepare/check-values.js';
+import type { CopyOptions } from './tree/types.js';
 import type { MkdirOptions, ReadOptions, RemoveOptions, StatOptions, WriteOptions } from './types.js';
 
 /** As of Linux, without the NUL byte. */
@@ -32,6 +33,11 @@ const entries = {
   stat: { ...common, followLinks: flag } satisfies Record<keyof StatOptions, v.GenericSchema>,
   mkdir: { ...common, parents: flag, mode } satisfies Record<keyof MkdirOptions, v.GenericSchema>,
   remove: { ...common, recursive: flag, force: flag } satisfies Record<keyof RemoveOptions, v.GenericSchema>,
+  copy: {
+    ...common,
+    maxBytes: v.pipe(v.number(BYTES), v.safeInteger(BYTES), v.minValue(0, BYTES)),
+    onProgress: v.function('a function'),
+  } satisfies Record<keyof CopyOptions, v.GenericSchema>,
   other: common,
 };
 

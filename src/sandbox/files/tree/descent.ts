@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { textOf } from '../../../util/raw-text.js';
+import { bytesOf, textOf } from '../../../util/raw-text.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 
@@ -28,7 +28,7 @@ export class Descent {
    * @throws the error of a system call
    */
   constructor(path: string) {
-    this.#add(openSync(path, O_RDONLY | O_DIRECTORY), path);
+    this.#add(openSync(bytesOf(path), O_RDONLY | O_DIRECTORY), path);
   }
 
   /** Directories that were entered. */

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { GuestConfig } from '../../../../init/common/config.js';
 import type { Channel } from '../../../protocol/channel.js';
 import { isSystemError } from '../../../util/errors.js';
-import { type Builtin, BuiltinError, startBuiltin } from '../../process/builtin.js';
+import { type Builtin, BuiltinError } from '../../process/builtin.js';
 import { TreeDecoder, TreeFormatError } from './decode.js';
 import {
   type Copy,
@@ -15,6 +15,7 @@ import {
   tooLargeError,
 } from './errors.js';
 import { nameOf, type Place, placeOf } from './place.js';
+import { startTreeProgram } from './program.js';
 import { Tally } from './tally.js';
 import type { CopyOptions, CopyResult } from './types.js';
 import { TreeWriter } from './write-tree.js';
@@ -24,7 +25,7 @@ import { TreeWriter } from './write-tree.js';
  *   working directory
  * @param to path on the host: a directory, into which it goes, or what it becomes
  * @throws {SandboxError} `file-not-found`, `permission-denied`, `file-exists`, `not-a-directory`, `no-space`,
- *   `copy-too-large`, `copy-failed`, `tree-malformed`, `process-lost`, `user-unknown` and what else startBuiltin throws
+ *   `copy-too-large`, `copy-failed`, `tree-malformed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
  * @throws the signal's reason if it aborts
  */
 export async function downloadTree(
@@ -34,12 +35,12 @@ export async function downloadTree(
   to: string,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const { user, signal } = options;
+  const { signal } = options;
   const tally = new Tally();
   const copy: Copy = { from: `${from} of the sandbox`, to: `${to} on the host`, tally };
   const writer = openPlace(copy, to, nameOf(from));
   try {
-    const pack = await startBuiltin(channel, guest, ['pack', from], `download of ${from}`, { user, signal });
+    const pack = await startTreeProgram(channel, guest, ['pack', from], options);
     try {
       await receive(pack, new TreeDecoder(writer), copy, options);
     } catch (error) {

@@ -1,6 +1,7 @@
 /** Where a copy goes: as cp(1) has it. */
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { bytesOf } from '../../../util/raw-text.js';
 
 /** The name under which a source goes into a directory; empty if its content does: of `SRC/.`, `..` and `/`. */
 export function nameOf(source: string): string {
@@ -22,12 +23,12 @@ export interface Place {
  * @throws the error of a system call
  */
 export function placeOf(destination: string, name: string): Place {
-  if (statSync(destination, { throwIfNoEntry: false })?.isDirectory() === true)
-    return { directory: resolve(destination), name: Buffer.from(name || '.'), isDirectory: name === '' };
+  if (statSync(bytesOf(destination), { throwIfNoEntry: false })?.isDirectory() === true)
+    return { directory: resolve(destination), name: bytesOf(name || '.'), isDirectory: name === '' };
   const path = resolve(destination);
   return {
     directory: dirname(path),
-    name: Buffer.from(basename(path)),
+    name: bytesOf(basename(path)),
     isDirectory: destination.endsWith('/'),
   };
 }

@@ -10,6 +10,7 @@ import {
   readlinkSync,
 } from 'node:fs';
 import { isSystemError } from '../../../util/errors.js';
+import { bytesOf } from '../../../util/raw-text.js';
 import { ContentReader } from './content.js';
 import { Descent } from './descent.js';
 import {
@@ -107,7 +108,7 @@ export class TreeReader {
 
   #entry(name: Buffer): void {
     this.#name = name;
-    const path = this.#descent?.path(name) ?? Buffer.from(this.#from);
+    const path = this.#descent?.path(name) ?? bytesOf(this.#from);
     const found = this.#unlessVanished(() => lstatSync(path, { bigint: true }));
     if (found === undefined) return;
     if (found.isDirectory()) this.#directory(name);

@@ -5,9 +5,10 @@ import type { GuestConfig } from '../../../../init/common/config.js';
 import type { Channel } from '../../../protocol/channel.js';
 import { isSystemError } from '../../../util/errors.js';
 import { unlessAborted } from '../../../util/promises.js';
-import { type Builtin, BuiltinError, startBuiltin } from '../../process/builtin.js';
+import { type Builtin, BuiltinError } from '../../process/builtin.js';
 import { type Copy, guestError, hostError, SkippedRootError, skippedError, tooLargeError } from './errors.js';
 import { nameOf } from './place.js';
+import { startTreeProgram } from './program.js';
 import { TreeReader } from './read-tree.js';
 import { Tally } from './tally.js';
 import type { CopyOptions, CopyResult } from './types.js';
@@ -16,7 +17,7 @@ import type { CopyOptions, CopyResult } from './types.js';
  * @param from path on the host: a file, a directory, or with `/.` at its end what is in a directory
  * @param to path inside: a directory, into which it goes, or what it becomes; from the sandbox's working directory
  * @throws {SandboxError} `file-not-found`, `permission-denied`, `file-exists`, `not-a-directory`, `no-space`,
- *   `copy-too-large`, `copy-failed`, `process-lost`, `user-unknown` and what else startBuiltin throws
+ *   `copy-too-large`, `copy-failed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
  * @throws the signal's reason if it aborts
  */
 export async function uploadTree(
@@ -26,19 +27,14 @@ export async function uploadTree(
   to: string,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const { user, signal } = options;
+  const { signal } = options;
   const tally = new Tally();
   const copy: Copy = { from: `${from} of the host`, to: `${to} in the sandbox`, tally };
   const reader = new TreeReader(from, tally);
   try {
     // Before a process is started for what is not there.
     const first = reader.next();
-    const start = ['unpack', to, nameOf(from)];
-    const unpack = await startBuiltin(channel, guest, start, `upload of ${from}`, {
-      user,
-      signal,
-      killSignal: 'SIGTERM',
-    });
+    const unpack = await startTreeProgram(channel, guest, ['unpack', to, nameOf(from)], options);
     await send(chunksOf(first, reader, copy, options), unpack, signal);
     options.onProgress?.(tally.progress);
     return tally.result;
