@@ -27,7 +27,7 @@ interface Copied {
 }
 
 for (const [way, count] of [
-  [embedded, 10_000],
+  [embedded, 2_000],
   [lxc, 1000],
 ] as const) {
   it(`over ${way.uri}`, { skip: way.skip }, async (t) => {
