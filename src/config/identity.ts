@@ -158,6 +158,11 @@ async function findUser(key: string | number, database: UserDatabase): Promise<F
   return matches(answer) ? { ...answer, fromNameService: true } : undefined;
 }
 
+/** Users of the host's passwd file and their homes. */
+export function homesOfUsers(database = HOST_USERS): { name: string; uid: number; home: string }[] {
+  return readTable(database.passwdFile).flatMap((fields) => passwdEntry(fields) ?? []);
+}
+
 function passwdEntry(fields: readonly string[]): PasswdEntry | undefined {
   const [name = '', , uid = '', gid = '', , home = ''] = fields;
   if (name === '' || !isId(uid) || !isId(gid)) return undefined;

@@ -48,6 +48,7 @@ const procOf: Record<Operation['op'], ProcNumber> = {
   arrange: Proc.ARRANGE,
   userNamespace: Proc.USER_NAMESPACE,
   mapMount: Proc.MAP_MOUNT,
+  control: Proc.CONTROL,
 };
 
 function encodeArguments(operation: Operation): Buffer {
@@ -142,6 +143,9 @@ function encodeArguments(operation: Operation): Buffer {
     case 'mapMount':
       w.str(operation.source).str(operation.target).u32(operation.flags);
       break;
+    case 'control':
+      w.str(operation.request);
+      break;
     case 'sync':
     case 'powerOff':
       break;
@@ -189,6 +193,7 @@ function decodeValue(operation: Operation, r: FieldReader): unknown {
     case 'run':
       return { status: r.i32(), output: r.bytes() };
     case 'readLink':
+    case 'control':
       return r.str();
     case 'readFile':
       return r.bytes();

@@ -127,6 +127,8 @@ export type Operation =
     }
   /** Zeroes free memory, so that it takes no room in a snapshot: 1 to 1024 MiB, at most half of what is free. */
   | { readonly op: 'clearMemory'; readonly mebibytes: number }
+  /** For the holder of a sandbox, not for its guest: JSON, see src/control/requests.ts. */
+  | { readonly op: 'control'; readonly request: string }
   /** Makes the user namespace that an application without capabilities runs in. */
   | { readonly op: 'userNamespace'; readonly map: IdMap }
   /** Mounts what is at `source` on `target` too, with owners as they are in the user namespace. */
@@ -174,7 +176,7 @@ export type ResultOf<T extends Operation> = T extends { op: 'spawn' }
       ? Uint8Array
       : T extends { op: 'listDir' }
         ? readonly string[]
-        : T extends { op: 'readLink' }
+        : T extends { op: 'readLink' | 'control' }
           ? string
           : T extends { op: 'stat' }
             ? GuestStat

@@ -75,6 +75,8 @@ export const Proc = {
   ARRANGE: 63,
   USER_NAMESPACE: 64,
   MAP_MOUNT: 65,
+  /** Not of a guest: a holder of a sandbox answers it, see src/control/server.ts. */
+  CONTROL: 80,
 } as const;
 export type ProcNumber = (typeof Proc)[keyof typeof Proc];
 

@@ -1,7 +1,7 @@
 /** Opens a root shell in a sandbox that another process runs. */
 
-import { closeSync, constants, fstatSync, lstatSync, openSync, statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { lstatSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { constants as osConstants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { BUSYBOX, type ShellTerminal, shellSpawn } from '../../init/common/shell.js';
@@ -11,7 +11,7 @@ import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
 import { ShellDirectory } from './devices/shell-directory.js';
 import { type ExitStatus, exitStatusOf } from './exit-status.js';
 import { openTerminal } from './start/transports.js';
-import { peerOf } from './state/peer.js';
+import { connectTo } from './state/connect-to.js';
 import { findRunning, type RunningSandbox } from './state/running.js';
 
 export interface AttachOptions {
@@ -208,38 +208,6 @@ async function open(name: string, path: string, uid: number | undefined): Promis
       cause: error,
     });
   }
-}
-
-/**
- * Connects to a socket. Of another user's sandbox it must be a socket and no link, and that user, or whom it belongs
- * to, must listen there: a user could put a link to a service here that trusts root.
- */
-async function connectTo(path: string, uid: number | undefined): Promise<Socket> {
-  if (uid === undefined) return connected(path);
-  const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
-  try {
-    const found = fstatSync(fd);
-    if (!found.isSocket()) throw new Error('there is no socket');
-    const socket = await connected(`/proc/self/fd/${fd}`);
-    const peer = await peerOf(socket);
-    if (peer !== 0 && (peer === uid || peer === found.uid)) return socket;
-    socket.destroy();
-    throw new Error(`user ${peer} listens there`);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Opens a file only as a place: from <fcntl.h>, where Node.js has no name for it. */
-const O_PATH = 0o10000000;
-
-async function connected(path: string): Promise<Socket> {
-  const socket = connect(path);
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.once('connect', resolve);
-  });
-  return socket;
 }
 
 function notYours(name: string, cause: unknown): SandboxError {

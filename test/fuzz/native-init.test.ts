@@ -17,7 +17,10 @@ import { list, packet, runPayload, spawnPayload, str, u32, u64, writeFilePayload
 const FUZZ = resolve('build/native/init-fuzz');
 
 /** One valid call of every operation. Add each new operation of the protocol here. */
-const CALLS: Record<Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | 'EXIT' | 'QUIT' | 'READY'>, Buffer> = {
+const CALLS: Record<
+  Exclude<keyof typeof Proc, 'STDIN' | 'STDOUT' | 'STDERR' | 'EXIT' | 'QUIT' | 'READY' | 'CONTROL'>,
+  Buffer
+> = {
   MOUNT: Buffer.concat([str('source'), str('/target'), str('9p'), u32(1), str('trans=virtio')]),
   MKDIR: Buffer.concat([str('/a/b'), u32(0o755)]),
   SYMLINK: Buffer.concat([str('/proc/self/fd'), str('/dev/fd')]),

@@ -2,9 +2,10 @@
  * The directory of a running sandbox's shells, opened. Everything in it is reached through the descriptor, so that its
  * owner cannot put another directory in its place, or a link.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
+import { openBelow } from '../state/open-below.js';
 import type { RunningSandbox } from '../state/running.js';
 import { shellPaths } from './shell.js';
 
@@ -31,7 +32,7 @@ export class ShellDirectory {
     try {
       if (user === undefined)
         return new ShellDirectory(openSync(shellPaths(stateDirectory).directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-      return new ShellDirectory(openOf(user.uid, user.home, [...user.below, 'shell']));
+      return new ShellDirectory(openBelow(user.uid, user.home, [...user.below, 'shell']));
     } catch (error) {
       if (isSystemError(error, 'ENOENT')) throw user && isMissing(stateDirectory) ? notFound(name) : noShell(name);
       if (user && isSystemError(error)) throw unsafe(name, stateDirectory, error);
@@ -62,26 +63,6 @@ export class ShellDirectory {
     if (this.#isOpen) closeSync(this.#fd);
     this.#isOpen = false;
   }
-}
-
-/**
- * Opens a directory below a user's home, without following a link.
- * @throws a system error: ENOENT, ELOOP or ENOTDIR for what is not there or not the user's
- */
-function openOf(uid: number, home: string, below: readonly string[]): number {
-  let fd = openSync(home, O_RDONLY | O_DIRECTORY);
-  for (const part of below) {
-    const parent = fd;
-    try {
-      fd = openSync(`/proc/self/fd/${parent}/${part}`, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    } finally {
-      closeSync(parent);
-    }
-    if (fstatSync(fd).uid === uid) continue;
-    closeSync(fd);
-    throw Object.assign(new Error(`${part} belongs to another user`), { code: 'ENOTDIR' });
-  }
-  return fd;
 }
 
 function isMissing(path: string): boolean {

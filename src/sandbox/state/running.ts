@@ -1,12 +1,16 @@
 /** Finds running sandboxes by their state directories. */
-import { readdirSync, statSync } from 'node:fs';
+import { closeSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemError, SandboxError } from '../../util/errors.js';
+import { isSystemError, SandboxError, valueOr } from '../../util/errors.js';
 import { ROOT_STATE } from './alias.js';
+import { openBelow } from './open-below.js';
 import { ownerLives, stateBase } from './state-directory.js';
 
 /** Names of directories that are being made, or removed. */
 const IN_BETWEEN = /^\.(claim|stale)-/;
+
+/** Where a user's state directories are, below the home. */
+const USERS_STATE = ['.cache', 'libvirt-sandbox'];
 
 export interface RunningSandbox {
   readonly name: string;
@@ -30,8 +34,36 @@ export async function findRunning(called: string): Promise<RunningSandbox> {
   const caller = process.getuid?.();
   if (uid === caller) return findOwn(name);
   if (caller !== 0) throw notYours(called);
-  const below = ['.cache', 'libvirt-sandbox', name];
+  const below = [...USERS_STATE, name];
   return { name, stateDirectory: join(home, ...below), user: { uid, home, below } };
+}
+
+/** The running sandboxes of this user. */
+export function findAll(): RunningSandbox[] {
+  return basesOf().flatMap((base) => namesIn(base).map((name) => ({ name, stateDirectory: join(base, name) })));
+}
+
+/** The running sandboxes of another user, for root. That user may put anything there meanwhile. */
+export function findAllOf({ uid, home }: { readonly uid: number; readonly home: string }): RunningSandbox[] {
+  return (
+    below(uid, home, [], (directory) => namesOf(directory))?.flatMap((name) => {
+      const lives = below(uid, home, [name], ownerLives);
+      const path = [...USERS_STATE, name];
+      return lives ? [{ name, stateDirectory: join(home, ...path), user: { uid, home, below: path } }] : [];
+    }) ?? []
+  );
+}
+
+/** The result of `read` in a directory below the state directories of another user; undefined if it is not theirs. */
+function below<T>(uid: number, home: string, path: readonly string[], read: (directory: string) => T): T | undefined {
+  return valueOr(() => {
+    const fd = openBelow(uid, home, [...USERS_STATE, ...path]);
+    try {
+      return read(`/proc/self/fd/${fd}`);
+    } finally {
+      closeSync(fd);
+    }
+  }, undefined);
 }
 
 function findOwn(name: string): RunningSandbox {
@@ -96,12 +128,9 @@ function mayEnter(stateDirectory: string): boolean {
 }
 
 function namesIn(base: string): string[] {
-  try {
-    return readdirSync(base).filter(
-      (name) => !IN_BETWEEN.test(name) && runs(join(base, name)) && mayEnter(join(base, name)),
-    );
-  } catch (error) {
-    if (isSystemError(error)) return [];
-    throw error;
-  }
+  return valueOr(() => namesOf(base).filter((name) => runs(join(base, name)) && mayEnter(join(base, name))), []);
+}
+
+function namesOf(base: string): string[] {
+  return readdirSync(base).filter((name) => !IN_BETWEEN.test(name));
 }

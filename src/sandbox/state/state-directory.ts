@@ -11,6 +11,7 @@ import { makeDirectories, openToAll } from '../../util/directories.js';
 import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
 import { hostProgram } from '../../util/programs.js';
+import { readPlainFile } from '../../util/small-files.js';
 import { sphere } from '../../util/sphere.js';
 import { makeAlias, needsAlias, ROOT_STATE, removeAlias } from './alias.js';
 
@@ -19,6 +20,9 @@ const CLAIM_TRIES = 10;
 
 /** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 25 s. */
 const REMOVE_STALE_MS = 30_000;
+
+/** More than the file `owner` has. */
+const OWNER_BYTES = 1024;
 
 export interface StateDirectory {
   readonly path: string;
@@ -157,7 +161,7 @@ function removeStale(path: string): boolean {
 /** Whether the owning process lives. False for what a crash or a killed supervisor left. */
 export function ownerLives(path: string): boolean {
   try {
-    const [pid = '', started = ''] = readFileSync(join(path, 'owner'), 'utf8').trim().split(' ');
+    const [pid = '', started = ''] = readPlainFile(join(path, 'owner'), { most: OWNER_BYTES }).trim().split(' ');
     return startTime(Number(pid)) === started;
   } catch (error) {
     // Without the file the directory is being removed, or its removal was interrupted.

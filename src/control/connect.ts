@@ -1,0 +1,183 @@
+/** Talks to a running sandbox that another process holds. */
+import { closeSync, constants, openSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { constants as osConstants } from 'node:os';
+import { join } from 'node:path';
+import { Channel } from '../protocol/channel.js';
+import { OperationError } from '../protocol/operations.js';
+import type { ProcessExit } from '../sandbox/process/types.js';
+import { Session } from '../sandbox/session.js';
+import { connectTo } from '../sandbox/state/connect-to.js';
+import { openBelow } from '../sandbox/state/open-below.js';
+import { findRunning, type RunningSandbox } from '../sandbox/state/running.js';
+import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import { controlError, endedError, notYoursError } from './errors.js';
+import { RecordError, readRecord, type SandboxRecord } from './record.js';
+import { type ControlRequest, exitOf, parseEnding, parseStats, type SandboxStats } from './requests.js';
+
+/** The socket in the state directory. */
+export const CONTROL_SOCKET = 'control';
+
+/** How long the application may take to end by SIGTERM, in milliseconds. */
+const STOP_MS = 10_000;
+
+export interface ConnectOptions {
+  /** Gives up to connect. */
+  readonly signal?: AbortSignal | undefined;
+  /** What is started over this connection lives on when the connection ends; default: it is killed. */
+  readonly keep?: boolean | undefined;
+}
+
+/**
+ * A sandbox that another process holds. Processes are started in it as in one's own; unless the connection was made with
+ * `keep`, they get SIGHUP when it ends, and SIGKILL two seconds later.
+ */
+export class ConnectedSandbox extends Session implements AsyncDisposable {
+  readonly name: string;
+  readonly record: SandboxRecord;
+  readonly #channel: Channel;
+  readonly #socket: Socket;
+
+  /** @internal */
+  constructor(channel: Channel, socket: Socket, record: SandboxRecord) {
+    super(channel, record.guest);
+    this.#channel = channel;
+    this.#socket = socket;
+    this.name = record.name;
+    this.record = record;
+  }
+
+  /**
+   * Stops the sandbox. Its application gets SIGTERM, and SIGKILL after `timeout` milliseconds (default: 10 s). Resolves
+   * when nothing is left.
+   * @throws {SandboxError} `control-failed`, `sandbox-ended`
+   */
+  async stop({ timeout = STOP_MS }: { readonly timeout?: number } = {}): Promise<void> {
+    await this.ask({ ask: 'stop', timeoutMs: timeout });
+  }
+
+  /**
+   * Sends a signal to the application. SIGKILL stops a sandbox that has none.
+   * @throws {SandboxError} `control-failed`, `sandbox-ended`
+   */
+  async kill(signal: NodeJS.Signals | number): Promise<void> {
+    const number = typeof signal === 'number' ? signal : osConstants.signals[signal];
+    await this.ask({ ask: 'kill', signal: number });
+  }
+
+  /**
+   * Waits until nothing of the sandbox is left.
+   * @returns how its application ended: `exitCode` is 124 if its time was over, and 0 if there was none
+   * @throws {SandboxError} what it ended with; `control-failed`, `sandbox-ended`
+   */
+  async wait(): Promise<ProcessExit> {
+    const ending = parseEnding(await this.ask({ ask: 'wait' }));
+    if (ending === undefined) throw this.#nonsense();
+    return exitOf(ending);
+  }
+
+  /** @throws {SandboxError} `control-failed`, `sandbox-ended` */
+  async stats(): Promise<SandboxStats> {
+    const stats = parseStats(await this.ask({ ask: 'stats' }));
+    if (stats === undefined) throw this.#nonsense();
+    return stats;
+  }
+
+  /** Ends the connection, and with it what was started over it. */
+  async close(): Promise<void> {
+    this.#channel.quit();
+    await new Promise<void>((resolve) => {
+      if (this.#socket.destroyed) resolve();
+      this.#socket.once('close', resolve);
+      this.#socket.end(resolve);
+    });
+    this.#channel.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /**
+   * @internal
+   * @throws {SandboxError} `control-failed`, `sandbox-ended`
+   */
+  async ask(request: ControlRequest): Promise<string> {
+    try {
+      return (await this.#channel.call({ op: 'control', request: JSON.stringify(request) }, { tolerate: true })).value;
+    } catch (error) {
+      if (error instanceof OperationError)
+        throw controlError(`the sandbox ${this.name}: ${error.message}`, 'see virt-sandbox-ctl inspect', error);
+      if (error instanceof SandboxError) throw endedError(this.name, error);
+      throw error;
+    }
+  }
+
+  #nonsense(): SandboxError {
+    return controlError(
+      `the holder of the sandbox ${this.name} gives an answer that makes no sense`,
+      'use the same version of virt-sandbox as who started it',
+    );
+  }
+}
+
+/**
+ * Connects to the running sandbox `NAME` of this user; for root also `USER/NAME`.
+ * @throws {SandboxError} `sandbox-not-found`, `not-yours`, `user-unknown`, `control-failed`, `sandbox-ended`
+ * @throws the signal's reason if it aborts
+ */
+export async function connectSandbox(name: string, options: ConnectOptions = {}): Promise<ConnectedSandbox> {
+  options.signal?.throwIfAborted();
+  const running = await findRunning(name);
+  const { socket, record } = await open(running);
+  const giveUp = () => socket.destroy();
+  options.signal?.addEventListener('abort', giveUp, { once: true });
+  if (options.signal?.aborted) giveUp();
+  try {
+    const { channel } = await Channel.open(socket);
+    const connected = new ConnectedSandbox(channel, socket, record);
+    if (options.keep) await connected.ask({ ask: 'keep' });
+    return connected;
+  } catch (error) {
+    socket.destroy();
+    options.signal?.throwIfAborted();
+    if (!(error instanceof SandboxError) || error.code === 'sandbox-ended') throw error;
+    throw controlError(
+      `the holder of the sandbox ${name} does not talk to this program: ${error.message}`,
+      'see that it still runs, that fewer than 64 are connected, and that it has the same version of virt-sandbox',
+      error,
+    );
+  } finally {
+    options.signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/** Everything is reached through the descriptor of its directory, so that its owner cannot put a link in the way. */
+async function open(running: RunningSandbox): Promise<{ socket: Socket; record: SandboxRecord }> {
+  const { name, user } = running;
+  let fd: number | undefined;
+  try {
+    fd = openState(running);
+    const directory = `/proc/self/fd/${fd}`;
+    const record = readRecord(directory, name, user?.uid);
+    return { record, socket: await connectTo(join(directory, CONTROL_SOCKET), user?.uid) };
+  } catch (error) {
+    if (isSystemError(error, 'EACCES') || isSystemError(error, 'EPERM')) throw notYoursError(name, error);
+    if (error instanceof SandboxError) throw error;
+    const why = error instanceof RecordError || isSystemError(error) ? error.message : messageOf(error);
+    throw controlError(
+      `the sandbox ${name} cannot be talked to: ${why}`,
+      'see that it still runs, and try again when it has started',
+      error,
+    );
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Opens the state directory of a sandbox, without following a link below another user's home. */
+export function openState({ stateDirectory, user }: RunningSandbox): number {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  if (user === undefined) return openSync(stateDirectory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return openBelow(user.uid, user.home, user.below);
+}

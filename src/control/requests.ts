@@ -1,0 +1,101 @@
+/**
+ * What is asked of the process that holds a sandbox, as JSON in a CONTROL call: docs/protocol.md. Each side checks what
+ * the other one sends.
+ */
+import * as v from 'valibot';
+import type { ProcessExit } from '../sandbox/process/types.js';
+import { SandboxError, type Stage } from '../util/errors.js';
+
+/** The longest time to stop, in milliseconds: more would overflow a timer. */
+export const MOST_TIMEOUT_MS = 2 ** 31 - 1;
+
+const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const text = v.pipe(v.string(), v.maxLength(65_536));
+
+const request = v.variant('ask', [
+  /** Ends the application by SIGTERM, after the time by SIGKILL, and with it the sandbox. Answered when it is gone. */
+  v.strictObject({ ask: v.literal('stop'), timeoutMs: v.pipe(whole, v.maxValue(MOST_TIMEOUT_MS)) }),
+  /** Answered when nothing of the sandbox is left. */
+  v.strictObject({ ask: v.literal('wait') }),
+  v.strictObject({ ask: v.literal('kill'), signal: v.pipe(whole, v.minValue(1), v.maxValue(64)) }),
+  v.strictObject({ ask: v.literal('stats') }),
+  /** What this connection starts from now on lives on when the connection ends. */
+  v.strictObject({ ask: v.literal('keep') }),
+]);
+
+export type ControlRequest = v.InferOutput<typeof request>;
+
+const stats = v.object({
+  cpuSeconds: v.pipe(v.number(), v.minValue(0)),
+  memoryBytes: whole,
+  holderBytes: whole,
+  processes: whole,
+});
+
+/** What a sandbox costs. */
+export interface SandboxStats {
+  /** Processor time of its QEMU, or of a container's processes, since they were started. */
+  readonly cpuSeconds: number;
+  /** Memory of its QEMU, or of a container's processes. Pages that it shares with others count in part. */
+  readonly memoryBytes: number;
+  /** Memory of the process that holds it, and of that one's supervisor. */
+  readonly holderBytes: number;
+  /** Running processes that were started in it: the application, and those beside it. */
+  readonly processes: number;
+}
+
+const ending = v.union([
+  v.object({
+    code: v.nullable(whole),
+    signal: v.nullable(v.union([v.pipe(text, v.regex(/^SIG[A-Z0-9]+$/)), whole])),
+    exitCode: v.pipe(whole, v.maxValue(255)),
+    timedOut: v.boolean(),
+  }),
+  v.object({
+    error: v.object({ stage: text, code: text, message: text, remedy: text, exitCode: v.pipe(whole, v.maxValue(255)) }),
+  }),
+]);
+
+export type Ending = v.InferOutput<typeof ending>;
+
+/** @returns undefined for what is no request */
+export function parseRequest(json: string): ControlRequest | undefined {
+  return parsed(request, json);
+}
+
+/** @returns undefined for what is none */
+export function parseStats(json: string): SandboxStats | undefined {
+  return parsed(stats, json);
+}
+
+/** @returns undefined for what is none */
+export function parseEnding(json: string): Ending | undefined {
+  return parsed(ending, json);
+}
+
+function parsed<S extends v.GenericSchema>(schema: S, json: string): v.InferOutput<S> | undefined {
+  try {
+    const result = v.safeParse(schema, JSON.parse(json), { abortEarly: true });
+    return result.success ? result.output : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** How a sandbox ended, for {@link exitOf}. */
+export function endingOf(exit: ProcessExit): Ending {
+  const { code = null, signal = null, exitCode, timedOut } = exit;
+  return { code, signal, exitCode, timedOut };
+}
+
+export function failedEnding({ stage, code, message, remedy, exitCode }: SandboxError): Ending {
+  return { error: { stage, code, message: message.slice(0, 65_536), remedy: remedy.slice(0, 65_536), exitCode } };
+}
+
+/** @throws {SandboxError} that the sandbox ended with */
+export function exitOf(ended: Ending): ProcessExit {
+  if ('error' in ended) throw new SandboxError({ ...ended.error, stage: ended.error.stage as Stage });
+  const { code, signal, exitCode, timedOut } = ended;
+  return { code: code ?? undefined, signal: (signal ?? undefined) as NodeJS.Signals | undefined, exitCode, timedOut };
+}
