@@ -10,11 +10,12 @@
 import { read, write } from 'node:fs';
 import { Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { Channel, type RawReply } from '../../src/protocol/channel.js';
+import { Channel } from '../../src/protocol/channel.js';
 import { FieldReader, FieldWriter, ProtocolError } from '../../src/protocol/fields.js';
 import { OperationError } from '../../src/protocol/operations.js';
 import { type PacketHeader, PacketParser } from '../../src/protocol/packets.js';
 import { encodeReady } from '../../src/protocol/ready.js';
+import type { RawReply } from '../../src/protocol/relay.js';
 import { MessageType, Proc, Status } from '../../src/protocol/wire.js';
 import { spawnApplication } from './application.js';
 import { findDevices } from './disks.js';

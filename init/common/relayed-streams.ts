@@ -1,7 +1,8 @@
 /** Streams of processes between the native init and the launcher, for a common init in the guest. */
-import type { Channel, Relay } from '../../src/protocol/channel.js';
+import type { Channel } from '../../src/protocol/channel.js';
 import { FieldWriter } from '../../src/protocol/fields.js';
 import type { OutputProc } from '../../src/protocol/packets.js';
+import type { Relay } from '../../src/protocol/relay.js';
 import { MessageType, Proc } from '../../src/protocol/wire.js';
 
 type ToLauncher = (proc: number, type: number, process: number, payload: Uint8Array) => void;

@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream';
 import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { deferred } from '../util/promises.js';
+import { Calls, type PendingCall, startedBy, startsApplication } from './calls.js';
 import { coalesceReads, isSmallPiece } from './coalesce-reads.js';
 import { decodeFailure, decodeResult, encodeCall } from './codec.js';
-import { decodeExit } from './exit.js';
 import { FieldReader, FieldWriter, ProtocolError } from './fields.js';
+import { greet } from './handshake.js';
 import {
   type CallOptions,
   type Guest,
-  type GuestSpawn,
   type Operation,
   OperationError,
   type OperationResult,
@@ -18,33 +18,10 @@ import {
 } from './operations.js';
 import { encodePacket, type OutputProc, type PacketHeader, PacketParser } from './packets.js';
 import { GuestProcess } from './process.js';
+import { ProcessTable } from './process-table.js';
 import { decodeReady, type GuestReady } from './ready.js';
-import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, PROTOCOL_VERSION, Proc, SpawnFlag, Status } from './wire.js';
-
-/** How often the host greets until the guest answers, in milliseconds. */
-const HANDSHAKE_INTERVAL = 50;
-
-/** A call without a reply yet. */
-interface PendingCall {
-  answer(status: number, payload: Buffer): void;
-  reject(error: unknown): void;
-}
-
-/** A reply of the guest, not decoded. */
-export interface RawReply {
-  readonly status: number;
-  readonly payload: Buffer;
-}
-
-/** What passes all that is about processes on, instead of having them. */
-export interface Relay {
-  /** A piece of output, or its end: no bytes. */
-  output(proc: OutputProc, process: number, bytes: Buffer): void;
-  /** The guest has taken so much of a process's stdin. */
-  stdinTaken(process: number, payload: Buffer): void;
-  /** The payload of an EXIT. */
-  exit(process: number, payload: Buffer): void;
-}
+import type { ForeignProcess, RawReply, Relay } from './relay.js';
+import { CallFlag, MessageType, PROTOCOL_VERSION, Proc, Status } from './wire.js';
 
 /** A connection to a guest, made by {@link Channel.open} or {@link Channel.resume}. */
 export class Channel implements Guest {
@@ -53,12 +30,10 @@ export class Channel implements Guest {
 
   readonly #transport: Duplex;
   readonly #relay: Relay | undefined;
-  /** The running processes, by the guest's numbers. */
-  readonly #processes = new Map<number, GuestProcess>();
-  readonly #calls = new Map<number, PendingCall>();
+  readonly #processes: ProcessTable;
+  readonly #calls = new Calls();
   readonly #parser: PacketParser;
-  /** Serial number of the last call. */
-  #serial = 0;
+  readonly #onTaken: (() => void)[] = [];
   /** Set when the connection has ended. */
   #failure: Error | undefined;
   readonly #ready = deferred<GuestReady>();
@@ -67,6 +42,7 @@ export class Channel implements Guest {
     this.#transport = transport;
     this.#relay = relay;
     this.application = this.#newProcess();
+    this.#processes = new ProcessTable(this.application, endedError);
     // Callers may ignore it.
     this.#ready.promise.catch(() => {});
     this.#parser = new PacketParser({
@@ -139,7 +115,7 @@ export class Channel implements Guest {
           }
           const result = decodeResult(operation, payload);
           // At once: its output may be in the bytes that follow.
-          if (started && !this.#relay) this.#add(started, numberIn(result.value));
+          if (started && !this.#relay) this.#processes.add(started, startedBy(result.value));
           resolve(result);
         },
         reject: (error) =>
@@ -158,6 +134,40 @@ export class Channel implements Guest {
     });
   }
 
+  /**
+   * Starts a process for another host, from its encoded call.
+   * @param host hears of the answer before it hears anything else of the process
+   */
+  spawnFor(host: ForeignProcess, payload: Uint8Array): void {
+    const encode = (serial: number) => encodePacket(Proc.SPAWN, MessageType.CALL, CallFlag.TOLERATE, serial, payload);
+    this.#send(encode, {
+      answer: (status, answered) => {
+        host.answered({ status, payload: answered });
+        if (status === Status.OK) this.#processes.add(host, startedIn(answered));
+      },
+      reject: (error) => host.lost(error instanceof Error ? error : new Error(String(error))),
+    });
+  }
+
+  /** How many processes run that were started over this channel. */
+  get processes(): number {
+    return this.#processes.size;
+  }
+
+  /** Bytes that the guest has not taken yet. Where they are more than some KiB, {@link onceTaken} tells the end. */
+  get backlog(): number {
+    return this.#transport.writableLength;
+  }
+
+  /** Calls back once, when the guest has taken all. Not at all if the connection ends before. */
+  onceTaken(call: () => void): void {
+    this.#onTaken.push(call);
+    if (this.#onTaken.length > 1) return;
+    this.#transport.once('drain', () => {
+      for (const waiting of this.#onTaken.splice(0)) waiting();
+    });
+  }
+
   /** Passes data of a process on, or an acknowledgement of another host. */
   forwardStream(proc: number, type: number, process: number, payload: Uint8Array): void {
     if (!this.#failure) this.#transport.write(encodePacket(proc, type, 0, process, payload));
@@ -168,16 +178,8 @@ export class Channel implements Guest {
       pending.reject(this.#failure);
       return;
     }
-    this.#serial = (this.#serial + 1) >>> 0;
-    let packet: Buffer;
-    try {
-      packet = encode(this.#serial);
-    } catch (error) {
-      pending.reject(error);
-      return;
-    }
-    this.#calls.set(this.#serial, pending);
-    this.#transport.write(packet);
+    const packet = this.#calls.begin(encode, pending);
+    if (packet) this.#transport.write(packet);
   }
 
   /** Asks the guest to kill all processes and to power off. */
@@ -191,22 +193,8 @@ export class Channel implements Guest {
   }
 
   #handshake(): Promise<GuestReady> {
-    const transport = this.#transport;
-    const greet = () => transport.write(Uint8Array.of(HANDSHAKE_WAIT));
-    const timer = setInterval(greet, HANDSHAKE_INTERVAL);
-    const awaitSync = (chunk: Buffer) => {
-      const at = chunk.indexOf(HANDSHAKE_SYNC);
-      if (at < 0) return;
-      clearInterval(timer);
-      mark('channel.sync');
-      transport.off('data', awaitSync);
-      transport.write(Uint8Array.of(HANDSHAKE_SYNC));
-      transport.on('data', (bytes: Buffer) => this.#receive(bytes));
-      if (at + 1 < chunk.length) this.#receive(chunk.subarray(at + 1));
-    };
-    transport.on('data', awaitSync);
-    this.#watchTransport(() => clearInterval(timer));
-    greet();
+    const giveUp = greet(this.#transport, (bytes) => this.#receive(bytes));
+    this.#watchTransport(giveUp);
     return this.#ready.promise;
   }
 
@@ -232,7 +220,7 @@ export class Channel implements Guest {
     const { type, proc, serial } = header;
     if (type === MessageType.REPLY) {
       if (proc === Proc.STDIN) this.#stdinTaken(serial, payload);
-      else this.#reply(header, payload);
+      else this.#calls.answer(header, payload);
     } else if (type === MessageType.MESSAGE && proc === Proc.READY) {
       this.#ready.resolve(decodeReady(payload));
     } else if (type === MessageType.MESSAGE && proc === Proc.EXIT) {
@@ -250,59 +238,25 @@ export class Channel implements Guest {
     });
   }
 
-  /** @throws {ProtocolError} if the guest has another process of that number, or had it started already */
-  #add(process: GuestProcess, number: number): void {
-    if (number === 0 || this.#processes.has(number) || process.number !== 0)
-      throw new ProtocolError(`the guest started process ${number}, which is there already`);
-    this.#processes.set(number, process);
-    process.started(number);
-  }
-
-  /** @throws {ProtocolError} if there is no such process */
-  #running(number: number, what: string): GuestProcess {
-    const process = this.#processes.get(number);
-    if (!process) throw new ProtocolError(`the guest sent ${what} of process ${number}, which does not run`);
-    return process;
-  }
-
   #output(proc: OutputProc, number: number, bytes: Buffer): void {
     if (this.#relay) this.#relay.output(proc, number, bytes);
-    else this.#running(number, 'output').output(proc, bytes);
+    else this.#processes.output(proc, number, bytes);
   }
 
   #outputEnd(proc: OutputProc, number: number): void {
     mark('output.end', { proc });
     if (this.#relay) this.#relay.output(proc, number, Buffer.alloc(0));
-    else this.#running(number, 'the end of output').outputEnd(proc);
+    else this.#processes.outputEnd(proc, number);
   }
 
   #stdinTaken(number: number, payload: Buffer): void {
     if (this.#relay) this.#relay.stdinTaken(number, payload);
-    else this.#running(number, 'an acknowledgement').stdinTaken(new FieldReader(payload).u32());
+    else this.#processes.stdinTaken(number, payload);
   }
 
   #exited(number: number, payload: Buffer): void {
-    if (this.#relay) {
-      this.#relay.exit(number, payload);
-      return;
-    }
-    const process = this.#running(number, 'the exit');
-    const exit = decodeExit(payload);
-    this.#processes.delete(number);
-    process.ended(exit);
-    if (process !== this.application) return;
-    mark('exit', { drained: exit.drained, finished: exit.finished });
-    const error = endedError();
-    for (const other of this.#processes.values()) other.lost(error);
-    this.#processes.clear();
-  }
-
-  #reply(header: PacketHeader, payload: Buffer): void {
-    const call = this.#calls.get(header.serial);
-    if (!call) throw new ProtocolError(`the guest answered call ${header.serial}, which was not made`);
-    // Decoding throws for a malformed reply. The call is forgotten after that, so that the failure reaches its caller.
-    call.answer(header.status, payload);
-    this.#calls.delete(header.serial);
+    if (this.#relay) this.#relay.exit(number, payload);
+    else this.#processes.exited(number, payload);
   }
 
   /** Ends everything that waits for the guest. Only the first failure counts. */
@@ -315,23 +269,18 @@ export class Channel implements Guest {
       remedy: 'set LIBVIRT_SANDBOX_INIT_DEBUG=1 to see what it does',
       cause,
     });
-    for (const call of this.#calls.values()) call.reject(this.#failure);
-    this.#calls.clear();
+    this.#calls.reject(this.#failure);
     this.#ready.reject(this.#failure);
     this.application.lost(this.#failure);
-    for (const process of this.#processes.values()) process.lost(this.#failure);
-    this.#processes.clear();
+    this.#processes.lose(this.#failure);
   }
 }
 
-function startsApplication(operation: Operation): boolean {
-  if (operation.op === 'configure') return true;
-  return operation.op === 'spawn' && (operation.flags & SpawnFlag.APPLICATION) !== 0;
-}
-
-/** The number of the process that a call has started. */
-function numberIn(value: unknown): number {
-  return typeof value === 'number' ? value : (value as GuestSpawn).process;
+/** The number of the process in an answer to SPAWN that is not decoded. */
+function startedIn(payload: Buffer): number {
+  const r = new FieldReader(payload);
+  r.u32();
+  return r.u32();
 }
 
 function endedError(): SandboxError {

@@ -1,5 +1,5 @@
 /** The EXIT message: how a process ended, and how long the init took to clean up (docs/protocol.md). */
-import { FieldReader } from './fields.js';
+import { FieldReader, FieldWriter } from './fields.js';
 import { ExitFlag } from './wire.js';
 
 export interface GuestExit {
@@ -11,6 +11,12 @@ export interface GuestExit {
   readonly drained: number;
   /** Microseconds after that until every file system was synced and unmounted; 0 for others than the application. */
   readonly finished: number;
+}
+
+/** Inverse of {@link decodeExit}. */
+export function encodeExit({ status, timedOut, drained, finished }: GuestExit): Buffer {
+  const flags = timedOut ? ExitFlag.TIMED_OUT : 0;
+  return new FieldWriter().u32(status).u32(flags).u32(drained).u32(finished).finish();
 }
 
 /** @throws {ProtocolError} when the payload is malformed */

@@ -4,6 +4,7 @@ import { deferred } from '../util/promises.js';
 import type { GuestExit } from './exit.js';
 import { OutputStream } from './output.js';
 import type { OutputProc } from './packets.js';
+import { type ProcessParty, thereAlready } from './process-table.js';
 import { StdinSender } from './stdin.js';
 import { Proc } from './wire.js';
 
@@ -13,7 +14,7 @@ export interface ProcessPort {
   acknowledge(proc: OutputProc, process: number, bytes: number): void;
 }
 
-export class GuestProcess {
+export class GuestProcess implements ProcessParty {
   /** How it ended. Rejects if the connection, or the sandbox, ends first. */
   readonly exited: Promise<GuestExit>;
   readonly #exit = deferred<GuestExit>();
@@ -52,8 +53,9 @@ export class GuestProcess {
     return this.#stderr.readable;
   }
 
-  /** @internal The guest has started it. */
+  /** @internal @throws {ProtocolError} if the guest had it started already */
   started(number: number): void {
+    if (this.#number !== 0) throw thereAlready(number);
     this.#number = number;
     this.#stdin.start((bytes) => this.#port.data(number, bytes));
   }

@@ -22,7 +22,7 @@ import { ALL_IS_SEEN, linkToAll, seesAll, viewCommand, viewPoint } from './devic
 import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
-import type { Launched } from './launched.js';
+import { factsOf, type Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
@@ -109,9 +109,10 @@ export class Attempt {
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
       this.#tellGaps();
-      const { console } = this.#run;
+      const { console, state } = this.#run;
       const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#givenDisks, this.#shares];
-      return { name, channel, guest, domain, connection, console, network, givenDisks, shares };
+      const facts = factsOf(this.#config, this.#prepared);
+      return { ...facts, channel, state, guest, domain, connection, console, network, givenDisks, shares };
     } catch (error) {
       this.#shares.end();
       const reason = await this.#reasonFor(error);

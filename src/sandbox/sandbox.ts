@@ -65,22 +65,26 @@ export class Sandbox extends Session implements AsyncDisposable {
    */
   readonly ending: Promise<void>;
   readonly #ending = deferred<void>();
-  readonly #launched: Launched;
+  /** @internal */
+  readonly launched: Launched;
   readonly #onWarning: LaunchOptions['onWarning'];
-  /** It has no application, and lives until it is stopped. */
-  readonly #isIdle: boolean;
+  /**
+   * It has no application, and lives until it is stopped.
+   * @internal
+   */
+  readonly isIdle: boolean;
   #stopping = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
     super(launched.channel, launched.guest);
-    this.#launched = launched;
-    this.#isIdle = !hasApplication(launched.guest);
+    this.launched = launched;
+    this.isIdle = !hasApplication(launched.guest);
     this.#onWarning = onWarning;
     this.name = launched.name;
     this.prepareMilliseconds = took.prepareMilliseconds;
     this.startMilliseconds = took.startMilliseconds;
     const { application } = launched.channel;
-    if (this.#isIdle) application.isNone();
+    if (this.isIdle) application.isNone();
     this.stdin = application.stdin;
     // Where the sandbox ends first, that is said by `exited`.
     this.stdin.on('error', () => {});
@@ -138,7 +142,7 @@ export class Sandbox extends Session implements AsyncDisposable {
     const launched = await launch(config, prepared, options);
     const startMilliseconds = performance.now() - begun - prepareMilliseconds;
     const sandbox = new Sandbox(launched, onWarning, { prepareMilliseconds, startMilliseconds });
-    sandbox.#launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
+    sandbox.launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
     if (signal) {
       const stop = () => void sandbox.stop();
       signal.addEventListener('abort', stop, { once: true });
@@ -156,7 +160,7 @@ export class Sandbox extends Session implements AsyncDisposable {
   async kill(signal: NodeJS.Signals | number): Promise<void> {
     const number = typeof signal === 'number' ? signal : constants.signals[signal];
     try {
-      const { channel } = this.#launched;
+      const { channel } = this.launched;
       await channel.call({ op: 'signal', process: channel.application.number, signal: number }, { tolerate: true });
     } catch (error) {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
@@ -166,7 +170,7 @@ export class Sandbox extends Session implements AsyncDisposable {
   /** Resizes the application's terminal. Does nothing if the application has ended. */
   async resize(rows: number, columns: number): Promise<void> {
     try {
-      const { channel } = this.#launched;
+      const { channel } = this.launched;
       await channel.call({ op: 'resize', process: channel.application.number, rows, columns }, { tolerate: true });
     } catch (error) {
       if (!(error instanceof OperationError) && !(error instanceof SandboxError)) throw error;
@@ -176,7 +180,7 @@ export class Sandbox extends Session implements AsyncDisposable {
   /** Stops the sandbox with everything in it. Resolves when nothing is left; {@link exited} rejects with `stopped`. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const { channel } = this.#launched;
+    const { channel } = this.launched;
     channel.quit();
     const timer = setTimeout(() => channel.destroy(), STOP_MS);
     await this.exited.catch(() => {});
@@ -188,13 +192,13 @@ export class Sandbox extends Session implements AsyncDisposable {
   }
 
   async #watch(): Promise<ProcessExit> {
-    const { domain, console, shares } = this.#launched;
+    const { domain, console, shares } = this.launched;
     let status: ProcessExit | undefined;
     try {
       status = await this.#exit();
       return status;
     } catch (error) {
-      if (this.#stopping && this.#isIdle) return STOPPED;
+      if (this.#stopping && this.isIdle) return STOPPED;
       if (this.#stopping) throw stoppedError(error);
       if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
       // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
@@ -215,7 +219,7 @@ export class Sandbox extends Session implements AsyncDisposable {
    * what the guest has sent counts.
    */
   async #exit(): Promise<ProcessExit> {
-    const { channel, shares } = this.#launched;
+    const { channel, shares } = this.launched;
     const exited = channel.application.exited.then(({ status, timedOut }) => ({ ...exitStatusOf(status), timedOut }));
     try {
       return await Promise.race([exited, shares.failed]);
@@ -230,7 +234,7 @@ export class Sandbox extends Session implements AsyncDisposable {
    * warning.
    */
   async #end(options: DestroyOptions): Promise<void> {
-    const { channel, domain, connection, network, givenDisks } = this.#launched;
+    const { channel, domain, connection, network, givenDisks } = this.launched;
     const unexpected: unknown[] = [];
     // Each step is taken, whatever becomes of the others.
     const step = (end: () => void | Promise<void> | undefined) =>

@@ -9,6 +9,7 @@ import { messageOf, SandboxError } from '../../util/errors.js';
 import { type ConnectOptions, connectStreams, type Streams } from '../terminal/connect.js';
 import { ENDING } from '../terminal/forward.js';
 import { HUNG_UP, hasHungUp } from '../terminal/hang-up.js';
+import { serveBeside } from './serve.js';
 
 /** Time for the application to end after a signal, and for its last output after a failure, in milliseconds. */
 const GRACE_MS = 2000;
@@ -48,6 +49,7 @@ class Supervisor {
 
   async run({ tty, traced }: SuperviseOptions): Promise<number> {
     const releaseSignals = this.#endOnSignal();
+    const control = serveBeside(this.sandbox);
     const options: ConnectOptions = {
       tty,
       onLeave: () => this.#end(0),
@@ -66,6 +68,7 @@ class Supervisor {
     } finally {
       streams.release();
       releaseSignals();
+      await control.close();
     }
   }
 

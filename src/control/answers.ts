@@ -1,0 +1,65 @@
+/** What the holder of a sandbox does when it is asked to. */
+import { constants } from 'node:os';
+import type { ProcessExit } from '../sandbox/process/types.js';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import { SandboxError } from '../util/errors.js';
+import { settlesWithin } from '../util/promises.js';
+import { type Ending, endingOf, failedEnding } from './requests.js';
+import { type ForHolder, Refusal } from './served-host.js';
+import { statsOf } from './stats.js';
+
+const { SIGTERM, SIGKILL } = constants.signals;
+
+/** The exit status when the time of the application was over, as of timeout(1). */
+export const TIMED_OUT_STATUS = 124;
+
+/** How long a killed application may take to end, in milliseconds. */
+const KILLED_MS = 2000;
+
+/** @throws {Refusal} */
+export async function answer(sandbox: Sandbox, request: ForHolder): Promise<unknown> {
+  switch (request.ask) {
+    case 'stop':
+      await stop(sandbox, request.timeoutMs);
+      return {};
+    case 'wait':
+      return endingOfSandbox(sandbox);
+    case 'kill':
+      await kill(sandbox, request.signal);
+      return {};
+    case 'stats':
+      return statsOf(sandbox.launched);
+  }
+}
+
+/** Resolves when nothing is left, whatever the end was: who wants to know waits. */
+async function stop(sandbox: Sandbox, timeout: number): Promise<void> {
+  if (sandbox.isIdle || !(await endsBySignal(sandbox, timeout))) await sandbox.stop();
+  else await sandbox.exited.catch(() => {});
+}
+
+async function endsBySignal(sandbox: Sandbox, timeout: number): Promise<boolean> {
+  void sandbox.kill(SIGTERM);
+  if (await settlesWithin(sandbox.ending, timeout)) return true;
+  void sandbox.kill(SIGKILL);
+  return settlesWithin(sandbox.ending, KILLED_MS);
+}
+
+async function kill(sandbox: Sandbox, signal: number): Promise<void> {
+  if (!sandbox.isIdle) await sandbox.kill(signal);
+  else if (signal === SIGKILL) await sandbox.stop();
+  else throw new Refusal(constants.errno.EINVAL, 'the sandbox has no application that a signal could go to');
+}
+
+async function endingOfSandbox(sandbox: Sandbox): Promise<Ending> {
+  try {
+    return endingOf(exitOfSandbox(sandbox, await sandbox.exited));
+  } catch (error) {
+    if (error instanceof SandboxError) return failedEnding(error);
+    throw error;
+  }
+}
+
+function exitOfSandbox({ timedOut }: Sandbox, status: Omit<ProcessExit, 'timedOut'>): ProcessExit {
+  return { ...status, timedOut, exitCode: timedOut ? TIMED_OUT_STATUS : status.exitCode };
+}

@@ -1,0 +1,294 @@
+/**
+ * One connection to a holder: docs/protocol.md, "A holder that serves others". To the host at its other end this is the
+ * guest. What it sends may be anything.
+ */
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
+import type { Channel } from '../protocol/channel.js';
+import { FieldReader, FieldWriter, ProtocolError } from '../protocol/fields.js';
+import { encodePacket, type OutputProc, type PacketHeader, PacketParser } from '../protocol/packets.js';
+import { encodeReady } from '../protocol/ready.js';
+import type { RawReply } from '../protocol/relay.js';
+import {
+  CallFlag,
+  HANDSHAKE_SYNC,
+  HANDSHAKE_WAIT,
+  MessageType,
+  PROTOCOL_VERSION,
+  Proc,
+  SpawnFlag,
+  Status,
+} from '../protocol/wire.js';
+import { messageOf } from '../util/errors.js';
+import { HostFlow } from './host-flow.js';
+import { type ControlRequest, parseRequest } from './requests.js';
+import { type ProcessHost, ServedProcess } from './served-process.js';
+
+const { errno } = constants;
+
+/** How long a host may take to greet, in milliseconds. */
+const GREETING_MS = 10_000;
+
+/** Requests that wait, such as those for the end. */
+const MOST_REQUESTS = 16;
+
+/** What userInside() reads. */
+const READABLE: readonly string[] = ['/etc/passwd', '/etc/group'];
+
+/** From the end of a SPAWN: its flags, rows, columns, and time limit. */
+const FLAGS_BYTES = 16;
+
+/** A request that is refused. */
+export class Refusal extends Error {
+  constructor(
+    readonly errno: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What a host asks for, but for what is about its connection. */
+export type ForHolder = Exclude<ControlRequest, { ask: 'keep' }>;
+
+export interface ServedHostOptions {
+  readonly channel: Channel;
+  /** For READY. */
+  readonly kernelRelease: string;
+  /** @throws {Refusal} */
+  readonly answer: (request: ForHolder) => Promise<unknown>;
+}
+
+export class ServedHost {
+  readonly #socket: Socket;
+  readonly #options: ServedHostOptions;
+  /** Those that run. */
+  readonly #processes = new Map<number, ServedProcess>();
+  /** Those whose SPAWN is not answered. */
+  readonly #starting = new Set<ServedProcess>();
+  readonly #parser: PacketParser;
+  readonly #flow: HostFlow;
+  #greeting: 'awaited' | 'begun' | 'done' = 'awaited';
+  readonly #timer: NodeJS.Timeout;
+  readonly #requests = new Set<Promise<void>>();
+  #keep = false;
+  #isLeft = false;
+
+  constructor(socket: Socket, options: ServedHostOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#flow = new HostFlow(socket, options.channel);
+    this.#parser = new PacketParser({
+      stream: () => this.#refuseStream(),
+      streamEnd: () => this.#refuseStream(),
+      packet: (header, payload) => this.#packet(header, payload),
+    });
+    this.#timer = setTimeout(() => this.#leave(), GREETING_MS);
+    socket.on('error', () => {});
+    socket.on('close', () => this.#leave());
+    socket.on('end', () => this.#leave());
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+  }
+
+  /** Answers the requests that wait, and ends the connection when the answers are read. */
+  async end(): Promise<void> {
+    this.#leaveProcesses();
+    await Promise.all(this.#requests);
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#leave();
+  }
+
+  #send(proc: number, type: number, process: number, payload: Uint8Array): void {
+    this.#write(encodePacket(proc, type, 0, process, payload));
+  }
+
+  #write(packet: Buffer): void {
+    if (this.#isLeft || this.#socket.writableEnded) return;
+    this.#socket.write(packet);
+    this.#flow.regulate();
+  }
+
+  #receive(bytes: Buffer): void {
+    try {
+      const rest = this.#greeting === 'done' ? bytes : this.#greeted(bytes);
+      if (rest.length > 0) this.#parser.push(rest);
+      this.#flow.regulate();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#leave();
+    }
+  }
+
+  /** The guest's side of the handshake. @returns what comes behind it */
+  #greeted(bytes: Buffer): Buffer {
+    for (const [at, byte] of bytes.entries()) {
+      if (byte === HANDSHAKE_WAIT && this.#greeting === 'awaited') {
+        this.#greeting = 'begun';
+        this.#socket.write(Uint8Array.of(HANDSHAKE_SYNC));
+      } else if (byte === HANDSHAKE_SYNC && this.#greeting === 'begun') {
+        this.#greeting = 'done';
+        clearTimeout(this.#timer);
+        this.#sendReady();
+        return bytes.subarray(at + 1);
+      }
+    }
+    return Buffer.alloc(0);
+  }
+
+  #sendReady(): void {
+    const { kernelRelease } = this.#options;
+    const ready = { protocol: PROTOCOL_VERSION, kernelRelease, initStarted: 0n, initReady: 0n, modules: [] };
+    this.#send(Proc.READY, MessageType.MESSAGE, 0, encodeReady(ready));
+  }
+
+  #refuseStream(): never {
+    throw new ProtocolError('the host sent output');
+  }
+
+  #packet(header: PacketHeader, payload: Buffer): void {
+    const { proc, type, serial } = header;
+    if (type === MessageType.CALL) {
+      this.#call(header, payload);
+    } else if (type === MessageType.DATA && proc === Proc.STDIN) {
+      this.#processes.get(serial)?.stdin(payload);
+    } else if (type === MessageType.REPLY && (proc === Proc.STDOUT || proc === Proc.STDERR)) {
+      this.#taken(proc, serial, payload);
+    } else if (type === MessageType.MESSAGE && proc === Proc.QUIT) {
+      this.#leave();
+    } else {
+      throw new ProtocolError(`the host sent a packet of proc ${proc}, type ${type}`);
+    }
+  }
+
+  /** EXIT of the process may be on its way, so one that is not there is no fault. */
+  #taken(proc: OutputProc, process: number, payload: Buffer): void {
+    const bytes = read(payload, (r) => r.u32());
+    this.#processes.get(process)?.taken(proc, bytes);
+  }
+
+  #call(header: PacketHeader, payload: Buffer): void {
+    if (header.proc === Proc.SPAWN) this.#spawn(header, payload);
+    else if (header.proc === Proc.SIGNAL || header.proc === Proc.RESIZE) this.#toProcess(header, payload);
+    else if (header.proc === Proc.READ_FILE) this.#readFile(header, payload);
+    else if (header.proc === Proc.CONTROL) this.#control(header, payload);
+    else this.#refuse(header, errno.ENOSYS, `operation ${header.proc} is not for those who share a sandbox`);
+  }
+
+  #spawn(header: PacketHeader, payload: Buffer): void {
+    const flags = payload.length < FLAGS_BYTES ? 0 : payload.readUInt32BE(payload.length - FLAGS_BYTES);
+    if ((flags & SpawnFlag.APPLICATION) !== 0) {
+      this.#refuse(header, errno.EINVAL, 'spawn: the sandbox has its application');
+      return;
+    }
+    const { channel } = this.#options;
+    const settle = this.#flow.begin(payload.length);
+    const host: ProcessHost = {
+      send: (...packet) => this.#send(...packet),
+      started: (process) => {
+        this.#starting.delete(process);
+        this.#processes.set(process.number, process);
+      },
+      ended: (process) => {
+        this.#starting.delete(process);
+        this.#processes.delete(process.number);
+      },
+      answered: (reply) => {
+        settle();
+        if (reply.status !== Status.OK) this.#starting.delete(served);
+        this.#reply(header, reply);
+      },
+    };
+    const served = new ServedProcess({ channel, host, keep: this.#keep });
+    this.#starting.add(served);
+    channel.spawnFor(served, payload);
+  }
+
+  #toProcess(header: PacketHeader, payload: Buffer): void {
+    const process = payload.length < 4 ? 0 : payload.readUInt32BE(0);
+    if (this.#processes.has(process)) this.#forward(header, payload);
+    else this.#refuse(header, errno.ESRCH, `process ${process}: No such process`);
+  }
+
+  #readFile(header: PacketHeader, payload: Buffer): void {
+    const path = read(payload, (r) => {
+      const given = r.str();
+      r.u32();
+      return given;
+    });
+    if (READABLE.includes(path)) this.#forward(header, payload);
+    else this.#refuse(header, errno.EACCES, `open(${path}): Permission denied`);
+  }
+
+  #forward(header: PacketHeader, payload: Buffer): void {
+    const settle = this.#flow.begin(payload.length);
+    this.#options.channel
+      .forward(header.proc, CallFlag.TOLERATE, payload)
+      .then((reply) => this.#reply(header, reply))
+      // The connection to the guest is gone, and this one soon will be.
+      .catch(() => {})
+      .finally(settle);
+  }
+
+  #control(header: PacketHeader, payload: Buffer): void {
+    const request = parseRequest(read(payload, (r) => r.str()));
+    if (request === undefined) {
+      this.#refuse(header, errno.EINVAL, 'control: there is no such request');
+    } else if (request.ask === 'keep') {
+      this.#keep = true;
+      this.#answer(header, {});
+    } else if (this.#requests.size >= MOST_REQUESTS) {
+      this.#refuse(header, errno.EAGAIN, 'control: too many requests wait');
+    } else {
+      const answering = this.#answerWhenDone(header, request).finally(() => this.#requests.delete(answering));
+      this.#requests.add(answering);
+    }
+  }
+
+  async #answerWhenDone(header: PacketHeader, request: ForHolder): Promise<void> {
+    try {
+      this.#answer(header, await this.#options.answer(request));
+    } catch (error) {
+      const [code, text] = error instanceof Refusal ? [error.errno, error.message] : [errno.EIO, messageOf(error)];
+      this.#refuse(header, code, text);
+    }
+  }
+
+  #answer(header: PacketHeader, value: unknown): void {
+    const payload = new FieldWriter().u32(0).str(JSON.stringify(value)).finish();
+    this.#reply(header, { status: Status.OK, payload });
+  }
+
+  #refuse(header: PacketHeader, code: number, text: string): void {
+    const payload = new FieldWriter().u32(0).u32(code).str(text).finish();
+    this.#reply(header, { status: Status.ERROR, payload });
+  }
+
+  #reply({ proc, serial }: PacketHeader, { status, payload }: RawReply): void {
+    this.#write(encodePacket(proc, MessageType.REPLY, status, serial, payload));
+  }
+
+  #leave(): void {
+    clearTimeout(this.#timer);
+    this.#leaveProcesses();
+    this.#isLeft = true;
+    this.#socket.destroy();
+  }
+
+  #leaveProcesses(): void {
+    const processes = [...this.#starting, ...this.#processes.values()];
+    this.#starting.clear();
+    this.#processes.clear();
+    for (const process of processes) process.leave();
+  }
+}
+
+/** @throws {ProtocolError} unless `take` reads the payload to the last byte */
+function read<T>(payload: Buffer, take: (r: FieldReader) => T): T {
+  const r = new FieldReader(payload);
+  const value = take(r);
+  r.end();
+  return value;
+}

@@ -1,0 +1,111 @@
+/** Serves a sandbox to other processes of its user: docs/protocol.md, "A holder that serves others". */
+import { randomUUID } from 'node:crypto';
+import { chmodSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Sandbox } from '../sandbox/sandbox.js';
+import { peerOf } from '../sandbox/state/peer.js';
+import { settlesWithin } from '../util/promises.js';
+import { answer } from './answers.js';
+import { CONTROL_SOCKET } from './connect.js';
+import { recordedGuest, type SandboxRecord, writeRecord } from './record.js';
+import { ServedHost, type ServedHostOptions } from './served-host.js';
+
+export const MOST_HOSTS = 64;
+
+/** How long hosts may take to read the last answers, in milliseconds. */
+const LAST_WORDS_MS = 1000;
+
+/** Serves until it is closed. */
+export interface ControlServer {
+  /** Ends the connections when the last answers are read. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts a running sandbox on record, and serves it. Close the server when the sandbox has ended: requests for its end are
+ * answered then.
+ * @throws a system error
+ */
+export async function serveControl(
+  sandbox: Sandbox,
+  { detached }: { readonly detached: boolean },
+): Promise<ControlServer> {
+  const { state, channel, kernelRelease } = sandbox.launched;
+  const server = await listen(join(state.sockets, CONTROL_SOCKET), {
+    channel,
+    kernelRelease: kernelRelease ?? '',
+    answer: (request) => answer(sandbox, request),
+  });
+  // Who finds the record can connect.
+  writeRecord(state.path, recordOf(sandbox, detached));
+  return server;
+}
+
+function recordOf({ launched }: Sandbox, detached: boolean): SandboxRecord {
+  const { config, name, platform, connection, guest } = launched;
+  return {
+    version: 1,
+    name,
+    uuid: config.uuid ?? randomUUID(),
+    pid: process.pid,
+    created: new Date().toISOString(),
+    platform,
+    connection: connection.kind,
+    acceleration: launched.acceleration,
+    boot: launched.boot,
+    image: launched.image,
+    kernel: launched.kernelRelease,
+    memory: config.memory,
+    vcpus: config.vcpus,
+    command: config.command,
+    detached,
+    root: config.root,
+    mounts: config.mounts.map((mount) => ({
+      type: mount.type,
+      target: mount.target,
+      source: 'source' in mount ? mount.source : undefined,
+    })),
+    guest: recordedGuest(guest),
+  };
+}
+
+/**
+ * Listens on a Unix socket for hosts of this user, and root.
+ * @throws a system error
+ */
+export async function listen(path: string, options: ServedHostOptions): Promise<ControlServer> {
+  const hosts = new Set<ServedHost>();
+  const server = createServer((socket) => {
+    void admit(socket).then((isAdmitted) => {
+      if (!isAdmitted) return;
+      const host = new ServedHost(socket, options);
+      hosts.add(host);
+      socket.once('close', () => hosts.delete(host));
+    });
+  });
+  server.maxConnections = MOST_HOSTS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  // A later failure, as to accept, is no reason to end.
+  server.on('error', () => {});
+  chmodSync(path, 0o600);
+  return { close: () => close(server, hosts) };
+}
+
+/** Nothing is read from others. */
+async function admit(socket: Socket): Promise<boolean> {
+  socket.on('error', () => {});
+  const peer = await peerOf(socket).catch(() => undefined);
+  if (peer === 0 || (peer !== undefined && peer === process.geteuid?.())) return !socket.destroyed;
+  socket.destroy();
+  return false;
+}
+
+async function close(server: Server, hosts: ReadonlySet<ServedHost>): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const host of hosts) void host.end();
+  if (!(await settlesWithin(closed, LAST_WORDS_MS))) for (const host of hosts) host.destroy();
+}
