@@ -260,6 +260,17 @@ export const details = {
       'Selects a profile. A profile decides how the machine boots: the kernel arguments, the initcalls that are skipped, the devices of the machine, and the form of the boot image. *PROFILE* is `compatible`, `default`, `fast`, the name of a profile of your own (see *FILES*), or a path with a slash in it. The default is VIRT_SANDBOX_PROFILE, else `default`.',
     ],
   },
+  detach: {
+    text: [
+      'Starts the sandbox in the background, and prints its name when the command runs. A process of its own holds it, which outlives the shell and its terminal. The command reads end of file, and what it writes goes to a log of at most 16 MiB. Without a command the sandbox lives until it is stopped. Errors of the start are those of a start without it.',
+    ],
+  },
+  timeout: {
+    value: 'DURATION',
+    text: [
+      'Kills the process group of the command after this time, and ends with status 124. *DURATION* is a number with `ms`, `s`, `m` or `h`, or alone for seconds.',
+    ],
+  },
   'boot-timeout': {
     value: 'SECONDS',
     text: [

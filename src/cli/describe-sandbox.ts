@@ -19,14 +19,16 @@ export interface Described {
 /**
  * Reads --config, if it is given, and changes that sandbox by the other options.
  * @param tty whether the application gets a terminal; it overrides the file
+ * @param isIdle it needs no command
  * @throws {SandboxError} as `configFromOptions` and `loadSandboxCfg`
  */
-export async function describeSandbox(args: Arguments, tty: boolean): Promise<Described> {
-  if (args.config === undefined) return { config: await configFromOptions({ ...args, tty }), savedTty: isatty(0) };
+export async function describeSandbox(args: Arguments, tty: boolean, isIdle = false): Promise<Described> {
+  if (args.config === undefined)
+    return { config: await configFromOptions({ ...args, tty }, undefined, undefined, isIdle), savedTty: isatty(0) };
   const { loadSandboxCfg } = await import('../config/sandbox-cfg/sandbox-cfg.js');
   const base = await loadSandboxCfg(args.config);
   const command = args.command.length > 0 ? args.command : undefined;
-  const config = await configFromOptions({ ...args, command, tty }, undefined, base);
+  const config = await configFromOptions({ ...args, command, tty }, undefined, base, isIdle);
   // A file of libvirt-sandbox says that the user is root and nothing of capabilities: root keeps them there, and here.
   const keeps = config.privileged === true && args.privileged !== true;
   const note = keeps

@@ -21,18 +21,28 @@ export function runProgram(name: string, main: () => Promise<number>): void {
     });
 }
 
+/** What is said of an error, and the exit status of the program that ends with it. */
+export interface Failure {
+  /** Empty: nobody would read it. */
+  readonly text: string;
+  readonly status: number;
+}
+
+/** @param name of the program */
+export function failureOf(name: string, error: unknown): Failure {
+  // Die as from SIGPIPE: silently.
+  if (error instanceof ReaderGone) return { text: '', status: 128 + constants.signals.SIGPIPE };
+  const known = isOutOfFiles(error) ? outOfFiles(error) : error;
+  if (known instanceof SandboxError) return { text: failureText(known, name), status: known.exitCode };
+  const what = error instanceof Error ? error.stack : String(error);
+  return { text: `${name}: internal error, please report it: ${what}\n`, status: OWN_FAILURE };
+}
+
 /** @returns the exit status */
 function tell(name: string, error: unknown): number {
-  // Die as from SIGPIPE: silently.
-  if (error instanceof ReaderGone) return 128 + constants.signals.SIGPIPE;
-  const known = isOutOfFiles(error) ? outOfFiles(error) : error;
-  if (known instanceof SandboxError) {
-    process.stderr.write(failureText(known, name));
-    return known.exitCode;
-  }
-  const what = error instanceof Error ? error.stack : String(error);
-  process.stderr.write(`${name}: internal error, please report it: ${what}\n`);
-  return OWN_FAILURE;
+  const { text, status } = failureOf(name, error);
+  if (text !== '') process.stderr.write(text);
+  return status;
 }
 
 /** EMFILE and ENFILE can come from any call, so only this place turns them into an error with a remedy. */

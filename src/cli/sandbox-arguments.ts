@@ -43,6 +43,9 @@ export function parseArguments(argv: readonly string[]): Request {
 /** What may go with `--attach`. */
 const WITH_ATTACH: readonly (keyof Arguments)[] = ['attach', 'command', 'verbose', 'debug'];
 
+/** What starts nothing. */
+const UNHELD: readonly (keyof typeof options)[] = ['save-config', 'print-xml', 'dry-run'];
+
 /**
  * Refuses options that the others would make useless.
  * @throws {SandboxError} `usage`
@@ -56,6 +59,11 @@ export function checkTogether(args: Arguments): void {
   if (args.attach !== undefined && idle.length > 0) {
     const shown = idle.map((name) => `--${name}`).join(', ');
     throw usageError(`--attach starts nothing and cannot go with ${shown}`, 'virt-sandbox');
+  }
+  const unheld = UNHELD.filter((name) => args[camelCase(name) as keyof Arguments] !== undefined);
+  if (args.detach && unheld.length > 0) {
+    const shown = unheld.map((name) => `--${name}`).join(', ');
+    throw usageError(`--detach starts a sandbox and cannot go with ${shown}`, 'virt-sandbox');
   }
   if (args.json && !args.dryRun) throw usageError('--json goes with --dry-run', 'virt-sandbox');
 }

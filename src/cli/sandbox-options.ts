@@ -91,6 +91,15 @@ export const options = {
     requiresArg: true,
     describe: 'boot image: a name, or a directory with a slash in its path [one that fits, else a new one]',
   },
+  detach: {
+    type: 'boolean',
+    describe: 'start it in the background and print its name; without COMMAND it lives until it is stopped',
+  },
+  timeout: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'kill COMMAND after this time, as 30s, 2m or 500ms, and exit with 124; a number alone is seconds [none]',
+  },
   shell: {
     alias: 'l',
     type: 'boolean',
@@ -227,12 +236,13 @@ export const options = {
 } as const satisfies Record<string, Options>;
 
 export const usage = `Usage: virt-sandbox [OPTIONS] [--] COMMAND [ARGS]
+       virt-sandbox --detach [OPTIONS] [--] [COMMAND [ARGS]]
 
 Runs COMMAND, a program of this host, in a virtual machine of its own, with a kernel of the host and a
 read-only view of the host's files.`;
 
 export const epilogue = `Exit status: that of COMMAND; 128+N when signal N ended it; 127 when it is not found; 126 when it cannot be
-executed; 125 when the sandbox itself failed. At a terminal, Ctrl+] ends the sandbox.
+executed; 125 when the sandbox itself failed; 124 when the time of --timeout was over. At a terminal, Ctrl+] ends the sandbox.
 
 Environment: LIBVIRT_DEFAULT_URI (as --connect), VIRT_SANDBOX_PROFILE (as --profile), XDG_CACHE_HOME (caches),
 XDG_CONFIG_HOME (profiles), LIBVIRT_SANDBOX_INIT_DEBUG (kernel messages and every step of the init on stderr;

@@ -65,6 +65,7 @@ export interface ConfigOptions extends TuningOptions {
  * @param database where users are looked up
  * @param base a sandbox that the options change. What is not given stays, options that repeat add to it, and a command,
  *   an identity or a kernel replaces that of `base`
+ * @param isIdle it needs no command, and lives until it is stopped
  * @throws SandboxError of stage `arguments` from each option's own parser, `privileged-with-switchto`,
  *   `acceleration-unknown`, `boot-mode-unknown`, `user-unknown`, and what {@link validateConfig} throws
  */
@@ -72,10 +73,11 @@ export async function configFromOptions(
   options: ConfigOptions,
   database = HOST_USERS,
   base?: SandboxConfig,
+  isIdle = false,
 ): Promise<SandboxConfig> {
   const identity = await identityFrom(options, database, base);
   const from = base ?? defaultConfig(identity);
-  return validateConfig({
+  const config = {
     ...from,
     identity,
     name: options.name ?? from.name,
@@ -103,7 +105,8 @@ export async function configFromOptions(
     command: options.command ?? from.command,
     tuning: tuningFromOptions(options, from.tuning),
     bootTimeout: optional(options.bootTimeout, (text) => parseSeconds(text, '--boot-timeout')) ?? from.bootTimeout,
-  });
+  };
+  return validateConfig(config, isIdle && config.command.length === 0);
 }
 
 /** What is booted, and how. A kernel or an image from the options is not mixed with the version or path of `from`. */

@@ -1,5 +1,6 @@
 /** What the holder of a sandbox does when it is asked to. */
 import { constants } from 'node:os';
+import { TIMED_OUT_STATUS } from '../sandbox/exit-status.js';
 import type { ProcessExit } from '../sandbox/process/types.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { SandboxError } from '../util/errors.js';
@@ -9,9 +10,6 @@ import { type ForHolder, Refusal } from './served-host.js';
 import { statsOf } from './stats.js';
 
 const { SIGTERM, SIGKILL } = constants.signals;
-
-/** The exit status when the time of the application was over, as of timeout(1). */
-export const TIMED_OUT_STATUS = 124;
 
 /** How long a killed application may take to end, in milliseconds. */
 const KILLED_MS = 2000;

@@ -1,6 +1,6 @@
 /** Writes the log of a detached sandbox. */
+import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
-import { join } from 'node:path';
 import { isSystemError } from '../util/errors.js';
 import { encodeLines, LOG_BYTES, LOG_FILE, type LogStream, OLDER_LOG_FILE } from './log.js';
 
@@ -11,7 +11,8 @@ const PIECE_BYTES = 16 << 10;
  * Two files of at most 8 MiB. What cannot be written, as on a full disk, is left out, and the application goes on.
  */
 export class LogWriter {
-  readonly #directory: string;
+  /** By its descriptor: when it is removed, its path may be another sandbox's. */
+  readonly #directory: FileHandle;
   #file: FileHandle | undefined;
   /** Bytes in the file. */
   #size = 0;
@@ -20,14 +21,20 @@ export class LogWriter {
   /** Writes are done one after the other. */
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(directory: string, file: FileHandle) {
+  private constructor(directory: FileHandle, file: FileHandle) {
     this.#directory = directory;
     this.#file = file;
   }
 
   /** Makes the log. @throws a system error */
   static async create(stateDirectory: string): Promise<LogWriter> {
-    return new LogWriter(stateDirectory, await make(stateDirectory));
+    const directory = await open(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      return new LogWriter(directory, await make(directory));
+    } catch (error) {
+      await directory.close();
+      throw error;
+    }
   }
 
   /** Logs a stream to its end. */
@@ -49,6 +56,7 @@ export class LogWriter {
     await this.#last;
     await this.#file?.close();
     this.#file = undefined;
+    await this.#directory.close();
   }
 
   async #append(lines: Buffer): Promise<void> {
@@ -76,12 +84,16 @@ export class LogWriter {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
-    await rename(join(this.#directory, LOG_FILE), join(this.#directory, OLDER_LOG_FILE));
+    await rename(pathIn(this.#directory, LOG_FILE), pathIn(this.#directory, OLDER_LOG_FILE));
     this.#size = 0;
     this.#isTorn = false;
   }
 }
 
-function make(directory: string): Promise<FileHandle> {
-  return open(join(directory, LOG_FILE), 'ax', 0o600);
+function make(directory: FileHandle): Promise<FileHandle> {
+  return open(pathIn(directory, LOG_FILE), 'ax', 0o600);
+}
+
+function pathIn({ fd }: FileHandle, name: string): string {
+  return `/proc/self/fd/${fd}/${name}`;
 }

@@ -10,6 +10,9 @@ export interface ExitStatus {
   readonly exitCode: number;
 }
 
+/** The exit status of a program whose application was killed because its time was over, as timeout(1) has it. */
+export const TIMED_OUT_STATUS = 124;
+
 /** @param status as wait(2) returns it on Linux */
 export function exitStatusOf(status: number): ExitStatus {
   const signal = status & 0x7f;

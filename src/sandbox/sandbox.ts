@@ -73,6 +73,7 @@ export class Sandbox extends Session implements AsyncDisposable {
    * @internal
    */
   readonly isIdle: boolean;
+  readonly #before: Promise<unknown>[] = [];
   #stopping = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
@@ -167,6 +168,14 @@ export class Sandbox extends Session implements AsyncDisposable {
     }
   }
 
+  /**
+   * When the application has ended, nothing is removed before this settles, or two seconds have passed.
+   * @internal
+   */
+  endAfter(work: Promise<unknown>): void {
+    this.#before.push(work);
+  }
+
   /** Resizes the application's terminal. Does nothing if the application has ended. */
   async resize(rows: number, columns: number): Promise<void> {
     try {
@@ -209,6 +218,7 @@ export class Sandbox extends Session implements AsyncDisposable {
       this.#ending.resolve();
       // Whoever waits for it goes first.
       await this.ending;
+      await settlesWithin(Promise.allSettled(this.#before), STOP_MS);
       // A guest that sends its status has synced and unmounted everything.
       await this.#end({ force: status !== undefined, keepLogs: status === undefined && !this.#stopping });
     }

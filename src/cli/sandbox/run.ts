@@ -12,9 +12,13 @@ import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { localTerminal } from '../terminal/forward.js';
 import { reporter } from './report.js';
 import { supervise } from './supervise.js';
+import { debugWish, timeLimitOf } from './wishes.js';
 
-/** @returns the exit status for this process */
-export async function run(args: Arguments): Promise<number> {
+/**
+ * @param words what `args` were read from
+ * @returns the exit status for this process
+ */
+export async function run(args: Arguments, words: readonly string[]): Promise<number> {
   checkTogether(args);
   // With the output elsewhere, a terminal would add CR to line ends and echo the input.
   const tty = isatty(0) && isatty(1);
@@ -22,10 +26,14 @@ export async function run(args: Arguments): Promise<number> {
     const { attach } = await import('./attach.js');
     return attach(args.attach, args.command);
   }
+  if (args.detach) {
+    const { detach } = await import('./detach.js');
+    return detach(words);
+  }
   const described = await describeSandbox(args, tty);
   const { config } = described;
   mark('config.done');
-  const { initDebug, step } = debugWish(process.env['LIBVIRT_SANDBOX_INIT_DEBUG']);
+  const { initDebug, step } = debugWish();
   const { done, ...observers } = reporter({ verbose: config.verbose, debug: config.debug, initDebug });
   if (described.note !== undefined) observers.onChoice?.(described.note);
   const start = cancelOnSignal();
@@ -33,6 +41,7 @@ export async function run(args: Arguments): Promise<number> {
     ...observers,
     connect: args.connect,
     debugInit: initDebug,
+    timeLimit: timeLimitOf(args),
     trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
     ...(step === undefined ? {} : { breakpoint: (await import('./attach.js')).breakpointAt(step, tty, done) }),
     signal: start.abort,
@@ -63,10 +72,4 @@ export async function run(args: Arguments): Promise<number> {
     done();
     start.release();
   }
-}
-
-/** LIBVIRT_SANDBOX_INIT_DEBUG: `break:STEP` stops before a step; any other text shows what kernel and init do. */
-function debugWish(text = ''): { readonly initDebug: boolean; readonly step: string | undefined } {
-  const step = text.startsWith('break:') ? text.slice('break:'.length) : undefined;
-  return { initDebug: text !== '' && step === undefined, step };
 }

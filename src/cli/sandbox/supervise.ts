@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
+import { TIMED_OUT_STATUS } from '../../sandbox/exit-status.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { type ConnectOptions, connectStreams, type Streams } from '../terminal/connect.js';
@@ -13,6 +14,8 @@ import { serveBeside } from './serve.js';
 
 /** Time for the application to end after a signal, and for its last output after a failure, in milliseconds. */
 const GRACE_MS = 2000;
+
+const TIME_OVER = 'the application was killed, because the time of --timeout was over';
 
 export interface SuperviseOptions {
   /** The application has the local terminal. */
@@ -77,7 +80,10 @@ class Supervisor {
       const { exitCode } = await this.sandbox.exited;
       // The sandbox is gone; its output may still wait for a slow reader. A second signal ends that wait.
       await Promise.race([Promise.all(copies), this.#givenUp]);
-      return this.#forced ?? exitCode;
+      if (this.#forced !== undefined) return this.#forced;
+      if (!this.sandbox.timedOut) return exitCode;
+      process.stderr.write(`virt-sandbox: ${TIME_OVER}\n`);
+      return TIMED_OUT_STATUS;
     } catch (error) {
       await Promise.race([Promise.allSettled(copies), delay(GRACE_MS, undefined, { ref: false })]);
       if (this.#forced !== undefined) return this.#forced;

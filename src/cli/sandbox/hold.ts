@@ -1,0 +1,205 @@
+/**
+ * Holds a detached sandbox: starts it, logs what its application writes, and serves it until it has ended. Another
+ * process, which has started this one, waits until it runs (detach.ts).
+ */
+import { Socket } from 'node:net';
+import { LogWriter } from '../../control/log-writer.js';
+import { serveControl } from '../../control/server.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
+import { traceWish } from '../../sandbox/setup/strace.js';
+import { oneLine } from '../../util/errors.js';
+import { deferred } from '../../util/promises.js';
+import { describeSandbox } from '../describe-sandbox.js';
+import { failureOf } from '../program.js';
+import { parseArguments } from '../sandbox-arguments.js';
+import { usageError } from '../usage-error.js';
+import { CALLER_FD, type FromCaller, type FromHolder, HOLD, messagesOf, observersFor, sendMessage } from './caller.js';
+import { debugWish, timeLimitOf } from './wishes.js';
+
+/** Time for the application to end after a signal, in milliseconds. */
+const GRACE_MS = 2000;
+
+/** @returns the exit status for this process */
+export async function hold(): Promise<number> {
+  // Its terminal may go, and with it whoever started it.
+  process.on('SIGHUP', () => {});
+  const caller = new Caller();
+  try {
+    return await holdFor(caller);
+  } catch (error) {
+    const failed = failureOf('virt-sandbox', error);
+    caller.tell({ failed });
+    await caller.end();
+    return failed.status;
+  }
+}
+
+async function holdFor(caller: Caller): Promise<number> {
+  const cancelling = new AbortController();
+  const cancel = () => cancelling.abort();
+  caller.gone.addEventListener('abort', cancel, { once: true });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, cancel);
+  const { sandbox, warnings } = await start(await caller.words(), caller, cancelling.signal);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, cancel);
+  endOnSignal(sandbox);
+  try {
+    return await keep(sandbox, warnings, caller);
+  } catch (error) {
+    await sandbox.stop();
+    throw error;
+  }
+}
+
+interface Started {
+  readonly sandbox: Sandbox;
+  /** Those that came when the caller was gone, or will. */
+  readonly warnings: Warnings;
+}
+
+async function start(words: readonly string[], caller: Caller, signal: AbortSignal): Promise<Started> {
+  const request = parseArguments(words);
+  if ('asks' in request) throw new Error('help is for the caller');
+  const args = request.run;
+  const { config, note } = await describeSandbox(args, false, true);
+  const timeLimit = timeLimitOf(args);
+  if (timeLimit !== undefined && config.command.length === 0)
+    throw usageError('--timeout is for a command, and there is none', 'virt-sandbox');
+  const { initDebug } = debugWish();
+  const { verbose, debug } = config;
+  const observers = observersFor({ verbose, debug, initDebug }, (message) => caller.tell(message));
+  if (note !== undefined) observers.onChoice?.(note);
+  const warnings = new Warnings();
+  const sandbox = await Sandbox.startChecked(config, {
+    ...observers,
+    onWarning: (sentence) => {
+      observers.onWarning?.(sentence);
+      warnings.add(sentence);
+    },
+    connect: args.connect,
+    debugInit: initDebug,
+    timeLimit,
+    trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
+    signal,
+  });
+  return { sandbox, warnings };
+}
+
+/** What goes wrong when nobody waits any more is in the log. */
+class Warnings {
+  #log: LogWriter | undefined;
+
+  to(log: LogWriter): void {
+    this.#log = log;
+  }
+
+  add(sentence: string): void {
+    void this.#log?.write('stderr', Buffer.from(`virt-sandbox: warning: ${oneLine(sentence)}\n`));
+  }
+}
+
+async function keep(sandbox: Sandbox, warnings: Warnings, caller: Caller): Promise<number> {
+  const log = await LogWriter.create(sandbox.launched.state.path);
+  sandbox.stdin.end();
+  sandbox.endAfter(log.copy(sandbox.stdout, 'stdout'));
+  sandbox.endAfter(log.copy(sandbox.stderr, 'stderr'));
+  const server = await serveControl(sandbox, { detached: true });
+  try {
+    if (!(await caller.takes(sandbox.name))) {
+      await sandbox.stop();
+      return 0;
+    }
+    warnings.to(log);
+    // Let no file system be held that only the caller had a use for.
+    process.chdir('/');
+    await collectGarbage();
+    await sandbox.exited.catch(() => {});
+    return 0;
+  } finally {
+    await server.close();
+    await log.close();
+  }
+}
+
+/** What the start has left, above all one that has built an image, is not needed for as long as the sandbox lives. */
+async function collectGarbage(): Promise<void> {
+  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([import('node:v8'), import('node:vm')]);
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
+/** As at a terminal: the application gets the first signal; a second one, or some time, stops the sandbox. */
+function endOnSignal(sandbox: Sandbox): void {
+  let isTold = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (isTold || sandbox.isIdle) void sandbox.stop();
+      else void sandbox.kill(signal);
+      isTold = true;
+      setTimeout(() => void sandbox.stop(), GRACE_MS).unref();
+    });
+  }
+}
+
+/** The process that waits until the sandbox runs. */
+class Caller {
+  readonly #socket: Socket;
+  readonly #words = deferred<readonly string[]>();
+  readonly #gone = new AbortController();
+  /** True: it has the name; false: it is gone. */
+  readonly #taken = deferred<boolean>();
+
+  constructor() {
+    try {
+      this.#socket = new Socket({ fd: CALLER_FD, readable: true, writable: true, allowHalfOpen: true });
+    } catch {
+      throw usageError(`there is no option ${HOLD}`, 'virt-sandbox');
+    }
+    this.#socket.on('error', () => {});
+    void this.#listen();
+  }
+
+  /** Aborts when it is gone before it has the name. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  words(): Promise<readonly string[]> {
+    return this.#words.promise;
+  }
+
+  tell(message: FromHolder): void {
+    if (this.#socket.writable) sendMessage(this.#socket, message);
+  }
+
+  /** @returns false if it is gone */
+  async takes(name: string): Promise<boolean> {
+    this.tell({ running: name });
+    const isTaken = await this.#taken.promise;
+    await this.end();
+    return isTaken;
+  }
+
+  /** Closes the connection when all is sent. */
+  async end(): Promise<void> {
+    if (this.#socket.destroyed) return;
+    await new Promise<void>((resolve) => {
+      this.#socket.once('close', () => resolve());
+      this.#socket.end(() => this.#socket.destroy());
+    });
+  }
+
+  async #listen(): Promise<void> {
+    let isTaken = false;
+    try {
+      for await (const message of messagesOf<FromCaller>(this.#socket)) {
+        if ('words' in message) this.#words.resolve(message.words);
+        else isTaken = true;
+      }
+    } catch {
+      // It was killed.
+    }
+    this.#taken.resolve(isTaken);
+    this.#words.reject(usageError('the caller is gone', 'virt-sandbox'));
+    if (!isTaken) this.#gone.abort();
+  }
+}
