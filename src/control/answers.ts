@@ -1,7 +1,6 @@
 /** What the holder of a sandbox does when it is asked to. */
 import { constants } from 'node:os';
 import { TIMED_OUT_STATUS } from '../sandbox/exit-status.js';
-import type { ProcessExit } from '../sandbox/process/types.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
@@ -51,13 +50,10 @@ async function kill(sandbox: Sandbox, signal: number): Promise<void> {
 
 async function endingOfSandbox(sandbox: Sandbox): Promise<Ending> {
   try {
-    return endingOf(exitOfSandbox(sandbox, await sandbox.exited));
+    const exit = await sandbox.exited;
+    return endingOf(exit.timedOut ? { ...exit, exitCode: TIMED_OUT_STATUS } : exit);
   } catch (error) {
     if (error instanceof SandboxError) return failedEnding(error);
     throw error;
   }
-}
-
-function exitOfSandbox({ timedOut }: Sandbox, status: Omit<ProcessExit, 'timedOut'>): ProcessExit {
-  return { ...status, timedOut, exitCode: timedOut ? TIMED_OUT_STATUS : status.exitCode };
 }

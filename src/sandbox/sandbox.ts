@@ -212,7 +212,7 @@ export class Sandbox extends Session implements AsyncDisposable {
       if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
       // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
       const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
-      throw reason === undefined || isQemuGone(reason) ? goneError(console, this.#isIdle ? 'idle' : 'running') : reason;
+      throw reason === undefined || isQemuGone(reason) ? goneError(console, this.isIdle ? 'idle' : 'running') : reason;
     } finally {
       shares.end();
       this.#ending.resolve();

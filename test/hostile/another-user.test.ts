@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,11 +22,13 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { programOf } from '../helpers/programs.js';
 import { assertFailure, assertRun, REPOSITORY, runSandbox } from '../helpers/run.js';
 import { startNamed } from '../helpers/shells.js';
 
@@ -186,5 +189,92 @@ describe("root's store", { skip: embedded.skip || unlessServingKernel }, () => {
     await waiting(t, ...script('', '-name', 'guest=\x1b[2Jx', '-kernel', join(image, 'vmlinux')));
     const { out } = await runBake(cache, ['list']);
     assert.match(out, /\\u\{1b\}\[2Jx/);
+  });
+});
+
+describe('a sandbox that others may talk to', { skip: embedded.skip }, () => {
+  const state = join(home, '.cache/libvirt-sandbox/talk');
+  const root = statSync(process.execPath).uid;
+  const connecting = [process.execPath, programOf('connecting')] as const;
+
+  async function outcome(through: readonly string[], name: string): Promise<Record<string, unknown>> {
+    const { out, stderr } = await runSandbox([connecting[1], name], { through, program: connecting[0] });
+    assert.equal(stderr, '');
+    return JSON.parse(out) as Record<string, unknown>;
+  }
+
+  it("is not one of root's to another user, who cannot open its socket either", async (t) => {
+    const name = uniqueName();
+    const running = await startNamed(t, name, embedded.uri, []);
+    const socket = join('/run/libvirt-sandbox', name, 'control');
+    for (; !existsSync(join('/run/libvirt-sandbox', name, 'sandbox.json')); ) await delay(20);
+    const code = `require('net').connect('${socket}').on('error', ({ code }) => console.log(code))`;
+    assert.equal(
+      execFileSync('setpriv', [...AS_ATTACKER.slice(1), process.execPath, '-e', code], { encoding: 'utf8' }),
+      'EACCES\n',
+    );
+    assert.throws(() => plant('cat', join('/run/libvirt-sandbox', name, 'sandbox.json')));
+    assert.equal((await outcome([], name))['connected'], `${root}\n`);
+    running.child.stdin?.end();
+    assert.equal((await running.result).code, 0);
+    await assertNothingLeft(name);
+  });
+
+  it('leads root nowhere', async (t) => {
+    const service = join(ground, 'other-service');
+    let connections = 0;
+    const server = createServer(() => {
+      connections += 1;
+    });
+    await new Promise<void>((resolve) => server.listen(service, resolve));
+    t.after(() => server.close());
+    chmodSync(service, 0o777);
+    const record = {
+      version: 1,
+      name: 'talk',
+      uuid: '00000000-0000-4000-8000-000000000000',
+      pid: 1,
+      created: '2026-01-01T00:00:00.000Z',
+    };
+    const rest = {
+      platform: 'machine',
+      connection: 'embedded',
+      memory: 1,
+      vcpus: 1,
+      command: [],
+      detached: true,
+      root: '/',
+      mounts: [],
+    };
+    const identity = { uid: 0, gid: 0, groups: [], username: 'root', home: '/' };
+    const guest = { platform: 'machine', hostname: 'x', identity, privileged: true, environment: [] };
+    const json = JSON.stringify({ ...record, ...rest, guest });
+    const name = 'nobody/talk';
+    const attempts: readonly [readonly (readonly string[])[], RegExp][] = [
+      [
+        [
+          ['ln', '-s', '/etc/shadow', 'sandbox.json'],
+          ['ln', '-s', '/etc/shadow', 'log'],
+        ],
+        /its record is not readable/,
+      ],
+      [[['mkfifo', 'sandbox.json', 'log', 'owner']], /its record is not readable/],
+      [
+        [
+          ['sh', '-c', `echo '${json}' >sandbox.json`],
+          ['ln', '-s', service, 'control'],
+        ],
+        /there is no socket/,
+      ],
+    ];
+    for (const [commands, why] of attempts) {
+      plant('mkdir', '-p', state);
+      for (const command of commands) plant('sh', '-ec', 'cd "$0"; exec "$@"', state, ...command);
+      const found = await outcome(withAttackersHome(), name);
+      assert.match(String(found['connected']), why);
+      assert.match(String(found['logged']), /^no-log: /);
+      plant('rm', '-rf', state);
+    }
+    assert.equal(connections, 0);
   });
 });

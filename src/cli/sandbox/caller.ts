@@ -14,8 +14,8 @@ export const CALLER_FD = 3;
 
 /** To the holder. */
 export type FromCaller =
-  /** The words of the command line. */
-  | { readonly words: readonly string[] }
+  /** The words of the command line, and variables that the holder has its own values of. */
+  | { readonly words: readonly string[]; readonly allocator: readonly (readonly [string, string | undefined])[] }
   /** The name is printed: from now on the holder is on its own. */
   | { readonly taken: true };
 

@@ -192,8 +192,10 @@ class Caller {
     let isTaken = false;
     try {
       for await (const message of messagesOf<FromCaller>(this.#socket)) {
-        if ('words' in message) this.#words.resolve(message.words);
-        else isTaken = true;
+        if ('words' in message) {
+          for (const [name, value] of message.allocator) setVariable(name, value);
+          this.#words.resolve(message.words);
+        } else isTaken = true;
       }
     } catch {
       // It was killed.
@@ -202,4 +204,10 @@ class Caller {
     this.#words.reject(usageError('the caller is gone', 'virt-sandbox'));
     if (!isTaken) this.#gone.abort();
   }
+}
+
+/** As the caller has it, for what this process starts, and for `--env`. */
+function setVariable(name: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[name];
+  else process.env[name] = value;
 }

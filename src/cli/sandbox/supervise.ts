@@ -77,11 +77,11 @@ class Supervisor {
 
   async #exitStatus({ copies }: Streams): Promise<number> {
     try {
-      const { exitCode } = await this.sandbox.exited;
+      const { exitCode, timedOut } = await this.sandbox.exited;
       // The sandbox is gone; its output may still wait for a slow reader. A second signal ends that wait.
       await Promise.race([Promise.all(copies), this.#givenUp]);
       if (this.#forced !== undefined) return this.#forced;
-      if (!this.sandbox.timedOut) return exitCode;
+      if (!timedOut) return exitCode;
       process.stderr.write(`virt-sandbox: ${TIME_OVER}\n`);
       return TIMED_OUT_STATUS;
     } catch (error) {

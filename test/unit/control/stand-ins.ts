@@ -123,7 +123,7 @@ export class RawHost {
 
   async #greet(): Promise<void> {
     this.socket.write(Uint8Array.of(HANDSHAKE_WAIT));
-    await once(this.socket, 'data');
+    await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]);
     const parser = new PacketParser({
       stream: (proc, serial, payload) => this.#take({ proc, type: MessageType.DATA, status: 0, serial }, payload),
       streamEnd: (proc, serial) => this.#take({ proc, type: MessageType.DATA, status: 0, serial }, Buffer.alloc(0)),
@@ -180,7 +180,7 @@ export class RawHost {
 
   async closed(): Promise<void> {
     this.socket.resume();
-    if (!this.isClosed) await once(this.socket, 'close');
+    while (!this.isClosed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }
 

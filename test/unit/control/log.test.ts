@@ -1,0 +1,131 @@
+/** The log of a detached sandbox: written, turned over, and read meanwhile. */
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { decodeLine, encodeLines, LOG_BYTES, type LogRecord, type ReadLogOptions } from '../../../src/control/log.js';
+import { LogWriter } from '../../../src/control/log-writer.js';
+import { readLog } from '../../../src/control/read-log.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+async function writer(t: TestContext): Promise<{ directory: string; log: LogWriter }> {
+  const directory = join(scratchDirectory(t), 'state');
+  mkdirSync(directory);
+  const log = await LogWriter.create(directory);
+  t.after(() => log.close().catch(() => {}));
+  return { directory, log };
+}
+
+const reading = (directory: string, options?: ReadLogOptions) =>
+  readLog({ name: 'web', stateDirectory: directory }, options);
+
+async function all(directory: string, options?: ReadLogOptions): Promise<LogRecord[]> {
+  const records: LogRecord[] = [];
+  for await (const record of reading(directory, options)) records.push(record);
+  return records;
+}
+
+const text = (records: readonly LogRecord[], stream = 'stdout') =>
+  Buffer.concat(records.filter((one) => one.stream === stream).map(({ bytes }) => bytes)).toString('latin1');
+
+describe('the log of a sandbox', () => {
+  it('has what was written, byte for byte, by stream and time', async (t) => {
+    const { directory, log } = await writer(t);
+    const begun = Date.now();
+    const bytes = Buffer.concat([Buffer.from([0, 1, 255, 13]), Buffer.alloc(40_000, 'x'), Buffer.from('\n\na\n b')]);
+    await Promise.all([log.write('stdout', bytes), log.write('stderr', Buffer.from('e\n'))]);
+    await log.write('stdout', Buffer.from('c\n'));
+    const records = await all(directory);
+    assert.equal(text(records), `${bytes.toString('latin1')}c\n`);
+    assert.equal(text(records, 'stderr'), 'e\n');
+    for (const { time } of records) assert.ok(time.getTime() >= begun && time.getTime() <= Date.now());
+    assert.equal(statSync(join(directory, 'log')).mode & 0o777, 0o600);
+  });
+
+  it('is read from a time on', async (t) => {
+    const { directory } = await writer(t);
+    const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
+    for (const second of [1, 2, 3])
+      appendFileSync(join(directory, 'log'), encodeLines('stdout', Buffer.from(`${second}\n`), at(second)));
+    assert.equal(text(await all(directory, { since: at(2) })), '2\n3\n');
+  });
+
+  it('has two files of at most 8 MiB, with the end of all that was written', async (t) => {
+    const { directory, log } = await writer(t);
+    const line = Buffer.from(`${'y'.repeat(99)}\n`.repeat(160));
+    for (let written = 0; written < 40 << 20; written += line.length) await log.write('stdout', line);
+    await log.write('stdout', Buffer.from('end\n'));
+    assert.deepEqual(readdirSync(directory).sort(), ['log', 'log.1']);
+    for (const name of readdirSync(directory)) assert.ok(statSync(join(directory, name)).size <= LOG_BYTES);
+    const kept = text(await all(directory));
+    assert.ok(kept.length > 5 << 20);
+    assert.match(kept, /y\nend\n$/);
+  });
+
+  it('is followed over a turn, until it is removed', async (t) => {
+    const { directory, log } = await writer(t);
+    await log.write('stdout', Buffer.from('first\n'));
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const { bytes } of reading(directory, { follow: true })) seen.push(String(bytes));
+    })();
+    while (seen.length === 0) await new Promise(setImmediate);
+    // As the writer turns it over.
+    await log.write('stdout', Buffer.from('second\n'));
+    renameSync(join(directory, 'log'), join(directory, 'log.1'));
+    const third = encodeLines('stdout', Buffer.from('third\n'), new Date());
+    writeFileSync(join(directory, 'log'), third.subarray(0, 20));
+    while (seen.length < 2) await new Promise(setImmediate);
+    appendFileSync(join(directory, 'log'), third.subarray(20));
+    // Two turns at once: the reader finds both files.
+    renameSync(join(directory, 'log'), join(directory, 'third'));
+    for (const [name, line] of [
+      ['log.1', 'fourth'],
+      ['log', 'fifth'],
+    ] as const)
+      writeFileSync(join(directory, name), encodeLines('stdout', Buffer.from(`${line}\n`), new Date()), { flag: 'w' });
+    while (seen.length < 5) await new Promise(setImmediate);
+    rmSync(directory, { recursive: true });
+    await following;
+    assert.deepEqual(seen, ['first\n', 'second\n', 'third\n', 'fourth\n', 'fifth\n']);
+  });
+
+  it('is read past lines that were not written to their end', async (t) => {
+    const { directory } = await writer(t);
+    const line = encodeLines('stdout', Buffer.from('whole\n'), new Date());
+    writeFileSync(
+      join(directory, 'log'),
+      Buffer.concat([line, line.subarray(0, 12), Buffer.from('\n'), line, line.subarray(0, 30)]),
+    );
+    assert.equal(text(await all(directory)), 'whole\nwhole\n');
+    for (const torn of ['', 'x', '2026-13-45T99:99:99.999Z stdout F x', '2026-11-28T09:30:00.123Z stdlog F x'])
+      assert.equal(decodeLine(Buffer.from(torn)), undefined);
+  });
+
+  it('is no link, no pipe, and has no line without an end', async (t) => {
+    const directory = scratchDirectory(t);
+    symlinkSync('/etc/passwd', join(directory, 'log'));
+    await assert.rejects(all(directory), { code: 'no-log' });
+    rmSync(join(directory, 'log'));
+    writeFileSync(join(directory, 'log'), Buffer.alloc(1 << 20, 'x'));
+    await assert.rejects(all(directory), { code: 'control-failed', message: /a line that is too long/ });
+  });
+
+  it('writes nothing to where its directory was', async (t) => {
+    const { directory, log } = await writer(t);
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory);
+    for (let written = 0; written < 10 << 20; written += 16_384)
+      await log.write('stdout', Buffer.alloc(16_384, `${'x'.repeat(127)}\n`));
+    assert.deepEqual(readdirSync(directory), []);
+  });
+});

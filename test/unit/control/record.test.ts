@@ -1,0 +1,112 @@
+/** The record of a sandbox, and files that another user puts in its place. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { RECORD_FILE, readRecord, type SandboxRecord, writeRecord } from '../../../src/control/record.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
+
+const record: SandboxRecord = {
+  version: 1,
+  name: 'web',
+  uuid: 'f4f63919-d9f6-4471-a2d6-3d1ad37267d3',
+  pid: 7,
+  created: '2026-11-28T10:08:10.196Z',
+  platform: 'machine',
+  connection: 'embedded',
+  acceleration: 'tcg',
+  boot: 'warm',
+  image: 'abc',
+  kernel: '6.12',
+  memory: 536_870_912,
+  vcpus: 1,
+  // Bytes that are not UTF-8, as raw-text.ts has them.
+  command: ['echo', '\udcff'],
+  detached: true,
+  root: '/',
+  mounts: [{ type: 'ram', target: '/srv' }],
+  guest: {
+    platform: 'machine',
+    hostname: 'web',
+    identity: { uid: 1, gid: 2, groups: [3], username: 'a', home: '/a' },
+    privileged: false,
+    userNamespaces: false,
+    environment: [{ key: 'A', value: 'b' }],
+    cwd: undefined,
+    root: { type: 'ram', bytes: 0 },
+    mounts: [],
+    disks: [],
+    devices: undefined,
+    network: undefined,
+    command: [],
+    terminal: undefined,
+  },
+};
+
+describe('the record of a sandbox', () => {
+  it('is for its user alone, and is read as it was written', (t) => {
+    const directory = scratchDirectory(t);
+    writeRecord(directory, record);
+    assert.equal(statSync(join(directory, RECORD_FILE)).mode & 0o777, 0o600);
+    assert.deepEqual(readRecord(directory, 'web'), record);
+    assert.deepEqual(readRecord(directory, 'web', process.getuid?.()), record);
+    assert.throws(() => writeRecord(directory, record), { code: 'EEXIST' });
+  });
+
+  const wrong: readonly [string, unknown][] = [
+    ['no JSON', '{'],
+    ['a list', []],
+    ['null', null],
+    ['another version', { ...record, version: 2 }],
+    ['another name', { ...record, name: 'other' }],
+    ['PID 0', { ...record, pid: 0 }],
+    ['a negative PID', { ...record, pid: -1 }],
+    ['a PID that is text', { ...record, pid: '7' }],
+    ['a time that is none', { ...record, created: 'now' }],
+    ['a kind of connection that there is not', { ...record, connection: 'ssh' }],
+    ['a command that is text', { ...record, command: 'rm' }],
+    ['a word that is none', { ...record, command: [7] }],
+    ['no guest', { ...record, guest: undefined }],
+    [
+      'the uid of nobody',
+      { ...record, guest: { ...record.guest, identity: { ...record.guest.identity, uid: 2 ** 32 } } },
+    ],
+    ['a variable that is none', { ...record, guest: { ...record.guest, environment: [null] } }],
+    ['too many words', { ...record, command: Array(70_000).fill('') }],
+  ];
+  for (const [what, value] of wrong) {
+    it(`is none with ${what}`, (t) => {
+      const directory = scratchDirectory(t);
+      writeFileSync(join(directory, RECORD_FILE), typeof value === 'string' ? value : JSON.stringify(value));
+      assert.throws(() => readRecord(directory, 'web'), { name: 'RecordError' });
+    });
+  }
+
+  it('has nothing that it does not know', (t) => {
+    const directory = scratchDirectory(t);
+    const more = { ...record, __proto__: 1, extra: 1, guest: { ...record.guest, trace: { expression: 'x' } } };
+    writeFileSync(join(directory, RECORD_FILE), JSON.stringify(more));
+    assert.deepEqual(readRecord(directory, 'web'), record);
+  });
+
+  it('is neither a link, nor a pipe, nor a directory, nor too large, nor of another user', (t) => {
+    const good = scratchDirectory(t);
+    writeRecord(good, record);
+    const make: readonly ((path: string) => void)[] = [
+      (path) => symlinkSync(join(good, RECORD_FILE), path),
+      (path) => execFileSync('mkfifo', [path]),
+      (path) => mkdirSync(path),
+      (path) => writeFileSync(path, JSON.stringify(record).padEnd(9 << 20)),
+      () => {},
+    ];
+    for (const put of make) {
+      const directory = scratchDirectory(t);
+      put(join(directory, RECORD_FILE));
+      assert.throws(() => readRecord(directory, 'web'), { name: 'RecordError' });
+    }
+    const directory = scratchDirectory(t);
+    writeRecord(directory, record);
+    assert.throws(() => readRecord(directory, 'web', 4_000_000), { name: 'RecordError' });
+  });
+});
