@@ -28,6 +28,7 @@ const NEEDS = [
   { path: 'guest/names', user: true },
   { path: 'guest/network-user', user: true },
   { path: 'guest/outcome', user: true },
+  { path: 'guest/pool.', user: true, order: 3 },
   { path: 'guest/processes', user: true },
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/warm.', guestInit: true },

@@ -29,6 +29,8 @@ export type { Files } from './sandbox/files/files.js';
 export type { CopyOptions, CopyProgress, CopyResult, Skipped } from './sandbox/files/tree/types.js';
 export type * from './sandbox/files/types.js';
 export type { FileWatcher } from './sandbox/files/watch.js';
+export { SandboxPool } from './sandbox/pool/pool.js';
+export type { PoolOptions, PoolStats, TakeOptions } from './sandbox/pool/types.js';
 export type { CreateOptions, SandboxOptions } from './sandbox/prepare/create-types.js';
 export type { SandboxProcess } from './sandbox/process/process.js';
 export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox/process/types.js';

@@ -96,6 +96,15 @@ export class Monitor {
     }
   }
 
+  /**
+   * Listens to all events from now on.
+   * @returns ends it
+   */
+  listen(listener: (event: MonitorEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   close(): void {
     this.#socket.destroy();
   }

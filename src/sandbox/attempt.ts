@@ -7,6 +7,7 @@ import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
 import type { Share } from '../domain/shares.js';
+import type { Domain } from '../libvirt/connection.js';
 import { isQemuGone } from '../libvirt/errors.js';
 import { Monitor } from '../libvirt/monitor.js';
 import { Channel } from '../protocol/channel.js';
@@ -14,7 +15,7 @@ import { SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
-import { domainXml, isMonitored } from './devices/machine-options.js';
+import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
@@ -56,6 +57,7 @@ export class Attempt {
   #ownDisks: OwnDisks | undefined;
   #givenDisks: GivenDisks | undefined;
   #network: UserNetworkProcesses | undefined;
+  #monitor: Monitor | undefined;
   /** Undefined: QEMU has no rules. */
   #emulator: Emulator | undefined;
   /** A snapshot is loaded, and its machine may be running. */
@@ -80,7 +82,7 @@ export class Attempt {
 
   /** @throws {SandboxError} whatever failed; nothing is left then */
   async start(): Promise<Launched> {
-    const { connection, name } = this.#prepared;
+    const { name } = this.#prepared;
     try {
       await this.#copyIncludes();
       const transports = await this.#claim();
@@ -109,10 +111,7 @@ export class Attempt {
       const domain = await this.#run.within(this.#run.domain, 'libvirt starting the domain');
       this.#warnIfAllIsSeen();
       this.#tellGaps();
-      const { console, state } = this.#run;
-      const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#givenDisks, this.#shares];
-      const facts = factsOf(this.#config, this.#prepared);
-      return { ...facts, channel, state, guest, domain, connection, console, network, givenDisks, shares };
+      return this.#launched(channel, domain);
     } catch (error) {
       this.#shares.end();
       const reason = await this.#reasonFor(error);
@@ -126,6 +125,16 @@ export class Attempt {
     } finally {
       this.#run.release();
     }
+  }
+
+  #launched(channel: Channel, domain: Domain): Launched {
+    const { connection } = this.#prepared;
+    const { console, state } = this.#run;
+    const facts = factsOf(this.#config, this.#prepared);
+    const [guest, network, givenDisks, shares] = [this.#guest, this.#network, this.#givenDisks, this.#shares];
+    const [monitor, qemuPid] = [this.#monitor, () => this.#run.qemuPid()];
+    const served = { network, givenDisks, shares, monitor, qemuPid };
+    return { ...facts, channel, state, guest, domain, connection, console, ...served };
   }
 
   async #reasonFor(error: unknown): Promise<unknown> {
@@ -165,7 +174,7 @@ export class Attempt {
     }
     makeFreshDirectories(this.#config, mounts);
     await copyOnHost(this.#config, mounts, 'fresh', this.#options, () => deadline.renew());
-    const monitored = isMonitored(this.#config, prepared);
+    const monitored = prepared.platform === 'machine';
     const network = this.#serveNetwork(path);
     const transports = await this.#run.open({ monitored, owner: this.#user?.uid, network });
     if (shell) makeShellDirectory(path);
@@ -255,6 +264,7 @@ export class Attempt {
     const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
     const monitor = await run.within(loading, 'QEMU loading the snapshot');
     this.#isLoaded = true;
+    this.#monitor = monitor;
     this.#options.onReady?.(readyOf(snapshot));
     const facts = { name: run.name, xml, sources: this.#ownDisks?.sources };
     const running = { ...facts, mayRunEarly: mayRunEarly(this.#config), started: run.domain };
@@ -265,7 +275,10 @@ export class Attempt {
 
   async #boot(transports: Transports): Promise<Channel> {
     const run = this.#run;
-    void transports.monitor?.then((socket) => runBooting(new Monitor(socket)));
+    void transports.monitor?.then((socket) => {
+      this.#monitor = new Monitor(socket);
+      if (mayRunEarly(this.#config)) runBooting(this.#monitor);
+    });
     await run.within(run.domain, 'asking libvirt to start the domain');
     const transport = await run.within(transports.channel(run.domain), transports.awaited);
     const opening = Channel.open(transport);

@@ -2,6 +2,7 @@
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Connection, Domain } from '../libvirt/connection.js';
+import type { Monitor } from '../libvirt/monitor.js';
 import type { Channel } from '../protocol/channel.js';
 import type { GivenDisks } from './devices/given-disks.js';
 import type { Prepared } from './prepare/prepared.js';
@@ -34,6 +35,10 @@ export interface Launched {
   readonly givenDisks: GivenDisks | undefined;
   /** Watches what serves its shares. */
   readonly shares: ShareWatch;
+  /** QEMU's monitor; undefined: a container has none. */
+  readonly monitor: Monitor | undefined;
+  /** Process ID of its QEMU; undefined: a container has none, or libvirt's file of it cannot be read. */
+  qemuPid(): Promise<number | undefined>;
 }
 
 /** What is known of a sandbox before it starts. */

@@ -16,6 +16,7 @@ import type { Launched } from './launched.js';
 import { completeConfig } from './prepare/complete-config.js';
 import type { CreateOptions, SandboxOptions } from './prepare/create-types.js';
 import { prepare } from './prepare/prepare.js';
+import type { Prepared } from './prepare/prepared.js';
 import { refuseUnsupported } from './prepare/supported.js';
 import type { ProcessExit } from './process/types.js';
 import { Session } from './session.js';
@@ -136,22 +137,42 @@ export class Sandbox extends Session implements AsyncDisposable {
    */
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
     refuseUnsupported(config);
-    const { signal, onWarning } = options;
     const begun = performance.now();
     const prepared = await prepare(config, options);
-    const prepareMilliseconds = performance.now() - begun;
+    return Sandbox.startPrepared(config, prepared, options, performance.now() - begun);
+  }
+
+  /**
+   * Starts a sandbox that is prepared.
+   * @param prepareMilliseconds how long that took
+   * @internal
+   */
+  static async startPrepared(
+    config: SandboxConfig,
+    prepared: Prepared,
+    options: LaunchOptions,
+    prepareMilliseconds: number,
+  ): Promise<Sandbox> {
+    const { signal, onWarning } = options;
+    const begun = performance.now();
     const launched = await launch(config, prepared, options);
-    const startMilliseconds = performance.now() - begun - prepareMilliseconds;
+    const startMilliseconds = performance.now() - begun;
     const sandbox = new Sandbox(launched, onWarning, { prepareMilliseconds, startMilliseconds });
     sandbox.launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
-    if (signal) {
-      const stop = () => void sandbox.stop();
-      signal.addEventListener('abort', stop, { once: true });
-      const release = () => signal.removeEventListener('abort', stop);
-      sandbox.exited.then(release, release);
-      if (signal.aborted) stop();
-    }
+    if (signal) sandbox.stopOn(signal);
     return sandbox;
+  }
+
+  /**
+   * Stops it when the signal aborts.
+   * @internal
+   */
+  stopOn(signal: AbortSignal): void {
+    const stop = () => void this.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    const release = () => signal.removeEventListener('abort', stop);
+    this.exited.then(release, release);
+    if (signal.aborted) stop();
   }
 
   /**

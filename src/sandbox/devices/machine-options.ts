@@ -20,7 +20,6 @@ import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { type ContainerParts, containerDomainXml } from './container-options.js';
 import type { Devices } from './devices.js';
-import { mayRunEarly } from './early-run.js';
 import { hugePageSize } from './huge-page-size.js';
 import { shellElements } from './shell.js';
 import type { SlottedDevices } from './slots.js';
@@ -81,10 +80,7 @@ export function domainXml(
       processors: processorArguments(config.vcpus, acceleration),
     }),
     tuning: profile.machine,
-    qemuArguments: [
-      ...(profile.qemuArguments ?? []),
-      ...(isMonitored(config, parts) ? monitorArguments(channelSocket) : []),
-    ],
+    qemuArguments: [...(profile.qemuArguments ?? []), ...monitorArguments(channelSocket)],
     shares: devices.shares,
     disks: diskElements(devices.disks, {
       owner: user?.isShared ? user.uid : undefined,
@@ -102,14 +98,6 @@ export function domainXml(
     emulator,
   };
   return machineXml(snapshot ? restored(machine, snapshot) : machine);
-}
-
-/** Whether the launcher gets a monitor of QEMU: to load a snapshot, or to let the machine run early. */
-export function isMonitored(
-  config: SandboxConfig,
-  parts: Pick<MachineParts, 'platform' | 'snapshot'> | Pick<ContainerParts, 'platform'>,
-): boolean {
-  return parts.platform === 'machine' && (parts.snapshot !== undefined || mayRunEarly(config));
 }
 
 /** The same machine, restored from a snapshot. */

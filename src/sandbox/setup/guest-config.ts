@@ -38,7 +38,7 @@ export function guestConfig(
 }
 
 /** A valid host name: letters, digits and hyphens, at most 63 characters. hostname(7) */
-function hostnameOf(name: string): string {
+export function hostnameOf(name: string): string {
   const legal = name.replace(/[^A-Za-z0-9-]+/g, '-').replace(/^-+|-+$/g, '');
   return legal.slice(0, 63) || 'sandbox';
 }

@@ -1,0 +1,41 @@
+/** The errors of a pool. */
+import { configError, quote } from '../../config/errors.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
+
+export function ofContainers(uri: string): SandboxError {
+  return configError(
+    'pool-of-containers',
+    `a pool cannot have containers (${quote(uri)}): only a machine can wait with its processors stopped`,
+    'use a qemu:/// connection, or Sandbox.create: a container starts in a fraction of a second',
+  );
+}
+
+export function closedError(): SandboxError {
+  return new SandboxError({
+    stage: 'boot',
+    code: 'pool-closed',
+    message: 'the pool was closed',
+    remedy: 'take sandboxes before it is closed, or create another pool',
+  });
+}
+
+/** @param cause the last failure */
+export function refillError(failures: number, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: cause instanceof SandboxError ? cause.stage : 'boot',
+    code: 'pool-refill-failed',
+    message: `${failures} sandboxes of the pool failed, one after the other; the last one: ${messageOf(cause)}`,
+    remedy: cause instanceof SandboxError ? cause.remedy : 'take again, which starts others',
+    cause,
+    ...(cause instanceof SandboxError ? { consoleTail: cause.consoleTail } : {}),
+  });
+}
+
+export function silentError(milliseconds: number): SandboxError {
+  return new SandboxError({
+    stage: 'boot',
+    code: 'guest-silent',
+    message: `a sandbox of the pool did not answer within ${milliseconds / 1000} s`,
+    remedy: 'see if the host is very busy',
+  });
+}

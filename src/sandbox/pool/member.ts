@@ -1,0 +1,123 @@
+/** A sandbox of a pool: set up to its end, and its processors stopped until somebody takes it. */
+import type { SandboxConfig } from '../../config/types.js';
+import type { Monitor } from '../../libvirt/monitor.js';
+import { SandboxError } from '../../util/errors.js';
+import { settlesWithin } from '../../util/promises.js';
+import { prepare } from '../prepare/prepare.js';
+import { Sandbox } from '../sandbox.js';
+import type { LaunchOptions } from '../types.js';
+import { ofContainers, silentError } from './errors.js';
+import { Origin } from './origin.js';
+import { PausedMachine } from './paused.js';
+import { privateBytes } from './private-memory.js';
+import { wakeGuest } from './wake.js';
+
+/** How long a member may take to answer that somebody takes, in milliseconds. It takes some 10 on a host with time. */
+const ANSWER_MS = 5000;
+
+/** How long a QEMU may take to let its machine run, in milliseconds. One that has ended says so at once. */
+const RESUME_MS = 1000;
+
+export class Member {
+  /** When it was ready, by the clock of `performance.now()`. */
+  readonly ready = performance.now();
+  readonly #sandbox: Sandbox;
+  readonly #paused: PausedMachine;
+  readonly #origin: Origin;
+
+  private constructor(sandbox: Sandbox, paused: PausedMachine, origin: Origin) {
+    this.#sandbox = sandbox;
+    this.#paused = paused;
+    this.#origin = origin;
+  }
+
+  /**
+   * Starts a sandbox, and stops its processors.
+   * @param config as `validateConfig` returns it, without a command
+   * @throws {SandboxError} as `Sandbox.create`; `pool-of-containers`. Nothing is left then
+   */
+  static async start(config: SandboxConfig, options: LaunchOptions): Promise<Member> {
+    const begun = performance.now();
+    const prepared = await prepare(config, options);
+    const preparing = performance.now() - begun;
+    if (prepared.platform === 'container') {
+      await prepared.connection.close();
+      throw ofContainers(prepared.connection.uri);
+    }
+    const origin = new Origin(config, options, prepared);
+    const sandbox = await Sandbox.startPrepared(config, prepared, options, preparing);
+    try {
+      await rehearse(sandbox, config.bootTimeout);
+      return new Member(sandbox, await PausedMachine.pause(monitorOf(sandbox)), origin);
+    } catch (error) {
+      await sandbox.stop();
+      throw error;
+    }
+  }
+
+  /** The name of its domain. */
+  get name(): string {
+    return this.#sandbox.name;
+  }
+
+  /** Settles when its machine is gone. */
+  get ended(): Promise<unknown> {
+    return this.#sandbox.exited;
+  }
+
+  /** What has changed since it was started, so that another one would be started now; undefined: nothing has. */
+  change(): Promise<string | undefined> {
+    return this.#origin.change();
+  }
+
+  /** @returns undefined if its QEMU may not be looked at */
+  async privateBytes(): Promise<number | undefined> {
+    const pid = await this.#sandbox.launched.qemuPid();
+    return pid === undefined ? undefined : privateBytes(pid);
+  }
+
+  /**
+   * Lets it run, and gives it the time, random bytes and its host name.
+   * @throws {Error} if it does not answer in time, or wrongly: discard it
+   */
+  async wake(hostname: string | undefined, onWarning: LaunchOptions['onWarning']): Promise<Sandbox> {
+    const { channel } = this.#sandbox.launched;
+    const waking = Promise.all([this.#paused.resume(), wakeGuest(channel, hostname)]);
+    if (!(await settlesWithin(waking, ANSWER_MS))) throw silentError(ANSWER_MS);
+    const [, warning] = await waking;
+    if (warning !== undefined) onWarning?.(warning);
+    return this.#sandbox;
+  }
+
+  /** Ends it. Never rejects. */
+  async discard(): Promise<void> {
+    // One that runs ends by itself, with everything written.
+    await settlesWithin(this.#paused.resume(), RESUME_MS);
+    await this.#sandbox.stop();
+  }
+}
+
+function monitorOf({ launched: { monitor } }: Sandbox): Monitor {
+  if (monitor === undefined) throw new Error('a machine has a monitor');
+  return monitor;
+}
+
+/**
+ * Runs a command that does nothing, so that the next one is quick: what the kernel and the loader need for it is in the
+ * guest's memory then, and translated where the machine is emulated. A root need not have it.
+ * @throws {SandboxError} `process-lost`, `guest-silent`
+ */
+async function rehearse(sandbox: Sandbox, milliseconds: number): Promise<void> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(silentError(milliseconds)), milliseconds);
+  try {
+    await sandbox.run(['true'], { signal: late.signal });
+  } catch (error) {
+    if (!(error instanceof SandboxError) || ESSENTIAL.includes(error.code)) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The others say that this command cannot be run there. */
+const ESSENTIAL: readonly string[] = ['process-lost', 'guest-silent'];

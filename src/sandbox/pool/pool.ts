@@ -1,0 +1,203 @@
+/** Sandboxes that are set up ahead, for programs that cannot wait for a start. */
+
+import type { SandboxConfig } from '../../config/types.js';
+import { validateConfig } from '../../config/validate.js';
+import { unlessAborted } from '../../util/promises.js';
+import { completeConfig } from '../prepare/complete-config.js';
+import { refuseUnsupported } from '../prepare/supported.js';
+import type { Sandbox } from '../sandbox.js';
+import { hostnameOf } from '../setup/guest-config.js';
+import { abortError } from '../start/boot-errors.js';
+import type { LaunchOptions } from '../types.js';
+import { closedError, refillError } from './errors.js';
+import { Member } from './member.js';
+import { MOST_FAILURES, Stock } from './stock.js';
+import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
+
+/**
+ * How long after a take the next sandbox is started, in milliseconds: longer than a take and a short command last. Where
+ * one waits for it, it is started at once.
+ */
+const REST_MS = 100;
+
+/** What its sandboxes are started with. */
+interface Template {
+  readonly config: SandboxConfig;
+  readonly options: LaunchOptions;
+}
+
+/**
+ * Sandboxes that wait, set up and with their processors stopped. One that is taken is replaced.
+ *
+ * ```ts
+ * await using pool = await SandboxPool.create({ size: 4 });
+ * await using sandbox = await pool.take();
+ * ```
+ */
+export class SandboxPool implements AsyncDisposable {
+  readonly #size: number;
+  readonly #template: Template;
+  readonly #stock: Stock<Member>;
+  #taken = 0;
+  #isClosed = false;
+
+  private constructor(size: number, template: Template) {
+    this.#size = size;
+    this.#template = template;
+    this.#stock = new Stock(size, REST_MS, {
+      make: (signal) => startMember(template, signal),
+      ended: (member) => member.ended,
+      discard: (member) => member.discard(),
+      onFailure: (error) => {
+        if (error instanceof Error) template.options.onWarning?.(`a sandbox of the pool failed: ${error.message}`);
+      },
+    });
+  }
+
+  /**
+   * Creates a pool. Resolves when its first sandbox waits; the others are started in the background.
+   * @throws {SandboxError} as `Sandbox.create`; `pool-of-containers`; nothing is left then
+   */
+  static async create(options: PoolOptions): Promise<SandboxPool> {
+    const { checkPool } = await import('./pool-schema.js');
+    checkPool(options);
+    const { size, signal, ...creating } = options;
+    const template = await templateOf(creating);
+    const pool = new SandboxPool(size, template);
+    pool.#stock.add(await startMember(template, signal));
+    if (signal) pool.#closeOn(signal);
+    return pool;
+  }
+
+  /**
+   * Takes a sandbox, which is then like one of `Sandbox.create`: the pool has nothing more to do with it. Waits for one
+   * that is being started if none is ready; those who wait are served in order.
+   * @throws {SandboxError} `pool-closed`, `pool-refill-failed`, `aborted`, `config-value-invalid`, `config-key-unknown`
+   */
+  async take(options: TakeOptions = {}): Promise<Sandbox> {
+    const { checkTake } = await import('./pool-schema.js');
+    checkTake(options);
+    const { signal, name } = options;
+    try {
+      const sandbox = await this.#take(signal, name === undefined ? undefined : hostnameOf(name));
+      if (signal) sandbox.stopOn(signal);
+      this.#taken += 1;
+      return sandbox;
+    } catch (error) {
+      throw signal?.aborted ? abortError(signal.reason) : error;
+    }
+  }
+
+  /**
+   * Resolves when as many wait as the pool has room for.
+   * @throws {SandboxError} `pool-closed`, `pool-refill-failed`
+   */
+  async filled(): Promise<void> {
+    await this.#orRefillError(this.#stock.filled());
+  }
+
+  /**
+   * The names of those that wait.
+   * @internal
+   */
+  get names(): readonly string[] {
+    return this.#stock.idle.map(({ name }) => name);
+  }
+
+  async stats(): Promise<PoolStats> {
+    const { idle, starting } = this.#stock.state;
+    const bytes = await Promise.all(this.#stock.idle.map((member) => member.privateBytes()));
+    const known = bytes.filter((number) => number !== undefined);
+    const sum = known.reduce((all, number) => all + number, 0);
+    return {
+      size: this.#size,
+      idle,
+      starting,
+      taken: this.#taken,
+      privateBytesPerMember: known.length === 0 ? undefined : Math.round(sum / known.length),
+    };
+  }
+
+  /** Ends all that wait. Those that were taken stay. Resolves when nothing is left; pending takes reject. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#stock.close(closedError());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The first that is what would be started now, and that answers. */
+  async #take(signal: AbortSignal | undefined, hostname: string | undefined): Promise<Sandbox> {
+    const asked = performance.now();
+    for (let isAgain = false; ; isAgain = true) {
+      const member = await this.#orRefillError(this.#stock.take(signal, isAgain));
+      // One that was started for this call cannot be old.
+      const change = member.ready < asked ? await member.change() : undefined;
+      if (change !== undefined) {
+        await this.#discardAll(member, change);
+        continue;
+      }
+      try {
+        const waking = member.wake(hostname, this.#template.options.onWarning);
+        const sandbox = await unlessAborted(waking, signal, abortError);
+        if (this.#isClosed) throw closedError();
+        this.#stock.succeeded();
+        return sandbox;
+      } catch (error) {
+        this.#stock.discard(member);
+        if (this.#isClosed) throw closedError();
+        if (signal?.aborted) throw error;
+        if (this.#stock.failed(error)) throw refillError(MOST_FAILURES, error);
+      }
+    }
+  }
+
+  /** Others are started in their place. */
+  async #discardAll(stale: Member, change: string): Promise<void> {
+    this.#template.options.onChoice?.(`pool: started anew, because ${change} changed`);
+    this.#stock.discard(stale);
+    const idle = [...this.#stock.idle];
+    const changes = await Promise.all(idle.map((member) => member.change()));
+    const others = new Set(idle.filter((_member, at) => changes[at] !== undefined));
+    this.#stock.discardIf((member) => others.has(member));
+  }
+
+  async #orRefillError<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await promise;
+    } catch (error) {
+      if (this.#isClosed || this.#stock.isWorking) throw error;
+      throw refillError(MOST_FAILURES, error);
+    }
+  }
+
+  #closeOn(signal: AbortSignal): void {
+    const close = () => void this.close();
+    signal.addEventListener('abort', close, { once: true });
+    if (signal.aborted) close();
+  }
+}
+
+async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promise<Template> {
+  const { createdSandbox } = await import('../prepare/create-options.js');
+  const { sandbox, launching } = createdSandbox(creating);
+  const config = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
+  refuseUnsupported(config);
+  // The caller may change its objects meanwhile.
+  return { config: structuredClone(config), options: launching };
+}
+
+/** @param signal cancels the start; one that has started stays */
+async function startMember({ config, options }: Template, signal: AbortSignal | undefined): Promise<Member> {
+  const cancelling = new AbortController();
+  const cancel = () => cancelling.abort(signal?.reason);
+  signal?.addEventListener('abort', cancel, { once: true });
+  if (signal?.aborted) cancel();
+  try {
+    return await Member.start(config, { ...options, signal: cancelling.signal });
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}

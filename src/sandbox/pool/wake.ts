@@ -1,0 +1,21 @@
+/** What a machine needs that has waited: the time, random bytes of its own, and a host name. */
+import { randomBytes } from 'node:crypto';
+import type { Guest } from '../../protocol/operations.js';
+import { GuestClock } from '../setup/clock.js';
+
+/**
+ * Gives a guest that has just been let run what its set-up gave it, anew. Answers prove that it is alive.
+ * @param hostname undefined: it keeps its own
+ * @returns a sentence for the user, if the clock may be wrong
+ * @throws {OperationError | SandboxError} the guest refuses, or is gone
+ */
+export async function wakeGuest(guest: Guest, hostname: string | undefined): Promise<string | undefined> {
+  const clock = new GuestClock(guest);
+  // The clock comes first: the time until its answer bounds its error.
+  const calls: Promise<unknown>[] = [guest.call({ op: 'setClock', ...clock.now() }).then(() => clock.answered())];
+  calls.push(guest.call({ op: 'addEntropy', data: randomBytes(64) }));
+  if (hostname !== undefined) calls.push(guest.call({ op: 'hostname', name: hostname }));
+  await Promise.all(calls);
+  await clock.correct();
+  return clock.isRight ? undefined : clock.warning;
+}

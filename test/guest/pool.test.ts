@@ -1,0 +1,303 @@
+/** Sandboxes that wait: SandboxPool. */
+import assert from 'node:assert/strict';
+import { copyFileSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type PoolOptions, type PoolStats, type Sandbox, SandboxPool } from '../../src/index.js';
+import { embedded, system } from '../helpers/connections.js';
+import { assertNothingLeft, exceptLogs, qemuOf, type WhereLeft } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { REPOSITORY, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
+import { DEBIAN_KERNEL, installedKernelPath, scratchDirectory } from '../helpers/scratch.js';
+import { copySnapshot, privateStore } from '../helpers/snapshots.js';
+import { USUAL } from '../helpers/usual-snapshot.js';
+
+const POOLING = `${REPOSITORY}build/test/helpers/pooling.js`;
+const { uri: connect } = embedded;
+
+/** What pooling.ts prints. */
+interface Pooled {
+  readonly before: PoolStats;
+  readonly after: PoolStats;
+  readonly first: string;
+  readonly second: string;
+  readonly kept: string;
+  readonly names: readonly string[];
+}
+
+async function pooled(uri: string, options: RunOptions): Promise<Pooled> {
+  const result = await runSandbox([POOLING, uri], { ...options, program: process.execPath, timeout: 240_000 });
+  assert.equal(result.code, 0, result.stderr);
+  return JSON.parse(result.out) as Pooled;
+}
+
+async function check(uri: string, options: RunOptions, where: WhereLeft): Promise<void> {
+  const said = await pooled(uri, options);
+  const { size, idle, starting, taken, privateBytesPerMember: bytes = 0 } = said.before;
+  assert.deepEqual({ size, idle, starting, taken }, { size: 2, idle: 2, starting: 0, taken: 0 });
+  assert.ok(bytes > 1e6 && bytes < 200e6, `${bytes} bytes`);
+  assert.equal(said.after.taken, 3);
+  const [variable, type, host, random] = said.first.split('\n');
+  assert.deepEqual([variable, type, host], ['b', 'tmpfs', said.names[0]]);
+  const [, , otherHost, otherRandom] = said.second.split('\n');
+  assert.equal(otherHost, 'the-second');
+  assert.notEqual(random, otherRandom);
+  assert.equal(said.kept, 'kept\n');
+  assert.equal(new Set(said.names).size, said.names.length);
+  for (const name of said.names) await assertNothingLeft(name, where);
+}
+
+describe('a pool', () => {
+  it('gives sandboxes over qemu:///embed', { skip: embedded.skip }, () => check(embedded.uri, {}, embedded.where));
+  it('gives sandboxes over qemu:///system', { skip: system.skip }, () => check(system.uri, {}, system.where));
+
+  describe('of an ordinary user', { skip: unlessOrdinaryUser() }, () => {
+    let user: OrdinaryUser;
+    before(async () => {
+      user = await OrdinaryUser.create();
+    });
+    after(() => user.end());
+
+    it('gives sandboxes over qemu:///session', () => check('qemu:///session', user.options, user.where));
+  });
+});
+
+/** A pool that is closed after the test, with all that was taken of it. */
+async function poolOf(t: TestContext, options: Omit<PoolOptions, 'connect'>): Promise<Taking> {
+  const pool = await SandboxPool.create({ connect, ...options });
+  const taken: Sandbox[] = [];
+  const names = new Set<string>();
+  t.after(async () => {
+    await pool.close();
+    await Promise.all(taken.map((sandbox) => sandbox.stop()));
+    for (const name of names) await assertNothingLeft(name, exceptLogs(embedded.where));
+  });
+  const take: Taking['take'] = async (taking) => {
+    for (const name of pool.names) names.add(name);
+    const sandbox = await pool.take(taking);
+    taken.push(sandbox);
+    names.add(sandbox.name);
+    return sandbox;
+  };
+  await pool.filled();
+  return { pool, take };
+}
+
+interface Taking {
+  readonly pool: SandboxPool;
+  readonly take: SandboxPool['take'];
+}
+
+const pidOf = (name: string): number => qemuOf(name) ?? assert.fail(`no QEMU of ${name}`);
+
+/** Processor time of a process, in ticks of 10 ms: proc_pid_stat(5). */
+function ticksOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+describe('those that wait', { skip: embedded.skip }, () => {
+  it('take no processor time, and know what time it is when they are taken', async (t) => {
+    const { pool, take } = await poolOf(t, { size: 1 });
+    const pid = pidOf(pool.names[0] ?? '');
+    const ticks = ticksOf(pid);
+    await sleep(3000);
+    // QEMU looks around now and then. A guest that runs takes that for its timer alone.
+    assert.ok(ticksOf(pid) - ticks <= 3, `${ticksOf(pid) - ticks} ticks`);
+    const sandbox = await take();
+    const earliest = Date.now();
+    const { stdout } = await sandbox.run(['date', '+%s%3N']);
+    assert.ok(Number(stdout) > earliest - 1000 && Number(stdout) < Date.now() + 1000, `${stdout} and ${earliest}`);
+    assert.doesNotMatch((await sandbox.run('dmesg 2>&1 || true')).stdout, /stall|lockup|clocksource.*unstable/i);
+  });
+
+  it('20 are taken at once of a pool of two, and each is another', async (t) => {
+    const { pool, take } = await poolOf(t, { size: 2 });
+    const all = await Promise.all(
+      Array.from({ length: 20 }, async (_, at) => {
+        const sandbox = await take();
+        const { stdout } = await sandbox.run(`echo ${at}; cat /proc/sys/kernel/random/uuid`);
+        await sandbox.stop();
+        const [number, uuid] = stdout.split('\n');
+        assert.equal(number, String(at));
+        return `${uuid} ${sandbox.name}`;
+      }),
+    );
+    assert.equal(new Set(all.flatMap((line) => line.split(' '))).size, 40);
+    assert.equal((await pool.stats()).taken, 20);
+  });
+
+  it('one that died is replaced, and never given', async (t) => {
+    const { pool, take } = await poolOf(t, { size: 2 });
+    const [first = '', second = ''] = pool.names;
+    process.kill(pidOf(first), 'SIGKILL');
+    // The other one is taken at once, when the pool may not know yet.
+    const sandbox = await take();
+    assert.equal((await sandbox.run(['true'])).exitCode, 0);
+    assert.equal(sandbox.name, second);
+    await pool.filled();
+    assert.equal(pool.names.includes(first), false);
+  });
+
+  it('one whose QEMU stands still is passed over', async (t) => {
+    const { pool, take } = await poolOf(t, { size: 2 });
+    const [first = '', second = ''] = pool.names;
+    const pid = pidOf(first);
+    process.kill(pid, 'SIGSTOP');
+    const sandbox = await take();
+    process.kill(pid, 'SIGCONT');
+    assert.equal(sandbox.name, second);
+    assert.equal((await sandbox.run(['true'])).exitCode, 0);
+  });
+});
+
+describe('a take', { skip: embedded.skip }, () => {
+  it('waits for one that is being started, until it is aborted', async (t) => {
+    const { take } = await poolOf(t, { size: 1 });
+    await take();
+    const abort = new AbortController();
+    const [aborted, served] = [take({ signal: abort.signal }), take()];
+    abort.abort();
+    await assert.rejects(aborted, { code: 'aborted' });
+    assert.equal((await (await served).run('echo served')).stdout, 'served\n');
+    await assert.rejects(take({ signal: abort.signal }), { code: 'aborted' });
+  });
+
+  it('may be aborted later, which stops the sandbox', async (t) => {
+    const { take } = await poolOf(t, { size: 1 });
+    const abort = new AbortController();
+    const sandbox = await take({ signal: abort.signal });
+    abort.abort();
+    assert.deepEqual(await sandbox.exited, { code: 0, signal: undefined, exitCode: 0, timedOut: false });
+  });
+
+  it('rejects when the pool is closed', async (t) => {
+    const { pool, take } = await poolOf(t, { size: 1 });
+    const sandbox = await take();
+    const waiting = [take(), take()];
+    const rejections = Promise.all(waiting.map((one) => assert.rejects(one, { code: 'pool-closed' })));
+    await pool.close();
+    await rejections;
+    await assert.rejects(take(), { code: 'pool-closed' });
+    await assert.rejects(pool.filled(), { code: 'pool-closed' });
+    // What was taken is not the pool's.
+    assert.equal((await sandbox.run(['true'])).exitCode, 0);
+  });
+});
+
+describe('a pool whose template changes', { skip: embedded.skip }, () => {
+  it('starts others', async (t) => {
+    const directory = scratchDirectory(t);
+    const [include, profile] = [join(directory, 'include'), join(directory, 'profile.json')];
+    const described = { format: 1, name: 'pool', extends: 'default' };
+    writeFileSync(include, 'old');
+    writeFileSync(profile, JSON.stringify({ ...described, description: 'One' }));
+    const mounts: PoolOptions['mounts'] = [
+      { type: 'ram', target: '/srv', usage: 1 << 20, includes: [{ target: '/srv/include', source: include }] },
+    ];
+    const { pool, take } = await poolOf(t, { size: 1, mounts, profile });
+    const read = async () => {
+      const before = pool.names[0];
+      const sandbox = await take();
+      const { stdout } = await sandbox.run(['cat', '/srv/include']);
+      await sandbox.stop();
+      const isSame = sandbox.name === before;
+      await pool.filled();
+      return [stdout, isSame];
+    };
+    assert.deepEqual(await read(), ['old', true]);
+    writeFileSync(include, 'new');
+    assert.deepEqual(await read(), ['new', false]);
+    assert.deepEqual(await read(), ['new', true]);
+    writeFileSync(profile, JSON.stringify({ ...described, description: 'Another' }));
+    assert.deepEqual(await read(), ['new', false]);
+  });
+
+  it('starts others when its snapshot or its kernel is another', async (t) => {
+    const store = privateStore();
+    const { XDG_CACHE_HOME: usual } = process.env;
+    t.after(() => {
+      if (usual === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = usual;
+      store.remove();
+    });
+    const { warm } = await copySnapshot(USUAL, store.env);
+    process.env['XDG_CACHE_HOME'] = store.env.XDG_CACHE_HOME;
+    const choices: string[] = [];
+    const kernel = join(scratchDirectory(t), 'vmlinuz');
+    copyFileSync(installedKernelPath(DEBIAN_KERNEL), kernel);
+    const onChoice = (sentence: string) => choices.push(sentence);
+    const { pool, take } = await poolOf(t, { size: 1, onChoice });
+    rmSync(warm, { recursive: true });
+    await (await take()).stop();
+    assert.match(
+      choices.join('\n'),
+      /boot: warm[\s\S]*pool: started anew, because the snapshot changed[\s\S]*boot: cold/,
+    );
+    await pool.close();
+    const modulesPath = '/lib/modules';
+    const other = await poolOf(t, { size: 1, onChoice, kernel: { version: undefined, path: kernel, modulesPath } });
+    utimesSync(kernel, 1, 1);
+    await other.take();
+    assert.match(choices.join('\n'), /because the boot image changed/);
+  });
+});
+
+describe('a pool that fails', { skip: embedded.skip }, () => {
+  it('says why, and works again when it can', async (t) => {
+    const directory = scratchDirectory(t);
+    const include = join(directory, 'include');
+    writeFileSync(include, '');
+    const mounts: PoolOptions['mounts'] = [
+      { type: 'ram', target: '/srv', usage: 1 << 20, includes: [{ target: '/srv/include', source: include }] },
+    ];
+    const warnings: string[] = [];
+    const { take } = await poolOf(t, { size: 1, mounts, onWarning: (warning) => warnings.push(warning) });
+    rmSync(include);
+    await assert.rejects(take(), { code: 'pool-refill-failed', message: /^3 sandboxes .*include/, remedy: /./ });
+    assert.equal(warnings.length, 3);
+    writeFileSync(include, '');
+    assert.equal((await (await take()).run(['true'])).exitCode, 0);
+  });
+
+  it('is not created', async () => {
+    const creating = (options: object) => SandboxPool.create({ connect, size: 1, ...options } as PoolOptions);
+    await assert.rejects(creating({ size: 0 }), { code: 'config-value-invalid', line: /whole number from 1 to 64$/ });
+    await assert.rejects(creating({ size: 65 }), { code: 'config-value-invalid' });
+    await assert.rejects(creating({ name: 'one' }), { code: 'config-key-unknown' });
+    await assert.rejects(creating({ root: '/no/such' }), { stage: 'config' });
+    await assert.rejects(creating({ signal: AbortSignal.timeout(50) }), { code: 'aborted' });
+    await assert.rejects(creating({ command: ['true'] }), { code: 'config-key-unknown' });
+  });
+});
+
+describe('a program with a pool', { skip: embedded.skip }, () => {
+  it('that is killed leaves nothing', async () => {
+    const running = startSandbox([POOLING, connect, 'hold'], { program: process.execPath });
+    const [line] = await running.until(/^\{.*\}$/m);
+    running.child.kill('SIGKILL');
+    const { names } = JSON.parse(line) as { readonly names: readonly string[] };
+    assert.ok(names.length >= 3);
+    for (const name of names) await assertNothingLeft(name);
+  });
+
+  it('takes 50 and has as many descriptors as before', async (t) => {
+    const { pool, take } = await poolOf(t, { size: 2 });
+    const count = () => readdirSync('/proc/self/fd').length;
+    const round = async () => {
+      const sandbox = await take();
+      assert.equal((await sandbox.run(['true'])).exitCode, 0);
+      await sandbox.stop();
+    };
+    for (let warmUp = 0; warmUp < 5; warmUp += 1) await round();
+    await pool.filled();
+    const [descriptors, memory] = [count(), process.memoryUsage.rss()];
+    for (let at = 0; at < 10; at += 1) await Promise.all(Array.from({ length: 5 }, round));
+    await pool.filled();
+    assert.ok(count() <= descriptors, `${count()} descriptors, and ${descriptors} before`);
+    const more = process.memoryUsage.rss() - memory;
+    assert.ok(more < 64 << 20, `${more} bytes more`);
+  });
+});
