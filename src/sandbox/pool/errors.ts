@@ -1,5 +1,7 @@
 /** The errors of a pool. */
+
 import { configError, quote } from '../../config/errors.js';
+import type { SandboxConfig } from '../../config/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 
 export function ofContainers(uri: string): SandboxError {
@@ -7,6 +9,22 @@ export function ofContainers(uri: string): SandboxError {
     'pool-of-containers',
     `a pool cannot have containers (${quote(uri)}): only a machine can wait with its processors stopped`,
     'use a qemu:/// connection, or Sandbox.create: a container starts in a fraction of a second',
+  );
+}
+
+/**
+ * Two sandboxes must not write to one disk, and each of a pool would have it.
+ * @throws {SandboxError} `pool-with-writable-disk`
+ */
+export function refuseWriters({ mounts, disks }: SandboxConfig): void {
+  const image = mounts.find((mount) => mount.type === 'host-image' && !mount.readOnly);
+  const disk = disks.find(({ readOnly }) => !readOnly);
+  const what = image === undefined ? disk?.tag : image.target;
+  if (what === undefined) return;
+  throw configError(
+    'pool-with-writable-disk',
+    `a pool cannot have a disk that its sandboxes write to (${quote(what)}): only one may at a time`,
+    'make it read-only, or start such a sandbox with Sandbox.create',
   );
 }
 

@@ -2,14 +2,16 @@
 
 import type { SandboxConfig } from '../../config/types.js';
 import { validateConfig } from '../../config/validate.js';
+import { messageOf } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
-import { completeConfig } from '../prepare/complete-config.js';
 import { refuseUnsupported } from '../prepare/supported.js';
+import { completeConfig } from '../prepare/complete-config.js';
+import { allowListeners } from '../process/process.js';
 import type { Sandbox } from '../sandbox.js';
 import { hostnameOf } from '../setup/guest-config.js';
 import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
-import { closedError, refillError } from './errors.js';
+import { closedError, refillError, refuseWriters } from './errors.js';
 import { Member } from './member.js';
 import { MOST_FAILURES, Stock } from './stock.js';
 import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
@@ -40,6 +42,8 @@ export class SandboxPool implements AsyncDisposable {
   readonly #stock: Stock<Member>;
   #taken = 0;
   #isClosed = false;
+  /** Lets go of the signal that closes it. */
+  #release = () => {};
 
   private constructor(size: number, template: Template) {
     this.#size = size;
@@ -48,9 +52,7 @@ export class SandboxPool implements AsyncDisposable {
       make: (signal) => startMember(template, signal),
       ended: (member) => member.ended,
       discard: (member) => member.discard(),
-      onFailure: (error) => {
-        if (error instanceof Error) template.options.onWarning?.(`a sandbox of the pool failed: ${error.message}`);
-      },
+      onFailure: (error) => warn(template.options, error),
     });
   }
 
@@ -78,6 +80,7 @@ export class SandboxPool implements AsyncDisposable {
     const { checkTake } = await import('./pool-schema.js');
     checkTake(options);
     const { signal, name } = options;
+    if (signal) allowListeners(signal);
     try {
       const sandbox = await this.#take(signal, name === undefined ? undefined : hostnameOf(name));
       if (signal) sandbox.stopOn(signal);
@@ -121,6 +124,7 @@ export class SandboxPool implements AsyncDisposable {
   /** Ends all that wait. Those that were taken stay. Resolves when nothing is left; pending takes reject. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#release();
     await this.#stock.close(closedError());
   }
 
@@ -149,7 +153,9 @@ export class SandboxPool implements AsyncDisposable {
         this.#stock.discard(member);
         if (this.#isClosed) throw closedError();
         if (signal?.aborted) throw error;
-        if (this.#stock.failed(error)) throw refillError(MOST_FAILURES, error);
+        // One that has waited had something against it that the next one need not have.
+        if (member.ready < asked) warn(this.#template.options, error);
+        else if (this.#stock.failed(error)) throw refillError(MOST_FAILURES, error);
       }
     }
   }
@@ -176,8 +182,13 @@ export class SandboxPool implements AsyncDisposable {
   #closeOn(signal: AbortSignal): void {
     const close = () => void this.close();
     signal.addEventListener('abort', close, { once: true });
+    this.#release = () => signal.removeEventListener('abort', close);
     if (signal.aborted) close();
   }
+}
+
+function warn({ onWarning }: LaunchOptions, error: unknown): void {
+  onWarning?.(`a sandbox of the pool failed: ${messageOf(error)}`);
 }
 
 async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promise<Template> {
@@ -185,6 +196,7 @@ async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promi
   const { sandbox, launching } = createdSandbox(creating);
   const config = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
   refuseUnsupported(config);
+  refuseWriters(config);
   // The caller may change its objects meanwhile.
   return { config: structuredClone(config), options: launching };
 }

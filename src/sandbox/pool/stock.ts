@@ -4,6 +4,12 @@ import { type Deferred, deferred } from '../../util/promises.js';
 /** How often in a row things may fail before those who wait are told, and no more are made until somebody asks. */
 export const MOST_FAILURES = 3;
 
+/**
+ * One that ends sooner than this after it was made has failed, in milliseconds. One that ends later has something against
+ * it that the next one need not have.
+ */
+export const SHORT_LIFE_MS = 10_000;
+
 /** How many are made at a time. */
 export const AT_ONCE = 2;
 
@@ -118,7 +124,7 @@ export class Stock<T> {
   }
 
   /**
-   * A thing that was taken is of no use.
+   * A thing that was just made is of no use.
    * @returns whether too many have failed
    */
   failed(error: unknown): boolean {
@@ -196,11 +202,13 @@ export class Stock<T> {
 
   #keep(item: T): void {
     this.#idle.push(item);
+    const since = performance.now();
     const lose = (error?: unknown) => {
       const at = this.#idle.indexOf(item);
       if (at < 0) return;
       this.#idle.splice(at, 1);
-      this.failed(error);
+      if (performance.now() - since < SHORT_LIFE_MS) this.failed(error);
+      else this.#supply.onFailure(error);
       this.fill();
     };
     this.#supply.ended(item).then(() => lose(), lose);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { AT_ONCE, MOST_FAILURES, Stock } from '../../../../src/sandbox/pool/stock.js';
+import { AT_ONCE, MOST_FAILURES, SHORT_LIFE_MS, Stock } from '../../../../src/sandbox/pool/stock.js';
 import { type Deferred, deferred } from '../../../../src/util/promises.js';
 
 const REST_MS = 20;
@@ -180,6 +180,25 @@ describe('a stock whose things fail', () => {
     const taking = workshop.stock.take(undefined);
     await workshop.makeAll();
     assert.equal((await taking).number, 1);
+  });
+
+  it('counts those that end soon', async (t) => {
+    const now = t.mock.method(performance, 'now', () => 0);
+    const workshop = await filled(4);
+    const end = async () => {
+      workshop.stock.idle[0]?.ended.reject(new Error('killed'));
+      await turn();
+      await workshop.makeAll();
+    };
+    for (let death = 1; death < MOST_FAILURES; death += 1) await end();
+    assert.deepEqual([workshop.stock.isWorking, workshop.stock.state.idle], [true, 4]);
+    now.mock.mockImplementation(() => SHORT_LIFE_MS);
+    await end();
+    assert.deepEqual([workshop.stock.isWorking, workshop.stock.state.idle], [true, 4]);
+    now.mock.mockImplementation(() => 0);
+    await end();
+    assert.deepEqual([workshop.stock.isWorking, workshop.stock.state.idle], [false, 3]);
+    assert.equal(workshop.failures.length, MOST_FAILURES + 1);
   });
 
   it('counts those in a row', async () => {
