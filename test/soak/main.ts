@@ -10,6 +10,7 @@ import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
 import { seedsFrom } from './plan.js';
+import { pools } from './pools.js';
 import type { Finding, Scenario } from './scenario.js';
 import { shortage } from './shortage.js';
 import { signals } from './signals.js';
@@ -29,6 +30,7 @@ const SCENARIOS: readonly Scenario[] = [
   suspend,
   versions,
   talking,
+  pools,
   hostile,
   attackers,
 ];

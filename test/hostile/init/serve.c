@@ -1,7 +1,8 @@
 /*
  * Stands in the place of init/native/serve/serve.c, with the files beside it: an init that boots as the real one does, and attacks its host. It
  * answers each call until one has the word ATTACK=NAME:SEED; in its payload, then it attacks, and at last it ends. The
- * kernel argument ATTACK=NAME:SEED has it attack before any call. The same seed sends the same bytes.
+ * kernel argument ATTACK=NAME:SEED has it attack before any call. LATER=NAME:SEED; has it attack when the clock is set next. The same seed
+ * sends the same bytes.
  */
 #include "serve/serve.h"
 
@@ -46,21 +47,26 @@ static void stay(void)
 	}
 }
 
-/* True if these packets ordered an attack, which is over then. */
-static bool attacked(const uint8_t *packets, size_t size)
+/* The NAME:SEED behind a word in these packets, up to a semicolon. False if there is none. */
+static bool find_order(const char *word, const uint8_t *packets, size_t size, char *order, size_t order_size)
 {
-	static const char word[] = "ATTACK=";
-	char order[64] = "";
-	const uint8_t *found = memmem(packets, size, word, sizeof(word) - 1);
+	const uint8_t *found = memmem(packets, size, word, strlen(word));
 
 	if (found == NULL)
 		return false;
-	found += sizeof(word) - 1;
+	found += strlen(word);
 	const uint8_t *end = memchr(found, ';', size - (size_t)(found - packets));
 
-	if (end == NULL || (size_t)(end - found) >= sizeof(order))
+	if (end == NULL || (size_t)(end - found) >= order_size)
 		return false;
 	memcpy(order, found, (size_t)(end - found));
+	order[end - found] = '\0';
+	return true;
+}
+
+/* Carries out an order, which is over then. False if it is none. */
+static bool carry_out(char *order)
+{
 	char *number = strchr(order, ':');
 
 	if (number == NULL)
@@ -70,6 +76,36 @@ static bool attacked(const uint8_t *packets, size_t size)
 	attack_run(order);
 	stay();
 	return true;
+}
+
+/* True if these packets ordered an attack, which is over then. */
+static bool attacked(const uint8_t *packets, size_t size)
+{
+	char order[64] = "";
+
+	return find_order("ATTACK=", packets, size, order, sizeof(order)) && carry_out(order);
+}
+
+/* An attack for later: when the host sets the clock of a machine that has waited. */
+static char postponed[64];
+
+/* True if these packets ordered it. The process that they started does as if it ran, and ends. */
+static bool postpone(const uint8_t *packets, size_t size)
+{
+	if (!find_order("LATER=", packets, size, postponed, sizeof(postponed)))
+		return false;
+	send_packet(VS_PROC_STDOUT, VS_TYPE_DATA, 0, APPLICATION, NULL, 0);
+	send_packet(VS_PROC_STDERR, VS_TYPE_DATA, 0, APPLICATION, NULL, 0);
+	send_exit(0);
+	return true;
+}
+
+static bool sets_clock(void)
+{
+	for (size_t i = 0; i < calls.count; i++)
+		if (calls.made[i].proc == VS_PROC_SET_CLOCK)
+			return true;
+	return false;
 }
 
 /* Notes the calls among the complete packets, and drops all of them. Returns how many bytes they had. */
@@ -163,8 +199,13 @@ void serve(const struct service *service)
 		static uint8_t copy[sizeof(received)];
 
 		memcpy(copy, received, received_size);
-		if (attacked(copy, take_packets()))
+		size_t size = take_packets();
+
+		if (attacked(copy, size))
+			return;
+		if (postponed[0] != '\0' && sets_clock() && carry_out(postponed))
 			return;
 		answer_all();
+		(void)postpone(copy, size);
 	}
 }
