@@ -1,7 +1,8 @@
 /** One row of the result: a value, its reference, and whether it keeps its limit. */
 import type { Summary } from '../../src/bench/result/statistics.js';
 
-export type Unit = 's' | 'ms' | 'MiB/s' | 'MB' | '/s';
+/** `''`: a number of things. */
+export type Unit = 's' | 'ms' | 'MiB/s' | 'MB' | 'MiB' | '/s' | '';
 
 export interface Quantity {
   readonly amount: number;
