@@ -37,6 +37,7 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   'many.mjs': /^one \(0\)\ntwo \(2\)\nthree \(0\)\n$/,
   'command.ts': /^HELLO \(3\)\n$/,
   'machine.ts': /^hi from the machine\n$/,
+  'pool.ts': /^hi from first\n$/,
   'terminal.ts': /^typed\r\ntyped on vt100\r\n50 100\r\n\n$/,
   'lines.ts': /^1 \+ 1 = 2\n6 \* 7 = 42\nexit status: 0\n$/,
   'start.ts': /^from the host\nSIGKILL true\n$/,
