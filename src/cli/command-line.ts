@@ -2,8 +2,8 @@
  * Reads a command line by a table of options, in the grammar of GOption, which libvirt-sandbox used: `--name VALUE`,
  * `--name=VALUE`, `-n VALUE`, `-nVALUE`, and flags together as in `-vd`. A value may begin with a hyphen.
  *
- * yargs is no choice here. Every start reads a command line, and yargs would take longer than the rest of the program
- * (docs/decisions/0012-program-start.md). It also reads `-eKEY=VALUE` as other options.
+ * yargs is no choice here. Every start and every `exec` reads a command line, and yargs would take longer than the rest
+ * of the program (docs/decisions/0012-program-start.md). It also reads `-eKEY=VALUE` as other options.
  */
 import type { Options } from 'yargs';
 import { usageError } from './usage-error.js';
@@ -14,8 +14,13 @@ export interface CommandLine {
   readonly values: ReadonlyMap<string, string | true | readonly string[]>;
   /** Whichever of `--help` and `--version` came first; the words after it were not read. */
   readonly asks: 'help' | 'version' | undefined;
-  /** The words after `--`, or from the first word that is not an option. */
+  /** The words after `--`, or from the first word that is not an option; with `anywhere` all that are no options. */
   readonly rest: readonly string[];
+}
+
+export interface ReadOptions {
+  /** Options may also stand behind other words, up to `--`. */
+  readonly anywhere?: boolean;
 }
 
 const ASKS = { help: { alias: 'h', type: 'boolean' }, version: { alias: 'V', type: 'boolean' } } as const;
@@ -28,6 +33,7 @@ export function readCommandLine(
   argv: readonly string[],
   table: Readonly<Record<string, Options>>,
   program: string,
+  { anywhere = false }: ReadOptions = {},
 ): CommandLine {
   const known: Readonly<Record<string, Options>> = { ...table, ...ASKS };
   const longOf = new Map(Object.entries(known).map(([name, { alias }]) => [alias, name]));
@@ -52,11 +58,16 @@ export function readCommandLine(
     return attached === undefined ? 1 : 0;
   };
 
+  const rest: string[] = [];
   let at = 0;
   for (; at < argv.length; at += 1) {
     const word = argv[at] ?? '';
-    if (!word.startsWith('-') || word === '-') break;
-    if (word === '--') return { values, asks: undefined, rest: argv.slice(at + 1) };
+    if (!word.startsWith('-') || word === '-') {
+      if (!anywhere) break;
+      rest.push(word);
+      continue;
+    }
+    if (word === '--') return { values, asks: undefined, rest: [...rest, ...argv.slice(at + 1)] };
     if (word.startsWith('--')) {
       const equals = word.indexOf('=');
       const name = word.slice(2, equals < 0 ? undefined : equals);
@@ -67,7 +78,7 @@ export function readCommandLine(
     const asks = values.has('help') ? 'help' : values.has('version') ? 'version' : undefined;
     if (asks) return { values, asks, rest: [] };
   }
-  return { values, asks: undefined, rest: argv.slice(at) };
+  return { values, asks: undefined, rest: [...rest, ...argv.slice(at)] };
 }
 
 /** `-n VALUE`, `-nVALUE`, `-vd`, `-vn VALUE`. */

@@ -13,7 +13,7 @@ export function runProgram(name: string, main: () => Promise<number>): void {
   // A reader of stderr that goes away is no reason to end.
   process.stderr.on('error', () => {});
   void main()
-    .catch((error: unknown) => tell(name, error))
+    .catch((error: unknown) => tellFailure(name, error))
     // Exit explicitly: a library thread or an idle stdin must not delay it. All output has been written by now.
     .then((status) => {
       mark('cli.end');
@@ -38,8 +38,11 @@ export function failureOf(name: string, error: unknown): Failure {
   return { text: `${name}: internal error, please report it: ${what}\n`, status: OWN_FAILURE };
 }
 
-/** @returns the exit status */
-function tell(name: string, error: unknown): number {
+/**
+ * Tells a failure on stderr.
+ * @returns the exit status that it asks for
+ */
+export function tellFailure(name: string, error: unknown): number {
   const { text, status } = failureOf(name, error);
   if (text !== '') process.stderr.write(text);
   return status;

@@ -7,11 +7,11 @@ import { moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
 import { setsOfSlots, VIRTIOFS_SET } from '../../sandbox/snapshot/slots.js';
 import { SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
+import { printJson, printLines, size } from '../output.js';
 import { type ProgressLine, progressLine } from '../terminal/progress-line.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
 import { createSnapshot, type SnapshotResult } from './create-snapshot.js';
 import { type ForSandbox, readFor } from './for-sandbox.js';
-import { printJson, printLines, size } from './output.js';
 
 export async function create(args: BakeArguments): Promise<number> {
   const withSnapshot = args['warm'] === true;

@@ -7,10 +7,10 @@ import { fileIn, readInitrd } from '../../image/inspect/source.js';
 import { verifyImage } from '../../image/inspect/verify.js';
 import { imageIds, imageRef } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
+import { columns, printJson, printLines } from '../output.js';
 import { print } from '../terminal/output.js';
 import { progressLine } from '../terminal/progress-line.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
-import { columns, printJson, printLines } from './output.js';
 
 /** Exit status of diff for a difference and of verify for damage. */
 const FOUND = 1;

@@ -3,7 +3,7 @@ import type { StoredImage } from '../../image/inspect/inventory.js';
 import { pruneSnapshots, type RemovedSnapshot, removeSnapshots } from '../../image/remove/remove-snapshots.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { snapshotStates } from '../../sandbox/snapshot/stored.js';
-import { printJson, printLines, size } from './output.js';
+import { printJson, printLines, size } from '../output.js';
 
 /** Removes all snapshots of an image. */
 export async function removeSnapshotsOf(called: string): Promise<{ result: object; done: string }> {

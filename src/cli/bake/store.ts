@@ -9,8 +9,8 @@ import { imageRef, readImage } from '../../image/store/open.js';
 import { defaultStoreDirectory } from '../../image/store/store.js';
 import { type SnapshotOwner, type SnapshotState, snapshotStates } from '../../sandbox/snapshot/stored.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
+import { ago, columns, printJson, printLines, size } from '../output.js';
 import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
-import { ago, columns, printJson, printLines, size } from './output.js';
 import { pruneStale, removeSnapshotsOf } from './remove-snapshots.js';
 
 /** How many digits of an id are shown; they are enough to name the image. */

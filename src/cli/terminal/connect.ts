@@ -7,6 +7,8 @@ import { copyOut, ReaderGone } from './output.js';
 export interface ConnectOptions {
   /** The program has the local terminal; else it has standard input as a pipe. */
   readonly tty: boolean;
+  /** Without the local terminal: whether it gets standard input; default: yes. Else it reads nothing. */
+  readonly input?: boolean;
   /** Ctrl+] was pressed at the terminal. */
   readonly onLeave: () => void;
   /** The local terminal is gone. */
@@ -29,12 +31,13 @@ export interface Streams {
 /** @param copyErrors what takes the program's stderr: to descriptor 2 by default */
 export function connectStreams(
   program: Program & { readonly stdout: Readable; readonly stderr: Readable },
-  { tty, onLeave, onHangUp, onReaderGone, onFailure }: ConnectOptions,
+  { tty, input = true, onLeave, onHangUp, onReaderGone, onFailure }: ConnectOptions,
   copyErrors = () => copyOut(program.stderr, 2),
 ): Streams {
   const detach = tty ? attachTerminal(program, onLeave, onHangUp) : () => {};
   const releaseSignals = forwardSignals(program, tty);
-  if (!tty) copyIn(program, onFailure);
+  if (!tty && input) copyIn(program, onFailure);
+  if (!tty && !input) program.stdin.end();
   const copies = [copyOut(program.stdout, 1), copyErrors()];
   for (const copy of copies) {
     copy.catch((error: unknown) => {

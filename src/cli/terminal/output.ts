@@ -29,33 +29,72 @@ export async function copyOut(from: Readable, fd: 1 | 2): Promise<void> {
  * @throws {SandboxError} `output-failed`
  */
 export async function print(content: string | Buffer): Promise<void> {
-  await copy([content], 1).catch((error: unknown) => {
-    throw outputError(error, 'output', 'standard output');
-  });
+  const printer = new Printer();
+  await printer.write(content);
+  await printer.flush();
 }
 
-async function copy(from: AsyncIterable<unknown> | Iterable<unknown>, fd: 1 | 2): Promise<void> {
-  const to = outputOf(fd);
-  let failure: Error | undefined;
-  // An error can come at any time, even while nothing is being written.
-  to.on('error', (error) => {
-    failure ??= error;
-  });
-  for await (const chunk of from) {
-    if (failure) throw failure;
-    if (!to.write(chunk)) await once(to, 'drain');
+/** Writes this program's own output piece by piece. */
+export class Printer {
+  readonly #output: Output;
+  readonly #what: string;
+
+  constructor(fd: 1 | 2 = 1) {
+    this.#output = new Output(fd);
+    this.#what = fd === 1 ? 'standard output' : 'standard error';
   }
-  await flushed(to, () => failure);
+
+  /** Resolves when there is room for more. @throws as {@link print} */
+  async write(content: string | Buffer): Promise<void> {
+    await this.#output.write(content).catch((error: unknown) => {
+      throw outputError(error, 'output', this.#what);
+    });
+  }
+
+  /** Resolves when all is written. @throws as {@link print} */
+  async flush(): Promise<void> {
+    await this.#output.flush().catch((error: unknown) => {
+      throw outputError(error, 'output', this.#what);
+    });
+  }
 }
 
-/** Waits until all is written. A stream that has failed does not call back, so look at its failure first. */
-async function flushed(to: Writable, failure: () => Error | undefined): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const failed = failure();
-    if (failed) reject(failed);
-    to.once('error', reject);
-    to.write('', (error) => (error ? reject(error) : resolve()));
-  });
+async function copy(from: AsyncIterable<unknown>, fd: 1 | 2): Promise<void> {
+  const output = new Output(fd);
+  for await (const chunk of from) await output.write(chunk);
+  await output.flush();
+}
+
+/** A descriptor of this process that is written to. */
+class Output {
+  readonly #to: Writable;
+  #failure: Error | undefined;
+
+  constructor(fd: 1 | 2) {
+    this.#to = outputOf(fd);
+    // An error can come at any time, even while nothing is being written.
+    this.#to.on('error', (error) => {
+      this.#failure ??= error;
+    });
+  }
+
+  async write(chunk: unknown): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    if (!this.#to.write(chunk)) await once(this.#to, 'drain');
+  }
+
+  /** A stream that has failed does not call back, so look at its failure first. */
+  async flush(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    await new Promise<void>((resolve, reject) => {
+      this.#to.once('error', reject);
+      this.#to.write('', (error) => {
+        this.#to.off('error', reject);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
 }
 
 /**

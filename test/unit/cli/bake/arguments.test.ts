@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ago, columns, size } from '../../../../src/cli/bake/output.js';
+import { ago, columns, size } from '../../../../src/cli/output.js';
 import { splitWords } from '../../../../src/cli/split-words.js';
 import { runBake } from '../../../helpers/bake.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { columns } from '../../../../src/cli/bake/output.js';
+import { columns } from '../../../../src/cli/output.js';
 
 it('columns are as wide as their widest cell, and the last has no width', () => {
   const rows = [

@@ -1,5 +1,5 @@
-/** Results of virt-sandbox-bake on stdout, for a person or a program. */
-import { print } from '../terminal/output.js';
+/** Results of a program on stdout, for a person or a program. */
+import { print } from './terminal/output.js';
 
 export async function printJson(value: unknown): Promise<void> {
   await print(`${JSON.stringify(value, null, 2)}\n`);
