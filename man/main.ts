@@ -8,6 +8,7 @@ import { fishCompletion } from './completions/fish.js';
 import { zshCompletion } from './completions/zsh.js';
 import { programPage } from './pages/page-layout.js';
 import { sandboxCfgPage } from './pages/sandbox.cfg.5.js';
+import { virtSandboxCtlHelp } from './virt-sandbox-ctl-help.js';
 import { virtSandboxHelp } from './virt-sandbox-help.js';
 
 const [, , version = '', directory = ''] = argv;
@@ -28,3 +29,4 @@ for (const program of programs) {
 }
 write('share/man/man5/sandbox.cfg.5', sandboxCfgPage({ version }));
 write('help/virt-sandbox.txt', await virtSandboxHelp());
+for (const [name, text] of await virtSandboxCtlHelp()) write(`help/${name}.txt`, text);

@@ -15,6 +15,8 @@ export type Completion =
   | 'kernel'
   /** The name of a running sandbox. */
   | 'sandbox'
+  /** A path of the host, or `NAME:PATH`, of a running sandbox. */
+  | 'sandbox-path'
   /** `GUEST=HOST`, both of them paths. */
   | 'paths'
   /** One of these words. A word that ends with `=`, `:` or `/` only begins a value. */
@@ -53,6 +55,8 @@ export interface Command {
   readonly command: string;
   readonly describe: string;
   readonly options: Readonly<Record<string, Options>>;
+  /** Whether another command line follows its first argument. */
+  readonly runs?: true;
 }
 
 export interface Program {
@@ -69,9 +73,15 @@ export interface Program {
   readonly details: Readonly<Record<string, Detail>>;
   /** Whether another command line follows the options. */
   readonly runs: 'a command' | 'nothing';
-  /** What a shell offers as an argument of a command. */
+  /** What a shell offers as an argument of a command: of each, or by its name. */
   readonly argument?: Completion;
+  readonly argumentsOf?: Readonly<Record<string, Completion>>;
   readonly sections: readonly Section[];
+}
+
+/** What a shell offers as an argument of a command. */
+export function argumentOf({ argument = 'none', argumentsOf = {} }: Program, command: string): Completion {
+  return argumentsOf[command] ?? argument;
 }
 
 /** Options of every program. */

@@ -4,9 +4,9 @@ import { epilogue, options, usage } from '../src/cli/sandbox-options.js';
 import { COMMON } from './program-description.js';
 
 /** Columns of the widest line. */
-const WIDTH = 110;
+export const WIDTH = 110;
 
-/** The other programs load yargs and lay out their help when asked; their start is not timed. */
+/** virt-sandbox-bake and virt-sandbox-bench load yargs and lay out their help when asked; their start is not timed. */
 export async function virtSandboxHelp(): Promise<string> {
   const parser = yargs([])
     .scriptName('virt-sandbox')

@@ -34,6 +34,7 @@ await build({
     'virt-sandbox': 'src/cli/sandbox/main.ts',
     'virt-sandbox-bake': 'src/cli/bake/main.ts',
     'virt-sandbox-bench': 'src/cli/bench/main.ts',
+    'virt-sandbox-ctl': 'src/cli/ctl/main.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
@@ -52,7 +53,7 @@ await build({
   format: 'cjs',
 });
 const { cacheOf, IMPORT, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
-for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench']) {
+for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl']) {
   const filename = `dist/${name}.cjs`;
   const source = readFileSync(filename, 'utf8').replaceAll(/\bimport\((?=")/g, `${IMPORT}(`);
   writeFileSync(filename, source);

@@ -1,5 +1,5 @@
 /** Completion for bash, which bash-completion loads. */
-import { type Completion, type Listed, listed, type Program } from '../program-description.js';
+import { argumentOf, type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion file of a program. */
 export function bashCompletion(program: Program): string {
@@ -25,6 +25,17 @@ ${id}_paths() {
     while IFS= read -r path; do COMPREPLY+=("$before$path"); done < <(compgen $kind -- "$path")
 }
 
+# Offers the names of running sandboxes that begin with $1, each with the text $2 behind it.
+${id}_sandboxes() {
+    local directory name
+    for directory in /run/libvirt-sandbox/*/ ~/.cache/libvirt-sandbox/*/; do
+        [[ -d $directory ]] || continue
+        name=\${directory%/}
+        printf -v name '%q' "\${name##*/}"
+        ${id}_words "$1" "$name$2"
+    done
+}
+
 # Offers values of option $1 that begin with $2.
 ${id}_value() {
     local option=$1 value=$2
@@ -38,7 +49,7 @@ ${id}() {
     _get_comp_words_by_ref -n '=:' cur prev words cword
     COMPREPLY=()
 
-    local at=1 index letter option= command=
+    local at=1 index letter option= command=${program.commands ? ' runs=' : ''}
     local valued options
 ${program.commands ? commandTables(program) : tables('    ', listed(program.options, program.details))}
 
@@ -56,7 +67,7 @@ ${program.commands ? commandTables(program) : tables('    ', listed(program.opti
                     break
                 done
                 ;;
-            *) ${program.commands ? ': ' : 'break '};;
+            *) ${program.commands ? '[[ -n $runs ]] && ((at > 1)) && break ' : 'break '};;
         esac
     done
 
@@ -70,7 +81,7 @@ ${program.commands ? commandTables(program) : tables('    ', listed(program.opti
     elif ((at == cword)) && [[ $cur == -* && \${words[at-1]} != -- ]]; then
         # shellcheck disable=SC2086 # words
         ${id}_words "$cur" $options
-${program.commands ? commandArguments(program, id) : commandLine(id)}
+${program.commands ? commandArguments(program, id) : commandLine()}
     fi
 }
 
@@ -98,8 +109,8 @@ ${indent}valued=' ${words(all.filter((option) => option.takesValue))} '`;
 
 function commandTables(program: Program): string {
   const cases = Object.entries(program.commands ?? {}).map(
-    ([name, { options }]) =>
-      `        ${name})\n${tables('            ', listed(options, program.details))}\n            ;;`,
+    ([name, { options, runs }]) =>
+      `        ${name})\n${tables('            ', listed(options, program.details))}${runs ? '\n            runs=yes' : ''}\n            ;;`,
   );
   return `    [[ \${words[1]} != -* ]] && command=\${words[1]}
     case $command in
@@ -138,7 +149,15 @@ function offer(complete: Completion, id: string): string {
     case 'kernel':
       return `${id}_words "$value" $(cd /lib/modules 2>/dev/null && printf '%s ' *)`;
     case 'sandbox':
-      return `${id}_words "$value" $(cd /run/libvirt-sandbox 2>/dev/null && printf '%s ' * ; cd ~/.cache/libvirt-sandbox 2>/dev/null && printf '%s ' *)`;
+      return `${id}_sandboxes "$value" ''`;
+    case 'sandbox-path':
+      // As file names, those with a colon would be quoted.
+      return `${id}_sandboxes "$value" :
+                if ((\${#COMPREPLY[@]})); then
+                    mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$value")
+                else
+                    ${id}_paths '' "$value"
+                fi`;
     case 'paths':
       return `if [[ $value == *=* ]]; then ${id}_paths "\${value%%=*}=" "\${value#*=}"; else ${id}_paths '' "$value"; compopt -o nospace; fi`;
   }
@@ -156,11 +175,16 @@ function offer(complete: Completion, id: string): string {
 }
 
 /** Another command line follows the options. */
-function commandLine(_id: string): string {
+function commandLine(): string {
   return `    else
-        # bash has split words at = and :, and counts the parts.
+${commandLineAt('at')}`;
+}
+
+/** Completes the command line that begins at word `at`, an expression of the shell. */
+function commandLineAt(at: string): string {
+  return `        # bash has split words at = and :, and counts the parts.
         local original=0 length
-        for ((index = 0; index < at; index++)); do
+        for ((index = 0; index < ${at}; index++)); do
             for ((length = 0; length < \${#words[index]}; original++)); do
                 ((length += \${#COMP_WORDS[original]}))
             done
@@ -174,10 +198,19 @@ function commandLine(_id: string): string {
 }
 
 function commandArguments(program: Program, id: string): string {
-  const names = Object.keys(program.commands ?? {}).join(' ');
+  const commands = Object.entries(program.commands ?? {});
+  const cases = commands.map(([name]) => `            ${name}) ${offer(argumentOf(program, name), id)} ;;`);
+  const running = commands.some(([, { runs }]) => runs)
+    ? `    elif [[ -n $runs ]] && ((at > 1 && at < cword)); then
+${commandLineAt('at + 1')}
+`
+    : '';
   return `    elif ((cword == 1)); then
-        ${id}_words "$cur" ${names}
-    else
+        ${id}_words "$cur" ${commands.map(([name]) => name).join(' ')}
+${running}    else
         local value=$cur
-        ${offer(program.argument ?? 'none', id)}`;
+        case $command in
+${cases.join('\n')}
+        esac
+        ${id}_trim "$cur"`;
 }

@@ -1,5 +1,5 @@
 /** Completion for fish. */
-import { type Completion, type Listed, listed, type Program } from '../program-description.js';
+import { argumentOf, type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of vendor_completions.d. */
 export function fishCompletion(program: Program): string {
@@ -9,11 +9,12 @@ export function fishCompletion(program: Program): string {
   return `# fish completion for ${name}, made from the table of its options
 
 # Prints the words after the options, one a line. The last is the word at the cursor.
-# Fails if the options go on, or if an option still lacks its value. The arguments are the options that take a value.
+# Fails if the options go on, or if an option still lacks its value. The arguments are the word that may be the first
+# option, and the options that take a value.
 function ${id}_rest
     set -l words (commandline -xpc) (commandline -ct)
     set -l value no
-    for at in (seq 2 (count $words))
+    for at in (seq $argv[1] (count $words))
         set -l word $words[$at]
         if test $value = yes
             set value no
@@ -79,6 +80,16 @@ function ${id}_paths
     end
 end
 
+# Prints the sandboxes that run, each with the text in the argument behind it.
+function ${id}_sandboxes
+    ${id}_names /run/libvirt-sandbox ~/.cache/libvirt-sandbox | string replace -r -- '$' "$argv"
+end
+
+function ${id}_sandbox_paths
+    ${id}_sandboxes :
+    __fish_complete_path (commandline -ct)
+end
+
 function ${id}_names
     for directory in $argv
         test -d $directory; and command ls $directory
@@ -90,31 +101,38 @@ ${lines.join('\n')}
 `;
 }
 
-/** The lines of a program that runs another command line. */
-function runningLines(program: Program, id: string): readonly string[] {
-  const all = listed(program.options, program.details);
-  const valued = all
-    .filter((option) => option.takesValue)
-    .flatMap((option) => option.words)
-    .join(' ');
-  return [
-    `
-# Completes the command line that the program runs.
+/** Completes the command line in the arguments, whose last is the word at the cursor. */
+const COMMAND_LINE = (id: string) => `
+# Completes the command line that is run: the arguments. The last is the word at the cursor.
 function ${id}_command
-    set -l words (${id}_rest ${valued})
+    test (count $argv) -ge 1
     or return
-    if test (count $words) -le 1
+    if test (count $argv) -eq 1
         __fish_complete_command
         return
     end
-    complete -C (string join ' ' -- (string escape -- $words[..-2]) (commandline -ct))
+    complete -C (string join ' ' -- (string escape -- $argv[..-2]) (commandline -ct))
 end
+`;
 
+/** The options that take a value, as words of the shell. */
+function valuedWords(all: readonly Listed[]): string {
+  const valued = all.filter((option) => option.takesValue);
+  return valued.flatMap((option) => option.words).join(' ');
+}
+
+/** The lines of a program that runs another command line. */
+function runningLines(program: Program, id: string): readonly string[] {
+  const all = listed(program.options, program.details);
+  const rest = `${id}_rest 2 ${valuedWords(all)}`;
+  return [
+    COMMAND_LINE(id),
+    `
 function ${id}_options
-    test (count (${id}_rest ${valued})) -le 1
+    test (count (${rest})) -le 1
 end
 `,
-    `complete -c ${program.name} -a '(${id}_command)'`,
+    `complete -c ${program.name} -a '(${id}_command (${rest}))'`,
     ...all.map((option) => line(program.name, option, `${id}_options`, id)),
   ];
 }
@@ -122,19 +140,25 @@ end
 function commandLines(program: Program, id: string): readonly string[] {
   const { name } = program;
   const commands = Object.entries(program.commands ?? {});
-  const lines = commands.flatMap(([command, { describe, options }]) => {
-    const condition = `__fish_seen_subcommand_from ${command}`;
+  const lines = commands.flatMap(([command, { describe, options, runs }]) => {
+    const all = listed(options, program.details);
+    const seen = `__fish_seen_subcommand_from ${command}`;
+    const rest = `${id}_rest 3 ${valuedWords(all)}`;
+    const argument = argumentOf(program, command);
     return [
       `complete -c ${name} -n __fish_use_subcommand -a ${command} -d ${quoted(describe)}`,
-      ...listed(options, program.details).map((option) => line(name, option, condition, id)),
+      ...all.map((option) => line(name, option, runs ? `${seen}; and test (count (${rest})) -le 1` : seen, id)),
+      ...(argument === 'none'
+        ? []
+        : [
+            `complete -c ${name} -n ${quoted(runs ? `${seen}; and test (count (${rest})) -le 1` : seen)} ${offer(argument, id)}`,
+          ]),
+      ...(runs ? [`complete -c ${name} -n ${quoted(seen)} -a '(${id}_command (${rest})[2..])'`] : []),
     ];
   });
   const all = listed(program.options, program.details).map((option) => line(name, option, '__fish_use_subcommand', id));
-  const argument =
-    program.argument === undefined
-      ? []
-      : [`complete -c ${name} -n 'not __fish_use_subcommand' ${offer(program.argument, id)}`];
-  return [...all, ...lines, ...argument];
+  const running = commands.some(([, { runs }]) => runs) ? [COMMAND_LINE(id)] : [];
+  return [...running, ...all, ...lines];
 }
 
 function line(
@@ -161,7 +185,9 @@ function offer(complete: Completion, id: string): string {
     case 'kernel':
       return `-f -a '(${id}_names /lib/modules)'`;
     case 'sandbox':
-      return `-f -a '(${id}_names /run/libvirt-sandbox ~/.cache/libvirt-sandbox)'`;
+      return `-f -a '(${id}_sandboxes)'`;
+    case 'sandbox-path':
+      return `-f -a '(${id}_sandbox_paths)'`;
     case 'paths':
       return `-f -a '(${id}_paths)'`;
   }

@@ -1,5 +1,5 @@
 /** Completion for zsh, a function of its completion system. */
-import { type Completion, type Listed, listed, type Program } from '../program-description.js';
+import { argumentOf, type Completion, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of site-functions. */
 export function zshCompletion(program: Program): string {
@@ -52,6 +52,14 @@ ${id}_sandboxes() {
     compadd -- /run/libvirt-sandbox/*(N/:t) ~/.cache/libvirt-sandbox/*(N/:t)
 }
 
+# NAME:PATH, or a path of the host.
+${id}_sandbox_paths() {
+    local -a names=(/run/libvirt-sandbox/*(N/:t) ~/.cache/libvirt-sandbox/*(N/:t))
+    # With -Q the colon is not quoted, so the names are quoted here.
+    compadd -Q -S : -- \${(q)names}
+    _files
+}
+
 ${id}() {
 ${body}
 }
@@ -63,12 +71,16 @@ ${id} "$@"
 function commandBody(program: Program, id: string): string {
   const commands = Object.entries(program.commands ?? {});
   const names = commands.map(([name, { describe }]) => `            '${quoted(name)}:${quoted(describe)}'`).join('\n');
-  const argument =
-    program.argument === undefined ? '' : ` \\\n                '*:argument:${action(program.argument, id)}'`;
+  const argument = (name: string, runs: boolean | undefined) => {
+    const complete = argumentOf(program, name);
+    if (runs)
+      return ` \\\n                '(-)1:argument:${action(complete, id)}' \\\n                '*:::command: _normal'`;
+    return complete === 'none' ? '' : ` \\\n                '*:argument:${action(complete, id)}'`;
+  };
   const cases = commands.map(
-    ([name, { options }]) => `            ${name})
+    ([name, { options, runs }]) => `            ${name})
                 _arguments -s -S : \\
-${specs(listed(options, program.details), id, '                    ').replace(/ \\$/, '')}${argument}
+${specs(listed(options, program.details), id, '                    ').replace(/ \\$/, '')}${argument(name, runs)}
                 ;;`,
   );
   return `    local state line
@@ -123,6 +135,8 @@ function action(complete: Completion, id: string): string {
       return `${id}_kernels`;
     case 'sandbox':
       return `${id}_sandboxes`;
+    case 'sandbox-path':
+      return `${id}_sandbox_paths`;
     case 'paths':
       return `${id}_paths`;
   }

@@ -115,7 +115,9 @@ export const virtSandbox: Program = {
     },
     {
       title: 'See also',
-      body: ['virt-sandbox-bake(1), virt-sandbox-bench(1), sandbox.cfg(5), virsh(1), systemd-nspawn(1)'],
+      body: [
+        'virt-sandbox-bake(1), virt-sandbox-bench(1), virt-sandbox-ctl(1), sandbox.cfg(5), virsh(1), systemd-nspawn(1)',
+      ],
     },
   ],
 };

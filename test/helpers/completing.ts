@@ -2,8 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { programs } from '../../man/all-programs.js';
 import { AtTerminal } from './pty.js';
-import { environment, REPOSITORY } from './run.js';
+import { environment, REPOSITORY, type RunOptions } from './run.js';
 
 const SHARE = join(REPOSITORY, 'dist/share');
 
@@ -11,7 +12,8 @@ export interface CompletingShell {
   readonly name: string;
   /** A reason to skip, or false if the shell is installed. */
   readonly skip: string | false;
-  open(): Promise<OpenShell>;
+  /** @param env changes of its environment */
+  open(env: RunOptions['env']): Promise<OpenShell>;
 }
 
 export interface OpenShell {
@@ -34,8 +36,13 @@ const CLEAR = '\x15';
 const SAY = '\x14';
 
 /** A shell at a terminal. Ctrl+T, which begins no longer sequence that would be waited for, makes it print its line. */
-async function interactive(program: string, args: readonly string[], setup: readonly string[]): Promise<OpenShell> {
-  const env = { TERM: 'dumb', HISTFILE: undefined, PATH };
+async function interactive(
+  program: string,
+  args: readonly string[],
+  setup: readonly string[],
+  changes: RunOptions['env'],
+): Promise<OpenShell> {
+  const env = { TERM: 'dumb', HISTFILE: undefined, PATH, ...changes };
   const terminal = new AtTerminal(args, SIZE, { program, env });
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the first prompt may ask for bracketed paste
   const prompt = () => terminal.until(/READY> (?:\x1b\[\?2004h)?$/);
@@ -62,7 +69,7 @@ async function interactive(program: string, args: readonly string[], setup: read
 const bash: CompletingShell = {
   name: 'bash',
   skip: missing('/bin/bash', BASH_COMPLETION),
-  open: () =>
+  open: (env) =>
     interactive(
       '/bin/bash',
       ['--norc', '--noprofile', '-i'],
@@ -70,17 +77,19 @@ const bash: CompletingShell = {
         `source ${BASH_COMPLETION}`,
         `source ${SHARE}/bash-completion/completions/virt-sandbox`,
         `source ${SHARE}/bash-completion/completions/virt-sandbox-bake`,
+        `source ${SHARE}/bash-completion/completions/virt-sandbox-ctl`,
         "bind 'set show-all-if-ambiguous on' 'set completion-query-items 0' 'set page-completions off'",
         "bind 'set enable-bracketed-paste off' 'set bell-style none'",
         'bind -x \'"\\C-t": printf "LINE<%s>END\\n" "$READLINE_LINE"\'',
       ],
+      env,
     ),
 };
 
 const zsh: CompletingShell = {
   name: 'zsh',
   skip: missing('/usr/bin/zsh'),
-  open: () =>
+  open: (env) =>
     interactive(
       '/usr/bin/zsh',
       ['-f', '-i'],
@@ -97,6 +106,7 @@ const zsh: CompletingShell = {
         'zle -N say',
         "bindkey -e; bindkey '^T' say",
       ],
+      env,
     ),
 };
 
@@ -104,13 +114,14 @@ const fish: CompletingShell = {
   name: 'fish',
   skip: missing('/usr/bin/fish'),
   // fish completes without a terminal too, by the same code as for Tab.
-  open: async () => ({
+  open: async (env) => ({
     async complete(line) {
       const directory = `${SHARE}/fish/vendor_completions.d`;
-      const script = `source ${directory}/virt-sandbox.fish; source ${directory}/virt-sandbox-bake.fish; complete -C $argv[1]`;
+      const sources = programs.map(({ name }) => `source ${directory}/${name}.fish`);
+      const script = [...sources, 'complete -C $argv[1]'].join('; ');
       const text = execFileSync('/usr/bin/fish', ['-c', script, line], {
         encoding: 'utf8',
-        env: environment({ PATH }),
+        env: environment({ PATH, ...env }),
       });
       const offered = text.split('\n').map((each) => each.split('\t')[0] ?? '');
       return { offered: offered.filter((each) => each !== ''), line };

@@ -1,7 +1,6 @@
 /** What options and the environment wish of a start, besides the sandbox. */
-import { parseDuration } from '../../config/parsers/duration.js';
-import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import type { Arguments } from '../sandbox-arguments.js';
+import { parseTimeLimit } from '../time-limit.js';
 
 /** LIBVIRT_SANDBOX_INIT_DEBUG: `break:STEP` stops before a step; any other text shows what kernel and init do. */
 export function debugWish(): { readonly initDebug: boolean; readonly step: string | undefined } {
@@ -11,11 +10,10 @@ export function debugWish(): { readonly initDebug: boolean; readonly step: strin
 }
 
 /**
- * --timeout: a number alone is seconds, as timeout(1) has it.
+ * --timeout
  * @returns milliseconds; undefined: no limit
  * @throws {SandboxError} `duration-invalid`
  */
 export function timeLimitOf({ timeout }: Arguments): number | undefined {
-  if (timeout === undefined) return undefined;
-  return parseDuration(/^[0-9.]+$/.test(timeout) ? `${timeout}s` : timeout, '--timeout', MAX_TIME_LIMIT);
+  return timeout === undefined ? undefined : parseTimeLimit(timeout);
 }

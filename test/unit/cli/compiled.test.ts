@@ -12,7 +12,7 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 
 const DIST = join(REPOSITORY, 'dist');
 
-for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench'])
+for (const program of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl'])
   test(`V8 accepts the code cache of ${program}`, () => {
     const filename = join(DIST, `${program}.cjs`);
     const cachedData = readFileSync(cacheOf(filename));

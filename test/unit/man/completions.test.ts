@@ -1,13 +1,18 @@
 /** Completion in real bash, zsh and fish, with the completions that were built and are installed. */
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { programs } from '../../../man/all-programs.js';
 import { listed } from '../../../man/program-description.js';
 import { bakeCommands } from '../../../src/cli/bake/options.js';
+import { ctlCommands } from '../../../src/cli/ctl/options.js';
 import { type OpenShell, shells } from '../../helpers/completing.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
+
+/** A name that no sandbox has. Completion takes the names from the directories of state. */
+const SANDBOX = `completing-${process.pid}`;
 
 /** A typed line, what Tab must offer, and what it must not. */
 type Case = readonly [line: string, offers: readonly string[], not?: readonly string[]];
@@ -60,15 +65,36 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-bake prune --st', ['--stale']],
   ['virt-sandbox-bake rm --wa', ['--warm'], ['--stale']],
   ['virt-sandbox-bake show /us', ['/usr/']],
+  ['virt-sandbox-ctl ', ['ps', 'exec', 'logs', 'stop', 'kill', 'wait', 'inspect', 'stats']],
+  ['virt-sandbox-ctl exec --ti', ['--timeout'], ['--time']],
+  ['virt-sandbox-ctl exec -u nobod', ['nobody']],
+  ['virt-sandbox-ctl stop --ti', ['--time'], ['--timeout']],
+  ['virt-sandbox-ctl kill -s TE', ['TERM']],
+  ['virt-sandbox-ctl ps --format=js', ['json']],
+  [`virt-sandbox-ctl stop ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
+  [`virt-sandbox-ctl stop other ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
+  [`virt-sandbox-ctl exec ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
+  [`virt-sandbox-ctl exec -it -w /tmp ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
+  // What follows the name is another command.
+  ['virt-sandbox-ctl exec -i box setpri', ['setpriv']],
+  ['virt-sandbox-ctl exec box cat /etc/hostn', ['/etc/hostname']],
+  ['virt-sandbox-ctl exec -e A=b box virt-sandbox --accel ', ['auto', 'kvm', 'tcg']],
+  ['virt-sandbox-ctl exec box ls --work', [], ['--workdir']],
 ];
 
 for (const { name, skip, open } of shells) {
   describe(`completion in ${name}`, { skip }, () => {
     let shell: OpenShell;
+    let home: string;
     before(async () => {
-      shell = await open();
+      home = mkdtempSync(join(tmpdir(), 'vs-home-'));
+      mkdirSync(join(home, '.cache/libvirt-sandbox', SANDBOX), { recursive: true });
+      shell = await open({ HOME: home });
     });
-    after(() => shell?.close());
+    after(async () => {
+      await shell?.close();
+      rmSync(home, { recursive: true });
+    });
 
     for (const [line, offers, not = []] of CASES) {
       it(line, async () => {
@@ -93,10 +119,15 @@ for (const { name, skip, open } of shells) {
     });
 
     it('offers every option of a command', async () => {
-      for (const [command, { options }] of Object.entries(bakeCommands)) {
-        const { offered } = await shell.complete(`virt-sandbox-bake ${command} --`);
-        const missing = Object.keys(options).filter((option) => !offered.includes(`--${option}`));
-        assert.deepEqual(missing, [], `${command}: ${offered.join(' ')}`);
+      for (const [program, commands] of [
+        ['virt-sandbox-bake', bakeCommands],
+        ['virt-sandbox-ctl', ctlCommands],
+      ] as const) {
+        for (const [command, { options }] of Object.entries(commands)) {
+          const { offered } = await shell.complete(`${program} ${command} --`);
+          const missing = Object.keys(options).filter((option) => !offered.includes(`--${option}`));
+          assert.deepEqual(missing, [], `${program} ${command}: ${offered.join(' ')}`);
+        }
       }
     });
 

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { programs } from '../../../man/all-programs.js';
 import { marked, plain } from '../../../man/pages/roff.js';
 import { listed } from '../../../man/program-description.js';
+import { ctlCommands } from '../../../src/cli/ctl/options.js';
 import { REPOSITORY } from '../../helpers/run.js';
 
 const MAN = join(REPOSITORY, 'dist/share/man');
@@ -108,5 +109,17 @@ describe('help', () => {
       assert.match(text, new RegExp(`^ +${words.join(', ')} `, 'm'));
     }
     assert.ok(Math.max(...text.split('\n').map((line) => line.length)) <= 110);
+  });
+
+  it('has every command of virt-sandbox-ctl, and of each command every option', () => {
+    const directory = join(REPOSITORY, 'dist/help');
+    const own = readFileSync(join(directory, 'virt-sandbox-ctl.txt'), 'utf8');
+    for (const [name, { options }] of Object.entries(ctlCommands)) {
+      assert.match(own, new RegExp(`^ +virt-sandbox-ctl ${name} `, 'm'));
+      const text = readFileSync(join(directory, `virt-sandbox-ctl-${name}.txt`), 'utf8');
+      assert.match(text, new RegExp(`^Usage: virt-sandbox-ctl ${name} \\[OPTIONS\\]`));
+      for (const { words } of listed(options, {})) assert.match(text, new RegExp(`^ +${words.join(', ')} `, 'm'));
+      assert.ok(Math.max(...`${own}${text}`.split('\n').map((line) => line.length)) <= 110);
+    }
   });
 });

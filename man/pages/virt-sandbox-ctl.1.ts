@@ -1,0 +1,89 @@
+/** virt-sandbox-ctl(1). The tables of its commands are in src/cli. */
+import { ctlCommands } from '../../src/cli/ctl/options.js';
+import type { Program } from '../program-description.js';
+
+export const virtSandboxCtl: Program = {
+  name: 'virt-sandbox-ctl',
+  summary: 'work with sandboxes that run',
+  usage: '*COMMAND* [*OPTIONS*]',
+  description: [
+    'Lists the sandboxes that run, runs commands in them, and stops them. `virt-sandbox --detach` starts a sandbox to work with; see virt-sandbox(1). A sandbox that a terminal or a program holds can be worked with, too. Commands and options have the names that they have in podman(1).',
+    '*NAME* is the name of a sandbox. A user works with the sandboxes of that user alone. Root names a user’s sandbox as *USER*`/`*NAME*.',
+    '`exec` reads options up to *NAME*; what follows is the command with its arguments. A command with a terminal of its own (`-it`) ends with `Ctrl+]` too: the sandbox goes on. `INT`, `TERM`, `HUP` and other signals go to the command.',
+  ],
+  options: {},
+  commands: ctlCommands,
+  details: {
+    filter: { value: 'FILTER', complete: { words: ['name='] } },
+    format: { value: 'FORMAT', complete: { words: ['table', 'json'] } },
+    user: { value: 'USER', complete: 'user' },
+    workdir: { value: 'DIR' },
+    env: { value: 'NAME[=VALUE]' },
+    'env-file': { value: 'FILE', complete: 'file' },
+    timeout: { value: 'TIME' },
+    since: { value: 'TIME' },
+    tail: { value: 'NUMBER' },
+    time: { value: 'SECONDS' },
+    signal: { value: 'SIGNAL', complete: { words: ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2'] } },
+    interval: { value: 'SECONDS' },
+  },
+  runs: 'nothing',
+  argumentsOf: {
+    exec: 'sandbox',
+    logs: 'sandbox',
+    stop: 'sandbox',
+    kill: 'sandbox',
+    wait: 'sandbox',
+    inspect: 'sandbox',
+    stats: 'sandbox',
+  },
+  sections: [
+    {
+      title: 'Exit status',
+      body: [
+        {
+          terms: [
+            ['`0`', 'Success.'],
+            ['of the command', '`exec`: the status of the command.'],
+            ['`128+`*N*', '`exec`: signal *N* ended the command. `141`: nobody reads its output any more.'],
+            ['`127`', '`exec`: the command is not found.'],
+            ['`126`', '`exec`: the command cannot be executed.'],
+            ['`124`', '`exec`: the command was killed after `--timeout`.'],
+            [
+              '`125`',
+              'A failure. One line on standard error says what happened and what to do. Where there are several names, each is done, and the first failure counts.',
+            ],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Files',
+      body: [
+        {
+          terms: [
+            [
+              '`/run/libvirt-sandbox/`*NAME*, `~/.cache/libvirt-sandbox/`*NAME*',
+              'The sandbox *NAME* that runs: of root, of another user. Its owner and root may enter.',
+            ],
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Examples',
+      body: [
+        'A sandbox that stays, a command in it, a shell in it, and its end:',
+        {
+          block:
+            'virt-sandbox --detach -n box\nvirt-sandbox-ctl exec box uname -r\nvirt-sandbox-ctl exec -it box bash\nvirt-sandbox-ctl stop box',
+        },
+        'Input for a command:',
+        { block: 'tar -c . | virt-sandbox-ctl exec -i box tar -xC /tmp' },
+        'What a sandbox has written in the last ten minutes, and what it writes now:',
+        { block: 'virt-sandbox-ctl logs -f --since 10m box' },
+      ],
+    },
+    { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bake(1), podman(1)'] },
+  ],
+};

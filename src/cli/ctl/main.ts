@@ -1,0 +1,39 @@
+/** The program virt-sandbox-ctl. Each command is loaded when it is called. */
+import { givenWords, refuseRaw } from '../argv.js';
+import { readHelp } from '../help.js';
+import { runProgram } from '../program.js';
+import { print } from '../terminal/output.js';
+import { version } from '../version.js';
+import { type CtlArguments, PROGRAM, parseCtlArguments } from './arguments.js';
+import type { CtlCommandName } from './options.js';
+
+runProgram(PROGRAM, main);
+
+async function main(): Promise<number> {
+  const request = parseCtlArguments(givenWords());
+  if (!('asks' in request)) return dispatch(request.command, request.args);
+  if (request.asks === 'version') await print(`${PROGRAM} version ${version}\n`);
+  else await print(readHelp(request.of === undefined ? PROGRAM : `${PROGRAM}-${request.of}`));
+  return 0;
+}
+
+async function dispatch(command: CtlCommandName, args: CtlArguments): Promise<number> {
+  // Words of a command inside are passed on byte for byte.
+  if (command !== 'exec') for (const word of args.words) refuseRaw(word, 'the word');
+  switch (command) {
+    case 'ps':
+      return (await import('./ps.js')).ps(args);
+    case 'exec':
+      return (await import('./exec.js')).exec(args);
+    case 'logs':
+      return (await import('./logs.js')).logs(args);
+    case 'stop':
+    case 'kill':
+    case 'wait':
+      return (await import('./end.js'))[command](args);
+    case 'inspect':
+      return (await import('./inspect.js')).inspect(args);
+    case 'stats':
+      return (await import('./stats.js')).stats(args);
+  }
+}

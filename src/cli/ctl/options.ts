@@ -1,0 +1,117 @@
+/** The commands and options of virt-sandbox-ctl, named as podman's: for the parser, the help and the manual page. */
+import type { Options } from 'yargs';
+
+/** One command. */
+export interface CtlCommand {
+  /** In the syntax of yargs: the name, then <required> and [optional] arguments. */
+  readonly command: string;
+  readonly describe: string;
+  readonly options: Readonly<Record<string, Options>>;
+  /** Whether the first word that is no option begins what is not read as options. */
+  readonly runs?: true;
+}
+
+const text = (describe: string, alias?: string): Options => ({
+  type: 'string',
+  requiresArg: true,
+  describe,
+  ...(alias === undefined ? {} : { alias }),
+});
+
+const flag = (describe: string, alias?: string): Options => ({
+  type: 'boolean',
+  describe,
+  ...(alias === undefined ? {} : { alias }),
+});
+
+const texts = (describe: string, alias?: string): Options => ({ ...text(describe, alias), array: true, nargs: 1 });
+
+const json = flag('print JSON, as --format json');
+const format = text('table or json [table]');
+const all = flag('every running sandbox of yours', 'a');
+const ignore = flag('pass over names of which no sandbox runs', 'i');
+
+export const ctlCommands = {
+  ps: {
+    command: 'ps',
+    describe: 'List the sandboxes that run',
+    options: {
+      all: flag('for root: also those of other users, as USER/NAME', 'a'),
+      quiet: flag('print names only', 'q'),
+      filter: texts('name=PATTERN: only names that this regular expression fits; repeats', 'f'),
+      format,
+      json,
+      noheading: flag('print no line of headings'),
+      'no-trunc': flag('print commands in full'),
+    },
+  },
+  exec: {
+    command: 'exec <name> <command..>',
+    describe: 'Run a command in a sandbox',
+    runs: true,
+    options: {
+      interactive: flag('pass standard input on; without it the command reads nothing', 'i'),
+      tty: flag('give the command a terminal', 't'),
+      detach: flag('start the command, and print its process ID inside', 'd'),
+      user: text('name or number of a user inside [that of the sandbox]', 'u'),
+      workdir: text('working directory inside [that of the sandbox]', 'w'),
+      env: texts('NAME=VALUE sets a variable; NAME passes on the value of the caller; repeats', 'e'),
+      'env-file': texts('file with one variable a line, as for --env; repeats'),
+      timeout: text('kill the command after this time: 30s, 5m or 1h; exit status 124'),
+    },
+  },
+  logs: {
+    command: 'logs <name>',
+    describe: 'Print what a detached sandbox has written',
+    options: {
+      follow: flag('go on until the sandbox ends', 'f'),
+      since: text('only what was written since a time, such as 2026-11-28T09:00:00Z, or in the last 10s, 5m or 1h30m'),
+      tail: text('only so many lines of the end [all]'),
+      timestamps: flag('print the time of each line', 't'),
+    },
+  },
+  stop: {
+    command: 'stop [name..]',
+    describe: 'Stop sandboxes: SIGTERM to the application, and the end if it does not end by it',
+    options: { all, ignore, time: text('seconds to wait before the end [10]', 't') },
+  },
+  kill: {
+    command: 'kill [name..]',
+    describe: 'Send a signal to the application of sandboxes',
+    options: { all, signal: text('name or number of the signal [KILL]', 's') },
+  },
+  wait: {
+    command: 'wait <name..>',
+    describe: 'Wait for the end of sandboxes, and print the exit status of each',
+    options: { ignore },
+  },
+  inspect: {
+    command: 'inspect <name..>',
+    describe: 'Print all that is known of sandboxes, as JSON',
+    options: {},
+  },
+  stats: {
+    command: 'stats [name..]',
+    describe: 'Show what sandboxes use of the host, again and again',
+    options: {
+      all: flag('for root, without a name: also those of other users', 'a'),
+      'no-stream': flag('print once, and exit'),
+      'no-reset': flag('do not clear the screen in between'),
+      interval: text('seconds in between [5]', 'i'),
+      format,
+      json,
+    },
+  },
+} as const satisfies Record<string, CtlCommand>;
+
+export type CtlCommandName = keyof typeof ctlCommands;
+
+export const ctlUsage = `Usage: virt-sandbox-ctl COMMAND [OPTIONS]
+
+Works with sandboxes that run: lists them, runs commands in them, stops them.`;
+
+export const ctlEpilogue = `NAME is the name of a sandbox; root names a user's sandbox as USER/NAME. virt-sandbox --detach starts a
+sandbox to work with. virt-sandbox-ctl COMMAND --help shows the options of a command.
+
+Exit status: 0; 125 for a failure, the first one where there are several names; of exec that of the command,
+128+N when signal N ended it, 127 when it is not found, 126 when it cannot be executed, 124 after --timeout.`;

@@ -1,0 +1,51 @@
+/** Times on the command line of virt-sandbox-ctl. */
+import { usageError } from './arguments.js';
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/**
+ * A span: `90`, which are seconds, `500ms`, `10s`, `5m`, `1h30m`.
+ * @returns milliseconds; undefined for another text
+ */
+export function spanMs(text: string): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smh])/g)];
+  return Math.round(parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNITS[unit] ?? 0), 0));
+}
+
+/**
+ * The time that `--since` names: a span before `now`, a date as RFC 3339 writes it, where the hour and the zone may be
+ * missing, or seconds since 1970.
+ * @throws {SandboxError} `usage`
+ */
+export function sinceTime(text: string, now: number): Date {
+  // A number is a date here, as podman and docker have it.
+  const isSeconds = /^\d{9,}(\.\d+)?$/.test(text);
+  if (isSeconds) return new Date(Number(text) * 1000);
+  const span = spanMs(text);
+  if (span !== undefined) return new Date(now - span);
+  const isDate = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
+  // Without a zone the time is local, also where there is no hour.
+  const date = isDate ? new Date(text.includes('T') ? text : `${text}T00:00`) : new Date(Number.NaN);
+  if (!Number.isNaN(date.getTime())) return date;
+  throw usageError(`--since cannot be ${JSON.stringify(text)}; give 10s, 5m, 1h30m or 2026-11-28T09:00:00Z`, 'logs');
+}
+
+/**
+ * Reads a time of an option, in seconds or with a unit.
+ * @returns milliseconds
+ * @throws {SandboxError} `usage`
+ */
+export function optionMs(
+  text: string | undefined,
+  option: string,
+  command: string,
+  { least, most }: { readonly least: number; readonly most: number },
+): number | undefined {
+  if (text === undefined) return undefined;
+  const span = spanMs(text);
+  if (span !== undefined && span >= least && span <= most) return span;
+  const bounds = `${least / 1000} to ${most / 1000} seconds`;
+  throw usageError(`${option} cannot be ${JSON.stringify(text)}; give ${bounds}, as 90, 30s, 5m or 1h`, command);
+}
