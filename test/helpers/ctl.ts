@@ -1,0 +1,69 @@
+/** Runs virt-sandbox-ctl beside sandboxes that are detached. */
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { uniqueName } from './leftovers.js';
+import { AtTerminal, type Size } from './pty.js';
+import { PROGRAM, type Running, type RunOptions, type RunResult, runSandbox, startSandbox } from './run.js';
+
+/** How the programs are run. `program` is virt-sandbox. */
+export type How = Pick<RunOptions, 'env' | 'through' | 'program' | 'cwd'>;
+
+function ctlOf<Options extends How>(options: Options): Options & { program: string } {
+  return { ...options, program: `${options.program ?? PROGRAM}-ctl` };
+}
+
+/** Runs `virt-sandbox-ctl ARGS` to its end. */
+export function ctl(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return runSandbox(args, ctlOf(options));
+}
+
+/** Starts `virt-sandbox-ctl ARGS`. */
+export function startCtl(args: readonly string[], options: RunOptions = {}): Running {
+  return startSandbox(args, ctlOf(options));
+}
+
+/** Starts `virt-sandbox-ctl ARGS` at a terminal, and ends it after the test. */
+export function ctlAtTerminal(t: TestContext, args: readonly string[], size: Size, how: How = {}): AtTerminal {
+  const terminal = new AtTerminal(args, size, { ...ctlOf(how), env: { TERM: 'dumb', ...how.env } });
+  t.after(() => terminal.close());
+  return terminal;
+}
+
+/** What {@link ctl} runs with status 0 prints. */
+export async function said(args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { code, signal, out, stderr } = await ctl(args, options);
+  assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' }, `${args.join(' ')}\n${out}`);
+  return out;
+}
+
+/** Starts a detached sandbox, and ends it after the test. @returns its name */
+export async function detached(t: TestContext, uri: string, wanted: Wanted = {}, how: How = {}): Promise<string> {
+  const name = await startDetached(uri, wanted, how);
+  t.after(() => endDetached(name, how));
+  return name;
+}
+
+/** Starts a detached sandbox. @returns its name */
+export async function startDetached(
+  uri: string,
+  { name = uniqueName(), options = [], command = [] }: Wanted = {},
+  how: How = {},
+): Promise<string> {
+  const given = ['--detach', '-c', uri, '-n', name, ...options, ...(command.length === 0 ? [] : ['--', ...command])];
+  const { code, out, stderr } = await runSandbox(given, how);
+  assert.deepEqual({ code, out, stderr }, { code: 0, out: `${name}\n`, stderr: '' });
+  return name;
+}
+
+/** Ends a detached sandbox, if it still runs. */
+export async function endDetached(name: string, how: How = {}): Promise<void> {
+  await ctl(['stop', '--ignore', '--time', '0', '--', name], how);
+}
+
+export interface Wanted {
+  readonly name?: string;
+  /** Of virt-sandbox. */
+  readonly options?: readonly string[];
+  /** None: it lives until it is stopped. */
+  readonly command?: readonly string[];
+}
