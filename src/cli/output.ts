@@ -2,7 +2,16 @@
 import { print } from './terminal/output.js';
 
 export async function printJson(value: unknown): Promise<void> {
-  await print(`${JSON.stringify(value, null, 2)}\n`);
+  await print(jsonText(value));
+}
+
+/** JSON on lines. Characters that a terminal acts on are escaped, since texts may be another user's. */
+export function jsonText(value: unknown): string {
+  const text = JSON.stringify(value, null, 2).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `${text}\n`;
 }
 
 export async function printLines(lines: readonly string[]): Promise<void> {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { oneLine } from '../../util/errors.js';
-import { columns } from '../output.js';
+import { columns, jsonText } from '../output.js';
 import { Printer } from '../terminal/output.js';
 import { type CtlArguments, isSet, textOf, wantsJson } from './arguments.js';
 import { bytesText, cpuText } from './human.js';
@@ -25,7 +25,7 @@ export async function stats(args: CtlArguments): Promise<number> {
   try {
     for (;;) {
       const samples = await watch.sample();
-      await printer.write(clear + (asJson ? `${JSON.stringify(samples, null, 2)}\n` : statsText(samples)));
+      await printer.write(clear + (asJson ? jsonText(samples) : statsText(samples)));
       await printer.flush();
       if (once || watch.isOver) return watch.status;
       await delay(interval);

@@ -1,8 +1,8 @@
-/** Columns for a person. */
+/** Columns for a person, and JSON for a program. */
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { columns } from '../../../../src/cli/output.js';
+import { columns, jsonText } from '../../../src/cli/output.js';
 
 it('columns are as wide as their widest cell, and the last has no width', () => {
   const rows = [
@@ -17,4 +17,11 @@ it('an initrd may have more entries than a call takes arguments', () => {
   const lines = columns(Array.from({ length: 300_000 }, (_, i) => [String(i), 'x']));
   assert.equal(lines.length, 300_000);
   assert.equal(lines[7], '7       x');
+});
+
+it('JSON has no character that a terminal acts on', () => {
+  const value = { name: '\u001b[31m\u009b31m\u2028ä' };
+  const text = jsonText(value);
+  assert.equal(text, '{\n  "name": "\\u001b[31m\\u009b31m\\u2028ä"\n}\n');
+  assert.deepEqual(JSON.parse(text), value);
 });
