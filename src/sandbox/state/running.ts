@@ -78,7 +78,7 @@ function findOwn(name: string): RunningSandbox {
   throw notFound(
     name,
     (names.length === 0
-      ? 'none of yours runs; start one with --shell'
+      ? 'none of yours runs; start one: virt-sandbox --detach, or --shell for --attach'
       : `these run: ${[...new Set(names)].join(', ')}`) + others,
   );
 }
