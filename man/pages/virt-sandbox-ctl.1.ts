@@ -7,9 +7,10 @@ export const virtSandboxCtl: Program = {
   summary: 'work with sandboxes that run',
   usage: '*COMMAND* [*OPTIONS*]',
   description: [
-    'Lists the sandboxes that run, runs commands in them, and stops them. `virt-sandbox --detach` starts a sandbox to work with; see virt-sandbox(1). A sandbox that a terminal or a program holds can be worked with, too. Commands and options have the names that they have in podman(1).',
+    'Lists the sandboxes that run, runs commands in them, copies files, and stops them. `virt-sandbox --detach` starts a sandbox to work with; see virt-sandbox(1). A sandbox that a terminal or a program holds can be worked with, too. Commands and options have the names that they have in podman(1).',
     '*NAME* is the name of a sandbox. A user works with the sandboxes of that user alone. Root names a user’s sandbox as *USER*`/`*NAME*.',
     '`exec` reads options up to *NAME*; what follows is the command with its arguments. A command with a terminal of its own (`-it`) ends with `Ctrl+]` too: the sandbox goes on. `INT`, `TERM`, `HUP` and other signals go to the command.',
+    'In `cp`, a path inside is *NAME*`:`*PATH*, and a path of the host that has a colon begins with `./` or `/`. *PATH* counts from `/`. What is copied into a directory keeps its name; *PATH*`/.` stands for what is in a directory. What is copied in belongs to the user inside, and what is copied out to the caller.',
   ],
   options: {},
   commands: ctlCommands,
@@ -30,6 +31,7 @@ export const virtSandboxCtl: Program = {
   runs: 'nothing',
   argumentsOf: {
     exec: 'sandbox',
+    cp: 'sandbox-path',
     logs: 'sandbox',
     stop: 'sandbox',
     kill: 'sandbox',
@@ -78,8 +80,8 @@ export const virtSandboxCtl: Program = {
           block:
             'virt-sandbox --detach -n box\nvirt-sandbox-ctl exec box uname -r\nvirt-sandbox-ctl exec -it box bash\nvirt-sandbox-ctl stop box',
         },
-        'Input for a command:',
-        { block: 'tar -c . | virt-sandbox-ctl exec -i box tar -xC /tmp' },
+        'Input for a command, and a file of its output:',
+        { block: 'tar -c . | virt-sandbox-ctl exec -i box tar -xC /tmp\nvirt-sandbox-ctl cp box:/tmp/result .' },
         'What a sandbox has written in the last ten minutes, and what it writes now:',
         { block: 'virt-sandbox-ctl logs -f --since 10m box' },
       ],

@@ -25,6 +25,8 @@ async function dispatch(command: CtlCommandName, args: CtlArguments): Promise<nu
       return (await import('./ps.js')).ps(args);
     case 'exec':
       return (await import('./exec.js')).exec(args);
+    case 'cp':
+      return (await import('./cp.js')).cp(args);
     case 'logs':
       return (await import('./logs.js')).logs(args);
     case 'stop':

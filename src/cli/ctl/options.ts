@@ -57,8 +57,13 @@ export const ctlCommands = {
       workdir: text('working directory inside [that of the sandbox]', 'w'),
       env: texts('NAME=VALUE sets a variable; NAME passes on the value of the caller; repeats', 'e'),
       'env-file': texts('file with one variable a line, as for --env; repeats'),
-      timeout: text('kill the command after this time: 30s, 5m or 1h; exit status 124'),
+      timeout: text('kill the command after this time: 30s, 5m or 1h; a number alone is seconds; exit status 124'),
     },
+  },
+  cp: {
+    command: 'cp <from> <to>',
+    describe: 'Copy files into a sandbox, or out of it: one of both is NAME:PATH',
+    options: { user: text('name or number of a user inside who reads and writes there [that of the sandbox]', 'u') },
   },
   logs: {
     command: 'logs <name>',
@@ -108,7 +113,7 @@ export type CtlCommandName = keyof typeof ctlCommands;
 
 export const ctlUsage = `Usage: virt-sandbox-ctl COMMAND [OPTIONS]
 
-Works with sandboxes that run: lists them, runs commands in them, stops them.`;
+Works with sandboxes that run: lists them, runs commands in them, copies files, stops them.`;
 
 export const ctlEpilogue = `NAME is the name of a sandbox; root names a user's sandbox as USER/NAME. virt-sandbox --detach starts a
 sandbox to work with. virt-sandbox-ctl COMMAND --help shows the options of a command.

@@ -65,7 +65,7 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-bake prune --st', ['--stale']],
   ['virt-sandbox-bake rm --wa', ['--warm'], ['--stale']],
   ['virt-sandbox-bake show /us', ['/usr/']],
-  ['virt-sandbox-ctl ', ['ps', 'exec', 'logs', 'stop', 'kill', 'wait', 'inspect', 'stats']],
+  ['virt-sandbox-ctl ', ['ps', 'exec', 'cp', 'logs', 'stop', 'kill', 'wait', 'inspect', 'stats']],
   ['virt-sandbox-ctl exec --ti', ['--timeout'], ['--time']],
   ['virt-sandbox-ctl exec -u nobod', ['nobody']],
   ['virt-sandbox-ctl stop --ti', ['--time'], ['--timeout']],
@@ -75,6 +75,8 @@ const CASES: readonly Case[] = [
   [`virt-sandbox-ctl stop other ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
   [`virt-sandbox-ctl exec ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
   [`virt-sandbox-ctl exec -it -w /tmp ${SANDBOX.slice(0, -1)}`, [SANDBOX]],
+  [`virt-sandbox-ctl cp /etc/hostname ${SANDBOX.slice(0, -1)}`, [`${SANDBOX}:`]],
+  ['virt-sandbox-ctl cp /etc/hostn', ['/etc/hostname']],
   // What follows the name is another command.
   ['virt-sandbox-ctl exec -i box setpri', ['setpriv']],
   ['virt-sandbox-ctl exec box cat /etc/hostn', ['/etc/hostname']],

@@ -25,7 +25,7 @@ describe('exec', () => {
 
   it('takes each option in each form', () => {
     for (const words of [
-      ['-e', 'A=b', '-e', 'C=', '-w', '/tmp', '--timeout', '90s'],
+      ['-e', 'A=b', '-e', 'C=', '-w', '/tmp', '--timeout', '90'],
       ['--env=A=b', '-eC=', '-w/tmp', '--timeout=1.5m'],
     ]) {
       const { env, cwd, timeout, tty } = execOptions(parsed('exec', ...words, 'box', 'x').args);
@@ -64,6 +64,7 @@ describe('options of the others', () => {
       ['kill', '--signal=9', '--all'],
       ['wait', '--ignore', 'a', 'b'],
       ['inspect', 'a', 'b'],
+      ['cp', '-u', 'root', 'a:/b', 'c'],
       ['stats', '--no-stream', '--no-reset', '-i', '1', '--format=json'],
     ]) {
       assert.equal(parsed(...argv).command, argv[0]);
@@ -103,6 +104,8 @@ describe('what is wrong', () => {
     [['exec'], 'NAME'],
     [['exec', 'box'], 'COMMAND'],
     [['exec', '--frob', 'box', 'ls'], '--frob'],
+    [['cp', 'a'], 'TO'],
+    [['cp', 'a', 'b', 'c'], '"c"'],
     [['logs'], 'NAME'],
     [['logs', 'a', 'b'], '"b"'],
     [['wait'], 'NAME'],
