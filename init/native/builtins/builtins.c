@@ -1,5 +1,6 @@
 #include "builtins/builtins.h"
 
+#include "builtins/unfinished.h"
 #include "shared/write_all.h"
 #include "util/macros.h"
 
@@ -45,6 +46,7 @@ _Noreturn void builtin_fail(int error, const char *format, ...)
 	va_list arguments;
 	int size;
 
+	unfinished_remove();
 	for (int i = 0; i < 4; i++)
 		report[i] = (uint8_t)((uint32_t)error >> (24 - 8 * i));
 	va_start(arguments, format);

@@ -22,7 +22,10 @@ _Noreturn void builtin_run(char **argv);
 
 #define BUILTIN_FAILED 1
 
-/* Ends the process with a report: u32 errno (big-endian), then what failed, as printf() has it. */
+/*
+ * Removes what is unfinished, and ends the process with a report: u32 errno (big-endian), then what failed, as printf()
+ * has it.
+ */
 _Noreturn void builtin_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Reads a decimal number from 0 to `most`. Anything else is EINVAL, and ends the process. */

@@ -6,48 +6,20 @@
  * PATH as it was.
  */
 #include "builtins/builtins.h"
+#include "builtins/unfinished.h"
 
 #include "shared/write_all.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE_BYTES 65536
-#define TEMPORARY_NAME ".virt-sandbox-%016llx"
-/* With the NUL byte. */
-#define TEMPORARY_BYTES 31
-
-/* Empty: there is none. */
-static char temporary[PATH_MAX + TEMPORARY_BYTES];
-
-static void remove_temporary(void)
-{
-	if (temporary[0] != '\0')
-		(void)unlink(temporary);
-}
-
-static void end_early(int number)
-{
-	remove_temporary();
-	_exit(128 + number);
-}
-
-#define give_up(...)                              \
-	do {                                      \
-		int error = errno;                \
-		remove_temporary();               \
-		builtin_fail(error, __VA_ARGS__); \
-	} while (0)
 
 static void copy_stdin(int fd, const char *path)
 {
@@ -59,18 +31,18 @@ static void copy_stdin(int fd, const char *path)
 		if (size < 0 && errno == EINTR)
 			continue;
 		if (size < 0)
-			give_up("read(stdin)");
+			builtin_fail(errno, "read(stdin)");
 		if (size == 0)
 			return;
 		if (write_all(fd, piece, (size_t)size) < 0)
-			give_up("write(%s)", path);
+			builtin_fail(errno, "write(%s)", path);
 	}
 }
 
 static void close_written(int fd, const char *path)
 {
 	if (close(fd) < 0)
-		give_up("close(%s)", path);
+		builtin_fail(errno, "close(%s)", path);
 }
 
 static void write_in_place(const char *path, int flags, mode_t mode)
@@ -83,57 +55,55 @@ static void write_in_place(const char *path, int flags, mode_t mode)
 	close_written(fd, path);
 }
 
-/* Opens a new file in the directory of `path`. */
-static int open_temporary(const char *path)
+/* Opens the directory of `path`, and points `name` at its name there. */
+static int open_parent(const char *path, const char **name)
 {
+	char parent[PATH_MAX];
 	const char *slash = strrchr(path, '/');
-	size_t directory = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-	unsigned long long number;
-	sigset_t term, before;
+	size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
 	int fd;
 
-	if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
-		builtin_fail(errno, "getrandom");
-	(void)sigemptyset(&term);
-	(void)sigaddset(&term, SIGTERM);
-	/* What others have made under that name stays. */
-	(void)sigprocmask(SIG_BLOCK, &term, &before);
-	memcpy(temporary, path, directory);
-	(void)snprintf(temporary + directory, TEMPORARY_BYTES, TEMPORARY_NAME, number);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (size >= sizeof(parent))
+		builtin_fail(ENAMETOOLONG, "open(%s)", path);
+	memcpy(parent, path, size);
+	parent[size] = '\0';
+	*name = path + size;
+	fd = open(size == 0 ? "." : parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		builtin_fail(errno, "open(%s)", temporary);
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+		builtin_fail(errno, "open(%s)", path);
 	return fd;
 }
 
 /* Gives the new file the owner and the mode of the old one. Bits that act as the owner are not for another one. */
-static void take_over(int fd, const struct stat *old)
+static void take_over(int fd, const struct stat *old, const char *path)
 {
 	bool is_owned = fchown(fd, old->st_uid, old->st_gid) == 0;
 
 	if (fchmod(fd, old->st_mode & (is_owned ? 07777 : 0777)) < 0)
-		give_up("fchmod(%s)", temporary);
+		builtin_fail(errno, "fchmod(%s)", path);
 }
 
 /* @param old NULL: there is no such file */
 static void replace(const char *path, mode_t mode, const struct stat *old)
 {
+	const char *name;
 	int fd;
 
 	/* A file that this user may not write to is not replaced either. */
 	if (old != NULL && access(path, W_OK) < 0)
 		builtin_fail(errno, "open(%s)", path);
-	fd = open_temporary(path);
+	fd = unfinished_open(open_parent(path, &name));
+	if (fd < 0)
+		builtin_fail(errno, "open(a temporary file beside %s)", path);
 	copy_stdin(fd, path);
 	/* Only now: writing takes setuid and setgid away. */
 	if (old != NULL)
-		take_over(fd, old);
+		take_over(fd, old, path);
 	else if (fchmod(fd, mode) < 0)
-		give_up("fchmod(%s)", temporary);
+		builtin_fail(errno, "fchmod(%s)", path);
 	close_written(fd, path);
-	if (rename(temporary, path) < 0)
-		give_up("rename(%s, %s)", temporary, path);
+	if (unfinished_rename(name) < 0)
+		builtin_fail(errno, "rename(%s)", path);
 }
 
 void builtin_write(char **argv)
@@ -146,7 +116,7 @@ void builtin_write(char **argv)
 
 	/* The mode is what the host asks for. */
 	(void)umask(0);
-	(void)signal(SIGTERM, end_early);
+	unfinished_end_on_terminate();
 	if (append) {
 		write_in_place(path, O_APPEND | O_CREAT, mode);
 		return;
