@@ -9,6 +9,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void write_record(const char *name, const struct stat *status, const char *target, size_t target_size)
+{
+	record_begin();
+	record_text(name, strlen(name));
+	record_u32(status->st_mode);
+	record_u32(status->st_uid);
+	record_u32(status->st_gid);
+	record_u64((uint64_t)status->st_size);
+	record_u64((uint64_t)status->st_mtim.tv_sec);
+	record_u32((uint32_t)status->st_mtim.tv_nsec);
+	record_text(target, target_size);
+	record_end();
+}
+
 int entry_write(int directory, const char *path, const char *name, bool follow)
 {
 	char target[PATH_MAX];
@@ -23,15 +37,13 @@ int entry_write(int directory, const char *path, const char *name, bool follow)
 			return -1;
 		target_size = 0;
 	}
-	record_begin();
-	record_text(name, strlen(name));
-	record_u32(status.st_mode);
-	record_u32(status.st_uid);
-	record_u32(status.st_gid);
-	record_u64((uint64_t)status.st_size);
-	record_u64((uint64_t)status.st_mtim.tv_sec);
-	record_u32((uint32_t)status.st_mtim.tv_nsec);
-	record_text(target, (size_t)target_size);
-	record_end();
+	write_record(name, &status, target, (size_t)target_size);
 	return 0;
+}
+
+void entry_write_unknown(const char *name)
+{
+	const struct stat nothing = {0};
+
+	write_record(name, &nothing, "", 0);
 }

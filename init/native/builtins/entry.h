@@ -1,4 +1,4 @@
-/* The record of a file: docs/protocol.md, "Records of files". */
+/* The record of a file: docs/protocol.md, "Programs of the init". */
 #ifndef VS_BUILTIN_ENTRY_H
 #define VS_BUILTIN_ENTRY_H
 
@@ -13,5 +13,8 @@
  * @return 0, or -1 with errno set: nothing is written
  */
 int entry_write(int directory, const char *path, const char *name, bool follow);
+
+/* Writes the record of an entry that is there, of which nothing but its name is known: all else is 0. */
+void entry_write_unknown(const char *name);
 
 #endif

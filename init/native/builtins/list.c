@@ -7,13 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
-static void write_entry(DIR *directory, const char *path, const char *name)
+static void write_entry(DIR *directory, const char *name)
 {
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return;
 	/* Others may remove it meanwhile. */
 	if (entry_write(dirfd(directory), name, name, false) < 0 && errno != ENOENT)
-		builtin_fail(errno, "stat(%s/%s)", path, name);
+		/* It is there, but this user may not look at it, or its file system does not answer. */
+		entry_write_unknown(name);
 }
 
 void builtin_list(char **argv)
@@ -24,7 +25,7 @@ void builtin_list(char **argv)
 	if (directory == NULL)
 		builtin_fail(errno, "opendir(%s)", argv[0]);
 	while (errno = 0, (entry = readdir(directory)) != NULL)
-		write_entry(directory, argv[0], entry->d_name);
+		write_entry(directory, entry->d_name);
 	if (errno != 0)
 		builtin_fail(errno, "readdir(%s)", argv[0]);
 	(void)closedir(directory);

@@ -2,12 +2,16 @@
 #include "builtins/builtins.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PARENT_MODE 0755
+/* What mkdir(2) does not set. */
+#define SET_IDS (S_ISUID | S_ISGID)
 
 static bool is_directory(const char *path)
 {
@@ -16,13 +20,18 @@ static bool is_directory(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static void make_parents(char *path)
+/* Nothing follows a link that others have put in its place when there is no slash behind it. */
+static void cut_slashes(char *path)
 {
 	size_t size = strlen(path);
 
-	/* The last one is no parent. */
 	while (size > 1 && path[size - 1] == '/')
 		path[--size] = '\0';
+}
+
+/* The last one is no parent. */
+static void make_parents(char *path)
+{
 	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		/* What is there and no directory fails with what is made below it. */
@@ -32,16 +41,33 @@ static void make_parents(char *path)
 	}
 }
 
+/* For a directory that was made with mode 0700. It keeps the set-group-ID bit that it has from the one above. */
+static void set_mode(const char *path, mode_t mode)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || fchmodat(fd, ".", mode | (status.st_mode & S_ISGID), 0) < 0)
+		builtin_fail(errno, "chmod(%s)", path);
+	(void)close(fd);
+}
+
 void builtin_mkdir(char **argv)
 {
 	char *path = argv[0];
 	mode_t mode = builtin_number(argv[1], BUILTIN_MODES);
 	bool parents = builtin_flag(argv[2]);
+	bool needs_chmod = (mode & SET_IDS) != 0;
 
 	/* The mode is what the host asks for. */
 	(void)umask(0);
+	cut_slashes(path);
 	if (parents && path[0] != '\0')
 		make_parents(path);
-	if (mkdir(path, mode) < 0 && !(parents && errno == EEXIST && is_directory(path)))
+	if (mkdir(path, needs_chmod ? 0700 : mode) == 0) {
+		if (needs_chmod)
+			set_mode(path, mode);
+	} else if (!(parents && errno == EEXIST && is_directory(path))) {
 		builtin_fail(errno, "mkdir(%s)", path);
+	}
 }

@@ -3,8 +3,9 @@
  * with FORCE nothing need be there.
  *
  * It follows no link on its way down, and enters no mount: the kernel refuses to remove a mount point, which is tried
- * before a directory is entered. The way back up is "..", so that any depth takes one descriptor. Others may move a
- * directory away meanwhile, so what is there has to be the directory that it came from.
+ * before a directory is entered. The way back up is "..", so that any depth takes two descriptors. Others may move a
+ * directory away meanwhile, so what is there has to be the directory that it came from. They may also fill a directory
+ * again as fast as it is emptied, so that is done only so often.
  */
 #include "builtins/builtins.h"
 
@@ -12,11 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_DEPTH 32768
+/* How often directories are emptied that others have filled again. */
+#define MAX_REPEATS 64
 
 struct identity {
 	dev_t device;
@@ -26,20 +30,23 @@ struct identity {
 /* The directories above the one that is being emptied. Memory is taken as they are written. */
 static struct identity above[MAX_DEPTH];
 static int depth;
+/* The directory that was left last, and was empty then. */
+static struct identity emptied;
+static int repeats;
 
 enum removal { REMOVED, NOT_EMPTY };
 
-/* `path` is what the host asked for, for reports. */
+/* `path` is what the host asked for, for reports, as below. */
 static enum removal remove_one(int directory, const char *name, const char *path)
 {
 	if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
 		return REMOVED;
 	if (errno != EISDIR)
-		builtin_fail(errno, "unlink(%s) in %s", name, path);
+		builtin_fail(errno, "unlink(%s), in remove(%s)", name, path);
 	if (unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return REMOVED;
 	if (errno != ENOTEMPTY && errno != EEXIST)
-		builtin_fail(errno, "rmdir(%s) in %s", name, path);
+		builtin_fail(errno, "rmdir(%s), in remove(%s)", name, path);
 	return NOT_EMPTY;
 }
 
@@ -52,13 +59,28 @@ static struct identity identify(int directory, const char *path)
 	return (struct identity){.device = status.st_dev, .inode = status.st_ino};
 }
 
+static bool is_same(struct identity one, struct identity other)
+{
+	return one.device == other.device && one.inode == other.inode;
+}
+
 static DIR *enter(int from, const char *name, const char *path)
 {
 	int fd = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 
 	if (directory == NULL)
-		builtin_fail(errno, "open(%s) in %s", name, path);
+		builtin_fail(errno, "open(%s), in remove(%s)", name, path);
+	return directory;
+}
+
+/* Enters a directory to empty it. */
+static DIR *enter_full(int from, const char *name, const char *path)
+{
+	DIR *directory = enter(from, name, path);
+
+	if (is_same(identify(dirfd(directory), path), emptied) && ++repeats > MAX_REPEATS)
+		builtin_fail(ENOTEMPTY, "rmdir(%s), in remove(%s)", name, path);
 	return directory;
 }
 
@@ -69,19 +91,24 @@ static DIR *go_down(DIR *directory, const char *name, const char *path)
 	if (depth == MAX_DEPTH)
 		builtin_fail(ENAMETOOLONG, "remove(%s): more than %d levels", path, MAX_DEPTH);
 	above[depth++] = identify(dirfd(directory), path);
-	below = enter(dirfd(directory), name, path);
+	below = enter_full(dirfd(directory), name, path);
 	(void)closedir(directory);
 	return below;
+}
+
+static void leave(DIR *directory, const char *path)
+{
+	emptied = identify(dirfd(directory), path);
+	(void)closedir(directory);
 }
 
 static DIR *go_up(DIR *directory, const char *path)
 {
 	DIR *parent = enter(dirfd(directory), "..", path);
-	struct identity found = identify(dirfd(parent), path);
 
-	(void)closedir(directory);
+	leave(directory, path);
 	depth--;
-	if (found.device != above[depth].device || found.inode != above[depth].inode)
+	if (!is_same(identify(dirfd(parent), path), above[depth]))
 		builtin_fail(ESTALE, "remove(%s): a directory was moved meanwhile", path);
 	return parent;
 }
@@ -102,43 +129,81 @@ static const char *remove_entries(DIR *directory, const char *path)
 	return NULL;
 }
 
-static void empty(const char *path)
+static void empty(int parent, const char *name, const char *path)
 {
-	DIR *directory = enter(AT_FDCWD, path, path);
+	DIR *directory = enter_full(parent, name, path);
 
 	for (;;) {
-		const char *name = remove_entries(directory, path);
+		const char *below = remove_entries(directory, path);
 
-		if (name != NULL) {
-			directory = go_down(directory, name, path);
+		if (below != NULL) {
+			directory = go_down(directory, below, path);
 		} else if (depth > 0) {
 			/* It is read from its start again, and the directory that is empty now goes first. */
 			directory = go_up(directory, path);
 		} else {
-			(void)closedir(directory);
+			leave(directory, path);
 			return;
 		}
 	}
 }
 
-static void require_one(const char *path)
+/* Cuts the slashes behind the last name. What has one there is a directory, or is not removed. */
+static void cut_slashes(char *path)
 {
+	size_t size = strlen(path);
 	struct stat status;
 
-	if (lstat(path, &status) < 0)
-		builtin_fail(errno, "remove(%s)", path);
+	if (size < 2 || path[size - 1] != '/')
+		return;
+	while (size > 1 && path[size - 1] == '/')
+		path[--size] = '\0';
+	if (lstat(path, &status) == 0 && !S_ISDIR(status.st_mode))
+		builtin_fail(ENOTDIR, "remove(%s/)", path);
+}
+
+/* Opens the directory of `path`, and points `name` at its name there. */
+static int open_parent(const char *path, const char **name)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent;
+	int fd;
+
+	if (slash == NULL) {
+		*name = path;
+		return AT_FDCWD;
+	}
+	*name = slash[1] == '\0' ? slash : slash + 1;
+	parent = strndup(path, (size_t)(slash - path) + 1);
+	if (parent == NULL)
+		builtin_fail(ENOMEM, "remove(%s)", path);
+	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(parent);
+	return fd;
 }
 
 void builtin_remove(char **argv)
 {
-	const char *path = argv[0];
+	char *path = argv[0];
 	bool recursive = builtin_flag(argv[1]);
+	bool force = builtin_flag(argv[2]);
+	struct stat status;
+	const char *name;
+	int parent;
 
-	if (!builtin_flag(argv[2]))
-		require_one(path);
-	while (remove_one(AT_FDCWD, path, ".") == NOT_EMPTY) {
+	cut_slashes(path);
+	parent = open_parent(path, &name);
+	if (parent == -1 || fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (force && errno == ENOENT)
+			return;
+		builtin_fail(errno, "remove(%s)", path);
+	}
+	/* Their directory is never empty while it has these. */
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		builtin_fail(EINVAL, "remove(%s)", path);
+	while (remove_one(parent, name, path) == NOT_EMPTY) {
 		if (!recursive)
 			builtin_fail(ENOTEMPTY, "rmdir(%s)", path);
-		empty(path);
+		empty(parent, name, path);
 	}
 }

@@ -1,7 +1,7 @@
 /*
  * write PATH MODE APPEND: writes stdin to a file.
  *
- * With APPEND, and for what is no regular file, it writes as bytes come. Else a file of another name in the same
+ * With APPEND, and for a mount and what is no regular file, it writes as bytes come. Else a file of another name in the same
  * directory gets the bytes, and takes the place of PATH at the end of stdin. SIGTERM ends it before that, and leaves
  * PATH as it was.
  */
@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #define PIECE_BYTES 65536
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000
+#endif
 
 static void copy_stdin(int fd, const char *path)
 {
@@ -74,12 +77,20 @@ static int open_parent(const char *path, const char **name)
 	return fd;
 }
 
-/* Gives the new file the owner and the mode of the old one. Bits that act as the owner are not for another one. */
+/*
+ * Gives the new file the owner, the group and the mode of the old one, as far as this user may. Bits that act as the
+ * owner are not for another one, and what the group may do is not for another group.
+ */
 static void take_over(int fd, const struct stat *old, const char *path)
 {
-	bool is_owned = fchown(fd, old->st_uid, old->st_gid) == 0;
+	mode_t mode = old->st_mode & 07777;
 
-	if (fchmod(fd, old->st_mode & (is_owned ? 07777 : 0777)) < 0)
+	if (fchown(fd, old->st_uid, old->st_gid) < 0) {
+		mode &= 0777;
+		if (fchown(fd, (uid_t)-1, old->st_gid) < 0)
+			mode &= ~(mode_t)S_IRWXG;
+	}
+	if (fchmod(fd, mode) < 0)
 		builtin_fail(errno, "fchmod(%s)", path);
 }
 
@@ -104,6 +115,15 @@ static void replace(const char *path, mode_t mode, const struct stat *old)
 	close_written(fd, path);
 	if (unfinished_rename(name) < 0)
 		builtin_fail(errno, "rename(%s)", path);
+}
+
+/* Nothing can take the place of a mount. Kernels before 5.8 do not say. */
+static bool is_mount(const char *path)
+{
+	struct statx status;
+
+	return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, 0, &status) == 0 &&
+	       (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 void builtin_write(char **argv)
@@ -133,8 +153,8 @@ void builtin_write(char **argv)
 			builtin_fail(errno, "open(%s)", path);
 		path = resolved;
 	}
-	if (S_ISREG(status.st_mode))
+	if (S_ISREG(status.st_mode) && !is_mount(path))
 		replace(path, mode, &status);
 	else
-		write_in_place(path, 0, 0);
+		write_in_place(path, O_TRUNC, 0);
 }

@@ -168,11 +168,17 @@ static void close_all_but_streams(void)
 		(void)close((int)fd);
 }
 
+/* A program of the init has its memory, which is not for others of its user. */
+static void hide_memory(void)
+{
+	check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
+}
+
 /* There is no execve, so what it would have done is done here. */
 static _Noreturn void become_builtin(char **argv)
 {
-	/* It has the memory of the init, which is not for others of its user. */
-	check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)");
+	/* Again: a change of user sets it to what /proc/sys/fs/suid_dumpable says. */
+	hide_memory();
 	child_is_ready();
 	close_all_but_streams();
 	builtin_run(argv);
@@ -183,6 +189,8 @@ static _Noreturn void become(const struct child *child)
 	const char *path;
 	int error;
 
+	if (child->builtin)
+		hide_memory();
 	check((int)setsid(), "setsid");
 	set_up_descriptors(child);
 	if (!child->follows)

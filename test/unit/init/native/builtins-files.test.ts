@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   lstatSync,
@@ -169,6 +170,17 @@ describe('list and stat', () => {
     await programs.guest.finish();
   });
 
+  test('list names what its user may not look at', { skip: unlessRoot('two users') }, async (t) => {
+    const programs = await Programs.start(t);
+    chmodSync(programs.directory, 0o755);
+    mkdirSync(programs.path('closed'));
+    writeFileSync(programs.path('closed/file'), 'abc');
+    chmodSync(programs.path('closed'), 0o744);
+    const [file, ...others] = recordsIn(await programs.run(['list', 'closed'], NOBODY)).map(fileIn);
+    assert.deepEqual([String(file?.name), file?.mode, file?.size, others], ['file', 0, 0n, []]);
+    await programs.guest.finish();
+  });
+
   test('stat is of a link, or of what it leads to', async (t) => {
     const programs = await Programs.start(t);
     writeFileSync(programs.path('file'), 'abc');
@@ -294,11 +306,33 @@ describe('write', () => {
     await programs.run(['write', 'public', '420', '0'], { ...NOBODY, input: 'new' });
     const { mode, uid } = statSync(programs.path('public'));
     // The owner is another one, for whom a program must not act as the old one.
-    assert.deepEqual([mode & 0o7777, uid], [0o777, 65_534]);
+    assert.deepEqual([mode & 0o7777, uid], [0o707, 65_534]);
     assert.equal(readFileSync(programs.path('private'), 'utf8'), 'old');
     chmodSync(programs.path('public'), 0o4751);
     await programs.run(['write', 'public', '420', '0'], { ...NOBODY, input: 'newer' });
     assert.equal(statSync(programs.path('public')).mode & 0o7777, 0o4751);
+    await programs.guest.finish();
+  });
+});
+
+/** Of two users that are not root. */
+const ALICE = 65_530;
+const PROJECT = 65_531;
+
+describe('write to what another user has', { skip: unlessRoot('users') }, () => {
+  test('keeps the group where the user is in it, else takes from the group what it might do', async (t) => {
+    const programs = await Programs.start(t);
+    chmodSync(programs.directory, 0o777);
+    const replaced = async (mode: number, options: SpawnOptions) => {
+      writeFileSync(programs.path('file'), 'old');
+      chownSync(programs.path('file'), ALICE, PROJECT);
+      chmodSync(programs.path('file'), mode);
+      await programs.run(['write', 'file', '420', '0'], { ...NOBODY, ...options, input: 'new' });
+      const status = statSync(programs.path('file'));
+      return [status.uid, status.gid, status.mode & 0o7777];
+    };
+    assert.deepEqual(await replaced(0o2660, { groups: [PROJECT] }), [NOBODY.uid, PROJECT, 0o660]);
+    assert.deepEqual(await replaced(0o666, {}), [NOBODY.uid, NOBODY.gid, 0o606]);
     await programs.guest.finish();
   });
 });
@@ -308,6 +342,13 @@ describe('mkdir, rename and remove', () => {
     const programs = await Programs.start(t);
     await programs.run(['mkdir', 'a', String(0o1777), '0']);
     assert.equal(statSync(programs.path('a')).mode & 0o7777, 0o1777);
+    await programs.run(['mkdir', 'set-ids/', String(0o6710), '0']);
+    assert.equal(statSync(programs.path('set-ids')).mode & 0o7777, 0o6710);
+    // A group that all below it has.
+    await programs.run(['mkdir', 'set-ids/below', String(0o750), '0']);
+    await programs.run(['mkdir', 'set-ids/sticky', String(0o5750), '0']);
+    const below = ['below', 'sticky'].map((name) => statSync(programs.path(`set-ids/${name}`)).mode & 0o7777);
+    assert.deepEqual(below, [0o2750, 0o5750 | 0o2000]);
     await programs.fails(errno.EEXIST, ['mkdir', 'a', '493', '0']);
     await programs.fails(errno.ENOENT, ['mkdir', 'b/c', '493', '0']);
     await programs.run(['mkdir', `${programs.directory}//b/c/`, String(0o700), '1']);
@@ -364,7 +405,21 @@ describe('mkdir, rename and remove', () => {
     await programs.guest.finish();
   });
 
-  test('remove goes down any depth with one descriptor', async (t) => {
+  test('remove refuses . and .., which never become empty', async (t) => {
+    const programs = await Programs.start(t);
+    mkdirSync(programs.path('a/b'), { recursive: true });
+    writeFileSync(programs.path('a/file'), '');
+    for (const path of ['..', '.', 'a/..', 'a/.', 'a/b/../', `${programs.directory}/a/b/..`])
+      await programs.fails(errno.EINVAL, ['remove', path, '1', '1']);
+    assert.deepEqual(readdirSync(programs.path('a')).sort(), ['b', 'file']);
+    await programs.run(['remove', 'a/b/../file', '1', '0']);
+    await programs.run(['remove', `${programs.directory}//a//`, '1', '0']);
+    assert.deepEqual(readdirSync(programs.directory), []);
+    await programs.fails(errno.EBUSY, ['remove', '/proc', '0', '0']);
+    await programs.guest.finish();
+  });
+
+  test('remove goes down any depth with two descriptors', async (t) => {
     const programs = await Programs.start(t);
     writeFileSync(programs.path('deep'), '');
     // From the inside out, since its path is longer than a path may be.
@@ -386,9 +441,12 @@ describe('mkdir, rename and remove', () => {
     writeFileSync(programs.path('tree/closed/file'), '');
     chmodSync(programs.path('tree/closed'), 0o755);
     const what = await programs.fails(errno.EACCES, ['remove', 'tree', '1', '0'], NOBODY);
-    assert.equal(what, 'unlink(file) in tree');
+    assert.equal(what, 'unlink(file), in remove(tree)');
     chmodSync(programs.path('tree/closed'), 0o700);
-    assert.equal(await programs.fails(errno.EACCES, ['remove', 'tree', '1', '0'], NOBODY), 'open(closed) in tree');
+    assert.equal(
+      await programs.fails(errno.EACCES, ['remove', 'tree', '1', '0'], NOBODY),
+      'open(closed), in remove(tree)',
+    );
     assert.ok(existsSync(programs.path('tree/closed/file')));
     await programs.guest.finish();
   });
