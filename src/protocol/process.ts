@@ -4,7 +4,7 @@ import { deferred } from '../util/promises.js';
 import type { GuestExit } from './exit.js';
 import { OutputStream } from './output.js';
 import type { OutputProc } from './packets.js';
-import { type ProcessParty, thereAlready } from './process-table.js';
+import { thereAlready } from './process-table.js';
 import { StdinSender } from './stdin.js';
 import { Proc } from './wire.js';
 
@@ -14,7 +14,10 @@ export interface ProcessPort {
   acknowledge(proc: OutputProc, process: number, bytes: number): void;
 }
 
-export class GuestProcess implements ProcessParty {
+/**
+ * A `ProcessParty` of its channel. It does not say `implements`, since the package's types leave out what is internal.
+ */
+export class GuestProcess {
   /** How it ended. Rejects if the connection, or the sandbox, ends first. */
   readonly exited: Promise<GuestExit>;
   readonly #exit = deferred<GuestExit>();
