@@ -1,7 +1,10 @@
 /** The public API of this package. Import nothing else. */
+import { serveOwn } from './control/serve-own.js';
+import { Sandbox } from './sandbox/sandbox.js';
 import { nameOptionsAsKeys } from './util/option-names.js';
 
 nameOptionsAsKeys();
+Sandbox.serve = serveOwn;
 
 export { type ConfigOptions, configFromOptions } from './config/options.js';
 export type { Duration } from './config/parsers/duration.js';
@@ -15,6 +18,11 @@ export {
   saveSandboxCfg,
 } from './config/sandbox-cfg/sandbox-cfg.js';
 export type * from './config/types.js';
+export type { ConnectedSandbox, ConnectOptions } from './control/connect.js';
+export { connectSandbox, runningSandboxes } from './control/lazy.js';
+export type { ListedSandbox, ListOptions } from './control/list.js';
+export type { RecordedMount, SandboxRecord } from './control/record.js';
+export type { SandboxStats } from './control/requests.js';
 export {
   type BakeOptions,
   type CreatedImage,
@@ -35,6 +43,6 @@ export type { CreateOptions, SandboxOptions } from './sandbox/prepare/create-typ
 export type { SandboxProcess } from './sandbox/process/process.js';
 export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox/process/types.js';
 export { type RunOnceOptions, type RunOnceResult, run } from './sandbox/run-once.js';
-export { Sandbox } from './sandbox/sandbox.js';
 export type { Observers, StartOptions as LaunchOptions } from './sandbox/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';
+export { Sandbox };

@@ -15,11 +15,13 @@ export interface ListedSandbox {
   readonly record: SandboxRecord | undefined;
 }
 
-/**
- * The running sandboxes of this user, by name.
- * @param options `all`: for root, those of all users in /etc/passwd too
- */
-export async function runningSandboxes(options: { readonly all?: boolean } = {}): Promise<ListedSandbox[]> {
+export interface ListOptions {
+  /** For root: those of all users in /etc/passwd too. Others have their own in any case. */
+  readonly all?: boolean | undefined;
+}
+
+/** The running sandboxes of this user, by name. */
+export async function runningSandboxes(options: ListOptions = {}): Promise<ListedSandbox[]> {
   const own = findAll().map((running) => listed(running, running.name));
   const isRoot = process.getuid?.() === 0;
   const users = options.all && isRoot ? homesOfUsers().filter(({ uid }) => uid !== 0) : [];

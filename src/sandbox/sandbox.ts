@@ -44,6 +44,11 @@ const QEMU_ENDS_MS = 200;
  * ```
  */
 export class Sandbox extends Session implements AsyncDisposable {
+  /**
+   * Serves a sandbox to other processes, for `control`. A folder above this one has it: the entry point sets it.
+   * @internal
+   */
+  static serve: ((sandbox: Sandbox) => Promise<void>) | undefined;
   /** The domain's name. */
   readonly name: string;
   /** The application's standard input. End it for end-of-file. */
@@ -153,13 +158,14 @@ export class Sandbox extends Session implements AsyncDisposable {
     options: LaunchOptions,
     prepareMilliseconds: number,
   ): Promise<Sandbox> {
-    const { signal, onWarning } = options;
+    const { signal, control, onWarning } = options;
     const begun = performance.now();
     const launched = await launch(config, prepared, options);
     const startMilliseconds = performance.now() - begun;
     const sandbox = new Sandbox(launched, onWarning, { prepareMilliseconds, startMilliseconds });
     sandbox.launched.network?.failed.catch(({ message }: Error) => onWarning?.(message));
     if (signal) sandbox.stopOn(signal);
+    if (control) await Sandbox.serve?.(sandbox);
     return sandbox;
   }
 

@@ -77,6 +77,11 @@ export interface LaunchOptions extends Observers {
   readonly terminalFd?: number | undefined;
   /** After this many milliseconds the application's process group is killed. */
   readonly timeLimit?: number | undefined;
+  /**
+   * Serves the sandbox to other processes of this user, and to root: `connectSandbox` finds it when it runs. Default: no
+   * other process finds it.
+   */
+  readonly control?: boolean | undefined;
   /** Cancels the start, or stops the sandbox. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -36,7 +36,8 @@ describe('the API examples', { skip: embedded.skip }, () => {
       for (const [index, { code, output }] of examples.entries()) {
         const file = join(directory, `${index}.mjs`);
         writeFileSync(file, code);
-        const env = { ...process.env, LIBVIRT_DEFAULT_URI: embedded.uri };
+        const path = `${join(process.cwd(), 'bin')}:${process.env['PATH']}`;
+        const env = { ...process.env, LIBVIRT_DEFAULT_URI: embedded.uri, PATH: path };
         const printed = execFileSync(process.execPath, [file], { cwd: directory, env, encoding: 'utf8' });
         if (output === undefined) assert.match(printed, /^.*20\d\d\n$/, code);
         else assert.equal(printed, output, code);

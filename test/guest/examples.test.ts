@@ -44,6 +44,7 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   'errors.ts':
     /^none\napplication: run-failed \(3\)\napplication: command-not-found \(127\)\nconfig: memory-out-of-range \(125\)\n$/,
   'cancel.ts': /^not needed any more\nSIGTERM\n$/,
+  'detached.ts': /^detached: true\nstate: ready\nexit status: 143\n$/,
   'options.ts': /^hi from nobody\n$/,
   'images.ts': /^\d\S+ is whole\n$/,
 };

@@ -176,6 +176,7 @@ const launchEntries = {
     v.minValue(1, 'milliseconds, at least 1'),
     v.maxValue(MAX_TIME_LIMIT, `${MAX_TIME_LIMIT} milliseconds at most`),
   ),
+  control: flag,
   signal: v.instance(AbortSignal, 'an AbortSignal'),
   onProgress: call,
   onChoice: call,
