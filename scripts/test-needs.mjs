@@ -19,6 +19,7 @@ const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
   { path: 'guest/bake-guest-init', guestInit: true },
   { path: 'guest/ctl.', user: true },
+  { path: 'guest/detach-ways', user: true, guestInit: true },
   { path: 'guest/files', user: true },
   { path: 'guest/killed-daemon', user: true },
   // Sandboxes in a sandbox, one after the other.
