@@ -77,6 +77,17 @@ describe('a sandbox', { skip: embedded.skip }, () => {
     assert.ok(result.startMilliseconds + result.milliseconds <= took);
   });
 
+  it('gives all that a command wrote before its time was over, however little that was', async () => {
+    await using sandbox = await Sandbox.create({ connect });
+    const counting = 'i=0; while :; do i=$((i + 1)); echo $i; echo >>/tmp/count; done';
+    const { timedOut, signal, stdout } = await sandbox.run(counting, { timeout: 300 });
+    assert.deepEqual([timedOut, signal], [true, 'SIGKILL']);
+    const { stdout: noted } = await sandbox.run('touch /tmp/count; wc -l </tmp/count', { reject: true });
+    const lines = stdout.split('\n').slice(0, -1);
+    assert.equal(stdout, lines.map((_, index) => `${index + 1}\n`).join(''));
+    assert.ok(lines.length >= Number(noted), `${lines.length} of ${noted}`);
+  });
+
   it('whose machine ends says so in words that are true without a command', async () => {
     await using sandbox = await Sandbox.create({ connect, privileged: true });
     await assert.rejects(sandbox.run('echo o >/proc/sysrq-trigger; while :; do :; done'), { code: 'process-lost' });
@@ -98,8 +109,13 @@ describe('one command', { skip: embedded.skip }, () => {
   const connect = embedded.uri;
 
   it('is killed when its time is over', async () => {
-    const { timedOut, signal, stdout } = await run(['sh', '-c', 'echo x; sleep 1000'], { connect, timeout: 1000 });
-    assert.deepEqual([timedOut, signal, stdout], [true, 'SIGKILL', 'x\n']);
+    const { timedOut, signal } = await run('sleep 1000', { connect, timeout: 100 });
+    assert.deepEqual([timedOut, signal], [true, 'SIGKILL']);
+  });
+
+  it('gives what was written before it is killed', async () => {
+    const { signal, stdout } = await run('echo x; kill -KILL $$', { connect });
+    assert.deepEqual([signal, stdout], ['SIGKILL', 'x\n']);
   });
 
   it('is over then although what it has started writes on', async () => {
