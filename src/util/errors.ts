@@ -14,6 +14,9 @@ export type Stage =
   | 'application'
   | 'output';
 
+/** How much an error shows of what a guest says, in characters: a guest may say anything. */
+export const SHOWN_CHARACTERS = 500;
+
 /** Arguments of {@link SandboxError}. */
 export interface SandboxErrorDetails {
   /** The part of the run that failed. */

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { ProtocolError } from '../../protocol/fields.js';
-import { SandboxError } from '../../util/errors.js';
+import { SandboxError, SHOWN_CHARACTERS } from '../../util/errors.js';
 import { BuiltinError } from '../process/builtin.js';
 
 const { errno } = constants;
@@ -45,9 +45,6 @@ const KINDS: ReadonlyMap<number, Kind> = new Map([
 
 const OTHER: Kind = { code: 'file-failed', remedy: 'see what the system says' };
 
-/** How much of what a guest says is shown, in characters. */
-const SHOWN_CHARACTERS = 500;
-
 /** What a caller gets of an error: that of a system call inside, or of an answer that cannot be, becomes a SandboxError. */
 export function fileError(error: unknown, { action, path }: FileAction): unknown {
   if (error instanceof ProtocolError) {
@@ -70,12 +67,15 @@ export function fileError(error: unknown, { action, path }: FileAction): unknown
   });
 }
 
-/** @param remedy what to do instead */
-export function tooLargeError({ action, path }: FileAction, most: number, remedy: string): SandboxError {
+/**
+ * @param most what it has more than
+ * @param remedy what to do instead
+ */
+export function tooLargeError({ action, path }: FileAction, most: string, remedy: string): SandboxError {
   return new SandboxError({
     stage: 'application',
     code: 'file-too-large',
-    message: `cannot ${action} ${path}: it has more than ${most} bytes`,
+    message: `cannot ${action} ${path}: it has more than ${most}`,
     remedy,
   });
 }

@@ -1,7 +1,8 @@
 /** Files of a running sandbox. Each method loads what it needs when it is called. */
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type { GuestConfig } from '../../../init/common/config.js';
 import type { Channel } from '../../protocol/channel.js';
+import { Queue } from '../../util/queue.js';
 import type { FileAccess } from './access.js';
 import type { CopyOptions, CopyResult } from './tree/types.js';
 import type {
@@ -16,6 +17,9 @@ import type {
   WriteOptions,
 } from './types.js';
 import type { FileWatcher } from './watch.js';
+
+/** Calls that run at once; the others wait. Streams and watchers do not count: they may wait for one another. */
+const MOST_CALLS = 32;
 
 /**
  * What a program does to files inside. It has the rights of its user there, and links lead where they lead inside. A
@@ -32,7 +36,7 @@ export class Files {
 
   /** @internal */
   constructor(channel: Channel, guest: GuestConfig) {
-    this.#access = { channel, guest };
+    this.#access = { channel, guest, queue: new Queue(MOST_CALLS) };
   }
 
   /** Reads a whole file. `file-too-large`: it has more than `maxBytes`. */
@@ -56,6 +60,8 @@ export class Files {
    * @param data a stream is read to its end, or destroyed if writing fails
    */
   async write(path: string, data: FileData, options: WriteOptions = {}): Promise<void> {
+    // It may fail before anybody reads it: that is a failure of this call.
+    if (data instanceof Readable) data.on('error', () => {});
     const { writeFile } = await import('./write.js');
     await writeFile(this.#access, path, data, options);
   }

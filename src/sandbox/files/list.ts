@@ -1,19 +1,20 @@
 /** What files there are inside. */
 import { ProtocolError } from '../../protocol/fields.js';
 import { SandboxError } from '../../util/errors.js';
-import { type FileAccess, type FileProgram, outputOf } from './access.js';
+import { type FileAccess, type FileProgram, runToEnd } from './access.js';
 import { fileError, tooLargeError } from './errors.js';
 import { decodeEntry, decodeStatus, RecordParser } from './records.js';
 import { checkFileCall } from './schema.js';
 import type { FileEntry, FileOptions, FileStatus, StatOptions } from './types.js';
 
-/** Of the records of a directory: about half a million entries. */
+/** Of the records of a directory. */
 const MOST_BYTES = 64 << 20;
+const MOST_ENTRIES = 500_000;
 
 /** @throws as `Files.list` */
 export async function listDirectory(access: FileAccess, path: string, options: FileOptions): Promise<FileEntry[]> {
   checkFileCall('other', [path], options);
-  const program = { argv: ['list', path], action: 'list', path };
+  const program = { argv: ['list', path], paths: [path], action: 'list', path };
   const entries = await recordsOf(access, program, options, decodeEntry);
   return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -22,7 +23,7 @@ export async function listDirectory(access: FileAccess, path: string, options: F
 export async function statFile(access: FileAccess, path: string, options: StatOptions): Promise<FileStatus> {
   checkFileCall('stat', [path], options);
   const { followLinks = true } = options;
-  const program = { argv: ['stat', path, followLinks ? '1' : '0'], action: 'look at', path };
+  const program = { argv: ['stat', path, followLinks ? '1' : '0'], paths: [path], action: 'look at', path };
   const [status, ...others] = await recordsOf(access, program, options, decodeStatus);
   if (status === undefined || others.length > 0)
     throw fileError(new ProtocolError(`${others.length + (status ? 1 : 0)} records for one file`), program);
@@ -49,13 +50,21 @@ async function recordsOf<T>(
   decode: (record: Buffer) => T,
 ): Promise<T[]> {
   const remedy = 'have a program inside list it, such as find, and take its output from spawn()';
-  const bytes = await outputOf(access, program, options, MOST_BYTES, () => tooLargeError(program, MOST_BYTES, remedy));
+  const parser = new RecordParser();
+  const records: T[] = [];
+  let bytes = 0;
+  await runToEnd(access, program, options, (chunk) => {
+    bytes += chunk.length;
+    if (bytes > MOST_BYTES) throw tooLargeError(program, `${MOST_BYTES} bytes`, remedy);
+    for (const record of parser.push(chunk)) {
+      if (records.length === MOST_ENTRIES) throw tooLargeError(program, `${MOST_ENTRIES} entries`, remedy);
+      records.push(decode(record));
+    }
+  });
   try {
-    const parser = new RecordParser();
-    const records = parser.push(bytes).map(decode);
     parser.end();
-    return records;
   } catch (error) {
     throw fileError(error, program);
   }
+  return records;
 }

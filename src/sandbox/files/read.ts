@@ -16,7 +16,9 @@ export async function readFile(access: FileAccess, path: string, options: ReadOp
   const program = programFor(path);
   const { maxBytes = USUAL_BYTES, encoding } = options;
   const remedy = 'take it from readStream() as it comes, or give a larger maxBytes';
-  const bytes = await outputOf(access, program, options, maxBytes, () => tooLargeError(program, maxBytes, remedy));
+  const bytes = await outputOf(access, program, options, maxBytes, () =>
+    tooLargeError(program, `${maxBytes} bytes`, remedy),
+  );
   return encoding === undefined ? bytes : bytes.toString(encoding);
 }
 
@@ -50,5 +52,5 @@ async function passOn(builtin: Builtin, to: PassThrough): Promise<void> {
 }
 
 function programFor(path: string): FileProgram {
-  return { argv: ['read', path], action: 'read', path };
+  return { argv: ['read', path], paths: [path], action: 'read', path };
 }

@@ -36,7 +36,8 @@ export class FileWatcher implements AsyncIterableIterator<FileChange> {
   async next(): Promise<IteratorResult<FileChange, undefined>> {
     for (;;) {
       const { value, done } = await this.#changes.next();
-      if (done) return { value: undefined, done: true };
+      // Changes of a chunk that was taken before it was closed are not wanted either.
+      if (done || this.#isClosed) return { value: undefined, done: true };
       if (value !== undefined) return { value, done: false };
     }
   }
@@ -59,7 +60,7 @@ export class FileWatcher implements AsyncIterableIterator<FileChange> {
 /** @throws as `Files.watch` */
 export async function watchFile(access: FileAccess, path: string, options: FileOptions): Promise<FileWatcher> {
   checkFileCall('other', [path], options);
-  const program = { argv: ['watch', path], action: 'watch', path };
+  const program = { argv: ['watch', path], paths: [path], action: 'watch', path };
   const builtin = await startFor(access, program, options);
   builtin.stdin.end();
   const watcher = new FileWatcher(builtin, program, options.signal);

@@ -5,7 +5,7 @@ import type { Channel } from '../../protocol/channel.js';
 import { SpawnFlag } from '../../protocol/wire.js';
 import { Bytes } from '../../util/bytes.js';
 import { unlessAborted } from '../../util/promises.js';
-import { allowListeners, configOf, isOver, lostError, SandboxProcess, spawnInGuest } from './process.js';
+import { allowListeners, configOf, giveUp, isOver, lostError, SandboxProcess, spawnInGuest } from './process.js';
 
 /** The exit status after a report on stderr. */
 const FAILED = 1;
@@ -16,7 +16,7 @@ const REPORT_BYTES = 16_384;
 export interface BuiltinOptions {
   /** As of `SpawnOptions`. */
   readonly user?: string | undefined;
-  /** Kills it. */
+  /** Kills it, and destroys its output. */
   readonly signal?: AbortSignal | undefined;
   /** What it is killed with; default: SIGKILL. */
   readonly killSignal?: 'SIGKILL' | 'SIGTERM' | undefined;
@@ -76,27 +76,22 @@ export async function startBuiltin(
     );
     const process = await unlessAborted(starting, signal, (reason) => reason as Error).catch((error) => {
       starting.then(
-        (late) => end(late, killSignal),
+        (late) => giveUp(late, killSignal),
         () => {},
       );
       throw error;
     });
     const { stdin, stdout } = process;
-    const kill = () => end(process, killSignal);
+    const kill = () => giveUp(process, killSignal);
     signal?.addEventListener('abort', kill, { once: true });
     const ended = endOf(process).finally(() => signal?.removeEventListener('abort', kill));
     // Callers may look at it later.
     ended.catch(() => {});
+    if (signal?.aborted) void kill();
     return { stdin, stdout, ended, kill };
   } catch (error) {
     throw isOver(error) ? lostError(what, error) : error;
   }
-}
-
-async function end(process: SandboxProcess, signal: NodeJS.Signals): Promise<void> {
-  process.stdout.destroy();
-  process.stderr.destroy();
-  await process.kill(signal);
 }
 
 async function endOf(process: SandboxProcess): Promise<void> {

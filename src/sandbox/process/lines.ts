@@ -11,23 +11,31 @@ const CARRIAGE_RETURN = 0x0d;
  * @param tooLong makes the error for a longer one
  */
 export async function* linesOf(stream: Readable, most: number, tooLong: () => Error): AsyncGenerator<string, void> {
+  // Of a line that is in more than one chunk.
   const begun = new Bytes();
-  const add = (bytes: Buffer) => {
-    if (begun.length + bytes.length > most) throw tooLong();
-    begun.add(bytes);
+  const check = (more: number) => {
+    if (begun.length + more > most) throw tooLong();
   };
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
-      add(chunk.subarray(start, end));
-      yield withoutReturn(begun.take());
+      check(end - start);
+      if (begun.length === 0) {
+        yield withoutReturn(chunk, start, end);
+      } else {
+        begun.add(chunk.subarray(start, end));
+        const line = begun.take();
+        yield withoutReturn(line, 0, line.length);
+      }
       start = end + 1;
     }
-    add(chunk.subarray(start));
+    check(chunk.length - start);
+    if (start < chunk.length) begun.add(chunk.subarray(start));
   }
   if (begun.length > 0) yield begun.take().toString('utf8');
 }
 
-function withoutReturn(line: Buffer): string {
-  return line.toString('utf8', 0, line.at(-1) === CARRIAGE_RETURN ? line.length - 1 : line.length);
+function withoutReturn(bytes: Buffer, start: number, end: number): string {
+  const isReturned = end > start && bytes[end - 1] === CARRIAGE_RETURN;
+  return bytes.toString('utf8', start, isReturned ? end - 1 : end);
 }

@@ -93,7 +93,7 @@ export class SandboxProcess implements AsyncIterable<string> {
       signal?.throwIfAborted();
       throw error;
     } finally {
-      if (!isWhole) giveUp(this);
+      if (!isWhole) void giveUp(this);
     }
     if (this.#lost) throw this.#lost;
   }
@@ -143,7 +143,10 @@ export async function startProcess(
     );
     const started = await unlessAborted(starting, options.signal, (reason) => reason as Error).catch((error) => {
       // One that starts all the same is killed.
-      starting.then(giveUp, () => {});
+      starting.then(
+        (late) => giveUp(late),
+        () => {},
+      );
       throw error;
     });
     endOn(options.signal, started);
@@ -218,15 +221,16 @@ export function allowListeners(signal: AbortSignal): void {
 const MOST_LISTENERS = 4 * MAX_PROCESSES;
 
 /** Kills it. What nobody reads must not keep it. */
-function giveUp(process: SandboxProcess): void {
-  void process.kill('SIGKILL');
+export async function giveUp(process: SandboxProcess, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  const killed = process.kill(signal);
   process.stdout.destroy();
   process.stderr.destroy();
+  await killed;
 }
 
 function endOn(signal: AbortSignal | undefined, process: SandboxProcess): void {
   if (signal === undefined) return;
-  const kill = () => giveUp(process);
+  const kill = () => void giveUp(process);
   signal.addEventListener('abort', kill, { once: true });
   const release = () => signal.removeEventListener('abort', kill);
   process.exited.then(release, release);

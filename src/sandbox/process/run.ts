@@ -1,7 +1,7 @@
 /** Runs a command in a sandbox to its end, and collects what it writes. */
 import type { Readable, Writable } from 'node:stream';
 import { Bytes } from '../../util/bytes.js';
-import { SandboxError } from '../../util/errors.js';
+import { SandboxError, SHOWN_CHARACTERS } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { type Command, nameOf } from './command.js';
 import { USUAL_BYTES } from './max-buffer.js';
@@ -15,9 +15,6 @@ export interface Running {
   readonly exited: Promise<ProcessExit>;
   kill(signal: NodeJS.Signals): Promise<void>;
 }
-
-/** How much of stderr an error shows, in characters. */
-const SHOWN_CHARACTERS = 500;
 
 /**
  * Waits for no longer than it has to: what the command leaves running may hold its output for ever.

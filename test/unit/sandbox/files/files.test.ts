@@ -1,5 +1,6 @@
 /** Files of a sandbox: what the init is told to do, and what becomes of its answers, also of those that cannot be. */
 import assert from 'node:assert/strict';
+import { createReadStream } from 'node:fs';
 import { constants } from 'node:os';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
@@ -32,6 +33,33 @@ describe('what the init is told', () => {
         'write /a 384 1 /',
       ],
     );
+    // A name of digits is a name.
+    await guest.files.mkdir('2024');
+    assert.equal(guest.started.at(-1)?.cwd, '/work');
+  });
+
+  test('many calls at once take turns, also when some are aborted', async () => {
+    const guest = new LyingGuest(silent);
+    const abort = new AbortController();
+    const killed = new Set<number>();
+    // It may be killed twice.
+    guest.onSignal = (process, signal) => (killed.has(process) ? [] : [(killed.add(process), exit(process, signal))]);
+    const calls = Array.from({ length: 100 }, (_, at) =>
+      guest.files.remove(`/${at}`, at % 2 === 0 ? {} : { signal: abort.signal }).catch(() => 'aborted'),
+    );
+    // No other can be the first of them that waits.
+    while (guest.started.length < 32) await nextTurn();
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+    assert.equal(guest.started.length, 32);
+    abort.abort(new Error('enough'));
+    for (let at = 1; at <= 50 + 16; at += 1) {
+      while (guest.started.length < at) await nextTurn();
+      // The aborted ones were killed.
+      if (at > 32 || at % 2 === 1) guest.say(exit(at));
+    }
+    assert.equal((await Promise.all(calls)).filter((said) => said === 'aborted').length, 50);
+    assert.equal(guest.started.length, 50 + 16);
+    await assert.rejects(guest.files.stat('/x', { signal: abort.signal }), { message: 'enough' });
   });
 
   test('values of the wrong type are refused', async () => {
@@ -153,6 +181,19 @@ describe('what the init answers', () => {
     await rejectsWith(guest.files.list('/x'), 'file-too-large', /more than 67108864 bytes/);
     await nextTurn();
     assert.deepEqual(guest.signals, [signals.SIGKILL]);
+  });
+
+  test('a directory of more entries than are kept is given up', async () => {
+    const record = fileRecord('n');
+    const most = Math.floor(244_000 / record.length);
+    const piece = Buffer.concat(Array.from({ length: most }, () => record));
+    const guest = new LyingGuest((process) => Array(4).fill(stream(Proc.STDOUT, process, piece)));
+    guest.onTaken = (process) => guest.say(...Array(2).fill(stream(Proc.STDOUT, process, piece)));
+    await rejectsWith(guest.files.list('/x'), 'file-too-large', /more than 500000 entries/);
+  });
+
+  test('a program that has no output is given up when it writes', async () => {
+    await rejectsWith(new LyingGuest(writes(Buffer.from('x'))).files.mkdir('/x'), 'file-failed', /stop the sandbox/);
   });
 
   test('what a system call says has a code', async () => {
@@ -277,6 +318,44 @@ describe('writing', () => {
     assert.equal(wrong.stdinEnded, false);
   });
 
+  test('whose source fails before it is read rejects with that', async () => {
+    const missing = createReadStream('/nonexistent');
+    await assert.rejects(new LyingGuest(silent).files.write('/x', missing), { code: 'ENOENT' });
+    const wrong = new Readable({ read: () => {} });
+    await rejectsWith(new LyingGuest(silent).files.write('', wrong), 'config-value-invalid');
+    assert.ok(wrong.destroyed);
+  });
+
+  test('whose source ends at the signal sends no end of file', async () => {
+    const guest = new LyingGuest(silent);
+    const abort = new AbortController();
+    async function* ending() {
+      yield 'half';
+      await new Promise<void>((resolve) => abort.signal.addEventListener('abort', () => resolve()));
+    }
+    const writing = guest.files.write('/x', ending(), { signal: abort.signal });
+    while (guest.stdin === '') await nextTurn();
+    abort.abort(new Error('enough'));
+    await assert.rejects(writing, { message: 'enough' });
+    for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    assert.equal(guest.stdinEnded, false);
+  });
+
+  test('that fails returns its source, also while that waits', async () => {
+    let returned = 0;
+    const waiting: AsyncIterable<string> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => {}),
+        return: async () => {
+          returned += 1;
+          return { value: undefined, done: true };
+        },
+      }),
+    };
+    await rejectsWith(new LyingGuest(fails('ENOSPC', 'write(/x)')).files.write('/x', waiting), 'no-space');
+    assert.equal(returned, 1);
+  });
+
   test('that fails destroys its source', async () => {
     const source = new Readable({ read: () => {} });
     await rejectsWith(new LyingGuest(fails('ENOSPC', 'write(/x)')).files.write('/x', source), 'no-space');
@@ -334,6 +413,15 @@ describe('watching', () => {
       kinds.map((type, cookie) => ({ type, name: `${cookie}`, cookie })),
     );
     assert.deepEqual(guest.signals, [signals.SIGKILL]);
+    assert.deepEqual(await watcher.next(), { value: undefined, done: true });
+  });
+
+  test('gives nothing after it was returned', async () => {
+    const guest = new LyingGuest(watching);
+    const watcher = await guest.files.watch('/x');
+    guest.say(stream(Proc.STDOUT, 1, Buffer.concat([changeRecord(1, 'a'), changeRecord(1, 'b')])));
+    assert.equal((await watcher.next()).value?.name, 'a');
+    await watcher.return();
     assert.deepEqual(await watcher.next(), { value: undefined, done: true });
   });
 
