@@ -43,7 +43,11 @@ describe('what the init is told', () => {
     const abort = new AbortController();
     const killed = new Set<number>();
     // It may be killed twice.
-    guest.onSignal = (process, signal) => (killed.has(process) ? [] : [(killed.add(process), exit(process, signal))]);
+    guest.onSignal = (process, signal) => {
+      if (killed.has(process)) return [];
+      killed.add(process);
+      return [exit(process, signal)];
+    };
     const calls = Array.from({ length: 100 }, (_, at) =>
       guest.files.remove(`/${at}`, at % 2 === 0 ? {} : { signal: abort.signal }).catch(() => 'aborted'),
     );
