@@ -6,6 +6,7 @@ import { attackers } from './attackers.js';
 import { builders } from './builders.js';
 import { clock } from './clock.js';
 import { damage } from './damage.js';
+import { detached } from './detached.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
@@ -31,6 +32,7 @@ const SCENARIOS: readonly Scenario[] = [
   versions,
   talking,
   pools,
+  detached,
   hostile,
   attackers,
 ];
