@@ -1,5 +1,5 @@
 /** What is on record about a running sandbox: `sandbox.json` in its state directory. */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { GuestConfig } from '../../init/common/config.js';
@@ -10,7 +10,7 @@ import { readPlainFile } from '../util/small-files.js';
 export const RECORD_FILE = 'sandbox.json';
 
 /** More than a command line and an environment that Linux takes, as JSON. */
-const MOST_BYTES = 8 << 20;
+const MOST_BYTES = 16 << 20;
 
 export interface RecordedMount {
   readonly type: string;
@@ -62,7 +62,7 @@ export class RecordError extends Error {
 const text = v.string();
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const id = v.pipe(whole, v.maxValue(0xffff_fffe));
-const list = <S extends v.GenericSchema>(item: S) => v.pipe(v.array(item), v.maxLength(65_536));
+const list = <S extends v.GenericSchema>(item: S) => v.array(item);
 
 const guestSchema = v.object({
   platform: v.picklist(['machine', 'container']),
@@ -120,9 +120,14 @@ function completed(known: KnownOfGuest): GuestConfig {
   };
 }
 
-/** Puts a sandbox on record. Only its user can read it: it has the values of variables. */
+/**
+ * Puts a sandbox on record, whole or not at all. Only its user can read it: it has the values of variables.
+ * @throws a system error
+ */
 export function writeRecord(stateDirectory: string, record: SandboxRecord): void {
-  writeFileSync(join(stateDirectory, RECORD_FILE), JSON.stringify(record), { mode: 0o600, flag: 'wx' });
+  const path = join(stateDirectory, RECORD_FILE);
+  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
+  renameSync(`${path}.new`, path);
 }
 
 /**

@@ -1,8 +1,7 @@
 /** Serves a sandbox to other processes of its user: docs/protocol.md, "A holder that serves others". */
 import { randomUUID } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { peerOf } from '../sandbox/state/peer.js';
 import { settlesWithin } from '../util/promises.js';
@@ -18,7 +17,7 @@ const LAST_WORDS_MS = 1000;
 
 /** Serves until it is closed. */
 export interface ControlServer {
-  /** Ends the connections when the last answers are read. */
+  /** Ends the connections when the last answers are read. Further calls wait for the first. */
   close(): Promise<void>;
 }
 
@@ -32,14 +31,45 @@ export async function serveControl(
   { detached }: { readonly detached: boolean },
 ): Promise<ControlServer> {
   const { state, channel, kernelRelease } = sandbox.launched;
-  const server = await listen(join(state.sockets, CONTROL_SOCKET), {
+  return serveIn(state.path, recordOf(sandbox, detached), {
     channel,
     kernelRelease: kernelRelease ?? '',
     answer: (request) => answer(sandbox, request),
   });
-  // Who finds the record can connect.
-  writeRecord(state.path, recordOf(sandbox, detached));
-  return server;
+}
+
+/**
+ * Serves in a state directory. All is done by its descriptor: when the sandbox has ended, the path may be another's, and
+ * Node.js removes the socket when the server closes.
+ * @throws a system error
+ */
+export async function serveIn(
+  stateDirectory: string,
+  record: SandboxRecord,
+  options: ServedHostOptions,
+): Promise<ControlServer> {
+  const fd = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const directory = `/proc/self/fd/${fd}`;
+  let server: ControlServer | undefined;
+  const close = async () => {
+    await server?.close();
+    closeSync(fd);
+  };
+  try {
+    server = await listen(`${directory}/${CONTROL_SOCKET}`, options);
+    // Who finds the record can connect.
+    writeRecord(directory, record);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  let closing: Promise<void> | undefined;
+  return {
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
 }
 
 function recordOf({ launched }: Sandbox, detached: boolean): SandboxRecord {

@@ -31,13 +31,19 @@ export async function detach(words: readonly string[]): Promise<number> {
   try {
     const name = await holder.running();
     if (typeof name === 'string') {
-      await print(`${name}\n`);
+      if (start.signal === undefined) await print(`${name}\n`);
+      // A signal has cancelled the start, even if the holder has told meanwhile that the sandbox runs.
+      if (start.signal !== undefined) return 128 + constants.signals[start.signal];
       await holder.letGo();
       return 0;
     }
     if (start.signal !== undefined) return 128 + constants.signals[start.signal];
     process.stderr.write(name.text);
     return name.status;
+  } catch (error) {
+    // A holder that is told to stop has nothing more to say.
+    if (start.signal !== undefined) return 128 + constants.signals[start.signal];
+    throw error;
   } finally {
     await holder.end();
     start.release();

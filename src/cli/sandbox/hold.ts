@@ -173,7 +173,7 @@ class Caller {
 
   /** @returns false if it is gone */
   async takes(name: string): Promise<boolean> {
-    this.tell({ running: name });
+    if (!this.#gone.signal.aborted) this.tell({ running: name });
     const isTaken = await this.#taken.promise;
     await this.end();
     return isTaken;

@@ -4,6 +4,7 @@ import {
   appendFileSync,
   mkdirSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -12,9 +13,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { decodeLine, encodeLines, LOG_BYTES, type LogRecord, type ReadLogOptions } from '../../../src/control/log.js';
 import { LogWriter } from '../../../src/control/log-writer.js';
 import { readLog } from '../../../src/control/read-log.js';
+import { valueOr } from '../../../src/util/errors.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 
 async function writer(t: TestContext): Promise<{ directory: string; log: LogWriter }> {
@@ -24,6 +27,10 @@ async function writer(t: TestContext): Promise<{ directory: string; log: LogWrit
   t.after(() => log.close().catch(() => {}));
   return { directory, log };
 }
+
+/** This process has the file open. */
+const isOpen = (path: string) =>
+  readdirSync('/proc/self/fd').some((fd) => valueOr(() => readlinkSync(`/proc/self/fd/${fd}`), '') === path);
 
 const reading = (directory: string, options?: ReadLogOptions) =>
   readLog({ name: 'web', stateDirectory: directory }, options);
@@ -71,20 +78,27 @@ describe('the log of a sandbox', () => {
     assert.match(kept, /y\nend\n$/);
   });
 
-  it('is followed over a turn, until it is removed', async (t) => {
+  it('is followed over a turn, until it is removed', { timeout: 60_000 }, async (t) => {
     const { directory, log } = await writer(t);
     await log.write('stdout', Buffer.from('first\n'));
     const seen: string[] = [];
     const following = (async () => {
       for await (const { bytes } of reading(directory, { follow: true })) seen.push(String(bytes));
     })();
-    while (seen.length === 0) await new Promise(setImmediate);
+    const until = async (holds: () => boolean) => {
+      while (!holds()) {
+        assert.ok(!t.signal.aborted, `only ${seen.join('')} came`);
+        await Promise.race([delay(10), following.then(() => assert.fail('it has ended'))]);
+      }
+    };
+    await until(() => seen.length === 1);
     // As the writer turns it over.
     await log.write('stdout', Buffer.from('second\n'));
     renameSync(join(directory, 'log'), join(directory, 'log.1'));
     const third = encodeLines('stdout', Buffer.from('third\n'), new Date());
     writeFileSync(join(directory, 'log'), third.subarray(0, 20));
-    while (seen.length < 2) await new Promise(setImmediate);
+    // The writer has the file that was moved, so that the other one is the reader's.
+    await until(() => seen.length === 2 && isOpen(join(directory, 'log')));
     appendFileSync(join(directory, 'log'), third.subarray(20));
     // Two turns at once: the reader finds both files.
     renameSync(join(directory, 'log'), join(directory, 'third'));
@@ -93,7 +107,7 @@ describe('the log of a sandbox', () => {
       ['log', 'fifth'],
     ] as const)
       writeFileSync(join(directory, name), encodeLines('stdout', Buffer.from(`${line}\n`), new Date()), { flag: 'w' });
-    while (seen.length < 5) await new Promise(setImmediate);
+    await until(() => seen.length === 5);
     rmSync(directory, { recursive: true });
     await following;
     assert.deepEqual(seen, ['first\n', 'second\n', 'third\n', 'fourth\n', 'fifth\n']);

@@ -1,11 +1,12 @@
 /** The server of a sandbox: who gets what, and hosts that send what they must not. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Refusal } from '../../../src/control/served-host.js';
-import { MOST_HOSTS } from '../../../src/control/server.js';
+import { MOST_HOSTS, serveIn } from '../../../src/control/server.js';
 import { FieldReader, FieldWriter } from '../../../src/protocol/fields.js';
 import { encodePacket } from '../../../src/protocol/packets.js';
 import {
@@ -17,8 +18,10 @@ import {
   STDIN_WINDOW_BYTES,
   Status,
 } from '../../../src/protocol/wire.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
 import { exit, numbers, spawned, stdinTaken, stream } from '../protocol/guest.js';
-import { type Holder, holder, RawHost, spawnPayload } from './stand-ins.js';
+import { record } from './a-record.js';
+import { type Holder, holder, RawHost, StandInGuest, spawnPayload } from './stand-ins.js';
 
 const { errno, signals } = constants;
 const { CALL, DATA, MESSAGE, REPLY } = MessageType;
@@ -41,6 +44,25 @@ describe('the server of a sandbox', () => {
   it('has a socket for its user alone', async (t) => {
     const { path } = await holder(t);
     assert.equal(statSync(path).mode & 0o777, 0o600);
+  });
+
+  it('removes nothing of the sandbox that has its name next', async (t) => {
+    const directory = join(scratchDirectory(t), 'state');
+    const { channel } = new StandInGuest();
+    const serve = () => serveIn(directory, record, { channel, kernelRelease: '6.1', answer: async () => ({}) });
+    mkdirSync(directory);
+    const old = await serve();
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory);
+    const next = await serve();
+    await old.close();
+    assert.deepEqual(readdirSync(directory).sort(), ['control', 'sandbox.json']);
+    await next.close();
+    assert.deepEqual(readdirSync(directory), ['sandbox.json']);
+    // A server that cannot put its sandbox on record is none.
+    writeFileSync(join(directory, 'sandbox.json.new'), '');
+    await assert.rejects(serve(), { code: 'EEXIST' });
+    assert.deepEqual(readdirSync(directory).sort(), ['sandbox.json', 'sandbox.json.new']);
   });
 
   it('gives each host what is about its own processes', async (t) => {
