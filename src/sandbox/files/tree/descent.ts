@@ -4,10 +4,12 @@
  * open; the way up opens the others again, and checks that they are the same.
  */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { join } from 'node:path';
 import { bytesOf, textOf } from '../../../util/raw-text.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+
+/** How much of a path people see, in characters: a guest may send a path of a million bytes. */
+const SHOWN_CHARACTERS = 500;
 
 /** How many directories are open at a time. */
 const MOST_OPEN = 16;
@@ -48,9 +50,18 @@ export class Descent {
     return Buffer.concat([Buffer.from(`/proc/${process.pid}/fd/${this.fd}/`), name]);
   }
 
-  /** For people. */
+  /** For people: the directory in which it begins, and the end of the way from there. */
   describe(name: Buffer): string {
-    return join(...this.#levels.map((level) => level.name), textOf(name));
+    const [top, ...levels] = this.#levels.map((level) => level.name);
+    let shown = textOf(name);
+    for (const level of levels.reverse()) {
+      if (level.length + shown.length >= SHOWN_CHARACTERS) {
+        shown = below('…', shown);
+        break;
+      }
+      shown = below(level, shown);
+    }
+    return below(top ?? '', shown);
   }
 
   /** @throws the error of a system call: ENOTDIR if it is no directory, or a link */
@@ -86,6 +97,13 @@ export class Descent {
     const { dev, ino } = fstatSync(fd, { bigint: true });
     this.#levels.push({ fd, name, device: dev, inode: ino });
   }
+}
+
+/** As it is written: `link/..` is not what is above `link`. */
+function below(directory: string, rest: string): string {
+  if (rest === '' || rest === '.') return directory;
+  const start = directory.replace(/(^|\/)\.$/, '$1');
+  return start === '' || start.endsWith('/') ? `${start}${rest}` : `${start}/${rest}`;
 }
 
 function close(level: Level): void {

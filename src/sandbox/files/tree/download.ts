@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { GuestConfig } from '../../../../init/common/config.js';
 import type { Channel } from '../../../protocol/channel.js';
 import { isSystemError } from '../../../util/errors.js';
+import { unlessAborted } from '../../../util/promises.js';
 import { type Builtin, BuiltinError } from '../../process/builtin.js';
 import { TreeDecoder, TreeFormatError } from './decode.js';
 import {
@@ -89,6 +90,6 @@ async function receive(
     onProgress?.(copy.tally.progress);
   }
   // Why it broke off, if it did.
-  await pack.ended;
+  await unlessAborted(pack.ended, signal, (reason) => reason as Error);
   decoder.end();
 }

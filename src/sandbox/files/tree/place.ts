@@ -1,6 +1,6 @@
 /** Where a copy goes: as cp(1) has it. */
 import { statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { bytesOf } from '../../../util/raw-text.js';
 
 /** The name under which a source goes into a directory; empty if its content does: of `SRC/.`, `..` and `/`. */
@@ -19,16 +19,17 @@ export interface Place {
 }
 
 /**
+ * The kernel alone resolves the path: in text, `link/..` would be another directory.
  * @param name of the source: {@link nameOf}
  * @throws the error of a system call
  */
 export function placeOf(destination: string, name: string): Place {
   if (statSync(bytesOf(destination), { throwIfNoEntry: false })?.isDirectory() === true)
-    return { directory: resolve(destination), name: bytesOf(name || '.'), isDirectory: name === '' };
-  const path = resolve(destination);
+    return { directory: destination, name: bytesOf(name || '.'), isDirectory: name === '' };
+  if (destination === '') throw Object.assign(new Error('it is empty'), { code: 'ENOENT' });
   return {
-    directory: dirname(path),
-    name: bytesOf(basename(path)),
+    directory: dirname(destination),
+    name: bytesOf(basename(destination)),
     isDirectory: destination.endsWith('/'),
   };
 }

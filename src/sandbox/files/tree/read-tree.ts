@@ -174,7 +174,7 @@ export class TreeReader {
       return;
     }
     const hasShrunk = content.hasShrunk();
-    if (hasShrunk) this.#tally.shrank(this.where);
+    if (hasShrunk) this.#tally.shrank(() => this.where);
     this.#put(encodeFileEnd(hasShrunk ? SHRANK : 0));
     this.#content = undefined;
     content.close();
@@ -189,7 +189,7 @@ export class TreeReader {
 
   #skip(reason: number): void {
     if (this.#name.length === 0) throw new SkippedRootError(reasonText(reason));
-    this.#tally.skip(this.where, reason);
+    this.#tally.skip(() => this.where, reason);
   }
 
   /** Undefined, and skipped, for what was removed or replaced since its directory was read. */

@@ -27,17 +27,21 @@ export class Tally {
     return { files, directories, links, bytes, skipped: [...this.#skipped] };
   }
 
-  /** @param reason one of {@link SkipReason} */
-  skip(path: string, reason: number): void {
+  /**
+   * @param path is called only if the entry is kept: a guest may send any number, each deep in a tree
+   * @param reason one of {@link SkipReason}
+   */
+  skip(path: () => string, reason: number): void {
     this.#note(path, reasonText(reason));
   }
 
-  shrank(path: string): void {
+  /** @param path as of {@link skip} */
+  shrank(path: () => string): void {
     this.#note(path, 'it became shorter while it was read, and its copy has zeros at its end');
   }
 
-  #note(path: string, reason: string): void {
-    if (this.#skipped.length < MOST_SKIPPED) this.#skipped.push({ path, reason });
+  #note(path: () => string, reason: string): void {
+    if (this.#skipped.length < MOST_SKIPPED) this.#skipped.push({ path: path(), reason });
   }
 }
 

@@ -68,7 +68,7 @@ async function send(chunks: AsyncIterable<Buffer>, unpack: Builtin, signal: Abor
     await unlessAborted(unpack.ended, signal, () => new Error()).catch(() => {});
     throw error;
   }
-  await ended;
+  await unlessAborted(ended, signal, (reason) => reason as Error);
 }
 
 async function* chunksOf(

@@ -69,7 +69,7 @@ export class TreeWriter implements TreeSink {
   }
 
   fileEnd(hasShrunk: boolean): void {
-    if (hasShrunk) this.#tally.shrank(this.where);
+    if (hasShrunk) this.#tally.shrank(() => this.where);
     this.#finish();
   }
 
@@ -88,7 +88,7 @@ export class TreeWriter implements TreeSink {
   skipped(given: Buffer, reason: number): void {
     this.#nameOf(given);
     if (given.length === 0) throw new SkippedRootError(reasonText(reason));
-    this.#tally.skip(this.where, reason);
+    this.#tally.skip(() => this.where, reason);
   }
 
   /** Ends it. What is not finished is removed. */

@@ -21,6 +21,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js';
 import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
+import { textOf } from '../../../../../src/util/raw-text.js';
 import { rejectsWith } from '../../../../helpers/errors.js';
 import { scratchDirectory, unlessRoot } from '../../../../helpers/scratch.js';
 import { listTree } from '../../../../helpers/tree-listing.js';
@@ -112,6 +113,41 @@ describe('a copy of a tree', () => {
         assert.equal(readFileSync(join(into, result), 'utf8'), 'content', `${way} ${from} ${to}`);
       }
     }
+  });
+
+  test('a path of the host is what the kernel says it is', async (t) => {
+    const { top, source, channel } = await setUp(t);
+    mkdirSync(join(top, 'far', 'away'), { recursive: true });
+    symlinkSync('far/away', join(top, 'link'));
+    writeFileSync(source, 'content');
+    // Through the link: what is above `away`, not what is above `link`.
+    await downloadTree(channel, CONFIG, source, `${top}/link/..`);
+    await downloadTree(channel, CONFIG, source, `${top}/link/../new`);
+    assert.deepEqual(readdirSync(join(top, 'far')).sort(), ['away', 'new', 'source']);
+    await rejectsWith(downloadTree(channel, CONFIG, source, `${top}/none/../new`), 'file-not-found');
+    await rejectsWith(downloadTree(channel, CONFIG, source, ''), 'file-not-found');
+    const odd = textOf(ODD);
+    await downloadTree(channel, CONFIG, source, `${top}/far/${odd}`);
+    await uploadTree(channel, CONFIG, `${top}/far/${odd}`, `${top}/`);
+    await downloadTree(channel, CONFIG, `${top}/${odd}`, `${top}/link`);
+    const name = Buffer.concat([Buffer.from(`${top}/far/away/`), ODD]);
+    assert.equal(readFileSync(name, 'utf8'), 'content');
+  });
+
+  test('a relative path inside begins at the directory of the application, whoever the user is', async (t) => {
+    const { top, source, channel } = await setUp(t);
+    writeFileSync(source, 'content');
+    mkdirSync(join(top, 'inside'));
+    const guest = { ...CONFIG, cwd: top };
+    const options = { user: String(CONFIG.identity.uid) };
+    await uploadTree(channel, guest, source, 'inside', options);
+    await downloadTree(channel, guest, 'inside/source', join(top, 'back'), options);
+    assert.equal(readFileSync(join(top, 'back'), 'utf8'), 'content');
+    // Nobody goes through a directory that an absolute path does not need.
+    const lost = { ...CONFIG, cwd: join(top, 'gone') };
+    await downloadTree(channel, lost, source, join(top, 'again'));
+    await uploadTree(channel, lost, source, join(top, 'inside', 'again'));
+    await rejectsWith(downloadTree(channel, lost, 'source', join(top, 'no')), 'cwd-unusable');
   });
 
   test('a file replaces a file, and a directory is merged', async (t) => {

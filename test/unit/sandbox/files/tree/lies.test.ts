@@ -15,9 +15,14 @@ import {
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js';
+import { SkipReason } from '../../../../../src/sandbox/files/tree/format.js';
+import { Tally } from '../../../../../src/sandbox/files/tree/tally.js';
+import type { CopyOptions } from '../../../../../src/sandbox/files/tree/types.js';
 import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
 import { deferred } from '../../../../../src/util/promises.js';
+import { textOf } from '../../../../../src/util/raw-text.js';
 import { rejectsWith } from '../../../../helpers/errors.js';
 import { scratchDirectory } from '../../../../helpers/scratch.js';
 import { fingerprint } from '../../../../helpers/tree-listing.js';
@@ -215,6 +220,30 @@ describe('an attack:', () => {
     await rejectsWith(download(to, [skipped('', 2), end], 1000), 'copy-failed', /it is a device/);
   });
 
+  test('what is skipped far below: its path is cut, and is not looked at when it is not kept', async (t) => {
+    const { to } = victims(t);
+    const [depth, name] = [100, Buffer.alloc(255, 0xff)];
+    const shrunk = [fileBegin(name, 0), fileEnd(1)];
+    const down = Array.from({ length: depth }, () => directory(name));
+    const up = Array.from({ length: depth }, () => leave);
+    const stream = [directory(''), ...down, skipped(name, 1), ...shrunk, ...up, leave, end];
+    const { skipped: kept } = await download(to, stream, 10_000);
+    const shown = textOf(name);
+    assert.deepEqual(
+      kept.map(({ path }) => path),
+      Array(2).fill(`${to}/…/${shown}`),
+    );
+    const wrong = [directory(''), ...down, file('', 'x'), ...up, leave, end];
+    const error = await rejectsWith(download(to, wrong, 10_000), 'tree-malformed');
+    assert.ok(error.message.length < 1000);
+    execFileSync('rm', ['-rf', to]);
+    const tally = new Tally();
+    for (let count = 0; count < 1000; count += 1) tally.skip(() => 'path', SkipReason.SOCKET);
+    tally.skip(() => assert.fail('nobody sees it'), SkipReason.SOCKET);
+    tally.shrank(() => assert.fail('nobody sees it'));
+    assert.equal(tally.result.skipped.length, 1000);
+  });
+
   test('a file of 2^50 bytes, all holes, takes no room', async (t) => {
     const { to } = victims(t);
     const outcome = await download(to, [fileBegin('', 2n ** 50n), fileEnd(), end], 1000).catch(({ code }) => code);
@@ -238,6 +267,27 @@ describe('an attack:', () => {
       onProgress: () => again.abort(new Error('enough')),
     });
     await assert.rejects(upload, { message: 'enough' });
+  });
+
+  test('one that never says that its program has ended, too', async (t) => {
+    const { to } = victims(t);
+    const silent = (...stream: Buffer[]) =>
+      lyingGuest({ output: [...stream, Buffer.alloc(0)], report: Buffer.alloc(0), status: undefined });
+    for (const copy of [
+      (options: CopyOptions) => downloadTree(silent(file('', 'x'), end), CONFIG, '/from', to, options),
+      (options: CopyOptions) => uploadTree(silent(), CONFIG, join(to, 'from'), '/to', options),
+    ]) {
+      const controller = new AbortController();
+      const { promise: isRead, resolve } = deferred<void>();
+      const work = copy({ signal: controller.signal, onProgress: ({ bytes }) => void (bytes > 0 && resolve()) });
+      const refused = assert.rejects(work, { message: 'enough' });
+      await isRead;
+      // All of the tree is there, and nothing more comes.
+      for (let turns = 0; turns < 20; turns += 1) await setImmediate();
+      controller.abort(new Error('enough'));
+      await refused;
+    }
+    assert.equal(readdirSync(to).join(), 'from');
   });
 
   test('reports of what did not happen', async (t) => {
