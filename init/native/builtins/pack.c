@@ -70,6 +70,9 @@ static void put_name(uint8_t type, const char *name)
 {
 	size_t size = strlen(name);
 
+	/* FUSE has longer ones. Their length does not fit, so their bytes would be taken for records. */
+	if (size > TREE_MAX_NAME_BYTES)
+		builtin_fail(ENAMETOOLONG, "list(%s)", levels.path);
 	put_number(type, 1);
 	put_number(size, 1);
 	put_bytes(name, size);
@@ -140,6 +143,7 @@ static void pack_content(int fd, const struct stat *found, const char *name)
 	struct stat now;
 	off_t end = is_sparse ? 0 : size;
 	off_t at = 0;
+	bool is_short = false;
 
 	while (at < size) {
 		size_t count;
@@ -147,14 +151,15 @@ static void pack_content(int fd, const struct stat *found, const char *name)
 		if (at >= end && !find_data(fd, &at, &end, size))
 			break;
 		count = pack_piece(fd, at, end, is_sparse, name);
-		if (count == 0)
+		is_short = count == 0;
+		if (is_short)
 			break;
 		at += (off_t)count;
 	}
 	if (fstat(fd, &now) < 0)
 		builtin_fail(errno, "fstat(%s)", levels_path(&levels, name));
 	put_number(TREE_FILE_END, 1);
-	put_number(now.st_size < size ? TREE_SHRANK : 0, 1);
+	put_number(is_short || now.st_size < size ? TREE_SHRANK : 0, 1);
 }
 
 /* What was there a moment ago may be gone, or something else. */
@@ -239,10 +244,11 @@ static struct names *read_names(int fd)
 	for (;;) {
 		long size = syscall(SYS_getdents64, fd, list, sizeof(list));
 
+		/* ENOENT: it was removed after it was opened, so nothing is in it. */
+		if (size == 0 || (size < 0 && errno == ENOENT))
+			return names;
 		if (size < 0)
 			builtin_fail(errno, "list(%s)", levels.path);
-		if (size == 0)
-			return names;
 		for (long at = 0; at < size;) {
 			const struct listed *listed = (const void *)(list + at);
 
@@ -266,6 +272,8 @@ static void pack_directory(int directory, const char *path, const char *name)
 		builtin_fail(errno, "open(%s)", levels_path(&levels, path));
 	if (fstat(fd, &found) < 0)
 		builtin_fail(errno, "fstat(%s)", levels_path(&levels, path));
+	if (levels.count >= TREE_MAX_DEPTH)
+		builtin_fail(ELOOP, "open(%s)", levels_path(&levels, path));
 	put_entry(TREE_DIRECTORY, name, &found);
 	levels_enter(&levels, fd, path);
 	levels_top(&levels)->kept = read_names(fd);

@@ -20,7 +20,7 @@
 #define TREE_REASON_DEVICE 2
 #define TREE_REASON_VANISHED 3
 
-/* Of TREE_FILE_END: the file became shorter while it was read, and the rest is a hole. */
+/* Of TREE_FILE_END: less could be read than its size, or it became shorter; the rest is a hole. */
 #define TREE_SHRANK 1
 
 #define TREE_MODE_BITS 07777

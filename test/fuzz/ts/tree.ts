@@ -53,9 +53,10 @@ class Checker implements TreeSink {
     this.records.push(encode.encodeLink(name, meta, target));
   }
 
-  fifo(name: Buffer, meta: TreeMeta): void {
+  fifo(name: Buffer, meta: TreeMeta): Promise<void> {
     this.#entry(name, meta);
     this.records.push(encode.encodeFifo(name, meta));
+    return Promise.resolve();
   }
 
   skipped(name: Buffer, reason: number): void {

@@ -36,9 +36,9 @@ export class ContentReader {
     return this.#isSparse && bytes.equals(ZEROS.subarray(0, count)) ? 'hole' : { record, bytes };
   }
 
-  /** Whether it has become shorter than its size. @throws the error of a system call */
+  /** Whether less could be read than its size, or it has become shorter. @throws the error of a system call */
   hasShrunk(): boolean {
-    return fstatSync(this.#fd).size < this.#size;
+    return this.#at < this.#size || fstatSync(this.#fd).size < this.#size;
   }
 
   close(): void {

@@ -40,24 +40,28 @@ export class TreeDecoder {
   #file: OpenFile | undefined;
   /** Bytes of the extent that are still to come. */
   #left = 0;
+  /** The sink is still at the last record. */
+  #pending: Promise<void> | undefined;
 
   constructor(sink: TreeSink) {
     this.#sink = sink;
   }
 
   /**
-   * Reads more of the stream. It pauses now and then: take all that it yields.
+   * Reads more of the stream. It pauses now and then: take all that it yields, and wait for what is a promise.
    * @throws {TreeFormatError} if this is no tree
    * @throws what the sink throws
    */
-  *push(more: Buffer): Generator<void> {
+  *push(more: Buffer): Generator<Promise<void> | undefined> {
     const bytes = this.#rest.length === 0 ? more : Buffer.concat([this.#rest, more]);
     let at = 0;
     for (let count = 1; ; count += 1) {
       const size = this.#left > 0 ? this.#content(bytes.subarray(at)) : this.#record(bytes.subarray(at));
       if (size === 0) break;
       at += size;
-      if (count % RECORDS_IN_A_TURN === 0) yield;
+      const pending = this.#pending;
+      this.#pending = undefined;
+      if (pending !== undefined || count % RECORDS_IN_A_TURN === 0) yield pending;
     }
     this.#rest = Buffer.from(bytes.subarray(at));
   }
@@ -150,7 +154,7 @@ export class TreeDecoder {
       if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0))
         throw new TreeFormatError('a link whose target is none');
       this.#sink.link(name, meta, target);
-    } else this.#sink.fifo(name, meta);
+    } else this.#pending = this.#sink.fifo(name, meta);
   }
 
   /** A name is one component, so that no record leads out of the directory that it is in. */

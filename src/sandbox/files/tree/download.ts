@@ -82,7 +82,8 @@ async function receive(
   for await (const chunk of pack.stdout as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw tooLargeError(copy, maxBytes);
-    for (const _pause of decoder.push(chunk)) {
+    for (const pending of decoder.push(chunk)) {
+      await pending;
       // Writing blocks this thread: others have their turn.
       await setImmediate();
       signal?.throwIfAborted();

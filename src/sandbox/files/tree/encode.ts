@@ -1,7 +1,10 @@
 /** Records of a tree as bytes. */
-import { type TreeMeta, TreeRecord } from './format.js';
+import { MAX_NAME_BYTES, type TreeMeta, TreeRecord } from './format.js';
 
+/** @throws ENAMETOOLONG: FUSE has longer names */
 function named(type: number, name: Buffer, more: number): Buffer {
+  if (name.length > MAX_NAME_BYTES)
+    throw Object.assign(new Error(`its name has more than ${MAX_NAME_BYTES} bytes`), { code: 'ENAMETOOLONG' });
   const record = Buffer.alloc(2 + name.length + more);
   record.writeUInt8(type, 0);
   record.writeUInt8(name.length, 1);

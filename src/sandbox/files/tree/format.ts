@@ -15,7 +15,7 @@ export const TreeRecord = {
 /** Why an entry is not in the tree. */
 export const SkipReason = { SOCKET: 1, DEVICE: 2, VANISHED: 3 } as const;
 
-/** Of FILE_END: the file became shorter while it was read. */
+/** Of FILE_END: less could be read than the file's size, or it became shorter. */
 export const SHRANK = 1;
 
 export const MODE_BITS = 0o7777;
@@ -44,7 +44,8 @@ export interface TreeSink {
   extent(offset: number, bytes: Buffer): void;
   fileEnd(hasShrunk: boolean): void;
   link(name: Buffer, meta: TreeMeta, target: Buffer): void;
-  fifo(name: Buffer, meta: TreeMeta): void;
+  /** Nothing else is called before it settles. */
+  fifo(name: Buffer, meta: TreeMeta): Promise<void>;
   /** @param reason one of {@link SkipReason} */
   skipped(name: Buffer, reason: number): void;
 }

@@ -125,8 +125,7 @@ export class TreeReader {
     if (descent === undefined) return;
     this.#put(encodeDirectory(name, metaOf(fstatSync(descent.fd, { bigint: true }))));
     this.#name = NO_NAME;
-    const names = readdirSync(descent.path(NO_NAME), { encoding: 'buffer' });
-    this.#names.push(names.sort((one, other) => Buffer.compare(other, one)));
+    this.#names.push(namesIn(descent.path(NO_NAME)).sort((one, other) => Buffer.compare(other, one)));
     this.#tally.directories += 1;
   }
 
@@ -207,6 +206,16 @@ export class TreeReader {
 
 /** Of a call that opens what was listed, or reads a link. */
 const VANISHED = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EINVAL'];
+
+/** Nothing is in a directory that was removed after it was opened. */
+function namesIn(directory: Buffer): Buffer[] {
+  try {
+    return readdirSync(directory, { encoding: 'buffer' });
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
 
 function metaOf({ mode, mtimeNs }: BigIntStats): TreeMeta {
   const nanoseconds = Number(((mtimeNs % BILLION) + BILLION) % BILLION);

@@ -37,7 +37,7 @@ export class Tally {
 
   /** @param path as of {@link skip} */
   shrank(path: () => string): void {
-    this.#note(path, 'it became shorter while it was read, and its copy has zeros at its end');
+    this.#note(path, 'less could be read than its size, and its copy has zeros at its end');
   }
 
   #note(path: () => string, reason: string): void {

@@ -1,5 +1,5 @@
 /** A file, link or FIFO of the host that has not got its name yet: it has one that nobody can foresee. */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -14,12 +14,15 @@ import {
   writeSync,
 } from 'node:fs';
 import { constants } from 'node:os';
+import { promisify } from 'node:util';
 import type { Descent } from './descent.js';
 import type { TreeMeta } from './format.js';
 import { timeOf } from './times.js';
 
 /** Without set-user-ID and set-group-ID: a guest does not choose what runs as the user who copied it. */
 export const MODE_BITS_HERE = 0o1777;
+
+const run = promisify(execFile);
 
 /** Of a FIFO. */
 const PERMISSION_BITS = 0o777;
@@ -59,12 +62,15 @@ export class Unfinished {
     symlinkSync(target, this.#path);
   }
 
-  makeFifo(): void {
+  /** Others have their turn meanwhile: a guest may send any number. */
+  async makeFifo(): Promise<void> {
     // Node.js has no mkfifo(3).
     const mode = (this.#meta.mode & PERMISSION_BITS).toString(8);
-    const { error, status } = spawnSync('mkfifo', ['-m', mode, '--', this.#path.toString()], { stdio: 'ignore' });
-    if (error !== undefined || status !== 0)
+    try {
+      await run('mkfifo', ['-m', mode, '--', this.#path.toString()]);
+    } catch (error) {
       throw Object.assign(new Error('mkfifo(1) failed, or there is none', { cause: error }), { code: 'EIO' });
+    }
   }
 
   /** Gives it its mode, its time and its name. */

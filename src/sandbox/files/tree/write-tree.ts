@@ -79,8 +79,8 @@ export class TreeWriter implements TreeSink {
     this.#tally.links += 1;
   }
 
-  fifo(given: Buffer, meta: TreeMeta): void {
-    this.#begin(given, meta).makeFifo();
+  async fifo(given: Buffer, meta: TreeMeta): Promise<void> {
+    await this.#begin(given, meta).makeFifo();
     this.#finish();
   }
 

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -183,6 +184,23 @@ describe('pack', () => {
     await guest.finish();
   });
 
+  test('a file with less than its size says, and a directory that was removed', async (t) => {
+    const online = '/sys/devices/system/cpu/online';
+    const { content, flags: shrank } = parse(await pack(t, online)).get('') ?? assert.fail();
+    assert.ok(content.length > readFileSync(online).length);
+    assert.equal(shrank, 1);
+    const gone = join(scratchDirectory(t), 'gone');
+    mkdirSync(gone);
+    const fd = openSync(gone, 'r');
+    t.after(() => closeSync(fd));
+    rmdirSync(gone);
+    const stream = await pack(t, `/proc/${process.pid}/fd/${fd}/.`);
+    assert.deepEqual(
+      [...parse(stream).values()].map(({ type }) => type),
+      [RECORD.DIRECTORY],
+    );
+  });
+
   test('failures name the file', async (t) => {
     const guest = await Guest.start(t);
     const number = await guest.spawnBeside(['pack', '/no/such'], { flags });
@@ -307,6 +325,12 @@ describe('a tree of 1,200 levels', () => {
     const endless = await guest.spawnBeside(['unpack', top, 'endless'], { flags });
     await feed(guest, endless, Buffer.concat([directory(''), ...Array(5000).fill(directory('d'))]));
     assert.equal((await report(guest, endless))[0], errno.ELOOP);
+    // It has made one more than `pack` takes.
+    const most = await guest.spawnBeside(['pack', join(top, 'endless', 'd')], { flags });
+    assert.equal(await guest.exit(most), 0, guest.output(Proc.STDERR, most).toString());
+    assert.equal(parse(guest.output(Proc.STDOUT, most)).size, 4096);
+    const beyond = await guest.spawnBeside(['pack', join(top, 'endless')], { flags });
+    assert.equal((await report(guest, beyond))[0], errno.ELOOP);
     await guest.finish();
     execFileSync('rm', ['-rf', top]);
   });

@@ -10,6 +10,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -20,6 +21,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js';
+import { encodeDirectory } from '../../../../../src/sandbox/files/tree/encode.js';
 import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
 import { textOf } from '../../../../../src/util/raw-text.js';
 import { rejectsWith } from '../../../../helpers/errors.js';
@@ -236,6 +238,28 @@ describe('what cannot be copied', () => {
     } finally {
       execFileSync('umount', [small]);
     }
+  });
+
+  test('less than a size says, a directory that was removed, and a name that is too long', async (t) => {
+    const { top, inside, channel } = await setUp(t);
+    const online = '/sys/devices/system/cpu/online';
+    const { skipped } = await uploadTree(channel, CONFIG, online, inside);
+    assert.deepEqual(
+      skipped.map(({ path, reason }) => [path, /zeros at its end/.test(reason)]),
+      [[online, true]],
+    );
+    const content = readFileSync(inside, 'utf8');
+    assert.equal(content.replace(/\0+$/, ''), readFileSync(online, 'utf8'));
+    const gone = join(top, 'gone');
+    mkdirSync(gone);
+    const fd = openSync(gone, 'r');
+    t.after(() => closeSync(fd));
+    rmdirSync(gone);
+    const result = await uploadTree(channel, CONFIG, `/proc/${process.pid}/fd/${fd}/.`, join(top, 'new'));
+    assert.deepEqual([result.directories, readdirSync(join(top, 'new'))], [1, []]);
+    // FUSE has such names; what is behind their length would be taken for records.
+    const meta = { mode: 0o755, seconds: 0n, nanoseconds: 0 };
+    assert.throws(() => encodeDirectory(Buffer.alloc(256, 'x'), meta), { code: 'ENAMETOOLONG' });
   });
 
   test('more than maxBytes', async (t) => {

@@ -244,6 +244,22 @@ describe('an attack:', () => {
     assert.equal(tally.result.skipped.length, 1000);
   });
 
+  test('many FIFOs: others have their turn between two of them', async (t) => {
+    const { to } = victims(t);
+    const many = Array.from({ length: 20 }, (_, at) => fifo(`${at}`));
+    const seen = new Set<number>();
+    const made = () => readdirSync(join(to, 'from')).filter((name) => !name.startsWith('.')).length;
+    let isOver = false;
+    const look = async () => {
+      for (; !isOver; await setImmediate()) if (existsSync(join(to, 'from'))) seen.add(made());
+    };
+    const looking = look();
+    await download(to, [directory(''), ...many, leave, end], 10_000);
+    isOver = true;
+    await looking;
+    for (let count = 1; count < many.length; count += 1) assert.ok(seen.has(count), `${count}`);
+  });
+
   test('a file of 2^50 bytes, all holes, takes no room', async (t) => {
     const { to } = victims(t);
     const outcome = await download(to, [fileBegin('', 2n ** 50n), fileEnd(), end], 1000).catch(({ code }) => code);
