@@ -37,6 +37,7 @@ bool builtin_flag(const char *text);
 #define BUILTIN_MODES 07777
 
 /* Each of these is one, in the file of its name. `argv` begins with its first argument. */
+void builtin_connect(char **argv);
 void builtin_list(char **argv);
 void builtin_mkdir(char **argv);
 void builtin_read(char **argv);
