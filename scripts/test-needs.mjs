@@ -32,6 +32,7 @@ const NEEDS = [
   { path: 'guest/outcome', user: true },
   { path: 'guest/pool.', user: true, order: 3 },
   { path: 'guest/processes', user: true },
+  { path: 'guest/publish', user: true },
   { path: 'guest/session-daemon', user: true },
   { path: 'guest/warm.', guestInit: true },
   { path: 'guest/warm-shares', guestInit: true },

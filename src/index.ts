@@ -42,6 +42,8 @@ export type { PoolOptions, PoolStats, TakeOptions } from './sandbox/pool/types.j
 export type { CreateOptions, SandboxOptions } from './sandbox/prepare/create-types.js';
 export type { SandboxProcess } from './sandbox/process/process.js';
 export type { ProcessExit, RunOptions, RunResult, SpawnOptions } from './sandbox/process/types.js';
+export type { PublishedPort } from './sandbox/publish/published-port.js';
+export type { PublishOptions } from './sandbox/publish/types.js';
 export { type RunOnceOptions, type RunOnceResult, run } from './sandbox/run-once.js';
 export type { Observers, StartOptions as LaunchOptions } from './sandbox/types.js';
 export { SandboxError, type SandboxErrorDetails, type Stage } from './util/errors.js';

@@ -130,6 +130,12 @@ export const details = {
       'An interface with neither `dhcp` nor `address` is brought up without an address.',
     ],
   },
+  publish: {
+    value: '[[ADDRESS:][HOST]:]GUEST',
+    text: [
+      'Makes the TCP port *GUEST* of the sandbox the port *HOST* of *ADDRESS*, an IP address of this host; an IPv6 address is in brackets. The default is 127.0.0.1, which every user of this host reaches. With 0 or without *HOST* a free port is taken, and said on stderr. The sandbox needs no network for it: connections are carried to its loopback. A port that is taken is an error before anything is started. The option repeats.',
+    ],
+  },
   security: {
     value: 'MODE[,label=LABEL]',
     complete: { words: ['dynamic', 'dynamic,label=', 'static', 'static,label=', 'inherit', 'inherit,label='] },

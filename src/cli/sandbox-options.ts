@@ -61,6 +61,14 @@ export const options = {
     describe:
       'a network interface: dhcp, or address=IP[/PREFIX], with source=NETWORK, host-loopback, mac=, route=, filter=; repeats',
   },
+  publish: {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    requiresArg: true,
+    describe:
+      '[[ADDRESS:][HOST]:]GUEST: TCP port GUEST inside as port HOST of ADDRESS [127.0.0.1, a free port]; repeats',
+  },
   security: {
     alias: 's',
     type: 'string',

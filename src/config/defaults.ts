@@ -55,6 +55,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     mounts: [],
     disks: [],
     networks: [],
+    publish: [],
     security: DEFAULT_SECURITY,
     environment: [],
     cwd: undefined,

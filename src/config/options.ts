@@ -13,6 +13,7 @@ import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
 import { parseNetworks } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
+import { parsePublish } from './parsers/publish.js';
 import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
 import { hostPath } from './path.js';
@@ -31,6 +32,7 @@ export interface ConfigOptions extends TuningOptions {
   readonly disk?: readonly string[] | undefined;
   readonly env?: readonly string[] | undefined;
   readonly network?: readonly string[] | undefined;
+  readonly publish?: readonly string[] | undefined;
   readonly security?: string | undefined;
   readonly privileged?: boolean | undefined;
   readonly userns?: boolean | undefined;
@@ -95,6 +97,7 @@ export async function configFromOptions(
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: networksFrom(options, from.networks),
+    publish: [...from.publish, ...(options.publish ?? []).map(parsePublish)],
     security: optional(options.security, parseSecurity) ?? from.security,
     environment: environmentFrom(options, from.environment),
     cwd: options.cwd ?? from.cwd,

@@ -98,6 +98,16 @@ export interface Network {
   readonly filter: NetworkFilter | undefined;
 }
 
+/** A TCP port of the sandbox that is one of this host. */
+export interface Publish {
+  /** IP address of this host to listen at. */
+  readonly address: string;
+  /** 1 to 65535; 0: a free one. */
+  readonly hostPort: number;
+  /** 1 to 65535. */
+  readonly guestPort: number;
+}
+
 /** What the sandbox does not see of its root. */
 export interface Hidden {
   /** Hide where programs keep the user's keys: src/config/secrets.ts */
@@ -182,6 +192,7 @@ export interface SandboxConfig {
   readonly mounts: readonly Mount[];
   readonly disks: readonly Disk[];
   readonly networks: readonly Network[];
+  readonly publish: readonly Publish[];
   readonly security: Security;
   readonly environment: readonly EnvironmentVariable[];
   /** Working directory inside; undefined: home, else /. */

@@ -19,6 +19,8 @@ import { prepare } from './prepare/prepare.js';
 import type { Prepared } from './prepare/prepared.js';
 import { refuseUnsupported } from './prepare/supported.js';
 import type { ProcessExit } from './process/types.js';
+import type { OpenPorts } from './publish/open-ports.js';
+import type { PublishedPort } from './publish/published-port.js';
 import { Session } from './session.js';
 import { goneError } from './start/boot-errors.js';
 import type { LaunchOptions, StartOptions } from './types.js';
@@ -80,6 +82,7 @@ export class Sandbox extends Session implements AsyncDisposable {
    */
   readonly isIdle: boolean;
   readonly #before: Promise<unknown>[] = [];
+  #published: readonly PublishedPort[] = [];
   #stopping = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
@@ -142,9 +145,17 @@ export class Sandbox extends Session implements AsyncDisposable {
    */
   static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
     refuseUnsupported(config);
-    const begun = performance.now();
-    const prepared = await prepare(config, options);
-    return Sandbox.startPrepared(config, prepared, options, performance.now() - begun);
+    const ports = config.publish.length > 0 ? await openPorts(config) : undefined;
+    try {
+      const begun = performance.now();
+      const prepared = await prepare(config, options);
+      const sandbox = await Sandbox.startPrepared(config, prepared, options, performance.now() - begun);
+      if (ports) sandbox.#published = ports.serve(await sandbox.publisher());
+      return sandbox;
+    } catch (error) {
+      await ports?.close();
+      throw error;
+    }
   }
 
   /**
@@ -167,6 +178,11 @@ export class Sandbox extends Session implements AsyncDisposable {
     if (signal) sandbox.stopOn(signal);
     if (control) await Sandbox.serve?.(sandbox);
     return sandbox;
+  }
+
+  /** The ports that it was started with, in the order of `publish`. */
+  get published(): readonly PublishedPort[] {
+    return this.#published;
   }
 
   /**
@@ -295,6 +311,11 @@ export class Sandbox extends Session implements AsyncDisposable {
       this.#onWarning?.(error instanceof SandboxError ? `${error.message}; ${error.remedy}` : error.message);
     }
   }
+}
+
+async function openPorts({ publish }: SandboxConfig): Promise<OpenPorts> {
+  const { OpenPorts } = await import('./publish/open-ports.js');
+  return OpenPorts.open(publish);
 }
 
 function stoppedError(cause: unknown): SandboxError {

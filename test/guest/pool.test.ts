@@ -268,6 +268,7 @@ describe('a pool that fails', { skip: embedded.skip }, () => {
     await assert.rejects(creating({ size: 65 }), { code: 'config-value-invalid' });
     await assert.rejects(creating({ name: 'one' }), { code: 'config-key-unknown' });
     await assert.rejects(creating({ disks: ['file:a=/etc/passwd'] }), { code: 'pool-with-writable-disk' });
+    await assert.rejects(creating({ publish: [80] }), { code: 'pool-with-ports' });
     await assert.rejects(creating({ root: '/no/such' }), { stage: 'config' });
     await assert.rejects(creating({ signal: AbortSignal.timeout(50) }), { code: 'aborted' });
     await assert.rejects(creating({ command: ['true'] }), { code: 'config-key-unknown' });

@@ -24,6 +24,8 @@ export type FromHolder =
   | { readonly verbosity: Verbosity }
   /** An observer's name and argument. */
   | { readonly observed: keyof Observed; readonly value: unknown }
+  /** A line to show, when it runs. */
+  | { readonly note: string }
   | { readonly failed: Failure }
   | { readonly running: string };
 

@@ -83,7 +83,10 @@ class Holder {
     try {
       for await (const message of messagesOf<FromHolder>(this.#socket)) {
         if ('verbosity' in message) observers = reporter(message.verbosity);
-        else if ('running' in message) return message.running;
+        else if ('note' in message) {
+          observers?.done();
+          process.stderr.write(message.note);
+        } else if ('running' in message) return message.running;
         else if ('failed' in message) return message.failed;
         else if (observers) observe(observers, message.observed, message.value);
       }

@@ -14,6 +14,7 @@ import { failureOf } from '../program.js';
 import { parseArguments } from '../sandbox-arguments.js';
 import { usageError } from '../usage-error.js';
 import { CALLER_FD, type FromCaller, type FromHolder, HOLD, messagesOf, observersFor, sendMessage } from './caller.js';
+import { sayPorts } from './say-ports.js';
 import { debugWish, timeLimitOf } from './wishes.js';
 
 /** Time for the application to end after a signal, in milliseconds. */
@@ -81,6 +82,7 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
     trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
     signal,
   });
+  sayPorts(config, sandbox, (note) => caller.tell({ note }), observers.onChoice);
   return { sandbox, warnings };
 }
 

@@ -11,6 +11,7 @@ import { type Arguments, checkTogether } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { localTerminal } from '../terminal/forward.js';
 import { reporter } from './report.js';
+import { sayPorts } from './say-ports.js';
 import { supervise } from './supervise.js';
 import { debugWish, timeLimitOf } from './wishes.js';
 
@@ -61,6 +62,7 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     const sandbox = await Sandbox.startChecked(config, options);
     done();
     start.release();
+    sayPorts(config, sandbox, (message) => process.stderr.write(message), observers.onChoice);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
     return await supervise(sandbox, { tty, traced: options.trace !== undefined });
   } catch (error) {

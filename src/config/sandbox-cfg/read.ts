@@ -3,6 +3,7 @@ import { defaultConfig } from '../defaults.js';
 import { configError, quote } from '../errors.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
+import { parsePublish } from '../parsers/publish.js';
 import type { Hidden, Identity, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
@@ -69,6 +70,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     security: readSecurity(new Section(file, 'security')),
     userNamespaces: new Section(file, 'security').flag('userns', false),
     hidden: readHidden(new Section(file, 'hide')),
+    publish: new Section(file, 'publish').numberedTexts('port').map(parsePublish),
     service,
     tty: new Section(file, 'interactive').flag('tty', false),
     command: readCommand(new Section(file, 'command'), service),

@@ -5,6 +5,7 @@
 import { DEFAULT_BOOT_TIMEOUT, DEFAULT_MEMORY } from '../defaults.js';
 import { isRoot } from '../identity.js';
 import { pathBelow } from '../include-mount.js';
+import { publishText } from '../parsers/publish.js';
 import type { Mount, Network, SandboxConfig } from '../types.js';
 import { classOf, FORMAT_VERSION, MOUNT_CLASS, UNNAMED, type Value, type Values } from './format.js';
 import { KeyFile } from './keyfile.js';
@@ -36,6 +37,8 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   writer.putOwn('security', { inherit: mode === 'inherit' || undefined, userns: config.userNamespaces || undefined });
   writer.putOwn('hide', { secrets: unless(true, config.hidden.secrets) });
   for (const [index, path] of config.hidden.paths.entries()) writer.putOwn('hide', { [`path.${index}`]: path });
+  for (const [index, port] of config.publish.entries())
+    writer.putOwn('publish', { [`port.${index}`]: publishText(port) });
   putProgram(writer, config);
   putMachine(writer, config);
   for (const [group, values] of tuningGroups(config.tuning)) writer.putOwn(group, values);

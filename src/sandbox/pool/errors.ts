@@ -28,6 +28,19 @@ export function refuseWriters({ mounts, disks }: SandboxConfig): void {
   );
 }
 
+/**
+ * A port of this host can be that of one sandbox, and who takes a sandbox cannot be told of another.
+ * @throws {SandboxError} `pool-with-ports`
+ */
+export function refusePorts({ publish }: SandboxConfig): void {
+  if (publish.length === 0) return;
+  throw configError(
+    'pool-with-ports',
+    'a pool cannot publish ports from the start: each of its sandboxes would have them',
+    'publish the ports of a sandbox that was taken: sandbox.publish()',
+  );
+}
+
 export function closedError(): SandboxError {
   return new SandboxError({
     stage: 'boot',

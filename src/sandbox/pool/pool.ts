@@ -11,7 +11,7 @@ import type { Sandbox } from '../sandbox.js';
 import { hostnameOf } from '../setup/guest-config.js';
 import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
-import { closedError, refillError, refuseWriters } from './errors.js';
+import { closedError, refillError, refusePorts, refuseWriters } from './errors.js';
 import { Member } from './member.js';
 import { MOST_FAILURES, Stock } from './stock.js';
 import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
@@ -197,6 +197,7 @@ async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promi
   const config = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
   refuseUnsupported(config);
   refuseWriters(config);
+  refusePorts(config);
   // The caller may change its objects meanwhile.
   return { config: structuredClone(config), options: launching };
 }

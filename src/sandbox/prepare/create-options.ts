@@ -6,6 +6,7 @@ import { inMilliseconds, MOST_BOOT_TIMEOUT } from '../../config/parsers/duration
 import { parseMemoryLimit } from '../../config/parsers/memory-tuning.js';
 import { parseMount } from '../../config/parsers/mount.js';
 import { parseNetwork } from '../../config/parsers/network.js';
+import { LOOPBACK, parsePublish } from '../../config/parsers/publish.js';
 import { parseMemory, parseSize } from '../../config/parsers/size.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { defined, isRecord } from '../../util/records.js';
@@ -45,13 +46,15 @@ type Values = Readonly<Record<string, unknown>>;
 
 /** What a value lacks is added. What it has that it must not have, and what is of a wrong type, is found by the check. */
 function inFull(settings: Values): Values {
-  const { memory, mounts, disks, networks, environment, bootTimeout, kernel, hidden, security, tuning } = settings;
+  const { memory, mounts, disks, networks, publish, environment } = settings;
+  const { bootTimeout, kernel, hidden, security, tuning } = settings;
   return defined({
     ...settings,
     memory: typeof memory === 'string' ? parseMemory(memory, 'memory') : memory,
     mounts: each(mounts, parseMount, wholeMount),
     disks: each(disks, parseDisk, wholeDisk),
     networks: each(networks, parseNetwork, wholeNetwork),
+    publish: each(portsOf(publish), parsePublish, wholePublish),
     environment: variables(environment),
     bootTimeout: inMilliseconds(bootTimeout, 'bootTimeout', MOST_BOOT_TIMEOUT),
     kernel: whole(kernel, { version: undefined, path: undefined, modulesPath: undefined }),
@@ -98,6 +101,16 @@ function wholeTuning(tuning: Values): Values {
     return [key, typeof value === 'string' ? parseMemoryLimit(value, `tuning.${key}`) : value];
   });
   return { ...tuning, ...defined(Object.fromEntries(limits)) };
+}
+
+/** A number is a port inside. */
+function portsOf(publish: unknown): unknown {
+  if (!Array.isArray(publish)) return publish;
+  return publish.map((port: unknown) => (typeof port === 'number' ? { guestPort: port } : port));
+}
+
+function wholePublish(publish: Values): Values {
+  return { address: LOOPBACK, hostPort: 0, ...defined(publish) };
 }
 
 /** As where no format is given on the command line. */

@@ -10,6 +10,7 @@ import type {
   Identity,
   Network,
   NetworkAddress,
+  Publish,
   RamMount,
   SandboxConfig,
   Tuning,
@@ -42,6 +43,7 @@ type Nested =
   | 'mounts'
   | 'disks'
   | 'networks'
+  | 'publish'
   | 'environment'
   | 'tuning'
   | 'identity';
@@ -61,6 +63,8 @@ interface SandboxSettings
   readonly mounts?: readonly (string | LooseMount)[] | undefined;
   readonly disks?: readonly (string | Loose<Disk, 'tag' | 'source'>)[] | undefined;
   readonly networks?: readonly (string | LooseNetwork)[] | undefined;
+  /** A number is a port inside; it becomes a free one of 127.0.0.1. */
+  readonly publish?: readonly (string | number | Loose<Publish, 'guestPort'>)[] | undefined;
   readonly environment?: Readonly<Record<string, string>> | readonly EnvironmentVariable[] | undefined;
   readonly tuning?: LooseTuning | undefined;
   /** How long the guest may take to start. Milliseconds, or a text: `500ms`, `5s`, `2m`. At most a day. */

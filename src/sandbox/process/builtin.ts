@@ -22,6 +22,8 @@ export interface BuiltinOptions {
   readonly killSignal?: 'SIGKILL' | 'SIGTERM' | undefined;
   /** As of `SpawnOptions`. */
   readonly cwd?: string | undefined;
+  /** Called with what it writes to stderr, as it comes. */
+  readonly onStderr?: ((bytes: Buffer) => void) | undefined;
 }
 
 /** A system call in the sandbox failed. */
@@ -65,7 +67,7 @@ export async function startBuiltin(
   guest: GuestConfig,
   argv: readonly string[],
   what: string,
-  { user, signal, killSignal = 'SIGKILL', cwd }: BuiltinOptions = {},
+  { user, signal, killSignal = 'SIGKILL', cwd, onStderr }: BuiltinOptions = {},
 ): Promise<Builtin> {
   signal?.throwIfAborted();
   if (signal) allowListeners(signal);
@@ -84,7 +86,7 @@ export async function startBuiltin(
     const { stdin, stdout } = process;
     const kill = () => giveUp(process, killSignal);
     signal?.addEventListener('abort', kill, { once: true });
-    const ended = endOf(process).finally(() => signal?.removeEventListener('abort', kill));
+    const ended = endOf(process, onStderr).finally(() => signal?.removeEventListener('abort', kill));
     // Callers may look at it later.
     ended.catch(() => {});
     if (signal?.aborted) void kill();
@@ -94,10 +96,11 @@ export async function startBuiltin(
   }
 }
 
-async function endOf(process: SandboxProcess): Promise<void> {
+async function endOf(process: SandboxProcess, onStderr: BuiltinOptions['onStderr']): Promise<void> {
   const report = new Bytes();
   try {
     for await (const chunk of process.stderr as AsyncIterable<Buffer>) {
+      onStderr?.(chunk);
       if (report.length < REPORT_BYTES) report.add(chunk);
     }
   } catch {

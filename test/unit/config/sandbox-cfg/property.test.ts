@@ -215,6 +215,11 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     acceleration,
     requireKvm: acceleration !== 'tcg' && random.chance(),
     nestedKvm: random.chance(),
+    publish: random.list(2, () => ({
+      address: random.pick(['127.0.0.1', '::1', '0.0.0.0']),
+      hostPort: random.below(65_536),
+      guestPort: 1 + random.below(65_535),
+    })),
     boot: random.pick(['auto', 'cold', 'warm']),
     bootTimeout: 1 + random.below(86_400_000),
     tuning: tuning(random, { tags, interfaces: networks.length, ...size }),
