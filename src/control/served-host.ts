@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Channel } from '../protocol/channel.js';
-import { FieldReader, FieldWriter, ProtocolError } from '../protocol/fields.js';
+import { FieldWriter, ProtocolError } from '../protocol/fields.js';
 import { encodePacket, type OutputProc, type PacketHeader, PacketParser } from '../protocol/packets.js';
 import { encodeReady } from '../protocol/ready.js';
 import type { RawReply } from '../protocol/relay.js';
@@ -21,6 +21,7 @@ import {
 } from '../protocol/wire.js';
 import { messageOf } from '../util/errors.js';
 import { HostFlow } from './host-flow.js';
+import { readPayload } from './read-payload.js';
 import { type ControlRequest, parseRequest } from './requests.js';
 import { type ProcessHost, ServedProcess } from './served-process.js';
 
@@ -77,11 +78,13 @@ export class ServedHost {
   constructor(socket: Socket, options: ServedHostOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#flow = new HostFlow(socket, options.channel);
+    this.#flow = new HostFlow(socket, options.channel, (header, payload) => {
+      this.#orLeave(() => this.#packet(header, payload));
+    });
     this.#parser = new PacketParser({
       stream: () => this.#refuseStream(),
       streamEnd: () => this.#refuseStream(),
-      packet: (header, payload) => this.#packet(header, payload),
+      packet: (header, payload) => this.#flow.receive(header, payload),
     });
     this.#timer = setTimeout(() => this.#leave(), GREETING_MS);
     socket.on('error', () => {});
@@ -106,16 +109,24 @@ export class ServedHost {
   }
 
   #write(packet: Buffer): void {
-    if (this.#isLeft || this.#socket.writableEnded) return;
+    if (this.#isLeft || this.#socket.destroyed || this.#socket.writableEnded) return;
     this.#socket.write(packet);
+    // Its processes are left at `close`: one of them may be what is being told of.
+    if (this.#flow.isStuck) this.#socket.destroy();
     this.#flow.regulate();
   }
 
   #receive(bytes: Buffer): void {
-    try {
+    this.#orLeave(() => {
       const rest = this.#greeting === 'done' ? bytes : this.#greeted(bytes);
       if (rest.length > 0) this.#parser.push(rest);
       this.#flow.regulate();
+    });
+  }
+
+  #orLeave(take: () => void): void {
+    try {
+      take();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#leave();
@@ -165,7 +176,7 @@ export class ServedHost {
 
   /** EXIT of the process may be on its way, so one that is not there is no fault. */
   #taken(proc: OutputProc, process: number, payload: Buffer): void {
-    const bytes = read(payload, (r) => r.u32());
+    const bytes = readPayload(payload, (r) => r.u32());
     this.#processes.get(process)?.taken(proc, bytes);
   }
 
@@ -192,7 +203,8 @@ export class ServedHost {
         this.#processes.set(process.number, process);
       },
       ended: (process) => {
-        this.#starting.delete(process);
+        // The connection to the guest is gone, and this one soon will be.
+        if (this.#starting.delete(process)) settle();
         this.#processes.delete(process.number);
       },
       answered: (reply) => {
@@ -213,7 +225,7 @@ export class ServedHost {
   }
 
   #readFile(header: PacketHeader, payload: Buffer): void {
-    const path = read(payload, (r) => {
+    const path = readPayload(payload, (r) => {
       const given = r.str();
       r.u32();
       return given;
@@ -233,7 +245,7 @@ export class ServedHost {
   }
 
   #control(header: PacketHeader, payload: Buffer): void {
-    const request = parseRequest(read(payload, (r) => r.str()));
+    const request = parseRequest(readPayload(payload, (r) => r.str()));
     if (request === undefined) {
       this.#refuse(header, errno.EINVAL, 'control: there is no such request');
     } else if (request.ask === 'keep') {
@@ -283,12 +295,4 @@ export class ServedHost {
     this.#processes.clear();
     for (const process of processes) process.leave();
   }
-}
-
-/** @throws {ProtocolError} unless `take` reads the payload to the last byte */
-function read<T>(payload: Buffer, take: (r: FieldReader) => T): T {
-  const r = new FieldReader(payload);
-  const value = take(r);
-  r.end();
-  return value;
 }

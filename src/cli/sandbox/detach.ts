@@ -8,6 +8,7 @@ import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { print } from '../terminal/output.js';
 import { usageError } from '../usage-error.js';
 import { CALLER_FD, type FromHolder, HOLD, messagesOf, observe, sendMessage } from './caller.js';
+import { closeInherited } from './close-inherited.js';
 import { reporter } from './report.js';
 import { debugWish } from './wishes.js';
 
@@ -25,6 +26,7 @@ const ALLOCATOR: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1', MAL
 export async function detach(words: readonly string[]): Promise<number> {
   if (debugWish().step !== undefined)
     throw usageError('--detach has no terminal for LIBVIRT_SANDBOX_INIT_DEBUG=break:STEP', 'virt-sandbox');
+  await closeInherited(words);
   const holder = new Holder(words);
   const start = cancelOnSignal();
   start.abort.addEventListener('abort', () => holder.cancel(), { once: true });

@@ -8,7 +8,7 @@ import { serveControl } from '../../control/server.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { traceWish } from '../../sandbox/setup/strace.js';
 import { oneLine } from '../../util/errors.js';
-import { deferred } from '../../util/promises.js';
+import { type Deferred, deferred } from '../../util/promises.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { failureOf } from '../program.js';
 import { parseArguments } from '../sandbox-arguments.js';
@@ -40,12 +40,14 @@ async function holdFor(caller: Caller): Promise<number> {
   const cancel = () => cancelling.abort();
   caller.gone.addEventListener('abort', cancel, { once: true });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, cancel);
-  const { sandbox, warnings } = await start(await caller.words(), caller, cancelling.signal);
+  const started = await start(await caller.words(), caller, cancelling.signal);
+  const { sandbox } = started;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, cancel);
   endOnSignal(sandbox);
   try {
-    return await keep(sandbox, warnings, caller);
+    return await keep(started, caller);
   } catch (error) {
+    started.isServed.resolve();
     await sandbox.stop();
     throw error;
   }
@@ -55,6 +57,8 @@ interface Started {
   readonly sandbox: Sandbox;
   /** Those that came when the caller was gone, or will. */
   readonly warnings: Warnings;
+  /** A command that ends at once is not removed before that. */
+  readonly isServed: Deferred<void>;
 }
 
 async function start(words: readonly string[], caller: Caller, signal: AbortSignal): Promise<Started> {
@@ -82,8 +86,10 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
     trace: traceWish(process.env['LIBVIRT_SANDBOX_STRACE']),
     signal,
   });
+  const isServed = deferred<void>();
+  sandbox.endAfter(isServed.promise);
   sayPorts(config, sandbox, (note) => caller.tell({ note }), observers.onChoice);
-  return { sandbox, warnings };
+  return { sandbox, warnings, isServed };
 }
 
 /** What goes wrong when nobody waits any more is in the log. */
@@ -99,12 +105,13 @@ class Warnings {
   }
 }
 
-async function keep(sandbox: Sandbox, warnings: Warnings, caller: Caller): Promise<number> {
+async function keep({ sandbox, warnings, isServed }: Started, caller: Caller): Promise<number> {
   const log = await LogWriter.create(sandbox.launched.state.path);
   sandbox.stdin.end();
   sandbox.endAfter(log.copy(sandbox.stdout, 'stdout'));
   sandbox.endAfter(log.copy(sandbox.stderr, 'stderr'));
   const server = await serveControl(sandbox, { detached: true });
+  isServed.resolve();
   try {
     if (!(await caller.takes(sandbox.name))) {
       await sandbox.stop();

@@ -53,6 +53,9 @@ class Supervisor {
   async run({ tty, traced }: SuperviseOptions): Promise<number> {
     const releaseSignals = this.#endOnSignal();
     const control = serveBeside(this.sandbox);
+    // The output may still wait for its reader then, and those who talk to the sandbox need not.
+    const endControl = () => void control.close();
+    void this.sandbox.exited.then(endControl, endControl);
     const options: ConnectOptions = {
       tty,
       onLeave: () => this.#end(0),

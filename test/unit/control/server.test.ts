@@ -216,9 +216,50 @@ describe('the server of a sandbox', () => {
     const packet = encodePacket(Proc.SIGNAL, CALL, 0, 1, numbers(process, 1));
     for (let sent = 0; sent < 100; sent += 1) one.socket.write(Buffer.concat(Array(1000).fill(packet) as Buffer[]));
     for (let asked = 0; asked < 300; asked += 1) await other.call(Proc.CONTROL, request({ ask: 'keep' }));
-    // What was in the same pieces is taken, at most.
     assert.ok(one.socket.writableLength > 0);
-    assert.ok(guest.of(Proc.SIGNAL, CALL).length < 10_000);
+    assert.equal(guest.of(Proc.SIGNAL, CALL).length, 64);
+  });
+
+  it('takes what came in one piece in its order, when there is room again', async (t) => {
+    const held = await holder(t);
+    const host = await RawHost.connect(t, held);
+    const process = await host.spawn();
+    held.guest.isSilent = true;
+    const signalled = Array.from({ length: 200 }, (_, index) =>
+      encodePacket(Proc.SIGNAL, CALL, 0, index + 100, numbers(process, index)),
+    );
+    host.socket.write(Buffer.concat(signalled));
+    const calls = () => held.guest.sent.filter(({ header }) => header.proc === Proc.SIGNAL);
+    await until(() => calls().length === 64);
+    held.guest.isSilent = false;
+    held.guest.say(
+      ...calls().map(({ header }) => encodePacket(Proc.SIGNAL, REPLY, Status.OK, header.serial, numbers(0))),
+    );
+    await until(() => calls().length === 200);
+    assert.deepEqual(held.guest.signals(process), [...signalled.keys()]);
+  });
+
+  it('closes the connection of a host that leaves unread what ended processes have written', async (t) => {
+    const held = await holder(t);
+    const host = await RawHost.connect(t, held);
+    host.socket.pause();
+    const spawns = Array.from({ length: 200 }, (_, index) =>
+      encodePacket(Proc.SPAWN, CALL, 0, index + 100, spawnPayload()),
+    );
+    host.socket.write(Buffer.concat(spawns));
+    await until(() => held.guest.of(Proc.SPAWN, CALL).length === 200);
+    let ended = 0;
+    // The others are ended with their connection.
+    for (; held.guest.of(Proc.SIGNAL, CALL).length === 0; ended += 1) {
+      for (let sent = 0; sent < OUTPUT_WINDOW_BYTES; sent += 131_072)
+        held.guest.say(stream(Proc.STDOUT, ended + 1, Buffer.alloc(131_072)));
+      held.guest.say(exit(ended + 1));
+      await nextTurn();
+    }
+    await host.closed();
+    assert.ok(ended < 40, String(ended));
+    for (; ended < 200; ended += 1) held.guest.say(exit(ended + 1));
+    await until(() => held.guest.channel.processes === 0);
   });
 
   it('closes a connection that does not greet', async (t) => {
