@@ -18,6 +18,9 @@ import { type ControlRequest, exitOf, parseEnding, parseStats, type SandboxStats
 /** The socket in the state directory. */
 export const CONTROL_SOCKET = 'control';
 
+/** How long a holder, which may be stopped, may take to greet and to answer first, in milliseconds. */
+const GREETING_MS = 10_000;
+
 /** How long the application may take to end by SIGTERM, in milliseconds. */
 const STOP_MS = 10_000;
 
@@ -133,6 +136,7 @@ export async function connectSandbox(name: string, options: ConnectOptions = {})
   const giveUp = () => socket.destroy();
   options.signal?.addEventListener('abort', giveUp, { once: true });
   if (options.signal?.aborted) giveUp();
+  const timer = setTimeout(giveUp, GREETING_MS);
   try {
     const { channel } = await Channel.open(socket);
     const connected = new ConnectedSandbox(channel, socket, record);
@@ -148,6 +152,7 @@ export async function connectSandbox(name: string, options: ConnectOptions = {})
       error,
     );
   } finally {
+    clearTimeout(timer);
     options.signal?.removeEventListener('abort', giveUp);
   }
 }
