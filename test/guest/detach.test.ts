@@ -98,7 +98,8 @@ describe('a detached sandbox', { skip: embedded.skip }, () => {
       const limit = exitCode === 124 ? ['--timeout', '15s'] : [];
       await using sandbox = await detached(t, embedded, ...limit, '--', ...words);
       const ending = sandbox.wait();
-      if (exitCode !== 124) await sandbox.run('touch /tmp/go');
+      // With the file the sandbox ends, perhaps before it can be told that `touch` has.
+      if (exitCode !== 124) await sandbox.spawn(['touch', '/tmp/go']);
       const ended = await ending;
       assert.deepEqual([ended.exitCode, ended.timedOut], [exitCode, exitCode === 124]);
       await assertGone(sandbox.record.pid, sandbox.name, embedded.where);
@@ -134,10 +135,10 @@ describe('a detached sandbox', { skip: embedded.skip }, () => {
 
   it('outlives the shell that has started it, and its terminal', async (t) => {
     const name = uniqueName();
-    const command = `'${PROGRAM}' -c ${embedded.uri} --detach -n ${name} -- sleep 1000; exec cat`;
+    const command = `'${PROGRAM}' -c ${embedded.uri} --detach -n ${name} -- sleep 1000; echo exited; exec cat`;
     const terminal = new AtTerminal(['-c', command], { rows: 24, columns: 80 }, { program: '/bin/bash' });
-    // A start that takes some time shows its progress first, on the same line.
-    await terminal.until(new RegExp(`${name}\r?$`, 'm'));
+    // A caller that is ended before it has exited cancels the start, even behind the name.
+    await terminal.until(/^exited\r?$/m);
     terminal.hangUp();
     await terminal.exited();
     await using sandbox = await connectSandbox(name);
