@@ -11,6 +11,7 @@ import { runningSandboxes } from '../../src/control/list.js';
 import { readLog } from '../../src/control/read-log.js';
 import { findRunning } from '../../src/sandbox/state/running.js';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
+import { endDetached } from '../helpers/ctl.js';
 import { assertNothingLeft, ROOT_STATE, uniqueName, type WhereLeft } from '../helpers/leftovers.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
@@ -36,9 +37,10 @@ async function detached(t: TestContext, way: Way, ...words: readonly string[]): 
   const started = await runSandbox(['-c', way.uri, '--detach', '-n', name, ...words], way.options);
   assert.deepEqual([started.code, started.out, started.stderr], [0, `${name}\n`, '']);
   const sandbox = await connectSandbox(name);
+  // By its name: the test may have closed this connection.
   t.after(async () => {
-    await sandbox.stop({ timeout: 0 }).catch(() => {});
     await sandbox.close();
+    await endDetached(name, way.options);
   });
   return sandbox;
 }
@@ -142,7 +144,7 @@ describe('a detached sandbox', { skip: embedded.skip }, () => {
     terminal.hangUp();
     await terminal.exited();
     await using sandbox = await connectSandbox(name);
-    t.after(() => sandbox.stop().catch(() => {}));
+    t.after(() => endDetached(sandbox.name));
     assert.equal((await sandbox.run('echo there')).stdout, 'there\n');
     await sandbox.stop({ timeout: 0 });
     await assertGone(sandbox.record.pid, name, embedded.where);
@@ -187,7 +189,7 @@ describe('a detached sandbox', { skip: embedded.skip }, () => {
     const { stdout } = await promisify(execFile)('bash', ['-c', script, PROGRAM, ...words], { timeout: 60_000 });
     assert.equal(stdout, `${name}\n`);
     await using sandbox = await connectSandbox(name);
-    t.after(() => sandbox.stop().catch(() => {}));
+    t.after(() => endDetached(sandbox.name));
     await sandbox.stop({ timeout: 0 });
     await assertGone(sandbox.record.pid, name, embedded.where);
   });
