@@ -15,17 +15,23 @@ import { wakeGuest } from './wake.js';
 /** How long a member may take to answer that somebody takes, in milliseconds. It takes some 10 on a host with time. */
 const ANSWER_MS = 5000;
 
+/** How long its clock may be corrected on a host without time, in milliseconds. */
+const CORRECTION_MS = 1000;
+
 /** How long a QEMU may take to let its machine run, in milliseconds. One that has ended says so at once. */
 const RESUME_MS = 1000;
 
 export class Member {
-  /** When it was ready, by the clock of `performance.now()`. */
+  /** When its start began, by the clock of `performance.now()`. */
+  readonly begun: number;
+  /** When it was ready, by that clock. */
   readonly ready = performance.now();
   readonly #sandbox: Sandbox;
   readonly #paused: PausedMachine;
   readonly #origin: Origin;
 
-  private constructor(sandbox: Sandbox, paused: PausedMachine, origin: Origin) {
+  private constructor(begun: number, sandbox: Sandbox, paused: PausedMachine, origin: Origin) {
+    this.begun = begun;
     this.#sandbox = sandbox;
     this.#paused = paused;
     this.#origin = origin;
@@ -48,11 +54,16 @@ export class Member {
     const sandbox = await Sandbox.startPrepared(config, prepared, options, preparing);
     try {
       await rehearse(sandbox, config.bootTimeout);
-      return new Member(sandbox, await PausedMachine.pause(monitorOf(sandbox)), origin);
+      return new Member(begun, sandbox, await PausedMachine.pause(monitorOf(sandbox)), origin);
     } catch (error) {
       await sandbox.stop();
       throw error;
     }
+  }
+
+  /** False: it has booted, since no snapshot serves it. */
+  get isWarm(): boolean {
+    return this.#sandbox.launched.boot === 'warm';
   }
 
   /** The name of its domain. */
@@ -84,8 +95,10 @@ export class Member {
     const { channel } = this.#sandbox.launched;
     const waking = Promise.all([this.#paused.resume(), wakeGuest(channel, hostname)]);
     if (!(await settlesWithin(waking, ANSWER_MS))) throw silentError(ANSWER_MS);
-    const [, warning] = await waking;
-    if (warning !== undefined) onWarning?.(warning);
+    const [, clock] = await waking;
+    const correcting = clock.correct();
+    if (await settlesWithin(correcting, CORRECTION_MS)) await correcting;
+    if (!clock.isRight) onWarning?.(clock.warning);
     return this.#sandbox;
   }
 

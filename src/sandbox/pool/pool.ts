@@ -22,6 +22,10 @@ import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
  */
 const REST_MS = 100;
 
+const COLD =
+  'no snapshot serves the sandboxes of the pool, so each of them boots, and takes several times the memory; ' +
+  "bake one with: virt-sandbox-bake create --warm --slots mounts=0 --for 'OPTIONS OF THE POOL'";
+
 /** What its sandboxes are started with. */
 interface Template {
   readonly config: SandboxConfig;
@@ -40,6 +44,7 @@ export class SandboxPool implements AsyncDisposable {
   readonly #size: number;
   readonly #template: Template;
   readonly #stock: Stock<Member>;
+  readonly #taking = new Set<Promise<unknown>>();
   #taken = 0;
   #isClosed = false;
   /** Lets go of the signal that closes it. */
@@ -66,7 +71,9 @@ export class SandboxPool implements AsyncDisposable {
     const { size, signal, ...creating } = options;
     const template = await templateOf(creating);
     const pool = new SandboxPool(size, template);
-    pool.#stock.add(await startMember(template, signal));
+    const first = await startMember(template, signal);
+    if (!first.isWarm && template.config.boot !== 'cold') template.options.onWarning?.(COLD);
+    pool.#stock.add(first);
     if (signal) pool.#closeOn(signal);
     return pool;
   }
@@ -81,13 +88,17 @@ export class SandboxPool implements AsyncDisposable {
     checkTake(options);
     const { signal, name } = options;
     if (signal) allowListeners(signal);
+    const taking = this.#take(signal, name === undefined ? undefined : hostnameOf(name));
+    this.#taking.add(taking);
     try {
-      const sandbox = await this.#take(signal, name === undefined ? undefined : hostnameOf(name));
+      const sandbox = await taking;
       if (signal) sandbox.stopOn(signal);
       this.#taken += 1;
       return sandbox;
     } catch (error) {
       throw signal?.aborted ? abortError(signal.reason) : error;
+    } finally {
+      this.#taking.delete(taking);
     }
   }
 
@@ -126,6 +137,9 @@ export class SandboxPool implements AsyncDisposable {
     this.#isClosed = true;
     this.#release();
     await this.#stock.close(closedError());
+    // One that was being taken is discarded.
+    await Promise.allSettled(this.#taking);
+    await this.#stock.discarded();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -137,13 +151,13 @@ export class SandboxPool implements AsyncDisposable {
     const asked = performance.now();
     for (let isAgain = false; ; isAgain = true) {
       const member = await this.#orRefillError(this.#stock.take(signal, isAgain));
-      // One that was started for this call cannot be old.
-      const change = member.ready < asked ? await member.change() : undefined;
-      if (change !== undefined) {
-        await this.#discardAll(member, change);
-        continue;
-      }
       try {
+        // One that was started for this call cannot be old.
+        const change = member.begun < asked ? await member.change() : undefined;
+        if (change !== undefined) {
+          await this.#discardAll(member, change);
+          continue;
+        }
         const waking = member.wake(hostname, this.#template.options.onWarning);
         const sandbox = await unlessAborted(waking, signal, abortError);
         if (this.#isClosed) throw closedError();

@@ -114,7 +114,7 @@ export class Stock<T> {
     else this.#waiting.push(waiting);
     const leave = () => this.#leave(waiting, signal?.reason);
     signal?.addEventListener('abort', leave, { once: true });
-    if (!first) this.#askAgain();
+    this.#askAgain();
     return waiting.promise.finally(() => signal?.removeEventListener('abort', leave));
   }
 
@@ -149,10 +149,15 @@ export class Stock<T> {
     this.fill();
   }
 
-  /** Ends a thing; {@link close} waits for that. */
+  /** Ends a thing; {@link close} and {@link discarded} wait for that. */
   discard(item: T): void {
     const ending = this.#supply.discard(item).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
+  }
+
+  /** Resolves when all that were discarded until now have ended. */
+  async discarded(): Promise<void> {
+    await Promise.all(this.#ending);
   }
 
   /** Ends all that nobody has taken. Those who wait get `reason`. Resolves when nothing is left. */
@@ -167,7 +172,7 @@ export class Stock<T> {
     for (const waiting of [...this.#waiting.splice(0), ...this.#fillings.splice(0)]) waiting.reject(reason);
     for (const item of this.#idle.splice(0)) this.discard(item);
     await Promise.all(this.#making);
-    await Promise.all(this.#ending);
+    await this.discarded();
   }
 
   /** Whether more have to be made. */

@@ -182,6 +182,16 @@ describe('a stock whose things fail', () => {
     assert.equal((await taking).number, 1);
   });
 
+  it('begins again for who comes first, too', async () => {
+    const workshop = new Workshop(1);
+    const refused = assert.rejects(workshop.stock.take(undefined), /3/);
+    for (const failure of ['1', '2', '3']) await workshop.fail(failure);
+    await refused;
+    const taking = workshop.stock.take(undefined, true);
+    await workshop.makeAll();
+    assert.equal((await taking).number, 1);
+  });
+
   it('counts those that end soon', async (t) => {
     const now = t.mock.method(performance, 'now', () => 0);
     const workshop = await filled(4);
