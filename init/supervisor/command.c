@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-pid_t command_start(char *const argv[], const sigset_t *signals)
+pid_t command_start(char *const argv[], const sigset_t *signals, bool small_pages)
 {
 	pid_t supervisor = getpid();
 
@@ -28,6 +28,9 @@ pid_t command_start(char *const argv[], const sigset_t *signals)
 		_exit(126);
 	if (sigprocmask(SIG_SETMASK, signals, NULL) != 0)
 		_exit(126);
+	/* It saves memory. A kernel that was built without such pages refuses, and gives none. */
+	if (small_pages)
+		(void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	/* stderr stays the launcher's pipe, because the launcher shows what COMMAND says of a failure. */

@@ -2,7 +2,7 @@
  * The process that outlives the launcher. It waits until the launcher is done or dead, however it died, and then ends
  * what the launcher started and removes what it made.
  *
- *   supervisor DIRECTORY [--log FILE] [--begin FILE] [--kill] [COMMAND ARG...]
+ *   supervisor DIRECTORY [--log FILE] [--begin FILE] [--kill] [--small-pages] [COMMAND ARG...]
  *   supervisor --remove-stale DIRECTORY      does that of one whose owner is dead: stale_remove()
  *   supervisor --take-over DIRECTORY         does that of its parent's, whose supervisor is gone: stale_take_over()
  *
@@ -18,9 +18,11 @@
  * It is a child subreaper. A daemon that COMMAND leaves behind (QEMU under libvirt's embedded driver) is therefore
  * known, reaped at once, and ended here. --log is the log of such a QEMU: see bounded_log.h. Until
  * COMMAND opens the file of --begin, it runs on one processor: see processor.h. With --kill it is ended by SIGKILL,
- * since it has nothing to clean up but what is in DIRECTORY.
+ * since it has nothing to clean up but what is in DIRECTORY. With --small-pages it and what it starts get no
+ * transparent huge pages.
  */
 #include "alias.h"
+#include "arguments.h"
 #include "aside.h"
 #include "bounded_log.h"
 #include "children.h"
@@ -247,13 +249,10 @@ int main(int argc, char *argv[])
 		return stale_remove(argv[2]);
 	if (argc == 3 && argv[2][0] == '/' && strcmp(argv[1], "--take-over") == 0)
 		return stale_take_over(argv[2]);
-	if (argc < 2 || argv[1][0] != '/') {
-		static const char usage[] =
-			"usage: supervisor DIRECTORY [--log FILE] [--begin FILE] [--kill] [COMMAND ARG...]\n";
+	struct arguments arguments;
 
-		(void)!write(2, usage, sizeof(usage) - 1);
+	if (!arguments_parse(&arguments, argv))
 		return 2;
-	}
 	pid_t launcher = getppid();
 
 	/* A Ctrl+C at the terminal reaches only the launcher, and restoring the terminal cannot stop this process. */
@@ -279,29 +278,22 @@ int main(int argc, char *argv[])
 		return fail("signalfd");
 
 	/* Nobody else may clean up while this process is there. A directory without an owner needs no lock. */
-	int state = state_open(argv[1]);
+	int state = state_open(arguments.directory);
 
 	if (state >= 0 && lock_state(state, 0) < 0 && errno == EWOULDBLOCK)
 		return fail("lock of the state directory");
-	alias_keep(argv[1]);
+	alias_keep(arguments.directory);
 
 	pid_t command = 0;
-	char **words = argv + 2;
-	if (argc > 3 && strcmp(words[0], "--log") == 0) {
-		if (!bounded_log_watch(words[1]))
-			return fail(words[1]);
-		words += 2;
-	}
-	if (*words != NULL && strcmp(words[0], "--begin") == 0 && words[1] != NULL) {
-		processor_watch(words[1]);
-		words += 2;
-	}
-	if (*words != NULL && strcmp(words[0], "--kill") == 0) {
+
+	if (arguments.log != NULL && !bounded_log_watch(arguments.log))
+		return fail(arguments.log);
+	if (arguments.begin != NULL)
+		processor_watch(arguments.begin);
+	if (arguments.kill)
 		last_signal = SIGKILL;
-		words++;
-	}
-	if (*words != NULL) {
-		command = command_start(words, &original);
+	if (*arguments.command != NULL) {
+		command = command_start(arguments.command, &original, arguments.small_pages);
 		if (command < 0)
 			return fail("fork");
 	}
@@ -311,7 +303,7 @@ int main(int argc, char *argv[])
 	if (terminal && !keep)
 		(void)tcsetattr(TERMINAL_FD, TCSANOW, &saved);
 	end_children(signals, &command);
-	int result = state < 0 ? 0 : remove_state(argv[1], state);
+	int result = state < 0 ? 0 : remove_state(arguments.directory, state);
 
 	/* The launcher was killed before it had done what it said it would do. */
 	if (terminal && keep && getppid() != launcher)

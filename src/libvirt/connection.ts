@@ -82,6 +82,11 @@ export interface StartContext {
   readonly before?: readonly string[];
   /** What the user calls the files that the XML names: the host's path by the path in the XML. Others are called so. */
   readonly sources?: ReadonlyMap<string, string>;
+  /**
+   * QEMU gets no transparent huge pages: it takes less memory then. A daemon, which starts QEMUs for others too, does not
+   * look at this. Default: false.
+   */
+  readonly smallPages?: boolean;
   /** Descriptor of a terminal. Its settings are restored however this process ends. */
   readonly terminal?: number;
   /** Cancels the start: a QEMU that libvirt waits for is killed, so that the start fails and leaves nothing behind. */

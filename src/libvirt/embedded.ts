@@ -78,7 +78,7 @@ async function startEmbedded(
   program: string,
   options: EmbeddedOptions,
   xml: string,
-  { stateDirectory, socketDirectory, name, before = [], sources, terminal }: StartContext,
+  { stateDirectory, socketDirectory, name, before = [], sources, terminal, smallPages = false }: StartContext,
 ): Promise<Domain> {
   const root = join(socketDirectory, EMBEDDED_ROOT);
   const xmlFile = join(socketDirectory, 'domain.xml');
@@ -91,6 +91,7 @@ async function startEmbedded(
     log,
     begin: xmlFile,
     kill: !cleanup.any,
+    smallPages,
     environment: { ...process.env, LC_ALL: LOCALE },
     ...(terminal === undefined ? {} : { terminal }),
   });

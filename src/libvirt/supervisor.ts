@@ -23,6 +23,8 @@ export interface SupervisorOptions {
   readonly begin?: string;
   /** The command is ended by SIGKILL: it has nothing to clean up but what is in the directory. */
   readonly kill?: boolean;
+  /** The command, and what it starts, get no transparent huge pages. */
+  readonly smallPages?: boolean;
   /** Environment of the command; default: that of this process. */
   readonly environment?: NodeJS.ProcessEnv;
   /** Descriptor of a terminal whose settings are to be restored. */
@@ -111,7 +113,9 @@ export class Supervisor {
     const log = options.log === undefined ? [] : ['--log', options.log];
     const begin = options.begin === undefined ? [] : ['--begin', options.begin];
     const kill = options.kill === true ? ['--kill'] : [];
-    const child = spawn(program, [options.directory, ...log, ...begin, ...kill, ...(options.command ?? [])], {
+    const smallPages = options.smallPages === true ? ['--small-pages'] : [];
+    const words = [...log, ...begin, ...kill, ...smallPages, ...(options.command ?? [])];
+    const child = spawn(program, [options.directory, ...words], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
       detached: true,
       // libvirt searches QEMU only in PATH.

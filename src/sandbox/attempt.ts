@@ -25,6 +25,7 @@ import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
 import { factsOf, type Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
+import { wantsSmallPages } from './prepare/small-pages.js';
 import { guestConfig } from './setup/guest-config.js';
 import { copyOnHost, refuseHostDevices } from './setup/includes.js';
 import { runPlan } from './setup/run-plan.js';
@@ -98,6 +99,7 @@ export class Attempt {
         ...(before === undefined ? {} : { before }),
         ...(this.#ownDisks === undefined ? {} : { sources: this.#ownDisks.sources }),
         ...(terminalFd === undefined ? {} : { terminal: terminalFd }),
+        smallPages: wantsSmallPages(this.#prepared),
       });
       this.#run.domain.then(
         (started) => this.#shares.begin(started),

@@ -190,7 +190,9 @@ async function inStoreWithSnapshot(
 ): Promise<Row[]> {
   const environment = { XDG_CACHE_HOME: join(scratch, 'pool') };
   mkdirSync(environment.XDG_CACHE_HOME, { recursive: true });
-  await timed({ label: 'bake', argv: [`${program}-bake`, 'create', '--warm', '-c', connect], environment });
+  // Each slot that no sandbox of the pool uses would take memory of each that waits.
+  const bake = ['create', '--warm', '--slots', 'mounts=0', '-c', connect];
+  await timed({ label: 'bake', argv: [`${program}-bake`, ...bake], environment });
   const { XDG_CACHE_HOME: usual } = process.env;
   process.env['XDG_CACHE_HOME'] = environment.XDG_CACHE_HOME;
   try {

@@ -51,7 +51,7 @@ export class Member {
       throw ofContainers(prepared.connection.uri);
     }
     const origin = new Origin(config, options, prepared);
-    const sandbox = await Sandbox.startPrepared(config, prepared, options, preparing);
+    const sandbox = await Sandbox.startPrepared(config, { ...prepared, waits: true }, options, preparing);
     try {
       await rehearse(sandbox, config.bootTimeout);
       return new Member(begun, sandbox, await PausedMachine.pause(monitorOf(sandbox)), origin);

@@ -15,6 +15,8 @@ export interface PreparedMachine extends MachineParts {
   readonly fallback: string | undefined;
   /** The snapshot to restore, which knows the next one for when it fails to load; undefined: the machine boots. */
   readonly snapshot: SnapshotChoice | undefined;
+  /** It is to wait in a pool, so its memory counts for more than some milliseconds of its start. Default: false. */
+  readonly waits?: boolean;
 }
 
 export interface PreparedContainer extends ContainerParts {
