@@ -6,7 +6,6 @@ import { hasApplication } from '../../init/common/application.js';
 import type { GuestConfig } from '../../init/common/config.js';
 import type { SandboxConfig } from '../config/types.js';
 import type { Emulator } from '../domain/machine.js';
-import type { Share } from '../domain/shares.js';
 import type { Domain } from '../libvirt/connection.js';
 import { isQemuGone } from '../libvirt/errors.js';
 import { Monitor } from '../libvirt/monitor.js';
@@ -20,9 +19,9 @@ import { makeFreshDirectories } from './devices/mounts.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
 import { ALL_IS_SEEN, linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
-import { ROOT_TAG } from './devices/shares.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
+import { partsOfDomain, rootShareOf } from './domain-parts.js';
 import { factsOf, type Launched } from './launched.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { wantsSmallPages } from './prepare/small-pages.js';
@@ -34,7 +33,6 @@ import { readyOf } from './snapshot/ready.js';
 import { loadMachine, reasonToBoot } from './snapshot/restore.js';
 import { copyTimeoutError, goneError } from './start/boot-errors.js';
 import { DomainRun } from './start/domain-run.js';
-import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import { runBooting, runRestored } from './start/run-machine.js';
 import { ShareWatch, watchedShares } from './start/share-watch.js';
 import type { TransportOptions, Transports } from './start/transports.js';
@@ -92,7 +90,9 @@ export class Attempt {
       const { sockets } = this.#run.state;
       this.#emulator = this.#confineQemu();
       const confinement = { user: this.#user, emulator: this.#emulator };
-      const xml = domainXml(this.#config, await this.#forDomain(), this.#options, sockets, confinement);
+      const found = { user: this.#user, disks: this.#ownDisks?.disks, state: this.#run.state };
+      const parts = await partsOfDomain(this.#prepared, found);
+      const xml = domainXml(this.#config, parts, this.#options, sockets, confinement);
       const before = this.#viewRoot();
       const { terminalFd } = this.#options;
       this.#run.start(xml, {
@@ -199,25 +199,9 @@ export class Attempt {
     return devices.disks.length === 0 || point === undefined ? undefined : ownDisks(devices.disks, point, uid);
   }
 
-  /** What the domain is made of: disks and boot files where QEMU finds them. */
-  async #forDomain(): Promise<Prepared> {
-    const prepared = await this.#withOwnKernel();
-    if (prepared.platform === 'container' || this.#ownDisks === undefined) return prepared;
-    return { ...prepared, devices: { ...prepared.devices, disks: this.#ownDisks.disks } };
-  }
-
-  /** A machine that boots gets copies of kernel and initrd if libvirt gives them to QEMU's user. */
-  async #withOwnKernel(): Promise<Prepared> {
-    const prepared = this.#prepared;
-    if (prepared.platform === 'container' || this.#snapshot !== undefined) return prepared;
-    if (!isKernelGivenAway(prepared.connection.kind, this.#user)) return prepared;
-    const own = await copyBootFiles(prepared.image, this.#run.state);
-    return { ...prepared, image: { ...prepared.image, ...own } };
-  }
-
   /** The command that makes the view of the host's files, and disks beside it; undefined if there is neither. */
   #viewRoot(): string[] | undefined {
-    const directory = this.#rootShare()?.directory;
+    const directory = rootShareOf(this.#prepared)?.directory;
     const disks = this.#ownDisks?.words ?? [];
     if (directory === undefined && disks.length === 0) return undefined;
     const { connection, devices } = this.#prepared;
@@ -226,12 +210,6 @@ export class Attempt {
     const command = viewCommand(this.#config, facts);
     if (command === undefined) linkToAll(this.#config, facts);
     return command;
-  }
-
-  /** Undefined: the root is something else, or a container's. */
-  #rootShare(): Share | undefined {
-    const { platform, devices } = this.#prepared;
-    return platform === 'machine' ? devices.shares.find(({ tag }) => tag === ROOT_TAG) : undefined;
   }
 
   #confineQemu(): Emulator | undefined {
@@ -254,7 +232,7 @@ export class Attempt {
   }
 
   #warnIfAllIsSeen(): void {
-    if (this.#rootShare() === undefined || !seesAll(this.#config, this.#run.name)) return;
+    if (rootShareOf(this.#prepared) === undefined || !seesAll(this.#config, this.#run.name)) return;
     this.#options.onWarning?.(ALL_IS_SEEN);
   }
 
@@ -306,14 +284,8 @@ export class Attempt {
   async #setUpGuest(channel: Channel): Promise<void> {
     const { name, console, deadline, state, gone } = this.#run;
     const prepared = this.#prepared;
-    const answering = {
-      channel,
-      config: this.#config,
-      guest: this.#guest,
-      console,
-      options: this.#options,
-      deadline,
-    };
+    const [config, guest, options] = [this.#config, this.#guest, this.#options];
+    const answering = { channel, config, guest, console, options, deadline };
     if (prepared.platform === 'machine' && prepared.image.manifest.commonInit === 'guest') {
       const { startInGuest } = await import('./setup/guest-init.js');
       return startInGuest(answering);

@@ -4,12 +4,11 @@ import type { Readable, Writable } from 'node:stream';
 import { hasApplication } from '../../init/common/application.js';
 import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
-import type { DestroyOptions } from '../libvirt/connection.js';
 import { isQemuGone } from '../libvirt/errors.js';
 import { OperationError } from '../protocol/operations.js';
-import { isSystemError, SandboxError } from '../util/errors.js';
-import { mark } from '../util/marks.js';
+import { SandboxError } from '../util/errors.js';
 import { deferred, settlesWithin } from '../util/promises.js';
+import { endLaunched } from './end-launched.js';
 import { exitStatusOf } from './exit-status.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
@@ -263,7 +262,8 @@ export class Sandbox extends Session implements AsyncDisposable {
       await this.ending;
       await settlesWithin(Promise.allSettled(this.#before), STOP_MS);
       // A guest that sends its status has synced and unmounted everything.
-      await this.#end({ force: status !== undefined, keepLogs: status === undefined && !this.#stopping });
+      const options = { force: status !== undefined, keepLogs: status === undefined && !this.#stopping };
+      await endLaunched(this.launched, options, this.#onWarning);
     }
   }
 
@@ -279,36 +279,6 @@ export class Sandbox extends Session implements AsyncDisposable {
     } catch (error) {
       if (await settlesWithin(exited, QEMU_ENDS_MS)) return exited;
       throw error;
-    }
-  }
-
-  /**
-   * Leaves nothing. By now it is known how the application ended, and that counts more than what fails here: that is a
-   * warning.
-   */
-  async #end(options: DestroyOptions): Promise<void> {
-    const { channel, domain, connection, network, givenDisks } = this.launched;
-    const unexpected: unknown[] = [];
-    // Each step is taken, whatever becomes of the others.
-    const step = (end: () => void | Promise<void> | undefined) =>
-      this.#orWarn(end).catch((error: unknown) => unexpected.push(error));
-    mark('end.start');
-    await step(() => domain.destroy(options));
-    await step(() => givenDisks?.giveBack());
-    await step(() => network?.end());
-    mark('end.done');
-    channel.destroy();
-    await step(() => connection.close());
-    mark('connection.closed');
-    if (unexpected.length > 0) throw unexpected[0];
-  }
-
-  async #orWarn(end: () => void | Promise<void> | undefined): Promise<void> {
-    try {
-      await end();
-    } catch (error) {
-      if (!(error instanceof SandboxError) && !isSystemError(error)) throw error;
-      this.#onWarning?.(error instanceof SandboxError ? `${error.message}; ${error.remedy}` : error.message);
     }
   }
 }
