@@ -8,6 +8,7 @@ import type { Context } from './context.js';
 import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
 import { poolRows, takesRows } from './pool.js';
+import { poolKvmRows } from './pool-kvm.js';
 import type { Row } from './row.js';
 import { markdownTable } from './table.js';
 import { throughputRows } from './throughput.js';
@@ -24,10 +25,11 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   throughput: throughputRows,
   help: helpRows,
   takes: takesRows,
+  'pool-kvm': poolKvmRows,
 };
 
-/** It takes minutes, so it is measured only where it is asked for. */
-const SEPARATE = ['takes'];
+/** They take minutes, so they are measured only where they are asked for. */
+const SEPARATE = ['takes', 'pool-kvm'];
 
 interface Options {
   readonly runs: number;

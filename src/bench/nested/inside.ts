@@ -11,8 +11,8 @@ const DIRECTORIES = ['/run/libvirt', '/var/lib/libvirt/qemu', '/var/log/libvirt/
 export interface Inside {
   /** Directory of the programs. */
   readonly programs: string;
-  /** Arguments of virt-sandbox-bench. */
-  readonly words: readonly string[];
+  /** The program that measures, and its arguments. */
+  readonly command: readonly string[];
   /** For each snapshot to bake first, the arguments of `virt-sandbox-bake create`. */
   readonly snapshots: readonly (readonly string[])[];
 }
@@ -21,9 +21,9 @@ export interface Inside {
  * A script for a shell that is root. QEMU emulates AMD's virtualization and not Intel's, so the module is kvm_amd.
  * https://www.qemu.org/docs/master/system/i386/cpu.html
  */
-export function insideScript({ programs, words, snapshots }: Inside): string {
-  const line = (program: string, args: readonly string[]) =>
-    [`${programs}/${program}`, ...args].map(shellWord).join(' ');
+export function insideScript({ programs, command, snapshots }: Inside): string {
+  const line = (words: readonly string[]) => words.map(shellWord).join(' ');
+  const bake = `${programs}/virt-sandbox-bake`;
   return [
     `fail() { echo "virt-sandbox-bench: nested: $1" >&2; exit ${UNPREPARED}; }`,
     'said=$(modprobe kvm_amd 2>&1) ||',
@@ -38,9 +38,9 @@ export function insideScript({ programs, words, snapshots }: Inside): string {
     'mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null',
     ...snapshots.flatMap((args) => [
       'echo "virt-sandbox-bench: nested: baking a snapshot" >&2',
-      `${line('virt-sandbox-bake', ['create', '--warm', ...args])} >/dev/null || fail "there is no snapshot"`,
+      `${line([bake, 'create', '--warm', ...args])} >/dev/null || fail "there is no snapshot"`,
     ]),
-    `exec ${line('virt-sandbox-bench', words)}`,
+    `exec ${line(command)}`,
     '',
   ].join('\n');
 }

@@ -50,14 +50,15 @@ export async function measureInside(nested: Nested, args: InnerArguments): Promi
     const { packageDirectory } = await import('../../util/programs.js');
     const programs = join(packageDirectory(), 'bin');
     say(`nested: starting a machine with ${nested.memory} of memory`);
-    const inside = { programs, words, snapshots: snapshotsFor(nested.name, carried) };
+    const command = [join(programs, 'virt-sandbox-bench'), ...words];
+    const inside = { programs, command, snapshots: snapshotsFor(nested.name, carried) };
     const status = await runMachine(machineArgv(nested, exchange, inside), signal);
     const text = writtenInside(exchange, 'result.json');
     if (text === undefined) throw new NothingMeasured(status);
     if (nested.name === 'tune') await keepProfile(writtenInside(exchange, 'tuned.json'), args);
     const result = parseResult('result.json, which the emulated machine wrote,', () => withOwnNames(text, names));
-    const command = ['virt-sandbox-bench', ...process.argv.slice(2)];
-    return { ...result, version: build, command, host: { ...result.host, load } };
+    const asked = ['virt-sandbox-bench', ...process.argv.slice(2)];
+    return { ...result, version: build, command: asked, host: { ...result.host, load } };
   } finally {
     release();
     process.off('exit', remove);

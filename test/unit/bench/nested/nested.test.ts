@@ -9,7 +9,11 @@ import { insideScript, UNPREPARED } from '../../../../src/bench/nested/inside.js
 import { checkMemory, machineArgv } from '../../../../src/bench/nested/machine.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-const INSIDE = { programs: '/opt/own/bin', words: ['run', '--options=-e A="1 2"'], snapshots: [] };
+const INSIDE = {
+  programs: '/opt/own/bin',
+  command: ['/opt/own/bin/virt-sandbox-bench', 'run', '--options=-e A="1 2"'],
+  snapshots: [],
+};
 
 describe('the script inside', () => {
   it('is one that a shell understands, with a snapshot and without', () => {
