@@ -6,12 +6,12 @@
  */
 #include "builtins/builtins.h"
 
+#include "builtins/service.h"
 #include "shared/write_all.h"
+#include "util/clock.h"
 #include "util/fd.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,12 +19,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536
-#define MOST_PORT 65535
+/* A service that lets clients wait for longer does not accept them. */
+#define CONNECT_MICROSECONDS (5 * (uint64_t)MICROSECONDS_PER_SECOND)
 
 enum { STDIN, STDOUT, PEER, POLLED };
 
@@ -52,50 +52,57 @@ static void set_resetting(bool resetting)
 		builtin_fail(errno, "setsockopt(SO_LINGER)");
 }
 
-/* False with errno. */
-static bool connect_to(const struct sockaddr *address, socklen_t size)
+/* Waits for the answer to a connect(). Its errno, or 0. */
+static int await_connection(void)
 {
+	struct pollfd polled = {.fd = peer, .events = POLLOUT};
+	/* The kernel would go on for two minutes where the service accepts nothing. */
+	const uint64_t deadline = clock_now() + CONNECT_MICROSECONDS;
+	int error = 0;
+	socklen_t size = sizeof(error);
+	int count;
+
+	while ((count = poll(&polled, 1, clock_poll_timeout(deadline))) < 0) {
+		if (errno != EINTR)
+			builtin_fail(errno, "poll");
+	}
+	if (count == 0)
+		return ETIMEDOUT;
+	if (getsockopt(peer, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		builtin_fail(errno, "getsockopt(SO_ERROR)");
+	/* It was there, and is broken already. What came before can still be read. */
+	if (error == ECONNRESET || error == EPIPE)
+		broken = error;
+	return broken != 0 ? 0 : error;
+}
+
+/* An errno, or 0. */
+static int connect_to(int family, uint16_t port)
+{
+	const union service_address address = service_at(family, port);
 	const int yes = 1;
+	int error = 0;
 
 	fd_close(&peer);
-	peer = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	peer = service_socket(family, SOCK_STREAM);
 	if (peer < 0)
-		return false;
+		return errno;
 	/* What comes here has waited already for what could go with it. */
 	if (setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) < 0)
 		builtin_fail(errno, "setsockopt(TCP_NODELAY)");
 	set_resetting(true);
-	return connect(peer, address, size) == 0;
+	if (!service_connect(peer, &address))
+		error = errno == EINPROGRESS ? await_connection() : errno;
+	return error == 0 && service_is_itself(peer) ? ECONNREFUSED : error;
 }
 
 static void connect_inside(uint16_t port)
 {
-	const struct sockaddr_in ip4 = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr = {htonl(INADDR_LOOPBACK)},
-	};
-	const struct sockaddr_in6 ip6 = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons(port),
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
-	};
-	int error;
+	int error = connect_to(AF_INET, port);
 
-	if (connect_to((const struct sockaddr *)&ip4, sizeof(ip4)))
-		return;
-	error = errno;
 	/* Some services listen at ::1 only. If this one does not either, the first error is what people expect. */
-	if (error != ECONNREFUSED || !connect_to((const struct sockaddr *)&ip6, sizeof(ip6)))
+	if (error != 0 && (error != ECONNREFUSED || connect_to(AF_INET6, port) != 0))
 		builtin_fail(error, "connect(127.0.0.1:%u)", port);
-}
-
-static void set_nonblocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		builtin_fail(errno, "fcntl(O_NONBLOCK)");
 }
 
 static bool is_empty(const struct direction *direction)
@@ -180,27 +187,18 @@ static void wait_for_any(void)
 		stop_in(ECONNRESET);
 }
 
-static uint16_t port_of(const char *text)
-{
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end != '\0' || port == 0 || port > MOST_PORT)
-		builtin_fail(EINVAL, "port %s", text);
-	return (uint16_t)port;
-}
-
 void builtin_connect(char **argv)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
-	connect_inside(port_of(argv[0]));
+	connect_inside(service_port(argv[0]));
 	in.from = STDIN_FILENO;
 	in.to = peer;
 	out.from = peer;
 	out.to = STDOUT_FILENO;
-	set_nonblocking(in.from);
-	set_nonblocking(out.to);
-	set_nonblocking(peer);
+	service_set_nonblocking(in.from);
+	service_set_nonblocking(out.to);
+	if (broken != 0)
+		stop_in(broken);
 	while (!has_ended(&in) || !has_ended(&out)) {
 		wait_for_any();
 		if (!has_ended(&in))

@@ -45,6 +45,14 @@ int stdin_reserve(int slot)
 
 	if (ring == MAP_FAILED)
 		return -1;
+	/* A process that is forked while a ring has bytes would keep a copy of them. */
+	if (madvise(ring, RING_BYTES, MADV_DONTFORK) < 0) {
+		int error = errno;
+
+		(void)munmap(ring, RING_BYTES);
+		errno = error;
+		return -1;
+	}
 	*input = (struct input){.ring = ring, .fd = -1};
 	if (slot >= slots)
 		slots = slot + 1;

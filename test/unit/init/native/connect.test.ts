@@ -1,10 +1,11 @@
 /** The program `connect` of the init: bytes between a host's streams and a service of the sandbox. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
 import { Proc, SpawnFlag } from '../../../../src/protocol/wire.js';
@@ -46,6 +47,42 @@ function report(guest: Guest, number: number, ended = false): { errno: number; w
   const at = ended ? ENDED.length : 0;
   if (ended) assert.ok(said.subarray(0, at).equals(ENDED));
   return { errno: said.readUInt32BE(at), what: said.subarray(at + 4).toString() };
+}
+
+/** A Node.js program that listens, says its port, and accepts nobody. Two clients fill its queue. */
+const DEAF = `
+const server = require('node:net').createServer();
+server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
+  require('node:fs').writeSync(1, server.address().port + '\\n');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+});
+`;
+
+async function deafService(t: TestContext): Promise<number> {
+  const child = spawn(process.execPath, ['-e', DEAF], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  const port = Number(said);
+  for (let count = 0; count < 2; count += 1) {
+    const client = connect(port, '127.0.0.1');
+    t.after(() => client.destroy());
+    client.on('error', () => {});
+    await once(client, 'connect');
+  }
+  return port;
+}
+
+/** KiB of memory of a process that one forked from it does not have. */
+function notForked(pid: number): number {
+  const mappings = readFileSync(`/proc/${pid}/smaps`, 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  return mappings
+    .filter((text) => /^VmFlags:.* dc( |$)/m.test(text))
+    .reduce((sum, text) => sum + Number(/^Size: +(\d+)/m.exec(text)?.[1]), 0);
+}
+
+function children(guest: Guest): number[] {
+  const { pid } = guest.process;
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
 }
 
 /** Clock ticks that a process has used. */
@@ -130,6 +167,35 @@ describe('connect', () => {
     assert.deepEqual(await failing('1'), { errno: errno.ECONNREFUSED, what: 'connect(127.0.0.1:1)' });
     for (const port of ['0', '65536', '99999999999999999999999', '-1', '+1', ' 1', '1x', ''])
       assert.deepEqual(await failing(port), { errno: errno.EINVAL, what: `port ${port}` });
+    await guest.finish();
+  });
+
+  test('a service that accepts nobody is given up after five seconds', async (t) => {
+    const port = await deafService(t);
+    const guest = await Guest.start(t);
+    const begun = performance.now();
+    const number = await guest.spawnBeside(['connect', String(port)], { flags: SpawnFlag.BUILTIN });
+    assert.equal(await guest.exit(number), FAILED);
+    assert.deepEqual(report(guest, number), { errno: errno.ETIMEDOUT, what: `connect(127.0.0.1:${port})` });
+    assert.ok(performance.now() - begun >= 4900);
+    await guest.finish();
+  });
+
+  test('a connection to itself is none', { skip: process.geteuid?.() !== 0 && 'needs root' }, async (t) => {
+    // The only port that the kernel can choose there is the one that is connected to.
+    const only = 'ip link set lo up && echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range && exec "$0" "$@"';
+    const guest = await Guest.start(t, { through: ['unshare', '-n', 'sh', '-ec', only] });
+    const number = await guest.spawnBeside(['connect', '40000'], { flags: SpawnFlag.BUILTIN });
+    assert.equal(await guest.exit(number), FAILED);
+    assert.deepEqual(report(guest, number), { errno: errno.ECONNREFUSED, what: 'connect(127.0.0.1:40000)' });
+    await guest.finish();
+  });
+
+  test('has none of the buffers for stdin of processes', async (t) => {
+    const { guest } = await connected(t);
+    const [child = 0] = children(guest);
+    assert.equal(notForked(guest.process.pid ?? 0), 512);
+    assert.equal(notForked(child), 0);
     await guest.finish();
   });
 
@@ -219,11 +285,6 @@ describe('connect', () => {
       const reply = await guest.spawnBeside(['connect', String(port)], { flags: SpawnFlag.BUILTIN });
       return { number: reply, socket: await next() };
     };
-    const children = () =>
-      readFileSync(`/proc/${guest.process.pid}/task/${guest.process.pid}/children`, 'utf8')
-        .trim()
-        .split(' ')
-        .map(Number);
     // Nothing said; an end from the service; an end from the host; output that nobody takes, with either end.
     await start();
     const ended = await start();
@@ -241,10 +302,10 @@ describe('connect', () => {
       flooding.socket.end(Buffer.alloc((2 << 20) + (1 << 16) + 20_000));
       await guest.until(() => guest.output(Proc.STDOUT, flooding.number).length === 1 << 20, 'a window of output');
     }
-    const before = children().map(ticks);
+    const before = children(guest).map(ticks);
     assert.equal(before.length, 5);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const used = children().map((pid, at) => ticks(pid) - (before[at] ?? 0));
+    const used = children(guest).map((pid, at) => ticks(pid) - (before[at] ?? 0));
     // A loop would take most of 50.
     assert.ok(
       used.every((each) => each < 10),

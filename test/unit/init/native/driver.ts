@@ -174,14 +174,21 @@ export class Guest {
     socket.on('error', () => {});
   }
 
-  /** Starts the init and goes through the handshake, unless told otherwise. */
-  static async start(t: TestContext, options: { arguments?: string[]; handshake?: boolean } = {}): Promise<Guest> {
+  /**
+   * Starts the init and goes through the handshake, unless told otherwise. `through`: a command that becomes the one at
+   * its end.
+   */
+  static async start(
+    t: TestContext,
+    options: { arguments?: string[]; handshake?: boolean; through?: string[] } = {},
+  ): Promise<Guest> {
     const directory = await mkdtemp(join(tmpdir(), 'native-init-'));
     const path = join(directory, 'channel');
     const server = createServer();
     server.listen(path);
     await once(server, 'listening');
-    const child = spawn(INIT, ['--channel-unix', path, ...(options.arguments ?? [])], {
+    const [program = INIT, ...before] = [...(options.through ?? []), INIT];
+    const child = spawn(program, [...before, '--channel-unix', path, ...(options.arguments ?? [])], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=0:exitcode=99', UBSAN_OPTIONS: 'print_stacktrace=1' },
     });
