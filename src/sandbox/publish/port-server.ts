@@ -1,9 +1,12 @@
 /** A TCP port of this host whose connections are carried into a sandbox, once there is one. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { type Connect, carryConnection, resetNow } from './connection.js';
-import type { ConnectionLimit } from './connection-limit.js';
+import type { ClientLimit } from './client-limit.js';
+import { type Connect, Connection } from './connection.js';
 import { listenError } from './listen-error.js';
+
+/** After so long without a byte, the kernel asks whether the client is still there. */
+const KEEP_ALIVE_MS = 60_000;
 
 /** Most connections that are open or wait. A client beyond that is turned away at once. */
 const MOST_SOCKETS = 512;
@@ -11,7 +14,7 @@ const MOST_SOCKETS = 512;
 /** What carries connections. */
 export interface Carrier {
   readonly connect: Connect;
-  readonly limit: ConnectionLimit;
+  readonly limit: ClientLimit;
 }
 
 export class PortServer {
@@ -21,7 +24,7 @@ export class PortServer {
   /** Settles when nothing of it is left. */
   readonly closed: Promise<void>;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<Connection>();
   #carrier: Carrier | undefined;
 
   private constructor(server: Server) {
@@ -29,7 +32,7 @@ export class PortServer {
     this.host = address;
     this.port = port;
     this.#server = server;
-    this.closed = once(server, 'close').then(() => {});
+    this.closed = new Promise((resolve) => server.once('close', () => resolve()));
     server.on('connection', (socket) => this.#accept(socket));
     // A connection that cannot be accepted, for want of descriptors, is lost alone.
     server.on('error', () => {});
@@ -44,7 +47,12 @@ export class PortServer {
    */
   static async listen(host: string, port: number): Promise<PortServer> {
     // Either direction may end first.
-    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    const server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    });
     server.maxConnections = MOST_SOCKETS;
     server.listen({ host, port });
     try {
@@ -58,25 +66,26 @@ export class PortServer {
   /** Carries connections, also those that have come already. */
   serve(carrier: Carrier): void {
     this.#carrier = carrier;
-    for (const socket of this.#sockets) this.#carry(socket, carrier);
+    for (const connection of this.#connections) carry(connection, carrier);
   }
 
   /** Resets what is connected. Resolves when nothing of it is left. */
   async close(): Promise<void> {
     this.#server.close();
-    for (const socket of this.#sockets) resetNow(socket);
+    for (const connection of this.#connections) connection.end();
     await this.closed;
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    const connection = new Connection(socket);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
     // It closes, and that says enough.
     socket.on('error', () => {});
-    if (this.#carrier) this.#carry(socket, this.#carrier);
+    if (this.#carrier) carry(connection, this.#carrier);
   }
+}
 
-  #carry(socket: Socket, { limit, connect }: Carrier): void {
-    limit.carry(socket, () => carryConnection(socket, connect));
-  }
+function carry(connection: Connection, { limit, connect }: Carrier): void {
+  limit.carry(connection, () => connection.carry(connect));
 }

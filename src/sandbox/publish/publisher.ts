@@ -4,7 +4,7 @@ import { LOOPBACK } from '../../config/parsers/publish.js';
 import type { Channel } from '../../protocol/channel.js';
 import { SandboxError } from '../../util/errors.js';
 import { startBuiltin } from '../process/builtin.js';
-import { ConnectionLimit } from './connection-limit.js';
+import { ClientLimit } from './client-limit.js';
 import { PortServer } from './port-server.js';
 import { checkPublish } from './publish-schema.js';
 import { PublishedPort } from './published-port.js';
@@ -13,7 +13,7 @@ import type { PublishOptions } from './types.js';
 export class Publisher {
   readonly #channel: Channel;
   readonly #guest: GuestConfig;
-  readonly #limit = new ConnectionLimit();
+  readonly #limit = new ClientLimit();
   readonly #servers = new Set<PortServer>();
   #isOver = false;
 

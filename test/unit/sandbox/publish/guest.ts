@@ -64,6 +64,8 @@ export class PlayedGuest {
   readonly programs: Program[] = [];
   /** The numbers of processes that were signalled. */
   readonly killed: number[] = [];
+  readonly #unanswered: Buffer[] = [];
+  #isSlow = false;
   /** Bytes of output that the launcher has taken. */
   acknowledged = 0;
   readonly #transport: Duplex;
@@ -85,6 +87,12 @@ export class PlayedGuest {
     });
     this.channel = Channel.resume(this.#transport);
     this.publisher = new Publisher(this.channel, CONFIG);
+  }
+
+  /** Whether no program has started yet of those that are asked for from now on. */
+  set isSlow(isSlow: boolean) {
+    this.#isSlow = isSlow;
+    if (!isSlow) this.say(...this.#unanswered.splice(0));
   }
 
   say(...packets: readonly Buffer[]): void {
@@ -110,7 +118,9 @@ export class PlayedGuest {
   #packet({ proc, type, serial }: PacketHeader, payload: Buffer): void {
     if (proc === Proc.SPAWN) {
       this.programs.push(new Program(this, this.programs.length + 1));
-      this.say(spawned(serial, this.programs.length));
+      const answer = spawned(serial, this.programs.length);
+      if (this.#isSlow) this.#unanswered.push(answer);
+      else this.say(answer);
     } else if (proc === Proc.SIGNAL) {
       this.killed.push(payload.readUInt32BE(0));
       this.say(encodePacket(proc, MessageType.REPLY, Status.OK, serial, numbers(0)));

@@ -1,0 +1,93 @@
+/** How many clients of a sandbox are carried at once, and which of them make room. */
+
+/** Half of the processes that may run in a sandbox at once: others can always be started beside. */
+const MOST_CLIENTS = 128;
+
+const LOOK_MS = 5000;
+/** Without a byte for a minute, a client makes room for one that waits. */
+const IDLE_LOOKS = 60_000 / LOOK_MS;
+/** If nobody takes its bytes for ten minutes, or it waits for as long, it is given up. */
+const STUCK_LOOKS = 600_000 / LOOK_MS;
+
+/** Each has a process in the sandbox while it is carried. */
+export interface Client {
+  /** Aborts when it is gone. */
+  readonly gone: AbortSignal;
+  /** A number that changes whenever something of it is carried. */
+  readonly moved: number;
+  /** Something of it waits until somebody takes it. */
+  readonly isHeldUp: boolean;
+  /** Called every few seconds, to find out whether it is gone. */
+  look(): void;
+  end(): void;
+}
+
+/** What a client had moved when it was looked at last, and for how many looks that has been the same. */
+interface Activity {
+  moved: number;
+  quiet: number;
+}
+
+/** Clients of all ports of a sandbox count together. */
+export class ClientLimit {
+  /** How many processes are there. One may outlive its client. */
+  #used = 0;
+  /** In the order in which they have come. */
+  readonly #waiting = new Map<Client, () => Promise<void>>();
+  /** Of those that wait or are carried, and are not gone. */
+  readonly #activities = new Map<Client, Activity>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * Calls `carry` when it is the client's turn. A client that is gone before is forgotten.
+   * @param carry resolves when its process has ended
+   */
+  carry(client: Client, carry: () => Promise<void>): void {
+    if (client.gone.aborted) return;
+    client.gone.addEventListener('abort', () => this.#forget(client), { once: true });
+    this.#activities.set(client, { moved: client.moved, quiet: 0 });
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+    this.#waiting.set(client, carry);
+    this.#carryNext();
+  }
+
+  #carryNext(): void {
+    const [first] = this.#waiting;
+    if (first === undefined || this.#used === MOST_CLIENTS) return;
+    const [client, carry] = first;
+    this.#waiting.delete(client);
+    this.#used += 1;
+    carry().finally(() => {
+      this.#used -= 1;
+      this.#forget(client);
+      this.#carryNext();
+    });
+  }
+
+  #forget(client: Client): void {
+    this.#waiting.delete(client);
+    this.#activities.delete(client);
+    if (this.#activities.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    for (const [client, activity] of [...this.#activities]) {
+      client.look();
+      const { moved } = client;
+      activity.quiet = activity.moved === moved ? activity.quiet + 1 : 0;
+      activity.moved = moved;
+      if (activity.quiet >= STUCK_LOOKS && (client.isHeldUp || this.#waiting.has(client))) client.end();
+    }
+    this.#makeRoom();
+  }
+
+  /** Ends those that are idle for the longest time, if others wait. */
+  #makeRoom(): void {
+    const carried = [...this.#activities].filter(([client]) => !this.#waiting.has(client));
+    const ending = this.#used - carried.length;
+    const idle = carried.filter(([, { quiet }]) => quiet >= IDLE_LOOKS).sort((a, b) => b[1].quiet - a[1].quiet);
+    for (const [client] of idle.slice(0, Math.max(0, this.#waiting.size - ending))) client.end();
+  }
+}
