@@ -99,7 +99,7 @@ const BODY: readonly Section[] = [
             '`[hide]`',
             '`secrets`: whether the places of keys below the home directory are hidden, default `true`. `path.0`, `path.1` and so on: more paths to hide.',
           ],
-          ['`[publish]`', '`port.0`, `port.1` and so on: TCP ports, as values of `--publish`.'],
+          ['`[publish]`', '`port.0`, `port.1` and so on: ports, as values of `--publish`.'],
           ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
           ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],
           ['`[service]`', '`bootTarget`: the target of systemd, default `multi-user.target`.'],

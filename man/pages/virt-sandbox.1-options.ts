@@ -131,9 +131,9 @@ export const details = {
     ],
   },
   publish: {
-    value: '[[ADDRESS:][HOST]:]GUEST',
+    value: '[[ADDRESS:][HOST]:]GUEST[/udp]',
     text: [
-      'Makes the TCP port *GUEST* of the sandbox the port *HOST* of *ADDRESS*, an IP address of this host; an IPv6 address is in brackets. The default is 127.0.0.1, which every user of this host reaches. With 0 or without *HOST* a free port is taken, and said on stderr. The sandbox needs no network for it: connections are carried to its loopback. A port that is taken is an error before anything is started. The option repeats.',
+      'Makes the TCP port *GUEST* of the sandbox, with `/udp` the UDP port, the port *HOST* of *ADDRESS*, an IP address of this host; an IPv6 address is in brackets. The default is 127.0.0.1, which every user of this host reaches. With 0 or without *HOST* a free port is taken, and said on stderr. The sandbox needs no network for it: connections and datagrams are carried to its loopback. A port that is taken is an error before anything is started. The option repeats.',
     ],
   },
   security: {

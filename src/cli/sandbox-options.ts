@@ -67,7 +67,7 @@ export const options = {
     nargs: 1,
     requiresArg: true,
     describe:
-      '[[ADDRESS:][HOST]:]GUEST: TCP port GUEST inside as port HOST of ADDRESS [127.0.0.1, a free port]; repeats',
+      '[[ADDRESS:][HOST]:]GUEST[/udp]: TCP or UDP port GUEST inside as port HOST of ADDRESS [127.0.0.1, a free port]; repeats',
   },
   security: {
     alias: 's',

@@ -98,8 +98,11 @@ export interface Network {
   readonly filter: NetworkFilter | undefined;
 }
 
-/** A TCP port of the sandbox that is one of this host. */
+export type Protocol = 'tcp' | 'udp';
+
+/** A port of the sandbox that is one of this host. */
 export interface Publish {
+  readonly protocol: Protocol;
   /** IP address of this host to listen at. */
   readonly address: string;
   /** 1 to 65535; 0: a free one. */

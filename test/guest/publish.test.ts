@@ -25,7 +25,11 @@ async function publish(uri: string, options: RunOptions): Promise<string> {
     six: 'six',
     reset: 'ECONNRESET',
     refused: 'ECONNRESET',
-    other: 'ECONNREFUSED',
+    other: ['ECONNREFUSED'],
+    udp: 'hello',
+    udpLarge: true,
+    udpClients: 20,
+    udpOther: ['ECONNREFUSED'],
     taken: 'port-taken',
     whole: REQUESTS,
     up: true,
@@ -33,6 +37,7 @@ async function publish(uri: string, options: RunOptions): Promise<string> {
     cut: 'ECONNRESET',
     gone: 'ECONNREFUSED',
     late: 'sandbox-ended',
+    udpGone: 'ECONNREFUSED',
   });
   return String(name);
 }

@@ -3,6 +3,7 @@
  * it. Programs of another user, or in another mount namespace, cannot be a test themselves.
  */
 import { createHash } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -39,7 +40,11 @@ net.createServer({ allowHalfOpen: true }, (socket) => {
     }
     if (word === 'reset') socket.resetAndDestroy();
   });
-}).listen(${SERVER_PORT}, '127.0.0.1', () => console.log('listening'));
+}).listen(${SERVER_PORT}, '127.0.0.1', () => {
+  const udp = require('node:dgram').createSocket('udp4');
+  udp.on('message', (bytes, from) => udp.send(bytes, from.port, from.address));
+  udp.bind(${SERVER_PORT}, '127.0.0.1', () => console.log('listening'));
+});
 `;
 
 async function dial(port: PublishedPort, address = port.address): Promise<Socket> {
@@ -94,10 +99,38 @@ async function down(port: PublishedPort): Promise<boolean> {
   );
 }
 
-/** An IPv4 address of this host that is not the loopback's. */
-function otherAddress(): string | undefined {
+/** Sends a datagram. @returns the answer, or the code of the error */
+async function exchange(port: PublishedPort, datagram: string, address = port.address): Promise<string> {
+  const socket = createSocket('udp4');
+  socket.connect(port.hostPort, address);
+  await once(socket, 'connect');
+  const answer = once(socket, 'message');
+  socket.send(datagram);
+  const said = await answer.then(
+    ([bytes]) => String(bytes),
+    (error: NodeJS.ErrnoException) => String(error.code),
+  );
+  socket.close();
+  return said;
+}
+
+/** From so many clients at once. @returns how many were answered */
+async function exchanges(port: PublishedPort, clients: number): Promise<number> {
+  const words = Array.from({ length: clients }, (_, at) => `client ${at} `.repeat(100));
+  const answers = await Promise.all(words.map((word) => exchange(port, word)));
+  return answers.filter((answer, at) => answer === words[at]).length;
+}
+
+/** Other IPv4 addresses of this host than the one that the ports are at. */
+function otherAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  const outer = all.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);
+  return ['127.0.0.2', ...outer];
+}
+
+/** What those say who try at other addresses, each once. */
+async function elsewhere(ask: (address: string) => Promise<string>): Promise<string[]> {
+  return [...new Set(await Promise.all(otherAddresses().map(ask)))];
 }
 
 const sandbox = await Sandbox.start({ command: ['sleep', '1000'] }, { connect: uri });
@@ -105,7 +138,7 @@ const server = await sandbox.spawn(['node', '-e', SERVER]);
 server.stderr.pipe(process.stderr);
 await once(server.stdout, 'data');
 const port = await sandbox.publish(SERVER_PORT);
-const other = otherAddress();
+const udp = await sandbox.publish(SERVER_PORT, { protocol: 'udp' });
 const unused = await sandbox.publish(9);
 const six = await sandbox.publish(SERVER_PORT, { host: '::1' });
 const results = {
@@ -114,7 +147,11 @@ const results = {
   six: (await ask(six, 'echo six')).toString(),
   reset: await codeOf(ask(port, 'reset')),
   refused: await codeOf(ask(unused, 'hello')),
-  other: other === undefined ? 'ECONNREFUSED' : await codeOf(dial(port, other)),
+  other: await elsewhere((address) => codeOf(dial(port, address))),
+  udp: await exchange(udp, 'hello'),
+  udpLarge: (await exchange(udp, 'large '.repeat(10_000))) === 'large '.repeat(10_000),
+  udpClients: await exchanges(udp, 20),
+  udpOther: await elsewhere((address) => exchange(udp, 'hello', address)),
   taken: await codeOf(sandbox.publish(9, { hostPort: port.hostPort })),
   whole: await many(port, requests, 20),
   up: await up(port),
@@ -124,5 +161,10 @@ const results = {
 const open = await dial(port);
 const cut = codeOf(once(open, 'end'));
 await sandbox.stop();
-const after = { cut: await cut, gone: await codeOf(dial(port)), late: await codeOf(sandbox.publish(80)) };
+const after = {
+  cut: await cut,
+  gone: await codeOf(dial(port)),
+  late: await codeOf(sandbox.publish(80)),
+  udpGone: await exchange(udp, 'hello'),
+};
 process.stdout.write(`${JSON.stringify({ ...results, ...after })}\n`);

@@ -20,9 +20,11 @@ static const struct builtin {
 	int arguments;
 	void (*run)(char **argv);
 } builtins[] = {
-	{"connect", 1, builtin_connect}, {"list", 1, builtin_list},     {"mkdir", 3, builtin_mkdir},
-	{"read", 1, builtin_read},       {"remove", 3, builtin_remove}, {"rename", 2, builtin_rename},
-	{"stat", 2, builtin_stat},       {"watch", 1, builtin_watch},   {"write", 3, builtin_write},
+	{"connect", 1, builtin_connect}, {"connect-udp", 1, builtin_connect_udp},
+	{"list", 1, builtin_list},       {"mkdir", 3, builtin_mkdir},
+	{"read", 1, builtin_read},       {"remove", 3, builtin_remove},
+	{"rename", 2, builtin_rename},   {"stat", 2, builtin_stat},
+	{"watch", 1, builtin_watch},     {"write", 3, builtin_write},
 	{"pack", 1, builtin_pack},       {"unpack", 2, builtin_unpack},
 };
 

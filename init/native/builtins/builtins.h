@@ -38,6 +38,7 @@ bool builtin_flag(const char *text);
 
 /* Each of these is one, in the file of its name. `argv` begins with its first argument. */
 void builtin_connect(char **argv);
+void builtin_connect_udp(char **argv);
 void builtin_list(char **argv);
 void builtin_mkdir(char **argv);
 void builtin_read(char **argv);

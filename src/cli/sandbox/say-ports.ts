@@ -10,8 +10,8 @@ export function sayPorts(
   say: (sentence: string) => void,
   onChoice: LaunchOptions['onChoice'],
 ): void {
-  for (const [at, { host, guestPort }] of published.entries()) {
-    const sentence = `port ${guestPort} is at ${host}`;
+  for (const [at, { host, guestPort, protocol }] of published.entries()) {
+    const sentence = `port ${guestPort}${protocol === 'udp:' ? '/udp' : ''} is at ${host}`;
     if (publish[at]?.hostPort === 0) say(`virt-sandbox: ${sentence}\n`);
     else onChoice?.(sentence);
   }

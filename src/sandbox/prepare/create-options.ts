@@ -110,7 +110,7 @@ function portsOf(publish: unknown): unknown {
 }
 
 function wholePublish(publish: Values): Values {
-  return { address: LOOPBACK, hostPort: 0, ...defined(publish) };
+  return { protocol: 'tcp', address: LOOPBACK, hostPort: 0, ...defined(publish) };
 }
 
 /** As where no format is given on the command line. */

@@ -11,7 +11,7 @@ import { MOST_NODES, NUMA_MODES } from '../../config/parsers/numa.js';
 import { DISK_LIMITS, IO_THREAD_RANGE, WEIGHT_RANGE } from '../../config/parsers/tuning.js';
 import type { SandboxConfig, Tuning } from '../../config/types.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
-import { ipAddress, portNumber } from '../publish/publish-schema.js';
+import { ipAddress, portNumber, protocol } from '../publish/publish-schema.js';
 import type { LaunchOptions, PartialConfig } from '../types.js';
 import { check } from './check-values.js';
 
@@ -133,7 +133,7 @@ const entries = {
     'disks',
   ),
   networks: list(network, 'networks'),
-  publish: list(record({ address: ipAddress, hostPort: portNumber(0), guestPort: portNumber(1) }), 'ports'),
+  publish: list(record({ protocol, address: ipAddress, hostPort: portNumber(0), guestPort: portNumber(1) }), 'ports'),
   security: record({ mode: oneOf(['dynamic', 'static', 'inherit']), label: v.optional(text) }),
   environment: list(record({ key: text, value: text }), 'variables: { key, value }'),
   cwd: text,

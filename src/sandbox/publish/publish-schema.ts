@@ -16,7 +16,9 @@ export const ipAddress = v.pipe(
   v.string('an IP address'),
   v.check((text) => isIP(text) !== 0, 'an IP address'),
 );
+export const protocol = v.picklist(['tcp', 'udp'], '"tcp" or "udp"');
 const entries = {
+  protocol,
   host: ipAddress,
   hostPort: portNumber(0),
   signal: v.instance(AbortSignal, 'an AbortSignal'),

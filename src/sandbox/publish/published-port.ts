@@ -3,13 +3,14 @@ import { isIPv6 } from 'node:net';
 import type { PortServer } from './port-server.js';
 
 /**
- * A URL: `http://127.0.0.1:PORT/`. A service that is not HTTP is at its {@link address} and {@link hostPort} all the same.
+ * A URL: `http://127.0.0.1:PORT/`, or `udp://127.0.0.1:PORT`. A service that is not HTTP is at its {@link address} and
+ * {@link hostPort} all the same.
  * It ends with its sandbox, and does not keep this process alive.
  */
 export class PublishedPort extends URL implements AsyncDisposable {
-  /** TCP port inside. */
+  /** Port inside. */
   readonly guestPort: number;
-  /** IP address and TCP port on this host. */
+  /** IP address and port on this host. */
   readonly address: string;
   readonly hostPort: number;
   /** Resolves when the port is free again. */
@@ -18,7 +19,8 @@ export class PublishedPort extends URL implements AsyncDisposable {
 
   /** @internal */
   constructor(server: PortServer, guestPort: number) {
-    super(`http://${isIPv6(server.host) ? `[${server.host}]` : server.host}:${server.port}/`);
+    const at = `${isIPv6(server.host) ? `[${server.host}]` : server.host}:${server.port}`;
+    super(server.protocol === 'udp' ? `udp://${at}` : `http://${at}/`);
     this.guestPort = guestPort;
     this.address = server.host;
     this.hostPort = server.port;
@@ -26,7 +28,7 @@ export class PublishedPort extends URL implements AsyncDisposable {
     this.#server = server;
   }
 
-  /** Ends it, and resets what is connected. Resolves when the port is free. */
+  /** Ends it, and resets its connections. Resolves when the port is free. */
   async close(): Promise<void> {
     await this.#server.close();
   }

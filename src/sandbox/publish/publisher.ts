@@ -5,7 +5,8 @@ import type { Channel } from '../../protocol/channel.js';
 import { SandboxError } from '../../util/errors.js';
 import { startBuiltin } from '../process/builtin.js';
 import { ClientLimit } from './client-limit.js';
-import { PortServer } from './port-server.js';
+import { listen } from './listen.js';
+import type { PortServer } from './port-server.js';
 import { checkPublish } from './publish-schema.js';
 import { PublishedPort } from './published-port.js';
 import type { PublishOptions } from './types.js';
@@ -31,9 +32,9 @@ export class Publisher {
   /** @throws {SandboxError} as `Session.publish` */
   async publish(guestPort: number, options: PublishOptions): Promise<PublishedPort> {
     checkPublish(guestPort, options);
-    const { host = LOOPBACK, hostPort = 0, signal } = options;
+    const { protocol = 'tcp', host = LOOPBACK, hostPort = 0, signal } = options;
     signal?.throwIfAborted();
-    const server = await PortServer.listen(host, hostPort);
+    const server = await listen(protocol, host, hostPort);
     if (this.#isOver || signal?.aborted) {
       await server.close();
       signal?.throwIfAborted();
@@ -43,14 +44,14 @@ export class Publisher {
     return this.serve(server, guestPort);
   }
 
-  /** Carries the connections of a port to one of the sandbox, and closes it when the sandbox ends, or has ended. */
+  /** Carries the clients of a port to one of the sandbox, and closes it when the sandbox ends, or has ended. */
   serve(server: PortServer, guestPort: number): PublishedPort {
     this.#servers.add(server);
     server.closed.then(() => this.#servers.delete(server));
     server.serve({
       limit: this.#limit,
       connect: (options) => {
-        const argv = ['connect', String(guestPort)];
+        const argv = [server.protocol === 'udp' ? 'connect-udp' : 'connect', String(guestPort)];
         return startBuiltin(this.#channel, this.#guest, argv, `port ${guestPort}`, options);
       },
     });

@@ -216,6 +216,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     requireKvm: acceleration !== 'tcg' && random.chance(),
     nestedKvm: random.chance(),
     publish: random.list(2, () => ({
+      protocol: random.pick(['tcp', 'udp'] as const),
       address: random.pick(['127.0.0.1', '::1', '0.0.0.0']),
       hostPort: random.below(65_536),
       guestPort: 1 + random.below(65_535),

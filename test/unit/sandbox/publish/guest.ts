@@ -19,13 +19,15 @@ const CONFIG = {
 /** A guest's end of a program: nothing is done by itself but what is said here. */
 export class Program {
   readonly number: number;
+  readonly argv: readonly string[];
   readonly stdin: Buffer[] = [];
   stdinEnded = false;
   readonly #guest: PlayedGuest;
 
-  constructor(guest: PlayedGuest, number: number) {
+  constructor(guest: PlayedGuest, number: number, argv: readonly string[]) {
     this.#guest = guest;
     this.number = number;
+    this.argv = argv;
   }
 
   /** All of stdin that was received. */
@@ -117,7 +119,7 @@ export class PlayedGuest {
 
   #packet({ proc, type, serial }: PacketHeader, payload: Buffer): void {
     if (proc === Proc.SPAWN) {
-      this.programs.push(new Program(this, this.programs.length + 1));
+      this.programs.push(new Program(this, this.programs.length + 1, argvOf(payload)));
       const answer = spawned(serial, this.programs.length);
       if (this.#isSlow) this.#unanswered.push(answer);
       else this.say(answer);
@@ -132,4 +134,14 @@ export class PlayedGuest {
       this.acknowledged += payload.readUInt32BE(0);
     }
   }
+}
+
+/** Its first field: a list of strings. */
+function argvOf(spawn: Buffer): string[] {
+  let at = 4;
+  return Array.from({ length: spawn.readUInt32BE(0) }, () => {
+    const start = at + 4;
+    at = start + spawn.readUInt32BE(at);
+    return spawn.toString('utf8', start, at);
+  });
 }

@@ -7,8 +7,8 @@ import { constants } from 'node:os';
 import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { OUTPUT_WINDOW_BYTES, Proc, STDIN_WINDOW_BYTES } from '../../../../src/protocol/wire.js';
-import { PortServer } from '../../../../src/sandbox/publish/port-server.js';
 import type { PublishedPort } from '../../../../src/sandbox/publish/published-port.js';
+import { TcpServer } from '../../../../src/sandbox/publish/tcp-server.js';
 import { stream } from '../../protocol/guest.js';
 import { client, endOf, listening, published } from './clients.js';
 import { PlayedGuest } from './guest.js';
@@ -227,7 +227,7 @@ describe('a published port', () => {
 
   test('closes a port that is served when the sandbox has ended', async () => {
     const guest = new PlayedGuest();
-    const server = await PortServer.listen('127.0.0.1', 0);
+    const server = await TcpServer.listen('127.0.0.1', 0);
     guest.end();
     await assert.rejects(guest.publisher.publish(80, {}), { code: 'sandbox-ended' });
     const port = guest.publisher.serve(server, 80);
