@@ -55,7 +55,7 @@ function datagrams(guest: Guest, number: number): Buffer[] {
   return found;
 }
 
-describe('connect-udp', () => {
+describe('connect-udp', { timeout: 60_000 }, () => {
   test('carries datagrams both ways, of every size', async (t) => {
     const { guest, number, socket } = await connected(t);
     const sizes = [1, 0, 1400, MOST_BYTES];
