@@ -5,13 +5,22 @@ export async function printJson(value: unknown): Promise<void> {
   await print(jsonText(value));
 }
 
-/** JSON on lines. Characters that a terminal acts on are escaped, since texts may be another user's. */
+/**
+ * JSON on lines. Characters that a terminal acts on, or that change how others look, are escaped, since texts may be
+ * another user's.
+ */
 export function jsonText(value: unknown): string {
   const text = JSON.stringify(value, null, 2).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    // The line feeds are those between the values: inside of them JSON has escaped all below U+0020.
+    /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (letter) => letter.split('').map(escaped).join(''),
   );
   return `${text}\n`;
+}
+
+/** One half of a character beyond U+FFFF is a unit, too. */
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 export async function printLines(lines: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 /** The life of each program: from its start to its exit status. */
 import { constants } from 'node:os';
-import { isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
+import { escapeLines, isOutOfFiles, messageOf, SandboxError } from '../util/errors.js';
 import { mark } from '../util/marks.js';
 import { exitWith } from './terminal/hang-up.js';
 import { ReaderGone } from './terminal/output.js';
@@ -34,7 +34,8 @@ export function failureOf(name: string, error: unknown): Failure {
   if (error instanceof ReaderGone) return { text: '', status: 128 + constants.signals.SIGPIPE };
   const known = isOutOfFiles(error) ? outOfFiles(error) : error;
   if (known instanceof SandboxError) return { text: failureText(known, name), status: known.exitCode };
-  const what = error instanceof Error ? error.stack : String(error);
+  // Its message may have what a guest or another user wrote. No line of that begins at the left.
+  const what = escapeLines((error instanceof Error && error.stack) || String(error)).replaceAll('\n', '\n  ');
   return { text: `${name}: internal error, please report it: ${what}\n`, status: OWN_FAILURE };
 }
 

@@ -55,7 +55,7 @@ export class SandboxError extends Error {
     this.consoleTail = details.consoleTail ?? [];
   }
 
-  /** One line for the user: stage, message, remedy. Control characters are escaped, since file names may hold any. */
+  /** One line for the user: stage, message, remedy. It is escaped, since file names may hold any character. */
   get line(): string {
     return oneLine(`${this.stage}: ${this.message}; ${this.remedy}`);
   }
@@ -74,12 +74,20 @@ export class SandboxError extends Error {
   }
 }
 
-/** Escapes characters that begin a line or that a terminal acts on, as `\n` or `\u{1b}`. */
+/**
+ * Escapes characters that begin a line, that a terminal acts on, or that nobody sees and that change how others look
+ * (\p{Cf}: the direction of writing, no width), as `\n` or `\u{1b}`.
+ */
 export function oneLine(text: string): string {
   return text.replace(
-    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
-    (letter) => SHORT[letter] ?? `\\u{${letter.charCodeAt(0).toString(16)}}`,
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (letter) => SHORT[letter] ?? `\\u{${letter.codePointAt(0)?.toString(16)}}`,
   );
+}
+
+/** Escapes as {@link oneLine} does, but keeps tabs and the ends of lines: LF, CR LF. */
+export function escapeLines(text: string): string {
+  return text.replace(/[^\n\t\r]+|\r(?!\n)/g, oneLine);
 }
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };

@@ -26,7 +26,7 @@ export function progressLine(program = 'virt-sandbox'): ProgressLine {
   let shown = false;
   let latest = '';
   const draw = () => {
-    process.stderr.write(`${ERASE}${program}: ${latest}…`);
+    process.stderr.write(`${ERASE}${program}: ${oneLine(latest)}…`);
     shown = true;
   };
   const timer = setTimeout(draw, PROGRESS_AFTER);

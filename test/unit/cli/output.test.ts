@@ -25,3 +25,10 @@ it('JSON has no character that a terminal acts on', () => {
   assert.equal(text, '{\n  "name": "\\u001b[31m\\u009b31m\\u2028ä"\n}\n');
   assert.deepEqual(JSON.parse(text), value);
 });
+
+it('JSON has no character that changes how others look', () => {
+  const value = { name: 'a\u202egpj\u200b\u{e0041}' };
+  const text = jsonText(value);
+  assert.equal(text, '{\n  "name": "a\\u202egpj\\u200b\\udb40\\udc41"\n}\n');
+  assert.deepEqual(JSON.parse(text), value);
+});
