@@ -1,4 +1,5 @@
 /** The variables of `exec`: --env and --env-file. */
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { environmentRecord, parseEnv } from '../../config/parsers/env.js';
 import type { EnvironmentVariable } from '../../config/types.js';
@@ -8,7 +9,7 @@ import { type CtlArguments, textsOf } from './arguments.js';
 
 /**
  * Variables of the files first, so that those of the command line win.
- * @throws {SandboxError} `env-key-missing`, `env-value-missing`, `env-file-unreadable`, `not-utf8`
+ * @throws {SandboxError} `env-key-missing`, `env-value-missing`, `env-file-unreadable`, `env-file-not-utf8`, `not-utf8`
  */
 export function environmentOf(args: CtlArguments): Record<string, string> {
   const files = textsOf(args, 'env-file').flatMap(readEnvFile);
@@ -30,8 +31,9 @@ function readEnvFile(path: string): EnvironmentVariable[] {
 }
 
 function readText(path: string): string {
+  let bytes: Buffer;
   try {
-    return readFileSync(path, 'utf8');
+    bytes = readFileSync(path);
   } catch (error) {
     if (!isSystemError(error)) throw error;
     throw new SandboxError({
@@ -42,4 +44,11 @@ function readText(path: string): string {
       cause: error,
     });
   }
+  if (isUtf8(bytes)) return bytes.toString();
+  throw new SandboxError({
+    stage: 'arguments',
+    code: 'env-file-not-utf8',
+    message: `--env-file ${JSON.stringify(path)} is not UTF-8`,
+    remedy: 'convert it, as with iconv -t UTF-8',
+  });
 }

@@ -22,14 +22,22 @@ export function spanMs(text: string): number | undefined {
 export function sinceTime(text: string, now: number): Date {
   // A number is a date here, as podman and docker have it.
   const isSeconds = /^\d{9,}(\.\d+)?$/.test(text);
-  if (isSeconds) return new Date(Number(text) * 1000);
   const span = spanMs(text);
-  if (span !== undefined) return new Date(now - span);
-  const isDate = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
-  // Without a zone the time is local, also where there is no hour.
-  const date = isDate ? new Date(text.includes('T') ? text : `${text}T00:00`) : new Date(Number.NaN);
+  const ms = isSeconds ? Number(text) * 1000 : span === undefined ? dateMs(text) : now - span;
+  const date = new Date(ms);
   if (!Number.isNaN(date.getTime())) return date;
   throw usageError(`--since cannot be ${JSON.stringify(text)}; give 10s, 5m, 1h30m or 2026-11-28T09:00:00Z`, 'logs');
+}
+
+/** @returns milliseconds since 1970; NaN for what is no date */
+function dateMs(text: string): number {
+  const [, day = '', time = 'T00:00'] =
+    /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?$/.exec(text) ?? [];
+  // Date takes the 31st of February for the 3rd of March.
+  const midnight = new Date(`${day}T00:00Z`);
+  if (Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(day)) return Number.NaN;
+  // Without a zone the time is local, also where there is no hour.
+  return new Date(day + time).getTime();
 }
 
 /**

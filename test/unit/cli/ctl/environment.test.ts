@@ -28,6 +28,12 @@ test('values come from the command line, from the caller and from files', (t) =>
   });
 });
 
+test('a file that is not UTF-8 is refused', async (t) => {
+  const file = join(scratchDirectory(t), 'env');
+  writeFileSync(file, Buffer.from('A=ok\nNAME=Mu\xf1oz\n', 'latin1'));
+  await refuses(() => variables('--env-file', file), 'arguments', 'env-file-not-utf8', file);
+});
+
 test('what is missing is an error', async () => {
   await refuses(() => variables('-e', 'CTL_TEST_UNSET'), 'arguments', 'env-value-missing', 'CTL_TEST_UNSET');
   await refuses(() => variables('-e', '=x'), 'arguments', 'env-key-missing');

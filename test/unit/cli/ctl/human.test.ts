@@ -93,12 +93,22 @@ test('--since', async () => {
     ['2026-11-28T09:00:00Z', '2026-11-28T09:00:00.000Z'],
     ['2026-11-28T09:00:00.123+01:00', '2026-11-28T08:00:00.123Z'],
     ['1795856400', '2026-11-28T09:00:00.000Z'],
+    ['2024-02-29T00:30:00+01:00', '2024-02-28T23:30:00.000Z'],
     ['2026-11-28', new Date(2026, 10, 28).toISOString()],
     ['2026-11-28T09:00', new Date(2026, 10, 28, 9).toISOString()],
   ] as const) {
     assert.equal(sinceTime(text, now).toISOString(), time, text);
   }
-  for (const text of ['', 'yesterday', '2026-13-01', '2026-11-28 09:00', '28.11.2026'])
+  const noDays = ['2026-02-31', '2026-02-29T09:00:00Z', '2026-11-31T09:00+01:00', '2026-13-01', '2026-00-10'];
+  for (const text of [
+    '',
+    'yesterday',
+    '2026-11-28 09:00',
+    '28.11.2026',
+    '9'.repeat(20),
+    `${'9'.repeat(20)}h`,
+    ...noDays,
+  ])
     await refuses(() => sinceTime(text, now), 'arguments', 'usage', JSON.stringify(text));
 });
 
