@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { isSystemError } from '../util/errors.js';
-import { encodeLines, LOG_BYTES, LOG_FILE, type LogStream, OLDER_LOG_FILE } from './log.js';
+import { encodeLines, LOG_BYTES, LOG_FILE, type LogStream, NEXT_LOG_FILE, OLDER_LOG_FILE } from './log.js';
 
 /** So much of the application's output is made lines of at once: they are up to 35 times as long. */
 const PIECE_BYTES = 16 << 10;
@@ -14,6 +14,8 @@ export class LogWriter {
   /** By its descriptor: when it is removed, its path may be another sandbox's. */
   readonly #directory: FileHandle;
   #file: FileHandle | undefined;
+  /** It is written when the other one is full. */
+  #next: FileHandle | undefined;
   /** Bytes in the file. */
   #size = 0;
   /** The last line was not written to its end. */
@@ -21,18 +23,19 @@ export class LogWriter {
   /** Writes are done one after the other. */
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(directory: FileHandle, file: FileHandle) {
+  private constructor(directory: FileHandle) {
     this.#directory = directory;
-    this.#file = file;
   }
 
   /** Makes the log. @throws a system error */
   static async create(stateDirectory: string): Promise<LogWriter> {
-    const directory = await open(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
+    const log = new LogWriter(await open(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY));
     try {
-      return new LogWriter(directory, await make(directory));
+      log.#file = await make(log.#directory, LOG_FILE);
+      log.#next = await make(log.#directory, NEXT_LOG_FILE);
+      return log;
     } catch (error) {
-      await directory.close();
+      await log.close();
       throw error;
     }
   }
@@ -55,14 +58,16 @@ export class LogWriter {
   async close(): Promise<void> {
     await this.#last;
     await this.#file?.close();
+    await this.#next?.close();
     this.#file = undefined;
+    this.#next = undefined;
     await this.#directory.close();
   }
 
   async #append(lines: Buffer): Promise<void> {
     try {
       if (this.#size + lines.length >= LOG_BYTES) await this.#rotate();
-      this.#file ??= await make(this.#directory);
+      this.#file ??= await make(this.#directory, LOG_FILE);
       await this.#writeAll(this.#file, this.#isTorn ? Buffer.concat([Buffer.from('\n'), lines]) : lines);
     } catch (error) {
       if (!isSystemError(error)) throw error;
@@ -84,14 +89,36 @@ export class LogWriter {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
-    await rename(pathIn(this.#directory, LOG_FILE), pathIn(this.#directory, OLDER_LOG_FILE));
+    await move(this.#directory, LOG_FILE, OLDER_LOG_FILE);
     this.#size = 0;
     this.#isTorn = false;
+    const next = this.#next;
+    this.#next = undefined;
+    if (await move(this.#directory, NEXT_LOG_FILE, LOG_FILE)) this.#file = next;
+    else await next?.close();
+    // Without it, as on a full disk, one is made when it is needed.
+    this.#next = await make(this.#directory, NEXT_LOG_FILE).catch(systemError);
   }
 }
 
-function make(directory: FileHandle): Promise<FileHandle> {
-  return open(pathIn(directory, LOG_FILE), 'ax', 0o600);
+function make(directory: FileHandle, name: string): Promise<FileHandle> {
+  return open(pathIn(directory, name), 'ax', 0o600);
+}
+
+/** @returns false if it is not there: somebody has removed it, or the sandbox has ended */
+async function move(directory: FileHandle, from: string, to: string): Promise<boolean> {
+  try {
+    await rename(pathIn(directory, from), pathIn(directory, to));
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** @throws what is none */
+function systemError(error: unknown): undefined {
+  if (!isSystemError(error)) throw error;
 }
 
 function pathIn({ fd }: FileHandle, name: string): string {

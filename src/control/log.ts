@@ -1,6 +1,7 @@
 /**
- * The log of a detached sandbox: what its application writes, in `log` and, when that is full, in `log.1`, both in the
- * state directory. They go with the sandbox. A line has a time, a stream, a flag and the bytes:
+ * The log of a detached sandbox: what its application writes, in `log`, which is renamed to `log.1` when it is full.
+ * `log.next` is `log` then: it is there before, so that who follows the log can open it before the sandbox ends. All are
+ * in the state directory, and go with the sandbox. A line has a time, a stream, a flag and the bytes:
  *
  *     2026-11-28T09:30:00.123Z stdout F hello
  *
@@ -18,6 +19,8 @@ export interface LogRecord {
 export interface ReadLogOptions {
   /** Only what was written then or later. */
   readonly since?: Date | undefined;
+  /** Only so many lines of the end, as it is when the reader begins. */
+  readonly tail?: number | undefined;
   /** Waits for more until the sandbox ends. */
   readonly follow?: boolean | undefined;
   /** Ends the wait. */
@@ -28,6 +31,7 @@ export type LogStream = LogRecord['stream'];
 
 export const LOG_FILE = 'log';
 export const OLDER_LOG_FILE = 'log.1';
+export const NEXT_LOG_FILE = 'log.next';
 
 /** A file is full then, in bytes. */
 export const LOG_BYTES = 8 << 20;

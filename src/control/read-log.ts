@@ -1,25 +1,17 @@
 /** Reads the log of a detached sandbox, while it is written. */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningSandbox } from '../sandbox/state/running.js';
 import { isSystemError, SandboxError, valueOr } from '../util/errors.js';
 import { openState } from './connect.js';
 import { controlError } from './errors.js';
-import {
-  decodeLine,
-  HEADER_BYTES,
-  LOG_FILE,
-  type LogRecord,
-  MOST_LINE_BYTES,
-  OLDER_LOG_FILE,
-  type ReadLogOptions,
-} from './log.js';
+import { LOG_FILE, type LogRecord, NEXT_LOG_FILE, OLDER_LOG_FILE, type ReadLogOptions } from './log.js';
+import { LogFile } from './log-file.js';
+import { countLines, SkippedLines } from './log-lines.js';
 
 /** How often to look for more, in milliseconds. */
 const LOOK_MS = 100;
-const READ_BYTES = 1 << 16;
-const LINE_FEED = 0x0a;
 
 /**
  * What the application of a detached sandbox has written. A log is cut at 16 MiB: what is older is gone. A reader that
@@ -28,16 +20,19 @@ const LINE_FEED = 0x0a;
  * @throws {SandboxError} `no-log` if it is not detached; `control-failed`
  */
 export async function* readLog(sandbox: RunningSandbox, options: ReadLogOptions = {}): AsyncGenerator<LogRecord> {
-  const { since, follow = false, signal } = options;
+  const { since, tail, follow = false, signal } = options;
+  const counts = ({ time }: LogRecord) => since === undefined || time >= since;
   const directory = open(sandbox.name, () => openState(sandbox));
-  const reader = new LogReader(`/proc/self/fd/${directory}`, sandbox.name, sandbox.user?.uid);
+  const reader = new LogReader(`/proc/self/fd/${directory}`, sandbox, follow);
   try {
     reader.begin();
+    // Count first and skip then: nothing has to be kept, however long the log is.
+    const skipped = new SkippedLines(tail === undefined ? 0 : countLines(filtered(reader.allNow(), counts)) - tail);
     for (;;) {
-      for (const record of reader.lines()) if (since === undefined || record.time >= since) yield record;
+      for (const record of filtered(reader.lines(), counts)) if (skipped.isBehind(record)) yield record;
       if (signal?.aborted) return;
       const next = reader.next();
-      if (next === 'ended' || (next === 'none' && !follow)) return;
+      if (next === 'ended') return;
       if (next === 'none') await delay(LOOK_MS, undefined, { ...(signal ? { signal } : {}) }).catch(() => {});
     }
   } finally {
@@ -46,64 +41,48 @@ export async function* readLog(sandbox: RunningSandbox, options: ReadLogOptions 
   }
 }
 
-/** A file of the log, and what of it is read. */
-class LogFile {
-  readonly inode: number;
-  readonly #fd: number;
-  readonly #name: string;
-  /** The beginning of a line. */
-  #rest = Buffer.alloc(0);
-
-  constructor(fd: number, name: string) {
-    this.#fd = fd;
-    this.#name = name;
-    this.inode = fstatSync(fd).ino;
-  }
-
-  /** The lines up to what is written now. */
-  *lines(): Generator<LogRecord> {
-    const chunk = Buffer.alloc(READ_BYTES);
-    for (;;) {
-      const length = readSync(this.#fd, chunk, 0, chunk.length, null);
-      if (length === 0) return;
-      const bytes = Buffer.concat([this.#rest, chunk.subarray(0, length)]);
-      let at = 0;
-      for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED, at)) {
-        const record = decodeLine(bytes.subarray(at, end));
-        at = end + 1;
-        if (record) yield record;
-      }
-      this.#rest = bytes.subarray(at);
-      if (this.#rest.length > MOST_LINE_BYTES + HEADER_BYTES)
-        throw controlError(`the log of ${this.#name} has a line that is too long`, 'ask its user what is there');
-    }
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
+function* filtered(records: Iterable<LogRecord>, counts: (record: LogRecord) => boolean): Generator<LogRecord> {
+  for (const record of records) if (counts(record)) yield record;
 }
 
+/**
+ * Reads the files one after the other. Each is open before it is written: the last one may be removed as soon as it has
+ * something in it.
+ */
 class LogReader {
   readonly #directory: string;
   readonly #name: string;
   readonly #uid: number | undefined;
-  /** Those that are read one after the other. The first is being read. */
+  readonly #follow: boolean;
+  /** The first is being read. The others come after it. */
   readonly #files: LogFile[] = [];
-  #isRemoved = false;
+  /** Read before the first. It is open so that no other file gets its inode. */
+  #done: LogFile | undefined;
+  /** Nothing is written to the first any more. It is still to be read to its end. */
+  #isComplete = false;
 
-  constructor(directory: string, name: string, uid: number | undefined) {
+  /** @param follow whether files are read that are not there when it begins */
+  constructor(directory: string, { name, user }: RunningSandbox, follow: boolean) {
     this.#directory = directory;
     this.#name = name;
-    this.#uid = uid;
+    this.#uid = user?.uid;
+    this.#follow = follow;
   }
 
   /** @throws {SandboxError} `no-log` */
   begin(): void {
-    const newest = this.#open(LOG_FILE);
-    const older = this.#open(OLDER_LOG_FILE);
-    for (const file of [older, newest]) if (file !== undefined) this.#add(file);
+    this.#look();
     if (this.#files.length === 0) throw noLog(this.#name);
+    // An application that writes all the time would keep a reader for ever.
+    if (!this.#follow) for (const file of this.#files) file.endHere();
+  }
+
+  /** What is in all files now. {@link lines} begins with it again. */
+  *allNow(): Generator<LogRecord> {
+    for (const file of this.#files) {
+      yield* file.lines();
+      file.rewind();
+    }
   }
 
   *lines(): Generator<LogRecord> {
@@ -111,45 +90,47 @@ class LogReader {
   }
 
   /**
-   * Goes on to the next file.
-   * @returns `none`: there is no other yet; `ended`: the sandbox has, and its log is read
+   * Goes on to what is next.
+   * @returns `none`: there is nothing yet; `ended`: the sandbox has, or all is read that was there
    */
   next(): 'next' | 'none' | 'ended' {
-    const [current] = this.#files;
-    if (current === undefined) return 'ended';
-    if (this.#files.length === 1) {
-      const [newest, older] = [this.#inodeOf(LOG_FILE), this.#inodeOf(OLDER_LOG_FILE)];
-      if (newest === undefined && older === undefined) return this.#isReadAgain() ? 'ended' : 'next';
-      if (newest === undefined || newest === current.inode) return 'none';
-      // If the older one is not the current, one was filled meanwhile.
-      const names = older === current.inode ? [LOG_FILE] : [OLDER_LOG_FILE, LOG_FILE];
-      const opened = names.map((name) => this.#open(name));
-      for (const file of opened) if (file !== undefined) this.#add(file);
-      // It is complete: what came before it was moved is still to be read.
-      return 'next';
+    if (this.#isComplete || !this.#follow) {
+      this.#done?.close();
+      this.#done = this.#files.shift();
+      this.#isComplete = false;
+      return this.#files.length > 0 ? 'next' : 'ended';
     }
-    this.#files.shift()?.close();
-    return 'next';
+    const isThere = this.#look();
+    this.#isComplete = !isThere || this.#files.slice(1).some(({ isBegun }) => isBegun);
+    return this.#isComplete ? 'next' : 'none';
   }
 
   close(): void {
+    this.#done?.close();
     for (const file of this.#files.splice(0)) file.close();
   }
 
-  /** What was written before the files were removed is read once more. */
-  #isReadAgain(): boolean {
-    const before = this.#isRemoved;
-    this.#isRemoved = true;
-    return before;
-  }
-
-  #add(file: LogFile): void {
-    if (this.#files.some(({ inode }) => inode === file.inode)) file.close();
-    else this.#files.push(file);
-  }
-
-  #inodeOf(name: string): number | undefined {
-    return valueOr(() => lstatSync(join(this.#directory, name)).ino, undefined);
+  /**
+   * Opens the files that came after the current one.
+   * @returns false if the log is removed
+   */
+  #look(): boolean {
+    const [current] = this.#files;
+    const newer: LogFile[] = [];
+    let isThere = false;
+    // The newest first: one that gets an older name meanwhile is met again, and none is missed.
+    for (const name of [NEXT_LOG_FILE, LOG_FILE, OLDER_LOG_FILE]) {
+      const file = this.#open(name);
+      if (file === undefined) continue;
+      isThere = true;
+      const isKnown = [...this.#files, ...newer].some(({ inode }) => inode === file.inode);
+      const isRead = file.inode === current?.inode || file.inode === this.#done?.inode;
+      if (isKnown || isRead) file.close();
+      else newer.unshift(file);
+      if (isRead) break;
+    }
+    this.#files.push(...newer);
+    return isThere;
   }
 
   /** Undefined if it is not there, or no file of that user. */

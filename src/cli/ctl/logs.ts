@@ -1,7 +1,11 @@
 /** virt-sandbox-ctl logs: what the application of a detached sandbox has written. */
+import { StringDecoder } from 'node:string_decoder';
+import { isatty } from 'node:tty';
 import type { LogRecord } from '../../control/log.js';
+import { LineStarts } from '../../control/log-lines.js';
 import { readLog } from '../../control/read-log.js';
 import { findRunning } from '../../sandbox/state/running.js';
+import { escapeLines } from '../../util/errors.js';
 import { Printer } from '../terminal/output.js';
 import { type CtlArguments, isSet, textOf, usageError } from './arguments.js';
 import { sinceTime } from './times.js';
@@ -13,10 +17,8 @@ export async function logs(args: CtlArguments): Promise<number> {
   const since = given === undefined ? undefined : sinceTime(given, Date.now());
   const tail = tailLines(textOf(args, 'tail'));
   const sandbox = await findRunning(name);
-  // Count first and skip then: nothing has to be kept, however long the log is.
-  const skipped = tail === undefined ? 0 : (await countLines(readLog(sandbox, { since }))) - tail;
-  const records = readLog(sandbox, { since, follow: isSet(args, 'follow') });
-  await new LogPrinter(isSet(args, 'timestamps')).print(records, skipped);
+  const records = readLog(sandbox, { since, tail, follow: isSet(args, 'follow') });
+  await new LogPrinter({ timestamps: isSet(args, 'timestamps'), isForeign: sandbox.user !== undefined }).print(records);
   return 0;
 }
 
@@ -30,49 +32,30 @@ export function tailLines(text = 'all'): number | undefined {
   throw usageError(`--tail ${JSON.stringify(text)} is no number of lines`, 'logs');
 }
 
-const NEWLINE = 0x0a;
-
-/** Tells which records begin a line of the application. */
-class LineStarts {
-  readonly #unended = new Set<LogRecord['stream']>();
-
-  begins({ stream, bytes }: LogRecord): boolean {
-    const begins = !this.#unended.has(stream);
-    if (bytes.at(-1) === NEWLINE) this.#unended.delete(stream);
-    else this.#unended.add(stream);
-    return begins;
-  }
-}
-
-async function countLines(records: AsyncIterable<LogRecord>): Promise<number> {
-  const starts = new LineStarts();
-  let lines = 0;
-  for await (const record of records) if (starts.begins(record)) lines += 1;
-  return lines;
+interface LogPrinterOptions {
+  /** Each line has its time in front. */
+  readonly timestamps: boolean;
+  /** The log is another user's. */
+  readonly isForeign: boolean;
 }
 
 /** Writes each stream to its own descriptor. Both may be the same file, so one is written before the other goes on. */
 class LogPrinter {
   readonly #printers = { stdout: new Printer(1), stderr: new Printer(2) };
   readonly #timestamps: boolean;
+  /** What makes text of a stream's bytes that a terminal may have. Undefined: they are written as they are. */
+  readonly #shown: Readonly<Record<LogRecord['stream'], ForeignText | undefined>>;
   #latest: LogRecord['stream'] = 'stdout';
 
-  constructor(timestamps: boolean) {
+  constructor({ timestamps, isForeign }: LogPrinterOptions) {
     this.#timestamps = timestamps;
+    const shown = (fd: number) => (isForeign && isatty(fd) ? new ForeignText() : undefined);
+    this.#shown = { stdout: shown(1), stderr: shown(2) };
   }
 
-  /** @param skipped how many lines to pass over; none if negative */
-  async print(records: AsyncIterable<LogRecord>, skipped: number): Promise<void> {
+  async print(records: AsyncIterable<LogRecord>): Promise<void> {
     const starts = new LineStarts();
-    /** Whether the line that a stream is in is shown. */
-    const shown = { stdout: false, stderr: false };
-    let lines = 0;
-    for await (const record of records) {
-      const begins = starts.begins(record);
-      if (begins) lines += 1;
-      if (begins) shown[record.stream] = lines > skipped;
-      if (shown[record.stream]) await this.#write(record, begins);
-    }
+    for await (const record of records) await this.#write(record, starts.begins(record));
     await this.#printers[this.#latest].flush();
   }
 
@@ -81,6 +64,16 @@ class LogPrinter {
     this.#latest = stream;
     const printer = this.#printers[stream];
     if (this.#timestamps && begins) await printer.write(`${time.toISOString()} `);
-    await printer.write(bytes);
+    await printer.write(this.#shown[stream]?.of(bytes) ?? bytes);
+  }
+}
+
+/** A stream that another user has written, for a terminal: it does nothing to it, and what is no UTF-8 is U+FFFD. */
+export class ForeignText {
+  readonly #decoder = new StringDecoder('utf8');
+
+  /** The text of the next bytes. A letter whose bytes are not all there comes with the rest of them. */
+  of(bytes: Buffer): string {
+    return escapeLines(this.#decoder.write(bytes));
   }
 }

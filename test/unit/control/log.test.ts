@@ -28,9 +28,16 @@ async function writer(t: TestContext): Promise<{ directory: string; log: LogWrit
   return { directory, log };
 }
 
-/** This process has the file open. */
-const isOpen = (path: string) =>
-  readdirSync('/proc/self/fd').some((fd) => valueOr(() => readlinkSync(`/proc/self/fd/${fd}`), '') === path);
+/** This process has the file open, so many times. */
+const isOpen = (path: string, times: number) =>
+  readdirSync('/proc/self/fd').filter((fd) => valueOr(() => readlinkSync(`/proc/self/fd/${fd}`), '') === path)
+    .length === times;
+
+/** As the writer does it, which still has the old file. */
+function turnOver(directory: string): void {
+  renameSync(join(directory, 'log'), join(directory, 'log.1'));
+  renameSync(join(directory, 'log.next'), join(directory, 'log'));
+}
 
 const reading = (directory: string, options?: ReadLogOptions) =>
   readLog({ name: 'web', stateDirectory: directory }, options);
@@ -71,7 +78,8 @@ describe('the log of a sandbox', () => {
     const line = Buffer.from(`${'y'.repeat(99)}\n`.repeat(160));
     for (let written = 0; written < 40 << 20; written += line.length) await log.write('stdout', line);
     await log.write('stdout', Buffer.from('end\n'));
-    assert.deepEqual(readdirSync(directory).sort(), ['log', 'log.1']);
+    assert.deepEqual(readdirSync(directory).sort(), ['log', 'log.1', 'log.next']);
+    assert.equal(statSync(join(directory, 'log.next')).size, 0);
     for (const name of readdirSync(directory)) assert.ok(statSync(join(directory, name)).size <= LOG_BYTES);
     const kept = text(await all(directory));
     assert.ok(kept.length > 5 << 20);
@@ -92,15 +100,15 @@ describe('the log of a sandbox', () => {
       }
     };
     await until(() => seen.length === 1);
-    // As the writer turns it over.
     await log.write('stdout', Buffer.from('second\n'));
-    renameSync(join(directory, 'log'), join(directory, 'log.1'));
+    turnOver(directory);
     const third = encodeLines('stdout', Buffer.from('third\n'), new Date());
-    writeFileSync(join(directory, 'log'), third.subarray(0, 20));
-    // The writer has the file that was moved, so that the other one is the reader's.
-    await until(() => seen.length === 2 && isOpen(join(directory, 'log')));
+    appendFileSync(join(directory, 'log'), third.subarray(0, 20));
+    // The writer has it open, and the reader.
+    await until(() => seen.length === 2 && isOpen(join(directory, 'log'), 2));
     appendFileSync(join(directory, 'log'), third.subarray(20));
     // Two turns at once: the reader finds both files.
+    rmSync(join(directory, 'log.1'));
     renameSync(join(directory, 'log'), join(directory, 'third'));
     for (const [name, line] of [
       ['log.1', 'fourth'],
@@ -111,6 +119,73 @@ describe('the log of a sandbox', () => {
     rmSync(directory, { recursive: true });
     await following;
     assert.deepEqual(seen, ['first\n', 'second\n', 'third\n', 'fourth\n', 'fifth\n']);
+  });
+
+  it('is followed to its end, also if a turn is just before that', async (t) => {
+    const { directory, log } = await writer(t);
+    await log.write('stdout', Buffer.from('first\n'));
+    const following = reading(directory, { follow: true });
+    assert.equal(String((await following.next()).value?.bytes), 'first\n');
+    const rest = (async () => {
+      let seen = '';
+      for await (const { bytes } of following) seen += String(bytes);
+      return seen;
+    })();
+    // It looks for the next file when it has read this one.
+    for (; !isOpen(join(directory, 'log.next'), 2); await delay(10)) assert.ok(!t.signal.aborted);
+    // All at once, as it may be between two looks of the reader.
+    turnOver(directory);
+    for (const line of ['second', 'last'])
+      appendFileSync(join(directory, 'log'), encodeLines('stdout', Buffer.from(`${line}\n`), new Date()));
+    rmSync(directory, { recursive: true });
+    assert.equal(await rest, 'second\nlast\n');
+  });
+
+  it('is not read twice while it is removed', async (t) => {
+    const { directory, log } = await writer(t);
+    await log.write('stdout', Buffer.from('first\n'));
+    turnOver(directory);
+    appendFileSync(join(directory, 'log'), encodeLines('stdout', Buffer.from('second\n'), new Date()));
+    const following = reading(directory, { follow: true });
+    for (const line of ['first\n', 'second\n']) assert.equal(String((await following.next()).value?.bytes), line);
+    for (const name of ['log', 'log.next']) rmSync(join(directory, name), { force: true });
+    const rest = following.next();
+    await delay(250);
+    rmSync(directory, { recursive: true });
+    assert.equal((await rest).done, true);
+  });
+
+  it('has an end for who does not follow it, whatever is written meanwhile', async (t) => {
+    const { directory, log } = await writer(t);
+    for (const line of ['a', 'b', 'c']) await log.write('stdout', Buffer.from(`${line}\n`));
+    for (const [options, seen] of [
+      [{}, 'abc'],
+      [{ tail: 2 }, 'cx'],
+      [{ tail: 0 }, ''],
+      [{ tail: 9 }, 'abcxx'],
+      [{ since: new Date(Date.now() + 3_600_000), tail: 1 }, ''],
+    ] as const) {
+      let text = '';
+      for await (const { bytes } of reading(directory, options)) {
+        text += String(bytes).trim();
+        if (text.length < 2) await log.write('stdout', Buffer.from('x\n'));
+      }
+      assert.equal(text, seen);
+    }
+  });
+
+  it('is followed from its last lines on: none is missed, and none comes twice', async (t) => {
+    const { directory, log } = await writer(t);
+    for (const line of ['a', 'b', 'c']) await log.write('stdout', Buffer.from(`${line}\n`));
+    await log.write('stderr', Buffer.from('x'.repeat(20_000)));
+    await log.write('stderr', Buffer.from('\n'));
+    const seen: string[] = [];
+    for await (const { stream, bytes } of reading(directory, { tail: 2, follow: true })) {
+      seen.push(`${stream} ${bytes.length}`);
+      if (seen.length === 1) await log.write('stdout', Buffer.from('four\n'));
+      if (seen.length === 5) break;
+    }
+    assert.deepEqual(seen, ['stdout 2', 'stderr 16384', 'stderr 3616', 'stderr 1', 'stdout 5']);
   });
 
   it('is read past lines that were not written to their end', async (t) => {
@@ -132,6 +207,15 @@ describe('the log of a sandbox', () => {
     rmSync(join(directory, 'log'));
     writeFileSync(join(directory, 'log'), Buffer.alloc(1 << 20, 'x'));
     await assert.rejects(all(directory), { code: 'control-failed', message: /a line that is too long/ });
+  });
+
+  it('goes on where somebody has removed its files', async (t) => {
+    const { directory, log } = await writer(t);
+    for (const name of readdirSync(directory)) rmSync(join(directory, name));
+    const line = Buffer.from(`${'y'.repeat(99)}\n`.repeat(160));
+    for (let written = 0; written < 9 << 20; written += line.length) await log.write('stdout', line);
+    await log.write('stdout', Buffer.from('end\n'));
+    assert.match(text(await all(directory)), /y\nend\n$/);
   });
 
   it('writes nothing to where its directory was', async (t) => {
