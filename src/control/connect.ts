@@ -11,6 +11,7 @@ import { connectTo } from '../sandbox/state/connect-to.js';
 import { openBelow } from '../sandbox/state/open-below.js';
 import { findRunning, type RunningSandbox } from '../sandbox/state/running.js';
 import { isSystemError, messageOf, SandboxError } from '../util/errors.js';
+import { settlesWithin } from '../util/promises.js';
 import { controlError, endedError, notYoursError } from './errors.js';
 import { RecordError, readRecord, type SandboxRecord } from './record.js';
 import { type ControlRequest, exitOf, parseEnding, parseStats, type SandboxStats } from './requests.js';
@@ -20,6 +21,9 @@ export const CONTROL_SOCKET = 'control';
 
 /** How long a holder, which may be stopped, may take to greet and to answer first, in milliseconds. */
 const GREETING_MS = 10_000;
+
+/** How long what is left to say may take, in milliseconds. */
+const LAST_WORDS_MS = 2000;
 
 /** How long the application may take to end by SIGTERM, in milliseconds. */
 const STOP_MS = 10_000;
@@ -86,14 +90,15 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
     return stats;
   }
 
-  /** Ends the connection, and with it what was started over it. */
+  /** Ends the connection, and with it what was started over it. A holder that reads nothing is not waited for. */
   async close(): Promise<void> {
     this.#channel.quit();
-    await new Promise<void>((resolve) => {
+    const ended = new Promise<void>((resolve) => {
       if (this.#socket.destroyed) resolve();
       this.#socket.once('close', resolve);
       this.#socket.end(resolve);
     });
+    await settlesWithin(ended, LAST_WORDS_MS);
     this.#channel.destroy();
   }
 

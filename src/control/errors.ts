@@ -6,6 +6,13 @@ export function controlError(message: string, remedy: string, cause?: unknown): 
   return new SandboxError({ stage: 'application', code: 'control-failed', message, remedy, cause });
 }
 
+export function silentError(name: string): SandboxError {
+  return controlError(
+    `the process that holds the sandbox ${quote(name)} does not answer`,
+    'see whether it is stopped (its PID is in virt-sandbox-ctl ps --json), and let it go on with kill -CONT PID',
+  );
+}
+
 export function endedError(name: string, cause?: unknown): SandboxError {
   return new SandboxError({
     stage: 'application',

@@ -2,13 +2,24 @@
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
+import { silentError } from '../../control/errors.js';
 import type { SandboxProcess } from '../../sandbox/process/process.js';
+import { settlesWithin } from '../../util/promises.js';
 import { connectStreams, type Streams } from '../terminal/connect.js';
 import { ENDING, localTerminal } from '../terminal/forward.js';
 import { HUNG_UP, hasHungUp } from '../terminal/hang-up.js';
 
 /** Time for the command to end when its terminal is gone, in milliseconds. */
 const GRACE_MS = 2000;
+
+/** How long the holder may take to answer, in milliseconds. */
+export const ANSWER_MS = 5000;
+
+/** When a second signal ends this process although the first one is not answered yet, in milliseconds. */
+const IMPATIENT_MS = 1000;
+
+/** Who sends one of these wants an end, also where the holder does not answer. */
+const WANTS_END: readonly NodeJS.Signals[] = [...ENDING, 'SIGINT', 'SIGQUIT', 'SIGKILL'];
 
 /** The exit status of timeout(1). */
 const TIMED_OUT = 124;
@@ -18,11 +29,17 @@ export interface ExecutionOptions {
   readonly interactive: boolean;
   /** The command has a terminal. */
   readonly tty: boolean;
+  /** The sandbox that it runs in. */
+  readonly name: string;
+  /** Time that the command has, in milliseconds: the guest kills it then. */
+  readonly timeout?: number | undefined;
+  /** How long the holder may take to answer, in milliseconds; default: 5 s. */
+  readonly answerMs?: number | undefined;
 }
 
 /**
  * A command and this process's streams. What leaves it running relies on the end of the connection, which ends it:
- * SIGHUP, and SIGKILL two seconds later.
+ * SIGHUP, and SIGKILL two seconds later. A holder that does not answer, as one that is stopped, keeps no one.
  */
 export class Execution {
   /** Exit status that was decided here, before the command ended. */
@@ -31,6 +48,8 @@ export class Execution {
   #failure: unknown;
   /** Resolves `#leaving`. */
   #leave: () => void = () => {};
+  /** When the signal was sent that is not answered yet. */
+  #unansweredSince: number | undefined;
   readonly #leaving = new Promise<void>((resolve) => {
     this.#leave = resolve;
   });
@@ -42,14 +61,23 @@ export class Execution {
 
   /**
    * @returns the exit status for this process
-   * @throws {SandboxError} `input-failed`, `output-failed`, `process-lost`
+   * @throws {SandboxError} `input-failed`, `output-failed`, `process-lost`, `control-failed`
    */
   async run(): Promise<number> {
-    const { interactive, tty } = this.options;
+    const { interactive, tty, timeout } = this.options;
     const atTerminal = tty && interactive && isatty(0);
     const releaseSignals = this.#forwardEnding();
     const releaseSize = tty && !atTerminal ? this.#followSize() : () => {};
-    const streams = connectStreams(this.process, {
+    const overdue =
+      timeout === undefined ? undefined : setTimeout(() => void this.#kill('SIGKILL'), timeout + GRACE_MS);
+    const program = {
+      stdin: this.process.stdin,
+      stdout: this.process.stdout,
+      stderr: this.process.stderr,
+      kill: (signal: NodeJS.Signals) => this.#kill(signal),
+      resize: (rows: number, columns: number) => this.process.resize(rows, columns),
+    };
+    const streams = connectStreams(program, {
       tty: atTerminal,
       input: interactive,
       onLeave: () => this.#end(0),
@@ -60,6 +88,7 @@ export class Execution {
     try {
       return await this.#exitStatus(streams);
     } finally {
+      clearTimeout(overdue);
       streams.release();
       releaseSize();
       releaseSignals();
@@ -85,7 +114,7 @@ export class Execution {
 
   /** SIGTERM and SIGHUP are for the command alone, which may take its time. */
   #forwardEnding(): () => void {
-    const handlers = ENDING.map((signal) => [signal, () => void this.process.kill(signal)] as const);
+    const handlers = ENDING.map((signal) => [signal, () => void this.#kill(signal)] as const);
     for (const [signal, handler] of handlers) process.on(signal, handler);
     return () => {
       for (const [signal, handler] of handlers) process.off(signal, handler);
@@ -104,13 +133,25 @@ export class Execution {
 
   /** The local terminal is gone: the command's hangs up, too. */
   #hangUp(): void {
-    void this.process.kill('SIGHUP');
+    void this.#kill('SIGHUP');
     void delay(GRACE_MS, undefined, { ref: false }).then(() => this.#end(HUNG_UP));
   }
 
   /** The command gets what it would get by writing to such a pipe. */
   #readerGone(): void {
-    void this.process.kill('SIGPIPE').then(() => this.#end(128 + constants.signals.SIGPIPE));
+    void settlesWithin(this.process.kill('SIGPIPE'), GRACE_MS).then(() => this.#end(128 + constants.signals.SIGPIPE));
+  }
+
+  /** Sends the command a signal. */
+  async #kill(signal: NodeJS.Signals): Promise<void> {
+    const sent = this.process.kill(signal);
+    if (!WANTS_END.includes(signal)) return sent;
+    const now = performance.now();
+    this.#unansweredSince ??= now;
+    const { name, answerMs = ANSWER_MS } = this.options;
+    const isAnswered = now - this.#unansweredSince < IMPATIENT_MS && (await settlesWithin(sent, answerMs));
+    if (isAnswered) this.#unansweredSince = undefined;
+    else this.#fail(silentError(name));
   }
 
   #end(status: number): void {

@@ -20,7 +20,7 @@ export async function stats(args: CtlArguments): Promise<number> {
   const asJson = wantsJson(args, 'stats');
   const once = isSet(args, 'no-stream');
   const clear = !once && !asJson && !isSet(args, 'no-reset') && isatty(1) ? CLEAR : '';
-  const watch = new StatsWatch(args.words, isSet(args, 'all'));
+  const watch = new StatsWatch(args.words, { all: isSet(args, 'all') });
   const printer = new Printer();
   try {
     for (;;) {
