@@ -57,31 +57,49 @@ export function attachTerminal(program: Program, onLeave: () => void, onHangUp: 
     program.stdin.end();
     onHangUp();
   };
-  const onData = (bytes: Buffer) => {
-    const at = bytes.indexOf(LEAVE);
-    program.stdin.write(at < 0 ? bytes : bytes.subarray(0, at));
-    if (at >= 0) onLeave();
-  };
   const resize = () => void program.resize(...terminalSize());
   program.stdin.on('error', () => {});
   stdin.setRawMode(true);
   // Node.js's raw mode still turns LF into CR LF, which the guest's terminal does already. Leaving raw mode undoes this
   // too.
   spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
-  stdin.on('error', onEnd).on('end', onEnd).on('data', onData);
-  // An earlier user of the keyboard, such as the shell of a breakpoint, has paused it.
-  stdin.resume();
+  stdin.on('error', onEnd).on('end', onEnd);
+  const release = copyKeys(stdin, program.stdin, onLeave);
   process.on('SIGWINCH', resize);
   let isAttached = true;
   return () => {
     if (!isAttached) return;
     isAttached = false;
     process.off('SIGWINCH', resize);
-    stdin.off('error', onEnd).off('end', onEnd).off('data', onData);
+    release();
+    stdin.off('error', onEnd).off('end', onEnd);
     // It may still fail later, which then matters no more.
     stdin.on('error', () => {});
     stdin.setRawMode(false);
     stdin.pause();
+  };
+}
+
+/**
+ * Copies keys at the pace of the program, also those of a long paste. While it takes none, Ctrl+] waits behind them.
+ * @returns a function that ends it
+ */
+export function copyKeys(keyboard: Readable, to: Writable, onLeave: () => void): () => void {
+  const goOn = () => void keyboard.resume();
+  const onData = (bytes: Buffer) => {
+    const at = bytes.indexOf(LEAVE);
+    to.write(at < 0 ? bytes : bytes.subarray(0, at));
+    if (at >= 0) onLeave();
+    // Not where write() returns false: of a program that has ended nothing drains.
+    else if (to.writableNeedDrain) keyboard.pause();
+  };
+  to.on('drain', goOn);
+  keyboard.on('data', onData);
+  // An earlier user of the keyboard, such as the shell of a breakpoint, has paused it.
+  keyboard.resume();
+  return () => {
+    to.off('drain', goOn);
+    keyboard.off('data', onData);
   };
 }
 
