@@ -74,6 +74,8 @@ static bool failed;
 static uint8_t waiting[WAITING_BYTES];
 static size_t waiting_start;
 static size_t waiting_end;
+/* There was no room to keep a call, as for a long SPAWN. Its bytes wait in the receiver, which offers it again. */
+static bool refused;
 
 static const struct operation *find_operation(uint32_t proc)
 {
@@ -187,20 +189,22 @@ static bool keep(const struct packet_header *header, const uint8_t *payload, siz
 
 bool dispatch_accept(const struct packet_header *header, const uint8_t *payload, size_t size)
 {
-	if (!can_execute() || waiting_end > waiting_start)
-		return keep(header, payload, size);
-	execute(header, payload, size);
-	return true;
+	bool waits = !can_execute() || waiting_end > waiting_start;
+
+	refused = waits && !keep(header, payload, size);
+	if (!waits)
+		execute(header, payload, size);
+	return !refused;
 }
 
 bool dispatch_ready(void)
 {
-	return waiting_end > waiting_start && can_execute();
+	return (refused || waiting_end > waiting_start) && can_execute();
 }
 
 void dispatch_resume(void)
 {
-	while (dispatch_ready() && !channel_ended()) {
+	while (waiting_end > waiting_start && can_execute() && !channel_ended()) {
 		struct packet_header header;
 		const uint8_t *packet = waiting + waiting_start;
 

@@ -8,7 +8,7 @@
 bool dispatch_accept(const struct packet_header *header, const uint8_t *payload, size_t size);
 /* Carries out the kept calls that can run now. */
 void dispatch_resume(void);
-/* Whether dispatch_resume() has something to do. */
+/* Whether a call can run now that is kept, or that is to be offered again. */
 bool dispatch_ready(void);
 
 #endif

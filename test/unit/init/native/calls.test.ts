@@ -155,6 +155,22 @@ describe('order', () => {
     await guest.finish();
   });
 
+  test('a SPAWN that is too long to wait inside goes on when the replies before it are sent', async (t) => {
+    const directory = await scratch(t);
+    await writeFile(join(directory, 'file'), Buffer.alloc(131_072, 7));
+    const guest = await Guest.start(t);
+    const file = Buffer.concat([str(join(directory, 'file')), u32(131_072)]);
+    const long = spawnPayload(['true', ...Array.from({ length: 6 }, () => 'x'.repeat(100_000))], { flags: 0 });
+    // All of the replies have to be sent before the init is asked to wait, which is so in most rounds.
+    for (let round = 0; round < 20; round += 1) {
+      guest.send(Proc.RUN, runPayload(['sleep', '0.05']));
+      guest.send(Proc.READ_FILE, file);
+      guest.send(Proc.READ_FILE, file);
+      assert.equal((await guest.reply(guest.send(Proc.SPAWN, long))).status, Status.OK);
+    }
+    await guest.finish();
+  });
+
   test('a host that does not read gets every reply later', async (t) => {
     const directory = await scratch(t);
     await writeFile(join(directory, 'file'), Buffer.alloc(131_072, 7));
