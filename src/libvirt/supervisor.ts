@@ -15,7 +15,7 @@ import { leftError, takeOver } from './take-over.js';
 export interface SupervisorOptions {
   /** Absolute path. The directory is removed with its content when this process or the supervisor ends. */
   readonly directory: string;
-  /** A command to run. It ends when this process does. */
+  /** A command to run, in `/`. It ends when this process does. */
   readonly command?: readonly string[];
   /** A log of the command, which is there: it is cut whenever it is too long (init/supervisor/bounded_log.h). */
   readonly log?: string;
@@ -117,6 +117,8 @@ export class Supervisor {
     const words = [...log, ...begin, ...kill, ...smallPages, ...(options.command ?? [])];
     const child = spawn(program, [options.directory, ...words], {
       stdio: ['pipe', 'pipe', 'pipe', options.terminal ?? 'ignore'],
+      // It may live as long as a detached sandbox, and must not hold the file system that the caller is in.
+      cwd: '/',
       detached: true,
       // libvirt searches QEMU only in PATH.
       env: { ...(options.environment ?? process.env), PATH: searchPath() },

@@ -19,6 +19,7 @@ const TAKE_OVER_MS = 20_000;
 export async function takeOver(directory: string): Promise<void> {
   const child = spawn(hostProgram('supervisor'), ['--take-over', directory], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    cwd: '/',
     detached: true,
   });
   let reason = '';

@@ -46,7 +46,8 @@ export class UserNetworkProcesses {
     // ends.
     let child: ChildProcess;
     try {
-      child = spawn(program, args, { stdio: [socket, 'ignore', 'pipe'], detached: true });
+      // It may live as long as a detached sandbox, and must not hold the file system that the caller is in.
+      child = spawn(program, args, { stdio: [socket, 'ignore', 'pipe'], cwd: '/', detached: true });
     } catch (error) {
       // There is no memory or no process for it, for example. Nobody catches what a connection's event throws.
       socket.destroy();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -113,6 +113,15 @@ async function supervised(t: TestContext) {
   assert.ok(line !== undefined);
   return { directory, supervisor, pid: Number.parseInt(line, 10) };
 }
+
+test('it and its command are in no directory of the caller', async (t) => {
+  const { directory, supervisor, pid } = await supervised(t);
+  const command = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  assert.equal(command.length, 1);
+  for (const one of [pid, ...command]) assert.equal(readlinkSync(`/proc/${one}/cwd`), '/');
+  await supervisor.finish();
+  assert.ok(!existsSync(directory));
+});
 
 test('the status of a command is known though its supervisor ends in the same moment', async (t) => {
   const { supervisor, pid } = await supervised(t);

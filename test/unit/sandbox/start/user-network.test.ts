@@ -48,6 +48,11 @@ describe('what fails of user networking', () => {
     await assert.rejects(processes.failed, { code: 'network-failed', message: /^netwall, .* failed: .*ENOENT/ });
   });
 
+  it('happens in /, not where the caller is', async (t) => {
+    const { processes } = await serve(t, ['-c', 'pwd >&2; exit 1'], true, '/bin/sh');
+    await assert.rejects(processes.failed, { code: 'network-failed', message: /: \/$/ });
+  });
+
   it('is netwall, if QEMU sends it no frames', async (t) => {
     const { processes, qemu } = await serve(t, [...WALL, '/bin/sh', '-c', 'cat <&3 >/dev/null']);
     qemu.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));
