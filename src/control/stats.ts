@@ -1,6 +1,7 @@
 /** What a sandbox costs, by /proc. */
 import { readdirSync } from 'node:fs';
 import type { Launched } from '../sandbox/launched.js';
+import { valueOr } from '../util/errors.js';
 import { readIfThere } from '../util/small-files.js';
 import type { SandboxStats } from './requests.js';
 
@@ -11,17 +12,35 @@ const PAGE_BYTES = 4096;
 /** The controller of a container: its only child is the container's init. */
 const LXC_PID = (name: string) => `/run/libvirt/lxc/${name}.pid`;
 
+/** How long an answer is that of later questions too, in milliseconds. Many may ask, and each costs some files. */
+const FRESH_MS = 100;
+
 interface Process {
   readonly pid: number;
-  readonly parent: number;
   readonly name: string;
   readonly ticks: number;
 }
 
-export async function statsOf(launched: Launched): Promise<SandboxStats> {
-  const all = processes();
-  const guests = await guestsOf(launched, all);
-  const supervisors = all.filter(({ parent, name }) => parent === process.pid && name === 'supervisor');
+interface Answer {
+  readonly at: number;
+  readonly stats: Promise<SandboxStats>;
+}
+
+const latest = new WeakMap<Launched, Answer>();
+
+/** What it costs now, or did a moment ago. */
+export function statsOf(launched: Launched): Promise<SandboxStats> {
+  const now = performance.now();
+  const known = latest.get(launched);
+  if (known !== undefined && now - known.at < FRESH_MS) return known.stats;
+  const stats = measure(launched);
+  latest.set(launched, { at: now, stats });
+  return stats;
+}
+
+async function measure(launched: Launched): Promise<SandboxStats> {
+  const guests = await guestsOf(launched);
+  const supervisors = childrenOf(process.pid).filter(({ name }) => name === 'supervisor');
   const memory = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + memoryOf(pid), 0);
   return {
     cpuSeconds: guests.reduce((sum, { ticks }) => sum + ticks, 0) / TICKS,
@@ -31,31 +50,39 @@ export async function statsOf(launched: Launched): Promise<SandboxStats> {
   };
 }
 
-async function guestsOf({ connection, name, state }: Launched, all: readonly Process[]): Promise<Process[]> {
+async function guestsOf({ connection, name, state }: Launched): Promise<Process[]> {
   if (connection.kind !== 'lxc') {
     const qemu = await connection.qemuPid({ name, socketDirectory: state.sockets });
-    return all.filter(({ pid }) => pid === qemu);
+    return qemu === undefined ? [] : readProcess(qemu);
   }
   const controller = Number.parseInt(readIfThere(LXC_PID(name)) ?? '', 10);
-  return below(controller, all);
+  return Number.isNaN(controller) ? [] : processesBelow(controller);
 }
 
-function below(pid: number, all: readonly Process[]): Process[] {
-  return all.filter(({ parent }) => parent === pid).flatMap((child) => [child, ...below(child.pid, all)]);
+/** All that a process has started, and what that has. */
+export function processesBelow(pid: number): Process[] {
+  return childrenOf(pid).flatMap((child) => [child, ...processesBelow(child.pid)]);
 }
 
-function processes(): Process[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      const stat = readIfThere(`/proc/${name}/stat`);
-      if (stat === undefined) return [];
-      const end = stat.lastIndexOf(')');
-      const fields = stat.slice(end + 2).split(' ');
-      const [parent, user, system] = [fields[1], fields[11], fields[12]].map(Number);
-      const process = { pid: Number(name), name: stat.slice(stat.indexOf('(') + 1, end) };
-      return [{ ...process, parent: parent ?? 0, ticks: (user ?? 0) + (system ?? 0) }];
-    });
+/** Not by the parents of all processes: a host may have many. */
+function childrenOf(pid: number): Process[] {
+  const tasks = valueOr(() => readdirSync(`/proc/${pid}/task`), []);
+  return tasks
+    .flatMap((task) => (readIfThere(`/proc/${pid}/task/${task}/children`) ?? '').split(' ').filter((one) => one !== ''))
+    .flatMap((child) => readProcess(Number(child)));
+}
+
+/** @returns none if it has ended */
+function readProcess(pid: number): [Process] | [] {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat === undefined) return [];
+  const end = stat.lastIndexOf(')');
+  const [user, system] = stat
+    .slice(end + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return [{ pid, name: stat.slice(stat.indexOf('(') + 1, end), ticks: (user ?? 0) + (system ?? 0) }];
 }
 
 /** Proportional set size; of a process of another user, whose that is secret, the resident set size. 0: it has ended. */
