@@ -67,11 +67,12 @@ export class Sandbox extends Session implements AsyncDisposable {
   /** From then until the application ran; without one, until commands could be run. */
   readonly startMilliseconds: number;
   /**
-   * Settles when the application has ended, before anything of the sandbox is removed.
+   * Settles when the application has ended, before anything of the sandbox is removed. Undefined, or what `exited` is
+   * to reject with.
    * @internal
    */
-  readonly ending: Promise<void>;
-  readonly #ending = deferred<void>();
+  readonly ending: Promise<unknown>;
+  readonly #ending = deferred<unknown>();
   /** @internal */
   readonly launched: Launched;
   readonly #onWarning: LaunchOptions['onWarning'];
@@ -243,21 +244,19 @@ export class Sandbox extends Session implements AsyncDisposable {
   }
 
   async #watch(): Promise<ProcessExit> {
-    const { domain, console, shares } = this.launched;
+    const { shares } = this.launched;
     let status: ProcessExit | undefined;
+    let failure: unknown;
     try {
       status = await this.#exit();
       return status;
     } catch (error) {
       if (this.#stopping && this.isIdle) return STOPPED;
-      if (this.#stopping) throw stoppedError(error);
-      if (error instanceof SandboxError && error.code === 'virtiofsd-died') throw error;
-      // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
-      const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
-      throw reason === undefined || isQemuGone(reason) ? goneError(console, this.isIdle ? 'idle' : 'running') : reason;
+      failure = await this.#failure(error);
+      throw failure;
     } finally {
       shares.end();
-      this.#ending.resolve();
+      this.#ending.resolve(failure);
       // Whoever waits for it goes first.
       await this.ending;
       await settlesWithin(Promise.allSettled(this.#before), STOP_MS);
@@ -265,6 +264,16 @@ export class Sandbox extends Session implements AsyncDisposable {
       const options = { force: status !== undefined, keepLogs: status === undefined && !this.#stopping };
       await endLaunched(this.launched, options, this.#onWarning);
     }
+  }
+
+  /** Why there is no status. */
+  async #failure(error: unknown): Promise<unknown> {
+    const { domain, console } = this.launched;
+    if (this.#stopping) return stoppedError(error);
+    if (error instanceof SandboxError && error.code === 'virtiofsd-died') return error;
+    // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
+    const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
+    return reason === undefined || isQemuGone(reason) ? goneError(console, this.isIdle ? 'idle' : 'running') : reason;
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Sandboxes that outlive who has started them: --detach. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,9 +12,10 @@ import { readLog } from '../../src/control/read-log.js';
 import { findRunning } from '../../src/sandbox/state/running.js';
 import { embedded, lxc, system, type Way } from '../helpers/connections.js';
 import { endDetached } from '../helpers/ctl.js';
-import { assertNothingLeft, ROOT_STATE, uniqueName, type WhereLeft } from '../helpers/leftovers.js';
+import { assertNothingLeft, processesWith, ROOT_STATE, uniqueName, type WhereLeft } from '../helpers/leftovers.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, PROGRAM, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
 
 /** Ends with the status when somebody makes a file. */
 const awaitFile = (status: string) => ['sh', '-c', `until [ -e /tmp/go ]; do sleep 0.1; done; ${status}`];
@@ -43,6 +44,17 @@ async function detached(t: TestContext, way: Way, ...words: readonly string[]): 
     await endDetached(name, way.options);
   });
   return sandbox;
+}
+
+/** Starts one whose driver starts no machine, so that the start lasts. */
+function starting(t: TestContext) {
+  const directory = scratchDirectory(t);
+  const script = `#!/bin/sh\n: >'${directory}/started'\nexec sleep 1000\n`;
+  writeFileSync(join(directory, 'virt-qemu-run'), script, { mode: 0o755 });
+  const name = uniqueName();
+  const args = ['-c', embedded.uri, '--detach', '-n', name, '--', 'true'];
+  const running = startSandbox(args, { env: { PATH: `${directory}:${process.env['PATH']}` } });
+  return { name, running, isStarted: () => existsSync(join(directory, 'started')) };
 }
 
 async function logOf(name: string): Promise<string> {
@@ -150,21 +162,19 @@ describe('a detached sandbox', { skip: embedded.skip }, () => {
     await assertGone(sandbox.record.pid, name, embedded.where);
   });
 
-  it('is not there if its caller is killed before it runs', async () => {
+  it('is not there if its caller is killed before it runs', async (t) => {
     for (const isEarly of [true, false]) {
-      const name = uniqueName();
-      const running = startSandbox(['-c', embedded.uri, '--detach', '-n', name, '--', 'sleep', '1000']);
-      if (!isEarly) await until(() => existsSync(join(ROOT_STATE, name, 'owner')));
+      const { name, running, isStarted } = starting(t);
+      if (!isEarly) await until(isStarted);
       running.child.kill('SIGKILL');
       assert.equal((await running.result).signal, 'SIGKILL');
       await assertNothingLeft(name);
     }
   });
 
-  it('is not there if its caller is interrupted, which waits for that', async () => {
-    const name = uniqueName();
-    const running = startSandbox(['-c', embedded.uri, '--detach', '-n', name, '--', 'sleep', '1000']);
-    await until(() => existsSync(join(ROOT_STATE, name, 'owner')));
+  it('is not there if its caller is interrupted, which waits for that', async (t) => {
+    const { name, running, isStarted } = starting(t);
+    await until(isStarted);
     running.child.kill('SIGINT');
     assert.equal((await running.result).code, 130);
     assert.ok(!existsSync(join(ROOT_STATE, name)));
@@ -180,6 +190,25 @@ describe('a detached sandbox', { skip: embedded.skip }, () => {
       await assert.rejects(process.exited, { code: 'process-lost' });
       await assertGone(record.pid, name, embedded.where);
     }
+  });
+
+  it('has the reason in its log if its machine fails', async (t) => {
+    await using sandbox = await detached(t, embedded, '--', 'sh', '-c', 'echo out; exec sleep 1000');
+    const { name, record } = sandbox;
+    let seen = '';
+    const following = (async () => {
+      for await (const { stream, bytes } of readLog(await findRunning(name), { follow: true }))
+        seen += `${stream} ${bytes}`;
+    })();
+    await until(() => seen !== '');
+    const ending = assert.rejects(sandbox.wait(), { code: 'guest-gone' });
+    const qemu = processesWith(`guest=${name},`).map((line) => Number.parseInt(line, 10));
+    assert.equal(qemu.length, 1);
+    for (const pid of qemu) process.kill(pid, 'SIGKILL');
+    await ending;
+    await following;
+    assert.match(seen, /^stdout out\nstderr virt-sandbox: application: the guest ended .*\n/);
+    await assertGone(record.pid, name, embedded.where);
   });
 
   it('keeps no pipe of who has started it', async (t) => {

@@ -31,7 +31,33 @@ export type FromHolder =
 
 type Observed = Omit<ReturnType<typeof reporter>, 'done'>;
 
-export function sendMessage(socket: Socket, message: FromCaller | FromHolder): void {
+/** More than a caller has unread that does not read any more, as one that is stopped, in bytes. */
+const MOST_UNREAD_BYTES = 4 << 20;
+
+/** Tells the caller. What is only to be shown is left out while it has too much unread. */
+export class Teller {
+  readonly #socket: Pick<Socket, 'writable' | 'writableLength' | 'write'>;
+  #leftOut = 0;
+
+  constructor(socket: Pick<Socket, 'writable' | 'writableLength' | 'write'>) {
+    this.#socket = socket;
+  }
+
+  tell(message: FromHolder): void {
+    if (!this.#socket.writable) return;
+    const isShown = 'observed' in message || 'note' in message;
+    if (isShown && this.#socket.writableLength > MOST_UNREAD_BYTES) {
+      this.#leftOut += 1;
+      return;
+    }
+    if (this.#leftOut > 0)
+      sendMessage(this.#socket, { note: `virt-sandbox: ${this.#leftOut} messages were left out: nobody read them\n` });
+    this.#leftOut = 0;
+    sendMessage(this.#socket, message);
+  }
+}
+
+export function sendMessage(socket: Pick<Socket, 'write'>, message: FromCaller | FromHolder): void {
   socket.write(`${JSON.stringify(message)}\n`);
 }
 
@@ -56,15 +82,21 @@ export function observersFor(verbosity: Verbosity, tell: (message: FromHolder) =
   return Object.fromEntries(names.map((name) => [name, observer(name)]));
 }
 
-/** What JSON has no words for is sent as text, or left out. */
 function plain(value: unknown): unknown {
-  if (Buffer.isBuffer(value)) return value.toString('base64');
-  const text = JSON.stringify(value, (_key, part: unknown) => {
-    if (typeof part === 'bigint') return String(part);
-    if (part instanceof Error) return { message: part.message };
-    return part instanceof Uint8Array ? undefined : part;
-  });
-  return JSON.parse(text);
+  return Buffer.isBuffer(value) ? value.toString('base64') : inWords(value);
+}
+
+/**
+ * What JSON has no words for becomes text, or is left out. This is not for a replacer of JSON.stringify: before that
+ * sees a Buffer, toJSON() has made an array of its bytes, which are all of an included file.
+ */
+function inWords(value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Error) return { message: value.message };
+  if (value instanceof Uint8Array) return undefined;
+  if (Array.isArray(value)) return value.map(inWords);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, inWords(part)]));
 }
 
 /** Calls an observer with what {@link observersFor} has made plain. */

@@ -7,13 +7,13 @@ import { LogWriter } from '../../control/log-writer.js';
 import { serveControl } from '../../control/server.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { traceWish } from '../../sandbox/setup/strace.js';
-import { oneLine } from '../../util/errors.js';
-import { type Deferred, deferred } from '../../util/promises.js';
+import { oneLine, SandboxError } from '../../util/errors.js';
+import { type Deferred, deferred, settlesWithin } from '../../util/promises.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { failureOf } from '../program.js';
 import { parseArguments } from '../sandbox-arguments.js';
 import { usageError } from '../usage-error.js';
-import { CALLER_FD, type FromCaller, type FromHolder, HOLD, messagesOf, observersFor, sendMessage } from './caller.js';
+import { CALLER_FD, type FromCaller, type FromHolder, HOLD, messagesOf, observersFor, Teller } from './caller.js';
 import { sayPorts } from './say-ports.js';
 import { debugWish, timeLimitOf } from './wishes.js';
 
@@ -105,11 +105,27 @@ class Warnings {
   }
 }
 
+/** Whoever follows the log reads why it ends. Who has stopped it knows. Resolves when that is written. */
+async function logFailure(log: LogWriter, error: unknown): Promise<void> {
+  if (error instanceof SandboxError && error.code === 'stopped') return;
+  await log.write('stderr', Buffer.from(failureOf('virt-sandbox', error).text));
+}
+
+/** An error that nothing has caught ends this process, whose stderr nobody reads, and with it the sandbox. */
+function logUncaught(log: LogWriter): void {
+  process.once('uncaughtException', (error) => {
+    void settlesWithin(logFailure(log, error), GRACE_MS).then(() =>
+      process.exit(failureOf('virt-sandbox', error).status),
+    );
+  });
+}
+
 async function keep({ sandbox, warnings, isServed }: Started, caller: Caller): Promise<number> {
   const log = await LogWriter.create(sandbox.launched.state.path);
   sandbox.stdin.end();
   sandbox.endAfter(log.copy(sandbox.stdout, 'stdout'));
   sandbox.endAfter(log.copy(sandbox.stderr, 'stderr'));
+  sandbox.endAfter(sandbox.ending.then((failure) => (failure === undefined ? undefined : logFailure(log, failure))));
   const server = await serveControl(sandbox, { detached: true });
   isServed.resolve();
   try {
@@ -118,11 +134,15 @@ async function keep({ sandbox, warnings, isServed }: Started, caller: Caller): P
       return 0;
     }
     warnings.to(log);
+    logUncaught(log);
     // Let no file system be held that only the caller had a use for.
     process.chdir('/');
     await collectGarbage();
     await sandbox.exited.catch(() => {});
     return 0;
+  } catch (error) {
+    await logFailure(log, error);
+    throw error;
   } finally {
     await server.close();
     await log.close();
@@ -152,6 +172,7 @@ function endOnSignal(sandbox: Sandbox): void {
 /** The process that waits until the sandbox runs. */
 class Caller {
   readonly #socket: Socket;
+  readonly #teller: Teller;
   readonly #words = deferred<readonly string[]>();
   readonly #gone = new AbortController();
   /** True: it has the name; false: it is gone. */
@@ -164,6 +185,7 @@ class Caller {
       throw usageError(`there is no option ${HOLD}`, 'virt-sandbox');
     }
     this.#socket.on('error', () => {});
+    this.#teller = new Teller(this.#socket);
     void this.#listen();
   }
 
@@ -177,7 +199,7 @@ class Caller {
   }
 
   tell(message: FromHolder): void {
-    if (this.#socket.writable) sendMessage(this.#socket, message);
+    this.#teller.tell(message);
   }
 
   /** @returns false if it is gone */
