@@ -4,8 +4,8 @@ import { TIMED_OUT_STATUS } from '../sandbox/exit-status.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
-import { type Ending, endingOf, failedEnding } from './requests.js';
-import { type ForHolder, Refusal } from './served-host.js';
+import { type Ending, endingOf, failedEnding, Refusal } from './requests.js';
+import type { ForHolder } from './served-host.js';
 import { statsOf } from './stats.js';
 
 const { SIGTERM, SIGKILL } = constants.signals;

@@ -22,7 +22,7 @@ import {
 import { messageOf } from '../util/errors.js';
 import { HostFlow } from './host-flow.js';
 import { readPayload } from './read-payload.js';
-import { type ControlRequest, parseRequest } from './requests.js';
+import { type ControlRequest, parseRequest, Refusal } from './requests.js';
 import { type ProcessHost, ServedProcess } from './served-process.js';
 
 const { errno } = constants;
@@ -39,15 +39,7 @@ const READABLE: readonly string[] = ['/etc/passwd', '/etc/group'];
 /** From the end of a SPAWN: its flags, rows, columns, and time limit. */
 const FLAGS_BYTES = 16;
 
-/** A request that is refused. */
-export class Refusal extends Error {
-  constructor(
-    readonly errno: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
+const ENDED = 'the sandbox has ended';
 
 /** What a host asks for, but for what is about its connection. */
 export type ForHolder = Exclude<ControlRequest, { ask: 'keep' }>;
@@ -203,9 +195,12 @@ export class ServedHost {
         this.#processes.set(process.number, process);
       },
       ended: (process) => {
-        // The connection to the guest is gone, and this one soon will be.
-        if (this.#starting.delete(process)) settle();
         this.#processes.delete(process.number);
+        // The connection to the guest is gone before it has answered.
+        if (!this.#starting.delete(process)) return;
+        settle();
+        // By these words the other side knows that there is nothing to be started in any more.
+        this.#refuse(header, errno.ESRCH, `spawn(): ${ENDED}`);
       },
       answered: (reply) => {
         settle();
@@ -238,9 +233,11 @@ export class ServedHost {
     const settle = this.#flow.begin(payload.length);
     this.#options.channel
       .forward(header.proc, CallFlag.TOLERATE, payload)
-      .then((reply) => this.#reply(header, reply))
-      // The connection to the guest is gone, and this one soon will be.
-      .catch(() => {})
+      .then(
+        (reply) => this.#reply(header, reply),
+        // The connection to the guest is gone. This one lasts until it is known how the sandbox has ended.
+        () => this.#refuse(header, errno.ESRCH, `operation ${header.proc}: ${ENDED}`),
+      )
       .finally(settle);
   }
 

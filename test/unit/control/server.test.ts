@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Refusal } from '../../../src/control/served-host.js';
+import { Refusal } from '../../../src/control/requests.js';
 import { MOST_HOSTS, serveIn } from '../../../src/control/server.js';
 import { FieldReader, FieldWriter } from '../../../src/protocol/fields.js';
 import { encodePacket } from '../../../src/protocol/packets.js';
@@ -63,6 +63,25 @@ describe('the server of a sandbox', () => {
     writeFileSync(join(directory, 'sandbox.json.new'), '');
     await assert.rejects(serve(), { code: 'EEXIST' });
     assert.deepEqual(readdirSync(directory).sort(), ['sandbox.json', 'sandbox.json.new']);
+  });
+
+  it('answers what the guest has not when that is gone', async (t) => {
+    const held = await holder(t, () => new Promise(() => {}));
+    const host = await RawHost.connect(t, held);
+    const process = await host.spawn();
+    held.guest.isSilent = true;
+    const calls = [
+      host.call(Proc.SPAWN, spawnPayload()),
+      host.call(Proc.SIGNAL, numbers(process, signals.SIGTERM)),
+      host.call(Proc.READ_FILE, readFile('/etc/passwd')),
+    ];
+    await until(() => held.guest.of(Proc.READ_FILE, CALL).length > 0);
+    held.guest.channel.destroy();
+    for (const reply of await Promise.all(calls))
+      assert.deepEqual([reply.status, errnoOf(reply)], [Status.ERROR, errno.ESRCH]);
+    // What comes later is answered, too. A request for the end may still wait on this connection.
+    assert.equal(errnoOf(await host.call(Proc.SPAWN, spawnPayload())), errno.ESRCH);
+    assert.ok(!host.isClosed);
   });
 
   it('gives each host what is about its own processes', async (t) => {
