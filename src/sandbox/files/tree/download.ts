@@ -26,7 +26,7 @@ import { TreeWriter } from './write-tree.js';
  *   working directory
  * @param to path on the host: a directory, into which it goes, or what it becomes
  * @throws {SandboxError} `file-not-found`, `permission-denied`, `file-exists`, `not-a-directory`, `no-space`,
- *   `copy-too-large`, `copy-failed`, `tree-malformed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
+ *   `copy-too-large`, `file-too-large`, `copy-failed`, `tree-malformed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
  * @throws the signal's reason if it aborts
  */
 export async function downloadTree(

@@ -1,8 +1,7 @@
 /** Errors of copies between host and sandbox. */
-import { constants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 import { messageOf, SandboxError } from '../../../util/errors.js';
 import type { BuiltinError } from '../../process/builtin.js';
+import { errnoName, errnoText, meaningOf } from '../errnos.js';
 import type { Tally } from './tally.js';
 
 /** What was to be copied is nothing that can be; the message says why. */
@@ -21,34 +20,6 @@ export interface Copy {
 /** How much of a path errors show, in characters: a guest may send any. */
 const SHOWN_CHARACTERS = 500;
 
-const CODES: Readonly<Record<string, string>> = {
-  ENOENT: 'file-not-found',
-  EACCES: 'permission-denied',
-  EPERM: 'permission-denied',
-  EROFS: 'permission-denied',
-  EISDIR: 'file-exists',
-  EEXIST: 'file-exists',
-  ENOTDIR: 'not-a-directory',
-  ENOSPC: 'no-space',
-  EDQUOT: 'no-space',
-};
-
-const REMEDIES: Readonly<Record<string, string>> = {
-  'file-not-found': 'check the path; the directory in which a copy is made has to be there',
-  'permission-denied': 'copy as a user who may do that (in the sandbox: the option user), or change its mode',
-  'file-exists': 'remove that directory first, or choose another name for the copy',
-  'not-a-directory': 'remove that file or link first, or choose another name for the copy',
-  'no-space': 'make room there, or copy to a file system that has more',
-};
-
-const REASONS: Readonly<Record<string, string>> = {
-  EISDIR: 'it is a directory, and what is copied there is none',
-  ENOTDIR: 'it is no directory, and a directory is copied there, or the path leads through it',
-  ENOENT: 'there is no such file',
-  EROFS: 'it is read-only, as the root of a sandbox is',
-  ENOSPC: 'no space is left',
-};
-
 /** The error of a system call on the host. @param path what it was about */
 export function hostError(copy: Copy, path: string, error: NodeJS.ErrnoException): SandboxError {
   return callError(copy, `${path} on the host`, error.code ?? '', messageOf(error), error);
@@ -57,16 +28,18 @@ export function hostError(copy: Copy, path: string, error: NodeJS.ErrnoException
 /** The report of a program of the init. */
 export function guestError(copy: Copy, error: BuiltinError): SandboxError {
   const path = /^\w+\((.*)\)$/s.exec(error.what)?.[1] ?? error.what;
-  const name = NAMES.get(error.errno) ?? '';
-  const text = getSystemErrorMap().get(-error.errno)?.[1] ?? `error ${error.errno}`;
-  return callError(copy, `${path.slice(0, SHOWN_CHARACTERS)} in the sandbox`, name, text, error);
+  const what = `${path.slice(0, SHOWN_CHARACTERS)} in the sandbox`;
+  return callError(copy, what, errnoName(error.errno), errnoText(error.errno), error);
 }
 
-const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-
+/** @param text for an error of which nothing better is known */
 function callError(copy: Copy, what: string, name: string, text: string, cause: unknown): SandboxError {
-  const code = CODES[name] ?? 'copy-failed';
-  return failure(copy, code, `${what}: ${REASONS[name] ?? text}`, REMEDIES[code] ?? 'see why, and try again', cause);
+  const meaning = meaningOf(name);
+  const code = meaning.copy?.code ?? meaning.code;
+  const remedy = meaning.copy?.remedy ?? meaning.remedy;
+  const why = `${what}: ${meaning.copy?.reason ?? text}`;
+  // `file-failed` is of one file.
+  return failure(copy, code === 'file-failed' ? 'copy-failed' : code, why, remedy, cause);
 }
 
 /** @param reason why nothing can be copied */

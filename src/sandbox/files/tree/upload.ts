@@ -17,7 +17,7 @@ import type { CopyOptions, CopyResult } from './types.js';
  * @param from path on the host: a file, a directory, or with `/.` at its end what is in a directory
  * @param to path inside: a directory, into which it goes, or what it becomes; from the sandbox's working directory
  * @throws {SandboxError} `file-not-found`, `permission-denied`, `file-exists`, `not-a-directory`, `no-space`,
- *   `copy-too-large`, `copy-failed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
+ *   `copy-too-large`, `file-too-large`, `copy-failed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
  * @throws the signal's reason if it aborts
  */
 export async function uploadTree(

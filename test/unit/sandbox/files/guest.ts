@@ -1,13 +1,11 @@
 /** A guest whose programs answer with anything. */
-import assert from 'node:assert/strict';
 import { constants } from 'node:os';
-import { Duplex } from 'node:stream';
 import type { GuestConfig } from '../../../../init/common/config.js';
-import { Channel } from '../../../../src/protocol/channel.js';
 import { FieldReader, FieldWriter } from '../../../../src/protocol/fields.js';
-import { encodePacket, type PacketHeader, PacketParser } from '../../../../src/protocol/packets.js';
+import { encodePacket, type PacketHeader } from '../../../../src/protocol/packets.js';
 import { MessageType, Proc, Status } from '../../../../src/protocol/wire.js';
 import { Files } from '../../../../src/sandbox/files/files.js';
+import { FakeGuest } from '../../../helpers/fake-guest.js';
 import { exit, numbers, spawned, stdinTaken, stream } from '../../protocol/guest.js';
 
 const GUEST: GuestConfig = {
@@ -42,34 +40,23 @@ export class LyingGuest {
   onSignal: (process: number, signal: number) => readonly Buffer[] = (process, signal) => [exit(process, signal)];
   /** The host has taken output of a process. */
   onTaken: (process: number) => void = () => {};
-  readonly #transport: Duplex;
+  readonly #guest: FakeGuest;
   readonly #program: Program;
   #processes = 0;
 
   constructor(program: Program) {
     this.#program = program;
-    const parser = new PacketParser({
-      stream: () => assert.fail('a host sends no output'),
-      streamEnd: () => assert.fail('a host sends no output'),
-      packet: (header, payload) => this.#answer(header, payload),
-    });
-    this.#transport = new Duplex({
-      read: () => {},
-      write: (chunk: Buffer, _encoding, done) => {
-        parser.push(chunk);
-        done();
-      },
-    });
-    this.files = new Files(Channel.resume(this.#transport), GUEST);
+    this.#guest = new FakeGuest((header, payload) => this.#answer(header, payload));
+    this.files = new Files(this.#guest.channel, GUEST);
   }
 
   say(...packets: readonly Buffer[]): void {
-    if (!this.#transport.destroyed) this.#transport.push(Buffer.concat(packets));
+    this.#guest.say(...packets);
   }
 
   /** The sandbox ends. */
   end(): void {
-    this.#transport.destroy();
+    this.#guest.end();
   }
 
   #takeStdin(process: number, bytes: Buffer): void {

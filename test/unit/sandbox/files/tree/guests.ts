@@ -5,12 +5,12 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
 import type { GuestConfig } from '../../../../../init/common/config.js';
 import { Channel } from '../../../../../src/protocol/channel.js';
-import { type PacketHeader, PacketParser } from '../../../../../src/protocol/packets.js';
+import type { PacketHeader } from '../../../../../src/protocol/packets.js';
 import { MessageType, Proc } from '../../../../../src/protocol/wire.js';
+import { FakeGuest } from '../../../../helpers/fake-guest.js';
 import { scratchDirectory } from '../../../../helpers/scratch.js';
 import { exit, spawned, stdinTaken, stream } from '../../../protocol/guest.js';
 
@@ -81,27 +81,16 @@ export interface Lie {
 /** A guest that starts nothing, and says what a program of its init would have written. It takes all stdin. */
 export function lyingGuest({ output = [], later = Promise.resolve([]), report, status }: Lie): Channel {
   const answer = ({ proc, type, serial }: PacketHeader, payload: Buffer) => {
-    if (proc === Proc.STDIN && payload.length > 0) transport.push(stdinTaken(serial, payload.length));
+    if (proc === Proc.STDIN && payload.length > 0) guest.say(stdinTaken(serial, payload.length));
     if (proc !== Proc.SPAWN || type !== MessageType.CALL) return;
-    transport.push(spawned(serial, 1));
-    for (const bytes of output) transport.push(stream(Proc.STDOUT, 1, bytes));
-    if (report !== undefined) transport.push(stream(Proc.STDERR, 1, report));
+    guest.say(spawned(serial, 1));
+    for (const bytes of output) guest.say(stream(Proc.STDOUT, 1, bytes));
+    if (report !== undefined) guest.say(stream(Proc.STDERR, 1, report));
     void later.then((more) => {
-      for (const bytes of more) transport.push(stream(Proc.STDOUT, 1, bytes));
-      if (status !== undefined) transport.push(exit(1, status));
+      for (const bytes of more) guest.say(stream(Proc.STDOUT, 1, bytes));
+      if (status !== undefined) guest.say(exit(1, status));
     });
   };
-  const parser = new PacketParser({
-    stream: () => assert.fail('a host sends no output'),
-    streamEnd: () => assert.fail('a host sends no output'),
-    packet: answer,
-  });
-  const transport = new Duplex({
-    read: () => {},
-    write: (chunk: Buffer, _encoding, done) => {
-      parser.push(chunk);
-      done();
-    },
-  });
-  return Channel.resume(transport);
+  const guest = new FakeGuest(answer);
+  return guest.channel;
 }
