@@ -9,9 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct level *levels_top(struct levels *levels)
+static struct level *top(struct levels *levels)
 {
 	return &levels->items[levels->count - 1];
+}
+
+const struct level *levels_top(const struct levels *levels)
+{
+	return &levels->items[levels->count - 1];
+}
+
+void levels_keep(struct levels *levels, void *kept)
+{
+	top(levels)->kept = kept;
 }
 
 static void extend_path(struct levels *levels, size_t from, const char *name)
@@ -27,9 +37,9 @@ void levels_enter(struct levels *levels, int fd, const char *name)
 	struct stat found;
 
 	if (levels->count > TREE_MAX_DEPTH)
-		builtin_fail(ELOOP, "open(%s)", levels_path(levels, name));
+		levels_fail(levels, ELOOP, "open", name);
 	if (fstat(fd, &found) < 0)
-		builtin_fail(errno, "fstat(%s)", levels_path(levels, name));
+		levels_fail(levels, errno, "fstat", name);
 	if (levels->count >= LEVELS_OPEN) {
 		struct level *above = level - LEVELS_OPEN;
 
@@ -49,7 +59,7 @@ void levels_open_above(struct levels *levels)
 
 	if (levels->count < 2)
 		return;
-	above = levels_top(levels) - 1;
+	above = top(levels) - 1;
 	if (above->fd >= 0)
 		return;
 	/* An entry of it was opened, so it may be searched. */
@@ -62,7 +72,7 @@ void levels_open_above(struct levels *levels)
 
 void levels_leave(struct levels *levels)
 {
-	struct level *level = levels_top(levels);
+	struct level *level = top(levels);
 
 	levels_open_above(levels);
 	(void)close(level->fd);
@@ -78,4 +88,9 @@ const char *levels_path(const struct levels *levels, const char *name)
 
 	(void)snprintf(path, sizeof(path), "%s%s%s", levels->path, slash, name);
 	return path;
+}
+
+_Noreturn void levels_fail(const struct levels *levels, int error, const char *call, const char *name)
+{
+	builtin_fail(error, "%s(%s)", call, levels_path(levels, name));
 }

@@ -34,7 +34,10 @@ struct levels {
 };
 
 /* The directory that was entered last. */
-struct level *levels_top(struct levels *levels);
+const struct level *levels_top(const struct levels *levels);
+
+/* What the program keeps of that one. */
+void levels_keep(struct levels *levels, void *kept);
 
 /* Enters a directory, whose descriptor it takes over; `name` is for reports. It ends the process if it cannot. */
 void levels_enter(struct levels *levels, int fd, const char *name);
@@ -47,5 +50,8 @@ void levels_leave(struct levels *levels);
 
 /* The path of an entry of the last directory, for reports, until the next call. */
 const char *levels_path(const struct levels *levels, const char *name);
+
+/* Ends the program with a report: the call failed with an entry of the last directory, or with an empty name with it. */
+_Noreturn void levels_fail(const struct levels *levels, int error, const char *call, const char *name);
 
 #endif

@@ -1,15 +1,15 @@
 /* list PATH: writes the record of each entry of a directory. */
 #include "builtins/builtins.h"
+#include "builtins/component.h"
 #include "builtins/entry.h"
 #include "builtins/output.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <string.h>
 
 static void write_entry(DIR *directory, const char *name)
 {
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+	if (component_is_dots(name))
 		return;
 	/* Others may remove it meanwhile. */
 	if (entry_write(dirfd(directory), name, name, false) < 0 && errno != ENOENT)

@@ -8,6 +8,7 @@
  * again as fast as it is emptied, so that is done only so often.
  */
 #include "builtins/builtins.h"
+#include "builtins/component.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -119,7 +120,7 @@ static const char *remove_entries(DIR *directory, const char *path)
 	const struct dirent *entry;
 
 	while (errno = 0, (entry = readdir(directory)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (component_is_dots(entry->d_name))
 			continue;
 		if (remove_one(dirfd(directory), entry->d_name, path) == NOT_EMPTY)
 			return entry->d_name;
@@ -199,7 +200,7 @@ void builtin_remove(char **argv)
 		builtin_fail(errno, "remove(%s)", path);
 	}
 	/* Their directory is never empty while it has these. */
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+	if (component_is_dots(name))
 		builtin_fail(EINVAL, "remove(%s)", path);
 	while (remove_one(parent, name, path) == NOT_EMPTY) {
 		if (!recursive)

@@ -4,13 +4,11 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -19,15 +17,14 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { downloadTree } from '../../../../../src/sandbox/files/tree/download.js';
-import { encodeDirectory } from '../../../../../src/sandbox/files/tree/encode.js';
 import { uploadTree } from '../../../../../src/sandbox/files/tree/upload.js';
 import { textOf } from '../../../../../src/util/raw-text.js';
 import { rejectsWith } from '../../../../helpers/errors.js';
-import { scratchDirectory, unlessRoot } from '../../../../helpers/scratch.js';
 import { listTree } from '../../../../helpers/tree-listing.js';
-import { CONFIG, nativeGuest } from './guests.js';
+import { CONFIG } from './guests.js';
+import { setUp } from './setup.js';
 
 const ODD = Buffer.from([0x0a, 0xff, 0xfe, 0x20, 0x27]);
 
@@ -51,14 +48,6 @@ function makeTree(top: string): void {
   chmodSync(odd, 0o1777);
   for (const [at, path] of [odd, join(top, 'executable'), join(top, 'sub', 'empty'), join(top, 'sub'), top].entries())
     utimesSync(path, 1, 1_000_000_000 + at + 0.123_456_5);
-}
-
-async function setUp(t: TestContext) {
-  const top = scratchDirectory(t);
-  const [source, inside, back] = ['source', 'inside', 'back'].map((name) => join(top, name));
-  assert.ok(source !== undefined && inside !== undefined && back !== undefined);
-  const { channel, init } = await nativeGuest(t);
-  return { top, source, inside, back, channel, init };
 }
 
 describe('a copy of a tree', () => {
@@ -186,131 +175,5 @@ describe('a copy of a tree', () => {
     assert.ok(listing(back).equals(listing(source)));
     execFileSync('rm', ['-rf', source, inside, back]);
     assert.deepEqual(readdirSync(top), []);
-  });
-});
-
-describe('what cannot be copied', () => {
-  test('says which file, on which side, and leaves nothing', async (t) => {
-    const { top, source, inside, back, channel } = await setUp(t);
-    mkdirSync(join(source, 'sub'), { recursive: true });
-    writeFileSync(join(source, 'sub', 'file'), 'content');
-    for (const [copy, other, side] of [
-      [uploadTree, inside, 'in the sandbox'],
-      [downloadTree, back, 'on the host'],
-    ] as const) {
-      mkdirSync(join(other, 'source', 'sub', 'file'), { recursive: true });
-      const here = side === 'on the host' ? 'in the sandbox' : 'on the host';
-      const work = (from: string, to: string) => copy(channel, CONFIG, from, to);
-      await rejectsWith(work(`${top}/none`, other), 'file-not-found', new RegExp(`/none ${here}`));
-      await rejectsWith(work(source, `${top}/no/such`), 'file-not-found', new RegExp(`/no ${side}`));
-      await rejectsWith(work(source, other), 'file-exists', new RegExp(`/source/sub/file ${side}: it is a directory`));
-      await rejectsWith(
-        work(join(source, 'sub', 'file'), `${other}/new/`),
-        'not-a-directory',
-        new RegExp(`/new ${side}`),
-      );
-      execFileSync('rm', ['-rf', join(other, 'source', 'sub')]);
-      writeFileSync(join(other, 'source', 'sub'), '');
-      await rejectsWith(work(source, other), 'not-a-directory', new RegExp(`/source/sub ${side}: it is no directory`));
-      await rejectsWith(work('/dev/null', other), 'copy-failed', /it is a device/);
-      assert.deepEqual(readdirSync(other, { recursive: true }).sort(), ['source', 'source/sub']);
-    }
-  });
-
-  test('no space: the file is gone', { skip: unlessRoot('it mounts a file system') }, async (t) => {
-    const { top, source, channel } = await setUp(t);
-    writeFileSync(source, Buffer.alloc(3 << 20, 'x'));
-    const small = join(top, 'small');
-    mkdirSync(small);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'small', small]);
-    try {
-      await rejectsWith(
-        uploadTree(channel, CONFIG, source, small),
-        'no-space',
-        /small\/source in the sandbox: no space is left/,
-      );
-      await rejectsWith(
-        downloadTree(channel, CONFIG, source, small),
-        'no-space',
-        /small\/source on the host: no space is left/,
-      );
-      assert.deepEqual(readdirSync(small), []);
-    } finally {
-      execFileSync('umount', [small]);
-    }
-  });
-
-  test('less than a size says, a directory that was removed, and a name that is too long', async (t) => {
-    const { top, inside, channel } = await setUp(t);
-    const online = '/sys/devices/system/cpu/online';
-    const { skipped } = await uploadTree(channel, CONFIG, online, inside);
-    assert.deepEqual(
-      skipped.map(({ path, reason }) => [path, /zeros at its end/.test(reason)]),
-      [[online, true]],
-    );
-    const content = readFileSync(inside, 'utf8');
-    assert.equal(content.replace(/\0+$/, ''), readFileSync(online, 'utf8'));
-    const gone = join(top, 'gone');
-    mkdirSync(gone);
-    const fd = openSync(gone, 'r');
-    t.after(() => closeSync(fd));
-    rmdirSync(gone);
-    const result = await uploadTree(channel, CONFIG, `/proc/${process.pid}/fd/${fd}/.`, join(top, 'new'));
-    assert.deepEqual([result.directories, readdirSync(join(top, 'new'))], [1, []]);
-    // FUSE has such names; what is behind their length would be taken for records.
-    const meta = { mode: 0o755, seconds: 0n, nanoseconds: 0 };
-    assert.throws(() => encodeDirectory(Buffer.alloc(256, 'x'), meta), { code: 'ENAMETOOLONG' });
-  });
-
-  test('more than maxBytes', async (t) => {
-    const { top, source, channel } = await setUp(t);
-    writeFileSync(source, Buffer.alloc(3 << 20, 'x'));
-    mkdirSync(join(top, 'to'));
-    for (const copy of [uploadTree, downloadTree])
-      await rejectsWith(
-        copy(channel, CONFIG, source, join(top, 'to'), { maxBytes: 1 << 20 }),
-        'copy-too-large',
-        /1048576/,
-      );
-    assert.deepEqual(readdirSync(join(top, 'to')), []);
-    await uploadTree(channel, CONFIG, source, join(top, 'to'), { maxBytes: 4 << 20 });
-  });
-
-  test('an AbortSignal ends both ends', async (t) => {
-    const { top, source, channel, init } = await setUp(t);
-    writeFileSync(source, Buffer.alloc(64 << 20, 'x'));
-    mkdirSync(join(top, 'to'));
-    const children = () => readFileSync(`/proc/${init.pid}/task/${init.pid}/children`, 'utf8').trim();
-    for (const copy of [uploadTree, downloadTree]) {
-      const controller = new AbortController();
-      const reason = new Error('enough');
-      const onProgress = ({ bytes }: { bytes: number }) => {
-        if (bytes > 8 << 20) controller.abort(reason);
-      };
-      const work = copy(channel, CONFIG, source, join(top, 'to'), { signal: controller.signal, onProgress });
-      await assert.rejects(work, reason);
-      // The call after the signal is answered when the process has got it.
-      while (children() !== '') await channel.call({ op: 'sync' });
-      assert.deepEqual(readdirSync(join(top, 'to')), []);
-    }
-    const aborted = AbortSignal.abort(new Error('before'));
-    for (const copy of [uploadTree, downloadTree])
-      await assert.rejects(copy(channel, CONFIG, source, join(top, 'to'), { signal: aborted }), { message: 'before' });
-    assert.equal(existsSync(join(top, 'to', 'source')), false);
-  });
-
-  test('the guest dies', async (t) => {
-    const { top, source, channel, init } = await setUp(t);
-    writeFileSync(source, Buffer.alloc(64 << 20, 'x'));
-    mkdirSync(join(top, 'to'));
-    const onProgress = ({ bytes }: { bytes: number }) => {
-      if (bytes > 8 << 20) init.kill('SIGKILL');
-    };
-    await rejectsWith(downloadTree(channel, CONFIG, source, join(top, 'to'), { onProgress }), 'process-lost');
-    await rejectsWith(uploadTree(channel, CONFIG, source, join(top, 'to')), 'process-lost');
-    assert.deepEqual(
-      readdirSync(join(top, 'to')).filter((name) => !name.startsWith('.virt-sandbox-')),
-      [],
-    );
   });
 });
