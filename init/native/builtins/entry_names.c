@@ -3,12 +3,11 @@
 #include "builtins/component.h"
 #include "builtins/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <stdint.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define FIRST_ROOM 4096
 
@@ -20,14 +19,22 @@ struct entry_names {
 	char bytes[];
 };
 
-/* As getdents64(2) has it. */
-struct listed {
-	uint64_t inode;
-	int64_t offset;
-	uint16_t size;
-	uint8_t type;
-	char name[];
-};
+/* More room for them: musl's realloc() is larger than all that is here. */
+static struct entry_names *grow(struct entry_names *names)
+{
+	size_t room = names == NULL ? FIRST_ROOM : 2 * names->room;
+	struct entry_names *grown = malloc(sizeof(*grown) + room);
+
+	if (grown == NULL)
+		return NULL;
+	*grown = (struct entry_names){.room = room};
+	if (names != NULL) {
+		memcpy(grown->bytes, names->bytes, names->size);
+		grown->size = names->size;
+	}
+	free(names);
+	return grown;
+}
 
 static struct entry_names *add_name(struct entry_names *names, const char *name, const struct levels *levels)
 {
@@ -36,17 +43,10 @@ static struct entry_names *add_name(struct entry_names *names, const char *name,
 	/* FUSE has longer ones. Their length does not fit into a record. */
 	if (size > TREE_MAX_NAME_BYTES + 1)
 		levels_fail(levels, ENAMETOOLONG, "list", "");
-	if (names == NULL || size > names->room - names->size) {
-		size_t room = names == NULL ? FIRST_ROOM : 2 * names->room;
-		size_t used = names == NULL ? 0 : names->size;
-
-		names = realloc(names, sizeof(*names) + room);
-		if (names == NULL)
-			levels_fail(levels, ENOMEM, "list", "");
-		names->at = 0;
-		names->size = used;
-		names->room = room;
-	}
+	if (names == NULL || size > names->room - names->size)
+		names = grow(names);
+	if (names == NULL)
+		levels_fail(levels, ENOMEM, "list", "");
 	memcpy(names->bytes + names->size, name, size);
 	names->size += size;
 	return names;
@@ -54,26 +54,22 @@ static struct entry_names *add_name(struct entry_names *names, const char *name,
 
 struct entry_names *entry_names_read(const struct levels *levels)
 {
-	int fd = levels_top(levels)->fd;
-	static _Alignas(struct listed) char list[32768];
+	/* The descriptor of the level stays open. */
+	int fd = fcntl(levels_top(levels)->fd, F_DUPFD_CLOEXEC, 0);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	struct entry_names *names = NULL;
+	const struct dirent *entry;
 
-	for (;;) {
-		long size = syscall(SYS_getdents64, fd, list, sizeof(list));
-
-		/* ENOENT: it was removed after it was opened, so nothing is in it. */
-		if (size == 0 || (size < 0 && errno == ENOENT))
-			return names;
-		if (size < 0)
-			levels_fail(levels, errno, "list", "");
-		for (long at = 0; at < size;) {
-			const struct listed *listed = (const void *)(list + at);
-
-			if (!component_is_dots(listed->name))
-				names = add_name(names, listed->name, levels);
-			at += listed->size;
-		}
+	while (directory != NULL && (errno = 0, entry = readdir(directory)) != NULL) {
+		if (!component_is_dots(entry->d_name))
+			names = add_name(names, entry->d_name, levels);
 	}
+	/* ENOENT: it was removed after it was opened, so nothing is in it. */
+	if (errno != 0 && errno != ENOENT)
+		levels_fail(levels, errno, "list", "");
+	if (directory != NULL)
+		(void)closedir(directory);
+	return names;
 }
 
 const char *entry_names_next(struct entry_names *names)

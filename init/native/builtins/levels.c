@@ -40,7 +40,7 @@ void levels_enter(struct levels *levels, int fd, const char *name)
 		levels_fail(levels, ELOOP, "open", name);
 	if (fstat(fd, &found) < 0)
 		levels_fail(levels, errno, "fstat", name);
-	if (levels->count >= LEVELS_OPEN) {
+	if (levels->count >= LEVELS_OPEN + LEVELS_STAY_OPEN) {
 		struct level *above = level - LEVELS_OPEN;
 
 		if (above->fd >= 0)

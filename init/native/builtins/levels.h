@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* How many directories are open at a time. */
+/* How many directories are open at a time, besides the first ones. */
 #define LEVELS_OPEN 16
+#define LEVELS_STAY_OPEN 2
 
 struct level {
 	/* -1: closed. */

@@ -1,5 +1,6 @@
 /* mkdir PATH MODE PARENTS: makes a directory. With PARENTS it may exist, and missing ones above it are made, too. */
 #include "builtins/builtins.h"
+#include "builtins/parent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,15 +19,6 @@ static bool is_directory(const char *path)
 	struct stat status;
 
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-/* Nothing follows a link that others have put in its place when there is no slash behind it. */
-static void cut_slashes(char *path)
-{
-	size_t size = strlen(path);
-
-	while (size > 1 && path[size - 1] == '/')
-		path[--size] = '\0';
 }
 
 /* The last one is no parent. */
@@ -61,7 +53,8 @@ void builtin_mkdir(char **argv)
 
 	/* The mode is what the host asks for. */
 	(void)umask(0);
-	cut_slashes(path);
+	/* Nothing follows a link that others have put in its place when there is no slash behind it. */
+	(void)parent_cut_slashes(path);
 	if (parents && path[0] != '\0')
 		make_parents(path);
 	if (mkdir(path, needs_chmod ? 0700 : mode) == 0) {

@@ -3,8 +3,10 @@
 #include "builtins/entry_names.h"
 #include "builtins/levels.h"
 #include "builtins/pack_content.h"
+#include "builtins/sent_files.h"
 #include "builtins/tree.h"
 #include "builtins/tree_output.h"
+#include "builtins/tree_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +18,18 @@
 #include <unistd.h>
 
 static struct levels levels;
+static struct tree_path below;
 
 /* What was there a moment ago may be gone, or something else. */
 static bool has_vanished(int error)
 {
 	return levels.count > 0 && (error == ENOENT || error == ELOOP || error == ENOTDIR || error == ENXIO);
+}
+
+/* Whether further names of the file may follow. The root has none in its tree. */
+static bool is_shared(const struct stat *found, const char *name)
+{
+	return found->st_nlink > 1 && levels.count > 0 && sent_files_add(found, tree_path_size(&below, name));
 }
 
 static void pack_file(int directory, const char *path, const char *name)
@@ -37,7 +46,7 @@ static void pack_file(int directory, const char *path, const char *name)
 	if (fstat(fd, &found) < 0)
 		levels_fail(&levels, errno, "fstat", path);
 	if (S_ISREG(found.st_mode)) {
-		tree_put_entry(TREE_FILE, name, &found);
+		tree_put_entry(is_shared(&found, name) ? TREE_SHARED_FILE : TREE_FILE, name, &found);
 		tree_put_number((uint64_t)found.st_size, 8);
 		pack_content(fd, &found, &levels, path);
 	} else {
@@ -78,6 +87,8 @@ static void pack_directory(int directory, const char *path, const char *name)
 	if (levels.count >= TREE_MAX_DEPTH)
 		levels_fail(&levels, ELOOP, "open", path);
 	tree_put_entry(TREE_DIRECTORY, name, &found);
+	if (levels.count > 0)
+		tree_path_enter(&below, name);
 	levels_enter(&levels, fd, path);
 	levels_keep(&levels, entry_names_read(&levels));
 }
@@ -85,6 +96,7 @@ static void pack_directory(int directory, const char *path, const char *name)
 static void pack_entry(int directory, const char *path, const char *name)
 {
 	struct stat found;
+	uint32_t number;
 
 	if (fstatat(directory, path, &found, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (!has_vanished(errno))
@@ -92,6 +104,9 @@ static void pack_entry(int directory, const char *path, const char *name)
 		tree_put_skipped(name, TREE_REASON_VANISHED);
 	} else if (S_ISDIR(found.st_mode)) {
 		pack_directory(directory, path, name);
+	} else if (S_ISREG(found.st_mode) && found.st_nlink > 1 && sent_files_find(&found, &number)) {
+		tree_put_name(TREE_HARD_LINK, name);
+		tree_put_number(number, 4);
 	} else if (S_ISREG(found.st_mode)) {
 		pack_file(directory, path, name);
 	} else if (S_ISLNK(found.st_mode)) {
@@ -116,6 +131,7 @@ void builtin_pack(char **argv)
 		}
 		free(names);
 		tree_put_number(TREE_LEAVE, 1);
+		tree_path_leave(&below);
 		levels_leave(&levels);
 	}
 	tree_put_number(TREE_END, 1);

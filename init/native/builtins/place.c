@@ -2,6 +2,7 @@
 
 #include "builtins/builtins.h"
 #include "builtins/component.h"
+#include "builtins/parent.h"
 #include "builtins/tree.h"
 
 #include <errno.h>
@@ -14,16 +15,11 @@ static struct place find_new(const char *argument)
 {
 	struct place place = {.path = "."};
 	char *path = strdup(argument);
-	size_t size;
 	char *slash;
 
 	if (path == NULL)
 		builtin_fail(ENOMEM, "open(%s)", argument);
-	size = strlen(path);
-	while (size > 1 && path[size - 1] == '/') {
-		path[--size] = '\0';
-		place.is_directory = true;
-	}
+	place.is_directory = parent_cut_slashes(path) < strlen(argument);
 	slash = strrchr(path, '/');
 	if (slash != NULL) {
 		*slash = '\0';

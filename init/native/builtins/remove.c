@@ -9,12 +9,12 @@
  */
 #include "builtins/builtins.h"
 #include "builtins/component.h"
+#include "builtins/parent.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -155,32 +155,8 @@ static void cut_slashes(char *path)
 	size_t size = strlen(path);
 	struct stat status;
 
-	if (size < 2 || path[size - 1] != '/')
-		return;
-	while (size > 1 && path[size - 1] == '/')
-		path[--size] = '\0';
-	if (lstat(path, &status) == 0 && !S_ISDIR(status.st_mode))
+	if (parent_cut_slashes(path) < size && lstat(path, &status) == 0 && !S_ISDIR(status.st_mode))
 		builtin_fail(ENOTDIR, "remove(%s/)", path);
-}
-
-/* Opens the directory of `path`, and points `name` at its name there. */
-static int open_parent(const char *path, const char **name)
-{
-	const char *slash = strrchr(path, '/');
-	char *parent;
-	int fd;
-
-	if (slash == NULL) {
-		*name = path;
-		return AT_FDCWD;
-	}
-	*name = slash[1] == '\0' ? slash : slash + 1;
-	parent = strndup(path, (size_t)(slash - path) + 1);
-	if (parent == NULL)
-		builtin_fail(ENOMEM, "remove(%s)", path);
-	fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	free(parent);
-	return fd;
 }
 
 void builtin_remove(char **argv)
@@ -193,7 +169,7 @@ void builtin_remove(char **argv)
 	int parent;
 
 	cut_slashes(path);
-	parent = open_parent(path, &name);
+	parent = parent_open(path, &name);
 	if (parent == -1 || fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (force && errno == ENOENT)
 			return;

@@ -3,14 +3,19 @@
  * an empty NAME the content of the tree goes into it. Else the tree becomes PATH.
  *
  * A file has its name when all of it is there. Until then it has another one, which is removed by whatever fails and by
- * SIGTERM.
+ * SIGTERM. Where a file system keeps no modes or times, a record on stdout says so.
  */
+#include "builtins/attributes.h"
 #include "builtins/builtins.h"
 #include "builtins/component.h"
 #include "builtins/levels.h"
+#include "builtins/made_files.h"
+#include "builtins/make_directory.h"
+#include "builtins/output.h"
 #include "builtins/place.h"
 #include "builtins/tree.h"
 #include "builtins/tree_input.h"
+#include "builtins/tree_path.h"
 #include "builtins/unfinished.h"
 #include "builtins/unpack_file.h"
 
@@ -25,8 +30,11 @@
 #include <unistd.h>
 
 #define MOST_NANOSECONDS 999999999
+/* A host keeps no more of them. */
+#define MOST_REPORTS 1000
 
 static struct levels levels;
+static struct tree_path below;
 static struct place place;
 /* The root of the tree has come. */
 static bool has_root;
@@ -47,6 +55,22 @@ struct made {
 static _Noreturn void fail(int error, const char *call, const char *name)
 {
 	levels_fail(&levels, error, call, name);
+}
+
+/* What was to set a mode or a time has failed. */
+static void lose(uint32_t what, const char *call, const char *name)
+{
+	static int reports;
+	const char *path = levels_path(&levels, name);
+
+	if (!attributes_are_refused(errno))
+		fail(errno, call, name);
+	if (reports++ >= MOST_REPORTS)
+		return;
+	record_begin();
+	record_u32(what);
+	record_text(path, strlen(path));
+	record_end();
 }
 
 static void get_name(char *name)
@@ -87,26 +111,56 @@ static void check_way(const char *name)
 		fail(EISDIR, "rename", name);
 }
 
-static void finish(const struct entry *entry)
+static void finish(const struct timespec times[2], const char *name)
 {
-	if (unfinished_set_times(entry->times) < 0)
-		fail(errno, "utimensat", entry->name);
-	if (unfinished_rename(entry->name) < 0)
-		fail(errno, "rename", entry->name);
+	if (unfinished_set_times(times) < 0)
+		lose(TREE_LOST_TIME, "utimensat", name);
+	if (unfinished_rename(name) < 0)
+		fail(errno, "rename", name);
 }
 
-static void make_file(const struct entry *entry)
+static void finish_file(int fd, mode_t mode, const struct timespec times[2], const char *name)
 {
+	if (fchmod(fd, mode) < 0)
+		lose(TREE_LOST_MODE, "chmod", name);
+	/* Some file systems fail only here. */
+	if (close(fd) < 0)
+		fail(errno, "write", name);
+	finish(times, name);
+}
+
+static void make_file(const struct entry *entry, bool is_shared)
+{
+	struct stat made = {0};
 	int fd;
 
 	check_way(entry->name);
+	if (is_shared && levels.count == 1)
+		tree_malformed("a root with several names");
 	fd = unpack_file(&levels, entry->name);
-	if (fchmod(fd, entry->mode) < 0)
-		fail(errno, "chmod", entry->name);
-	/* Some file systems fail only here. */
-	if (close(fd) < 0)
-		fail(errno, "write", entry->name);
-	finish(entry);
+	if (is_shared && fstat(fd, &made) < 0)
+		fail(errno, "fstat", entry->name);
+	finish_file(fd, entry->mode, entry->times, entry->name);
+	if (is_shared)
+		made_files_add(&below, entry->name, &made);
+}
+
+static void make_hard_link(void)
+{
+	char name[TREE_MAX_NAME_BYTES + 1];
+	struct stat original;
+	int copied;
+
+	if (levels.count == 1)
+		tree_malformed("a root that is a name of another file");
+	get_name(name);
+	check_way(name);
+	copied = made_files_link(&levels, (uint32_t)tree_get_number(4), name, &original);
+	if (copied >= 0)
+		finish_file(copied, original.st_mode & TREE_MODE_BITS,
+			    (struct timespec[]){{0, UTIME_OMIT}, original.st_mtim}, name);
+	else if (unfinished_rename_hard_link(name) < 0)
+		fail(errno, "rename", name);
 }
 
 static void make_link(const struct entry *entry)
@@ -120,7 +174,7 @@ static void make_link(const struct entry *entry)
 	check_way(entry->name);
 	if (unfinished_symlink(levels_top(&levels)->fd, target) < 0)
 		fail(errno, "symlink", entry->name);
-	finish(entry);
+	finish(entry->times, entry->name);
 }
 
 static void make_fifo(const struct entry *entry)
@@ -128,20 +182,16 @@ static void make_fifo(const struct entry *entry)
 	check_way(entry->name);
 	if (unfinished_mkfifo(levels_top(&levels)->fd, entry->mode) < 0)
 		fail(errno, "mkfifo", entry->name);
-	finish(entry);
+	finish(entry->times, entry->name);
 }
 
 /* A directory that is there already keeps its mode, and its times go on. */
 static void enter_directory(const struct entry *entry)
 {
-	int above = levels_top(&levels)->fd;
-	bool is_made = mkdirat(above, entry->name, 0700) == 0;
 	struct made *made = NULL;
-	int fd;
+	bool is_made;
+	int fd = make_directory(levels_top(&levels)->fd, entry->name, &is_made);
 
-	if (!is_made && errno != EEXIST)
-		fail(errno, "mkdir", entry->name);
-	fd = openat(above, entry->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		fail(errno, "mkdir", entry->name);
 	if (is_made) {
@@ -150,6 +200,8 @@ static void enter_directory(const struct entry *entry)
 			fail(ENOMEM, "mkdir", entry->name);
 		*made = (struct made){entry->mode, {entry->times[0], entry->times[1]}};
 	}
+	if (levels.count > 1)
+		tree_path_enter(&below, entry->name);
 	levels_enter(&levels, fd, entry->name);
 	levels_keep(&levels, made);
 }
@@ -166,11 +218,12 @@ static void leave_directory(void)
 	if (made != NULL) {
 		/* Its times first, for the same reason; a new mode does not change them. */
 		if (utimensat(level->fd, ".", made->times, 0) < 0)
-			fail(errno, "utimensat", "");
+			lose(TREE_LOST_TIME, "utimensat", "");
 		if (fchmodat(level->fd, ".", made->mode, 0) < 0)
-			fail(errno, "chmod", "");
+			lose(TREE_LOST_MODE, "chmod", "");
 	}
 	free(made);
+	tree_path_leave(&below);
 	levels_leave(&levels);
 }
 
@@ -181,8 +234,8 @@ static void make_entry(uint64_t type)
 	get_entry(&entry);
 	if (type == TREE_DIRECTORY)
 		enter_directory(&entry);
-	else if (type == TREE_FILE)
-		make_file(&entry);
+	else if (type == TREE_FILE || type == TREE_SHARED_FILE)
+		make_file(&entry, type == TREE_SHARED_FILE);
 	else if (type == TREE_LINK)
 		make_link(&entry);
 	else
@@ -197,9 +250,13 @@ static bool take_record(void)
 	switch (type) {
 	case TREE_DIRECTORY:
 	case TREE_FILE:
+	case TREE_SHARED_FILE:
 	case TREE_LINK:
 	case TREE_FIFO:
 		make_entry(type);
+		return true;
+	case TREE_HARD_LINK:
+		make_hard_link();
 		return true;
 	case TREE_LEAVE:
 		leave_directory();
@@ -222,4 +279,5 @@ void builtin_unpack(char **argv)
 	levels_enter(&levels, place.directory, strcmp(place.path, ".") == 0 ? "" : place.path);
 	while (take_record())
 		continue;
+	output_flush();
 }

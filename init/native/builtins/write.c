@@ -5,7 +5,9 @@
  * directory gets the bytes, and takes the place of PATH at the end of stdin. SIGTERM ends it before that, and leaves
  * PATH as it was.
  */
+#include "builtins/attributes.h"
 #include "builtins/builtins.h"
+#include "builtins/parent.h"
 #include "builtins/unfinished.h"
 
 #include "shared/write_all.h"
@@ -58,23 +60,11 @@ static void write_in_place(const char *path, int flags, mode_t mode)
 	close_written(fd, path);
 }
 
-/* Opens the directory of `path`, and points `name` at its name there. */
-static int open_parent(const char *path, const char **name)
+/* Where the file system keeps modes. */
+static void set_mode(int fd, mode_t mode, const char *path)
 {
-	char parent[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-	int fd;
-
-	if (size >= sizeof(parent))
-		builtin_fail(ENAMETOOLONG, "open(%s)", path);
-	memcpy(parent, path, size);
-	parent[size] = '\0';
-	*name = path + size;
-	fd = open(size == 0 ? "." : parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		builtin_fail(errno, "open(%s)", path);
-	return fd;
+	if (fchmod(fd, mode) < 0 && !attributes_are_refused(errno))
+		builtin_fail(errno, "fchmod(%s)", path);
 }
 
 /*
@@ -90,28 +80,30 @@ static void take_over(int fd, const struct stat *old, const char *path)
 		if (fchown(fd, (uid_t)-1, old->st_gid) < 0)
 			mode &= ~(mode_t)S_IRWXG;
 	}
-	if (fchmod(fd, mode) < 0)
-		builtin_fail(errno, "fchmod(%s)", path);
+	set_mode(fd, mode, path);
 }
 
 /* @param old NULL: there is no such file */
 static void replace(const char *path, mode_t mode, const struct stat *old)
 {
 	const char *name;
-	int fd;
+	int parent, fd;
 
 	/* A file that this user may not write to is not replaced either. */
 	if (old != NULL && access(path, W_OK) < 0)
 		builtin_fail(errno, "open(%s)", path);
-	fd = unfinished_open(open_parent(path, &name));
+	parent = parent_open(path, &name);
+	if (parent < 0)
+		builtin_fail(errno, "open(%s)", path);
+	fd = unfinished_open(parent);
 	if (fd < 0)
 		builtin_fail(errno, "open(a temporary file beside %s)", path);
 	copy_stdin(fd, path);
 	/* Only now: writing takes setuid and setgid away. */
 	if (old != NULL)
 		take_over(fd, old, path);
-	else if (fchmod(fd, mode) < 0)
-		builtin_fail(errno, "fchmod(%s)", path);
+	else
+		set_mode(fd, mode, path);
 	close_written(fd, path);
 	if (unfinished_rename(name) < 0)
 		builtin_fail(errno, "rename(%s)", path);

@@ -63,6 +63,15 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOSPC: { ...FULL, copy: { ...FULL.copy, reason: 'no space is left' } },
   EDQUOT: FULL,
   EFBIG: { code: 'file-too-large', remedy: 'write less: the file system there takes no larger file' },
+  EMFILE: {
+    code: 'too-many-watches',
+    remedy: 'watch a smaller tree: the limits inside are fs.inotify.max_user_watches and max_user_instances',
+  },
+  ESTALE: {
+    code: 'file-failed',
+    remedy: 'see who else works on these files, and try again',
+    copy: { reason: 'it was moved or replaced while it was copied' },
+  },
   EBUSY: { code: 'file-failed', remedy: 'name what is in it: it is a mount, or in use' },
   EXDEV: { code: 'file-failed', remedy: 'read it, write it there and remove it: these are two file systems' },
 };

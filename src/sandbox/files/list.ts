@@ -3,7 +3,8 @@ import { ProtocolError } from '../../protocol/fields.js';
 import { SandboxError } from '../../util/errors.js';
 import { type FileAccess, type FileProgram, runToEnd } from './access.js';
 import { fileError, tooLargeError } from './errors.js';
-import { decodeEntry, decodeStatus, RecordParser } from './records.js';
+import { RecordParser } from './record-parser.js';
+import { decodeEntry, decodeStatus } from './records.js';
 import { checkFileCall } from './schema.js';
 import type { FileEntry, FileOptions, FileStatus, StatOptions } from './types.js';
 

@@ -1,11 +1,8 @@
-/** Records that programs of the init write: docs/protocol.md. A guest may write anything. */
+/** The records of files and of changes, as programs of the init write them: docs/protocol.md. A guest may write anything. */
 import { FieldReader, ProtocolError } from '../../protocol/fields.js';
-import { Bytes } from '../../util/bytes.js';
 import { textOf } from '../../util/raw-text.js';
 import type { FileChange, FileEntry, FileStatus, FileType } from './types.js';
 
-/** More than a name, a link's target and all numbers. */
-const MOST_RECORD_BYTES = 8192;
 const MOST_NAME_BYTES = 255;
 const MOST_TARGET_BYTES = 4096;
 
@@ -23,36 +20,6 @@ const TYPES: ReadonlyMap<number, FileType> = new Map([
 ]);
 
 const CHANGES = [undefined, 'create', 'modify', 'remove', 'rename-from', 'rename-to', 'overflow'] as const;
-
-/** Cuts a stream into records. */
-export class RecordParser {
-  readonly #bytes = new Bytes();
-
-  /**
-   * @returns the records that are whole now
-   * @throws {ProtocolError} for a record of more bytes than any has
-   */
-  push(chunk: Uint8Array): Buffer[] {
-    this.#bytes.add(chunk);
-    const bytes = this.#bytes.take();
-    const records: Buffer[] = [];
-    let at = 0;
-    while (bytes.length - at >= 4) {
-      const size = bytes.readUInt32BE(at);
-      if (size > MOST_RECORD_BYTES) throw new ProtocolError(`a record of ${size} bytes`);
-      if (bytes.length - at - 4 < size) break;
-      records.push(bytes.subarray(at + 4, at + 4 + size));
-      at += 4 + size;
-    }
-    this.#bytes.add(bytes.subarray(at));
-    return records;
-  }
-
-  /** @throws {ProtocolError} if the stream has ended in a record */
-  end(): void {
-    if (this.#bytes.length > 0) throw new ProtocolError('the records end in the middle of one');
-  }
-}
 
 /** @throws {ProtocolError} for what is no record of an entry, or has a name that no entry has */
 export function decodeEntry(record: Buffer): FileEntry {

@@ -5,7 +5,8 @@ import { unlessAborted } from '../../util/promises.js';
 import type { Builtin } from '../process/builtin.js';
 import { type FileAccess, type FileProgram, startFor } from './access.js';
 import { fileError } from './errors.js';
-import { decodeChange, RecordParser } from './records.js';
+import { RecordParser } from './record-parser.js';
+import { decodeChange } from './records.js';
 import { checkFileCall } from './schema.js';
 import type { FileChange, FileOptions } from './types.js';
 

@@ -1,7 +1,8 @@
 /** What programs of a guest write of files: records in any pieces, and the names and numbers in them. */
 import assert from 'node:assert/strict';
 import { ProtocolError } from '../../../src/protocol/fields.js';
-import { decodeChange, decodeEntry, decodeStatus, RecordParser } from '../../../src/sandbox/files/records.js';
+import { RecordParser } from '../../../src/sandbox/files/record-parser.js';
+import { decodeChange, decodeEntry, decodeStatus } from '../../../src/sandbox/files/records.js';
 import { bytesOf } from '../../../src/util/raw-text.js';
 import { valueOrRefusal } from './support/expect.js';
 import type { Target } from './support/target.js';

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { TreeDecoder, TreeFormatError } from '../../../src/sandbox/files/tree/decode.js';
 import * as encode from '../../../src/sandbox/files/tree/encode.js';
-import { MAX_DEPTH, type TreeMeta, type TreeSink } from '../../../src/sandbox/files/tree/format.js';
+import {
+  MAX_DEPTH,
+  MAX_SHARED_PATH_BYTES,
+  type TreeMeta,
+  type TreeSink,
+} from '../../../src/sandbox/files/tree/format.js';
 import { timeOf } from '../../../src/sandbox/files/tree/times.js';
 import { valueOrRefusal } from './support/expect.js';
 import type { Target } from './support/target.js';
@@ -13,9 +18,13 @@ class Checker implements TreeSink {
   #depth = 0;
   #isFirst = true;
   #file: { readonly size: number; end: number; extentEnd: number } | undefined;
+  /** Files that may have further names, and the bytes of their paths. */
+  readonly shared: number[] = [];
+  readonly #path: number[] = [];
 
   directory(name: Buffer, meta: TreeMeta): void {
     this.#entry(name, meta);
+    this.#path.push(this.#depth === 0 ? 0 : name.length + 1);
     this.#depth += 1;
     assert.ok(this.#depth <= MAX_DEPTH);
     this.records.push(encode.encodeDirectory(name, meta));
@@ -23,15 +32,27 @@ class Checker implements TreeSink {
 
   leave(): void {
     this.#depth -= 1;
+    this.#path.pop();
     assert.ok(this.#depth >= 0 && this.#file === undefined);
     this.records.push(encode.encodeLeave());
   }
 
-  file(name: Buffer, meta: TreeMeta, size: number): void {
+  hardLink(name: Buffer, number: number): Promise<void> {
+    this.#name(name);
+    assert.ok(name.length > 0 && number < this.shared.length);
+    this.records.push(encode.encodeHardLink(name, number));
+    return Promise.resolve();
+  }
+
+  file(name: Buffer, meta: TreeMeta, size: number, isShared: boolean): void {
     this.#entry(name, meta);
+    if (isShared) {
+      this.shared.push(this.#path.reduce((sum, each) => sum + each, name.length));
+      assert.ok(name.length > 0 && (this.shared.at(-1) ?? 0) <= MAX_SHARED_PATH_BYTES);
+    }
     assert.ok(Number.isSafeInteger(size) && size >= 0);
     this.#file = { size, end: 0, extentEnd: 0 };
-    this.records.push(encode.encodeFile(name, meta, size));
+    this.records.push(encode.encodeFile(name, meta, size, isShared));
   }
 
   extent(offset: number, bytes: Buffer): void {
@@ -114,7 +135,7 @@ function withoutExtents(stream: Buffer): Buffer {
     else if (type === 9) at += 1;
     else {
       const behindName = at + 2 + stream.readUInt8(at + 1);
-      const more = { 1: 14, 3: 22, 7: 14, 8: 1 }[type ?? 0] ?? 16 + stream.readUInt16BE(behindName + 14);
+      const more = { 1: 14, 3: 22, 7: 14, 8: 1, 10: 22, 11: 4 }[type ?? 0] ?? 16 + stream.readUInt16BE(behindName + 14);
       take(behindName - at + more);
     }
   }

@@ -11,6 +11,7 @@ import {
   TreeRecord,
   type TreeSink,
 } from './format.js';
+import { SharedPaths } from './shared-paths.js';
 
 /** The stream is no tree. */
 export class TreeFormatError extends Error {
@@ -36,6 +37,7 @@ export class TreeDecoder {
   #rest = Buffer.alloc(0);
   #depth = 0;
   #hasRoot = false;
+  readonly #shared = new SharedPaths();
   #isDone = false;
   #file: OpenFile | undefined;
   /** Bytes of the extent that are still to come. */
@@ -118,6 +120,7 @@ export class TreeDecoder {
   #leave(): void {
     if (this.#depth === 0) throw new TreeFormatError('it leaves a directory that it did not enter');
     this.#depth -= 1;
+    this.#shared.leave();
     this.#sink.leave();
   }
 
@@ -138,17 +141,28 @@ export class TreeDecoder {
       this.#sink.skipped(name, reason);
       return;
     }
+    if (type === TreeRecord.HARD_LINK) {
+      const number = record.readUInt32BE(behindName);
+      // Only a directory has room for two names, so this is no root either.
+      if (number >= this.#shared.count) throw new TreeFormatError('a name of a file that was not sent');
+      this.#pending = this.#sink.hardLink(name, number);
+      return;
+    }
     const meta = metaOf(record.subarray(behindName));
     const payload = record.subarray(behindName + META_BYTES);
     if (type === TreeRecord.DIRECTORY) {
+      if (this.#depth > 0) this.#shared.enter(name);
       this.#depth += 1;
       if (this.#depth > MAX_DEPTH) throw new TreeFormatError(`more than ${MAX_DEPTH} levels`);
       this.#sink.directory(name, meta);
-    } else if (type === TreeRecord.FILE) {
+    } else if (type === TreeRecord.FILE || type === TreeRecord.SHARED_FILE) {
       const size = Number(payload.readBigUInt64BE(0));
       if (!Number.isSafeInteger(size)) throw new TreeFormatError('a file that no host can hold');
+      const isShared = type === TreeRecord.SHARED_FILE;
+      if (isShared && this.#depth === 0) throw new TreeFormatError('a root with several names');
+      if (isShared && !this.#shared.add(name)) throw new TreeFormatError('too many files with several names');
       this.#file = { size, end: 0 };
-      this.#sink.file(name, meta, size);
+      this.#sink.file(name, meta, size, isShared);
     } else if (type === TreeRecord.LINK) {
       const target = payload.subarray(2);
       if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0))
@@ -191,6 +205,8 @@ function sizeOf(type: number, bytes: Buffer): number | undefined {
 const MORE_BYTES: Readonly<Record<number, number>> = {
   [TreeRecord.DIRECTORY]: META_BYTES,
   [TreeRecord.FILE]: META_BYTES + 8,
+  [TreeRecord.SHARED_FILE]: META_BYTES + 8,
+  [TreeRecord.HARD_LINK]: 4,
   [TreeRecord.LINK]: META_BYTES + 2,
   [TreeRecord.FIFO]: META_BYTES,
   [TreeRecord.SKIPPED]: 1,

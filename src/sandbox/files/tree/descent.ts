@@ -5,14 +5,16 @@
  */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { bytesOf, textOf } from '../../../util/raw-text.js';
+import { callError, MOVED } from './calls.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 
 /** How much of a path people see, in characters: a guest may send a path of a million bytes. */
 const SHOWN_CHARACTERS = 500;
 
-/** How many directories are open at a time. */
+/** How many directories are open at a time, besides the first ones. */
 const MOST_OPEN = 16;
+const STAY_OPEN = 2;
 
 interface Level {
   /** Undefined: closed. */
@@ -47,7 +49,7 @@ export class Descent {
 
   /** A path for system calls, through the last directory. Processes of this one's user can use it too. */
   path(name: Buffer): Buffer {
-    return Buffer.concat([Buffer.from(`/proc/${process.pid}/fd/${this.fd}/`), name]);
+    return pathIn(this.fd, name);
   }
 
   /** For people: the directory in which it begins, and the end of the way from there. */
@@ -67,8 +69,8 @@ export class Descent {
   /** @throws the error of a system call: ENOTDIR if it is no directory, or a link */
   enter(name: Buffer): void {
     const fd = openSync(this.path(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const far = this.#levels.at(-MOST_OPEN);
-    if (far !== undefined) close(far);
+    const far = this.#levels.length - MOST_OPEN;
+    if (far >= STAY_OPEN) close(this.#levels[far]);
     this.#add(fd, textOf(name));
   }
 
@@ -78,8 +80,7 @@ export class Descent {
     if (above === undefined || above.fd !== undefined) return;
     above.fd = openSync(this.path(Buffer.from('..')), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const { dev, ino } = fstatSync(above.fd, { bigint: true });
-    if (dev !== above.device || ino !== above.inode)
-      throw Object.assign(new Error('it was moved while it was copied'), { code: 'ESTALE', errno: -116 });
+    if (dev !== above.device || ino !== above.inode) throw callError(MOVED);
   }
 
   /** Goes back to the directory above. @throws the error of a system call, ESTALE if it was moved */
@@ -87,6 +88,26 @@ export class Descent {
     this.openAbove();
     const level = this.#levels.pop();
     if (level !== undefined) close(level);
+  }
+
+  /**
+   * Opens a directory below the one that was entered first. @param names the way from there
+   * @returns its descriptor, for the caller to close
+   * @throws the error of a system call: ENOTDIR if one is no directory, or a link
+   */
+  openBelowFirst(names: readonly Buffer[]): number {
+    const first = this.#levels[1]?.fd;
+    if (first === undefined) throw new Error('no directory was entered');
+    let fd = openSync(`/proc/${process.pid}/fd/${first}/.`, O_RDONLY | O_DIRECTORY);
+    for (const name of names) {
+      const above = fd;
+      try {
+        fd = openSync(pathIn(above, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      } finally {
+        closeSync(above);
+      }
+    }
+    return fd;
   }
 
   close(): void {
@@ -99,6 +120,11 @@ export class Descent {
   }
 }
 
+/** The path of an entry, for system calls, through a descriptor of its directory. */
+export function pathIn(directory: number, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/${process.pid}/fd/${directory}/`), name]);
+}
+
 /** As it is written: `link/..` is not what is above `link`. */
 function below(directory: string, rest: string): string {
   if (rest === '' || rest === '.') return directory;
@@ -106,7 +132,8 @@ function below(directory: string, rest: string): string {
   return start === '' || start.endsWith('/') ? `${start}${rest}` : `${start}/${rest}`;
 }
 
-function close(level: Level): void {
-  if (level.fd !== undefined) closeSync(level.fd);
+function close(level: Level | undefined): void {
+  if (level?.fd === undefined) return;
+  closeSync(level.fd);
   level.fd = undefined;
 }

@@ -39,11 +39,12 @@ export async function downloadTree(
   const { signal } = options;
   const tally = new Tally();
   const copy: Copy = { from: `${from} of the sandbox`, to: `${to} on the host`, tally };
-  const writer = openPlace(copy, to, nameOf(from));
+  const budget = new Budget(copy, options);
+  const writer = openPlace(copy, to, nameOf(from), budget);
   try {
     const pack = await startTreeProgram(channel, guest, ['pack', from], options);
     try {
-      await receive(pack, new TreeDecoder(writer), copy, options);
+      await receive(pack, new TreeDecoder(writer), copy, budget, options);
     } catch (error) {
       void pack.kill();
       throw error;
@@ -61,13 +62,33 @@ export async function downloadTree(
   }
 }
 
-function openPlace(copy: Copy, to: string, name: string): TreeWriter {
+function openPlace(copy: Copy, to: string, name: string, budget: Budget): TreeWriter {
   let place: Place | undefined;
   try {
     place = placeOf(to, name);
-    return new TreeWriter(place, copy.tally);
+    return new TreeWriter(place, copy.tally, (bytes) => budget.spend(bytes));
   } catch (error) {
     throw isSystemError(error) ? hostError(copy, place?.directory ?? to, error) : error;
+  }
+}
+
+/** What a copy may still take. */
+class Budget {
+  readonly #copy: Copy;
+  readonly #options: CopyOptions;
+  #spent = 0;
+
+  constructor(copy: Copy, options: CopyOptions) {
+    this.#copy = copy;
+    this.#options = options;
+  }
+
+  /** @throws {SandboxError} `copy-too-large` @throws the signal's reason if it aborts */
+  spend(bytes: number): void {
+    const { maxBytes = Number.POSITIVE_INFINITY, signal } = this.#options;
+    signal?.throwIfAborted();
+    this.#spent += bytes;
+    if (this.#spent > maxBytes) throw tooLargeError(this.#copy, maxBytes);
   }
 }
 
@@ -75,13 +96,12 @@ async function receive(
   pack: Builtin,
   decoder: TreeDecoder,
   copy: Copy,
-  { signal, maxBytes = Number.POSITIVE_INFINITY, onProgress }: CopyOptions,
+  budget: Budget,
+  { signal, onProgress }: CopyOptions,
 ): Promise<void> {
   pack.stdin.end();
-  let bytes = 0;
   for await (const chunk of pack.stdout as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLargeError(copy, maxBytes);
+    budget.spend(chunk.length);
     for (const pending of decoder.push(chunk)) {
       await pending;
       // Writing blocks this thread: others have their turn.

@@ -23,8 +23,8 @@ export function encodeDirectory(name: Buffer, meta: TreeMeta): Buffer {
   return entry(TreeRecord.DIRECTORY, name, meta);
 }
 
-export function encodeFile(name: Buffer, meta: TreeMeta, size: number): Buffer {
-  const record = entry(TreeRecord.FILE, name, meta, 8);
+export function encodeFile(name: Buffer, meta: TreeMeta, size: number, isShared: boolean): Buffer {
+  const record = entry(isShared ? TreeRecord.SHARED_FILE : TreeRecord.FILE, name, meta, 8);
   record.writeBigUInt64BE(BigInt(size), record.length - 8);
   return record;
 }
@@ -46,6 +46,13 @@ export function encodeLink(name: Buffer, meta: TreeMeta, target: Buffer): Buffer
   const record = entry(TreeRecord.LINK, name, meta, 2);
   record.writeUInt16BE(target.length, record.length - 2);
   return Buffer.concat([record, target]);
+}
+
+/** @param number of a shared file that was sent */
+export function encodeHardLink(name: Buffer, number: number): Buffer {
+  const record = named(TreeRecord.HARD_LINK, name, 4);
+  record.writeUInt32BE(number, record.length - 4);
+  return record;
 }
 
 export function encodeFifo(name: Buffer, meta: TreeMeta): Buffer {

@@ -22,22 +22,41 @@ const SHOWN_CHARACTERS = 500;
 
 /** The error of a system call on the host. @param path what it was about */
 export function hostError(copy: Copy, path: string, error: NodeJS.ErrnoException): SandboxError {
-  return callError(copy, `${path} on the host`, error.code ?? '', messageOf(error), error);
+  const call = { name: error.syscall ?? '', of: `${path} on the host`, errno: error.code ?? '' };
+  return callError(copy, call, messageOf(error), error);
 }
 
 /** The report of a program of the init. */
 export function guestError(copy: Copy, error: BuiltinError): SandboxError {
-  const path = /^\w+\((.*)\)$/s.exec(error.what)?.[1] ?? error.what;
-  const what = `${path.slice(0, SHOWN_CHARACTERS)} in the sandbox`;
-  return callError(copy, what, errnoName(error.errno), errnoText(error.errno), error);
+  const [, name = '', path = error.what] = /^(\w+)\((.*)\)$/s.exec(error.what) ?? [];
+  const call = { name, of: `${path.slice(0, SHOWN_CHARACTERS)} in the sandbox`, errno: errnoName(error.errno) };
+  return callError(copy, call, errnoText(error.errno), error);
 }
 
+/** A system call that failed. */
+interface Call {
+  /** `symlink` */
+  readonly name: string;
+  /** What it was about, and on which side. */
+  readonly of: string;
+  /** `EPERM` */
+  readonly errno: string;
+}
+
+/** What a file system does not have, by the calls that make it. They say EPERM then. */
+const MISSING: Readonly<Record<string, string>> = { symlink: 'symbolic links', mkfifo: 'FIFOs' };
+
 /** @param text for an error of which nothing better is known */
-function callError(copy: Copy, what: string, name: string, text: string, cause: unknown): SandboxError {
-  const meaning = meaningOf(name);
+function callError(copy: Copy, { name, of, errno }: Call, text: string, cause: unknown): SandboxError {
+  const missing = MISSING[name];
+  if (missing !== undefined && (errno === 'EPERM' || errno === 'ENOTSUP' || errno === 'EOPNOTSUPP')) {
+    const why = `${of}: the file system there has no ${missing}`;
+    return failure(copy, 'copy-failed', why, 'leave them out, or copy to another file system', cause);
+  }
+  const meaning = meaningOf(errno);
   const code = meaning.copy?.code ?? meaning.code;
   const remedy = meaning.copy?.remedy ?? meaning.remedy;
-  const why = `${what}: ${meaning.copy?.reason ?? text}`;
+  const why = `${of}: ${meaning.copy?.reason ?? text}`;
   // `file-failed` is of one file.
   return failure(copy, code === 'file-failed' ? 'copy-failed' : code, why, remedy, cause);
 }

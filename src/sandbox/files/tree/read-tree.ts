@@ -19,11 +19,14 @@ import {
   encodeFifo,
   encodeFile,
   encodeFileEnd,
+  encodeHardLink,
   encodeLeave,
   encodeLink,
 } from './encode.js';
 import { SkippedRootError } from './errors.js';
-import { MAX_DEPTH, MODE_BITS, SHRANK, SkipReason, type TreeMeta } from './format.js';
+import { MAX_DEPTH, SHRANK, SkipReason } from './format.js';
+import { metaOf } from './meta.js';
+import { SharedPaths } from './shared-paths.js';
 import { reasonText, type Tally } from './tally.js';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
@@ -33,7 +36,6 @@ const CHUNK_BYTES = 131_072;
 const STEPS = 256;
 
 const NO_NAME = Buffer.alloc(0);
-const BILLION = 1_000_000_000n;
 
 export class TreeReader {
   readonly #from: string;
@@ -42,6 +44,9 @@ export class TreeReader {
   /** Of each directory that was entered, what is still to be read; the next one is the last. */
   readonly #names: Buffer[][] = [];
   #content: ContentReader | undefined;
+  readonly #shared = new SharedPaths();
+  /** The numbers of files with several names that were sent, by device and inode. */
+  readonly #sent = new Map<string, number>();
   #state: 'new' | 'inside' | 'done' = 'new';
   /** What it is at. */
   #name: Buffer = NO_NAME;
@@ -112,7 +117,7 @@ export class TreeReader {
     const found = this.#unlessVanished(() => lstatSync(path, { bigint: true }));
     if (found === undefined) return;
     if (found.isDirectory()) this.#directory(name);
-    else if (found.isFile()) this.#file(path, name);
+    else if (found.isFile()) this.#fileOrName(path, name, found);
     else if (found.isSymbolicLink()) this.#link(path, name, found);
     else if (found.isFIFO()) this.#put(encodeFifo(name, metaOf(found)));
     else this.#skip(found.isSocket() ? SkipReason.SOCKET : SkipReason.DEVICE);
@@ -123,6 +128,7 @@ export class TreeReader {
       throw Object.assign(new Error(`it is in more than ${MAX_DEPTH} directories`), { code: 'ELOOP' });
     const descent = this.#enter(name);
     if (descent === undefined) return;
+    if (this.#names.length > 0) this.#shared.enter(name);
     this.#put(encodeDirectory(name, metaOf(fstatSync(descent.fd, { bigint: true }))));
     this.#name = NO_NAME;
     this.#names.push(namesIn(descent.path(NO_NAME)).sort((one, other) => Buffer.compare(other, one)));
@@ -145,7 +151,26 @@ export class TreeReader {
     this.#put(encodeLeave());
     this.#name = NO_NAME;
     this.#names.pop();
+    this.#shared.leave();
     if (this.#names.length > 0) this.#descent?.leave();
+  }
+
+  #fileOrName(path: Buffer, name: Buffer, found: BigIntStats): void {
+    const number = found.nlink > 1n ? this.#sent.get(identityOf(found)) : undefined;
+    if (number === undefined) {
+      this.#file(path, name);
+      return;
+    }
+    this.#put(encodeHardLink(name, number));
+    this.#tally.files += 1;
+  }
+
+  /** Whether further names of the file may follow. The root has none in its tree. */
+  #isShared(name: Buffer, found: BigIntStats): boolean {
+    const identity = identityOf(found);
+    if (found.nlink === 1n || name.length === 0 || this.#sent.has(identity) || !this.#shared.add(name)) return false;
+    this.#sent.set(identity, this.#shared.count - 1);
+    return true;
   }
 
   #file(path: Buffer, name: Buffer): void {
@@ -160,7 +185,7 @@ export class TreeReader {
     }
     const size = Number(found.size);
     this.#content = new ContentReader(fd, size, found.blocks * 512n < found.size);
-    this.#put(encodeFile(name, metaOf(found), size));
+    this.#put(encodeFile(name, metaOf(found), size, this.#isShared(name, found)));
     this.#tally.files += 1;
   }
 
@@ -217,8 +242,6 @@ function namesIn(directory: Buffer): Buffer[] {
   }
 }
 
-function metaOf({ mode, mtimeNs }: BigIntStats): TreeMeta {
-  const nanoseconds = Number(((mtimeNs % BILLION) + BILLION) % BILLION);
-  const seconds = (mtimeNs - BigInt(nanoseconds)) / BILLION;
-  return { mode: Number(mode) & MODE_BITS, seconds, nanoseconds };
+function identityOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
 }

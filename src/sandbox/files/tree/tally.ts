@@ -40,6 +40,11 @@ export class Tally {
     this.#note(path, 'less could be read than its size, and its copy has zeros at its end');
   }
 
+  /** @param path as of {@link skip} */
+  lost(path: () => string, what: 'mode' | 'time'): void {
+    this.#note(path, `the file system there does not keep its ${what}`);
+  }
+
   #note(path: () => string, reason: string): void {
     if (this.#skipped.length < MOST_SKIPPED) this.#skipped.push({ path: path(), reason });
   }

@@ -25,12 +25,12 @@ export interface CopyOptions {
 export interface CopyResult extends CopyProgress {
   readonly directories: number;
   readonly links: number;
-  /** What was left out, and files of which less could be read than their size: the first 1,000. */
+  /** What was left out or lost its mode or time, and files of which less could be read than their size; at most 1,000. */
   readonly skipped: readonly Skipped[];
 }
 
 export interface Skipped {
-  /** Of the source if it was uploaded, of the copy if it was downloaded. Its middle is left out where it is long. */
+  /** Of the source if it was uploaded, of the copy if it was downloaded, or if it lost its mode or time. Its middle is left out where it is long. */
   readonly path: string;
   /** A clause: `it is a socket`. */
   readonly reason: string;

@@ -2,9 +2,11 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  type BigIntStats,
   closeSync,
   fchmodSync,
   ftruncateSync,
+  linkSync,
   lstatSync,
   lutimesSync,
   openSync,
@@ -13,8 +15,8 @@ import {
   symlinkSync,
   writeSync,
 } from 'node:fs';
-import { constants } from 'node:os';
 import { promisify } from 'node:util';
+import { callError } from './calls.js';
 import type { Descent } from './descent.js';
 import type { TreeMeta } from './format.js';
 import { timeOf } from './times.js';
@@ -27,8 +29,10 @@ const run = promisify(execFile);
 /** Of a FIFO. */
 const PERMISSION_BITS = 0o777;
 
+/** What sets a mode, or a time, where the file system keeps it. */
+export type SetAttribute = (what: 'mode' | 'time', set: () => void) => void;
+
 export class Unfinished {
-  readonly #meta: TreeMeta;
   /** For system calls. */
   readonly #path: Buffer;
   readonly #target: Buffer;
@@ -40,12 +44,11 @@ export class Unfinished {
    * @param mustBeDirectory there can only be a directory
    * @throws EISDIR where a directory is, else ENOTDIR
    */
-  constructor(descent: Descent, name: Buffer, meta: TreeMeta, mustBeDirectory: boolean) {
-    this.#meta = meta;
+  constructor(descent: Descent, name: Buffer, mustBeDirectory: boolean) {
     this.#target = descent.path(name);
-    this.#path = descent.path(Buffer.from(`.virt-sandbox-${randomBytes(8).toString('hex')}`));
-    if (lstatSync(this.#target, { throwIfNoEntry: false })?.isDirectory() === true) throw errnoError('EISDIR');
-    if (mustBeDirectory) throw errnoError('ENOTDIR');
+    this.#path = descent.path(unfinishedName());
+    if (lstatSync(this.#target, { throwIfNoEntry: false })?.isDirectory() === true) throw callError('EISDIR');
+    if (mustBeDirectory) throw callError('ENOTDIR');
   }
 
   makeFile(size: number): void {
@@ -62,29 +65,46 @@ export class Unfinished {
     symlinkSync(target, this.#path);
   }
 
+  /** Another name of a file. It follows no link. */
+  makeHardLink(of: Buffer): void {
+    linkSync(of, this.#path);
+  }
+
   /** Others have their turn meanwhile: a guest may send any number. */
-  async makeFifo(): Promise<void> {
+  async makeFifo(mode: number): Promise<void> {
     // Node.js has no mkfifo(3).
-    const mode = (this.#meta.mode & PERMISSION_BITS).toString(8);
+    const permissions = (mode & PERMISSION_BITS).toString(8);
     try {
-      await run('mkfifo', ['-m', mode, '--', this.#path.toString()]);
+      await run('mkfifo', ['-m', permissions, '--', this.#path.toString()]);
     } catch (error) {
       throw Object.assign(new Error('mkfifo(1) failed, or there is none', { cause: error }), { code: 'EIO' });
     }
   }
 
+  /** What it is. */
+  get status(): BigIntStats {
+    return lstatSync(this.#path, { bigint: true });
+  }
+
   /** Gives it its mode, its time and its name. */
-  finish(): void {
-    if (this.#fd !== undefined) {
-      const fd = this.#openFile();
+  finish(meta: TreeMeta, setAttribute: SetAttribute): void {
+    const fd = this.#fd;
+    if (fd !== undefined) {
       ftruncateSync(fd, this.#size);
-      fchmodSync(fd, this.#meta.mode & MODE_BITS_HERE);
+      setAttribute('mode', () => fchmodSync(fd, meta.mode & MODE_BITS_HERE));
       this.#fd = undefined;
       closeSync(fd);
     }
-    const time = timeOf(this.#meta);
-    lutimesSync(this.#path, time, time);
+    const time = timeOf(meta);
+    setAttribute('time', () => lutimesSync(this.#path, time, time));
     renameSync(this.#path, this.#target);
+  }
+
+  /** Gives a hard link its name. */
+  finishHardLink(): void {
+    renameSync(this.#path, this.#target);
+    // Two names of one file stay both.
+    this.remove();
   }
 
   remove(): void {
@@ -99,6 +119,6 @@ export class Unfinished {
   }
 }
 
-function errnoError(code: 'EISDIR' | 'ENOTDIR'): Error {
-  return Object.assign(new Error(code), { code, errno: -constants.errno[code] });
+export function unfinishedName(): Buffer {
+  return Buffer.from(`.virt-sandbox-${randomBytes(8).toString('hex')}`);
 }

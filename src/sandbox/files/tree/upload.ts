@@ -3,13 +3,23 @@ import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import type { GuestConfig } from '../../../../init/common/config.js';
 import type { Channel } from '../../../protocol/channel.js';
+import { ProtocolError } from '../../../protocol/fields.js';
 import { isSystemError } from '../../../util/errors.js';
 import { unlessAborted } from '../../../util/promises.js';
 import { type Builtin, BuiltinError } from '../../process/builtin.js';
-import { type Copy, guestError, hostError, SkippedRootError, skippedError, tooLargeError } from './errors.js';
+import {
+  type Copy,
+  guestError,
+  hostError,
+  malformedError,
+  SkippedRootError,
+  skippedError,
+  tooLargeError,
+} from './errors.js';
 import { nameOf } from './place.js';
 import { startTreeProgram } from './program.js';
 import { TreeReader } from './read-tree.js';
+import { takeReports } from './reports.js';
 import { Tally } from './tally.js';
 import type { CopyOptions, CopyResult } from './types.js';
 
@@ -17,7 +27,7 @@ import type { CopyOptions, CopyResult } from './types.js';
  * @param from path on the host: a file, a directory, or with `/.` at its end what is in a directory
  * @param to path inside: a directory, into which it goes, or what it becomes; from the sandbox's working directory
  * @throws {SandboxError} `file-not-found`, `permission-denied`, `file-exists`, `not-a-directory`, `no-space`,
- *   `copy-too-large`, `file-too-large`, `copy-failed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
+ *   `copy-too-large`, `file-too-large`, `copy-failed`, `tree-malformed`, `process-lost`, `user-unknown` `users-unreadable`, `cwd-unusable`, `spawn-failed`
  * @throws the signal's reason if it aborts
  */
 export async function uploadTree(
@@ -35,12 +45,13 @@ export async function uploadTree(
     // Before a process is started for what is not there.
     const first = reader.next();
     const unpack = await startTreeProgram(channel, guest, ['unpack', to, nameOf(from)], options);
-    await send(chunksOf(first, reader, copy, options), unpack, signal);
+    await send(chunksOf(first, reader, copy, options), unpack, tally, signal);
     options.onProgress?.(tally.progress);
     return tally.result;
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof BuiltinError) throw guestError(copy, error);
+    if (error instanceof ProtocolError) throw malformedError(copy, `its reports have ${error.message}`, error);
     if (error instanceof SkippedRootError) throw skippedError(copy, error.message);
     throw isSystemError(error) ? hostError(copy, reader.where, error) : error;
   } finally {
@@ -49,10 +60,15 @@ export async function uploadTree(
 }
 
 /** Until it has ended. If sending fails, it is told to end; if it fails, no more is sent. */
-async function send(chunks: AsyncIterable<Buffer>, unpack: Builtin, signal: AbortSignal | undefined): Promise<void> {
+async function send(
+  chunks: AsyncIterable<Buffer>,
+  unpack: Builtin,
+  tally: Tally,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const failed = new AbortController();
-  unpack.stdout.resume();
-  const ended = unpack.ended.catch((error: unknown) => {
+  const reports = takeReports(unpack.stdout as AsyncIterable<Buffer>, unpack.ended, tally);
+  const ended = Promise.all([unpack.ended, reports]).catch((error: unknown) => {
     failed.abort(error);
     throw error;
   });

@@ -2,11 +2,13 @@
  * Makes a tree on the host of what a guest sends. The guest is hostile: each name is one component, directories are
  * found by descriptors, no link is followed, and a file has its name only when it is whole.
  */
-import { fchmodSync, futimesSync, mkdirSync } from 'node:fs';
-import { isSystemError } from '../../../util/errors.js';
+import { fchmodSync, futimesSync } from 'node:fs';
+import { isRefused } from './calls.js';
 import { Descent } from './descent.js';
 import { SkippedRootError } from './errors.js';
 import type { TreeMeta, TreeSink } from './format.js';
+import { MadeFiles } from './made-files.js';
+import { makeDirectory } from './make-directory.js';
 import type { Place } from './place.js';
 import { reasonText, type Tally } from './tally.js';
 import { timeOf } from './times.js';
@@ -18,14 +20,24 @@ export class TreeWriter implements TreeSink {
   readonly #descent: Descent;
   /** Of the directories that were entered; undefined: it was there before. */
   readonly #made: (TreeMeta | undefined)[] = [];
+  /** Names of the directories below the root of the tree, Latin-1. */
+  readonly #names: string[] = [];
+  readonly #files = new MadeFiles();
+  /** Of the file whose extents come. */
+  #file: { readonly meta: TreeMeta; readonly isShared: boolean } | undefined;
+  readonly #spend: (bytes: number) => void;
   #unfinished: Unfinished | undefined;
   /** What the last record was about. */
   #name: Buffer = Buffer.alloc(0);
 
-  /** @throws the error of a system call */
-  constructor(place: Place, tally: Tally) {
+  /**
+   * @param spend is called before so many bytes are written that nobody has sent
+   * @throws the error of a system call
+   */
+  constructor(place: Place, tally: Tally, spend: (bytes: number) => void) {
     this.#place = place;
     this.#tally = tally;
+    this.#spend = spend;
     this.#descent = new Descent(place.directory);
   }
 
@@ -37,8 +49,8 @@ export class TreeWriter implements TreeSink {
   /** A directory that is there already keeps its mode, so that no guest opens it to others. */
   directory(given: Buffer, meta: TreeMeta): void {
     const name = this.#nameOf(given);
-    const isMade = makeDirectory(this.#descent.path(name));
-    this.#descent.enter(name);
+    const isMade = makeDirectory(this.#descent, name);
+    if (this.#made.length > 0) this.#names.push(name.toString('latin1'));
     this.#made.push(isMade ? meta : undefined);
     this.#tally.directories += 1;
     this.#name = Buffer.alloc(0);
@@ -47,19 +59,29 @@ export class TreeWriter implements TreeSink {
   leave(): void {
     this.#name = Buffer.alloc(0);
     const meta = this.#made.pop();
+    this.#names.pop();
     // The new mode may not let this process do it later.
     this.#descent.openAbove();
     if (meta !== undefined) {
       const time = timeOf(meta);
-      futimesSync(this.#descent.fd, time, time);
-      fchmodSync(this.#descent.fd, meta.mode & MODE_BITS_HERE);
+      this.#setAttribute('time', () => futimesSync(this.#descent.fd, time, time));
+      this.#setAttribute('mode', () => fchmodSync(this.#descent.fd, meta.mode & MODE_BITS_HERE));
     }
     this.#descent.leave();
   }
 
-  file(given: Buffer, meta: TreeMeta, size: number): void {
-    const unfinished = this.#begin(given, meta);
-    unfinished.makeFile(size);
+  file(given: Buffer, meta: TreeMeta, size: number, isShared: boolean): void {
+    this.#begin(given).makeFile(size);
+    this.#file = { meta, isShared };
+    this.#tally.files += 1;
+  }
+
+  async hardLink(given: Buffer, number: number): Promise<void> {
+    const unfinished = this.#begin(given);
+    const meta = await this.#files.link(number, this.#descent, unfinished, this.#spend);
+    if (meta !== undefined) this.#finish(meta);
+    else unfinished.finishHardLink();
+    this.#unfinished = undefined;
     this.#tally.files += 1;
   }
 
@@ -70,18 +92,22 @@ export class TreeWriter implements TreeSink {
 
   fileEnd(hasShrunk: boolean): void {
     if (hasShrunk) this.#tally.shrank(() => this.where);
-    this.#finish();
+    const file = this.#file;
+    this.#file = undefined;
+    if (file?.isShared && this.#unfinished !== undefined)
+      this.#files.add([...this.#names, this.#name.toString('latin1')], this.#unfinished.status);
+    if (file !== undefined) this.#finish(file.meta);
   }
 
   link(given: Buffer, meta: TreeMeta, target: Buffer): void {
-    this.#begin(given, meta).makeLink(target);
-    this.#finish();
+    this.#begin(given).makeLink(target);
+    this.#finish(meta);
     this.#tally.links += 1;
   }
 
   async fifo(given: Buffer, meta: TreeMeta): Promise<void> {
-    await this.#begin(given, meta).makeFifo();
-    this.#finish();
+    await this.#begin(given).makeFifo(meta.mode);
+    this.#finish(meta);
   }
 
   /** @throws {SkippedRootError} if it is all that there is */
@@ -108,25 +134,24 @@ export class TreeWriter implements TreeSink {
     return this.#name;
   }
 
-  #begin(given: Buffer, meta: TreeMeta): Unfinished {
+  #begin(given: Buffer): Unfinished {
     const mustBeDirectory = given.length === 0 && this.#place.isDirectory;
-    this.#unfinished = new Unfinished(this.#descent, this.#nameOf(given), meta, mustBeDirectory);
+    this.#unfinished = new Unfinished(this.#descent, this.#nameOf(given), mustBeDirectory);
     return this.#unfinished;
   }
 
-  #finish(): void {
-    this.#unfinished?.finish();
+  #finish(meta: TreeMeta): void {
+    this.#unfinished?.finish(meta, (what, set) => this.#setAttribute(what, set));
     this.#unfinished = undefined;
   }
-}
 
-/** @returns whether it was not there */
-function makeDirectory(path: Buffer): boolean {
-  try {
-    mkdirSync(path, 0o700);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, 'EEXIST')) return false;
-    throw error;
+  /** Without it the copy goes on, and says so. */
+  #setAttribute(what: 'mode' | 'time', set: () => void): void {
+    try {
+      set();
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      this.#tally.lost(() => this.where, what);
+    }
   }
 }

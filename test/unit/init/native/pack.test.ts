@@ -35,7 +35,7 @@ test('tree.h and docs/protocol.md have the same numbers', () => {
   const page = readFileSync('docs/protocol.md', 'utf8').split('### Trees')[1] ?? '';
   for (const [name = '', value] of defines) {
     const isLimit = name.startsWith('MAX_') || name === 'MODE_BITS';
-    const said = isLimit ? `${value}` : `${name.replace('REASON_', '')} ${value}`;
+    const said = isLimit ? `${value}` : `${name.replace(/^(REASON|LOST)_/, '')} ${value}`;
     assert.match(page, new RegExp(`\\b${said}\\b`), name);
   }
   for (const [name, value] of Object.entries(RECORD))

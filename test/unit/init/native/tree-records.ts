@@ -11,6 +11,8 @@ export const RECORD = {
   FIFO: 7,
   SKIPPED: 8,
   END: 9,
+  SHARED_FILE: 10,
+  HARD_LINK: 11,
 } as const;
 
 type Name = string | Buffer;
@@ -55,15 +57,24 @@ export function fileEnd(flags = 0): Buffer {
   return Buffer.of(RECORD.FILE_END, flags);
 }
 
-export function fileBegin(name: Name, size: number | bigint, meta: Meta = {}): Buffer {
-  return Buffer.concat([entry(RECORD.FILE, name, { mode: 0o644, ...meta }), numbers([size, 8])]);
+export function fileBegin(name: Name, size: number | bigint, meta: Meta = {}, type: number = RECORD.FILE): Buffer {
+  return Buffer.concat([entry(type, name, { mode: 0o644, ...meta }), numbers([size, 8])]);
 }
 
 /** A file of one extent. */
-export function file(name: Name, content: Name, meta: Meta = {}): Buffer {
+export function file(name: Name, content: Name, meta: Meta = {}, type: number = RECORD.FILE): Buffer {
   const bytes = Buffer.from(content);
   const extents = bytes.length === 0 ? [] : [extent(0, bytes)];
-  return Buffer.concat([fileBegin(name, bytes.length, meta), ...extents, fileEnd()]);
+  return Buffer.concat([fileBegin(name, bytes.length, meta, type), ...extents, fileEnd()]);
+}
+
+/** A file of one extent, which may have further names. */
+export function sharedFile(name: Name, content: Name, meta: Meta = {}): Buffer {
+  return file(name, content, meta, RECORD.SHARED_FILE);
+}
+
+export function hardLink(name: Name, number: number): Buffer {
+  return Buffer.concat([named(RECORD.HARD_LINK, name), numbers([number, 4])]);
 }
 
 export function link(name: Name, target: Name, meta: Meta = {}): Buffer {
@@ -88,7 +99,7 @@ export interface Said {
   readonly content: Buffer;
   /** Offset and length of each extent. */
   readonly extents: readonly (readonly [number, number])[];
-  /** Flags of a file's end, reason of what is skipped. */
+  /** Flags of a file's end, reason of what is skipped, number of the file of a hard link. */
   readonly flags: number;
 }
 
@@ -122,13 +133,17 @@ export function parse(stream: Buffer): Map<string, Said> {
       entries.set(whole, { type, mode: 0, time: 0n, content: Buffer.alloc(0), extents: [], flags: Number(number(1)) });
       continue;
     }
+    if (type === RECORD.HARD_LINK) {
+      entries.set(whole, { type, mode: 0, time: 0n, content: Buffer.alloc(0), extents: [], flags: Number(number(4)) });
+      continue;
+    }
     const mode = Number(number(2));
     const time = number(8) * 1_000_000_000n + number(4);
     let content = Buffer.alloc(0);
     const extents: [number, number][] = [];
     let flags = 0;
     if (type === RECORD.LINK) content = Buffer.from(bytes(number(2)));
-    else if (type === RECORD.FILE) {
+    else if (type === RECORD.FILE || type === RECORD.SHARED_FILE) {
       content = Buffer.alloc(Number(number(8)));
       let next = Number(number(1));
       for (; next === RECORD.EXTENT; next = Number(number(1))) {

@@ -11,7 +11,7 @@ import * as records from './tree-records.js';
 import { flags, unpack } from './trees.js';
 
 const { errno } = constants;
-const { directory, end, extent, file, fileBegin, fileEnd, leave, link, skipped } = records;
+const { directory, end, extent, file, fileBegin, fileEnd, hardLink, leave, link, sharedFile, skipped } = records;
 
 describe('unpack refuses a stream that is none, and leaves nothing unfinished:', () => {
   const begun = fileBegin('f', 100);
@@ -47,7 +47,12 @@ describe('unpack refuses a stream that is none, and leaves nothing unfinished:',
     ['an end of a file without a file', directory(''), fileEnd(), leave, end],
     ['a way out', directory(''), leave, leave, end],
     ['what is skipped', directory(''), skipped('s', 1), leave, end],
-    ['an unknown record', directory(''), Buffer.of(10)],
+    ['an unknown record', directory(''), Buffer.of(12)],
+    ['a shared root', sharedFile('', 'x'), end],
+    ['a root that is a hard link', hardLink('', 0), end],
+    ['a hard link to nothing', directory(''), hardLink('h', 0), leave, end],
+    ['a hard link that leads out', directory(''), sharedFile('tree', 'x'), hardLink('../h', 0), leave, end],
+    ['a hard link to a later file', directory(''), hardLink('h', 0), sharedFile('f', 'x'), leave, end],
   ];
   for (const [name, ...stream] of STREAMS) {
     test(name, async (t) => {

@@ -84,7 +84,11 @@ describe('an attack:', () => {
       resolve([bytes.subarray(at)]);
     };
     const guest = lyingGuest({ output: [bytes.subarray(0, at)], later, status: 0 });
-    await rejectsWith(downloadTree(guest, CONFIG, '/from', to, { onProgress }), 'copy-failed', /moved while/);
+    await rejectsWith(
+      downloadTree(guest, CONFIG, '/from', to, { onProgress }),
+      'copy-failed',
+      /moved or replaced while/,
+    );
     unchanged();
   });
 

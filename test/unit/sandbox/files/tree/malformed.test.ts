@@ -6,7 +6,7 @@ import { rejectsWith } from '../../../../helpers/errors.js';
 import * as records from '../../../init/native/tree-records.js';
 import { download, victims } from './victims.js';
 
-const { directory, end, extent, file, fileBegin, fileEnd, leave, link, skipped } = records;
+const { directory, end, extent, file, fileBegin, fileEnd, hardLink, leave, link, sharedFile, skipped } = records;
 
 const begun = fileBegin('f', 100);
 
@@ -46,7 +46,13 @@ const MALFORMED: readonly (readonly [name: string, said: RegExp, ...stream: Buff
   ['an end of a file without a file', /record 5/, directory(''), fileEnd(), leave, end],
   ['a file in a file', /record 3/, directory(''), begun, file('g', 'x')],
   ['a way out', /did not enter/, directory(''), leave, leave, file('x', 'x'), end],
-  ['an unknown record', /type 10/, directory(''), Buffer.of(10)],
+  ['an unknown record', /type 12/, directory(''), Buffer.of(12)],
+  ['a shared root', /a root with several/, sharedFile('', 'x'), end],
+  ['a root that is a hard link', /not sent/, hardLink('', 0), end],
+  ['a hard link to nothing', /not sent/, directory(''), hardLink('h', 0), leave, end],
+  ['one to a file that is none of several', /not sent/, directory(''), file('f', 'x'), hardLink('h', 0), leave, end],
+  ['one that leads out', /no name/, directory(''), sharedFile('f', 'x'), hardLink('../h', 0), leave, end],
+  ['one to a later file', /not sent/, directory(''), hardLink('h', 0), sharedFile('f', 'x'), leave, end],
   ['an unknown reason', /reason/, directory(''), skipped('s', 9), leave, end],
   ['unknown flags', /flags/, directory(''), begun, fileEnd(2)],
 ];
