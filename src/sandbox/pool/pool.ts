@@ -17,10 +17,10 @@ import { MOST_FAILURES, Stock } from './stock.js';
 import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
 
 /**
- * How long after a take the next sandbox is started, in milliseconds: longer than a take and a short command last. Where
- * one waits for it, it is started at once.
+ * How long after a take the next sandbox is started, as a part of how long the last start took, and in milliseconds:
+ * longer than a take and a short command last. Where one waits for it, it is started at once.
  */
-const REST_MS = 100;
+const REST = { part: 0.25, least: 100, most: 5000 };
 
 const COLD =
   'no snapshot serves the sandboxes of the pool, so each of them boots, and takes several times the memory; ' +
@@ -46,6 +46,7 @@ export class SandboxPool implements AsyncDisposable {
   readonly #stock: Stock<Member>;
   readonly #taking = new Set<Promise<unknown>>();
   #taken = 0;
+  #restMs = REST.least;
   #isClosed = false;
   /** Lets go of the signal that closes it. */
   #release = () => {};
@@ -53,8 +54,8 @@ export class SandboxPool implements AsyncDisposable {
   private constructor(size: number, template: Template) {
     this.#size = size;
     this.#template = template;
-    this.#stock = new Stock(size, REST_MS, {
-      make: (signal) => startMember(template, signal),
+    this.#stock = new Stock(size, () => this.#restMs, {
+      make: (signal) => this.#start(signal),
       ended: (member) => member.ended,
       discard: (member) => member.discard(),
       onFailure: (error) => warn(template.options, error),
@@ -71,7 +72,7 @@ export class SandboxPool implements AsyncDisposable {
     const { size, signal, ...creating } = options;
     const template = await templateOf(creating);
     const pool = new SandboxPool(size, template);
-    const first = await startMember(template, signal);
+    const first = await pool.#start(signal);
     if (!first.isWarm && template.config.boot !== 'cold') template.options.onWarning?.(COLD);
     pool.#stock.add(first);
     if (signal) pool.#closeOn(signal);
@@ -144,6 +145,12 @@ export class SandboxPool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #start(signal: AbortSignal | undefined): Promise<Member> {
+    const member = await startMember(this.#template, signal);
+    this.#restMs = Math.min(Math.max((member.ready - member.begun) * REST.part, REST.least), REST.most);
+    return member;
   }
 
   /** The first that is what would be started now, and that answers. */

@@ -32,7 +32,7 @@ export interface StockState {
 
 export class Stock<T> {
   readonly #size: number;
-  readonly #restMs: number;
+  readonly #restMs: () => number;
   readonly #supply: Supply<T>;
   readonly #idle: T[] = [];
   readonly #waiting: Deferred<T>[] = [];
@@ -43,14 +43,13 @@ export class Stock<T> {
   /** Since the last call of {@link succeeded}. */
   #failures = 0;
   #closed: Promise<void> | undefined;
-
   #rest: NodeJS.Timeout | undefined;
 
   /**
    * @param size how many to keep ready. None is made before {@link fill}.
-   * @param restMs how long none is made after one was taken, unless somebody waits, in milliseconds
+   * @param restMs tells how long none is made after one was taken, unless somebody waits, in milliseconds
    */
-  constructor(size: number, restMs: number, supply: Supply<T>) {
+  constructor(size: number, restMs: () => number, supply: Supply<T>) {
     this.#size = size;
     this.#restMs = restMs;
     this.#supply = supply;
@@ -106,7 +105,7 @@ export class Stock<T> {
     if (item !== undefined) {
       // To make the next one takes the processors from the one that was taken, which has something to do.
       clearTimeout(this.#rest);
-      this.#rest = setTimeout(() => this.fill(), this.#restMs);
+      this.#rest = setTimeout(() => this.fill(), this.#restMs());
       return item;
     }
     const waiting = deferred<T>();

@@ -21,7 +21,7 @@ class Workshop {
   #made = 0;
 
   constructor(size: number) {
-    this.stock = new Stock<Thing>(size, REST_MS, {
+    this.stock = new Stock<Thing>(size, () => REST_MS, {
       make: (signal) => {
         const made = deferred<Thing>();
         this.making.push(made);
