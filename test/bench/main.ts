@@ -9,6 +9,7 @@ import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
 import { poolRows, takesRows } from './pool.js';
 import { poolKvmRows } from './pool-kvm.js';
+import { portRows } from './ports.js';
 import type { Row } from './row.js';
 import { markdownTable } from './table.js';
 import { throughputRows } from './throughput.js';
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   boot: bootRows,
   warm: warmRows,
   pool: poolRows,
+  ports: portRows,
   virtme: virtmeRows,
   image: imageRows,
   initrd: initrdRows,

@@ -73,7 +73,7 @@ async function overUdp(port: number): Promise<string> {
   const socket = createSocket('udp4');
   socket.connect(port, '127.0.0.1');
   await once(socket, 'connect');
-  const answer = once(socket, 'message');
+  const answer = once(socket, 'message', { signal: AbortSignal.timeout(30_000) });
   socket.send('hello');
   const said = await answer.then(
     ([bytes]) => String(bytes),

@@ -104,7 +104,7 @@ async function exchange(port: PublishedPort, datagram: string, address = port.ad
   const socket = createSocket('udp4');
   socket.connect(port.hostPort, address);
   await once(socket, 'connect');
-  const answer = once(socket, 'message');
+  const answer = once(socket, 'message', { signal: AbortSignal.timeout(30_000) });
   socket.send(datagram);
   const said = await answer.then(
     ([bytes]) => String(bytes),
