@@ -18,14 +18,29 @@ export function daemon(...command) {
     child.once('error', (error) => resolve(error.message));
     child.once('close', () => resolve(child.said.trim().split('\n').at(-1)));
   });
+  child.gone = new Promise((resolve) => {
+    child.once('error', resolve);
+    child.once('exit', resolve);
+  });
   child.command = command.join(' ');
   return child;
 }
 
-export async function until(ready, children) {
+/**
+ * Words for {@link daemon}: what the command leaves behind becomes a child of tini, which reaps it. libvirt waits until
+ * each QEMU that it has killed is reaped, and PID 1 of some containers is slow to do that. The command is killed where
+ * tini is, which passes SIGTERM on but cannot do so with SIGKILL.
+ */
+export function reaped(...command) {
+  return ['tini', '-s', '--', 'setpriv', '--pdeathsig', 'KILL', '--', ...command];
+}
+
+/** @param {AbortSignal} [signal] ends the wait */
+export async function until(ready, children, signal) {
   let gone;
   for (const child of children) child.ended.then((said) => (gone ??= `${child.command} ended: ${said}`));
   for (const deadline = Date.now() + START_MS; Date.now() < deadline; ) {
+    signal?.throwIfAborted();
     if (await ready()) return;
     if (gone !== undefined) throw new Error(gone);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -33,9 +48,11 @@ export async function until(ready, children) {
   throw new Error(`${children.at(-1).command} did not answer within ${START_MS / 1000} s`);
 }
 
-export async function end(child) {
+/** Ends a daemon. What it has started may live on, and hold its stderr: that is not waited for. */
+export async function end(child, stopMs = STOP_MS) {
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-  await child.ended;
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
+  await child.gone;
   clearTimeout(timer);
+  child.stderr?.destroy();
 }

@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import { daemon, end, until } from './test-daemons.mjs';
+import { daemon, end, reaped, until } from './test-daemons.mjs';
 import { runAgain } from './test-namespace.mjs';
 
 const URI = 'qemu:///system';
@@ -46,16 +46,17 @@ export async function runWhereLibvirtStarts(also = '') {
 
 /**
  * Finds or starts libvirtd and virtlogd, and tells the tests the result in VIRT_SANDBOX_TEST_SYSTEM: `yes`, or why not.
+ * @param {AbortSignal} [signal] gives up
  * @returns {Promise<{stop: () => Promise<void>}>} ends what was started, and nothing else
  * @throws if root cannot start them, because most tests would be skipped and nobody would notice
  */
-export async function startSystemLibvirt() {
+export async function startSystemLibvirt(signal) {
   const children = [];
   const stop = async () => {
     for (const child of children.splice(0).reverse()) await end(child);
   };
   try {
-    process.env.VIRT_SANDBOX_TEST_SYSTEM = await start(children);
+    process.env.VIRT_SANDBOX_TEST_SYSTEM = await start(children, signal);
   } catch (error) {
     await stop();
     throw new Error(`no libvirtd for ${URI} can be started: ${error.message}`);
@@ -63,15 +64,13 @@ export async function startSystemLibvirt() {
   return { stop };
 }
 
-async function start(children) {
+async function start(children, signal) {
   if (await answers()) return 'yes';
   if (process.env[HIDDEN] === undefined) return 'only root may start a libvirtd for qemu:///system, and none answers';
   children.push(daemon('virtlogd', '--pid-file', '/run/libvirt/virtlogd.pid'));
-  await until(logs, children);
-  // libvirt waits until each QEMU that it has killed is reaped, and PID 1 of some containers is slow to do that; tini
-  // is not.
-  children.push(daemon('tini', '-s', '--', 'libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid'));
-  await until(lists, children);
+  await until(logs, children, signal);
+  children.push(daemon(...reaped('libvirtd', '--pid-file', '/run/libvirt/libvirtd.pid')));
+  await until(lists, children, signal);
   return 'yes';
 }
 

@@ -6,7 +6,7 @@
 // it.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { daemon, end, until } from './test-daemons.mjs';
+import { daemon, end, reaped, until } from './test-daemons.mjs';
 
 /** What libvirtd needs for containers. It runs in namespaces, so the machine does not see these mounts. */
 export const LXC_MOUNTS = `
@@ -30,18 +30,19 @@ const SCRIPT = `${LXC_MOUNTS}exec libvirtd --pid-file /run/libvirt/test.pid\n`;
 /**
  * Starts it, and tells the tests the result in VIRT_SANDBOX_TEST_LXC: the ID of a process in its namespaces, or why
  * there is none.
+ * @param {AbortSignal} [signal] gives up
  * @returns {Promise<{stop: () => Promise<void>}>} ends what was started
  */
-export async function startLxcLibvirt() {
+export async function startLxcLibvirt(signal) {
   if (process.geteuid() !== 0) {
     process.env.VIRT_SANDBOX_TEST_LXC = 'only root may start a libvirtd for lxc:///';
     return { stop: async () => {} };
   }
   const unshare = ['unshare', '--mount', '--net', '--propagation', 'private', '--'];
-  const child = daemon(...unshare, 'tini', '-s', '--', 'sh', '-euc', SCRIPT);
+  const child = daemon(...unshare, ...reaped('sh', '-euc', SCRIPT));
   child.command = 'libvirtd for lxc:///';
   try {
-    await until(() => answers(child.pid), [child]);
+    await until(() => answers(child.pid), [child], signal);
     process.env.VIRT_SANDBOX_TEST_LXC = String(child.pid);
   } catch (error) {
     process.env.VIRT_SANDBOX_TEST_LXC = error.message;

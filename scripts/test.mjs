@@ -52,31 +52,36 @@ const folders = mkdtempSync(join(tmpdir(), 'vs-folders-'));
 
 /** Ends what a snapshot was baked for. */
 const endings = [];
-const starts = await Promise.allSettled(libvirt ? [startSystemLibvirt(), startLxcLibvirt()] : []);
-const daemons = starts.flatMap((start) => start.value ?? []);
-const cleanUp = async () => {
-  await Promise.all([...daemons.map((daemon) => daemon.stop()), ...endings.map((end) => end())]);
-  for (const made of [store, folders]) rmSync(made, { recursive: true, force: true });
-};
 const ending = new AbortController();
 // One listener for each file.
 setMaxListeners(0, ending.signal);
+const starting = Promise.allSettled(libvirt ? [startSystemLibvirt(ending.signal), startLxcLibvirt(ending.signal)] : []);
+let baking = Promise.resolve();
+const cleanUp = async () => {
+  // What is being made has to be there before it can be removed.
+  const [starts] = await Promise.all([starting, baking.catch(() => {})]);
+  const daemons = starts.flatMap((start) => start.value ?? []);
+  await Promise.all([...daemons.map((daemon) => daemon.stop()), ...endings.map((end) => end())]);
+  for (const made of [store, folders]) rmSync(made, { recursive: true, force: true });
+};
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.once(signal, async () => {
-    // Ends the test files that run.
+    // Ends the test files that run, and what is being prepared.
     ending.abort();
-    await cleanUp();
-    process.exit(1);
+    await cleanUp().finally(() => process.exit(1));
   });
 }
 
+const starts = await starting;
+await unlessEnding();
 for (const { reason } of starts.filter(({ status }) => status === 'rejected')) {
   await cleanUp();
   fail(reason.message);
 }
 
-if (names.some((name) => needsOf(name).snapshots)) await findAcceleration();
-await bakeSnapshots();
+baking = prepareSnapshots();
+await baking;
+await unlessEnding();
 
 const files = [
   ...names.filter((name) => !isQuick(name)).map((name) => ({ file: join(compiled, name), order: needsOf(name).order })),
@@ -102,6 +107,16 @@ await cleanUp();
 record(times);
 if (failed > 0) process.exitCode = 1;
 else if (ran === 0) fail('no test ran');
+
+/** Waits for the end of this process if a signal has told it to. */
+function unlessEnding() {
+  return ending.signal.aborted ? new Promise(() => {}) : undefined;
+}
+
+async function prepareSnapshots() {
+  if (names.some((name) => needsOf(name).snapshots)) await findAcceleration();
+  if (!ending.signal.aborted) await bakeSnapshots();
+}
 
 /**
  * Finds out what machines run under in the tests, KVM where it runs guests, and says so. The store that the tests share
