@@ -5,6 +5,7 @@ import { findVirtme, imageFacts, programPath } from '../../src/bench/run/command
 import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
 import { bootRows } from './boot.js';
 import type { Context } from './context.js';
+import { execRows } from './exec.js';
 import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
 import { poolRows, takesRows } from './pool.js';
@@ -26,6 +27,7 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   initrd: initrdRows,
   throughput: throughputRows,
   help: helpRows,
+  exec: execRows,
   takes: takesRows,
   'pool-kvm': poolKvmRows,
 };
