@@ -14,7 +14,7 @@ import { debugWish } from './wishes.js';
 
 /**
  * glibc gives memory back to the kernel at once, and keeps one heap for all threads. Without it a holder that has built
- * an image keeps 14 MB more: docs/decisions/0042-detached-sandboxes.md.
+ * an image keeps what that took: docs/decisions/0042-detached-sandboxes.md.
  */
 const ALLOCATOR: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '65536' };
 
