@@ -1,5 +1,6 @@
 /** virt-sandbox-ctl cp: which way files go, and what is said of it. Copies themselves are tested with the API's. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
-import { ctl, ctlAtTerminal, endDetached, said, startDetached } from '../helpers/ctl.js';
+import { ctl, ctlAtTerminal, detached, endDetached, said, startDetached } from '../helpers/ctl.js';
 import { qemuOf, uniqueName } from '../helpers/leftovers.js';
 
 const SIZE = { rows: 24, columns: 100 };
@@ -46,6 +47,24 @@ describe('cp', { skip: embedded.skip }, () => {
     assert.equal(await said(['exec', name, 'ls', '/tmp/flat']), 'link\nsub\n');
   });
 
+  it('takes a tar of standard input, and gives one to standard output', async () => {
+    const input = execFileSync('tar', ['-c', '-C', directory, 'tree']);
+    await said(['exec', name, 'mkdir', '/tmp/tar']);
+    const { code, stderr } = await ctl(['cp', '-', `${name}:/tmp/tar`], { input });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal(await said(['exec', name, 'cat', '/tmp/tar/tree/link']), 'content');
+    const back = await said(['cp', `${name}:/tmp/tar/tree`, '-']);
+    const list = execFileSync('tar', ['-t'], { input: back, encoding: 'utf8' });
+    assert.deepEqual(list.trim().split('\n').sort(), ['tree/', 'tree/link', 'tree/sub/', 'tree/sub/file']);
+  });
+
+  it('says that a sandbox has no tar', async (t) => {
+    const without = await detached(t, embedded.uri, { options: ['-e', 'PATH=/no/such'] });
+    const { code, stderr } = await ctl(['cp', '-', `${without}:/tmp`], { input: '' });
+    assert.equal(code, 125);
+    assert.match(stderr, /has no tar, which cp - needs; install it/);
+  });
+
   it('has the rights of a user', async () => {
     assert.equal(await said(['cp', '-u', 'nobody', join(directory, 'tree'), `${name}:/tmp/of-nobody`]), '');
     assert.equal(await said(['exec', name, 'stat', '-c', '%U', '/tmp/of-nobody']), 'nobody\n');
@@ -58,13 +77,13 @@ describe('cp', { skip: embedded.skip }, () => {
     for (const [from, to, pattern] of [
       [`${name}:/no/such`, directory, /\/no\/such in the sandbox: there is no such file/],
       ['/no/such', `${name}:/tmp`, /\/no\/such on the host: there is no such file/],
-      [`${name}:/tmp`, '-', /tar -cC DIR/],
+      [`${name}:/no/such`, '-', /tar failed in the sandbox .* exit status is 2/],
       ['/etc/hostname', `no-such-${name}:/tmp`, /no sandbox called/],
     ] as const) {
       const { code, out, stderr } = await ctl(['cp', from, to]);
       assert.deepEqual([code, out], [125, ''], stderr);
       assert.match(stderr, pattern);
-      assert.match(stderr, /^virt-sandbox-ctl: [a-z]+: [^;]+; .+\n$/);
+      assert.match(stderr, /^(tar: .*\n)*virt-sandbox-ctl: [a-z]+: [^;]+; .+\n$/);
     }
   });
 

@@ -9,6 +9,13 @@ export interface Copy {
   readonly hostPath: string;
 }
 
+/** A tar, of standard input or to standard output: `-` in place of a path of the host. */
+export interface TarCopy {
+  readonly sandbox: string;
+  readonly direction: 'extract' | 'archive';
+  readonly pathInside: string;
+}
+
 /** A path of the host, or one in a sandbox. */
 interface CopyPath {
   /** Undefined: of the host. */
@@ -20,8 +27,9 @@ interface CopyPath {
 type Runs = (name: string) => Promise<boolean>;
 
 /** @throws {SandboxError} `usage` */
-export async function copyOf(from: string, to: string, runs: Runs): Promise<Copy> {
-  if (from === '-' || to === '-') throw usageError(streamMessage(from, to), 'cp');
+export async function copyOf(from: string, to: string, runs: Runs): Promise<Copy | TarCopy> {
+  if (from === '-') return tarCopy('extract', to, runs);
+  if (to === '-') return tarCopy('archive', from, runs);
   const [source, target] = [await copyPath(from, runs), await copyPath(to, runs)];
   if (source.sandbox !== undefined && target.sandbox !== undefined)
     throw usageError('both paths are in a sandbox; copy to the host first', 'cp');
@@ -32,6 +40,13 @@ export async function copyOf(from: string, to: string, runs: Runs): Promise<Copy
   if (target.sandbox === undefined)
     throw usageError(`neither ${JSON.stringify(from)} nor ${JSON.stringify(to)} is NAME:PATH`, 'cp');
   return { sandbox: target.sandbox, direction: 'upload', pathInside: target.path, hostPath: source.path };
+}
+
+async function tarCopy(direction: TarCopy['direction'], inside: string, runs: Runs): Promise<TarCopy> {
+  const { sandbox, path } = await copyPath(inside, runs);
+  if (sandbox === undefined || inside === '-')
+    throw usageError(`- is a tar and goes with NAME:PATH, which ${JSON.stringify(inside)} is not`, 'cp');
+  return { sandbox, direction, pathInside: path };
 }
 
 /** Names may have colons, and so may paths: the shortest name that runs counts. */
@@ -45,9 +60,4 @@ async function copyPath(text: string, runs: Runs): Promise<CopyPath> {
   if (path === '') throw usageError(`${JSON.stringify(text)} has no path after the colon`, 'cp');
   // As podman has it: a path without a slash in front counts from the root.
   return { sandbox: text.slice(0, at), path: path.startsWith('/') ? path : `/${path}` };
-}
-
-function streamMessage(from: string, to: string): string {
-  const [other, way] = from === '-' ? [to, 'exec -i NAME tar -xC DIR'] : [from, 'exec NAME tar -cC DIR .'];
-  return `- does not go with ${JSON.stringify(other)}: for a stream of tar there is virt-sandbox-ctl ${way}`;
 }

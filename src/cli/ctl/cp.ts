@@ -8,12 +8,14 @@ import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { progressLine } from '../terminal/progress-line.js';
 import { type CtlArguments, PROGRAM, textOf } from './arguments.js';
 import { type Copy, copyOf } from './copy-paths.js';
+import { copyTar } from './cp-tar.js';
 import { bytesText } from './human.js';
 
 /** @returns the exit status */
 export async function cp(args: CtlArguments): Promise<number> {
   const [from = '', to = ''] = args.words;
   const wanted = await copyOf(from, to, runs);
+  if (!('hostPath' in wanted)) return copyTar(wanted, userOf(args));
   const progress = progressLine(PROGRAM);
   progress.show(`copying ${wanted.direction === 'upload' ? 'into' : 'out of'} ${wanted.sandbox}`);
   const cancel = cancelOnSignal();

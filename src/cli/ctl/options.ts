@@ -62,7 +62,7 @@ export const ctlCommands = {
   },
   cp: {
     command: 'cp <from> <to>',
-    describe: 'Copy files into a sandbox, or out of it: one of both is NAME:PATH',
+    describe: 'Copy files into a sandbox, or out of it: one of both is NAME:PATH; - in place of the other is a tar',
     options: { user: text('name or number of a user inside who reads and writes there [that of the sandbox]', 'u') },
   },
   logs: {
