@@ -26,6 +26,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { bakeJson, runBake } from '../helpers/bake.js';
 import { makeCache, removeCache } from '../helpers/cache.js';
 import { embedded } from '../helpers/connections.js';
+import { ctlAtTerminal, said } from '../helpers/ctl.js';
 import { unlessServingKernel } from '../helpers/kernels.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
 import { programOf } from '../helpers/programs.js';
@@ -218,6 +219,18 @@ describe('a sandbox that others may talk to', { skip: embedded.skip }, () => {
     running.child.stdin?.end();
     assert.equal((await running.result).code, 0);
     await assertNothingLeft(name);
+  });
+
+  it("does nothing to root's terminal by its log", async (t) => {
+    plant('mkdir', '-p', state);
+    t.after(() => plant('rm', '-rf', state));
+    plant('sh', '-ec', 'printf "$1" >"$0/log"', state, '2026-01-01T00:00:00.000Z stdout F a\\033[2Jb\\n');
+    const [words, how] = [['logs', 'nobody/talk'], { through: withAttackersHome() }];
+    const terminal = ctlAtTerminal(t, words, { rows: 24, columns: 80 }, how);
+    await terminal.until(/a\\u\{1b\}\[2Jb\r\n/);
+    await terminal.exited();
+    // Into a file it goes as it is.
+    assert.equal(await said(words, how), 'a\u001b[2Jb\n');
   });
 
   it('leads root nowhere', async (t) => {
