@@ -15,6 +15,8 @@ export type Completion =
   | 'kernel'
   /** The name of a running sandbox. */
   | 'sandbox'
+  /** The name of a pool. */
+  | 'pool'
   /** A path of the host, or `NAME:PATH`, of a running sandbox. */
   | 'sandbox-path'
   /** `GUEST=HOST`, both of them paths. */
@@ -51,7 +53,7 @@ export interface Section {
 
 /** One of several commands of a program. */
 export interface Command {
-  /** In the notation of yargs: the name, <required> and [optional] arguments. */
+  /** In the notation of yargs: the name, of one or two words, <required> and [optional] arguments. */
   readonly command: string;
   readonly describe: string;
   readonly options: Readonly<Record<string, Options>>;
@@ -77,6 +79,14 @@ export interface Program {
   readonly argument?: Completion;
   readonly argumentsOf?: Readonly<Record<string, Completion>>;
   readonly sections: readonly Section[];
+}
+
+/** The commands that share a first word, by their second one: those of `pool create` and `pool rm` for `pool`. */
+export function groupsOf({ commands = {} }: Program): ReadonlyMap<string, readonly string[]> {
+  const groups = new Map<string, string[]>();
+  for (const [first = '', second] of Object.keys(commands).map((name) => name.split(' ')))
+    if (second !== undefined) groups.set(first, [...(groups.get(first) ?? []), second]);
+  return groups;
 }
 
 /** What a shell offers as an argument of a command. */

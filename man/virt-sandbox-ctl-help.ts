@@ -10,22 +10,26 @@ const NAME = 'virt-sandbox-ctl';
 export async function virtSandboxCtlHelp(): Promise<ReadonlyMap<string, string>> {
   const commands: readonly [string, Command][] = Object.entries(ctlCommands);
   const own = parser(ctlUsage).options(COMMON).epilogue(ctlEpilogue);
-  for (const [, { command, describe }] of commands) own.command(shownCommand(command), describe);
+  for (const [name, { command, describe }] of commands) own.command(shownCommand(name, command), describe);
   const texts = new Map([[NAME, `${await own.getHelp()}\n`]]);
-  for (const [name, command] of commands) texts.set(`${NAME}-${name}`, await commandHelp(command));
+  for (const [name, command] of commands)
+    texts.set(`${NAME}-${name.replace(' ', '-')}`, await commandHelp(name, command));
   return texts;
 }
 
-async function commandHelp({ command, describe, options }: Command): Promise<string> {
-  const usage = `Usage: ${NAME} ${shownCommand(command).replace(/^\w+/, '$& [OPTIONS]')}`;
+async function commandHelp(name: string, { command, describe, options }: Command): Promise<string> {
+  const usage = `Usage: ${NAME} ${shownCommand(`${name} [OPTIONS]`, command)}`;
   return `${await parser(`${usage}\n\n${describe}.`)
     .options({ ...options, ...COMMON })
     .getHelp()}\n`;
 }
 
-/** `exec <name> <command..>` becomes `exec NAME COMMAND...`. */
-function shownCommand(command: string): string {
-  const [name = '', ...parameters] = command.split(' ');
+/**
+ * `exec <name> <command..>` becomes `exec NAME COMMAND...`.
+ * @param name what stands in place of the command's name
+ */
+function shownCommand(name: string, command: string): string {
+  const parameters = command.match(/[<[].*/)?.[0].split(' ') ?? [];
   const shown = parameters.map((parameter) => parameter.replaceAll(/[<>]/g, '').replace('..', '...').toUpperCase());
   return [name, ...shown].join(' ');
 }

@@ -1,5 +1,5 @@
 /** Completion for bash, which bash-completion loads. */
-import { argumentOf, type Completion, type Listed, listed, type Program } from '../program-description.js';
+import { argumentOf, type Completion, groupsOf, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion file of a program. */
 export function bashCompletion(program: Program): string {
@@ -33,6 +33,17 @@ ${id}_sandboxes() {
         name=\${directory%/}
         printf -v name '%q' "\${name##*/}"
         ${id}_words "$1" "$name$2"
+    done
+}
+
+# Offers the names of pools that begin with $1.
+${id}_pools() {
+    local directory name
+    for directory in /run/libvirt-sandbox-pools/*/ ~/.cache/libvirt-sandbox-pools/*/; do
+        [[ -d $directory ]] || continue
+        name=\${directory%/}
+        printf -v name '%q' "\${name##*/}"
+        ${id}_words "$1" "$name"
     done
 }
 
@@ -110,10 +121,13 @@ ${indent}valued=' ${words(all.filter((option) => option.takesValue))} '`;
 function commandTables(program: Program): string {
   const cases = Object.entries(program.commands ?? {}).map(
     ([name, { options, runs }]) =>
-      `        ${name})\n${tables('            ', listed(options, program.details))}${runs ? '\n            runs=yes' : ''}\n            ;;`,
+      `        ${label(name)})\n${tables('            ', listed(options, program.details))}${runs ? '\n            runs=yes' : ''}\n            ;;`,
+  );
+  const groups = [...groupsOf(program).keys()].map(
+    (group) => `    [[ $command == ${group} ]] && command+=" \${words[2]-}"\n`,
   );
   return `    [[ \${words[1]} != -* ]] && command=\${words[1]}
-    case $command in
+${groups.join('')}    case $command in
 ${cases.join('\n')}
         *)
 ${tables('            ', listed(program.options, program.details))}
@@ -150,6 +164,8 @@ function offer(complete: Completion, id: string): string {
       return `${id}_words "$value" $(cd /lib/modules 2>/dev/null && printf '%s ' *)`;
     case 'sandbox':
       return `${id}_sandboxes "$value" ''`;
+    case 'pool':
+      return `${id}_pools "$value"`;
     case 'sandbox-path':
       // As file names, those with a colon would be quoted.
       return `${id}_sandboxes "$value" :
@@ -197,17 +213,27 @@ function commandLineAt(at: string): string {
         fi`;
 }
 
+/** A pattern of `case`. */
+function label(name: string): string {
+  return name.includes(' ') ? `'${name}'` : name;
+}
+
 function commandArguments(program: Program, id: string): string {
   const commands = Object.entries(program.commands ?? {});
-  const cases = commands.map(([name]) => `            ${name}) ${offer(argumentOf(program, name), id)} ;;`);
+  const cases = commands.map(([name]) => `            ${label(name)}) ${offer(argumentOf(program, name), id)} ;;`);
+  const seconds = [...groupsOf(program)].map(
+    ([first, words]) => `    elif ((cword == 2)) && [[ \${words[1]} == ${first} ]]; then
+        ${id}_words "$cur" ${words.join(' ')}
+`,
+  );
   const running = commands.some(([, { runs }]) => runs)
     ? `    elif [[ -n $runs ]] && ((at > 1 && at < cword)); then
 ${commandLineAt('at + 1')}
 `
     : '';
   return `    elif ((cword == 1)); then
-        ${id}_words "$cur" ${commands.map(([name]) => name).join(' ')}
-${running}    else
+        ${id}_words "$cur" ${[...new Set(commands.map(([name]) => name.split(' ', 1)[0]))].join(' ')}
+${seconds.join('')}${running}    else
         local value=$cur
         case $command in
 ${cases.join('\n')}

@@ -1,5 +1,5 @@
 /** Completion for fish. */
-import { argumentOf, type Completion, type Listed, listed, type Program } from '../program-description.js';
+import { argumentOf, type Completion, groupsOf, type Listed, listed, type Program } from '../program-description.js';
 
 /** The completion of a program: a file of vendor_completions.d. */
 export function fishCompletion(program: Program): string {
@@ -85,6 +85,10 @@ function ${id}_sandboxes
     ${id}_names /run/libvirt-sandbox ~/.cache/libvirt-sandbox | string replace -r -- '$' "$argv"
 end
 
+function ${id}_pools
+    ${id}_names /run/libvirt-sandbox-pools ~/.cache/libvirt-sandbox-pools
+end
+
 function ${id}_sandbox_paths
     ${id}_sandboxes :
     __fish_complete_path (commandline -ct)
@@ -115,6 +119,23 @@ function ${id}_command
 end
 `;
 
+const SEEN = '__fish_seen_subcommand_from';
+
+/** A condition: the command was typed. Another one may have its name as the second word. */
+function seenWords(command: string, groups: ReadonlyMap<string, readonly string[]>): string {
+  const [first = '', second] = command.split(' ');
+  if (second !== undefined) return `${SEEN} ${first}; and ${SEEN} ${second}`;
+  const others = [...groups].filter(([, words]) => words.includes(first)).map(([group]) => group);
+  return others.length === 0 ? `${SEEN} ${first}` : `${SEEN} ${first}; and not ${SEEN} ${others.join(' ')}`;
+}
+
+/** A condition: the last word of the command comes next. */
+function isNext(command: string, groups: ReadonlyMap<string, readonly string[]>): string {
+  const [first = '', second] = command.split(' ');
+  if (second === undefined) return '__fish_use_subcommand';
+  return `${SEEN} ${first}; and not ${SEEN} ${groups.get(first)?.join(' ') ?? ''}`;
+}
+
 /** The options that take a value, as words of the shell. */
 function valuedWords(all: readonly Listed[]): string {
   const valued = all.filter((option) => option.takesValue);
@@ -140,13 +161,17 @@ end
 function commandLines(program: Program, id: string): readonly string[] {
   const { name } = program;
   const commands = Object.entries(program.commands ?? {});
+  const groups = groupsOf(program);
+  const firsts = [...groups].map(
+    ([first, words]) => `complete -c ${name} -n __fish_use_subcommand -a ${first} -d ${quoted(words.join(', '))}`,
+  );
   const lines = commands.flatMap(([command, { describe, options, runs }]) => {
     const all = listed(options, program.details);
-    const seen = `__fish_seen_subcommand_from ${command}`;
+    const seen = seenWords(command, groups);
     const rest = `${id}_rest 3 ${valuedWords(all)}`;
     const argument = argumentOf(program, command);
     return [
-      `complete -c ${name} -n __fish_use_subcommand -a ${command} -d ${quoted(describe)}`,
+      `complete -c ${name} -n ${quoted(isNext(command, groups))} -a ${command.split(' ').at(-1)} -d ${quoted(describe)}`,
       ...all.map((option) => line(name, option, runs ? `${seen}; and test (count (${rest})) -le 1` : seen, id)),
       ...(argument === 'none'
         ? []
@@ -158,7 +183,7 @@ function commandLines(program: Program, id: string): readonly string[] {
   });
   const all = listed(program.options, program.details).map((option) => line(name, option, '__fish_use_subcommand', id));
   const running = commands.some(([, { runs }]) => runs) ? [COMMAND_LINE(id)] : [];
-  return [...running, ...all, ...lines];
+  return [...running, ...all, ...firsts, ...lines];
 }
 
 function line(
@@ -186,6 +211,8 @@ function offer(complete: Completion, id: string): string {
       return `-f -a '(${id}_names /lib/modules)'`;
     case 'sandbox':
       return `-f -a '(${id}_sandboxes)'`;
+    case 'pool':
+      return `-f -a '(${id}_pools)'`;
     case 'sandbox-path':
       return `-f -a '(${id}_sandbox_paths)'`;
     case 'paths':

@@ -1,5 +1,13 @@
 /** Completion for zsh, a function of its completion system. */
-import { argumentOf, type Completion, type Listed, listed, type Program } from '../program-description.js';
+import {
+  argumentOf,
+  type Command,
+  type Completion,
+  groupsOf,
+  type Listed,
+  listed,
+  type Program,
+} from '../program-description.js';
 
 /** The completion of a program: a file of site-functions. */
 export function zshCompletion(program: Program): string {
@@ -52,6 +60,10 @@ ${id}_sandboxes() {
     compadd -- /run/libvirt-sandbox/*(N/:t) ~/.cache/libvirt-sandbox/*(N/:t)
 }
 
+${id}_pools() {
+    compadd -- /run/libvirt-sandbox-pools/*(N/:t) ~/.cache/libvirt-sandbox-pools/*(N/:t)
+}
+
 # NAME:PATH, or a path of the host.
 ${id}_sandbox_paths() {
     local -a names=(/run/libvirt-sandbox/*(N/:t) ~/.cache/libvirt-sandbox/*(N/:t))
@@ -70,19 +82,13 @@ ${id} "$@"
 
 function commandBody(program: Program, id: string): string {
   const commands = Object.entries(program.commands ?? {});
-  const names = commands.map(([name, { describe }]) => `            '${quoted(name)}:${quoted(describe)}'`).join('\n');
-  const argument = (name: string, runs: boolean | undefined) => {
-    const complete = argumentOf(program, name);
-    if (runs)
-      return ` \\\n                '(-)1:argument:${action(complete, id)}' \\\n                '*:::command: _normal'`;
-    return complete === 'none' ? '' : ` \\\n                '*:argument:${action(complete, id)}'`;
-  };
-  const cases = commands.map(
-    ([name, { options, runs }]) => `            ${name})
-                _arguments -s -S : \\
-${specs(listed(options, program.details), id, '                    ').replace(/ \\$/, '')}${argument(name, runs)}
-                ;;`,
-  );
+  const groups = groupsOf(program);
+  const single = commands.filter(([name]) => !name.includes(' '));
+  const names: readonly (readonly [string, string])[] = [
+    ...single.map(([name, { describe }]) => [name, describe] as const),
+    ...[...groups].map(([group, words]) => [group, words.join(', ')] as const),
+  ];
+  const cases = single.map(([name, command]) => commandCase(program, id, name, command));
   return `    local state line
     typeset -A opt_args
     _arguments -s -C : \\
@@ -92,16 +98,56 @@ ${specs(listed(program.options, program.details), id, '        ')}
     case $state in
         command)
             local -a commands=(
-${names}
+${described(names)}
             )
             _describe command commands
             ;;
         argument)
             case $words[1] in
-${cases.join('\n')}
+${[...cases, ...[...groups.keys()].map((group) => groupCase(program, id, group))].join('\n')}
             esac
             ;;
     esac`;
+}
+
+function described(names: readonly (readonly [string, string])[]): string {
+  return names.map(([name, describe]) => `            '${quoted(name)}:${quoted(describe)}'`).join('\n');
+}
+
+/** @param name the word that calls it */
+function commandCase(program: Program, id: string, name: string, { options, runs }: Command, called = name): string {
+  const complete = argumentOf(program, called);
+  const argument = runs
+    ? ` \\\n                '(-)1:argument:${action(complete, id)}' \\\n                '*:::command: _normal'`
+    : complete === 'none'
+      ? ''
+      : ` \\\n                '*:argument:${action(complete, id)}'`;
+  return `            ${name})
+                _arguments -s -S : \\
+${specs(listed(options, program.details), id, '                    ').replace(/ \\$/, '')}${argument}
+                ;;`;
+}
+
+/** The commands of two words that have the first one in common. */
+function groupCase(program: Program, id: string, group: string): string {
+  const own = Object.entries(program.commands ?? {}).flatMap(([called, command]) => {
+    const [first, second] = called.split(' ');
+    return first === group && second !== undefined ? [{ called, second, command }] : [];
+  });
+  return `            ${group})
+                if ((CURRENT == 2)); then
+                    local -a commands=(
+${described(own.map(({ second, command }) => [second, command.describe]))}
+                    )
+                    _describe command commands
+                    return
+                fi
+                shift words
+                ((CURRENT--))
+                case $words[1] in
+${own.map(({ called, second, command }) => commandCase(program, id, second, command, called)).join('\n')}
+                esac
+                ;;`;
 }
 
 /** One specification of _arguments for each option, one a line, each line with a backslash at its end. */
@@ -135,6 +181,8 @@ function action(complete: Completion, id: string): string {
       return `${id}_kernels`;
     case 'sandbox':
       return `${id}_sandboxes`;
+    case 'pool':
+      return `${id}_pools`;
     case 'sandbox-path':
       return `${id}_sandbox_paths`;
     case 'paths':

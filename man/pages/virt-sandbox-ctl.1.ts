@@ -11,6 +11,7 @@ export const virtSandboxCtl: Program = {
     '*NAME* is the name of a sandbox. A user works with the sandboxes of that user alone. Root names a user’s sandbox as *USER*`/`*NAME*.',
     '`exec` reads options up to *NAME*; what follows is the command with its arguments. A command with a terminal of its own (`-it`) ends with `Ctrl+]` too: the sandbox goes on. `INT`, `TERM`, `HUP` and other signals go to the command.',
     'In `cp`, a path inside is *NAME*`:`*PATH*, and a path of the host that has a colon begins with `./` or `/`. *PATH* counts from `/`. What is copied into a directory keeps its name; *PATH*`/.` stands for what is in a directory. What is copied in belongs to the user inside, and what is copied out to the caller. With `-` in place of the path of the host, a tar of standard input is unpacked in the directory *PATH*, or one of *PATH* is written to standard output: the tar of the sandbox does it.',
+    '`pool create` starts sandboxes that wait, and prints *NAME* when the first one does. `virt-sandbox --pool` *NAME* takes one in the time of a command, and another one is started in its place. The words behind `--` are options of virt-sandbox(1), without a command. `pool rm` refuses while sandboxes run that were taken; with `--force` they are stopped too. A pool is its user’s alone.',
   ],
   options: {},
   commands: ctlCommands,
@@ -27,6 +28,7 @@ export const virtSandboxCtl: Program = {
     time: { value: 'SECONDS' },
     signal: { value: 'SIGNAL', complete: { words: ['TERM', 'KILL', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2'] } },
     interval: { value: 'SECONDS' },
+    size: { value: 'NUMBER' },
   },
   runs: 'nothing',
   argumentsOf: {
@@ -38,6 +40,8 @@ export const virtSandboxCtl: Program = {
     wait: 'sandbox',
     inspect: 'sandbox',
     stats: 'sandbox',
+    'pool inspect': 'pool',
+    'pool rm': 'pool',
   },
   sections: [
     {
@@ -68,6 +72,10 @@ export const virtSandboxCtl: Program = {
               '`/run/libvirt-sandbox/`*NAME*, `~/.cache/libvirt-sandbox/`*NAME*',
               'The sandbox *NAME* that runs: of root, of another user. Its owner and root may enter.',
             ],
+            [
+              '`/run/libvirt-sandbox-pools/`*NAME*, `~/.cache/libvirt-sandbox-pools/`*NAME*',
+              'The pool *NAME*: of root, of another user. Only that user may enter.',
+            ],
           ],
         },
       ],
@@ -84,6 +92,11 @@ export const virtSandboxCtl: Program = {
         { block: 'tar -c . | virt-sandbox-ctl cp - box:/tmp\nvirt-sandbox-ctl cp box:/tmp/result .' },
         'What a sandbox has written in the last ten minutes, and what it writes now:',
         { block: 'virt-sandbox-ctl logs -f --since 10m box' },
+        'A pool of two, and commands that need not wait for a start:',
+        {
+          block:
+            'virt-sandbox-ctl pool create jobs --size 2 -- --memory 1G\nvirt-sandbox --pool jobs -- uname -r\nvirt-sandbox-ctl pool rm jobs',
+        },
       ],
     },
     { title: 'See also', body: ['virt-sandbox(1), virt-sandbox-bake(1), podman(1)'] },

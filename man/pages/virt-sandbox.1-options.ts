@@ -266,6 +266,13 @@ export const details = {
       'Selects a profile. A profile decides how the machine boots: the kernel arguments, the initcalls that are skipped, the devices of the machine, and the form of the boot image. *PROFILE* is `compatible`, `default`, `fast`, the name of a profile of your own (see *FILES*), or a path with a slash in it. The default is VIRT_SANDBOX_PROFILE, else `default`.',
     ],
   },
+  pool: {
+    value: 'POOL',
+    complete: 'pool',
+    text: [
+      'Takes a sandbox that waits in this pool, and runs the command in it. It is gone when the command ends. The options that `virt-sandbox-ctl pool create` was given decide what it is; only `--name`, `--env`, `--cwd`, `--switchto`, `--timeout`, `--publish`, `--detach`, `--verbose` and `--debug` go with `--pool`. `--switchto` names a user inside. See virt-sandbox-ctl(1).',
+    ],
+  },
   detach: {
     text: [
       'Starts the sandbox in the background, and prints its name when the command runs. A process of its own holds it, which outlives the shell and its terminal. The command reads end of file, and what it writes goes to a log of at most 16 MiB. Without a command the sandbox lives until it is stopped. Errors of the start are those of a start without it.',

@@ -44,27 +44,65 @@ export function parseArguments(argv: readonly string[]): Request {
 const WITH_ATTACH: readonly (keyof Arguments)[] = ['attach', 'command', 'verbose', 'debug'];
 
 /** What starts nothing. */
-const UNHELD: readonly (keyof typeof options)[] = ['save-config', 'print-xml', 'dry-run'];
+const UNHELD: readonly (keyof Arguments)[] = ['saveConfig', 'printXml', 'dryRun'];
+
+/** What may go with `--pool`: what is about the command. */
+const WITH_POOL: readonly (keyof Arguments)[] = [
+  ...(['pool', 'command', 'name', 'env', 'cwd', 'switchto', 'timeout', 'publish', 'detach'] as const),
+  ...(['verbose', 'debug'] as const),
+];
+
+/** What a pool cannot be made with: it is about one sandbox, or starts none. */
+const NOT_OF_POOLS: readonly (keyof Arguments)[] = [
+  ...(['pool', 'name', 'timeout', 'publish', 'detach', 'attach'] as const),
+  ...(['saveConfig', 'printXml', 'dryRun', 'json'] as const),
+];
+
+/**
+ * Refuses options with `--pool` that are about the machine.
+ * @throws {SandboxError} `usage`
+ */
+export function checkWithPool(args: Arguments): void {
+  const others = given(args, (key) => !WITH_POOL.includes(key));
+  if (others.length > 0)
+    throw usageError(
+      `--pool cannot go with ${others.join(', ')}: the options of virt-sandbox-ctl pool create decide it`,
+      'virt-sandbox',
+    );
+}
+
+/**
+ * Refuses options that the sandboxes of a pool cannot be started with.
+ * @throws {SandboxError} `usage`
+ */
+export function checkTemplate(args: Arguments): void {
+  const unfit = given(args, (key) => NOT_OF_POOLS.includes(key));
+  const program = 'virt-sandbox-ctl pool create';
+  if (unfit.length > 0) throw usageError(`the sandboxes of a pool cannot have ${unfit.join(', ')}`, program);
+  if (args.command.length > 0) throw usageError('a pool has no command; give it to virt-sandbox --pool NAME', program);
+}
+
+/** The options that were given and that are meant. */
+function given(args: Arguments, isMeant: (key: keyof Arguments) => boolean): string[] {
+  return Object.keys(options)
+    .filter((name) => {
+      const key = camelCase(name) as keyof Arguments;
+      return args[key] !== undefined && isMeant(key);
+    })
+    .map((name) => `--${name}`);
+}
 
 /**
  * Refuses options that the others would make useless.
  * @throws {SandboxError} `usage`
  */
 export function checkTogether(args: Arguments): void {
-  const names = Object.keys(options) as (keyof typeof options)[];
-  const idle = names.filter((name) => {
-    const key = camelCase(name) as keyof Arguments;
-    return args[key] !== undefined && !WITH_ATTACH.includes(key);
-  });
-  if (args.attach !== undefined && idle.length > 0) {
-    const shown = idle.map((name) => `--${name}`).join(', ');
-    throw usageError(`--attach starts nothing and cannot go with ${shown}`, 'virt-sandbox');
-  }
-  const unheld = UNHELD.filter((name) => args[camelCase(name) as keyof Arguments] !== undefined);
-  if (args.detach && unheld.length > 0) {
-    const shown = unheld.map((name) => `--${name}`).join(', ');
-    throw usageError(`--detach starts a sandbox and cannot go with ${shown}`, 'virt-sandbox');
-  }
+  const idle = given(args, (key) => !WITH_ATTACH.includes(key));
+  if (args.attach !== undefined && idle.length > 0)
+    throw usageError(`--attach starts nothing and cannot go with ${idle.join(', ')}`, 'virt-sandbox');
+  const unheld = given(args, (key) => UNHELD.includes(key));
+  if (args.detach && unheld.length > 0)
+    throw usageError(`--detach starts a sandbox and cannot go with ${unheld.join(', ')}`, 'virt-sandbox');
   if (args.json && !args.dryRun) throw usageError('--json goes with --dry-run', 'virt-sandbox');
 }
 

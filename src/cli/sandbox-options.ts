@@ -99,6 +99,11 @@ export const options = {
     requiresArg: true,
     describe: 'boot image: a name, or a directory with a slash in its path [one that fits, else a new one]',
   },
+  pool: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'take a sandbox that waits in this pool: virt-sandbox-ctl pool create',
+  },
   detach: {
     type: 'boolean',
     describe: 'start it in the background and print its name; without COMMAND it lives until it is stopped',
@@ -245,6 +250,7 @@ export const options = {
 
 export const usage = `Usage: virt-sandbox [OPTIONS] [--] COMMAND [ARGS]
        virt-sandbox --detach [OPTIONS] [--] [COMMAND [ARGS]]
+       virt-sandbox --pool NAME [OPTIONS] [--] COMMAND [ARGS]
 
 Runs COMMAND, a program of this host, in a virtual machine of its own, with a kernel of the host and a
 read-only view of the host's files.`;

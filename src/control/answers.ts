@@ -1,11 +1,12 @@
 /** What the holder of a sandbox does when it is asked to. */
 import { constants } from 'node:os';
 import { TIMED_OUT_STATUS } from '../sandbox/exit-status.js';
-import type { Sandbox } from '../sandbox/sandbox.js';
+import type { Launched } from '../sandbox/launched.js';
+import type { ProcessExit } from '../sandbox/process/types.js';
 import { SandboxError } from '../util/errors.js';
 import { settlesWithin } from '../util/promises.js';
-import { type Ending, endingOf, failedEnding, Refusal } from './requests.js';
-import type { ForHolder } from './served-host.js';
+import { type Ending, endingOf, failedEnding } from './requests.js';
+import { type ForHolder, Refusal } from './serving.js';
 import { statsOf } from './stats.js';
 
 const { SIGTERM, SIGKILL } = constants.signals;
@@ -13,8 +14,21 @@ const { SIGTERM, SIGKILL } = constants.signals;
 /** How long a killed application may take to end, in milliseconds. */
 const KILLED_MS = 2000;
 
+/** A sandbox that is served, and its application. */
+export interface Served {
+  readonly launched: Launched;
+  /** It has no application. */
+  readonly isIdle: boolean;
+  /** Settles when the application has ended. */
+  readonly ending: Promise<unknown>;
+  /** How the application ended; settles when nothing of the sandbox is left. */
+  readonly exited: Promise<ProcessExit>;
+  kill(signal: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** @throws {Refusal} */
-export async function answer(sandbox: Sandbox, request: ForHolder): Promise<unknown> {
+export async function answer(sandbox: Served, request: ForHolder): Promise<unknown> {
   switch (request.ask) {
     case 'stop':
       await stop(sandbox, request.timeoutMs);
@@ -26,29 +40,31 @@ export async function answer(sandbox: Sandbox, request: ForHolder): Promise<unkn
       return {};
     case 'stats':
       return statsOf(sandbox.launched);
+    default:
+      throw new Refusal(constants.errno.EINVAL, 'control: a sandbox has no such request');
   }
 }
 
 /** Resolves when nothing is left, whatever the end was: who wants to know waits. */
-async function stop(sandbox: Sandbox, timeout: number): Promise<void> {
+async function stop(sandbox: Served, timeout: number): Promise<void> {
   if (sandbox.isIdle || !(await endsBySignal(sandbox, timeout))) await sandbox.stop();
   else await sandbox.exited.catch(() => {});
 }
 
-async function endsBySignal(sandbox: Sandbox, timeout: number): Promise<boolean> {
+async function endsBySignal(sandbox: Served, timeout: number): Promise<boolean> {
   void sandbox.kill(SIGTERM);
   if (await settlesWithin(sandbox.ending, timeout)) return true;
   void sandbox.kill(SIGKILL);
   return settlesWithin(sandbox.ending, KILLED_MS);
 }
 
-async function kill(sandbox: Sandbox, signal: number): Promise<void> {
+async function kill(sandbox: Served, signal: number): Promise<void> {
   if (!sandbox.isIdle) await sandbox.kill(signal);
   else if (signal === SIGKILL) await sandbox.stop();
   else throw new Refusal(constants.errno.EINVAL, 'the sandbox has no application that a signal could go to');
 }
 
-async function endingOfSandbox(sandbox: Sandbox): Promise<Ending> {
+async function endingOfSandbox(sandbox: Served): Promise<Ending> {
   try {
     const exit = await sandbox.exited;
     return endingOf(exit.timedOut ? { ...exit, exitCode: TIMED_OUT_STATUS } : exit);

@@ -5,7 +5,8 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { Channel } from '../protocol/channel.js';
 import { OperationError } from '../protocol/operations.js';
-import type { ProcessExit } from '../sandbox/process/types.js';
+import type { SandboxProcess } from '../sandbox/process/process.js';
+import type { ProcessExit, SpawnOptions } from '../sandbox/process/types.js';
 import { Session } from '../sandbox/session.js';
 import { connectTo } from '../sandbox/state/connect-to.js';
 import { openBelow } from '../sandbox/state/open-below.js';
@@ -88,6 +89,16 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
     const stats = parseStats(await this.ask({ ask: 'stats' }));
     if (stats === undefined) throw this.#nonsense();
     return stats;
+  }
+
+  /**
+   * Starts the application of a sandbox that was taken of a pool. The sandbox ends with it.
+   * @throws {SandboxError} as `spawn`, and `control-failed` if it has an application
+   * @internal
+   */
+  async startApplication(command: readonly string[], options: SpawnOptions): Promise<SandboxProcess> {
+    const [, process] = await Promise.all([this.ask({ ask: 'application' }), this.spawn(command, options)]);
+    return process;
   }
 
   /** Ends the connection, and with it what was started over it. A holder that reads nothing is not waited for. */

@@ -13,7 +13,7 @@ const MOST_BACKLOG_BYTES = 4 << 20;
 
 export class HostFlow {
   readonly #socket: Socket;
-  readonly #channel: Channel;
+  readonly #channel: Channel | undefined;
   readonly #take: (header: PacketHeader, payload: Buffer) => void;
   /** What was read when nothing more was to be taken: at most what comes at once. */
   #held: [header: PacketHeader, payload: Buffer][] = [];
@@ -22,8 +22,11 @@ export class HostFlow {
   #callBytes = 0;
   #awaitsGuest = false;
 
-  /** @param take called with each packet when there is room for what it begins; throws nothing */
-  constructor(socket: Socket, channel: Channel, take: (header: PacketHeader, payload: Buffer) => void) {
+  /**
+   * @param channel to the guest, if there is one
+   * @param take called with each packet when there is room for what it begins; throws nothing
+   */
+  constructor(socket: Socket, channel: Channel | undefined, take: (header: PacketHeader, payload: Buffer) => void) {
     this.#socket = socket;
     this.#channel = channel;
     this.#take = take;
@@ -65,7 +68,7 @@ export class HostFlow {
   /** Reads on, or not. Called whenever something was read or written. */
   regulate(): void {
     if (this.#socket.destroyed) return;
-    if (!this.#awaitsGuest && this.#channel.backlog > MOST_BACKLOG_BYTES) {
+    if (this.#channel && !this.#awaitsGuest && this.#channel.backlog > MOST_BACKLOG_BYTES) {
       this.#awaitsGuest = true;
       this.#channel.onceTaken(() => {
         this.#awaitsGuest = false;

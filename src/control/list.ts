@@ -1,7 +1,9 @@
 /** Which sandboxes run. */
 import { closeSync } from 'node:fs';
 import { homesOfUsers } from '../config/identity.js';
+import { poolHolders } from '../sandbox/state/pools.js';
 import { findAll, findAllOf, type RunningSandbox } from '../sandbox/state/running.js';
+import { ownerText } from '../sandbox/state/state-directory.js';
 import { isSystemError } from '../util/errors.js';
 import { openState } from './connect.js';
 import { RecordError, readRecord, type SandboxRecord } from './record.js';
@@ -20,31 +22,56 @@ export interface ListOptions {
   readonly all?: boolean | undefined;
 }
 
-/** The running sandboxes of this user, by name. */
+/** The running sandboxes of this user, by name. Those that wait in a pool of the shell are not among them. */
 export async function runningSandboxes(options: ListOptions = {}): Promise<ListedSandbox[]> {
-  const own = findAll().map((running) => listed(running, running.name));
+  const own = listed(findAll(), (name) => name, poolHolders());
   const isRoot = process.getuid?.() === 0;
   const users = options.all && isRoot ? homesOfUsers().filter(({ uid }) => uid !== 0) : [];
-  const others = users.flatMap((user) =>
-    findAllOf(user).map((running) => listed(running, `${user.name}/${running.name}`)),
-  );
+  const others = users.flatMap((user) => listed(findAllOf(user), (name) => `${user.name}/${name}`, poolHolders(user)));
   return [...own, ...others].sort((a, b) => (a.called < b.called ? -1 : 1));
 }
 
-function listed(running: RunningSandbox, called: string): ListedSandbox {
-  const { name, stateDirectory } = running;
-  return { called, name, stateDirectory, record: recordOf(running) };
+/**
+ * What the holder of a pool has without a record waits there, or is on record by the name that it was taken with.
+ * @param holders of pools
+ */
+function listed(
+  all: readonly RunningSandbox[],
+  calledOf: (name: string) => string,
+  holders: ReadonlySet<string>,
+): ListedSandbox[] {
+  return all.flatMap((running) => {
+    const { name, stateDirectory } = running;
+    const { record, owner } = factsOf(running);
+    if (record === undefined && owner !== undefined && holders.has(owner)) return [];
+    return [{ called: calledOf(name), name, stateDirectory, record }];
+  });
 }
 
-function recordOf(running: RunningSandbox): SandboxRecord | undefined {
+interface Facts {
+  readonly record: SandboxRecord | undefined;
+  readonly owner: string | undefined;
+}
+
+function factsOf(running: RunningSandbox): Facts {
   let fd: number | undefined;
   try {
     fd = openState(running);
-    return readRecord(`/proc/self/fd/${fd}`, running.name, running.user?.uid);
+    const directory = `/proc/self/fd/${fd}`;
+    return { record: recordIn(directory, running), owner: ownerText(directory) };
   } catch (error) {
-    if (error instanceof RecordError || isSystemError(error)) return undefined;
+    if (isSystemError(error)) return { record: undefined, owner: undefined };
     throw error;
   } finally {
     if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function recordIn(directory: string, { name, user }: RunningSandbox): SandboxRecord | undefined {
+  try {
+    return readRecord(directory, name, user?.uid);
+  } catch (error) {
+    if (error instanceof RecordError || isSystemError(error)) return undefined;
+    throw error;
   }
 }

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import type { ProcessExit } from '../sandbox/process/types.js';
 import { SandboxError, type Stage } from '../util/errors.js';
+import { poolRequests } from './pool/requests.js';
 
 /** The longest time to stop, in milliseconds: more would overflow a timer. */
 export const MOST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -21,6 +22,9 @@ const request = v.variant('ask', [
   v.strictObject({ ask: v.literal('stats') }),
   /** What this connection starts from now on lives on when the connection ends. */
   v.strictObject({ ask: v.literal('keep') }),
+  /** What this connection starts next is the application: signals go to it, and the sandbox ends with it. */
+  v.strictObject({ ask: v.literal('application') }),
+  ...poolRequests,
 ]);
 
 export type ControlRequest = v.InferOutput<typeof request>;

@@ -9,21 +9,14 @@ import { FieldWriter, ProtocolError } from '../protocol/fields.js';
 import { encodePacket, type OutputProc, type PacketHeader, PacketParser } from '../protocol/packets.js';
 import { encodeReady } from '../protocol/ready.js';
 import type { RawReply } from '../protocol/relay.js';
-import {
-  CallFlag,
-  HANDSHAKE_SYNC,
-  HANDSHAKE_WAIT,
-  MessageType,
-  PROTOCOL_VERSION,
-  Proc,
-  SpawnFlag,
-  Status,
-} from '../protocol/wire.js';
+import { CallFlag, MessageType, PROTOCOL_VERSION, Proc, SpawnFlag, Status } from '../protocol/wire.js';
 import { messageOf } from '../util/errors.js';
+import { Greeting } from './greeting.js';
 import { HostFlow } from './host-flow.js';
 import { readPayload } from './read-payload.js';
-import { type ControlRequest, parseRequest, Refusal } from './requests.js';
-import { type ProcessHost, ServedProcess } from './served-process.js';
+import { parseRequest } from './requests.js';
+import { type ProcessHost, type ProcessWatch, ServedProcess } from './served-process.js';
+import { type ForHolder, Refusal, type ServedHostOptions } from './serving.js';
 
 const { errno } = constants;
 
@@ -41,17 +34,6 @@ const FLAGS_BYTES = 16;
 
 const ENDED = 'the sandbox has ended';
 
-/** What a host asks for, but for what is about its connection. */
-export type ForHolder = Exclude<ControlRequest, { ask: 'keep' }>;
-
-export interface ServedHostOptions {
-  readonly channel: Channel;
-  /** For READY. */
-  readonly kernelRelease: string;
-  /** @throws {Refusal} */
-  readonly answer: (request: ForHolder) => Promise<unknown>;
-}
-
 export class ServedHost {
   readonly #socket: Socket;
   readonly #options: ServedHostOptions;
@@ -61,9 +43,12 @@ export class ServedHost {
   readonly #starting = new Set<ServedProcess>();
   readonly #parser: PacketParser;
   readonly #flow: HostFlow;
-  #greeting: 'awaited' | 'begun' | 'done' = 'awaited';
+  readonly #greeting = new Greeting();
   readonly #timer: NodeJS.Timeout;
   readonly #requests = new Set<Promise<void>>();
+  readonly #lease = new AbortController();
+  /** Of the process that this host starts next. */
+  #watch: ProcessWatch | undefined;
   #keep = false;
   #isLeft = false;
 
@@ -110,7 +95,7 @@ export class ServedHost {
 
   #receive(bytes: Buffer): void {
     this.#orLeave(() => {
-      const rest = this.#greeting === 'done' ? bytes : this.#greeted(bytes);
+      const rest = this.#greeting.isDone ? bytes : this.#greeted(bytes);
       if (rest.length > 0) this.#parser.push(rest);
       this.#flow.regulate();
     });
@@ -125,20 +110,14 @@ export class ServedHost {
     }
   }
 
-  /** The guest's side of the handshake. @returns what comes behind it */
+  /** @returns what comes behind the handshake */
   #greeted(bytes: Buffer): Buffer {
-    for (const [at, byte] of bytes.entries()) {
-      if (byte === HANDSHAKE_WAIT && this.#greeting === 'awaited') {
-        this.#greeting = 'begun';
-        this.#socket.write(Uint8Array.of(HANDSHAKE_SYNC));
-      } else if (byte === HANDSHAKE_SYNC && this.#greeting === 'begun') {
-        this.#greeting = 'done';
-        clearTimeout(this.#timer);
-        this.#sendReady();
-        return bytes.subarray(at + 1);
-      }
+    const rest = this.#greeting.take(bytes, (answer) => this.#socket.write(answer));
+    if (this.#greeting.isDone) {
+      clearTimeout(this.#timer);
+      this.#sendReady();
     }
-    return Buffer.alloc(0);
+    return rest;
   }
 
   #sendReady(): void {
@@ -173,20 +152,20 @@ export class ServedHost {
   }
 
   #call(header: PacketHeader, payload: Buffer): void {
-    if (header.proc === Proc.SPAWN) this.#spawn(header, payload);
+    const { channel } = this.#options;
+    if (header.proc === Proc.CONTROL) this.#control(header, payload);
+    else if (channel && header.proc === Proc.SPAWN) this.#spawn(channel, header, payload);
     else if (header.proc === Proc.SIGNAL || header.proc === Proc.RESIZE) this.#toProcess(header, payload);
-    else if (header.proc === Proc.READ_FILE) this.#readFile(header, payload);
-    else if (header.proc === Proc.CONTROL) this.#control(header, payload);
+    else if (channel && header.proc === Proc.READ_FILE) this.#readFile(header, payload);
     else this.#refuse(header, errno.ENOSYS, `operation ${header.proc} is not for those who share a sandbox`);
   }
 
-  #spawn(header: PacketHeader, payload: Buffer): void {
+  #spawn(channel: Channel, header: PacketHeader, payload: Buffer): void {
     const flags = payload.length < FLAGS_BYTES ? 0 : payload.readUInt32BE(payload.length - FLAGS_BYTES);
     if ((flags & SpawnFlag.APPLICATION) !== 0) {
       this.#refuse(header, errno.EINVAL, 'spawn: the sandbox has its application');
       return;
     }
-    const { channel } = this.#options;
     const settle = this.#flow.begin(payload.length);
     const host: ProcessHost = {
       send: (...packet) => this.#send(...packet),
@@ -208,7 +187,8 @@ export class ServedHost {
         this.#reply(header, reply);
       },
     };
-    const served = new ServedProcess({ channel, host, keep: this.#keep });
+    const served = new ServedProcess({ channel, host, keep: this.#keep, watch: this.#watch });
+    this.#watch = undefined;
     this.#starting.add(served);
     channel.spawnFor(served, payload);
   }
@@ -232,7 +212,7 @@ export class ServedHost {
   #forward(header: PacketHeader, payload: Buffer): void {
     const settle = this.#flow.begin(payload.length);
     this.#options.channel
-      .forward(header.proc, CallFlag.TOLERATE, payload)
+      ?.forward(header.proc, CallFlag.TOLERATE, payload)
       .then(
         (reply) => this.#reply(header, reply),
         // The connection to the guest is gone. This one lasts until it is known how the sandbox has ended.
@@ -248,6 +228,8 @@ export class ServedHost {
     } else if (request.ask === 'keep') {
       this.#keep = true;
       this.#answer(header, {});
+    } else if (request.ask === 'application') {
+      this.#application(header);
     } else if (this.#requests.size >= MOST_REQUESTS) {
       this.#refuse(header, errno.EAGAIN, 'control: too many requests wait');
     } else {
@@ -256,13 +238,28 @@ export class ServedHost {
     }
   }
 
+  #application(header: PacketHeader): void {
+    const { application } = this.#options;
+    try {
+      if (application === undefined) throw new Refusal(errno.EBUSY, 'control: the sandbox has its application');
+      this.#watch = application();
+      this.#answer(header, {});
+    } catch (error) {
+      this.#fail(header, error);
+    }
+  }
+
   async #answerWhenDone(header: PacketHeader, request: ForHolder): Promise<void> {
     try {
-      this.#answer(header, await this.#options.answer(request));
+      this.#answer(header, await this.#options.answer(request, this.#lease.signal));
     } catch (error) {
-      const [code, text] = error instanceof Refusal ? [error.errno, error.message] : [errno.EIO, messageOf(error)];
-      this.#refuse(header, code, text);
+      this.#fail(header, error);
     }
+  }
+
+  #fail(header: PacketHeader, error: unknown): void {
+    const [code, text] = error instanceof Refusal ? [error.errno, error.message] : [errno.EIO, messageOf(error)];
+    this.#refuse(header, code, text);
   }
 
   #answer(header: PacketHeader, value: unknown): void {
@@ -283,6 +280,7 @@ export class ServedHost {
     clearTimeout(this.#timer);
     this.#leaveProcesses();
     this.#isLeft = true;
+    if (!this.#keep) this.#lease.abort();
     this.#socket.destroy();
   }
 

@@ -5,8 +5,10 @@ import { FieldWriter, ProtocolError } from '../protocol/fields.js';
 import { OperationError } from '../protocol/operations.js';
 import type { OutputProc } from '../protocol/packets.js';
 import type { ForeignProcess, RawReply } from '../protocol/relay.js';
-import { MessageType, OUTPUT_WINDOW_BYTES, Proc, STDIN_WINDOW_BYTES } from '../protocol/wire.js';
+import { MessageType, OUTPUT_WINDOW_BYTES, Proc, STDIN_WINDOW_BYTES, Status } from '../protocol/wire.js';
 import { SandboxError } from '../util/errors.js';
+
+const OUTPUTS = [Proc.STDOUT, Proc.STDERR] as const;
 
 const SIGHUP = 1;
 const SIGKILL = 9;
@@ -23,16 +25,31 @@ export interface ProcessHost {
   ended(process: ServedProcess): void;
 }
 
+/** Who is told of a process, whatever becomes of its host. */
+export interface ProcessWatch {
+  started(number: number): void;
+  ended(exit: GuestExit): void;
+  /** It was not started. */
+  failed(): void;
+  /**
+   * Gets what the process writes, in place of its host. The process writes on when it is taken. Undefined: its host gets
+   * it.
+   */
+  readonly output?: (proc: OutputProc, bytes: Buffer) => Promise<void>;
+}
+
 export interface ServedProcessOptions {
   readonly channel: Channel;
   readonly host: ProcessHost;
   /** It lives on when its host has left. */
   readonly keep: boolean;
+  readonly watch?: ProcessWatch | undefined;
 }
 
 export class ServedProcess implements ForeignProcess {
   readonly #channel: Channel;
   readonly #keep: boolean;
+  readonly #watch: ProcessWatch | undefined;
   /** Undefined: it has left. */
   #host: ProcessHost | undefined;
   #number = 0;
@@ -43,10 +60,11 @@ export class ServedProcess implements ForeignProcess {
   #untaken = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ channel, host, keep }: ServedProcessOptions) {
+  constructor({ channel, host, keep, watch }: ServedProcessOptions) {
     this.#channel = channel;
     this.#host = host;
     this.#keep = keep;
+    this.#watch = watch;
   }
 
   get number(): number {
@@ -54,11 +72,13 @@ export class ServedProcess implements ForeignProcess {
   }
 
   answered(reply: RawReply): void {
+    if (reply.status !== Status.OK) this.#watch?.failed();
     this.#host?.answered(reply);
   }
 
   started(number: number): void {
     this.#number = number;
+    this.#watch?.started(number);
     if (this.#host) this.#host.started(this);
     else this.#endForLeft();
   }
@@ -68,7 +88,9 @@ export class ServedProcess implements ForeignProcess {
     this.#outstanding[proc] += bytes.length;
     if (this.#outstanding[proc] > OUTPUT_WINDOW_BYTES)
       throw new ProtocolError('the guest sent more output than it may');
-    if (this.#host) this.#host.send(proc, MessageType.DATA, this.#number, bytes);
+    const { output } = this.#watch ?? {};
+    if (output) void output(proc, bytes).then(() => this.#acknowledge(proc, bytes.length));
+    else if (this.#host) this.#host.send(proc, MessageType.DATA, this.#number, bytes);
     else this.#acknowledge(proc, bytes.length);
   }
 
@@ -85,6 +107,7 @@ export class ServedProcess implements ForeignProcess {
 
   ended(exit: GuestExit): void {
     clearInterval(this.#timer);
+    this.#watch?.ended(exit);
     this.#host?.send(Proc.EXIT, MessageType.MESSAGE, this.#number, encodeExit(exit));
     this.#host?.ended(this);
   }
@@ -115,7 +138,9 @@ export class ServedProcess implements ForeignProcess {
   }
 
   #endForLeft(): void {
-    for (const proc of [Proc.STDOUT, Proc.STDERR] as const) this.#acknowledge(proc, this.#outstanding[proc]);
+    // What is on its way to who watches is acknowledged when it is there.
+    const isWatched = this.#watch?.output !== undefined;
+    for (const proc of isWatched ? [] : OUTPUTS) this.#acknowledge(proc, this.#outstanding[proc]);
     this.#channel.forwardStream(Proc.STDIN, MessageType.DATA, this.#number, new Uint8Array());
     if (this.#keep) return;
     this.#signal(SIGHUP);

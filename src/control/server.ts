@@ -8,7 +8,8 @@ import { settlesWithin } from '../util/promises.js';
 import { answer } from './answers.js';
 import { CONTROL_SOCKET } from './connect.js';
 import { recordedGuest, type SandboxRecord, writeRecord } from './record.js';
-import { ServedHost, type ServedHostOptions } from './served-host.js';
+import { ServedHost } from './served-host.js';
+import type { ServedHostOptions } from './serving.js';
 
 export const MOST_HOSTS = 64;
 
@@ -48,6 +49,21 @@ export async function serveIn(
   record: SandboxRecord,
   options: ServedHostOptions,
 ): Promise<ControlServer> {
+  // Who finds the record can connect.
+  return listenIn(stateDirectory, options, (directory) => writeRecord(directory, record));
+}
+
+/**
+ * Listens in a state directory.
+ * @param listening called when hosts can connect, with a path of the directory
+ * @throws a system error, and what `listening` throws
+ */
+export async function listenIn(
+  stateDirectory: string,
+  options: ServedHostOptions,
+  listening: (directory: string) => void,
+  most = MOST_HOSTS,
+): Promise<ControlServer> {
   const fd = openSync(stateDirectory, constants.O_RDONLY | constants.O_DIRECTORY);
   const directory = `/proc/self/fd/${fd}`;
   let server: ControlServer | undefined;
@@ -56,9 +72,8 @@ export async function serveIn(
     closeSync(fd);
   };
   try {
-    server = await listen(`${directory}/${CONTROL_SOCKET}`, options);
-    // Who finds the record can connect.
-    writeRecord(directory, record);
+    server = await listen(`${directory}/${CONTROL_SOCKET}`, options, most);
+    listening(directory);
   } catch (error) {
     await close();
     throw error;
@@ -72,7 +87,8 @@ export async function serveIn(
   };
 }
 
-function recordOf({ launched }: Sandbox, detached: boolean): SandboxRecord {
+/** What is put on record of a sandbox that runs. */
+export function recordOf({ launched }: Pick<Sandbox, 'launched'>, detached: boolean): SandboxRecord {
   const { config, name, platform, connection, guest } = launched;
   return {
     version: 1,
@@ -104,7 +120,7 @@ function recordOf({ launched }: Sandbox, detached: boolean): SandboxRecord {
  * Listens on a Unix socket for hosts of this user, and root.
  * @throws a system error
  */
-export async function listen(path: string, options: ServedHostOptions): Promise<ControlServer> {
+export async function listen(path: string, options: ServedHostOptions, most = MOST_HOSTS): Promise<ControlServer> {
   const hosts = new Set<ServedHost>();
   const server = createServer((socket) => {
     void admit(socket).then((isAdmitted) => {
@@ -114,7 +130,7 @@ export async function listen(path: string, options: ServedHostOptions): Promise<
       socket.once('close', () => hosts.delete(host));
     });
   });
-  server.maxConnections = MOST_HOSTS;
+  server.maxConnections = most;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, resolve);

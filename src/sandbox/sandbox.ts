@@ -84,6 +84,8 @@ export class Sandbox extends Session implements AsyncDisposable {
   readonly #before: Promise<unknown>[] = [];
   #published: readonly PublishedPort[] = [];
   #stopping = false;
+  /** What the guest has written is on the host, so its machine need not end by itself. */
+  #isSynced = false;
 
   private constructor(launched: Launched, onWarning: LaunchOptions['onWarning'], took: StartDurations) {
     super(launched.channel, launched.guest);
@@ -239,6 +241,23 @@ export class Sandbox extends Session implements AsyncDisposable {
     clearTimeout(timer);
   }
 
+  /**
+   * As {@link stop}, and sooner: the guest writes what it has to, and is then killed with all that runs in it.
+   * @internal
+   */
+  async stopSynced(): Promise<void> {
+    const { channel } = this.launched;
+    this.#stopping = true;
+    const syncing = channel.call({ op: 'sync' }, { tolerate: true }).then(() => {
+      this.#isSynced = true;
+    });
+    // One that fails to, or takes too long, has until the end of stop().
+    await settlesWithin(syncing, STOP_MS);
+    if (!this.#isSynced) return this.stop();
+    channel.destroy();
+    await this.exited.catch(() => {});
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -261,7 +280,10 @@ export class Sandbox extends Session implements AsyncDisposable {
       await this.ending;
       await settlesWithin(Promise.allSettled(this.#before), STOP_MS);
       // A guest that sends its status has synced and unmounted everything.
-      const options = { force: status !== undefined, keepLogs: status === undefined && !this.#stopping };
+      const options = {
+        force: status !== undefined || this.#isSynced,
+        keepLogs: status === undefined && !this.#stopping,
+      };
       await endLaunched(this.launched, options, this.#onWarning);
     }
   }

@@ -20,15 +20,32 @@ export type CtlRequest =
 export function parseCtlArguments(argv: readonly string[]): CtlRequest {
   const { asks, rest } = readCommandLine(argv, {}, PROGRAM);
   if (asks !== undefined) return { asks, of: undefined };
-  const [name, ...own] = rest;
-  if (name === undefined) throw usageError('no command was given');
-  if (!isCommand(name)) throw usageError(`there is no command ${JSON.stringify(name)}`);
+  const { name, own } = commandOf(rest);
+  if (name === undefined) return { asks: 'help', of: undefined };
   const { command, options, runs }: CtlCommand = ctlCommands[name];
   const read = readCommandLine(own, options, `${PROGRAM} ${name}`, { anywhere: runs === undefined });
   if (read.asks !== undefined) return { asks: read.asks, of: name };
   const args = { values: read.values, words: read.rest };
-  checkWords(command, args);
+  checkWords(name, command, args);
   return { command: name, args };
+}
+
+/** What `pool` begins. */
+const GROUP = 'pool';
+
+/** @returns no name for `pool --help` */
+function commandOf([first, ...rest]: readonly string[]): { name: CtlCommandName | undefined; own: readonly string[] } {
+  if (first === undefined) throw usageError('no command was given');
+  const [second, ...own] = rest;
+  if (first !== GROUP) return { name: commandCalled(first), own: rest };
+  if (second === '--help' || second === '-h') return { name: undefined, own };
+  if (second === undefined) throw usageError('pool lacks its command: create, ls, inspect or rm');
+  return { name: commandCalled(`${GROUP} ${second}`), own };
+}
+
+function commandCalled(name: string): CtlCommandName {
+  if (isCommand(name)) return name;
+  throw usageError(`there is no command ${JSON.stringify(name)}`);
 }
 
 function isCommand(name: string): name is CtlCommandName {
@@ -36,8 +53,8 @@ function isCommand(name: string): name is CtlCommandName {
 }
 
 /** Checks the number of words by the command's syntax, `exec <name> <command..>`. */
-function checkWords(syntax: string, { words, values }: CtlArguments): void {
-  const [name = '', ...parameters] = syntax.split(' ');
+function checkWords(name: string, syntax: string, { words, values }: CtlArguments): void {
+  const parameters = syntax.slice(name.length).split(' ').slice(1);
   const required = parameters.filter((parameter) => parameter.startsWith('<'));
   const missing = required[words.length];
   const shown = (parameter: string) => parameter.replaceAll(/[<>[\].]/g, '').toUpperCase();

@@ -13,7 +13,7 @@ async function main(): Promise<number> {
   const request = parseCtlArguments(givenWords());
   if (!('asks' in request)) return dispatch(request.command, request.args);
   if (request.asks === 'version') await print(`${PROGRAM} version ${version}\n`);
-  else await print(readHelp(request.of === undefined ? PROGRAM : `${PROGRAM}-${request.of}`));
+  else await print(readHelp(request.of === undefined ? PROGRAM : `${PROGRAM}-${request.of.replace(' ', '-')}`));
   return 0;
 }
 
@@ -37,5 +37,13 @@ async function dispatch(command: CtlCommandName, args: CtlArguments): Promise<nu
       return (await import('./inspect.js')).inspect(args);
     case 'stats':
       return (await import('./stats.js')).stats(args);
+    case 'pool create':
+      return (await import('./pool-create.js')).createPool(args);
+    case 'pool ls':
+      return (await import('./pool-list.js')).listPools(args);
+    case 'pool inspect':
+      return (await import('./pool-list.js')).inspectPools(args);
+    case 'pool rm':
+      return (await import('./pool-remove.js')).removePools(args);
   }
 }

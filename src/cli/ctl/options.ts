@@ -3,7 +3,7 @@ import type { Options } from 'yargs';
 
 /** One command. */
 export interface CtlCommand {
-  /** In the syntax of yargs: the name, then <required> and [optional] arguments. */
+  /** In the syntax of yargs: the name, of one or two words, then <required> and [optional] arguments. */
   readonly command: string;
   readonly describe: string;
   readonly options: Readonly<Record<string, Options>>;
@@ -105,6 +105,30 @@ export const ctlCommands = {
       interval: text('seconds in between [5]', 'i'),
       format,
       json,
+    },
+  },
+  'pool create': {
+    command: 'pool create <name> [option..]',
+    describe: 'Keep sandboxes ready for virt-sandbox --pool; behind -- come options of virt-sandbox for them',
+    options: { size: text('how many sandboxes wait, 1 to 64 [2]') },
+  },
+  'pool ls': {
+    command: 'pool ls',
+    describe: 'List pools',
+    options: { quiet: flag('print names only', 'q'), format, json, noheading: flag('print no line of headings') },
+  },
+  'pool inspect': {
+    command: 'pool inspect <name..>',
+    describe: 'Print all that is known of pools, as JSON',
+    options: {},
+  },
+  'pool rm': {
+    command: 'pool rm [name..]',
+    describe: 'End pools and the sandboxes that wait in them',
+    options: {
+      all: flag('every pool of yours', 'a'),
+      force: flag('stop the sandboxes that were taken, too', 'f'),
+      ignore: flag('pass over names of which there is no pool', 'i'),
     },
   },
 } as const satisfies Record<string, CtlCommand>;

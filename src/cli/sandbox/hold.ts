@@ -1,19 +1,19 @@
 /**
  * Holds a detached sandbox: starts it, logs what its application writes, and serves it until it has ended. Another
- * process, which has started this one, waits until it runs (detach.ts).
+ * process, which has started this one, waits until it runs (start-holder.ts).
  */
-import { Socket } from 'node:net';
 import { LogWriter } from '../../control/log-writer.js';
 import { serveControl } from '../../control/server.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { traceWish } from '../../sandbox/setup/strace.js';
-import { oneLine, SandboxError } from '../../util/errors.js';
+import { SandboxError } from '../../util/errors.js';
 import { type Deferred, deferred, settlesWithin } from '../../util/promises.js';
 import { describeSandbox } from '../describe-sandbox.js';
+import { HOLD, observersFor } from '../hold/caller.js';
+import { Caller, collectGarbage, Warnings } from '../hold/held.js';
 import { failureOf } from '../program.js';
 import { parseArguments } from '../sandbox-arguments.js';
 import { usageError } from '../usage-error.js';
-import { CALLER_FD, type FromCaller, type FromHolder, HOLD, messagesOf, observersFor, Teller } from './caller.js';
 import { sayPorts } from './say-ports.js';
 import { debugWish, timeLimitOf } from './wishes.js';
 
@@ -24,7 +24,7 @@ const GRACE_MS = 2000;
 export async function hold(): Promise<number> {
   // Its terminal may go, and with it whoever started it.
   process.on('SIGHUP', () => {});
-  const caller = new Caller();
+  const caller = new Caller(HOLD);
   try {
     return await holdFor(caller);
   } catch (error) {
@@ -92,19 +92,6 @@ async function start(words: readonly string[], caller: Caller, signal: AbortSign
   return { sandbox, warnings, isServed };
 }
 
-/** What goes wrong when nobody waits any more is in the log. */
-class Warnings {
-  #log: LogWriter | undefined;
-
-  to(log: LogWriter): void {
-    this.#log = log;
-  }
-
-  add(sentence: string): void {
-    void this.#log?.write('stderr', Buffer.from(`virt-sandbox: warning: ${oneLine(sentence)}\n`));
-  }
-}
-
 /** Whoever follows the log reads why it ends. Who has stopped it knows. Resolves when that is written. */
 async function logFailure(log: LogWriter, error: unknown): Promise<void> {
   if (error instanceof SandboxError && error.code === 'stopped') return;
@@ -149,13 +136,6 @@ async function keep({ sandbox, warnings, isServed }: Started, caller: Caller): P
   }
 }
 
-/** What the start has left, above all one that has built an image, is not needed for as long as the sandbox lives. */
-async function collectGarbage(): Promise<void> {
-  const [{ setFlagsFromString }, { runInNewContext }] = await Promise.all([import('node:v8'), import('node:vm')]);
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-}
-
 /** As at a terminal: the application gets the first signal; a second one, or some time, stops the sandbox. */
 function endOnSignal(sandbox: Sandbox): void {
   let isTold = false;
@@ -167,78 +147,4 @@ function endOnSignal(sandbox: Sandbox): void {
       setTimeout(() => void sandbox.stop(), GRACE_MS).unref();
     });
   }
-}
-
-/** The process that waits until the sandbox runs. */
-class Caller {
-  readonly #socket: Socket;
-  readonly #teller: Teller;
-  readonly #words = deferred<readonly string[]>();
-  readonly #gone = new AbortController();
-  /** True: it has the name; false: it is gone. */
-  readonly #taken = deferred<boolean>();
-
-  constructor() {
-    try {
-      this.#socket = new Socket({ fd: CALLER_FD, readable: true, writable: true, allowHalfOpen: true });
-    } catch {
-      throw usageError(`there is no option ${HOLD}`, 'virt-sandbox');
-    }
-    this.#socket.on('error', () => {});
-    this.#teller = new Teller(this.#socket);
-    void this.#listen();
-  }
-
-  /** Aborts when it is gone before it has the name. */
-  get gone(): AbortSignal {
-    return this.#gone.signal;
-  }
-
-  words(): Promise<readonly string[]> {
-    return this.#words.promise;
-  }
-
-  tell(message: FromHolder): void {
-    this.#teller.tell(message);
-  }
-
-  /** @returns false if it is gone */
-  async takes(name: string): Promise<boolean> {
-    if (!this.#gone.signal.aborted) this.tell({ running: name });
-    const isTaken = await this.#taken.promise;
-    await this.end();
-    return isTaken;
-  }
-
-  /** Closes the connection when all is sent. */
-  async end(): Promise<void> {
-    if (this.#socket.destroyed) return;
-    await new Promise<void>((resolve) => {
-      this.#socket.once('close', () => resolve());
-      this.#socket.end(() => this.#socket.destroy());
-    });
-  }
-
-  async #listen(): Promise<void> {
-    let isTaken = false;
-    try {
-      for await (const message of messagesOf<FromCaller>(this.#socket)) {
-        if ('words' in message) {
-          for (const [name, value] of message.allocator) setVariable(name, value);
-          this.#words.resolve(message.words);
-        } else isTaken = true;
-      }
-    } catch {
-      // It was killed.
-    }
-    this.#taken.resolve(isTaken);
-    this.#words.reject(usageError('the caller is gone', 'virt-sandbox'));
-    if (!isTaken) this.#gone.abort();
-  }
-}
-
-/** As the caller has it, for what this process starts, and for `--env`. */
-function setVariable(name: string, value: string | undefined): void {
-  if (value === undefined) delete process.env[name];
-  else process.env[name] = value;
 }

@@ -7,11 +7,12 @@ import type { LaunchOptions } from '../../sandbox/types.js';
 import { SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { describeSandbox } from '../describe-sandbox.js';
+import { reporter } from '../hold/report.js';
 import { type Arguments, checkTogether } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { localTerminal } from '../terminal/forward.js';
-import { reporter } from './report.js';
 import { sayPorts } from './say-ports.js';
+import { serveBeside } from './serve.js';
 import { supervise } from './supervise.js';
 import { debugWish, timeLimitOf } from './wishes.js';
 
@@ -64,7 +65,7 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     start.release();
     sayPorts(config, sandbox, (message) => process.stderr.write(message), observers.onChoice);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
-    return await supervise(sandbox, { tty, traced: options.trace !== undefined });
+    return await supervise(sandbox, { tty, traced: options.trace !== undefined, control: serveBeside(sandbox) });
   } catch (error) {
     const { signal } = start;
     if (signal !== undefined && error instanceof SandboxError && error.code === 'aborted')

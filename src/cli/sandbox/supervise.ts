@@ -1,27 +1,41 @@
 /** Serves a running sandbox to its end: streams, terminal, signals, exit status. */
 import { createWriteStream } from 'node:fs';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 import { TIMED_OUT_STATUS } from '../../sandbox/exit-status.js';
-import type { Sandbox } from '../../sandbox/sandbox.js';
+import type { ProcessExit } from '../../sandbox/process/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { type ConnectOptions, connectStreams, type Streams } from '../terminal/connect.js';
-import { ENDING } from '../terminal/forward.js';
+import { ENDING, type Program } from '../terminal/forward.js';
 import { HUNG_UP, hasHungUp } from '../terminal/hang-up.js';
-import { serveBeside } from './serve.js';
 
 /** Time for the application to end after a signal, and for its last output after a failure, in milliseconds. */
 const GRACE_MS = 2000;
 
 const TIME_OVER = 'the application was killed, because the time of --timeout was over';
 
+/** A sandbox with an application. */
+export interface Supervised extends Program {
+  readonly name: string;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** How the application ended; settles when nothing of the sandbox is left. */
+  readonly exited: Promise<ProcessExit>;
+  /** Settles when the application has ended. */
+  readonly ending: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
 export interface SuperviseOptions {
   /** The application has the local terminal. */
   readonly tty: boolean;
   /** The application runs under strace, whose trace is on the sandbox's stderr. */
   readonly traced: boolean;
+  /** What serves the sandbox to others meanwhile; it is closed at the end. */
+  readonly control?: { close(): Promise<void> };
 }
 
 /**
@@ -29,7 +43,7 @@ export interface SuperviseOptions {
  * @returns the exit status for this process
  * @throws {SandboxError} `input-failed`, `output-failed`, `trace-not-written`, and what `sandbox.exited` rejects with
  */
-export function supervise(sandbox: Sandbox, options: SuperviseOptions): Promise<number> {
+export function supervise(sandbox: Supervised, options: SuperviseOptions): Promise<number> {
   return new Supervisor(sandbox).run(options);
 }
 
@@ -48,13 +62,12 @@ class Supervisor {
     this.#giveUp = resolve;
   });
 
-  constructor(readonly sandbox: Sandbox) {}
+  constructor(readonly sandbox: Supervised) {}
 
-  async run({ tty, traced }: SuperviseOptions): Promise<number> {
+  async run({ tty, traced, control }: SuperviseOptions): Promise<number> {
     const releaseSignals = this.#endOnSignal();
-    const control = serveBeside(this.sandbox);
     // The output may still wait for its reader then, and those who talk to the sandbox need not.
-    const endControl = () => void control.close();
+    const endControl = () => void control?.close();
     void this.sandbox.exited.then(endControl, endControl);
     const options: ConnectOptions = {
       tty,
@@ -74,7 +87,7 @@ class Supervisor {
     } finally {
       streams.release();
       releaseSignals();
-      await control.close();
+      await control?.close();
     }
   }
 
@@ -143,7 +156,7 @@ class Supervisor {
 }
 
 /** Writes the trace to a file in the working directory and says which. */
-function keepTrace(sandbox: Sandbox): Promise<void> {
+function keepTrace(sandbox: Supervised): Promise<void> {
   const path = `${sandbox.name}.strace`;
   process.stderr.write(`virt-sandbox: the trace goes to ./${path}\r\n`);
   return pipeline(sandbox.stderr, createWriteStream(path, { mode: 0o600 })).catch((error: unknown) => {

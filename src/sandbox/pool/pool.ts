@@ -70,7 +70,27 @@ export class SandboxPool implements AsyncDisposable {
     const { checkPool } = await import('./pool-schema.js');
     checkPool(options);
     const { size, signal, ...creating } = options;
-    const template = await templateOf(creating);
+    return SandboxPool.#of(size, await templateOf(creating), signal);
+  }
+
+  /**
+   * Creates a pool of sandboxes whose config is valid, as those of command lines and files are.
+   * @param config as `validateConfig` returns it
+   * @param signal cancels the creation, or closes the pool
+   * @throws {SandboxError} as {@link create}
+   * @internal
+   */
+  static async createChecked(
+    size: number,
+    config: SandboxConfig,
+    options: LaunchOptions,
+    signal: AbortSignal,
+  ): Promise<SandboxPool> {
+    refuseUnfit(config);
+    return SandboxPool.#of(size, { config, options }, signal);
+  }
+
+  static async #of(size: number, template: Template, signal: AbortSignal | undefined): Promise<SandboxPool> {
     const pool = new SandboxPool(size, template);
     const first = await pool.#start(signal);
     if (!first.isWarm && template.config.boot !== 'cold') template.options.onWarning?.(COLD);
@@ -216,11 +236,15 @@ async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promi
   const { createdSandbox } = await import('../prepare/create-options.js');
   const { sandbox, launching } = createdSandbox(creating);
   const config = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
+  refuseUnfit(config);
+  // The caller may change its objects meanwhile.
+  return { config: structuredClone(config), options: launching };
+}
+
+function refuseUnfit(config: SandboxConfig): void {
   refuseUnsupported(config);
   refuseWriters(config);
   refusePorts(config);
-  // The caller may change its objects meanwhile.
-  return { config: structuredClone(config), options: launching };
 }
 
 /** @param signal cancels the start; one that has started stays */

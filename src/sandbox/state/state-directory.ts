@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { CONTAINER_FLAG, type ConnectionKind } from '../../libvirt/connection.js';
 import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVAL_STUCK, REMOVED } from '../../libvirt/removal-status.js';
 import { makeDirectories, openToAll } from '../../util/directories.js';
-import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
+import { isSystemError, messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { baseDirectory } from '../../util/home.js';
 import { hostProgram } from '../../util/programs.js';
 import { readPlainFile } from '../../util/small-files.js';
@@ -44,16 +44,16 @@ export function stateBase(): string {
 /**
  * Claims `name` by creating its state directory.
  * @param kind of the connection that its domain is started with
+ * @param base where this user's are; others than those of sandboxes have another one
  * @throws {SandboxError} `name-in-use`, `name-too-long`, `state-not-writable`
  */
-export function claimState(name: string, kind: ConnectionKind): StateDirectory {
-  const base = stateBase();
+export function claimState(name: string, kind: ConnectionKind, base = stateBase()): StateDirectory {
   const path = join(base, name);
   const aliased = needsAlias(path, name, kind);
   let owner: string;
   try {
     makeDirectories(base);
-    if (base === ROOT_STATE) openToAll(base);
+    if (process.getuid?.() === 0) openToAll(base);
     owner = makeOwned(path, name, kind);
   } catch (error) {
     if (error instanceof SandboxError) throw error;
@@ -167,6 +167,12 @@ export function ownerLives(path: string): boolean {
     // Without the file the directory is being removed, or its removal was interrupted.
     return !isSystemError(error, 'ENOENT') && !isSystemError(error, 'ESRCH');
   }
+}
+
+/** The process that owns a state directory, by its ID and its start; undefined if that is not known. */
+export function ownerText(path: string): string | undefined {
+  const text = valueOr(() => readPlainFile(join(path, 'owner'), { most: OWNER_BYTES }), undefined);
+  return text?.split(' ', 2).join(' ');
 }
 
 /**

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 
 describe('a process that outlives this one', () => {
   it('inherits the descriptors that the words name, and no others', () => {
-    const module = new URL('../../../src/cli/sandbox/close-inherited.js', import.meta.url);
+    const module = new URL('../../../src/cli/hold/close-inherited.js', import.meta.url);
     const script = `
       const { closeInherited } = await import('${module}');
       const { spawnSync } = await import('node:child_process');

@@ -5,8 +5,8 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Refusal } from '../../../src/control/requests.js';
 import { MOST_HOSTS, serveIn } from '../../../src/control/server.js';
+import { Refusal } from '../../../src/control/serving.js';
 import { FieldReader, FieldWriter } from '../../../src/protocol/fields.js';
 import { encodePacket } from '../../../src/protocol/packets.js';
 import {

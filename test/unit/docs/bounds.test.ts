@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CONSOLE_BYTES } from '../../../src/cli/sandbox/report.js';
+import { CONSOLE_BYTES } from '../../../src/cli/hold/report.js';
 import { MESSAGE_CHARACTERS } from '../../../src/libvirt/monitor.js';
 import { MAX_PACKET_BYTES, STDIN_WINDOW_BYTES } from '../../../src/protocol/wire.js';
 import { REPOSITORY } from '../../helpers/run.js';

@@ -14,6 +14,9 @@ import { scratchDirectory } from '../../helpers/scratch.js';
 /** A name that no sandbox has. Completion takes the names from the directories of state. */
 const SANDBOX = `completing-${process.pid}`;
 
+/** As of a sandbox, in the directory of pools. */
+const POOL = `pooling-${process.pid}`;
+
 /** A typed line, what Tab must offer, and what it must not. */
 type Case = readonly [line: string, offers: readonly string[], not?: readonly string[]];
 
@@ -65,7 +68,15 @@ const CASES: readonly Case[] = [
   ['virt-sandbox-bake prune --st', ['--stale']],
   ['virt-sandbox-bake rm --wa', ['--warm'], ['--stale']],
   ['virt-sandbox-bake show /us', ['/usr/']],
-  ['virt-sandbox-ctl ', ['ps', 'exec', 'cp', 'logs', 'stop', 'kill', 'wait', 'inspect', 'stats']],
+  ['virt-sandbox-ctl ', ['ps', 'exec', 'cp', 'logs', 'stop', 'kill', 'wait', 'inspect', 'stats', 'pool'], ['create']],
+  ['virt-sandbox-ctl pool ', ['create', 'ls', 'inspect', 'rm'], ['ps']],
+  ['virt-sandbox-ctl pool create --si', ['--size'], ['--since']],
+  ['virt-sandbox-ctl pool ls --no', ['--noheading'], ['--no-trunc']],
+  [`virt-sandbox-ctl pool rm ${POOL.slice(0, -1)}`, [POOL]],
+  [`virt-sandbox-ctl pool rm -f other ${POOL.slice(0, -1)}`, [POOL]],
+  [`virt-sandbox-ctl pool inspect ${POOL.slice(0, -1)}`, [POOL]],
+  [`virt-sandbox --pool ${POOL.slice(0, -1)}`, [POOL]],
+  [`virt-sandbox --pool=${POOL.slice(0, -1)}`, [POOL]],
   ['virt-sandbox-ctl exec --ti', ['--timeout'], ['--time']],
   ['virt-sandbox-ctl exec -u nobod', ['nobody']],
   ['virt-sandbox-ctl stop --ti', ['--time'], ['--timeout']],
@@ -91,6 +102,7 @@ for (const { name, skip, open } of shells) {
     before(async () => {
       home = mkdtempSync(join(tmpdir(), 'vs-home-'));
       mkdirSync(join(home, '.cache/libvirt-sandbox', SANDBOX), { recursive: true });
+      mkdirSync(join(home, '.cache/libvirt-sandbox-pools', POOL), { recursive: true });
       shell = await open({ HOME: home });
     });
     after(async () => {

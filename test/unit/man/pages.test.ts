@@ -116,7 +116,7 @@ describe('help', () => {
     const own = readFileSync(join(directory, 'virt-sandbox-ctl.txt'), 'utf8');
     for (const [name, { options }] of Object.entries(ctlCommands)) {
       assert.match(own, new RegExp(`^ +virt-sandbox-ctl ${name} `, 'm'));
-      const text = readFileSync(join(directory, `virt-sandbox-ctl-${name}.txt`), 'utf8');
+      const text = readFileSync(join(directory, `virt-sandbox-ctl-${name.replace(' ', '-')}.txt`), 'utf8');
       assert.match(text, new RegExp(`^Usage: virt-sandbox-ctl ${name} \\[OPTIONS\\]`));
       for (const { words } of listed(options, {})) assert.match(text, new RegExp(`^ +${words.join(', ')} `, 'm'));
       assert.ok(Math.max(...`${own}${text}`.split('\n').map((line) => line.length)) <= 110);

@@ -1,5 +1,5 @@
 /**
- * How the process that holds a detached sandbox talks with the one that has started it, while the sandbox starts: over a
+ * How the process that holds a detached sandbox, or a pool, talks with the one that has started it, meanwhile: over a
  * socket at descriptor 3, with one line of JSON for each message. The end of the socket before `taken` cancels the start.
  */
 import type { Socket } from 'node:net';
@@ -7,8 +7,11 @@ import type { LaunchOptions } from '../../sandbox/types.js';
 import type { Failure } from '../program.js';
 import { reporter, type Verbosity } from './report.js';
 
-/** The first word of the holder's command line. */
+/** The first word of the command line of one that holds a sandbox. */
 export const HOLD = '--hold';
+
+/** That of one that holds a pool. Its words are the pool's name and size, then the options of its sandboxes. */
+export const HOLD_POOL = '--hold-pool';
 
 export const CALLER_FD = 3;
 

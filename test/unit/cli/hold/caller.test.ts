@@ -1,7 +1,7 @@
 /** What the holder of a detached sandbox tells its caller. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type FromHolder, observersFor, Teller } from '../../../../src/cli/sandbox/caller.js';
+import { type FromHolder, observersFor, Teller } from '../../../../src/cli/hold/caller.js';
 
 const QUIET = { verbose: false, debug: true, initDebug: true };
 

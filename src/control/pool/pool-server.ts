@@ -1,0 +1,155 @@
+/** Serves a pool to the processes of its user: docs/protocol.md, "A holder of a pool". */
+import { constants } from 'node:os';
+import type { SandboxPool } from '../../sandbox/pool/pool.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
+import { claimState, releaseState, type StateDirectory } from '../../sandbox/state/state-directory.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
+import { deferred } from '../../util/promises.js';
+import { answer } from '../answers.js';
+import { LogWriter } from '../log-writer.js';
+import { type ControlServer, listenIn, recordOf, serveIn } from '../server.js';
+import { type ForHolder, Refusal } from '../serving.js';
+import { poolEndedError } from './errors.js';
+import { type PoolRecord, writePoolRecord } from './record.js';
+import { failedAnswer, type PoolState, type Taken, type TakeRequest } from './requests.js';
+import { TakenSandbox } from './taken.js';
+
+/** Who has taken a sandbox stays connected. */
+const MOST_HOSTS = 256;
+
+export class PoolServer {
+  /** Resolves when the pool was removed, and nothing of it runs. */
+  readonly removed: Promise<void>;
+  readonly #removed = deferred<void>();
+  readonly #pool: SandboxPool;
+  readonly #record: PoolRecord;
+  readonly #taken = new Map<string, TakenSandbox>();
+  /** Those that are being taken. */
+  readonly #taking = new Set<Promise<unknown>>();
+  #takenInAll = 0;
+  #isEnding = false;
+  #server: ControlServer | undefined;
+
+  private constructor(pool: SandboxPool, record: PoolRecord) {
+    this.#pool = pool;
+    this.#record = record;
+    this.removed = this.#removed.promise;
+  }
+
+  /**
+   * Serves in the directory of the pool, and puts it on record there.
+   * @throws a system error
+   */
+  static async start(pool: SandboxPool, directory: string, record: PoolRecord): Promise<PoolServer> {
+    const served = new PoolServer(pool, record);
+    served.#server = await listenIn(
+      directory,
+      { channel: undefined, kernelRelease: '', answer: (request, lease) => served.#answer(request, lease) },
+      (path) => writePoolRecord(path, record),
+      MOST_HOSTS,
+    );
+    return served;
+  }
+
+  /** Ends all that wait, and all that were taken. */
+  async remove(): Promise<void> {
+    this.#isEnding = true;
+    await this.#pool.close();
+    await Promise.allSettled(this.#taking);
+    await Promise.all([...this.#taken.values()].map((taken) => taken.stop()));
+    this.#removed.resolve();
+  }
+
+  /** Ends the connections when the last answers are read. */
+  async close(): Promise<void> {
+    await this.#server?.close();
+  }
+
+  /** @throws {Refusal} */
+  async #answer(request: ForHolder, lease: AbortSignal): Promise<unknown> {
+    switch (request.ask) {
+      case 'take':
+        return this.#take(request, lease);
+      case 'pool-stats':
+        return this.#state();
+      case 'pool-rm':
+        return { running: await this.#removeUnlessInUse(request.force) };
+      default:
+        throw new Refusal(constants.errno.EINVAL, 'control: a pool has no such request');
+    }
+  }
+
+  async #state(): Promise<PoolState> {
+    const { size, idle, starting, privateBytesPerMember } = await this.#pool.stats();
+    const [taken, waiting] = [[...this.#taken.keys()], [...this.#pool.names]];
+    return { size, idle, starting, taken, takenInAll: this.#takenInAll, waiting, privateBytesPerMember };
+  }
+
+  async #removeUnlessInUse(force: boolean): Promise<readonly string[]> {
+    const running = [...this.#taken.keys()];
+    if (!force && running.length > 0) return running;
+    await this.remove();
+    return [];
+  }
+
+  async #take(request: TakeRequest, lease: AbortSignal): Promise<Taken | object> {
+    const taking = this.#takeOne(request, lease);
+    this.#taking.add(taking);
+    try {
+      return await taking;
+    } catch (error) {
+      if (error instanceof SandboxError) return failedAnswer(error);
+      throw new Refusal(constants.errno.EIO, `take: ${messageOf(error)}`);
+    } finally {
+      this.#taking.delete(taking);
+    }
+  }
+
+  async #takeOne(request: TakeRequest, lease: AbortSignal): Promise<Taken> {
+    if (this.#isEnding) throw poolEndedError(this.#record.name);
+    // What serves it under a name of its own. Its domain has another one since it was started.
+    const own = request.name === undefined ? undefined : claimState(request.name, 'session');
+    let sandbox: Sandbox | undefined;
+    try {
+      const hostname = request.name === undefined ? {} : { name: request.name };
+      sandbox = await this.#pool.take({ ...hostname, signal: lease });
+      const taken = await this.#serve(sandbox, own, request);
+      this.#takenInAll += 1;
+      return taken;
+    } catch (error) {
+      await sandbox?.stop();
+      if (own) releaseState(own);
+      throw error;
+    }
+  }
+
+  /** Serves it as any other sandbox until it ends. */
+  async #serve(sandbox: Sandbox, own: StateDirectory | undefined, request: TakeRequest): Promise<Taken> {
+    const { detached, publish } = request;
+    const name = request.name ?? sandbox.name;
+    const directory = own?.path ?? sandbox.launched.state.path;
+    const published: string[] = [];
+    for (const { host, hostPort, guestPort } of publish)
+      published.push((await sandbox.publish(guestPort, { host, hostPort })).host);
+    const log = detached ? await LogWriter.create(directory) : undefined;
+    const taken = new TakenSandbox(sandbox, log, () => {
+      this.#taken.delete(name);
+      if (own) releaseState(own);
+    });
+    const record = { ...recordOf(sandbox, detached), name, command: request.command };
+    const { channel, kernelRelease = '' } = sandbox.launched;
+    const server = await serveIn(directory, record, {
+      channel,
+      kernelRelease,
+      answer: (asked) => answer(taken, asked),
+      application: () => taken.application(),
+    });
+    this.#taken.set(name, taken);
+    const close = async () => {
+      await server.close();
+      await log?.close();
+    };
+    taken.exited.then(close, close);
+    return { name, published };
+  }
+}
