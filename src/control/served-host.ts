@@ -183,12 +183,17 @@ export class ServedHost {
       },
       answered: (reply) => {
         settle();
-        if (reply.status !== Status.OK) this.#starting.delete(served);
+        if (reply.status !== Status.OK) {
+          this.#starting.delete(served);
+          // The host may try again, as in another working directory.
+          this.#watch = watch;
+        }
         this.#reply(header, reply);
       },
     };
-    const served = new ServedProcess({ channel, host, keep: this.#keep, watch: this.#watch });
+    const watch = this.#watch;
     this.#watch = undefined;
+    const served = new ServedProcess({ channel, host, keep: this.#keep, watch });
     this.#starting.add(served);
     channel.spawnFor(served, payload);
   }

@@ -5,7 +5,7 @@ import { FieldWriter, ProtocolError } from '../protocol/fields.js';
 import { OperationError } from '../protocol/operations.js';
 import type { OutputProc } from '../protocol/packets.js';
 import type { ForeignProcess, RawReply } from '../protocol/relay.js';
-import { MessageType, OUTPUT_WINDOW_BYTES, Proc, STDIN_WINDOW_BYTES, Status } from '../protocol/wire.js';
+import { MessageType, OUTPUT_WINDOW_BYTES, Proc, STDIN_WINDOW_BYTES } from '../protocol/wire.js';
 import { SandboxError } from '../util/errors.js';
 
 const OUTPUTS = [Proc.STDOUT, Proc.STDERR] as const;
@@ -29,8 +29,6 @@ export interface ProcessHost {
 export interface ProcessWatch {
   started(number: number): void;
   ended(exit: GuestExit): void;
-  /** It was not started. */
-  failed(): void;
   /**
    * Gets what the process writes, in place of its host. The process writes on when it is taken. Undefined: its host gets
    * it.
@@ -72,7 +70,6 @@ export class ServedProcess implements ForeignProcess {
   }
 
   answered(reply: RawReply): void {
-    if (reply.status !== Status.OK) this.#watch?.failed();
     this.#host?.answered(reply);
   }
 

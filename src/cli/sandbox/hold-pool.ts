@@ -64,8 +64,14 @@ class PoolHolder {
     const { verbose, debug } = config;
     const observers = observersFor({ verbose, debug, initDebug }, (message) => this.#caller.tell(message));
     if (note !== undefined) observers.onChoice?.(note);
+    let isTold = false;
     const options: LaunchOptions = {
       ...observers,
+      // Each sandbox has the same to say.
+      onFallback: (sentence) => {
+        if (!isTold) observers.onFallback?.(sentence);
+        isTold = true;
+      },
       onWarning: (sentence) => {
         observers.onWarning?.(sentence);
         this.#warnings.add(sentence);

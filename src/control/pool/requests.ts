@@ -9,7 +9,7 @@ const MOST_PORTS = 64;
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = v.pipe(v.string(), v.maxLength(MOST_TEXT));
-const name = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 const port = v.pipe(whole, v.maxValue(65_535));
 
 const take = v.strictObject({

@@ -23,9 +23,10 @@ export class TakenSandbox implements Served {
   /** Undefined: its application's output goes to the host that starts it. */
   readonly #log: LogWriter | undefined;
   readonly #ending = deferred<void>();
-  #application: 'none' | 'starting' | 'running' | 'ended' = 'none';
-  /** Of the application. */
-  #number = 0;
+  /** A host has its application, or may start it. */
+  #isClaimed = false;
+  /** Of the application, since it was started. */
+  #number: number | undefined;
   #exit: ProcessExit | undefined;
   #logged: Promise<unknown> = Promise.resolve();
 
@@ -41,24 +42,20 @@ export class TakenSandbox implements Served {
   }
 
   get isIdle(): boolean {
-    return this.#application === 'none';
+    return this.#number === undefined;
   }
 
   /**
-   * The next process of a host is the application.
+   * The next process of a host is the application. A sandbox has one once.
    * @throws {Refusal} if it has one
    */
   application(): ProcessWatch {
-    if (!this.isIdle) throw new Refusal(constants.errno.EBUSY, 'control: the sandbox has its application');
-    this.#application = 'starting';
+    if (this.#isClaimed) throw new Refusal(constants.errno.EBUSY, 'control: the sandbox has its application');
+    this.#isClaimed = true;
     const log = this.#log;
     return {
       started: (number) => {
         this.#number = number;
-        this.#application = 'running';
-      },
-      failed: () => {
-        this.#application = 'none';
       },
       ended: (exit) => this.#ended(exit),
       ...(log === undefined ? {} : { output: (proc, bytes) => this.#write(log, proc, bytes) }),
@@ -67,7 +64,7 @@ export class TakenSandbox implements Served {
 
   /** Sends a signal to the application. Does nothing if it has ended. */
   async kill(signal: number): Promise<void> {
-    if (this.#application !== 'running') return;
+    if (this.#number === undefined || this.#exit !== undefined) return;
     const { channel } = this.launched;
     try {
       await channel.call({ op: 'signal', process: this.#number, signal }, { tolerate: true });
@@ -88,7 +85,6 @@ export class TakenSandbox implements Served {
   }
 
   #ended({ status, timedOut }: GuestExit): void {
-    this.#application = 'ended';
     this.#exit = { ...exitStatusOf(status), timedOut };
     this.#ending.resolve();
     void this.#logged.then(() => this.#sandbox.stopSynced());
