@@ -32,6 +32,7 @@ await build({
   ...common,
   entryPoints: {
     'virt-sandbox': 'src/cli/sandbox/main.ts',
+    'virt-sandbox-pool': 'src/cli/sandbox/pool-main.ts',
     'virt-sandbox-bake': 'src/cli/bake/main.ts',
     'virt-sandbox-bench': 'src/cli/bench/main.ts',
     'virt-sandbox-ctl': 'src/cli/ctl/main.ts',
@@ -53,7 +54,8 @@ await build({
   format: 'cjs',
 });
 const { cacheOf, IMPORT, wrapped } = createRequire(import.meta.url)('../dist/compiled.cjs');
-for (const name of ['virt-sandbox', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl']) {
+const programs = ['virt-sandbox', 'virt-sandbox-pool', 'virt-sandbox-bake', 'virt-sandbox-bench', 'virt-sandbox-ctl'];
+for (const name of programs) {
   const filename = `dist/${name}.cjs`;
   const source = readFileSync(filename, 'utf8').replaceAll(/\bimport\((?=")/g, `${IMPORT}(`);
   writeFileSync(filename, source);

@@ -20,6 +20,12 @@ export function runCompiled(program: string): void {
   run({}, createRequire(filename), {}, filename, dirname(filename), (name: string) => import(name));
 }
 
+/** Runs virt-sandbox: by a smaller bundle where a word may ask for a pool. */
+export function runSandbox(): void {
+  const mayPool = process.argv.some((word) => word === '--pool' || word.startsWith('--pool='));
+  runCompiled(mayPool ? 'virt-sandbox-pool' : 'virt-sandbox');
+}
+
 /**
  * Gives NODE_EXTRA_CA_CERTS back, which the programs' first line has moved away: Node.js reads that file as it starts,
  * for connections that no program here makes, and takes longer for it than for all the rest. What the program starts

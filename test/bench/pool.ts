@@ -6,6 +6,7 @@ import { summarize } from '../../src/bench/result/statistics.js';
 import { COLD } from '../../src/bench/run/baseline.js';
 import { Sandbox, SandboxPool } from '../../src/index.js';
 import type { Context } from './context.js';
+import { poolShellRows } from './pool-shell.js';
 import { forInformation, type Quantity, quantity, type Row, timesAsLong, timesTheRate, within } from './row.js';
 import { timed } from './run.js';
 
@@ -29,6 +30,7 @@ const connect = 'qemu:///embed';
 export async function poolRows(context: Context): Promise<Row[]> {
   return inStoreWithSnapshot(context, async (environment) => [
     ...(await takeRows(context, environment)),
+    ...(await poolShellRows(context, connect, environment)),
     ...(await commandRows(context)),
     ...(await atOnceRows(context)),
   ]);

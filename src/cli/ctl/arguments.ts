@@ -37,7 +37,8 @@ const GROUP = 'pool';
 function commandOf([first, ...rest]: readonly string[]): { name: CtlCommandName | undefined; own: readonly string[] } {
   if (first === undefined) throw usageError('no command was given');
   const [second, ...own] = rest;
-  if (first !== GROUP) return { name: commandCalled(first), own: rest };
+  if (first !== GROUP && !first.includes(' ')) return { name: commandCalled(first), own: rest };
+  if (first !== GROUP) throw usageError(`there is no command ${JSON.stringify(first)}`);
   if (second === '--help' || second === '-h') return { name: undefined, own };
   if (second === undefined) throw usageError('pool lacks its command: create, ls, inspect or rm');
   return { name: commandCalled(`${GROUP} ${second}`), own };

@@ -1,4 +1,4 @@
-/** `--pool`: runs the command in a sandbox that waits in a pool. It loads no more than that needs. */
+/** `--pool`: runs the command in a sandbox that waits in a pool. It imports no more than that needs. */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { environmentRecord, parseEnv } from '../../config/parsers/env.js';

@@ -17,11 +17,14 @@ import { TakenSandbox } from './taken.js';
 /** Who has taken a sandbox stays connected. */
 const MOST_HOSTS = 256;
 
+/** What of a pool is served. */
+export type ServedPool = Pick<SandboxPool, 'take' | 'stats' | 'names' | 'close'>;
+
 export class PoolServer {
   /** Resolves when the pool was removed, and nothing of it runs. */
   readonly removed: Promise<void>;
   readonly #removed = deferred<void>();
-  readonly #pool: SandboxPool;
+  readonly #pool: ServedPool;
   readonly #record: PoolRecord;
   readonly #taken = new Map<string, TakenSandbox>();
   /** Those that are being taken. */
@@ -30,7 +33,7 @@ export class PoolServer {
   #isEnding = false;
   #server: ControlServer | undefined;
 
-  private constructor(pool: SandboxPool, record: PoolRecord) {
+  private constructor(pool: ServedPool, record: PoolRecord) {
     this.#pool = pool;
     this.#record = record;
     this.removed = this.#removed.promise;
@@ -40,7 +43,7 @@ export class PoolServer {
    * Serves in the directory of the pool, and puts it on record there.
    * @throws a system error
    */
-  static async start(pool: SandboxPool, directory: string, record: PoolRecord): Promise<PoolServer> {
+  static async start(pool: ServedPool, directory: string, record: PoolRecord): Promise<PoolServer> {
     const served = new PoolServer(pool, record);
     served.#server = await listenIn(
       directory,

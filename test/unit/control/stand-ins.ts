@@ -112,7 +112,7 @@ export class RawHost {
   }
 
   /** Connects, and greets unless told otherwise. */
-  static async connect(t: TestContext, { path }: Holder, { greets = true } = {}): Promise<RawHost> {
+  static async connect(t: TestContext, { path }: Pick<Holder, 'path'>, { greets = true } = {}): Promise<RawHost> {
     const socket = connect(path);
     const host = new RawHost(socket);
     t.after(() => socket.destroy());
