@@ -24,8 +24,8 @@ const INSIDE = 'VIRT_SANDBOX_SOAK';
  */
 const SCRIPT = `
 mount --bind "$1" "$2"
-mkdir -p /run/libvirt /run/libvirt-sandbox /var/lib/libvirt /var/log/libvirt /etc/libvirt
-for directory in /run/libvirt /run/libvirt-sandbox /var/lib/libvirt /var/log/libvirt /etc/libvirt/*/; do
+mkdir -p /run/libvirt /run/libvirt-sandbox /run/libvirt-sandbox-pools /var/lib/libvirt /var/log/libvirt /etc/libvirt
+for directory in /run/libvirt /run/libvirt-sandbox /run/libvirt-sandbox-pools /var/lib/libvirt /var/log/libvirt /etc/libvirt/*/; do
   [ ! -d "$directory" ] || mount -t tmpfs -o mode=755 tmpfs "$directory"
 done
 for directory in /tmp /dev/shm; do mount -t tmpfs -o mode=1777 tmpfs $directory; done

@@ -42,7 +42,8 @@ const KEPT = [
   // The name of a lease says whose it is, so that of a killed launcher holds nothing.
   /\/images\/\.leases\/[0-9a-f]{32}\.[^/]+$/,
   // Made once, and the same for every sandbox.
-  /^\/run\/libvirt-sandbox\/\.(lock|view|container)$/,
+  /^\/run\/libvirt-sandbox(-pools)?\/\.(lock|view|container)$/,
+  /\/libvirt-sandbox-pools(\/\.lock)?$/,
   /\/(dbus|\.lock|lib(virt)?\/(images|boot|swtpm|network|dnsmasq|interface|nwfilter.*|secrets|storage|nodedev.*))$/,
 ];
 
@@ -116,6 +117,7 @@ export class Ground {
         '/tmp',
         '/dev/shm',
         '/run/libvirt-sandbox',
+        '/run/libvirt-sandbox-pools',
         this.directory,
         ...(holder === undefined ? libvirt : libvirt.map((path) => `/proc/${holder}/root${path}`)),
       ],

@@ -11,6 +11,7 @@ import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
 import { seedsFrom } from './plan.js';
+import { poolShell } from './pool-shell.js';
 import { pools } from './pools.js';
 import type { Finding, Scenario } from './scenario.js';
 import { shortage } from './shortage.js';
@@ -32,6 +33,7 @@ const SCENARIOS: readonly Scenario[] = [
   versions,
   talking,
   pools,
+  poolShell,
   detached,
   hostile,
   attackers,

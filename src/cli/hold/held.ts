@@ -34,6 +34,7 @@ export class Caller {
   readonly #gone = new AbortController();
   /** True: it has the name; false: it is gone. */
   readonly #taken = deferred<boolean>();
+  #isTold = false;
 
   /** @param role the word that has made this process a holder */
   constructor(role: string) {
@@ -56,13 +57,18 @@ export class Caller {
     return this.#words.promise;
   }
 
+  /**
+   * Tells it something, until it is told that all runs. What it did not read before its exit would break the connection,
+   * and the word that it has the name would be lost with it.
+   */
   tell(message: FromHolder): void {
-    this.#teller.tell(message);
+    if (!this.#isTold) this.#teller.tell(message);
   }
 
   /** @returns false if it is gone */
   async takes(name: string): Promise<boolean> {
     if (!this.#gone.signal.aborted) this.tell({ running: name });
+    this.#isTold = true;
     const isTaken = await this.#taken.promise;
     await this.end();
     return isTaken;

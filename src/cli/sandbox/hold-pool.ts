@@ -97,8 +97,8 @@ class PoolHolder {
     const server = await PoolServer.start(pool, directory, record);
     const remove = () => void server.remove();
     try {
-      if (!(await this.#caller.takes(this.#name))) return;
       this.#warnings.to(log);
+      if (!(await this.#caller.takes(this.#name))) return;
       await collectGarbage();
       this.#ending.signal.addEventListener('abort', remove, { once: true });
       if (this.#ending.signal.aborted) remove();
