@@ -8,7 +8,7 @@ import type { Context } from './context.js';
 import { execRows } from './exec.js';
 import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
-import { poolRows, takesRows } from './pool.js';
+import { poolRows, poolShellAlone, takesRows } from './pool.js';
 import { poolKvmRows } from './pool-kvm.js';
 import { portRows } from './ports.js';
 import type { Row } from './row.js';
@@ -30,10 +30,11 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   exec: execRows,
   takes: takesRows,
   'pool-kvm': poolKvmRows,
+  'pool-shell': poolShellAlone,
 };
 
-/** They take minutes, so they are measured only where they are asked for. */
-const SEPARATE = ['takes', 'pool-kvm'];
+/** These take minutes, or are part of others, so they are measured only where they are asked for. */
+const SEPARATE = ['takes', 'pool-kvm', 'pool-shell'];
 
 interface Options {
   readonly runs: number;

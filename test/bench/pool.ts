@@ -36,6 +36,11 @@ export async function poolRows(context: Context): Promise<Row[]> {
   ]);
 }
 
+/** What of {@link poolRows} is of the shell. */
+export async function poolShellAlone(context: Context): Promise<Row[]> {
+  return inStoreWithSnapshot(context, (environment) => poolShellRows(context, connect, environment));
+}
+
 /** @returns how many a second, and whether memory and descriptors stay */
 export async function takesRows(context: Context): Promise<Row[]> {
   return inStoreWithSnapshot(context, async () => {
