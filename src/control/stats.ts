@@ -18,6 +18,7 @@ const FRESH_MS = 100;
 interface Process {
   readonly pid: number;
   readonly name: string;
+  /** Its processor time, and that of its children that have ended. */
   readonly ticks: number;
 }
 
@@ -77,12 +78,13 @@ function readProcess(pid: number): [Process] | [] {
   const stat = readIfThere(`/proc/${pid}/stat`);
   if (stat === undefined) return [];
   const end = stat.lastIndexOf(')');
-  const [user, system] = stat
+  // utime, stime, and those of its children that have ended: cutime, cstime.
+  const times = stat
     .slice(end + 2)
     .split(' ')
-    .slice(11, 13)
+    .slice(11, 15)
     .map(Number);
-  return [{ pid, name: stat.slice(stat.indexOf('(') + 1, end), ticks: (user ?? 0) + (system ?? 0) }];
+  return [{ pid, name: stat.slice(stat.indexOf('(') + 1, end), ticks: times.reduce((sum, time) => sum + time, 0) }];
 }
 
 /** Proportional set size; of a process of another user, whose that is secret, the resident set size. 0: it has ended. */
