@@ -24,7 +24,7 @@ static const struct builtin {
 	{"list", 1, builtin_list},       {"mkdir", 3, builtin_mkdir},
 	{"read", 1, builtin_read},       {"remove", 3, builtin_remove},
 	{"rename", 2, builtin_rename},   {"stat", 2, builtin_stat},
-	{"watch", 1, builtin_watch},     {"write", 3, builtin_write},
+	{"watch", 2, builtin_watch},     {"write", 3, builtin_write},
 	{"pack", 1, builtin_pack},       {"unpack", 2, builtin_unpack},
 };
 

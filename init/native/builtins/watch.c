@@ -1,9 +1,11 @@
 /*
- * watch PATH: writes a record for each change of a file, or of the entries of a directory, until it is gone. The first
- * record says that all later changes are seen.
+ * watch PATH RECURSIVE: writes a record for each change of a file, or of the entries of a directory, until it is gone.
+ * With RECURSIVE it is a directory, and names are paths from there. The first record says that all later changes are
+ * seen.
  */
 #include "builtins/builtins.h"
 #include "builtins/output.h"
+#include "builtins/watch_tree.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -26,7 +28,7 @@ static void write_change(enum change change, uint32_t cookie, const char *name)
 	record_end();
 }
 
-static void write_event(const struct inotify_event *event)
+static void write_event(const struct inotify_event *event, const char *name)
 {
 	static const struct {
 		uint32_t mask;
@@ -38,12 +40,48 @@ static void write_event(const struct inotify_event *event)
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		if ((event->mask & changes[i].mask) != 0)
-			write_change(changes[i].change, event->cookie, event->len > 0 ? event->name : "");
+			write_change(changes[i].change, event->cookie, name);
 	}
 }
 
-/* Returns false when there is nothing to watch any more. */
-static bool read_events(int fd, const char *path)
+static void write_created(const char *path)
+{
+	write_change(CREATED, 0, path);
+}
+
+/* These return false when there is nothing to watch any more. */
+static bool take_event(const struct inotify_event *event)
+{
+	if ((event->mask & IN_IGNORED) != 0)
+		return false;
+	write_event(event, event->len > 0 ? event->name : "");
+	return true;
+}
+
+static bool take_event_of_tree(const struct inotify_event *event)
+{
+	const char *name = event->len > 0 ? event->name : "";
+	const char *path;
+
+	if ((event->mask & IN_Q_OVERFLOW) != 0) {
+		write_event(event, "");
+		watch_tree_renew();
+		return true;
+	}
+	if ((event->mask & IN_IGNORED) != 0)
+		return watch_tree_end(event->wd);
+	path = watch_tree_path(event->wd, name);
+	if (path == NULL)
+		return true;
+	write_event(event, path);
+	if ((event->mask & IN_ISDIR) != 0 && (event->mask & (IN_CREATE | IN_MOVED_TO)) != 0)
+		watch_tree_add(event->wd, name);
+	if ((event->mask & IN_ISDIR) != 0 && (event->mask & IN_MOVED_FROM) != 0)
+		watch_tree_take(event->wd, name);
+	return true;
+}
+
+static bool read_events(int fd, const char *path, bool is_recursive)
 {
 	static char events[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t size = read(fd, events, sizeof(events));
@@ -53,28 +91,32 @@ static bool read_events(int fd, const char *path)
 	for (ssize_t at = 0; at < size;) {
 		const struct inotify_event *event = (const void *)(events + at);
 
-		if ((event->mask & IN_IGNORED) != 0)
+		if (!(is_recursive ? take_event_of_tree(event) : take_event(event)))
 			return false;
-		write_event(event);
 		at += (ssize_t)(sizeof(*event) + event->len);
 	}
+	if (is_recursive)
+		watch_tree_forget();
 	return true;
 }
 
 void builtin_watch(char **argv)
 {
+	bool is_recursive = builtin_flag(argv[1]);
 	int fd = inotify_init1(IN_CLOEXEC);
 
 	if (fd < 0)
 		builtin_fail(errno, "inotify_init1");
-	if (inotify_add_watch(fd, argv[0], CHANGES) < 0)
-		builtin_fail(errno, "inotify_add_watch(%s)", argv[0]);
+	if (is_recursive)
+		watch_tree_start(fd, CHANGES, argv[0], write_created);
+	else if (inotify_add_watch(fd, argv[0], CHANGES) < 0)
+		builtin_fail(errno == ENOSPC ? EMFILE : errno, "inotify_add_watch(%s)", argv[0]);
 	/* Where a process is a directory does not go. */
 	if (chdir("/") < 0)
 		builtin_fail(errno, "chdir(/)");
 	write_change(WATCHING, 0, "");
 	do
 		output_flush();
-	while (read_events(fd, argv[0]));
+	while (read_events(fd, argv[0], is_recursive));
 	output_flush();
 }

@@ -14,6 +14,7 @@ import type {
   ReadOptions,
   RemoveOptions,
   StatOptions,
+  WatchOptions,
   WriteOptions,
 } from './types.js';
 import type { FileWatcher } from './watch.js';
@@ -127,10 +128,11 @@ export class Files {
   }
 
   /**
-   * Watches a file, or the entries of a directory. When the promise resolves, all later changes are seen. The watcher
-   * ends by `return()`, by the signal, with what it watches, and with the sandbox.
+   * Watches a file, or the entries of a directory, with `recursive` also those of all directories below. When the promise
+   * resolves, all later changes are seen. The watcher ends by `return()`, by the signal, with what it watches, and with
+   * the sandbox. Besides the errors above: `too-many-watches`, also later, for more directories than can be watched.
    */
-  async watch(path: string, options: FileOptions = {}): Promise<FileWatcher> {
+  async watch(path: string, options: WatchOptions = {}): Promise<FileWatcher> {
     const { watchFile } = await import('./watch.js');
     return watchFile(this.#access, path, options);
   }

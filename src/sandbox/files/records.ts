@@ -5,6 +5,8 @@ import type { FileChange, FileEntry, FileStatus, FileType } from './types.js';
 
 const MOST_NAME_BYTES = 255;
 const MOST_TARGET_BYTES = 4096;
+/** Of what changes below a directory. */
+const MOST_PATH_BYTES = 4095;
 
 /** The most milliseconds from 1970 that a Date holds, either way. */
 const MOST_MILLISECONDS = 8.64e15;
@@ -50,7 +52,7 @@ function decodeFile(record: Buffer): { nameBytes: Buffer; status: FileStatus } {
 
 /**
  * @returns undefined: from now on all changes are seen
- * @throws {ProtocolError} for what is no record of a change, or has a name that no entry has
+ * @throws {ProtocolError} for what is no record of a change, or has a name that no entry has, and no path of such names
  */
 export function decodeChange(record: Buffer): FileChange | undefined {
   const reader = new FieldReader(record);
@@ -59,7 +61,20 @@ export function decodeChange(record: Buffer): FileChange | undefined {
   reader.end();
   if (number >= CHANGES.length) throw new ProtocolError(`a change ${number}`);
   const type = CHANGES[number];
-  return type && { type, name: nameBytes.length === 0 ? '' : nameIn(nameBytes), cookie };
+  return type && { type, name: nameBytes.length === 0 ? '' : pathIn(nameBytes), cookie };
+}
+
+/** A path that leads down from the directory that is watched. */
+function pathIn(bytes: Buffer): string {
+  if (bytes.length > MOST_PATH_BYTES) throw new ProtocolError(`a path of ${bytes.length} bytes`);
+  for (let at = 0; at <= bytes.length; ) {
+    const slash = bytes.indexOf('/', at);
+    const end = slash < 0 ? bytes.length : slash;
+    if (end === at) throw new ProtocolError('a path with an empty name');
+    nameIn(bytes.subarray(at, end));
+    at = end + 1;
+  }
+  return textOf(bytes);
 }
 
 function nameIn(bytes: Buffer): string {

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { bytesOf } from '../../util/raw-text.js';
 import { check } from '../prepare/check-values.js';
 import type { CopyOptions } from './tree/types.js';
-import type { MkdirOptions, ReadOptions, RemoveOptions, StatOptions, WriteOptions } from './types.js';
+import type { MkdirOptions, ReadOptions, RemoveOptions, StatOptions, WatchOptions, WriteOptions } from './types.js';
 
 /** As of Linux, without the NUL byte. */
 const MOST_PATH_BYTES = 4095;
@@ -33,6 +33,7 @@ const entries = {
   stat: { ...common, followLinks: flag } satisfies Record<keyof StatOptions, v.GenericSchema>,
   mkdir: { ...common, parents: flag, mode } satisfies Record<keyof MkdirOptions, v.GenericSchema>,
   remove: { ...common, recursive: flag, force: flag } satisfies Record<keyof RemoveOptions, v.GenericSchema>,
+  watch: { ...common, recursive: flag } satisfies Record<keyof WatchOptions, v.GenericSchema>,
   copy: {
     ...common,
     maxBytes: v.pipe(v.number(BYTES), v.safeInteger(BYTES), v.minValue(0, BYTES)),

@@ -46,6 +46,14 @@ export interface RemoveOptions extends FileOptions {
   readonly force?: boolean | undefined;
 }
 
+export interface WatchOptions extends FileOptions {
+  /**
+   * With all directories below, also those that are made later; then it is a directory, and names are paths from there.
+   * Default: no.
+   */
+  readonly recursive?: boolean | undefined;
+}
+
 export type FileType =
   | 'file'
   | 'directory'
@@ -84,7 +92,7 @@ export interface FileEntry extends FileStatus {
  */
 export interface FileChange {
   readonly type: 'create' | 'modify' | 'remove' | 'rename-from' | 'rename-to' | 'overflow';
-  /** Of the entry, as of {@link FileEntry}; empty for what is watched itself. */
+  /** Of the entry, as of {@link FileEntry}, or its path below what is watched; empty for that itself. */
   readonly name: string;
   /** The same in both changes of a renaming; 0 for others. */
   readonly cookie: number;

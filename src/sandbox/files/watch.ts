@@ -8,7 +8,7 @@ import { fileError } from './errors.js';
 import { RecordParser } from './record-parser.js';
 import { decodeChange } from './records.js';
 import { checkFileCall } from './schema.js';
-import type { FileChange, FileOptions } from './types.js';
+import type { FileChange, WatchOptions } from './types.js';
 
 /** Changes of one file or directory. It ends by `return()`, by its signal, with what it watches, and with the sandbox. */
 export class FileWatcher implements AsyncIterableIterator<FileChange> {
@@ -59,9 +59,10 @@ export class FileWatcher implements AsyncIterableIterator<FileChange> {
 }
 
 /** @throws as `Files.watch` */
-export async function watchFile(access: FileAccess, path: string, options: FileOptions): Promise<FileWatcher> {
-  checkFileCall('other', [path], options);
-  const program = { argv: ['watch', path], paths: [path], action: 'watch', path };
+export async function watchFile(access: FileAccess, path: string, options: WatchOptions): Promise<FileWatcher> {
+  checkFileCall('watch', [path], options);
+  const argv = ['watch', path, options.recursive ? '1' : '0'];
+  const program = { argv, paths: [path], action: 'watch', path };
   const builtin = await startFor(access, program, options);
   builtin.stdin.end();
   const watcher = new FileWatcher(builtin, program, options.signal);

@@ -47,7 +47,10 @@ function decode(record: Buffer): void {
     if (status.target !== undefined) assert.ok(record.includes(bytesOf(status.target)));
   }
   const change = valueOrRefusal(() => decodeChange(record), ProtocolError);
-  if (change !== undefined && change.name !== '') requireEntryName(change.name, record);
+  if (change !== undefined && change.name !== '') {
+    assert.ok(bytesOf(change.name).length <= 4095);
+    for (const name of change.name.split('/')) requireEntryName(name, record);
+  }
 }
 
 export const target: Target = {

@@ -31,6 +31,17 @@ describe('watching', () => {
     assert.deepEqual(await watcher.next(), { value: undefined, done: true });
   });
 
+  test('below directories gives paths, and says where they are too many', async () => {
+    const guest = new LyingGuest(watching);
+    const watcher = await guest.files.watch('/x', { recursive: true });
+    assert.deepEqual(guest.started[0]?.argv, ['watch', '/x', '1']);
+    guest.say(stream(Proc.STDOUT, 1, changeRecord(1, Buffer.from('a/\xff/b', 'latin1'))));
+    assert.equal((await watcher.next()).value?.name, 'a/\udcff/b');
+    guest.say(...fails('EMFILE', 'watch(/x): more than 32768 directories')(1));
+    await rejectsWith(watcher.next(), 'too-many-watches', /more than 32768 directories.*smaller tree/);
+    await rejectsWith(guest.files.watch('/x', { recursive: 1 } as object), 'config-value-invalid', /"recursive"/);
+  });
+
   test('gives nothing after it was returned', async () => {
     const guest = new LyingGuest(watching);
     const watcher = await guest.files.watch('/x');
@@ -59,7 +70,10 @@ describe('watching', () => {
     await rejectsWith(new LyingGuest(fails('ENOENT', 'inotify_add_watch(/x)')).files.watch('/x'), 'file-not-found');
     await rejectsWith(new LyingGuest(writes()).files.watch('/x'), 'file-failed');
     for (const [bytes, pattern] of [
-      [changeRecord(1, 'a/b'), /an entry with the name/],
+      [changeRecord(1, 'a/../b'), /an entry with the name/],
+      [changeRecord(1, '/etc'), /an empty name/],
+      [changeRecord(1, 'a/'), /an empty name/],
+      [changeRecord(1, `${'d/'.repeat(2047)}xy`), /a path of 4096 bytes/],
       [changeRecord(7, 'a'), /a change 7/],
       [numbers(8193), /a record of 8193 bytes/],
     ] as const) {
