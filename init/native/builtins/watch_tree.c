@@ -23,14 +23,13 @@
 #define MOST_DIRECTORIES 32768
 #endif
 
-/* Of `above`. */
 #define NO_DIRECTORY 0
 #define HAS_LEFT (-1)
 
 /* A watch of inotify goes with its directory, whatever that is called. */
 struct watched {
 	int watch;
-	/* The watch of the directory above. */
+	/* The watch of the directory above, or NO_DIRECTORY: the root, or HAS_LEFT. */
 	int above;
 	/* Its entries are still to be listed. */
 	bool is_unlisted;
@@ -57,11 +56,10 @@ static size_t place_of(int watch)
 
 	for (size_t high = count; low < high;) {
 		size_t middle = (low + high) / 2;
+		bool is_above = directories[middle].watch < watch;
 
-		if (directories[middle].watch < watch)
-			low = middle + 1;
-		else
-			high = middle;
+		low = is_above ? middle + 1 : low;
+		high = is_above ? high : middle;
 	}
 	return low;
 }
@@ -150,12 +148,13 @@ static bool says_nothing(int fd)
 	return fstatfs(fd, &system) == 0 && (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC);
 }
 
-/* Watches a directory by its descriptor, which it closes. Returns -1 if this user may not, or it is gone. */
+/* Watches a directory by its descriptor, which it closes. Returns -1 if this user may not, or nothing is told there. */
 static int add_watch(int fd)
 {
 	int watch = -1;
 
-	if (fchdir(fd) == 0) {
+	errno = EOPNOTSUPP;
+	if (!says_nothing(fd) && fchdir(fd) == 0) {
 		watch = inotify_add_watch(inotify, ".", changes | IN_ONLYDIR);
 		if (watch < 0 && errno == ENOSPC)
 			builtin_fail(EMFILE, "inotify_add_watch(%s)", root_path);
@@ -172,13 +171,7 @@ static void add_below(int above, int directory, const char *name)
 	int fd = openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int watch;
 
-	if (fd < 0)
-		return;
-	if (says_nothing(fd)) {
-		(void)close(fd);
-		return;
-	}
-	watch = add_watch(fd);
+	watch = fd < 0 ? -1 : add_watch(fd);
 	if (watch < 0)
 		return;
 	put(watch, above, name);
@@ -245,10 +238,10 @@ void watch_tree_add(int watch, const char *name)
 {
 	int fd = open_directory(watch);
 
-	if (fd < 0)
-		return;
-	add_below(watch, fd, name);
-	(void)close(fd);
+	if (fd >= 0) {
+		add_below(watch, fd, name);
+		(void)close(fd);
+	}
 	list_new(true);
 }
 
