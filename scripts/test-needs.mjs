@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 const NEEDS = [
   { path: 'guest/', libvirt: true, snapshots: true, order: 2 },
   { path: 'guest/bake-guest-init', guestInit: true },
+  { path: 'guest/copies', user: true },
   { path: 'guest/ctl.', user: true },
   { path: 'guest/detach-ways', user: true, guestInit: true },
   { path: 'guest/files', user: true },

@@ -22,6 +22,8 @@ import { REPOSITORY } from './run.js';
 import { listTree } from './tree-listing.js';
 
 const [connect = '', directory = '', count = ''] = process.argv.slice(2);
+/** Who has no rights to files of the user of the sandbox. */
+const OTHER = process.getuid?.() === 65_534 ? 'daemon' : 'nobody';
 const here = (name: string) => join(directory, name);
 
 /** A tree with every kind of entry that is copied. */
@@ -111,9 +113,9 @@ const onProgress = ({ bytes }: { bytes: number }) => {
 };
 const refused = [
   await codeOf(files.upload(here('tree'), '/usr/new')),
-  await codeOf(files.download('/etc/shadow', here('shadow'), { user: 'nobody' })),
+  await codeOf(files.download('/etc/shadow', here('shadow'), { user: OTHER })),
   await codeOf(files.upload(here('tree/large'), '/srv/stopped', { signal: controller.signal, onProgress })),
-  await codeOf(files.upload(here('tree'), '/srv', { user: 'nobody' })),
+  await codeOf(files.upload(here('tree'), '/srv', { user: OTHER })),
   await codeOf(files.upload('', '/srv')),
   await codeOf(files.upload(here('tree'), '/srv', { nice: 1 } as object)),
 ];
