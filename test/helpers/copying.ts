@@ -40,7 +40,7 @@ function makeTree(top: string): void {
   const fd = openSync(join(top, 'sparse'), 'w');
   writeSync(fd, Buffer.alloc(65_536, 'middle'), 0, 65_536, 1 << 20);
   closeSync(fd);
-  truncateSync(join(top, 'sparse'), 1 << 30);
+  truncateSync(join(top, 'sparse'), 1 << 27);
   chmodSync(join(top, 'sub', 'empty'), 0o500);
   chmodSync(odd, 0o1777);
   for (const [at, path] of [odd, join(top, 'program'), join(top, 'sub', 'empty'), join(top, 'sub'), top].entries())
