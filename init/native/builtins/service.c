@@ -5,16 +5,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #define MOST_PORT 65535
 
 uint16_t service_port(const char *text)
 {
-	char *end;
-	unsigned long port = strtoul(text, &end, 10);
+	uint32_t port = builtin_number(text, MOST_PORT);
 
-	if (*text < '0' || *text > '9' || *end != '\0' || port == 0 || port > MOST_PORT)
+	if (port == 0)
 		builtin_fail(EINVAL, "port %s", text);
 	return (uint16_t)port;
 }
