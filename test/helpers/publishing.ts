@@ -15,6 +15,9 @@ const [requests = 0, mebibytes = 0] = numbers.map(Number);
 const SERVER_PORT = 8000;
 const BYTES = mebibytes << 20;
 
+/** A datagram is sent again after so long, and is given up after that. */
+const [AGAIN_MS, EXCHANGE_MS] = [200, 30_000];
+
 /**
  * A server in the sandbox, by the first word that a client sends: `echo` sends the rest back, `count` sends the digest of
  * the rest and its size, `pour` sends MEBIBYTES, `reset` resets.
@@ -99,17 +102,21 @@ async function down(port: PublishedPort): Promise<boolean> {
   );
 }
 
-/** Sends a datagram. @returns the answer, or the code of the error */
+/** Sends a datagram, again and again, since any may be lost. @returns the answer, or the code of the error */
 async function exchange(port: PublishedPort, datagram: string, address = port.address): Promise<string> {
   const socket = createSocket('udp4');
   socket.connect(port.hostPort, address);
   await once(socket, 'connect');
-  const answer = once(socket, 'message', { signal: AbortSignal.timeout(30_000) });
+  const answer = once(socket, 'message', { signal: AbortSignal.timeout(EXCHANGE_MS) });
+  // Those that are sent later may fail later.
+  socket.on('error', () => {});
   socket.send(datagram);
+  const again = setInterval(() => socket.send(datagram), AGAIN_MS);
   const said = await answer.then(
     ([bytes]) => String(bytes),
     (error: NodeJS.ErrnoException) => String(error.code),
   );
+  clearInterval(again);
   socket.close();
   return said;
 }
