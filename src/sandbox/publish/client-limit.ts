@@ -6,7 +6,7 @@ const MOST_CLIENTS = 128;
 const LOOK_MS = 5000;
 /** Without a byte for a minute, a client makes room for one that waits. */
 const IDLE_LOOKS = 60_000 / LOOK_MS;
-/** If nobody takes its bytes for ten minutes, or it waits for as long, it is given up. */
+/** If nobody takes its bytes for ten minutes, or it waits for as long, it is given up. So is one that has left. */
 const STUCK_LOOKS = 600_000 / LOOK_MS;
 
 /** Each has a process in the sandbox while it is carried. */
@@ -15,8 +15,10 @@ export interface Client {
   readonly gone: AbortSignal;
   /** A number that changes whenever something of it is carried. */
   readonly moved: number;
-  /** Something of it waits until somebody takes it. */
+  /** Something of it waits until somebody takes it, perhaps so slowly that nothing is seen to move for a minute. */
   readonly isHeldUp: boolean;
+  /** It has ended as it should, and its process has not. */
+  readonly hasLeft: boolean;
   /** Called every few seconds, to find out whether it is gone. */
   look(): void;
   end(): void;
@@ -56,6 +58,8 @@ export class ClientLimit {
     if (first === undefined || this.#used === MOST_CLIENTS) return;
     const [client, carry] = first;
     this.#waiting.delete(client);
+    // Its wait was not its silence.
+    this.#activities.set(client, { moved: client.moved, quiet: 0 });
     this.#used += 1;
     carry().finally(() => {
       this.#used -= 1;
@@ -78,7 +82,8 @@ export class ClientLimit {
       const { moved } = client;
       activity.quiet = activity.moved === moved ? activity.quiet + 1 : 0;
       activity.moved = moved;
-      if (activity.quiet >= STUCK_LOOKS && (client.isHeldUp || this.#waiting.has(client))) client.end();
+      const mayBeStuck = client.isHeldUp || client.hasLeft || this.#waiting.has(client);
+      if (mayBeStuck && activity.quiet >= STUCK_LOOKS) client.end();
     }
     this.#makeRoom();
   }
@@ -87,7 +92,9 @@ export class ClientLimit {
   #makeRoom(): void {
     const carried = [...this.#activities].filter(([client]) => !this.#waiting.has(client));
     const ending = this.#used - carried.length;
-    const idle = carried.filter(([, { quiet }]) => quiet >= IDLE_LOOKS).sort((a, b) => b[1].quiet - a[1].quiet);
+    const idle = carried
+      .filter(([client, { quiet }]) => quiet >= IDLE_LOOKS && !client.isHeldUp)
+      .sort((a, b) => b[1].quiet - a[1].quiet);
     for (const [client] of idle.slice(0, Math.max(0, this.#waiting.size - ending))) client.end();
   }
 }

@@ -26,6 +26,7 @@ export class Connection implements Client {
     return this.#gone.signal;
   }
 
+  /** A write counts when the kernel has all of it. With a slow client that takes minutes, while it is held up. */
   get moved(): number {
     const { bytesRead, bytesWritten } = this.#socket;
     return bytesRead + bytesWritten - this.#unsent;
@@ -35,18 +36,23 @@ export class Connection implements Client {
     return this.#unsent + this.#socket.readableLength > 0;
   }
 
+  /** The service may not read what came before the end. */
+  get hasLeft(): boolean {
+    return this.#socket.closed && !this.gone.aborted;
+  }
+
   /** Bytes on their way to the kernel, or to the guest. */
   get #unsent(): number {
     return this.#socket.writableLength + (this.#builtin?.stdin.writableLength ?? 0);
   }
 
   look(): void {
-    const { readableLength, writable, writableLength } = this.#socket;
+    const { readableLength, readableEnded, writable, writableLength } = this.#socket;
     // A reset is not seen while nothing is read or written. A write of nothing sees it.
-    if (readableLength > 0 && writable && writableLength === 0) this.#socket.write('');
+    if ((readableLength > 0 || readableEnded) && writable && writableLength === 0) this.#socket.write('');
   }
 
-  /** Resets it, whatever is on its way. */
+  /** Resets it, whatever is on its way, and kills its program. */
   end(): void {
     resetNow(this.#socket);
     this.#gone.abort();

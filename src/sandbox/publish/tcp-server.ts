@@ -17,6 +17,7 @@ export class TcpServer implements PortServer {
   readonly port: number;
   readonly closed: Promise<void>;
   readonly #server: Server;
+  /** Those that are open, and those whose programs have not ended by themselves. */
   readonly #connections = new Set<Connection>();
   #carrier: Carrier | undefined;
 
@@ -59,7 +60,7 @@ export class TcpServer implements PortServer {
   /** Carries connections, also those that have come already. */
   serve(carrier: Carrier): void {
     this.#carrier = carrier;
-    for (const connection of this.#connections) carry(connection, carrier);
+    for (const connection of this.#connections) this.#carry(connection, carrier);
   }
 
   /** Resets what is connected. Resolves when nothing of it is left. */
@@ -72,13 +73,13 @@ export class TcpServer implements PortServer {
   #accept(socket: Socket): void {
     const connection = new Connection(socket);
     this.#connections.add(connection);
-    socket.once('close', () => this.#connections.delete(connection));
+    connection.gone.addEventListener('abort', () => this.#connections.delete(connection), { once: true });
     // It closes, and that says enough.
     socket.on('error', () => {});
-    if (this.#carrier) carry(connection, this.#carrier);
+    if (this.#carrier) this.#carry(connection, this.#carrier);
   }
-}
 
-function carry(connection: Connection, { limit, connect }: Carrier): void {
-  limit.carry(connection, () => connection.carry(connect));
+  #carry(connection: Connection, { limit, connect }: Carrier): void {
+    limit.carry(connection, () => connection.carry(connect).finally(() => this.#connections.delete(connection)));
+  }
 }

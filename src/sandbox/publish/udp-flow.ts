@@ -29,6 +29,7 @@ export interface UdpAddress {
 
 export class UdpFlow implements Client {
   readonly isHeldUp = false;
+  readonly hasLeft = false;
   readonly #socket: Socket;
   readonly #client: UdpAddress;
   readonly #gone = new AbortController();

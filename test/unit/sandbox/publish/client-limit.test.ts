@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { constants } from 'node:os';
 import { describe, test } from 'node:test';
 import { STDIN_WINDOW_BYTES } from '../../../../src/protocol/wire.js';
-import { client, countsConnections, endOf, published, turn } from './clients.js';
+import { client, countsConnections, endOf, fillOutput, published, turn } from './clients.js';
 
 const { ECONNREFUSED } = constants.errno;
 /** Connections of a sandbox that are carried at once, and sockets of a port. */
@@ -151,5 +151,108 @@ describe('clients of published ports', () => {
     t.mock.timers.tick(LOOK_MS);
     await guest.until(() => guest.killed.length > 0);
     assert.equal(guest.killed.length, 1);
+  });
+
+  test('one that waited for a minute has another one when it is carried', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const open = countsConnections(t);
+    const { guest, port } = await published(t);
+    const sockets: Socket[] = [];
+    for (let count = 1; count <= CARRIED; count += 1) {
+      sockets.push(await client(t, port));
+      await guest.program(count);
+    }
+    const waiting = await client(t, port);
+    await open(CARRIED + 1);
+    // The first one makes room, but has not ended yet.
+    t.mock.timers.tick(2 * MINUTE * LOOK_MS);
+    await guest.until(() => guest.killed.length > 0);
+    guest.programs[0]?.exit(constants.signals.SIGKILL);
+    const program = await guest.program(CARRIED + 1);
+    // The others are idle for less time than it has waited.
+    for (const [at, socket] of sockets.entries()) if (at > 0) socket.write('busy');
+    await guest.until(() => guest.programs.slice(1, CARRIED).every(({ received }) => received.length > 0));
+    await client(t, port);
+    await open(CARRIED + 1);
+    t.mock.timers.tick(LOOK_MS);
+    waiting.write('carried');
+    sockets[1]?.write(' again');
+    await guest.until(() => guest.programs[1]?.received.toString() === 'busy again');
+    assert.deepEqual(guest.killed, [1]);
+    await guest.until(() => program.received.toString() === 'carried');
+  });
+
+  test('one that does not read its bytes, or slowly, makes no room, and is reset after ten minutes', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const open = countsConnections(t);
+    const { guest, port } = await published(t);
+    await client(t, port);
+    await fillOutput(guest, await guest.program(1));
+    // It is idle for as long as the others, and is the first of them.
+    t.mock.timers.tick(LOOK_MS);
+    await Promise.all(Array.from({ length: CARRIED - 1 }, () => client(t, port)));
+    await guest.program(CARRIED);
+    await client(t, port);
+    await open(CARRIED + 1);
+    t.mock.timers.tick(2 * MINUTE * LOOK_MS);
+    await guest.until(() => guest.killed.length > 0);
+    assert.deepEqual(guest.killed, [2]);
+    t.mock.timers.tick((TEN_MINUTES - 2 * MINUTE + 1) * LOOK_MS);
+    await guest.until(() => guest.killed.length > 1);
+    assert.deepEqual(guest.killed, [2, 1]);
+  });
+
+  test('a program whose client has ended both ways makes room', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const open = countsConnections(t);
+    const { guest, port } = await published(t);
+    const ended = await client(t, port);
+    const program = await guest.program(1);
+    ended.end('never read');
+    program.endOutput();
+    assert.equal(await endOf(ended), 'end');
+    await open(0);
+    t.mock.timers.tick(LOOK_MS);
+    await Promise.all(Array.from({ length: CARRIED }, () => client(t, port)));
+    await guest.program(CARRIED);
+    await open(CARRIED);
+    t.mock.timers.tick(MINUTE * LOOK_MS);
+    await guest.until(() => guest.killed.length > 0);
+    assert.deepEqual(guest.killed, [1]);
+  });
+
+  test('a program whose client has ended both ways is killed after ten minutes', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const open = countsConnections(t);
+    const { guest, port } = await published(t);
+    const [ended, idle] = [await client(t, port), await client(t, port)];
+    const program = await guest.program(1);
+    await guest.program(2);
+    ended.end('never read');
+    program.endOutput();
+    assert.equal(await endOf(ended), 'end');
+    await open(1);
+    t.mock.timers.tick((TEN_MINUTES - 1) * LOOK_MS);
+    idle.end('idle');
+    await guest.until(() => guest.programs[1]?.stdinEnded === true);
+    assert.deepEqual(guest.killed, []);
+    t.mock.timers.tick(2 * LOOK_MS);
+    await guest.until(() => guest.killed.length > 0);
+    assert.deepEqual(guest.killed, [1]);
+  });
+
+  test('a reset behind the end of what the client sends is seen', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { guest, port } = await published(t);
+    const socket = await client(t, port);
+    const program = await guest.program(1);
+    await new Promise<void>((resolve) => socket.end('question', resolve));
+    await guest.until(() => program.stdinEnded);
+    socket.resetAndDestroy();
+    for (let looks = 0; looks < MINUTE && guest.killed.length === 0; looks += 1) {
+      t.mock.timers.tick(LOOK_MS);
+      await turn();
+    }
+    assert.deepEqual(guest.killed, [1]);
   });
 });

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { OUTPUT_WINDOW_BYTES } from '../../../../src/protocol/wire.js';
 import type { PublishedPort } from '../../../../src/sandbox/publish/published-port.js';
-import { PlayedGuest } from './guest.js';
+import { PlayedGuest, type Program } from './guest.js';
 
 export async function published(t: TestContext): Promise<{ guest: PlayedGuest; port: PublishedPort }> {
   const guest = new PlayedGuest();
@@ -45,6 +46,23 @@ export function listening(t: TestContext): () => Server {
 /** The event loop goes round. */
 export async function turn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The program sends as far as its window allows, until the launcher takes nothing more. @returns how many bytes */
+export async function fillOutput(guest: PlayedGuest, program: Program): Promise<number> {
+  const piece = Buffer.alloc(OUTPUT_WINDOW_BYTES / 8);
+  const before = guest.acknowledged;
+  let sent = 0;
+  for (let idle = 0; idle < 50; idle += 1) {
+    while (sent - (guest.acknowledged - before) <= OUTPUT_WINDOW_BYTES - piece.length) {
+      program.send(piece);
+      sent += piece.length;
+      idle = 0;
+    }
+    await turn();
+    assert.ok(sent < 64 << 20, 'it takes everything');
+  }
+  return sent;
 }
 
 /** Waits until the port that is published after this call knows of so many clients. */

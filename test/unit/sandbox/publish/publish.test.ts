@@ -6,11 +6,11 @@ import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
-import { OUTPUT_WINDOW_BYTES, Proc, STDIN_WINDOW_BYTES } from '../../../../src/protocol/wire.js';
+import { Proc, STDIN_WINDOW_BYTES } from '../../../../src/protocol/wire.js';
 import type { PublishedPort } from '../../../../src/sandbox/publish/published-port.js';
 import { TcpServer } from '../../../../src/sandbox/publish/tcp-server.js';
 import { stream } from '../../protocol/guest.js';
-import { client, endOf, listening, published } from './clients.js';
+import { client, countsConnections, endOf, fillOutput, listening, published } from './clients.js';
 import { PlayedGuest } from './guest.js';
 
 const { ECONNREFUSED } = constants.errno;
@@ -164,22 +164,26 @@ describe('a published port', () => {
     const { guest, port } = await published(t);
     const socket = await client(t, port);
     const program = await guest.program(1);
-    const piece = Buffer.alloc(OUTPUT_WINDOW_BYTES / 8);
-    let sent = 0;
-    // As far as the window allows, until the launcher takes nothing more.
-    for (let idle = 0; idle < 50; idle += 1) {
-      while (sent - guest.acknowledged <= OUTPUT_WINDOW_BYTES - piece.length) {
-        program.send(piece);
-        sent += piece.length;
-        idle = 0;
-      }
-      await new Promise((resolve) => setImmediate(resolve));
-      assert.ok(sent < 64 << 20, 'it takes everything');
-    }
+    const sent = await fillOutput(guest, program);
     program.endOutput();
     let received = 0;
     for await (const chunk of socket as AsyncIterable<Buffer>) received += chunk.length;
     assert.equal(received, sent);
+  });
+
+  test('close() kills a program whose client has ended both ways', async (t) => {
+    const open = countsConnections(t);
+    const { guest, port } = await published(t);
+    const socket = await client(t, port);
+    const program = await guest.program(1);
+    socket.end('never read');
+    program.endOutput();
+    assert.equal(await endOf(socket), 'end');
+    await open(0);
+    assert.deepEqual(guest.killed, []);
+    await port.close();
+    await guest.until(() => guest.killed.length > 0);
+    assert.deepEqual(guest.killed, [1]);
   });
 
   test('a guest that lies loses everything, and leaves nothing', async (t) => {
