@@ -1,7 +1,10 @@
 /** How many clients of a sandbox are carried at once, and which of them make room. */
+import type { Protocol } from '../../config/types.js';
 
 /** Half of the processes that may run in a sandbox at once: others can always be started beside. */
 const MOST_CLIENTS = 128;
+/** Of them. Anybody can be many clients of UDP, with addresses that are not theirs. */
+const MOST_UDP_CLIENTS = 64;
 
 const LOOK_MS = 5000;
 /** Without a byte for a minute, a client makes room for one that waits. */
@@ -11,6 +14,7 @@ const STUCK_LOOKS = 600_000 / LOOK_MS;
 
 /** Each has a process in the sandbox while it is carried. */
 export interface Client {
+  readonly protocol: Protocol;
   /** Aborts when it is gone. */
   readonly gone: AbortSignal;
   /** A number that changes whenever something of it is carried. */
@@ -32,8 +36,8 @@ interface Activity {
 
 /** Clients of all ports of a sandbox count together. */
 export class ClientLimit {
-  /** How many processes are there. One may outlive its client. */
-  #used = 0;
+  /** How many processes are there for clients of each protocol. One may outlive its client. */
+  readonly #used: Record<Protocol, number> = { tcp: 0, udp: 0 };
   /** In the order in which they have come. */
   readonly #waiting = new Map<Client, () => Promise<void>>();
   /** Of those that wait or are carried, and are not gone. */
@@ -53,19 +57,27 @@ export class ClientLimit {
     this.#carryNext();
   }
 
-  #carryNext(): void {
-    const [first] = this.#waiting;
-    if (first === undefined || this.#used === MOST_CLIENTS) return;
-    const [client, carry] = first;
+  /** @param left the protocol whose place is free: clients of the other one do not take it while some of it wait */
+  #carryNext(left?: Protocol): void {
+    const ready = [...this.#waiting].filter(([{ protocol }]) => this.#hasRoom(protocol));
+    const next = ready.find(([{ protocol }]) => protocol === left) ?? ready[0];
+    if (next === undefined) return;
+    const [client, carry] = next;
+    const { protocol } = client;
     this.#waiting.delete(client);
     // Its wait was not its silence.
     this.#activities.set(client, { moved: client.moved, quiet: 0 });
-    this.#used += 1;
+    this.#used[protocol] += 1;
     carry().finally(() => {
-      this.#used -= 1;
+      this.#used[protocol] -= 1;
       this.#forget(client);
-      this.#carryNext();
+      this.#carryNext(protocol);
     });
+  }
+
+  #hasRoom(protocol: Protocol): boolean {
+    const { tcp, udp } = this.#used;
+    return tcp + udp < MOST_CLIENTS && (protocol === 'tcp' || udp < MOST_UDP_CLIENTS);
   }
 
   #forget(client: Client): void {
@@ -88,13 +100,21 @@ export class ClientLimit {
     this.#makeRoom();
   }
 
-  /** Ends those that are idle for the longest time, if others wait. */
+  /**
+   * Ends the connections that are idle for the longest time, if other connections wait. A client of UDP that is idle ends
+   * by itself.
+   */
   #makeRoom(): void {
-    const carried = [...this.#activities].filter(([client]) => !this.#waiting.has(client));
-    const ending = this.#used - carried.length;
+    const waiting = [...this.#waiting.keys()].filter(isConnection);
+    const carried = [...this.#activities].filter(([client]) => isConnection(client) && !this.#waiting.has(client));
+    const ending = this.#used.tcp - carried.length;
     const idle = carried
       .filter(([client, { quiet }]) => quiet >= IDLE_LOOKS && !client.isHeldUp)
       .sort((a, b) => b[1].quiet - a[1].quiet);
-    for (const [client] of idle.slice(0, Math.max(0, this.#waiting.size - ending))) client.end();
+    for (const [client] of idle.slice(0, Math.max(0, waiting.length - ending))) client.end();
   }
+}
+
+function isConnection({ protocol }: Client): boolean {
+  return protocol === 'tcp';
 }

@@ -10,6 +10,7 @@ import type { Client } from './client-limit.js';
 export type Connect = (options: Pick<BuiltinOptions, 'onStderr'>) => Promise<Builtin>;
 
 export class Connection implements Client {
+  readonly protocol = 'tcp';
   readonly #socket: Socket;
   readonly #gone = new AbortController();
   #builtin: Builtin | undefined;

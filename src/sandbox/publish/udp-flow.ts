@@ -28,6 +28,7 @@ export interface UdpAddress {
 }
 
 export class UdpFlow implements Client {
+  readonly protocol = 'udp';
   readonly isHeldUp = false;
   readonly hasLeft = false;
   readonly #socket: Socket;
@@ -41,6 +42,7 @@ export class UdpFlow implements Client {
   #moved = 0;
   #seen = 0;
   #quiet = 0;
+  #hasFailed = false;
 
   constructor(socket: Socket, client: UdpAddress) {
     this.#socket = socket;
@@ -49,6 +51,11 @@ export class UdpFlow implements Client {
 
   get gone(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Its program has ended, or was not started, though nobody wanted that. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** Datagrams. */
@@ -88,11 +95,14 @@ export class UdpFlow implements Client {
       this.gone.addEventListener('abort', kill, { once: true });
       if (this.gone.aborted) kill();
       this.#builtin = builtin;
+      // It may have waited for its turn.
+      this.#quiet = 0;
       for (const record of this.#early.splice(0)) this.#write(builtin, record);
       await this.#answer(builtin);
     } catch (error) {
       if (!this.gone.aborted && !isOfGuest(error)) throw error;
     } finally {
+      this.#hasFailed = !this.gone.aborted;
       this.end();
       await this.#builtin?.ended.catch(() => {});
     }

@@ -2,6 +2,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
+import { MOST_DATAGRAM_BYTES } from './datagrams.js';
 import { listenError } from './listen-error.js';
 import type { Carrier, PortServer } from './port-server.js';
 import { type UdpAddress, UdpFlow } from './udp-flow.js';
@@ -11,6 +12,9 @@ const MOST_FLOWS = 64;
 
 /** A client has so long for itself until another may take its place. */
 const OWN_MS = 1000;
+
+/** So long is no program started again for a client whose program has failed. */
+const PAUSE_MS = 1000;
 
 interface Used {
   readonly flow: UdpFlow;
@@ -73,11 +77,11 @@ export class UdpServer implements PortServer {
   }
 
   #receive(datagram: Buffer, client: UdpAddress): void {
-    // Nothing can be sent to port 0.
-    if (!this.#carrier || client.port === 0) return;
+    // Nothing can be sent to port 0. Over IPv6 some are longer than any of IPv4.
+    if (!this.#carrier || client.port === 0 || datagram.length > MOST_DATAGRAM_BYTES) return;
     const key = `${client.address} ${client.port}`;
     const flow = this.#flows.get(key)?.flow ?? this.#open(key, client, this.#carrier);
-    if (!flow) return;
+    if (!flow || flow.hasFailed) return;
     this.#flows.delete(key);
     this.#flows.set(key, { flow, at: performance.now() });
     flow.send(datagram);
@@ -87,16 +91,22 @@ export class UdpServer implements PortServer {
   #open(key: string, client: UdpAddress, { limit, connect }: Carrier): UdpFlow | undefined {
     if (this.#flows.size === MOST_FLOWS && !this.#makeRoom()) return undefined;
     const flow = new UdpFlow(this.#socket, client);
-    flow.gone.addEventListener('abort', () => this.#forget(key, flow), { once: true });
+    const forget = () => this.#forget(key, flow);
+    const leave = () => (flow.hasFailed ? setTimeout(forget, PAUSE_MS).unref() : forget());
+    flow.gone.addEventListener('abort', leave, { once: true });
     limit.carry(flow, () => flow.carry(connect));
     return flow;
   }
 
   /** Ends the client that was heard of least lately. */
   #makeRoom(): boolean {
-    const [oldest] = this.#flows.values();
-    if (!oldest || performance.now() - oldest.at < OWN_MS) return false;
-    oldest.flow.end();
+    const [oldest] = this.#flows;
+    if (!oldest) return false;
+    const [key, { flow, at }] = oldest;
+    if (performance.now() - at < OWN_MS) return false;
+    flow.end();
+    // One that has failed is still there.
+    this.#forget(key, flow);
     return true;
   }
 

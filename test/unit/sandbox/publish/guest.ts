@@ -1,8 +1,10 @@
 /** A guest that plays the programs `connect` of a launcher, as a test tells it. */
 import assert from 'node:assert/strict';
+import { constants } from 'node:os';
 import { Duplex } from 'node:stream';
 import type { GuestConfig } from '../../../../init/common/config.js';
 import { Channel } from '../../../../src/protocol/channel.js';
+import { FieldWriter } from '../../../../src/protocol/fields.js';
 import { encodePacket, type PacketHeader, PacketParser } from '../../../../src/protocol/packets.js';
 import { MessageType, Proc, Status } from '../../../../src/protocol/wire.js';
 import { Publisher } from '../../../../src/sandbox/publish/publisher.js';
@@ -68,6 +70,7 @@ export class PlayedGuest {
   readonly killed: number[] = [];
   readonly #unanswered: Buffer[] = [];
   #isSlow = false;
+  #refuses = false;
   /** Bytes of output that the launcher has taken. */
   acknowledged = 0;
   readonly #transport: Duplex;
@@ -97,6 +100,11 @@ export class PlayedGuest {
     if (!isSlow) this.say(...this.#unanswered.splice(0));
   }
 
+  /** The next program is none that starts. */
+  refuse(): void {
+    this.#refuses = true;
+  }
+
   say(...packets: readonly Buffer[]): void {
     this.#transport.push(Buffer.concat(packets));
   }
@@ -120,7 +128,8 @@ export class PlayedGuest {
   #packet({ proc, type, serial }: PacketHeader, payload: Buffer): void {
     if (proc === Proc.SPAWN) {
       this.programs.push(new Program(this, this.programs.length + 1, argvOf(payload)));
-      const answer = spawned(serial, this.programs.length);
+      const answer = this.#refuses ? refused(serial) : spawned(serial, this.programs.length);
+      this.#refuses = false;
       if (this.#isSlow) this.#unanswered.push(answer);
       else this.say(answer);
     } else if (proc === Proc.SIGNAL) {
@@ -134,6 +143,12 @@ export class PlayedGuest {
       this.acknowledged += payload.readUInt32BE(0);
     }
   }
+}
+
+/** The reply to a SPAWN beside as many processes as there may be. */
+function refused(serial: number): Buffer {
+  const payload = new FieldWriter().u32(0).u32(constants.errno.EAGAIN).str('clone()').finish();
+  return encodePacket(Proc.SPAWN, MessageType.REPLY, Status.ERROR, serial, payload);
 }
 
 /** Its first field: a list of strings. */
