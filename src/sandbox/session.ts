@@ -58,7 +58,7 @@ export class Session {
   /**
    * Listens on this host, and carries each connection to a service in the sandbox, at that TCP port of its loopback, or
    * each client's datagrams to that UDP port. The sandbox needs no network for it. It ends with the sandbox, and does not
-   * keep this process alive. 128 connections are carried at once; others wait.
+   * keep this process alive. 128 clients of this session's ports are carried at once; others wait.
    * @param port 1 to 65535; nobody need listen there yet
    * @throws {SandboxError} `port-taken`, `port-not-allowed`, `address-not-here`, `port-unusable`, `sandbox-ended`,
    *   `config-value-invalid`, `config-key-unknown`

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES 65536
-/* A service that lets clients wait for longer does not accept them. */
+/* The kernel answers for a service unless its queue is full. One whose queue is full for longer accepts nobody. */
 #define CONNECT_MICROSECONDS (5 * (uint64_t)MICROSECONDS_PER_SECOND)
 
 enum { STDIN, STDOUT, PEER, POLLED };
