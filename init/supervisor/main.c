@@ -33,7 +33,7 @@
 #include "locks.h"
 #include "owner.h"
 #include "processor.h"
-#include "shared/write_all.h"
+#include "report.h"
 #include "stale.h"
 #include "timing.h"
 
@@ -51,7 +51,6 @@
 #include <unistd.h>
 
 #define CONTROL_FD 0
-#define REPORT_FD 1
 #define TERMINAL_FD 3
 
 /*
@@ -65,21 +64,6 @@
 
 /* How often to send SIGKILL again to children that appeared meanwhile, in milliseconds. */
 #define KILLED_MS 100
-
-/* The launcher may be gone, which is what this process is for. */
-static void report(const char *text)
-{
-	(void)write_all(REPORT_FD, text, strlen(text));
-}
-
-static int fail(const char *what)
-{
-	char line[256];
-
-	(void)snprintf(line, sizeof(line), "failed %s: %s\n", what, strerror(errno));
-	report(line);
-	return 1;
-}
 
 /* Reaps every child that has ended; *command becomes 0 if it is among them. False if no child is left. */
 static bool reap(pid_t *command)
@@ -257,9 +241,9 @@ int main(int argc, char *argv[])
 
 	/* A Ctrl+C at the terminal reaches only the launcher, and restoring the terminal cannot stop this process. */
 	if (setsid() < 0 && errno != EPERM)
-		return fail("setsid");
+		return report_failure("setsid");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
-		return fail("prctl(PR_SET_CHILD_SUBREAPER)");
+		return report_failure("prctl(PR_SET_CHILD_SUBREAPER)");
 
 	struct termios saved;
 	bool terminal = tcgetattr(TERMINAL_FD, &saved) == 0;
@@ -267,27 +251,27 @@ int main(int argc, char *argv[])
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (sigfillset(&all) != 0 || sigprocmask(SIG_BLOCK, &all, &original) != 0)
-		return fail("sigprocmask");
+		return report_failure("sigprocmask");
 	sigset_t watched;
 
 	if (sigemptyset(&watched) != 0 || sigaddset(&watched, SIGCHLD) != 0 || sigaddset(&watched, SIGIO) != 0)
-		return fail("sigaddset");
+		return report_failure("sigaddset");
 	int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 
 	if (signals < 0)
-		return fail("signalfd");
+		return report_failure("signalfd");
 
 	/* Nobody else may clean up while this process is there. A directory without an owner needs no lock. */
 	int state = state_open(arguments.directory);
 
 	if (state >= 0 && lock_state(state, 0) < 0 && errno == EWOULDBLOCK)
-		return fail("lock of the state directory");
+		return report_failure("lock of the state directory");
 	alias_keep(arguments.directory);
 
 	pid_t command = 0;
 
 	if (arguments.log != NULL && !bounded_log_watch(arguments.log))
-		return fail(arguments.log);
+		return report_failure(arguments.log);
 	if (arguments.begin != NULL)
 		processor_watch(arguments.begin);
 	if (arguments.kill)
@@ -295,7 +279,7 @@ int main(int argc, char *argv[])
 	if (*arguments.command != NULL) {
 		command = command_start(arguments.command, &original, arguments.small_pages);
 		if (command < 0)
-			return fail("fork");
+			return report_failure("fork");
 	}
 	report("started\n");
 
