@@ -1,17 +1,16 @@
 /** Sandboxes that wait: SandboxPool. */
 import assert from 'node:assert/strict';
-import { copyFileSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { type PoolOptions, type PoolStats, type Sandbox, SandboxPool } from '../../src/index.js';
+import { type PoolOptions, type PoolStats, SandboxPool } from '../../src/index.js';
 import { embedded, system } from '../helpers/connections.js';
-import { assertNothingLeft, exceptLogs, qemuOf, type WhereLeft } from '../helpers/leftovers.js';
+import { assertNothingLeft, qemuOf, type WhereLeft } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { REPOSITORY, type RunOptions, runSandbox, startSandbox } from '../helpers/run.js';
-import { DEBIAN_KERNEL, installedKernelPath, scratchDirectory } from '../helpers/scratch.js';
-import { copySnapshot, privateStore } from '../helpers/snapshots.js';
-import { USUAL } from '../helpers/usual-snapshot.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { poolOf } from '../helpers/taking.js';
 
 const POOLING = `${REPOSITORY}build/test/helpers/pooling.js`;
 const { uri: connect } = embedded;
@@ -62,32 +61,6 @@ describe('a pool', () => {
     it('gives sandboxes over qemu:///session', () => check('qemu:///session', user.options, user.where));
   });
 });
-
-/** A pool that is closed after the test, with all that was taken of it. */
-async function poolOf(t: TestContext, options: Omit<PoolOptions, 'connect'>): Promise<Taking> {
-  const pool = await SandboxPool.create({ connect, ...options });
-  const taken: Sandbox[] = [];
-  const names = new Set<string>();
-  t.after(async () => {
-    await pool.close();
-    await Promise.all(taken.map((sandbox) => sandbox.stop()));
-    for (const name of names) await assertNothingLeft(name, exceptLogs(embedded.where));
-  });
-  const take: Taking['take'] = async (taking) => {
-    for (const name of pool.names) names.add(name);
-    const sandbox = await pool.take(taking);
-    taken.push(sandbox);
-    names.add(sandbox.name);
-    return sandbox;
-  };
-  await pool.filled();
-  return { pool, take };
-}
-
-interface Taking {
-  readonly pool: SandboxPool;
-  readonly take: SandboxPool['take'];
-}
 
 const pidOf = (name: string): number => qemuOf(name) ?? assert.fail(`no QEMU of ${name}`);
 
@@ -201,68 +174,6 @@ describe('a pool that is closed during a take', { skip: embedded.skip }, () => {
     await pool.close();
     assert.equal(qemuOf(name), undefined);
     await rejection;
-  });
-});
-
-describe('a pool whose template changes', { skip: embedded.skip }, () => {
-  it('starts others', async (t) => {
-    const directory = scratchDirectory(t);
-    const [include, profile] = [join(directory, 'include'), join(directory, 'profile.json')];
-    const described = { format: 1, name: 'pool', extends: 'default' };
-    writeFileSync(include, 'old');
-    writeFileSync(profile, JSON.stringify({ ...described, description: 'One' }));
-    const mounts: PoolOptions['mounts'] = [
-      { type: 'ram', target: '/srv', usage: 1 << 20, includes: [{ target: '/srv/include', source: include }] },
-    ];
-    const { pool, take } = await poolOf(t, { size: 1, mounts, profile });
-    const read = async () => {
-      const before = pool.names[0];
-      const sandbox = await take();
-      const { stdout } = await sandbox.run(['cat', '/srv/include']);
-      await sandbox.stop();
-      const isSame = sandbox.name === before;
-      await pool.filled();
-      return [stdout, isSame];
-    };
-    assert.deepEqual(await read(), ['old', true]);
-    writeFileSync(include, 'new');
-    assert.deepEqual(await read(), ['new', false]);
-    assert.deepEqual(await read(), ['new', true]);
-    writeFileSync(profile, JSON.stringify({ ...described, description: 'Another' }));
-    assert.deepEqual(await read(), ['new', false]);
-  });
-
-  it('starts others when its snapshot or its kernel is another', async (t) => {
-    const store = privateStore();
-    const { XDG_CACHE_HOME: usual } = process.env;
-    t.after(() => {
-      if (usual === undefined) delete process.env['XDG_CACHE_HOME'];
-      else process.env['XDG_CACHE_HOME'] = usual;
-      store.remove();
-    });
-    const { warm } = await copySnapshot(USUAL, store.env);
-    process.env['XDG_CACHE_HOME'] = store.env.XDG_CACHE_HOME;
-    const [choices, warnings]: [string[], string[]] = [[], []];
-    const kernel = join(scratchDirectory(t), 'vmlinuz');
-    copyFileSync(installedKernelPath(DEBIAN_KERNEL), kernel);
-    const onChoice = (sentence: string) => choices.push(sentence);
-    const onWarning = (sentence: string) => warnings.push(sentence);
-    const { pool, take } = await poolOf(t, { size: 1, onChoice, onWarning });
-    assert.deepEqual(warnings, []);
-    rmSync(warm, { recursive: true });
-    await (await take()).stop();
-    assert.match(
-      choices.join('\n'),
-      /boot: warm[\s\S]*pool: started anew, because the snapshot changed[\s\S]*boot: cold/,
-    );
-    await pool.close();
-    const modulesPath = '/lib/modules';
-    const template = { onChoice, onWarning, kernel: { version: undefined, path: kernel, modulesPath } };
-    const other = await poolOf(t, { size: 1, ...template });
-    assert.match(warnings.join('\n'), /^no snapshot serves the sandboxes of the pool.*create --warm/m);
-    utimesSync(kernel, 1, 1);
-    await other.take();
-    assert.match(choices.join('\n'), /because the boot image changed/);
   });
 });
 
