@@ -2,6 +2,7 @@
 import { forCaller, option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
 import { coveringMount } from './include-mount.js';
+import { checkName } from './name.js';
 import { MIB } from './parsers/size.js';
 import { hasControlCharacter } from './parsers/text.js';
 import { normalizePath } from './path.js';
@@ -16,9 +17,6 @@ export const MOST_MEMORY = 2 ** 50;
 
 /** The most virtual CPUs that a machine can have without an interrupt remapper. */
 export const MOST_VCPUS = 255;
-
-/** Bytes. A file name has at most 255, and libvirt and the state directory add to the sandbox's name. */
-const LONGEST_NAME = 200;
 
 /** Bytes of one argument or variable, with its NUL: MAX_ARG_STRLEN of Linux. */
 const LONGEST_WORD = 128 * 1024;
@@ -68,21 +66,6 @@ function checkCommand(command: readonly string[]): void {
     program: "name a program: command: ['/bin/date']",
   });
   throw configError('no-command', 'there is no command to run', remedy);
-}
-
-/**
- * Checks that `name` can name a domain of libvirt and a directory.
- * @throws SandboxError `name-invalid`, `name-too-long`
- */
-export function checkName(name: string): void {
-  const remedy = `choose a name of 1 to ${LONGEST_NAME} bytes without / and control characters, and without . in front`;
-  // Names with a dot are for what is in the same directory and is no sandbox.
-  if (name.trim() === '' || name.startsWith('.') || name.includes('/') || hasControlCharacter(name)) {
-    throw configError('name-invalid', `${quote(name)} cannot be the name of a sandbox`, remedy);
-  }
-  if (Buffer.byteLength(name) > LONGEST_NAME) {
-    throw configError('name-too-long', `the name ${quote(name)} is too long`, remedy);
-  }
 }
 
 function checkUuid(uuid: string): void {

@@ -174,7 +174,14 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
       [run('-m', 'ram:/x=1M', '--', 'true'), /--pool cannot go with --mount: .*pool create decide it/],
       [run(), /--pool lacks the COMMAND/],
       [runSandbox(['--pool', 'no such', '--', 'true']), /no pool called "no such"; .*virt-sandbox-ctl pool create/],
-      [run('-n', pool.repeat(20), '--', 'true'), /name/],
+      [
+        run('-n', pool.repeat(20), '--', 'true'),
+        /^virt-sandbox: config: the name "[^"]+" is too long; choose a name of 1 to/,
+      ],
+      [
+        run('-n', '..', '--', 'true'),
+        /^virt-sandbox: config: "\.\." cannot be the name of a sandbox; choose a name of/,
+      ],
       [ctl(['pool', 'create', pool]), /there is a pool called .* already/],
       [ctl(['pool', 'create', 'a/b']), /a pool cannot be called "a\/b"/],
       [ctl(['pool', 'create', 'failing', '--', '-c', embedded.uri, '--kernpath', '/no/such']), /no\/such/],

@@ -1,6 +1,7 @@
 /** `--pool`: runs the command in a sandbox that waits in a pool. It imports no more than that needs. */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
+import { checkName } from '../../config/name.js';
 import { environmentRecord, parseEnv } from '../../config/parsers/env.js';
 import { parsePublish } from '../../config/parsers/publish.js';
 import { type ConnectedSandbox, connectSandbox } from '../../control/connect.js';
@@ -23,6 +24,7 @@ export async function runInPool(poolName: string, args: Arguments): Promise<numb
   checkWithPool(args);
   const { command, detach = false } = args;
   if (command.length === 0 && !detach) throw usageError('--pool lacks the COMMAND', 'virt-sandbox');
+  if (args.name !== undefined) checkName(args.name);
   const tty = !detach && isatty(0) && isatty(1);
   const options = spawnOptions(args, tty);
   const publish = (args.publish ?? []).map(parsePublish);

@@ -1,5 +1,6 @@
 /** Serves a pool to the processes of its user: docs/protocol.md, "A holder of a pool". */
 import { constants } from 'node:os';
+import { checkName } from '../../config/name.js';
 import type { SandboxPool } from '../../sandbox/pool/pool.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { claimState, releaseState, type StateDirectory } from '../../sandbox/state/state-directory.js';
@@ -110,6 +111,7 @@ export class PoolServer {
 
   async #takeOne(request: TakeRequest, lease: AbortSignal): Promise<Taken> {
     if (this.#isEnding) throw poolEndedError(this.#record.name);
+    if (request.name !== undefined) checkName(request.name);
     // What serves it under a name of its own. Its domain has another one since it was started.
     const own = request.name === undefined ? undefined : claimState(request.name, 'session');
     let sandbox: Sandbox | undefined;

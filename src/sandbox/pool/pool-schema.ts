@@ -1,6 +1,7 @@
 /** Checks the types of what a program passes to a pool. What its sandboxes are made of is checked with them. */
 import * as v from 'valibot';
 import { configError, quote } from '../../config/errors.js';
+import { checkName } from '../../config/name.js';
 import { check } from '../prepare/check-values.js';
 import type { TakeOptions } from './types.js';
 
@@ -29,7 +30,8 @@ export function checkPool(options: unknown): void {
       );
 }
 
-/** @throws {SandboxError} `config-key-unknown`, `config-value-invalid` */
-export function checkTake(options: unknown): void {
+/** @throws {SandboxError} `config-key-unknown`, `config-value-invalid`, `name-invalid`, `name-too-long` */
+export function checkTake(options: TakeOptions): void {
   check(takeSchema, options, 'the options of take', Object.keys(takeEntries));
+  if (options.name !== undefined) checkName(options.name);
 }

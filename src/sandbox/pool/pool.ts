@@ -102,7 +102,8 @@ export class SandboxPool implements AsyncDisposable {
   /**
    * Takes a sandbox, which is then like one of `Sandbox.create`: the pool has nothing more to do with it. Waits for one
    * that is being started if none is ready; those who wait are served in order.
-   * @throws {SandboxError} `pool-closed`, `pool-refill-failed`, `aborted`, `config-value-invalid`, `config-key-unknown`
+   * @throws {SandboxError} `pool-closed`, `pool-refill-failed`, `aborted`, `config-value-invalid`, `config-key-unknown`,
+   *   `name-invalid`, `name-too-long`
    */
   async take(options: TakeOptions = {}): Promise<Sandbox> {
     const { checkTake } = await import('./pool-schema.js');

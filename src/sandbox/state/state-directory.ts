@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { checkEntry } from '../../config/name.js';
 import { CONTAINER_FLAG, type ConnectionKind } from '../../libvirt/connection.js';
 import { REMOVAL_LASTS, REMOVAL_REFUSED, REMOVAL_STUCK, REMOVED } from '../../libvirt/removal-status.js';
 import { makeDirectories, openToAll } from '../../util/directories.js';
@@ -45,9 +46,11 @@ export function stateBase(): string {
  * Claims `name` by creating its state directory.
  * @param kind of the connection that its domain is started with
  * @param base where this user's are; others than those of sandboxes have another one
- * @throws {SandboxError} `name-in-use`, `name-too-long`, `state-not-writable`
+ * @throws {SandboxError} `name-invalid`, `name-in-use`, `name-too-long`, `state-not-writable`
  */
 export function claimState(name: string, kind: ConnectionKind, base = stateBase()): StateDirectory {
+  // What a dead sandbox left there is removed, so it must be there and nowhere else.
+  checkEntry(name);
   const path = join(base, name);
   const aliased = needsAlias(path, name, kind);
   let owner: string;

@@ -117,6 +117,15 @@ describe('the holder of a pool', () => {
     await assert.rejects(taking, { ...details, consoleTail: ['a line'] });
   });
 
+  it('takes nothing by a name that is no sandbox’s', async (t) => {
+    const { directory } = await served(t);
+    const host = await connected(t, directory);
+    for (const name of ['.', '..', '../..', 'a/b', '.claim-x', 'a\nb'])
+      await assert.rejects(host.take({ ...TAKE, name }), { code: 'name-invalid' }, name);
+    await assert.rejects(host.take({ ...TAKE, name: 'x'.repeat(201) }), { code: 'name-too-long' });
+    assert.deepEqual((await host.state()).starting, 1);
+  });
+
   it('ends when it is told to, and those who wait hear of it', async (t) => {
     const { pool, server, directory } = await served(t);
     const waiting = (await connected(t, directory)).take(TAKE);

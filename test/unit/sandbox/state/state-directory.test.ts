@@ -184,3 +184,13 @@ describe('a state directory whose path is too long for its sockets', () => {
     assert.equal(state.sockets, state.path);
   });
 });
+
+test('a name is an entry of the directory, and nothing else is removed for it', (t) => {
+  const base = join(scratchDirectory(t), 'base');
+  const left = join(base, 'beside', 'left');
+  mkdirSync(dirname(left), { recursive: true });
+  writeFileSync(left, '');
+  for (const name of ['', '.', '..', 'beside/..', '../base', 'a/b', '/', 'a\0'])
+    assert.throws(() => claimState(name, 'session', join(base, 'beside')), { code: 'name-invalid' }, name);
+  assert.ok(existsSync(left));
+});
