@@ -34,6 +34,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** What is started over this connection lives on when the connection ends; default: it is killed. */
   readonly keep?: boolean | undefined;
+  /** That of its record. Another sandbox of the name is none then. */
+  readonly uuid?: string | undefined;
 }
 
 /**
@@ -149,6 +151,10 @@ export async function connectSandbox(name: string, options: ConnectOptions = {})
   options.signal?.throwIfAborted();
   const running = await findRunning(name);
   const { socket, record } = await open(running);
+  if (options.uuid !== undefined && record.uuid !== options.uuid) {
+    socket.destroy();
+    throw endedError(name);
+  }
   const giveUp = () => socket.destroy();
   options.signal?.addEventListener('abort', giveUp, { once: true });
   if (options.signal?.aborted) giveUp();

@@ -35,6 +35,8 @@ const FLAGS_BYTES = 16;
 const ENDED = 'the sandbox has ended';
 
 export class ServedHost {
+  /** It starts the application of the sandbox, or did, and gets its output and its end. */
+  hadApplication = false;
   readonly #socket: Socket;
   readonly #options: ServedHostOptions;
   /** Those that run. */
@@ -63,10 +65,10 @@ export class ServedHost {
       streamEnd: () => this.#refuseStream(),
       packet: (header, payload) => this.#flow.receive(header, payload),
     });
-    this.#timer = setTimeout(() => this.#leave(), GREETING_MS);
+    this.#timer = setTimeout(() => this.destroy(), GREETING_MS);
     socket.on('error', () => {});
-    socket.on('close', () => this.#leave());
-    socket.on('end', () => this.#leave());
+    socket.on('close', () => this.destroy());
+    socket.on('end', () => this.destroy());
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
   }
 
@@ -75,10 +77,6 @@ export class ServedHost {
     this.#leaveProcesses();
     await Promise.all(this.#requests);
     this.#socket.end();
-  }
-
-  destroy(): void {
-    this.#leave();
   }
 
   #send(proc: number, type: number, process: number, payload: Uint8Array): void {
@@ -106,7 +104,7 @@ export class ServedHost {
       take();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#leave();
+      this.destroy();
     }
   }
 
@@ -139,7 +137,7 @@ export class ServedHost {
     } else if (type === MessageType.REPLY && (proc === Proc.STDOUT || proc === Proc.STDERR)) {
       this.#taken(proc, serial, payload);
     } else if (type === MessageType.MESSAGE && proc === Proc.QUIT) {
-      this.#leave();
+      this.destroy();
     } else {
       throw new ProtocolError(`the host sent a packet of proc ${proc}, type ${type}`);
     }
@@ -248,6 +246,7 @@ export class ServedHost {
     try {
       if (application === undefined) throw new Refusal(errno.EBUSY, 'control: the sandbox has its application');
       this.#watch = application();
+      this.hadApplication = true;
       this.#answer(header, {});
     } catch (error) {
       this.#fail(header, error);
@@ -281,7 +280,7 @@ export class ServedHost {
     this.#write(encodePacket(proc, MessageType.REPLY, status, serial, payload));
   }
 
-  #leave(): void {
+  destroy(): void {
     clearTimeout(this.#timer);
     this.#leaveProcesses();
     this.#isLeft = true;

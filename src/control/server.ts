@@ -13,11 +13,13 @@ import type { ServedHostOptions } from './serving.js';
 
 export const MOST_HOSTS = 64;
 
-/** How long hosts may take to read the last answers, in milliseconds. */
+/** How long hosts may take to read the last answers, in milliseconds; the one with the application has any time. */
 const LAST_WORDS_MS = 1000;
 
 /** Serves until it is closed. */
 export interface ControlServer {
+  /** How many are connected. */
+  readonly hosts: number;
   /** Ends the connections when the last answers are read. Further calls wait for the first. */
   close(): Promise<void>;
 }
@@ -78,8 +80,12 @@ export async function listenIn(
     await close();
     throw error;
   }
+  const listener = server;
   let closing: Promise<void> | undefined;
   return {
+    get hosts() {
+      return listener.hosts;
+    },
     close: () => {
       closing ??= close();
       return closing;
@@ -137,8 +143,18 @@ export async function listen(path: string, options: ServedHostOptions, most = MO
   });
   // A later failure, as to accept, is no reason to end.
   server.on('error', () => {});
-  chmodSync(path, 0o600);
-  return { close: () => close(server, hosts) };
+  try {
+    chmodSync(path, 0o600);
+  } catch (error) {
+    await close(server, hosts);
+    throw error;
+  }
+  return {
+    get hosts() {
+      return hosts.size;
+    },
+    close: () => close(server, hosts),
+  };
 }
 
 /** Nothing is read from others. */
@@ -153,5 +169,8 @@ async function admit(socket: Socket): Promise<boolean> {
 async function close(server: Server, hosts: ReadonlySet<ServedHost>): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const host of hosts) void host.end();
-  if (!(await settlesWithin(closed, LAST_WORDS_MS))) for (const host of hosts) host.destroy();
+  if (await settlesWithin(closed, LAST_WORDS_MS)) return;
+  // Who has the application may read its last output as slowly as of a sandbox of its own.
+  for (const host of hosts) if (!host.hadApplication) host.destroy();
+  await closed;
 }

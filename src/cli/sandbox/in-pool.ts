@@ -44,7 +44,7 @@ export async function runInPool(poolName: string, args: Arguments): Promise<numb
     if (args.verbose || args.debug) say(`the sandbox ${taken.name} was taken of the pool ${poolName}`);
     for (const [at, { hostPort, guestPort }] of publish.entries())
       if (hostPort === 0 || args.verbose) say(`port ${guestPort} is at ${taken.published[at]}`);
-    const sandbox = await connectSandbox(taken.name, { signal: start.abort, keep: detach });
+    const sandbox = await connectSandbox(taken.name, { signal: start.abort, keep: detach, uuid: taken.uuid });
     const process = command.length === 0 ? undefined : await sandbox.startApplication(command, options);
     if (detach || process === undefined) return cancelled() ?? (await leaveRunning(pool, sandbox, taken, process));
     start.abort.removeEventListener('abort', leave);

@@ -7,7 +7,7 @@ import type { Sandbox } from '../../sandbox/sandbox.js';
  * Begins when the application runs, which does not wait for it. Where it fails, as on a full disk, the application runs
  * on, and no other process finds the sandbox.
  */
-export function serveBeside(sandbox: Sandbox): ControlServer {
+export function serveBeside(sandbox: Sandbox): Pick<ControlServer, 'close'> {
   const serving = new Serving(sandbox);
   return { close: () => serving.close() };
 }

@@ -32,7 +32,8 @@ export class ConnectedPool {
 
   /**
    * Takes a sandbox, and waits for one. It is stopped when this connection ends, unless {@link keep} was called.
-   * @throws {SandboxError} as `SandboxPool.take`, and `name-in-use`, `pool-ended`, `control-failed`
+   * @throws {SandboxError} as `SandboxPool.take`, and `name-in-use`, `pool-full`, `pool-ended`,
+   *   `control-failed`
    */
   async take(request: Omit<TakeRequest, 'ask'>): Promise<Taken> {
     return parseTaken(await this.#ask({ ask: 'take', ...request })) ?? this.#nonsense();
@@ -104,6 +105,7 @@ export async function connectPool(name: string, signal?: AbortSignal): Promise<C
   const { socket, record } = await open(findPool(name));
   const giveUp = () => socket.destroy();
   signal?.addEventListener('abort', giveUp, { once: true });
+  if (signal?.aborted) giveUp();
   const timer = setTimeout(giveUp, GREETING_MS);
   try {
     const { channel } = await Channel.open(socket);

@@ -13,6 +13,16 @@ export function poolEndedError(name: string, cause?: unknown): SandboxError {
   });
 }
 
+/** @param why none is free */
+export function poolFullError(name: string, why: string): SandboxError {
+  return new SandboxError({
+    stage: 'application',
+    code: 'pool-full',
+    message: `the pool ${quote(name)} gives no sandbox away: ${why}`,
+    remedy: 'wait until some have ended, or create a second pool: virt-sandbox-ctl pool create',
+  });
+}
+
 export function poolInUseError(name: string, running: readonly string[]): SandboxError {
   return new SandboxError({
     stage: 'application',

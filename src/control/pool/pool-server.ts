@@ -3,20 +3,26 @@ import { constants } from 'node:os';
 import { checkName } from '../../config/name.js';
 import type { SandboxPool } from '../../sandbox/pool/pool.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
-import { claimState, releaseState, type StateDirectory } from '../../sandbox/state/state-directory.js';
+import { claimStateMeanwhile, releaseState, type StateDirectory } from '../../sandbox/state/state-directory.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
 import { deferred } from '../../util/promises.js';
 import { answer } from '../answers.js';
 import { LogWriter } from '../log-writer.js';
 import { type ControlServer, listenIn, recordOf, serveIn } from '../server.js';
 import { type ForHolder, Refusal } from '../serving.js';
-import { poolEndedError } from './errors.js';
+import { poolEndedError, poolFullError } from './errors.js';
 import { type PoolRecord, writePoolRecord } from './record.js';
 import { failedAnswer, type PoolState, type Taken, type TakeRequest } from './requests.js';
 import { TakenSandbox } from './taken.js';
 
 /** Who has taken a sandbox stays connected. */
 const MOST_HOSTS = 256;
+
+/**
+ * So many sandboxes are taken at once, and nobody takes one while more are connected: the others can still ask how the
+ * pool is, and end it.
+ */
+const MOST_TAKEN = 240;
 
 /** What of a pool is served. */
 export type ServedPool = Pick<SandboxPool, 'take' | 'stats' | 'names' | 'close'>;
@@ -28,6 +34,10 @@ export class PoolServer {
   readonly #pool: ServedPool;
   readonly #record: PoolRecord;
   readonly #taken = new Map<string, TakenSandbox>();
+  /** Names of those that a take has got, and that are not served yet. */
+  readonly #given = new Set<string>();
+  /** Names of those that have ended, while somebody has not read all of their output. */
+  readonly #unread = new Map<TakenSandbox, string>();
   /** Those that are being taken. */
   readonly #taking = new Set<Promise<unknown>>();
   #takenInAll = 0;
@@ -85,47 +95,75 @@ export class PoolServer {
 
   async #state(): Promise<PoolState> {
     const { size, idle, starting, privateBytesPerMember } = await this.#pool.stats();
-    const [taken, waiting] = [[...this.#taken.keys()], [...this.#pool.names]];
+    const [taken, waiting] = [this.#running, [...this.#pool.names]];
     return { size, idle, starting, taken, takenInAll: this.#takenInAll, waiting, privateBytesPerMember };
   }
 
+  get #running(): string[] {
+    return [...this.#given, ...this.#taken.keys(), ...this.#unread.values()];
+  }
+
   async #removeUnlessInUse(force: boolean): Promise<readonly string[]> {
-    const running = [...this.#taken.keys()];
+    const running = this.#running;
     if (!force && running.length > 0) return running;
     await this.remove();
     return [];
   }
 
   async #take(request: TakeRequest, lease: AbortSignal): Promise<Taken | object> {
-    const taking = this.#takeOne(request, lease);
-    this.#taking.add(taking);
+    let taking: Promise<Taken> | undefined;
     try {
+      this.#refuseUnlessRoom();
+      taking = this.#takeOne(request, lease);
+      this.#taking.add(taking);
       return await taking;
     } catch (error) {
       if (error instanceof SandboxError) return failedAnswer(error);
       throw new Refusal(constants.errno.EIO, `take: ${messageOf(error)}`);
     } finally {
-      this.#taking.delete(taking);
+      if (taking) this.#taking.delete(taking);
     }
   }
 
+  /** @throws {SandboxError} `pool-full` */
+  #refuseUnlessRoom(): void {
+    const { name } = this.#record;
+    if (this.#taken.size + this.#unread.size + this.#taking.size >= MOST_TAKEN)
+      throw poolFullError(name, `${MOST_TAKEN} run or are waited for`);
+    const hosts = this.#server?.hosts ?? 0;
+    if (hosts > MOST_TAKEN) throw poolFullError(name, `${hosts} are connected to it`);
+  }
+
   async #takeOne(request: TakeRequest, lease: AbortSignal): Promise<Taken> {
-    if (this.#isEnding) throw poolEndedError(this.#record.name);
     if (request.name !== undefined) checkName(request.name);
     // What serves it under a name of its own. Its domain has another one since it was started.
-    const own = request.name === undefined ? undefined : claimState(request.name, 'session');
+    const own = request.name === undefined ? undefined : await claimStateMeanwhile(request.name, 'session');
     let sandbox: Sandbox | undefined;
+    let name = '';
     try {
       const hostname = request.name === undefined ? {} : { name: request.name };
+      this.#refuseAtEnd();
       sandbox = await this.#pool.take({ ...hostname, signal: lease });
+      name = request.name ?? sandbox.name;
+      this.#given.add(name);
+      this.#refuseAtEnd();
       const taken = await this.#serve(sandbox, own, request);
       this.#takenInAll += 1;
       return taken;
     } catch (error) {
       await sandbox?.stop();
       if (own) releaseState(own);
+      // It says that the pool was closed, and not by whom.
+      this.#refuseAtEnd(error);
       throw error;
+    } finally {
+      this.#given.delete(name);
     }
+  }
+
+  /** @throws {SandboxError} `pool-ended` */
+  #refuseAtEnd(cause?: unknown): void {
+    if (this.#isEnding) throw poolEndedError(this.#record.name, cause);
   }
 
   /** Serves it as any other sandbox until it ends. */
@@ -141,20 +179,27 @@ export class PoolServer {
       this.#taken.delete(name);
       if (own) releaseState(own);
     });
-    const record = { ...recordOf(sandbox, detached), name, command: request.command };
-    const { channel, kernelRelease = '' } = sandbox.launched;
-    const server = await serveIn(directory, record, {
-      channel,
-      kernelRelease,
-      answer: (asked) => answer(taken, asked),
-      application: () => taken.application(),
-    });
-    this.#taken.set(name, taken);
+    let server: ControlServer | undefined;
     const close = async () => {
-      await server.close();
+      this.#unread.set(taken, name);
+      await server?.close();
+      this.#unread.delete(taken);
       await log?.close();
     };
-    taken.exited.then(close, close);
-    return { name, published };
+    try {
+      const record = { ...recordOf(sandbox, detached), name, command: request.command };
+      const { channel, kernelRelease = '' } = sandbox.launched;
+      server = await serveIn(directory, record, {
+        channel,
+        kernelRelease,
+        answer: (asked) => answer(taken, asked),
+        application: () => taken.application(),
+      });
+      this.#taken.set(name, taken);
+      return { name, published, uuid: record.uuid };
+    } finally {
+      // Also where it is not served.
+      taken.exited.then(close, close);
+    }
   }
 }

@@ -54,6 +54,8 @@ const failure = v.object({
 
 const taken = v.object({
   name,
+  /** That of its record: another one of this name has another. */
+  uuid: v.pipe(text, v.uuid()),
   /** In the order of `publish`: `ADDRESS:PORT` of this host. */
   published: v.array(text),
 });

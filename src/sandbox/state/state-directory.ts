@@ -2,8 +2,8 @@
  * The state directory of a running sandbox: sockets, the domain's XML, and the owning process. It exists as long as the
  * sandbox, and creating it claims the name.
  */
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { checkEntry } from '../../config/name.js';
 import { CONTAINER_FLAG, type ConnectionKind } from '../../libvirt/connection.js';
@@ -21,6 +21,7 @@ const CLAIM_TRIES = 10;
 
 /** How long the removal of what a dead sandbox left may take, in milliseconds: more than by its own limits, 25 s. */
 const REMOVE_STALE_MS = 30_000;
+const REMOVING = { encoding: 'utf8', timeout: REMOVE_STALE_MS, killSignal: 'SIGKILL' } as const;
 
 /** More than the file `owner` has. */
 const OWNER_BYTES = 1024;
@@ -60,15 +61,7 @@ export function claimState(name: string, kind: ConnectionKind, base = stateBase(
     owner = makeOwned(path, name, kind);
   } catch (error) {
     if (error instanceof SandboxError) throw error;
-    throw new SandboxError({
-      stage: 'config',
-      code: 'state-not-writable',
-      message: `the state directory ${path} cannot be made: ${messageOf(error)}`,
-      remedy: isSystemError(error, 'ENOSPC')
-        ? 'free some space there'
-        : `make ${base} a directory that you can write to`,
-      cause: error,
-    });
+    throw notWritable(path, error);
   }
   try {
     const sockets = aliased ? makeAlias(path) : path;
@@ -77,6 +70,25 @@ export function claimState(name: string, kind: ConnectionKind, base = stateBase(
     releaseState({ path, owner });
     throw error;
   }
+}
+
+/**
+ * As {@link claimState}, for a process that serves others meanwhile: to remove what a dead sandbox left there may take
+ * half a minute.
+ * @throws {SandboxError} as {@link claimState}
+ */
+export async function claimStateMeanwhile(
+  name: string,
+  kind: ConnectionKind,
+  base = stateBase(),
+): Promise<StateDirectory> {
+  checkEntry(name);
+  const path = join(base, name);
+  if (existsSync(path) && !ownerLives(path))
+    await removeStaleMeanwhile(path).catch((error: unknown) => {
+      throw notWritable(path, error);
+    });
+  return claimState(name, kind, base);
 }
 
 /**
@@ -105,6 +117,18 @@ function ownerOf(path: string): string | undefined {
     if (isSystemError(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+function notWritable(path: string, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'config',
+    code: 'state-not-writable',
+    message: `the state directory ${path} cannot be made: ${messageOf(cause)}`,
+    remedy: isSystemError(cause, 'ENOSPC')
+      ? 'free some space there'
+      : `make ${dirname(path)} a directory that you can write to`,
+    cause,
+  });
 }
 
 /** @returns the content of its `owner` */
@@ -150,12 +174,26 @@ function renamed(from: string, to: string): boolean {
  * file locks, so the supervisor does it.
  * @returns false if the directory has an owner by now
  */
-function removeStale(path: string): boolean {
-  const { status, stderr, error } = spawnSync(hostProgram('supervisor'), ['--remove-stale', path], {
-    encoding: 'utf8',
-    timeout: REMOVE_STALE_MS,
-    killSignal: 'SIGKILL',
+export function removeStale(path: string): boolean {
+  const { status, stderr, error } = spawnSync(hostProgram('supervisor'), ['--remove-stale', path], REMOVING);
+  return isFree(status, stderr, error);
+}
+
+/** As {@link removeStale}. */
+async function removeStaleMeanwhile(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    execFile(hostProgram('supervisor'), ['--remove-stale', path], REMOVING, (error, _stdout, stderr) => {
+      try {
+        resolve(isFree(error === null ? REMOVED : error.code, stderr, error));
+      } catch (failure) {
+        reject(failure);
+      }
+    });
   });
+}
+
+/** Whether a removal that ended with this status has freed the path. */
+function isFree(status: unknown, stderr: string | undefined, error: unknown): boolean {
   if (status === REMOVED || status === REMOVAL_LASTS || status === REMOVAL_STUCK) return true;
   if (status === REMOVAL_REFUSED) return false;
   throw new Error(`what a dead sandbox left cannot be removed: ${stderr?.trim() || messageOf(error)}`);

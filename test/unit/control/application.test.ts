@@ -9,7 +9,7 @@ import { Refusal } from '../../../src/control/serving.js';
 import type { GuestExit } from '../../../src/protocol/exit.js';
 import { FieldWriter } from '../../../src/protocol/fields.js';
 import { encodePacket } from '../../../src/protocol/packets.js';
-import { MessageType, Proc, Status } from '../../../src/protocol/wire.js';
+import { MessageType, OUTPUT_WINDOW_BYTES, Proc, Status } from '../../../src/protocol/wire.js';
 import { deferred } from '../../../src/util/promises.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 import { exit, spawned, stream } from '../protocol/guest.js';
@@ -46,7 +46,7 @@ async function served(t: TestContext, output?: (bytes: Buffer) => Promise<void>)
     },
   });
   t.after(() => server.close());
-  return { guest, told, path };
+  return { guest, told, path, server };
 }
 
 describe('an application that a host starts', () => {
@@ -119,6 +119,32 @@ describe('an application that a host starts', () => {
     await until(() => taken()[1] === 5);
     assert.deepEqual(taken(), [3, 5]);
     assert.equal(host.of(Proc.STDOUT, DATA, application).length, 0);
+  });
+
+  it('has its last output and its end told to a host that reads them late, and no other is waited for', async (t) => {
+    const { guest, path, server } = await served(t);
+    const [host, other] = [await RawHost.connect(t, { path }), await RawHost.connect(t, { path })];
+    await host.call(Proc.CONTROL, APPLICATION);
+    const application = await host.spawn();
+    for (const { socket } of [host, other]) socket.pause();
+    for (let sent = 0; sent < OUTPUT_WINDOW_BYTES; sent += 131_072)
+      guest.say(stream(Proc.STDOUT, application, Buffer.alloc(131_072)));
+    // The other one has something unread, too.
+    for (let serial = 1; serial < 4000; serial += 1) other.send(99, CALL, serial, Buffer.alloc(0));
+    guest.say(stream(Proc.STDOUT, application, new Uint8Array()), exit(application, 256));
+    await nextTurn();
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const closing = server.close();
+    await nextTurn();
+    t.mock.timers.tick(60_000);
+    await other.closed();
+    assert.ok(!host.isClosed);
+    host.socket.resume();
+    await host.closed();
+    await closing;
+    const bytes = host.of(Proc.STDOUT, DATA, application).reduce((sum, { length }) => sum + length, 0);
+    assert.equal(bytes, OUTPUT_WINDOW_BYTES);
+    assert.equal(host.of(Proc.EXIT, MESSAGE, application)[0]?.readInt32BE(0), 256);
   });
 
   it('cannot be that of a sandbox with one', async (t) => {

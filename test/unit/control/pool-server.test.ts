@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ConnectedPool } from '../../../src/control/pool/connect.js';
 import { PoolServer, type ServedPool } from '../../../src/control/pool/pool-server.js';
 import type { PoolRecord } from '../../../src/control/pool/record.js';
@@ -14,7 +15,8 @@ import { connectTo } from '../../../src/sandbox/state/connect-to.js';
 import { SandboxError } from '../../../src/util/errors.js';
 import { deferred } from '../../../src/util/promises.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
-import { RawHost } from './stand-ins.js';
+import { record as aRecord } from './a-record.js';
+import { RawHost, StandInGuest } from './stand-ins.js';
 
 const RECORD: PoolRecord = {
   version: 1,
@@ -32,10 +34,12 @@ class StandInPool implements ServedPool {
   readonly names = ['waits'];
   readonly taking = deferred<AbortSignal>();
   readonly answer = deferred<Sandbox>();
+  takes = 0;
   isClosed = false;
 
   async take({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Sandbox> {
     assert.ok(signal);
+    this.takes += 1;
     signal.addEventListener('abort', () => this.answer.reject(new Error('aborted')), { once: true });
     this.taking.resolve(signal);
     return this.answer.promise;
@@ -49,6 +53,44 @@ class StandInPool implements ServedPool {
     this.isClosed = true;
     this.answer.reject(new SandboxError({ stage: 'boot', code: 'pool-closed', message: 'closed', remedy: 'none' }));
   }
+}
+
+/** What a pool gives away. Its ports are open when the test says so. */
+class StandInSandbox {
+  readonly name = 'one-of-it';
+  readonly isPublishing = deferred<void>();
+  readonly published = deferred<{ host: string }>();
+  readonly #exited = deferred<never>();
+  readonly exited = this.#exited.promise;
+  readonly ending = this.exited.catch(() => {});
+  readonly launched: object;
+  isStopped = false;
+
+  constructor(t: TestContext) {
+    const config = { memory: 1, vcpus: 1, command: [], root: '/', mounts: [] };
+    const { name } = this;
+    const { guest, platform } = aRecord;
+    const state = { path: scratchDirectory(t) };
+    const { channel } = new StandInGuest();
+    this.launched = { config, name, platform, connection: { kind: 'embedded' }, guest, state, channel };
+  }
+
+  async publish(): Promise<{ host: string }> {
+    this.isPublishing.resolve();
+    return this.published.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    this.#exited.reject(
+      new SandboxError({ stage: 'application', code: 'stopped', message: 'stopped', remedy: 'none' }),
+    );
+  }
+}
+
+/** Waits for what another turn of the loop brings. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await nextTurn();
 }
 
 async function served(t: TestContext): Promise<{ pool: StandInPool; server: PoolServer; directory: string }> {
@@ -133,10 +175,66 @@ describe('the holder of a pool', () => {
     const removing = (await connected(t, directory)).remove(false);
     await server.removed;
     assert.ok(pool.isClosed);
-    await assert.rejects(waiting, { code: 'pool-closed' });
+    await assert.rejects(waiting, { code: 'pool-ended' });
     await assert.rejects((await connected(t, directory)).take(TAKE), { code: 'pool-ended' });
     await server.close();
     await removing;
+  });
+
+  it('stays while it gives a sandbox away', async (t) => {
+    const { pool, server, directory } = await served(t);
+    const sandbox = new StandInSandbox(t);
+    const publish = [{ host: '127.0.0.1', hostPort: 0, guestPort: 80 }];
+    const taking = (await connected(t, directory)).take({ ...TAKE, publish });
+    pool.answer.resolve(sandbox as unknown as Sandbox);
+    await sandbox.isPublishing.promise;
+    const other = await connected(t, directory);
+    await assert.rejects(other.remove(false), { code: 'pool-in-use', message: /sandboxes of it run: one-of-it$/ });
+    assert.deepEqual((await other.state()).taken, ['one-of-it']);
+    assert.ok(!pool.isClosed);
+    sandbox.published.resolve({ host: '127.0.0.1:8000' });
+    const { uuid, ...taken } = await taking;
+    assert.deepEqual(taken, { name: 'one-of-it', published: ['127.0.0.1:8000'] });
+    assert.match(uuid, /^[0-9a-f-]{36}$/);
+    await assert.rejects(other.remove(false), { code: 'pool-in-use' });
+    await server.remove();
+    assert.ok(sandbox.isStopped);
+  });
+
+  it('gives nothing away that it got when it was to end', async (t) => {
+    const { pool, server, directory } = await served(t);
+    const sandbox = new StandInSandbox(t);
+    const taking = (await connected(t, directory)).take(TAKE);
+    await pool.taking.promise;
+    pool.answer.resolve(sandbox as unknown as Sandbox);
+    void server.remove();
+    await assert.rejects(taking, { code: 'pool-ended', message: 'the pool "jobs" has ended' });
+    assert.ok(sandbox.isStopped);
+  });
+
+  it('has so many taken at once, and others can still ask for its state and its end', async (t) => {
+    const { pool, server, directory } = await served(t);
+    const takers = await Promise.all(Array.from({ length: 15 }, () => connected(t, directory)));
+    const takes = takers.flatMap((host) => Array.from({ length: 16 }, () => host.take(TAKE)));
+    for (const take of takes) take.catch(() => {});
+    const late = await connected(t, directory);
+    await until(() => pool.takes === 240);
+    await assert.rejects(late.take(TAKE), { code: 'pool-full', message: /away: 240 run or are waited for$/ });
+    assert.equal((await late.state()).size, 2);
+    late.remove(true).catch(() => {});
+    await server.removed;
+  });
+
+  it('gives nothing away while so many are connected', async (t) => {
+    const { pool, directory } = await served(t);
+    const hosts = await Promise.all(Array.from({ length: 240 }, () => connected(t, directory)));
+    const waiting = hosts[0]?.take(TAKE);
+    await pool.taking.promise;
+    const late = await connected(t, directory);
+    await assert.rejects(late.take(TAKE), { code: 'pool-full', message: /away: 241 are connected to it$/ });
+    assert.equal((await late.state()).size, 2);
+    pool.answer.reject(new SandboxError({ stage: 'boot', code: 'failed', message: 'failed', remedy: 'none' }));
+    await assert.rejects(waiting ?? Promise.resolve(), { code: 'failed' });
   });
 
   it('has no guest, and does nothing else', async (t) => {

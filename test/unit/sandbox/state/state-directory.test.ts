@@ -19,7 +19,7 @@ import { createInterface } from 'node:readline';
 import { describe, it, type TestContext, test } from 'node:test';
 import { Supervisor } from '../../../../src/libvirt/supervisor.js';
 import { socketDirectory } from '../../../../src/sandbox/state/alias.js';
-import { claimState, releaseState } from '../../../../src/sandbox/state/state-directory.js';
+import { claimState, claimStateMeanwhile, releaseState } from '../../../../src/sandbox/state/state-directory.js';
 import { hostProgram } from '../../../../src/util/programs.js';
 import { aliasesOf, uniqueName } from '../../../helpers/leftovers.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
@@ -193,4 +193,21 @@ test('a name is an entry of the directory, and nothing else is removed for it', 
   for (const name of ['', '.', '..', 'beside/..', '../base', 'a/b', '/', 'a\0'])
     assert.throws(() => claimState(name, 'session', join(base, 'beside')), { code: 'name-invalid' }, name);
   assert.ok(existsSync(left));
+});
+
+test('a name that a dead sandbox left is claimed while others are served', async (t) => {
+  const base = scratchDirectory(t);
+  const path = join(base, 'left');
+  mkdirSync(path);
+  writeFileSync(join(path, 'owner'), '4194304 1\n');
+  let turns = 0;
+  const timer = setInterval(() => {
+    turns += 1;
+  }, 0);
+  const state = await claimStateMeanwhile('left', 'session', base);
+  clearInterval(timer);
+  assert.ok(turns > 0);
+  assert.equal(readFileSync(join(path, 'owner'), 'utf8'), state.owner);
+  await assert.rejects(claimStateMeanwhile('left', 'session', base), { code: 'name-in-use' });
+  await assert.rejects(claimStateMeanwhile('..', 'session', base), { code: 'name-invalid' });
 });
