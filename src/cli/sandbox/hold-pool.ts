@@ -6,9 +6,10 @@ import { claimPool, releasePool } from '../../sandbox/state/pools.js';
 import type { LaunchOptions } from '../../sandbox/types.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { HOLD_POOL, observersFor } from '../hold/caller.js';
-import { Caller, collectGarbage, Warnings } from '../hold/held.js';
+import { Caller, Warnings } from '../hold/held.js';
 import { failureOf } from '../program.js';
 import { parseArguments } from '../sandbox-arguments.js';
+import { untilRemoved } from './until-removed.js';
 import { debugWish } from './wishes.js';
 
 /** @returns the exit status for this process */
@@ -95,14 +96,9 @@ class PoolHolder {
       options: [...this.#words],
     };
     const server = await PoolServer.start(pool, directory, record);
-    const remove = () => void server.remove();
     try {
       this.#warnings.to(log);
-      if (!(await this.#caller.takes(this.#name))) return;
-      await collectGarbage();
-      this.#ending.signal.addEventListener('abort', remove, { once: true });
-      if (this.#ending.signal.aborted) remove();
-      await server.removed;
+      await untilRemoved(server, this.#ending.signal, () => this.#caller.takes(this.#name));
     } finally {
       // Who has it removed hears of it when the name is free.
       release();

@@ -5,15 +5,15 @@ import { validateConfig } from '../../config/validate.js';
 import { messageOf } from '../../util/errors.js';
 import { unlessAborted } from '../../util/promises.js';
 import { completeConfig } from '../prepare/complete-config.js';
-import { refuseUnsupported } from '../prepare/supported.js';
 import { allowListeners } from '../process/process.js';
 import type { Sandbox } from '../sandbox.js';
 import { hostnameOf } from '../setup/guest-config.js';
 import { abortError } from '../start/boot-errors.js';
 import type { LaunchOptions } from '../types.js';
-import { closedError, refillError, refusePorts, refuseWriters } from './errors.js';
+import { closedError, refillError } from './errors.js';
 import { Member } from './member.js';
 import { MOST_FAILURES, Stock } from './stock.js';
+import { templateConfig } from './template.js';
 import type { PoolOptions, PoolStats, TakeOptions } from './types.js';
 
 /**
@@ -77,7 +77,7 @@ export class SandboxPool implements AsyncDisposable {
    * Creates a pool of sandboxes whose config is valid, as those of command lines and files are.
    * @param config as `validateConfig` returns it
    * @param signal cancels the creation, or closes the pool
-   * @throws {SandboxError} as {@link create}
+   * @throws {SandboxError} as {@link create}, and `pool-with-name`
    * @internal
    */
   static async createChecked(
@@ -86,8 +86,7 @@ export class SandboxPool implements AsyncDisposable {
     options: LaunchOptions,
     signal: AbortSignal,
   ): Promise<SandboxPool> {
-    refuseUnfit(config);
-    return SandboxPool.#of(size, { config, options }, signal);
+    return SandboxPool.#of(size, { config: templateConfig(config), options }, signal);
   }
 
   static async #of(size: number, template: Template, signal: AbortSignal | undefined): Promise<SandboxPool> {
@@ -237,15 +236,8 @@ async function templateOf(creating: Omit<PoolOptions, 'size' | 'signal'>): Promi
   const { createdSandbox } = await import('../prepare/create-options.js');
   const { sandbox, launching } = createdSandbox(creating);
   const config = validateConfig(await completeConfig({ ...sandbox, command: [] }), true);
-  refuseUnfit(config);
   // The caller may change its objects meanwhile.
-  return { config: structuredClone(config), options: launching };
-}
-
-function refuseUnfit(config: SandboxConfig): void {
-  refuseUnsupported(config);
-  refuseWriters(config);
-  refusePorts(config);
+  return { config: structuredClone(templateConfig(config)), options: launching };
 }
 
 /** @param signal cancels the start; one that has started stays */

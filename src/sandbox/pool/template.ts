@@ -1,0 +1,28 @@
+/** What the sandboxes of a pool are started with: one config for all of them. */
+import { configError, quote } from '../../config/errors.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { refuseUnsupported } from '../prepare/supported.js';
+import { refusePorts, refuseWriters } from './errors.js';
+
+/**
+ * The config of each sandbox. They wait without a command, whatever a file has.
+ * @throws {SandboxError} `pool-with-name`, `pool-with-writable-disk`, `pool-with-ports`, `not-supported`
+ */
+export function templateConfig(config: SandboxConfig): SandboxConfig {
+  refuseUnsupported(config);
+  refuseIdentity(config);
+  refuseWriters(config);
+  refusePorts(config);
+  return { ...config, command: [] };
+}
+
+/** A second sandbox of that name, or UUID, could not be started. */
+function refuseIdentity({ name, uuid }: SandboxConfig): void {
+  const given = name === undefined ? uuid : name;
+  if (given === undefined) return;
+  throw configError(
+    'pool-with-name',
+    `the sandboxes of a pool cannot all have the ${name === undefined ? 'UUID' : 'name'} ${quote(given)}`,
+    'leave it out, also of the file of --config',
+  );
+}
