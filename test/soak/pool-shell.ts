@@ -85,7 +85,9 @@ async function run(ground: Ground, name: string, plan: Plan): Promise<Survey> {
 
 async function withClients(name: string, plan: Plan, options: RunOptions): Promise<string[]> {
   const { out } = await ctl(['pool', 'inspect', name], options);
-  const [{ pid = 0 } = {}] = JSON.parse(out) as Partial<ListedPool>[];
+  const [{ pid } = {}] = JSON.parse(out) as Partial<ListedPool>[];
+  // 0 would be the process group of this program.
+  if (!pid) return ['it is not known who holds the pool'];
   const script = 'cat; sleep 0.5; exit 7';
   const clients = Array.from({ length: CLIENTS }, () =>
     startSandbox(['--pool', name, '--', 'sh', '-c', script], { ...options, input: 'in' }),
