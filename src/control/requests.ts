@@ -11,7 +11,8 @@ import { poolRequests } from './pool/requests.js';
 export const MOST_TIMEOUT_MS = 2 ** 31 - 1;
 
 const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const text = v.pipe(v.string(), v.maxLength(65_536));
+const MOST_TEXT = 65_536;
+const text = v.pipe(v.string(), v.maxLength(MOST_TEXT));
 
 const request = v.variant('ask', [
   /** Ends the application by SIGTERM, after the time by SIGKILL, and with it the sandbox. Answered when it is gone. */
@@ -56,7 +57,14 @@ const ending = v.union([
     timedOut: v.boolean(),
   }),
   v.object({
-    error: v.object({ stage: text, code: text, message: text, remedy: text, exitCode: v.pipe(whole, v.maxValue(255)) }),
+    error: v.object({
+      stage: text,
+      code: text,
+      message: text,
+      remedy: text,
+      exitCode: v.pipe(whole, v.maxValue(255)),
+      consoleTail: v.optional(v.array(text)),
+    }),
   }),
 ]);
 
@@ -103,13 +111,19 @@ export function endingOf(exit: ProcessExit): Ending {
   return { code, signal, exitCode, timedOut };
 }
 
-export function failedEnding({ stage, code, message, remedy, exitCode }: SandboxError): Ending {
-  return { error: { stage, code, message: message.slice(0, 65_536), remedy: remedy.slice(0, 65_536), exitCode } };
+export function failedEnding({ stage, code, message, remedy, exitCode, consoleTail }: SandboxError): Ending {
+  const cut = (long: string) => long.slice(0, MOST_TEXT);
+  return {
+    error: { stage, code, message: cut(message), remedy: cut(remedy), exitCode, consoleTail: consoleTail.map(cut) },
+  };
 }
 
 /** @throws {SandboxError} that the sandbox ended with */
 export function exitOf(ended: Ending): ProcessExit {
-  if ('error' in ended) throw new SandboxError({ ...ended.error, stage: ended.error.stage as Stage });
+  if ('error' in ended) {
+    const { stage, consoleTail = [], ...error } = ended.error;
+    throw new SandboxError({ ...error, consoleTail, stage: stage as Stage });
+  }
   const { code, signal, exitCode, timedOut } = ended;
   return { code: code ?? undefined, signal: (signal ?? undefined) as NodeJS.Signals | undefined, exitCode, timedOut };
 }

@@ -77,10 +77,10 @@ export class Sandbox extends Session implements AsyncDisposable {
   readonly launched: Launched;
   readonly #onWarning: LaunchOptions['onWarning'];
   /**
-   * It has no application, and lives until it is stopped.
+   * It has no application, and lives until it is stopped. One of a pool may get an application later.
    * @internal
    */
-  readonly isIdle: boolean;
+  isIdle: boolean;
   readonly #before: Promise<unknown>[] = [];
   #published: readonly PublishedPort[] = [];
   #stopping = false;

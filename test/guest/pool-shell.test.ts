@@ -33,6 +33,12 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(20);
 }
 
+function killQemu(name: string): void {
+  const pid = qemuOf(name);
+  assert.ok(pid, name);
+  process.kill(pid, 'SIGKILL');
+}
+
 describe('a pool of the shell', { skip: embedded.skip }, () => {
   const pool = uniqueName();
   const inPool = (...words: readonly string[]) => ['--pool', pool, ...words];
@@ -131,16 +137,23 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
     await assertNothingLeft(name);
   });
 
-  it('tells a command that its sandbox is gone', async (t) => {
+  it('tells a command that its sandbox is gone as one of its own does', async (t) => {
     const name = uniqueName();
+    await until(async () => (await inspect(pool)).idle === 2);
     const { waiting } = await inspect(pool);
     const running = await started(t, name);
     const left = (await inspect(pool)).waiting;
     const [machine = ''] = waiting.filter((one) => !left.includes(one));
-    process.kill(qemuOf(machine) ?? 0, 'SIGKILL');
+    killQemu(machine);
+    const plain = uniqueName();
+    const usual = startSandbox(['-c', embedded.uri, '-n', plain, '--', 'sh', '-c', 'echo ready; exec sleep 1000']);
+    t.after(() => usual.child.kill('SIGKILL'));
+    await usual.until(/ready/);
+    killQemu(plain);
+    assert.deepEqual(of(await running.result), of(await usual.result));
     const { code, stderr } = await running.result;
     assert.equal(code, 125);
-    assert.match(stderr, /^virt-sandbox: application: .*the sandbox ended/);
+    assert.match(stderr, /^virt-sandbox: application: the guest ended /);
     await assertNothingLeft(machine);
     await assertNothingLeft(name);
   });

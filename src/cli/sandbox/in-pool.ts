@@ -9,7 +9,7 @@ import { type ConnectedPool, connectPool } from '../../control/pool/connect.js';
 import { shortCommand, type Taken } from '../../control/pool/requests.js';
 import type { SandboxProcess } from '../../sandbox/process/process.js';
 import type { ProcessExit, SpawnOptions } from '../../sandbox/process/types.js';
-import { oneLine } from '../../util/errors.js';
+import { oneLine, SandboxError } from '../../util/errors.js';
 import { refuseRaw } from '../argv.js';
 import { type Arguments, checkWithPool } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
@@ -134,11 +134,28 @@ class PooledCommand implements Supervised {
   }
 }
 
-/** Waits for the end of the command, and then until nothing of the sandbox is left. */
-async function endOf(sandbox: ConnectedSandbox, process: SandboxProcess): Promise<ProcessExit> {
-  const gone = sandbox.wait();
-  gone.catch(() => {});
-  const exit = await process.exited;
-  await gone.catch(() => {});
-  return exit;
+/**
+ * Waits for the end of the command, and then until nothing of the sandbox is left.
+ * @throws {SandboxError} what the sandbox ended with; what the process did, where its holder is gone
+ */
+export async function endOf(
+  sandbox: Pick<ConnectedSandbox, 'wait'>,
+  process: Pick<SandboxProcess, 'exited'>,
+): Promise<ProcessExit> {
+  const failing = sandbox.wait().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  try {
+    const exit = await process.exited;
+    await failing;
+    return exit;
+  } catch (error) {
+    const failure = await failing;
+    const isTold = failure instanceof SandboxError && !UNTOLD.includes(failure.code);
+    throw isTold ? failure : error;
+  }
 }
+
+/** What is known by these is that nobody answers. */
+const UNTOLD: readonly string[] = ['sandbox-ended', 'control-failed'];

@@ -42,7 +42,7 @@ export class TakenSandbox implements Served {
   }
 
   get isIdle(): boolean {
-    return this.#number === undefined;
+    return this.#sandbox.isIdle;
   }
 
   /**
@@ -56,6 +56,7 @@ export class TakenSandbox implements Served {
     return {
       started: (number) => {
         this.#number = number;
+        this.#sandbox.isIdle = false;
       },
       ended: (exit) => this.#ended(exit),
       ...(log === undefined ? {} : { output: (proc, bytes) => this.#write(log, proc, bytes) }),
@@ -93,7 +94,6 @@ export class TakenSandbox implements Served {
   async #watch(gone: () => void): Promise<ProcessExit> {
     try {
       const exit = await this.#sandbox.exited;
-      if (this.#exit === undefined && !this.isIdle) throw stoppedError();
       return this.#exit ?? exit;
     } catch (error) {
       if (this.#exit !== undefined) return this.#exit;
@@ -102,13 +102,4 @@ export class TakenSandbox implements Served {
       gone();
     }
   }
-}
-
-function stoppedError(): SandboxError {
-  return new SandboxError({
-    stage: 'application',
-    code: 'stopped',
-    message: 'the sandbox was stopped before the application ended',
-    remedy: 'start it again',
-  });
 }
