@@ -7,7 +7,16 @@ import { join } from 'node:path';
 import { isSystemError, SandboxError, valueOr } from '../../util/errors.js';
 import { ROOT_STATE } from './alias.js';
 import { openBelow } from './open-below.js';
-import { claimState, ownerLives, ownerText, releaseState, type StateDirectory, stateBase } from './state-directory.js';
+import {
+  claimState,
+  isLeft,
+  ownerLives,
+  ownerText,
+  releaseState,
+  removeStale,
+  type StateDirectory,
+  stateBase,
+} from './state-directory.js';
 
 /** What the name of their directory has behind that of the directories of sandboxes. */
 const BESIDE = '-pools';
@@ -23,6 +32,11 @@ export interface FoundPool {
   readonly directory: string;
 }
 
+interface User {
+  readonly uid: number;
+  readonly home: string;
+}
+
 function poolBase(): string {
   return `${stateBase()}${BESIDE}`;
 }
@@ -36,6 +50,7 @@ export function claimPool(name: string): Pick<StateDirectory, 'path' | 'owner'> 
   try {
     const state = claimState(name, 'session', poolBase());
     chmodSync(state.path, 0o700);
+    removeDead();
     return state;
   } catch (error) {
     if (!(error instanceof SandboxError) || error.code !== 'name-in-use') throw error;
@@ -79,6 +94,7 @@ export function findPool(name: string): FoundPool {
 
 /** The pools of this user, by name. */
 export function findPools(): FoundPool[] {
+  removeDead();
   const base = poolBase();
   return namesIn(base)
     .map((name) => ({ name, directory: join(base, name) }))
@@ -89,21 +105,29 @@ export function findPools(): FoundPool[] {
  * Who holds pools, as {@link ownerText} names them: what they have without a record waits in a pool.
  * @param user for root: another one
  */
-export function poolHolders(user?: { readonly uid: number; readonly home: string }): ReadonlySet<string> {
-  if (user === undefined) return holdersIn(poolBase());
+export function poolHolders(user?: User): ReadonlySet<string> {
+  if (user === undefined) {
+    const base = poolBase();
+    return new Set(namesIn(base).map((name) => ownerText(join(base, name)) ?? ''));
+  }
   const holders = valueOr(() => {
-    const fd = openBelow(user.uid, user.home, USERS_POOLS);
-    try {
-      return holdersIn(`/proc/self/fd/${fd}`);
-    } finally {
-      closeSync(fd);
-    }
+    const names = below(user, [], namesIn);
+    return new Set(names.map((name) => valueOr(() => below(user, [name], ownerText), undefined) ?? ''));
   }, undefined);
   return holders ?? new Set();
 }
 
-function holdersIn(base: string): Set<string> {
-  return new Set(namesIn(base).map((name) => ownerText(join(base, name)) ?? ''));
+/**
+ * The result of `read` in a directory below the pools of a user, who may put a link there at any moment.
+ * @throws a system error
+ */
+function below<T>({ uid, home }: User, path: readonly string[], read: (directory: string) => T): T {
+  const fd = openBelow(uid, home, [...USERS_POOLS, ...path]);
+  try {
+    return read(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function namesIn(base: string): string[] {
@@ -113,6 +137,18 @@ function namesIn(base: string): string[] {
 /** Whether it can be one directory entry, and is no hidden one. */
 function isPoolName(name: string): boolean {
   return name !== '' && !IN_BETWEEN.test(name) && !/[/\0]/.test(name);
+}
+
+/** Removes the directories of pools whose holders were killed. They have nothing that runs. */
+function removeDead(): void {
+  const base = poolBase();
+  for (const path of namesIn(base).map((name) => join(base, name))) {
+    try {
+      if (isLeft(path)) removeStale(path);
+    } catch {
+      // One that cannot be removed is in nobody's way.
+    }
+  }
 }
 
 function isHeld(directory: string): boolean {

@@ -210,6 +210,12 @@ export function ownerLives(path: string): boolean {
   }
 }
 
+/** Whether a process that is dead owned it, which this one can know. */
+export function isLeft(path: string): boolean {
+  const text = valueOr(() => readPlainFile(join(path, 'owner'), { most: OWNER_BYTES }), undefined);
+  return text?.trim().split(' ')[2] === sphere() && !ownerLives(path);
+}
+
 /** The process that owns a state directory, by its ID and its start; undefined if that is not known. */
 export function ownerText(path: string): string | undefined {
   const text = valueOr(() => readPlainFile(join(path, 'owner'), { most: OWNER_BYTES }), undefined);
