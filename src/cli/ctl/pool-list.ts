@@ -1,8 +1,9 @@
 /** virt-sandbox-ctl pool ls and pool inspect: what is known of pools. */
 import { connectPool } from '../../control/pool/connect.js';
-import type { PoolRecord } from '../../control/pool/record.js';
+import { type PoolRecord, readPoolRecord } from '../../control/pool/record.js';
 import type { PoolState } from '../../control/pool/requests.js';
-import { findPools } from '../../sandbox/state/pools.js';
+import { RecordError } from '../../control/record.js';
+import { type FoundPool, findPools } from '../../sandbox/state/pools.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { columns, printJson, printLines } from '../output.js';
 import { tellFailure } from '../program.js';
@@ -14,6 +15,11 @@ const HEADINGS = ['NAME', 'SIZE', 'IDLE', 'STARTING', 'TAKEN', 'MEMORY EACH'];
 /** One pool. The names are keys of JSON. */
 export interface ListedPool extends PoolState, Pick<PoolRecord, 'name' | 'pid' | 'created' | 'options'> {}
 
+/** One whose holder does not answer, as it is stopped, or too many are connected. The names are keys of JSON. */
+export interface SilentPool extends Omit<PoolRecord, 'version'> {
+  readonly error: string;
+}
+
 /** @returns the exit status */
 export async function listPools(args: CtlArguments): Promise<number> {
   const asJson = wantsJson(args, 'pool ls');
@@ -21,13 +27,7 @@ export async function listPools(args: CtlArguments): Promise<number> {
     await printLines(findPools().map(({ name }) => oneLine(name)));
     return 0;
   }
-  const answers = await Promise.allSettled(findPools().map(({ name }) => described(name)));
-  const pools = answers.flatMap((answer) => {
-    if (answer.status === 'fulfilled') return answer.value;
-    // It has just ended, or its first sandbox does not wait yet.
-    if (answer.reason instanceof SandboxError) return [];
-    throw answer.reason;
-  });
+  const pools = (await Promise.all(findPools().map(listed))).filter((pool) => pool !== undefined);
   if (asJson) await printJson(pools);
   else await printLines(poolTable(pools, !isSet(args, 'noheading')));
   return 0;
@@ -51,13 +51,37 @@ export async function inspectPools({ words }: CtlArguments): Promise<number> {
 }
 
 /** The lines of the table. */
-export function poolTable(pools: readonly ListedPool[], withHeadings: boolean): string[] {
-  const rows = pools.map(({ name, size, idle, starting, taken, privateBytesPerMember: bytes }) => [
-    oneLine(name),
-    ...[size, idle, starting, taken.length].map(String),
-    bytes === undefined ? '' : bytesText(bytes),
-  ]);
+export function poolTable(pools: readonly (ListedPool | SilentPool)[], withHeadings: boolean): string[] {
+  const rows = pools.map((pool) => [oneLine(pool.name), String(pool.size), ...stateCells(pool)]);
   return columns([...(withHeadings ? [HEADINGS] : []), ...rows]);
+}
+
+function stateCells(pool: ListedPool | SilentPool): string[] {
+  if ('error' in pool) return ['?', '?', '?', 'does not answer'];
+  const { idle, starting, taken, privateBytesPerMember: bytes } = pool;
+  return [...[idle, starting, taken.length].map(String), bytes === undefined ? '' : bytesText(bytes)];
+}
+
+/** @returns undefined: it has just ended, or its first sandbox does not wait yet */
+export async function listed({ name, directory }: FoundPool): Promise<ListedPool | SilentPool | undefined> {
+  try {
+    return await described(name);
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    if (error.code !== 'control-failed') return undefined;
+    const record = recordIn(directory);
+    return record && { ...record, error: error.message };
+  }
+}
+
+function recordIn(directory: string): Omit<PoolRecord, 'version'> | undefined {
+  try {
+    const { version: _version, ...record } = readPoolRecord(directory);
+    return record;
+  } catch (error) {
+    if (error instanceof RecordError) return undefined;
+    throw error;
+  }
 }
 
 async function described(name: string): Promise<ListedPool> {

@@ -11,6 +11,7 @@ import type { SandboxProcess } from '../../sandbox/process/process.js';
 import type { ProcessExit, SpawnOptions } from '../../sandbox/process/types.js';
 import { oneLine, SandboxError } from '../../util/errors.js';
 import { refuseRaw } from '../argv.js';
+import { checkVariablesWithPool } from '../pool-variables.js';
 import { type Arguments, checkWithPool } from '../sandbox-arguments.js';
 import { cancelOnSignal } from '../terminal/cancel-on-signal.js';
 import { localTerminal } from '../terminal/forward.js';
@@ -22,6 +23,7 @@ import { timeLimitOf } from './wishes.js';
 /** @returns the exit status for this process */
 export async function runInPool(poolName: string, args: Arguments): Promise<number> {
   checkWithPool(args);
+  checkVariablesWithPool(process.env);
   const { command, detach = false } = args;
   if (command.length === 0 && !detach) throw usageError('--pool lacks the COMMAND', 'virt-sandbox');
   if (args.name !== undefined) checkName(args.name);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseCtlArguments } from '../../../src/cli/ctl/arguments.js';
 import { poolTable } from '../../../src/cli/ctl/pool-list.js';
+import { checkTemplateVariables, checkVariablesWithPool } from '../../../src/cli/pool-variables.js';
 import { type Arguments, checkTemplate, checkWithPool, parseArguments } from '../../../src/cli/sandbox-arguments.js';
 
 function argumentsOf(words: readonly string[]): Arguments {
@@ -31,6 +32,28 @@ describe('--pool', () => {
         code: 'usage',
         message: `--pool cannot go with ${words[0]}: the options of virt-sandbox-ctl pool create decide it`,
       });
+  });
+});
+
+describe('variables of one sandbox', () => {
+  const variables = { LIBVIRT_SANDBOX_INIT_DEBUG: '1', LIBVIRT_SANDBOX_STRACE: 'trace=openat', PATH: '/bin' };
+
+  it('do not go with --pool', () => {
+    assert.throws(() => checkVariablesWithPool(variables), {
+      code: 'usage',
+      message:
+        '--pool cannot go with LIBVIRT_SANDBOX_INIT_DEBUG, LIBVIRT_SANDBOX_STRACE: its sandboxes have started already',
+    });
+    checkVariablesWithPool({ LIBVIRT_SANDBOX_STRACE: '', PATH: '/bin' });
+  });
+
+  it('are not those of a pool, but for the messages of the start', () => {
+    assert.throws(() => checkTemplateVariables(variables), {
+      code: 'usage',
+      message: 'the sandboxes of a pool cannot have LIBVIRT_SANDBOX_STRACE',
+    });
+    assert.throws(() => checkTemplateVariables({ LIBVIRT_SANDBOX_INIT_DEBUG: 'break:root' }), { code: 'usage' });
+    checkTemplateVariables({ LIBVIRT_SANDBOX_INIT_DEBUG: '1' });
   });
 });
 
@@ -85,11 +108,13 @@ describe('virt-sandbox-ctl pool', () => {
     const pools = [
       { ...known, name: 'jobs', size: 4, idle: 2, starting: 1, taken: ['a', 'b'], privateBytesPerMember: 48_700_000 },
       { ...known, name: 'a\nb', size: 1, idle: 0, starting: 1, taken: [] },
+      { ...known, name: 'deaf', size: 3, error: 'no answer' },
     ];
     assert.deepEqual(poolTable(pools, true), [
       'NAME  SIZE  IDLE  STARTING  TAKEN  MEMORY EACH',
       'jobs  4     2     1         2      48.7MB',
       'a\\nb  1     0     1         0',
+      'deaf  3     ?     ?         ?      does not answer',
     ]);
   });
 });
