@@ -4,12 +4,11 @@ import type { Readable, Writable } from 'node:stream';
 import { hasApplication } from '../../init/common/application.js';
 import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
-import { isQemuGone } from '../libvirt/errors.js';
 import { OperationError } from '../protocol/operations.js';
 import { SandboxError } from '../util/errors.js';
 import { deferred, settlesWithin } from '../util/promises.js';
 import { endLaunched } from './end-launched.js';
-import { exitStatusOf } from './exit-status.js';
+import { exitOf, failureOf, stoppedError } from './ending.js';
 import { launch } from './launch.js';
 import type { Launched } from './launched.js';
 import { completeConfig } from './prepare/complete-config.js';
@@ -21,7 +20,6 @@ import type { ProcessExit } from './process/types.js';
 import type { OpenPorts } from './publish/open-ports.js';
 import type { PublishedPort } from './publish/published-port.js';
 import { Session } from './session.js';
-import { goneError } from './start/boot-errors.js';
 import type { LaunchOptions, StartOptions } from './types.js';
 
 /** The status of a sandbox without an application, which has ended as it should. */
@@ -31,9 +29,6 @@ type StartDurations = Pick<Sandbox, 'prepareMilliseconds' | 'startMilliseconds'>
 
 /** How long a stopped guest may take to end by itself, in milliseconds. */
 const STOP_MS = 2000;
-
-/** How long the connection to a QEMU that has ended may take to break, in milliseconds. */
-const QEMU_ENDS_MS = 200;
 
 /**
  * An application that runs in a sandbox of its own.
@@ -267,11 +262,11 @@ export class Sandbox extends Session implements AsyncDisposable {
     let status: ProcessExit | undefined;
     let failure: unknown;
     try {
-      status = await this.#exit();
+      status = await exitOf(this.launched);
       return status;
     } catch (error) {
       if (this.#stopping && this.isIdle) return STOPPED;
-      failure = await this.#failure(error);
+      failure = this.#stopping ? stoppedError(error) : await failureOf(this.launched, this.isIdle, error);
       throw failure;
     } finally {
       shares.end();
@@ -287,44 +282,9 @@ export class Sandbox extends Session implements AsyncDisposable {
       await endLaunched(this.launched, options, this.#onWarning);
     }
   }
-
-  /** Why there is no status. */
-  async #failure(error: unknown): Promise<unknown> {
-    const { domain, console } = this.launched;
-    if (this.#stopping) return stoppedError(error);
-    if (error instanceof SandboxError && error.code === 'virtiofsd-died') return error;
-    // libvirt notices the end of QEMU a little after its sockets close, and may know the reason.
-    const reason = (await settlesWithin(domain.stopped, STOP_MS)) ? (await domain.stopped).error : undefined;
-    return reason === undefined || isQemuGone(reason) ? goneError(console, this.isIdle ? 'idle' : 'running') : reason;
-  }
-
-  /**
-   * How the application ended. A virtiofsd that ends before QEMU fails it; one that ends with QEMU does not, and
-   * what the guest has sent counts.
-   */
-  async #exit(): Promise<ProcessExit> {
-    const { channel, shares } = this.launched;
-    const exited = channel.application.exited.then(({ status, timedOut }) => ({ ...exitStatusOf(status), timedOut }));
-    try {
-      return await Promise.race([exited, shares.failed]);
-    } catch (error) {
-      if (await settlesWithin(exited, QEMU_ENDS_MS)) return exited;
-      throw error;
-    }
-  }
 }
 
 async function openPorts({ publish }: SandboxConfig): Promise<OpenPorts> {
   const { OpenPorts } = await import('./publish/open-ports.js');
   return OpenPorts.open(publish);
-}
-
-function stoppedError(cause: unknown): SandboxError {
-  return new SandboxError({
-    stage: 'application',
-    code: 'stopped',
-    message: 'the sandbox was stopped before the application ended',
-    remedy: 'start it again',
-    cause,
-  });
 }
