@@ -13,17 +13,12 @@ import { MessageType, OUTPUT_WINDOW_BYTES, Proc, Status } from '../../../src/pro
 import { deferred } from '../../../src/util/promises.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 import { exit, spawned, stream } from '../protocol/guest.js';
-import { holder, RawHost, StandInGuest, spawnPayload } from './stand-ins.js';
+import { holder, RawHost, StandInGuest, spawnPayload, until } from './stand-ins.js';
 
 const { errno } = constants;
 const { CALL, DATA, MESSAGE, REPLY } = MessageType;
 
 const APPLICATION = new FieldWriter().str('{"ask":"application"}').finish();
-
-/** Waits for what another turn of the loop brings. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await nextTurn();
-}
 
 /** @param output what takes the application's output; default: its host */
 async function served(t: TestContext, output?: (bytes: Buffer) => Promise<void>) {

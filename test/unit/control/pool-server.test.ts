@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ConnectedPool } from '../../../src/control/pool/connect.js';
 import { PoolServer, type ServedPool } from '../../../src/control/pool/pool-server.js';
 import type { PoolRecord } from '../../../src/control/pool/record.js';
@@ -16,7 +15,7 @@ import { SandboxError } from '../../../src/util/errors.js';
 import { deferred } from '../../../src/util/promises.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
 import { record as aRecord } from './a-record.js';
-import { RawHost, StandInGuest } from './stand-ins.js';
+import { RawHost, StandInGuest, until } from './stand-ins.js';
 
 const RECORD: PoolRecord = {
   version: 1,
@@ -86,11 +85,6 @@ class StandInSandbox {
       new SandboxError({ stage: 'application', code: 'stopped', message: 'stopped', remedy: 'none' }),
     );
   }
-}
-
-/** Waits for what another turn of the loop brings. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await nextTurn();
 }
 
 async function served(t: TestContext): Promise<{ pool: StandInPool; server: PoolServer; directory: string }> {

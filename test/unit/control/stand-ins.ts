@@ -5,9 +5,11 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import type { TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ControlServer, listen } from '../../../src/control/server.js';
 import type { ServedHostOptions } from '../../../src/control/serving.js';
 import { Channel } from '../../../src/protocol/channel.js';
+import { FieldWriter } from '../../../src/protocol/fields.js';
 import { encodePacket, type PacketHeader, PacketParser } from '../../../src/protocol/packets.js';
 import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, MessageType, Proc, Status } from '../../../src/protocol/wire.js';
 import { scratchDirectory } from '../../helpers/scratch.js';
@@ -188,4 +190,21 @@ export class RawHost {
 export function spawnPayload(flags = 0): Buffer {
   const argv = Buffer.concat([numbers(1, 4), Buffer.from('true')]);
   return Buffer.concat([argv, numbers(0, 0, 0, 0, 0, 0, 0, flags, 0, 0, 0)]);
+}
+
+/** A server, and two hosts of it. */
+export async function withTwo(t: TestContext): Promise<Holder & { one: RawHost; other: RawHost }> {
+  const held = await holder(t);
+  return { ...held, one: await RawHost.connect(t, held), other: await RawHost.connect(t, held) };
+}
+
+/** The payload of a CONTROL call. */
+export const request = (value: unknown) => new FieldWriter().str(JSON.stringify(value)).finish();
+
+/** That of a failed reply. */
+export const errnoOf = ({ payload }: { payload: Buffer }) => payload.readUInt32BE(4);
+
+/** Waits for what another turn of the loop brings. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await nextTurn();
 }
