@@ -1,5 +1,6 @@
 /** The guest's side of the handshake, which a holder speaks to its hosts: docs/protocol.md. */
-import { HANDSHAKE_SYNC, HANDSHAKE_WAIT } from '../protocol/wire.js';
+import { encodeReady } from '../protocol/ready.js';
+import { HANDSHAKE_SYNC, HANDSHAKE_WAIT, PROTOCOL_VERSION } from '../protocol/wire.js';
 
 export class Greeting {
   #state: 'awaited' | 'begun' | 'done' = 'awaited';
@@ -25,4 +26,9 @@ export class Greeting {
     }
     return Buffer.alloc(0);
   }
+}
+
+/** READY, behind the handshake. Of the guest's start a host hears nothing. */
+export function readyPayload(kernelRelease: string): Uint8Array {
+  return encodeReady({ protocol: PROTOCOL_VERSION, kernelRelease, initStarted: 0n, initReady: 0n, modules: [] });
 }

@@ -7,11 +7,10 @@ import { constants } from 'node:os';
 import type { Channel } from '../protocol/channel.js';
 import { FieldWriter, ProtocolError } from '../protocol/fields.js';
 import { encodePacket, type OutputProc, type PacketHeader, PacketParser } from '../protocol/packets.js';
-import { encodeReady } from '../protocol/ready.js';
 import type { RawReply } from '../protocol/relay.js';
-import { CallFlag, MessageType, PROTOCOL_VERSION, Proc, SpawnFlag, Status } from '../protocol/wire.js';
+import { CallFlag, MessageType, Proc, SpawnFlag, Status } from '../protocol/wire.js';
 import { messageOf } from '../util/errors.js';
-import { Greeting } from './greeting.js';
+import { Greeting, readyPayload } from './greeting.js';
 import { HostFlow } from './host-flow.js';
 import { readPayload } from './read-payload.js';
 import { parseRequest } from './requests.js';
@@ -51,6 +50,8 @@ export class ServedHost {
   readonly #lease = new AbortController();
   /** Of the process that this host starts next. */
   #watch: ProcessWatch | undefined;
+  /** It was to be the application, and the sandbox has one: the host need not wait for that answer. */
+  #isNextRefused = false;
   #keep = false;
   #isLeft = false;
 
@@ -113,15 +114,9 @@ export class ServedHost {
     const rest = this.#greeting.take(bytes, (answer) => this.#socket.write(answer));
     if (this.#greeting.isDone) {
       clearTimeout(this.#timer);
-      this.#sendReady();
+      this.#send(Proc.READY, MessageType.MESSAGE, 0, readyPayload(this.#options.kernelRelease));
     }
     return rest;
-  }
-
-  #sendReady(): void {
-    const { kernelRelease } = this.#options;
-    const ready = { protocol: PROTOCOL_VERSION, kernelRelease, initStarted: 0n, initReady: 0n, modules: [] };
-    this.#send(Proc.READY, MessageType.MESSAGE, 0, encodeReady(ready));
   }
 
   #refuseStream(): never {
@@ -162,6 +157,11 @@ export class ServedHost {
     const flags = payload.length < FLAGS_BYTES ? 0 : payload.readUInt32BE(payload.length - FLAGS_BYTES);
     if ((flags & SpawnFlag.APPLICATION) !== 0) {
       this.#refuse(header, errno.EINVAL, 'spawn: the sandbox has its application');
+      return;
+    }
+    if (this.#isNextRefused) {
+      this.#isNextRefused = false;
+      this.#refuse(header, errno.ECANCELED, 'spawn: it cannot be the application');
       return;
     }
     const settle = this.#flow.begin(payload.length);
@@ -249,6 +249,7 @@ export class ServedHost {
       this.hadApplication = true;
       this.#answer(header, {});
     } catch (error) {
+      this.#isNextRefused = true;
       this.#fail(header, error);
     }
   }

@@ -52,6 +52,9 @@ describe('an application that a host starts', () => {
     assert.equal((await host.call(Proc.CONTROL, APPLICATION)).status, Status.OK);
     const refused = await other.call(Proc.CONTROL, APPLICATION);
     assert.deepEqual([refused.status, refused.payload.readUInt32BE(4)], [Status.ERROR, errno.EBUSY]);
+    const unwanted = await other.call(Proc.SPAWN, spawnPayload());
+    assert.deepEqual([unwanted.status, unwanted.payload.readUInt32BE(4)], [Status.ERROR, errno.ECANCELED]);
+    assert.equal(guest.of(Proc.SPAWN, CALL).length, 1);
     const [beside, application, after] = [await other.spawn(), await host.spawn(), await host.spawn()];
     assert.deepEqual(told.started, [application]);
     guest.say(...[before, beside, after].map((number) => exit(number)), exit(application, 256));
