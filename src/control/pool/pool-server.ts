@@ -99,8 +99,9 @@ export class PoolServer {
     return { size, idle, starting, taken, takenInAll: this.#takenInAll, waiting, privateBytesPerMember };
   }
 
+  /** One that has just been given away is in two of them. */
   get #running(): string[] {
-    return [...this.#given, ...this.#taken.keys(), ...this.#unread.values()];
+    return [...new Set([...this.#given, ...this.#taken.keys(), ...this.#unread.values()])];
   }
 
   async #removeUnlessInUse(force: boolean): Promise<readonly string[]> {
