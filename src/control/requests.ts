@@ -70,16 +70,6 @@ const ending = v.union([
 
 export type Ending = v.InferOutput<typeof ending>;
 
-/** A request that is refused. */
-export class Refusal extends Error {
-  constructor(
-    readonly errno: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
 /** @returns undefined for what is no request */
 export function parseRequest(json: string): ControlRequest | undefined {
   return parsed(request, json);
