@@ -16,6 +16,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Proc } from '../../../../src/protocol/wire.js';
+import { isSystemError } from '../../../../src/util/errors.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 import { changesIn, ODD_NAME, Programs } from './programs.js';
 
@@ -132,10 +133,9 @@ describe('watch of a tree', () => {
   test('follows a directory that is renamed, and lets go of one that leaves', async (t) => {
     const { programs, told, until } = await watchTree(t, (to) => mkdirSync(to.path('a/b/c'), { recursive: true }));
     const outside = scratchDirectory(t);
-    const watches = () => inotifyWatches(programs.guest.process.pid);
     mkdirSync(programs.path('z'));
     // The root, a, a/b, a/b/c and z.
-    while (watches() !== 5) await programs.guest.ok(Proc.SYNC);
+    await untilWatches(programs, 5);
     renameSync(programs.path('a/b'), programs.path('z/moved'));
     await until('5 z/moved');
     writeFileSync(programs.path('z/moved/c/file'), '');
@@ -152,7 +152,7 @@ describe('watch of a tree', () => {
       [],
     );
     // The root, a and z.
-    while (watches() !== 3) await programs.guest.ok(Proc.SYNC);
+    await untilWatches(programs, 3);
     renameSync(join(outside, 'gone'), programs.path('a/back'));
     await until('1 a/back/c/unseen');
     await programs.guest.finish();
@@ -170,7 +170,7 @@ describe('watch of a tree', () => {
     await programs.guest.signal(signals.SIGCONT, number);
     await until('6 ');
     // It looks for them behind that: then this file is seen, as made or because it is there.
-    while (inotifyWatches(programs.guest.process.pid) !== 3) await programs.guest.ok(Proc.SYNC);
+    await untilWatches(programs, 3);
     writeFileSync(programs.path('unseen/sub/seen'), '');
     await until('1 unseen/sub/seen');
     assert.ok(!told().includes('1 unseen'));
@@ -209,6 +209,27 @@ function inotifyWatches(init: number | undefined): number {
   const children = readFileSync(`/proc/${init}/task/${init}/children`, 'utf8').trim().split(' ');
   return children
     .flatMap((pid) => readdirSync(`/proc/${pid}/fdinfo`).map((fd) => `/proc/${pid}/fdinfo/${fd}`))
-    .map((path) => readFileSync(path, 'utf8').match(/^inotify wd:/gm)?.length ?? 0)
+    .map((path) => readIfThere(path).match(/^inotify wd:/gm)?.length ?? 0)
     .reduce((sum, count) => sum + count, 0);
+}
+
+/** A descriptor may be closed meanwhile. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT') || isSystemError(error, 'ESRCH')) return '';
+    throw error;
+  }
+}
+
+/** Waits until the program has so many watches. */
+async function untilWatches({ guest }: Programs, expected: number): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const seen = inotifyWatches(guest.process.pid);
+    if (seen === expected) return;
+    assert.ok(Date.now() < deadline, `${seen} watches, not ${expected}`);
+    await guest.ok(Proc.SYNC);
+  }
 }
