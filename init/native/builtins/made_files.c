@@ -3,12 +3,13 @@
 #include "builtins/builtins.h"
 #include "builtins/tree_input.h"
 #include "builtins/unfinished.h"
+#include "builtins/unpack_file.h"
 #include "builtins/walk.h"
-#include "shared/write_all.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,12 @@
 #define PIECE_BYTES 65536
 
 struct made_file {
+	/* A device and an inode alone may be those of another file, once this one is removed. */
 	dev_t device;
 	ino_t inode;
+	uid_t owner;
+	off_t size;
+	struct timespec changed;
 	/* From the root of the tree. */
 	char path[];
 };
@@ -39,6 +44,9 @@ void made_files_add(const struct tree_path *path, const char *name, const struct
 		builtin_fail(ENOMEM, "link(%s)", name);
 	file->device = made->st_dev;
 	file->inode = made->st_ino;
+	file->owner = made->st_uid;
+	file->size = made->st_size;
+	file->changed = made->st_mtim;
 	(void)snprintf(file->path, size + 1, "%s%s%s", path->text, path->size == 0 ? "" : "/", name);
 	files[count++] = file;
 	path_bytes += size;
@@ -46,7 +54,9 @@ void made_files_add(const struct tree_path *path, const char *name, const struct
 
 static bool is_file(const struct made_file *file, const struct stat *found)
 {
-	return S_ISREG(found->st_mode) && found->st_dev == file->device && found->st_ino == file->inode;
+	return S_ISREG(found->st_mode) && found->st_dev == file->device && found->st_ino == file->inode &&
+	       found->st_uid == file->owner && found->st_size == file->size &&
+	       found->st_mtim.tv_sec == file->changed.tv_sec && found->st_mtim.tv_nsec == file->changed.tv_nsec;
 }
 
 /* Whether a file system, or this file, takes no further name. */
@@ -55,19 +65,24 @@ static bool is_refused(int error)
 	return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK || error == EXDEV;
 }
 
+/* What is all zeros becomes a hole. */
 static void copy(int from, int to, const struct levels *levels, const char *name)
 {
-	static char piece[PIECE_BYTES];
+	static uint8_t piece[PIECE_BYTES];
+	uint64_t at = 0;
 
 	for (;;) {
 		ssize_t size = read(from, piece, sizeof(piece));
 
 		if (size < 0 && errno == EINTR)
 			continue;
-		if (size < 0 || write_all(to, piece, (size_t)size) < 0)
+		if (size < 0 || (size == 0 && ftruncate(to, (off_t)at) < 0))
 			levels_fail(levels, errno, "write", name);
 		if (size == 0)
 			return;
+		if (piece[0] != 0 || memcmp(piece, piece + 1, (size_t)size - 1) != 0)
+			unpack_file_write(levels, name, to, piece, (size_t)size, at);
+		at += (uint64_t)size;
 	}
 }
 

@@ -43,26 +43,23 @@ static bool makes_files_of(int directory, uid_t uid)
 	return found.st_uid == uid;
 }
 
-/* The one that was made is empty, and belongs to this user. */
-static bool is_new(int above, int directory)
-{
-	struct stat found;
-
-	return fstat(directory, &found) == 0 && makes_files_of(above, found.st_uid) && !has_entries(directory);
-}
-
 int make_directory(int above, const char *name, bool *is_made)
 {
+	struct stat found;
 	int fd;
 
 	*is_made = mkdirat(above, name, 0700) == 0;
 	if (!*is_made && errno != EEXIST)
 		return -1;
 	fd = openat(above, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && *is_made && !is_new(above, fd)) {
+	if (fd < 0 || !*is_made)
+		return fd;
+	if (fstat(fd, &found) < 0 || !makes_files_of(above, found.st_uid)) {
 		(void)close(fd);
 		errno = ESTALE;
 		return -1;
 	}
+	/* Another copy may work there already, or it is another directory of this user. */
+	*is_made = !has_entries(fd);
 	return fd;
 }

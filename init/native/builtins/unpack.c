@@ -93,6 +93,8 @@ static void get_entry(struct entry *entry)
 	entry->mode = (mode_t)tree_get_number(2);
 	if ((entry->mode & ~(mode_t)TREE_MODE_BITS) != 0)
 		tree_malformed("a mode");
+	/* What is made belongs to this user, and is not to run as that for others. */
+	entry->mode &= ~(mode_t)(S_ISUID | S_ISGID);
 	entry->times[0] = (struct timespec){0, UTIME_OMIT};
 	entry->times[1].tv_sec = (time_t)tree_get_number(8);
 	entry->times[1].tv_nsec = (long)tree_get_number(4);
@@ -111,36 +113,45 @@ static void check_way(const char *name)
 		fail(EISDIR, "rename", name);
 }
 
-static void finish(const struct timespec times[2], const char *name)
+/* Gives it its times and its name. Of a file that may get further names, it says what it is by then. */
+static void finish(const struct timespec times[2], const char *name, struct stat *shared)
 {
+	struct stat made = {0};
+
 	if (unfinished_set_times(times) < 0)
 		lose(TREE_LOST_TIME, "utimensat", name);
+	if (shared != NULL) {
+		made = *shared;
+		if (unfinished_stat(shared) < 0 || shared->st_dev != made.st_dev || shared->st_ino != made.st_ino ||
+		    shared->st_uid != made.st_uid)
+			fail(ESTALE, "rename", name);
+	}
 	if (unfinished_rename(name) < 0)
 		fail(errno, "rename", name);
 }
 
-static void finish_file(int fd, mode_t mode, const struct timespec times[2], const char *name)
+static void finish_file(int fd, mode_t mode, const struct timespec times[2], const char *name, struct stat *shared)
 {
 	if (fchmod(fd, mode) < 0)
 		lose(TREE_LOST_MODE, "chmod", name);
+	if (shared != NULL && fstat(fd, shared) < 0)
+		fail(errno, "fstat", name);
 	/* Some file systems fail only here. */
 	if (close(fd) < 0)
 		fail(errno, "write", name);
-	finish(times, name);
+	finish(times, name, shared);
 }
 
 static void make_file(const struct entry *entry, bool is_shared)
 {
-	struct stat made = {0};
+	struct stat made;
 	int fd;
 
 	check_way(entry->name);
 	if (is_shared && levels.count == 1)
 		tree_malformed("a root with several names");
 	fd = unpack_file(&levels, entry->name);
-	if (is_shared && fstat(fd, &made) < 0)
-		fail(errno, "fstat", entry->name);
-	finish_file(fd, entry->mode, entry->times, entry->name);
+	finish_file(fd, entry->mode, entry->times, entry->name, is_shared ? &made : NULL);
 	if (is_shared)
 		made_files_add(&below, entry->name, &made);
 }
@@ -158,7 +169,7 @@ static void make_hard_link(void)
 	copied = made_files_link(&levels, (uint32_t)tree_get_number(4), name, &original);
 	if (copied >= 0)
 		finish_file(copied, original.st_mode & TREE_MODE_BITS,
-			    (struct timespec[]){{0, UTIME_OMIT}, original.st_mtim}, name);
+			    (struct timespec[]){{0, UTIME_OMIT}, original.st_mtim}, name, NULL);
 	else if (unfinished_rename_hard_link(name) < 0)
 		fail(errno, "rename", name);
 }
@@ -174,7 +185,7 @@ static void make_link(const struct entry *entry)
 	check_way(entry->name);
 	if (unfinished_symlink(levels_top(&levels)->fd, target) < 0)
 		fail(errno, "symlink", entry->name);
-	finish(entry->times, entry->name);
+	finish(entry->times, entry->name, NULL);
 }
 
 static void make_fifo(const struct entry *entry)
@@ -182,7 +193,7 @@ static void make_fifo(const struct entry *entry)
 	check_way(entry->name);
 	if (unfinished_mkfifo(levels_top(&levels)->fd, entry->mode) < 0)
 		fail(errno, "mkfifo", entry->name);
-	finish(entry->times, entry->name);
+	finish(entry->times, entry->name, NULL);
 }
 
 /* A directory that is there already keeps its mode, and its times go on. */

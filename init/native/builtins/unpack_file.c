@@ -17,15 +17,16 @@ struct file {
 	const char *name;
 };
 
-static void write_piece(const struct file *file, const uint8_t *bytes, size_t size, uint64_t at)
+void unpack_file_write(const struct levels *levels, const char *name, int fd, const uint8_t *bytes, size_t size,
+		       uint64_t at)
 {
 	while (size > 0) {
-		ssize_t count = pwrite(file->fd, bytes, size, (off_t)at);
+		ssize_t count = pwrite(fd, bytes, size, (off_t)at);
 
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)
-			levels_fail(file->levels, count < 0 ? errno : EIO, "write", file->name);
+			levels_fail(levels, count < 0 ? errno : EIO, "write", name);
 		bytes += count;
 		size -= (size_t)count;
 		at += (uint64_t)count;
@@ -44,7 +45,7 @@ static void get_extent(struct file *file)
 		size_t count;
 		const uint8_t *bytes = tree_get_some(size, &count);
 
-		write_piece(file, bytes, count, at);
+		unpack_file_write(file->levels, file->name, file->fd, bytes, count, at);
 		at += count;
 		size -= count;
 	}

@@ -4,6 +4,9 @@
 
 #include "builtins/levels.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 /*
  * Reads the rest of a FILE, from its size to its FILE_END, and makes a file of it that is unfinished. It ends the
  * program if it cannot, or if that is no file.
@@ -12,5 +15,9 @@
  * @return the descriptor of the file
  */
 int unpack_file(const struct levels *levels, const char *name);
+
+/* Writes bytes of a file at an offset. It ends the program if it cannot. */
+void unpack_file_write(const struct levels *levels, const char *name, int fd, const uint8_t *bytes, size_t size,
+		       uint64_t at);
 
 #endif

@@ -15,20 +15,27 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /** How much is copied at a time where there are no further names. */
 const PIECE_BYTES = 1 << 20;
+const ZEROS = Buffer.alloc(PIECE_BYTES);
+/** What stays the same of a file. */
+const FIELDS = ['dev', 'ino', 'uid', 'size', 'mtimeNs'] as const;
 
 interface MadeFile {
   /** From the root of the tree, Latin-1. */
   readonly path: string;
-  readonly device: bigint;
-  readonly inode: bigint;
+  /** A device and an inode alone may be those of another file, once this one is removed. */
+  readonly status: BigIntStats;
 }
 
 export class MadeFiles {
   readonly #files: MadeFile[] = [];
 
-  /** Gives a file the next number. @param names the way to it from the root of the tree, with its own, Latin-1 */
-  add(names: readonly string[], { dev, ino }: BigIntStats): void {
-    this.#files.push({ path: names.join('/'), device: dev, inode: ino });
+  /**
+   * Gives a file the next number.
+   * @param names the way to it from the root of the tree, with its own, Latin-1
+   * @param status what it was when it was finished
+   */
+  add(names: readonly string[], status: BigIntStats): void {
+    this.#files.push({ path: names.join('/'), status });
   }
 
   /**
@@ -67,8 +74,9 @@ export class MadeFiles {
   }
 }
 
-function check({ device, inode }: MadeFile, found: BigIntStats): void {
-  if (!found.isFile() || found.dev !== device || found.ino !== inode) throw callError(MOVED);
+function check({ status }: MadeFile, found: BigIntStats): void {
+  const isSame = FIELDS.every((field) => found[field] === status[field]);
+  if (!found.isFile() || !isSame) throw callError(MOVED);
 }
 
 async function copy(file: MadeFile, path: Buffer, to: Unfinished, spend: (bytes: number) => void): Promise<TreeMeta> {
@@ -82,7 +90,9 @@ async function copy(file: MadeFile, path: Buffer, to: Unfinished, spend: (bytes:
       const count = readSync(fd, piece, 0, PIECE_BYTES, at);
       if (count === 0) return metaOf(found);
       spend(count);
-      to.write(at, piece.subarray(0, count));
+      // What is all zeros becomes a hole.
+      const bytes = piece.subarray(0, count);
+      if (!bytes.equals(ZEROS.subarray(0, count))) to.write(at, bytes);
       at += count;
       // Writing blocks this thread: others have their turn.
       await setImmediate();

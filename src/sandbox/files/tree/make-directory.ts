@@ -9,9 +9,9 @@ const NO_NAME = Buffer.alloc(0);
 
 /**
  * Makes a directory that only its owner may enter, or takes the one that is there, and enters it.
- * @returns whether it was not there
- * @throws the error of a system call: ESTALE if it made one, and what has the name now is another one. So nobody leads
- *   what is made in it elsewhere, and none of another user gets its mode.
+ * @returns whether it was not there, and is empty
+ * @throws the error of a system call: ESTALE if it made one, and what has the name now is another user's. So nobody
+ *   leads what is made in it to a directory of theirs.
  */
 export function makeDirectory(descent: Descent, name: Buffer): boolean {
   const isMade = make(descent.path(name));
@@ -19,10 +19,9 @@ export function makeDirectory(descent: Descent, name: Buffer): boolean {
   descent.enter(name);
   if (!isMade) return false;
   const { uid } = fstatSync(descent.fd);
-  const isNew =
-    (uid === process.geteuid?.() || uid === ownerOfFilesAt(above)) && readdirSync(descent.path(NO_NAME)).length === 0;
-  if (!isNew) throw callError(MOVED);
-  return true;
+  if (uid !== process.geteuid?.() && uid !== ownerOfFilesAt(above)) throw callError(MOVED);
+  // Another copy may work there already, or it is another directory of this user.
+  return readdirSync(descent.path(NO_NAME)).length === 0;
 }
 
 function make(path: Buffer): boolean {

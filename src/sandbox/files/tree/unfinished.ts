@@ -5,6 +5,7 @@ import {
   type BigIntStats,
   closeSync,
   fchmodSync,
+  fstatSync,
   ftruncateSync,
   linkSync,
   lstatSync,
@@ -16,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import { callError } from './calls.js';
+import { callError, MOVED } from './calls.js';
 import type { Descent } from './descent.js';
 import type { TreeMeta } from './format.js';
 import { timeOf } from './times.js';
@@ -86,18 +87,28 @@ export class Unfinished {
     return lstatSync(this.#path, { bigint: true });
   }
 
-  /** Gives it its mode, its time and its name. */
-  finish(meta: TreeMeta, setAttribute: SetAttribute): void {
+  /**
+   * Gives it its mode, its time and its name.
+   * @returns what a file is by then
+   * @throws the error of a system call: ESTALE if another file has taken its name
+   */
+  finish(meta: TreeMeta, setAttribute: SetAttribute): BigIntStats | undefined {
     const fd = this.#fd;
+    let made: BigIntStats | undefined;
     if (fd !== undefined) {
       ftruncateSync(fd, this.#size);
       setAttribute('mode', () => fchmodSync(fd, meta.mode & MODE_BITS_HERE));
+      made = fstatSync(fd, { bigint: true });
       this.#fd = undefined;
       closeSync(fd);
     }
     const time = timeOf(meta);
     setAttribute('time', () => lutimesSync(this.#path, time, time));
+    const finished = made && this.status;
+    if (finished?.dev !== made?.dev || finished?.ino !== made?.ino || finished?.uid !== made?.uid)
+      throw callError(MOVED);
     renameSync(this.#path, this.#target);
+    return finished;
   }
 
   /** Gives a hard link its name. */

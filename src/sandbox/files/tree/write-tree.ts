@@ -2,7 +2,7 @@
  * Makes a tree on the host of what a guest sends. The guest is hostile: each name is one component, directories are
  * found by descriptors, no link is followed, and a file has its name only when it is whole.
  */
-import { fchmodSync, futimesSync } from 'node:fs';
+import { type BigIntStats, fchmodSync, futimesSync } from 'node:fs';
 import { isRefused } from './calls.js';
 import { Descent } from './descent.js';
 import { SkippedRootError } from './errors.js';
@@ -94,9 +94,9 @@ export class TreeWriter implements TreeSink {
     if (hasShrunk) this.#tally.shrank(() => this.where);
     const file = this.#file;
     this.#file = undefined;
-    if (file?.isShared && this.#unfinished !== undefined)
-      this.#files.add([...this.#names, this.#name.toString('latin1')], this.#unfinished.status);
-    if (file !== undefined) this.#finish(file.meta);
+    const finished = file && this.#finish(file.meta);
+    if (file?.isShared && finished !== undefined)
+      this.#files.add([...this.#names, this.#name.toString('latin1')], finished);
   }
 
   link(given: Buffer, meta: TreeMeta, target: Buffer): void {
@@ -140,9 +140,10 @@ export class TreeWriter implements TreeSink {
     return this.#unfinished;
   }
 
-  #finish(meta: TreeMeta): void {
-    this.#unfinished?.finish(meta, (what, set) => this.#setAttribute(what, set));
+  #finish(meta: TreeMeta): BigIntStats | undefined {
+    const finished = this.#unfinished?.finish(meta, (what, set) => this.#setAttribute(what, set));
     this.#unfinished = undefined;
+    return finished;
   }
 
   /** Without it the copy goes on, and says so. */

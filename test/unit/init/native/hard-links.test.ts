@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -11,6 +12,8 @@ import {
   renameSync,
   statSync,
   symlinkSync,
+  truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { constants } from 'node:os';
@@ -109,8 +112,17 @@ describe('unpack', () => {
     return failure;
   }
 
+  function rename(from: string, to: string, directory: string, change: (path: string) => void) {
+    renameSync(join(directory, from), join(directory, to));
+    change(join(directory, to));
+  }
+
   test('gives no other file another name, and follows no link to it', async (t) => {
     for (const [expected, exchange] of [
+      // Another user may get the inode of a file that is removed.
+      [errno.ESTALE, (sub: string) => rename('a', 'new', sub, (path) => chownSync(path, 65_534, 65_534))],
+      [errno.ESTALE, (sub: string) => rename('a', 'new', sub, (path) => truncateSync(path, 2))],
+      [errno.ESTALE, (sub: string) => rename('a', 'new', sub, (path) => utimesSync(path, 1, 1))],
       [errno.ESTALE, (sub: string) => writeFileSync(join(sub, 'new'), 'other')],
       [errno.ESTALE, (sub: string, outside: string) => symlinkSync(join(outside, 'a'), join(sub, 'new'))],
       [errno.ESTALE, (sub: string, outside: string) => linkSync(join(outside, 'a'), join(sub, 'new'))],
