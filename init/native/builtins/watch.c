@@ -44,9 +44,15 @@ static void write_event(const struct inotify_event *event, const char *name)
 	}
 }
 
+/* Something of the tree is not seen. */
+static bool is_lost;
+
 static void write_created(const char *path)
 {
-	write_change(CREATED, 0, path);
+	if (path == NULL)
+		is_lost = true;
+	else
+		write_change(CREATED, 0, path);
 }
 
 /* These return false when there is nothing to watch any more. */
@@ -115,8 +121,11 @@ void builtin_watch(char **argv)
 	if (chdir("/") < 0)
 		builtin_fail(errno, "chdir(/)");
 	write_change(WATCHING, 0, "");
-	do
+	do {
+		if (is_lost)
+			write_change(OVERFLOW, 0, "");
+		is_lost = false;
 		output_flush();
-	while (read_events(fd, argv[0], is_recursive));
+	} while (read_events(fd, argv[0], is_recursive));
 	output_flush();
 }

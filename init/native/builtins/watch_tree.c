@@ -2,14 +2,15 @@
 
 #include "builtins/builtins.h"
 #include "builtins/component.h"
+#include "builtins/output.h"
 #include "builtins/walk.h"
+#include "builtins/watched.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -17,30 +18,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#ifdef VS_TEST
-#define MOST_DIRECTORIES 512
-#else
-#define MOST_DIRECTORIES 32768
-#endif
-
-#define NO_DIRECTORY 0
-#define HAS_LEFT (-1)
-
-/* A watch of inotify goes with its directory, whatever that is called. */
-struct watched {
-	int watch;
-	/* The watch of the directory above, or NO_DIRECTORY: the root, or HAS_LEFT. */
-	int above;
-	/* Its entries are still to be listed. */
-	bool is_unlisted;
-	/* It was found when the tree was looked through again. */
-	bool is_found;
-	char *name;
-};
-
-/* Sorted by `watch`. */
-static struct watched directories[MOST_DIRECTORIES];
-static size_t count;
 static int inotify;
 static uint32_t changes;
 static void (*tell)(const char *path);
@@ -49,96 +26,40 @@ static char root_path[PATH_MAX];
 static struct stat root;
 static bool have_left;
 
-/* Where it is, or where it would be. */
-static size_t place_of(int watch)
+/* What was seen before is told first. */
+static _Noreturn void fail(int error)
 {
-	size_t low = 0;
-
-	for (size_t high = count; low < high;) {
-		size_t middle = (low + high) / 2;
-		bool is_above = directories[middle].watch < watch;
-
-		low = is_above ? middle + 1 : low;
-		high = is_above ? high : middle;
-	}
-	return low;
+	output_flush();
+	builtin_fail(error, "watch(%s)", root_path);
 }
 
-static struct watched *find(int watch)
+/* What this user may not see, and what is gone or moved, is left out. Anything else is missing: the host is told. */
+static void leave_out(void)
 {
-	size_t at = place_of(watch);
-
-	return at < count && directories[at].watch == watch ? &directories[at] : NULL;
+	switch (errno) {
+	case EACCES:
+	case EPERM:
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case EOPNOTSUPP:
+		return;
+	default:
+		tell(NULL);
+	}
 }
 
 const char *watch_tree_path(int watch, const char *name)
 {
-	static char path[PATH_MAX];
-	size_t at = sizeof(path) - 1;
-	const struct watched *directory = find(watch);
+	const struct watched *directory = watched_find(watch);
+	const char *path = NULL;
 
-	if (directory == NULL || (name[0] == '\0' && directory->above != NO_DIRECTORY))
-		return NULL;
-	while (directory != NULL && directory->above != HAS_LEFT) {
-		size_t size = strlen(name);
-
-		if (size + 1 > at)
-			return NULL;
-		at -= size;
-		memcpy(path + at, name, size);
-		if (directory->above == NO_DIRECTORY)
-			return path + at;
-		path[--at] = '/';
-		name = directory->name;
-		directory = find(directory->above);
+	if (directory != NULL && (name[0] != '\0' || directory->above == NO_DIRECTORY)) {
+		path = watched_path(watch, name);
+		if (path == NULL)
+			leave_out();
 	}
-	return NULL;
-}
-
-/* Opens a directory with O_PATH. Returns -1 if it is not there any more. */
-static int open_directory(int watch)
-{
-	const struct watched *directory = find(watch);
-	const char *path = "";
-	struct stat found;
-	int from, fd;
-
-	if (directory != NULL && directory->above != NO_DIRECTORY)
-		path = watch_tree_path(directory->above, directory->name);
-	if (directory == NULL || path == NULL)
-		return -1;
-	from = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (from < 0 || fstat(from, &found) < 0 || found.st_dev != root.st_dev || found.st_ino != root.st_ino)
-		builtin_fail(ESTALE, "watch(%s)", root_path);
-	fd = walk_open(from, path, strlen(path));
-	(void)close(from);
-	return fd;
-}
-
-static void put(int watch, int above, const char *name)
-{
-	struct watched *directory = find(watch);
-	size_t at = place_of(watch);
-
-	if (directory == NULL) {
-		if (count == MOST_DIRECTORIES)
-			builtin_fail(EMFILE, "watch(%s): more than %d directories", root_path, MOST_DIRECTORIES);
-		directory = &directories[at];
-		memmove(directory + 1, directory, (count++ - at) * sizeof(*directory));
-		*directory = (struct watched){.watch = watch, .is_unlisted = true};
-	}
-	free(directory->name);
-	directory->above = above;
-	directory->is_found = true;
-	directory->name = strdup(name);
-	if (directory->name == NULL)
-		builtin_fail(ENOMEM, "watch(%s)", root_path);
-}
-
-static void drop(struct watched *directory)
-{
-	free(directory->name);
-	memmove(directory, directory + 1, (size_t)(&directories[--count] - directory) * sizeof(*directory));
+	return path;
 }
 
 static bool says_nothing(int fd)
@@ -148,72 +69,130 @@ static bool says_nothing(int fd)
 	return fstatfs(fd, &system) == 0 && (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC);
 }
 
-/* Watches a directory by its descriptor, which it closes. Returns -1 if this user may not, or nothing is told there. */
+/* Watches a directory by its descriptor. Returns -1 if this user may not, or nothing is told there. */
 static int add_watch(int fd)
 {
 	int watch = -1;
+	int error;
 
 	errno = EOPNOTSUPP;
-	if (!says_nothing(fd) && fchdir(fd) == 0) {
+	if (!says_nothing(fd) && fchdir(fd) == 0)
 		watch = inotify_add_watch(inotify, ".", changes | IN_ONLYDIR);
-		if (watch < 0 && errno == ENOSPC)
-			builtin_fail(EMFILE, "inotify_add_watch(%s)", root_path);
-		/* Where a process is a directory does not go. */
-		if (chdir("/") < 0)
-			builtin_fail(errno, "chdir(/)");
-	}
-	(void)close(fd);
+	error = errno;
+	/* Where a process is a directory does not go. */
+	if (chdir("/") < 0)
+		fail(errno);
+	if (watch < 0 && error == ENOSPC)
+		fail(EMFILE);
+	errno = error;
 	return watch;
 }
 
-static void add_below(int above, int directory, const char *name)
+/* Opens a directory with O_PATH. Returns -1 if it is not where it was. */
+static int open_directory(int watch)
 {
-	int fd = openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int watch;
+	const struct watched *directory = watched_find(watch);
+	const char *path = "";
+	struct stat found;
+	int from;
+	int fd = -1;
 
-	watch = fd < 0 ? -1 : add_watch(fd);
-	if (watch < 0)
-		return;
-	put(watch, above, name);
-	if (watch_tree_path(above, name) == NULL)
-		builtin_fail(ENAMETOOLONG, "watch(%s): a directory in it", root_path);
+	if (directory != NULL && directory->above != NO_DIRECTORY)
+		path = watched_path(directory->above, directory->name);
+	if (directory == NULL || path == NULL)
+		return -1;
+	from = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* If it was removed, its watch ends. If it was moved, directories are missing from now on. */
+	if (from < 0 || fstat(from, &found) < 0 || found.st_dev != root.st_dev || found.st_ino != root.st_ino)
+		errno = ESTALE;
+	else
+		fd = walk_open(from, path, strlen(path));
+	if (fd < 0)
+		leave_out();
+	if (from >= 0)
+		(void)close(from);
+	if (fd < 0 || add_watch(fd) == watch)
+		return fd;
+	(void)close(fd);
+	return -1;
 }
 
-static void list(int watch, bool tells)
+/* Returns whether it is a directory of which nothing was told. */
+static bool add_below(int above, int directory, const char *name)
+{
+	bool is_new = false;
+	int watch = -1;
+	int fd = -1;
+
+	if (watched_path(above, name) != NULL)
+		fd = openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		watch = add_watch(fd);
+	if (watch < 0) {
+		leave_out();
+	} else if (!watched_is_above(watch, above)) {
+		/* Else it is mounted below itself. */
+		is_new = watched_find(watch) == NULL;
+		if (!watched_put(watch, above, name))
+			fail(errno);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return is_new;
+}
+
+static void list_entries(int watch, int fd, DIR *directory, bool tells)
+{
+	struct watched *listed = watched_find(watch);
+	bool is_new = listed->is_new;
+
+	listed->is_unlisted = listed->is_new = false;
+	for (;;) {
+		const struct dirent *entry;
+		const char *path;
+		bool is_told = is_new;
+
+		errno = 0;
+		entry = readdir(directory);
+		if (entry == NULL)
+			break;
+		if (component_is_dots(entry->d_name))
+			continue;
+		if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+			is_told |= add_below(watch, fd, entry->d_name);
+		path = tells && is_told ? watch_tree_path(watch, entry->d_name) : NULL;
+		if (path != NULL)
+			tell(path);
+	}
+	if (errno != 0)
+		leave_out();
+}
+
+/* Returns false if it is not where it was. Then it is listed when it is found again. */
+static bool list(int watch, bool tells)
 {
 	int fd = open_directory(watch);
 	int readable = fd < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = readable < 0 ? NULL : fdopendir(readable);
-	const struct dirent *entry;
 
-	while (directory != NULL && (entry = readdir(directory)) != NULL) {
-		const char *path = watch_tree_path(watch, entry->d_name);
-
-		if (component_is_dots(entry->d_name))
-			continue;
-		if (tells && path != NULL)
-			tell(path);
-		if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
-			add_below(watch, fd, entry->d_name);
-	}
-	if (directory != NULL)
+	if (directory != NULL) {
+		list_entries(watch, fd, directory, tells);
 		(void)closedir(directory);
+	} else if (fd >= 0) {
+		leave_out();
+	}
 	if (fd >= 0)
 		(void)close(fd);
+	return directory != NULL;
 }
 
-/* Lists every directory that is new, and what is found in it. */
-static void list_new(bool tells)
+/* Lists every directory that is still to be listed, and what is found in it. */
+static void list_all(bool tells)
 {
 	for (bool again = true; again;) {
 		again = false;
-		for (size_t i = 0; i < count; i++) {
-			if (!directories[i].is_unlisted)
-				continue;
-			directories[i].is_unlisted = false;
-			again = true;
-			list(directories[i].watch, tells);
-		}
+		for (size_t i = 0; i < watched_count; i++)
+			again |= watched_all[i].is_unlisted && list(watched_all[i].watch, tells);
 	}
 }
 
@@ -228,10 +207,10 @@ void watch_tree_start(int new_inotify, uint32_t new_changes, const char *path, v
 	if (fd < 0 || fstat(fd, &root) < 0 || fchdir(fd) < 0 || getcwd(root_path, sizeof(root_path)) == NULL)
 		builtin_fail(errno, "open(%s)", path);
 	watch = add_watch(fd);
-	if (watch < 0)
+	if (watch < 0 || !watched_put(watch, NO_DIRECTORY, ""))
 		builtin_fail(errno, "inotify_add_watch(%s)", path);
-	put(watch, NO_DIRECTORY, "");
-	list_new(false);
+	(void)close(fd);
+	list_all(false);
 }
 
 void watch_tree_add(int watch, const char *name)
@@ -239,44 +218,53 @@ void watch_tree_add(int watch, const char *name)
 	int fd = open_directory(watch);
 
 	if (fd >= 0) {
-		add_below(watch, fd, name);
+		(void)add_below(watch, fd, name);
 		(void)close(fd);
 	}
-	list_new(true);
+	list_all(true);
 }
 
 void watch_tree_take(int watch, const char *name)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (directories[i].above == watch && strcmp(directories[i].name, name) == 0) {
-			directories[i].above = HAS_LEFT;
-			have_left = true;
+	for (size_t i = 0; i < watched_count; i++) {
+		struct watched *directory = &watched_all[i];
+		int fd;
+
+		if (directory->above != watch || strcmp(directory->name, name) != 0)
+			continue;
+		/* Another one may have come meanwhile, of which was told already, as when two are exchanged. */
+		fd = open_directory(directory->watch);
+		if (fd >= 0) {
+			(void)close(fd);
+			continue;
 		}
+		directory->above = HAS_LEFT;
+		have_left = true;
 	}
 }
 
 bool watch_tree_end(int watch)
 {
-	struct watched *directory = find(watch);
+	struct watched *directory = watched_find(watch);
 	bool is_root = directory != NULL && directory->above == NO_DIRECTORY;
 
 	if (directory != NULL)
-		drop(directory);
+		watched_drop(directory);
 	return !is_root;
 }
 
 /* Ends the watch of what is not in the tree. Its directory may be gone already. */
 static void drop_lost(bool was_renewed)
 {
-	for (size_t i = count; i-- > 0;) {
-		struct watched *directory = &directories[i];
+	for (size_t i = watched_count; i-- > 0;) {
+		struct watched *directory = &watched_all[i];
 		bool is_in =
-			directory->above == NO_DIRECTORY || watch_tree_path(directory->above, directory->name) != NULL;
+			directory->above == NO_DIRECTORY || watched_path(directory->above, directory->name) != NULL;
 
 		if (is_in && (directory->is_found || !was_renewed))
 			continue;
 		(void)inotify_rm_watch(inotify, directory->watch);
-		drop(directory);
+		watched_drop(directory);
 	}
 	have_left = false;
 }
@@ -291,10 +279,8 @@ void watch_tree_forget(void)
 
 void watch_tree_renew(void)
 {
-	for (size_t i = 0; i < count; i++) {
-		directories[i].is_unlisted = true;
-		directories[i].is_found = directories[i].above == NO_DIRECTORY;
-	}
-	list_new(false);
+	for (size_t i = 0; i < watched_count; i++)
+		watched_all[i].is_unlisted = watched_all[i].is_found = watched_all[i].above == NO_DIRECTORY;
+	list_all(false);
 	drop_lost(true);
 }

@@ -14,7 +14,8 @@
  *
  * @param inotify where the events are
  * @param changes which of them count
- * @param tell is called for an entry that was there before its directory was watched
+ * @param tell is called for an entry that was there before its directory was watched, and with NULL where something in
+ *   the tree cannot be watched or told
  */
 void watch_tree_start(int inotify, uint32_t changes, const char *path, void (*tell)(const char *path));
 
