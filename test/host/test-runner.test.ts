@@ -19,6 +19,6 @@ test('where libvirtd cannot be started, that is a failure', { skip: unlessRoot('
     timeout: 60_000,
   });
   assert.equal(stdout, '');
-  assert.match(stderr, /^test: no libvirtd for qemu:\/\/\/system can be started: tini -s -- libvirtd .* ended: /m);
+  assert.match(stderr, /^test: no libvirtd for qemu:\/\/\/system can be started: tini -s -- .*libvirtd .* ended: /m);
   assert.equal(status, 1);
 });
