@@ -82,7 +82,7 @@ function check(said: Filed, mebibytes: number, uid: number, gid: number): void {
 }
 
 for (const [way, mebibytes] of [
-  [embedded, 256],
+  [embedded, 1024],
   [system, 32],
   [lxc, 32],
 ] as const) {
