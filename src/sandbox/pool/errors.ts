@@ -62,6 +62,17 @@ export function refillError(failures: number, cause: unknown): SandboxError {
   });
 }
 
+/** @param cause what QEMU's monitor says */
+export function unpausedError(cause: Error): SandboxError {
+  return new SandboxError({
+    stage: 'boot',
+    code: 'guest-gone',
+    message: `a sandbox of the pool could not be made to wait: ${cause.message}`,
+    remedy: 'see if something ends QEMU: a memory limit, another program',
+    cause,
+  });
+}
+
 export function silentError(milliseconds: number): SandboxError {
   return new SandboxError({
     stage: 'boot',

@@ -1,12 +1,12 @@
 /** A sandbox of a pool: set up to its end, and its processors stopped until somebody takes it. */
 import type { SandboxConfig } from '../../config/types.js';
-import type { Monitor } from '../../libvirt/monitor.js';
+import { type Monitor, MonitorError } from '../../libvirt/monitor.js';
 import { SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
 import { prepare } from '../prepare/prepare.js';
 import { Sandbox } from '../sandbox.js';
 import type { LaunchOptions } from '../types.js';
-import { ofContainers, silentError } from './errors.js';
+import { ofContainers, silentError, unpausedError } from './errors.js';
 import { Origin } from './origin.js';
 import { PausedMachine } from './paused.js';
 import { privateBytes } from './private-memory.js';
@@ -20,6 +20,9 @@ const CORRECTION_MS = 1000;
 
 /** How long a QEMU may take to let its machine run, in milliseconds. One that has ended says so at once. */
 const RESUME_MS = 1000;
+
+/** How long the end of a machine may take to be told once its monitor has broken, in milliseconds. */
+const TOLD_MS = 5000;
 
 export class Member {
   /** When its start began, by the clock of `performance.now()`. */
@@ -56,8 +59,9 @@ export class Member {
       await rehearse(sandbox, config.bootTimeout);
       return new Member(begun, sandbox, await PausedMachine.pause(monitorOf(sandbox)), origin);
     } catch (error) {
+      const reason = error instanceof MonitorError ? await reasonOf(error, sandbox) : error;
       await sandbox.stop();
-      throw error;
+      throw reason;
     }
   }
 
@@ -113,6 +117,18 @@ export class Member {
 function monitorOf({ launched: { monitor } }: Sandbox): Monitor {
   if (monitor === undefined) throw new Error('a machine has a monitor');
   return monitor;
+}
+
+/**
+ * Why a machine was not stopped. One that has ended says why, and not that its monitor broke; which of both is seen first
+ * is up to the host.
+ */
+async function reasonOf(error: MonitorError, { exited }: Sandbox): Promise<unknown> {
+  if (!(await settlesWithin(exited, TOLD_MS))) return unpausedError(error);
+  return exited.then(
+    () => unpausedError(error),
+    (ended: unknown) => ended,
+  );
 }
 
 /**
