@@ -1,23 +1,21 @@
 /** virt-sandbox-ctl: sandboxes that run, from another process, over every way to libvirt. */
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { valueOr } from '../../src/util/errors.js';
 import { embedded, lxc, system } from '../helpers/connections.js';
-import { ctl, detached, endDetached, type How, said, startCtl, startDetached } from '../helpers/ctl.js';
+import {
+  ctl,
+  detached,
+  endDetached,
+  type How,
+  opens,
+  said,
+  startCtl,
+  startDetached,
+  startWaiting,
+} from '../helpers/ctl.js';
 import { assertNothingLeft, uniqueName, type WhereLeft } from '../helpers/leftovers.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertRun } from '../helpers/run.js';
-
-/** Waits until a process has a file open. */
-async function opens(pid: number, file: RegExp): Promise<void> {
-  const isOpen = () =>
-    readdirSync(`/proc/${pid}/fd`)
-      .filter((fd) => Number(fd) > 2)
-      .some((fd) => file.test(valueOr(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')));
-  while (!isOpen()) await sleep(20);
-}
 
 /** A sandbox whose application counts SIGUSR1, writes to both streams, and takes its time to end. */
 const APPLICATION =
@@ -83,6 +81,11 @@ function itWorks(uri: string, how: () => How, where: () => WhereLeft, kind: 'mac
       [known.name, known.platform, known.connection, known.detached, known.command[0], known.environment.OF_SANDBOX],
       [name, kind, uri, true, 'sh', 'yes'],
     );
+    // What has used less than a tick of the processor has used nothing.
+    assert.equal(
+      await said(['exec', name, 'sh', '-c', 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'], how()),
+      '',
+    );
     const [used] = JSON.parse(await said(['stats', '--no-stream', '--format', 'json', name], how()));
     assert.equal(used.name, name);
     assert.ok(
@@ -103,9 +106,9 @@ function itWorks(uri: string, how: () => How, where: () => WhereLeft, kind: 'mac
 
   it('sends a signal, waits, and stops it', async () => {
     assert.equal(await said(['kill', '-s', 'USR1', name], how()), `${name}\n`);
-    const waiting = startCtl(['wait', name], how());
+    const waiting = await startWaiting(name, how());
     const following = startCtl(['logs', '-f', '--tail', '1', name], how());
-    await Promise.all([opens(waiting.pid, /^socket:/), opens(following.pid, /\/log$/)]);
+    await opens(following.pid, /\/log$/);
     const stopping = ctl(['stop', '-t', '60', name], how());
     // With the file the sandbox ends, perhaps before it can be told that `touch` has.
     assert.match(await said(['exec', '-d', name, 'touch', '/tmp/end'], how()), /^\d+\n$/);
@@ -121,8 +124,7 @@ function itWorks(uri: string, how: () => How, where: () => WhereLeft, kind: 'mac
 
   it('keeps one without a command, until it is killed', async (t) => {
     const other = await detached(t, uri, {}, how());
-    const waiting = startCtl(['wait', other], how());
-    await opens(waiting.pid, /^socket:/);
+    const waiting = await startWaiting(other, how());
     assert.equal(await said(['exec', other, 'echo', 'lives'], how()), 'lives\n');
     assert.equal(await said(['kill', other], how()), `${other}\n`);
     assertRun(await waiting.result, 0, '0\n');

@@ -7,10 +7,10 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ListedPool } from '../../src/cli/ctl/pool-list.js';
 import { embedded } from '../helpers/connections.js';
-import { ctl, endDetached, said } from '../helpers/ctl.js';
+import { ctl, endDetached, said, startWaiting } from '../helpers/ctl.js';
 import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { AtTerminal } from '../helpers/pty.js';
-import { PROGRAM, type Running, type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
+import { assertRun, PROGRAM, type Running, type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
 
 const POOLS = '/run/libvirt-sandbox-pools';
 const ANOTHER_USER = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
@@ -46,8 +46,9 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
   const of = ({ code, out, stderr }: RunResult) => ({ code, out, stderr });
 
   /** Starts a command that says when it runs, in a sandbox of that name. */
-  async function started(t: TestContext, name: string, script = 'exec sleep 1000'): Promise<Running> {
-    const running = startSandbox(inPool('-n', name, '--', 'sh', '-c', `echo ready; ${script}`));
+  async function started(t: TestContext, name: string, trap = ''): Promise<Running> {
+    const script = `${trap}echo ready; while :; do sleep 0.05; done`;
+    const running = startSandbox(inPool('-n', name, '--', 'sh', '-c', script));
     t.after(() => running.child.kill('SIGKILL'));
     await running.until(/ready/);
     return running;
@@ -63,13 +64,14 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
 
   it('runs commands, each in a sandbox of its own that is gone at its end', async () => {
     const script = 'cat; echo $A $B; pwd; cat /proc/sys/kernel/hostname; echo err >&2; touch /tmp/seen; exit 3';
-    const options = ['-n', 'first', '-e', 'B=b', '--cwd', '/usr'];
+    const name = uniqueName();
+    const options = ['-n', name, '-e', 'B=b', '--cwd', '/usr'];
     const first = await runSandbox(inPool(...options, '--', 'sh', '-c', script), { input: 'in\n' });
-    assert.deepEqual(of(first), { code: 3, out: 'in\nof the pool b\n/usr\nfirst\n', stderr: 'err\n' });
-    assert.ok(!existsSync('/run/libvirt-sandbox/first'));
+    assert.deepEqual(of(first), { code: 3, out: `in\nof the pool b\n/usr\n${name}\n`, stderr: 'err\n' });
+    assert.ok(!existsSync(join('/run/libvirt-sandbox', name)));
     const second = await run('--switchto', 'nobody', '--', 'sh', '-c', 'id -un; ls /tmp/seen; kill -KILL $$');
     assert.deepEqual([second.code, second.out], [137, 'nobody\n']);
-    await assertNothingLeft('first');
+    await assertNothingLeft(name);
   });
 
   it('fails as a sandbox of its own does', async () => {
@@ -84,11 +86,11 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
 
   it('passes signals on, and stops what does not end by them', async (t) => {
     const name = uniqueName();
-    const trap = await started(t, name, 'trap "echo got; exit 5" TERM; while :; do sleep 0.05; done');
+    const trap = await started(t, name, 'trap "echo got; exit 5" TERM; ');
     trap.child.kill('SIGTERM');
     const { code, out } = await trap.result;
     assert.deepEqual([code, out], [5, 'ready\ngot\n']);
-    const deaf = await started(t, name, 'trap "" TERM; while :; do sleep 0.05; done');
+    const deaf = await started(t, name, 'trap "" TERM; ');
     deaf.child.kill('SIGTERM');
     assert.equal((await deaf.result).code, 143);
     await assertNothingLeft(name);
@@ -122,9 +124,9 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
     const refused = await ctl(['pool', 'rm', pool]);
     assert.deepEqual([refused.code, refused.out], [125, '']);
     assert.match(refused.stderr, new RegExp(`stays, because sandboxes of it run: ${name}; .*--force`));
-    const waits = said(['wait', name]);
+    const waits = await startWaiting(name);
     assert.equal(await said(['stop', name]), `${name}\n`);
-    assert.equal(await waits, '143\n');
+    assertRun(await waits.result, 0, '143\n');
     assert.equal((await running.result).code, 143);
     await assertNothingLeft(name);
   });
@@ -174,9 +176,9 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
     });
     const logs = startSandbox(['logs', '-f', name], { program: `${PROGRAM}-ctl` });
     await logs.until(/out\n/);
-    const waits = said(['wait', name]);
+    const waiting = await startWaiting(name);
     await ctl(['exec', name, 'touch', '/tmp/go']);
-    assert.equal(await waits, '7\n');
+    assertRun(await waiting.result, 0, '7\n');
     const { out, stderr } = await logs.result;
     assert.deepEqual([out, stderr], ['out\nlast\n', 'err\n']);
     await assertNothingLeft(name);

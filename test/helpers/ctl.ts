@@ -1,6 +1,9 @@
 /** Runs virt-sandbox-ctl beside sandboxes that are detached. */
 import assert from 'node:assert/strict';
+import { readdirSync, readlinkSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { valueOr } from '../../src/util/errors.js';
 import { uniqueName } from './leftovers.js';
 import { AtTerminal, type Size } from './pty.js';
 import { PROGRAM, type Running, type RunOptions, type RunResult, runSandbox, startSandbox } from './run.js';
@@ -20,6 +23,22 @@ export function ctl(args: readonly string[], options: RunOptions = {}): Promise<
 /** Starts `virt-sandbox-ctl ARGS`. */
 export function startCtl(args: readonly string[], options: RunOptions = {}): Running {
   return startSandbox(args, ctlOf(options));
+}
+
+/** Waits until a process has a file open. */
+export async function opens(pid: number, file: RegExp): Promise<void> {
+  const isOpen = () =>
+    readdirSync(`/proc/${pid}/fd`)
+      .filter((fd) => Number(fd) > 2)
+      .some((fd) => file.test(valueOr(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')));
+  while (!isOpen()) await sleep(20);
+}
+
+/** Starts `virt-sandbox-ctl wait NAME`, and resolves when it waits, so that it sees the end. */
+export async function startWaiting(name: string, how: How = {}): Promise<Running> {
+  const waiting = startCtl(['wait', name], how);
+  await opens(waiting.pid, /^socket:/);
+  return waiting;
 }
 
 /** Starts `virt-sandbox-ctl ARGS` at a terminal, and ends it after the test. */
