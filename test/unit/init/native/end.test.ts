@@ -35,13 +35,11 @@ describe('the end', () => {
     await guest.finish();
   });
 
-  test('QUIT after EXIT ends it at once', async (t) => {
+  test('QUIT after EXIT ends it', async (t) => {
     const guest = await Guest.start(t);
     await guest.shell('exit 1');
     await guest.exit();
-    const start = Date.now();
     await guest.finish();
-    assert.ok(Date.now() - start < 600);
   });
 
   const ends: [string, (guest: Guest) => void][] = [

@@ -27,3 +27,16 @@ export async function gone(pid: number): Promise<void> {
   }
   assert.fail(`process ${pid} still lives`);
 }
+
+/**
+ * A command of the shell that writes the numbers from 1, one every 50 ms. It starts no other program meanwhile, so that a
+ * host without time does not make it silent for a second.
+ */
+export function countTo(last: number): string {
+  return `bash -c 'exec 9<> <(:); for ((i = 1; i <= ${last}; i++)); do read -t 0.05 -u 9; echo $i; done'`;
+}
+
+/** What {@link countTo} writes. */
+export function numbersTo(last: number): string {
+  return Array.from({ length: last }, (_, index) => `${index + 1}\n`).join('');
+}

@@ -67,20 +67,29 @@ export class Programs {
   }
 }
 
+/** The records that a program has printed to its end. */
 export function recordsIn(output: Buffer): Buffer[] {
-  const records: Buffer[] = [];
-  for (let at = 0; at < output.length; ) {
-    const size = output.readUInt32BE(at);
-    assert.ok(at + 4 + size <= output.length);
-    records.push(output.subarray(at + 4, at + 4 + size));
-    at += 4 + size;
-  }
+  const { records, rest } = split(output);
+  assert.equal(rest, 0);
   return records;
 }
 
-/** The change, the cookie and the name of each record. */
+/** @returns the records, and how many bytes there are of one that is not all there */
+function split(output: Buffer): { records: Buffer[]; rest: number } {
+  const records: Buffer[] = [];
+  let at = 0;
+  while (at + 4 <= output.length) {
+    const end = at + 4 + output.readUInt32BE(at);
+    if (end > output.length) break;
+    records.push(output.subarray(at + 4, end));
+    at = end;
+  }
+  return { records, rest: output.length - at };
+}
+
+/** The change, the cookie and the name of each record so far. The last one may still be on its way. */
 export function changesIn(output: Buffer): [number, number, string][] {
-  return recordsIn(output).map((record) => {
+  return split(output).records.map((record) => {
     assert.equal(record.length, 12 + record.readUInt32BE(8));
     return [record.readUInt32BE(0), record.readUInt32BE(4), record.subarray(12).toString('latin1')];
   });
