@@ -42,8 +42,9 @@ async function holdFor(caller: Caller): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, cancel);
   const started = await start(await caller.words(), caller, cancelling.signal);
   const { sandbox } = started;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, cancel);
   endOnSignal(sandbox);
+  // Not before, or a signal in between would end this process, or be lost.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, cancel);
   try {
     return await keep(started, caller);
   } catch (error) {

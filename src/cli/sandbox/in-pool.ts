@@ -49,9 +49,11 @@ export async function runInPool(poolName: string, args: Arguments): Promise<numb
     const sandbox = await connectSandbox(taken.name, { signal: start.abort, keep: detach, uuid: taken.uuid });
     const process = command.length === 0 ? undefined : await sandbox.startApplication(command, options);
     if (detach || process === undefined) return cancelled() ?? (await leaveRunning(pool, sandbox, taken, process));
-    start.abort.removeEventListener('abort', leave);
-    start.release();
-    return await supervise(new PooledCommand(pool, sandbox, process), { tty, traced: false });
+    const onSignals = () => {
+      start.abort.removeEventListener('abort', leave);
+      start.release();
+    };
+    return await supervise(new PooledCommand(pool, sandbox, process), { tty, traced: false, onSignals });
   } catch (error) {
     const status = cancelled();
     if (status !== undefined) return status;

@@ -62,13 +62,14 @@ export async function run(args: Arguments, words: readonly string[]): Promise<nu
     if (args.saveConfig !== undefined) return 0;
     const sandbox = await Sandbox.startChecked(config, options);
     done();
-    start.release();
     sayPorts(config, sandbox, (message) => process.stderr.write(message), observers.onChoice);
     if (config.shell) (await import('./attach.js')).sayHowToAttach(sandbox.name);
-    return await supervise(sandbox, { tty, traced: options.trace !== undefined, control: serveBeside(sandbox) });
+    const traced = options.trace !== undefined;
+    return await supervise(sandbox, { tty, traced, control: serveBeside(sandbox), onSignals: start.release });
   } catch (error) {
     const { signal } = start;
-    if (signal !== undefined && error instanceof SandboxError && error.code === 'aborted')
+    // A signal that comes between the start and what follows it stops the sandbox.
+    if (signal !== undefined && error instanceof SandboxError && ['aborted', 'stopped'].includes(error.code))
       return 128 + constants.signals[signal];
     throw error;
   } finally {

@@ -36,6 +36,8 @@ export interface SuperviseOptions {
   readonly traced: boolean;
   /** What serves the sandbox to others meanwhile; it is closed at the end. */
   readonly control?: { close(): Promise<void> };
+  /** Called when signals are handled here. Whoever handled them before lets go then, and none is lost in between. */
+  readonly onSignals: () => void;
 }
 
 /**
@@ -64,7 +66,7 @@ class Supervisor {
 
   constructor(readonly sandbox: Supervised) {}
 
-  async run({ tty, traced, control }: SuperviseOptions): Promise<number> {
+  async run({ tty, traced, control, onSignals }: SuperviseOptions): Promise<number> {
     const releaseSignals = this.#endOnSignal();
     // The output may still wait for its reader then, and those who talk to the sandbox need not.
     const endControl = () => void control?.close();
@@ -80,6 +82,7 @@ class Supervisor {
     // A trace would garble the application's terminal.
     const copyErrors = traced && tty && isatty(2) ? () => keepTrace(this.sandbox) : undefined;
     const streams = connectStreams(this.sandbox, options, copyErrors);
+    onSignals();
     // The supervisor restores the terminal of a launcher that is killed, until that tells it to remove the sandbox.
     void this.sandbox.ending.then(streams.detach);
     try {
