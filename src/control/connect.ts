@@ -150,7 +150,7 @@ export class ConnectedSandbox extends Session implements AsyncDisposable {
 export async function connectSandbox(name: string, options: ConnectOptions = {}): Promise<ConnectedSandbox> {
   options.signal?.throwIfAborted();
   const running = await findRunning(name);
-  const { socket, record } = await open(running);
+  const { socket, record } = await open(running).catch((error: unknown) => throwUnlessEnded(name, error));
   if (options.uuid !== undefined && record.uuid !== options.uuid) {
     socket.destroy();
     throw endedError(name);
@@ -168,6 +168,8 @@ export async function connectSandbox(name: string, options: ConnectOptions = {})
     socket.destroy();
     options.signal?.throwIfAborted();
     if (!(error instanceof SandboxError) || error.code === 'sandbox-ended') throw error;
+    // One that ends meanwhile is not there any more.
+    await findRunning(name);
     throw controlError(
       `the holder of the sandbox ${name} does not talk to this program: ${error.message}`,
       'see that it still runs, that fewer than 64 are connected, and that it has the same version of virt-sandbox',
@@ -177,6 +179,15 @@ export async function connectSandbox(name: string, options: ConnectOptions = {})
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', giveUp);
   }
+}
+
+/**
+ * One that ends while it is being talked to is not there any more. Anything else is `error`.
+ * @throws {SandboxError}
+ */
+async function throwUnlessEnded(name: string, error: unknown): Promise<never> {
+  await findRunning(name);
+  throw error;
 }
 
 /** Everything is reached through the descriptor of its directory, so that its owner cannot put a link in the way. */

@@ -5,7 +5,7 @@ import { Printer, ReaderGone } from '../terminal/output.js';
 import { PROGRAM } from './arguments.js';
 
 export interface EachOptions {
-  /** Pass over names of which no sandbox runs, or no pool is there. */
+  /** Pass over names of which no sandbox runs, or no longer, or no pool is there. */
   readonly ignoreMissing?: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function forEachName(
   return status ?? 0;
 }
 
-const MISSING: readonly string[] = ['sandbox-not-found', 'pool-not-found'];
+const MISSING: readonly string[] = ['sandbox-not-found', 'sandbox-ended', 'pool-not-found'];
 
 function isMissing(error: unknown): boolean {
   return error instanceof SandboxError && MISSING.includes(error.code);

@@ -121,10 +121,10 @@ function runs(stateDirectory: string): boolean {
   }
 }
 
-/** Whether this user is its owner, or root. */
+/** Whether this user is its owner, or root. Not if it has gone meanwhile. */
 function mayEnter(stateDirectory: string): boolean {
   const uid = process.getuid?.();
-  return uid === 0 || statSync(stateDirectory).uid === uid;
+  return uid === 0 || statSync(stateDirectory, { throwIfNoEntry: false })?.uid === uid;
 }
 
 function namesIn(base: string): string[] {
