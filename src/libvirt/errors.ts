@@ -26,9 +26,13 @@ const DOMAIN_REFUSED = 'domain-refused';
 /** libvirt's words for that. QEMU's own may follow, warnings among them. */
 const CLOSED_MONITOR = /qemu unexpectedly closed the monitor/i;
 
+/** libvirt's words where it moves or pins a QEMU that has just ended. */
+const NO_PROCESS = /: No such process\b/;
+
 /** Whether no more is known of a domain's end than that its QEMU is gone. What a rule knows is its reason. */
 export function isQemuGone({ code, message }: SandboxError): boolean {
-  return code === QEMU_GONE || (code === DOMAIN_REFUSED && CLOSED_MONITOR.test(message));
+  if (code === QEMU_GONE || NO_PROCESS.test(message)) return true;
+  return code === DOMAIN_REFUSED && CLOSED_MONITOR.test(message);
 }
 
 /** The first match wins. The patterns are texts of libvirt and QEMU. */

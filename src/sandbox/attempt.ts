@@ -141,7 +141,8 @@ export class Attempt {
 
   async #reasonFor(error: unknown): Promise<unknown> {
     // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
-    if (this.#isRunning && error instanceof SandboxError && isQemuGone(error))
+    const ofQemu = error instanceof SandboxError && this.#prepared.platform === 'machine' && isQemuGone(error);
+    if (this.#isRunning && ofQemu)
       return goneError(this.#run.console, hasApplication(this.#guest) ? 'running' : 'idle');
     return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
   }

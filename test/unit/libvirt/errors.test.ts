@@ -103,7 +103,9 @@ test('tuning that libvirtd may not do, or the kernel does not know, is no missin
 test('of a QEMU that is gone a reason is known, or none', () => {
   const gone = 'internal error: QEMU unexpectedly closed the monitor';
   const warned = `${gone} (vm='x'): 2026-01-01T00:00:00.000000Z qemu-system-x86_64: warning: no hardware clock`;
-  for (const text of [gone, warned]) assert.ok(isQemuGone(domainError('x', text)), text);
+  const moved = "Unable to write to '/sys/fs/cgroup/cpu/machine/x/tasks': No such process";
+  for (const text of [gone, warned, moved, 'cannot set CPU affinity on process 12: No such process'])
+    assert.ok(isQemuGone(domainError('x', text)), text);
   const refused = `${gone}: 2026-01-01T00:00:00.000000Z qemu-system-x86_64: `;
   for (const [reason, code] of [
     ['cannot set up guest memory ram: Cannot allocate memory', 'no-memory'],
