@@ -32,5 +32,7 @@ export function copyCapabilities(cache: string): void {
 
 function copy(name: string, directory: string): void {
   const known = join(dirname(defaultStoreDirectory()), name);
-  if (existsSync(known)) cpSync(known, join(directory, name), { recursive: true });
+  // A file that somebody is just writing has another name until it is whole.
+  const filter = (from: string) => !/\.xml\.[^/]+$/.test(from);
+  if (existsSync(known)) cpSync(known, join(directory, name), { recursive: true, filter });
 }

@@ -6,9 +6,10 @@
  */
 
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { valueOr } from '../../src/util/errors.js';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded } from '../helpers/connections.js';
 import { buildSender, frame, type Packet } from '../helpers/frames.js';
@@ -201,7 +202,7 @@ describe('what serves the network of a sandbox', { skip: embedded.skip }, () => 
       }
       running.child.kill('SIGKILL');
       await assertNothingLeft(name);
-      const isThere = (pid: number) => existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(status(pid));
+      const isThere = (pid: number) => /^State:\t[^Z]/m.test(valueOr(() => status(pid), ''));
       for (const deadline = Date.now() + 5000; serving.some(isThere) && Date.now() < deadline; ) await sleep(20);
       assert.deepEqual(serving.filter(isThere), []);
     });

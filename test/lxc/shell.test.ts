@@ -34,7 +34,7 @@ describe('a shell beside the application in a container', { skip: lxc.skip, conc
       t.after(() => terminal.close());
       const settings = terminal.before;
       await terminal.until(prompt);
-      terminal.type(`echo ${visit} $(id -u) $(stty size) $(ps -eo user,args | grep -c '^nobody *ca[t]$')\n`);
+      terminal.type(`echo ${visit} $(id -u) $(stty size) $(ps -eo user,args | grep -c '^nobody .*cat$')\n`);
       await terminal.until(new RegExp(`\\n${visit} 0 33 101 1\\r?\\n`));
       await terminal.until(prompt);
       terminal.type(CTRL_RIGHT_BRACKET);

@@ -69,7 +69,9 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
       if (status === undefined) assert.equal(result.signal, 'SIGKILL');
       else assert.equal(result.code, status, result.stderr);
       await assertNothingLeft(name, status === undefined ? exceptLogs(lxc.where) : lxc.where);
-      assert.deepEqual(libvirtFiles(name), []);
+      // Behind a launcher that is killed the supervisor waits two seconds at most for libvirt (docs/life.md).
+      const isLeft = (file: string) => status !== undefined || /\.(?:xml|pid)$/.test(file);
+      assert.deepEqual(libvirtFiles(name).filter(isLeft), []);
     });
 
     it(`${signal} to the launcher while the container starts`, async () => {
