@@ -2,13 +2,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processesBelow, statsOf } from '../../../src/control/stats.js';
 import type { Launched } from '../../../src/sandbox/launched.js';
+import { scratchDirectory } from '../../helpers/scratch.js';
 
 test('the processes of a container are all below its controller, and no others', async (t) => {
-  const child = spawn('sh', ['-c', 'sh -c "sleep 1000 & echo; wait" & wait'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const file = join(scratchDirectory(t), 'file');
+  writeFileSync(file, 'ready\n');
+  // The innermost program says the word: before it was executed, its name was still that of the shell.
+  const script = `sh -c "tail -f ${file} & wait" & wait`;
+  const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore'] });
   t.after(() => {
     for (const { pid } of processesBelow(child.pid ?? 0)) process.kill(pid);
     child.kill();
@@ -17,7 +24,7 @@ test('the processes of a container are all below its controller, and no others',
   const below = processesBelow(child.pid ?? 0);
   assert.deepEqual(
     below.map(({ name }) => name),
-    ['sh', 'sleep'],
+    ['sh', 'tail'],
   );
   assert.ok(processesBelow(process.pid).some(({ pid }) => pid === child.pid));
 });
