@@ -13,14 +13,21 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 /** In milliseconds: far longer than a supervisor may take. */
 const SOON_MS = 20_000;
 
-/** The launcher: its supervisor has the terminal, and a command that ends when it may, or is killed after 5 s. */
+/**
+ * The launcher: its supervisor has the terminal, and a command that ends when it may, or is killed after 5 s. It goes on
+ * when the command is ready: the supervisor says that it has started before its shell has set the trap, and would end it
+ * at once.
+ */
 const LAUNCHER = `
 const { spawn, spawnSync } = require('node:child_process');
-const [program, directory, says, mayEnd] = process.argv.slice(1);
+const { existsSync } = require('node:fs');
+const { setTimeout: sleep } = require('node:timers/promises');
+const [program, directory, says, ready, mayEnd] = process.argv.slice(1);
 const wait = 'while [ ! -e ' + mayEnd + ' ]; do sleep 0.05; done';
-const command = ['sh', '-c', 'trap "' + wait + '; exit" TERM; while :; do sleep 0.05; done'];
+const command = ['sh', '-c', 'trap "' + wait + '; exit" TERM; : >' + ready + '; while :; do sleep 0.05; done'];
 const supervisor = spawn(program, [directory, ...command], { stdio: ['pipe', 'pipe', 'inherit', 0], detached: true });
-supervisor.stdout.once('data', () => {
+supervisor.stdout.once('data', async () => {
+  while (!existsSync(ready)) await sleep(20);
   spawnSync('stty', ['raw', '-echo'], { stdio: [0, 'ignore', 'inherit'] });
   if (says !== '') supervisor.stdin.end(says);
   process.stdout.write('ending');
@@ -40,12 +47,11 @@ for (const [says, what] of [
     const settings = () => execFileSync('stty', ['-g', '-F', path], { encoding: 'utf8' });
     const before = settings();
     const scratch = scratchDirectory(t);
-    const [directory, mayEnd] = [join(scratch, 'state'), join(scratch, 'may-end')];
+    const [directory, ready, mayEnd] = [join(scratch, 'state'), join(scratch, 'ready'), join(scratch, 'may-end')];
     mkdirSync(directory);
     writeFileSync(join(directory, 'owner'), '4194304 1\n');
-    const launcher = spawn(process.execPath, ['-e', LAUNCHER, hostProgram('supervisor'), directory, says, mayEnd], {
-      stdio: [slave, 'pipe', 'inherit'],
-    });
+    const words = [hostProgram('supervisor'), directory, says, ready, mayEnd];
+    const launcher = spawn(process.execPath, ['-e', LAUNCHER, ...words], { stdio: [slave, 'pipe', 'inherit'] });
     t.after(() => launcher.kill('SIGKILL'));
     await once(launcher.stdout ?? assert.fail(), 'data');
     assert.notEqual(settings(), before);
