@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processesWith } from '../../../helpers/leftovers.js';
 
 export async function scratch(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'native-init-files-'));
@@ -39,4 +40,13 @@ export function countTo(last: number): string {
 /** What {@link countTo} writes. */
 export function numbersTo(last: number): string {
   return Array.from({ length: last }, (_, index) => `${index + 1}\n`).join('');
+}
+
+/** Waits until every process with `text` in its arguments is gone. */
+export async function allGone(text: string): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (processesWith(text).length === 0) return;
+    await sleep(20);
+  }
+  assert.deepEqual(processesWith(text), [], 'processes that still live');
 }
