@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionOptions } from '../../../../src/cli/ctl/execution.js';
 import { Proc } from '../../../../src/protocol/wire.js';
-import { type Holder, holder } from '../../control/stand-ins.js';
+import { type Holder, holder, until } from '../../control/stand-ins.js';
 import { exit, stream } from '../../protocol/guest.js';
 
 const EXECUTING = fileURLToPath(new URL('../../../helpers/executing.js', import.meta.url));
@@ -54,6 +54,8 @@ describe('a command whose holder does not answer', { concurrency: true, timeout:
     const { child, ended } = await executing(t, held, { answerMs: 1_000_000 });
     held.guest.isSilent = true;
     child.kill('SIGINT');
+    // Its patience begins when it has handled the first one.
+    await until(() => held.guest.signals(1).length > 0);
     await delay(1100);
     child.kill('SIGINT');
     assert.equal((await ended).status, 125);
@@ -79,11 +81,11 @@ describe('a command whose holder does not answer', { concurrency: true, timeout:
 
   it('gets signals as long as it is answered', async (t) => {
     const held = await holder(t);
-    const { child, ended } = await executing(t, held, { answerMs: 300 });
+    const { child, ended } = await executing(t, held);
     for (const signal of ['SIGINT', 'SIGUSR1', 'SIGTERM', 'SIGINT'] as const) {
       const before = held.guest.signals(1).length;
       child.kill(signal);
-      while (held.guest.signals(1).length === before) await nextTurn();
+      await until(() => held.guest.signals(1).length > before);
     }
     held.guest.say(stream(Proc.STDOUT, 1, new Uint8Array()), stream(Proc.STDERR, 1, new Uint8Array()), exit(1, 7 << 8));
     assert.equal((await ended).status, 7);
