@@ -1,7 +1,7 @@
 /** The application's streams, with a terminal and without. */
 
 import assert from 'node:assert/strict';
-import { stat } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -79,12 +79,14 @@ describe('streams', () => {
   });
 
   test('stdin is served during a slow operation', async (t) => {
+    const file = `${await scratch(t)}/may-end`;
     const guest = await Guest.start(t);
     await guest.spawn(['cat']);
-    const run = guest.send(Proc.RUN, runPayload(['sleep', '0.5']));
+    const run = guest.send(Proc.RUN, runPayload(['sh', '-c', `until [ -e ${file} ]; do sleep 0.02; done`]));
     guest.stdin('through\n');
     await guest.outputHas(Proc.STDOUT, 'through');
     assert.ok(!guest.packets.some((each) => each.serial === run), 'the operation has not ended yet');
+    await writeFile(file, '');
     await guest.reply(run);
     await guest.finish();
   });
