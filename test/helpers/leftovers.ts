@@ -107,6 +107,14 @@ export function logsOf(name: string, { logs }: WhereLeft): string[] {
     .map((file) => join(logs, file));
 }
 
+/** Looks until nothing is left, for up to {@link GONE_MS}. @returns what is left then */
+export async function leftAtLast(look: () => string[] | Promise<string[]>): Promise<string[]> {
+  let left = await look();
+  for (const deadline = Date.now() + GONE_MS; left.length > 0 && Date.now() < deadline; left = await look())
+    await sleep(100);
+  return left;
+}
+
 /** Asserts that nothing is left of the sandbox `name`; waits up to {@link GONE_MS} for it. */
 export async function assertNothingLeft(name: string, where: WhereLeft = {}): Promise<void> {
   const look = async () => [
@@ -117,8 +125,5 @@ export async function assertNothingLeft(name: string, where: WhereLeft = {}): Pr
     ...logsOf(name, where),
     ...((await where.domains?.()) ?? []).filter((domain) => domain === name),
   ];
-  let left = await look();
-  for (const deadline = Date.now() + GONE_MS; left.length > 0 && Date.now() < deadline; left = await look())
-    await sleep(100);
-  assert.deepEqual(left, [], `sandbox ${name} left something behind`);
+  assert.deepEqual(await leftAtLast(look), [], `sandbox ${name} left something behind`);
 }
