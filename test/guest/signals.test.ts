@@ -35,7 +35,9 @@ for (const way of [embedded, system]) {
 
       it(`${signal} while the guest boots`, async () => {
         const name = uniqueName();
-        const running = startSandbox(['-c', way.uri, '-n', name, '--', ...WAITING], { input: 'open' });
+        // Cold: a machine that is restored may run its command before the signal comes.
+        const args = ['-c', way.uri, '-n', name, '--boot', 'cold', '--', ...WAITING];
+        const running = startSandbox(args, { input: 'open' });
         for (let tries = 0; tries < 600 && qemuOf(name) === undefined; tries += 1) await sleep(50);
         assert.notEqual(qemuOf(name), undefined, 'QEMU was started');
         process.kill(running.pid, signal);

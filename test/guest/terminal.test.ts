@@ -143,7 +143,9 @@ describe('at a terminal', { skip: embedded.skip, concurrency: 2 }, () => {
 
   it('the terminal stays cooked and untouched while the guest boots', async (t) => {
     const name = uniqueName();
-    const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, '--', 'true'], SIZE);
+    // Cold: a machine that is restored may have its application, and a raw terminal, before anybody looks.
+    const command = ['--boot', 'cold', '--', 'sleep', '1000'];
+    const terminal = new AtTerminal(['-c', embedded.uri, '-n', name, ...command], SIZE);
     t.after(() => terminal.close());
     const settings = terminal.before;
     while (qemuOf(name) === undefined) await sleep(20);
