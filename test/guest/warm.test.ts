@@ -49,17 +49,19 @@ async function assertClock(args: readonly string[], options: RunOptions): Promis
   const script = 'date +%s.%N; while read -r line; do date +%s.%N; done';
   const running = startSandbox([...args, '--', 'sh', '-c', script], { ...options, input: 'open' });
   await running.until(/^(\S+)\n/);
+  let most = 0;
   for (let exchange = 1; exchange <= 5; exchange += 1) {
     const asked = Date.now() / 1000;
     running.child.stdin?.write('\n');
     const [, text = ''] = await running.until(new RegExp(`^(?:\\S+\\n){${exchange}}(\\S+)\\n`));
     const answered = Date.now() / 1000;
-    const off = Math.max(asked - Number(text), Number(text) - answered, 0);
-    assert.ok(off <= CLOCK_SECONDS, `the clock is off by ${off} s at least`);
+    most = Math.max(most, asked - Number(text), Number(text) - answered);
   }
   running.child.stdin?.end();
-  const { code, stderr } = await running.result;
+  const { code, stderr, late } = await running.result;
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  // A launcher that gets too little of a processor to be sure says how far the clock may be off.
+  assert.ok(most <= Math.max(CLOCK_SECONDS, late / 1000), `the clock is off by ${most} s at least`);
 }
 
 describe('a snapshot with the common init in the guest', { skip: embedded.skip }, () => {

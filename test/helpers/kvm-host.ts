@@ -83,8 +83,8 @@ function tell<Name extends keyof Parts>(name: Name, value: Parts[Name]): void {
   process.stdout.write(`${JSON.stringify({ [name]: value })}\n`);
 }
 
-function ended({ code, signal, out, stderr, fallback = '' }: RunResult): Ended {
-  return { code, signal, out, stderr, fallback };
+function ended({ code, signal, out, stderr, fallback = '', late }: RunResult): Ended {
+  return { code, signal, out, stderr, fallback, late };
 }
 
 const words = (uri: string, args: readonly string[]) => ['-c', uri, '--boot-timeout', BOOT_SECONDS, ...args];

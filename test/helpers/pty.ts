@@ -91,7 +91,7 @@ export class AtTerminal {
     return Promise.race([this.#exited, late]);
   }
 
-  /** Everything that the terminal has shown, but for the line that says that KVM is not used. */
+  /** Everything that the terminal has shown, but for the lines that depend on the host: fallback.ts. */
   get text(): string {
     return withoutFallback(this.#text).text;
   }

@@ -16,10 +16,12 @@ export interface RunResult {
   readonly stdout: Buffer;
   /** stdout as text. */
   readonly out: string;
-  /** Without the line that says that KVM is not used. */
+  /** Without the lines that depend on the host: that KVM is not used, and that the guest's clock may be late. */
   readonly stderr: string;
-  /** That line, if there is one. */
+  /** The line about KVM, if there is one. */
   readonly fallback: string | undefined;
+  /** By how much the guest's clock may be late, as the line about it says, in milliseconds; 0 without that line. */
+  readonly late: number;
 }
 
 export interface RunOptions {
@@ -102,8 +104,8 @@ export function startSandbox(args: readonly string[], options: RunOptions = {}):
     child.once('close', (code, signal) => {
       clearTimeout(timer);
       const all = Buffer.concat(stdout);
-      const { text: rest, fallback } = withoutFallback(stderr);
-      resolve({ code, signal, stdout: all, out: all.toString('utf8'), stderr: rest, fallback });
+      const { text: rest, ...told } = withoutFallback(stderr);
+      resolve({ code, signal, stdout: all, out: all.toString('utf8'), stderr: rest, ...told });
     });
   });
   // Callers may ignore this promise.
