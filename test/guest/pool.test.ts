@@ -65,12 +65,20 @@ describe('a pool', () => {
 
 const pidOf = (name: string): number => qemuOf(name) ?? assert.fail(`no QEMU of ${name}`);
 
-/** How often QEMU's thread for the first processor has had a turn: proc_pid_status(5). */
-function turnsOf(pid: number): number {
+/**
+ * How often QEMU's thread for the first processor has had a turn: proc_pid_status(5). A thread that has been told to
+ * stop, or that wakes, ends its turn later, so the count is of a moment when it sleeps.
+ */
+async function turnsOf(pid: number): Promise<number> {
   const tasks = readdirSync(`/proc/${pid}/task`).map((id) => `/proc/${pid}/task/${id}`);
   const task = tasks.find((path) => readFileSync(`${path}/comm`, 'latin1').startsWith('CPU 0/'));
   assert.ok(task);
-  const counts = readFileSync(`${task}/status`, 'latin1').matchAll(/^(?:non)?voluntary_ctxt_switches:\t(\d+)$/gm);
+  let status = '';
+  while (!/^State:\tS/m.test(status)) {
+    await turn();
+    status = readFileSync(`${task}/status`, 'latin1');
+  }
+  const counts = status.matchAll(/^(?:non)?voluntary_ctxt_switches:\t(\d+)$/gm);
   return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
@@ -78,10 +86,10 @@ describe('those that wait', { skip: embedded.skip }, () => {
   it('take no processor time, and know what time it is when they are taken', async (t) => {
     const { pool, take } = await poolOf(t, { size: 1 });
     const pid = pidOf(pool.names[0] ?? '');
-    const turns = turnsOf(pid);
+    const turns = await turnsOf(pid);
     await sleep(3000);
     // That of a machine that runs takes some for its timers, whatever it does.
-    assert.equal(turnsOf(pid) - turns, 0);
+    assert.equal((await turnsOf(pid)) - turns, 0);
     const small = /^THP_enabled:\t0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
     const sandbox = await take();
     // What they cost in memory where the machine is emulated: docs/decisions/0043-pools.md.
