@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded } from '../helpers/connections.js';
 import { ctl, ctlAtTerminal, detached, endDetached, said, startCtl, startDetached } from '../helpers/ctl.js';
 import { uniqueName } from '../helpers/leftovers.js';
+import { IDLE } from '../helpers/programs.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertRun, environment, REPOSITORY } from '../helpers/run.js';
 
@@ -47,8 +48,8 @@ describe('exec', { skip: embedded.skip }, () => {
   });
 
   it('passes signals on, and the command may take its time', async () => {
-    const script =
-      'trap "echo int" INT; trap "echo hup" HUP; trap "echo term; exit 5" TERM; echo ready; while :; do sleep 0.1; done';
+    const traps = 'trap "echo int" INT; trap "echo hup" HUP; trap "echo term; exit 5" TERM';
+    const script = `${traps}; echo ready; ${IDLE}`;
     const running = startCtl(['exec', name, 'sh', '-c', script]);
     await running.until(/ready/);
     for (const [signal, says] of [

@@ -9,6 +9,7 @@ import type { ListedPool } from '../../src/cli/ctl/pool-list.js';
 import { embedded } from '../helpers/connections.js';
 import { ctl, endDetached, said, startWaiting } from '../helpers/ctl.js';
 import { assertNothingLeft, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { IDLE } from '../helpers/programs.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertRun, PROGRAM, type Running, type RunResult, runSandbox, startSandbox } from '../helpers/run.js';
 
@@ -47,7 +48,7 @@ describe('a pool of the shell', { skip: embedded.skip }, () => {
 
   /** Starts a command that says when it runs, in a sandbox of that name. */
   async function started(t: TestContext, name: string, trap = ''): Promise<Running> {
-    const script = `${trap}echo ready; while :; do sleep 0.05; done`;
+    const script = `${trap}echo ready; ${IDLE}`;
     const running = startSandbox(inPool('-n', name, '--', 'sh', '-c', script));
     t.after(() => running.child.kill('SIGKILL'));
     await running.until(/ready/);

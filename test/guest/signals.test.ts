@@ -6,12 +6,13 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { IDLE } from '../helpers/programs.js';
 import { startSandbox } from '../helpers/run.js';
 
 /** Prints a line when it runs, and does not end by itself. */
 const WAITING = ['sh', '-c', 'echo running; exec sleep 1000'];
 /** Prints the signals that it gets, and ignores them. */
-const STUBBORN = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo running; while :; do sleep 0.1; done`;
+const STUBBORN = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo running; ${IDLE}`;
 
 /** How long a command is stopped. The test measures this pause; it waits for nothing else. */
 const STOPPED_MS = 1500;
@@ -71,7 +72,7 @@ describe('signals', { skip: embedded.skip, concurrency: 2 }, () => {
   });
 
   it('SIGTERM lets the command end by itself, with its own status', async () => {
-    const { running } = await start('trap "echo tidying; exit 3" TERM; echo running; while :; do sleep 0.1; done');
+    const { running } = await start(`trap "echo tidying; exit 3" TERM; echo running; ${IDLE}`);
     process.kill(running.pid, 'SIGTERM');
     const { code, out } = await running.result;
     assert.deepEqual({ code, out }, { code: 3, out: 'running\ntidying\n' });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { embedded } from '../helpers/connections.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
+import { IDLE } from '../helpers/programs.js';
 import { AtTerminal } from '../helpers/pty.js';
 import { assertFailure, assertFailureWith, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -36,7 +37,7 @@ describe('an application under strace', { skip: embedded.skip, concurrency: 2 },
   });
 
   it('gets the signals itself', async () => {
-    const script = `for s in INT USR1 TERM; do trap "echo got $s" $s; done; echo running; while :; do sleep 0.1; done`;
+    const script = `for s in INT USR1 TERM; do trap "echo got $s" $s; done; echo running; ${IDLE}`;
     const name = uniqueName();
     const running = startSandbox(['-c', embedded.uri, '-n', name, '--', 'sh', '-c', script], {
       input: 'open',

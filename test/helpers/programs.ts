@@ -1,5 +1,12 @@
-/** Helpers that tests run as processes. */
+/** Programs that tests run. */
 import { fileURLToPath } from 'node:url';
+
+/**
+ * How a script of a shell waits for its signals. dash runs a trap only when the program in front has ended, and on a
+ * busy host even a short one may take longer than a launcher gives the command to end. `wait` ends at once. The signals
+ * are for all of the group, which the program behind is not in: without it, `wait` would not wait.
+ */
+export const IDLE = 'setsid sleep 1000 >/dev/null 2>&1 & while :; do wait; done';
 
 /** The path of the compiled helper `name` of this directory. */
 export function programOf(name: string): string {

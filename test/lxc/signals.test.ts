@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { besideLxc, lxc } from '../helpers/connections.js';
 import { assertNothingLeft, exceptLogs, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { IDLE } from '../helpers/programs.js';
 import { makeRoot, unlessBusybox } from '../helpers/roots.js';
 import { assertFailure, runSandbox, startSandbox } from '../helpers/run.js';
 import { scratchDirectory } from '../helpers/scratch.js';
@@ -88,8 +89,7 @@ describe('the end of a container', { skip: lxc.skip, concurrency: 2 }, () => {
   }
 
   it('signals are passed on, and the command may end by itself', async () => {
-    const script =
-      'trap "echo got USR1" USR1; trap "echo tidying; exit 3" TERM; echo running; while :; do sleep 0.1; done';
+    const script = `trap "echo got USR1" USR1; trap "echo tidying; exit 3" TERM; echo running; ${IDLE}`;
     const { name, running } = await start(script);
     process.kill(running.pid, 'SIGUSR1');
     await running.until(/got USR1/);
