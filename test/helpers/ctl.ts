@@ -1,10 +1,12 @@
 /** Runs virt-sandbox-ctl beside sandboxes that are detached. */
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { valueOr } from '../../src/util/errors.js';
 import { uniqueName } from './leftovers.js';
+import { programOf } from './programs.js';
 import { AtTerminal, type Size } from './pty.js';
 import { PROGRAM, type Running, type RunOptions, type RunResult, runSandbox, startSandbox } from './run.js';
 
@@ -34,10 +36,11 @@ export async function opens(pid: number, file: RegExp): Promise<void> {
   while (!isOpen()) await sleep(20);
 }
 
-/** Starts `virt-sandbox-ctl wait NAME`, and resolves when it waits, so that it sees the end. */
+/** Starts `virt-sandbox-ctl wait NAME`, and resolves when it has asked for the end, so that it sees it. */
 export async function startWaiting(name: string, how: How = {}): Promise<Running> {
-  const waiting = startCtl(['wait', name], how);
-  await opens(waiting.pid, /^socket:/);
+  const options = `${process.env['NODE_OPTIONS'] ?? ''} --import=${pathToFileURL(programOf('tell-waiting'))}`;
+  const waiting = startCtl(['wait', name], { ...how, env: { ...how.env, NODE_OPTIONS: options } });
+  while (readFileSync(`/proc/${waiting.pid}/comm`, 'latin1') !== 'waits\n') await sleep(20);
   return waiting;
 }
 
