@@ -60,7 +60,9 @@ function check(said: Talk, uid: number): void {
   assert.match(said.terminal, /^41 91\r\nvt100\r\n/m);
   assert.deepEqual(said.killed, ['SIGTERM', 0, 'kept', 0]);
   assert.deepEqual(said.lines, [[['a', 'ä', '', 'last'], 3], 'SIGKILL', [['x', 'y'], 0], 'line-too-long', 'enough: x']);
-  assert.deepEqual([said.late.stdout, said.late.timedOut, said.late.signal], ['begun\n', true, 'SIGKILL']);
+  assert.deepEqual([said.late.timedOut, said.late.signal], [true, 'SIGKILL']);
+  // On a busy host its time may be over before it has said a word.
+  assert.ok('begun\n'.startsWith(said.late.stdout), said.late.stdout);
   assert.equal(said.aborted, 'enough');
   assert.deepEqual(said.errors, [
     'command-not-found',
