@@ -36,5 +36,6 @@ export async function bench(
   return { code, out, stderr };
 }
 
-/** The scratch directories of all measurements, running or left behind. */
-export const scratchLeft = () => readdirSync('/var/tmp').filter((name) => name.startsWith('virt-sandbox-bench-'));
+/** The scratch directories of one process: others may measure meanwhile. */
+export const scratchOf = (pid: number | undefined) =>
+  readdirSync('/var/tmp').filter((name) => name.startsWith(`virt-sandbox-bench-${pid}-`));
