@@ -70,16 +70,32 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
   const start = (args: readonly string[]): Running =>
     startSandbox([...WARM, ...args], { ...store, program: `${PROGRAM}-bake` });
 
-  /** Waits until the baker has reached this point. */
-  async function reach(running: Running, hasCome: (workspace: string) => boolean): Promise<void> {
+  /**
+   * Signals the baker when it has reached this point. It stands still while that is looked at for good: a look that is
+   * late, on a busy host, would else see what the baker has left by the time of the signal.
+   */
+  async function endAt(
+    running: Running,
+    hasCome: (workspace: string) => boolean,
+    signal: NodeJS.Signals,
+  ): Promise<void> {
     let ended = false;
     running.result.finally(() => {
       ended = true;
     });
-    while (!ended) {
+    const isThere = () => {
       const [name] = valueOr(() => readdirSync(warm), []).filter((entry) => entry.startsWith('.build-'));
-      if (name !== undefined && valueOr(() => hasCome(join(warm, name)), false)) return;
-      await delay(2);
+      return name !== undefined && valueOr(() => hasCome(join(warm, name)), false);
+    };
+    for (; !ended; await delay(2)) {
+      if (!isThere()) continue;
+      running.child.kill('SIGSTOP');
+      while (!ended && !/\) [TZ]/.test(valueOr(() => readFileSync(`/proc/${running.pid}/stat`, 'latin1'), '')))
+        await delay(2);
+      const isStill = isThere();
+      if (isStill) running.child.kill(signal);
+      running.child.kill('SIGCONT');
+      if (isStill) return;
     }
     assert.fail(`the baker has ended before: ${running.stderr()}`);
   }
@@ -151,8 +167,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
     it(`by ${signal}: the machine ends and leaves nothing`, async () => {
       const before = contents(snapshot);
       const running = start([]);
-      await reach(running, (workspace) => statSync(join(workspace, 'memory')).blocks > 0);
-      process.kill(running.pid, signal);
+      await endAt(running, (workspace) => statSync(join(workspace, 'memory')).blocks > 0, signal);
       assertOneLine(await running.result, code, /baking was aborted, and nothing was changed/);
       await assertOld(before, false);
     });
@@ -166,8 +181,7 @@ describe('interrupted baking', { skip: unlessServingKernel || embedded.skip }, (
     it(`by SIGKILL while ${moment}: the old snapshot stays, and the next create cleans up`, async () => {
       const before = contents(snapshot);
       const running = start(['--name', 'web']);
-      await reach(running, hasCome);
-      process.kill(running.pid, 'SIGKILL');
+      await endAt(running, hasCome, 'SIGKILL');
       assert.equal((await running.result).signal, 'SIGKILL');
       await assertOld(before, true);
     });
