@@ -88,11 +88,11 @@ describe('cp', { skip: embedded.skip }, () => {
   });
 
   /** Runs `work` while the machine does nothing, so that no copy ends. */
-  const whileStopped = async (work: () => Promise<unknown>) => {
+  const whileStopped = async <T>(work: () => Promise<T>): Promise<T> => {
     const qemu = qemuOf(name) ?? assert.fail('there is no QEMU');
     process.kill(qemu, 'SIGSTOP');
     try {
-      await work();
+      return await work();
     } finally {
       process.kill(qemu, 'SIGCONT');
     }
@@ -100,8 +100,11 @@ describe('cp', { skip: embedded.skip }, () => {
 
   it('says at a terminal what takes so long', async (t) => {
     const target = join(directory, 'late');
-    const terminal = ctlAtTerminal(t, ['cp', `${name}:/etc/hostname`, target], SIZE);
-    await whileStopped(() => terminal.until(new RegExp(`virt-sandbox-ctl: copying out of ${name}…`)));
+    const terminal = await whileStopped(async () => {
+      const copying = ctlAtTerminal(t, ['cp', `${name}:/etc/hostname`, target], SIZE);
+      await copying.until(new RegExp(`virt-sandbox-ctl: copying out of ${name}…`));
+      return copying;
+    });
     assert.deepEqual(await terminal.exited(), { code: 0, signal: null });
     assert.ok(statSync(target).size > 0);
   });
