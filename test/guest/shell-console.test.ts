@@ -8,6 +8,7 @@ import { canMakeTerminals } from '../../src/domain/shell.js';
 import { embedded, system } from '../helpers/connections.js';
 import { assertNothingLeft } from '../helpers/leftovers.js';
 import { AtTerminal } from '../helpers/pty.js';
+import { runSandbox } from '../helpers/run.js';
 import { startWithShell } from '../helpers/shells.js';
 
 const NO_CONSOLE = /^virt-sandbox: shell: for --attach, and not for virsh console, because (.*)$/m;
@@ -15,6 +16,15 @@ const NO_CONSOLE = /^virt-sandbox: shell: for --attach, and not for virsh consol
 const SIZE = { rows: 33, columns: 101 };
 const CTRL_C = '\x03';
 const CTRL_RIGHT_BRACKET = '\x1d';
+/**
+ * Ends when the init reads the line, which it does only to wait for Enter: before that it waits for the shell, and opens
+ * the line anew. The number of read(2) is 0: proc_pid_syscall(5).
+ */
+const READS_LINE = `pid=$(pgrep -f '^/proc/self/exe --terminal /dev/ttyS0') || exit 1
+until read -r call rest </proc/$pid/syscall && [ "$call" = 0 ]; do sleep 0.05; done
+exit 0
+`;
+
 const unlessConsole = canMakeTerminals('system') ? false : 'the user whom QEMU runs as may not open /dev/ptmx here';
 
 describe('virsh console', () => {
@@ -51,8 +61,8 @@ describe('virsh console', () => {
     await terminal.until(prompt);
     terminal.type('exit\r');
     await terminal.until(/exit\r?\n/);
-    // The shell starts again only after Enter.
-    await sleep(500);
+    // The shell starts again only after Enter, which is lost before the line is open again.
+    assert.equal((await runSandbox(['--attach', name], { input: READS_LINE })).code, 0);
     terminal.type('\r');
     await terminal.until(prompt);
     terminal.type('left=behi""nd\r');
