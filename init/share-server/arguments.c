@@ -9,6 +9,7 @@
 
 #define SOCKET_OPTION "--fd="
 #define DIRECTORY_OPTION "--shared-dir"
+#define SANDBOX_OPTION "--sandbox"
 
 /* The capabilities that virtiofsd keeps unless it is told otherwise, and the one for file handles. */
 static const struct {
@@ -73,6 +74,8 @@ bool arguments_read(struct arguments *arguments, int argc, char *const argv[])
 
 uint64_t arguments_capabilities(const struct arguments *arguments)
 {
+	if (arguments->as_user)
+		return 0;
 	if (arguments->read_only)
 		return TO_READ;
 	return arguments->handles ? TO_WRITE | TO_READ : TO_WRITE;
@@ -96,6 +99,17 @@ static void write_modcaps(struct arguments *arguments)
 		(void)snprintf(arguments->modcaps + length, MODCAPS_BYTES - length, "%s+dac_read_search", before);
 }
 
+/* What virtiofsd is told in place of the value of an option; NULL: nothing else. */
+static const char *value_for(const struct arguments *arguments, const char *option)
+{
+	if (arguments->walled && strcmp(option, DIRECTORY_OPTION) == 0)
+		return WALLED_SHARE;
+	/* Its root is changed already, and a user may not do so again. */
+	if (arguments->as_user && strcmp(option, SANDBOX_OPTION) == 0)
+		return "none";
+	return NULL;
+}
+
 bool arguments_complete(struct arguments *arguments, int argc, char *const argv[], unsigned long limit)
 {
 	size_t count = 0;
@@ -104,9 +118,11 @@ bool arguments_complete(struct arguments *arguments, int argc, char *const argv[
 		return false;
 	arguments->words[count++] = arguments->program;
 	for (int at = 1; at < argc; at += 1) {
+		const char *value = value_for(arguments, argv[at]);
+
 		arguments->words[count++] = argv[at];
-		if (arguments->walled && strcmp(argv[at], DIRECTORY_OPTION) == 0 && at + 1 < argc) {
-			arguments->words[count++] = WALLED_SHARE;
+		if (value != NULL && at + 1 < argc) {
+			arguments->words[count++] = value;
 			at += 1;
 		}
 	}

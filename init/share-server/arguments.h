@@ -17,6 +17,8 @@ struct arguments {
 	/* The share. */
 	const char *directory;
 	bool read_only;
+	/* It runs as a user without capabilities. */
+	bool as_user;
 	/* virtiofsd keeps file handles instead of descriptors. */
 	bool handles;
 	/* It has namespaces and a root of its own. */

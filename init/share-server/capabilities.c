@@ -8,12 +8,8 @@
 /* More than any kernel has: capabilities fit into 64 bits. */
 #define CAPABILITIES 64
 
-const char *capabilities_limit(uint64_t serving, uint64_t starting)
+const char *capabilities_bound(uint64_t kept)
 {
-	const uint64_t kept = serving | starting;
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
 	for (int number = 0; number < CAPABILITIES; number += 1) {
 		if (kept & (UINT64_C(1) << number))
 			continue;
@@ -21,6 +17,18 @@ const char *capabilities_limit(uint64_t serving, uint64_t starting)
 		if (prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0 && errno != EINVAL)
 			return "prctl(PR_CAPBSET_DROP)";
 	}
+	return NULL;
+}
+
+const char *capabilities_limit(uint64_t serving, uint64_t starting)
+{
+	const uint64_t kept = serving | starting;
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	const char *failed = capabilities_bound(kept);
+
+	if (failed != NULL)
+		return failed;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
 		return "prctl(PR_CAP_AMBIENT)";
 	if (syscall(SYS_capget, &header, data) != 0)

@@ -8,6 +8,9 @@
 /* virtiofsd changes its root and its capabilities when it starts, and drops these before it serves. */
 #define CAPABILITIES_OF_START ((UINT64_C(1) << CAP_SYS_CHROOT) | (UINT64_C(1) << CAP_SETPCAP))
 
+/* Lets nothing that this process executes have a capability but these. NULL, or what failed with errno. */
+const char *capabilities_bound(uint64_t kept);
+
 /*
  * Leaves this process no capability but `serving` and `starting`, for good: what it executes cannot have others
  * either. NULL, or what failed with errno.

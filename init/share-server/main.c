@@ -12,12 +12,17 @@
  *   capabilities.h   the capabilities that the share needs
  *   log.h            virtiofsd's messages, up to a bound
  *
+ * Started by a link that is called root-server, it serves the root of a sandbox, as the user who owns the link:
+ *
+ *   user.h           that user, who has no capabilities
+ *
  * This process is the one that libvirt knows. It ends with virtiofsd's exit status, and virtiofsd does not outlive it.
  */
 #include "arguments.h"
 #include "capabilities.h"
 #include "descriptors.h"
 #include "log.h"
+#include "user.h"
 #include "walls.h"
 
 #include <errno.h>
@@ -52,29 +57,38 @@ static bool await_qemu(int socket)
 	return true;
 }
 
+/* Leaves virtiofsd what it needs to start, and the child nothing more. */
+static const char *limit_rights(const struct arguments *arguments, const struct user *user)
+{
+	if (arguments->as_user)
+		return user_become(user);
+	return capabilities_limit(arguments_capabilities(arguments), CAPABILITIES_OF_START);
+}
+
 /* In the child. Returns only if it fails. */
-static int become_virtiofsd(struct arguments *arguments, int messages)
+static int become_virtiofsd(struct arguments *arguments, const struct user *user, int messages)
 {
 	const char *failed;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-		return fail("prctl(PR_SET_PDEATHSIG)");
 	if (dup2(messages, STDOUT_FILENO) < 0 || dup2(messages, STDERR_FILENO) < 0)
 		return fail("dup2");
 	if (!descriptors_close_but(arguments->socket))
 		return fail("close_range");
 	if (arguments->walled && (failed = walls_enter()) != NULL)
 		return fail(failed);
-	failed = capabilities_limit(arguments_capabilities(arguments), CAPABILITIES_OF_START);
+	failed = limit_rights(arguments, user);
 	if (failed == NULL && !arguments->handles)
 		failed = descriptors_refuse_handles();
 	if (failed != NULL)
 		return fail(failed);
+	/* Another user's process has no such signal. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return fail("prctl(PR_SET_PDEATHSIG)");
 	(void)execv(arguments->program, (char *const *)arguments->words);
 	return fail(arguments->program);
 }
 
-static int run(struct arguments *arguments)
+static int run(struct arguments *arguments, const struct user *user)
 {
 	int messages[2];
 
@@ -87,11 +101,12 @@ static int run(struct arguments *arguments)
 	if (pid < 0)
 		return fail("fork");
 	if (pid == 0)
-		_exit(become_virtiofsd(arguments, messages[1]));
+		_exit(become_virtiofsd(arguments, user, messages[1]));
 	(void)close(arguments->socket);
 	(void)close(messages[1]);
 
-	const char *failed = capabilities_limit(0, 0);
+	/* Only as the same user can it end virtiofsd by its own end. */
+	const char *failed = arguments->as_user ? user_become(user) : capabilities_limit(0, 0);
 
 	if (failed != NULL)
 		return fail(failed);
@@ -108,6 +123,7 @@ static int run(struct arguments *arguments)
 int main(int argc, char *argv[])
 {
 	struct arguments arguments;
+	struct user user;
 
 	if (!arguments_find_program(&arguments)) {
 		errno = ENOENT;
@@ -123,18 +139,26 @@ int main(int argc, char *argv[])
 					     "use a libvirt and a virtiofsd that know separate-options\n");
 		return CANNOT_RUN;
 	}
+	arguments.as_user = user_is_wanted(argv[0]);
+	if (arguments.as_user && !user_of_link(argv[0], &user))
+		return fail(argv[0]);
 	unsigned long limit = descriptors_raise();
 
-	arguments.handles = limit < DESCRIPTORS_ENOUGH;
+	/* Who may open by handle may open all files, whoever they are for. */
+	arguments.handles = limit < DESCRIPTORS_ENOUGH && !arguments.as_user;
 	const char *failed = walls_make(arguments.directory, arguments.read_only, &arguments.walled);
 
 	if (failed != NULL)
 		return fail(failed);
-	if (!arguments.walled)
-		(void)fail("no namespaces for virtiofsd");
+	if (!arguments.walled) {
+		int status = fail("no namespaces for virtiofsd");
+
+		if (arguments.as_user)
+			return status;
+	}
 	if (!arguments_complete(&arguments, argc, argv, limit)) {
 		errno = E2BIG;
 		return fail("options for virtiofsd");
 	}
-	return run(&arguments);
+	return run(&arguments, &user);
 }

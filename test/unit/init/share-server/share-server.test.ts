@@ -4,11 +4,14 @@
  */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { valueOr } from '../../../../src/util/errors.js';
 import { hostProgram } from '../../../../src/util/programs.js';
+import { unlessProgram } from '../../../helpers/images.js';
 import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
 
 const VIRTIOFSD = '/usr/libexec/virtiofsd';
@@ -50,6 +53,64 @@ describe('share-server without the right to make namespaces', { skip }, () => {
     const { size } = statSync(log);
     assert.ok(size > 256 << 10 && size < (256 << 10) + 200, `${size} bytes`);
     assert.equal(readLines(log).at(-1), 'share-server: the log is full, further messages are left out');
+  });
+});
+
+/** Executes a command with descriptor 9 listening, and somebody connected to it. $1: path of the socket. */
+const LISTENING = `use Socket; $^F = 20; my ($s, $c, $at) = (undef, undef, pack_sockaddr_un(shift @ARGV));
+socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, $at) && listen($s, 1) or die $!;
+socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!;
+POSIX::dup2(fileno($s), 9) or die $!; exec @ARGV;`;
+
+describe('share-server by a link that is called root-server', { skip: skip || unlessProgram('perl') }, () => {
+  /** The words that run it by a link with that owner. */
+  function rootServer(t: TestContext, owner: string) {
+    const directory = scratchDirectory(t);
+    const link = join(directory, 'root-server');
+    symlinkSync(hostProgram('share-server'), link);
+    spawnSync('chown', ['-h', owner, link]);
+    const command = [link, '--fd=9', '--shared-dir', directory, '--sandbox', 'chroot', '--readonly'];
+    return { directory, words: ['-MPOSIX', '-e', LISTENING, join(directory, 'socket'), ...command] };
+  }
+
+  it('runs virtiofsd as its owner, without a capability, in a root of its own, and ends with it', async (t) => {
+    const { words } = rootServer(t, '70123:70124');
+    const server = spawn('perl', words, { stdio: ['ignore', 'ignore', 'inherit'] });
+    t.after(() => server.kill('SIGKILL'));
+    const read = (path: string) => valueOr(() => readFileSync(`/proc/${path}`, 'latin1'), '');
+    const child = () => read(`${server.pid}/task/${server.pid}/children`).trim();
+    while (!read(`${child()}/cmdline`).startsWith(VIRTIOFSD)) {
+      assert.equal(server.exitCode, null, 'it has ended');
+      await sleep(5);
+    }
+    const pid = child();
+    for (const one of [pid, server.pid]) {
+      const status = read(`${one}/status`);
+      assert.match(status, /^Uid:(?:\t70123){4}$/m);
+      assert.match(status, /^Gid:(?:\t70124){4}$/m);
+      assert.match(status, /^Groups:\t *$/m);
+      assert.equal(status.match(/^Cap(?:Inh|Prm|Eff|Bnd|Amb):\t0{16}$/gm)?.length, 5, status);
+      assert.match(status, /^NoNewPrivs:\t1$/m);
+    }
+    assert.match(
+      read(`${pid}/cmdline`).replaceAll('\0', ' '),
+      /--fd=9 --shared-dir \/share --sandbox none --readonly --modcaps=\S+ --rlimit-nofile=\d+ $/,
+    );
+    const there = readdirSync(`/proc/${pid}/root`);
+    assert.ok(there.includes('share') && !['etc', 'root', 'home', 'tmp'].some((name) => there.includes(name)));
+    server.kill('SIGKILL');
+    while (existsSync(`/proc/${pid}/root/share`)) await sleep(5);
+  });
+
+  it('starts nothing as root, or without namespaces', (t) => {
+    for (const owner of ['0:0', '0:70124', '70123:0']) {
+      const { status, stderr } = spawnSync('perl', rootServer(t, owner).words, { encoding: 'utf8' });
+      assert.equal(status, 126, owner);
+      assert.match(stderr, /^share-server: .*root-server: Operation not permitted\n$/);
+    }
+    const limited = ['--bounding-set=-sys_admin', '--', 'perl', ...rootServer(t, '70123:70124').words];
+    const { status, stderr } = spawnSync('setpriv', limited, { encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [126, 'share-server: no namespaces for virtiofsd: Operation not permitted\n']);
   });
 });
 

@@ -1,0 +1,50 @@
+#include "user.h"
+
+#include "capabilities.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TO_CHANGE ((UINT64_C(1) << CAP_SETUID) | (UINT64_C(1) << CAP_SETGID))
+
+bool user_is_wanted(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strcmp(slash == NULL ? program : slash + 1, ROOT_SERVER) == 0;
+}
+
+bool user_of_link(const char *program, struct user *user)
+{
+	struct stat link;
+
+	if (lstat(program, &link) != 0)
+		return false;
+	if (!S_ISLNK(link.st_mode) || link.st_uid == 0 || link.st_gid == 0) {
+		errno = EPERM;
+		return false;
+	}
+	*user = (struct user){.uid = link.st_uid, .gid = link.st_gid};
+	return true;
+}
+
+const char *user_become(const struct user *user)
+{
+	const char *failed = capabilities_bound(0);
+
+	if (failed == NULL)
+		failed = capabilities_limit(0, TO_CHANGE);
+	if (failed != NULL)
+		return failed;
+	if (setgroups(0, NULL) != 0)
+		return "setgroups";
+	if (setresgid(user->gid, user->gid, user->gid) != 0)
+		return "setresgid";
+	/* The kernel takes the last capabilities with it. */
+	if (setresuid(user->uid, user->uid, user->uid) != 0)
+		return "setresuid";
+	return NULL;
+}

@@ -1,0 +1,25 @@
+/* The user that virtiofsd runs as, where that is not root. */
+#ifndef VS_USER_H
+#define VS_USER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A program that is started by a link of this name serves the root of a sandbox, as the owner of the link. */
+#define ROOT_SERVER "root-server"
+
+struct user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Whether `program`, argv[0], is such a link. */
+bool user_is_wanted(const char *program);
+
+/* Reads the owner of the link. False with errno if it is none, or root's. */
+bool user_of_link(const char *program, struct user *user);
+
+/* Becomes the user, in no other group, and without a capability. NULL, or what failed with errno. */
+const char *user_become(const struct user *user);
+
+#endif
