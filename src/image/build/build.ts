@@ -72,8 +72,12 @@ class Build {
   async run(): Promise<BuiltImage> {
     const sets = await readSets(this.setsDirectory, this.options.sets, this.#inputs);
     const choice = await this.#timed('select', chooseKernel(this.options, sets, this.#inputs, this.#trees));
+    const tree = await this.#trees.read(choice.modulesDirectory, choice.version);
+    const features = featureStates(tree, sets);
+    // Before the kernel is decoded: whoever can do with other sets asks for these next.
+    await this.#refuseLacks(choice, sets, features);
     this.#say(`using ${choice.reason}`);
-    const parts = await this.#make(choice, sets);
+    const parts = await this.#make(choice, tree, features);
     const inputs = this.#inputs.isSettled(this.#startedAt) ? this.#inputs.entries() : undefined;
     return { ...parts, reason: choice.reason, timings: this.#timings, inputs };
   }
@@ -89,16 +93,28 @@ class Build {
     return result;
   }
 
-  async #make(choice: KernelChoice, sets: readonly ModuleSet[]): Promise<ImageParts> {
+  async #refuseLacks(
+    { version }: KernelChoice,
+    sets: readonly ModuleSet[],
+    features: readonly FeatureState[],
+  ): Promise<void> {
+    const missing = missingFeature(features);
+    if (missing === undefined) return;
+    const { kernel, searchPaths } = this.options;
+    const serving = await servingKernels(kernel, sets, this.#trees, this.#inputs, searchPaths);
+    throw featureAbsentError(version, missing, serving);
+  }
+
+  async #make(choice: KernelChoice, tree: ModuleTree, features: readonly FeatureState[]): Promise<ImageParts> {
     // The kernel's decoder works on another thread while this thread reads modules, so start it first.
     const kernelWork = this.#timed('kernel', this.#makeKernel(choice));
-    const initrdWork = this.#makeInitrd(choice, sets, async () => (await kernelWork).boot.content);
+    const initrdWork = this.#makeInitrd(choice, tree, features, async () => (await kernelWork).boot.content);
     // Wait for both even when one fails, so that no work outlives this call.
     const [kernel, initrd] = await Promise.allSettled([kernelWork, initrdWork]);
     if (initrd.status === 'rejected') throw initrd.reason;
     if (kernel.status === 'rejected') throw kernel.reason;
     const { boot, bootDigest, source } = kernel.value;
-    const { init, features, modules, archive } = initrd.value;
+    const { init, modules, archive } = initrd.value;
     const manifest = sealManifest({
       format: IMAGE_FORMAT,
       kernel: { version: choice.version, file: boot.name, reason: boot.reason, source },
@@ -139,17 +155,10 @@ class Build {
 
   async #makeInitrd(
     choice: KernelChoice,
-    sets: readonly ModuleSet[],
+    tree: ModuleTree,
+    features: readonly FeatureState[],
     boot: () => Promise<SparseFile>,
-  ): Promise<{ init: Digest; features: FeatureState[]; modules: LoadedModule[]; archive: Buffer }> {
-    const tree = await this.#trees.read(choice.modulesDirectory, choice.version);
-    const features = featureStates(tree, sets);
-    const missing = missingFeature(features);
-    if (missing !== undefined) {
-      const { kernel, searchPaths } = this.options;
-      const serving = await servingKernels(kernel, sets, this.#trees, this.#inputs, searchPaths);
-      throw featureAbsentError(choice.version, missing, serving);
-    }
+  ): Promise<{ init: Digest; modules: LoadedModule[]; archive: Buffer }> {
     if (this.#compression !== 'none') {
       checkCompression(this.#compression, await readBuildConfig(choice, boot, this.#inputs), choice.version);
     }
@@ -164,7 +173,7 @@ class Build {
     const shell = this.options.debugShell === true ? await debugShellEntries(this.#inputs) : [];
     const entries = [...initrdEntries(init, modules, programs), ...shell];
     const archive = await this.#timed('initrd', this.#pack(entries));
-    return { init: digestOf(init), features, modules, archive };
+    return { init: digestOf(init), modules, archive };
   }
 
   async #pack(entries: readonly CpioEntry[]): Promise<Buffer> {

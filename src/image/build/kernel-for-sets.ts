@@ -24,6 +24,18 @@ export function chooseKernel(
 }
 
 /**
+ * Whether the kernel that `resolveImage` would choose has all that these module sets need; nothing is built.
+ * @throws {SandboxError} those of {@link findKernel}
+ */
+export async function kernelServes(options: Pick<ImageOptions, 'kernel' | 'searchPaths' | 'sets'>): Promise<boolean> {
+  const inputs = new InputRecorder();
+  const sets = await readSets(defaultSetsDirectory(), options.sets, inputs);
+  const trees = new ModuleTrees(inputs);
+  const { version, modulesDirectory } = await chooseKernel(options, sets, inputs, trees);
+  return missingFeature(featureStates(await trees.read(modulesDirectory, version), sets)) === undefined;
+}
+
+/**
  * The version of the kernel that `resolveImage` would choose; nothing is built.
  * @throws {SandboxError} those of {@link findKernel}
  */
