@@ -40,6 +40,13 @@ export const details = {
       'Uses this directory of the host as the root inside; the default is `/`. The root is read-only, and the host enforces that. Nothing has to be installed in it. A mount with the target `/` replaces it.',
     ],
   },
+  'root-fs': {
+    value: 'KIND',
+    complete: { words: ['auto', '9p', 'virtiofs'] },
+    text: [
+      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a `virtiofsd` as QEMU’s user, for root only, with libvirt 11). `auto`, the default, takes 9p where the kernel has it, else virtiofs for root; `-v` says which, and why. A container ignores this option.',
+    ],
+  },
   mount: {
     value: 'TYPE:TARGET=SOURCE',
     complete: { types: ['host-bind', 'host-image', 'guest-bind', 'ram'] },

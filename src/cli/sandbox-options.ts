@@ -20,6 +20,11 @@ export const options = {
     requiresArg: true,
     describe: 'host directory to use as the root inside, read-only [/]',
   },
+  'root-fs': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'what serves the root: 9p, virtiofs, or auto: 9p where the kernel has it [auto]',
+  },
   mount: {
     alias: 'm',
     type: 'string',

@@ -38,6 +38,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     name: undefined,
     uuid: undefined,
     root: '/',
+    rootFs: 'auto',
     arch: machine(),
     kernel: { version: undefined, path: undefined, modulesPath: undefined },
     image: undefined,

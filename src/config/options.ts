@@ -14,6 +14,7 @@ import { parseMount } from './parsers/mount.js';
 import { parseNetworks } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
 import { parsePublish } from './parsers/publish.js';
+import { parseRootFs } from './parsers/root-fs.js';
 import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
 import { hostPath } from './path.js';
@@ -25,6 +26,7 @@ import { MOST_VCPUS, validateConfig } from './validate.js';
 export interface ConfigOptions extends TuningOptions {
   readonly name?: string | undefined;
   readonly root?: string | undefined;
+  readonly rootFs?: string | undefined;
   readonly mount?: readonly string[] | undefined;
   readonly include?: readonly string[] | undefined;
   /** A file of includes; they come after those of `include`. */
@@ -84,6 +86,7 @@ export async function configFromOptions(
     identity,
     name: options.name ?? from.name,
     root: optional(options.root, (path) => hostPath(path, '--root')) ?? from.root,
+    rootFs: optional(options.rootFs, (text) => parseRootFs(text, '--root-fs')) ?? from.rootFs,
     ...bootFrom(options, from),
     memory: optional(options.memory, (text) => parseMemory(text, '--memory')) ?? from.memory,
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,

@@ -157,6 +157,9 @@ export type Acceleration = 'auto' | 'kvm' | 'tcg';
 /** Start from a snapshot (`warm`), boot (`cold`), or start from a snapshot if one fits and else boot (`auto`). */
 export type BootMode = 'auto' | 'cold' | 'warm';
 
+/** What serves the root of a machine: QEMU (`9p`), a virtiofsd (`virtiofs`), or what the kernel and the host have. */
+export type RootFs = 'auto' | '9p' | 'virtiofs';
+
 /** A sandbox that is a service and not one interactive command: sandbox.cfg keeps the difference. */
 export type Service =
   | { readonly type: 'generic' }
@@ -168,6 +171,7 @@ export interface SandboxConfig {
   readonly name: string | undefined;
   readonly uuid: string | undefined;
   readonly root: string;
+  readonly rootFs: RootFs;
   readonly arch: string;
   readonly kernel: KernelSelection;
   /** Boot image by name, id, or directory (with a slash); undefined: one is found, else built. */

@@ -18,6 +18,7 @@ import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
+import { makeRootServer } from './devices/root-transport.js';
 import { ALL_IS_SEEN, linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
@@ -172,6 +173,7 @@ export class Attempt {
       this.#user = qemuUser(path, connection.kind, { acceleration, isShared: this.#sharesUser });
       this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
       this.#givenDisks = this.#user?.isShared ? new GivenDisks(prepared.devices.disks) : undefined;
+      if (rootShareOf(prepared)?.transport === 'virtiofs') makeRootServer(prepared.name, this.#user);
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }

@@ -1,7 +1,7 @@
 /** What a domain is made of, where QEMU finds it. */
 import type { DiskDevice } from '../domain/disks.js';
 import type { Share } from '../domain/shares.js';
-import { ROOT_TAG } from './devices/shares.js';
+import { isRoot } from './devices/shares.js';
 import type { Prepared, PreparedMachine } from './prepare/prepared.js';
 import { copyBootFiles, isKernelGivenAway } from './start/own-kernel.js';
 import type { QemuUser } from './state/qemu-user.js';
@@ -35,5 +35,5 @@ async function imageOf(
 
 /** Undefined: the root is something else, or a container's. */
 export function rootShareOf({ platform, devices }: Prepared): Share | undefined {
-  return platform === 'machine' ? devices.shares.find(({ tag }) => tag === ROOT_TAG) : undefined;
+  return platform === 'machine' ? devices.shares.find(isRoot) : undefined;
 }

@@ -8,6 +8,7 @@ const ON_COMMAND_LINE = {
   connect: '--connect',
   name: '--name',
   root: '--root',
+  rootFs: '--root-fs',
   cwd: '--cwd',
   identity: '--switchto',
   privileged: '--privileged',

@@ -9,6 +9,7 @@ import type { Snapshot } from '../../src/image/snapshot/record.js';
 import { loadProfile } from '../../src/profile/load.js';
 import { type DeviceFacts, devicesOf } from '../../src/sandbox/devices/devices.js';
 import { domainXml } from '../../src/sandbox/devices/machine-options.js';
+import type { RootTransport } from '../../src/sandbox/devices/root-transport.js';
 import { slotDevices } from '../../src/sandbox/devices/slots.js';
 import type { PreparedContainer, PreparedMachine } from '../../src/sandbox/prepare/prepared.js';
 import type { LaunchOptions } from '../../src/sandbox/types.js';
@@ -25,7 +26,17 @@ type Found<T> = Partial<Omit<T, 'devices' | 'snapshot'> & Omit<DeviceFacts, 'nam
 /** The XML of a machine with these options. `found` overrides the invented facts that a start would find. */
 export async function machineOf(
   options: ConfigOptions,
-  { images, server, model, snapshot, ...found }: Found<PreparedMachine> & { readonly snapshot?: Snapshot } = {},
+  {
+    images,
+    server,
+    root = '9p',
+    model,
+    snapshot,
+    ...found
+  }: Found<PreparedMachine> & {
+    readonly snapshot?: Snapshot;
+    readonly root?: RootTransport;
+  } = {},
   launch: LaunchOptions = {},
 ): Promise<string> {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
@@ -33,6 +44,7 @@ export async function machineOf(
     name: NAME,
     images: images ?? new Map([[0, EXT4]]),
     server: server ?? { kind: 'system', readOnlyVirtiofs: false },
+    root,
     model,
     breakpoint: launch.breakpoint,
   });
@@ -61,6 +73,7 @@ export async function containerOf(
     name: NAME,
     images: images ?? new Map(),
     server: server ?? { kind: 'lxc', readOnlyVirtiofs: false },
+    root: '9p',
     breakpoint: launch.breakpoint,
   });
   const prepared = { platform: 'container', name: NAME, securityLabels: [], devices, ...found } as const;

@@ -24,7 +24,7 @@ import { before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
-import { assertNothingLeft, processesWith, uniqueName } from '../helpers/leftovers.js';
+import { assertNothingLeft, processesWith, qemuOf, uniqueName } from '../helpers/leftovers.js';
 import { assertRun, REPOSITORY, runSandbox, startSandbox } from '../helpers/run.js';
 
 const UID = 65_534;
@@ -62,7 +62,7 @@ function serverOf(share: string, readOnly: boolean): Server {
   return { pid: pid ?? 0, share: words[words.indexOf('--shared-dir') + 1] ?? '', status };
 }
 
-/** Whether a script succeeds with the namespaces and capabilities of a server. */
+/** Whether a script succeeds with the namespaces, user and capabilities of a server. */
 function can({ pid, status }: Server, script: string): boolean {
   const held = BigInt(`0x${status.get('CapEff')}`);
   const capabilities = Array.from({ length: 41 }, (_, number) => number).filter(
@@ -70,7 +70,9 @@ function can({ pid, status }: Server, script: string): boolean {
   );
   const bounds = ['-all', ...capabilities.map((number) => `+cap_${number}`)].join(',');
   const words = ['--mount', '--pid', '--net', '--ipc', '--uts', '--target', `${pid}`, '--', 'setpriv'];
-  return spawnSync('nsenter', [...words, `--bounding-set=${bounds}`, '--', 'bash', '-c', script]).status === 0;
+  const [uid, gid] = ['Uid', 'Gid'].map((key) => status.get(key)?.split('\t')[0]);
+  const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', `--bounding-set=${bounds}`];
+  return spawnSync('nsenter', [...words, ...user, '--', 'bash', '-c', script]).status === 0;
 }
 
 /** A process of an ordinary user. */
@@ -156,6 +158,36 @@ for (const way of [embedded, system]) {
       for (const deadline = Date.now() + 5000; ![writer, reader].every(gone) && Date.now() < deadline; )
         await sleep(50);
       assert.deepEqual([writer, reader].map(gone), [true, true], 'virtiofsd ends with the sandbox');
+    });
+
+    it('of the root has the user of QEMU, and reads no more than that', async (t) => {
+      const name = uniqueName();
+      const args = ['-c', way.uri, '-n', name, '--root-fs', 'virtiofs', '--', 'sh', '-c', 'echo up; read line'];
+      const running = startSandbox(args, { input: 'open' });
+      t.after(() => running.child.kill('SIGTERM'));
+      await running.until(/^up\n/);
+      const server = serverOf(`${name}/root-server`, true);
+      assert.ok(can(server, `cat ${server.share}/etc/hostname`), 'the share');
+      const tried = {
+        ...(await attacks(t)),
+        'reads what is root’s alone': `head -c 1 ${server.share}/etc/shadow`,
+        'sees the processes of the host': `test -e ${server.share}/proc/1 || test -e ${server.share}/run/systemd`,
+        'sees the state of sandboxes': `test -e ${server.share}/run/libvirt-sandbox`,
+        'writes to the share': `echo >>${server.share}/var/tmp/virt-sandbox-hostile`,
+        'mounts something': `mount --bind /usr ${server.share}`,
+      };
+      assert.deepEqual(
+        Object.keys(tried).filter((attack) => can(server, tried[attack as keyof typeof tried] ?? '')),
+        [],
+      );
+      assert.equal(server.status.get('CapBnd'), '0000000000000000');
+      assert.equal(server.status.get('CapEff'), '0000000000000000');
+      assert.equal(server.status.get('NoNewPrivs'), '1');
+      const qemu = readFileSync(`/proc/${qemuOf(name)}/status`, 'latin1');
+      assert.equal(server.status.get('Uid'), /^Uid:\t(.*)$/m.exec(qemu)?.[1]);
+      running.child.stdin?.end('\n');
+      assert.equal((await running.result).code, 0);
+      await assertNothingLeft(name, way.where);
     });
 
     it('makes no device node for its guest', async (t) => {

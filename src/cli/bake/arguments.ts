@@ -1,4 +1,5 @@
 /** The command line of virt-sandbox-bake, parsed. */
+import { hostPath } from '../../config/path.js';
 import type { SandboxError } from '../../util/errors.js';
 import { usageError as usageErrorOf } from '../usage-error.js';
 import { loadYargs } from '../yargs.js';
@@ -68,6 +69,12 @@ export function textOf(args: BakeArguments, name: string): string | undefined {
   const value = args[name];
   const last: unknown = Array.isArray(value) ? value.at(-1) : value;
   return last === undefined ? undefined : String(last);
+}
+
+/** The value of an option as an absolute path; the last one if it was given more than once. */
+export function pathOf(args: BakeArguments, name: string): string | undefined {
+  const path = textOf(args, name);
+  return path === undefined ? undefined : hostPath(path, `--${name}`);
 }
 
 /** The values of an argument that takes several. */

@@ -1,6 +1,5 @@
 /** virt-sandbox-bake create */
 import { checkSlots, DEFAULT_SLOTS, mostSlots, parseSlots, type Slots, slotsText } from '../../config/parsers/slots.js';
-import { hostPath } from '../../config/path.js';
 import { type CreatedImage, type CreateOptions, createImage } from '../../image/create-ahead.js';
 import { INITRD_COMPRESSIONS, type InitrdCompression } from '../../image/manifest.js';
 import { moduleSetsWith } from '../../sandbox/prepare/module-sets.js';
@@ -9,7 +8,7 @@ import { SandboxError } from '../../util/errors.js';
 import { hostProgram } from '../../util/programs.js';
 import { printJson, printLines, size } from '../output.js';
 import { type ProgressLine, progressLine } from '../terminal/progress-line.js';
-import { type BakeArguments, textOf, usageError, wordsOf } from './arguments.js';
+import { type BakeArguments, pathOf, textOf, usageError, wordsOf } from './arguments.js';
 import { createSnapshot, type SnapshotResult } from './create-snapshot.js';
 import { type ForSandbox, readFor } from './for-sandbox.js';
 
@@ -26,7 +25,7 @@ export async function create(args: BakeArguments): Promise<number> {
       await report(args, image);
       return 0;
     }
-    const slots = slotsOf(args, wanted.slots);
+    const slots = slotsOf(args, wanted);
     if (wanted.obstacle !== undefined)
       progress.note(`warning: a sandbox with the options of --for will boot cold, because ${wanted.obstacle}`);
     const { image, snapshot } = await createWithSnapshot(args, wanted, slots, progress);
@@ -46,11 +45,7 @@ function imageOptions(
   forced: readonly string[] = [],
 ): CreateOptions {
   return {
-    kernel: {
-      version: textOf(args, 'kernver') ?? kernel.version,
-      path: pathOf(args, 'kernpath') ?? kernel.path,
-      modulesPath: pathOf(args, 'kmodpath') ?? kernel.modulesPath,
-    },
+    kernel,
     sets: moduleSetsWith(sets, [
       ...wordsOf(args, 'with').flatMap((word) => word.split(',').filter(Boolean)),
       ...forced,
@@ -79,8 +74,7 @@ async function createWithSnapshot(
   let snapshot: SnapshotResult | undefined;
   const createWith = (sets: readonly string[]) =>
     createImage({
-      // The root and the mount slots of a snapshot are 9p, whatever else it has.
-      ...imageOptions(args, wanted, [...wanted.sets, ...sets], progress.show, ['root-9p']),
+      ...imageOptions(args, wanted, [...wanted.sets, ...sets], progress.show, forced),
       complete: async (directory) => {
         snapshot = await createSnapshot(args, wanted, slots, directory, {
           onProgress: progress.show,
@@ -89,6 +83,11 @@ async function createWithSnapshot(
       },
     });
   const sets = setsOfSlots(slots);
+  const forced = [
+    // The mount slots of a snapshot are 9p, and its root may be, whatever else it has.
+    ...(wanted.has9p || slots.mounts > 0 ? ['root-9p'] : []),
+    ...(wanted.sets.includes(VIRTIOFS_SET) ? [VIRTIOFS_SET] : []),
+  ];
   const image = await createWith(sets).catch((error: unknown) => {
     const isAbsent = error instanceof SandboxError && error.code === 'feature-absent';
     if (!isAbsent || !sets.includes(VIRTIOFS_SET)) throw error;
@@ -126,15 +125,10 @@ async function report(args: BakeArguments, image: CreatedImage, snapshot?: Snaps
 }
 
 /** The slots of --slots; else the default ones and those that the sandbox of --for needs. */
-function slotsOf(args: BakeArguments, needed: Slots): Slots {
-  const usual = mostSlots(DEFAULT_SLOTS, needed);
+function slotsOf(args: BakeArguments, { slots: needed, has9p }: ForSandbox): Slots {
+  const usual = { ...mostSlots(DEFAULT_SLOTS, needed), ...(has9p ? {} : { mounts: needed.mounts }) };
   const text = textOf(args, 'slots');
   return text === undefined ? checkSlots(usual) : parseSlots(text, usual);
-}
-
-function pathOf(args: BakeArguments, name: string): string | undefined {
-  const path = textOf(args, name);
-  return path === undefined ? undefined : hostPath(path, `--${name}`);
 }
 
 /** The Node.js that goes into the image, for --common-init guest. */

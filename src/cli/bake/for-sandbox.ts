@@ -1,9 +1,11 @@
 /** The option --for of virt-sandbox-bake create: what an image needs for that sandbox. */
 import type { Slots } from '../../config/parsers/slots.js';
 import type { KernelSelection, SandboxConfig } from '../../config/types.js';
+import { kernelServes } from '../../image/build/kernel-for-sets.js';
 import { kindOf } from '../../libvirt/connect.js';
 import { loadProfile } from '../../profile/load.js';
 import { prepareDevices } from '../../sandbox/devices/devices.js';
+import { otherRoot, wantedRoot } from '../../sandbox/devices/root-transport.js';
 import { neededSlots } from '../../sandbox/devices/slots.js';
 import { imageChoices } from '../../sandbox/image-choices.js';
 import { moduleSets } from '../../sandbox/prepare/module-sets.js';
@@ -11,7 +13,7 @@ import { snapshotObstacle } from '../../sandbox/snapshot/machine.js';
 import { describeSandbox } from '../describe-sandbox.js';
 import { type Arguments, parseArguments } from '../sandbox-arguments.js';
 import { splitWords } from '../split-words.js';
-import { type BakeArguments, textOf, usageError } from './arguments.js';
+import { type BakeArguments, pathOf, textOf, usageError } from './arguments.js';
 
 /** A sandbox, and what its image needs. */
 export interface ForSandbox {
@@ -19,6 +21,8 @@ export interface ForSandbox {
   /** Its options, with the profile that was chosen. */
   readonly request: Arguments;
   readonly kernel: KernelSelection;
+  /** The kernel has 9p, which the mount slots of a snapshot are. */
+  readonly has9p: boolean;
   readonly sets: readonly string[];
   readonly choices: ReturnType<typeof imageChoices>;
   /** The slots that a snapshot needs for it. */
@@ -45,14 +49,28 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;
   const kind = connect === undefined ? 'embedded' : kindOf(connect);
-  const devices = await prepareDevices(config, { name: config.name ?? '', kind });
+  const kernel = kernelOf(args, config.kernel);
+  const wanted = await wantedRoot(config, kind);
+  const has9p = await kernelServes({ kernel, sets: ['root-9p'] });
+  const root = has9p ? wanted : ((await otherRoot(config, kind)) ?? wanted);
+  const devices = await prepareDevices(config, { name: config.name ?? '', kind, root });
   return {
     config,
     request: { ...request.run, ...(profile === undefined ? {} : { profile }) },
-    kernel: config.kernel,
+    kernel,
+    has9p,
     sets: [...new Set([...moduleSets(devices), ...more])],
     choices: imageChoices(chosen),
     slots: neededSlots(devices),
     obstacle: snapshotObstacle(config, devices),
+  };
+}
+
+/** The kernel of the options of bake, and else that of --for. */
+function kernelOf(args: BakeArguments, { version, path, modulesPath }: KernelSelection): KernelSelection {
+  return {
+    version: textOf(args, 'kernver') ?? version,
+    path: pathOf(args, 'kernpath') ?? path,
+    modulesPath: pathOf(args, 'kmodpath') ?? modulesPath,
   };
 }

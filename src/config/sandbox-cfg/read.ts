@@ -4,6 +4,7 @@ import { configError, quote } from '../errors.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
 import { parsePublish } from '../parsers/publish.js';
+import { parseRootFs } from '../parsers/root-fs.js';
 import type { Hidden, Identity, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
@@ -50,12 +51,14 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
   const name = core.text('name');
   const acceleration = machine.text('acceleration');
   const boot = machine.text('boot');
+  const rootFs = machine.text('rootfs');
   return {
     ...defaults,
     // The file always has a name. UNNAMED means that none was chosen: two runs of the file must not collide.
     name: name === UNNAMED ? undefined : name,
     uuid: core.text('uuid'),
     root: core.text('root') ?? defaults.root,
+    rootFs: rootFs === undefined ? defaults.rootFs : parseRootFs(rootFs, `rootfs in ${machine.where}`),
     arch: core.text('arch') ?? defaults.arch,
     kernel: { version: core.text('kernrelease'), path: core.text('kernpath'), modulesPath: core.text('kmodpath') },
     shell: core.flag('shell', false),

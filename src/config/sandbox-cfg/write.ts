@@ -151,7 +151,7 @@ function putProgram(writer: Writer, { service, tty, command }: SandboxConfig): v
 
 function putMachine(
   writer: Writer,
-  { memory, vcpus, acceleration, requireKvm, nestedKvm, boot, image, profile, bootTimeout }: SandboxConfig,
+  { memory, vcpus, acceleration, requireKvm, nestedKvm, boot, image, profile, rootFs, bootTimeout }: SandboxConfig,
 ): void {
   writer.putOwn('machine', {
     memory: unless(DEFAULT_MEMORY, memory),
@@ -162,6 +162,7 @@ function putMachine(
     boot: unless('auto', boot),
     image,
     profile,
+    rootfs: unless('auto', rootFs),
     boottimeout: unless(DEFAULT_BOOT_TIMEOUT, bootTimeout),
   });
 }

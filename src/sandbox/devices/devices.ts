@@ -16,8 +16,9 @@ import { coveredPaths } from './hidden-paths.js';
 import { needsOwnHome } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
+import { type RootTransport, rootServer } from './root-transport.js';
 import { rootDirectory } from './root-view.js';
-import { ROOT_TAG, type ShareServer, shareServer } from './shares.js';
+import { ROOT_TAG, rootTag, type ShareServer, shareServer } from './shares.js';
 import { type Shell, shellOf } from './shell.js';
 
 /** Every device, for the domain's XML and for the guest. */
@@ -44,6 +45,8 @@ export interface DeviceFacts {
   readonly name: string;
   readonly images: Images;
   readonly server: ShareServer;
+  /** What serves the root of a machine. */
+  readonly root: RootTransport;
   /** What confines QEMU on the host; undefined: nothing, or it is not known. */
   readonly model?: SecurityModel | undefined;
   readonly breakpoint?: LaunchOptions['breakpoint'];
@@ -55,21 +58,29 @@ export interface DeviceFacts {
  */
 export async function prepareDevices(
   config: SandboxConfig,
-  { name, kind, model, breakpoint }: Pick<DeviceFacts, 'name' | 'model' | 'breakpoint'> & Pick<ShareServer, 'kind'>,
+  { kind, ...facts }: Omit<DeviceFacts, 'images' | 'server'> & Pick<ShareServer, 'kind'>,
 ): Promise<Devices> {
   const images = await inspectImages(config);
-  return devicesOf(config, { name, images, server: await shareServer(config, kind), model, breakpoint });
+  return devicesOf(config, { ...facts, images, server: await shareServer(config, kind) });
 }
 
 /** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files and for passt. */
-export function devicesOf(config: SandboxConfig, { name, images, server, model, breakpoint }: DeviceFacts): Devices {
+export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
+  const { name, images, server, root, model, breakpoint } = facts;
   const platform = server.kind === 'lxc' ? 'container' : 'machine';
   const mounts = mountDevices(config, { images, server, stateDirectory: join(stateBase(), name) });
   const atRoot = rootMount(config);
   // libvirt binds a container's root itself.
   const directory = platform === 'container' ? config.root : rootDirectory(name, server.kind, model);
   const rootShare: Share[] =
-    atRoot === undefined ? [{ tag: ROOT_TAG, directory, readOnly: true, transport: '9p' }] : [];
+    atRoot === undefined
+      ? [
+          {
+            ...{ tag: rootTag(root), directory, readOnly: true, transport: root },
+            ...(root === 'virtiofs' ? { program: rootServer(name) } : {}),
+          },
+        ]
+      : [];
   const ofApplication = appDisks(config);
   const disks = [...ofApplication.map(({ device }) => device), ...mounts.flatMap(({ disk }) => disk ?? [])];
   const interfaces = interfacesOf(config, name, platform);
@@ -82,7 +93,7 @@ export function devicesOf(config: SandboxConfig, { name, images, server, model, 
     mounts,
     guest: {
       platform,
-      root: atRoot === undefined ? usualRoot(platform) : rootOf(mounts[atRoot]),
+      root: atRoot === undefined ? usualRoot(platform, root) : rootOf(mounts[atRoot]),
       ownHome: atRoot === undefined && needsOwnHome(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),
@@ -95,8 +106,8 @@ export function devicesOf(config: SandboxConfig, { name, images, server, model, 
 }
 
 /** The config's root directory. In a container libvirt has bound it already. */
-function usualRoot(platform: Devices['guest']['platform']): GuestRoot {
-  if (platform === 'machine') return { type: '9p', tag: ROOT_TAG, readOnly: true };
+function usualRoot(platform: Devices['guest']['platform'], transport: RootTransport): GuestRoot {
+  if (platform === 'machine') return { type: transport, tag: rootTag(transport), readOnly: true };
   // Root inside is not the host's root, so what only that may read stays closed to it.
   return { type: 'staged', tag: ROOT_TAG, readOnly: true, keepsOwners: false };
 }

@@ -125,7 +125,7 @@ function forbidden(program: string): string {
 export function sandboxRules({ name, image, devices, snapshot }: Omit<MachineParts, 'acceleration'>): Rule[] {
   const { shares, disks, interfaces, shell } = devices;
   const served = shares.filter((share) => !isVirtiofs(share) && share.tag !== ROOT_TAG);
-  const hasView = shares.some(({ tag }) => tag === ROOT_TAG);
+  const hasView = shares.some((share) => share.tag === ROOT_TAG && !isVirtiofs(share));
   return [
     ...(hasView ? [['root', rootLink(name)] as const] : []),
     // A snapshot has the directory that vacant slots have, too.

@@ -6,7 +6,19 @@ import { findInPath } from '../../util/programs.js';
 import { mayFillMemory } from './capabilities.js';
 import { shareProgram } from './share-server.js';
 
+/** The tag of the root, where QEMU serves it. A snapshot has a device of this tag. */
 export const ROOT_TAG = 'sandbox:root';
+/** The tag of the root that virtiofsd serves. */
+export const VIRTIOFS_ROOT_TAG = 'sandbox:rootfs';
+
+export function rootTag(transport: Share['transport']): string {
+  return transport === '9p' ? ROOT_TAG : VIRTIOFS_ROOT_TAG;
+}
+
+/** Whether this is the root, and no mount. */
+export function isRoot({ tag }: Pick<Share, 'tag'>): boolean {
+  return tag === ROOT_TAG || tag === VIRTIOFS_ROOT_TAG;
+}
 
 /** The tag of a 9p share, which QEMU serves. */
 export function shareTag(number: number): string {
@@ -40,8 +52,13 @@ export async function shareServer({ mounts, boot }: SandboxConfig, kind: Connect
   const asks = binds.some(({ readOnly }) => readOnly);
   if (!asks || (boot === 'warm' && !mayFillMemory()) || findInPath('virtiofsd') === undefined)
     return { kind, readOnlyVirtiofs: false, program };
+  return { kind, readOnlyVirtiofs: await servesReadOnly(), program };
+}
+
+/** Whether virtiofs can serve read-only here. */
+export async function servesReadOnly(): Promise<boolean> {
   const { libraryVersion } = await import('../../libvirt/library-version.js');
-  return { kind, readOnlyVirtiofs: libraryVersion() >= READ_ONLY_VIRTIOFS, program };
+  return libraryVersion() >= READ_ONLY_VIRTIOFS;
 }
 
 /**

@@ -9,7 +9,7 @@ import { ROOT_TAG, shareTag } from './shares.js';
 
 /** The devices of a restored machine: shares for the XML, addresses for the guest. */
 export interface SlottedDevices {
-  /** The root, and one share per slot. Vacant slots have an empty directory. */
+  /** The root, if QEMU serves it, and one share per slot. Vacant ones have an empty directory. */
   readonly shares: readonly Share[];
   /** Shares that virtiofsd serves. They take no slot: the guest rescans its bus for them. */
   readonly lateShares: readonly Share[];
@@ -21,7 +21,11 @@ export function slotDevices({ directory, record: { slots } }: Snapshot, devices:
   const { shares, disks, interfaces } = devices;
   const names = slotNames(1 + slots.mounts, slots);
   return {
-    shares: inSlots(shares, slots, join(directory, SNAPSHOT_EMPTY)),
+    shares: inSlots(
+      shares.filter((share) => !isVirtiofs(share)),
+      slots,
+      join(directory, SNAPSHOT_EMPTY),
+    ),
     lateShares: shares.filter(isVirtiofs),
     taken: [...names.disks.slice(0, disks.length), ...names.networks.slice(0, interfaces.length)],
   };

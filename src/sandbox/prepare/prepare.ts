@@ -6,18 +6,21 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { checkHost } from '../../config/host-check.js';
 import type { SandboxConfig } from '../../config/types.js';
-import { securityLabels as labelsFor } from '../../domain/security.js';
+import { securityLabels as labelsFor, type SecurityModel } from '../../domain/security.js';
 import { isVirtiofs } from '../../domain/shares.js';
 import { defaultStoreDirectory } from '../../image/resolve.js';
 import { connect } from '../../libvirt/connect.js';
 import type { Connection } from '../../libvirt/connection.js';
 import { loadProfile } from '../../profile/load.js';
-import { SandboxError } from '../../util/errors.js';
+import type { Profile } from '../../profile/types.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
 import { mark } from '../../util/marks.js';
 import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import { prepareDevices } from '../devices/devices.js';
+import { otherRoot, type RootTransport, wantedRoot } from '../devices/root-transport.js';
 import { withoutShareProgram } from '../devices/share-server.js';
+import { isRoot } from '../devices/shares.js';
 import { stopsBeforeRoot } from '../setup/breakpoint.js';
 import { abortError } from '../start/boot-errors.js';
 import { closedToQemu } from '../state/daemon-directory.js';
@@ -47,43 +50,66 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
     mark('connect.done', { uri: connection.uri });
     const securityLabels = labelsFor({ security: config.security, model, callerLabel, uuid: config.uuid });
     mark('image.start');
-    const devices = await prepareDevices(config, {
-      name,
-      kind: connection.kind,
-      model,
-      breakpoint: options.breakpoint,
-    });
-    if (devices.shares.some((share) => isVirtiofs(share) && share.program === undefined))
-      options.onChoice?.(withoutShareProgram());
-    const withoutRoot = stopsBeforeRoot(config, { name, devices }, options);
-    if (connection.kind === 'lxc') {
-      if (withoutRoot) throw noShellWithoutRoot();
-      tellIgnored(config, options);
-      return { platform: 'container', name, connection, devices, securityLabels };
-    }
-    const { image, acceleration, fallback, snapshot } = await chooseMachine(
-      config,
-      { connection, profile, devices },
-      options,
-      withoutRoot,
-    );
-    return {
-      platform: 'machine',
-      name,
-      image,
-      connection,
-      acceleration,
-      fallback,
-      profile,
-      devices,
-      snapshot,
-      securityLabels,
-    };
+    const facts = { name, connection, profile, model, securityLabels };
+    return await prepareServed(config, facts, options);
   } catch (error) {
     await connection.close();
     throw error;
   }
 }
+
+/** What does not depend on how the root is served. */
+interface Facts extends Pick<Prepared, 'name' | 'connection' | 'securityLabels'> {
+  readonly profile: Profile;
+  readonly model: SecurityModel | undefined;
+}
+
+/** Decides on the devices with a root that is served so, and on what boots them. */
+async function prepareWith(
+  root: RootTransport,
+  config: SandboxConfig,
+  { name, connection, profile, model, securityLabels }: Facts,
+  options: LaunchOptions,
+): Promise<Prepared> {
+  const { kind } = connection;
+  const devices = await prepareDevices(config, { name, kind, root, model, breakpoint: options.breakpoint });
+  if (devices.shares.some((share) => isVirtiofs(share) && share.program === undefined))
+    options.onChoice?.(withoutShareProgram());
+  const withoutRoot = stopsBeforeRoot(config, { name, devices }, options);
+  if (kind === 'lxc') {
+    if (withoutRoot) throw noShellWithoutRoot();
+    tellIgnored(config, options);
+    return { platform: 'container', name, connection, devices, securityLabels };
+  }
+  const choices = await chooseMachine(config, { connection, profile, devices }, options, withoutRoot);
+  return { platform: 'machine', name, connection, profile, devices, securityLabels, ...choices };
+}
+
+/** @throws what is thrown with the first choice of what serves the root, if the kernel has no other either */
+async function prepareServed(config: SandboxConfig, facts: Facts, options: LaunchOptions): Promise<Prepared> {
+  const { kind } = facts.connection;
+  const wanted = await wantedRoot(config, kind);
+  try {
+    const prepared = await prepareWith(wanted, config, facts, options);
+    const served = prepared.platform === 'machine' && prepared.devices.shares.some(isRoot);
+    if (served) options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
+    return prepared;
+  } catch (error) {
+    const other = lacksFeature(error) ? await otherRoot(config, kind) : undefined;
+    if (other === undefined) throw error;
+    options.onChoice?.(`root: over ${other}, because ${messageOf(error)}`);
+    return prepareWith(other, config, facts, options).catch((another: unknown) => {
+      throw lacksFeature(another) ? error : another;
+    });
+  }
+}
+
+/** Whether the kernel, or the image that was named, lacks a module set. */
+function lacksFeature(error: unknown): boolean {
+  return error instanceof SandboxError && LACKS.includes(error.code);
+}
+
+const LACKS: readonly string[] = ['feature-absent', 'image-lacks'];
 
 async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOptions): Promise<Connection> {
   const cacheDirectory = join(dirname(defaultStoreDirectory()), 'libvirt');
@@ -102,7 +128,7 @@ async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOp
  * machines.
  */
 function tellIgnored(
-  { image, profile, kernel, acceleration, nestedKvm, vcpus, boot }: SandboxConfig,
+  { image, profile, kernel, acceleration, nestedKvm, vcpus, boot, rootFs }: SandboxConfig,
   options: LaunchOptions,
 ): void {
   const ignored = [
@@ -115,6 +141,7 @@ function tellIgnored(
     ...(nestedKvm ? [option('nestedKvm')] : []),
     ...(vcpus === 1 ? [] : [option('vcpus')]),
     ...(boot === 'auto' ? [] : [option('boot')]),
+    ...(rootFs === 'auto' ? [] : [option('rootFs')]),
   ];
   if (ignored.length === 0) return;
   options.onChoice?.(

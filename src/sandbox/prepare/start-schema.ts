@@ -106,6 +106,7 @@ const entries = {
   name: text,
   uuid: text,
   root: text,
+  rootFs: oneOf(['auto', '9p', 'virtiofs']),
   arch: text,
   kernel: record({ version: v.optional(text), path: v.optional(text), modulesPath: v.optional(text) }),
   image: text,

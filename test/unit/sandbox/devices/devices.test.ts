@@ -7,6 +7,7 @@ import { MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
 import type { SandboxConfig } from '../../../../src/config/types.js';
 import type { ImageContents } from '../../../../src/disk-image/inspect.js';
+import type { Share } from '../../../../src/domain/shares.js';
 import type { Snapshot } from '../../../../src/image/snapshot/record.js';
 import { loadProfile } from '../../../../src/profile/load.js';
 import { type Devices, devicesOf } from '../../../../src/sandbox/devices/devices.js';
@@ -37,9 +38,13 @@ const IMAGES: Images = new Map<number, ImageContents>([
   [4, { isBlock: false, filesystem: 'squashfs' }],
 ]);
 
-async function devicesWith(server: ShareServer, options: Partial<typeof OPTIONS> = {}) {
+async function devicesWith(
+  server: ShareServer,
+  options: Partial<typeof OPTIONS> = {},
+  root: Share['transport'] = '9p',
+) {
   const config = await configFromOptions({ ...OPTIONS, ...options });
-  return { config, devices: devicesOf(config, { name: NAME, images: IMAGES, server }) };
+  return { config, devices: devicesOf(config, { name: NAME, images: IMAGES, server, root }) };
 }
 
 /** Shares as the XML has them: tag, and whether it is read-only. */
@@ -154,4 +159,27 @@ test('a restored machine has a slot for every disk and interface, and looks for 
   );
   assert.equal(guest.slots?.length, devices.disks.length + devices.interfaces.length);
   assert.equal(guest.slots, slotted.taken);
+});
+
+test('a root over virtiofs has a server of its own, and is late in a restored machine', async () => {
+  const server = { kind: 'system', readOnlyVirtiofs: false } as const;
+  const { config, devices } = await devicesWith(server, { mount: [] }, 'virtiofs');
+  assert.deepEqual(devices.guest.root, { type: 'virtiofs', tag: 'sandbox:rootfs', readOnly: true });
+  const profile = await loadProfile(undefined);
+  const xml = domainXml(config, { ...MACHINE, profile, devices, snapshot: undefined }, {});
+  assert.deepEqual(sharesIn(xml), ['sandbox:rootfs virtiofs ro']);
+  assert.match(xml, new RegExp(`<binary path="/run/libvirt-sandbox/${NAME}/root-server">`));
+  const record = { slots: { mounts: 1, disks: 5, networks: 2 } };
+  const { shares, lateShares } = slotDevices({ directory: '/warm', record } as unknown as Snapshot, devices);
+  assert.deepEqual(
+    shares.map(({ tag, directory, transport }) => [tag, directory, transport]),
+    [
+      ['sandbox:root', '/warm/empty', '9p'],
+      ['sandbox:mount0', '/warm/empty', '9p'],
+    ],
+  );
+  assert.deepEqual(
+    lateShares.map(({ tag }) => tag),
+    ['sandbox:rootfs'],
+  );
 });

@@ -41,7 +41,7 @@ const server = { kind: 'session', readOnlyVirtiofs: false } as const;
 
 async function partsOf(options: Record<string, unknown> = {}) {
   const config = await configFromOptions({ command: ['/bin/true'], ...options });
-  const devices = devicesOf(config, { name: NAME, images: new Map([[0, EXT4]]), server });
+  const devices = devicesOf(config, { name: NAME, images: new Map([[0, EXT4]]), server, root: '9p' });
   const shares = devices.shares.map((share) => ({ ...share, transport: '9p' }) as const);
   const parts = {
     platform: 'machine',

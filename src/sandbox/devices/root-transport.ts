@@ -1,0 +1,87 @@
+/** What serves the root of a machine: QEMU over 9p, or a virtiofsd of its own. */
+import { lchownSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { configError } from '../../config/errors.js';
+import type { SandboxConfig } from '../../config/types.js';
+import type { Share } from '../../domain/shares.js';
+import type { ConnectionKind } from '../../libvirt/connection.js';
+import type { SandboxError } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
+import { findInPath, hostProgram } from '../../util/programs.js';
+import { hasQemuUser, type UserIds } from '../state/qemu-user.js';
+import { stateBase } from '../state/state-directory.js';
+import { rootMount } from './mounts.js';
+import { shareProgram } from './share-server.js';
+import { servesReadOnly } from './shares.js';
+
+export type RootTransport = Share['transport'];
+
+/** The name of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
+const LINK = 'root-server';
+
+/** The program that libvirt starts for the root of the sandbox `name`. */
+export function rootServer(name: string): string {
+  return join(stateBase(), name, LINK);
+}
+
+/**
+ * Makes that program a link, of the user whom the server of the root runs as. That is QEMU's: a server that the guest
+ * has taken over reads what QEMU could read over 9p, and no more.
+ */
+export function makeRootServer(name: string, user: UserIds | undefined): void {
+  if (user === undefined) throw new Error('virtiofs serves the root only where QEMU has a user of its own');
+  const { uid, gid } = user;
+  const path = rootServer(name);
+  symlinkSync(hostProgram('share-server'), path);
+  lchownSync(path, uid, gid);
+}
+
+/**
+ * What serves the root, if the kernel has it. 9p needs no other process, and starts sooner.
+ * @throws {SandboxError} `root-fs-unavailable`
+ */
+export async function wantedRoot(config: SandboxConfig, kind: ConnectionKind): Promise<RootTransport> {
+  if (config.rootFs !== 'virtiofs' || !hasChoice(config, kind)) return '9p';
+  const obstacle = await virtiofsObstacle(kind);
+  if (obstacle !== undefined) throw unavailableError(obstacle);
+  return 'virtiofs';
+}
+
+/** What serves the root where the kernel has not what {@link wantedRoot} says; undefined: nothing. */
+export async function otherRoot(config: SandboxConfig, kind: ConnectionKind): Promise<RootTransport | undefined> {
+  if (config.rootFs !== 'auto' || !hasChoice(config, kind)) return undefined;
+  return (await virtiofsObstacle(kind)) === undefined ? 'virtiofs' : undefined;
+}
+
+/** libvirt binds the root of a container, and what replaces the root is a mount. */
+function hasChoice(config: SandboxConfig, kind: ConnectionKind): boolean {
+  return kind !== 'lxc' && rootMount(config) === undefined;
+}
+
+interface Obstacle {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** Why no virtiofsd can serve the root here; undefined: one can. */
+async function virtiofsObstacle(kind: ConnectionKind): Promise<Obstacle | undefined> {
+  if (process.geteuid?.() !== 0)
+    return { reason: 'libvirt starts a virtiofsd for root only', remedy: `start it as root, or ${LEAVE_OUT()}` };
+  if (!hasQemuUser(kind)) return { reason: 'this host has no user ids to run a virtiofsd as', remedy: LEAVE_OUT() };
+  if (findInPath('virtiofsd') === undefined)
+    return { reason: 'there is no virtiofsd', remedy: `install it (Debian: virtiofsd), or ${LEAVE_OUT()}` };
+  if (shareProgram(kind) === undefined)
+    return {
+      reason: "AppArmor does not let libvirtd start virt-sandbox's server of shares (docs/security.md)",
+      remedy: `use qemu:///embed, or ${LEAVE_OUT()}`,
+    };
+  if (!(await servesReadOnly()))
+    return { reason: 'libvirt before 11.0 has no read-only virtiofs', remedy: LEAVE_OUT() };
+  return undefined;
+}
+
+const LEAVE_OUT = () => `leave out ${option('rootFs')}`;
+
+function unavailableError({ reason, remedy }: Obstacle): SandboxError {
+  return configError('root-fs-unavailable', `the root cannot be served over virtiofs: ${reason}`, remedy);
+}

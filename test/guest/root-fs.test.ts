@@ -1,0 +1,147 @@
+/** What serves the root of a machine: 9p or virtiofs. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { SandboxPool } from '../../src/index.js';
+import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
+import { embedded, system } from '../helpers/connections.js';
+import { lackingKernel, unlessLackingKernel } from '../helpers/kernels.js';
+import { assertNothingLeft, exceptLogs, processesWith, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
+import { assertFailure, assertRun, runSandbox, startSandbox } from '../helpers/run.js';
+import { scratchDirectory } from '../helpers/scratch.js';
+import { bakeSnapshot, privateStore } from '../helpers/snapshots.js';
+import { type UsualSnapshot, usualSnapshot } from '../helpers/usual-snapshot.js';
+
+const VIRTIOFS = ['--root-fs', 'virtiofs'];
+const TYPE = 'stat -f -c %T /usr; findmnt -n -o FSTYPE,OPTIONS / | cut -d, -f1';
+
+/** The numbers of a process's user and group. */
+function userOf(pid: number): string[] {
+  const text = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return [/^Uid:\t(\d+)/m, /^Gid:\t(\d+)/m].map((pattern) => pattern.exec(text)?.[1] ?? '');
+}
+
+/** What libvirt started for the root of a sandbox, and the virtiofsd below it. */
+function serversOf(name: string): number[] {
+  const [line = ''] = processesWith(join(name, 'root-server'));
+  const started = Number.parseInt(line, 10);
+  const below = readFileSync(`/proc/${started}/task/${started}/children`, 'latin1').trim();
+  return [started, Number(below)];
+}
+
+for (const way of [embedded, system]) {
+  describe(`a root over virtiofs over ${way.uri}`, { skip: way.skip }, () => {
+    let usual: UsualSnapshot;
+    before(async () => {
+      usual = await usualSnapshot();
+    });
+    after(() => usual?.remove());
+
+    for (const boot of ['cold', 'warm'])
+      it(`is the host's, read-only, without what is root's alone: ${boot}`, async () => {
+        const script = `${TYPE}; cat /etc/hostname; head -c 1 /etc/shadow; ls /proc/1/cwd /run /tmp; touch /etc/x`;
+        const args = ['-p', '--boot', boot, ...VIRTIOFS, '--', 'sh', '-c', `{ ${script}; } 2>&1`];
+        const { code, out } = await runSandbox(['-c', way.uri, ...ACCEL, ...args], { env: usual.env });
+        assert.equal(code, 1, out);
+        const [, mounted, hostname] = out.split('\n');
+        assert.deepEqual([mounted?.trim(), hostname], ['virtiofs ro', readFileSync('/etc/hostname', 'utf8').trim()]);
+        assert.match(out, /shadow.*Permission denied/);
+        assert.match(out, /'\/etc\/x': Read-only file system/);
+      });
+
+    it('has a server with the user of its QEMU, which ends with it', async (t) => {
+      const name = uniqueName();
+      const args = ['-c', way.uri, ...ACCEL, '-n', name, ...VIRTIOFS, '--', 'sh', '-c', 'echo up; read line; exit 3'];
+      const running = startSandbox(args, { env: usual.env, input: 'open' });
+      t.after(() => running.child.kill('SIGKILL'));
+      await running.until(/up/);
+      const [uid, gid] = userOf(qemuOf(name) ?? 0);
+      assert.notEqual(uid, '0');
+      for (const server of serversOf(name)) assert.deepEqual(userOf(server), [uid, gid]);
+      running.child.stdin?.end('\n');
+      assertRun(await running.result, 3, 'up\n');
+      await assertNothingLeft(name, way.where);
+    });
+
+    it('ends the sandbox with its server', async () => {
+      const name = uniqueName();
+      const args = ['-c', way.uri, ...ACCEL, '-n', name, ...VIRTIOFS, '--', 'sh', '-c', 'echo up; exec cat'];
+      const running = startSandbox(args, { env: usual.env, input: 'open' });
+      await running.until(/up/);
+      process.kill(serversOf(name)[0] ?? 0, 'SIGKILL');
+      const { code, stderr } = await running.result;
+      assert.equal(code, 125);
+      assert.match(stderr, /^virt-sandbox: application: virtiofsd of \/ died, and with it the mount; /);
+      await assertNothingLeft(name, exceptLogs(way.where));
+    });
+  });
+}
+
+describe('a kernel without 9p', { skip: embedded.skip || unlessLackingKernel }, () => {
+  const { env, remove } = privateStore();
+  after(remove);
+  const run = (...args: readonly string[]) =>
+    runSandbox(['-c', embedded.uri, ...ACCEL, '--kernver', lackingKernel ?? '', ...args], { env });
+
+  it('has its root over virtiofs', async () => {
+    const { code, out, stderr } = await run('-v', '--', 'sh', '-c', `uname -r; ${TYPE}`);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(out.split(/[\n ]+/), [lackingKernel, 'fuse', 'virtiofs', 'ro', '']);
+    assert.match(stderr, /^virt-sandbox: root: over virtiofs, because kernel \S+ has no 9p file system/m);
+  });
+
+  it('has a snapshot, too', async () => {
+    const { slots } = await bakeSnapshot(['-c', embedded.uri, '--kernver', lackingKernel ?? ''], { env });
+    assert.deepEqual(slots, { mounts: 0, disks: 0, networks: 0 });
+    assertRun(await run('--boot', 'warm', '--', 'uname', '-r'), 0, `${lackingKernel}\n`);
+  });
+});
+
+describe('a pool with its root over virtiofs', { skip: embedded.skip }, () => {
+  it('gives sandboxes that read it', async () => {
+    const pool = await SandboxPool.create({
+      size: 1,
+      connect: embedded.uri,
+      rootFs: 'virtiofs',
+      acceleration: ACCELERATION,
+    });
+    try {
+      await using sandbox = await pool.take();
+      const { stdout } = await sandbox.run(['sh', '-c', 'stat -f -c %T /usr; cat /etc/hostname']);
+      assert.equal(stdout, `fuse\n${readFileSync('/etc/hostname', 'utf8').trim()}\n`);
+    } finally {
+      await pool.close();
+    }
+  });
+});
+
+describe('--root-fs', { skip: embedded.skip }, () => {
+  it('is for the usual root: a mount that replaces it is served as ever', async (t) => {
+    const root = scratchDirectory(t);
+    for (const name of ['dev', 'proc', 'sys', 'tmp', 'run']) mkdirSync(join(root, name));
+    for (const name of ['bin', 'lib', 'lib64']) symlinkSync(`usr/${name}`, join(root, name));
+    mkdirSync(join(root, 'usr'));
+    writeFileSync(join(root, 'file'), 'of another root\n');
+    const other = ['-r', root, '-m', 'host-bind:/usr=/usr,ro'];
+    const args = ['-c', embedded.uri, ...ACCEL, ...VIRTIOFS, ...other, '--', 'cat', '/file'];
+    assertRun(await runSandbox(args), 0, 'of another root\n');
+  });
+
+  it('says what is not one, and what this user cannot have', { skip: unlessOrdinaryUser() }, async (t) => {
+    assertFailure(
+      await runSandbox(['--root-fs', 'nfs', '--', 'true']),
+      /--root-fs cannot be "nfs"/,
+      /auto, 9p or virtiofs/,
+    );
+    const user = await OrdinaryUser.create();
+    t.after(() => user.end());
+    const args = ['-c', 'qemu:///session', ...VIRTIOFS, '--', 'true'];
+    assertFailure(
+      await runSandbox(args, user.options),
+      /libvirt starts a virtiofsd for root only/,
+      /leave out --root-fs/,
+    );
+  });
+});
