@@ -33,6 +33,7 @@ import type { SnapshotChoice } from './snapshot/find.js';
 import { readyOf } from './snapshot/ready.js';
 import { loadMachine, reasonToBoot } from './snapshot/restore.js';
 import { copyTimeoutError, goneError } from './start/boot-errors.js';
+import { watchDisks } from './start/disk-watch.js';
 import { DomainRun } from './start/domain-run.js';
 import { runBooting, runRestored } from './start/run-machine.js';
 import { ShareWatch, watchedShares } from './start/share-watch.js';
@@ -239,6 +240,12 @@ export class Attempt {
     this.#options.onWarning?.(ALL_IS_SEEN);
   }
 
+  /** The machine's monitor, before the machine runs. */
+  #hold(monitor: Monitor): void {
+    this.#monitor = monitor;
+    watchDisks(monitor, this.#prepared.devices.disks, (sentence) => this.#options.onWarning?.(sentence));
+  }
+
   async #restore(snapshot: SnapshotChoice, transports: Transports, xml: string): Promise<Channel> {
     const run = this.#run;
     const sharing = this.#guest.lateDevices ? { name: run.name, findQemu: () => run.qemuPid() } : undefined;
@@ -247,7 +254,7 @@ export class Attempt {
     const channel = Channel.resume(await run.within(transports.channel(run.domain), transports.awaited));
     const monitor = await run.within(loading, 'QEMU loading the snapshot');
     this.#isLoaded = true;
-    this.#monitor = monitor;
+    this.#hold(monitor);
     this.#options.onReady?.(readyOf(snapshot));
     const facts = { name: run.name, xml, sources: this.#ownDisks?.sources };
     const running = { ...facts, mayRunEarly: mayRunEarly(this.#config), started: run.domain };
@@ -259,8 +266,9 @@ export class Attempt {
   async #boot(transports: Transports): Promise<Channel> {
     const run = this.#run;
     void transports.monitor?.then((socket) => {
-      this.#monitor = new Monitor(socket);
-      if (mayRunEarly(this.#config)) runBooting(this.#monitor);
+      const monitor = new Monitor(socket);
+      this.#hold(monitor);
+      if (mayRunEarly(this.#config)) runBooting(monitor);
     });
     await run.within(run.domain, 'asking libvirt to start the domain');
     const transport = await run.within(transports.channel(run.domain), transports.awaited);
