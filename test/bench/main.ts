@@ -5,6 +5,7 @@ import { findVirtme, imageFacts, programPath } from '../../src/bench/run/command
 import { hostFacts, hostText, programVersion, QUIET_LOAD } from '../../src/bench/run/host.js';
 import { bootRows } from './boot.js';
 import type { Context } from './context.js';
+import { diskRows } from './disks.js';
 import { execRows } from './exec.js';
 import { helpRows } from './help.js';
 import { imageRows, initrdRows } from './image.js';
@@ -28,13 +29,14 @@ const BENCHMARKS: Readonly<Record<string, (context: Context) => Promise<Row[]>>>
   throughput: throughputRows,
   help: helpRows,
   exec: execRows,
+  disks: diskRows,
   takes: takesRows,
   'pool-kvm': poolKvmRows,
   'pool-shell': poolShellAlone,
 };
 
 /** These take minutes, or are part of others, so they are measured only where they are asked for. */
-const SEPARATE = ['takes', 'pool-kvm', 'pool-shell'];
+const SEPARATE = ['disks', 'takes', 'pool-kvm', 'pool-shell'];
 
 interface Options {
   readonly runs: number;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { restoreArgv } from '../../../../src/bench/run/bare-restore.js';
+import { uncontrolledArgv } from '../../../../src/bench/run/bare-qemu.js';
 import { bareMachine, splitCommandLine } from '../../../../src/bench/run/qemu-argv.js';
 
 const LINE = `LC_ALL=C HOME=/a /usr/bin/qemu-system-x86_64 -name guest=x -S -object '{"qom-type":"secret","id":"k"}' \
@@ -28,7 +28,7 @@ test('the same machine runs without libvirt', () => {
 });
 
 test('the same machine is restored without libvirt, with its sockets and its initrd', () => {
-  const words = restoreArgv(splitCommandLine(LINE));
+  const words = uncontrolledArgv(splitCommandLine(LINE));
   assert.deepEqual(words.slice(0, 3), ['/usr/bin/qemu-system-x86_64', '-machine', 'q35,acpi=on']);
   assert.doesNotMatch(words.join('\n'), /charmonitor|"secret"|^-(?:name|S|no-shutdown)$/m);
   assert.ok(words.includes('-nodefaults'));
