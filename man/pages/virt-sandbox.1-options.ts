@@ -99,6 +99,7 @@ export const details = {
         ],
       },
       '`,ro` makes it read-only. If a path itself ends with `,ro`, add `,rw`.',
+      'A flush inside is one on the disk of the host, and so is the end of the sandbox. What is discarded inside (`fstrim`) is freed on the host. If the host has no space left, writes fail inside with an I/O error, and a warning names the disk.',
     ],
   },
   network: {

@@ -38,13 +38,26 @@ export function diskElements(disks: readonly DiskDevice[], { owner, ioThreads = 
     '@type': isBlock ? 'block' : 'file',
     '@device': 'disk',
     '@model': MODERN,
-    driver: { '@name': 'qemu', '@type': format, ...ioThread(index, ioThreads) },
+    driver: { '@name': 'qemu', '@type': format, ...service(readOnly), ...ioThread(index, ioThreads) },
     source: { [isBlock ? '@dev' : '@file']: source, ...seclabel },
     target: { '@dev': diskName('vd', index), '@bus': 'virtio' },
     iotune,
     readonly: readOnly ? EMPTY : undefined,
     serial,
   }));
+}
+
+/**
+ * How QEMU serves a disk: through the host's page cache, by threads. Reading is quickest so, and QEMU needs no io_uring,
+ * which init/qemu-wall/calls.c refuses (docs/decisions/0046-disks.md). QEMU's own policy for a write that finds no
+ * space pauses the machine, and nobody would ever let it go on: so the guest sees the error. What the guest discards is
+ * freed on the host.
+ */
+function service(readOnly: boolean): Element {
+  return {
+    ...{ '@cache': 'writeback', '@io': 'threads', '@error_policy': 'report' },
+    ...(readOnly ? {} : { '@discard': 'unmap' }),
+  };
 }
 
 /** libvirt counts I/O threads from 1. */

@@ -61,7 +61,9 @@ test('a disk from a file, and a read-only one from a device', () => {
     ['file', { '@file': '/srv/a' }, undefined, 'disk0'],
   );
   assert.deepEqual([block?.['@type'], block?.['source'], block?.['readonly']], ['block', { '@dev': '/srv/a' }, '']);
-  assert.deepEqual(block?.['driver'], { '@name': 'qemu', '@type': 'qcow2' });
+  const driver = { '@name': 'qemu', '@cache': 'writeback', '@io': 'threads', '@error_policy': 'report' };
+  assert.deepEqual(file?.['driver'], { ...driver, '@type': 'raw', '@discard': 'unmap' });
+  assert.deepEqual(block?.['driver'], { ...driver, '@type': 'qcow2' });
 });
 
 test('memory is shared only for virtiofs', () => {
