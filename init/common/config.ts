@@ -44,6 +44,23 @@ export interface GuestStaged {
 /** The file system that becomes the root. */
 export type GuestRoot = GuestShare | GuestImage | GuestRam | GuestStaged;
 
+/** A directory of the root that gets an overlay. The kernel takes its mode and owners from the overlay. */
+export interface GuestLayer {
+  /** Absolute. */
+  readonly path: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What is written to the root goes into a tmpfs. */
+export interface GuestOverlay {
+  /** Its largest size, in bytes; undefined: half of the machine's memory. */
+  readonly bytes?: number | undefined;
+  /** The root, and in a container each mount below it, parents first. */
+  readonly layers: readonly GuestLayer[];
+}
+
 /** A mount. Mounts are made in the order of the config. */
 export type GuestMount = { readonly target: string } & (
   | GuestShare
@@ -125,6 +142,8 @@ export interface GuestConfig {
   readonly lateProcessors?: number;
   readonly hostname: string;
   readonly root: GuestRoot;
+  /** Undefined: the root is mounted as it is. */
+  readonly overlay?: GuestOverlay | undefined;
   readonly mounts: readonly GuestMount[];
   readonly disks: readonly GuestDisk[];
   /** Paths of block devices by serial number; undefined: the guest looks for them in /sys. */

@@ -3,6 +3,7 @@ import type { GuestConfig, GuestImage, GuestMount, GuestRoot, GuestStaged } from
 import { leaveBootMounts } from './confine.js';
 import { leaveContainerRoot, mapped, move, STAGE } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
+import { LOWER_ROOT, overlayCalls } from './overlay.js';
 import {
   call,
   MNT_DETACH,
@@ -30,15 +31,12 @@ const ROOT_CACHE = 'cache=loose';
 const SHARE_CACHE = 'cache=mmap';
 
 export function rootStep(config: GuestConfig, devices: Devices): Step {
-  const { root, platform } = config;
+  const { root, overlay, platform } = config;
   const calls = [
     // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
     ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
-    ...(root.type === 'staged'
-      ? []
-      : [call(mountAt(root, NEW_ROOT, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices))]),
-    ...rootOwners(config),
-    ...(isReadOnly(root)
+    ...(overlay === undefined ? plainRoot(config, devices) : overlayCalls(overlay, lowerRoot(root, devices))),
+    ...(isReadOnly(root) && overlay === undefined
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
     // A read-only root must have the mount points.
@@ -48,6 +46,19 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
     call({ op: 'switchRoot', path: NEW_ROOT }),
   ];
   return { name: 'root', calls };
+}
+
+function plainRoot(config: GuestConfig, devices: Devices): PlannedCall[] {
+  const { root } = config;
+  return [...(root.type === 'staged' ? [] : [call(rootAt(root, NEW_ROOT, devices))]), ...rootOwners(config)];
+}
+
+function lowerRoot(root: GuestRoot, devices: Devices): PlannedCall[] {
+  return [root.type === 'staged' ? move(NEW_ROOT, LOWER_ROOT) : call(rootAt(root, LOWER_ROOT, devices))];
+}
+
+function rootAt(root: Exclude<GuestRoot, GuestStaged>, target: string, devices: Devices) {
+  return mountAt(root, target, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices);
 }
 
 /** Mounts the root once more, over itself, with its owners. The one below goes away with libvirt's root. */

@@ -47,6 +47,11 @@ export const details = {
       'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a `virtiofsd` as QEMU’s user, for root only, with libvirt 11). `auto`, the default, takes 9p where the kernel has it, else virtiofs for root; `-v` says which, and why. A container ignores this option.',
     ],
   },
+  overlay: {
+    text: [
+      'Lets the command write to the whole root, with the rights of its user. What it writes, changes and removes is in memory, at most half of `--memory`, and is gone at the end. No file of the host changes. A mount is written to as without this option. Root in a container needs `--privileged` for it.',
+    ],
+  },
   mount: {
     value: 'TYPE:TARGET=SOURCE',
     complete: { types: ['host-bind', 'host-image', 'guest-bind', 'ram'] },

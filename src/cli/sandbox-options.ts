@@ -25,6 +25,10 @@ export const options = {
     requiresArg: true,
     describe: 'what serves the root: 9p, virtiofs, or auto: 9p where the kernel has it [auto]',
   },
+  overlay: {
+    type: 'boolean',
+    describe: 'a root to write to: what COMMAND writes stays in memory, and is gone at the end',
+  },
   mount: {
     alias: 'm',
     type: 'string',

@@ -27,6 +27,7 @@ export interface ConfigOptions extends TuningOptions {
   readonly name?: string | undefined;
   readonly root?: string | undefined;
   readonly rootFs?: string | undefined;
+  readonly overlay?: boolean | undefined;
   readonly mount?: readonly string[] | undefined;
   readonly include?: readonly string[] | undefined;
   /** A file of includes; they come after those of `include`. */
@@ -87,6 +88,7 @@ export async function configFromOptions(
     name: options.name ?? from.name,
     root: optional(options.root, (path) => hostPath(path, '--root')) ?? from.root,
     rootFs: optional(options.rootFs, (text) => parseRootFs(text, '--root-fs')) ?? from.rootFs,
+    overlay: overlayFrom(options, from),
     ...bootFrom(options, from),
     memory: optional(options.memory, (text) => parseMemory(text, '--memory')) ?? from.memory,
     vcpus: optional(options.vcpus, (text) => parseWhole(text, '--vcpus', 1, MOST_VCPUS)) ?? from.vcpus,
@@ -130,6 +132,10 @@ function bootFrom(options: ConfigOptions, from: SandboxConfig): Pick<SandboxConf
     image: options.image ?? (asked || modulesPath !== undefined ? undefined : from.image),
     profile: options.profile ?? from.profile,
   };
+}
+
+function overlayFrom({ overlay }: ConfigOptions, from: SandboxConfig): SandboxConfig['overlay'] {
+  return overlay ? { type: 'memory' } : from.overlay;
 }
 
 async function identityFrom(

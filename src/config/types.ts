@@ -119,6 +119,12 @@ export interface Hidden {
   readonly paths: readonly string[];
 }
 
+/** Where what is written to the root goes, which stays as it is itself. */
+export interface Overlay {
+  /** Memory of the sandbox. It is gone at the end. */
+  readonly type: 'memory';
+}
+
 export interface Security {
   readonly mode: 'dynamic' | 'static' | 'inherit';
   readonly label: string | undefined;
@@ -172,6 +178,8 @@ export interface SandboxConfig {
   readonly uuid: string | undefined;
   readonly root: string;
   readonly rootFs: RootFs;
+  /** undefined: the root is read-only. */
+  readonly overlay: Overlay | undefined;
   readonly arch: string;
   readonly kernel: KernelSelection;
   /** Boot image by name, id, or directory (with a slash); undefined: one is found, else built. */

@@ -34,8 +34,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
  *   `home-not-absolute`, `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
- *   `include-not-covered`, `disk-tag-invalid`,
- *   `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`,
+ *   `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`, `env-key-invalid`, `nul-character`, `argument-too-long`,
  *   `arguments-too-long`, and what {@link checkTuning} throws
  */
 export function validateConfig(config: SandboxConfig, isIdle = false): SandboxConfig {
@@ -112,7 +111,7 @@ function checkMachine({ memory, vcpus, acceleration, requireKvm }: SandboxConfig
   }
 }
 
-function checkMounts({ mounts }: SandboxConfig): void {
+function checkMounts({ mounts, overlay }: SandboxConfig): void {
   for (const { target } of mounts) checkAbsolute(target, 'mount-target-not-absolute', 'the target of a mount');
   // On any other target a later mount may hide an earlier one; a second root cannot.
   if (mounts.filter(({ target }) => normalizePath(target) === '/').length > 1) {
@@ -123,6 +122,13 @@ function checkMounts({ mounts }: SandboxConfig): void {
       'mount-root-bind',
       'a guest-bind cannot have the target "/": without a root there is nothing to bind',
       'use host-bind, host-image or ram',
+    );
+  }
+  if (overlay !== undefined && mounts.some(({ target }) => normalizePath(target) === '/')) {
+    throw configError(
+      'overlay-root-mount',
+      `a mount has the target "/", and ${option('overlay')} is for a root that is a directory of the host`,
+      `leave out one of them, or name the directory with ${option('root')}`,
     );
   }
 }

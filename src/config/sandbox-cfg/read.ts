@@ -5,7 +5,7 @@ import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
 import { parsePublish } from '../parsers/publish.js';
 import { parseRootFs } from '../parsers/root-fs.js';
-import type { Hidden, Identity, SandboxConfig, Security, Service } from '../types.js';
+import type { Hidden, Identity, Overlay, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
   DEFAULT_BOOT_TARGET,
@@ -59,6 +59,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     uuid: core.text('uuid'),
     root: core.text('root') ?? defaults.root,
     rootFs: rootFs === undefined ? defaults.rootFs : parseRootFs(rootFs, `rootfs in ${machine.where}`),
+    overlay: readOverlay(new Section(file, 'overlay')),
     arch: core.text('arch') ?? defaults.arch,
     kernel: { version: core.text('kernrelease'), path: core.text('kernpath'), modulesPath: core.text('kmodpath') },
     shell: core.flag('shell', false),
@@ -139,6 +140,12 @@ function readSecurity(section: Section): Security {
   const label = section.text('label');
   if (section.flag('dynamic', true)) return { mode: 'dynamic', label };
   return { mode: section.flag('inherit', false) ? 'inherit' : 'static', label };
+}
+
+function readOverlay(section: Section): Overlay | undefined {
+  const type = section.text('type');
+  if (type === undefined || type === 'memory') return type && { type };
+  throw section.invalid('type', type, 'write memory, or leave the group out for a read-only root');
 }
 
 function readHidden(section: Section): Hidden {

@@ -16,6 +16,7 @@ import { coveredPaths } from './hidden-paths.js';
 import { needsOwnHome } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
+import { overlayOf } from './overlay.js';
 import { type RootTransport, rootServer } from './root-transport.js';
 import { rootDirectory } from './root-view.js';
 import { ROOT_TAG, rootTag, type ShareServer, shareServer } from './shares.js';
@@ -35,7 +36,7 @@ export interface Devices {
   /** The same devices for the common init. */
   readonly guest: Pick<
     GuestConfig,
-    'platform' | 'root' | 'ownHome' | 'hidden' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
+    'platform' | 'root' | 'overlay' | 'ownHome' | 'hidden' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
   >;
 }
 
@@ -64,7 +65,10 @@ export async function prepareDevices(
   return devicesOf(config, { ...facts, images, server: await shareServer(config, kind) });
 }
 
-/** Decides. On the host it looks only at /dev/ptmx and, with a network, at the resolver files and for passt. */
+/**
+ * Decides. On the host it looks only at /dev/ptmx, with a network at the resolver files and for passt, and with an
+ * overlay at the root.
+ */
 export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   const { name, images, server, root, model, breakpoint } = facts;
   const platform = server.kind === 'lxc' ? 'container' : 'machine';
@@ -94,6 +98,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     guest: {
       platform,
       root: atRoot === undefined ? usualRoot(platform, root) : rootOf(mounts[atRoot]),
+      overlay: config.overlay && overlayOf(config, platform),
       ownHome: atRoot === undefined && needsOwnHome(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),

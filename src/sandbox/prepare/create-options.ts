@@ -8,6 +8,7 @@ import { parseMount } from '../../config/parsers/mount.js';
 import { parseNetwork } from '../../config/parsers/network.js';
 import { LOOPBACK, parsePublish } from '../../config/parsers/publish.js';
 import { parseMemory, parseSize } from '../../config/parsers/size.js';
+import type { Overlay } from '../../config/types.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { defined, isRecord } from '../../util/records.js';
 import type { StartOptions } from '../types.js';
@@ -47,7 +48,7 @@ type Values = Readonly<Record<string, unknown>>;
 /** What a value lacks is added. What it has that it must not have, and what is of a wrong type, is found by the check. */
 function inFull(settings: Values): Values {
   const { memory, mounts, disks, networks, publish, environment } = settings;
-  const { bootTimeout, kernel, hidden, security, tuning } = settings;
+  const { bootTimeout, kernel, overlay, hidden, security, tuning } = settings;
   return defined({
     ...settings,
     memory: typeof memory === 'string' ? parseMemory(memory, 'memory') : memory,
@@ -58,10 +59,16 @@ function inFull(settings: Values): Values {
     environment: variables(environment),
     bootTimeout: inMilliseconds(bootTimeout, 'bootTimeout', MOST_BOOT_TIMEOUT),
     kernel: whole(kernel, { version: undefined, path: undefined, modulesPath: undefined }),
+    overlay: typeof overlay === 'boolean' ? inMemory(overlay) : overlay,
     hidden: whole(hidden, { secrets: true, paths: [] }),
     security: whole(security, DEFAULT_SECURITY),
     tuning: isRecord(tuning) ? wholeTuning(tuning) : tuning,
   });
+}
+
+/** The short form of an overlay. */
+function inMemory(wanted: boolean): Overlay | undefined {
+  return wanted ? { type: 'memory' } : undefined;
 }
 
 function whole(value: unknown, defaults: object): unknown {

@@ -39,6 +39,7 @@ type OfOneCommand = 'command' | 'tty';
 type Nested =
   | 'kernel'
   | 'hidden'
+  | 'overlay'
   | 'security'
   | 'mounts'
   | 'disks'
@@ -56,6 +57,8 @@ interface SandboxSettings
   extends Optional<Omit<SandboxConfig, OnlyInFiles | OfOneCommand | Nested | 'memory' | 'bootTimeout'>> {
   readonly identity?: Omit<Identity, 'savedHome'> | undefined;
   readonly kernel?: Optional<SandboxConfig['kernel']> | undefined;
+  /** True: in memory. */
+  readonly overlay?: boolean | SandboxConfig['overlay'];
   readonly hidden?: Optional<SandboxConfig['hidden']> | undefined;
   readonly security?: Loose<SandboxConfig['security'], 'mode'> | undefined;
   /** Bytes, or a text. */

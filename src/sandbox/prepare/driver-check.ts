@@ -9,8 +9,9 @@ import { findInPath } from '../../util/programs.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `host-loopback-needs-user-network`, `passt-missing`,
- *   `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what {@link checkTuningHere} throws
+ * @throws {SandboxError} `kvm-required`, `overlay-of-nobody`, `mac-duplicate`, `host-loopback-needs-user-network`,
+ *   `passt-missing`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what
+ *   {@link checkTuningHere} throws
  */
 export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
   if (config.requireKvm && kind === 'lxc') {
@@ -20,8 +21,23 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
+  if (kind === 'lxc') refuseOverlayOfNobody(config);
   checkNetworks(config, kind);
   checkTuningHere(config, kind);
+}
+
+/**
+ * Root of a container's user namespace owns nothing of the root. It cannot be given it either: an overlay reads with the
+ * init's rights, so it would read all that only the host's root may.
+ */
+function refuseOverlayOfNobody({ overlay, identity, privileged }: SandboxConfig): void {
+  if (overlay === undefined || identity.uid !== 0 || privileged === true) return;
+  throw refusal(
+    'overlay-of-nobody',
+    `root in a container owns no file of its root, so with ${option('overlay')} it could write to none`,
+    `run a machine (${option('connect', 'qemu:///embed')}), or as a user with ${option('identity')}, or add ` +
+      `${option('privileged')}, which is no barrier`,
+  );
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {

@@ -16,6 +16,7 @@ export interface MountFailure {
 /** Undefined if another step failed. */
 export function mountFailure(error: StepError, { root, mounts }: GuestConfig): MountFailure | undefined {
   if (isUnmapped(error)) return ownersFailure(error);
+  if (isOverlay(error)) return overlayFailure(error);
   if (error.step === 'root') {
     const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
     return isMount && root.type === 'image' ? contentsFailure({ ...root, target: '/' }, error) : undefined;
@@ -40,6 +41,29 @@ function ownersFailure(error: StepError): MountFailure {
     remedy:
       'bind a directory of another file system (ext4, xfs, btrfs; tmpfs since Linux 6.3), or run as the owner of the ' +
       `files, with ${forCaller({ commandLine: '-S USER', program: 'identity' })}`,
+  };
+}
+
+function isOverlay({ step, operation: { operation, message } }: StepError): boolean {
+  return step === 'root' && operation === 'mount' && message.startsWith('mount(overlay, ');
+}
+
+/** A boot image has the module, or could not be built. So it is the host's kernel that has none. */
+function overlayFailure(error: StepError): MountFailure {
+  if (error.operation.errno === ENODEV) {
+    return {
+      code: 'overlay-unsupported',
+      message: `the kernel of this host has no overlay file system: ${error.message}`,
+      remedy:
+        'load its module (modprobe overlay), or run a machine, whose kernel may be another: ' +
+        shortOption('connect', 'qemu:///embed'),
+    };
+  }
+  return {
+    code: 'overlay-failed',
+    message: `an overlay cannot be laid over the root: ${error.message}`,
+    remedy:
+      'use a kernel of version 4.19 or later, and a root that is not made of two overlays itself (dmesg says more)',
   };
 }
 

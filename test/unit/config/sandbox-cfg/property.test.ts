@@ -180,6 +180,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       path: maybe(random, () => path(random)),
       modulesPath: maybe(random, () => path(random)),
     },
+    overlay: bare ? undefined : random.pick([undefined, { type: 'memory' }]),
     hidden: bare
       ? { secrets: true, paths: [] }
       : { secrets: random.chance(), paths: random.list(3, () => path(random)) },

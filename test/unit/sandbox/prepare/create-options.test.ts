@@ -47,6 +47,15 @@ test('times and variables may be texts', () => {
   assert.deepEqual(environment, [{ key: 'A', value: 'b=c' }]);
 });
 
+test('an overlay is in memory', () => {
+  const memory = { type: 'memory' } as const;
+  assert.deepEqual(createdSandbox({ overlay: true }).sandbox, { overlay: memory });
+  assert.deepEqual(createdSandbox({ overlay: memory }).sandbox, { overlay: memory });
+  assert.deepEqual(createdSandbox({ overlay: false }).sandbox, {});
+  for (const overlay of ['/srv/dir', { type: 'directory' }, {}] as unknown[])
+    assert.throws(() => createdSandbox({ overlay: overlay as boolean }), { code: 'config-value-invalid' });
+});
+
 test('what is left out of an object has its default, and sizes may be texts', () => {
   const { sandbox } = createdSandbox({
     kernel: { version: '6.1' },

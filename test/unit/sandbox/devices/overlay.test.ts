@@ -1,0 +1,100 @@
+/** How an overlay is laid over the root: the module set, and the calls of the step `root`. */
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { GuestConfig, GuestLayer } from '../../../../init/common/config.js';
+import { rootStep } from '../../../../init/common/mounts.js';
+import { MS_RDONLY } from '../../../../init/common/step.js';
+import { configFromOptions } from '../../../../src/config/options.js';
+import type { SandboxConfig } from '../../../../src/config/types.js';
+import type { Operation } from '../../../../src/protocol/operations.js';
+import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
+import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
+import { checkDriver } from '../../../../src/sandbox/prepare/driver-check.js';
+import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
+import { guestConfig } from '../../../../src/sandbox/setup/guest-config.js';
+import { scratchDirectory } from '../../../helpers/scratch.js';
+
+const command = ['/bin/true'];
+
+function devices(config: SandboxConfig, kind: ShareServer['kind']) {
+  return devicesOf(config, { name: 'overlay', images: new Map(), server: { kind, readOnlyVirtiofs: false } });
+}
+
+function operations(config: SandboxConfig, kind: ShareServer['kind'], layers?: readonly GuestLayer[]): Operation[] {
+  const guest: GuestConfig = guestConfig(config, { name: 'overlay', devices: devices(config, kind) });
+  const overlay = guest.overlay && layers ? { ...guest.overlay, layers } : guest.overlay;
+  return rootStep({ ...guest, overlay }, new Map()).calls.map(({ operation }) => operation);
+}
+
+/** The mounts, unmounts and changes of owners, a line each. */
+function shortly(all: readonly Operation[]): string[] {
+  return all.flatMap((operation) => {
+    if (operation.op === 'mount') return `${operation.source} ${operation.target} ${operation.data}`.trim();
+    if (operation.op === 'unmount') return `unmount ${operation.path}`;
+    if (operation.op === 'chown') return `chown ${operation.path} ${operation.uid}:${operation.gid}`;
+    return operation.op === 'switchRoot' ? operation.op : [];
+  });
+}
+
+const FLAGS = 'redirect_dir=on,index=off,metacopy=off,xino=on';
+
+test('only a sandbox with an overlay has the module', async () => {
+  for (const [overlay, sets] of [
+    [false, ['console', 'root-9p']],
+    [true, ['console', 'root-9p', 'overlay']],
+  ] as const)
+    assert.deepEqual(moduleSets(devices(await configFromOptions({ command, overlay }), 'session')), sets);
+});
+
+test('in a machine the share is mounted read-only below memory, which no path leads to', async (t) => {
+  const root = scratchDirectory(t);
+  mkdirSync(join(root, 'dev'));
+  const config = await configFromOptions({ command, overlay: true, root });
+  const all = operations(config, 'session', [{ path: '/', mode: 0o1750, uid: 7, gid: 8 }]);
+  assert.deepEqual(shortly(all), [
+    'tmpfs /overlay mode=700',
+    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=loose',
+    'chown /overlay/0/upper 7:8',
+    `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/0/upper,workdir=/overlay/0/work,${FLAGS}`,
+    'unmount /overlay',
+    'devtmpfs /newroot/dev mode=755',
+    'switchRoot',
+  ]);
+  const flags = all.flatMap((operation) => (operation.op === 'mount' ? operation.flags & MS_RDONLY : []));
+  assert.deepEqual(flags, [0, MS_RDONLY, 0, 0]);
+  assert.ok(
+    all.some((operation) => operation.op === 'mkdir' && operation.path.endsWith('/upper') && operation.mode === 0o1750),
+  );
+});
+
+test('the topmost directory has the mode and the owners of the root', async (t) => {
+  const root = scratchDirectory(t);
+  const { guest } = devices(await configFromOptions({ command, overlay: true, root }), 'session');
+  const [uid, gid] = [process.getuid?.(), process.getgid?.()];
+  assert.deepEqual(guest.overlay, { bytes: undefined, layers: [{ path: '/', mode: 0o755, uid, gid }] });
+});
+
+test('in a container each mount below the root has an overlay, whatever its name', async () => {
+  const config = await configFromOptions({ command, overlay: true, switchto: 'nobody', memory: '100M' });
+  const layers = ['/', '/srv/a,b:c\\d'].map((path) => ({ path, mode: 0o755, uid: 0, gid: 0 }));
+  const lines = shortly(operations(config, 'lxc', layers));
+  assert.deepEqual(lines.slice(0, 5), [
+    `tmpfs /overlay size=${50 << 20},mode=700`,
+    '/newroot /overlay/lower',
+    `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/0/upper,workdir=/overlay/0/work,${FLAGS}`,
+    'overlay /newroot/srv/a,b:c\\d lowerdir=/overlay/lower/srv/a\\,b\\:c\\\\d,' +
+      `upperdir=/overlay/1/upper,workdir=/overlay/1/work,${FLAGS}`,
+    'unmount /overlay',
+  ]);
+});
+
+test('root in a container needs its capabilities, and a user none', async () => {
+  const of = (options: object) => configFromOptions({ command, overlay: true, ...options });
+  const root = await of({ switchto: 'root' });
+  assert.throws(() => checkDriver(root, 'lxc'), { code: 'overlay-of-nobody' });
+  checkDriver(root, 'session');
+  checkDriver(await of({ privileged: true }), 'lxc');
+  checkDriver(await of({ switchto: 'nobody' }), 'lxc');
+});
