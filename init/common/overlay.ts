@@ -13,7 +13,7 @@ export const LOWER_ROOT = `${OVERLAY}/lower`;
 
 /**
  * `redirect_dir` lets rename(2) move a directory of the root, as anywhere else. `xino=on` gives all files one device
- * number, which `tar --one-file-system` and `du -x` look at; `auto` would not for 9p. Nothing outlives the sandbox, so
+ * number, which `du -x` looks at; `auto` would not for 9p. Nothing outlives the sandbox, so
  * no index is needed, and `metacopy` would leave files half on the host, which may change them. A tmpfs syncs nothing,
  * so that `volatile` saves nothing.
  */
