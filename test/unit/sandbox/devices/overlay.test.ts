@@ -19,7 +19,12 @@ import { scratchDirectory } from '../../../helpers/scratch.js';
 const command = ['/bin/true'];
 
 function devices(config: SandboxConfig, kind: ShareServer['kind']) {
-  return devicesOf(config, { name: 'overlay', images: new Map(), server: { kind, readOnlyVirtiofs: false } });
+  return devicesOf(config, {
+    name: 'overlay',
+    images: new Map(),
+    server: { kind, readOnlyVirtiofs: false },
+    root: '9p',
+  });
 }
 
 function operations(config: SandboxConfig, kind: ShareServer['kind'], layers?: readonly GuestLayer[]): Operation[] {
