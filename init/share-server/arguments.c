@@ -114,7 +114,7 @@ bool arguments_complete(struct arguments *arguments, int argc, char *const argv[
 {
 	size_t count = 0;
 
-	if (argc + 3 > MAX_WORDS)
+	if (argc + 4 > MAX_WORDS)
 		return false;
 	arguments->words[count++] = arguments->program;
 	for (int at = 1; at < argc; at += 1) {
@@ -132,6 +132,8 @@ bool arguments_complete(struct arguments *arguments, int argc, char *const argv[
 	arguments->words[count++] = arguments->limit;
 	if (arguments->handles)
 		arguments->words[count++] = "--inode-file-handles=prefer";
+	if (arguments->flat)
+		arguments->words[count++] = "--no-announce-submounts";
 	arguments->words[count] = NULL;
 	return true;
 }

@@ -19,6 +19,8 @@ struct arguments {
 	bool read_only;
 	/* It runs as a user without capabilities. */
 	bool as_user;
+	/* The guest is not told which directories are mount points. */
+	bool flat;
 	/* virtiofsd keeps file handles instead of descriptors. */
 	bool handles;
 	/* It has namespaces and a root of its own. */

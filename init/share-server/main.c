@@ -139,7 +139,7 @@ int main(int argc, char *argv[])
 					     "use a libvirt and a virtiofsd that know separate-options\n");
 		return CANNOT_RUN;
 	}
-	arguments.as_user = user_is_wanted(argv[0]);
+	arguments.as_user = user_is_wanted(argv[0], &arguments.flat);
 	if (arguments.as_user && !user_of_link(argv[0], &user))
 		return fail(argv[0]);
 	unsigned long limit = descriptors_raise();

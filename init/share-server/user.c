@@ -10,11 +10,13 @@
 
 #define TO_CHANGE ((UINT64_C(1) << CAP_SETUID) | (UINT64_C(1) << CAP_SETGID))
 
-bool user_is_wanted(const char *program)
+bool user_is_wanted(const char *program, bool *flat)
 {
 	const char *slash = strrchr(program, '/');
+	const char *name = slash == NULL ? program : slash + 1;
 
-	return strcmp(slash == NULL ? program : slash + 1, ROOT_SERVER) == 0;
+	*flat = strcmp(name, FLAT_ROOT_SERVER) == 0;
+	return *flat || strcmp(name, ROOT_SERVER) == 0;
 }
 
 bool user_of_link(const char *program, struct user *user)

@@ -5,16 +5,20 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* A program that is started by a link of this name serves the root of a sandbox, as the owner of the link. */
+/*
+ * A program that is started by a link of one of these names serves the root of a sandbox, as the owner of the link. The
+ * flat one hides from the guest which directories are mount points: overlayfs refuses those.
+ */
 #define ROOT_SERVER "root-server"
+#define FLAT_ROOT_SERVER "flat-root-server"
 
 struct user {
 	uid_t uid;
 	gid_t gid;
 };
 
-/* Whether `program`, argv[0], is such a link. */
-bool user_is_wanted(const char *program);
+/* Whether `program`, argv[0], is such a link. *flat becomes whether it is the flat one. */
+bool user_is_wanted(const char *program, bool *flat);
 
 /* Reads the owner of the link. False with errno if it is none, or root's. */
 bool user_of_link(const char *program, struct user *user);

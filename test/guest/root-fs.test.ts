@@ -65,6 +65,14 @@ for (const way of [embedded, system]) {
       await assertNothingLeft(name, way.where);
     });
 
+    it('can have an overlay, with a root that has mounts below', async () => {
+      const script =
+        'echo of the overlay >/etc/hostname; rm /usr/bin/env; cat /etc/hostname; ls /usr/bin/env; ls -d /proc/1';
+      const args = ['-c', way.uri, ...ACCEL, '-p', ...VIRTIOFS, '--overlay', '--', 'sh', '-c', script];
+      const { code, out, stderr } = await runSandbox(args, { env: usual.env });
+      assert.deepEqual([code, out], [0, 'of the overlay\n/proc/1\n'], stderr);
+    });
+
     it('ends the sandbox with its server', async () => {
       const name = uniqueName();
       const args = ['-c', way.uri, ...ACCEL, '-n', name, ...VIRTIOFS, '--', 'sh', '-c', 'echo up; exec cat'];

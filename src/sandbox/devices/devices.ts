@@ -81,7 +81,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
       ? [
           {
             ...{ tag: rootTag(root), directory, readOnly: true, transport: root },
-            ...(root === 'virtiofs' ? { program: rootServer(name) } : {}),
+            ...(root === 'virtiofs' ? { program: rootServer(name, config.overlay !== undefined) } : {}),
           },
         ]
       : [];

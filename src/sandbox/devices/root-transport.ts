@@ -16,24 +16,27 @@ import { servesReadOnly } from './shares.js';
 
 export type RootTransport = Share['transport'];
 
-/** The name of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
+/** Names of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
 const LINK = 'root-server';
+const FLAT_LINK = 'flat-root-server';
 
-/** The program that libvirt starts for the root of the sandbox `name`. */
-export function rootServer(name: string): string {
-  return join(stateBase(), name, LINK);
+/**
+ * The program that libvirt starts for the root of the sandbox `name`.
+ * @param isFlat it does not tell which directories are mount points, so that the root can have an overlay
+ */
+export function rootServer(name: string, isFlat: boolean): string {
+  return join(stateBase(), name, isFlat ? FLAT_LINK : LINK);
 }
 
 /**
- * Makes that program a link, of the user whom the server of the root runs as. That is QEMU's: a server that the guest
- * has taken over reads what QEMU could read over 9p, and no more.
+ * Makes that program a link, of the user whom the server of the root runs as, if virtiofs serves it. That is QEMU's: a
+ * server that the guest has taken over reads what QEMU could read over 9p, and no more.
  */
-export function makeRootServer(name: string, user: UserIds | undefined): void {
+export function makeRootServer(root: Share | undefined, user: UserIds | undefined): void {
+  if (root?.transport !== 'virtiofs' || root.program === undefined) return;
   if (user === undefined) throw new Error('virtiofs serves the root only where QEMU has a user of its own');
-  const { uid, gid } = user;
-  const path = rootServer(name);
-  symlinkSync(hostProgram('share-server'), path);
-  lchownSync(path, uid, gid);
+  symlinkSync(hostProgram('share-server'), root.program);
+  lchownSync(root.program, user.uid, user.gid);
 }
 
 /**

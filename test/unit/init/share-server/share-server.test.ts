@@ -62,19 +62,26 @@ socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, $at) && listen($s, 1) or die $!;
 socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!;
 POSIX::dup2(fileno($s), 9) or die $!; exec @ARGV;`;
 
+const SERVED = /--fd=9 --shared-dir \/share --sandbox none --readonly --modcaps=\S+ --rlimit-nofile=\d+ $/;
+const FLAT = new RegExp(SERVED.source.replace(' $', ' --no-announce-submounts $'));
+
 describe('share-server by a link that is called root-server', { skip: skip || unlessProgram('perl') }, () => {
   /** The words that run it by a link with that owner. */
-  function rootServer(t: TestContext, owner: string) {
+  function rootServer(t: TestContext, owner: string, name = 'root-server') {
     const directory = scratchDirectory(t);
-    const link = join(directory, 'root-server');
+    const link = join(directory, name);
     symlinkSync(hostProgram('share-server'), link);
     spawnSync('chown', ['-h', owner, link]);
     const command = [link, '--fd=9', '--shared-dir', directory, '--sandbox', 'chroot', '--readonly'];
     return { directory, words: ['-MPOSIX', '-e', LISTENING, join(directory, 'socket'), ...command] };
   }
 
-  it('runs virtiofsd as its owner, without a capability, in a root of its own, and ends with it', async (t) => {
-    const { words } = rootServer(t, '70123:70124');
+  for (const name of ['root-server', 'flat-root-server'])
+    it(`runs virtiofsd as its owner, without a capability, in a root of its own, and ends with it: ${name}`, (t) =>
+      runsAsOwner(t, name));
+
+  async function runsAsOwner(t: TestContext, name: string): Promise<void> {
+    const { words } = rootServer(t, '70123:70124', name);
     const server = spawn('perl', words, { stdio: ['ignore', 'ignore', 'inherit'] });
     t.after(() => server.kill('SIGKILL'));
     const read = (path: string) => valueOr(() => readFileSync(`/proc/${path}`, 'latin1'), '');
@@ -92,15 +99,12 @@ describe('share-server by a link that is called root-server', { skip: skip || un
       assert.equal(status.match(/^Cap(?:Inh|Prm|Eff|Bnd|Amb):\t0{16}$/gm)?.length, 5, status);
       assert.match(status, /^NoNewPrivs:\t1$/m);
     }
-    assert.match(
-      read(`${pid}/cmdline`).replaceAll('\0', ' '),
-      /--fd=9 --shared-dir \/share --sandbox none --readonly --modcaps=\S+ --rlimit-nofile=\d+ $/,
-    );
+    assert.match(read(`${pid}/cmdline`).replaceAll('\0', ' '), name === 'root-server' ? SERVED : FLAT);
     const there = readdirSync(`/proc/${pid}/root`);
     assert.ok(there.includes('share') && !['etc', 'root', 'home', 'tmp'].some((name) => there.includes(name)));
     server.kill('SIGKILL');
     while (existsSync(`/proc/${pid}/root/share`)) await sleep(5);
-  });
+  }
 
   it('starts nothing as root, or without namespaces', (t) => {
     for (const owner of ['0:0', '0:70124', '70123:0']) {
