@@ -87,10 +87,12 @@ describe('programs that the kernel starts', { skip: embedded.skip || unlessProgr
   it('have no capability, even if the application can replace them', async () => {
     // request_key(2) has the kernel start /sbin/request-key, which is in a directory that the application may write.
     const perl = `perl -e 'my @words = ("user", "nothing", "callout"); syscall(249, @words, 0)'`;
-    const found = await ask(['-c', embedded.uri, '-m', 'ram:/usr/sbin=1M'], {
-      key: `${plant('/sbin/request-key')}; ${perl}; ${TOLD}`,
-    });
-    assert.match(found.key, /^CapEff:\t0{16}\nCapBnd:\t0{16}$/);
+    for (const writable of [['-m', 'ram:/usr/sbin=1M'], ['--overlay']]) {
+      const found = await ask(['-c', embedded.uri, ...writable], {
+        key: `${plant('/sbin/request-key')}; ${perl}; ${TOLD}`,
+      });
+      assert.match(found.key, /^CapEff:\t0{16}\nCapBnd:\t0{16}$/, writable[0]);
+    }
   });
 });
 
