@@ -44,3 +44,11 @@ const char *capabilities_limit(uint64_t serving, uint64_t starting)
 		return "capset";
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? NULL : "prctl(PR_SET_NO_NEW_PRIVS)";
 }
+
+const char *capabilities_drop(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}, {0}};
+
+	return syscall(SYS_capset, &header, none) == 0 ? NULL : "capset";
+}

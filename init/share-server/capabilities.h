@@ -11,6 +11,9 @@
 /* Lets nothing that this process executes have a capability but these. NULL, or what failed with errno. */
 const char *capabilities_bound(uint64_t kept);
 
+/* Leaves this process none. NULL, or what failed with errno. */
+const char *capabilities_drop(void);
+
 /*
  * Leaves this process no capability but `serving` and `starting`, for good: what it executes cannot have others
  * either. NULL, or what failed with errno.

@@ -81,7 +81,7 @@ static int become_virtiofsd(struct arguments *arguments, const struct user *user
 		failed = descriptors_refuse_handles();
 	if (failed != NULL)
 		return fail(failed);
-	/* Another user's process has no such signal. */
+	/* Becoming another user has cleared it, and a parent of another user may not send it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
 		return fail("prctl(PR_SET_PDEATHSIG)");
 	(void)execv(arguments->program, (char *const *)arguments->words);

@@ -45,8 +45,8 @@ const char *user_become(const struct user *user)
 		return "setgroups";
 	if (setresgid(user->gid, user->gid, user->gid) != 0)
 		return "setresgid";
-	/* The kernel takes the last capabilities with it. */
 	if (setresuid(user->uid, user->uid, user->uid) != 0)
 		return "setresuid";
-	return NULL;
+	/* The kernel has taken the last ones already, unless it was told not to: capabilities(7), securebits. */
+	return capabilities_drop();
 }

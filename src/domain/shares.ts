@@ -12,8 +12,8 @@ export interface Share {
   readonly directory: string;
   readonly readOnly: boolean;
   /**
-   * 9p: QEMU serves it, with the rights of its own user, who owns every new file. virtiofs: virtiofsd serves it as
-   * root, and files have the owners and modes that the guest gives them.
+   * 9p: QEMU serves it, with the rights of its own user, who owns every new file. virtiofs: virtiofsd serves it, a mount
+   * as root, so that files have the owners and modes that the guest gives them, and the root as nobody.
    */
   readonly transport: '9p' | 'virtiofs';
   /** virtiofs: the program that libvirt starts for it. Undefined: the virtiofsd that libvirt finds. */

@@ -174,7 +174,7 @@ export class Attempt {
       this.#user = qemuUser(path, connection.kind, { acceleration, isShared: this.#sharesUser });
       this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
       this.#givenDisks = this.#user?.isShared ? new GivenDisks(prepared.devices.disks) : undefined;
-      makeRootServer(rootShareOf(prepared), this.#user);
+      makeRootServer(rootShareOf(prepared), path);
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }

@@ -16,7 +16,7 @@ export interface IdRange {
 }
 
 export const QEMU_IDS: IdRange = { first: FIRST, count: 2 ** BITS };
-/** The ids of what serves the networks of root's sandboxes. Behind them are those of containers. */
+/** The ids of what serves the networks and the roots of root's sandboxes. Behind them are those of containers. */
 export const NETWORK_IDS: IdRange = { first: FIRST + 2 ** BITS, count: 2 ** BITS };
 export const SMALL_QEMU_IDS: IdRange = { first: FIRST_SMALL, count: SMALL_COUNT };
 

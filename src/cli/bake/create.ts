@@ -86,7 +86,7 @@ async function createWithSnapshot(
   const forced = [
     // The mount slots of a snapshot are 9p, and its root may be, whatever else it has.
     ...(wanted.has9p || slots.mounts > 0 ? ['root-9p'] : []),
-    ...(wanted.sets.includes(VIRTIOFS_SET) ? [VIRTIOFS_SET] : []),
+    ...(wanted.sets.includes(VIRTIOFS_SET) || !wanted.has9p ? [VIRTIOFS_SET] : []),
   ];
   const image = await createWith(sets).catch((error: unknown) => {
     const isAbsent = error instanceof SandboxError && error.code === 'feature-absent';

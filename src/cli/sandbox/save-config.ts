@@ -41,7 +41,8 @@ async function kernelRelease(config: SandboxConfig): Promise<string> {
   }
   const { kernelVersionFor } = await import('../../image/build/kernel-for-sets.js');
   try {
-    return await kernelVersionFor({ kernel: config.kernel, sets: ['console', 'root-9p'] });
+    const root = config.rootFs === 'virtiofs' ? 'root-virtiofs' : 'root-9p';
+    return await kernelVersionFor({ kernel: config.kernel, sets: ['console', root] });
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     // The file may be for another host. Without a usable kernel here, name the running one, as libvirt-sandbox does.

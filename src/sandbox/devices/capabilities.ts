@@ -3,11 +3,17 @@ import { readFileSync } from 'node:fs';
 
 /** Bits in linux/capability.h */
 const SYS_PTRACE = 19n;
+const SYS_ADMIN = 21n;
 const SYS_NICE = 23n;
 
 /** Whether it may write to the memory of another user's QEMU: proc_pid_fd(5), ptrace(2). */
 export function mayFillMemory(): boolean {
   return hasCapability(SYS_PTRACE);
+}
+
+/** Whether what it starts may have namespaces of its own: unshare(2). */
+export function mayMakeNamespaces(): boolean {
+  return hasCapability(SYS_ADMIN);
 }
 
 /**

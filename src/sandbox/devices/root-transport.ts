@@ -5,11 +5,12 @@ import { configError } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { Share } from '../../domain/shares.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
-import type { SandboxError } from '../../util/errors.js';
+import { messageOf, SandboxError } from '../../util/errors.js';
 import { option } from '../../util/option-names.js';
-import { findInPath, hostProgram } from '../../util/programs.js';
-import { hasQemuUser, type UserIds } from '../state/qemu-user.js';
+import { hostProgram, isExecutable } from '../../util/programs.js';
+import { hasQemuUser, rootServerUser } from '../state/qemu-user.js';
 import { stateBase } from '../state/state-directory.js';
+import { mayMakeNamespaces } from './capabilities.js';
 import { rootMount } from './mounts.js';
 import { shareProgram } from './share-server.js';
 import { servesReadOnly } from './shares.js';
@@ -29,14 +30,30 @@ export function rootServer(name: string, isFlat: boolean): string {
 }
 
 /**
- * Makes that program a link, of the user whom the server of the root runs as, if virtiofs serves it. That is QEMU's: a
- * server that the guest has taken over reads what QEMU could read over 9p, and no more.
+ * Makes that program a link, of the user whom the server of the root runs as, if virtiofs serves it. It is not QEMU's:
+ * a QEMU that its guest has taken over could have the server do what is forbidden to QEMU.
+ * @throws {SandboxError} `state-not-writable`
  */
-export function makeRootServer(root: Share | undefined, user: UserIds | undefined): void {
+export function makeRootServer(root: Share | undefined, stateDirectory: string): void {
   if (root?.transport !== 'virtiofs' || root.program === undefined) return;
-  if (user === undefined) throw new Error('virtiofs serves the root only where QEMU has a user of its own');
-  symlinkSync(hostProgram('share-server'), root.program);
-  lchownSync(root.program, user.uid, user.gid);
+  const user = rootServerUser(stateDirectory);
+  if (user === undefined) throw new Error('virtiofs serves the root only where there are users for it');
+  try {
+    symlinkSync(hostProgram('share-server'), root.program);
+    lchownSync(root.program, user.uid, user.gid);
+  } catch (error) {
+    throw linkError(root.program, error);
+  }
+}
+
+function linkError(path: string, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'state-not-writable',
+    message: `the server of the root cannot be linked at ${path}: ${messageOf(cause)}`,
+    remedy: 'free some space there',
+    cause,
+  });
 }
 
 /**
@@ -61,6 +78,12 @@ function hasChoice(config: SandboxConfig, kind: ConnectionKind): boolean {
   return kind !== 'lxc' && rootMount(config) === undefined;
 }
 
+/** Where share-server looks for it: init/share-server/arguments.c */
+const VIRTIOFSD = [
+  ...['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/lib/qemu/virtiofsd'],
+  ...['/usr/local/libexec/virtiofsd', '/usr/bin/virtiofsd'],
+];
+
 interface Obstacle {
   readonly reason: string;
   readonly remedy: string;
@@ -70,8 +93,13 @@ interface Obstacle {
 async function virtiofsObstacle(kind: ConnectionKind): Promise<Obstacle | undefined> {
   if (process.geteuid?.() !== 0)
     return { reason: 'libvirt starts a virtiofsd for root only', remedy: `start it as root, or ${LEAVE_OUT()}` };
+  if (!mayMakeNamespaces())
+    return {
+      reason: 'the virtiofsd of a root needs namespaces, and this process has no CAP_SYS_ADMIN',
+      remedy: LEAVE_OUT(),
+    };
   if (!hasQemuUser(kind)) return { reason: 'this host has no user ids to run a virtiofsd as', remedy: LEAVE_OUT() };
-  if (findInPath('virtiofsd') === undefined)
+  if (!VIRTIOFSD.some(isExecutable))
     return { reason: 'there is no virtiofsd', remedy: `install it (Debian: virtiofsd), or ${LEAVE_OUT()}` };
   if (shareProgram(kind) === undefined)
     return {

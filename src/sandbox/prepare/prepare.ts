@@ -95,13 +95,19 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
     if (served) options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
     return prepared;
   } catch (error) {
-    const other = lacksFeature(error) ? await otherRoot(config, kind) : undefined;
+    const other = lacksRoot(error) ? await otherRoot(config, kind) : undefined;
     if (other === undefined) throw error;
-    options.onChoice?.(`root: over ${other}, because ${messageOf(error)}`);
-    return prepareWith(other, config, facts, options).catch((another: unknown) => {
+    const prepared = await prepareWith(other, config, facts, options).catch((another: unknown) => {
       throw lacksFeature(another) ? error : another;
     });
+    options.onChoice?.(`root: over ${other}, because ${messageOf(error)}`);
+    return prepared;
   }
+}
+
+/** Whether the lack is that of the root: another one is the same whatever serves it. */
+function lacksRoot(error: unknown): boolean {
+  return lacksFeature(error) && /\b9p/.test(messageOf(error));
 }
 
 /** Whether the kernel, or the image that was named, lacks a module set. */

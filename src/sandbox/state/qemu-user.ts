@@ -67,11 +67,24 @@ function groupIn({ first }: IdRange, acceleration: 'kvm' | 'tcg'): number {
  * On a host that has few ids it may be the user of another sandbox's QEMU.
  */
 export function networkUser(stateDirectory: string): UserIds | undefined {
+  return serverUser(stateDirectory, () => 1);
+}
+
+/**
+ * The user for what serves the root over virtiofs: not QEMU's, which could make it do what is forbidden to QEMU, and not
+ * that of the network. Else as {@link networkUser}.
+ */
+export function rootServerUser(stateDirectory: string): UserIds | undefined {
+  // Inode numbers of directories in memory are small, so that the two halves of a large range meet nowhere.
+  return serverUser(stateDirectory, ({ count }) => (count > SMALL_QEMU_IDS.count ? Math.floor(count / 2) : 2));
+}
+
+/** @param shift how far the id is from the sandbox's own number: another one in a range that is QEMU's too */
+function serverUser(stateDirectory: string, shift: (range: IdRange) => number): UserIds | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const range = [NETWORK_IDS, SMALL_QEMU_IDS].find(isMapped);
   if (range === undefined) return undefined;
-  // In a range that is QEMU's too, the next one.
-  const own = (ownNumber(stateDirectory, range) % (range.count - 1)) + 1;
+  const own = ((ownNumber(stateDirectory, range) - 1 + shift(range)) % (range.count - 1)) + 1;
   const id = range.first + own;
   return { uid: id, gid: id };
 }

@@ -56,11 +56,14 @@ describe('share-server without the right to make namespaces', { skip }, () => {
   });
 });
 
-/** Executes a command with descriptor 9 listening, and somebody connected to it. $1: path of the socket. */
+/**
+ * Executes a command with descriptor 9 listening. A child is connected to it as QEMU would be, until its input ends. $1:
+ * path of the socket.
+ */
 const LISTENING = `use Socket; $^F = 20; my ($s, $c, $at) = (undef, undef, pack_sockaddr_un(shift @ARGV));
 socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, $at) && listen($s, 1) or die $!;
-socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!;
-POSIX::dup2(fileno($s), 9) or die $!; exec @ARGV;`;
+if (fork() == 0) { close $s; socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!; <STDIN>; exit; }
+POSIX::dup2(fileno($s), 9) or die $!; open(STDIN, '<', '/dev/null'); exec @ARGV;`;
 
 const SERVED = /--fd=9 --shared-dir \/share --sandbox none --readonly --modcaps=\S+ --rlimit-nofile=\d+ $/;
 const FLAT = new RegExp(SERVED.source.replace(' $', ' --no-announce-submounts $'));
@@ -82,15 +85,19 @@ describe('share-server by a link that is called root-server', { skip: skip || un
 
   async function runsAsOwner(t: TestContext, name: string): Promise<void> {
     const { words } = rootServer(t, '70123:70124', name);
-    const server = spawn('perl', words, { stdio: ['ignore', 'ignore', 'inherit'] });
-    t.after(() => server.kill('SIGKILL'));
+    const server = spawn('perl', words, { stdio: ['pipe', 'ignore', 'inherit'] });
+    t.after(() => {
+      server.kill('SIGKILL');
+      server.stdin.end();
+    });
     const read = (path: string) => valueOr(() => readFileSync(`/proc/${path}`, 'latin1'), '');
-    const child = () => read(`${server.pid}/task/${server.pid}/children`).trim();
-    while (!read(`${child()}/cmdline`).startsWith(VIRTIOFSD)) {
-      assert.equal(server.exitCode, null, 'it has ended');
+    const children = () => read(`${server.pid}/task/${server.pid}/children`).trim().split(' ');
+    const virtiofsd = () => children().find((each) => read(`${each}/cmdline`).startsWith(VIRTIOFSD));
+    while (virtiofsd() === undefined) {
+      assert.deepEqual([server.exitCode, server.signalCode], [null, null], 'it runs');
       await sleep(5);
     }
-    const pid = child();
+    const pid = virtiofsd() ?? '';
     for (const one of [pid, server.pid]) {
       const status = read(`${one}/status`);
       assert.match(status, /^Uid:(?:\t70123){4}$/m);
@@ -102,18 +109,19 @@ describe('share-server by a link that is called root-server', { skip: skip || un
     assert.match(read(`${pid}/cmdline`).replaceAll('\0', ' '), name === 'root-server' ? SERVED : FLAT);
     const there = readdirSync(`/proc/${pid}/root`);
     assert.ok(there.includes('share') && !['etc', 'root', 'home', 'tmp'].some((name) => there.includes(name)));
+    // The other end of the socket stays: it ends by the end of the process that started it.
     server.kill('SIGKILL');
-    while (existsSync(`/proc/${pid}/root/share`)) await sleep(5);
+    while (/^State:\t[^Z]/m.test(read(`${pid}/status`))) await sleep(5);
   }
 
   it('starts nothing as root, or without namespaces', (t) => {
     for (const owner of ['0:0', '0:70124', '70123:0']) {
-      const { status, stderr } = spawnSync('perl', rootServer(t, owner).words, { encoding: 'utf8' });
+      const { status, stderr } = spawnSync('perl', rootServer(t, owner).words, { encoding: 'utf8', input: '' });
       assert.equal(status, 126, owner);
       assert.match(stderr, /^share-server: .*root-server: Operation not permitted\n$/);
     }
     const limited = ['--bounding-set=-sys_admin', '--', 'perl', ...rootServer(t, '70123:70124').words];
-    const { status, stderr } = spawnSync('setpriv', limited, { encoding: 'utf8' });
+    const { status, stderr } = spawnSync('setpriv', limited, { encoding: 'utf8', input: '' });
     assert.deepEqual([status, stderr], [126, 'share-server: no namespaces for virtiofsd: Operation not permitted\n']);
   });
 });
