@@ -44,21 +44,11 @@ export interface GuestStaged {
 /** The file system that becomes the root. */
 export type GuestRoot = GuestShare | GuestImage | GuestRam | GuestStaged;
 
-/** A directory of the root that gets an overlay. The kernel takes its mode and owners from the overlay. */
-export interface GuestLayer {
-  /** Absolute. */
-  readonly path: string;
+/** What is written to the root of a machine goes into a tmpfs. This is what its topmost directory has of the root. */
+export interface GuestOverlay {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-}
-
-/** What is written to the root goes into a tmpfs. */
-export interface GuestOverlay {
-  /** Its largest size, in bytes; undefined: half of the machine's memory. */
-  readonly bytes?: number | undefined;
-  /** The root, and in a container each mount below it, parents first. */
-  readonly layers: readonly GuestLayer[];
 }
 
 /** A mount. Mounts are made in the order of the config. */

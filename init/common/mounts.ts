@@ -35,7 +35,9 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
   const calls = [
     // In a container, libvirt has mounted a staged root; for any other the mount point is missing.
     ...(platform === 'container' && root.type !== 'staged' ? [call({ op: 'mkdir', path: NEW_ROOT, mode: 0o755 })] : []),
-    ...(overlay === undefined ? plainRoot(config, devices) : overlayCalls(overlay, lowerRoot(root, devices))),
+    ...(overlay === undefined || root.type === 'staged'
+      ? plainRoot(config, devices)
+      : overlayCalls(overlay, call(rootAt(root, LOWER_ROOT, devices)))),
     ...(isReadOnly(root) && overlay === undefined
       ? []
       : MOUNT_POINTS.map((name) => tolerated({ op: 'mkdir', path: `${NEW_ROOT}/${name}`, mode: 0o755 }))),
@@ -51,10 +53,6 @@ export function rootStep(config: GuestConfig, devices: Devices): Step {
 function plainRoot(config: GuestConfig, devices: Devices): PlannedCall[] {
   const { root } = config;
   return [...(root.type === 'staged' ? [] : [call(rootAt(root, NEW_ROOT, devices))]), ...rootOwners(config)];
-}
-
-function lowerRoot(root: GuestRoot, devices: Devices): PlannedCall[] {
-  return [root.type === 'staged' ? move(NEW_ROOT, LOWER_ROOT) : call(rootAt(root, LOWER_ROOT, devices))];
 }
 
 function rootAt(root: Exclude<GuestRoot, GuestStaged>, target: string, devices: Devices) {

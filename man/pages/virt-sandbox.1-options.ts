@@ -49,7 +49,7 @@ export const details = {
   },
   overlay: {
     text: [
-      'Lets the command write to the whole root, with the rights of its user. What it writes, changes and removes is in memory, at most half of `--memory`, and is gone at the end. No file of the host changes. A mount is written to as without this option. Root in a container needs `--privileged` for it.',
+      'Lets the command write to the whole root, with the rights of its user. What it writes, changes and removes is in memory, at most half of `--memory`, and is gone at the end. No file of the host changes. A mount is written to as without this option. A container cannot have it.',
     ],
   },
   mount: {

@@ -34,11 +34,13 @@ const ground = mkdtempSync('/var/tmp/virt-sandbox-overlay-');
 const NOBODY = 65_534;
 /** A tree that sandboxes change, of root's. */
 const tree = join(ground, 'tree');
-/** Directories of the host that they change too. */
-const CHANGED = ['/etc/default', '/usr/local', '/var/lib/dpkg/triggers', ground];
+/** Of the host they change these too. Others may change what is beside. */
+const MADE = ['/etc/default/new', '/made', '/usr/bin/overlay-sayer', '/etc/overlay-sayer', '/usr/local/bin/tool'];
 
 function hostNow(): string {
-  return CHANGED.map(fingerprint).join('\n');
+  assert.deepEqual(MADE.filter(existsSync), []);
+  assert.ok(existsSync('/usr/local/share') && existsSync('/etc/passwd'));
+  return fingerprint(ground);
 }
 
 before(() => {
@@ -98,12 +100,11 @@ for (const way of [embedded, system]) {
       },
     );
     assert.equal(hostNow(), earlier);
-    assert.equal(existsSync('/made'), false);
     await assertNothingLeft(name, way.where);
   });
 }
 
-describe('packages', { skip: embedded.skip || unlessProgram('dpkg-deb', 'make') }, () => {
+describe('packages', { skip: embedded.skip || unlessProgram('dpkg-deb', 'apt-get', 'make') }, () => {
   it('dpkg, apt-get and make install programs, and the host has none of them', async () => {
     const build = join(ground, 'package');
     mkdirSync(join(build, 'DEBIAN'), { recursive: true });
@@ -122,7 +123,7 @@ describe('packages', { skip: embedded.skip || unlessProgram('dpkg-deb', 'make') 
       '\tinstall -D -m 644 tool $(PREFIX)/share/tool/tool',
     ];
     writeFileSync(join(source, 'Makefile'), `PREFIX = /usr/local\n${rules.join('\n')}\n`);
-    const [earlier, status] = [hostNow(), readFileSync('/var/lib/dpkg/status')];
+    const earlier = hostNow();
     const found = await ask(['-c', embedded.uri, ...ACCEL, '--overlay', '-p'], {
       dpkg: `dpkg -i ${ground}/sayer.deb >/tmp/log 2>&1 && overlay-sayer && dpkg-query -W overlay-sayer`,
       remove: 'dpkg -P overlay-sayer >/tmp/log 2>&1 && ls /usr/bin/overlay-sayer',
@@ -136,9 +137,7 @@ describe('packages', { skip: embedded.skip || unlessProgram('dpkg-deb', 'make') 
       make: 'made\ntool',
     });
     assert.equal(hostNow(), earlier);
-    assert.ok(status.equals(readFileSync('/var/lib/dpkg/status')));
-    for (const path of ['/usr/bin/overlay-sayer', '/etc/overlay-sayer', '/usr/local/bin/tool'])
-      assert.equal(existsSync(path), false, path);
+    assert.equal(readFileSync('/var/lib/dpkg/status', 'utf8').includes('overlay-sayer'), false);
   });
 });
 
@@ -213,7 +212,9 @@ describe('an overlay', { skip: embedded.skip }, () => {
     rmSync(late, { recursive: true });
   });
 
-  it('is refused without a snapshot that has it, and the remedy bakes one that serves', async (t) => {
+  it('is refused without a snapshot that has it, and the remedy bakes one that serves', {
+    skip: unlessProgram('perl'),
+  }, async (t) => {
     const { env, remove } = privateStore();
     t.after(remove);
     await bakeSnapshot(['-c', embedded.uri], { env });
@@ -235,7 +236,7 @@ describe('an overlay', { skip: embedded.skip }, () => {
     const [one, two] = await Promise.all([take(), take()]);
     assert.ok(one && two);
     assert.equal((await one.run('echo one > /etc/motd; rm /etc/passwd; cat /etc/motd')).stdout, 'one\n');
-    const other = await two.run('cat /etc/motd 2>/dev/null | grep -c one; head -n 1 /etc/passwd | cut -d: -f1');
+    const other = await two.run('cat /etc/motd 2>/dev/null | grep -cx one; head -n 1 /etc/passwd | cut -d: -f1');
     assert.equal(other.stdout, '0\nroot\n');
   });
 

@@ -1,15 +1,14 @@
 /**
  * Promise: what is written to a root with an overlay does not reach the host, and what is hidden stays hidden below it.
- * The attacker is root inside a machine, with every capability, or a user in a container who owns what is around a
- * hidden file. The victims are files of the host.
+ * The attacker is root inside a machine, with every capability. The victims are files of the host.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ACCEL } from '../helpers/acceleration.js';
-import { embedded, lxc, system } from '../helpers/connections.js';
-import { ask, askInside } from '../helpers/inside.js';
+import { embedded, system } from '../helpers/connections.js';
+import { ask } from '../helpers/inside.js';
 import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import type { RunOptions } from '../helpers/run.js';
 import { fingerprint } from '../helpers/tree-listing.js';
@@ -66,6 +65,7 @@ async function assertKept(uri: string, options: RunOptions = {}): Promise<void> 
   assert.equal(found.over.replace(/^cat: .*$/m, '').trim(), 'over\nsecret');
   // It could write, so that it was no want of rights.
   assert.equal(found.overlay, 'mine');
+  assert.match(found.attributes, /^(?:secret|mine)$|Operation not (?:supported|permitted)/m);
   assert.equal(fingerprint(ground), earlier);
 }
 
@@ -81,26 +81,5 @@ describe('root inside, with an overlay', () => {
     after(() => user?.end());
 
     it('reaches no file of that user', () => assertKept('qemu:///session', user.options));
-  });
-});
-
-describe('a user in a container, with an overlay', { skip: lxc.skip }, () => {
-  it("sees nothing of what is hidden, whatever becomes of the user's own directories around it", async () => {
-    const earlier = fingerprint(ground);
-    const inside = join(ground, 'home');
-    const found = await askInside(lxc, ['--overlay', '-S', 'nobody', ...HIDE], {
-      plain: `cat ${inside}/netrc ${inside}/private/key; ls -A ${inside}/private`,
-      moved: `cd ${ground} && mv home other && cat other/netrc other/private/key; ls -A other/private`,
-      linked: `cd ${ground}/other && ln netrc link && cat link; ln -s private way; ls -A way; cat way/key`,
-      removed: `cd ${ground}/other && rm -rf private netrc; mkdir private; cat private/key netrc`,
-      uncovered: `umount ${ground}/other/private; umount -l ${ground}/other/netrc; cat ${ground}/other/netrc`,
-      spaces: `unshare -Urm sh -c 'umount ${ground}/other/private; cat ${ground}/other/private/key'`,
-      mount: `unshare -Urm sh -c 'mkdir -p /tmp/x && mount --bind / /tmp/x && cat /tmp/x${ground}/other/private/key'`,
-      written: `echo mine > ${ground}/victim && cat ${ground}/victim`,
-    });
-    const { written, ...looks } = found;
-    assert.equal(written, 'mine');
-    for (const [name, answer] of Object.entries(looks)) assert.doesNotMatch(answer, /secret/, name);
-    assert.equal(fingerprint(ground), earlier);
   });
 });

@@ -2,7 +2,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { STAGE } from '../../../init/common/container.js';
-import { OVERLAY } from '../../../init/common/overlay.js';
 import { NEW_ROOT } from '../../../init/common/step.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { type Bind, CONTAINER_NATIVE, containerXml } from '../../domain/container.js';
@@ -18,7 +17,7 @@ import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import type { Devices } from './devices.js';
-import { mountsBelow, mountsBelowRoot } from './host-mounts.js';
+import { mountsBelow } from './host-mounts.js';
 import { SHELL_CONSOLE } from './shell.js';
 
 /** Numbers of the container's consoles: the init's log, then the channel. */
@@ -81,7 +80,7 @@ function containerRoot(): string {
  */
 export function makeContainerRoot(): void {
   try {
-    for (const name of ['.oldroot', 'dev', 'proc', 'sys', NEW_ROOT, OVERLAY, CONTAINER_NATIVE]) {
+    for (const name of ['.oldroot', 'dev', 'proc', 'sys', NEW_ROOT, CONTAINER_NATIVE]) {
       makeDirectories(join(containerRoot(), name), 0o755);
     }
   } catch (error) {
@@ -95,11 +94,15 @@ export function makeContainerRoot(): void {
   }
 }
 
+/** Directories of the root that the common init mounts over. The host's mounts there are not seen, so not bound. */
+const HIDDEN = ['dev', 'proc', 'sys', 'tmp', 'run'];
+
 /** libvirt's binds are not recursive, so each mount below the directory is a bind of its own. */
 function bindsOf({ tag, directory, readOnly }: Share, root: string | undefined): Bind[] {
   const target = tag === root ? NEW_ROOT : `${STAGE}/${tag}`;
-  const shown = tag === root ? mountsBelowRoot : mountsBelow;
+  const hidden = tag === root ? HIDDEN : [];
   // A fresh directory does not exist yet, and has no mounts below it.
-  const below = existsSync(directory) ? shown(realpathSync(directory)) : [];
-  return ['', ...below].map((path) => ({ directory: join(directory, path), target: join(target, path), readOnly }));
+  const below = existsSync(directory) ? mountsBelow(realpathSync(directory)) : [];
+  const shown = below.filter((path) => !hidden.includes(path.split('/')[0] ?? ''));
+  return ['', ...shown].map((path) => ({ directory: join(directory, path), target: join(target, path), readOnly }));
 }

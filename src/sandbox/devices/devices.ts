@@ -98,7 +98,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     guest: {
       platform,
       root: atRoot === undefined ? usualRoot(platform, root) : rootOf(mounts[atRoot]),
-      overlay: config.overlay && overlayOf(config, platform),
+      overlay: config.overlay && overlayOf(config),
       ownHome: atRoot === undefined && needsOwnHome(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),

@@ -78,14 +78,6 @@ export function mountsBelow(directory: string, ...texts: string[]): string[] {
     .map(({ path }) => path);
 }
 
-/** Directories of the root that the common init mounts over. The host's mounts there are not seen. */
-const COVERED = ['dev', 'proc', 'sys', 'tmp', 'run'];
-
-/** Those of {@link mountsBelow} that a container sees below its root. */
-export function mountsBelowRoot(root: string): string[] {
-  return mountsBelow(root).filter((path) => !COVERED.includes(path.split('/')[0] ?? ''));
-}
-
 function parse(line: string): { point: string; type: string; device: string } {
   const [before = '', after = ''] = line.split(' - ');
   const [, , device = '', , escaped = ''] = before.split(' ');

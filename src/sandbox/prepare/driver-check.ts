@@ -4,12 +4,12 @@ import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
-import { option } from '../../util/option-names.js';
+import { option, shortOption } from '../../util/option-names.js';
 import { findInPath } from '../../util/programs.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `overlay-of-nobody`, `mac-duplicate`, `host-loopback-needs-user-network`,
+ * @throws {SandboxError} `kvm-required`, `overlay-of-container`, `mac-duplicate`, `host-loopback-needs-user-network`,
  *   `passt-missing`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what
  *   {@link checkTuningHere} throws
  */
@@ -21,22 +21,18 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
-  if (kind === 'lxc') refuseOverlayOfNobody(config);
+  if (kind === 'lxc') refuseOverlay(config);
   checkNetworks(config, kind);
   checkTuningHere(config, kind);
 }
 
-/**
- * Root of a container's user namespace owns nothing of the root. It cannot be given it either: an overlay reads with the
- * init's rights, so it would read all that only the host's root may.
- */
-function refuseOverlayOfNobody({ overlay, identity, privileged }: SandboxConfig): void {
-  if (overlay === undefined || identity.uid !== 0 || privileged === true) return;
+/** In a container the mounts below the root need overlays of their own, which not every file system can have. */
+function refuseOverlay({ overlay }: SandboxConfig): void {
+  if (overlay === undefined) return;
   throw refusal(
-    'overlay-of-nobody',
-    `root in a container owns no file of its root, so with ${option('overlay')} it could write to none`,
-    `run a machine (${option('connect', 'qemu:///embed')}), or as a user with ${option('identity')}, or add ` +
-      `${option('privileged')}, which is no barrier`,
+    'overlay-of-container',
+    `a container cannot have ${option('overlay')}`,
+    `run a machine: ${shortOption('connect', 'qemu:///embed')}`,
   );
 }
 

@@ -48,22 +48,11 @@ function isOverlay({ step, operation: { operation, message } }: StepError): bool
   return step === 'root' && operation === 'mount' && message.startsWith('mount(overlay, ');
 }
 
-/** A boot image has the module, or could not be built. So it is the host's kernel that has none. */
-function overlayFailure(error: StepError): MountFailure {
-  if (error.operation.errno === ENODEV) {
-    return {
-      code: 'overlay-unsupported',
-      message: `the kernel of this host has no overlay file system: ${error.message}`,
-      remedy:
-        'load its module (modprobe overlay), or run a machine, whose kernel may be another: ' +
-        shortOption('connect', 'qemu:///embed'),
-    };
-  }
+function overlayFailure({ message }: StepError): MountFailure {
   return {
     code: 'overlay-failed',
-    message: `an overlay cannot be laid over the root: ${error.message}`,
-    remedy:
-      'use a kernel of version 4.19 or later, and a root that is not made of two overlays itself (dmesg says more)',
+    message: `an overlay cannot be laid over the root: ${message}`,
+    remedy: 'use a kernel of version 4.19 or later; LIBVIRT_SANDBOX_INIT_DEBUG=1 shows what it says',
   };
 }
 

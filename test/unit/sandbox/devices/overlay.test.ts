@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { GuestConfig, GuestLayer } from '../../../../init/common/config.js';
+import type { GuestConfig, GuestOverlay } from '../../../../init/common/config.js';
 import { rootStep } from '../../../../init/common/mounts.js';
 import { MS_RDONLY } from '../../../../init/common/step.js';
 import { configFromOptions } from '../../../../src/config/options.js';
@@ -27,9 +27,8 @@ function devices(config: SandboxConfig, kind: ShareServer['kind']) {
   });
 }
 
-function operations(config: SandboxConfig, kind: ShareServer['kind'], layers?: readonly GuestLayer[]): Operation[] {
-  const guest: GuestConfig = guestConfig(config, { name: 'overlay', devices: devices(config, kind) });
-  const overlay = guest.overlay && layers ? { ...guest.overlay, layers } : guest.overlay;
+function operations(config: SandboxConfig, overlay: GuestOverlay): Operation[] {
+  const guest: GuestConfig = guestConfig(config, { name: 'overlay', devices: devices(config, 'session') });
   return rootStep({ ...guest, overlay }, new Map()).calls.map(({ operation }) => operation);
 }
 
@@ -57,12 +56,12 @@ test('in a machine the share is mounted read-only below memory, which no path le
   const root = scratchDirectory(t);
   mkdirSync(join(root, 'dev'));
   const config = await configFromOptions({ command, overlay: true, root });
-  const all = operations(config, 'session', [{ path: '/', mode: 0o1750, uid: 7, gid: 8 }]);
+  const all = operations(config, { mode: 0o1750, uid: 7, gid: 8 });
   assert.deepEqual(shortly(all), [
     'tmpfs /overlay mode=700',
     'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=loose',
-    'chown /overlay/0/upper 7:8',
-    `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/0/upper,workdir=/overlay/0/work,${FLAGS}`,
+    'chown /overlay/upper 7:8',
+    `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/upper,workdir=/overlay/work,${FLAGS}`,
     'unmount /overlay',
     'devtmpfs /newroot/dev mode=755',
     'switchRoot',
@@ -78,28 +77,11 @@ test('the topmost directory has the mode and the owners of the root', async (t) 
   const root = scratchDirectory(t);
   const { guest } = devices(await configFromOptions({ command, overlay: true, root }), 'session');
   const [uid, gid] = [process.getuid?.(), process.getgid?.()];
-  assert.deepEqual(guest.overlay, { bytes: undefined, layers: [{ path: '/', mode: 0o755, uid, gid }] });
+  assert.deepEqual(guest.overlay, { mode: 0o755, uid, gid });
 });
 
-test('in a container each mount below the root has an overlay, whatever its name', async () => {
-  const config = await configFromOptions({ command, overlay: true, switchto: 'nobody', memory: '100M' });
-  const layers = ['/', '/srv/a,b:c\\d'].map((path) => ({ path, mode: 0o755, uid: 0, gid: 0 }));
-  const lines = shortly(operations(config, 'lxc', layers));
-  assert.deepEqual(lines.slice(0, 5), [
-    `tmpfs /overlay size=${50 << 20},mode=700`,
-    '/newroot /overlay/lower',
-    `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/0/upper,workdir=/overlay/0/work,${FLAGS}`,
-    'overlay /newroot/srv/a,b:c\\d lowerdir=/overlay/lower/srv/a\\,b\\:c\\\\d,' +
-      `upperdir=/overlay/1/upper,workdir=/overlay/1/work,${FLAGS}`,
-    'unmount /overlay',
-  ]);
-});
-
-test('root in a container needs its capabilities, and a user none', async () => {
-  const of = (options: object) => configFromOptions({ command, overlay: true, ...options });
-  const root = await of({ switchto: 'root' });
-  assert.throws(() => checkDriver(root, 'lxc'), { code: 'overlay-of-nobody' });
-  checkDriver(root, 'session');
-  checkDriver(await of({ privileged: true }), 'lxc');
-  checkDriver(await of({ switchto: 'nobody' }), 'lxc');
+test('a container has none', async () => {
+  const config = await configFromOptions({ command, overlay: true });
+  assert.throws(() => checkDriver(config, 'lxc'), { code: 'overlay-of-container' });
+  checkDriver(config, 'session');
 });

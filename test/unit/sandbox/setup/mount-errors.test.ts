@@ -15,11 +15,7 @@ function failure(step: string, call: string, errno: number) {
   return mountFailure(new StepError(step, error), ROOT as unknown as Parameters<typeof mountFailure>[1]);
 }
 
-test('a kernel without overlays, and one that refuses this one', () => {
-  const call = 'mount(overlay, /newroot, overlay)';
-  const missing = failure('root', call, ENODEV);
-  assert.equal(missing?.code, 'overlay-unsupported');
-  assert.match(missing.remedy, /modprobe overlay/);
-  assert.equal(failure('root', call, EINVAL)?.code, 'overlay-failed');
+test('an overlay that the kernel refuses, and not the share below it', () => {
+  assert.equal(failure('root', 'mount(overlay, /newroot, overlay)', EINVAL)?.code, 'overlay-failed');
   assert.equal(failure('root', 'mount(sandbox:root, /overlay/lower, 9p)', ENODEV), undefined);
 });
