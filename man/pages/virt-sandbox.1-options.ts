@@ -104,7 +104,7 @@ export const details = {
         ],
       },
       '`,ro` makes it read-only. If a path itself ends with `,ro`, add `,rw`.',
-      'A flush inside is one on the disk of the host, and so is the end of the sandbox. What is discarded inside (`fstrim`) is freed on the host. If the host has no space left, writes fail inside with an I/O error, and a warning names the disk.',
+      'In a machine, a flush inside is one on the disk of the host, and so is the end of the sandbox. What is discarded inside (`fstrim`) is freed on the host. If the host has no space left, writes fail inside with an I/O error, and a warning names the disk. The exit status does not tell: a program that does not sync may end with 0, though the host refused what it wrote.',
     ],
   },
   network: {

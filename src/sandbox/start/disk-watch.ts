@@ -8,13 +8,15 @@ import type { Monitor } from '../../libvirt/monitor.js';
  */
 const FULL: readonly unknown[] = ['No space left on device', 'Disk quota exceeded'];
 
+type Disk = Pick<DiskDevice, 'source' | 'readOnly'>;
+
 /**
  * Listens until QEMU ends. Each disk is reported once for each kind of failure, however often the guest tries again.
  * @param disks in the order of the domain, with the host's paths
  */
 export function watchDisks(
   monitor: Pick<Monitor, 'listen'>,
-  disks: readonly Pick<DiskDevice, 'source'>[],
+  disks: readonly Disk[],
   onWarning: (sentence: string) => void,
 ): void {
   if (disks.length === 0) return;
@@ -22,23 +24,28 @@ export function watchDisks(
   // https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#event-QMP-block-core.BLOCK_IO_ERROR
   monitor.listen(({ name, data }) => {
     if (name !== 'BLOCK_IO_ERROR') return;
-    const sentence = sentenceOf(diskOf(data['qom-path'], disks), FULL.includes(data['reason']), data['operation']);
+    const disk = diskOf(data['qom-path'], disks);
+    const isRead = data['operation'] === 'read';
+    // A guest's driver may write to a disk that says it is read-only. QEMU refuses that, and nothing is amiss.
+    if (disk?.readOnly && !isRead) return;
+    const sentence = sentenceOf(disk, FULL.includes(data['reason']), isRead);
     if (told.has(sentence)) return;
     told.add(sentence);
-    onWarning(sentence);
+    // Not from here: if a program's handler throws, the monitor must still read the rest of what QEMU has sent.
+    queueMicrotask(() => onWarning(sentence));
   });
 }
 
 /** The domain's name of a device has its number: `/machine/peripheral/virtio-disk0/virtio-backend`. QEMU has it since 9.2. */
-function diskOf(path: unknown, disks: readonly Pick<DiskDevice, 'source'>[]): string {
+function diskOf(path: unknown, disks: readonly Disk[]): Disk | undefined {
   const number = typeof path === 'string' ? /\/virtio-disk(\d+)(?:\/|$)/.exec(path)?.[1] : undefined;
-  const disk = disks.length === 1 ? disks[0] : disks[Number(number)];
-  return disk === undefined ? 'a disk' : `the disk ${disk.source}`;
+  return disks.length === 1 ? disks[0] : disks[Number(number)];
 }
 
-function sentenceOf(disk: string, isFull: boolean, operation: unknown): string {
+function sentenceOf(disk: Disk | undefined, isFull: boolean, isRead: boolean): string {
+  const name = disk === undefined ? 'a disk' : `the disk ${disk.source}`;
   if (isFull)
-    return `the host has no space left for ${disk}: writes fail inside, and what was not synced may be lost; free space there, and check the file system on that disk`;
-  const what = operation === 'read' ? 'read from' : 'write to';
-  return `the host cannot ${what} ${disk}, so I/O fails inside; see what the host's kernel says (dmesg)`;
+    return `the host has no space left for ${name}: writes fail inside, and what was not synced may be lost; free space there, and check the file system on that disk`;
+  const what = isRead ? 'read from' : 'write to';
+  return `the host cannot ${what} ${name}, so I/O fails inside; if the disk is at fault, the host's kernel says so (dmesg)`;
 }

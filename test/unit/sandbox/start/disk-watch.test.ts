@@ -5,11 +5,14 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import { Monitor } from '../../../../src/libvirt/monitor.js';
+import { Monitor, type MonitorEvent } from '../../../../src/libvirt/monitor.js';
 import { watchDisks } from '../../../../src/sandbox/start/disk-watch.js';
 import { scratchDirectory } from '../../../helpers/scratch.js';
 
-const DISKS = [{ source: '/srv/a.img' }, { source: '/srv/b.qcow2' }];
+const DISKS = [
+  { source: '/srv/a.img', readOnly: false },
+  { source: '/srv/b.qcow2', readOnly: false },
+];
 const FULL = 'No space left on device';
 
 /** The sentences for these lines of a QEMU. */
@@ -66,4 +69,35 @@ it('a QEMU that does not say which disk, or one that lies, has no other sentence
   assert.match(sentences[1] ?? '', /^the host cannot write to a disk, so I\/O fails inside/);
   assert.equal(sentences.length, 2);
   assert.match((await told(t, DISKS.slice(0, 1), [errorOf(undefined, FULL)]))[0] ?? '', / for the disk \/srv\/a\.img:/);
+});
+
+it('nothing is said of a guest that writes to a read-only disk', async (t) => {
+  const disks = DISKS.map((disk, index) => ({ ...disk, readOnly: index === 1 }));
+  const lines = [
+    errorOf(1, 'Operation not permitted'),
+    errorOf(1, FULL),
+    errorOf(1, 'Input/output error', 'read'),
+    errorOf(0, 'Input/output error'),
+  ];
+  const cause = "so I/O fails inside; if the disk is at fault, the host's kernel says so (dmesg)";
+  assert.deepEqual(await told(t, disks, lines), [
+    `the host cannot read from the disk /srv/b.qcow2, ${cause}`,
+    `the host cannot write to the disk /srv/a.img, ${cause}`,
+  ]);
+});
+
+it('a handler is not called while the monitor reads, so one that throws does no harm there', async () => {
+  const sentences: string[] = [];
+  let listener: (event: MonitorEvent) => void = () => {};
+  const monitor: Pick<Monitor, 'listen'> = {
+    listen: (added) => {
+      listener = added;
+      return () => {};
+    },
+  };
+  watchDisks(monitor, DISKS, (sentence) => sentences.push(sentence));
+  listener({ name: 'BLOCK_IO_ERROR', data: { operation: 'write', reason: FULL } });
+  assert.deepEqual(sentences, []);
+  await Promise.resolve();
+  assert.equal(sentences.length, 1);
 });
