@@ -1,6 +1,15 @@
 /** What serves the root of a machine: 9p or virtiofs. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { SandboxPool } from '../../src/index.js';
@@ -69,6 +78,23 @@ for (const way of [embedded, system]) {
       assertRun(await running.result, 3, 'up\n');
       await assertNothingLeft(name, way.where);
       for (const server of servers) await gone(server);
+    });
+
+    it('sees what the host changes, whole', async (t) => {
+      // Not in /tmp, which a sandbox has of its own.
+      const directory = mkdtempSync('/var/tmp/virt-sandbox-root-fs-');
+      t.after(() => rmSync(directory, { recursive: true, force: true }));
+      chmodSync(directory, 0o755);
+      const file = join(directory, 'file');
+      writeFileSync(file, 'old\n');
+      const script = `cat ${file}; until grep -q end ${file}; do sleep 0.1; done; cat ${file}; stat -c %s ${file}`;
+      const args = ['-c', way.uri, ...ACCEL, ...VIRTIOFS, '--', 'sh', '-c', script];
+      const running = startSandbox(args, { env: usual.env });
+      t.after(() => running.child.kill('SIGKILL'));
+      await running.until(/old/);
+      writeFileSync(join(directory, 'next'), 'longer\nend\n');
+      renameSync(join(directory, 'next'), file);
+      assertRun(await running.result, 0, 'old\nlonger\nend\n11\n');
     });
 
     it('can have an overlay, with a root that has mounts below', async () => {
