@@ -57,13 +57,14 @@ describe('share-server without the right to make namespaces', { skip }, () => {
 });
 
 /**
- * Executes a command with descriptor 9 listening. A child is connected to it as QEMU would be, until its input ends. $1:
- * path of the socket.
+ * Executes a command with descriptor 9 listening. A child keeps a connection to it, as QEMU would, until its input ends.
+ * $1: path of the socket.
  */
 const LISTENING = `use Socket; $^F = 20; my ($s, $c, $at) = (undef, undef, pack_sockaddr_un(shift @ARGV));
 socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, $at) && listen($s, 1) or die $!;
-if (fork() == 0) { close $s; socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!; <STDIN>; exit; }
-POSIX::dup2(fileno($s), 9) or die $!; open(STDIN, '<', '/dev/null'); exec @ARGV;`;
+socket($c, AF_UNIX, SOCK_STREAM, 0) && connect($c, $at) or die $!;
+if (fork() == 0) { close $s; <STDIN>; exit; }
+close $c; POSIX::dup2(fileno($s), 9) or die $!; open(STDIN, '<', '/dev/null'); exec @ARGV;`;
 
 const SERVED = /--fd=9 --shared-dir \/share --sandbox none --readonly --modcaps=\S+ --rlimit-nofile=\d+ $/;
 const FLAT = new RegExp(SERVED.source.replace(' $', ' --no-announce-submounts $'));
