@@ -99,6 +99,8 @@ describe('share-server by a link that is called root-server', { skip: skip || un
       await sleep(5);
     }
     const pid = virtiofsd() ?? '';
+    // It becomes the user itself when it has started virtiofsd.
+    while (!/^Uid:\t70123\t/m.test(read(`${server.pid}/status`))) await sleep(5);
     for (const one of [pid, server.pid]) {
       const status = read(`${one}/status`);
       assert.match(status, /^Uid:(?:\t70123){4}$/m);
