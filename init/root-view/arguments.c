@@ -38,6 +38,9 @@ static bool parse_rest(char **at, struct arguments *options, bool has_root)
 	/* A user who is not root cannot mount for another one. */
 	if (options->where == USER && (!has_root || options->disks.count > 0))
 		return false;
+	/* Without the view it would serve everything, and a daemon's server is the daemon's to start. */
+	if (options->server.program != NULL && (!has_root || options->or_all || options->where == DAEMON))
+		return false;
 	/* Elsewhere it would be replaced for others too. */
 	if (options->replaced != NULL &&
 	    (options->where != PRIVATE || *options->replaced != '/' || *options->replacement != '/'))
@@ -79,6 +82,12 @@ bool arguments_parse(char **at, struct arguments *options, struct view_entry *en
 				return false;
 			options->replaced = value[0];
 			options->replacement = value[1];
+		} else if (strcmp(word, "--serve") == 0) {
+			value = values(&at, 3);
+			if (value == NULL || !parse_user(value[2], &options->server.client))
+				return false;
+			options->server.program = value[0];
+			options->server.socket = value[1];
 		} else if (strcmp(word, "--owner") == 0) {
 			value = values(&at, 1);
 			if (value == NULL || !parse_user(value[0], &options->disks.owner))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "disks.h"
+#include "server.h"
 #include "view.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct arguments {
 	const char *link;
 	struct view view;
 	struct disks disks;
+	struct server server;
 	/* Ends with NULL; empty: none. */
 	char **command;
 };

@@ -25,6 +25,8 @@
  *   --replace DIR BY
  *                  with --private: COMMAND finds the directory BY in place of DIR, read-only. The view has DIR. Where
  *                  that cannot be done COMMAND finds DIR
+ *   --serve PROGRAM SOCKET UID
+ *                  with --private and --user: PROGRAM serves the view to the user UID on SOCKET, beside COMMAND: server.h
  *
  * Beside the view are disks, files that QEMU opens, in POINT/disks as disk.0 and so on. There they belong to its user:
  *
@@ -42,12 +44,14 @@
 #include "holder.h"
 #include "namespaces.h"
 #include "point.h"
+#include "server.h"
 #include "view.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +80,15 @@ static int make_view(const struct arguments *options)
 	if (view_make(view, &failed, &path) != 0)
 		return complain(failed, path);
 	return disks_attach(&options->disks, view->point) == 0 ? 0 : complain("cannot mount disks in", view->point);
+}
+
+static int serve(const struct arguments *options)
+{
+	const char *failed;
+
+	if (options->server.program == NULL || server_start(&options->server, options->view.point, &failed) > 0)
+		return 0;
+	return complain("cannot serve the view by", failed);
 }
 
 /* The one directory serves COMMAND as well as the other, if not as fast. So what fails is no failure. */
@@ -108,7 +121,7 @@ static int make_private(const struct arguments *options)
 		return complain("cannot make", view->point);
 	if (enter_own_mounts(options->no_network ? CLONE_NEWNET | CLONE_NEWIPC : 0) != 0)
 		return complain("cannot have", "a mount namespace");
-	if (make_view(options) != 0)
+	if (make_view(options) != 0 || serve(options) != 0)
 		return -1;
 	if (options->replaced != NULL)
 		replace(options->replaced, options->replacement);
@@ -145,6 +158,9 @@ static int make_for_user(const struct arguments *options)
 	 */
 	if (enter_own_user() != 0)
 		return complain("cannot have", "a second user namespace");
+	/* It is a child of this process, which waits for none. */
+	if (signal(SIGCHLD, SIG_IGN) == SIG_ERR || serve(options) != 0)
+		return -1;
 	/* /proc/PID/root leads to the view, and to nothing else. */
 	if (chdir(options->view.point) != 0 || chdir("root") != 0 || chroot(".") != 0)
 		return complain("cannot enter", "the view");
@@ -238,7 +254,7 @@ static int usage(void)
 {
 	(void)dprintf(2, "usage: root-view --private POINT|--daemon SOCKET POINT|--user POINT [--show PATH]... "
 			 "[--hide PATH]... [--or-all] [--no-network] [--replace DIR BY] [--owner UID] "
-			 "[--disk|--disk-ro PATH]... "
+			 "[--serve PROGRAM SOCKET UID] [--disk|--disk-ro PATH]... "
 			 "LINK SOURCE|--no-root [COMMAND ARG...]\n");
 	return 2;
 }

@@ -1,6 +1,7 @@
 #include "arguments.h"
 #include "walls.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 
 #define SOCKET_OPTION "--fd="
 #define DIRECTORY_OPTION "--shared-dir"
+#define USUAL_OVERFLOW_ID 65534
+
 #define SANDBOX_OPTION "--sandbox"
 
 /* The capabilities that virtiofsd keeps unless it is told otherwise, and the one for file handles. */
@@ -110,11 +113,33 @@ static const char *value_for(const struct arguments *arguments, const char *opti
 	return NULL;
 }
 
+/* The kernel's number for an id that a user namespace does not have. */
+static unsigned long overflow_id(const char *setting)
+{
+	char text[16];
+	int fd = open(setting, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0 ? strtoul(text, NULL, 10) : USUAL_OVERFLOW_ID;
+}
+
+/* Shows what is nobody's as root's, which nearly all of it is. */
+static void write_translations(struct arguments *arguments)
+{
+	(void)snprintf(arguments->uids, TRANSLATION_BYTES, "--translate-uid=host:%lu:0:1",
+		       overflow_id("/proc/sys/kernel/overflowuid"));
+	(void)snprintf(arguments->gids, TRANSLATION_BYTES, "--translate-gid=host:%lu:0:1",
+		       overflow_id("/proc/sys/kernel/overflowgid"));
+}
+
 bool arguments_complete(struct arguments *arguments, int argc, char *const argv[], unsigned long limit)
 {
 	size_t count = 0;
 
-	if (argc + 4 > MAX_WORDS)
+	if (argc + 6 > MAX_WORDS)
 		return false;
 	arguments->words[count++] = arguments->program;
 	for (int at = 1; at < argc; at += 1) {
@@ -132,6 +157,11 @@ bool arguments_complete(struct arguments *arguments, int argc, char *const argv[
 	arguments->words[count++] = arguments->limit;
 	if (arguments->handles)
 		arguments->words[count++] = "--inode-file-handles=prefer";
+	if (arguments->alone) {
+		write_translations(arguments);
+		arguments->words[count++] = arguments->uids;
+		arguments->words[count++] = arguments->gids;
+	}
 	if (arguments->flat)
 		arguments->words[count++] = "--no-announce-submounts";
 	arguments->words[count] = NULL;

@@ -12,7 +12,8 @@
  *   capabilities.h   the capabilities that the share needs
  *   log.h            virtiofsd's messages, up to a bound
  *
- * Started by a link that is called root-server, it serves the root of a sandbox, as the user who owns the link:
+ * Started by a link that is called root-server, it serves the root of a sandbox, as the user who owns the link. An
+ * ordinary user's is started in a user namespace (init/root-view/server.h).
  *
  *   user.h           that user, who has no capabilities
  *
@@ -88,13 +89,33 @@ static int become_virtiofsd(struct arguments *arguments, const struct user *user
 	return fail(arguments->program);
 }
 
+/*
+ * The signal that this process gets when its parent ends, where root-view has started it, and not libvirt. To become
+ * another user clears it.
+ */
+static int end_with_parent(int signal, pid_t parent)
+{
+	if (signal == 0)
+		return 0;
+	if (prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0)
+		return -1;
+	/* It may have ended before. */
+	errno = ESRCH;
+	return getppid() == parent ? 0 : -1;
+}
+
 static int run(struct arguments *arguments, const struct user *user)
 {
 	int messages[2];
+	int signal = 0;
+	pid_t parent = getppid();
 
+	if (prctl(PR_GET_PDEATHSIG, &signal, 0, 0, 0) != 0)
+		return fail("prctl(PR_GET_PDEATHSIG)");
 	if (pipe(messages) != 0)
 		return fail("pipe");
-	if (!await_qemu(arguments->socket))
+	/* Only libvirt moves it to a control group. */
+	if (signal == 0 && !await_qemu(arguments->socket))
 		return fail("poll");
 	pid_t pid = fork();
 
@@ -110,6 +131,8 @@ static int run(struct arguments *arguments, const struct user *user)
 
 	if (failed != NULL)
 		return fail(failed);
+	if (end_with_parent(signal, parent) != 0)
+		return fail("the end of the parent");
 	log_copy(messages[0], STDERR_FILENO);
 
 	int status;
@@ -142,6 +165,7 @@ int main(int argc, char *argv[])
 	arguments.as_user = user_is_wanted(argv[0], &arguments.flat);
 	if (arguments.as_user && !user_of_link(argv[0], &user))
 		return fail(argv[0]);
+	arguments.alone = arguments.as_user && user_is_self(&user);
 	unsigned long limit = descriptors_raise();
 
 	/* Who may open by handle may open all files, whoever they are for. */

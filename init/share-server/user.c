@@ -33,10 +33,18 @@ bool user_of_link(const char *program, struct user *user)
 	return true;
 }
 
+bool user_is_self(const struct user *user)
+{
+	return user->uid == geteuid();
+}
+
 const char *user_become(const struct user *user)
 {
 	const char *failed = capabilities_bound(0);
 
+	/* In a user namespace there is nobody else, and nobody may leave the groups. */
+	if (failed == NULL && user_is_self(user))
+		return capabilities_limit(0, 0);
 	if (failed == NULL)
 		failed = capabilities_limit(0, TO_CHANGE);
 	if (failed != NULL)

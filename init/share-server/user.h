@@ -23,7 +23,10 @@ bool user_is_wanted(const char *program, bool *flat);
 /* Reads the owner of the link. False with errno if it is none, or root's. */
 bool user_of_link(const char *program, struct user *user);
 
-/* Becomes the user, in no other group, and without a capability. NULL, or what failed with errno. */
+/* Whether it is whoever runs this process, which is in a user namespace then and no root there. */
+bool user_is_self(const struct user *user);
+
+/* Becomes the user, in no other group if there can be another user, and without a capability. NULL, or what failed with errno. */
 const char *user_become(const struct user *user);
 
 #endif

@@ -60,6 +60,9 @@ static int add_program(int slash, int root, const char *name)
 					      .propagation = MS_PRIVATE};
 	int tree = clone_tree(slash, name, 0, attributes);
 
+	/* In a user namespace the kernel refuses to uncover what the mounts below cover. */
+	if (tree < 0 && errno == EINVAL)
+		tree = clone_tree(slash, name, AT_RECURSIVE, attributes);
 	return tree < 0 ? -1 : attach(tree, root, name);
 }
 

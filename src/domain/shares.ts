@@ -18,10 +18,20 @@ export interface Share {
   readonly transport: '9p' | 'virtiofs';
   /** virtiofs: the program that libvirt starts for it. Undefined: the virtiofsd that libvirt finds. */
   readonly program?: string | undefined;
+  /** virtiofs: where a server listens that libvirt does not start. */
+  readonly socket?: string | undefined;
 }
 
 /** The `filesystem` element, without its address. */
-export function shareElement({ tag, directory, readOnly, transport, program }: Share): Element {
+export function shareElement({ tag, directory, readOnly, transport, program, socket }: Share): Element {
+  // Whoever started the server has told it the directory, and whether it may be written to.
+  if (socket !== undefined)
+    return {
+      '@type': 'mount',
+      driver: { '@type': 'virtiofs' },
+      source: { '@socket': socket },
+      target: { '@dir': tag },
+    };
   const common = {
     '@type': 'mount',
     source: { '@dir': directory },

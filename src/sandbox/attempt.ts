@@ -18,7 +18,7 @@ import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
-import { makeRootServer } from './devices/root-transport.js';
+import { makeRootServer, serverError, serverWords } from './devices/root-server.js';
 import { ALL_IS_SEEN, linkToAll, seesAll, viewCommand, viewPoint } from './devices/root-view.js';
 import { makeShellDirectory } from './devices/shell.js';
 import { userNetworkCommand, userNetworkOf } from './devices/user-network.js';
@@ -142,6 +142,8 @@ export class Attempt {
   }
 
   async #reasonFor(error: unknown): Promise<unknown> {
+    const ofServer = serverError(rootShareOf(this.#prepared), error);
+    if (ofServer !== undefined) return ofServer;
     // The guest has powered off before libvirt was done, which knows only that QEMU is gone.
     const ofQemu = error instanceof SandboxError && this.#prepared.platform === 'machine' && isQemuGone(error);
     if (this.#isRunning && ofQemu)
@@ -205,12 +207,14 @@ export class Attempt {
 
   /** The command that makes the view of the host's files, and disks beside it; undefined if there is neither. */
   #viewRoot(): string[] | undefined {
-    const directory = rootShareOf(this.#prepared)?.directory;
+    const root = rootShareOf(this.#prepared);
+    const directory = root?.directory;
     const disks = this.#ownDisks?.words ?? [];
     if (directory === undefined && disks.length === 0) return undefined;
     const { connection, devices } = this.#prepared;
     const hasNetwork = devices.interfaces.some(({ passt }) => passt === undefined);
-    const facts = { name: this.#run.name, kind: connection.kind, directory, disks, hasNetwork };
+    const server = serverWords(root, this.#run.state.sockets, this.#user?.uid);
+    const facts = { name: this.#run.name, kind: connection.kind, directory, disks, server, hasNetwork };
     const command = viewCommand(this.#config, facts);
     if (command === undefined) linkToAll(this.#config, facts);
     return command;

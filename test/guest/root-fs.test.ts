@@ -33,9 +33,9 @@ function userOf(pid: number): string[] {
   return [/^Uid:\t(\d+)/m, /^Gid:\t(\d+)/m].map((pattern) => pattern.exec(text)?.[1] ?? '');
 }
 
-/** What libvirt started for the root of a sandbox, and the virtiofsd below it. */
+/** What was started to serve the root of a sandbox, and the virtiofsd below it. */
 function serversOf(name: string): number[] {
-  const [line = ''] = processesWith(join(name, 'root-server'));
+  const [line = ''] = processesWith(join(name, 'root-server')).filter((words) => words.includes('--shared-dir'));
   const started = Number.parseInt(line, 10);
   const below = readFileSync(`/proc/${started}/task/${started}/children`, 'latin1').trim();
   return [started, Number(below)];

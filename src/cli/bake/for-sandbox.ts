@@ -3,6 +3,7 @@ import type { Slots } from '../../config/parsers/slots.js';
 import type { KernelSelection, SandboxConfig } from '../../config/types.js';
 import { kernelServes } from '../../image/build/kernel-for-sets.js';
 import { kindOf } from '../../libvirt/connect.js';
+import { embeddedModel } from '../../libvirt/driver-cleanup.js';
 import { loadProfile } from '../../profile/load.js';
 import { prepareDevices } from '../../sandbox/devices/devices.js';
 import { otherRoot, wantedRoot } from '../../sandbox/devices/root-transport.js';
@@ -50,9 +51,11 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const { moduleSets: more = [] } = chosen;
   const kind = connect === undefined ? 'embedded' : kindOf(connect);
   const kernel = kernelOf(args, config.kernel);
-  const wanted = await wantedRoot(config, kind);
+  const facts = { kind, model: kind === 'embedded' ? embeddedModel() : undefined };
+  const wanted = await wantedRoot(config, facts);
   const has9p = await kernelServes({ kernel, sets: ['root-9p'] });
-  const root = has9p ? wanted : ((await otherRoot(config, kind)) ?? wanted);
+  const lacksWanted = wanted === '9p' && !has9p;
+  const root = lacksWanted ? ((await otherRoot(config, wanted, facts)) ?? wanted) : wanted;
   const devices = await prepareDevices(config, { name: config.name ?? '', kind, root });
   return {
     config,

@@ -17,7 +17,8 @@ import { needsOwnHome } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
 import { overlayOf } from './overlay.js';
-import { type RootTransport, rootServer } from './root-transport.js';
+import { rootServer, startsAhead } from './root-server.js';
+import type { RootTransport } from './root-transport.js';
 import { rootDirectory } from './root-view.js';
 import { ROOT_TAG, rootTag, type ShareServer, shareServer } from './shares.js';
 import { type Shell, shellOf } from './shell.js';
@@ -81,7 +82,9 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
       ? [
           {
             ...{ tag: rootTag(root), directory, readOnly: true, transport: root },
-            ...(root === 'virtiofs' ? { program: rootServer(name, config.overlay !== undefined) } : {}),
+            ...(root === 'virtiofs'
+              ? rootServer(name, { isFlat: config.overlay !== undefined, isAhead: startsAhead(server.kind, model) })
+              : {}),
           },
         ]
       : [];

@@ -21,6 +21,7 @@ import type { LaunchOptions } from '../types.js';
 import { type ContainerParts, containerDomainXml } from './container-options.js';
 import type { Devices } from './devices.js';
 import { hugePageSize } from './huge-page-size.js';
+import { withSockets } from './root-server.js';
 import { shellElements } from './shell.js';
 import type { SlottedDevices } from './slots.js';
 
@@ -81,7 +82,7 @@ export function domainXml(
     }),
     tuning: profile.machine,
     qemuArguments: [...(profile.qemuArguments ?? []), ...monitorArguments(channelSocket)],
-    shares: devices.shares,
+    shares: withSockets(devices.shares, sockets),
     disks: diskElements(devices.disks, {
       owner: user?.isShared ? user.uid : undefined,
       ioThreads: config.tuning.ioThreads,
@@ -97,12 +98,17 @@ export function domainXml(
     consoleSocket: join(sockets, 'console'),
     emulator,
   };
-  return machineXml(snapshot ? restored(machine, snapshot) : machine);
+  return machineXml(snapshot ? restored(machine, snapshot, sockets) : machine);
 }
 
 /** The same machine, restored from a snapshot. */
-function restored(machine: MachineOptions, { directory, record, slotted }: SlottedSnapshot): MachineOptions {
-  const { shares, lateShares } = slotted;
+function restored(
+  machine: MachineOptions,
+  { directory, record, slotted }: SlottedSnapshot,
+  sockets: string,
+): MachineOptions {
+  const { shares } = slotted;
+  const lateShares = withSockets(slotted.lateShares, sockets);
   const memory =
     lateShares.length > 0
       ? sharingMachineArguments(machine.memory)

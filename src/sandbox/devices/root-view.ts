@@ -59,6 +59,8 @@ export interface ViewFacts {
   readonly directory: string | undefined;
   /** Words for the disks beside the view: `OwnDisks`. */
   readonly disks: readonly string[];
+  /** Words for what serves the view: `serverWords`. */
+  readonly server: readonly string[];
   /** QEMU itself needs a network, since no other process serves all interfaces. */
   readonly hasNetwork: boolean;
 }
@@ -69,7 +71,7 @@ export interface ViewFacts {
  */
 export function viewCommand(
   config: SandboxConfig,
-  { name, kind, directory, disks, hasNetwork }: ViewFacts,
+  { name, kind, directory, disks, server, hasNetwork }: ViewFacts,
 ): string[] | undefined {
   const where = pointOf(name, kind);
   if (where === undefined) return undefined;
@@ -77,9 +79,10 @@ export function viewCommand(
     hostProgram('root-view'),
     ...where,
     ...(where[0] === '--private' ? driverWords(hasNetwork) : []),
+    ...server,
     ...disks,
-    // Only the link can lead elsewhere, and disks are nowhere else.
-    ...(needsView(config) || directory !== rootLink(name) || disks.length > 0 ? [] : ['--or-all']),
+    // Only the link can lead elsewhere, disks are nowhere else, and a server must not have more than the view.
+    ...(needsView(config) || directory !== rootLink(name) || server.length + disks.length > 0 ? [] : ['--or-all']),
     ...(directory === undefined ? ['--no-root'] : rootWords(config, name)),
   ];
 }

@@ -87,15 +87,15 @@ async function prepareWith(
 
 /** @throws what is thrown with the first choice of what serves the root, if the kernel has no other either */
 async function prepareServed(config: SandboxConfig, facts: Facts, options: LaunchOptions): Promise<Prepared> {
-  const { kind } = facts.connection;
-  const wanted = await wantedRoot(config, kind);
+  const rootFacts = { kind: facts.connection.kind, model: facts.model };
+  const wanted = await wantedRoot(config, rootFacts);
   try {
     const prepared = await prepareWith(wanted, config, facts, options);
     const served = prepared.platform === 'machine' && prepared.devices.shares.some(isRoot);
     if (served) options.onChoice?.(`root: over ${wanted}${config.rootFs === 'auto' ? '' : ', as asked for'}`);
     return prepared;
   } catch (error) {
-    const other = lacksRoot(error) ? await otherRoot(config, kind) : undefined;
+    const other = lacksRoot(error, wanted) ? await otherRoot(config, wanted, rootFacts) : undefined;
     if (other === undefined) throw error;
     const prepared = await prepareWith(other, config, facts, options).catch((another: unknown) => {
       throw lacksFeature(another) ? error : another;
@@ -106,9 +106,12 @@ async function prepareServed(config: SandboxConfig, facts: Facts, options: Launc
 }
 
 /** Whether the lack is that of the root: another one is the same whatever serves it. */
-function lacksRoot(error: unknown): boolean {
-  return lacksFeature(error) && /\b9p/.test(messageOf(error));
+function lacksRoot(error: unknown, wanted: RootTransport): boolean {
+  return lacksFeature(error) && NAMES[wanted].test(messageOf(error));
 }
+
+/** How the errors name what the kernel lacks. */
+const NAMES: Readonly<Record<RootTransport, RegExp>> = { '9p': /\b9p/, virtiofs: /virtiofs/ };
 
 /** Whether the kernel, or the image that was named, lacks a module set. */
 function lacksFeature(error: unknown): boolean {

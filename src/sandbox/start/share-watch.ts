@@ -11,6 +11,7 @@ import type { Domain } from '../../libvirt/connection.js';
 import { isSystemError, SandboxError, valueOr } from '../../util/errors.js';
 import { deferred } from '../../util/promises.js';
 import type { Devices } from '../devices/devices.js';
+import { type AheadServer, aheadServer } from '../devices/root-server.js';
 
 /** How often it is looked, in milliseconds. */
 const INTERVAL_MS = 500;
@@ -21,13 +22,15 @@ export interface WatchedShare {
   readonly directory: string;
   /** Where it is mounted inside. */
   readonly target: string;
+  /** What serves it; undefined: libvirt knows. */
+  readonly server?: AheadServer | undefined;
 }
 
 /** The shares of a machine that virtiofsd serves. */
 export function watchedShares({ shares, mounts }: Pick<Devices, 'shares' | 'mounts'>): WatchedShare[] {
-  return shares.filter(isVirtiofs).map(({ tag, directory }) => {
-    const mount = mounts.find(({ share }) => share?.tag === tag);
-    return { directory, target: mount?.guest.target ?? '/' };
+  return shares.filter(isVirtiofs).map((served) => {
+    const mount = mounts.find(({ share }) => share?.tag === served.tag);
+    return { directory: served.directory, target: mount?.guest.target ?? '/', server: aheadServer(served) };
   });
 }
 
@@ -81,7 +84,7 @@ export class ShareWatch {
     }
     if (this.#isOver) return;
     this.end();
-    this.#failure.reject(diedError(this.#targetsOf(died)));
+    this.#failure.reject(diedError(this.#sharesOf(died)));
   }
 
   /** Whether all servers were seen to run. */
@@ -92,22 +95,30 @@ export class ShareWatch {
   /** Gets to know the servers that run. @returns the process IDs of those that have ended, or are elsewhere */
   async #meet(domain: WatchedDomain): Promise<number[]> {
     const ended: number[] = [];
-    for (const pid of await domain.shareServers()) {
+    const ahead = this.#shares.flatMap(({ server, directory }) => {
+      const pid = server?.pid();
+      return pid === undefined ? [] : [{ pid, directory }];
+    });
+    for (const { pid, directory } of [
+      ...ahead,
+      ...(await domain.shareServers()).map((one) => ({ pid: one, directory: undefined })),
+    ]) {
       if (this.#servers.has(pid)) continue;
       const started = startedAt(pid);
       if (started === ENDED) ended.push(pid);
-      else if (started !== undefined) this.#servers.set(pid, { pid, started, directory: directoryOf(pid) });
+      else if (started !== undefined)
+        this.#servers.set(pid, { pid, started, directory: directory ?? directoryOf(pid) });
     }
     return ended;
   }
 
-  /** The mounts of a server, or of one that was never seen to run. */
-  #targetsOf(died: Server | undefined): readonly string[] {
+  /** The shares of a server, or of one that was never seen to run. */
+  #sharesOf(died: Server | undefined): readonly WatchedShare[] {
     const known = new Set([...this.#servers.values()].map(({ directory }) => directory));
     const served = this.#shares.filter(({ directory }) =>
       died === undefined ? !known.has(directory) : died.directory === directory,
     );
-    return (served.length > 0 ? served : this.#shares).map(({ target }) => target);
+    return served.length > 0 ? served : this.#shares;
   }
 }
 
@@ -154,11 +165,14 @@ function startedAt(pid: number): string | undefined {
   }
 }
 
-function diedError(targets: readonly string[]): SandboxError {
+function diedError(shares: readonly WatchedShare[]): SandboxError {
+  const targets = shares.map(({ target }) => target).join(' or ');
+  const words = shares.flatMap(({ server }) => server?.lastWords() ?? []);
+  const ofLibvirt = shares.some(({ server }) => server === undefined);
   return new SandboxError({
     stage: 'application',
     code: 'virtiofsd-died',
-    message: `virtiofsd of ${targets.join(' or ')} died, and with it the mount`,
-    remedy: "see its messages in libvirt's log NAME-fs0-virtiofsd.log, and dmesg if it was killed for lack of memory",
+    message: `virtiofsd of ${targets} died, and with it the mount${words.length === 0 ? '' : `: ${words.join('; ')}`}`,
+    remedy: `${ofLibvirt ? "see its messages in libvirt's log NAME-fs0-virtiofsd.log, and " : 'see '}dmesg if it was killed for lack of memory`,
   });
 }

@@ -1,0 +1,144 @@
+/**
+ * What serves the root of a machine over virtiofs: init/share-server/main.c. root-view starts it beside libvirt
+ * (init/root-view/server.h), or libvirt does.
+ */
+import { lchownSync, readFileSync, symlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { SecurityModel } from '../../domain/security.js';
+import type { Share } from '../../domain/shares.js';
+import type { ConnectionKind } from '../../libvirt/connection.js';
+import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
+import { option } from '../../util/option-names.js';
+import { hostProgram, isExecutable } from '../../util/programs.js';
+import { rootServerUser } from '../state/qemu-user.js';
+import { stateBase } from '../state/state-directory.js';
+
+/** Names of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
+const LINK = 'root-server';
+const FLAT_LINK = 'flat-root-server';
+
+/** Where share-server looks for it: init/share-server/arguments.c */
+const VIRTIOFSD = [
+  ...['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/lib/qemu/virtiofsd'],
+  ...['/usr/local/libexec/virtiofsd', '/usr/bin/virtiofsd'],
+];
+
+/** Path of virtiofsd; undefined: there is none. */
+export function findVirtiofsd(): string | undefined {
+  return VIRTIOFSD.find(isExecutable);
+}
+
+/** Where root-view has it listen, in the state directory. */
+const SOCKET = 'rootfs';
+
+/**
+ * Whether root-view starts the server. It does so while libvirt prepares QEMU, and for users for whom libvirt starts
+ * none. A daemon of root's moves the server that it starts to the control group of the domain, and what confines QEMU
+ * knows a socket that libvirt makes.
+ */
+export function startsAhead(kind: ConnectionKind, model: SecurityModel | undefined): boolean {
+  return model === undefined && (kind === 'embedded' || kind === 'session');
+}
+
+/**
+ * The server of the root of the sandbox `name`, for its share.
+ * @param isFlat it does not tell which directories are mount points, so that the root can have an overlay
+ */
+export function rootServer(
+  name: string,
+  { isFlat, isAhead }: { readonly isFlat: boolean; readonly isAhead: boolean },
+): Pick<Share, 'program' | 'socket'> {
+  const at = (file: string) => join(stateBase(), name, file);
+  return { program: at(isFlat ? FLAT_LINK : LINK), ...(isAhead ? { socket: at(SOCKET) } : {}) };
+}
+
+/** The same shares with the sockets by a path that is short enough. @param sockets of the state directory */
+export function withSockets(shares: readonly Share[], sockets: string): Share[] {
+  return shares.map((share) =>
+    share.socket === undefined ? share : { ...share, socket: join(sockets, basename(share.socket)) },
+  );
+}
+
+/**
+ * Makes the server's program a link, of the user whom it runs as, if virtiofs serves the root. For root that is not
+ * QEMU's: a QEMU that its guest has taken over could have the server do what is forbidden to QEMU. For an ordinary user
+ * it is this one, in namespaces where there is nothing but the view.
+ * @throws {SandboxError} `state-not-writable`
+ */
+export function makeRootServer(root: Share | undefined, stateDirectory: string): void {
+  if (root?.transport !== 'virtiofs' || root.program === undefined) return;
+  const user = rootServerUser(stateDirectory);
+  if (user === undefined && process.geteuid?.() === 0)
+    throw new Error('virtiofs serves the root only where there are users for it');
+  try {
+    symlinkSync(hostProgram('share-server'), root.program);
+    if (user !== undefined) lchownSync(root.program, user.uid, user.gid);
+  } catch (error) {
+    throw linkError(root.program, error);
+  }
+}
+
+function linkError(path: string, cause: unknown): SandboxError {
+  return new SandboxError({
+    stage: 'domain',
+    code: 'state-not-writable',
+    message: `the server of the root cannot be linked at ${path}: ${messageOf(cause)}`,
+    remedy: 'free some space there',
+    cause,
+  });
+}
+
+/**
+ * Words for root-view to start the server.
+ * @param sockets of the state directory
+ * @param client QEMU's user; undefined: this one
+ */
+export function serverWords(root: Share | undefined, sockets: string, client: number | undefined): string[] {
+  if (root?.program === undefined || root.socket === undefined) return [];
+  const [{ socket = '' } = {}] = withSockets([root], sockets);
+  return ['--serve', root.program, socket, `${client ?? process.geteuid?.()}`];
+}
+
+/** What qemu-wall and QEMU say where nothing listens, or what listened is gone. */
+const UNSERVED = new RegExp(`${SOCKET}\\b|vhost`);
+
+/** The error of a start that failed since the server of the root did; undefined: it is another one. */
+export function serverError(root: Share | undefined, error: unknown): SandboxError | undefined {
+  const words = root && aheadServer(root)?.lastWords();
+  if (words === undefined || !(error instanceof SandboxError) || !UNSERVED.test(error.message)) return undefined;
+  return new SandboxError({
+    stage: 'domain',
+    code: 'root-server-failed',
+    message: `the root cannot be served over virtiofs: ${words}`,
+    remedy: `use ${option('rootFs', '9p')}`,
+    cause: error,
+  });
+}
+
+/** A server that root-view has started. */
+export interface AheadServer {
+  /** Its process ID; undefined: not yet. */
+  pid(): number | undefined;
+  /** The last error that it has written; undefined: none. */
+  lastWords(): string | undefined;
+}
+
+/** How an error begins of virtiofsd, and of the programs that start it. */
+const ERROR = /^\[\S+ ERROR virtiofsd\S*\] |^(?=(?:share-server|root-view): )/;
+
+/** The server of a share; undefined: libvirt starts it. */
+export function aheadServer({ program, socket }: Share): AheadServer | undefined {
+  if (program === undefined || socket === undefined) return undefined;
+  const read = (ending: string) => valueOr(() => readFileSync(`${program}${ending}`, 'utf8'), '').trim();
+  return {
+    pid: () => {
+      const pid = Number.parseInt(read('.pid'), 10);
+      return pid > 1 ? pid : undefined;
+    },
+    lastWords: () =>
+      read('.log')
+        .split('\n')
+        .findLast((line) => ERROR.test(line))
+        ?.replace(ERROR, ''),
+  };
+}
