@@ -55,6 +55,12 @@ static const char *const beside[] = {"", "/../lib", "/../lib64", "/../libexec", 
 #define SECRET "{\"qom-type\":\"secret\""
 #define FILE_KEY "\"file\":\""
 
+/*
+ * libvirt's memory for this QEMU, where a server of files shares it: a file that QEMU makes in a directory of its own. A
+ * snapshot's memory has another id.
+ */
+#define MEMORY "{\"qom-type\":\"memory-backend-file\",\"id\":\"pc.ram\",\"mem-path\":\""
+
 static int allow_beside(const struct landlock *wall, const char *qemu)
 {
 	char path[PATH_MAX];
@@ -74,20 +80,36 @@ static int allow_beside(const struct landlock *wall, const char *qemu)
 	return 0;
 }
 
-static int allow_secret(const struct landlock *wall, const char *argument)
+/* Allows the path from `start` up to `end`. Nothing without an end. */
+static int allow_part(const struct landlock *wall, const char *start, const char *end, enum access access)
 {
 	char path[PATH_MAX];
-	const char *start = strstr(argument, FILE_KEY);
-	const char *end = start == NULL ? NULL : strchr(start + strlen(FILE_KEY), '"');
 
 	if (end == NULL)
 		return 0;
-	start += strlen(FILE_KEY);
 	if ((size_t)snprintf(path, sizeof(path), "%.*s", (int)(end - start), start) >= sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	return landlock_allow_path(wall, path, ACCESS_READ);
+	return landlock_allow_path(wall, path, access);
+}
+
+static int allow_secret(const struct landlock *wall, const char *argument)
+{
+	const char *key = strstr(argument, FILE_KEY);
+	const char *start = key == NULL ? NULL : key + strlen(FILE_KEY);
+
+	return start == NULL ? 0 : allow_part(wall, start, strchr(start, '"'), ACCESS_READ);
+}
+
+static int allow_memory(const struct landlock *wall, const char *argument)
+{
+	const char *start = argument + strlen(MEMORY);
+	const char *end = strchr(start, '"');
+
+	while (end != NULL && end > start && *end != '/')
+		end--;
+	return end == start ? 0 : allow_part(wall, start, end, ACCESS_WRITE);
 }
 
 int system_allow(const struct landlock *wall, const char *qemu, char *const arguments[])
@@ -102,6 +124,8 @@ int system_allow(const struct landlock *wall, const char *qemu, char *const argu
 	}
 	for (size_t i = 0; arguments[i] != NULL; i++) {
 		if (strncmp(arguments[i], SECRET, strlen(SECRET)) == 0 && allow_secret(wall, arguments[i]) != 0)
+			return -1;
+		if (strncmp(arguments[i], MEMORY, strlen(MEMORY)) == 0 && allow_memory(wall, arguments[i]) != 0)
 			return -1;
 	}
 	return allow_beside(wall, qemu);

@@ -51,7 +51,9 @@ export async function bakeSnapshot(config: SandboxConfig, slots: Slots, options:
     if (prepared.platform === 'container') throw containerError(prepared.connection.uri);
     const { acceleration, fallback, profile } = prepared;
     if (fallback !== undefined) options.onFallback?.(fallback);
-    const shape: SnapshotShape = { memory: config.memory, vcpus: config.vcpus, acceleration, profile, slots };
+    const { sets } = prepared.image.manifest;
+    const { memory, vcpus } = config;
+    const shape: SnapshotShape = { memory, vcpus, acceleration, profile, slots, sets };
     const called = profileCalled(options.profile ?? config.profile);
     const baker = new Baker(prepared, shape, called, config.bootTimeout, options);
     return await publishSnapshot(directoryFor(config, prepared, options), (made) => baker.save(made), options.signal);

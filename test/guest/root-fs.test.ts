@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { SandboxPool } from '../../src/index.js';
 import { ACCEL, ACCELERATION } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
@@ -119,6 +119,82 @@ for (const way of [embedded, system]) {
   });
 }
 
+for (const uri of ['qemu:///session', 'qemu:///embed']) {
+  describe(`a root over virtiofs of an ordinary user over ${uri}`, { skip: unlessOrdinaryUser() }, () => {
+    let user: OrdinaryUser;
+    before(async () => {
+      user = await OrdinaryUser.create({ emptyStore: true });
+      await bakeSnapshot(['-c', uri, '--with', 'root-virtiofs'], { ...user.options, env: cacheOf(user) });
+    });
+    after(() => user?.end());
+    const cacheOf = ({ home, options }: OrdinaryUser) => ({ ...options.env, XDG_CACHE_HOME: join(home, '.cache') });
+    const args = (...more: readonly string[]) => ['-c', uri, ...ACCEL, ...VIRTIOFS, ...more];
+
+    for (const boot of ['cold', 'warm'])
+      it(`is the host's, read-only, root's files root's, without what is hidden: ${boot}`, async () => {
+        const script = `${TYPE}; cat /etc/hostname; stat -c %u:%g /etc/passwd; head -c 1 /etc/shadow; ls /run /tmp; touch /etc/x`;
+        const words = args('-p', '--boot', boot, '--', 'sh', '-c', `{ ${script}; } 2>&1`);
+        const { code, out, stderr } = await runSandbox(words, user.options);
+        assert.equal(code, 1, out + stderr);
+        const [, mounted, hostname, owner] = out.split('\n');
+        assert.deepEqual(
+          [mounted?.trim(), hostname, owner],
+          ['virtiofs ro', readFileSync('/etc/hostname', 'utf8').trim(), '0:0'],
+        );
+        assert.match(out, /shadow.*Permission denied/);
+        assert.match(out, /^\/run:\n\n\/tmp:\n/m);
+        assert.match(out, /'\/etc\/x': Read-only file system/);
+      });
+
+    it('can have an overlay', async () => {
+      const script = 'echo of the overlay >/etc/hostname; cat /etc/hostname';
+      const { code, out, stderr } = await runSandbox(args('-p', '--overlay', '--', 'sh', '-c', script), user.options);
+      assert.deepEqual([code, out], [0, 'of the overlay\n'], stderr);
+    });
+
+    async function start(t: TestContext) {
+      const name = uniqueName();
+      const words = args('-n', name, '--', 'sh', '-c', 'echo up; exec cat');
+      const running = startSandbox(words, { ...user.options, input: 'open' });
+      t.after(() => running.child.kill('SIGKILL'));
+      await running.until(/up/);
+      return { name, running };
+    }
+
+    it('ends the sandbox with its server', async (t) => {
+      const { name, running } = await start(t);
+      process.kill(serversOf(name)[1] ?? 0, 'SIGKILL');
+      const { code, stderr } = await running.result;
+      assert.equal(code, 125);
+      assert.match(stderr, /^virt-sandbox: application: virtiofsd of \/ died, and with it the mount; /);
+      await assertNothingLeft(name, exceptLogs(user.where));
+    });
+
+    it('leaves no server when the launcher is killed, or QEMU', async (t) => {
+      for (const who of ['launcher', 'QEMU']) {
+        const { name, running } = await start(t);
+        const servers = serversOf(name);
+        // The launcher is a process of Node.js, which setpriv became.
+        process.kill((who === 'QEMU' ? qemuOf(name) : running.child.pid) ?? 0, 'SIGKILL');
+        await running.result;
+        await assertNothingLeft(name, exceptLogs(user.where));
+        for (const server of servers) await gone(server);
+      }
+    });
+  });
+}
+
+describe('a kernel without 9p, for an ordinary user', { skip: unlessOrdinaryUser() || unlessLackingKernel }, () => {
+  it('has its root over virtiofs', async (t) => {
+    const user = await OrdinaryUser.create();
+    t.after(() => user.end());
+    const args = ['-c', embedded.uri, ...ACCEL, '-v', '--kernver', lackingKernel ?? '', '--', 'uname', '-r'];
+    const { code, out, stderr } = await runSandbox(args, user.options);
+    assert.deepEqual([code, out], [0, `${lackingKernel}\n`], stderr);
+    assert.match(stderr, /^virt-sandbox: root: over virtiofs, because kernel \S+ has no 9p file system/m);
+  });
+});
+
 describe('a kernel without 9p', { skip: embedded.skip || unlessLackingKernel }, () => {
   const { env, remove } = privateStore();
   after(remove);
@@ -177,11 +253,14 @@ describe('--root-fs', { skip: embedded.skip }, () => {
     );
     const user = await OrdinaryUser.create();
     t.after(() => user.end());
-    const args = ['-c', 'qemu:///session', ...VIRTIOFS, '--', 'true'];
+    // The setting is that of a user namespace, and its capabilities are gone when the program starts.
+    const script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --ambient-caps=-all "$@"';
+    const within = ['unshare', '--user', '--map-current-user', '--keep-caps', '--', 'sh', '-c', script, 'sh'];
+    const options = { ...user.options, through: [...(user.options.through ?? []), ...within] };
     assertFailure(
-      await runSandbox(args, user.options),
-      /libvirt starts a virtiofsd for root only/,
-      /leave out --root-fs/,
+      await runSandbox(['-c', embedded.uri, ...VIRTIOFS, '--', 'true'], options),
+      /its virtiofsd needs a user namespace, and this host allows none \(user\.max_user_namespaces=0\)/,
+      /allow user namespaces on this host \(docs\/security\.md\), or leave out --root-fs/,
     );
   });
 });

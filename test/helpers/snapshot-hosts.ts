@@ -37,7 +37,7 @@ export const unlessDriver = findInPath('virt-qemu-run') ? false : 'virt-qemu-run
 /** The machine of a snapshot without options. */
 export async function defaultShape(): Promise<SnapshotShape> {
   const slots = { mounts: 4, disks: 0, networks: 0 };
-  return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots };
+  return { memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile: await loadProfile(undefined), slots, sets: SETS };
 }
 
 /**
@@ -94,8 +94,8 @@ export class SnapshotHost {
     const { profile: _profile, ...fields } = shape;
     const facts: SnapshotFacts = {
       image: image.id,
-      sets: image.manifest.sets,
       ...fields,
+      sets: image.manifest.sets,
       machine: machineSignature(shape),
       kernelArguments: savedCommandLine(shape),
       profile: 'default',

@@ -10,6 +10,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -25,6 +26,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { embedded, system } from '../helpers/connections.js';
 import { unlessProgram } from '../helpers/images.js';
 import { assertNothingLeft, processesWith, qemuOf, uniqueName } from '../helpers/leftovers.js';
+import { OrdinaryUser, unlessOrdinaryUser } from '../helpers/ordinary-user.js';
 import { assertRun, REPOSITORY, runSandbox, startSandbox } from '../helpers/run.js';
 
 const UID = 65_534;
@@ -46,9 +48,9 @@ interface Server {
 }
 
 /** The virtiofsd of a share: what libvirt started, or its child. */
-function serverOf(share: string, readOnly: boolean): Server {
+function serverOf(share: string, readOnly: boolean, more = ''): Server {
   const started = processesWith(share)
-    .filter((line) => line.includes('--shared-dir') && line.includes('--readonly') === readOnly)
+    .filter((line) => line.includes('--shared-dir') && line.includes('--readonly') === readOnly && line.includes(more))
     .map((line) => Number.parseInt(line, 10));
   assert.equal(started.length, 1, `${share} has one server`);
   const children = readFileSync(`/proc/${started[0]}/task/${started[0]}/children`, 'utf8').trim();
@@ -201,6 +203,69 @@ for (const way of [embedded, system]) {
       const script = 'mkfifo /mnt/pipe && ! mknod /mnt/device c 1 3 2>/dev/null && ls /mnt';
       const args = ['-c', way.uri, '-p', '-m', `host-bind:/mnt=${share}`, '--', 'sh', '-c', script];
       assertRun(await runSandbox(args), 0, 'pipe\n');
+    });
+  });
+}
+
+for (const uri of ['qemu:///session', 'qemu:///embed']) {
+  describe(`the virtiofsd of an ordinary user's root over ${uri}`, { skip: unlessOrdinaryUser() }, () => {
+    it('reads the view and reaches nothing else of the user', async (t) => {
+      const user = await OrdinaryUser.create();
+      t.after(() => user.end());
+      const { uid, gid, home } = user;
+      const secret = join(home, 'secret');
+      writeFileSync(secret, 'word\n', { mode: 0o600 });
+      chownSync(secret, uid, gid);
+      const name = uniqueName();
+      const args = [
+        '-c',
+        uri,
+        '-n',
+        name,
+        '--root-fs',
+        'virtiofs',
+        '--hide',
+        secret,
+        '--',
+        'sh',
+        '-c',
+        'echo up; read line',
+      ];
+      const running = startSandbox(args, { ...user.options, input: 'open' });
+      t.after(() => running.child.kill('SIGTERM'));
+      await running.until(/^up\n/);
+      const server = serverOf('/dev/root', true, `/${name}/`);
+      // The user owns the namespaces, so the attacker enters them as the user, who has no capability there any more.
+      const can = (script: string) => {
+        const asUser = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--'];
+        const enter = ['nsenter', '--user', '--preserve-credentials', '--mount', '--pid', '--net', '--ipc', '--uts'];
+        const words = [...asUser, ...enter, `--target=${server.pid}`, '--', 'bash', '-c', script];
+        return spawnSync(words[0] ?? '', words.slice(1)).status === 0;
+      };
+      assert.ok(can(`cat ${server.share}/etc/hostname`), 'the share');
+      const tried = {
+        ...(await attacks(t)),
+        'reads what is hidden': `grep -q word ${server.share}${secret}`,
+        'reads it elsewhere': `grep -q word ${secret} || grep -q word /proc/1/root${secret}`,
+        'sees the processes of the host': `test -e ${server.share}/proc/1 || test -e ${server.share}/run/lock`,
+        'writes to the share': `echo >>${server.share}${home}/virt-sandbox-hostile`,
+        'changes a mode': `chmod 600 ${server.share}${home}`,
+        'mounts something': `mount --bind /usr ${server.share}`,
+        'makes it writable': `mount -o remount,rw ${server.share}`,
+        'has namespaces of its own': 'unshare --user --map-root-user true',
+      };
+      assert.deepEqual(
+        Object.keys(tried).filter((attack) => can(tried[attack as keyof typeof tried] ?? '')),
+        [],
+      );
+      assert.equal(server.status.get('CapEff'), '0000000000000000');
+      assert.equal(server.status.get('CapBnd'), '0000000000000000');
+      assert.equal(server.status.get('CapAmb'), '0000000000000000');
+      assert.equal(server.status.get('NoNewPrivs'), '1');
+      assert.equal(server.status.get('Seccomp'), '2');
+      running.child.stdin?.end('\n');
+      assert.equal((await running.result).code, 0);
+      await assertNothingLeft(name, user.where);
     });
   });
 }

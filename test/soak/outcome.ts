@@ -10,6 +10,8 @@ export interface Hit {
   readonly signal: NodeJS.Signals;
   /** Over the embedded driver the machine ends with the supervisor. */
   readonly isEmbedded?: boolean;
+  /** The root is served over virtiofs, by a child of what keeps a user's view of the host. */
+  readonly servesRoot?: boolean;
 }
 
 /** One line, with what happened and what to do; a message that ends with a colon lacks its cause. */
@@ -25,7 +27,7 @@ const isLauncher = (hit: Hit | undefined) =>
  */
 const CARRIERS = new Set([
   ...['launcher', 'terminal', 'qemu', 'virt-qemu-run', 'libvirt_lxc', 'init', 'application'],
-  ...['virtiofsd', 'share-server'],
+  ...['virtiofsd', 'share-server', 'root-server'],
 ]);
 
 /**
@@ -56,6 +58,7 @@ export function judge(outcome: Outcome, hit: Hit | undefined): string[] {
   const isCarrier =
     CARRIERS.has(hit.role) ||
     (hit.role === 'supervisor' && hit.isEmbedded === true) ||
+    (hit.role === 'root-view' && hit.servesRoot === true) ||
     // A libvirtd that is told to end ends the domains of its clients.
     (hit.role === 'libvirtd' && (hit.signal === 'SIGINT' || hit.signal === 'SIGTERM'));
   return isOver && !isCarrier ? ['status 125, though the application ended with 7'] : [];

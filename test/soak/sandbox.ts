@@ -13,6 +13,8 @@ export interface Configuration {
   readonly share: boolean;
   readonly network: boolean;
   readonly disk: boolean;
+  /** The root is served by virtiofs. */
+  readonly virtiofs?: boolean;
 }
 
 /** The status of the application when it ends by itself. */
@@ -46,10 +48,11 @@ export function argumentsOf(
   configuration: Configuration,
   bootTimeout = BOOT_TIMEOUT,
 ): string[] {
-  const { driver, boot, share, network, disk } = configuration;
+  const { driver, boot, share, network, disk, virtiofs } = configuration;
   const machine = driver === 'lxc' ? [] : ['--boot', boot === 'warm' ? 'auto' : 'cold'];
   return [
     ...['-c', URIS[driver], '-n', name, '--boot-timeout', String(bootTimeout), ...machine],
+    ...(virtiofs === true ? ['--root-fs', 'virtiofs'] : []),
     ...(share ? ['-m', `host-bind:/mnt=${ground.shareFor(driver)}`] : []),
     ...(network ? ['-N', 'dhcp'] : []),
     ...(disk ? ['--disk', `file:soak=${ground.diskFor(driver)}`] : []),

@@ -14,6 +14,8 @@ const SIGNALS = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGSTOP'] as const;
 /** When: while the sandbox starts, while the application runs, and while it ends. */
 const PHASES = ['start', 'running', 'end'] as const;
 
+const VIRTIOFS_SEED = 1_000_003;
+
 /** In milliseconds: how long the application goes on after a signal. */
 const AFTER_MS = 150;
 /** How often to look whether the target is there. */
@@ -35,8 +37,9 @@ export interface SignalPlan {
 }
 
 /** Who holds a sandbox of this configuration. */
-export function rolesOf({ driver, terminal, share, network }: Configuration): string[] {
-  const user = ['qemu', ...(network ? ['netwall', 'passt'] : [])];
+export function rolesOf({ driver, terminal, share, network, virtiofs = false }: Configuration): string[] {
+  const served = virtiofs ? ['root-server', 'virtiofsd'] : [];
+  const user = ['qemu', ...(network ? ['netwall', 'passt'] : []), ...served];
   // An ordinary user's directories are shared by QEMU itself.
   const root = [...user, ...(share ? ['virtiofsd', 'share-server'] : [])];
   const by: Readonly<Record<Driver, readonly string[]>> = {
@@ -60,6 +63,8 @@ export function planOf(seed: number): SignalPlan {
     share: choices.chance(50),
     network: isMachine && choices.chance(40),
     disk: isMachine && choices.chance(20),
+    // By itself, so that older seeds say what they said.
+    virtiofs: isMachine && new Choices(seed + VIRTIOFS_SEED).chance(25),
   };
   const phase = choices.one(PHASES);
   const longest = { start: configuration.boot === 'cold' ? 5000 : 1200, running: 300, end: 150 }[phase];
@@ -118,7 +123,8 @@ async function runOne(ground: Ground, seed: number, plan: SignalPlan, tally: Tal
     hit = value;
   };
   const isEmbedded = ['embed', 'user-embed'].includes(plan.configuration.driver);
-  const onSent = (value: Hit | undefined) => onHit(value && { ...value, isEmbedded });
+  const servesRoot = plan.configuration.virtiofs === true;
+  const onSent = (value: Hit | undefined) => onHit(value && { ...value, isEmbedded, servesRoot });
   const act = (started: Started, before: Snapshot) => deliver({ ground, plan, started, before, onHit: onSent });
   // A libvirtd that is ended keeps records of domains that end while it is away. No process is in them.
   const forgiven = () => (hit?.role === 'libvirtd' ? (['control group', 'domain'] as const) : []);

@@ -2,6 +2,7 @@
  * What serves the root of a machine over virtiofs: init/share-server/main.c. root-view starts it beside libvirt
  * (init/root-view/server.h), or libvirt does.
  */
+import { spawnSync } from 'node:child_process';
 import { lchownSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { SecurityModel } from '../../domain/security.js';
@@ -27,6 +28,13 @@ const VIRTIOFSD = [
 export function findVirtiofsd(): string | undefined {
   return VIRTIOFSD.find(isExecutable);
 }
+
+/** Whether it can show files that are nobody's in a user namespace as root's: since virtiofsd 1.12. */
+export function translatesOwners(program: string): boolean {
+  return spawnSync(program, ['--help'], { encoding: 'utf8', timeout: ASKED_MS }).stdout.includes('--translate-uid');
+}
+
+const ASKED_MS = 5000;
 
 /** Where root-view has it listen, in the state directory. */
 const SOCKET = 'rootfs';

@@ -9,9 +9,10 @@ import { option } from '../../util/option-names.js';
 import { hasQemuUser } from '../state/qemu-user.js';
 import { mayMakeNamespaces } from './capabilities.js';
 import { rootMount } from './mounts.js';
-import { findVirtiofsd, startsAhead } from './root-server.js';
+import { findVirtiofsd, startsAhead, translatesOwners } from './root-server.js';
 import { shareProgram } from './share-server.js';
 import { servesReadOnly } from './shares.js';
+import { reasonAgainstProc, reasonAgainstUserNamespaces } from './user-namespaces.js';
 
 export type RootTransport = Share['transport'];
 
@@ -69,9 +70,7 @@ async function virtiofsObstacle(facts: RootFacts): Promise<Obstacle | undefined>
   const program = findVirtiofsd();
   if (program === undefined)
     return { reason: 'there is no virtiofsd', remedy: `install it (Debian: virtiofsd), or ${LEAVE_OUT()}` };
-  if (process.geteuid?.() !== 0)
-    return { reason: 'libvirt starts a virtiofsd for root only', remedy: `start it as root, or ${LEAVE_OUT()}` };
-  return obstacleOfRoot(facts);
+  return process.geteuid?.() === 0 ? obstacleOfRoot(facts) : obstacleOfUser(facts, program);
 }
 
 async function obstacleOfRoot({ kind, model }: RootFacts): Promise<Obstacle | undefined> {
@@ -90,6 +89,22 @@ async function obstacleOfRoot({ kind, model }: RootFacts): Promise<Obstacle | un
   if (!(await servesReadOnly()))
     return { reason: 'libvirt before 11.0 has no read-only virtiofs', remedy: LEAVE_OUT() };
   return undefined;
+}
+
+function obstacleOfUser({ kind, model }: RootFacts, program: string): Obstacle | undefined {
+  if (kind === 'system')
+    return {
+      reason: 'libvirt starts a virtiofsd for root only',
+      remedy: `use -c qemu:///session or qemu:///embed, or ${LEAVE_OUT()}`,
+    };
+  if (!startsAhead(kind, model))
+    return { reason: `${model} confines QEMU here, which has not been tried with it`, remedy: LEAVE_OUT() };
+  const reason = reasonAgainstUserNamespaces() ?? reasonAgainstProc();
+  if (reason === undefined)
+    return translatesOwners(program)
+      ? undefined
+      : { reason: `${program} cannot translate owners`, remedy: `install virtiofsd 1.12 or newer, or ${LEAVE_OUT()}` };
+  return { reason, remedy: `allow user namespaces on this host (docs/security.md), or ${LEAVE_OUT()}` };
 }
 
 const LEAVE_OUT = () => `leave out ${option('rootFs')}`;

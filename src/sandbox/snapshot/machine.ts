@@ -10,7 +10,7 @@ import type { Profile } from '../../profile/types.js';
 import { mayFillMemory } from '../devices/capabilities.js';
 import type { Devices } from '../devices/devices.js';
 import { inSlots } from '../devices/slots.js';
-import { MOST_LATE_SHARES } from './slots.js';
+import { MOST_LATE_SHARES, VIRTIOFS_SET } from './slots.js';
 
 /** What determines the machine of a snapshot. */
 export interface SnapshotShape {
@@ -20,6 +20,8 @@ export interface SnapshotShape {
   readonly acceleration: 'kvm' | 'tcg';
   readonly profile: Profile;
   readonly slots: Slots;
+  /** The module sets of its boot image. */
+  readonly sets: readonly string[];
 }
 
 /** Paths that differ from sandbox to sandbox. */
@@ -43,10 +45,10 @@ export function savedMachine(shape: SnapshotShape, emptyDirectory: string, paths
   };
 }
 
-export function savedCommandLine({ profile, vcpus, acceleration }: SnapshotShape): string {
+export function savedCommandLine({ profile, vcpus, acceleration, sets }: SnapshotShape): string {
   return kernelCommandLine(profile, {
-    // A sandbox of root's may have shares that virtiofsd serves: see snapshotObstacle().
-    writtenBehindEmulator: acceleration === 'tcg' && process.getuid?.() === 0,
+    // A sandbox of it may have shares that virtiofsd serves: see snapshotObstacle().
+    writtenBehindEmulator: acceleration === 'tcg' && (process.getuid?.() === 0 || sets.includes(VIRTIOFS_SET)),
     processors: processorArguments(vcpus, acceleration),
   });
 }
@@ -78,10 +80,12 @@ function newSignature(wanted: SnapshotShape, commandLine: string): string {
 
 /** Why no snapshot can serve this sandbox, whatever its slots. */
 export function snapshotObstacle(config: SandboxConfig, { shares }: Pick<Devices, 'shares'>): string | undefined {
-  const late = shares.filter(isVirtiofs).length;
-  if (late > MOST_LATE_SHARES)
+  const late = shares.filter(isVirtiofs);
+  if (late.length > MOST_LATE_SHARES)
     return `it has more than ${MOST_LATE_SHARES} mounts that virtiofs serves, and a snapshot has no room for them`;
-  if (late > 0 && !mayFillMemory())
+  // A server of the user's own goes with a QEMU of the user's own.
+  const isOwn = process.geteuid?.() !== 0 && late.every(({ socket }) => socket !== undefined);
+  if (late.length > 0 && !isOwn && !mayFillMemory())
     return 'it has a mount that virtiofs serves, and only root with CAP_SYS_PTRACE can restore a snapshot for that';
   if (config.nestedKvm) return 'it has --nested-kvm, and a snapshot has another processor';
   const { numa, numaNodes, hugePages } = config.tuning;

@@ -54,8 +54,8 @@ function stale(changed: readonly string[]): SnapshotProblem {
   return { state: 'stale', reason: `${changed.join(' and ')} changed` };
 }
 
-function shapeOf({ record: { memory, vcpus, acceleration, slots } }: Snapshot, profile: Profile): SnapshotShape {
-  return { memory, vcpus, acceleration, profile, slots };
+function shapeOf({ record: { memory, vcpus, acceleration, slots, sets } }: Snapshot, profile: Profile): SnapshotShape {
+  return { memory, vcpus, acceleration, profile, slots, sets };
 }
 
 function changedMachine(snapshot: Snapshot, profile: Profile): string[] {

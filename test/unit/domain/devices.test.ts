@@ -66,6 +66,14 @@ test('a disk from a file, and a read-only one from a device', () => {
   assert.deepEqual(block?.['driver'], { ...driver, '@type': 'qcow2' });
 });
 
+test('a share whose server listens already is its socket, which libvirt starts nothing for', () => {
+  const share = { tag: 'sandbox:rootfs', directory: '/srv', readOnly: true, transport: 'virtiofs' } as const;
+  const element = shareElement({ ...share, program: '/run/server', socket: '/run/rootfs' });
+  assert.deepEqual(element['source'], { '@socket': '/run/rootfs' });
+  assert.equal(element['binary'], undefined);
+  assert.deepEqual(memoryBacking([{ ...share, socket: '/run/rootfs' }])?.['access'], { '@mode': 'shared' });
+});
+
 test('memory is shared only for virtiofs', () => {
   const share = { tag: 'sandbox:mount0', directory: '/srv', readOnly: true, transport: '9p' } as const;
   assert.equal(memoryBacking([share]), undefined);

@@ -82,6 +82,15 @@ describe('the XML of a machine is valid', { skip: unlessSchema }, () => {
       ["count(//filesystem[source/@dir='/srv'][readonly])", '1'],
     ]);
   });
+
+  it('with a root over virtiofs, whose server libvirt does not start', async (t) => {
+    const server = { kind: 'embedded', readOnlyVirtiofs: false } as const;
+    assertDomain(scratchDirectory(t), await machineOf({}, { server, root: 'virtiofs' }), [
+      ["count(//filesystem[driver/@type='virtiofs']/source[@socket][not(@dir)])", '1'],
+      ['count(//filesystem/binary)', '0'],
+      ['string(//memoryBacking/access/@mode)', 'shared'],
+    ]);
+  });
 });
 
 describe('the XML of a container is valid', { skip: unlessSchema }, () => {

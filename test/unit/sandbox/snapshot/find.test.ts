@@ -80,7 +80,7 @@ test('snapshots with enough slots are offered, the smallest first', async (t) =>
 
 test('snapshots of the same machine come before smaller ones of another', async (t) => {
   const profile = await loadProfile(undefined);
-  const own = machineSignature({ memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile, slots: LARGE });
+  const own = machineSignature({ memory: 512 << 20, vcpus: 1, acceleration: 'tcg', profile, slots: LARGE, sets: MORE });
   const image = await snapshotsWith(t, [SMALL, USUAL], [LARGE, MORE, own]);
   assert.deepEqual((await offered(image, {})).slots, [LARGE, SMALL]);
 });

@@ -110,6 +110,28 @@ it('a server that cannot be looked at is not dead', async (context) => {
   assert.equal(execFileSync('prlimit', words, { encoding: 'utf8' }), 'alive\n');
 });
 
+it('a server that libvirt knows nothing of is watched too, and its last error told', async (context) => {
+  const { child, pid } = await server(context, '/elsewhere');
+  const own = { pid: () => pid, lastWords: () => 'it broke' };
+  const watch = new ShareWatch([{ directory: '/first', target: '/', server: own }]);
+  context.after(() => watch.end());
+  let looks = 0;
+  watch.begin({
+    shareServers: async () => {
+      looks += 1;
+      return [];
+    },
+    seesQemu: async () => false,
+  });
+  const alive = setInterval(() => {}, 1000);
+  context.after(() => clearInterval(alive));
+  while (looks === 0) await sleep(10);
+  child.kill('SIGKILL');
+  const { message, remedy } = await rejectsWith(watch.failed, 'virtiofsd-died');
+  assert.match(message, /^virtiofsd of \/ died, and with it the mount: it broke$/);
+  assert.doesNotMatch(remedy, /libvirt/);
+});
+
 it('a watch that was ended does not begin', (context) => {
   context.mock.timers.enable({ apis: ['setInterval'] });
   const watch = new ShareWatch(SHARES);
