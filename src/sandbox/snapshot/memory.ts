@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readdirSync, readlinkSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { SHARED_MEMORY_LINK } from '../../domain/snapshot.js';
 import { endOfData, nextData } from '../../image/snapshot/extents.js';
 import { SNAPSHOT_MEMORY, type Snapshot } from '../../image/snapshot/record.js';
@@ -15,16 +15,27 @@ const PIECE_BYTES = 1 << 20;
 /** How much is written before other work gets its turn: some 20 ms. */
 const TURN_BYTES = 32 << 20;
 
+/** How often it is looked whether a QEMU has its memory, in milliseconds. */
+const LOOK_MS = 1;
+
+/** A QEMU that waits for its state, or is about to. */
+export interface WaitingQemu {
+  readonly pid: number;
+  /** Of its domain. */
+  readonly name: string;
+  /** Resolves when it has made its machine, and so its memory. */
+  readonly answered: Promise<void>;
+}
+
 /**
- * Copies the data of the saved memory. The rest is zeros, as in new memory.
- * @param pid of a QEMU that waits for its state
- * @param name of its domain
+ * Copies the data of the saved memory, while QEMU makes the rest of the machine. What it is not copied to is zeros, as in
+ * new memory. Where a machine maps the snapshot's memory, that is there as early.
  * @throws {Error} if its memory cannot be opened
  */
-export async function fillMemory(pid: number, name: string, snapshot: Snapshot): Promise<void> {
+export async function fillMemory(qemu: WaitingQemu, snapshot: Snapshot): Promise<void> {
   const saved = openSync(join(snapshot.directory, SNAPSHOT_MEMORY), 'r');
   try {
-    const memory = openSharedMemory(pid, name);
+    const memory = await sharedMemory(qemu);
     try {
       await copyData(saved, memory);
     } finally {
@@ -35,13 +46,30 @@ export async function fillMemory(pid: number, name: string, snapshot: Snapshot):
   }
 }
 
-function openSharedMemory(pid: number, domain: string): number {
+async function sharedMemory({ pid, name, answered }: WaitingQemu): Promise<number> {
+  let isMade = false;
+  const made = answered.then(() => {
+    isMade = true;
+  });
+  for (;;) {
+    // Asked before it is looked for: a QEMU that had answered by then has its memory.
+    const isLast = isMade;
+    const memory = openSharedMemory(pid, name);
+    if (memory !== undefined) return memory;
+    if (isLast) throw new Error("QEMU's memory cannot be written: it has none that is shared");
+    await Promise.race([made, sleep(LOOK_MS)]);
+  }
+}
+
+/** @returns undefined if there is none yet */
+function openSharedMemory(pid: number, domain: string): number | undefined {
   const directory = `/proc/${pid}/fd`;
   try {
     const [path, ...others] = readdirSync(directory)
       .map((name) => join(directory, name))
       .filter((each) => linkOf(each) === SHARED_MEMORY_LINK);
-    if (path === undefined || others.length > 0) throw new Error('it has none that is shared, or several');
+    if (path === undefined) return undefined;
+    if (others.length > 0) throw new Error('it has several that are shared');
     const memory = openSync(path, 'r+');
     // Check after opening: the PID may have been reused before, but what is open now stays that process's.
     if (isQemuOf(pid, domain)) return memory;

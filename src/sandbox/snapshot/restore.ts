@@ -40,10 +40,12 @@ export async function loadMachine(
   sharing: SharingMachine | undefined,
 ): Promise<Monitor> {
   if (connecting === undefined) throw new Error('a machine that restores a snapshot has a monitor');
+  // Loaded while libvirt starts QEMU.
+  const filling = sharing && import('./memory.js');
   const monitor = new Monitor(await connecting);
   try {
     // Memory first: devices read it when their state is loaded.
-    if (sharing) await fill(monitor, snapshot, sharing);
+    if (sharing && filling) await fill(monitor, snapshot, sharing, await filling);
     const ended = migrationEnd(monitor);
     // QEMU carries out commands in order, so send all at once.
     await Promise.all([
@@ -61,13 +63,17 @@ export async function loadMachine(
   }
 }
 
-async function fill(monitor: Monitor, snapshot: Snapshot, { name, findQemu }: SharingMachine): Promise<void> {
-  // When QEMU answers, it has its memory. libvirt wrote the PID file before it ran.
-  await monitor.answered;
+async function fill(
+  { answered }: Monitor,
+  snapshot: Snapshot,
+  { name, findQemu }: SharingMachine,
+  { fillMemory }: typeof import('./memory.js'),
+): Promise<void> {
+  // It is connected. libvirt wrote the PID file before it ran.
   const pid = await findQemu();
   if (pid === undefined) throw new Error('libvirt has no PID file of its QEMU');
-  const { fillMemory } = await import('./memory.js');
-  await fillMemory(pid, name, snapshot);
+  await fillMemory({ pid, name, answered }, snapshot);
+  await answered;
   mark('warm.filled');
 }
 
