@@ -37,6 +37,7 @@ const NEEDS = [
   { path: 'guest/publish', user: true },
   { path: 'guest/root-fs', user: true },
   { path: 'guest/session-daemon', user: true },
+  { path: 'guest/stale', user: true },
   { path: 'guest/warm.', guestInit: true },
   { path: 'guest/warm-shares', guestInit: true },
   { path: 'guest/warm-slots', guestInit: true, user: true },

@@ -5,11 +5,16 @@
 
 import type { IdMap } from '../../src/protocol/operations.js';
 
+/** What the guest keeps of a share that it has read: what it can without being stale, nothing, or all. */
+export type ShareCache = 'auto' | 'never' | 'always';
+
 /** A directory that the host shares. */
 export interface GuestShare {
   readonly type: '9p' | 'virtiofs';
   readonly tag: string;
   readonly readOnly: boolean;
+  /** Undefined: `auto`. */
+  readonly cache?: ShareCache | undefined;
 }
 
 /** A file system on a disk. The guest finds the disk by its serial number. */

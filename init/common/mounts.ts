@@ -1,5 +1,5 @@
 /** The steps that mount the root and the mounts of the config. */
-import type { GuestConfig, GuestImage, GuestMount, GuestRoot, GuestStaged } from './config.js';
+import type { GuestConfig, GuestImage, GuestMount, GuestRoot, GuestStaged, ShareCache } from './config.js';
 import { leaveBootMounts } from './confine.js';
 import { leaveContainerRoot, mapped, move, STAGE } from './container.js';
 import { type Devices, deviceOf } from './disks.js';
@@ -22,13 +22,22 @@ import {
 const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp', 'run'];
 
 /**
- * 9p2000.L with large messages, so that a program is read in few round trips. A read-only root is cached, pages and
- * names: the guest cannot change it, and the host is trusted not to for the seconds of a run. A directory that is
- * shared read-write is not cached. https://docs.kernel.org/filesystems/9p.html
+ * 9p2000.L with large messages, so that a program is read in few round trips.
+ * https://docs.kernel.org/filesystems/9p.html
  */
 const P9_OPTIONS = 'trans=virtio,version=9p2000.L,msize=512000';
-const ROOT_CACHE = 'cache=loose';
-const SHARE_CACHE = 'cache=mmap';
+
+/**
+ * `mmap` and `none` look every name up anew, and ask the host for the attributes. But `mmap` would keep what was read
+ * of a file for as long as any program has it open; `directio` reads past that. Then pages are for mappings alone, which
+ * are read ahead, as with `none` they are not: programs start faster. A kernel before 6.4 does not know `directio`, nor
+ * does its `mmap` keep what was read. `loose` never asks again.
+ */
+const P9_CACHE: Record<ShareCache, string> = {
+  auto: 'cache=mmap,directio',
+  never: 'cache=none',
+  always: 'cache=loose',
+};
 
 export function rootStep(config: GuestConfig, devices: Devices): Step {
   const { root, overlay, platform } = config;
@@ -56,7 +65,7 @@ function plainRoot(config: GuestConfig, devices: Devices): PlannedCall[] {
 }
 
 function rootAt(root: Exclude<GuestRoot, GuestStaged>, target: string, devices: Devices) {
-  return mountAt(root, target, isReadOnly(root) ? ROOT_CACHE : SHARE_CACHE, devices);
+  return mountAt(root, target, devices);
 }
 
 /** Mounts the root once more, over itself, with its owners. The one below goes away with libvirt's root. */
@@ -123,7 +132,7 @@ function ownedCalls(entry: GuestMount, config: GuestConfig, devices: Devices): P
 }
 
 function stageImage(entry: GuestImage, stage: string, devices: Devices): PlannedCall[] {
-  return [call({ op: 'mkdir', path: stage, mode: 0o700 }), call(mountAt(entry, stage, SHARE_CACHE, devices))];
+  return [call({ op: 'mkdir', path: stage, mode: 0o700 }), call(mountAt(entry, stage, devices))];
 }
 
 function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
@@ -136,7 +145,7 @@ function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
     case 'virtiofs':
     case 'image':
     case 'ram':
-      return [directory, call(mountAt(entry, target, SHARE_CACHE, devices))];
+      return [directory, call(mountAt(entry, target, devices))];
     case 'bind':
       return [
         // mount(2) does not say whether source or target is missing.
@@ -148,11 +157,11 @@ function mountCalls(entry: GuestMount, devices: Devices): PlannedCall[] {
   }
 }
 
-function mountAt(entry: Exclude<GuestRoot, GuestStaged>, target: string, cache: string, devices: Devices) {
+function mountAt(entry: Exclude<GuestRoot, GuestStaged>, target: string, devices: Devices) {
   const flags = isReadOnly(entry) ? MS_RDONLY : 0;
   switch (entry.type) {
     case '9p':
-      return mountOf(entry.tag, target, '9p', flags, `${P9_OPTIONS},${cache}`);
+      return mountOf(entry.tag, target, '9p', flags, `${P9_OPTIONS},${P9_CACHE[entry.cache ?? 'auto']}`);
     case 'virtiofs':
       return mountOf(entry.tag, target, 'virtiofs', flags, '');
     case 'image':

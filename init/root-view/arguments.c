@@ -83,11 +83,12 @@ bool arguments_parse(char **at, struct arguments *options, struct view_entry *en
 			options->replaced = value[0];
 			options->replacement = value[1];
 		} else if (strcmp(word, "--serve") == 0) {
-			value = values(&at, 3);
+			value = values(&at, 4);
 			if (value == NULL || !parse_user(value[2], &options->server.client))
 				return false;
 			options->server.program = value[0];
 			options->server.socket = value[1];
+			options->server.cache = value[3];
 		} else if (strcmp(word, "--owner") == 0) {
 			value = values(&at, 1);
 			if (value == NULL || !parse_user(value[0], &options->disks.owner))

@@ -25,8 +25,9 @@
  *   --replace DIR BY
  *                  with --private: COMMAND finds the directory BY in place of DIR, read-only. The view has DIR. Where
  *                  that cannot be done COMMAND finds DIR
- *   --serve PROGRAM SOCKET UID
+ *   --serve PROGRAM SOCKET UID CACHE
  *                  with --private and --user: PROGRAM serves the view to the user UID on SOCKET, beside COMMAND: server.h
+ *                  CACHE is virtiofsd's word for what the guest keeps
  *
  * Beside the view are disks, files that QEMU opens, in POINT/disks as disk.0 and so on. There they belong to its user:
  *
@@ -254,7 +255,7 @@ static int usage(void)
 {
 	(void)dprintf(2, "usage: root-view --private POINT|--daemon SOCKET POINT|--user POINT [--show PATH]... "
 			 "[--hide PATH]... [--or-all] [--no-network] [--replace DIR BY] [--owner UID] "
-			 "[--serve PROGRAM SOCKET UID] [--disk|--disk-ro PATH]... "
+			 "[--serve PROGRAM SOCKET UID CACHE] [--disk|--disk-ro PATH]... "
 			 "LINK SOURCE|--no-root [COMMAND ARG...]\n");
 	return 2;
 }

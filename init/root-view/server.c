@@ -88,8 +88,8 @@ static int keep_capabilities(void)
 /* In the child, whose parent this was. Returns only if it fails. */
 static void become_server(const struct server *server, const char *directory, int socket, int log, pid_t parent)
 {
-	const char *const words[] = {server->program, "--fd=3",    "--shared-dir", directory,
-				     "--readonly",    "--sandbox", "none",         NULL};
+	const char *const words[] = {server->program, "--fd=3", "--shared-dir", directory,     "--readonly",
+				     "--sandbox",     "none",   "--cache",      server->cache, NULL};
 	sigset_t none;
 
 	/* The order matters: the socket may be one of the descriptors that the others become. */

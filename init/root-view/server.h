@@ -16,6 +16,8 @@ struct server {
 	const char *socket;
 	/* Who may connect: QEMU's user. */
 	uid_t client;
+	/* What the guest keeps of what it has read: auto, never or always. */
+	const char *cache;
 };
 
 /*

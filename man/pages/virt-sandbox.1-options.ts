@@ -1,6 +1,7 @@
 /** The options of virt-sandbox(1): the name of each value, its completion, and the text of the page. */
 import type { options } from '../../src/cli/sandbox-options.js';
 import type { Detail } from '../program-description.js';
+import { rootDetails } from './virt-sandbox.1-root-options.js';
 
 /** The compiler rejects an option without an entry. */
 export const details = {
@@ -33,25 +34,7 @@ export const details = {
       'Names the libvirt domain. The name is also the host name inside, and the name of the state directory. Two running sandboxes cannot have the same name. The default is a unique name, *sandbox-XXXXXXXX*.',
     ],
   },
-  root: {
-    value: 'DIR',
-    complete: 'directory',
-    text: [
-      'Uses this directory of the host as the root inside; the default is `/`. The root is read-only, and the host enforces that. Nothing has to be installed in it. A mount with the target `/` replaces it.',
-    ],
-  },
-  'root-fs': {
-    value: 'KIND',
-    complete: { words: ['auto', '9p', 'virtiofs'] },
-    text: [
-      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a `virtiofsd` beside it). `auto`, the default, takes 9p where the kernel has it, else virtiofs; `-v` says which, and why. Ordinary users have virtiofs with `qemu:///session` and `qemu:///embed`, where the host allows user namespaces. A container ignores this option.',
-    ],
-  },
-  overlay: {
-    text: [
-      'Lets the command write to the whole root, with the rights of its user. What it writes, changes and removes is in memory, at most half of `--memory`, and is gone at the end. No file of the host changes. A mount is written to as without this option. A container cannot have it.',
-    ],
-  },
+  ...rootDetails,
   mount: {
     value: 'TYPE:TARGET=SOURCE',
     complete: { types: ['host-bind', 'host-image', 'guest-bind', 'ram'] },

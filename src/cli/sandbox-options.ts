@@ -25,6 +25,11 @@ export const options = {
     requiresArg: true,
     describe: 'what serves the root: 9p, virtiofs, or auto: 9p where the kernel has it [auto]',
   },
+  'root-cache': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'what is kept of the root: auto: what cannot be stale, never: nothing, always: all [auto]',
+  },
   overlay: {
     type: 'boolean',
     describe: 'a root to write to: what COMMAND writes stays in memory, and is gone at the end',

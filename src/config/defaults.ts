@@ -39,6 +39,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     uuid: undefined,
     root: '/',
     rootFs: 'auto',
+    rootCache: 'auto',
     overlay: undefined,
     arch: machine(),
     kernel: { version: undefined, path: undefined, modulesPath: undefined },

@@ -14,6 +14,7 @@ import { parseMount } from './parsers/mount.js';
 import { parseNetworks } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
 import { parsePublish } from './parsers/publish.js';
+import { parseRootCache } from './parsers/root-cache.js';
 import { parseRootFs } from './parsers/root-fs.js';
 import { parseSecurity } from './parsers/security.js';
 import { parseMemory } from './parsers/size.js';
@@ -27,6 +28,7 @@ export interface ConfigOptions extends TuningOptions {
   readonly name?: string | undefined;
   readonly root?: string | undefined;
   readonly rootFs?: string | undefined;
+  readonly rootCache?: string | undefined;
   readonly overlay?: boolean | undefined;
   readonly mount?: readonly string[] | undefined;
   readonly include?: readonly string[] | undefined;
@@ -88,6 +90,7 @@ export async function configFromOptions(
     name: options.name ?? from.name,
     root: optional(options.root, (path) => hostPath(path, '--root')) ?? from.root,
     rootFs: optional(options.rootFs, (text) => parseRootFs(text, '--root-fs')) ?? from.rootFs,
+    rootCache: optional(options.rootCache, (text) => parseRootCache(text, '--root-cache')) ?? from.rootCache,
     overlay: overlayFrom(options, from),
     ...bootFrom(options, from),
     memory: optional(options.memory, (text) => parseMemory(text, '--memory')) ?? from.memory,

@@ -166,6 +166,12 @@ export type BootMode = 'auto' | 'cold' | 'warm';
 /** What serves the root of a machine: QEMU (`9p`), a virtiofsd (`virtiofs`), or what the kernel and the host have. */
 export type RootFs = 'auto' | '9p' | 'virtiofs';
 
+/**
+ * What the guest keeps of the root that it has read: nothing (`never`), all (`always`), or what it can without being
+ * stale for more than a second (`auto`).
+ */
+export type RootCache = 'auto' | 'never' | 'always';
+
 /** A sandbox that is a service and not one interactive command: sandbox.cfg keeps the difference. */
 export type Service =
   | { readonly type: 'generic' }
@@ -178,6 +184,7 @@ export interface SandboxConfig {
   readonly uuid: string | undefined;
   readonly root: string;
   readonly rootFs: RootFs;
+  readonly rootCache: RootCache;
   /** undefined: the root is read-only. */
   readonly overlay: Overlay | undefined;
   readonly arch: string;

@@ -16,6 +16,8 @@ export interface Share {
    * as root, so that files have the owners and modes that the guest gives them, and the root as nobody.
    */
   readonly transport: '9p' | 'virtiofs';
+  /** What the guest keeps of what it has read; undefined: `auto`, what virtiofsd does. 9p: the guest chooses it. */
+  readonly cache?: 'auto' | 'never' | 'always' | undefined;
   /** virtiofs: the program that libvirt starts for it. Undefined: the virtiofsd that libvirt finds. */
   readonly program?: string | undefined;
   /** virtiofs: where a server listens that libvirt does not start. */
@@ -23,8 +25,9 @@ export interface Share {
 }
 
 /** The `filesystem` element, without its address. */
-export function shareElement({ tag, directory, readOnly, transport, program, socket }: Share): Element {
-  // Whoever started the server has told it the directory, and whether it may be written to.
+export function shareElement(share: Share): Element {
+  const { tag, directory, readOnly, transport, program, cache = 'auto', socket } = share;
+  // Whoever started the server has told it the directory, what to keep, and whether it may be written to.
   if (socket !== undefined)
     return {
       '@type': 'mount',
@@ -47,7 +50,11 @@ export function shareElement({ tag, directory, readOnly, transport, program, soc
     '@accessmode': 'passthrough',
     driver: { '@type': 'virtiofs' },
     // The default, a namespace, does not work if this host is a container.
-    binary: { '@path': program, sandbox: { '@mode': 'chroot' } },
+    binary: {
+      '@path': program,
+      cache: cache === 'auto' ? undefined : { '@mode': cache === 'never' ? 'none' : cache },
+      sandbox: { '@mode': 'chroot' },
+    },
   };
 }
 

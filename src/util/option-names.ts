@@ -9,6 +9,7 @@ const ON_COMMAND_LINE = {
   name: '--name',
   root: '--root',
   rootFs: '--root-fs',
+  rootCache: '--root-cache',
   overlay: '--overlay',
   cwd: '--cwd',
   identity: '--switchto',

@@ -4,6 +4,7 @@ import { configError, quote } from '../errors.js';
 import { isRoot } from '../identity.js';
 import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
 import { parsePublish } from '../parsers/publish.js';
+import { parseRootCache } from '../parsers/root-cache.js';
 import { parseRootFs } from '../parsers/root-fs.js';
 import type { Hidden, Identity, Overlay, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
@@ -52,6 +53,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
   const acceleration = machine.text('acceleration');
   const boot = machine.text('boot');
   const rootFs = machine.text('rootfs');
+  const rootCache = machine.text('rootcache');
   return {
     ...defaults,
     // The file always has a name. UNNAMED means that none was chosen: two runs of the file must not collide.
@@ -59,6 +61,8 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     uuid: core.text('uuid'),
     root: core.text('root') ?? defaults.root,
     rootFs: rootFs === undefined ? defaults.rootFs : parseRootFs(rootFs, `rootfs in ${machine.where}`),
+    rootCache:
+      rootCache === undefined ? defaults.rootCache : parseRootCache(rootCache, `rootcache in ${machine.where}`),
     overlay: readOverlay(new Section(file, 'overlay')),
     arch: core.text('arch') ?? defaults.arch,
     kernel: { version: core.text('kernrelease'), path: core.text('kernpath'), modulesPath: core.text('kmodpath') },

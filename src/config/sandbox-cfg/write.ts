@@ -152,7 +152,19 @@ function putProgram(writer: Writer, { service, tty, command }: SandboxConfig): v
 
 function putMachine(
   writer: Writer,
-  { memory, vcpus, acceleration, requireKvm, nestedKvm, boot, image, profile, rootFs, bootTimeout }: SandboxConfig,
+  {
+    memory,
+    vcpus,
+    acceleration,
+    requireKvm,
+    nestedKvm,
+    boot,
+    image,
+    profile,
+    rootFs,
+    rootCache,
+    bootTimeout,
+  }: SandboxConfig,
 ): void {
   writer.putOwn('machine', {
     memory: unless(DEFAULT_MEMORY, memory),
@@ -164,6 +176,7 @@ function putMachine(
     image,
     profile,
     rootfs: unless('auto', rootFs),
+    rootcache: unless('auto', rootCache),
     boottimeout: unless(DEFAULT_BOOT_TIMEOUT, bootTimeout),
   });
 }

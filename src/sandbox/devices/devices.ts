@@ -81,7 +81,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     atRoot === undefined
       ? [
           {
-            ...{ tag: rootTag(root), directory, readOnly: true, transport: root },
+            ...{ tag: rootTag(root), directory, readOnly: true, transport: root, cache: config.rootCache },
             ...(root === 'virtiofs'
               ? rootServer(name, { isFlat: config.overlay !== undefined, isAhead: startsAhead(server.kind, model) })
               : {}),
@@ -100,7 +100,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     mounts,
     guest: {
       platform,
-      root: atRoot === undefined ? usualRoot(platform, root) : rootOf(mounts[atRoot]),
+      root: atRoot === undefined ? usualRoot(platform, root, config.rootCache) : rootOf(mounts[atRoot]),
       overlay: config.overlay && overlayOf(config),
       ownHome: atRoot === undefined && needsOwnHome(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
@@ -114,8 +114,12 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
 }
 
 /** The config's root directory. In a container libvirt has bound it already. */
-function usualRoot(platform: Devices['guest']['platform'], transport: RootTransport): GuestRoot {
-  if (platform === 'machine') return { type: transport, tag: rootTag(transport), readOnly: true };
+function usualRoot(
+  platform: Devices['guest']['platform'],
+  transport: RootTransport,
+  cache: SandboxConfig['rootCache'],
+): GuestRoot {
+  if (platform === 'machine') return { type: transport, tag: rootTag(transport), readOnly: true, cache };
   // Root inside is not the host's root, so what only that may read stays closed to it.
   return { type: 'staged', tag: ROOT_TAG, readOnly: true, keepsOwners: false };
 }

@@ -104,7 +104,7 @@ function linkError(path: string, cause: unknown): SandboxError {
 export function serverWords(root: Share | undefined, sockets: string, client: number | undefined): string[] {
   if (root?.program === undefined || root.socket === undefined) return [];
   const [{ socket = '' } = {}] = withSockets([root], sockets);
-  return ['--serve', root.program, socket, `${client ?? process.geteuid?.()}`];
+  return ['--serve', root.program, socket, `${client ?? process.geteuid?.()}`, root.cache ?? 'auto'];
 }
 
 /** What qemu-wall and QEMU say where nothing listens, or what listened is gone. */

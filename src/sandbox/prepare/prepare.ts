@@ -137,7 +137,7 @@ async function connectUnlessAborted({ connect: uri, onChoice, signal }: LaunchOp
  * machines.
  */
 function tellIgnored(
-  { image, profile, kernel, acceleration, nestedKvm, vcpus, boot, rootFs }: SandboxConfig,
+  { image, profile, kernel, acceleration, nestedKvm, vcpus, boot, rootFs, rootCache }: SandboxConfig,
   options: LaunchOptions,
 ): void {
   const ignored = [
@@ -151,6 +151,7 @@ function tellIgnored(
     ...(vcpus === 1 ? [] : [option('vcpus')]),
     ...(boot === 'auto' ? [] : [option('boot')]),
     ...(rootFs === 'auto' ? [] : [option('rootFs')]),
+    ...(rootCache === 'auto' ? [] : [option('rootCache')]),
   ];
   if (ignored.length === 0) return;
   options.onChoice?.(

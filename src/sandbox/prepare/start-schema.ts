@@ -107,6 +107,7 @@ const entries = {
   uuid: text,
   root: text,
   rootFs: oneOf(['auto', '9p', 'virtiofs']),
+  rootCache: oneOf(['auto', 'never', 'always']),
   overlay: record({ type: v.literal('memory', '"memory"') }),
   arch: text,
   kernel: record({ version: v.optional(text), path: v.optional(text), modulesPath: v.optional(text) }),

@@ -224,6 +224,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     })),
     boot: random.pick(['auto', 'cold', 'warm']),
     rootFs: random.pick(['auto', '9p', 'virtiofs']),
+    rootCache: random.pick(['auto', 'never', 'always']),
     bootTimeout: 1 + random.below(86_400_000),
     tuning: tuning(random, { tags, interfaces: networks.length, ...size }),
   };

@@ -164,7 +164,7 @@ test('a restored machine has a slot for every disk and interface, and looks for 
 test('a root over virtiofs has a server of its own, and is late in a restored machine', async () => {
   const server = { kind: 'system', readOnlyVirtiofs: false } as const;
   const { config, devices } = await devicesWith(server, { mount: [] }, 'virtiofs');
-  assert.deepEqual(devices.guest.root, { type: 'virtiofs', tag: 'sandbox:rootfs', readOnly: true });
+  assert.deepEqual(devices.guest.root, { type: 'virtiofs', tag: 'sandbox:rootfs', readOnly: true, cache: 'auto' });
   const profile = await loadProfile(undefined);
   const xml = domainXml(config, { ...MACHINE, profile, devices, snapshot: undefined }, {});
   assert.deepEqual(sharesIn(xml), ['sandbox:rootfs virtiofs ro']);

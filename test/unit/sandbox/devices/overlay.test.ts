@@ -59,7 +59,7 @@ test('in a machine the share is mounted read-only below memory, which no path le
   const all = operations(config, { mode: 0o1750, uid: 7, gid: 8 });
   assert.deepEqual(shortly(all), [
     'tmpfs /overlay mode=700',
-    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=loose',
+    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=mmap,directio',
     'chown /overlay/upper 7:8',
     `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/upper,workdir=/overlay/work,${FLAGS}`,
     'unmount /overlay',

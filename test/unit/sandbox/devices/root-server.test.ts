@@ -25,7 +25,7 @@ it("root-view starts the server where nothing confines QEMU, and no daemon of ro
 
 it('root-view is given the socket by its short path, and the user of QEMU', () => {
   const share = shareIn('/long');
-  assert.deepEqual(serverWords(share, '/s', 7), ['--serve', '/long/root-server', '/s/rootfs', '7']);
+  assert.deepEqual(serverWords(share, '/s', 7), ['--serve', '/long/root-server', '/s/rootfs', '7', 'auto']);
   assert.deepEqual(serverWords({ ...share, socket: undefined }, '/s', 7), []);
   assert.deepEqual(serverWords(undefined, '/s', 7), []);
 });

@@ -1,0 +1,31 @@
+/** The options of virt-sandbox(1) that are about the root. */
+import type { Detail } from '../program-description.js';
+
+export const rootDetails = {
+  root: {
+    value: 'DIR',
+    complete: 'directory',
+    text: [
+      'Uses this directory of the host as the root inside; the default is `/`. The root is read-only, and the host enforces that. Nothing has to be installed in it. A mount with the target `/` replaces it.',
+    ],
+  },
+  'root-fs': {
+    value: 'KIND',
+    complete: { words: ['auto', '9p', 'virtiofs'] },
+    text: [
+      'Says what serves the root of a machine: `9p` (QEMU itself), or `virtiofs` (a `virtiofsd` beside it). `auto`, the default, takes 9p where the kernel has it, else virtiofs; `-v` says which, and why. Ordinary users have virtiofs with `qemu:///session` and `qemu:///embed`, where the host allows user namespaces. A container ignores this option.',
+    ],
+  },
+  'root-cache': {
+    value: 'MODE',
+    complete: { words: ['auto', 'never', 'always'] },
+    text: [
+      'Says what a machine keeps of the root that it has read. With `auto`, the default, it sees what changes on the host: over 9p at the next look, over virtiofs within a second. `never` keeps nothing. `always` keeps all, so that what changes on the host may not be seen, or in parts: it is for a root that does not change meanwhile, and the quickest there. A container, and a mount that replaces the root, ignore this option.',
+    ],
+  },
+  overlay: {
+    text: [
+      'Lets the command write to the whole root, with the rights of its user. What it writes, changes and removes is in memory, at most half of `--memory`, and is gone at the end. No file of the host changes. A mount is written to as without this option. A container cannot have it.',
+    ],
+  },
+} as const satisfies Readonly<Record<string, Detail>>;
