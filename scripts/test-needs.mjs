@@ -33,6 +33,7 @@ const NEEDS = [
   { path: 'guest/outcome', user: true },
   { path: 'guest/overlay', user: true },
   { path: 'guest/pool.', user: true, order: 3 },
+  { path: 'guest/posix', user: true },
   { path: 'guest/processes', user: true },
   { path: 'guest/publish', user: true },
   { path: 'guest/root-fs', user: true },
