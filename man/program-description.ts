@@ -107,7 +107,10 @@ export interface Listed {
   readonly words: readonly string[];
   readonly short: string | undefined;
   readonly describe: string;
+  /** The next word is its value. */
   readonly takesValue: boolean;
+  /** It may have a value, behind a `=` only. */
+  readonly mayHaveValue: boolean;
   readonly repeats: boolean;
   readonly detail: Detail;
 }
@@ -121,7 +124,8 @@ export function listed(table: Readonly<Record<string, Options>>, details: Progra
       words: [...(short === undefined ? [] : [`-${short}`]), `--${name}`],
       short,
       describe: option.describe ?? '',
-      takesValue: option.type !== 'boolean',
+      takesValue: option.type !== 'boolean' && option.requiresArg !== false,
+      mayHaveValue: option.requiresArg === false,
       repeats: option.array === true,
       detail: details[name] ?? {},
     };

@@ -137,7 +137,7 @@ ${tables('            ', listed(program.options, program.details))}
 
 function values(all: readonly Listed[], id: string, indent: string): string {
   return all
-    .filter((option) => option.takesValue)
+    .filter((option) => option.takesValue || option.mayHaveValue)
     .map(({ words, detail }) => `${indent}${words.join('|')}) ${offer(detail.complete ?? 'none', id)} ;;`)
     .join('\n');
 }

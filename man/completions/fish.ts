@@ -188,12 +188,13 @@ function commandLines(program: Program, id: string): readonly string[] {
 
 function line(
   program: string,
-  { name, short, describe, takesValue, detail }: Listed,
+  { name, short, describe, takesValue, mayHaveValue, detail }: Listed,
   condition: string,
   id: string,
 ): string {
   const words = `${short === undefined ? '' : `-s ${short} `}-l ${name}`;
-  const value = takesValue ? ` -r ${offer(detail.complete ?? 'none', id)}` : '';
+  const offered = takesValue || mayHaveValue ? ` ${offer(detail.complete ?? 'none', id)}` : '';
+  const value = takesValue ? ` -r${offered}` : offered;
   return `complete -c ${program} -n ${quoted(condition)} ${words} -d ${quoted(describe)}${value}`;
 }
 

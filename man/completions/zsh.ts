@@ -155,14 +155,16 @@ function specs(all: readonly Listed[], id: string, indent: string): string {
   return all.map((option) => `${indent}${spec(option, id)} \\`).join('\n');
 }
 
-function spec({ name, short, words, describe, takesValue, repeats, detail }: Listed, id: string): string {
-  const value = takesValue
-    ? `:${quoted(detail.value ?? 'VALUE').replaceAll(':', '\\:')}:${action(detail.complete ?? 'none', id)}`
-    : '';
+function spec({ name, short, words, describe, takesValue, mayHaveValue, repeats, detail }: Listed, id: string): string {
+  const value =
+    takesValue || mayHaveValue
+      ? `${mayHaveValue ? ':' : ''}:${quoted(detail.value ?? 'VALUE').replaceAll(':', '\\:')}:${action(detail.complete ?? 'none', id)}`
+      : '';
   const text = `[${quoted(describe).replaceAll(/[[\]]/g, '\\$&').replaceAll(':', '\\:')}]${value}`;
   // --help and --version exclude every other option.
   const excluded = repeats ? "'*'" : name === 'help' || name === 'version' ? "'(- *)'" : `'(${words.join(' ')})'`;
-  const long = takesValue ? `--${name}=` : `--${name}`;
+  // With =- the value is in the same word.
+  const long = takesValue ? `--${name}=` : mayHaveValue ? `--${name}=-` : `--${name}`;
   if (short === undefined) return `${excluded}${long}'${text}'`;
   return `${excluded}{-${short}${takesValue ? '+' : ''},${long}}'${text}'`;
 }

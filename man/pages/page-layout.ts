@@ -52,8 +52,9 @@ export function programPage(program: Program, edition: Edition): string {
 }
 
 /** An option with its text. */
-function entry({ words, takesValue, repeats, describe, detail }: Listed): string {
-  const value = takesValue ? ` ${`*${detail.value ?? 'VALUE'}*`}` : '';
+function entry({ words, takesValue, mayHaveValue, repeats, describe, detail }: Listed): string {
+  const name = `*${detail.value ?? 'VALUE'}*`;
+  const value = takesValue ? ` ${name}` : mayHaveValue ? `[\`=\`${name}]` : '';
   const term = words.map((word) => `\`${word}\`${value}`).join(', ');
   const own: readonly Paragraph[] = detail.text ?? [sentence(describe)];
   const text = repeats && detail.text ? [...own, 'This option repeats.'] : own;

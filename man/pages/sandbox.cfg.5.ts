@@ -91,7 +91,10 @@ const BODY: readonly Section[] = [
           ],
           ['`[network.`*N*`.route.`*M*`]`', '`prefix`. `gateway`. `target`.'],
           ['`[network.`*N*`.filter]`', 'The parameters of the filter, one key each.'],
-          ['`[overlay]`', '`type`: `memory` makes the root writable until the end. The default is a read-only root.'],
+          [
+            '`[overlay]`',
+            '`type`: `memory` makes the root writable until the end. `directory` and `image` keep what is written in the directory or the disk image `path`. The default is a read-only root.',
+          ],
           [
             '`[security]`',
             '`label`. `dynamic`, default `true`. `inherit`: whether the sandbox gets the label of the caller, default `false`. `userns`: whether the command may create user namespaces, default `false`.',

@@ -1,5 +1,6 @@
 /** The options of virt-sandbox(1) that are about the root. */
 import type { Detail } from '../program-description.js';
+import { overlay } from './virt-sandbox.1-overlay.js';
 
 export const rootDetails = {
   root: {
@@ -23,9 +24,5 @@ export const rootDetails = {
       'Says what a machine keeps of the root that it has read. With `auto`, the default, it sees what changes on the host: over 9p at the next look, over virtiofs within a second. `never` keeps nothing. `always` keeps all, so that what changes on the host may not be seen, or in parts: it is for a root that does not change meanwhile, and the quickest there. A container, and a mount that replaces the root, ignore this option.',
     ],
   },
-  overlay: {
-    text: [
-      'Lets the command write to the whole root, with the rights of its user. What it writes, changes and removes is in memory, at most half of `--memory`, and is gone at the end. No file of the host changes. A mount is written to as without this option. A container cannot have it.',
-    ],
-  },
+  overlay,
 } as const satisfies Readonly<Record<string, Detail>>;

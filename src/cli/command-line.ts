@@ -1,6 +1,7 @@
 /**
  * Reads a command line by a table of options, in the grammar of GOption, which libvirt-sandbox used: `--name VALUE`,
- * `--name=VALUE`, `-n VALUE`, `-nVALUE`, and flags together as in `-vd`. A value may begin with a hyphen.
+ * `--name=VALUE`, `-n VALUE`, `-nVALUE`, and flags together as in `-vd`. A value may begin with a hyphen. An option with
+ * `requiresArg: false` has a value only behind a `=`.
  *
  * yargs is no choice here. Every start and every `exec` reads a command line, and yargs would take longer than the rest
  * of the program (docs/decisions/0012-program-start.md). It also reads `-eKEY=VALUE` as other options.
@@ -10,7 +11,7 @@ import { usageError } from './usage-error.js';
 
 /** A command line by its parts. */
 export interface CommandLine {
-  /** By long name. A flag is true; an option that repeats has all of its values, any other its last. */
+  /** By long name. A flag is true, and so is an option without its value; an option that repeats has all of its values, any other its last. */
   readonly values: ReadonlyMap<string, string | true | readonly string[]>;
   /** Whichever of `--help` and `--version` came first; the words after it were not read. */
   readonly asks: 'help' | 'version' | undefined;
@@ -46,6 +47,10 @@ export function readCommandLine(
     if (option === undefined || !Object.hasOwn(known, name)) throw fail(unknown(shown, Object.keys(known)));
     if (option.type === 'boolean') {
       if (attached !== undefined) throw fail(`${shown} takes no value, and was given ${JSON.stringify(attached)}`);
+      values.set(name, true);
+      return 0;
+    }
+    if (attached === undefined && option.requiresArg === false) {
       values.set(name, true);
       return 0;
     }

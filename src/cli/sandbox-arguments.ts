@@ -14,7 +14,9 @@ type Value<Option extends Options> = Option extends { array: true }
   ? readonly string[]
   : Option extends { type: 'boolean' }
     ? true
-    : string;
+    : Option extends { requiresArg: false }
+      ? string | true
+      : string;
 
 /** The options that were given, by long name in camel case, and the command after them. */
 export type Arguments = {

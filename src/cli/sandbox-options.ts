@@ -31,8 +31,10 @@ export const options = {
     describe: 'what is kept of the root: auto: what cannot be stale, never: nothing, always: all [auto]',
   },
   overlay: {
-    type: 'boolean',
-    describe: 'a root to write to: what COMMAND writes stays in memory, and is gone at the end',
+    type: 'string',
+    // The value follows a `=` only: the next word begins the command.
+    requiresArg: false,
+    describe: '[=memory|DIR|FILE.qcow2]: a root to write to, in memory and gone at the end, or kept there',
   },
   mount: {
     alias: 'm',

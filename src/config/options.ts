@@ -13,6 +13,7 @@ import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
 import { parseNetworks } from './parsers/network.js';
 import { parseSeconds, parseWhole } from './parsers/number.js';
+import { parseOverlay } from './parsers/overlay.js';
 import { parsePublish } from './parsers/publish.js';
 import { parseRootCache } from './parsers/root-cache.js';
 import { parseRootFs } from './parsers/root-fs.js';
@@ -29,7 +30,8 @@ export interface ConfigOptions extends TuningOptions {
   readonly root?: string | undefined;
   readonly rootFs?: string | undefined;
   readonly rootCache?: string | undefined;
-  readonly overlay?: boolean | undefined;
+  /** True is `memory`. */
+  readonly overlay?: string | true | undefined;
   readonly mount?: readonly string[] | undefined;
   readonly include?: readonly string[] | undefined;
   /** A file of includes; they come after those of `include`. */
@@ -138,7 +140,8 @@ function bootFrom(options: ConfigOptions, from: SandboxConfig): Pick<SandboxConf
 }
 
 function overlayFrom({ overlay }: ConfigOptions, from: SandboxConfig): SandboxConfig['overlay'] {
-  return overlay ? { type: 'memory' } : from.overlay;
+  if (overlay === undefined) return from.overlay;
+  return overlay === true ? { type: 'memory' } : parseOverlay(overlay, '--overlay');
 }
 
 async function identityFrom(

@@ -120,10 +120,11 @@ export interface Hidden {
 }
 
 /** Where what is written to the root goes, which stays as it is itself. */
-export interface Overlay {
+export type Overlay =
   /** Memory of the sandbox. It is gone at the end. */
-  readonly type: 'memory';
-}
+  | { readonly type: 'memory' }
+  /** A directory of this host, or a disk image in qcow2. It is kept, and a later sandbox goes on with it. */
+  | { readonly type: 'directory' | 'image'; readonly path: string };
 
 export interface Security {
   readonly mode: 'dynamic' | 'static' | 'inherit';

@@ -34,7 +34,7 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
  *   `home-not-absolute`, `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
- *   `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`,
+ *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`,
  *   `env-key-invalid`, `nul-character`, `argument-too-long`,
  *   `arguments-too-long`, and what {@link checkTuning} throws
  */
@@ -49,6 +49,7 @@ export function validateConfig(config: SandboxConfig, isIdle = false): SandboxCo
   if (config.kernel.version !== undefined) checkKernelVersion(config.kernel.version);
   checkMachine(config);
   for (const path of config.hidden.paths) checkAbsolute(path, 'hide-not-absolute', 'a path to hide');
+  checkOverlay(config);
   checkMounts(config);
   checkIncludes(config);
   checkDisks(config);
@@ -112,7 +113,18 @@ function checkMachine({ memory, vcpus, acceleration, requireKvm }: SandboxConfig
   }
 }
 
-function checkMounts({ mounts, overlay }: SandboxConfig): void {
+function checkOverlay({ mounts, overlay }: SandboxConfig): void {
+  if (overlay === undefined) return;
+  if (overlay.type !== 'memory') checkAbsolute(overlay.path, 'overlay-not-absolute', 'where the overlay is kept');
+  if (mounts.every(({ target }) => normalizePath(target) !== '/')) return;
+  throw configError(
+    'overlay-root-mount',
+    `a mount has the target "/", and ${option('overlay')} is for a root that is a directory of the host`,
+    `leave out one of them, or name the directory with ${option('root')}`,
+  );
+}
+
+function checkMounts({ mounts }: SandboxConfig): void {
   for (const { target } of mounts) checkAbsolute(target, 'mount-target-not-absolute', 'the target of a mount');
   // On any other target a later mount may hide an earlier one; a second root cannot.
   if (mounts.filter(({ target }) => normalizePath(target) === '/').length > 1) {
@@ -123,13 +135,6 @@ function checkMounts({ mounts, overlay }: SandboxConfig): void {
       'mount-root-bind',
       'a guest-bind cannot have the target "/": without a root there is nothing to bind',
       'use host-bind, host-image or ram',
-    );
-  }
-  if (overlay !== undefined && mounts.some(({ target }) => normalizePath(target) === '/')) {
-    throw configError(
-      'overlay-root-mount',
-      `a mount has the target "/", and ${option('overlay')} is for a root that is a directory of the host`,
-      `leave out one of them, or name the directory with ${option('root')}`,
     );
   }
 }
@@ -165,8 +170,9 @@ function checkDisks({ disks }: SandboxConfig): void {
 /**
  * A writable image can be used only once. QEMU would refuse a second use too, but its message blames another process.
  */
-function checkImages({ disks, mounts }: SandboxConfig): void {
-  const images = [...disks, ...mounts.filter((mount) => mount.type === 'host-image')];
+function checkImages({ disks, mounts, overlay }: SandboxConfig): void {
+  const kept = overlay?.type === 'image' ? [{ source: overlay.path, readOnly: false }] : [];
+  const images = [...disks, ...mounts.filter((mount) => mount.type === 'host-image'), ...kept];
   for (const [index, { source }] of images.entries()) {
     const users = images.filter((image) => normalizePath(image.source) === normalizePath(source));
     if (users[0] !== images[index] || users.length < 2 || users.every(({ readOnly }) => readOnly)) continue;

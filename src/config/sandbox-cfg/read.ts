@@ -149,7 +149,9 @@ function readSecurity(section: Section): Security {
 function readOverlay(section: Section): Overlay | undefined {
   const type = section.text('type');
   if (type === undefined || type === 'memory') return type && { type };
-  throw section.invalid('type', type, 'write memory, or leave the group out for a read-only root');
+  if (type === 'directory' || type === 'image') return { type, path: section.need('path') };
+  const remedy = 'write memory, directory or image, or leave the group out for a read-only root';
+  throw section.invalid('type', type, remedy);
 }
 
 function readHidden(section: Section): Hidden {

@@ -32,7 +32,7 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
     writer.putOwn(`disk.${index}`, { readonly: unless(false, readOnly) });
   }
   for (const [index, network] of config.networks.entries()) putNetwork(writer, `network.${index}`, network);
-  writer.putOwn('overlay', { type: config.overlay?.type });
+  writer.putOwn('overlay', { ...config.overlay });
   const { label, mode } = config.security;
   writer.put('security', { label, dynamic: mode === 'dynamic' });
   writer.putOwn('security', { inherit: mode === 'inherit' || undefined, userns: config.userNamespaces || undefined });

@@ -6,9 +6,9 @@ import { inMilliseconds, MOST_BOOT_TIMEOUT } from '../../config/parsers/duration
 import { parseMemoryLimit } from '../../config/parsers/memory-tuning.js';
 import { parseMount } from '../../config/parsers/mount.js';
 import { parseNetwork } from '../../config/parsers/network.js';
+import { parseOverlay } from '../../config/parsers/overlay.js';
 import { LOOPBACK, parsePublish } from '../../config/parsers/publish.js';
 import { parseMemory, parseSize } from '../../config/parsers/size.js';
-import type { Overlay } from '../../config/types.js';
 import { MAX_TIME_LIMIT } from '../../protocol/wire.js';
 import { defined, isRecord } from '../../util/records.js';
 import type { StartOptions } from '../types.js';
@@ -59,16 +59,16 @@ function inFull(settings: Values): Values {
     environment: variables(environment),
     bootTimeout: inMilliseconds(bootTimeout, 'bootTimeout', MOST_BOOT_TIMEOUT),
     kernel: whole(kernel, { version: undefined, path: undefined, modulesPath: undefined }),
-    overlay: typeof overlay === 'boolean' ? inMemory(overlay) : overlay,
+    overlay: overlayFrom(overlay),
     hidden: whole(hidden, { secrets: true, paths: [] }),
     security: whole(security, DEFAULT_SECURITY),
     tuning: isRecord(tuning) ? wholeTuning(tuning) : tuning,
   });
 }
 
-/** The short form of an overlay. */
-function inMemory(wanted: boolean): Overlay | undefined {
-  return wanted ? { type: 'memory' } : undefined;
+function overlayFrom(value: unknown): unknown {
+  if (typeof value === 'boolean') return value ? { type: 'memory' } : undefined;
+  return typeof value === 'string' ? parseOverlay(value, 'overlay') : value;
 }
 
 function whole(value: unknown, defaults: object): unknown {

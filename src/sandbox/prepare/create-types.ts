@@ -57,8 +57,8 @@ interface SandboxSettings
   extends Optional<Omit<SandboxConfig, OnlyInFiles | OfOneCommand | Nested | 'memory' | 'bootTimeout'>> {
   readonly identity?: Omit<Identity, 'savedHome'> | undefined;
   readonly kernel?: Optional<SandboxConfig['kernel']> | undefined;
-  /** True: in memory. */
-  readonly overlay?: boolean | SandboxConfig['overlay'];
+  /** True: in memory. A text: as of `--overlay`. */
+  readonly overlay?: boolean | string | SandboxConfig['overlay'];
   readonly hidden?: Optional<SandboxConfig['hidden']> | undefined;
   readonly security?: Loose<SandboxConfig['security'], 'mode'> | undefined;
   /** Bytes, or a text. */

@@ -108,7 +108,11 @@ const entries = {
   root: text,
   rootFs: oneOf(['auto', '9p', 'virtiofs']),
   rootCache: oneOf(['auto', 'never', 'always']),
-  overlay: record({ type: v.literal('memory', '"memory"') }),
+  overlay: v.variant(
+    'type',
+    [record({ type: v.literal('memory') }), record({ type: oneOf(['directory', 'image']), path: text })],
+    'an object whose type is "memory", "directory" or "image"',
+  ),
   arch: text,
   kernel: record({ version: v.optional(text), path: v.optional(text), modulesPath: v.optional(text) }),
   image: text,

@@ -45,6 +45,9 @@ const CASES: readonly Case[] = [
   ['virt-sandbox -r /us', ['/usr/']],
   ['virt-sandbox --config=/etc/hostn', ['/etc/hostname']],
   ['virt-sandbox --profile co', ['compatible']],
+  // A value that may be left out is in the same word.
+  ['virt-sandbox --overlay=/etc/hostn', ['/etc/hostname']],
+  ['virt-sandbox --overlay setpri', ['setpriv']],
   // After the options comes another command, with its own completion or else with files.
   ['virt-sandbox setpri', ['setpriv']],
   ['virt-sandbox -v -n x setpri', ['setpriv']],

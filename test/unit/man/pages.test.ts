@@ -54,8 +54,9 @@ describe('manual pages', () => {
       const text = read(join(MAN, 'man1', `${program.name}.1`));
       const tables = [program.options, ...Object.values(program.commands ?? {}).map(({ options }) => options)];
       for (const option of tables.flatMap((table) => listed(table, program.details))) {
-        const { words, takesValue, detail, describe: line } = option;
-        const term = words.map((word) => (takesValue ? `${word} ${detail.value}` : word)).join(', ');
+        const { words, takesValue, mayHaveValue, detail, describe: line } = option;
+        const value = takesValue ? ` ${detail.value}` : mayHaveValue ? `[=${detail.value}]` : '';
+        const term = words.map((word) => `${word}${value}`).join(', ');
         assert.ok(text.includes(` ${term} `), `${term} is not in the page`);
         const [first] = detail.text ?? [line];
         const opening = (typeof first === 'string' ? first : '').replaceAll(/[`*]/g, '').slice(1, 40);

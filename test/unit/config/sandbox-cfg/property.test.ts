@@ -154,6 +154,12 @@ function tuning(random: Random, { tags, interfaces, ...size }: TunedSandbox): Tu
   };
 }
 
+function overlay(random: Random): SandboxConfig['overlay'] {
+  const type = random.pick([undefined, 'memory', 'directory', 'image'] as const);
+  if (type === undefined || type === 'memory') return type && { type };
+  return { type, path: `${path(random)}/overlay` };
+}
+
 /** Any valid sandbox; `bare` ones use only what libvirt-sandbox's format has. */
 function sandbox(random: Random, bare: boolean): SandboxConfig {
   const tags = random.list(3, (index) => `${index}${random.pick(['', ' a', '\\', ':=', 'ä'])}`);
@@ -180,7 +186,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       path: maybe(random, () => path(random)),
       modulesPath: maybe(random, () => path(random)),
     },
-    overlay: bare ? undefined : random.pick([undefined, { type: 'memory' }]),
+    overlay: bare ? undefined : overlay(random),
     hidden: bare
       ? { secrets: true, paths: [] }
       : { secrets: random.chance(), paths: random.list(3, () => path(random)) },

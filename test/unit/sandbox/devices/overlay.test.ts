@@ -49,7 +49,10 @@ test('only a sandbox with an overlay has the module', async () => {
     [false, ['console', 'root-9p']],
     [true, ['console', 'root-9p', 'overlay']],
   ] as const)
-    assert.deepEqual(moduleSets(devices(await configFromOptions({ command, overlay }), 'session')), sets);
+    assert.deepEqual(
+      moduleSets(devices(await configFromOptions(overlay ? { command, overlay } : { command }), 'session')),
+      sets,
+    );
 });
 
 test('in a machine the share is mounted read-only below memory, which no path leads to', async (t) => {
@@ -83,5 +86,12 @@ test('the topmost directory has the mode and the owners of the root', async (t) 
 test('a container has none', async () => {
   const config = await configFromOptions({ command, overlay: true });
   assert.throws(() => checkDriver(config, 'lxc'), { code: 'overlay-of-container' });
+  for (const [path, type] of [
+    ['/srv/state/', 'directory'],
+    ['/srv/state.qcow2', 'image'],
+  ] as const) {
+    const kept = await configFromOptions({ command, overlay: path });
+    assert.throws(() => checkDriver(kept, 'embedded'), { code: `overlay-${type}-not-built` });
+  }
   checkDriver(config, 'session');
 });

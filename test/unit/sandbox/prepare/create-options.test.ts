@@ -47,12 +47,14 @@ test('times and variables may be texts', () => {
   assert.deepEqual(environment, [{ key: 'A', value: 'b=c' }]);
 });
 
-test('an overlay is in memory', () => {
+test('an overlay is in memory, or where a text or an object says', () => {
   const memory = { type: 'memory' } as const;
   assert.deepEqual(createdSandbox({ overlay: true }).sandbox, { overlay: memory });
   assert.deepEqual(createdSandbox({ overlay: memory }).sandbox, { overlay: memory });
   assert.deepEqual(createdSandbox({ overlay: false }).sandbox, {});
-  for (const overlay of ['/srv/dir', { type: 'directory' }, {}] as unknown[])
+  const kept = { type: 'directory', path: '/srv/dir' } as const;
+  for (const overlay of ['/srv/dir', kept]) assert.deepEqual(createdSandbox({ overlay }).sandbox, { overlay: kept });
+  for (const overlay of [1, { type: 'directory' }, { type: 'disk', path: '/srv/dir' }, {}] as unknown[])
     assert.throws(() => createdSandbox({ overlay: overlay as boolean }), { code: 'config-value-invalid' });
 });
 

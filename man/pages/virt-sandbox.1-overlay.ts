@@ -1,0 +1,20 @@
+/** The text of `--overlay` in virt-sandbox(1). */
+import type { Detail } from '../program-description.js';
+
+export const overlay: Detail = {
+  value: 'WHERE',
+  complete: 'file',
+  text: [
+    'Lets the command write to the whole root, with the rights of its user. No file of the host’s root changes. A mount is written to as without this option. A container cannot have it. *WHERE* says where the command’s writes go. It follows a `=`, since the next word begins the command.',
+    {
+      terms: [
+        ['`memory`', 'The default. Memory of the sandbox, at most half of `--memory`. It is gone at the end.'],
+        [
+          '*DIR*',
+          'A directory of the host, with a slash in its path. It is kept, and a later sandbox goes on with it. Not built yet.',
+        ],
+        ['*FILE*`.qcow2`', 'A disk image, kept as a directory is. Not built yet.'],
+      ],
+    },
+  ],
+};
