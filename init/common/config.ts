@@ -49,12 +49,12 @@ export interface GuestStaged {
 /** The file system that becomes the root. */
 export type GuestRoot = GuestShare | GuestImage | GuestRam | GuestStaged;
 
-/** What is written to the root of a machine goes into a tmpfs. This is what its topmost directory has of the root. */
-export interface GuestOverlay {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
+/** Where what is written to the root of a machine goes. */
+export type GuestOverlay =
+  /** A tmpfs. Its topmost directory has these of the root. */
+  | { readonly type: 'ram'; readonly mode: number; readonly uid: number; readonly gid: number }
+  /** A directory of the host with the layers in it, which may be those of an earlier sandbox. */
+  | { readonly type: 'virtiofs'; readonly tag: string };
 
 /** A mount. Mounts are made in the order of the config. */
 export type GuestMount = { readonly target: string } & (

@@ -1,42 +1,68 @@
 /**
- * The calls that lay a writable file system in memory over the root.
+ * The calls that lay a writable file system over the root: memory, or a directory of the host.
  * https://docs.kernel.org/filesystems/overlayfs.html
  */
 import type { GuestOverlay } from './config.js';
 import { call, MNT_DETACH, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
 
-/** Where the memory and the root as it is are mounted meanwhile. An overlay keeps them, so the path goes away. */
+/** Where the layers are mounted meanwhile. An overlay keeps them, so the path goes away. */
 const OVERLAY = '/overlay';
-const UPPER = `${OVERLAY}/upper`;
-const WORK = `${OVERLAY}/work`;
+const KEPT = `${OVERLAY}/kept`;
 
 /** Where the root as it is belongs before the overlay is made. */
 export const LOWER_ROOT = `${OVERLAY}/lower`;
 
 /**
- * `redirect_dir` lets rename(2) move a directory of the root, as anywhere else. `xino=on` gives all files one device
- * number, which `du -x` looks at; `auto` would not for 9p. Nothing outlives the sandbox, so no index is needed, and
- * `metacopy` would leave files half on the host, which may change them. A tmpfs syncs nothing, so that `volatile` saves
- * nothing.
+ * `xino=on` gives all files one device number, which `du -x` looks at; `auto` would not for 9p. An index is for what is
+ * not needed here. `metacopy` would leave files half on the host, which may change them. `volatile` would leave out syncs,
+ * of which a tmpfs has none.
  */
-const OPTIONS = 'redirect_dir=on,index=off,metacopy=off,xino=on';
+const OPTIONS = 'index=off,metacopy=off,xino=on';
 
 /**
- * An overlay shows the mode and the owners of the upper directory for its topmost one.
- * @param lower the call that mounts the root as it is at {@link LOWER_ROOT}
+ * With `on`, rename(2) moves a directory of the root, as anywhere else. A redirect is a path of the lower layer, which
+ * may lead elsewhere in a later run, so a layer that is kept has none: rename(2) of such a directory answers EXDEV, and
+ * `mv` copies.
  */
-export function overlayCalls({ mode, uid, gid }: GuestOverlay, lower: PlannedCall): PlannedCall[] {
-  const layers = `lowerdir=${LOWER_ROOT},upperdir=${UPPER},workdir=${WORK}`;
+const REDIRECTS: Readonly<Record<GuestOverlay['type'], string>> = {
+  ram: 'redirect_dir=on',
+  virtiofs: 'redirect_dir=nofollow',
+};
+
+/** @param lower the call that mounts the root as it is at {@link LOWER_ROOT} */
+export function overlayCalls(overlay: GuestOverlay, lower: PlannedCall): PlannedCall[] {
+  const { directory, calls } = upperLayer(overlay);
+  const layers = `lowerdir=${LOWER_ROOT},upperdir=${directory}/upper,workdir=${directory}/work`;
   return [
     call({ op: 'mkdir', path: OVERLAY, mode: 0o700 }),
     call(mountOf('tmpfs', OVERLAY, 'tmpfs', 0, 'mode=700')),
     call({ op: 'mkdir', path: LOWER_ROOT, mode: 0o700 }),
     lower,
-    call({ op: 'mkdir', path: UPPER, mode }),
-    ...(uid === 0 && gid === 0 ? [] : [call({ op: 'chown', path: UPPER, uid, gid })]),
-    call({ op: 'mkdir', path: WORK, mode: 0o700 }),
-    call(mountOf('overlay', NEW_ROOT, 'overlay', 0, `${layers},${OPTIONS}`)),
+    ...calls,
+    call(mountOf('overlay', NEW_ROOT, 'overlay', 0, `${layers},${REDIRECTS[overlay.type]},${OPTIONS}`)),
     // Nobody inside finds a path to them.
     call({ op: 'unmount', path: OVERLAY, flags: MNT_DETACH }),
   ];
+}
+
+/**
+ * What makes the upper layer. An overlay shows the mode and the owners of the upper directory for its topmost one. The
+ * host has made those of a layer that is kept.
+ */
+function upperLayer(overlay: GuestOverlay): { readonly directory: string; readonly calls: readonly PlannedCall[] } {
+  if (overlay.type === 'virtiofs')
+    return {
+      directory: KEPT,
+      calls: [call({ op: 'mkdir', path: KEPT, mode: 0o700 }), call(mountOf(overlay.tag, KEPT, 'virtiofs', 0, ''))],
+    };
+  const { mode, uid, gid } = overlay;
+  const upper = `${OVERLAY}/upper`;
+  return {
+    directory: OVERLAY,
+    calls: [
+      call({ op: 'mkdir', path: upper, mode }),
+      ...(uid === 0 && gid === 0 ? [] : [call({ op: 'chown', path: upper, uid, gid })]),
+      call({ op: 'mkdir', path: `${OVERLAY}/work`, mode: 0o700 }),
+    ],
+  };
 }

@@ -95,7 +95,7 @@ function isInMemory(config: GuestConfig, path: string): boolean {
   const covering = mounts.filter(({ target }) => isWithin(real, target));
   // Of two mounts on one target, the later is on top.
   const deepest = covering.reduce((best, mount) => (mount.target.length >= best.target.length ? mount : best), {
-    type: config.overlay === undefined ? (config.root.type as string) : 'ram',
+    type: config.overlay === undefined ? (config.root.type as string) : config.overlay.type,
     target: '',
   });
   return deepest.type === 'ram';

@@ -1,4 +1,5 @@
 #include "arguments.h"
+#include "layers.h"
 #include "walls.h"
 
 #include <fcntl.h>
@@ -81,7 +82,9 @@ uint64_t arguments_capabilities(const struct arguments *arguments)
 		return 0;
 	if (arguments->read_only)
 		return TO_READ;
-	return arguments->handles ? TO_WRITE | TO_READ : TO_WRITE;
+	uint64_t kept = arguments->handles ? TO_WRITE | TO_READ : TO_WRITE;
+
+	return arguments->layers ? kept | SET(CAP_SETFCAP) : kept;
 }
 
 /* `--modcaps=-mknod:…`: the capabilities that virtiofsd would keep and must not. */
@@ -164,6 +167,10 @@ bool arguments_complete(struct arguments *arguments, int argc, char *const argv[
 	}
 	if (arguments->flat)
 		arguments->words[count++] = "--no-announce-submounts";
+	if (arguments->layers) {
+		arguments->words[count++] = "--xattr";
+		arguments->words[count++] = LAYERS_ATTRIBUTES;
+	}
 	arguments->words[count] = NULL;
 	return true;
 }

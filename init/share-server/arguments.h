@@ -24,6 +24,8 @@ struct arguments {
 	bool alone;
 	/* The guest is not told which directories are mount points. */
 	bool flat;
+	/* It serves layers of an overlay. */
+	bool layers;
 	/* virtiofsd keeps file handles instead of descriptors. */
 	bool handles;
 	/* It has namespaces and a root of its own. */

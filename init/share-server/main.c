@@ -17,11 +17,16 @@
  *
  *   user.h           that user, who has no capabilities
  *
+ * Started by a link that is called overlay-server, it serves the layers of an overlay, as root:
+ *
+ *   layers.h         their lock, and names of their own for the attributes that overlayfs needs
+ *
  * This process is the one that libvirt knows. It ends with virtiofsd's exit status, and virtiofsd does not outlive it.
  */
 #include "arguments.h"
 #include "capabilities.h"
 #include "descriptors.h"
+#include "layers.h"
 #include "log.h"
 #include "user.h"
 #include "walls.h"
@@ -166,11 +171,16 @@ int main(int argc, char *argv[])
 	if (arguments.as_user && !user_of_link(argv[0], &user))
 		return fail(argv[0]);
 	arguments.alone = arguments.as_user && user_is_self(&user);
+	arguments.layers = layers_are_served(argv[0]);
+	const char *failed = arguments.layers ? layers_lock(arguments.directory) : NULL;
+
+	if (failed != NULL)
+		return fail(failed);
 	unsigned long limit = descriptors_raise();
 
 	/* Who may open by handle may open all files, whoever they are for. */
 	arguments.handles = limit < DESCRIPTORS_ENOUGH && !arguments.as_user;
-	const char *failed = walls_make(arguments.directory, arguments.read_only, &arguments.walled);
+	failed = walls_make(arguments.directory, arguments.read_only, &arguments.walled);
 
 	if (failed != NULL)
 		return fail(failed);

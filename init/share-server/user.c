@@ -1,6 +1,7 @@
 #include "user.h"
 
 #include "capabilities.h"
+#include "link.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -12,8 +13,7 @@
 
 bool user_is_wanted(const char *program, bool *flat)
 {
-	const char *slash = strrchr(program, '/');
-	const char *name = slash == NULL ? program : slash + 1;
+	const char *name = link_name(program);
 
 	*flat = strcmp(name, FLAT_ROOT_SERVER) == 0;
 	return *flat || strcmp(name, ROOT_SERVER) == 0;

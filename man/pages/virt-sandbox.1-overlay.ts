@@ -11,7 +11,7 @@ export const overlay: Detail = {
         ['`memory`', 'The default. Memory of the sandbox, at most half of `--memory`. It is gone at the end.'],
         [
           '*DIR*',
-          'A directory of the host, with a slash in its path. It is kept, and a later sandbox goes on with it. Not built yet.',
+          'A directory of the host, with a slash in its path; for root, in a machine, with `virtiofsd`. It is kept, and a later sandbox goes on with it. It is made if it is missing. Only root may reach it: mode 0700, in directories that only root can write to. It is for one sandbox at a time, and belongs to the root that it was made over.',
         ],
         ['*FILE*`.qcow2`', 'A disk image, kept as a directory is. Not built yet.'],
       ],

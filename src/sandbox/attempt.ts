@@ -16,6 +16,7 @@ import { mayRunEarly } from './devices/early-run.js';
 import { GivenDisks } from './devices/given-disks.js';
 import { domainXml } from './devices/machine-options.js';
 import { makeFreshDirectories } from './devices/mounts.js';
+import { overlayReason, prepareOverlay } from './devices/overlay-server.js';
 import { type OwnDisks, ownDisks } from './devices/own-disks.js';
 import { confineQemu, gapsOfWall, makeOwnerWall, sandboxRules } from './devices/qemu-wall.js';
 import { makeRootServer, serverError, serverWords } from './devices/root-server.js';
@@ -148,6 +149,8 @@ export class Attempt {
     const ofQemu = error instanceof SandboxError && this.#prepared.platform === 'machine' && isQemuGone(error);
     if (this.#isRunning && ofQemu)
       return goneError(this.#run.console, hasApplication(this.#guest) ? 'running' : 'idle');
+    const reason = overlayReason(this.#config, error);
+    if (reason !== error) return reason;
     return this.#snapshot && !this.#isLoaded ? reasonToBoot(this.#snapshot, error) : this.#run.reasonFor(error);
   }
 
@@ -177,6 +180,7 @@ export class Attempt {
       this.#ownDisks = this.#user && !this.#sharesUser ? this.#disksOf(prepared, this.#user) : undefined;
       this.#givenDisks = this.#user?.isShared ? new GivenDisks(prepared.devices.disks) : undefined;
       makeRootServer(rootShareOf(prepared), path);
+      await prepareOverlay(this.#config, path);
     } else if (!this.#guest.privileged) {
       this.#guest = { ...this.#guest, idMap: containerIds(path, this.#config.identity) };
     }

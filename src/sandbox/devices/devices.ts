@@ -16,7 +16,7 @@ import { coveredPaths } from './hidden-paths.js';
 import { needsOwnHome } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
-import { overlayOf } from './overlay.js';
+import { overlayOf, overlayShare } from './overlay.js';
 import { rootServer, startsAhead } from './root-server.js';
 import type { RootTransport } from './root-transport.js';
 import { rootDirectory } from './root-view.js';
@@ -68,7 +68,7 @@ export async function prepareDevices(
 
 /**
  * Decides. On the host it looks only at /dev/ptmx, with a network at the resolver files and for passt, and with an
- * overlay at the root.
+ * overlay at the root, and where it is kept.
  */
 export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   const { name, images, server, root, model, breakpoint } = facts;
@@ -93,7 +93,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
   const interfaces = interfacesOf(config, name, platform);
   const shell = shellOf(config, breakpoint, server.kind);
   return {
-    shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? [])],
+    shares: [...rootShare, ...mounts.flatMap(({ share }) => share ?? []), ...overlayShare(config, name)],
     disks,
     interfaces,
     shell,
@@ -101,7 +101,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
     guest: {
       platform,
       root: atRoot === undefined ? usualRoot(platform, root, config.rootCache) : rootOf(mounts[atRoot]),
-      overlay: config.overlay && overlayOf(config),
+      overlay: overlayOf(config),
       ownHome: atRoot === undefined && needsOwnHome(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),

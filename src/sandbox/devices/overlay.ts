@@ -1,15 +1,51 @@
 /** The overlay over the root of a machine. */
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { GuestOverlay } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
+import type { Share } from '../../domain/shares.js';
 import { valueOr } from '../../util/errors.js';
+import { stateBase } from '../state/state-directory.js';
+import { layersOf, type Topmost } from './overlay-directory.js';
+
+/** The tag of the share with the layers of an overlay that is kept in a directory. */
+export const OVERLAY_TAG = 'sandbox:overlay';
+
+/** Name of the link by which share-server knows that it serves layers: init/share-server/layers.h */
+const LINK = 'overlay-server';
 
 /** The bits of a mode that chmod(2) sets. */
 const PERMISSIONS = 0o7777;
 
-/** What the topmost directory of the overlay has of the root. */
-export function overlayOf({ root }: SandboxConfig): GuestOverlay {
+export function topmostOf({ root }: Pick<SandboxConfig, 'root'>): Topmost {
   // checkHost() says so if it is missing; an image can be baked for it all the same.
   const { mode, uid, gid } = valueOr(() => statSync(root), undefined) ?? { mode: 0o755, uid: 0, gid: 0 };
   return { mode: mode & PERMISSIONS, uid, gid };
+}
+
+/** The overlay for the guest; undefined: the root is read-only. */
+export function overlayOf(config: SandboxConfig): GuestOverlay | undefined {
+  if (config.overlay === undefined) return undefined;
+  if (config.overlay.type === 'directory') return { type: 'virtiofs', tag: OVERLAY_TAG };
+  return { type: 'ram', ...topmostOf(config) };
+}
+
+/** The share with the layers, if a directory keeps them. */
+export function overlayShare({ overlay }: SandboxConfig, name: string): Share[] {
+  if (overlay?.type !== 'directory') return [];
+  const directory = layersOf(overlay.path);
+  return [
+    {
+      tag: OVERLAY_TAG,
+      directory,
+      readOnly: false,
+      transport: 'virtiofs',
+      program: overlayServer(join(stateBase(), name)),
+    },
+  ];
+}
+
+/** The program that libvirt starts for the layers: a link to share-server in the sandbox's state directory. */
+export function overlayServer(stateDirectory: string): string {
+  return join(stateDirectory, LINK);
 }

@@ -10,24 +10,13 @@ import type { Share } from '../../domain/shares.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
 import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
 import { option } from '../../util/option-names.js';
-import { hostProgram, isExecutable } from '../../util/programs.js';
+import { hostProgram } from '../../util/programs.js';
 import { rootServerUser } from '../state/qemu-user.js';
 import { stateBase } from '../state/state-directory.js';
 
 /** Names of the link by which share-server knows that it serves a root, as the link's owner: init/share-server/user.h */
 const LINK = 'root-server';
 const FLAT_LINK = 'flat-root-server';
-
-/** Where share-server looks for it: init/share-server/arguments.c */
-const VIRTIOFSD = [
-  ...['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/lib/qemu/virtiofsd'],
-  ...['/usr/local/libexec/virtiofsd', '/usr/bin/virtiofsd'],
-];
-
-/** Path of virtiofsd; undefined: there is none. */
-export function findVirtiofsd(): string | undefined {
-  return VIRTIOFSD.find(isExecutable);
-}
 
 /** Whether it can show files that are nobody's in a user namespace as root's: since virtiofsd 1.12. */
 export function translatesOwners(program: string): boolean {

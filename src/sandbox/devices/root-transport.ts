@@ -9,8 +9,8 @@ import { option } from '../../util/option-names.js';
 import { hasQemuUser } from '../state/qemu-user.js';
 import { mayMakeNamespaces } from './capabilities.js';
 import { rootMount } from './mounts.js';
-import { findVirtiofsd, startsAhead, translatesOwners } from './root-server.js';
-import { shareProgram } from './share-server.js';
+import { startsAhead, translatesOwners } from './root-server.js';
+import { findVirtiofsd, shareProgram } from './share-server.js';
 import { servesReadOnly } from './shares.js';
 import { reasonAgainstProc, reasonAgainstUserNamespaces } from './user-namespaces.js';
 

@@ -1,7 +1,18 @@
 /** The program that runs virtiofsd with less than libvirt gives it: init/share-server/main.c. */
 import { allowanceFor, isForbidden } from '../../libvirt/app-armor.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
-import { hostProgram } from '../../util/programs.js';
+import { hostProgram, isExecutable } from '../../util/programs.js';
+
+/** Where share-server looks for it: init/share-server/arguments.c */
+const VIRTIOFSD = [
+  ...['/usr/libexec/virtiofsd', '/usr/lib/virtiofsd', '/usr/lib/qemu/virtiofsd'],
+  ...['/usr/local/libexec/virtiofsd', '/usr/bin/virtiofsd'],
+];
+
+/** Path of virtiofsd; undefined: there is none. */
+export function findVirtiofsd(): string | undefined {
+  return VIRTIOFSD.find(isExecutable);
+}
 
 /**
  * Path of the program, or undefined if libvirt could not start it: a daemon that AppArmor confines starts virtiofsd and

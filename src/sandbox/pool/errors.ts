@@ -3,6 +3,7 @@
 import { configError, quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { messageOf, SandboxError } from '../../util/errors.js';
+import { forCaller } from '../../util/option-names.js';
 
 export function ofContainers(uri: string): SandboxError {
   return configError(
@@ -14,9 +15,15 @@ export function ofContainers(uri: string): SandboxError {
 
 /**
  * Two sandboxes must not write to one disk, and each of a pool would have it.
- * @throws {SandboxError} `pool-with-writable-disk`
+ * @throws {SandboxError} `pool-with-writable-disk`, `pool-with-kept-overlay`
  */
-export function refuseWriters({ mounts, disks }: SandboxConfig): void {
+export function refuseWriters({ mounts, disks, overlay }: SandboxConfig): void {
+  if (overlay !== undefined && overlay.type !== 'memory')
+    throw configError(
+      'pool-with-kept-overlay',
+      `a pool cannot have an overlay that is kept (${quote(overlay.path)}): only one sandbox may write to it at a time`,
+      `keep it in memory, where each has its own: ${forCaller({ commandLine: '--overlay', program: 'overlay: true' })}`,
+    );
   const image = mounts.find((mount) => mount.type === 'host-image' && !mount.readOnly);
   const disk = disks.find(({ readOnly }) => !readOnly);
   const what = image === undefined ? disk?.tag : image.target;

@@ -4,12 +4,13 @@ import { existsSync } from 'node:fs';
 import type { SandboxConfig } from '../../config/types.js';
 import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { SandboxError } from '../../util/errors.js';
-import { forCaller, option, shortOption } from '../../util/option-names.js';
+import { option } from '../../util/option-names.js';
 import { findInPath } from '../../util/programs.js';
+import { checkOverlay } from './overlay-check.js';
 import { checkTuningHere } from './tuning-check.js';
 
 /**
- * @throws {SandboxError} `kvm-required`, `overlay-of-container`, `overlay-directory-not-built`, `overlay-image-not-built`, `mac-duplicate`, `host-loopback-needs-user-network`,
+ * @throws {SandboxError} `kvm-required`, `mac-duplicate`, `host-loopback-needs-user-network`,
  *   `passt-missing`, `network-needs-system`, `filter-needs-network`, `net-limit-needs-network`, and what
  *   {@link checkTuningHere} throws
  */
@@ -21,27 +22,9 @@ export function checkDriver(config: SandboxConfig, kind: ConnectionKind): void {
       `use a qemu:/// connection, or leave out ${option('requireKvm')}`,
     );
   }
-  refuseOverlay(config, kind);
+  checkOverlay(config, kind);
   checkNetworks(config, kind);
   checkTuningHere(config, kind);
-}
-
-/** In a container the mounts below the root need overlays of their own, which not every file system can have. */
-function refuseOverlay({ overlay }: SandboxConfig, kind: ConnectionKind): void {
-  if (overlay === undefined) return;
-  if (kind === 'lxc') {
-    throw refusal(
-      'overlay-of-container',
-      `a container cannot have ${option('overlay')}`,
-      `run a machine: ${shortOption('connect', 'qemu:///embed')}`,
-    );
-  }
-  if (overlay.type === 'memory') return;
-  throw refusal(
-    `overlay-${overlay.type}-not-built`,
-    `an overlay cannot be kept in the ${overlay.type} ${JSON.stringify(overlay.path)}: that is not built`,
-    `use ${forCaller({ commandLine: '--overlay', program: 'overlay: true' })}, which is gone at the end`,
-  );
 }
 
 function checkNetworks({ networks, tuning }: SandboxConfig, kind: ConnectionKind): void {

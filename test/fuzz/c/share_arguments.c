@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		count++;
 	arguments.handles = (data[0] & 1) != 0;
 	arguments.walled = (data[0] & 2) != 0;
+	arguments.layers = (data[0] & 4) != 0;
 	(void)arguments_are_question(count, words);
 	if (arguments_read(&arguments, count, words) &&
 	    arguments_complete(&arguments, count, words, data[0] * 1000UL)) {

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -126,6 +127,50 @@ describe('share-server by a link that is called root-server', { skip: skip || un
     const limited = ['--bounding-set=-sys_admin', '--', 'perl', ...rootServer(t, '70123:70124').words];
     const { status, stderr } = spawnSync('setpriv', limited, { encoding: 'utf8', input: '' });
     assert.deepEqual([status, stderr], [126, 'share-server: no namespaces for virtiofsd: Operation not permitted\n']);
+  });
+});
+
+describe('share-server by a link that is called overlay-server', { skip: skip || unlessProgram('flock') }, () => {
+  function overlayServer(t: TestContext) {
+    const directory = scratchDirectory(t);
+    const link = join(directory, 'overlay-server');
+    symlinkSync(hostProgram('share-server'), link);
+    const fake = join(directory, 'virtiofsd');
+    const script = '#!/bin/sh\ngrep CapEff /proc/self/status; echo "$@"; flock -n "$SHARE" true || echo locked\n';
+    writeFileSync(fake, script, { mode: 0o755 });
+    const mounted = 'mount --bind "$0" "$1" && shift && exec setpriv --bounding-set=-sys_admin -- "$@" 9</dev/null';
+    const command = [link, '--fd=9', '--shared-dir', directory, '--sandbox', 'chroot'];
+    const words = ['--mount', '--', 'sh', '-c', mounted, fake, VIRTIOFSD, ...command];
+    const run = () => spawnSync('unshare', words, { env: { ...process.env, SHARE: directory }, encoding: 'utf8' });
+    return { directory, run };
+  }
+
+  it('keeps the lock of the layers, and renames attributes but that of capabilities', (t) => {
+    const { stderr } = overlayServer(t).run();
+    const [, capabilities, words = '', locked] = stderr.split('\n');
+    // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SETPCAP, SYS_CHROOT and SETFCAP; DAC_READ_SEARCH where the
+    // limit of descriptors cannot be raised.
+    assert.match(capabilities ?? '', /^CapEff:\t00000000800401d[bf]$/);
+    const map =
+      ':bad:all:trusted.overlay.origin:trusted.overlay.origin::ok:all:security.capability:security.capability:';
+    assert.ok(words.endsWith(` --xattr --xattrmap=${map}:prefix:all::user.virtiofs.::bad:all:::`), words);
+    assert.equal(locked, 'locked');
+  });
+
+  it('serves nothing that another process serves, and again when that has ended', async (t) => {
+    const { directory, run } = overlayServer(t);
+    const other = spawn('flock', [directory, 'sh', '-c', 'echo; read line'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(other.stdout, 'data');
+    const { status, stderr } = run();
+    assert.deepEqual(
+      [status, stderr],
+      [126, 'share-server: the overlay is in use: Resource temporarily unavailable\n'],
+    );
+    other.kill('SIGKILL');
+    other.stdin.end();
+    await once(other, 'close');
+    spawnSync('flock', [directory, 'true']);
+    assert.equal(run().status, 0);
   });
 });
 

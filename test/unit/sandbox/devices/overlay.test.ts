@@ -59,7 +59,7 @@ test('in a machine the share is mounted read-only below memory, which no path le
   const root = scratchDirectory(t);
   mkdirSync(join(root, 'dev'));
   const config = await configFromOptions({ command, overlay: true, root });
-  const all = operations(config, { mode: 0o1750, uid: 7, gid: 8 });
+  const all = operations(config, { type: 'ram', mode: 0o1750, uid: 7, gid: 8 });
   assert.deepEqual(shortly(all), [
     'tmpfs /overlay mode=700',
     'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=mmap,directio',
@@ -80,18 +80,32 @@ test('the topmost directory has the mode and the owners of the root', async (t) 
   const root = scratchDirectory(t);
   const { guest } = devices(await configFromOptions({ command, overlay: true, root }), 'session');
   const [uid, gid] = [process.getuid?.(), process.getgid?.()];
-  assert.deepEqual(guest.overlay, { mode: 0o755, uid, gid });
+  assert.deepEqual(guest.overlay, { type: 'ram', mode: 0o755, uid, gid });
+});
+
+test('a directory keeps the layers, as a share of its own that is written to', async (t) => {
+  const directory = scratchDirectory(t);
+  const config = await configFromOptions({ command, overlay: join(directory, 'kept') });
+  const made = devices(config, 'embedded');
+  const { program, ...share } = made.shares.at(-1) ?? {};
+  const layers = join(directory, 'kept/layers');
+  assert.deepEqual(share, { tag: 'sandbox:overlay', directory: layers, readOnly: false, transport: 'virtiofs' });
+  assert.match(program ?? '', /\/overlay\/overlay-server$/);
+  assert.deepEqual(moduleSets(made), ['console', 'root-9p', 'root-virtiofs', 'overlay']);
+  assert.ok(made.guest.overlay);
+  assert.deepEqual(shortly(operations(config, made.guest.overlay)).slice(1, 5), [
+    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=loose',
+    'sandbox:overlay /overlay/kept',
+    'overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/kept/upper,workdir=/overlay/kept/work,' +
+      FLAGS.replace('=on', '=nofollow'),
+    'unmount /overlay',
+  ]);
 });
 
 test('a container has none', async () => {
   const config = await configFromOptions({ command, overlay: true });
   assert.throws(() => checkDriver(config, 'lxc'), { code: 'overlay-of-container' });
-  for (const [path, type] of [
-    ['/srv/state/', 'directory'],
-    ['/srv/state.qcow2', 'image'],
-  ] as const) {
-    const kept = await configFromOptions({ command, overlay: path });
-    assert.throws(() => checkDriver(kept, 'embedded'), { code: `overlay-${type}-not-built` });
-  }
+  const kept = await configFromOptions({ command, overlay: '/srv/state.qcow2' });
+  assert.throws(() => checkDriver(kept, 'embedded'), { code: 'overlay-image-not-built' });
   checkDriver(config, 'session');
 });

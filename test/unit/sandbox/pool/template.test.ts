@@ -12,6 +12,16 @@ test('the sandboxes of a pool wait without a command', () => {
   assert.deepEqual(templateConfig(config), { ...config, command: [] });
 });
 
+test('an overlay of a pool is in memory, where each sandbox has its own', () => {
+  const overlay = { type: 'memory' } as const;
+  assert.deepEqual(templateConfig({ ...config, overlay }).overlay, overlay);
+  for (const type of ['directory', 'image'] as const)
+    assert.throws(() => templateConfig({ ...config, overlay: { type, path: '/srv/kept' } }), {
+      code: 'pool-with-kept-overlay',
+      message: /only one sandbox may write to it/,
+    });
+});
+
 test('the sandboxes of a pool have no name in common, nor a UUID', () => {
   assert.throws(() => templateConfig({ ...config, name: 'one' }), {
     code: 'pool-with-name',

@@ -1,0 +1,242 @@
+/**
+ * The directory that keeps an overlay:
+ *
+ *   overlay.json     the root that it belongs to
+ *   layers/          the share, where the guest writes what it likes
+ *   layers/upper/    what differs from the root, as overlayfs keeps it
+ *   layers/work/     overlayfs's own
+ *
+ * What a guest has written is hostile: programs with set-user-ID bits, links to anywhere. So nobody but root reaches the
+ * directory, and nothing below `layers` is opened here by a path that may have a link in it.
+ */
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { configError, quote } from '../../config/errors.js';
+import { normalizePath } from '../../config/path.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { isSystemError, messageOf, type SandboxError, valueOr } from '../../util/errors.js';
+import { forCaller, option } from '../../util/option-names.js';
+import { isRecord, parseJson } from '../../util/records.js';
+import { readPlainFile } from '../../util/small-files.js';
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_TRUNC } = constants;
+
+const LAYERS = 'layers';
+const UPPER = 'upper';
+const WORK = 'work';
+const RECORD = 'overlay.json';
+/** The record while it is written. */
+const NEW_RECORD = 'overlay.json.new';
+/** More than a path has. */
+const RECORD_BYTES = 16_384;
+const VERSION = 1;
+/** S_ISVTX of inode(7): only its owner, and that of the directory, may rename what is in it. */
+const STICKY = 0o1000;
+
+/** What the topmost directory of a new overlay has of the root. */
+export interface Topmost {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Where the layers are, by a path without links above them. The directory need not be there yet. */
+export function layersOf(path: string): string {
+  return join(realPathOf(path), LAYERS);
+}
+
+/** The path without links. Its last part need not be there. */
+function realPathOf(path: string): string {
+  const plain = normalizePath(path);
+  const whole = valueOr(() => realpathSync(plain), undefined);
+  if (whole !== undefined) return whole;
+  const above = valueOr(() => realpathSync(dirname(plain)), undefined);
+  return above === undefined ? plain : join(above, basename(plain));
+}
+
+/**
+ * Checks the directory of an overlay, if it is there, and those above it.
+ * @throws {SandboxError} `overlay-directory-unsafe`, `overlay-parent-missing`, `overlay-directory-foreign`,
+ *   `overlay-directory-damaged`, `overlay-of-other-root`
+ */
+export function checkOverlayDirectory(path: string, { root }: Pick<SandboxConfig, 'root'>): void {
+  const directory = realPathOf(path);
+  checkAbove(directory);
+  const found = lstatSync(directory, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  checkOwn(directory, found);
+  const record = readRecord(directory);
+  if (record === undefined) {
+    checkUnused(directory);
+    return;
+  }
+  const real = rootOf(root);
+  if (record !== real)
+    throw configError(
+      'overlay-of-other-root',
+      `the overlay in ${quote(directory)} belongs to the root ${quote(record)}, and not to ${quote(real)}`,
+      `use ${option('root', record)} or another directory; if that root has moved, change its path in ${RECORD} there`,
+    );
+  for (const below of [[], [UPPER], [WORK]]) checkLayer(directory, [LAYERS, ...below]);
+}
+
+/**
+ * Makes the directory, or what an interrupted attempt has not made of it.
+ * @throws {SandboxError} as {@link checkOverlayDirectory}, and `overlay-not-writable`
+ */
+export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, 'root'>, topmost: Topmost): void {
+  checkOverlayDirectory(path, config);
+  const directory = realPathOf(path);
+  try {
+    makeDirectory(directory);
+    // In a directory like /tmp somebody else may have made it meanwhile; nobody else can put another one there now.
+    checkOwn(directory, lstatSync(directory));
+    if (readRecord(directory) !== undefined) return;
+    const layers = join(directory, LAYERS);
+    makeDirectory(layers);
+    makeDirectory(join(layers, WORK));
+    makeDirectory(join(layers, UPPER));
+    const upper = openSync(join(layers, UPPER), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      fchownSync(upper, topmost.uid, topmost.gid);
+      fchmodSync(upper, topmost.mode);
+    } finally {
+      closeSync(upper);
+    }
+    writeRecord(directory, rootOf(config.root));
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw configError(
+      'overlay-not-writable',
+      `the directory ${quote(directory)} of an overlay cannot be made: ${messageOf(error)}`,
+      isSystemError(error, 'ENOSPC') ? 'free some space there' : 'name a directory that root can write to',
+      error,
+    );
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    // The mode is not changed by a umask that takes nothing from the owner.
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error;
+  }
+}
+
+/** Whoever may rename a directory on the way could put another one in its place. */
+function checkAbove(directory: string): void {
+  for (let above = dirname(directory); ; above = dirname(above)) {
+    const found = lstatSync(above, { throwIfNoEntry: false });
+    if (found === undefined)
+      throw configError(
+        'overlay-parent-missing',
+        `the directory ${quote(directory)} of an overlay cannot be made: ${quote(above)} is not there`,
+        `make it first: mkdir -p ${above}`,
+      );
+    const isSticky = (found.mode & STICKY) !== 0;
+    const isOpen = (found.mode & 0o022) !== 0 && !isSticky;
+    if (found.uid !== 0 || isOpen) throw unsafe(directory, `others than root may rename what is in ${quote(above)}`);
+    if (above === '/') return;
+  }
+}
+
+function checkOwn(directory: string, found: Stats): void {
+  if (!found.isDirectory())
+    throw configError('overlay-directory-unsafe', `${quote(directory)} is not a directory`, 'name a directory');
+  if (found.uid !== 0) throw unsafe(directory, 'it does not belong to root');
+  if ((found.mode & 0o077) !== 0)
+    throw configError(
+      'overlay-directory-unsafe',
+      `the directory ${quote(directory)} cannot keep an overlay: others than root may enter it, and a sandbox may make ` +
+        'programs there that run as root',
+      `close it: chmod 700 ${directory}`,
+    );
+}
+
+function unsafe(directory: string, why: string): SandboxError {
+  return configError(
+    'overlay-directory-unsafe',
+    `the directory ${quote(directory)} cannot keep an overlay: ${why}`,
+    'choose one below directories that only root can write to, such as /var/lib',
+  );
+}
+
+/** A directory without a record may be new, or what an interrupted attempt has made. */
+function checkUnused(directory: string): void {
+  const ours = [LAYERS, NEW_RECORD];
+  const other = readdirSync(directory).find((name) => !ours.includes(name));
+  if (other === undefined) return;
+  throw configError(
+    'overlay-directory-foreign',
+    `the directory ${quote(directory)} is not empty, and no overlay is in it: it has ${quote(other)}`,
+    'name an empty directory, or one that is not there yet',
+  );
+}
+
+/** A sandbox may have put anything below the layers, and its kernel anything in their place. */
+function checkLayer(directory: string, below: readonly string[]): void {
+  const found = lstatSync(join(directory, ...below), { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  throw configError(
+    'overlay-directory-damaged',
+    `the overlay in ${quote(directory)} is damaged: ${below.join('/')} is no directory`,
+    `name another directory; what is left of the overlay is below ${quote(join(directory, LAYERS))}`,
+  );
+}
+
+/** A root by a path that does not depend on links. */
+function rootOf(root: string): string {
+  return valueOr(() => realpathSync(root), undefined) ?? normalizePath(root);
+}
+
+/** The root that the overlay belongs to; undefined: there is no overlay yet. */
+function readRecord(directory: string): string | undefined {
+  let text: string;
+  try {
+    text = readPlainFile(join(directory, RECORD), { most: RECORD_BYTES, uid: 0 });
+  } catch (error) {
+    if (isSystemError(error, 'ENOENT')) return undefined;
+    throw damagedRecord(directory, messageOf(error), error);
+  }
+  const record = parseJson(text);
+  if (!isRecord(record) || record['version'] !== VERSION || typeof record['root'] !== 'string')
+    throw damagedRecord(directory, `it does not have the form {"version":${VERSION},"root":PATH}`);
+  return record['root'];
+}
+
+function damagedRecord(directory: string, why: string, cause?: unknown): SandboxError {
+  return configError(
+    'overlay-directory-damaged',
+    `${quote(join(directory, RECORD))} does not say which root the overlay belongs to: ${why}`,
+    forCaller({ commandLine: 'write it anew, or name another directory', program: 'name another directory' }),
+    cause,
+  );
+}
+
+/** It is there as a whole or not at all. */
+function writeRecord(directory: string, root: string): void {
+  const fresh = join(directory, NEW_RECORD);
+  const fd = openSync(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  try {
+    writeSync(fd, `${JSON.stringify({ version: VERSION, root })}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(fresh, join(directory, RECORD));
+}

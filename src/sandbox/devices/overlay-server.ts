@@ -1,0 +1,109 @@
+/** Makes what serves the layers of an overlay, for one sandbox at a time. */
+import { lstatSync, readFileSync, symlinkSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { configError, quote } from '../../config/errors.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { messageOf, SandboxError, valueOr } from '../../util/errors.js';
+import { hostProgram } from '../../util/programs.js';
+import { overlayServer, topmostOf } from './overlay.js';
+import { layersOf, makeOverlayDirectory } from './overlay-directory.js';
+
+/** How long the server of a sandbox that has ended may take to end, in milliseconds. */
+const ENDING_MS = 10_000;
+const LOOK_MS = 20;
+
+/**
+ * Makes the directory and the link to share-server, if a directory keeps the overlay.
+ * @throws {SandboxError} `overlay-in-use`, `state-not-writable`, and what {@link makeOverlayDirectory} throws
+ */
+export async function prepareOverlay(config: SandboxConfig, stateDirectory: string): Promise<void> {
+  const { overlay } = config;
+  if (overlay?.type !== 'directory') return;
+  makeOverlayDirectory(overlay.path, config, topmostOf(config));
+  await untilFree(layersOf(overlay.path));
+  const link = overlayServer(stateDirectory);
+  try {
+    symlinkSync(hostProgram('share-server'), link);
+  } catch (error) {
+    throw new SandboxError({
+      stage: 'domain',
+      code: 'state-not-writable',
+      message: `the server of the overlay cannot be linked at ${link}: ${messageOf(error)}`,
+      remedy: 'free some space there',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Waits for the server of a sandbox that has just ended. share-server itself takes the lock (init/share-server/layers.h),
+ * and keeps it as long as anything can write there; here it is only looked at, for an error that says who has it.
+ */
+async function untilFree(layers: string): Promise<void> {
+  const deadline = Date.now() + ENDING_MS;
+  for (;;) {
+    const holder = holderOf(layers);
+    if (holder === undefined) return;
+    if (!isEnding(holder) || Date.now() > deadline) throw inUse(layers, holder);
+    await sleep(LOOK_MS);
+  }
+}
+
+/**
+ * Why a domain did not start: another sandbox may have taken the lock meanwhile, and libvirt knows only that its server
+ * has ended.
+ */
+export function overlayReason({ overlay }: SandboxConfig, error: unknown): unknown {
+  if (overlay?.type !== 'directory' || !/virtiofsd|-fs\.sock/.test(messageOf(error))) return error;
+  const layers = layersOf(overlay.path);
+  const holder = valueOr(() => holderOf(layers), undefined);
+  return holder === undefined ? error : inUse(layers, holder);
+}
+
+/** A process that has the lock. */
+interface Holder {
+  readonly pid: string;
+  /** The state directory of its sandbox; undefined: it is no share-server. */
+  readonly stateDirectory: string | undefined;
+}
+
+function isEnding({ stateDirectory }: Holder): boolean {
+  return stateDirectory !== undefined && lstatSync(stateDirectory, { throwIfNoEntry: false }) === undefined;
+}
+
+function inUse(layers: string, { pid, stateDirectory }: Holder): SandboxError {
+  const who = stateDirectory === undefined ? `process ${pid}` : `the sandbox ${basename(stateDirectory)}`;
+  return configError(
+    'overlay-in-use',
+    `the overlay in ${quote(dirname(layers))} is in use by ${who}`,
+    `end ${stateDirectory === undefined ? 'it' : 'that sandbox'} first, or name another directory`,
+  );
+}
+
+/** "1: FLOCK  ADVISORY  WRITE 708 08:01:397 0 EOF": proc_locks(5) */
+const LOCK = /^\d+: FLOCK +\S+ +WRITE (\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /gm;
+
+/** Undefined: nobody has it, or who has it is not seen here. */
+function holderOf(layers: string): Holder | undefined {
+  const { ino, dev } = lstatSync(layers, { bigint: true });
+  for (const [, pid = '', major, minor, inode] of readFileSync('/proc/locks', 'latin1').matchAll(LOCK)) {
+    if (inode !== String(ino)) continue;
+    const words = valueOr(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), '').split('\0');
+    const link = words[0] ?? '';
+    // Some file systems have another device number there.
+    if (words.includes(layers) && link === overlayServer(dirname(link))) return { pid, stateDirectory: dirname(link) };
+    if (BigInt(`0x${major}`) === majorOf(dev) && BigInt(`0x${minor}`) === minorOf(dev))
+      return { pid, stateDirectory: undefined };
+  }
+  return undefined;
+}
+
+/** makedev(3) */
+function majorOf(dev: bigint): bigint {
+  return ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+}
+
+function minorOf(dev: bigint): bigint {
+  return (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+}

@@ -1,0 +1,61 @@
+/** Refuses an overlay that a sandbox cannot have here, before anything is started. */
+import { configError, quote } from '../../config/errors.js';
+import type { SandboxConfig } from '../../config/types.js';
+import type { ConnectionKind } from '../../libvirt/connection.js';
+import { forCaller, option, shortOption } from '../../util/option-names.js';
+import { checkOverlayDirectory } from '../devices/overlay-directory.js';
+import { findVirtiofsd, shareProgram } from '../devices/share-server.js';
+
+/**
+ * @throws {SandboxError} `overlay-of-container`, `overlay-directory-unavailable`, `overlay-image-not-built`, and what
+ *   {@link checkOverlayDirectory} throws
+ */
+export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void {
+  const { overlay } = config;
+  if (overlay === undefined) return;
+  // The mounts below the root need overlays of their own, which not every file system can have.
+  if (kind === 'lxc') {
+    throw configError(
+      'overlay-of-container',
+      `a container cannot have ${option('overlay')}`,
+      `run a machine: ${shortOption('connect', 'qemu:///embed')}`,
+    );
+  }
+  if (overlay.type === 'image') {
+    throw configError(
+      'overlay-image-not-built',
+      `an overlay cannot be kept in the image ${quote(overlay.path)}: that is not built`,
+      `use ${IN_MEMORY()}`,
+    );
+  }
+  if (overlay.type !== 'directory') return;
+  const obstacle = directoryObstacle(kind);
+  if (obstacle !== undefined) {
+    const [reason, remedy] = obstacle;
+    throw configError(
+      'overlay-directory-unavailable',
+      `an overlay cannot be kept in the directory ${quote(overlay.path)}: ${reason}`,
+      remedy,
+    );
+  }
+  checkOverlayDirectory(overlay.path, config);
+}
+
+const IN_MEMORY = () =>
+  `${forCaller({ commandLine: '--overlay', program: 'overlay: true' })}, which is gone at the end`;
+
+/** Why no virtiofsd can keep an overlay, and what to do; undefined: one can. */
+function directoryObstacle(kind: ConnectionKind): readonly [reason: string, remedy: string] | undefined {
+  if (process.geteuid?.() !== 0)
+    return [
+      'its files would have other owners than root only if root starts it',
+      `start it as root, or use ${IN_MEMORY()}`,
+    ];
+  if (findVirtiofsd() === undefined) return ['there is no virtiofsd', 'install it (Debian: virtiofsd)'];
+  if (shareProgram(kind) === undefined)
+    return [
+      "AppArmor does not let libvirtd start virt-sandbox's server of shares (docs/security.md)",
+      `use ${option('connect', 'qemu:///embed')}`,
+    ];
+  return undefined;
+}

@@ -1,0 +1,162 @@
+/** The directory that keeps an overlay: what it is made of, and which are refused. */
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import {
+  checkOverlayDirectory,
+  layersOf,
+  makeOverlayDirectory,
+} from '../../../../src/sandbox/devices/overlay-directory.js';
+import { scratchDirectory, unlessRoot } from '../../../helpers/scratch.js';
+
+const NOBODY = 65_534;
+const TOPMOST = { mode: 0o1751, uid: 7, gid: 8 };
+const ROOT = { root: '/' };
+
+function made(t: TestContext): string {
+  const directory = join(scratchDirectory(t), 'kept');
+  makeOverlayDirectory(directory, ROOT, TOPMOST);
+  return directory;
+}
+
+function refuses(directory: string, code: string, remedy: RegExp, config = ROOT): void {
+  for (const use of [
+    () => checkOverlayDirectory(directory, config),
+    () => makeOverlayDirectory(directory, config, TOPMOST),
+  ])
+    assert.throws(use, { code, remedy });
+}
+
+describe('the directory of an overlay', { skip: unlessRoot('it belongs to root') }, () => {
+  it('is made where it is missing, closed to others, and its upper directory is as the root', (t) => {
+    const old = process.umask(0o077);
+    t.after(() => process.umask(old));
+    const directory = made(t);
+    assert.equal(lstatSync(directory).mode & 0o7777, 0o700);
+    const { mode, uid, gid } = lstatSync(join(directory, 'layers/upper'));
+    assert.deepEqual([mode & 0o7777, uid, gid], [0o1751, 7, 8]);
+    assert.deepEqual(readdirSync(directory).sort(), ['layers', 'overlay.json']);
+    assert.deepEqual(JSON.parse(readFileSync(join(directory, 'overlay.json'), 'utf8')), { version: 1, root: '/' });
+  });
+
+  it('keeps what a sandbox has made of it', (t) => {
+    const directory = made(t);
+    const upper = join(directory, 'layers/upper');
+    chmodSync(upper, 0o700);
+    writeFileSync(join(upper, 'file'), 'kept');
+    makeOverlayDirectory(`${directory}/`, ROOT, TOPMOST);
+    assert.equal(lstatSync(upper).mode & 0o7777, 0o700);
+    assert.equal(readFileSync(join(upper, 'file'), 'utf8'), 'kept');
+  });
+
+  it('is completed after an attempt that was interrupted anywhere', (t) => {
+    const directory = made(t);
+    const left = ['overlay.json', 'layers/upper', 'layers/work', 'layers'];
+    for (const name of left) {
+      rmSync(join(directory, name), { recursive: true });
+      writeFileSync(join(directory, 'overlay.json.new'), '{"ver');
+      checkOverlayDirectory(directory, ROOT);
+    }
+    makeOverlayDirectory(directory, ROOT, TOPMOST);
+    assert.deepEqual(readdirSync(directory).sort(), ['layers', 'overlay.json']);
+    assert.equal(lstatSync(join(directory, 'layers/upper')).uid, 7);
+  });
+
+  it('is nothing that a check makes', (t) => {
+    const directory = join(scratchDirectory(t), 'kept');
+    checkOverlayDirectory(directory, ROOT);
+    assert.equal(existsSync(directory), false);
+  });
+
+  it('is found by a path without links', (t) => {
+    const directory = made(t);
+    const link = join(scratchDirectory(t), 'link');
+    symlinkSync(directory, link);
+    assert.equal(layersOf(link), join(directory, 'layers'));
+    symlinkSync(join(directory, '..'), `${link}-above`);
+    assert.equal(layersOf(`${link}-above/new/`), join(directory, '../new/layers'));
+  });
+
+  it('is refused if others may enter it, own it, or put another one in its place', (t) => {
+    const directory = made(t);
+    chmodSync(directory, 0o710);
+    refuses(directory, 'overlay-directory-unsafe', /chmod 700/);
+    chmodSync(directory, 0o700);
+    chownSync(directory, NOBODY, 0);
+    refuses(directory, 'overlay-directory-unsafe', /\/var\/lib/);
+    chownSync(directory, 0, 0);
+    const above = join(directory, '..');
+    for (const [mode, uid] of [
+      [0o777, 0],
+      [0o775, 0],
+      [0o755, NOBODY],
+    ] as const) {
+      chmodSync(above, mode);
+      chownSync(above, uid, 0);
+      refuses(directory, 'overlay-directory-unsafe', /\/var\/lib/);
+    }
+    chownSync(above, 0, 0);
+    // As /tmp is: nobody else can rename what is root's.
+    chmodSync(above, 0o1777);
+    checkOverlayDirectory(directory, ROOT);
+  });
+
+  it('is refused if it is no directory, its parent is missing, or something else is in it', (t) => {
+    const ground = scratchDirectory(t);
+    writeFileSync(join(ground, 'file'), '');
+    refuses(join(ground, 'file'), 'overlay-directory-unsafe', /name a directory/);
+    refuses(join(ground, 'missing/kept'), 'overlay-parent-missing', /mkdir -p/);
+    mkdirSync(join(ground, 'used'), { mode: 0o700 });
+    writeFileSync(join(ground, 'used/file'), '');
+    refuses(join(ground, 'used'), 'overlay-directory-foreign', /empty directory/);
+    assert.deepEqual(readdirSync(join(ground, 'used')), ['file']);
+  });
+
+  it('is refused if a guest has put something in the place of its layers', (t) => {
+    const directory = made(t);
+    for (const name of ['layers/upper', 'layers/work', 'layers']) {
+      const path = join(directory, name);
+      renameSync(path, `${directory}-aside`);
+      refuses(directory, 'overlay-directory-damaged', /another directory/);
+      for (const target of ['/', `${directory}-aside`]) {
+        symlinkSync(target, path);
+        refuses(directory, 'overlay-directory-damaged', /another directory/);
+        rmSync(path);
+      }
+      writeFileSync(path, '');
+      refuses(directory, 'overlay-directory-damaged', /another directory/);
+      rmSync(path);
+      renameSync(`${directory}-aside`, path);
+    }
+    checkOverlayDirectory(directory, ROOT);
+  });
+
+  it('belongs to one root', (t) => {
+    const directory = made(t);
+    const root = join(directory, '../root');
+    mkdirSync(root);
+    refuses(directory, 'overlay-of-other-root', /--root \/ /, { root });
+    for (const text of ['', '{}', '{"version":2,"root":"/"}', '{"version":1,"root":5}']) {
+      writeFileSync(join(directory, 'overlay.json'), text);
+      refuses(directory, 'overlay-directory-damaged', /another directory/);
+    }
+    rmSync(join(directory, 'overlay.json'));
+    symlinkSync('/etc/hostname', join(directory, 'overlay.json'));
+    refuses(directory, 'overlay-directory-damaged', /another directory/);
+    rmdirSync(root);
+  });
+});
