@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ACCEL } from '../helpers/acceleration.js';
 import { embedded, system } from '../helpers/connections.js';
-import { startDetached } from '../helpers/ctl.js';
+import { said, startDetached } from '../helpers/ctl.js';
 import { unlessProgram } from '../helpers/images.js';
 import { ask } from '../helpers/inside.js';
 import { assertNothingLeft, uniqueName } from '../helpers/leftovers.js';
@@ -193,6 +193,13 @@ describe('an overlay in a directory', { skip }, () => {
       apt: `apt-get install -y ${ground}/sayer.deb >/tmp/log 2>&1 && kept-sayer || cat /tmp/log`,
     });
     assert.deepEqual(found, { dpkg: 'set up\nkept-sayer\t1', make: 'made', apt: 'set up' });
+    const json: unknown = JSON.parse(await said(['diff', '--json', `${shelf}/packages`]));
+    const { added, deleted } = json as Record<'added' | 'deleted', string[]>;
+    assert.deepEqual(
+      added.filter((path) => path.includes('kept')).filter((path) => !path.startsWith('/var/')),
+      ['/etc/kept-sayer', '/usr/bin/kept-sayer', '/usr/local/share/kept-tool'],
+    );
+    assert.deepEqual(deleted, []);
     const last = await ask(options, {
       apt: 'kept-sayer',
       make: 'ls /usr/local/bin/kept-tool /usr/local/share/kept-tool',
@@ -211,6 +218,7 @@ describe('an overlay in a directory', { skip }, () => {
     assert.equal(stdout, 'done\n');
     const second = await runSandbox([...args, `--overlay=${kept}`, '--', 'true']);
     assertFailure(second, new RegExp(`is in use by the sandbox ${name}`), /end that sandbox first/);
+    for (const word of [name, kept]) assert.equal(await said(['diff', word]), 'A /half\n');
     await sandbox.close();
     // Its supervisor ends QEMU, and virtiofsd with it.
     const [owner] = readFileSync(`/run/libvirt-sandbox/${name}/owner`, 'utf8').split(' ');

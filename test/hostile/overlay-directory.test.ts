@@ -86,6 +86,15 @@ describe('what a sandbox keeps', {
     assert.equal(readFileSync('/etc/passwd', 'utf8').includes('root:'), true);
   });
 
+  it('is not written to by another mount', async () => {
+    for (const mount of [`host-bind:/mnt=${ground}`, `host-bind:/mnt=${ground}/kept2/layers`, 'host-bind:/mnt=/']) {
+      mkdirSync(join(ground, 'kept2/layers'), { recursive: true, mode: 0o700 });
+      const result = await runSandbox([...args, '-m', mount, `--overlay=${ground}/kept2`, '--', 'true']);
+      assertFailure(result, /can write to the directory .* of its overlay by the mount on \/mnt/);
+      assertRun(await runSandbox([...args, '-m', `${mount},ro`, `--overlay=${ground}/kept2`, '--', 'true']), 0, '');
+    }
+  });
+
   it('is in no directory that another user may put another one in the place of', async () => {
     const home = join(ground, 'home');
     mkdirSync(home);

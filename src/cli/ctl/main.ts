@@ -29,6 +29,8 @@ async function dispatch(command: CtlCommandName, args: CtlArguments): Promise<nu
       return (await import('./cp.js')).cp(args);
     case 'logs':
       return (await import('./logs.js')).logs(args);
+    case 'diff':
+      return (await import('./diff.js')).diff(args);
     case 'stop':
     case 'kill':
     case 'wait':

@@ -75,6 +75,11 @@ export const ctlCommands = {
       timestamps: flag('print the time of each line', 't'),
     },
   },
+  diff: {
+    command: 'diff <name>',
+    describe: 'List what was added (A), changed (C) and deleted (D) in an overlay: a sandbox, or DIR of --overlay=DIR',
+    options: { format, json },
+  },
   stop: {
     command: 'stop [name..]',
     describe: 'Stop sandboxes: SIGTERM to the application, and the end if it does not end by it',

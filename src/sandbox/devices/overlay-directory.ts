@@ -69,29 +69,47 @@ function realPathOf(path: string): string {
 }
 
 /**
- * Checks the directory of an overlay, if it is there, and those above it.
- * @throws {SandboxError} `overlay-directory-unsafe`, `overlay-parent-missing`, `overlay-directory-foreign`,
- *   `overlay-directory-damaged`, `overlay-of-other-root`
+ * Checks the directory of an overlay, if it is there, and that it belongs to that root.
+ * @throws {SandboxError} `overlay-of-other-root`, and what {@link keptOverlay} throws
  */
 export function checkOverlayDirectory(path: string, { root }: Pick<SandboxConfig, 'root'>): void {
+  const kept = keptOverlay(path);
+  const real = rootOf(root);
+  if (kept === undefined || kept.root === real) return;
+  throw configError(
+    'overlay-of-other-root',
+    `the overlay in ${quote(kept.directory)} belongs to the root ${quote(kept.root)}, and not to ${quote(real)}`,
+    `use ${option('root', kept.root)} or another directory; if that root has moved, change its path in ${RECORD} there`,
+  );
+}
+
+/** An overlay that a directory keeps. */
+export interface KeptOverlay {
+  /** Without links in it. */
+  readonly directory: string;
+  /** The root that it belongs to. */
+  readonly root: string;
+  /** What differs from that root. */
+  readonly upper: string;
+}
+
+/**
+ * The overlay in a directory, checked with those above it. Undefined: there is none yet.
+ * @throws {SandboxError} `overlay-directory-unsafe`, `overlay-parent-missing`, `overlay-directory-foreign`,
+ *   `overlay-directory-damaged`
+ */
+export function keptOverlay(path: string): KeptOverlay | undefined {
   const directory = realPathOf(path);
   checkAbove(directory);
   const found = lstatSync(directory, { throwIfNoEntry: false });
-  if (found === undefined) return;
+  if (found === undefined) return undefined;
   checkOwn(directory, found);
-  const record = readRecord(directory);
-  if (record === undefined) {
-    checkUnused(directory);
-    return;
-  }
-  const real = rootOf(root);
-  if (record !== real)
-    throw configError(
-      'overlay-of-other-root',
-      `the overlay in ${quote(directory)} belongs to the root ${quote(record)}, and not to ${quote(real)}`,
-      `use ${option('root', record)} or another directory; if that root has moved, change its path in ${RECORD} there`,
-    );
+  const root = readRecord(directory);
+  if (root === undefined) checkUnused(directory);
+  checkClosed(directory, found);
+  if (root === undefined) return undefined;
   for (const below of [[], [UPPER], [WORK]]) checkLayer(directory, [LAYERS, ...below]);
+  return { directory, root, upper: join(directory, LAYERS, UPPER) };
 }
 
 /**
@@ -104,7 +122,9 @@ export function makeOverlayDirectory(path: string, config: Pick<SandboxConfig, '
   try {
     makeDirectory(directory);
     // In a directory like /tmp somebody else may have made it meanwhile; nobody else can put another one there now.
-    checkOwn(directory, lstatSync(directory));
+    const made = lstatSync(directory);
+    checkOwn(directory, made);
+    checkClosed(directory, made);
     if (readRecord(directory) !== undefined) return;
     const layers = join(directory, LAYERS);
     makeDirectory(layers);
@@ -159,6 +179,9 @@ function checkOwn(directory: string, found: Stats): void {
   if (!found.isDirectory())
     throw configError('overlay-directory-unsafe', `${quote(directory)} is not a directory`, 'name a directory');
   if (found.uid !== 0) throw unsafe(directory, 'it does not belong to root');
+}
+
+function checkClosed(directory: string, found: Stats): void {
   if ((found.mode & 0o077) !== 0)
     throw configError(
       'overlay-directory-unsafe',

@@ -1,6 +1,6 @@
 /** Makes what serves the layers of an overlay, for one sandbox at a time. */
 import { lstatSync, readFileSync, symlinkSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configError, quote } from '../../config/errors.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -21,10 +21,12 @@ export async function prepareOverlay(config: SandboxConfig, stateDirectory: stri
   const { overlay } = config;
   if (overlay?.type !== 'directory') return;
   makeOverlayDirectory(overlay.path, config, topmostOf(config));
-  await untilFree(layersOf(overlay.path));
+  const layers = layersOf(overlay.path);
+  await untilFree(layers);
   const link = overlayServer(stateDirectory);
   try {
     symlinkSync(hostProgram('share-server'), link);
+    symlinkSync(dirname(layers), overlayLink(stateDirectory));
   } catch (error) {
     throw new SandboxError({
       stage: 'domain',
@@ -34,6 +36,11 @@ export async function prepareOverlay(config: SandboxConfig, stateDirectory: stri
       cause: error,
     });
   }
+}
+
+/** A link to the directory that keeps the overlay of a running sandbox, in its state directory. */
+export function overlayLink(stateDirectory: string): string {
+  return join(stateDirectory, 'overlay');
 }
 
 /**

@@ -1,13 +1,18 @@
 /** Refuses an overlay that a sandbox cannot have here, before anything is started. */
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { configError, quote } from '../../config/errors.js';
+import { covers } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
 import type { ConnectionKind } from '../../libvirt/connection.js';
+import { valueOr } from '../../util/errors.js';
 import { forCaller, option, shortOption } from '../../util/option-names.js';
-import { checkOverlayDirectory } from '../devices/overlay-directory.js';
+import { checkOverlayDirectory, layersOf } from '../devices/overlay-directory.js';
 import { findVirtiofsd, shareProgram } from '../devices/share-server.js';
 
 /**
- * @throws {SandboxError} `overlay-of-container`, `overlay-directory-unavailable`, `overlay-image-not-built`, and what
+ * @throws {SandboxError} `overlay-of-container`, `overlay-directory-unavailable`, `overlay-image-not-built`, `overlay-in-mount`, and
+ *   what
  *   {@link checkOverlayDirectory} throws
  */
 export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void {
@@ -38,7 +43,23 @@ export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void 
       remedy,
     );
   }
+  refuseInMounts(overlay.path, config);
   checkOverlayDirectory(overlay.path, config);
+}
+
+/** What a sandbox writes to the directory itself would change what the next one, or root, takes the overlay for. */
+function refuseInMounts(path: string, { mounts }: SandboxConfig): void {
+  const directory = dirname(layersOf(path));
+  for (const mount of mounts) {
+    if (mount.type !== 'host-bind' || mount.readOnly || mount.source === undefined) continue;
+    const source = valueOr(() => realpathSync(mount.source ?? ''), mount.source);
+    if (!covers(source, directory) && !covers(directory, source)) continue;
+    throw configError(
+      'overlay-in-mount',
+      `the sandbox can write to the directory ${quote(directory)} of its overlay by the mount on ${mount.target}`,
+      'name another directory, or make the mount read-only',
+    );
+  }
 }
 
 const IN_MEMORY = () =>

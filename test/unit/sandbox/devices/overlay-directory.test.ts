@@ -123,7 +123,12 @@ describe('the directory of an overlay', { skip: unlessRoot('it belongs to root')
     mkdirSync(join(ground, 'used'), { mode: 0o700 });
     writeFileSync(join(ground, 'used/file'), '');
     refuses(join(ground, 'used'), 'overlay-directory-foreign', /empty directory/);
+    // Nobody is told to close a directory that is something else.
+    chmodSync(join(ground, 'used'), 0o755);
+    refuses(join(ground, 'used'), 'overlay-directory-foreign', /empty directory/);
     assert.deepEqual(readdirSync(join(ground, 'used')), ['file']);
+    mkdirSync(join(ground, 'empty'), { mode: 0o755 });
+    refuses(join(ground, 'empty'), 'overlay-directory-unsafe', /chmod 700/);
   });
 
   it('is refused if a guest has put something in the place of its layers', (t) => {

@@ -1,0 +1,154 @@
+/** What an overlay has changed, read from its upper layer: with names and trees as a hostile guest makes them. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { opaqueByAttribute, overlayChanges } from '../../../../src/sandbox/devices/overlay-changes.js';
+import { unlessProgram } from '../../../helpers/images.js';
+import { unlessRoot } from '../../../helpers/scratch.js';
+
+const skip = unlessRoot('it makes whiteouts') || unlessProgram('python3', 'mknod');
+const OPAQUE = 'user.virtiofs.trusted.overlay.opaque';
+
+interface Layers {
+  readonly root: string;
+  readonly upper: string;
+}
+
+/** /tmp may have no attributes. */
+function layers(t: TestContext): Layers {
+  const ground = mkdtempSync('/var/tmp/virt-sandbox-changes-');
+  t.after(() => rmSync(ground, { recursive: true, force: true }));
+  for (const name of ['root', 'upper']) mkdirSync(join(ground, name), { mode: 0o755 });
+  return { root: join(ground, 'root'), upper: join(ground, 'upper') };
+}
+
+function make(directory: string, names: readonly string[]): void {
+  for (const name of names) {
+    if (name.endsWith('/')) mkdirSync(join(directory, name), { mode: 0o755 });
+    else {
+      writeFileSync(join(directory, name), 'same\n', { mode: 0o644 });
+      utimesSync(join(directory, name), 1, 1);
+    }
+  }
+}
+
+const whiteout = (path: string) => execFileSync('mknod', [path, 'c', '0', '0']);
+
+function setAttribute(path: string, value: string): void {
+  execFileSync('python3', [
+    '-c',
+    'import os,sys; os.setxattr(*sys.argv[1:3], sys.argv[3].encode())',
+    path,
+    OPAQUE,
+    value,
+  ]);
+}
+
+async function changesOf(layers: Layers): Promise<string[]> {
+  return overlayChanges(layers, await opaqueByAttribute()).map(({ kind, path }) => `${kind} ${path}`);
+}
+
+test('names are added, changed and deleted, and directories with such in them are changed', { skip }, async (t) => {
+  const { root, upper } = layers(t);
+  make(root, ['etc/', 'etc/same', 'etc/mode', 'etc/gone', 'etc/content', 'usr/', 'usr/bin/', 'usr/bin/tool', 'idle/']);
+  make(upper, ['etc/', 'etc/same', 'etc/mode', 'etc/content', 'etc/new', 'usr/', 'usr/bin/', 'idle/', 'var/', 'var/x']);
+  chmodSync(join(upper, 'etc/mode'), 0o600);
+  writeFileSync(join(upper, 'etc/content'), 'other\n');
+  whiteout(join(upper, 'etc/gone'));
+  whiteout(join(upper, 'usr/bin/tool'));
+  // The root has lost it since.
+  whiteout(join(upper, 'usr/bin/never'));
+  assert.deepEqual(await changesOf({ root, upper }), [
+    'C /etc',
+    'C /etc/content',
+    'D /etc/gone',
+    'C /etc/mode',
+    'A /etc/new',
+    'C /usr',
+    'C /usr/bin',
+    'D /usr/bin/tool',
+    'A /var',
+    'A /var/x',
+  ]);
+});
+
+test('an opaque directory hides all of the root’s, and only `y` makes one', { skip }, async (t) => {
+  const { root, upper } = layers(t);
+  for (const name of ['one', 'two'])
+    make(root, [`${name}/`, `${name}/sub/`, `${name}/sub/deep`, `${name}/gone/`, `${name}/gone/x`, `${name}/file`]);
+  for (const name of ['one', 'two']) make(upper, [`${name}/`, `${name}/sub/`, `${name}/sub/new`]);
+  setAttribute(join(upper, 'one'), 'y');
+  setAttribute(join(upper, 'two'), 'x');
+  assert.deepEqual(await changesOf({ root, upper }), [
+    'C /one',
+    'D /one/file',
+    'D /one/gone',
+    'C /one/sub',
+    'D /one/sub/deep',
+    'A /one/sub/new',
+    'C /two',
+    'C /two/sub',
+    'A /two/sub/new',
+  ]);
+});
+
+test('what has another kind is changed, and no link is followed', { skip }, async (t) => {
+  const { root, upper } = layers(t);
+  make(root, ['directory/', 'directory/x', 'file', 'target/', 'target/file']);
+  symlinkSync('target', join(root, 'link'));
+  make(upper, ['file/', 'file/inside', 'link/', 'link/file', 'directory']);
+  // Of the root by its path, and of the host: neither is looked into.
+  symlinkSync(root, join(upper, 'out'));
+  symlinkSync('/etc', join(upper, 'target'));
+  assert.deepEqual(await changesOf({ root, upper }), [
+    'C /directory',
+    'C /file',
+    'A /file/inside',
+    'C /link',
+    'A /link/file',
+    'A /out',
+    'C /target',
+  ]);
+});
+
+test('names may be any bytes, and are sorted by them', { skip }, async (t) => {
+  const { root, upper } = layers(t);
+  for (const name of ['\n', '\x1b[31m', 'é', '\xff', ' ', 'a', 'a-', '..a'])
+    writeFileSync(Buffer.concat([Buffer.from(`${upper}/`), Buffer.from(name, 'latin1')]), '');
+  mkdirSync(join(upper, 'a.d'));
+  writeFileSync(join(upper, 'a.d/x'), '');
+  const found = await changesOf({ root, upper });
+  assert.deepEqual(found, [
+    'A /\n',
+    'A /\x1b[31m',
+    'A / ',
+    'A /..a',
+    'A /a',
+    'A /a-',
+    'A /a.d',
+    'A /a.d/x',
+    'A /\udce9',
+    'A /\udcff',
+  ]);
+});
+
+test('directories without end are an error, not a crash', { skip }, async (t) => {
+  const { root, upper } = layers(t);
+  const deep = (directory: string, depth: number) =>
+    spawnSync('python3', [
+      '-c',
+      'import os,sys\nos.chdir(sys.argv[1])\nfor _ in range(int(sys.argv[2])):\n  os.mkdir("d")\n  os.chdir("d")',
+      directory,
+      String(depth),
+    ]);
+  deep(upper, 1000);
+  deep(root, 1000);
+  assert.deepEqual(await changesOf({ root, upper }), []);
+  mkdirSync(join(upper, 'e'));
+  deep(join(upper, 'e'), 1100);
+  await assert.rejects(() => changesOf({ root, upper }), { code: 'overlay-too-deep' });
+  // rmSync() calls itself for each directory.
+  execFileSync('rm', ['-rf', upper, root]);
+});
