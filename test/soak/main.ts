@@ -10,6 +10,7 @@ import { detached } from './detached.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
+import { overlay } from './overlay.js';
 import { seedsFrom } from './plan.js';
 import { poolShell } from './pool-shell.js';
 import { pools } from './pools.js';
@@ -35,6 +36,7 @@ const SCENARIOS: readonly Scenario[] = [
   pools,
   poolShell,
   detached,
+  overlay,
   hostile,
   attackers,
 ];
