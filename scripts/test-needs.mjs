@@ -23,6 +23,7 @@ const NEEDS = [
   { path: 'guest/detach-ways', user: true, guestInit: true },
   { path: 'guest/files', user: true },
   { path: 'guest/killed-daemon', user: true },
+  { path: 'guest/home', user: true },
   // Sandboxes in a sandbox, one after the other.
   { path: 'guest/kvm.', order: 3 },
   { path: 'guest/lost-supervisor', user: true },
@@ -44,6 +45,7 @@ const NEEDS = [
   { path: 'guest/warm-slots', guestInit: true, user: true },
   { path: 'hostile/', libvirt: true, snapshots: true, order: 2 },
   { path: 'hostile/file-server', user: true },
+  { path: 'hostile/home', user: true },
   { path: 'hostile/host-network', user: true },
   { path: 'hostile/no-capability', user: true },
   { path: 'hostile/overlay', user: true },

@@ -130,6 +130,14 @@ export interface GuestHidden {
   readonly isDirectory: boolean;
 }
 
+/** An empty home in memory. */
+export interface GuestHome {
+  /** False: the sandbox can do without it. */
+  readonly isAsked: boolean;
+  /** How many mounts are made before it: it may be in one of them. */
+  readonly after: number;
+}
+
 export interface GuestConfig {
   /** In a container libvirt has set up devices, /proc and /sys already. */
   readonly platform: 'machine' | 'container';
@@ -153,8 +161,8 @@ export interface GuestConfig {
     readonly username: string;
     readonly home: string;
   };
-  /** The home is an empty one in memory; default false. */
-  readonly ownHome?: boolean | undefined;
+  /** Undefined: the home is what the root and the mounts have there. */
+  readonly home?: GuestHome | undefined;
   /** What to cover, in a container; a machine's root comes without it. */
   readonly hidden?: readonly GuestHidden[] | undefined;
   /** The application keeps every capability. */

@@ -97,24 +97,29 @@ export function hideStep({ hidden = [] }: GuestConfig): Step[] {
   return [{ name: 'hide', calls }];
 }
 
-/** A home in memory, in place of one that cannot be entered: src/sandbox/devices/home.ts */
-export function homeStep({ ownHome = false, identity, idMap }: GuestConfig): Step[] {
-  if (!ownHome) return [];
+export const HOME_STEP = 'home';
+
+/** A home in memory: src/sandbox/devices/home.ts */
+function homeStep({ home, identity, idMap }: GuestConfig): Step[] {
+  if (home === undefined) return [];
+  const { uid, gid } = identity;
   // What the init makes in a user namespace is root's there.
-  const options = idMap === undefined ? `mode=700,uid=${identity.uid},gid=${identity.gid}` : 'mode=700';
-  // Without it the working directory is /.
-  return [
-    { name: 'home', calls: [tolerated(mountOf('tmpfs', identity.home, 'tmpfs', MS_NOSUID | MS_NODEV, options))] },
-  ];
+  const options = idMap !== undefined && uid === 0 ? 'mode=700' : `mode=700,uid=${uid},gid=${gid}`;
+  const mount = mountOf('tmpfs', identity.home, 'tmpfs', MS_NOSUID | MS_NODEV, options);
+  const directory = call({ op: 'mkdir', path: identity.home, mode: 0o755 });
+  // One that was not asked for: without it the working directory is /.
+  return [{ name: HOME_STEP, calls: home.isAsked ? [directory, call(mount)] : [tolerated(mount)] }];
 }
 
-/** One step for each mount, in the order of the config. */
+/** One step for each mount, in the order of the config, and one for a home in memory. */
 export function mountSteps(config: GuestConfig, devices: Devices): Step[] {
-  return config.mounts.map((entry, index) => ({
+  const steps = config.mounts.map((entry, index) => ({
     name: `mount.${index}`,
     calls:
       config.idMap !== undefined && ownsFiles(entry) ? ownedCalls(entry, config, devices) : mountCalls(entry, devices),
   }));
+  const before = config.home?.after ?? 0;
+  return [...steps.slice(0, before), ...homeStep(config), ...steps.slice(before)];
 }
 
 /** A mount with its owners, in a container whose application has a user namespace. */

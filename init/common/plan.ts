@@ -3,7 +3,7 @@ import type { GuestConfig } from './config.js';
 import { confineStep } from './confine.js';
 import { containerSystemStep, usersStep } from './container.js';
 import { type Devices, diskSteps } from './disks.js';
-import { hideStep, homeStep, mountSteps, rootStep } from './mounts.js';
+import { hideStep, mountSteps, rootStep } from './mounts.js';
 import { consoleStep, sessionsStep } from './shell.js';
 import { call, MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOf, type PlannedCall, type Step, tolerated } from './step.js';
 
@@ -28,7 +28,6 @@ export function planSandbox(config: GuestConfig, inputs: RunInputs): Step[] {
     rootStep(config, inputs.devices),
     config.platform === 'container' ? containerSystemStep() : { name: 'system', calls: systemCalls() },
     ...hideStep(config),
-    ...homeStep(config),
     ...diskSteps(config, inputs.devices),
     ...mountSteps(config, inputs.devices),
     {

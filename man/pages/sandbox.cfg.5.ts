@@ -103,6 +103,7 @@ const BODY: readonly Section[] = [
             '`[hide]`',
             '`secrets`: whether the places of keys below the home directory are hidden, default `true`. `path.0`, `path.1` and so on: more paths to hide.',
           ],
+          ['`[home]`', '`type`: `tmp`, `host` or `directory`. `path`: the directory of the host. See `--home`.'],
           ['`[publish]`', '`port.0`, `port.1` and so on: ports, as values of `--publish`.'],
           ['`[interactive]`', '`tty`: whether standard input was a terminal. Each run decides that anew.'],
           ['`[command]`', '`argv.0`, `argv.1` and so on. The default is `/bin/sh`.'],

@@ -2,6 +2,7 @@
 import type { options } from '../../src/cli/sandbox-options.js';
 import type { Detail } from '../program-description.js';
 import { rootDetails } from './virt-sandbox.1-root-options.js';
+import { home } from './virt-sandbox.1-home.js';
 
 /** The compiler rejects an option without an entry. */
 export const details = {
@@ -172,6 +173,7 @@ export const details = {
       'Hides the file or directory *PATH* inside: in its place is an empty one. A link is followed. The option repeats. Hidden without it are the places below the home directory where programs keep keys, such as `~/.ssh` and `~/.aws`; `none` shows those. A mount on such a path is seen.',
     ],
   },
+  home,
   switchto: {
     value: 'USER',
     complete: 'user',

@@ -103,6 +103,11 @@ export const options = {
     requiresArg: true,
     describe: 'hide PATH inside, as ~/.ssh and other places of keys are anyway; none shows those; repeats',
   },
+  home: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'home directory inside: tmp (empty, in memory), host (as it is), or DIR of the host, which is kept',
+  },
   switchto: {
     alias: 'S',
     type: 'string',

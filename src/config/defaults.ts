@@ -55,6 +55,7 @@ export function defaultConfig(identity: Identity): SandboxConfig {
     privileged: undefined,
     userNamespaces: false,
     hidden: { secrets: true, paths: [] },
+    home: undefined,
     mounts: [],
     disks: [],
     networks: [],

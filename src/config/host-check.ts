@@ -2,6 +2,7 @@
 import { lstat, stat } from 'node:fs/promises';
 import { isSystemError, messageOf } from '../util/errors.js';
 import { configError, quote } from './errors.js';
+import { isHomeMount } from './home.js';
 import { normalizePath } from './path.js';
 import type { SandboxConfig } from './types.js';
 
@@ -28,7 +29,7 @@ export async function checkHost(config: SandboxConfig): Promise<void> {
   }
   for (const mount of config.mounts) {
     const what = `the source of the mount on ${mount.target}`;
-    if (mount.type === 'host-bind' && mount.source !== undefined) {
+    if (mount.type === 'host-bind' && mount.source !== undefined && !isHomeMount(config, mount)) {
       await check(mount.source, 'directory', 'mount-source', what);
     }
     if (mount.type === 'host-image') await check(mount.source, 'image', 'mount-source', what);

@@ -9,6 +9,7 @@ import { parseAcceleration, parseBootMode } from './parsers/acceleration.js';
 import { parseDisk } from './parsers/disk.js';
 import { parseEnv } from './parsers/env.js';
 import { parseHide } from './parsers/hide.js';
+import { parseHome } from './parsers/home.js';
 import { parseInclude, readIncludeFile } from './parsers/include.js';
 import { parseMount } from './parsers/mount.js';
 import { parseNetworks } from './parsers/network.js';
@@ -44,6 +45,7 @@ export interface ConfigOptions extends TuningOptions {
   readonly privileged?: boolean | undefined;
   readonly userns?: boolean | undefined;
   readonly hide?: readonly string[] | undefined;
+  readonly home?: string | undefined;
   readonly switchto?: string | undefined;
   readonly shell?: boolean | undefined;
   readonly debug?: boolean | undefined;
@@ -104,6 +106,7 @@ export async function configFromOptions(
     privileged: options.privileged ?? (options.switchto === undefined ? from.privileged : undefined),
     userNamespaces: options.userns ?? from.userNamespaces,
     hidden: parseHide(options.hide ?? [], from.hidden),
+    home: optional(options.home, (text) => parseHome(text, '--home')) ?? from.home,
     mounts: await mountsFrom(options, from.mounts),
     disks: [...from.disks, ...(options.disk ?? []).map(parseDisk)],
     networks: networksFrom(options, from.networks),

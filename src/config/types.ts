@@ -126,6 +126,12 @@ export type Overlay =
   /** A directory of this host, or a disk image in qcow2. It is kept, and a later sandbox goes on with it. */
   | { readonly type: 'directory' | 'image'; readonly path: string };
 
+/** What the home directory of the user inside is. */
+export type Home =
+  | { readonly type: 'tmp' /** An empty one in memory, gone at the end. */ }
+  | { readonly type: 'host' /** That of the root, as it is. */ }
+  | { readonly type: 'directory' /** A directory of the host, which is kept. */; readonly path: string };
+
 export interface Security {
   readonly mode: 'dynamic' | 'static' | 'inherit';
   readonly label: string | undefined;
@@ -212,6 +218,8 @@ export interface SandboxConfig {
   /** Let the application create user namespaces, in a machine without `privileged`. */
   readonly userNamespaces: boolean;
   readonly hidden: Hidden;
+  /** undefined: that of the root, or where root's cannot be entered an empty one in memory. */
+  readonly home: Home | undefined;
   readonly mounts: readonly Mount[];
   readonly disks: readonly Disk[];
   readonly networks: readonly Network[];

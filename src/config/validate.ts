@@ -1,6 +1,7 @@
 /** Checks of a whole sandbox: those that need more than one option's value. */
 import { forCaller, option } from '../util/option-names.js';
 import { configError, quote } from './errors.js';
+import { checkHome } from './home.js';
 import { coveringMount } from './include-mount.js';
 import { checkName } from './name.js';
 import { MIB } from './parsers/size.js';
@@ -33,8 +34,9 @@ const MOST_WORDS = 2 * MIB - 16 * 1024;
  * @returns the same sandbox
  * @throws SandboxError `no-command`, `name-invalid`, `name-too-long`, `uuid-invalid`, `root-not-absolute`,
  *   `kernel-version-invalid`, `memory-out-of-range`, `vcpus-out-of-range`, `kvm-required`, `cwd-not-absolute`,
- *   `home-not-absolute`, `hide-not-absolute`, `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`,
- *   `overlay-not-absolute`, `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`,
+ *   `home-not-absolute`, `home-is-root`, `home-mounted`, `home-source-not-absolute`, `hide-not-absolute`,
+ *   `mount-target-not-absolute`, `mount-root-duplicate`, `mount-root-bind`, `overlay-not-absolute`,
+ *   `overlay-root-mount`, `include-not-covered`, `disk-tag-invalid`, `disk-tag-duplicate`, `image-twice`,
  *   `env-key-invalid`, `nul-character`, `argument-too-long`,
  *   `arguments-too-long`, and what {@link checkTuning} throws
  */
@@ -51,6 +53,7 @@ export function validateConfig(config: SandboxConfig, isIdle = false): SandboxCo
   for (const path of config.hidden.paths) checkAbsolute(path, 'hide-not-absolute', 'a path to hide');
   checkOverlay(config);
   checkMounts(config);
+  checkHome(config);
   checkIncludes(config);
   checkDisks(config);
   checkImages(config);

@@ -66,7 +66,7 @@ const rules: readonly Rule[] = [
     pattern: ROOT_VIEW,
     code: 'root-view-impossible',
     remedy: () =>
-      `allow what it names on this host (docs/security.md), or leave out ${option('privileged')} and ${option('hidden')}`,
+      `allow what it names on this host (docs/security.md), or leave out ${option('privileged')}, ${option('hidden')} and ${option('home')}`,
     message: (_name, text) =>
       `the host's processes and private files cannot be hidden from the sandbox: ${ROOT_VIEW.exec(text)?.[1] ?? text}`,
   },

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { hasApplication } from '../../init/common/application.js';
+import { withHomeMount } from '../config/home.js';
 import type { SandboxConfig } from '../config/types.js';
 import { validateConfig } from '../config/validate.js';
 import { OperationError } from '../protocol/operations.js';
@@ -137,11 +138,12 @@ export class Sandbox extends Session implements AsyncDisposable {
 
   /**
    * Starts a sandbox whose config is valid, as those of command lines and files are.
-   * @param config as `validateConfig` returns it
+   * @param valid as `validateConfig` returns it
    * @internal
    */
-  static async startChecked(config: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
-    refuseUnsupported(config);
+  static async startChecked(valid: SandboxConfig, options: LaunchOptions): Promise<Sandbox> {
+    refuseUnsupported(valid);
+    const config = withHomeMount(valid);
     const ports = config.publish.length > 0 ? await openPorts(config) : undefined;
     try {
       const begun = performance.now();

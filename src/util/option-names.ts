@@ -16,6 +16,7 @@ const ON_COMMAND_LINE = {
   privileged: '--privileged',
   userNamespaces: '--userns',
   hidden: '--hide',
+  home: '--home',
   security: '--security',
   mounts: '--mount',
   disks: '--disk',

@@ -1,4 +1,5 @@
 /** The option --for of virt-sandbox-bake create: what an image needs for that sandbox. */
+import { withHomeMount } from '../../config/home.js';
 import type { Slots } from '../../config/parsers/slots.js';
 import type { KernelSelection, SandboxConfig } from '../../config/types.js';
 import { kernelServes } from '../../image/build/kernel-for-sets.js';
@@ -45,7 +46,8 @@ export async function readFor(args: BakeArguments): Promise<ForSandbox> {
   const connect = textOf(args, 'connect') ?? request.run.connect;
   if (image !== undefined) throw usageError(`--for cannot have --image ${image}: an image is made for that sandbox`);
   const none = command.length === 0 && file === undefined;
-  const { config } = await describeSandbox({ ...request.run, command: none ? ['true'] : command }, false);
+  const described = await describeSandbox({ ...request.run, command: none ? ['true'] : command }, false);
+  const config = withHomeMount(described.config);
   const profile = request.run.profile ?? config.profile ?? textOf(args, 'profile');
   const chosen = await loadProfile(profile);
   const { moduleSets: more = [] } = chosen;

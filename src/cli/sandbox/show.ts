@@ -1,4 +1,5 @@
 /** --print-xml and --dry-run: prepares a sandbox and prints what would be started. */
+import { withHomeMount } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { domainXml } from '../../sandbox/devices/machine-options.js';
 import { prepare } from '../../sandbox/prepare/prepare.js';
@@ -8,7 +9,8 @@ import type { Arguments } from '../sandbox-arguments.js';
 import { print } from '../terminal/output.js';
 
 /** Prints the domain XML (--print-xml) or the choices that were made (--dry-run, as lines or with --json). */
-export async function show(args: Arguments, config: SandboxConfig, options: LaunchOptions): Promise<void> {
+export async function show(args: Arguments, described: SandboxConfig, options: LaunchOptions): Promise<void> {
+  const config = withHomeMount(described);
   const prepared = await prepare(config, options);
   // No machine starts, so it is a choice like the others.
   if (prepared.platform === 'machine' && prepared.fallback) options.onChoice?.(prepared.fallback);

@@ -6,7 +6,7 @@ import { parseAcceleration, parseBootMode } from '../parsers/acceleration.js';
 import { parsePublish } from '../parsers/publish.js';
 import { parseRootCache } from '../parsers/root-cache.js';
 import { parseRootFs } from '../parsers/root-fs.js';
-import type { Hidden, Identity, Overlay, SandboxConfig, Security, Service } from '../types.js';
+import type { Hidden, Home, Identity, Overlay, SandboxConfig, Security, Service } from '../types.js';
 import { LEAST_MEMORY, MOST_MEMORY, MOST_VCPUS } from '../validate.js';
 import {
   DEFAULT_BOOT_TARGET,
@@ -78,6 +78,7 @@ export async function readSandboxCfg(text: string, origin: string, context: Read
     security: readSecurity(new Section(file, 'security')),
     userNamespaces: new Section(file, 'security').flag('userns', false),
     hidden: readHidden(new Section(file, 'hide')),
+    home: readHome(new Section(file, 'home')),
     publish: new Section(file, 'publish').numberedTexts('port').map(parsePublish),
     service,
     tty: new Section(file, 'interactive').flag('tty', false),
@@ -156,6 +157,13 @@ function readOverlay(section: Section): Overlay | undefined {
 
 function readHidden(section: Section): Hidden {
   return { secrets: section.flag('secrets', true), paths: section.numberedTexts('path') };
+}
+
+function readHome(section: Section): Home | undefined {
+  const type = section.text('type');
+  if (type === undefined || type === 'tmp' || type === 'host') return type && { type };
+  if (type === 'directory') return { type, path: section.need('path') };
+  throw section.invalid('type', type, 'write tmp, host, or directory and its path');
 }
 
 function readCommand(section: Section, service: Service | undefined): readonly string[] {

@@ -38,6 +38,8 @@ export function writeSandboxCfg(config: SandboxConfig, context: WriteContext): s
   writer.putOwn('security', { inherit: mode === 'inherit' || undefined, userns: config.userNamespaces || undefined });
   writer.putOwn('hide', { secrets: unless(true, config.hidden.secrets) });
   for (const [index, path] of config.hidden.paths.entries()) writer.putOwn('hide', { [`path.${index}`]: path });
+  const { home } = config;
+  writer.putOwn('home', { type: home?.type, path: home?.type === 'directory' ? home.path : undefined });
   for (const [index, port] of config.publish.entries())
     writer.putOwn('publish', { [`port.${index}`]: publishText(port) });
   putProgram(writer, config);

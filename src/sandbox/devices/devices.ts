@@ -13,7 +13,7 @@ import { stateBase } from '../state/state-directory.js';
 import type { LaunchOptions } from '../types.js';
 import { appDisks, type Images, inspectImages } from './disks.js';
 import { coveredPaths } from './hidden-paths.js';
-import { needsOwnHome } from './home.js';
+import { homeInMemory } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
 import { overlayOf, overlayShare } from './overlay.js';
@@ -37,7 +37,7 @@ export interface Devices {
   /** The same devices for the common init. */
   readonly guest: Pick<
     GuestConfig,
-    'platform' | 'root' | 'overlay' | 'ownHome' | 'hidden' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
+    'platform' | 'root' | 'overlay' | 'home' | 'hidden' | 'mounts' | 'disks' | 'devices' | 'network' | 'shell'
   >;
 }
 
@@ -102,7 +102,7 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
       platform,
       root: atRoot === undefined ? usualRoot(platform, root, config.rootCache) : rootOf(mounts[atRoot]),
       overlay: overlayOf(config),
-      ownHome: atRoot === undefined && needsOwnHome(config, server),
+      home: homeInMemory(config, server),
       hidden: platform === 'container' && atRoot === undefined ? coveredPaths(config) : undefined,
       mounts: mounts.filter((_mount, index) => index !== atRoot).map(({ guest }) => guest),
       disks: ofApplication.map(({ guest }) => guest),

@@ -1,11 +1,14 @@
 /** What a sandbox does not see of its root. */
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import type { GuestHidden } from '../../../init/common/config.js';
+import { hasOwnHome } from '../../config/home.js';
+import { covers } from '../../config/path.js';
 import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
+import { otherPathsOf } from './host-mounts.js';
 
 /** Those that are there, for a container, where the common init covers them. */
 export function coveredPaths(config: SandboxConfig): GuestHidden[] {
@@ -16,11 +19,26 @@ export function coveredPaths(config: SandboxConfig): GuestHidden[] {
 }
 
 /** Absolute paths inside. They need not exist. */
-export function hiddenPaths({ hidden, identity }: Pick<SandboxConfig, 'hidden' | 'identity'>): string[] {
+export function hiddenPaths(config: SandboxConfig): string[] {
+  const { hidden, identity } = config;
   const secrets = hidden.secrets
     ? [...homes(identity.home)].flatMap((home) => SECRETS.map((name) => join(home, name)))
     : [];
-  return [...secrets, ...hidden.paths];
+  const all = [...(hasOwnHome(config) ? hiddenHomes(config) : []), ...secrets, ...hidden.paths];
+  // What is in something that is hidden is not there any more.
+  return all.filter((path) => !all.some((above) => above !== path && covers(above, path) && !covers(path, above)));
+}
+
+/** The whole homes of those whose files they are, wherever the root shows them. */
+function hiddenHomes({ root, identity }: SandboxConfig): string[] {
+  const source = valueOr(() => realpathSync(root), root);
+  const callers = [...homes(identity.home)];
+  const places = callers.flatMap((home) => {
+    const real = valueOr(() => realpathSync(home), home);
+    return [real, ...otherPathsOf(real)];
+  });
+  const seen = places.filter((path) => covers(source, path) && path !== source);
+  return [...new Set([...callers, ...seen.map((path) => `/${relative(source, path)}`)])];
 }
 
 /** The home inside, and the caller's: that of the environment and that of the user database. */

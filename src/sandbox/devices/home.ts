@@ -1,23 +1,37 @@
 /** Whether the sandbox has its home in memory. */
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { GuestHome } from '../../../init/common/config.js';
+import { mountsBeforeHome } from '../../config/home.js';
 import { covers } from '../../config/path.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { valueOr } from '../../util/errors.js';
+import { rootMount } from './mounts.js';
 import { isForeign, type ShareServer } from './shares.js';
 
 /** The bit of a directory's mode that lets others enter it. */
 const OTHERS_ENTER = 0o001;
 
+/** The home in memory; undefined: none. */
+export function homeInMemory(config: SandboxConfig, server: ShareServer): GuestHome | undefined {
+  if (config.home?.type === 'tmp') {
+    // The root is no mount of the guest's.
+    const roots = rootMount(config) === undefined ? 0 : 1;
+    return { isAsked: true, after: Math.max(0, mountsBeforeHome(config) - roots) };
+  }
+  return config.home === undefined && needsOwnHome(config, server) ? { isAsked: false, after: 0 } : undefined;
+}
+
 /**
  * True if the home is there and cannot be entered: QEMU serves root's files as somebody else, and root in a container
  * is somebody else. A home below a directory that cannot be entered cannot be a mount point either.
  */
-export function needsOwnHome(config: SandboxConfig, { kind }: ShareServer): boolean {
+function needsOwnHome(config: SandboxConfig, { kind }: ShareServer): boolean {
   const { root, identity, mounts, privileged } = config;
   const { home } = identity;
   const isSomebodyElse = kind === 'lxc' ? identity.uid === 0 && privileged !== true : isForeign(kind);
   if (!isSomebodyElse || home === '/') return false;
+  // A mount on / is the root.
   if (mounts.some(({ target }) => covers(target, home))) return false;
   return canEnter(join(root, dirname(home))) && isDirectory(join(root, home)) && !canEnter(join(root, home));
 }

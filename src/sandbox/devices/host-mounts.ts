@@ -1,5 +1,6 @@
 /** The host's mounts below a directory. proc_pid_mountinfo(5) */
 import { readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { covers } from '../../config/path.js';
 import { valueOr } from '../../util/errors.js';
 
@@ -78,14 +79,43 @@ export function mountsBelow(directory: string, ...texts: string[]): string[] {
     .map(({ path }) => path);
 }
 
-function parse(line: string): { point: string; type: string; device: string } {
-  const [before = '', after = ''] = line.split(' - ');
-  const [, , device = '', , escaped = ''] = before.split(' ');
-  // The kernel escapes blanks and backslashes as three octal digits.
-  const point = escaped.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
+/**
+ * Where else the host shows a directory: other mounts of its file system that have it, as bind mounts and subvolumes.
+ * @param path without symbolic links
+ * @param table the text of /proc/PID/mountinfo; default: this process's
+ */
+export function otherPathsOf(path: string, table = readFileSync('/proc/self/mountinfo', 'utf8')): string[] {
+  const mounts = table.trimEnd().split('\n').map(parse);
+  // Of several mounts on one point the last is seen.
+  const own = mounts.reduce<Mounted | undefined>(
+    (best, mount) => (covers(mount.point, path) && mount.point.length >= (best?.point.length ?? 0) ? mount : best),
+    undefined,
   );
-  return { point, type: after.split(' ')[0] ?? '', device };
+  if (own === undefined) return [];
+  const inside = join(own.root, relative(own.point, path));
+  const places = mounts
+    .filter(({ device, root }) => device === own.device && covers(root, inside))
+    .map(({ point, root }) => join(point, relative(root, inside)));
+  return [...new Set(places)].filter((place) => place !== path);
+}
+
+interface Mounted {
+  readonly point: string;
+  /** The directory of the file system that is mounted there. */
+  readonly root: string;
+  readonly type: string;
+  readonly device: string;
+}
+
+function parse(line: string): Mounted {
+  const [before = '', after = ''] = line.split(' - ');
+  const [, , device = '', root = '', point = ''] = before.split(' ');
+  return { point: unescaped(point), root: unescaped(root), type: after.split(' ')[0] ?? '', device };
+}
+
+/** The kernel escapes blanks and backslashes as three octal digits. */
+function unescaped(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
 /** False also for a path that another mount hides or that this user may not read. */

@@ -5,6 +5,7 @@
 
 import { readlinkSync, realpathSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { hasOwnHome } from '../../config/home.js';
 import { covers } from '../../config/path.js';
 import { SECRETS } from '../../config/secrets.js';
 import type { SandboxConfig } from '../../config/types.js';
@@ -14,7 +15,7 @@ import { type ConnectionKind, URI } from '../../libvirt/connection.js';
 import { smallCpuMap } from '../../libvirt/cpu-map.js';
 import { machineSocket } from '../../libvirt/daemon-sockets.js';
 import { SandboxError, valueOr } from '../../util/errors.js';
-import { option } from '../../util/option-names.js';
+import { type OptionKey, option } from '../../util/option-names.js';
 import { hostProgram } from '../../util/programs.js';
 import { stateBase } from '../state/state-directory.js';
 import { hiddenPaths, homes } from './hidden-paths.js';
@@ -153,8 +154,8 @@ function below(source: string, path: string): string[] {
 }
 
 /** Whether a sandbox must not start without a view. */
-function needsView({ privileged, hidden }: SandboxConfig): boolean {
-  return privileged === true || hidden.paths.length > 0;
+function needsView(config: SandboxConfig): boolean {
+  return config.privileged === true || config.hidden.paths.length > 0 || hasOwnHome(config);
 }
 
 /**
@@ -174,13 +175,21 @@ export function seesAll(config: SandboxConfig, name: string): boolean {
   return valueOr(() => readlinkSync(rootLink(name)) === realpathSync(config.root), false);
 }
 
+function causesOf(config: SandboxConfig): OptionKey[] {
+  return [
+    ...(config.privileged === true ? (['privileged'] as const) : []),
+    ...(config.hidden.paths.length > 0 ? (['hidden'] as const) : []),
+    ...(hasOwnHome(config) ? (['home'] as const) : []),
+  ];
+}
+
 /** @param reason a sentence without its full stop */
 export function viewError(config: SandboxConfig, reason: string, remedy?: string): SandboxError {
-  const cause = option(config.privileged === true ? 'privileged' : 'hidden');
+  const cause = causesOf(config).map((key) => option(key));
   return new SandboxError({
     stage: 'domain',
     code: 'root-view-impossible',
     message: `the host's processes and other private files cannot be hidden from the sandbox: ${reason}`,
-    remedy: `${remedy ?? 'allow user namespaces on this host (docs/security.md)'}, or leave out ${cause}`,
+    remedy: `${remedy ?? 'allow user namespaces on this host (docs/security.md)'}, or leave out ${cause.join(' and ')}`,
   });
 }

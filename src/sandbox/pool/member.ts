@@ -3,6 +3,7 @@ import type { SandboxConfig } from '../../config/types.js';
 import { type Monitor, MonitorError } from '../../libvirt/monitor.js';
 import { SandboxError } from '../../util/errors.js';
 import { settlesWithin } from '../../util/promises.js';
+import { makeHomeDirectory } from '../devices/home-directory.js';
 import { prepare } from '../prepare/prepare.js';
 import { Sandbox } from '../sandbox.js';
 import type { LaunchOptions } from '../types.js';
@@ -47,6 +48,8 @@ export class Member {
    */
   static async start(config: SandboxConfig, options: LaunchOptions): Promise<Member> {
     const begun = performance.now();
+    // What it is known by is looked at before the start.
+    makeHomeDirectory(config);
     const prepared = await prepare(config, options);
     const preparing = performance.now() - begun;
     if (prepared.platform === 'container') {

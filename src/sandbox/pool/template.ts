@@ -1,5 +1,6 @@
 /** What the sandboxes of a pool are started with: one config for all of them. */
 import { configError, quote } from '../../config/errors.js';
+import { withHomeMount } from '../../config/home.js';
 import type { SandboxConfig } from '../../config/types.js';
 import { refuseUnsupported } from '../prepare/supported.js';
 import { refusePorts, refuseWriters } from './errors.js';
@@ -13,7 +14,7 @@ export function templateConfig(config: SandboxConfig): SandboxConfig {
   refuseIdentity(config);
   refuseWriters(config);
   refusePorts(config);
-  return { ...config, command: [] };
+  return { ...withHomeMount(config), command: [] };
 }
 
 /** A second sandbox of that name, or UUID, could not be started. */

@@ -3,6 +3,7 @@ import { DEFAULT_SECURITY } from '../../config/defaults.js';
 import { parseDisk } from '../../config/parsers/disk.js';
 import { guessFormat } from '../../config/parsers/disk-image.js';
 import { inMilliseconds, MOST_BOOT_TIMEOUT } from '../../config/parsers/duration.js';
+import { parseHome } from '../../config/parsers/home.js';
 import { parseMemoryLimit } from '../../config/parsers/memory-tuning.js';
 import { parseMount } from '../../config/parsers/mount.js';
 import { parseNetwork } from '../../config/parsers/network.js';
@@ -48,7 +49,7 @@ type Values = Readonly<Record<string, unknown>>;
 /** What a value lacks is added. What it has that it must not have, and what is of a wrong type, is found by the check. */
 function inFull(settings: Values): Values {
   const { memory, mounts, disks, networks, publish, environment } = settings;
-  const { bootTimeout, kernel, overlay, hidden, security, tuning } = settings;
+  const { bootTimeout, kernel, overlay, hidden, home, security, tuning } = settings;
   return defined({
     ...settings,
     memory: typeof memory === 'string' ? parseMemory(memory, 'memory') : memory,
@@ -60,6 +61,7 @@ function inFull(settings: Values): Values {
     bootTimeout: inMilliseconds(bootTimeout, 'bootTimeout', MOST_BOOT_TIMEOUT),
     kernel: whole(kernel, { version: undefined, path: undefined, modulesPath: undefined }),
     overlay: overlayFrom(overlay),
+    home: typeof home === 'string' ? parseHome(home, 'home') : home,
     hidden: whole(hidden, { secrets: true, paths: [] }),
     security: whole(security, DEFAULT_SECURITY),
     tuning: isRecord(tuning) ? wholeTuning(tuning) : tuning,

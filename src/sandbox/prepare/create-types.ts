@@ -5,6 +5,7 @@ import type {
   Disk,
   EnvironmentVariable,
   GuestBindMount,
+  Home,
   HostBindMount,
   HostImageMount,
   Identity,
@@ -39,6 +40,7 @@ type OfOneCommand = 'command' | 'tty';
 type Nested =
   | 'kernel'
   | 'hidden'
+  | 'home'
   | 'overlay'
   | 'security'
   | 'mounts'
@@ -60,6 +62,8 @@ interface SandboxSettings
   /** True: in memory. A text: as of `--overlay`. */
   readonly overlay?: boolean | string | SandboxConfig['overlay'];
   readonly hidden?: Optional<SandboxConfig['hidden']> | undefined;
+  /** `tmp`, `host`, or the path of a directory of this host. */
+  readonly home?: string | Home | undefined;
   readonly security?: Loose<SandboxConfig['security'], 'mode'> | undefined;
   /** Bytes, or a text. */
   readonly memory?: Size | undefined;

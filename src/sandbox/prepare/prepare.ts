@@ -18,6 +18,7 @@ import { mark } from '../../util/marks.js';
 import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import { prepareDevices } from '../devices/devices.js';
+import { checkHomeDirectory } from '../devices/home-directory.js';
 import { otherRoot, type RootTransport, wantedRoot } from '../devices/root-transport.js';
 import { withoutShareProgram } from '../devices/share-server.js';
 import { isRoot } from '../devices/shares.js';
@@ -40,6 +41,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   mark('prepare.start');
   requireOpenFiles();
   await checkHost(config);
+  checkHomeDirectory(config);
   const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');
   // Connect first: a user whose URI cannot be reached should not wait for a build.

@@ -134,6 +134,15 @@ const entries = {
   privileged: flag,
   userNamespaces: flag,
   hidden: record({ secrets: flag, paths: list(text, 'strings: absolute paths') }),
+  home: v.variant(
+    'type',
+    [
+      record({ type: v.literal('tmp') }),
+      record({ type: v.literal('host') }),
+      record({ type: v.literal('directory'), path: text }),
+    ],
+    '"tmp", "host", a path, or an object whose type is "tmp", "host" or "directory"',
+  ),
   mounts: list(mount, 'mounts'),
   disks: list(
     record({ type: oneOf(['file', 'block']), tag: text, source: text, format: text, readOnly: flag }),

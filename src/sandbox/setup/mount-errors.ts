@@ -3,7 +3,8 @@
 import { constants } from 'node:os';
 import type { GuestConfig, GuestMount } from '../../../init/common/config.js';
 import type { StepError } from '../../../init/common/drive.js';
-import { forCaller, shortOption } from '../../util/option-names.js';
+import { HOME_STEP } from '../../../init/common/mounts.js';
+import { forCaller, option, shortOption } from '../../util/option-names.js';
 
 const { ENOENT, ENOTDIR, EROFS, ENODEV, EACCES, EINVAL, ENOMEM, ENOSYS } = constants.errno;
 
@@ -14,13 +15,14 @@ export interface MountFailure {
 }
 
 /** Undefined if another step failed. */
-export function mountFailure(error: StepError, { root, mounts }: GuestConfig): MountFailure | undefined {
+export function mountFailure(error: StepError, { root, mounts, identity }: GuestConfig): MountFailure | undefined {
   if (isUnmapped(error)) return ownersFailure(error);
   if (isOverlay(error)) return overlayFailure(error);
   if (error.step === 'root') {
     const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
     return isMount && root.type === 'image' ? contentsFailure({ ...root, target: '/' }, error) : undefined;
   }
+  if (error.step === HOME_STEP) return homeFailure(identity.home, error);
   const mount = mounts[Number(/^mount\.(\d+)$/.exec(error.step)?.[1])];
   if (mount === undefined) return undefined;
   const { operation, errno } = error.operation;
@@ -53,6 +55,14 @@ function overlayFailure({ message }: StepError): MountFailure {
     code: 'overlay-failed',
     message: `an overlay cannot be laid over the root: ${message}`,
     remedy: 'use a kernel of version 4.19 or later; LIBVIRT_SANDBOX_INIT_DEBUG=1 shows what it says',
+  };
+}
+
+function homeFailure(home: string, { message }: StepError): MountFailure {
+  return {
+    code: 'home-missing',
+    message: `the home directory ${home} is not there inside, and cannot be made: ${message}`,
+    remedy: `make it on the host, set HOME to one that is there, or to /tmp/home, or leave out ${option('home')}`,
   };
 }
 

@@ -168,7 +168,7 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
     uid: random.below(70_000),
     gid: random.below(70_000),
     username: random.text(6),
-    home: path(random),
+    home: `/~${path(random)}`,
     groups: bare ? [] : [...new Set(random.list(4, () => random.below(100)))],
   };
   const environment: EnvironmentVariable[] = random.list(4, () => ({
@@ -187,6 +187,9 @@ function sandbox(random: Random, bare: boolean): SandboxConfig {
       modulesPath: maybe(random, () => path(random)),
     },
     overlay: bare ? undefined : overlay(random),
+    home: bare
+      ? undefined
+      : random.pick([undefined, { type: 'tmp' }, { type: 'host' }, { type: 'directory', path: path(random) }]),
     hidden: bare
       ? { secrets: true, paths: [] }
       : { secrets: random.chance(), paths: random.list(3, () => path(random)) },

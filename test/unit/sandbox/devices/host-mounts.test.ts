@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { mountPointsBelow, mountsBelow } from '../../../../src/sandbox/devices/host-mounts.js';
+import { mountPointsBelow, mountsBelow, otherPathsOf } from '../../../../src/sandbox/devices/host-mounts.js';
 
 /** A line of proc_pid_mountinfo(5). */
-function line(point: string, type: string, device = '98:0'): string {
+function line(point: string, type: string, device = '98:0', root = '/'): string {
   const escaped = point.replace(/[ \\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  return `36 35 ${device} / ${escaped} rw,noatime master:1 - ${type} /dev/x rw`;
+  return `36 35 ${device} ${root} ${escaped} rw,noatime master:1 - ${type} /dev/x rw`;
 }
 
 test('mounts below a directory are listed once each, parents first', (context) => {
@@ -64,4 +64,28 @@ test('below the root is every mount but the root', () => {
   assert.deepEqual(mountsBelow('/', `${line('/', 'ext4')}\n${line('/usr', 'ext4')}\n${line('/proc', 'proc')}\n`), [
     'usr',
   ]);
+});
+
+test('a directory is also where its file system is mounted once more', () => {
+  const table = [
+    line('/', 'btrfs', '0:30', '/@'),
+    line('/home', 'btrfs', '0:30', '/@home'),
+    line('/mnt/all', 'btrfs', '0:30', '/'),
+    line('/srv/bound', 'btrfs', '0:30', '/@home/ada'),
+    // What is below it is no other place of the whole, and one beside it none at all.
+    line('/srv/part', 'btrfs', '0:30', '/@home/ada/part'),
+    line('/srv/beside', 'btrfs', '0:30', '/@home/adam'),
+    line('/srv/other', 'ext4', '8:1', '/@home/ada'),
+  ].join('\n');
+  assert.deepEqual(otherPathsOf('/home/ada', `${table}\n`), ['/mnt/all/@home/ada', '/srv/bound']);
+  assert.deepEqual(otherPathsOf('/srv/bound/x', `${table}\n`), ['/home/ada/x', '/mnt/all/@home/ada/x']);
+  assert.deepEqual(otherPathsOf('/srv/other/x', `${table}\n`), []);
+  // Of two on one point the last is seen.
+  const covered = [
+    line('/', 'ext4'),
+    line('/a', 'xfs', '8:2', '/x'),
+    line('/a', 'ext4', '8:3'),
+    line('/b', 'ext4', '8:3'),
+  ];
+  assert.deepEqual(otherPathsOf('/a/c', covered.join('\n')), ['/b/c']);
 });

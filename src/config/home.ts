@@ -1,0 +1,60 @@
+/** The home directory inside: `--home`. */
+import { option } from '../util/option-names.js';
+import { configError, quote } from './errors.js';
+import { covers, normalizePath } from './path.js';
+import type { HostBindMount, SandboxConfig } from './types.js';
+
+/** Whether the sandbox has a home that is not the one of its root, and nothing of that one is seen. */
+export function hasOwnHome({ home }: Pick<SandboxConfig, 'home'>): boolean {
+  return home !== undefined && home.type !== 'host';
+}
+
+/**
+ * @throws SandboxError `home-is-root`: the user has no home; `home-source-not-absolute`; `home-mounted`: a mount is there
+ */
+export function checkHome({ home, identity, mounts }: SandboxConfig): void {
+  if (home === undefined || home.type === 'host') return;
+  const inside = normalizePath(identity.home);
+  if (home.type === 'directory' && !home.path.startsWith('/')) {
+    throw configError(
+      'home-source-not-absolute',
+      `the directory ${quote(home.path)} for the home is not an absolute path`,
+      'write a path that begins with /',
+    );
+  }
+  if (inside === '/') {
+    throw configError(
+      'home-is-root',
+      `the home directory of ${identity.username} is "/", in which all of the root is`,
+      `set HOME to another directory, or leave out ${option('home')}`,
+    );
+  }
+  if (mounts.some(({ target }) => normalizePath(target) === inside)) {
+    throw configError(
+      'home-mounted',
+      `a mount has the target ${quote(inside)}, the home directory, and ${option('home')} is for that too`,
+      'leave out one of them',
+    );
+  }
+}
+
+/** How many mounts are made before the home: those that it is in come first. */
+export function mountsBeforeHome({ identity, mounts }: Pick<SandboxConfig, 'identity' | 'mounts'>): number {
+  return mounts.findLastIndex(({ target }) => covers(target, identity.home)) + 1;
+}
+
+/** The same sandbox, with a directory of the host for the home as a mount among the others. */
+export function withHomeMount(config: SandboxConfig): SandboxConfig {
+  const { home, identity, mounts } = config;
+  if (home?.type !== 'directory') return config;
+  const mount: HostBindMount = {
+    ...{ type: 'host-bind', target: identity.home, source: home.path },
+    ...{ readOnly: false, includes: [] },
+  };
+  return { ...config, mounts: mounts.toSpliced(mountsBeforeHome(config), 0, mount) };
+}
+
+/** Whether a mount is the one of {@link withHomeMount}. */
+export function isHomeMount({ home, identity }: SandboxConfig, { target }: SandboxConfig['mounts'][number]): boolean {
+  return home?.type === 'directory' && normalizePath(target) === normalizePath(identity.home);
+}

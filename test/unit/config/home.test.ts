@@ -1,0 +1,83 @@
+/** The option --home: its value, what it goes with, where its mount is, and how sandbox.cfg has it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { withHomeMount } from '../../../src/config/home.js';
+import { configFromOptions } from '../../../src/config/options.js';
+import { parseHome } from '../../../src/config/parsers/home.js';
+import { formatSandboxCfg, parseSandboxCfg } from '../../../src/config/sandbox-cfg/sandbox-cfg.js';
+import { refuses, testUsers } from './support.js';
+
+const command = ['/bin/true'];
+const identity = { uid: 7, gid: 7, username: 'ada', home: '/home/ada', groups: [] };
+
+test('two words have a meaning, and anything else is a directory of the host', async () => {
+  assert.deepEqual(parseHome('tmp', '--home'), { type: 'tmp' });
+  assert.deepEqual(parseHome('host', '--home'), { type: 'host' });
+  assert.deepEqual(parseHome('/srv/../box', '--home'), { type: 'directory', path: '/srv/../box' });
+  assert.deepEqual(parseHome('./tmp', '--home'), { type: 'directory', path: `${process.cwd()}/tmp` });
+  await refuses(() => parseHome('', '--home'), 'arguments', 'path-empty', '--home');
+});
+
+test('a base keeps its home, and an option replaces it', async (t) => {
+  const users = await testUsers(t);
+  const plain = await configFromOptions({ command }, users);
+  assert.equal(plain.home, undefined);
+  const base = await configFromOptions({ command, home: 'tmp' }, users, { ...plain, identity });
+  assert.deepEqual((await configFromOptions({ memory: '1G' }, users, base)).home, { type: 'tmp' });
+  assert.deepEqual((await configFromOptions({ home: 'host' }, users, base)).home, { type: 'host' });
+});
+
+test('a user whose home is the root has none of another kind, and a mount is not there too', async (t) => {
+  const users = await testUsers(t);
+  const base = { ...(await configFromOptions({ command }, users)), identity };
+  const rootless = { ...base, identity: { ...identity, home: '//' } };
+  for (const home of ['tmp', '/srv/box']) {
+    await refuses(() => configFromOptions({ home }, users, rootless), 'config', 'home-is-root', 'ada');
+    const mount = ['ram:/home/./ada/=1M'];
+    await refuses(() => configFromOptions({ home, mount }, users, base), 'config', 'home-mounted', '/home/ada');
+    await configFromOptions({ home, mount: ['ram:/home=1M', 'ram:/home/ada/x=1M'] }, users, base);
+  }
+  await configFromOptions({ home: 'host', mount: ['ram:/home/ada=1M'] }, users, base);
+  await configFromOptions({ home: 'host' }, users, rootless);
+});
+
+test('a directory is mounted behind the mounts that the home is in', async (t) => {
+  const users = await testUsers(t);
+  const base = { ...(await configFromOptions({ command }, users)), identity };
+  const mount = ['ram:/=9M', 'ram:/opt=1M', 'ram:/home=1M', 'ram:/home/ada/x=1M', 'ram:/homely=1M'];
+  const order = (mounts: readonly { target: string }[]) => mounts.map(({ target }) => target).join(' ');
+  const config = await configFromOptions({ home: '/srv/box', mount }, users, base);
+  assert.equal(order(withHomeMount(config).mounts), '/ /opt /home /home/ada /home/ada/x /homely');
+  assert.deepEqual(withHomeMount(config).mounts[3], {
+    type: 'host-bind',
+    target: '/home/ada',
+    source: '/srv/box',
+    readOnly: false,
+    includes: [],
+  });
+  const alone = await configFromOptions({ home: '/srv/box', mount: ['ram:/opt=1M'] }, users, base);
+  assert.equal(order(withHomeMount(alone).mounts), '/home/ada /opt');
+  for (const home of ['tmp', 'host'])
+    assert.deepEqual(withHomeMount(await configFromOptions({ home }, users, base)).mounts, []);
+});
+
+test('sandbox.cfg says what the home is, and nothing where no option did', async (t) => {
+  const users = await testUsers(t);
+  for (const [home, lines] of [
+    ['tmp', 'type=tmp\n'],
+    ['host', 'type=host\n'],
+    ['/srv/a b', 'type=directory\npath=/srv/a b\n'],
+  ] as const) {
+    const plain = { ...(await configFromOptions({ command }, users)), identity };
+    const config = await configFromOptions({ home }, users, plain);
+    const text = await formatSandboxCfg(config, { users });
+    assert.ok(text.includes(`\n[home]\n${lines}`), text);
+    assert.deepEqual((await parseSandboxCfg(text, { users })).home, config.home);
+    const other = text.replace(/type=(tmp|host|directory)/, 'type=attic');
+    await refuses(() => parseSandboxCfg(other, { users }), 'config', 'config-value-invalid', 'attic');
+  }
+  const text = await formatSandboxCfg(await configFromOptions({ command }, users), { users });
+  assert.doesNotMatch(text, /\[home\]/);
+  const pathless = text.replace('[command]', '[home]\ntype=directory\n\n[command]');
+  await refuses(() => parseSandboxCfg(pathless, { users }), 'config', 'config-key-missing', 'path');
+});
