@@ -51,10 +51,19 @@ export type GuestRoot = GuestShare | GuestImage | GuestRam | GuestStaged;
 
 /** Where what is written to the root of a machine goes. */
 export type GuestOverlay =
-  /** A tmpfs. Its topmost directory has these of the root. */
-  | { readonly type: 'ram'; readonly mode: number; readonly uid: number; readonly gid: number }
+  /** A tmpfs. */
+  | (Topmost & { readonly type: 'ram' })
+  /** A disk with ext4, whose layers may be those of an earlier sandbox. */
+  | (Topmost & { readonly type: 'image'; readonly serial: string })
   /** A directory of the host with the layers in it, which may be those of an earlier sandbox. */
   | { readonly type: 'virtiofs'; readonly tag: string };
+
+/** What the topmost directory of a new layer has of the root. */
+interface Topmost {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /** A mount. Mounts are made in the order of the config. */
 export type GuestMount = { readonly target: string } & (

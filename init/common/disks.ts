@@ -36,9 +36,10 @@ async function readSerial(guest: Guest, name: string): Promise<string | undefine
   return serial && Buffer.from(serial).toString('latin1').trim();
 }
 
-function serialsOf({ root, mounts, disks }: GuestConfig): string[] {
+function serialsOf({ root, overlay, mounts, disks }: GuestConfig): string[] {
   const images = [root, ...mounts].flatMap((mount) => (mount.type === 'image' ? [mount.serial] : []));
-  return [...images, ...disks.map(({ serial }) => serial)];
+  const kept = overlay?.type === 'image' ? [overlay.serial] : [];
+  return [...images, ...kept, ...disks.map(({ serial }) => serial)];
 }
 
 /** The device of a disk. If it is missing, a path that does not exist and names the disk in the error to come. */

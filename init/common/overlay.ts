@@ -1,8 +1,9 @@
 /**
- * The calls that lay a writable file system over the root: memory, or a directory of the host.
+ * The calls that lay a writable file system over the root: memory, a disk, or a directory of the host.
  * https://docs.kernel.org/filesystems/overlayfs.html
  */
 import type { GuestOverlay } from './config.js';
+import { type Devices, deviceOf } from './disks.js';
 import { call, MNT_DETACH, mountOf, NEW_ROOT, type PlannedCall } from './step.js';
 
 /** Where the layers are mounted meanwhile. An overlay keeps them, so the path goes away. */
@@ -14,8 +15,8 @@ export const LOWER_ROOT = `${OVERLAY}/lower`;
 
 /**
  * `xino=on` gives all files one device number, which `du -x` looks at; `auto` would not for 9p. An index is for what is
- * not needed here. `metacopy` would leave files half on the host, which may change them. `volatile` would leave out syncs,
- * of which a tmpfs has none.
+ * not needed here. `metacopy` would leave files half on the host, which may change them. `volatile` would leave out
+ * syncs, of which a tmpfs has none.
  */
 const OPTIONS = 'index=off,metacopy=off,xino=on';
 
@@ -26,43 +27,55 @@ const OPTIONS = 'index=off,metacopy=off,xino=on';
  */
 const REDIRECTS: Readonly<Record<GuestOverlay['type'], string>> = {
   ram: 'redirect_dir=on',
+  image: 'redirect_dir=nofollow',
   virtiofs: 'redirect_dir=nofollow',
 };
 
+/**
+ * What is removed is freed on the host. What mkfs left for later need not be done: an image that is made is zeros.
+ */
+const EXT4_OPTIONS = 'discard,noinit_itable,errors=remount-ro';
+
+/** No user: the application cannot be it, and so cannot open what belongs to it without a capability. */
+const NOBODYS = 0xfffffffe;
+
 /** @param lower the call that mounts the root as it is at {@link LOWER_ROOT} */
-export function overlayCalls(overlay: GuestOverlay, lower: PlannedCall): PlannedCall[] {
-  const { directory, calls } = upperLayer(overlay);
+export function overlayCalls(overlay: GuestOverlay, lower: PlannedCall, devices: Devices): PlannedCall[] {
+  const directory = overlay.type === 'ram' ? OVERLAY : KEPT;
   const layers = `lowerdir=${LOWER_ROOT},upperdir=${directory}/upper,workdir=${directory}/work`;
   return [
     call({ op: 'mkdir', path: OVERLAY, mode: 0o700 }),
     call(mountOf('tmpfs', OVERLAY, 'tmpfs', 0, 'mode=700')),
     call({ op: 'mkdir', path: LOWER_ROOT, mode: 0o700 }),
     lower,
-    ...calls,
+    ...upperCalls(overlay, directory, devices),
     call(mountOf('overlay', NEW_ROOT, 'overlay', 0, `${layers},${REDIRECTS[overlay.type]},${OPTIONS}`)),
     // Nobody inside finds a path to them.
     call({ op: 'unmount', path: OVERLAY, flags: MNT_DETACH }),
   ];
 }
 
-/**
- * What makes the upper layer. An overlay shows the mode and the owners of the upper directory for its topmost one. The
- * host has made those of a layer that is kept.
- */
-function upperLayer(overlay: GuestOverlay): { readonly directory: string; readonly calls: readonly PlannedCall[] } {
+/** What makes the upper layer. The host has made the directories of one that it keeps. */
+function upperCalls(overlay: GuestOverlay, directory: string, devices: Devices): PlannedCall[] {
   if (overlay.type === 'virtiofs')
-    return {
-      directory: KEPT,
-      calls: [call({ op: 'mkdir', path: KEPT, mode: 0o700 }), call(mountOf(overlay.tag, KEPT, 'virtiofs', 0, ''))],
-    };
+    return [call({ op: 'mkdir', path: KEPT, mode: 0o700 }), call(mountOf(overlay.tag, KEPT, 'virtiofs', 0, ''))];
   const { mode, uid, gid } = overlay;
-  const upper = `${OVERLAY}/upper`;
-  return {
-    directory: OVERLAY,
-    calls: [
-      call({ op: 'mkdir', path: upper, mode }),
-      ...(uid === 0 && gid === 0 ? [] : [call({ op: 'chown', path: upper, uid, gid })]),
-      call({ op: 'mkdir', path: `${OVERLAY}/work`, mode: 0o700 }),
-    ],
-  };
+  const upper = `${directory}/upper`;
+  return [
+    ...(overlay.type === 'image' ? diskCalls(deviceOf(devices, overlay.serial)) : []),
+    // An overlay shows the mode and the owners of the upper directory for its topmost one.
+    call({ op: 'mkdir', path: upper, mode }),
+    ...(uid === 0 && gid === 0 ? [] : [call({ op: 'chown', path: upper, uid, gid })]),
+    call({ op: 'mkdir', path: `${directory}/work`, mode: 0o700 }),
+  ];
+}
+
+/** Mounts the disk, and keeps the application from the device: what is on it belongs to all users inside. */
+function diskCalls(device: string): PlannedCall[] {
+  return [
+    call({ op: 'mkdir', path: KEPT, mode: 0o700 }),
+    call(mountOf(device, KEPT, 'ext4', 0, EXT4_OPTIONS)),
+    call({ op: 'chmod', path: device, mode: 0 }),
+    call({ op: 'chown', path: device, uid: NOBODYS, gid: NOBODYS }),
+  ];
 }

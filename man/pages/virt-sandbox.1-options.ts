@@ -1,8 +1,8 @@
 /** The options of virt-sandbox(1): the name of each value, its completion, and the text of the page. */
 import type { options } from '../../src/cli/sandbox-options.js';
 import type { Detail } from '../program-description.js';
-import { rootDetails } from './virt-sandbox.1-root-options.js';
 import { home } from './virt-sandbox.1-home.js';
+import { rootDetails } from './virt-sandbox.1-root-options.js';
 
 /** The compiler rejects an option without an entry. */
 export const details = {

@@ -13,7 +13,10 @@ export const overlay: Detail = {
           '*DIR*',
           'A directory of the host, with a slash in its path; for root, in a machine, with `virtiofsd`. It is kept, and a later sandbox goes on with it. It is made if it is missing. Only root may reach it: mode 0700, in directories that only root can write to. It is for one sandbox at a time, and belongs to the root that it was made over.',
         ],
-        ['*FILE*`.qcow2`', 'A disk image, kept as a directory is. Not built yet.'],
+        [
+          '*FILE*`.qcow2`',
+          'A disk image, which is kept, and a later sandbox goes on with it. Files in it have the owners that they have inside, also for an ordinary user. If it is missing it is made: ext4 of 10 GiB, which takes as much space as is written. It must belong to the caller, and be in a place where nobody else can put another. One sandbox at a time can have it.',
+        ],
       ],
     },
   ],

@@ -135,7 +135,8 @@ export function hugePagesMisfit(memory: number, page: number) {
   );
 }
 
-function checkIoThreads({ tuning: { ioThreads }, disks, mounts }: SandboxConfig): void {
+function checkIoThreads({ tuning: { ioThreads }, disks, mounts, overlay }: SandboxConfig): void {
+  if (overlay?.type === 'image') return;
   if (ioThreads === undefined || disks.length > 0 || mounts.some(({ type }) => type === 'host-image')) return;
   throw configError(
     'io-threads-without-disk',

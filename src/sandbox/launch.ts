@@ -6,6 +6,7 @@ import type { SandboxConfig } from '../config/types.js';
 import { shortOption } from '../util/option-names.js';
 import { Attempt } from './attempt.js';
 import { makeHomeDirectory } from './devices/home-directory.js';
+import { makeOverlayImage } from './devices/overlay-image.js';
 import { isOwnDisksError, reasonAgainst, refuseFurtherFiles } from './devices/own-disks.js';
 import { reasonAgainstOwnerWall } from './devices/qemu-wall.js';
 import { isForeign } from './devices/shares.js';
@@ -27,6 +28,7 @@ export async function launch(config: SandboxConfig, prepared: Prepared, options:
   if (prepared.platform === 'container' && config.privileged === true) options.onWarning?.(noBarrier());
   try {
     makeHomeDirectory(config);
+    await makeOverlayImage(config);
     const { platform, connection, devices } = prepared;
     if (platform === 'container' || isForeign(connection.kind)) refuseFurtherFiles(devices.disks, platform);
     if (prepared.platform === 'machine' && prepared.fallback) options.onFallback?.(prepared.fallback);

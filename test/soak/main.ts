@@ -10,6 +10,7 @@ import { detached } from './detached.js';
 import { Ground } from './ground.js';
 import { guestFaults } from './guest-faults.js';
 import { hostile } from './hostile.js';
+import { kept } from './kept.js';
 import { overlay } from './overlay.js';
 import { seedsFrom } from './plan.js';
 import { poolShell } from './pool-shell.js';
@@ -31,6 +32,7 @@ const SCENARIOS: readonly Scenario[] = [
   guestFaults,
   clock,
   suspend,
+  kept,
   versions,
   talking,
   pools,

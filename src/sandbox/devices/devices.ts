@@ -16,7 +16,7 @@ import { coveredPaths } from './hidden-paths.js';
 import { homeInMemory } from './home.js';
 import { guestNetwork, interfacesOf } from './interfaces.js';
 import { type MountDevice, mountDevices, rootMount } from './mounts.js';
-import { overlayOf, overlayShare } from './overlay.js';
+import { overlayDisk, overlayOf, overlayShare } from './overlay.js';
 import { rootServer, startsAhead } from './root-server.js';
 import type { RootTransport } from './root-transport.js';
 import { rootDirectory } from './root-view.js';
@@ -27,7 +27,7 @@ import { type Shell, shellOf } from './shell.js';
 export interface Devices {
   /** Shares: the root first, unless a mount replaces it. */
   readonly shares: readonly Share[];
-  /** Disks of the application, then images that are mounted. */
+  /** Disks of the application, then images that are mounted, then that of an overlay. */
   readonly disks: readonly DiskDevice[];
   readonly interfaces: readonly InterfaceOptions[];
   /** Shells beside the application; undefined: none. */
@@ -89,7 +89,11 @@ export function devicesOf(config: SandboxConfig, facts: DeviceFacts): Devices {
         ]
       : [];
   const ofApplication = appDisks(config);
-  const disks = [...ofApplication.map(({ device }) => device), ...mounts.flatMap(({ disk }) => disk ?? [])];
+  const disks = [
+    ...ofApplication.map(({ device }) => device),
+    ...mounts.flatMap(({ disk }) => disk ?? []),
+    ...overlayDisk(config),
+  ];
   const interfaces = interfacesOf(config, name, platform);
   const shell = shellOf(config, breakpoint, server.kind);
   return {

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestOverlay } from '../../../init/common/config.js';
 import type { SandboxConfig } from '../../config/types.js';
+import type { DiskDevice } from '../../domain/disks.js';
 import type { Share } from '../../domain/shares.js';
 import { valueOr } from '../../util/errors.js';
 import { stateBase } from '../state/state-directory.js';
@@ -17,16 +18,26 @@ const LINK = 'overlay-server';
 /** The bits of a mode that chmod(2) sets. */
 const PERMISSIONS = 0o7777;
 
+/** The serial number of the disk that keeps an overlay. */
+const SERIAL = 'overlay';
+
 export function topmostOf({ root }: Pick<SandboxConfig, 'root'>): Topmost {
   // checkHost() says so if it is missing; an image can be baked for it all the same.
   const { mode, uid, gid } = valueOr(() => statSync(root), undefined) ?? { mode: 0o755, uid: 0, gid: 0 };
   return { mode: mode & PERMISSIONS, uid, gid };
 }
 
+/** The disk with the layers, if an image keeps them. */
+export function overlayDisk({ overlay }: SandboxConfig): DiskDevice[] {
+  if (overlay?.type !== 'image') return [];
+  return [{ serial: SERIAL, source: overlay.path, isBlock: false, format: 'qcow2', readOnly: false }];
+}
+
 /** The overlay for the guest; undefined: the root is read-only. */
 export function overlayOf(config: SandboxConfig): GuestOverlay | undefined {
   if (config.overlay === undefined) return undefined;
   if (config.overlay.type === 'directory') return { type: 'virtiofs', tag: OVERLAY_TAG };
+  if (config.overlay.type === 'image') return { type: 'image', serial: SERIAL, ...topmostOf(config) };
   return { type: 'ram', ...topmostOf(config) };
 }
 

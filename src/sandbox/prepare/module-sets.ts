@@ -6,7 +6,10 @@ export function moduleSets({ shares, disks, interfaces, mounts, guest: { overlay
   if (shares.some(({ transport }) => transport === '9p')) sets.push('root-9p');
   if (shares.some(({ transport }) => transport === 'virtiofs')) sets.push('root-virtiofs');
   if (disks.length > 0) sets.push('block');
-  const filesystems = new Set(mounts.flatMap(({ guest }) => (guest.type === 'image' ? [guest.filesystem] : [])));
+  const filesystems = new Set<string>(
+    mounts.flatMap(({ guest }) => (guest.type === 'image' ? [guest.filesystem] : [])),
+  );
+  if (overlay?.type === 'image') filesystems.add('ext4');
   sets.push(...[...filesystems].sort().map((name) => `filesystem-${name}`));
   if (interfaces.length > 0) sets.push('network');
   if (overlay !== undefined) sets.push('overlay');

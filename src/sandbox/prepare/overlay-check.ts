@@ -11,8 +11,7 @@ import { checkOverlayDirectory, layersOf } from '../devices/overlay-directory.js
 import { findVirtiofsd, shareProgram } from '../devices/share-server.js';
 
 /**
- * @throws {SandboxError} `overlay-of-container`, `overlay-directory-unavailable`, `overlay-image-not-built`, `overlay-in-mount`, and
- *   what
+ * @throws {SandboxError} `overlay-of-container`, `overlay-directory-unavailable`, `overlay-in-mount`, and what
  *   {@link checkOverlayDirectory} throws
  */
 export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void {
@@ -24,13 +23,6 @@ export function checkOverlay(config: SandboxConfig, kind: ConnectionKind): void 
       'overlay-of-container',
       `a container cannot have ${option('overlay')}`,
       `run a machine: ${shortOption('connect', 'qemu:///embed')}`,
-    );
-  }
-  if (overlay.type === 'image') {
-    throw configError(
-      'overlay-image-not-built',
-      `an overlay cannot be kept in the image ${quote(overlay.path)}: that is not built`,
-      `use ${IN_MEMORY()}`,
     );
   }
   if (overlay.type !== 'directory') return;

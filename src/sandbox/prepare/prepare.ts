@@ -19,6 +19,7 @@ import { option } from '../../util/option-names.js';
 import { unlessAborted } from '../../util/promises.js';
 import { prepareDevices } from '../devices/devices.js';
 import { checkHomeDirectory } from '../devices/home-directory.js';
+import { checkOverlayImage } from '../devices/overlay-image.js';
 import { otherRoot, type RootTransport, wantedRoot } from '../devices/root-transport.js';
 import { withoutShareProgram } from '../devices/share-server.js';
 import { isRoot } from '../devices/shares.js';
@@ -42,6 +43,7 @@ export async function prepare(config: SandboxConfig, options: LaunchOptions): Pr
   requireOpenFiles();
   await checkHost(config);
   checkHomeDirectory(config);
+  checkOverlayImage(config);
   const profile = await loadProfile(options.profile ?? config.profile);
   mark('connect.start');
   // Connect first: a user whose URI cannot be reached should not wait for a build.

@@ -15,9 +15,13 @@ export interface MountFailure {
 }
 
 /** Undefined if another step failed. */
-export function mountFailure(error: StepError, { root, mounts, identity }: GuestConfig): MountFailure | undefined {
+export function mountFailure(
+  error: StepError,
+  { root, mounts, identity, overlay }: GuestConfig,
+): MountFailure | undefined {
   if (isUnmapped(error)) return ownersFailure(error);
   if (isOverlay(error)) return overlayFailure(error);
+  if (overlay?.type === 'image' && isKept(error)) return keptFailure(error);
   if (error.step === 'root') {
     const isMount = error.operation.operation === 'mount' && error.operation.message.includes(', /newroot,');
     return isMount && root.type === 'image' ? contentsFailure({ ...root, target: '/' }, error) : undefined;
@@ -55,6 +59,19 @@ function overlayFailure({ message }: StepError): MountFailure {
     code: 'overlay-failed',
     message: `an overlay cannot be laid over the root: ${message}`,
     remedy: 'use a kernel of version 4.19 or later; LIBVIRT_SANDBOX_INIT_DEBUG=1 shows what it says',
+  };
+}
+
+/** Whether the file system of the overlay could not be mounted. */
+function isKept({ step, operation: { operation, message } }: StepError): boolean {
+  return step === 'root' && operation === 'mount' && message.includes(', /overlay/kept,');
+}
+
+function keptFailure({ message }: StepError): MountFailure {
+  return {
+    code: 'overlay-image-invalid',
+    message: `the image of the overlay has no ext4 file system, or a broken one: ${message}`,
+    remedy: `check it with fsck.ext4, as a disk of another sandbox (${option('disks')}), or name a new file`,
   };
 }
 

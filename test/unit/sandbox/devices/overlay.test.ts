@@ -11,6 +11,7 @@ import type { SandboxConfig } from '../../../../src/config/types.js';
 import type { Operation } from '../../../../src/protocol/operations.js';
 import { devicesOf } from '../../../../src/sandbox/devices/devices.js';
 import type { ShareServer } from '../../../../src/sandbox/devices/shares.js';
+import { neededSlots } from '../../../../src/sandbox/devices/slots.js';
 import { checkDriver } from '../../../../src/sandbox/prepare/driver-check.js';
 import { moduleSets } from '../../../../src/sandbox/prepare/module-sets.js';
 import { guestConfig } from '../../../../src/sandbox/setup/guest-config.js';
@@ -76,6 +77,32 @@ test('in a machine the share is mounted read-only below memory, which no path le
   );
 });
 
+test('an image is a disk of its own, whose file system is ext4, and whose device nobody inside can open', async () => {
+  const path = '/srv/kept.qcow2';
+  const config = await configFromOptions({ command, overlay: path, disk: ['file:a=/srv/a.img'] });
+  const found = devices(config, 'session');
+  assert.deepEqual(moduleSets(found), ['console', 'root-9p', 'block', 'filesystem-ext4', 'overlay']);
+  assert.deepEqual(neededSlots(found).disks, 2);
+  assert.deepEqual(found.disks[1], {
+    serial: 'overlay',
+    source: path,
+    isBlock: false,
+    format: 'qcow2',
+    readOnly: false,
+  });
+  const { overlay } = found.guest;
+  assert.ok(overlay?.type === 'image');
+  assert.deepEqual(overlay, { type: 'image', serial: 'overlay', mode: overlay.mode, uid: 0, gid: 0 });
+  const guest = guestConfig(config, { name: 'overlay', devices: found });
+  const { calls } = rootStep(guest, new Map([['overlay', '/dev/vdb']]));
+  assert.deepEqual(shortly(calls.map(({ operation }) => operation)).slice(2, 6), [
+    '/dev/vdb /overlay/kept discard,noinit_itable,errors=remount-ro',
+    'chown /dev/vdb 4294967294:4294967294',
+    `overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/kept/upper,workdir=/overlay/kept/work,${FLAGS.replace('=on', '=nofollow')}`,
+    'unmount /overlay',
+  ]);
+});
+
 test('the topmost directory has the mode and the owners of the root', async (t) => {
   const root = scratchDirectory(t);
   const { guest } = devices(await configFromOptions({ command, overlay: true, root }), 'session');
@@ -94,7 +121,7 @@ test('a directory keeps the layers, as a share of its own that is written to', a
   assert.deepEqual(moduleSets(made), ['console', 'root-9p', 'root-virtiofs', 'overlay']);
   assert.ok(made.guest.overlay);
   assert.deepEqual(shortly(operations(config, made.guest.overlay)).slice(1, 5), [
-    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=loose',
+    'sandbox:root /overlay/lower trans=virtio,version=9p2000.L,msize=512000,cache=mmap,directio',
     'sandbox:overlay /overlay/kept',
     'overlay /newroot lowerdir=/overlay/lower,upperdir=/overlay/kept/upper,workdir=/overlay/kept/work,' +
       FLAGS.replace('=on', '=nofollow'),
@@ -106,6 +133,7 @@ test('a container has none', async () => {
   const config = await configFromOptions({ command, overlay: true });
   assert.throws(() => checkDriver(config, 'lxc'), { code: 'overlay-of-container' });
   const kept = await configFromOptions({ command, overlay: '/srv/state.qcow2' });
-  assert.throws(() => checkDriver(kept, 'embedded'), { code: 'overlay-image-not-built' });
+  assert.throws(() => checkDriver(kept, 'lxc'), { code: 'overlay-of-container' });
+  checkDriver(kept, 'embedded');
   checkDriver(config, 'session');
 });

@@ -1,0 +1,192 @@
+/**
+ * The image that keeps an overlay. A guest has written what is in it, so the host looks at no more than QEMU's header;
+ * the guest's own kernel mounts what is behind that.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { configError, quote } from '../../config/errors.js';
+import type { SandboxConfig } from '../../config/types.js';
+import { furtherFile } from '../../disk-image/stands-alone.js';
+import { isSystemError, messageOf, SandboxError } from '../../util/errors.js';
+import { othersWhoMayReplace } from '../../util/ownership.js';
+import { findInPath } from '../../util/programs.js';
+import { isQemuUid } from '../../util/qemu-ids.js';
+
+/** Bytes of a new image. It takes as much space as is written. */
+const SIZE = 10 * 2 ** 30;
+
+/** The group's bits and those of others that let them write. */
+const OTHERS_WRITE = 0o022;
+
+/** Time limit of a program, in milliseconds. */
+const TIMEOUT = 60_000;
+
+/**
+ * ext4 as every kernel since 4.19 mounts it, whatever the host's mke2fs.conf says. Nothing is kept back for root: the
+ * kernel writes all of an overlay as root. mke2fs(8)
+ */
+const EXT4 = [
+  ...['-t', 'ext4', '-b', '4096', '-I', '256', '-i', '16384', '-m', '0', '-J', 'size=64', '-L', 'overlay'],
+  '-O',
+  'none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,' +
+    'extra_isize,metadata_csum',
+  ...['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0'],
+];
+
+/**
+ * Checks the image. It may be missing.
+ * @throws {SandboxError} `overlay-image-not-file`, `overlay-image-not-owned`, `overlay-image-open`,
+ *   `overlay-image-names-file`, `overlay-image-unusable`
+ */
+export function checkOverlayImage({ overlay }: SandboxConfig): void {
+  if (overlay?.type !== 'image') return;
+  const { path } = overlay;
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) lstatSync(dirname(path));
+    else checkFound(path, found);
+    const writers = writersOf(path, found);
+    if (writers !== undefined) throw open(path, writers);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+/**
+ * Makes the image if it is missing. It has its name when it is complete and on the disk.
+ * @throws {SandboxError} `overlay-tool-missing`, and as {@link checkOverlayImage}
+ */
+export async function makeOverlayImage(config: SandboxConfig): Promise<void> {
+  checkOverlayImage(config);
+  const { overlay } = config;
+  if (overlay?.type !== 'image' || lstatSync(overlay.path, { throwIfNoEntry: false }) !== undefined) return;
+  const above = dirname(overlay.path);
+  const directory = join(above, `.overlay-${process.pid}-${randomBytes(8).toString('hex')}.tmp`);
+  try {
+    await removeStale(above);
+    await mkdir(directory, { mode: 0o700 });
+    linkTo(overlay.path, await makeIn(directory));
+  } catch (error) {
+    throw unusable(overlay.path, error);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+  checkOverlayImage(config);
+}
+
+/** Removes what a process that was killed has begun there. */
+async function removeStale(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const [, pid] = /^\.overlay-(\d+)-[0-9a-f]{16}\.tmp$/.exec(name) ?? [];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    if (lstatSync(join(directory, name), { throwIfNoEntry: false })?.uid !== process.geteuid?.()) continue;
+    await rm(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+/** @returns the path of a complete image */
+async function makeIn(directory: string): Promise<string> {
+  const [mke2fs, qemuImg] = [tool('mke2fs', 'e2fsprogs'), tool('qemu-img', 'qemu-utils')];
+  const [raw, image] = [join(directory, 'raw'), join(directory, 'image')];
+  await writeFile(raw, '', { mode: 0o600, flag: 'wx' });
+  await truncate(raw, SIZE);
+  await run(mke2fs, ['-q', '-F', ...EXT4, raw]);
+  await run(qemuImg, ['convert', '-f', 'raw', '-O', 'qcow2', raw, image]);
+  chmodSync(image, 0o600);
+  sync(image);
+  return image;
+}
+
+/** Gives the image its name, and replaces nothing. Another sandbox may have made one meanwhile, which serves as well. */
+function linkTo(path: string, image: string): void {
+  try {
+    linkSync(image, path);
+  } catch (error) {
+    if (!isSystemError(error, 'EEXIST')) throw error;
+  }
+  sync(dirname(path));
+}
+
+function sync(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function tool(name: string, debianPackage: string): string {
+  const found = findInPath(name);
+  if (found !== undefined) return found;
+  throw configError(
+    'overlay-tool-missing',
+    `the image of an overlay is made with ${name}, which is not in PATH`,
+    `install it (Debian: ${debianPackage}), or name an image that is there`,
+  );
+}
+
+async function run(program: string, args: readonly string[]): Promise<void> {
+  const { execa } = await import('execa');
+  const { failed, stderr, shortMessage } = await execa(program, args, {
+    reject: false,
+    timeout: TIMEOUT,
+    stdin: 'ignore',
+    env: { LC_ALL: 'C', MKE2FS_CONFIG: '/dev/null' },
+  });
+  if (failed) throw new Error(stderr?.trim().split('\n').at(-1) || shortMessage || `${program} failed`);
+}
+
+function checkFound(path: string, found: Stats): void {
+  if (!found.isFile()) {
+    const what = found.isSymbolicLink() ? 'a symbolic link' : 'no regular file';
+    throw configError(
+      'overlay-image-not-file',
+      `${quote(path)}, for the overlay, is ${what}`,
+      'name the image itself, or a file that is not there yet',
+    );
+  }
+  const caller = process.geteuid?.() ?? 0;
+  // libvirt makes it QEMU's where it cannot be mapped, and a host that crashed has not given it back.
+  if (found.uid !== caller && !(caller === 0 && isQemuUid(found.uid))) {
+    throw configError(
+      'overlay-image-not-owned',
+      `the image ${quote(path)}, for the overlay, belongs to user ${found.uid}: its programs would be that user's`,
+      'name an image of your own, or a file that is not there yet',
+    );
+  }
+  if ((found.mode & OTHERS_WRITE) !== 0) throw open(path, 'its mode lets others write to it');
+  const further = furtherFile({ source: path, format: 'qcow2' });
+  if (further !== undefined) {
+    throw configError(
+      'overlay-image-names-file',
+      `the image ${quote(path)}, for the overlay, has ${further}`,
+      'make it one file, with qemu-img convert -O qcow2, or name a file that is not there yet',
+    );
+  }
+}
+
+/** Who else could put another file in its place. One that libvirt has given to QEMU is in a directory that is looked at. */
+function writersOf(path: string, found: Stats | undefined): string | undefined {
+  return othersWhoMayReplace(found === undefined || isQemuUid(found.uid) ? dirname(path) : path);
+}
+
+function open(path: string, why: string): SandboxError {
+  return configError(
+    'overlay-image-open',
+    `the image ${quote(path)} cannot keep the overlay, because ${why}`,
+    'name one in a directory that nobody else may write to, and that has the mode 0600',
+  );
+}
+
+function unusable(path: string, error: unknown): unknown {
+  if (error instanceof SandboxError) return error;
+  return configError(
+    'overlay-image-unusable',
+    `the image ${quote(path)}, for the overlay, cannot be made or used: ${messageOf(error)}`,
+    'name a file in a directory that is there and that you may write to',
+    error,
+  );
+}
