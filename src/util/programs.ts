@@ -13,7 +13,15 @@ export function packageDirectory(): string {
 }
 
 /** A program that init/ has the source of. */
-export type NativeProgram = 'supervisor' | 'root-view' | 'share-server' | 'qemu-wall' | 'netwall' | 'init' | 'dhcp';
+export type NativeProgram =
+  | 'supervisor'
+  | 'root-view'
+  | 'root-overlay'
+  | 'share-server'
+  | 'qemu-wall'
+  | 'netwall'
+  | 'init'
+  | 'dhcp';
 
 /**
  * Path of a native program of this package.

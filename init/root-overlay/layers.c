@@ -1,0 +1,248 @@
+#include "layers.h"
+
+#include "calls.h"
+#include "empty_files.h"
+#include "top.h"
+#include "wall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Where the layers are while the overlays are made. Of libvirt's /dev, which is a tmpfs of the container's own. */
+#define STAGE "/dev/.overlay"
+/* The tree of overlays, in the stage; the working directory is there. */
+#define TREE "tree"
+#define BYTES_PER_INODE 4096
+#define OPTION_BYTES 512
+
+/*
+ * As those of a machine's overlay: init/common/overlay.ts. The wall has no xino: its inode numbers are those of the host,
+ * which leave room for the bits of the upper overlay.
+ */
+#define OPTIONS "redirect_dir=on,index=off,metacopy=off,xino=on"
+
+struct making {
+	const struct arguments *options;
+	const struct mounts *mounts;
+	/* Of each mount: 0, or the error that leaves it read-only. */
+	int errors[MAX_MOUNTS];
+	int root;
+	int tree;
+	/* The user namespace with the ids; -1: files belong to whom they belong to on the host. */
+	int ids;
+};
+
+static const char *const FOLDERS[] = {"empty", "lower", "wall", "upper", "work", TREE};
+
+static int make_stage(uint64_t bytes)
+{
+	char options[OPTION_BYTES];
+
+	(void)snprintf(options, sizeof(options), "mode=755,size=%" PRIu64 ",nr_inodes=%" PRIu64, bytes,
+		       bytes / BYTES_PER_INODE);
+	if (mkdir(STAGE, 0755) != 0 || mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0 ||
+	    mount(NULL, STAGE, NULL, MS_PRIVATE, NULL) != 0 || chdir(STAGE) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
+		if (mkdir(FOLDERS[i], 0755) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void name_layer(char name[NAME_MAX], const char *folder, size_t number)
+{
+	(void)snprintf(name, NAME_MAX, "%s/%zu", folder, number);
+}
+
+/* A copy of the mount, read-only, as the lower layer. */
+static int make_lower(const struct making *making, size_t number)
+{
+	char name[NAME_MAX];
+	int fd = open_below(making->root, making->mounts->paths[number]);
+	int copy = fd < 0 ? -1 : clone_mount(fd);
+	int target = -1;
+	int result = -1;
+
+	name_layer(name, "lower", number);
+	if (copy >= 0 && restrict_mount(copy, making->ids) == 0 && mkdir(name, 0755) == 0)
+		target = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target >= 0)
+		result = attach_mount(copy, target);
+
+	int error = errno;
+
+	for (size_t i = 0; i < 3; i++) {
+		int open_one = (int[]){fd, copy, target}[i];
+
+		if (open_one >= 0)
+			(void)close(open_one);
+	}
+	errno = error;
+	return result;
+}
+
+/* What the mount has of these. Device nodes mean nothing, and neither do set-user-ID bits to who cannot gain by them. */
+static unsigned long flags_of(const struct making *making, const char *lower)
+{
+	struct statvfs status;
+	unsigned long flags = MS_NODEV | (making->options->has_reader ? MS_NOSUID : 0);
+
+	/* What cannot be asked has all of them. */
+	if (statvfs(lower, &status) != 0)
+		return flags | MS_NOSUID | MS_NOEXEC;
+	return flags | ((status.f_flag & ST_NOSUID) != 0 ? MS_NOSUID : 0) |
+	       ((status.f_flag & ST_NOEXEC) != 0 ? MS_NOEXEC : 0);
+}
+
+/* The overlay that can be written to. */
+static int make_upper(const struct making *making, size_t number)
+{
+	char lower[NAME_MAX];
+	char upper[NAME_MAX];
+	char work[NAME_MAX];
+	char target[NAME_MAX] = TREE;
+	char options[4 * NAME_MAX];
+	int point = number == 0 ? -1 : open_below(making->tree, making->mounts->paths[number]);
+
+	if (number > 0 && point < 0)
+		return -1;
+	/* mount(2) takes a path only. */
+	if (number > 0)
+		(void)snprintf(target, sizeof(target), "/proc/self/fd/%d", point);
+	name_layer(lower, making->options->has_reader ? "wall" : "lower", number);
+	name_layer(upper, "upper", number);
+	name_layer(work, "work", number);
+	(void)snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s," OPTIONS, lower, upper, work);
+
+	int result = top_copy(lower, upper) == 0 && mkdir(work, 0700) == 0 &&
+				     mount("overlay", target, "overlay", flags_of(making, lower), options) == 0
+			     ? 0
+			     : -1;
+	int error = errno;
+
+	if (point >= 0)
+		(void)close(point);
+	errno = error;
+	return result;
+}
+
+/* The mount as it is in a container without an overlay. */
+static int keep_read_only(const struct making *making, size_t number)
+{
+	int fd = open_below(making->root, making->mounts->paths[number]);
+	int copy = fd < 0 ? -1 : clone_mount(fd);
+	int point = open_below(making->tree, making->mounts->paths[number]);
+	int result = copy >= 0 && point >= 0 && restrict_mount(copy, -1) == 0 ? attach_mount(copy, point) : -1;
+	int error = errno;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (copy >= 0)
+		(void)close(copy);
+	if (point >= 0)
+		(void)close(point);
+	errno = error;
+	return result;
+}
+
+/* A mount below the root, and a line if it cannot be written to. */
+static int add_below(struct making *making, size_t number)
+{
+	const char *path = making->mounts->paths[number];
+	int error = making->errors[number];
+
+	if (error == 0)
+		error = make_upper(making, number) == 0 ? 0 : errno;
+	if (error == 0)
+		return 0;
+	if (keep_read_only(making, number) == 0) {
+		(void)printf("read-only /%s: %s\n", path, strerror(error));
+		return 0;
+	}
+	/* The reader may not go there, and what cannot be seen needs no mount. */
+	return errno == EACCES ? 0 : -1;
+}
+
+/* The tree takes the place of what was at the root, and the stage goes away. */
+static int put_in_place(const struct making *making)
+{
+	const char *root = making->options->root;
+
+	if (umount2(root, MNT_DETACH) != 0)
+		return -1;
+
+	int target = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int result = target < 0 ? -1 : attach_mount(making->tree, target);
+
+	if (target >= 0)
+		(void)close(target);
+	return result;
+}
+
+static int make_all(struct making *making, const char **what)
+{
+	const struct mounts *mounts = making->mounts;
+
+	*what = "cannot make the layers of an overlay for";
+	for (size_t i = 0; i < mounts->count; i++)
+		making->errors[i] = make_lower(making, i) == 0 ? 0 : errno;
+	if (making->options->has_reader && wall_make(making->options, making->errors, mounts->count) != 0)
+		return -1;
+	*what = "cannot lay an overlay over";
+	errno = making->errors[0];
+	if (errno != 0 || make_upper(making, 0) != 0)
+		return -1;
+	making->tree = open(TREE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (making->tree < 0)
+		return -1;
+	*what = "cannot mount again what is mounted below";
+	for (size_t i = 1; i < mounts->count; i++) {
+		if (add_below(making, i) != 0)
+			return -1;
+	}
+	for (size_t i = 0; i < making->options->empty_file_count; i++)
+		empty_file_renew(making->tree, making->options->empty_files[i]);
+	*what = "cannot replace";
+	return put_in_place(making);
+}
+
+int layers_make(const struct arguments *options, const struct mounts *mounts, const char **what)
+{
+	static struct making making;
+
+	making.options = options;
+	making.mounts = mounts;
+	making.ids = -1;
+	(void)umask(0);
+	*what = "cannot open";
+	making.root = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (making.root < 0)
+		return -1;
+	if (options->uids.count > 0) {
+		making.ids = id_namespace_open(options->uids.ranges, options->uids.count, options->gids.ranges,
+					       options->gids.count, what);
+		if (making.ids < 0)
+			return -1;
+	}
+	*what = "cannot have memory for";
+	if (make_stage(options->bytes) != 0 || make_all(&making, what) != 0)
+		return -1;
+	*what = "cannot leave the layers of";
+	return layers_discard();
+}
+
+int layers_discard(void)
+{
+	if (chdir("/") != 0 || (umount2(STAGE, MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT))
+		return -1;
+	return rmdir(STAGE) == 0 || errno == ENOENT ? 0 : -1;
+}

@@ -1,0 +1,61 @@
+/*
+ * Lays memory over the root of a container, so that it can be written to.
+ *
+ *   root-overlay OPTION... ROOT BYTES
+ *
+ * ROOT is a directory with mounts below it, in a mount namespace of the container's own. Each becomes an overlay, whose
+ * upper layer is in one tmpfs of BYTES. A mount that cannot have one stays as it is, read-only, and a line on stdout says
+ * so. If the topmost cannot, the program fails, and ROOT is as it was.
+ *
+ *   --reader UID GID     who reads the host's files; --group GID, any number of times, for further groups
+ *   --uid INSIDE OUTSIDE COUNT, --gid INSIDE OUTSIDE COUNT, any number of times
+ *                        files that belong to INSIDE on the host belong to OUTSIDE in the overlay
+ *   --empty PATH         any number of times: a file below ROOT that root inside is to write to, if it is there and empty
+ *
+ * With a reader there are two overlays on each other. The kernel looks into the layers of an overlay with the rights of
+ * the process that mounted it. The lower one, the wall, is mounted by a process with the rights of the reader and no
+ * capability to go around permissions: whatever anybody may do in the upper one, what the reader may not read on the
+ * host cannot be read. The ids are only for who owns what, and the upper one is mounted by root: it has to give the
+ * files that it copies to others.
+ *
+ * Nothing stays but the mounts at ROOT. No path leads to the layers.
+ */
+#include "arguments.h"
+#include "layers.h"
+#include "mounts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int complain(const char *what, const char *path)
+{
+	(void)dprintf(1, "root-overlay: %s %s: %s\n", what, path, strerror(errno));
+	return 1;
+}
+
+int main(int argc, char *argv[])
+{
+	static struct arguments options;
+	static struct mounts mounts;
+	const char *what;
+
+	if (!arguments_parse(argc, argv, &options)) {
+		(void)dprintf(1, "usage: root-overlay [--reader UID GID [--group GID]...] [--empty PATH]... "
+				 "[--uid|--gid INSIDE OUTSIDE "
+				 "COUNT]... ROOT BYTES\n");
+		return 2;
+	}
+	/* The init may have given itself another user for files. */
+	if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+		return complain("cannot be", "root");
+	if (mounts_read(options.root, &mounts) != 0)
+		return complain("cannot list the mounts below", options.root);
+	if (layers_make(&options, &mounts, &what) != 0) {
+		(void)complain(what, options.root);
+		(void)layers_discard();
+		return 1;
+	}
+	return 0;
+}
